@@ -1,0 +1,141 @@
+//! An established byte stream, and the ready-made one for a transport that has nothing special about it.
+use crate::ConnInfo;
+use hyper::rt::{Read, Write};
+use std::{
+    fmt, io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// An established byte stream and what is known about it.
+///
+/// It's hyper's [`Read`] and [`Write`], so any tokio stream becomes one by `hyper_util::rt::TokioIo`, and a
+/// [`ConnInfo`]. Most transports use the ready-made [`Conn`].
+///
+/// # Contract
+///
+/// - **Wakers**: a poll that returns `Pending` has arranged for the waker of its *latest* call to be woken. Reading and writing have
+///   one waker each; the two halves may be polled by different tasks.
+/// - **No byte is lost**: dropping the future of a pending read or write loses nothing that the peer sent and nothing
+///   that `poll_write` said it took.
+/// - **`poll_flush`** is ready once everything that `poll_write` took has left this process. **`poll_shutdown`**
+///   flushes, then ends the sending half; reading goes on until the peer ends its own (half-close).
+/// - **Vectored writes**: a stream that says [`is_write_vectored`](Write::is_write_vectored) writes several slices at once
+///   at the price of one. A wrapper forwards both methods.
+/// - **`Send`** is asked for because hyper boxes an upgraded stream as `Send`. It's moved to another thread only by an
+///   app that does so with an upgraded stream.
+///
+/// # Errors
+///
+/// An error ends this connection and nothing else; it's never logged above DEBUG, since a peer can cause it.
+pub trait Connection: Read + Write + Unpin + Send + 'static {
+    /// What is known about the connection.
+    fn info(&self) -> &ConnInfo;
+
+    /// Ready when a read would make progress: there are bytes, the end, or an error to be had.
+    ///
+    /// While a connection is idle the server waits on this alone, so a stream may give its buffers back meanwhile. It
+    /// may be spuriously ready, and it never consumes a byte. A stream that already holds bytes (decrypted, put back) is
+    /// ready. The default is always ready: the server then reads at once, which is right for a stream without
+    /// buffers of its own.
+    ///
+    /// # Errors
+    ///
+    /// An error ends the connection, as one of a read would.
+    fn poll_readable(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The ready-made [`Connection`]: any hyper I/O object with its [`ConnInfo`].
+///
+/// ```
+/// # use anyport_core::{Conn, Connection, ConnInfo, Endpoint};
+/// # fn wrap<S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static>(stream: S) -> impl Connection {
+/// Conn::new(stream, ConnInfo::new(Endpoint::custom("pipe:7"), Endpoint::custom("pipe")))
+/// # }
+/// ```
+pub struct Conn<I> {
+    io: I,
+    info: ConnInfo,
+}
+
+impl<I> Conn<I> {
+    /// Joins a stream and what is known about it.
+    pub fn new(io: I, info: ConnInfo) -> Self {
+        Self { io, info }
+    }
+
+    /// The stream itself.
+    pub fn into_inner(self) -> I {
+        self.io
+    }
+}
+
+impl<I> fmt::Debug for Conn<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Conn").field(&self.info).finish()
+    }
+}
+
+impl<I: Read + Write + Unpin + Send + 'static> Connection for Conn<I> {
+    fn info(&self) -> &ConnInfo {
+        &self.info
+    }
+}
+
+crate::delegate_io!(impl<I: [Read + Write + Unpin]> for Conn<I> => io);
+
+/// Forwards hyper's `Read` and `Write` to a field, vectored writes included (a wrapper that forgets them compiles and
+/// is slow).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! delegate_io {
+    (impl$(<$param:ident: [$($bound:tt)+]>)? for $wrapper:ty => $field:ident) => {
+        impl$(<$param: $($bound)+>)? $crate::__private::Read for $wrapper {
+            fn poll_read(
+                mut self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+                buf: $crate::__private::ReadBufCursor<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                $crate::__private::Read::poll_read(::std::pin::Pin::new(&mut self.$field), cx, buf)
+            }
+        }
+
+        impl$(<$param: $($bound)+>)? $crate::__private::Write for $wrapper {
+            fn poll_write(
+                mut self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+                buf: &[u8],
+            ) -> ::std::task::Poll<::std::io::Result<usize>> {
+                $crate::__private::Write::poll_write(::std::pin::Pin::new(&mut self.$field), cx, buf)
+            }
+
+            fn poll_flush(
+                mut self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                $crate::__private::Write::poll_flush(::std::pin::Pin::new(&mut self.$field), cx)
+            }
+
+            fn poll_shutdown(
+                mut self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                $crate::__private::Write::poll_shutdown(::std::pin::Pin::new(&mut self.$field), cx)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                $crate::__private::Write::is_write_vectored(&self.$field)
+            }
+
+            fn poll_write_vectored(
+                mut self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+                bufs: &[::std::io::IoSlice<'_>],
+            ) -> ::std::task::Poll<::std::io::Result<usize>> {
+                $crate::__private::Write::poll_write_vectored(::std::pin::Pin::new(&mut self.$field), cx, bufs)
+            }
+        }
+    };
+}

@@ -1,0 +1,277 @@
+//! The accept loop of one worker, through all stages of its drain.
+use super::{
+    ConnTask, Registered, WorkerState,
+    deadline::{Deadline, after},
+    panics,
+};
+use crate::{
+    AcceptErrorKind, Error, ErrorKind, Listener, Protocol, Result, Runtime,
+    engine::Accepted,
+    server::{Order, WorkerEnd},
+};
+use hyper::rt::Executor;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+/// How many connections are accepted before other tasks get their turn.
+const BATCH: usize = 64;
+/// The first wait after an error that needs one; doubled each time, up to the longest.
+const SHORTEST_WAIT: Duration = Duration::from_millis(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// How long the runtime's driver gets to say what the kernel still queues.
+const LAST_LOOK: Duration = Duration::from_millis(2);
+/// How long aborted connections get to notice it, before they're left to themselves.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// The accept loop of one worker: the future that a runtime polls for as long as the worker lives.
+///
+/// It accepts, hands connections to the executor, and leads the worker through a drain. It's ready when the worker is done, and
+/// doesn't panic unless the listener does.
+pub struct AcceptLoop<L, P, R> {
+    listener: Option<L>,
+    protocol: P,
+    runtime: R,
+    worker: Arc<WorkerState>,
+    registered: Registered,
+    deadline: Deadline,
+    phase: Phase,
+    /// How long the latest wait after an accept error was.
+    wait: Duration,
+    /// No accept before then.
+    paused_until: Option<Instant>,
+    end: WorkerEnd,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Serving,
+    /// Accepting still; the listener closes then.
+    LameDuck { since: Instant, until: Option<Instant> },
+    /// Accepting what the kernel had queued already.
+    Emptying { since: Instant, look: Option<Instant> },
+    /// Waiting for the connections.
+    Closing { since: Instant },
+    /// Waiting for the aborted ones to be gone.
+    Aborting { until: Option<Instant> },
+}
+
+/// What came of trying to accept.
+enum Accepting {
+    /// Nothing more at the moment; the task will be woken. Whether something was accepted before.
+    Waiting { some: bool },
+    /// Others should have their turn.
+    Yield,
+    Failed(Error),
+}
+
+impl<L, P, R> AcceptLoop<L, P, R>
+where
+    L: Listener,
+    P: Protocol<Accepted<L::Connection>>,
+    R: Runtime + Executor<ConnTask<L::Handshake, P, L::Connection>>,
+{
+    pub(crate) fn new(listener: L, protocol: P, runtime: R, end: WorkerEnd) -> Self {
+        let worker = Arc::clone(end.worker());
+        Self {
+            listener: Some(listener),
+            protocol,
+            runtime,
+            worker,
+            registered: Registered::default(),
+            deadline: Deadline::default(),
+            phase: Phase::Serving,
+            wait: Duration::ZERO,
+            paused_until: None,
+            end,
+        }
+    }
+
+    /// Goes on through the phases until there's something to wait for.
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            self.heed_orders();
+            match self.phase {
+                Phase::Serving => match self.accept(cx) {
+                    Accepting::Failed(error) => return Poll::Ready(Err(error)),
+                    Accepting::Yield => cx.waker().wake_by_ref(),
+                    Accepting::Waiting { .. } => {}
+                },
+                Phase::LameDuck { since, until } => {
+                    if self.reached(until, cx) {
+                        let look = after(self.worker.now(), LAST_LOOK);
+                        if let Some(listener) = &mut self.listener {
+                            listener.stop();
+                        }
+                        self.phase = Phase::Emptying { since, look };
+                        continue;
+                    }
+                    match self.accept(cx) {
+                        Accepting::Failed(_) => self.listener = None,
+                        Accepting::Yield => cx.waker().wake_by_ref(),
+                        Accepting::Waiting { .. } => {}
+                    }
+                }
+                Phase::Emptying { since, look } => match self.accept(cx) {
+                    Accepting::Yield | Accepting::Waiting { some: true } => cx.waker().wake_by_ref(),
+                    Accepting::Waiting { some: false } if !self.reached(look, cx) => {}
+                    Accepting::Waiting { some: false } | Accepting::Failed(_) => {
+                        self.listener = None;
+                        self.worker.begin_closing();
+                        self.phase = Phase::Closing { since };
+                        continue;
+                    }
+                },
+                Phase::Closing { since } => {
+                    if self.worker.is_empty() {
+                        return Poll::Ready(Ok(()));
+                    }
+                    if self.reached(after(since, self.worker.shared.grace()), cx) {
+                        self.abort();
+                        continue;
+                    }
+                }
+                Phase::Aborting { until } => {
+                    if self.worker.is_empty() || self.reached(until, cx) {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+            return Poll::Pending;
+        }
+    }
+
+    /// Begins a drain, or ends it, if that's wanted by now.
+    fn heed_orders(&mut self) {
+        match (self.worker.shared.order(), self.phase) {
+            (_, Phase::Aborting { .. }) | (Order::Serve, _) => {}
+            (Order::Abort, _) => self.abort(),
+            (Order::Drain, Phase::Serving) => {
+                let lame_duck = self.worker.shared.lame_duck();
+                self.worker.begin_lame_duck(lame_duck);
+                let since = self.worker.now();
+                self.phase = Phase::LameDuck {
+                    since,
+                    until: after(since, lame_duck),
+                };
+            }
+            (Order::Drain, _) => {}
+        }
+    }
+
+    fn abort(&mut self) {
+        self.listener = None;
+        self.worker.begin_abort();
+        self.phase = Phase::Aborting {
+            until: after(self.worker.now(), LAST_WORDS),
+        };
+    }
+
+    fn reached(&mut self, at: Option<Instant>, cx: &mut Context<'_>) -> bool {
+        let now = self.worker.now();
+        self.deadline.poll(at, now, self.worker.timer(), cx).is_ready()
+    }
+
+    fn accept(&mut self, cx: &mut Context<'_>) -> Accepting {
+        if self.paused_until.is_some() {
+            let until = self.paused_until;
+            if !self.reached(until, cx) {
+                return Accepting::Waiting { some: false };
+            }
+            self.paused_until = None;
+        }
+        for accepted in 0..BATCH {
+            let some = accepted > 0;
+            let Some(listener) = &mut self.listener else {
+                return Accepting::Waiting { some };
+            };
+            if !self.worker.shared.permits.acquire() {
+                return Accepting::Waiting { some };
+            }
+            match listener.poll_accept(cx) {
+                Poll::Ready(Ok(handshake)) => {
+                    self.wait = Duration::ZERO;
+                    self.begin(handshake);
+                }
+                Poll::Ready(Err(error)) => {
+                    self.give_back();
+                    let kind = self.listener.as_ref().map(|listener| listener.classify(&error));
+                    match kind {
+                        Some(AcceptErrorKind::Fatal) => {
+                            let what = format!("accepting failed for good: {error}");
+                            return Accepting::Failed(Error::new(ErrorKind::Accept, what).with_source(error));
+                        }
+                        Some(AcceptErrorKind::Backoff) => {
+                            self.wait = (self.wait * 2).clamp(SHORTEST_WAIT, LONGEST_WAIT);
+                            self.paused_until = after(self.worker.now(), self.wait);
+                            let until = self.paused_until;
+                            return if self.reached(until, cx) {
+                                Accepting::Yield
+                            } else {
+                                Accepting::Waiting { some }
+                            };
+                        }
+                        Some(AcceptErrorKind::Retry) | None => {}
+                    }
+                }
+                Poll::Pending => {
+                    self.give_back();
+                    return Accepting::Waiting { some };
+                }
+            }
+        }
+        Accepting::Yield
+    }
+
+    /// A permit that wasn't needed after all.
+    fn give_back(&self) {
+        if self.worker.shared.permits.release() {
+            self.worker.shared.wake_workers();
+        }
+    }
+
+    fn begin(&mut self, handshake: L::Handshake) {
+        let id = self.worker.shared.next_id();
+        // From here on, the connection's state holds the permit.
+        let state = self.worker.admit();
+        // Cloning the app is the app's code: its panic costs this connection.
+        if let Ok(protocol) = panics::catch(|| self.protocol.clone()) {
+            self.runtime.execute(ConnTask::new(handshake, protocol, id, state));
+        }
+    }
+}
+
+impl<L, P, R> Future for AcceptLoop<L, P, R>
+where
+    L: Listener,
+    P: Protocol<Accepted<L::Connection>>,
+    R: Runtime + Executor<ConnTask<L::Handshake, P, L::Connection>>,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let me = &mut *self;
+        me.registered.refresh(cx, &me.worker.accept_loop);
+        me.advance(cx).map(|result| {
+            me.listener = None;
+            me.end.tell(result);
+        })
+    }
+}
+
+// Nothing in it is pinned by it.
+impl<L, P, R> Unpin for AcceptLoop<L, P, R> {}
+
+impl<L, P, R> fmt::Debug for AcceptLoop<L, P, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AcceptLoop")
+            .field("worker", &self.worker)
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,146 @@
+//! The I/O object of an accepted connection: counted and abortable wherever it goes.
+use super::{ConnState, Registered};
+use crate::{ConnInfo, Connection};
+use bytes::{Buf, Bytes};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use std::{
+    fmt, io,
+    io::IoSlice,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// A connection that the server accepted: the transport's stream, counted until it's dropped.
+///
+/// It's what a raw handler gets, and what `hyper::upgrade` gives back after an upgrade
+/// (`upgraded.downcast::<Accepted<_>>()`). Wherever it goes, it counts against the connection limit, and at the end of a
+/// drain's grace its reads and writes fail with [`io::ErrorKind::ConnectionAborted`].
+///
+/// For code that wants tokio's I/O traits, wrap it in `hyper_util::rt::TokioIo`.
+pub struct Accepted<C> {
+    io: C,
+    info: ConnInfo,
+    /// Read before it was known who wants it; empty soon and forever after.
+    unread: Bytes,
+    state: Arc<ConnState>,
+    reader: Registered,
+    writer: Registered,
+}
+
+impl<C: Connection> Accepted<C> {
+    pub(super) fn new(io: C, id: u64, accepted_at: std::time::Instant, state: Arc<ConnState>) -> Self {
+        let mut info = io.info().clone();
+        info.id = id;
+        info.worker = state.worker.worker.index;
+        info.accepted_at = accepted_at;
+        Self {
+            io,
+            info,
+            unread: Bytes::new(),
+            state,
+            reader: Registered::default(),
+            writer: Registered::default(),
+        }
+    }
+
+    /// The transport's own stream. To take it out would take it out of the count; so it's lent.
+    pub fn io(&self) -> &C {
+        &self.io
+    }
+
+    /// Puts bytes back, to be read again first.
+    pub(crate) fn unread(&mut self, bytes: Bytes) {
+        self.unread = bytes;
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.state.aborting() {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the server has been shut down"));
+        }
+        Ok(())
+    }
+
+    fn write_with<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut C>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        self.check()?;
+        let polled = write(Pin::new(&mut self.io), cx);
+        if polled.is_pending() {
+            self.writer.refresh(cx, &self.state.writer);
+        }
+        polled
+    }
+}
+
+impl<C: Connection> Connection for Accepted<C> {
+    fn info(&self) -> &ConnInfo {
+        &self.info
+    }
+
+    fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        self.check()?;
+        let me = &mut *self;
+        let polled = Pin::new(&mut me.io).poll_readable(cx);
+        if polled.is_pending() {
+            me.reader.refresh(cx, &me.state.reader);
+        }
+        polled
+    }
+}
+
+impl<C: Connection> Read for Accepted<C> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let me = &mut *self;
+        if !me.unread.is_empty() {
+            let n = me.unread.len().min(buf.remaining());
+            buf.put_slice(&me.unread[..n]);
+            me.unread.advance(n);
+            return Poll::Ready(Ok(()));
+        }
+        me.check()?;
+        let polled = Pin::new(&mut me.io).poll_read(cx, buf);
+        match polled {
+            Poll::Ready(_) => me.state.count_read(),
+            Poll::Pending => me.reader.refresh(cx, &me.state.reader),
+        }
+        polled
+    }
+}
+
+impl<C: Connection> Write for Accepted<C> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.write_with(cx, |io, cx| io.poll_write(cx, buf))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.write_with(cx, |io, cx| io.poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.write_with(cx, |io, cx| io.poll_shutdown(cx))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.write_with(cx, |io, cx| io.poll_write_vectored(cx, bufs))
+    }
+}
+
+impl<C> fmt::Debug for Accepted<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Accepted").field(&self.info).finish()
+    }
+}

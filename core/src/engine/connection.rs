@@ -1,0 +1,124 @@
+//! What the server knows of one connection, for as long as any part of it lives.
+use super::{Stage, WakerSlot, WorkerState};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+};
+
+/// The state of one connection. It's owned by the connection's task *and* by its I/O object, so an upgraded stream that an app
+/// took elsewhere is still counted, drained and aborted.
+#[derive(Debug)]
+pub(crate) struct ConnState {
+    pub(crate) worker: Arc<WorkerState>,
+    key: usize,
+    /// Wakes the connection's own task.
+    pub(crate) task: WakerSlot,
+    /// Wakes whoever waits for the I/O object; the same task, until an upgrade.
+    pub(crate) reader: WakerSlot,
+    pub(crate) writer: WakerSlot,
+    /// How often something was read. Written by the reading task alone.
+    pub(crate) reads: AtomicU32,
+    /// How many requests there have been. Written by the connection's task alone.
+    requests: AtomicU32,
+    /// How many of them are being answered.
+    in_flight: AtomicU32,
+    upgraded: AtomicBool,
+}
+
+impl ConnState {
+    pub(super) fn new(worker: Arc<WorkerState>, key: usize) -> Self {
+        Self {
+            worker,
+            key,
+            task: WakerSlot::default(),
+            reader: WakerSlot::default(),
+            writer: WakerSlot::default(),
+            reads: AtomicU32::new(0),
+            requests: AtomicU32::new(0),
+            in_flight: AtomicU32::new(0),
+            upgraded: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.worker.stage()
+    }
+
+    /// Whether the connection is to end now, whatever it's doing.
+    pub(crate) fn aborting(&self) -> bool {
+        self.stage() == Stage::Aborting
+    }
+
+    pub(crate) fn count_request(&self) {
+        self.requests.store(self.requests.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    /// The connection is busy until the guard is dropped.
+    pub(crate) fn in_flight(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    pub(crate) fn requests(&self) -> u32 {
+        self.requests.load(Relaxed)
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        self.in_flight.load(Relaxed) > 0
+    }
+
+    pub(crate) fn count_read(&self) {
+        self.reads.store(self.reads.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    pub(crate) fn reads(&self) -> u32 {
+        self.reads.load(Relaxed)
+    }
+
+    /// The connection speaks something else now: a WebSocket, a tunnel.
+    pub(crate) fn set_upgraded(&self) {
+        self.upgraded.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.upgraded.load(Relaxed)
+    }
+
+    /// Has every task that waits for this connection look at it again.
+    pub(crate) fn wake(&self) {
+        self.task.wake();
+        self.reader.wake();
+        self.writer.wake();
+    }
+}
+
+impl Drop for ConnState {
+    fn drop(&mut self) {
+        self.worker.forget(self.key, self.is_upgraded());
+    }
+}
+
+/// Work that keeps a connection busy: a request from its head to the end of its response, an HTTP/2 stream.
+#[derive(Debug)]
+pub(crate) struct InFlight(Arc<ConnState>);
+
+impl InFlight {
+    pub(crate) fn connection(&self) -> &Arc<ConnState> {
+        &self.0
+    }
+
+    /// Ends, from another task than the connection's: that one has to see that it may be idle now.
+    pub(crate) fn end_elsewhere(self) {
+        let state = Arc::clone(&self.0);
+        drop(self);
+        if !state.is_busy() {
+            state.task.wake();
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,62 @@
+//! The connection limit: exact over all workers, and nobody holds a permit while merely waiting.
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+/// Counts the open connections of a server against its limit.
+#[derive(Debug)]
+pub(crate) struct Permits {
+    limit: usize,
+    used: AtomicUsize,
+    /// Some worker stopped accepting because of the limit.
+    starving: AtomicBool,
+}
+
+impl Permits {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            used: AtomicUsize::new(0),
+            starving: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(SeqCst)
+    }
+
+    /// Takes one, or says that there's none; then some later [`release`](Self::release) says so.
+    pub(crate) fn acquire(&self) -> bool {
+        // The second try: a permit that came back before `starving` was set woke nobody.
+        self.try_acquire() || {
+            self.starving.store(true, SeqCst);
+            self.try_acquire()
+        }
+    }
+
+    fn try_acquire(&self) -> bool {
+        let more = |used| (used < self.limit).then_some(used + 1);
+        self.used.fetch_update(SeqCst, SeqCst, more).is_ok()
+    }
+
+    /// Gives one back. `true`: some worker waits for it and has to be woken.
+    #[must_use]
+    pub(crate) fn release(&self) -> bool {
+        self.used.fetch_sub(1, SeqCst);
+        self.starving.load(SeqCst) && self.starving.swap(false, SeqCst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_exact_and_a_release_tells_who_waits() {
+        let permits = Permits::new(2);
+        assert!(permits.acquire() && permits.acquire());
+        assert!(!permits.acquire());
+        assert!(permits.release(), "somebody waits");
+        assert!(permits.acquire());
+        assert!(!permits.release(), "nobody waits any more");
+        assert_eq!(permits.used(), 1);
+    }
+}

@@ -1,0 +1,170 @@
+//! What one worker's accept loop and its connections share.
+use super::{ConnState, WakerSlot, lock};
+use crate::{DrainReport, Worker, runtime::SharedTimer, server::Shared};
+use slab::Slab;
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, OnceLock, Weak,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// How far a worker's drain has come. Each connection looks at it once per poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Stage {
+    /// No drain.
+    Serving,
+    /// Still accepting and serving; every response tells the peer to go elsewhere next time.
+    LameDuck,
+    /// Nothing new is accepted; what's idle closes, what's busy finishes.
+    Closing,
+    /// The grace is over.
+    Aborting,
+}
+
+/// One worker's connections and its drain.
+pub(crate) struct WorkerState {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) worker: Worker,
+    stage: AtomicU8,
+    conns: Mutex<Conns>,
+    /// Wakes the accept loop.
+    pub(crate) accept_loop: WakerSlot,
+    timer: OnceLock<SharedTimer>,
+    lame_duck: OnceLock<Duration>,
+}
+
+#[derive(Default)]
+struct Conns {
+    open: Slab<Weak<ConnState>>,
+    report: DrainReport,
+}
+
+impl WorkerState {
+    pub(crate) fn new(shared: Arc<Shared>, worker: Worker) -> Self {
+        Self {
+            shared,
+            worker,
+            stage: AtomicU8::new(Stage::Serving as u8),
+            conns: Mutex::default(),
+            accept_loop: WakerSlot::default(),
+            timer: OnceLock::new(),
+            lame_duck: OnceLock::new(),
+        }
+    }
+
+    /// Gives the worker its clock; done once, by the worker.
+    pub(crate) fn set_timer(&self, timer: SharedTimer) {
+        let _ = self.timer.set(timer);
+    }
+
+    /// The worker's clock.
+    ///
+    /// # Panics
+    ///
+    /// Before [`set_timer`](Self::set_timer): nothing that asks for the time exists before the accept loop, which begins with that.
+    pub(crate) fn timer(&self) -> &SharedTimer {
+        #[expect(clippy::expect_used, reason = "set before the accept loop exists; see above")]
+        self.timer.get().expect("a worker has its clock before it has connections")
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.timer().now()
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        match self.stage.load(Ordering::Relaxed) {
+            0 => Stage::Serving,
+            1 => Stage::LameDuck,
+            2 => Stage::Closing,
+            _ => Stage::Aborting,
+        }
+    }
+
+    /// How long the lame duck stage lasts: also how long a connection that was accepted at its end may take to speak.
+    pub(crate) fn lame_duck(&self) -> Duration {
+        self.lame_duck.get().copied().unwrap_or_default()
+    }
+
+    pub(crate) fn begin_lame_duck(&self, lame_duck: Duration) {
+        let _ = self.lame_duck.set(lame_duck);
+        self.enter(Stage::LameDuck);
+    }
+
+    pub(crate) fn begin_closing(&self) {
+        self.enter(Stage::Closing);
+    }
+
+    /// Every connection that's still open is aborted, and counted so.
+    pub(crate) fn begin_abort(&self) {
+        let mut conns = lock(&self.conns);
+        self.stage.store(Stage::Aborting as u8, Ordering::Relaxed);
+        conns.report.aborted += conns.open.len();
+        let open = conns.live();
+        conns.report.upgraded += open.iter().filter(|conn| conn.is_upgraded()).count();
+        drop(conns);
+        open.iter().for_each(|conn| conn.wake());
+    }
+
+    fn enter(&self, stage: Stage) {
+        let conns = lock(&self.conns);
+        self.stage.store(stage as u8, Ordering::Relaxed);
+        let open = conns.live();
+        // Waking, and dropping what may be the last handle of a connection, needs the lock to be free.
+        drop(conns);
+        open.iter().for_each(|conn| conn.wake());
+    }
+
+    /// A new connection; its permit has been taken.
+    pub(crate) fn admit(self: &Arc<Self>) -> Arc<ConnState> {
+        let mut conns = lock(&self.conns);
+        let entry = conns.open.vacant_entry();
+        let conn = Arc::new(ConnState::new(Arc::clone(self), entry.key()));
+        entry.insert(Arc::downgrade(&conn));
+        conn
+    }
+
+    /// A connection is gone.
+    pub(super) fn forget(&self, key: usize, upgraded: bool) {
+        let mut conns = lock(&self.conns);
+        conns.open.remove(key);
+        let stage = self.stage();
+        if matches!(stage, Stage::LameDuck | Stage::Closing) {
+            conns.report.completed += 1;
+            conns.report.upgraded += usize::from(upgraded);
+        }
+        let was_last = conns.open.is_empty();
+        drop(conns);
+        if self.shared.permits.release() {
+            self.shared.wake_workers();
+        } else if was_last && stage >= Stage::Closing {
+            self.accept_loop.wake();
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.conns).open.is_empty()
+    }
+
+    pub(crate) fn report(&self) -> DrainReport {
+        lock(&self.conns).report
+    }
+}
+
+impl Conns {
+    fn live(&self) -> Vec<Arc<ConnState>> {
+        self.open.iter().filter_map(|(_, conn)| conn.upgrade()).collect()
+    }
+}
+
+impl fmt::Debug for WorkerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerState")
+            .field("worker", &self.worker)
+            .field("stage", &self.stage())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,33 @@
+//! Waking a task from outside without a lock or an atomic write each time it's polled.
+use super::lock;
+use std::{
+    sync::Mutex,
+    task::{Context, Waker},
+};
+
+/// Where somebody else finds the waker of a task.
+#[derive(Debug, Default)]
+pub(crate) struct WakerSlot(Mutex<Option<Waker>>);
+
+impl WakerSlot {
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = &*lock(&self.0) {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// The task's own copy of what's in its slot: as long as that's still the right waker, nothing is written.
+#[derive(Debug, Default)]
+pub(crate) struct Registered(Option<Waker>);
+
+impl Registered {
+    /// Makes sure that `slot` wakes the task that is polling now.
+    pub(crate) fn refresh(&mut self, cx: &Context<'_>, slot: &WakerSlot) {
+        if self.0.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+            return;
+        }
+        self.0 = Some(cx.waker().clone());
+        *lock(&slot.0) = Some(cx.waker().clone());
+    }
+}

@@ -1,0 +1,213 @@
+//! The one error type: what went wrong, where, who is to blame, and what to do about it.
+use std::{borrow::Cow, error::Error as StdError, fmt, io, sync::Arc};
+
+/// A boxed error, as tower has it: what a service, a body or a source may be.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// The result of this crate's own functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a server didn't start, or ended.
+///
+/// Its `Display` is one line that says what, where and what to do:
+///
+/// ```text
+/// cannot bind 127.0.0.1:80: permission denied (ports below 1024 need CAP_NET_BIND_SERVICE)
+/// ```
+///
+/// `Debug` prints the same line and the sources below it, so that a `main` that returns this error prints something
+/// worth reading. Decide by [`kind`](Self::kind) and [`blame`](Self::blame); the wording may change.
+///
+/// A peer's mistake never becomes an `Error`: it ends that peer's connection and nothing else.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    what: Cow<'static, str>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// What kind of thing went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A socket could not be bound or listened on.
+    Bind,
+    /// The server was put together in a way that can't work: zero workers, limits that contradict each other.
+    Config,
+    /// A runtime or a worker's thread could not be started.
+    Start,
+    /// Accepting failed for good: the listening socket is gone.
+    Accept,
+    /// A worker ended although nobody asked it to: it panicked, or its runtime was shut down under it.
+    Worker,
+}
+
+/// Who has to change something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Blame {
+    /// The program: its configuration or its code.
+    Local,
+    /// The machine: a port in use, a limit, a permission.
+    Environment,
+}
+
+impl Error {
+    /// An error of this kind; `what` is the whole line that a person reads.
+    pub fn new(kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            what: what.into(),
+            source: None,
+        }))
+    }
+
+    /// A server that was put together in a way that can't work.
+    pub fn config(what: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Config, what)
+    }
+
+    /// A socket that could not be bound: names the place, the reason and what to do about it.
+    ///
+    /// `place` is the address as the user wrote it, such as `127.0.0.1:80` or `unix:/run/app.sock`.
+    pub fn bind(place: impl fmt::Display, source: io::Error) -> Self {
+        let hint = hint(&place.to_string(), &source);
+        let reason = reason(&source);
+        Self::new(ErrorKind::Bind, format!("cannot bind {place}: {reason}{hint}")).with_source(source)
+    }
+
+    /// The same error with the error that caused it.
+    #[must_use]
+    pub fn with_source(self, source: impl Into<BoxError>) -> Self {
+        Self(Arc::new(Inner {
+            kind: self.0.kind,
+            what: self.0.what.clone(),
+            source: Some(source.into().into()),
+        }))
+    }
+
+    /// What kind of thing went wrong.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Who has to change something.
+    #[must_use]
+    pub fn blame(&self) -> Blame {
+        match self.kind() {
+            ErrorKind::Config | ErrorKind::Worker => Blame::Local,
+            ErrorKind::Bind if self.io_kind() == Some(io::ErrorKind::InvalidInput) => Blame::Local,
+            ErrorKind::Bind | ErrorKind::Start | ErrorKind::Accept => Blame::Environment,
+        }
+    }
+
+    fn io_kind(&self) -> Option<io::ErrorKind> {
+        Some(self.0.source.as_ref()?.downcast_ref::<io::Error>()?.kind())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.what)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.what)?;
+        let mut source = self.source();
+        while let Some(error) = source {
+            write!(f, "\n  caused by: {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|e| e as _)
+    }
+}
+
+/// The reason in plain words, without the `(os error 98)` that only the source needs to carry.
+fn reason(e: &io::Error) -> Cow<'static, str> {
+    match e.kind() {
+        io::ErrorKind::AddrInUse => "address already in use".into(),
+        io::ErrorKind::PermissionDenied => "permission denied".into(),
+        io::ErrorKind::AddrNotAvailable => "no interface of this machine has this address".into(),
+        _ if is_descriptor_limit(e) => "no file descriptor left".into(),
+        _ => e.to_string().into(),
+    }
+}
+
+/// What to do about it, in brackets, or nothing where nothing certain can be said.
+fn hint(place: &str, e: &io::Error) -> Cow<'static, str> {
+    let port = place.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    match (e.kind(), port) {
+        (io::ErrorKind::AddrInUse, Some(port)) => format!(
+            " (see who listens there: `ss -ltnp 'sport = :{port}'`; or bind port 0 to be given a free one)"
+        )
+        .into(),
+        (io::ErrorKind::PermissionDenied, Some(1..=1023)) => {
+            " (ports below 1024 need CAP_NET_BIND_SERVICE)".into()
+        }
+        (io::ErrorKind::AddrNotAvailable, _) => {
+            " (`ip address` lists the addresses; 0.0.0.0 and [::] are every interface)".into()
+        }
+        _ if is_descriptor_limit(e) => match descriptor_limit() {
+            Some(limit) => format!(" (this process may have {limit}; raise it with `ulimit -n`)").into(),
+            None => " (raise the limit with `ulimit -n`)".into(),
+        },
+        _ => "".into(),
+    }
+}
+
+/// EMFILE (this process) or ENFILE (the whole machine): errno(3), the same numbers on every Unix.
+pub(crate) fn is_descriptor_limit(e: &io::Error) -> bool {
+    cfg!(unix) && matches!(e.raw_os_error(), Some(23 | 24))
+}
+
+/// How many descriptors this process may have open at once, if it's limited (getrlimit(2), RLIMIT_NOFILE).
+pub(crate) fn descriptor_limit() -> Option<u64> {
+    #[cfg(unix)]
+    return rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    #[cfg(not(unix))]
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bind(place: &str, kind: io::ErrorKind) -> String {
+        Error::bind(place, kind.into()).to_string()
+    }
+
+    #[test]
+    fn a_bind_error_says_what_where_and_what_to_do() {
+        assert_eq!(
+            bind("127.0.0.1:80", io::ErrorKind::PermissionDenied),
+            "cannot bind 127.0.0.1:80: permission denied (ports below 1024 need CAP_NET_BIND_SERVICE)"
+        );
+        assert_eq!(
+            bind("[::1]:3000", io::ErrorKind::AddrInUse),
+            "cannot bind [::1]:3000: address already in use (see who listens there: `ss -ltnp 'sport = :3000'`; \
+             or bind port 0 to be given a free one)"
+        );
+        assert_eq!(
+            bind("unix:/run/app.sock", io::ErrorKind::PermissionDenied),
+            "cannot bind unix:/run/app.sock: permission denied"
+        );
+    }
+
+    #[test]
+    fn debug_shows_the_line_and_its_sources() {
+        let error = Error::config("zero workers").with_source("because");
+        assert_eq!(format!("{error:?}"), "zero workers\n  caused by: because");
+        assert_eq!((error.kind(), error.blame()), (ErrorKind::Config, Blame::Local));
+    }
+}

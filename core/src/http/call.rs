@@ -1,0 +1,250 @@
+//! One request: from hyper to the app and back, with an answer in any case.
+use super::{Reply, host};
+use crate::{
+    BoxError, ConnInfo, HttpService,
+    body::Body,
+    engine::{ConnState, InFlight, Stage, panics},
+};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONNECTION, CONTENT_TYPE},
+};
+use hyper::body::Incoming;
+use std::{
+    convert::Infallible,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+/// The service of one connection, as hyper sees it.
+pub struct ConnService<S> {
+    service: S,
+    /// For the extensions of each request, if that was asked for.
+    info: Option<ConnInfo>,
+    state: Arc<ConnState>,
+    version: super::detect::Version,
+}
+
+impl<S> ConnService<S> {
+    pub(super) fn new(
+        service: S,
+        info: Option<ConnInfo>,
+        state: Arc<ConnState>,
+        version: super::detect::Version,
+    ) -> Self {
+        Self {
+            service,
+            info,
+            state,
+            version,
+        }
+    }
+
+    fn owner(&self) -> Owner {
+        self.state.count_request();
+        match self.version {
+            super::detect::Version::Http1 => Owner::Connection(self.state.in_flight()),
+            super::detect::Version::Http2 => Owner::Stream(Arc::clone(&self.state)),
+        }
+    }
+}
+
+impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<S> {
+    type Response = Response<Reply<S::ResBody>>;
+    type Error = Infallible;
+    type Future = Call<S>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Call<S> {
+        let connect = *request.method() == Method::CONNECT;
+        let step = if let Err(wrong) = host::check(&mut request) {
+            Step::Refused {
+                refusal: Refusal::BadRequest(wrong),
+            }
+        } else {
+            if let Some(info) = &self.info {
+                request.extensions_mut().insert(info.clone());
+            }
+            match panics::catch(|| self.service.clone()) {
+                Ok(service) => Step::Waiting {
+                    service,
+                    request: Some(request.map(Body::incoming)),
+                },
+                Err(_) => Step::Refused {
+                    refusal: Refusal::Failed,
+                },
+            }
+        };
+        Call {
+            step,
+            connect,
+            owner: Some(self.owner()),
+        }
+    }
+}
+
+impl<S> fmt::Debug for ConnService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnService").finish_non_exhaustive()
+    }
+}
+
+/// What a call belongs to.
+enum Owner {
+    /// An HTTP/1 connection, which is busy until the response has been written.
+    Connection(InFlight),
+    /// An HTTP/2 stream, which counts by itself.
+    Stream(Arc<ConnState>),
+}
+
+impl Owner {
+    fn connection(&self) -> &ConnState {
+        match self {
+            Self::Connection(in_flight) => in_flight.connection(),
+            Self::Stream(state) => state,
+        }
+    }
+
+    fn in_flight(self) -> Option<InFlight> {
+        match self {
+            Self::Connection(in_flight) => Some(in_flight),
+            Self::Stream(_) => None,
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The future of one response. It never fails: what the app does wrong is answered.
+    pub struct Call<S: HttpService> {
+        #[pin]
+        step: Step<S, S::Fut>,
+        connect: bool,
+        owner: Option<Owner>,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = StepProj]
+    enum Step<S, F> {
+        Waiting {
+            service: S,
+            request: Option<Request<Body>>,
+        },
+        Running {
+            #[pin]
+            future: F,
+        },
+        Refused {
+            refusal: Refusal,
+        },
+        Over,
+    }
+}
+
+/// Why the server answers instead of the app.
+enum Refusal {
+    BadRequest(&'static str),
+    /// The service said that it won't be ready again.
+    NotReady,
+    /// The service gave an error.
+    Err(BoxError),
+    /// The service panicked.
+    Failed,
+}
+
+impl<S: HttpService> Step<S, S::Fut> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response<S::ResBody>, Refusal>> {
+        loop {
+            let future = match self.as_mut().project() {
+                StepProj::Waiting { service, request } => match ready!(service.poll_ready(cx)) {
+                    Ok(()) => match request.take() {
+                        Some(request) => service.call(request),
+                        None => return Poll::Ready(Err(Refusal::Failed)),
+                    },
+                    Err(_) => return Poll::Ready(Err(Refusal::NotReady)),
+                },
+                StepProj::Running { future } => {
+                    return future.poll(cx).map_err(|error| Refusal::Err(error.into()));
+                }
+                StepProj::Refused { refusal } => {
+                    return Poll::Ready(Err(std::mem::replace(refusal, Refusal::Failed)));
+                }
+                StepProj::Over => return Poll::Ready(Err(Refusal::Failed)),
+            };
+            self.set(Self::Running { future });
+        }
+    }
+}
+
+impl<S: HttpService> Future for Call<S> {
+    type Output = Result<Response<Reply<S::ResBody>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut me = self.project();
+        let step = me.step.as_mut();
+        let done = match panics::catch(|| step.poll(cx)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(done)) => done,
+            Err(_) => Err(Refusal::Failed),
+        };
+        let done = match panics::catch(|| me.step.set(Step::Over)) {
+            Ok(()) => done,
+            Err(_) => Err(Refusal::Failed),
+        };
+        let Some(owner) = me.owner.take() else {
+            return Poll::Ready(Ok(Response::new(Reply::server("", None))));
+        };
+        let upgrades = |status: StatusCode| {
+            status == StatusCode::SWITCHING_PROTOCOLS || (*me.connect && status.is_success())
+        };
+        let connection = owner.connection();
+        let (mut head, body) = match done {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                (head, Ok(body))
+            }
+            Err(refusal) => {
+                let (head, text) = refuse(&refusal, connection).into_parts();
+                (head, Err(text))
+            }
+        };
+        if upgrades(head.status) {
+            connection.set_upgraded();
+        } else if matches!(owner, Owner::Connection(_)) && connection.stage() >= Stage::LameDuck {
+            head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let in_flight = owner.in_flight();
+        let body = match body {
+            Ok(body) => Reply::app(body, in_flight),
+            Err(text) => Reply::server(text, in_flight),
+        };
+        Poll::Ready(Ok(Response::from_parts(head, body)))
+    }
+}
+
+fn refuse(refusal: &Refusal, connection: &ConnState) -> Response<&'static str> {
+    let (status, text) = match refusal {
+        Refusal::BadRequest(wrong) => (StatusCode::BAD_REQUEST, *wrong),
+        Refusal::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "the app is not ready\n"),
+        Refusal::Err(error) => match &connection.worker.shared.config.http.status_of {
+            Some(status_of) => (
+                panics::catch(|| status_of(error)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+                "the app failed\n",
+            ),
+            None => (StatusCode::INTERNAL_SERVER_ERROR, "the app failed\n"),
+        },
+        Refusal::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "the app failed\n"),
+    };
+    let mut response = Response::new(text);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}
+
+impl<S: HttpService> fmt::Debug for Call<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").finish_non_exhaustive()
+    }
+}

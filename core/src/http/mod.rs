@@ -1,0 +1,55 @@
+//! HTTP/1.1 and HTTP/2 on the same port, by hyper, and what hyper leaves to the server.
+//!
+//! A connection is told apart by what its handshake agreed on (ALPN) or by its first bytes; until they're there, nothing of hyper
+//! exists. What's added to hyper: one deadline over all phases, the `Host` rules of RFC 9112, answers to errors and panics of the app, and
+//! a drain that loses no request.
+mod call;
+mod detect;
+mod host;
+mod reply;
+mod rhythm;
+mod streams;
+mod task;
+
+pub use call::{Call, ConnService};
+pub use reply::Reply;
+pub use streams::{SpawnStreams, StreamTask, Streams};
+pub use task::HttpTask;
+
+use crate::{App, Connection, Protocol, Worker, engine::Accepted, engine::ConnContext};
+use std::fmt;
+
+/// The [`Protocol`] that serves an [`App`] over HTTP.
+#[derive(Clone)]
+pub struct Http<A: App, R> {
+    app: A,
+    service: A::Service,
+    runtime: R,
+}
+
+impl<A: App, R> Http<A, R> {
+    pub(crate) fn new(app: A, worker: &Worker, runtime: R) -> Self {
+        let service = app.make(worker);
+        Self { app, service, runtime }
+    }
+}
+
+impl<C, A, R> Protocol<Accepted<C>> for Http<A, R>
+where
+    C: Connection,
+    A: App,
+    R: Clone + Unpin + 'static,
+    Streams<R>: SpawnStreams<A::Service>,
+{
+    type Task = HttpTask<C, A, R>;
+
+    fn serve(self, connection: Accepted<C>, context: ConnContext) -> Self::Task {
+        HttpTask::new(self, connection, context)
+    }
+}
+
+impl<A: App, R> fmt::Debug for Http<A, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").finish_non_exhaustive()
+    }
+}

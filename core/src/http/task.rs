@@ -1,0 +1,287 @@
+//! The task of one HTTP connection: wait for its first bytes, then let hyper serve it, under deadlines and the server's drain.
+use super::{
+    ConnService, Http, SpawnStreams, Streams,
+    detect::{Detect, Version},
+    rhythm::Rhythm,
+};
+use crate::{
+    App, Connection,
+    engine::{Accepted, ConnContext, Stage},
+};
+#[cfg(feature = "http1")]
+use hyper::server::conn::http1;
+#[cfg(feature = "http2")]
+use hyper::server::conn::http2;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// The task of one HTTP connection.
+pub struct HttpTask<C, A, R>
+where
+    C: Connection,
+    A: App,
+    Streams<R>: SpawnStreams<A::Service>,
+{
+    context: ConnContext,
+    rhythm: Rhythm,
+    /// Hyper has been told to end the connection.
+    told: bool,
+    speaks: Speaks<C, A, R>,
+}
+
+enum Speaks<C, A, R>
+where
+    C: Connection,
+    A: App,
+    Streams<R>: SpawnStreams<A::Service>,
+{
+    /// It's not known yet: nothing of hyper exists.
+    Unknown {
+        start: Option<(Accepted<C>, Http<A, R>)>,
+        detect: Detect,
+    },
+    #[cfg(feature = "http1")]
+    Http1(Pin<Box<http1::UpgradeableConnection<Accepted<C>, ConnService<A::Service>>>>),
+    #[cfg(feature = "http2")]
+    Http2(Pin<Box<http2::Connection<Accepted<C>, ConnService<A::Service>, Streams<R>>>>),
+}
+
+impl<C, A, R> HttpTask<C, A, R>
+where
+    C: Connection,
+    A: App,
+    R: Clone + Unpin + 'static,
+    Streams<R>: SpawnStreams<A::Service>,
+{
+    pub(super) fn new(http: Http<A, R>, io: Accepted<C>, context: ConnContext) -> Self {
+        let now = context.state.worker.now();
+        Self {
+            context,
+            rhythm: Rhythm::new(now),
+            told: false,
+            speaks: Speaks::Unknown {
+                start: Some((io, http)),
+                detect: Detect::default(),
+            },
+        }
+    }
+
+    /// Polls as far as it goes; pending, or the connection is over.
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.speaks {
+            Speaks::Unknown { start, detect } => {
+                let Some((io, _)) = start else { return Poll::Ready(()) };
+                let speaks = self.context.state.worker.shared.config.http.speaks();
+                let Poll::Ready(version) = detect.poll(io, speaks, cx) else {
+                    return Poll::Pending;
+                };
+                let (Ok(Some(version)), Some((io, http))) = (version, start.take()) else {
+                    return Poll::Ready(());
+                };
+                self.begin(version, io, http);
+                self.advance(cx)
+            }
+            // How it ended is the peer's affair, and hyper has answered what could be answered.
+            #[cfg(feature = "http1")]
+            Speaks::Http1(connection) => connection.as_mut().poll(cx).map(drop),
+            #[cfg(feature = "http2")]
+            Speaks::Http2(connection) => connection.as_mut().poll(cx).map(drop),
+        }
+    }
+
+    fn begin(&mut self, version: Version, io: Accepted<C>, http: Http<A, R>) {
+        let Http { app, service, runtime } = http;
+        let state = &self.context.state;
+        let config = &state.worker.shared.config;
+        let info = io.info();
+        let service = ConnService::new(
+            app.connect(&service, info),
+            config.http.conn_info.then(|| info.clone()),
+            state.clone(),
+            version,
+        );
+        match version {
+            #[cfg(feature = "http1")]
+            Version::Http1 => {
+                let mut builder = http1::Builder::new();
+                builder.max_header_size(config.limits.head_bytes);
+                let connection = builder.serve_connection(io, service).with_upgrades();
+                self.speaks = Speaks::Http1(Box::pin(connection));
+            }
+            #[cfg(feature = "http2")]
+            Version::Http2 => {
+                self.rhythm.no_head_owed(state.worker.now());
+                let mut builder = http2::Builder::new(Streams::new(runtime, state.clone()));
+                builder
+                    .timer(h2_limits::Clock(state.worker.timer().clone()))
+                    .enable_connect_protocol()
+                    .max_concurrent_streams(config.limits.h2_streams)
+                    .max_header_list_size(u32::try_from(config.limits.head_bytes).unwrap_or(u32::MAX))
+                    .max_pending_accept_reset_streams(h2_limits::PENDING_RESETS)
+                    .max_local_error_reset_streams(h2_limits::ERROR_RESETS)
+                    .keep_alive_interval(h2_limits::PING_INTERVAL)
+                    .keep_alive_timeout(h2_limits::PING_TIMEOUT);
+                self.speaks = Speaks::Http2(Box::pin(builder.serve_connection(io, service)));
+            }
+            #[cfg(not(all(feature = "http1", feature = "http2")))]
+            _ => drop((io, service, runtime)),
+        }
+    }
+
+    /// Tells hyper to end the connection: after what it's answering, or at once if it's idle.
+    fn tell(&mut self) {
+        self.told = true;
+        match &mut self.speaks {
+            Speaks::Unknown { start, .. } => *start = None,
+            #[cfg(feature = "http1")]
+            Speaks::Http1(connection) => connection.as_mut().graceful_shutdown(),
+            #[cfg(feature = "http2")]
+            Speaks::Http2(connection) => connection.as_mut().graceful_shutdown(),
+        }
+    }
+
+    /// Whether the drain has come so far that this connection has to be told.
+    fn has_to_be_told(&self) -> bool {
+        let state = &self.context.state;
+        let stage = state.stage();
+        if self.told || stage == Stage::Serving {
+            return false;
+        }
+        match &self.speaks {
+            // Silent since before the drain or for as long as the lame duck stage lasts. One whose head has begun is
+            // let finish.
+            Speaks::Unknown { start, detect } => {
+                let Some((io, _)) = start else { return false };
+                let quiet_until = io.info().accepted_at().checked_add(state.worker.lame_duck());
+                stage >= Stage::Closing && !detect.begun() && quiet_until.is_none_or(|until| state.worker.now() >= until)
+            }
+            #[cfg(feature = "http1")]
+            Speaks::Http1(_) => stage >= Stage::Closing && !self.rhythm.awaits_head(),
+            #[cfg(feature = "http2")]
+            Speaks::Http2(_) => true,
+        }
+    }
+
+    /// What the connection is waiting for may take until then.
+    fn deadline(&self) -> Option<std::time::Instant> {
+        let state = &self.context.state;
+        let usual = self.rhythm.deadline(&state.worker.shared.config.timeouts);
+        match &self.speaks {
+            Speaks::Unknown {
+                start: Some((io, _)),
+                detect,
+            } if state.stage() >= Stage::Closing && !detect.begun() => {
+                let quiet_until = io.info().accepted_at().checked_add(state.worker.lame_duck());
+                usual.into_iter().chain(quiet_until).min()
+            }
+            _ => usual,
+        }
+    }
+
+    fn version(&self) -> Version {
+        match &self.speaks {
+            #[cfg(feature = "http2")]
+            Speaks::Http2(_) => Version::Http2,
+            _ => Version::Http1,
+        }
+    }
+}
+
+impl<C, A, R> Future for HttpTask<C, A, R>
+where
+    C: Connection,
+    A: App,
+    R: Clone + Unpin + 'static,
+    Streams<R>: SpawnStreams<A::Service>,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let me = &mut *self;
+        loop {
+            if me.advance(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            let worker = me.context.state.worker.clone();
+            me.rhythm.observe(&me.context.state, me.version(), || worker.now());
+            if me.has_to_be_told() {
+                me.tell();
+                continue;
+            }
+            let Some(at) = me.deadline() else { return Poll::Pending };
+            let now = worker.now();
+            if me.context.poll_deadline(Some(at), now, cx).is_pending() {
+                return Poll::Pending;
+            }
+            if !me.rhythm.is_idle() || me.told {
+                return Poll::Ready(());
+            }
+            me.rhythm.leave(now);
+            me.tell();
+        }
+    }
+}
+
+// Nothing in it is pinned by it: hyper's connections are in boxes.
+impl<C, A, R> Unpin for HttpTask<C, A, R>
+where
+    C: Connection,
+    A: App,
+    Streams<R>: SpawnStreams<A::Service>,
+{
+}
+
+impl<C, A, R> fmt::Debug for HttpTask<C, A, R>
+where
+    C: Connection,
+    A: App,
+    Streams<R>: SpawnStreams<A::Service>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpTask").field("rhythm", &self.rhythm).finish_non_exhaustive()
+    }
+}
+
+/// What HTTP/2 is held to, beside [`Limits`](crate::Limits).
+#[cfg(feature = "http2")]
+mod h2_limits {
+    use crate::runtime::SharedTimer;
+    use hyper::rt::{Sleep, Timer};
+    use std::{
+        pin::Pin,
+        time::{Duration, Instant},
+    };
+
+    /// Streams that the peer reset before they were accepted: "rapid reset", CVE-2023-44487. h2's own value.
+    pub(super) const PENDING_RESETS: usize = 20;
+    /// Streams that the peer made us reset: "made you reset", CVE-2025-8671. A quarter of h2's own value.
+    pub(super) const ERROR_RESETS: usize = 256;
+    /// A peer that vanished without a word is found by a ping.
+    pub(super) const PING_INTERVAL: Duration = Duration::from_secs(30);
+    pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+    /// The worker's clock for hyper, which wants to own one.
+    pub(super) struct Clock(pub(super) SharedTimer);
+
+    impl Timer for Clock {
+        fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+            self.0.sleep(duration)
+        }
+
+        fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+            self.0.sleep_until(deadline)
+        }
+
+        fn now(&self) -> Instant {
+            self.0.now()
+        }
+
+        fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, new_deadline: Instant) {
+            self.0.reset(sleep, new_deadline);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The traits and the engine of [anyport](https://docs.rs/anyport): one tower app, any transport.
+//!
+//! Four axes, one trait each; every combination works, and the compiler rejects the ones that can't:
+//!
+//! | axis | trait | says |
+//! |---|---|---|
+//! | transport | [`Transport`], [`Listener`], [`Connection`] | where bytes come from |
+//! | protocol | [`Protocol`] | what they mean: HTTP, or raw bytes |
+//! | app | [`App`] | who answers: any tower service |
+//! | runtime | [`Runtime`] | who polls it all |
+//!
+//! [`serve_with`] joins them into a [`Server`]. This crate names no runtime unless its feature `tokio` is on; transports are crates of
+//! their own.
+mod app;
+mod body;
+mod config;
+mod connection;
+mod endpoint;
+pub mod engine;
+mod error;
+pub mod http;
+mod info;
+mod listener;
+mod protocol;
+pub mod runtime;
+mod server;
+pub mod shutdown;
+mod transport;
+mod worker;
+
+pub use app::{App, HttpService, PerWorker, ResponseBody, per_worker};
+pub use body::{Body, Piece};
+pub use config::{HttpOptions, HttpVersions, Limits, Timeouts};
+pub use connection::{Conn, Connection};
+pub use endpoint::{Endpoint, UnixName};
+pub use engine::{Accepted, ConnContext};
+pub use error::{Blame, BoxError, Error, ErrorKind, Result};
+pub use info::ConnInfo;
+pub use listener::{AcceptErrorKind, Listener, ListenerFn, listener_fn};
+pub use protocol::{Protocol, Raw};
+pub use runtime::Runtime;
+pub use server::{
+    DrainReport, Drives, Handle, Part, Serve, Server, Serves, Wait, serve_raw_with, serve_with,
+};
+pub use transport::Transport;
+pub use worker::{Worker, Workers};
+
+/// For this crate's macros.
+#[doc(hidden)]
+pub mod __private {
+    pub use hyper::rt::{Read, ReadBufCursor, Write};
+}

@@ -1,0 +1,165 @@
+//! A listening socket on one worker.
+use crate::{Connection, error::is_descriptor_limit};
+use std::{
+    fmt,
+    future::{Future, Ready, ready},
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// A listening socket on one worker: hands out connections, never waits for a peer.
+///
+/// Whatever needs the peer (a TLS handshake, a PROXY header) is not done here but in the returned
+/// [`Handshake`](Self::Handshake), which the server runs in the connection's own task, under a deadline. So a silent client delays
+/// nobody. A transport without such a phase uses `std::future::Ready`.
+///
+/// # Contract
+///
+/// - **Cancel safety**: there's nothing to cancel. A `poll_accept` that returned `Pending` may never be called again,
+///   or by another waker; no connection is lost by it. A completion runtime keeps its operation in the listener.
+/// - **Wakers**: the waker of the latest call is woken.
+/// - **Errors are about the listener**, never about one client: what a peer can cause belongs into the handshake.
+///
+/// Have an async function instead of a poll function? See [`listener_fn`].
+///
+/// # Examples
+///
+/// ```
+/// use anyport_core::{Conn, ConnInfo, Endpoint, Listener};
+/// use hyper_util::rt::TokioIo;
+/// use std::{future::{Ready, ready}, io, task::{Context, Poll}};
+/// use tokio::net::{UnixListener, UnixStream};
+///
+/// struct Sockets(UnixListener);
+///
+/// impl Listener for Sockets {
+///     type Connection = Conn<TokioIo<UnixStream>>;
+///     type Handshake = Ready<io::Result<Self::Connection>>;
+///
+///     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Handshake>> {
+///         self.0.poll_accept(cx).map_ok(|(stream, peer)| {
+///             let info = ConnInfo::new(Endpoint::from(std::os::unix::net::SocketAddr::from(peer)), Endpoint::custom("unix"));
+///             ready(Ok(Conn::new(TokioIo::new(stream), info)))
+///         })
+///     }
+/// }
+/// ```
+pub trait Listener: Unpin + 'static {
+    /// What it hands out, after the handshake.
+    type Connection: Connection;
+
+    /// What has to happen before the connection can be used. Chains: a wrapper's handshake begins with the inner one.
+    type Handshake: Future<Output = io::Result<Self::Connection>> + 'static;
+
+    /// Accepts the next connection.
+    ///
+    /// # Errors
+    ///
+    /// What [`classify`](Self::classify) makes of it decides: retry at once, wait a little, or end the server.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Handshake>>;
+
+    /// The listener is about to be closed, because the server drains. From now on `poll_accept` gives only what the kernel has
+    /// queued already, and is pending when that's been given; then the listener is dropped.
+    ///
+    /// A transport that can keep new connections out, does it here, so that none is lost between the last accept and the close. The
+    /// default does nothing.
+    fn stop(&mut self) {}
+
+    /// What to do about an error of `poll_accept`. The default knows the errors of accept(2).
+    fn classify(&self, error: &io::Error) -> AcceptErrorKind {
+        AcceptErrorKind::of(error)
+    }
+}
+
+/// What an accept error means for the listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AcceptErrorKind {
+    /// It was about one client that has gone already: accept the next at once.
+    Retry,
+    /// Something is used up (descriptors, memory): wait 5 ms, doubling to 1 s, until accepting works again.
+    Backoff,
+    /// The socket is of no use any more: the server ends with an error.
+    Fatal,
+}
+
+impl AcceptErrorKind {
+    /// The meaning of an error of accept(2).
+    ///
+    /// `Fatal` are only EBADF, EINVAL, ENOTSOCK and EOPNOTSUPP: no waiting brings such a socket back. Whatever is unknown
+    /// is met with a `Backoff`.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Self {
+        use io::ErrorKind as K;
+        match error.kind() {
+            K::ConnectionAborted | K::ConnectionReset | K::ConnectionRefused | K::Interrupted | K::WouldBlock => {
+                Self::Retry
+            }
+            K::HostUnreachable | K::NetworkUnreachable | K::NetworkDown => Self::Retry,
+            _ if is_descriptor_limit(error) => Self::Backoff,
+            K::InvalidInput | K::Unsupported => Self::Fatal,
+            // EBADF and ENOTSOCK have no `io::ErrorKind`.
+            _ if cfg!(target_os = "linux") && matches!(error.raw_os_error(), Some(9 | 88 | 95)) => Self::Fatal,
+            _ => Self::Backoff,
+        }
+    }
+}
+
+/// A [`Listener`] of an async function that accepts one connection.
+///
+/// The function's future is kept until it's done, so it need not be cancel safe.
+///
+/// ```
+/// # use anyport_core::{listener_fn, Conn, ConnInfo, Endpoint, Listener};
+/// # use hyper_util::rt::TokioIo;
+/// # use std::sync::Arc;
+/// # fn f(listener: tokio::net::UnixListener) -> impl Listener {
+/// let listener = Arc::new(listener);
+/// listener_fn(move || {
+///     let listener = listener.clone();
+///     async move {
+///         let (stream, _) = listener.accept().await?;
+///         Ok(Conn::new(TokioIo::new(stream), ConnInfo::new(Endpoint::custom("client"), Endpoint::custom("server"))))
+///     }
+/// })
+/// # }
+/// ```
+pub fn listener_fn<F, Fut, C>(accept: F) -> ListenerFn<F, Fut>
+where
+    F: FnMut() -> Fut + Unpin + 'static,
+    Fut: Future<Output = io::Result<C>> + 'static,
+    C: Connection,
+{
+    ListenerFn { accept, pending: None }
+}
+
+/// The [`Listener`] that [`listener_fn`] gives.
+pub struct ListenerFn<F, Fut> {
+    accept: F,
+    pending: Option<Pin<Box<Fut>>>,
+}
+
+impl<F, Fut> fmt::Debug for ListenerFn<F, Fut> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListenerFn").finish_non_exhaustive()
+    }
+}
+
+impl<F, Fut, C> Listener for ListenerFn<F, Fut>
+where
+    F: FnMut() -> Fut + Unpin + 'static,
+    Fut: Future<Output = io::Result<C>> + 'static,
+    C: Connection,
+{
+    type Connection = C;
+    type Handshake = Ready<io::Result<C>>;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Handshake>> {
+        let accept = &mut self.accept;
+        let pending = self.pending.get_or_insert_with(|| Box::pin(accept()));
+        let accepted = ready!(pending.as_mut().poll(cx));
+        self.pending = None;
+        Poll::Ready(accepted.map(|connection| ready(Ok(connection))))
+    }
+}

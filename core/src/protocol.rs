@@ -1,0 +1,44 @@
+//! What is spoken on a connection.
+use crate::engine::ConnContext;
+use std::{fmt, future::Future};
+
+/// What is spoken on a connection: turns each one into a task.
+///
+/// [`serve_with`](crate::serve_with) speaks HTTP ([`Http`](crate::http::Http)) and [`serve_raw_with`](crate::serve_raw_with) whatever a function does
+/// ([`Raw`]). Implement it to plug in another protocol, with [`Server::and_protocol`](crate::Server::and_protocol).
+///
+/// # Contract
+///
+/// - The server clones it for each connection and calls `serve` in the connection's task, after the handshake.
+/// - The task ends when the connection is over; dropping it ends the connection. It heeds [`ConnContext::draining`], after whose change
+///   it's polled again. At the end of the grace it's dropped.
+/// - A panic in it ends this connection only.
+pub trait Protocol<C>: Clone + 'static {
+    /// The work of one connection.
+    type Task: Future<Output = ()> + 'static;
+
+    /// Makes the task of a connection.
+    fn serve(self, connection: C, context: ConnContext) -> Self::Task;
+}
+
+/// Any async function as a protocol: it gets the bytes as they are.
+#[derive(Clone)]
+pub struct Raw<F>(pub(crate) F);
+
+impl<C, F, Fut> Protocol<C> for Raw<F>
+where
+    F: Fn(C) -> Fut + Clone + 'static,
+    Fut: Future<Output = ()> + 'static,
+{
+    type Task = Fut;
+
+    fn serve(self, connection: C, _: ConnContext) -> Fut {
+        (self.0)(connection)
+    }
+}
+
+impl<F> fmt::Debug for Raw<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Raw").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,37 @@
+//! What a drain did.
+use std::{fmt, ops::AddAssign};
+
+/// What became of the connections that were open when a drain began, or came during it.
+///
+/// ```text
+/// drained: 211 completed, 0 aborted (3 of them upgraded)
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DrainReport {
+    /// Ended by themselves within the grace: answered, closed as idle, or closed by the peer.
+    pub completed: usize,
+    /// Still open at the end of the grace, and cut off.
+    pub aborted: usize,
+    /// How many of both had been upgraded, such as WebSockets.
+    pub upgraded: usize,
+}
+
+impl AddAssign for DrainReport {
+    fn add_assign(&mut self, other: Self) {
+        self.completed += other.completed;
+        self.aborted += other.aborted;
+        self.upgraded += other.upgraded;
+    }
+}
+
+impl fmt::Display for DrainReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            completed,
+            aborted,
+            upgraded,
+        } = self;
+        write!(f, "drained: {completed} completed, {aborted} aborted ({upgraded} of them upgraded)")
+    }
+}

@@ -1,0 +1,89 @@
+//! The handle of a running server.
+use super::{DrainReport, Shared};
+use crate::{Endpoint, Result};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// A running server: where it listens, how busy it is, and how to end it. Cheap to clone; dropping it does nothing.
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+    endpoints: Arc<[Endpoint]>,
+}
+
+impl Handle {
+    pub(super) fn new(shared: Arc<Shared>, endpoints: Arc<[Endpoint]>) -> Self {
+        Self { shared, endpoints }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Where the server listens, with port 0 resolved: one endpoint for each transport, in their order.
+    #[must_use]
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// How many connections are open, upgraded ones included.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shared.permits.used()
+    }
+
+    /// Drains the server; it begins at this call, and goes on whether or not the returned future is awaited.
+    ///
+    /// 1. For a quarter of the grace, one second at most, it goes on accepting and serving, but tells every peer to go elsewhere: `Connection:
+    ///    close` in each HTTP/1 response, GOAWAY on HTTP/2.
+    /// 2. It accepts what the kernel has queued, closes its sockets and its idle connections, and lets the others finish.
+    /// 3. What's still open when `grace` is over is aborted.
+    ///
+    /// So no accepted request goes unanswered within the grace. A second call can only shorten the first one's grace.
+    pub fn shutdown(&self, grace: Duration) -> Wait {
+        self.shared.drain(grace);
+        self.wait()
+    }
+
+    /// Ends the server at once: every connection is cut off.
+    pub fn abort(&self) -> Wait {
+        self.shared.abort();
+        self.wait()
+    }
+
+    /// Waits until the server has ended.
+    ///
+    /// # Errors
+    ///
+    /// Accepting failed for good, or a worker panicked. The other workers were drained before.
+    pub fn wait(&self) -> Wait {
+        Wait(Arc::clone(&self.shared))
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("endpoints", &self.endpoints)
+            .field("connections", &self.connections())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Ready when a server has ended; of [`Handle::wait`] and [`Handle::shutdown`]. Works on any runtime.
+#[derive(Debug)]
+pub struct Wait(Arc<Shared>);
+
+impl Future for Wait {
+    type Output = Result<DrainReport>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_end(cx)
+    }
+}

@@ -1,0 +1,125 @@
+//! One transport with its protocol, its types erased: once per transport, never per read.
+use super::{Drives, Shared};
+use crate::{
+    Endpoint, Error, ErrorKind, Protocol, Result, Runtime, Transport, Worker, Workers,
+    engine::{AcceptLoop, Accepted, WorkerState},
+    listener::Listener,
+    runtime::{Launch, Start},
+};
+use std::{
+    fmt,
+    sync::{Arc, mpsc},
+};
+
+/// One transport with what it serves, ready to be opened.
+pub struct Part {
+    pub(super) open: Box<dyn FnOnce(Option<Workers>) -> Result<Opened> + Send>,
+    /// It runs on the runtime that the server is started in.
+    pub(super) ambient: bool,
+    pub(super) http: bool,
+}
+
+/// A transport whose sockets are bound.
+pub(super) struct Opened {
+    pub(super) endpoint: Endpoint,
+    pub(super) launch: Box<dyn FnOnce(&Settings) -> Result<()>>,
+}
+
+/// What all workers are started with.
+pub(super) struct Settings {
+    pub(super) pin: bool,
+    pub(super) shared: Arc<Shared>,
+    pub(super) report: mpsc::Sender<Result<()>>,
+}
+
+impl Part {
+    /// `protocol` makes a worker's protocol, on the worker.
+    pub(super) fn new<T, P>(
+        transport: T,
+        http: bool,
+        protocol: impl Fn(&Worker, T::Runtime) -> P + Clone + Send + 'static,
+    ) -> Self
+    where
+        T: Transport,
+        P: Protocol<Accepted<<T::Listener as Listener>::Connection>>,
+        T::Runtime: Drives<T::Listener, P>,
+    {
+        let ambient = T::Runtime::WORKERS == Workers::Ambient;
+        let open = move |workers: Option<Workers>| {
+            let workers = workers.unwrap_or_else(|| transport.workers());
+            if workers == Workers::Ambient && !ambient {
+                return Err(Error::config(
+                    "Workers::Ambient was asked for, but this transport's workers have threads of their own: \
+                     use Workers::PerCore or Workers::Count(n)",
+                ));
+            }
+            let count = workers.count()?;
+            let sockets = transport.open(count)?;
+            if sockets.len() != count {
+                return Err(Error::config(format!(
+                    "the transport opened {} sockets for {count} workers: `Transport::open` gives one for each",
+                    sockets.len()
+                )));
+            }
+            let endpoint = transport.endpoint(&sockets[0]).map_err(|e| {
+                let what = format!("a bound socket doesn't tell its address: {e}");
+                Error::new(ErrorKind::Bind, what).with_source(e)
+            })?;
+            let launch = move |settings: &Settings| {
+                for (index, socket) in sockets.into_iter().enumerate() {
+                    let worker = Worker {
+                        index,
+                        count,
+                        pin: settings.pin,
+                    };
+                    let (transport, protocol) = (transport.clone(), protocol.clone());
+                    let (shared, entered) = (Arc::clone(&settings.shared), worker.clone());
+                    let make = move || begin(&transport, socket, entered, shared, protocol);
+                    T::Runtime::launch(Start::new(worker, make, settings.report.clone()))?;
+                }
+                Ok(())
+            };
+            Ok(Opened {
+                endpoint,
+                launch: Box::new(launch),
+            })
+        };
+        Self {
+            open: Box::new(open),
+            ambient,
+            http,
+        }
+    }
+}
+
+/// On the worker: listens and makes the accept loop.
+fn begin<T: Transport, P>(
+    transport: &T,
+    socket: T::Socket,
+    worker: Worker,
+    shared: Arc<Shared>,
+    protocol: impl FnOnce(&Worker, T::Runtime) -> P,
+) -> Result<AcceptLoop<T::Listener, P, T::Runtime>>
+where
+    P: Protocol<Accepted<<T::Listener as Listener>::Connection>>,
+    T::Runtime: Drives<T::Listener, P>,
+{
+    let runtime = T::Runtime::current();
+    let listener = transport.listen(socket, &worker).map_err(|e| {
+        let what = format!("worker {} cannot listen: {e}", worker.index());
+        Error::new(ErrorKind::Start, what).with_source(e)
+    })?;
+    let protocol = protocol(&worker, runtime.clone());
+    let state = WorkerState::new(shared, worker);
+    state.set_timer(runtime.timer());
+    Ok(AcceptLoop::new(listener, protocol, runtime, Shared::enlist(state)))
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part")
+            .field("ambient", &self.ambient)
+            .field("http", &self.http)
+            .finish_non_exhaustive()
+    }
+}

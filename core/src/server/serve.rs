@@ -1,0 +1,95 @@
+//! The futures around a server: the one that's awaited, and the one that waits for the shutdown.
+use super::{DrainReport, Handle, Server};
+use crate::Result;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A server that runs while this future is polled; what `.await` on a [`Server`] makes. Dropping it aborts the server.
+///
+/// It's `Send` for every transport, on every runtime.
+#[must_use = "futures do nothing unless polled"]
+pub struct Serve(State);
+
+enum State {
+    Unstarted(Option<Server>),
+    Running(Watch),
+}
+
+impl Serve {
+    pub(super) fn new(server: Server) -> Self {
+        Self(State::Unstarted(Some(server)))
+    }
+}
+
+impl Future for Serve {
+    type Output = Result<DrainReport>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let State::Unstarted(server) = &mut self.0
+            && let Some(mut server) = server.take()
+        {
+            let shutdown = server.shutdown.take();
+            let handle = server.launch()?;
+            self.0 = State::Running(Watch { shutdown, handle });
+        }
+        match &mut self.0 {
+            State::Running(watch) => watch.poll_end(cx),
+            // It has been polled again after its error.
+            State::Unstarted(_) => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        if let State::Running(watch) = &self.0 {
+            watch.handle.shared().abort();
+        }
+    }
+}
+
+impl fmt::Debug for Serve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serve").finish_non_exhaustive()
+    }
+}
+
+/// Begins the drain when the shutdown future is ready; over when the server is.
+pub(super) struct Watch {
+    shutdown: Option<Shutdown>,
+    handle: Handle,
+}
+
+impl Watch {
+    pub(super) fn new(shutdown: Shutdown, handle: Handle) -> Self {
+        Self {
+            shutdown: Some(shutdown),
+            handle,
+        }
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<DrainReport>> {
+        if let Some(shutdown) = &mut self.shutdown
+            && shutdown.as_mut().poll(cx).is_ready()
+        {
+            self.shutdown = None;
+            let shared = self.handle.shared();
+            shared.drain(shared.config.timeouts.drain);
+        }
+        self.handle.shared().poll_end(cx)
+    }
+}
+
+impl Future for Watch {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_end(cx).map(drop)
+    }
+}

@@ -1,0 +1,208 @@
+//! What all workers of a server share: its configuration, its orders, its end.
+use crate::{
+    DrainReport, Error, ErrorKind, Result,
+    config::Config,
+    engine::{Permits, WorkerState, lock},
+};
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+/// The longest lame duck stage: long enough for each busy client to hear of it.
+const LAME_DUCK: Duration = Duration::from_secs(1);
+
+/// What the workers have been told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Order {
+    Serve,
+    Drain,
+    Abort,
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) permits: Permits,
+    last_id: AtomicU64,
+    order: AtomicU8,
+    grace: Mutex<Option<Grace>>,
+    /// A worker's state lives as long as its loop or one of its connections.
+    workers: Mutex<Vec<Weak<WorkerState>>>,
+    outcome: Mutex<Outcome>,
+}
+
+#[derive(Clone, Copy)]
+struct Grace {
+    begun: Instant,
+    first: Duration,
+    length: Duration,
+}
+
+#[derive(Default)]
+struct Outcome {
+    running: usize,
+    report: DrainReport,
+    error: Option<Error>,
+    waiting: Vec<Waker>,
+}
+
+impl Shared {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            permits: Permits::new(config.limits.connections),
+            config,
+            last_id: AtomicU64::new(0),
+            order: AtomicU8::new(Order::Serve as u8),
+            grace: Mutex::default(),
+            workers: Mutex::default(),
+            outcome: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn order(&self) -> Order {
+        match self.order.load(Ordering::Acquire) {
+            0 => Order::Serve,
+            1 => Order::Drain,
+            _ => Order::Abort,
+        }
+    }
+
+    /// Begins a drain. A second one can only shorten the first.
+    pub(crate) fn drain(&self, grace: Duration) {
+        let mut current = lock(&self.grace);
+        *current = Some(match *current {
+            None => Grace {
+                begun: Instant::now(),
+                first: grace,
+                length: grace,
+            },
+            Some(running) => Grace {
+                length: running.length.min(running.begun.elapsed().saturating_add(grace)),
+                ..running
+            },
+        });
+        drop(current);
+        self.give(Order::Drain);
+    }
+
+    /// Ends the server at once.
+    pub(crate) fn abort(&self) {
+        self.give(Order::Abort);
+    }
+
+    fn give(&self, order: Order) {
+        self.order.fetch_max(order as u8, Ordering::AcqRel);
+        self.wake_workers();
+    }
+
+    /// How long the drain may take, since its beginning.
+    pub(crate) fn grace(&self) -> Duration {
+        lock(&self.grace).map_or(Duration::ZERO, |grace| grace.length)
+    }
+
+    /// How long the workers go on accepting during the drain.
+    pub(crate) fn lame_duck(&self) -> Duration {
+        let first = lock(&self.grace).map_or(Duration::ZERO, |grace| grace.first);
+        LAME_DUCK.min(first / 4)
+    }
+
+    pub(crate) fn wake_workers(&self) {
+        for worker in lock(&self.workers).iter().filter_map(Weak::upgrade) {
+            worker.accept_loop.wake();
+        }
+    }
+
+    /// A worker begins; the guard tells its end.
+    pub(crate) fn enlist(worker: WorkerState) -> WorkerEnd {
+        let worker = Arc::new(worker);
+        let shared = &worker.shared;
+        lock(&shared.workers).push(Arc::downgrade(&worker));
+        lock(&shared.outcome).running += 1;
+        WorkerEnd { worker, told: false }
+    }
+
+    fn worker_ended(&self, worker: &WorkerState, result: Result<()>) {
+        let mut outcome = lock(&self.outcome);
+        outcome.running -= 1;
+        outcome.report += worker.report();
+        let failed = result.is_err();
+        if let Err(error) = result {
+            outcome.error.get_or_insert(error);
+        }
+        let waiting = if outcome.running == 0 { std::mem::take(&mut outcome.waiting) } else { Vec::new() };
+        drop(outcome);
+        waiting.into_iter().for_each(Waker::wake);
+        if failed {
+            // The others finish what they have.
+            self.drain(self.config.timeouts.drain);
+        }
+    }
+
+    /// Ready when all workers have ended.
+    pub(crate) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<Result<DrainReport>> {
+        let mut outcome = lock(&self.outcome);
+        if outcome.running > 0 {
+            if !outcome.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                outcome.waiting.push(cx.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        Poll::Ready(match &outcome.error {
+            Some(error) => Err(error.clone()),
+            None => Ok(outcome.report),
+        })
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("order", &self.order()).finish_non_exhaustive()
+    }
+}
+
+/// Held by a worker's accept loop; tells the server how it ended, in any case.
+pub(crate) struct WorkerEnd {
+    worker: Arc<WorkerState>,
+    told: bool,
+}
+
+impl WorkerEnd {
+    pub(crate) fn worker(&self) -> &Arc<WorkerState> {
+        &self.worker
+    }
+
+    pub(crate) fn tell(&mut self, result: Result<()>) {
+        if !self.told {
+            self.told = true;
+            self.worker.shared.worker_ended(&self.worker, result);
+        }
+    }
+}
+
+impl Drop for WorkerEnd {
+    fn drop(&mut self) {
+        if self.told {
+            return;
+        }
+        let why = if std::thread::panicking() { "its listener panicked" } else { "its runtime was shut down" };
+        let index = self.worker.worker.index();
+        let result = match self.worker.shared.order() {
+            Order::Abort => Ok(()),
+            Order::Serve | Order::Drain => {
+                let what = format!("worker {index} ended before its time: {why}");
+                Err(Error::new(ErrorKind::Worker, what))
+            }
+        };
+        self.tell(result);
+    }
+}

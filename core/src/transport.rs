@@ -1,0 +1,99 @@
+//! A description of where to listen.
+use crate::{Endpoint, Listener, Result, Runtime, Worker, Workers};
+use std::io;
+
+/// A description of where to listen: what [`serve_with`](crate::serve_with) takes.
+///
+/// It's data that's cloned to each worker; nothing is bound before [`open`](Self::open). A transport of your own on
+/// tokio needs this trait, a [`Listener`], and no runtime code: name one of the runtimes of [`runtime`](crate::runtime).
+///
+/// # Contract
+///
+/// - [`open`](Self::open) runs once, on the thread that starts the server: it gives one socket per worker. Every error that
+///   can be known at start shows here, and port 0 is resolved here. Sockets are *std* sockets (or the like): they belong to
+///   no runtime yet, so they can be adopted, inherited and handed over.
+/// - [`listen`](Self::listen) runs on the worker's own thread, inside its runtime, and turns the socket into a listener.
+///
+/// # Examples
+///
+/// The whole of a transport over Unix sockets; its listener is the one shown at [`Listener`].
+///
+/// ```
+/// use anyport_core::{Conn, Endpoint, Error, Listener, Result, Transport, Worker, runtime::Tokio};
+/// use std::{io, os::unix::net, path::PathBuf};
+/// # use hyper_util::rt::TokioIo;
+/// # use std::{future::Ready, task::{Context, Poll}};
+/// # struct Sockets(tokio::net::UnixListener);
+/// # impl Listener for Sockets {
+/// #     type Connection = Conn<TokioIo<tokio::net::UnixStream>>;
+/// #     type Handshake = Ready<io::Result<Self::Connection>>;
+/// #     fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<Self::Handshake>> { Poll::Pending }
+/// # }
+///
+/// #[derive(Clone)]
+/// struct UnixSocket(PathBuf);
+///
+/// impl Transport for UnixSocket {
+///     type Runtime = Tokio;
+///     type Socket = net::UnixListener;
+///     type Listener = Sockets;
+///
+///     fn open(&self, workers: usize) -> Result<Vec<net::UnixListener>> {
+///         let place = format!("unix:{}", self.0.display());
+///         let bind = || {
+///             let first = net::UnixListener::bind(&self.0)?;
+///             first.set_nonblocking(true)?;
+///             let mut all = vec![first];
+///             for _ in 1..workers {
+///                 all.push(all[0].try_clone()?);
+///             }
+///             Ok(all)
+///         };
+///         bind().map_err(|e| Error::bind(place, e))
+///     }
+///
+///     fn endpoint(&self, socket: &net::UnixListener) -> io::Result<Endpoint> {
+///         Ok(socket.local_addr()?.into())
+///     }
+///
+///     fn listen(&self, socket: net::UnixListener, _: &Worker) -> io::Result<Sockets> {
+///         Ok(Sockets(tokio::net::UnixListener::from_std(socket)?))
+///     }
+/// }
+/// ```
+pub trait Transport: Clone + Send + 'static {
+    /// What polls its connections, and decides whether they must be `Send`.
+    type Runtime: Runtime;
+
+    /// A bound and listening socket that belongs to no runtime yet.
+    type Socket: Send + 'static;
+
+    /// What a worker makes of a socket.
+    type Listener: Listener;
+
+    /// How many workers it wants, unless the server says otherwise. Default: what suits its runtime.
+    fn workers(&self) -> Workers {
+        Self::Runtime::WORKERS
+    }
+
+    /// Binds and listens: exactly one socket for each of the `workers`, of which there's at least one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::bind`](crate::Error::bind) makes one that says what, where and what to do.
+    fn open(&self, workers: usize) -> Result<Vec<Self::Socket>>;
+
+    /// Where the socket listens, with port 0 resolved.
+    ///
+    /// # Errors
+    ///
+    /// Whatever asking the socket gives; the server then doesn't start.
+    fn endpoint(&self, socket: &Self::Socket) -> io::Result<Endpoint>;
+
+    /// Turns a socket into this worker's listener, inside the worker's runtime.
+    ///
+    /// # Errors
+    ///
+    /// The server doesn't start.
+    fn listen(&self, socket: Self::Socket, worker: &Worker) -> io::Result<Self::Listener>;
+}

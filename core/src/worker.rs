@@ -1,0 +1,58 @@
+//! The workers of a transport: how many, and which one this is.
+use crate::{Error, Result};
+use std::num::NonZeroUsize;
+
+/// How many workers a transport gets. Each has a listening socket and an accept loop of its own.
+///
+/// Set for one transport by its builder, or for all of a server by [`Server::workers`](crate::Server::workers).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Workers {
+    /// One accept loop on the runtime that the server is started in, which spreads the connections over its own threads.
+    Ambient,
+    /// One for each core that this process may run on.
+    PerCore,
+    /// This many; zero is an error at start.
+    Count(usize),
+}
+
+impl From<usize> for Workers {
+    fn from(count: usize) -> Self {
+        Self::Count(count)
+    }
+}
+
+impl Workers {
+    pub(crate) fn count(self) -> Result<usize> {
+        match self {
+            Self::Ambient => Ok(1),
+            Self::PerCore => Ok(std::thread::available_parallelism().map_or(1, NonZeroUsize::get)),
+            Self::Count(0) => Err(Error::config(
+                "zero workers would serve nobody: use Workers::Count(1) or more, or Workers::PerCore",
+            )),
+            Self::Count(n) => Ok(n),
+        }
+    }
+}
+
+/// Which worker this is: what an app that's made per worker gets to know.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    pub(crate) index: usize,
+    pub(crate) count: usize,
+    pub(crate) pin: bool,
+}
+
+impl Worker {
+    /// Its index among the workers of its transport, from 0.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// How many workers the transport has.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+}

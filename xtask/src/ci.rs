@@ -1,0 +1,88 @@
+//! The checks a change has to pass, so that CI knows nothing a contributor cannot run.
+
+mod features;
+mod report;
+
+use crate::{tidy, workspace};
+use cargo_metadata::Metadata;
+use clap::ValueEnum as _;
+use report::Outcome;
+use std::time::Instant;
+use xshell::{Shell, cmd};
+
+/// One check, in the order in which they run: the fast ones first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Step {
+    /// The code is formatted.
+    Fmt,
+    /// Clippy and the compiler have no warning, with all features on.
+    Clippy,
+    /// The documentation builds without a warning: no broken link, no missing page.
+    Docs,
+    /// The invariants of the workspace hold.
+    Tidy,
+    /// Each feature of each library compiles alone, and none at all does too.
+    Features,
+}
+
+impl Step {
+    fn name(self) -> String {
+        self.to_possible_value()
+            .map_or_else(|| format!("{self:?}"), |value| value.get_name().to_owned())
+    }
+
+    fn run(self, shell: &Shell, metadata: &Metadata) -> anyhow::Result<()> {
+        match self {
+            Self::Fmt => cmd!(shell, "cargo fmt --all --check").run()?,
+            Self::Clippy => {
+                cmd!(
+                    shell,
+                    "cargo clippy --workspace --all-targets --all-features -- -D warnings"
+                )
+                .run()?;
+            }
+            Self::Docs => cmd!(shell, "cargo doc --workspace --no-deps --all-features")
+                .env("RUSTDOCFLAGS", "-D warnings")
+                .run()?,
+            Self::Tidy => tidy::run(shell, metadata)?,
+            Self::Features => features::run(shell, &workspace::members(metadata))?,
+        }
+        Ok(())
+    }
+}
+
+/// Runs the steps named by `only`, or all of them, each whatever became of the one before.
+///
+/// # Errors
+///
+/// When a step failed: the table printed before says which.
+pub(crate) fn run(shell: &Shell, metadata: &Metadata, only: &[Step]) -> anyhow::Result<()> {
+    let mut outcomes = Vec::new();
+    for &step in Step::value_variants() {
+        if !only.is_empty() && !only.contains(&step) {
+            continue;
+        }
+        println!("\n== {}", step.name());
+        let start = Instant::now();
+        let result = step.run(shell, metadata);
+        let outcome = Outcome {
+            step: step.name(),
+            passed: result.is_ok(),
+            took: start.elapsed(),
+        };
+        match result {
+            Ok(()) => println!("== {}: ok, {:.1} s", outcome.step, outcome.took.as_secs_f64()),
+            Err(error) => println!(
+                "== {}: {error:#}, {:.1} s",
+                outcome.step,
+                outcome.took.as_secs_f64()
+            ),
+        }
+        outcomes.push(outcome);
+    }
+    print!("\n{}", report::table(&outcomes));
+
+    let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
+    anyhow::ensure!(failed == 0, "{failed} of {} steps failed", outcomes.len());
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! The chores of the workspace, as plain Rust: whatever CI runs, a contributor runs with the same command.
+
+mod ci;
+mod tidy;
+mod workspace;
+
+use anyhow::Context as _;
+use cargo_metadata::MetadataCommand;
+use clap::Parser;
+use std::process::ExitCode;
+use xshell::Shell;
+
+/// The chores of the anyport workspace.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    disable_help_subcommand = true
+)]
+enum Command {
+    /// Run every check a change has to pass, and show what each one took.
+    Ci {
+        /// Run these steps only (separated by commas).
+        #[arg(long, value_enum, value_delimiter = ',', value_name = "STEPS")]
+        only: Vec<ci::Step>,
+    },
+    /// Check the invariants of the workspace that no compiler checks.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    match run(&Command::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A check that fails is no fault of the chores: one line, never a backtrace.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> anyhow::Result<()> {
+    let metadata = MetadataCommand::new()
+        .no_deps()
+        .exec()
+        .context("`cargo metadata` cannot read the workspace; run this inside the repository")?;
+    let shell = Shell::new()?;
+    shell.change_dir(&metadata.workspace_root);
+    match command {
+        Command::Ci { only } => ci::run(&shell, &metadata, only),
+        Command::Tidy => tidy::run(&shell, &metadata),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Command;
+    use clap::{CommandFactory as _, Parser as _};
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Command::command().debug_assert();
+    }
+
+    #[test]
+    fn an_unknown_step_lists_the_valid_ones() {
+        let error = Command::try_parse_from(["xtask", "ci", "--only", "clipy"])
+            .unwrap_err()
+            .to_string();
+        for step in ["fmt", "clippy", "docs", "tidy", "features"] {
+            assert!(error.contains(step), "{step} is not in: {error}");
+        }
+    }
+}

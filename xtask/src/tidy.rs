@@ -1,0 +1,58 @@
+//! The invariants of the workspace that no compiler checks: ARCHITECTURE.md states them, this holds them.
+//!
+//! Each is a pure function from a [`Repo`] to its violations, in a file of its own, with tests that make it fail.
+
+mod dependencies;
+mod facade;
+mod links;
+mod modules;
+mod repo;
+mod text;
+mod transport_shape;
+mod unsafe_code;
+
+use cargo_metadata::Metadata;
+use repo::{Repo, Violation};
+use xshell::Shell;
+
+const INVARIANTS: &[fn(&Repo) -> Vec<Violation>] = &[
+    dependencies::core_is_light,
+    dependencies::transports_stand_alone,
+    dependencies::adapters_name_no_transport,
+    dependencies::examples_use_the_facade,
+    facade::holds_no_logic,
+    unsafe_code::lints_are_inherited,
+    unsafe_code::safety_is_argued,
+    modules::say_why_they_exist,
+    modules::are_named_for_what_they_hold,
+    modules::hold_one_idea,
+    transport_shape::all_alike,
+    text::names_no_machine,
+    text::is_clean,
+    links::resolve,
+];
+
+/// Prints every violation as `path:line: what is wrong; what to do`.
+///
+/// # Errors
+///
+/// When there is one.
+pub(crate) fn run(shell: &Shell, metadata: &Metadata) -> anyhow::Result<()> {
+    let repo = Repo::read(shell, metadata)?;
+    let mut violations: Vec<Violation> = INVARIANTS.iter().flat_map(|invariant| invariant(&repo)).collect();
+    violations.sort();
+    for violation in &violations {
+        println!("{violation}");
+    }
+    anyhow::ensure!(
+        violations.is_empty(),
+        "{} violation(s) of the workspace's invariants",
+        violations.len()
+    );
+    println!(
+        "tidy: {} invariants hold in {} files",
+        INVARIANTS.len(),
+        repo.file_count()
+    );
+    Ok(())
+}
