@@ -23,19 +23,24 @@ use tower_service::Service;
     note = "to make an app for each worker, which may be `!Send`, use `per_worker(|worker| ..)`"
 )]
 pub trait HttpService:
-    Service<Request<Body>, Response = Response<Self::ResBody>, Error: Into<BoxError>, Future = Self::Fut> + Clone + 'static
+    Service<Request<Body>, Response = Response<Self::ResBody>, Error: Into<BoxError>, Future = Self::Fut>
+    + Clone
+    + 'static
 {
     /// The body of its responses.
     type ResBody: ResponseBody;
 
     /// The future of a response.
-    type Fut: Future<Output = Result<Response<Self::ResBody>, <Self as Service<Request<Body>>>::Error>> + 'static;
+    type Fut: Future<Output = Result<Response<Self::ResBody>, <Self as Service<Request<Body>>>::Error>>
+        + 'static;
 }
 
 #[diagnostic::do_not_recommend]
 impl<S, B> HttpService for S
 where
-    S: Service<Request<Body>, Response = Response<B>, Error: Into<BoxError>, Future: 'static> + Clone + 'static,
+    S: Service<Request<Body>, Response = Response<B>, Error: Into<BoxError>, Future: 'static>
+        + Clone
+        + 'static,
     B: ResponseBody,
 {
     type ResBody = B;

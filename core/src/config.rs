@@ -25,7 +25,9 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let descriptors = descriptor_limit().and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+        let descriptors = descriptor_limit()
+            .and_then(|n| usize::try_from(n).ok())
+            .unwrap_or(usize::MAX);
         Self {
             connections: (descriptors / 10 * 8).clamp(1, 10_000),
             head_bytes: 64 * 1024,
@@ -58,7 +60,9 @@ impl Limits {
 
     fn check(&self) -> Result<()> {
         if self.connections == 0 {
-            return Err(Error::config("Limits::connections is 0, so nobody could connect: allow at least 1"));
+            return Err(Error::config(
+                "Limits::connections is 0, so nobody could connect: allow at least 1",
+            ));
         }
         if self.head_bytes < 8 * 1024 {
             return Err(Error::config(format!(
@@ -179,7 +183,10 @@ impl HttpOptions {
 
     /// The status that answers an error of the service. Default: 500.
     #[must_use]
-    pub fn with_error_status(mut self, status: impl Fn(&BoxError) -> StatusCode + Send + Sync + 'static) -> Self {
+    pub fn with_error_status(
+        mut self,
+        status: impl Fn(&BoxError) -> StatusCode + Send + Sync + 'static,
+    ) -> Self {
         self.status_of = Some(Arc::new(status));
         self
     }
@@ -196,15 +203,15 @@ impl HttpOptions {
 
     fn check(&self) -> Result<()> {
         match (self.speaks(), self.versions) {
-            ((false, false), HttpVersions::Http1) => {
-                Err(Error::config("HTTP/1 was asked for, but the feature `http1` is off"))
-            }
-            ((false, false), HttpVersions::Http2) => {
-                Err(Error::config("HTTP/2 was asked for, but the feature `http2` is off"))
-            }
-            ((false, false), HttpVersions::All) => {
-                Err(Error::config("no version of HTTP is compiled in: turn on the feature `http1` or `http2`"))
-            }
+            ((false, false), HttpVersions::Http1) => Err(Error::config(
+                "HTTP/1 was asked for, but the feature `http1` is off",
+            )),
+            ((false, false), HttpVersions::Http2) => Err(Error::config(
+                "HTTP/2 was asked for, but the feature `http2` is off",
+            )),
+            ((false, false), HttpVersions::All) => Err(Error::config(
+                "no version of HTTP is compiled in: turn on the feature `http1` or `http2`",
+            )),
             _ => Ok(()),
         }
     }

@@ -83,9 +83,18 @@ mod tests {
     #[test]
     fn endpoints_are_shown_as_tools_write_them() {
         let shown = |e: Endpoint| e.to_string();
-        assert_eq!(shown(SocketAddr::from(([127, 0, 0, 1], 80)).into()), "127.0.0.1:80");
-        assert_eq!(shown(Endpoint::Unix(UnixName::Path("/run/a.sock".into()))), "unix:/run/a.sock");
-        assert_eq!(shown(Endpoint::Unix(UnixName::Abstract(b"a\0".to_vec().into()))), "unix:@a\\x00");
+        assert_eq!(
+            shown(SocketAddr::from(([127, 0, 0, 1], 80)).into()),
+            "127.0.0.1:80"
+        );
+        assert_eq!(
+            shown(Endpoint::Unix(UnixName::Path("/run/a.sock".into()))),
+            "unix:/run/a.sock"
+        );
+        assert_eq!(
+            shown(Endpoint::Unix(UnixName::Abstract(b"a\0".to_vec().into()))),
+            "unix:@a\\x00"
+        );
         assert_eq!(shown(Endpoint::custom("vsock:3:9")), "vsock:3:9");
     }
 }

@@ -146,7 +146,9 @@ fn reason(e: &io::Error) -> Cow<'static, str> {
 
 /// What to do about it, in brackets, or nothing where nothing certain can be said.
 fn hint(place: &str, e: &io::Error) -> Cow<'static, str> {
-    let port = place.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    let port = place
+        .rsplit_once(':')
+        .and_then(|(_, port)| port.parse::<u16>().ok());
     match (e.kind(), port) {
         (io::ErrorKind::AddrInUse, Some(port)) => format!(
             " (see who listens there: `ss -ltnp 'sport = :{port}'`; or bind port 0 to be given a free one)"

@@ -25,6 +25,8 @@ mod protocol;
 pub mod runtime;
 mod server;
 pub mod shutdown;
+#[cfg(feature = "socket")]
+pub mod socket;
 mod transport;
 mod worker;
 

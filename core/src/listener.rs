@@ -93,14 +93,18 @@ impl AcceptErrorKind {
     pub fn of(error: &io::Error) -> Self {
         use io::ErrorKind as K;
         match error.kind() {
-            K::ConnectionAborted | K::ConnectionReset | K::ConnectionRefused | K::Interrupted | K::WouldBlock => {
-                Self::Retry
-            }
+            K::ConnectionAborted
+            | K::ConnectionReset
+            | K::ConnectionRefused
+            | K::Interrupted
+            | K::WouldBlock => Self::Retry,
             K::HostUnreachable | K::NetworkUnreachable | K::NetworkDown => Self::Retry,
             _ if is_descriptor_limit(error) => Self::Backoff,
             K::InvalidInput | K::Unsupported => Self::Fatal,
             // EBADF and ENOTSOCK have no `io::ErrorKind`.
-            _ if cfg!(target_os = "linux") && matches!(error.raw_os_error(), Some(9 | 88 | 95)) => Self::Fatal,
+            _ if cfg!(target_os = "linux") && matches!(error.raw_os_error(), Some(9 | 88 | 95)) => {
+                Self::Fatal
+            }
             _ => Self::Backoff,
         }
     }
@@ -131,7 +135,10 @@ where
     Fut: Future<Output = io::Result<C>> + 'static,
     C: Connection,
 {
-    ListenerFn { accept, pending: None }
+    ListenerFn {
+        accept,
+        pending: None,
+    }
 }
 
 /// The [`Listener`] that [`listener_fn`] gives.

@@ -50,7 +50,9 @@ impl Signals {
             if self.interrupt.poll_recv(cx).is_ready() {
                 return std::task::Poll::Ready(SignalKind::interrupt().as_raw_value());
             }
-            self.terminate.poll_recv(cx).map(|_| SignalKind::terminate().as_raw_value())
+            self.terminate
+                .poll_recv(cx)
+                .map(|_| SignalKind::terminate().as_raw_value())
         })
         .await
     }

@@ -52,19 +52,31 @@ pub struct AcceptLoop<L, P, R> {
 enum Phase {
     Serving,
     /// Accepting still; the listener closes then.
-    LameDuck { since: Instant, until: Option<Instant> },
+    LameDuck {
+        since: Instant,
+        until: Option<Instant>,
+    },
     /// Accepting what the kernel had queued already.
-    Emptying { since: Instant, look: Option<Instant> },
+    Emptying {
+        since: Instant,
+        look: Option<Instant>,
+    },
     /// Waiting for the connections.
-    Closing { since: Instant },
+    Closing {
+        since: Instant,
+    },
     /// Waiting for the aborted ones to be gone.
-    Aborting { until: Option<Instant> },
+    Aborting {
+        until: Option<Instant>,
+    },
 }
 
 /// What came of trying to accept.
 enum Accepting {
     /// Nothing more at the moment; the task will be woken. Whether something was accepted before.
-    Waiting { some: bool },
+    Waiting {
+        some: bool,
+    },
     /// Others should have their turn.
     Yield,
     Failed(Error),
@@ -103,7 +115,8 @@ where
                     Accepting::Waiting { .. } => {}
                 },
                 Phase::LameDuck { since, until } => {
-                    if self.reached(until, cx) {
+                    // With nobody there to be told, there's nothing to wait for.
+                    if self.worker.is_empty() || self.reached(until, cx) {
                         let look = after(self.worker.now(), LAST_LOOK);
                         if let Some(listener) = &mut self.listener {
                             listener.stop();
@@ -241,7 +254,8 @@ where
         let state = self.worker.admit();
         // Cloning the app is the app's code: its panic costs this connection.
         if let Ok(protocol) = panics::catch(|| self.protocol.clone()) {
-            self.runtime.execute(ConnTask::new(handshake, protocol, id, state));
+            self.runtime
+                .execute(ConnTask::new(handshake, protocol, id, state));
         }
     }
 }

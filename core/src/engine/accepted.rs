@@ -56,7 +56,10 @@ impl<C: Connection> Accepted<C> {
 
     fn check(&self) -> io::Result<()> {
         if self.state.aborting() {
-            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the server has been shut down"));
+            return Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the server has been shut down",
+            ));
         }
         Ok(())
     }
@@ -95,7 +98,11 @@ impl<C: Connection> Connection for Accepted<C> {
 }
 
 impl<C: Connection> Read for Accepted<C> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         let me = &mut *self;
         if !me.unread.is_empty() {
             let n = me.unread.len().min(buf.remaining());

@@ -50,7 +50,8 @@ impl ConnState {
     }
 
     pub(crate) fn count_request(&self) {
-        self.requests.store(self.requests.load(Relaxed).wrapping_add(1), Relaxed);
+        self.requests
+            .store(self.requests.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
     /// The connection is busy until the guard is dropped.
@@ -68,7 +69,8 @@ impl ConnState {
     }
 
     pub(crate) fn count_read(&self) {
-        self.reads.store(self.reads.load(Relaxed).wrapping_add(1), Relaxed);
+        self.reads
+            .store(self.reads.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
     pub(crate) fn reads(&self) -> u32 {

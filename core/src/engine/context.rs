@@ -30,13 +30,20 @@ impl ConnContext {
     }
 
     /// Ready once it's `at` or later; the task is woken by then.
-    pub(crate) fn poll_deadline(&mut self, at: Option<Instant>, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_deadline(
+        &mut self,
+        at: Option<Instant>,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         self.deadline.poll(at, now, self.state.worker.timer(), cx)
     }
 }
 
 impl fmt::Debug for ConnContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnContext").field("draining", &self.draining()).finish_non_exhaustive()
+        f.debug_struct("ConnContext")
+            .field("draining", &self.draining())
+            .finish_non_exhaustive()
     }
 }

@@ -27,7 +27,13 @@ impl Deadline {
     /// Ready when it's `at` or later. Otherwise the task will be woken by then.
     ///
     /// `None` is never. `now` is the timer's time.
-    pub(crate) fn poll(&mut self, at: Option<Instant>, now: Instant, timer: &SharedTimer, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(
+        &mut self,
+        at: Option<Instant>,
+        now: Instant,
+        timer: &SharedTimer,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         let Some(at) = at else { return Poll::Pending };
         if now >= at {
             return Poll::Ready(());
@@ -58,6 +64,8 @@ pub(crate) fn after(start: Instant, timeout: Duration) -> Option<Instant> {
 
 impl fmt::Debug for Deadline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Deadline").field(&self.armed.as_ref().map(|a| a.at)).finish()
+        f.debug_tuple("Deadline")
+            .field(&self.armed.as_ref().map(|a| a.at))
+            .finish()
     }
 }

@@ -68,7 +68,9 @@ impl WorkerState {
     /// Before [`set_timer`](Self::set_timer): nothing that asks for the time exists before the accept loop, which begins with that.
     pub(crate) fn timer(&self) -> &SharedTimer {
         #[expect(clippy::expect_used, reason = "set before the accept loop exists; see above")]
-        self.timer.get().expect("a worker has its clock before it has connections")
+        self.timer
+            .get()
+            .expect("a worker has its clock before it has connections")
     }
 
     pub(crate) fn now(&self) -> Instant {

@@ -119,10 +119,14 @@ impl<H, P, T> Phase<H, P, T> {
                     let Poll::Ready(done) = handshake.poll(cx) else {
                         let Some(rest) = rest else { return Poll::Ready(()) };
                         let at = after(rest.accepted_at, state.worker.shared.config.timeouts.handshake);
-                        return rest.deadline.poll(at, state.worker.now(), state.worker.timer(), cx);
+                        return rest
+                            .deadline
+                            .poll(at, state.worker.now(), state.worker.timer(), cx);
                     };
                     // A failed handshake is the peer's affair.
-                    let (Ok(io), Some(rest)) = (done, rest.take()) else { return Poll::Ready(()) };
+                    let (Ok(io), Some(rest)) = (done, rest.take()) else {
+                        return Poll::Ready(());
+                    };
                     let state = Arc::clone(state);
                     let connection = Accepted::new(io, rest.id, rest.accepted_at, Arc::clone(&state));
                     let context = ConnContext {

@@ -239,7 +239,9 @@ fn refuse(refusal: &Refusal, connection: &ConnState) -> Response<&'static str> {
     };
     let mut response = Response::new(text);
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     response
 }
 

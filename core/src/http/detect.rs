@@ -101,7 +101,10 @@ mod tests {
     fn the_first_bytes_tell_the_version() {
         assert_eq!(version_of(b"G"), Some(Version::Http1));
         assert_eq!(version_of(b"PRI * HTTP/1.1\r\n"), Some(Version::Http1));
-        assert_eq!(version_of(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nmore"), Some(Version::Http2));
+        assert_eq!(
+            version_of(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nmore"),
+            Some(Version::Http2)
+        );
         for n in 1..PREFACE.len() {
             assert_eq!(version_of(&PREFACE[..n]), None, "{n} bytes of the preface");
         }

@@ -14,12 +14,17 @@ pub(super) fn check<B>(request: &mut Request<B>) -> Result<(), Wrong> {
     let host = sole_host(request.headers())?;
     match (host, request.uri().authority()) {
         (None, _) if version == Version::HTTP_11 => Err("HTTP/1.1 needs a Host header (RFC 9112 3.2)\n"),
-        (None, None) if version == Version::HTTP_2 => Err("HTTP/2 needs :authority or Host (RFC 9113 8.3.1)\n"),
+        (None, None) if version == Version::HTTP_2 => {
+            Err("HTTP/2 needs :authority or Host (RFC 9113 8.3.1)\n")
+        }
         (None, _) => Ok(()),
         (Some(host), _) if !is_host(host.as_bytes()) => Err("the Host header is not a host (RFC 9112 3.2)\n"),
         (Some(_), None) => Ok(()),
         (Some(host), Some(authority)) if version == Version::HTTP_2 => {
-            if host.as_bytes().eq_ignore_ascii_case(host_of(authority).as_bytes()) {
+            if host
+                .as_bytes()
+                .eq_ignore_ascii_case(host_of(authority).as_bytes())
+            {
                 Ok(())
             } else {
                 Err(":authority and Host are not the same (RFC 9113 8.3.1)\n")
@@ -37,7 +42,9 @@ pub(super) fn check<B>(request: &mut Request<B>) -> Result<(), Wrong> {
 
 fn sole_host(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Wrong> {
     // `get_all` costs more than a common request should pay: count only where there's a second value.
-    let Some(host) = headers.get(HOST) else { return Ok(None) };
+    let Some(host) = headers.get(HOST) else {
+        return Ok(None);
+    };
     match headers.get_all(HOST).iter().nth(1) {
         None => Ok(Some(host)),
         Some(_) => Err("a request may have one Host header only (RFC 9112 3.2)\n"),
@@ -46,7 +53,10 @@ fn sole_host(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Wrong> {
 
 /// The authority without user information, which a `Host` never has.
 fn host_of(authority: &Authority) -> &str {
-    authority.as_str().rsplit_once('@').map_or(authority.as_str(), |(_, host)| host)
+    authority
+        .as_str()
+        .rsplit_once('@')
+        .map_or(authority.as_str(), |(_, host)| host)
 }
 
 /// `uri-host [ ":" port ]` of RFC 3986 3.2.2 and 3.2.3: by its characters, not resolved. Empty is allowed.
@@ -73,7 +83,10 @@ fn is_ip_literal(b: &u8) -> bool {
 fn is_reg_name(b: &u8) -> bool {
     b.is_ascii_alphanumeric()
         || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%')
-        || matches!(b, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
+        || matches!(
+            b,
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+        )
 }
 
 #[cfg(test)]
@@ -87,7 +100,10 @@ mod tests {
         }
         let mut request = request.body(()).unwrap();
         check(&mut request)?;
-        Ok(request.headers().get(HOST).map(|h| h.to_str().unwrap().to_owned()))
+        Ok(request
+            .headers()
+            .get(HOST)
+            .map(|h| h.to_str().unwrap().to_owned()))
     }
 
     #[test]
@@ -103,8 +119,14 @@ mod tests {
     #[test]
     fn an_absolute_target_wins_over_host() {
         let v = Version::HTTP_11;
-        assert_eq!(request(v, "http://right:81/", &["wrong"]), Ok(Some("right:81".into())));
-        assert_eq!(request(v, "http://user@right/", &["wrong"]), Ok(Some("right".into())));
+        assert_eq!(
+            request(v, "http://right:81/", &["wrong"]),
+            Ok(Some("right:81".into()))
+        );
+        assert_eq!(
+            request(v, "http://user@right/", &["wrong"]),
+            Ok(Some("right".into()))
+        );
     }
 
     #[test]
@@ -125,10 +147,24 @@ mod tests {
 
     #[test]
     fn a_host_is_a_name_or_an_address_and_perhaps_a_port() {
-        for good in ["", "a", "a.b-c", "a:80", "a:", "127.0.0.1:1", "[::1]", "[::1]:80", "[v1.a]", "a%20b", ":80"] {
+        for good in [
+            "",
+            "a",
+            "a.b-c",
+            "a:80",
+            "a:",
+            "127.0.0.1:1",
+            "[::1]",
+            "[::1]:80",
+            "[v1.a]",
+            "a%20b",
+            ":80",
+        ] {
             assert!(is_host(good.as_bytes()), "{good}");
         }
-        for bad in ["a b", "a/b", "a:b", "a@b", "[::1", "[]", "[::1]x", "a:1:2", "a\u{e9}", "a?b", "a#b", "<a>"] {
+        for bad in [
+            "a b", "a/b", "a:b", "a@b", "[::1", "[]", "[::1]x", "a:1:2", "a\u{e9}", "a?b", "a#b", "<a>",
+        ] {
             assert!(!is_host(bad.as_bytes()), "{bad}");
         }
     }

@@ -30,7 +30,11 @@ pub struct Http<A: App, R> {
 impl<A: App, R> Http<A, R> {
     pub(crate) fn new(app: A, worker: &Worker, runtime: R) -> Self {
         let service = app.make(worker);
-        Self { app, service, runtime }
+        Self {
+            app,
+            service,
+            runtime,
+        }
     }
 }
 

@@ -50,7 +50,10 @@ impl<B: ResponseBody> HttpBody for Reply<B> {
     type Data = Piece<B::Data>;
     type Error = BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, BoxError>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, BoxError>>> {
         match self.project().kind.project() {
             KindProj::App { body } => match panics::catch(|| body.poll_frame(cx)) {
                 Ok(Poll::Ready(Some(Ok(frame)))) => Poll::Ready(Some(Ok(frame.map_data(Piece::App)))),

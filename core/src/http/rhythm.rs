@@ -34,6 +34,7 @@ impl Rhythm {
     }
 
     /// An HTTP/2 connection may be opened before it's needed: it owes nothing.
+    #[cfg(feature = "http2")]
     pub(super) fn no_head_owed(&mut self, now: Instant) {
         self.phase = Phase::Idle { since: now };
     }
@@ -46,7 +47,8 @@ impl Rhythm {
         } else if self.phase == Phase::Busy || requests != self.requests {
             self.phase = Phase::Idle { since: now() };
             self.reads = reads;
-        } else if matches!(self.phase, Phase::Idle { .. }) && version == Version::Http1 && reads != self.reads {
+        } else if matches!(self.phase, Phase::Idle { .. }) && version == Version::Http1 && reads != self.reads
+        {
             self.phase = Phase::Head { since: now() };
         }
         self.requests = requests;
@@ -70,6 +72,7 @@ impl Rhythm {
         matches!(self.phase, Phase::Idle { .. })
     }
 
+    #[cfg(feature = "http1")]
     pub(super) fn awaits_head(&self) -> bool {
         matches!(self.phase, Phase::Head { .. })
     }

@@ -1,7 +1,8 @@
 //! HTTP/2 streams run in tasks of their own: counted, and with their panics contained.
+use crate::engine::{ConnState, InFlight, panics};
+#[cfg(feature = "http2")]
 use crate::{
     HttpService,
-    engine::{ConnState, InFlight, panics},
     http::{Call, Reply},
 };
 use hyper::rt::Executor;
@@ -48,9 +49,15 @@ impl<R> fmt::Debug for Streams<R> {
 
 /// What an executor needs to run the streams of a service over HTTP/2. Without the feature `http2`: nothing.
 #[cfg(feature = "http2")]
-pub trait SpawnStreams<S: HttpService>: hyper::rt::bounds::Http2ServerConnExec<Call<S>, Reply<S::ResBody>> + Unpin {}
+pub trait SpawnStreams<S: HttpService>:
+    hyper::rt::bounds::Http2ServerConnExec<Call<S>, Reply<S::ResBody>> + Unpin
+{
+}
 #[cfg(feature = "http2")]
-impl<S: HttpService, E: hyper::rt::bounds::Http2ServerConnExec<Call<S>, Reply<S::ResBody>> + Unpin> SpawnStreams<S> for E {}
+impl<S: HttpService, E: hyper::rt::bounds::Http2ServerConnExec<Call<S>, Reply<S::ResBody>> + Unpin>
+    SpawnStreams<S> for E
+{
+}
 
 /// What an executor needs to run the streams of a service over HTTP/2. Without the feature `http2`: nothing.
 #[cfg(not(feature = "http2"))]

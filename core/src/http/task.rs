@@ -74,7 +74,9 @@ where
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.speaks {
             Speaks::Unknown { start, detect } => {
-                let Some((io, _)) = start else { return Poll::Ready(()) };
+                let Some((io, _)) = start else {
+                    return Poll::Ready(());
+                };
                 let speaks = self.context.state.worker.shared.config.http.speaks();
                 let Poll::Ready(version) = detect.poll(io, speaks, cx) else {
                     return Poll::Pending;
@@ -94,7 +96,11 @@ where
     }
 
     fn begin(&mut self, version: Version, io: Accepted<C>, http: Http<A, R>) {
-        let Http { app, service, runtime } = http;
+        let Http {
+            app,
+            service,
+            runtime,
+        } = http;
         let state = &self.context.state;
         let config = &state.worker.shared.config;
         let info = io.info();
@@ -157,7 +163,9 @@ where
             Speaks::Unknown { start, detect } => {
                 let Some((io, _)) = start else { return false };
                 let quiet_until = io.info().accepted_at().checked_add(state.worker.lame_duck());
-                stage >= Stage::Closing && !detect.begun() && quiet_until.is_none_or(|until| state.worker.now() >= until)
+                stage >= Stage::Closing
+                    && !detect.begun()
+                    && quiet_until.is_none_or(|until| state.worker.now() >= until)
             }
             #[cfg(feature = "http1")]
             Speaks::Http1(_) => stage >= Stage::Closing && !self.rhythm.awaits_head(),
@@ -207,12 +215,15 @@ where
                 return Poll::Ready(());
             }
             let worker = me.context.state.worker.clone();
-            me.rhythm.observe(&me.context.state, me.version(), || worker.now());
+            me.rhythm
+                .observe(&me.context.state, me.version(), || worker.now());
             if me.has_to_be_told() {
                 me.tell();
                 continue;
             }
-            let Some(at) = me.deadline() else { return Poll::Pending };
+            let Some(at) = me.deadline() else {
+                return Poll::Pending;
+            };
             let now = worker.now();
             if me.context.poll_deadline(Some(at), now, cx).is_pending() {
                 return Poll::Pending;
@@ -242,7 +253,9 @@ where
     Streams<R>: SpawnStreams<A::Service>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpTask").field("rhythm", &self.rhythm).finish_non_exhaustive()
+        f.debug_struct("HttpTask")
+            .field("rhythm", &self.rhythm)
+            .finish_non_exhaustive()
     }
 }
 

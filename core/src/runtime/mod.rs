@@ -146,7 +146,9 @@ impl<F: 'static> Start<F> {
 fn core(index: usize) -> Result<core_affinity::CoreId> {
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     match cores.len() {
-        0 => Err(Error::config("workers can't be pinned here: the system doesn't tell which cores there are")),
+        0 => Err(Error::config(
+            "workers can't be pinned here: the system doesn't tell which cores there are",
+        )),
         n => Ok(cores[index % n]),
     }
 }
@@ -162,12 +164,17 @@ impl Report {
 
 impl Drop for Report {
     fn drop(&mut self) {
-        self.send(Err(Error::new(ErrorKind::Start, "a runtime dropped a worker instead of starting it")));
+        self.send(Err(Error::new(
+            ErrorKind::Start,
+            "a runtime dropped a worker instead of starting it",
+        )));
     }
 }
 
 impl<F> fmt::Debug for Start<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Start").field("worker", &self.worker).finish_non_exhaustive()
+        f.debug_struct("Start")
+            .field("worker", &self.worker)
+            .finish_non_exhaustive()
     }
 }

@@ -79,7 +79,11 @@ where
 
 impl<F: Future<Output = ()> + 'static> Launch<F> for TokioPerCore {
     fn launch(start: Start<F>) -> Result<()> {
-        let build = || Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        let build = || {
+            Builder::new_current_thread()
+                .enable_all()
+                .build_local(LocalOptions::default())
+        };
         start.on_thread(build, |runtime, start| {
             runtime.block_on(async move {
                 if let Some(accept_loop) = start.enter() {

@@ -32,7 +32,9 @@ where
     Streams<R>: SpawnStreams<A::Service>,
 {
     fn serve_http(transport: T, app: A) -> Part {
-        Part::new(transport, true, move |worker, runtime| Http::new(app.clone(), worker, runtime))
+        Part::new(transport, true, move |worker, runtime| {
+            Http::new(app.clone(), worker, runtime)
+        })
     }
 }
 

@@ -32,6 +32,9 @@ impl fmt::Display for DrainReport {
             aborted,
             upgraded,
         } = self;
-        write!(f, "drained: {completed} completed, {aborted} aborted ({upgraded} of them upgraded)")
+        write!(
+            f,
+            "drained: {completed} completed, {aborted} aborted ({upgraded} of them upgraded)"
+        )
     }
 }

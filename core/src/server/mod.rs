@@ -214,7 +214,11 @@ impl Server {
         }
         self.config.check(self.parts.iter().any(|part| part.http))?;
         // Everything is bound before anything is served.
-        let opened = self.parts.into_iter().map(|part| (part.open)(self.workers)).collect::<Result<Vec<_>>>()?;
+        let opened = self
+            .parts
+            .into_iter()
+            .map(|part| (part.open)(self.workers))
+            .collect::<Result<Vec<_>>>()?;
         let endpoints = opened.iter().map(|opened| opened.endpoint.clone()).collect();
         let shared = Arc::new(Shared::new(self.config));
         let (report, reports) = mpsc::channel();
@@ -223,7 +227,9 @@ impl Server {
             shared: Arc::clone(&shared),
             report,
         };
-        let launched = opened.into_iter().try_for_each(|opened| (opened.launch)(&settings));
+        let launched = opened
+            .into_iter()
+            .try_for_each(|opened| (opened.launch)(&settings));
         drop(settings);
         // Each worker says how it went, even if it's dropped unstarted; so this ends.
         if let Err(error) = launched.and_then(|()| reports.iter().collect::<Result<()>>()) {

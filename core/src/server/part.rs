@@ -112,7 +112,12 @@ where
     let protocol = protocol(&worker, runtime.clone());
     let state = WorkerState::new(shared, worker);
     state.set_timer(runtime.timer());
-    Ok(AcceptLoop::new(listener, protocol, runtime, Shared::enlist(state)))
+    Ok(AcceptLoop::new(
+        listener,
+        protocol,
+        runtime,
+        Shared::enlist(state),
+    ))
 }
 
 impl fmt::Debug for Part {

@@ -4,7 +4,10 @@ use crate::{Error, ErrorKind, Result};
 use std::future::Future;
 
 /// Polls the server to its end on this thread. `ambient`: one of its transports runs on the runtime around it.
-pub(super) fn to_the_end(serve: impl Future<Output = Result<DrainReport>>, ambient: bool) -> Result<DrainReport> {
+pub(super) fn to_the_end(
+    serve: impl Future<Output = Result<DrainReport>>,
+    ambient: bool,
+) -> Result<DrainReport> {
     #[cfg(feature = "tokio")]
     {
         if tokio::runtime::Handle::try_current().is_ok() {
@@ -49,7 +52,10 @@ pub(super) fn in_background(watch: Watch) -> Result<()> {
 }
 
 fn cannot_start(error: &std::io::Error) -> Error {
-    Error::new(ErrorKind::Start, format!("cannot start a runtime or a thread: {error}"))
+    Error::new(
+        ErrorKind::Start,
+        format!("cannot start a runtime or a thread: {error}"),
+    )
 }
 
 /// The smallest executor: a thread that sleeps between polls.

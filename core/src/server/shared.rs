@@ -139,7 +139,11 @@ impl Shared {
         if let Err(error) = result {
             outcome.error.get_or_insert(error);
         }
-        let waiting = if outcome.running == 0 { std::mem::take(&mut outcome.waiting) } else { Vec::new() };
+        let waiting = if outcome.running == 0 {
+            std::mem::take(&mut outcome.waiting)
+        } else {
+            Vec::new()
+        };
         drop(outcome);
         waiting.into_iter().for_each(Waker::wake);
         if failed {
@@ -166,7 +170,9 @@ impl Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("order", &self.order()).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("order", &self.order())
+            .finish_non_exhaustive()
     }
 }
 
@@ -194,7 +200,11 @@ impl Drop for WorkerEnd {
         if self.told {
             return;
         }
-        let why = if std::thread::panicking() { "its listener panicked" } else { "its runtime was shut down" };
+        let why = if std::thread::panicking() {
+            "its listener panicked"
+        } else {
+            "its runtime was shut down"
+        };
         let index = self.worker.worker.index();
         let result = match self.worker.shared.order() {
             Order::Abort => Ok(()),

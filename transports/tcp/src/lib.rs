@@ -1,1 +1,41 @@
-//! x
+//! TCP on tokio for [anyport](https://docs.rs/anyport): work stealing, or one runtime per core.
+//!
+//! ```no_run
+//! use anyport_core::{Body, Result, serve_with};
+//! use anyport_tcp::Tcp;
+//! use http::{Request, Response};
+//! use std::convert::Infallible;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<()> {
+//! let app = tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::from("Hello!"))) });
+//! serve_with(Tcp::bind("127.0.0.1:3000"), app).await?;
+//! # Ok(()) }
+//! ```
+mod connection;
+mod listener;
+mod transport;
+
+pub use connection::TcpConnection;
+pub use listener::TcpListener;
+pub use transport::Tcp;
+
+use anyport_core::{App, Server, Serves, runtime::Tokio, serve_with, socket::BindAddr};
+
+/// Serves an app over TCP on the tokio that it's awaited in: `listen(3000, app).await`.
+///
+/// A bare port is every interface, IPv6 and IPv4; [`BindAddr`] tells what else an address can be. It's short for
+/// `serve_with(Tcp::bind(address), app)`.
+///
+/// ```no_run
+/// # async fn f<A: anyport_core::App>(app: A) -> anyport_core::Result<()>
+/// # where anyport_core::runtime::Tokio: anyport_core::Serves<anyport_tcp::Tcp, A> {
+/// anyport_tcp::listen(3000, app).await?;
+/// # Ok(()) }
+/// ```
+pub fn listen<A: App>(address: impl Into<BindAddr>, app: A) -> Server
+where
+    Tokio: Serves<Tcp, A>,
+{
+    serve_with(Tcp::bind(address), app)
+}

@@ -1,0 +1,104 @@
+//! TCP sockets for every transport that rides on TCP: addresses, options, one listening socket per worker.
+//!
+//! They're std sockets, so a runtime of any kind can adopt them.
+mod address;
+mod options;
+
+pub use address::BindAddr;
+pub use options::SocketOptions;
+
+use crate::{Error, Result};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+};
+
+/// Binds `address` and listens: one non-blocking socket for each of the `workers`.
+///
+/// With several workers on Linux, the sockets share the port (SO_REUSEPORT, socket(7)), and the kernel spreads the connections over them.
+/// The first one is bound alone, so that a port in use is an error, although the port is shared afterwards. Elsewhere, the
+/// workers get duplicates of one socket.
+///
+/// # Errors
+///
+/// [`Error::bind`]: what, where, and what to do about it.
+pub fn listen(address: &BindAddr, options: &SocketOptions, workers: usize) -> Result<Vec<TcpListener>> {
+    let candidates = address.resolve().map_err(|e| Error::bind(address, e))?;
+    let mut first_error = None;
+    for candidate in candidates {
+        match open(candidate, options, workers) {
+            Ok(sockets) => return Ok(sockets),
+            // A bare port is both families, or the one that exists; never half of it because the other half is taken.
+            Err(e) if address.is_port() && !lacks_ipv6(&e) => return Err(Error::bind(address, e)),
+            Err(e) => {
+                first_error.get_or_insert(e);
+            }
+        }
+    }
+    let error =
+        first_error.unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the name has no address"));
+    Err(Error::bind(address, error))
+}
+
+/// The machine has no IPv6: no such family, or no such address.
+fn lacks_ipv6(error: &io::Error) -> bool {
+    const EAFNOSUPPORT: i32 = if cfg!(target_os = "linux") { 97 } else { 47 };
+    error.raw_os_error() == Some(EAFNOSUPPORT) || error.kind() == io::ErrorKind::AddrNotAvailable
+}
+
+/// Duplicates of a socket that's listening already: one for each of the `workers`.
+///
+/// # Errors
+///
+/// No descriptor is left, or the socket is none.
+pub fn adopt(listener: &TcpListener, workers: usize) -> Result<Vec<TcpListener>> {
+    let duplicate = || {
+        let socket = listener.try_clone()?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    };
+    let all: io::Result<_> = (0..workers).map(|_| duplicate()).collect();
+    all.map_err(|e| Error::bind("an adopted listener", e))
+}
+
+fn open(address: SocketAddr, options: &SocketOptions, workers: usize) -> io::Result<Vec<TcpListener>> {
+    let first = bound(address, options, false)?;
+    let share = workers > 1 && cfg!(target_os = "linux");
+    let mut all = vec![first];
+    if share {
+        // Set after bind: binding was exclusive, and from here on the port can be shared with the siblings.
+        #[cfg(target_os = "linux")]
+        all[0].set_reuse_port(true)?;
+        let resolved = all[0].local_addr()?.as_socket().unwrap_or(address);
+        for _ in 1..workers {
+            all.push(bound(resolved, options, true)?);
+        }
+    }
+    for socket in &all {
+        socket.listen(options.backlog())?;
+    }
+    while all.len() < workers {
+        let duplicate = all[0].try_clone()?;
+        all.push(duplicate);
+    }
+    Ok(all.into_iter().map(TcpListener::from).collect())
+}
+
+fn bound(address: SocketAddr, options: &SocketOptions, share: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    // On Unix this only lets a port be bound whose earlier connections linger in TIME-WAIT; on Windows it would let it be stolen.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    #[cfg(target_os = "linux")]
+    socket.set_reuse_port(share)?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = share;
+    if address.is_ipv6() {
+        socket.set_only_v6(options.v6_only)?;
+    }
+    options.apply_to_listener(&socket)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}

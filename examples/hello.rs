@@ -1,0 +1,72 @@
+//! The same app over any transport: `cargo run --example hello -- --transport tcp-per-core --listen 127.0.0.1:3000`.
+//!
+//! Answers every path with `Hello, World!`. SIGTERM or Ctrl-C drains it and prints what became of the connections; a second one
+//! ends it at once.
+use anyport::{Body, Request, Response, Result, Server, Tcp, header, serve_with, service_fn, shutdown};
+use clap::{Parser, ValueEnum};
+use std::{convert::Infallible, process::ExitCode};
+
+#[derive(Parser)]
+#[command(about = "Serves `Hello, World!` over the transport of your choice")]
+struct Options {
+    /// What carries the bytes.
+    #[arg(long, value_enum, default_value = "tcp")]
+    transport: Transport,
+    /// Where to listen: HOST:PORT; port 0 is any free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
+    listen: String,
+    /// How many workers; by default as many as suit the transport.
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Transport {
+    /// TCP on tokio, work stealing.
+    Tcp,
+    /// TCP on tokio, one runtime and one socket per core.
+    TcpPerCore,
+}
+
+/// The app: any tower service would do.
+async fn hello(_: Request<Body>) -> Result<Response<Body>, Infallible> {
+    let mut response = Response::new(Body::from("Hello, World!"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("text/plain"),
+    );
+    Ok(response)
+}
+
+/// The one line that changes with the transport.
+fn server(options: &Options) -> Server {
+    let (listen, app) = (options.listen.as_str(), service_fn(hello));
+    match options.transport {
+        Transport::Tcp => serve_with(Tcp::bind(listen), app),
+        Transport::TcpPerCore => serve_with(Tcp::bind(listen).per_core(), app),
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(&Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: &Options) -> Result<()> {
+    let mut server = server(options).with_graceful_shutdown(shutdown::signal());
+    if let Some(workers) = options.workers {
+        server = server.workers(workers);
+    }
+    let running = server.start()?;
+    for endpoint in running.endpoints() {
+        println!("listening on {endpoint} (try: curl http://{endpoint}/)");
+    }
+    println!("{}", running.wait().await?);
+    Ok(())
+}

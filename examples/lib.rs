@@ -1,0 +1,9 @@
+//! The examples of anyport, one per question. Run one with `cargo run --example NAME`; each lists its options with `-- --help`.
+//!
+//! | example | answers |
+//! |---|---|
+//! | `hello` | How do I serve an app over this or that transport, and drain it on SIGTERM? |
+//! | `axum` | How do I serve an axum `Router`? |
+//! | `per_worker` | How do I keep state without a lock, one per worker, and let the workers talk? |
+//! | `custom_transport` | How do I write a transport of my own? |
+//! | `raw_echo` | How do I get at the bytes themselves? |

@@ -1,0 +1,50 @@
+//! One TCP connection.
+use anyport_core::{ConnInfo, Connection, delegate_io};
+use hyper_util::rt::TokioIo;
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio::net::TcpStream;
+
+/// One TCP connection.
+#[derive(Debug)]
+pub struct TcpConnection {
+    io: TokioIo<TcpStream>,
+    info: ConnInfo,
+}
+
+impl TcpConnection {
+    pub(crate) fn new(stream: TcpStream, info: ConnInfo) -> Self {
+        Self {
+            io: TokioIo::new(stream),
+            info,
+        }
+    }
+
+    /// The tokio stream: to ask its socket something, or for its descriptor.
+    #[must_use]
+    pub fn stream(&self) -> &TcpStream {
+        self.io.inner()
+    }
+}
+
+impl Connection for TcpConnection {
+    fn info(&self) -> &ConnInfo {
+        &self.info
+    }
+
+    fn poll_readable(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_read_ready(cx)
+    }
+}
+
+delegate_io!(impl for TcpConnection => io);
+
+#[cfg(unix)]
+impl std::os::fd::AsFd for TcpConnection {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.stream().as_fd()
+    }
+}
