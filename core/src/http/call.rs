@@ -1,7 +1,7 @@
 //! One request: from hyper to the app and back, with an answer in any case.
 use super::{Reply, host};
 use crate::{
-    BoxError, ConnInfo, HttpService,
+    BoxError, ConnInfo, HttpResponse, HttpService,
     body::Body,
     engine::{ConnState, InFlight, Stage, panics},
 };
@@ -107,6 +107,10 @@ impl Owner {
         }
     }
 
+    fn is_connection(&self) -> bool {
+        matches!(self, Self::Connection(_))
+    }
+
     fn in_flight(self) -> Option<InFlight> {
         match self {
             Self::Connection(in_flight) => Some(in_flight),
@@ -166,7 +170,10 @@ impl<S: HttpService> Step<S, S::Fut> {
                     Err(_) => return Poll::Ready(Err(Refusal::NotReady)),
                 },
                 StepProj::Running { future } => {
-                    return future.poll(cx).map_err(|error| Refusal::Err(error.into()));
+                    return future
+                        .poll(cx)
+                        .map_ok(HttpResponse::into_response)
+                        .map_err(|error| Refusal::Err(error.into()));
                 }
                 StepProj::Refused { refusal } => {
                     return Poll::Ready(Err(std::mem::replace(refusal, Refusal::Failed)));
@@ -196,31 +203,30 @@ impl<S: HttpService> Future for Call<S> {
         let Some(owner) = me.owner.take() else {
             return Poll::Ready(Ok(Response::new(Reply::server("", None))));
         };
-        let upgrades = |status: StatusCode| {
-            status == StatusCode::SWITCHING_PROTOCOLS || (*me.connect && status.is_success())
-        };
         let connection = owner.connection();
-        let (mut head, body) = match done {
+        let mut close = owner.is_connection() && connection.stage() >= Stage::LameDuck;
+        let mut response = match done {
             Ok(response) => {
-                let (head, body) = response.into_parts();
-                (head, Ok(body))
+                let status = response.status();
+                if status == StatusCode::SWITCHING_PROTOCOLS || (*me.connect && status.is_success()) {
+                    connection.set_upgraded();
+                    close = false;
+                }
+                let in_flight = owner.in_flight();
+                response.map(|body| Reply::app(body, in_flight))
             }
             Err(refusal) => {
-                let (head, text) = refuse(&refusal, connection).into_parts();
-                (head, Err(text))
+                let response = refuse(&refusal, connection);
+                let in_flight = owner.in_flight();
+                response.map(|text| Reply::server(text, in_flight))
             }
         };
-        if upgrades(head.status) {
-            connection.set_upgraded();
-        } else if matches!(owner, Owner::Connection(_)) && connection.stage() >= Stage::LameDuck {
-            head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        if close {
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let in_flight = owner.in_flight();
-        let body = match body {
-            Ok(body) => Reply::app(body, in_flight),
-            Err(text) => Reply::server(text, in_flight),
-        };
-        Poll::Ready(Ok(Response::from_parts(head, body)))
+        Poll::Ready(Ok(response))
     }
 }
 

@@ -39,17 +39,20 @@ impl Rhythm {
         self.phase = Phase::Idle { since: now };
     }
 
-    /// Sees how things stand after the connection was polled as far as it went. `now` is asked for only where it matters.
-    pub(super) fn observe(&mut self, state: &ConnState, version: Version, now: impl FnOnce() -> Instant) {
+    /// A request is being answered.
+    pub(super) fn busy(&mut self) {
+        self.phase = Phase::Busy;
+    }
+
+    /// Sees how things stand after the connection was polled as far as it went, and is not busy.
+    pub(super) fn observe(&mut self, state: &ConnState, version: Version, now: Instant) {
         let (requests, reads) = (state.requests(), state.reads());
-        if state.is_busy() {
-            self.phase = Phase::Busy;
-        } else if self.phase == Phase::Busy || requests != self.requests {
-            self.phase = Phase::Idle { since: now() };
+        if self.phase == Phase::Busy || requests != self.requests {
+            self.phase = Phase::Idle { since: now };
             self.reads = reads;
         } else if matches!(self.phase, Phase::Idle { .. }) && version == Version::Http1 && reads != self.reads
         {
-            self.phase = Phase::Head { since: now() };
+            self.phase = Phase::Head { since: now };
         }
         self.requests = requests;
     }

@@ -17,6 +17,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Instant,
 };
 
 /// The task of one HTTP connection.
@@ -152,21 +153,13 @@ where
 
     /// Whether the drain has come so far that this connection has to be told.
     fn has_to_be_told(&self) -> bool {
-        let state = &self.context.state;
-        let stage = state.stage();
+        let stage = self.context.state.stage();
         if self.told || stage == Stage::Serving {
             return false;
         }
         match &self.speaks {
-            // Silent since before the drain or for as long as the lame duck stage lasts. One whose head has begun is
-            // let finish.
-            Speaks::Unknown { start, detect } => {
-                let Some((io, _)) = start else { return false };
-                let quiet_until = io.info().accepted_at().checked_add(state.worker.lame_duck());
-                stage >= Stage::Closing
-                    && !detect.begun()
-                    && quiet_until.is_none_or(|until| state.worker.now() >= until)
-            }
+            // Its deadline sees to it.
+            Speaks::Unknown { .. } => false,
             #[cfg(feature = "http1")]
             Speaks::Http1(_) => stage >= Stage::Closing && !self.rhythm.awaits_head(),
             #[cfg(feature = "http2")]
@@ -174,8 +167,9 @@ where
         }
     }
 
-    /// What the connection is waiting for may take until then.
-    fn deadline(&self) -> Option<std::time::Instant> {
+    /// What the connection is waiting for may take until then. In a drain, one that has never spoken may be silent for as long as the lame
+    /// duck stage lasts, since it was accepted.
+    fn deadline(&self) -> Option<Instant> {
         let state = &self.context.state;
         let usual = self.rhythm.deadline(&state.worker.shared.config.timeouts);
         match &self.speaks {
@@ -214,18 +208,23 @@ where
             if me.advance(cx).is_ready() {
                 return Poll::Ready(());
             }
-            let worker = me.context.state.worker.clone();
-            me.rhythm
-                .observe(&me.context.state, me.version(), || worker.now());
+            let state = &me.context.state;
+            // While a request is answered nothing of this is due, and the clock is left alone.
+            let now = if state.is_busy() {
+                me.rhythm.busy();
+                None
+            } else {
+                let now = state.worker.now();
+                me.rhythm.observe(state, me.version(), now);
+                Some(now)
+            };
             if me.has_to_be_told() {
                 me.tell();
                 continue;
             }
-            let Some(at) = me.deadline() else {
-                return Poll::Pending;
-            };
-            let now = worker.now();
-            if me.context.poll_deadline(Some(at), now, cx).is_pending() {
+            let Some(now) = now else { return Poll::Pending };
+            let at = me.deadline();
+            if me.context.poll_deadline(at, now, cx).is_pending() {
                 return Poll::Pending;
             }
             if !me.rhythm.is_idle() || me.told {
