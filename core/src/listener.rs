@@ -1,8 +1,8 @@
 //! A listening socket on one worker.
-use crate::{Connection, error::is_descriptor_limit};
+use crate::{Connection, Endpoint, error::is_descriptor_limit};
 use std::{
     fmt,
-    future::{Future, Ready, ready},
+    future::{Future, Ready},
     io,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -26,9 +26,9 @@ use std::{
 /// # Examples
 ///
 /// ```
-/// use anyport_core::{Conn, ConnInfo, Endpoint, Listener};
+/// use anyport_core::{Conn, ConnInfo, Endpoint, Incoming, Listener};
 /// use hyper_util::rt::TokioIo;
-/// use std::{future::{Ready, ready}, io, task::{Context, Poll}};
+/// use std::{future::Ready, io, task::{Context, Poll}};
 /// use tokio::net::{UnixListener, UnixStream};
 ///
 /// struct Sockets(UnixListener);
@@ -37,10 +37,10 @@ use std::{
 ///     type Connection = Conn<TokioIo<UnixStream>>;
 ///     type Handshake = Ready<io::Result<Self::Connection>>;
 ///
-///     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Handshake>> {
+///     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
 ///         self.0.poll_accept(cx).map_ok(|(stream, peer)| {
 ///             let info = ConnInfo::new(Endpoint::from(std::os::unix::net::SocketAddr::from(peer)), Endpoint::custom("unix"));
-///             ready(Ok(Conn::new(TokioIo::new(stream), info)))
+///             Incoming::ready(Conn::new(TokioIo::new(stream), info))
 ///         })
 ///     }
 /// }
@@ -57,7 +57,7 @@ pub trait Listener: Unpin + 'static {
     /// # Errors
     ///
     /// What [`classify`](Self::classify) makes of it decides: retry at once, wait a little, or end the server.
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Handshake>>;
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>>;
 
     /// The listener is about to be closed, because the server drains. From now on `poll_accept` gives only what the kernel has
     /// queued already, and is pending when that's been given; then the listener is dropped.
@@ -69,6 +69,43 @@ pub trait Listener: Unpin + 'static {
     /// What to do about an error of `poll_accept`. The default knows the errors of accept(2).
     fn classify(&self, error: &io::Error) -> AcceptErrorKind {
         AcceptErrorKind::of(error)
+    }
+}
+
+/// A connection that was just accepted: who it is, and what has to happen before it can be used.
+#[derive(Clone, Debug)]
+pub struct Incoming<H> {
+    /// Who connected, as far as it's known without a word from them: what an accept filter and the limit per address go by.
+    pub peer: Endpoint,
+    /// The handshake.
+    pub handshake: H,
+}
+
+impl<H> Incoming<H> {
+    /// A connection that needs a handshake.
+    pub fn new(peer: impl Into<Endpoint>, handshake: H) -> Self {
+        Self {
+            peer: peer.into(),
+            handshake,
+        }
+    }
+
+    /// The same with a handshake that goes on from this one; for transports that wrap others.
+    pub fn map<U>(self, f: impl FnOnce(H) -> U) -> Incoming<U> {
+        Incoming {
+            peer: self.peer,
+            handshake: f(self.handshake),
+        }
+    }
+}
+
+impl<C: Connection> Incoming<Ready<io::Result<C>>> {
+    /// A connection that needs none.
+    pub fn ready(connection: C) -> Self {
+        Self {
+            peer: connection.info().peer().clone(),
+            handshake: std::future::ready(Ok(connection)),
+        }
     }
 }
 
@@ -162,11 +199,11 @@ where
     type Connection = C;
     type Handshake = Ready<io::Result<C>>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Handshake>> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
         let accept = &mut self.accept;
         let pending = self.pending.get_or_insert_with(|| Box::pin(accept()));
         let accepted = ready!(pending.as_mut().poll(cx));
         self.pending = None;
-        Poll::Ready(accepted.map(|connection| ready(Ok(connection))))
+        Poll::Ready(accepted.map(Incoming::ready))
     }
 }

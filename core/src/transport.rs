@@ -22,12 +22,13 @@ use std::io;
 /// use anyport_core::{Conn, Endpoint, Error, Listener, Result, Transport, Worker, runtime::Tokio};
 /// use std::{io, os::unix::net, path::PathBuf};
 /// # use hyper_util::rt::TokioIo;
+/// # use anyport_core::Incoming;
 /// # use std::{future::Ready, task::{Context, Poll}};
 /// # struct Sockets(tokio::net::UnixListener);
 /// # impl Listener for Sockets {
 /// #     type Connection = Conn<TokioIo<tokio::net::UnixStream>>;
 /// #     type Handshake = Ready<io::Result<Self::Connection>>;
-/// #     fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<Self::Handshake>> { Poll::Pending }
+/// #     fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> { Poll::Pending }
 /// # }
 ///
 /// #[derive(Clone)]
@@ -61,6 +62,11 @@ use std::io;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a transport",
+    label = "this doesn't say over what to serve",
+    note = "a transport describes where to listen, and over what: `Tcp::bind(\"127.0.0.1:3000\")`, for example, or `Tcp::bind(3000)`"
+)]
 pub trait Transport: Clone + Send + 'static {
     /// What polls its connections, and decides whether they must be `Send`.
     type Runtime: Runtime;

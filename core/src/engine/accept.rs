@@ -207,9 +207,9 @@ where
                 return Accepting::Waiting { some };
             }
             match listener.poll_accept(cx) {
-                Poll::Ready(Ok(handshake)) => {
+                Poll::Ready(Ok(incoming)) => {
                     self.wait = Duration::ZERO;
-                    self.begin(handshake);
+                    self.begin(incoming.handshake);
                 }
                 Poll::Ready(Err(error)) => {
                     self.give_back();
