@@ -15,49 +15,112 @@ use tower_service::Service;
 /// - it's `Clone + 'static`. It's cloned once per connection and once per request.
 ///
 /// No `Send` is asked for here: the transport's runtime asks for it, if it needs it.
+// Each property is a trait of its own, so that the compiler's message names the one that's missing: tests/compile_fail of the root
+// package. Only those traits' impls have `do_not_recommend`; with it, this one would swallow their messages.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't answer HTTP requests",
-    label = "this is not a service that anyport can serve",
-    note = "an app is a `tower::Service<http::Request<anyport::Body>>` that is `Clone + 'static`, returns an `http::Response` of a body and an error that fits into a `Box<dyn Error + Send + Sync>`",
-    note = "to serve a closure, wrap it: `service_fn(|request: Request<Body>| async {{ Ok::<_, Infallible>(Response::new(Body::from(\"hello\"))) }})`; an `axum::Router` is served as it is",
-    note = "to make an app for each worker, which may be `!Send`, use `per_worker(|worker| ..)`"
+    message = "`{Self}` is not an app",
+    label = "this is not an app",
+    note = "an app is a `tower::Service<http::Request<anyport::Body>>` that's `Clone`: an `axum::Router`, or what `service_fn` gives",
+    note = "to serve a function or a closure, wrap it: `service_fn(|request: Request<Body>| async {{ Ok::<_, Infallible>(Response::new(Body::from(\"hello\"))) }})`"
 )]
 pub trait HttpService:
-    Service<Request<Body>, Response = Response<Self::ResBody>, Error: Into<BoxError>, Future = Self::Fut>
-    + Clone
-    + 'static
+    Answers<Answer: HttpResponse<Body = Self::ResBody>, Fault: Into<BoxError>, Fut: 'static> + Clone + 'static
 {
     /// The body of its responses.
     type ResBody: ResponseBody;
+}
+
+impl<S> HttpService for S
+where
+    S: Answers<Answer: HttpResponse<Body: ResponseBody>, Fault: AppError, Fut: 'static> + Clone + 'static,
+{
+    type ResBody = <S::Answer as HttpResponse>::Body;
+}
+
+/// A `tower::Service` of requests, whatever it answers.
+pub trait Answers:
+    Service<Request<Body>, Response = Self::Answer, Error = Self::Fault, Future = Self::Fut>
+{
+    /// Its response.
+    type Answer;
+
+    /// Its error.
+    type Fault;
 
     /// The future of a response.
-    type Fut: Future<Output = Result<Response<Self::ResBody>, <Self as Service<Request<Body>>>::Error>>
-        + 'static;
+    type Fut: Future<Output = Result<Self::Answer, Self::Fault>>;
 }
 
 #[diagnostic::do_not_recommend]
-impl<S, B> HttpService for S
-where
-    S: Service<Request<Body>, Response = Response<B>, Error: Into<BoxError>, Future: 'static>
-        + Clone
-        + 'static,
-    B: ResponseBody,
-{
-    type ResBody = B;
+impl<S: Service<Request<Body>>> Answers for S {
+    type Answer = S::Response;
+    type Fault = S::Error;
     type Fut = S::Future;
+}
+
+/// What an app answers with: an `http::Response`.
+#[diagnostic::on_unimplemented(
+    message = "an app answers with an `http::Response`, not with `{Self}`",
+    label = "this app answers with `{Self}`",
+    note = "make it the body of a response: `Response::new(..)`"
+)]
+pub trait HttpResponse {
+    /// Its body.
+    type Body;
+
+    /// The response itself.
+    #[doc(hidden)]
+    fn into_http(self) -> Response<Self::Body>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<B> HttpResponse for Response<B> {
+    type Body = B;
+
+    fn into_http(self) -> Self {
+        self
+    }
 }
 
 /// The body of a response: any `http_body::Body` whose data can be sent to another thread (HTTP/2 asks for that) and whose
 /// error fits into a [`BoxError`]. `String`, `http_body_util::Full`, [`Body`] and axum's body are some.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be the body of a response",
-    label = "not a response body",
-    note = "a response body is an `http_body::Body` of data that's `Send`: a `String`, `http_body_util::Full<Bytes>`, `anyport::Body`, .."
+    label = "this app answers with a `Response<{Self}>`",
+    note = "a body is a `String`, an `anyport::Body`, an `http_body_util::Full<Bytes>`, or any other `http_body::Body` whose data is `Send`"
 )]
 pub trait ResponseBody: HttpBody<Data: Buf + Send, Error: Into<BoxError>> + 'static {}
 
 #[diagnostic::do_not_recommend]
 impl<B: HttpBody<Data: Buf + Send, Error: Into<BoxError>> + 'static> ResponseBody for B {}
+
+/// The error of an app: whatever becomes a [`BoxError`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be the error of an app",
+    label = "this app fails with `{Self}`",
+    note = "implement `std::error::Error` for it; an app that never fails has the error `Infallible`"
+)]
+pub trait AppError: Into<BoxError> {}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<BoxError>> AppError for E {}
+
+/// Takes services that can be sent to it.
+#[diagnostic::on_unimplemented(
+    message = "this app is not `Send`, so it can't be handed to the threads of a server",
+    label = "`{S}` is not `Send`",
+    note = "either make the app `Send`: an `Arc` for each `Rc`, an atomic or a `Mutex` for each `Cell` and `RefCell`",
+    note = "or make an app for each worker, which may be `!Send`, on threads of their own: `serve_with(Tcp::bind(3000).per_core(), per_worker(|worker| app))`"
+)]
+pub trait Takes<S> {}
+
+#[diagnostic::do_not_recommend]
+impl<S: Send> Takes<S> for Worker {}
+
+/// `Send`, asked for one step later.
+pub trait SendService: Send {}
+
+impl<S: Send> SendService for S {}
 
 /// What makes a worker's service: a service itself, which is cloned, or [`per_worker`].
 ///
@@ -113,10 +176,9 @@ impl<B: HttpBody<Data: Buf + Send, Error: Into<BoxError>> + 'static> ResponseBod
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an app",
-    label = "not an app",
-    note = "an app is a `tower::Service<http::Request<anyport::Body>>` that is `Clone + Send + 'static` and returns an `http::Response` of a body",
-    note = "to serve a closure, wrap it: `service_fn(|request: Request<Body>| async {{ Ok::<_, Infallible>(Response::new(Body::from(\"hello\"))) }})`; an `axum::Router` is served as it is",
-    note = "to make an app for each worker, which may be `!Send`, use `per_worker(|worker| ..)`"
+    label = "this is not an app",
+    note = "an app is a `tower::Service<http::Request<anyport::Body>>` that's `Clone`: an `axum::Router`, or what `service_fn` gives",
+    note = "to serve a function or a closure, wrap it: `service_fn(|request: Request<Body>| async {{ Ok::<_, Infallible>(Response::new(Body::from(\"hello\"))) }})`"
 )]
 pub trait App: Clone + Send + 'static {
     /// The service that answers.
@@ -131,8 +193,12 @@ pub trait App: Clone + Send + 'static {
     }
 }
 
-#[diagnostic::do_not_recommend]
-impl<S: HttpService + Send> App for S {
+impl<S> App for S
+where
+    S: HttpService,
+    Worker: Takes<S>,
+    S: SendService,
+{
     type Service = S;
 
     fn make(&self, _: &Worker) -> S {
@@ -174,6 +240,7 @@ where
 #[derive(Clone)]
 pub struct PerWorker<F>(F);
 
+#[diagnostic::do_not_recommend]
 impl<F, S> App for PerWorker<F>
 where
     F: Fn(&Worker) -> S + Clone + Send + 'static,

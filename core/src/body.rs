@@ -1,12 +1,17 @@
 //! The body of a request, and what the server wraps around the body of a response.
-use crate::BoxError;
+use crate::{
+    BoxError,
+    engine::{ConnState, Deadline},
+};
 use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::{
-    fmt,
+    fmt, io,
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
 };
 
 /// The body of a request; good as the body of a response, too.
@@ -31,7 +36,10 @@ enum Kind {
     #[default]
     Empty,
     Full(Bytes),
-    Incoming(Incoming),
+    Incoming {
+        body: Incoming,
+        gap: Option<Gap>,
+    },
     Boxed(Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>),
 }
 
@@ -50,8 +58,13 @@ impl Body {
         Self(Kind::Boxed(Box::pin(MapErr { body })))
     }
 
-    pub(crate) fn incoming(body: Incoming) -> Self {
-        Self(Kind::Incoming(body))
+    /// What a peer sends. Whoever waits for it too long gets an error.
+    pub(crate) fn incoming(body: Incoming, connection: &Arc<ConnState>) -> Self {
+        let gap = (!body.is_end_stream()).then(|| Gap {
+            connection: Arc::clone(connection),
+            waiting: None,
+        });
+        Self(Kind::Incoming { body, gap })
     }
 }
 
@@ -73,7 +86,16 @@ impl HttpBody for Body {
             Kind::Empty => Poll::Ready(None),
             Kind::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Kind::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Kind::Incoming { body, gap } => match (Pin::new(body).poll_frame(cx), gap) {
+                (Poll::Pending, Some(gap)) => gap.poll(cx).map(|error| Some(Err(error.into()))),
+                (Poll::Ready(frame), gap) => {
+                    if let Some(gap) = gap {
+                        gap.waiting = None;
+                    }
+                    Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+                }
+                (Poll::Pending, None) => Poll::Pending,
+            },
             Kind::Boxed(body) => body.as_mut().poll_frame(cx),
         }
     }
@@ -82,7 +104,7 @@ impl HttpBody for Body {
         match &self.0 {
             Kind::Empty => true,
             Kind::Full(bytes) => bytes.is_empty(),
-            Kind::Incoming(body) => body.is_end_stream(),
+            Kind::Incoming { body, .. } => body.is_end_stream(),
             Kind::Boxed(body) => body.is_end_stream(),
         }
     }
@@ -91,7 +113,7 @@ impl HttpBody for Body {
         match &self.0 {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Incoming(body) => body.size_hint(),
+            Kind::Incoming { body, .. } => body.size_hint(),
             Kind::Boxed(body) => body.size_hint(),
         }
     }
@@ -100,6 +122,30 @@ impl HttpBody for Body {
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Body").field("size", &self.size_hint()).finish()
+    }
+}
+
+/// How long the app has been waiting for the peer.
+struct Gap {
+    connection: Arc<ConnState>,
+    /// Made when the app first has to wait.
+    waiting: Option<Box<(Instant, Deadline)>>,
+}
+
+impl Gap {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let worker = &self.connection.worker;
+        let timeout = worker.shared.config.timeouts.body_gap;
+        if timeout == Duration::MAX {
+            return Poll::Pending;
+        }
+        let now = worker.now();
+        let (since, deadline) = &mut **self
+            .waiting
+            .get_or_insert_with(|| Box::new((now, Deadline::default())));
+        ready!(deadline.poll(since.checked_add(timeout), now, worker.timer(), cx));
+        let what = format!("the peer sent nothing of the request's body for {timeout:?}");
+        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, what))
     }
 }
 
@@ -154,7 +200,7 @@ impl<D: Buf> Buf for Piece<D> {
         }
     }
 
-    fn chunks_vectored<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>]) -> usize {
+    fn chunks_vectored<'a>(&'a self, slices: &mut [io::IoSlice<'a>]) -> usize {
         match self {
             Self::App(data) => data.chunks_vectored(slices),
             Self::Server(text) => text.chunks_vectored(slices),

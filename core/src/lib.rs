@@ -21,6 +21,7 @@ mod error;
 pub mod http;
 mod info;
 mod listener;
+pub mod observe;
 mod protocol;
 pub mod runtime;
 mod server;
@@ -30,7 +31,7 @@ pub mod socket;
 mod transport;
 mod worker;
 
-pub use app::{App, HttpService, PerWorker, ResponseBody, per_worker};
+pub use app::{Answers, App, AppError, HttpResponse, HttpService, PerWorker, ResponseBody, per_worker};
 pub use body::{Body, Piece};
 pub use config::{HttpOptions, HttpVersions, Limits, Timeouts};
 pub use connection::{Conn, Connection};
@@ -38,11 +39,13 @@ pub use endpoint::{Endpoint, UnixName};
 pub use engine::{Accepted, ConnContext};
 pub use error::{Blame, BoxError, Error, ErrorKind, Result};
 pub use info::ConnInfo;
-pub use listener::{AcceptErrorKind, Listener, ListenerFn, listener_fn};
+pub use listener::{AcceptErrorKind, Incoming, Listener, ListenerFn, listener_fn};
+pub use observe::{Event, Observer};
 pub use protocol::{Protocol, Raw};
 pub use runtime::Runtime;
 pub use server::{
-    DrainReport, Drives, Handle, Part, Serve, Server, Serves, Wait, serve_raw_with, serve_with,
+    DrainReport, Drives, Handle, Part, Serve, ServedOver, Server, Serves, SpokenOver, Wait, serve_raw_with,
+    serve_with,
 };
 pub use transport::Transport;
 pub use worker::{Worker, Workers};

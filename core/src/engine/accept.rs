@@ -5,14 +5,16 @@ use super::{
     panics,
 };
 use crate::{
-    AcceptErrorKind, Error, ErrorKind, Listener, Protocol, Result, Runtime,
+    AcceptErrorKind, Endpoint, Error, ErrorKind, Event, Incoming, Listener, Protocol, Result, Runtime,
     engine::Accepted,
+    observe::Refusal,
     server::{Order, WorkerEnd},
 };
 use hyper::rt::Executor;
 use std::{
     fmt,
     future::Future,
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -54,7 +56,6 @@ enum Phase {
     /// Accepting still; the listener closes then.
     LameDuck {
         since: Instant,
-        until: Option<Instant>,
     },
     /// Accepting what the kernel had queued already.
     Emptying {
@@ -114,7 +115,9 @@ where
                     Accepting::Yield => cx.waker().wake_by_ref(),
                     Accepting::Waiting { .. } => {}
                 },
-                Phase::LameDuck { since, until } => {
+                Phase::LameDuck { since } => {
+                    // Asked for each time: a second shutdown may have shortened it.
+                    let until = after(since, self.worker.shared.lame_duck());
                     // With nobody there to be told, there's nothing to wait for.
                     if self.worker.is_empty() || self.reached(until, cx) {
                         let look = after(self.worker.now(), LAST_LOOK);
@@ -168,10 +171,7 @@ where
                 let lame_duck = self.worker.shared.lame_duck();
                 self.worker.begin_lame_duck(lame_duck);
                 let since = self.worker.now();
-                self.phase = Phase::LameDuck {
-                    since,
-                    until: after(since, lame_duck),
-                };
+                self.phase = Phase::LameDuck { since };
             }
             (Order::Drain, _) => {}
         }
@@ -203,24 +203,32 @@ where
             let Some(listener) = &mut self.listener else {
                 return Accepting::Waiting { some };
             };
-            if !self.worker.shared.permits.acquire() {
+            if self.worker.is_full() || !self.worker.shared.permits.acquire() {
                 return Accepting::Waiting { some };
             }
             match listener.poll_accept(cx) {
                 Poll::Ready(Ok(incoming)) => {
                     self.wait = Duration::ZERO;
-                    self.begin(incoming.handshake);
+                    self.begin(incoming);
                 }
                 Poll::Ready(Err(error)) => {
                     self.give_back();
                     let kind = self.listener.as_ref().map(|listener| listener.classify(&error));
+                    if kind == Some(AcceptErrorKind::Backoff) {
+                        self.wait = (self.wait * 2).clamp(SHORTEST_WAIT, LONGEST_WAIT);
+                    }
+                    self.worker.shared.config.observe(|| Event::AcceptFailed {
+                        error: &error,
+                        kind: kind.unwrap_or(AcceptErrorKind::Retry),
+                        worker: self.worker.worker.index(),
+                        wait: self.wait,
+                    });
                     match kind {
                         Some(AcceptErrorKind::Fatal) => {
                             let what = format!("accepting failed for good: {error}");
                             return Accepting::Failed(Error::new(ErrorKind::Accept, what).with_source(error));
                         }
                         Some(AcceptErrorKind::Backoff) => {
-                            self.wait = (self.wait * 2).clamp(SHORTEST_WAIT, LONGEST_WAIT);
                             self.paused_until = after(self.worker.now(), self.wait);
                             let until = self.paused_until;
                             return if self.reached(until, cx) {
@@ -241,6 +249,17 @@ where
         Accepting::Yield
     }
 
+    /// Whether this peer may connect, and the address that it counts for.
+    fn admission(&self, peer: &Endpoint) -> Result<Option<IpAddr>, Refusal> {
+        let shared = &self.worker.shared;
+        if let Some(filter) = &shared.config.filter
+            && !panics::catch(|| filter(peer)).unwrap_or(false)
+        {
+            return Err(Refusal::Filter);
+        }
+        shared.addresses.enter(peer).map_err(|()| Refusal::PerIp)
+    }
+
     /// A permit that wasn't needed after all.
     fn give_back(&self) {
         if self.worker.shared.permits.release() {
@@ -248,14 +267,26 @@ where
         }
     }
 
-    fn begin(&mut self, handshake: L::Handshake) {
-        let id = self.worker.shared.next_id();
+    fn begin(&mut self, Incoming { peer, handshake }: Incoming<L::Handshake>) {
+        let shared = &self.worker.shared;
+        let ip = match self.admission(&peer) {
+            Ok(ip) => ip,
+            Err(why) => {
+                shared.config.observe(|| Event::Refused { peer: &peer, why });
+                return self.give_back();
+            }
+        };
+        let (id, worker) = (shared.next_id(), self.worker.worker.index());
+        shared.config.observe(|| Event::Accepted {
+            id,
+            peer: &peer,
+            worker,
+        });
         // From here on, the connection's state holds the permit.
-        let state = self.worker.admit();
+        let state = self.worker.admit(id, ip);
         // Cloning the app is the app's code: its panic costs this connection.
         if let Ok(protocol) = panics::catch(|| self.protocol.clone()) {
-            self.runtime
-                .execute(ConnTask::new(handshake, protocol, id, state));
+            self.runtime.execute(ConnTask::new(handshake, protocol, state));
         }
     }
 }

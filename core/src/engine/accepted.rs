@@ -29,11 +29,11 @@ pub struct Accepted<C> {
 }
 
 impl<C: Connection> Accepted<C> {
-    pub(super) fn new(io: C, id: u64, accepted_at: std::time::Instant, state: Arc<ConnState>) -> Self {
+    pub(super) fn new(io: C, state: Arc<ConnState>) -> Self {
         let mut info = io.info().clone();
-        info.id = id;
+        info.id = state.id;
         info.worker = state.worker.worker.index;
-        info.accepted_at = accepted_at;
+        info.accepted_at = state.accepted_at;
         Self {
             io,
             info,
@@ -73,6 +73,9 @@ impl<C: Connection> Accepted<C> {
         let polled = write(Pin::new(&mut self.io), cx);
         if polled.is_pending() {
             self.writer.refresh(cx, &self.state.writer);
+            self.state.set_blocked(true);
+        } else {
+            self.state.count_write();
         }
         polled
     }

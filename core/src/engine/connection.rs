@@ -1,8 +1,13 @@
 //! What the server knows of one connection, for as long as any part of it lives.
 use super::{Stage, WakerSlot, WorkerState};
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+use crate::{Event, observe::TimedOut};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    },
+    time::Instant,
 };
 
 /// The state of one connection. It's owned by the connection's task *and* by its I/O object, so an upgraded stream that an app
@@ -11,13 +16,20 @@ use std::sync::{
 pub(crate) struct ConnState {
     pub(crate) worker: Arc<WorkerState>,
     key: usize,
+    pub(crate) id: u64,
+    pub(crate) accepted_at: Instant,
+    /// The address that it counts for, if there's a limit per address.
+    ip: Option<IpAddr>,
     /// Wakes the connection's own task.
     pub(crate) task: WakerSlot,
     /// Wakes whoever waits for the I/O object; the same task, until an upgrade.
     pub(crate) reader: WakerSlot,
     pub(crate) writer: WakerSlot,
     /// How often something was read. Written by the reading task alone.
-    pub(crate) reads: AtomicU32,
+    reads: AtomicU32,
+    /// How often something was written, and whether the peer takes nothing at the moment. Written by the writing task alone.
+    writes: AtomicU32,
+    blocked: AtomicBool,
     /// How many requests there have been. Written by the connection's task alone.
     requests: AtomicU32,
     /// How many of them are being answered.
@@ -26,14 +38,19 @@ pub(crate) struct ConnState {
 }
 
 impl ConnState {
-    pub(super) fn new(worker: Arc<WorkerState>, key: usize) -> Self {
+    pub(super) fn new(worker: Arc<WorkerState>, key: usize, id: u64, ip: Option<IpAddr>) -> Self {
         Self {
-            worker,
             key,
+            id,
+            accepted_at: worker.now(),
+            worker,
+            ip,
             task: WakerSlot::default(),
             reader: WakerSlot::default(),
             writer: WakerSlot::default(),
             reads: AtomicU32::new(0),
+            writes: AtomicU32::new(0),
+            blocked: AtomicBool::new(false),
             requests: AtomicU32::new(0),
             in_flight: AtomicU32::new(0),
             upgraded: AtomicBool::new(false),
@@ -77,6 +94,24 @@ impl ConnState {
         self.reads.load(Relaxed)
     }
 
+    pub(crate) fn count_write(&self) {
+        self.writes
+            .store(self.writes.load(Relaxed).wrapping_add(1), Relaxed);
+        self.set_blocked(false);
+    }
+
+    /// Whether the peer takes nothing of what there is for it.
+    pub(crate) fn set_blocked(&self, blocked: bool) {
+        if self.blocked.load(Relaxed) != blocked {
+            self.blocked.store(blocked, Relaxed);
+        }
+    }
+
+    /// How often something was written, if the peer takes nothing now.
+    pub(crate) fn blocked_at(&self) -> Option<u32> {
+        self.blocked.load(Relaxed).then(|| self.writes.load(Relaxed))
+    }
+
     /// The connection speaks something else now: a WebSocket, a tunnel.
     pub(crate) fn set_upgraded(&self) {
         self.upgraded.store(true, Relaxed);
@@ -84,6 +119,20 @@ impl ConnState {
 
     pub(crate) fn is_upgraded(&self) -> bool {
         self.upgraded.load(Relaxed)
+    }
+
+    pub(crate) fn panicked(&self, message: &str) {
+        self.worker
+            .shared
+            .config
+            .observe(|| Event::Panicked { id: self.id, message });
+    }
+
+    pub(crate) fn timed_out(&self, what: TimedOut) {
+        self.worker
+            .shared
+            .config
+            .observe(|| Event::TimedOut { id: self.id, what });
     }
 
     /// Has every task that waits for this connection look at it again.
@@ -96,7 +145,16 @@ impl ConnState {
 
 impl Drop for ConnState {
     fn drop(&mut self) {
-        self.worker.forget(self.key, self.is_upgraded());
+        if let Some(ip) = self.ip {
+            self.worker.shared.addresses.leave(ip);
+        }
+        let (id, upgraded, aborted) = (self.id, self.is_upgraded(), self.aborting());
+        self.worker.shared.config.observe(|| Event::Closed {
+            id,
+            upgraded,
+            aborted,
+        });
+        self.worker.forget(self.key, upgraded);
     }
 }
 

@@ -4,7 +4,7 @@ use hyper::rt::Sleep;
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::{Duration, Instant},
 };
 
@@ -53,7 +53,10 @@ impl Deadline {
                 waker: cx.waker().clone(),
             }),
         };
-        armed.sleep.as_mut().poll(cx)
+        ready!(armed.sleep.as_mut().poll(cx));
+        // It's used up.
+        self.armed = None;
+        Poll::Ready(())
     }
 }
 

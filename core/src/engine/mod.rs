@@ -4,6 +4,7 @@
 //! [`ConnTask`] per connection. Nothing here knows HTTP; a [`Protocol`](crate::Protocol) does.
 mod accept;
 mod accepted;
+mod addresses;
 mod connection;
 mod context;
 mod deadline;
@@ -18,7 +19,9 @@ pub use accepted::Accepted;
 pub use context::ConnContext;
 pub use task::ConnTask;
 
+pub(crate) use addresses::Addresses;
 pub(crate) use connection::{ConnState, InFlight};
+pub(crate) use deadline::Deadline;
 pub(crate) use permits::Permits;
 pub(crate) use state::{Stage, WorkerState};
 pub(crate) use waker::{Registered, WakerSlot};

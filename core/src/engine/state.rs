@@ -4,6 +4,7 @@ use crate::{DrainReport, Worker, runtime::SharedTimer, server::Shared};
 use slab::Slab;
 use std::{
     fmt,
+    net::IpAddr,
     sync::{
         Arc, Mutex, OnceLock, Weak,
         atomic::{AtomicU8, Ordering},
@@ -121,10 +122,10 @@ impl WorkerState {
     }
 
     /// A new connection; its permit has been taken.
-    pub(crate) fn admit(self: &Arc<Self>) -> Arc<ConnState> {
+    pub(crate) fn admit(self: &Arc<Self>, id: u64, ip: Option<IpAddr>) -> Arc<ConnState> {
         let mut conns = lock(&self.conns);
         let entry = conns.open.vacant_entry();
-        let conn = Arc::new(ConnState::new(Arc::clone(self), entry.key()));
+        let conn = Arc::new(ConnState::new(Arc::clone(self), entry.key(), id, ip));
         entry.insert(Arc::downgrade(&conn));
         conn
     }
@@ -139,12 +140,19 @@ impl WorkerState {
             conns.report.upgraded += usize::from(upgraded);
         }
         let was_last = conns.open.is_empty();
+        let was_full = conns.open.len() + 1 >= self.shared.config.limits.connections_per_worker;
         drop(conns);
         if self.shared.permits.release() {
             self.shared.wake_workers();
-        } else if was_last && stage >= Stage::Closing {
+        } else if was_full || (was_last && stage != Stage::Serving) {
             self.accept_loop.wake();
         }
+    }
+
+    /// Whether the worker has as many connections as it may.
+    pub(crate) fn is_full(&self) -> bool {
+        let limit = self.shared.config.limits.connections_per_worker;
+        limit < usize::MAX && lock(&self.conns).open.len() >= limit
     }
 
     pub(crate) fn is_empty(&self) -> bool {

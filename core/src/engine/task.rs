@@ -4,7 +4,7 @@ use super::{
     deadline::{Deadline, after},
     panics,
 };
-use crate::{Connection, Protocol};
+use crate::{Connection, Event, Protocol};
 use std::{
     fmt,
     future::Future,
@@ -12,7 +12,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Instant,
 };
 
 pin_project_lite::pin_project! {
@@ -50,8 +49,6 @@ pin_project_lite::pin_project! {
 /// What waits for the handshake's end.
 struct Rest<P> {
     protocol: P,
-    id: u64,
-    accepted_at: Instant,
     deadline: Deadline,
 }
 
@@ -61,12 +58,9 @@ where
     C: Connection,
     P: Protocol<Accepted<C>>,
 {
-    pub(super) fn new(handshake: H, protocol: P, id: u64, state: Arc<ConnState>) -> Self {
-        let accepted_at = state.worker.now();
+    pub(super) fn new(handshake: H, protocol: P, state: Arc<ConnState>) -> Self {
         let rest = Rest {
             protocol,
-            id,
-            accepted_at,
             deadline: Deadline::default(),
         };
         Self {
@@ -94,11 +88,19 @@ where
         let over = me.state.aborting() || {
             let state = &*me.state;
             let phase = me.phase.as_mut();
-            !matches!(panics::catch(|| phase.poll(state, cx)), Ok(Poll::Pending))
+            match panics::catch(|| phase.poll(state, cx)) {
+                Ok(polled) => polled.is_ready(),
+                Err(message) => {
+                    state.panicked(&message);
+                    true
+                }
+            }
         };
         if over {
             // Dropping runs code of the app, too.
-            let _ = panics::catch(|| me.phase.set(Phase::Over));
+            if let Err(message) = panics::catch(|| me.phase.set(Phase::Over)) {
+                me.state.panicked(&message);
+            }
             return Poll::Ready(());
         }
         Poll::Pending
@@ -116,19 +118,38 @@ impl<H, P, T> Phase<H, P, T> {
         loop {
             let running = match self.as_mut().project() {
                 PhaseProj::Handshake { handshake, rest } => {
-                    let Poll::Ready(done) = handshake.poll(cx) else {
-                        let Some(rest) = rest else { return Poll::Ready(()) };
-                        let at = after(rest.accepted_at, state.worker.shared.config.timeouts.handshake);
-                        return rest
-                            .deadline
-                            .poll(at, state.worker.now(), state.worker.timer(), cx);
+                    let config = &state.worker.shared.config;
+                    let done = match (handshake.poll(cx), rest.as_mut()) {
+                        (Poll::Ready(done), _) => done,
+                        (Poll::Pending, None) => return Poll::Ready(()),
+                        (Poll::Pending, Some(rest)) => {
+                            let timeout = config.timeouts.handshake;
+                            let at = after(state.accepted_at, timeout);
+                            ready!(
+                                rest.deadline
+                                    .poll(at, state.worker.now(), state.worker.timer(), cx)
+                            );
+                            let what = format!("the handshake took longer than {timeout:?}");
+                            Err(io::Error::new(io::ErrorKind::TimedOut, what))
+                        }
                     };
-                    // A failed handshake is the peer's affair.
-                    let (Ok(io), Some(rest)) = (done, rest.take()) else {
-                        return Poll::Ready(());
+                    let (io, rest) = match (done, rest.take()) {
+                        (Ok(io), Some(rest)) => (io, rest),
+                        (Ok(_), None) => return Poll::Ready(()),
+                        // That's the peer's affair.
+                        (Err(error), _) => {
+                            config.observe(|| Event::HandshakeFailed {
+                                id: state.id,
+                                error: &error,
+                            });
+                            return Poll::Ready(());
+                        }
                     };
                     let state = Arc::clone(state);
-                    let connection = Accepted::new(io, rest.id, rest.accepted_at, Arc::clone(&state));
+                    let connection = Accepted::new(io, Arc::clone(&state));
+                    config.observe(|| Event::Established {
+                        info: connection.info(),
+                    });
                     let context = ConnContext {
                         state,
                         deadline: rest.deadline,

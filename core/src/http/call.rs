@@ -3,7 +3,7 @@ use super::{Reply, host};
 use crate::{
     BoxError, ConnInfo, HttpResponse, HttpService,
     body::Body,
-    engine::{ConnState, InFlight, Stage, panics},
+    engine::{ConnState, Deadline, InFlight, Stage, panics},
 };
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
@@ -17,6 +17,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::{Duration, Instant},
 };
 
 /// The service of one connection, as hyper sees it.
@@ -70,16 +71,20 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
             match panics::catch(|| self.service.clone()) {
                 Ok(service) => Step::Waiting {
                     service,
-                    request: Some(request.map(Body::incoming)),
+                    request: Some(request.map(|body| Body::incoming(body, &self.state))),
                 },
-                Err(_) => Step::Refused {
-                    refusal: Refusal::Failed,
-                },
+                Err(message) => {
+                    self.state.panicked(&message);
+                    Step::Refused {
+                        refusal: Refusal::Failed,
+                    }
+                }
             }
         };
         Call {
             step,
             connect,
+            deadline: None,
             owner: Some(self.owner()),
         }
     }
@@ -125,6 +130,8 @@ pin_project_lite::pin_project! {
         #[pin]
         step: Step<S, S::Fut>,
         connect: bool,
+        // Of the response's head, if there's one and the app makes us wait.
+        deadline: Option<Box<(Instant, Deadline)>>,
         owner: Option<Owner>,
     }
 }
@@ -156,6 +163,8 @@ enum Refusal {
     Err(BoxError),
     /// The service panicked.
     Failed,
+    /// The service took longer than it may.
+    TooSlow,
 }
 
 impl<S: HttpService> Step<S, S::Fut> {
@@ -172,7 +181,7 @@ impl<S: HttpService> Step<S, S::Fut> {
                 StepProj::Running { future } => {
                     return future
                         .poll(cx)
-                        .map_ok(HttpResponse::into_response)
+                        .map_ok(HttpResponse::into_http)
                         .map_err(|error| Refusal::Err(error.into()));
                 }
                 StepProj::Refused { refusal } => {
@@ -192,13 +201,22 @@ impl<S: HttpService> Future for Call<S> {
         let mut me = self.project();
         let step = me.step.as_mut();
         let done = match panics::catch(|| step.poll(cx)) {
-            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Pending) => {
+                ready!(poll_deadline(me.deadline, me.owner.as_ref(), cx));
+                Err(Refusal::TooSlow)
+            }
             Ok(Poll::Ready(done)) => done,
-            Err(_) => Err(Refusal::Failed),
+            Err(message) => {
+                observe_panic(me.owner.as_ref(), &message);
+                Err(Refusal::Failed)
+            }
         };
         let done = match panics::catch(|| me.step.set(Step::Over)) {
             Ok(()) => done,
-            Err(_) => Err(Refusal::Failed),
+            Err(message) => {
+                observe_panic(me.owner.as_ref(), &message);
+                Err(Refusal::Failed)
+            }
         };
         let Some(owner) = me.owner.take() else {
             return Poll::Ready(Ok(Response::new(Reply::server("", None))));
@@ -230,6 +248,31 @@ impl<S: HttpService> Future for Call<S> {
     }
 }
 
+fn observe_panic(owner: Option<&Owner>, message: &str) {
+    if let Some(owner) = owner {
+        owner.connection().panicked(message);
+    }
+}
+
+/// Ready when the app has taken as long as it may. Without such a limit, it costs a comparison.
+fn poll_deadline(
+    deadline: &mut Option<Box<(Instant, Deadline)>>,
+    owner: Option<&Owner>,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    let Some(owner) = owner else {
+        return Poll::Ready(());
+    };
+    let worker = &owner.connection().worker;
+    let timeout = worker.shared.config.timeouts.request;
+    if timeout == Duration::MAX {
+        return Poll::Pending;
+    }
+    let now = worker.now();
+    let (since, deadline) = &mut **deadline.get_or_insert_with(|| Box::new((now, Deadline::default())));
+    deadline.poll(since.checked_add(timeout), now, worker.timer(), cx)
+}
+
 fn refuse(refusal: &Refusal, connection: &ConnState) -> Response<&'static str> {
     let (status, text) = match refusal {
         Refusal::BadRequest(wrong) => (StatusCode::BAD_REQUEST, *wrong),
@@ -241,6 +284,7 @@ fn refuse(refusal: &Refusal, connection: &ConnState) -> Response<&'static str> {
             ),
             None => (StatusCode::INTERNAL_SERVER_ERROR, "the app failed\n"),
         },
+        Refusal::TooSlow => (StatusCode::GATEWAY_TIMEOUT, "the app took too long\n"),
         Refusal::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "the app failed\n"),
     };
     let mut response = Response::new(text);

@@ -9,6 +9,21 @@ pub(super) struct Rhythm {
     phase: Phase,
     requests: u32,
     reads: u32,
+    /// Since when the peer takes nothing, and what had been written then.
+    stall: Option<(Instant, u32)>,
+}
+
+/// What is over at a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// The peer owes a head.
+    Head,
+    /// It has been idle for too long, or said nothing after it was told to go.
+    Idle,
+    /// It reads nothing.
+    Stall,
+    /// In a drain: it has never said anything.
+    Quiet,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +45,7 @@ impl Rhythm {
             phase: Phase::Head { since: now },
             requests: 0,
             reads: 0,
+            stall: None,
         }
     }
 
@@ -39,15 +55,23 @@ impl Rhythm {
         self.phase = Phase::Idle { since: now };
     }
 
-    /// A request is being answered.
-    pub(super) fn busy(&mut self) {
-        self.phase = Phase::Busy;
+    /// Whether nothing can be due: a request is being answered, and the peer takes what it's sent. Then the clock is left alone.
+    pub(super) fn is_carefree(&mut self, state: &ConnState) -> bool {
+        let carefree = state.is_busy() && state.blocked_at().is_none();
+        if carefree {
+            self.phase = Phase::Busy;
+            self.stall = None;
+        }
+        carefree
     }
 
-    /// Sees how things stand after the connection was polled as far as it went, and is not busy.
+    /// Sees how things stand after the connection was polled as far as it went.
     pub(super) fn observe(&mut self, state: &ConnState, version: Version, now: Instant) {
         let (requests, reads) = (state.requests(), state.reads());
-        if self.phase == Phase::Busy || requests != self.requests {
+        // What has been answered but not been taken yet, is not over.
+        if state.is_busy() || state.blocked_at().is_some() {
+            self.phase = Phase::Busy;
+        } else if self.phase == Phase::Busy || requests != self.requests {
             self.phase = Phase::Idle { since: now };
             self.reads = reads;
         } else if matches!(self.phase, Phase::Idle { .. }) && version == Version::Http1 && reads != self.reads
@@ -55,6 +79,11 @@ impl Rhythm {
             self.phase = Phase::Head { since: now };
         }
         self.requests = requests;
+        self.stall = match (state.blocked_at(), self.stall) {
+            (None, _) => None,
+            (Some(writes), Some((since, then))) if writes == then => Some((since, then)),
+            (Some(writes), _) => Some((now, writes)),
+        };
     }
 
     /// Said goodbye to an idle peer.
@@ -62,17 +91,21 @@ impl Rhythm {
         self.phase = Phase::Leaving { since: now };
     }
 
-    /// By when something else has to happen.
-    pub(super) fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
-        match self.phase {
-            Phase::Head { since } | Phase::Leaving { since } => since.checked_add(timeouts.head),
-            Phase::Idle { since } => since.checked_add(timeouts.keep_alive),
+    /// What's due next, and when.
+    pub(super) fn due(&self, timeouts: &Timeouts) -> Option<(Instant, Due)> {
+        let phase = match self.phase {
+            Phase::Head { since } => since.checked_add(timeouts.head).map(|at| (at, Due::Head)),
+            Phase::Leaving { since } => since.checked_add(timeouts.head).map(|at| (at, Due::Idle)),
+            Phase::Idle { since } => since.checked_add(timeouts.keep_alive).map(|at| (at, Due::Idle)),
             Phase::Busy => None,
-        }
-    }
-
-    pub(super) fn is_idle(&self) -> bool {
-        matches!(self.phase, Phase::Idle { .. })
+        };
+        let stall = self
+            .stall
+            .and_then(|(since, _)| since.checked_add(timeouts.write_stall));
+        phase
+            .into_iter()
+            .chain(stall.map(|at| (at, Due::Stall)))
+            .min_by_key(|(at, _)| *at)
     }
 
     #[cfg(feature = "http1")]

@@ -86,8 +86,13 @@ impl<F: Future<Output = ()>> Future for StreamTask<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let future = self.project().future;
-        panics::catch(|| future.poll(cx)).unwrap_or(Poll::Ready(()))
+        let me = self.project();
+        panics::catch(|| me.future.poll(cx)).unwrap_or_else(|message| {
+            if let Some(in_flight) = me.in_flight {
+                in_flight.connection().panicked(&message);
+            }
+            Poll::Ready(())
+        })
     }
 }
 

@@ -2,11 +2,12 @@
 use super::{
     ConnService, Http, SpawnStreams, Streams,
     detect::{Detect, Version},
-    rhythm::Rhythm,
+    rhythm::{Due, Rhythm},
 };
 use crate::{
     App, Connection,
     engine::{Accepted, ConnContext, Stage},
+    observe::TimedOut,
 };
 #[cfg(feature = "http1")]
 use hyper::server::conn::http1;
@@ -29,6 +30,8 @@ where
 {
     context: ConnContext,
     rhythm: Rhythm,
+    /// It has reached the age at which it's to end.
+    old: bool,
     /// Hyper has been told to end the connection.
     told: bool,
     speaks: Speaks<C, A, R>,
@@ -63,6 +66,7 @@ where
         Self {
             context,
             rhythm: Rhythm::new(now),
+            old: false,
             told: false,
             speaks: Speaks::Unknown {
                 start: Some((io, http)),
@@ -151,37 +155,52 @@ where
         }
     }
 
-    /// Whether the drain has come so far that this connection has to be told.
+    /// Whether the connection has to be told to end: by the drain, or by its age.
     fn has_to_be_told(&self) -> bool {
         let stage = self.context.state.stage();
-        if self.told || stage == Stage::Serving {
+        if self.told || (stage == Stage::Serving && !self.old) {
             return false;
         }
         match &self.speaks {
             // Its deadline sees to it.
             Speaks::Unknown { .. } => false,
+            // Not in the middle of a head: that would lose a request.
             #[cfg(feature = "http1")]
-            Speaks::Http1(_) => stage >= Stage::Closing && !self.rhythm.awaits_head(),
+            Speaks::Http1(_) => (stage >= Stage::Closing || self.old) && !self.rhythm.awaits_head(),
             #[cfg(feature = "http2")]
             Speaks::Http2(_) => true,
         }
     }
 
-    /// What the connection is waiting for may take until then. In a drain, one that has never spoken may be silent for as long as the lame
-    /// duck stage lasts, since it was accepted.
-    fn deadline(&self) -> Option<Instant> {
+    /// What's due next, and when. In a drain, a connection that has never spoken may be silent for as long as the lame duck stage lasts, since
+    /// it was accepted.
+    fn due(&self) -> Option<(Instant, Due)> {
         let state = &self.context.state;
-        let usual = self.rhythm.deadline(&state.worker.shared.config.timeouts);
-        match &self.speaks {
+        let usual = self.rhythm.due(&state.worker.shared.config.timeouts);
+        let quiet = match &self.speaks {
             Speaks::Unknown {
-                start: Some((io, _)),
+                start: Some(_),
                 detect,
             } if state.stage() >= Stage::Closing && !detect.begun() => {
-                let quiet_until = io.info().accepted_at().checked_add(state.worker.lame_duck());
-                usual.into_iter().chain(quiet_until).min()
+                state.accepted_at.checked_add(state.worker.lame_duck())
             }
-            _ => usual,
+            _ => None,
+        };
+        usual
+            .into_iter()
+            .chain(quiet.map(|at| (at, Due::Quiet)))
+            .min_by_key(|(at, _)| *at)
+    }
+
+    /// When the connection will be old, if it will.
+    fn old_at(&self) -> Option<Instant> {
+        if self.old || self.told {
+            return None;
         }
+        let state = &self.context.state;
+        state
+            .accepted_at
+            .checked_add(state.worker.shared.config.timeouts.age)
     }
 
     fn version(&self) -> Version {
@@ -209,29 +228,41 @@ where
                 return Poll::Ready(());
             }
             let state = &me.context.state;
-            // While a request is answered nothing of this is due, and the clock is left alone.
-            let now = if state.is_busy() {
-                me.rhythm.busy();
-                None
-            } else {
-                let now = state.worker.now();
-                me.rhythm.observe(state, me.version(), now);
-                Some(now)
-            };
+            let old_at = me.old_at();
+            if me.rhythm.is_carefree(state) && old_at.is_none() && !me.has_to_be_told() {
+                return Poll::Pending;
+            }
+            let now = state.worker.now();
+            me.rhythm.observe(state, me.version(), now);
+            if old_at.is_some_and(|at| now >= at) {
+                me.old = true;
+                state.timed_out(TimedOut::Age);
+            }
             if me.has_to_be_told() {
                 me.tell();
                 continue;
             }
-            let Some(now) = now else { return Poll::Pending };
-            let at = me.deadline();
-            if me.context.poll_deadline(at, now, cx).is_pending() {
+            let due = me.due();
+            let next = due.map(|(at, _)| at).into_iter().chain(me.old_at()).min();
+            if me.context.poll_deadline(next, now, cx).is_pending() {
                 return Poll::Pending;
             }
-            if !me.rhythm.is_idle() || me.told {
-                return Poll::Ready(());
+            match due {
+                Some((at, Due::Idle)) if now >= at && !me.told => {
+                    me.context.state.timed_out(TimedOut::KeepAlive);
+                    me.rhythm.leave(now);
+                    me.tell();
+                }
+                Some((at, due)) if now >= at => {
+                    match due {
+                        Due::Head => me.context.state.timed_out(TimedOut::Head),
+                        Due::Stall => me.context.state.timed_out(TimedOut::WriteStall),
+                        Due::Idle | Due::Quiet => {}
+                    }
+                    return Poll::Ready(());
+                }
+                _ => {}
             }
-            me.rhythm.leave(now);
-            me.tell();
         }
     }
 }

@@ -1,40 +1,163 @@
 //! The bounds that join a transport, a runtime and what's served; each is reported as one, where the user wrote the call.
-use super::part::Part;
+//!
+//! Their order, and which of them have `do_not_recommend`, decides what the compiler says; the root package's tests/compile_fail hold it.
+use super::{ConnectionOf, part::Part};
 use crate::{
-    App, Listener, Protocol, Runtime, Transport,
+    Answers, App, HttpService, Listener, Protocol, Runtime, Transport,
     engine::{AcceptLoop, Accepted, ConnTask},
     http::{Http, SpawnStreams, Streams},
     runtime::Launch,
 };
+use http_body::Body as HttpBody;
 use hyper::rt::Executor;
+use std::{
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// An app that can be served over a transport. Holds if the transport's runtime [`Serves`] it.
+// On the app, so that the compiler's message points at the app.
+pub trait ServedOver<T, R = <T as Transport>::Runtime>: App {
+    #[doc(hidden)]
+    fn serve(transport: T, app: Self) -> Part;
+}
+
+impl<A, T, R> ServedOver<T, R> for A
+where
+    A: App,
+    R: Serves<T, A>,
+{
+    fn serve(transport: T, app: A) -> Part {
+        R::serve_http(transport, app)
+    }
+}
 
 /// A runtime that can serve an app over a transport.
 ///
 /// Holds for every [`App`] whose service and futures the runtime can run: on a runtime that moves tasks between threads ([`Tokio`](crate::runtime::Tokio)),
 /// they must be `Send`.
-#[diagnostic::on_unimplemented(
-    message = "this app can't be served on `{Self}`",
-    label = "the app, or a future or a body of it, is not `Send`, but this transport's runtime moves tasks between threads",
-    note = "either make the app `Send` (an `Arc` for each `Rc`, a `Mutex` for each `RefCell`, and no guard of a lock held over an `.await`)",
-    note = "or give each worker a thread and an app of its own: `serve_with(Tcp::bind(addr).per_core(), per_worker(|worker| app))`"
-)]
-pub trait Serves<T: Transport, A>: Runtime {
+pub trait Serves<T, A>: Runtime {
     #[doc(hidden)]
     fn serve_http(transport: T, app: A) -> Part;
 }
 
-#[diagnostic::do_not_recommend]
 impl<R, T, A> Serves<T, A> for R
 where
-    R: Drives<T::Listener, Http<A, R>>,
-    T: Transport<Runtime = R>,
+    R: Runtime,
     A: App,
-    Streams<R>: SpawnStreams<A::Service>,
+    DataOf<A>: Settled<R, T, A>,
 {
     fn serve_http(transport: T, app: A) -> Part {
+        DataOf::<A>::serve_app(transport, app)
+    }
+}
+
+type FutOf<A> = <<A as App>::Service as Answers>::Fut;
+type BodyOf<A> = <<A as App>::Service as HttpService>::ResBody;
+type DataOf<A> = <BodyOf<A> as HttpBody>::Data;
+
+/// What's asked for once it's clear that `A` is an app: the compiler can't know the data of its responses before.
+///
+/// It stops there, and so says what the app lacks, and not what all the types that are made of the app lack in consequence.
+// Of a future, the compiler itself says best why it isn't `Send`: which value, across which `.await`. So that bound has no trait of its
+// own with a message; what to do about it is said in the comments on the bounds that are shown then, of `serve_with` and its like.
+pub trait Settled<R, T, A> {
+    fn serve_app(transport: T, app: A) -> Part;
+}
+
+impl<D, R, T, A> Settled<R, T, A> for D
+where
+    A: App<Service: RunsOn<R>>,
+    BodyOf<A>: RunsOn<R>,
+    R: Executor<Holds<FutOf<A>>> + DrivesHttp<T, A>,
+{
+    fn serve_app(transport: T, app: A) -> Part {
+        R::serve_app(transport, app)
+    }
+}
+
+/// What follows from [`Settled`]'s other bounds on any sound runtime, so that its message is hardly ever seen.
+#[diagnostic::on_unimplemented(
+    message = "this app can't be served on the runtime `{Self}`",
+    label = "the runtime can't run the connections of this app",
+    note = "the runtime's `Executor` and `Launch` ask more of a future than that it's `Send`"
+)]
+pub trait DrivesHttp<T, A>: Runtime {
+    fn serve_app(transport: T, app: A) -> Part;
+}
+
+#[diagnostic::do_not_recommend]
+impl<R, T, A> DrivesHttp<T, A> for R
+where
+    T: Transport<Runtime = R>,
+    A: App,
+    R: Drives<T::Listener, Http<A, R>>,
+    Streams<R>: SpawnStreams<A::Service>,
+{
+    fn serve_app(transport: T, app: A) -> Part {
         Part::new(transport, true, move |worker, runtime| {
             Http::new(app.clone(), worker, runtime)
         })
+    }
+}
+
+/// A part of an app that a runtime can run: on one that moves tasks between threads, it has to be `Send`.
+#[diagnostic::on_unimplemented(
+    message = "this app can't be served on the runtime `{R}`, because it's not `Send`",
+    label = "`{Self}` is not `Send`, but this transport's runtime moves tasks between threads",
+    note = "either make the app `Send`: an `Arc` for each `Rc`, an atomic or a `Mutex` for each `Cell` and `RefCell`",
+    note = "or make an app for each worker, which may be `!Send`, on threads of their own: `serve_with(Tcp::bind(3000).per_core(), per_worker(|worker| app))`"
+)]
+pub trait RunsOn<R> {}
+
+#[diagnostic::do_not_recommend]
+impl<X, R: Executor<Holds<X>>> RunsOn<R> for X {}
+
+/// A future that's never made: a runtime that can run it can run whatever has an `X` in it.
+#[derive(Debug)]
+pub struct Holds<X>(PhantomData<X>);
+
+impl<X> Future for Holds<X> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
+/// A protocol that can be spoken over a transport. Holds if the transport's runtime [`Drives`] it.
+// On the protocol, so that the compiler's message points at the handler.
+pub trait SpokenOver<T, R = <T as Transport>::Runtime>: Sized {
+    #[doc(hidden)]
+    fn speak(transport: T, protocol: Self) -> Part;
+}
+
+impl<P, T, R> SpokenOver<T, R> for P
+where
+    T: Transport<Runtime = R>,
+    P: Protocol<Accepted<ConnectionOf<T>>> + Send,
+    P::Task: SettledTask<R, T, P>,
+{
+    fn speak(transport: T, protocol: P) -> Part {
+        P::Task::run(transport, protocol)
+    }
+}
+
+/// What's asked for once it's clear what a protocol's task is: see [`Settled`].
+pub trait SettledTask<R, T, P> {
+    fn run(transport: T, protocol: P) -> Part;
+}
+
+impl<K, R, T, P> SettledTask<R, T, P> for K
+where
+    T: Transport<Runtime = R>,
+    P: Protocol<Accepted<ConnectionOf<T>>> + Send,
+    R: Executor<Holds<K>> + Drives<T::Listener, P>,
+{
+    fn run(transport: T, protocol: P) -> Part {
+        R::serve_protocol(transport, protocol)
     }
 }
 

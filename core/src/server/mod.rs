@@ -7,7 +7,7 @@ mod run;
 mod serve;
 mod shared;
 
-pub use bounds::{Drives, Serves};
+pub use bounds::{Drives, ServedOver, Serves, SpokenOver};
 pub use drain::DrainReport;
 pub use handle::{Handle, Wait};
 pub use part::Part;
@@ -16,8 +16,8 @@ pub use serve::Serve;
 pub(crate) use shared::{Order, Shared, WorkerEnd};
 
 use crate::{
-    App, Error, HttpOptions, Limits, Protocol, Result, Timeouts, Transport, Workers, config::Config,
-    engine::Accepted, protocol::Raw,
+    App, Endpoint, Error, HttpOptions, Limits, Observer, Protocol, Result, Timeouts, Transport, Workers,
+    config::Config, engine::Accepted, protocol::Raw,
 };
 use part::Settings;
 use std::{
@@ -35,8 +35,8 @@ type ConnectionOf<T> = <<T as Transport>::Listener as crate::Listener>::Connecti
 /// Nothing happens until the returned [`Server`] is `.await`ed, [`run`](Server::run) or [`start`](Server::start)ed.
 ///
 /// ```no_run
-/// # use anyport_core::{serve_with, App, Transport, Serves, Result};
-/// # async fn f<T: Transport, A: App>(transport: T, app: A) -> Result<()> where T::Runtime: Serves<T, A> {
+/// # use anyport_core::{serve_with, ServedOver, Transport, Result};
+/// # async fn f<T: Transport, A: ServedOver<T>>(transport: T, app: A) -> Result<()> {
 /// serve_with(transport, app).await?;
 /// # Ok(()) }
 /// ```
@@ -44,7 +44,7 @@ pub fn serve_with<T, A>(transport: T, app: A) -> Server
 where
     T: Transport,
     A: App,
-    T::Runtime: Serves<T, A>,
+    A: ServedOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`, `per_worker(..)`.
 {
     Server::empty().and(transport, app)
 }
@@ -55,11 +55,11 @@ where
 /// makes itself.
 ///
 /// ```no_run
-/// # use anyport_core::{serve_raw_with, Transport, Listener, Accepted, Drives, Result};
+/// # use anyport_core::{serve_raw_with, Transport, Listener, Accepted, SpokenOver, Result};
 /// # use std::future::Future;
 /// # async fn f<T: Transport, F, Fut>(transport: T, echo: F) -> Result<()>
 /// # where F: Fn(Accepted<<T::Listener as Listener>::Connection>) -> Fut + Clone + Send + 'static, Fut: Future<Output = ()> + 'static,
-/// #     T::Runtime: Drives<T::Listener, anyport_core::Raw<F>> {
+/// #     anyport_core::Raw<F>: SpokenOver<T> {
 /// serve_raw_with(transport, echo).await?;
 /// # Ok(()) }
 /// ```
@@ -68,7 +68,7 @@ where
     T: Transport,
     F: Fn(Accepted<ConnectionOf<T>>) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = ()> + 'static,
-    T::Runtime: Drives<T::Listener, Raw<F>>,
+    Raw<F>: SpokenOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
 {
     Server::empty().and_raw(transport, handler)
 }
@@ -112,9 +112,9 @@ impl Server {
     where
         T: Transport,
         A: App,
-        T::Runtime: Serves<T, A>,
+        A: ServedOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`, `per_worker(..)`.
     {
-        self.with_part(T::Runtime::serve_http(transport, app))
+        self.with_part(A::serve(transport, app))
     }
 
     /// One more transport, whose bytes go to `handler` as they are.
@@ -123,7 +123,7 @@ impl Server {
         T: Transport,
         F: Fn(Accepted<ConnectionOf<T>>) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = ()> + 'static,
-        T::Runtime: Drives<T::Listener, Raw<F>>,
+        Raw<F>: SpokenOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
     {
         self.and_protocol(transport, Raw(handler))
     }
@@ -133,9 +133,9 @@ impl Server {
     where
         T: Transport,
         P: Protocol<Accepted<ConnectionOf<T>>> + Send,
-        T::Runtime: Drives<T::Listener, P>,
+        P: SpokenOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
     {
-        self.with_part(T::Runtime::serve_protocol(transport, protocol))
+        self.with_part(P::speak(transport, protocol))
     }
 
     /// How many workers each transport gets. Default: what the transport says.
@@ -173,6 +173,20 @@ impl Server {
     /// How HTTP is spoken. Default: [`HttpOptions::default`].
     pub fn http(mut self, http: HttpOptions) -> Self {
         self.config.http = http;
+        self
+    }
+
+    /// Tells an observer what happens to the connections. Default: nobody.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.config.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Closes a connection as soon as it's accepted, before any handshake, unless `filter` says `true` of its peer. Default: everybody may connect.
+    ///
+    /// It's asked on the workers, in the accept loop: it must be quick. If it panics, the connection is refused.
+    pub fn accept_filter(mut self, filter: impl Fn(&Endpoint) -> bool + Send + Sync + 'static) -> Self {
+        self.config.filter = Some(Arc::new(filter));
         self
     }
 

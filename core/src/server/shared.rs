@@ -2,7 +2,7 @@
 use crate::{
     DrainReport, Error, ErrorKind, Result,
     config::Config,
-    engine::{Permits, WorkerState, lock},
+    engine::{Addresses, Permits, WorkerState, lock},
 };
 use std::{
     fmt,
@@ -29,6 +29,7 @@ pub(crate) enum Order {
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) permits: Permits,
+    pub(crate) addresses: Addresses,
     last_id: AtomicU64,
     order: AtomicU8,
     grace: Mutex<Option<Grace>>,
@@ -40,7 +41,6 @@ pub(crate) struct Shared {
 #[derive(Clone, Copy)]
 struct Grace {
     begun: Instant,
-    first: Duration,
     length: Duration,
 }
 
@@ -56,6 +56,7 @@ impl Shared {
     pub(crate) fn new(config: Config) -> Self {
         Self {
             permits: Permits::new(config.limits.connections),
+            addresses: Addresses::new(config.limits.connections_per_ip),
             config,
             last_id: AtomicU64::new(0),
             order: AtomicU8::new(Order::Serve as u8),
@@ -83,7 +84,6 @@ impl Shared {
         *current = Some(match *current {
             None => Grace {
                 begun: Instant::now(),
-                first: grace,
                 length: grace,
             },
             Some(running) => Grace {
@@ -112,8 +112,7 @@ impl Shared {
 
     /// How long the workers go on accepting during the drain.
     pub(crate) fn lame_duck(&self) -> Duration {
-        let first = lock(&self.grace).map_or(Duration::ZERO, |grace| grace.first);
-        LAME_DUCK.min(first / 4)
+        LAME_DUCK.min(self.grace() / 4)
     }
 
     pub(crate) fn wake_workers(&self) {

@@ -1,0 +1,72 @@
+//! The observer that writes to `tracing`.
+use super::{Event, Observer};
+use crate::AcceptErrorKind;
+use std::time::Duration;
+
+/// Writes what happens to `tracing`, with the target `anyport`.
+///
+/// What a peer can cause is never above DEBUG. An accept error that needs waiting is a WARN when it first happens and once a second while it goes
+/// on; a panic is an ERROR.
+///
+/// ```no_run
+/// # use anyport_core::{observe::Tracing, Server};
+/// # fn f(server: Server) -> Server {
+/// server.observer(Tracing)
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tracing;
+
+const TARGET: &str = "anyport";
+
+impl Observer for Tracing {
+    fn on(&self, event: &Event<'_>) {
+        match event {
+            Event::Accepted { id, peer, worker } => {
+                tracing::debug!(target: TARGET, { conn.id = id, peer.addr = %peer, worker }, "accepted");
+            }
+            Event::Refused { peer, why } => {
+                tracing::debug!(target: TARGET, { peer.addr = %peer, ?why }, "refused");
+            }
+            Event::AcceptFailed {
+                error,
+                kind,
+                worker,
+                wait,
+            } => match kind {
+                AcceptErrorKind::Retry => tracing::debug!(target: TARGET, worker, %error, "accept failed"),
+                // The first wait and the longest ones; those between say nothing new.
+                AcceptErrorKind::Backoff
+                    if !(Duration::from_millis(6)..Duration::from_secs(1)).contains(wait) =>
+                {
+                    tracing::warn!(target: TARGET, worker, %error, ?wait, "accept failed, waiting");
+                }
+                AcceptErrorKind::Backoff => {
+                    tracing::debug!(target: TARGET, worker, %error, ?wait, "accept failed, waiting")
+                }
+                AcceptErrorKind::Fatal => {
+                    tracing::error!(target: TARGET, worker, %error, "accept failed for good")
+                }
+            },
+            Event::Established { info } => {
+                tracing::debug!(target: TARGET, { conn.id = info.id(), peer.addr = %info.peer(), local.addr = %info.local() }, "established");
+            }
+            Event::HandshakeFailed { id, error } => {
+                tracing::debug!(target: TARGET, { conn.id = id, %error }, "handshake failed");
+            }
+            Event::TimedOut { id, what } => {
+                tracing::debug!(target: TARGET, { conn.id = id, ?what }, "timed out")
+            }
+            Event::Panicked { id, message } => {
+                tracing::error!(target: TARGET, { conn.id = id, message }, "panicked")
+            }
+            Event::Closed {
+                id,
+                upgraded,
+                aborted,
+            } => {
+                tracing::debug!(target: TARGET, { conn.id = id, upgraded, aborted }, "closed");
+            }
+        }
+    }
+}
