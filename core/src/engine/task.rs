@@ -156,7 +156,7 @@ impl<H, P, T> Phase<H, P, T> {
                     };
                     rest.protocol.serve(connection, context)
                 }
-                PhaseProj::Running { task } => return Poll::Ready(ready!(task.poll(cx))),
+                PhaseProj::Running { task } => return task.poll(cx),
                 PhaseProj::Over => return Poll::Ready(()),
             };
             self.set(Self::Running { task: running });

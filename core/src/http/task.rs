@@ -21,6 +21,11 @@ use std::{
     time::Instant,
 };
 
+#[cfg(feature = "http1")]
+type Http1<C, A> = http1::UpgradeableConnection<Accepted<C>, ConnService<<A as App>::Service>>;
+#[cfg(feature = "http2")]
+type Http2<C, A, R> = http2::Connection<Accepted<C>, ConnService<<A as App>::Service>, Streams<R>>;
+
 /// The task of one HTTP connection.
 pub struct HttpTask<C, A, R>
 where
@@ -49,9 +54,9 @@ where
         detect: Detect,
     },
     #[cfg(feature = "http1")]
-    Http1(Pin<Box<http1::UpgradeableConnection<Accepted<C>, ConnService<A::Service>>>>),
+    Http1(Pin<Box<Http1<C, A>>>),
     #[cfg(feature = "http2")]
-    Http2(Pin<Box<http2::Connection<Accepted<C>, ConnService<A::Service>, Streams<R>>>>),
+    Http2(Pin<Box<Http2<C, A, R>>>),
 }
 
 impl<C, A, R> HttpTask<C, A, R>

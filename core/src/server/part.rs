@@ -22,8 +22,11 @@ pub struct Part {
 /// A transport whose sockets are bound.
 pub(super) struct Opened {
     pub(super) endpoint: Endpoint,
-    pub(super) launch: Box<dyn FnOnce(&Settings) -> Result<()>>,
+    pub(super) launch: Box<Launcher>,
 }
+
+/// Starts the workers on the bound sockets.
+type Launcher = dyn FnOnce(&Settings) -> Result<()>;
 
 /// What all workers are started with.
 pub(super) struct Settings {

@@ -17,13 +17,13 @@ type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct Serve(State);
 
 enum State {
-    Unstarted(Option<Server>),
+    Unstarted(Option<Box<Server>>),
     Running(Watch),
 }
 
 impl Serve {
     pub(super) fn new(server: Server) -> Self {
-        Self(State::Unstarted(Some(server)))
+        Self(State::Unstarted(Some(Box::new(server))))
     }
 }
 

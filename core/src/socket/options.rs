@@ -68,8 +68,8 @@ impl SocketOptions {
     /// # Errors
     ///
     /// The peer has gone already, or the system doesn't know an option.
-    pub fn apply_to_connection(&self, connection: socket2::SockRef<'_>) -> io::Result<()> {
-        self.apply(&connection)
+    pub fn apply_to_connection(&self, connection: &Socket) -> io::Result<()> {
+        self.apply(connection)
     }
 
     fn apply(&self, socket: &Socket) -> io::Result<()> {

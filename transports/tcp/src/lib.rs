@@ -20,7 +20,7 @@ pub use connection::TcpConnection;
 pub use listener::TcpListener;
 pub use transport::Tcp;
 
-use anyport_core::{App, Server, Serves, runtime::Tokio, serve_with, socket::BindAddr};
+use anyport_core::{App, ServedOver, Server, serve_with, socket::BindAddr};
 
 /// Serves an app over TCP on the tokio that it's awaited in: `listen(3000, app).await`.
 ///
@@ -28,14 +28,14 @@ use anyport_core::{App, Server, Serves, runtime::Tokio, serve_with, socket::Bind
 /// `serve_with(Tcp::bind(address), app)`.
 ///
 /// ```no_run
-/// # async fn f<A: anyport_core::App>(app: A) -> anyport_core::Result<()>
-/// # where anyport_core::runtime::Tokio: anyport_core::Serves<anyport_tcp::Tcp, A> {
+/// # async fn f<A: anyport_core::ServedOver<anyport_tcp::Tcp>>(app: A) -> anyport_core::Result<()> {
 /// anyport_tcp::listen(3000, app).await?;
 /// # Ok(()) }
 /// ```
-pub fn listen<A: App>(address: impl Into<BindAddr>, app: A) -> Server
+pub fn listen<A>(address: impl Into<BindAddr>, app: A) -> Server
 where
-    Tokio: Serves<Tcp, A>,
+    A: App,
+    A: ServedOver<Tcp>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`, `per_worker(..)`.
 {
     serve_with(Tcp::bind(address), app)
 }

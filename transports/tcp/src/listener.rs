@@ -1,6 +1,6 @@
 //! A listening TCP socket on one worker.
 use crate::TcpConnection;
-use anyport_core::{ConnInfo, Endpoint, Listener, socket::SocketOptions};
+use anyport_core::{ConnInfo, Endpoint, Incoming, Listener, socket::SocketOptions};
 use socket2::SockRef;
 use std::{
     future::{Ready, ready},
@@ -33,7 +33,7 @@ impl TcpListener {
 
     fn connection(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<TcpConnection> {
         if self.options.need_applying() {
-            self.options.apply_to_connection(SockRef::from(&stream))?;
+            self.options.apply_to_connection(&SockRef::from(&stream))?;
         }
         let local = match &self.local {
             Some(local) => local.clone(),
@@ -69,30 +69,47 @@ impl Listener for TcpListener {
     type Connection = TcpConnection;
     type Handshake = Ready<io::Result<TcpConnection>>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Handshake>> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
         let (stream, peer) = ready!(self.poll_stream(cx))?;
         // Not the listener's trouble: the peer has gone already.
-        Poll::Ready(Ok(ready(self.connection(stream, peer))))
+        let connection = self.connection(stream, peer);
+        Poll::Ready(Ok(Incoming::new(canonical(peer), ready(connection))))
     }
 
     fn stop(&mut self) {
         self.stopped = true;
-        keep_out(SockRef::from(&self.inner));
+        keep_out(&SockRef::from(&self.inner));
     }
 }
 
-/// Drops every packet to the listening socket (a socket filter that passes no byte, socket(7)): no further connection gets into its
-/// queue, so none is reset when it closes. A client that's kept out tries again, and is refused then.
+/// Drops every SYN to the listening socket (a socket filter, socket(7)): no further handshake begins, so none is cut off when it closes.
+/// A client that's kept out tries again, and is refused then.
+///
+/// Nothing but the SYN, for two reasons: the last ACK of a handshake that has begun has to come through (its client believes itself connected),
+/// and a connection made from now on inherits the filter.
 #[cfg(target_os = "linux")]
-fn keep_out(socket: SockRef<'_>) {
-    // BPF_RET | BPF_K, 0 bytes.
-    let pass_nothing = socket2::SockFilter::new(0x06, 0, 0, 0);
+fn keep_out(socket: &SockRef<'_>) {
+    use socket2::SockFilter;
+    const SYN: u32 = 0x02;
+    const SYN_OR_ACK: u32 = 0x12;
+    // A TCP socket's filter sees the segment from its header on, whose flags are byte 13 (RFC 9293 3.1).
+    let no_syn = [
+        // BPF_LD | BPF_B | BPF_ABS
+        SockFilter::new(0x30, 0, 0, 13),
+        // BPF_ALU | BPF_AND | BPF_K
+        SockFilter::new(0x54, 0, 0, SYN_OR_ACK),
+        // BPF_JMP | BPF_JEQ | BPF_K: on to the next, or over it.
+        SockFilter::new(0x15, 0, 1, SYN),
+        // BPF_RET | BPF_K: pass no byte; pass all.
+        SockFilter::new(0x06, 0, 0, 0),
+        SockFilter::new(0x06, 0, 0, u32::MAX),
+    ];
     // Without it, the queue is still emptied; only what arrives in the last microseconds is lost.
-    let _ = socket.attach_filter(&[pass_nothing]);
+    let _ = socket.attach_filter(&no_syn);
 }
 
 #[cfg(not(target_os = "linux"))]
-fn keep_out(_: SockRef<'_>) {}
+fn keep_out(_: &SockRef<'_>) {}
 
 #[cfg(unix)]
 impl std::os::fd::AsFd for TcpListener {

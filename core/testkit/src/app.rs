@@ -1,0 +1,305 @@
+//! The app that the suite serves: a route for each behaviour, good and bad.
+use crate::{script, site::Boxed};
+use anyport_core::{Body, BoxError, ConnInfo};
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body::{Body as HttpBody, Frame};
+use http_body_util::BodyExt;
+use hyper_util::rt::TokioIo;
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+use tokio::sync::Semaphore;
+use tower_service::Service;
+
+/// What every deliberate panic begins with; it's kept out of the tests' output.
+pub(crate) const DELIBERATE: &str = "deliberate:";
+
+/// How much `/big` answers, in one piece: more than any transport has buffers for.
+pub(crate) const BIG: usize = 48 * 1024 * 1024;
+
+/// What `/` answers.
+pub(crate) const HELLO: &str = "Hello, World!";
+
+/// The app that the suite serves.
+pub(crate) struct App {
+    state: Arc<State>,
+    spawn: fn(Boxed<()>),
+}
+
+/// What a test and its app tell each other.
+#[derive(Debug)]
+pub struct State {
+    fault: Mutex<Option<Fault>>,
+    /// A permit for each request that waits, once it does.
+    arrived: Semaphore,
+    /// A permit for each request that may be answered.
+    released: Semaphore,
+    /// A permit for each waiting request that was dropped.
+    dropped: Semaphore,
+}
+
+/// What goes wrong in the service at the next opportunity, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    PanicInClone,
+    PanicInPollReady,
+    NotReady,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            fault: Mutex::default(),
+            arrived: Semaphore::new(0),
+            released: Semaphore::new(0),
+            dropped: Semaphore::new(0),
+        }
+    }
+}
+
+impl State {
+    /// Lets something go wrong.
+    pub(crate) fn arm(&self, fault: Fault) {
+        *self.fault.lock().unwrap() = Some(fault);
+    }
+
+    fn strikes(&self, fault: Fault) -> bool {
+        let mut armed = self.fault.lock().unwrap();
+        if *armed == Some(fault) {
+            *armed = None;
+            return true;
+        }
+        false
+    }
+
+    /// Ready when a request waits in `/slow`.
+    pub(crate) async fn arrived(&self) {
+        self.arrived.acquire().await.unwrap().forget();
+    }
+
+    /// Lets one request in `/slow` be answered.
+    pub(crate) fn release(&self) {
+        self.released.add_permits(1);
+    }
+
+    /// Ready when a waiting request was dropped.
+    pub(crate) async fn dropped(&self) {
+        self.dropped.acquire().await.unwrap().forget();
+    }
+
+    fn waits(self: &Arc<Self>, panics: bool) -> Waits {
+        self.arrived.add_permits(1);
+        Waits {
+            state: Arc::clone(self),
+            panics,
+        }
+    }
+}
+
+/// A request that waits.
+struct Waits {
+    state: Arc<State>,
+    panics: bool,
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.state.dropped.add_permits(1);
+        if self.panics && !std::thread::panicking() {
+            panic!("{DELIBERATE} in drop");
+        }
+    }
+}
+
+impl App {
+    pub(crate) fn new(state: Arc<State>, spawn: fn(Boxed<()>)) -> Self {
+        Self { state, spawn }
+    }
+
+    /// Echoes on what the connection or stream becomes.
+    fn upgrade(&self, request: &mut Request<Body>) {
+        let upgrade = hyper::upgrade::on(request);
+        (self.spawn)(Box::pin(async move {
+            if let Ok(upgraded) = upgrade.await {
+                script::echo(TokioIo::new(upgraded)).await;
+            }
+        }));
+    }
+}
+
+impl Clone for App {
+    fn clone(&self) -> Self {
+        assert!(!self.state.strikes(Fault::PanicInClone), "{DELIBERATE} in clone");
+        Self {
+            state: Arc::clone(&self.state),
+            spawn: self.spawn,
+        }
+    }
+}
+
+type Answer = Result<Response<Body>, BoxError>;
+
+impl Service<Request<Body>> for App {
+    type Response = Response<Body>;
+    type Error = BoxError;
+    type Future = Boxed<Answer>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        assert!(
+            !self.state.strikes(Fault::PanicInPollReady),
+            "{DELIBERATE} in poll_ready"
+        );
+        if self.state.strikes(Fault::NotReady) {
+            return Poll::Ready(Err("not ready".into()));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Boxed<Answer> {
+        let state = Arc::clone(&self.state);
+        if request.method() == Method::CONNECT {
+            self.upgrade(&mut request);
+            return Box::pin(async { Ok(Response::new(Body::empty())) });
+        }
+        match request.uri().path() {
+            "/" => Box::pin(async { Ok(hello()) }),
+            "/echo" => Box::pin(async { Ok(Response::new(request.into_body())) }),
+            "/len" => Box::pin(async {
+                let n = length(request.into_body()).await?;
+                Ok(Response::new(n.to_string().into()))
+            }),
+            "/host" => Box::pin(async move { Ok(Response::new(host(&request).into())) }),
+            "/info" => Box::pin(async move { Ok(Response::new(info(&request).into())) }),
+            "/stream" => Box::pin(async { Ok(Response::new(Body::new(Stream::Endless))) }),
+            "/big" => Box::pin(async { Ok(Response::new(vec![0; BIG].into())) }),
+            "/slow" => Box::pin(async move {
+                let _waits = state.waits(false);
+                state.released.acquire().await?.forget();
+                Ok(hello())
+            }),
+            "/forever" => Box::pin(async move {
+                let _waits = state.waits(false);
+                std::future::pending().await
+            }),
+            "/upgrade" => {
+                self.upgrade(&mut request);
+                let response = Response::builder()
+                    .status(StatusCode::SWITCHING_PROTOCOLS)
+                    .header(header::CONNECTION, "upgrade")
+                    .header(header::UPGRADE, "echo")
+                    .body(Body::empty());
+                Box::pin(async { Ok(response?) })
+            }
+            "/error" => Box::pin(async { Err("a mistake".into()) }),
+            "/error-body" => Box::pin(async { Ok(Response::new(Body::new(Stream::failing(false)))) }),
+            "/panic-call" => panic!("{DELIBERATE} in call"),
+            "/panic" => Box::pin(async { panic!("{DELIBERATE} in the future") }),
+            "/panic-body" => Box::pin(async { Ok(Response::new(Body::new(Stream::failing(true)))) }),
+            "/panic-body-drop" => Box::pin(async { Ok(Response::new(Body::new(Stream::Panicking(false)))) }),
+            "/panic-drop" => Box::pin(async move {
+                let _waits = state.waits(true);
+                std::future::pending().await
+            }),
+            _ => Box::pin(async {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::NOT_FOUND;
+                Ok(response)
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+fn hello() -> Response<Body> {
+    let mut response = Response::new(Body::from(HELLO));
+    let text = header::HeaderValue::from_static("text/plain");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
+    response
+}
+
+/// What the app sees as the host: the authority, or the header.
+fn host(request: &Request<Body>) -> String {
+    let header = request.headers().get(header::HOST);
+    match (header, request.uri().authority()) {
+        (Some(host), _) => String::from_utf8_lossy(host.as_bytes()).into_owned(),
+        (None, Some(authority)) => authority.to_string(),
+        (None, None) => "none".to_owned(),
+    }
+}
+
+fn info(request: &Request<Body>) -> String {
+    match request.extensions().get::<ConnInfo>() {
+        Some(info) => format!("{} {} {} {}", info.id(), info.worker(), info.local(), info.peer()),
+        None => "none".to_owned(),
+    }
+}
+
+async fn length(mut body: Body) -> Result<usize, BoxError> {
+    let mut n = 0;
+    while let Some(frame) = body.frame().await {
+        n += frame?.data_ref().map_or(0, Bytes::len);
+    }
+    Ok(n)
+}
+
+/// A response body that doesn't just end.
+enum Stream {
+    /// Frames of 16 KiB without an end.
+    Endless,
+    /// One frame, then a panic or an error.
+    Failing { begun: bool, panics: bool },
+    /// One frame; panics when it's dropped.
+    Panicking(bool),
+}
+
+impl Stream {
+    fn failing(panics: bool) -> Self {
+        Self::Failing { begun: false, panics }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if matches!(self, Self::Panicking(_)) && !std::thread::panicking() {
+            panic!("{DELIBERATE} in the drop of a body");
+        }
+    }
+}
+
+impl HttpBody for Stream {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Ready(Some(match &mut *self {
+            Self::Panicking(true) => return Poll::Ready(None),
+            Self::Panicking(begun) => {
+                *begun = true;
+                Ok(Frame::data(Bytes::from_static(b"begun")))
+            }
+            Self::Endless => Ok(Frame::data(Bytes::from_static(&[b'x'; 16 * 1024]))),
+            Self::Failing {
+                begun: begun @ false, ..
+            } => {
+                *begun = true;
+                Ok(Frame::data(Bytes::from_static(b"begun")))
+            }
+            Self::Failing { panics: true, .. } => panic!("{DELIBERATE} in the body"),
+            Self::Failing { panics: false, .. } => Err("a mistake in the body".into()),
+        }))
+    }
+}

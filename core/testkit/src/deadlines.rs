@@ -1,0 +1,222 @@
+//! Peers that take their time: short deadlines on the real clock, never early, and not much too late.
+use crate::{
+    app::{BIG, HELLO},
+    client::{get, post},
+    h2_client::{receive, request},
+    running::Running,
+    site::Site,
+    suite::cases,
+};
+use anyport_core::Timeouts;
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+use tokio::time::sleep;
+
+cases![
+    a_silent_client_is_closed,
+    a_trickled_head_is_closed,
+    a_trickled_second_head_is_closed,
+    a_trickled_preface_is_closed,
+    an_idle_connection_is_closed,
+    an_idle_h2_connection_is_closed,
+    an_h2_connection_that_never_asks_is_closed,
+    a_head_begun_behind_another_request_is_closed,
+    a_slow_answer_is_no_idleness,
+    a_slow_download_is_no_idleness,
+    a_slow_h2_download_is_no_idleness,
+    a_slow_upload_is_no_idleness,
+    a_request_in_time_renews_the_deadline,
+];
+
+const SHORT: Duration = Duration::from_millis(300);
+const LONG: Duration = Duration::from_secs(60);
+/// Far more than any scheduling takes, far less than any other deadline.
+const SLACK: Duration = Duration::from_secs(5);
+
+fn serve(site: &Site, head: Duration, keep_alive: Duration) -> Running {
+    let timeouts = Timeouts::default().with_head(head).with_keep_alive(keep_alive);
+    site.serve_as(|server| server.timeouts(timeouts))
+}
+
+/// The server closes after [`SHORT`], not before.
+async fn closes_in_time(begin: Instant, closed: impl Future<Output = ()>) {
+    closed.await;
+    let elapsed = begin.elapsed();
+    // The client's clock begins a little later than the server's.
+    assert!(elapsed >= SHORT * 9 / 10, "closed too early: {elapsed:?}");
+    assert!(elapsed < SHORT + SLACK, "closed too late: {elapsed:?}");
+}
+
+async fn a_silent_client_is_closed(site: Site) {
+    let server = serve(&site, SHORT, LONG);
+    let begin = Instant::now();
+    let mut client = server.client().await;
+    closes_in_time(begin, client.closed()).await;
+    server.settles(0).await;
+}
+
+/// Sends a byte now and then until the server has had enough.
+async fn trickle(server: &Running, begin: Instant, mut client: crate::client::Client, bytes: &str) {
+    let mut bytes = bytes.bytes().cycle();
+    while server.handle.connections() > 0 {
+        assert!(begin.elapsed() < SHORT + SLACK, "never closed");
+        client.send([bytes.next().unwrap()]).await;
+        // Not to wait for anything: this client is slow by nature.
+        sleep(SHORT / 20).await;
+    }
+    assert!(
+        begin.elapsed() >= SHORT * 9 / 10,
+        "closed too early: {:?}",
+        begin.elapsed()
+    );
+    server.settles(0).await;
+}
+
+async fn a_trickled_head_is_closed(site: Site) {
+    let server = serve(&site, SHORT, LONG);
+    let begin = Instant::now();
+    let mut client = server.client().await;
+    client.send("GET / HTTP/1.1\r\nX: ").await;
+    server.settles(1).await;
+    trickle(&server, begin, client, "slowly").await;
+}
+
+async fn a_trickled_second_head_is_closed(site: Site) {
+    let server = serve(&site, SHORT, LONG);
+    let mut client = server.client().await;
+    assert_eq!(client.get("/").await.body, HELLO);
+    let begin = Instant::now();
+    client.send("GET / HTTP/1.1\r\nX: ").await;
+    trickle(&server, begin, client, "slowly").await;
+}
+
+async fn a_trickled_preface_is_closed(site: Site) {
+    let server = serve(&site, SHORT, LONG);
+    let begin = Instant::now();
+    let mut client = server.client().await;
+    client.send("PRI * HTTP/2.0\r\n").await;
+    closes_in_time(begin, client.closed()).await;
+}
+
+async fn an_idle_connection_is_closed(site: Site) {
+    let server = serve(&site, LONG, SHORT);
+    let mut client = server.client().await;
+    let mut begin = Instant::now();
+    for _ in 0..2 {
+        begin = Instant::now();
+        assert_eq!(client.get("/").await.body, HELLO);
+    }
+    closes_in_time(begin, client.closed()).await;
+    server.settles(0).await;
+}
+
+async fn an_idle_h2_connection_is_closed(site: Site) {
+    let server = serve(&site, LONG, SHORT);
+    let mut h2 = server.h2().await;
+    let begin = Instant::now();
+    assert_eq!(h2.get("/").await.body, HELLO);
+    closes_in_time(begin, h2.closed()).await;
+    server.settles(0).await;
+}
+
+async fn an_h2_connection_that_never_asks_is_closed(site: Site) {
+    let server = serve(&site, LONG, SHORT);
+    let begin = Instant::now();
+    let h2 = server.h2().await;
+    closes_in_time(begin, h2.closed()).await;
+    server.settles(0).await;
+}
+
+async fn a_slow_answer_is_no_idleness(site: Site) {
+    let server = serve(&site, SHORT, SHORT);
+    let (mut h1, mut h2) = (server.client().await, server.h2().await);
+    h1.send(get("/slow")).await;
+    server.state.arrived().await;
+    let (waiting, _) = h2.begin(request("/slow"), true).await.unwrap();
+    server.state.arrived().await;
+    // Both deadlines pass for somebody who's really silent.
+    let mut silent = server.client().await;
+    silent.closed().await;
+    let mut silent = server.client().await;
+    silent.closed().await;
+    server.state.release();
+    server.state.release();
+    assert_eq!(h1.response().await.body, HELLO);
+    assert_eq!(waiting.await.unwrap().status(), 200);
+}
+
+async fn a_slow_download_is_no_idleness(site: Site) {
+    let server = serve(&site, SHORT, SHORT);
+    let mut client = server.client().await;
+    let begin = Instant::now();
+    client.send(get("/big")).await;
+    assert_eq!(client.head().await.unwrap().status, 200);
+    let mut left = BIG;
+    while left > 0 {
+        let piece = left.min(BIG / 16);
+        let got = client.exactly(piece).await;
+        got.unwrap_or_else(|e| panic!("{left} bytes are missing after {:?}: {e}", begin.elapsed()));
+        left -= piece;
+        // Not to wait for anything: this client is slow by nature.
+        sleep(SHORT / 4).await;
+    }
+    assert!(begin.elapsed() > 3 * SHORT);
+}
+
+async fn a_slow_upload_is_no_idleness(site: Site) {
+    let server = serve(&site, SHORT, SHORT);
+    let mut client = server.client().await;
+    client.send(post("/len", 16)).await;
+    for byte in [b'x'; 16] {
+        client.send([byte]).await;
+        // Not to wait for anything: this client is slow by nature.
+        sleep(SHORT / 4).await;
+    }
+    assert_eq!(client.response().await.body, "16");
+}
+
+/// Its beginning came in one read with the request before it, so it may count as idleness: what matters is that it ends.
+async fn a_head_begun_behind_another_request_is_closed(site: Site) {
+    let server = serve(&site, SHORT, SHORT);
+    let begin = Instant::now();
+    let mut client = server.client().await;
+    client.send(format!("{}GET / HTTP/1.1\r\nX: ", get("/"))).await;
+    assert_eq!(client.response().await.body, HELLO);
+    closes_in_time(begin, client.closed()).await;
+}
+
+async fn a_slow_h2_download_is_no_idleness(site: Site) {
+    let server = serve(&site, SHORT, SHORT);
+    let mut h2 = server.h2().await;
+    let begin = Instant::now();
+    let (response, _) = h2.begin(request("/big"), true).await.unwrap();
+    let mut body = response.await.unwrap().into_body();
+    let mut pieces = 0;
+    let mut got = 0;
+    while let Some(piece) = receive(&mut body)
+        .await
+        .unwrap_or_else(|e| panic!("after {got} bytes: {e}"))
+    {
+        got += piece.len();
+        if got > pieces * BIG / 16 {
+            pieces += 1;
+            // Not to wait for anything: this client is slow by nature.
+            sleep(SHORT / 4).await;
+        }
+    }
+    assert_eq!(got, BIG);
+    assert!(begin.elapsed() > 3 * SHORT);
+}
+
+async fn a_request_in_time_renews_the_deadline(site: Site) {
+    let server = serve(&site, SHORT, SHORT);
+    let mut client = server.client().await;
+    let begin = Instant::now();
+    while begin.elapsed() < 3 * SHORT {
+        assert_eq!(client.get("/").await.body, HELLO, "after {:?}", begin.elapsed());
+        // Not to wait for anything: this client asks now and then.
+        sleep(SHORT / 10).await;
+    }
+}

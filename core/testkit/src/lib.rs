@@ -1,0 +1,78 @@
+//! The behaviour suite of [anyport](https://docs.rs/anyport): one set of tests that every transport runs, ours or yours.
+//!
+//! A transport's test target says how to make one and how to connect to it; that's all. With `harness = false`:
+//!
+//! ```no_run
+//! use anyport_core::{Endpoint, Transport};
+//! use anyport_testkit::{Subject, Suite};
+//! use std::{io, process::ExitCode};
+//! # use anyport_core::{Conn, ConnInfo, Incoming, Listener, Result, Worker, runtime::Tokio};
+//! # use hyper_util::rt::TokioIo;
+//! # use tokio::io::DuplexStream;
+//! # use std::{future::Ready, task::{Context, Poll}};
+//! # #[derive(Clone)] struct Pipe;
+//! # impl Pipe { fn new() -> Self { Self } async fn connect(_: &Endpoint) -> io::Result<DuplexStream> { todo!() } }
+//! # impl Transport for Pipe {
+//! #     type Runtime = Tokio; type Socket = (); type Listener = Pipe;
+//! #     fn open(&self, _: usize) -> Result<Vec<()>> { todo!() }
+//! #     fn endpoint(&self, _: &()) -> io::Result<Endpoint> { todo!() }
+//! #     fn listen(&self, _: (), _: &Worker) -> io::Result<Pipe> { todo!() }
+//! # }
+//! # impl Listener for Pipe {
+//! #     type Connection = Conn<TokioIo<DuplexStream>>; type Handshake = Ready<io::Result<Self::Connection>>;
+//! #     fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> { todo!() }
+//! # }
+//!
+//! struct MyPipe;
+//!
+//! impl Subject for MyPipe {
+//!     const NAME: &str = "pipe";
+//!     type Transport = Pipe;
+//!     type Stream = DuplexStream;
+//!
+//!     fn transport(&self) -> Pipe {
+//!         Pipe::new()
+//!     }
+//!
+//!     async fn connect(&self, endpoint: &Endpoint) -> io::Result<DuplexStream> {
+//!         Pipe::connect(endpoint).await
+//!     }
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     Suite::new().with(MyPipe).run()
+//! }
+//! ```
+//!
+//! Then `cargo test --test behaviour -- pipe::drain` runs a part of it, and `--list` shows all. A transport that can't do something says so in
+//! [`Subject::capabilities`]; the tests about it show as ignored, with the reason.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that can't go on should stop, and say where"
+)]
+
+mod app;
+mod bad_input;
+mod bytes;
+mod client;
+mod deadlines;
+mod drain;
+mod faults;
+mod h2_client;
+mod host;
+mod http1;
+mod http2;
+mod limits;
+mod local;
+mod running;
+mod script;
+mod site;
+mod subject;
+mod suite;
+mod upgrade;
+mod workers;
+mod wrap;
+
+pub use subject::{Capabilities, Capability, LocalSubject, Served, Subject};
+pub use suite::Suite;

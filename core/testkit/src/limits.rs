@@ -1,0 +1,124 @@
+//! How much peers may take, and settings that contradict themselves.
+use crate::{
+    app::HELLO,
+    client::{Client, get},
+    h2_client::request,
+    site::Site,
+    suite::cases,
+    upgrade::{echoes, upgraded},
+};
+use anyport_core::{ErrorKind, Limits, Server};
+
+cases![
+    a_client_beyond_the_limit_waits_until_one_leaves,
+    an_upgraded_connection_counts_against_the_limit,
+    h2_streams_beyond_the_limit_wait,
+    settings_that_serve_nobody_are_errors_at_start,
+    many_clients_are_served_by_few_permits,
+];
+
+/// Nobody else is served, although the server has had every opportunity; then `leave` is dropped, and somebody is.
+async fn next_is_served_after(
+    site: &Site,
+    server: &crate::running::Running,
+    busy: &mut Client,
+    leave: Client,
+) {
+    let (site, endpoint) = (site.clone(), server.endpoint().clone());
+    let next = tokio::spawn(async move {
+        let mut client = Client::new(site.connect(&endpoint).await.expect("connects, now or later"));
+        client.get("/").await.body
+    });
+    for _ in 0..200 {
+        assert_eq!(busy.get("/").await.body, HELLO);
+    }
+    assert!(!next.is_finished(), "served beyond the limit");
+    server.settles(2).await;
+    drop(leave);
+    assert_eq!(next.await.unwrap(), HELLO);
+}
+
+async fn a_client_beyond_the_limit_waits_until_one_leaves(site: Site) {
+    let server = site.serve_as(|server| server.limits(Limits::default().with_connections(2)));
+    let (mut first, mut second) = (server.client().await, server.client().await);
+    assert_eq!(first.get("/").await.body, HELLO);
+    assert_eq!(second.get("/").await.body, HELLO);
+    next_is_served_after(&site, &server, &mut first, second).await;
+    // The permit came back once more, as that client has left.
+    let mut again = server.client().await;
+    assert_eq!(again.get("/").await.body, HELLO);
+}
+
+async fn an_upgraded_connection_counts_against_the_limit(site: Site) {
+    let server = site.serve_as(|server| server.limits(Limits::default().with_connections(2)));
+    let mut upgraded = upgraded(&server).await;
+    let mut busy = server.client().await;
+    assert_eq!(busy.get("/").await.body, HELLO);
+    echoes(&mut upgraded, "here").await;
+    next_is_served_after(&site, &server, &mut busy, upgraded).await;
+}
+
+async fn h2_streams_beyond_the_limit_wait(site: Site) {
+    let server = site.serve_as(|server| server.limits(Limits::default().with_h2_streams(2)));
+    let mut h2 = server.h2().await;
+    // The server's settings are there after the first answer.
+    assert_eq!(h2.get("/").await.body, HELLO);
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        let (response, _) = h2.begin(request("/slow"), true).await.unwrap();
+        server.state.arrived().await;
+        waiting.push(response);
+    }
+    let mut other = h2.requests.clone();
+    let third = tokio::spawn(async move {
+        let (response, _) = other.send_request(request("/"), true).unwrap();
+        response.await.unwrap().status()
+    });
+    let mut bystander = server.client().await;
+    for _ in 0..50 {
+        assert_eq!(bystander.get("/").await.body, HELLO);
+    }
+    assert!(!third.is_finished(), "served beyond the limit");
+    server.state.release();
+    assert_eq!(third.await.unwrap(), 200);
+}
+
+async fn settings_that_serve_nobody_are_errors_at_start(site: Site) {
+    let refused = |configure: fn(Server) -> Server, hint: &str| {
+        let error = configure(site.server()).start().expect_err("no such server");
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        assert!(error.to_string().contains(hint), "{error}");
+    };
+    let limits = |limits: fn(Limits) -> Limits| limits(Limits::default());
+    let _ = limits;
+    refused(
+        |s| s.limits(Limits::default().with_connections(0)),
+        "allow at least 1",
+    );
+    refused(
+        |s| s.limits(Limits::default().with_head_bytes(10)),
+        "allow at least 8192",
+    );
+    refused(
+        |s| s.limits(Limits::default().with_h2_streams(0)),
+        "allow at least 1",
+    );
+    refused(|s| s.workers(0), "zero workers");
+    // And nothing of it was left running or bound.
+    assert_eq!(site.serve().ask(&get("/")).await.body, HELLO);
+}
+
+async fn many_clients_are_served_by_few_permits(site: Site) {
+    let server = site.serve_as(|server| server.limits(Limits::default().with_connections(3)));
+    let clients = (0..100).map(|_| {
+        let (site, endpoint) = (site.clone(), server.endpoint().clone());
+        tokio::spawn(async move {
+            let mut client = Client::new(site.connect(&endpoint).await.expect("connects, now or later"));
+            client.get("/").await.body
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        assert_eq!(client.await.unwrap(), HELLO);
+    }
+    server.settles(0).await;
+}

@@ -1,0 +1,90 @@
+//! A server while it's tested.
+use crate::{
+    app::{HELLO, State},
+    client::{Client, Response},
+    h2_client::H2,
+    site::{Io, Site},
+};
+use anyport_core::{Endpoint, Handle, Server};
+use std::{sync::Arc, time::Duration};
+use tokio::time::sleep;
+
+/// A server while it's tested; aborted when dropped.
+pub(crate) struct Running {
+    pub(crate) handle: Handle,
+    pub(crate) state: Arc<State>,
+    site: Site,
+}
+
+impl Running {
+    pub(crate) fn start(site: &Site, server: Server, state: Arc<State>) -> Self {
+        Self {
+            handle: server.start().expect("the server starts"),
+            state,
+            site: site.clone(),
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.handle.endpoints()[0]
+    }
+
+    pub(crate) async fn connect(&self) -> Io {
+        let connected = self.site.connect(self.endpoint()).await;
+        connected.expect("the server accepts connections")
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::new(self.connect().await)
+    }
+
+    pub(crate) async fn h2(&self) -> H2 {
+        H2::new(self.connect().await).await
+    }
+
+    /// One request on a connection of its own; that connection has left afterwards, as far as the client is concerned.
+    pub(crate) async fn ask(&self, request: &str) -> Response {
+        let mut client = self.client().await;
+        client.send(request).await;
+        client.response().await
+    }
+
+    /// Somebody new is served.
+    pub(crate) async fn serves_others(&self) {
+        let mut client = self.client().await;
+        assert_eq!(client.get("/").await.body, HELLO, "somebody new is served");
+        let mut h2 = self.h2().await;
+        assert_eq!(
+            h2.get("/").await.body,
+            HELLO,
+            "somebody new is served over HTTP/2"
+        );
+    }
+
+    /// Waits until this many connections are open.
+    pub(crate) async fn settles(&self, connections: usize) {
+        // A listener that's just being polled holds a permit for a moment, so one look could be wrong.
+        let mut right = 0;
+        while right < 3 {
+            right = if self.handle.connections() == connections {
+                right + 1
+            } else {
+                0
+            };
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Waits until nobody can connect any more.
+    pub(crate) async fn refuses(&self) {
+        while self.site.connect(self.endpoint()).await.is_ok() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.handle.abort());
+    }
+}

@@ -1,0 +1,131 @@
+//! What raw handlers do at the server's end of a connection.
+use crate::site::Boxed;
+use anyport_core::{Accepted, Connection};
+use hyper_util::rt::TokioIo;
+use std::{future::pending, io::IoSlice};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// A raw handler of the suite: a function, so that its type has a name.
+pub(crate) type Handler<C> = fn(Accepted<C>) -> Boxed<()>;
+
+/// How much [`Script::Burst`] writes.
+pub(crate) const BURST: usize = 300_000;
+
+/// One of the suite's raw handlers.
+#[derive(Clone, Copy, Debug)]
+pub enum Script {
+    /// Sends everything back, until the end.
+    Echo,
+    /// Reads to the end, then answers how much it was.
+    Answer,
+    /// Writes [`BURST`] bytes, doesn't flush, and shuts down.
+    Burst,
+    /// Writes until that fails; ends only then.
+    Firehose,
+    /// Reads until it gets the end, twice; ends only then.
+    UntilEnd,
+    /// Writes `one two three` in one vectored write if that's offered, and `no` if not.
+    Vectored,
+    /// Gives its facts as text and shuts down.
+    Facts,
+}
+
+impl Script {
+    pub(crate) fn handler<C: Connection>(self) -> Handler<C> {
+        match self {
+            Self::Echo => |io| Box::pin(echo(TokioIo::new(io))),
+            Self::Answer => |io| Box::pin(answer(io)),
+            Self::Burst => |io| Box::pin(burst(io)),
+            Self::Firehose => |io| Box::pin(firehose(io)),
+            Self::UntilEnd => |io| Box::pin(until_end(io)),
+            Self::Vectored => |io| Box::pin(vectored(io)),
+            Self::Facts => |io| Box::pin(facts(io)),
+        }
+    }
+}
+
+/// Sends everything back, until the end.
+pub(crate) async fn echo(mut io: impl AsyncReadExt + AsyncWriteExt + Unpin) {
+    let mut buf = vec![0; 16 * 1024];
+    loop {
+        match io.read(&mut buf).await {
+            Ok(0) => break,
+            Ok(n) => {
+                if io.write_all(&buf[..n]).await.is_err() || io.flush().await.is_err() {
+                    return;
+                }
+            }
+            Err(_) => return,
+        }
+    }
+    let _ = io.shutdown().await;
+}
+
+async fn answer<C: Connection>(io: Accepted<C>) {
+    let mut io = TokioIo::new(io);
+    let mut all = Vec::new();
+    let Ok(n) = io.read_to_end(&mut all).await else {
+        return;
+    };
+    let _ = io.write_all(format!("got {n} bytes").as_bytes()).await;
+    let _ = io.shutdown().await;
+}
+
+async fn burst<C: Connection>(io: Accepted<C>) {
+    let mut io = TokioIo::new(io);
+    let _ = io.write_all(&pattern(BURST)).await;
+    let _ = io.shutdown().await;
+}
+
+async fn firehose<C: Connection>(io: Accepted<C>) {
+    let mut io = TokioIo::new(io);
+    while io.write_all(&[b'x'; 4096]).await.is_ok() && io.flush().await.is_ok() {}
+}
+
+async fn until_end<C: Connection>(io: Accepted<C>) {
+    let mut io = TokioIo::new(io);
+    let mut buf = [0; 1024];
+    let mut ends = 0;
+    while ends < 2 {
+        match io.read(&mut buf).await {
+            Ok(0) => ends += 1,
+            Ok(_) if ends == 0 => {}
+            Ok(_) | Err(_) => return pending().await,
+        }
+    }
+}
+
+async fn vectored<C: Connection>(io: Accepted<C>) {
+    let mut io = TokioIo::new(io);
+    let slices = [
+        IoSlice::new(b"one "),
+        IoSlice::new(b"two "),
+        IoSlice::new(b"three"),
+    ];
+    let offered = tokio::io::AsyncWrite::is_write_vectored(&io);
+    let done = match offered {
+        true => io.write_vectored(&slices).await.is_ok(),
+        false => io.write_all(b"no").await.is_ok(),
+    };
+    if done {
+        let _ = io.shutdown().await;
+    }
+}
+
+async fn facts<C: Connection>(io: Accepted<C>) {
+    let info = io.info().clone();
+    let mut io = TokioIo::new(io);
+    let text = format!("{} {} {}", info.id(), info.worker(), info.local());
+    let _ = io.write_all(text.as_bytes()).await;
+    let _ = io.shutdown().await;
+}
+
+/// Bytes in which a lost, doubled or swapped one shows.
+pub(crate) fn pattern(n: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let next = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    (0..n).map(next).collect()
+}

@@ -1,0 +1,209 @@
+//! Where a test happens: one subject, its types erased, so that each test is compiled once.
+use crate::{
+    Capabilities, Capability,
+    app::State,
+    running::Running,
+    script::Script,
+    subject::{LocalSubject, Served},
+    wrap::Mood,
+};
+use anyport_core::{Endpoint, Server, Timeouts};
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A boxed future.
+pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+type Borrowed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The client's end of any connection.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+pub(crate) type Io = Box<dyn Stream>;
+
+/// Where the server says that it listens, even to those who have no handle.
+pub(crate) type Told = Arc<Mutex<Option<Endpoint>>>;
+
+/// One subject.
+#[derive(Clone)]
+pub(crate) struct Site(Arc<dyn Erased>);
+
+trait Erased: Send + Sync {
+    fn http(&self, state: Arc<State>) -> Server;
+    fn local(&self) -> Option<Server>;
+    fn raw(&self, script: Script) -> Server;
+    fn spied(&self, script: Script, told: Told) -> Server;
+    fn moody(&self, script: Script, mood: Arc<Mood>) -> Server;
+    fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
+    fn capabilities(&self) -> Capabilities;
+}
+
+impl Site {
+    pub(crate) fn new<S: Served>(subject: S) -> Self {
+        Self(Arc::new(Plain(subject)))
+    }
+
+    pub(crate) fn new_local<S: LocalSubject>(subject: S) -> Self {
+        Self(Arc::new(Local(Plain(subject))))
+    }
+
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    /// Serves the suite's app with default settings.
+    pub(crate) fn serve(&self) -> Running {
+        self.serve_as(|server| server)
+    }
+
+    /// Serves the suite's app with settings.
+    pub(crate) fn serve_as(&self, configure: impl FnOnce(Server) -> Server) -> Running {
+        let state = Arc::new(State::default());
+        let server = configure(self.0.http(Arc::clone(&state)));
+        Running::start(self, server, state)
+    }
+
+    /// The server alone, not started.
+    pub(crate) fn server(&self) -> Server {
+        self.0.http(Arc::default())
+    }
+
+    /// Serves an app whose state is `!Send`.
+    pub(crate) fn serve_local(&self) -> Running {
+        let server = self.0.local().expect("only registered for local subjects");
+        Running::start(self, server, Arc::default())
+    }
+
+    /// Has a script at the server's end of each connection.
+    pub(crate) fn raw(&self, script: Script) -> Running {
+        Running::start(self, self.0.raw(script), Arc::default())
+    }
+
+    /// The same, not started; `told` gets the endpoint when it is.
+    pub(crate) fn raw_server(&self, script: Script, told: &Told) -> Server {
+        self.0.spied(script, Arc::clone(told))
+    }
+
+    /// The same with a listener that has its moods, and short timeouts.
+    pub(crate) fn moody(&self, script: Script, mood: &Arc<Mood>) -> Running {
+        let timeouts = Timeouts::default().with_handshake(Duration::from_millis(300));
+        let server = self.0.moody(script, Arc::clone(mood)).timeouts(timeouts);
+        Running::start(self, server, Arc::default())
+    }
+
+    pub(crate) async fn connect(&self, endpoint: &Endpoint) -> io::Result<Io> {
+        self.0.connect(endpoint).await
+    }
+}
+
+struct Plain<S>(S);
+
+impl<S: Served> Erased for Plain<S> {
+    fn http(&self, state: Arc<State>) -> Server {
+        self.0.http(state)
+    }
+
+    fn local(&self) -> Option<Server> {
+        None
+    }
+
+    fn raw(&self, script: Script) -> Server {
+        self.0.raw(script)
+    }
+
+    fn spied(&self, script: Script, told: Told) -> Server {
+        self.0.spied(script, told)
+    }
+
+    fn moody(&self, script: Script, mood: Arc<Mood>) -> Server {
+        self.0.moody(script, mood)
+    }
+
+    fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+        Box::pin(async move { Ok(Box::new(self.0.connect(endpoint).await?) as Io) })
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+}
+
+struct Local<S>(Plain<S>);
+
+impl<S: LocalSubject> Erased for Local<S> {
+    fn http(&self, state: Arc<State>) -> Server {
+        self.0.http(state)
+    }
+
+    fn local(&self) -> Option<Server> {
+        Some(self.0.0.local())
+    }
+
+    fn raw(&self, script: Script) -> Server {
+        self.0.raw(script)
+    }
+
+    fn spied(&self, script: Script, told: Told) -> Server {
+        self.0.spied(script, told)
+    }
+
+    fn moody(&self, script: Script, mood: Arc<Mood>) -> Server {
+        self.0.moody(script, mood)
+    }
+
+    fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+        self.0.connect(endpoint)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities().and(Capability::Local)
+    }
+}
+
+#[cfg(test)]
+impl Site {
+    /// None that could be served, but one that says what it can.
+    pub(crate) fn imaginary(can: Capabilities) -> Self {
+        Self(Arc::new(Imaginary(can)))
+    }
+}
+
+#[cfg(test)]
+struct Imaginary(Capabilities);
+
+#[cfg(test)]
+impl Erased for Imaginary {
+    fn http(&self, _: Arc<State>) -> Server {
+        unreachable!("not served")
+    }
+
+    fn local(&self) -> Option<Server> {
+        None
+    }
+
+    fn raw(&self, _: Script) -> Server {
+        unreachable!("not served")
+    }
+
+    fn spied(&self, _: Script, _: Told) -> Server {
+        unreachable!("not served")
+    }
+
+    fn moody(&self, _: Script, _: Arc<Mood>) -> Server {
+        unreachable!("not served")
+    }
+
+    fn connect<'a>(&'a self, _: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+        unreachable!("not served")
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0
+    }
+}

@@ -1,0 +1,154 @@
+//! What a transport tells the suite about itself.
+use crate::{
+    app::{App, State},
+    local::LocalApp,
+    script::{Handler, Script},
+    site::Told,
+    wrap::{Mood, Moody, Spied},
+};
+use anyport_core::{
+    Endpoint, Listener, PerWorker, Raw, ServedOver, Server, SpokenOver, Transport, Worker, per_worker,
+    serve_raw_with, serve_with,
+};
+use std::{future::Future, io, pin::Pin, sync::Arc};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A transport under test: how to make one, and how to connect to it.
+pub trait Subject: Send + Sync + 'static {
+    /// What its tests' names begin with.
+    const NAME: &str;
+
+    /// What's tested.
+    type Transport: Transport;
+
+    /// The client's end of a connection, on tokio. It should send small writes at once (for TCP: TCP_NODELAY).
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// A new one that binds a free place on this machine: each test has its own.
+    fn transport(&self) -> Self::Transport;
+
+    /// Connects to where the server says that it listens; runs on tokio, whatever the transport runs on.
+    fn connect(&self, endpoint: &Endpoint) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// What it can do. Default: everything.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all()
+    }
+
+    /// Spawns a future on the current worker; called on the worker, inside its runtime. Default: `tokio::spawn`.
+    fn spawn(future: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        tokio::spawn(future);
+    }
+}
+
+type ConnectionOf<S> = <<<S as Subject>::Transport as Transport>::Listener as Listener>::Connection;
+
+/// A subject that can be served by its runtime. Holds for every one whose listener and handshake suit its runtime.
+pub trait Served: Subject {
+    #[doc(hidden)]
+    fn http(&self, state: Arc<State>) -> Server;
+
+    #[doc(hidden)]
+    fn raw(&self, script: Script) -> Server;
+
+    #[doc(hidden)]
+    fn spied(&self, script: Script, told: Told) -> Server;
+
+    #[doc(hidden)]
+    fn moody(&self, script: Script, mood: Arc<Mood>) -> Server;
+}
+
+impl<S> Served for S
+where
+    S: Subject,
+    App: ServedOver<S::Transport>,
+    Raw<Handler<ConnectionOf<S>>>:
+        SpokenOver<S::Transport> + SpokenOver<Spied<S::Transport>> + SpokenOver<Moody<S::Transport>>,
+{
+    fn http(&self, state: Arc<State>) -> Server {
+        serve_with(self.transport(), App::new(state, S::spawn))
+    }
+
+    fn raw(&self, script: Script) -> Server {
+        serve_raw_with(self.transport(), script.handler())
+    }
+
+    fn spied(&self, script: Script, told: Told) -> Server {
+        serve_raw_with(Spied::new(self.transport(), told), script.handler())
+    }
+
+    fn moody(&self, script: Script, mood: Arc<Mood>) -> Server {
+        serve_raw_with(Moody::new(self.transport(), mood), script.handler())
+    }
+}
+
+/// A subject whose workers have threads of their own, so that it serves `!Send` apps, too. Holds for each one that can.
+pub trait LocalSubject: Served {
+    #[doc(hidden)]
+    fn local(&self) -> Server;
+}
+
+impl<S> LocalSubject for S
+where
+    S: Served,
+    PerWorker<fn(&Worker) -> LocalApp>: ServedOver<S::Transport>,
+{
+    fn local(&self) -> Server {
+        serve_with(
+            self.transport(),
+            per_worker(LocalApp::new as fn(&Worker) -> LocalApp),
+        )
+    }
+}
+
+/// Something that not every transport can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Capability {
+    /// A client that ended its sending half still receives.
+    HalfClose,
+    /// Several slices are written at the price of one (`is_write_vectored`).
+    VectoredWrite,
+    /// A free port is chosen by binding port 0, so endpoints are IP addresses.
+    PortZero,
+    /// Its workers have threads of their own and serve `!Send` apps: [`Suite::with_local`](crate::Suite::with_local).
+    Local,
+}
+
+impl Capability {
+    /// Why a test is ignored without it.
+    pub(crate) fn needed(self) -> &'static str {
+        match self {
+            Self::HalfClose => "needs half-close",
+            Self::VectoredWrite => "needs vectored writes",
+            Self::PortZero => "needs ports",
+            Self::Local => "needs workers with threads of their own",
+        }
+    }
+}
+
+/// What a transport can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities(u8);
+
+impl Capabilities {
+    /// Everything that doesn't depend on how the suite is put together.
+    #[must_use]
+    pub fn all() -> Self {
+        Self(u8::MAX).without(Capability::Local)
+    }
+
+    /// All but this one.
+    #[must_use]
+    pub fn without(self, capability: Capability) -> Self {
+        Self(self.0 & !(1 << capability as u8))
+    }
+
+    pub(crate) fn and(self, capability: Capability) -> Self {
+        Self(self.0 | 1 << capability as u8)
+    }
+
+    pub(crate) fn have(self, capability: Capability) -> bool {
+        self.0 & (1 << capability as u8) != 0
+    }
+}

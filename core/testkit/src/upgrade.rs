@@ -1,0 +1,130 @@
+//! Connections and streams that become something else: still counted, in both versions.
+use crate::{
+    client::Client,
+    h2_client::{receive, send_all},
+    running::Running,
+    script::pattern,
+    site::Site,
+    suite::cases,
+};
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+cases![
+    an_upgraded_connection_echoes,
+    a_connect_becomes_a_tunnel,
+    bytes_sent_with_the_upgrade_are_not_lost,
+    an_upgraded_connection_is_counted_until_it_ends,
+    an_extended_connect_echoes,
+    an_h2_tunnel_is_counted_until_it_ends,
+    an_h2_tunnel_and_requests_share_a_connection,
+];
+
+const UPGRADE: &str = "GET /upgrade HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+
+/// A client whose connection echoes.
+pub(crate) async fn upgraded(server: &Running) -> Client {
+    let mut client = server.client().await;
+    client.send(UPGRADE).await;
+    let head = client.head().await.unwrap();
+    assert_eq!((head.status, head.header("upgrade")), (101, Some("echo")));
+    client
+}
+
+pub(crate) async fn echoes(client: &mut Client, text: &str) {
+    client.try_send(text).await.unwrap();
+    assert_eq!(client.exactly(text.len()).await.unwrap(), text);
+}
+
+async fn an_upgraded_connection_echoes(site: Site) {
+    let server = site.serve();
+    let mut client = upgraded(&server).await;
+    for _ in 0..50 {
+        echoes(&mut client, "over something else").await;
+    }
+    let sent = pattern(500_000);
+    let (mut read, mut write) = tokio::io::split(client.io);
+    let writing = async {
+        write.write_all(&sent).await.unwrap();
+        write.flush().await.unwrap();
+    };
+    let mut got = vec![0; sent.len()];
+    let ((), n) = tokio::join!(writing, read.read_exact(&mut got));
+    n.unwrap();
+    assert!(got == sent, "all bytes, in order");
+}
+
+/// RFC 9110 9.3.6
+async fn a_connect_becomes_a_tunnel(site: Site) {
+    let server = site.serve();
+    let mut client = server.client().await;
+    client
+        .send("CONNECT there:80 HTTP/1.1\r\nHost: there:80\r\n\r\n")
+        .await;
+    assert_eq!(client.head().await.unwrap().status, 200);
+    echoes(&mut client, "through a tunnel").await;
+    server.settles(1).await;
+}
+
+async fn bytes_sent_with_the_upgrade_are_not_lost(site: Site) {
+    let server = site.serve();
+    let mut client = server.client().await;
+    client.send(format!("{UPGRADE}already")).await;
+    assert_eq!(client.head().await.unwrap().status, 101);
+    assert_eq!(client.exactly(7).await.unwrap(), "already");
+}
+
+async fn an_upgraded_connection_is_counted_until_it_ends(site: Site) {
+    let server = site.serve();
+    let mut clients = Vec::new();
+    for n in 1..=3 {
+        clients.push(upgraded(&server).await);
+        server.settles(n).await;
+    }
+    for client in &mut clients {
+        echoes(client, "still here").await;
+    }
+    clients.pop();
+    server.settles(2).await;
+    drop(clients);
+    server.settles(0).await;
+}
+
+async fn an_extended_connect_echoes(site: Site) {
+    let server = site.serve();
+    let mut h2 = server.h2().await;
+    let (mut send, mut receiving) = h2.connect("/tunnel").await.unwrap();
+    for text in ["one", "two", "three"] {
+        send_all(&mut send, Bytes::from(text), false).await.unwrap();
+        assert_eq!(receive(&mut receiving).await.unwrap().unwrap(), text);
+    }
+    send.send_data(Bytes::new(), true).unwrap();
+    assert!(
+        receive(&mut receiving).await.unwrap().is_none(),
+        "the end comes back, too"
+    );
+    assert_eq!(h2.get("/").await.status, 200);
+}
+
+async fn an_h2_tunnel_is_counted_until_it_ends(site: Site) {
+    let server = site.serve();
+    let mut h2 = server.h2().await;
+    let (mut send, mut receiving) = h2.connect("/tunnel").await.unwrap();
+    server.settles(1).await;
+    send_all(&mut send, Bytes::from("here"), false).await.unwrap();
+    assert_eq!(receive(&mut receiving).await.unwrap().unwrap(), "here");
+    drop((send, receiving));
+    h2.connection.abort();
+    server.settles(0).await;
+}
+
+async fn an_h2_tunnel_and_requests_share_a_connection(site: Site) {
+    let server = site.serve();
+    let mut h2 = server.h2().await;
+    let (mut send, mut receiving) = h2.connect("/tunnel").await.unwrap();
+    for _ in 0..10 {
+        assert_eq!(h2.get("/").await.status, 200);
+        send_all(&mut send, Bytes::from("tunnel"), false).await.unwrap();
+        assert_eq!(receive(&mut receiving).await.unwrap().unwrap(), "tunnel");
+    }
+}

@@ -1,0 +1,18 @@
+use anyport::{Body, Request, Response, Result, listen, service_fn};
+use std::convert::Infallible;
+
+struct Greeting {
+    _name: String,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let app = service_fn(|_: Request<Body>| async {
+        let greeting = Greeting {
+            _name: "world".into(),
+        };
+        Ok::<_, Infallible>(Response::new(greeting))
+    });
+    listen(3000, app).await?;
+    Ok(())
+}

@@ -1,0 +1,9 @@
+use anyport::{Body, Request, Result, listen, service_fn};
+use std::convert::Infallible;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let app = service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(String::from("Hello!")) });
+    listen(3000, app).await?;
+    Ok(())
+}

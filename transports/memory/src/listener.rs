@@ -1,0 +1,31 @@
+//! One worker's share of the accept queue.
+use crate::{MemoryConnection, MemorySocket};
+use anyport_core::{Incoming, Listener};
+use std::{
+    future::Ready,
+    io,
+    task::{Context, Poll},
+};
+
+/// One worker's share of the accept queue: each connection goes to whoever comes first.
+#[derive(Debug)]
+pub struct MemoryListener(MemorySocket);
+
+impl MemoryListener {
+    pub(crate) fn new(socket: MemorySocket) -> Self {
+        Self(socket)
+    }
+}
+
+impl Listener for MemoryListener {
+    type Connection = MemoryConnection;
+    type Handshake = Ready<io::Result<MemoryConnection>>;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+        self.0.poll_accept(cx).map(|connection| Ok(Incoming::ready(connection)))
+    }
+
+    fn stop(&mut self) {
+        self.0.stop();
+    }
+}

@@ -1,0 +1,77 @@
+//! The behaviour suite over connections in memory: on the ambient tokio, and on a tokio per core.
+use anyport_core::{
+    Endpoint, Runtime,
+    runtime::{Tokio, TokioPerCore},
+};
+use anyport_memory::{Connector, Memory, MemoryStream};
+use anyport_testkit::{Capabilities, Capability, Subject, Suite};
+use std::{
+    collections::HashMap,
+    io,
+    process::ExitCode,
+    sync::{Mutex, PoisonError},
+};
+
+/// The connector of each transport that was made, by its endpoint.
+#[derive(Default)]
+struct Places(Mutex<HashMap<Endpoint, Connector>>);
+
+impl Places {
+    fn add<R: Runtime>(&self, memory: Memory<R>) -> Memory<R> {
+        let connector = memory.connector();
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.insert(connector.endpoint().clone(), connector);
+        memory
+    }
+
+    fn connect(&self, endpoint: &Endpoint) -> io::Result<MemoryStream> {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.get(endpoint).ok_or(io::ErrorKind::NotFound)?.connect()
+    }
+}
+
+struct Ambient(Places);
+struct PerCore(Places);
+
+impl Subject for Ambient {
+    const NAME: &str = "memory";
+    type Transport = Memory<Tokio>;
+    type Stream = MemoryStream;
+
+    fn transport(&self) -> Memory<Tokio> {
+        self.0.add(Memory::new())
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> io::Result<MemoryStream> {
+        self.0.connect(endpoint)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all().without(Capability::PortZero)
+    }
+}
+
+impl Subject for PerCore {
+    const NAME: &str = "memory-per-core";
+    type Transport = Memory<TokioPerCore>;
+    type Stream = MemoryStream;
+
+    fn transport(&self) -> Memory<TokioPerCore> {
+        self.0.add(Memory::new().per_core().with_workers(2))
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> io::Result<MemoryStream> {
+        self.0.connect(endpoint)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all().without(Capability::PortZero)
+    }
+}
+
+fn main() -> ExitCode {
+    Suite::new()
+        .with(Ambient(Places::default()))
+        .with_local(PerCore(Places::default()))
+        .run()
+}

@@ -1,0 +1,102 @@
+//! Closing a listening socket loses nobody: who got through the TCP handshake is served, who comes later gets no connection.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
+
+use anyport_core::{Accepted, Server, serve_raw_with};
+use anyport_tcp::{Tcp, TcpConnection};
+use hyper_util::rt::TokioIo;
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+        mpsc::{Sender, channel},
+    },
+    thread,
+    time::Duration,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const ROUNDS: usize = 50;
+const CLIENTS: usize = 8;
+/// So many connections each client has had before the drain begins.
+const WARM: usize = 10;
+/// A client that's kept out would try again after a second; it isn't waited for.
+const KEPT_OUT: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_connection_is_lost_when_the_socket_is_closed() {
+    rounds(|| serve_raw_with(Tcp::bind("127.0.0.1:0"), echo_a_byte)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_connection_is_lost_when_the_sockets_of_two_workers_are_closed() {
+    let transport = || Tcp::bind("127.0.0.1:0").per_core().with_workers(2);
+    rounds(|| serve_raw_with(transport(), echo_a_byte)).await;
+}
+
+async fn echo_a_byte(connection: Accepted<TcpConnection>) {
+    let mut io = TokioIo::new(connection);
+    if let Ok(byte) = io.read_u8().await {
+        // A client that has left is the client's affair.
+        let _ = io.write_u8(byte).await;
+    }
+}
+
+async fn rounds(server: impl Fn() -> Server) {
+    let mut failures = Vec::new();
+    for round in 1..=ROUNDS {
+        let handle = server().start().unwrap();
+        let addr = handle.endpoints()[0].socket_addr().unwrap();
+        let draining = Arc::new(AtomicBool::new(false));
+        let (warm, all_warm) = channel();
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                let (draining, warm) = (Arc::clone(&draining), warm.clone());
+                thread::spawn(move || client(addr, &draining, warm))
+            })
+            .collect();
+        drop(warm);
+        while all_warm.recv().is_ok() {}
+        draining.store(true, SeqCst);
+        let report = handle.shutdown(Duration::from_secs(2)).await.unwrap();
+        assert_eq!(report.aborted, 0, "{report}");
+        for client in clients {
+            if let Err(failure) = client.join().unwrap() {
+                failures.push(format!("round {round}: {failure}"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Makes one connection after the other until it gets none.
+fn client(addr: SocketAddr, draining: &AtomicBool, warm: Sender<()>) -> Result<(), String> {
+    let mut warm = Some(warm);
+    for nth in 1.. {
+        let stream = match TcpStream::connect_timeout(&addr, KEPT_OUT) {
+            // A connect to a free port of the own machine may meet itself.
+            Ok(stream) if stream.local_addr().ok() == Some(addr) => break,
+            Ok(stream) => stream,
+            Err(_) if draining.load(SeqCst) => break,
+            Err(e) => return Err(format!("connection {nth} failed before the drain: {e}")),
+        };
+        exchange(&stream).map_err(|e| format!("connection {nth} was made and then lost: {e}"))?;
+        if nth == WARM {
+            warm = None;
+        }
+    }
+    drop(warm);
+    Ok(())
+}
+
+fn exchange(mut stream: &TcpStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"x")?;
+    let mut byte = [0];
+    stream.read_exact(&mut byte)
+}
