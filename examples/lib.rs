@@ -6,4 +6,7 @@
 //! | `axum` | How do I serve an axum `Router`? |
 //! | `per_worker` | How do I keep state without a lock, one per worker, and let the workers talk? |
 //! | `custom_transport` | How do I write a transport of my own? |
+//! | `limits` | What does a client see that goes too far? |
+//! | `shutdown` | What becomes of the clients when the server shuts down? |
+//! | `testing` | How do I test an app with its server, but without a network? |
 //! | `raw_echo` | How do I get at the bytes themselves? |

@@ -3,14 +3,22 @@
 
 pub use anyport_core::*;
 
+/// Connections inside one process: apps tested without a network.
+#[cfg(feature = "memory")]
+pub use anyport_memory::{self as memory, Memory};
+
 /// TCP on tokio: work stealing, or one runtime per core.
 #[cfg(feature = "tcp")]
 pub use anyport_tcp::{self as tcp, Tcp, listen};
 
+/// Unix sockets on tokio: a path, or a name in Linux's abstract namespace.
+#[cfg(all(feature = "unix", unix))]
+pub use anyport_unix::{self as unix, Unix};
+
 /// The HTTP types that apps speak.
 pub use ::http::{Request, Response, StatusCode, header};
 /// Gives a connection tokio's `AsyncRead` and `AsyncWrite`, and a tokio stream what a connection needs.
-#[cfg(feature = "tcp")]
+#[cfg(any(feature = "memory", feature = "tcp", feature = "unix"))]
 pub use hyper_util::rt::TokioIo;
 /// A tower service of an async function.
 pub use tower::service_fn;

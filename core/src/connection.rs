@@ -66,6 +66,11 @@ impl<I> Conn<I> {
         Self { io, info }
     }
 
+    /// The stream itself, to ask it something.
+    pub fn inner(&self) -> &I {
+        &self.io
+    }
+
     /// The stream itself.
     pub fn into_inner(self) -> I {
         self.io

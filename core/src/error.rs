@@ -73,9 +73,18 @@ impl Error {
     ///
     /// `place` is the address as the user wrote it, such as `127.0.0.1:80` or `unix:/run/app.sock`.
     pub fn bind(place: impl fmt::Display, source: io::Error) -> Self {
-        let hint = hint(&place.to_string(), &source);
-        let reason = reason(&source);
+        let place = place.to_string();
+        let (reason, hint) = match place.strip_prefix("unix:") {
+            Some(name) => (unix_reason(&source), unix_hint(name, &source)),
+            None => (reason(&source), hint(&place, &source)),
+        };
         Self::new(ErrorKind::Bind, format!("cannot bind {place}: {reason}{hint}")).with_source(source)
+    }
+
+    /// Something else that's needed to start: a thread, a runtime, a listener. `what` could not be done.
+    pub fn start(what: impl fmt::Display, source: io::Error) -> Self {
+        let (reason, hint) = (reason(&source), hint("", &source));
+        Self::new(ErrorKind::Start, format!("cannot {what}: {reason}{hint}")).with_source(source)
     }
 
     /// The same error with the error that caused it.
@@ -168,6 +177,40 @@ fn hint(place: &str, e: &io::Error) -> Cow<'static, str> {
     }
 }
 
+/// The same for a Unix socket, where it's about files.
+fn unix_reason(e: &io::Error) -> Cow<'static, str> {
+    match e.kind() {
+        // It has a text of its own: the transport knows more than errno.
+        _ if e.get_ref().is_some() => e.to_string().into(),
+        io::ErrorKind::NotFound => "its folder does not exist".into(),
+        io::ErrorKind::NotADirectory => "a part of its path is not a folder".into(),
+        io::ErrorKind::ReadOnlyFilesystem => "its file system is read-only".into(),
+        _ => reason(e),
+    }
+}
+
+fn unix_hint(name: &str, e: &io::Error) -> Cow<'static, str> {
+    let folder = match name.rsplit_once('/') {
+        Some(("", _)) => "/",
+        Some((folder, _)) => folder,
+        None => ".",
+    };
+    match (e.kind(), e.raw_os_error()) {
+        (io::ErrorKind::AddrInUse, _) if name.contains(char::is_whitespace) => {
+            " (see who listens there: `ss -lxp`)".into()
+        }
+        (io::ErrorKind::AddrInUse, _) => {
+            format!(" (see who listens there: `ss -lxp src unix:{name}`)").into()
+        }
+        (io::ErrorKind::PermissionDenied, Some(_)) => {
+            format!(" (this user may not make files in {folder})").into()
+        }
+        (io::ErrorKind::NotFound, Some(_)) => format!(" (`mkdir -p {folder}` makes it)").into(),
+        (io::ErrorKind::AddrNotAvailable, _) => "".into(),
+        _ => hint(name, e),
+    }
+}
+
 /// EMFILE (this process) or ENFILE (the whole machine): errno(3), the same numbers on every Unix.
 pub(crate) fn is_descriptor_limit(e: &io::Error) -> bool {
     cfg!(unix) && matches!(e.raw_os_error(), Some(23 | 24))
@@ -200,9 +243,26 @@ mod tests {
             "cannot bind [::1]:3000: address already in use (see who listens there: `ss -ltnp 'sport = :3000'`; \
              or bind port 0 to be given a free one)"
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_bind_error_of_a_unix_socket_is_about_its_file() {
+        const EACCES: i32 = 13;
+        const ENOENT: i32 = 2;
+        let bind = |place: &str, errno| Error::bind(place, io::Error::from_raw_os_error(errno)).to_string();
         assert_eq!(
-            bind("unix:/run/app.sock", io::ErrorKind::PermissionDenied),
-            "cannot bind unix:/run/app.sock: permission denied"
+            bind("unix:/run/app.sock", EACCES),
+            "cannot bind unix:/run/app.sock: permission denied (this user may not make files in /run)"
+        );
+        assert_eq!(
+            bind("unix:/srv/app/it.sock", ENOENT),
+            "cannot bind unix:/srv/app/it.sock: its folder does not exist (`mkdir -p /srv/app` makes it)"
+        );
+        let in_use = Error::bind("unix:@app", io::ErrorKind::AddrInUse.into());
+        assert_eq!(
+            in_use.to_string(),
+            "cannot bind unix:@app: address already in use (see who listens there: `ss -lxp src unix:@app`)"
         );
     }
 

@@ -1,11 +1,11 @@
 //! What is known about a connection, as data that an app may keep.
-use crate::Endpoint;
+use crate::{Endpoint, PeerCred};
 use bytes::Bytes;
 use std::{fmt, sync::Arc, time::Instant};
 
 /// What is known about one connection: cheap to clone, `Send + Sync` on every transport.
 ///
-/// A transport fills in the facts (peer, local address, ALPN); the server adds which worker accepted the connection, when,
+/// A transport fills in the facts (peer, local address, ALPN, credentials); the server adds which worker accepted the connection, when,
 /// and a number that no other connection of this server has. An app gets it once per connection, through
 /// [`App::connect`](crate::App::connect), or with each request, if [`HttpOptions::with_conn_info`](crate::HttpOptions::with_conn_info)
 /// asked for it.
@@ -22,6 +22,7 @@ struct Facts {
     peer: Endpoint,
     local: Endpoint,
     alpn: Option<Bytes>,
+    peer_cred: Option<PeerCred>,
 }
 
 impl ConnInfo {
@@ -33,6 +34,7 @@ impl ConnInfo {
                 peer: peer.into(),
                 local: local.into(),
                 alpn: None,
+                peer_cred: None,
             }),
             id: 0,
             worker: 0,
@@ -46,6 +48,13 @@ impl ConnInfo {
     #[must_use]
     pub fn with_alpn(mut self, protocol: impl Into<Bytes>) -> Self {
         Arc::make_mut(&mut self.facts).alpn = Some(protocol.into());
+        self
+    }
+
+    /// The same with the process that connected, as the kernel vouches for it.
+    #[must_use]
+    pub fn with_peer_cred(mut self, peer_cred: PeerCred) -> Self {
+        Arc::make_mut(&mut self.facts).peer_cred = Some(peer_cred);
         self
     }
 
@@ -65,6 +74,12 @@ impl ConnInfo {
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {
         self.facts.alpn.as_deref()
+    }
+
+    /// The process that connected, its user and its group, as the kernel vouches for them: over Unix sockets.
+    #[must_use]
+    pub fn peer_cred(&self) -> Option<&PeerCred> {
+        self.facts.peer_cred.as_ref()
     }
 
     /// The connection's number: unique within its server, from 1.
@@ -93,6 +108,7 @@ impl fmt::Debug for ConnInfo {
             .field("peer", &format_args!("{}", self.peer()))
             .field("local", &format_args!("{}", self.local()))
             .field("alpn", &self.alpn().map(|a| a.escape_ascii().to_string()))
+            .field("peer_cred", &self.peer_cred())
             .field("worker", &self.worker)
             .finish_non_exhaustive()
     }

@@ -22,6 +22,7 @@ pub mod http;
 mod info;
 mod listener;
 pub mod observe;
+mod peer_cred;
 mod protocol;
 pub mod runtime;
 mod server;
@@ -41,6 +42,7 @@ pub use error::{Blame, BoxError, Error, ErrorKind, Result};
 pub use info::ConnInfo;
 pub use listener::{AcceptErrorKind, Incoming, Listener, ListenerFn, listener_fn};
 pub use observe::{Event, Observer};
+pub use peer_cred::PeerCred;
 pub use protocol::{Protocol, Raw};
 pub use runtime::Runtime;
 pub use server::{

@@ -6,6 +6,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 /// A listening socket on one worker: hands out connections, never waits for a peer.
@@ -62,9 +63,13 @@ pub trait Listener: Unpin + 'static {
     /// The listener is about to be closed, because the server drains. From now on `poll_accept` gives only what the kernel has
     /// queued already, and is pending when that's been given; then the listener is dropped.
     ///
-    /// A transport that can keep new connections out, does it here, so that none is lost between the last accept and the close. The
-    /// default does nothing.
-    fn stop(&mut self) {}
+    /// A transport that can keep new connections out, does it here, so that none is lost between the last accept and the close. It
+    /// gives back how long clients may still arrive that have been let in already, from their point of view (for TCP: the last packet of their
+    /// handshake is under way); the listener stays open for so long, but no longer than an eighth of the grace. The default does nothing,
+    /// and gives zero.
+    fn stop(&mut self) -> Duration {
+        Duration::ZERO
+    }
 
     /// What to do about an error of `poll_accept`. The default knows the errors of accept(2).
     fn classify(&self, error: &io::Error) -> AcceptErrorKind {

@@ -44,6 +44,25 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// One of `count` workers. The server makes its own; this is for tests of an [`App`](crate::App) or a
+    /// [`Transport`](crate::Transport).
+    ///
+    /// # Panics
+    ///
+    /// If `index` isn't below `count`.
+    #[must_use]
+    pub fn new(index: usize, count: usize) -> Self {
+        assert!(
+            index < count,
+            "worker {index} of {count}: indices are below the count"
+        );
+        Self {
+            index,
+            count,
+            pin: false,
+        }
+    }
+
     /// Its index among the workers of its transport, from 0.
     #[must_use]
     pub fn index(&self) -> usize {

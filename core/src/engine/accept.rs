@@ -26,7 +26,7 @@ const BATCH: usize = 64;
 /// The first wait after an error that needs one; doubled each time, up to the longest.
 const SHORTEST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
-/// How long the runtime's driver gets to say what the kernel still queues.
+/// How long the runtime's driver gets at least to say what the kernel still queues.
 const LAST_LOOK: Duration = Duration::from_millis(2);
 /// How long aborted connections get to notice it, before they're left to themselves.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -120,10 +120,9 @@ where
                     let until = after(since, self.worker.shared.lame_duck());
                     // With nobody there to be told, there's nothing to wait for.
                     if self.worker.is_empty() || self.reached(until, cx) {
-                        let look = after(self.worker.now(), LAST_LOOK);
-                        if let Some(listener) = &mut self.listener {
-                            listener.stop();
-                        }
+                        let arriving = self.listener.as_mut().map_or(Duration::ZERO, Listener::stop);
+                        let arriving = arriving.min(self.worker.shared.grace() / 8);
+                        let look = after(self.worker.now(), arriving.max(LAST_LOOK));
                         self.phase = Phase::Emptying { since, look };
                         continue;
                     }

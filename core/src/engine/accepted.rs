@@ -1,5 +1,5 @@
 //! The I/O object of an accepted connection: counted and abortable wherever it goes.
-use super::{ConnState, Registered};
+use super::{ConnState, Registered, Stage};
 use crate::{ConnInfo, Connection};
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -49,6 +49,33 @@ impl<C: Connection> Accepted<C> {
         &self.io
     }
 
+    /// Whether the server is draining: the peer should be told to go elsewhere, as far as what's spoken knows a word for it.
+    #[must_use]
+    pub fn draining(&self) -> bool {
+        self.state.stage() != Stage::Serving
+    }
+
+    /// Ready once the server drains; for a raw handler that waits for its peer meanwhile. It has to be polled in the
+    /// handler's own future, which the server wakes; a task of its own would not be.
+    ///
+    /// ```
+    /// # use anyport_core::{Accepted, Connection};
+    /// # async fn f<C: Connection>(connection: Accepted<C>, talk: impl Future<Output = ()>) {
+    /// let drain = connection.drain();
+    /// tokio::select! {
+    ///     () = talk => {}
+    ///     () = drain => { /* say goodbye */ }
+    /// }
+    /// # }
+    /// ```
+    pub fn drain(&self) -> impl Future<Output = ()> + Send + 'static {
+        let worker = Arc::clone(&self.state.worker);
+        std::future::poll_fn(move |_| match worker.stage() {
+            Stage::Serving => Poll::Pending,
+            _ => Poll::Ready(()),
+        })
+    }
+
     /// Puts bytes back, to be read again first.
     pub(crate) fn unread(&mut self, bytes: Bytes) {
         self.unread = bytes;
@@ -64,18 +91,22 @@ impl<C: Connection> Accepted<C> {
         Ok(())
     }
 
+    /// `bytes`: how many of them a success was.
     fn write_with<T>(
         &mut self,
         cx: &mut Context<'_>,
         write: impl FnOnce(Pin<&mut C>, &mut Context<'_>) -> Poll<io::Result<T>>,
+        bytes: impl FnOnce(&T) -> usize,
     ) -> Poll<io::Result<T>> {
         self.check()?;
         let polled = write(Pin::new(&mut self.io), cx);
-        if polled.is_pending() {
-            self.writer.refresh(cx, &self.state.writer);
-            self.state.set_blocked(true);
-        } else {
-            self.state.count_write();
+        match &polled {
+            Poll::Ready(Ok(done)) => self.state.count_write(bytes(done)),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                self.writer.refresh(cx, &self.state.writer);
+                self.state.set_blocked(true);
+            }
         }
         polled
     }
@@ -125,15 +156,15 @@ impl<C: Connection> Read for Accepted<C> {
 
 impl<C: Connection> Write for Accepted<C> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.write_with(cx, |io, cx| io.poll_write(cx, buf))
+        self.write_with(cx, |io, cx| io.poll_write(cx, buf), |n| *n)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write_with(cx, |io, cx| io.poll_flush(cx))
+        self.write_with(cx, |io, cx| io.poll_flush(cx), |()| 0)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write_with(cx, |io, cx| io.poll_shutdown(cx))
+        self.write_with(cx, |io, cx| io.poll_shutdown(cx), |()| 0)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -145,7 +176,7 @@ impl<C: Connection> Write for Accepted<C> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.write_with(cx, |io, cx| io.poll_write_vectored(cx, bufs))
+        self.write_with(cx, |io, cx| io.poll_write_vectored(cx, bufs), |n| *n)
     }
 }
 

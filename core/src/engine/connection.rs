@@ -10,6 +10,9 @@ use std::{
     time::Instant,
 };
 
+/// The most bytes of a write that isn't part of an answer: a ping, an acknowledgement, a window update or three (RFC 9113 6).
+const HOUSEKEEPING: usize = 64;
+
 /// The state of one connection. It's owned by the connection's task *and* by its I/O object, so an upgraded stream that an app
 /// took elsewhere is still counted, drained and aborted.
 #[derive(Debug)]
@@ -30,11 +33,15 @@ pub(crate) struct ConnState {
     /// How often something was written, and whether the peer takes nothing at the moment. Written by the writing task alone.
     writes: AtomicU32,
     blocked: AtomicBool,
+    /// How many of the writes were part of an answer, not just of HTTP/2's housekeeping.
+    answers: AtomicU32,
     /// How many requests there have been. Written by the connection's task alone.
     requests: AtomicU32,
     /// How many of them are being answered.
     in_flight: AtomicU32,
     upgraded: AtomicBool,
+    /// It's to end, because it's old: its peer is told with the next response.
+    leaving: AtomicBool,
 }
 
 impl ConnState {
@@ -51,9 +58,11 @@ impl ConnState {
             reads: AtomicU32::new(0),
             writes: AtomicU32::new(0),
             blocked: AtomicBool::new(false),
+            answers: AtomicU32::new(0),
             requests: AtomicU32::new(0),
             in_flight: AtomicU32::new(0),
             upgraded: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
         }
     }
 
@@ -64,6 +73,15 @@ impl ConnState {
     /// Whether the connection is to end now, whatever it's doing.
     pub(crate) fn aborting(&self) -> bool {
         self.stage() == Stage::Aborting
+    }
+
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Relaxed);
+    }
+
+    /// Whether responses tell the peer to make a new connection next time.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.stage() >= Stage::LameDuck || self.leaving.load(Relaxed)
     }
 
     pub(crate) fn count_request(&self) {
@@ -94,7 +112,11 @@ impl ConnState {
         self.reads.load(Relaxed)
     }
 
-    pub(crate) fn count_write(&self) {
+    pub(crate) fn count_write(&self, bytes: usize) {
+        if bytes > HOUSEKEEPING {
+            self.answers
+                .store(self.answers.load(Relaxed).wrapping_add(1), Relaxed);
+        }
         self.writes
             .store(self.writes.load(Relaxed).wrapping_add(1), Relaxed);
         self.set_blocked(false);
@@ -105,6 +127,10 @@ impl ConnState {
         if self.blocked.load(Relaxed) != blocked {
             self.blocked.store(blocked, Relaxed);
         }
+    }
+
+    pub(crate) fn answers(&self) -> u32 {
+        self.answers.load(Relaxed)
     }
 
     /// How often something was written, if the peer takes nothing now.

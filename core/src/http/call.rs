@@ -3,7 +3,7 @@ use super::{Reply, host};
 use crate::{
     BoxError, ConnInfo, HttpResponse, HttpService,
     body::Body,
-    engine::{ConnState, Deadline, InFlight, Stage, panics},
+    engine::{ConnState, Deadline, InFlight, panics},
 };
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
@@ -16,7 +16,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::{Duration, Instant},
 };
 
@@ -68,11 +68,9 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
             if let Some(info) = &self.info {
                 request.extensions_mut().insert(info.clone());
             }
-            match panics::catch(|| self.service.clone()) {
-                Ok(service) => Step::Waiting {
-                    service,
-                    request: Some(request.map(|body| Body::incoming(body, &self.state))),
-                },
+            let request = request.map(|body| Body::incoming(body, &self.state));
+            match panics::catch(|| Step::begin(self.service.clone(), request)) {
+                Ok(step) => step,
                 Err(message) => {
                     self.state.panicked(&message);
                     Step::Refused {
@@ -96,8 +94,8 @@ impl<S> fmt::Debug for ConnService<S> {
     }
 }
 
-/// What a call belongs to.
-enum Owner {
+/// What a request belongs to; held to the end of its response.
+pub(super) enum Owner {
     /// An HTTP/1 connection, which is busy until the response has been written.
     Connection(InFlight),
     /// An HTTP/2 stream, which counts by itself.
@@ -105,7 +103,7 @@ enum Owner {
 }
 
 impl Owner {
-    fn connection(&self) -> &ConnState {
+    pub(super) fn connection(&self) -> &ConnState {
         match self {
             Self::Connection(in_flight) => in_flight.connection(),
             Self::Stream(state) => state,
@@ -114,13 +112,6 @@ impl Owner {
 
     fn is_connection(&self) -> bool {
         matches!(self, Self::Connection(_))
-    }
-
-    fn in_flight(self) -> Option<InFlight> {
-        match self {
-            Self::Connection(in_flight) => Some(in_flight),
-            Self::Stream(_) => None,
-        }
     }
 }
 
@@ -168,6 +159,23 @@ enum Refusal {
 }
 
 impl<S: HttpService> Step<S, S::Fut> {
+    /// Most services are always ready: they get the request at once, and it need not wait in a future that's moved about. The others are
+    /// asked again when there's a task to wake.
+    fn begin(mut service: S, request: Request<Body>) -> Self {
+        match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => Self::Running {
+                future: service.call(request),
+            },
+            Poll::Ready(Err(_)) => Self::Refused {
+                refusal: Refusal::NotReady,
+            },
+            Poll::Pending => Self::Waiting {
+                service,
+                request: Some(request),
+            },
+        }
+    }
+
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response<S::ResBody>, Refusal>> {
         loop {
             let future = match self.as_mut().project() {
@@ -222,7 +230,7 @@ impl<S: HttpService> Future for Call<S> {
             return Poll::Ready(Ok(Response::new(Reply::server("", None))));
         };
         let connection = owner.connection();
-        let mut close = owner.is_connection() && connection.stage() >= Stage::LameDuck;
+        let mut close = owner.is_connection() && connection.is_leaving();
         let mut response = match done {
             Ok(response) => {
                 let status = response.status();
@@ -230,13 +238,11 @@ impl<S: HttpService> Future for Call<S> {
                     connection.set_upgraded();
                     close = false;
                 }
-                let in_flight = owner.in_flight();
-                response.map(|body| Reply::app(body, in_flight))
+                response.map(|body| Reply::app(body, Some(owner)))
             }
             Err(refusal) => {
                 let response = refuse(&refusal, connection);
-                let in_flight = owner.in_flight();
-                response.map(|text| Reply::server(text, in_flight))
+                response.map(|text| Reply::server(text, Some(owner)))
             }
         };
         if close {

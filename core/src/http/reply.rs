@@ -1,5 +1,6 @@
 //! The body of a response, as hyper gets it: the app's, or a few words of the server's own.
-use crate::{BoxError, ResponseBody, body::Piece, engine::InFlight, engine::panics};
+use super::call::Owner;
+use crate::{BoxError, ResponseBody, body::Piece, engine::panics};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::{
     fmt,
@@ -12,8 +13,8 @@ pin_project_lite::pin_project! {
     pub struct Reply<B> {
         #[pin]
         kind: Kind<B>,
-        // Hyper drops the body when it has been written: then the connection may be idle.
-        in_flight: Option<InFlight>,
+        // Hyper drops the body when it has been written: then an HTTP/1 connection may be idle.
+        owner: Option<Owner>,
     }
 }
 
@@ -31,17 +32,17 @@ pin_project_lite::pin_project! {
 }
 
 impl<B> Reply<B> {
-    pub(super) fn app(body: B, in_flight: Option<InFlight>) -> Self {
+    pub(super) fn app(body: B, owner: Option<Owner>) -> Self {
         Self {
             kind: Kind::App { body },
-            in_flight,
+            owner,
         }
     }
 
-    pub(super) fn server(text: &'static str, in_flight: Option<InFlight>) -> Self {
+    pub(super) fn server(text: &'static str, owner: Option<Owner>) -> Self {
         Self {
             kind: Kind::Server { text },
-            in_flight,
+            owner,
         }
     }
 }
@@ -54,14 +55,20 @@ impl<B: ResponseBody> HttpBody for Reply<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, BoxError>>> {
-        match self.project().kind.project() {
+        let me = self.project();
+        match me.kind.project() {
             KindProj::App { body } => match panics::catch(|| body.poll_frame(cx)) {
                 Ok(Poll::Ready(Some(Ok(frame)))) => Poll::Ready(Some(Ok(frame.map_data(Piece::App)))),
                 Ok(Poll::Ready(Some(Err(error)))) => Poll::Ready(Some(Err(error.into()))),
                 Ok(Poll::Ready(None)) => Poll::Ready(None),
                 Ok(Poll::Pending) => Poll::Pending,
                 // Hyper doesn't poll it again, but cuts the response short.
-                Err(panic) => Poll::Ready(Some(Err(format!("the response body panicked: {panic}").into()))),
+                Err(panic) => {
+                    if let Some(owner) = me.owner {
+                        owner.connection().panicked(&panic);
+                    }
+                    Poll::Ready(Some(Err(format!("the response body panicked: {panic}").into())))
+                }
             },
             KindProj::Server { text } => match std::mem::take(text) {
                 "" => Poll::Ready(None),

@@ -9,6 +9,7 @@ pub(super) struct Rhythm {
     phase: Phase,
     requests: u32,
     reads: u32,
+    answers: u32,
     /// Since when the peer takes nothing, and what had been written then.
     stall: Option<(Instant, u32)>,
 }
@@ -22,8 +23,10 @@ pub(super) enum Due {
     Idle,
     /// It reads nothing.
     Stall,
-    /// In a drain: it has never said anything.
+    /// It's to end, and has said nothing for long enough.
     Quiet,
+    /// It has reached the age at which it's to end.
+    Old,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,7 @@ impl Rhythm {
             phase: Phase::Head { since: now },
             requests: 0,
             reads: 0,
+            answers: 0,
             stall: None,
         }
     }
@@ -79,6 +83,14 @@ impl Rhythm {
             self.phase = Phase::Head { since: now };
         }
         self.requests = requests;
+        // An HTTP/2 stream is over when its answer has been handed over; what the peer's window holds back is still to be sent.
+        let answers = state.answers();
+        if answers != self.answers
+            && let Phase::Idle { since } | Phase::Leaving { since } = &mut self.phase
+        {
+            *since = now;
+        }
+        self.answers = answers;
         self.stall = match (state.blocked_at(), self.stall) {
             (None, _) => None,
             (Some(writes), Some((since, then))) if writes == then => Some((since, then)),
@@ -106,6 +118,13 @@ impl Rhythm {
             .into_iter()
             .chain(stall.map(|at| (at, Due::Stall)))
             .min_by_key(|(at, _)| *at)
+    }
+
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Idle { since } => Some(since),
+            _ => None,
+        }
     }
 
     #[cfg(feature = "http1")]

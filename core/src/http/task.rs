@@ -18,13 +18,16 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 #[cfg(feature = "http1")]
 type Http1<C, A> = http1::UpgradeableConnection<Accepted<C>, ConnService<<A as App>::Service>>;
 #[cfg(feature = "http2")]
 type Http2<C, A, R> = http2::Connection<Accepted<C>, ConnService<<A as App>::Service>, Streams<R>>;
+
+/// How long an old connection may be idle before it's closed: its peer may have sent a request already.
+const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// The task of one HTTP connection.
 pub struct HttpTask<C, A, R>
@@ -35,8 +38,8 @@ where
 {
     context: ConnContext,
     rhythm: Rhythm,
-    /// It has reached the age at which it's to end.
-    old: bool,
+    /// Since when it has had the age at which it's to end.
+    old: Option<Instant>,
     /// Hyper has been told to end the connection.
     told: bool,
     speaks: Speaks<C, A, R>,
@@ -71,7 +74,7 @@ where
         Self {
             context,
             rhythm: Rhythm::new(now),
-            old: false,
+            old: None,
             told: false,
             speaks: Speaks::Unknown {
                 start: Some((io, http)),
@@ -160,10 +163,10 @@ where
         }
     }
 
-    /// Whether the connection has to be told to end: by the drain, or by its age.
+    /// Whether the connection has to be told to end.
     fn has_to_be_told(&self) -> bool {
         let stage = self.context.state.stage();
-        if self.told || (stage == Stage::Serving && !self.old) {
+        if self.told || stage == Stage::Serving {
             return false;
         }
         match &self.speaks {
@@ -171,41 +174,55 @@ where
             Speaks::Unknown { .. } => false,
             // Not in the middle of a head: that would lose a request.
             #[cfg(feature = "http1")]
-            Speaks::Http1(_) => (stage >= Stage::Closing || self.old) && !self.rhythm.awaits_head(),
+            Speaks::Http1(_) => stage >= Stage::Closing && !self.rhythm.awaits_head(),
             #[cfg(feature = "http2")]
             Speaks::Http2(_) => true,
         }
     }
 
-    /// What's due next, and when. In a drain, a connection that has never spoken may be silent for as long as the lame duck stage lasts, since
-    /// it was accepted.
+    /// What's due next, and when.
     fn due(&self) -> Option<(Instant, Due)> {
         let state = &self.context.state;
-        let usual = self.rhythm.due(&state.worker.shared.config.timeouts);
-        let quiet = match &self.speaks {
+        let timeouts = &state.worker.shared.config.timeouts;
+        let other = match &self.speaks {
+            // In a drain, a connection that has never spoken may be silent for as long as the lame duck stage lasts, since it was accepted.
             Speaks::Unknown {
                 start: Some(_),
                 detect,
-            } if state.stage() >= Stage::Closing && !detect.begun() => {
-                state.accepted_at.checked_add(state.worker.lame_duck())
-            }
-            _ => None,
+            } if state.stage() >= Stage::Closing && !detect.begun() => state
+                .accepted_at
+                .checked_add(state.worker.lame_duck())
+                .map(|at| (at, Due::Quiet)),
+            _ if self.told => None,
+            _ => match self.old {
+                None => state
+                    .accepted_at
+                    .checked_add(timeouts.age)
+                    .map(|at| (at, Due::Old)),
+                // A request that's on its way already is answered, and told.
+                Some(since) => self
+                    .rhythm
+                    .idle_since()
+                    .map(|idle| (idle.max(since) + LAST_CALL, Due::Quiet)),
+            },
         };
-        usual
+        self.rhythm
+            .due(timeouts)
             .into_iter()
-            .chain(quiet.map(|at| (at, Due::Quiet)))
+            .chain(other)
             .min_by_key(|(at, _)| *at)
     }
 
-    /// When the connection will be old, if it will.
-    fn old_at(&self) -> Option<Instant> {
-        if self.old || self.told {
-            return None;
-        }
+    /// The connection has become old.
+    fn grow_old(&mut self, now: Instant) {
         let state = &self.context.state;
-        state
-            .accepted_at
-            .checked_add(state.worker.shared.config.timeouts.age)
+        state.timed_out(TimedOut::Age);
+        state.leave();
+        self.old = Some(now);
+        // HTTP/2 has a word of its own for it.
+        if self.version() == Version::Http2 {
+            self.tell();
+        }
     }
 
     fn version(&self) -> Version {
@@ -233,40 +250,41 @@ where
                 return Poll::Ready(());
             }
             let state = &me.context.state;
-            let old_at = me.old_at();
-            if me.rhythm.is_carefree(state) && old_at.is_none() && !me.has_to_be_told() {
+            let ages = me.old.is_none() && state.worker.shared.config.timeouts.age < Duration::MAX;
+            if me.rhythm.is_carefree(state) && !ages && !me.has_to_be_told() {
                 return Poll::Pending;
             }
             let now = state.worker.now();
             me.rhythm.observe(state, me.version(), now);
-            if old_at.is_some_and(|at| now >= at) {
-                me.old = true;
-                state.timed_out(TimedOut::Age);
-            }
             if me.has_to_be_told() {
                 me.tell();
                 continue;
             }
             let due = me.due();
-            let next = due.map(|(at, _)| at).into_iter().chain(me.old_at()).min();
-            if me.context.poll_deadline(next, now, cx).is_pending() {
+            let at = due.map(|(at, _)| at);
+            if me.context.poll_deadline(at, now, cx).is_pending() {
                 return Poll::Pending;
             }
+            let Some((_, due)) = due.filter(|(at, _)| now >= *at) else {
+                continue;
+            };
             match due {
-                Some((at, Due::Idle)) if now >= at && !me.told => {
+                Due::Old => me.grow_old(now),
+                Due::Idle if !me.told => {
                     me.context.state.timed_out(TimedOut::KeepAlive);
                     me.rhythm.leave(now);
                     me.tell();
                 }
-                Some((at, due)) if now >= at => {
-                    match due {
-                        Due::Head => me.context.state.timed_out(TimedOut::Head),
-                        Due::Stall => me.context.state.timed_out(TimedOut::WriteStall),
-                        Due::Idle | Due::Quiet => {}
-                    }
+                Due::Quiet if !me.told && me.old.is_some() => me.tell(),
+                Due::Idle | Due::Quiet => return Poll::Ready(()),
+                Due::Head => {
+                    me.context.state.timed_out(TimedOut::Head);
                     return Poll::Ready(());
                 }
-                _ => {}
+                Due::Stall => {
+                    me.context.state.timed_out(TimedOut::WriteStall);
+                    return Poll::Ready(());
+                }
             }
         }
     }

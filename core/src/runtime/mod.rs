@@ -121,20 +121,17 @@ impl<F: 'static> Start<F> {
             }
             match build() {
                 Ok(runtime) => run(runtime, self),
-                Err(e) => {
-                    let what = format!("cannot start the runtime of worker {index}: {e}");
-                    self.fail(Error::new(ErrorKind::Start, what).with_source(e));
-                }
+                Err(e) => self.fail(Error::start(
+                    format_args!("start the runtime of worker {index}"),
+                    e,
+                )),
             }
         };
         thread::Builder::new()
             .name(format!("anyport-{index}"))
             .spawn(body)
             .map(drop)
-            .map_err(|e| {
-                let what = format!("cannot start the thread of worker {index}: {e}");
-                Error::new(ErrorKind::Start, what).with_source(e)
-            })
+            .map_err(|e| Error::start(format_args!("start the thread of worker {index}"), e))
     }
 
     fn fail(mut self, error: Error) {

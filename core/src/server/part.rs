@@ -1,7 +1,7 @@
 //! One transport with its protocol, its types erased: once per transport, never per read.
 use super::{Drives, Shared};
 use crate::{
-    Endpoint, Error, ErrorKind, Protocol, Result, Runtime, Transport, Worker, Workers,
+    Endpoint, Error, Protocol, Result, Runtime, Transport, Worker, Workers,
     engine::{AcceptLoop, Accepted, WorkerState},
     listener::Listener,
     runtime::{Launch, Start},
@@ -64,10 +64,8 @@ impl Part {
                     sockets.len()
                 )));
             }
-            let endpoint = transport.endpoint(&sockets[0]).map_err(|e| {
-                let what = format!("a bound socket doesn't tell its address: {e}");
-                Error::new(ErrorKind::Bind, what).with_source(e)
-            })?;
+            let endpoint = transport.endpoint(&sockets[0]);
+            let endpoint = endpoint.map_err(|e| Error::start("learn the address of a bound socket", e))?;
             let launch = move |settings: &Settings| {
                 for (index, socket) in sockets.into_iter().enumerate() {
                     let worker = Worker {
@@ -108,10 +106,9 @@ where
     T::Runtime: Drives<T::Listener, P>,
 {
     let runtime = T::Runtime::current();
-    let listener = transport.listen(socket, &worker).map_err(|e| {
-        let what = format!("worker {} cannot listen: {e}", worker.index());
-        Error::new(ErrorKind::Start, what).with_source(e)
-    })?;
+    let listener = transport.listen(socket, &worker);
+    let listener =
+        listener.map_err(|e| Error::start(format_args!("listen on worker {}", worker.index()), e))?;
     let protocol = protocol(&worker, runtime.clone());
     let state = WorkerState::new(shared, worker);
     state.set_timer(runtime.timer());

@@ -1,6 +1,6 @@
 //! Running a server's future where there's no runtime yet.
 use super::{DrainReport, serve::Watch};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 use std::future::Future;
 
 /// Polls the server to its end on this thread. `ambient`: one of its transports runs on the runtime around it.
@@ -19,7 +19,7 @@ pub(super) fn to_the_end(
             true => tokio::runtime::Builder::new_multi_thread(),
             false => tokio::runtime::Builder::new_current_thread(),
         };
-        let runtime = builder.enable_all().build().map_err(|e| cannot_start(&e))?;
+        let runtime = builder.enable_all().build().map_err(cannot_start)?;
         let report = runtime.block_on(serve);
         // Nobody waits for what handlers left in the background.
         runtime.shutdown_background();
@@ -42,20 +42,17 @@ pub(super) fn in_background(watch: Watch) -> Result<()> {
     #[cfg(feature = "tokio")]
     let block_on = {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|e| cannot_start(&e))?;
+        let runtime = runtime.map_err(cannot_start)?;
         move || runtime.block_on(watch)
     };
     #[cfg(not(feature = "tokio"))]
     let block_on = move || park::block_on(watch);
     let thread = std::thread::Builder::new().name("anyport-shutdown".into());
-    thread.spawn(block_on).map(drop).map_err(|e| cannot_start(&e))
+    thread.spawn(block_on).map(drop).map_err(cannot_start)
 }
 
-fn cannot_start(error: &std::io::Error) -> Error {
-    Error::new(
-        ErrorKind::Start,
-        format!("cannot start a runtime or a thread: {error}"),
-    )
+fn cannot_start(error: std::io::Error) -> Error {
+    Error::start("start a runtime or a thread for the server", error)
 }
 
 /// The smallest executor: a thread that sleeps between polls.

@@ -1,19 +1,19 @@
 //! How a server ends: what's accepted is answered, what's idle closes, and it's over in time.
 use crate::{
     app::{BIG, HELLO},
-    client::{get, post},
-    h2_client::{request, whole},
+    client::{Client, get, post},
+    h2_client::{receive, request, whole},
     script::Script,
     site::{Site, Told},
     suite::cases,
     upgrade::{echoes, upgraded},
 };
-use anyport_core::DrainReport;
+use anyport_core::{DrainReport, Endpoint, ErrorKind};
 use std::{
     future::IntoFuture,
     time::{Duration, Instant},
 };
-use tokio::time::sleep;
+use tokio::{sync::oneshot, time::sleep};
 
 cases![
     an_idle_server_ends_at_once,
@@ -24,6 +24,7 @@ cases![
     an_upload_under_way_is_let_finish,
     a_download_under_way_is_let_finish,
     an_h2_request_in_flight_is_answered,
+    an_h2_download_under_way_is_let_finish,
     an_upgraded_connection_is_aborted_at_the_end,
     requests_in_the_lame_duck_stage_are_told_to_leave,
     the_report_is_exact,
@@ -36,6 +37,8 @@ cases![
     nobody_connects_after_the_end,
     everybody_who_waits_is_told,
     a_shutdown_future_begins_the_drain,
+    run_serves_from_a_plain_thread,
+    start_on_a_plain_thread_works_or_says_what_to_do,
 ];
 
 /// Longer than anything here takes.
@@ -169,6 +172,22 @@ async fn an_h2_request_in_flight_is_answered(site: Site) {
     assert_eq!(whole(waiting).await.unwrap().body, HELLO);
     h2.closed().await;
     assert_report(ended.await.unwrap(), 1, 0, 0);
+}
+
+async fn an_h2_download_under_way_is_let_finish(site: Site) {
+    let server = site.serve();
+    let mut h2 = server.h2().await;
+    let (response, _) = h2.begin(request("/big"), true).await.unwrap();
+    let mut body = response.await.unwrap().into_body();
+    let mut n = receive(&mut body).await.unwrap().unwrap().len();
+    let ended = server.handle.shutdown(AMPLE);
+    server.refuses().await;
+    while let Some(piece) = receive(&mut body).await.unwrap() {
+        n += piece.len();
+    }
+    assert_eq!(n, BIG, "all of it");
+    h2.closed().await;
+    assert_eq!(ended.await.unwrap().aborted, 0);
 }
 
 async fn an_upgraded_connection_is_aborted_at_the_end(site: Site) {
@@ -310,18 +329,22 @@ async fn abort_ends_everything(site: Site) {
 async fn a_dropped_server_future_aborts_the_server(site: Site) {
     let told = Told::default();
     let serving = tokio::spawn(site.raw_server(Script::Echo, &told).into_future());
-    let endpoint = loop {
-        if let Some(endpoint) = told.lock().unwrap().clone() {
-            break endpoint;
-        }
-        sleep(Duration::from_millis(1)).await;
-    };
-    let mut client = crate::client::Client::new(site.connect(&endpoint).await.unwrap());
+    let endpoint = where_it_listens(&told).await;
+    let mut client = Client::new(site.connect(&endpoint).await.unwrap());
     echoes(&mut client, "served").await;
     serving.abort();
     assert!(serving.await.unwrap_err().is_cancelled());
     client.closed().await;
     while site.connect(&endpoint).await.is_ok() {
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+async fn where_it_listens(told: &Told) -> Endpoint {
+    loop {
+        if let Some(endpoint) = told.lock().unwrap().clone() {
+            return endpoint;
+        }
         sleep(Duration::from_millis(1)).await;
     }
 }
@@ -351,11 +374,49 @@ async fn everybody_who_waits_is_told(site: Site) {
 }
 
 async fn a_shutdown_future_begins_the_drain(site: Site) {
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (stop, stopped) = oneshot::channel::<()>();
     let server = site.serve_as(|server| server.with_graceful_shutdown(async { drop(stopped.await) }));
     let mut client = server.client().await;
     assert_eq!(client.get("/").await.body, HELLO);
     stop.send(()).unwrap();
     client.closed().await;
     assert_report(server.handle.wait().await.unwrap(), 1, 0, 0);
+}
+
+async fn run_serves_from_a_plain_thread(site: Site) {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let told = Told::default();
+    let server = site.raw_server(Script::Echo, &told);
+    let server = server.with_graceful_shutdown(async { drop(stopped.await) });
+    let thread = std::thread::spawn(move || server.run());
+    let endpoint = where_it_listens(&told).await;
+    // Told before it listens: an early client may have to try again.
+    let io = loop {
+        match site.connect(&endpoint).await {
+            Ok(io) => break io,
+            Err(_) => sleep(Duration::from_millis(1)).await,
+        }
+    };
+    let mut client = Client::new(io);
+    echoes(&mut client, "served").await;
+    drop(client);
+    stop.send(()).unwrap();
+    let report = tokio::task::spawn_blocking(|| thread.join()).await.unwrap();
+    assert_eq!(report.unwrap().unwrap().aborted, 0);
+}
+
+async fn start_on_a_plain_thread_works_or_says_what_to_do(site: Site) {
+    let server = site.raw_server(Script::Echo, &Told::default());
+    let started = std::thread::spawn(|| server.start()).join().unwrap();
+    match started {
+        Ok(handle) => {
+            let mut client = Client::new(site.connect(&handle.endpoints()[0]).await.unwrap());
+            echoes(&mut client, "served").await;
+            assert_report(handle.abort().await.unwrap(), 0, 1, 0);
+        }
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Start);
+            assert!(error.to_string().contains(".run()"), "{error}");
+        }
+    }
 }

@@ -7,7 +7,11 @@ use crate::{
     suite::cases,
 };
 use anyport_core::HttpOptions;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
+use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, split},
+    time::sleep,
+};
 
 cases![
     a_response_is_golden,
@@ -67,7 +71,8 @@ async fn a_head_may_arrive_byte_by_byte(site: Site) {
     for _ in 0..2 {
         for byte in get("/").bytes() {
             client.send([byte]).await;
-            tokio::task::yield_now().await;
+            // Not to wait for anything: this client is slow by nature.
+            sleep(Duration::from_millis(1)).await;
         }
         assert_eq!(client.response().await.body, HELLO);
     }
@@ -80,7 +85,8 @@ async fn any_split_of_a_pipelined_pair_gives_the_same(site: Site) {
         let (first, second) = pair.as_bytes().split_at(at);
         let mut client = server.client().await;
         client.send(first).await;
-        tokio::task::yield_now().await;
+        // Not to wait for anything: this client is slow by nature.
+        sleep(Duration::from_millis(1)).await;
         client.send(second).await;
         assert_eq!(client.response().await.body, "hello", "split after {at} bytes");
         assert_eq!(client.response().await.body, "test", "split after {at} bytes");

@@ -10,11 +10,16 @@ use crate::{
 use anyport_core::{HttpOptions, HttpVersions};
 use http::StatusCode;
 use std::{
+    future::Future,
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep},
+};
 
 cases![
     a_response_comes_back,
@@ -87,7 +92,7 @@ async fn both_versions_are_served_at_once(site: Site) {
 
 async fn the_preface_may_arrive_byte_by_byte(site: Site) {
     let server = site.serve();
-    let mut h2 = H2::new(Box::new(Trickle(server.connect().await, false))).await;
+    let mut h2 = H2::new(Box::new(Trickle::new(server.connect().await))).await;
     assert_eq!(h2.get("/").await.body, HELLO);
 }
 
@@ -119,26 +124,38 @@ async fn a_reset_stream_drops_its_request(site: Site) {
     assert_eq!(h2.get("/").await.body, HELLO, "the connection goes on");
 }
 
-/// Writes one byte at a time, and lets others run in between.
-struct Trickle(Io, bool);
+/// Writes one byte at a time, and takes its time over each.
+struct Trickle {
+    io: Io,
+    pause: Pin<Box<Sleep>>,
+}
+
+impl Trickle {
+    fn new(io: Io) -> Self {
+        Self {
+            io,
+            pause: Box::pin(sleep(PAUSE)),
+        }
+    }
+}
+
+const PAUSE: Duration = Duration::from_millis(1);
 
 impl AsyncWrite for Trickle {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.1 = !self.1;
-        if self.1 {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
+        ready!(self.pause.as_mut().poll(cx));
         let one = &buf[..buf.len().min(1)];
-        Pin::new(&mut self.0).poll_write(cx, one)
+        let n = ready!(Pin::new(&mut self.io).poll_write(cx, one));
+        self.pause.as_mut().reset(Instant::now() + PAUSE);
+        Poll::Ready(n)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.io).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 
@@ -148,6 +165,6 @@ impl AsyncRead for Trickle {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }

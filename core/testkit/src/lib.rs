@@ -65,6 +65,8 @@ mod http1;
 mod http2;
 mod limits;
 mod local;
+mod observer;
+mod pace;
 mod running;
 mod script;
 mod site;

@@ -7,14 +7,22 @@ use crate::{
     suite::cases,
     upgrade::{echoes, upgraded},
 };
-use anyport_core::{ErrorKind, Limits, Server};
+use anyport_core::{Endpoint, ErrorKind, Limits, Server};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 cases![
     a_client_beyond_the_limit_waits_until_one_leaves,
     an_upgraded_connection_counts_against_the_limit,
     h2_streams_beyond_the_limit_wait,
     settings_that_serve_nobody_are_errors_at_start,
+    limits_that_contradict_each_other_are_errors_at_start,
     many_clients_are_served_by_few_permits,
+    many_clients_are_served_by_one_permit_per_worker,
+    a_client_beyond_the_limit_of_its_address_is_closed needs PortZero,
+    a_filtered_peer_is_closed_before_it_speaks,
 ];
 
 /// Nobody else is served, although the server has had every opportunity; then `leave` is dropped, and somebody is.
@@ -89,8 +97,6 @@ async fn settings_that_serve_nobody_are_errors_at_start(site: Site) {
         assert_eq!(error.kind(), ErrorKind::Config, "{error}");
         assert!(error.to_string().contains(hint), "{error}");
     };
-    let limits = |limits: fn(Limits) -> Limits| limits(Limits::default());
-    let _ = limits;
     refused(
         |s| s.limits(Limits::default().with_connections(0)),
         "allow at least 1",
@@ -108,8 +114,59 @@ async fn settings_that_serve_nobody_are_errors_at_start(site: Site) {
     assert_eq!(site.serve().ask(&get("/")).await.body, HELLO);
 }
 
+async fn limits_that_contradict_each_other_are_errors_at_start(site: Site) {
+    let limits = Limits::default().with_connections(10).with_connections_per_ip(11);
+    let error = site
+        .server()
+        .limits(limits)
+        .start()
+        .expect_err("a limit that can't be reached");
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert!(error.to_string().contains("could never be reached"), "{error}");
+}
+
 async fn many_clients_are_served_by_few_permits(site: Site) {
-    let server = site.serve_as(|server| server.limits(Limits::default().with_connections(3)));
+    everybody_is_served(&site, Limits::default().with_connections(3)).await;
+}
+
+async fn many_clients_are_served_by_one_permit_per_worker(site: Site) {
+    everybody_is_served(&site, Limits::default().with_connections_per_worker(1)).await;
+}
+
+async fn a_client_beyond_the_limit_of_its_address_is_closed(site: Site) {
+    let server = site.serve_as(|server| server.limits(Limits::default().with_connections_per_ip(2)));
+    for _ in 0..3 {
+        let (mut first, mut second) = (server.client().await, upgraded(&server).await);
+        assert_eq!(first.get("/").await.body, HELLO);
+        for _ in 0..5 {
+            server.client().await.closed().await;
+        }
+        assert_eq!(first.get("/").await.body, HELLO);
+        echoes(&mut second, "here").await;
+        server.settles(2).await;
+        drop((first, second));
+        server.settles(0).await;
+    }
+}
+
+async fn a_filtered_peer_is_closed_before_it_speaks(site: Site) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let filter = {
+        let asked = Arc::clone(&asked);
+        // Every other one.
+        move |_: &Endpoint| asked.fetch_add(1, Relaxed) % 2 == 1
+    };
+    let server = site.serve_as(|server| server.accept_filter(filter));
+    for _ in 0..5 {
+        server.client().await.closed().await;
+        assert_eq!(server.ask(&get("/")).await.body, HELLO);
+    }
+    assert_eq!(asked.load(Relaxed), 10, "asked once for each");
+    server.settles(0).await;
+}
+
+async fn everybody_is_served(site: &Site, limits: Limits) {
+    let server = site.serve_as(|server| server.limits(limits));
     let clients = (0..100).map(|_| {
         let (site, endpoint) = (site.clone(), server.endpoint().clone());
         tokio::spawn(async move {

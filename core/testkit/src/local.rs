@@ -1,4 +1,5 @@
 //! An app that can't leave its thread.
+use crate::app::DELIBERATE;
 use anyport_core::{Body, Worker};
 use http::{Request, Response};
 use std::{
@@ -13,7 +14,7 @@ use tower_service::Service;
 
 /// An app whose state is an `Rc`: it counts the requests of its worker without a lock.
 #[derive(Clone, Debug)]
-pub(crate) struct LocalApp {
+pub struct LocalApp {
     worker: usize,
     seen: Rc<Cell<u64>>,
 }
@@ -24,6 +25,12 @@ impl LocalApp {
             worker: worker.index(),
             seen: Rc::default(),
         }
+    }
+
+    /// Can't be made on the last worker.
+    pub(crate) fn failing(worker: &Worker) -> Self {
+        assert!(worker.index() + 1 < worker.count(), "{DELIBERATE} in make");
+        Self::new(worker)
     }
 }
 

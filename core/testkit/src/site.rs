@@ -2,12 +2,13 @@
 use crate::{
     Capabilities, Capability,
     app::State,
+    local::LocalApp,
     running::Running,
     script::Script,
     subject::{LocalSubject, Served},
     wrap::Mood,
 };
-use anyport_core::{Endpoint, Server, Timeouts};
+use anyport_core::{Endpoint, Server, Timeouts, Worker};
 use std::{
     future::Future,
     io,
@@ -36,7 +37,7 @@ pub(crate) struct Site(Arc<dyn Erased>);
 
 trait Erased: Send + Sync {
     fn http(&self, state: Arc<State>) -> Server;
-    fn local(&self) -> Option<Server>;
+    fn local(&self, make: fn(&Worker) -> LocalApp) -> Option<Server>;
     fn raw(&self, script: Script) -> Server;
     fn spied(&self, script: Script, told: Told) -> Server;
     fn moody(&self, script: Script, mood: Arc<Mood>) -> Server;
@@ -74,10 +75,10 @@ impl Site {
         self.0.http(Arc::default())
     }
 
-    /// Serves an app whose state is `!Send`.
-    pub(crate) fn serve_local(&self) -> Running {
-        let server = self.0.local().expect("only registered for local subjects");
-        Running::start(self, server, Arc::default())
+    /// An app whose state is `!Send`, not started.
+    pub(crate) fn local_server(&self, make: fn(&Worker) -> LocalApp) -> Server {
+        let server = self.0.local(make);
+        server.expect("only registered for local subjects")
     }
 
     /// Has a script at the server's end of each connection.
@@ -92,9 +93,13 @@ impl Site {
 
     /// The same with a listener that has its moods, and short timeouts.
     pub(crate) fn moody(&self, script: Script, mood: &Arc<Mood>) -> Running {
+        Running::start(self, self.moody_server(script, mood), Arc::default())
+    }
+
+    /// The same, not started.
+    pub(crate) fn moody_server(&self, script: Script, mood: &Arc<Mood>) -> Server {
         let timeouts = Timeouts::default().with_handshake(Duration::from_millis(300));
-        let server = self.0.moody(script, Arc::clone(mood)).timeouts(timeouts);
-        Running::start(self, server, Arc::default())
+        self.0.moody(script, Arc::clone(mood)).timeouts(timeouts)
     }
 
     pub(crate) async fn connect(&self, endpoint: &Endpoint) -> io::Result<Io> {
@@ -109,7 +114,7 @@ impl<S: Served> Erased for Plain<S> {
         self.0.http(state)
     }
 
-    fn local(&self) -> Option<Server> {
+    fn local(&self, _: fn(&Worker) -> LocalApp) -> Option<Server> {
         None
     }
 
@@ -141,8 +146,8 @@ impl<S: LocalSubject> Erased for Local<S> {
         self.0.http(state)
     }
 
-    fn local(&self) -> Option<Server> {
-        Some(self.0.0.local())
+    fn local(&self, make: fn(&Worker) -> LocalApp) -> Option<Server> {
+        Some(self.0.0.local(make))
     }
 
     fn raw(&self, script: Script) -> Server {
@@ -183,7 +188,7 @@ impl Erased for Imaginary {
         unreachable!("not served")
     }
 
-    fn local(&self) -> Option<Server> {
+    fn local(&self, _: fn(&Worker) -> LocalApp) -> Option<Server> {
         None
     }
 

@@ -85,7 +85,7 @@ where
 /// A subject whose workers have threads of their own, so that it serves `!Send` apps, too. Holds for each one that can.
 pub trait LocalSubject: Served {
     #[doc(hidden)]
-    fn local(&self) -> Server;
+    fn local(&self, make: fn(&Worker) -> LocalApp) -> Server;
 }
 
 impl<S> LocalSubject for S
@@ -93,11 +93,8 @@ where
     S: Served,
     PerWorker<fn(&Worker) -> LocalApp>: ServedOver<S::Transport>,
 {
-    fn local(&self) -> Server {
-        serve_with(
-            self.transport(),
-            per_worker(LocalApp::new as fn(&Worker) -> LocalApp),
-        )
+    fn local(&self, make: fn(&Worker) -> LocalApp) -> Server {
+        serve_with(self.transport(), per_worker(make))
     }
 }
 

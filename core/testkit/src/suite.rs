@@ -48,6 +48,8 @@ const FILES: &[(&str, &[Case])] = &[
     ("upgrade", crate::upgrade::CASES),
     ("limits", crate::limits::CASES),
     ("deadlines", crate::deadlines::CASES),
+    ("pace", crate::pace::CASES),
+    ("observer", crate::observer::CASES),
     ("drain", crate::drain::CASES),
     ("workers", crate::workers::CASES),
 ];

@@ -2,6 +2,7 @@
 use crate::{
     app::HELLO,
     client::{Client, get},
+    local::LocalApp,
     running::Running,
     script::Script,
     site::Site,
@@ -9,7 +10,7 @@ use crate::{
     wrap::{Mood, Trouble},
 };
 use anyport_core::ErrorKind;
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::sleep;
 
 cases![
@@ -23,7 +24,9 @@ cases![
     two_hundred_clients_at_once_are_served,
     silent_clients_hold_nobody_up,
     two_servers_do_not_disturb_each_other,
+    a_worker_that_cannot_listen_fails_the_start,
     a_worker_keeps_its_app_on_its_thread needs Local,
+    a_worker_that_panics_as_it_starts_fails_the_start needs Local,
 ];
 
 /// This many clients, all at once, are served.
@@ -175,8 +178,21 @@ async fn two_servers_do_not_disturb_each_other(site: Site) {
     second.serves_others().await;
 }
 
+async fn a_worker_that_cannot_listen_fails_the_start(site: Site) {
+    let server = site.moody_server(Script::Echo, &Mood::new(Trouble::Deaf));
+    let error = server.start().expect_err("a worker that can't listen");
+    assert_eq!(error.kind(), ErrorKind::Start, "{error}");
+}
+
+async fn a_worker_that_panics_as_it_starts_fails_the_start(site: Site) {
+    let server = site.local_server(LocalApp::failing);
+    let error = server.start().expect_err("a worker that panics");
+    assert_eq!(error.kind(), ErrorKind::Worker, "{error}");
+    assert!(error.to_string().contains("in make"), "{error}");
+}
+
 async fn a_worker_keeps_its_app_on_its_thread(site: Site) {
-    let server = site.serve_local();
+    let server = Running::start(&site, site.local_server(LocalApp::new), Arc::default());
     let mut seen: HashMap<String, Vec<u64>> = HashMap::new();
     let mut total = 0;
     for _ in 0..20 {

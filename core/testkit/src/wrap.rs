@@ -10,6 +10,7 @@ use std::{
         atomic::{AtomicU32, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 /// How often a listener is polled and [left](Trouble::Left).
@@ -79,6 +80,8 @@ pub(crate) enum Trouble {
     Stalls,
     /// Handshakes fail.
     Fails,
+    /// The last worker can't listen.
+    Deaf,
 }
 
 impl Mood {
@@ -137,6 +140,9 @@ impl<T: Transport> Transport for Moody<T> {
     }
 
     fn listen(&self, socket: T::Socket, worker: &Worker) -> io::Result<Self::Listener> {
+        if self.mood.get() == Trouble::Deaf && worker.index() + 1 == worker.count() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         Ok(MoodyListener {
             inner: self.inner.listen(socket, worker)?,
             mood: Arc::clone(&self.mood),
@@ -189,13 +195,13 @@ impl<L: Listener> Listener for MoodyListener<L> {
                     .poll_accept(cx)
                     .map_ok(|i| i.map(|_| MoodyHandshake::fails()));
             }
-            Trouble::None | Trouble::Left | Trouble::Aborted => {}
+            Trouble::None | Trouble::Left | Trouble::Aborted | Trouble::Deaf => {}
         }
         self.inner.poll_accept(cx).map_ok(fine)
     }
 
-    fn stop(&mut self) {
-        self.inner.stop();
+    fn stop(&mut self) -> Duration {
+        self.inner.stop()
     }
 
     fn classify(&self, error: &io::Error) -> AcceptErrorKind {

@@ -1,4 +1,9 @@
 //! The suite over pipes inside this process: it asks nothing of a transport that only sockets have, and a transport is fifty lines.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that can't go on should stop, and say where"
+)]
+
 use anyport_core::{Conn, ConnInfo, Endpoint, Incoming, Listener, Result, Transport, Worker, runtime::Tokio};
 use anyport_testkit::{Capabilities, Capability, Subject, Suite};
 use hyper_util::rt::TokioIo;
@@ -11,6 +16,7 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio::{
     io::{DuplexStream, duplex},
@@ -67,8 +73,9 @@ impl Listener for Accepting {
         Poll::Ready(Ok(Incoming::ready(Conn::new(TokioIo::new(stream), info))))
     }
 
-    fn stop(&mut self) {
+    fn stop(&mut self) -> Duration {
         self.clients.close();
+        Duration::ZERO
     }
 }
 

@@ -5,6 +5,7 @@ use std::{
     future::Ready,
     io,
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// One worker's share of the accept queue: each connection goes to whoever comes first.
@@ -22,10 +23,13 @@ impl Listener for MemoryListener {
     type Handshake = Ready<io::Result<MemoryConnection>>;
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
-        self.0.poll_accept(cx).map(|connection| Ok(Incoming::ready(connection)))
+        self.0
+            .poll_accept(cx)
+            .map(|connection| Ok(Incoming::ready(connection)))
     }
 
-    fn stop(&mut self) {
+    fn stop(&mut self) -> Duration {
         self.0.stop();
+        Duration::ZERO
     }
 }

@@ -64,7 +64,12 @@ impl Queue {
 
     fn enqueue(&self, connection: MemoryConnection) -> io::Result<()> {
         let mut state = self.lock();
-        let refused = |what: &str| Err(io::Error::new(io::ErrorKind::ConnectionRefused, format!("{}: {what}", self.endpoint)));
+        let refused = |what: &str| {
+            Err(io::Error::new(
+                io::ErrorKind::ConnectionRefused,
+                format!("{}: {what}", self.endpoint),
+            ))
+        };
         match state.phase {
             Phase::Unbound => return refused("no server listens on it yet"),
             Phase::Stopped | Phase::Ended => return refused("the server has ended"),
@@ -134,7 +139,11 @@ impl Drop for MemorySocket {
         state.open -= 1;
         if state.open > 0 {
             // What this worker was woken for may be still there.
-            state.workers.iter_mut().filter_map(Option::take).for_each(Waker::wake);
+            state
+                .workers
+                .iter_mut()
+                .filter_map(Option::take)
+                .for_each(Waker::wake);
             return;
         }
         state.phase = Phase::Ended;

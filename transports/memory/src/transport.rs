@@ -80,7 +80,9 @@ impl<R: Runtime> Transport for Memory<R> {
 
     fn open(&self, workers: usize) -> Result<Vec<MemorySocket>> {
         if self.buffer == 0 {
-            return Err(Error::config("Memory::with_buffer(0) could carry nothing: allow at least 1 byte"));
+            return Err(Error::config(
+                "Memory::with_buffer(0) could carry nothing: allow at least 1 byte",
+            ));
         }
         let sockets = MemorySocket::open(&self.queue, workers);
         sockets.ok_or_else(|| {

@@ -7,8 +7,13 @@ use std::{
     io,
     net::{self, SocketAddr},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio::net::TcpStream;
+
+/// How long the last ACK of a handshake may take that the kernel has answered already: about the longest round trip on Earth. Its client
+/// believes itself connected, and would be reset.
+const ARRIVING: Duration = Duration::from_millis(250);
 
 /// A listening TCP socket on one worker.
 #[derive(Debug)]
@@ -54,7 +59,7 @@ impl TcpListener {
                 let peer = peer.as_socket().ok_or(io::ErrorKind::ConnectionAborted)?;
                 Poll::Ready(Ok((stream, peer)))
             }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.inner.poll_accept(cx),
             Err(e) => Poll::Ready(Err(e)),
         }
     }
@@ -76,9 +81,10 @@ impl Listener for TcpListener {
         Poll::Ready(Ok(Incoming::new(canonical(peer), ready(connection))))
     }
 
-    fn stop(&mut self) {
+    fn stop(&mut self) -> Duration {
         self.stopped = true;
         keep_out(&SockRef::from(&self.inner));
+        ARRIVING
     }
 }
 

@@ -1,0 +1,15 @@
+//! Who is at the other end of a local connection, as the kernel vouches for it.
+
+/// The process at the other end of a local connection, as the kernel saw it when it connected (SO_PEERCRED, unix(7)).
+///
+/// User and group can't be forged: an app may let them decide who's allowed to do what. The process number may: by the time it's looked up, that
+/// process can be gone and its number somebody else's, so it's for logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PeerCred {
+    /// The process; none where the system doesn't tell, or where the peer's number means nothing here (another PID namespace).
+    pub pid: Option<u32>,
+    /// Its effective user. 65534 (`nobody`) also stands for a user that this user namespace doesn't know.
+    pub uid: u32,
+    /// Its effective group.
+    pub gid: u32,
+}

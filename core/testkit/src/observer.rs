@@ -1,0 +1,193 @@
+//! What a server tells its observer: each connection once at its begin and once at its end, and what went wrong between.
+use crate::{
+    app::{DELIBERATE, HELLO},
+    client::get,
+    running::Running,
+    site::Site,
+    suite::cases,
+    upgrade::upgraded,
+};
+use anyport_core::{Event, Observer, Timeouts};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+cases![
+    each_connection_begins_and_ends_once,
+    what_becomes_of_a_connection_is_told,
+    a_refusal_is_told_and_no_connection,
+    a_panic_is_told_once,
+    a_passed_deadline_is_told,
+    a_panicking_observer_disturbs_nobody,
+];
+
+/// Remembers what it's told.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Told>>);
+
+#[derive(Default)]
+struct Told {
+    /// How often each connection was accepted, established and closed.
+    connections: BTreeMap<u64, [u32; 3]>,
+    refused: u32,
+    upgraded: u32,
+    aborted: u32,
+    panics: Vec<String>,
+    timed_out: Vec<String>,
+    wrong: Vec<String>,
+}
+
+impl Observer for Log {
+    fn on(&self, event: &Event<'_>) {
+        let mut told = self.0.lock().unwrap();
+        match event {
+            Event::Accepted { id, .. } => {
+                let earlier = told.connections.insert(*id, [1, 0, 0]);
+                if earlier.is_some() {
+                    told.wrong.push(format!("{id} was accepted again"));
+                }
+            }
+            Event::Established { info } => told.connections.entry(info.id()).or_default()[1] += 1,
+            Event::Closed {
+                id,
+                upgraded,
+                aborted,
+                ..
+            } => {
+                told.connections.entry(*id).or_default()[2] += 1;
+                told.upgraded += u32::from(*upgraded);
+                told.aborted += u32::from(*aborted);
+            }
+            Event::Refused { .. } => told.refused += 1,
+            Event::Panicked { message, .. } => told.panics.push((*message).to_owned()),
+            Event::TimedOut { what, .. } => told.timed_out.push(format!("{what:?}")),
+            _ => {}
+        }
+    }
+}
+
+impl Log {
+    /// Every connection so far was accepted, established and closed, once each.
+    fn assert_complete(&self, connections: usize) {
+        let told = self.0.lock().unwrap();
+        assert!(told.wrong.is_empty(), "{:?}", told.wrong);
+        assert_eq!(told.connections.len(), connections, "{:?}", told.connections);
+        for (id, times) in &told.connections {
+            assert_eq!(
+                times,
+                &[1, 1, 1],
+                "connection {id}: accepted, established, closed"
+            );
+        }
+    }
+}
+
+fn serve(site: &Site) -> (Running, Log) {
+    let log = Log::default();
+    let observer = log.clone();
+    (site.serve_as(|server| server.observer(observer)), log)
+}
+
+async fn each_connection_begins_and_ends_once(site: Site) {
+    let (server, log) = serve(&site);
+    for _ in 0..20 {
+        server.serves_others().await;
+    }
+    drop(server.connect().await);
+    let mut rude = server.client().await;
+    rude.send("GET / HT").await;
+    drop(rude);
+    for path in ["/panic", "/error"] {
+        server.ask(&get(path)).await;
+    }
+    drop(upgraded(&server).await);
+    server.settles(0).await;
+    log.assert_complete(45);
+}
+
+async fn what_becomes_of_a_connection_is_told(site: Site) {
+    let (server, log) = serve(&site);
+    drop(upgraded(&server).await);
+    server.settles(0).await;
+    let mut stuck = server.client().await;
+    stuck.send(get("/forever")).await;
+    server.state.arrived().await;
+    let _upgraded = upgraded(&server).await;
+    server.handle.shutdown(Duration::ZERO).await.unwrap();
+    stuck.closed().await;
+    server.settles(0).await;
+    log.assert_complete(3);
+    let told = log.0.lock().unwrap();
+    assert_eq!((told.upgraded, told.aborted), (2, 2));
+}
+
+async fn a_refusal_is_told_and_no_connection(site: Site) {
+    let log = Log::default();
+    let observer = log.clone();
+    let server = site.serve_as(|server| server.accept_filter(|_| false).observer(observer));
+    for _ in 0..3 {
+        server.client().await.closed().await;
+    }
+    server.settles(0).await;
+    log.assert_complete(0);
+    assert_eq!(log.0.lock().unwrap().refused, 3);
+}
+
+async fn a_panic_is_told_once(site: Site) {
+    let (server, log) = serve(&site);
+    for path in ["/panic", "/panic-call"] {
+        let mut h1 = server.client().await;
+        assert_eq!(h1.get(path).await.status, 500);
+        let mut h2 = server.h2().await;
+        assert_eq!(h2.get(path).await.status, 500);
+    }
+    let mut client = server.client().await;
+    client.send(get("/panic-body")).await;
+    client.rest().await;
+    server.settles(0).await;
+    let told = log.0.lock().unwrap();
+    assert_eq!(told.panics.len(), 5, "{:?}", told.panics);
+    assert!(
+        told.panics.iter().all(|message| message.contains(DELIBERATE)),
+        "{:?}",
+        told.panics
+    );
+}
+
+async fn a_passed_deadline_is_told(site: Site) {
+    let log = Log::default();
+    let observer = log.clone();
+    let short = Duration::from_millis(200);
+    let timeouts = Timeouts::default().with_head(short).with_keep_alive(short);
+    let server = site.serve_as(|server| server.observer(observer).timeouts(timeouts));
+    server.client().await.closed().await;
+    let mut idle = server.client().await;
+    assert_eq!(idle.get("/").await.body, HELLO);
+    idle.closed().await;
+    server.settles(0).await;
+    log.assert_complete(2);
+    assert_eq!(log.0.lock().unwrap().timed_out, ["Head", "KeepAlive"]);
+}
+
+/// Panics whenever it's told something.
+struct Panicking;
+
+impl Observer for Panicking {
+    fn on(&self, _: &Event<'_>) {
+        panic!("{DELIBERATE} in an observer");
+    }
+}
+
+async fn a_panicking_observer_disturbs_nobody(site: Site) {
+    let server = site.serve_as(|server| server.observer(Panicking));
+    for _ in 0..5 {
+        server.serves_others().await;
+        assert_eq!(server.ask(&get("/panic")).await.status, 500);
+    }
+    drop(upgraded(&server).await);
+    server.settles(0).await;
+    let report = server.handle.shutdown(Duration::from_secs(5)).await.unwrap();
+    assert_eq!(report.aborted, 0);
+}

@@ -1,0 +1,57 @@
+//! How do I test an app with its server, but without a network? `cargo run --example testing`
+//!
+//! The app is served in memory, and the clock is tokio's paused one: it jumps to the next deadline whenever there's nothing to do, so the 75 s
+//! of the keep-alive timeout are over in no time.
+use anyport::{Body, Memory, Request, Response, StatusCode, TokioIo, serve_with, service_fn};
+use std::{convert::Infallible, error::Error};
+use tokio::time::Instant;
+
+#[tokio::main(flavor = "current_thread", start_paused = true)]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let memory = Memory::new();
+    let connector = memory.connector();
+    let running = serve_with(memory, service_fn(app)).start()?;
+
+    // Any client that takes a stream will do; this is hyper's.
+    let stream = TokioIo::new(connector.connect()?);
+    let (mut client, connection) = hyper::client::conn::http1::handshake(stream).await?;
+    let connection = tokio::spawn(connection);
+
+    let found = client.send_request(request("/here")?).await?;
+    assert_eq!(found.status(), StatusCode::OK);
+    println!("/here  {}", found.status());
+    let missing = client.send_request(request("/there")?).await?;
+    assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+    println!("/there {}", missing.status());
+
+    let idle = Instant::now();
+    connection.await??;
+    println!(
+        "idle   closed by the server after {:?}, on the paused clock",
+        idle.elapsed()
+    );
+    assert!((75..76).contains(&idle.elapsed().as_secs()));
+
+    println!("{}", running.shutdown(std::time::Duration::from_secs(1)).await?);
+    match connector.connect() {
+        Ok(_) => Err("the server has ended, and can still be connected to".into()),
+        Err(error) => {
+            println!("after  {error}");
+            Ok(())
+        }
+    }
+}
+
+async fn app(request: Request<Body>) -> Result<Response<Body>, Infallible> {
+    let mut response = Response::new(Body::empty());
+    if request.uri().path() != "/here" {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
+    Ok(response)
+}
+
+fn request(path: &str) -> Result<Request<String>, Box<dyn Error>> {
+    Ok(Request::get(path)
+        .header("host", "localhost")
+        .body(String::new())?)
+}

@@ -1,0 +1,52 @@
+//! One connection over a Unix socket.
+use anyport_core::{ConnInfo, Connection, delegate_io};
+use hyper_util::rt::TokioIo;
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio::net::UnixStream;
+
+/// One connection over a Unix socket.
+///
+/// Its [`info`](Connection::info) has the peer's credentials: [`ConnInfo::peer_cred`].
+#[derive(Debug)]
+pub struct UnixConnection {
+    io: TokioIo<UnixStream>,
+    info: ConnInfo,
+}
+
+impl UnixConnection {
+    pub(crate) fn new(stream: UnixStream, info: ConnInfo) -> Self {
+        Self {
+            io: TokioIo::new(stream),
+            info,
+        }
+    }
+
+    /// The tokio stream: to ask its socket something, or for its descriptor.
+    #[must_use]
+    pub fn stream(&self) -> &UnixStream {
+        self.io.inner()
+    }
+}
+
+impl Connection for UnixConnection {
+    fn info(&self) -> &ConnInfo {
+        &self.info
+    }
+
+    fn poll_readable(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_read_ready(cx)
+    }
+}
+
+delegate_io!(impl for UnixConnection => io);
+
+impl AsFd for UnixConnection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream().as_fd()
+    }
+}

@@ -1,0 +1,84 @@
+//! Where to listen: what a name may be, before the system is asked.
+use socket2::SockAddr;
+#[cfg(target_os = "linux")]
+use std::ffi::OsStr;
+use std::{
+    fmt, io,
+    os::unix::{ffi::OsStrExt, net},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// How many bytes a name may have, besides the one zero byte: at the end of a path, at the begin of an abstract name (`sun_path`, unix(7)).
+const LONGEST: usize = if cfg!(any(target_os = "linux", target_os = "android")) {
+    107
+} else {
+    103
+};
+
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    Path(PathBuf),
+    /// Without the zero byte at its begin.
+    #[cfg(target_os = "linux")]
+    Abstract(Box<[u8]>),
+    Adopt(Arc<net::UnixListener>),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // An error is one line, whatever is in the name.
+            Self::Path(path) if path.as_os_str().as_bytes().iter().any(u8::is_ascii_control) => {
+                write!(f, "unix:{}", path.as_os_str().as_bytes().escape_ascii())
+            }
+            Self::Path(path) => write!(f, "unix:{}", path.display()),
+            #[cfg(target_os = "linux")]
+            Self::Abstract(name) => write!(f, "unix:@{}", name.escape_ascii()),
+            Self::Adopt(_) => f.write_str("an adopted listener"),
+        }
+    }
+}
+
+fn invalid(what: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what.into())
+}
+
+fn too_long(what: &str, length: usize, instead: &str) -> io::Error {
+    invalid(format!(
+        "{what} is {length} bytes long, and the system takes {LONGEST} ({instead})"
+    ))
+}
+
+/// The address of a path that can be one.
+pub(crate) fn path_address(path: &Path) -> io::Result<SockAddr> {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.is_empty() {
+        return Err(invalid("the path is empty (name a file, such as /run/app.sock)"));
+    }
+    if bytes.contains(&0) {
+        return Err(invalid(
+            "a path has no zero byte (for a name in Linux's abstract namespace: `Unix::bind_abstract`)",
+        ));
+    }
+    if bytes.ends_with(b"/") || path.file_name().is_none() {
+        return Err(invalid("this names a folder (add the name of a file to it)"));
+    }
+    if bytes.len() > LONGEST {
+        let instead = "choose a shorter one, or one that's relative to the working directory";
+        return Err(too_long("the path", bytes.len(), instead));
+    }
+    SockAddr::unix(path)
+}
+
+/// The address of an abstract name that can be one.
+#[cfg(target_os = "linux")]
+pub(crate) fn abstract_address(name: &[u8]) -> io::Result<SockAddr> {
+    if name.is_empty() {
+        return Err(invalid("the abstract name is empty (choose one)"));
+    }
+    if name.len() > LONGEST {
+        return Err(too_long("the abstract name", name.len(), "choose a shorter one"));
+    }
+    SockAddr::unix(OsStr::from_bytes(&[b"\0", name].concat()))
+}

@@ -1,0 +1,106 @@
+//! The file of a listening socket: made, given its mode and owner, and removed at the end.
+use crate::{access::Access, lock_file::LockFile, place, socket};
+use socket2::{SockAddr, Socket};
+use std::{
+    fs::{self, FileType},
+    io,
+    os::unix::fs::{FileTypeExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+/// The file of a socket that this process bound. Dropping it removes the file, unless there's another one at its path by then.
+///
+/// To be dropped before the socket is closed: until then the kernel gives the file's inode to no other one.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    inode: (u64, u64),
+    /// Held for as long as the path is ours.
+    _lock: LockFile,
+}
+
+impl SocketFile {
+    /// A socket that's bound to `path`, with the file's mode and owner set, and not listening yet: nobody can connect until it does.
+    ///
+    /// A file that's there already is replaced, if it's a socket, and if nobody listens at it any more.
+    pub(crate) fn bind(path: &Path, access: Access) -> io::Result<(Socket, Self)> {
+        let address = place::path_address(path)?;
+        // To be found again, whatever the working directory is then.
+        let path = std::path::absolute(path)?;
+        let mut lock = path.clone().into_os_string();
+        lock.push(".lock");
+        let lock = LockFile::take(lock.into())?;
+        clear(&path, &address)?;
+        let socket = socket::unbound()?;
+        socket.bind(&address)?;
+        let file = Self {
+            inode: inode(&path)?,
+            path,
+            _lock: lock,
+        };
+        access.apply(&file.path)?;
+        Ok((socket, file))
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if inode(&self.path).is_ok_and(|inode| inode == self.inode) {
+            // A folder that's no longer writable keeps it; the next server replaces it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn inode(path: &Path) -> io::Result<(u64, u64)> {
+    let file = fs::symlink_metadata(path)?;
+    Ok((file.dev(), file.ino()))
+}
+
+/// Removes the socket of a server that's gone. Anything else at the path is an error, and stays.
+fn clear(path: &Path, address: &SockAddr) -> io::Result<()> {
+    let there = match fs::symlink_metadata(path) {
+        Ok(file) => file.file_type(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    if !there.is_socket() {
+        let what = format!(
+            "{} is there, and only a socket that nobody listens at is replaced (choose another path, or remove it)",
+            described(there)
+        );
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
+    }
+    match socket::unbound()?.connect(address) {
+        Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => remove_stale(path),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            let what = "a socket is there that this user may not connect to, so it may be in use (choose another path, or remove it)";
+            Err(io::Error::new(e.kind(), what))
+        }
+        // Somebody answers, or has no time to (EAGAIN), or answers another kind of socket (EPROTOTYPE).
+        Ok(()) | Err(_) => Err(io::ErrorKind::AddrInUse.into()),
+    }
+}
+
+fn remove_stale(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            let what = format!(
+                "nobody listens at the socket that is there, but it cannot be removed: {} (remove it as its owner)",
+                e.kind()
+            );
+            Err(io::Error::new(e.kind(), what))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn described(file: FileType) -> &'static str {
+    match file {
+        _ if file.is_dir() => "a directory",
+        _ if file.is_symlink() => "a symbolic link",
+        _ if file.is_file() => "a regular file",
+        _ => "a device or a pipe",
+    }
+}

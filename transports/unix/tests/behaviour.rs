@@ -1,0 +1,89 @@
+//! The behaviour suite over Unix sockets: on the ambient tokio, and on a tokio per core.
+#![cfg(unix)]
+
+use anyport_core::{
+    Endpoint, UnixName,
+    runtime::{Tokio, TokioPerCore},
+};
+use anyport_testkit::{Capabilities, Capability, Subject, Suite};
+use anyport_unix::Unix;
+use std::{
+    io,
+    path::PathBuf,
+    process::ExitCode,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
+use tempfile::TempDir;
+use tokio::net::UnixStream;
+
+/// A path for each test.
+struct Paths {
+    folder: TempDir,
+    given: AtomicUsize,
+}
+
+impl Paths {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            folder: TempDir::new()?,
+            given: AtomicUsize::new(0),
+        })
+    }
+
+    fn next(&self) -> PathBuf {
+        self.folder
+            .path()
+            .join(self.given.fetch_add(1, Relaxed).to_string())
+    }
+}
+
+struct Ambient(Paths);
+struct PerCore(Paths);
+
+impl Subject for Ambient {
+    const NAME: &str = "unix";
+    type Transport = Unix<Tokio>;
+    type Stream = UnixStream;
+
+    fn transport(&self) -> Unix<Tokio> {
+        Unix::bind(self.0.next())
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> io::Result<UnixStream> {
+        connect(endpoint).await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all().without(Capability::PortZero)
+    }
+}
+
+impl Subject for PerCore {
+    const NAME: &str = "unix-per-core";
+    type Transport = Unix<TokioPerCore>;
+    type Stream = UnixStream;
+
+    fn transport(&self) -> Unix<TokioPerCore> {
+        Unix::bind(self.0.next()).per_core().with_workers(2)
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> io::Result<UnixStream> {
+        connect(endpoint).await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all().without(Capability::PortZero)
+    }
+}
+
+async fn connect(endpoint: &Endpoint) -> io::Result<UnixStream> {
+    match endpoint {
+        Endpoint::Unix(UnixName::Path(path)) => UnixStream::connect(path).await,
+        _ => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
+
+fn main() -> io::Result<ExitCode> {
+    let (ambient, per_core) = (Ambient(Paths::new()?), PerCore(Paths::new()?));
+    Ok(Suite::new().with(ambient).with_local(per_core).run())
+}
