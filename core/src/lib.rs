@@ -46,8 +46,8 @@ pub use peer_cred::PeerCred;
 pub use protocol::{Protocol, Raw};
 pub use runtime::Runtime;
 pub use server::{
-    DrainReport, Drives, Handle, Part, Serve, ServedOver, Server, Serves, SpokenOver, Wait, serve_raw_with,
-    serve_with,
+    DrainReport, Drives, Handle, Part, Serve, ServedOver, Server, Serves, SpokenOver, Wait,
+    serve_protocol_with, serve_raw_with, serve_with,
 };
 pub use transport::Transport;
 pub use worker::{Worker, Workers};

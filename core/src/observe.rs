@@ -33,12 +33,17 @@ pub trait Observer: Send + Sync + 'static {
     fn on(&self, event: &Event<'_>);
 }
 
-/// Something that happened to a connection, or to a listener.
+/// Something that happened to a server, a listener or a connection.
 ///
 /// Each accepted connection has exactly one `Accepted` and, at its end, one `Closed`, with the same `id`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// The server listens: once for each transport, before the first connection is accepted.
+    Listening {
+        /// Where, with port 0 resolved; also for a server that's `.await`ed and so has no [`Handle`](crate::Handle).
+        endpoint: &'a Endpoint,
+    },
     /// A connection was accepted; its handshake begins.
     Accepted {
         /// Its number, as in [`ConnInfo::id`].

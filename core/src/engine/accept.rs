@@ -282,7 +282,7 @@ where
             worker,
         });
         // From here on, the connection's state holds the permit.
-        let state = self.worker.admit(id, ip);
+        let state = self.worker.admit(id, &peer, ip);
         // Cloning the app is the app's code: its panic costs this connection.
         if let Ok(protocol) = panics::catch(|| self.protocol.clone()) {
             self.runtime.execute(ConnTask::new(handshake, protocol, state));

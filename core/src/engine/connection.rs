@@ -1,5 +1,7 @@
 //! What the server knows of one connection, for as long as any part of it lives.
 use super::{Stage, WakerSlot, WorkerState};
+#[cfg(feature = "tracing")]
+use crate::Endpoint;
 use crate::{Event, observe::TimedOut};
 use std::{
     net::IpAddr,
@@ -40,6 +42,8 @@ pub(crate) struct ConnState {
     /// How many of them are being answered.
     in_flight: AtomicU32,
     upgraded: AtomicBool,
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
     /// It's to end, because it's old: its peer is told with the next response.
     leaving: AtomicBool,
 }
@@ -62,8 +66,24 @@ impl ConnState {
             requests: AtomicU32::new(0),
             in_flight: AtomicU32::new(0),
             upgraded: AtomicBool::new(false),
+            #[cfg(feature = "tracing")]
+            span: tracing::Span::none(),
             leaving: AtomicBool::new(false),
         }
+    }
+
+    /// Whatever is logged on behalf of the connection is in its span.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn with_span(mut self, peer: &Endpoint) -> Self {
+        self.span =
+            tracing::debug_span!(target: "anyport", "connection", conn.id = self.id, peer.addr = %peer);
+        self
+    }
+
+    pub(crate) fn in_span<T>(&self, f: impl FnOnce() -> T) -> T {
+        #[cfg(feature = "tracing")]
+        let _entered = self.span.enter();
+        f()
     }
 
     pub(crate) fn stage(&self) -> Stage {

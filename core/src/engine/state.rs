@@ -1,6 +1,6 @@
 //! What one worker's accept loop and its connections share.
 use super::{ConnState, WakerSlot, lock};
-use crate::{DrainReport, Worker, runtime::SharedTimer, server::Shared};
+use crate::{DrainReport, Endpoint, Worker, runtime::SharedTimer, server::Shared};
 use slab::Slab;
 use std::{
     fmt,
@@ -122,10 +122,17 @@ impl WorkerState {
     }
 
     /// A new connection; its permit has been taken.
-    pub(crate) fn admit(self: &Arc<Self>, id: u64, ip: Option<IpAddr>) -> Arc<ConnState> {
+    #[cfg_attr(
+        not(feature = "tracing"),
+        expect(unused_variables, reason = "the peer is for the span")
+    )]
+    pub(crate) fn admit(self: &Arc<Self>, id: u64, peer: &Endpoint, ip: Option<IpAddr>) -> Arc<ConnState> {
         let mut conns = lock(&self.conns);
         let entry = conns.open.vacant_entry();
-        let conn = Arc::new(ConnState::new(Arc::clone(self), entry.key(), id, ip));
+        let conn = ConnState::new(Arc::clone(self), entry.key(), id, ip);
+        #[cfg(feature = "tracing")]
+        let conn = conn.with_span(peer);
+        let conn = Arc::new(conn);
         entry.insert(Arc::downgrade(&conn));
         conn
     }

@@ -88,7 +88,7 @@ where
         let over = me.state.aborting() || {
             let state = &*me.state;
             let phase = me.phase.as_mut();
-            match panics::catch(|| phase.poll(state, cx)) {
+            match panics::catch(|| state.in_span(|| phase.poll(state, cx))) {
                 Ok(polled) => polled.is_ready(),
                 Err(message) => {
                     state.panicked(&message);

@@ -87,10 +87,12 @@ impl<F: Future<Output = ()>> Future for StreamTask<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let me = self.project();
-        panics::catch(|| me.future.poll(cx)).unwrap_or_else(|message| {
-            if let Some(in_flight) = me.in_flight {
-                in_flight.connection().panicked(&message);
-            }
+        let Some(in_flight) = me.in_flight else {
+            return Poll::Ready(());
+        };
+        let connection = in_flight.connection();
+        panics::catch(|| connection.in_span(|| me.future.poll(cx))).unwrap_or_else(|message| {
+            connection.panicked(&message);
             Poll::Ready(())
         })
     }

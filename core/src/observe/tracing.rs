@@ -22,6 +22,9 @@ const TARGET: &str = "anyport";
 impl Observer for Tracing {
     fn on(&self, event: &Event<'_>) {
         match event {
+            Event::Listening { endpoint } => {
+                tracing::info!(target: TARGET, { local.addr = %endpoint }, "listening")
+            }
             Event::Accepted { id, peer, worker } => {
                 tracing::debug!(target: TARGET, { conn.id = id, peer.addr = %peer, worker }, "accepted");
             }

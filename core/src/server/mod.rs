@@ -16,8 +16,8 @@ pub use serve::Serve;
 pub(crate) use shared::{Order, Shared, WorkerEnd};
 
 use crate::{
-    App, Endpoint, Error, HttpOptions, Limits, Observer, Protocol, Result, Timeouts, Transport, Workers,
-    config::Config, engine::Accepted, protocol::Raw,
+    App, Endpoint, Error, Event, HttpOptions, Limits, Observer, Protocol, Result, Timeouts, Transport,
+    Workers, config::Config, engine::Accepted, protocol::Raw,
 };
 use part::Settings;
 use std::{
@@ -71,6 +71,16 @@ where
     Raw<F>: SpokenOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
 {
     Server::empty().and_raw(transport, handler)
+}
+
+/// Serves a transport with a protocol of your own: what's neither HTTP nor a matter of one async function.
+pub fn serve_protocol_with<T, P>(transport: T, protocol: P) -> Server
+where
+    T: Transport,
+    P: Protocol<Accepted<ConnectionOf<T>>> + Send,
+    P: SpokenOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
+{
+    Server::empty().and_protocol(transport, protocol)
 }
 
 /// One or more transports with their apps, under one handle and one drain.
@@ -233,6 +243,11 @@ impl Server {
             .into_iter()
             .map(|part| (part.open)(self.workers))
             .collect::<Result<Vec<_>>>()?;
+        for opened in &opened {
+            self.config.observe(|| Event::Listening {
+                endpoint: &opened.endpoint,
+            });
+        }
         let endpoints = opened.iter().map(|opened| opened.endpoint.clone()).collect();
         let shared = Arc::new(Shared::new(self.config));
         let (report, reports) = mpsc::channel();
