@@ -110,8 +110,12 @@ impl Owner {
         }
     }
 
-    fn is_connection(&self) -> bool {
-        matches!(self, Self::Connection(_))
+    /// Whether the response says so. HTTP/2 has a frame of its own for it.
+    fn tells_to_leave(&self) -> bool {
+        match self {
+            Self::Connection(in_flight) => in_flight.connection().is_leaving(),
+            Self::Stream(_) => false,
+        }
     }
 }
 
@@ -202,56 +206,77 @@ impl<S: HttpService> Step<S, S::Fut> {
     }
 }
 
+impl<S: HttpService> Step<S, S::Fut> {
+    /// The app's response as hyper gets it. What was left of the app's work has been dropped by then.
+    fn poll_reply(
+        mut self: Pin<&mut Self>,
+        owner: &mut Option<Owner>,
+        connect: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<Reply<S::ResBody>>, Refusal>> {
+        let response = match ready!(self.as_mut().poll(cx)) {
+            Ok(response) => response,
+            Err(refusal) => return Poll::Ready(Err(refusal)),
+        };
+        self.set(Self::Over);
+        let owner = owner.take();
+        let mut close = false;
+        if let Some(owner) = &owner {
+            let status = response.status();
+            if status == StatusCode::SWITCHING_PROTOCOLS || (connect && status.is_success()) {
+                owner.connection().set_upgraded();
+            } else {
+                close = owner.tells_to_leave();
+            }
+        }
+        let mut response = response.map(|body| Reply::app(body, owner));
+        if close {
+            tell_to_leave(&mut response);
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
 impl<S: HttpService> Future for Call<S> {
     type Output = Result<Response<Reply<S::ResBody>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut me = self.project();
-        let step = me.step.as_mut();
-        let done = match panics::catch(|| step.poll(cx)) {
+        let (step, owner, connect) = (me.step.as_mut(), &mut *me.owner, *me.connect);
+        let refusal = match panics::catch(|| step.poll_reply(owner, connect, cx)) {
+            Ok(Poll::Ready(Ok(response))) => return Poll::Ready(Ok(response)),
+            Ok(Poll::Ready(Err(refusal))) => refusal,
             Ok(Poll::Pending) => {
                 ready!(poll_deadline(me.deadline, me.owner.as_ref(), cx));
-                Err(Refusal::TooSlow)
+                Refusal::TooSlow
             }
-            Ok(Poll::Ready(done)) => done,
             Err(message) => {
                 observe_panic(me.owner.as_ref(), &message);
-                Err(Refusal::Failed)
+                Refusal::Failed
             }
         };
-        let done = match panics::catch(|| me.step.set(Step::Over)) {
-            Ok(()) => done,
-            Err(message) => {
-                observe_panic(me.owner.as_ref(), &message);
-                Err(Refusal::Failed)
-            }
+        if let Err(message) = panics::catch(|| me.step.set(Step::Over)) {
+            observe_panic(me.owner.as_ref(), &message);
+        }
+        let owner = me.owner.take();
+        let response = match &owner {
+            Some(owner) => refuse(&refusal, owner.connection()),
+            None => Response::new(""),
         };
-        let Some(owner) = me.owner.take() else {
-            return Poll::Ready(Ok(Response::new(Reply::server("", None))));
-        };
-        let connection = owner.connection();
-        let mut close = owner.is_connection() && connection.is_leaving();
-        let mut response = match done {
-            Ok(response) => {
-                let status = response.status();
-                if status == StatusCode::SWITCHING_PROTOCOLS || (*me.connect && status.is_success()) {
-                    connection.set_upgraded();
-                    close = false;
-                }
-                response.map(|body| Reply::app(body, Some(owner)))
-            }
-            Err(refusal) => {
-                let response = refuse(&refusal, connection);
-                response.map(|text| Reply::server(text, Some(owner)))
-            }
-        };
+        let close = owner.as_ref().is_some_and(Owner::tells_to_leave);
+        let mut response = response.map(|text| Reply::server(text, owner));
         if close {
-            response
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
+            tell_to_leave(&mut response);
         }
         Poll::Ready(Ok(response))
     }
+}
+
+/// The peer is to make a new connection next time (RFC 9112 9.6).
+fn tell_to_leave<B>(response: &mut Response<B>) {
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
 fn observe_panic(owner: Option<&Owner>, message: &str) {

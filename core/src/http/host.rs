@@ -74,16 +74,27 @@ fn is_host(host: &[u8]) -> bool {
 }
 
 fn is_ip_literal(b: &u8) -> bool {
-    b.is_ascii_hexdigit() || matches!(b, b':' | b'.') || is_reg_name(b)
+    matches!(b, b':' | b'.') || is_reg_name(b)
 }
 
+/// `unreserved`, `pct-encoded` and `sub-delims` of RFC 3986. A table, since each request's host goes through it.
 fn is_reg_name(b: &u8) -> bool {
-    b.is_ascii_alphanumeric()
-        || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%')
-        || matches!(
-            b,
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
-        )
+    const ALLOWED: [bool; 256] = {
+        let mut allowed = [false; 256];
+        let others = b"-._~%!$&'()*+,;=";
+        let mut b = 0;
+        while b < 256 {
+            allowed[b] = (b as u8).is_ascii_alphanumeric();
+            b += 1;
+        }
+        let mut i = 0;
+        while i < others.len() {
+            allowed[others[i] as usize] = true;
+            i += 1;
+        }
+        allowed
+    };
+    ALLOWED[usize::from(*b)]
 }
 
 #[cfg(test)]

@@ -1,0 +1,95 @@
+//! What's written to `tracing`: peers' mistakes never above DEBUG, the app's own as ERROR, and all of it in the connection's span.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
+
+use anyport_core::{Body, observe::Tracing, serve_with};
+use anyport_memory::Memory;
+use http::{Request, Response};
+use std::{
+    convert::Infallible,
+    io::{self, Write},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Plays one client against a server, and gives what was logged meanwhile.
+async fn logged(send: &[u8]) -> String {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let memory = Memory::new();
+    let connector = memory.connector();
+    let app = tower::service_fn(|request: Request<Body>| async move {
+        tracing::info!(path = request.uri().path(), "in the app");
+        if request.uri().path() == "/panic" {
+            panic!("deliberate");
+        }
+        Ok::<_, Infallible>(Response::new(Body::empty()))
+    });
+    let running = serve_with(memory, app).observer(Tracing).start().unwrap();
+    let mut client = connector.connect().unwrap();
+    client.write_all(send).await.unwrap();
+    let mut answer = Vec::new();
+    // However it ends: what matters is what's logged.
+    let _ = client.read_to_end(&mut answer).await;
+    running.shutdown(Duration::ZERO).await.unwrap();
+    let bytes = lines.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+fn ours(log: &str) -> impl Iterator<Item = &str> {
+    log.lines().filter(|line| line.contains(" anyport: "))
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_peers_mistake_is_never_above_debug() {
+    for mistake in [
+        &b"garbage\r\n\r\n"[..],
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost:",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\ngarbage",
+        b"",
+    ] {
+        let log = logged(mistake).await;
+        assert!(log.contains("accepted"), "{log}");
+        assert!(log.contains("closed"), "{log}");
+        let loud: Vec<_> = ours(&log)
+            .filter(|line| !line.contains("DEBUG") && !line.contains("listening"))
+            .collect();
+        assert!(loud.is_empty(), "{loud:#?}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_panic_is_an_error_and_names_its_connection() {
+    let log = logged(b"GET /panic HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    let line = ours(&log).find(|line| line.contains("panicked")).unwrap();
+    assert!(line.contains("ERROR") && line.contains("deliberate") && line.contains("conn.id=1"), "{line}");
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn what_the_app_logs_is_in_the_connections_span() {
+    let log = logged(b"GET /here HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    let line = log.lines().find(|line| line.contains("in the app")).unwrap();
+    assert!(line.contains("connection{conn.id=1 peer.addr=memory:client-"), "{line}");
+}
