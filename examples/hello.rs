@@ -2,7 +2,10 @@
 //!
 //! Answers every path with `Hello, World!`. SIGTERM or Ctrl-C drains it and prints what became of the connections; a second one
 //! ends it at once.
-use anyport::{Body, Request, Response, Result, Server, Tcp, header, serve_with, service_fn, shutdown};
+use anyport::{
+    Body, Endpoint, Request, Response, Result, Server, Tcp, UnixName, header, serve_with, service_fn,
+    shutdown,
+};
 use clap::{Parser, ValueEnum};
 use std::{convert::Infallible, process::ExitCode};
 
@@ -12,9 +15,9 @@ struct Options {
     /// What carries the bytes.
     #[arg(long, value_enum, default_value = "tcp")]
     transport: Transport,
-    /// Where to listen: HOST:PORT; port 0 is any free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
-    listen: String,
+    /// Where to listen: HOST:PORT (port 0 is any free one), or a path [default: 127.0.0.1:3000 or hello.sock]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
     /// How many workers; by default as many as suit the transport.
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
@@ -26,6 +29,12 @@ enum Transport {
     Tcp,
     /// TCP on tokio, one runtime and one socket per core.
     TcpPerCore,
+    /// Unix sockets on tokio, work stealing.
+    #[cfg(unix)]
+    Unix,
+    /// Unix sockets on tokio, one runtime per core.
+    #[cfg(unix)]
+    UnixPerCore,
 }
 
 /// The app: any tower service would do.
@@ -40,10 +49,17 @@ async fn hello(_: Request<Body>) -> Result<Response<Body>, Infallible> {
 
 /// The one line that changes with the transport.
 fn server(options: &Options) -> Server {
-    let (listen, app) = (options.listen.as_str(), service_fn(hello));
+    let (listen, app) = (options.listen.as_deref(), service_fn(hello));
+    let addr = listen.unwrap_or("127.0.0.1:3000");
+    #[cfg(unix)]
+    let path = listen.unwrap_or("hello.sock");
     match options.transport {
-        Transport::Tcp => serve_with(Tcp::bind(listen), app),
-        Transport::TcpPerCore => serve_with(Tcp::bind(listen).per_core(), app),
+        Transport::Tcp => serve_with(Tcp::bind(addr), app),
+        Transport::TcpPerCore => serve_with(Tcp::bind(addr).per_core(), app),
+        #[cfg(unix)]
+        Transport::Unix => serve_with(anyport::Unix::bind(path), app),
+        #[cfg(unix)]
+        Transport::UnixPerCore => serve_with(anyport::Unix::bind(path).per_core(), app),
     }
 }
 
@@ -65,8 +81,18 @@ async fn run(options: &Options) -> Result<()> {
     }
     let running = server.start()?;
     for endpoint in running.endpoints() {
-        println!("listening on {endpoint} (try: curl http://{endpoint}/)");
+        println!("listening on {endpoint} (try: curl {})", address(endpoint));
     }
     println!("{}", running.wait().await?);
     Ok(())
+}
+
+/// How curl is told.
+fn address(endpoint: &Endpoint) -> String {
+    match endpoint {
+        Endpoint::Unix(UnixName::Path(path)) => {
+            format!("--unix-socket {} http://localhost/", path.display())
+        }
+        other => format!("http://{other}/"),
+    }
 }

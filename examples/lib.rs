@@ -10,3 +10,4 @@
 //! | `shutdown` | What becomes of the clients when the server shuts down? |
 //! | `testing` | How do I test an app with its server, but without a network? |
 //! | `raw_echo` | How do I get at the bytes themselves? |
+//! | `unix` | How do I serve over a Unix socket, and learn which user asks? |

@@ -11,3 +11,13 @@
 fn first_mistakes_are_explained() {
     trybuild::TestCases::new().compile_fail("tests/compile_fail/*.rs");
 }
+
+/// Apart from the others, because the compiler lists the transports that it knows.
+#[test]
+#[cfg_attr(
+    not(all(feature = "tcp", feature = "unix", feature = "memory")),
+    ignore = "the message lists the transports: run it with --all-features"
+)]
+fn what_is_no_transport_is_explained() {
+    trybuild::TestCases::new().compile_fail("tests/compile_fail/all_transports/*.rs");
+}

@@ -310,6 +310,42 @@ fn custom_transport_serves_over_its_socket_and_removes_the_file_it_made() {
     assert!(!path.exists());
 }
 
+#[test]
+fn unix_tells_its_clients_who_they_are() {
+    let path = std::env::temp_dir().join(format!("anyport-smoke-unix-{}.sock", std::process::id()));
+    let name = path.to_str().unwrap();
+    let unix = Running::start("unix", &[name, "--mode", "600"]);
+    assert_eq!(unix.place, format!("unix:{name}"));
+    let response = ask(UnixStream::connect(&path).unwrap(), "GET /");
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+    let me = format!("\r\n\r\nYou are process {}, user ", std::process::id());
+    assert!(response.contains(&me), "{response}");
+    unix.terminate().assert_success();
+    assert!(!path.exists());
+}
+
+#[test]
+fn hello_serves_over_unix_sockets_and_replaces_what_a_killed_one_left() {
+    let path = std::env::temp_dir().join(format!("anyport-smoke-hello-{}.sock", std::process::id()));
+    let name = path.to_str().unwrap();
+    for transport in ["unix", "unix-per-core"] {
+        let arguments = ["--transport", transport, "--listen", name];
+        Running::start("hello", &arguments).signal(Signal::KILL);
+        // Until the kernel has closed what it had open.
+        while UnixStream::connect(&path).is_ok() {
+            thread::yield_now();
+        }
+        let hello = Running::start("hello", &arguments);
+        let response = ask(UnixStream::connect(&path).unwrap(), "GET /");
+        assert!(
+            response.ends_with("\r\n\r\nHello, World!"),
+            "{transport}: {response}"
+        );
+        hello.terminate().assert_success();
+        assert!(!path.exists(), "{transport}");
+    }
+}
+
 /// Runs what has to fail: exit code 1, nothing on stdout, one line on stderr.
 fn one_line_of_error(command: &mut Command) -> String {
     let ended = Running::spawn(command).unwrap().end();

@@ -47,6 +47,8 @@ pub struct AcceptLoop<L, P, R> {
     wait: Duration,
     /// No accept before then.
     paused_until: Option<Instant>,
+    /// Why accepting is over for good.
+    failed: Option<Error>,
     end: WorkerEnd,
 }
 
@@ -101,17 +103,25 @@ where
             phase: Phase::Serving,
             wait: Duration::ZERO,
             paused_until: None,
+            failed: None,
             end,
         }
     }
 
     /// Goes on through the phases until there's something to wait for.
-    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             self.heed_orders();
             match self.phase {
                 Phase::Serving => match self.accept(cx) {
-                    Accepting::Failed(error) => return Poll::Ready(Err(error)),
+                    Accepting::Failed(error) => {
+                        // What's open may finish, here and on the other workers.
+                        self.listener = None;
+                        self.failed = Some(error);
+                        let shared = &self.worker.shared;
+                        shared.drain(shared.config.timeouts.drain);
+                        continue;
+                    }
                     Accepting::Yield => cx.waker().wake_by_ref(),
                     Accepting::Waiting { .. } => {}
                 },
@@ -144,7 +154,7 @@ where
                 },
                 Phase::Closing { since } => {
                     if self.worker.is_empty() {
-                        return Poll::Ready(Ok(()));
+                        return Poll::Ready(());
                     }
                     if self.reached(after(since, self.worker.shared.grace()), cx) {
                         self.abort();
@@ -153,7 +163,7 @@ where
                 }
                 Phase::Aborting { until } => {
                     if self.worker.is_empty() || self.reached(until, cx) {
-                        return Poll::Ready(Ok(()));
+                        return Poll::Ready(());
                     }
                 }
             }
@@ -301,9 +311,9 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let me = &mut *self;
         me.registered.refresh(cx, &me.worker.accept_loop);
-        me.advance(cx).map(|result| {
+        me.advance(cx).map(|()| {
             me.listener = None;
-            me.end.tell(result);
+            me.end.tell(me.failed.take().map_or(Ok(()), Err));
         })
     }
 }

@@ -1,12 +1,18 @@
 //! tokio, twice: work stealing, and one single-threaded runtime per core.
 use super::{Launch, Runtime, SharedTimer, Start};
 use crate::{Error, ErrorKind, Result, Workers};
-use hyper::rt::Executor;
-use hyper_util::rt::TokioTimer;
-use std::{future::Future, sync::Arc};
+use hyper::rt::{Executor, Sleep, Timer};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
 use tokio::{
     runtime::{Builder, Handle, LocalOptions},
     task,
+    time::{self, sleep_until},
 };
 
 /// The tokio that the server is started in. Tasks move between its threads, so apps and their futures must be `Send`.
@@ -25,7 +31,7 @@ impl Runtime for Tokio {
     }
 
     fn timer(&self) -> SharedTimer {
-        Arc::new(TokioTimer::new())
+        Arc::new(Clock)
     }
 }
 
@@ -63,7 +69,7 @@ impl Runtime for TokioPerCore {
     }
 
     fn timer(&self) -> SharedTimer {
-        Arc::new(TokioTimer::new())
+        Arc::new(Clock)
     }
 }
 
@@ -91,5 +97,73 @@ impl<F: Future<Output = ()> + 'static> Launch<F> for TokioPerCore {
                 }
             });
         })
+    }
+}
+
+/// tokio's clock.
+#[derive(Debug)]
+struct Clock;
+
+impl Timer for Clock {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        Box::pin(Nap {
+            sleep: time::sleep(duration),
+        })
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        Box::pin(Nap {
+            sleep: sleep_until(deadline.into()),
+        })
+    }
+
+    fn now(&self) -> Instant {
+        time::Instant::now().into()
+    }
+
+    fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, deadline: Instant) {
+        if let Some(nap) = sleep.as_mut().downcast_mut_pin::<Nap>() {
+            nap.project().sleep.reset(deadline.into());
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A sleep that wakes its task once it has been polled, in any case: tokio's own isn't even registered if the task has used up its budget,
+    /// and connections poll theirs at the end of their turn.
+    struct Nap {
+        #[pin]
+        sleep: time::Sleep,
+    }
+}
+
+impl Future for Nap {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.project().sleep.poll(cx)
+    }
+}
+
+impl Sleep for Nap {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Deadline;
+    use std::future::poll_fn;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_has_used_up_its_budget_is_woken_at_its_deadline() {
+        let timer = Tokio(()).timer();
+        let (at, mut deadline) = (timer.now() + Duration::from_secs(60), Deadline::default());
+        let waits = poll_fn(|cx| {
+            while let Poll::Ready(unit) = task::coop::poll_proceed(cx) {
+                unit.made_progress();
+            }
+            deadline.poll(Some(at), timer.now(), &timer, cx)
+        });
+        let woken = time::timeout(Duration::from_secs(61), waits).await;
+        woken.expect("woken in time");
     }
 }

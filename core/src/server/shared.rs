@@ -80,19 +80,29 @@ impl Shared {
 
     /// Begins a drain. A second one can only shorten the first.
     pub(crate) fn drain(&self, grace: Duration) {
+        let now = self.now();
         let mut current = lock(&self.grace);
         *current = Some(match *current {
             None => Grace {
-                begun: Instant::now(),
+                begun: now,
                 length: grace,
             },
-            Some(running) => Grace {
-                length: running.length.min(running.begun.elapsed().saturating_add(grace)),
-                ..running
-            },
+            Some(running) => {
+                let elapsed = now.saturating_duration_since(running.begun);
+                Grace {
+                    length: running.length.min(elapsed.saturating_add(grace)),
+                    ..running
+                }
+            }
         });
         drop(current);
         self.give(Order::Drain);
+    }
+
+    /// The workers' time, so that a paused clock pauses the drain, too.
+    fn now(&self) -> Instant {
+        let worker = lock(&self.workers).iter().find_map(Weak::upgrade);
+        worker.map_or_else(Instant::now, |worker| worker.now())
     }
 
     /// Ends the server at once.

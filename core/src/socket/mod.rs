@@ -76,7 +76,7 @@ fn open(address: SocketAddr, options: &SocketOptions, workers: usize) -> io::Res
         }
     }
     for socket in &all {
-        socket.listen(options.backlog())?;
+        socket.listen(options.queue_length())?;
     }
     while all.len() < workers {
         let duplicate = all[0].try_clone()?;

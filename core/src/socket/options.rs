@@ -88,7 +88,7 @@ impl SocketOptions {
         self
     }
 
-    pub(super) fn backlog(&self) -> i32 {
+    pub(super) fn queue_length(&self) -> i32 {
         i32::try_from(self.backlog).unwrap_or(i32::MAX)
     }
 

@@ -84,12 +84,18 @@ async fn a_peers_mistake_is_never_above_debug() {
 async fn a_panic_is_an_error_and_names_its_connection() {
     let log = logged(b"GET /panic HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     let line = ours(&log).find(|line| line.contains("panicked")).unwrap();
-    assert!(line.contains("ERROR") && line.contains("deliberate") && line.contains("conn.id=1"), "{line}");
+    assert!(
+        line.contains("ERROR") && line.contains("deliberate") && line.contains("conn.id=1"),
+        "{line}"
+    );
 }
 
 #[tokio::test(flavor = "current_thread", start_paused = true)]
 async fn what_the_app_logs_is_in_the_connections_span() {
     let log = logged(b"GET /here HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     let line = log.lines().find(|line| line.contains("in the app")).unwrap();
-    assert!(line.contains("connection{conn.id=1 peer.addr=memory:client-"), "{line}");
+    assert!(
+        line.contains("connection{conn.id=1 peer.addr=memory:client-"),
+        "{line}"
+    );
 }

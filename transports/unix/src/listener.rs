@@ -15,6 +15,10 @@ use std::{
 };
 use tokio::net::UnixStream;
 
+/// As many clients as were queued at most when a worker stopped that can't keep new ones out (Linux's default for `net.core.somaxconn`).
+/// Those behind them are somebody else's, and there may be no end of them.
+const LONGEST_QUEUE: usize = 4096;
+
 /// A listening Unix socket on one worker.
 #[derive(Debug)]
 pub struct UnixListener {
@@ -30,8 +34,10 @@ pub struct UnixListener {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Queue {
     Open,
-    /// The server drains: what's queued is accepted still.
-    Stopped,
+    /// The server drains: what's queued is accepted still, at most so many.
+    Stopped {
+        left: usize,
+    },
     Emptied,
 }
 
@@ -52,9 +58,11 @@ impl UnixListener {
                 let (stream, peer) = ready!(self.inner.poll_accept(cx))?;
                 Poll::Ready(Ok((stream, net::SocketAddr::from(peer).into())))
             }
+            Queue::Stopped { left: 0 } | Queue::Emptied => Poll::Pending,
             // What the reactor knows is a little old, and now it matters: the kernel is asked itself.
-            Queue::Stopped => match SockRef::from(&self.inner).accept() {
+            Queue::Stopped { left } => match SockRef::from(&self.inner).accept() {
                 Ok((socket, _)) => {
+                    self.queue = Queue::Stopped { left: left - 1 };
                     socket.set_nonblocking(true)?;
                     let stream = net::UnixStream::from(socket);
                     let peer = stream.peer_addr();
@@ -68,7 +76,6 @@ impl UnixListener {
                 }
                 Err(e) => Poll::Ready(Err(e)),
             },
-            Queue::Emptied => Poll::Pending,
         }
     }
 }
@@ -100,11 +107,13 @@ impl Listener for UnixListener {
     }
 
     fn stop(&mut self) -> Duration {
-        self.queue = Queue::Stopped;
+        let mut left = LONGEST_QUEUE;
         // As long as another worker still takes new clients, it serves them all.
         if let Some(name) = self.name.take().and_then(Arc::into_inner) {
             name.give_up(&SockRef::from(&self.inner));
+            left = usize::MAX;
         }
+        self.queue = Queue::Stopped { left };
         // A connection is made and queued in one step: nobody is under way.
         Duration::ZERO
     }
@@ -113,5 +122,105 @@ impl Listener for UnixListener {
 impl AsFd for UnixListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.inner.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Unix;
+    use anyport_core::{Connection, Transport};
+    use std::{future::poll_fn, path::Path};
+    use tempfile::TempDir;
+
+    fn listeners(unix: &Unix, workers: usize) -> Vec<UnixListener> {
+        let sockets = unix.open(workers).unwrap();
+        let listeners = sockets.into_iter().map(UnixListener::new);
+        listeners.collect::<Result<_, _>>().unwrap()
+    }
+
+    fn connect(path: &Path) -> io::Result<net::UnixStream> {
+        net::UnixStream::connect(path)
+    }
+
+    async fn accept(listener: &mut UnixListener) -> UnixConnection {
+        let incoming = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
+        incoming.handshake.await.unwrap()
+    }
+
+    async fn is_idle(listener: &mut UnixListener) -> bool {
+        poll_fn(|cx| Poll::Ready(listener.poll_accept(cx).is_pending())).await
+    }
+
+    #[tokio::test]
+    async fn clients_get_in_until_the_last_worker_stops_and_none_of_them_is_lost() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("app.sock");
+        let mut both = listeners(&Unix::bind(&path), 2);
+        let _early = connect(&path).unwrap();
+        assert_eq!(both[0].stop(), Duration::ZERO);
+        let connection = accept(&mut both[0]).await;
+        assert_eq!(connection.info().peer(), &Endpoint::Unix(UnixName::Unnamed));
+        assert!(connection.info().peer_cred().is_some());
+        assert!(is_idle(&mut both[0]).await);
+        // This one is the other worker's, also if the first one is asked.
+        let _late = connect(&path).unwrap();
+        assert!(is_idle(&mut both[0]).await);
+        accept(&mut both[1]).await;
+
+        let _last: Vec<_> = (0..3).map(|_| connect(&path).unwrap()).collect();
+        both[1].stop();
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+        for _ in 0..3 {
+            accept(&mut both[1]).await;
+        }
+        assert!(is_idle(&mut both[1]).await);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn who_knows_the_socket_by_another_name_is_refused_after_the_stop() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("app.sock");
+        let mut listener = listeners(&Unix::bind(&path), 1).remove(0);
+        let other = folder.path().join("other.sock");
+        std::fs::hard_link(&path, &other).unwrap();
+        connect(&other).unwrap();
+        listener.stop();
+        let refused = connect(&other).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[tokio::test]
+    async fn an_adopted_socket_is_not_shut_for_its_other_owners() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("app.sock");
+        let owner = net::UnixListener::bind(&path).unwrap();
+        let mut adopted = listeners(&Unix::from_std(owner.try_clone().unwrap()), 1).remove(0);
+        let _early = connect(&path).unwrap();
+        adopted.stop();
+        accept(&mut adopted).await;
+        assert!(is_idle(&mut adopted).await);
+        let _late = connect(&path).unwrap();
+        assert!(is_idle(&mut adopted).await);
+        drop(adopted);
+        owner.set_nonblocking(true).unwrap();
+        owner.accept().unwrap();
+    }
+
+    #[tokio::test]
+    async fn clients_without_end_do_not_keep_an_adopted_socket_open() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("app.sock");
+        let adopted = Unix::from_std(net::UnixListener::bind(&path).unwrap());
+        let mut listener = listeners(&adopted, 1).remove(0);
+        listener.stop();
+        let mut next = connect(&path).unwrap();
+        for _ in 0..LONGEST_QUEUE {
+            let connected = std::mem::replace(&mut next, connect(&path).unwrap());
+            accept(&mut listener).await;
+            drop(connected);
+        }
+        assert!(is_idle(&mut listener).await);
     }
 }

@@ -25,28 +25,28 @@ pub(crate) struct LockFile {
 
 impl LockFile {
     /// Takes the lock, or says that the address is in use.
-    pub(crate) fn take(path: PathBuf) -> io::Result<Self> {
+    pub(crate) fn take(path: &Path) -> io::Result<Self> {
         for _ in 0..TRIES {
-            let file = open_or_create(&path)?;
+            let file = open_or_create(path)?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => return Err(io::ErrorKind::AddrInUse.into()),
                 Err(e) => {
                     return Err(trouble(
-                        &path,
+                        path,
                         &format!("cannot be locked: {}", io::Error::from(e)),
                     ));
                 }
             }
             let lock = Self {
-                path: path.clone(),
+                path: path.to_owned(),
                 file,
             };
             if lock.is_at_its_path() {
                 return Ok(lock);
             }
         }
-        Err(trouble(&path, "is replaced again and again"))
+        Err(trouble(path, "is replaced again and again"))
     }
 
     fn is_at_its_path(&self) -> bool {

@@ -29,7 +29,7 @@ impl SocketFile {
         let path = std::path::absolute(path)?;
         let mut lock = path.clone().into_os_string();
         lock.push(".lock");
-        let lock = LockFile::take(lock.into())?;
+        let lock = LockFile::take(lock.as_ref())?;
         clear(&path, &address)?;
         let socket = socket::unbound()?;
         socket.bind(&address)?;
@@ -102,5 +102,31 @@ fn described(file: FileType) -> &'static str {
         _ if file.is_symlink() => "a symbolic link",
         _ if file.is_file() => "a regular file",
         _ => "a device or a pipe",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::{fs::PermissionsExt, net::UnixStream};
+
+    #[test]
+    fn nobody_can_connect_before_mode_and_owner_are_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.sock");
+        let us = fs::metadata(folder.path()).unwrap();
+        let access = Access {
+            mode: Some(0o606),
+            user: Some(us.uid()),
+            group: Some(us.gid()),
+        };
+        let (socket, _file) = SocketFile::bind(&path, access).unwrap();
+        let there = fs::metadata(&path).unwrap();
+        assert_eq!(there.permissions().mode() & 0o777, 0o606);
+        assert_eq!((there.uid(), there.gid()), (us.uid(), us.gid()));
+        let refused = UnixStream::connect(&path).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        socket.listen(1).unwrap();
+        UnixStream::connect(&path).unwrap();
     }
 }

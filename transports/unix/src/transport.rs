@@ -112,8 +112,8 @@ impl<R: Runtime> Unix<R> {
     ///
     /// Only root gives files to other users; a user may choose among its groups.
     #[must_use]
-    pub fn with_owner(mut self, user: impl Into<Option<u32>>, group: impl Into<Option<u32>>) -> Self {
-        (self.access.user, self.access.group) = (user.into(), group.into());
+    pub fn with_owner(mut self, user: Option<u32>, group: Option<u32>) -> Self {
+        (self.access.user, self.access.group) = (user, group);
         self
     }
 
