@@ -127,7 +127,7 @@ impl<S: Send> SendService for S {}
 /// # Contract
 ///
 /// [`make`](Self::make) runs once on each worker, inside its runtime. [`connect`](Self::connect) runs once for each connection, before its
-/// first request; the service it returns is then cloned for each request. A panic in any of them costs the connection, not the
+/// first request, and is given a clone of the worker's service; the service it returns is then cloned for each request. A panic in any of them costs the connection, not the
 /// worker (in `make`, the server's start fails).
 ///
 /// # Examples
@@ -153,7 +153,7 @@ impl<S: Send> SendService for S {}
 ///         Greeting(String::new())
 ///     }
 ///
-///     fn connect(&self, _: &Greeting, info: &ConnInfo) -> Greeting {
+///     fn connect(&self, _: Greeting, info: &ConnInfo) -> Greeting {
 ///         Greeting(format!("Hello, {}!", info.peer()))
 ///     }
 /// }
@@ -187,9 +187,9 @@ pub trait App: Clone + Send + 'static {
     /// Makes the service of one worker.
     fn make(&self, worker: &Worker) -> Self::Service;
 
-    /// Makes the service of one connection from the worker's. Default: a clone.
-    fn connect(&self, service: &Self::Service, _info: &ConnInfo) -> Self::Service {
-        service.clone()
+    /// Makes the service of one connection from a clone of the worker's. Default: that clone.
+    fn connect(&self, service: Self::Service, _info: &ConnInfo) -> Self::Service {
+        service
     }
 }
 

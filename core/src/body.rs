@@ -1,7 +1,8 @@
 //! The body of a request, and what the server wraps around the body of a response.
 use crate::{
     BoxError,
-    engine::{ConnState, Deadline},
+    engine::{ConnState, Deadline, WorkerState},
+    observe::TimedOut,
 };
 use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -9,7 +10,7 @@ use hyper::body::Incoming;
 use std::{
     fmt, io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -60,10 +61,7 @@ impl Body {
 
     /// What a peer sends. Whoever waits for it too long gets an error.
     pub(crate) fn incoming(body: Incoming, connection: &Arc<ConnState>) -> Self {
-        let gap = (!body.is_end_stream()).then(|| Gap {
-            connection: Arc::clone(connection),
-            waiting: None,
-        });
+        let gap = (!body.is_end_stream()).then(|| Gap::new(connection));
         Self(Kind::Incoming { body, gap })
     }
 }
@@ -86,15 +84,22 @@ impl HttpBody for Body {
             Kind::Empty => Poll::Ready(None),
             Kind::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Kind::Incoming { body, gap } => match (Pin::new(body).poll_frame(cx), gap) {
-                (Poll::Pending, Some(gap)) => gap.poll(cx).map(|error| Some(Err(error.into()))),
-                (Poll::Ready(frame), gap) => {
-                    if let Some(gap) = gap {
-                        gap.waiting = None;
-                    }
-                    Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
-                }
+            Kind::Incoming { body, gap } => match (Pin::new(body).poll_frame(cx), &mut *gap) {
+                (Poll::Pending, Some(waiting)) => waiting.poll(cx).map(|error| {
+                    *gap = None;
+                    Some(Err(error.into()))
+                }),
                 (Poll::Pending, None) => Poll::Pending,
+                (Poll::Ready(Some(Ok(frame))), waiting) => {
+                    if let Some(waiting) = waiting {
+                        waiting.waiting = None;
+                    }
+                    Poll::Ready(Some(Ok(frame)))
+                }
+                (Poll::Ready(end), _) => {
+                    *gap = None;
+                    Poll::Ready(end.map(|frame| frame.map_err(Into::into)))
+                }
             },
             Kind::Boxed(body) => body.as_mut().poll_frame(cx),
         }
@@ -125,27 +130,49 @@ impl fmt::Debug for Body {
     }
 }
 
-/// How long the app has been waiting for the peer.
+/// A body that's being read: how long the app has been waiting for the peer.
+///
+/// It doesn't keep the connection open: an app may keep a body for as long as it likes.
 struct Gap {
-    connection: Arc<ConnState>,
+    worker: Arc<WorkerState>,
+    connection: Weak<ConnState>,
     /// Made when the app first has to wait.
     waiting: Option<Box<(Instant, Deadline)>>,
 }
 
 impl Gap {
+    fn new(connection: &Arc<ConnState>) -> Self {
+        connection.begin_upload();
+        Self {
+            worker: Arc::clone(&connection.worker),
+            connection: Arc::downgrade(connection),
+            waiting: None,
+        }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let worker = &self.connection.worker;
-        let timeout = worker.shared.config.timeouts.body_gap;
+        let timeout = self.worker.shared.config.timeouts.body_gap;
         if timeout == Duration::MAX {
             return Poll::Pending;
         }
-        let now = worker.now();
+        let now = self.worker.now();
         let (since, deadline) = &mut **self
             .waiting
             .get_or_insert_with(|| Box::new((now, Deadline::default())));
-        ready!(deadline.poll(since.checked_add(timeout), now, worker.timer(), cx));
+        ready!(deadline.poll(since.checked_add(timeout), now, self.worker.timer(), cx));
+        if let Some(connection) = self.connection.upgrade() {
+            connection.timed_out(TimedOut::BodyGap);
+        }
         let what = format!("the peer sent nothing of the request's body for {timeout:?}");
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, what))
+    }
+}
+
+impl Drop for Gap {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.upgrade() {
+            connection.end_upload();
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! Where a connection comes from and where it was accepted.
-use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{fmt, net::SocketAddr, path::Path, sync::Arc};
 
 /// An address of any transport, as data: to log, to compare, to decide by.
 ///
@@ -17,13 +17,14 @@ pub enum Endpoint {
     Custom(Arc<str>),
 }
 
-/// The name of a Unix domain socket (unix(7)).
+/// The name of a Unix domain socket (unix(7)). Cheap to clone, since each connection knows where it was accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum UnixName {
     /// A path in the file system.
-    Path(PathBuf),
+    Path(Arc<Path>),
     /// A name in Linux's abstract namespace, without its leading zero byte.
-    Abstract(Box<[u8]>),
+    Abstract(Arc<[u8]>),
     /// No name: the usual case for a client.
     Unnamed,
 }
@@ -58,7 +59,7 @@ impl From<std::os::unix::net::SocketAddr> for Endpoint {
             return Self::Unix(UnixName::Abstract(name.into()));
         }
         Self::Unix(match addr.as_pathname() {
-            Some(path) => UnixName::Path(path.to_owned()),
+            Some(path) => UnixName::Path(path.into()),
             None => UnixName::Unnamed,
         })
     }
@@ -88,11 +89,11 @@ mod tests {
             "127.0.0.1:80"
         );
         assert_eq!(
-            shown(Endpoint::Unix(UnixName::Path("/run/a.sock".into()))),
+            shown(Endpoint::Unix(UnixName::Path(Path::new("/run/a.sock").into()))),
             "unix:/run/a.sock"
         );
         assert_eq!(
-            shown(Endpoint::Unix(UnixName::Abstract(b"a\0".to_vec().into()))),
+            shown(Endpoint::Unix(UnixName::Abstract(b"a\0".as_slice().into()))),
             "unix:@a\\x00"
         );
         assert_eq!(shown(Endpoint::custom("vsock:3:9")), "vsock:3:9");

@@ -20,6 +20,7 @@ use std::{
 /// - **Cancel safety**: there's nothing to cancel. A `poll_accept` that returned `Pending` may never be called again,
 ///   or by another waker; no connection is lost by it. A completion runtime keeps its operation in the listener.
 /// - **Wakers**: the waker of the latest call is woken.
+/// - **Nobody there is `Pending`**, never an error of kind `WouldBlock`: nothing would wake the server then, so it has to ask again and again.
 /// - **Errors are about the listener**, never about one client: what a peer can cause belongs into the handshake.
 ///
 /// Have an async function instead of a poll function? See [`listener_fn`].
@@ -79,6 +80,7 @@ pub trait Listener: Unpin + 'static {
 
 /// A connection that was just accepted: who it is, and what has to happen before it can be used.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Incoming<H> {
     /// Who connected, as far as it's known without a word from them: what an accept filter and the limit per address go by.
     pub peer: Endpoint,
@@ -118,7 +120,7 @@ impl<C: Connection> Incoming<Ready<io::Result<C>>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AcceptErrorKind {
-    /// It was about one client that has gone already: accept the next at once.
+    /// It was about one client, who's of no use any more: accept the next at once.
     Retry,
     /// Something is used up (descriptors, memory): wait 5 ms, doubling to 1 s, until accepting works again.
     Backoff,
@@ -129,27 +131,37 @@ pub enum AcceptErrorKind {
 impl AcceptErrorKind {
     /// The meaning of an error of accept(2).
     ///
-    /// `Fatal` are only EBADF, EINVAL, ENOTSOCK and EOPNOTSUPP: no waiting brings such a socket back. Whatever is unknown
-    /// is met with a `Backoff`.
+    /// `Fatal` are only EBADF, EINVAL and ENOTSOCK, and an error of kind `Unsupported` that isn't the kernel's: no waiting brings such a socket
+    /// back. Whatever is unknown is met with a `Backoff`, and so is `WouldBlock`, which a listener should never give.
     #[must_use]
     pub fn of(error: &io::Error) -> Self {
         use io::ErrorKind as K;
         match error.kind() {
+            _ if is_of_the_connection(error) => Self::Retry,
             K::ConnectionAborted
             | K::ConnectionReset
             | K::ConnectionRefused
             | K::Interrupted
-            | K::WouldBlock => Self::Retry,
-            K::HostUnreachable | K::NetworkUnreachable | K::NetworkDown => Self::Retry,
+            | K::HostUnreachable
+            | K::NetworkUnreachable
+            | K::NetworkDown => Self::Retry,
             _ if is_descriptor_limit(error) => Self::Backoff,
             K::InvalidInput | K::Unsupported => Self::Fatal,
             // EBADF and ENOTSOCK have no `io::ErrorKind`.
-            _ if cfg!(target_os = "linux") && matches!(error.raw_os_error(), Some(9 | 88 | 95)) => {
-                Self::Fatal
-            }
+            _ if cfg!(target_os = "linux") && matches!(error.raw_os_error(), Some(9 | 88)) => Self::Fatal,
             _ => Self::Backoff,
         }
     }
+}
+
+/// Linux reports an error that the new connection has already as accept's own, "to be treated like EAGAIN by retrying" (accept(2)): EPERM (a firewall),
+/// ENONET, EPROTO, ENOPROTOOPT, EOPNOTSUPP, ENETDOWN, ENETUNREACH, EHOSTDOWN, EHOSTUNREACH.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    cfg!(target_os = "linux")
+        && matches!(
+            error.raw_os_error(),
+            Some(1 | 64 | 71 | 92 | 95 | 100 | 101 | 112 | 113)
+        )
 }
 
 /// A [`Listener`] of an async function that accepts one connection.
@@ -210,5 +222,36 @@ where
         let accepted = ready!(pending.as_mut().poll(cx));
         self.pending = None;
         Poll::Ready(accepted.map(Incoming::ready))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn errors_of_accept_are_told_apart_as_its_manual_says() {
+        use AcceptErrorKind::{Backoff, Fatal, Retry};
+        let cases: [(AcceptErrorKind, &[i32]); 3] = [
+            // EPERM, EINTR, ENONET, EPROTO, ENOPROTOOPT, EOPNOTSUPP, ENETDOWN, ENETUNREACH, ECONNABORTED, ECONNRESET, EHOSTDOWN, EHOSTUNREACH
+            (Retry, &[1, 4, 64, 71, 92, 95, 100, 101, 103, 104, 112, 113]),
+            // EAGAIN, ENOMEM, EACCES, ENFILE, EMFILE, ENOSR, ENOBUFS, ETIMEDOUT, one that nobody knows
+            (Backoff, &[11, 12, 13, 23, 24, 63, 105, 110, 4000]),
+            // EBADF, EINVAL, ENOTSOCK
+            (Fatal, &[9, 22, 88]),
+        ];
+        for (kind, errnos) in cases {
+            for &errno in errnos {
+                let error = io::Error::from_raw_os_error(errno);
+                assert_eq!(AcceptErrorKind::of(&error), kind, "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_listener_that_would_block_is_not_asked_again_at_once() {
+        let error = io::ErrorKind::WouldBlock.into();
+        assert_eq!(AcceptErrorKind::of(&error), AcceptErrorKind::Backoff);
     }
 }

@@ -83,7 +83,7 @@ pub enum Event<'a> {
         /// Why; a timeout has the kind [`TimedOut`](io::ErrorKind::TimedOut).
         error: &'a io::Error,
     },
-    /// A deadline passed, and the connection ends because of it.
+    /// A deadline passed, and a connection, a stream or a request ends because of it, or begins to.
     TimedOut {
         /// The connection's number.
         id: u64,
@@ -130,4 +130,8 @@ pub enum TimedOut {
     WriteStall,
     /// [`Timeouts::age`](crate::Timeouts::age).
     Age,
+    /// [`Timeouts::body_gap`](crate::Timeouts::body_gap).
+    BodyGap,
+    /// [`Timeouts::request`](crate::Timeouts::request).
+    Request,
 }

@@ -5,6 +5,7 @@
 /// User and group can't be forged: an app may let them decide who's allowed to do what. The process number may: by the time it's looked up, that
 /// process can be gone and its number somebody else's, so it's for logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct PeerCred {
     /// The process; none where the system doesn't tell, or where the peer's number means nothing here (another PID namespace).
     pub pid: Option<u32>,
@@ -12,4 +13,19 @@ pub struct PeerCred {
     pub uid: u32,
     /// Its effective group.
     pub gid: u32,
+}
+
+impl PeerCred {
+    /// A process of this user and this group.
+    #[must_use]
+    pub fn new(uid: u32, gid: u32) -> Self {
+        Self { pid: None, uid, gid }
+    }
+
+    /// The same with the process's number.
+    #[must_use]
+    pub fn with_pid(mut self, pid: u32) -> Self {
+        self.pid = Some(pid);
+        self
+    }
 }

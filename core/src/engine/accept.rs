@@ -41,6 +41,7 @@ pub struct AcceptLoop<L, P, R> {
     runtime: R,
     worker: Arc<WorkerState>,
     registered: Registered,
+    /// Serves whatever is due first: the end of a pause, of a stage, of the grace.
     deadline: Deadline,
     phase: Phase,
     /// How long the latest wait after an accept error was.
@@ -62,7 +63,10 @@ enum Phase {
     /// Accepting what the kernel had queued already.
     Emptying {
         since: Instant,
+        /// Who's on the way may take until then.
         look: Option<Instant>,
+        /// No further than that.
+        end: Option<Instant>,
     },
     /// Waiting for the connections.
     Closing {
@@ -80,6 +84,8 @@ enum Accepting {
     Waiting {
         some: bool,
     },
+    /// A limit is reached, or descriptors are used up: the task will be woken when that changes.
+    Held,
     /// Others should have their turn.
     Yield,
     Failed(Error),
@@ -123,35 +129,49 @@ where
                         continue;
                     }
                     Accepting::Yield => cx.waker().wake_by_ref(),
-                    Accepting::Waiting { .. } => {}
+                    Accepting::Waiting { .. } | Accepting::Held => {}
                 },
                 Phase::LameDuck { since } => {
                     // Asked for each time: a second shutdown may have shortened it.
                     let until = after(since, self.worker.shared.lame_duck());
-                    // With nobody there to be told, there's nothing to wait for.
-                    if self.worker.is_empty() || self.reached(until, cx) {
-                        let arriving = self.listener.as_mut().map_or(Duration::ZERO, Listener::stop);
-                        let arriving = arriving.min(self.worker.shared.grace() / 8);
-                        let look = after(self.worker.now(), arriving.max(LAST_LOOK));
-                        self.phase = Phase::Emptying { since, look };
+                    // With nobody on any worker there to be told, there's nothing to wait for.
+                    if self.worker.shared.permits.used() == 0 || self.reached(until, cx) {
+                        self.phase = self.stop_listening(since);
                         continue;
                     }
                     match self.accept(cx) {
                         Accepting::Failed(_) => self.listener = None,
                         Accepting::Yield => cx.waker().wake_by_ref(),
-                        Accepting::Waiting { .. } => {}
+                        Accepting::Waiting { .. } | Accepting::Held => {}
                     }
                 }
-                Phase::Emptying { since, look } => match self.accept(cx) {
-                    Accepting::Yield | Accepting::Waiting { some: true } => cx.waker().wake_by_ref(),
-                    Accepting::Waiting { some: false } if !self.reached(look, cx) => {}
-                    Accepting::Waiting { some: false } | Accepting::Failed(_) => {
+                Phase::Emptying { since, look, end } => {
+                    if self.reached(after(since, self.worker.shared.grace()), cx) {
+                        self.abort();
+                        continue;
+                    }
+                    let accepting = self.accept(cx);
+                    let over = match &accepting {
+                        // Who's queued behind a limit gets in as others leave.
+                        Accepting::Held => {
+                            self.worker.begin_closing();
+                            false
+                        }
+                        Accepting::Yield | Accepting::Waiting { some: true } => {
+                            cx.waker().wake_by_ref();
+                            // A listener that can't keep clients out would never be done.
+                            self.reached(end, cx)
+                        }
+                        Accepting::Waiting { some: false } => self.reached(look, cx),
+                        Accepting::Failed(_) => true,
+                    };
+                    if over {
                         self.listener = None;
                         self.worker.begin_closing();
                         self.phase = Phase::Closing { since };
                         continue;
                     }
-                },
+                }
                 Phase::Closing { since } => {
                     if self.worker.is_empty() {
                         return Poll::Ready(());
@@ -169,6 +189,15 @@ where
             }
             return Poll::Pending;
         }
+    }
+
+    /// Keeps new clients out; those that are in already are still accepted.
+    fn stop_listening(&mut self, since: Instant) -> Phase {
+        let moment = self.worker.shared.grace() / 8;
+        let arriving = self.listener.as_mut().map_or(Duration::ZERO, Listener::stop);
+        let look = after(self.worker.now(), arriving.min(moment).max(LAST_LOOK));
+        let end = look.and_then(|look| after(look, moment));
+        Phase::Emptying { since, look, end }
     }
 
     /// Begins a drain, or ends it, if that's wanted by now.
@@ -203,7 +232,7 @@ where
         if self.paused_until.is_some() {
             let until = self.paused_until;
             if !self.reached(until, cx) {
-                return Accepting::Waiting { some: false };
+                return Accepting::Held;
             }
             self.paused_until = None;
         }
@@ -213,7 +242,7 @@ where
                 return Accepting::Waiting { some };
             };
             if self.worker.is_full() || !self.worker.shared.permits.acquire() {
-                return Accepting::Waiting { some };
+                return Accepting::Held;
             }
             match listener.poll_accept(cx) {
                 Poll::Ready(Ok(incoming)) => {
@@ -243,7 +272,7 @@ where
                             return if self.reached(until, cx) {
                                 Accepting::Yield
                             } else {
-                                Accepting::Waiting { some }
+                                Accepting::Held
                             };
                         }
                         Some(AcceptErrorKind::Retry) | None => {}
@@ -310,7 +339,8 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let me = &mut *self;
-        me.registered.refresh(cx, &me.worker.accept_loop);
+        // Whatever it was woken for is looked at below.
+        let _ = me.registered.refresh(cx, &me.worker.accept_loop);
         me.advance(cx).map(|()| {
             me.listener = None;
             me.end.tell(me.failed.take().map_or(Ok(()), Err));

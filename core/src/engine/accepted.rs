@@ -55,8 +55,8 @@ impl<C: Connection> Accepted<C> {
         self.state.stage() != Stage::Serving
     }
 
-    /// Ready once the server drains; for a raw handler that waits for its peer meanwhile. It has to be polled in the
-    /// handler's own future, which the server wakes; a task of its own would not be.
+    /// Ready once the server drains; for a raw handler that waits for its peer meanwhile. One at a time: of several, only the one that was
+    /// polled last is woken.
     ///
     /// ```
     /// # use anyport_core::{Accepted, Connection};
@@ -69,10 +69,18 @@ impl<C: Connection> Accepted<C> {
     /// # }
     /// ```
     pub fn drain(&self) -> impl Future<Output = ()> + Send + 'static {
-        let worker = Arc::clone(&self.state.worker);
-        std::future::poll_fn(move |_| match worker.stage() {
-            Stage::Serving => Poll::Pending,
-            _ => Poll::Ready(()),
+        // Weak: waiting for the drain doesn't keep the connection open.
+        let state = Arc::downgrade(&self.state);
+        let mut registered = Registered::default();
+        std::future::poll_fn(move |cx| {
+            let Some(state) = state.upgrade() else {
+                return Poll::Pending;
+            };
+            let _ = registered.refresh(cx, &state.drain);
+            match state.stage() {
+                Stage::Serving => Poll::Pending,
+                _ => Poll::Ready(()),
+            }
         })
     }
 
@@ -104,8 +112,10 @@ impl<C: Connection> Accepted<C> {
             Poll::Ready(Ok(done)) => self.state.count_write(bytes(done)),
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
-                self.writer.refresh(cx, &self.state.writer);
                 self.state.set_blocked(true);
+                if self.writer.refresh(cx, &self.state.writer) {
+                    self.check()?;
+                }
             }
         }
         polled
@@ -124,8 +134,8 @@ impl<C: Connection> Connection for Accepted<C> {
         self.check()?;
         let me = &mut *self;
         let polled = Pin::new(&mut me.io).poll_readable(cx);
-        if polled.is_pending() {
-            me.reader.refresh(cx, &me.state.reader);
+        if polled.is_pending() && me.reader.refresh(cx, &me.state.reader) {
+            me.check()?;
         }
         polled
     }
@@ -148,7 +158,11 @@ impl<C: Connection> Read for Accepted<C> {
         let polled = Pin::new(&mut me.io).poll_read(cx, buf);
         match polled {
             Poll::Ready(_) => me.state.count_read(),
-            Poll::Pending => me.reader.refresh(cx, &me.state.reader),
+            Poll::Pending => {
+                if me.reader.refresh(cx, &me.state.reader) {
+                    me.check()?;
+                }
+            }
         }
         polled
     }

@@ -27,6 +27,8 @@ pub(crate) struct ConnState {
     ip: Option<IpAddr>,
     /// Wakes the connection's own task.
     pub(crate) task: WakerSlot,
+    /// Wakes a raw handler that waits for the drain.
+    pub(crate) drain: WakerSlot,
     /// Wakes whoever waits for the I/O object; the same task, until an upgrade.
     pub(crate) reader: WakerSlot,
     pub(crate) writer: WakerSlot,
@@ -39,8 +41,12 @@ pub(crate) struct ConnState {
     answers: AtomicU32,
     /// How many requests there have been. Written by the connection's task alone.
     requests: AtomicU32,
-    /// How many of them are being answered.
-    in_flight: AtomicU32,
+    /// HTTP/1: one is being answered. Written by the connection's task alone.
+    answering: AtomicBool,
+    /// HTTP/2: how many streams there are, tunnels included.
+    streams: AtomicU32,
+    /// How many requests' bodies are being read.
+    uploads: AtomicU32,
     upgraded: AtomicBool,
     #[cfg(feature = "tracing")]
     span: tracing::Span,
@@ -57,6 +63,7 @@ impl ConnState {
             worker,
             ip,
             task: WakerSlot::default(),
+            drain: WakerSlot::default(),
             reader: WakerSlot::default(),
             writer: WakerSlot::default(),
             reads: AtomicU32::new(0),
@@ -64,7 +71,9 @@ impl ConnState {
             blocked: AtomicBool::new(false),
             answers: AtomicU32::new(0),
             requests: AtomicU32::new(0),
-            in_flight: AtomicU32::new(0),
+            answering: AtomicBool::new(false),
+            streams: AtomicU32::new(0),
+            uploads: AtomicU32::new(0),
             upgraded: AtomicBool::new(false),
             #[cfg(feature = "tracing")]
             span: tracing::Span::none(),
@@ -109,18 +118,45 @@ impl ConnState {
             .store(self.requests.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
-    /// The connection is busy until the guard is dropped.
-    pub(crate) fn in_flight(self: &Arc<Self>) -> InFlight {
-        self.in_flight.fetch_add(1, Relaxed);
-        InFlight(Arc::clone(self))
+    /// HTTP/1: whether a request is being answered, from its head to the end of its response.
+    pub(crate) fn set_answering(&self, answering: bool) {
+        self.answering.store(answering, Relaxed);
+    }
+
+    /// HTTP/2: a stream begins.
+    pub(crate) fn begin_stream(&self) {
+        self.streams.fetch_add(1, Relaxed);
+    }
+
+    /// HTTP/2: a stream ends, in a task of its own: the connection's has to see that it may be idle now.
+    pub(crate) fn end_stream(&self) {
+        if self.streams.fetch_sub(1, Relaxed) == 1 {
+            self.task.wake();
+        }
+    }
+
+    /// A request's body begins to be read.
+    pub(crate) fn begin_upload(&self) {
+        self.uploads.fetch_add(1, Relaxed);
+    }
+
+    /// A request's body has been read, or given up, in whichever task.
+    pub(crate) fn end_upload(&self) {
+        if self.uploads.fetch_sub(1, Relaxed) == 1 && !self.is_answering() {
+            self.task.wake();
+        }
     }
 
     pub(crate) fn requests(&self) -> u32 {
         self.requests.load(Relaxed)
     }
 
-    pub(crate) fn is_busy(&self) -> bool {
-        self.in_flight.load(Relaxed) > 0
+    pub(crate) fn is_answering(&self) -> bool {
+        self.answering.load(Relaxed) || self.streams.load(Relaxed) > 0
+    }
+
+    pub(crate) fn is_uploading(&self) -> bool {
+        self.uploads.load(Relaxed) > 0
     }
 
     pub(crate) fn count_read(&self) {
@@ -184,6 +220,7 @@ impl ConnState {
     /// Has every task that waits for this connection look at it again.
     pub(crate) fn wake(&self) {
         self.task.wake();
+        self.drain.wake();
         self.reader.wake();
         self.writer.wake();
     }
@@ -201,30 +238,5 @@ impl Drop for ConnState {
             aborted,
         });
         self.worker.forget(self.key, upgraded);
-    }
-}
-
-/// Work that keeps a connection busy: a request from its head to the end of its response, an HTTP/2 stream.
-#[derive(Debug)]
-pub(crate) struct InFlight(Arc<ConnState>);
-
-impl InFlight {
-    pub(crate) fn connection(&self) -> &Arc<ConnState> {
-        &self.0
-    }
-
-    /// Ends, from another task than the connection's: that one has to see that it may be idle now.
-    pub(crate) fn end_elsewhere(self) {
-        let state = Arc::clone(&self.0);
-        drop(self);
-        if !state.is_busy() {
-            state.task.wake();
-        }
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Relaxed);
     }
 }

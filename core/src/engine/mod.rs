@@ -20,7 +20,7 @@ pub use context::ConnContext;
 pub use task::ConnTask;
 
 pub(crate) use addresses::Addresses;
-pub(crate) use connection::{ConnState, InFlight};
+pub(crate) use connection::ConnState;
 pub(crate) use deadline::Deadline;
 pub(crate) use permits::Permits;
 pub(crate) use state::{Stage, WorkerState};

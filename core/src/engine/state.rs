@@ -98,7 +98,9 @@ impl WorkerState {
     }
 
     pub(crate) fn begin_closing(&self) {
-        self.enter(Stage::Closing);
+        if self.stage() < Stage::Closing {
+            self.enter(Stage::Closing);
+        }
     }
 
     /// Every connection that's still open is aborted, and counted so.
@@ -127,13 +129,14 @@ impl WorkerState {
         expect(unused_variables, reason = "the peer is for the span")
     )]
     pub(crate) fn admit(self: &Arc<Self>, id: u64, peer: &Endpoint, ip: Option<IpAddr>) -> Arc<ConnState> {
-        let mut conns = lock(&self.conns);
-        let entry = conns.open.vacant_entry();
-        let conn = ConnState::new(Arc::clone(self), entry.key(), id, ip);
+        let key = lock(&self.conns).open.insert(Weak::new());
+        let conn = ConnState::new(Arc::clone(self), key, id, ip);
         #[cfg(feature = "tracing")]
         let conn = conn.with_span(peer);
         let conn = Arc::new(conn);
-        entry.insert(Arc::downgrade(&conn));
+        if let Some(place) = lock(&self.conns).open.get_mut(key) {
+            *place = Arc::downgrade(&conn);
+        }
         conn
     }
 

@@ -84,7 +84,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut me = self.project();
-        me.registered.refresh(cx, &me.state.task);
+        // Whatever it was woken for is looked at below.
+        let _ = me.registered.refresh(cx, &me.state.task);
         let over = me.state.aborting() || {
             let state = &*me.state;
             let phase = me.phase.as_mut();

@@ -11,8 +11,10 @@ pub(crate) struct WakerSlot(Mutex<Option<Waker>>);
 
 impl WakerSlot {
     pub(crate) fn wake(&self) {
-        if let Some(waker) = &*lock(&self.0) {
-            waker.wake_by_ref();
+        // A waker may run anything, so it's not called under the lock.
+        let waker = lock(&self.0).clone();
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 }
@@ -22,12 +24,17 @@ impl WakerSlot {
 pub(crate) struct Registered(Option<Waker>);
 
 impl Registered {
-    /// Makes sure that `slot` wakes the task that is polling now.
-    pub(crate) fn refresh(&mut self, cx: &Context<'_>, slot: &WakerSlot) {
+    /// Makes sure that `slot` wakes the task that is polling now. `true`: it didn't before, so what happened meanwhile has to be
+    /// looked at again.
+    #[must_use]
+    pub(crate) fn refresh(&mut self, cx: &Context<'_>, slot: &WakerSlot) -> bool {
         if self.0.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
-            return;
+            return false;
         }
         self.0 = Some(cx.waker().clone());
-        *lock(&slot.0) = Some(cx.waker().clone());
+        let old = lock(&slot.0).replace(cx.waker().clone());
+        // Dropping one may run anything, too.
+        drop(old);
+        true
     }
 }

@@ -1,9 +1,10 @@
 //! One request: from hyper to the app and back, with an answer in any case.
-use super::{Reply, host};
+use super::{Reply, detect::Version, host};
 use crate::{
     BoxError, ConnInfo, HttpResponse, HttpService,
     body::Body,
-    engine::{ConnState, Deadline, InFlight, panics},
+    engine::{ConnState, Deadline, panics},
+    observe::TimedOut,
 };
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
@@ -26,16 +27,11 @@ pub struct ConnService<S> {
     /// For the extensions of each request, if that was asked for.
     info: Option<ConnInfo>,
     state: Arc<ConnState>,
-    version: super::detect::Version,
+    version: Version,
 }
 
 impl<S> ConnService<S> {
-    pub(super) fn new(
-        service: S,
-        info: Option<ConnInfo>,
-        state: Arc<ConnState>,
-        version: super::detect::Version,
-    ) -> Self {
+    pub(super) fn new(service: S, info: Option<ConnInfo>, state: Arc<ConnState>, version: Version) -> Self {
         Self {
             service,
             info,
@@ -46,9 +42,12 @@ impl<S> ConnService<S> {
 
     fn owner(&self) -> Owner {
         self.state.count_request();
-        match self.version {
-            super::detect::Version::Http1 => Owner::Connection(self.state.in_flight()),
-            super::detect::Version::Http2 => Owner::Stream(Arc::clone(&self.state)),
+        if self.version == Version::Http1 {
+            self.state.set_answering(true);
+        }
+        Owner {
+            state: Arc::clone(&self.state),
+            version: self.version,
         }
     }
 }
@@ -94,27 +93,32 @@ impl<S> fmt::Debug for ConnService<S> {
     }
 }
 
-/// What a request belongs to; held to the end of its response.
-pub(super) enum Owner {
-    /// An HTTP/1 connection, which is busy until the response has been written.
-    Connection(InFlight),
-    /// An HTTP/2 stream, which counts by itself.
-    Stream(Arc<ConnState>),
+/// The connection that a request belongs to; held to the end of its response. An HTTP/2 stream counts by itself.
+pub(super) struct Owner {
+    state: Arc<ConnState>,
+    version: Version,
 }
 
 impl Owner {
     pub(super) fn connection(&self) -> &ConnState {
-        match self {
-            Self::Connection(in_flight) => in_flight.connection(),
-            Self::Stream(state) => state,
-        }
+        &self.state
+    }
+
+    /// Whether it's an HTTP/2 stream, in a task of its own.
+    pub(super) fn is_stream(&self) -> bool {
+        self.version == Version::Http2
     }
 
     /// Whether the response says so. HTTP/2 has a frame of its own for it.
     fn tells_to_leave(&self) -> bool {
-        match self {
-            Self::Connection(in_flight) => in_flight.connection().is_leaving(),
-            Self::Stream(_) => false,
+        self.version == Version::Http1 && self.state.is_leaving()
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if self.version == Version::Http1 {
+            self.state.set_answering(false);
         }
     }
 }
@@ -223,7 +227,8 @@ impl<S: HttpService> Step<S, S::Fut> {
         let mut close = false;
         if let Some(owner) = &owner {
             let status = response.status();
-            if status == StatusCode::SWITCHING_PROTOCOLS || (connect && status.is_success()) {
+            let switched = status == StatusCode::SWITCHING_PROTOCOLS && owner.version == Version::Http1;
+            if switched || (connect && status.is_success()) {
                 owner.connection().set_upgraded();
             } else {
                 close = owner.tells_to_leave();
@@ -248,6 +253,9 @@ impl<S: HttpService> Future for Call<S> {
             Ok(Poll::Ready(Err(refusal))) => refusal,
             Ok(Poll::Pending) => {
                 ready!(poll_deadline(me.deadline, me.owner.as_ref(), cx));
+                if let Some(owner) = me.owner {
+                    owner.connection().timed_out(TimedOut::Request);
+                }
                 Refusal::TooSlow
             }
             Err(message) => {
@@ -274,9 +282,10 @@ impl<S: HttpService> Future for Call<S> {
 
 /// The peer is to make a new connection next time (RFC 9112 9.6).
 fn tell_to_leave<B>(response: &mut Response<B>) {
+    // Beside what the app says in it, such as `upgrade`.
     response
         .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("close"));
+        .append(CONNECTION, HeaderValue::from_static("close"));
 }
 
 fn observe_panic(owner: Option<&Owner>, message: &str) {
@@ -304,17 +313,26 @@ fn poll_deadline(
     deadline.poll(since.checked_add(timeout), now, worker.timer(), cx)
 }
 
+/// The status for an error of the app, which is one of an error whatever the hook says.
+fn status_of(error: &BoxError, connection: &ConnState) -> StatusCode {
+    let Some(status_of) = &connection.worker.shared.config.http.status_of else {
+        return StatusCode::INTERNAL_SERVER_ERROR;
+    };
+    match panics::catch(|| status_of(error)) {
+        Ok(status) if status.is_client_error() || status.is_server_error() => status,
+        Ok(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Err(message) => {
+            connection.panicked(&message);
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    }
+}
+
 fn refuse(refusal: &Refusal, connection: &ConnState) -> Response<&'static str> {
     let (status, text) = match refusal {
         Refusal::BadRequest(wrong) => (StatusCode::BAD_REQUEST, *wrong),
         Refusal::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "the app is not ready\n"),
-        Refusal::Err(error) => match &connection.worker.shared.config.http.status_of {
-            Some(status_of) => (
-                panics::catch(|| status_of(error)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-                "the app failed\n",
-            ),
-            None => (StatusCode::INTERNAL_SERVER_ERROR, "the app failed\n"),
-        },
+        Refusal::Err(error) => (status_of(error, connection), "the app failed\n"),
         Refusal::TooSlow => (StatusCode::GATEWAY_TIMEOUT, "the app took too long\n"),
         Refusal::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "the app failed\n"),
     };

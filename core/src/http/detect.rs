@@ -30,7 +30,7 @@ pub(super) struct Detect {
 }
 
 impl Detect {
-    /// `None`: the peer left without saying enough to be answered.
+    /// `None`: the peer left without saying enough to be answered, or speaks HTTP/1 where only HTTP/2 is understood.
     pub(super) fn poll<C: Connection>(
         &mut self,
         io: &mut Accepted<C>,
@@ -40,8 +40,8 @@ impl Detect {
         let agreed = agreed(io, speaks);
         loop {
             ready!(Pin::new(&mut *io).poll_readable(cx))?;
-            if let Some(version) = agreed {
-                return Poll::Ready(Ok(Some(version)));
+            if agreed == Some(Version::Http1) {
+                return Poll::Ready(Ok(agreed));
             }
             let mut scratch = [const { MaybeUninit::uninit() }; FIRST_READ];
             let mut buf = ReadBuf::uninit(&mut scratch);
@@ -50,17 +50,21 @@ impl Detect {
             if read.is_empty() {
                 return Poll::Ready(Ok(None));
             }
-            if self.seen.is_empty()
-                && let Some(version) = version_of(read)
-            {
-                io.unread(Bytes::copy_from_slice(read));
-                return Poll::Ready(Ok(Some(version)));
-            }
-            self.seen.extend_from_slice(read);
-            if let Some(version) = version_of(&self.seen) {
-                io.unread(std::mem::take(&mut self.seen).into());
-                return Poll::Ready(Ok(Some(version)));
-            }
+            let bytes = if self.seen.is_empty() && version_of(read).is_some() {
+                Bytes::copy_from_slice(read)
+            } else {
+                self.seen.extend_from_slice(read);
+                if version_of(&self.seen).is_none() {
+                    continue;
+                }
+                std::mem::take(&mut self.seen).into()
+            };
+            let version = version_of(&bytes);
+            io.unread(bytes);
+            // Not what was agreed on, or not what's served: there's no answer that such a peer would understand.
+            return Poll::Ready(Ok(
+                version.filter(|version| agreed.is_none_or(|agreed| agreed == *version))
+            ));
         }
     }
 

@@ -1,5 +1,5 @@
 //! The `Host` rules, which hyper leaves to the server.
-use http::{HeaderMap, HeaderValue, Request, Version, header::HOST, uri::Authority};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header::HOST, uri::Authority};
 
 /// What's wrong with a request's host, as the text of the 400 that answers it.
 pub(super) type Wrong = &'static str;
@@ -9,8 +9,10 @@ pub(super) type Wrong = &'static str;
 /// - HTTP/1.1: exactly one `Host`, with a valid value, which may be empty (RFC 9112 3.2).
 /// - HTTP/1.0: at most one.
 /// - HTTP/2: `:authority`, or one `Host`, or both if they're the same (RFC 9113 8.3.1).
+/// - The target's own host: see [`check_target`].
 pub(super) fn check<B>(request: &mut Request<B>) -> Result<(), Wrong> {
     let version = request.version();
+    check_target(request.method(), request.uri(), version)?;
     let host = sole_host(request.headers())?;
     match (host, request.uri().authority()) {
         (None, _) if version == Version::HTTP_11 => Err("HTTP/1.1 needs a Host header (RFC 9112 3.2)\n"),
@@ -23,7 +25,7 @@ pub(super) fn check<B>(request: &mut Request<B>) -> Result<(), Wrong> {
         (Some(host), Some(authority)) if version == Version::HTTP_2 => {
             if host
                 .as_bytes()
-                .eq_ignore_ascii_case(host_of(authority).as_bytes())
+                .eq_ignore_ascii_case(authority.as_str().as_bytes())
             {
                 Ok(())
             } else {
@@ -32,7 +34,7 @@ pub(super) fn check<B>(request: &mut Request<B>) -> Result<(), Wrong> {
         }
         (Some(_), Some(authority)) => {
             // RFC 9112 3.2.2: the received Host is ignored, the target's is used instead.
-            let host = HeaderValue::from_str(host_of(authority));
+            let host = HeaderValue::from_str(authority.as_str());
             let host = host.map_err(|_| "the request target has no valid host (RFC 9112 3.2.2)\n")?;
             request.headers_mut().insert(HOST, host);
             Ok(())
@@ -48,12 +50,49 @@ fn sole_host(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Wrong> {
     }
 }
 
-/// The authority without user information, which a `Host` never has.
-fn host_of(authority: &Authority) -> &str {
-    authority
-        .as_str()
-        .rsplit_once('@')
-        .map_or(authority.as_str(), |(_, host)| host)
+/// Checks the form of the request's target, and the host in it, which may be believed then.
+fn check_target(method: &Method, uri: &Uri, version: Version) -> Result<(), Wrong> {
+    let connect = method == Method::CONNECT;
+    let Some(authority) = uri.authority() else {
+        return match connect {
+            true => Err("CONNECT needs a host and a port as its target (RFC 9110 9.3.6)\n"),
+            false => Ok(()),
+        };
+    };
+    match (connect, uri.scheme()) {
+        (true, None) => check_authority(authority, Port::Needed),
+        // An extended one (RFC 8441 4), whose target is a resource's.
+        (true, Some(_)) if version == Version::HTTP_2 => check_authority(authority, Port::AsYouLike),
+        (true, Some(_)) => Err("CONNECT needs a host and a port as its target (RFC 9112 3.2.3)\n"),
+        (false, None) => Err("a host alone is a target for CONNECT only (RFC 9112 3.2.3)\n"),
+        (false, Some(_)) => check_authority(authority, Port::AsYouLike),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Port {
+    AsYouLike,
+    Needed,
+}
+
+fn check_authority(authority: &Authority, port: Port) -> Result<(), Wrong> {
+    let authority = authority.as_str().as_bytes();
+    if authority.contains(&b'@') {
+        return Err("the request target has user information (RFC 9110 4.2.4)\n");
+    }
+    if !is_host(authority) {
+        return Err("the request target has no valid host (RFC 9112 3.2.2)\n");
+    }
+    if matches!(authority, [] | [b':', ..]) {
+        return Err("the request target's host is empty (RFC 9110 4.2.1)\n");
+    }
+    // Digits alone come last, if it's a host with a port; a bracket does, if it's an IPv6 address without.
+    let end = authority.iter().rposition(|b| !b.is_ascii_digit());
+    let has_port = end.is_some_and(|end| authority[end] == b':' && end + 1 < authority.len());
+    if port == Port::Needed && !has_port {
+        return Err("CONNECT needs a port in its target (RFC 9110 9.3.6)\n");
+    }
+    Ok(())
 }
 
 /// `uri-host [ ":" port ]` of RFC 3986 3.2.2 and 3.2.3: by its characters, not resolved. Empty is allowed.
@@ -68,9 +107,18 @@ fn is_host(host: &[u8]) -> bool {
     name.iter().all(is_reg_name)
         && match port {
             [] => true,
-            [b':', digits @ ..] => digits.iter().all(u8::is_ascii_digit),
+            [b':', digits @ ..] => is_port(digits),
             _ => false,
         }
+}
+
+/// A number that a port can have; none at all stands for the scheme's own.
+fn is_port(digits: &[u8]) -> bool {
+    let number = digits.iter().try_fold(0_u16, |number, digit| match digit {
+        b'0'..=b'9' => number.checked_mul(10)?.checked_add(u16::from(digit - b'0')),
+        _ => None,
+    });
+    number.is_some()
 }
 
 fn is_ip_literal(b: &u8) -> bool {
@@ -102,7 +150,11 @@ mod tests {
     use super::*;
 
     fn request(version: Version, uri: &str, hosts: &[&str]) -> Result<Option<String>, Wrong> {
-        let mut request = Request::builder().version(version).uri(uri);
+        ask(Method::GET, version, uri, hosts)
+    }
+
+    fn ask(method: Method, version: Version, uri: &str, hosts: &[&str]) -> Result<Option<String>, Wrong> {
+        let mut request = Request::builder().method(method).version(version).uri(uri);
         for host in hosts {
             request = request.header(HOST, *host);
         }
@@ -131,10 +183,68 @@ mod tests {
             request(v, "http://right:81/", &["wrong"]),
             Ok(Some("right:81".into()))
         );
+    }
+
+    #[test]
+    fn the_host_of_a_target_is_checked_before_it_is_believed() {
+        for (uri, what) in [
+            ("http://:80/", "is empty"),
+            ("http://user@a/", "user information"),
+            ("http://user:secret@a:80/", "user information"),
+            ("http://a@b@c/", "user information"),
+            ("http://a:65536/", "no valid host"),
+            ("http://[::1]:99999999999999999999/", "no valid host"),
+        ] {
+            // What the parser doesn't take already, is none of ours.
+            if uri.parse::<Uri>().is_err() {
+                continue;
+            }
+            for (version, hosts) in [
+                (Version::HTTP_11, &["a"][..]),
+                (Version::HTTP_10, &[]),
+                (Version::HTTP_2, &[]),
+            ] {
+                let wrong = request(version, uri, hosts).unwrap_err();
+                assert!(wrong.contains(what), "{uri} in {version:?}: {wrong}");
+            }
+        }
         assert_eq!(
-            request(v, "http://user@right/", &["wrong"]),
-            Ok(Some("right".into()))
+            request(Version::HTTP_11, "http://[::1]:65535/", &["a"]),
+            Ok(Some("[::1]:65535".into()))
         );
+        assert_eq!(
+            request(Version::HTTP_11, "http://a:/", &["b"]),
+            Ok(Some("a:".into()))
+        );
+    }
+
+    #[test]
+    fn a_host_alone_is_a_target_for_connect_only() {
+        for uri in ["a:80", "a", "[::1]:80"] {
+            let wrong = request(Version::HTTP_11, uri, &["a"]).unwrap_err();
+            assert!(wrong.contains("CONNECT only"), "{uri}: {wrong}");
+        }
+        // Of the server as a whole (RFC 9112 3.2.4).
+        let whole = ask(Method::OPTIONS, Version::HTTP_11, "*", &["a"]);
+        assert_eq!(whole, Ok(Some("a".into())));
+    }
+
+    #[test]
+    fn connect_has_a_host_and_a_port() {
+        let connect = |version, uri| ask(Method::CONNECT, version, uri, &[]);
+        for version in [Version::HTTP_10, Version::HTTP_2] {
+            for good in ["a:80", "[::1]:80", "127.0.0.1:1"] {
+                assert_eq!(connect(version, good), Ok(None), "{good}");
+            }
+            for bad in ["a", "[::1]", "127.0.0.1", "a:", ":80", "u@a:80", "a:65536", "/", "*"] {
+                if bad.parse::<Uri>().is_ok() {
+                    assert!(connect(version, bad).is_err(), "{bad} in {version:?}");
+                }
+            }
+        }
+        assert!(connect(Version::HTTP_10, "http://a:80/").is_err());
+        // RFC 8441.
+        assert_eq!(connect(Version::HTTP_2, "http://a/chat"), Ok(None));
     }
 
     #[test]
@@ -167,11 +277,14 @@ mod tests {
             "[v1.a]",
             "a%20b",
             ":80",
+            "a:65535",
+            "a:00080",
         ] {
             assert!(is_host(good.as_bytes()), "{good}");
         }
         for bad in [
-            "a b", "a/b", "a:b", "a@b", "[::1", "[]", "[::1]x", "a:1:2", "a\u{e9}", "a?b", "a#b", "<a>",
+            "a b", "a/b", "a:b", "a@b", "[::1", "[]", "[::1]x", "a:1:2", "a\u{e9}", "a?b", "a#b", "<a>", "a:65536",
+            "[::1]:4294967376",
         ] {
             assert!(!is_host(bad.as_bytes()), "{bad}");
         }

@@ -1,5 +1,8 @@
 //! The body of a response, as hyper gets it: the app's, or a few words of the server's own.
-use super::call::Owner;
+use super::{
+    call::Owner,
+    streams::{asked_for_more, gave_a_frame},
+};
 use crate::{BoxError, ResponseBody, body::Piece, engine::panics};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::{
@@ -56,9 +59,18 @@ impl<B: ResponseBody> HttpBody for Reply<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, BoxError>>> {
         let me = self.project();
+        let is_stream = me.owner.as_ref().is_some_and(Owner::is_stream);
+        if is_stream {
+            asked_for_more();
+        }
         match me.kind.project() {
             KindProj::App { body } => match panics::catch(|| body.poll_frame(cx)) {
-                Ok(Poll::Ready(Some(Ok(frame)))) => Poll::Ready(Some(Ok(frame.map_data(Piece::App)))),
+                Ok(Poll::Ready(Some(Ok(frame)))) => {
+                    if is_stream {
+                        gave_a_frame();
+                    }
+                    Poll::Ready(Some(Ok(frame.map_data(Piece::App))))
+                }
                 Ok(Poll::Ready(Some(Err(error)))) => Poll::Ready(Some(Err(error.into()))),
                 Ok(Poll::Ready(None)) => Poll::Ready(None),
                 Ok(Poll::Pending) => Poll::Pending,

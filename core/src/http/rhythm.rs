@@ -10,6 +10,8 @@ pub(super) struct Rhythm {
     requests: u32,
     reads: u32,
     answers: u32,
+    /// When the peer was last heard of.
+    heard: Instant,
     /// Since when the peer takes nothing, and what had been written then.
     stall: Option<(Instant, u32)>,
 }
@@ -19,7 +21,7 @@ pub(super) struct Rhythm {
 pub(super) enum Due {
     /// The peer owes a head.
     Head,
-    /// It has been idle for too long, or said nothing after it was told to go.
+    /// It has been idle for too long.
     Idle,
     /// It reads nothing.
     Stall,
@@ -35,10 +37,10 @@ enum Phase {
     Head { since: Instant },
     /// A request is being answered.
     Busy,
-    /// Nothing is asked and nothing is answered.
-    Idle { since: Instant },
-    /// The peer has been told that it was idle for too long.
-    Leaving { since: Instant },
+    /// A request has been answered, but its body is still being read. Since when nothing of it came.
+    Uploading { since: Instant },
+    /// Nothing is asked and nothing is answered, since the end of what was, or since the last of it was sent.
+    Idle { since: Instant, ended: Instant },
 }
 
 impl Rhythm {
@@ -49,6 +51,7 @@ impl Rhythm {
             requests: 0,
             reads: 0,
             answers: 0,
+            heard: now,
             stall: None,
         }
     }
@@ -56,12 +59,15 @@ impl Rhythm {
     /// An HTTP/2 connection may be opened before it's needed: it owes nothing.
     #[cfg(feature = "http2")]
     pub(super) fn no_head_owed(&mut self, now: Instant) {
-        self.phase = Phase::Idle { since: now };
+        self.phase = Phase::Idle {
+            since: now,
+            ended: now,
+        };
     }
 
-    /// Whether nothing can be due: a request is being answered, and the peer takes what it's sent. Then the clock is left alone.
-    pub(super) fn is_carefree(&mut self, state: &ConnState) -> bool {
-        let carefree = state.is_busy() && state.blocked_at().is_none();
+    /// Notes that a request is being answered and that the peer takes what it's sent, if so: then nothing is due, and no clock is needed.
+    pub(super) fn observe_carefree(&mut self, state: &ConnState) -> bool {
+        let carefree = state.is_answering() && state.blocked_at().is_none();
         if carefree {
             self.phase = Phase::Busy;
             self.stall = None;
@@ -70,27 +76,33 @@ impl Rhythm {
     }
 
     /// Sees how things stand after the connection was polled as far as it went.
-    pub(super) fn observe(&mut self, state: &ConnState, version: Version, now: Instant) {
-        let (requests, reads) = (state.requests(), state.reads());
-        // What has been answered but not been taken yet, is not over.
-        if state.is_busy() || state.blocked_at().is_some() {
-            self.phase = Phase::Busy;
-        } else if self.phase == Phase::Busy || requests != self.requests {
-            self.phase = Phase::Idle { since: now };
-            self.reads = reads;
-        } else if matches!(self.phase, Phase::Idle { .. }) && version == Version::Http1 && reads != self.reads
-        {
-            self.phase = Phase::Head { since: now };
+    pub(super) fn observe(&mut self, state: &ConnState, version: Version, timeouts: &Timeouts, now: Instant) {
+        let (requests, reads, answers) = (state.requests(), state.reads(), state.answers());
+        let (read, answered) = (reads != self.reads, answers != self.answers);
+        if read {
+            self.heard = now;
         }
-        self.requests = requests;
-        // An HTTP/2 stream is over when its answer has been handed over; what the peer's window holds back is still to be sent.
-        let answers = state.answers();
-        if answers != self.answers
-            && let Phase::Idle { since } | Phase::Leaving { since } = &mut self.phase
-        {
-            *since = now;
-        }
-        self.answers = answers;
+        self.phase = match self.phase {
+            // What has been answered but not been taken yet, is not over.
+            _ if state.is_answering() || state.blocked_at().is_some() => Phase::Busy,
+            Phase::Uploading { since } if state.is_uploading() && !read => Phase::Uploading { since },
+            _ if state.is_uploading() => Phase::Uploading { since: now },
+            Phase::Busy | Phase::Uploading { .. } => Phase::Idle {
+                since: now,
+                ended: now,
+            },
+            _ if requests != self.requests => Phase::Idle {
+                since: now,
+                ended: now,
+            },
+            Phase::Idle { .. } if version == Version::Http1 && read => Phase::Head { since: now },
+            // An HTTP/2 stream is over when its answer has been handed over; what the peer's window holds back is still to be sent. But not for ever.
+            Phase::Idle { ended, .. } if answered && now.duration_since(ended) < timeouts.write_stall => {
+                Phase::Idle { since: now, ended }
+            }
+            same => same,
+        };
+        (self.requests, self.reads, self.answers) = (requests, reads, answers);
         self.stall = match (state.blocked_at(), self.stall) {
             (None, _) => None,
             (Some(writes), Some((since, then))) if writes == then => Some((since, then)),
@@ -98,17 +110,12 @@ impl Rhythm {
         };
     }
 
-    /// Said goodbye to an idle peer.
-    pub(super) fn leave(&mut self, now: Instant) {
-        self.phase = Phase::Leaving { since: now };
-    }
-
     /// What's due next, and when.
     pub(super) fn due(&self, timeouts: &Timeouts) -> Option<(Instant, Due)> {
         let phase = match self.phase {
             Phase::Head { since } => since.checked_add(timeouts.head).map(|at| (at, Due::Head)),
-            Phase::Leaving { since } => since.checked_add(timeouts.head).map(|at| (at, Due::Idle)),
-            Phase::Idle { since } => since.checked_add(timeouts.keep_alive).map(|at| (at, Due::Idle)),
+            Phase::Idle { since, .. } => since.checked_add(timeouts.keep_alive).map(|at| (at, Due::Idle)),
+            Phase::Uploading { since } => since.checked_add(timeouts.body_gap).map(|at| (at, Due::Idle)),
             Phase::Busy => None,
         };
         let stall = self
@@ -120,11 +127,16 @@ impl Rhythm {
             .min_by_key(|(at, _)| *at)
     }
 
-    pub(super) fn idle_since(&self) -> Option<Instant> {
+    /// Since when nothing has been asked or answered, and the peer hasn't been heard of, if so.
+    pub(super) fn quiet_since(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Idle { since } => Some(since),
+            Phase::Idle { since, .. } => Some(since.max(self.heard)),
             _ => None,
         }
+    }
+
+    pub(super) fn heard_since(&self, then: Instant) -> bool {
+        self.heard > then
     }
 
     #[cfg(feature = "http1")]

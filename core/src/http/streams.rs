@@ -1,17 +1,22 @@
 //! HTTP/2 streams run in tasks of their own: counted, and with their panics contained.
-use crate::engine::{ConnState, InFlight, panics};
 #[cfg(feature = "http2")]
 use crate::{
     HttpService,
     http::{Call, Reply},
 };
+use crate::{
+    engine::{ConnState, Deadline, panics},
+    observe::TimedOut,
+};
 use hyper::rt::Executor;
 use std::{
+    cell::Cell,
     fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Instant,
 };
 
 /// The executor that hyper spawns a connection's streams on: the worker's, with each stream counted.
@@ -34,9 +39,12 @@ where
     F: Future<Output = ()>,
 {
     fn execute(&self, future: F) {
+        self.state.begin_stream();
         self.runtime.execute(StreamTask {
-            future,
-            in_flight: Some(self.state.in_flight()),
+            future: Some(future),
+            state: Arc::clone(&self.state),
+            held: Held::default(),
+            stall: None,
         });
     }
 }
@@ -65,19 +73,49 @@ pub trait SpawnStreams<S> {}
 #[cfg(not(feature = "http2"))]
 impl<S, E> SpawnStreams<S> for E {}
 
+thread_local! {
+    /// Of the stream that's being polled on this thread.
+    static HELD: Cell<Held> = const { Cell::new(Held { frames: 0, held: false }) };
+}
+
+/// Whether a stream's peer holds it up: hyper asks it for room before it asks the response's body for more, so a body that gave a frame and
+/// wasn't asked since waits for the peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Held {
+    frames: u32,
+    held: bool,
+}
+
+/// The response's body is asked for more: its stream isn't held up.
+pub(super) fn asked_for_more() {
+    HELD.set(Held {
+        held: false,
+        ..HELD.get()
+    });
+}
+
+/// The response's body gave a frame.
+pub(super) fn gave_a_frame() {
+    HELD.set(Held {
+        frames: HELD.get().frames.wrapping_add(1),
+        held: true,
+    });
+}
+
 pin_project_lite::pin_project! {
-    /// One HTTP/2 stream. A panic in it ends the stream.
+    /// One HTTP/2 stream. A panic in it ends the stream, and so does a peer that takes nothing of what it's sent.
     pub struct StreamTask<F> {
         #[pin]
-        future: F,
-        in_flight: Option<InFlight>,
+        future: Option<F>,
+        state: Arc<ConnState>,
+        held: Held,
+        // Since when it's held up, made when that first happens.
+        stall: Option<Box<(Instant, Deadline)>>,
     }
 
     impl<F> PinnedDrop for StreamTask<F> {
         fn drop(this: Pin<&mut Self>) {
-            if let Some(in_flight) = this.project().in_flight.take() {
-                in_flight.end_elsewhere();
-            }
+            this.project().state.end_stream();
         }
     }
 }
@@ -86,16 +124,51 @@ impl<F: Future<Output = ()>> Future for StreamTask<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let me = self.project();
-        let Some(in_flight) = me.in_flight else {
+        let mut me = self.project();
+        let Some(future) = me.future.as_mut().as_pin_mut() else {
             return Poll::Ready(());
         };
-        let connection = in_flight.connection();
-        panics::catch(|| connection.in_span(|| me.future.poll(cx))).unwrap_or_else(|message| {
-            connection.panicked(&message);
-            Poll::Ready(())
-        })
+        let state = &*me.state;
+        let before = *me.held;
+        HELD.set(before);
+        let polled = panics::catch(|| state.in_span(|| future.poll(cx)));
+        *me.held = HELD.get();
+        match polled {
+            Ok(Poll::Ready(())) => Poll::Ready(()),
+            Ok(Poll::Pending) if !me.held.held => {
+                *me.stall = None;
+                Poll::Pending
+            }
+            Ok(Poll::Pending) => {
+                if *me.held != before {
+                    *me.stall = None;
+                }
+                ready!(poll_stall(me.stall, state, cx));
+                state.timed_out(TimedOut::WriteStall);
+                // The peer gets RST_STREAM.
+                if let Err(message) = panics::catch(|| me.future.set(None)) {
+                    state.panicked(&message);
+                }
+                Poll::Ready(())
+            }
+            Err(message) => {
+                state.panicked(&message);
+                Poll::Ready(())
+            }
+        }
     }
+}
+
+fn poll_stall(
+    stall: &mut Option<Box<(Instant, Deadline)>>,
+    state: &ConnState,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    let worker = &state.worker;
+    let now = worker.now();
+    let (since, deadline) = &mut **stall.get_or_insert_with(|| Box::new((now, Deadline::default())));
+    let at = since.checked_add(worker.shared.config.timeouts.write_stall);
+    deadline.poll(at, now, worker.timer(), cx)
 }
 
 impl<F> fmt::Debug for StreamTask<F> {

@@ -40,8 +40,8 @@ where
     rhythm: Rhythm,
     /// Since when it has had the age at which it's to end.
     old: Option<Instant>,
-    /// Hyper has been told to end the connection.
-    told: bool,
+    /// Since when hyper has been told to end the connection.
+    told: Option<Instant>,
     speaks: Speaks<C, A, R>,
 }
 
@@ -75,7 +75,7 @@ where
             context,
             rhythm: Rhythm::new(now),
             old: None,
-            told: false,
+            told: None,
             speaks: Speaks::Unknown {
                 start: Some((io, http)),
                 detect: Detect::default(),
@@ -118,7 +118,7 @@ where
         let config = &state.worker.shared.config;
         let info = io.info();
         let service = ConnService::new(
-            app.connect(&service, info),
+            app.connect(service, info),
             config.http.conn_info.then(|| info.clone()),
             state.clone(),
             version,
@@ -152,8 +152,8 @@ where
     }
 
     /// Tells hyper to end the connection: after what it's answering, or at once if it's idle.
-    fn tell(&mut self) {
-        self.told = true;
+    fn tell(&mut self, now: Instant) {
+        self.told = Some(now);
         match &mut self.speaks {
             Speaks::Unknown { start, .. } => *start = None,
             #[cfg(feature = "http1")]
@@ -166,7 +166,7 @@ where
     /// Whether the connection has to be told to end.
     fn has_to_be_told(&self) -> bool {
         let stage = self.context.state.stage();
-        if self.told || stage == Stage::Serving {
+        if self.told.is_some() || stage == Stage::Serving {
             return false;
         }
         match &self.speaks {
@@ -184,33 +184,38 @@ where
     fn due(&self) -> Option<(Instant, Due)> {
         let state = &self.context.state;
         let timeouts = &state.worker.shared.config.timeouts;
-        let other = match &self.speaks {
+        let stage = state.stage();
+        let other = match (&self.speaks, self.told, self.old) {
             // In a drain, a connection that has never spoken may be silent for as long as the lame duck stage lasts, since it was accepted.
-            Speaks::Unknown {
-                start: Some(_),
-                detect,
-            } if state.stage() >= Stage::Closing && !detect.begun() => state
+            (Speaks::Unknown { detect, .. }, ..) if stage >= Stage::Closing && !detect.begun() => {
+                let quiet = state.accepted_at.checked_add(state.worker.lame_duck());
+                quiet.map(|at| (at, Due::Quiet))
+            }
+            // HTTP/2 asks the peer for a sign of life. If there's none, it's gone, and would hold up the drain. If there's one, the connection
+            // ends when the peer has taken what there's for it.
+            (_, Some(told), _) => {
+                let wait = match self.rhythm.heard_since(told) {
+                    true => timeouts.write_stall,
+                    false if stage == Stage::Serving => LAST_CALL,
+                    false => state.worker.lame_duck(),
+                };
+                self.quiet_for(told, wait)
+            }
+            // A request that's on its way already is answered, and told.
+            (_, None, Some(old)) => self.quiet_for(old, LAST_CALL),
+            (_, None, None) => state
                 .accepted_at
-                .checked_add(state.worker.lame_duck())
-                .map(|at| (at, Due::Quiet)),
-            _ if self.told => None,
-            _ => match self.old {
-                None => state
-                    .accepted_at
-                    .checked_add(timeouts.age)
-                    .map(|at| (at, Due::Old)),
-                // A request that's on its way already is answered, and told.
-                Some(since) => self
-                    .rhythm
-                    .idle_since()
-                    .map(|idle| (idle.max(since) + LAST_CALL, Due::Quiet)),
-            },
+                .checked_add(timeouts.age)
+                .map(|at| (at, Due::Old)),
         };
-        self.rhythm
-            .due(timeouts)
-            .into_iter()
-            .chain(other)
-            .min_by_key(|(at, _)| *at)
+        let usual = self.rhythm.due(timeouts);
+        usual.into_iter().chain(other).min_by_key(|(at, _)| *at)
+    }
+
+    /// When nothing will have been heard of the peer for so long since then, if it's idle.
+    fn quiet_for(&self, since: Instant, wait: Duration) -> Option<(Instant, Due)> {
+        let quiet = self.rhythm.quiet_since()?;
+        Some((quiet.max(since).checked_add(wait)?, Due::Quiet))
     }
 
     /// The connection has become old.
@@ -221,7 +226,7 @@ where
         self.old = Some(now);
         // HTTP/2 has a word of its own for it.
         if self.version() == Version::Http2 {
-            self.tell();
+            self.tell(now);
         }
     }
 
@@ -250,14 +255,15 @@ where
                 return Poll::Ready(());
             }
             let state = &me.context.state;
-            let ages = me.old.is_none() && state.worker.shared.config.timeouts.age < Duration::MAX;
-            if me.rhythm.is_carefree(state) && !ages && !me.has_to_be_told() {
+            let timeouts = &state.worker.shared.config.timeouts;
+            let ages = me.old.is_none() && timeouts.age < Duration::MAX;
+            if me.rhythm.observe_carefree(state) && !ages && !me.has_to_be_told() {
                 return Poll::Pending;
             }
             let now = state.worker.now();
-            me.rhythm.observe(state, me.version(), now);
+            me.rhythm.observe(state, me.version(), timeouts, now);
             if me.has_to_be_told() {
-                me.tell();
+                me.tell(now);
                 continue;
             }
             let due = me.due();
@@ -268,21 +274,21 @@ where
             let Some((_, due)) = due.filter(|(at, _)| now >= *at) else {
                 continue;
             };
+            let state = &me.context.state;
             match due {
                 Due::Old => me.grow_old(now),
-                Due::Idle if !me.told => {
-                    me.context.state.timed_out(TimedOut::KeepAlive);
-                    me.rhythm.leave(now);
-                    me.tell();
+                Due::Idle if me.told.is_none() => {
+                    state.timed_out(TimedOut::KeepAlive);
+                    me.tell(now);
                 }
-                Due::Quiet if !me.told && me.old.is_some() => me.tell(),
+                Due::Quiet if me.told.is_none() && me.old.is_some() => me.tell(now),
                 Due::Idle | Due::Quiet => return Poll::Ready(()),
                 Due::Head => {
-                    me.context.state.timed_out(TimedOut::Head);
+                    state.timed_out(TimedOut::Head);
                     return Poll::Ready(());
                 }
                 Due::Stall => {
-                    me.context.state.timed_out(TimedOut::WriteStall);
+                    state.timed_out(TimedOut::WriteStall);
                     return Poll::Ready(());
                 }
             }

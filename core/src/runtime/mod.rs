@@ -24,12 +24,21 @@ pub type SharedTimer = Arc<dyn Timer + Send + Sync>;
 ///   future must not end the worker.
 /// - [`Launch<F>`] starts a worker and polls its accept loop to the end.
 ///
-/// Its timer resolves deadlines of milliseconds, works from any task of the worker, and its `now` is the clock that its sleeps
-/// follow (so that a paused clock pauses deadlines).
+/// Its timer resolves deadlines of milliseconds and works from any task of the worker. Its `now` is the clock that its sleeps follow (so that a
+/// paused clock pauses deadlines) and can be asked on any thread; a sleep is never ready before `now` has reached its deadline.
 pub trait Runtime: Clone + Unpin + 'static {
     /// How many workers a transport on this runtime has by default. [`Workers::Ambient`] says that the runtime is the one
     /// that the server is started in; any other value, that workers have threads of their own.
     const WORKERS: Workers;
+
+    /// Whether a worker could be started by this thread: asked before anything is bound. Default: yes.
+    ///
+    /// # Errors
+    ///
+    /// What has to be different; for a runtime that the server is started in, that there's none.
+    fn check() -> Result<()> {
+        Ok(())
+    }
 
     /// The runtime of the current worker; called on the worker, inside its runtime.
     fn current() -> Self;
@@ -41,6 +50,8 @@ pub trait Runtime: Clone + Unpin + 'static {
 /// Starts one worker, whose accept loop is `F`.
 pub trait Launch<F>: Runtime {
     /// Starts the worker: runs [`Start::enter`] inside its runtime and polls what that gives to its end.
+    ///
+    /// The starting thread waits for `enter`: a runtime that this thread itself has to poll calls it before it returns.
     ///
     /// # Errors
     ///

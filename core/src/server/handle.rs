@@ -41,7 +41,7 @@ impl Handle {
     /// Drains the server; it begins at this call, and goes on whether or not the returned future is awaited.
     ///
     /// 1. For a quarter of the grace, one second at most, it goes on accepting and serving, but tells every peer to go elsewhere: `Connection:
-    ///    close` in each HTTP/1 response, GOAWAY on HTTP/2.
+    ///    close` in each HTTP/1 response, GOAWAY on HTTP/2. A server without a connection skips this.
     /// 2. It accepts what the kernel has queued, closes its sockets and its idle connections, and lets the others finish.
     /// 3. What's still open when `grace` is over is aborted.
     ///
@@ -63,7 +63,10 @@ impl Handle {
     ///
     /// Accepting failed for good, or a worker panicked. The other workers were drained before.
     pub fn wait(&self) -> Wait {
-        Wait(Arc::clone(&self.shared))
+        Wait {
+            shared: Arc::clone(&self.shared),
+            place: None,
+        }
     }
 }
 
@@ -78,12 +81,24 @@ impl fmt::Debug for Handle {
 
 /// Ready when a server has ended; of [`Handle::wait`] and [`Handle::shutdown`]. Works on any runtime.
 #[derive(Debug)]
-pub struct Wait(Arc<Shared>);
+pub struct Wait {
+    shared: Arc<Shared>,
+    place: Option<usize>,
+}
 
 impl Future for Wait {
     type Output = Result<DrainReport>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll_end(cx)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let me = &mut *self;
+        me.shared.poll_end(&mut me.place, cx)
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.shared.stop_waiting(place);
+        }
     }
 }

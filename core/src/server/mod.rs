@@ -23,7 +23,6 @@ use part::Settings;
 use std::{
     fmt,
     future::{Future, IntoFuture},
-    pin::Pin,
     sync::{Arc, mpsc},
 };
 
@@ -98,7 +97,7 @@ pub struct Server {
     config: Config,
     workers: Option<Workers>,
     pinned: bool,
-    shutdown: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    shutdown: Option<serve::Shutdown>,
 }
 
 impl Server {
@@ -207,12 +206,13 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// What contradicts itself, can't be bound or can't be started. Nothing is left running then.
+    /// What contradicts itself, can't be bound or can't be started. Nothing is left then; only if a transport on an ambient runtime had been
+    /// started already, its part ends when that runtime polls it next.
     pub fn start(mut self) -> Result<Handle> {
-        let shutdown = self.shutdown.take();
+        let shutdown = self.shutdown.take().map(run::Background::new).transpose()?;
         let handle = self.launch()?;
         if let Some(shutdown) = shutdown {
-            run::in_background(serve::Watch::new(shutdown, handle.clone()))?;
+            shutdown.watch(handle.clone())?;
         }
         Ok(handle)
     }
@@ -237,6 +237,10 @@ impl Server {
             ));
         }
         self.config.check(self.parts.iter().any(|part| part.http))?;
+        for part in &self.parts {
+            (part.check)()?;
+        }
+        let ambient = self.parts.iter().any(|part| part.ambient);
         // Everything is bound before anything is served.
         let opened = self
             .parts
@@ -263,6 +267,10 @@ impl Server {
         // Each worker says how it went, even if it's dropped unstarted; so this ends.
         if let Err(error) = launched.and_then(|()| reports.iter().collect::<Result<()>>()) {
             shared.abort();
+            let handle = Handle::new(shared, endpoints);
+            if !ambient {
+                run::wait_briefly(handle.wait());
+            }
             return Err(error);
         }
         Ok(Handle::new(shared, endpoints))

@@ -14,6 +14,8 @@ use std::{
 /// One transport with what it serves, ready to be opened.
 pub struct Part {
     pub(super) open: Box<dyn FnOnce(Option<Workers>) -> Result<Opened> + Send>,
+    /// Whether its workers could be started here.
+    pub(super) check: fn() -> Result<()>,
     /// It runs on the runtime that the server is started in.
     pub(super) ambient: bool,
     pub(super) http: bool,
@@ -87,6 +89,7 @@ impl Part {
         };
         Self {
             open: Box::new(open),
+            check: T::Runtime::check,
             ambient,
             http,
         }

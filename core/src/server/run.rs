@@ -1,7 +1,14 @@
 //! Running a server's future where there's no runtime yet.
-use super::{DrainReport, serve::Watch};
+use super::{
+    DrainReport, Handle, Wait,
+    serve::{Shutdown, Watch},
+};
 use crate::{Error, Result};
-use std::future::Future;
+use std::{
+    future::Future,
+    task::{Context, Waker},
+    time::{Duration, Instant},
+};
 
 /// Polls the server to its end on this thread. `ambient`: one of its transports runs on the runtime around it.
 pub(super) fn to_the_end(
@@ -32,31 +39,85 @@ pub(super) fn to_the_end(
     }
 }
 
-/// Polls it to its end somewhere else: on the tokio that this thread is in, or on a thread of its own.
-pub(super) fn in_background(watch: Watch) -> Result<()> {
+/// A shutdown future that's watched in the background: on the tokio that this thread is in, or on a thread of its own.
+pub(super) struct Background {
+    shutdown: Shutdown,
+    asked: bool,
+    /// The one of the thread to be.
     #[cfg(feature = "tokio")]
-    if let Ok(tokio) = tokio::runtime::Handle::try_current() {
-        tokio.spawn(watch);
-        return Ok(());
-    }
-    #[cfg(feature = "tokio")]
-    let block_on = {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(cannot_start)?;
-        move || runtime.block_on(watch)
-    };
-    #[cfg(not(feature = "tokio"))]
-    let block_on = move || park::block_on(watch);
-    let thread = std::thread::Builder::new().name("anyport-shutdown".into());
-    thread.spawn(block_on).map(drop).map_err(cannot_start)
+    runtime: Option<tokio::runtime::Runtime>,
 }
+
+impl Background {
+    /// Polls the future once, so that a signal is heeded from before the server starts.
+    pub(super) fn new(mut shutdown: Shutdown) -> Result<Self> {
+        let mut poll = || {
+            shutdown
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_ready()
+        };
+        #[cfg(feature = "tokio")]
+        {
+            let runtime = match tokio::runtime::Handle::try_current() {
+                Ok(_) => None,
+                Err(_) => Some(
+                    tokio::runtime::Builder::new_current_thread()
+                        .enable_all()
+                        .build()
+                        .map_err(cannot_start)?,
+                ),
+            };
+            let entered = runtime.as_ref().map(tokio::runtime::Runtime::enter);
+            let asked = poll();
+            drop(entered);
+            Ok(Self {
+                shutdown,
+                asked,
+                runtime,
+            })
+        }
+        #[cfg(not(feature = "tokio"))]
+        {
+            let asked = poll();
+            Ok(Self { shutdown, asked })
+        }
+    }
+
+    /// Begins the drain of this server when it's time.
+    pub(super) fn watch(self, handle: Handle) -> Result<()> {
+        let mut watch = Watch::new(Some(self.shutdown), handle);
+        if self.asked {
+            watch.drain();
+        }
+        #[cfg(feature = "tokio")]
+        let Some(runtime) = self.runtime else {
+            tokio::spawn(watch);
+            return Ok(());
+        };
+        let thread = std::thread::Builder::new().name("anyport-shutdown".into());
+        let block_on = move || {
+            #[cfg(feature = "tokio")]
+            runtime.block_on(watch);
+            #[cfg(not(feature = "tokio"))]
+            park::block_on(watch);
+        };
+        thread.spawn(block_on).map(drop).map_err(cannot_start)
+    }
+}
+
+/// Waits for the threads of a server that's been aborted, so that it leaves nothing behind; they end within milliseconds.
+pub(super) fn wait_briefly(end: Wait) {
+    let _ = park::block_on_until(end, Instant::now() + LEAVING);
+}
+
+const LEAVING: Duration = Duration::from_secs(2);
 
 fn cannot_start(error: std::io::Error) -> Error {
     Error::start("start a runtime or a thread for the server", error)
 }
 
 /// The smallest executor: a thread that sleeps between polls.
-#[cfg(not(feature = "tokio"))]
 mod park {
     use std::{
         future::Future,
@@ -64,6 +125,7 @@ mod park {
         sync::Arc,
         task::{Context, Poll, Wake, Waker},
         thread::{self, Thread},
+        time::Instant,
     };
 
     struct Unpark(Thread);
@@ -74,6 +136,7 @@ mod park {
         }
     }
 
+    #[cfg(not(feature = "tokio"))]
     pub(super) fn block_on<F: Future>(future: F) -> F::Output {
         let mut future = pin!(future);
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
@@ -82,6 +145,19 @@ mod park {
                 Poll::Ready(output) => return output,
                 Poll::Pending => thread::park(),
             }
+        }
+    }
+
+    /// None: it took longer.
+    pub(super) fn block_on_until<F: Future>(future: F, deadline: Instant) -> Option<F::Output> {
+        let mut future = pin!(future);
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        loop {
+            if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                return Some(output);
+            }
+            let left = deadline.checked_duration_since(Instant::now())?;
+            thread::park_timeout(left);
         }
     }
 }

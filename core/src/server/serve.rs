@@ -1,5 +1,5 @@
 //! The futures around a server: the one that's awaited, and the one that waits for the shutdown.
-use super::{DrainReport, Handle, Server};
+use super::{DrainReport, Handle, Server, Wait};
 use crate::Result;
 use std::{
     fmt,
@@ -8,7 +8,8 @@ use std::{
     task::{Context, Poll},
 };
 
-type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// When to begin the drain.
+pub(super) type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A server that runs while this future is polled; what `.await` on a [`Server`] makes. Dropping it aborts the server.
 ///
@@ -34,9 +35,14 @@ impl Future for Serve {
         if let State::Unstarted(server) = &mut self.0
             && let Some(mut server) = server.take()
         {
-            let shutdown = server.shutdown.take();
-            let handle = server.launch()?;
-            self.0 = State::Running(Watch { shutdown, handle });
+            // It's asked before anybody can connect: a signal is heeded from then on.
+            let mut shutdown = server.shutdown.take();
+            let asked = shutdown.as_mut().is_some_and(|s| s.as_mut().poll(cx).is_ready());
+            let mut watch = Watch::new(shutdown, server.launch()?);
+            if asked {
+                watch.drain();
+            }
+            self.0 = State::Running(watch);
         }
         match &mut self.0 {
             State::Running(watch) => watch.poll_end(cx),
@@ -64,25 +70,32 @@ impl fmt::Debug for Serve {
 pub(super) struct Watch {
     shutdown: Option<Shutdown>,
     handle: Handle,
+    end: Wait,
 }
 
 impl Watch {
-    pub(super) fn new(shutdown: Shutdown, handle: Handle) -> Self {
+    pub(super) fn new(shutdown: Option<Shutdown>, handle: Handle) -> Self {
+        let end = handle.wait();
         Self {
-            shutdown: Some(shutdown),
+            shutdown,
             handle,
+            end,
         }
+    }
+
+    pub(super) fn drain(&mut self) {
+        self.shutdown = None;
+        let shared = self.handle.shared();
+        shared.drain(shared.config.timeouts.drain);
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<DrainReport>> {
         if let Some(shutdown) = &mut self.shutdown
             && shutdown.as_mut().poll(cx).is_ready()
         {
-            self.shutdown = None;
-            let shared = self.handle.shared();
-            shared.drain(shared.config.timeouts.drain);
+            self.drain();
         }
-        self.handle.shared().poll_end(cx)
+        Pin::new(&mut self.end).poll(cx)
     }
 }
 

@@ -4,6 +4,7 @@ use crate::{
     config::Config,
     engine::{Addresses, Permits, WorkerState, lock},
 };
+use slab::Slab;
 use std::{
     fmt,
     sync::{
@@ -49,7 +50,7 @@ struct Outcome {
     running: usize,
     report: DrainReport,
     error: Option<Error>,
-    waiting: Vec<Waker>,
+    waiting: Slab<Waker>,
 }
 
 impl Shared {
@@ -126,7 +127,8 @@ impl Shared {
     }
 
     pub(crate) fn wake_workers(&self) {
-        for worker in lock(&self.workers).iter().filter_map(Weak::upgrade) {
+        let workers: Vec<_> = lock(&self.workers).iter().filter_map(Weak::upgrade).collect();
+        for worker in workers {
             worker.accept_loop.wake();
         }
     }
@@ -151,22 +153,29 @@ impl Shared {
         let waiting = if outcome.running == 0 {
             std::mem::take(&mut outcome.waiting)
         } else {
-            Vec::new()
+            Slab::new()
         };
         drop(outcome);
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_iter().for_each(|(_, waker)| waker.wake());
         if failed {
             // The others finish what they have.
             self.drain(self.config.timeouts.drain);
         }
     }
 
-    /// Ready when all workers have ended.
-    pub(crate) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<Result<DrainReport>> {
+    /// Ready when all workers have ended. `place` is the caller's among those that wait; it's given back by
+    /// [`stop_waiting`](Self::stop_waiting).
+    pub(crate) fn poll_end(
+        &self,
+        place: &mut Option<usize>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<DrainReport>> {
         let mut outcome = lock(&self.outcome);
         if outcome.running > 0 {
-            if !outcome.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                outcome.waiting.push(cx.waker().clone());
+            let waker = cx.waker().clone();
+            match place.and_then(|place| outcome.waiting.get_mut(place)) {
+                Some(waiting) => *waiting = waker,
+                None => *place = Some(outcome.waiting.insert(waker)),
             }
             return Poll::Pending;
         }
@@ -174,6 +183,11 @@ impl Shared {
             Some(error) => Err(error.clone()),
             None => Ok(outcome.report),
         })
+    }
+
+    pub(crate) fn stop_waiting(&self, place: usize) {
+        let waker = lock(&self.outcome).waiting.try_remove(place);
+        drop(waker);
     }
 }
 

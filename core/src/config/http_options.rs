@@ -1,0 +1,89 @@
+//! How HTTP is spoken.
+use crate::{BoxError, Error, Result};
+use http::StatusCode;
+use std::{fmt, sync::Arc};
+
+/// Which versions of HTTP a server speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum HttpVersions {
+    /// All that are compiled in (features `http1`, `http2`): ALPN decides, or else the first bytes of the connection
+    /// (RFC 9113 3.3, prior knowledge).
+    #[default]
+    All,
+    /// HTTP/1.0 and HTTP/1.1 only.
+    Http1,
+    /// HTTP/2 only.
+    Http2,
+}
+
+/// How HTTP is spoken.
+#[derive(Clone, Default)]
+pub struct HttpOptions {
+    pub(crate) versions: HttpVersions,
+    pub(crate) conn_info: bool,
+    pub(crate) status_of: Option<StatusOf>,
+}
+
+type StatusOf = Arc<dyn Fn(&BoxError) -> StatusCode + Send + Sync>;
+
+impl HttpOptions {
+    /// Which versions to speak. Default: all that are compiled in.
+    #[must_use]
+    pub fn with_versions(mut self, versions: HttpVersions) -> Self {
+        self.versions = versions;
+        self
+    }
+
+    /// Puts the [`ConnInfo`](crate::ConnInfo) into each request's extensions. Default: off, since it costs an allocation per
+    /// request; [`App::connect`](crate::App::connect) gets it once per connection for nothing.
+    #[must_use]
+    pub fn with_conn_info(mut self) -> Self {
+        self.conn_info = true;
+        self
+    }
+
+    /// The status that answers an error of the service. Default: 500.
+    #[must_use]
+    pub fn with_error_status(
+        mut self,
+        status: impl Fn(&BoxError) -> StatusCode + Send + Sync + 'static,
+    ) -> Self {
+        self.status_of = Some(Arc::new(status));
+        self
+    }
+
+    /// Whether HTTP/1 and HTTP/2 are spoken.
+    pub(crate) fn speaks(&self) -> (bool, bool) {
+        let (http1, http2) = (cfg!(feature = "http1"), cfg!(feature = "http2"));
+        match self.versions {
+            HttpVersions::All => (http1, http2),
+            HttpVersions::Http1 => (http1, false),
+            HttpVersions::Http2 => (false, http2),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        match (self.speaks(), self.versions) {
+            ((false, false), HttpVersions::Http1) => Err(Error::config(
+                "HTTP/1 was asked for, but the feature `http1` is off",
+            )),
+            ((false, false), HttpVersions::Http2) => Err(Error::config(
+                "HTTP/2 was asked for, but the feature `http2` is off",
+            )),
+            ((false, false), HttpVersions::All) => Err(Error::config(
+                "no version of HTTP is compiled in: turn on the feature `http1` or `http2`",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for HttpOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpOptions")
+            .field("versions", &self.versions)
+            .field("conn_info", &self.conn_info)
+            .finish_non_exhaustive()
+    }
+}

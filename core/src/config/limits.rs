@@ -1,0 +1,167 @@
+//! How much of anything a peer may take.
+use crate::{Error, Result, error::descriptor_limit};
+
+/// What common cookies need.
+const LEAST_HEAD: usize = 8 * 1024;
+/// A little less than hyper's buffer for HTTP/1, of 417,792 bytes: a limit beyond it would never be reached.
+const MOST_HEAD: usize = 400 * 1024;
+
+/// How much of anything a peer may take. For the whole server, unless the name says otherwise.
+///
+/// Of several limits on connections, the one that's reached first holds.
+///
+/// Three presets to begin with: [`default`](Self::default) suits most servers, [`strict`](Self::strict) one that faces the internet without a
+/// proxy, [`disabled`](Self::disabled) one behind a proxy that holds the limits.
+///
+/// ```
+/// # use anyport_core::Limits;
+/// let limits = Limits::default().with_connections(500).with_connections_per_ip(20);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Connections open at once, upgraded ones included; the next one waits in the kernel's queue. Default: 10,000, or 80 % of the
+    /// descriptors that the process may have (RLIMIT_NOFILE), if that's less; the rest is the app's.
+    pub connections: usize,
+    /// Connections open at once on one worker; the next one waits for the same worker. Default: no limit of its own.
+    pub connections_per_worker: usize,
+    /// Connections open at once from one IP address, or one /64 of IPv6, which is what one client usually has; a further one is closed
+    /// as soon as it's accepted. Default: no limit, since a proxy is one address. Strict: 100.
+    pub connections_per_ip: usize,
+    /// Bytes in the head of an HTTP/1 request, or in the header list of an HTTP/2 one; beyond that, it's answered 431.
+    /// Default: 64 KiB, as Envoy has it (60 KiB); strict: 16 KiB; disabled: 400 KiB. At least 8 KiB, which common cookies need; at most 400 KiB,
+    /// since HTTP/1 is read into a buffer of that size.
+    pub head_bytes: usize,
+    /// Requests that one HTTP/2 connection may have open at once (RFC 9113 5.1.2). Default: 100, as Envoy has it for
+    /// servers at the edge, and the least that the RFC recommends.
+    pub h2_streams: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let descriptors = descriptor_limit().and_then(|n| usize::try_from(n).ok());
+        Self {
+            connections: descriptors.map_or(10_000, |n| (n / 10 * 8).clamp(1, 10_000)),
+            connections_per_worker: usize::MAX,
+            connections_per_ip: usize::MAX,
+            head_bytes: 64 * 1024,
+            h2_streams: 100,
+        }
+    }
+}
+
+impl Limits {
+    /// For a server that faces the internet itself.
+    #[must_use]
+    pub fn strict() -> Self {
+        Self {
+            connections_per_ip: 100,
+            head_bytes: 16 * 1024,
+            ..Self::default()
+        }
+    }
+
+    /// As good as none: for a server behind a proxy that holds them.
+    #[must_use]
+    pub fn disabled() -> Self {
+        Self {
+            connections: usize::MAX,
+            connections_per_worker: usize::MAX,
+            connections_per_ip: usize::MAX,
+            head_bytes: MOST_HEAD,
+            h2_streams: u32::MAX,
+        }
+    }
+
+    /// Sets [`connections`](Self::connections).
+    #[must_use]
+    pub fn with_connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// Sets [`connections_per_worker`](Self::connections_per_worker).
+    #[must_use]
+    pub fn with_connections_per_worker(mut self, connections: usize) -> Self {
+        self.connections_per_worker = connections;
+        self
+    }
+
+    /// Sets [`connections_per_ip`](Self::connections_per_ip).
+    #[must_use]
+    pub fn with_connections_per_ip(mut self, connections: usize) -> Self {
+        self.connections_per_ip = connections;
+        self
+    }
+
+    /// Sets [`head_bytes`](Self::head_bytes).
+    #[must_use]
+    pub fn with_head_bytes(mut self, bytes: usize) -> Self {
+        self.head_bytes = bytes;
+        self
+    }
+
+    /// Sets [`h2_streams`](Self::h2_streams).
+    #[must_use]
+    pub fn with_h2_streams(mut self, streams: u32) -> Self {
+        self.h2_streams = streams;
+        self
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        for (name, limit) in [
+            ("connections", self.connections),
+            ("connections_per_worker", self.connections_per_worker),
+            ("connections_per_ip", self.connections_per_ip),
+        ] {
+            if limit == 0 {
+                return Err(Error::config(format!(
+                    "Limits::{name} is 0, so nobody could connect: allow at least 1"
+                )));
+            }
+        }
+        if self.head_bytes < LEAST_HEAD {
+            return Err(Error::config(format!(
+                "Limits::head_bytes is {}, too little for common requests: allow at least {LEAST_HEAD}",
+                self.head_bytes
+            )));
+        }
+        if self.head_bytes > MOST_HEAD {
+            return Err(Error::config(format!(
+                "Limits::head_bytes is {}, more than a head is ever read of: allow at most {MOST_HEAD}",
+                self.head_bytes
+            )));
+        }
+        if self.h2_streams == 0 {
+            return Err(Error::config(
+                "Limits::h2_streams is 0, so no HTTP/2 request could be made: allow at least 1, or serve HTTP/1 only",
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_limit_may_be_lowered_below_the_others() {
+        for preset in [Limits::default(), Limits::strict(), Limits::disabled()] {
+            preset.check().unwrap();
+            preset.with_connections(1).check().unwrap();
+            preset.with_connections_per_worker(1).check().unwrap();
+            preset.with_connections_per_ip(1).check().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_head_has_bounds_that_can_be_held() {
+        let check = |bytes| Limits::default().with_head_bytes(bytes).check();
+        for bytes in [8 * 1024, 400 * 1024] {
+            check(bytes).unwrap();
+        }
+        assert!(check(8 * 1024 - 1).unwrap_err().to_string().contains("at least 8192"));
+        assert!(check(400 * 1024 + 1).unwrap_err().to_string().contains("at most 409600"));
+    }
+}

@@ -1,0 +1,49 @@
+//! What a server is held to: limits, timeouts, and how HTTP is spoken.
+mod http_options;
+mod limits;
+mod timeouts;
+
+pub use http_options::{HttpOptions, HttpVersions};
+pub use limits::Limits;
+pub use timeouts::Timeouts;
+
+use crate::{Endpoint, Event, Observer, Result, engine::panics};
+use std::{fmt, sync::Arc};
+
+/// All of it, as a server has it.
+#[derive(Clone, Default)]
+pub(crate) struct Config {
+    pub(crate) limits: Limits,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) http: HttpOptions,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) filter: Option<Filter>,
+}
+
+/// Whether a peer may connect.
+pub(crate) type Filter = Arc<dyn Fn(&Endpoint) -> bool + Send + Sync>;
+
+impl Config {
+    /// Tells the observer, if there's one. What the event is made of is gathered only then.
+    pub(crate) fn observe<'a>(&self, event: impl FnOnce() -> Event<'a>) {
+        if let Some(observer) = &self.observer {
+            let _ = panics::catch(|| observer.on(&event()));
+        }
+    }
+
+    pub(crate) fn check(&self, speaks_http: bool) -> Result<()> {
+        self.limits.check()?;
+        self.timeouts.check()?;
+        if speaks_http { self.http.check() } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("limits", &self.limits)
+            .field("timeouts", &self.timeouts)
+            .field("http", &self.http)
+            .finish_non_exhaustive()
+    }
+}
