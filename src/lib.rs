@@ -15,8 +15,9 @@ pub use anyport_tcp::{self as tcp, Tcp, listen};
 #[cfg(all(feature = "unix", unix))]
 pub use anyport_unix::{self as unix, Unix};
 
-/// The HTTP types that apps speak.
-pub use ::http::{Request, Response, StatusCode, header};
+/// The crate of the HTTP types, and the ones that every app speaks.
+#[doc(no_inline)]
+pub use ::http::{self, Request, Response, StatusCode, header};
 /// Gives a connection tokio's `AsyncRead` and `AsyncWrite`, and a tokio stream what a connection needs.
 #[cfg(any(feature = "memory", feature = "tcp", feature = "unix"))]
 pub use hyper_util::rt::TokioIo;

@@ -34,8 +34,7 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
 
     /// Ready when a read would make progress: there are bytes, the end, or an error to be had.
     ///
-    /// While a connection is idle the server waits on this alone, so a stream may give its buffers back meanwhile. It
-    /// may be spuriously ready, and it never consumes a byte. A stream that already holds bytes (decrypted, put back) is
+    /// Before a connection's first byte the server waits on this alone, so a stream may do without buffers until then. It may be spuriously ready, and it never consumes a byte. A stream that already holds bytes (decrypted, put back) is
     /// ready. The default is always ready: the server then reads at once, which is right for a stream without
     /// buffers of its own.
     ///

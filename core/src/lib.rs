@@ -33,7 +33,9 @@ mod transport;
 mod worker;
 
 pub use app::{Answers, App, AppError, HttpResponse, HttpService, PerWorker, ResponseBody, per_worker};
-pub use body::{Body, Piece};
+pub use body::Body;
+#[doc(hidden)]
+pub use body::Piece;
 pub use config::{HttpOptions, HttpVersions, Limits, Timeouts};
 pub use connection::{Conn, Connection};
 pub use endpoint::{Endpoint, UnixName};
@@ -45,9 +47,11 @@ pub use observe::{Event, Observer};
 pub use peer_cred::PeerCred;
 pub use protocol::{Protocol, Raw};
 pub use runtime::Runtime;
+#[doc(hidden)]
+pub use server::Part;
 pub use server::{
-    DrainReport, Drives, Handle, Part, Serve, ServedOver, Server, Serves, SpokenOver, Wait,
-    serve_protocol_with, serve_raw_with, serve_with,
+    DrainReport, Drives, Handle, Serve, ServedOver, Server, Serves, SpokenOver, Wait, serve_protocol_with,
+    serve_raw_with, serve_with,
 };
 pub use transport::Transport;
 pub use worker::{Worker, Workers};

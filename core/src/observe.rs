@@ -68,7 +68,7 @@ pub enum Event<'a> {
         kind: AcceptErrorKind,
         /// The index of the worker.
         worker: usize,
-        /// How long the worker waits.
+        /// How long the worker waits, if it does.
         wait: Duration,
     },
     /// The handshake succeeded; what the connection speaks begins.

@@ -161,7 +161,17 @@ mod tests {
         for bytes in [8 * 1024, 400 * 1024] {
             check(bytes).unwrap();
         }
-        assert!(check(8 * 1024 - 1).unwrap_err().to_string().contains("at least 8192"));
-        assert!(check(400 * 1024 + 1).unwrap_err().to_string().contains("at most 409600"));
+        assert!(
+            check(8 * 1024 - 1)
+                .unwrap_err()
+                .to_string()
+                .contains("at least 8192")
+        );
+        assert!(
+            check(400 * 1024 + 1)
+                .unwrap_err()
+                .to_string()
+                .contains("at most 409600")
+        );
     }
 }

@@ -135,7 +135,7 @@ where
                     // Asked for each time: a second shutdown may have shortened it.
                     let until = after(since, self.worker.shared.lame_duck());
                     // With nobody on any worker there to be told, there's nothing to wait for.
-                    if self.worker.shared.permits.used() == 0 || self.reached(until, cx) {
+                    if self.worker.shared.connections() == 0 || self.reached(until, cx) {
                         self.phase = self.stop_listening(since);
                         continue;
                     }
@@ -259,7 +259,11 @@ where
                         error: &error,
                         kind: kind.unwrap_or(AcceptErrorKind::Retry),
                         worker: self.worker.worker.index(),
-                        wait: self.wait,
+                        wait: if kind == Some(AcceptErrorKind::Backoff) {
+                            self.wait
+                        } else {
+                            Duration::ZERO
+                        },
                     });
                     match kind {
                         Some(AcceptErrorKind::Fatal) => {

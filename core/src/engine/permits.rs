@@ -19,10 +19,6 @@ impl Permits {
         }
     }
 
-    pub(crate) fn used(&self) -> usize {
-        self.used.load(SeqCst)
-    }
-
     /// Takes one, or says that there's none; then some later [`release`](Self::release) says so.
     pub(crate) fn acquire(&self) -> bool {
         // The second try: a permit that came back before `starving` was set woke nobody.
@@ -57,6 +53,6 @@ mod tests {
         assert!(permits.release(), "somebody waits");
         assert!(permits.acquire());
         assert!(!permits.release(), "nobody waits any more");
-        assert_eq!(permits.used(), 1);
+        assert_eq!(permits.used.load(SeqCst), 1);
     }
 }

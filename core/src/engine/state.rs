@@ -165,8 +165,12 @@ impl WorkerState {
         limit < usize::MAX && lock(&self.conns).open.len() >= limit
     }
 
+    pub(crate) fn connections(&self) -> usize {
+        lock(&self.conns).open.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        lock(&self.conns).open.is_empty()
+        self.connections() == 0
     }
 
     pub(crate) fn report(&self) -> DrainReport {

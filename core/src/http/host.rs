@@ -195,10 +195,6 @@ mod tests {
             ("http://a:65536/", "no valid host"),
             ("http://[::1]:99999999999999999999/", "no valid host"),
         ] {
-            // What the parser doesn't take already, is none of ours.
-            if uri.parse::<Uri>().is_err() {
-                continue;
-            }
             for (version, hosts) in [
                 (Version::HTTP_11, &["a"][..]),
                 (Version::HTTP_10, &[]),
@@ -236,10 +232,18 @@ mod tests {
             for good in ["a:80", "[::1]:80", "127.0.0.1:1"] {
                 assert_eq!(connect(version, good), Ok(None), "{good}");
             }
-            for bad in ["a", "[::1]", "127.0.0.1", "a:", ":80", "u@a:80", "a:65536", "/", "*"] {
-                if bad.parse::<Uri>().is_ok() {
-                    assert!(connect(version, bad).is_err(), "{bad} in {version:?}");
-                }
+            for bad in [
+                "a",
+                "[::1]",
+                "127.0.0.1",
+                "a:",
+                ":80",
+                "u@a:80",
+                "a:65536",
+                "/",
+                "*",
+            ] {
+                assert!(connect(version, bad).is_err(), "{bad} in {version:?}");
             }
         }
         assert!(connect(Version::HTTP_10, "http://a:80/").is_err());
@@ -283,7 +287,19 @@ mod tests {
             assert!(is_host(good.as_bytes()), "{good}");
         }
         for bad in [
-            "a b", "a/b", "a:b", "a@b", "[::1", "[]", "[::1]x", "a:1:2", "a\u{e9}", "a?b", "a#b", "<a>", "a:65536",
+            "a b",
+            "a/b",
+            "a:b",
+            "a@b",
+            "[::1",
+            "[]",
+            "[::1]x",
+            "a:1:2",
+            "a\u{e9}",
+            "a?b",
+            "a#b",
+            "<a>",
+            "a:65536",
             "[::1]:4294967376",
         ] {
             assert!(!is_host(bad.as_bytes()), "{bad}");

@@ -110,10 +110,11 @@ impl Rhythm {
         };
     }
 
-    /// What's due next, and when.
-    pub(super) fn due(&self, timeouts: &Timeouts) -> Option<(Instant, Due)> {
+    /// What's due next, and when. Who has been `told` to end, has been idle for long enough already: it's given the time to do so.
+    pub(super) fn due(&self, timeouts: &Timeouts, told: bool) -> Option<(Instant, Due)> {
         let phase = match self.phase {
             Phase::Head { since } => since.checked_add(timeouts.head).map(|at| (at, Due::Head)),
+            Phase::Idle { .. } if told => None,
             Phase::Idle { since, .. } => since.checked_add(timeouts.keep_alive).map(|at| (at, Due::Idle)),
             Phase::Uploading { since } => since.checked_add(timeouts.body_gap).map(|at| (at, Due::Idle)),
             Phase::Busy => None,

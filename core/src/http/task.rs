@@ -208,7 +208,7 @@ where
                 .checked_add(timeouts.age)
                 .map(|at| (at, Due::Old)),
         };
-        let usual = self.rhythm.due(timeouts);
+        let usual = self.rhythm.due(timeouts, self.told.is_some());
         usual.into_iter().chain(other).min_by_key(|(at, _)| *at)
     }
 

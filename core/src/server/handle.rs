@@ -35,7 +35,7 @@ impl Handle {
     /// How many connections are open, upgraded ones included.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.shared.permits.used()
+        self.shared.connections()
     }
 
     /// Drains the server; it begins at this call, and goes on whether or not the returned future is awaited.

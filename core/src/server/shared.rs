@@ -127,10 +127,22 @@ impl Shared {
     }
 
     pub(crate) fn wake_workers(&self) {
-        let workers: Vec<_> = lock(&self.workers).iter().filter_map(Weak::upgrade).collect();
-        for worker in workers {
-            worker.accept_loop.wake();
-        }
+        self.live_workers()
+            .iter()
+            .for_each(|worker| worker.accept_loop.wake());
+    }
+
+    /// How many connections are open.
+    pub(crate) fn connections(&self) -> usize {
+        self.live_workers()
+            .iter()
+            .map(|worker| worker.connections())
+            .sum()
+    }
+
+    /// Those that have a loop or a connection still. What's done with them, is done without the lock.
+    fn live_workers(&self) -> Vec<Arc<WorkerState>> {
+        lock(&self.workers).iter().filter_map(Weak::upgrade).collect()
     }
 
     /// A worker begins; the guard tells its end.

@@ -8,6 +8,7 @@ cases![
     an_invalid_host_is_a_400,
     an_empty_host_is_one,
     an_absolute_target_wins_over_host,
+    a_target_that_cannot_be_believed_is_a_400,
     http_1_0_needs_no_host,
     after_a_400_the_connection_goes_on_or_closes_cleanly,
     http_2_authority_and_host_have_to_agree,
@@ -38,7 +39,7 @@ async fn two_hosts_are_a_400(site: Site) {
 }
 
 async fn an_invalid_host_is_a_400(site: Site) {
-    for host in ["a b", "a/b", "u@a", "a:b", "[::1", "a, b", "\u{e4}"] {
+    for host in ["a b", "a/b", "u@a", "a:b", "a:65536", "[::1", "a, b", "\u{e4}"] {
         let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
         // A comma is a sub-delimiter: it may be in a name (RFC 3986 3.2.2), but a space may not.
         assert_eq!(status_of(&site, &request).await, 400, "{host}");
@@ -57,6 +58,21 @@ async fn an_absolute_target_wins_over_host(site: Site) {
     assert_eq!((response.status, &*response.body), (200, &b"right:81"[..]));
     let response = server.ask("GET /host HTTP/1.1\r\nHost: right\r\n\r\n").await;
     assert_eq!(response.body, "right");
+}
+
+async fn a_target_that_cannot_be_believed_is_a_400(site: Site) {
+    for begin in [
+        "GET http://:80/",
+        "GET http://user@test/",
+        "GET http://test:65536/",
+        "GET test:80",
+        "CONNECT test",
+        "CONNECT http://test:80/",
+        "CONNECT /",
+    ] {
+        let request = format!("{begin} HTTP/1.1\r\nHost: test\r\n\r\n");
+        assert_eq!(status_of(&site, &request).await, 400, "{begin}");
+    }
 }
 
 async fn http_1_0_needs_no_host(site: Site) {
