@@ -2,7 +2,7 @@
 //! `curl --unix-socket app.sock http://localhost/`.
 //!
 //! A [`Transport`] says where to listen, a [`Listener`] hands out connections; no line of it is about a runtime. SIGTERM or Ctrl-C drains the
-//! server and removes the socket's file.
+//! server and removes the socket's file. `tests/custom_transport.rs` has it tested as anyport's own transports are.
 use anyport::{
     Body, Conn, ConnInfo, Endpoint, Error, Incoming, Listener, Request, Response, Result, TokioIo, Transport,
     Worker, runtime::Tokio, serve_with, service_fn, shutdown,
@@ -23,7 +23,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 /// Where to listen. It's cloned to each worker.
 #[derive(Clone)]
-struct UnixSocket(PathBuf);
+pub(crate) struct UnixSocket(pub(crate) PathBuf);
 
 impl Transport for UnixSocket {
     type Runtime = Tokio;
@@ -58,7 +58,7 @@ impl Transport for UnixSocket {
 }
 
 /// The listening socket of one worker.
-struct Sockets {
+pub(crate) struct Sockets {
     listener: UnixListener,
     local: Endpoint,
     /// The last worker to stop removes it.
@@ -80,7 +80,7 @@ impl Listener for Sockets {
 }
 
 /// The file of a socket that this process bound. Binding fails where there's one already, so it's never somebody else's.
-struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     inode: (u64, u64),
 }

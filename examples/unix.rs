@@ -26,7 +26,7 @@ fn octal(mode: &str) -> Result<u32, ParseIntError> {
 
 async fn who(request: Request<Body>) -> Result<Response<String>, Infallible> {
     let text = match request.extensions().get().and_then(ConnInfo::peer_cred) {
-        Some(PeerCred { pid, uid, gid }) => {
+        Some(PeerCred { pid, uid, gid, .. }) => {
             let process = pid.map_or("unknown".into(), |pid| pid.to_string());
             format!("You are process {process}, user {uid}, group {gid}\n")
         }

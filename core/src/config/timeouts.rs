@@ -28,6 +28,9 @@ pub struct Timeouts {
     /// How long a peer may read nothing of what it's sent, before the connection is cut off. Default: 60 s, as nginx's `send_timeout`;
     /// strict: 30 s.
     pub write_stall: Duration,
+    /// How long an HTTP/2 peer may be silent before it's asked for a sign of life (PING, RFC 9113 6.7); if there's none within 20 s, the connection is
+    /// closed. Default and strict: 30 s.
+    pub ping: Duration,
     /// How old a connection may become. Then it's told to end as in a drain, and what it's doing may finish. Not for upgraded ones.
     /// Default: off; strict: one hour, so that clients come back to a changed fleet.
     pub age: Duration,
@@ -47,6 +50,7 @@ impl Default for Timeouts {
             keep_alive: Duration::from_secs(75),
             body_gap: Duration::from_secs(60),
             write_stall: Duration::from_secs(60),
+            ping: Duration::from_secs(30),
             age: Duration::MAX,
             request: Duration::MAX,
             drain: Duration::from_secs(30),
@@ -78,6 +82,7 @@ impl Timeouts {
             keep_alive: Duration::MAX,
             body_gap: Duration::MAX,
             write_stall: Duration::MAX,
+            ping: Duration::MAX,
             age: Duration::MAX,
             request: Duration::MAX,
             drain: Duration::from_secs(30),
@@ -119,6 +124,13 @@ impl Timeouts {
         self
     }
 
+    /// Sets [`ping`](Self::ping).
+    #[must_use]
+    pub fn with_ping(mut self, timeout: Duration) -> Self {
+        self.ping = timeout;
+        self
+    }
+
     /// Sets [`age`](Self::age).
     #[must_use]
     pub fn with_age(mut self, timeout: Duration) -> Self {
@@ -147,6 +159,7 @@ impl Timeouts {
             ("keep_alive", self.keep_alive),
             ("body_gap", self.body_gap),
             ("write_stall", self.write_stall),
+            ("ping", self.ping),
             ("age", self.age),
             ("request", self.request),
         ] {

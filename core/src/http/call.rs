@@ -271,7 +271,12 @@ impl<S: HttpService> Future for Call<S> {
             Some(owner) => refuse(&refusal, owner.connection()),
             None => Response::new(""),
         };
-        let close = owner.as_ref().is_some_and(Owner::tells_to_leave);
+        // Who gets the host wrong may have got more wrong: what follows on this connection isn't trusted.
+        let close = match (&refusal, &owner) {
+            (Refusal::BadRequest(_), Some(owner)) => !owner.is_stream(),
+            (_, Some(owner)) => owner.tells_to_leave(),
+            (_, None) => false,
+        };
         let mut response = response.map(|text| Reply::server(text, owner));
         if close {
             tell_to_leave(&mut response);

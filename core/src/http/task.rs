@@ -142,7 +142,7 @@ where
                     .max_header_list_size(u32::try_from(config.limits.head_bytes).unwrap_or(u32::MAX))
                     .max_pending_accept_reset_streams(h2_limits::PENDING_RESETS)
                     .max_local_error_reset_streams(h2_limits::ERROR_RESETS)
-                    .keep_alive_interval(h2_limits::PING_INTERVAL)
+                    .keep_alive_interval(Some(config.timeouts.ping).filter(|ping| *ping < Duration::MAX))
                     .keep_alive_timeout(h2_limits::PING_TIMEOUT);
                 self.speaks = Speaks::Http2(Box::pin(builder.serve_connection(io, service)));
             }
@@ -332,8 +332,7 @@ mod h2_limits {
     pub(super) const PENDING_RESETS: usize = 20;
     /// Streams that the peer made us reset: "made you reset", CVE-2025-8671. A quarter of h2's own value.
     pub(super) const ERROR_RESETS: usize = 256;
-    /// A peer that vanished without a word is found by a ping.
-    pub(super) const PING_INTERVAL: Duration = Duration::from_secs(30);
+    /// How long a peer may take to answer a ping.
     pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
     /// The worker's clock for hyper, which wants to own one.

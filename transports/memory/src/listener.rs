@@ -33,3 +33,92 @@ impl Listener for MemoryListener {
         Duration::ZERO
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Memory;
+    use anyport_core::{Transport, Worker};
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering::SeqCst},
+        },
+        task::{Wake, Waker},
+    };
+
+    fn listeners(memory: &Memory, workers: usize) -> Vec<MemoryListener> {
+        let sockets = memory.open(workers).unwrap().into_iter().enumerate();
+        let listeners = sockets.map(|(index, socket)| memory.listen(socket, &Worker::new(index, workers)));
+        listeners.collect::<Result<_, _>>().unwrap()
+    }
+
+    fn accept(listener: &mut MemoryListener, waker: &Waker) -> Option<String> {
+        match listener.poll_accept(&mut Context::from_waker(waker)) {
+            Poll::Ready(incoming) => Some(incoming.unwrap().peer.to_string()),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn clients_get_in_until_the_last_worker_stops_and_none_of_them_is_lost() {
+        let memory = Memory::new();
+        let (connector, waker) = (memory.connector(), Waker::noop());
+        let mut both = listeners(&memory, 2);
+        let _early = connector.connect().unwrap();
+        both[0].stop();
+        both[0].stop();
+        let _late = connector.connect().unwrap();
+        // Both are the other worker's, also if the first one is asked.
+        assert_eq!(accept(&mut both[0], waker), None);
+        assert!(accept(&mut both[1], waker).is_some());
+        both[1].stop();
+        let refused = connector.connect().unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(accept(&mut both[1], waker).is_some());
+        assert_eq!(accept(&mut both[1], waker), None);
+    }
+
+    #[test]
+    fn a_worker_that_fails_counts_as_stopped() {
+        let memory = Memory::new();
+        let mut both = listeners(&memory, 2);
+        both[0].stop();
+        drop(both.remove(0));
+        memory.connector().connect().unwrap();
+        drop(both);
+        memory.connector().connect().unwrap_err();
+        // And the place is free again.
+        listeners(&memory, 1);
+    }
+
+    /// A waker that asks the queue for something, as a task does that runs at once.
+    struct Asks(Memory, AtomicUsize);
+
+    impl Wake for Asks {
+        fn wake(self: Arc<Self>) {
+            self.1.fetch_add(1, SeqCst);
+            drop(self.0.connector().connect());
+        }
+    }
+
+    #[test]
+    fn nobody_is_woken_under_the_lock() {
+        let memory = Memory::new();
+        let asks = Arc::new(Asks(memory.clone(), AtomicUsize::new(0)));
+        let mut three = listeners(&memory, 3);
+        let waker = Waker::from(Arc::clone(&asks));
+        for stops in [true, false] {
+            assert_eq!(accept(&mut three[0], &waker), None);
+            let mut other = three.remove(1);
+            if stops {
+                other.stop();
+            }
+            drop(other);
+            while let Some(peer) = accept(&mut three[0], Waker::noop()) {
+                assert!(peer.starts_with("memory:client-"), "{peer}");
+            }
+        }
+        assert_eq!(asks.1.load(SeqCst), 2);
+    }
+}

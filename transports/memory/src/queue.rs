@@ -31,6 +31,8 @@ struct State {
     workers: Vec<Option<Waker>>,
     /// How many listeners there still are.
     open: usize,
+    /// How many of them let new clients in.
+    letting_in: usize,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +40,7 @@ enum Phase {
     #[default]
     Unbound,
     Listening,
-    /// Some worker is draining.
+    /// Every worker is draining.
     Stopped,
     Ended,
 }
@@ -93,6 +95,7 @@ impl Queue {
 pub struct MemorySocket {
     queue: Arc<Queue>,
     worker: usize,
+    stopped: bool,
 }
 
 impl MemorySocket {
@@ -107,18 +110,28 @@ impl MemorySocket {
             waiting: VecDeque::new(),
             workers: vec![None; workers],
             open: workers,
+            letting_in: workers,
         };
         let socket = |worker| Self {
             queue: Arc::clone(queue),
             worker,
+            stopped: false,
         };
         Some((0..workers).map(socket).collect())
     }
 
     pub(crate) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<MemoryConnection> {
         let mut state = self.queue.lock();
+        if self.stopped && state.letting_in > 0 {
+            // The others serve who waits, and who's still to come.
+            return Poll::Pending;
+        }
         match state.waiting.pop_front() {
-            Some(connection) => Poll::Ready(connection),
+            Some(connection) => {
+                // A worker that may be full now isn't the one to wake for the next.
+                state.workers[self.worker] = None;
+                Poll::Ready(connection)
+            }
             None => {
                 state.workers[self.worker] = Some(cx.waker().clone());
                 Poll::Pending
@@ -126,30 +139,41 @@ impl MemorySocket {
         }
     }
 
-    /// Nobody gets in any more.
+    /// This worker takes nobody in any more; when the last one has stopped, nobody gets in.
     pub(crate) fn stop(&mut self) {
-        self.queue.lock().phase = Phase::Stopped;
+        if !std::mem::replace(&mut self.stopped, true) {
+            let mut state = self.queue.lock();
+            let woken = state.leave();
+            drop(state);
+            woken.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+impl State {
+    /// One worker less that lets clients in. Gives whom to wake, once the lock is released: what this worker was woken for may be still there.
+    fn leave(&mut self) -> Vec<Waker> {
+        self.letting_in -= 1;
+        if self.letting_in == 0 {
+            self.phase = Phase::Stopped;
+        }
+        self.workers.iter_mut().filter_map(Option::take).collect()
     }
 }
 
 impl Drop for MemorySocket {
     fn drop(&mut self) {
+        self.stop();
         let mut state = self.queue.lock();
-        state.workers[self.worker] = None;
         state.open -= 1;
-        if state.open > 0 {
-            // What this worker was woken for may be still there.
-            state
-                .workers
-                .iter_mut()
-                .filter_map(Option::take)
-                .for_each(Waker::wake);
-            return;
+        let mut left = (state.workers[self.worker].take(), VecDeque::new());
+        if state.open == 0 {
+            state.phase = Phase::Ended;
+            left.1 = std::mem::take(&mut state.waiting);
         }
-        state.phase = Phase::Ended;
-        let refused = std::mem::take(&mut state.waiting);
+        // Dropping a waker or a connection runs others' code, which may come back here.
         drop(state);
-        drop(refused);
+        drop(left);
     }
 }
 

@@ -141,7 +141,10 @@ impl Answers {
             return self;
         };
         let refusal = refusal.replacen("connection: close\r\n", "", 1);
-        let (refusal, _) = refusal.split_once("\\n").unwrap();
+        // An answer to HEAD has no text.
+        let refusal = refusal
+            .split_once("\\n")
+            .map_or(&*refusal, |(refusal, _)| refusal);
         Self(format!("{before}{OWN}{refusal}").into_bytes())
     }
 }

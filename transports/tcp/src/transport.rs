@@ -1,5 +1,5 @@
 //! Where to listen, with which options, on which kind of tokio.
-use crate::TcpListener;
+use crate::{TcpListener, listener::Owners};
 use anyport_core::{
     Endpoint, Result, Runtime, Transport, Worker, Workers,
     runtime::{Tokio, TokioPerCore},
@@ -41,6 +41,9 @@ impl Tcp {
 
     /// Takes over a socket that's listening already: inherited, activated, or bound elsewhere. Its options stay as they are; it's set to
     /// non-blocking.
+    ///
+    /// It may have other owners, so a drain can't keep new clients out: those that come after its last accept are left to the others. Who has
+    /// none, should [`bind`](Self::bind).
     pub fn from_std(listener: net::TcpListener) -> Self {
         Self::new(Place::Adopt(Arc::new(listener)))
     }
@@ -139,8 +142,13 @@ impl<R: Runtime> Transport for Tcp<R> {
         Ok(socket.local_addr()?.into())
     }
 
-    fn listen(&self, socket: net::TcpListener, _: &Worker) -> io::Result<TcpListener> {
-        TcpListener::new(socket, self.options.clone())
+    fn listen(&self, socket: net::TcpListener, worker: &Worker) -> io::Result<TcpListener> {
+        let owners = match &self.place {
+            // Where there's no SO_REUSEPORT that spreads connections, workers have duplicates.
+            Place::Bind(_) if cfg!(target_os = "linux") || worker.count() == 1 => Owners::Us,
+            Place::Bind(_) | Place::Adopt(_) => Owners::Others,
+        };
+        TcpListener::new(socket, self.options.clone(), owners)
     }
 }
 

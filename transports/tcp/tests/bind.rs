@@ -272,6 +272,23 @@ async fn a_socket_that_listens_already_is_adopted_by_one_worker_or_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_adopted_socket_is_left_to_its_other_owners() {
+    let owner = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = owner.local_addr().unwrap();
+    // Each server is the next owner of the same socket.
+    for workers in [1, 3, 1] {
+        let tcp = Tcp::from_std(owner.try_clone().unwrap());
+        let server = serve_with(tcp.per_core().with_workers(workers), hello());
+        let handle = server.start().unwrap();
+        assert_eq!(get(addr).unwrap(), "Hello", "{workers} workers");
+        handle.shutdown(GRACE).await.unwrap();
+    }
+    let late = connect(addr).unwrap();
+    owner.set_nonblocking(false).unwrap();
+    assert_eq!(owner.accept().unwrap().1, late.local_addr().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_is_bound_again_at_once_while_old_connections_linger() {
     for server in [ambient::<SocketAddr>, two_workers::<SocketAddr>] {
         let first = server((Ipv4Addr::LOCALHOST, 0).into()).start().unwrap();

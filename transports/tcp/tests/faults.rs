@@ -11,7 +11,7 @@ use anyport_core::{Body, BoxError, Limits};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use scene::connect;
-use stage::{Client, HELLO, Made, On, Stage, until};
+use stage::{Client, HELLO, Made, On, Stage, is, until};
 use std::{
     io::{self, Read, Write},
     net::TcpStream,
@@ -109,9 +109,7 @@ fn resets_touch_nobody_else(on: On) {
             (uploads.now() == 1).then_some(()).ok_or(0)
         });
         uploading.reset();
-        until("the upload is dropped", || {
-            (uploads.now() == 0).then_some(()).ok_or(uploads.now())
-        });
+        until("the upload is dropped", || is(0, uploads.now()));
         is_untouched("a reset in a body");
 
         let mut downloading = stage.client();
@@ -281,9 +279,7 @@ fn the_connection_limit_is_exact(on: On) {
             })
         })
         .collect();
-    until("all places are taken", || {
-        (attendance.now() == LIMIT).then_some(()).ok_or(attendance.now())
-    });
+    until("all places are taken", || is(LIMIT, attendance.now()));
     gate.add_permits(CLIENTS);
     // As long as any of them is there: how many are open at once.
     let mut open = 0;

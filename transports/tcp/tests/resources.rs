@@ -11,7 +11,7 @@ mod stage;
 use anyport_core::{Body, BoxError, Timeouts};
 use http::{Request, Response};
 use scene::connect;
-use stage::{Client, HELLO, Made, On, Stage, until};
+use stage::{Client, HELLO, Made, On, Stage, is, until};
 use std::{
     fs,
     io::{Read, Write},
@@ -81,8 +81,7 @@ fn a_stopped_download_costs_little_and_is_cut_off(on: On) {
     let mut most = 0;
     until("all are cut off", || {
         most = most.max(Held::now().memory);
-        let open = stage.handle.connections();
-        (open == 0).then_some(()).ok_or(open)
+        is(0, stage.handle.connections())
     });
     let elapsed = stopped.elapsed();
     println!(

@@ -82,14 +82,11 @@ impl UnixListener {
 
 fn peer_cred(stream: &UnixStream) -> Option<PeerCred> {
     let cred = stream.peer_cred().ok()?;
-    Some(PeerCred {
-        // 0 stands for a process that this PID namespace doesn't know.
-        pid: cred
-            .pid()
-            .and_then(|pid| pid.try_into().ok())
-            .filter(|&pid| pid != 0),
-        uid: cred.uid(),
-        gid: cred.gid(),
+    let peer_cred = PeerCred::new(cred.uid(), cred.gid());
+    // 0 stands for a process that this PID namespace doesn't know.
+    Some(match cred.pid().and_then(|pid| pid.try_into().ok()) {
+        None | Some(0) => peer_cred,
+        Some(pid) => peer_cred.with_pid(pid),
     })
 }
 

@@ -142,11 +142,8 @@ async fn a_raw_handler_learns_who_connected_and_where() {
     let place = format!("unix:{}", scene.path.display());
     assert_eq!(handle.endpoints()[0].to_string(), place);
     let told = |cred: PeerCred| format!("unix: {place} {:?}", Some(cred));
-    let us = PeerCred {
-        pid: Some(std::process::id()),
-        uid: geteuid().as_raw(),
-        gid: getegid().as_raw(),
-    };
+    let cred = |uid, gid| PeerCred::new(uid, gid).with_pid(std::process::id());
+    let us = cred(geteuid().as_raw(), getegid().as_raw());
     assert_eq!(listen_to(connect(&scene.path).unwrap()).unwrap(), told(us));
 
     // Another user, in the same process.
@@ -155,8 +152,7 @@ async fn a_raw_handler_learns_who_connected_and_where() {
         listen_to(connect(&scene.path).unwrap()).unwrap()
     });
     if let Some(said) = said.filter(|_| is_root()) {
-        let (uid, gid) = (NOBODY, NOBODY);
-        assert_eq!(said, told(PeerCred { uid, gid, ..us }));
+        assert_eq!(said, told(cred(NOBODY, NOBODY)));
     }
     handle.shutdown(GRACE).await.unwrap();
 }

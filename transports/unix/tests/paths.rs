@@ -279,7 +279,7 @@ async fn an_adopted_socket_is_left_to_its_other_owners() {
         let handle = server.start().unwrap();
         assert_eq!(
             handle.endpoints(),
-            [Endpoint::Unix(UnixName::Path(scene.path.clone()))]
+            [Endpoint::Unix(UnixName::Path(scene.path.as_path().into()))]
         );
         assert!(listen_to(early).unwrap().contains("unix:/"));
         handle.shutdown(GRACE).await.unwrap();

@@ -76,10 +76,14 @@ pub(super) fn adapters_name_no_transport(repo: &Repo) -> Vec<Violation> {
     })
 }
 
-/// An example shows what a user writes, and a user has the facade only.
+/// An example shows what a user writes, and a user has the facade only; and the testkit, for a transport of their own.
 pub(super) fn examples_use_the_facade(repo: &Repo) -> Vec<Violation> {
-    forbidden(repo, Role::Examples, |_, role| {
-        (role != Role::Facade).then_some("an example uses the facade `anyport`, with the features it needs")
+    forbidden(repo, Role::Examples, |dependency, role| match role {
+        Role::Facade => None,
+        Role::Testkit if dependency.kind == DependencyKind::Development => None,
+        _ => Some(
+            "an example uses the facade `anyport`, with the features it needs (and anyport-testkit in its tests)",
+        ),
     })
 }
 
@@ -152,7 +156,11 @@ mod tests {
                 "anyport-axum",
                 &["anyport-core", "axum", "dev:anyport-tcp"],
             ),
-            Member::fixture("examples", "anyport-examples", &["anyport", "tokio"]),
+            Member::fixture(
+                "examples",
+                "anyport-examples",
+                &["anyport", "tokio", "dev:anyport-testkit"],
+            ),
         ];
         members.retain(|member| member.dir != extra.dir);
         members.push(extra);
@@ -243,7 +251,13 @@ mod tests {
 
     #[test]
     fn an_example_that_looks_behind_the_facade_is_flagged() {
-        for name in ["anyport-core", "dev:anyport-tcp", "anyport-axum"] {
+        for name in [
+            "anyport-core",
+            "dev:anyport-core",
+            "dev:anyport-tcp",
+            "anyport-axum",
+            "anyport-testkit",
+        ] {
             let examples = Member::fixture("examples", "anyport-examples", &["anyport", name]);
             assert_eq!(
                 repo(examples).flagged(examples_use_the_facade),

@@ -70,7 +70,7 @@ impl Scene {
     /// The next end of a connection.
     pub(crate) async fn end(&mut self) -> End {
         let end = timeout(NEVER, self.ends.recv()).await;
-        end.expect("a connection never ends").unwrap()
+        end.unwrap_or_else(|_| panic!("no connection ends")).unwrap()
     }
 }
 

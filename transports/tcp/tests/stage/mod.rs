@@ -82,12 +82,9 @@ impl Stage {
     pub(crate) fn settles(&self, connections: usize) {
         let mut right = 0;
         until("the connections settle", || {
-            right = if self.handle.connections() == connections {
-                right + 1
-            } else {
-                0
-            };
-            (right == 3).then_some(()).ok_or(self.handle.connections())
+            let open = self.handle.connections();
+            right = if open == connections { right + 1 } else { 0 };
+            if right == 3 { Ok(()) } else { Err(open) }
         });
     }
 
@@ -115,6 +112,11 @@ pub(crate) fn until<T, E: Debug>(what: &str, mut look: impl FnMut() -> Result<T,
         }
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// For [`until`]: whether it's the number that's waited for.
+pub(crate) fn is(wanted: usize, now: usize) -> Result<(), usize> {
+    if now == wanted { Ok(()) } else { Err(now) }
 }
 
 /// A connection that makes requests one after the other.
