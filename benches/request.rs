@@ -46,12 +46,12 @@ fn kept_alive(bencher: divan::Bencher) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
     bencher.bench_local(|| exchange(&mut stream));
-    let _ = running.abort();
+    drop(running.abort());
 }
 
 #[divan::bench]
 fn new_connection(bencher: divan::Bencher) {
     let (running, address) = server();
     bencher.bench_local(|| exchange(&mut TcpStream::connect(address).unwrap()));
-    let _ = running.abort();
+    drop(running.abort());
 }

@@ -34,7 +34,7 @@ struct Inner {
 pub enum ErrorKind {
     /// A socket could not be bound or listened on.
     Bind,
-    /// The server was put together in a way that can't work: zero workers, limits that contradict each other.
+    /// The server was put together in a way that can't work: zero workers, a timeout of zero.
     Config,
     /// A runtime or a worker's thread could not be started.
     Start,

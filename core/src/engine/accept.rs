@@ -23,6 +23,8 @@ use std::{
 
 /// How many connections are accepted before other tasks get their turn.
 const BATCH: usize = 64;
+/// How many errors in a row are met by trying again at once.
+const MOST_RETRIES: usize = 64;
 /// The first wait after an error that needs one; doubled each time, up to the longest.
 const SHORTEST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -44,7 +46,8 @@ pub struct AcceptLoop<L, P, R> {
     /// Serves whatever is due first: the end of a pause, of a stage, of the grace.
     deadline: Deadline,
     phase: Phase,
-    /// How long the latest wait after an accept error was.
+    /// How many errors there were since the latest success, and how long the latest wait was.
+    failures: usize,
     wait: Duration,
     /// No accept before then.
     paused_until: Option<Instant>,
@@ -107,6 +110,7 @@ where
             registered: Registered::default(),
             deadline: Deadline::default(),
             phase: Phase::Serving,
+            failures: 0,
             wait: Duration::ZERO,
             paused_until: None,
             failed: None,
@@ -247,39 +251,13 @@ where
             match listener.poll_accept(cx) {
                 Poll::Ready(Ok(incoming)) => {
                     self.wait = Duration::ZERO;
+                    self.failures = 0;
                     self.begin(incoming);
                 }
                 Poll::Ready(Err(error)) => {
                     self.give_back();
-                    let kind = self.listener.as_ref().map(|listener| listener.classify(&error));
-                    if kind == Some(AcceptErrorKind::Backoff) {
-                        self.wait = (self.wait * 2).clamp(SHORTEST_WAIT, LONGEST_WAIT);
-                    }
-                    self.worker.shared.config.observe(|| Event::AcceptFailed {
-                        error: &error,
-                        kind: kind.unwrap_or(AcceptErrorKind::Retry),
-                        worker: self.worker.worker.index(),
-                        wait: if kind == Some(AcceptErrorKind::Backoff) {
-                            self.wait
-                        } else {
-                            Duration::ZERO
-                        },
-                    });
-                    match kind {
-                        Some(AcceptErrorKind::Fatal) => {
-                            let what = format!("accepting failed for good: {error}");
-                            return Accepting::Failed(Error::new(ErrorKind::Accept, what).with_source(error));
-                        }
-                        Some(AcceptErrorKind::Backoff) => {
-                            self.paused_until = after(self.worker.now(), self.wait);
-                            let until = self.paused_until;
-                            return if self.reached(until, cx) {
-                                Accepting::Yield
-                            } else {
-                                Accepting::Held
-                            };
-                        }
-                        Some(AcceptErrorKind::Retry) | None => {}
+                    if let Some(accepting) = self.accept_failed(error, cx) {
+                        return accepting;
                     }
                 }
                 Poll::Pending => {
@@ -289,6 +267,40 @@ where
             }
         }
         Accepting::Yield
+    }
+
+    /// What comes of an error; none, if the next connection can be tried at once.
+    fn accept_failed(&mut self, error: std::io::Error, cx: &mut Context<'_>) -> Option<Accepting> {
+        let mut kind = self.listener.as_ref()?.classify(&error);
+        self.failures += 1;
+        // An error that was to be over at once, and isn't.
+        if kind == AcceptErrorKind::Retry && self.failures > MOST_RETRIES {
+            kind = AcceptErrorKind::Backoff;
+        }
+        let wait = match kind {
+            AcceptErrorKind::Backoff => (self.wait * 2).clamp(SHORTEST_WAIT, LONGEST_WAIT),
+            AcceptErrorKind::Retry | AcceptErrorKind::Fatal => Duration::ZERO,
+        };
+        self.worker.shared.config.observe(|| Event::AcceptFailed {
+            error: &error,
+            kind,
+            worker: self.worker.worker.index(),
+            wait,
+        });
+        match kind {
+            AcceptErrorKind::Retry => None,
+            AcceptErrorKind::Backoff => {
+                self.wait = wait;
+                self.paused_until = after(self.worker.now(), wait);
+                let over = self.reached(self.paused_until, cx);
+                Some(if over { Accepting::Yield } else { Accepting::Held })
+            }
+            AcceptErrorKind::Fatal => {
+                let what = format!("accepting failed for good: {error}");
+                let error = Error::new(ErrorKind::Accept, what).with_source(error);
+                Some(Accepting::Failed(error))
+            }
+        }
     }
 
     /// Whether this peer may connect, and the address that it counts for.
