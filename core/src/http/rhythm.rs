@@ -128,10 +128,10 @@ impl Rhythm {
             .min_by_key(|(at, _)| *at)
     }
 
-    /// Since when nothing has been asked or answered, and the peer hasn't been heard of, if so.
+    /// Since when nothing has been asked or answered, if so.
     pub(super) fn quiet_since(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Idle { since, .. } => Some(since.max(self.heard)),
+            Phase::Idle { since, .. } => Some(since),
             _ => None,
         }
     }

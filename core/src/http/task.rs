@@ -212,7 +212,7 @@ where
         usual.into_iter().chain(other).min_by_key(|(at, _)| *at)
     }
 
-    /// When nothing will have been heard of the peer for so long since then, if it's idle.
+    /// When nothing will have been asked or answered for so long since then, if it's idle.
     fn quiet_for(&self, since: Instant, wait: Duration) -> Option<(Instant, Due)> {
         let quiet = self.rhythm.quiet_since()?;
         Some((quiet.max(since).checked_add(wait)?, Due::Quiet))

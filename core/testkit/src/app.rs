@@ -40,6 +40,10 @@ pub struct State {
     released: Semaphore,
     /// A permit for each waiting request that was dropped.
     dropped: Semaphore,
+    /// A permit for each byte that `/accepted` has read.
+    uploaded: Semaphore,
+    /// What `/keep` keeps.
+    kept: Mutex<Vec<Body>>,
 }
 
 /// What goes wrong in the service at the next opportunity, once.
@@ -57,6 +61,8 @@ impl Default for State {
             arrived: Semaphore::new(0),
             released: Semaphore::new(0),
             dropped: Semaphore::new(0),
+            uploaded: Semaphore::new(0),
+            kept: Mutex::default(),
         }
     }
 }
@@ -89,6 +95,11 @@ impl State {
     /// Ready when a waiting request was dropped.
     pub(crate) async fn dropped(&self) {
         self.dropped.acquire().await.unwrap().forget();
+    }
+
+    /// Ready when `/accepted` has read so many bytes more.
+    pub(crate) async fn uploaded(&self, bytes: u32) {
+        self.uploaded.acquire_many(bytes).await.unwrap().forget();
     }
 
     fn waits(self: &Arc<Self>, panics: bool) -> Waits {
@@ -172,6 +183,15 @@ impl Service<Request<Body>> for App {
                 let n = length(request.into_body()).await?;
                 Ok(Response::new(n.to_string().into()))
             }),
+            // It's read on after the response.
+            "/accepted" => {
+                (self.spawn)(Box::pin(read_on(request.into_body(), state)));
+                Box::pin(async { Ok(hello()) })
+            }
+            "/keep" => {
+                state.kept.lock().unwrap().push(request.into_body());
+                Box::pin(async { Ok(hello()) })
+            }
             "/host" => Box::pin(async move { Ok(Response::new(host(&request).into())) }),
             "/info" => Box::pin(async move { Ok(Response::new(info(&request).into())) }),
             "/stream" => Box::pin(async { Ok(Response::new(Body::new(Stream::Endless))) }),
@@ -251,6 +271,13 @@ async fn length(mut body: Body) -> Result<usize, BoxError> {
         n += frame?.data_ref().map_or(0, Bytes::len);
     }
     Ok(n)
+}
+
+async fn read_on(mut body: Body, state: Arc<State>) {
+    while let Some(Ok(frame)) = body.frame().await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        state.uploaded.add_permits(bytes);
+    }
 }
 
 /// A response body that doesn't just end.

@@ -8,7 +8,7 @@ use crate::{
 };
 use anyport_core::Limits;
 use std::{fmt::Write as _, io};
-use tokio::io::AsyncReadExt;
+use tokio::{io::AsyncReadExt, task::yield_now};
 
 cases![
     garbage_is_refused,
@@ -24,6 +24,7 @@ cases![
     a_peer_may_leave_in_mid_download,
     a_peer_may_leave_while_it_is_answered,
     an_h2_peer_may_leave_with_streams_open,
+    a_flood_of_h2_resets_ends_that_connection,
 ];
 
 /// Sends this and gets the answer, if there's one; in any case, the server closes then.
@@ -201,4 +202,21 @@ async fn an_h2_peer_may_leave_with_streams_open(site: Site) {
     h2.connection.abort();
     server.state.dropped().await;
     all_well(&server).await;
+}
+
+/// "Rapid reset", CVE-2023-44487: streams that are opened and reset at once cost their server work, and their client nothing.
+async fn a_flood_of_h2_resets_ends_that_connection(site: Site) {
+    let server = site.serve();
+    let mut h2 = server.h2().await;
+    let mut floods = 0;
+    while let Ok((_, mut stream)) = h2.begin(request("/slow"), false).await {
+        stream.send_reset(h2::Reason::CANCEL);
+        floods += 1;
+        assert!(floods < 100_000, "never ended");
+        // The head has to leave before its reset, or neither does.
+        yield_now().await;
+    }
+    h2.closed().await;
+    server.serves_others().await;
+    server.settles(0).await;
 }

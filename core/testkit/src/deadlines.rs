@@ -7,7 +7,7 @@ use crate::{
     site::Site,
     suite::cases,
 };
-use anyport_core::Timeouts;
+use anyport_core::{HttpOptions, HttpVersions, Timeouts};
 use std::{
     future::Future,
     time::{Duration, Instant},
@@ -19,6 +19,7 @@ cases![
     a_trickled_head_is_closed,
     a_trickled_second_head_is_closed,
     a_trickled_preface_is_closed,
+    a_preface_begun_where_only_http_2_is_served_is_closed,
     an_idle_connection_is_closed,
     an_idle_h2_connection_is_closed,
     an_h2_connection_that_never_asks_is_closed,
@@ -98,6 +99,18 @@ async fn a_trickled_preface_is_closed(site: Site) {
     let mut client = server.client().await;
     client.send("PRI * HTTP/2.0\r\n").await;
     closes_in_time(begin, client.closed()).await;
+}
+
+/// It owes the rest as it would owe a head; it's not idle.
+async fn a_preface_begun_where_only_http_2_is_served_is_closed(site: Site) {
+    let timeouts = Timeouts::default().with_head(SHORT).with_keep_alive(LONG);
+    let only = HttpOptions::default().with_versions(HttpVersions::Http2);
+    let server = site.serve_as(|server| server.timeouts(timeouts).http(only));
+    let begin = Instant::now();
+    let mut client = server.client().await;
+    client.send("P").await;
+    closes_in_time(begin, client.closed()).await;
+    server.settles(0).await;
 }
 
 async fn an_idle_connection_is_closed(site: Site) {

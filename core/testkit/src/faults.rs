@@ -14,6 +14,7 @@ use std::io;
 cases![
     an_error_is_a_500,
     an_error_has_the_status_it_was_given,
+    a_status_that_is_no_error_is_a_500,
     a_service_that_is_not_ready_is_a_503,
     a_panic_in_call_is_a_500,
     a_panic_in_the_future_is_a_500,
@@ -79,6 +80,18 @@ async fn an_error_has_the_status_it_was_given(site: Site) {
         answered(server, "/panic", None, 500).await;
     })
     .await;
+}
+
+/// An interim status would leave the client waiting, others would say that all is well.
+async fn a_status_that_is_no_error_is_a_500(site: Site) {
+    for status in [100, 101, 103, 200, 204, 301, 304] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let http = HttpOptions::default().with_error_status(move |_| status);
+        let server = site.serve_as(|server| server.http(http));
+        let (h1, mut h2) = (server.ask(&get("/error")).await, server.h2().await);
+        assert_eq!(h1.status, 500, "instead of {status}");
+        assert_eq!(h2.get("/error").await.status, 500, "instead of {status}");
+    }
 }
 
 async fn a_service_that_is_not_ready_is_a_503(site: Site) {

@@ -1,7 +1,7 @@
 //! How much peers may take, and settings that contradict themselves.
 use crate::{
     app::HELLO,
-    client::{Client, get},
+    client::{Client, get, post},
     h2_client::request,
     site::Site,
     suite::cases,
@@ -16,6 +16,7 @@ use std::sync::{
 cases![
     a_client_beyond_the_limit_waits_until_one_leaves,
     an_upgraded_connection_counts_against_the_limit,
+    a_request_body_that_is_kept_keeps_no_permit,
     h2_streams_beyond_the_limit_wait,
     settings_that_serve_nobody_are_errors_at_start,
     a_limit_that_cannot_be_reached_does_no_harm,
@@ -64,6 +65,18 @@ async fn an_upgraded_connection_counts_against_the_limit(site: Site) {
     assert_eq!(busy.get("/").await.body, HELLO);
     echoes(&mut upgraded, "here").await;
     next_is_served_after(&site, &server, &mut busy, upgraded).await;
+}
+
+async fn a_request_body_that_is_kept_keeps_no_permit(site: Site) {
+    let server = site.serve_as(|server| server.limits(Limits::default().with_connections(1)));
+    for _ in 0..3 {
+        let mut client = server.client().await;
+        client.send(format!("{}hello", post("/keep", 5))).await;
+        assert_eq!(client.response().await.body, HELLO);
+        drop(client);
+        server.settles(0).await;
+    }
+    assert_eq!(server.ask(&get("/")).await.body, HELLO);
 }
 
 async fn h2_streams_beyond_the_limit_wait(site: Site) {

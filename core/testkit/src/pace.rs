@@ -23,6 +23,8 @@ cases![
     a_body_that_stops_is_an_error_for_the_app,
     an_h2_body_that_stops_is_an_error_for_the_app,
     a_body_that_trickles_is_read,
+    an_upload_goes_on_after_its_response,
+    an_upload_that_stops_after_its_response_is_given_up,
     an_app_that_takes_too_long_is_a_504,
     an_h2_app_that_takes_too_long_is_a_504,
     a_response_that_takes_its_time_is_no_504,
@@ -114,17 +116,47 @@ async fn an_h2_body_that_stops_is_an_error_for_the_app(site: Site) {
 }
 
 async fn a_body_that_trickles_is_read(site: Site) {
-    let server = serve(&site, |t| t.with_body_gap(SHORT));
+    // So long that a busy machine doesn't make a gap of it.
+    let gap = 4 * SHORT;
+    let server = serve(&site, |t| t.with_body_gap(gap));
     let mut client = server.client().await;
     let begin = Instant::now();
-    client.send(post("/len", 10)).await;
+    client.send(post("/len", 20)).await;
+    for _ in 0..20 {
+        // Not to wait for anything: this client is slow by nature.
+        sleep(gap / 16).await;
+        client.send("x").await;
+    }
+    assert_eq!(client.response().await.body, "20");
+    assert!(begin.elapsed() > gap);
+}
+
+/// The connection isn't idle, and no head is owed.
+async fn an_upload_goes_on_after_its_response(site: Site) {
+    let server = serve(&site, |t| t.with_head(SHORT).with_keep_alive(SHORT));
+    let mut client = server.client().await;
+    client.send(post("/accepted", 10)).await;
+    assert_eq!(client.response().await.body, HELLO);
+    let begin = Instant::now();
     for _ in 0..10 {
         // Not to wait for anything: this client is slow by nature.
         sleep(SHORT / 5).await;
         client.send("x").await;
     }
-    assert_eq!(client.response().await.body, "10");
+    server.state.uploaded(10).await;
     assert!(begin.elapsed() > SHORT);
+}
+
+async fn an_upload_that_stops_after_its_response_is_given_up(site: Site) {
+    let server = serve(&site, |t| t.with_body_gap(SHORT));
+    let begin = Instant::now();
+    let mut client = server.client().await;
+    client.send(format!("{}hello", post("/accepted", 10))).await;
+    assert_eq!(client.response().await.body, HELLO);
+    server.state.uploaded(5).await;
+    client.closed().await;
+    assert_in_time(begin);
+    server.settles(0).await;
 }
 
 async fn an_app_that_takes_too_long_is_a_504(site: Site) {

@@ -2,7 +2,16 @@
 use crate::site::Boxed;
 use anyport_core::{Accepted, Connection};
 use hyper_util::rt::TokioIo;
-use std::{future::pending, io::IoSlice};
+use std::{
+    future::{Future, pending, poll_fn},
+    io::IoSlice,
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A raw handler of the suite: a function, so that its type has a name.
@@ -28,6 +37,8 @@ pub enum Script {
     Vectored,
     /// Gives its facts as text and shuts down.
     Facts,
+    /// Says `hello`, and `bye` once the server drains; waits for that in one of several futures that are woken for themselves.
+    Goodbye,
 }
 
 impl Script {
@@ -40,6 +51,7 @@ impl Script {
             Self::UntilEnd => |io| Box::pin(until_end(io)),
             Self::Vectored => |io| Box::pin(vectored(io)),
             Self::Facts => |io| Box::pin(facts(io)),
+            Self::Goodbye => |io| Box::pin(goodbye(io)),
         }
     }
 }
@@ -118,6 +130,66 @@ async fn facts<C: Connection>(io: Accepted<C>) {
     let text = format!("{} {} {}", info.id(), info.worker(), info.local());
     let _ = io.write_all(text.as_bytes()).await;
     let _ = io.shutdown().await;
+}
+
+async fn goodbye<C: Connection>(io: Accepted<C>) {
+    let mut drain = pin!(WhenWoken::new(io.drain()));
+    let mut io = TokioIo::new(io);
+    // It's waited for before the client hears anything.
+    let early = poll_fn(|cx| Poll::Ready(drain.as_mut().poll(cx).is_ready())).await;
+    if !early && io.write_all(b"hello").await.is_ok() && io.flush().await.is_ok() {
+        drain.await;
+    }
+    let _ = io.write_all(b"bye").await;
+    let _ = io.shutdown().await;
+}
+
+pin_project_lite::pin_project! {
+    /// Polls a future only if it was itself woken, as sets of futures do.
+    struct WhenWoken<F> {
+        #[pin]
+        inner: F,
+        signal: Arc<Signal>,
+    }
+}
+
+struct Signal {
+    woken: AtomicBool,
+    outer: Mutex<Waker>,
+}
+
+impl<F> WhenWoken<F> {
+    fn new(inner: F) -> Self {
+        let signal = Signal {
+            woken: AtomicBool::new(true),
+            outer: Mutex::new(Waker::noop().clone()),
+        };
+        Self {
+            inner,
+            signal: Arc::new(signal),
+        }
+    }
+}
+
+impl<F: Future> Future for WhenWoken<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let me = self.project();
+        me.signal.outer.lock().unwrap().clone_from(cx.waker());
+        if !me.signal.woken.swap(false, SeqCst) {
+            return Poll::Pending;
+        }
+        let own = Waker::from(Arc::clone(me.signal));
+        me.inner.poll(&mut Context::from_waker(&own))
+    }
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.woken.store(true, SeqCst);
+        self.outer.lock().unwrap().wake_by_ref();
+    }
 }
 
 /// Bytes in which a lost, doubled or swapped one shows.

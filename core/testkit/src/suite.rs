@@ -49,8 +49,11 @@ const FILES: &[(&str, &[Case])] = &[
     ("limits", crate::limits::CASES),
     ("deadlines", crate::deadlines::CASES),
     ("pace", crate::pace::CASES),
+    ("h2_stall", crate::h2_stall::CASES),
     ("observer", crate::observer::CASES),
     ("drain", crate::drain::CASES),
+    ("queue", crate::queue::CASES),
+    ("waiting", crate::waiting::CASES),
     ("workers", crate::workers::CASES),
 ];
 

@@ -82,6 +82,8 @@ pub(crate) enum Trouble {
     Fails,
     /// The last worker can't listen.
     Deaf,
+    /// There's always somebody more, of no use, even when new clients are to be kept out.
+    Endless,
 }
 
 impl Mood {
@@ -195,6 +197,12 @@ impl<L: Listener> Listener for MoodyListener<L> {
                     .poll_accept(cx)
                     .map_ok(|i| i.map(|_| MoodyHandshake::fails()));
             }
+            Trouble::Endless if self.mood.show().is_multiple_of(2) => {
+                let nobody = Incoming::new(Endpoint::custom("nobody"), MoodyHandshake::fails());
+                return Poll::Ready(Ok(nobody));
+            }
+            // The next one comes as soon as others have had their turn.
+            Trouble::Endless => cx.waker().wake_by_ref(),
             Trouble::None | Trouble::Left | Trouble::Aborted | Trouble::Deaf => {}
         }
         self.inner.poll_accept(cx).map_ok(fine)

@@ -1,0 +1,47 @@
+//! Who's still queued when a server drains: let in if it can be, and never waited for without an end.
+use crate::{
+    app::HELLO,
+    client::get,
+    script::Script,
+    site::Site,
+    suite::cases,
+    wrap::{Mood, Trouble},
+};
+use anyport_core::Limits;
+use std::time::{Duration, Instant};
+
+cases![
+    clients_queued_behind_the_limit_are_answered,
+    a_listener_that_never_runs_dry_does_not_hold_up_a_drain,
+];
+
+async fn clients_queued_behind_the_limit_are_answered(site: Site) {
+    let server = site.serve_as(|server| server.limits(Limits::default().with_connections(1)));
+    let mut first = server.client().await;
+    assert_eq!(first.get("/").await.body, HELLO);
+    let mut queued = Vec::new();
+    for _ in 0..3 {
+        let mut client = server.client().await;
+        client.send(get("/")).await;
+        queued.push(client);
+    }
+    let ended = server.handle.shutdown(Duration::from_secs(4));
+    first.closed().await;
+    for client in &mut queued {
+        let response = client.response().await;
+        assert_eq!(response.body, HELLO);
+        assert!(response.closes(), "{response:?}");
+    }
+    let report = ended.await.unwrap();
+    assert_eq!((report.completed, report.aborted), (4, 0));
+}
+
+async fn a_listener_that_never_runs_dry_does_not_hold_up_a_drain(site: Site) {
+    let grace = Duration::from_secs(4);
+    let mood = Mood::new(Trouble::Endless);
+    let server = site.moody(Script::Echo, &mood);
+    let begin = Instant::now();
+    let report = server.handle.shutdown(grace).await.unwrap();
+    assert!(begin.elapsed() < grace, "{:?}", begin.elapsed());
+    assert_eq!(report.aborted, 0, "{report}");
+}
