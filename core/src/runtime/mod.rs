@@ -25,7 +25,8 @@ pub type SharedTimer = Arc<dyn Timer + Send + Sync>;
 /// - [`Launch<F>`] starts a worker and polls its accept loop to the end.
 ///
 /// Its timer resolves deadlines of milliseconds and works from any task of the worker. Its `now` is the clock that its sleeps follow (so that a
-/// paused clock pauses deadlines) and can be asked on any thread; a sleep is never ready before `now` has reached its deadline.
+/// paused clock pauses deadlines) and can be asked on any thread. A sleep is never ready before `now` has reached its deadline, and one that is
+/// pending has registered the waker, whatever else the task has done: it may not be polled again before it fires.
 pub trait Runtime: Clone + Unpin + 'static {
     /// How many workers a transport on this runtime has by default. [`Workers::Ambient`] says that the runtime is the one
     /// that the server is started in; any other value, that workers have threads of their own.
