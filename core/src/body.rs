@@ -1,7 +1,7 @@
 //! The body of a request, and what the server wraps around the body of a response.
 use crate::{
     BoxError,
-    engine::{ConnState, Deadline, WorkerState},
+    engine::{ConnState, Patience, WorkerState},
     observe::TimedOut,
 };
 use bytes::{Buf, Bytes};
@@ -12,7 +12,6 @@ use std::{
     pin::Pin,
     sync::{Arc, Weak},
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
 };
 
 /// The body of a request; good as the body of a response, too.
@@ -92,7 +91,7 @@ impl HttpBody for Body {
                 (Poll::Pending, None) => Poll::Pending,
                 (Poll::Ready(Some(Ok(frame))), waiting) => {
                     if let Some(waiting) = waiting {
-                        waiting.waiting = None;
+                        waiting.waiting.reset();
                     }
                     Poll::Ready(Some(Ok(frame)))
                 }
@@ -136,8 +135,7 @@ impl fmt::Debug for Body {
 struct Gap {
     worker: Arc<WorkerState>,
     connection: Weak<ConnState>,
-    /// Made when the app first has to wait.
-    waiting: Option<Box<(Instant, Deadline)>>,
+    waiting: Patience,
 }
 
 impl Gap {
@@ -146,20 +144,13 @@ impl Gap {
         Self {
             worker: Arc::clone(&connection.worker),
             connection: Arc::downgrade(connection),
-            waiting: None,
+            waiting: Patience::default(),
         }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let timeout = self.worker.shared.config.timeouts.body_gap;
-        if timeout == Duration::MAX {
-            return Poll::Pending;
-        }
-        let now = self.worker.now();
-        let (since, deadline) = &mut **self
-            .waiting
-            .get_or_insert_with(|| Box::new((now, Deadline::default())));
-        ready!(deadline.poll(since.checked_add(timeout), now, self.worker.timer(), cx));
+        ready!(self.waiting.poll(timeout, &self.worker, cx));
         if let Some(connection) = self.connection.upgrade() {
             connection.timed_out(TimedOut::BodyGap);
         }

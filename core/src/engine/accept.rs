@@ -1,9 +1,5 @@
 //! The accept loop of one worker, through all stages of its drain.
-use super::{
-    ConnTask, Registered, WorkerState,
-    deadline::{Deadline, after},
-    panics,
-};
+use super::{ConnTask, Registered, WorkerState, deadline::Deadline, panics};
 use crate::{
     AcceptErrorKind, Endpoint, Error, ErrorKind, Event, Incoming, Listener, Protocol, Result, Runtime,
     engine::Accepted,
@@ -137,7 +133,7 @@ where
                 },
                 Phase::LameDuck { since } => {
                     // Asked for each time: a second shutdown may have shortened it.
-                    let until = after(since, self.worker.shared.lame_duck());
+                    let until = since.checked_add(self.worker.shared.lame_duck());
                     // With nobody on any worker there to be told, there's nothing to wait for.
                     if self.worker.shared.connections() == 0 || self.reached(until, cx) {
                         self.phase = self.stop_listening(since);
@@ -150,7 +146,7 @@ where
                     }
                 }
                 Phase::Emptying { since, look, end } => {
-                    if self.reached(after(since, self.worker.shared.grace()), cx) {
+                    if self.reached(since.checked_add(self.worker.shared.grace()), cx) {
                         self.abort();
                         continue;
                     }
@@ -180,7 +176,7 @@ where
                     if self.worker.is_empty() {
                         return Poll::Ready(());
                     }
-                    if self.reached(after(since, self.worker.shared.grace()), cx) {
+                    if self.reached(since.checked_add(self.worker.shared.grace()), cx) {
                         self.abort();
                         continue;
                     }
@@ -199,8 +195,8 @@ where
     fn stop_listening(&mut self, since: Instant) -> Phase {
         let moment = self.worker.shared.grace() / 8;
         let arriving = self.listener.as_mut().map_or(Duration::ZERO, Listener::stop);
-        let look = after(self.worker.now(), arriving.min(moment).max(LAST_LOOK));
-        let end = look.and_then(|look| after(look, moment));
+        let look = self.worker.now().checked_add(arriving.min(moment).max(LAST_LOOK));
+        let end = look.and_then(|look| look.checked_add(moment));
         Phase::Emptying { since, look, end }
     }
 
@@ -223,7 +219,7 @@ where
         self.listener = None;
         self.worker.begin_abort();
         self.phase = Phase::Aborting {
-            until: after(self.worker.now(), LAST_WORDS),
+            until: self.worker.now().checked_add(LAST_WORDS),
         };
     }
 
@@ -291,7 +287,7 @@ where
             AcceptErrorKind::Retry => None,
             AcceptErrorKind::Backoff => {
                 self.wait = wait;
-                self.paused_until = after(self.worker.now(), wait);
+                self.paused_until = self.worker.now().checked_add(wait);
                 let over = self.reached(self.paused_until, cx);
                 Some(if over { Accepting::Yield } else { Accepting::Held })
             }

@@ -1,4 +1,5 @@
 //! One timer per connection, made when it's first needed and re-armed as seldom as possible.
+use super::WorkerState;
 use crate::runtime::SharedTimer;
 use hyper::rt::Sleep;
 use std::{
@@ -60,9 +61,25 @@ impl Deadline {
     }
 }
 
-/// The moment after which `timeout` has passed since `start`; none if that's beyond what a clock can say.
-pub(crate) fn after(start: Instant, timeout: Duration) -> Option<Instant> {
-    start.checked_add(timeout)
+/// A wait that may take so long and no longer, for what seldom has to wait: it costs nothing until it first does.
+#[derive(Debug, Default)]
+pub(crate) struct Patience(Option<Box<(Instant, Deadline)>>);
+
+impl Patience {
+    /// Ready when the wait, which began with the first of these polls, has taken longer than `timeout`.
+    pub(crate) fn poll(&mut self, timeout: Duration, worker: &WorkerState, cx: &mut Context<'_>) -> Poll<()> {
+        if timeout == Duration::MAX {
+            return Poll::Pending;
+        }
+        let now = worker.now();
+        let (since, deadline) = &mut **self.0.get_or_insert_with(|| Box::new((now, Deadline::default())));
+        deadline.poll(since.checked_add(timeout), now, worker.timer(), cx)
+    }
+
+    /// The wait is over.
+    pub(crate) fn reset(&mut self) {
+        self.0 = None;
+    }
 }
 
 impl fmt::Debug for Deadline {

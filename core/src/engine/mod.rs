@@ -21,7 +21,9 @@ pub use task::ConnTask;
 
 pub(crate) use addresses::Addresses;
 pub(crate) use connection::ConnState;
+#[cfg(all(test, feature = "tokio"))]
 pub(crate) use deadline::Deadline;
+pub(crate) use deadline::Patience;
 pub(crate) use permits::Permits;
 pub(crate) use state::{Stage, WorkerState};
 pub(crate) use waker::{Registered, WakerSlot};

@@ -1,9 +1,5 @@
 //! The future of one connection: its handshake, then its protocol.
-use super::{
-    Accepted, ConnContext, ConnState, Registered,
-    deadline::{Deadline, after},
-    panics,
-};
+use super::{Accepted, ConnContext, ConnState, Registered, deadline::Deadline, panics};
 use crate::{Connection, Event, Protocol};
 use std::{
     fmt,
@@ -125,7 +121,7 @@ impl<H, P, T> Phase<H, P, T> {
                         (Poll::Pending, None) => return Poll::Ready(()),
                         (Poll::Pending, Some(rest)) => {
                             let timeout = config.timeouts.handshake;
-                            let at = after(state.accepted_at, timeout);
+                            let at = state.accepted_at.checked_add(timeout);
                             ready!(
                                 rest.deadline
                                     .poll(at, state.worker.now(), state.worker.timer(), cx)

@@ -3,7 +3,7 @@ use super::{Reply, detect::Version, host};
 use crate::{
     BoxError, ConnInfo, HttpResponse, HttpService,
     body::Body,
-    engine::{ConnState, Deadline, panics},
+    engine::{ConnState, Patience, panics},
     observe::TimedOut,
 };
 use http::{
@@ -18,7 +18,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
-    time::{Duration, Instant},
 };
 
 /// The service of one connection, as hyper sees it.
@@ -81,7 +80,7 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
         Call {
             step,
             connect,
-            deadline: None,
+            patience: Patience::default(),
             owner: Some(self.owner()),
         }
     }
@@ -130,7 +129,7 @@ pin_project_lite::pin_project! {
         step: Step<S, S::Fut>,
         connect: bool,
         // Of the response's head, if there's one and the app makes us wait.
-        deadline: Option<Box<(Instant, Deadline)>>,
+        patience: Patience,
         owner: Option<Owner>,
     }
 }
@@ -252,7 +251,7 @@ impl<S: HttpService> Future for Call<S> {
             Ok(Poll::Ready(Ok(response))) => return Poll::Ready(Ok(response)),
             Ok(Poll::Ready(Err(refusal))) => refusal,
             Ok(Poll::Pending) => {
-                ready!(poll_deadline(me.deadline, me.owner.as_ref(), cx));
+                ready!(poll_patience(me.patience, me.owner.as_ref(), cx));
                 if let Some(owner) = me.owner {
                     owner.connection().timed_out(TimedOut::Request);
                 }
@@ -300,22 +299,12 @@ fn observe_panic(owner: Option<&Owner>, message: &str) {
 }
 
 /// Ready when the app has taken as long as it may. Without such a limit, it costs a comparison.
-fn poll_deadline(
-    deadline: &mut Option<Box<(Instant, Deadline)>>,
-    owner: Option<&Owner>,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
+fn poll_patience(patience: &mut Patience, owner: Option<&Owner>, cx: &mut Context<'_>) -> Poll<()> {
     let Some(owner) = owner else {
         return Poll::Ready(());
     };
     let worker = &owner.connection().worker;
-    let timeout = worker.shared.config.timeouts.request;
-    if timeout == Duration::MAX {
-        return Poll::Pending;
-    }
-    let now = worker.now();
-    let (since, deadline) = &mut **deadline.get_or_insert_with(|| Box::new((now, Deadline::default())));
-    deadline.poll(since.checked_add(timeout), now, worker.timer(), cx)
+    patience.poll(worker.shared.config.timeouts.request, worker, cx)
 }
 
 /// The status for an error of the app, which is one of an error whatever the hook says.

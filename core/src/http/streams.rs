@@ -5,7 +5,7 @@ use crate::{
     http::{Call, Reply},
 };
 use crate::{
-    engine::{ConnState, Deadline, panics},
+    engine::{ConnState, Patience, panics},
     observe::TimedOut,
 };
 use hyper::rt::Executor;
@@ -16,7 +16,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Instant,
 };
 
 /// The executor that hyper spawns a connection's streams on: the worker's, with each stream counted.
@@ -44,7 +43,7 @@ where
             future: Some(future),
             state: Arc::clone(&self.state),
             held: Held::default(),
-            stall: None,
+            stall: Patience::default(),
         });
     }
 }
@@ -109,8 +108,8 @@ pin_project_lite::pin_project! {
         future: Option<F>,
         state: Arc<ConnState>,
         held: Held,
-        // Since when it's held up, made when that first happens.
-        stall: Option<Box<(Instant, Deadline)>>,
+        // With a peer that holds it up.
+        stall: Patience,
     }
 
     impl<F> PinnedDrop for StreamTask<F> {
@@ -136,14 +135,18 @@ impl<F: Future<Output = ()>> Future for StreamTask<F> {
         match polled {
             Ok(Poll::Ready(())) => Poll::Ready(()),
             Ok(Poll::Pending) if !me.held.held => {
-                *me.stall = None;
+                me.stall.reset();
                 Poll::Pending
             }
             Ok(Poll::Pending) => {
                 if *me.held != before {
-                    *me.stall = None;
+                    me.stall.reset();
                 }
-                ready!(poll_stall(me.stall, state, cx));
+                let worker = &state.worker;
+                ready!(
+                    me.stall
+                        .poll(worker.shared.config.timeouts.write_stall, worker, cx)
+                );
                 state.timed_out(TimedOut::WriteStall);
                 // The peer gets RST_STREAM.
                 if let Err(message) = panics::catch(|| me.future.set(None)) {
@@ -157,18 +160,6 @@ impl<F: Future<Output = ()>> Future for StreamTask<F> {
             }
         }
     }
-}
-
-fn poll_stall(
-    stall: &mut Option<Box<(Instant, Deadline)>>,
-    state: &ConnState,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    let worker = &state.worker;
-    let now = worker.now();
-    let (since, deadline) = &mut **stall.get_or_insert_with(|| Box::new((now, Deadline::default())));
-    let at = since.checked_add(worker.shared.config.timeouts.write_stall);
-    deadline.poll(at, now, worker.timer(), cx)
 }
 
 impl<F> fmt::Debug for StreamTask<F> {
