@@ -1,45 +1,55 @@
 //! What is known about a connection, as data that an app may keep.
 use crate::{Endpoint, PeerCred};
 use bytes::Bytes;
-use std::{fmt, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
-/// What is known about one connection: cheap to clone, `Send + Sync` on every transport.
+/// What is known about one connection: a pointer to clone, `Send + Sync` on every transport.
 ///
 /// A transport fills in the facts (peer, local address, ALPN, credentials); the server adds which worker accepted the connection, when,
 /// and a number that no other connection of this server has. An app gets it once per connection, through
 /// [`App::connect`](crate::App::connect), or with each request, if [`HttpOptions::with_conn_info`](crate::HttpOptions::with_conn_info)
 /// asked for it.
 #[derive(Clone)]
-pub struct ConnInfo {
-    facts: Arc<Facts>,
-    pub(crate) id: u64,
-    pub(crate) worker: usize,
-    pub(crate) accepted_at: Instant,
-}
+pub struct ConnInfo(Arc<Facts>);
 
+/// One allocation of 128 bytes, counters included: a connection that waits has not much more than this.
 #[derive(Clone)]
 struct Facts {
     peer: Endpoint,
     local: Endpoint,
+    handshake: Option<Box<Handshake>>,
+    admission: OnceLock<Admission>,
+}
+
+/// What few transports know.
+#[derive(Clone, Default)]
+struct Handshake {
     alpn: Option<Bytes>,
     peer_cred: Option<PeerCred>,
+}
+
+/// What the server adds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Admission {
+    pub(crate) id: u64,
+    pub(crate) worker: u32,
+    pub(crate) at: Instant,
 }
 
 impl ConnInfo {
     /// The facts of a connection from `peer`, accepted at `local`.
     #[must_use]
     pub fn new(peer: impl Into<Endpoint>, local: impl Into<Endpoint>) -> Self {
-        Self {
-            facts: Arc::new(Facts {
-                peer: peer.into(),
-                local: local.into(),
-                alpn: None,
-                peer_cred: None,
-            }),
-            id: 0,
-            worker: 0,
-            accepted_at: Instant::now(),
-        }
+        Self(Arc::new(Facts {
+            peer: peer.into(),
+            local: local.into(),
+            handshake: None,
+            admission: OnceLock::new(),
+        }))
     }
 
     /// The same with the protocol that a handshake agreed on, such as `h2` or `http/1.1` (RFC 7301).
@@ -47,69 +57,109 @@ impl ConnInfo {
     /// The server believes it: no byte of the connection is looked at to tell HTTP/1.1 from HTTP/2.
     #[must_use]
     pub fn with_alpn(mut self, protocol: impl Into<Bytes>) -> Self {
-        Arc::make_mut(&mut self.facts).alpn = Some(protocol.into());
+        self.handshake().alpn = Some(protocol.into());
         self
     }
 
     /// The same with the process that connected, as the kernel vouches for it.
     #[must_use]
     pub fn with_peer_cred(mut self, peer_cred: PeerCred) -> Self {
-        Arc::make_mut(&mut self.facts).peer_cred = Some(peer_cred);
+        self.handshake().peer_cred = Some(peer_cred);
         self
+    }
+
+    fn handshake(&mut self) -> &mut Handshake {
+        Arc::make_mut(&mut self.0).handshake.get_or_insert_default()
+    }
+
+    /// Adds what the server knows, in place, so that a connection has these facts once. `Some`: they've been another connection's before (a transport
+    /// hands out clones of one), so this connection needs a copy.
+    pub(crate) fn admit(&self, admission: Admission) -> Option<Self> {
+        self.0.admission.set(admission).err()?;
+        let mut facts = Facts::clone(&self.0);
+        facts.admission = OnceLock::from(admission);
+        Some(Self(Arc::new(facts)))
+    }
+
+    fn admission(&self) -> &Admission {
+        self.0.admission.get_or_init(|| Admission {
+            id: 0,
+            worker: 0,
+            at: Instant::now(),
+        })
     }
 
     /// Who connected.
     #[must_use]
     pub fn peer(&self) -> &Endpoint {
-        &self.facts.peer
+        &self.0.peer
     }
 
     /// The address that the connection was accepted at.
     #[must_use]
     pub fn local(&self) -> &Endpoint {
-        &self.facts.local
+        &self.0.local
     }
 
     /// The protocol that a handshake agreed on (RFC 7301).
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {
-        self.facts.alpn.as_deref()
+        self.0.handshake.as_ref()?.alpn.as_deref()
     }
 
     /// The process that connected, its user and its group, as the kernel vouches for them: over Unix sockets.
     #[must_use]
     pub fn peer_cred(&self) -> Option<&PeerCred> {
-        self.facts.peer_cred.as_ref()
+        self.0.handshake.as_ref()?.peer_cred.as_ref()
     }
 
-    /// The connection's number: unique within its server, from 1.
+    /// The connection's number: unique within its server, from 1. 0 is one that no server has accepted.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.id
+        self.admission().id
     }
 
     /// The index of the worker that accepted it, from 0, as in [`Worker::index`](crate::Worker::index).
     #[must_use]
     pub fn worker(&self) -> usize {
-        self.worker
+        self.admission().worker as usize
     }
 
-    /// When it was accepted, before any handshake.
+    /// When it was accepted, before any handshake. Of one that no server has accepted: when this was first asked.
     #[must_use]
     pub fn accepted_at(&self) -> Instant {
-        self.accepted_at
+        self.admission().at
     }
 }
 
 impl fmt::Debug for ConnInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnInfo")
-            .field("id", &self.id)
+            .field("id", &self.id())
             .field("peer", &format_args!("{}", self.peer()))
             .field("local", &format_args!("{}", self.local()))
             .field("alpn", &self.alpn().map(|a| a.escape_ascii().to_string()))
             .field("peer_cred", &self.peer_cred())
-            .field("worker", &self.worker)
+            .field("worker", &self.worker())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_that_a_transport_hands_out_twice_are_of_two_connections() {
+        let info = ConnInfo::new(Endpoint::custom("peer"), Endpoint::custom("local"));
+        let admission = |id| Admission {
+            id,
+            worker: 3,
+            at: Instant::now(),
+        };
+        assert!(info.admit(admission(1)).is_none(), "nothing is copied");
+        let second = info.clone().admit(admission(2)).expect("a copy");
+        assert_eq!((info.id(), second.id(), second.worker()), (1, 2, 3));
+        assert_eq!(second.peer(), info.peer());
     }
 }

@@ -41,6 +41,8 @@ pub struct AcceptLoop<L, P, R> {
     registered: Registered,
     /// Serves whatever is due first: the end of a pause, of a stage, of the grace.
     deadline: Deadline,
+    /// Serves the deadlines of the worker's connections.
+    alarm: Deadline,
     phase: Phase,
     /// How many errors there were since the latest success, and how long the latest wait was.
     failures: usize,
@@ -105,6 +107,7 @@ where
             worker,
             registered: Registered::default(),
             deadline: Deadline::default(),
+            alarm: Deadline::default(),
             phase: Phase::Serving,
             failures: 0,
             wait: Duration::ZERO,
@@ -221,6 +224,15 @@ where
         self.phase = Phase::Aborting {
             until: self.worker.now().checked_add(LAST_WORDS),
         };
+    }
+
+    /// Wakes the connections whose deadlines have passed, and itself for the next one.
+    fn heed_deadlines(&mut self, cx: &mut Context<'_>) {
+        let now = self.worker.now();
+        let next = self.worker.wake_due(now);
+        if self.alarm.poll(next, now, self.worker.timer(), cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
     }
 
     fn reached(&mut self, at: Option<Instant>, cx: &mut Context<'_>) -> bool {
@@ -353,6 +365,7 @@ where
         let me = &mut *self;
         // Whatever it was woken for is looked at below.
         let _ = me.registered.refresh(cx, &me.worker.accept_loop);
+        me.heed_deadlines(cx);
         me.advance(cx).map(|()| {
             me.listener = None;
             me.end.tell(me.failed.take().map_or(Ok(()), Err));

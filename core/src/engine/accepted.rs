@@ -1,6 +1,6 @@
 //! The I/O object of an accepted connection: counted and abortable wherever it goes.
 use super::{ConnState, Registered, Stage};
-use crate::{ConnInfo, Connection};
+use crate::{ConnInfo, Connection, info::Admission};
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::{
@@ -20,27 +20,35 @@ use std::{
 /// For code that wants tokio's I/O traits, wrap it in `hyper_util::rt::TokioIo`.
 pub struct Accepted<C> {
     io: C,
-    info: ConnInfo,
-    /// Read before it was known who wants it; empty soon and forever after.
-    unread: Bytes,
+    /// Instead of what `io` knows, if that's another connection's as well.
+    info: Option<ConnInfo>,
     state: Arc<ConnState>,
+    /// What most connections don't need most of the time.
+    spare: Option<Box<Spare>>,
+}
+
+#[derive(Default)]
+struct Spare {
+    /// Read before it was known who wants it.
+    unread: Bytes,
     reader: Registered,
     writer: Registered,
 }
 
 impl<C: Connection> Accepted<C> {
     pub(super) fn new(io: C, state: Arc<ConnState>) -> Self {
-        let mut info = io.info().clone();
-        info.id = state.id;
-        info.worker = state.worker.worker.index;
-        info.accepted_at = state.accepted_at;
+        state.set_roaming();
+        let admission = Admission {
+            id: state.id,
+            worker: u32::try_from(state.worker.worker.index).unwrap_or(u32::MAX),
+            at: state.accepted_at,
+        };
+        let info = io.info().admit(admission);
         Self {
             io,
             info,
-            unread: Bytes::new(),
             state,
-            reader: Registered::default(),
-            writer: Registered::default(),
+            spare: None,
         }
     }
 
@@ -76,7 +84,7 @@ impl<C: Connection> Accepted<C> {
             let Some(state) = state.upgrade() else {
                 return Poll::Pending;
             };
-            let _ = registered.refresh(cx, &state.drain);
+            let _ = registered.refresh(cx, &state.others().drain);
             match state.stage() {
                 Stage::Serving => Poll::Pending,
                 _ => Poll::Ready(()),
@@ -86,15 +94,60 @@ impl<C: Connection> Accepted<C> {
 
     /// Puts bytes back, to be read again first.
     pub(crate) fn unread(&mut self, bytes: Bytes) {
-        self.unread = bytes;
+        if !bytes.is_empty() {
+            self.spare.get_or_insert_default().unread = bytes;
+        }
     }
 
+    /// Gives bytes that were put back, if there are any.
+    fn read_again(&mut self, buf: &mut ReadBufCursor<'_>) -> bool {
+        let Some(spare) = self.spare.as_mut().filter(|spare| !spare.unread.is_empty()) else {
+            return false;
+        };
+        let n = spare.unread.len().min(buf.remaining());
+        buf.put_slice(&spare.unread[..n]);
+        spare.unread.advance(n);
+        if spare.unread.is_empty() {
+            spare.unread = Bytes::new();
+            if !self.state.roams() {
+                self.spare = None;
+            }
+        }
+        true
+    }
+
+    fn has_unread(&self) -> bool {
+        self.spare.as_ref().is_some_and(|spare| !spare.unread.is_empty())
+    }
+
+    /// An error, once the server has been shut down. The connection's own task is ended then, and need not ask.
     fn check(&self) -> io::Result<()> {
-        if self.state.aborting() {
+        if self.state.roams() && self.state.aborting() {
             return Err(io::Error::new(
                 io::ErrorKind::ConnectionAborted,
                 "the server has been shut down",
             ));
+        }
+        Ok(())
+    }
+
+    /// Has whoever waits to read woken when the server is shut down.
+    fn await_abort_reading(&mut self, cx: &Context<'_>) -> io::Result<()> {
+        if self.state.roams() {
+            let spare = self.spare.get_or_insert_default();
+            if spare.reader.refresh(cx, &self.state.others().reader) {
+                self.check()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn await_abort_writing(&mut self, cx: &Context<'_>) -> io::Result<()> {
+        if self.state.roams() {
+            let spare = self.spare.get_or_insert_default();
+            if spare.writer.refresh(cx, &self.state.others().writer) {
+                self.check()?;
+            }
         }
         Ok(())
     }
@@ -113,9 +166,7 @@ impl<C: Connection> Accepted<C> {
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
                 self.state.set_blocked(true);
-                if self.writer.refresh(cx, &self.state.writer) {
-                    self.check()?;
-                }
+                self.await_abort_writing(cx)?;
             }
         }
         polled
@@ -124,18 +175,17 @@ impl<C: Connection> Accepted<C> {
 
 impl<C: Connection> Connection for Accepted<C> {
     fn info(&self) -> &ConnInfo {
-        &self.info
+        self.info.as_ref().unwrap_or_else(|| self.io.info())
     }
 
     fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.unread.is_empty() {
+        if self.has_unread() {
             return Poll::Ready(Ok(()));
         }
         self.check()?;
-        let me = &mut *self;
-        let polled = Pin::new(&mut me.io).poll_readable(cx);
-        if polled.is_pending() && me.reader.refresh(cx, &me.state.reader) {
-            me.check()?;
+        let polled = Pin::new(&mut self.io).poll_readable(cx);
+        if polled.is_pending() {
+            self.await_abort_reading(cx)?;
         }
         polled
     }
@@ -148,21 +198,14 @@ impl<C: Connection> Read for Accepted<C> {
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let me = &mut *self;
-        if !me.unread.is_empty() {
-            let n = me.unread.len().min(buf.remaining());
-            buf.put_slice(&me.unread[..n]);
-            me.unread.advance(n);
+        if me.spare.is_some() && me.read_again(&mut buf) {
             return Poll::Ready(Ok(()));
         }
         me.check()?;
         let polled = Pin::new(&mut me.io).poll_read(cx, buf);
         match polled {
             Poll::Ready(_) => me.state.count_read(),
-            Poll::Pending => {
-                if me.reader.refresh(cx, &me.state.reader) {
-                    me.check()?;
-                }
-            }
+            Poll::Pending => me.await_abort_reading(cx)?,
         }
         polled
     }
@@ -178,6 +221,9 @@ impl<C: Connection> Write for Accepted<C> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.state.is_detaching() {
+            return Poll::Ready(Ok(()));
+        }
         self.write_with(cx, |io, cx| io.poll_shutdown(cx), |()| 0)
     }
 
@@ -194,8 +240,8 @@ impl<C: Connection> Write for Accepted<C> {
     }
 }
 
-impl<C> fmt::Debug for Accepted<C> {
+impl<C: Connection> fmt::Debug for Accepted<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Accepted").field(&self.info).finish()
+        f.debug_tuple("Accepted").field(self.info()).finish()
     }
 }

@@ -6,7 +6,7 @@ use crate::{Event, observe::TimedOut};
 use std::{
     net::IpAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
     time::Instant,
@@ -17,81 +17,98 @@ const HOUSEKEEPING: usize = 64;
 
 /// The state of one connection. It's owned by the connection's task *and* by its I/O object, so an upgraded stream that an app
 /// took elsewhere is still counted, drained and aborted.
+///
+/// Every idle connection has one, so its size is budgeted: see the test below.
 #[derive(Debug)]
 pub(crate) struct ConnState {
     pub(crate) worker: Arc<WorkerState>,
-    key: usize,
     pub(crate) id: u64,
     pub(crate) accepted_at: Instant,
+    key: u32,
     /// The address that it counts for, if there's a limit per address.
-    ip: Option<IpAddr>,
+    ip: Option<Box<IpAddr>>,
     /// Wakes the connection's own task.
     pub(crate) task: WakerSlot,
-    /// Wakes a raw handler that waits for the drain.
-    pub(crate) drain: WakerSlot,
-    /// Wakes whoever waits for the I/O object; the same task, until an upgrade.
-    pub(crate) reader: WakerSlot,
-    pub(crate) writer: WakerSlot,
+    /// Those who wait for the connection in other tasks.
+    others: OnceLock<Box<Others>>,
     /// How often something was read. Written by the reading task alone.
     reads: AtomicU32,
-    /// How often something was written, and whether the peer takes nothing at the moment. Written by the writing task alone.
+    /// How often something was written. Written by the writing task alone.
     writes: AtomicU32,
-    blocked: AtomicBool,
     /// How many of the writes were part of an answer, not just of HTTP/2's housekeeping.
     answers: AtomicU32,
-    /// How many requests there have been. Written by the connection's task alone.
-    requests: AtomicU32,
-    /// HTTP/1: one is being answered. Written by the connection's task alone.
-    answering: AtomicBool,
     /// HTTP/2: how many streams there are, tunnels included.
     streams: AtomicU32,
     /// How many requests' bodies are being read.
     uploads: AtomicU32,
-    upgraded: AtomicBool,
+    /// The peer takes nothing at the moment. Written by the writing task alone.
+    blocked: AtomicBool,
+    /// HTTP/1: one is being answered. Written by the connection's task alone.
+    answering: AtomicBool,
+    flags: Flags,
     #[cfg(feature = "tracing")]
-    span: tracing::Span,
+    span: Option<Box<tracing::Span>>,
+}
+
+/// What happens to a connection once, or seldom.
+#[derive(Debug, Default)]
+struct Flags {
+    /// Its I/O object may be polled by another task than its own.
+    roams: AtomicBool,
+    /// It speaks something else now: a WebSocket, a tunnel.
+    upgraded: AtomicBool,
     /// It's to end, because it's old: its peer is told with the next response.
     leaving: AtomicBool,
+    /// Hyper gives its I/O object back, and is not to close it.
+    detaching: AtomicBool,
+    /// The deadline that the worker holds for it has passed.
+    due: AtomicBool,
+}
+
+/// Wakes whoever has a part of the connection in another task than its own.
+#[derive(Debug, Default)]
+pub(crate) struct Others {
+    pub(crate) reader: WakerSlot,
+    pub(crate) writer: WakerSlot,
+    /// A raw handler that waits for the drain.
+    pub(crate) drain: WakerSlot,
 }
 
 impl ConnState {
-    pub(super) fn new(worker: Arc<WorkerState>, key: usize, id: u64, ip: Option<IpAddr>) -> Self {
+    pub(super) fn new(worker: Arc<WorkerState>, key: u32, id: u64, ip: Option<IpAddr>) -> Self {
         Self {
             key,
             id,
             accepted_at: worker.now(),
             worker,
-            ip,
+            ip: ip.map(Box::new),
             task: WakerSlot::default(),
-            drain: WakerSlot::default(),
-            reader: WakerSlot::default(),
-            writer: WakerSlot::default(),
+            others: OnceLock::new(),
             reads: AtomicU32::new(0),
             writes: AtomicU32::new(0),
-            blocked: AtomicBool::new(false),
             answers: AtomicU32::new(0),
-            requests: AtomicU32::new(0),
-            answering: AtomicBool::new(false),
             streams: AtomicU32::new(0),
             uploads: AtomicU32::new(0),
-            upgraded: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
+            answering: AtomicBool::new(false),
+            flags: Flags::default(),
             #[cfg(feature = "tracing")]
-            span: tracing::Span::none(),
-            leaving: AtomicBool::new(false),
+            span: None,
         }
     }
 
     /// Whatever is logged on behalf of the connection is in its span.
     #[cfg(feature = "tracing")]
     pub(crate) fn with_span(mut self, peer: &Endpoint) -> Self {
-        self.span =
+        let span =
             tracing::debug_span!(target: "anyport", "connection", conn.id = self.id, peer.addr = %peer);
+        self.span = (!span.is_disabled()).then(|| Box::new(span));
         self
     }
 
     pub(crate) fn in_span<T>(&self, f: impl FnOnce() -> T) -> T {
         #[cfg(feature = "tracing")]
-        let _entered = self.span.enter();
+        let _entered = self.span.as_ref().map(|span| span.enter());
         f()
     }
 
@@ -104,23 +121,23 @@ impl ConnState {
         self.stage() == Stage::Aborting
     }
 
+    /// It's old: its peer is told to leave.
     pub(crate) fn leave(&self) {
-        self.leaving.store(true, Relaxed);
+        self.flags.leaving.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_old(&self) -> bool {
+        self.flags.leaving.load(Relaxed)
     }
 
     /// Whether responses tell the peer to make a new connection next time.
     pub(crate) fn is_leaving(&self) -> bool {
-        self.stage() >= Stage::LameDuck || self.leaving.load(Relaxed)
-    }
-
-    pub(crate) fn count_request(&self) {
-        self.requests
-            .store(self.requests.load(Relaxed).wrapping_add(1), Relaxed);
+        self.stage() >= Stage::LameDuck || self.is_old()
     }
 
     /// HTTP/1: whether a request is being answered, from its head to the end of its response.
     pub(crate) fn set_answering(&self, answering: bool) {
-        self.answering.store(answering, Relaxed);
+        store(&self.answering, answering);
     }
 
     /// HTTP/2: a stream begins.
@@ -142,17 +159,13 @@ impl ConnState {
 
     /// A request's body has been read, or given up, in whichever task.
     pub(crate) fn end_upload(&self) {
-        if self.uploads.fetch_sub(1, Relaxed) == 1 && !self.is_answering() {
+        if self.uploads.fetch_sub(1, Relaxed) == 1 && !self.answering.load(Relaxed) && !self.has_streams() {
             self.task.wake();
         }
     }
 
-    pub(crate) fn requests(&self) -> u32 {
-        self.requests.load(Relaxed)
-    }
-
-    pub(crate) fn is_answering(&self) -> bool {
-        self.answering.load(Relaxed) || self.streams.load(Relaxed) > 0
+    pub(crate) fn has_streams(&self) -> bool {
+        self.streams.load(Relaxed) > 0
     }
 
     pub(crate) fn is_uploading(&self) -> bool {
@@ -160,8 +173,7 @@ impl ConnState {
     }
 
     pub(crate) fn count_read(&self) {
-        self.reads
-            .store(self.reads.load(Relaxed).wrapping_add(1), Relaxed);
+        increment(&self.reads);
     }
 
     pub(crate) fn reads(&self) -> u32 {
@@ -170,37 +182,83 @@ impl ConnState {
 
     pub(crate) fn count_write(&self, bytes: usize) {
         if bytes > HOUSEKEEPING {
-            self.answers
-                .store(self.answers.load(Relaxed).wrapping_add(1), Relaxed);
+            increment(&self.answers);
         }
-        self.writes
-            .store(self.writes.load(Relaxed).wrapping_add(1), Relaxed);
+        increment(&self.writes);
         self.set_blocked(false);
     }
 
     /// Whether the peer takes nothing of what there is for it.
     pub(crate) fn set_blocked(&self, blocked: bool) {
-        if self.blocked.load(Relaxed) != blocked {
-            self.blocked.store(blocked, Relaxed);
-        }
+        store(&self.blocked, blocked);
     }
 
     pub(crate) fn answers(&self) -> u32 {
         self.answers.load(Relaxed)
     }
 
-    /// How often something was written, if the peer takes nothing now.
-    pub(crate) fn blocked_at(&self) -> Option<u32> {
-        self.blocked.load(Relaxed).then(|| self.writes.load(Relaxed))
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked.load(Relaxed)
     }
 
-    /// The connection speaks something else now: a WebSocket, a tunnel.
+    /// How often something was written, if the peer takes nothing now.
+    pub(crate) fn blocked_at(&self) -> Option<u32> {
+        self.is_blocked().then(|| self.writes.load(Relaxed))
+    }
+
+    /// From now on the I/O object is polled by the connection's own task only, which is woken for everything anyway; until an upgrade.
+    pub(crate) fn stay_home(&self) {
+        self.flags.roams.store(false, Relaxed);
+    }
+
+    pub(super) fn set_roaming(&self) {
+        self.flags.roams.store(true, Relaxed);
+    }
+
+    pub(super) fn roams(&self) -> bool {
+        self.flags.roams.load(Relaxed)
+    }
+
+    /// The connection speaks something else now: a WebSocket, a tunnel. Said before anybody gets hold of it.
     pub(crate) fn set_upgraded(&self) {
-        self.upgraded.store(true, Relaxed);
+        self.set_roaming();
+        self.flags.upgraded.store(true, Relaxed);
     }
 
     pub(crate) fn is_upgraded(&self) -> bool {
-        self.upgraded.load(Relaxed)
+        self.flags.upgraded.load(Relaxed)
+    }
+
+    /// Whether shutting the I/O object down does nothing for now.
+    pub(crate) fn set_detaching(&self, detaching: bool) {
+        self.flags.detaching.store(detaching, Relaxed);
+    }
+
+    pub(super) fn is_detaching(&self) -> bool {
+        self.flags.detaching.load(Relaxed)
+    }
+
+    /// Has the connection's task polled again at `at`, and no later.
+    pub(super) fn wake_at(&self, at: Instant) {
+        self.worker.wake_at(self.key, at);
+    }
+
+    /// What the task was to be woken for has come.
+    pub(super) fn set_due(&self) {
+        self.flags.due.store(true, Relaxed);
+    }
+
+    /// Whether what the task was to be woken for has come, since this was last asked.
+    pub(super) fn take_due(&self) -> bool {
+        let due = self.is_due();
+        if due {
+            self.flags.due.store(false, Relaxed);
+        }
+        due
+    }
+
+    pub(crate) fn is_due(&self) -> bool {
+        self.flags.due.load(Relaxed)
     }
 
     pub(crate) fn panicked(&self, message: &str) {
@@ -217,19 +275,37 @@ impl ConnState {
             .observe(|| Event::TimedOut { id: self.id, what });
     }
 
+    pub(crate) fn others(&self) -> &Others {
+        self.others.get_or_init(Box::default)
+    }
+
     /// Has every task that waits for this connection look at it again.
     pub(crate) fn wake(&self) {
         self.task.wake();
-        self.drain.wake();
-        self.reader.wake();
-        self.writer.wake();
+        if let Some(others) = self.others.get() {
+            others.drain.wake();
+            others.reader.wake();
+            others.writer.wake();
+        }
+    }
+}
+
+/// Adds one to what a single task writes: no read-modify-write.
+fn increment(counter: &AtomicU32) {
+    counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
+}
+
+/// Written only if that changes something, so that it stays in the caches of those who read it.
+fn store(flag: &AtomicBool, value: bool) {
+    if flag.load(Relaxed) != value {
+        flag.store(value, Relaxed);
     }
 }
 
 impl Drop for ConnState {
     fn drop(&mut self) {
-        if let Some(ip) = self.ip {
-            self.worker.shared.addresses.leave(ip);
+        if let Some(ip) = &self.ip {
+            self.worker.shared.addresses.leave(**ip);
         }
         let (id, upgraded, aborted) = (self.id, self.is_upgraded(), self.aborting());
         self.worker.shared.config.observe(|| Event::Closed {
@@ -238,5 +314,20 @@ impl Drop for ConnState {
             aborted,
         });
         self.worker.forget(self.key, upgraded);
+    }
+}
+
+#[cfg(all(test, not(feature = "tracing")))]
+mod tests {
+    use super::*;
+
+    /// With the two counters of its `Arc`, it's 128 bytes: a size that allocators have, and one that's the processor's.
+    #[test]
+    fn the_state_of_a_connection_keeps_its_size() {
+        assert!(
+            size_of::<ConnState>() <= 128 - 2 * size_of::<usize>(),
+            "{}",
+            size_of::<ConnState>()
+        );
     }
 }

@@ -1,19 +1,15 @@
 //! What a protocol gets from the server with each connection.
-use super::{ConnState, deadline::Deadline};
+use super::ConnState;
 use crate::Worker;
-use std::{
-    fmt,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Instant,
-};
+use std::{fmt, sync::Arc, time::Instant};
 
 /// What a [`Protocol`](crate::Protocol) gets with each connection: the server's wishes.
 ///
 /// The connection's task is polled again whenever one of the answers changes.
 pub struct ConnContext {
     pub(crate) state: Arc<ConnState>,
-    pub(super) deadline: Deadline,
+    /// When the worker wakes the connection's task.
+    armed: Option<Instant>,
 }
 
 impl ConnContext {
@@ -29,14 +25,27 @@ impl ConnContext {
         self.state.stage() != super::Stage::Serving
     }
 
-    /// Ready once it's `at` or later; the task is woken by then.
-    pub(crate) fn poll_deadline(
-        &mut self,
-        at: Option<Instant>,
-        now: Instant,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        self.deadline.poll(at, now, self.state.worker.timer(), cx)
+    pub(super) fn new(state: Arc<ConnState>) -> Self {
+        Self { state, armed: None }
+    }
+
+    /// Has the task polled again at `at`, or earlier: a deadline that moved further away is looked at when the old one is reached, so that moving it
+    /// costs nothing. `None` is never.
+    pub(crate) fn wake_at(&mut self, at: Option<Instant>) {
+        let Some(at) = at else { return };
+        if self.armed.is_none_or(|armed| at < armed) {
+            self.armed = Some(at);
+            self.state.wake_at(at);
+        }
+    }
+
+    /// Whether the task was to be polled at about this time. Asked once; from then on, nothing is armed.
+    pub(crate) fn take_due(&mut self) -> bool {
+        let due = self.state.take_due();
+        if due {
+            self.armed = None;
+        }
+        due
     }
 }
 

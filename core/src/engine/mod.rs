@@ -8,6 +8,7 @@ mod addresses;
 mod connection;
 mod context;
 mod deadline;
+mod deadlines;
 pub(crate) mod panics;
 mod permits;
 mod state;

@@ -1,5 +1,5 @@
 //! What one worker's accept loop and its connections share.
-use super::{ConnState, WakerSlot, lock};
+use super::{ConnState, WakerSlot, deadlines::Deadlines, lock};
 use crate::{DrainReport, Endpoint, Worker, runtime::SharedTimer, server::Shared};
 use slab::Slab;
 use std::{
@@ -40,9 +40,20 @@ pub(crate) struct WorkerState {
 
 #[derive(Default)]
 struct Conns {
-    open: Slab<Weak<ConnState>>,
+    open: Slab<Open>,
+    deadlines: Deadlines,
     report: DrainReport,
 }
+
+/// An open connection.
+struct Open {
+    conn: Weak<ConnState>,
+    /// When it's to be woken.
+    at: Option<Instant>,
+}
+
+/// How many connections are woken at their deadlines before other tasks get their turn.
+const BATCH: usize = 512;
 
 impl WorkerState {
     pub(crate) fn new(shared: Arc<Shared>, worker: Worker) -> Self {
@@ -129,21 +140,61 @@ impl WorkerState {
         expect(unused_variables, reason = "the peer is for the span")
     )]
     pub(crate) fn admit(self: &Arc<Self>, id: u64, peer: &Endpoint, ip: Option<IpAddr>) -> Arc<ConnState> {
-        let key = lock(&self.conns).open.insert(Weak::new());
-        let conn = ConnState::new(Arc::clone(self), key, id, ip);
+        let key = lock(&self.conns).open.insert(Open {
+            conn: Weak::new(),
+            at: None,
+        });
+        let conn = ConnState::new(Arc::clone(self), short(key), id, ip);
         #[cfg(feature = "tracing")]
         let conn = conn.with_span(peer);
         let conn = Arc::new(conn);
-        if let Some(place) = lock(&self.conns).open.get_mut(key) {
-            *place = Arc::downgrade(&conn);
+        if let Some(open) = lock(&self.conns).open.get_mut(key) {
+            open.conn = Arc::downgrade(&conn);
         }
         conn
     }
 
-    /// A connection is gone.
-    pub(super) fn forget(&self, key: usize, upgraded: bool) {
+    /// Has a connection's task polled at `at`, instead of what was asked for before.
+    pub(super) fn wake_at(&self, key: u32, at: Instant) {
         let mut conns = lock(&self.conns);
-        conns.open.remove(key);
+        let conns_ref = &mut *conns;
+        let Some(open) = conns_ref.open.get_mut(key as usize) else {
+            return;
+        };
+        let old = open.at.replace(at);
+        let is_first = conns_ref.deadlines.replace(key, old, Some(at));
+        drop(conns);
+        if is_first {
+            self.accept_loop.wake();
+        }
+    }
+
+    /// Wakes the connections whose deadlines have passed, some of them at least. When the next one does.
+    pub(super) fn wake_due(&self, now: Instant) -> Option<Instant> {
+        let mut conns = lock(&self.conns);
+        let mut due = Vec::new();
+        while due.len() < BATCH
+            && let Some(key) = conns.deadlines.pop(now)
+        {
+            if let Some(open) = conns.open.get_mut(key as usize) {
+                open.at = None;
+                due.extend(open.conn.upgrade());
+            }
+        }
+        let next = conns.deadlines.next();
+        drop(conns);
+        for conn in due {
+            conn.set_due();
+            conn.task.wake();
+        }
+        next
+    }
+
+    /// A connection is gone.
+    pub(super) fn forget(&self, key: u32, upgraded: bool) {
+        let mut conns = lock(&self.conns);
+        let open = conns.open.remove(key as usize);
+        let _ = conns.deadlines.replace(key, open.at, None);
         let stage = self.stage();
         if matches!(stage, Stage::LameDuck | Stage::Closing) {
             conns.report.completed += 1;
@@ -180,8 +231,17 @@ impl WorkerState {
 
 impl Conns {
     fn live(&self) -> Vec<Arc<ConnState>> {
-        self.open.iter().filter_map(|(_, conn)| conn.upgrade()).collect()
+        self.open
+            .iter()
+            .filter_map(|(_, open)| open.conn.upgrade())
+            .collect()
     }
+}
+
+/// The key of a connection in half the space: there are fewer descriptors than that.
+fn short(key: usize) -> u32 {
+    #[expect(clippy::expect_used, reason = "a process can't have that many descriptors")]
+    u32::try_from(key).expect("fewer connections than 2^32")
 }
 
 impl fmt::Debug for WorkerState {

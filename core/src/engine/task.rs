@@ -1,5 +1,5 @@
 //! The future of one connection: its handshake, then its protocol.
-use super::{Accepted, ConnContext, ConnState, Registered, deadline::Deadline, panics};
+use super::{Accepted, ConnContext, ConnState, Registered, panics};
 use crate::{Connection, Event, Protocol};
 use std::{
     fmt,
@@ -7,7 +7,7 @@ use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 pin_project_lite::pin_project! {
@@ -45,7 +45,21 @@ pin_project_lite::pin_project! {
 /// What waits for the handshake's end.
 struct Rest<P> {
     protocol: P,
-    deadline: Deadline,
+    context: ConnContext,
+}
+
+impl<P> Rest<P> {
+    /// Whether the handshake may go on; then the task is woken at its deadline.
+    fn in_time(&mut self) -> bool {
+        let state = &self.context.state;
+        let timeout = state.worker.shared.config.timeouts.handshake;
+        let at = state.accepted_at.checked_add(timeout);
+        if self.context.take_due() && at.is_some_and(|at| self.context.state.worker.now() >= at) {
+            return false;
+        }
+        self.context.wake_at(at);
+        true
+    }
 }
 
 impl<H, P, C> ConnTask<H, P, C>
@@ -57,7 +71,7 @@ where
     pub(super) fn new(handshake: H, protocol: P, state: Arc<ConnState>) -> Self {
         let rest = Rest {
             protocol,
-            deadline: Deadline::default(),
+            context: ConnContext::new(Arc::clone(&state)),
         };
         Self {
             state,
@@ -120,13 +134,11 @@ impl<H, P, T> Phase<H, P, T> {
                         (Poll::Ready(done), _) => done,
                         (Poll::Pending, None) => return Poll::Ready(()),
                         (Poll::Pending, Some(rest)) => {
-                            let timeout = config.timeouts.handshake;
-                            let at = state.accepted_at.checked_add(timeout);
-                            ready!(
-                                rest.deadline
-                                    .poll(at, state.worker.now(), state.worker.timer(), cx)
-                            );
-                            let what = format!("the handshake took longer than {timeout:?}");
+                            if rest.in_time() {
+                                return Poll::Pending;
+                            }
+                            let what =
+                                format!("the handshake took longer than {:?}", config.timeouts.handshake);
                             Err(io::Error::new(io::ErrorKind::TimedOut, what))
                         }
                     };
@@ -142,16 +154,11 @@ impl<H, P, T> Phase<H, P, T> {
                             return Poll::Ready(());
                         }
                     };
-                    let state = Arc::clone(state);
-                    let connection = Accepted::new(io, Arc::clone(&state));
+                    let connection = Accepted::new(io, Arc::clone(state));
                     config.observe(|| Event::Established {
                         info: connection.info(),
                     });
-                    let context = ConnContext {
-                        state,
-                        deadline: rest.deadline,
-                    };
-                    rest.protocol.serve(connection, context)
+                    rest.protocol.serve(connection, rest.context)
                 }
                 PhaseProj::Running { task } => return task.poll(cx),
                 PhaseProj::Over => return Poll::Ready(()),

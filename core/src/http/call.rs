@@ -1,16 +1,13 @@
 //! One request: from hyper to the app and back, with an answer in any case.
-use super::{Reply, detect::Version, host};
+use super::{Reply, detect::Version, host, owner::Owner, refusal::Refusal, turn};
 use crate::{
-    BoxError, ConnInfo, HttpResponse, HttpService,
+    ConnInfo, HttpResponse, HttpService,
     body::Body,
     engine::{ConnState, Patience, panics},
     observe::TimedOut,
 };
-use http::{
-    HeaderValue, Method, Request, Response, StatusCode,
-    header::{CONNECTION, CONTENT_TYPE},
-};
-use hyper::body::Incoming;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONNECTION};
+use hyper::body::{Body as _, Incoming};
 use std::{
     convert::Infallible,
     fmt,
@@ -38,18 +35,10 @@ impl<S> ConnService<S> {
             version,
         }
     }
-
-    fn owner(&self) -> Owner {
-        self.state.count_request();
-        if self.version == Version::Http1 {
-            self.state.set_answering(true);
-        }
-        Owner {
-            state: Arc::clone(&self.state),
-            version: self.version,
-        }
-    }
 }
+
+// Nothing pins the service: it's cloned for each request.
+impl<S> Unpin for ConnService<S> {}
 
 impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<S> {
     type Response = Response<Reply<S::ResBody>>;
@@ -57,31 +46,46 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
     type Future = Call<S>;
 
     fn call(&self, mut request: Request<Incoming>) -> Call<S> {
+        turn::count_request();
+        let owner = Owner::new(&request, &self.state, self.version);
         let connect = *request.method() == Method::CONNECT;
-        let step = if let Err(wrong) = host::check(&mut request) {
-            Step::Refused {
-                refusal: Refusal::BadRequest(wrong),
-            }
-        } else {
-            if let Some(info) = &self.info {
-                request.extensions_mut().insert(info.clone());
-            }
-            let request = request.map(|body| Body::incoming(body, &self.state));
-            match panics::catch(|| Step::begin(self.service.clone(), request)) {
-                Ok(step) => step,
-                Err(message) => {
-                    self.state.panicked(&message);
-                    Step::Refused {
-                        refusal: Refusal::Failed,
+        let step = match host::check(&mut request) {
+            Ok(()) => {
+                if let Some(info) = &self.info {
+                    request.extensions_mut().insert(info.clone());
+                }
+                // A request is large: it's moved no more often than it has to be.
+                if self.version == Version::Http1 && !request.body().is_end_stream() {
+                    // Its end, in this very poll perhaps, needn't wake the connection.
+                    self.state.set_answering(true);
+                }
+                let mut request = Some(request);
+                let mut step = Step::Over;
+                let caught = panics::catch(|| {
+                    if let Some(request) = request.take() {
+                        let request = request.map(|body| Body::incoming(body, &self.state));
+                        step = Step::begin(self.service.clone(), request);
+                    }
+                });
+                match caught {
+                    Ok(()) => step,
+                    Err(message) => {
+                        owner.panicked(&message);
+                        Step::Refused {
+                            refusal: Refusal::Failed,
+                        }
                     }
                 }
             }
+            Err(wrong) => Step::Refused {
+                refusal: Refusal::BadRequest(wrong),
+            },
         };
         Call {
             step,
             connect,
             patience: Patience::default(),
-            owner: Some(self.owner()),
+            owner: Some(owner),
         }
     }
 }
@@ -89,36 +93,6 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
 impl<S> fmt::Debug for ConnService<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnService").finish_non_exhaustive()
-    }
-}
-
-/// The connection that a request belongs to; held to the end of its response. An HTTP/2 stream counts by itself.
-pub(super) struct Owner {
-    state: Arc<ConnState>,
-    version: Version,
-}
-
-impl Owner {
-    pub(super) fn connection(&self) -> &ConnState {
-        &self.state
-    }
-
-    /// Whether it's an HTTP/2 stream, in a task of its own.
-    pub(super) fn is_stream(&self) -> bool {
-        self.version == Version::Http2
-    }
-
-    /// Whether the response says so. HTTP/2 has a frame of its own for it.
-    fn tells_to_leave(&self) -> bool {
-        self.version == Version::Http1 && self.state.is_leaving()
-    }
-}
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        if self.version == Version::Http1 {
-            self.state.set_answering(false);
-        }
     }
 }
 
@@ -137,9 +111,9 @@ pin_project_lite::pin_project! {
 pin_project_lite::pin_project! {
     #[project = StepProj]
     enum Step<S, F> {
+        // Boxed, since it's large and rare: a call is moved about before it's polled.
         Waiting {
-            service: S,
-            request: Option<Request<Body>>,
+            waiting: Box<Waiting<S>>,
         },
         Running {
             #[pin]
@@ -152,17 +126,10 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// Why the server answers instead of the app.
-enum Refusal {
-    BadRequest(&'static str),
-    /// The service said that it won't be ready again.
-    NotReady,
-    /// The service gave an error.
-    Err(BoxError),
-    /// The service panicked.
-    Failed,
-    /// The service took longer than it may.
-    TooSlow,
+/// A service that isn't ready yet, and what it's to be asked.
+struct Waiting<S> {
+    service: S,
+    request: Option<Request<Body>>,
 }
 
 impl<S: HttpService> Step<S, S::Fut> {
@@ -177,28 +144,32 @@ impl<S: HttpService> Step<S, S::Fut> {
                 refusal: Refusal::NotReady,
             },
             Poll::Pending => Self::Waiting {
-                service,
-                request: Some(request),
+                waiting: Box::new(Waiting {
+                    service,
+                    request: Some(request),
+                }),
             },
         }
     }
 
+    /// Polls the app for its response.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response<S::ResBody>, Refusal>> {
         loop {
             let future = match self.as_mut().project() {
-                StepProj::Waiting { service, request } => match ready!(service.poll_ready(cx)) {
-                    Ok(()) => match request.take() {
-                        Some(request) => service.call(request),
+                StepProj::Running { future } => {
+                    return match future.poll(cx) {
+                        Poll::Ready(Ok(response)) => Poll::Ready(Ok(response.into_http())),
+                        Poll::Ready(Err(error)) => Poll::Ready(Err(Refusal::Err(error.into()))),
+                        Poll::Pending => Poll::Pending,
+                    };
+                }
+                StepProj::Waiting { waiting } => match ready!(waiting.service.poll_ready(cx)) {
+                    Ok(()) => match waiting.request.take() {
+                        Some(request) => waiting.service.call(request),
                         None => return Poll::Ready(Err(Refusal::Failed)),
                     },
                     Err(_) => return Poll::Ready(Err(Refusal::NotReady)),
                 },
-                StepProj::Running { future } => {
-                    return future
-                        .poll(cx)
-                        .map_ok(HttpResponse::into_http)
-                        .map_err(|error| Refusal::Err(error.into()));
-                }
                 StepProj::Refused { refusal } => {
                     return Poll::Ready(Err(std::mem::replace(refusal, Refusal::Failed)));
                 }
@@ -209,78 +180,103 @@ impl<S: HttpService> Step<S, S::Fut> {
     }
 }
 
-impl<S: HttpService> Step<S, S::Fut> {
-    /// The app's response as hyper gets it. What was left of the app's work has been dropped by then.
-    fn poll_reply(
-        mut self: Pin<&mut Self>,
-        owner: &mut Option<Owner>,
-        connect: bool,
+/// What a call is polled to.
+type Answer<B> = Poll<Result<Response<Reply<B>>, Infallible>>;
+
+impl<S: HttpService> Call<S> {
+    /// The app's response as hyper gets it, or why there's none. What was left of the app's work has been dropped by then.
+    fn poll_app(
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Response<Reply<S::ResBody>>, Refusal>> {
-        let response = match ready!(self.as_mut().poll(cx)) {
-            Ok(response) => response,
-            Err(refusal) => return Poll::Ready(Err(refusal)),
+        answer: &mut Answer<S::ResBody>,
+    ) -> Option<Refusal> {
+        let mut me = self.project();
+        let response = match me.step.as_mut().poll(cx) {
+            Poll::Ready(Ok(response)) => response,
+            Poll::Ready(Err(refusal)) => return Some(refusal),
+            Poll::Pending => return None,
         };
-        self.set(Self::Over);
-        let owner = owner.take();
+        me.step.set(Step::Over);
+        let owner = me.owner.take()?;
+        let status = response.status();
+        let switched = status == StatusCode::SWITCHING_PROTOCOLS && !owner.is_stream();
         let mut close = false;
-        if let Some(owner) = &owner {
-            let status = response.status();
-            let switched = status == StatusCode::SWITCHING_PROTOCOLS && owner.version == Version::Http1;
-            if switched || (connect && status.is_success()) {
-                owner.connection().set_upgraded();
-            } else {
-                close = owner.tells_to_leave();
+        if switched || (*me.connect && status.is_success()) {
+            if let Some(connection) = owner.connection() {
+                connection.set_upgraded();
             }
+        } else {
+            close = owner.tells_to_leave();
         }
-        let mut response = response.map(|body| Reply::app(body, owner));
+        let (head, body) = response.into_parts();
+        let mut response = Response::from_parts(head, Reply::app(body, owner));
         if close {
             tell_to_leave(&mut response);
         }
-        Poll::Ready(Ok(response))
+        *answer = Poll::Ready(Ok(response));
+        None
+    }
+
+    /// The server's answer instead of the app's.
+    fn refuse(self: Pin<&mut Self>, refusal: &Refusal) -> Option<Response<Reply<S::ResBody>>> {
+        let mut me = self.project();
+        let owner = me.owner.take()?;
+        if let Err(message) = panics::catch(|| me.step.set(Step::Over)) {
+            owner.panicked(&message);
+        }
+        // Who gets the host wrong may have got more wrong: what follows on this connection isn't trusted.
+        let close = match refusal {
+            Refusal::BadRequest(_) => !owner.is_stream(),
+            _ => owner.tells_to_leave(),
+        };
+        let mut response = refusal.response(&owner).map(|text| Reply::server(text, owner));
+        if close {
+            tell_to_leave(&mut response);
+        }
+        Some(response)
+    }
+
+    /// Ready when the app has taken as long as it may. Without such a limit, it costs a comparison.
+    fn poll_patience(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let me = self.project();
+        let Some(connection) = me.owner.as_ref().and_then(Owner::connection) else {
+            return Poll::Pending;
+        };
+        let worker = &connection.worker;
+        ready!(
+            me.patience
+                .poll(worker.shared.config.timeouts.request, worker, cx)
+        );
+        connection.timed_out(TimedOut::Request);
+        Poll::Ready(())
     }
 }
 
 impl<S: HttpService> Future for Call<S> {
     type Output = Result<Response<Reply<S::ResBody>>, Infallible>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut me = self.project();
-        let (step, owner, connect) = (me.step.as_mut(), &mut *me.owner, *me.connect);
-        let refusal = match panics::catch(|| step.poll_reply(owner, connect, cx)) {
-            Ok(Poll::Ready(Ok(response))) => return Poll::Ready(Ok(response)),
-            Ok(Poll::Ready(Err(refusal))) => refusal,
-            Ok(Poll::Pending) => {
-                ready!(poll_patience(me.patience, me.owner.as_ref(), cx));
-                if let Some(owner) = me.owner {
-                    owner.connection().timed_out(TimedOut::Request);
-                }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut answer = Poll::Pending;
+        let refusal = match panics::catch(|| self.as_mut().poll_app(cx, &mut answer)) {
+            Ok(None) if answer.is_ready() => return answer,
+            Ok(None) => {
+                ready!(self.as_mut().poll_patience(cx));
                 Refusal::TooSlow
             }
+            Ok(Some(refusal)) => refusal,
             Err(message) => {
-                observe_panic(me.owner.as_ref(), &message);
+                if let Some(owner) = self.as_mut().project().owner {
+                    owner.panicked(&message);
+                }
                 Refusal::Failed
             }
         };
-        if let Err(message) = panics::catch(|| me.step.set(Step::Over)) {
-            observe_panic(me.owner.as_ref(), &message);
+        match self.refuse(&refusal) {
+            Some(response) => answer = Poll::Ready(Ok(response)),
+            // It has answered already, and won't be polled again.
+            None => answer = Poll::Pending,
         }
-        let owner = me.owner.take();
-        let response = match &owner {
-            Some(owner) => refuse(&refusal, owner.connection()),
-            None => Response::new(""),
-        };
-        // Who gets the host wrong may have got more wrong: what follows on this connection isn't trusted.
-        let close = match (&refusal, &owner) {
-            (Refusal::BadRequest(_), Some(owner)) => !owner.is_stream(),
-            (_, Some(owner)) => owner.tells_to_leave(),
-            (_, None) => false,
-        };
-        let mut response = response.map(|text| Reply::server(text, owner));
-        if close {
-            tell_to_leave(&mut response);
-        }
-        Poll::Ready(Ok(response))
+        answer
     }
 }
 
@@ -290,52 +286,6 @@ fn tell_to_leave<B>(response: &mut Response<B>) {
     response
         .headers_mut()
         .append(CONNECTION, HeaderValue::from_static("close"));
-}
-
-fn observe_panic(owner: Option<&Owner>, message: &str) {
-    if let Some(owner) = owner {
-        owner.connection().panicked(message);
-    }
-}
-
-/// Ready when the app has taken as long as it may. Without such a limit, it costs a comparison.
-fn poll_patience(patience: &mut Patience, owner: Option<&Owner>, cx: &mut Context<'_>) -> Poll<()> {
-    let Some(owner) = owner else {
-        return Poll::Ready(());
-    };
-    let worker = &owner.connection().worker;
-    patience.poll(worker.shared.config.timeouts.request, worker, cx)
-}
-
-/// The status for an error of the app, which is one of an error whatever the hook says.
-fn status_of(error: &BoxError, connection: &ConnState) -> StatusCode {
-    let Some(status_of) = &connection.worker.shared.config.http.status_of else {
-        return StatusCode::INTERNAL_SERVER_ERROR;
-    };
-    match panics::catch(|| status_of(error)) {
-        Ok(status) if status.is_client_error() || status.is_server_error() => status,
-        Ok(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        Err(message) => {
-            connection.panicked(&message);
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
-    }
-}
-
-fn refuse(refusal: &Refusal, connection: &ConnState) -> Response<&'static str> {
-    let (status, text) = match refusal {
-        Refusal::BadRequest(wrong) => (StatusCode::BAD_REQUEST, *wrong),
-        Refusal::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "the app is not ready\n"),
-        Refusal::Err(error) => (status_of(error, connection), "the app failed\n"),
-        Refusal::TooSlow => (StatusCode::GATEWAY_TIMEOUT, "the app took too long\n"),
-        Refusal::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "the app failed\n"),
-    };
-    let mut response = Response::new(text);
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    response
 }
 
 impl<S: HttpService> fmt::Debug for Call<S> {

@@ -40,15 +40,16 @@ impl Detect {
         let agreed = agreed(io, speaks);
         loop {
             ready!(Pin::new(&mut *io).poll_readable(cx))?;
-            if agreed == Some(Version::Http1) {
-                return Poll::Ready(Ok(agreed));
-            }
             let mut scratch = [const { MaybeUninit::uninit() }; FIRST_READ];
             let mut buf = ReadBuf::uninit(&mut scratch);
             ready!(Pin::new(&mut *io).poll_read(cx, buf.unfilled()))?;
             let read = buf.filled();
             if read.is_empty() {
                 return Poll::Ready(Ok(None));
+            }
+            if agreed == Some(Version::Http1) {
+                io.unread(Bytes::copy_from_slice(read));
+                return Poll::Ready(Ok(agreed));
             }
             let bytes = if self.seen.is_empty() && version_of(read).is_some() {
                 Bytes::copy_from_slice(read)

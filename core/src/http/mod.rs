@@ -3,13 +3,18 @@
 //! A connection is told apart by what its handshake agreed on (ALPN) or by its first bytes; until they're there, nothing of hyper
 //! exists. What's added to hyper: one deadline over all phases, the `Host` rules of RFC 9112, answers to errors and panics of the app, and
 //! a drain that loses no request.
+mod awake;
 mod call;
 mod detect;
+mod dormant;
 mod host;
+mod owner;
+mod refusal;
 mod reply;
 mod rhythm;
 mod streams;
 mod task;
+mod turn;
 
 pub use call::{Call, ConnService};
 pub use reply::Reply;

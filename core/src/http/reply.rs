@@ -1,6 +1,6 @@
 //! The body of a response, as hyper gets it: the app's, or a few words of the server's own.
 use super::{
-    call::Owner,
+    owner::Owner,
     streams::{asked_for_more, gave_a_frame},
 };
 use crate::{BoxError, ResponseBody, body::Piece, engine::panics};
@@ -17,7 +17,7 @@ pin_project_lite::pin_project! {
         #[pin]
         kind: Kind<B>,
         // Hyper drops the body when it has been written: then an HTTP/1 connection may be idle.
-        owner: Option<Owner>,
+        owner: Owner,
     }
 }
 
@@ -35,14 +35,14 @@ pin_project_lite::pin_project! {
 }
 
 impl<B> Reply<B> {
-    pub(super) fn app(body: B, owner: Option<Owner>) -> Self {
+    pub(super) fn app(body: B, owner: Owner) -> Self {
         Self {
             kind: Kind::App { body },
             owner,
         }
     }
 
-    pub(super) fn server(text: &'static str, owner: Option<Owner>) -> Self {
+    pub(super) fn server(text: &'static str, owner: Owner) -> Self {
         Self {
             kind: Kind::Server { text },
             owner,
@@ -59,7 +59,7 @@ impl<B: ResponseBody> HttpBody for Reply<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, BoxError>>> {
         let me = self.project();
-        let is_stream = me.owner.as_ref().is_some_and(Owner::is_stream);
+        let is_stream = me.owner.is_stream();
         if is_stream {
             asked_for_more();
         }
@@ -76,9 +76,7 @@ impl<B: ResponseBody> HttpBody for Reply<B> {
                 Ok(Poll::Pending) => Poll::Pending,
                 // Hyper doesn't poll it again, but cuts the response short.
                 Err(panic) => {
-                    if let Some(owner) = me.owner {
-                        owner.connection().panicked(&panic);
-                    }
+                    me.owner.panicked(&panic);
                     Poll::Ready(Some(Err(format!("the response body panicked: {panic}").into())))
                 }
             },

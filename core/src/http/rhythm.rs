@@ -1,7 +1,7 @@
 //! What an HTTP connection is waiting for, and how long it may.
-use super::detect::Version;
+use super::{detect::Version, turn::Turn};
 use crate::{Timeouts, engine::ConnState};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Follows a connection from request to request by what it counts, without being told.
 #[derive(Debug)]
@@ -23,6 +23,10 @@ pub(super) enum Due {
     Head,
     /// It has been idle for too long.
     Idle,
+    /// It has been idle for so long that its buffers are better given back.
+    Sleep,
+    /// It's to be looked at whether it's idle.
+    Look,
     /// It reads nothing.
     Stall,
     /// It's to end, and has said nothing for long enough.
@@ -39,15 +43,45 @@ enum Phase {
     Busy,
     /// A request has been answered, but its body is still being read. Since when nothing of it came.
     Uploading { since: Instant },
-    /// Nothing is asked and nothing is answered, since the end of what was, or since the last of it was sent.
-    Idle { since: Instant, ended: Instant },
+    /// Nothing is asked and nothing is answered.
+    Idle(Idle),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Idle {
+    /// Since the end of what was asked, or since the last of it was sent.
+    since: Instant,
+    ended: Instant,
+    trust: Trust,
+}
+
+/// How far an idle connection's times can be trusted. A request that's answered at once doesn't read the clock, so a busy connection is looked at
+/// now and then instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// They're right, and nothing has been asked since. That may change without the clock being read.
+    Fresh,
+    /// Something has been asked since, and answered.
+    Stale,
+    /// They're right. Whatever is asked from now on reads the clock.
+    Settled,
+}
+
+impl Idle {
+    fn since(now: Instant) -> Phase {
+        Phase::Idle(Self {
+            since: now,
+            ended: now,
+            trust: Trust::Fresh,
+        })
+    }
 }
 
 impl Rhythm {
-    /// A connection that owes its first head.
-    pub(super) fn new(now: Instant) -> Self {
+    /// A connection that owes a head since then.
+    pub(super) fn new(now: Instant, since: Instant) -> Self {
         Self {
-            phase: Phase::Head { since: now },
+            phase: Phase::Head { since },
             requests: 0,
             reads: 0,
             answers: 0,
@@ -59,46 +93,67 @@ impl Rhythm {
     /// An HTTP/2 connection may be opened before it's needed: it owes nothing.
     #[cfg(feature = "http2")]
     pub(super) fn no_head_owed(&mut self, now: Instant) {
-        self.phase = Phase::Idle {
-            since: now,
-            ended: now,
-        };
+        self.phase = Idle::since(now);
     }
 
-    /// Notes that a request is being answered and that the peer takes what it's sent, if so: then nothing is due, and no clock is needed.
-    pub(super) fn observe_carefree(&mut self, state: &ConnState) -> bool {
-        let carefree = state.is_answering() && state.blocked_at().is_none();
-        if carefree {
+    /// Notes that nothing happened for which the clock is needed, if so: a request is being answered and the peer takes what it's sent, or all that
+    /// was asked has been answered already, as before.
+    pub(super) fn observe_carefree(&mut self, state: &ConnState, turn: Turn) -> bool {
+        if state.is_blocked() {
+            return false;
+        }
+        if turn.is_answering() || state.has_streams() {
             self.phase = Phase::Busy;
             self.stall = None;
+            return true;
         }
-        carefree
+        match &mut self.phase {
+            Phase::Idle(idle)
+                if idle.trust != Trust::Settled
+                    && turn.requests != self.requests
+                    && self.stall.is_none()
+                    && !state.is_uploading() =>
+            {
+                idle.trust = Trust::Stale;
+                (self.requests, self.reads, self.answers) = (turn.requests, state.reads(), state.answers());
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Sees how things stand after the connection was polled as far as it went.
-    pub(super) fn observe(&mut self, state: &ConnState, version: Version, timeouts: &Timeouts, now: Instant) {
-        let (requests, reads, answers) = (state.requests(), state.reads(), state.answers());
+    pub(super) fn observe(
+        &mut self,
+        state: &ConnState,
+        turn: Turn,
+        version: Version,
+        timeouts: &Timeouts,
+        now: Instant,
+    ) {
+        let (requests, reads, answers) = (turn.requests, state.reads(), state.answers());
         let (read, answered) = (reads != self.reads, answers != self.answers);
         if read {
             self.heard = now;
         }
         self.phase = match self.phase {
             // What has been answered but not been taken yet, is not over.
-            _ if state.is_answering() || state.blocked_at().is_some() => Phase::Busy,
+            _ if turn.is_answering() || state.has_streams() || state.is_blocked() => Phase::Busy,
             Phase::Uploading { since } if state.is_uploading() && !read => Phase::Uploading { since },
             _ if state.is_uploading() => Phase::Uploading { since: now },
-            Phase::Busy | Phase::Uploading { .. } => Phase::Idle {
-                since: now,
-                ended: now,
-            },
-            _ if requests != self.requests => Phase::Idle {
-                since: now,
-                ended: now,
-            },
-            Phase::Idle { .. } if version == Version::Http1 && read => Phase::Head { since: now },
+            Phase::Busy | Phase::Uploading { .. } => Idle::since(now),
+            _ if requests != self.requests => Idle::since(now),
+            Phase::Idle(_) if version == Version::Http1 && read => Phase::Head { since: now },
+            Phase::Idle(idle) if idle.trust == Trust::Stale => Idle::since(now),
             // An HTTP/2 stream is over when its answer has been handed over; what the peer's window holds back is still to be sent. But not for ever.
-            Phase::Idle { ended, .. } if answered && now.duration_since(ended) < timeouts.write_stall => {
-                Phase::Idle { since: now, ended }
+            Phase::Idle(Idle { ended, trust, .. })
+                if answered && now.duration_since(ended) < timeouts.write_stall =>
+            {
+                Phase::Idle(Idle {
+                    since: now,
+                    ended,
+                    trust,
+                })
             }
             same => same,
         };
@@ -110,28 +165,42 @@ impl Rhythm {
         };
     }
 
+    /// Nothing has been asked for a while: the times of an idle connection are right, and stay so.
+    pub(super) fn settle(&mut self) {
+        if let Phase::Idle(idle) = &mut self.phase {
+            idle.trust = Trust::Settled;
+        }
+    }
+
     /// What's due next, and when. Who has been `told` to end, has been idle for long enough already: it's given the time to do so.
-    pub(super) fn due(&self, timeouts: &Timeouts, told: bool) -> Option<(Instant, Due)> {
+    /// `sleep`: how long it's idle before it gives its buffers back.
+    pub(super) fn due(&self, timeouts: &Timeouts, sleep: Duration, told: bool) -> Option<(Instant, Due)> {
+        let after = |since: Instant, wait: Duration, due| since.checked_add(wait).map(|at| (at, due));
         let phase = match self.phase {
-            Phase::Head { since } => since.checked_add(timeouts.head).map(|at| (at, Due::Head)),
-            Phase::Idle { .. } if told => None,
-            Phase::Idle { since, .. } => since.checked_add(timeouts.keep_alive).map(|at| (at, Due::Idle)),
-            Phase::Uploading { since } => since.checked_add(timeouts.body_gap).map(|at| (at, Due::Idle)),
+            Phase::Head { since } => after(since, timeouts.head, Due::Head),
+            Phase::Idle(_) if told => None,
+            Phase::Idle(Idle { since, trust, .. }) => {
+                // A deadline that's a little late because of it, is late by a small part.
+                let look = sleep.min(LONGEST_LOOK).min(timeouts.keep_alive / 16);
+                match trust {
+                    Trust::Fresh | Trust::Stale => after(since, look, Due::Look),
+                    Trust::Settled if sleep < timeouts.keep_alive => after(since, sleep, Due::Sleep),
+                    Trust::Settled => after(since, timeouts.keep_alive, Due::Idle),
+                }
+            }
+            Phase::Uploading { since } => after(since, timeouts.body_gap, Due::Idle),
             Phase::Busy => None,
         };
         let stall = self
             .stall
-            .and_then(|(since, _)| since.checked_add(timeouts.write_stall));
-        phase
-            .into_iter()
-            .chain(stall.map(|at| (at, Due::Stall)))
-            .min_by_key(|(at, _)| *at)
+            .and_then(|(since, _)| after(since, timeouts.write_stall, Due::Stall));
+        phase.into_iter().chain(stall).min_by_key(|(at, _)| *at)
     }
 
     /// Since when nothing has been asked or answered, if so.
     pub(super) fn quiet_since(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Idle { since, .. } => Some(since),
+            Phase::Idle(idle) => Some(idle.since),
             _ => None,
         }
     }
@@ -145,3 +214,6 @@ impl Rhythm {
         matches!(self.phase, Phase::Head { .. })
     }
 }
+
+/// How long a connection that answers request after request goes without a look at the clock at the most.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);

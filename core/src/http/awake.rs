@@ -1,0 +1,458 @@
+//! A connection that speaks HTTP: hyper's, under deadlines and the server's drain, until it's over or falls asleep.
+use super::{
+    ConnService, Http, SpawnStreams, Streams,
+    detect::Version,
+    rhythm::{Due, Rhythm},
+    turn::Turn,
+};
+use crate::{
+    App, Connection,
+    engine::{Accepted, ConnContext, ConnState, Stage},
+    observe::TimedOut,
+};
+use bytes::Bytes;
+#[cfg(feature = "http1")]
+use hyper::server::conn::http1;
+#[cfg(feature = "http2")]
+use hyper::server::conn::http2;
+use std::{
+    fmt, mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+#[cfg(feature = "http1")]
+type Http1<C, A> = http1::UpgradeableConnection<Accepted<C>, ConnService<<A as App>::Service>>;
+#[cfg(feature = "http2")]
+type Http2<C, A, R> = http2::Connection<Accepted<C>, ConnService<<A as App>::Service>, Streams<R>>;
+
+/// How long an old connection may be idle before it's closed: its peer may have sent a request already.
+pub(super) const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// A connection that hyper serves.
+pub(super) struct Awake<C, A, R>
+where
+    C: Connection,
+    A: App,
+    Streams<R>: SpawnStreams<A::Service>,
+{
+    turn: Turn,
+    rhythm: Rhythm,
+    /// It's woken at the earliest of its deadlines; what moves them away later needs no clock.
+    is_armed: bool,
+    /// Since when it has had the age at which it's to end.
+    old: Option<Instant>,
+    /// Since when hyper has been told to end the connection.
+    told: Option<Instant>,
+    speaks: Speaks<C, A, R>,
+}
+
+/// An idle HTTP/1 connection, taken from hyper.
+pub(super) struct Asleep<C, S> {
+    pub(super) io: Accepted<C>,
+    pub(super) service: ConnService<S>,
+    /// Since when it has been idle.
+    pub(super) since: Instant,
+}
+
+enum Speaks<C, A, R>
+where
+    C: Connection,
+    A: App,
+    Streams<R>: SpawnStreams<A::Service>,
+{
+    #[cfg(feature = "http1")]
+    Http1(Http1<C, A>),
+    #[cfg(feature = "http2")]
+    Http2(Pin<Box<Http2<C, A, R>>>),
+    Over,
+}
+
+impl<C, A, R> Awake<C, A, R>
+where
+    C: Connection,
+    A: App,
+    R: Clone + Unpin + 'static,
+    Streams<R>: SpawnStreams<A::Service>,
+{
+    /// A connection that has begun to speak, and owes a head since then.
+    pub(super) fn first(
+        version: Version,
+        io: Accepted<C>,
+        http: Http<A, R>,
+        state: &Arc<ConnState>,
+        since: Instant,
+    ) -> Self {
+        let Http {
+            app,
+            service,
+            runtime,
+        } = http;
+        let config = &state.worker.shared.config;
+        let info = io.info();
+        let service = ConnService::new(
+            app.connect(service, info),
+            config.http.conn_info.then(|| info.clone()),
+            state.clone(),
+            version,
+        );
+        let mut rhythm = Rhythm::new(state.worker.now(), since);
+        let speaks = match version {
+            #[cfg(feature = "http1")]
+            Version::Http1 => Speaks::Http1(http1(io, service, state)),
+            #[cfg(feature = "http2")]
+            Version::Http2 => {
+                rhythm.no_head_owed(state.worker.now());
+                Speaks::Http2(Box::pin(http2(io, service, state, runtime)))
+            }
+            #[cfg(not(all(feature = "http1", feature = "http2")))]
+            _ => {
+                drop((io, service, runtime));
+                Speaks::Over
+            }
+        };
+        Self::new(rhythm, speaks)
+    }
+
+    /// A connection that was asleep and speaks again. It owes a head since then.
+    pub(super) fn again(
+        io: Accepted<C>,
+        service: ConnService<A::Service>,
+        state: &ConnState,
+        since: Instant,
+    ) -> Self {
+        let rhythm = Rhythm::new(state.worker.now(), since);
+        #[cfg(feature = "http1")]
+        let speaks = Speaks::Http1(http1(io, service, state));
+        #[cfg(not(feature = "http1"))]
+        let speaks = {
+            drop((io, service));
+            Speaks::Over
+        };
+        let mut awake = Self::new(rhythm, speaks);
+        awake.old = state.is_old().then_some(since);
+        awake
+    }
+
+    fn new(rhythm: Rhythm, speaks: Speaks<C, A, R>) -> Self {
+        Self {
+            turn: Turn::default(),
+            rhythm,
+            is_armed: false,
+            old: None,
+            told: None,
+            speaks,
+        }
+    }
+
+    /// Pending, over, or asleep.
+    pub(super) fn poll(
+        &mut self,
+        context: &mut ConnContext,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Asleep<C, A::Service>>> {
+        loop {
+            if self.advance(&context.state, cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            let has_to_be_told = self.has_to_be_told(&context.state);
+            if self.is_armed
+                && !context.state.is_due()
+                && !has_to_be_told
+                && self.rhythm.observe_carefree(&context.state, self.turn)
+            {
+                return Poll::Pending;
+            }
+            context.take_due();
+            let state = &context.state;
+            let timeouts = &state.worker.shared.config.timeouts;
+            let now = state.worker.now();
+            self.rhythm
+                .observe(state, self.turn, self.version(), timeouts, now);
+            // Asked again: it may be in the middle of a head now.
+            if self.has_to_be_told(state) {
+                self.tell(now);
+                continue;
+            }
+            let due = match self.due(state) {
+                Some((at, due)) if at <= now => due,
+                due => {
+                    context.wake_at(due.map(|(at, _)| at));
+                    self.is_armed = true;
+                    return Poll::Pending;
+                }
+            };
+            match due {
+                Due::Look => self.rhythm.settle(),
+                Due::Old => self.grow_old(state, now),
+                Due::Sleep => match self.fall_asleep(state, cx) {
+                    Poll::Ready(Some((asleep, begun))) if begun.is_empty() => {
+                        return Poll::Ready(Some(asleep));
+                    }
+                    // A head that has begun, in one read with the request before it, has been owed since then.
+                    Poll::Ready(Some((mut asleep, begun))) => {
+                        asleep.io.unread(begun);
+                        *self = Self::again(asleep.io, asleep.service, state, asleep.since);
+                    }
+                    Poll::Ready(None) => return Poll::Ready(None),
+                    // It wasn't idle after all, and ends when it is.
+                    Poll::Pending => {}
+                },
+                Due::Idle if self.told.is_none() => {
+                    state.timed_out(TimedOut::KeepAlive);
+                    self.tell(now);
+                }
+                Due::Quiet if self.told.is_none() && self.old.is_some() => self.tell(now),
+                Due::Idle | Due::Quiet => return Poll::Ready(None),
+                Due::Head => {
+                    state.timed_out(TimedOut::Head);
+                    return Poll::Ready(None);
+                }
+                Due::Stall => {
+                    state.timed_out(TimedOut::WriteStall);
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
+    /// Has hyper go on as far as it goes; pending, or the connection is over.
+    fn advance(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<()> {
+        let speaks = &mut self.speaks;
+        let polled = self.turn.take(state.is_leaving(), || match speaks {
+            // How it ended is the peer's affair, and hyper has answered what could be answered.
+            #[cfg(feature = "http1")]
+            Speaks::Http1(connection) => Pin::new(connection).poll(cx).map(drop),
+            #[cfg(feature = "http2")]
+            Speaks::Http2(connection) => connection.as_mut().poll(cx).map(drop),
+            Speaks::Over => Poll::Ready(()),
+        });
+        state.set_answering(self.turn.is_answering());
+        self.report_panics(state);
+        polled
+    }
+
+    fn report_panics(&mut self, state: &ConnState) {
+        for message in self.turn.panics() {
+            state.panicked(&message);
+        }
+    }
+
+    /// Tells hyper to end the connection: after what it's answering, or at once if it's idle.
+    pub(super) fn tell(&mut self, now: Instant) {
+        self.told = Some(now);
+        match &mut self.speaks {
+            #[cfg(feature = "http1")]
+            Speaks::Http1(connection) => Pin::new(connection).graceful_shutdown(),
+            #[cfg(feature = "http2")]
+            Speaks::Http2(connection) => connection.as_mut().graceful_shutdown(),
+            Speaks::Over => {}
+        }
+    }
+
+    /// Takes an idle connection from hyper, whose buffers are freed by it. With it, bytes of the next request. Pending: it isn't idle.
+    fn fall_asleep(
+        &mut self,
+        state: &ConnState,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<(Asleep<C, A::Service>, Bytes)>> {
+        let since = self.rhythm.quiet_since();
+        self.tell(state.worker.now());
+        // Hyper ends an idle connection by shutting it down; nothing else is written.
+        state.set_detaching(true);
+        let polled = self.advance(state, cx);
+        state.set_detaching(false);
+        if polled.is_pending() {
+            return Poll::Pending;
+        }
+        Poll::Ready(match (mem::replace(&mut self.speaks, Speaks::Over), since) {
+            #[cfg(feature = "http1")]
+            (Speaks::Http1(connection), Some(since)) => connection.into_parts().map(|parts| {
+                let (io, service) = (parts.io, parts.service);
+                (Asleep { io, service, since }, parts.read_buf)
+            }),
+            _ => None,
+        })
+    }
+
+    /// Whether the connection has to be told to end.
+    fn has_to_be_told(&self, state: &ConnState) -> bool {
+        let stage = state.stage();
+        if stage == Stage::Serving || self.told.is_some() {
+            return false;
+        }
+        match &self.speaks {
+            // Not in the middle of a head: that would lose a request.
+            #[cfg(feature = "http1")]
+            Speaks::Http1(_) => stage >= Stage::Closing && !self.rhythm.awaits_head(),
+            #[cfg(feature = "http2")]
+            Speaks::Http2(_) => true,
+            Speaks::Over => false,
+        }
+    }
+
+    /// What's due next, and when.
+    fn due(&self, state: &ConnState) -> Option<(Instant, Due)> {
+        let config = &state.worker.shared.config;
+        let timeouts = &config.timeouts;
+        let other = match (self.told, self.old) {
+            // HTTP/2 asks the peer for a sign of life. If there's none, it's gone, and would hold up the drain. If there's one, the connection
+            // ends when the peer has taken what there's for it.
+            (Some(told), _) => {
+                let wait = match self.rhythm.heard_since(told) {
+                    true => timeouts.write_stall,
+                    false if state.stage() == Stage::Serving => LAST_CALL,
+                    false => state.worker.lame_duck(),
+                };
+                self.quiet_for(told, wait)
+            }
+            // A request that's on its way already is answered, and told.
+            (None, Some(old)) => self.quiet_for(old, LAST_CALL),
+            (None, None) => state
+                .accepted_at
+                .checked_add(timeouts.age)
+                .map(|at| (at, Due::Old)),
+        };
+        let is_sleepy = self.version() == Version::Http1 && self.told.is_none() && self.old.is_none();
+        let sleep = match is_sleepy {
+            true => config.http.hibernate_after,
+            false => Duration::MAX,
+        };
+        let usual = self.rhythm.due(timeouts, sleep, self.told.is_some());
+        usual.into_iter().chain(other).min_by_key(|(at, _)| *at)
+    }
+
+    /// When nothing will have been asked or answered for so long since then, if it's idle.
+    fn quiet_for(&self, since: Instant, wait: Duration) -> Option<(Instant, Due)> {
+        let quiet = self.rhythm.quiet_since()?;
+        Some((quiet.max(since).checked_add(wait)?, Due::Quiet))
+    }
+
+    /// The connection has become old.
+    fn grow_old(&mut self, state: &ConnState, now: Instant) {
+        state.timed_out(TimedOut::Age);
+        state.leave();
+        self.old = Some(now);
+        // HTTP/2 has a word of its own for it.
+        if self.version() == Version::Http2 {
+            self.tell(now);
+        }
+    }
+
+    fn version(&self) -> Version {
+        match &self.speaks {
+            #[cfg(feature = "http2")]
+            Speaks::Http2(_) => Version::Http2,
+            _ => Version::Http1,
+        }
+    }
+}
+
+#[cfg(feature = "http1")]
+fn http1<C, S>(
+    io: Accepted<C>,
+    service: ConnService<S>,
+    state: &ConnState,
+) -> http1::UpgradeableConnection<Accepted<C>, ConnService<S>>
+where
+    C: Connection,
+    S: crate::HttpService,
+{
+    let mut builder = http1::Builder::new();
+    builder.max_header_size(state.worker.shared.config.limits.head_bytes);
+    builder.serve_connection(io, service).with_upgrades()
+}
+
+#[cfg(feature = "http2")]
+fn http2<C, S, R>(
+    io: Accepted<C>,
+    service: ConnService<S>,
+    state: &Arc<ConnState>,
+    runtime: R,
+) -> http2::Connection<Accepted<C>, ConnService<S>, Streams<R>>
+where
+    C: Connection,
+    S: crate::HttpService,
+    R: Clone + Unpin + 'static,
+    Streams<R>: SpawnStreams<S>,
+{
+    let config = &state.worker.shared.config;
+    let mut builder = http2::Builder::new(Streams::new(runtime, state.clone()));
+    builder
+        .timer(h2_limits::Clock(state.worker.timer().clone()))
+        .enable_connect_protocol()
+        .max_concurrent_streams(config.limits.h2_streams)
+        .max_header_list_size(u32::try_from(config.limits.head_bytes).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(h2_limits::PENDING_RESETS)
+        .max_local_error_reset_streams(h2_limits::ERROR_RESETS)
+        .keep_alive_interval(Some(config.timeouts.ping).filter(|ping| *ping < Duration::MAX))
+        .keep_alive_timeout(h2_limits::PING_TIMEOUT);
+    builder.serve_connection(io, service)
+}
+
+impl<C, A, R> Drop for Awake<C, A, R>
+where
+    C: Connection,
+    A: App,
+    Streams<R>: SpawnStreams<A::Service>,
+{
+    fn drop(&mut self) {
+        // What's left of requests counts for this connection, whoever's turn it is.
+        let speaks = mem::replace(&mut self.speaks, Speaks::Over);
+        self.turn.take(false, || drop(speaks));
+    }
+}
+
+impl<C, A, R> fmt::Debug for Awake<C, A, R>
+where
+    C: Connection,
+    A: App,
+    Streams<R>: SpawnStreams<A::Service>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Awake")
+            .field("rhythm", &self.rhythm)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What HTTP/2 is held to, beside [`Limits`](crate::Limits).
+#[cfg(feature = "http2")]
+mod h2_limits {
+    use crate::runtime::SharedTimer;
+    use hyper::rt::{Sleep, Timer};
+    use std::{
+        pin::Pin,
+        time::{Duration, Instant},
+    };
+
+    /// Streams that the peer reset before they were accepted: "rapid reset", CVE-2023-44487. h2's own value.
+    pub(super) const PENDING_RESETS: usize = 20;
+    /// Streams that the peer made us reset: "made you reset", CVE-2025-8671. A quarter of h2's own value.
+    pub(super) const ERROR_RESETS: usize = 256;
+    /// How long a peer may take to answer a ping.
+    pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+    /// The worker's clock for hyper, which wants to own one.
+    pub(super) struct Clock(pub(super) SharedTimer);
+
+    impl Timer for Clock {
+        fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+            self.0.sleep(duration)
+        }
+
+        fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+            self.0.sleep_until(deadline)
+        }
+
+        fn now(&self) -> Instant {
+            self.0.now()
+        }
+
+        fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, new_deadline: Instant) {
+            self.0.reset(sleep, new_deadline);
+        }
+    }
+}

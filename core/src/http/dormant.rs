@@ -1,0 +1,141 @@
+//! A connection that waits for its first bytes, or for its next request: its stream, a place among the worker's deadlines, and nothing of hyper.
+use super::{
+    ConnService, Http, SpawnStreams, Streams,
+    awake::{Asleep, Awake, LAST_CALL},
+    detect::{Detect, Version},
+};
+use crate::{
+    App, Connection,
+    engine::{Accepted, ConnContext, ConnState, Stage},
+    observe::TimedOut,
+};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+/// A connection that waits for its peer.
+pub(super) struct Dormant<C, A: App, R> {
+    io: Accepted<C>,
+    /// Since when.
+    since: Instant,
+    next: Next<A, R>,
+}
+
+/// What it waits for.
+enum Next<A: App, R> {
+    /// Its first request, and what's to be known from it: the version.
+    First { http: Http<A, R>, detect: Detect },
+    /// Another one.
+    Another { service: ConnService<A::Service> },
+}
+
+/// What became of the wait.
+pub(super) enum Woken {
+    /// The peer has begun to speak.
+    Speaks(Version),
+    /// The connection is to end, in order.
+    Ends,
+    /// It's over.
+    Over,
+}
+
+impl<C, A, R> Dormant<C, A, R>
+where
+    C: Connection,
+    A: App,
+    R: Clone + Unpin + 'static,
+    Streams<R>: SpawnStreams<A::Service>,
+{
+    pub(super) fn new(http: Http<A, R>, io: Accepted<C>, since: Instant) -> Self {
+        Self {
+            io,
+            since,
+            next: Next::First {
+                http,
+                detect: Detect::default(),
+            },
+        }
+    }
+
+    pub(super) fn asleep(asleep: Asleep<C, A::Service>) -> Self {
+        Self {
+            io: asleep.io,
+            since: asleep.since,
+            next: Next::Another {
+                service: asleep.service,
+            },
+        }
+    }
+
+    pub(super) fn poll(&mut self, context: &mut ConnContext, cx: &mut Context<'_>) -> Poll<Woken> {
+        let speaks = context.state.worker.shared.config.http.speaks();
+        let read = match &mut self.next {
+            Next::First { detect, .. } => detect.poll(&mut self.io, speaks, cx),
+            Next::Another { .. } => Detect::default().poll(&mut self.io, (true, false), cx),
+        };
+        match read {
+            Poll::Ready(Ok(Some(version))) => Poll::Ready(Woken::Speaks(version)),
+            Poll::Ready(_) => Poll::Ready(Woken::Over),
+            Poll::Pending => self.poll_deadline(context),
+        }
+    }
+
+    fn poll_deadline(&mut self, context: &mut ConnContext) -> Poll<Woken> {
+        loop {
+            let due = context.take_due();
+            let state = &context.state;
+            let stage = state.stage();
+            let timeouts = &state.worker.shared.config.timeouts;
+            let (at, woken) = match &self.next {
+                Next::First { detect, .. } => {
+                    let head = self.since.checked_add(timeouts.head);
+                    // In a drain, a connection that has never spoken may be silent for as long as the lame duck stage lasts, since it was accepted.
+                    let quiet = (stage >= Stage::Closing && !detect.begun())
+                        .then(|| state.accepted_at.checked_add(state.worker.lame_duck()))
+                        .flatten();
+                    match (head, quiet) {
+                        (head, Some(quiet)) if head.is_none_or(|head| quiet < head) => (Some(quiet), None),
+                        (head, _) => (head, Some(TimedOut::Head)),
+                    }
+                }
+                Next::Another { .. } if stage >= Stage::Closing => return Poll::Ready(Woken::Ends),
+                Next::Another { .. } if state.is_old() => (self.since.checked_add(LAST_CALL), None),
+                Next::Another { .. } => {
+                    let idle = self.since.checked_add(timeouts.keep_alive);
+                    match state.accepted_at.checked_add(timeouts.age) {
+                        Some(old) if idle.is_none_or(|idle| old < idle) => (Some(old), Some(TimedOut::Age)),
+                        _ => (idle, Some(TimedOut::KeepAlive)),
+                    }
+                }
+            };
+            // The clock is asked only if it may be time.
+            let is_over = (due || stage != Stage::Serving) && at.is_some_and(|at| at <= state.worker.now());
+            if !is_over {
+                context.wake_at(at);
+                return Poll::Pending;
+            }
+            if let Some(what) = woken {
+                state.timed_out(what);
+            }
+            match (&self.next, woken) {
+                (Next::First { .. }, _) => return Poll::Ready(Woken::Over),
+                // A request that's on its way already is answered, and told.
+                (Next::Another { .. }, Some(TimedOut::Age)) => {
+                    state.leave();
+                    self.since = state.worker.now();
+                }
+                (Next::Another { .. }, _) => return Poll::Ready(Woken::Ends),
+            }
+        }
+    }
+
+    /// Hands the connection to hyper. The first head is owed since the connection began, any other since its first byte.
+    pub(super) fn wake(self, version: Version, state: &Arc<ConnState>) -> Awake<C, A, R> {
+        match self.next {
+            Next::First { http, .. } => Awake::first(version, self.io, http, state, self.since),
+            Next::Another { service } => Awake::again(self.io, service, state, state.worker.now()),
+        }
+    }
+}

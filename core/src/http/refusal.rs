@@ -1,0 +1,54 @@
+//! What the server answers instead of the app.
+use super::owner::Owner;
+use crate::{BoxError, engine::panics};
+use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+
+/// Why the server answers instead of the app.
+pub(super) enum Refusal {
+    BadRequest(&'static str),
+    /// The service said that it won't be ready again.
+    NotReady,
+    /// The service gave an error.
+    Err(BoxError),
+    /// The service panicked.
+    Failed,
+    /// The service took longer than it may.
+    TooSlow,
+}
+
+impl Refusal {
+    /// The response, whose body is a line for people.
+    pub(super) fn response(&self, owner: &Owner) -> Response<&'static str> {
+        let (status, text) = match self {
+            Self::BadRequest(wrong) => (StatusCode::BAD_REQUEST, *wrong),
+            Self::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "the app is not ready\n"),
+            Self::Err(error) => (status_of(error, owner), "the app failed\n"),
+            Self::TooSlow => (StatusCode::GATEWAY_TIMEOUT, "the app took too long\n"),
+            Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "the app failed\n"),
+        };
+        let mut response = Response::new(text);
+        *response.status_mut() = status;
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        response
+    }
+}
+
+/// The status for an error of the app, which is one of an error whatever the hook says.
+fn status_of(error: &BoxError, owner: &Owner) -> StatusCode {
+    let Some(status_of) = owner
+        .connection()
+        .and_then(|connection| connection.worker.shared.config.http.status_of.as_ref())
+    else {
+        return StatusCode::INTERNAL_SERVER_ERROR;
+    };
+    match panics::catch(|| status_of(error)) {
+        Ok(status) if status.is_client_error() || status.is_server_error() => status,
+        Ok(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Err(message) => {
+            owner.panicked(&message);
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    }
+}

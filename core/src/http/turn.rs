@@ -1,0 +1,133 @@
+//! What one poll of an HTTP/1 connection does, counted on the stack of that poll: a request needs no reference to its connection.
+use std::cell::{Cell, RefCell};
+
+thread_local! {
+    /// Of the connection that's being polled, or dropped, on this thread.
+    static TURN: Cell<Turn> = const { Cell::new(Turn { requests: 0, answering: 0, leaving: false, panicked: false }) };
+    /// What panics of the app said in this turn.
+    static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How far a connection has come. HTTP/2 counts only its requests here; its streams run in tasks of their own.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Turn {
+    /// How many requests there have been.
+    pub(super) requests: u32,
+    /// How many of them are being answered, from the head to the end of the response: one, if any.
+    answering: u32,
+    /// Responses tell the peer to make a new connection next time.
+    leaving: bool,
+    /// The app panicked.
+    panicked: bool,
+}
+
+impl Turn {
+    pub(super) fn is_answering(self) -> bool {
+        self.answering > 0
+    }
+
+    /// Polls a connection, or drops it, as the one that requests belong to.
+    pub(super) fn take<T>(&mut self, leaving: bool, f: impl FnOnce() -> T) -> T {
+        /// Puts back whose turn it was before, also if something panics.
+        struct Back<'a> {
+            turn: &'a mut Turn,
+            outer: Turn,
+        }
+        impl Drop for Back<'_> {
+            fn drop(&mut self) {
+                *self.turn = TURN.replace(self.outer);
+            }
+        }
+        self.leaving = leaving;
+        let outer = TURN.replace(*self);
+        let _back = Back { turn: self, outer };
+        f()
+    }
+
+    /// What panics of the app said since this was last asked.
+    pub(super) fn panics(&mut self) -> Vec<String> {
+        match std::mem::take(&mut self.panicked) {
+            true => PANICS.take(),
+            false => Vec::new(),
+        }
+    }
+}
+
+/// A request begins.
+pub(super) fn count_request() {
+    let turn = TURN.get();
+    TURN.set(Turn {
+        requests: turn.requests.wrapping_add(1),
+        ..turn
+    });
+}
+
+/// HTTP/1: a request that's being answered, until it's dropped. Hyper polls and drops it in its connection's turn.
+#[derive(Debug)]
+pub(super) struct Answering(());
+
+impl Answering {
+    pub(super) fn begin() -> Self {
+        let turn = TURN.get();
+        TURN.set(Turn {
+            answering: turn.answering + 1,
+            ..turn
+        });
+        Self(())
+    }
+
+    /// Whether its response says that the peer is to make a new connection next time.
+    #[expect(clippy::unused_self, reason = "it proves that it's a connection's turn")]
+    pub(super) fn tells_to_leave(&self) -> bool {
+        TURN.get().leaving
+    }
+
+    /// The app panicked: the connection reports it at the end of its turn.
+    #[expect(clippy::unused_self, reason = "it proves that it's a connection's turn")]
+    pub(super) fn panicked(&self, message: &str) {
+        PANICS.with_borrow_mut(|panics| panics.push(message.to_owned()));
+        TURN.set(Turn {
+            panicked: true,
+            ..TURN.get()
+        });
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let turn = TURN.get();
+        TURN.set(Turn {
+            answering: turn.answering.saturating_sub(1),
+            ..turn
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_is_dropped_in_the_turn_of_another_counts_for_itself() {
+        let (mut one, mut other) = (Turn::default(), Turn::default());
+        let request = other.take(false, Answering::begin);
+        one.take(true, || {
+            count_request();
+            let _mine = Answering::begin();
+            other.take(false, || drop(request));
+            assert!(TURN.get().is_answering() && TURN.get().leaving);
+        });
+        assert!(!one.is_answering() && !other.is_answering());
+        assert_eq!((one.requests, other.requests), (1, 0));
+        assert!(!TURN.get().is_answering(), "nobody's turn");
+    }
+
+    #[test]
+    fn a_panic_ends_a_turn() {
+        let mut turn = Turn::default();
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            turn.take(true, || panic!("in the middle"));
+        }));
+        assert!(panicked.is_err() && !TURN.get().leaving);
+    }
+}
