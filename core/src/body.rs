@@ -58,9 +58,9 @@ impl Body {
         Self(Kind::Boxed(Box::pin(MapErr { body })))
     }
 
-    /// What a peer sends. Whoever waits for it too long gets an error.
+    /// What a peer sends: not nothing. Whoever waits for it too long gets an error.
     pub(crate) fn incoming(body: Incoming, connection: &Arc<ConnState>) -> Self {
-        let gap = (!body.is_end_stream()).then(|| Gap::new(connection));
+        let gap = Some(Gap::new(connection));
         Self(Kind::Incoming { body, gap })
     }
 }

@@ -8,7 +8,7 @@ pub use limits::Limits;
 pub use timeouts::Timeouts;
 
 use crate::{Endpoint, Event, Observer, Result, engine::panics};
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// All of it, as a server has it.
 #[derive(Clone, Default)]
@@ -29,6 +29,11 @@ impl Config {
         if let Some(observer) = &self.observer {
             let _ = panics::catch(|| observer.on(&event()));
         }
+    }
+
+    /// Whether something beside its app wants to know of each request.
+    pub(crate) fn has_request_hooks(&self) -> bool {
+        self.timeouts.request < Duration::MAX || self.http.status_of.is_some()
     }
 
     pub(crate) fn check(&self, speaks_http: bool) -> Result<()> {

@@ -217,7 +217,15 @@ impl<C: Connection> Write for Accepted<C> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write_with(cx, |io, cx| io.poll_flush(cx), |()| 0)
+        if self.state.is_blocked() || self.state.roams() {
+            return self.write_with(cx, |io, cx| io.poll_flush(cx), |()| 0);
+        }
+        // Asked for again and again, mostly with nothing to flush.
+        let polled = Pin::new(&mut self.io).poll_flush(cx);
+        if polled.is_pending() {
+            self.state.set_blocked(true);
+        }
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -238,9 +238,12 @@ impl ConnState {
         self.flags.detaching.load(Relaxed)
     }
 
-    /// Has the connection's task polled again at `at`, and no later.
-    pub(super) fn wake_at(&self, at: Instant) {
-        self.worker.wake_at(self.key, at);
+    /// Has the connection's task polled again at `at`, or earlier: a deadline that moved further away is looked at when the old one is reached, so that
+    /// moving it costs nothing. `None` is never.
+    pub(crate) fn wake_at(&self, at: Option<Instant>) {
+        if let Some(at) = at {
+            self.worker.wake_at(self.key, at);
+        }
     }
 
     /// What the task was to be woken for has come.
@@ -248,8 +251,8 @@ impl ConnState {
         self.flags.due.store(true, Relaxed);
     }
 
-    /// Whether what the task was to be woken for has come, since this was last asked.
-    pub(super) fn take_due(&self) -> bool {
+    /// Whether what the task was to be woken for has come, since this was last asked. Then there's nothing that it's to be woken for.
+    pub(crate) fn take_due(&self) -> bool {
         let due = self.is_due();
         if due {
             self.flags.due.store(false, Relaxed);

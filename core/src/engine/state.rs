@@ -154,16 +154,17 @@ impl WorkerState {
         conn
     }
 
-    /// Has a connection's task polled at `at`, instead of what was asked for before.
+    /// Has a connection's task polled at `at`, or earlier if that was asked for before.
     pub(super) fn wake_at(&self, key: u32, at: Instant) {
-        let mut conns = lock(&self.conns);
-        let conns_ref = &mut *conns;
-        let Some(open) = conns_ref.open.get_mut(key as usize) else {
+        let mut guard = lock(&self.conns);
+        let conns = &mut *guard;
+        let open = conns.open.get_mut(key as usize);
+        let Some(open) = open.filter(|open| open.at.is_none_or(|old| at < old)) else {
             return;
         };
         let old = open.at.replace(at);
-        let is_first = conns_ref.deadlines.replace(key, old, Some(at));
-        drop(conns);
+        let is_first = conns.deadlines.replace(key, old, Some(at));
+        drop(guard);
         if is_first {
             self.accept_loop.wake();
         }

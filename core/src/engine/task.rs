@@ -50,14 +50,14 @@ struct Rest<P> {
 
 impl<P> Rest<P> {
     /// Whether the handshake may go on; then the task is woken at its deadline.
-    fn in_time(&mut self) -> bool {
+    fn in_time(&self) -> bool {
         let state = &self.context.state;
         let timeout = state.worker.shared.config.timeouts.handshake;
         let at = state.accepted_at.checked_add(timeout);
-        if self.context.take_due() && at.is_some_and(|at| self.context.state.worker.now() >= at) {
+        if state.take_due() && at.is_some_and(|at| state.worker.now() >= at) {
             return false;
         }
-        self.context.wake_at(at);
+        state.wake_at(at);
         true
     }
 }

@@ -27,10 +27,14 @@ impl Registered {
     /// Makes sure that `slot` wakes the task that is polling now. `true`: it didn't before, so what happened meanwhile has to be
     /// looked at again.
     #[must_use]
+    #[inline]
     pub(crate) fn refresh(&mut self, cx: &Context<'_>, slot: &WakerSlot) -> bool {
-        if self.0.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
-            return false;
-        }
+        let is_right = self.0.as_ref().is_some_and(|w| w.will_wake(cx.waker()));
+        !is_right && self.register(cx, slot)
+    }
+
+    #[cold]
+    fn register(&mut self, cx: &Context<'_>, slot: &WakerSlot) -> bool {
         self.0 = Some(cx.waker().clone());
         let old = lock(&slot.0).replace(cx.waker().clone());
         // Dropping one may run anything, too.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     App, Connection,
-    engine::{Accepted, ConnContext, ConnState, Stage},
+    engine::{Accepted, ConnState, Stage},
     observe::TimedOut,
 };
 use bytes::Bytes;
@@ -40,8 +40,12 @@ where
 {
     turn: Turn,
     rhythm: Rhythm,
-    /// It's woken at the earliest of its deadlines; what moves them away later needs no clock.
+    /// When it's woken, if that has been asked for.
+    armed: Option<Instant>,
+    /// It's woken no later than at the earliest of its deadlines. What moves them away needs no clock.
     is_armed: bool,
+    /// How hyper writes a response.
+    writes: Writes,
     /// Since when it has had the age at which it's to end.
     old: Option<Instant>,
     /// Since when hyper has been told to end the connection.
@@ -56,6 +60,16 @@ pub(super) struct Asleep<C, S> {
     /// Since when it has been idle.
     pub(super) since: Instant,
 }
+
+/// How hyper writes a response: head and body as they are, in one call (writev(2)), or copied together first. Copying is cheaper for small ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writes {
+    Vectored,
+    Together,
+}
+
+/// After so many requests whose responses were small, a connection writes them together: then the change has paid for itself.
+const SMALL_RUN: u32 = 32;
 
 enum Speaks<C, A, R>
 where
@@ -101,7 +115,7 @@ where
         let mut rhythm = Rhythm::new(state.worker.now(), since);
         let speaks = match version {
             #[cfg(feature = "http1")]
-            Version::Http1 => Speaks::Http1(http1(io, service, state)),
+            Version::Http1 => Speaks::Http1(http1(io, service, state, Writes::Vectored)),
             #[cfg(feature = "http2")]
             Version::Http2 => {
                 rhythm.no_head_owed(state.worker.now());
@@ -125,7 +139,7 @@ where
     ) -> Self {
         let rhythm = Rhythm::new(state.worker.now(), since);
         #[cfg(feature = "http1")]
-        let speaks = Speaks::Http1(http1(io, service, state));
+        let speaks = Speaks::Http1(http1(io, service, state, Writes::Vectored));
         #[cfg(not(feature = "http1"))]
         let speaks = {
             drop((io, service));
@@ -140,7 +154,9 @@ where
         Self {
             turn: Turn::default(),
             rhythm,
+            armed: None,
             is_armed: false,
+            writes: Writes::Vectored,
             old: None,
             told: None,
             speaks,
@@ -150,24 +166,24 @@ where
     /// Pending, over, or asleep.
     pub(super) fn poll(
         &mut self,
-        context: &mut ConnContext,
+        state: &ConnState,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Asleep<C, A::Service>>> {
+        let timeouts = &state.worker.shared.config.timeouts;
         loop {
-            if self.advance(&context.state, cx).is_ready() {
+            if self.advance(state, cx).is_ready() {
                 return Poll::Ready(None);
             }
-            let has_to_be_told = self.has_to_be_told(&context.state);
             if self.is_armed
-                && !context.state.is_due()
-                && !has_to_be_told
-                && self.rhythm.observe_carefree(&context.state, self.turn)
+                && !state.is_due()
+                && !self.has_to_be_told(state)
+                && self.rhythm.observe_carefree(state, self.turn)
             {
                 return Poll::Pending;
             }
-            context.take_due();
-            let state = &context.state;
-            let timeouts = &state.worker.shared.config.timeouts;
+            if state.take_due() {
+                (self.armed, self.is_armed) = (None, false);
+            }
             let now = state.worker.now();
             self.rhythm
                 .observe(state, self.turn, self.version(), timeouts, now);
@@ -176,11 +192,14 @@ where
                 self.tell(now);
                 continue;
             }
+            if let Some(writes) = self.better_writes() {
+                self.rewrite(writes, state, cx);
+                continue;
+            }
             let due = match self.due(state) {
                 Some((at, due)) if at <= now => due,
                 due => {
-                    context.wake_at(due.map(|(at, _)| at));
-                    self.is_armed = true;
+                    self.wake_at(due.map(|(at, _)| at), state);
                     return Poll::Pending;
                 }
             };
@@ -191,11 +210,7 @@ where
                     Poll::Ready(Some((asleep, begun))) if begun.is_empty() => {
                         return Poll::Ready(Some(asleep));
                     }
-                    // A head that has begun, in one read with the request before it, has been owed since then.
-                    Poll::Ready(Some((mut asleep, begun))) => {
-                        asleep.io.unread(begun);
-                        *self = Self::again(asleep.io, asleep.service, state, asleep.since);
-                    }
+                    Poll::Ready(Some((asleep, begun))) => self.go_on(asleep, begun, state),
                     Poll::Ready(None) => return Poll::Ready(None),
                     // It wasn't idle after all, and ends when it is.
                     Poll::Pending => {}
@@ -218,6 +233,15 @@ where
         }
     }
 
+    /// Has the connection looked at again by then. If that's later than it will be anyway, there's nothing to be done.
+    fn wake_at(&mut self, at: Option<Instant>, state: &ConnState) {
+        self.is_armed = true;
+        if at.is_some_and(|at| self.armed.is_none_or(|armed| at < armed)) {
+            self.armed = at;
+            state.wake_at(at);
+        }
+    }
+
     /// Has hyper go on as far as it goes; pending, or the connection is over.
     fn advance(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<()> {
         let speaks = &mut self.speaks;
@@ -230,14 +254,12 @@ where
             Speaks::Over => Poll::Ready(()),
         });
         state.set_answering(self.turn.is_answering());
-        self.report_panics(state);
-        polled
-    }
-
-    fn report_panics(&mut self, state: &ConnState) {
-        for message in self.turn.panics() {
-            state.panicked(&message);
+        if self.turn.has_panicked() {
+            for message in self.turn.take_panics() {
+                state.panicked(&message);
+            }
         }
+        polled
     }
 
     /// Tells hyper to end the connection: after what it's answering, or at once if it's idle.
@@ -275,6 +297,41 @@ where
             }),
             _ => None,
         })
+    }
+
+    /// Gives a connection that was taken from hyper back to it, with bytes of the next request.
+    fn go_on(&mut self, mut asleep: Asleep<C, A::Service>, begun: Bytes, state: &ConnState) {
+        self.told = None;
+        if !begun.is_empty() {
+            self.rhythm.owe_head();
+            asleep.io.unread(begun);
+        }
+        #[cfg(feature = "http1")]
+        {
+            self.speaks = Speaks::Http1(http1(asleep.io, asleep.service, state, self.writes));
+        }
+    }
+
+    /// How responses are better written from now on, if it's time to change that. A connection that sends much has it so for as long as it's awake.
+    fn better_writes(&self) -> Option<Writes> {
+        let writes = match self.turn.sends_much() {
+            true => Writes::Vectored,
+            false if self.turn.requests >= SMALL_RUN => Writes::Together,
+            false => return None,
+        };
+        let may_change = self.version() == Version::Http1
+            && self.rhythm.quiet_since().is_some()
+            && self.told.is_none()
+            && self.old.is_none();
+        (writes != self.writes && may_change).then_some(writes)
+    }
+
+    /// Has hyper write responses differently: an idle connection is taken from it and given back.
+    fn rewrite(&mut self, writes: Writes, state: &ConnState, cx: &mut Context<'_>) {
+        self.writes = writes;
+        if let Poll::Ready(Some((asleep, begun))) = self.fall_asleep(state, cx) {
+            self.go_on(asleep, begun, state);
+        }
     }
 
     /// Whether the connection has to be told to end.
@@ -355,6 +412,7 @@ fn http1<C, S>(
     io: Accepted<C>,
     service: ConnService<S>,
     state: &ConnState,
+    writes: Writes,
 ) -> http1::UpgradeableConnection<Accepted<C>, ConnService<S>>
 where
     C: Connection,
@@ -362,6 +420,9 @@ where
 {
     let mut builder = http1::Builder::new();
     builder.max_header_size(state.worker.shared.config.limits.head_bytes);
+    if writes == Writes::Together {
+        builder.writev(false);
+    }
     builder.serve_connection(io, service).with_upgrades()
 }
 

@@ -7,7 +7,10 @@ use crate::{
     observe::TimedOut,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONNECTION};
-use hyper::body::{Body as _, Incoming};
+use hyper::{
+    body::{Body as _, Incoming},
+    upgrade::OnUpgrade,
+};
 use std::{
     convert::Infallible,
     fmt,
@@ -45,48 +48,50 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
     type Error = Infallible;
     type Future = Call<S>;
 
-    fn call(&self, mut request: Request<Incoming>) -> Call<S> {
+    fn call(&self, request: Request<Incoming>) -> Call<S> {
         turn::count_request();
-        let owner = Owner::new(&request, &self.state, self.version);
-        let connect = *request.method() == Method::CONNECT;
-        let step = match host::check(&mut request) {
+        // A request is large, so it's taken apart once and put together where it's handed over: that moves it least.
+        let (mut head, body) = request.into_parts();
+        let connect = head.method == Method::CONNECT;
+        let upgrades = connect || head.extensions.get::<OnUpgrade>().is_some();
+        let owner = Owner::new(upgrades, &self.state, self.version);
+        let mut step = Step::Over;
+        match host::check(&mut head) {
             Ok(()) => {
                 if let Some(info) = &self.info {
-                    request.extensions_mut().insert(info.clone());
+                    head.extensions.insert(info.clone());
                 }
-                // A request is large: it's moved no more often than it has to be.
-                if self.version == Version::Http1 && !request.body().is_end_stream() {
-                    // Its end, in this very poll perhaps, needn't wake the connection.
-                    self.state.set_answering(true);
-                }
-                let mut request = Some(request);
-                let mut step = Step::Over;
-                let caught = panics::catch(|| {
-                    if let Some(request) = request.take() {
-                        let request = request.map(|body| Body::incoming(body, &self.state));
-                        step = Step::begin(self.service.clone(), request);
-                    }
+                let body = match body.is_end_stream() {
+                    true => Body::empty(),
+                    false => self.upload(body),
+                };
+                let begun = &mut step;
+                let caught = panics::catch(move || {
+                    *begun = Step::begin(self.service.clone(), Request::from_parts(head, body));
                 });
-                match caught {
-                    Ok(()) => step,
-                    Err(message) => {
-                        owner.panicked(&message);
-                        Step::Refused {
-                            refusal: Refusal::Failed,
-                        }
-                    }
+                if let Err(message) = caught {
+                    owner.panicked(&message);
+                    step = Step::refused(Refusal::Failed);
                 }
             }
-            Err(wrong) => Step::Refused {
-                refusal: Refusal::BadRequest(wrong),
-            },
-        };
+            Err(wrong) => step = Step::refused(Refusal::BadRequest(wrong)),
+        }
         Call {
             step,
             connect,
             patience: Patience::default(),
             owner: Some(owner),
         }
+    }
+}
+
+impl<S> ConnService<S> {
+    fn upload(&self, body: Incoming) -> Body {
+        if self.version == Version::Http1 {
+            // Its end, in this very poll perhaps, needn't wake the connection.
+            self.state.set_answering(true);
+        }
+        Body::incoming(body, &self.state)
     }
 }
 
@@ -152,36 +157,34 @@ impl<S: HttpService> Step<S, S::Fut> {
         }
     }
 
-    /// Polls the app for its response.
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response<S::ResBody>, Refusal>> {
-        loop {
-            let future = match self.as_mut().project() {
-                StepProj::Running { future } => {
-                    return match future.poll(cx) {
-                        Poll::Ready(Ok(response)) => Poll::Ready(Ok(response.into_http())),
-                        Poll::Ready(Err(error)) => Poll::Ready(Err(Refusal::Err(error.into()))),
-                        Poll::Pending => Poll::Pending,
-                    };
-                }
-                StepProj::Waiting { waiting } => match ready!(waiting.service.poll_ready(cx)) {
-                    Ok(()) => match waiting.request.take() {
-                        Some(request) => waiting.service.call(request),
-                        None => return Poll::Ready(Err(Refusal::Failed)),
-                    },
-                    Err(_) => return Poll::Ready(Err(Refusal::NotReady)),
+    fn refused(refusal: Refusal) -> Self {
+        Self::Refused { refusal }
+    }
+
+    /// Asks a service that wasn't ready once more; then the request is handed to it.
+    #[cold]
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
+        let future = match self.as_mut().project() {
+            StepProj::Waiting { waiting } => match ready!(waiting.service.poll_ready(cx)) {
+                Ok(()) => match waiting.request.take() {
+                    Some(request) => waiting.service.call(request),
+                    None => return Poll::Ready(Err(Refusal::Failed)),
                 },
-                StepProj::Refused { refusal } => {
-                    return Poll::Ready(Err(std::mem::replace(refusal, Refusal::Failed)));
-                }
-                StepProj::Over => return Poll::Ready(Err(Refusal::Failed)),
-            };
-            self.set(Self::Running { future });
-        }
+                Err(_) => return Poll::Ready(Err(Refusal::NotReady)),
+            },
+            StepProj::Refused { refusal } => {
+                return Poll::Ready(Err(std::mem::replace(refusal, Refusal::Failed)));
+            }
+            StepProj::Running { .. } => return Poll::Ready(Ok(())),
+            StepProj::Over => return Poll::Ready(Err(Refusal::Failed)),
+        };
+        self.set(Self::Running { future });
+        Poll::Ready(Ok(()))
     }
 }
 
-/// What a call is polled to.
-type Answer<B> = Poll<Result<Response<Reply<B>>, Infallible>>;
+/// What a call answers, once it does.
+type Answer<B> = Option<Response<Reply<B>>>;
 
 impl<S: HttpService> Call<S> {
     /// The app's response as hyper gets it, or why there's none. What was left of the app's work has been dropped by then.
@@ -191,36 +194,41 @@ impl<S: HttpService> Call<S> {
         answer: &mut Answer<S::ResBody>,
     ) -> Option<Refusal> {
         let mut me = self.project();
-        let response = match me.step.as_mut().poll(cx) {
-            Poll::Ready(Ok(response)) => response,
-            Poll::Ready(Err(refusal)) => return Some(refusal),
-            Poll::Pending => return None,
-        };
-        me.step.set(Step::Over);
-        let owner = me.owner.take()?;
-        let status = response.status();
-        let switched = status == StatusCode::SWITCHING_PROTOCOLS && !owner.is_stream();
-        let mut close = false;
-        if switched || (*me.connect && status.is_success()) {
-            if let Some(connection) = owner.connection() {
-                connection.set_upgraded();
+        loop {
+            if let StepProj::Running { future } = me.step.as_mut().project() {
+                let (head, body) = match future.poll(cx) {
+                    Poll::Ready(Ok(response)) => response.into_http().into_parts(),
+                    Poll::Ready(Err(error)) => return Some(Refusal::Err(error.into())),
+                    Poll::Pending => return None,
+                };
+                me.step.set(Step::Over);
+                let owner = me.owner.take()?;
+                let close = owner.tells_to_leave();
+                let upgraded = owner.connection().filter(|_| match head.status {
+                    StatusCode::SWITCHING_PROTOCOLS => !owner.is_stream(),
+                    status => *me.connect && status.is_success(),
+                });
+                let is_upgraded = upgraded.map(ConnState::set_upgraded).is_some();
+                let response = Response::from_parts(head, Reply::app(body, owner));
+                let response = answer.insert(response);
+                if close && !is_upgraded {
+                    tell_to_leave(response);
+                }
+                return None;
             }
-        } else {
-            close = owner.tells_to_leave();
+            match me.step.as_mut().poll_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(refusal)) => return Some(refusal),
+                Poll::Pending => return None,
+            }
         }
-        let (head, body) = response.into_parts();
-        let mut response = Response::from_parts(head, Reply::app(body, owner));
-        if close {
-            tell_to_leave(&mut response);
-        }
-        *answer = Poll::Ready(Ok(response));
-        None
     }
 
-    /// The server's answer instead of the app's.
-    fn refuse(self: Pin<&mut Self>, refusal: &Refusal) -> Option<Response<Reply<S::ResBody>>> {
+    /// The server's answer instead of the app's; none, if it has been given already.
+    #[cold]
+    fn refuse(self: Pin<&mut Self>, refusal: &Refusal, answer: &mut Answer<S::ResBody>) {
         let mut me = self.project();
-        let owner = me.owner.take()?;
+        let Some(owner) = me.owner.take() else { return };
         if let Err(message) = panics::catch(|| me.step.set(Step::Over)) {
             owner.panicked(&message);
         }
@@ -233,7 +241,7 @@ impl<S: HttpService> Call<S> {
         if close {
             tell_to_leave(&mut response);
         }
-        Some(response)
+        *answer = Some(response);
     }
 
     /// Ready when the app has taken as long as it may. Without such a limit, it costs a comparison.
@@ -256,27 +264,28 @@ impl<S: HttpService> Future for Call<S> {
     type Output = Result<Response<Reply<S::ResBody>>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut answer = Poll::Pending;
+        let mut answer = None;
         let refusal = match panics::catch(|| self.as_mut().poll_app(cx, &mut answer)) {
-            Ok(None) if answer.is_ready() => return answer,
-            Ok(None) => {
-                ready!(self.as_mut().poll_patience(cx));
-                Refusal::TooSlow
-            }
-            Ok(Some(refusal)) => refusal,
+            Ok(None) if answer.is_some() => None,
+            Ok(None) => match self.as_mut().poll_patience(cx) {
+                Poll::Ready(()) => Some(Refusal::TooSlow),
+                Poll::Pending => None,
+            },
+            Ok(refusal) => refusal,
             Err(message) => {
                 if let Some(owner) = self.as_mut().project().owner {
                     owner.panicked(&message);
                 }
-                Refusal::Failed
+                Some(Refusal::Failed)
             }
         };
-        match self.refuse(&refusal) {
-            Some(response) => answer = Poll::Ready(Ok(response)),
-            // It has answered already, and won't be polled again.
-            None => answer = Poll::Pending,
+        if let Some(refusal) = refusal {
+            self.refuse(&refusal, &mut answer);
         }
-        answer
+        match answer {
+            Some(response) => Poll::Ready(Ok(response)),
+            None => Poll::Pending,
+        }
     }
 }
 

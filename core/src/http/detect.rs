@@ -26,7 +26,7 @@ const FIRST_READ: usize = 2048;
 #[derive(Debug, Default)]
 pub(super) struct Detect {
     /// The beginning of a preface that arrived in pieces.
-    seen: Vec<u8>,
+    seen: Box<[u8]>,
 }
 
 impl Detect {
@@ -54,7 +54,7 @@ impl Detect {
             let bytes = if self.seen.is_empty() && version_of(read).is_some() {
                 Bytes::copy_from_slice(read)
             } else {
-                self.seen.extend_from_slice(read);
+                self.seen = [&*self.seen, read].concat().into();
                 if version_of(&self.seen).is_none() {
                     continue;
                 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     App, Connection,
-    engine::{Accepted, ConnContext, ConnState, Stage},
+    engine::{Accepted, ConnState, Stage},
     observe::TimedOut,
 };
 use std::{
@@ -69,8 +69,8 @@ where
         }
     }
 
-    pub(super) fn poll(&mut self, context: &mut ConnContext, cx: &mut Context<'_>) -> Poll<Woken> {
-        let speaks = context.state.worker.shared.config.http.speaks();
+    pub(super) fn poll(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<Woken> {
+        let speaks = state.worker.shared.config.http.speaks();
         let read = match &mut self.next {
             Next::First { detect, .. } => detect.poll(&mut self.io, speaks, cx),
             Next::Another { .. } => Detect::default().poll(&mut self.io, (true, false), cx),
@@ -78,14 +78,13 @@ where
         match read {
             Poll::Ready(Ok(Some(version))) => Poll::Ready(Woken::Speaks(version)),
             Poll::Ready(_) => Poll::Ready(Woken::Over),
-            Poll::Pending => self.poll_deadline(context),
+            Poll::Pending => self.poll_deadline(state),
         }
     }
 
-    fn poll_deadline(&mut self, context: &mut ConnContext) -> Poll<Woken> {
+    fn poll_deadline(&mut self, state: &ConnState) -> Poll<Woken> {
         loop {
-            let due = context.take_due();
-            let state = &context.state;
+            let due = state.take_due();
             let stage = state.stage();
             let timeouts = &state.worker.shared.config.timeouts;
             let (at, woken) = match &self.next {
@@ -113,7 +112,7 @@ where
             // The clock is asked only if it may be time.
             let is_over = (due || stage != Stage::Serving) && at.is_some_and(|at| at <= state.worker.now());
             if !is_over {
-                context.wake_at(at);
+                state.wake_at(at);
                 return Poll::Pending;
             }
             if let Some(what) = woken {

@@ -1,5 +1,6 @@
 //! The `Host` rules, which hyper leaves to the server.
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header::HOST, uri::Authority};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version, header::HOST, request::Parts, uri::Authority};
+use std::cell::Cell;
 
 /// What's wrong with a request's host, as the text of the 400 that answers it.
 pub(super) type Wrong = &'static str;
@@ -10,11 +11,20 @@ pub(super) type Wrong = &'static str;
 /// - HTTP/1.0: at most one.
 /// - HTTP/2: `:authority`, or one `Host`, or both if they're the same (RFC 9113 8.3.1).
 /// - The target's own host: see [`check_target`].
-pub(super) fn check<B>(request: &mut Request<B>) -> Result<(), Wrong> {
-    let version = request.version();
-    check_target(request.method(), request.uri(), version)?;
-    let host = sole_host(request.headers())?;
-    match (host, request.uri().authority()) {
+pub(super) fn check(request: &mut Parts) -> Result<(), Wrong> {
+    let version = request.version;
+    // What nearly all requests are: for a path of one valid host.
+    if version == Version::HTTP_11
+        && request.uri.authority().is_none()
+        && request.method != Method::CONNECT
+        && let Some(host) = only_host(&request.headers)
+        && is_known_host(host.as_bytes())
+    {
+        return Ok(());
+    }
+    check_target(&request.method, &request.uri, version)?;
+    let host = sole_host(&request.headers)?;
+    match (host, request.uri.authority()) {
         (None, _) if version == Version::HTTP_11 => Err("HTTP/1.1 needs a Host header (RFC 9112 3.2)\n"),
         (None, None) if version == Version::HTTP_2 => {
             Err("HTTP/2 needs :authority or Host (RFC 9113 8.3.1)\n")
@@ -36,10 +46,50 @@ pub(super) fn check<B>(request: &mut Request<B>) -> Result<(), Wrong> {
             // RFC 9112 3.2.2: the received Host is ignored, the target's is used instead.
             let host = HeaderValue::from_str(authority.as_str());
             let host = host.map_err(|_| "the request target has no valid host (RFC 9112 3.2.2)\n")?;
-            request.headers_mut().insert(HOST, host);
+            request.headers.insert(HOST, host);
             Ok(())
         }
     }
+}
+
+/// The host, if it's easily seen that there's just one.
+fn only_host(headers: &HeaderMap) -> Option<&HeaderValue> {
+    if headers.len() != headers.keys_len() {
+        return None;
+    }
+    // Clients put it first (RFC 9110 7.2).
+    match headers.iter().next() {
+        Some((name, host)) if *name == HOST => Some(host),
+        _ => headers.get(HOST),
+    }
+}
+
+thread_local! {
+    /// The host that was checked last on this thread: a server has few of them.
+    static KNOWN: Cell<Known> = const { Cell::new(Known { len: usize::MAX, bytes: [0; 56] }) };
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    len: usize,
+    bytes: [u8; 56],
+}
+
+fn is_known_host(host: &[u8]) -> bool {
+    let known = KNOWN.get();
+    if host.len() == known.len && *host == known.bytes[..known.len] {
+        return true;
+    }
+    let is_host = is_host(host);
+    let mut known = Known {
+        len: host.len(),
+        bytes: [0; 56],
+    };
+    if is_host && let Some(bytes) = known.bytes.get_mut(..host.len()) {
+        bytes.copy_from_slice(host);
+        KNOWN.set(known);
+    }
+    is_host
 }
 
 fn sole_host(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Wrong> {
@@ -97,28 +147,30 @@ fn check_authority(authority: &Authority, port: Port) -> Result<(), Wrong> {
 
 /// `uri-host [ ":" port ]` of RFC 3986 3.2.2 and 3.2.3: by its characters, not resolved. Empty is allowed.
 fn is_host(host: &[u8]) -> bool {
-    let (name, port) = match host {
-        [b'[', ..] => match host.iter().position(|&b| b == b']') {
-            Some(end) if host[1..end].iter().all(is_ip_literal) && end > 1 => (&host[..0], &host[end + 1..]),
+    let name = match host {
+        [b'[', rest @ ..] => match rest.iter().position(|&b| b == b']') {
+            Some(end) if rest[..end].iter().all(is_ip_literal) && end > 0 => end + 2,
             _ => return false,
         },
-        _ => host.split_at(host.iter().position(|&b| b == b':').unwrap_or(host.len())),
+        _ => host.iter().position(|b| !is_reg_name(b)).unwrap_or(host.len()),
     };
-    name.iter().all(is_reg_name)
-        && match port {
-            [] => true,
-            [b':', digits @ ..] => is_port(digits),
-            _ => false,
-        }
+    match &host[name..] {
+        [] => true,
+        [b':', digits @ ..] => is_port(digits),
+        _ => false,
+    }
 }
 
 /// A number that a port can have; none at all stands for the scheme's own.
 fn is_port(digits: &[u8]) -> bool {
-    let number = digits.iter().try_fold(0_u16, |number, digit| match digit {
-        b'0'..=b'9' => number.checked_mul(10)?.checked_add(u16::from(digit - b'0')),
-        _ => None,
-    });
-    number.is_some()
+    const MOST: &[u8] = b"65535";
+    let zeros = match digits.len() > MOST.len() {
+        true => digits.iter().take_while(|digit| **digit == b'0').count(),
+        false => 0,
+    };
+    let number = &digits[zeros..];
+    digits.iter().all(u8::is_ascii_digit)
+        && (number.len() < MOST.len() || (number.len() == MOST.len() && number <= MOST))
 }
 
 fn is_ip_literal(b: &u8) -> bool {
@@ -148,6 +200,7 @@ fn is_reg_name(b: &u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::Request;
 
     fn request(version: Version, uri: &str, hosts: &[&str]) -> Result<Option<String>, Wrong> {
         ask(Method::GET, version, uri, hosts)
@@ -158,12 +211,9 @@ mod tests {
         for host in hosts {
             request = request.header(HOST, *host);
         }
-        let mut request = request.body(()).unwrap();
+        let (mut request, ()) = request.body(()).unwrap().into_parts();
         check(&mut request)?;
-        Ok(request
-            .headers()
-            .get(HOST)
-            .map(|h| h.to_str().unwrap().to_owned()))
+        Ok(request.headers.get(HOST).map(|h| h.to_str().unwrap().to_owned()))
     }
 
     #[test]

@@ -2,8 +2,10 @@
 use super::{
     owner::Owner,
     streams::{asked_for_more, gave_a_frame},
+    turn::count_sent,
 };
 use crate::{BoxError, ResponseBody, body::Piece, engine::panics};
+use bytes::Buf;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::{
     fmt,
@@ -68,6 +70,8 @@ impl<B: ResponseBody> HttpBody for Reply<B> {
                 Ok(Poll::Ready(Some(Ok(frame)))) => {
                     if is_stream {
                         gave_a_frame();
+                    } else if let Some(data) = frame.data_ref() {
+                        count_sent(data.remaining());
                     }
                     Poll::Ready(Some(Ok(frame.map_data(Piece::App))))
                 }

@@ -205,6 +205,13 @@ impl Rhythm {
         }
     }
 
+    /// A head has begun to arrive in one read with the request before it: it has been owed since then.
+    pub(super) fn owe_head(&mut self) {
+        if let Phase::Idle(idle) = self.phase {
+            self.phase = Phase::Head { since: idle.since };
+        }
+    }
+
     pub(super) fn heard_since(&self, then: Instant) -> bool {
         self.heard > then
     }

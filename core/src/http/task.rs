@@ -69,14 +69,14 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let me = &mut *self;
         loop {
+            let state = &me.context.state;
             me.life = match &mut me.life {
-                Life::Awake(awake) => match ready!(awake.poll(&mut me.context, cx)) {
+                Life::Awake(awake) => match ready!(awake.poll(state, cx)) {
                     Some(asleep) => Life::Dormant(Dormant::asleep(asleep)),
                     None => Life::Over,
                 },
                 Life::Dormant(dormant) => {
-                    let woken = ready!(dormant.poll(&mut me.context, cx));
-                    let state = &me.context.state;
+                    let woken = ready!(dormant.poll(state, cx));
                     match (woken, mem::replace(&mut me.life, Life::Over)) {
                         (Woken::Speaks(version), Life::Dormant(dormant)) => {
                             Life::Awake(Box::new(dormant.wake(version, state)))

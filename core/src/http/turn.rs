@@ -1,24 +1,32 @@
 //! What one poll of an HTTP/1 connection does, counted on the stack of that poll: a request needs no reference to its connection.
 use std::cell::{Cell, RefCell};
 
+/// From here on, copying a piece of a response costs more than handing it to the kernel separately.
+const LARGE: usize = 8 * 1024;
+
 thread_local! {
     /// Of the connection that's being polled, or dropped, on this thread.
-    static TURN: Cell<Turn> = const { Cell::new(Turn { requests: 0, answering: 0, leaving: false, panicked: false }) };
+    static TURN: Cell<Turn> = const { Cell::new(Turn { requests: 0, answering: 0, leaving: false, panicked: false, large: false }) };
     /// What panics of the app said in this turn.
     static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 /// How far a connection has come. HTTP/2 counts only its requests here; its streams run in tasks of their own.
+///
+/// It's put in its place and taken back at each poll, so it's as small as a register.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(align(8))]
 pub(super) struct Turn {
     /// How many requests there have been.
     pub(super) requests: u32,
     /// How many of them are being answered, from the head to the end of the response: one, if any.
-    answering: u32,
+    answering: u16,
     /// Responses tell the peer to make a new connection next time.
     leaving: bool,
     /// The app panicked.
     panicked: bool,
+    /// A large piece of a response has been sent.
+    large: bool,
 }
 
 impl Turn {
@@ -44,12 +52,20 @@ impl Turn {
         f()
     }
 
+    /// Whether large pieces of responses have been sent: they're better not copied.
+    pub(super) fn sends_much(self) -> bool {
+        self.large
+    }
+
+    pub(super) fn has_panicked(self) -> bool {
+        self.panicked
+    }
+
     /// What panics of the app said since this was last asked.
-    pub(super) fn panics(&mut self) -> Vec<String> {
-        match std::mem::take(&mut self.panicked) {
-            true => PANICS.take(),
-            false => Vec::new(),
-        }
+    #[cold]
+    pub(super) fn take_panics(&mut self) -> Vec<String> {
+        self.panicked = false;
+        PANICS.take()
     }
 }
 
@@ -60,6 +76,16 @@ pub(super) fn count_request() {
         requests: turn.requests.wrapping_add(1),
         ..turn
     });
+}
+
+/// A piece of a response was given to hyper, with so many bytes.
+pub(super) fn count_sent(bytes: usize) {
+    if bytes > LARGE {
+        TURN.set(Turn {
+            large: true,
+            ..TURN.get()
+        });
+    }
 }
 
 /// HTTP/1: a request that's being answered, until it's dropped. Hyper polls and drops it in its connection's turn.
