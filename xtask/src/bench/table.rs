@@ -1,0 +1,288 @@
+//! Draws a report for a terminal; it's Markdown, so that it can be quoted as it is.
+
+use super::report::{Report, Row, Unit};
+use super::target::{Allocator, Target};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use std::collections::BTreeSet;
+
+/// No line is longer.
+const WIDTH: u16 = 100;
+const NOT_MEASURED: &str = "not measured";
+
+/// What it is, the table, why rows are missing, and what else there's to know.
+pub(super) fn draw(report: &Report) -> String {
+    let mut text = format!("{}\n\n", wrap(&report.about));
+    if !report.rows.is_empty() {
+        text += &format!("{}\n", table(report));
+    }
+    for row in &report.rows {
+        if let Some(reason) = &row.reason {
+            text += &format!(
+                "\n{}",
+                wrap(&format!("{}: {NOT_MEASURED}: {reason}", place(report, row)))
+            );
+        }
+    }
+    for note in &report.notes {
+        text += &format!("\n{}", wrap(note));
+    }
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+fn table(report: &Report) -> Table {
+    let varying = Varying::of(report);
+    let units: BTreeSet<Unit> = report.rows.iter().map(|row| row.unit).collect();
+    let mut table = Table::new();
+    table
+        .load_style(presets::ASCII_MARKDOWN)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH);
+    let mut header = varying.names();
+    let left = header.len();
+    for unit in &units {
+        header.push(unit.label().to_owned());
+        header.push("x hyper".to_owned());
+    }
+    table.set_header(header);
+    for index in left..left + 2 * units.len() {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for row in &report.rows {
+        if !seen.insert(key(row)) {
+            continue;
+        }
+        let mut cells = varying.values(row);
+        for unit in &units {
+            let cell = report
+                .rows
+                .iter()
+                .find(|other| key(other) == key(row) && other.unit == *unit);
+            cells.push(cell.map_or_else(String::new, value));
+            let ratio = cell.and_then(|cell| report.ratio(cell));
+            cells.push(ratio.map_or_else(String::new, |ratio| format!("{ratio:.3}")));
+        }
+        table.add_row(cells);
+    }
+    table
+}
+
+/// What a line of the table is about.
+type Key = (&'static str, Allocator, usize, Target);
+
+fn key(row: &Row) -> Key {
+    (row.workload, row.allocator, row.connections, row.target)
+}
+
+/// The columns that tell one line from another, beside the target.
+struct Varying {
+    workload: bool,
+    allocator: bool,
+    connections: bool,
+}
+
+impl Varying {
+    fn of(report: &Report) -> Self {
+        fn differ<T: PartialEq>(mut values: impl Iterator<Item = T>) -> bool {
+            let first = values.next();
+            values.any(|value| Some(value) != first)
+        }
+        let rows = &report.rows;
+        Self {
+            workload: differ(rows.iter().map(|row| row.workload)),
+            allocator: differ(rows.iter().map(|row| row.allocator)),
+            connections: differ(rows.iter().map(|row| row.connections)),
+        }
+    }
+
+    fn columns(&self, values: [String; 3]) -> Vec<String> {
+        let shown = [self.workload, self.allocator, self.connections];
+        let pairs = values.into_iter().zip(shown);
+        pairs
+            .filter_map(|(value, shown)| shown.then_some(value))
+            .collect()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names = vec!["target".to_owned()];
+        names.extend(self.columns(["workload", "allocator", "connections"].map(str::to_owned)));
+        names
+    }
+
+    fn values(&self, row: &Row) -> Vec<String> {
+        let mut values = vec![row.target.name().to_owned()];
+        values.extend(self.columns([
+            row.workload.to_owned(),
+            row.allocator.name().to_owned(),
+            row.connections.to_string(),
+        ]));
+        values
+    }
+}
+
+fn value(row: &Row) -> String {
+    let Some(value) = row.value else {
+        return NOT_MEASURED.to_owned();
+    };
+    let number = |value| grouped(value, row.unit.decimals());
+    match row.interval {
+        Some(interval) => format!(
+            "{} ({} to {})",
+            number(value),
+            number(interval.low),
+            number(interval.high)
+        ),
+        None => number(value),
+    }
+}
+
+/// With commas between thousands.
+fn grouped(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    let whole = text.find('.').unwrap_or(text.len());
+    let mut grouped = String::new();
+    for (index, digit) in text.chars().enumerate() {
+        let to_point = whole.wrapping_sub(index);
+        if index > 0 && index < whole && to_point % 3 == 0 && !grouped.ends_with('-') {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// Which line of the table a reason belongs to.
+fn place(report: &Report, row: &Row) -> String {
+    Varying::of(report).values(row).join(", ")
+}
+
+/// Breaks a text between words.
+fn wrap(text: &str) -> String {
+    let mut wrapped = String::new();
+    let mut width = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if width > 0 && width + 1 + length > usize::from(WIDTH) {
+            wrapped.push('\n');
+            width = 0;
+        }
+        if width > 0 {
+            wrapped.push(' ');
+            width += 1;
+        }
+        wrapped += word;
+        width += length;
+    }
+    wrapped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WIDTH, draw, grouped};
+    use crate::bench::report::{Interval, Report, Row, Unit};
+    use crate::bench::target::{Allocator, Target};
+    use clap::ValueEnum as _;
+
+    fn report(rows: Vec<Row>) -> Report {
+        Report {
+            about: "Instructions per request.".to_owned(),
+            rows,
+            notes: Vec::new(),
+            interrupted: false,
+        }
+    }
+
+    fn row(target: Target, unit: Unit, value: Option<f64>) -> Row {
+        Row {
+            connections: 8,
+            value,
+            ..Row::new("instructions", target, Allocator::Mimalloc, unit)
+        }
+    }
+
+    #[test]
+    fn the_ratio_to_the_reference_stands_beside_each_value() {
+        let report = report(vec![
+            row(Target::Tcp, Unit::Instructions, Some(7500.0)),
+            row(Target::Hyper, Unit::Instructions, Some(5000.0)),
+        ]);
+        let expected = "\
+Instructions per request.
+
+| target | instructions/request | x hyper |
+|--------|----------------------|---------|
+| tcp    |                7,500 |   1.500 |
+| hyper  |                5,000 |   1.000 |
+";
+        assert_eq!(draw(&report), expected);
+    }
+
+    #[test]
+    fn what_was_not_measured_says_why_below_the_table() {
+        let mut missing = row(Target::Axum, Unit::Instructions, None);
+        missing.reason = Some("`peer-axum` does not build".to_owned());
+        let drawn = draw(&report(vec![
+            row(Target::Tcp, Unit::Instructions, Some(1.0)),
+            missing,
+        ]));
+        assert!(drawn.contains(" not measured |"), "{drawn}");
+        assert!(
+            drawn.ends_with("axum: not measured: `peer-axum` does not build\n"),
+            "{drawn}"
+        );
+    }
+
+    #[test]
+    fn no_line_is_longer_than_a_hundred_columns() {
+        let mut rows = Vec::new();
+        for &target in Target::value_variants() {
+            for (unit, workload, allocator, connections) in [
+                (Unit::Allocations, "kept alive, idle", Allocator::System, 1),
+                (Unit::Bytes, "fresh", Allocator::Mimalloc, 10_000),
+            ] {
+                let interval = Some(Interval {
+                    low: 123_456.789,
+                    high: 1_234_567.891,
+                });
+                rows.push(Row {
+                    workload,
+                    allocator,
+                    connections,
+                    interval,
+                    ..row(target, unit, Some(1_234_567.891))
+                });
+                rows.push(Row {
+                    reason: Some("a reason that is so long that it has to be broken, ".repeat(4)),
+                    ..row(target, unit, None)
+                });
+            }
+        }
+        let mut report = report(rows);
+        report.about = "What it is, and how it was measured. ".repeat(6);
+        report.notes.push("What else there's to know. ".repeat(8));
+        for line in draw(&report).lines() {
+            assert!(line.chars().count() <= usize::from(WIDTH), "{line}");
+        }
+    }
+
+    #[test]
+    fn thousands_are_grouped() {
+        for (value, decimals, expected) in [
+            (0.0, 0, "0"),
+            (999.0, 0, "999"),
+            (1000.0, 0, "1,000"),
+            (1_234_567.0, 0, "1,234,567"),
+            (1234.567, 2, "1,234.57"),
+            (-1234.5, 1, "-1,234.5"),
+            (-123.0, 0, "-123"),
+            (2.048, 2, "2.05"),
+        ] {
+            assert_eq!(grouped(value, decimals), expected);
+        }
+    }
+}
