@@ -5,12 +5,16 @@
 
 mod build;
 mod counted;
+mod cpu;
 mod gate;
+mod idle;
 mod listeners;
+mod noise;
 mod options;
 mod report;
 mod server;
 mod session;
+mod statistics;
 mod table;
 mod target;
 mod tool;
@@ -33,6 +37,10 @@ pub(crate) enum Figure {
     Syscalls(Options),
     /// Allocations and allocated bytes per request, counted by valgrind's memcheck.
     Allocations(Options),
+    /// Private memory per idle connection: fresh, and kept alive; with mimalloc and with the system's allocator.
+    Idle(Options),
+    /// CPU time per request, in turns with hyper by hand.
+    Cpu(cpu::CpuOptions),
 }
 
 /// Measures and prints; the code to exit with.
@@ -47,6 +55,8 @@ pub(crate) fn run(figure: &Figure, metadata: &Metadata) -> anyhow::Result<ExitCo
         Figure::Instructions(_) => counted::run(&mut session, &counted::INSTRUCTIONS),
         Figure::Syscalls(_) => counted::run(&mut session, &counted::SYSCALLS),
         Figure::Allocations(_) => counted::run(&mut session, &counted::ALLOCATIONS),
+        Figure::Idle(_) => idle::run(&mut session),
+        Figure::Cpu(options) => cpu::run(&mut session, options),
     };
     session.progress.finish_and_clear();
     print(&report, options.json)?;
@@ -60,7 +70,11 @@ pub(crate) fn run(figure: &Figure, metadata: &Metadata) -> anyhow::Result<ExitCo
 impl Figure {
     fn options(&self) -> &Options {
         match self {
-            Self::Instructions(options) | Self::Syscalls(options) | Self::Allocations(options) => options,
+            Self::Instructions(options)
+            | Self::Syscalls(options)
+            | Self::Allocations(options)
+            | Self::Idle(options) => options,
+            Self::Cpu(cpu) => &cpu.options,
         }
     }
 }

@@ -55,6 +55,13 @@ pub(super) enum Unit {
     Allocations,
     #[serde(rename = "bytes/request")]
     Bytes,
+    #[serde(rename = "KiB/connection")]
+    Kibibytes,
+    #[serde(rename = "us/request")]
+    Microseconds,
+    /// To the reference.
+    #[serde(rename = "ratio")]
+    Ratio,
 }
 
 impl Report {
@@ -102,6 +109,9 @@ impl Unit {
             Self::Syscalls => "syscalls/request",
             Self::Allocations => "allocations/request",
             Self::Bytes => "bytes/request",
+            Self::Kibibytes => "KiB/connection",
+            Self::Microseconds => "CPU us/request",
+            Self::Ratio => "x hyper",
         }
     }
 
@@ -109,7 +119,8 @@ impl Unit {
     pub(super) fn decimals(self) -> usize {
         match self {
             Self::Instructions | Self::Bytes => 0,
-            Self::Syscalls | Self::Allocations => 2,
+            Self::Syscalls | Self::Allocations | Self::Kibibytes | Self::Microseconds => 2,
+            Self::Ratio => 3,
         }
     }
 }

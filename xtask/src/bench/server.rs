@@ -3,6 +3,7 @@
 use super::{gate, listeners, target::Target};
 use anyhow::Context as _;
 use anyport_bench_load::{Address, Interrupted, Patience};
+use procfs::process::Process;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::OsString;
 use std::fs::File;
@@ -22,6 +23,8 @@ pub(super) struct Server {
     stdin: Option<ChildStdin>,
     errors: File,
     address: Address,
+    /// How many descriptors it had before anybody connected.
+    descriptors: usize,
     patience: Patience,
 }
 
@@ -50,6 +53,7 @@ impl Server {
             .map(OsString::as_os_str)
             .chain([program.as_os_str()]);
         let mut server = Self::spawn(words, target, listen, patience)?;
+        server.descriptors = server.process()?.fd_count()?;
         server.check().map_err(|error| server.explain(error))?;
         Ok(server)
     }
@@ -79,6 +83,7 @@ impl Server {
             stdin,
             errors,
             address: listen.clone(),
+            descriptors: 0,
             patience: patience.clone(),
         };
         let line = first_line(stdout.context("the server has no stdout")?);
@@ -103,6 +108,38 @@ impl Server {
 
     pub(super) fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// The process: the server's own, unless its wrapper stays beside it.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How many connections it has accepted and not closed. Nothing but its descriptors tells: a fresh connection is silent.
+    pub(super) fn accepted(&self) -> anyhow::Result<usize> {
+        Ok(self.process()?.fd_count()?.saturating_sub(self.descriptors))
+    }
+
+    /// The bytes of memory that it shares with nobody.
+    pub(super) fn private_memory(&self) -> anyhow::Result<u64> {
+        let rollup = self
+            .process()?
+            .smaps_rollup()
+            .context("cannot read /proc/PID/smaps_rollup")?;
+        let map = rollup
+            .memory_map_rollup
+            .into_iter()
+            .next()
+            .context("/proc/PID/smaps_rollup is empty")?;
+        let bytes = |key| map.extension.map.get(key).copied();
+        let private = bytes("Private_Clean").zip(bytes("Private_Dirty"));
+        let (clean, dirty) =
+            private.context("/proc/PID/smaps_rollup has no `Private_Clean` and `Private_Dirty`")?;
+        Ok(clean + dirty)
+    }
+
+    fn process(&self) -> anyhow::Result<Process> {
+        Process::new(i32::try_from(self.pid())?).context("the server is gone")
     }
 
     /// Ends it as it's meant to be ended, and waits for that: its wrapper may have something to write.

@@ -15,26 +15,17 @@ pub(super) fn draw(report: &Report) -> String {
     if !report.rows.is_empty() {
         text += &format!("{}\n", table(report));
     }
-    for row in &report.rows {
-        if let Some(reason) = &row.reason {
-            text += &format!(
-                "\n{}",
-                wrap(&format!("{}: {NOT_MEASURED}: {reason}", place(report, row)))
-            );
-        }
-    }
-    for note in &report.notes {
-        text += &format!("\n{}", wrap(note));
-    }
-    if !text.ends_with('\n') {
-        text.push('\n');
+    // One reason may cost several values.
+    let reasons: BTreeSet<String> = report.rows.iter().filter_map(|row| reason(report, row)).collect();
+    for line in reasons.iter().chain(&report.notes) {
+        text += &format!("\n{}\n", wrap(line));
     }
     text
 }
 
 fn table(report: &Report) -> Table {
     let varying = Varying::of(report);
-    let units: BTreeSet<Unit> = report.rows.iter().map(|row| row.unit).collect();
+    let columns = columns(report);
     let mut table = Table::new();
     table
         .load_style(presets::ASCII_MARKDOWN)
@@ -42,34 +33,80 @@ fn table(report: &Report) -> Table {
         .set_width(WIDTH);
     let mut header = varying.names();
     let left = header.len();
-    for unit in &units {
-        header.push(unit.label().to_owned());
-        header.push("x hyper".to_owned());
-    }
+    header.extend(columns.iter().map(|column| column.name().to_owned()));
     table.set_header(header);
-    for index in left..left + 2 * units.len() {
+    for index in left..left + columns.len() {
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     let mut seen = BTreeSet::new();
     for row in &report.rows {
-        if !seen.insert(key(row)) {
-            continue;
+        if seen.insert(key(row)) {
+            let mut cells = varying.values(row);
+            cells.extend(columns.iter().map(|column| {
+                let of_line = |other: &&Row| key(other) == key(row) && other.unit == column.unit();
+                let cell = report.rows.iter().find(of_line);
+                cell.map_or_else(String::new, |cell| column.cell(report, cell))
+            }));
+            table.add_row(cells);
         }
-        let mut cells = varying.values(row);
-        for unit in &units {
-            let cell = report
-                .rows
-                .iter()
-                .find(|other| key(other) == key(row) && other.unit == *unit);
-            cells.push(cell.map_or_else(String::new, value));
-            let ratio = cell.and_then(|cell| report.ratio(cell));
-            cells.push(ratio.map_or_else(String::new, |ratio| format!("{ratio:.3}")));
-        }
-        table.add_row(cells);
     }
     table
+}
+
+/// What stands right of the target.
+#[derive(Clone, Copy)]
+enum Column {
+    Value(Unit),
+    Ratio(Unit),
+    Fit(Unit),
+}
+
+fn columns(report: &Report) -> Vec<Column> {
+    let units: BTreeSet<Unit> = report.rows.iter().map(|row| row.unit).collect();
+    let mut columns = Vec::new();
+    for &unit in &units {
+        columns.push(Column::Value(unit));
+        // Where a figure measures its ratio, a quotient of two medians would only contradict it.
+        if !units.contains(&Unit::Ratio) {
+            columns.push(Column::Ratio(unit));
+        }
+        if report
+            .rows
+            .iter()
+            .any(|row| row.unit == unit && row.r_squared.is_some())
+        {
+            columns.push(Column::Fit(unit));
+        }
+    }
+    columns
+}
+
+impl Column {
+    fn unit(self) -> Unit {
+        match self {
+            Self::Value(unit) | Self::Ratio(unit) | Self::Fit(unit) => unit,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Value(unit) => unit.label(),
+            Self::Ratio(_) => Unit::Ratio.label(),
+            Self::Fit(_) => "R2",
+        }
+    }
+
+    fn cell(self, report: &Report, row: &Row) -> String {
+        match self {
+            Self::Value(_) => value(row),
+            Self::Ratio(_) => report
+                .ratio(row)
+                .map_or_else(String::new, |ratio| format!("{ratio:.3}")),
+            Self::Fit(_) => row.r_squared.map_or_else(String::new, |fit| format!("{fit:.4}")),
+        }
+    }
 }
 
 /// What a line of the table is about.
@@ -156,9 +193,11 @@ fn grouped(value: f64, decimals: usize) -> String {
     grouped
 }
 
-/// Which line of the table a reason belongs to.
-fn place(report: &Report, row: &Row) -> String {
-    Varying::of(report).values(row).join(", ")
+/// Why a line of the table has no value.
+fn reason(report: &Report, row: &Row) -> Option<String> {
+    let reason = row.reason.as_ref()?;
+    let line = Varying::of(report).values(row).join(", ");
+    Some(format!("{line}: {NOT_MEASURED}: {reason}"))
 }
 
 /// Breaks a text between words.
