@@ -9,7 +9,6 @@ mod cpu;
 mod gate;
 mod idle;
 mod listeners;
-mod noise;
 mod options;
 mod report;
 mod server;

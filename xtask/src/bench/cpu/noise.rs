@@ -7,8 +7,8 @@ use std::time::Instant;
 
 /// The share of a window's CPU time that the hypervisor may have given to others.
 const MOST_STOLEN: f64 = 0.02;
-/// The share, in percent, that other processes may have had.
-pub(super) const MOST_FOREIGN: u8 = 5;
+/// The share that other processes may have had.
+const MOST_FOREIGN: f64 = 0.05;
 
 /// The clocks at one moment; CPU times in nanoseconds.
 #[derive(Clone, Copy, Debug)]
@@ -24,8 +24,8 @@ pub(super) struct Sample {
 /// Shares of all cores' time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Noise {
-    stolen: f64,
-    foreign: f64,
+    pub(super) stolen: f64,
+    pub(super) foreign: f64,
 }
 
 impl Sample {
@@ -55,10 +55,10 @@ impl Noise {
     }
 
     /// What disturbed too much, if anything did, and its share.
-    pub(super) fn disturbance(self, most_foreign: u8) -> Option<(&'static str, f64)> {
+    pub(super) fn disturbance(self) -> Option<(&'static str, f64)> {
         if self.stolen > MOST_STOLEN {
             Some(("CPU time that the hypervisor took", self.stolen))
-        } else if self.foreign > f64::from(most_foreign) / 100.0 {
+        } else if self.foreign > MOST_FOREIGN {
             Some(("other processes' CPU time", self.foreign))
         } else {
             None
@@ -87,7 +87,7 @@ fn nanoseconds(ticks: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_FOREIGN, Noise, Sample};
+    use super::{Noise, Sample};
     use std::time::{Duration, Instant};
 
     const SECOND: u64 = 1_000_000_000;
@@ -116,21 +116,20 @@ mod tests {
     #[test]
     fn a_quiet_machine_disturbs_nothing() {
         let noise = noise(SECOND, SECOND / 2, 3 * SECOND / 2, 0);
-        assert_eq!(noise.disturbance(MOST_FOREIGN), None, "{noise:?}");
+        assert_eq!(noise.disturbance(), None, "{noise:?}");
     }
 
     #[test]
     fn another_process_shows() {
         let noise = noise(SECOND, SECOND / 2, 3 * SECOND / 2 + SECOND / 5, 0);
-        let (what, _) = noise.disturbance(MOST_FOREIGN).unwrap();
+        let (what, _) = noise.disturbance().unwrap();
         assert_eq!(what, "other processes' CPU time", "{noise:?}");
-        assert_eq!(noise.disturbance(20), None, "{noise:?}");
     }
 
     #[test]
     fn a_greedy_hypervisor_shows() {
         let noise = noise(SECOND, SECOND / 2, 3 * SECOND / 2, SECOND / 20);
-        let (what, _) = noise.disturbance(MOST_FOREIGN).unwrap();
+        let (what, _) = noise.disturbance().unwrap();
         assert_eq!(what, "CPU time that the hypervisor took", "{noise:?}");
     }
 
