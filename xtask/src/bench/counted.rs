@@ -3,6 +3,7 @@
 use super::build::Binaries;
 use super::report::{Report, Row, Unit};
 use super::session::Session;
+use super::table::grouped;
 use super::target::{Allocator, Target};
 use super::tool::{CALLGRIND, Count, MEMCHECK, PERF, Tool};
 use anyhow::Context as _;
@@ -80,30 +81,29 @@ fn about(counted: &Counted) -> String {
     } = counted;
     let connections: Vec<String> = connections.iter().map(ToString::to_string).collect();
     format!(
-        "{about}, counted by {}, as the difference of {many} and {few} requests; one worker, {} connections, allocator {}.",
+        "{about}, counted by {}, as the difference of {} and {} requests; one worker, {} connections, allocator {}.",
         tool.name,
+        grouped(*many as f64, 0),
+        grouped(*few as f64, 0),
         connections.join(" and "),
         allocator.name()
     )
 }
 
 fn fill(session: &mut Session, counted: &Counted, rows: &mut Vec<Row>) -> Result<(), Interrupted> {
-    let there = counted.tool.look_for();
-    let binaries = match &there {
-        Ok(()) => Some(session.build(&[counted.allocator])?),
-        Err(_) => None,
+    let binaries = match counted.tool.look_for() {
+        Ok(()) => Ok(session.build(&[counted.allocator])?),
+        Err(error) => Err(format!("{error:#}")),
     };
     session.expect(session.targets.len() * counted.connections.len() * 2);
     for &connections in counted.connections {
         for &target in &session.targets {
-            let counts = match (&there, &binaries) {
-                (Err(error), _) => Err(format!("{error:#}")),
-                (_, None) => Err("nothing was built".to_owned()),
-                (_, Some(binaries)) => match per_request(session, counted, binaries, target, connections) {
-                    Ok(counts) => Ok(counts),
+            let counts = match &binaries {
+                Ok(binaries) => match per_request(session, counted, binaries, target, connections) {
                     Err(error) if error.is::<Interrupted>() => return Err(Interrupted),
-                    Err(error) => Err(format!("{error:#}")),
+                    counts => counts.map_err(|error| format!("{error:#}")),
                 },
+                Err(reason) => Err(reason.clone()),
             };
             for &unit in counted.units {
                 let value = counts.as_ref().ok().and_then(|counts| {

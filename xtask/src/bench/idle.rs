@@ -4,6 +4,7 @@ use super::build::Binaries;
 use super::report::{Report, Row, Unit};
 use super::session::Session;
 use super::statistics::line;
+use super::table::grouped;
 use super::target::{Allocator, Target};
 use anyhow::Context as _;
 use anyport_bench_load::{Crowd, Interrupted};
@@ -22,8 +23,9 @@ const STATES: [&str; 2] = ["fresh", "kept alive"];
 pub(super) fn run(session: &mut Session) -> Report {
     let mut report = Report {
         about: format!(
-            "Private memory per idle connection, as the slope over {STEPS:?} connections of one worker: fresh ones have sent nothing, \
+            "Private memory per idle connection, as the slope over {} connections of one worker: fresh ones have sent nothing, \
             kept alive ones had one request each and were idle for {} s.",
+            STEPS.map(|connections| grouped(connections as f64, 0)).join(", "),
             REST.as_secs()
         ),
         rows: Vec::new(),

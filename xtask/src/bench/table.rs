@@ -15,9 +15,7 @@ pub(super) fn draw(report: &Report) -> String {
     if !report.rows.is_empty() {
         text += &format!("{}\n", table(report));
     }
-    // One reason may cost several values.
-    let reasons: BTreeSet<String> = report.rows.iter().filter_map(|row| reason(report, row)).collect();
-    for line in reasons.iter().chain(&report.notes) {
+    for line in reasons(report).iter().chain(&report.notes) {
         text += &format!("\n{}\n", wrap(line));
     }
     text
@@ -179,7 +177,7 @@ fn value(row: &Row) -> String {
 }
 
 /// With commas between thousands.
-fn grouped(value: f64, decimals: usize) -> String {
+pub(super) fn grouped(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     let whole = text.find('.').unwrap_or(text.len());
     let mut grouped = String::new();
@@ -193,11 +191,22 @@ fn grouped(value: f64, decimals: usize) -> String {
     grouped
 }
 
-/// Why a line of the table has no value.
-fn reason(report: &Report, row: &Row) -> Option<String> {
-    let reason = row.reason.as_ref()?;
-    let line = Varying::of(report).values(row).join(", ");
-    Some(format!("{line}: {NOT_MEASURED}: {reason}"))
+/// Why lines of the table have no value; what costs several of them is said once.
+fn reasons(report: &Report) -> Vec<String> {
+    let varying = Varying::of(report);
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    for row in &report.rows {
+        let Some(reason) = &row.reason else { continue };
+        let line = varying.values(row).join(" ");
+        match reasons.iter_mut().find(|(other, _)| other == reason) {
+            Some((_, lines)) if lines.contains(&line) => {}
+            Some((_, lines)) => lines.push(line),
+            None => reasons.push((reason, vec![line])),
+        }
+    }
+    let say =
+        |(reason, lines): (&str, Vec<String>)| format!("{}: {NOT_MEASURED}: {reason}", lines.join(", "));
+    reasons.into_iter().map(say).collect()
 }
 
 /// Breaks a text between words.
@@ -272,6 +281,21 @@ Instructions per request.
         assert!(drawn.contains(" not measured |"), "{drawn}");
         assert!(
             drawn.ends_with("axum: not measured: `peer-axum` does not build\n"),
+            "{drawn}"
+        );
+    }
+
+    #[test]
+    fn what_costs_several_lines_is_said_once() {
+        let rows = [Target::Tcp, Target::Hyper].into_iter().flat_map(|target| {
+            [Unit::Allocations, Unit::Bytes].map(|unit| Row {
+                reason: Some("`valgrind` isn't installed".to_owned()),
+                ..row(target, unit, None)
+            })
+        });
+        let drawn = draw(&report(rows.collect()));
+        assert!(
+            drawn.ends_with("|\n\ntcp, hyper: not measured: `valgrind` isn't installed\n"),
             "{drawn}"
         );
     }

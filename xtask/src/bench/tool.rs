@@ -3,6 +3,7 @@
 use super::report::Unit;
 use anyhow::Context as _;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -106,16 +107,21 @@ impl Tool {
 ///
 /// # Errors
 ///
-/// When it can't: which of Debian's packages has it.
+/// When it can't: why, and which of Debian's packages has it.
 pub(super) fn look_for(program: &str, package: &str) -> anyhow::Result<()> {
-    Command::new(program)
+    let started = Command::new(program)
         .arg("--version")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .status()
-        .map(drop)
-        .with_context(|| format!("`{program}` cannot be run; on Debian: apt install {package}"))
+        .status();
+    match started {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            anyhow::bail!("`{program}` isn't installed; on Debian: apt install {package}")
+        }
+        Err(error) => Err(error).with_context(|| format!("`{program}` cannot be run")),
+    }
 }
 
 fn number_after(text: &str, key: &str) -> Option<u64> {
