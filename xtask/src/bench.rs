@@ -18,10 +18,12 @@ mod table;
 mod target;
 mod tool;
 
+use anyhow::Context as _;
 use cargo_metadata::Metadata;
 use options::Options;
 use report::Report;
 use session::Session;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 /// What to measure.
@@ -79,13 +81,16 @@ impl Figure {
 }
 
 fn print(report: &Report, json: bool) -> anyhow::Result<()> {
-    if json {
-        for row in &report.rows {
-            println!("{}", serde_json::to_string(row)?);
-        }
+    let text = if json {
+        let rows = report.rows.iter().map(serde_json::to_string);
+        rows.map(|row| Ok(row? + "\n"))
+            .collect::<anyhow::Result<String>>()?
     } else {
-        print!("{}", table::draw(report));
-    }
+        table::draw(report)
+    };
+    io::stdout()
+        .write_all(text.as_bytes())
+        .context("cannot print what was measured")?;
     if report.interrupted {
         eprintln!("interrupted: this is what had been measured");
     }

@@ -23,7 +23,7 @@ impl Scanner {
     ///
     /// When it isn't a 200 with a length, or when there's more than the response.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> anyhow::Result<bool> {
-        let body = match self.body_left {
+        let (expected, came) = match self.body_left {
             Some(left) => (left, bytes.len()),
             // The way of nearly all responses: the whole of it in one read, and nothing is copied.
             None if self.head.is_empty() => match scan_head(bytes)? {
@@ -39,7 +39,6 @@ impl Scanner {
                 }
             }
         };
-        let (expected, came) = body;
         anyhow::ensure!(
             came <= expected,
             "{} bytes more than the response announced",

@@ -20,6 +20,8 @@ pub(super) struct Binaries {
 }
 
 impl Binaries {
+    /// The binary of a target that allocates so.
+    ///
     /// # Errors
     ///
     /// Why there's none.

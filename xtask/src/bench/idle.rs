@@ -17,7 +17,19 @@ const SETTLE: Duration = Duration::from_millis(300);
 /// How long a connection that was used has been idle.
 const REST: Duration = Duration::from_secs(2);
 
-const STATES: [&str; 2] = ["fresh", "kept alive"];
+const STATES: [State; 2] = [
+    ("fresh", |memory| memory.fresh),
+    ("kept alive", |memory| memory.kept_alive),
+];
+
+/// What a state is called, and its bytes.
+type State = (&'static str, fn(&Memory) -> u64);
+
+/// Bytes in each of the states.
+struct Memory {
+    fresh: u64,
+    kept_alive: u64,
+}
 
 /// Measures each target with each allocator.
 pub(super) fn run(session: &mut Session) -> Report {
@@ -33,6 +45,8 @@ pub(super) fn run(session: &mut Session) -> Report {
         interrupted: false,
     };
     report.interrupted = fill(session, &mut report.rows).is_err();
+    // All that's alike stands together: the reader compares servers, not states.
+    report.rows.sort_by_key(|row| (row.workload, row.allocator));
     report
 }
 
@@ -42,51 +56,53 @@ fn fill(session: &mut Session, rows: &mut Vec<Row>) -> Result<(), Interrupted> {
     session.expect(allocators.len() * session.targets.len() * STEPS.len());
     for allocator in allocators {
         for &target in &session.targets {
-            let points = match STEPS
+            let steps = STEPS
                 .iter()
-                .map(|&connections| memory(session, &binaries, target, allocator, connections))
-                .collect::<anyhow::Result<Vec<_>>>()
-            {
-                Ok(points) => Ok(points),
+                .map(|&connections| memory(session, &binaries, target, allocator, connections));
+            let memory = match steps.collect::<anyhow::Result<Vec<_>>>() {
                 Err(error) if error.is::<Interrupted>() => return Err(Interrupted),
-                Err(error) => Err(format!("{error:#}")),
+                memory => memory.map_err(|error| format!("{error:#}")),
             };
-            for (index, workload) in STATES.into_iter().enumerate() {
-                let mut row = Row {
-                    workload,
-                    connections: STEPS[STEPS.len() - 1],
-                    ..Row::new("idle", target, allocator, Unit::Kibibytes)
-                };
-                match &points {
-                    Ok(points) => {
-                        let of_state: Vec<_> = points
-                            .iter()
-                            .zip(STEPS)
-                            .map(|(bytes, connections)| (connections as f64, bytes[index] as f64 / 1024.0))
-                            .collect();
-                        let line = line(&of_state);
-                        row.value = line.map(|line| line.slope);
-                        row.r_squared = line.map(|line| line.r_squared);
-                    }
-                    Err(reason) => row.reason = Some(reason.clone()),
-                }
-                rows.push(row);
-            }
+            rows.extend(STATES.map(|(workload, bytes)| Row {
+                workload,
+                connections: STEPS[STEPS.len() - 1],
+                ..row(target, allocator, memory.as_ref(), bytes)
+            }));
         }
     }
-    // All that's alike stands together: the reader compares servers, not states.
-    rows.sort_by_key(|row| (row.workload, row.allocator));
     Ok(())
 }
 
-/// Bytes in each of the states.
+/// The slope of one state's memory.
+fn row(
+    target: Target,
+    allocator: Allocator,
+    memory: Result<&Vec<Memory>, &String>,
+    bytes: fn(&Memory) -> u64,
+) -> Row {
+    let mut row = Row::new("idle", target, allocator, Unit::Kibibytes);
+    match memory {
+        Ok(memory) => {
+            let points = STEPS.iter().zip(memory);
+            let points =
+                points.map(|(&connections, memory)| (connections as f64, bytes(memory) as f64 / 1024.0));
+            let line = line(&points.collect::<Vec<_>>());
+            row.value = line.map(|line| line.slope);
+            row.r_squared = line.map(|line| line.r_squared);
+        }
+        Err(reason) => row.reason = Some(reason.clone()),
+    }
+    row
+}
+
+/// One process, first in one state, then in the other.
 fn memory(
     session: &Session,
     binaries: &Binaries,
     target: Target,
     allocator: Allocator,
     connections: usize,
-) -> anyhow::Result<[u64; 2]> {
+) -> anyhow::Result<Memory> {
     let name = allocator.name();
     session
         .progress
@@ -113,5 +129,5 @@ fn memory(
     drop(crowd);
     server.stop()?;
     session.progress.inc(1);
-    Ok([fresh, kept_alive])
+    Ok(Memory { fresh, kept_alive })
 }

@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use anyport_bench_load::{Address, Interrupted, Patience};
 use procfs::process::Process;
 use rustix::process::{Pid, Signal, kill_process_group};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::CommandExt as _;
@@ -53,13 +53,12 @@ impl Server {
             .map(OsString::as_os_str)
             .chain([program.as_os_str()]);
         let mut server = Self::spawn(words, target, listen, patience)?;
-        server.descriptors = server.process()?.fd_count()?;
         server.check().map_err(|error| server.explain(error))?;
         Ok(server)
     }
 
     fn spawn<'a>(
-        mut words: impl Iterator<Item = &'a std::ffi::OsStr>,
+        mut words: impl Iterator<Item = &'a OsStr>,
         target: Target,
         listen: &Address,
         patience: &Patience,
@@ -99,7 +98,8 @@ impl Server {
         Ok(server)
     }
 
-    fn check(&self) -> anyhow::Result<()> {
+    fn check(&mut self) -> anyhow::Result<()> {
+        self.descriptors = self.process()?.fd_count()?;
         if let Address::Tcp(address) = self.address {
             listeners::belong_to_group(address, self.child.id())?;
         }
@@ -184,7 +184,8 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stdin.take());
-        // Whatever is left of the group. It's still ours: its leader isn't reaped before `wait`, or is dead already.
+        // The wrapper with what it wraps. Not once the leader is reaped: the number may be another group's by then, and its server ends with
+        // its stdin.
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
             let _ = self.child.wait();
