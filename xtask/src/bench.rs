@@ -16,6 +16,7 @@ mod session;
 mod statistics;
 mod table;
 mod target;
+mod text;
 mod tool;
 
 use anyhow::Context as _;

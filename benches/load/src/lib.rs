@@ -1,6 +1,7 @@
 //! The load of the bench: one thread, one request in flight per connection, and far less work per request than any server.
 //!
 //! Request bytes are made once, and of a response only what proves that it's whole is looked at. Every wait has an end.
+#![cfg(unix)]
 
 mod answer;
 mod closed_loop;

@@ -1,4 +1,5 @@
 //! The load against servers of a few lines, which answer well or badly.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 use anyport_bench_load::{Address, Amount, ClosedLoop, Crowd, Interrupted, Patience, ask};

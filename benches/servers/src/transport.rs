@@ -1,9 +1,12 @@
 //! The transports that can be measured: a new one is a variant here, and a target in xtask.
 
 use crate::hello;
-use anyport::{Server, Tcp, Unix, serve_with, service_fn};
+#[cfg(unix)]
+use anyport::Unix;
+use anyport::{Server, Tcp, serve_with, service_fn};
 use anyport_bench_child::Address;
 use std::net::SocketAddr;
+#[cfg(unix)]
 use std::path::Path;
 
 /// What carries the bytes.
@@ -14,8 +17,10 @@ pub(crate) enum Transport {
     /// TCP, with one single-threaded tokio and one socket per worker.
     TcpPerCore,
     /// Unix sockets on one tokio.
+    #[cfg(unix)]
     Unix,
     /// Unix sockets, with one single-threaded tokio per worker.
+    #[cfg(unix)]
     UnixPerCore,
 }
 
@@ -26,7 +31,9 @@ impl Transport {
         Ok(match self {
             Self::Tcp => serve_with(Tcp::bind(tcp(listen)?), app),
             Self::TcpPerCore => serve_with(Tcp::bind(tcp(listen)?).per_core().with_workers(workers), app),
+            #[cfg(unix)]
             Self::Unix => serve_with(Unix::bind(unix(listen)?), app),
+            #[cfg(unix)]
             Self::UnixPerCore => serve_with(Unix::bind(unix(listen)?).per_core().with_workers(workers), app),
         })
     }
@@ -39,6 +46,7 @@ fn tcp(listen: &Address) -> anyhow::Result<SocketAddr> {
     }
 }
 
+#[cfg(unix)]
 fn unix(listen: &Address) -> anyhow::Result<&Path> {
     match listen {
         Address::Unix(path) => Ok(path),

@@ -3,8 +3,8 @@
 use super::build::Binaries;
 use super::report::{Report, Row, Unit};
 use super::session::Session;
-use super::table::grouped;
 use super::target::{Allocator, Target};
+use super::text::grouped;
 use super::tool::{CALLGRIND, Count, MEMCHECK, PERF, Tool};
 use anyhow::Context as _;
 use anyport_bench_load::{Amount, ClosedLoop, Interrupted};

@@ -2,11 +2,10 @@
 
 use super::report::{Report, Row, Unit};
 use super::target::{Allocator, Target};
+use super::text::{WIDTH, grouped, wrap};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use std::collections::BTreeSet;
 
-/// No line is longer.
-const WIDTH: u16 = 100;
 const NOT_MEASURED: &str = "not measured";
 
 /// What it is, the table, why rows are missing, and what else there's to know.
@@ -176,21 +175,6 @@ fn value(row: &Row) -> String {
     }
 }
 
-/// With commas between thousands.
-pub(super) fn grouped(value: f64, decimals: usize) -> String {
-    let text = format!("{value:.decimals$}");
-    let whole = text.find('.').unwrap_or(text.len());
-    let mut grouped = String::new();
-    for (index, digit) in text.chars().enumerate() {
-        let to_point = whole.wrapping_sub(index);
-        if index > 0 && index < whole && to_point % 3 == 0 && !grouped.ends_with('-') {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
 /// Why lines of the table have no value; what costs several of them is said once.
 fn reasons(report: &Report) -> Vec<String> {
     let varying = Varying::of(report);
@@ -209,29 +193,9 @@ fn reasons(report: &Report) -> Vec<String> {
     reasons.into_iter().map(say).collect()
 }
 
-/// Breaks a text between words.
-fn wrap(text: &str) -> String {
-    let mut wrapped = String::new();
-    let mut width = 0;
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if width > 0 && width + 1 + length > usize::from(WIDTH) {
-            wrapped.push('\n');
-            width = 0;
-        }
-        if width > 0 {
-            wrapped.push(' ');
-            width += 1;
-        }
-        wrapped += word;
-        width += length;
-    }
-    wrapped
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{WIDTH, draw, grouped};
+    use super::{WIDTH, draw};
     use crate::bench::report::{Interval, Report, Row, Unit};
     use crate::bench::target::{Allocator, Target};
     use clap::ValueEnum as _;
@@ -330,22 +294,6 @@ Instructions per request.
         report.notes.push("What else there's to know. ".repeat(8));
         for line in draw(&report).lines() {
             assert!(line.chars().count() <= usize::from(WIDTH), "{line}");
-        }
-    }
-
-    #[test]
-    fn thousands_are_grouped() {
-        for (value, decimals, expected) in [
-            (0.0, 0, "0"),
-            (999.0, 0, "999"),
-            (1000.0, 0, "1,000"),
-            (1_234_567.0, 0, "1,234,567"),
-            (1234.567, 2, "1,234.57"),
-            (-1234.5, 1, "-1,234.5"),
-            (-123.0, 0, "-123"),
-            (2.048, 2, "2.05"),
-        ] {
-            assert_eq!(grouped(value, decimals), expected);
         }
     }
 }
