@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// How many connections; each number has a process of its own, so that none inherits what another left behind.
 const STEPS: [usize; 4] = [1_000, 2_000, 4_000, 8_000];
+/// The R2 of a line that bends too much to be called one.
+const STRAIGHT: f64 = 0.98;
 /// What an allocator may need to give back what it doesn't.
 const SETTLE: Duration = Duration::from_millis(300);
 /// How long a connection that was used has been idle.
@@ -47,7 +49,23 @@ pub(super) fn run(session: &mut Session) -> Report {
     report.interrupted = fill(session, &mut report.rows).is_err();
     // All that's alike stands together: the reader compares servers, not states.
     report.rows.sort_by_key(|row| (row.workload, row.allocator));
+    report.notes.extend(report.rows.iter().filter_map(bent));
     report
+}
+
+/// What there's to know of a row whose memory doesn't grow in step with its connections.
+fn bent(row: &Row) -> Option<String> {
+    let r_squared = row.r_squared.filter(|&r_squared| r_squared < STRAIGHT)?;
+    let points = row.points.iter().map(|&(connections, kibibytes)| {
+        format!("{} KiB with {}", grouped(kibibytes, 0), grouped(connections, 0))
+    });
+    Some(format!(
+        "{} {} {} is no straight line (R2 {r_squared:.2}), so its slope says little: {}.",
+        row.target,
+        row.workload,
+        row.allocator.name(),
+        points.collect::<Vec<_>>().join(", ")
+    ))
 }
 
 fn fill(session: &mut Session, rows: &mut Vec<Row>) -> Result<(), Interrupted> {
@@ -86,7 +104,8 @@ fn row(
             let points = STEPS.iter().zip(memory);
             let points =
                 points.map(|(&connections, memory)| (connections as f64, bytes(memory) as f64 / 1024.0));
-            let line = line(&points.collect::<Vec<_>>());
+            row.points = points.collect();
+            let line = line(&row.points);
             row.value = line.map(|line| line.slope);
             row.r_squared = line.map(|line| line.r_squared);
         }
@@ -130,4 +149,48 @@ fn memory(
     server.stop()?;
     session.progress.inc(1);
     Ok(Memory { fresh, kept_alive })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Allocator, Memory, STEPS, Target, bent, row};
+
+    fn memory(kibibytes: [u64; 4]) -> Vec<Memory> {
+        let memory = |kibibytes| Memory {
+            fresh: kibibytes * 1024,
+            kept_alive: 0,
+        };
+        kibibytes.map(memory).into()
+    }
+
+    #[test]
+    fn the_value_is_the_slope() {
+        let memory = memory(STEPS.map(|connections| 5_000 + 2 * connections as u64));
+        let row = row(Target::Tcp, Allocator::System, Ok(&memory), |memory| memory.fresh);
+        assert!((row.value.unwrap() - 2.0).abs() < 1e-9, "{row:?}");
+        assert_eq!(bent(&row), None);
+    }
+
+    #[test]
+    fn what_is_no_line_says_so() {
+        let memory = memory([9_000, 2_000, 8_000, 7_500]);
+        let row = row(Target::Tcp, Allocator::System, Ok(&memory), |memory| memory.fresh);
+        let note = bent(&row).unwrap();
+        assert!(
+            note.starts_with("tcp plaintext system is no straight line"),
+            "{note}"
+        );
+        assert!(note.ends_with("7,500 KiB with 8,000."), "{note}");
+    }
+
+    #[test]
+    fn a_failure_is_the_reason() {
+        let row = row(
+            Target::Tcp,
+            Allocator::System,
+            Err(&"it died".to_owned()),
+            |memory| memory.fresh,
+        );
+        assert_eq!((row.value, row.reason.as_deref()), (None, Some("it died")));
+    }
 }

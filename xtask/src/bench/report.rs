@@ -32,6 +32,9 @@ pub(super) struct Row {
     /// How well a straight line fits, for a value that is a slope.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) r_squared: Option<f64>,
+    /// What the line was drawn through: connections, and the whole process's value.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) points: Vec<(f64, f64)>,
     /// Why there's no value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
@@ -96,6 +99,7 @@ impl Row {
             unit,
             interval: None,
             r_squared: None,
+            points: Vec::new(),
             reason: None,
         }
     }
