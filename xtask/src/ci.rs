@@ -23,6 +23,8 @@ pub(crate) enum Step {
     Tidy,
     /// Each feature of each library compiles alone, and none at all does too.
     Features,
+    /// What the bench compares with, a workspace of its own, is formatted and has no warning.
+    Peers,
 }
 
 impl Step {
@@ -46,6 +48,16 @@ impl Step {
                 .run()?,
             Self::Tidy => tidy::run(shell, metadata)?,
             Self::Features => features::run(shell, &workspace::members(metadata))?,
+            Self::Peers => {
+                let target_dir = metadata.target_directory.join("peers");
+                let _folder = shell.push_dir("benches/peers");
+                cmd!(shell, "cargo fmt --all --check").run()?;
+                cmd!(
+                    shell,
+                    "cargo clippy --locked --all-targets --target-dir {target_dir} -- -D warnings"
+                )
+                .run()?;
+            }
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! The chores of the workspace, as plain Rust: whatever CI runs, a contributor runs with the same command.
 
+#[cfg(target_os = "linux")]
+mod bench;
 mod ci;
 mod tidy;
 mod workspace;
@@ -26,11 +28,15 @@ enum Command {
     },
     /// Check the invariants of the workspace that no compiler checks.
     Tidy,
+    /// Measure what a request and a connection cost, beside anyport's peers.
+    #[cfg(target_os = "linux")]
+    #[command(subcommand)]
+    Bench(bench::Figure),
 }
 
 fn main() -> ExitCode {
     match run(&Command::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // A check that fails is no fault of the chores: one line, never a backtrace.
             eprintln!("error: {error:#}");
@@ -39,7 +45,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> anyhow::Result<()> {
+fn run(command: &Command) -> anyhow::Result<ExitCode> {
     let metadata = MetadataCommand::new()
         .no_deps()
         .exec()
@@ -47,9 +53,12 @@ fn run(command: &Command) -> anyhow::Result<()> {
     let shell = Shell::new()?;
     shell.change_dir(&metadata.workspace_root);
     match command {
-        Command::Ci { only } => ci::run(&shell, &metadata, only),
-        Command::Tidy => tidy::run(&shell, &metadata),
+        Command::Ci { only } => ci::run(&shell, &metadata, only)?,
+        Command::Tidy => tidy::run(&shell, &metadata)?,
+        #[cfg(target_os = "linux")]
+        Command::Bench(figure) => return bench::run(figure, &metadata),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]
@@ -67,7 +76,7 @@ mod tests {
         let error = Command::try_parse_from(["xtask", "ci", "--only", "clipy"])
             .unwrap_err()
             .to_string();
-        for step in ["fmt", "clippy", "docs", "tidy", "features"] {
+        for step in ["fmt", "clippy", "docs", "tidy", "features", "peers"] {
             assert!(error.contains(step), "{step} is not in: {error}");
         }
     }

@@ -6,6 +6,7 @@ mod dependencies;
 mod facade;
 mod links;
 mod modules;
+mod peers;
 mod repo;
 mod text;
 mod transport_shape;
@@ -23,6 +24,8 @@ const INVARIANTS: &[fn(&Repo) -> Vec<Violation>] = &[
     facade::holds_no_logic,
     unsafe_code::lints_are_inherited,
     unsafe_code::safety_is_argued,
+    peers::are_built_alike,
+    peers::share_versions,
     modules::say_why_they_exist,
     modules::are_named_for_what_they_hold,
     modules::hold_one_idea,

@@ -6,16 +6,23 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 /// The crates that may hold `unsafe`.
 const ALLOWED: &[&str] = &["transports/glommio", "transports/monoio"];
 
+/// The workspaces: this one, and the one of the bench's peers, which no metadata of this one knows.
+const WORKSPACES: &[&str] = &["Cargo.toml", "benches/peers/Cargo.toml"];
+
 /// Every member inherits the workspace's lints, and these forbid `unsafe_code`: a lint that a crate
 /// forgot to inherit is off there, without a word.
 pub(super) fn lints_are_inherited(repo: &Repo) -> Vec<Violation> {
     let mut violations = Vec::new();
-    for member in repo
+    let members = repo
         .members
         .iter()
         .filter(|member| !ALLOWED.contains(&member.dir.as_str()))
-    {
-        let path = member.path("Cargo.toml");
+        .map(|member| member.path("Cargo.toml"));
+    let peers = repo
+        .files_in("benches/peers")
+        .filter(|path| path.ends_with("/Cargo.toml"))
+        .map(|path| format!("benches/peers/{path}"));
+    for path in members.chain(peers) {
         let inherited = repo
             .text(&path)
             .and_then(|text| section_line(text, "lints", "workspace = true"));
@@ -27,13 +34,14 @@ pub(super) fn lints_are_inherited(repo: &Repo) -> Vec<Violation> {
             ));
         }
     }
-    let forbidden = repo
-        .text("Cargo.toml")
-        .and_then(|text| section_line(text, "workspace.lints.rust", r#"unsafe_code = "forbid""#));
-    if forbidden.is_none() {
-        let message =
-            r#"unsafe code is not forbidden; put `unsafe_code = "forbid"` into [workspace.lints.rust]"#;
-        violations.push(Violation::new("Cargo.toml", 1, message));
+    for &path in WORKSPACES {
+        // The second may be missing; without the first, nothing is built.
+        let Some(text) = repo.text(path) else { continue };
+        if section_line(text, "workspace.lints.rust", r#"unsafe_code = "forbid""#).is_none() {
+            let message =
+                r#"unsafe code is not forbidden; put `unsafe_code = "forbid"` into [workspace.lints.rust]"#;
+            violations.push(Violation::new(path, 1, message));
+        }
     }
     violations
 }
@@ -156,6 +164,21 @@ mod tests {
             manifests(&root, "core", "[lints]\nworkspace = true\n"),
             ["Cargo.toml:1"]
         );
+    }
+
+    #[test]
+    fn the_peers_are_no_exception() {
+        let peers = |root, member| {
+            let files = [
+                ("Cargo.toml", ROOT),
+                ("benches/peers/Cargo.toml", root),
+                ("benches/peers/x/Cargo.toml", member),
+            ];
+            Repo::fixture(Vec::new(), &files).flagged(lints_are_inherited)
+        };
+        assert_eq!(peers(ROOT, ROOT), [""; 0]);
+        assert_eq!(peers(ROOT, "[lints]\n"), ["benches/peers/x/Cargo.toml:1"]);
+        assert_eq!(peers("[lints]\n", ROOT), ["benches/peers/Cargo.toml:1"]);
     }
 
     fn glue(source: &str) -> Vec<String> {

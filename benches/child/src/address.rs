@@ -1,0 +1,77 @@
+//! Where a server of the bench listens; nothing beyond this machine, since a load test of somebody else's is an attack.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+
+/// A TCP address of this machine, or a Unix socket's path written `unix:PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A loopback address and a port; port 0 is any free one.
+    Tcp(SocketAddr),
+    /// The path of a socket's file.
+    Unix(PathBuf),
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return match path {
+                "" => Err("a Unix socket needs a path: unix:PATH".to_owned()),
+                path => Ok(Self::Unix(path.into())),
+            };
+        }
+        let address: SocketAddr = text.parse().map_err(|_| {
+            format!("`{text}` is no address; write IP:PORT, such as 127.0.0.1:0, or unix:PATH")
+        })?;
+        if !address.ip().is_loopback() {
+            return Err(format!(
+                "{address} can be reached from elsewhere; the bench stays on this machine: listen on 127.0.0.1 or [::1]"
+            ));
+        }
+        Ok(Self::Tcp(address))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Address;
+
+    #[test]
+    fn an_address_is_read_as_it_is_written() {
+        for text in [
+            "127.0.0.1:0",
+            "127.1.2.3:80",
+            "[::1]:3000",
+            "unix:/tmp/a.sock",
+            "unix:a",
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_told_how_one_looks() {
+        for text in ["", "localhost:80", "127.0.0.1", "127.0.0.1:99999", "unix:"] {
+            let error = text.parse::<Address>().unwrap_err();
+            assert!(error.contains("unix:PATH"), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_address_beyond_this_machine_is_taken() {
+        for text in ["0.0.0.0:80", "192.168.0.1:80", "[::]:80", "1.1.1.1:443"] {
+            let error = text.parse::<Address>().unwrap_err();
+            assert!(error.contains("stays on this machine"), "{error}");
+        }
+    }
+}

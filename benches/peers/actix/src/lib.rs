@@ -1,0 +1,57 @@
+//! actix-web with its defaults, on one worker.
+
+use actix_web::{App, HttpResponse, HttpServer, http::header::ContentType, rt, web};
+use anyport_bench_child::{Address, announce, end_with_parent};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Not actix's default, which is 1,024: the same for all servers of the bench.
+const BACKLOG: u32 = 4096;
+
+#[derive(Debug, Parser)]
+#[command(about = "Answers `GET /` with `Hello, World!`, until its stdin ends")]
+struct Options {
+    /// Where to listen: IP:PORT of this machine; port 0 is any free one.
+    #[arg(long, value_name = "ADDR")]
+    listen: Address,
+}
+
+/// The whole of a server's `main`.
+#[must_use]
+pub fn run() -> ExitCode {
+    match serve(&Options::parse().listen) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(listen: &Address) -> anyhow::Result<()> {
+    let Address::Tcp(address) = *listen else {
+        anyhow::bail!("this peer listens on IP:PORT, not on {listen}");
+    };
+    end_with_parent()?;
+    rt::System::new().block_on(async {
+        let server = HttpServer::new(|| App::new().route("/", web::get().to(hello)))
+            // By default one per core; every server of the bench has one.
+            .workers(1)
+            .backlog(BACKLOG)
+            // Not actix's default, but the same for all servers of the bench.
+            .tcp_nodelay(true)
+            .bind(address)
+            .map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
+        for address in server.addrs() {
+            announce(&Address::Tcp(address))?;
+        }
+        server.run().await?;
+        Ok(())
+    })
+}
+
+async fn hello() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(ContentType::plaintext())
+        .body("Hello, World!")
+}

@@ -1,0 +1,63 @@
+//! `axum::serve` with its defaults, on a single-threaded tokio.
+
+use anyport_bench_child::{Address, announce, end_with_parent};
+use axum::{Router, routing::get, serve::ListenerExt as _};
+use clap::Parser;
+use socket2::{Domain, Socket, Type};
+use std::{net::SocketAddr, process::ExitCode};
+use tokio::{net::TcpListener, runtime::Builder};
+
+/// Not the default of std and tokio, which is 128: the same for all servers of the bench.
+const BACKLOG: i32 = 4096;
+
+#[derive(Debug, Parser)]
+#[command(about = "Answers `GET /` with `Hello, World!`, until its stdin ends")]
+struct Options {
+    /// Where to listen: IP:PORT of this machine; port 0 is any free one.
+    #[arg(long, value_name = "ADDR")]
+    listen: Address,
+}
+
+/// The whole of a server's `main`.
+#[must_use]
+pub fn run() -> ExitCode {
+    match serve(&Options::parse().listen) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(listen: &Address) -> anyhow::Result<()> {
+    let Address::Tcp(address) = *listen else {
+        anyhow::bail!("this peer listens on IP:PORT, not on {listen}");
+    };
+    end_with_parent()?;
+    Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            let listener =
+                bind(address).map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
+            announce(&Address::Tcp(listener.local_addr()?))?;
+            let listener = listener.tap_io(|stream| {
+                // Not axum's default, but the same for all servers of the bench. A peer that went away is no news.
+                let _ = stream.set_nodelay(true);
+            });
+            let app = Router::new().route("/", get(|| async { "Hello, World!" }));
+            axum::serve(listener, app).await?;
+            Ok(())
+        })
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // As tokio's own `bind` does: a port whose last connections linger can be taken again.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}

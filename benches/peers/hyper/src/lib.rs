@@ -1,0 +1,106 @@
+//! The reference: hyper on a single-threaded tokio, written by hand, and as lean as a good engineer would write it.
+//!
+//! hyper's defaults, without a timer: so no deadline, no limit and no drain.
+
+use anyport_bench_child::{Address, announce, end_with_parent};
+use bytes::Bytes;
+use clap::Parser;
+use http_body_util::Full;
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    header::{CONTENT_TYPE, HeaderValue},
+    rt::{Read, Write},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use socket2::{Domain, Socket, Type};
+use std::{convert::Infallible, net::SocketAddr, process::ExitCode};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    runtime::Builder,
+    task::LocalSet,
+};
+
+/// Not the default of std and tokio, which is 128: a burst of clients isn't turned away. The same as anyport's.
+const BACKLOG: i32 = 4096;
+
+#[derive(Debug, Parser)]
+#[command(about = "Answers every request with `Hello, World!`, until its stdin ends")]
+struct Options {
+    /// Where to listen: IP:PORT of this machine (port 0 is any free one), or unix:PATH.
+    #[arg(long, value_name = "ADDR")]
+    listen: Address,
+}
+
+/// The whole of a server's `main`.
+#[must_use]
+pub fn run() -> ExitCode {
+    match serve(Options::parse().listen) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(listen: Address) -> anyhow::Result<()> {
+    end_with_parent()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        match listen {
+            Address::Tcp(address) => {
+                let listener =
+                    bind(address).map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
+                announce(&Address::Tcp(listener.local_addr()?))?;
+                loop {
+                    let (stream, _) = listener.accept().await?;
+                    // Not the default of any operating system: an answer in two writes would wait for the peer's ACK.
+                    stream.set_nodelay(true)?;
+                    connection(stream);
+                }
+            }
+            Address::Unix(path) => {
+                let listener = UnixListener::bind(&path)
+                    .map_err(|error| anyhow::anyhow!("cannot bind {}: {error}", path.display()))?;
+                announce(&Address::Unix(path))?;
+                loop {
+                    connection(listener.accept().await?.0);
+                }
+            }
+        }
+    })
+}
+
+fn connection<S>(stream: S)
+where
+    TokioIo<S>: Read + Write + Unpin + 'static,
+{
+    tokio::task::spawn_local(async {
+        // A peer that went away is no news.
+        let _ = http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service_fn(hello))
+            .await;
+    });
+}
+
+async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let mut response = Response::new(Full::new(Bytes::from_static(b"Hello, World!")));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    Ok(response)
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // As tokio's own `bind` does: a port whose last connections linger can be taken again.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}

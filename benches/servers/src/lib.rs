@@ -1,0 +1,84 @@
+//! What the bench measures of anyport: one app over the transport of your choice, as a user would run it.
+//!
+//! Limits, deadlines and the drain are the defaults, and nothing is switched off. The binaries differ by their allocator only.
+
+mod transport;
+
+use anyport::{Body, Endpoint, Request, Response, UnixName, header, header::HeaderValue, shutdown};
+use anyport_bench_child::{Address, announce, end_with_parent};
+use bytes::Bytes;
+use clap::Parser;
+use http_body_util::Full;
+use std::{convert::Infallible, num::NonZeroUsize, process::ExitCode};
+use tokio::runtime::{Builder, Runtime};
+use transport::Transport;
+
+#[derive(Debug, Parser)]
+#[command(about = "Answers every request with `Hello, World!`, until its stdin ends")]
+struct Options {
+    /// What carries the bytes.
+    #[arg(long, value_enum)]
+    transport: Transport,
+    /// Where to listen: IP:PORT of this machine (port 0 is any free one), or unix:PATH.
+    #[arg(long, value_name = "ADDR")]
+    listen: Address,
+    /// How many threads serve.
+    #[arg(long, value_name = "N", default_value = "1")]
+    workers: NonZeroUsize,
+}
+
+/// The whole of a server's `main`.
+#[must_use]
+pub fn run() -> ExitCode {
+    match serve(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(options: &Options) -> anyhow::Result<()> {
+    end_with_parent()?;
+    runtime(options.workers)?.block_on(async {
+        let server = options
+            .transport
+            .server(&options.listen, options.workers.get())?
+            .with_graceful_shutdown(shutdown::signal());
+        let running = server.start()?;
+        for endpoint in running.endpoints() {
+            announce(&address(endpoint)?)?;
+        }
+        running.wait().await?;
+        Ok(())
+    })
+}
+
+/// The app: what hyper's own examples answer.
+async fn hello(_: Request<Body>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let mut response = Response::new(Full::new(Bytes::from_static(b"Hello, World!")));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    Ok(response)
+}
+
+/// The tokio that a transport without threads of its own runs on; for the others, what waits for signals.
+fn runtime(workers: NonZeroUsize) -> std::io::Result<Runtime> {
+    match workers.get() {
+        1 => Builder::new_current_thread().enable_all().build(),
+        n => Builder::new_multi_thread().worker_threads(n).enable_all().build(),
+    }
+}
+
+fn address(endpoint: &Endpoint) -> anyhow::Result<Address> {
+    match endpoint {
+        Endpoint::Unix(UnixName::Path(path)) => Ok(Address::Unix(path.to_path_buf())),
+        other => match other.socket_addr() {
+            Some(address) => Ok(Address::Tcp(address)),
+            None => anyhow::bail!("the bench can't connect to {other}"),
+        },
+    }
+}

@@ -1,0 +1,55 @@
+//! The transports that can be measured: a new one is a variant here, and a target in xtask.
+
+use crate::hello;
+#[cfg(unix)]
+use anyport::Unix;
+use anyport::{Server, Tcp, serve_with, service_fn};
+use anyport_bench_child::Address;
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::Path;
+
+/// What carries the bytes.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Transport {
+    /// TCP on one tokio: single-threaded for one worker, work stealing for more.
+    Tcp,
+    /// TCP, with one single-threaded tokio and one socket per worker.
+    TcpPerCore,
+    /// Unix sockets on one tokio.
+    #[cfg(unix)]
+    Unix,
+    /// Unix sockets, with one single-threaded tokio per worker.
+    #[cfg(unix)]
+    UnixPerCore,
+}
+
+impl Transport {
+    /// A server of the app that is still to be started.
+    pub(crate) fn server(self, listen: &Address, workers: usize) -> anyhow::Result<Server> {
+        let app = service_fn(hello);
+        Ok(match self {
+            Self::Tcp => serve_with(Tcp::bind(tcp(listen)?), app),
+            Self::TcpPerCore => serve_with(Tcp::bind(tcp(listen)?).per_core().with_workers(workers), app),
+            #[cfg(unix)]
+            Self::Unix => serve_with(Unix::bind(unix(listen)?), app),
+            #[cfg(unix)]
+            Self::UnixPerCore => serve_with(Unix::bind(unix(listen)?).per_core().with_workers(workers), app),
+        })
+    }
+}
+
+fn tcp(listen: &Address) -> anyhow::Result<SocketAddr> {
+    match listen {
+        Address::Tcp(address) => Ok(*address),
+        Address::Unix(_) => anyhow::bail!("this transport listens on IP:PORT, not on {listen}"),
+    }
+}
+
+#[cfg(unix)]
+fn unix(listen: &Address) -> anyhow::Result<&Path> {
+    match listen {
+        Address::Unix(path) => Ok(path),
+        Address::Tcp(_) => anyhow::bail!("this transport listens on unix:PATH, not on {listen}"),
+    }
+}

@@ -1,0 +1,99 @@
+//! `cargo xtask bench`: what a request and a connection cost, of anyport and of its peers, in figures that can be trusted.
+//!
+//! Four of the five count (instructions, system calls, allocations, bytes), so that a busy machine doesn't disturb them; the fifth is a
+//! ratio of times, measured in turns. docs/bench.md says how to read them.
+
+mod build;
+mod counted;
+mod cpu;
+mod gate;
+mod idle;
+mod listeners;
+mod options;
+mod report;
+mod server;
+mod session;
+mod statistics;
+mod table;
+mod target;
+mod text;
+mod tool;
+
+use anyhow::Context as _;
+use cargo_metadata::Metadata;
+use options::Options;
+use report::Report;
+use session::Session;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+/// What to measure.
+#[derive(Debug, clap::Subcommand)]
+#[command(after_help = "\
+It builds what it measures. Exit code 0 says that every row was measured; 1 that some weren't, and why stands below the table; 130 \
+that it was interrupted, and what had been measured by then was printed.")]
+pub(crate) enum Figure {
+    /// User instructions per request, counted by valgrind's callgrind.
+    Instructions(Options),
+    /// System calls per request, counted by perf, with 1 and with 64 connections.
+    Syscalls(Options),
+    /// Allocations and allocated bytes per request, counted by valgrind's memcheck.
+    Allocations(Options),
+    /// Private memory per idle connection: fresh, and kept alive; with mimalloc and with the system's allocator.
+    Idle(Options),
+    /// CPU time per request, in turns with hyper by hand.
+    Cpu(cpu::CpuOptions),
+}
+
+/// Measures and prints; the code to exit with.
+///
+/// # Errors
+///
+/// When nothing could be tried.
+pub(crate) fn run(figure: &Figure, metadata: &Metadata) -> anyhow::Result<ExitCode> {
+    let options = figure.options();
+    let mut session = Session::new(options, metadata)?;
+    let report = match figure {
+        Figure::Instructions(_) => counted::run(&mut session, &counted::INSTRUCTIONS),
+        Figure::Syscalls(_) => counted::run(&mut session, &counted::SYSCALLS),
+        Figure::Allocations(_) => counted::run(&mut session, &counted::ALLOCATIONS),
+        Figure::Idle(_) => idle::run(&mut session),
+        Figure::Cpu(options) => cpu::run(&mut session, options),
+    };
+    session.progress.finish_and_clear();
+    print(&report, options.json)?;
+    Ok(match (report.interrupted, report.is_complete()) {
+        (true, _) => ExitCode::from(130),
+        (false, true) => ExitCode::SUCCESS,
+        (false, false) => ExitCode::FAILURE,
+    })
+}
+
+impl Figure {
+    fn options(&self) -> &Options {
+        match self {
+            Self::Instructions(options)
+            | Self::Syscalls(options)
+            | Self::Allocations(options)
+            | Self::Idle(options) => options,
+            Self::Cpu(cpu) => &cpu.options,
+        }
+    }
+}
+
+fn print(report: &Report, json: bool) -> anyhow::Result<()> {
+    let text = if json {
+        let rows = report.rows.iter().map(serde_json::to_string);
+        rows.map(|row| Ok(row? + "\n"))
+            .collect::<anyhow::Result<String>>()?
+    } else {
+        table::draw(report)
+    };
+    io::stdout()
+        .write_all(text.as_bytes())
+        .context("cannot print what was measured")?;
+    if report.interrupted {
+        eprintln!("interrupted: this is what had been measured");
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! Builds the servers: each package once, so that one that doesn't build costs its own rows only.
+
+use super::session::Session;
+use super::target::{Allocator, Home, Package, Target};
+use anyhow::Context as _;
+use anyport_bench_load::{Interrupted, Patience};
+use cargo_metadata::Message;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufReader, IsTerminal as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::{env, io, thread};
+
+/// The profile of everything that's measured.
+const PROFILE: &str = "measure";
+
+/// What was built, or why it wasn't.
+pub(super) struct Binaries {
+    packages: BTreeMap<Package, Result<BTreeMap<String, PathBuf>, String>>,
+}
+
+impl Binaries {
+    /// The binary of a target that allocates so.
+    ///
+    /// # Errors
+    ///
+    /// Why there's none.
+    pub(super) fn program(&self, target: Target, allocator: Allocator) -> anyhow::Result<&Path> {
+        let package = target.package();
+        let built = self.packages.get(&package).context("it wasn't built")?;
+        let programs = built.as_ref().map_err(|reason| anyhow::anyhow!("{reason}"))?;
+        let binary = package.binary(allocator);
+        let program = programs
+            .get(&binary)
+            .with_context(|| format!("the build made no `{binary}`"))?;
+        Ok(program)
+    }
+}
+
+/// Builds what the session's targets need, with these allocators.
+pub(super) fn build(session: &Session, allocators: &[Allocator]) -> Result<Binaries, Interrupted> {
+    let packages: BTreeSet<Package> = session.targets.iter().map(|target| target.package()).collect();
+    let mut built = BTreeMap::new();
+    for package in packages {
+        session.patience.check()?;
+        let outcome = build_package(session, package, allocators);
+        session.patience.check()?;
+        built.insert(package, outcome.map_err(|error| format!("{error:#}")));
+    }
+    Ok(Binaries { packages: built })
+}
+
+fn build_package(
+    session: &Session,
+    package: Package,
+    allocators: &[Allocator],
+) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let (folder, target_dir) = match package.home {
+        Home::Main => (session.root.clone(), session.target_dir.clone()),
+        // Beside ours, so that `cargo clean` and .gitignore know it.
+        Home::Peers => (
+            session.root.join("benches/peers"),
+            session.target_dir.join("peers"),
+        ),
+    };
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(folder)
+        .args([
+            "build",
+            "--locked",
+            "--profile",
+            PROFILE,
+            "--package",
+            package.name,
+        ])
+        .args([
+            "--message-format",
+            "json-render-diagnostics",
+            "--target-dir",
+            target_dir.as_str(),
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    for &allocator in allocators {
+        command.args(["--bin", &package.binary(allocator)]);
+    }
+    if !io::stderr().is_terminal() {
+        command.arg("--quiet");
+    }
+    let cargo = Cargo(command.spawn().context("cannot start cargo")?);
+    cargo
+        .finish(&session.patience)
+        .with_context(|| format!("`{}` does not build; its errors stand above", package.name))
+}
+
+/// A build under way; dropped, it's ended.
+struct Cargo(Child);
+
+impl Cargo {
+    fn finish(mut self, patience: &Patience) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+        let stdout = self.0.stdout.take().context("cargo has no stdout")?;
+        let reader = thread::spawn(|| programs(stdout));
+        // A build may take its time, but it has to hear Ctrl-C.
+        while !reader.is_finished() {
+            patience.pause(Patience::TICK)?;
+        }
+        let status = self.0.wait()?;
+        anyhow::ensure!(status.success(), "cargo ended with {status}");
+        reader
+            .join()
+            .map_err(|_| anyhow::anyhow!("cannot read cargo's messages"))?
+    }
+}
+
+impl Drop for Cargo {
+    fn drop(&mut self) {
+        // Fails if it has ended, which is as well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The executables that cargo's messages name.
+fn programs(stdout: ChildStdout) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let mut programs = BTreeMap::new();
+    for message in Message::parse_stream(BufReader::new(stdout)) {
+        if let Message::CompilerArtifact(artifact) = message?
+            && let Some(path) = artifact.executable
+        {
+            programs.insert(artifact.target.name, path.into_std_path_buf());
+        }
+    }
+    Ok(programs)
+}

@@ -1,0 +1,171 @@
+//! The figures that a tool counts from outside: what more requests cost more, so that starting and ending cost nothing.
+
+use super::build::Binaries;
+use super::report::{Report, Row, Unit};
+use super::session::Session;
+use super::target::{Allocator, Target};
+use super::text::grouped;
+use super::tool::{CALLGRIND, Count, MEMCHECK, PERF, Tool};
+use anyhow::Context as _;
+use anyport_bench_load::{Amount, ClosedLoop, Interrupted};
+use std::fs;
+
+/// What to count, and over how many requests.
+#[derive(Debug)]
+pub(super) struct Counted {
+    figure: &'static str,
+    about: &'static str,
+    tool: Tool,
+    units: &'static [Unit],
+    allocator: Allocator,
+    connections: &'static [usize],
+    /// The two runs.
+    few: u64,
+    many: u64,
+}
+
+pub(super) const INSTRUCTIONS: Counted = Counted {
+    figure: "instructions",
+    about: "User instructions per request",
+    tool: CALLGRIND,
+    units: &[Unit::Instructions],
+    allocator: Allocator::Mimalloc,
+    connections: &[8],
+    few: 2_000,
+    many: 12_000,
+};
+
+pub(super) const SYSCALLS: Counted = Counted {
+    figure: "syscalls",
+    about: "System calls per request",
+    tool: PERF,
+    units: &[Unit::Syscalls],
+    allocator: Allocator::Mimalloc,
+    connections: &[1, 64],
+    few: 5_000,
+    many: 45_000,
+};
+
+pub(super) const ALLOCATIONS: Counted = Counted {
+    figure: "allocations",
+    about: "Allocations per request, and what they add up to",
+    tool: MEMCHECK,
+    units: &[Unit::Allocations, Unit::Bytes],
+    allocator: Allocator::System,
+    connections: &[8],
+    few: 2_000,
+    many: 12_000,
+};
+
+/// Counts for each target; a row that can't be measured says why.
+pub(super) fn run(session: &mut Session, counted: &Counted) -> Report {
+    let mut report = Report {
+        about: about(counted),
+        rows: Vec::new(),
+        notes: Vec::new(),
+        interrupted: false,
+    };
+    report.interrupted = fill(session, counted, &mut report.rows).is_err();
+    report
+}
+
+fn about(counted: &Counted) -> String {
+    let Counted {
+        about,
+        tool,
+        allocator,
+        connections,
+        few,
+        many,
+        ..
+    } = counted;
+    let connections: Vec<String> = connections.iter().map(ToString::to_string).collect();
+    format!(
+        "{about}, counted by {}, as the difference of {} and {} requests; one worker, {} connections, allocator {}.",
+        tool.name,
+        grouped(*many as f64, 0),
+        grouped(*few as f64, 0),
+        connections.join(" and "),
+        allocator.name()
+    )
+}
+
+fn fill(session: &mut Session, counted: &Counted, rows: &mut Vec<Row>) -> Result<(), Interrupted> {
+    let binaries = match counted.tool.look_for() {
+        Ok(()) => Ok(session.build(&[counted.allocator])?),
+        Err(error) => Err(format!("{error:#}")),
+    };
+    session.expect(session.targets.len() * counted.connections.len() * 2);
+    for &connections in counted.connections {
+        for &target in &session.targets {
+            let counts = match &binaries {
+                Ok(binaries) => match per_request(session, counted, binaries, target, connections) {
+                    Err(error) if error.is::<Interrupted>() => return Err(Interrupted),
+                    counts => counts.map_err(|error| format!("{error:#}")),
+                },
+                Err(reason) => Err(reason.clone()),
+            };
+            for &unit in counted.units {
+                let value = counts.as_ref().ok().and_then(|counts| {
+                    let count = counts.iter().find(|count| count.0 == unit)?;
+                    Some(count.1)
+                });
+                rows.push(Row {
+                    connections,
+                    value,
+                    reason: counts.as_ref().err().cloned(),
+                    ..Row::new(counted.figure, target, counted.allocator, unit)
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn per_request(
+    session: &Session,
+    counted: &Counted,
+    binaries: &Binaries,
+    target: Target,
+    connections: usize,
+) -> anyhow::Result<Vec<(Unit, f64)>> {
+    let count = |requests| one_run(session, counted, binaries, target, connections, requests);
+    let (few, many) = (count(counted.few)?, count(counted.many)?);
+    let requests = (counted.many - counted.few) as f64;
+    let pairs = few.into_iter().zip(many);
+    Ok(pairs
+        .map(|((unit, few), (_, many))| (unit, (many as f64 - few as f64) / requests))
+        .collect())
+}
+
+/// What the tool counts from the server's start to its end.
+fn one_run(
+    session: &Session,
+    counted: &Counted,
+    binaries: &Binaries,
+    target: Target,
+    connections: usize,
+    requests: u64,
+) -> anyhow::Result<Vec<Count>> {
+    session.progress.set_message(format!(
+        "{target}: {requests} requests under {}",
+        counted.tool.name
+    ));
+    let folder = session.target_dir.join("bench");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {folder}"))?;
+    // Kept: callgrind's can be looked into afterwards.
+    let output = folder.join(format!(
+        "{}-{target}-{connections}-{requests}.out",
+        counted.figure
+    ));
+    let wrapper = counted.tool.wrapper(output.as_std_path());
+    let mut server = session.start(binaries, target, counted.allocator, &wrapper)?;
+    ClosedLoop::connect(server.address(), connections, &session.patience)
+        .and_then(|mut load| load.run(Amount::Requests(requests)))
+        .map_err(|error| server.explain(error))?;
+    server.stop()?;
+    session.progress.inc(1);
+    let text =
+        fs::read_to_string(&output).with_context(|| format!("{} wrote no {output}", counted.tool.name))?;
+    (counted.tool.read)(&text)
+}

@@ -1,0 +1,30 @@
+//! The flags that all figures have.
+
+use super::target::Target;
+use anyport_bench_load::Address;
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// What to measure (separated by commas); ratios are to `hyper`, or to `hyper-unix` for Unix sockets.
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        value_name = "TARGETS",
+        default_values_t = Target::DEFAULT,
+    )]
+    pub(super) only: Vec<Target>,
+    /// Print one JSON object per row, instead of a table.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Where the TCP servers listen, on this machine; port 0 is any free one.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0", value_parser = tcp)]
+    pub(super) listen: Address,
+}
+
+fn tcp(text: &str) -> Result<Address, String> {
+    match text.parse()? {
+        Address::Unix(_) => Err("the Unix sockets lie in a folder of their own; give IP:PORT".to_owned()),
+        address => Ok(address),
+    }
+}

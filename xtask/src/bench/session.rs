@@ -1,0 +1,107 @@
+//! What all figures share: the flags, the folders, the flag that Ctrl-C sets, the progress bar.
+
+use super::build::{Binaries, build};
+use super::options::Options;
+use super::server::Server;
+use super::target::{Allocator, Target};
+use anyhow::Context as _;
+use anyport_bench_load::{Address, Interrupted, Patience};
+use cargo_metadata::{Metadata, camino::Utf8PathBuf};
+use indicatif::{ProgressBar, ProgressStyle};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::ffi::OsString;
+use std::sync::{Arc, atomic::AtomicBool};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// How long a server may be silent: under valgrind the slowest of them needs some seconds to start.
+const SILENCE: Duration = Duration::from_secs(60);
+
+pub(super) struct Session {
+    pub(super) targets: Vec<Target>,
+    pub(super) patience: Patience,
+    pub(super) progress: ProgressBar,
+    /// Where the Unix sockets and the output of the tools lie; removed at the end.
+    pub(super) scratch: TempDir,
+    /// Where the workspace's own output goes.
+    pub(super) target_dir: Utf8PathBuf,
+    pub(super) root: Utf8PathBuf,
+    listen: Address,
+}
+
+impl Session {
+    pub(super) fn new(options: &Options, metadata: &Metadata) -> anyhow::Result<Self> {
+        let mut targets = Vec::new();
+        for &target in &options.only {
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
+        }
+        raise_descriptor_limit();
+        Ok(Self {
+            targets,
+            patience: Patience::new(SILENCE, stop_flag()?),
+            progress: ProgressBar::hidden(),
+            scratch: tempfile::tempdir().context("cannot make a temporary folder")?,
+            target_dir: metadata.target_directory.clone(),
+            root: metadata.workspace_root.clone(),
+            listen: options.listen.clone(),
+        })
+    }
+
+    /// Builds what the targets need.
+    pub(super) fn build(&self, allocators: &[Allocator]) -> Result<Binaries, Interrupted> {
+        build(self, allocators)
+    }
+
+    /// Shows that `steps` are to come, if there's a terminal to show it on.
+    pub(super) fn expect(&mut self, steps: usize) {
+        let style = ProgressStyle::with_template("{elapsed_precise} [{bar:24}] {pos}/{len} {msg}");
+        self.progress =
+            ProgressBar::new(steps as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        self.progress.enable_steady_tick(Duration::from_millis(200));
+    }
+
+    /// Starts a server, under `wrapper` if that's not empty.
+    pub(super) fn start(
+        &self,
+        binaries: &Binaries,
+        target: Target,
+        allocator: Allocator,
+        wrapper: &[OsString],
+    ) -> anyhow::Result<Server> {
+        let program = binaries.program(target, allocator)?;
+        let listen = if target.is_unix() {
+            Address::Unix(self.scratch.path().join("bench.sock"))
+        } else {
+            self.listen.clone()
+        };
+        Server::start(program, target, &listen, wrapper, &self.patience)
+    }
+}
+
+/// Set by Ctrl-C, SIGTERM and SIGHUP; the second Ctrl-C ends the process at once, and the servers end with it.
+fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    const INTERRUPTED: i32 = 130;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .context("cannot listen for Ctrl-C")?;
+    }
+    Ok(stop)
+}
+
+/// Thousands of connections need as many descriptors, here and in the servers, which inherit the limit.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where it can't be raised, the first connection that's too many says so.
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            ..limit
+        },
+    );
+}

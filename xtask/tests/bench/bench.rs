@@ -1,0 +1,119 @@
+//! A run of the bench against stand-ins.
+
+use crate::stand_in::{CARGO, FOLDER, VARIABLE};
+use serde_json::Value;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+use tempfile::TempDir;
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Bench {
+    child: Child,
+    folder: TempDir,
+}
+
+pub(crate) struct Outcome {
+    /// What the process exited with; nothing if a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// The JSON lines.
+    pub(crate) rows: Vec<Value>,
+}
+
+impl Bench {
+    /// Starts it; `wrong` is what its servers do wrong.
+    pub(crate) fn start(wrong: &str, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .args(["bench", "cpu", "--json", "--keep-disturbed"])
+            .args(arguments)
+            .env(CARGO, env::var_os("CARGO").unwrap())
+            .env("CARGO", env::current_exe().unwrap())
+            .env(VARIABLE, wrong)
+            .env(FOLDER, folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { child, folder }
+    }
+
+    pub(crate) fn pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(&self.child)
+    }
+
+    /// Waits for a server to run.
+    pub(crate) fn until_serving(&self) {
+        wait(|| self.servers().iter().any(|&pid| is_stand_in(pid)).then_some(()));
+    }
+
+    /// Waits for the end, and for every server's.
+    pub(crate) fn finish(mut self) -> Outcome {
+        let status = wait(|| self.child.try_wait().unwrap());
+        let mut text = String::new();
+        self.child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
+        wait(|| (!self.servers().iter().any(|&pid| is_stand_in(pid))).then_some(()));
+        Outcome {
+            code: status.code(),
+            rows: text
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect(),
+        }
+    }
+
+    /// All that were ever started.
+    fn servers(&self) -> Vec<u32> {
+        let names = fs::read_dir(self.folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name());
+        names
+            .map(|name| name.to_str().unwrap().parse().unwrap())
+            .collect()
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Outcome {
+    /// The value of a target's row, or the reason why there's none.
+    pub(crate) fn value(&self, target: &str, unit: &str) -> Result<f64, String> {
+        let found = |row: &&Value| row["target"] == target && row["unit"] == unit;
+        let row = self.rows.iter().find(found).unwrap();
+        row["value"]
+            .as_f64()
+            .ok_or_else(|| row["reason"].as_str().unwrap().to_owned())
+    }
+}
+
+/// Whether a process is one of ours; its number may be somebody else's by now.
+fn is_stand_in(pid: u32) -> bool {
+    let program = fs::read_link(Path::new("/proc").join(pid.to_string()).join("exe"));
+    program.is_ok_and(|program| program == env::current_exe().unwrap())
+}
+
+fn wait<T>(mut until: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = until() {
+            return value;
+        }
+        assert!(Instant::now() < end, "that didn't happen within {PATIENCE:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}

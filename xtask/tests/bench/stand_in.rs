@@ -1,0 +1,118 @@
+//! What this binary is when it's not the test: cargo, or a server.
+
+use serde_json::json;
+use socket2::{Domain, Socket, Type};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{self, Command, ExitCode};
+use std::{env, fs, io, thread};
+
+/// What the servers do wrong.
+pub(crate) const VARIABLE: &str = "STAND_IN";
+/// Where each server leaves a file with its process's number as its name.
+pub(crate) const FOLDER: &str = "STAND_IN_FOLDER";
+/// The real one.
+pub(crate) const CARGO: &str = "STAND_IN_CARGO";
+
+fn does(what: &str) -> bool {
+    env::var(VARIABLE).is_ok_and(|wrong| wrong == what)
+}
+
+/// Asks the real cargo.
+pub(crate) fn metadata(arguments: &[String]) -> ExitCode {
+    let error = Command::new(env::var_os(CARGO).unwrap()).args(arguments).exec();
+    panic!("{error}");
+}
+
+/// Says that each binary was built.
+pub(crate) fn build(arguments: &[String]) -> ExitCode {
+    let after = |flag: &str| {
+        let pairs = arguments.iter().zip(&arguments[1..]);
+        let values = pairs
+            .filter(|(word, _)| *word == flag)
+            .map(|(_, value)| value.clone());
+        values.collect::<Vec<_>>()
+    };
+    if does("peer-axum does not build") && after("--package") == ["peer-axum"] {
+        eprintln!("error[E0000]: nothing is right");
+        return ExitCode::from(101);
+    }
+    for name in after("--bin") {
+        let message = json!({
+            "reason": "compiler-artifact",
+            "package_id": format!("path+file:///stand-in#{name}@0.0.0"),
+            "manifest_path": "/stand-in/Cargo.toml",
+            "target": {
+                "kind": ["bin"], "crate_types": ["bin"], "name": name, "src_path": "/stand-in/main.rs",
+                "edition": "2024", "doc": true, "doctest": false, "test": false,
+            },
+            "profile": {
+                "opt_level": "3", "debuginfo": 0, "debug_assertions": false, "overflow_checks": false, "test": false,
+            },
+            "features": [],
+            "filenames": [],
+            "executable": env::current_exe().unwrap(),
+            "fresh": true,
+        });
+        println!("{message}");
+    }
+    ExitCode::SUCCESS
+}
+
+/// A server of a thread per connection, which ends with its stdin.
+pub(crate) fn serve(listen: &str) -> ExitCode {
+    let folder = env::var_os(FOLDER).unwrap();
+    fs::write(Path::new(&folder).join(process::id().to_string()), "").unwrap();
+    if does("says nothing") {
+        eprintln!("error: the stars aren't right");
+        return ExitCode::from(3);
+    }
+    let listener = match bind(listen.parse().unwrap()) {
+        Ok(listener) => listener,
+        Err(error) => {
+            eprintln!("error: cannot bind {listen}: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || answer(stream));
+        }
+    });
+    io::copy(&mut io::stdin(), &mut io::sink()).unwrap();
+    ExitCode::SUCCESS
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_port(does("shares its port"))?;
+    socket.bind(&address.into())?;
+    socket.listen(128)?;
+    Ok(socket.into())
+}
+
+fn answer(mut stream: impl Read + Write) {
+    let length = if does("answers something else") { 12 } else { 13 };
+    let response = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {length}\r\n\
+        date: Tue, 24 Nov 2026 12:00:00 GMT\r\n\r\n{}",
+        &"Hello, World!"[..length]
+    );
+    let mut buffer = [0; 1024];
+    for answered in 0.. {
+        if does("dies") && answered == 100 {
+            process::abort();
+        }
+        // A request is so short that it comes in one piece.
+        match stream.read(&mut buffer) {
+            Ok(read) if read > 0 => {}
+            _ => return,
+        }
+        if stream.write_all(response.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
