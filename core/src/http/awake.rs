@@ -3,6 +3,7 @@ use super::{
     ConnService, Http, SpawnStreams, Streams,
     detect::Version,
     rhythm::{Due, Rhythm},
+    speaks::{Parts, Speaks, Writes},
     turn::Turn,
 };
 use crate::{
@@ -10,23 +11,12 @@ use crate::{
     engine::{Accepted, ConnState, Stage},
     observe::TimedOut,
 };
-use bytes::Bytes;
-#[cfg(feature = "http1")]
-use hyper::server::conn::http1;
-#[cfg(feature = "http2")]
-use hyper::server::conn::http2;
 use std::{
-    fmt, mem,
-    pin::Pin,
+    fmt,
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
-
-#[cfg(feature = "http1")]
-type Http1<C, A> = http1::UpgradeableConnection<Accepted<C>, ConnService<<A as App>::Service>>;
-#[cfg(feature = "http2")]
-type Http2<C, A, R> = http2::Connection<Accepted<C>, ConnService<<A as App>::Service>, Streams<R>>;
 
 /// How long an old connection may be idle before it's closed: its peer may have sent a request already.
 pub(super) const LAST_CALL: Duration = Duration::from_secs(1);
@@ -50,7 +40,7 @@ where
     old: Option<Instant>,
     /// Since when hyper has been told to end the connection.
     told: Option<Instant>,
-    speaks: Speaks<C, A, R>,
+    speaks: Speaks<C, A::Service, R>,
 }
 
 /// An idle HTTP/1 connection, taken from hyper.
@@ -61,28 +51,8 @@ pub(super) struct Asleep<C, S> {
     pub(super) since: Instant,
 }
 
-/// How hyper writes a response: head and body as they are, in one call (writev(2)), or copied together first. Copying is cheaper for small ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Writes {
-    Vectored,
-    Together,
-}
-
 /// After so many requests whose responses were small, a connection writes them together: then the change has paid for itself.
 const SMALL_RUN: u32 = 32;
-
-enum Speaks<C, A, R>
-where
-    C: Connection,
-    A: App,
-    Streams<R>: SpawnStreams<A::Service>,
-{
-    #[cfg(feature = "http1")]
-    Http1(Http1<C, A>),
-    #[cfg(feature = "http2")]
-    Http2(Pin<Box<Http2<C, A, R>>>),
-    Over,
-}
 
 impl<C, A, R> Awake<C, A, R>
 where
@@ -114,17 +84,10 @@ where
         );
         let mut rhythm = Rhythm::new(state.worker.now(), since);
         let speaks = match version {
-            #[cfg(feature = "http1")]
-            Version::Http1 => Speaks::Http1(http1(io, service, state, Writes::Vectored)),
-            #[cfg(feature = "http2")]
+            Version::Http1 => Speaks::http1(io, service, state, Writes::Vectored),
             Version::Http2 => {
                 rhythm.no_head_owed(state.worker.now());
-                Speaks::Http2(Box::pin(http2(io, service, state, runtime)))
-            }
-            #[cfg(not(all(feature = "http1", feature = "http2")))]
-            _ => {
-                drop((io, service, runtime));
-                Speaks::Over
+                Speaks::http2(io, service, state, runtime)
             }
         };
         Self::new(rhythm, speaks)
@@ -138,19 +101,13 @@ where
         since: Instant,
     ) -> Self {
         let rhythm = Rhythm::new(state.worker.now(), since);
-        #[cfg(feature = "http1")]
-        let speaks = Speaks::Http1(http1(io, service, state, Writes::Vectored));
-        #[cfg(not(feature = "http1"))]
-        let speaks = {
-            drop((io, service));
-            Speaks::Over
-        };
+        let speaks = Speaks::http1(io, service, state, Writes::Vectored);
         let mut awake = Self::new(rhythm, speaks);
         awake.old = state.is_old().then_some(since);
         awake
     }
 
-    fn new(rhythm: Rhythm, speaks: Speaks<C, A, R>) -> Self {
+    fn new(rhythm: Rhythm, speaks: Speaks<C, A::Service, R>) -> Self {
         Self {
             turn: Turn::default(),
             rhythm,
@@ -186,7 +143,7 @@ where
             }
             let now = state.worker.now();
             self.rhythm
-                .observe(state, self.turn, self.version(), timeouts, now);
+                .observe(state, self.turn, self.speaks.version(), timeouts, now);
             // Asked again: it may be in the middle of a head now.
             if self.has_to_be_told(state) {
                 self.tell(now);
@@ -206,15 +163,18 @@ where
             match due {
                 Due::Look => self.rhythm.settle(),
                 Due::Old => self.grow_old(state, now),
-                Due::Sleep => match self.fall_asleep(state, cx) {
-                    Poll::Ready(Some((asleep, begun))) if begun.is_empty() => {
-                        return Poll::Ready(Some(asleep));
+                Due::Sleep => {
+                    let since = self.rhythm.quiet_since();
+                    match (self.detach(state, cx), since) {
+                        (Poll::Ready(Some(parts)), Some(since)) if parts.read.is_empty() => {
+                            let Parts { io, service, .. } = parts;
+                            return Poll::Ready(Some(Asleep { io, service, since }));
+                        }
+                        (Poll::Ready(Some(parts)), _) => self.attach(parts, state),
+                        (Poll::Ready(None), _) => return Poll::Ready(None),
+                        (Poll::Pending, _) => {}
                     }
-                    Poll::Ready(Some((asleep, begun))) => self.go_on(asleep, begun, state),
-                    Poll::Ready(None) => return Poll::Ready(None),
-                    // It wasn't idle after all, and ends when it is.
-                    Poll::Pending => {}
-                },
+                }
                 Due::Idle if self.told.is_none() => {
                     state.timed_out(TimedOut::KeepAlive);
                     self.tell(now);
@@ -245,14 +205,7 @@ where
     /// Has hyper go on as far as it goes; pending, or the connection is over.
     fn advance(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<()> {
         let speaks = &mut self.speaks;
-        let polled = self.turn.take(state.is_leaving(), || match speaks {
-            // How it ended is the peer's affair, and hyper has answered what could be answered.
-            #[cfg(feature = "http1")]
-            Speaks::Http1(connection) => Pin::new(connection).poll(cx).map(drop),
-            #[cfg(feature = "http2")]
-            Speaks::Http2(connection) => connection.as_mut().poll(cx).map(drop),
-            Speaks::Over => Poll::Ready(()),
-        });
+        let polled = self.turn.take(state.is_leaving(), || speaks.poll(cx));
         state.set_answering(self.turn.is_answering());
         if self.turn.has_panicked() {
             for message in self.turn.take_panics() {
@@ -265,51 +218,32 @@ where
     /// Tells hyper to end the connection: after what it's answering, or at once if it's idle.
     pub(super) fn tell(&mut self, now: Instant) {
         self.told = Some(now);
-        match &mut self.speaks {
-            #[cfg(feature = "http1")]
-            Speaks::Http1(connection) => Pin::new(connection).graceful_shutdown(),
-            #[cfg(feature = "http2")]
-            Speaks::Http2(connection) => connection.as_mut().graceful_shutdown(),
-            Speaks::Over => {}
-        }
+        self.speaks.tell();
     }
 
-    /// Takes an idle connection from hyper, whose buffers are freed by it. With it, bytes of the next request. Pending: it isn't idle.
-    fn fall_asleep(
-        &mut self,
-        state: &ConnState,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<(Asleep<C, A::Service>, Bytes)>> {
-        let since = self.rhythm.quiet_since();
+    /// Takes an idle connection from hyper, whose buffers are freed by it. Pending: it isn't idle, and ends when it is. None: it's over.
+    fn detach(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<Option<Parts<C, A::Service>>> {
         self.tell(state.worker.now());
         // Hyper ends an idle connection by shutting it down; nothing else is written.
         state.set_detaching(true);
         let polled = self.advance(state, cx);
         state.set_detaching(false);
-        if polled.is_pending() {
-            return Poll::Pending;
-        }
-        Poll::Ready(match (mem::replace(&mut self.speaks, Speaks::Over), since) {
-            #[cfg(feature = "http1")]
-            (Speaks::Http1(connection), Some(since)) => connection.into_parts().map(|parts| {
-                let (io, service) = (parts.io, parts.service);
-                (Asleep { io, service, since }, parts.read_buf)
-            }),
-            _ => None,
-        })
+        polled.map(|()| self.speaks.take_apart())
     }
 
-    /// Gives a connection that was taken from hyper back to it, with bytes of the next request.
-    fn go_on(&mut self, mut asleep: Asleep<C, A::Service>, begun: Bytes, state: &ConnState) {
-        self.told = None;
-        if !begun.is_empty() {
+    /// Gives a connection that was taken from hyper back to it.
+    fn attach(&mut self, parts: Parts<C, A::Service>, state: &ConnState) {
+        let Parts {
+            mut io,
+            service,
+            read,
+        } = parts;
+        if !read.is_empty() {
             self.rhythm.owe_head();
-            asleep.io.unread(begun);
+            io.unread(read);
         }
-        #[cfg(feature = "http1")]
-        {
-            self.speaks = Speaks::Http1(http1(asleep.io, asleep.service, state, self.writes));
-        }
+        self.told = None;
+        self.speaks = Speaks::http1(io, service, state, self.writes);
     }
 
     /// How responses are better written from now on, if it's time to change that. A connection that sends much has it so for as long as it's awake.
@@ -319,7 +253,7 @@ where
             false if self.turn.requests >= SMALL_RUN => Writes::Together,
             false => return None,
         };
-        let may_change = self.version() == Version::Http1
+        let may_change = self.speaks.version() == Version::Http1
             && self.rhythm.quiet_since().is_some()
             && self.told.is_none()
             && self.old.is_none();
@@ -329,8 +263,8 @@ where
     /// Has hyper write responses differently: an idle connection is taken from it and given back.
     fn rewrite(&mut self, writes: Writes, state: &ConnState, cx: &mut Context<'_>) {
         self.writes = writes;
-        if let Poll::Ready(Some((asleep, begun))) = self.fall_asleep(state, cx) {
-            self.go_on(asleep, begun, state);
+        if let Poll::Ready(Some(parts)) = self.detach(state, cx) {
+            self.attach(parts, state);
         }
     }
 
@@ -340,13 +274,10 @@ where
         if stage == Stage::Serving || self.told.is_some() {
             return false;
         }
-        match &self.speaks {
+        match self.speaks.version() {
             // Not in the middle of a head: that would lose a request.
-            #[cfg(feature = "http1")]
-            Speaks::Http1(_) => stage >= Stage::Closing && !self.rhythm.awaits_head(),
-            #[cfg(feature = "http2")]
-            Speaks::Http2(_) => true,
-            Speaks::Over => false,
+            Version::Http1 => stage >= Stage::Closing && !self.rhythm.awaits_head(),
+            Version::Http2 => true,
         }
     }
 
@@ -372,7 +303,7 @@ where
                 .checked_add(timeouts.age)
                 .map(|at| (at, Due::Old)),
         };
-        let is_sleepy = self.version() == Version::Http1 && self.told.is_none() && self.old.is_none();
+        let is_sleepy = self.speaks.version() == Version::Http1 && self.told.is_none() && self.old.is_none();
         let sleep = match is_sleepy {
             true => config.http.hibernate_after,
             false => Duration::MAX,
@@ -393,64 +324,10 @@ where
         state.leave();
         self.old = Some(now);
         // HTTP/2 has a word of its own for it.
-        if self.version() == Version::Http2 {
+        if self.speaks.version() == Version::Http2 {
             self.tell(now);
         }
     }
-
-    fn version(&self) -> Version {
-        match &self.speaks {
-            #[cfg(feature = "http2")]
-            Speaks::Http2(_) => Version::Http2,
-            _ => Version::Http1,
-        }
-    }
-}
-
-#[cfg(feature = "http1")]
-fn http1<C, S>(
-    io: Accepted<C>,
-    service: ConnService<S>,
-    state: &ConnState,
-    writes: Writes,
-) -> http1::UpgradeableConnection<Accepted<C>, ConnService<S>>
-where
-    C: Connection,
-    S: crate::HttpService,
-{
-    let mut builder = http1::Builder::new();
-    builder.max_header_size(state.worker.shared.config.limits.head_bytes);
-    if writes == Writes::Together {
-        builder.writev(false);
-    }
-    builder.serve_connection(io, service).with_upgrades()
-}
-
-#[cfg(feature = "http2")]
-fn http2<C, S, R>(
-    io: Accepted<C>,
-    service: ConnService<S>,
-    state: &Arc<ConnState>,
-    runtime: R,
-) -> http2::Connection<Accepted<C>, ConnService<S>, Streams<R>>
-where
-    C: Connection,
-    S: crate::HttpService,
-    R: Clone + Unpin + 'static,
-    Streams<R>: SpawnStreams<S>,
-{
-    let config = &state.worker.shared.config;
-    let mut builder = http2::Builder::new(Streams::new(runtime, state.clone()));
-    builder
-        .timer(h2_limits::Clock(state.worker.timer().clone()))
-        .enable_connect_protocol()
-        .max_concurrent_streams(config.limits.h2_streams)
-        .max_header_list_size(u32::try_from(config.limits.head_bytes).unwrap_or(u32::MAX))
-        .max_pending_accept_reset_streams(h2_limits::PENDING_RESETS)
-        .max_local_error_reset_streams(h2_limits::ERROR_RESETS)
-        .keep_alive_interval(Some(config.timeouts.ping).filter(|ping| *ping < Duration::MAX))
-        .keep_alive_timeout(h2_limits::PING_TIMEOUT);
-    builder.serve_connection(io, service)
 }
 
 impl<C, A, R> Drop for Awake<C, A, R>
@@ -461,8 +338,10 @@ where
 {
     fn drop(&mut self) {
         // What's left of requests counts for this connection, whoever's turn it is.
-        let speaks = mem::replace(&mut self.speaks, Speaks::Over);
-        self.turn.take(false, || drop(speaks));
+        let speaks = self.speaks.take();
+        self.turn.take(false, move || {
+            let _dropped = speaks;
+        });
     }
 }
 
@@ -476,44 +355,5 @@ where
         f.debug_struct("Awake")
             .field("rhythm", &self.rhythm)
             .finish_non_exhaustive()
-    }
-}
-
-/// What HTTP/2 is held to, beside [`Limits`](crate::Limits).
-#[cfg(feature = "http2")]
-mod h2_limits {
-    use crate::runtime::SharedTimer;
-    use hyper::rt::{Sleep, Timer};
-    use std::{
-        pin::Pin,
-        time::{Duration, Instant},
-    };
-
-    /// Streams that the peer reset before they were accepted: "rapid reset", CVE-2023-44487. h2's own value.
-    pub(super) const PENDING_RESETS: usize = 20;
-    /// Streams that the peer made us reset: "made you reset", CVE-2025-8671. A quarter of h2's own value.
-    pub(super) const ERROR_RESETS: usize = 256;
-    /// How long a peer may take to answer a ping.
-    pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(20);
-
-    /// The worker's clock for hyper, which wants to own one.
-    pub(super) struct Clock(pub(super) SharedTimer);
-
-    impl Timer for Clock {
-        fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
-            self.0.sleep(duration)
-        }
-
-        fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
-            self.0.sleep_until(deadline)
-        }
-
-        fn now(&self) -> Instant {
-            self.0.now()
-        }
-
-        fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, new_deadline: Instant) {
-            self.0.reset(sleep, new_deadline);
-        }
     }
 }

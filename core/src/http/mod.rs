@@ -7,11 +7,14 @@ mod awake;
 mod call;
 mod detect;
 mod dormant;
+#[cfg(feature = "http2")]
+mod h2_limits;
 mod host;
 mod owner;
 mod refusal;
 mod reply;
 mod rhythm;
+mod speaks;
 mod streams;
 mod task;
 mod turn;

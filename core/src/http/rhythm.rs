@@ -91,7 +91,6 @@ impl Rhythm {
     }
 
     /// An HTTP/2 connection may be opened before it's needed: it owes nothing.
-    #[cfg(feature = "http2")]
     pub(super) fn no_head_owed(&mut self, now: Instant) {
         self.phase = Idle::since(now);
     }
@@ -216,7 +215,6 @@ impl Rhythm {
         self.heard > then
     }
 
-    #[cfg(feature = "http1")]
     pub(super) fn awaits_head(&self) -> bool {
         matches!(self.phase, Phase::Head { .. })
     }

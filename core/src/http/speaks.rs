@@ -1,0 +1,177 @@
+//! Hyper's part of a connection, in either version of HTTP: made of a stream, polled, told to end, and taken apart again.
+#[cfg(feature = "http2")]
+use super::h2_limits;
+use super::{ConnService, SpawnStreams, Streams, detect::Version};
+use crate::{
+    Connection, HttpService,
+    engine::{Accepted, ConnState},
+};
+use bytes::Bytes;
+#[cfg(feature = "http1")]
+use hyper::server::conn::http1;
+#[cfg(feature = "http2")]
+use hyper::server::conn::http2;
+#[cfg(feature = "http2")]
+use std::time::Duration;
+use std::{
+    marker::PhantomData,
+    mem,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+#[cfg(feature = "http1")]
+type Http1<C, S> = http1::UpgradeableConnection<Accepted<C>, ConnService<S>>;
+#[cfg(feature = "http2")]
+type Http2<C, S, R> = http2::Connection<Accepted<C>, ConnService<S>, Streams<R>>;
+
+/// Whatever is compiled in, the types are parameters.
+type Nothing<C, S, R> = PhantomData<fn() -> (C, S, R)>;
+
+/// A connection that hyper serves.
+#[cfg_attr(
+    feature = "http1",
+    expect(clippy::large_enum_variant, reason = "it's in a box, with what belongs to it")
+)]
+pub(super) enum Speaks<C, S, R>
+where
+    C: Connection,
+    S: HttpService,
+    Streams<R>: SpawnStreams<S>,
+{
+    #[cfg(feature = "http1")]
+    Http1(Http1<C, S>),
+    #[cfg(feature = "http2")]
+    Http2(std::pin::Pin<Box<Http2<C, S, R>>>),
+    Over(Nothing<C, S, R>),
+}
+
+/// How an HTTP/1 response is written: head and body as they are, in one call (writev(2)), or copied together first. Copying is cheaper for small ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writes {
+    Vectored,
+    Together,
+}
+
+/// What hyper was made of, and what it had read of the next request.
+pub(super) struct Parts<C, S> {
+    pub(super) io: Accepted<C>,
+    pub(super) service: ConnService<S>,
+    pub(super) read: Bytes,
+}
+
+impl<C, S, R> Speaks<C, S, R>
+where
+    C: Connection,
+    S: HttpService,
+    R: Clone + Unpin + 'static,
+    Streams<R>: SpawnStreams<S>,
+{
+    pub(super) fn http1(io: Accepted<C>, service: ConnService<S>, state: &ConnState, writes: Writes) -> Self {
+        #[cfg(feature = "http1")]
+        {
+            let mut builder = http1::Builder::new();
+            builder.max_header_size(state.worker.shared.config.limits.head_bytes);
+            if writes == Writes::Together {
+                builder.writev(false);
+            }
+            Self::Http1(builder.serve_connection(io, service).with_upgrades())
+        }
+        #[cfg(not(feature = "http1"))]
+        {
+            drop((io, service, state, writes));
+            Self::over()
+        }
+    }
+
+    pub(super) fn http2(
+        io: Accepted<C>,
+        service: ConnService<S>,
+        state: &Arc<ConnState>,
+        runtime: R,
+    ) -> Self {
+        #[cfg(feature = "http2")]
+        {
+            let config = &state.worker.shared.config;
+            let ping = config.timeouts.ping;
+            let mut builder = http2::Builder::new(Streams::new(runtime, state.clone()));
+            builder
+                .timer(h2_limits::Clock(state.worker.timer().clone()))
+                .enable_connect_protocol()
+                .max_concurrent_streams(config.limits.h2_streams)
+                .max_header_list_size(u32::try_from(config.limits.head_bytes).unwrap_or(u32::MAX))
+                .max_pending_accept_reset_streams(h2_limits::PENDING_RESETS)
+                .max_local_error_reset_streams(h2_limits::ERROR_RESETS)
+                .keep_alive_interval((ping < Duration::MAX).then_some(ping))
+                .keep_alive_timeout(h2_limits::PING_TIMEOUT);
+            Self::Http2(Box::pin(builder.serve_connection(io, service)))
+        }
+        #[cfg(not(feature = "http2"))]
+        {
+            drop((io, service, state, runtime));
+            Self::over()
+        }
+    }
+
+    /// Goes on as far as it goes; pending, or the connection is over. How it ended is the peer's affair, and hyper has answered what could be
+    /// answered.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            #[cfg(feature = "http1")]
+            Self::Http1(connection) => std::pin::Pin::new(connection).poll(cx).map(drop),
+            #[cfg(feature = "http2")]
+            Self::Http2(connection) => connection.as_mut().poll(cx).map(drop),
+            Self::Over(_) => {
+                let _ = cx;
+                Poll::Ready(())
+            }
+        }
+    }
+
+    /// The connection is to end: after what's being answered, or at once if it's idle.
+    pub(super) fn tell(&mut self) {
+        match self {
+            #[cfg(feature = "http1")]
+            Self::Http1(connection) => std::pin::Pin::new(connection).graceful_shutdown(),
+            #[cfg(feature = "http2")]
+            Self::Http2(connection) => connection.as_mut().graceful_shutdown(),
+            Self::Over(_) => {}
+        }
+    }
+
+    /// Takes an HTTP/1 connection apart that's over, and wasn't upgraded.
+    pub(super) fn take_apart(&mut self) -> Option<Parts<C, S>> {
+        match self.take() {
+            #[cfg(feature = "http1")]
+            Self::Http1(connection) => connection.into_parts().map(|parts| Parts {
+                io: parts.io,
+                service: parts.service,
+                read: parts.read_buf,
+            }),
+            _ => None,
+        }
+    }
+
+    pub(super) fn version(&self) -> Version {
+        match self {
+            #[cfg(feature = "http2")]
+            Self::Http2(_) => Version::Http2,
+            _ => Version::Http1,
+        }
+    }
+}
+
+impl<C, S, R> Speaks<C, S, R>
+where
+    C: Connection,
+    S: HttpService,
+    Streams<R>: SpawnStreams<S>,
+{
+    pub(super) fn take(&mut self) -> Self {
+        mem::replace(self, Self::over())
+    }
+
+    fn over() -> Self {
+        Self::Over(PhantomData)
+    }
+}
