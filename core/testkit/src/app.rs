@@ -21,6 +21,9 @@ pub(crate) const DELIBERATE: &str = "deliberate:";
 /// How much `/big` answers, in one piece: more than any transport has buffers for.
 pub(crate) const BIG: usize = 48 * 1024 * 1024;
 
+/// In how many chunks `/chunks/LENGTH` answers, of that length each.
+pub(crate) const CHUNKS: usize = 3;
+
 /// What `/` answers.
 pub(crate) const HELLO: &str = "Hello, World!";
 
@@ -38,7 +41,7 @@ pub struct State {
     arrived: Semaphore,
     /// A permit for each request that may be answered.
     released: Semaphore,
-    /// A permit for each waiting request that was dropped.
+    /// A permit for each waiting request that was dropped, and for each body that `/accepted` is done with.
     dropped: Semaphore,
     /// A permit for each byte that `/accepted` has read.
     uploaded: Semaphore,
@@ -92,7 +95,7 @@ impl State {
         self.released.add_permits(1);
     }
 
-    /// Ready when a waiting request was dropped.
+    /// Ready when a waiting request was dropped, or `/accepted` is done with a body.
     pub(crate) async fn dropped(&self) {
         self.dropped.acquire().await.unwrap().forget();
     }
@@ -224,6 +227,15 @@ impl Service<Request<Body>> for App {
                 let _waits = state.waits(true);
                 std::future::pending().await
             }),
+            path if path.starts_with("/bytes/") => {
+                let bytes = script::pattern(number(path));
+                Box::pin(async { Ok(Response::new(bytes.into())) })
+            }
+            path if path.starts_with("/chunks/") => {
+                let each = number(path);
+                let left = Bytes::from(script::pattern(CHUNKS * each));
+                Box::pin(async move { Ok(Response::new(Body::new(Stream::Chunks { left, each }))) })
+            }
             _ => Box::pin(async {
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::NOT_FOUND;
@@ -265,6 +277,12 @@ fn info(request: &Request<Body>) -> String {
     }
 }
 
+/// The number at a path's end.
+fn number(path: &str) -> usize {
+    let last = path.rsplit('/').next();
+    last.and_then(|n| n.parse().ok()).unwrap_or_default()
+}
+
 async fn length(mut body: Body) -> Result<usize, BoxError> {
     let mut n = 0;
     while let Some(frame) = body.frame().await {
@@ -278,6 +296,7 @@ async fn read_on(mut body: Body, state: Arc<State>) {
         let bytes = frame.data_ref().map_or(0, Bytes::len);
         state.uploaded.add_permits(bytes);
     }
+    state.dropped.add_permits(1);
 }
 
 /// A response body that doesn't just end.
@@ -288,6 +307,8 @@ enum Stream {
     Failing { begun: bool, panics: bool },
     /// One frame; panics when it's dropped.
     Panicking(bool),
+    /// Frames of the same length, as long as there's something left.
+    Chunks { left: Bytes, each: usize },
 }
 
 impl Stream {
@@ -318,6 +339,8 @@ impl HttpBody for Stream {
                 *begun = true;
                 Ok(Frame::data(Bytes::from_static(b"begun")))
             }
+            Self::Chunks { left, .. } if left.is_empty() => return Poll::Ready(None),
+            Self::Chunks { left, each } => Ok(Frame::data(left.split_to(*each))),
             Self::Endless => Ok(Frame::data(Bytes::from_static(&[b'x'; 16 * 1024]))),
             Self::Failing {
                 begun: begun @ false, ..

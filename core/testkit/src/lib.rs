@@ -53,6 +53,7 @@
 )]
 
 mod app;
+mod asleep;
 mod bad_input;
 mod bytes;
 mod client;
@@ -61,6 +62,7 @@ mod drain;
 mod faults;
 mod h2_client;
 mod h2_stall;
+mod hibernation;
 mod host;
 mod http1;
 mod http2;
@@ -76,8 +78,10 @@ mod subject;
 mod suite;
 mod upgrade;
 mod waiting;
+mod watch;
 mod workers;
 mod wrap;
+mod writing;
 
 pub use subject::{Capabilities, Capability, LocalSubject, Served, Subject};
 pub use suite::Suite;

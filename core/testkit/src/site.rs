@@ -6,6 +6,7 @@ use crate::{
     running::Running,
     script::Script,
     subject::{LocalSubject, Served},
+    watch::Notes,
     wrap::Mood,
 };
 use anyport_core::{Endpoint, Server, Timeouts, Worker};
@@ -37,6 +38,7 @@ pub(crate) struct Site(Arc<dyn Erased>);
 
 trait Erased: Send + Sync {
     fn http(&self, state: Arc<State>) -> Server;
+    fn watched(&self, state: Arc<State>, notes: Arc<Notes>) -> Server;
     fn local(&self, make: fn(&Worker) -> LocalApp) -> Option<Server>;
     fn raw(&self, script: Script) -> Server;
     fn spied(&self, script: Script, told: Told) -> Server;
@@ -68,6 +70,13 @@ impl Site {
         let state = Arc::new(State::default());
         let server = configure(self.0.http(Arc::clone(&state)));
         Running::start(self, server, state)
+    }
+
+    /// The same, and notes about its connections.
+    pub(crate) fn serve_watched(&self, configure: impl FnOnce(Server) -> Server) -> (Running, Arc<Notes>) {
+        let (state, notes) = (Arc::new(State::default()), Arc::new(Notes::default()));
+        let server = configure(self.0.watched(Arc::clone(&state), Arc::clone(&notes)));
+        (Running::start(self, server, state), notes)
     }
 
     /// The server alone, not started.
@@ -114,6 +123,10 @@ impl<S: Served> Erased for Plain<S> {
         self.0.http(state)
     }
 
+    fn watched(&self, state: Arc<State>, notes: Arc<Notes>) -> Server {
+        self.0.watched(state, notes)
+    }
+
     fn local(&self, _: fn(&Worker) -> LocalApp) -> Option<Server> {
         None
     }
@@ -144,6 +157,10 @@ struct Local<S>(Plain<S>);
 impl<S: LocalSubject> Erased for Local<S> {
     fn http(&self, state: Arc<State>) -> Server {
         self.0.http(state)
+    }
+
+    fn watched(&self, state: Arc<State>, notes: Arc<Notes>) -> Server {
+        self.0.watched(state, notes)
     }
 
     fn local(&self, make: fn(&Worker) -> LocalApp) -> Option<Server> {
@@ -185,6 +202,10 @@ struct Imaginary(Capabilities);
 #[cfg(test)]
 impl Erased for Imaginary {
     fn http(&self, _: Arc<State>) -> Server {
+        unreachable!("not served")
+    }
+
+    fn watched(&self, _: Arc<State>, _: Arc<Notes>) -> Server {
         unreachable!("not served")
     }
 

@@ -4,6 +4,7 @@ use crate::{
     local::LocalApp,
     script::{Handler, Script},
     site::Told,
+    watch::{Notes, Watched},
     wrap::{Mood, Moody, Spied},
 };
 use anyport_core::{
@@ -49,6 +50,9 @@ pub trait Served: Subject {
     fn http(&self, state: Arc<State>) -> Server;
 
     #[doc(hidden)]
+    fn watched(&self, state: Arc<State>, notes: Arc<Notes>) -> Server;
+
+    #[doc(hidden)]
     fn raw(&self, script: Script) -> Server;
 
     #[doc(hidden)]
@@ -61,12 +65,17 @@ pub trait Served: Subject {
 impl<S> Served for S
 where
     S: Subject,
-    App: ServedOver<S::Transport>,
+    App: ServedOver<S::Transport> + ServedOver<Watched<S::Transport>>,
     Raw<Handler<ConnectionOf<S>>>:
         SpokenOver<S::Transport> + SpokenOver<Spied<S::Transport>> + SpokenOver<Moody<S::Transport>>,
 {
     fn http(&self, state: Arc<State>) -> Server {
         serve_with(self.transport(), App::new(state, S::spawn))
+    }
+
+    fn watched(&self, state: Arc<State>, notes: Arc<Notes>) -> Server {
+        let watched = Watched::new(self.transport(), notes);
+        serve_with(watched, App::new(state, S::spawn))
     }
 
     fn raw(&self, script: Script) -> Server {

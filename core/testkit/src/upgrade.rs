@@ -20,7 +20,8 @@ cases![
     an_h2_tunnel_and_requests_share_a_connection,
 ];
 
-const UPGRADE: &str = "GET /upgrade HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+pub(crate) const UPGRADE: &str =
+    "GET /upgrade HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
 
 /// A client whose connection echoes.
 pub(crate) async fn upgraded(server: &Running) -> Client {

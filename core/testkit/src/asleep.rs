@@ -1,0 +1,182 @@
+//! A connection that's asleep is one like any other: it's counted, has its deadlines, is drained, and is let go when its client leaves.
+use crate::{
+    app::HELLO,
+    client::{Client, get},
+    hibernation::{asleep, ends_in_order, serve, serve_as},
+    site::Site,
+    suite::cases,
+};
+use anyport_core::{DrainReport, Limits, Timeouts};
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+cases![
+    a_client_that_closes_wakes_the_server,
+    a_client_that_half_closes_wakes_the_server needs HalfClose,
+    a_sleeping_connection_is_closed_when_its_time_is_over,
+    a_sleeping_connection_is_closed_when_it_is_old,
+    an_old_connection_that_slept_is_told_to_leave,
+    a_drain_answers_who_wakes_up_and_tells_it_to_leave,
+    a_drain_closes_a_sleeping_connection,
+    a_drain_lets_half_a_pipelined_head_finish,
+    an_abort_closes_a_sleeping_connection,
+    a_sleeping_connection_holds_its_permit,
+];
+
+const SHORT: Duration = Duration::from_millis(300);
+/// Longer than anything here takes.
+const AMPLE: Duration = Duration::from_secs(8);
+
+fn assert_completed(report: DrainReport, connections: usize) {
+    let got = (report.completed, report.aborted);
+    assert_eq!(got, (connections, 0), "completed, aborted");
+}
+
+async fn a_client_that_closes_wakes_the_server(site: Site) {
+    let (server, notes) = serve(&site);
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(asleep(&server, &notes).await);
+    }
+    server.settles(20).await;
+    clients.truncate(7);
+    server.settles(7).await;
+    drop(clients);
+    server.settles(0).await;
+}
+
+async fn a_client_that_half_closes_wakes_the_server(site: Site) {
+    let (server, notes) = serve(&site);
+    for _ in 0..5 {
+        let mut client = asleep(&server, &notes).await;
+        tokio::io::AsyncWriteExt::shutdown(&mut client.io).await.unwrap();
+        ends_in_order(&mut client).await;
+        server.settles(0).await;
+    }
+}
+
+async fn a_sleeping_connection_is_closed_when_its_time_is_over(site: Site) {
+    let timeouts = Timeouts::default().with_keep_alive(SHORT);
+    let (server, notes) = serve_as(&site, |server| server.timeouts(timeouts));
+    let mut client = asleep(&server, &notes).await;
+    let begin = Instant::now();
+    assert_eq!(client.get("/").await.body, HELLO);
+    ends_in_order(&mut client).await;
+    let elapsed = begin.elapsed();
+    assert!((SHORT..AMPLE).contains(&elapsed), "{elapsed:?}");
+    server.settles(0).await;
+}
+
+async fn a_sleeping_connection_is_closed_when_it_is_old(site: Site) {
+    let timeouts = Timeouts::default().with_age(SHORT);
+    let (server, notes) = serve_as(&site, |server| server.timeouts(timeouts));
+    let begin = Instant::now();
+    let mut client = asleep(&server, &notes).await;
+    ends_in_order(&mut client).await;
+    let elapsed = begin.elapsed();
+    assert!((SHORT..AMPLE).contains(&elapsed), "{elapsed:?}");
+    server.settles(0).await;
+}
+
+async fn an_old_connection_that_slept_is_told_to_leave(site: Site) {
+    let timeouts = Timeouts::default().with_age(SHORT);
+    let (server, notes) = serve_as(&site, |server| server.timeouts(timeouts));
+    let begin = Instant::now();
+    let mut client = server.client().await;
+    loop {
+        let response = client.get("/").await;
+        assert_eq!(response.body, HELLO);
+        if response.closes() {
+            break;
+        }
+        assert!(begin.elapsed() < SHORT + AMPLE / 2, "never told");
+        // Not to wait for anything: the connection is asleep most of the time.
+        sleep(SHORT / 50).await;
+    }
+    ends_in_order(&mut client).await;
+    let elapsed = begin.elapsed();
+    assert!(elapsed >= SHORT, "told after {elapsed:?}");
+    assert!(notes.sleeps() > 0);
+}
+
+async fn a_drain_answers_who_wakes_up_and_tells_it_to_leave(site: Site) {
+    let (server, notes) = serve(&site);
+    let mut client = asleep(&server, &notes).await;
+    let ended = server.handle.shutdown(AMPLE);
+    // A lame duck stage of a second: it begins when the worker hears of it.
+    loop {
+        let response = client.get("/").await;
+        assert_eq!(response.body, HELLO);
+        if response.closes() {
+            break;
+        }
+        notes.asleep().await;
+    }
+    ends_in_order(&mut client).await;
+    assert_completed(ended.await.unwrap(), 1);
+}
+
+async fn a_drain_closes_a_sleeping_connection(site: Site) {
+    let (server, notes) = serve(&site);
+    let mut clients = [asleep(&server, &notes).await, asleep(&server, &notes).await];
+    let begin = Instant::now();
+    let ended = server.handle.shutdown(AMPLE / 4);
+    for client in &mut clients {
+        ends_in_order(client).await;
+    }
+    assert_completed(ended.await.unwrap(), 2);
+    let elapsed = begin.elapsed();
+    assert!(
+        (AMPLE / 16..AMPLE / 4).contains(&elapsed),
+        "not within the lame duck stage, and long before the grace is over: {elapsed:?}"
+    );
+    server.settles(0).await;
+}
+
+/// It was read together with the request before it.
+async fn a_drain_lets_half_a_pipelined_head_finish(site: Site) {
+    let (server, notes) = serve(&site);
+    let mut client = asleep(&server, &notes).await;
+    let (begin, end) = ("GET /host HTTP/1.1\r\nHo", "st: test\r\n\r\n");
+    client.send(format!("{}{begin}", get("/"))).await;
+    assert_eq!(client.response().await.body, HELLO);
+    let ended = server.handle.shutdown(Duration::from_secs(2));
+    server.refuses().await;
+    client.send(end).await;
+    let response = client.response().await;
+    assert_eq!(response.body, "test");
+    assert!(response.closes(), "{response:?}");
+    ends_in_order(&mut client).await;
+    assert_eq!(ended.await.unwrap().aborted, 0);
+}
+
+async fn an_abort_closes_a_sleeping_connection(site: Site) {
+    let (server, notes) = serve(&site);
+    let mut client = asleep(&server, &notes).await;
+    let report = server.handle.abort().await.unwrap();
+    assert_eq!((report.completed, report.aborted), (0, 1));
+    client.closed().await;
+    server.settles(0).await;
+}
+
+async fn a_sleeping_connection_holds_its_permit(site: Site) {
+    let limits = Limits::default().with_connections(1);
+    let (server, notes) = serve_as(&site, |server| server.limits(limits));
+    let mut first = asleep(&server, &notes).await;
+    let waiting = {
+        let (site, endpoint) = (site.clone(), server.endpoint().clone());
+        tokio::spawn(async move {
+            let mut client = Client::new(site.connect(&endpoint).await.expect("connects, now or later"));
+            client.get("/host").await.body
+        })
+    };
+    for _ in 0..50 {
+        assert_eq!(first.get("/").await.body, HELLO);
+        notes.asleep().await;
+        assert_eq!(server.handle.connections(), 1);
+        assert!(!waiting.is_finished(), "there was no permit for it");
+    }
+    drop(first);
+    assert_eq!(waiting.await.unwrap(), "test");
+    server.settles(0).await;
+}

@@ -1,0 +1,208 @@
+//! A transport around the subject's that notes what no client sees: when a connection falls asleep, and in which way its answers are written.
+use anyport_core::{
+    AcceptErrorKind, ConnInfo, Connection, Endpoint, Incoming, Listener, Result, Transport, Worker, Workers,
+};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::sync::Semaphore;
+
+/// What was noted, of all connections together.
+#[derive(Debug)]
+pub struct Notes {
+    /// A permit for each time that a connection fell asleep.
+    asleep: Semaphore,
+    vectored: AtomicU32,
+    plain: AtomicU32,
+}
+
+impl Default for Notes {
+    fn default() -> Self {
+        Self {
+            asleep: Semaphore::new(0),
+            vectored: AtomicU32::new(0),
+            plain: AtomicU32::new(0),
+        }
+    }
+}
+
+impl Notes {
+    /// Ready when a connection has fallen asleep once more.
+    pub(crate) async fn asleep(&self) {
+        self.asleep.acquire().await.unwrap().forget();
+    }
+
+    /// How often connections fell asleep that nobody has [waited](Self::asleep) for.
+    pub(crate) fn sleeps(&self) -> usize {
+        self.asleep.available_permits()
+    }
+
+    /// How many writes were vectored, and how many were not, since this was last asked.
+    pub(crate) fn writes(&self) -> (u32, u32) {
+        (self.vectored.swap(0, Relaxed), self.plain.swap(0, Relaxed))
+    }
+}
+
+/// A transport whose connections are watched.
+#[derive(Clone)]
+pub(crate) struct Watched<T> {
+    inner: T,
+    notes: Arc<Notes>,
+}
+
+impl<T> Watched<T> {
+    pub(crate) fn new(inner: T, notes: Arc<Notes>) -> Self {
+        Self { inner, notes }
+    }
+}
+
+impl<T: Transport> Transport for Watched<T> {
+    type Runtime = T::Runtime;
+    type Socket = T::Socket;
+    type Listener = Watched<T::Listener>;
+
+    fn workers(&self) -> Workers {
+        self.inner.workers()
+    }
+
+    fn open(&self, workers: usize) -> Result<Vec<T::Socket>> {
+        self.inner.open(workers)
+    }
+
+    fn endpoint(&self, socket: &T::Socket) -> io::Result<Endpoint> {
+        self.inner.endpoint(socket)
+    }
+
+    fn listen(&self, socket: T::Socket, worker: &Worker) -> io::Result<Self::Listener> {
+        let listener = self.inner.listen(socket, worker)?;
+        Ok(Watched::new(listener, Arc::clone(&self.notes)))
+    }
+}
+
+impl<L: Listener> Listener for Watched<L> {
+    type Connection = WatchedConnection<L::Connection>;
+    type Handshake = WatchedHandshake<L::Handshake>;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+        let notes = &self.notes;
+        let polled = self.inner.poll_accept(cx);
+        polled.map_ok(|incoming| {
+            incoming.map(|inner| WatchedHandshake {
+                inner,
+                notes: Arc::clone(notes),
+            })
+        })
+    }
+
+    fn stop(&mut self) -> Duration {
+        self.inner.stop()
+    }
+
+    fn classify(&self, error: &io::Error) -> AcceptErrorKind {
+        self.inner.classify(error)
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A handshake that ends with a connection to be watched.
+    pub(crate) struct WatchedHandshake<H> {
+        #[pin]
+        inner: H,
+        notes: Arc<Notes>,
+    }
+}
+
+impl<H: Future<Output = io::Result<C>>, C> Future for WatchedHandshake<H> {
+    type Output = io::Result<WatchedConnection<C>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let me = self.project();
+        let inner = ready!(me.inner.poll(cx))?;
+        Poll::Ready(Ok(WatchedConnection {
+            inner,
+            notes: Arc::clone(me.notes),
+            has_written: false,
+        }))
+    }
+}
+
+/// A connection that's watched.
+#[derive(Debug)]
+pub(crate) struct WatchedConnection<C> {
+    inner: C,
+    notes: Arc<Notes>,
+    /// Since it was last asleep.
+    has_written: bool,
+}
+
+impl<C: Connection> WatchedConnection<C> {
+    fn note(&mut self, written: &Poll<io::Result<usize>>, kind: impl FnOnce(&Notes) -> &AtomicU32) {
+        if let Poll::Ready(Ok(1..)) = written {
+            self.has_written = true;
+            kind(&self.notes).fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl<C: Connection> Connection for WatchedConnection<C> {
+    fn info(&self) -> &ConnInfo {
+        self.inner.info()
+    }
+
+    /// Hyper never asks for it: who does, has taken the connection from hyper.
+    fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if std::mem::take(&mut self.has_written) {
+            self.notes.asleep.add_permits(1);
+        }
+        Pin::new(&mut self.inner).poll_readable(cx)
+    }
+}
+
+impl<C: Connection> Read for WatchedConnection<C> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl<C: Connection> Write for WatchedConnection<C> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.note(&written, |notes| &notes.plain);
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.note(&written, |notes| &notes.vectored);
+        written
+    }
+}

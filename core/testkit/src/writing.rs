@@ -1,0 +1,284 @@
+//! How responses are written changes with what's sent on a connection, and no client notices: each one comes byte by byte as it was made.
+use crate::{
+    app::{CHUNKS, HELLO},
+    client::{Client, get, post},
+    hibernation::after,
+    running::Running,
+    script::pattern,
+    site::Site,
+    suite::cases,
+    upgrade::{UPGRADE, echoes},
+};
+use bytes::Bytes;
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+use tokio::time::sleep;
+
+cases![
+    small_responses_are_written_together_and_large_ones_as_they_are needs VectoredWrite,
+    responses_of_all_sizes_come_back_unchanged,
+    chunked_responses_come_back_unchanged,
+    pipelined_requests_are_answered_in_order_meanwhile,
+    a_request_that_is_half_there_meanwhile_is_answered,
+    a_body_that_is_half_there_meanwhile_is_read,
+    a_body_that_is_not_read_is_never_taken_for_a_request_meanwhile,
+    a_connection_is_upgraded_afterwards,
+];
+
+/// More than enough small responses for a change.
+const MANY: usize = 40;
+const MEBIBYTE: usize = 1024 * 1024;
+/// A busy connection is looked at this often: a change comes no later. A connection that's idle for as long falls asleep, so it's long enough for
+/// a busy machine to ask [`MANY`] times meanwhile, mostly.
+const LOOK: Duration = Duration::from_millis(50);
+
+fn serve(site: &Site) -> Running {
+    site.serve_as(|server| server.http(after(LOOK)))
+}
+
+/// Something is done so often, and for so long, that a change of writing comes in the middle of it.
+struct Exchanges {
+    begin: Instant,
+    times: usize,
+}
+
+impl Exchanges {
+    fn begin() -> Self {
+        Self {
+            begin: Instant::now(),
+            times: 0,
+        }
+    }
+
+    /// Whether there's to be one more.
+    fn more(&mut self) -> bool {
+        self.times += 1;
+        self.times <= MANY || self.begin.elapsed() < 3 * LOOK
+    }
+}
+
+async fn assert_bytes(client: &mut Client, length: usize) {
+    let body = client.get(&format!("/bytes/{length}")).await.body;
+    assert_pattern(&body, length);
+}
+
+#[track_caller]
+fn assert_pattern(body: &Bytes, length: usize) {
+    assert_eq!(body.len(), length);
+    assert!(*body == pattern(length), "all {length} bytes, in order");
+}
+
+/// Small requests, until the connection's writing has changed.
+async fn small(client: &mut Client) {
+    let mut exchanges = Exchanges::begin();
+    while exchanges.more() {
+        assert_bytes(client, 13).await;
+    }
+}
+
+async fn small_responses_are_written_together_and_large_ones_as_they_are(site: Site) {
+    // A connection that sleeps begins anew.
+    let (server, notes) = site.serve_watched(|server| server.http(after(Duration::MAX)));
+    let mut client = server.client().await;
+    let n = u32::try_from(MANY).unwrap();
+    // The next look may be a while off.
+    while notes.writes().1 == 0 {
+        assert_bytes(&mut client, 13).await;
+    }
+    // A client may be faster than the note about its answer: those at the edges count for either side.
+    let about = n..=n + 2;
+    assert_bytes(&mut client, 13).await;
+    notes.writes();
+    for _ in 0..=n {
+        assert_bytes(&mut client, 13).await;
+    }
+    let (vectored, plain) = notes.writes();
+    assert!(
+        vectored == 0 && about.contains(&plain),
+        "{vectored} and {plain}: each in one write"
+    );
+    assert_bytes(&mut client, MEBIBYTE).await;
+    assert_bytes(&mut client, 13).await;
+    notes.writes();
+    while notes.writes().0 == 0 {
+        assert_bytes(&mut client, 13).await;
+    }
+    assert_bytes(&mut client, 13).await;
+    notes.writes();
+    for _ in 0..=n {
+        assert_bytes(&mut client, 13).await;
+    }
+    let (vectored, plain) = notes.writes();
+    assert!(
+        plain == 0 && about.contains(&vectored),
+        "{vectored} and {plain}: large ones are sent as they are"
+    );
+}
+
+async fn responses_of_all_sizes_come_back_unchanged(site: Site) {
+    let server = serve(&site);
+    let mut client = server.client().await;
+    for _ in 0..2 {
+        small(&mut client).await;
+        assert_bytes(&mut client, MEBIBYTE).await;
+    }
+    small(&mut client).await;
+    // Around whatever is copied up to some size.
+    for length in [0, 1, 4096, 8191, 8192, 8193, 16_384, 100_000, 500_000] {
+        let mut other = server.client().await;
+        small(&mut other).await;
+        assert_bytes(&mut other, length).await;
+        assert_bytes(&mut other, 13).await;
+        assert_bytes(&mut client, length).await;
+    }
+}
+
+async fn chunked_responses_come_back_unchanged(site: Site) {
+    let server = serve(&site);
+    let mut client = server.client().await;
+    for each in [10, 20_000, 10, 300_000, 10] {
+        let mut exchanges = Exchanges::begin();
+        while exchanges.more() {
+            let response = client.get(&format!("/chunks/{each}")).await;
+            assert_eq!(response.header("transfer-encoding"), Some("chunked"));
+            assert_pattern(&response.body, CHUNKS * each);
+            // Where one kind of body ends, the other begins.
+            assert_eq!(client.get("/").await.body, HELLO);
+        }
+    }
+}
+
+/// A connection that has more to answer than its turn allows is looked at in between.
+async fn pipelined_requests_are_answered_in_order_meanwhile(site: Site) {
+    let lengths = |n: usize| if n % 70 == 69 { 100_000 } else { n };
+    for idle in [Duration::ZERO, LOOK, Duration::MAX] {
+        let server = site.serve_as(|server| server.http(after(idle)));
+        let mut client = server.client().await;
+        for _ in 0..3 {
+            let requests = (0..140).map(|n| get(&format!("/bytes/{}", lengths(n))));
+            client.send(requests.collect::<String>()).await;
+            for n in 0..140 {
+                assert_pattern(&client.response().await.body, lengths(n));
+            }
+        }
+    }
+}
+
+/// All at once: each takes its time.
+async fn all(connections: impl IntoIterator<Item = impl Future<Output = ()> + Send + 'static>) {
+    let connections: Vec<_> = connections.into_iter().map(tokio::spawn).collect();
+    for connection in connections {
+        connection.await.expect("nothing went wrong");
+    }
+}
+
+/// The connection is looked at, most probably, while it waits for the rest.
+async fn send_later(client: &mut Client, rest: &[u8]) {
+    // Not to wait for anything: this client is slow by nature.
+    sleep(Duration::from_millis(2)).await;
+    client.send(rest).await;
+}
+
+/// Each cut of a request on a connection of its own.
+async fn a_request_that_is_half_there_meanwhile_is_answered(site: Site) {
+    let server = serve(&site);
+    let next = get("/host").into_bytes();
+    let mut connections = Vec::new();
+    for at in 0..=next.len() {
+        let (mut client, next) = (server.client().await, next.clone());
+        connections.push(async move {
+            let (early, late) = next.split_at(at);
+            let mut exchanges = Exchanges::begin();
+            while exchanges.more() {
+                client.send([get("/").as_bytes(), early].concat()).await;
+                assert_eq!(client.response().await.body, HELLO, "cut at {at}");
+                send_later(&mut client, late).await;
+                assert_eq!(client.response().await.body, "test", "cut at {at}");
+            }
+            // Nothing was doubled.
+            client
+                .send("GET /none HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+                .await;
+            assert_eq!(client.response().await.status, 404, "cut at {at}");
+            client.closed().await;
+        });
+    }
+    all(connections).await;
+}
+
+async fn a_body_that_is_half_there_meanwhile_is_read(site: Site) {
+    let server = serve(&site);
+    let chunked = b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n";
+    let mut connections = Vec::new();
+    for at in 0..=20 {
+        let mut client = server.client().await;
+        connections.push(async move {
+            let body = pattern(20);
+            let (early, late) = body.split_at(at);
+            let (hello, fixed) = (get("/"), post("/echo", 20));
+            let mut exchanges = Exchanges::begin();
+            while exchanges.more() {
+                for (head, end) in [(fixed.as_bytes(), &b""[..]), (chunked, b"\r\n0\r\n\r\n")] {
+                    client.send([hello.as_bytes(), head, early].concat()).await;
+                    assert_eq!(client.response().await.body, HELLO);
+                    send_later(&mut client, &[late, end].concat()).await;
+                    assert_eq!(client.response().await.body, body, "cut at {at}");
+                }
+            }
+        });
+    }
+    all(connections).await;
+}
+
+/// RFC 9112 9.3: a server reads it or closes.
+async fn a_body_that_is_not_read_is_never_taken_for_a_request_meanwhile(site: Site) {
+    let server = serve(&site);
+    let mut connections = Vec::new();
+    for at in 0..=10 {
+        let mut client = server.client().await;
+        connections.push(async move {
+            let body = get("/none").into_bytes();
+            let (early, late) = body.split_at(at * body.len() / 10);
+            let mut exchanges = Exchanges::begin();
+            while exchanges.more() {
+                assert_eq!(client.get("/").await.body, HELLO);
+                // Whole, it's read by hyper.
+                client
+                    .send([post("/", body.len()).as_bytes(), &body].concat())
+                    .await;
+                assert_eq!(client.response().await.body, HELLO);
+            }
+            client
+                .send([post("/", body.len()).as_bytes(), early].concat())
+                .await;
+            assert_eq!(client.response().await.body, HELLO);
+            send_later(&mut client, &[late, get("/host").as_bytes()].concat()).await;
+            match client.try_response().await {
+                Ok(response) => assert_eq!(response.body, "test", "cut at {at}"),
+                Err(_) => client.closed().await,
+            }
+        });
+    }
+    all(connections).await;
+    server.settles(0).await;
+}
+
+async fn a_connection_is_upgraded_afterwards(site: Site) {
+    let server = serve(&site);
+    let mut client = server.client().await;
+    small(&mut client).await;
+    client
+        .send(format!("{}{UPGRADE}already", get("/").repeat(20)))
+        .await;
+    for _ in 0..20 {
+        assert_eq!(client.response().await.body, HELLO);
+    }
+    assert_eq!(client.head().await.unwrap().status, 101);
+    assert_eq!(client.exactly(7).await.unwrap(), "already");
+    echoes(&mut client, "over something else").await;
+    server.settles(1).await;
+    drop(client);
+    server.settles(0).await;
+}
