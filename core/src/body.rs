@@ -83,14 +83,18 @@ impl HttpBody for Body {
             Kind::Empty => Poll::Ready(None),
             Kind::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Kind::Incoming { body, gap } => match (Pin::new(body).poll_frame(cx), &mut *gap) {
+            // Hyper keeps the end of a body to itself until the next request, if it comes after the response.
+            Kind::Incoming { body, gap: None } if body.is_end_stream() => Poll::Ready(None),
+            Kind::Incoming { body, gap } => match (Pin::new(&mut *body).poll_frame(cx), &mut *gap) {
                 (Poll::Pending, Some(waiting)) => waiting.poll(cx).map(|error| {
                     *gap = None;
                     Some(Err(error.into()))
                 }),
                 (Poll::Pending, None) => Poll::Pending,
                 (Poll::Ready(Some(Ok(frame))), waiting) => {
-                    if let Some(waiting) = waiting {
+                    if body.is_end_stream() {
+                        *gap = None;
+                    } else if let Some(waiting) = waiting {
                         waiting.waiting.reset();
                     }
                     Poll::Ready(Some(Ok(frame)))

@@ -24,6 +24,7 @@ cases![
     an_h2_body_that_stops_is_an_error_for_the_app,
     a_body_that_trickles_is_read,
     an_upload_goes_on_after_its_response,
+    an_upload_ends_after_its_response,
     an_upload_that_stops_after_its_response_is_given_up,
     an_app_that_takes_too_long_is_a_504,
     an_h2_app_that_takes_too_long_is_a_504,
@@ -145,6 +146,24 @@ async fn an_upload_goes_on_after_its_response(site: Site) {
     }
     server.state.uploaded(10).await;
     assert!(begin.elapsed() > SHORT);
+}
+
+/// The app is told of the end when it's there, not with the next request.
+async fn an_upload_ends_after_its_response(site: Site) {
+    let server = site.serve();
+    let mut client = server.client().await;
+    let chunked = "POST /accepted HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (head, body) in [
+        (chunked, "5\r\nhello\r\n0\r\n\r\n"),
+        (&*post("/accepted", 5), "hello"),
+    ] {
+        client.send(head).await;
+        assert_eq!(client.response().await.body, HELLO);
+        client.send(body).await;
+        server.state.uploaded(5).await;
+        server.state.dropped().await;
+    }
+    assert_eq!(client.get("/").await.body, HELLO);
 }
 
 async fn an_upload_that_stops_after_its_response_is_given_up(site: Site) {
