@@ -10,7 +10,7 @@
 mod corpus;
 mod scene;
 
-use anyport_core::{Body, BoxError, Limits};
+use anyport_core::{Body, BoxError, HttpOptions, Limits, Server};
 use corpus::{CORPUS, Input};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
@@ -22,6 +22,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 use scene::{Scene, settled};
+use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy, split},
     runtime::{Builder, Runtime},
@@ -82,14 +83,18 @@ struct Stage {
 
 impl Stage {
     fn set() -> Self {
+        Self::set_as(HttpOptions::default())
+    }
+
+    fn set_as(http: HttpOptions) -> Self {
         let runtime = Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .unwrap();
         let limits = Limits::default().with_head_bytes(HEAD_BYTES);
-        let scene =
-            runtime.block_on(async { Scene::serve(service_fn(tell), |server| server.limits(limits)) });
+        let configure = |server: Server| server.limits(limits).http(http);
+        let scene = runtime.block_on(async { Scene::serve(service_fn(tell), configure) });
         Self { runtime, scene }
     }
 
@@ -251,6 +256,66 @@ fn behind_an_unread_body_the_connection_goes_on_or_is_closed() {
         let body_came_late = (post.len() - 5..post.len()).contains(&at);
         let expected = if body_came_late { &one } else { &both };
         assert_eq!(&answers, expected, "cut at {at} of {}", bytes.len());
+    }
+}
+
+/// A connection that's idle between the pieces is asleep then.
+#[test]
+fn pieces_with_a_sleep_between_them_are_answered_as_without() {
+    let [asleep, awake] = [Duration::ZERO, Duration::MAX]
+        .map(|idle| Stage::set_as(HttpOptions::default().with_hibernate_after(idle)));
+    for Input { name, bytes, .. } in CORPUS.iter() {
+        for at in 1..bytes.len() {
+            let pieces = [&bytes[..at], &bytes[at..]];
+            let (answers, expected) = (asleep.answers(pieces), awake.answers(pieces));
+            assert_eq!(answers, expected, "{name}: cut at {at} of {}", bytes.len());
+        }
+        let (answers, expected) = (asleep.answers(bytes.chunks(1)), awake.answers(bytes.chunks(1)));
+        assert_eq!(answers, expected, "{name}: byte by byte");
+    }
+}
+
+/// Bodies that are there too early, too late or not at all for an app that doesn't read them: what hyper makes of them, whether it sleeps or not.
+#[test]
+fn unread_bodies_with_sleeps_about_them_are_answered_as_without() {
+    let [asleep, awake] = [Duration::ZERO, Duration::MAX]
+        .map(|idle| Stage::set_as(HttpOptions::default().with_hibernate_after(idle)));
+    let get = "GET /after HTTP/1.1\r\nHost: test\r\n\r\n";
+    let large = "x".repeat(300_000);
+    let heads = [
+        "Content-Length: 5",
+        "Content-Length: 5\r\nExpect: 100-continue",
+        "Content-Length: 300000",
+        "Content-Length: 300000\r\nExpect: 100-continue",
+        "Transfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nExpect: 100-continue",
+    ]
+    .map(|fields| format!("POST /unread HTTP/1.1\r\nHost: test\r\n{fields}\r\n\r\n"));
+    for head in &heads {
+        for body in ["", "hello", "5\r\nhello\r\n0\r\n\r\n", &large] {
+            for pieces in [
+                vec![get, head, body, get],
+                vec![get, &*format!("{head}{body}"), get],
+                vec![&*format!("{get}{head}"), &*format!("{body}{get}")],
+                vec![&*format!("{get}{head}{body}{get}")],
+            ] {
+                let bytes = || {
+                    pieces
+                        .iter()
+                        .map(|piece| piece.as_bytes())
+                        .filter(|piece| !piece.is_empty())
+                };
+                let (answers, expected) = (asleep.answers(bytes()), awake.answers(bytes()));
+                assert!(!expected.0.is_empty());
+                assert_eq!(
+                    answers,
+                    expected,
+                    "{head}, then {} bytes in {} pieces",
+                    body.len(),
+                    pieces.len()
+                );
+            }
+        }
     }
 }
 
