@@ -7,26 +7,20 @@
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
+mod process;
 mod scene;
 
 use anyport_core::{Limits, Server, serve_with};
 use anyport_tcp::Tcp;
+use process::Process;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use scene::{GRACE, PATIENCE, addr_of, connect, get, hello};
+use scene::{GRACE, addr_of, connect, get, hello};
 use std::{
-    env, fs,
-    io::{BufRead, BufReader, Lines, Read},
+    io::Read,
     net::TcpStream,
-    process::{Child, ChildStdout, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
-
-/// Tells the binary that it's to be the server of a test.
-const ROLE: &str = "ANYPORT_TEST_SERVER";
-
-/// What a server says before anything that the test is to read; libtest says things of its own.
-const MARK: &str = "server: ";
 
 #[test]
 fn at_start_the_error_names_the_limit() {
@@ -157,106 +151,4 @@ fn crowded(test: &str, server: impl FnOnce() -> Server, open: usize) {
     drop(process.child.stdin.take());
     assert_eq!(process.said().next().unwrap(), "drained");
     assert!(process.child.wait().unwrap().success());
-}
-
-/// A server in a process of its own; killed if the test fails.
-struct Process {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-/// What a process has used up, over all of its threads.
-#[derive(Clone, Copy, Debug)]
-struct Effort {
-    /// How often a thread slept or was made to.
-    switches: u64,
-    /// Its time on a core, in hundredths of a second.
-    ticks: u64,
-}
-
-impl Process {
-    /// Runs `body` in this test's own process, run once more. There, it gives `None` at the end.
-    fn start(test: &str, body: impl FnOnce(&mut dyn FnMut(&str))) -> Option<Self> {
-        if env::var_os(ROLE).is_some() {
-            // If it hangs, the test reads the end of its output, and fails.
-            thread::spawn(|| {
-                thread::sleep(2 * PATIENCE);
-                std::process::exit(2)
-            });
-            body(&mut |line| println!("{MARK}{line}"));
-            return None;
-        }
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", test, "--nocapture", "--test-threads=1"])
-            .env(ROLE, "")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Some(Self { child, lines })
-    }
-
-    /// What the body says, line by line.
-    fn said(&mut self) -> impl Iterator<Item = String> {
-        let lines = self.lines.by_ref().map_while(Result::ok);
-        lines.filter_map(|line| Some(line.split_once(MARK)?.1.to_owned()))
-    }
-
-    fn proc(&self, file: &str) -> String {
-        format!("/proc/{}/{file}", self.child.id())
-    }
-
-    fn wait_for_descriptors(&self, count: usize) {
-        let by = Instant::now() + PATIENCE;
-        let mut open = 0;
-        while open < count {
-            assert!(
-                Instant::now() < by,
-                "only {open} descriptors are open, not {count}"
-            );
-            thread::yield_now();
-            open = fs::read_dir(self.proc("fd")).unwrap().count();
-        }
-    }
-
-    fn effort(&self) -> Effort {
-        let stat = fs::read_to_string(self.proc("stat")).unwrap();
-        // utime and stime are the 14th and 15th column; the second one ends with the only bracket (proc(5)).
-        let columns: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
-        let ticks = columns[11..13]
-            .iter()
-            .map(|ticks| ticks.parse::<u64>().unwrap())
-            .sum();
-        let switches = fs::read_dir(self.proc("task"))
-            .unwrap()
-            .map(|task| fs::read_to_string(task.unwrap().path().join("status")).unwrap())
-            .map(|status| {
-                let counts = status
-                    .lines()
-                    .filter_map(|line| line.split_once("ctxt_switches:"));
-                counts
-                    .map(|(_, count)| count.trim().parse::<u64>().unwrap())
-                    .sum::<u64>()
-            })
-            .sum();
-        Effort { switches, ticks }
-    }
-}
-
-impl Effort {
-    fn since(self, before: Self) -> Self {
-        Self {
-            switches: self.switches - before.switches,
-            ticks: self.ticks - before.ticks,
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // An error says that it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -1,0 +1,133 @@
+//! As many idle keep-alive connections as a process may have: they're held with little memory each, and are answered when they ask again.
+//!
+//! The server is in a process of its own: the descriptors of one process are not enough for both ends, and its memory is to be measured.
+#![cfg(target_os = "linux")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
+
+mod process;
+mod scene;
+
+use anyport_core::{Limits, serve_with};
+use anyport_tcp::Tcp;
+use process::Process;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use scene::{GRACE, PATIENCE, addr_of, connect, hello, skipped};
+use std::{
+    fs,
+    io::{self, Read, Write},
+    net::TcpStream,
+    thread,
+    time::{Duration, Instant},
+};
+
+const CONNECTIONS: usize = 19_000;
+/// Whatever else a process has open.
+const OTHERS: u64 = 100;
+
+/// Private memory for each connection that sleeps, at most. It's about 1 KiB with an allocator that gives back what's free. The system's keeps most
+/// of it: what some thousand connections had that were awake at the same time. One that's awake has more than 17 KiB.
+const ASLEEP: usize = 4 * 1024;
+
+#[test]
+fn nineteen_thousand_idle_connections_are_held_and_then_answered() {
+    let test = "nineteen_thousand_idle_connections_are_held_and_then_answered";
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+    if limit
+        .maximum
+        .is_some_and(|most| most < CONNECTIONS as u64 + OTHERS)
+    {
+        return skipped(test, &format!("`ulimit -Hn` is {:?}", limit.maximum));
+    }
+    let Some(mut server) = Process::start(test, serve) else {
+        return;
+    };
+    let addr = server.said().next().unwrap();
+    let mut first = connect(&addr).unwrap();
+    ask(&mut first).unwrap();
+    let before = private_memory(&server);
+
+    let begin = Instant::now();
+    let mut clients: Vec<TcpStream> = Vec::with_capacity(CONNECTIONS);
+    while clients.len() < CONNECTIONS {
+        let mut client = connect(&addr).unwrap();
+        ask(&mut client).unwrap();
+        clients.push(client);
+    }
+    println!("connected and answered once after {:?}", begin.elapsed());
+    let each = || private_memory(&server).saturating_sub(before) / CONNECTIONS;
+    println!("{} bytes each", each());
+    let by = Instant::now() + PATIENCE;
+    while each() > ASLEEP {
+        assert!(Instant::now() < by, "{} bytes each", each());
+        // Each look walks through all of its memory.
+        thread::sleep(Duration::from_millis(50));
+    }
+    // Not to wait for anything: the last ones are to be asleep, too, for the figure.
+    thread::sleep(Duration::from_millis(500));
+    println!("{} bytes each when they sleep", each());
+
+    let begin = Instant::now();
+    for client in &mut clients {
+        ask(client).unwrap();
+    }
+    println!("answered once more after {:?}", begin.elapsed());
+    for client in clients {
+        reset(client);
+    }
+    reset(first);
+    drop(server.child.stdin.take());
+    assert_eq!(server.said().next().unwrap(), "0 aborted");
+    assert!(server.child.wait().unwrap().success());
+}
+
+/// In the server's process: one worker, with the defaults.
+fn serve(say: &mut dyn FnMut(&str)) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let limits = Limits::default().with_connections(CONNECTIONS + 1);
+        let server = serve_with(Tcp::bind("127.0.0.1:0"), hello()).limits(limits);
+        let handle = server.start().unwrap();
+        say(&addr_of(&handle).to_string());
+        // Until the test closes it.
+        let stdin = tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new()));
+        stdin.await.unwrap().unwrap();
+        let report = handle.shutdown(10 * GRACE).await.unwrap();
+        say(&format!("{} aborted", report.aborted));
+    });
+}
+
+/// One request, whose answer has to come whole.
+fn ask(client: &mut TcpStream) -> io::Result<()> {
+    client.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")?;
+    let (mut answer, mut n) = ([0; 512], 0);
+    while !answer[..n].ends_with(b"\r\n\r\nHello") {
+        match client.read(&mut answer[n..])? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => n += read,
+        }
+    }
+    Ok(())
+}
+
+/// Closes it so that its port is free at once (SO_LINGER of zero, socket(7)).
+fn reset(client: TcpStream) {
+    let linger = socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO));
+    linger.unwrap();
+}
+
+/// What no other process shares, in bytes (proc(5)).
+fn private_memory(server: &Process) -> usize {
+    let rollup = fs::read_to_string(server.proc("smaps_rollup")).unwrap();
+    let lines = rollup.lines().filter(|line| line.starts_with("Private_"));
+    lines
+        .map(|line| line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024)
+        .sum()
+}
