@@ -3,7 +3,7 @@ use crate::site::Io;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::io;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, empty, join, sink};
 
 /// A connection that speaks HTTP/1, as far as the test says.
 pub(crate) struct Client {
@@ -37,6 +37,17 @@ impl Client {
             io,
             buf: BytesMut::new(),
         }
+    }
+
+    /// One end to send by, and one to receive by meanwhile: who sends a lot has to read, or the server stops reading, too.
+    pub(crate) fn split(self) -> (Self, Self) {
+        let (read, write) = tokio::io::split(self.io);
+        let sender = Self::new(Box::new(join(empty(), write)));
+        let receiver = Self {
+            io: Box::new(join(read, sink())),
+            buf: self.buf,
+        };
+        (sender, receiver)
     }
 
     /// Sends bytes; a server that has hung up already is no failure: what it said is to be read.

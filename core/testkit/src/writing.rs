@@ -155,13 +155,15 @@ async fn pipelined_requests_are_answered_in_order_meanwhile(site: Site) {
     let lengths = |n: usize| if n % 70 == 69 { 100_000 } else { n };
     for idle in [Duration::ZERO, LOOK, Duration::MAX] {
         let server = site.serve_as(|server| server.http(after(idle)));
-        let mut client = server.client().await;
+        let (mut sender, mut receiver) = server.client().await.split();
         for _ in 0..3 {
-            let requests = (0..140).map(|n| get(&format!("/bytes/{}", lengths(n))));
-            client.send(requests.collect::<String>()).await;
-            for n in 0..140 {
-                assert_pattern(&client.response().await.body, lengths(n));
-            }
+            let requests: String = (0..140).map(|n| get(&format!("/bytes/{}", lengths(n)))).collect();
+            let responses = async {
+                for n in 0..140 {
+                    assert_pattern(&receiver.response().await.body, lengths(n));
+                }
+            };
+            tokio::join!(sender.send(requests), responses);
         }
     }
 }
