@@ -32,6 +32,8 @@ pub(crate) struct End {
     pub(crate) at: Instant,
     /// The first deadline that passed, if one did.
     pub(crate) timed_out: Option<TimedOut>,
+    /// How many deadlines passed.
+    pub(crate) deadlines: usize,
     pub(crate) aborted: bool,
 }
 
@@ -86,7 +88,7 @@ pub(crate) async fn settled() {
 }
 
 struct Witness {
-    timed_out: std::sync::Mutex<std::collections::HashMap<u64, TimedOut>>,
+    timed_out: std::sync::Mutex<std::collections::HashMap<u64, Vec<TimedOut>>>,
     ends: UnboundedSender<End>,
 }
 
@@ -95,13 +97,15 @@ impl Observer for Witness {
         let mut timed_out = self.timed_out.lock().unwrap();
         match event {
             Event::TimedOut { id, what } => {
-                timed_out.entry(*id).or_insert(*what);
+                timed_out.entry(*id).or_default().push(*what);
             }
             Event::Closed { id, aborted, .. } => {
+                let timed_out = timed_out.remove(id).unwrap_or_default();
                 // A test that has ended doesn't want to know.
                 let _ = self.ends.send(End {
                     at: Instant::now(),
-                    timed_out: timed_out.remove(id),
+                    timed_out: timed_out.first().copied(),
+                    deadlines: timed_out.len(),
                     aborted: *aborted,
                 });
             }
