@@ -158,7 +158,7 @@ mod tests {
             at: Instant::now(),
         };
         assert!(info.admit(admission(1)).is_none(), "nothing is copied");
-        let second = info.clone().admit(admission(2)).expect("a copy");
+        let second = info.admit(admission(2)).expect("a copy");
         assert_eq!((info.id(), second.id(), second.worker()), (1, 2, 3));
         assert_eq!(second.peer(), info.peer());
     }

@@ -135,6 +135,7 @@ where
                 && !state.is_due()
                 && !self.has_to_be_told(state)
                 && self.rhythm.observe_carefree(state, self.turn)
+                && self.better_writes().is_none()
             {
                 return Poll::Pending;
             }
@@ -253,11 +254,13 @@ where
             false if self.turn.requests >= SMALL_RUN => Writes::Together,
             false => return None,
         };
-        let may_change = self.speaks.version() == Version::Http1
-            && self.rhythm.quiet_since().is_some()
-            && self.told.is_none()
-            && self.old.is_none();
-        (writes != self.writes && may_change).then_some(writes)
+        let may_change = || {
+            self.speaks.version() == Version::Http1
+                && self.rhythm.quiet_since().is_some()
+                && self.told.is_none()
+                && self.old.is_none()
+        };
+        (writes != self.writes && may_change()).then_some(writes)
     }
 
     /// Has hyper write responses differently: an idle connection is taken from it and given back.

@@ -1,5 +1,5 @@
 //! One request: from hyper to the app and back, with an answer in any case.
-use super::{Reply, detect::Version, host, owner::Owner, refusal::Refusal, turn};
+use super::{Reply, detect::Version, host, owner::Owner, refusal::Refusal};
 use crate::{
     ConnInfo, HttpResponse, HttpService,
     body::Body,
@@ -27,15 +27,19 @@ pub struct ConnService<S> {
     info: Option<ConnInfo>,
     state: Arc<ConnState>,
     version: Version,
+    /// Each request has a hook or a deadline.
+    hooked: bool,
 }
 
 impl<S> ConnService<S> {
     pub(super) fn new(service: S, info: Option<ConnInfo>, state: Arc<ConnState>, version: Version) -> Self {
+        let hooked = state.worker.shared.config.has_request_hooks();
         Self {
             service,
             info,
             state,
             version,
+            hooked,
         }
     }
 }
@@ -49,14 +53,16 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
     type Future = Call<S>;
 
     fn call(&self, request: Request<Incoming>) -> Call<S> {
-        turn::count_request();
         // A request is large, so it's taken apart once and put together where it's handed over: that moves it least.
         let (mut head, body) = request.into_parts();
         let connect = head.method == Method::CONNECT;
         let upgrades = connect || head.extensions.get::<OnUpgrade>().is_some();
-        let owner = Owner::new(upgrades, &self.state, self.version);
-        let mut step = Step::Over;
-        match host::check(&mut head) {
+        let owner = match self.version {
+            Version::Http1 if upgrades || self.hooked => Owner::http1_known(&self.state),
+            Version::Http1 => Owner::http1(),
+            Version::Http2 => Owner::stream(&self.state),
+        };
+        let step = match host::check(&mut head, connect) {
             Ok(()) => {
                 if let Some(info) = &self.info {
                     head.extensions.insert(info.clone());
@@ -65,17 +71,15 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
                     true => Body::empty(),
                     false => self.upload(body),
                 };
-                let begun = &mut step;
-                let caught = panics::catch(move || {
-                    *begun = Step::begin(self.service.clone(), Request::from_parts(head, body));
-                });
-                if let Err(message) = caught {
+                let begun =
+                    panics::catch(move || Step::begin(self.service.clone(), Request::from_parts(head, body)));
+                begun.unwrap_or_else(|message| {
                     owner.panicked(&message);
-                    step = Step::refused(Refusal::Failed);
-                }
+                    Step::refused(Refusal::Failed)
+                })
             }
-            Err(wrong) => step = Step::refused(Refusal::BadRequest(wrong)),
-        }
+            Err(wrong) => Step::refused(Refusal::BadRequest(wrong)),
+        };
         Call {
             step,
             connect,
@@ -183,8 +187,8 @@ impl<S: HttpService> Step<S, S::Fut> {
     }
 }
 
-/// What a call answers, once it does.
-type Answer<B> = Option<Response<Reply<B>>>;
+/// What a call is polled to.
+type Answer<B> = Poll<Result<Response<Reply<B>>, Infallible>>;
 
 impl<S: HttpService> Call<S> {
     /// The app's response as hyper gets it, or why there's none. What was left of the app's work has been dropped by then.
@@ -209,9 +213,11 @@ impl<S: HttpService> Call<S> {
                     status => *me.connect && status.is_success(),
                 });
                 let is_upgraded = upgraded.map(ConnState::set_upgraded).is_some();
-                let response = Response::from_parts(head, Reply::app(body, owner));
-                let response = answer.insert(response);
-                if close && !is_upgraded {
+                *answer = Poll::Ready(Ok(Response::from_parts(head, Reply::app(body, owner))));
+                if close
+                    && !is_upgraded
+                    && let Poll::Ready(Ok(response)) = answer
+                {
                     tell_to_leave(response);
                 }
                 return None;
@@ -241,7 +247,7 @@ impl<S: HttpService> Call<S> {
         if close {
             tell_to_leave(&mut response);
         }
-        *answer = Some(response);
+        *answer = Poll::Ready(Ok(response));
     }
 
     /// Ready when the app has taken as long as it may. Without such a limit, it costs a comparison.
@@ -264,9 +270,9 @@ impl<S: HttpService> Future for Call<S> {
     type Output = Result<Response<Reply<S::ResBody>>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut answer = None;
+        let mut answer = Poll::Pending;
         let refusal = match panics::catch(|| self.as_mut().poll_app(cx, &mut answer)) {
-            Ok(None) if answer.is_some() => None,
+            Ok(None) if answer.is_ready() => None,
             Ok(None) => match self.as_mut().poll_patience(cx) {
                 Poll::Ready(()) => Some(Refusal::TooSlow),
                 Poll::Pending => None,
@@ -282,10 +288,7 @@ impl<S: HttpService> Future for Call<S> {
         if let Some(refusal) = refusal {
             self.refuse(&refusal, &mut answer);
         }
-        match answer {
-            Some(response) => Poll::Ready(Ok(response)),
-            None => Poll::Pending,
-        }
+        answer
     }
 }
 

@@ -1,5 +1,5 @@
 //! What a request and its response know of the connection that they belong to.
-use super::{detect::Version, turn::Answering};
+use super::turn::{self, Answering};
 use crate::engine::ConnState;
 use std::sync::Arc;
 
@@ -16,16 +16,19 @@ pub(super) enum Owner {
 }
 
 impl Owner {
-    /// `upgrades`: the connection may become something else by this request.
-    pub(super) fn new(upgrades: bool, connection: &Arc<ConnState>, version: Version) -> Self {
-        let config = &connection.worker.shared.config;
-        match version {
-            Version::Http2 => Self::Stream(Arc::clone(connection)),
-            Version::Http1 if upgrades || config.has_request_hooks() => {
-                Self::Http1Known(Answering::begin(), Arc::clone(connection))
-            }
-            Version::Http1 => Self::Http1(Answering::begin()),
-        }
+    /// Of an HTTP/1 request that needs no more than its connection's turn.
+    pub(super) fn http1() -> Self {
+        Self::Http1(Answering::begin())
+    }
+
+    /// Of an HTTP/1 request that may upgrade its connection, or that has a hook or a deadline.
+    pub(super) fn http1_known(connection: &Arc<ConnState>) -> Self {
+        Self::Http1Known(Answering::begin(), Arc::clone(connection))
+    }
+
+    pub(super) fn stream(connection: &Arc<ConnState>) -> Self {
+        turn::count_request();
+        Self::Stream(Arc::clone(connection))
     }
 
     /// The connection, if it's an HTTP/2 stream's, may be upgraded, or has a hook or a deadline for requests.
