@@ -150,6 +150,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_facts_of_a_connection_keep_their_size() {
+        let counters = 2 * size_of::<usize>();
+        assert!(
+            size_of::<Facts>() + counters <= 128,
+            "{}",
+            size_of::<Facts>() + counters
+        );
+    }
+
+    #[test]
     fn facts_that_a_transport_hands_out_twice_are_of_two_connections() {
         let info = ConnInfo::new(Endpoint::custom("peer"), Endpoint::custom("local"));
         let admission = |id| Admission {
