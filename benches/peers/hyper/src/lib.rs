@@ -73,9 +73,9 @@ fn serve(listen: Address) -> anyhow::Result<()> {
     })
 }
 
-fn connection<S>(stream: S)
+fn connection<S: Send>(stream: S)
 where
-    TokioIo<S>: Read + Write + Unpin + Send + 'static,
+    TokioIo<S>: Read + Write + Unpin + 'static,
 {
     tokio::spawn(async {
         // A peer that went away is no news.
