@@ -3,10 +3,9 @@ use super::{Reply, detect::Version, host, owner::Owner, refusal::Refusal};
 use crate::{
     ConnInfo, HttpResponse, HttpService,
     body::Body,
-    engine::{ConnState, Patience, panics},
-    observe::TimedOut,
+    engine::{ConnState, panics},
 };
-use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONNECTION};
+use http::{HeaderValue, Method, Request, Response, header::CONNECTION};
 use hyper::{
     body::{Body as _, Incoming},
     upgrade::OnUpgrade,
@@ -58,9 +57,9 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
         let connect = head.method == Method::CONNECT;
         let upgrades = connect || head.extensions.get::<OnUpgrade>().is_some();
         let owner = match self.version {
-            Version::Http1 if upgrades || self.hooked => Owner::http1_known(&self.state),
+            Version::Http1 if upgrades || self.hooked => Owner::http1_known(&self.state, connect),
             Version::Http1 => Owner::http1(),
-            Version::Http2 => Owner::stream(&self.state),
+            Version::Http2 => Owner::stream(&self.state, connect),
         };
         let step = match host::check(&mut head, connect) {
             Ok(()) => {
@@ -82,8 +81,6 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
         };
         Call {
             step,
-            connect,
-            patience: Patience::default(),
             owner: Some(owner),
         }
     }
@@ -110,9 +107,6 @@ pin_project_lite::pin_project! {
     pub struct Call<S: HttpService> {
         #[pin]
         step: Step<S, S::Fut>,
-        connect: bool,
-        // Of the response's head, if there's one and the app makes us wait.
-        patience: Patience,
         owner: Option<Owner>,
     }
 }
@@ -207,17 +201,9 @@ impl<S: HttpService> Call<S> {
                 };
                 me.step.set(Step::Over);
                 let owner = me.owner.take()?;
-                let close = owner.tells_to_leave();
-                let upgraded = owner.connection().filter(|_| match head.status {
-                    StatusCode::SWITCHING_PROTOCOLS => !owner.is_stream(),
-                    status => *me.connect && status.is_success(),
-                });
-                let is_upgraded = upgraded.map(ConnState::set_upgraded).is_some();
+                let close = !owner.upgrades(head.status) && owner.tells_to_leave();
                 *answer = Poll::Ready(Ok(Response::from_parts(head, Reply::app(body, owner))));
-                if close
-                    && !is_upgraded
-                    && let Poll::Ready(Ok(response)) = answer
-                {
+                if close && let Poll::Ready(Ok(response)) = answer {
                     tell_to_leave(response);
                 }
                 return None;
@@ -249,21 +235,6 @@ impl<S: HttpService> Call<S> {
         }
         *answer = Poll::Ready(Ok(response));
     }
-
-    /// Ready when the app has taken as long as it may. Without such a limit, it costs a comparison.
-    fn poll_patience(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let me = self.project();
-        let Some(connection) = me.owner.as_ref().and_then(Owner::connection) else {
-            return Poll::Pending;
-        };
-        let worker = &connection.worker;
-        ready!(
-            me.patience
-                .poll(worker.shared.config.timeouts.request, worker, cx)
-        );
-        connection.timed_out(TimedOut::Request);
-        Poll::Ready(())
-    }
 }
 
 impl<S: HttpService> Future for Call<S> {
@@ -273,10 +244,13 @@ impl<S: HttpService> Future for Call<S> {
         let mut answer = Poll::Pending;
         let refusal = match panics::catch(|| self.as_mut().poll_app(cx, &mut answer)) {
             Ok(None) if answer.is_ready() => None,
-            Ok(None) => match self.as_mut().poll_patience(cx) {
-                Poll::Ready(()) => Some(Refusal::TooSlow),
-                Poll::Pending => None,
-            },
+            Ok(None) => {
+                let owner = self.as_mut().project().owner;
+                let too_slow = owner
+                    .as_mut()
+                    .is_some_and(|owner| owner.poll_patience(cx).is_ready());
+                too_slow.then_some(Refusal::TooSlow)
+            }
             Ok(refusal) => refusal,
             Err(message) => {
                 if let Some(owner) = self.as_mut().project().owner {
