@@ -4,10 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that can't go on should stop")]
 
 use anyport::{
-    Body, Handle, Memory, Request, Response, memory::Connector, memory::MemoryStream, serve_with, service_fn,
+    Body, Handle, HttpOptions, Memory, Request, Response, memory::Connector, memory::MemoryStream,
+    serve_with, service_fn,
 };
 use divan::counter::ItemsCount;
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     runtime::{Builder, Runtime},
@@ -34,11 +35,15 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::with(HttpOptions::default())
+    }
+
+    fn with(http: HttpOptions) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let memory = Memory::new();
         let connector = memory.connector();
         let running = runtime
-            .block_on(async { serve_with(memory, service_fn(hello)).start() })
+            .block_on(async { serve_with(memory, service_fn(hello)).http(http).start() })
             .unwrap();
         Self {
             runtime,
@@ -76,6 +81,19 @@ async fn read(stream: &mut MemoryStream, responses: usize) {
 #[divan::bench(sample_size = 100)]
 fn kept_alive(bencher: divan::Bencher) {
     let scene = Scene::new();
+    let mut stream = scene.connector.connect().unwrap();
+    bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
+        scene.runtime.block_on(async {
+            stream.write_all(REQUEST).await.unwrap();
+            read(&mut stream, 1).await;
+        });
+    });
+}
+
+/// One request on a connection that falls asleep after each: what sleeping costs, is what this takes longer than `kept_alive`.
+#[divan::bench(sample_size = 100)]
+fn asleep(bencher: divan::Bencher) {
+    let scene = Scene::with(HttpOptions::default().with_hibernate_after(Duration::ZERO));
     let mut stream = scene.connector.connect().unwrap();
     bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
         scene.runtime.block_on(async {

@@ -150,6 +150,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_facts_of_a_connection_keep_their_size() {
+        let counters = 2 * size_of::<usize>();
+        assert!(
+            size_of::<Facts>() + counters <= 128,
+            "{}",
+            size_of::<Facts>() + counters
+        );
+    }
+
+    #[test]
     fn facts_that_a_transport_hands_out_twice_are_of_two_connections() {
         let info = ConnInfo::new(Endpoint::custom("peer"), Endpoint::custom("local"));
         let admission = |id| Admission {
@@ -158,7 +168,7 @@ mod tests {
             at: Instant::now(),
         };
         assert!(info.admit(admission(1)).is_none(), "nothing is copied");
-        let second = info.clone().admit(admission(2)).expect("a copy");
+        let second = info.admit(admission(2)).expect("a copy");
         assert_eq!((info.id(), second.id(), second.worker()), (1, 2, 3));
         assert_eq!(second.peer(), info.peer());
     }

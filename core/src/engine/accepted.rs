@@ -120,6 +120,11 @@ impl<C: Connection> Accepted<C> {
         self.spare.as_ref().is_some_and(|spare| !spare.unread.is_empty())
     }
 
+    /// Whether it's as most are, most of the time: polled by its own task, with nothing that was put back.
+    fn is_plain(&self) -> bool {
+        self.spare.is_none() && !self.state.roams()
+    }
+
     /// An error, once the server has been shut down. The connection's own task is ended then, and need not ask.
     fn check(&self) -> io::Result<()> {
         if self.state.roams() && self.state.aborting() {
@@ -153,13 +158,16 @@ impl<C: Connection> Accepted<C> {
     }
 
     /// `bytes`: how many of them a success was.
+    #[inline]
     fn write_with<T>(
         &mut self,
         cx: &mut Context<'_>,
         write: impl FnOnce(Pin<&mut C>, &mut Context<'_>) -> Poll<io::Result<T>>,
         bytes: impl FnOnce(&T) -> usize,
     ) -> Poll<io::Result<T>> {
-        self.check()?;
+        if self.state.roams() {
+            self.check()?;
+        }
         let polled = write(Pin::new(&mut self.io), cx);
         match &polled {
             Poll::Ready(Ok(done)) => self.state.count_write(bytes(done)),
@@ -168,6 +176,21 @@ impl<C: Connection> Accepted<C> {
                 self.state.set_blocked(true);
                 self.await_abort_writing(cx)?;
             }
+        }
+        polled
+    }
+
+    /// Reads what was put back; or from the stream, for whoever has to know of an abort.
+    #[cold]
+    fn read_specially(&mut self, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        if self.read_again(&mut buf) {
+            return Poll::Ready(Ok(()));
+        }
+        self.check()?;
+        let polled = Pin::new(&mut self.io).poll_read(cx, buf);
+        match polled {
+            Poll::Ready(_) => self.state.count_read(),
+            Poll::Pending => self.await_abort_reading(cx)?,
         }
         polled
     }
@@ -195,17 +218,14 @@ impl<C: Connection> Read for Accepted<C> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        mut buf: ReadBufCursor<'_>,
+        buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let me = &mut *self;
-        if me.spare.is_some() && me.read_again(&mut buf) {
-            return Poll::Ready(Ok(()));
+        if !self.is_plain() {
+            return self.read_specially(cx, buf);
         }
-        me.check()?;
-        let polled = Pin::new(&mut me.io).poll_read(cx, buf);
-        match polled {
-            Poll::Ready(_) => me.state.count_read(),
-            Poll::Pending => me.await_abort_reading(cx)?,
+        let polled = Pin::new(&mut self.io).poll_read(cx, buf);
+        if polled.is_ready() {
+            self.state.count_read();
         }
         polled
     }

@@ -34,6 +34,8 @@ where
     armed: Option<Instant>,
     /// It's woken no later than at the earliest of its deadlines. What moves them away needs no clock.
     is_armed: bool,
+    /// It has asked again soon after it had asked before, so it's worth its buffers for a while.
+    lively: bool,
     /// How hyper writes a response.
     writes: Writes,
     /// Since when it has had the age at which it's to end.
@@ -50,6 +52,9 @@ pub(super) struct Asleep<C, S> {
     /// Since when it has been idle.
     pub(super) since: Instant,
 }
+
+/// A connection that asked once falls asleep so many times sooner than one that asks again and again: of many that ask now and then, few are awake. Who is woken by it too soon, is lively from then on.
+const SOONER: u32 = 40;
 
 /// After so many requests whose responses were small, a connection writes them together: then the change has paid for itself.
 const SMALL_RUN: u32 = 32;
@@ -93,17 +98,19 @@ where
         Self::new(rhythm, speaks)
     }
 
-    /// A connection that was asleep and speaks again. It owes a head since then.
+    /// A connection that was asleep and speaks again: it owes a head since now. It had been idle since then.
     pub(super) fn again(
         io: Accepted<C>,
         service: ConnService<A::Service>,
         state: &ConnState,
-        since: Instant,
+        idle_since: Instant,
     ) -> Self {
-        let rhythm = Rhythm::new(state.worker.now(), since);
+        let now = state.worker.now();
         let speaks = Speaks::http1(io, service, state, Writes::Vectored);
-        let mut awake = Self::new(rhythm, speaks);
-        awake.old = state.is_old().then_some(since);
+        let mut awake = Self::new(Rhythm::new(now, now), speaks);
+        awake.old = state.is_old().then_some(now);
+        let nap = state.worker.shared.config.http.hibernate_after;
+        awake.lively = now.saturating_duration_since(idle_since) < nap;
         awake
     }
 
@@ -113,6 +120,7 @@ where
             rhythm,
             armed: None,
             is_armed: false,
+            lively: false,
             writes: Writes::Vectored,
             old: None,
             told: None,
@@ -135,6 +143,7 @@ where
                 && !state.is_due()
                 && !self.has_to_be_told(state)
                 && self.rhythm.observe_carefree(state, self.turn)
+                && self.better_writes().is_none()
             {
                 return Poll::Pending;
             }
@@ -253,11 +262,13 @@ where
             false if self.turn.requests >= SMALL_RUN => Writes::Together,
             false => return None,
         };
-        let may_change = self.speaks.version() == Version::Http1
-            && self.rhythm.quiet_since().is_some()
-            && self.told.is_none()
-            && self.old.is_none();
-        (writes != self.writes && may_change).then_some(writes)
+        let may_change = || {
+            self.speaks.version() == Version::Http1
+                && self.rhythm.quiet_since().is_some()
+                && self.told.is_none()
+                && self.old.is_none()
+        };
+        (writes != self.writes && may_change()).then_some(writes)
     }
 
     /// Has hyper write responses differently: an idle connection is taken from it and given back.
@@ -303,10 +314,11 @@ where
                 .checked_add(timeouts.age)
                 .map(|at| (at, Due::Old)),
         };
-        let is_sleepy = self.speaks.version() == Version::Http1 && self.told.is_none() && self.old.is_none();
-        let sleep = match is_sleepy {
-            true => config.http.hibernate_after,
-            false => Duration::MAX,
+        let may_sleep = self.speaks.version() == Version::Http1 && self.told.is_none() && self.old.is_none();
+        let sleep = match config.http.hibernate_after {
+            _ if !may_sleep => Duration::MAX,
+            after if after == Duration::MAX || self.lively || self.turn.requests > 1 => after,
+            after => after / SOONER,
         };
         let usual = self.rhythm.due(timeouts, sleep, self.told.is_some());
         usual.into_iter().chain(other).min_by_key(|(at, _)| *at)

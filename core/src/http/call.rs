@@ -1,12 +1,11 @@
 //! One request: from hyper to the app and back, with an answer in any case.
-use super::{Reply, detect::Version, host, owner::Owner, refusal::Refusal, turn};
+use super::{Reply, detect::Version, host, owner::Owner, refusal::Refusal};
 use crate::{
     ConnInfo, HttpResponse, HttpService,
     body::Body,
-    engine::{ConnState, Patience, panics},
-    observe::TimedOut,
+    engine::{ConnState, panics},
 };
-use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONNECTION};
+use http::{HeaderValue, Method, Request, Response, header::CONNECTION};
 use hyper::{
     body::{Body as _, Incoming},
     upgrade::OnUpgrade,
@@ -27,15 +26,19 @@ pub struct ConnService<S> {
     info: Option<ConnInfo>,
     state: Arc<ConnState>,
     version: Version,
+    /// Each request has a hook or a deadline.
+    hooked: bool,
 }
 
 impl<S> ConnService<S> {
     pub(super) fn new(service: S, info: Option<ConnInfo>, state: Arc<ConnState>, version: Version) -> Self {
+        let hooked = state.worker.shared.config.has_request_hooks();
         Self {
             service,
             info,
             state,
             version,
+            hooked,
         }
     }
 }
@@ -49,14 +52,16 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
     type Future = Call<S>;
 
     fn call(&self, request: Request<Incoming>) -> Call<S> {
-        turn::count_request();
         // A request is large, so it's taken apart once and put together where it's handed over: that moves it least.
         let (mut head, body) = request.into_parts();
         let connect = head.method == Method::CONNECT;
         let upgrades = connect || head.extensions.get::<OnUpgrade>().is_some();
-        let owner = Owner::new(upgrades, &self.state, self.version);
-        let mut step = Step::Over;
-        match host::check(&mut head) {
+        let owner = match self.version {
+            Version::Http1 if upgrades || self.hooked => Owner::http1_known(&self.state, connect),
+            Version::Http1 => Owner::http1(),
+            Version::Http2 => Owner::stream(&self.state, connect),
+        };
+        let step = match host::check(&mut head, connect) {
             Ok(()) => {
                 if let Some(info) = &self.info {
                     head.extensions.insert(info.clone());
@@ -65,21 +70,17 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
                     true => Body::empty(),
                     false => self.upload(body),
                 };
-                let begun = &mut step;
-                let caught = panics::catch(move || {
-                    *begun = Step::begin(self.service.clone(), Request::from_parts(head, body));
-                });
-                if let Err(message) = caught {
+                let begun =
+                    panics::catch(move || Step::begin(self.service.clone(), Request::from_parts(head, body)));
+                begun.unwrap_or_else(|message| {
                     owner.panicked(&message);
-                    step = Step::refused(Refusal::Failed);
-                }
+                    Step::refused(Refusal::Failed)
+                })
             }
-            Err(wrong) => step = Step::refused(Refusal::BadRequest(wrong)),
-        }
+            Err(wrong) => Step::refused(Refusal::BadRequest(wrong)),
+        };
         Call {
             step,
-            connect,
-            patience: Patience::default(),
             owner: Some(owner),
         }
     }
@@ -106,9 +107,6 @@ pin_project_lite::pin_project! {
     pub struct Call<S: HttpService> {
         #[pin]
         step: Step<S, S::Fut>,
-        connect: bool,
-        // Of the response's head, if there's one and the app makes us wait.
-        patience: Patience,
         owner: Option<Owner>,
     }
 }
@@ -183,8 +181,8 @@ impl<S: HttpService> Step<S, S::Fut> {
     }
 }
 
-/// What a call answers, once it does.
-type Answer<B> = Option<Response<Reply<B>>>;
+/// What a call is polled to.
+type Answer<B> = Poll<Result<Response<Reply<B>>, Infallible>>;
 
 impl<S: HttpService> Call<S> {
     /// The app's response as hyper gets it, or why there's none. What was left of the app's work has been dropped by then.
@@ -203,15 +201,9 @@ impl<S: HttpService> Call<S> {
                 };
                 me.step.set(Step::Over);
                 let owner = me.owner.take()?;
-                let close = owner.tells_to_leave();
-                let upgraded = owner.connection().filter(|_| match head.status {
-                    StatusCode::SWITCHING_PROTOCOLS => !owner.is_stream(),
-                    status => *me.connect && status.is_success(),
-                });
-                let is_upgraded = upgraded.map(ConnState::set_upgraded).is_some();
-                let response = Response::from_parts(head, Reply::app(body, owner));
-                let response = answer.insert(response);
-                if close && !is_upgraded {
+                let close = !owner.upgrades(head.status) && owner.tells_to_leave();
+                *answer = Poll::Ready(Ok(Response::from_parts(head, Reply::app(body, owner))));
+                if close && let Poll::Ready(Ok(response)) = answer {
                     tell_to_leave(response);
                 }
                 return None;
@@ -241,22 +233,7 @@ impl<S: HttpService> Call<S> {
         if close {
             tell_to_leave(&mut response);
         }
-        *answer = Some(response);
-    }
-
-    /// Ready when the app has taken as long as it may. Without such a limit, it costs a comparison.
-    fn poll_patience(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let me = self.project();
-        let Some(connection) = me.owner.as_ref().and_then(Owner::connection) else {
-            return Poll::Pending;
-        };
-        let worker = &connection.worker;
-        ready!(
-            me.patience
-                .poll(worker.shared.config.timeouts.request, worker, cx)
-        );
-        connection.timed_out(TimedOut::Request);
-        Poll::Ready(())
+        *answer = Poll::Ready(Ok(response));
     }
 }
 
@@ -264,13 +241,16 @@ impl<S: HttpService> Future for Call<S> {
     type Output = Result<Response<Reply<S::ResBody>>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut answer = None;
+        let mut answer = Poll::Pending;
         let refusal = match panics::catch(|| self.as_mut().poll_app(cx, &mut answer)) {
-            Ok(None) if answer.is_some() => None,
-            Ok(None) => match self.as_mut().poll_patience(cx) {
-                Poll::Ready(()) => Some(Refusal::TooSlow),
-                Poll::Pending => None,
-            },
+            Ok(None) if answer.is_ready() => None,
+            Ok(None) => {
+                let owner = self.as_mut().project().owner;
+                let too_slow = owner
+                    .as_mut()
+                    .is_some_and(|owner| owner.poll_patience(cx).is_ready());
+                too_slow.then_some(Refusal::TooSlow)
+            }
             Ok(refusal) => refusal,
             Err(message) => {
                 if let Some(owner) = self.as_mut().project().owner {
@@ -282,10 +262,7 @@ impl<S: HttpService> Future for Call<S> {
         if let Some(refusal) = refusal {
             self.refuse(&refusal, &mut answer);
         }
-        match answer {
-            Some(response) => Poll::Ready(Ok(response)),
-            None => Poll::Pending,
-        }
+        answer
     }
 }
 

@@ -134,7 +134,7 @@ where
     pub(super) fn wake(self, version: Version, state: &Arc<ConnState>) -> Awake<C, A, R> {
         match self.next {
             Next::First { http, .. } => Awake::first(version, self.io, http, state, self.since),
-            Next::Another { service } => Awake::again(self.io, service, state, state.worker.now()),
+            Next::Another { service } => Awake::again(self.io, service, state, self.since),
         }
     }
 }

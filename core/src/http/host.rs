@@ -1,5 +1,5 @@
 //! The `Host` rules, which hyper leaves to the server.
-use http::{HeaderMap, HeaderValue, Method, Uri, Version, header::HOST, request::Parts, uri::Authority};
+use http::{HeaderMap, HeaderValue, Uri, Version, header::HOST, request::Parts, uri::Authority};
 use std::cell::Cell;
 
 /// What's wrong with a request's host, as the text of the 400 that answers it.
@@ -10,19 +10,19 @@ pub(super) type Wrong = &'static str;
 /// - HTTP/1.1: exactly one `Host`, with a valid value, which may be empty (RFC 9112 3.2).
 /// - HTTP/1.0: at most one.
 /// - HTTP/2: `:authority`, or one `Host`, or both if they're the same (RFC 9113 8.3.1).
-/// - The target's own host: see [`check_target`].
-pub(super) fn check(request: &mut Parts) -> Result<(), Wrong> {
+/// - The target's own host: see [`check_target`]. `connect`: whether it's a CONNECT request.
+pub(super) fn check(request: &mut Parts, connect: bool) -> Result<(), Wrong> {
     let version = request.version;
     // What nearly all requests are: for a path of one valid host.
     if version == Version::HTTP_11
         && request.uri.authority().is_none()
-        && request.method != Method::CONNECT
+        && !connect
         && let Some(host) = only_host(&request.headers)
         && is_known_host(host.as_bytes())
     {
         return Ok(());
     }
-    check_target(&request.method, &request.uri, version)?;
+    check_target(connect, &request.uri, version)?;
     let host = sole_host(&request.headers)?;
     match (host, request.uri.authority()) {
         (None, _) if version == Version::HTTP_11 => Err("HTTP/1.1 needs a Host header (RFC 9112 3.2)\n"),
@@ -66,13 +66,13 @@ fn only_host(headers: &HeaderMap) -> Option<&HeaderValue> {
 
 thread_local! {
     /// The host that was checked last on this thread: a server has few of them.
-    static KNOWN: Cell<Known> = const { Cell::new(Known { len: usize::MAX, bytes: [0; 56] }) };
+    static KNOWN: Cell<Known> = const { Cell::new(Known { len: usize::MAX, bytes: [0; 40] }) };
 }
 
 #[derive(Clone, Copy)]
 struct Known {
     len: usize,
-    bytes: [u8; 56],
+    bytes: [u8; 40],
 }
 
 fn is_known_host(host: &[u8]) -> bool {
@@ -83,7 +83,7 @@ fn is_known_host(host: &[u8]) -> bool {
     let is_host = is_host(host);
     let mut known = Known {
         len: host.len(),
-        bytes: [0; 56],
+        bytes: [0; 40],
     };
     if is_host && let Some(bytes) = known.bytes.get_mut(..host.len()) {
         bytes.copy_from_slice(host);
@@ -101,8 +101,7 @@ fn sole_host(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Wrong> {
 }
 
 /// Checks the form of the request's target, and the host in it, which may be believed then.
-fn check_target(method: &Method, uri: &Uri, version: Version) -> Result<(), Wrong> {
-    let connect = method == Method::CONNECT;
+fn check_target(connect: bool, uri: &Uri, version: Version) -> Result<(), Wrong> {
     let Some(authority) = uri.authority() else {
         return match connect {
             true => Err("CONNECT needs a host and a port as its target (RFC 9110 9.3.6)\n"),
@@ -200,7 +199,7 @@ fn is_reg_name(b: &u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::Request;
+    use http::{Method, Request};
 
     fn request(version: Version, uri: &str, hosts: &[&str]) -> Result<Option<String>, Wrong> {
         ask(Method::GET, version, uri, hosts)
@@ -212,7 +211,8 @@ mod tests {
             request = request.header(HOST, *host);
         }
         let (mut request, ()) = request.body(()).unwrap().into_parts();
-        check(&mut request)?;
+        let connect = request.method == Method::CONNECT;
+        check(&mut request, connect)?;
         Ok(request.headers.get(HOST).map(|h| h.to_str().unwrap().to_owned()))
     }
 

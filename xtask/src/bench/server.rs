@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
-use std::{fs, io, thread};
+use std::{env, fs, io, thread};
 
 /// A child process, and what it was started under; dropped, both are ended.
 #[derive(Debug)]
@@ -27,6 +27,9 @@ pub(super) struct Server {
     descriptors: usize,
     patience: Patience,
 }
+
+/// What the names of environment variables begin with that set an allocator up.
+const ALLOCATOR_SETTINGS: [&str; 3] = ["MIMALLOC_", "MALLOC_", "GLIBC_TUNABLES"];
 
 impl Server {
     /// Starts it, and looks whether it's alone on its port and answers as it should.
@@ -65,7 +68,19 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let errors = tempfile::tempfile().context("cannot make a temporary file")?;
         let program = words.next().context("no program to start")?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        // All servers are to have the allocators' defaults.
+        env::vars_os()
+            .map(|(name, _)| name)
+            .filter(|name| {
+                ALLOCATOR_SETTINGS
+                    .iter()
+                    .any(|of| name.as_encoded_bytes().starts_with(of.as_bytes()))
+            })
+            .for_each(|name| {
+                command.env_remove(name);
+            });
+        let mut child = command
             .args(words)
             .args(target.arguments())
             .args(["--listen", &listen.to_string()])

@@ -20,7 +20,6 @@ use std::{convert::Infallible, net::SocketAddr, process::ExitCode};
 use tokio::{
     net::{TcpListener, UnixListener},
     runtime::Builder,
-    task::LocalSet,
 };
 
 /// Not the default of std and tokio, which is 128: a burst of clients isn't turned away. The same as anyport's.
@@ -49,7 +48,7 @@ pub fn run() -> ExitCode {
 fn serve(listen: Address) -> anyhow::Result<()> {
     end_with_parent()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, async {
+    runtime.block_on(async {
         match listen {
             Address::Tcp(address) => {
                 let listener =
@@ -74,11 +73,11 @@ fn serve(listen: Address) -> anyhow::Result<()> {
     })
 }
 
-fn connection<S>(stream: S)
+fn connection<S: Send>(stream: S)
 where
     TokioIo<S>: Read + Write + Unpin + 'static,
 {
-    tokio::task::spawn_local(async {
+    tokio::spawn(async {
         // A peer that went away is no news.
         let _ = http1::Builder::new()
             .serve_connection(TokioIo::new(stream), service_fn(hello))
