@@ -1,11 +1,12 @@
 //! The I/O object of an accepted connection: counted and abortable wherever it goes.
-use super::{ConnState, Registered, Stage};
+use super::{ConnState, Registered, Stage, turn};
 use crate::{ConnInfo, Connection, info::Admission};
 use bytes::{Buf, Bytes};
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use std::{
     fmt, io,
     io::IoSlice,
+    mem::{self, MaybeUninit},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -26,6 +27,9 @@ pub struct Accepted<C> {
     /// What most connections don't need most of the time.
     spare: Option<Box<Spare>>,
 }
+
+/// How much of the next request is taken in while one is being answered.
+const GLANCE: usize = 2048;
 
 #[derive(Default)]
 struct Spare {
@@ -94,9 +98,14 @@ impl<C: Connection> Accepted<C> {
 
     /// Puts bytes back, to be read again first.
     pub(crate) fn unread(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.spare.get_or_insert_default().unread = bytes;
+        if bytes.is_empty() {
+            return;
         }
+        let unread = &mut self.spare.get_or_insert_default().unread;
+        *unread = match unread.is_empty() {
+            true => bytes,
+            false => [bytes, mem::take(unread)].concat().into(),
+        };
     }
 
     /// Gives bytes that were put back, if there are any.
@@ -180,6 +189,35 @@ impl<C: Connection> Accepted<C> {
         polled
     }
 
+    /// Looks whether the peer of a request that's being answered is still there: hyper is told not to, since it would take a buffer of 8 KiB for each
+    /// request to look into. What the peer sends meanwhile is the next request's.
+    #[cold]
+    fn watch_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        // Hyper reads itself; or it has read enough already.
+        if self.state.is_uploading() || self.has_unread() {
+            return Ok(());
+        }
+        let mut scratch = [const { MaybeUninit::uninit() }; GLANCE];
+        let mut buf = ReadBuf::uninit(&mut scratch);
+        let Poll::Ready(readable) = Pin::new(&mut self.io).poll_readable(cx) else {
+            return Ok(());
+        };
+        readable?;
+        let Poll::Ready(read) = Pin::new(&mut self.io).poll_read(cx, buf.unfilled()) else {
+            return Ok(());
+        };
+        read?;
+        self.state.count_read();
+        if buf.filled().is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the peer left before it was answered",
+            ));
+        }
+        self.unread(Bytes::copy_from_slice(buf.filled()));
+        Ok(())
+    }
+
     /// Reads what was put back; or from the stream, for whoever has to know of an abort.
     #[cold]
     fn read_specially(&mut self, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
@@ -244,6 +282,9 @@ impl<C: Connection> Write for Accepted<C> {
         let polled = Pin::new(&mut self.io).poll_flush(cx);
         if polled.is_pending() {
             self.state.set_blocked(true);
+        }
+        if turn::is_answering() {
+            self.watch_peer(cx)?;
         }
         polled
     }

@@ -13,6 +13,7 @@ pub(crate) mod panics;
 mod permits;
 mod state;
 mod task;
+pub(crate) mod turn;
 mod waker;
 
 pub use accept::AcceptLoop;

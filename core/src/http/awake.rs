@@ -4,11 +4,10 @@ use super::{
     detect::Version,
     rhythm::{Due, Rhythm},
     speaks::{Parts, Speaks, Writes},
-    turn::Turn,
 };
 use crate::{
     App, Connection,
-    engine::{Accepted, ConnState, Stage},
+    engine::{Accepted, ConnState, Stage, turn::Turn},
     observe::TimedOut,
 };
 use std::{

@@ -17,7 +17,6 @@ mod rhythm;
 mod speaks;
 mod streams;
 mod task;
-mod turn;
 
 pub use call::{Call, ConnService};
 pub use reply::Reply;

@@ -1,7 +1,9 @@
 //! What a request and its response know of the connection that they belong to.
-use super::turn::{self, Answering};
 use crate::{
-    engine::{ConnState, Patience},
+    engine::{
+        ConnState, Patience,
+        turn::{self, Answering},
+    },
     observe::TimedOut,
 };
 use http::StatusCode;

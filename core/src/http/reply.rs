@@ -2,9 +2,12 @@
 use super::{
     owner::Owner,
     streams::{asked_for_more, gave_a_frame},
-    turn::count_sent,
 };
-use crate::{BoxError, ResponseBody, body::Piece, engine::panics};
+use crate::{
+    BoxError, ResponseBody,
+    body::Piece,
+    engine::{panics, turn::count_sent},
+};
 use bytes::Buf;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::{

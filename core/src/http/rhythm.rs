@@ -1,6 +1,9 @@
 //! What an HTTP connection is waiting for, and how long it may.
-use super::{detect::Version, turn::Turn};
-use crate::{Timeouts, engine::ConnState};
+use super::detect::Version;
+use crate::{
+    Timeouts,
+    engine::{ConnState, turn::Turn},
+};
 use std::time::{Duration, Instant};
 
 /// Follows a connection from request to request by what it counts, without being told.

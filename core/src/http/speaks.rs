@@ -71,7 +71,10 @@ where
         #[cfg(feature = "http1")]
         {
             let mut builder = http1::Builder::new();
-            builder.max_header_size(state.worker.shared.config.limits.head_bytes);
+            builder
+                .max_header_size(state.worker.shared.config.limits.head_bytes)
+                // Who leaves while being answered, is noticed by the I/O object.
+                .half_close(true);
             if writes == Writes::Together {
                 builder.writev(false);
             }

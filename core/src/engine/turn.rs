@@ -16,9 +16,9 @@ thread_local! {
 /// It's put in its place and taken back at each poll, so it's as small as a register.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(8))]
-pub(super) struct Turn {
+pub(crate) struct Turn {
     /// How many requests there have been.
-    pub(super) requests: u32,
+    pub(crate) requests: u32,
     /// How many of them are being answered, from the head to the end of the response: one, if any.
     answering: u16,
     /// Responses tell the peer to make a new connection next time.
@@ -30,12 +30,12 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    pub(super) fn is_answering(self) -> bool {
+    pub(crate) fn is_answering(self) -> bool {
         self.answering > 0
     }
 
     /// Polls a connection, or drops it, as the one that requests belong to.
-    pub(super) fn take<T>(&mut self, leaving: bool, f: impl FnOnce() -> T) -> T {
+    pub(crate) fn take<T>(&mut self, leaving: bool, f: impl FnOnce() -> T) -> T {
         /// Puts back whose turn it was before, also if something panics.
         struct Back<'a> {
             turn: &'a mut Turn,
@@ -53,24 +53,29 @@ impl Turn {
     }
 
     /// Whether large pieces of responses have been sent: they're better not copied.
-    pub(super) fn sends_much(self) -> bool {
+    pub(crate) fn sends_much(self) -> bool {
         self.large
     }
 
-    pub(super) fn has_panicked(self) -> bool {
+    pub(crate) fn has_panicked(self) -> bool {
         self.panicked
     }
 
     /// What panics of the app said since this was last asked.
     #[cold]
-    pub(super) fn take_panics(&mut self) -> Vec<String> {
+    pub(crate) fn take_panics(&mut self) -> Vec<String> {
         self.panicked = false;
         PANICS.take()
     }
 }
 
+/// Whether it's the turn of a connection that's answering a request.
+pub(crate) fn is_answering() -> bool {
+    TURN.get().is_answering()
+}
+
 /// HTTP/2: a request begins, in a task of its own.
-pub(super) fn count_request() {
+pub(crate) fn count_request() {
     let turn = TURN.get();
     TURN.set(Turn {
         requests: turn.requests.wrapping_add(1),
@@ -79,7 +84,7 @@ pub(super) fn count_request() {
 }
 
 /// A piece of a response was given to hyper, with so many bytes.
-pub(super) fn count_sent(bytes: usize) {
+pub(crate) fn count_sent(bytes: usize) {
     if bytes > LARGE {
         TURN.set(Turn {
             large: true,
@@ -90,11 +95,11 @@ pub(super) fn count_sent(bytes: usize) {
 
 /// HTTP/1: a request that's being answered, until it's dropped. Hyper polls and drops it in its connection's turn.
 #[derive(Debug)]
-pub(super) struct Answering(());
+pub(crate) struct Answering(());
 
 impl Answering {
     /// A request begins.
-    pub(super) fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         let turn = TURN.get();
         TURN.set(Turn {
             requests: turn.requests.wrapping_add(1),
@@ -106,13 +111,13 @@ impl Answering {
 
     /// Whether its response says that the peer is to make a new connection next time.
     #[expect(clippy::unused_self, reason = "it proves that it's a connection's turn")]
-    pub(super) fn tells_to_leave(&self) -> bool {
+    pub(crate) fn tells_to_leave(&self) -> bool {
         TURN.get().leaving
     }
 
     /// The app panicked: the connection reports it at the end of its turn.
     #[expect(clippy::unused_self, reason = "it proves that it's a connection's turn")]
-    pub(super) fn panicked(&self, message: &str) {
+    pub(crate) fn panicked(&self, message: &str) {
         PANICS.with_borrow_mut(|panics| panics.push(message.to_owned()));
         TURN.set(Turn {
             panicked: true,
