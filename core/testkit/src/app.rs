@@ -198,11 +198,25 @@ impl Service<Request<Body>> for App {
             "/host" => Box::pin(async move { Ok(Response::new(host(&request).into())) }),
             "/info" => Box::pin(async move { Ok(Response::new(info(&request).into())) }),
             "/stream" => Box::pin(async { Ok(Response::new(Body::new(Stream::Endless))) }),
+            "/stalls" => {
+                let stream = Stream::Stalling {
+                    begun: false,
+                    _waits: state.waits(false),
+                };
+                Box::pin(async { Ok(Response::new(Body::new(stream))) })
+            }
             "/big" => Box::pin(async { Ok(Response::new(vec![0; BIG].into())) }),
             "/slow" => Box::pin(async move {
                 let _waits = state.waits(false);
                 state.released.acquire().await?.forget();
                 Ok(hello())
+            }),
+            // As slow, and its body has been read.
+            "/slow-len" => Box::pin(async move {
+                let n = length(request.into_body()).await?;
+                let _waits = state.waits(false);
+                state.released.acquire().await?.forget();
+                Ok(Response::new(n.to_string().into()))
             }),
             "/forever" => Box::pin(async move {
                 let _waits = state.waits(false);
@@ -307,6 +321,8 @@ enum Stream {
     Failing { begun: bool, panics: bool },
     /// One frame; panics when it's dropped.
     Panicking(bool),
+    /// One frame, then nothing, as long as it waits.
+    Stalling { begun: bool, _waits: Waits },
     /// Frames of the same length, as long as there's something left.
     Chunks { left: Bytes, each: usize },
 }
@@ -336,6 +352,11 @@ impl HttpBody for Stream {
         Poll::Ready(Some(match &mut *self {
             Self::Panicking(true) => return Poll::Ready(None),
             Self::Panicking(begun) => {
+                *begun = true;
+                Ok(Frame::data(Bytes::from_static(b"begun")))
+            }
+            Self::Stalling { begun: true, .. } => return Poll::Pending,
+            Self::Stalling { begun, .. } => {
                 *begun = true;
                 Ok(Frame::data(Bytes::from_static(b"begun")))
             }

@@ -68,6 +68,7 @@ mod http1;
 mod http2;
 mod limits;
 mod local;
+mod meanwhile;
 mod observer;
 mod pace;
 mod queue;

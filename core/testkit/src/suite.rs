@@ -48,6 +48,7 @@ const FILES: &[(&str, &[Case])] = &[
     ("upgrade", crate::upgrade::CASES),
     ("limits", crate::limits::CASES),
     ("deadlines", crate::deadlines::CASES),
+    ("meanwhile", crate::meanwhile::CASES),
     ("pace", crate::pace::CASES),
     ("h2_stall", crate::h2_stall::CASES),
     ("observer", crate::observer::CASES),
