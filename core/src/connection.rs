@@ -34,7 +34,8 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
 
     /// Ready when a read would make progress: there are bytes, the end, or an error to be had.
     ///
-    /// Before a connection's first byte the server waits on this alone, so a stream may do without buffers until then. It may be spuriously ready, and it never consumes a byte. A stream that already holds bytes (decrypted, put back) is
+    /// While a connection waits for its first byte or, in HTTP/1, for its next request, the server waits on this alone: a stream may do without buffers until then. It
+    /// may be spuriously ready, and it never consumes a byte. A stream that already holds bytes (decrypted, put back) is
     /// ready. The default is always ready: the server then reads at once, which is right for a stream without
     /// buffers of its own.
     ///

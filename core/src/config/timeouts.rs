@@ -20,7 +20,8 @@ pub struct Timeouts {
     /// For the head of a request: from the connection's start (after its handshake) or from the head's first byte.
     /// Default: 30 s, as hyper's; strict: 10 s.
     pub head: Duration,
-    /// How long a connection may be without a request. Default: 75 s, as nginx's `keepalive_timeout`; strict: 30 s.
+    /// How long a connection may be without a request. Default: 75 s, as nginx's `keepalive_timeout`; strict: 30 s. After requests in quick succession it may be
+    /// late, by a sixteenth or a second at the most: a busy connection isn't asked the time for each.
     pub keep_alive: Duration,
     /// How long an app that waits for the next bytes of a request's body may have to; then reading the body is an error of kind
     /// [`TimedOut`](std::io::ErrorKind::TimedOut). Default: 60 s, as nginx's `client_body_timeout`; strict: 30 s.
