@@ -80,20 +80,17 @@ async fn read(stream: &mut MemoryStream, responses: usize) {
 /// One request on a connection that's kept alive.
 #[divan::bench(sample_size = 100)]
 fn kept_alive(bencher: divan::Bencher) {
-    let scene = Scene::new();
-    let mut stream = scene.connector.connect().unwrap();
-    bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
-        scene.runtime.block_on(async {
-            stream.write_all(REQUEST).await.unwrap();
-            read(&mut stream, 1).await;
-        });
-    });
+    request_after_request(bencher, &Scene::new());
 }
 
 /// One request on a connection that falls asleep after each: what sleeping costs, is what this takes longer than `kept_alive`.
 #[divan::bench(sample_size = 100)]
 fn asleep(bencher: divan::Bencher) {
-    let scene = Scene::with(HttpOptions::default().with_hibernate_after(Duration::ZERO));
+    let at_once = HttpOptions::default().with_hibernate_after(Duration::ZERO);
+    request_after_request(bencher, &Scene::with(at_once));
+}
+
+fn request_after_request(bencher: divan::Bencher, scene: &Scene) {
     let mut stream = scene.connector.connect().unwrap();
     bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
         scene.runtime.block_on(async {
