@@ -86,10 +86,8 @@ impl HttpBody for Body {
             // Hyper keeps the end of a body to itself until the next request, if it comes after the response.
             Kind::Incoming { body, gap: None } if body.is_end_stream() => Poll::Ready(None),
             Kind::Incoming { body, gap } => match (Pin::new(&mut *body).poll_frame(cx), &mut *gap) {
-                (Poll::Pending, Some(waiting)) => waiting.poll(cx).map(|error| {
-                    *gap = None;
-                    Some(Err(error.into()))
-                }),
+                // It goes on to count as being read: what follows on the connection is this body still.
+                (Poll::Pending, Some(waiting)) => waiting.poll(cx).map(|error| Some(Err(error.into()))),
                 (Poll::Pending, None) => Poll::Pending,
                 (Poll::Ready(Some(Ok(frame))), waiting) => {
                     if body.is_end_stream() {

@@ -175,6 +175,10 @@ impl<C: Connection> Accepted<C> {
         bytes: impl FnOnce(&T) -> usize,
     ) -> Poll<io::Result<T>> {
         if self.state.roams() {
+            if self.state.is_detaching() {
+                self.state.disturb_detaching();
+                return Poll::Pending;
+            }
             self.check()?;
         }
         let polled = write(Pin::new(&mut self.io), cx);
@@ -184,17 +188,20 @@ impl<C: Connection> Accepted<C> {
             Poll::Pending => {
                 self.state.set_blocked(true);
                 self.await_abort_writing(cx)?;
+                if turn::is_answering() && !self.state.roams() {
+                    self.watch_peer(cx)?;
+                }
             }
         }
         polled
     }
 
     /// Looks whether the peer of a request that's being answered is still there: hyper is told not to, since it would take a buffer of 8 KiB for each
-    /// request to look into. What the peer sends meanwhile is the next request's.
+    /// request to look into. What the peer sends meanwhile is put back: it's of the next request, or of this one's body, of which hyper reads no more than
+    /// the app does.
     #[cold]
     fn watch_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        // Hyper reads itself; or it has read enough already.
-        if self.state.is_uploading() || self.has_unread() {
+        if self.has_unread() {
             return Ok(());
         }
         let mut scratch = [const { MaybeUninit::uninit() }; GLANCE];
@@ -215,12 +222,20 @@ impl<C: Connection> Accepted<C> {
             ));
         }
         self.unread(Bytes::copy_from_slice(buf.filled()));
+        if self.state.is_uploading() {
+            // Hyper waits for them, perhaps.
+            cx.waker().wake_by_ref();
+        }
         Ok(())
     }
 
     /// Reads what was put back; or from the stream, for whoever has to know of an abort.
     #[cold]
     fn read_specially(&mut self, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        if self.state.is_detaching() {
+            self.state.disturb_detaching();
+            return Poll::Pending;
+        }
         if self.read_again(&mut buf) {
             return Poll::Ready(Ok(()));
         }
@@ -275,6 +290,9 @@ impl<C: Connection> Write for Accepted<C> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.state.is_detaching() {
+            return Pin::new(&mut self.io).poll_flush(cx);
+        }
         if self.state.is_blocked() || self.state.roams() {
             return self.write_with(cx, |io, cx| io.poll_flush(cx), |()| 0);
         }

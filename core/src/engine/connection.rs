@@ -7,7 +7,10 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU32,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     time::Instant,
 };
@@ -59,8 +62,10 @@ struct Flags {
     upgraded: AtomicBool,
     /// It's to end, because it's old: its peer is told with the next response.
     leaving: AtomicBool,
-    /// Hyper gives its I/O object back, and is not to close it.
+    /// Hyper is to give its I/O object back, without closing it.
     detaching: AtomicBool,
+    /// It has done something else with it meanwhile.
+    disturbed: AtomicBool,
     /// The deadline that the worker holds for it has passed.
     due: AtomicBool,
 }
@@ -137,7 +142,10 @@ impl ConnState {
 
     /// HTTP/1: whether a request is being answered, from its head to the end of its response.
     pub(crate) fn set_answering(&self, answering: bool) {
-        store(&self.answering, answering);
+        // Against the end of an upload on another thread: one of the two sees what the other did.
+        if self.answering.load(Relaxed) != answering {
+            self.answering.store(answering, SeqCst);
+        }
     }
 
     /// HTTP/2: a stream begins.
@@ -159,7 +167,7 @@ impl ConnState {
 
     /// A request's body has been read, or given up, in whichever task.
     pub(crate) fn end_upload(&self) {
-        if self.uploads.fetch_sub(1, Relaxed) == 1 && !self.answering.load(Relaxed) && !self.has_streams() {
+        if self.uploads.fetch_sub(1, SeqCst) == 1 && !self.answering.load(SeqCst) && !self.has_streams() {
             self.task.wake();
         }
     }
@@ -169,7 +177,7 @@ impl ConnState {
     }
 
     pub(crate) fn is_uploading(&self) -> bool {
-        self.uploads.load(Relaxed) > 0
+        self.uploads.load(SeqCst) > 0
     }
 
     pub(crate) fn count_read(&self) {
@@ -229,9 +237,26 @@ impl ConnState {
         self.flags.upgraded.load(Relaxed)
     }
 
-    /// Whether shutting the I/O object down does nothing for now.
-    pub(crate) fn set_detaching(&self, detaching: bool) {
-        self.flags.detaching.store(detaching, Relaxed);
+    /// Until [`end_detaching`](Self::end_detaching), shutting the I/O object down does nothing, and nothing can be read or written.
+    pub(crate) fn begin_detaching(&self) {
+        self.flags.detaching.store(true, Relaxed);
+        self.flags.disturbed.store(false, Relaxed);
+        // So that reads and writes look.
+        self.set_roaming();
+    }
+
+    /// Whether nothing was to be read or written meanwhile.
+    pub(crate) fn end_detaching(&self) -> bool {
+        if !self.is_upgraded() {
+            self.stay_home();
+        }
+        self.flags.detaching.store(false, Relaxed);
+        !self.flags.disturbed.load(Relaxed)
+    }
+
+    /// Hyper reads or writes, so it wasn't idle.
+    pub(super) fn disturb_detaching(&self) {
+        self.flags.disturbed.store(true, Relaxed);
     }
 
     pub(super) fn is_detaching(&self) -> bool {

@@ -1,12 +1,9 @@
 //! What one poll of an HTTP/1 connection does, counted on the stack of that poll: a request needs no reference to its connection.
 use std::cell::{Cell, RefCell};
 
-/// From here on, copying a piece of a response costs more than handing it to the kernel separately.
-const LARGE: usize = 8 * 1024;
-
 thread_local! {
     /// Of the connection that's being polled, or dropped, on this thread.
-    static TURN: Cell<Turn> = const { Cell::new(Turn { requests: 0, answering: 0, leaving: false, panicked: false, large: false }) };
+    static TURN: Cell<Turn> = const { Cell::new(Turn { requests: 0, answering: 0, leaving: false, panicked: false }) };
     /// What panics of the app said in this turn.
     static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
@@ -20,13 +17,11 @@ pub(crate) struct Turn {
     /// How many requests there have been.
     pub(crate) requests: u32,
     /// How many of them are being answered, from the head to the end of the response: one, if any.
-    answering: u16,
+    answering: u8,
     /// Responses tell the peer to make a new connection next time.
     leaving: bool,
     /// The app panicked.
     panicked: bool,
-    /// A large piece of a response has been sent.
-    large: bool,
 }
 
 impl Turn {
@@ -50,11 +45,6 @@ impl Turn {
         let outer = TURN.replace(*self);
         let _back = Back { turn: self, outer };
         f()
-    }
-
-    /// Whether large pieces of responses have been sent: they're better not copied.
-    pub(crate) fn sends_much(self) -> bool {
-        self.large
     }
 
     pub(crate) fn has_panicked(self) -> bool {
@@ -81,16 +71,6 @@ pub(crate) fn count_request() {
         requests: turn.requests.wrapping_add(1),
         ..turn
     });
-}
-
-/// A piece of a response was given to hyper, with so many bytes.
-pub(crate) fn count_sent(bytes: usize) {
-    if bytes > LARGE {
-        TURN.set(Turn {
-            large: true,
-            ..TURN.get()
-        });
-    }
 }
 
 /// HTTP/1: a request that's being answered, until it's dropped. Hyper polls and drops it in its connection's turn.

@@ -3,7 +3,7 @@ use super::{
     ConnService, Http, SpawnStreams, Streams,
     detect::Version,
     rhythm::{Due, Rhythm},
-    speaks::{Parts, Speaks, Writes},
+    speaks::{Parts, Speaks},
 };
 use crate::{
     App, Connection,
@@ -35,8 +35,6 @@ where
     is_armed: bool,
     /// It has asked again soon after it had asked before, so it's worth its buffers for a while.
     lively: bool,
-    /// How hyper writes a response.
-    writes: Writes,
     /// Since when it has had the age at which it's to end.
     old: Option<Instant>,
     /// Since when hyper has been told to end the connection.
@@ -54,9 +52,6 @@ pub(super) struct Asleep<C, S> {
 
 /// A connection that asked once falls asleep so many times sooner than one that asks again and again: of many that ask now and then, few are awake. Who is woken by it too soon, is lively from then on.
 const SOONER: u32 = 40;
-
-/// After so many requests whose responses were small, a connection writes them together: then the change has paid for itself.
-const SMALL_RUN: u32 = 32;
 
 impl<C, A, R> Awake<C, A, R>
 where
@@ -88,7 +83,7 @@ where
         );
         let mut rhythm = Rhythm::new(state.worker.now(), since);
         let speaks = match version {
-            Version::Http1 => Speaks::http1(io, service, state, Writes::Vectored),
+            Version::Http1 => Speaks::http1(io, service, state),
             Version::Http2 => {
                 rhythm.no_head_owed(state.worker.now());
                 Speaks::http2(io, service, state, runtime)
@@ -105,7 +100,7 @@ where
         idle_since: Instant,
     ) -> Self {
         let now = state.worker.now();
-        let speaks = Speaks::http1(io, service, state, Writes::Vectored);
+        let speaks = Speaks::http1(io, service, state);
         let mut awake = Self::new(Rhythm::new(now, now), speaks);
         awake.old = state.is_old().then_some(now);
         let nap = state.worker.shared.config.http.hibernate_after;
@@ -120,7 +115,6 @@ where
             armed: None,
             is_armed: false,
             lively: false,
-            writes: Writes::Vectored,
             old: None,
             told: None,
             speaks,
@@ -135,14 +129,19 @@ where
     ) -> Poll<Option<Asleep<C, A::Service>>> {
         let timeouts = &state.worker.shared.config.timeouts;
         loop {
+            let (requests, is_busy) = (
+                self.turn.requests,
+                self.turn.is_answering() || state.is_uploading(),
+            );
             if self.advance(state, cx).is_ready() {
                 return Poll::Ready(None);
             }
+            // Only then has hyper had a turn after the latest request, in which it ends a connection whose request it can't read to its end.
+            let was_idle = !is_busy && requests == self.turn.requests;
             if self.is_armed
                 && !state.is_due()
                 && !self.has_to_be_told(state)
                 && self.rhythm.observe_carefree(state, self.turn)
-                && self.better_writes().is_none()
             {
                 return Poll::Pending;
             }
@@ -157,10 +156,6 @@ where
                 self.tell(now);
                 continue;
             }
-            if let Some(writes) = self.better_writes() {
-                self.rewrite(writes, state, cx);
-                continue;
-            }
             let due = match self.due(state) {
                 Some((at, due)) if at <= now => due,
                 due => {
@@ -171,18 +166,16 @@ where
             match due {
                 Due::Look => self.rhythm.settle(),
                 Due::Old => self.grow_old(state, now),
-                Due::Sleep => {
-                    let since = self.rhythm.quiet_since();
-                    match (self.detach(state, cx), since) {
-                        (Poll::Ready(Some(parts)), Some(since)) if parts.read.is_empty() => {
-                            let Parts { io, service, .. } = parts;
-                            return Poll::Ready(Some(Asleep { io, service, since }));
-                        }
-                        (Poll::Ready(Some(parts)), _) => self.attach(parts, state),
-                        (Poll::Ready(None), _) => return Poll::Ready(None),
-                        (Poll::Pending, _) => {}
+                Due::Sleep if !was_idle => {}
+                Due::Sleep => match (self.rhythm.quiet_since(), self.detach(state, cx)) {
+                    (Some(since), Poll::Ready(Some(parts))) if parts.read.is_empty() => {
+                        let Parts { io, service, .. } = parts;
+                        return Poll::Ready(Some(Asleep { io, service, since }));
                     }
-                }
+                    (_, Poll::Ready(Some(parts))) => self.attach(parts, state),
+                    (_, Poll::Ready(None)) => return Poll::Ready(None),
+                    (_, Poll::Pending) => {}
+                },
                 Due::Idle if self.told.is_none() => {
                     state.timed_out(TimedOut::KeepAlive);
                     self.tell(now);
@@ -230,13 +223,20 @@ where
     }
 
     /// Takes an idle connection from hyper, whose buffers are freed by it. Pending: it isn't idle, and ends when it is. None: it's over.
+    ///
+    /// That hyper is done with a connection doesn't say that it was idle: it may have been left in the middle of a request's body, and what follows there is
+    /// no request. Done with an idle one, hyper neither reads nor writes; so whatever it read or wrote is no more than ended.
     fn detach(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<Option<Parts<C, A::Service>>> {
         self.tell(state.worker.now());
-        // Hyper ends an idle connection by shutting it down; nothing else is written.
-        state.set_detaching(true);
+        state.begin_detaching();
         let polled = self.advance(state, cx);
-        state.set_detaching(false);
-        polled.map(|()| self.speaks.take_apart())
+        let was_idle = state.end_detaching();
+        if polled.is_pending() {
+            return Poll::Pending;
+        }
+        let speaks = &mut self.speaks;
+        let parts = self.turn.take(false, || speaks.take_apart());
+        Poll::Ready(parts.filter(|_| was_idle && !self.turn.is_answering()))
     }
 
     /// Gives a connection that was taken from hyper back to it.
@@ -251,31 +251,7 @@ where
             io.unread(read);
         }
         self.told = None;
-        self.speaks = Speaks::http1(io, service, state, self.writes);
-    }
-
-    /// How responses are better written from now on, if it's time to change that. A connection that sends much has it so for as long as it's awake.
-    fn better_writes(&self) -> Option<Writes> {
-        let writes = match self.turn.sends_much() {
-            true => Writes::Vectored,
-            false if self.turn.requests >= SMALL_RUN => Writes::Together,
-            false => return None,
-        };
-        let may_change = || {
-            self.speaks.version() == Version::Http1
-                && self.rhythm.quiet_since().is_some()
-                && self.told.is_none()
-                && self.old.is_none()
-        };
-        (writes != self.writes && may_change()).then_some(writes)
-    }
-
-    /// Has hyper write responses differently: an idle connection is taken from it and given back.
-    fn rewrite(&mut self, writes: Writes, state: &ConnState, cx: &mut Context<'_>) {
-        self.writes = writes;
-        if let Poll::Ready(Some(parts)) = self.detach(state, cx) {
-            self.attach(parts, state);
-        }
+        self.speaks = Speaks::http1(io, service, state);
     }
 
     /// Whether the connection has to be told to end.

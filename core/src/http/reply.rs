@@ -3,12 +3,7 @@ use super::{
     owner::Owner,
     streams::{asked_for_more, gave_a_frame},
 };
-use crate::{
-    BoxError, ResponseBody,
-    body::Piece,
-    engine::{panics, turn::count_sent},
-};
-use bytes::Buf;
+use crate::{BoxError, ResponseBody, body::Piece, engine::panics};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::{
     fmt,
@@ -73,8 +68,6 @@ impl<B: ResponseBody> HttpBody for Reply<B> {
                 Ok(Poll::Ready(Some(Ok(frame)))) => {
                     if is_stream {
                         gave_a_frame();
-                    } else if let Some(data) = frame.data_ref() {
-                        count_sent(data.remaining());
                     }
                     Poll::Ready(Some(Ok(frame.map_data(Piece::App))))
                 }

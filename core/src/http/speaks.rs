@@ -46,13 +46,6 @@ where
     Over(Nothing<C, S, R>),
 }
 
-/// How an HTTP/1 response is written: head and body as they are, in one call (writev(2)), or copied together first. Copying is cheaper for small ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Writes {
-    Vectored,
-    Together,
-}
-
 /// What hyper was made of, and what it had read of the next request.
 pub(super) struct Parts<C, S> {
     pub(super) io: Accepted<C>,
@@ -67,7 +60,7 @@ where
     R: Clone + Unpin + 'static,
     Streams<R>: SpawnStreams<S>,
 {
-    pub(super) fn http1(io: Accepted<C>, service: ConnService<S>, state: &ConnState, writes: Writes) -> Self {
+    pub(super) fn http1(io: Accepted<C>, service: ConnService<S>, state: &ConnState) -> Self {
         #[cfg(feature = "http1")]
         {
             let mut builder = http1::Builder::new();
@@ -75,14 +68,11 @@ where
                 .max_header_size(state.worker.shared.config.limits.head_bytes)
                 // Who leaves while being answered, is noticed by the I/O object.
                 .half_close(true);
-            if writes == Writes::Together {
-                builder.writev(false);
-            }
             Self::Http1(builder.serve_connection(io, service).with_upgrades())
         }
         #[cfg(not(feature = "http1"))]
         {
-            drop((io, service, state, writes));
+            drop((io, service, state));
             Self::over()
         }
     }

@@ -55,6 +55,7 @@
 mod app;
 mod asleep;
 mod bad_input;
+mod busy;
 mod bytes;
 mod client;
 mod deadlines;
@@ -82,7 +83,6 @@ mod waiting;
 mod watch;
 mod workers;
 mod wrap;
-mod writing;
 
 pub use subject::{Capabilities, Capability, LocalSubject, Served, Subject};
 pub use suite::Suite;

@@ -54,7 +54,7 @@ const FILES: &[(&str, &[Case])] = &[
     ("observer", crate::observer::CASES),
     ("hibernation", crate::hibernation::CASES),
     ("asleep", crate::asleep::CASES),
-    ("writing", crate::writing::CASES),
+    ("busy", crate::busy::CASES),
     ("drain", crate::drain::CASES),
     ("queue", crate::queue::CASES),
     ("waiting", crate::waiting::CASES),

@@ -1,4 +1,4 @@
-//! A transport around the subject's that notes what no client sees: when a connection falls asleep, and in which way its answers are written.
+//! A transport around the subject's that notes what no client sees: when a connection falls asleep.
 use anyport_core::{
     AcceptErrorKind, ConnInfo, Connection, Endpoint, Incoming, Listener, Result, Transport, Worker, Workers,
 };
@@ -7,10 +7,7 @@ use std::{
     future::Future,
     io::{self, IoSlice},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -21,16 +18,12 @@ use tokio::sync::Semaphore;
 pub struct Notes {
     /// A permit for each time that a connection fell asleep.
     asleep: Semaphore,
-    vectored: AtomicU32,
-    plain: AtomicU32,
 }
 
 impl Default for Notes {
     fn default() -> Self {
         Self {
             asleep: Semaphore::new(0),
-            vectored: AtomicU32::new(0),
-            plain: AtomicU32::new(0),
         }
     }
 }
@@ -44,11 +37,6 @@ impl Notes {
     /// How often connections fell asleep that nobody has [waited](Self::asleep) for.
     pub(crate) fn sleeps(&self) -> usize {
         self.asleep.available_permits()
-    }
-
-    /// How many writes were vectored, and how many were not, since this was last asked.
-    pub(crate) fn writes(&self) -> (u32, u32) {
-        (self.vectored.swap(0, Relaxed), self.plain.swap(0, Relaxed))
     }
 }
 
@@ -145,10 +133,9 @@ pub(crate) struct WatchedConnection<C> {
 }
 
 impl<C: Connection> WatchedConnection<C> {
-    fn note(&mut self, written: &Poll<io::Result<usize>>, kind: impl FnOnce(&Notes) -> &AtomicU32) {
+    fn note(&mut self, written: &Poll<io::Result<usize>>) {
         if let Poll::Ready(Ok(1..)) = written {
             self.has_written = true;
-            kind(&self.notes).fetch_add(1, Relaxed);
         }
     }
 }
@@ -158,7 +145,7 @@ impl<C: Connection> Connection for WatchedConnection<C> {
         self.inner.info()
     }
 
-    /// Hyper never asks for it: who does, has taken the connection from hyper.
+    /// Hyper never asks for it. Who does after an answer was written, has taken the connection from hyper; it's asked for while there's no answer yet, too.
     fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if std::mem::take(&mut self.has_written) {
             self.notes.asleep.add_permits(1);
@@ -180,7 +167,7 @@ impl<C: Connection> Read for WatchedConnection<C> {
 impl<C: Connection> Write for WatchedConnection<C> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.note(&written, |notes| &notes.plain);
+        self.note(&written);
         written
     }
 
@@ -202,7 +189,7 @@ impl<C: Connection> Write for WatchedConnection<C> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        self.note(&written, |notes| &notes.vectored);
+        self.note(&written);
         written
     }
 }

@@ -1,4 +1,4 @@
-//! How responses are written changes with what's sent on a connection, and no client notices: each one comes byte by byte as it was made.
+//! Busy connections, of which it's looked at again and again whether they're idle: all that's sent and received comes byte by byte as it was made.
 use crate::{
     app::{CHUNKS, HELLO},
     client::{Client, get, post},
@@ -17,20 +17,19 @@ use std::{
 use tokio::time::sleep;
 
 cases![
-    small_responses_are_written_together_and_large_ones_as_they_are needs VectoredWrite,
     responses_of_all_sizes_come_back_unchanged,
     chunked_responses_come_back_unchanged,
     pipelined_requests_are_answered_in_order_meanwhile,
     a_request_that_is_half_there_meanwhile_is_answered,
     a_body_that_is_half_there_meanwhile_is_read,
     a_body_that_is_not_read_is_never_taken_for_a_request_meanwhile,
+    a_body_that_is_not_read_and_comes_late_is_never_taken_for_a_request,
     a_connection_is_upgraded_afterwards,
 ];
 
-/// More than enough small responses for a change.
 const MANY: usize = 40;
 const MEBIBYTE: usize = 1024 * 1024;
-/// A busy connection is looked at this often: a change comes no later. A connection that's idle for as long falls asleep, so it's long enough for
+/// A busy connection is looked at this often. A connection that's idle for as long falls asleep, so it's long enough for
 /// a busy machine to ask [`MANY`] times meanwhile, mostly.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -38,7 +37,7 @@ fn serve(site: &Site) -> Running {
     site.serve_as(|server| server.http(after(LOOK)))
 }
 
-/// Something is done so often, and for so long, that a change of writing comes in the middle of it.
+/// Something is done so often, and for so long, that a look comes in the middle of it.
 struct Exchanges {
     begin: Instant,
     times: usize,
@@ -70,51 +69,12 @@ fn assert_pattern(body: &Bytes, length: usize) {
     assert!(*body == pattern(length), "all {length} bytes, in order");
 }
 
-/// Small requests, until the connection's writing has changed.
+/// Small requests, until the connection has been looked at.
 async fn small(client: &mut Client) {
     let mut exchanges = Exchanges::begin();
     while exchanges.more() {
         assert_bytes(client, 13).await;
     }
-}
-
-async fn small_responses_are_written_together_and_large_ones_as_they_are(site: Site) {
-    // A connection that sleeps begins anew.
-    let (server, notes) = site.serve_watched(|server| server.http(after(Duration::MAX)));
-    let mut client = server.client().await;
-    let n = u32::try_from(MANY).unwrap();
-    // The next look may be a while off.
-    while notes.writes().1 == 0 {
-        assert_bytes(&mut client, 13).await;
-    }
-    // A client may be faster than the note about its answer: those at the edges count for either side.
-    let about = n..=n + 2;
-    assert_bytes(&mut client, 13).await;
-    notes.writes();
-    for _ in 0..=n {
-        assert_bytes(&mut client, 13).await;
-    }
-    let (vectored, plain) = notes.writes();
-    assert!(
-        vectored == 0 && about.contains(&plain),
-        "{vectored} and {plain}: each in one write"
-    );
-    assert_bytes(&mut client, MEBIBYTE).await;
-    assert_bytes(&mut client, 13).await;
-    notes.writes();
-    while notes.writes().0 == 0 {
-        assert_bytes(&mut client, 13).await;
-    }
-    assert_bytes(&mut client, 13).await;
-    notes.writes();
-    for _ in 0..=n {
-        assert_bytes(&mut client, 13).await;
-    }
-    let (vectored, plain) = notes.writes();
-    assert!(
-        plain == 0 && about.contains(&vectored),
-        "{vectored} and {plain}: large ones are sent as they are"
-    );
 }
 
 async fn responses_of_all_sizes_come_back_unchanged(site: Site) {
@@ -283,4 +243,26 @@ async fn a_connection_is_upgraded_afterwards(site: Site) {
     server.settles(1).await;
     drop(client);
     server.settles(0).await;
+}
+
+/// Whatever was asked before it, and whether the connection falls asleep at once or not: what comes after the head is its body.
+async fn a_body_that_is_not_read_and_comes_late_is_never_taken_for_a_request(site: Site) {
+    for sleeps in [Duration::ZERO, LOOK] {
+        let server = site.serve_as(|server| server.http(after(sleeps)));
+        for before in 0..=40 {
+            let mut client = server.client().await;
+            for _ in 0..before {
+                assert_eq!(client.get("/").await.body, HELLO);
+            }
+            let body = get("/none");
+            client.send(post("/", body.len())).await;
+            assert_eq!(client.response().await.body, HELLO);
+            client.send(format!("{body}{}", get("/host"))).await;
+            match client.try_response().await {
+                Ok(response) => assert_eq!(response.body, "test", "after {before} requests"),
+                Err(_) => client.closed().await,
+            }
+        }
+        server.settles(0).await;
+    }
 }
