@@ -237,6 +237,11 @@ impl Service<Request<Body>> for App {
             "/panic" => Box::pin(async { panic!("{DELIBERATE} in the future") }),
             "/panic-body" => Box::pin(async { Ok(Response::new(Body::new(Stream::failing(true)))) }),
             "/panic-body-drop" => Box::pin(async { Ok(Response::new(Body::new(Stream::Panicking(false)))) }),
+            // Its body is held, and not read.
+            "/hold" => Box::pin(async move {
+                let _held = (state.waits(false), request);
+                std::future::pending().await
+            }),
             "/panic-drop" => Box::pin(async move {
                 let _waits = state.waits(true);
                 std::future::pending().await

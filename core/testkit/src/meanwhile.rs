@@ -9,6 +9,7 @@ use crate::{
 
 cases![
     a_peer_that_leaves_after_its_body_was_read_is_noticed,
+    a_peer_that_leaves_before_its_body_is_read_is_noticed,
     a_peer_that_leaves_after_earlier_requests_is_noticed,
     a_peer_that_leaves_a_slow_response_is_noticed,
     what_is_sent_meanwhile_is_the_next_request,
@@ -23,6 +24,18 @@ async fn a_peer_that_leaves_after_its_body_was_read_is_noticed(site: Site) {
     server.state.arrived().await;
     drop(client);
     server.state.dropped().await;
+    server.settles(0).await;
+}
+
+async fn a_peer_that_leaves_before_its_body_is_read_is_noticed(site: Site) {
+    let server = site.serve();
+    for body in ["", "hello", "hello, wor", "hello, world"] {
+        let mut client = server.client().await;
+        client.send(format!("{}{body}", post("/hold", 12))).await;
+        server.state.arrived().await;
+        drop(client);
+        server.state.dropped().await;
+    }
     server.settles(0).await;
 }
 
