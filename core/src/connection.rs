@@ -34,8 +34,9 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
 
     /// Ready when a read would make progress: there are bytes, the end, or an error to be had.
     ///
-    /// While a connection waits for its first byte or, in HTTP/1, for its next request, the server waits on this alone: a stream may do without buffers until then. It
-    /// may be spuriously ready, and it never consumes a byte. A stream that already holds bytes (decrypted, put back) is
+    /// While a connection waits for its first byte or, in HTTP/1, for its next request, the server waits on this alone: a stream may do without buffers whenever it's
+    /// pending. While an HTTP/1 request is answered, it's asked from within `poll_flush` and `poll_write`, and a read follows if it's ready: so the server learns that the peer
+    /// left. It has the waker of reading. It may be spuriously ready, and it never consumes a byte. A stream that already holds bytes (decrypted, put back) is
     /// ready. The default is always ready: the server then reads at once, which is right for a stream without
     /// buffers of its own.
     ///
