@@ -198,7 +198,10 @@ impl ConnState {
 
     /// Whether the peer takes nothing of what there is for it.
     pub(crate) fn set_blocked(&self, blocked: bool) {
-        store(&self.blocked, blocked);
+        // Written only if that changes something, so that it stays in the caches of those who read it.
+        if self.is_blocked() != blocked {
+            self.blocked.store(blocked, Relaxed);
+        }
     }
 
     pub(crate) fn answers(&self) -> u32 {
@@ -321,13 +324,6 @@ impl ConnState {
 /// Adds one to what a single task writes: no read-modify-write.
 fn increment(counter: &AtomicU32) {
     counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
-}
-
-/// Written only if that changes something, so that it stays in the caches of those who read it.
-fn store(flag: &AtomicBool, value: bool) {
-    if flag.load(Relaxed) != value {
-        flag.store(value, Relaxed);
-    }
 }
 
 impl Drop for ConnState {

@@ -1,4 +1,4 @@
-//! What one poll of an HTTP/1 connection does, counted on the stack of that poll: a request needs no reference to its connection.
+//! What one poll of an HTTP/1 connection does, counted in a thread-local that's the connection's meanwhile: a request needs no reference to its connection.
 use std::cell::{Cell, RefCell};
 
 thread_local! {
