@@ -1,5 +1,5 @@
 //! What is known about a connection, as data that an app may keep.
-use crate::{Endpoint, PeerCred};
+use crate::{Endpoint, PeerCred, TlsInfo};
 use bytes::Bytes;
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use std::{
 
 /// What is known about one connection: a pointer to clone, `Send + Sync` on every transport.
 ///
-/// A transport fills in the facts (peer, local address, ALPN, credentials); the server adds which worker accepted the connection, when,
+/// A transport fills in the facts (peer, local address, TLS, ALPN, credentials); the server adds which worker accepted the connection, when,
 /// and a number that no other connection of this server has. An app gets it once per connection, through
 /// [`App::connect`](crate::App::connect), or with each request, if [`HttpOptions::with_conn_info`](crate::HttpOptions::with_conn_info)
 /// asked for it.
@@ -29,6 +29,7 @@ struct Facts {
 #[derive(Clone, Default)]
 struct Handshake {
     alpn: Option<Bytes>,
+    tls: Option<TlsInfo>,
     peer_cred: Option<PeerCred>,
 }
 
@@ -58,6 +59,15 @@ impl ConnInfo {
     #[must_use]
     pub fn with_alpn(mut self, protocol: impl Into<Bytes>) -> Self {
         self.handshake().alpn = Some(protocol.into());
+        self
+    }
+
+    /// The same after a TLS handshake. What a layer below it agreed on, ALPN included, is forgotten: it's of no use to whoever
+    /// is above.
+    #[must_use]
+    pub fn with_tls(mut self, tls: TlsInfo) -> Self {
+        let handshake = self.handshake();
+        (handshake.alpn, handshake.tls) = (None, Some(tls));
         self
     }
 
@@ -107,6 +117,12 @@ impl ConnInfo {
         self.0.handshake.as_ref()?.alpn.as_deref()
     }
 
+    /// What a TLS handshake agreed on, and whom the client proved to be. `None`: the connection isn't encrypted by this server.
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.0.handshake.as_ref()?.tls.as_ref()
+    }
+
     /// The process that connected, its user and its group, as the kernel vouches for them: over Unix sockets.
     #[must_use]
     pub fn peer_cred(&self) -> Option<&PeerCred> {
@@ -139,6 +155,7 @@ impl fmt::Debug for ConnInfo {
             .field("peer", &format_args!("{}", self.peer()))
             .field("local", &format_args!("{}", self.local()))
             .field("alpn", &self.alpn().map(|a| a.escape_ascii().to_string()))
+            .field("tls", &self.tls())
             .field("peer_cred", &self.peer_cred())
             .field("worker", &self.worker())
             .finish_non_exhaustive()
@@ -148,6 +165,7 @@ impl fmt::Debug for ConnInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TlsVersion;
 
     #[test]
     fn the_facts_of_a_connection_keep_their_size() {
@@ -157,6 +175,17 @@ mod tests {
             "{}",
             size_of::<Facts>() + counters
         );
+    }
+
+    #[test]
+    fn tls_replaces_what_a_layer_below_agreed_on() {
+        let tls = |name: &str| TlsInfo::new(TlsVersion::Tls13, "suite").with_server_name(name);
+        let info = ConnInfo::new(Endpoint::custom("peer"), Endpoint::custom("local"));
+        let below = info.with_tls(tls("below")).with_alpn("h2");
+        assert_eq!(below.alpn(), Some(&b"h2"[..]));
+        let above = below.clone().with_tls(tls("above"));
+        assert_eq!((above.alpn(), below.alpn()), (None, Some(&b"h2"[..])));
+        assert_eq!(above.tls().and_then(TlsInfo::server_name), Some("above"));
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod server;
 pub mod shutdown;
 #[cfg(feature = "socket")]
 pub mod socket;
+mod tls_info;
 mod transport;
 mod worker;
 
@@ -53,6 +54,7 @@ pub use server::{
     DrainReport, Drives, Handle, Serve, ServedOver, Server, Serves, SpokenOver, Wait, serve_protocol_with,
     serve_raw_with, serve_with,
 };
+pub use tls_info::{TlsInfo, TlsVersion};
 pub use transport::Transport;
 pub use worker::{Worker, Workers};
 

@@ -41,6 +41,7 @@ pub struct Worker {
     pub(crate) index: usize,
     pub(crate) count: usize,
     pub(crate) pin: bool,
+    pub(crate) alpn: &'static [&'static [u8]],
 }
 
 impl Worker {
@@ -60,6 +61,7 @@ impl Worker {
             index,
             count,
             pin: false,
+            alpn: &[],
         }
     }
 
@@ -73,5 +75,12 @@ impl Worker {
     #[must_use]
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// What's served, as ALPN names it (RFC 7301), the preferred one first: `h2` and `http/1.1`, as far as the server speaks them. For a transport
+    /// whose handshake chooses. Empty where something other than HTTP is served.
+    #[must_use]
+    pub fn alpn(&self) -> &'static [&'static [u8]] {
+        self.alpn
     }
 }

@@ -87,6 +87,16 @@ impl HttpOptions {
         }
     }
 
+    /// The same as ALPN names it (RFC 7301 6), the preferred one first.
+    pub(crate) fn alpn(&self) -> &'static [&'static [u8]] {
+        match self.speaks() {
+            (true, true) => &[b"h2", b"http/1.1"],
+            (true, false) => &[b"http/1.1"],
+            (false, true) => &[b"h2"],
+            (false, false) => &[],
+        }
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         match (self.speaks(), self.versions) {
             ((false, false), HttpVersions::Http1) => Err(Error::config(

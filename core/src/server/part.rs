@@ -74,6 +74,7 @@ impl Part {
                         index,
                         count,
                         pin: settings.pin,
+                        alpn: if http { settings.shared.config.http.alpn() } else { &[] },
                     };
                     let (transport, protocol) = (transport.clone(), protocol.clone());
                     let (shared, entered) = (Arc::clone(&settings.shared), worker.clone());
