@@ -44,6 +44,13 @@ pub enum Event<'a> {
         /// Where, with port 0 resolved; also for a server that's `.await`ed and so has no [`Handle`](crate::Handle).
         endpoint: &'a Endpoint,
     },
+    /// Something works, but not as its operator expects: [`Worker::warn`](crate::Worker::warn).
+    Warning {
+        /// The index of the worker.
+        worker: usize,
+        /// What, where, and what to do.
+        message: &'a str,
+    },
     /// A connection was accepted; its handshake begins.
     Accepted {
         /// Its number, as in [`ConnInfo::id`].

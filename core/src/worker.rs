@@ -1,6 +1,6 @@
 //! The workers of a transport: how many, and which one this is.
-use crate::{Error, Result};
-use std::num::NonZeroUsize;
+use crate::{Error, Event, Observer, Result, engine::panics};
+use std::{fmt, num::NonZeroUsize, sync::Arc};
 
 /// How many workers a transport gets. Each has a listening socket and an accept loop of its own.
 ///
@@ -36,12 +36,13 @@ impl Workers {
 }
 
 /// Which worker this is: what an app that's made per worker gets to know.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Worker {
     pub(crate) index: usize,
     pub(crate) count: usize,
     pub(crate) pin: bool,
     pub(crate) alpn: &'static [&'static [u8]],
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
 impl Worker {
@@ -62,6 +63,7 @@ impl Worker {
             count,
             pin: false,
             alpn: &[],
+            observer: None,
         }
     }
 
@@ -82,5 +84,23 @@ impl Worker {
     #[must_use]
     pub fn alpn(&self) -> &'static [&'static [u8]] {
         self.alpn
+    }
+
+    /// Tells the server's observer of something that works, but not as its operator expects: a certificate that's about to expire, a slower way that had
+    /// to be taken. For a transport, when it begins to listen; one line that says what, where and what to do.
+    pub fn warn(&self, message: &str) {
+        if let Some(observer) = &self.observer {
+            let worker = self.index;
+            let _ = panics::catch(|| observer.on(&Event::Warning { worker, message }));
+        }
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("index", &self.index)
+            .field("count", &self.count)
+            .finish_non_exhaustive()
     }
 }

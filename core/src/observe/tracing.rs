@@ -25,6 +25,7 @@ impl Observer for Tracing {
             Event::Listening { endpoint } => {
                 tracing::info!(target: TARGET, { local.addr = %endpoint }, "listening")
             }
+            Event::Warning { worker, message } => tracing::warn!(target: TARGET, worker, message),
             Event::Accepted { id, peer, worker } => {
                 tracing::debug!(target: TARGET, { conn.id = id, peer.addr = %peer, worker }, "accepted");
             }

@@ -74,7 +74,12 @@ impl Part {
                         index,
                         count,
                         pin: settings.pin,
-                        alpn: if http { settings.shared.config.http.alpn() } else { &[] },
+                        alpn: if http {
+                            settings.shared.config.http.alpn()
+                        } else {
+                            &[]
+                        },
+                        observer: settings.shared.config.observer.clone(),
                     };
                     let (transport, protocol) = (transport.clone(), protocol.clone());
                     let (shared, entered) = (Arc::clone(&settings.shared), worker.clone());
