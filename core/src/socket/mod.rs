@@ -3,9 +3,11 @@
 //! They're std sockets, so a runtime of any kind can adopt them.
 mod address;
 mod options;
+mod queue;
 
 pub use address::BindAddr;
 pub use options::SocketOptions;
+pub use queue::{AcceptQueue, LONGEST_QUEUE, Owners, canonical};
 
 use crate::{Error, Result};
 use socket2::{Domain, Protocol, Socket, Type};
