@@ -1,0 +1,143 @@
+//! A listening TCP socket on one worker.
+use crate::{Driver, MonoioConnection};
+use anyport_core::{
+    ConnInfo, Endpoint, Incoming, Listener,
+    socket::{AcceptQueue, Owners, canonical},
+};
+use monoio::net::TcpStream;
+use rustix::net::{SocketFlags, acceptfrom_with};
+use socket2::SockRef;
+use std::{
+    fmt,
+    future::{self, Future, Ready},
+    io,
+    net::{self, Shutdown, SocketAddr},
+    os::fd::{AsFd, BorrowedFd},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+/// A listening TCP socket on one worker.
+///
+/// The driver says when clients are there, and they're accepted by accept4(2), not by an operation of the ring: monoio's doesn't set `CLOEXEC`, so connections would stay open in
+/// processes that the app starts; it needs a blocking socket, which an adopted one may not become for its other owners; and what an operation accepts after the last
+/// look belongs to nobody.
+pub struct MonoioListener {
+    socket: net::TcpListener,
+    /// The same socket, for monoio to wait for.
+    watched: Rc<monoio::net::TcpListener>,
+    wait: Option<Pin<Box<dyn Future<Output = io::Result<()>>>>>,
+    flags: SocketFlags,
+    owners: Owners,
+    queue: AcceptQueue,
+    /// The address of every connection; none, if each has to be asked (a socket that listens on all interfaces).
+    local: Option<Endpoint>,
+}
+
+impl MonoioListener {
+    pub(crate) fn new(socket: net::TcpListener, owners: Owners) -> io::Result<Self> {
+        let local = socket.local_addr()?;
+        let flags = match Driver::current() {
+            // The ring itself waits, if a socket lets it.
+            Some(Driver::IoUring) => SocketFlags::CLOEXEC,
+            _ => SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        };
+        Ok(Self {
+            watched: Rc::new(monoio::net::TcpListener::from_std(socket.try_clone()?)?),
+            socket,
+            wait: None,
+            flags,
+            owners,
+            queue: AcceptQueue::new(owners),
+            local: (!local.ip().is_unspecified()).then(|| local.into()),
+        })
+    }
+
+    fn accept(&self) -> io::Result<(net::TcpStream, SocketAddr)> {
+        let (socket, peer) = acceptfrom_with(&self.socket, self.flags)?;
+        let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+        Ok((socket.into(), peer.ok_or(io::ErrorKind::ConnectionAborted)?))
+    }
+
+    fn connection(&self, stream: net::TcpStream, peer: SocketAddr) -> io::Result<MonoioConnection> {
+        let local = match &self.local {
+            Some(local) => local.clone(),
+            None => canonical(stream.local_addr()?).into(),
+        };
+        let stream = TcpStream::from_std(stream)?;
+        Ok(MonoioConnection::new(
+            stream,
+            ConnInfo::new(canonical(peer), local),
+        ))
+    }
+
+    /// Ready when clients may be there.
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let watched = &self.watched;
+        let wait = self.wait.get_or_insert_with(|| {
+            let watched = Rc::clone(watched);
+            Box::pin(async move { watched.readable(false).await })
+        });
+        // Whatever came of it: accept4 says more.
+        wait.as_mut().poll(cx).map(|_| self.wait = None)
+    }
+}
+
+impl Listener for MonoioListener {
+    type Connection = MonoioConnection;
+    type Handshake = Ready<io::Result<MonoioConnection>>;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+        while !self.queue.is_over() {
+            // The last look is at the kernel's queue itself.
+            if self.wait.is_some() && !self.queue.is_stopped() {
+                ready!(self.poll_wait(cx));
+            }
+            match self.accept() {
+                Ok((stream, peer)) => {
+                    self.queue.count();
+                    // Not the listener's trouble: the peer has gone already.
+                    let connection = self.connection(stream, peer);
+                    return Poll::Ready(Ok(Incoming::new(canonical(peer), future::ready(connection))));
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    if self.queue.awaits_more() {
+                        ready!(self.poll_wait(cx));
+                    }
+                }
+                Err(e) => return Poll::Ready(Err(e)),
+            }
+        }
+        Poll::Pending
+    }
+
+    fn stop(&mut self) -> Duration {
+        self.queue.stop(&SockRef::from(&self.socket))
+    }
+}
+
+impl Drop for MonoioListener {
+    fn drop(&mut self) {
+        // monoio closes its duplicate when its ring is next looked after. Until then, nobody is to be let in.
+        if self.owners == Owners::Us {
+            let _ = SockRef::from(&self.socket).shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl AsFd for MonoioListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl fmt::Debug for MonoioListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MonoioListener")
+            .field("socket", &self.socket)
+            .field("queue", &self.queue)
+            .finish_non_exhaustive()
+    }
+}

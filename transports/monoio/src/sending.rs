@@ -1,0 +1,211 @@
+//! The sending half of a stream: one operation at a time, which owns a copy of the bytes and is seen through whatever becomes of its connection.
+use crate::{
+    buffer::{Buffer, LARGEST},
+    executor,
+    postman::{self, Letter},
+};
+use monoio::io::{AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf};
+use std::{
+    cell::{RefCell, UnsafeCell},
+    future::Future,
+    io::{self, IoSlice},
+    pin::{Pin, pin},
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+
+/// The sending half of a stream.
+pub(crate) struct Sending<S: AsyncWriteRent>(RefCell<State<S>>);
+
+struct State<S: AsyncWriteRent> {
+    /// Not there while an operation has it.
+    half: Option<OwnedWriteHalf<S>>,
+    op: Option<Op<S>>,
+    /// What the operation wakes: whoever sees it through.
+    carrier: Waker,
+    is_posted: bool,
+    /// The worker's round in which the operation was begun.
+    since: u64,
+    /// Who waits for the operation's end.
+    waiting: Option<Waker>,
+    /// What has not been told yet.
+    error: Option<io::Error>,
+    is_broken: bool,
+}
+
+type Op<S> = Pin<Box<dyn Future<Output = (OwnedWriteHalf<S>, io::Result<usize>, Buffer)>>>;
+
+impl<S: AsyncWriteRent + 'static> Sending<S> {
+    pub(crate) fn new(stream: Rc<UnsafeCell<S>>) -> Rc<Self> {
+        Rc::new(Self(RefCell::new(State {
+            half: Some(OwnedWriteHalf(stream)),
+            op: None,
+            carrier: Waker::noop().clone(),
+            is_posted: false,
+            since: 0,
+            waiting: None,
+            error: None,
+            is_broken: false,
+        })))
+    }
+
+    /// Takes as much as an operation carries, and begins it. Pending while there's one.
+    pub(crate) fn poll_write(
+        self: &Rc<Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut state = self.0.borrow_mut();
+        if state.is_under_way()? {
+            return state.wait(cx);
+        }
+        let total = bufs
+            .iter()
+            .fold(0, |sum: usize, buf| sum.saturating_add(buf.len()));
+        if total == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        let mut buffer = Buffer::with_capacity(total.min(LARGEST));
+        let mut taken = 0;
+        for buf in bufs {
+            let n = buffer.append(buf);
+            taken += n;
+            if n < buf.len() {
+                break;
+            }
+        }
+        state.begin(buffer);
+        if state.is_under_way()? && !state.is_posted {
+            state.is_posted = true;
+            drop(state);
+            postman::post(Rc::clone(self) as Rc<dyn Letter>);
+        }
+        Poll::Ready(Ok(taken))
+    }
+
+    /// Ready if the kernel has what was written, or is about to: an operation that it couldn't finish at once is waited for.
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.0.borrow_mut();
+        if state.is_under_way()? && state.since != executor::round() {
+            return state.wait(cx);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.0.borrow_mut();
+        if state.is_under_way()? {
+            return state.wait(cx);
+        }
+        let Some(half) = &mut state.half else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
+        // monoio does it at once, by a system call.
+        match pin!(half.shutdown()).poll(cx) {
+            // The peer has reset the connection: there's nothing to be ended.
+            Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
+            polled => polled,
+        }
+    }
+
+    /// Whether something is on its way still.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.0.borrow().op.is_some()
+    }
+
+    /// What's on its way is taken back, as far as it hasn't been sent.
+    pub(crate) fn give_up(&self) {
+        let op = self.0.borrow_mut().op.take();
+        drop(op);
+    }
+}
+
+impl<S: AsyncWriteRent + 'static> State<S> {
+    fn begin(&mut self, buffer: Buffer) {
+        let Some(mut half) = self.half.take() else {
+            return;
+        };
+        self.op = Some(Box::pin(async move {
+            let (result, buffer) = half.write(buffer).await;
+            (half, result, buffer)
+        }));
+        self.since = executor::round();
+        if !self.is_posted {
+            self.carrier = postman::waker();
+        }
+    }
+
+    /// Whether an operation is under way, or what has become of it.
+    fn is_under_way(&mut self) -> io::Result<bool> {
+        while let Some(op) = &mut self.op {
+            let mut cx = Context::from_waker(&self.carrier);
+            let Poll::Ready((half, result, mut buffer)) = op.as_mut().poll(&mut cx) else {
+                return Ok(true);
+            };
+            self.op = None;
+            self.half = Some(half);
+            match result {
+                Ok(0) => self.fail(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    buffer.advance(n);
+                    if !buffer.rest().is_empty() {
+                        self.begin(buffer);
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => self.begin(buffer),
+                Err(e) => self.fail(e),
+            }
+        }
+        match self.error.take() {
+            Some(error) => Err(error),
+            None if self.is_broken => Err(io::ErrorKind::BrokenPipe.into()),
+            None => Ok(false),
+        }
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        self.is_broken = true;
+        self.error = Some(error);
+    }
+
+    fn wait<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
+        match &mut self.waiting {
+            Some(waiting) => waiting.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+impl<S: AsyncWriteRent + 'static> Letter for Sending<S> {
+    fn poll_delivery(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.0.borrow_mut();
+        state.carrier.clone_from(cx.waker());
+        match state.is_under_way() {
+            Ok(true) => return Poll::Pending,
+            Ok(false) => {}
+            // Told at the next write or flush.
+            Err(error) => state.error = Some(error),
+        }
+        state.is_posted = false;
+        let waiting = state.waiting.take();
+        drop(state);
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S: AsyncWriteRent> Drop for State<S> {
+    fn drop(&mut self) {
+        self.op = None;
+        // A sending half that's dropped alone ends the sending by a system call; closing does that, too. Put together, the halves are just closed.
+        if let Some(half) = self.half.take()
+            && Rc::strong_count(&half.0) == 1
+        {
+            let other = OwnedReadHalf(Rc::clone(&half.0));
+            drop(half.reunite(other));
+        }
+    }
+}

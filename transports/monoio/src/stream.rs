@@ -1,0 +1,116 @@
+//! Both halves of a stream, as hyper wants them.
+use crate::{clock, executor, receiving::Receiving, sending::Sending};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use monoio::io::{AsyncWriteRent, CancelableAsyncReadRent};
+use std::{
+    cell::UnsafeCell,
+    io::{self, IoSlice},
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// How long a peer may take for what was sent to it before its connection was dropped.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// A stream of monoio's, by operations that own their buffers.
+pub(crate) struct Stream<S: AsyncWriteRent + 'static> {
+    receiving: Option<Receiving<S>>,
+    sending: Rc<Sending<S>>,
+    /// The latest turn of a task in which somebody read or wrote.
+    used: u64,
+}
+
+/// What a stream of monoio's has to be.
+pub(crate) trait Socket: CancelableAsyncReadRent + AsyncWriteRent + 'static {}
+
+impl<S: CancelableAsyncReadRent + AsyncWriteRent + 'static> Socket for S {}
+
+impl<S: Socket> Stream<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        // The halves that monoio makes of a stream: operations of one never look at what those of the other do, and each half has one at a time.
+        let stream = Rc::new(UnsafeCell::new(stream));
+        Self {
+            receiving: Some(Receiving::new(Rc::clone(&stream))),
+            sending: Sending::new(stream),
+            used: 0,
+        }
+    }
+
+    pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // A connection that reads or writes asks in the same turn, if it does.
+        let is_idle = self.used != executor::turn();
+        match &mut self.receiving {
+            Some(receiving) => receiving.poll_readable(cx, is_idle),
+            None => Poll::Ready(()),
+        }
+    }
+
+    fn sending(&mut self) -> &Rc<Sending<S>> {
+        self.used = executor::turn();
+        &self.sending
+    }
+}
+
+impl<S: Socket> Read for Stream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.used = executor::turn();
+        match &mut self.receiving {
+            Some(receiving) => receiving.poll_read(cx, buf),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl<S: Socket> Write for Stream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.sending().poll_write(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.sending().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.sending().poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.sending().poll_write(cx, bufs)
+    }
+}
+
+impl<S: Socket> Unpin for Stream<S> {}
+
+impl<S: AsyncWriteRent + 'static> Drop for Stream<S> {
+    fn drop(&mut self) {
+        // First, so that the sending half is the last one.
+        self.receiving = None;
+        if !self.sending.is_busy() {
+            return;
+        }
+        let sending = Rc::clone(&self.sending);
+        let shared = executor::current(|worker| Arc::clone(worker.shared()));
+        if let Some(shared) = shared {
+            let linger = clock::clock(shared).sleep(LINGER);
+            executor::spawn(async move {
+                linger.await;
+                sending.give_up();
+            });
+        }
+    }
+}
