@@ -7,6 +7,10 @@ pub use anyport_core::*;
 #[cfg(feature = "memory")]
 pub use anyport_memory::{self as memory, Memory};
 
+/// TCP on monoio: io_uring, one ring per core; epoll where io_uring is refused.
+#[cfg(all(feature = "monoio", target_os = "linux"))]
+pub use anyport_monoio::{self as monoio, Monoio};
+
 /// TCP on tokio: work stealing, or one runtime per core.
 #[cfg(feature = "tcp")]
 pub use anyport_tcp::{self as tcp, Tcp, listen};
@@ -19,7 +23,7 @@ pub use anyport_unix::{self as unix, Unix};
 #[doc(no_inline)]
 pub use ::http::{self, Request, Response, StatusCode, header};
 /// Gives a connection tokio's `AsyncRead` and `AsyncWrite`, and a tokio stream what a connection needs.
-#[cfg(any(feature = "memory", feature = "tcp", feature = "unix"))]
+#[cfg(any(feature = "memory", feature = "monoio", feature = "tcp", feature = "unix"))]
 pub use hyper_util::rt::TokioIo;
 /// A tower service of an async function.
 pub use tower::service_fn;

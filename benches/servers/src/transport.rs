@@ -3,6 +3,8 @@
 use crate::hello;
 #[cfg(unix)]
 use anyport::Unix;
+#[cfg(target_os = "linux")]
+use anyport::{Monoio, monoio::Driver};
 use anyport::{Server, Tcp, serve_with, service_fn};
 use anyport_bench_child::Address;
 use std::net::SocketAddr;
@@ -16,6 +18,12 @@ pub(crate) enum Transport {
     Tcp,
     /// TCP, with one single-threaded tokio and one socket per worker.
     TcpPerCore,
+    /// TCP on monoio, by io_uring.
+    #[cfg(target_os = "linux")]
+    Monoio,
+    /// TCP on monoio, by epoll.
+    #[cfg(target_os = "linux")]
+    MonoioEpoll,
     /// Unix sockets on one tokio.
     #[cfg(unix)]
     Unix,
@@ -31,12 +39,22 @@ impl Transport {
         Ok(match self {
             Self::Tcp => serve_with(Tcp::bind(tcp(listen)?), app),
             Self::TcpPerCore => serve_with(Tcp::bind(tcp(listen)?).per_core().with_workers(workers), app),
+            #[cfg(target_os = "linux")]
+            Self::Monoio => serve_with(monoio(listen, workers, Driver::IoUring)?, app),
+            #[cfg(target_os = "linux")]
+            Self::MonoioEpoll => serve_with(monoio(listen, workers, Driver::Epoll)?, app),
             #[cfg(unix)]
             Self::Unix => serve_with(Unix::bind(unix(listen)?), app),
             #[cfg(unix)]
             Self::UnixPerCore => serve_with(Unix::bind(unix(listen)?).per_core().with_workers(workers), app),
         })
     }
+}
+
+#[cfg(target_os = "linux")]
+fn monoio(listen: &Address, workers: usize, driver: Driver) -> anyhow::Result<Monoio> {
+    let monoio = Monoio::bind(tcp(listen)?);
+    Ok(monoio.with_driver(driver).with_workers(workers))
 }
 
 fn tcp(listen: &Address) -> anyhow::Result<SocketAddr> {
