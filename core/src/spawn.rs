@@ -5,8 +5,11 @@ use std::{cell::RefCell, fmt, future::Future, pin::Pin, rc::Rc};
 /// A future that can be spawned on any runtime.
 pub type Background = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// How a worker spawns.
+type Spawn = Rc<dyn Fn(Background)>;
+
 thread_local! {
-    static SPAWNER: RefCell<Option<Rc<dyn Fn(Background)>>> = const { RefCell::new(None) };
+    static SPAWNER: RefCell<Option<Spawn>> = const { RefCell::new(None) };
 }
 
 /// Spawns a future in the background, on the runtime that the current worker runs on, whichever that is.
@@ -45,7 +48,7 @@ pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Result<()> {
 }
 
 /// What [`spawn`] uses on this thread, until it's dropped: a runtime other than tokio makes one when a worker begins.
-pub struct Spawner(Option<Rc<dyn Fn(Background)>>);
+pub struct Spawner(Option<Spawn>);
 
 impl Spawner {
     /// Has this thread spawn so.

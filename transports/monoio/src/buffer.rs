@@ -5,16 +5,16 @@ use std::{
     mem,
 };
 
-/// Enough for the head of a common request or response: what a connection that waits has armed.
-pub(crate) const SMALL: usize = 512;
-/// What bodies are read in.
-pub(crate) const LARGE: usize = 16 * 1024;
+/// The sizes there are: for a connection that waits, for the head of any request, for bodies. Whoever fills one gets the next larger one.
+const SIZES: [usize; 3] = [256, 4 * 1024, 16 * 1024];
+
+/// The smallest one.
+pub(crate) const SMALL: usize = SIZES[0];
 /// As much as is sent at once at most.
 pub(crate) const LARGEST: usize = 64 * 1024;
 
-/// How many of each size a thread keeps: a burst's worth, no more than 1.1 MiB.
-const KEPT: usize = 64;
-const KEPT_SMALL: usize = 256;
+/// How many bytes of each size a thread keeps: those of a burst.
+const KEPT: usize = 1024 * 1024;
 
 /// A buffer on its way through the kernel, or with what came of it. Back in its pool once it's dropped, also if the operation that has it is left to itself.
 #[derive(Debug)]
@@ -26,8 +26,7 @@ pub(crate) struct Buffer {
 
 #[derive(Default)]
 struct Pool {
-    small: RefCell<Vec<Vec<u8>>>,
-    large: RefCell<Vec<Vec<u8>>>,
+    kept: [RefCell<Vec<Vec<u8>>>; SIZES.len()],
     out: Cell<usize>,
 }
 
@@ -45,12 +44,9 @@ impl Buffer {
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         POOL.with(|pool| {
             pool.out.set(pool.out.get() + 1);
-            let (kept, size) = match bytes {
-                0..=SMALL => (Some(&pool.small), SMALL),
-                _ if bytes <= LARGE => (Some(&pool.large), LARGE),
-                _ => (None, bytes.min(LARGEST)),
-            };
-            let pooled = kept.and_then(|kept| kept.borrow_mut().pop());
+            let class = SIZES.iter().position(|&size| bytes <= size);
+            let size = class.map_or_else(|| bytes.min(LARGEST), |class| SIZES[class]);
+            let pooled = class.and_then(|class| pool.kept[class].borrow_mut().pop());
             Self {
                 bytes: pooled.unwrap_or_else(|| Vec::with_capacity(size)),
                 start: 0,
@@ -58,8 +54,14 @@ impl Buffer {
         })
     }
 
-    pub(crate) fn is_large(&self) -> bool {
-        self.bytes.capacity() > SMALL
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// The size that suits a peer that has filled this one.
+    pub(crate) fn next_size(&self) -> usize {
+        let larger = SIZES.into_iter().find(|&size| size > self.size());
+        larger.unwrap_or(SIZES[SIZES.len() - 1])
     }
 
     /// What's in it and has not been taken yet.
@@ -95,14 +97,13 @@ impl Drop for Buffer {
         bytes.clear();
         let _ = POOL.try_with(|pool| {
             pool.out.set(pool.out.get().saturating_sub(1));
-            let (pool, most) = match bytes.capacity() {
-                SMALL => (&pool.small, KEPT_SMALL),
-                LARGE => (&pool.large, KEPT),
-                _ => return,
+            let size = bytes.capacity();
+            let Some(class) = SIZES.iter().position(|&class| class == size) else {
+                return;
             };
-            let mut pool = pool.borrow_mut();
-            if pool.len() < most {
-                pool.push(bytes);
+            let mut kept = pool.kept[class].borrow_mut();
+            if kept.len() < KEPT / size {
+                kept.push(bytes);
             }
         });
     }
@@ -157,9 +158,14 @@ mod tests {
 
     #[test]
     fn a_pool_keeps_no_more_than_a_burst() {
-        let many: Vec<_> = (0..2 * KEPT).map(|_| Buffer::with_capacity(LARGE)).collect();
-        drop(many);
-        POOL.with(|pool| assert_eq!(pool.large.borrow().len(), KEPT));
+        for size in SIZES {
+            let most = KEPT / size;
+            let many: Vec<_> = (0..2 * most).map(|_| Buffer::with_capacity(size)).collect();
+            drop(many);
+            let kept: usize = POOL.with(|pool| pool.kept.iter().map(|kept| kept.borrow().len()).sum());
+            assert_eq!(kept, most);
+            POOL.with(|pool| pool.kept.iter().for_each(|kept| kept.borrow_mut().clear()));
+        }
         drop(Buffer::with_capacity(LARGEST));
         assert_eq!(in_use(), 0);
     }
@@ -168,7 +174,16 @@ mod tests {
     fn what_does_not_fit_is_not_taken() {
         let mut buffer = Buffer::with_capacity(usize::MAX);
         assert_eq!(buffer.append(&[7; LARGEST + 1]), LARGEST);
-        assert!(buffer.is_full() && buffer.is_large());
+        assert!(buffer.is_full());
         assert_eq!(buffer.append(b"x"), 0);
+    }
+
+    #[test]
+    fn whoever_fills_a_buffer_gets_a_larger_one() {
+        let sizes = |bytes| Buffer::with_capacity(bytes).next_size();
+        assert_eq!(
+            [0, 256, 257, 16_384, 65_536].map(sizes),
+            [4096, 4096, 16_384, 16_384, 16_384]
+        );
     }
 }

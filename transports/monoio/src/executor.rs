@@ -33,8 +33,9 @@ pub(crate) struct Worker {
     /// Of monoio's task that runs all of this; and whether it's running, or will.
     main: RefCell<Waker>,
     is_awake: Cell<bool>,
-    /// How often the worker has looked for completions.
+    /// How often the worker has waited for completions; and whether it has since it last ran.
     round: Cell<u64>,
+    has_waited: Cell<bool>,
     /// How often a task was polled.
     turn: Cell<u64>,
 }
@@ -75,7 +76,7 @@ pub(crate) fn current<T>(f: impl FnOnce(&Rc<Worker>) -> T) -> Option<T> {
         .flatten()
 }
 
-/// How often the worker of this thread has looked for completions.
+/// How often the worker of this thread has waited for completions.
 pub(crate) fn round() -> u64 {
     current(|worker| worker.round.get()).unwrap_or_default()
 }
@@ -103,6 +104,7 @@ impl Worker {
             main: RefCell::new(Waker::noop().clone()),
             is_awake: Cell::new(true),
             round: Cell::new(0),
+            has_waited: Cell::new(false),
             turn: Cell::new(0),
         });
         CURRENT.replace(Some(Rc::clone(&worker)));
@@ -146,7 +148,9 @@ impl Worker {
 
     /// Runs each task that's ready once. Those that are ready again by then, are so in the next round, when the driver has had its turn.
     pub(crate) fn run(&self, cx: &mut Context<'_>) {
-        self.round.set(self.round.get() + 1);
+        if self.has_waited.get() {
+            self.round.set(self.round.get() + 1);
+        }
         self.is_awake.set(true);
         self.refresh(cx);
         self.take_mail();
@@ -159,7 +163,9 @@ impl Worker {
             self.poll(ticket);
         }
         self.is_awake.set(false);
-        if !self.ready.borrow().is_empty() {
+        let is_done = self.ready.borrow().is_empty();
+        self.has_waited.set(is_done);
+        if !is_done {
             self.wake();
         }
     }

@@ -1,5 +1,5 @@
 //! The receiving half of a stream: one operation at a time, armed as soon as somebody wants to read. Its buffer is small until a peer sends more than fits.
-use crate::buffer::{Buffer, LARGE, SMALL};
+use crate::buffer::{Buffer, SMALL};
 use hyper::rt::ReadBufCursor;
 use monoio::io::{AsyncReadRent, CancelableAsyncReadRent, Canceller, OwnedReadHalf};
 use std::{
@@ -23,8 +23,8 @@ pub(crate) struct Receiving<S> {
     /// What has been received; or an empty buffer, for the next operation.
     buffer: Option<Buffer>,
     end: Option<End>,
-    /// The peer sent more than a small buffer holds.
-    is_large: bool,
+    /// Of the next buffer: as large as the peer has made use of, until it's idle.
+    size: usize,
 }
 
 type Op = Pin<Box<dyn Future<Output = (io::Result<usize>, Buffer)>>>;
@@ -43,7 +43,7 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
             canceller: None,
             buffer: None,
             end: None,
-            is_large: false,
+            size: SMALL,
         }
     }
 
@@ -84,7 +84,7 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
                 return Poll::Ready(());
             }
             if is_idle {
-                self.is_large = false;
+                self.size = SMALL;
                 // What it brings nevertheless, is kept.
                 self.canceller = self.canceller.take().map(Canceller::cancel);
             }
@@ -105,7 +105,7 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
             buffer.advance(n);
             if buffer.rest().is_empty() {
                 buffer.clear();
-                if buffer.is_large() != self.is_large {
+                if buffer.size() != self.size {
                     self.buffer = None;
                 }
             }
@@ -114,12 +114,12 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
 
     fn arm(&mut self) {
         let mut buffer = match self.buffer.take() {
-            Some(buffer) if buffer.is_large() == self.is_large => buffer,
-            _ => Buffer::with_capacity(if self.is_large { LARGE } else { SMALL }),
+            Some(buffer) if buffer.size() == self.size => buffer,
+            _ => Buffer::with_capacity(self.size),
         };
         buffer.clear();
         let mut half = OwnedReadHalf(Rc::clone(&self.stream));
-        self.op = Some(if self.is_large {
+        self.op = Some(if self.size > SMALL {
             let canceller = Canceller::new();
             let handle = canceller.handle();
             self.canceller = Some(canceller);
@@ -139,7 +139,9 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
         match result {
             Ok(0) => self.end = Some(End::Closed),
             Ok(_) => {
-                self.is_large = buffer.is_full();
+                if buffer.is_full() {
+                    self.size = buffer.next_size();
+                }
                 self.buffer = Some(buffer);
             }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

@@ -19,13 +19,15 @@ pub(crate) struct Sending<S: AsyncWriteRent>(RefCell<State<S>>);
 
 struct State<S: AsyncWriteRent> {
     /// Not there while an operation has it.
-    half: Option<OwnedWriteHalf<S>>,
+    half: Option<Half<S>>,
     op: Option<Op<S>>,
     /// What the operation wakes: whoever sees it through.
     carrier: Waker,
     is_posted: bool,
     /// The worker's round in which the operation was begun.
     since: u64,
+    /// A flush has said that the operation was enough, and stands by it.
+    is_flushed: bool,
     /// Who waits for the operation's end.
     waiting: Option<Waker>,
     /// What has not been told yet.
@@ -33,16 +35,45 @@ struct State<S: AsyncWriteRent> {
     is_broken: bool,
 }
 
-type Op<S> = Pin<Box<dyn Future<Output = (OwnedWriteHalf<S>, io::Result<usize>, Buffer)>>>;
+type Op<S> = Pin<Box<dyn Future<Output = (Half<S>, io::Result<usize>, Buffer)>>>;
+
+/// What operations send with.
+pub(crate) struct Half<S: AsyncWriteRent>(Option<OwnedWriteHalf<S>>);
+
+impl<S: AsyncWriteRent> Half<S> {
+    pub(crate) fn new(stream: Rc<UnsafeCell<S>>) -> Self {
+        Self(Some(OwnedWriteHalf(stream)))
+    }
+
+    async fn write(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
+        match &mut self.0 {
+            Some(half) => half.write(buffer).await,
+            None => (Err(io::ErrorKind::BrokenPipe.into()), buffer),
+        }
+    }
+}
+
+impl<S: AsyncWriteRent> Drop for Half<S> {
+    fn drop(&mut self) {
+        // A sending half that's dropped alone ends the sending by a system call; closing does that, too. Put together, the halves are just closed.
+        if let Some(half) = self.0.take()
+            && Rc::strong_count(&half.0) == 1
+        {
+            let other = OwnedReadHalf(Rc::clone(&half.0));
+            drop(half.reunite(other));
+        }
+    }
+}
 
 impl<S: AsyncWriteRent + 'static> Sending<S> {
-    pub(crate) fn new(stream: Rc<UnsafeCell<S>>) -> Rc<Self> {
+    pub(crate) fn new(half: Half<S>) -> Rc<Self> {
         Rc::new(Self(RefCell::new(State {
-            half: Some(OwnedWriteHalf(stream)),
+            half: Some(half),
             op: None,
             carrier: Waker::noop().clone(),
             is_posted: false,
             since: 0,
+            is_flushed: true,
             waiting: None,
             error: None,
             is_broken: false,
@@ -74,6 +105,7 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
                 break;
             }
         }
+        state.is_flushed = false;
         state.begin(buffer);
         if state.is_under_way()? && !state.is_posted {
             state.is_posted = true;
@@ -83,12 +115,13 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
         Poll::Ready(Ok(taken))
     }
 
-    /// Ready if the kernel has what was written, or is about to: an operation that it couldn't finish at once is waited for.
+    /// Ready if the kernel has what was written, or is about to be given it: an operation that it couldn't finish at once is waited for.
     pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.0.borrow_mut();
-        if state.is_under_way()? && state.since != executor::round() {
+        if state.is_under_way()? && !state.is_flushed && state.since != executor::round() {
             return state.wait(cx);
         }
+        state.is_flushed = true;
         Poll::Ready(Ok(()))
     }
 
@@ -97,7 +130,7 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
         if state.is_under_way()? {
             return state.wait(cx);
         }
-        let Some(half) = &mut state.half else {
+        let Some(Half(Some(half))) = &mut state.half else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
         // monoio does it at once, by a system call.
@@ -106,6 +139,19 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
             Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
             polled => polled,
         }
+    }
+
+    /// The half alone, if that's all there is: nothing under way, and nothing to be told.
+    pub(crate) fn into_half(self: Rc<Self>) -> Result<Half<S>, Rc<Self>> {
+        let is_idle = {
+            let state = self.0.borrow();
+            state.half.is_some() && !state.is_broken && state.waiting.is_none()
+        };
+        if !is_idle || Rc::strong_count(&self) > 1 {
+            return Err(self);
+        }
+        let half = self.0.borrow_mut().half.take();
+        half.ok_or(self)
     }
 
     /// Whether something is on its way still.
@@ -194,18 +240,5 @@ impl<S: AsyncWriteRent + 'static> Letter for Sending<S> {
             waiting.wake();
         }
         Poll::Ready(())
-    }
-}
-
-impl<S: AsyncWriteRent> Drop for State<S> {
-    fn drop(&mut self) {
-        self.op = None;
-        // A sending half that's dropped alone ends the sending by a system call; closing does that, too. Put together, the halves are just closed.
-        if let Some(half) = self.half.take()
-            && Rc::strong_count(&half.0) == 1
-        {
-            let other = OwnedReadHalf(Rc::clone(&half.0));
-            drop(half.reunite(other));
-        }
     }
 }

@@ -1,5 +1,9 @@
 //! Both halves of a stream, as hyper wants them.
-use crate::{clock, executor, receiving::Receiving, sending::Sending};
+use crate::{
+    clock, executor,
+    receiving::Receiving,
+    sending::{Half, Sending},
+};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use monoio::io::{AsyncWriteRent, CancelableAsyncReadRent};
 use std::{
@@ -18,7 +22,9 @@ const LINGER: Duration = Duration::from_secs(10);
 /// A stream of monoio's, by operations that own their buffers.
 pub(crate) struct Stream<S: AsyncWriteRent + 'static> {
     receiving: Option<Receiving<S>>,
-    sending: Rc<Sending<S>>,
+    /// None while `sending` has it: a connection that waits does without what sending needs.
+    half: Option<Half<S>>,
+    sending: Option<Rc<Sending<S>>>,
     /// The latest turn of a task in which somebody read or wrote.
     used: u64,
 }
@@ -34,7 +40,8 @@ impl<S: Socket> Stream<S> {
         let stream = Rc::new(UnsafeCell::new(stream));
         Self {
             receiving: Some(Receiving::new(Rc::clone(&stream))),
-            sending: Sending::new(stream),
+            half: Some(Half::new(stream)),
+            sending: None,
             used: 0,
         }
     }
@@ -42,15 +49,26 @@ impl<S: Socket> Stream<S> {
     pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // A connection that reads or writes asks in the same turn, if it does.
         let is_idle = self.used != executor::turn();
+        if is_idle && let Some(sending) = self.sending.take() {
+            match sending.into_half() {
+                Ok(half) => self.half = Some(half),
+                Err(sending) => self.sending = Some(sending),
+            }
+        }
         match &mut self.receiving {
             Some(receiving) => receiving.poll_readable(cx, is_idle),
             None => Poll::Ready(()),
         }
     }
 
-    fn sending(&mut self) -> &Rc<Sending<S>> {
+    fn sending(&mut self) -> io::Result<&Rc<Sending<S>>> {
         self.used = executor::turn();
-        &self.sending
+        if let Some(half) = self.half.take() {
+            self.sending = Some(Sending::new(half));
+        }
+        self.sending
+            .as_ref()
+            .ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 }
 
@@ -70,15 +88,19 @@ impl<S: Socket> Read for Stream<S> {
 
 impl<S: Socket> Write for Stream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.sending().poll_write(cx, &[IoSlice::new(buf)])
+        self.sending()?.poll_write(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.sending().poll_flush(cx)
+        self.used = executor::turn();
+        match &self.sending {
+            Some(sending) => sending.poll_flush(cx),
+            None => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.sending().poll_shutdown(cx)
+        self.sending()?.poll_shutdown(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -90,7 +112,7 @@ impl<S: Socket> Write for Stream<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.sending().poll_write(cx, bufs)
+        self.sending()?.poll_write(cx, bufs)
     }
 }
 
@@ -100,10 +122,9 @@ impl<S: AsyncWriteRent + 'static> Drop for Stream<S> {
     fn drop(&mut self) {
         // First, so that the sending half is the last one.
         self.receiving = None;
-        if !self.sending.is_busy() {
+        let Some(sending) = self.sending.take().filter(|sending| sending.is_busy()) else {
             return;
-        }
-        let sending = Rc::clone(&self.sending);
+        };
         let shared = executor::current(|worker| Arc::clone(worker.shared()));
         if let Some(shared) = shared {
             let linger = clock::clock(shared).sleep(LINGER);

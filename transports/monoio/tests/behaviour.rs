@@ -26,7 +26,7 @@ mod subjects {
         }
 
         fn spawn(future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-            spawn(future).unwrap();
+            background(future);
         }
     }
 
@@ -44,8 +44,13 @@ mod subjects {
         }
 
         fn spawn(future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-            spawn(future).unwrap();
+            background(future);
         }
+    }
+
+    #[expect(clippy::unwrap_used, reason = "it's called on a worker")]
+    fn background(future: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        spawn(future).unwrap();
     }
 
     fn transport(driver: Driver) -> Monoio {
