@@ -62,7 +62,7 @@ pub(crate) fn build(driver: Driver) -> io::Result<Built> {
             Err(error) if driver == Driver::IoUring => {
                 let what =
                     format!("io_uring is refused ({error}): {ADVICE}, or leave the choice to Driver::Auto");
-                return Err(io::Error::new(error.kind(), what));
+                return Err(io::Error::other(what));
             }
             Err(error) => Some(error),
         },

@@ -11,7 +11,7 @@ use std::{
     io::{self, IoSlice},
     pin::{Pin, pin},
     rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 /// The sending half of a stream.
@@ -87,9 +87,7 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut state = self.0.borrow_mut();
-        if state.is_under_way()? {
-            return state.wait(cx);
-        }
+        ready!(state.poll_end(cx))?;
         let total = bufs
             .iter()
             .fold(0, |sum: usize, buf| sum.saturating_add(buf.len()));
@@ -118,8 +116,10 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
     /// Ready if the kernel has what was written, or is about to be given it: an operation that it couldn't finish at once is waited for.
     pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.0.borrow_mut();
-        if state.is_under_way()? && !state.is_flushed && state.since != executor::round() {
-            return state.wait(cx);
+        if !state.is_flushed && state.since != executor::round() {
+            ready!(state.poll_end(cx))?;
+        } else {
+            state.is_under_way()?;
         }
         state.is_flushed = true;
         Poll::Ready(Ok(()))
@@ -127,9 +127,7 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
 
     pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.0.borrow_mut();
-        if state.is_under_way()? {
-            return state.wait(cx);
-        }
+        ready!(state.poll_end(cx))?;
         let Some(Half(Some(half))) = &mut state.half else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
@@ -214,12 +212,18 @@ impl<S: AsyncWriteRent + 'static> State<S> {
         self.error = Some(error);
     }
 
-    fn wait<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
-        match &mut self.waiting {
-            Some(waiting) => waiting.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
+    /// Ready when nothing is under way.
+    fn poll_end(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        let is_under_way = self.is_under_way();
+        if let Ok(true) = is_under_way {
+            match &mut self.waiting {
+                Some(waiting) => waiting.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+            return Poll::Pending;
         }
-        Poll::Pending
+        self.waiting = None;
+        Poll::Ready(is_under_way.map(drop))
     }
 }
 

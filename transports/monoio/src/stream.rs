@@ -125,13 +125,87 @@ impl<S: AsyncWriteRent + 'static> Drop for Stream<S> {
         let Some(sending) = self.sending.take().filter(|sending| sending.is_busy()) else {
             return;
         };
+        // It's seen through, and closed as soon as it has been.
+        let sending = Rc::downgrade(&sending);
         let shared = executor::current(|worker| Arc::clone(worker.shared()));
         if let Some(shared) = shared {
             let linger = clock::clock(shared).sleep(LINGER);
             executor::spawn(async move {
                 linger.await;
-                sending.give_up();
+                if let Some(sending) = sending.upgrade() {
+                    sending.give_up();
+                }
             });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Driver, Monoio, MonoioConnection, buffer};
+    use anyport_core::{Accepted, serve_raw_with};
+    use hyper_util::rt::TokioIo;
+    use socket2::SockRef;
+    use std::{
+        io::{Read, Write},
+        net::{SocketAddr, TcpStream},
+        thread,
+        time::{Duration, Instant},
+    };
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// Does what the first byte says: reads, or writes, without end; or tells how many buffers are in use.
+    async fn obey(connection: Accepted<MonoioConnection>) {
+        let mut io = TokioIo::new(connection);
+        match io.read_u8().await {
+            Ok(b'r') => while io.read(&mut [0; 8192]).await.is_ok_and(|n| n > 0) {},
+            Ok(b'w') => while io.write_all(&[7; 100_000]).await.is_ok() {},
+            Ok(_) => {
+                let in_use = u16::try_from(buffer::in_use()).unwrap_or(u16::MAX);
+                let _ = io.write_u16(in_use).await;
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn connect(addr: SocketAddr, say: &[u8]) -> TcpStream {
+        let mut client = TcpStream::connect(addr).unwrap();
+        client.write_all(say).unwrap();
+        client
+    }
+
+    fn in_use(addr: SocketAddr) -> u16 {
+        let mut count = [0; 2];
+        connect(addr, b"?").read_exact(&mut count).unwrap();
+        u16::from_be_bytes(count)
+    }
+
+    #[tokio::test]
+    async fn a_thousand_connections_that_are_cut_leave_no_buffer() {
+        const CLIENTS: usize = 250;
+        for driver in [Driver::IoUring, Driver::Epoll] {
+            let monoio = Monoio::bind("127.0.0.1:0").with_driver(driver).with_workers(1);
+            let handle = serve_raw_with(monoio, obey).start().unwrap();
+            let addr = handle.endpoints()[0].socket_addr().unwrap();
+            let before = in_use(addr);
+            // A read with a small buffer, and with a large one; a write.
+            for say in [&b"r"[..], &[b'r'; 1000], b"w", b""] {
+                for linger in [None, Some(Duration::ZERO)] {
+                    let clients: Vec<_> = (0..CLIENTS / 2).map(|_| connect(addr, say)).collect();
+                    let by = Instant::now() + Duration::from_secs(10);
+                    while usize::from(in_use(addr)) < CLIENTS / 2 {
+                        assert!(Instant::now() < by, "{driver}: they have no buffers");
+                    }
+                    for client in clients {
+                        SockRef::from(&client).set_linger(linger).unwrap();
+                    }
+                    while in_use(addr) > before {
+                        assert!(Instant::now() < by, "{driver}: {} are left", in_use(addr));
+                        thread::yield_now();
+                    }
+                }
+            }
+            handle.shutdown(Duration::from_secs(1)).await.unwrap();
         }
     }
 }
