@@ -10,7 +10,7 @@ use anyport_tcp::Tcp;
 use anyport_testkit::{Capabilities, Capability, Subject, Suite};
 use anyport_tls::{Tls, TlsExt};
 use anyport_unix::Unix;
-use client::{Authority, Client};
+use client::{Authority, Client, Lazy};
 use std::{
     collections::HashMap,
     io,
@@ -19,7 +19,6 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::client::TlsStream;
 
 /// TLS over TCP, on the ambient tokio.
 struct OverTcp(Arc<Authority>);
@@ -27,7 +26,7 @@ struct OverTcp(Arc<Authority>);
 impl Subject for OverTcp {
     const NAME: &str = "tls-tcp";
     type Transport = Tls<Tcp<Tokio>>;
-    type Stream = TlsStream<TcpStream>;
+    type Stream = Lazy<TcpStream>;
 
     fn transport(&self) -> Self::Transport {
         Tcp::bind("127.0.0.1:0").tls(self.0.server())
@@ -35,6 +34,10 @@ impl Subject for OverTcp {
 
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         self.0.client().connect(tcp(endpoint).await?).await
+    }
+
+    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        Ok(self.0.client().knock(tcp(endpoint).await?))
     }
 }
 
@@ -44,7 +47,7 @@ struct OverTcpPerCore(Arc<Authority>);
 impl Subject for OverTcpPerCore {
     const NAME: &str = "tls-tcp-per-core";
     type Transport = Tls<Tcp<TokioPerCore>>;
-    type Stream = TlsStream<TcpStream>;
+    type Stream = Lazy<TcpStream>;
 
     fn transport(&self) -> Self::Transport {
         Tcp::bind("127.0.0.1:0")
@@ -55,6 +58,10 @@ impl Subject for OverTcpPerCore {
 
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         self.0.client().connect(tcp(endpoint).await?).await
+    }
+
+    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        Ok(self.0.client().knock(tcp(endpoint).await?))
     }
 }
 
@@ -74,7 +81,7 @@ struct OverUnix {
 impl Subject for OverUnix {
     const NAME: &str = "tls-unix";
     type Transport = Tls<Unix<Tokio>>;
-    type Stream = TlsStream<UnixStream>;
+    type Stream = Lazy<UnixStream>;
 
     fn transport(&self) -> Self::Transport {
         let folder = tempfile::tempdir_in(&self.folder).unwrap().keep();
@@ -82,17 +89,22 @@ impl Subject for OverUnix {
     }
 
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        let Endpoint::Unix(UnixName::Path(path)) = endpoint else {
-            return Err(io::ErrorKind::InvalidInput.into());
-        };
-        self.authority
-            .client()
-            .connect(UnixStream::connect(path).await?)
-            .await
+        self.authority.client().connect(unix(endpoint).await?).await
+    }
+
+    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        Ok(self.authority.client().knock(unix(endpoint).await?))
     }
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::all().without(Capability::PortZero)
+    }
+}
+
+async fn unix(endpoint: &Endpoint) -> io::Result<UnixStream> {
+    match endpoint {
+        Endpoint::Unix(UnixName::Path(path)) => UnixStream::connect(path).await,
+        _ => Err(io::ErrorKind::InvalidInput.into()),
     }
 }
 
@@ -121,7 +133,7 @@ struct OverMemory(Arc<Authority>, Places);
 impl Subject for OverMemory {
     const NAME: &str = "tls-memory";
     type Transport = Tls<Memory<Tokio>>;
-    type Stream = TlsStream<MemoryStream>;
+    type Stream = Lazy<MemoryStream>;
 
     fn transport(&self) -> Self::Transport {
         self.1.memory().tls(self.0.server())
@@ -129,6 +141,10 @@ impl Subject for OverMemory {
 
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         self.0.client().connect(self.1.connect(endpoint)?).await
+    }
+
+    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        Ok(self.0.client().knock(self.1.connect(endpoint)?))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -142,7 +158,7 @@ struct OverTls(Arc<Authority>, Places);
 impl Subject for OverTls {
     const NAME: &str = "tls-tls-memory";
     type Transport = Tls<Tls<Memory<Tokio>>>;
-    type Stream = TlsStream<TlsStream<MemoryStream>>;
+    type Stream = Lazy<Lazy<MemoryStream>>;
 
     fn transport(&self) -> Self::Transport {
         self.1.memory().tls(self.0.server()).tls(self.0.server())
@@ -150,9 +166,13 @@ impl Subject for OverTls {
 
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         let client: Client = self.0.client();
-        client
-            .connect(client.connect(self.1.connect(endpoint)?).await?)
-            .await
+        let below = client.connect(self.1.connect(endpoint)?).await?;
+        client.connect(below).await
+    }
+
+    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        let client = self.0.client();
+        Ok(client.knock(client.knock(self.1.connect(endpoint)?)))
     }
 
     fn capabilities(&self) -> Capabilities {
