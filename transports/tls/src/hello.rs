@@ -11,11 +11,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// How much is read at once: more than a common ClientHello, post-quantum key share included.
-const READ: usize = 4096;
-
-/// How much is taken in from a peer that isn't served.
+/// How much is taken in from a peer that isn't served, and how much of it at once.
 const MOST_READ: usize = 64 * 1024;
+const READ: usize = 4096;
 
 /// Reads a ClientHello (RFC 8446 4.1.2).
 pub(crate) struct Hello<C> {
@@ -53,44 +51,61 @@ impl<C: Connection> Hello<C> {
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Accepted, Unwelcome>> {
         loop {
-            let mut scratch = [const { MaybeUninit::uninit() }; READ];
-            let mut buf = ReadBuf::uninit(&mut scratch);
             ready!(Pin::new(&mut self.io).poll_readable(cx))?;
-            ready!(Pin::new(&mut self.io).poll_read(cx, buf.unfilled()))?;
-            let read = buf.filled();
-            if read.is_empty() {
-                let error = io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    "the peer left before it had said hello",
-                );
-                return Poll::Ready(Err(error.into()));
+            // By rustls itself, which knows what it has room for: what follows the ClientHello belongs to the handshake.
+            let mut reader = Reader {
+                io: &mut self.io,
+                cx: &mut *cx,
+                first: None,
+            };
+            match self.acceptor.read_tls(&mut reader) {
+                Ok(0) => {
+                    let what = "the peer left before it had said hello";
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, what).into()));
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(error) => return Poll::Ready(Err(error.into())),
             }
             // No record of TLS begins so (RFC 8446 5.1), and each request does.
-            if !self.begun && read[0].is_ascii_uppercase() {
+            if !self.begun && reader.first.is_some_and(|byte| byte.is_ascii_uppercase()) {
                 return Poll::Ready(Err(plaintext()));
             }
             self.begun = true;
-            if let Some(accepted) = self.take_in(read)? {
-                return Poll::Ready(Ok(accepted));
+            match self.acceptor.accept() {
+                Ok(None) => {}
+                Ok(Some(accepted)) => return Poll::Ready(Ok(accepted)),
+                Err((error, mut alert)) => {
+                    let mut answer = Vec::new();
+                    // Writing to memory doesn't fail.
+                    let _ = alert.write_all(&mut answer);
+                    return Poll::Ready(Err(Unwelcome {
+                        error: io::Error::new(io::ErrorKind::InvalidData, error),
+                        answer: answer.into(),
+                    }));
+                }
             }
         }
     }
+}
 
-    fn take_in(&mut self, mut read: &[u8]) -> Result<Option<Accepted>, Unwelcome> {
-        while !read.is_empty() {
-            if self.acceptor.read_tls(&mut read)? == 0 {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the ClientHello is too long").into());
-            }
+/// A connection, as rustls reads it.
+struct Reader<'a, 'b, C> {
+    io: &'a mut C,
+    cx: &'a mut Context<'b>,
+    /// The first byte of the last read.
+    first: Option<u8>,
+}
+
+impl<C: Connection> io::Read for Reader<'_, '_, C> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let mut buf = ReadBuf::new(into);
+        match Pin::new(&mut *self.io).poll_read(self.cx, buf.unfilled()) {
+            Poll::Ready(read) => read?,
+            Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
         }
-        self.acceptor.accept().map_err(|(error, mut alert)| {
-            let mut answer = Vec::new();
-            // Writing to memory doesn't fail.
-            let _ = alert.write_all(&mut answer);
-            Unwelcome {
-                error: io::Error::new(io::ErrorKind::InvalidData, error),
-                answer: answer.into(),
-            }
-        })
+        self.first = buf.filled().first().copied();
+        Ok(buf.filled().len())
     }
 }
 
