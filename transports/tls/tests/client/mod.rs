@@ -41,7 +41,7 @@ pub(crate) struct Identity {
     /// In PEM.
     pub(crate) key: String,
     pub(crate) der: CertificateDer<'static>,
-    key_der: PrivateKeyDer<'static>,
+    pub(crate) key_der: PrivateKeyDer<'static>,
 }
 
 impl Identity {
@@ -80,6 +80,11 @@ impl Authority {
         self.issuer.pem()
     }
 
+    pub(crate) fn root_der(&self) -> CertificateDer<'static> {
+        let root: &CertificateDer<'static> = self.issuer.der();
+        root.clone()
+    }
+
     /// The certificate for `localhost`.
     pub(crate) fn localhost(&self) -> &Identity {
         &self.server
@@ -97,8 +102,7 @@ impl Authority {
     /// Of a client that trusts it, and shows this certificate if it's asked.
     pub(crate) fn client_config(&self, identity: Option<&Identity>) -> ClientConfig {
         let mut roots = RootCertStore::empty();
-        let root: &CertificateDer<'static> = self.issuer.der();
-        roots.add(root.clone()).unwrap();
+        roots.add(self.root_der()).unwrap();
         let builder = ClientConfig::builder_with_provider(Provider::Ring.rustls())
             .with_safe_default_protocol_versions()
             .unwrap()

@@ -44,9 +44,9 @@ fn a_scanner_finds_no_weakness() {
     let said = within(Duration::from_secs(300), "testssl", arguments, "");
     let findings = std::fs::read_to_string(findings).unwrap();
     for wanted in [
-        r#""TLS1_1","localhost/127.0.0.1","PORT","OK","not offered""#,
+        r#""TLS1_1","localhost/127.0.0.1","PORT","INFO","not offered""#,
         r#""TLS1_3","localhost/127.0.0.1","PORT","OK","offered with final""#,
-        r#""FS","localhost/127.0.0.1","PORT","OK","offered""#,
+        r#""PFS","localhost/127.0.0.1","PORT","OK","offered""#,
         r#""ROBOT","localhost/127.0.0.1","PORT","OK","#,
     ] {
         let wanted = wanted.replace("PORT", &served.addr().port().to_string());
