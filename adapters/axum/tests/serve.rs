@@ -173,14 +173,12 @@ async fn errors_of_accept_are_waited_out_and_the_wait_grows() {
 async fn a_transport_is_told_what_axum_serve_speaks() {
     let staged = Staged::new(Memory::new(), []);
     listener(staged.clone()).unwrap();
-    let mut spoken: Vec<&[u8]> = Vec::new();
-    if cfg!(feature = "http2") {
-        spoken.push(b"h2");
-    }
-    if cfg!(feature = "http1") {
-        spoken.push(b"http/1.1");
-    }
-    assert_eq!(staged.alpn(), Some(&spoken[..]));
+    let spoken: &[&[u8]] = if cfg!(feature = "http2") {
+        &[b"h2", b"http/1.1"]
+    } else {
+        &[b"http/1.1"]
+    };
+    assert_eq!(staged.alpn(), Some(spoken));
 }
 
 #[test]

@@ -27,11 +27,10 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_
 const BATCH: usize = 64;
 
 /// What `axum::serve` speaks (RFC 7301 6).
-const ALPN: &[&[u8]] = match (cfg!(feature = "http2"), cfg!(feature = "http1")) {
-    (true, true) => &[b"h2", b"http/1.1"],
-    (true, false) => &[b"h2"],
-    (false, true) => &[b"http/1.1"],
-    (false, false) => &[],
+const ALPN: &[&[u8]] = if cfg!(feature = "http2") {
+    &[b"h2", b"http/1.1"]
+} else {
+    &[b"http/1.1"]
 };
 
 /// Listens, for `axum::serve`: whoever has to stay with it gets any transport on tokio.
