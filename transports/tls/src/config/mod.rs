@@ -27,7 +27,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 /// | ALPN | what the server speaks: `h2` and `http/1.1`; nothing for a raw protocol |
 /// | client certificates | not asked for |
 /// | resumption | by tickets, whose keys change every six hours and at each reload; without early data |
-/// | cryptography | [`Provider::default`] |
+/// | cryptography | [`Provider`]: ring, if its feature is on |
 ///
 /// # Examples
 ///
@@ -67,7 +67,7 @@ enum Source {
 struct Description {
     certificates: Vec<Certificate>,
     client_auth: ClientAuth,
-    provider: Provider,
+    provider: Option<Provider>,
     at_least: TlsVersion,
 }
 
@@ -78,7 +78,7 @@ impl TlsConfig {
         Self::of(Source::Described(Description {
             certificates: vec![certificate],
             client_auth: ClientAuth::Off,
-            provider: Provider::default(),
+            provider: Provider::DEFAULT,
             at_least: TlsVersion::Tls12,
         }))
     }
@@ -143,10 +143,10 @@ impl TlsConfig {
         self.describe(|description| description.client_auth = client_auth)
     }
 
-    /// Who does the cryptography. Default: [`Provider::default`].
+    /// Who does the cryptography. Default: ring, if its feature is on, otherwise aws-lc-rs.
     #[must_use]
     pub fn with_provider(self, provider: Provider) -> Self {
-        self.describe(|description| description.provider = provider)
+        self.describe(|description| description.provider = Some(provider))
     }
 
     /// Refuses clients that can do only less. Default: [`TlsVersion::Tls12`].
@@ -215,7 +215,12 @@ impl TlsConfig {
 
 impl Description {
     fn build(&self) -> Result<Loaded> {
-        let provider = self.provider.rustls();
+        let Some(chosen) = self.provider else {
+            return Err(Error::config(
+                "cannot use the TLS configuration: nobody does the cryptography (turn on anyport's feature `tls` or `tls-aws-lc-rs`)",
+            ));
+        };
+        let provider = chosen.rustls();
         let mut certificates = Vec::new();
         for certificate in &self.certificates {
             certificates.push(certificate.load(&provider)?);
@@ -240,7 +245,7 @@ impl Description {
             .flat_map(|c| std::mem::take(&mut c.validity))
             .collect();
         let mut config = builder.with_cert_resolver(Arc::new(BySni::new(certificates)));
-        config.ticketer = self.provider.ticketer().map_err(unusable)?;
+        config.ticketer = chosen.ticketer().map_err(unusable)?;
         Ok(Loaded::new(config, validity))
     }
 }

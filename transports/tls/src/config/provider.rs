@@ -2,12 +2,10 @@
 use rustls::{crypto::CryptoProvider, server::ProducesTickets};
 use std::sync::Arc;
 
-#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
-compile_error!("TLS needs somebody who does the cryptography: turn on the feature `ring` or `aws-lc-rs`");
-
-/// Who does the cryptography. There's one for each feature of this crate that names one.
+/// Who does the cryptography: a variant for each feature of this crate that turns one on.
 ///
-/// The default is `Ring`, if its feature is on, otherwise `AwsLcRs`. README.md says what each costs to build and to run.
+/// Where none is chosen, it's `Ring`, if its feature is on, otherwise `AwsLcRs`. README.md says what each costs to build and to run. Without either feature, only
+/// [`TlsConfig::from_rustls`](crate::TlsConfig::from_rustls) can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Provider {
@@ -19,19 +17,21 @@ pub enum Provider {
     AwsLcRs,
 }
 
-impl Default for Provider {
-    #[cfg(feature = "ring")]
-    fn default() -> Self {
-        Self::Ring
-    }
-
-    #[cfg(not(feature = "ring"))]
-    fn default() -> Self {
-        Self::AwsLcRs
-    }
-}
-
+#[cfg_attr(
+    not(any(feature = "ring", feature = "aws-lc-rs")),
+    expect(unreachable_code, reason = "there's no provider to ask for anything")
+)]
 impl Provider {
+    /// The one that's used where none was chosen. `None`: no feature turns one on.
+    pub(super) const DEFAULT: Option<Self> = match () {
+        #[cfg(feature = "ring")]
+        () => Some(Self::Ring),
+        #[cfg(all(feature = "aws-lc-rs", not(feature = "ring")))]
+        () => Some(Self::AwsLcRs),
+        #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
+        () => None,
+    };
+
     /// A rustls provider, for a configuration of your own.
     #[must_use]
     pub fn rustls(self) -> Arc<CryptoProvider> {

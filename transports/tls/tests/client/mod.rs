@@ -49,7 +49,7 @@ impl Authority {
         let mut roots = RootCertStore::empty();
         let root: &CertificateDer<'static> = self.issuer.der();
         roots.add(root.clone()).unwrap();
-        let builder = ClientConfig::builder_with_provider(Provider::default().rustls());
+        let builder = ClientConfig::builder_with_provider(Provider::Ring.rustls());
         let config = builder
             .with_safe_default_protocol_versions()
             .unwrap()
