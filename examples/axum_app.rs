@@ -13,7 +13,7 @@
 //! SIGTERM or Ctrl-C drains it; what would go on for ever, the events and the WebSocket, ends then. `tests/axum_app` has it answer the same over
 //! every transport as over `axum::serve`.
 use anyport::{
-    Endpoint, Result, Server, StatusCode, Tcp, UnixName,
+    Endpoint, Result, Server, StatusCode, Tcp, TlsConfig, TlsExt, UnixName,
     for_axum::{Credentials, Peer, Tls, app},
     serve_with, shutdown,
 };
@@ -57,12 +57,28 @@ enum Transport {
     Tcp,
     /// TCP on tokio, one runtime and one socket per core.
     TcpPerCore,
+    /// TLS over TCP on tokio, with a certificate for development.
+    Tls,
     /// Unix sockets on tokio, work stealing.
     #[cfg(unix)]
     Unix,
     /// Unix sockets on tokio, one runtime per core.
     #[cfg(unix)]
     UnixPerCore,
+    /// TLS over Unix sockets on tokio, with a certificate for development.
+    #[cfg(unix)]
+    TlsUnix,
+}
+
+impl Transport {
+    fn is_encrypted(self) -> bool {
+        match self {
+            Self::Tls => true,
+            #[cfg(unix)]
+            Self::TlsUnix => true,
+            _ => false,
+        }
+    }
 }
 
 /// The notes, and whoever waits for more.
@@ -213,13 +229,17 @@ fn server(options: &Options, router: Router) -> Server {
     let addr = listen.unwrap_or("127.0.0.1:3000");
     #[cfg(unix)]
     let path = listen.unwrap_or("notes.sock");
+    let tls = || TlsConfig::self_signed(["localhost", "127.0.0.1"]);
     match options.transport {
         Transport::Tcp => serve_with(Tcp::bind(addr), app),
         Transport::TcpPerCore => serve_with(Tcp::bind(addr).per_core(), app),
+        Transport::Tls => serve_with(Tcp::bind(addr).tls(tls()), app),
         #[cfg(unix)]
         Transport::Unix => serve_with(anyport::Unix::bind(path), app),
         #[cfg(unix)]
         Transport::UnixPerCore => serve_with(anyport::Unix::bind(path).per_core(), app),
+        #[cfg(unix)]
+        Transport::TlsUnix => serve_with(anyport::Unix::bind(path).tls(tls()), app),
     }
 }
 
@@ -243,18 +263,26 @@ async fn run(options: &Options) -> Result<()> {
     };
     let running = server.with_graceful_shutdown(stopping).start()?;
     for endpoint in running.endpoints() {
-        println!("listening on {endpoint} (try: curl {})", address(endpoint));
+        println!(
+            "listening on {endpoint} (try: curl {})",
+            address(endpoint, options.transport)
+        );
     }
     println!("{}", running.wait().await?);
     Ok(())
 }
 
 /// How curl is told.
-fn address(endpoint: &Endpoint) -> String {
+fn address(endpoint: &Endpoint, transport: Transport) -> String {
+    let scheme = if transport.is_encrypted() {
+        "-k https"
+    } else {
+        "http"
+    };
     match endpoint {
         Endpoint::Unix(UnixName::Path(path)) => {
-            format!("--unix-socket {} http://localhost/whoami", path.display())
+            format!("--unix-socket {} {scheme}://localhost/whoami", path.display())
         }
-        other => format!("http://{other}/whoami"),
+        other => format!("{scheme}://{other}/whoami"),
     }
 }

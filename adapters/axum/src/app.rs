@@ -7,7 +7,7 @@ use tower_service::Service;
 /// An app whose requests know their connection: what the extractors of this crate need.
 ///
 /// It takes any app, an axum `Router` or one [`per_worker`](anyport_core::per_worker), and puts the [`ConnInfo`] into each request's
-/// extensions, at the price of two small allocations. (So does [`HttpOptions::with_conn_info`](anyport_core::HttpOptions::with_conn_info), for all apps of
+/// extensions, at the price of a few small allocations. (So does [`HttpOptions::with_conn_info`](anyport_core::HttpOptions::with_conn_info), for all apps of
 /// a server.) Middleware sees it, too; also axum's own `Extension<ConnInfo>` gets it.
 ///
 /// ```

@@ -39,8 +39,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! With the feature `serve`, [`listener`] makes a listener for `axum::serve` of any transport on tokio, and [`transport`] a transport of any listener
-//! of `axum::serve`.
+//! With the feature `serve`, `listener(transport)` is a listener for `axum::serve` of any transport on tokio, and `transport(listener)` a transport of any
+//! listener of `axum::serve`.
 mod app;
 mod extract;
 mod rejection;

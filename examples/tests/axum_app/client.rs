@@ -44,7 +44,7 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) async fn connect(place: &Place, version: Version) -> Self {
-        Self::on(place.connect().await, version).await
+        Self::on(place.connect(version).await, version).await
     }
 
     async fn on(stream: Box<dyn Stream>, version: Version) -> Self {

@@ -1,7 +1,9 @@
 //! Where the app is served: each transport, and `axum::serve`, which knows best what axum's answers are.
+use crate::{client::Version, secure};
 use anyport::{
-    Endpoint, Handle, Memory, Server, Tcp, Unix, UnixName,
+    Endpoint, Handle, Listener, Memory, Server, Tcp, TlsConfig, TlsExt, Transport, Unix, UnixName,
     for_axum::{self, Connection, app},
+    runtime::Tokio,
     serve_with,
 };
 use axum::{Router, serve};
@@ -15,38 +17,65 @@ use tokio::{
 };
 
 const LOCAL: &str = "127.0.0.1:0";
+const PLAIN: &str = "in plain text";
+const TLS: &str = "over TLSv1.3";
+
+/// What it's called; how its clients' names begin, and how they ask; how it's served.
+type Way = (&'static str, (&'static str, &'static str), fn(Router) -> Place);
 
 /// Every way to serve the app. A transport is a line.
-pub(crate) const PLACES: &[Way] = &[
-    ("tcp", "127.0.0.1:", |router| {
+pub(crate) const WAYS: &[Way] = &[
+    ("tcp", ("127.0.0.1:", PLAIN), |router| {
         Place::of(serve_with(Tcp::bind(LOCAL), app(router)))
     }),
-    ("tcp per core", "127.0.0.1:", |router| {
+    ("tcp per core", ("127.0.0.1:", PLAIN), |router| {
         Place::of(serve_with(
             Tcp::bind(LOCAL).per_core().with_workers(2),
             app(router),
         ))
     }),
-    ("unix", "unix:", |router| {
-        Place::at_path(|path| serve_with(Unix::bind(path), app(router)))
+    ("unix", ("unix:", PLAIN), |router| {
+        Place::at_path(|path| Place::of(serve_with(Unix::bind(path), app(router))))
     }),
-    ("unix per core", "unix:", |router| {
-        Place::at_path(|path| serve_with(Unix::bind(path).per_core().with_workers(2), app(router)))
+    ("unix per core", ("unix:", PLAIN), |router| {
+        Place::at_path(|path| {
+            Place::of(serve_with(
+                Unix::bind(path).per_core().with_workers(2),
+                app(router),
+            ))
+        })
     }),
-    ("memory", "memory:client-", |router| {
-        Place::in_memory(|memory| serve_with(memory, app(router)))
+    ("memory", ("memory:client-", PLAIN), |router| {
+        Place::in_memory(|memory| Place::of(serve_with(memory, app(router))))
     }),
-    ("memory per core", "memory:client-", |router| {
-        Place::in_memory(|memory| serve_with(memory.per_core().with_workers(2), app(router)))
+    ("memory per core", ("memory:client-", PLAIN), |router| {
+        Place::in_memory(|memory| Place::of(serve_with(memory.per_core().with_workers(2), app(router))))
     }),
-    ("a listener of axum's", "127.0.0.1:", |router| {
+    ("tls over tcp", ("127.0.0.1:", TLS), |router| {
+        Place::secure(|tls| Place::of(serve_with(Tcp::bind(LOCAL).tls(tls), app(router))))
+    }),
+    ("tls over tcp per core", ("127.0.0.1:", TLS), |router| {
+        let tcp = Tcp::bind(LOCAL).per_core().with_workers(2);
+        Place::secure(|tls| Place::of(serve_with(tcp.tls(tls), app(router))))
+    }),
+    ("tls over unix", ("unix:", TLS), |router| {
+        Place::secure(|tls| {
+            Place::at_path(|path| Place::of(serve_with(Unix::bind(path).tls(tls), app(router))))
+        })
+    }),
+    ("tls over memory", ("memory:client-", TLS), |router| {
+        Place::secure(|tls| Place::in_memory(|memory| Place::of(serve_with(memory.tls(tls), app(router)))))
+    }),
+    ("a listener of axum's", ("127.0.0.1:", PLAIN), |router| {
         Place::of(serve_with(for_axum::transport(bind()), app(router)))
     }),
-    ("axum::serve over unix", "unix:", Place::axum_serve_over_unix),
+    ("axum::serve over unix", ("unix:", PLAIN), |router| {
+        Place::at_path(|path| Place::axum_serve(Unix::bind(path), router))
+    }),
+    ("axum::serve over tls", ("127.0.0.1:", TLS), |router| {
+        Place::secure(|tls| Place::axum_serve(Tcp::bind(LOCAL).tls(tls), router))
+    }),
 ];
-
-/// What it's called, how its clients' names begin, and how it's served.
-type Way = (&'static str, &'static str, fn(Router) -> Place);
 
 /// Where the app is served.
 pub(crate) struct Place {
@@ -65,7 +94,9 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-type Dial = dyn Fn() -> Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>> + Send + Sync;
+/// Connects, to speak this version.
+type Dial = dyn Fn(Version) -> Dialing + Send + Sync;
+type Dialing = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
 
 impl Place {
     /// What the others are compared with: axum's own server on tokio's own socket, with nothing of anyport.
@@ -81,9 +112,11 @@ impl Place {
         }
     }
 
-    fn axum_serve_over_unix(router: Router) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let listener = for_axum::listener(Unix::bind(folder.path().join("app.sock"))).unwrap();
+    fn axum_serve<T>(transport: T, router: Router) -> Self
+    where
+        T: Transport<Runtime = Tokio, Listener: Listener<Handshake: Send> + Send>,
+    {
+        let listener = for_axum::listener(transport).unwrap();
         let endpoint = listener.endpoint().clone();
         let (stop, stopped) = oneshot::channel();
         let service = router.into_make_service_with_connect_info::<Connection>();
@@ -91,7 +124,7 @@ impl Place {
         Self {
             dial: dial(endpoint),
             served_by: ServedBy::Axum(stop, tokio::spawn(serving.into_future())),
-            _folder: Some(folder),
+            _folder: None,
         }
     }
 
@@ -104,20 +137,20 @@ impl Place {
         }
     }
 
-    fn at_path(server: impl FnOnce(&Path) -> Server) -> Self {
+    fn at_path(place: impl FnOnce(&Path) -> Self) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let place = Self::of(server(&folder.path().join("app.sock")));
+        let place = place(&folder.path().join("app.sock"));
         Self {
             _folder: Some(folder),
             ..place
         }
     }
 
-    fn in_memory(server: impl FnOnce(Memory) -> Server) -> Self {
+    fn in_memory(place: impl FnOnce(Memory) -> Self) -> Self {
         let memory = Memory::new();
         let connector = Arc::new(memory.connector());
-        let place = Self::of(server(memory));
-        let dial = move || -> Pin<Box<dyn Future<Output = _> + Send>> {
+        let place = place(memory);
+        let dial = move |_| -> Dialing {
             let connector = Arc::clone(&connector);
             Box::pin(async move { Ok(Box::new(connector.connect()?) as Box<dyn Stream>) })
         };
@@ -127,8 +160,22 @@ impl Place {
         }
     }
 
-    pub(crate) async fn connect(&self) -> Box<dyn Stream> {
-        (self.dial)().await.unwrap()
+    fn secure(place: impl FnOnce(TlsConfig) -> Self) -> Self {
+        let (server, client) = secure::both_ends();
+        let place = place(server);
+        let below = place.dial;
+        let dial = move |version| -> Dialing {
+            let (below, handshake) = (below(version), client(version));
+            Box::pin(async move { Ok(Box::new(handshake(below.await?).await?) as Box<dyn Stream>) })
+        };
+        Self {
+            dial: Box::new(dial),
+            ..place
+        }
+    }
+
+    pub(crate) async fn connect(&self, version: Version) -> Box<dyn Stream> {
+        (self.dial)(version).await.unwrap()
     }
 
     /// Drains it; whoever is connected still has to be done within the grace.
@@ -153,7 +200,7 @@ fn bind() -> TcpListener {
 }
 
 fn dial(endpoint: Endpoint) -> Box<Dial> {
-    Box::new(move || {
+    Box::new(move |_| {
         let endpoint = endpoint.clone();
         Box::pin(async move {
             Ok(match endpoint {
