@@ -8,7 +8,7 @@
 use anyport_tls::{
     Certificate, Provider, TlsConfig,
     rustls::{
-        ClientConfig, RootCertStore,
+        ClientConfig, DEFAULT_VERSIONS, RootCertStore, SupportedProtocolVersion,
         pki_types::{CertificateDer, PrivateKeyDer, ServerName},
     },
 };
@@ -85,6 +85,12 @@ impl Authority {
         root.clone()
     }
 
+    pub(crate) fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root_der()).unwrap();
+        roots
+    }
+
     /// The certificate for `localhost`.
     pub(crate) fn localhost(&self) -> &Identity {
         &self.server
@@ -101,12 +107,31 @@ impl Authority {
 
     /// Of a client that trusts it, and shows this certificate if it's asked.
     pub(crate) fn client_config(&self, identity: Option<&Identity>) -> ClientConfig {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.root_der()).unwrap();
+        self.config_of(DEFAULT_VERSIONS, identity)
+    }
+
+    /// Of a client that speaks this version alone.
+    pub(crate) fn only(&self, version: &'static SupportedProtocolVersion) -> ClientConfig {
+        self.config_of(&[version], None)
+    }
+
+    pub(crate) fn only_as(
+        &self,
+        version: &'static SupportedProtocolVersion,
+        identity: &Identity,
+    ) -> ClientConfig {
+        self.config_of(&[version], Some(identity))
+    }
+
+    fn config_of(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        identity: Option<&Identity>,
+    ) -> ClientConfig {
         let builder = ClientConfig::builder_with_provider(Provider::Ring.rustls())
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
-            .with_root_certificates(roots);
+            .with_root_certificates(self.roots());
         match identity {
             None => builder.with_no_client_auth(),
             Some(shown) => builder
