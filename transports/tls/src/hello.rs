@@ -11,6 +11,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+/// How much is read at first. rustls has room for more than this.
+const FIRST_READ: usize = 1024;
+
 /// How much is taken in from a peer that isn't served, and how much of it at once.
 const MOST_READ: usize = 64 * 1024;
 const READ: usize = 4096;
@@ -19,7 +22,6 @@ const READ: usize = 4096;
 pub(crate) struct Hello<C> {
     io: C,
     acceptor: Acceptor,
-    begun: bool,
 }
 
 /// A peer that isn't served.
@@ -36,13 +38,41 @@ impl From<io::Error> for Unwelcome {
     }
 }
 
+/// Waits for the first bytes, with nothing of rustls: a socket may seem readable when it isn't, and tokio's do when they're new.
+pub(crate) fn poll_first<C: Connection>(io: &mut C, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+    ready!(Pin::new(&mut *io).poll_readable(cx))?;
+    let mut scratch = [const { MaybeUninit::uninit() }; FIRST_READ];
+    let mut buf = ReadBuf::uninit(&mut scratch);
+    ready!(Pin::new(io).poll_read(cx, buf.unfilled()))?;
+    match buf.filled() {
+        [] => Poll::Ready(Err(left())),
+        first => Poll::Ready(Ok(Bytes::copy_from_slice(first))),
+    }
+}
+
+fn left() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "the peer left before it had said hello",
+    )
+}
+
 impl<C: Connection> Hello<C> {
-    pub(crate) fn new(io: C) -> Self {
-        Self {
-            io,
-            acceptor: Acceptor::default(),
-            begun: false,
+    /// A ClientHello that begins with these bytes.
+    pub(crate) fn new(io: C, mut first: &[u8]) -> Result<Self, (C, Unwelcome)> {
+        // No record of TLS begins so (RFC 8446 5.1), and each request does.
+        if first.first().is_some_and(u8::is_ascii_uppercase) {
+            return Err((io, plaintext()));
         }
+        let mut acceptor = Acceptor::default();
+        while !first.is_empty() {
+            match acceptor.read_tls(&mut first) {
+                Ok(0) => return Err((io, io::Error::from(io::ErrorKind::InvalidData).into())),
+                Ok(_) => {}
+                Err(error) => return Err((io, error.into())),
+            }
+        }
+        Ok(Self { io, acceptor })
     }
 
     pub(crate) fn into_inner(self) -> C {
@@ -51,27 +81,6 @@ impl<C: Connection> Hello<C> {
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Accepted, Unwelcome>> {
         loop {
-            ready!(Pin::new(&mut self.io).poll_readable(cx))?;
-            // By rustls itself, which knows what it has room for: what follows the ClientHello belongs to the handshake.
-            let mut reader = Reader {
-                io: &mut self.io,
-                cx: &mut *cx,
-                first: None,
-            };
-            match self.acceptor.read_tls(&mut reader) {
-                Ok(0) => {
-                    let what = "the peer left before it had said hello";
-                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, what).into()));
-                }
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
-                Err(error) => return Poll::Ready(Err(error.into())),
-            }
-            // No record of TLS begins so (RFC 8446 5.1), and each request does.
-            if !self.begun && reader.first.is_some_and(|byte| byte.is_ascii_uppercase()) {
-                return Poll::Ready(Err(plaintext()));
-            }
-            self.begun = true;
             match self.acceptor.accept() {
                 Ok(None) => {}
                 Ok(Some(accepted)) => return Poll::Ready(Ok(accepted)),
@@ -85,6 +94,14 @@ impl<C: Connection> Hello<C> {
                     }));
                 }
             }
+            ready!(Pin::new(&mut self.io).poll_readable(cx))?;
+            // By rustls itself, which knows what it has room for: what follows the ClientHello belongs to the handshake.
+            match self.acceptor.read_tls(&mut Reader { io: &mut self.io, cx }) {
+                Ok(0) => return Poll::Ready(Err(left().into())),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
         }
     }
 }
@@ -93,8 +110,6 @@ impl<C: Connection> Hello<C> {
 struct Reader<'a, 'b, C> {
     io: &'a mut C,
     cx: &'a mut Context<'b>,
-    /// The first byte of the last read.
-    first: Option<u8>,
 }
 
 impl<C: Connection> io::Read for Reader<'_, '_, C> {
@@ -104,7 +119,6 @@ impl<C: Connection> io::Read for Reader<'_, '_, C> {
             Poll::Ready(read) => read?,
             Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
         }
-        self.first = buf.filled().first().copied();
         Ok(buf.filled().len())
     }
 }
@@ -130,7 +144,7 @@ pub(crate) struct Farewell<C> {
 }
 
 impl<C: Connection> Farewell<C> {
-    pub(crate) fn new(io: C, answer: Bytes, error: io::Error) -> Self {
+    pub(crate) fn new(io: C, Unwelcome { error, answer }: Unwelcome) -> Self {
         Self {
             io,
             answer,
