@@ -1,4 +1,9 @@
 //! What leaves on the wire: how many records an answer takes, and how a connection ends.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
+
 mod client;
 mod scene;
 mod wire;
@@ -261,6 +266,29 @@ fn an_idle_connection_says_so_at_its_deadline() {
         case.ask("", HELLO.as_bytes());
         assert_eq!(end(&case.served, &mut case.stream, &case.tape), b"");
         case.served.ends();
+    }
+}
+
+#[test]
+fn a_connection_that_never_asked_is_told_so() {
+    for version in VERSIONS {
+        let timeouts = Timeouts::default().with_head(Duration::from_millis(200));
+        let Case {
+            served,
+            mut stream,
+            tape,
+        } = Case::new(version, "http/1.1", |server| server.timeouts(timeouts));
+        assert_eq!(end(&served, &mut stream, &tape), b"");
+        served.ends();
+
+        let Case {
+            served,
+            mut stream,
+            tape,
+        } = Case::http_1(version);
+        let drained = served.handle.shutdown(Duration::from_secs(1));
+        assert_eq!(end(&served, &mut stream, &tape), b"");
+        assert_eq!(served.run(drained).unwrap().aborted, 0);
     }
 }
 
