@@ -1,4 +1,9 @@
 //! Crowds of clients that don't finish their handshakes: the next one isn't held up, and they're all let go at the deadline.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
+
 mod client;
 mod scene;
 mod wire;

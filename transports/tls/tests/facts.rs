@@ -1,4 +1,9 @@
 //! What an app learns of a connection's TLS, over every transport.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
+
 mod client;
 mod scene;
 
