@@ -13,7 +13,7 @@ use anyport_core::{
 use anyport_memory::Memory;
 use anyport_tcp::Tcp;
 use anyport_tls::{
-    ClientAuth, Roots, TlsConfig, TlsExt,
+    ClientAuth, Provider, Roots, TlsConfig, TlsExt,
     rustls::{
         ClientConfig,
         version::{TLS12, TLS13},
@@ -188,6 +188,29 @@ fn over_another_tls_it_is_known() {
         ask(&Client::new(case.config()), tunnel).await;
     });
     case.is_known();
+    served.ends();
+}
+
+/// As the client sends it, its own certificate first.
+#[test]
+fn a_chain_is_known_as_a_whole() {
+    let case = Case::new();
+    let below = case.authority.below();
+    let shown = below.issue("client", &["client"]);
+    let chain = vec![shown.der.clone(), below.root_der()];
+    let config = ClientConfig::builder_with_provider(Provider::Ring.rustls())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(case.authority.roots())
+        .with_client_auth_cert(chain.clone(), shown.key_der)
+        .unwrap();
+    let served = over_tcp(&case, case.tls());
+    served.run(async { ask(&Client::new(config), served.connect().await).await });
+    let known = case.known();
+    assert_eq!(
+        known.tls().unwrap().peer_certificates(),
+        [chain[0].to_vec(), chain[1].to_vec()]
+    );
     served.ends();
 }
 

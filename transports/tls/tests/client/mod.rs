@@ -56,12 +56,16 @@ impl Identity {
 
 impl Authority {
     pub(crate) fn new() -> Self {
-        let mut params = CertificateParams::new([]).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Two of one name, and clients would try one's key on the other's certificates.
-        let name = format!("authority {}", AUTHORITIES.fetch_add(1, Relaxed));
-        params.distinguished_name.push(DnType::CommonName, name);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        Self::of(CertifiedIssuer::self_signed(authority(), KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// One that this one vouches for.
+    pub(crate) fn below(&self) -> Self {
+        let key = KeyPair::generate().unwrap();
+        Self::of(CertifiedIssuer::signed_by(authority(), key, &self.issuer).unwrap())
+    }
+
+    fn of(issuer: CertifiedIssuer<'static, KeyPair>) -> Self {
         let server = issue(&issuer, "server", &["localhost"], |_| {});
         Self { issuer, server }
     }
@@ -139,6 +143,15 @@ impl Authority {
                 .unwrap(),
         }
     }
+}
+
+fn authority() -> CertificateParams {
+    let mut params = CertificateParams::new([]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Two of one name, and clients would try one's key on the other's certificates.
+    let name = format!("authority {}", AUTHORITIES.fetch_add(1, Relaxed));
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
 }
 
 fn issue(
