@@ -10,9 +10,9 @@ mod wire;
 
 use anyport_core::ErrorKind;
 use anyport_tls::{
-    TlsConfig,
+    ClientAuth, Provider, Roots, TlsConfig,
     rustls::{
-        self, HandshakeKind,
+        self, HandshakeKind, ServerConfig,
         pki_types::CertificateDer,
         version::{TLS12, TLS13},
     },
@@ -165,6 +165,55 @@ fn what_cannot_be_used_changes_nothing_and_says_so() {
     case.exchange(&case.new);
     assert_eq!(case.shown(), case.new.der);
     case.served.ends();
+}
+
+#[test]
+fn authorities_are_exchanged_too() {
+    let (authority, mine, yours) = (Authority::new(), Authority::new(), Authority::new());
+    let folder = Folder::new();
+    let roots = folder.file("roots.pem", mine.root_pem());
+    let auth = ClientAuth::Required(Roots::pem_file(&roots));
+    let tls = authority.server().with_client_auth(auth);
+    let served = Served::start(over_tcp(tls.clone()));
+    let clients = [&mine, &yours].map(|whose| {
+        let shown = whose.issue("client", &["client"]);
+        Client::new(authority.client_config(Some(&shown)))
+    });
+    // In TLS 1.3 it's the request that fails.
+    let may = |client: &Client| {
+        served.run(async {
+            let stream = client.handshake(served.connect().await).await;
+            match stream {
+                Ok(mut stream) => ask(&mut stream).await.is_ok(),
+                Err(_) => false,
+            }
+        })
+    };
+    assert_eq!(clients.each_ref().map(may), [true, false]);
+    fs::write(&roots, yours.root_pem()).unwrap();
+    tls.reload().unwrap();
+    // Nor has the first one's session outlived its authority.
+    assert_eq!(clients.each_ref().map(may), [false, true]);
+    served.ends();
+}
+
+#[test]
+fn what_was_not_read_from_files_cannot_be_read_again() {
+    let authority = Authority::new();
+    let identity = authority.localhost();
+    let config = ServerConfig::builder_with_provider(Provider::Ring.rustls())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![identity.der.clone()], identity.key_der.clone_key())
+        .unwrap();
+    let error = TlsConfig::from_rustls(config).reload().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let error = error.to_string();
+    assert!(
+        error.starts_with("cannot reload the TLS configuration: it was made of a rustls ServerConfig"),
+        "{error}"
+    );
 }
 
 /// A connection, with a request, so that the tickets have arrived; how its handshake was.
