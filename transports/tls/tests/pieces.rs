@@ -57,13 +57,13 @@ async fn ask(authority: &Authority, pipe: MemoryStream, request: &str) -> Vec<u8
     }
 }
 
-const GET: &str = "GET /40000 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+const GET: &str = "GET /2000 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 /// The hello is cut once, in the middle of its bytes, wherever that is.
 #[test]
 fn a_hello_that_is_cut_anywhere_is_whole_with_its_rest() {
     let authority = Authority::new();
-    let get = GET.replace("40000", "");
+    let get = GET.replace("2000", "");
     for length in 1..=hello(&authority).len() {
         let (served, pipe) = through(&authority, length);
         let answer = served.run(ask(&authority, pipe, &get));
@@ -77,7 +77,7 @@ fn byte_by_byte() {
     let authority = Authority::new();
     let (served, pipe) = through(&authority, 1);
     let answer = served.run(ask(&authority, pipe, GET));
-    assert!(answer.ends_with(&made(40_000)));
+    assert!(answer.ends_with(&made(2000)));
     served.ends();
 }
 
