@@ -26,7 +26,8 @@ fn through(authority: &Authority, bytes: usize) -> (Served, MemoryStream) {
     let connector = memory.connector();
     let server: Server = serve_with(memory.tls(authority.server()), app());
     let patient = Timeouts::default().with_handshake(Duration::MAX);
-    let served = Served::start(server.timeouts(patient));
+    // Each piece would be a change of threads.
+    let served = Served::start_here(server.timeouts(patient));
     (served, connector.connect().unwrap())
 }
 
