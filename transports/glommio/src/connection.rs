@@ -1,0 +1,50 @@
+//! One connection.
+use crate::stream::Stream;
+use anyport_core::{ConnInfo, Connection, ThreadBound, delegate_io};
+use glommio::net::TcpStream;
+use std::{
+    fmt,
+    os::fd::{AsRawFd, RawFd},
+};
+
+/// One connection. It stays on its worker: on another thread, its reads and writes fail.
+pub struct GlommioConnection {
+    io: ThreadBound<Stream>,
+    info: ConnInfo,
+    descriptor: RawFd,
+}
+
+impl GlommioConnection {
+    pub(crate) fn new(stream: TcpStream, info: ConnInfo) -> Self {
+        Self {
+            descriptor: stream.as_raw_fd(),
+            io: ThreadBound::new(Stream::new(stream)),
+            info,
+        }
+    }
+}
+
+/// It's always readable: a read that finds nothing takes no buffer along.
+impl Connection for GlommioConnection {
+    fn info(&self) -> &ConnInfo {
+        &self.info
+    }
+}
+
+delegate_io!(impl for GlommioConnection => io);
+
+/// For a question or an option that has no method here; it's open for as long as the connection is.
+impl AsRawFd for GlommioConnection {
+    fn as_raw_fd(&self) -> RawFd {
+        self.descriptor
+    }
+}
+
+impl fmt::Debug for GlommioConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GlommioConnection")
+            .field("info", &self.info)
+            .field("descriptor", &self.descriptor)
+            .finish_non_exhaustive()
+    }
+}
