@@ -1,10 +1,8 @@
 //! The time at which a worker is to look at its timers.
 use crate::watch::Watch;
 use glommio::timer::Timer;
-use rustix::{
-    time::{
-        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-    },
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 use std::{
     future::Future,
@@ -90,7 +88,10 @@ impl Alarm {
 }
 
 fn once_in(left: Duration) -> Itimerspec {
-    let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let zero = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     let mut once = Itimerspec {
         it_interval: zero,
         it_value: zero,

@@ -75,7 +75,9 @@ impl Armed {
         // While it waits, a read just leaves its waker.
         match Pin::new(&mut stream).poll_read(&mut Context::from_waker(&waker), &mut []) {
             Poll::Pending => Ok(Self { stream, signal }),
-            Poll::Ready(_) => Err(io::Error::other("glommio's reactor doesn't wait for a new stream")),
+            Poll::Ready(_) => Err(io::Error::other(
+                "glommio's reactor doesn't wait for a new stream",
+            )),
         }
     }
 }
