@@ -19,6 +19,14 @@ pub use anyport_monoio::{self as monoio, Monoio};
 #[cfg(feature = "tcp")]
 pub use anyport_tcp::{self as tcp, Tcp, listen};
 
+/// TLS over any transport: TLS 1.2 and 1.3, by rustls.
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))]
+pub use anyport_tls::{self as tls, Tls, TlsConfig, TlsExt};
+
+/// TLS over TCP in one call.
+#[cfg(all(any(feature = "tls", feature = "tls-aws-lc-rs"), feature = "tcp"))]
+pub use anyport_tls::listen_secure;
+
 /// Unix sockets on tokio: a path, or a name in Linux's abstract namespace.
 #[cfg(all(feature = "unix", unix))]
 pub use anyport_unix::{self as unix, Unix};

@@ -1,7 +1,7 @@
 //! A connection that's asleep is one like any other: it's counted, has its deadlines, is drained, and is let go when its client leaves.
 use crate::{
     app::HELLO,
-    client::{Client, get},
+    client::{Client, get, stop_writing},
     hibernation::{asleep, ends_in_order, serve, serve_as},
     site::Site,
     suite::cases,
@@ -49,7 +49,7 @@ async fn a_client_that_half_closes_wakes_the_server(site: Site) {
     let (server, notes) = serve(&site);
     for _ in 0..5 {
         let mut client = asleep(&server, &notes).await;
-        tokio::io::AsyncWriteExt::shutdown(&mut client.io).await.unwrap();
+        stop_writing(&mut client.io).await;
         ends_in_order(&mut client).await;
         server.settles(0).await;
     }

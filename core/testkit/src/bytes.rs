@@ -1,6 +1,6 @@
 //! The byte stream itself, without HTTP: nothing is lost, and each end learns of the other's.
 use crate::{
-    client::Client,
+    client::{Client, stop_writing},
     script::{BURST, Script, pattern},
     site::Site,
     suite::cases,
@@ -47,7 +47,7 @@ async fn a_client_that_stopped_writing_is_answered(site: Site) {
     let server = site.raw(Script::Answer);
     let mut io = server.connect().await;
     io.write_all(&pattern(100_000)).await.unwrap();
-    io.shutdown().await.unwrap();
+    stop_writing(&mut io).await;
     let mut answer = String::new();
     io.read_to_string(&mut answer).await.unwrap();
     assert_eq!(answer, "got 100000 bytes");
@@ -69,7 +69,7 @@ async fn the_end_stays_the_end_after_the_peer_left(site: Site) {
     let mut io = server.connect().await;
     server.settles(1).await;
     io.write_all(b"the last words").await.unwrap();
-    io.shutdown().await.unwrap();
+    stop_writing(&mut io).await;
     drop(io);
     server.settles(0).await;
 }

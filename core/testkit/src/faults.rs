@@ -129,7 +129,7 @@ async fn a_panic_in_a_clone_for_a_request_is_a_500(site: Site) {
 async fn a_panic_in_a_clone_for_a_connection_costs_that_connection(site: Site) {
     unnoticed(&site, async |server| {
         server.state.arm(Fault::PanicInClone);
-        let mut client = server.client().await;
+        let mut client = server.knocking().await;
         client.send(get("/")).await;
         match client.try_response().await {
             // A service may also be cloned late.

@@ -1,7 +1,7 @@
 //! HTTP/1.1 and HTTP/1.0 as they should be (RFC 9112).
 use crate::{
     app::HELLO,
-    client::{get, post},
+    client::{get, post, stop_writing},
     script::pattern,
     site::Site,
     suite::cases,
@@ -198,14 +198,14 @@ async fn a_client_that_stopped_writing_gets_what_is_there_at_once(site: Site) {
     for _ in 0..20 {
         let mut io = server.connect().await;
         io.write_all(get("/").as_bytes()).await.unwrap();
-        io.shutdown().await.unwrap();
+        stop_writing(&mut io).await;
         let mut all = String::new();
         io.read_to_string(&mut all).await.unwrap();
         assert!(all.starts_with("HTTP/1.1 200") && all.ends_with(HELLO), "{all}");
     }
     let mut io = server.connect().await;
     io.write_all(get("/forever").as_bytes()).await.unwrap();
-    io.shutdown().await.unwrap();
+    stop_writing(&mut io).await;
     server.state.dropped().await;
     server.settles(0).await;
 }

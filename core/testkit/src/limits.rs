@@ -151,7 +151,7 @@ async fn a_client_beyond_the_limit_of_its_address_is_closed(site: Site) {
         let (mut first, mut second) = (server.client().await, upgraded(&server).await);
         assert_eq!(first.get("/").await.body, HELLO);
         for _ in 0..5 {
-            server.client().await.closed().await;
+            server.knocking().await.closed().await;
         }
         assert_eq!(first.get("/").await.body, HELLO);
         echoes(&mut second, "here").await;
@@ -170,7 +170,7 @@ async fn a_filtered_peer_is_closed_before_it_speaks(site: Site) {
     };
     let server = site.serve_as(|server| server.accept_filter(filter));
     for _ in 0..5 {
-        server.client().await.closed().await;
+        server.knocking().await.closed().await;
         assert_eq!(server.ask(&get("/")).await.body, HELLO);
     }
     assert_eq!(asked.load(Relaxed), 10, "asked once for each");

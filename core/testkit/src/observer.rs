@@ -13,6 +13,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
+use tokio::time::sleep;
 
 cases![
     each_connection_begins_and_ends_once,
@@ -69,6 +70,19 @@ impl Observer for Log {
 }
 
 impl Log {
+    /// Waits until no handshake is under way.
+    async fn all_established(&self) {
+        let established = || {
+            let told = self.0.lock().unwrap();
+            told.connections
+                .values()
+                .all(|[accepted, established, _]| accepted == established)
+        };
+        while !established() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Every connection so far was accepted, established and closed, once each.
     fn assert_complete(&self, connections: usize) {
         let told = self.0.lock().unwrap();
@@ -95,9 +109,12 @@ async fn each_connection_begins_and_ends_once(site: Site) {
     for _ in 0..20 {
         server.serves_others().await;
     }
-    drop(server.connect().await);
+    let silent = server.connect().await;
+    log.all_established().await;
+    drop(silent);
     let mut rude = server.client().await;
     rude.send("GET / HT").await;
+    log.all_established().await;
     drop(rude);
     for path in ["/panic", "/error"] {
         server.ask(&get(path)).await;
@@ -128,7 +145,7 @@ async fn a_refusal_is_told_and_no_connection(site: Site) {
     let observer = log.clone();
     let server = site.serve_as(|server| server.accept_filter(|_| false).observer(observer));
     for _ in 0..3 {
-        server.client().await.closed().await;
+        server.knocking().await.closed().await;
     }
     server.settles(0).await;
     log.assert_complete(0);

@@ -1,7 +1,6 @@
 //! Who's still queued when a server drains: let in if it can be, and never waited for without an end.
 use crate::{
     app::HELLO,
-    client::get,
     script::Script,
     site::Site,
     suite::cases,
@@ -21,14 +20,13 @@ async fn clients_queued_behind_the_limit_are_answered(site: Site) {
     assert_eq!(first.get("/").await.body, HELLO);
     let mut queued = Vec::new();
     for _ in 0..3 {
-        let mut client = server.client().await;
-        client.send(get("/")).await;
-        queued.push(client);
+        let mut client = server.knocking().await;
+        queued.push(tokio::spawn(async move { client.get("/").await }));
     }
     let ended = server.handle.shutdown(Duration::from_secs(4));
     first.closed().await;
-    for client in &mut queued {
-        let response = client.response().await;
+    for response in queued {
+        let response = response.await.unwrap();
         assert_eq!(response.body, HELLO);
         assert!(response.closes(), "{response:?}");
     }

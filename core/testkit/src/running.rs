@@ -38,6 +38,12 @@ impl Running {
         Client::new(self.connect().await)
     }
 
+    /// Somebody whom the server may refuse, or leave waiting.
+    pub(crate) async fn knocking(&self) -> Client {
+        let connected = self.site.knock(self.endpoint()).await;
+        Client::new(connected.expect("the server listens"))
+    }
+
     pub(crate) async fn h2(&self) -> H2 {
         H2::new(self.connect().await).await
     }

@@ -44,6 +44,7 @@ trait Erased: Send + Sync {
     fn spied(&self, script: Script, told: Told) -> Server;
     fn moody(&self, script: Script, mood: Arc<Mood>) -> Server;
     fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
+    fn knock<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
     fn capabilities(&self) -> Capabilities;
 }
 
@@ -114,6 +115,11 @@ impl Site {
     pub(crate) async fn connect(&self, endpoint: &Endpoint) -> io::Result<Io> {
         self.0.connect(endpoint).await
     }
+
+    /// Connects to a server that may have nothing to say: also where that needs a handshake, it's not waited for.
+    pub(crate) async fn knock(&self, endpoint: &Endpoint) -> io::Result<Io> {
+        self.0.knock(endpoint).await
+    }
 }
 
 struct Plain<S>(S);
@@ -145,6 +151,10 @@ impl<S: Served> Erased for Plain<S> {
 
     fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
         Box::pin(async move { Ok(Box::new(self.0.connect(endpoint).await?) as Io) })
+    }
+
+    fn knock<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+        Box::pin(async move { Ok(Box::new(self.0.knock(endpoint).await?) as Io) })
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -181,6 +191,10 @@ impl<S: LocalSubject> Erased for Local<S> {
 
     fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
         self.0.connect(endpoint)
+    }
+
+    fn knock<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+        self.0.knock(endpoint)
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -226,6 +240,10 @@ impl Erased for Imaginary {
     }
 
     fn connect<'a>(&'a self, _: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+        unreachable!("not served")
+    }
+
+    fn knock<'a>(&'a self, _: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
         unreachable!("not served")
     }
 

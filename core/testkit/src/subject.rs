@@ -31,6 +31,12 @@ pub trait Subject: Send + Sync + 'static {
     /// Connects to where the server says that it listens; runs on tokio, whatever the transport runs on.
     fn connect(&self, endpoint: &Endpoint) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
+    /// The same without waiting for the server's word: what's left of a handshake goes on when the stream is read or written. Default: [`connect`](Self::connect), which is
+    /// right where connecting needs no more than the kernel.
+    fn knock(&self, endpoint: &Endpoint) -> impl Future<Output = io::Result<Self::Stream>> + Send {
+        self.connect(endpoint)
+    }
+
     /// What it can do. Default: everything.
     fn capabilities(&self) -> Capabilities {
         Capabilities::all()

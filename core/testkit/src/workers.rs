@@ -92,7 +92,7 @@ async fn ends_with(site: &Site, trouble: Trouble, kind: ErrorKind) {
     serves(site, &server, 1).await;
     mood.set(trouble);
     // Not everybody is accepted, some perhaps not even connected.
-    let _ = site.connect(server.endpoint()).await;
+    let _ = site.knock(server.endpoint()).await;
     let error = server.handle.wait().await.expect_err("a server that can't go on");
     assert_eq!(error.kind(), kind, "{error}");
     // The others are told to end, too.
@@ -112,7 +112,7 @@ async fn stalled_handshakes_hold_nobody_up_and_are_cut_off(site: Site) {
     let server = site.moody(Script::Echo, &mood);
     let mut stalled = Vec::new();
     for _ in 0..300 {
-        stalled.push(server.client().await);
+        stalled.push(server.knocking().await);
     }
     server.settles(300).await;
     mood.set(Trouble::None);
@@ -129,7 +129,7 @@ async fn failed_handshakes_cost_nothing(site: Site) {
     let mood = Mood::new(Trouble::Fails);
     let server = site.moody(Script::Echo, &mood);
     for _ in 0..100 {
-        server.client().await.closed().await;
+        server.knocking().await.closed().await;
     }
     server.settles(0).await;
     mood.set(Trouble::None);

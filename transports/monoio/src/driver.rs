@@ -79,17 +79,21 @@ pub(crate) fn build(driver: Driver) -> io::Result<Built> {
 pub(crate) const ADVICE: &str =
     "it needs Linux 5.6, no seccomp filter that forbids io_uring_setup, and kernel.io_uring_disabled = 0";
 
+/// How many completions a ring holds: as many connections may have news at once, and the kernel needn't put any of it aside.
+const COMPLETIONS: u32 = 8192;
+
 /// A ring with the flags that suit one thread; a plain one where the kernel doesn't know them (6.0 does).
 fn ring() -> io::Result<Monoio> {
-    let mut flags = IoUring::builder();
-    // No interrupt for a thread that looks by itself soon, and no lock for other submitters.
-    flags.setup_coop_taskrun().setup_single_issuer();
-    let build = |flags| {
+    let build = |mut flags: io_uring::Builder| {
+        flags.setup_cqsize(COMPLETIONS);
         RuntimeBuilder::<IoUringDriver>::new()
             .uring_builder(flags)
             .enable_timer()
             .build()
     };
+    let mut flags = IoUring::builder();
+    // No interrupt for a thread that looks by itself soon, and no lock for other submitters.
+    flags.setup_coop_taskrun().setup_single_issuer();
     let ring = build(flags).or_else(|_| build(IoUring::builder()))?;
     if !detect_uring() {
         return Err(io::Error::new(

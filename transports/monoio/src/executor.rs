@@ -64,8 +64,9 @@ pub(crate) struct Shared {
 #[derive(Default)]
 struct Mail {
     woken: Vec<Arc<Ticket>>,
-    /// None: the worker has ended.
     main: Option<Waker>,
+    /// The worker has ended: nobody is woken any more.
+    is_closed: bool,
 }
 
 /// Asks the worker of this thread something.
@@ -244,7 +245,12 @@ pub(crate) struct Entered(pub(crate) Rc<Worker>);
 impl Drop for Entered {
     fn drop(&mut self) {
         self.0.clear();
-        let mail = mem::take(&mut *lock(&self.0.shared.mail));
+        let closed = Mail {
+            is_closed: true,
+            ..Mail::default()
+        };
+        // What was in it may hold the mailbox itself.
+        let mail = mem::replace(&mut *lock(&self.0.shared.mail), closed);
         drop(mail);
         CURRENT.replace(None);
     }
@@ -270,6 +276,9 @@ impl Shared {
         self.with_worker(|worker| ticket.take().map(|ticket| worker.enqueue(ticket)));
         let Some(ticket) = ticket else { return };
         let mut mail = lock(&self.mail);
+        if mail.is_closed {
+            return;
+        }
         mail.woken.push(ticket);
         self.has_mail.store(true, Ordering::Release);
         let main = (mail.woken.len() == 1).then(|| mail.main.clone()).flatten();

@@ -95,6 +95,11 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
         }
     }
 
+    /// Whether it has, or is about to have, a buffer that's larger than it needs while it waits.
+    pub(crate) fn is_large(&self) -> bool {
+        self.size > SMALL
+    }
+
     fn rest(&self) -> Option<&[u8]> {
         let rest = self.buffer.as_ref()?.rest();
         (!rest.is_empty()).then_some(rest)
@@ -119,7 +124,7 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
         };
         buffer.clear();
         let mut half = OwnedReadHalf(Rc::clone(&self.stream));
-        self.op = Some(if self.size > SMALL {
+        self.op = Some(if self.is_large() {
             let canceller = Canceller::new();
             let handle = canceller.handle();
             self.canceller = Some(canceller);

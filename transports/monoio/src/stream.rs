@@ -5,10 +5,11 @@ use crate::{
     sending::{Half, Sending},
 };
 use hyper::rt::{Read, ReadBufCursor, Write};
-use monoio::io::{AsyncWriteRent, CancelableAsyncReadRent};
+use monoio::io::{AsyncWriteRent, CancelableAsyncReadRent, Split};
 use std::{
     cell::UnsafeCell,
     io::{self, IoSlice},
+    mem,
     pin::Pin,
     rc::Rc,
     sync::Arc,
@@ -27,27 +28,30 @@ pub(crate) struct Stream<S: AsyncWriteRent + 'static> {
     sending: Option<Rc<Sending<S>>>,
     /// The latest turn of a task in which somebody read or wrote.
     used: u64,
+    /// Whether it has been looked, since the latest write, if the connection is idle.
+    is_settled: bool,
 }
 
-/// What a stream of monoio's has to be.
-pub(crate) trait Socket: CancelableAsyncReadRent + AsyncWriteRent + 'static {}
+/// What a stream of monoio's has to be; `Split` says that reading and writing don't get in each other's way.
+pub(crate) trait Socket: CancelableAsyncReadRent + AsyncWriteRent + Split + 'static {}
 
-impl<S: CancelableAsyncReadRent + AsyncWriteRent + 'static> Socket for S {}
+impl<S: CancelableAsyncReadRent + AsyncWriteRent + Split + 'static> Socket for S {}
 
 impl<S: Socket> Stream<S> {
     pub(crate) fn new(stream: S) -> Self {
-        // The halves that monoio makes of a stream: operations of one never look at what those of the other do, and each half has one at a time.
+        // As monoio itself makes two halves of a stream, each of which has one operation at a time.
         let stream = Rc::new(UnsafeCell::new(stream));
         Self {
             receiving: Some(Receiving::new(Rc::clone(&stream))),
             half: Some(Half::new(stream)),
             sending: None,
             used: 0,
+            is_settled: false,
         }
     }
 
     pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // A connection that reads or writes asks in the same turn, if it does.
+        // A connection that reads or writes does so in the same turn.
         let is_idle = self.used != executor::turn();
         if is_idle && let Some(sending) = self.sending.take() {
             match sending.into_half() {
@@ -55,14 +59,21 @@ impl<S: Socket> Stream<S> {
                 Err(sending) => self.sending = Some(sending),
             }
         }
-        match &mut self.receiving {
-            Some(receiving) => receiving.poll_readable(cx, is_idle),
-            None => Poll::Ready(()),
+        let Some(receiving) = &mut self.receiving else {
+            return Poll::Ready(());
+        };
+        let polled = receiving.poll_readable(cx, is_idle);
+        let could_rest = self.sending.is_some() || receiving.is_large();
+        if polled.is_pending() && could_rest && !is_idle && !mem::replace(&mut self.is_settled, true) {
+            // The connection may have become idle in this very turn, which shows in the next one.
+            cx.waker().wake_by_ref();
         }
+        polled
     }
 
     fn sending(&mut self) -> io::Result<&Rc<Sending<S>>> {
         self.used = executor::turn();
+        self.is_settled = false;
         if let Some(half) = self.half.take() {
             self.sending = Some(Sending::new(half));
         }

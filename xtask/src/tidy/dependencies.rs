@@ -59,11 +59,13 @@ pub(super) fn core_is_light(repo: &Repo) -> Vec<Violation> {
     violations
 }
 
-/// A transport depends on core alone, so that it can be published, read and replaced alone, and TLS wraps any of them.
+/// A transport depends on core alone, so that it can be published, read and replaced alone, and TLS wraps any of them. One that wraps others is tested over
+/// them, and may offer a shortcut for one, behind a feature.
 pub(super) fn transports_stand_alone(repo: &Repo) -> Vec<Violation> {
     forbidden(repo, Role::Transport, |dependency, role| match role {
         Role::Core => None,
-        Role::Testkit if dependency.kind == DependencyKind::Development => None,
+        Role::Testkit | Role::Transport if dependency.kind == DependencyKind::Development => None,
+        Role::Transport if dependency.optional => None,
         _ => Some("a transport depends on anyport-core only (and on anyport-testkit for its tests)"),
     })
 }
@@ -221,6 +223,13 @@ mod tests {
             repo(transport).flagged(transports_stand_alone),
             ["transports/x/Cargo.toml:2"]
         );
+    }
+
+    #[test]
+    fn a_transport_may_be_tested_over_others_and_offer_a_shortcut_for_one() {
+        let needs = ["anyport-core", "optional:anyport-tcp", "dev:anyport-tcp"];
+        let transport = Member::fixture("transports/x", "anyport-x", &needs);
+        assert_eq!(repo(transport).flagged(transports_stand_alone), [""; 0]);
     }
 
     #[test]

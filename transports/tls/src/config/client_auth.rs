@@ -1,0 +1,82 @@
+//! Whether clients show a certificate, and whose are taken.
+use super::pem::Pem;
+use anyport_core::{Error, Result};
+use rustls::{
+    RootCertStore,
+    crypto::CryptoProvider,
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+};
+use std::{path::PathBuf, sync::Arc};
+
+/// Whether clients show a certificate (mTLS). What they showed is in [`TlsInfo::peer_certificates`](anyport_core::TlsInfo::peer_certificates).
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum ClientAuth {
+    /// They aren't asked for one.
+    #[default]
+    Off,
+    /// They're asked for one, but may have none. One that can't be verified is refused all the same.
+    Optional(Roots),
+    /// They're refused without one.
+    Required(Roots),
+}
+
+/// The certificate authorities that clients' certificates have to come from, in PEM.
+#[derive(Clone, Debug)]
+pub struct Roots(Vec<Pem>);
+
+impl Roots {
+    /// The certificates in a file.
+    #[must_use]
+    pub fn pem_file(path: impl Into<PathBuf>) -> Self {
+        Self(vec![Pem::File(path.into())])
+    }
+
+    /// The certificates in these bytes.
+    #[must_use]
+    pub fn pem(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(vec![Pem::Bytes(bytes.into().into())])
+    }
+
+    /// These and those.
+    #[must_use]
+    pub fn and(mut self, more: Self) -> Self {
+        self.0.extend(more.0);
+        self
+    }
+
+    fn load(&self) -> Result<RootCertStore> {
+        let mut roots = RootCertStore::empty();
+        for pem in &self.0 {
+            for (n, certificate) in pem.certificates("client authorities")?.into_iter().enumerate() {
+                roots.add(certificate).map_err(|error| {
+                    let what = format!("certificate {} can't be parsed: {error}", n + 1);
+                    pem.error("client authorities", &what).with_source(error)
+                })?;
+            }
+        }
+        Ok(roots)
+    }
+}
+
+impl ClientAuth {
+    pub(super) fn verifier(
+        &self,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Option<Arc<dyn ClientCertVerifier>>> {
+        let (roots, required) = match self {
+            Self::Off => return Ok(None),
+            Self::Optional(roots) => (roots, false),
+            Self::Required(roots) => (roots, true),
+        };
+        let mut builder =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots.load()?), Arc::clone(provider));
+        if !required {
+            builder = builder.allow_unauthenticated();
+        }
+        let verifier = builder.build().map_err(|error| {
+            Error::config(format!("cannot verify clients' certificates: {error}")).with_source(error)
+        })?;
+        Ok(Some(verifier))
+    }
+}

@@ -1,0 +1,54 @@
+//! Who does the cryptography.
+use rustls::{crypto::CryptoProvider, server::ProducesTickets};
+use std::sync::Arc;
+
+/// Who does the cryptography: a variant for each feature of this crate that turns one on.
+///
+/// Where none is chosen, it's `Ring`, if its feature is on, otherwise `AwsLcRs`. README.md says what each costs to build and to run. Without either feature, only
+/// [`TlsConfig::from_rustls`](crate::TlsConfig::from_rustls) can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Provider {
+    /// [ring](https://docs.rs/ring).
+    #[cfg(feature = "ring")]
+    Ring,
+    /// [aws-lc-rs](https://docs.rs/aws-lc-rs), which also has post-quantum key exchange (X25519MLKEM768).
+    #[cfg(feature = "aws-lc-rs")]
+    AwsLcRs,
+}
+
+#[cfg_attr(
+    not(any(feature = "ring", feature = "aws-lc-rs")),
+    expect(unreachable_code, reason = "there's no provider to ask for anything")
+)]
+impl Provider {
+    /// The one that's used where none was chosen. `None`: no feature turns one on.
+    pub(super) const DEFAULT: Option<Self> = match () {
+        #[cfg(feature = "ring")]
+        () => Some(Self::Ring),
+        #[cfg(all(feature = "aws-lc-rs", not(feature = "ring")))]
+        () => Some(Self::AwsLcRs),
+        #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
+        () => None,
+    };
+
+    /// A rustls provider, for a configuration of your own.
+    #[must_use]
+    pub fn rustls(self) -> Arc<CryptoProvider> {
+        Arc::new(match self {
+            #[cfg(feature = "ring")]
+            Self::Ring => rustls::crypto::ring::default_provider(),
+            #[cfg(feature = "aws-lc-rs")]
+            Self::AwsLcRs => rustls::crypto::aws_lc_rs::default_provider(),
+        })
+    }
+
+    pub(super) fn ticketer(self) -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
+        match self {
+            #[cfg(feature = "ring")]
+            Self::Ring => rustls::crypto::ring::Ticketer::new(),
+            #[cfg(feature = "aws-lc-rs")]
+            Self::AwsLcRs => rustls::crypto::aws_lc_rs::Ticketer::new(),
+        }
+    }
+}

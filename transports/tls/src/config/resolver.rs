@@ -1,0 +1,54 @@
+//! Which of several certificates a client is shown.
+use super::certificate::Usable;
+use rustls::{
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use std::{collections::HashMap, sync::Arc};
+
+/// The certificates by the names that they're for.
+#[derive(Debug)]
+pub(super) struct BySni {
+    all: Vec<Arc<CertifiedKey>>,
+    /// Indices by name, in lower case; a wildcard's name begins with its dot.
+    names: HashMap<Box<str>, Vec<usize>>,
+}
+
+impl BySni {
+    pub(super) fn new(certificates: Vec<Usable>) -> Self {
+        let mut names: HashMap<Box<str>, Vec<usize>> = HashMap::new();
+        let mut all = Vec::new();
+        for (index, certificate) in certificates.into_iter().enumerate() {
+            for name in certificate.names {
+                let name = name.strip_prefix('*').unwrap_or(&name).to_ascii_lowercase();
+                names.entry(name.into()).or_default().push(index);
+            }
+            all.push(certificate.key);
+        }
+        Self { all, names }
+    }
+
+    /// The certificates for a name, the preferred ones first. A wildcard stands for exactly one label (RFC 9525 6.3).
+    fn for_name(&self, name: &str) -> impl Iterator<Item = &Arc<CertifiedKey>> {
+        let name = name.to_ascii_lowercase();
+        let wildcard = name.find('.').and_then(|dot| self.names.get(&name[dot..]));
+        let exact = self.names.get(&*name);
+        exact
+            .into_iter()
+            .chain(wildcard)
+            .flatten()
+            .map(|&index| &self.all[index])
+    }
+}
+
+impl ResolvesServerCert for BySni {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let (first, others) = self.all.split_first()?;
+        let Some(name) = hello.server_name().filter(|_| !others.is_empty()) else {
+            return Some(Arc::clone(first));
+        };
+        let can_verify =
+            |key: &&Arc<CertifiedKey>| key.key.choose_scheme(hello.signature_schemes()).is_some();
+        self.for_name(name).find(can_verify).cloned()
+    }
+}

@@ -1,0 +1,98 @@
+//! An encrypted connection.
+use anyport_core::{ConnInfo, Connection, TlsInfo, TlsVersion, delegate_io};
+use bytes::Bytes;
+use hyper_util::rt::TokioIo;
+use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
+use std::{
+    fmt,
+    io::{self, BufRead},
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio_rustls::server::TlsStream;
+
+/// An encrypted connection.
+///
+/// Several slices that are written at once leave as one record, as far as they fit into 16 KiB. Shutting it down says so to the peer
+/// (`close_notify`), and a peer that said so is at its end; one that just went is an error of kind
+/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) (RFC 8446 6.1).
+pub struct TlsConnection<C> {
+    // In a box: the session is large, and a connection that waits shall be small.
+    stream: Box<TokioIo<Stream<C>>>,
+    info: ConnInfo,
+}
+
+type Stream<C> = TlsStream<TokioIo<C>>;
+
+impl<C: Connection> TlsConnection<C> {
+    pub(crate) fn new(stream: Stream<C>) -> Self {
+        let (io, session) = stream.get_ref();
+        let info = io.inner().info().clone().with_tls(facts(session));
+        Self {
+            info: match session.alpn_protocol() {
+                Some(b"h2") => info.with_alpn(Bytes::from_static(b"h2")),
+                Some(b"http/1.1") => info.with_alpn(Bytes::from_static(b"http/1.1")),
+                Some(other) => info.with_alpn(other.to_vec()),
+                None => info,
+            },
+            stream: Box::new(TokioIo::new(stream)),
+        }
+    }
+
+    /// The connection below, to ask it something.
+    pub fn inner(&self) -> &C {
+        self.stream.inner().get_ref().0.inner()
+    }
+
+    /// The session, to ask it something.
+    pub fn session(&self) -> &ServerConnection {
+        self.stream.inner().get_ref().1
+    }
+}
+
+/// What a finished handshake agreed on.
+fn facts(session: &ServerConnection) -> TlsInfo {
+    let version = match session.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => TlsVersion::Tls12,
+        _ => TlsVersion::Tls13,
+    };
+    let suite = session.negotiated_cipher_suite();
+    let suite = suite
+        .and_then(|suite| suite.suite().as_str())
+        .unwrap_or("unknown");
+    let mut tls =
+        TlsInfo::new(version, suite).with_resumed(session.handshake_kind() == Some(HandshakeKind::Resumed));
+    if let Some(name) = session.server_name() {
+        tls = tls.with_server_name(name);
+    }
+    if let Some(chain) = session.peer_certificates() {
+        let chain: Box<[Bytes]> = chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
+        tls = tls.with_peer_certificates(chain);
+    }
+    tls
+}
+
+impl<C: Connection> Connection for TlsConnection<C> {
+    fn info(&self) -> &ConnInfo {
+        &self.info
+    }
+
+    fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (below, session) = self.stream.inner_mut().get_mut();
+        match session.reader().fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Pin::new(below.inner_mut()).poll_readable(cx)
+            }
+            // Decrypted already; or the end; or what a read will fail with.
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+delegate_io!(impl<C: [Connection]> for TlsConnection<C> => stream);
+
+impl<C: Connection> fmt::Debug for TlsConnection<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TlsConnection").field(&self.info).finish()
+    }
+}

@@ -1,0 +1,62 @@
+//! TLS over any transport of [anyport](https://docs.rs/anyport), by [rustls](https://docs.rs/rustls).
+//!
+//! ```no_run
+//! use anyport_core::{Body, Result, serve_with};
+//! use anyport_tcp::Tcp;
+//! use anyport_tls::{TlsConfig, TlsExt};
+//! use http::{Request, Response};
+//! use std::convert::Infallible;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<()> {
+//! let app = tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::from("Hello!"))) });
+//! let tls = TlsConfig::from_pem_files("cert.pem", "key.pem");
+//! serve_with(Tcp::bind("127.0.0.1:3443").tls(tls), app).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! It's TLS 1.2 and 1.3, over TCP, Unix sockets, memory, a transport of your own, or another TLS. Which protocols ALPN offers follows from what the
+//! server speaks. An app finds what was agreed on in [`ConnInfo::tls`](anyport_core::ConnInfo::tls).
+mod config;
+mod connection;
+mod handshake;
+mod hello;
+mod listener;
+mod secure;
+mod transport;
+
+pub use config::{Certificate, ClientAuth, Provider, Roots, TlsConfig};
+pub use connection::TlsConnection;
+pub use handshake::TlsHandshake;
+pub use listener::TlsListener;
+pub use transport::{Tls, TlsExt};
+
+/// The crate of the TLS library, for [`TlsConfig::from_rustls`].
+#[doc(no_inline)]
+pub use rustls;
+
+/// Serves an app over TLS and TCP on the tokio that it's awaited in: `listen_secure(3443, config, app).await`.
+///
+/// A bare port is every interface, IPv6 and IPv4; [`BindAddr`](anyport_core::socket::BindAddr) tells what else an address can be. It's short for
+/// `serve_with(Tcp::bind(address).tls(config), app)`.
+///
+/// ```no_run
+/// # use anyport_tls::{Tls, TlsConfig};
+/// # use anyport_tcp::Tcp;
+/// # async fn f<A: anyport_core::ServedOver<Tls<Tcp>>>(app: A) -> anyport_core::Result<()> {
+/// let tls = TlsConfig::from_pem_files("cert.pem", "key.pem");
+/// anyport_tls::listen_secure(3443, tls, app).await?;
+/// # Ok(()) }
+/// ```
+#[cfg(feature = "tcp")]
+pub fn listen_secure<A>(
+    address: impl Into<anyport_core::socket::BindAddr>,
+    config: TlsConfig,
+    app: A,
+) -> anyport_core::Server
+where
+    A: anyport_core::App,
+    A: anyport_core::ServedOver<Tls<anyport_tcp::Tcp>>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`, `per_worker(..)`.
+{
+    anyport_core::serve_with(anyport_tcp::Tcp::bind(address).tls(config), app)
+}

@@ -1,0 +1,231 @@
+//! The behaviour suite over TLS: on TCP, on Unix sockets, in memory, and on TLS.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that can't go on should stop, and say where"
+)]
+
+mod client;
+
+use anyport_core::{
+    Endpoint, UnixName,
+    runtime::{Tokio, TokioPerCore},
+};
+use anyport_memory::{Connector, Memory, MemoryStream};
+use anyport_tcp::Tcp;
+use anyport_testkit::{Capabilities, Capability, Subject, Suite};
+use anyport_tls::{Tls, TlsExt};
+use anyport_unix::Unix;
+use client::{Authority, Client, Lazy};
+use std::{
+    collections::HashMap,
+    io,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tempfile::TempDir;
+use tokio::net::{TcpStream, UnixStream};
+
+/// TLS over TCP, on the ambient tokio.
+struct OverTcp(Arc<Authority>);
+
+impl Subject for OverTcp {
+    const NAME: &str = "tls-tcp";
+    type Transport = Tls<Tcp<Tokio>>;
+    type Stream = Lazy<TcpStream>;
+
+    fn transport(&self) -> Self::Transport {
+        Tcp::bind("127.0.0.1:0").tls(self.0.server())
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        self.0.client().connect(tcp(endpoint).await?).await
+    }
+
+    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        Ok(self.0.client().knock(tcp(endpoint).await?))
+    }
+}
+
+/// TLS over TCP, on a tokio per core.
+struct OverTcpPerCore(Arc<Authority>);
+
+impl Subject for OverTcpPerCore {
+    const NAME: &str = "tls-tcp-per-core";
+    type Transport = Tls<Tcp<TokioPerCore>>;
+    type Stream = Lazy<TcpStream>;
+
+    fn transport(&self) -> Self::Transport {
+        Tcp::bind("127.0.0.1:0")
+            .per_core()
+            .with_workers(2)
+            .tls(self.0.server())
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        self.0.client().connect(tcp(endpoint).await?).await
+    }
+
+    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        Ok(self.0.client().knock(tcp(endpoint).await?))
+    }
+}
+
+/// TLS over TCP, on monoio.
+#[cfg(target_os = "linux")]
+struct OverMonoio(Arc<Authority>);
+
+#[cfg(target_os = "linux")]
+impl Subject for OverMonoio {
+    const NAME: &str = "tls-monoio";
+    type Transport = Tls<anyport_monoio::Monoio>;
+    type Stream = Lazy<TcpStream>;
+
+    fn transport(&self) -> Self::Transport {
+        let monoio = anyport_monoio::Monoio::bind("127.0.0.1:0").with_workers(2);
+        monoio.tls(self.0.server())
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        self.0.client().connect(tcp(endpoint).await?).await
+    }
+
+    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        Ok(self.0.client().knock(tcp(endpoint).await?))
+    }
+
+    fn spawn(future: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
+        anyport_core::spawn(future).unwrap();
+    }
+}
+
+async fn tcp(endpoint: &Endpoint) -> io::Result<TcpStream> {
+    let addr = endpoint.socket_addr().ok_or(io::ErrorKind::InvalidInput)?;
+    let stream = TcpStream::connect(addr).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// TLS over Unix sockets.
+struct OverUnix {
+    authority: Arc<Authority>,
+    folder: TempDir,
+}
+
+impl Subject for OverUnix {
+    const NAME: &str = "tls-unix";
+    type Transport = Tls<Unix<Tokio>>;
+    type Stream = Lazy<UnixStream>;
+
+    fn transport(&self) -> Self::Transport {
+        let folder = tempfile::tempdir_in(&self.folder).unwrap().keep();
+        Unix::bind(folder.join("s")).tls(self.authority.server())
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        self.authority.client().connect(unix(endpoint).await?).await
+    }
+
+    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        Ok(self.authority.client().knock(unix(endpoint).await?))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all().without(Capability::PortZero)
+    }
+}
+
+async fn unix(endpoint: &Endpoint) -> io::Result<UnixStream> {
+    match endpoint {
+        Endpoint::Unix(UnixName::Path(path)) => UnixStream::connect(path).await,
+        _ => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
+
+/// The connector of each transport in memory that was made, by its endpoint.
+#[derive(Default)]
+struct Places(Mutex<HashMap<Endpoint, Connector>>);
+
+impl Places {
+    fn memory(&self) -> Memory<Tokio> {
+        let memory = Memory::new();
+        let connector = memory.connector();
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.insert(connector.endpoint().clone(), connector);
+        memory
+    }
+
+    fn connect(&self, endpoint: &Endpoint) -> io::Result<MemoryStream> {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.get(endpoint).ok_or(io::ErrorKind::NotFound)?.connect()
+    }
+}
+
+/// TLS in memory.
+struct OverMemory(Arc<Authority>, Places);
+
+impl Subject for OverMemory {
+    const NAME: &str = "tls-memory";
+    type Transport = Tls<Memory<Tokio>>;
+    type Stream = Lazy<MemoryStream>;
+
+    fn transport(&self) -> Self::Transport {
+        self.1.memory().tls(self.0.server())
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        self.0.client().connect(self.1.connect(endpoint)?).await
+    }
+
+    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        Ok(self.0.client().knock(self.1.connect(endpoint)?))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all().without(Capability::PortZero)
+    }
+}
+
+/// TLS over TLS in memory.
+struct OverTls(Arc<Authority>, Places);
+
+impl Subject for OverTls {
+    const NAME: &str = "tls-tls-memory";
+    type Transport = Tls<Tls<Memory<Tokio>>>;
+    type Stream = Lazy<Lazy<MemoryStream>>;
+
+    fn transport(&self) -> Self::Transport {
+        self.1.memory().tls(self.0.server()).tls(self.0.server())
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        let client: Client = self.0.client();
+        let below = client.connect(self.1.connect(endpoint)?).await?;
+        client.connect(below).await
+    }
+
+    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        let client = self.0.client();
+        Ok(client.knock(client.knock(self.1.connect(endpoint)?)))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all().without(Capability::PortZero)
+    }
+}
+
+fn main() -> ExitCode {
+    let authority = Arc::new(Authority::new());
+    let suite = Suite::new();
+    #[cfg(target_os = "linux")]
+    let suite = suite.with_local(OverMonoio(Arc::clone(&authority)));
+    suite
+        .with(OverTcp(Arc::clone(&authority)))
+        .with_local(OverTcpPerCore(Arc::clone(&authority)))
+        .with(OverUnix {
+            authority: Arc::clone(&authority),
+            folder: tempfile::tempdir().unwrap(),
+        })
+        .with(OverMemory(Arc::clone(&authority), Places::default()))
+        .with(OverTls(authority, Places::default()))
+        .run()
+}
