@@ -3,6 +3,7 @@
 //! glommio looks for events only when no task is ready, so one that wakes itself again and again would keep all others from theirs; it lets a panic end the thread, or the
 //! process if it's one of a drop; and what waits when the executor ends, it leaves undropped.
 use crate::clock::Timers;
+use anyport_core::thread_bound;
 use slab::Slab;
 use std::{
     cell::{Cell, RefCell},
@@ -203,6 +204,13 @@ impl Worker {
         self.shared.with_timers(|timers| timers.next())
     }
 
+    /// Lets go of glommio's task, for all who might wake it: a waker that's dropped when its executor has ended is put, with its task, into a queue that nobody empties.
+    pub(crate) fn leave(&self) {
+        self.main.replace(Waker::noop().clone());
+        lock(&self.shared.mail).main = None;
+        let _ = thread_bound::poll_returned(&mut Context::from_waker(Waker::noop()));
+    }
+
     /// Drops all tasks.
     pub(crate) fn clear(&self) {
         loop {
@@ -228,6 +236,15 @@ impl Drop for Entered {
     }
 }
 
+impl Mail {
+    /// Under the lock, so that nobody holds a waker of a worker that has left.
+    fn wake(&self) {
+        if let Some(main) = &self.main {
+            main.wake_by_ref();
+        }
+    }
+}
+
 impl Shared {
     pub(crate) fn with_timers<T>(&self, f: impl FnOnce(&mut Timers) -> T) -> T {
         f(&mut lock(&self.timers))
@@ -236,10 +253,7 @@ impl Shared {
     /// Has the worker look at its timers again.
     pub(crate) fn look(&self) {
         if self.with_worker(Worker::wake).is_none() {
-            let main = lock(&self.mail).main.clone();
-            if let Some(main) = main {
-                main.wake();
-            }
+            lock(&self.mail).wake();
         }
     }
 
@@ -250,10 +264,8 @@ impl Shared {
         let mut mail = lock(&self.mail);
         mail.woken.push(ticket);
         self.has_mail.store(true, Ordering::Release);
-        let main = (mail.woken.len() == 1).then(|| mail.main.clone()).flatten();
-        drop(mail);
-        if let Some(main) = main {
-            main.wake();
+        if mail.woken.len() == 1 {
+            mail.wake();
         }
     }
 

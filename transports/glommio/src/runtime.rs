@@ -92,6 +92,7 @@ fn run<F: Future<Output = ()> + 'static>(glommio: LocalExecutor, start: Start<F>
         }
         worker.clear();
         thread_bound::drop_all();
+        worker.leave();
         // Sockets close when the kernel has been told that nobody waits for them any more, which the reactor does before it sleeps.
         Timer::new(Duration::from_millis(1)).await;
     };
