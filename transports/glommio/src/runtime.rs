@@ -100,6 +100,7 @@ fn run<F: Future<Output = ()> + 'static>(glommio: LocalExecutor, start: Start<F>
     let _ = catch_unwind(AssertUnwindSafe(|| glommio.run(life)));
     drop(entered);
     thread_bound::drop_all();
+    drop(glommio);
 }
 
 /// Polls a future, and tells when it's gone: done, or panicked.
