@@ -11,9 +11,9 @@ pub use anyport_glommio::{self as glommio, Glommio};
 #[cfg(feature = "memory")]
 pub use anyport_memory::{self as memory, Memory};
 
-/// TCP on monoio: io_uring, one ring per core; epoll where io_uring is refused.
+/// TCP and Unix sockets on monoio: io_uring, one ring per core; epoll where io_uring is refused.
 #[cfg(all(feature = "monoio", target_os = "linux"))]
-pub use anyport_monoio::{self as monoio, Monoio};
+pub use anyport_monoio::{self as monoio, Monoio, MonoioUnix};
 
 /// TCP on tokio: work stealing, or one runtime per core.
 #[cfg(feature = "tcp")]

@@ -1,7 +1,7 @@
-//! One TCP connection.
-use crate::stream::Stream;
+//! One connection.
+use crate::stream::{Socket, Stream};
 use anyport_core::{ConnInfo, Connection, ThreadBound, delegate_io};
-use monoio::net::TcpStream;
+use monoio::{io::AsyncWriteRent, net::TcpStream};
 use std::{
     fmt, io,
     os::fd::{AsRawFd, RawFd},
@@ -9,15 +9,18 @@ use std::{
     task::{Context, Poll},
 };
 
-/// One TCP connection. It stays on its worker: on another thread, its reads and writes fail.
-pub struct MonoioConnection {
-    io: ThreadBound<Stream<TcpStream>>,
+/// One connection, over TCP or a Unix socket. It stays on its worker: on another thread, its reads and writes fail.
+pub struct MonoioConnection<S: AsyncWriteRent + 'static = TcpStream> {
+    io: ThreadBound<Stream<S>>,
     info: ConnInfo,
     descriptor: RawFd,
 }
 
-impl MonoioConnection {
-    pub(crate) fn new(stream: TcpStream, info: ConnInfo) -> Self {
+impl<S: AsyncWriteRent> MonoioConnection<S> {
+    pub(crate) fn new(stream: S, info: ConnInfo) -> Self
+    where
+        S: Socket + AsRawFd,
+    {
         Self {
             descriptor: stream.as_raw_fd(),
             io: ThreadBound::new(Stream::new(stream)),
@@ -26,7 +29,7 @@ impl MonoioConnection {
     }
 }
 
-impl Connection for MonoioConnection {
+impl<S: Socket> Connection for MonoioConnection<S> {
     fn info(&self) -> &ConnInfo {
         &self.info
     }
@@ -36,16 +39,16 @@ impl Connection for MonoioConnection {
     }
 }
 
-delegate_io!(impl for MonoioConnection => io);
+delegate_io!(impl<S: [Socket]> for MonoioConnection<S> => io);
 
 /// For a question or an option that has no method here; it's open for as long as the connection is.
-impl AsRawFd for MonoioConnection {
+impl<S: AsyncWriteRent> AsRawFd for MonoioConnection<S> {
     fn as_raw_fd(&self) -> RawFd {
         self.descriptor
     }
 }
 
-impl fmt::Debug for MonoioConnection {
+impl<S: AsyncWriteRent> fmt::Debug for MonoioConnection<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MonoioConnection")
             .field("info", &self.info)

@@ -1,4 +1,4 @@
-//! TCP on monoio for [anyport](https://docs.rs/anyport): io_uring, one ring per core. Linux only.
+//! TCP and Unix sockets on monoio for [anyport](https://docs.rs/anyport): io_uring, one ring per core. Linux only.
 //!
 //! ```no_run
 //! # #[cfg(target_os = "linux")]
@@ -19,6 +19,7 @@
 mod buffer;
 mod clock;
 mod connection;
+mod doorbell;
 mod driver;
 mod executor;
 mod listener;
@@ -28,9 +29,13 @@ mod runtime;
 mod sending;
 mod stream;
 mod transport;
+mod unix_listener;
+mod unix_transport;
 
 pub use connection::MonoioConnection;
 pub use driver::Driver;
 pub use listener::MonoioListener;
 pub use runtime::MonoioPerCore;
 pub use transport::Monoio;
+pub use unix_listener::MonoioUnixListener;
+pub use unix_transport::MonoioUnix;

@@ -1,5 +1,8 @@
 //! A listening TCP socket on one worker.
-use crate::{Driver, MonoioConnection};
+use crate::{
+    MonoioConnection,
+    doorbell::{Doorbell, flags},
+};
 use anyport_core::{
     ConnInfo, Endpoint, Incoming, Listener,
     socket::{AcceptQueue, Owners, canonical},
@@ -9,26 +12,18 @@ use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::SockRef;
 use std::{
     fmt,
-    future::{self, Future, Ready},
+    future::{self, Ready},
     io,
     net::{self, Shutdown, SocketAddr},
     os::fd::{AsFd, BorrowedFd},
-    pin::Pin,
-    rc::Rc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 /// A listening TCP socket on one worker.
-///
-/// The driver says when clients are there, and they're accepted by accept4(2), not by an operation of the ring: monoio's doesn't set `CLOEXEC`, so connections would stay open in
-/// processes that the app starts; it needs a blocking socket, which an adopted one may not become for its other owners; and what an operation accepts after the last
-/// look belongs to nobody.
 pub struct MonoioListener {
     socket: net::TcpListener,
-    /// The same socket, for monoio to wait for.
-    watched: Rc<monoio::net::TcpListener>,
-    wait: Option<Pin<Box<dyn Future<Output = io::Result<()>>>>>,
+    doorbell: Doorbell,
     flags: SocketFlags,
     owners: Owners,
     queue: AcceptQueue,
@@ -39,16 +34,10 @@ pub struct MonoioListener {
 impl MonoioListener {
     pub(crate) fn new(socket: net::TcpListener, owners: Owners) -> io::Result<Self> {
         let local = socket.local_addr()?;
-        let flags = match Driver::current() {
-            // The ring itself waits, if a socket lets it.
-            Some(Driver::IoUring) => SocketFlags::CLOEXEC,
-            _ => SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-        };
         Ok(Self {
-            watched: Rc::new(monoio::net::TcpListener::from_std(socket.try_clone()?)?),
+            doorbell: Doorbell::tcp(&socket)?,
             socket,
-            wait: None,
-            flags,
+            flags: flags(),
             owners,
             queue: AcceptQueue::new(owners),
             local: (!local.ip().is_unspecified()).then(|| local.into()),
@@ -72,17 +61,6 @@ impl MonoioListener {
             ConnInfo::new(canonical(peer), local),
         ))
     }
-
-    /// Ready when clients may be there.
-    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let watched = &self.watched;
-        let wait = self.wait.get_or_insert_with(|| {
-            let watched = Rc::clone(watched);
-            Box::pin(async move { watched.readable(false).await })
-        });
-        // Whatever came of it: accept4 says more.
-        wait.as_mut().poll(cx).map(|_| self.wait = None)
-    }
 }
 
 impl Listener for MonoioListener {
@@ -92,8 +70,8 @@ impl Listener for MonoioListener {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
         while !self.queue.is_over() {
             // The last look is at the kernel's queue itself.
-            if self.wait.is_some() && !self.queue.is_stopped() {
-                ready!(self.poll_wait(cx));
+            if self.doorbell.is_waiting() && !self.queue.is_stopped() {
+                ready!(self.doorbell.poll(cx));
             }
             match self.accept() {
                 Ok((stream, peer)) => {
@@ -104,7 +82,7 @@ impl Listener for MonoioListener {
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     if self.queue.awaits_more() {
-                        ready!(self.poll_wait(cx));
+                        ready!(self.doorbell.poll(cx));
                     }
                 }
                 Err(e) => return Poll::Ready(Err(e)),

@@ -1,7 +1,7 @@
 //! monoio as a runtime of anyport: a thread per worker, on which its tasks stay.
 use crate::{
     Driver, buffer, clock,
-    driver::{self, Built},
+    driver::{self, ADVICE, Built},
     executor::{self, Entered, Worker},
     postman,
 };
@@ -36,9 +36,15 @@ thread_local! {
     static REFUSAL: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Why the worker of this thread has no ring, although it was to have one.
-pub(crate) fn refusal() -> Option<String> {
-    REFUSAL.with_borrow(Clone::clone)
+/// Tells the server's observer that this thread's worker has no ring, although it was to have one. All workers are alike: one warning is enough.
+pub(crate) fn tell_refusal(worker: &anyport_core::Worker) {
+    if let Some(why) = REFUSAL.with_borrow(Clone::clone)
+        && worker.index() == 0
+    {
+        worker.warn(&format!(
+            "io_uring is refused ({why}), so the workers wait with epoll: {ADVICE}"
+        ));
+    }
 }
 
 impl Runtime for MonoioPerCore {

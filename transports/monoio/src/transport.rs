@@ -1,5 +1,5 @@
 //! Where to listen, with which options, and what the workers wait with.
-use crate::{Driver, MonoioListener, MonoioPerCore, driver::ADVICE, runtime};
+use crate::{Driver, MonoioListener, MonoioPerCore, runtime};
 use anyport_core::{
     Endpoint, Result, Runtime, Transport, Worker, Workers,
     runtime::RuntimeOptions,
@@ -138,14 +138,7 @@ impl Transport for Monoio {
     }
 
     fn listen(&self, socket: net::TcpListener, worker: &Worker) -> io::Result<MonoioListener> {
-        // All workers are alike: one warning is enough.
-        if let Some(why) = runtime::refusal()
-            && worker.index() == 0
-        {
-            worker.warn(&format!(
-                "io_uring is refused ({why}), so the workers wait with epoll: {ADVICE}"
-            ));
-        }
+        runtime::tell_refusal(worker);
         let owners = match &self.place {
             Place::Bind(_) => Owners::Us,
             Place::Adopt(_) => Owners::Others,
