@@ -7,7 +7,7 @@ use std::{
     os::fd::{AsRawFd, RawFd},
 };
 
-/// One connection. It stays on its worker: on another thread, its reads and writes fail.
+/// One connection, over TCP or a Unix socket. It stays on its worker: on another thread, its reads and writes fail.
 pub struct GlommioConnection {
     io: ThreadBound<Stream>,
     info: ConnInfo,

@@ -1,4 +1,4 @@
-//! TCP on glommio for [anyport](https://docs.rs/anyport): a thread and an executor per core, readiness by io_uring. Linux only.
+//! TCP and Unix sockets on glommio for [anyport](https://docs.rs/anyport): a thread and an executor per core, readiness by io_uring. Linux only.
 //!
 //! ```no_run
 //! # #[cfg(target_os = "linux")]
@@ -32,9 +32,13 @@ mod requirements;
 mod runtime;
 mod stream;
 mod transport;
+mod unix_listener;
+mod unix_transport;
 mod watch;
 
 pub use connection::GlommioConnection;
 pub use listener::GlommioListener;
 pub use runtime::GlommioPerCore;
 pub use transport::Glommio;
+pub use unix_listener::GlommioUnixListener;
+pub use unix_transport::GlommioUnix;
