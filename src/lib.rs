@@ -3,9 +3,9 @@
 
 pub use anyport_core::*;
 
-/// TCP on glommio: a thread and an executor per core, readiness by io_uring.
+/// TCP and Unix sockets on glommio: a thread and an executor per core, readiness by io_uring.
 #[cfg(all(feature = "glommio", target_os = "linux"))]
-pub use anyport_glommio::{self as glommio, Glommio};
+pub use anyport_glommio::{self as glommio, Glommio, GlommioUnix};
 
 /// Connections inside one process: apps tested without a network.
 #[cfg(feature = "memory")]

@@ -3,8 +3,10 @@ use crate::stream::Stream;
 use anyport_core::{ConnInfo, Connection, ThreadBound, delegate_io};
 use glommio::net::TcpStream;
 use std::{
-    fmt,
+    fmt, io,
     os::fd::{AsRawFd, RawFd},
+    pin::Pin,
+    task::{Context, Poll},
 };
 
 /// One connection, over TCP or a Unix socket. It stays on its worker: on another thread, its reads and writes fail.
@@ -24,10 +26,13 @@ impl GlommioConnection {
     }
 }
 
-/// It's always readable: a read that finds nothing takes no buffer along.
 impl Connection for GlommioConnection {
     fn info(&self) -> &ConnInfo {
         &self.info
+    }
+
+    fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.with(|stream| stream.poll_readable(cx))?
     }
 }
 

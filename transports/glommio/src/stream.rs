@@ -31,6 +31,12 @@ impl Stream {
         Self(stream)
     }
 
+    /// Ready if there's something to be read, or it's over. Nothing is read, or taken along.
+    pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // recv(2) of no byte fails with EAGAIN, too, when there's nothing; while glommio waits, it isn't even called.
+        uninterrupted(|| Pin::new(&mut self.0).poll_read(cx, &mut [])).map_ok(drop)
+    }
+
     fn fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the stream owns its descriptor, and closes it when it's dropped; until then it's borrowed here.
         unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }

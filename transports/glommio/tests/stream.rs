@@ -164,6 +164,40 @@ async fn slices_arrive_in_order_however_many_are_taken_at_once() {
     handle.shutdown(GRACE).await.unwrap();
 }
 
+/// Asked again and again, it says so when there's something to be read, and takes nothing of it.
+#[tokio::test]
+async fn a_stream_is_readable_when_there_is_something_to_be_read() {
+    let (tell, told) = mpsc::channel();
+    let handler = move |mut io: Accepted<GlommioConnection>| {
+        let tell = tell.clone();
+        async move {
+            let is_readable = once(|cx| Pin::new(&mut io).poll_readable(cx)).await.is_some();
+            tell.send(format!("at first: {is_readable}")).unwrap();
+            for expected in ["one", "two", ""] {
+                for _ in 0..3 {
+                    poll_fn(|cx| Pin::new(&mut io).poll_readable(cx)).await.unwrap();
+                }
+                let read = poll_fn(|cx| poll_read(&mut io, cx)).await.unwrap();
+                assert_eq!(read, expected.as_bytes());
+                // It has waited since that read, which found less than it had room for; or not at all, after the end.
+                let is_readable = once(|cx| Pin::new(&mut io).poll_readable(cx)).await.is_some();
+                tell.send(format!("after {expected:?}: {is_readable}")).unwrap();
+            }
+        }
+    };
+    let handle = serve_raw_with(one(), handler).start().unwrap();
+    let mut client = connect(&handle);
+    let hears = |expected: &str| assert_eq!(told.recv_timeout(scene::PATIENCE).unwrap(), expected);
+    hears("at first: false");
+    client.write_all(b"one").unwrap();
+    hears("after \"one\": false");
+    client.write_all(b"two").unwrap();
+    hears("after \"two\": false");
+    client.shutdown(Shutdown::Write).unwrap();
+    hears("after \"\": true");
+    handle.shutdown(GRACE).await.unwrap();
+}
+
 /// The peer ends its half: what it sent is read, then the end, again and again, and it can still be answered.
 #[tokio::test]
 async fn a_half_that_ended_leaves_the_other_one_open() {
