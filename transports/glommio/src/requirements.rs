@@ -1,20 +1,30 @@
 //! What glommio needs of the kernel and of the process's limits: asked before it's started, because it ends the process, or panics, where io_uring is refused.
 use anyport_core::{Error, ErrorKind, Result};
 use io_uring::{IoUring, Probe, opcode};
-use rustix::process::{Resource, getrlimit};
+use rustix::{
+    process::{Resource, getrlimit},
+    time::{TimerfdClockId, TimerfdFlags, timerfd_create},
+};
 use std::io;
 
 /// As much as glommio wants to be allowed to lock.
 const MEMLOCK: u64 = 512 * 1024;
 
+/// An executor has three rings and an eventfd, looks for operations with another ring, and is going to wait for clients and for a timer.
+const DESCRIPTORS: usize = 8;
+
 /// Whether a worker could be started.
 pub(crate) fn check() -> Result<()> {
     memlock()?;
-    io_uring().map_err(|e| {
-        let what = format!(
-            "cannot start glommio: io_uring is refused ({e}): it needs Linux 5.8, no seccomp filter that forbids io_uring_setup, and kernel.io_uring_disabled = 0"
-        );
-        Error::new(ErrorKind::Start, what).with_source(e)
+    io_uring().map_err(|e| match e.kind() {
+        // EPERM and EACCES, ENOSYS, EINVAL: so do filters and kernels refuse it.
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput => {
+            let what = format!(
+                "cannot start glommio: io_uring is refused ({e}): it needs Linux 5.8, no seccomp filter that forbids io_uring_setup, and kernel.io_uring_disabled = 0"
+            );
+            Error::new(ErrorKind::Start, what).with_source(e)
+        }
+        _ => Error::start("start glommio", e),
     })
 }
 
@@ -77,6 +87,13 @@ const NEEDED: [(u8, &str); 23] = [
     (opcode::Send::CODE, "SEND"),
     (opcode::Recv::CODE, "RECV"),
 ];
+
+/// Whether there are as many descriptors left as an executor takes: where glommio itself is the first to find that there aren't, it panics, also at each later start.
+pub(crate) fn descriptors() -> io::Result<()> {
+    let one = |_| timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC);
+    let all: std::result::Result<Vec<_>, _> = (0..DESCRIPTORS).map(one).collect();
+    Ok(drop(all?))
+}
 
 #[cfg(test)]
 mod tests {

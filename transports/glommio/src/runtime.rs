@@ -20,7 +20,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll},
     time::Duration,
 };
@@ -66,14 +66,17 @@ impl<F: Future<Output = ()> + 'static> Launch<F> for GlommioPerCore {
 }
 
 fn build() -> io::Result<LocalExecutor> {
+    static ONE_BY_ONE: Mutex<()> = Mutex::new(());
+    let _turn = executor::lock(&ONE_BY_ONE);
+    requirements::descriptors()?;
     let builder = LocalExecutorBuilder::new(Placement::Unbound)
         .io_memory(IO_MEMORY)
         .ring_depth(RING_DEPTH);
-    // It panics where the kernel gives less than it should.
-    let built = catch_unwind(AssertUnwindSafe(|| builder.make()));
-    match built {
-        Ok(made) => made.map_err(|e| io::Error::other(e.to_string())),
-        Err(_) => Err(io::Error::other("glommio panicked as it set up its rings")),
+    match catch_unwind(AssertUnwindSafe(|| builder.make())) {
+        Ok(made) => made.map_err(io::Error::from),
+        Err(_) => Err(io::Error::other(
+            "glommio panicked as it set up its rings; it won't start again in this process",
+        )),
     }
 }
 

@@ -4,7 +4,7 @@ use glommio::net::TcpStream;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use rustix::net::{self, SendAncillaryBuffer, SendFlags, Shutdown};
 use std::{
-    cell::RefCell,
+    cell::Cell,
     io::{self, IoSlice},
     os::fd::{AsRawFd, BorrowedFd},
     pin::Pin,
@@ -22,7 +22,15 @@ pub(crate) struct Stream(TcpStream);
 
 thread_local! {
     /// What's read into, and what slices are put together in: no read of glommio's goes to memory that nobody has initialized.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into_boxed_slice());
+    static SCRATCH: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
+}
+
+/// Lends the scratch of this thread. It's away meanwhile, so what a waker does when it's dropped may need another one.
+fn with_scratch<T>(f: impl FnOnce(&mut [u8]) -> T) -> T {
+    let mut scratch = SCRATCH.take().unwrap_or_else(|| vec![0; READ].into_boxed_slice());
+    let result = f(&mut scratch);
+    SCRATCH.set(Some(scratch));
+    result
 }
 
 impl Stream {
@@ -49,7 +57,7 @@ impl Stream {
             .fold(0, |sum: usize, buf| sum.saturating_add(buf.len()));
         let sent = match bufs {
             [buf] => net::send(self.fd(), buf, FLAGS),
-            _ if total <= SMALL => SCRATCH.with_borrow_mut(|scratch| {
+            _ if total <= SMALL => with_scratch(|scratch| {
                 let mut end = 0;
                 for buf in bufs {
                     scratch[end..end + buf.len()].copy_from_slice(buf);
@@ -97,7 +105,7 @@ impl Read for Stream {
         if room == 0 {
             return Poll::Ready(Ok(()));
         }
-        SCRATCH.with_borrow_mut(|scratch| {
+        with_scratch(|scratch| {
             let scratch = &mut scratch[..room];
             uninterrupted(|| Pin::new(&mut self.0).poll_read(cx, scratch))
                 .map_ok(|n| cursor.put_slice(&scratch[..n]))
