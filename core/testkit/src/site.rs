@@ -101,14 +101,14 @@ impl Site {
         self.0.spied(script, Arc::clone(told))
     }
 
-    /// The same with a listener that has its moods, and short timeouts.
+    /// The same with a listener that has its moods, and a deadline for handshakes that many at once keep on a busy machine, too.
     pub(crate) fn moody(&self, script: Script, mood: &Arc<Mood>) -> Running {
         Running::start(self, self.moody_server(script, mood), Arc::default())
     }
 
     /// The same, not started.
     pub(crate) fn moody_server(&self, script: Script, mood: &Arc<Mood>) -> Server {
-        let timeouts = Timeouts::default().with_handshake(Duration::from_millis(300));
+        let timeouts = Timeouts::default().with_handshake(Duration::from_secs(2));
         self.0.moody(script, Arc::clone(mood)).timeouts(timeouts)
     }
 
