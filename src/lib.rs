@@ -3,6 +3,10 @@
 
 pub use anyport_core::*;
 
+/// For axum: handlers that know their connection, and `axum::serve` over any transport.
+#[cfg(feature = "axum")]
+pub use anyport_axum as for_axum;
+
 /// TCP and Unix sockets on glommio: a thread and an executor per core, readiness by io_uring.
 #[cfg(all(feature = "glommio", target_os = "linux"))]
 pub use anyport_glommio::{self as glommio, Glommio, GlommioUnix};

@@ -1,11 +1,13 @@
 //! Waiting for clients: the driver says when there may be some.
 use crate::Driver;
-use monoio::net::{TcpListener, UnixListener};
-use rustix::net::SocketFlags;
+use rustix::{
+    event::epoll::{self, CreateFlags, EventData, EventFlags},
+    net::SocketFlags,
+};
 use std::{
     future::Future,
-    io, net,
-    os::unix,
+    io,
+    os::{fd::AsFd, unix::net::UnixStream},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -17,36 +19,22 @@ use std::{
 /// processes that the app starts; it needs a blocking socket, which an adopted one may not become for its other owners; and what an operation accepts after the last
 /// look belongs to nobody.
 pub(crate) struct Doorbell {
-    listen: Box<dyn Fn() -> Wait>,
-    wait: Option<Wait>,
+    /// An epoll instance, which is readable when the socket is. Whatever monoio has, it closes when its ring is next looked after; the socket has to be closed, and
+    /// its address free, as soon as the listener is dropped.
+    wire: Rc<monoio::net::UnixStream>,
+    wait: Option<Pin<Box<dyn Future<Output = io::Result<()>>>>>,
 }
 
-type Wait = Pin<Box<dyn Future<Output = io::Result<()>>>>;
-
 impl Doorbell {
-    /// With a duplicate of the socket, for monoio to wait for.
-    pub(crate) fn tcp(socket: &net::TcpListener) -> io::Result<Self> {
-        let listener = Rc::new(TcpListener::from_std(socket.try_clone()?)?);
-        Ok(Self::new(move || {
-            let listener = Rc::clone(&listener);
-            Box::pin(async move { listener.readable(false).await })
-        }))
-    }
-
-    /// With a duplicate of the socket, for monoio to wait for.
-    pub(crate) fn unix(socket: &unix::net::UnixListener) -> io::Result<Self> {
-        let listener = Rc::new(UnixListener::from_std(socket.try_clone()?)?);
-        Ok(Self::new(move || {
-            let listener = Rc::clone(&listener);
-            Box::pin(async move { listener.readable(false).await })
-        }))
-    }
-
-    fn new(listen: impl Fn() -> Wait + 'static) -> Self {
-        Self {
-            listen: Box::new(listen),
+    pub(crate) fn new(socket: impl AsFd) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, socket, EventData::new_u64(0), EventFlags::IN)?;
+        // Nothing is ever read from it: it's a stream in name only, since monoio waits for nothing else.
+        let wire = monoio::net::UnixStream::from_std(UnixStream::from(epoll))?;
+        Ok(Self {
+            wire: Rc::new(wire),
             wait: None,
-        }
+        })
     }
 
     /// Whether nobody has rung since it was waited for.
@@ -56,8 +44,11 @@ impl Doorbell {
 
     /// Ready when clients may be there.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let listen = &self.listen;
-        let wait = self.wait.get_or_insert_with(listen);
+        let wire = &self.wire;
+        let wait = self.wait.get_or_insert_with(|| {
+            let wire = Rc::clone(wire);
+            Box::pin(async move { wire.readable(false).await })
+        });
         // Whatever came of it: accept4 says more.
         wait.as_mut().poll(cx).map(|_| self.wait = None)
     }

@@ -23,6 +23,7 @@ mod doorbell;
 mod driver;
 mod executor;
 mod listener;
+mod operation;
 mod postman;
 mod receiving;
 mod runtime;

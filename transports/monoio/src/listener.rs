@@ -14,7 +14,7 @@ use std::{
     fmt,
     future::{self, Ready},
     io,
-    net::{self, Shutdown, SocketAddr},
+    net::{self, SocketAddr},
     os::fd::{AsFd, BorrowedFd},
     task::{Context, Poll, ready},
     time::Duration,
@@ -25,7 +25,6 @@ pub struct MonoioListener {
     socket: net::TcpListener,
     doorbell: Doorbell,
     flags: SocketFlags,
-    owners: Owners,
     queue: AcceptQueue,
     /// The address of every connection; none, if each has to be asked (a socket that listens on all interfaces).
     local: Option<Endpoint>,
@@ -35,10 +34,9 @@ impl MonoioListener {
     pub(crate) fn new(socket: net::TcpListener, owners: Owners) -> io::Result<Self> {
         let local = socket.local_addr()?;
         Ok(Self {
-            doorbell: Doorbell::tcp(&socket)?,
+            doorbell: Doorbell::new(&socket)?,
             socket,
             flags: flags(),
-            owners,
             queue: AcceptQueue::new(owners),
             local: (!local.ip().is_unspecified()).then(|| local.into()),
         })
@@ -93,15 +91,6 @@ impl Listener for MonoioListener {
 
     fn stop(&mut self) -> Duration {
         self.queue.stop(&SockRef::from(&self.socket))
-    }
-}
-
-impl Drop for MonoioListener {
-    fn drop(&mut self) {
-        // monoio closes its duplicate when its ring is next looked after. Until then, nobody is to be let in.
-        if self.owners == Owners::Us {
-            let _ = SockRef::from(&self.socket).shutdown(Shutdown::Both);
-        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! The receiving half of a stream: one operation at a time, armed as soon as somebody wants to read. Its buffer is small until a peer sends more than fits.
-use crate::buffer::{Buffer, SMALL};
+use crate::{
+    buffer::{Buffer, SMALL},
+    operation::{Operations, operations},
+};
 use hyper::rt::ReadBufCursor;
-use monoio::io::{AsyncReadRent, CancelableAsyncReadRent, Canceller, OwnedReadHalf};
+use monoio::io::{AsyncReadRent, CancelHandle, CancelableAsyncReadRent, Canceller, OwnedReadHalf};
 use std::{
     cell::UnsafeCell,
-    future::Future,
-    io, mem,
-    pin::Pin,
+    io,
     rc::Rc,
     task::{Context, Poll, ready},
 };
@@ -17,9 +18,8 @@ const CANCELLED: i32 = 125;
 /// The receiving half of a stream.
 pub(crate) struct Receiving<S> {
     stream: Rc<UnsafeCell<S>>,
-    op: Option<Op>,
-    /// Of an operation with a large buffer.
-    canceller: Option<Canceller>,
+    small: Option<Operations<Buffer, Received>>,
+    large: Option<Box<Large>>,
     /// What has been received; or an empty buffer, for the next operation.
     buffer: Option<Buffer>,
     end: Option<End>,
@@ -27,7 +27,15 @@ pub(crate) struct Receiving<S> {
     size: usize,
 }
 
-type Op = Pin<Box<dyn Future<Output = (io::Result<usize>, Buffer)>>>;
+/// What becomes of an operation.
+type Received = (io::Result<usize>, Buffer);
+
+/// Operations with a large buffer, which can be taken back.
+struct Large {
+    ops: Operations<(Buffer, CancelHandle), Received>,
+    canceller: Canceller,
+    is_cancelled: bool,
+}
 
 /// Why nothing more is received.
 enum End {
@@ -39,8 +47,8 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
     pub(crate) fn new(stream: Rc<UnsafeCell<S>>) -> Self {
         Self {
             stream,
-            op: None,
-            canceller: None,
+            small: None,
+            large: None,
             buffer: None,
             end: None,
             size: SMALL,
@@ -70,9 +78,6 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
                 }
                 None => {}
             }
-            if self.op.is_none() {
-                self.arm();
-            }
             ready!(self.poll_op(cx));
         }
     }
@@ -85,11 +90,9 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
             }
             if is_idle {
                 self.size = SMALL;
-                // What it brings nevertheless, is kept.
-                self.canceller = self.canceller.take().map(Canceller::cancel);
-            }
-            if self.op.is_none() {
-                self.arm();
+                if let Some(large) = self.large.take() {
+                    self.large = large.cancelled();
+                }
             }
             ready!(self.poll_op(cx));
         }
@@ -117,45 +120,85 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
         }
     }
 
-    fn arm(&mut self) {
-        let mut buffer = match self.buffer.take() {
-            Some(buffer) if buffer.size() == self.size => buffer,
-            _ => Buffer::with_capacity(self.size),
-        };
-        buffer.clear();
-        let mut half = OwnedReadHalf(Rc::clone(&self.stream));
-        self.op = Some(if self.is_large() {
-            let canceller = Canceller::new();
-            let handle = canceller.handle();
-            self.canceller = Some(canceller);
-            Box::pin(async move { half.cancelable_read(buffer, handle).await })
-        } else {
-            Box::pin(async move { half.read(buffer).await })
-        });
-    }
-
+    /// Ready when an operation is done; begins one, if there's none.
     fn poll_op(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(op) = &mut self.op else {
-            return Poll::Ready(());
+        if !self.is_under_way() {
+            self.begin();
+        }
+        let (received, was_cancelled) = match (&mut self.large, &mut self.small) {
+            (Some(large), _) if large.ops.is_under_way() => {
+                (ready!(large.ops.as_mut().poll(cx)), large.is_cancelled)
+            }
+            (_, Some(small)) => (ready!(small.as_mut().poll(cx)), false),
+            (_, None) => return Poll::Pending,
         };
-        let (result, mut buffer) = ready!(op.as_mut().poll(cx));
-        self.op = None;
-        let was_cancellable = mem::take(&mut self.canceller).is_some();
-        match result {
-            Ok(0) => self.end = Some(End::Closed),
-            Ok(_) => {
+        match received {
+            (Ok(0), _) => self.end = Some(End::Closed),
+            (Ok(_), buffer) => {
                 if buffer.is_full() {
                     self.size = buffer.next_size();
                 }
                 self.buffer = Some(buffer);
             }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) if was_cancellable && e.raw_os_error() == Some(CANCELLED) => {}
-            Err(e) => {
-                buffer.clear();
-                self.end = Some(End::Failed(e));
-            }
+            (Err(e), _) if e.kind() == io::ErrorKind::Interrupted => {}
+            (Err(e), _) if was_cancelled && e.raw_os_error() == Some(CANCELLED) => {}
+            (Err(e), _) => self.end = Some(End::Failed(e)),
         }
         Poll::Ready(())
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.large.as_ref().is_some_and(|large| large.ops.is_under_way())
+            || self.small.as_ref().is_some_and(|ops| ops.is_under_way())
+    }
+
+    fn begin(&mut self) {
+        let mut buffer = match self.buffer.take() {
+            Some(buffer) if buffer.size() == self.size => buffer,
+            _ => Buffer::with_capacity(self.size),
+        };
+        buffer.clear();
+        let stream = &self.stream;
+        if self.is_large() {
+            let large = self.large.get_or_insert_with(|| Box::new(Large::new(stream)));
+            large.is_cancelled = false;
+            let handle = large.canceller.handle();
+            large.ops.as_mut().begin((buffer, handle));
+        } else {
+            let small = self.small.get_or_insert_with(|| {
+                let stream = Rc::clone(stream);
+                operations(move |buffer| {
+                    let mut half = OwnedReadHalf(Rc::clone(&stream));
+                    async move { half.read(buffer).await }
+                })
+            });
+            small.as_mut().begin(buffer);
+        }
+    }
+}
+
+impl Large {
+    fn new<S: CancelableAsyncReadRent + 'static>(stream: &Rc<UnsafeCell<S>>) -> Self {
+        let stream = Rc::clone(stream);
+        Self {
+            ops: operations(move |(buffer, handle)| {
+                let mut half = OwnedReadHalf(Rc::clone(&stream));
+                async move { half.cancelable_read(buffer, handle).await }
+            }),
+            canceller: Canceller::new(),
+            is_cancelled: false,
+        }
+    }
+
+    /// What's needed until the operation that's under way is done, with what it brings nevertheless.
+    fn cancelled(mut self: Box<Self>) -> Option<Box<Self>> {
+        if !self.ops.is_under_way() {
+            return None;
+        }
+        if !self.is_cancelled {
+            self.is_cancelled = true;
+            self.canceller = self.canceller.cancel();
+        }
+        Some(self)
     }
 }

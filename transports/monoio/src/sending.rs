@@ -2,6 +2,7 @@
 use crate::{
     buffer::{Buffer, LARGEST},
     executor,
+    operation::{Operations, operations},
     postman::{self, Letter},
 };
 use monoio::io::{AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf};
@@ -9,7 +10,7 @@ use std::{
     cell::{RefCell, UnsafeCell},
     future::Future,
     io::{self, IoSlice},
-    pin::{Pin, pin},
+    pin::pin,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
 };
@@ -20,7 +21,7 @@ pub(crate) struct Sending<S: AsyncWriteRent>(RefCell<State<S>>);
 struct State<S: AsyncWriteRent> {
     /// Not there while an operation has it.
     half: Option<Half<S>>,
-    op: Option<Op<S>>,
+    ops: Option<Sends<S>>,
     /// What the operation wakes: whoever sees it through.
     carrier: Waker,
     is_posted: bool,
@@ -35,7 +36,8 @@ struct State<S: AsyncWriteRent> {
     is_broken: bool,
 }
 
-type Op<S> = Pin<Box<dyn Future<Output = (Half<S>, io::Result<usize>, Buffer)>>>;
+/// Each borrows the half.
+type Sends<S> = Operations<(Half<S>, Buffer), (Half<S>, io::Result<usize>, Buffer)>;
 
 /// What operations send with.
 pub(crate) struct Half<S: AsyncWriteRent>(Option<OwnedWriteHalf<S>>);
@@ -69,7 +71,7 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
     pub(crate) fn new(half: Half<S>) -> Rc<Self> {
         Rc::new(Self(RefCell::new(State {
             half: Some(half),
-            op: None,
+            ops: None,
             carrier: Waker::noop().clone(),
             is_posted: false,
             since: 0,
@@ -154,25 +156,32 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
 
     /// Whether something is on its way still.
     pub(crate) fn is_busy(&self) -> bool {
-        self.0.borrow().op.is_some()
+        self.0.borrow().is_busy()
     }
 
     /// What's on its way is taken back, as far as it hasn't been sent.
     pub(crate) fn give_up(&self) {
-        let op = self.0.borrow_mut().op.take();
-        drop(op);
+        let ops = self.0.borrow_mut().ops.take();
+        drop(ops);
     }
 }
 
 impl<S: AsyncWriteRent + 'static> State<S> {
+    fn is_busy(&self) -> bool {
+        self.ops.as_ref().is_some_and(|ops| ops.is_under_way())
+    }
+
     fn begin(&mut self, buffer: Buffer) {
-        let Some(mut half) = self.half.take() else {
+        let Some(half) = self.half.take() else {
             return;
         };
-        self.op = Some(Box::pin(async move {
-            let (result, buffer) = half.write(buffer).await;
-            (half, result, buffer)
-        }));
+        let ops = self.ops.get_or_insert_with(|| {
+            operations(|(mut half, buffer): (Half<S>, Buffer)| async move {
+                let (result, buffer) = half.write(buffer).await;
+                (half, result, buffer)
+            })
+        });
+        ops.as_mut().begin((half, buffer));
         self.since = executor::round();
         if !self.is_posted {
             self.carrier = postman::waker();
@@ -181,12 +190,11 @@ impl<S: AsyncWriteRent + 'static> State<S> {
 
     /// Whether an operation is under way, or what has become of it.
     fn is_under_way(&mut self) -> io::Result<bool> {
-        while let Some(op) = &mut self.op {
+        while let Some(ops) = self.ops.as_mut().filter(|ops| ops.is_under_way()) {
             let mut cx = Context::from_waker(&self.carrier);
-            let Poll::Ready((half, result, mut buffer)) = op.as_mut().poll(&mut cx) else {
+            let Poll::Ready((half, result, mut buffer)) = ops.as_mut().poll(&mut cx) else {
                 return Ok(true);
             };
-            self.op = None;
             self.half = Some(half);
             match result {
                 Ok(0) => self.fail(io::ErrorKind::WriteZero.into()),

@@ -37,7 +37,7 @@ impl MonoioUnixListener {
         let (queue, socket) = socket.into_parts();
         Ok(Self {
             queue,
-            doorbell: Doorbell::unix(&socket)?,
+            doorbell: Doorbell::new(&socket)?,
             flags: flags(),
             local: socket.local_addr()?.into(),
             socket,
