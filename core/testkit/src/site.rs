@@ -101,7 +101,7 @@ impl Site {
         self.0.spied(script, Arc::clone(told))
     }
 
-    /// The same with a listener that has its moods, and a deadline for handshakes that many at once keep on a busy machine, too.
+    /// The same with a listener that has its moods, and short timeouts.
     pub(crate) fn moody(&self, script: Script, mood: &Arc<Mood>) -> Running {
         Running::start(self, self.moody_server(script, mood), Arc::default())
     }

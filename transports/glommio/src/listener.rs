@@ -1,5 +1,8 @@
 //! A listening TCP socket on one worker.
-use crate::{GlommioConnection, watch::Watch};
+use crate::{
+    GlommioConnection,
+    watch::{Watch, doorbell},
+};
 use anyport_core::{
     ConnInfo, Endpoint, Incoming, Listener,
     socket::{AcceptQueue, Owners, canonical},
@@ -12,8 +15,8 @@ use std::{
     fmt,
     future::{self, Ready},
     io,
-    net::{self, Shutdown, SocketAddr},
-    os::fd::{AsFd, BorrowedFd},
+    net::{self, SocketAddr},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -24,8 +27,8 @@ use std::{
 /// client, and lets connections stay open in processes that the app starts.
 pub struct GlommioListener {
     socket: net::TcpListener,
+    doorbell: OwnedFd,
     wait: Watch,
-    owners: Owners,
     queue: AcceptQueue,
     /// The address of every connection; none, if each has to be asked (a socket that listens on all interfaces).
     local: Option<Endpoint>,
@@ -35,9 +38,9 @@ impl GlommioListener {
     pub(crate) fn new(socket: net::TcpListener, owners: Owners) -> io::Result<Self> {
         let local = socket.local_addr()?;
         Ok(Self {
+            doorbell: doorbell(&socket)?,
             socket,
             wait: Watch::default(),
-            owners,
             queue: AcceptQueue::new(owners),
             local: (!local.ip().is_unspecified()).then(|| local.into()),
         })
@@ -70,7 +73,7 @@ impl Listener for GlommioListener {
         while !self.queue.is_over() {
             // The last look is at the kernel's queue itself.
             if self.wait.is_armed() && !self.queue.is_stopped() {
-                ready!(self.wait.poll_readable(&self.socket, cx))?;
+                ready!(self.wait.poll_readable(&self.doorbell, cx))?;
             }
             match self.accept() {
                 Ok((stream, peer)) => {
@@ -81,7 +84,7 @@ impl Listener for GlommioListener {
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     if self.queue.awaits_more() {
-                        ready!(self.wait.poll_readable(&self.socket, cx))?;
+                        ready!(self.wait.poll_readable(&self.doorbell, cx))?;
                     }
                 }
                 Err(e) => return Poll::Ready(Err(e)),
@@ -92,15 +95,6 @@ impl Listener for GlommioListener {
 
     fn stop(&mut self) -> Duration {
         self.queue.stop(&SockRef::from(&self.socket))
-    }
-}
-
-impl Drop for GlommioListener {
-    fn drop(&mut self) {
-        // The ring holds a duplicate until it has been told that nobody waits any more. Until then, nobody is to be let in.
-        if self.owners == Owners::Us {
-            let _ = SockRef::from(&self.socket).shutdown(Shutdown::Both);
-        }
     }
 }
 

@@ -10,8 +10,8 @@ use std::io;
 /// As much as glommio wants to be allowed to lock.
 const MEMLOCK: u64 = 512 * 1024;
 
-/// An executor has three rings and an eventfd, looks for operations with another ring, and is going to wait for clients and for a timer.
-const DESCRIPTORS: usize = 8;
+/// An executor has three rings and an eventfd, looks for operations with another ring, and is going to wait for clients (by two) and for a timer.
+const DESCRIPTORS: usize = 9;
 
 /// Whether a worker could be started.
 pub(crate) fn check() -> Result<()> {

@@ -1,5 +1,8 @@
 //! A listening Unix socket on one worker.
-use crate::{GlommioConnection, watch::Watch};
+use crate::{
+    GlommioConnection,
+    watch::{Watch, doorbell},
+};
 use anyport_core::{
     ConnInfo, Endpoint, Incoming, Listener, PeerCred, UnixName,
     socket::unix::{UnixQueue, UnixSocket},
@@ -14,7 +17,7 @@ use std::{
     future::Ready,
     io,
     os::{
-        fd::{AsFd, BorrowedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net,
     },
     task::{Context, Poll, ready},
@@ -28,6 +31,7 @@ pub struct GlommioUnixListener {
     /// Dropped before the socket.
     queue: UnixQueue,
     socket: net::UnixListener,
+    doorbell: OwnedFd,
     wait: Watch,
     local: Endpoint,
 }
@@ -37,6 +41,7 @@ impl GlommioUnixListener {
         let (queue, socket) = socket.into_parts();
         Ok(Self {
             queue,
+            doorbell: doorbell(&socket)?,
             wait: Watch::default(),
             local: socket.local_addr()?.into(),
             socket,
@@ -74,7 +79,7 @@ impl Listener for GlommioUnixListener {
         while !self.queue.is_over() {
             // The last look is at the kernel's queue itself.
             if self.wait.is_armed() && !self.queue.is_stopped() {
-                ready!(self.wait.poll_readable(&self.socket, cx))?;
+                ready!(self.wait.poll_readable(&self.doorbell, cx))?;
             }
             match accept_with(&self.socket, FLAGS).map_err(io::Error::from) {
                 Ok(stream) => {
@@ -83,7 +88,7 @@ impl Listener for GlommioUnixListener {
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     if self.queue.awaits_more() {
-                        ready!(self.wait.poll_readable(&self.socket, cx))?;
+                        ready!(self.wait.poll_readable(&self.doorbell, cx))?;
                     }
                 }
                 Err(e) => return Poll::Ready(Err(e)),

@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use anyport_core::{Accepted, Connection, Handle, serve_raw_with};
-use anyport_glommio::{GlommioConnection, GlommioUnix};
+use anyport_glommio::{Glommio, GlommioConnection, GlommioUnix};
 use hyper_util::rt::TokioIo;
 use std::{
     io::{self, Read},
@@ -69,6 +69,23 @@ async fn a_server_that_is_aborted_lets_nobody_in() {
         UnixStream::connect(&path).unwrap_err().kind(),
         io::ErrorKind::NotFound
     );
+}
+
+/// The kernel holds nothing of the socket for the ring, which hears of the end a little later.
+#[tokio::test]
+async fn an_address_is_free_as_soon_as_its_server_has_ended() {
+    let name = format!("anyport-glommio-again-{}", std::process::id());
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    for _ in 0..20 {
+        let handle = serve(GlommioUnix::bind_abstract(&name)).unwrap();
+        handle.abort().await.unwrap();
+        let handler = |_: Accepted<GlommioConnection>| async {};
+        let handle = serve_raw_with(Glommio::bind(port).with_workers(2), handler).start();
+        handle.unwrap().abort().await.unwrap();
+    }
 }
 
 #[tokio::test]
