@@ -7,6 +7,10 @@ pub use anyport_core::*;
 #[cfg(feature = "axum")]
 pub use anyport_axum as for_axum;
 
+/// TCP and Unix sockets on glommio: a thread and an executor per core, readiness by io_uring.
+#[cfg(all(feature = "glommio", target_os = "linux"))]
+pub use anyport_glommio::{self as glommio, Glommio, GlommioUnix};
+
 /// Connections inside one process: apps tested without a network.
 #[cfg(feature = "memory")]
 pub use anyport_memory::{self as memory, Memory};
@@ -35,7 +39,13 @@ pub use anyport_unix::{self as unix, Unix};
 #[doc(no_inline)]
 pub use ::http::{self, Request, Response, StatusCode, header};
 /// Gives a connection tokio's `AsyncRead` and `AsyncWrite`, and a tokio stream what a connection needs.
-#[cfg(any(feature = "memory", feature = "monoio", feature = "tcp", feature = "unix"))]
+#[cfg(any(
+    feature = "glommio",
+    feature = "memory",
+    feature = "monoio",
+    feature = "tcp",
+    feature = "unix"
+))]
 pub use hyper_util::rt::TokioIo;
 /// A tower service of an async function.
 pub use tower::service_fn;

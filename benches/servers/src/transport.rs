@@ -4,7 +4,7 @@ use crate::hello;
 #[cfg(unix)]
 use anyport::Unix;
 #[cfg(target_os = "linux")]
-use anyport::{Monoio, monoio::Driver};
+use anyport::{Glommio, Monoio, monoio::Driver};
 use anyport::{Server, Tcp, serve_with, service_fn};
 use anyport_bench_child::Address;
 use std::net::SocketAddr;
@@ -24,6 +24,9 @@ pub(crate) enum Transport {
     /// TCP on monoio, by epoll.
     #[cfg(target_os = "linux")]
     MonoioEpoll,
+    /// TCP on glommio.
+    #[cfg(target_os = "linux")]
+    Glommio,
     /// Unix sockets on one tokio.
     #[cfg(unix)]
     Unix,
@@ -43,6 +46,8 @@ impl Transport {
             Self::Monoio => serve_with(monoio(listen, workers, Driver::IoUring)?, app),
             #[cfg(target_os = "linux")]
             Self::MonoioEpoll => serve_with(monoio(listen, workers, Driver::Epoll)?, app),
+            #[cfg(target_os = "linux")]
+            Self::Glommio => serve_with(Glommio::bind(tcp(listen)?).with_workers(workers), app),
             #[cfg(unix)]
             Self::Unix => serve_with(Unix::bind(unix(listen)?), app),
             #[cfg(unix)]

@@ -70,6 +70,34 @@ impl Subject for OverTcpPerCore {
     }
 }
 
+/// TLS over TCP, on glommio.
+#[cfg(target_os = "linux")]
+struct OverGlommio(Arc<Authority>);
+
+#[cfg(target_os = "linux")]
+impl Subject for OverGlommio {
+    const NAME: &str = "tls-glommio";
+    type Transport = Tls<anyport_glommio::Glommio>;
+    type Stream = Lazy<TcpStream>;
+
+    fn transport(&self) -> Self::Transport {
+        let glommio = anyport_glommio::Glommio::bind("127.0.0.1:0").with_workers(2);
+        glommio.tls(self.0.server())
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        self.0.client().connect(tcp(endpoint).await?).await
+    }
+
+    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        Ok(self.0.client().knock(tcp(endpoint).await?))
+    }
+
+    fn spawn(future: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
+        anyport_core::spawn(future).unwrap();
+    }
+}
+
 /// TLS over TCP, on monoio.
 #[cfg(target_os = "linux")]
 struct OverMonoio(Arc<Authority>);
@@ -217,7 +245,9 @@ fn main() -> ExitCode {
     let authority = Arc::new(Authority::new());
     let suite = Suite::new();
     #[cfg(target_os = "linux")]
-    let suite = suite.with_local(OverMonoio(Arc::clone(&authority)));
+    let suite = suite
+        .with_local(OverGlommio(Arc::clone(&authority)))
+        .with_local(OverMonoio(Arc::clone(&authority)));
     suite
         .with(OverTcp(Arc::clone(&authority)))
         .with_local(OverTcpPerCore(Arc::clone(&authority)))

@@ -13,6 +13,8 @@ pub(super) enum Target {
     Monoio,
     /// The same by epoll.
     MonoioEpoll,
+    /// anyport's TCP on glommio.
+    Glommio,
     /// anyport's Unix sockets, one tokio per core.
     UnixPerCore,
     /// anyport's Unix sockets on the tokio they're called in.
@@ -52,10 +54,11 @@ pub(super) struct Package {
 
 impl Target {
     /// The TCP ones. Unix sockets answer another question, and double the time.
-    pub(super) const DEFAULT: [Self; 6] = [
+    pub(super) const DEFAULT: [Self; 7] = [
         Self::TcpPerCore,
         Self::Tcp,
         Self::Monoio,
+        Self::Glommio,
         Self::Hyper,
         Self::Axum,
         Self::Actix,
@@ -67,6 +70,7 @@ impl Target {
             Self::Tcp => "tcp",
             Self::Monoio => "monoio",
             Self::MonoioEpoll => "monoio-epoll",
+            Self::Glommio => "glommio",
             Self::UnixPerCore => "unix-per-core",
             Self::Unix => "unix",
             Self::Hyper => "hyper",
@@ -100,6 +104,7 @@ impl Target {
             | Self::Tcp
             | Self::Monoio
             | Self::MonoioEpoll
+            | Self::Glommio
             | Self::UnixPerCore
             | Self::Unix => (Home::Main, "anyport-bench-server"),
             Self::Hyper | Self::HyperUnix => (Home::Peers, "peer-hyper"),
@@ -116,6 +121,7 @@ impl Target {
             Self::Tcp => &["--transport", "tcp", "--workers", "1"],
             Self::Monoio => &["--transport", "monoio", "--workers", "1"],
             Self::MonoioEpoll => &["--transport", "monoio-epoll", "--workers", "1"],
+            Self::Glommio => &["--transport", "glommio", "--workers", "1"],
             Self::UnixPerCore => &["--transport", "unix-per-core", "--workers", "1"],
             Self::Unix => &["--transport", "unix", "--workers", "1"],
             Self::Hyper | Self::HyperUnix | Self::Axum | Self::Actix => &[],

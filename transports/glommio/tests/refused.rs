@@ -1,0 +1,127 @@
+//! What glommio can't do without: the server doesn't start, and says what to do.
+//!
+//! A filter and a limit are the process's for good, so each server is in one of its own: this test's binary, run once more.
+#![cfg(target_os = "linux")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
+
+mod scene;
+
+use anyport_core::{Blame, ErrorKind, serve_with};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use scene::{GRACE, get, hello, one};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use std::{env, process::Command};
+
+/// Tells the binary that it's to be the server of a test.
+const ROLE: &str = "ANYPORT_TEST_SERVER";
+/// The same on all architectures.
+const IO_URING_SETUP: i64 = 425;
+const IO_URING_REGISTER: i64 = 427;
+const EPERM: u32 = 1;
+const ENOSYS: u32 = 38;
+const MIB: u64 = 1024 * 1024;
+
+/// How the start of a server went in a process of its own, in which `prepare` was done. None there.
+fn start_after(test: &str, prepare: impl FnOnce()) -> Option<String> {
+    if env::var_os(ROLE).is_some() {
+        prepare();
+        match serve_with(one(), hello()).start() {
+            Ok(handle) => println!("answers: {}", get(&handle, "/").unwrap()),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Start);
+                assert_eq!(error.blame(), Blame::Environment);
+                println!("error: {error}");
+            }
+        }
+        return None;
+    }
+    let child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(ROLE, "")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout).into_owned();
+    let complained = String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success(), "{said}\n{complained}");
+    Some(said)
+}
+
+fn refuse(call: i64, errno: u32) {
+    let refuse = [(call, vec![])].into_iter().collect();
+    let arch = env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(refuse, SeccompAction::Allow, SeccompAction::Errno(errno), arch);
+    let program: BpfProgram = filter.unwrap().try_into().unwrap();
+    seccompiler::apply_filter(&program).unwrap();
+}
+
+fn memlock(bytes: u64) {
+    let maximum = getrlimit(Resource::Memlock).maximum;
+    let limit = Rlimit {
+        current: Some(bytes),
+        maximum,
+    };
+    setrlimit(Resource::Memlock, limit).unwrap();
+}
+
+#[test]
+fn without_io_uring_it_does_not_start() {
+    let said = start_after("without_io_uring_it_does_not_start", || {
+        refuse(IO_URING_SETUP, EPERM);
+    });
+    let Some(said) = said else { return };
+    assert!(
+        said.contains(
+            "error: cannot start glommio: io_uring is refused (Operation not permitted (os error 1)): it needs Linux 5.8, no seccomp filter that forbids io_uring_setup, and kernel.io_uring_disabled = 0"
+        ),
+        "{said}"
+    );
+}
+
+/// glommio itself would panic.
+#[test]
+fn where_the_operations_cannot_be_asked_for_it_does_not_start() {
+    let said = start_after(
+        "where_the_operations_cannot_be_asked_for_it_does_not_start",
+        || {
+            refuse(IO_URING_REGISTER, ENOSYS);
+        },
+    );
+    let Some(said) = said else { return };
+    assert!(
+        said.contains("error: cannot start glommio: io_uring is refused ("),
+        "{said}"
+    );
+}
+
+#[test]
+fn without_the_right_to_lock_memory_it_does_not_start() {
+    let said = start_after("without_the_right_to_lock_memory_it_does_not_start", || {
+        memlock(0)
+    });
+    let Some(said) = said else { return };
+    assert!(
+        said.contains("error: cannot start glommio: this process may lock 0 KiB of memory (RLIMIT_MEMLOCK), and glommio needs 512 KiB: raise it, "),
+        "{said}"
+    );
+    assert!(
+        said.contains("`ulimit -l 512`") && said.contains("`LimitMEMLOCK=512K`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn with_the_least_that_it_asks_for_it_serves() {
+    let said = start_after("with_the_least_that_it_asks_for_it_serves", || memlock(MIB / 2));
+    let Some(said) = said else { return };
+    assert!(said.contains("answers: Hello"), "{said}");
+}
+
+#[tokio::test]
+async fn nothing_is_refused_here() {
+    let handle = serve_with(one(), hello()).start().unwrap();
+    assert_eq!(get(&handle, "/").unwrap(), "Hello");
+    handle.shutdown(GRACE).await.unwrap();
+}
