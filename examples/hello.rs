@@ -3,8 +3,8 @@
 //! Answers every path with `Hello, World!`. SIGTERM or Ctrl-C drains it and prints what became of the connections; a second one
 //! ends it at once.
 use anyport::{
-    Body, Endpoint, Request, Response, Result, Server, Tcp, TlsConfig, TlsExt, UnixName, header, serve_with,
-    service_fn, shutdown,
+    Body, Endpoint, Error, Request, Response, Result, Server, Tcp, TlsConfig, TlsExt, UnixName, header,
+    serve_with, service_fn, shutdown,
 };
 use clap::{Parser, ValueEnum};
 use std::{convert::Infallible, process::ExitCode};
@@ -23,33 +23,38 @@ struct Options {
     workers: Option<usize>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Transport {
     /// TCP on tokio, work stealing.
     Tcp,
     /// TCP on tokio, one runtime and one socket per core.
     TcpPerCore,
     /// Unix sockets on tokio, work stealing.
-    #[cfg(unix)]
     Unix,
     /// Unix sockets on tokio, one runtime per core.
-    #[cfg(unix)]
     UnixPerCore,
     /// TLS over TCP on tokio, with a certificate for development.
     Tls,
     /// TLS over Unix sockets on tokio, with a certificate for development.
-    #[cfg(unix)]
     TlsUnix,
+    /// TCP on monoio: io_uring, or epoll where that's refused (feature `monoio`).
+    Monoio,
+    /// TLS over TCP on monoio (feature `monoio`).
+    TlsMonoio,
+    /// TCP on glommio: io_uring (feature `glommio`).
+    Glommio,
+    /// TLS over TCP on glommio (feature `glommio`).
+    TlsGlommio,
+    /// TCP on monoio if it's compiled in and io_uring may be used, otherwise on tokio per core; says which, and why.
+    Auto,
 }
 
 impl Transport {
     fn is_encrypted(self) -> bool {
-        match self {
-            Self::Tls => true,
-            #[cfg(unix)]
-            Self::TlsUnix => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Tls | Self::TlsUnix | Self::TlsMonoio | Self::TlsGlommio
+        )
     }
 }
 
@@ -64,22 +69,74 @@ async fn hello(_: Request<Body>) -> Result<Response<Body>, Infallible> {
 }
 
 /// The one line that changes with the transport.
-fn server(options: &Options) -> Server {
+fn server(options: &Options) -> Result<Server> {
     let (listen, app) = (options.listen.as_deref(), service_fn(hello));
     let addr = listen.unwrap_or("127.0.0.1:3000");
     #[cfg(unix)]
     let path = listen.unwrap_or("hello.sock");
     let tls = || TlsConfig::self_signed(["localhost", "127.0.0.1"]);
-    match options.transport {
+    Ok(match options.transport {
         Transport::Tcp => serve_with(Tcp::bind(addr), app),
         Transport::TcpPerCore => serve_with(Tcp::bind(addr).per_core(), app),
+        Transport::Tls => serve_with(Tcp::bind(addr).tls(tls()), app),
         #[cfg(unix)]
         Transport::Unix => serve_with(anyport::Unix::bind(path), app),
         #[cfg(unix)]
         Transport::UnixPerCore => serve_with(anyport::Unix::bind(path).per_core(), app),
-        Transport::Tls => serve_with(Tcp::bind(addr).tls(tls()), app),
         #[cfg(unix)]
         Transport::TlsUnix => serve_with(anyport::Unix::bind(path).tls(tls()), app),
+        #[cfg(all(feature = "monoio", target_os = "linux"))]
+        Transport::Monoio => serve_with(anyport::Monoio::bind(addr), app),
+        #[cfg(all(feature = "monoio", target_os = "linux"))]
+        Transport::TlsMonoio => serve_with(anyport::Monoio::bind(addr).tls(tls()), app),
+        #[cfg(all(feature = "glommio", target_os = "linux"))]
+        Transport::Glommio => serve_with(anyport::Glommio::bind(addr), app),
+        #[cfg(all(feature = "glommio", target_os = "linux"))]
+        Transport::TlsGlommio => serve_with(anyport::Glommio::bind(addr).tls(tls()), app),
+        Transport::Auto => auto(addr),
+        #[allow(
+            unreachable_patterns,
+            reason = "with all features on, on Linux, there's nothing left"
+        )]
+        missing => return Err(Error::config(why_not(missing))),
+    })
+}
+
+/// io_uring, if it's to be had.
+fn auto(addr: &str) -> Server {
+    let app = service_fn(hello);
+    #[cfg(all(feature = "monoio", target_os = "linux"))]
+    let refused = {
+        use anyport::{Monoio, monoio::Driver};
+        match Driver::IoUring.check() {
+            Ok(()) => {
+                println!("transport: monoio, since io_uring may be used here");
+                return serve_with(Monoio::bind(addr).with_driver(Driver::IoUring), app);
+            }
+            Err(error) => error.to_string(),
+        }
+    };
+    #[cfg(not(all(feature = "monoio", target_os = "linux")))]
+    let refused = why_not(Transport::Monoio);
+    println!("transport: tcp-per-core ({refused})");
+    serve_with(Tcp::bind(addr).per_core(), app)
+}
+
+/// Why this transport isn't compiled in.
+fn why_not(transport: Transport) -> String {
+    let name = transport
+        .to_possible_value()
+        .map_or_else(String::new, |value| value.get_name().to_owned());
+    let feature = match transport {
+        Transport::Monoio | Transport::TlsMonoio => "monoio",
+        Transport::Glommio | Transport::TlsGlommio => "glommio",
+        _ => return format!("{name} needs Unix"),
+    };
+    match cfg!(target_os = "linux") {
+        true => {
+            format!("{name} isn't compiled in: `cargo run --example hello --features {feature}` does that")
+        }
+        false => format!("{name} needs Linux"),
     }
 }
 
@@ -95,7 +152,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: &Options) -> Result<()> {
-    let mut server = server(options).with_graceful_shutdown(shutdown::signal());
+    let mut server = server(options)?.with_graceful_shutdown(shutdown::signal());
     if let Some(workers) = options.workers {
         server = server.workers(workers);
     }

@@ -44,6 +44,42 @@ fn hello_serves_over_each_transport_and_reports_its_drain() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn hello_serves_on_io_uring_or_names_the_feature_that_it_takes() {
+    for (feature, is_on, transports) in [
+        ("monoio", cfg!(feature = "monoio"), ["monoio", "tls-monoio"]),
+        ("glommio", cfg!(feature = "glommio"), ["glommio", "tls-glommio"]),
+    ] {
+        for transport in transports {
+            let arguments = ["--transport", transport, "--listen", "127.0.0.1:0"];
+            if !is_on {
+                let error = one_line_of_error(Command::new(binary("hello")).args(arguments));
+                assert!(error.contains(&format!("--features {feature}")), "{error}");
+                continue;
+            }
+            let hello = Running::start("hello", &arguments);
+            if transport == feature {
+                let response = hello.ask("GET /");
+                assert!(response.ends_with("\r\n\r\nHello, World!"), "{response}");
+            }
+            hello.terminate().assert_success();
+        }
+    }
+}
+
+#[test]
+fn hello_says_what_it_chose_by_itself() {
+    let mut hello = Command::new(binary("hello"));
+    let hello = Running::spawn(hello.args(["--transport", "auto", "--listen", "127.0.0.1:0"])).unwrap();
+    let chosen = hello.stdout.recv_timeout(PATIENCE).unwrap();
+    let expected = ["transport: monoio, since ", "transport: tcp-per-core ("];
+    assert!(expected.iter().any(|start| chosen.starts_with(start)), "{chosen}");
+    let listening = hello.stdout.recv_timeout(PATIENCE).unwrap();
+    assert!(listening.starts_with("listening on 127.0.0.1:"), "{listening}");
+    hello.terminate().assert_success();
+}
+
+#[test]
 fn hello_drains_on_the_first_signal_and_ends_at_once_on_the_second() {
     let hello = Running::start("hello", &["--listen", "127.0.0.1:0"]);
     // A request that doesn't come to its end keeps the server from ending.

@@ -1,4 +1,5 @@
 //! What a worker waits with: io_uring, or epoll where io_uring is refused.
+use anyport_core::{Error, Result};
 use io_uring::IoUring;
 use monoio::{
     FusionRuntime, IoUringDriver, LegacyDriver, RuntimeBuilder, time::TimeDriver, utils::detect_uring,
@@ -23,6 +24,18 @@ impl Driver {
     #[must_use]
     pub fn current() -> Option<Self> {
         crate::executor::current(|worker| worker.driver())
+    }
+
+    /// Whether a worker could wait with this here, to choose a transport by it.
+    ///
+    /// # Errors
+    ///
+    /// io_uring is refused: by whom, as far as that shows, and what it needs.
+    pub fn check(self) -> Result<()> {
+        match build(self) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::start("start monoio", error)),
+        }
     }
 }
 
