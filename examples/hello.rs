@@ -3,8 +3,8 @@
 //! Answers every path with `Hello, World!`. SIGTERM or Ctrl-C drains it and prints what became of the connections; a second one
 //! ends it at once.
 use anyport::{
-    Body, Endpoint, Request, Response, Result, Server, Tcp, UnixName, header, serve_with, service_fn,
-    shutdown,
+    Body, Endpoint, Request, Response, Result, Server, Tcp, TlsConfig, TlsExt, UnixName, header, serve_with,
+    service_fn, shutdown,
 };
 use clap::{Parser, ValueEnum};
 use std::{convert::Infallible, process::ExitCode};
@@ -35,6 +35,22 @@ enum Transport {
     /// Unix sockets on tokio, one runtime per core.
     #[cfg(unix)]
     UnixPerCore,
+    /// TLS over TCP on tokio, with a certificate for development.
+    Tls,
+    /// TLS over Unix sockets on tokio, with a certificate for development.
+    #[cfg(unix)]
+    TlsUnix,
+}
+
+impl Transport {
+    fn is_encrypted(self) -> bool {
+        match self {
+            Self::Tls => true,
+            #[cfg(unix)]
+            Self::TlsUnix => true,
+            _ => false,
+        }
+    }
 }
 
 /// The app: any tower service would do.
@@ -53,6 +69,7 @@ fn server(options: &Options) -> Server {
     let addr = listen.unwrap_or("127.0.0.1:3000");
     #[cfg(unix)]
     let path = listen.unwrap_or("hello.sock");
+    let tls = || TlsConfig::self_signed(["localhost", "127.0.0.1"]);
     match options.transport {
         Transport::Tcp => serve_with(Tcp::bind(addr), app),
         Transport::TcpPerCore => serve_with(Tcp::bind(addr).per_core(), app),
@@ -60,6 +77,9 @@ fn server(options: &Options) -> Server {
         Transport::Unix => serve_with(anyport::Unix::bind(path), app),
         #[cfg(unix)]
         Transport::UnixPerCore => serve_with(anyport::Unix::bind(path).per_core(), app),
+        Transport::Tls => serve_with(Tcp::bind(addr).tls(tls()), app),
+        #[cfg(unix)]
+        Transport::TlsUnix => serve_with(anyport::Unix::bind(path).tls(tls()), app),
     }
 }
 
@@ -81,18 +101,26 @@ async fn run(options: &Options) -> Result<()> {
     }
     let running = server.start()?;
     for endpoint in running.endpoints() {
-        println!("listening on {endpoint} (try: curl {})", address(endpoint));
+        println!(
+            "listening on {endpoint} (try: curl {})",
+            address(endpoint, options.transport)
+        );
     }
     println!("{}", running.wait().await?);
     Ok(())
 }
 
 /// How curl is told.
-fn address(endpoint: &Endpoint) -> String {
+fn address(endpoint: &Endpoint, transport: Transport) -> String {
+    let scheme = if transport.is_encrypted() {
+        "-k https"
+    } else {
+        "http"
+    };
     match endpoint {
         Endpoint::Unix(UnixName::Path(path)) => {
-            format!("--unix-socket {} http://localhost/", path.display())
+            format!("--unix-socket {} {scheme}://localhost/", path.display())
         }
-        other => format!("http://{other}/"),
+        other => format!("{scheme}://{other}/"),
     }
 }

@@ -10,4 +10,7 @@
 //! | `shutdown` | What becomes of the clients when the server shuts down? |
 //! | `testing` | How do I test an app with its server, but without a network? |
 //! | `raw_echo` | How do I get at the bytes themselves? |
+//! | `tls` | How do I serve HTTPS, and renew the certificate without a restart? |
+//! | `mtls` | How do I let in only clients that show a certificate? |
+//! | `sni` | How do I serve several names, each with a certificate of its own? |
 //! | `unix` | How do I serve over a Unix socket, and learn which user asks? |

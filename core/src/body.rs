@@ -1,17 +1,11 @@
 //! The body of a request, and what the server wraps around the body of a response.
-use crate::{
-    BoxError,
-    engine::{ConnState, Patience, WorkerState},
-    observe::TimedOut,
-};
+use crate::BoxError;
 use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::{
     fmt, io,
     pin::Pin,
-    sync::{Arc, Weak},
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 /// The body of a request; good as the body of a response, too.
@@ -28,26 +22,20 @@ use std::{
 /// # Errors
 ///
 /// A frame is an error when the peer went away, broke the framing or took too long.
-#[derive(Default)]
 pub struct Body(Kind);
 
-#[derive(Default)]
+/// Each request is moved about a few times before its app has it, mostly without a body. So it's no larger than its bytes: what streams is boxed.
 enum Kind {
-    #[default]
-    Empty,
     Full(Bytes),
-    Incoming {
-        body: Incoming,
-        gap: Option<Gap>,
-    },
-    Boxed(Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>),
+    /// Nothing, or any other body.
+    Other(Option<Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>>),
 }
 
 impl Body {
     /// A body without a byte.
     #[must_use]
     pub fn empty() -> Self {
-        Self::default()
+        Self(Kind::Other(None))
     }
 
     /// Any other body, boxed.
@@ -55,13 +43,13 @@ impl Body {
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        Self(Kind::Boxed(Box::pin(MapErr { body })))
+        Self(Kind::Other(Some(Box::pin(MapErr { body }))))
     }
+}
 
-    /// What a peer sends: not nothing. Whoever waits for it too long gets an error.
-    pub(crate) fn incoming(body: Incoming, connection: &Arc<ConnState>) -> Self {
-        let gap = Some(Gap::new(connection));
-        Self(Kind::Incoming { body, gap })
+impl Default for Body {
+    fn default() -> Self {
+        Self::empty()
     }
 }
 
@@ -80,47 +68,25 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.0 {
-            Kind::Empty => Poll::Ready(None),
             Kind::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            // Hyper keeps the end of a body to itself until the next request, if it comes after the response.
-            Kind::Incoming { body, gap: None } if body.is_end_stream() => Poll::Ready(None),
-            Kind::Incoming { body, gap } => match (Pin::new(&mut *body).poll_frame(cx), &mut *gap) {
-                // It goes on to count as being read: what follows on the connection is this body still.
-                (Poll::Pending, Some(waiting)) => waiting.poll(cx).map(|error| Some(Err(error.into()))),
-                (Poll::Pending, None) => Poll::Pending,
-                (Poll::Ready(Some(Ok(frame))), waiting) => {
-                    if body.is_end_stream() {
-                        *gap = None;
-                    } else if let Some(waiting) = waiting {
-                        waiting.waiting.reset();
-                    }
-                    Poll::Ready(Some(Ok(frame)))
-                }
-                (Poll::Ready(end), _) => {
-                    *gap = None;
-                    Poll::Ready(end.map(|frame| frame.map_err(Into::into)))
-                }
-            },
-            Kind::Boxed(body) => body.as_mut().poll_frame(cx),
+            Kind::Other(None) => Poll::Ready(None),
+            Kind::Other(Some(body)) => body.as_mut().poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Empty => true,
             Kind::Full(bytes) => bytes.is_empty(),
-            Kind::Incoming { body, .. } => body.is_end_stream(),
-            Kind::Boxed(body) => body.is_end_stream(),
+            Kind::Other(body) => body.as_ref().is_none_or(|body| body.is_end_stream()),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Incoming { body, .. } => body.size_hint(),
-            Kind::Boxed(body) => body.size_hint(),
+            Kind::Other(None) => SizeHint::with_exact(0),
+            Kind::Other(Some(body)) => body.size_hint(),
         }
     }
 }
@@ -128,44 +94,6 @@ impl HttpBody for Body {
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Body").field("size", &self.size_hint()).finish()
-    }
-}
-
-/// A body that's being read: how long the app has been waiting for the peer.
-///
-/// It doesn't keep the connection open: an app may keep a body for as long as it likes.
-struct Gap {
-    worker: Arc<WorkerState>,
-    connection: Weak<ConnState>,
-    waiting: Patience,
-}
-
-impl Gap {
-    fn new(connection: &Arc<ConnState>) -> Self {
-        connection.begin_upload();
-        Self {
-            worker: Arc::clone(&connection.worker),
-            connection: Arc::downgrade(connection),
-            waiting: Patience::default(),
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let timeout = self.worker.shared.config.timeouts.body_gap;
-        ready!(self.waiting.poll(timeout, &self.worker, cx));
-        if let Some(connection) = self.connection.upgrade() {
-            connection.timed_out(TimedOut::BodyGap);
-        }
-        let what = format!("the peer sent nothing of the request's body for {timeout:?}");
-        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, what))
-    }
-}
-
-impl Drop for Gap {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.upgrade() {
-            connection.end_upload();
-        }
     }
 }
 
@@ -255,5 +183,10 @@ mod tests {
         }
         assert!(Body::empty().is_end_stream());
         assert_eq!(Body::from("").collect().await.unwrap().to_bytes(), "");
+    }
+    /// A copy of more than 256 bytes costs half as much again.
+    #[test]
+    fn a_request_keeps_its_size() {
+        assert!(size_of::<http::Request<Body>>() <= 256);
     }
 }

@@ -290,11 +290,11 @@ impl<C: Connection> Write for Accepted<C> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.state.is_detaching() {
-            return Pin::new(&mut self.io).poll_flush(cx);
-        }
         if self.state.is_blocked() || self.state.roams() {
-            return self.write_with(cx, |io, cx| io.poll_flush(cx), |()| 0);
+            return match self.state.is_detaching() {
+                true => Pin::new(&mut self.io).poll_flush(cx),
+                false => self.write_with(cx, |io, cx| io.poll_flush(cx), |()| 0),
+            };
         }
         // Asked for again and again, mostly with nothing to flush.
         let polled = Pin::new(&mut self.io).poll_flush(cx);

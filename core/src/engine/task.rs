@@ -7,7 +7,7 @@ use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 pin_project_lite::pin_project! {
@@ -127,44 +127,56 @@ impl<H, P, T> Phase<H, P, T> {
         T: Future<Output = ()>,
     {
         loop {
-            let running = match self.as_mut().project() {
-                PhaseProj::Handshake { handshake, rest } => {
-                    let config = &state.worker.shared.config;
-                    let done = match (handshake.poll(cx), rest.as_mut()) {
-                        (Poll::Ready(done), _) => done,
-                        (Poll::Pending, None) => return Poll::Ready(()),
-                        (Poll::Pending, Some(rest)) => {
-                            if rest.in_time() {
-                                return Poll::Pending;
-                            }
-                            let what =
-                                format!("the handshake took longer than {:?}", config.timeouts.handshake);
-                            Err(io::Error::new(io::ErrorKind::TimedOut, what))
-                        }
-                    };
-                    let (io, rest) = match (done, rest.take()) {
-                        (Ok(io), Some(rest)) => (io, rest),
-                        (Ok(_), None) => return Poll::Ready(()),
-                        // That's the peer's affair.
-                        (Err(error), _) => {
-                            config.observe(|| Event::HandshakeFailed {
-                                id: state.id,
-                                error: &error,
-                            });
-                            return Poll::Ready(());
-                        }
-                    };
-                    let connection = Accepted::new(io, Arc::clone(state));
-                    config.observe(|| Event::Established {
-                        info: connection.info(),
-                    });
-                    rest.protocol.serve(connection, rest.context)
-                }
-                PhaseProj::Running { task } => return task.poll(cx),
-                PhaseProj::Over => return Poll::Ready(()),
-            };
-            self.set(Self::Running { task: running });
+            if let PhaseProj::Running { task } = self.as_mut().project() {
+                return task.poll(cx);
+            }
+            match ready!(self.as_mut().shake_hands(state, cx)) {
+                Some(task) => self.set(Self::Running { task }),
+                None => return Poll::Ready(()),
+            }
         }
+    }
+
+    /// The task of a connection that's established; none, if there won't be one. Once per connection, so it's kept out of the way.
+    #[inline(never)]
+    fn shake_hands<C>(self: Pin<&mut Self>, state: &Arc<ConnState>, cx: &mut Context<'_>) -> Poll<Option<T>>
+    where
+        H: Future<Output = io::Result<C>>,
+        C: Connection,
+        P: Protocol<Accepted<C>, Task = T>,
+    {
+        let PhaseProj::Handshake { handshake, rest } = self.project() else {
+            return Poll::Ready(None);
+        };
+        let config = &state.worker.shared.config;
+        let done = match (handshake.poll(cx), rest.as_mut()) {
+            (Poll::Ready(done), _) => done,
+            (Poll::Pending, None) => return Poll::Ready(None),
+            (Poll::Pending, Some(rest)) => {
+                if rest.in_time() {
+                    return Poll::Pending;
+                }
+                let what = format!("the handshake took longer than {:?}", config.timeouts.handshake);
+                Err(io::Error::new(io::ErrorKind::TimedOut, what))
+            }
+        };
+        let (io, rest) = match (done, rest.take()) {
+            (Ok(io), Some(rest)) => (io, rest),
+            (Ok(_), None) => return Poll::Ready(None),
+            // That's the peer's affair.
+            (Err(error), _) => {
+                config.observe(|| Event::HandshakeFailed {
+                    id: state.id,
+                    error: &error,
+                });
+                return Poll::Ready(None);
+            }
+        };
+        let connection = Accepted::new(io, Arc::clone(state));
+        config.observe(|| Event::Established {
+            info: connection.info(),
+        });
+        Poll::Ready(Some(rest.protocol.serve(connection, rest.context)))
     }
 }
 

@@ -2,7 +2,8 @@
 use std::cell::{Cell, RefCell};
 
 thread_local! {
-    /// Of the connection that's being polled, or dropped, on this thread.
+    /// Of the connection that's being polled, or dropped, on this thread. It's asked in its place, by `with`: what `get` or `replace` give out is looked at
+    /// once more, for whether there was anything.
     static TURN: Cell<Turn> = const { Cell::new(Turn { requests: 0, answering: 0, leaving: false, panicked: false }) };
     /// What panics of the app said in this turn.
     static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
@@ -29,22 +30,25 @@ impl Turn {
         self.answering > 0
     }
 
-    /// Polls a connection, or drops it, as the one that requests belong to.
+    /// Polls a connection, or drops it, as the one that requests belong to. Inlined, since each request goes through it.
+    #[inline(always)]
     pub(crate) fn take<T>(&mut self, leaving: bool, f: impl FnOnce() -> T) -> T {
         /// Puts back whose turn it was before, also if something panics.
-        struct Back<'a> {
-            turn: &'a mut Turn,
-            outer: Turn,
-        }
+        struct Back<'a>(&'a mut Turn);
         impl Drop for Back<'_> {
             fn drop(&mut self) {
-                *self.turn = TURN.replace(self.outer);
+                self.0.change_places();
             }
         }
         self.leaving = leaving;
-        let outer = TURN.replace(*self);
-        let _back = Back { turn: self, outer };
+        self.change_places();
+        let _back = Back(self);
         f()
+    }
+
+    /// With the one whose turn it is.
+    fn change_places(&mut self) {
+        TURN.with(|current| *self = current.replace(*self));
     }
 
     pub(crate) fn has_panicked(self) -> bool {
@@ -61,16 +65,21 @@ impl Turn {
 
 /// Whether it's the turn of a connection that's answering a request.
 pub(crate) fn is_answering() -> bool {
-    TURN.get().is_answering()
+    TURN.with(|turn| turn.get().is_answering())
+}
+
+/// Counts for the connection whose turn it is.
+fn update(f: impl FnOnce(&mut Turn)) {
+    TURN.with(|current| {
+        let mut turn = current.get();
+        f(&mut turn);
+        current.set(turn);
+    });
 }
 
 /// HTTP/2: a request begins, in a task of its own.
 pub(crate) fn count_request() {
-    let turn = TURN.get();
-    TURN.set(Turn {
-        requests: turn.requests.wrapping_add(1),
-        ..turn
-    });
+    update(|turn| turn.requests = turn.requests.wrapping_add(1));
 }
 
 /// HTTP/1: a request that's being answered, until it's dropped. Hyper polls and drops it in its connection's turn.
@@ -80,11 +89,9 @@ pub(crate) struct Answering(());
 impl Answering {
     /// A request begins.
     pub(crate) fn begin() -> Self {
-        let turn = TURN.get();
-        TURN.set(Turn {
-            requests: turn.requests.wrapping_add(1),
-            answering: turn.answering.wrapping_add(1),
-            ..turn
+        update(|turn| {
+            turn.requests = turn.requests.wrapping_add(1);
+            turn.answering = turn.answering.wrapping_add(1);
         });
         Self(())
     }
@@ -92,27 +99,20 @@ impl Answering {
     /// Whether its response says that the peer is to make a new connection next time.
     #[expect(clippy::unused_self, reason = "it proves that it's a connection's turn")]
     pub(crate) fn tells_to_leave(&self) -> bool {
-        TURN.get().leaving
+        TURN.with(|turn| turn.get().leaving)
     }
 
     /// The app panicked: the connection reports it at the end of its turn.
     #[expect(clippy::unused_self, reason = "it proves that it's a connection's turn")]
     pub(crate) fn panicked(&self, message: &str) {
         PANICS.with_borrow_mut(|panics| panics.push(message.to_owned()));
-        TURN.set(Turn {
-            panicked: true,
-            ..TURN.get()
-        });
+        update(|turn| turn.panicked = true);
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        let turn = TURN.get();
-        TURN.set(Turn {
-            answering: turn.answering.saturating_sub(1),
-            ..turn
-        });
+        update(|turn| turn.answering = turn.answering.saturating_sub(1));
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
 };
 use std::{
     fmt,
+    ops::ControlFlow,
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -49,6 +50,9 @@ pub(super) struct Asleep<C, S> {
     /// Since when it has been idle.
     pub(super) since: Instant,
 }
+
+/// What a connection that's awake is polled to: pending, over, or asleep.
+type Polled<C, S> = Poll<Option<Asleep<C, S>>>;
 
 /// A connection that asked once falls asleep so many times sooner than one that asks again and again: of many that ask now and then, few are awake. Who is woken by it too soon, is lively from then on.
 const SOONER: u32 = 40;
@@ -121,13 +125,7 @@ where
         }
     }
 
-    /// Pending, over, or asleep.
-    pub(super) fn poll(
-        &mut self,
-        state: &ConnState,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Asleep<C, A::Service>>> {
-        let timeouts = &state.worker.shared.config.timeouts;
+    pub(super) fn poll(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Polled<C, A::Service> {
         loop {
             let (requests, is_busy) = (
                 self.turn.requests,
@@ -145,53 +143,69 @@ where
             {
                 return Poll::Pending;
             }
-            if state.take_due() {
-                (self.armed, self.is_armed) = (None, false);
-            }
-            let now = state.worker.now();
-            self.rhythm
-                .observe(state, self.turn, self.speaks.version(), timeouts, now);
-            // Asked again: it may be in the middle of a head now.
-            if self.has_to_be_told(state) {
-                self.tell(now);
-                continue;
-            }
-            let due = match self.due(state) {
-                Some((at, due)) if at <= now => due,
-                due => {
-                    self.wake_at(due.map(|(at, _)| at), state);
-                    return Poll::Pending;
-                }
-            };
-            match due {
-                Due::Look => self.rhythm.settle(),
-                Due::Old => self.grow_old(state, now),
-                Due::Sleep if !was_idle => {}
-                Due::Sleep => match (self.rhythm.quiet_since(), self.detach(state, cx)) {
-                    (Some(since), Poll::Ready(Some(parts))) if parts.read.is_empty() => {
-                        let Parts { io, service, .. } = parts;
-                        return Poll::Ready(Some(Asleep { io, service, since }));
-                    }
-                    (_, Poll::Ready(Some(parts))) => self.attach(parts, state),
-                    (_, Poll::Ready(None)) => return Poll::Ready(None),
-                    (_, Poll::Pending) => {}
-                },
-                Due::Idle if self.told.is_none() => {
-                    state.timed_out(TimedOut::KeepAlive);
-                    self.tell(now);
-                }
-                Due::Quiet if self.told.is_none() && self.old.is_some() => self.tell(now),
-                Due::Idle | Due::Quiet => return Poll::Ready(None),
-                Due::Head => {
-                    state.timed_out(TimedOut::Head);
-                    return Poll::Ready(None);
-                }
-                Due::Stall => {
-                    state.timed_out(TimedOut::WriteStall);
-                    return Poll::Ready(None);
-                }
+            if let ControlFlow::Break(polled) = self.look_at_clock(was_idle, state, cx) {
+                return polled;
             }
         }
+    }
+
+    /// Does what's due, and says what came of it, or that hyper is to go on. A busy connection hardly ever looks, so it's kept out of its way.
+    #[inline(never)]
+    fn look_at_clock(
+        &mut self,
+        was_idle: bool,
+        state: &ConnState,
+        cx: &mut Context<'_>,
+    ) -> ControlFlow<Polled<C, A::Service>> {
+        let timeouts = &state.worker.shared.config.timeouts;
+        if state.take_due() {
+            (self.armed, self.is_armed) = (None, false);
+        }
+        let now = state.worker.now();
+        self.rhythm
+            .observe(state, self.turn, self.speaks.version(), timeouts, now);
+        // Asked again: it may be in the middle of a head now.
+        if self.has_to_be_told(state) {
+            self.tell(now);
+            return ControlFlow::Continue(());
+        }
+        let due = match self.due(state) {
+            Some((at, due)) if at <= now => due,
+            due => {
+                self.wake_at(due.map(|(at, _)| at), state);
+                return ControlFlow::Break(Poll::Pending);
+            }
+        };
+        match due {
+            Due::Look => self.rhythm.settle(),
+            Due::Old => self.grow_old(state, now),
+            Due::Sleep if !was_idle => {}
+            Due::Sleep => match (self.rhythm.quiet_since(), self.detach(state, cx)) {
+                (Some(since), Poll::Ready(Some(parts))) if parts.read.is_empty() => {
+                    let Parts { io, service, .. } = parts;
+                    let asleep = Asleep { io, service, since };
+                    return ControlFlow::Break(Poll::Ready(Some(asleep)));
+                }
+                (_, Poll::Ready(Some(parts))) => self.attach(parts, state),
+                (_, Poll::Ready(None)) => return ControlFlow::Break(Poll::Ready(None)),
+                (_, Poll::Pending) => {}
+            },
+            Due::Idle if self.told.is_none() => {
+                state.timed_out(TimedOut::KeepAlive);
+                self.tell(now);
+            }
+            Due::Quiet if self.told.is_none() && self.old.is_some() => self.tell(now),
+            Due::Idle | Due::Quiet => return ControlFlow::Break(Poll::Ready(None)),
+            Due::Head => {
+                state.timed_out(TimedOut::Head);
+                return ControlFlow::Break(Poll::Ready(None));
+            }
+            Due::Stall => {
+                state.timed_out(TimedOut::WriteStall);
+                return ControlFlow::Break(Poll::Ready(None));
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     /// Has the connection looked at again by then. If that's later than it will be anyway, there's nothing to be done.
@@ -203,7 +217,8 @@ where
         }
     }
 
-    /// Has hyper go on as far as it goes; pending, or the connection is over.
+    /// Has hyper go on as far as it goes; pending, or the connection is over. Inlined, since each request goes through it.
+    #[inline(always)]
     fn advance(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<()> {
         let speaks = &mut self.speaks;
         let polled = self.turn.take(state.is_leaving(), || speaks.poll(cx));

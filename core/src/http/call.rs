@@ -1,5 +1,5 @@
 //! One request: from hyper to the app and back, with an answer in any case.
-use super::{Reply, detect::Version, host, owner::Owner, refusal::Refusal};
+use super::{Reply, detect::Version, host, owner::Owner, refusal::Refusal, upload::Upload};
 use crate::{
     ConnInfo, HttpResponse, HttpService,
     body::Body,
@@ -92,7 +92,7 @@ impl<S> ConnService<S> {
             // Its end, in this very poll perhaps, needn't wake the connection.
             self.state.set_answering(true);
         }
-        Body::incoming(body, &self.state)
+        Body::new(Upload::new(body, &self.state))
     }
 }
 

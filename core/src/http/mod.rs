@@ -17,6 +17,7 @@ mod rhythm;
 mod speaks;
 mod streams;
 mod task;
+mod upload;
 
 pub use call::{Call, ConnService};
 pub use reply::Reply;

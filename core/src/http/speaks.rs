@@ -113,7 +113,7 @@ where
             #[cfg(feature = "http1")]
             Self::Http1(connection) => std::pin::Pin::new(connection).poll(cx).map(drop),
             #[cfg(feature = "http2")]
-            Self::Http2(connection) => connection.as_mut().poll(cx).map(drop),
+            Self::Http2(connection) => poll_http2(connection.as_mut(), cx),
             Self::Over(_) => {
                 let _ = cx;
                 Poll::Ready(())
@@ -152,6 +152,13 @@ where
             _ => Version::Http1,
         }
     }
+}
+
+/// Large, so it's kept out of the way of HTTP/1.
+#[cfg(feature = "http2")]
+#[inline(never)]
+fn poll_http2<F: Future>(connection: std::pin::Pin<&mut F>, cx: &mut Context<'_>) -> Poll<()> {
+    connection.poll(cx).map(drop)
 }
 
 impl<C, S, R> Speaks<C, S, R>

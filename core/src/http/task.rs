@@ -55,6 +55,27 @@ where
             context,
         }
     }
+
+    /// Waits for the peer. What comes then is large, so it's kept out of the way of those that are awake.
+    #[inline(never)]
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Life<C, A, R>> {
+        let state = &self.context.state;
+        let Life::Dormant(dormant) = &mut self.life else {
+            return Poll::Ready(Life::Over);
+        };
+        let woken = ready!(dormant.poll(state, cx));
+        Poll::Ready(match (woken, mem::replace(&mut self.life, Life::Over)) {
+            (Woken::Speaks(version), Life::Dormant(dormant)) => {
+                Life::Awake(Box::new(dormant.wake(version, state)))
+            }
+            (Woken::Ends, Life::Dormant(dormant)) => {
+                let mut awake = dormant.wake(Version::Http1, state);
+                awake.tell(state.worker.now());
+                Life::Awake(Box::new(awake))
+            }
+            _ => Life::Over,
+        })
+    }
 }
 
 impl<C, A, R> Future for HttpTask<C, A, R>
@@ -69,26 +90,12 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let me = &mut *self;
         loop {
-            let state = &me.context.state;
             me.life = match &mut me.life {
-                Life::Awake(awake) => match ready!(awake.poll(state, cx)) {
+                Life::Awake(awake) => match ready!(awake.poll(&me.context.state, cx)) {
                     Some(asleep) => Life::Dormant(Dormant::asleep(asleep)),
                     None => Life::Over,
                 },
-                Life::Dormant(dormant) => {
-                    let woken = ready!(dormant.poll(state, cx));
-                    match (woken, mem::replace(&mut me.life, Life::Over)) {
-                        (Woken::Speaks(version), Life::Dormant(dormant)) => {
-                            Life::Awake(Box::new(dormant.wake(version, state)))
-                        }
-                        (Woken::Ends, Life::Dormant(dormant)) => {
-                            let mut awake = dormant.wake(Version::Http1, state);
-                            awake.tell(state.worker.now());
-                            Life::Awake(Box::new(awake))
-                        }
-                        _ => Life::Over,
-                    }
-                }
+                Life::Dormant(_) => ready!(me.wait(cx)),
                 Life::Over => return Poll::Ready(()),
             };
         }

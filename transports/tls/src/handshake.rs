@@ -5,6 +5,7 @@ use crate::{
     secure::{Secure, Slot, Turn},
 };
 use anyport_core::Connection;
+use bytes::Bytes;
 use hyper_util::rt::TokioIo;
 use std::{
     fmt,
@@ -14,7 +15,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll, ready},
 };
-use tokio_rustls::{Accept, StartHandshake};
+use tokio_rustls::{FallibleAccept, StartHandshake};
 
 pin_project_lite::pin_project! {
     /// The handshake of one connection.
@@ -52,7 +53,7 @@ enum Talk<C> {
         turn: Turn,
     },
     Finishing {
-        accept: Accept<TokioIo<C>>,
+        accept: FallibleAccept<TokioIo<C>>,
         slot: Option<Slot>,
     },
     Farewell(Farewell<C>),
@@ -100,6 +101,11 @@ where
 }
 
 impl<C: Connection> Talk<C> {
+    /// The peer has been sent an alert already, if there's one for it.
+    fn failed((error, io): (io::Error, TokioIo<C>)) -> Self {
+        Self::Farewell(Farewell::new(io.into_inner(), Bytes::new(), error))
+    }
+
     fn poll(&mut self, secure: &Secure, cx: &mut Context<'_>) -> Poll<io::Result<TlsConnection<C>>> {
         loop {
             match self {
@@ -124,21 +130,27 @@ impl<C: Connection> Talk<C> {
                         continue;
                     };
                     // Here's where the time goes.
-                    let mut accept = start.into_stream(secure.config()?);
-                    if let Poll::Ready(accepted) = Pin::new(&mut accept).poll(cx) {
-                        return Poll::Ready(accepted.map(TlsConnection::new));
+                    let mut accept = start.into_stream(secure.config()?).into_fallible();
+                    match Pin::new(&mut accept).poll(cx) {
+                        Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(TlsConnection::new(stream))),
+                        Poll::Ready(Err(failed)) => *self = Self::failed(failed),
+                        Poll::Pending => {
+                            cx.waker().wake_by_ref();
+                            *self = Self::Finishing {
+                                accept,
+                                slot: Some(slot),
+                            };
+                            return Poll::Pending;
+                        }
                     }
-                    cx.waker().wake_by_ref();
-                    *self = Self::Finishing {
-                        accept,
-                        slot: Some(slot),
-                    };
-                    return Poll::Pending;
                 }
                 Self::Finishing { accept, slot } => {
                     // All that was ready has been polled meanwhile.
                     *slot = None;
-                    return Pin::new(accept).poll(cx).map_ok(TlsConnection::new);
+                    match ready!(Pin::new(accept).poll(cx)) {
+                        Ok(stream) => return Poll::Ready(Ok(TlsConnection::new(stream))),
+                        Err(failed) => *self = Self::failed(failed),
+                    }
                 }
                 Self::Farewell(farewell) => return farewell.poll(cx).map(Err),
                 Self::Over => return Poll::Pending,

@@ -14,6 +14,9 @@ use std::{
 /// How much is read at once: more than a common ClientHello, post-quantum key share included.
 const READ: usize = 4096;
 
+/// How much is taken in from a peer that isn't served.
+const MOST_READ: usize = 64 * 1024;
+
 /// Reads a ClientHello (RFC 8446 4.1.2).
 pub(crate) struct Hello<C> {
     io: C,
@@ -138,6 +141,16 @@ impl<C: Connection> Farewell<C> {
                 n => self.answer.advance(n),
             }
         }
-        io.poll_shutdown(cx)
+        ready!(io.as_mut().poll_shutdown(cx))?;
+        // What the peer has sent meanwhile is taken in: closing a socket that has something to read resets it, and the peer might lose what it was told.
+        for _ in 0..MOST_READ / READ {
+            let mut scratch = [const { MaybeUninit::uninit() }; READ];
+            let mut buf = ReadBuf::uninit(&mut scratch);
+            match io.as_mut().poll_read(cx, buf.unfilled()) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }

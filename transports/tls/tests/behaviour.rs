@@ -1,4 +1,9 @@
 //! The behaviour suite over TLS: on TCP, on Unix sockets, in memory, and on TLS.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that can't go on should stop, and say where"
+)]
+
 mod client;
 
 use anyport_core::{

@@ -15,6 +15,8 @@ pub(super) struct Live(RwLock<Option<Loaded>>);
 /// What was made of the files.
 pub(super) struct Loaded {
     config: Arc<ServerConfig>,
+    /// Its protocols to offer have been chosen: they don't follow from what's served.
+    chosen: bool,
     /// The same with protocols to offer, for each server that it's used by.
     offering: Vec<(&'static [&'static [u8]], Arc<ServerConfig>)>,
     validity: Vec<Validity>,
@@ -23,6 +25,7 @@ pub(super) struct Loaded {
 impl Loaded {
     pub(super) fn new(config: ServerConfig, validity: Vec<Validity>) -> Self {
         Self {
+            chosen: !config.alpn_protocols.is_empty(),
             config: Arc::new(config),
             offering: Vec::new(),
             validity,
@@ -30,12 +33,12 @@ impl Loaded {
     }
 
     pub(super) fn offer(&mut self, alpn: Vec<Vec<u8>>) {
+        self.chosen = true;
         Arc::make_mut(&mut self.config).alpn_protocols = alpn;
     }
 
     fn find(&self, alpn: &[&[u8]]) -> Option<Arc<ServerConfig>> {
-        // They've been chosen already.
-        if !self.config.alpn_protocols.is_empty() {
+        if self.chosen {
             return Some(Arc::clone(&self.config));
         }
         let (_, config) = self.offering.iter().find(|(protocols, _)| *protocols == alpn)?;

@@ -1,0 +1,107 @@
+//! The body that a peer sends with a request: counted for as long as it's read, and under a deadline.
+use crate::{
+    BoxError,
+    engine::{ConnState, Patience, WorkerState},
+    observe::TimedOut,
+};
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::{Context, Poll, ready},
+};
+
+/// What a peer sends: not nothing. Whoever waits for it too long gets an error.
+pub(super) struct Upload {
+    body: Incoming,
+    gap: Option<Gap>,
+}
+
+impl Upload {
+    pub(super) fn new(body: Incoming, connection: &Arc<ConnState>) -> Self {
+        let gap = Some(Gap::new(connection));
+        Self { body, gap }
+    }
+}
+
+impl HttpBody for Upload {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Self { body, gap } = &mut *self;
+        // Hyper keeps the end of a body to itself until the next request, if it comes after the response.
+        if gap.is_none() && body.is_end_stream() {
+            return Poll::Ready(None);
+        }
+        match (Pin::new(&mut *body).poll_frame(cx), &mut *gap) {
+            // It goes on to count as being read: what follows on the connection is this body still.
+            (Poll::Pending, Some(waiting)) => waiting.poll(cx).map(|error| Some(Err(error.into()))),
+            (Poll::Pending, None) => Poll::Pending,
+            (Poll::Ready(Some(Ok(frame))), waiting) => {
+                if body.is_end_stream() {
+                    *gap = None;
+                } else if let Some(waiting) = waiting {
+                    waiting.waiting.reset();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            (Poll::Ready(end), _) => {
+                *gap = None;
+                Poll::Ready(end.map(|frame| frame.map_err(Into::into)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A body that's being read: how long the app has been waiting for the peer.
+///
+/// It doesn't keep the connection open: an app may keep a body for as long as it likes.
+struct Gap {
+    worker: Arc<WorkerState>,
+    connection: Weak<ConnState>,
+    waiting: Patience,
+}
+
+impl Gap {
+    fn new(connection: &Arc<ConnState>) -> Self {
+        connection.begin_upload();
+        Self {
+            worker: Arc::clone(&connection.worker),
+            connection: Arc::downgrade(connection),
+            waiting: Patience::default(),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let timeout = self.worker.shared.config.timeouts.body_gap;
+        ready!(self.waiting.poll(timeout, &self.worker, cx));
+        if let Some(connection) = self.connection.upgrade() {
+            connection.timed_out(TimedOut::BodyGap);
+        }
+        let what = format!("the peer sent nothing of the request's body for {timeout:?}");
+        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, what))
+    }
+}
+
+impl Drop for Gap {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.upgrade() {
+            connection.end_upload();
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! How do I serve HTTPS? `cargo run --example tls`, then `curl -k https://localhost:3443`.
+//!
+//! Without files, it makes a certificate for development at each start. With files, SIGHUP reads them again, and no connection notices:
+//!
+//! ```text
+//! cargo run --example tls -- --cert cert.pem --key key.pem
+//! ```
+//!
+//! SIGTERM or Ctrl-C drains it.
+use anyport::{
+    Body, ConnInfo, HttpOptions, Request, Response, Result, Tcp, TlsConfig, TlsExt, serve_with, service_fn,
+    shutdown,
+};
+use clap::Parser;
+use std::{convert::Infallible, path::PathBuf, process::ExitCode};
+
+#[derive(Parser)]
+#[command(about = "Serves HTTPS, with a certificate for development or with yours")]
+struct Options {
+    /// Where to listen: HOST:PORT; port 0 is any free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3443")]
+    listen: String,
+    /// The certificate chain in PEM, the server's own first.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// The private key in PEM.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+}
+
+/// Tells what was agreed on.
+async fn hello(request: Request<Body>) -> Result<Response<String>, Infallible> {
+    let info = request.extensions().get::<ConnInfo>();
+    let tls = info.and_then(ConnInfo::tls).map_or_else(String::new, |tls| {
+        format!(" over {} with {}", tls.version(), tls.cipher_suite())
+    });
+    Ok(Response::new(format!("Hello, {:?}{tls}!\n", request.version())))
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> Result<()> {
+    let tls = match (options.cert, options.key) {
+        (Some(cert), Some(key)) => TlsConfig::from_pem_files(cert, key),
+        _ => TlsConfig::self_signed(["localhost", "127.0.0.1", "::1"]),
+    };
+    let running = serve_with(Tcp::bind(&*options.listen).tls(tls.clone()), service_fn(hello))
+        .http(HttpOptions::default().with_conn_info())
+        .with_graceful_shutdown(shutdown::signal())
+        .start()?;
+    warn(&tls);
+    for endpoint in running.endpoints() {
+        println!("listening on {endpoint} (try: curl -k https://{endpoint}/)");
+    }
+    #[cfg(unix)]
+    tokio::spawn(reload_on_hangup(tls));
+    println!("{}", running.wait().await?);
+    Ok(())
+}
+
+/// SIGHUP: the usual way to say that a file has changed.
+#[cfg(unix)]
+async fn reload_on_hangup(tls: TlsConfig) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return;
+    };
+    while hangup.recv().await.is_some() {
+        match tls.reload() {
+            Ok(()) => println!("reloaded"),
+            Err(error) => eprintln!("error: {error}"),
+        }
+        warn(&tls);
+    }
+}
+
+fn warn(tls: &TlsConfig) {
+    for warning in tls.warnings() {
+        eprintln!("warning: {warning}");
+    }
+}
