@@ -75,8 +75,8 @@ pub(super) fn run(session: &mut Session, options: &TurnOptions, what: &str, cour
             report
                 .rows
                 .extend(rounds.rows(target, course, report.interrupted));
-            report.notes.extend(rounds.idleness(target, course));
         }
+        report.notes.extend(rounds.idleness(&session.targets, course));
         report.notes.extend(rounds.disturbances(course));
     }
     report

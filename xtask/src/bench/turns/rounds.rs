@@ -126,15 +126,20 @@ impl Rounds {
         windows.map(value).collect()
     }
 
-    /// What the reader must know of a rate that isn't the server's.
-    pub(super) fn idleness(&self, target: Target, course: &Course) -> Option<String> {
+    /// What the reader must know of rates that aren't the server's.
+    pub(super) fn idleness(&self, targets: &[Target], course: &Course) -> Option<String> {
         course.rate?;
-        let busy = median(&self.each(target, |window| window.busy))?;
-        (busy < SATURATED).then(|| {
+        let waited = |&target: &Target| {
+            let busy = median(&self.each(target, |window| window.busy))?;
+            let share = 100.0 * (1.0 - busy);
+            (busy < SATURATED).then(|| format!("{target} for {share:.0} %"))
+        };
+        let waited: Vec<String> = targets.iter().filter_map(waited).collect();
+        (!waited.is_empty()).then(|| {
             format!(
-                "{target} {} had nothing to do for {:.0} % of the time, since the load is no faster: it can do more in a second.",
+                "{}: the load isn't faster, so that servers had nothing to do ({} of the time); they can do more in a second.",
                 course.workload,
-                100.0 * (1.0 - busy)
+                waited.join(", ")
             )
         })
     }
@@ -303,10 +308,11 @@ mod tests {
         let mut rounds = Rounds::new(1, false, 7);
         let measure = |target| window(if target == Target::Tcp { 3.0 } else { 6.0 }, 0.0);
         rounds.run(&TARGETS, measure).unwrap();
-        let told = rounds.idleness(Target::Tcp, &COURSE).unwrap();
-        assert!(told.starts_with("tcp full had nothing to do for 50 %"), "{told}");
-        assert_eq!(rounds.idleness(Target::Hyper, &COURSE), None);
+        let told = rounds.idleness(&TARGETS, &COURSE).unwrap();
+        assert!(told.contains("full: the load isn't faster"), "{told}");
+        assert!(told.contains("(tcp for 50 % of the time)"), "{told}");
+        assert_eq!(rounds.idleness(&[Target::Hyper], &COURSE), None);
         let untold = Course { rate: None, ..COURSE };
-        assert_eq!(rounds.idleness(Target::Tcp, &untold), None);
+        assert_eq!(rounds.idleness(&TARGETS, &untold), None);
     }
 }
