@@ -3,7 +3,7 @@
 //! | example | answers |
 //! |---|---|
 //! | `hello` | How do I serve an app over this or that transport, and drain it on SIGTERM? |
-//! | `axum` | How do I serve an axum `Router`? |
+//! | `axum_app` | How do I serve a whole axum app over any transport, and what do its handlers know of the connection? |
 //! | `per_worker` | How do I keep state without a lock, one per worker, and let the workers talk? |
 //! | `custom_transport` | How do I write a transport of my own? |
 //! | `limits` | What does a client see that goes too far? |

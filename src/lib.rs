@@ -3,6 +3,10 @@
 
 pub use anyport_core::*;
 
+/// For axum: handlers that know their connection, and `axum::serve` over any transport.
+#[cfg(feature = "axum")]
+pub use anyport_axum as for_axum;
+
 /// Connections inside one process: apps tested without a network.
 #[cfg(feature = "memory")]
 pub use anyport_memory::{self as memory, Memory};

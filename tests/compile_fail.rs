@@ -15,7 +15,13 @@ fn first_mistakes_are_explained() {
 /// Apart from the others, because the compiler lists the transports that it knows.
 #[test]
 #[cfg_attr(
-    not(all(feature = "tcp", feature = "unix", feature = "memory")),
+    not(all(
+        feature = "tcp",
+        feature = "unix",
+        feature = "memory",
+        feature = "tls",
+        feature = "axum"
+    )),
     ignore = "the message lists the transports: run it with --all-features"
 )]
 fn what_is_no_transport_is_explained() {

@@ -62,7 +62,8 @@ impl<S: Service<Request<Body>>> Answers for S {
 #[diagnostic::on_unimplemented(
     message = "an app answers with an `http::Response`, not with `{Self}`",
     label = "this app answers with `{Self}`",
-    note = "make it the body of a response: `Response::new(..)`"
+    note = "make it the body of a response: `Response::new(..)`",
+    note = "an `axum::Router` is served as it is, without `into_make_service()`"
 )]
 pub trait HttpResponse {
     /// Its body.

@@ -67,6 +67,14 @@ impl Worker {
         }
     }
 
+    /// The same where this is served, as ALPN names it, the preferred one first: for whoever serves a [`Transport`](crate::Transport) without
+    /// anyport's server.
+    #[must_use]
+    pub fn with_alpn(mut self, protocols: &'static [&'static [u8]]) -> Self {
+        self.alpn = protocols;
+        self
+    }
+
     /// Its index among the workers of its transport, from 0.
     #[must_use]
     pub fn index(&self) -> usize {

@@ -31,6 +31,10 @@ struct Running {
     place: String,
 }
 
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
+
 /// How an example ended.
 #[derive(Debug)]
 struct Ended {
@@ -92,6 +96,17 @@ impl Running {
         let stream = TcpStream::connect(&self.place).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
+    }
+
+    fn connect_anywhere(&self) -> Box<dyn Stream> {
+        match self.place.strip_prefix("unix:") {
+            Some(path) => {
+                let stream = UnixStream::connect(path).unwrap();
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                Box::new(stream)
+            }
+            None => Box::new(self.connect()),
+        }
     }
 
     /// Sends one request, and gives the whole response.
@@ -235,26 +250,43 @@ fn hello_drains_on_the_first_signal_and_ends_at_once_on_the_second() {
 }
 
 #[test]
-fn axum_serves_a_router_with_state_json_path_and_query() {
-    let axum = Running::start("axum", &["--listen", "127.0.0.1:0"]);
-    let post = "POST /notes\nContent-Type: application/json\n\n";
-    let created = axum.ask(&format!(r#"{post}{{"text": "buy milk"}}"#));
-    assert!(created.starts_with("HTTP/1.1 201 "), "{created}");
-    axum.ask(&format!(r#"{post}{{"text": "buy bread"}}"#));
-    let answers = [
-        ("GET /notes/2", r#"{"id":2,"text":"buy bread"}"#),
-        ("GET /notes?containing=milk", r#"[{"id":1,"text":"buy milk"}]"#),
-    ];
-    for (request, body) in answers {
-        let response = axum.ask(request);
-        assert!(
-            response.ends_with(&format!("\r\n\r\n{body}")),
-            "{request}: {response}"
-        );
+fn axum_app_serves_over_each_transport_and_ends_what_would_go_on_for_ever() {
+    let path = std::env::temp_dir().join(format!("anyport-smoke-axum-{}.sock", std::process::id()));
+    let path = path.to_str().unwrap();
+    let assets = concat!(env!("CARGO_MANIFEST_DIR"), "/assets");
+    for (transport, listen) in [
+        ("tcp", "127.0.0.1:0"),
+        ("tcp-per-core", "127.0.0.1:0"),
+        ("unix", path),
+        ("unix-per-core", path),
+    ] {
+        let arguments = ["--transport", transport, "--listen", listen, "--assets", assets];
+        let axum = Running::start("axum_app", &arguments);
+        let ask = |request: &str| ask(axum.connect_anywhere(), request);
+        let created = ask("POST /notes\nContent-Type: application/json\n\n{\"text\": \"buy milk\"}");
+        assert!(created.starts_with("HTTP/1.1 201 "), "{transport}: {created}");
+        let note = ask("GET /notes/1");
+        let body = "\r\n\r\n{\"id\":1,\"text\":\"buy milk\"}";
+        assert!(note.ends_with(body), "{transport}: {note}");
+        let page = ask("GET /");
+        assert!(page.contains("<title>Notes</title>"), "{transport}: {page}");
+        let who = ask("GET /whoami");
+        assert_eq!(who.contains(" as user "), listen == path, "{transport}: {who}");
+        // The events go on until the drain; then they end, they aren't cut off.
+        let mut stream = axum.connect_anywhere();
+        write!(stream, "GET /notes/events HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+        let (mut events, mut byte) = (String::new(), [0]);
+        while !events.contains("data: {\"id\":1") {
+            stream.read_exact(&mut byte).unwrap();
+            events.push(byte[0].into());
+        }
+        axum.signal(Signal::TERM);
+        stream.read_to_string(&mut events).unwrap();
+        assert!(events.ends_with("\r\n0\r\n\r\n"), "{transport}: {events}");
+        let ended = axum.end();
+        ended.assert_success();
+        assert!(ended.stdout[0].contains(" 0 aborted"), "{transport}: {ended:?}");
     }
-    let response = axum.ask("GET /notes/3");
-    assert!(response.starts_with("HTTP/1.1 404 "), "{response}");
-    axum.terminate().assert_success();
 }
 
 #[test]

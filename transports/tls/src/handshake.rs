@@ -1,11 +1,10 @@
 //! The handshake of one connection: it begins when the one below it has ended.
 use crate::{
     TlsConnection,
-    hello::{Farewell, Hello, Unwelcome},
+    hello::{Farewell, Hello, Unwelcome, poll_first},
     secure::{Secure, Slot, Turn},
 };
 use anyport_core::Connection;
-use bytes::Bytes;
 use hyper_util::rt::TokioIo;
 use std::{
     fmt,
@@ -86,12 +85,14 @@ where
                     io: Some(ready!(handshake.poll(cx))?),
                 },
                 StepProj::Silent { io } => {
-                    if let Some(io) = io {
-                        ready!(Pin::new(io).poll_readable(cx))?;
-                    }
+                    let Some(silent) = io else { return Poll::Pending };
+                    let first = ready!(poll_first(silent, cx))?;
                     let Some(io) = io.take() else { return Poll::Pending };
-                    let talk = Box::new(Talk::Hello(Hello::new(io)));
-                    Step::Speaking { talk }
+                    let talk = match Hello::new(io, &first) {
+                        Ok(hello) => Talk::Hello(hello),
+                        Err((io, unwelcome)) => Talk::refuse(io, unwelcome),
+                    };
+                    Step::Speaking { talk: Box::new(talk) }
                 }
                 StepProj::Speaking { talk } => return talk.poll(me.secure, cx),
             };
@@ -101,9 +102,13 @@ where
 }
 
 impl<C: Connection> Talk<C> {
+    fn refuse(io: C, unwelcome: Unwelcome) -> Self {
+        Self::Farewell(Farewell::new(io, unwelcome))
+    }
+
     /// The peer has been sent an alert already, if there's one for it.
     fn failed((error, io): (io::Error, TokioIo<C>)) -> Self {
-        Self::Farewell(Farewell::new(io.into_inner(), Bytes::new(), error))
+        Self::refuse(io.into_inner(), error.into())
     }
 
     fn poll(&mut self, secure: &Secure, cx: &mut Context<'_>) -> Poll<io::Result<TlsConnection<C>>> {
@@ -119,9 +124,7 @@ impl<C: Connection> Talk<C> {
                             start: StartHandshake::from_parts(accepted, TokioIo::new(hello.into_inner())),
                             turn: secure.turn(),
                         },
-                        Err(Unwelcome { error, answer }) => {
-                            Self::Farewell(Farewell::new(hello.into_inner(), answer, error))
-                        }
+                        Err(unwelcome) => Self::refuse(hello.into_inner(), unwelcome),
                     };
                 }
                 Self::Queued { turn, .. } => {

@@ -11,17 +11,17 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// How much is read at once: more than a common ClientHello, post-quantum key share included.
-const READ: usize = 4096;
+/// How much is read at first. rustls has room for more than this.
+const FIRST_READ: usize = 1024;
 
-/// How much is taken in from a peer that isn't served.
+/// How much is taken in from a peer that isn't served, and how much of it at once.
 const MOST_READ: usize = 64 * 1024;
+const READ: usize = 4096;
 
 /// Reads a ClientHello (RFC 8446 4.1.2).
 pub(crate) struct Hello<C> {
     io: C,
     acceptor: Acceptor,
-    begun: bool,
 }
 
 /// A peer that isn't served.
@@ -38,13 +38,41 @@ impl From<io::Error> for Unwelcome {
     }
 }
 
+/// Waits for the first bytes, with nothing of rustls: a socket may seem readable when it isn't, and tokio's do when they're new.
+pub(crate) fn poll_first<C: Connection>(io: &mut C, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+    ready!(Pin::new(&mut *io).poll_readable(cx))?;
+    let mut scratch = [const { MaybeUninit::uninit() }; FIRST_READ];
+    let mut buf = ReadBuf::uninit(&mut scratch);
+    ready!(Pin::new(io).poll_read(cx, buf.unfilled()))?;
+    match buf.filled() {
+        [] => Poll::Ready(Err(left())),
+        first => Poll::Ready(Ok(Bytes::copy_from_slice(first))),
+    }
+}
+
+fn left() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "the peer left before it had said hello",
+    )
+}
+
 impl<C: Connection> Hello<C> {
-    pub(crate) fn new(io: C) -> Self {
-        Self {
-            io,
-            acceptor: Acceptor::default(),
-            begun: false,
+    /// A ClientHello that begins with these bytes.
+    pub(crate) fn new(io: C, mut first: &[u8]) -> Result<Self, (C, Unwelcome)> {
+        // No record of TLS begins so (RFC 8446 5.1), and each request does.
+        if first.first().is_some_and(u8::is_ascii_uppercase) {
+            return Err((io, plaintext()));
         }
+        let mut acceptor = Acceptor::default();
+        while !first.is_empty() {
+            match acceptor.read_tls(&mut first) {
+                Ok(0) => return Err((io, io::Error::from(io::ErrorKind::InvalidData).into())),
+                Ok(_) => {}
+                Err(error) => return Err((io, error.into())),
+            }
+        }
+        Ok(Self { io, acceptor })
     }
 
     pub(crate) fn into_inner(self) -> C {
@@ -53,44 +81,45 @@ impl<C: Connection> Hello<C> {
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Accepted, Unwelcome>> {
         loop {
-            let mut scratch = [const { MaybeUninit::uninit() }; READ];
-            let mut buf = ReadBuf::uninit(&mut scratch);
+            match self.acceptor.accept() {
+                Ok(None) => {}
+                Ok(Some(accepted)) => return Poll::Ready(Ok(accepted)),
+                Err((error, mut alert)) => {
+                    let mut answer = Vec::new();
+                    // Writing to memory doesn't fail.
+                    let _ = alert.write_all(&mut answer);
+                    return Poll::Ready(Err(Unwelcome {
+                        error: io::Error::new(io::ErrorKind::InvalidData, error),
+                        answer: answer.into(),
+                    }));
+                }
+            }
             ready!(Pin::new(&mut self.io).poll_readable(cx))?;
-            ready!(Pin::new(&mut self.io).poll_read(cx, buf.unfilled()))?;
-            let read = buf.filled();
-            if read.is_empty() {
-                let error = io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    "the peer left before it had said hello",
-                );
-                return Poll::Ready(Err(error.into()));
-            }
-            // No record of TLS begins so (RFC 8446 5.1), and each request does.
-            if !self.begun && read[0].is_ascii_uppercase() {
-                return Poll::Ready(Err(plaintext()));
-            }
-            self.begun = true;
-            if let Some(accepted) = self.take_in(read)? {
-                return Poll::Ready(Ok(accepted));
+            // By rustls itself, which knows what it has room for: what follows the ClientHello belongs to the handshake.
+            match self.acceptor.read_tls(&mut Reader { io: &mut self.io, cx }) {
+                Ok(0) => return Poll::Ready(Err(left().into())),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
     }
+}
 
-    fn take_in(&mut self, mut read: &[u8]) -> Result<Option<Accepted>, Unwelcome> {
-        while !read.is_empty() {
-            if self.acceptor.read_tls(&mut read)? == 0 {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the ClientHello is too long").into());
-            }
+/// A connection, as rustls reads it.
+struct Reader<'a, 'b, C> {
+    io: &'a mut C,
+    cx: &'a mut Context<'b>,
+}
+
+impl<C: Connection> io::Read for Reader<'_, '_, C> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let mut buf = ReadBuf::new(into);
+        match Pin::new(&mut *self.io).poll_read(self.cx, buf.unfilled()) {
+            Poll::Ready(read) => read?,
+            Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
         }
-        self.acceptor.accept().map_err(|(error, mut alert)| {
-            let mut answer = Vec::new();
-            // Writing to memory doesn't fail.
-            let _ = alert.write_all(&mut answer);
-            Unwelcome {
-                error: io::Error::new(io::ErrorKind::InvalidData, error),
-                answer: answer.into(),
-            }
-        })
+        Ok(buf.filled().len())
     }
 }
 
@@ -115,7 +144,7 @@ pub(crate) struct Farewell<C> {
 }
 
 impl<C: Connection> Farewell<C> {
-    pub(crate) fn new(io: C, answer: Bytes, error: io::Error) -> Self {
+    pub(crate) fn new(io: C, Unwelcome { error, answer }: Unwelcome) -> Self {
         Self {
             io,
             answer,

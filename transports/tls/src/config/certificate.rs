@@ -129,9 +129,9 @@ fn signing_key(
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey> {
     let key = provider.key_provider.load_private_key(key).map_err(|error| {
-        let what =
-            format!("{error} (RSA of 2048 to 8192 bits, ECDSA on P-256 and P-384, and Ed25519 can be used)");
-        pem.error("private key", &what).with_source(error)
+        // Which of the two it is, the providers don't say.
+        let what = "it's broken, or of a kind that can't be used (RSA of 2048 to 8192 bits, ECDSA on P-256 and P-384, and Ed25519 can)";
+        pem.error("private key", what).with_source(error)
     })?;
     Ok(CertifiedKey::new(chain, key))
 }

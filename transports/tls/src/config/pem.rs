@@ -26,6 +26,7 @@ impl Pem {
             what,
             match sections(&text) {
                 Sections::PrivateKey => "it holds a private key, no certificate (are the two mixed up?)",
+                Sections::PublicKey => "it holds a public key, no certificate",
                 Sections::Der => {
                     "it's binary, not PEM (`openssl x509 -inform der` makes PEM of a certificate)"
                 }
@@ -50,6 +51,7 @@ impl Pem {
                     Sections::PrivateKey | Sections::Other if has_certificate(&text) => {
                         "it holds a certificate, no private key (are the two mixed up?)"
                     }
+                    Sections::PublicKey => "it holds a public key, no private key",
                     Sections::Der => "it's binary, not PEM (`openssl pkey -inform der` makes PEM of a key)",
                     Sections::Nothing => "it's empty",
                     _ => "it holds no private key (one begins with `-----BEGIN PRIVATE KEY-----`)",
@@ -68,10 +70,11 @@ impl Pem {
 
     fn read(&self, what: &str) -> Result<Cow<'_, [u8]>> {
         let path = match self {
-            Self::Bytes(bytes) => return Ok(Cow::Borrowed(bytes)),
+            Self::Bytes(bytes) => return Ok(Cow::Borrowed(without_mark(bytes))),
             Self::File(path) => path,
         };
-        fs::read(path).map(Cow::Owned).map_err(|error| {
+        let text = fs::read(path).map(|text| Cow::Owned(without_mark(&text).to_vec()));
+        text.map_err(|error| {
             let reason = match error.kind() {
                 io::ErrorKind::NotFound => "there's no such file".into(),
                 io::ErrorKind::PermissionDenied => "this user may not read it".into(),
@@ -83,18 +86,19 @@ impl Pem {
     }
 
     fn broken(&self, what: &str, error: &pem::Error) -> Error {
+        // What the error quotes may be a line that holds a whole key.
         let reason = match error {
-            pem::Error::MissingSectionEnd { end_marker } => {
+            pem::Error::MissingSectionEnd { end_marker } if is_label(end_marker) => {
                 format!(
-                    "its PEM is cut off: `{}` is missing",
-                    String::from_utf8_lossy(end_marker).trim()
+                    "its PEM is cut off: `-----END {}-----` is missing",
+                    String::from_utf8_lossy(end_marker)
                 )
             }
-            pem::Error::IllegalSectionStart { line } => {
-                format!(
-                    "its PEM has a broken line: `{}`",
-                    String::from_utf8_lossy(line).trim()
-                )
+            pem::Error::MissingSectionEnd { .. } | pem::Error::IllegalSectionStart { .. } => {
+                "its PEM is broken: `-----BEGIN ..-----` isn't a line of its own (are the ends of the lines gone?)".to_owned()
+            }
+            pem::Error::Base64Decode(_) => {
+                "its PEM is broken: what's between `BEGIN` and `END` isn't base64".to_owned()
             }
             other => format!("its PEM is broken: {other}"),
         };
@@ -123,12 +127,18 @@ impl fmt::Debug for Pem {
     }
 }
 
+/// Without the mark of UTF-8 that some editors put before the first line.
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
 /// What there is instead of what was looked for.
 enum Sections {
     Nothing,
     /// Bytes that look like a DER sequence.
     Der,
     PrivateKey,
+    PublicKey,
     Other,
 }
 
@@ -139,9 +149,24 @@ fn sections(text: &[u8]) -> Sections {
         Some((SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey, _)) => {
             Sections::PrivateKey
         }
-        None if text.starts_with(&[0x30, 0x82]) || text.starts_with(&[0x30, 0x81]) => Sections::Der,
+        Some((SectionKind::PublicKey, _)) => Sections::PublicKey,
+        None if is_der(text) => Sections::Der,
         _ => Sections::Other,
     }
+}
+
+/// Whether it begins as a DER sequence of a certificate's or a key's length does (X.690 8.1.3).
+fn is_der(text: &[u8]) -> bool {
+    match text {
+        [0x30, 0x81 | 0x82, ..] => true,
+        [0x30, length, rest @ ..] => *length < 0x80 && rest.len() == usize::from(*length),
+        _ => false,
+    }
+}
+
+/// Whether it's what stands after `BEGIN`, and nothing else.
+fn is_label(text: &[u8]) -> bool {
+    text.len() < 32 && text.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b' ')
 }
 
 fn has_certificate(text: &[u8]) -> bool {

@@ -1,68 +1,150 @@
 //! A certificate authority and the clients that trust it.
+#![allow(dead_code, reason = "each test uses some of it")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
+
 use anyport_tls::{
-    Provider, TlsConfig,
+    Certificate, Provider, TlsConfig,
     rustls::{
         ClientConfig, RootCertStore,
-        pki_types::{CertificateDer, ServerName},
+        pki_types::{CertificateDer, PrivateKeyDer, ServerName},
     },
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::{
     future::Future,
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::{Connect, TlsConnector, client::TlsStream};
 
+static AUTHORITIES: AtomicUsize = AtomicUsize::new(1);
+
 /// A certificate authority of a test's own.
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
-    server: (String, String),
+    server: Identity,
+}
+
+/// A certificate and its key.
+pub(crate) struct Identity {
+    /// In PEM.
+    pub(crate) chain: String,
+    /// In PEM.
+    pub(crate) key: String,
+    pub(crate) der: CertificateDer<'static>,
+    pub(crate) key_der: PrivateKeyDer<'static>,
+}
+
+impl Identity {
+    pub(crate) fn certificate(&self) -> Certificate {
+        Certificate::pem(&*self.chain, &*self.key)
+    }
+
+    pub(crate) fn server(&self) -> TlsConfig {
+        TlsConfig::new(self.certificate())
+    }
 }
 
 impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Two of one name, and clients would try one's key on the other's certificates.
+        let name = format!("authority {}", AUTHORITIES.fetch_add(1, Relaxed));
+        params.distinguished_name.push(DnType::CommonName, name);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let names = ["localhost".to_owned()];
-        let certificate = CertificateParams::new(names)
-            .unwrap()
-            .signed_by(&key, &issuer)
-            .unwrap();
-        Self {
-            server: (certificate.pem(), key.serialize_pem()),
-            issuer,
-        }
+        let server = issue(&issuer, "server", &["localhost"], |_| {});
+        Self { issuer, server }
+    }
+
+    /// A certificate for these names, with this common name (which nobody looks at but the test).
+    pub(crate) fn issue(&self, common_name: &str, names: &[&str]) -> Identity {
+        issue(&self.issuer, common_name, names, |_| {})
+    }
+
+    pub(crate) fn issue_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {
+        issue(&self.issuer, "server", names, change)
+    }
+
+    /// Its own certificate.
+    pub(crate) fn root_pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    pub(crate) fn root_der(&self) -> CertificateDer<'static> {
+        let root: &CertificateDer<'static> = self.issuer.der();
+        root.clone()
+    }
+
+    /// The certificate for `localhost`.
+    pub(crate) fn localhost(&self) -> &Identity {
+        &self.server
     }
 
     /// Shows a certificate for `localhost`.
     pub(crate) fn server(&self) -> TlsConfig {
-        TlsConfig::from_pem(&*self.server.0, &*self.server.1)
+        self.server.server()
     }
 
     pub(crate) fn client(&self) -> Client {
+        Client::new(self.client_config(None))
+    }
+
+    /// Of a client that trusts it, and shows this certificate if it's asked.
+    pub(crate) fn client_config(&self, identity: Option<&Identity>) -> ClientConfig {
         let mut roots = RootCertStore::empty();
-        let root: &CertificateDer<'static> = self.issuer.der();
-        roots.add(root.clone()).unwrap();
-        let builder = ClientConfig::builder_with_provider(Provider::Ring.rustls());
-        let config = builder
+        roots.add(self.root_der()).unwrap();
+        let builder = ClientConfig::builder_with_provider(Provider::Ring.rustls())
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Client(TlsConnector::from(Arc::new(config)))
+            .with_root_certificates(roots);
+        match identity {
+            None => builder.with_no_client_auth(),
+            Some(shown) => builder
+                .with_client_auth_cert(vec![shown.der.clone()], shown.key_der.clone_key())
+                .unwrap(),
+        }
+    }
+}
+
+fn issue(
+    issuer: &CertifiedIssuer<'static, KeyPair>,
+    common_name: &str,
+    names: &[&str],
+    change: impl FnOnce(&mut CertificateParams),
+) -> Identity {
+    let key = KeyPair::generate().unwrap();
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    let mut params = CertificateParams::new(names).unwrap();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    change(&mut params);
+    let certificate = params.signed_by(&key, issuer).unwrap();
+    Identity {
+        chain: certificate.pem(),
+        key: key.serialize_pem(),
+        der: certificate.der().clone(),
+        key_der: PrivateKeyDer::Pkcs8(key.serialize_der().into()),
     }
 }
 
 /// Trusts an [`Authority`].
+#[derive(Clone)]
 pub(crate) struct Client(TlsConnector);
 
 impl Client {
+    pub(crate) fn new(config: ClientConfig) -> Self {
+        Self(TlsConnector::from(Arc::new(config)))
+    }
+
     /// Makes the handshake.
     pub(crate) async fn connect<S: Stream>(&self, stream: S) -> io::Result<Lazy<S>> {
         Ok(Lazy::Up(Box::new(self.handshake(stream).await?)))
@@ -73,9 +155,13 @@ impl Client {
         Lazy::Knocking(Box::new(self.handshake(stream)))
     }
 
-    fn handshake<S: Stream>(&self, stream: S) -> Connect<S> {
-        let name = ServerName::try_from("localhost").unwrap();
-        self.0.connect(name, stream)
+    /// The future of its handshake with `localhost`.
+    pub(crate) fn handshake<S: Stream>(&self, stream: S) -> Connect<S> {
+        self.handshake_with("localhost", stream)
+    }
+
+    pub(crate) fn handshake_with<S: Stream>(&self, name: &'static str, stream: S) -> Connect<S> {
+        self.0.connect(ServerName::try_from(name).unwrap(), stream)
     }
 }
 

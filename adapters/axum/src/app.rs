@@ -1,0 +1,105 @@
+//! The app that tells each request of its connection.
+use anyport_core::{App, Body, ConnInfo, HttpService, Worker};
+use http::Request;
+use std::task::{Context, Poll};
+use tower_service::Service;
+
+/// An app whose requests know their connection: what the extractors of this crate need.
+///
+/// It takes any app, an axum `Router` or one [`per_worker`](anyport_core::per_worker), and puts the [`ConnInfo`] into each request's
+/// extensions, at the price of a few small allocations. (So does [`HttpOptions::with_conn_info`](anyport_core::HttpOptions::with_conn_info), for all apps of
+/// a server.) Middleware sees it, too; also axum's own `Extension<ConnInfo>` gets it.
+///
+/// ```
+/// # use anyport_axum::{Peer, app};
+/// # use axum::{Router, routing::get};
+/// let router = Router::new().route("/", get(async |Peer(peer): Peer| format!("Hello, {peer}!")));
+/// let app = app(router);
+/// # fn is_app(_: impl anyport_core::App) {}
+/// # is_app(app);
+/// ```
+pub fn app<A: App>(app: A) -> WithConnInfo<A> {
+    WithConnInfo {
+        app,
+        connect_info: false,
+    }
+}
+
+/// The app that [`app`] gives.
+#[derive(Clone, Copy, Debug)]
+pub struct WithConnInfo<A> {
+    app: A,
+    connect_info: bool,
+}
+
+impl<A> WithConnInfo<A> {
+    /// The same with axum's own `ConnectInfo<SocketAddr>` in each request whose peer has an IP address: for handlers and middleware that were written for
+    /// `into_make_service_with_connect_info::<SocketAddr>()`. It costs one more allocation per request.
+    ///
+    /// ```
+    /// # use anyport_axum::app;
+    /// # use axum::{Router, extract::ConnectInfo, routing::get};
+    /// # use std::net::SocketAddr;
+    /// let router = Router::new().route("/", get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string()));
+    /// let app = app(router).with_connect_info();
+    /// ```
+    #[cfg(feature = "serve")]
+    #[must_use]
+    pub fn with_connect_info(mut self) -> Self {
+        self.connect_info = true;
+        self
+    }
+}
+
+// What isn't an app is rarely meant to be this one.
+#[diagnostic::do_not_recommend]
+impl<A: App> App for WithConnInfo<A> {
+    type Service = AddConnInfo<A::Service>;
+
+    fn make(&self, worker: &Worker) -> Self::Service {
+        AddConnInfo {
+            service: self.app.make(worker),
+            info: None,
+            connect_info: self.connect_info,
+        }
+    }
+
+    fn connect(&self, service: Self::Service, info: &ConnInfo) -> Self::Service {
+        AddConnInfo {
+            service: self.app.connect(service.service, info),
+            info: Some(info.clone()),
+            connect_info: service.connect_info,
+        }
+    }
+}
+
+/// The service of a [`WithConnInfo`]: a worker's, or one connection's, whose [`ConnInfo`] it adds to each request.
+#[derive(Clone, Debug)]
+pub struct AddConnInfo<S> {
+    service: S,
+    info: Option<ConnInfo>,
+    connect_info: bool,
+}
+
+impl<S: HttpService> Service<Request<Body>> for AddConnInfo<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> S::Future {
+        if let Some(info) = &self.info {
+            #[cfg(feature = "serve")]
+            if self.connect_info
+                && let Some(peer) = info.peer().socket_addr()
+            {
+                request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+            }
+            request.extensions_mut().insert(info.clone());
+        }
+        self.service.call(request)
+    }
+}

@@ -1,0 +1,147 @@
+//! Extractors for axum's handlers: what's known of the connection that a request came over.
+use crate::ConnectionRejection;
+use anyport_core::{ConnInfo, Endpoint, PeerCred, TlsInfo};
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+use http::{Extensions, request::Parts};
+
+/// All that's known of the connection: its peer, its local address, its number, its worker, and more.
+///
+/// ```
+/// # use anyport_axum::Connection;
+/// async fn handler(Connection(info): Connection) -> String {
+///     format!("connection {} of {}, accepted at {}", info.id(), info.peer(), info.local())
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(handler));
+/// ```
+///
+/// # Errors
+///
+/// 500, if nothing added it: serve [`app(router)`](crate::app()) instead of the router.
+#[derive(Clone, Debug)]
+pub struct Connection(pub ConnInfo);
+
+/// Who connected: an IP address and port, a Unix socket, or what else a transport calls its peers.
+///
+/// ```
+/// # use anyport_axum::Peer;
+/// async fn handler(Peer(peer): Peer) -> String {
+///     match peer.socket_addr() {
+///         Some(addr) => format!("Hello, {}!", addr.ip()),
+///         None => format!("Hello, {peer}!"),
+///     }
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(handler));
+/// ```
+///
+/// # Errors
+///
+/// As [`Connection`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Peer(pub Endpoint);
+
+/// What the TLS handshake agreed on, and whom the client proved to be. Of a handler that serves plain text, too, it's an `Option<Tls>`.
+///
+/// ```
+/// # use anyport_axum::Tls;
+/// async fn encrypted_only(Tls(tls): Tls) -> String {
+///     format!("{} with {}", tls.version(), tls.cipher_suite())
+/// }
+///
+/// async fn both(tls: Option<Tls>) -> &'static str {
+///     if tls.is_some() { "encrypted" } else { "readable by all" }
+/// }
+/// # let _: axum::Router = axum::Router::new()
+/// #     .route("/", axum::routing::get(encrypted_only)).route("/both", axum::routing::get(both));
+/// ```
+///
+/// It's a copy; [`Connection`] lends the original.
+///
+/// # Errors
+///
+/// 403 over a connection without TLS (as an `Option`: `None`); 500 as [`Connection`], also as an `Option`.
+#[derive(Clone, Debug)]
+pub struct Tls(pub TlsInfo);
+
+/// The peer's process, user and group, as the kernel vouches for them: over Unix sockets. Elsewhere it's an `Option<Credentials>`.
+///
+/// ```
+/// # use anyport_axum::Credentials;
+/// # use http::StatusCode;
+/// async fn root_only(Credentials(cred): Credentials) -> Result<&'static str, StatusCode> {
+///     if cred.uid == 0 { Ok("Welcome") } else { Err(StatusCode::FORBIDDEN) }
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(root_only));
+/// ```
+///
+/// # Errors
+///
+/// 403 over a connection without credentials (as an `Option`: `None`); 500 as [`Connection`], also as an `Option`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Credentials(pub PeerCred);
+
+impl<S: Sync> FromRequestParts<S> for Connection {
+    type Rejection = ConnectionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        info(&parts.extensions).cloned().map(Self)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = ConnectionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        info(&parts.extensions).map(|info| Self(info.peer().clone()))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Tls {
+    type Rejection = ConnectionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        tls(&parts.extensions)?.ok_or(ConnectionRejection::NoTls)
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Tls {
+    type Rejection = ConnectionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Self::Rejection> {
+        tls(&parts.extensions)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Credentials {
+    type Rejection = ConnectionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        credentials(&parts.extensions)?.ok_or(ConnectionRejection::NoCredentials)
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Credentials {
+    type Rejection = ConnectionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Self::Rejection> {
+        credentials(&parts.extensions)
+    }
+}
+
+fn tls(extensions: &Extensions) -> Result<Option<Tls>, ConnectionRejection> {
+    Ok(info(extensions)?.tls().cloned().map(Tls))
+}
+
+fn credentials(extensions: &Extensions) -> Result<Option<Credentials>, ConnectionRejection> {
+    Ok(info(extensions)?.peer_cred().copied().map(Credentials))
+}
+
+/// A server of anyport puts it there as it is; `axum::serve`, as its make service's `ConnectInfo`.
+fn info(extensions: &Extensions) -> Result<&ConnInfo, ConnectionRejection> {
+    let info = extensions.get();
+    #[cfg(feature = "serve")]
+    let info = info.or_else(|| {
+        let connected: Option<&axum::extract::ConnectInfo<Connection>> = extensions.get();
+        connected.map(|connected| &connected.0.0)
+    });
+    info.ok_or_else(ConnectionRejection::no_conn_info)
+}

@@ -1,0 +1,54 @@
+//! [anyport](https://docs.rs/anyport) for [axum](https://docs.rs/axum): handlers that know their connection, and `axum::serve` over any transport.
+//!
+//! A `Router` is an app as it is. [`app`] adds what's known of each connection, whatever it came over, and the extractors read it:
+//!
+//! ```
+//! use anyport_axum::{Connection, Credentials, Peer, Tls, app};
+//! use anyport_core::serve_with;
+//! use axum::{Router, routing::get};
+//! # use anyport_memory::Memory;
+//! # use http_body_util::BodyExt as _;
+//! # use hyper_util::rt::TokioIo;
+//!
+//! async fn who(Peer(peer): Peer, tls: Option<Tls>, credentials: Option<Credentials>) -> String {
+//!     let how = if tls.is_some() { "over TLS" } else { "in plain text" };
+//!     match credentials {
+//!         Some(Credentials(cred)) => format!("{peer} asks {how}, as user {}", cred.uid),
+//!         None => format!("{peer} asks {how}"),
+//!     }
+//! }
+//!
+//! async fn where_from(Connection(info): Connection) -> String {
+//!     format!("connection {} on worker {}", info.id(), info.worker())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let router = Router::new().route("/", get(who)).route("/where", get(where_from));
+//! # let memory = Memory::new();
+//! # let (transport, connector) = (memory.clone(), memory.connector());
+//! let running = serve_with(transport, app(router)).start()?; // over Tcp, Unix, or any other transport
+//! # let (mut client, connection) = hyper::client::conn::http1::handshake(TokioIo::new(connector.connect()?)).await?;
+//! # tokio::spawn(connection);
+//! # for (path, expected) in [("/", "memory:client-1 asks in plain text"), ("/where", "connection 1 on worker 0")] {
+//! #     let request = http::Request::get(path).header("host", "localhost").body(String::new())?;
+//! #     let answer = client.send_request(request).await?.into_body().collect().await?.to_bytes();
+//! #     assert_eq!(answer, expected);
+//! # }
+//! # drop(running.abort());
+//! # Ok(()) }
+//! ```
+//!
+//! With the feature `serve`, `listener(transport)` is a listener for `axum::serve` of any transport on tokio, and `transport(listener)` a transport of any
+//! listener of `axum::serve`.
+mod app;
+mod extract;
+mod rejection;
+#[cfg(feature = "serve")]
+mod serve;
+
+pub use app::{AddConnInfo, WithConnInfo, app};
+pub use extract::{Connection, Credentials, Peer, Tls};
+pub use rejection::ConnectionRejection;
+#[cfg(feature = "serve")]
+pub use serve::{AxumConnections, AxumListener, AxumTransport, listener, transport, transport_at};

@@ -1,0 +1,167 @@
+//! A transport of any listener of `axum::serve`.
+use anyport_core::{
+    Conn, ConnInfo, Endpoint, Error, ErrorKind, Incoming, Listener, Result, Transport, Worker, runtime::Tokio,
+};
+use axum::serve;
+use hyper_util::rt::TokioIo;
+use std::{
+    fmt,
+    future::{Future, Ready},
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+/// A transport of a listener of `axum::serve`, on the tokio that the server is started in: limits, deadlines and the drain for a listener that exists.
+///
+/// ```
+/// use anyport_axum::transport;
+/// use anyport_core::serve_with;
+/// use axum::{Router, routing::get};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let router = Router::new().route("/", get(async || "Hello!"));
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?; // or any `axum::serve::Listener`
+/// let running = serve_with(transport(listener), router).start()?;
+/// # running.abort().await?;
+/// # Ok(()) }
+/// ```
+///
+/// Where its addresses aren't IP addresses, [`transport_at`] is told what they are. Its listener can't be told to keep new clients out, so a drain accepts
+/// what arrives until it closes; anyport's own transports do better. It's handed to the first server that's started.
+pub fn transport<L: serve::Listener<Addr: Into<Endpoint>>>(listener: L) -> AxumTransport<L> {
+    transport_at(listener, Into::into)
+}
+
+/// The same with a function that makes an [`Endpoint`] of the listener's addresses.
+///
+/// ```
+/// # use anyport_axum::transport_at;
+/// # use anyport_core::{Endpoint, Transport};
+/// # fn f(listener: tokio::net::UnixListener) -> impl Transport {
+/// transport_at(listener, |addr| Endpoint::from(std::os::unix::net::SocketAddr::from(addr)))
+/// # }
+/// ```
+pub fn transport_at<L: serve::Listener>(
+    listener: L,
+    endpoint: impl Fn(L::Addr) -> Endpoint + Send + Sync + 'static,
+) -> AxumTransport<L> {
+    AxumTransport {
+        listener: Arc::new(Mutex::new(Some(listener))),
+        endpoint: Arc::new(endpoint),
+    }
+}
+
+type ToEndpoint<L> = Arc<dyn Fn(<L as serve::Listener>::Addr) -> Endpoint + Send + Sync>;
+
+/// The transport that [`transport()`] and [`transport_at`] give.
+pub struct AxumTransport<L: serve::Listener> {
+    /// Until a server has it.
+    listener: Arc<Mutex<Option<L>>>,
+    endpoint: ToEndpoint<L>,
+}
+
+// What isn't a transport is rarely meant to be this one.
+#[diagnostic::do_not_recommend]
+impl<L: serve::Listener> Transport for AxumTransport<L> {
+    type Runtime = Tokio;
+    type Socket = L;
+    type Listener = AxumConnections<L>;
+
+    fn open(&self, workers: usize) -> Result<Vec<L>> {
+        if workers != 1 {
+            return Err(Error::config(format!(
+                "a listener of axum's can't be shared by {workers} workers: leave their number as it is, or use a transport of anyport's"
+            )));
+        }
+        let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        let listener = listener.take().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Bind,
+                "cannot listen by this listener of axum's: a server has it already (bind another one)",
+            )
+        })?;
+        Ok(vec![listener])
+    }
+
+    fn endpoint(&self, listener: &L) -> io::Result<Endpoint> {
+        Ok((self.endpoint)(listener.local_addr()?))
+    }
+
+    fn listen(&self, listener: L, _: &Worker) -> io::Result<AxumConnections<L>> {
+        Ok(AxumConnections {
+            local: self.endpoint(&listener)?,
+            endpoint: Arc::clone(&self.endpoint),
+            state: State::Idle(listener),
+        })
+    }
+}
+
+/// The connections of a listener of axum's.
+pub struct AxumConnections<L: serve::Listener> {
+    local: Endpoint,
+    endpoint: ToEndpoint<L>,
+    state: State<L>,
+}
+
+/// An accept is polled to its end, so that no connection is lost if it isn't cancel safe.
+enum State<L: serve::Listener> {
+    Idle(L),
+    Accepting(Accepting<L>),
+    /// It panicked.
+    Gone,
+}
+
+/// What's pinned is in a box.
+impl<L: serve::Listener> Unpin for AxumConnections<L> {}
+
+type Accepting<L> = Pin<Box<dyn Future<Output = (L, Accepted<L>)> + Send>>;
+type Accepted<L> = (<L as serve::Listener>::Io, <L as serve::Listener>::Addr);
+
+impl<L: serve::Listener> Listener for AxumConnections<L> {
+    type Connection = Conn<TokioIo<L::Io>>;
+    type Handshake = Ready<io::Result<Self::Connection>>;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+        let mut accepting = match std::mem::replace(&mut self.state, State::Gone) {
+            State::Idle(mut listener) => Box::pin(async move {
+                let accepted = listener.accept().await;
+                (listener, accepted)
+            }),
+            State::Accepting(accepting) => accepting,
+            State::Gone => return Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+        };
+        let Poll::Ready((listener, (stream, peer))) = accepting.as_mut().poll(cx) else {
+            self.state = State::Accepting(accepting);
+            return Poll::Pending;
+        };
+        self.state = State::Idle(listener);
+        let info = ConnInfo::new((self.endpoint)(peer), self.local.clone());
+        Poll::Ready(Ok(Incoming::ready(Conn::new(TokioIo::new(stream), info))))
+    }
+}
+
+impl<L: serve::Listener> Clone for AxumTransport<L> {
+    fn clone(&self) -> Self {
+        Self {
+            listener: Arc::clone(&self.listener),
+            endpoint: Arc::clone(&self.endpoint),
+        }
+    }
+}
+
+impl<L: serve::Listener> fmt::Debug for AxumTransport<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AxumTransport").finish_non_exhaustive()
+    }
+}
+
+impl<L: serve::Listener> fmt::Debug for AxumConnections<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AxumConnections")
+            .field("local", &self.local)
+            .finish_non_exhaustive()
+    }
+}

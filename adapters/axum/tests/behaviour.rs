@@ -1,0 +1,67 @@
+//! The behaviour suite over listeners of axum's: one of its own, and one that anyport made for it.
+#![expect(
+    clippy::expect_used,
+    reason = "a test that can't go on should stop, and say where"
+)]
+
+use anyport_axum::{AxumListener, AxumTransport, listener, transport};
+use anyport_core::Endpoint;
+use anyport_tcp::{Tcp, TcpListener};
+use anyport_testkit::{Subject, Suite};
+use axum::serve::{ListenerExt as _, TapIo};
+use std::{io, net, process::ExitCode};
+use tokio::net::TcpStream;
+
+struct Axums;
+struct ThereAndBack;
+
+type NoDelay = TapIo<tokio::net::TcpListener, fn(&mut TcpStream)>;
+
+impl Subject for Axums {
+    const NAME: &str = "axum";
+    type Transport = AxumTransport<NoDelay>;
+    type Stream = TcpStream;
+
+    fn transport(&self) -> Self::Transport {
+        let no_delay: fn(&mut TcpStream) = |stream| {
+            // It fails if the client has gone already.
+            let _ = stream.set_nodelay(true);
+        };
+        transport(bind().expect("a free port").tap_io(no_delay))
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> io::Result<TcpStream> {
+        connect(endpoint).await
+    }
+}
+
+impl Subject for ThereAndBack {
+    const NAME: &str = "there-and-back";
+    type Transport = AxumTransport<AxumListener<TcpListener>>;
+    type Stream = TcpStream;
+
+    fn transport(&self) -> Self::Transport {
+        transport(listener(Tcp::bind("127.0.0.1:0")).expect("a free port"))
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> io::Result<TcpStream> {
+        connect(endpoint).await
+    }
+}
+
+fn bind() -> io::Result<tokio::net::TcpListener> {
+    let listener = net::TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
+    tokio::net::TcpListener::from_std(listener)
+}
+
+async fn connect(endpoint: &Endpoint) -> io::Result<TcpStream> {
+    let addr = endpoint.socket_addr().ok_or(io::ErrorKind::InvalidInput)?;
+    let stream = TcpStream::connect(addr).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+fn main() -> ExitCode {
+    Suite::new().with(Axums).with(ThereAndBack).run()
+}

@@ -1,0 +1,213 @@
+//! Where the app is served: each transport, and `axum::serve`, which knows best what axum's answers are.
+use crate::{client::Version, secure};
+use anyport::{
+    Endpoint, Handle, Listener, Memory, Server, Tcp, TlsConfig, TlsExt, Transport, Unix, UnixName,
+    for_axum::{self, Connection, app},
+    runtime::Tokio,
+    serve_with,
+};
+use axum::{Router, serve};
+use std::{io, net, path::Path, pin::Pin, sync::Arc, time::Duration};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixStream},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+const LOCAL: &str = "127.0.0.1:0";
+const PLAIN: &str = "in plain text";
+const TLS: &str = "over TLSv1.3";
+
+/// What it's called; how its clients' names begin, and how they ask; how it's served.
+type Way = (&'static str, (&'static str, &'static str), fn(Router) -> Place);
+
+/// Every way to serve the app. A transport is a line.
+pub(crate) const WAYS: &[Way] = &[
+    ("tcp", ("127.0.0.1:", PLAIN), |router| {
+        Place::of(serve_with(Tcp::bind(LOCAL), app(router)))
+    }),
+    ("tcp per core", ("127.0.0.1:", PLAIN), |router| {
+        Place::of(serve_with(
+            Tcp::bind(LOCAL).per_core().with_workers(2),
+            app(router),
+        ))
+    }),
+    ("unix", ("unix:", PLAIN), |router| {
+        Place::at_path(|path| Place::of(serve_with(Unix::bind(path), app(router))))
+    }),
+    ("unix per core", ("unix:", PLAIN), |router| {
+        Place::at_path(|path| {
+            Place::of(serve_with(
+                Unix::bind(path).per_core().with_workers(2),
+                app(router),
+            ))
+        })
+    }),
+    ("memory", ("memory:client-", PLAIN), |router| {
+        Place::in_memory(|memory| Place::of(serve_with(memory, app(router))))
+    }),
+    ("memory per core", ("memory:client-", PLAIN), |router| {
+        Place::in_memory(|memory| Place::of(serve_with(memory.per_core().with_workers(2), app(router))))
+    }),
+    ("tls over tcp", ("127.0.0.1:", TLS), |router| {
+        Place::secure(|tls| Place::of(serve_with(Tcp::bind(LOCAL).tls(tls), app(router))))
+    }),
+    ("tls over tcp per core", ("127.0.0.1:", TLS), |router| {
+        let tcp = Tcp::bind(LOCAL).per_core().with_workers(2);
+        Place::secure(|tls| Place::of(serve_with(tcp.tls(tls), app(router))))
+    }),
+    ("tls over unix", ("unix:", TLS), |router| {
+        Place::secure(|tls| {
+            Place::at_path(|path| Place::of(serve_with(Unix::bind(path).tls(tls), app(router))))
+        })
+    }),
+    ("tls over memory", ("memory:client-", TLS), |router| {
+        Place::secure(|tls| Place::in_memory(|memory| Place::of(serve_with(memory.tls(tls), app(router)))))
+    }),
+    ("a listener of axum's", ("127.0.0.1:", PLAIN), |router| {
+        Place::of(serve_with(for_axum::transport(bind()), app(router)))
+    }),
+    ("axum::serve over unix", ("unix:", PLAIN), |router| {
+        Place::at_path(|path| Place::axum_serve(Unix::bind(path), router))
+    }),
+    ("axum::serve over tls", ("127.0.0.1:", TLS), |router| {
+        Place::secure(|tls| Place::axum_serve(Tcp::bind(LOCAL).tls(tls), router))
+    }),
+];
+
+/// Where the app is served.
+pub(crate) struct Place {
+    dial: Box<Dial>,
+    served_by: ServedBy,
+    _folder: Option<TempDir>,
+}
+
+enum ServedBy {
+    Anyport(Handle),
+    Axum(oneshot::Sender<()>, JoinHandle<io::Result<()>>),
+}
+
+/// A client's end of a connection.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// Connects, to speak this version.
+type Dial = dyn Fn(Version) -> Dialing + Send + Sync;
+type Dialing = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
+
+impl Place {
+    /// What the others are compared with: axum's own server on tokio's own socket, with nothing of anyport.
+    pub(crate) fn reference(router: Router) -> Self {
+        let listener = bind();
+        let endpoint = Endpoint::from(listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let serving = serve(listener, router).with_graceful_shutdown(async { drop(stopped.await) });
+        Self {
+            dial: dial(endpoint),
+            served_by: ServedBy::Axum(stop, tokio::spawn(serving.into_future())),
+            _folder: None,
+        }
+    }
+
+    fn axum_serve<T>(transport: T, router: Router) -> Self
+    where
+        T: Transport<Runtime = Tokio, Listener: Listener<Handshake: Send> + Send>,
+    {
+        let listener = for_axum::listener(transport).unwrap();
+        let endpoint = listener.endpoint().clone();
+        let (stop, stopped) = oneshot::channel();
+        let service = router.into_make_service_with_connect_info::<Connection>();
+        let serving = serve(listener, service).with_graceful_shutdown(async { drop(stopped.await) });
+        Self {
+            dial: dial(endpoint),
+            served_by: ServedBy::Axum(stop, tokio::spawn(serving.into_future())),
+            _folder: None,
+        }
+    }
+
+    fn of(server: Server) -> Self {
+        let running = server.start().unwrap();
+        Self {
+            dial: dial(running.endpoints()[0].clone()),
+            served_by: ServedBy::Anyport(running),
+            _folder: None,
+        }
+    }
+
+    fn at_path(place: impl FnOnce(&Path) -> Self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder.path().join("app.sock"));
+        Self {
+            _folder: Some(folder),
+            ..place
+        }
+    }
+
+    fn in_memory(place: impl FnOnce(Memory) -> Self) -> Self {
+        let memory = Memory::new();
+        let connector = Arc::new(memory.connector());
+        let place = place(memory);
+        let dial = move |_| -> Dialing {
+            let connector = Arc::clone(&connector);
+            Box::pin(async move { Ok(Box::new(connector.connect()?) as Box<dyn Stream>) })
+        };
+        Self {
+            dial: Box::new(dial),
+            ..place
+        }
+    }
+
+    fn secure(place: impl FnOnce(TlsConfig) -> Self) -> Self {
+        let (server, client) = secure::both_ends();
+        let place = place(server);
+        let below = place.dial;
+        let dial = move |version| -> Dialing {
+            let (below, handshake) = (below(version), client(version));
+            Box::pin(async move { Ok(Box::new(handshake(below.await?).await?) as Box<dyn Stream>) })
+        };
+        Self {
+            dial: Box::new(dial),
+            ..place
+        }
+    }
+
+    pub(crate) async fn connect(&self, version: Version) -> Box<dyn Stream> {
+        (self.dial)(version).await.unwrap()
+    }
+
+    /// Drains it; whoever is connected still has to be done within the grace.
+    pub(crate) async fn drain(self) {
+        match self.served_by {
+            ServedBy::Anyport(handle) => {
+                let report = handle.shutdown(Duration::from_secs(10)).await.unwrap();
+                assert_eq!(report.aborted, 0, "{report}");
+            }
+            ServedBy::Axum(stop, serving) => {
+                drop(stop);
+                serving.await.unwrap().unwrap();
+            }
+        }
+    }
+}
+
+fn bind() -> TcpListener {
+    let listener = net::TcpListener::bind(LOCAL).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    TcpListener::from_std(listener).unwrap()
+}
+
+fn dial(endpoint: Endpoint) -> Box<Dial> {
+    Box::new(move |_| {
+        let endpoint = endpoint.clone();
+        Box::pin(async move {
+            Ok(match endpoint {
+                Endpoint::Tcp(addr) => Box::new(TcpStream::connect(addr).await?) as Box<dyn Stream>,
+                Endpoint::Unix(UnixName::Path(path)) => Box::new(UnixStream::connect(path).await?),
+                other => panic!("{other} can't be connected to"),
+            })
+        })
+    })
+}

@@ -1,0 +1,8 @@
+//! What `axum::serve` takes, and a server of anyport doesn't: it knows the connection by itself.
+use anyport::{Tcp, serve_with};
+use axum::{Router, routing::get};
+
+fn main() {
+    let router = Router::new().route("/", get(async || "Hello!"));
+    let _ = serve_with(Tcp::bind(3000), router.into_make_service());
+}

@@ -1,0 +1,79 @@
+//! A client whose bytes a test holds in its hands, and the records that they're in.
+#![allow(dead_code, reason = "each test uses some of it")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
+
+use crate::client::Authority;
+use anyport_tls::rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
+use std::{
+    io::{Read, Write},
+    sync::Arc,
+};
+
+/// The first flight of a client that doesn't offer any ALPN.
+pub(crate) fn hello(authority: &Authority) -> Vec<u8> {
+    hello_of(authority.client_config(None))
+}
+
+pub(crate) fn hello_of(config: ClientConfig) -> Vec<u8> {
+    Talk::new(config).flight()
+}
+
+/// One side of a handshake with `localhost`, flight by flight.
+pub(crate) struct Talk(pub(crate) ClientConnection);
+
+impl Talk {
+    pub(crate) fn new(config: ClientConfig) -> Self {
+        let name = ServerName::try_from("localhost").unwrap();
+        Self(ClientConnection::new(Arc::new(config), name).unwrap())
+    }
+
+    /// What it has to say now.
+    pub(crate) fn flight(&mut self) -> Vec<u8> {
+        let mut flight = Vec::new();
+        while self.0.wants_write() {
+            self.0.write_tls(&mut flight).unwrap();
+        }
+        flight
+    }
+
+    /// Says hello, and hears the answer; what it would say then, with its Finished at the end.
+    pub(crate) fn last_flight(&mut self, stream: &mut (impl Read + Write)) -> Vec<u8> {
+        stream.write_all(&self.flight()).unwrap();
+        loop {
+            assert!(self.0.read_tls(stream).unwrap() > 0, "the server left");
+            self.0.process_new_packets().unwrap();
+            // It says nothing before it has heard all.
+            let flight = self.flight();
+            if !flight.is_empty() {
+                return flight;
+            }
+        }
+    }
+}
+
+/// What a record holds, as far as the outside shows it (RFC 8446 5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) kind: u8,
+    pub(crate) length: usize,
+}
+
+impl Record {
+    pub(crate) const ALERT: u8 = 21;
+    pub(crate) const DATA: u8 = 23;
+}
+
+/// The records of whole flights.
+pub(crate) fn records(mut bytes: &[u8]) -> Vec<Record> {
+    let mut records = Vec::new();
+    while let [kind, 3, _, high, low, rest @ ..] = bytes {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        records.push(Record { kind: *kind, length });
+        bytes = rest.get(length..).unwrap();
+    }
+    assert!(bytes.is_empty(), "{bytes:x?}");
+    records
+}
