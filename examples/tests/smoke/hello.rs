@@ -1,0 +1,196 @@
+//! `hello`: over each transport, its drain, and how it fails.
+use crate::running::{PATIENCE, Running, ask, ask_and_stay, binary, one_line_of_error, skipped};
+use rustix::process::Signal;
+use std::{
+    fs,
+    io::{self, Read, Write},
+    net::TcpListener,
+    os::unix::{net::UnixStream, process::CommandExt},
+    path::Path,
+    process::Command,
+    thread,
+    time::Instant,
+};
+
+#[test]
+fn hello_serves_over_each_transport_and_reports_its_drain() {
+    for transport in ["tcp", "tcp-per-core"] {
+        let hello = Running::start("hello", &["--transport", transport, "--listen", "127.0.0.1:0"]);
+        let response = hello.ask("GET /");
+        assert!(
+            response.starts_with("HTTP/1.1 200 OK\r\n"),
+            "{transport}: {response}"
+        );
+        assert!(
+            response.ends_with("\r\n\r\nHello, World!"),
+            "{transport}: {response}"
+        );
+        // This one is idle when the drain begins.
+        let mut idle = hello.connect();
+        ask_and_stay(&mut idle);
+        let ended = hello.terminate();
+        ended.assert_success();
+        assert_eq!(
+            ended.stdout,
+            ["drained: 1 completed, 0 aborted (0 of them upgraded)"],
+            "{transport}"
+        );
+        assert_eq!(
+            idle.read(&mut [0]).unwrap(),
+            0,
+            "{transport}: it was closed, not reset"
+        );
+    }
+}
+
+#[test]
+fn hello_drains_on_the_first_signal_and_ends_at_once_on_the_second() {
+    let hello = Running::start("hello", &["--listen", "127.0.0.1:0"]);
+    // A request that doesn't come to its end keeps the server from ending.
+    let mut unfinished = hello.connect();
+    write!(unfinished, "GET / HTTP/1.1\r\nHost:").unwrap();
+    let mut busy = hello.connect();
+    hello.signal(Signal::INT);
+    let by = Instant::now() + PATIENCE;
+    while !ask_and_stay(&mut busy).contains("connection: close") {
+        assert!(Instant::now() < by, "it drains, but tells nobody");
+    }
+    // The other one would be taken for its twin (`shutdown::signal`).
+    hello.signal(Signal::INT);
+    let ended = hello.end();
+    assert_eq!((ended.code, ended.stdout.len()), (Some(128 + 2), 0), "{ended:?}");
+}
+
+#[test]
+fn hello_serves_over_unix_sockets_and_replaces_what_a_killed_one_left() {
+    let path = std::env::temp_dir().join(format!("anyport-smoke-hello-{}.sock", std::process::id()));
+    let name = path.to_str().unwrap();
+    for transport in ["unix", "unix-per-core"] {
+        let arguments = ["--transport", transport, "--listen", name];
+        Running::start("hello", &arguments).signal(Signal::KILL);
+        // Until the kernel has closed what it had open.
+        while UnixStream::connect(&path).is_ok() {
+            thread::yield_now();
+        }
+        let hello = Running::start("hello", &arguments);
+        let response = ask(UnixStream::connect(&path).unwrap(), "GET /");
+        assert!(
+            response.ends_with("\r\n\r\nHello, World!"),
+            "{transport}: {response}"
+        );
+        hello.terminate().assert_success();
+        assert!(!path.exists(), "{transport}");
+    }
+}
+
+/// How `hello` fails at an address; the same with each transport.
+fn hello_fails(arguments: &[&str]) -> String {
+    let errors = ["tcp", "tcp-per-core"].map(|transport| {
+        one_line_of_error(
+            Command::new(binary("hello"))
+                .args(["--transport", transport])
+                .args(arguments),
+        )
+    });
+    assert_eq!(errors[0], errors[1]);
+    errors[0].clone()
+}
+
+#[test]
+fn hello_names_the_port_that_is_in_use_and_how_to_find_who_uses_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap();
+    assert_eq!(
+        hello_fails(&["--listen", &addr.to_string()]),
+        format!(
+            "error: cannot bind {addr}: address already in use (see who listens there: `ss -ltnp 'sport = :{}'`; \
+             or bind port 0 to be given a free one)",
+            addr.port()
+        )
+    );
+}
+
+#[test]
+fn hello_names_the_host_that_does_not_resolve() {
+    let error = hello_fails(&["--listen", "no-such-name.invalid:80"]);
+    assert!(
+        error
+            .starts_with("error: cannot bind no-such-name.invalid:80: cannot resolve `no-such-name.invalid`"),
+        "{error}"
+    );
+    assert!(error.contains("check the name"), "{error}");
+}
+
+#[test]
+fn hello_names_the_address_that_no_interface_has() {
+    // An address for documentation (RFC 5737).
+    let error = hello_fails(&["--listen", "192.0.2.1:0"]);
+    assert!(
+        error.starts_with("error: cannot bind 192.0.2.1:0: no interface of this machine has this address"),
+        "{error}"
+    );
+    assert!(error.contains("`ip address`"), "{error}");
+}
+
+#[test]
+fn hello_refuses_to_have_no_worker() {
+    let error = hello_fails(&["--listen", "127.0.0.1:0", "--workers", "0"]);
+    assert!(error.starts_with("error: zero workers"), "{error}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn hello_names_the_capability_that_port_80_needs() {
+    let test = "hello_names_the_capability_that_port_80_needs";
+    let lowest = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
+    if lowest.trim().parse::<u32>().unwrap() <= 80 {
+        return skipped(
+            test,
+            "any user may bind port 80 here (ip_unprivileged_port_start)",
+        );
+    }
+    let copy = Path::new(&std::env::temp_dir()).join(format!("anyport-smoke-{}", std::process::id()));
+    let mut command = Command::new(binary("hello"));
+    if may_bind_port_80() {
+        // `nobody`, who may not, may perhaps not enter the build's folder either.
+        fs::copy(binary("hello"), &copy).unwrap();
+        command = Command::new(&copy);
+        command.uid(65534).gid(65534);
+    }
+    command.args(["--listen", "127.0.0.1:80"]);
+    let mut spawned = Running::spawn(&mut command);
+    // Another test's child that's about to start may still hold the copy open for writing.
+    while spawned
+        .as_ref()
+        .is_err_and(|e| e.kind() == io::ErrorKind::ExecutableFileBusy)
+    {
+        thread::yield_now();
+        spawned = Running::spawn(&mut command);
+    }
+    let ended = spawned.map(Running::end);
+    let _ = fs::remove_file(&copy);
+    match ended {
+        Err(error) => skipped(test, &format!("the right to bind port 80 can't be dropped: {error}")),
+        Ok(ended) => assert_eq!(
+            (ended.code, ended.stderr),
+            (
+                Some(1),
+                vec![
+                    "error: cannot bind 127.0.0.1:80: permission denied (ports below 1024 need CAP_NET_BIND_SERVICE)"
+                        .to_owned()
+                ]
+            )
+        ),
+    }
+}
+
+/// Whether this process has CAP_NET_BIND_SERVICE (capabilities(7)): bit 10 of what's effective.
+#[cfg(target_os = "linux")]
+fn may_bind_port_80() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .unwrap();
+    u64::from_str_radix(effective.trim(), 16).unwrap() & (1 << 10) != 0
+}

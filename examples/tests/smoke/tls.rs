@@ -1,0 +1,152 @@
+//! The examples over TLS, asked by curl.
+use crate::running::{PATIENCE, Running, skipped};
+use rustix::process::Signal;
+use std::{fs, path::Path, process::Command};
+
+/// Runs what the example says should be tried. `Err`: what curl says of its failure. `None`: there's no curl here.
+fn try_it(test: &str, running: &Running, more: &[&str]) -> Option<Result<String, String>> {
+    let tried = running.tried.split(' ').skip(1).chain(more.iter().copied());
+    let mut curl = Command::new("curl");
+    curl.args(["-sS", "--max-time", &PATIENCE.as_secs().to_string()])
+        .args(tried);
+    let Ok(output) = curl.output() else {
+        skipped(test, "there's no curl (Debian's package curl)");
+        return None;
+    };
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Some(match output.status.success() {
+        true => Ok(text(output.stdout)),
+        false => Err(text(output.stderr)),
+    })
+}
+
+/// A certificate and its key for `localhost`, in this folder.
+fn write_certificate(folder: &Path) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
+    fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+}
+
+#[test]
+fn tls_serves_with_a_certificate_for_development() {
+    let tls = Running::start("tls", &["--listen", "127.0.0.1:0"]);
+    for (version, option) in [("HTTP/1.1", "--http1.1"), ("HTTP/2.0", "--http2")] {
+        let Some(answer) = try_it("tls", &tls, &[option]) else {
+            return;
+        };
+        let answer = answer.unwrap();
+        assert!(
+            answer.starts_with(&format!("Hello, {version} over TLSv1.3 with ")),
+            "{answer}"
+        );
+    }
+    tls.terminate().assert_success();
+}
+
+#[test]
+fn tls_reads_its_certificate_again_on_a_hangup_and_keeps_the_old_one_if_the_new_one_is_bad() {
+    let folder = tempfile::tempdir().unwrap();
+    write_certificate(folder.path());
+    let file = |name| folder.path().join(name).to_str().unwrap().to_owned();
+    let (cert, key) = (file("cert.pem"), file("key.pem"));
+    let tls = Running::start(
+        "tls",
+        &["--listen", "127.0.0.1:0", "--cert", &cert, "--key", &key],
+    );
+    // Trusts the file as it is now.
+    let trusted = || try_it("tls", &tls, &["--no-insecure", "--cacert", &cert]);
+    let Some(answer) = trusted() else { return };
+    answer.unwrap();
+
+    write_certificate(folder.path());
+    let error = trusted()
+        .unwrap()
+        .expect_err("the server has another certificate");
+    assert!(error.contains("certificate"), "{error}");
+    tls.signal(Signal::HUP);
+    assert_eq!(tls.stdout.recv_timeout(PATIENCE).unwrap(), "reloaded");
+    trusted().unwrap().unwrap();
+
+    fs::write(&key, "no key").unwrap();
+    tls.signal(Signal::HUP);
+    let error = tls.stderr.recv_timeout(PATIENCE).unwrap();
+    assert!(
+        error.contains(&key) && error.ends_with("what was in use stays in use"),
+        "{error}"
+    );
+    trusted().unwrap().unwrap();
+    tls.terminate().assert_success();
+}
+
+#[test]
+fn mtls_greets_clients_by_their_certificate_and_refuses_those_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let mtls = Running::start(
+        "mtls",
+        &[
+            "--listen",
+            "127.0.0.1:0",
+            "--folder",
+            folder.path().to_str().unwrap(),
+        ],
+    );
+    let Some(answer) = try_it("mtls", &mtls, &[]) else {
+        return;
+    };
+    assert_eq!(answer.unwrap(), "Hello, CN=alice!\n");
+    let url = format!("https://{}/", mtls.place);
+    let stranger = Command::new("curl")
+        .args(["-sSk", "--max-time", "20", &url])
+        .output()
+        .unwrap();
+    assert!(
+        !stranger.status.success() && stranger.stdout.is_empty(),
+        "{stranger:?}"
+    );
+    mtls.terminate().assert_success();
+}
+
+#[test]
+fn sni_tells_names_apart_and_refuses_one_that_it_does_not_know() {
+    let sni = Running::start("sni", &["--listen", "127.0.0.1:0"]);
+    let ask = |name: &str| {
+        let args = [
+            "-sSk",
+            "--max-time",
+            "20",
+            "--connect-to",
+            &format!("::{}", sni.place),
+        ]
+        .map(str::to_owned);
+        Command::new("curl")
+            .args(args)
+            .arg(format!("https://{name}/"))
+            .output()
+    };
+    if ask("one.localhost").is_err() {
+        return skipped("sni", "there's no curl (Debian's package curl)");
+    }
+    for name in ["one.localhost", "two.localhost", "some.two.localhost"] {
+        let answer = ask(name).unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&answer.stdout),
+            format!("Hello from {name}!\n")
+        );
+    }
+    assert!(!ask("three.localhost").unwrap().status.success());
+    sni.terminate().assert_success();
+}
+
+#[test]
+fn hello_serves_over_tls() {
+    let path = tempfile::tempdir().unwrap();
+    let path = path.path().join("s");
+    for (transport, place) in [("tls", "127.0.0.1:0"), ("tls-unix", path.to_str().unwrap())] {
+        let hello = Running::start("hello", &["--transport", transport, "--listen", place]);
+        let Some(answer) = try_it(transport, &hello, &[]) else {
+            return;
+        };
+        assert_eq!(answer.unwrap(), "Hello, World!", "{transport}");
+        hello.terminate().assert_success();
+    }
+}
