@@ -49,6 +49,12 @@ pub(super) fn run(session: &mut Session) -> Report {
         notes: vec!["The kernel's own memory for a socket isn't in it. mimalloc is kept from huge pages, whose steps of 2 MiB are too coarse for it.".to_owned()],
         interrupted: false,
     };
+    if session.targets.contains(&Target::RustlsSession) {
+        report.notes.push(format!(
+            "{}'s connections made their handshakes, and had no request.",
+            Target::RustlsSession
+        ));
+    }
     report.interrupted = fill(session, &mut report.rows).is_err();
     // All that's alike stands together: the reader compares servers, not states.
     report.rows.sort_by_key(|row| (row.workload, row.allocator));
