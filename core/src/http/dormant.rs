@@ -9,7 +9,9 @@ use crate::{
     engine::{Accepted, ConnState, Stage},
     observe::TimedOut,
 };
+use hyper::rt::Write;
 use std::{
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Instant,
@@ -37,6 +39,8 @@ pub(super) enum Woken {
     Speaks(Version),
     /// The connection is to end, in order.
     Ends,
+    /// The peer has said nothing for too long, and is told that it's over.
+    LetGo,
     /// It's over.
     Over,
 }
@@ -119,7 +123,7 @@ where
                 state.timed_out(what);
             }
             match (&self.next, woken) {
-                (Next::First { .. }, _) => return Poll::Ready(Woken::Over),
+                (Next::First { .. }, _) => return Poll::Ready(Woken::LetGo),
                 // A request that's on its way already is answered, and told.
                 (Next::Another { .. }, Some(TimedOut::Age)) => {
                     state.leave();
@@ -128,6 +132,11 @@ where
                 (Next::Another { .. }, _) => return Poll::Ready(Woken::Ends),
             }
         }
+    }
+
+    /// Ends the stream as its protocol asks for, TLS by a word of its own. A peer that doesn't even let that through isn't waited for.
+    pub(super) fn let_go(mut self, cx: &mut Context<'_>) {
+        let _ = Pin::new(&mut self.io).poll_shutdown(cx);
     }
 
     /// Hands the connection to hyper. The first head is owed since the connection began, any other since its first byte.

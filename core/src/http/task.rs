@@ -73,6 +73,10 @@ where
                 awake.tell(state.worker.now());
                 Life::Awake(Box::new(awake))
             }
+            (Woken::LetGo, Life::Dormant(dormant)) => {
+                dormant.let_go(cx);
+                Life::Over
+            }
             _ => Life::Over,
         })
     }

@@ -1,10 +1,7 @@
 //! Certificates and keys that can't be used: one line at start that says which file, and why. No line holds anything of a key.
-#![cfg_attr(
-    unix,
-    expect(
-        clippy::unwrap_used,
-        reason = "a helper that unwraps fails with a line number, as a test does"
-    )
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
 mod client;

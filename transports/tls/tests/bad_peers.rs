@@ -190,16 +190,6 @@ fn a_peer_that_falls_silent_is_let_go_at_the_deadline() {
     }
 }
 
-fn versions(config: &Authority, version: &'static rustls::SupportedProtocolVersion) -> ClientConfig {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(config.root_der()).unwrap();
-    ClientConfig::builder_with_provider(anyport_tls::Provider::Ring.rustls())
-        .with_protocol_versions(&[version])
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth()
-}
-
 /// Its last flight is cut in the middle: the Finished, and in TLS 1.2 also what's before it.
 #[test]
 fn a_peer_that_stops_in_its_last_flight() {
@@ -211,7 +201,7 @@ fn a_peer_that_stops_in_its_last_flight() {
                 false => impatient(over_tcp(authority.server())),
             };
             let mut stream = connect(&served);
-            let mut talk = Talk::new(versions(&authority, version));
+            let mut talk = Talk::new(authority.only(version));
             let last = talk.last_flight(&mut stream);
             stream.write_all(&last[..last.len() - 10]).unwrap();
             if leaves {
@@ -237,7 +227,7 @@ fn a_finished_that_was_tampered_with() {
     for version in [&version::TLS13, &version::TLS12] {
         let served = server(&authority);
         let mut stream = connect(&served);
-        let mut talk = Talk::new(versions(&authority, version));
+        let mut talk = Talk::new(authority.only(version));
         let mut last = talk.last_flight(&mut stream);
         *last.last_mut().unwrap() ^= 1;
         stream.write_all(&last).unwrap();

@@ -8,7 +8,7 @@
 use anyport_tls::{
     Certificate, Provider, TlsConfig,
     rustls::{
-        ClientConfig, RootCertStore,
+        ClientConfig, DEFAULT_VERSIONS, RootCertStore, SupportedProtocolVersion,
         pki_types::{CertificateDer, PrivateKeyDer, ServerName},
     },
 };
@@ -56,12 +56,16 @@ impl Identity {
 
 impl Authority {
     pub(crate) fn new() -> Self {
-        let mut params = CertificateParams::new([]).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Two of one name, and clients would try one's key on the other's certificates.
-        let name = format!("authority {}", AUTHORITIES.fetch_add(1, Relaxed));
-        params.distinguished_name.push(DnType::CommonName, name);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        Self::of(CertifiedIssuer::self_signed(authority(), KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// One that this one vouches for.
+    pub(crate) fn below(&self) -> Self {
+        let key = KeyPair::generate().unwrap();
+        Self::of(CertifiedIssuer::signed_by(authority(), key, &self.issuer).unwrap())
+    }
+
+    fn of(issuer: CertifiedIssuer<'static, KeyPair>) -> Self {
         let server = issue(&issuer, "server", &["localhost"], |_| {});
         Self { issuer, server }
     }
@@ -85,6 +89,12 @@ impl Authority {
         root.clone()
     }
 
+    pub(crate) fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root_der()).unwrap();
+        roots
+    }
+
     /// The certificate for `localhost`.
     pub(crate) fn localhost(&self) -> &Identity {
         &self.server
@@ -101,12 +111,31 @@ impl Authority {
 
     /// Of a client that trusts it, and shows this certificate if it's asked.
     pub(crate) fn client_config(&self, identity: Option<&Identity>) -> ClientConfig {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.root_der()).unwrap();
+        self.config_of(DEFAULT_VERSIONS, identity)
+    }
+
+    /// Of a client that speaks this version alone.
+    pub(crate) fn only(&self, version: &'static SupportedProtocolVersion) -> ClientConfig {
+        self.config_of(&[version], None)
+    }
+
+    pub(crate) fn only_as(
+        &self,
+        version: &'static SupportedProtocolVersion,
+        identity: &Identity,
+    ) -> ClientConfig {
+        self.config_of(&[version], Some(identity))
+    }
+
+    fn config_of(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        identity: Option<&Identity>,
+    ) -> ClientConfig {
         let builder = ClientConfig::builder_with_provider(Provider::Ring.rustls())
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
-            .with_root_certificates(roots);
+            .with_root_certificates(self.roots());
         match identity {
             None => builder.with_no_client_auth(),
             Some(shown) => builder
@@ -114,6 +143,15 @@ impl Authority {
                 .unwrap(),
         }
     }
+}
+
+fn authority() -> CertificateParams {
+    let mut params = CertificateParams::new([]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Two of one name, and clients would try one's key on the other's certificates.
+    let name = format!("authority {}", AUTHORITIES.fetch_add(1, Relaxed));
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
 }
 
 fn issue(

@@ -1,4 +1,9 @@
 //! Programs that others wrote, as clients: OpenSSL, curl, and nghttp2's.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
+
 #[path = "../client/mod.rs"]
 mod client;
 mod curl;

@@ -31,6 +31,8 @@ fn a_scanner_finds_no_weakness() {
         "0",
         "--warnings",
         "batch",
+        "--nodns",
+        "none",
         "--ip",
         "127.0.0.1",
         "--protocols",
