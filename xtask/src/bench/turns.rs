@@ -42,9 +42,11 @@ pub(super) struct Course {
     pub(super) time: Unit,
     /// Of how many there are in a second, if that's told.
     pub(super) rate: Option<Unit>,
-    /// Fails for a target that can't do it.
-    pub(super) load: fn(&Course, Target, &Address, &Patience) -> anyhow::Result<Box<dyn Load>>,
+    pub(super) load: Begin,
 }
+
+/// Connects; fails for a target that can't do it.
+pub(super) type Begin = fn(&Course, Target, &Address, &Patience) -> anyhow::Result<Box<dyn Load>>;
 
 /// Measures all targets, and the references they need, course after course. `what` begins the lines above the table.
 pub(super) fn run(session: &mut Session, options: &TurnOptions, what: &str, courses: &[Course]) -> Report {
