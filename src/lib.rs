@@ -11,6 +11,10 @@ pub use anyport_axum as for_axum;
 #[cfg(feature = "memory")]
 pub use anyport_memory::{self as memory, Memory};
 
+/// TCP and Unix sockets on monoio: io_uring, one ring per core; epoll where io_uring is refused.
+#[cfg(all(feature = "monoio", target_os = "linux"))]
+pub use anyport_monoio::{self as monoio, Monoio, MonoioUnix};
+
 /// TCP on tokio: work stealing, or one runtime per core.
 #[cfg(feature = "tcp")]
 pub use anyport_tcp::{self as tcp, Tcp, listen};
@@ -31,7 +35,7 @@ pub use anyport_unix::{self as unix, Unix};
 #[doc(no_inline)]
 pub use ::http::{self, Request, Response, StatusCode, header};
 /// Gives a connection tokio's `AsyncRead` and `AsyncWrite`, and a tokio stream what a connection needs.
-#[cfg(any(feature = "memory", feature = "tcp", feature = "unix"))]
+#[cfg(any(feature = "memory", feature = "monoio", feature = "tcp", feature = "unix"))]
 pub use hyper_util::rt::TokioIo;
 /// A tower service of an async function.
 pub use tower::service_fn;

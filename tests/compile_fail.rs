@@ -19,6 +19,7 @@ fn first_mistakes_are_explained() {
         feature = "tcp",
         feature = "unix",
         feature = "memory",
+        feature = "monoio",
         feature = "tls",
         feature = "axum"
     )),

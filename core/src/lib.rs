@@ -29,6 +29,8 @@ mod server;
 pub mod shutdown;
 #[cfg(feature = "socket")]
 pub mod socket;
+mod spawn;
+pub mod thread_bound;
 mod tls_info;
 mod transport;
 mod worker;
@@ -54,6 +56,9 @@ pub use server::{
     DrainReport, Drives, Handle, Serve, ServedOver, Server, Serves, SpokenOver, Wait, serve_protocol_with,
     serve_raw_with, serve_with,
 };
+pub use spawn::spawn;
+#[doc(no_inline)]
+pub use thread_bound::ThreadBound;
 pub use tls_info::{TlsInfo, TlsVersion};
 pub use transport::Transport;
 pub use worker::{Worker, Workers};

@@ -1,5 +1,5 @@
 //! A description of where to listen.
-use crate::{Endpoint, Listener, Result, Runtime, Worker, Workers};
+use crate::{Endpoint, Listener, Result, Runtime, Worker, Workers, runtime::RuntimeOptions};
 use std::io;
 
 /// A description of where to listen: what [`serve_with`](crate::serve_with) takes.
@@ -80,6 +80,12 @@ pub trait Transport: Clone + Send + 'static {
     /// How many workers it wants, unless the server says otherwise. Default: what suits its runtime.
     fn workers(&self) -> Workers {
         Self::Runtime::WORKERS
+    }
+
+    /// What it asks of the runtime that's started for it, if that leaves a choice: [`Worker::runtime_options`] gives it to the runtime. A transport that wraps another
+    /// forwards it. Default: nothing.
+    fn runtime_options(&self) -> Option<RuntimeOptions> {
+        None
     }
 
     /// Binds and listens: exactly one socket for each of the `workers`, of which there's at least one.

@@ -1,6 +1,6 @@
 //! The workers of a transport: how many, and which one this is.
 use crate::{Error, Event, Observer, Result, engine::panics};
-use std::{fmt, num::NonZeroUsize, sync::Arc};
+use std::{any::Any, fmt, num::NonZeroUsize, sync::Arc};
 
 /// How many workers a transport gets. Each has a listening socket and an accept loop of its own.
 ///
@@ -43,7 +43,11 @@ pub struct Worker {
     pub(crate) pin: bool,
     pub(crate) alpn: &'static [&'static [u8]],
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) runtime_options: Option<RuntimeOptions>,
 }
+
+/// What a transport asks of its runtime: a value of a type that both know.
+pub type RuntimeOptions = Arc<dyn Any + Send + Sync>;
 
 impl Worker {
     /// One of `count` workers. The server makes its own; this is for tests of an [`App`](crate::App) or a
@@ -64,6 +68,7 @@ impl Worker {
             pin: false,
             alpn: &[],
             observer: None,
+            runtime_options: None,
         }
     }
 
@@ -92,6 +97,13 @@ impl Worker {
     #[must_use]
     pub fn alpn(&self) -> &'static [&'static [u8]] {
         self.alpn
+    }
+
+    /// What its transport asks of its runtime ([`Transport::runtime_options`](crate::Transport::runtime_options)), if it's of this type: for a runtime that
+    /// starts a worker, and leaves a choice.
+    #[must_use]
+    pub fn runtime_options<T: Any>(&self) -> Option<&T> {
+        self.runtime_options.as_ref()?.downcast_ref()
     }
 
     /// Tells the server's observer of something that works, but not as its operator expects: a certificate that's about to expire, a slower way that had

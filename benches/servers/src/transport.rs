@@ -5,6 +5,8 @@ use crate::hello;
 use anyport::Unix;
 #[cfg(feature = "aws-lc-rs")]
 use anyport::tls::Provider;
+#[cfg(target_os = "linux")]
+use anyport::{Monoio, monoio::Driver};
 use anyport::{Server, Tcp, serve_with, service_fn};
 #[cfg(feature = "tls")]
 use anyport::{TlsConfig, TlsExt as _};
@@ -20,6 +22,12 @@ pub(crate) enum Transport {
     Tcp,
     /// TCP, with one single-threaded tokio and one socket per worker.
     TcpPerCore,
+    /// TCP on monoio, by io_uring.
+    #[cfg(target_os = "linux")]
+    Monoio,
+    /// TCP on monoio, by epoll.
+    #[cfg(target_os = "linux")]
+    MonoioEpoll,
     /// Unix sockets on one tokio.
     #[cfg(unix)]
     Unix,
@@ -44,6 +52,10 @@ impl Transport {
         Ok(match self {
             Self::Tcp => serve_with(Tcp::bind(tcp(listen)?), app),
             Self::TcpPerCore => serve_with(Tcp::bind(tcp(listen)?).per_core().with_workers(workers), app),
+            #[cfg(target_os = "linux")]
+            Self::Monoio => serve_with(monoio(listen, workers, Driver::IoUring)?, app),
+            #[cfg(target_os = "linux")]
+            Self::MonoioEpoll => serve_with(monoio(listen, workers, Driver::Epoll)?, app),
             #[cfg(unix)]
             Self::Unix => serve_with(Unix::bind(unix(listen)?), app),
             #[cfg(unix)]
@@ -79,6 +91,12 @@ impl Transport {
 #[cfg(feature = "tls")]
 fn certificate() -> TlsConfig {
     TlsConfig::self_signed(["localhost"])
+}
+
+#[cfg(target_os = "linux")]
+fn monoio(listen: &Address, workers: usize, driver: Driver) -> anyhow::Result<Monoio> {
+    let monoio = Monoio::bind(tcp(listen)?);
+    Ok(monoio.with_driver(driver).with_workers(workers))
 }
 
 fn tcp(listen: &Address) -> anyhow::Result<SocketAddr> {

@@ -8,6 +8,11 @@ mod tokio;
 #[cfg(feature = "tokio")]
 pub use self::tokio::{Tokio, TokioPerCore};
 
+pub use crate::{
+    spawn::{Background, Spawner},
+    worker::RuntimeOptions,
+};
+
 /// A clock that's shared by all connections of a worker.
 pub type SharedTimer = Arc<dyn Timer + Send + Sync>;
 
@@ -51,6 +56,8 @@ pub trait Runtime: Clone + Unpin + 'static {
 /// Starts one worker, whose accept loop is `F`.
 pub trait Launch<F>: Runtime {
     /// Starts the worker: runs [`Start::enter`] inside its runtime and polls what that gives to its end.
+    ///
+    /// A runtime other than tokio also says how [`spawn`](crate::spawn()) spawns on the worker's thread: [`Spawner::enter`].
     ///
     /// The starting thread waits for `enter`: a runtime that this thread itself has to poll calls it before it returns.
     ///

@@ -80,6 +80,7 @@ impl Part {
                             &[]
                         },
                         observer: settings.shared.config.observer.clone(),
+                        runtime_options: transport.runtime_options(),
                     };
                     let (transport, protocol) = (transport.clone(), protocol.clone());
                     let (shared, entered) = (Arc::clone(&settings.shared), worker.clone());

@@ -1,11 +1,15 @@
-//! TCP sockets for every transport that rides on TCP: addresses, options, one listening socket per worker.
+//! Sockets for every transport that rides on TCP, or on Unix sockets: addresses, options, one listening socket per worker.
 //!
 //! They're std sockets, so a runtime of any kind can adopt them.
 mod address;
 mod options;
+mod queue;
+#[cfg(unix)]
+pub mod unix;
 
 pub use address::BindAddr;
 pub use options::SocketOptions;
+pub use queue::{AcceptQueue, LONGEST_QUEUE, Owners, canonical};
 
 use crate::{Error, Result};
 use socket2::{Domain, Protocol, Socket, Type};

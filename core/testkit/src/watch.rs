@@ -1,6 +1,7 @@
 //! A transport around the subject's that notes what no client sees: when a connection falls asleep.
 use anyport_core::{
     AcceptErrorKind, ConnInfo, Connection, Endpoint, Incoming, Listener, Result, Transport, Worker, Workers,
+    runtime::RuntimeOptions,
 };
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::{
@@ -60,6 +61,10 @@ impl<T: Transport> Transport for Watched<T> {
 
     fn workers(&self) -> Workers {
         self.inner.workers()
+    }
+
+    fn runtime_options(&self) -> Option<RuntimeOptions> {
+        self.inner.runtime_options()
     }
 
     fn open(&self, workers: usize) -> Result<Vec<T::Socket>> {

@@ -1,6 +1,9 @@
 //! Transports around the subject's: one that tells where it listens, one whose listener has its moods.
 use crate::{app::DELIBERATE, site::Told};
-use anyport_core::{AcceptErrorKind, Endpoint, Incoming, Listener, Result, Transport, Worker, Workers};
+use anyport_core::{
+    AcceptErrorKind, Endpoint, Incoming, Listener, Result, Transport, Worker, Workers,
+    runtime::RuntimeOptions,
+};
 use std::{
     future::Future,
     io,
@@ -36,6 +39,10 @@ impl<T: Transport> Transport for Spied<T> {
 
     fn workers(&self) -> Workers {
         self.inner.workers()
+    }
+
+    fn runtime_options(&self) -> Option<RuntimeOptions> {
+        self.inner.runtime_options()
     }
 
     fn open(&self, workers: usize) -> Result<Vec<T::Socket>> {
@@ -131,6 +138,10 @@ impl<T: Transport> Transport for Moody<T> {
 
     fn workers(&self) -> Workers {
         self.inner.workers()
+    }
+
+    fn runtime_options(&self) -> Option<RuntimeOptions> {
+        self.inner.runtime_options()
     }
 
     fn open(&self, workers: usize) -> Result<Vec<T::Socket>> {

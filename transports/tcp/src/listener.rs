@@ -1,6 +1,9 @@
 //! A listening TCP socket on one worker.
 use crate::TcpConnection;
-use anyport_core::{ConnInfo, Endpoint, Incoming, Listener, socket::SocketOptions};
+use anyport_core::{
+    ConnInfo, Endpoint, Incoming, Listener,
+    socket::{AcceptQueue, Owners, SocketOptions, canonical},
+};
 use socket2::SockRef;
 use std::{
     future::{Ready, ready},
@@ -11,14 +14,6 @@ use std::{
 };
 use tokio::net::TcpStream;
 
-/// How long the last ACK of a handshake may take that the kernel has answered already: about the longest round trip on Earth. Its client
-/// believes itself connected, and would be reset.
-const ARRIVING: Duration = Duration::from_millis(250);
-
-/// As many clients as were queued at most when a worker stopped that can't keep new ones out (Linux's default for `net.core.somaxconn`).
-/// Those behind them are somebody else's, and there may be no end of them.
-const LONGEST_QUEUE: usize = 4096;
-
 /// A listening TCP socket on one worker.
 #[derive(Debug)]
 pub struct TcpListener {
@@ -26,29 +21,7 @@ pub struct TcpListener {
     options: SocketOptions,
     /// The address of every connection; none, if each has to be asked (a socket that listens on all interfaces).
     local: Option<Endpoint>,
-    owners: Owners,
-    queue: Queue,
-}
-
-/// Who else accepts from the kernel's socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Owners {
-    /// Nobody: what's done to the socket ends with this listener.
-    Us,
-    /// It has duplicates: with other workers, or in other processes. What's done to it is done to them.
-    Others,
-}
-
-/// What is known about the kernel's queue.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Queue {
-    Open,
-    /// The server drains: what's queued is accepted still, at most so many.
-    Stopped {
-        left: usize,
-    },
-    /// Nothing was left in a queue that others empty too.
-    LeftToOthers,
+    queue: AcceptQueue,
 }
 
 impl TcpListener {
@@ -62,8 +35,7 @@ impl TcpListener {
             inner: tokio::net::TcpListener::from_std(listener)?,
             options,
             local: (!local.ip().is_unspecified()).then(|| local.into()),
-            owners,
-            queue: Queue::Open,
+            queue: AcceptQueue::new(owners),
         })
     }
 
@@ -79,39 +51,26 @@ impl TcpListener {
     }
 
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let left = match self.queue {
-            Queue::Open => return self.inner.poll_accept(cx),
-            Queue::Stopped { left: 0 } | Queue::LeftToOthers => return Poll::Pending,
-            Queue::Stopped { left } => left,
-        };
-        // What the reactor knows is a little old, and now it matters: the kernel is asked itself.
+        if self.queue.is_over() {
+            return Poll::Pending;
+        }
+        if !self.queue.is_stopped() {
+            return self.inner.poll_accept(cx);
+        }
         match SockRef::from(&self.inner).accept() {
             Ok((socket, peer)) => {
-                self.queue = Queue::Stopped { left: left - 1 };
+                self.queue.count();
                 socket.set_nonblocking(true)?;
                 let stream = TcpStream::from_std(socket.into())?;
                 let peer = peer.as_socket().ok_or(io::ErrorKind::ConnectionAborted)?;
                 Poll::Ready(Ok((stream, peer)))
             }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => match self.owners {
-                // Someone's handshake may be at its end.
-                Owners::Us => self.inner.poll_accept(cx),
-                Owners::Others => {
-                    self.queue = Queue::LeftToOthers;
-                    Poll::Pending
-                }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => match self.queue.awaits_more() {
+                true => self.inner.poll_accept(cx),
+                false => Poll::Pending,
             },
             Err(e) => Poll::Ready(Err(e)),
         }
-    }
-}
-
-/// An IPv4 peer of a socket that takes both shows as `::ffff:1.2.3.4`; apps want to see `1.2.3.4`. A true IPv6 peer keeps its scope,
-/// without which a link-local address means nothing.
-fn canonical(addr: SocketAddr) -> SocketAddr {
-    match addr.ip().to_canonical() {
-        ip if ip == addr.ip() => addr,
-        ip => SocketAddr::new(ip, addr.port()),
     }
 }
 
@@ -127,49 +86,9 @@ impl Listener for TcpListener {
     }
 
     fn stop(&mut self) -> Duration {
-        match self.owners {
-            Owners::Us => {
-                self.queue = Queue::Stopped { left: usize::MAX };
-                keep_out(&SockRef::from(&self.inner));
-                ARRIVING
-            }
-            // A filter would stay with the socket, and shut the others out for good. Whoever is under way is theirs.
-            Owners::Others => {
-                self.queue = Queue::Stopped { left: LONGEST_QUEUE };
-                Duration::ZERO
-            }
-        }
+        self.queue.stop(&SockRef::from(&self.inner))
     }
 }
-
-/// Drops every SYN to the listening socket (a socket filter, socket(7)): no further handshake begins, so none is cut off when it closes.
-/// A client that's kept out tries again, and is refused then.
-///
-/// Nothing but the SYN, for two reasons: the last ACK of a handshake that has begun has to come through (its client believes itself connected),
-/// and a connection made from now on inherits the filter.
-#[cfg(target_os = "linux")]
-fn keep_out(socket: &SockRef<'_>) {
-    use socket2::SockFilter;
-    const SYN: u32 = 0x02;
-    const SYN_OR_ACK: u32 = 0x12;
-    // A TCP socket's filter sees the segment from its header on, whose flags are byte 13 (RFC 9293 3.1).
-    let no_syn = [
-        // BPF_LD | BPF_B | BPF_ABS
-        SockFilter::new(0x30, 0, 0, 13),
-        // BPF_ALU | BPF_AND | BPF_K
-        SockFilter::new(0x54, 0, 0, SYN_OR_ACK),
-        // BPF_JMP | BPF_JEQ | BPF_K: on to the next, or over it.
-        SockFilter::new(0x15, 0, 1, SYN),
-        // BPF_RET | BPF_K: pass no byte; pass all.
-        SockFilter::new(0x06, 0, 0, 0),
-        SockFilter::new(0x06, 0, 0, u32::MAX),
-    ];
-    // Without it, the queue is still emptied; only what arrives in the last microseconds is lost.
-    let _ = socket.attach_filter(&no_syn);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn keep_out(_: &SockRef<'_>) {}
 
 #[cfg(unix)]
 impl std::os::fd::AsFd for TcpListener {
@@ -182,11 +101,8 @@ impl std::os::fd::AsFd for TcpListener {
 mod tests {
     use super::*;
     use crate::Tcp;
-    use anyport_core::{Transport, Worker};
-    use std::{
-        future::poll_fn,
-        net::{Ipv4Addr, Ipv6Addr, SocketAddrV6, TcpStream as Client},
-    };
+    use anyport_core::{Transport, Worker, socket::LONGEST_QUEUE};
+    use std::{future::poll_fn, net::TcpStream as Client};
 
     fn adopted(owner: &net::TcpListener, workers: usize) -> Vec<TcpListener> {
         let tcp = Tcp::from_std(owner.try_clone().unwrap());
@@ -243,16 +159,5 @@ mod tests {
         }
         let _next = Client::connect(addr).unwrap();
         assert!(is_idle(&mut listener).await);
-    }
-
-    #[test]
-    fn a_link_local_peer_keeps_its_scope_and_a_mapped_one_is_shown_as_it_is() {
-        let link_local = SocketAddrV6::new("fe80::1".parse().unwrap(), 80, 5, 3).into();
-        assert_eq!(canonical(link_local), link_local);
-        let mapped = (Ipv4Addr::LOCALHOST.to_ipv6_mapped(), 80).into();
-        assert_eq!(canonical(mapped), (Ipv4Addr::LOCALHOST, 80).into());
-        for same in [(Ipv6Addr::LOCALHOST, 80).into(), (Ipv4Addr::LOCALHOST, 80).into()] {
-            assert_eq!(canonical(same), same);
-        }
     }
 }

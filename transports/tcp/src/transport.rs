@@ -1,9 +1,9 @@
 //! Where to listen, with which options, on which kind of tokio.
-use crate::{TcpListener, listener::Owners};
+use crate::TcpListener;
 use anyport_core::{
     Endpoint, Result, Runtime, Transport, Worker, Workers,
     runtime::{Tokio, TokioPerCore},
-    socket::{self, BindAddr, SocketOptions},
+    socket::{self, BindAddr, Owners, SocketOptions},
 };
 use std::{fmt, io, marker::PhantomData, net, sync::Arc, time::Duration};
 

@@ -1,6 +1,6 @@
 //! A transport whose connections are encrypted.
 use crate::{TlsConfig, TlsListener, secure::Secure};
-use anyport_core::{Endpoint, Result, Runtime, Transport, Worker, Workers};
+use anyport_core::{Endpoint, Result, Runtime, Transport, Worker, Workers, runtime::RuntimeOptions};
 use std::{io, num::NonZeroUsize, sync::Arc, thread};
 
 /// TLS over another transport: `Tcp::bind(443).tls(config)`.
@@ -45,6 +45,10 @@ impl<T: Transport> Transport for Tls<T> {
 
     fn workers(&self) -> Workers {
         self.inner.workers()
+    }
+
+    fn runtime_options(&self) -> Option<RuntimeOptions> {
+        self.inner.runtime_options()
     }
 
     fn open(&self, workers: usize) -> Result<Vec<T::Socket>> {

@@ -70,6 +70,34 @@ impl Subject for OverTcpPerCore {
     }
 }
 
+/// TLS over TCP, on monoio.
+#[cfg(target_os = "linux")]
+struct OverMonoio(Arc<Authority>);
+
+#[cfg(target_os = "linux")]
+impl Subject for OverMonoio {
+    const NAME: &str = "tls-monoio";
+    type Transport = Tls<anyport_monoio::Monoio>;
+    type Stream = Lazy<TcpStream>;
+
+    fn transport(&self) -> Self::Transport {
+        let monoio = anyport_monoio::Monoio::bind("127.0.0.1:0").with_workers(2);
+        monoio.tls(self.0.server())
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        self.0.client().connect(tcp(endpoint).await?).await
+    }
+
+    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        Ok(self.0.client().knock(tcp(endpoint).await?))
+    }
+
+    fn spawn(future: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
+        anyport_core::spawn(future).unwrap();
+    }
+}
+
 async fn tcp(endpoint: &Endpoint) -> io::Result<TcpStream> {
     let addr = endpoint.socket_addr().ok_or(io::ErrorKind::InvalidInput)?;
     let stream = TcpStream::connect(addr).await?;
@@ -187,7 +215,10 @@ impl Subject for OverTls {
 
 fn main() -> ExitCode {
     let authority = Arc::new(Authority::new());
-    Suite::new()
+    let suite = Suite::new();
+    #[cfg(target_os = "linux")]
+    let suite = suite.with_local(OverMonoio(Arc::clone(&authority)));
+    suite
         .with(OverTcp(Arc::clone(&authority)))
         .with_local(OverTcpPerCore(Arc::clone(&authority)))
         .with(OverUnix {

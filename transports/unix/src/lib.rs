@@ -18,16 +18,11 @@
 //! ```
 #![cfg(unix)]
 
-mod access;
 mod connection;
 mod listener;
-mod lock_file;
-mod place;
-mod socket;
-mod socket_file;
 mod transport;
 
+pub use anyport_core::socket::unix::UnixSocket;
 pub use connection::UnixConnection;
 pub use listener::UnixListener;
-pub use socket::UnixSocket;
 pub use transport::Unix;

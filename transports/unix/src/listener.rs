@@ -1,6 +1,6 @@
 //! A listening Unix socket on one worker.
-use crate::{UnixConnection, UnixSocket, socket::Name};
-use anyport_core::{ConnInfo, Endpoint, Incoming, Listener, PeerCred, UnixName};
+use crate::{UnixConnection, UnixSocket};
+use anyport_core::{ConnInfo, Endpoint, Incoming, Listener, PeerCred, UnixName, socket::unix::UnixQueue};
 use socket2::SockRef;
 use std::{
     future::Ready,
@@ -9,73 +9,52 @@ use std::{
         fd::{AsFd, BorrowedFd},
         unix::net,
     },
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::net::UnixStream;
 
-/// As many clients as were queued at most when a worker stopped that can't keep new ones out (Linux's default for `net.core.somaxconn`).
-/// Those behind them are somebody else's, and there may be no end of them.
-const LONGEST_QUEUE: usize = 4096;
-
 /// A listening Unix socket on one worker.
 #[derive(Debug)]
 pub struct UnixListener {
-    /// Shared by the workers that still take new clients; none for an adopted socket. Dropped before the socket: as long as that is open, no other
-    /// file can be given its inode.
-    name: Option<Arc<Name>>,
+    /// Dropped before the socket.
+    queue: UnixQueue,
     inner: tokio::net::UnixListener,
     local: Endpoint,
-    queue: Queue,
-}
-
-/// What is known about the kernel's queue.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Queue {
-    Open,
-    /// The server drains: what's queued is accepted still, at most so many.
-    Stopped {
-        left: usize,
-    },
-    Emptied,
 }
 
 impl UnixListener {
     pub(crate) fn new(socket: UnixSocket) -> io::Result<Self> {
-        let UnixSocket { name, listener } = socket;
+        let (queue, listener) = socket.into_parts();
         Ok(Self {
-            name,
+            queue,
             local: listener.local_addr()?.into(),
             inner: tokio::net::UnixListener::from_std(listener)?,
-            queue: Queue::Open,
         })
     }
 
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, Endpoint)>> {
-        match self.queue {
-            Queue::Open => {
-                let (stream, peer) = ready!(self.inner.poll_accept(cx))?;
-                Poll::Ready(Ok((stream, net::SocketAddr::from(peer).into())))
+        if self.queue.is_over() {
+            return Poll::Pending;
+        }
+        if !self.queue.is_stopped() {
+            let (stream, peer) = ready!(self.inner.poll_accept(cx))?;
+            return Poll::Ready(Ok((stream, net::SocketAddr::from(peer).into())));
+        }
+        match SockRef::from(&self.inner).accept() {
+            Ok((socket, _)) => {
+                self.queue.count();
+                socket.set_nonblocking(true)?;
+                let stream = net::UnixStream::from(socket);
+                let peer = stream.peer_addr();
+                let peer = peer.map_or(Endpoint::Unix(UnixName::Unnamed), Endpoint::from);
+                Poll::Ready(Ok((UnixStream::from_std(stream)?, peer)))
             }
-            Queue::Stopped { left: 0 } | Queue::Emptied => Poll::Pending,
-            // What the reactor knows is a little old, and now it matters: the kernel is asked itself.
-            Queue::Stopped { left } => match SockRef::from(&self.inner).accept() {
-                Ok((socket, _)) => {
-                    self.queue = Queue::Stopped { left: left - 1 };
-                    socket.set_nonblocking(true)?;
-                    let stream = net::UnixStream::from(socket);
-                    let peer = stream.peer_addr();
-                    let peer = peer.map_or(Endpoint::Unix(UnixName::Unnamed), Endpoint::from);
-                    Poll::Ready(Ok((UnixStream::from_std(stream)?, peer)))
-                }
-                // Others may still get in, by a worker that isn't as far yet, or by an adopted socket's other owners: they're theirs.
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    self.queue = Queue::Emptied;
-                    Poll::Pending
-                }
-                Err(e) => Poll::Ready(Err(e)),
-            },
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                let _ = self.queue.awaits_more();
+                Poll::Pending
+            }
+            Err(e) => Poll::Ready(Err(e)),
         }
     }
 }
@@ -104,13 +83,7 @@ impl Listener for UnixListener {
     }
 
     fn stop(&mut self) -> Duration {
-        let mut left = LONGEST_QUEUE;
-        // As long as another worker still takes new clients, it serves them all.
-        if let Some(name) = self.name.take().and_then(Arc::into_inner) {
-            name.give_up(&SockRef::from(&self.inner));
-            left = usize::MAX;
-        }
-        self.queue = Queue::Stopped { left };
+        self.queue.stop(&SockRef::from(&self.inner));
         // A connection is made and queued in one step: nobody is under way.
         Duration::ZERO
     }
@@ -126,7 +99,7 @@ impl AsFd for UnixListener {
 mod tests {
     use super::*;
     use crate::Unix;
-    use anyport_core::{Connection, Transport};
+    use anyport_core::{Connection, Transport, socket::LONGEST_QUEUE};
     use std::{future::poll_fn, path::Path};
     use tempfile::TempDir;
 

@@ -1,8 +1,9 @@
 //! Where to listen, who may connect, on which kind of tokio.
-use crate::{UnixListener, UnixSocket, access::Access, place::Place, socket};
+use crate::{UnixListener, UnixSocket};
 use anyport_core::{
-    Endpoint, Error, Result, Runtime, Transport, Worker, Workers,
+    Endpoint, Result, Runtime, Transport, Worker, Workers,
     runtime::{Tokio, TokioPerCore},
+    socket::unix::{self, Access, Place},
 };
 use std::{fmt, io, marker::PhantomData, os::unix::net, path::PathBuf, sync::Arc};
 
@@ -123,19 +124,6 @@ impl<R: Runtime> Unix<R> {
         self.backlog = backlog;
         self
     }
-
-    fn check(&self) -> Result<()> {
-        if let Some(fault) = self.access.fault() {
-            return Err(Error::config(fault));
-        }
-        if !matches!(self.place, Place::Path(_)) && !self.access.is_default() {
-            return Err(Error::config(format!(
-                "with_mode and with_owner are about the file that `Unix::bind` makes, not about {}",
-                self.place
-            )));
-        }
-        Ok(())
-    }
 }
 
 impl<R: Runtime> Transport for Unix<R> {
@@ -148,13 +136,11 @@ impl<R: Runtime> Transport for Unix<R> {
     }
 
     fn open(&self, workers: usize) -> Result<Vec<UnixSocket>> {
-        self.check()?;
-        let sockets = socket::open(&self.place, self.access, self.backlog, workers);
-        sockets.map_err(|e| Error::bind(&self.place, e))
+        unix::listen(&self.place, self.access, self.backlog, workers)
     }
 
     fn endpoint(&self, socket: &UnixSocket) -> io::Result<Endpoint> {
-        Ok(socket.listener.local_addr()?.into())
+        Ok(socket.listener().local_addr()?.into())
     }
 
     fn listen(&self, socket: UnixSocket, _: &Worker) -> io::Result<UnixListener> {

@@ -9,6 +9,10 @@ pub(super) enum Target {
     TcpPerCore,
     /// anyport's TCP on the tokio it's called in.
     Tcp,
+    /// anyport's TCP on monoio, by io_uring.
+    Monoio,
+    /// The same by epoll.
+    MonoioEpoll,
     /// anyport's Unix sockets, one tokio per core.
     UnixPerCore,
     /// anyport's Unix sockets on the tokio they're called in.
@@ -60,7 +64,14 @@ pub(super) struct Package {
 
 impl Target {
     /// The TCP ones. Unix sockets answer another question, and double the time.
-    pub(super) const DEFAULT: [Self; 5] = [Self::TcpPerCore, Self::Tcp, Self::Hyper, Self::Axum, Self::Actix];
+    pub(super) const DEFAULT: [Self; 6] = [
+        Self::TcpPerCore,
+        Self::Tcp,
+        Self::Monoio,
+        Self::Hyper,
+        Self::Axum,
+        Self::Actix,
+    ];
     /// Where only TLS has something to be measured. Not aws-lc-rs, which takes long to build.
     pub(super) const DEFAULT_TLS: [Self; 3] = [Self::TlsTcpPerCore, Self::TlsTcp, Self::HyperRustls];
 
@@ -68,6 +79,8 @@ impl Target {
         match self {
             Self::TcpPerCore => "tcp-per-core",
             Self::Tcp => "tcp",
+            Self::Monoio => "monoio",
+            Self::MonoioEpoll => "monoio-epoll",
             Self::UnixPerCore => "unix-per-core",
             Self::Unix => "unix",
             Self::Hyper => "hyper",
@@ -85,7 +98,13 @@ impl Target {
     /// What carries the bytes.
     pub(super) fn transport(self) -> &'static str {
         match self {
-            Self::TcpPerCore | Self::Tcp | Self::Hyper | Self::Axum | Self::Actix => "tcp",
+            Self::TcpPerCore
+            | Self::Tcp
+            | Self::Monoio
+            | Self::MonoioEpoll
+            | Self::Hyper
+            | Self::Axum
+            | Self::Actix => "tcp",
             Self::UnixPerCore | Self::Unix | Self::HyperUnix => "unix",
             Self::TlsTcpPerCore
             | Self::TlsTcp
@@ -123,9 +142,12 @@ impl Target {
 
     pub(super) fn package(self) -> Package {
         let (home, name, features) = match self {
-            Self::TcpPerCore | Self::Tcp | Self::UnixPerCore | Self::Unix => {
-                (Home::Main, "anyport-bench-server", "")
-            }
+            Self::TcpPerCore
+            | Self::Tcp
+            | Self::Monoio
+            | Self::MonoioEpoll
+            | Self::UnixPerCore
+            | Self::Unix => (Home::Main, "anyport-bench-server", ""),
             Self::TlsTcpPerCore | Self::TlsTcp => (Home::Main, "anyport-bench-server", "tls"),
             Self::TlsTcpAwsLcRs => (Home::Main, "anyport-bench-server", "aws-lc-rs"),
             Self::Hyper | Self::HyperUnix => (Home::Peers, "peer-hyper", ""),
@@ -141,6 +163,8 @@ impl Target {
         match self {
             Self::TcpPerCore => &["--transport", "tcp-per-core", "--workers", "1"],
             Self::Tcp => &["--transport", "tcp", "--workers", "1"],
+            Self::Monoio => &["--transport", "monoio", "--workers", "1"],
+            Self::MonoioEpoll => &["--transport", "monoio-epoll", "--workers", "1"],
             Self::UnixPerCore => &["--transport", "unix-per-core", "--workers", "1"],
             Self::Unix => &["--transport", "unix", "--workers", "1"],
             Self::TlsTcpPerCore => &["--transport", "tls-tcp-per-core", "--workers", "1"],

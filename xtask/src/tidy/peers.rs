@@ -43,17 +43,16 @@ pub(super) fn share_versions(repo: &Repo) -> Vec<Violation> {
     };
     let mut violations = Vec::new();
     for name in SHARED {
-        // The peers may have more than one: actix-web brings an older `http`.
+        // Both may have more than one: actix-web brings an older `http`, and monoio an older `mio`. The newest is last.
         let theirs: Vec<_> = versions(peers, name).collect();
-        for (version, _) in versions(ours, name) {
-            if let Some((_, line)) = theirs.last()
-                && theirs.iter().all(|(other, _)| *other != version)
-            {
-                let message = format!(
-                    "`{name}` isn't {version}, as in the main workspace; `cargo update {name} --precise {version}` in {PEERS}"
-                );
-                violations.push(Violation::new(format!("{PEERS}Cargo.lock"), *line, message));
-            }
+        if let Some((version, _)) = versions(ours, name).last()
+            && let Some((_, line)) = theirs.last()
+            && theirs.iter().all(|(other, _)| *other != version)
+        {
+            let message = format!(
+                "`{name}` isn't {version}, as in the main workspace; `cargo update {name} --precise {version}` in {PEERS}"
+            );
+            violations.push(Violation::new(format!("{PEERS}Cargo.lock"), *line, message));
         }
     }
     violations
@@ -117,6 +116,8 @@ mod tests {
             ("clap", "4.7.0"),
         ];
         assert_eq!(locks(&ours, &same), [""; 0]);
+        let two = [("http", "0.2.12"), ("http", "1.5.0")];
+        assert_eq!(locks(&two, &[("http", "1.5.0")]), [""; 0]);
         let older = [("hyper", "1.11.0"), ("http", "0.2.12"), ("http", "1.4.0")];
         let places = ["benches/peers/Cargo.lock:8", "benches/peers/Cargo.lock:2"];
         assert_eq!(locks(&ours, &older), places);

@@ -39,6 +39,7 @@ fn a_scanner_finds_no_weakness() {
         "--std",
         "--fs",
         "--vulnerable",
+        "--server-preference",
         "--csvfile",
         findings.to_str().unwrap(),
         &place,

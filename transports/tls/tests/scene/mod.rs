@@ -65,11 +65,16 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start(server: Server) -> Self {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
+        Self::start_on(server, Builder::new_multi_thread().worker_threads(2))
+    }
+
+    /// On the thread of the test, in which it only gets on while a client [runs](Self::run).
+    pub(crate) fn start_here(server: Server) -> Self {
+        Self::start_on(server, &mut Builder::new_current_thread())
+    }
+
+    fn start_on(server: Server, builder: &mut Builder) -> Self {
+        let runtime = builder.enable_all().build().unwrap();
         let log = Log::default();
         let handle = runtime.block_on(async { server.observer(log.clone()).start().unwrap() });
         Self { handle, log, runtime }

@@ -7,20 +7,23 @@ use std::{
 };
 
 /// What the file's mode and owner are to be; what isn't said, is as the system makes it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Access {
-    pub(crate) mode: Option<u32>,
-    pub(crate) user: Option<u32>,
-    pub(crate) group: Option<u32>,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// The mode of the file, whatever the umask is: at most 0o777.
+    pub mode: Option<u32>,
+    /// The user that it belongs to.
+    pub user: Option<u32>,
+    /// The group that it belongs to.
+    pub group: Option<u32>,
 }
 
 impl Access {
-    pub(crate) fn is_default(self) -> bool {
+    pub(super) fn is_default(self) -> bool {
         (self.mode, self.user, self.group) == (None, None, None)
     }
 
     /// What's wrong with it, whatever the file is.
-    pub(crate) fn fault(self) -> Option<String> {
+    pub(super) fn fault(self) -> Option<String> {
         if let Some(mode) = self.mode
             && mode & !0o777 != 0
         {
@@ -44,7 +47,7 @@ impl Access {
         None
     }
 
-    pub(crate) fn apply(self, path: &Path) -> io::Result<()> {
+    pub(super) fn apply(self, path: &Path) -> io::Result<()> {
         if let Some(mode) = self.mode {
             fs::set_permissions(path, Permissions::from_mode(mode))
                 .map_err(|e| told(&e, &format!("cannot give its file the mode 0o{mode:o}"), ""))?;

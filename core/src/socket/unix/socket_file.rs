@@ -1,5 +1,5 @@
 //! The file of a listening socket: made, given its mode and owner, and removed at the end.
-use crate::{access::Access, lock_file::LockFile, place, socket};
+use super::{Access, lock_file::LockFile, place, unbound};
 use socket2::{SockAddr, Socket};
 use std::{
     fs::{self, FileType},
@@ -12,7 +12,7 @@ use std::{
 ///
 /// To be dropped before the socket is closed: until then the kernel gives the file's inode to no other one.
 #[derive(Debug)]
-pub(crate) struct SocketFile {
+pub(super) struct SocketFile {
     path: PathBuf,
     inode: (u64, u64),
     /// Held for as long as the path is ours.
@@ -23,7 +23,7 @@ impl SocketFile {
     /// A socket that's bound to `path`, with the file's mode and owner set, and not listening yet: nobody can connect until it does.
     ///
     /// A file that's there already is replaced, if it's a socket, and if nobody listens at it any more.
-    pub(crate) fn bind(path: &Path, access: Access) -> io::Result<(Socket, Self)> {
+    pub(super) fn bind(path: &Path, access: Access) -> io::Result<(Socket, Self)> {
         let address = place::path_address(path)?;
         // To be found again, whatever the working directory is then.
         let path = std::path::absolute(path)?;
@@ -31,7 +31,7 @@ impl SocketFile {
         lock.push(".lock");
         let lock = LockFile::take(lock.as_ref())?;
         clear(&path, &address)?;
-        let socket = socket::unbound()?;
+        let socket = unbound()?;
         socket.bind(&address)?;
         let file = Self {
             inode: inode(&path)?,
@@ -71,7 +71,7 @@ fn clear(path: &Path, address: &SockAddr) -> io::Result<()> {
         );
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
     }
-    match socket::unbound()?.connect(address) {
+    match unbound()?.connect(address) {
         Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => remove_stale(path),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {

@@ -16,12 +16,15 @@ const LONGEST: usize = if cfg!(any(target_os = "linux", target_os = "android")) 
     103
 };
 
+/// Where to listen.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
+pub enum Place {
+    /// At a path, whose file is made.
     Path(PathBuf),
-    /// Without the zero byte at its begin.
+    /// At a name in Linux's abstract namespace, without the zero byte at its begin.
     #[cfg(target_os = "linux")]
     Abstract(Box<[u8]>),
+    /// At a socket that listens already.
     Adopt(Arc<net::UnixListener>),
 }
 
@@ -51,7 +54,7 @@ fn too_long(what: &str, length: usize, instead: &str) -> io::Error {
 }
 
 /// The address of a path that can be one.
-pub(crate) fn path_address(path: &Path) -> io::Result<SockAddr> {
+pub(super) fn path_address(path: &Path) -> io::Result<SockAddr> {
     let bytes = path.as_os_str().as_bytes();
     if bytes.is_empty() {
         return Err(invalid("the path is empty (name a file, such as /run/app.sock)"));
@@ -73,7 +76,7 @@ pub(crate) fn path_address(path: &Path) -> io::Result<SockAddr> {
 
 /// The address of an abstract name that can be one.
 #[cfg(target_os = "linux")]
-pub(crate) fn abstract_address(name: &[u8]) -> io::Result<SockAddr> {
+pub(super) fn abstract_address(name: &[u8]) -> io::Result<SockAddr> {
     if name.is_empty() {
         return Err(invalid("the abstract name is empty (choose one)"));
     }

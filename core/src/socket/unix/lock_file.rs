@@ -18,14 +18,14 @@ const TRIES: usize = 100;
 /// Whoever dies, leaves the file behind without a lock on it; the next one takes it. Removing it is safe, since it's done under the lock, and since a lock
 /// counts only if the locked file is still the one at the path: who waited with an older one, tries again.
 #[derive(Debug)]
-pub(crate) struct LockFile {
+pub(super) struct LockFile {
     path: PathBuf,
     file: File,
 }
 
 impl LockFile {
     /// Takes the lock, or says that the address is in use.
-    pub(crate) fn take(path: &Path) -> io::Result<Self> {
+    pub(super) fn take(path: &Path) -> io::Result<Self> {
         for _ in 0..TRIES {
             let file = open_or_create(path)?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {

@@ -1,0 +1,127 @@
+//! The clock of a worker: sleeps that are `Send`, and work on any thread. An app may hand the body of a request, and with it a deadline, to another one.
+use crate::executor::Shared;
+use anyport_core::runtime::SharedTimer;
+use hyper::rt::{Sleep, Timer};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+/// Who is to be woken when.
+#[derive(Default)]
+pub(crate) struct Timers {
+    queue: BTreeMap<Key, Waker>,
+    last: u64,
+}
+
+/// A deadline, and a number that tells it from others.
+type Key = (Instant, u64);
+
+impl Timers {
+    /// The earliest deadline.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.queue.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// Who is due.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Waker> {
+        let first = self.queue.first_entry()?;
+        (first.key().0 <= now).then(|| first.remove())
+    }
+}
+
+/// The clock of a worker.
+#[derive(Debug)]
+struct Clock(Arc<Shared>);
+
+/// The clock of the worker that others know as `shared`.
+pub(crate) fn clock(shared: Arc<Shared>) -> SharedTimer {
+    Arc::new(Clock(shared))
+}
+
+impl Timer for Clock {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        // Too far away to be reached: a century is, too.
+        let century = Duration::from_secs(100 * 365 * 24 * 3600);
+        self.sleep_until(Instant::now() + duration.min(century))
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        Box::pin(Nap {
+            shared: Arc::clone(&self.0),
+            deadline,
+            number: None,
+        })
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, deadline: Instant) {
+        if let Some(nap) = sleep.as_mut().downcast_mut_pin::<Nap>() {
+            let nap = nap.get_mut();
+            nap.leave();
+            nap.deadline = deadline;
+        }
+    }
+}
+
+struct Nap {
+    shared: Arc<Shared>,
+    deadline: Instant,
+    /// Its number in the queue, if it's there.
+    number: Option<u64>,
+}
+
+impl Nap {
+    fn leave(&mut self) {
+        if let Some(number) = self.number.take() {
+            let waker = self
+                .shared
+                .with_timers(|timers| timers.queue.remove(&(self.deadline, number)));
+            // A waker may run anything, so it's not dropped under the lock.
+            drop(waker);
+        }
+    }
+}
+
+impl Future for Nap {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let nap = self.get_mut();
+        if Instant::now() >= nap.deadline {
+            nap.leave();
+            return Poll::Ready(());
+        }
+        let (deadline, known) = (nap.deadline, nap.number);
+        let (number, old, is_next) = nap.shared.with_timers(|timers| {
+            let number = known.unwrap_or_else(|| {
+                timers.last += 1;
+                timers.last
+            });
+            let old = timers.queue.insert((deadline, number), cx.waker().clone());
+            let is_next = timers.queue.first_key_value().map(|(key, _)| *key) == Some((deadline, number));
+            (number, old, is_next && known.is_none())
+        });
+        drop(old);
+        nap.number = Some(number);
+        if is_next {
+            nap.shared.look();
+        }
+        Poll::Pending
+    }
+}
+
+impl Sleep for Nap {}
+
+impl Drop for Nap {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}

@@ -1,0 +1,58 @@
+//! One connection.
+use crate::stream::{Socket, Stream};
+use anyport_core::{ConnInfo, Connection, ThreadBound, delegate_io};
+use monoio::{io::AsyncWriteRent, net::TcpStream};
+use std::{
+    fmt, io,
+    os::fd::{AsRawFd, RawFd},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// One connection, over TCP or a Unix socket. It stays on its worker: on another thread, its reads and writes fail.
+pub struct MonoioConnection<S: AsyncWriteRent + 'static = TcpStream> {
+    io: ThreadBound<Stream<S>>,
+    info: ConnInfo,
+    descriptor: RawFd,
+}
+
+impl<S: AsyncWriteRent> MonoioConnection<S> {
+    pub(crate) fn new(stream: S, info: ConnInfo) -> Self
+    where
+        S: Socket + AsRawFd,
+    {
+        Self {
+            descriptor: stream.as_raw_fd(),
+            io: ThreadBound::new(Stream::new(stream)),
+            info,
+        }
+    }
+}
+
+impl<S: Socket> Connection for MonoioConnection<S> {
+    fn info(&self) -> &ConnInfo {
+        &self.info
+    }
+
+    fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.with(|stream| stream.poll_readable(cx))?.map(Ok)
+    }
+}
+
+delegate_io!(impl<S: [Socket]> for MonoioConnection<S> => io);
+
+/// For a question or an option that has no method here; it's open for as long as the connection is.
+impl<S: AsyncWriteRent> AsRawFd for MonoioConnection<S> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.descriptor
+    }
+}
+
+impl<S: AsyncWriteRent> fmt::Debug for MonoioConnection<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MonoioConnection")
+            .field("info", &self.info)
+            .field("descriptor", &self.descriptor)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,105 @@
+//! What a worker waits with: io_uring, or epoll where io_uring is refused.
+use io_uring::IoUring;
+use monoio::{
+    FusionRuntime, IoUringDriver, LegacyDriver, RuntimeBuilder, time::TimeDriver, utils::detect_uring,
+};
+use std::{fmt, io};
+
+/// What a worker waits with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Driver {
+    /// io_uring; epoll where that's refused (by a seccomp filter, `kernel.io_uring_disabled`, or an old kernel), which the server's observer is told.
+    #[default]
+    Auto,
+    /// io_uring, or the server doesn't start.
+    IoUring,
+    /// epoll.
+    Epoll,
+}
+
+impl Driver {
+    /// What the worker of this thread waits with: [`IoUring`](Self::IoUring) or [`Epoll`](Self::Epoll). None, if it's no worker's thread.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        crate::executor::current(|worker| worker.driver())
+    }
+}
+
+impl fmt::Display for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::IoUring => "io_uring",
+            Self::Epoll => "epoll",
+        })
+    }
+}
+
+/// monoio's runtime, on either driver.
+pub(crate) type Monoio = FusionRuntime<TimeDriver<IoUringDriver>, TimeDriver<LegacyDriver>>;
+
+/// A runtime, and what it came to.
+pub(crate) struct Built {
+    pub(crate) runtime: Monoio,
+    pub(crate) driver: Driver,
+    /// Why it's not what was hoped for.
+    pub(crate) refused: Option<io::Error>,
+}
+
+/// Builds the runtime of this thread.
+pub(crate) fn build(driver: Driver) -> io::Result<Built> {
+    let refused = match driver {
+        Driver::Epoll => None,
+        Driver::Auto | Driver::IoUring => match ring() {
+            Ok(runtime) => {
+                return Ok(Built {
+                    runtime,
+                    driver: Driver::IoUring,
+                    refused: None,
+                });
+            }
+            Err(error) if driver == Driver::IoUring => {
+                let what =
+                    format!("io_uring is refused ({error}): {ADVICE}, or leave the choice to Driver::Auto");
+                return Err(io::Error::other(what));
+            }
+            Err(error) => Some(error),
+        },
+    };
+    let runtime = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?;
+    Ok(Built {
+        runtime: runtime.into(),
+        driver: Driver::Epoll,
+        refused,
+    })
+}
+
+/// What to do about a refusal.
+pub(crate) const ADVICE: &str =
+    "it needs Linux 5.6, no seccomp filter that forbids io_uring_setup, and kernel.io_uring_disabled = 0";
+
+/// How many completions a ring holds: as many connections may have news at once, and the kernel needn't put any of it aside.
+const COMPLETIONS: u32 = 8192;
+
+/// A ring with the flags that suit one thread; a plain one where the kernel doesn't know them (6.0 does).
+fn ring() -> io::Result<Monoio> {
+    let build = |mut flags: io_uring::Builder| {
+        flags.setup_cqsize(COMPLETIONS);
+        RuntimeBuilder::<IoUringDriver>::new()
+            .uring_builder(flags)
+            .enable_timer()
+            .build()
+    };
+    let mut flags = IoUring::builder();
+    // No interrupt for a thread that looks by itself soon, and no lock for other submitters.
+    flags.setup_coop_taskrun().setup_single_issuer();
+    let ring = build(flags).or_else(|_| build(IoUring::builder()))?;
+    if !detect_uring() {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "an operation that's needed is not to be had",
+        ));
+    }
+    Ok(ring.into())
+}

@@ -1,0 +1,186 @@
+//! monoio as a runtime of anyport: a thread per worker, on which its tasks stay.
+use crate::{
+    Driver, buffer, clock,
+    driver::{self, ADVICE, Built},
+    executor::{self, Entered, Worker},
+    postman,
+};
+use anyport_core::{
+    Result, Runtime, Workers,
+    runtime::{Launch, SharedTimer, Spawner, Start},
+    thread_bound,
+};
+use hyper::rt::Executor;
+use std::{
+    cell::{Cell, RefCell},
+    future::{Future, poll_fn},
+    marker::PhantomData,
+    mem,
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+/// How long a worker that ends waits for the kernel to be done with its buffers.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// One monoio runtime per worker, on a thread of its own. Nothing moves, so nothing need be `Send`.
+///
+/// A panic of a task ends that task only, and tasks run in turn. What's spawned by `monoio::spawn` has neither promise.
+#[derive(Clone, Debug)]
+pub struct MonoioPerCore(PhantomData<Rc<()>>);
+
+thread_local! {
+    static REFUSAL: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Tells the server's observer that this thread's worker has no ring, although it was to have one. All workers are alike: one warning is enough.
+pub(crate) fn tell_refusal(worker: &anyport_core::Worker) {
+    if let Some(why) = REFUSAL.with_borrow(Clone::clone)
+        && worker.index() == 0
+    {
+        worker.warn(&format!(
+            "io_uring is refused ({why}), so the workers wait with epoll: {ADVICE}"
+        ));
+    }
+}
+
+impl Runtime for MonoioPerCore {
+    const WORKERS: Workers = Workers::PerCore;
+
+    fn current() -> Self {
+        Self(PhantomData)
+    }
+
+    fn timer(&self) -> SharedTimer {
+        let shared = executor::current(|worker| Arc::clone(worker.shared()));
+        clock::clock(shared.unwrap_or_default())
+    }
+}
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for MonoioPerCore {
+    fn execute(&self, future: F) {
+        executor::spawn(future);
+    }
+}
+
+impl<F: Future<Output = ()> + 'static> Launch<F> for MonoioPerCore {
+    fn launch(start: Start<F>) -> Result<()> {
+        let driver = start.worker().runtime_options::<Driver>().copied();
+        start.on_thread(move || driver::build(driver.unwrap_or_default()), run)
+    }
+}
+
+/// The life of a worker.
+fn run<F: Future<Output = ()> + 'static>(built: Built, start: Start<F>) {
+    let Built {
+        mut runtime,
+        driver,
+        refused,
+    } = built;
+    REFUSAL.set(refused.map(|error| error.to_string()));
+    runtime.block_on(async {
+        let entered = Worker::enter(driver);
+        let Entered(worker) = &entered;
+        let _spawner = Spawner::enter(executor::spawn);
+        executor::spawn(postman::postman());
+        if let Some(accept_loop) = start.enter() {
+            let done = Rc::new(Cell::new(false));
+            executor::spawn(tell(accept_loop, Rc::clone(&done)));
+            Run::new(worker, || done.get()).await;
+            // What connections wrote before they ended, is sent.
+            until(worker, postman::is_idle).await;
+        }
+        postman::close();
+        entered.0.clear();
+        thread_bound::drop_all();
+        // Their operations have been cancelled, but the kernel may write into their buffers until it says so.
+        until(worker, || buffer::in_use() == 0).await;
+    });
+    if buffer::in_use() > 0 {
+        // It never happens; if it does, a little memory is less than what the kernel would write into somebody else's.
+        mem::forget(runtime);
+    }
+}
+
+/// Runs the worker's tasks until something has happened, or for a while.
+async fn until(worker: &Worker, mut is_done: impl FnMut() -> bool + Unpin) {
+    let end = Instant::now() + SETTLING;
+    while !is_done() && Instant::now() < end {
+        let moment = monoio::time::sleep(Duration::from_millis(1));
+        let mut moment = pin!(moment);
+        let mut run = Run::new(worker, || false);
+        poll_fn(|cx| match Pin::new(&mut run).poll(cx) {
+            Poll::Pending => moment.as_mut().poll(cx),
+            ready => ready,
+        })
+        .await;
+    }
+}
+
+/// Polls a future, and tells when it's gone: done, or panicked.
+async fn tell(future: impl Future<Output = ()>, done: Rc<Cell<bool>>) {
+    struct Tell(Rc<Cell<bool>>);
+    impl Drop for Tell {
+        fn drop(&mut self) {
+            self.0.set(true);
+        }
+    }
+    let _tell = Tell(done);
+    future.await;
+}
+
+/// Runs the tasks of a worker until something has happened; monoio is told when the next one is due.
+struct Run<'a, D> {
+    worker: &'a Worker,
+    is_done: D,
+    alarm: Option<(Instant, Pin<Box<monoio::time::Sleep>>)>,
+}
+
+impl<'a, D: FnMut() -> bool + Unpin> Run<'a, D> {
+    fn new(worker: &'a Worker, is_done: D) -> Self {
+        Self {
+            worker,
+            is_done,
+            alarm: None,
+        }
+    }
+
+    /// Has monoio wake this task at the next deadline.
+    fn set_alarm(&mut self, cx: &mut Context<'_>) {
+        let next = self.worker.next_deadline();
+        if self.alarm.as_ref().map(|(at, _)| *at) != next {
+            match (&mut self.alarm, next) {
+                (Some((at, sleep)), Some(next)) => {
+                    *at = next;
+                    sleep.as_mut().reset(next.into());
+                }
+                (alarm, next) => {
+                    *alarm = next.map(|next| (next, Box::pin(monoio::time::sleep_until(next.into()))));
+                }
+            }
+        }
+        if let Some((_, sleep)) = &mut self.alarm
+            && sleep.as_mut().poll(cx).is_ready()
+        {
+            self.alarm = None;
+            cx.waker().wake_by_ref();
+        }
+    }
+}
+
+impl<D: FnMut() -> bool + Unpin> Future for Run<'_, D> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.worker.run(cx);
+        let _ = thread_bound::poll_returned(cx);
+        if (self.is_done)() {
+            return Poll::Ready(());
+        }
+        self.set_alarm(cx);
+        Poll::Pending
+    }
+}

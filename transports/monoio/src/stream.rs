@@ -1,0 +1,222 @@
+//! Both halves of a stream, as hyper wants them.
+use crate::{
+    clock, executor,
+    receiving::Receiving,
+    sending::{Half, Sending},
+};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use monoio::io::{AsyncWriteRent, CancelableAsyncReadRent, Split};
+use std::{
+    cell::UnsafeCell,
+    io::{self, IoSlice},
+    mem,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// How long a peer may take for what was sent to it before its connection was dropped.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// A stream of monoio's, by operations that own their buffers.
+pub(crate) struct Stream<S: AsyncWriteRent + 'static> {
+    receiving: Option<Receiving<S>>,
+    /// None while `sending` has it: a connection that waits does without what sending needs.
+    half: Option<Half<S>>,
+    sending: Option<Rc<Sending<S>>>,
+    /// The latest turn of a task in which somebody read or wrote.
+    used: u64,
+    /// Whether it has been looked, since the latest write, if the connection is idle.
+    is_settled: bool,
+}
+
+/// What a stream of monoio's has to be; `Split` says that reading and writing don't get in each other's way.
+pub(crate) trait Socket: CancelableAsyncReadRent + AsyncWriteRent + Split + 'static {}
+
+impl<S: CancelableAsyncReadRent + AsyncWriteRent + Split + 'static> Socket for S {}
+
+impl<S: Socket> Stream<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        // As monoio itself makes two halves of a stream, each of which has one operation at a time.
+        let stream = Rc::new(UnsafeCell::new(stream));
+        Self {
+            receiving: Some(Receiving::new(Rc::clone(&stream))),
+            half: Some(Half::new(stream)),
+            sending: None,
+            used: 0,
+            is_settled: false,
+        }
+    }
+
+    pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // A connection that reads or writes does so in the same turn.
+        let is_idle = self.used != executor::turn();
+        if is_idle && let Some(sending) = self.sending.take() {
+            match sending.into_half() {
+                Ok(half) => self.half = Some(half),
+                Err(sending) => self.sending = Some(sending),
+            }
+        }
+        let Some(receiving) = &mut self.receiving else {
+            return Poll::Ready(());
+        };
+        let polled = receiving.poll_readable(cx, is_idle);
+        let could_rest = self.sending.is_some() || receiving.is_large();
+        if polled.is_pending() && could_rest && !is_idle && !mem::replace(&mut self.is_settled, true) {
+            // The connection may have become idle in this very turn, which shows in the next one.
+            cx.waker().wake_by_ref();
+        }
+        polled
+    }
+
+    fn sending(&mut self) -> io::Result<&Rc<Sending<S>>> {
+        self.used = executor::turn();
+        self.is_settled = false;
+        if let Some(half) = self.half.take() {
+            self.sending = Some(Sending::new(half));
+        }
+        self.sending
+            .as_ref()
+            .ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl<S: Socket> Read for Stream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.used = executor::turn();
+        match &mut self.receiving {
+            Some(receiving) => receiving.poll_read(cx, buf),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl<S: Socket> Write for Stream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.sending()?.poll_write(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.used = executor::turn();
+        match &self.sending {
+            Some(sending) => sending.poll_flush(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.sending()?.poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.sending()?.poll_write(cx, bufs)
+    }
+}
+
+impl<S: Socket> Unpin for Stream<S> {}
+
+impl<S: AsyncWriteRent + 'static> Drop for Stream<S> {
+    fn drop(&mut self) {
+        // First, so that the sending half is the last one.
+        self.receiving = None;
+        let Some(sending) = self.sending.take().filter(|sending| sending.is_busy()) else {
+            return;
+        };
+        // It's seen through, and closed as soon as it has been.
+        let sending = Rc::downgrade(&sending);
+        let shared = executor::current(|worker| Arc::clone(worker.shared()));
+        if let Some(shared) = shared {
+            let linger = clock::clock(shared).sleep(LINGER);
+            executor::spawn(async move {
+                linger.await;
+                if let Some(sending) = sending.upgrade() {
+                    sending.give_up();
+                }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Driver, Monoio, MonoioConnection, buffer};
+    use anyport_core::{Accepted, serve_raw_with};
+    use hyper_util::rt::TokioIo;
+    use socket2::SockRef;
+    use std::{
+        io::{Read, Write},
+        net::{SocketAddr, TcpStream},
+        thread,
+        time::{Duration, Instant},
+    };
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// Does what the first byte says: reads, or writes, without end; or tells how many buffers are in use.
+    async fn obey(connection: Accepted<MonoioConnection>) {
+        let mut io = TokioIo::new(connection);
+        match io.read_u8().await {
+            Ok(b'r') => while io.read(&mut [0; 8192]).await.is_ok_and(|n| n > 0) {},
+            Ok(b'w') => while io.write_all(&[7; 100_000]).await.is_ok() {},
+            Ok(_) => {
+                let in_use = u16::try_from(buffer::in_use()).unwrap_or(u16::MAX);
+                let _ = io.write_u16(in_use).await;
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn connect(addr: SocketAddr, say: &[u8]) -> TcpStream {
+        let mut client = TcpStream::connect(addr).unwrap();
+        client.write_all(say).unwrap();
+        client
+    }
+
+    fn in_use(addr: SocketAddr) -> u16 {
+        let mut count = [0; 2];
+        connect(addr, b"?").read_exact(&mut count).unwrap();
+        u16::from_be_bytes(count)
+    }
+
+    #[tokio::test]
+    async fn a_thousand_connections_that_are_cut_leave_no_buffer() {
+        const CLIENTS: usize = 250;
+        for driver in [Driver::IoUring, Driver::Epoll] {
+            let monoio = Monoio::bind("127.0.0.1:0").with_driver(driver).with_workers(1);
+            let handle = serve_raw_with(monoio, obey).start().unwrap();
+            let addr = handle.endpoints()[0].socket_addr().unwrap();
+            let before = in_use(addr);
+            // A read with a small buffer, and with a large one; a write.
+            for say in [&b"r"[..], &[b'r'; 1000], b"w", b""] {
+                for linger in [None, Some(Duration::ZERO)] {
+                    let clients: Vec<_> = (0..CLIENTS / 2).map(|_| connect(addr, say)).collect();
+                    let by = Instant::now() + Duration::from_secs(10);
+                    while usize::from(in_use(addr)) < CLIENTS / 2 {
+                        assert!(Instant::now() < by, "{driver}: they have no buffers");
+                    }
+                    for client in clients {
+                        SockRef::from(&client).set_linger(linger).unwrap();
+                    }
+                    while in_use(addr) > before {
+                        assert!(Instant::now() < by, "{driver}: {} are left", in_use(addr));
+                        thread::yield_now();
+                    }
+                }
+            }
+            handle.shutdown(Duration::from_secs(1)).await.unwrap();
+        }
+    }
+}
