@@ -1,12 +1,13 @@
 //! `cargo xtask bench`: what a request and a connection cost, of anyport and of its peers, in figures that can be trusted.
 //!
-//! Four of the five count (instructions, system calls, allocations, bytes), so that a busy machine doesn't disturb them; the fifth is a
-//! ratio of times, measured in turns. docs/bench.md says how to read them.
+//! Four of the six count (instructions, system calls, allocations, bytes), so that a busy machine doesn't disturb them; the others are
+//! ratios of times, measured in turns. docs/bench.md says how to read them.
 
 mod build;
 mod counted;
 mod cpu;
 mod gate;
+mod handshakes;
 mod idle;
 mod listeners;
 mod options;
@@ -18,6 +19,7 @@ mod table;
 mod target;
 mod text;
 mod tool;
+mod turns;
 
 use anyhow::Context as _;
 use cargo_metadata::Metadata;
@@ -43,6 +45,8 @@ pub(crate) enum Figure {
     Idle(Options),
     /// CPU time per request, in turns with hyper by hand.
     Cpu(cpu::CpuOptions),
+    /// CPU time per TLS handshake, full and resumed, in turns with tokio-rustls by hand.
+    Handshakes(handshakes::HandshakeOptions),
 }
 
 /// Measures and prints; the code to exit with.
@@ -59,6 +63,7 @@ pub(crate) fn run(figure: &Figure, metadata: &Metadata) -> anyhow::Result<ExitCo
         Figure::Allocations(_) => counted::run(&mut session, &counted::ALLOCATIONS),
         Figure::Idle(_) => idle::run(&mut session),
         Figure::Cpu(options) => cpu::run(&mut session, options),
+        Figure::Handshakes(options) => handshakes::run(&mut session, options),
     };
     session.progress.finish_and_clear();
     print(&report, options.json)?;
@@ -77,6 +82,7 @@ impl Figure {
             | Self::Allocations(options)
             | Self::Idle(options) => options,
             Self::Cpu(cpu) => &cpu.options,
+            Self::Handshakes(handshakes) => &handshakes.options,
         }
     }
 }

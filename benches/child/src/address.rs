@@ -2,11 +2,13 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
-/// A TCP address of this machine, or a Unix socket's path written `unix:PATH`.
+/// A TCP address of this machine, one with TLS written `tls:IP:PORT`, or a Unix socket's path written `unix:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// A loopback address and a port; port 0 is any free one.
     Tcp(SocketAddr),
+    /// The same for TLS.
+    Tls(SocketAddr),
     /// The path of a socket's file.
     Unix(PathBuf),
 }
@@ -21,15 +23,19 @@ impl FromStr for Address {
                 path => Ok(Self::Unix(path.into())),
             };
         }
+        let (text, of): (_, fn(SocketAddr) -> Self) = match text.strip_prefix("tls:") {
+            Some(text) => (text, Self::Tls),
+            None => (text, Self::Tcp),
+        };
         let address: SocketAddr = text.parse().map_err(|_| {
-            format!("`{text}` is no address; write IP:PORT, such as 127.0.0.1:0, or unix:PATH")
+            format!("`{text}` is no address; write IP:PORT, such as 127.0.0.1:0, tls:IP:PORT or unix:PATH")
         })?;
         if !address.ip().is_loopback() {
             return Err(format!(
                 "{address} can be reached from elsewhere; the bench stays on this machine: listen on 127.0.0.1 or [::1]"
             ));
         }
-        Ok(Self::Tcp(address))
+        Ok(of(address))
     }
 }
 
@@ -37,6 +43,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
+            Self::Tls(address) => write!(f, "tls:{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -52,6 +59,7 @@ mod tests {
             "127.0.0.1:0",
             "127.1.2.3:80",
             "[::1]:3000",
+            "tls:127.0.0.1:0",
             "unix:/tmp/a.sock",
             "unix:a",
         ] {
@@ -61,7 +69,15 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_told_how_one_looks() {
-        for text in ["", "localhost:80", "127.0.0.1", "127.0.0.1:99999", "unix:"] {
+        for text in [
+            "",
+            "localhost:80",
+            "127.0.0.1",
+            "127.0.0.1:99999",
+            "tls:",
+            "tls:x:1",
+            "unix:",
+        ] {
             let error = text.parse::<Address>().unwrap_err();
             assert!(error.contains("unix:PATH"), "{error}");
         }
@@ -69,7 +85,7 @@ mod tests {
 
     #[test]
     fn no_address_beyond_this_machine_is_taken() {
-        for text in ["0.0.0.0:80", "192.168.0.1:80", "[::]:80", "1.1.1.1:443"] {
+        for text in ["0.0.0.0:80", "192.168.0.1:80", "[::]:80", "tls:1.1.1.1:443"] {
             let error = text.parse::<Address>().unwrap_err();
             assert!(error.contains("stays on this machine"), "{error}");
         }

@@ -1,6 +1,6 @@
 //! One whole response, to be looked at: the figures are worth nothing if the servers don't say the same.
 
-use crate::{Patience, request, socket};
+use crate::{Patience, request, stream::Connector};
 use anyhow::Context as _;
 use anyport_bench_child::Address;
 use std::io::{Read as _, Write as _};
@@ -22,15 +22,16 @@ pub struct Answer {
 ///
 /// When there's no whole response in time.
 pub fn ask(address: &Address, patience: &Patience) -> anyhow::Result<Answer> {
-    let socket = socket::connect(address, patience)?;
-    (&socket)
+    let mut stream = Connector::new(address, patience)?.connect()?;
+    stream.shake_hands()?;
+    stream
         .write_all(&request::get(address))
         .context("cannot send a request")?;
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {
         patience.check()?;
-        let read = (&socket).read(&mut buffer).context("no response came")?;
+        let read = stream.read(&mut buffer).context("no response came")?;
         anyhow::ensure!(
             read > 0,
             "the server closed the connection without a whole response"

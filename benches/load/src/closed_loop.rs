@@ -1,10 +1,9 @@
 //! Keep-alive connections that each ask again as soon as they're answered: as much load as the server can bear, and no more.
 
-use crate::{Patience, request, scanner::Scanner, socket};
+use crate::{Patience, request, scanner::Scanner, stream::Connector, stream::Stream};
 use anyhow::Context as _;
 use anyport_bench_child::Address;
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
-use socket2::Socket;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
@@ -33,24 +32,26 @@ pub struct ClosedLoop {
 }
 
 impl ClosedLoop {
-    /// Opens all connections.
+    /// Opens all connections, and makes the handshakes of those with TLS.
     ///
     /// # Errors
     ///
     /// When one can't be opened in time.
     pub fn connect(address: &Address, connections: usize, patience: &Patience) -> anyhow::Result<Self> {
         let poll = Poll::new().context("cannot make a poller")?;
+        let connector = Connector::new(address, patience)?;
         let connections = (0..connections)
             .map(|index| {
-                let socket = socket::connect(address, patience)?;
-                socket.set_nonblocking(true)?;
+                let mut stream = connector.connect()?;
+                stream.shake_hands()?;
+                stream.set_nonblocking()?;
                 poll.registry().register(
-                    &mut SourceFd(&socket.as_raw_fd()),
+                    &mut SourceFd(&stream.as_raw_fd()),
                     Token(index),
                     Interest::READABLE,
                 )?;
                 Ok(Connection {
-                    socket,
+                    stream,
                     scanner: Scanner::default(),
                     unsent: 0,
                     answered: 0,
@@ -134,13 +135,13 @@ impl ClosedLoop {
         let connection = &mut self.connections[index];
         while connection.unsent > 0 {
             let rest = &self.request[self.request.len() - connection.unsent..];
-            match (&connection.socket).write(rest) {
+            match connection.stream.write(rest) {
                 Ok(written) => connection.unsent -= written,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // So short a request meets a full buffer only if the server doesn't read.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.poll.registry().reregister(
-                        &mut SourceFd(&connection.socket.as_raw_fd()),
+                        &mut SourceFd(&connection.stream.as_raw_fd()),
                         Token(index),
                         Interest::READABLE | Interest::WRITABLE,
                     )?;
@@ -156,7 +157,7 @@ impl ClosedLoop {
     fn receive(&mut self, index: usize) -> anyhow::Result<bool> {
         loop {
             let connection = &mut self.connections[index];
-            let read = match (&connection.socket).read(&mut self.buffer) {
+            let read = match connection.stream.read(&mut self.buffer) {
                 Ok(0) => return Err(self.lost(index, &io::Error::from(ErrorKind::UnexpectedEof))),
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
@@ -169,7 +170,7 @@ impl ClosedLoop {
                 return Ok(true);
             }
             // A short read emptied the socket: what comes later is a new event (epoll(7)).
-            if read < self.buffer.len() {
+            if read < self.buffer.len() && self.connections[index].stream.is_drained_by_short_read() {
                 return Ok(false);
             }
         }
@@ -196,7 +197,7 @@ impl ClosedLoop {
 
 #[derive(Debug)]
 struct Connection {
-    socket: Socket,
+    stream: Stream,
     scanner: Scanner,
     /// Bytes of the request that the socket had no room for.
     unsent: usize,
@@ -204,13 +205,13 @@ struct Connection {
 }
 
 /// What may still be sent.
-enum Budget {
+pub(crate) enum Budget {
     Requests(u64),
     Until { end: Instant, over: bool },
 }
 
 impl Budget {
-    fn new(amount: Amount) -> Self {
+    pub(crate) fn new(amount: Amount) -> Self {
         match amount {
             Amount::Requests(requests) => Self::Requests(requests),
             Amount::For(duration) => Self::Until {
@@ -220,7 +221,7 @@ impl Budget {
         }
     }
 
-    fn take(&mut self) -> bool {
+    pub(crate) fn take(&mut self) -> bool {
         match self {
             Self::Requests(0) => false,
             Self::Requests(left) => {
@@ -232,7 +233,7 @@ impl Budget {
     }
 
     /// The clock is read once for all that's ready, not once per request.
-    fn look_at(&mut self, now: Instant) {
+    pub(crate) fn look_at(&mut self, now: Instant) {
         if let Self::Until { end, over } = self {
             *over = now >= *end;
         }

@@ -1,15 +1,14 @@
 //! Connections that are only there: what a server pays for them is its memory per connection.
 
-use crate::{Patience, request, scanner::Scanner, socket};
+use crate::{Patience, request, scanner::Scanner, stream::Connector, stream::Stream};
 use anyhow::Context as _;
 use anyport_bench_child::Address;
-use socket2::Socket;
 use std::io::{Read as _, Write as _};
 
 /// Open connections that say nothing, unless they're told to ask.
 #[derive(Debug)]
 pub struct Crowd {
-    sockets: Vec<Socket>,
+    streams: Vec<Stream>,
     request: Vec<u8>,
     patience: Patience,
 }
@@ -21,43 +20,62 @@ impl Crowd {
     ///
     /// When one can't be opened in time.
     pub fn connect(address: &Address, connections: usize, patience: &Patience) -> anyhow::Result<Self> {
-        let sockets = (0..connections)
+        let connector = Connector::new(address, patience)?;
+        let streams = (0..connections)
             .map(|index| {
-                socket::connect(address, patience)
+                connector
+                    .connect()
                     .with_context(|| format!("connection {} of {connections}", index + 1))
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         Ok(Self {
-            sockets,
+            streams,
             request: request::get(address),
             patience: patience.clone(),
         })
     }
 
-    /// One request on each connection, one after the other.
+    /// The TLS handshake of each connection, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// When one fails, or takes too long.
+    pub fn shake_hands_each(&mut self) -> anyhow::Result<()> {
+        self.each(Stream::shake_hands)
+    }
+
+    /// One request on each connection, one after the other; with TLS, after its handshake.
     ///
     /// # Errors
     ///
     /// When one isn't answered well, or not in time.
-    pub fn ask_each(&self) -> anyhow::Result<()> {
-        for (index, socket) in self.sockets.iter().enumerate() {
+    pub fn ask_each(&mut self) -> anyhow::Result<()> {
+        let request = std::mem::take(&mut self.request);
+        let asked = self.each(|stream| ask(stream, &request));
+        self.request = request;
+        asked
+    }
+
+    fn each(&mut self, exchange: impl Fn(&mut Stream) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let connections = self.streams.len();
+        for (index, stream) in self.streams.iter_mut().enumerate() {
             self.patience.check()?;
-            self.ask(socket)
-                .with_context(|| format!("connection {} of {}", index + 1, self.sockets.len()))?;
+            exchange(stream).with_context(|| format!("connection {} of {connections}", index + 1))?;
         }
         Ok(())
     }
+}
 
-    fn ask(&self, mut socket: &Socket) -> anyhow::Result<()> {
-        socket.write_all(&self.request).context("cannot send a request")?;
-        let mut scanner = Scanner::default();
-        let mut buffer = [0; 4096];
-        loop {
-            let read = socket.read(&mut buffer).context("no response came")?;
-            anyhow::ensure!(read > 0, "the server closed it without a whole response");
-            if scanner.feed(&buffer[..read])? {
-                return Ok(());
-            }
+fn ask(stream: &mut Stream, request: &[u8]) -> anyhow::Result<()> {
+    stream.shake_hands()?;
+    stream.write_all(request).context("cannot send a request")?;
+    let mut scanner = Scanner::default();
+    let mut buffer = [0; 4096];
+    loop {
+        let read = stream.read(&mut buffer).context("no response came")?;
+        anyhow::ensure!(read > 0, "the server closed it without a whole response");
+        if scanner.feed(&buffer[..read])? {
+            return Ok(());
         }
     }
 }

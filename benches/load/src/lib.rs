@@ -6,13 +6,17 @@
 mod answer;
 mod closed_loop;
 mod crowd;
+mod handshakes;
 mod patience;
 mod request;
 mod scanner;
 mod socket;
+mod stream;
+mod tls;
 
 pub use answer::{Answer, ask};
 pub use anyport_bench_child::Address;
 pub use closed_loop::{Amount, ClosedLoop};
 pub use crowd::Crowd;
+pub use handshakes::{Handshake, Handshakes};
 pub use patience::{Interrupted, Patience};

@@ -5,7 +5,7 @@ use anyport_bench_child::Address;
 /// `GET /` of whoever listens there.
 pub(crate) fn get(address: &Address) -> Vec<u8> {
     let host = match address {
-        Address::Tcp(address) => address.to_string(),
+        Address::Tcp(address) | Address::Tls(address) => address.to_string(),
         Address::Unix(_) => "localhost".to_owned(),
     };
     format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes()

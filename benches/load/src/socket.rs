@@ -1,4 +1,4 @@
-//! A client's socket, TCP or Unix alike.
+//! A client's socket, TCP or Unix alike; what's spoken over it is another's business.
 
 use crate::Patience;
 use anyhow::Context as _;
@@ -13,7 +13,7 @@ pub(crate) fn connect(address: &Address, patience: &Patience) -> anyhow::Result<
 
 fn open(address: &Address, patience: &Patience) -> std::io::Result<Socket> {
     let socket = match address {
-        Address::Tcp(address) => {
+        Address::Tcp(address) | Address::Tls(address) => {
             let socket = Socket::new(Domain::for_address(*address), Type::STREAM, None)?;
             socket.set_tcp_nodelay(true)?;
             socket.connect_timeout(&(*address).into(), patience.silence())?;

@@ -2,44 +2,15 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
+mod server;
+
 use anyport_bench_load::{Address, Amount, ClosedLoop, Crowd, Interrupted, Patience, ask};
-use std::io::{Read, Write};
+use server::{RESPONSE, patience, serve};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, atomic::AtomicBool};
 use std::thread;
 use std::time::Duration;
-
-const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\nHello, World!";
-
-fn patience() -> Patience {
-    Patience::new(Duration::from_secs(20), Arc::default())
-}
-
-/// Reads one request; nothing if the peer is gone.
-fn request(stream: &mut impl Read) -> Option<()> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).ok()?;
-        head.push(byte[0]);
-    }
-    Some(())
-}
-
-/// Answers each request with the next of `answers`, over and over; each is written in its parts. Closes after `requests` of them.
-fn serve(mut stream: impl Read + Write, answers: &[Vec<Vec<u8>>], requests: usize) {
-    for parts in answers.iter().cycle().take(requests) {
-        if request(&mut stream).is_none() {
-            return;
-        }
-        for part in parts {
-            if stream.write_all(part).and_then(|()| stream.flush()).is_err() {
-                return;
-            }
-        }
-    }
-}
 
 /// A server on a port of its own; its threads end with their connections, and the one that accepts with the test's process.
 fn server(answers: Vec<Vec<Vec<u8>>>, requests: usize) -> Address {
@@ -169,7 +140,7 @@ fn nobody_listening_is_an_error_that_names_the_address() {
 
 #[test]
 fn a_crowd_asks_on_each_of_its_connections() {
-    let crowd = Crowd::connect(&healthy(), 50, &patience()).unwrap();
+    let mut crowd = Crowd::connect(&healthy(), 50, &patience()).unwrap();
     crowd.ask_each().unwrap();
     crowd.ask_each().unwrap();
 }

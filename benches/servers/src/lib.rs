@@ -19,7 +19,7 @@ struct Options {
     /// What carries the bytes.
     #[arg(long, value_enum)]
     transport: Transport,
-    /// Where to listen: IP:PORT of this machine (port 0 is any free one), or unix:PATH.
+    /// Where to listen: IP:PORT of this machine (port 0 is any free one), tls:IP:PORT, or unix:PATH.
     #[arg(long, value_name = "ADDR")]
     listen: Address,
     /// How many threads serve.
@@ -48,7 +48,7 @@ fn serve(options: &Options) -> anyhow::Result<()> {
             .with_graceful_shutdown(shutdown::signal());
         let running = server.start()?;
         for endpoint in running.endpoints() {
-            announce(&address(endpoint)?)?;
+            announce(&address(endpoint, options.transport)?)?;
         }
         running.wait().await?;
         Ok(())
@@ -73,11 +73,11 @@ fn runtime(workers: NonZeroUsize) -> std::io::Result<Runtime> {
     }
 }
 
-fn address(endpoint: &Endpoint) -> anyhow::Result<Address> {
+fn address(endpoint: &Endpoint, transport: Transport) -> anyhow::Result<Address> {
     match endpoint {
         Endpoint::Unix(UnixName::Path(path)) => Ok(Address::Unix(path.to_path_buf())),
         other => match other.socket_addr() {
-            Some(address) => Ok(Address::Tcp(address)),
+            Some(address) => Ok(transport.address(address)),
             None => anyhow::bail!("the bench can't connect to {other}"),
         },
     }

@@ -3,9 +3,13 @@
 use crate::hello;
 #[cfg(unix)]
 use anyport::Unix;
+#[cfg(feature = "aws-lc-rs")]
+use anyport::tls::Provider;
 #[cfg(target_os = "linux")]
 use anyport::{Glommio, Monoio, monoio::Driver};
 use anyport::{Server, Tcp, serve_with, service_fn};
+#[cfg(feature = "tls")]
+use anyport::{TlsConfig, TlsExt as _};
 use anyport_bench_child::Address;
 use std::net::SocketAddr;
 #[cfg(unix)]
@@ -33,6 +37,15 @@ pub(crate) enum Transport {
     /// Unix sockets, with one single-threaded tokio per worker.
     #[cfg(unix)]
     UnixPerCore,
+    /// TLS over `tcp`, by ring.
+    #[cfg(feature = "tls")]
+    TlsTcp,
+    /// TLS over `tcp-per-core`, by ring.
+    #[cfg(feature = "tls")]
+    TlsTcpPerCore,
+    /// TLS over `tcp`, by aws-lc-rs.
+    #[cfg(feature = "aws-lc-rs")]
+    TlsTcpAwsLcRs,
 }
 
 impl Transport {
@@ -52,8 +65,37 @@ impl Transport {
             Self::Unix => serve_with(Unix::bind(unix(listen)?), app),
             #[cfg(unix)]
             Self::UnixPerCore => serve_with(Unix::bind(unix(listen)?).per_core().with_workers(workers), app),
+            #[cfg(feature = "tls")]
+            Self::TlsTcp => serve_with(Tcp::bind(tls(listen)?).tls(certificate()), app),
+            #[cfg(feature = "tls")]
+            Self::TlsTcpPerCore => {
+                let tcp = Tcp::bind(tls(listen)?).per_core().with_workers(workers);
+                serve_with(tcp.tls(certificate()), app)
+            }
+            #[cfg(feature = "aws-lc-rs")]
+            Self::TlsTcpAwsLcRs => {
+                let config = certificate().with_provider(Provider::AwsLcRs);
+                serve_with(Tcp::bind(tls(listen)?).tls(config), app)
+            }
         })
     }
+
+    /// Where it serves, as the bench is told.
+    pub(crate) fn address(self, listening: SocketAddr) -> Address {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::TlsTcp | Self::TlsTcpPerCore => Address::Tls(listening),
+            #[cfg(feature = "aws-lc-rs")]
+            Self::TlsTcpAwsLcRs => Address::Tls(listening),
+            _ => Address::Tcp(listening),
+        }
+    }
+}
+
+/// ECDSA on P-256, made anew. The load takes any: it's no test of certificates.
+#[cfg(feature = "tls")]
+fn certificate() -> TlsConfig {
+    TlsConfig::self_signed(["localhost"])
 }
 
 #[cfg(target_os = "linux")]
@@ -65,7 +107,15 @@ fn monoio(listen: &Address, workers: usize, driver: Driver) -> anyhow::Result<Mo
 fn tcp(listen: &Address) -> anyhow::Result<SocketAddr> {
     match listen {
         Address::Tcp(address) => Ok(*address),
-        Address::Unix(_) => anyhow::bail!("this transport listens on IP:PORT, not on {listen}"),
+        _ => anyhow::bail!("this transport listens on IP:PORT, not on {listen}"),
+    }
+}
+
+#[cfg(feature = "tls")]
+fn tls(listen: &Address) -> anyhow::Result<SocketAddr> {
+    match listen {
+        Address::Tls(address) => Ok(*address),
+        _ => anyhow::bail!("this transport listens on tls:IP:PORT, not on {listen}"),
     }
 }
 
@@ -73,6 +123,6 @@ fn tcp(listen: &Address) -> anyhow::Result<SocketAddr> {
 fn unix(listen: &Address) -> anyhow::Result<&Path> {
     match listen {
         Address::Unix(path) => Ok(path),
-        Address::Tcp(_) => anyhow::bail!("this transport listens on unix:PATH, not on {listen}"),
+        _ => anyhow::bail!("this transport listens on unix:PATH, not on {listen}"),
     }
 }

@@ -1,14 +1,16 @@
 //! An encrypted connection.
-use anyport_core::{ConnInfo, Connection, TlsInfo, TlsVersion, delegate_io};
+use anyport_core::{ConnInfo, Connection, TlsInfo, TlsVersion};
 use bytes::Bytes;
+use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
 use std::{
     fmt,
-    io::{self, BufRead},
+    io::{self, BufRead, IoSlice},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
+use tokio::io::AsyncBufRead;
 use tokio_rustls::server::TlsStream;
 
 /// An encrypted connection.
@@ -89,7 +91,48 @@ impl<C: Connection> Connection for TlsConnection<C> {
     }
 }
 
-delegate_io!(impl<C: [Connection]> for TlsConnection<C> => stream);
+impl<C: Connection> Read for TlsConnection<C> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        // Every other read finds nothing, and rustls would find that out at length. For the same reason it's asked for no more than it has decrypted.
+        ready!(self.as_mut().poll_readable(cx))?;
+        let mut stream = Pin::new(self.stream.inner_mut());
+        let decrypted = ready!(stream.as_mut().poll_fill_buf(cx))?;
+        let taken = decrypted.len().min(buf.remaining());
+        buf.put_slice(&decrypted[..taken]);
+        stream.consume(taken);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<C: Connection> Write for TlsConnection<C> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+}
 
 impl<C: Connection> fmt::Debug for TlsConnection<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -56,7 +56,12 @@ fn build_package(
     allocators: &[Allocator],
 ) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let (folder, target_dir) = match package.home {
-        Home::Main => (session.root.clone(), session.target_dir.clone()),
+        Home::Main if package.features.is_empty() => (session.root.clone(), session.target_dir.clone()),
+        // Each choice has a folder of its own, since the binaries have the same name.
+        Home::Main => (
+            session.root.clone(),
+            session.target_dir.join("servers").join(package.features),
+        ),
         // Beside ours, so that `cargo clean` and .gitignore know it.
         Home::Peers => (
             session.root.join("benches/peers"),
@@ -82,6 +87,9 @@ fn build_package(
         ])
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
+    if !package.features.is_empty() {
+        command.args(["--features", package.features]);
+    }
     for &allocator in allocators {
         command.args(["--bin", &package.binary(allocator)]);
     }

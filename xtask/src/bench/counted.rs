@@ -147,6 +147,7 @@ fn one_run(
     connections: usize,
     requests: u64,
 ) -> anyhow::Result<Vec<Count>> {
+    target.check_answers()?;
     session.progress.set_message(format!(
         "{target}: {requests} requests under {}",
         counted.tool.name

@@ -1,6 +1,7 @@
 //! Nothing is measured that doesn't say what all others say: a server that answers less is no faster.
 
-use anyport_bench_load::{Address, Answer, Patience, ask};
+use super::target::Target;
+use anyport_bench_load::{Address, Answer, Crowd, Patience, ask};
 
 const STATUS: u16 = 200;
 const BODY: &[u8] = b"Hello, World!";
@@ -10,12 +11,15 @@ const HEADERS: [(&str, &str); 2] = [
     ("content-type", "text/plain; charset=utf-8"),
 ];
 
-/// Asks once, and compares.
+/// Asks once, and compares; of who doesn't answer, only the handshake can be asked for.
 ///
 /// # Errors
 ///
 /// When there's no answer, or another one.
-pub(super) fn check(address: &Address, patience: &Patience) -> anyhow::Result<()> {
+pub(super) fn check(target: Target, address: &Address, patience: &Patience) -> anyhow::Result<()> {
+    if !target.speaks_http() {
+        return Crowd::connect(address, 1, patience)?.shake_hands_each();
+    }
     compare(&ask(address, patience)?)
 }
 

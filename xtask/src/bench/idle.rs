@@ -49,6 +49,12 @@ pub(super) fn run(session: &mut Session) -> Report {
         notes: vec!["The kernel's own memory for a socket isn't in it. mimalloc is kept from huge pages, whose steps of 2 MiB are too coarse for it.".to_owned()],
         interrupted: false,
     };
+    if session.targets.contains(&Target::RustlsSession) {
+        report.notes.push(format!(
+            "{}'s connections made their handshakes, and had no request.",
+            Target::RustlsSession
+        ));
+    }
     report.interrupted = fill(session, &mut report.rows).is_err();
     // All that's alike stands together: the reader compares servers, not states.
     report.rows.sort_by_key(|row| (row.workload, row.allocator));
@@ -131,7 +137,7 @@ fn memory(
         .set_message(format!("{target}, {name}: {connections} idle connections"));
     let patience = &session.patience;
     let mut server = session.start(binaries, target, allocator, &SMALL_PAGES.map(Into::into))?;
-    let crowd =
+    let mut crowd =
         Crowd::connect(server.address(), connections, patience).map_err(|error| server.explain(error))?;
     // A fresh connection says nothing, so only the server's descriptors tell that it has accepted it.
     patience
@@ -139,7 +145,12 @@ fn memory(
         .with_context(|| format!("the server didn't accept {connections} connections"))?;
     patience.pause(SETTLE)?;
     let fresh = server.private_memory()?;
-    crowd.ask_each().map_err(|error| server.explain(error))?;
+    let used = if target.speaks_http() {
+        crowd.ask_each()
+    } else {
+        crowd.shake_hands_each()
+    };
+    used.map_err(|error| server.explain(error))?;
     patience.pause(REST)?;
     let kept_alive = server.private_memory()?;
     let left = server.accepted()?;

@@ -5,7 +5,7 @@ use anyport_bench_load::Address;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
-    /// What to measure (separated by commas); ratios are to `hyper`, or to `hyper-unix` for Unix sockets.
+    /// What to measure (separated by commas); ratios are to `hyper`, for Unix sockets to `hyper-unix`, for TLS to `hyper-rustls`.
     #[arg(
         long,
         value_enum,
@@ -17,7 +17,7 @@ pub(crate) struct Options {
     /// Print one JSON object per row, instead of a table.
     #[arg(long)]
     pub(super) json: bool,
-    /// Where the TCP servers listen, on this machine; port 0 is any free one.
+    /// Where the TCP and TLS servers listen, on this machine; port 0 is any free one.
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0", value_parser = tcp)]
     pub(super) listen: Address,
 }
@@ -25,6 +25,7 @@ pub(crate) struct Options {
 fn tcp(text: &str) -> Result<Address, String> {
     match text.parse()? {
         Address::Unix(_) => Err("the Unix sockets lie in a folder of their own; give IP:PORT".to_owned()),
+        Address::Tls(_) => Err("whether it's TLS depends on the target; give IP:PORT".to_owned()),
         address => Ok(address),
     }
 }

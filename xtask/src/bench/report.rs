@@ -62,9 +62,13 @@ pub(super) enum Unit {
     Kibibytes,
     #[serde(rename = "us/request")]
     Microseconds,
+    #[serde(rename = "us/handshake")]
+    HandshakeMicroseconds,
     /// To the reference.
     #[serde(rename = "ratio")]
     Ratio,
+    #[serde(rename = "handshakes/s")]
+    HandshakesPerSecond,
 }
 
 impl Report {
@@ -115,14 +119,17 @@ impl Unit {
             Self::Bytes => "bytes/request",
             Self::Kibibytes => "KiB/connection",
             Self::Microseconds => "CPU us/request",
+            Self::HandshakeMicroseconds => "CPU us/handshake",
             Self::Ratio => "x hyper",
+            Self::HandshakesPerSecond => "handshakes/s",
         }
     }
 
     /// How many digits after the point mean something.
     pub(super) fn decimals(self) -> usize {
         match self {
-            Self::Instructions | Self::Bytes => 0,
+            Self::Instructions | Self::Bytes | Self::HandshakesPerSecond => 0,
+            Self::HandshakeMicroseconds => 1,
             Self::Syscalls | Self::Allocations | Self::Kibibytes | Self::Microseconds => 2,
             Self::Ratio => 3,
         }

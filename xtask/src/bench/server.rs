@@ -56,7 +56,7 @@ impl Server {
             .map(OsString::as_os_str)
             .chain([program.as_os_str()]);
         let mut server = Self::spawn(words, target, listen, patience)?;
-        server.check().map_err(|error| server.explain(error))?;
+        server.check(target).map_err(|error| server.explain(error))?;
         Ok(server)
     }
 
@@ -113,12 +113,12 @@ impl Server {
         Ok(server)
     }
 
-    fn check(&mut self) -> anyhow::Result<()> {
+    fn check(&mut self, target: Target) -> anyhow::Result<()> {
         self.descriptors = self.process()?.fd_count()?;
-        if let Address::Tcp(address) = self.address {
+        if let Address::Tcp(address) | Address::Tls(address) = self.address {
             listeners::belong_to_group(address, self.child.id())?;
         }
-        gate::check(&self.address, &self.patience)
+        gate::check(target, &self.address, &self.patience)
     }
 
     pub(super) fn address(&self) -> &Address {

@@ -72,10 +72,10 @@ impl Session {
         wrapper: &[OsString],
     ) -> anyhow::Result<Server> {
         let program = binaries.program(target, allocator)?;
-        let listen = if target.is_unix() {
-            Address::Unix(self.scratch.path().join("bench.sock"))
-        } else {
-            self.listen.clone()
+        let listen = match (target.transport(), &self.listen) {
+            ("unix", _) => Address::Unix(self.scratch.path().join("bench.sock")),
+            ("tls", &Address::Tcp(address)) => Address::Tls(address),
+            (_, listen) => listen.clone(),
         };
         Server::start(program, target, &listen, wrapper, &self.patience)
     }

@@ -23,6 +23,16 @@ pub(super) enum Target {
     Hyper,
     /// The same over a Unix socket.
     HyperUnix,
+    /// anyport's TLS over its TCP, one tokio per core.
+    TlsTcpPerCore,
+    /// anyport's TLS over its TCP on the tokio it's called in.
+    TlsTcp,
+    /// The same by aws-lc-rs instead of ring.
+    TlsTcpAwsLcRs,
+    /// hyper by hand over tokio-rustls: the reference for TLS.
+    HyperRustls,
+    /// The same without hyper: a session that waits. It answers nothing, so it's for `idle` and `handshakes`.
+    RustlsSession,
     /// `axum::serve`.
     Axum,
     /// actix-web on one worker.
@@ -50,6 +60,8 @@ pub(super) enum Home {
 pub(super) struct Package {
     pub(super) home: Home,
     pub(super) name: &'static str,
+    /// What's turned on; nothing if it's empty.
+    pub(super) features: &'static str,
 }
 
 impl Target {
@@ -63,6 +75,8 @@ impl Target {
         Self::Axum,
         Self::Actix,
     ];
+    /// Where only TLS has something to be measured. Not aws-lc-rs, which takes long to build.
+    pub(super) const DEFAULT_TLS: [Self; 3] = [Self::TlsTcpPerCore, Self::TlsTcp, Self::HyperRustls];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -75,6 +89,11 @@ impl Target {
             Self::Unix => "unix",
             Self::Hyper => "hyper",
             Self::HyperUnix => "hyper-unix",
+            Self::TlsTcpPerCore => "tls-tcp-per-core",
+            Self::TlsTcp => "tls-tcp",
+            Self::TlsTcpAwsLcRs => "tls-tcp-aws-lc-rs",
+            Self::HyperRustls => "hyper-rustls",
+            Self::RustlsSession => "rustls-session",
             Self::Axum => "axum",
             Self::Actix => "actix",
         }
@@ -82,36 +101,66 @@ impl Target {
 
     /// What carries the bytes.
     pub(super) fn transport(self) -> &'static str {
-        if self.is_unix() { "unix" } else { "tcp" }
+        match self {
+            Self::TcpPerCore
+            | Self::Tcp
+            | Self::Monoio
+            | Self::MonoioEpoll
+            | Self::Hyper
+            | Self::Axum
+            | Self::Actix => "tcp",
+            Self::UnixPerCore | Self::Unix | Self::HyperUnix => "unix",
+            Self::TlsTcpPerCore
+            | Self::TlsTcp
+            | Self::TlsTcpAwsLcRs
+            | Self::HyperRustls
+            | Self::RustlsSession => "tls",
+        }
     }
 
-    pub(super) fn is_unix(self) -> bool {
-        matches!(self, Self::UnixPerCore | Self::Unix | Self::HyperUnix)
+    pub(super) fn is_tls(self) -> bool {
+        self.transport() == "tls"
+    }
+
+    /// Whether it has answers to be asked for.
+    pub(super) fn speaks_http(self) -> bool {
+        self != Self::RustlsSession
+    }
+
+    /// # Errors
+    ///
+    /// When it has none.
+    pub(super) fn check_answers(self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.speaks_http(), "it answers no requests");
+        Ok(())
     }
 
     /// Whose figure is 1.
     pub(super) fn reference(self) -> Self {
-        if self.is_unix() {
-            Self::HyperUnix
-        } else {
-            Self::Hyper
+        match self.transport() {
+            "unix" => Self::HyperUnix,
+            "tls" => Self::HyperRustls,
+            _ => Self::Hyper,
         }
     }
 
     pub(super) fn package(self) -> Package {
-        let (home, name) = match self {
+        let (home, name, features) = match self {
             Self::TcpPerCore
             | Self::Tcp
             | Self::Monoio
             | Self::MonoioEpoll
             | Self::Glommio
             | Self::UnixPerCore
-            | Self::Unix => (Home::Main, "anyport-bench-server"),
-            Self::Hyper | Self::HyperUnix => (Home::Peers, "peer-hyper"),
-            Self::Axum => (Home::Peers, "peer-axum"),
-            Self::Actix => (Home::Peers, "peer-actix"),
+            | Self::Unix => (Home::Main, "anyport-bench-server", ""),
+            Self::TlsTcpPerCore | Self::TlsTcp => (Home::Main, "anyport-bench-server", "tls"),
+            Self::TlsTcpAwsLcRs => (Home::Main, "anyport-bench-server", "aws-lc-rs"),
+            Self::Hyper | Self::HyperUnix => (Home::Peers, "peer-hyper", ""),
+            Self::HyperRustls | Self::RustlsSession => (Home::Peers, "peer-rustls", ""),
+            Self::Axum => (Home::Peers, "peer-axum", ""),
+            Self::Actix => (Home::Peers, "peer-actix", ""),
         };
-        Package { home, name }
+        Package { home, name, features }
     }
 
     /// What the server is told, beside where to listen.
@@ -124,7 +173,11 @@ impl Target {
             Self::Glommio => &["--transport", "glommio", "--workers", "1"],
             Self::UnixPerCore => &["--transport", "unix-per-core", "--workers", "1"],
             Self::Unix => &["--transport", "unix", "--workers", "1"],
-            Self::Hyper | Self::HyperUnix | Self::Axum | Self::Actix => &[],
+            Self::TlsTcpPerCore => &["--transport", "tls-tcp-per-core", "--workers", "1"],
+            Self::TlsTcp => &["--transport", "tls-tcp", "--workers", "1"],
+            Self::TlsTcpAwsLcRs => &["--transport", "tls-tcp-aws-lc-rs", "--workers", "1"],
+            Self::RustlsSession => &["--hold"],
+            Self::Hyper | Self::HyperUnix | Self::HyperRustls | Self::Axum | Self::Actix => &[],
         }
     }
 }

@@ -69,6 +69,7 @@ fn serve(listen: Address) -> anyhow::Result<()> {
                     connection(listener.accept().await?.0);
                 }
             }
+            Address::Tls(_) => anyhow::bail!("this peer listens on IP:PORT or unix:PATH, not on {listen}"),
         }
     })
 }

@@ -1,5 +1,6 @@
 //! The rounds: who comes when, which are kept, and what they say in the end.
 
+use super::Course;
 use super::window::Window;
 use crate::bench::report::{Row, Unit};
 use crate::bench::statistics::{interval_of_median, median};
@@ -11,6 +12,8 @@ use std::fmt;
 
 /// Fewer don't tell anything, unless fewer were ordered.
 const FEWEST: usize = 5;
+/// Who has less to do waits for the load, and its rate is the load's.
+const SATURATED: f64 = 0.95;
 /// How many rounds may be tried for each that's ordered.
 const TRIES: usize = 2;
 
@@ -20,8 +23,8 @@ pub(super) struct Rounds {
     rng: Rng,
     tried: usize,
     kept: usize,
-    /// Microseconds per request, of each kept round; shorter for a target that failed.
-    times: BTreeMap<Target, Vec<f64>>,
+    /// Of each kept round; fewer for a target that failed.
+    windows: BTreeMap<Target, Vec<Window>>,
     failures: BTreeMap<Target, String>,
     /// By what, how often, and how much of it there was at the most.
     disturbed: BTreeMap<&'static str, (usize, f64)>,
@@ -35,7 +38,7 @@ impl Rounds {
             rng: Rng::with_seed(seed),
             tried: 0,
             kept: 0,
-            times: BTreeMap::new(),
+            windows: BTreeMap::new(),
             failures: BTreeMap::new(),
             disturbed: BTreeMap::new(),
         }
@@ -65,7 +68,7 @@ impl Rounds {
         let mut order = targets.to_vec();
         order.retain(|target| !self.failures.contains_key(target));
         self.rng.shuffle(&mut order);
-        let mut times = Vec::new();
+        let mut windows = Vec::new();
         for target in order {
             match measure(target) {
                 Ok(window) => {
@@ -77,36 +80,67 @@ impl Rounds {
                             return Ok(());
                         }
                     }
-                    times.push((target, window.time));
+                    windows.push((target, window));
                 }
                 Err(error) if error.is::<Interrupted>() => return Err(Interrupted),
                 Err(error) => self.fail(target, format!("{error:#}")),
             }
         }
-        for (target, time) in times {
-            self.times.entry(target).or_default().push(time);
+        for (target, window) in windows {
+            self.windows.entry(target).or_default().push(window);
         }
         self.kept += 1;
         Ok(())
     }
 
-    /// The target's time, and its ratio to the reference's.
-    pub(super) fn rows(&mut self, target: Target, connections: usize, interrupted: bool) -> [Row; 2] {
-        let of = |target| self.times.get(&target).cloned().unwrap_or_default();
-        let (times, reference) = (of(target), of(target.reference()));
+    /// The target's time, its ratio to the reference's, and its rate, if that's told.
+    pub(super) fn rows(&mut self, target: Target, course: &Course, interrupted: bool) -> Vec<Row> {
+        let times = self.each(target, |window| window.time);
+        let reference = self.each(target.reference(), |window| window.time);
         let pairs = times.iter().zip(&reference);
-        let ratios: Vec<f64> = pairs.map(|(time, reference)| time / reference).collect();
-        [(Unit::Microseconds, times), (Unit::Ratio, ratios)].map(|(unit, values)| {
+        let ratios = pairs.map(|(time, reference)| time / reference).collect();
+        let rates = self.each(target, |window| window.rate);
+        let mut figures = vec![(course.time, times), (Unit::Ratio, ratios)];
+        figures.extend(course.rate.map(|unit| (unit, rates)));
+        let row = |(unit, values): (Unit, Vec<f64>)| {
             let mut row = Row {
-                connections,
+                workload: course.workload,
+                connections: course.connections,
                 reason: self.objection(target, unit, values.len(), interrupted),
-                ..Row::new("cpu", target, Allocator::Mimalloc, unit)
+                ..Row::new(course.figure, target, Allocator::Mimalloc, unit)
             };
             if row.reason.is_none() {
                 row.value = median(&values);
-                row.interval = interval_of_median(&values, &mut self.rng);
+                // A rate says no more than the time does, and needs no second one.
+                if Some(unit) != course.rate {
+                    row.interval = interval_of_median(&values, &mut self.rng);
+                }
             }
             row
+        };
+        figures.into_iter().map(row).collect()
+    }
+
+    fn each(&self, target: Target, value: fn(&Window) -> f64) -> Vec<f64> {
+        let windows = self.windows.get(&target).into_iter().flatten();
+        windows.map(value).collect()
+    }
+
+    /// What the reader must know of rates that aren't the server's.
+    pub(super) fn idleness(&self, targets: &[Target], course: &Course) -> Option<String> {
+        course.rate?;
+        let waited = |&target: &Target| {
+            let busy = median(&self.each(target, |window| window.busy))?;
+            let share = 100.0 * (1.0 - busy);
+            (busy < SATURATED).then(|| format!("{target} for {share:.0} %"))
+        };
+        let waited: Vec<String> = targets.iter().filter_map(waited).collect();
+        (!waited.is_empty()).then(|| {
+            format!(
+                "{}: the load isn't faster, so that servers had nothing to do ({} of the time); they can do more in a second.",
+                course.workload,
+                waited.join(", ")
+            )
         })
     }
 
@@ -132,7 +166,7 @@ impl Rounds {
     }
 
     /// What the reader must know about the rounds.
-    pub(super) fn disturbances(&self) -> Option<String> {
+    pub(super) fn disturbances(&self, course: &Course) -> Option<String> {
         let causes: Vec<String> = self
             .disturbed
             .iter()
@@ -146,7 +180,8 @@ impl Rounds {
         let count: usize = self.disturbed.values().map(|(times, _)| times).sum();
         (count > 0).then(|| {
             format!(
-                "{} rounds of {} kept; {count} {fate}: {}.",
+                "{}: {} rounds of {} kept; {count} {fate}: {}.",
+                course.workload,
                 self.kept,
                 self.tried,
                 causes.join(", ")
@@ -164,19 +199,32 @@ impl fmt::Display for Rounds {
 #[cfg(test)]
 mod tests {
     use super::{Interrupted, Rounds, Row, Target, Window};
-    use crate::bench::cpu::noise::Noise;
+    use crate::bench::report::Unit;
+    use crate::bench::turns::{Course, noise::Noise};
 
     const TARGETS: [Target; 2] = [Target::Tcp, Target::Hyper];
+
+    const COURSE: Course = Course {
+        figure: "handshakes",
+        workload: "full",
+        connections: 16,
+        time: Unit::HandshakeMicroseconds,
+        rate: Some(Unit::HandshakesPerSecond),
+        load: |_, _, _, _| anyhow::bail!("there's no server"),
+    };
 
     fn window(time: f64, foreign: f64) -> anyhow::Result<Window> {
         Ok(Window {
             time,
+            rate: 1e6 / time,
+            busy: time / 6.0,
             noise: Noise { stolen: 0.0, foreign },
         })
     }
 
     fn values(rounds: &mut Rounds, target: Target) -> [Option<f64>; 2] {
-        rounds.rows(target, 16, false).map(|row| row.value)
+        let rows = rounds.rows(target, &COURSE, false);
+        [0, 1].map(|index| rows[index].value)
     }
 
     #[test]
@@ -189,7 +237,7 @@ mod tests {
         assert!(!rounds.another());
         assert_eq!(values(&mut rounds, Target::Tcp), [Some(6.0), Some(1.5)]);
         assert_eq!(values(&mut rounds, Target::Hyper), [Some(4.0), Some(1.0)]);
-        assert_eq!(rounds.disturbances(), None);
+        assert_eq!(rounds.disturbances(&COURSE), None);
     }
 
     #[test]
@@ -203,7 +251,7 @@ mod tests {
                 .unwrap();
         }
         assert_eq!(tries, 3);
-        let told = rounds.disturbances().unwrap();
+        let told = rounds.disturbances(&COURSE).unwrap();
         assert!(
             told.contains("2 rounds of 3 kept") && told.contains("up to 30 %"),
             "{told}"
@@ -213,8 +261,8 @@ mod tests {
         while rounds.another() {
             rounds.run(&TARGETS, |_| window(1.0, 0.3)).unwrap();
         }
-        let [row, _] = rounds.rows(Target::Tcp, 16, false);
-        let reason = row.reason.unwrap();
+        let rows = rounds.rows(Target::Tcp, &COURSE, false);
+        let reason = rows[0].reason.clone().unwrap();
         assert!(reason.contains("only 0 of 4 rounds were undisturbed"), "{reason}");
     }
 
@@ -223,7 +271,7 @@ mod tests {
         let mut rounds = Rounds::new(1, true, 7);
         rounds.run(&TARGETS, |_| window(1.0, 0.3)).unwrap();
         assert_eq!(values(&mut rounds, Target::Tcp), [Some(1.0), Some(1.0)]);
-        let told = rounds.disturbances().unwrap();
+        let told = rounds.disturbances(&COURSE).unwrap();
         assert!(told.contains("2 windows were disturbed, and kept"), "{told}");
     }
 
@@ -238,11 +286,11 @@ mod tests {
             rounds.run(&TARGETS, measure).unwrap();
         }
         assert_eq!(values(&mut rounds, Target::Tcp), [Some(1.0), None]);
-        let reasons = |row: Row| row.reason.unwrap();
-        let [_, ratio] = rounds.rows(Target::Tcp, 16, false);
-        assert_eq!(reasons(ratio), "its reference, hyper, wasn't measured");
-        let [time, _] = rounds.rows(Target::Hyper, 16, false);
-        assert_eq!(reasons(time), "the server ended");
+        let reason = |row: &Row| row.reason.clone().unwrap();
+        let rows = rounds.rows(Target::Tcp, &COURSE, false);
+        assert_eq!(reason(&rows[1]), "its reference, hyper, wasn't measured");
+        let rows = rounds.rows(Target::Hyper, &COURSE, false);
+        assert_eq!(reason(&rows[0]), "the server ended");
     }
 
     #[test]
@@ -250,7 +298,21 @@ mod tests {
         let mut rounds = Rounds::new(15, false, 7);
         rounds.run(&TARGETS, |_| window(1.0, 0.0)).unwrap();
         rounds.run(&TARGETS, |_| Err(Interrupted.into())).unwrap_err();
-        let rows = rounds.rows(Target::Tcp, 16, true);
-        assert_eq!(rows.map(|row| row.value), [Some(1.0), Some(1.0)]);
+        let rows = rounds.rows(Target::Tcp, &COURSE, true);
+        let values: Vec<_> = rows.iter().map(|row| row.value).collect();
+        assert_eq!(values, [Some(1.0), Some(1.0), Some(1e6)]);
+    }
+
+    #[test]
+    fn who_waits_for_the_load_is_told() {
+        let mut rounds = Rounds::new(1, false, 7);
+        let measure = |target| window(if target == Target::Tcp { 3.0 } else { 6.0 }, 0.0);
+        rounds.run(&TARGETS, measure).unwrap();
+        let told = rounds.idleness(&TARGETS, &COURSE).unwrap();
+        assert!(told.contains("full: the load isn't faster"), "{told}");
+        assert!(told.contains("(tcp for 50 % of the time)"), "{told}");
+        assert_eq!(rounds.idleness(&[Target::Hyper], &COURSE), None);
+        let untold = Course { rate: None, ..COURSE };
+        assert_eq!(rounds.idleness(&TARGETS, &untold), None);
     }
 }

@@ -1,0 +1,225 @@
+//! The load over TLS, against rustls in a few lines.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
+
+mod server;
+
+use anyport_bench_load::{Address, Amount, ClosedLoop, Crowd, Handshake, Handshakes, Patience, ask};
+use rustls::crypto::ring::{self, Ticketer};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned, version};
+use server::{RESPONSE, patience, serve};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+/// What such servers do, unless a test changes it.
+fn config() -> ServerConfig {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let mut config = builder
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.ticketer = Ticketer::new().unwrap();
+    config
+}
+
+type Session = StreamOwned<ServerConnection, TcpStream>;
+
+/// A server on a port of its own, with a thread for each connection.
+fn server(config: ServerConfig, each: impl Fn(Session) + Clone + Send + 'static) -> Address {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = Address::Tls(listener.local_addr().unwrap());
+    let config = Arc::new(config);
+    thread::spawn(move || {
+        while let Ok((stream, _)) = listener.accept() {
+            stream.set_nodelay(true).unwrap();
+            let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let each = each.clone();
+            thread::spawn(move || each(StreamOwned::new(session, stream)));
+        }
+    });
+    address
+}
+
+fn answering(config: ServerConfig, parts: Vec<Vec<u8>>) -> Address {
+    server(config, move |stream| {
+        serve(stream, std::slice::from_ref(&parts), usize::MAX);
+    })
+}
+
+fn healthy() -> Address {
+    answering(config(), vec![RESPONSE.to_vec()])
+}
+
+/// Tells of each handshake what kind it was, as the server sees it.
+fn telling(config: ServerConfig) -> (Address, mpsc::Receiver<Option<HandshakeKind>>) {
+    let (sender, kinds) = mpsc::channel();
+    let address = server(config, move |mut stream| {
+        while stream.conn.is_handshaking() && stream.conn.complete_io(&mut stream.sock).is_ok() {}
+        // Until the client goes.
+        while stream
+            .conn
+            .complete_io(&mut stream.sock)
+            .is_ok_and(|(read, _)| read > 0)
+        {}
+        let _ = sender.send(stream.conn.handshake_kind());
+    });
+    (address, kinds)
+}
+
+fn failure(address: &Address, handshake: Handshake, patience: &Patience) -> String {
+    let made =
+        Handshakes::new(address, 2, handshake, patience).and_then(|mut load| load.run(Amount::Requests(10)));
+    format!("{:#}", made.unwrap_err())
+}
+
+#[test]
+fn exactly_as_many_requests_are_answered_as_were_ordered() {
+    let mut load = ClosedLoop::connect(&healthy(), 8, &patience()).unwrap();
+    for requests in [0, 1, 7, 8, 9, 1000] {
+        assert_eq!(load.run(Amount::Requests(requests)).unwrap(), requests);
+    }
+}
+
+#[test]
+fn a_response_may_be_split_into_records_at_every_byte() {
+    for at in 1..RESPONSE.len() {
+        let parts = vec![RESPONSE[..at].to_vec(), RESPONSE[at..].to_vec()];
+        let mut load = ClosedLoop::connect(&answering(config(), parts), 1, &patience()).unwrap();
+        assert_eq!(load.run(Amount::Requests(3)).unwrap(), 3, "{at}");
+    }
+}
+
+#[test]
+fn a_body_larger_than_any_record_is_read_to_its_end() {
+    let mut answer = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n".to_vec();
+    answer.resize(answer.len() + 1_000_000, b'x');
+    let mut load = ClosedLoop::connect(&answering(config(), vec![answer]), 2, &patience()).unwrap();
+    assert_eq!(load.run(Amount::Requests(10)).unwrap(), 10);
+}
+
+#[test]
+fn an_answer_is_told_whole() {
+    assert_eq!(ask(&healthy(), &patience()).unwrap().body, b"Hello, World!");
+}
+
+#[test]
+fn a_crowd_is_silent_then_shakes_hands_then_asks() {
+    let mut crowd = Crowd::connect(&healthy(), 20, &patience()).unwrap();
+    crowd.shake_hands_each().unwrap();
+    crowd.ask_each().unwrap();
+    crowd.ask_each().unwrap();
+}
+
+#[test]
+fn full_handshakes_are_full_to_the_server_too() {
+    let (address, kinds) = telling(config());
+    let mut load = Handshakes::new(&address, 3, Handshake::Full, &patience()).unwrap();
+    assert_eq!(load.run(Amount::Requests(20)).unwrap(), 20);
+    // Three of them to begin with.
+    let kinds: Vec<_> = kinds.iter().take(23).collect();
+    assert_eq!(kinds, [Some(HandshakeKind::Full); 23]);
+}
+
+#[test]
+fn resumed_handshakes_are_resumed_to_the_server_too() {
+    let (address, kinds) = telling(config());
+    let mut load = Handshakes::new(&address, 3, Handshake::Resumed, &patience()).unwrap();
+    for handshakes in [0, 1, 20] {
+        assert_eq!(load.run(Amount::Requests(handshakes)).unwrap(), handshakes);
+    }
+    let kinds: Vec<_> = kinds.iter().take(24).collect();
+    let resumed = |kind: &&_| **kind == Some(HandshakeKind::Resumed);
+    assert_eq!(kinds.iter().filter(resumed).count(), 21, "{kinds:?}");
+}
+
+#[test]
+fn handshakes_end_with_their_time() {
+    let (address, _kinds) = telling(config());
+    let mut load = Handshakes::new(&address, 2, Handshake::Full, &patience()).unwrap();
+    assert!(load.run(Amount::For(Duration::from_millis(50))).unwrap() >= 2);
+}
+
+#[test]
+fn a_server_that_forgets_its_tickets_is_told() {
+    /// Gives tickets that nobody can read.
+    #[derive(Debug)]
+    struct Forgetful;
+    impl rustls::server::ProducesTickets for Forgetful {
+        fn enabled(&self) -> bool {
+            true
+        }
+        fn lifetime(&self) -> u32 {
+            60
+        }
+        fn encrypt(&self, _: &[u8]) -> Option<Vec<u8>> {
+            Some(vec![7; 32])
+        }
+        fn decrypt(&self, _: &[u8]) -> Option<Vec<u8>> {
+            None
+        }
+    }
+    let mut config = config();
+    config.ticketer = Arc::new(Forgetful);
+    let failure = failure(&telling(config).0, Handshake::Resumed, &patience());
+    assert!(failure.contains("didn't resume"), "{failure}");
+}
+
+#[test]
+fn a_server_without_tickets_is_not_waited_for_forever() {
+    let mut config = config();
+    config.send_tls13_tickets = 0;
+    let patience = Patience::new(Duration::from_millis(200), Arc::default());
+    let failure = failure(&telling(config).0, Handshake::Full, &patience);
+    assert!(failure.contains("sent no ticket for 200ms"), "{failure}");
+}
+
+#[test]
+fn a_server_that_ignores_alpn_is_told() {
+    let mut config = config();
+    config.alpn_protocols.clear();
+    let error = ask(&answering(config, vec![RESPONSE.to_vec()]), &patience()).unwrap_err();
+    assert!(error.to_string().contains("http/1.1 by ALPN"), "{error}");
+}
+
+#[test]
+fn an_older_version_is_refused() {
+    let old = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let mut old = old
+        .with_protocol_versions(&[&version::TLS12])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(config().cert_resolver);
+    old.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let error = format!(
+        "{:#}",
+        ask(&answering(old, vec![RESPONSE.to_vec()]), &patience()).unwrap_err()
+    );
+    assert!(error.contains("cannot make a TLS handshake"), "{error}");
+}
+
+#[test]
+fn a_server_without_tls_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = Address::Tls(listener.local_addr().unwrap());
+    thread::spawn(move || {
+        use std::io::Write as _;
+        while let Ok((mut stream, _)) = listener.accept() {
+            let _ = stream.write_all(RESPONSE);
+        }
+    });
+    let error = format!("{:#}", ask(&address, &patience()).unwrap_err());
+    assert!(error.contains("cannot make a TLS handshake"), "{error}");
+    let failure = failure(&address, Handshake::Full, &patience());
+    assert!(
+        failure.contains("TLS handshake") || failure.contains("closed"),
+        "{failure}"
+    );
+}

@@ -1,0 +1,119 @@
+//! The reference for TLS: hyper by hand over tokio-rustls, and, to tell what of its memory is TLS's own, the same without hyper.
+//!
+//! The defaults of rustls and hyper, but for what makes it comparable: ring does the cryptography, and tickets hold the sessions.
+
+mod tls;
+
+use anyport_bench_child::{Address, announce, end_with_parent};
+use bytes::Bytes;
+use clap::Parser;
+use http_body_util::Full;
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    header::{CONTENT_TYPE, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use socket2::{Domain, Socket, Type};
+use std::{convert::Infallible, net::SocketAddr, process::ExitCode};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::{TcpListener, TcpStream},
+    runtime::Builder,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+/// Not the default of std and tokio, which is 128: a burst of clients isn't turned away. The same as anyport's.
+const BACKLOG: i32 = 4096;
+
+#[derive(Debug, Parser)]
+#[command(about = "Answers every request with `Hello, World!`, until its stdin ends")]
+struct Options {
+    /// Where to listen: tls:IP:PORT of this machine; port 0 is any free one.
+    #[arg(long, value_name = "ADDR")]
+    listen: Address,
+    /// Answer nothing: make the handshake, and wait for a byte.
+    #[arg(long)]
+    hold: bool,
+}
+
+/// The whole of a server's `main`.
+#[must_use]
+pub fn run() -> ExitCode {
+    match serve(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(options: &Options) -> anyhow::Result<()> {
+    let Address::Tls(address) = options.listen else {
+        anyhow::bail!("this peer listens on tls:IP:PORT, not on {}", options.listen);
+    };
+    end_with_parent()?;
+    let acceptor = TlsAcceptor::from(tls::config()?);
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = bind(address).map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
+        announce(&Address::Tls(listener.local_addr()?))?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            // Not the default of any operating system: an answer in two writes would wait for the peer's ACK.
+            stream.set_nodelay(true)?;
+            let acceptor = acceptor.clone();
+            if options.hold {
+                tokio::spawn(async move {
+                    if let Some(stream) = shake_hands(&acceptor, stream).await {
+                        hold(stream).await;
+                    }
+                });
+            } else {
+                tokio::spawn(async move {
+                    if let Some(stream) = shake_hands(&acceptor, stream).await {
+                        answer(stream).await;
+                    }
+                });
+            }
+        }
+    })
+}
+
+/// In a box, since the task would have room for the unfinished session beside the finished one to its end.
+async fn shake_hands(acceptor: &TlsAcceptor, stream: TcpStream) -> Option<Box<TlsStream<TcpStream>>> {
+    // A peer that goes, or can't agree, is no news.
+    Box::pin(acceptor.accept(stream)).await.ok().map(Box::new)
+}
+
+async fn answer(stream: Box<TlsStream<TcpStream>>) {
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service_fn(hello))
+        .await;
+}
+
+async fn hold(mut stream: Box<TlsStream<TcpStream>>) {
+    let _ = stream.read_u8().await;
+}
+
+async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let mut response = Response::new(Full::new(Bytes::from_static(b"Hello, World!")));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    Ok(response)
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // As tokio's own `bind` does: a port whose last connections linger can be taken again.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
