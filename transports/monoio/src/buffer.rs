@@ -6,7 +6,7 @@ use std::{
 };
 
 /// The sizes there are: for a connection that waits, for the head of any request, for bodies. Whoever fills one gets the next larger one.
-const SIZES: [usize; 3] = [256, 4 * 1024, 16 * 1024];
+const SIZES: [usize; 3] = [192, 4 * 1024, 16 * 1024];
 
 /// The smallest one.
 pub(crate) const SMALL: usize = SIZES[0];
@@ -182,7 +182,7 @@ mod tests {
     fn whoever_fills_a_buffer_gets_a_larger_one() {
         let sizes = |bytes| Buffer::with_capacity(bytes).next_size();
         assert_eq!(
-            [0, 256, 257, 16_384, 65_536].map(sizes),
+            [0, 192, 193, 16_384, 65_536].map(sizes),
             [4096, 4096, 16_384, 16_384, 16_384]
         );
     }
