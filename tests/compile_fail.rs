@@ -20,6 +20,7 @@ fn first_mistakes_are_explained() {
         feature = "unix",
         feature = "memory",
         feature = "monoio",
+        feature = "glommio",
         feature = "tls",
         feature = "axum"
     )),

@@ -6,6 +6,7 @@ use rustix::net::{self, SendAncillaryBuffer, SendFlags, Shutdown};
 use std::{
     cell::Cell,
     io::{self, IoSlice},
+    mem,
     os::fd::{AsRawFd, BorrowedFd},
     pin::Pin,
     task::{Context, Poll},
@@ -18,7 +19,11 @@ const SMALL: usize = 4096;
 
 /// A stream of glommio's: it reads by glommio, which has a look before it waits, and when a read was short, begins to wait at once. What's written, it writes itself,
 /// since glommio can't write several slices; glommio waits for room.
-pub(crate) struct Stream(TcpStream);
+pub(crate) struct Stream {
+    inner: TcpStream,
+    /// The latest write is pending.
+    is_blocked: bool,
+}
 
 thread_local! {
     /// What's read into, and what slices are put together in: no read of glommio's goes to memory that nobody has initialized.
@@ -36,18 +41,21 @@ fn with_scratch<T>(f: impl FnOnce(&mut [u8]) -> T) -> T {
 impl Stream {
     /// A stream of any family.
     pub(crate) fn new(stream: TcpStream) -> Self {
-        Self(stream)
+        Self {
+            inner: stream,
+            is_blocked: false,
+        }
     }
 
     /// Ready if there's something to be read, or it's over. Nothing is read, or taken along.
     pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // recv(2) of no byte fails with EAGAIN, too, when there's nothing; while glommio waits, it isn't even called.
-        uninterrupted(|| Pin::new(&mut self.0).poll_read(cx, &mut [])).map_ok(drop)
+        uninterrupted(|| Pin::new(&mut self.inner).poll_read(cx, &mut [])).map_ok(drop)
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the stream owns its descriptor, and closes it when it's dropped; until then it's borrowed here.
-        unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
+        unsafe { BorrowedFd::borrow_raw(self.inner.as_raw_fd()) }
     }
 
     fn send(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -71,6 +79,16 @@ impl Stream {
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let polled = self.send_or_wait(cx, bufs);
+        let was_blocked = mem::replace(&mut self.is_blocked, polled.is_pending());
+        if was_blocked && polled.is_ready() {
+            // glommio waits no longer if it could write in the end, but hyper may still count on the wake that the pending write promised.
+            cx.waker().wake_by_ref();
+        }
+        polled
+    }
+
+    fn send_or_wait(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let Some(first) = bufs.iter().find(|buf| !buf.is_empty()) else {
             return Poll::Ready(Ok(0));
         };
@@ -82,7 +100,7 @@ impl Stream {
             }
         }
         // It tries, too, before it waits.
-        uninterrupted(|| Pin::new(&mut self.0).poll_write(cx, first))
+        uninterrupted(|| Pin::new(&mut self.inner).poll_write(cx, first))
     }
 }
 
@@ -107,7 +125,7 @@ impl Read for Stream {
         }
         with_scratch(|scratch| {
             let scratch = &mut scratch[..room];
-            uninterrupted(|| Pin::new(&mut self.0).poll_read(cx, scratch))
+            uninterrupted(|| Pin::new(&mut self.inner).poll_read(cx, scratch))
                 .map_ok(|n| cursor.put_slice(&scratch[..n]))
         })
     }

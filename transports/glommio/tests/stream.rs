@@ -12,8 +12,12 @@ use std::{
     io::{self, IoSlice, Read, Write},
     net::Shutdown,
     pin::Pin,
-    sync::mpsc,
-    task::{Context, Poll},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc,
+    },
+    task::{Context, Poll, Wake, Waker},
     thread,
     time::Duration,
 };
@@ -161,6 +165,48 @@ async fn slices_arrive_in_order_however_many_are_taken_at_once() {
     let mut received = Vec::new();
     connect(&handle).read_to_end(&mut received).unwrap();
     assert!(received == pattern(0, TOTAL), "{} bytes", received.len());
+    handle.shutdown(GRACE).await.unwrap();
+}
+
+/// Whoever was told to wait is woken, also if it didn't wait, and wrote more: hyper, for one, goes on only then.
+#[tokio::test]
+async fn a_write_that_was_pending_is_followed_by_a_wake() {
+    struct Woken(AtomicUsize);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    let (full, is_full) = mpsc::channel();
+    let (empty, is_empty) = mpsc::channel::<()>();
+    let (tell, told) = mpsc::channel();
+    let is_empty = Arc::new(Mutex::new(is_empty));
+    let handler = move |mut io: Accepted<GlommioConnection>| {
+        let (full, is_empty, tell) = (full.clone(), Arc::clone(&is_empty), tell.clone());
+        async move {
+            let woken = Arc::new(Woken(AtomicUsize::new(0)));
+            let waker = Waker::from(Arc::clone(&woken));
+            let mut cx = Context::from_waker(&waker);
+            let mut sent = 0;
+            while let Poll::Ready(n) = Pin::new(&mut io).poll_write(&mut cx, &[7; 16 * KIB]) {
+                sent += n.unwrap();
+            }
+            full.send(sent).unwrap();
+            // The reactor has no turn meanwhile.
+            is_empty.lock().unwrap().recv_timeout(scene::PATIENCE).unwrap();
+            assert!(Pin::new(&mut io).poll_write(&mut cx, b"x").is_ready());
+            while woken.0.load(SeqCst) == 0 {
+                let _ = once(|_| Poll::<()>::Pending).await;
+            }
+            tell.send(()).unwrap();
+        }
+    };
+    let handle = serve_raw_with(one(), handler).start().unwrap();
+    let mut client = connect(&handle);
+    let sent = is_full.recv_timeout(scene::PATIENCE).unwrap();
+    client.read_exact(&mut vec![0; sent]).unwrap();
+    empty.send(()).unwrap();
+    told.recv_timeout(scene::PATIENCE).unwrap();
     handle.shutdown(GRACE).await.unwrap();
 }
 

@@ -1,5 +1,9 @@
 //! Unix sockets: who connected, and what becomes of the name.
 #![cfg(target_os = "linux")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
 
 use anyport_core::{Accepted, Connection, Handle, serve_raw_with};
 use anyport_glommio::{Glommio, GlommioConnection, GlommioUnix};
