@@ -1,12 +1,14 @@
 //! The transports that can be measured: a new one is a variant here, and a target in xtask.
 
 use crate::hello;
+#[cfg(all(feature = "glommio", target_os = "linux"))]
+use anyport::Glommio;
 #[cfg(unix)]
 use anyport::Unix;
 #[cfg(feature = "aws-lc-rs")]
 use anyport::tls::Provider;
-#[cfg(target_os = "linux")]
-use anyport::{Glommio, Monoio, monoio::Driver};
+#[cfg(all(feature = "monoio", target_os = "linux"))]
+use anyport::{Monoio, monoio::Driver};
 use anyport::{Server, Tcp, serve_with, service_fn};
 #[cfg(feature = "tls")]
 use anyport::{TlsConfig, TlsExt as _};
@@ -23,13 +25,13 @@ pub(crate) enum Transport {
     /// TCP, with one single-threaded tokio and one socket per worker.
     TcpPerCore,
     /// TCP on monoio, by io_uring.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(feature = "monoio", target_os = "linux"))]
     Monoio,
     /// TCP on monoio, by epoll.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(feature = "monoio", target_os = "linux"))]
     MonoioEpoll,
     /// TCP on glommio.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(feature = "glommio", target_os = "linux"))]
     Glommio,
     /// Unix sockets on one tokio.
     #[cfg(unix)]
@@ -55,11 +57,11 @@ impl Transport {
         Ok(match self {
             Self::Tcp => serve_with(Tcp::bind(tcp(listen)?), app),
             Self::TcpPerCore => serve_with(Tcp::bind(tcp(listen)?).per_core().with_workers(workers), app),
-            #[cfg(target_os = "linux")]
+            #[cfg(all(feature = "monoio", target_os = "linux"))]
             Self::Monoio => serve_with(monoio(listen, workers, Driver::IoUring)?, app),
-            #[cfg(target_os = "linux")]
+            #[cfg(all(feature = "monoio", target_os = "linux"))]
             Self::MonoioEpoll => serve_with(monoio(listen, workers, Driver::Epoll)?, app),
-            #[cfg(target_os = "linux")]
+            #[cfg(all(feature = "glommio", target_os = "linux"))]
             Self::Glommio => serve_with(Glommio::bind(tcp(listen)?).with_workers(workers), app),
             #[cfg(unix)]
             Self::Unix => serve_with(Unix::bind(unix(listen)?), app),
@@ -98,7 +100,7 @@ fn certificate() -> TlsConfig {
     TlsConfig::self_signed(["localhost"])
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(feature = "monoio", target_os = "linux"))]
 fn monoio(listen: &Address, workers: usize, driver: Driver) -> anyhow::Result<Monoio> {
     let monoio = Monoio::bind(tcp(listen)?);
     Ok(monoio.with_driver(driver).with_workers(workers))

@@ -106,6 +106,7 @@ impl Target {
             | Self::Tcp
             | Self::Monoio
             | Self::MonoioEpoll
+            | Self::Glommio
             | Self::Hyper
             | Self::Axum
             | Self::Actix => "tcp",
@@ -146,13 +147,11 @@ impl Target {
 
     pub(super) fn package(self) -> Package {
         let (home, name, features) = match self {
-            Self::TcpPerCore
-            | Self::Tcp
-            | Self::Monoio
-            | Self::MonoioEpoll
-            | Self::Glommio
-            | Self::UnixPerCore
-            | Self::Unix => (Home::Main, "anyport-bench-server", ""),
+            Self::TcpPerCore | Self::Tcp | Self::UnixPerCore | Self::Unix => {
+                (Home::Main, "anyport-bench-server", "")
+            }
+            Self::Monoio | Self::MonoioEpoll => (Home::Main, "anyport-bench-server", "monoio"),
+            Self::Glommio => (Home::Main, "anyport-bench-server", "glommio"),
             Self::TlsTcpPerCore | Self::TlsTcp => (Home::Main, "anyport-bench-server", "tls"),
             Self::TlsTcpAwsLcRs => (Home::Main, "anyport-bench-server", "aws-lc-rs"),
             Self::Hyper | Self::HyperUnix => (Home::Peers, "peer-hyper", ""),
