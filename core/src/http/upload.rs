@@ -40,6 +40,10 @@ impl HttpBody for Upload {
         if gap.is_none() && body.is_end_stream() {
             return Poll::Ready(None);
         }
+        // Told once: an app that goes on after an error would go on for ever.
+        if gap.as_ref().is_some_and(|gap| gap.is_over) {
+            return Poll::Ready(None);
+        }
         match (Pin::new(&mut *body).poll_frame(cx), &mut *gap) {
             // It goes on to count as being read: what follows on the connection is this body still.
             (Poll::Pending, Some(waiting)) => waiting.poll(cx).map(|error| Some(Err(error.into()))),
@@ -75,6 +79,8 @@ struct Gap {
     worker: Arc<WorkerState>,
     connection: Weak<ConnState>,
     waiting: Patience,
+    /// The app has been told.
+    is_over: bool,
 }
 
 impl Gap {
@@ -84,12 +90,14 @@ impl Gap {
             worker: Arc::clone(&connection.worker),
             connection: Arc::downgrade(connection),
             waiting: Patience::default(),
+            is_over: false,
         }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let timeout = self.worker.shared.config.timeouts.body_gap;
         ready!(self.waiting.poll(timeout, &self.worker, cx));
+        self.is_over = true;
         if let Some(connection) = self.connection.upgrade() {
             connection.timed_out(TimedOut::BodyGap);
         }

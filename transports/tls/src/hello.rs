@@ -59,9 +59,10 @@ fn left() -> io::Error {
 
 impl<C: Connection> Hello<C> {
     /// A ClientHello that begins with these bytes.
-    pub(crate) fn new(io: C, mut first: &[u8]) -> Result<Self, (C, Unwelcome)> {
+    /// `http`: that's what is served.
+    pub(crate) fn new(io: C, mut first: &[u8], http: bool) -> Result<Self, (C, Unwelcome)> {
         // No record of TLS begins so (RFC 8446 5.1), and each request does.
-        if first.first().is_some_and(u8::is_ascii_uppercase) {
+        if http && first.first().is_some_and(u8::is_ascii_uppercase) {
             return Err((io, plaintext()));
         }
         let mut acceptor = Acceptor::default();

@@ -11,9 +11,9 @@ pub(crate) struct Secure {
     slots: Arc<Semaphore>,
 }
 
-/// The right to compute an answer to a ClientHello.
+/// The right to compute what a handshake needs next.
 ///
-/// Handshakes take turns: between two answers, each of which costs a signature, everything else is polled that's ready on the worker. So thousands of
+/// Handshakes take turns: between two that compute a signature or the like, everything else is polled that's ready on the worker. So thousands of
 /// ClientHellos that arrive at once delay the connections that are established by a signature each time, not by thousands.
 /// It isn't kept while the peer is waited for: peers that fall silent in the middle of a handshake hold nobody out.
 pub(crate) type Slot = OwnedSemaphorePermit;
@@ -29,6 +29,11 @@ impl Secure {
             alpn,
             slots: Arc::new(Semaphore::new(slots)),
         }
+    }
+
+    /// Whether it's HTTP that's served, as far as ALPN has a name for it.
+    pub(crate) fn speaks_http(&self) -> bool {
+        !self.alpn.is_empty()
     }
 
     /// The configuration as it is now.

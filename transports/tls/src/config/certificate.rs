@@ -7,6 +7,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 use std::{
+    fmt,
     path::PathBuf,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -31,6 +32,16 @@ enum Source {
     },
     #[cfg(feature = "self-signed")]
     SelfSigned(Vec<String>),
+}
+
+impl fmt::Display for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Source::Pem { chain, .. } => chain.fmt(f),
+            #[cfg(feature = "self-signed")]
+            Source::SelfSigned(names) => write!(f, "for {}", names.join(", ")),
+        }
+    }
 }
 
 /// A certificate that can be used.
@@ -189,6 +200,12 @@ impl Validity {
             None
         }
     }
+}
+
+/// Whether a certificate's time is over.
+pub(crate) fn has_expired(der: &[u8]) -> bool {
+    x509_cert::Certificate::from_der(der)
+        .is_ok_and(|certificate| SystemTime::now() > at(&certificate.tbs_certificate().validity().not_after))
 }
 
 fn at(time: &Time) -> SystemTime {

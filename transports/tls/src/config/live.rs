@@ -4,13 +4,17 @@ use anyport_core::{Error, Result};
 use rustls::ServerConfig;
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::SystemTime,
 };
 
 /// The configuration in use; `None` until the server starts.
 #[derive(Default)]
-pub(super) struct Live(RwLock<Option<Loaded>>);
+pub(super) struct Live {
+    loaded: RwLock<Option<Loaded>>,
+    /// One at a time, so that the one that reads the files last is the one that's used.
+    loading: Mutex<()>,
+}
 
 /// What was made of the files.
 pub(super) struct Loaded {
@@ -20,15 +24,18 @@ pub(super) struct Loaded {
     /// The same with protocols to offer, for each server that it's used by.
     offering: Vec<(&'static [&'static [u8]], Arc<ServerConfig>)>,
     validity: Vec<Validity>,
+    /// What else is to be said of them.
+    remarks: Vec<String>,
 }
 
 impl Loaded {
-    pub(super) fn new(config: ServerConfig, validity: Vec<Validity>) -> Self {
+    pub(super) fn new(config: ServerConfig, validity: Vec<Validity>, remarks: Vec<String>) -> Self {
         Self {
             chosen: !config.alpn_protocols.is_empty(),
             config: Arc::new(config),
             offering: Vec::new(),
             validity,
+            remarks,
         }
     }
 
@@ -47,15 +54,10 @@ impl Loaded {
 }
 
 impl Live {
-    pub(super) fn set(&self, loaded: Loaded) {
-        *self.write() = Some(loaded);
-    }
-
     pub(super) fn load(&self, build: impl FnOnce() -> Result<Loaded>) -> Result<()> {
-        if self.read().is_none() {
-            let loaded = build()?;
-            self.write().get_or_insert(loaded);
-        }
+        let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let loaded = build()?;
+        *self.write() = Some(loaded);
         Ok(())
     }
 
@@ -80,16 +82,25 @@ impl Live {
     pub(super) fn warnings(&self) -> Vec<String> {
         let now = SystemTime::now();
         let live = self.read();
-        let validity = live.iter().flat_map(|loaded| &loaded.validity);
-        validity.filter_map(|validity| validity.warning(now)).collect()
+        let mut warnings = Vec::new();
+        if let Some(loaded) = &*live {
+            warnings.extend(
+                loaded
+                    .validity
+                    .iter()
+                    .filter_map(|validity| validity.warning(now)),
+            );
+            warnings.extend(loaded.remarks.iter().cloned());
+        }
+        warnings
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Option<Loaded>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Option<Loaded>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.loaded.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -7,13 +7,14 @@ mod provider;
 mod resolver;
 
 pub use certificate::Certificate;
+pub(crate) use certificate::has_expired;
 pub use client_auth::{ClientAuth, Roots};
 pub use provider::Provider;
 
 use anyport_core::{Error, Result, TlsVersion};
 use live::{Live, Loaded};
 use resolver::BySni;
-use rustls::{ServerConfig, version};
+use rustls::{ServerConfig, server::NoServerSessionStorage, version};
 use std::{fmt, path::PathBuf, sync::Arc};
 
 /// What a TLS transport shows, asks for and offers.
@@ -27,7 +28,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 /// | cipher suites | rustls's, in the order of the server |
 /// | ALPN | what the server speaks: `h2` and `http/1.1`; nothing for a raw protocol |
 /// | client certificates | not asked for |
-/// | resumption | by tickets, whose keys change every six hours and at each reload; without early data |
+/// | resumption | by tickets, whose keys change every six hours and at each reload; not after a client's certificate has expired; without early data |
 /// | cryptography | [`Provider`]: ring, if its feature is on |
 ///
 /// # Examples
@@ -61,7 +62,11 @@ pub struct TlsConfig {
 #[derive(Clone)]
 enum Source {
     Described(Description),
-    Rustls(Arc<ServerConfig>),
+    Rustls {
+        config: Arc<ServerConfig>,
+        /// What else was asked for, in vain.
+        refused: Option<&'static str>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -109,10 +114,13 @@ impl TlsConfig {
     }
 
     /// A configuration of rustls, as it is: for what has no method here, such as a certificate source or a verifier of your own. Only if it has no ALPN
-    /// protocols, what the server speaks is added.
+    /// protocols, what the server speaks is added; nothing else can be changed here.
     #[must_use]
     pub fn from_rustls(config: impl Into<Arc<ServerConfig>>) -> Self {
-        Self::of(Source::Rustls(config.into()))
+        Self::of(Source::Rustls {
+            config: config.into(),
+            refused: None,
+        })
     }
 
     fn of(source: Source) -> Self {
@@ -123,9 +131,10 @@ impl TlsConfig {
         }
     }
 
-    fn describe(mut self, change: impl FnOnce(&mut Description)) -> Self {
-        if let Source::Described(description) = &mut self.source {
-            change(description);
+    fn describe(mut self, method: &'static str, change: impl FnOnce(&mut Description)) -> Self {
+        match &mut self.source {
+            Source::Described(description) => change(description),
+            Source::Rustls { refused, .. } => *refused = Some(method),
         }
         self.live = Arc::default();
         self
@@ -135,25 +144,31 @@ impl TlsConfig {
     /// the first one that the client can verify. Who asks for a name that's in none is refused; who asks for none is shown the first certificate.
     #[must_use]
     pub fn with_certificate(self, certificate: Certificate) -> Self {
-        self.describe(|description| description.certificates.push(certificate))
+        self.describe("with_certificate", |description| {
+            description.certificates.push(certificate)
+        })
     }
 
     /// Whether clients have to show a certificate (mTLS). Default: [`ClientAuth::Off`].
     #[must_use]
     pub fn with_client_auth(self, client_auth: ClientAuth) -> Self {
-        self.describe(|description| description.client_auth = client_auth)
+        self.describe("with_client_auth", |description| {
+            description.client_auth = client_auth
+        })
     }
 
     /// Who does the cryptography. Default: ring, if its feature is on, otherwise aws-lc-rs.
     #[must_use]
     pub fn with_provider(self, provider: Provider) -> Self {
-        self.describe(|description| description.provider = Some(provider))
+        self.describe("with_provider", |description| {
+            description.provider = Some(provider)
+        })
     }
 
     /// Refuses clients that can do only less. Default: [`TlsVersion::Tls12`].
     #[must_use]
     pub fn with_min_version(self, version: TlsVersion) -> Self {
-        self.describe(|description| description.at_least = version)
+        self.describe("with_min_version", |description| description.at_least = version)
     }
 
     /// Offers these protocols by ALPN (RFC 7301), the preferred one first, instead of what the server speaks; for a raw protocol that has a name.
@@ -165,23 +180,21 @@ impl TlsConfig {
     }
 
     /// Reads the files again. The next handshakes use what they hold now; connections aren't touched. Tickets that were given out before are of no use
-    /// any more, so that no session outlives what it was verified with.
+    /// any more, so that no session outlives what it was verified with. It reads files, so it blocks for as long as the disk takes.
     ///
     /// # Errors
     ///
     /// What can't be used: then all that was in use stays in use.
     pub fn reload(&self) -> Result<()> {
-        if let Source::Rustls(_) = self.source {
+        if let Source::Rustls { .. } = self.source {
             return Err(Error::config(
                 "cannot reload the TLS configuration: it was made of a rustls ServerConfig, so there's no file to read again \
                  (its certificate resolver can change what it resolves)",
             ));
         }
-        let loaded = self.build().map_err(|error| {
+        self.load().map_err(|error| {
             Error::config(format!("{error}; what was in use stays in use")).with_source(error)
-        })?;
-        self.live.set(loaded);
-        Ok(())
+        })
     }
 
     /// What's wrong with the certificates in use, though not so that they can't be used: one line for each that isn't valid at this time. Empty before
@@ -191,21 +204,28 @@ impl TlsConfig {
         self.live.warnings()
     }
 
-    /// Reads the files, if that hasn't been done.
+    /// Reads the files, and uses what's in them from now on.
     pub(crate) fn load(&self) -> Result<()> {
         self.live.load(|| self.build())
     }
 
     /// What's in use, with these protocols to offer.
     pub(crate) fn current(&self, alpn: &'static [&'static [u8]]) -> Result<Arc<ServerConfig>> {
-        self.load()?;
         self.live.current(alpn)
     }
 
     fn build(&self) -> Result<Loaded> {
         let mut loaded = match &self.source {
             Source::Described(description) => description.build()?,
-            Source::Rustls(config) => Loaded::new(ServerConfig::clone(config), Vec::new()),
+            Source::Rustls {
+                refused: Some(method),
+                ..
+            } => {
+                return Err(Error::config(format!(
+                    "cannot use the TLS configuration: `{method}` changes nothing in a rustls ServerConfig (do that before `TlsConfig::from_rustls`)"
+                )));
+            }
+            Source::Rustls { config, .. } => Loaded::new(ServerConfig::clone(config), Vec::new(), Vec::new()),
         };
         if let Some(alpn) = &self.alpn {
             loaded.offer(alpn.to_vec());
@@ -245,11 +265,23 @@ impl Description {
             .iter_mut()
             .flat_map(|c| std::mem::take(&mut c.validity))
             .collect();
+        let mut unreachable = Vec::new();
+        if certificates.len() > 1 {
+            let nameless = certificates
+                .iter()
+                .zip(&self.certificates)
+                .filter(|(usable, _)| usable.names.is_empty());
+            unreachable.extend(nameless.map(|(_, certificate)| {
+                format!("the certificate {certificate} is for no DNS name (subjectAltName), so no client that asks for a name is shown it")
+            }));
+        }
         let mut config = builder.with_cert_resolver(Arc::new(BySni::new(certificates)));
         // All of them are strong; but scanners frown on a server that has no order of its own.
         config.ignore_client_order = true;
+        // By tickets alone: a session that's kept by its number has no end.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = chosen.ticketer().map_err(unusable)?;
-        Ok(Loaded::new(config, validity))
+        Ok(Loaded::new(config, validity, unreachable))
     }
 }
 
@@ -257,7 +289,7 @@ impl fmt::Debug for TlsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
             Source::Described(description) => description.fmt(f),
-            Source::Rustls(_) => f.debug_struct("TlsConfig").finish_non_exhaustive(),
+            Source::Rustls { .. } => f.debug_struct("TlsConfig").finish_non_exhaustive(),
         }
     }
 }

@@ -20,7 +20,11 @@ impl BySni {
         let mut all = Vec::new();
         for (index, certificate) in certificates.into_iter().enumerate() {
             for name in certificate.names {
-                let name = name.strip_prefix('*').unwrap_or(&name).to_ascii_lowercase();
+                let name = name
+                    .strip_prefix('*')
+                    .filter(|rest| rest.starts_with('.'))
+                    .unwrap_or(&name)
+                    .to_ascii_lowercase();
                 names.entry(name.into()).or_default().push(index);
             }
             all.push(certificate.key);
@@ -43,12 +47,16 @@ impl BySni {
 
 impl ResolvesServerCert for BySni {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let (first, others) = self.all.split_first()?;
-        let Some(name) = hello.server_name().filter(|_| !others.is_empty()) else {
-            return Some(Arc::clone(first));
-        };
         let can_verify =
             |key: &&Arc<CertifiedKey>| key.key.choose_scheme(hello.signature_schemes()).is_some();
-        self.for_name(name).find(can_verify).cloned()
+        match hello.server_name() {
+            Some(name) if self.all.len() > 1 => self.for_name(name).find(can_verify).cloned(),
+            _ => self
+                .all
+                .iter()
+                .find(can_verify)
+                .or_else(|| self.all.first())
+                .cloned(),
+        }
     }
 }
