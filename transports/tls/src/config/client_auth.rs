@@ -8,7 +8,7 @@ use rustls::{
 };
 use std::{path::PathBuf, sync::Arc};
 
-/// Whether clients show a certificate (mTLS). What they showed is in [`TlsInfo::peer_certificates`](anyport_core::TlsInfo::peer_certificates).
+/// Whether clients show a certificate (mTLS). It's verified up to one of the roots, at this time; whether it has been revoked isn't looked up. What they showed is in [`TlsInfo::peer_certificates`](anyport_core::TlsInfo::peer_certificates).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum ClientAuth {
