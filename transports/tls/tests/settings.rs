@@ -1,9 +1,4 @@
 //! Settings that can't be kept are told, and those that can are.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that can't go on should stop, and say where"
-)]
-
 mod client;
 mod scene;
 
