@@ -108,6 +108,15 @@ macro_rules! delegate_io {
             }
         }
 
+        $crate::delegate_write!(impl$(<$param: [$($bound)+]>)? for $wrapper => $field);
+    };
+}
+
+/// The writing half of [`delegate_io`], for a wrapper that reads in its own way.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! delegate_write {
+    (impl$(<$param:ident: [$($bound:tt)+]>)? for $wrapper:ty => $field:ident) => {
         impl$(<$param: $($bound)+>)? $crate::__private::Write for $wrapper {
             fn poll_write(
                 mut self: ::std::pin::Pin<&mut Self>,

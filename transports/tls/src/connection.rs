@@ -1,12 +1,12 @@
 //! An encrypted connection.
-use anyport_core::{ConnInfo, Connection, TlsInfo, TlsVersion};
+use anyport_core::{ConnInfo, Connection, TlsInfo, TlsVersion, delegate_write};
 use bytes::Bytes;
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBufCursor};
 use hyper_util::rt::TokioIo;
 use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
 use std::{
     fmt,
-    io::{self, BufRead, IoSlice},
+    io::{self, BufRead},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -108,31 +108,7 @@ impl<C: Connection> Read for TlsConnection<C> {
     }
 }
 
-impl<C: Connection> Write for TlsConnection<C> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-}
+delegate_write!(impl<C: [Connection]> for TlsConnection<C> => stream);
 
 impl<C: Connection> fmt::Debug for TlsConnection<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
