@@ -12,6 +12,7 @@ mod idle;
 mod listeners;
 mod options;
 mod report;
+mod results;
 mod server;
 mod session;
 mod statistics;
@@ -25,6 +26,7 @@ use anyhow::Context as _;
 use cargo_metadata::Metadata;
 use options::Options;
 use report::Report;
+use results::Record;
 use session::Session;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -89,7 +91,10 @@ impl Figure {
 
 fn print(report: &Report, json: bool) -> anyhow::Result<()> {
     let text = if json {
-        let rows = report.rows.iter().map(serde_json::to_string);
+        let rows = report
+            .rows
+            .iter()
+            .map(|row| serde_json::to_string(&Record::from(row)));
         rows.map(|row| Ok(row? + "\n"))
             .collect::<anyhow::Result<String>>()?
     } else {

@@ -1,7 +1,7 @@
-//! What was measured: rows, as `--json` prints them and as the table draws them.
+//! What was measured: rows, as the table draws them.
 
 use super::target::{Allocator, Target};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// All that a figure has to say.
 #[derive(Debug)]
@@ -15,41 +15,77 @@ pub(super) struct Report {
 }
 
 /// One value, or why there's none.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) figure: &'static str,
-    #[serde(serialize_with = "target_name")]
     pub(super) target: Target,
-    pub(super) transport: &'static str,
     pub(super) workload: &'static str,
-    #[serde(serialize_with = "allocator_name")]
     pub(super) allocator: Allocator,
     pub(super) connections: usize,
+    /// The median, where there were rounds.
     pub(super) value: Option<f64>,
     pub(super) unit: Unit,
-    #[serde(flatten)]
     pub(super) interval: Option<Interval>,
+    /// The standard deviation of the rounds.
+    pub(super) sigma: Option<f64>,
+    /// The value of each round that was kept.
+    pub(super) rounds: Vec<f64>,
     /// How well a straight line fits, for a value that is a slope.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) r_squared: Option<f64>,
     /// What the line was drawn through: connections, and the whole process's value.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) points: Vec<(f64, f64)>,
+    /// What has to be known to read the value.
+    pub(super) mark: Option<Mark>,
     /// Why there's no value.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
 }
 
+/// What has to be known to read a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Mark {
+    /// The load was busier than the server: the server can do more.
+    ClientBound,
+}
+
 /// Where the value lies with a probability of 95 %.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Interval {
     pub(super) low: f64,
     pub(super) high: f64,
 }
 
 /// What a value counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Unit {
+    #[serde(rename = "requests/s")]
+    RequestsPerSecond,
+    #[serde(rename = "handshakes/s")]
+    HandshakesPerSecond,
+    #[serde(rename = "connections/s")]
+    ConnectionsPerSecond,
+    /// Of the rate, to the reference's.
+    #[serde(rename = "rate ratio")]
+    RateRatio,
+    #[serde(rename = "us/request")]
+    Microseconds,
+    #[serde(rename = "us/handshake")]
+    HandshakeMicroseconds,
+    #[serde(rename = "us/connection")]
+    ConnectionMicroseconds,
+    /// Of the time, to the reference's.
+    #[serde(rename = "ratio")]
+    Ratio,
+    #[serde(rename = "p50 us")]
+    P50,
+    #[serde(rename = "p90 us")]
+    P90,
+    #[serde(rename = "p99 us")]
+    P99,
+    #[serde(rename = "p99.9 us")]
+    P999,
+    #[serde(rename = "max us")]
+    Max,
     #[serde(rename = "instructions/request")]
     Instructions,
     #[serde(rename = "syscalls/request")]
@@ -60,15 +96,6 @@ pub(super) enum Unit {
     Bytes,
     #[serde(rename = "KiB/connection")]
     Kibibytes,
-    #[serde(rename = "us/request")]
-    Microseconds,
-    #[serde(rename = "us/handshake")]
-    HandshakeMicroseconds,
-    /// To the reference.
-    #[serde(rename = "ratio")]
-    Ratio,
-    #[serde(rename = "handshakes/s")]
-    HandshakesPerSecond,
 }
 
 impl Report {
@@ -95,15 +122,17 @@ impl Row {
         Self {
             figure,
             target,
-            transport: target.transport(),
             workload: "plaintext",
             allocator,
             connections: 0,
             value: None,
             unit,
             interval: None,
+            sigma: None,
+            rounds: Vec::new(),
             r_squared: None,
             points: Vec::new(),
+            mark: None,
             reason: None,
         }
     }
@@ -113,35 +142,53 @@ impl Unit {
     /// The head of the value's column.
     pub(super) fn label(self) -> &'static str {
         match self {
+            Self::RequestsPerSecond => "requests/s",
+            Self::HandshakesPerSecond => "handshakes/s",
+            Self::ConnectionsPerSecond => "connections/s",
+            Self::Microseconds => "CPU us/request",
+            Self::HandshakeMicroseconds => "CPU us/handshake",
+            Self::ConnectionMicroseconds => "CPU us/connection",
+            Self::RateRatio | Self::Ratio => "x hyper",
+            Self::P50 => "p50 us",
+            Self::P90 => "p90 us",
+            Self::P99 => "p99 us",
+            Self::P999 => "p99.9 us",
+            Self::Max => "max us",
             Self::Instructions => "instructions/request",
             Self::Syscalls => "syscalls/request",
             Self::Allocations => "allocations/request",
             Self::Bytes => "bytes/request",
             Self::Kibibytes => "KiB/connection",
-            Self::Microseconds => "CPU us/request",
-            Self::HandshakeMicroseconds => "CPU us/handshake",
-            Self::Ratio => "x hyper",
-            Self::HandshakesPerSecond => "handshakes/s",
         }
     }
 
     /// How many digits after the point mean something.
     pub(super) fn decimals(self) -> usize {
         match self {
-            Self::Instructions | Self::Bytes | Self::HandshakesPerSecond => 0,
-            Self::HandshakeMicroseconds => 1,
+            Self::RequestsPerSecond
+            | Self::HandshakesPerSecond
+            | Self::ConnectionsPerSecond
+            | Self::P50
+            | Self::P90
+            | Self::P99
+            | Self::P999
+            | Self::Max
+            | Self::Instructions
+            | Self::Bytes => 0,
+            Self::HandshakeMicroseconds | Self::ConnectionMicroseconds => 1,
             Self::Syscalls | Self::Allocations | Self::Kibibytes | Self::Microseconds => 2,
-            Self::Ratio => 3,
+            Self::RateRatio | Self::Ratio => 3,
         }
     }
-}
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn target_name<S: Serializer>(target: &Target, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(target.name())
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn allocator_name<S: Serializer>(allocator: &Allocator, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(allocator.name())
+    /// Whether more of it is better.
+    pub(super) fn is_rate(self) -> bool {
+        matches!(
+            self,
+            Self::RequestsPerSecond
+                | Self::HandshakesPerSecond
+                | Self::ConnectionsPerSecond
+                | Self::RateRatio
+        )
+    }
 }

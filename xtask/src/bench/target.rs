@@ -128,6 +128,11 @@ impl Target {
         Ok(())
     }
 
+    /// Whether it's somebody else's.
+    pub(super) fn is_peer(self) -> bool {
+        self.package().home == Home::Peers
+    }
+
     /// Whose figure is 1.
     pub(super) fn reference(self) -> Self {
         match self.transport() {
