@@ -6,6 +6,7 @@
 mod build;
 mod counted;
 mod cpu;
+mod environment;
 mod gate;
 mod handshakes;
 mod idle;
@@ -13,6 +14,7 @@ mod listeners;
 mod options;
 mod report;
 mod results;
+mod run_folder;
 mod server;
 mod session;
 mod statistics;

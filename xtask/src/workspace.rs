@@ -94,6 +94,16 @@ impl From<&cargo_metadata::Dependency> for Dependency {
     }
 }
 
+/// The versions of a package in a lock file, and the lines that name it.
+pub(crate) fn locked_versions<'a>(lock: &'a str, name: &str) -> impl Iterator<Item = (&'a str, usize)> {
+    let header = format!("name = \"{name}\"");
+    let lines = lock.lines().zip(lock.lines().skip(1));
+    lines.enumerate().filter_map(move |(index, (line, next))| {
+        let version = next.strip_prefix("version = \"")?.strip_suffix('"')?;
+        (line == header).then_some((version, index + 1))
+    })
+}
+
 #[cfg(test)]
 impl Member {
     /// A package with normal dependencies; a leading `dev:`, `build:` or `optional:` says which other kind one is.

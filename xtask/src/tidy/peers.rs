@@ -1,6 +1,7 @@
 //! The bench compares servers, not build settings: the peers' workspace builds as ours does, from the same versions.
 
 use super::repo::{Repo, Violation};
+use crate::workspace::locked_versions;
 
 const OURS: &str = "";
 const PEERS: &str = "benches/peers/";
@@ -44,8 +45,8 @@ pub(super) fn share_versions(repo: &Repo) -> Vec<Violation> {
     let mut violations = Vec::new();
     for name in SHARED {
         // Both may have more than one: actix-web brings an older `http`, and monoio an older `mio`. The newest is last.
-        let theirs: Vec<_> = versions(peers, name).collect();
-        if let Some((version, _)) = versions(ours, name).last()
+        let theirs: Vec<_> = locked_versions(peers, name).collect();
+        if let Some((version, _)) = locked_versions(ours, name).last()
             && let Some((_, line)) = theirs.last()
             && theirs.iter().all(|(other, _)| *other != version)
         {
@@ -68,16 +69,6 @@ fn section<'a>(manifest: &'a str, header: &str) -> Vec<&'a str> {
         .take_while(|line| !line.starts_with('['))
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .collect()
-}
-
-/// The versions of a package in a lock file, and the lines that name it.
-fn versions<'a>(lock: &'a str, name: &str) -> impl Iterator<Item = (&'a str, usize)> {
-    let header = format!("name = \"{name}\"");
-    let lines = lock.lines().zip(lock.lines().skip(1));
-    lines.enumerate().filter_map(move |(index, (line, next))| {
-        let version = next.strip_prefix("version = \"")?.strip_suffix('"')?;
-        (line == header).then_some((version, index + 1))
-    })
 }
 
 #[cfg(test)]
