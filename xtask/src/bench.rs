@@ -11,6 +11,7 @@ mod gate;
 mod handshakes;
 mod idle;
 mod listeners;
+mod loads;
 mod options;
 mod report;
 mod results;
@@ -60,7 +61,7 @@ pub(crate) enum Figure {
 /// When nothing could be tried.
 pub(crate) fn run(figure: &Figure, metadata: &Metadata) -> anyhow::Result<ExitCode> {
     let options = figure.options();
-    let mut session = Session::new(options, metadata)?;
+    let mut session = Session::new(&options.only, &options.listen, metadata)?;
     let report = match figure {
         Figure::Instructions(_) => counted::run(&mut session, &counted::INSTRUCTIONS),
         Figure::Syscalls(_) => counted::run(&mut session, &counted::SYSCALLS),

@@ -37,9 +37,13 @@ impl Binaries {
     }
 }
 
-/// Builds what the session's targets need, with these allocators.
-pub(super) fn build(session: &Session, allocators: &[Allocator]) -> Result<Binaries, Interrupted> {
-    let packages: BTreeSet<Package> = session.targets.iter().map(|target| target.package()).collect();
+/// Builds what the targets need, with these allocators.
+pub(super) fn build(
+    session: &Session,
+    targets: &[Target],
+    allocators: &[Allocator],
+) -> Result<Binaries, Interrupted> {
+    let packages: BTreeSet<Package> = targets.iter().map(|target| target.package()).collect();
     let mut built = BTreeMap::new();
     for package in packages {
         session.patience.check()?;

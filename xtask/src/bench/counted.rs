@@ -92,7 +92,7 @@ fn about(counted: &Counted) -> String {
 
 fn fill(session: &mut Session, counted: &Counted, rows: &mut Vec<Row>) -> Result<(), Interrupted> {
     let binaries = match counted.tool.look_for() {
-        Ok(()) => Ok(session.build(&[counted.allocator])?),
+        Ok(()) => Ok(session.build(&session.targets, &[counted.allocator])?),
         Err(error) => Err(format!("{error:#}")),
     };
     session.expect(session.targets.len() * counted.connections.len() * 2);

@@ -1,10 +1,11 @@
 //! CPU time per request.
 
+use super::loads;
 use super::options::Options;
 use super::report::{Report, Unit};
 use super::session::Session;
-use super::turns::{self, Course, Load, TurnOptions};
-use anyport_bench_load::{Amount, ClosedLoop};
+use super::turns::{self, Course, TurnOptions, Value};
+use anyport_bench_child::Workload;
 use std::num::NonZeroUsize;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -21,25 +22,11 @@ pub(crate) struct CpuOptions {
 pub(super) fn run(session: &mut Session, options: &CpuOptions) -> Report {
     let course = Course {
         figure: "cpu",
-        workload: "plaintext",
+        workload: Workload::Plaintext.name(),
         connections: options.connections.get(),
-        time: Unit::Microseconds,
-        rate: None,
-        load: |course, target, address, patience| {
-            target.check_answers()?;
-            Ok(Box::new(ClosedLoop::connect(
-                address,
-                course.connections,
-                patience,
-            )?))
-        },
+        values: vec![Value::time(Unit::Microseconds)],
+        load: loads::closed(Workload::Plaintext),
     };
     let what = format!("CPU time per request with {} connections", options.connections);
     turns::run(session, &options.turns, &what, &[course])
-}
-
-impl Load for ClosedLoop {
-    fn run(&mut self, amount: Amount) -> anyhow::Result<u64> {
-        Self::run(self, amount)
-    }
 }

@@ -79,7 +79,7 @@ fn bent(row: &Row) -> Option<String> {
 
 fn fill(session: &mut Session, rows: &mut Vec<Row>) -> Result<(), Interrupted> {
     let allocators = [Allocator::Mimalloc, Allocator::System];
-    let binaries = session.build(&allocators)?;
+    let binaries = session.build(&session.targets, &allocators)?;
     session.expect(allocators.len() * session.targets.len() * STEPS.len());
     for allocator in allocators {
         for &target in &session.targets {

@@ -2,7 +2,10 @@
 
 use super::environment::timestamp;
 use super::results::{ENVIRONMENT, Environment, RESULTS, Results, Section};
+use super::target::Target;
+use super::turns::Course;
 use anyhow::Context as _;
+use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::fs::{self, File, Permissions};
 use std::io::Write as _;
@@ -12,6 +15,8 @@ use time::OffsetDateTime;
 
 /// Each window, kept or thrown away, on a line of its own.
 const ROUNDS: &str = "rounds.jsonl";
+/// The folder of the distributions.
+const HISTOGRAMS: &str = "histograms";
 
 #[derive(Debug)]
 pub(super) struct RunFolder {
@@ -59,10 +64,10 @@ impl RunFolder {
     }
 
     /// One more window.
-    pub(super) fn log(&mut self, window: &impl Serialize) -> anyhow::Result<()> {
+    pub(super) fn log(&self, window: &impl Serialize) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(window)?;
         line.push(b'\n');
-        self.rounds
+        (&self.rounds)
             .write_all(&line)
             .with_context(|| format!("cannot write {}", self.path.join(ROUNDS).display()))
     }
@@ -71,6 +76,20 @@ impl RunFolder {
     pub(super) fn add(&mut self, section: Section) -> anyhow::Result<()> {
         self.results.sections.push(section);
         self.write(RESULTS, &pretty(&self.results)?)
+    }
+
+    /// How late the answers of a target were, as HdrHistogram's own tools print and plot it, in microseconds.
+    pub(super) fn add_latency(
+        &self,
+        course: &Course,
+        target: Target,
+        latency: &Histogram<u64>,
+    ) -> anyhow::Result<()> {
+        let name = format!(
+            "{HISTOGRAMS}/{}-{}-{}-{target}.hgrm",
+            course.figure, course.workload, course.connections
+        );
+        self.write(&name, &percentiles(latency))
     }
 
     /// Writes a file of this name, of which there's all of the old one until there's all of the new one.
@@ -89,6 +108,34 @@ impl RunFolder {
         };
         write().with_context(|| format!("cannot write {}", path.display()))
     }
+}
+
+fn percentiles(latency: &Histogram<u64>) -> String {
+    /// How many lines there are for each halving of the distance to 100 %.
+    const TICKS: u32 = 5;
+    let microseconds = |nanoseconds: u64| nanoseconds as f64 / 1000.0;
+    let mut text = "       Value   Percentile   TotalCount 1/(1-Percentile)\n\n".to_owned();
+    let mut count = 0;
+    for value in latency.iter_quantiles(TICKS) {
+        count += value.count_since_last_iteration();
+        let share = value.quantile();
+        let inverse = match 1.0 / (1.0 - share) {
+            inverse if inverse.is_finite() => format!("{inverse:14.2}"),
+            _ => String::new(),
+        };
+        let line = format!(
+            "{:12.3} {share:.12} {count:10} {inverse}",
+            microseconds(value.value_iterated_to())
+        );
+        text += &format!("{}\n", line.trim_end());
+    }
+    text + &format!(
+        "#[Mean    = {:12.3}, StdDeviation   = {:12.3}]\n#[Max     = {:12.3}, Total count    = {:12}]\n",
+        latency.mean() / 1000.0,
+        latency.stdev() / 1000.0,
+        microseconds(latency.max()),
+        latency.len()
+    )
 }
 
 fn pretty(value: &impl Serialize) -> anyhow::Result<String> {
@@ -139,7 +186,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         // Where every byte is too much.
         symlink("/dev/full", parent.path().join(ROUNDS)).unwrap();
-        let mut folder = RunFolder::create(
+        let folder = RunFolder::create(
             parent.path(),
             Some(parent.path()),
             String::new(),

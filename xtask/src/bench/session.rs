@@ -1,15 +1,18 @@
 //! What all figures share: the flags, the folders, the flag that Ctrl-C sets, the progress bar.
 
 use super::build::{Binaries, build};
-use super::options::Options;
+use super::run_folder::RunFolder;
 use super::server::Server;
 use super::target::{Allocator, Target};
+use super::turns::{Course, Logged};
 use anyhow::Context as _;
 use anyport_bench_load::{Address, Interrupted, Patience};
 use cargo_metadata::{Metadata, camino::Utf8PathBuf};
+use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::sync::{Arc, atomic::AtomicBool};
 use std::time::Duration;
@@ -27,37 +30,79 @@ pub(super) struct Session {
     /// Where the workspace's own output goes.
     pub(super) target_dir: Utf8PathBuf,
     pub(super) root: Utf8PathBuf,
+    /// Where all that's measured is kept, if it is.
+    pub(super) folder: Option<RunFolder>,
+    /// Why it couldn't be kept.
+    trouble: Cell<Option<anyhow::Error>>,
     listen: Address,
 }
 
 impl Session {
-    pub(super) fn new(options: &Options, metadata: &Metadata) -> anyhow::Result<Self> {
-        let mut targets = Vec::new();
-        for &target in &options.only {
-            if !targets.contains(&target) {
-                targets.push(target);
+    pub(super) fn new(targets: &[Target], listen: &Address, metadata: &Metadata) -> anyhow::Result<Self> {
+        let mut unique = Vec::new();
+        for &target in targets {
+            if !unique.contains(&target) {
+                unique.push(target);
             }
         }
         raise_descriptor_limit();
         Ok(Self {
-            targets,
+            targets: unique,
             patience: Patience::new(SILENCE, stop_flag()?),
             progress: ProgressBar::hidden(),
             scratch: tempfile::tempdir().context("cannot make a temporary folder")?,
             target_dir: metadata.target_directory.clone(),
             root: metadata.workspace_root.clone(),
-            listen: options.listen.clone(),
+            folder: None,
+            trouble: Cell::new(None),
+            listen: listen.clone(),
         })
     }
 
     /// Builds what the targets need.
-    pub(super) fn build(&self, allocators: &[Allocator]) -> Result<Binaries, Interrupted> {
-        build(self, allocators)
+    pub(super) fn build(
+        &self,
+        targets: &[Target],
+        allocators: &[Allocator],
+    ) -> Result<Binaries, Interrupted> {
+        build(self, targets, allocators)
+    }
+
+    /// Keeps what a window brought, if that's wanted. Where it can't be, the run ends: measuring for nothing helps nobody.
+    pub(super) fn keep_window(&self, window: &Logged<'_>) -> Result<(), Interrupted> {
+        self.keep(|folder| folder.log(window))
+    }
+
+    /// Keeps how late all answers of a target were.
+    pub(super) fn keep_latency(
+        &self,
+        course: &Course,
+        target: Target,
+        latency: &Histogram<u64>,
+    ) -> Result<(), Interrupted> {
+        self.keep(|folder| folder.add_latency(course, target, latency))
+    }
+
+    fn keep(&self, keep: impl FnOnce(&RunFolder) -> anyhow::Result<()>) -> Result<(), Interrupted> {
+        let Some(folder) = &self.folder else {
+            return Ok(());
+        };
+        keep(folder).map_err(|error| {
+            self.trouble.set(Some(error));
+            Interrupted
+        })
+    }
+
+    /// Why the run had to end, if that's nobody's wish.
+    pub(super) fn trouble(&self) -> Option<anyhow::Error> {
+        self.trouble.take()
     }
 
     /// Shows that `steps` are to come, if there's a terminal to show it on.
     pub(super) fn expect(&mut self, steps: usize) {
-        let style = ProgressStyle::with_template("{elapsed_precise} [{bar:24}] {pos}/{len} {msg}");
+        let style = ProgressStyle::with_template(
+            "{prefix}{elapsed_precise} [{bar:24}] {pos}/{len}, {eta} left: {msg}",
+        );
         self.progress =
             ProgressBar::new(steps as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         self.progress.enable_steady_tick(Duration::from_millis(200));

@@ -43,6 +43,14 @@ pub(super) fn median(values: &[f64]) -> Option<f64> {
     }
 }
 
+/// The standard deviation of a sample; nothing of fewer than two.
+pub(super) fn deviation(values: &[f64]) -> Option<f64> {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt())
+}
+
 /// Where the median lies with a probability of 95 %, by the percentile bootstrap.
 pub(super) fn interval_of_median(values: &[f64], rng: &mut Rng) -> Option<Interval> {
     const RESAMPLES: usize = 10_000;
@@ -65,7 +73,7 @@ pub(super) fn interval_of_median(values: &[f64], rng: &mut Rng) -> Option<Interv
 
 #[cfg(test)]
 mod tests {
-    use super::{interval_of_median, line, median};
+    use super::{deviation, interval_of_median, line, median};
     use fastrand::Rng;
 
     #[test]
@@ -98,6 +106,12 @@ mod tests {
         assert_eq!(median(&[3.0]), Some(3.0));
         assert_eq!(median(&[9.0, 1.0, 5.0]), Some(5.0));
         assert_eq!(median(&[1.0, 9.0, 3.0, 5.0]), Some(4.0));
+    }
+
+    #[test]
+    fn the_deviation_is_a_samples() {
+        assert_eq!(deviation(&[2.0]), None);
+        assert_eq!(deviation(&[1.0, 3.0]), Some(2.0_f64.sqrt()));
     }
 
     /// Times of one and the same thing: 3 % of noise, and now and then a disturbance.

@@ -9,128 +9,217 @@ use super::report::{Report, Unit};
 use super::session::Session;
 use super::target::{Allocator, Target};
 use super::tool::look_for;
-use anyport_bench_load::{Address, Amount, Interrupted, Patience};
+use anyport_bench_load::{Address, Interrupted, Patience};
+use hdrhistogram::Histogram;
 use rounds::Rounds;
+use serde::Serialize;
 use std::num::NonZeroUsize;
-use window::{Place, WINDOW};
+use std::time::Duration;
+use window::Place;
+pub(super) use window::Window;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct TurnOptions {
-    /// In each, every target and its reference have a window of a second.
+    /// In each, every target and its reference have a window.
     #[arg(long, value_name = "N", default_value = "15")]
-    rounds: NonZeroUsize,
+    pub(super) rounds: NonZeroUsize,
+    /// How long a window lasts, such as 500ms or 2s.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    pub(super) duration: Duration,
     /// Repeats the order of an earlier run [default: another one each time]
     #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// Keep the rounds in which other processes or the hypervisor had the CPU, too; for a machine that's never quiet.
+    pub(super) seed: Option<u64>,
+    /// Keep the windows in which other processes or the hypervisor had the CPU, too; for a machine that's never quiet.
     #[arg(long)]
-    keep_disturbed: bool,
+    pub(super) keep_disturbed: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(60);
+    let (number, unit) = text.split_at(text.trim_end_matches(char::is_alphabetic).len());
+    let unit = match unit {
+        "ms" => Some(0.001),
+        "s" => Some(1.0),
+        _ => None,
+    };
+    let seconds = unit.and_then(|unit| Some(unit * number.parse::<f64>().ok()?));
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|duration| (SHORTEST..=LONGEST).contains(duration))
+        .ok_or_else(|| format!("write a time from {SHORTEST:?} to {LONGEST:?}, such as 500ms or 2s"))
 }
 
 /// What keeps a server busy.
 pub(super) trait Load {
-    /// How many were done: all that were begun.
-    fn run(&mut self, amount: Amount) -> anyhow::Result<u64>;
+    /// All that was begun within the time, and ended.
+    fn run(&mut self, duration: Duration) -> anyhow::Result<Done>;
 }
 
-/// Something that all targets are to do, and how it's told.
+/// What a load did.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) count: u64,
+    /// In nanoseconds, if it was asked to look.
+    pub(super) latency: Option<Histogram<u64>>,
+}
+
+/// Something that all targets are to do, and what's told of it.
 pub(super) struct Course {
     pub(super) figure: &'static str,
     pub(super) workload: &'static str,
     pub(super) connections: usize,
-    /// Of the CPU time that one of it takes.
-    pub(super) time: Unit,
-    /// Of how many there are in a second, if that's told.
-    pub(super) rate: Option<Unit>,
+    pub(super) values: Vec<Value>,
     pub(super) load: Begin,
 }
 
+/// One thing to be told of a window, and the unit of its ratio to the reference's, if that's told.
+pub(super) struct Value {
+    pub(super) unit: Unit,
+    pub(super) of: fn(&Window) -> f64,
+    pub(super) ratio: Option<Unit>,
+}
+
+impl Value {
+    /// The CPU time that each took, and its ratio.
+    pub(super) fn time(unit: Unit) -> Self {
+        Self {
+            unit,
+            of: |window| window.time,
+            ratio: Some(Unit::Ratio),
+        }
+    }
+
+    /// How many there were in a second.
+    pub(super) fn rate(unit: Unit) -> Self {
+        Self {
+            unit,
+            of: |window| window.rate,
+            ratio: None,
+        }
+    }
+}
+
 /// Connects; fails for a target that can't do it.
-pub(super) type Begin = fn(&Course, Target, &Address, &Patience) -> anyhow::Result<Box<dyn Load>>;
+pub(super) type Begin = Box<dyn Fn(&Course, Target, &Address, &Patience) -> anyhow::Result<Box<dyn Load>>>;
+
+/// A window as `rounds.jsonl` has it.
+#[derive(Debug, Serialize)]
+pub(super) struct Logged<'a> {
+    figure: &'a str,
+    workload: &'a str,
+    connections: usize,
+    target: &'a str,
+    us_of_cpu_each: f64,
+    rate_per_second: f64,
+    server_busy: f64,
+    load_busy: f64,
+    stolen: f64,
+    foreign: f64,
+    is_disturbed: bool,
+}
+
+fn logged<'a>(course: &Course, target: Target, window: &Window) -> Logged<'a> {
+    Logged {
+        figure: course.figure,
+        workload: course.workload,
+        connections: course.connections,
+        target: target.name(),
+        us_of_cpu_each: window.time,
+        rate_per_second: window.rate,
+        server_busy: window.busy,
+        load_busy: window.load_busy,
+        stolen: window.noise.stolen,
+        foreign: window.noise.foreign,
+        is_disturbed: window.noise.disturbance().is_some(),
+    }
+}
 
 /// Measures all targets, and the references they need, course after course. `what` begins the lines above the table.
 pub(super) fn run(session: &mut Session, options: &TurnOptions, what: &str, courses: &[Course]) -> Report {
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let mut report = Report {
         about: format!(
-            "{what}: medians of {} rounds of {} s each and their 95 % intervals (bootstrap), each ratio from the same round; one worker, \
+            "{what}: medians of {} rounds of {:?} each and their 95 % intervals (bootstrap), each ratio from the same round; one worker, \
             allocator {}, order shuffled with seed {seed}.",
             options.rounds,
-            WINDOW.as_secs(),
+            options.duration,
             Allocator::Mimalloc.name(),
         ),
         rows: Vec::new(),
         notes: Vec::new(),
         interrupted: false,
     };
-    for target in session.targets.clone() {
-        let reference = target.reference();
-        if !session.targets.contains(&reference) {
-            session.targets.push(reference);
-        }
-    }
-    let rounds = |_| Rounds::new(options.rounds.get(), options.keep_disturbed, seed);
-    let mut all: Vec<Rounds> = courses.iter().map(rounds).collect();
-    report.interrupted = measure(session, options, courses, &mut all, &mut report.notes).is_err();
-    for (course, rounds) in courses.iter().zip(&mut all) {
-        for &target in &session.targets {
+    let targets = with_references(&session.targets);
+    for course in courses {
+        let mut rounds = Rounds::new(
+            targets.clone(),
+            options.rounds.get(),
+            options.keep_disturbed,
+            seed,
+        );
+        report.interrupted = report.interrupted
+            || measure(session, options.duration, course, &mut rounds, &mut report.notes).is_err();
+        for &target in &targets {
             report
                 .rows
                 .extend(rounds.rows(target, course, report.interrupted));
+            if let Some(latency) = rounds.latency(target) {
+                report.interrupted |= session.keep_latency(course, target, &latency).is_err();
+            }
         }
-        report.notes.extend(rounds.idleness(&session.targets, course));
-        report.notes.extend(rounds.disturbances(course));
+        let notes = rounds.client_bound().into_iter().chain(rounds.disturbances());
+        report.notes.extend(notes.map(|note| match courses {
+            [_] => note,
+            _ => format!("{}: {note}", course.workload),
+        }));
     }
     report
 }
 
+fn with_references(targets: &[Target]) -> Vec<Target> {
+    let mut all = targets.to_vec();
+    for target in targets {
+        let reference = target.reference();
+        if !all.contains(&reference) {
+            all.push(reference);
+        }
+    }
+    all
+}
+
 fn measure(
     session: &mut Session,
-    options: &TurnOptions,
-    courses: &[Course],
-    all: &mut [Rounds],
+    window: Duration,
+    course: &Course,
+    rounds: &mut Rounds,
     notes: &mut Vec<String>,
 ) -> Result<(), Interrupted> {
     if let Err(error) = look_for("taskset", "util-linux") {
-        for rounds in all {
-            for &target in &session.targets {
-                rounds.fail(target, format!("{error:#}"));
-            }
-        }
+        rounds.fail_all(&format!("{error:#}"));
         return Ok(());
     }
-    let binaries = session.build(&[Allocator::Mimalloc])?;
+    let binaries = session.build(rounds.targets(), &[Allocator::Mimalloc])?;
     let place = Place::pin();
     if place == Place::Shared {
-        notes.push(
-            "Nothing is pinned, since this needs two cores: load and server take turns on one, and push each other out of its caches. \
-            The ratios are too close to 1."
-                .to_owned(),
-        );
+        let note = "Nothing is pinned, since this needs two cores: load and server take turns on one, and push each other out of its caches. \
+            The ratios are too close to 1.";
+        if !notes.iter().any(|other| other == note) {
+            notes.push(note.to_owned());
+        }
     }
-    for (course, rounds) in courses.iter().zip(all) {
-        session.expect(options.rounds.get());
-        measure_course(session, &binaries, place, course, rounds)?;
-    }
-    Ok(())
-}
-
-fn measure_course(
-    session: &Session,
-    binaries: &Binaries,
-    place: Place,
-    course: &Course,
-    rounds: &mut Rounds,
-) -> Result<(), Interrupted> {
+    session.expect(rounds.progress().1);
     while rounds.another() {
         session.patience.check()?;
         session
             .progress
             .set_message(format!("{}, {rounds}", course.workload));
-        rounds.run(&session.targets, |target| {
-            window::measure(session, binaries, target, place, course)
+        rounds.run(|target| {
+            let window = window::measure(session, &binaries, target, place, course, window)?;
+            session.keep_window(&logged(course, target, &window))?;
+            Ok(window)
         })?;
-        session.progress.set_position(rounds.kept() as u64);
+        session.progress.set_position(rounds.progress().0 as u64);
     }
     Ok(())
 }

@@ -1,145 +1,249 @@
-//! The rounds: who comes when, which are kept, and what they say in the end.
+//! The rounds: who comes when, which windows are kept, and what they say in the end.
 
 use super::Course;
 use super::window::Window;
-use crate::bench::report::{Row, Unit};
-use crate::bench::statistics::{interval_of_median, median};
+use crate::bench::report::{Mark, Row, Unit};
+use crate::bench::statistics::{deviation, interval_of_median, median};
 use crate::bench::target::{Allocator, Target};
 use anyport_bench_load::Interrupted;
 use fastrand::Rng;
-use std::collections::BTreeMap;
+use hdrhistogram::Histogram;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 /// Fewer don't tell anything, unless fewer were ordered.
 const FEWEST: usize = 5;
-/// Who has less to do waits for the load, and its rate is the load's.
-const SATURATED: f64 = 0.95;
 /// How many rounds may be tried for each that's ordered.
-const TRIES: usize = 2;
+const ROUNDS: usize = 2;
+/// How often a target has a window in one round, if disturbances spoil it.
+const WINDOWS: usize = 3;
 
 pub(super) struct Rounds {
+    targets: Vec<Target>,
     ordered: usize,
     keep_disturbed: bool,
     rng: Rng,
     tried: usize,
-    kept: usize,
-    /// Of each kept round; fewer for a target that failed.
-    windows: BTreeMap<Target, Vec<Window>>,
+    /// Those that were kept, by the number of their round.
+    windows: BTreeMap<Target, BTreeMap<usize, Window>>,
+    /// How many there were, kept or not.
+    measured: usize,
     failures: BTreeMap<Target, String>,
     /// By what, how often, and how much of it there was at the most.
     disturbed: BTreeMap<&'static str, (usize, f64)>,
 }
 
 impl Rounds {
-    pub(super) fn new(ordered: usize, keep_disturbed: bool, seed: u64) -> Self {
+    /// The targets' references have to be among them.
+    pub(super) fn new(targets: Vec<Target>, ordered: usize, keep_disturbed: bool, seed: u64) -> Self {
         Self {
+            targets,
             ordered,
             keep_disturbed,
             rng: Rng::with_seed(seed),
             tried: 0,
-            kept: 0,
             windows: BTreeMap::new(),
+            measured: 0,
             failures: BTreeMap::new(),
             disturbed: BTreeMap::new(),
         }
     }
 
+    pub(super) fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// Nobody has a value, for this reason.
+    pub(super) fn fail_all(&mut self, reason: &str) {
+        for target in self.targets.clone() {
+            self.fail(target, reason.to_owned());
+        }
+    }
+
     /// The target has no value any more; the others go on without it.
-    pub(super) fn fail(&mut self, target: Target, reason: String) {
+    fn fail(&mut self, target: Target, reason: String) {
         self.failures.insert(target, reason);
     }
 
     /// Whether one more is to be tried.
     pub(super) fn another(&self) -> bool {
-        self.kept < self.ordered && self.tried < TRIES * self.ordered
+        self.tried < ROUNDS * self.ordered && !self.wanting().is_empty()
     }
 
-    pub(super) fn kept(&self) -> usize {
-        self.kept
+    /// Who hasn't had enough windows.
+    fn wanting(&self) -> BTreeSet<Target> {
+        let mut wanting: BTreeSet<Target> = self.targets.iter().copied().collect();
+        wanting.retain(|target| !self.failures.contains_key(target) && self.kept(*target) < self.ordered);
+        wanting
     }
 
-    /// Every target once, in an order of its own; kept only if nothing disturbed any of them.
+    fn kept(&self, target: Target) -> usize {
+        self.windows.get(&target).map_or(0, BTreeMap::len)
+    }
+
+    /// How many windows there are of all that were ordered.
+    pub(super) fn progress(&self) -> (usize, usize) {
+        let alive = self
+            .targets
+            .iter()
+            .filter(|target| !self.failures.contains_key(target));
+        let kept = alive.map(|target| (self.kept(*target).min(self.ordered), self.ordered));
+        kept.fold((0, 0), |(kept, all), (more, ordered)| {
+            (kept + more, all + ordered)
+        })
+    }
+
+    /// Each target that needs it has a window beside its reference's; one that was disturbed is repeated, but not forever.
     pub(super) fn run(
         &mut self,
-        targets: &[Target],
         mut measure: impl FnMut(Target) -> anyhow::Result<Window>,
     ) -> Result<(), Interrupted> {
+        let round = self.tried;
         self.tried += 1;
-        let mut order = targets.to_vec();
-        order.retain(|target| !self.failures.contains_key(target));
-        self.rng.shuffle(&mut order);
-        let mut windows = Vec::new();
-        for target in order {
-            match measure(target) {
-                Ok(window) => {
-                    if let Some((what, share)) = window.noise.disturbance() {
-                        let (times, most) = self.disturbed.entry(what).or_default();
-                        *times += 1;
-                        *most = most.max(share);
-                        if !self.keep_disturbed {
-                            return Ok(());
-                        }
-                    }
-                    windows.push((target, window));
-                }
+        let mut queue: VecDeque<(Target, usize)> =
+            self.order().into_iter().map(|target| (target, 1)).collect();
+        while let Some((target, time)) = queue.pop_front() {
+            let window = match measure(target) {
+                Ok(window) => window,
                 Err(error) if error.is::<Interrupted>() => return Err(Interrupted),
-                Err(error) => self.fail(target, format!("{error:#}")),
+                Err(error) => {
+                    self.fail(target, format!("{error:#}"));
+                    continue;
+                }
+            };
+            self.measured += 1;
+            if let Some((what, share)) = window.noise.disturbance() {
+                let (times, most) = self.disturbed.entry(what).or_default();
+                *times += 1;
+                *most = most.max(share);
+                if !self.keep_disturbed {
+                    if time < WINDOWS {
+                        queue.push_back((target, time + 1));
+                    }
+                    continue;
+                }
             }
+            self.windows.entry(target).or_default().insert(round, window);
         }
-        for (target, window) in windows {
-            self.windows.entry(target).or_default().push(window);
-        }
-        self.kept += 1;
         Ok(())
     }
 
-    /// The target's time, its ratio to the reference's, and its rate, if that's told.
-    pub(super) fn rows(&mut self, target: Target, course: &Course, interrupted: bool) -> Vec<Row> {
-        let times = self.each(target, |window| window.time);
-        let reference = self.each(target.reference(), |window| window.time);
-        let pairs = times.iter().zip(&reference);
-        let ratios = pairs.map(|(time, reference)| time / reference).collect();
-        let rates = self.each(target, |window| window.rate);
-        let mut figures = vec![(course.time, times), (Unit::Ratio, ratios)];
-        figures.extend(course.rate.map(|unit| (unit, rates)));
-        let row = |(unit, values): (Unit, Vec<f64>)| {
-            let mut row = Row {
-                workload: course.workload,
-                connections: course.connections,
-                reason: self.objection(target, unit, values.len(), interrupted),
-                ..Row::new(course.figure, target, Allocator::Mimalloc, unit)
-            };
-            if row.reason.is_none() {
-                row.value = median(&values);
-                // A rate says no more than the time does, and needs no second one.
-                if Some(unit) != course.rate {
-                    row.interval = interval_of_median(&values, &mut self.rng);
-                }
+    /// Those of one reference come one after the other, so that little changes between them.
+    fn order(&mut self) -> Vec<Target> {
+        let mut groups: BTreeMap<Target, Vec<Target>> = BTreeMap::new();
+        for target in self.wanting() {
+            groups.entry(target.reference()).or_default().push(target);
+        }
+        for (reference, group) in &mut groups {
+            if !group.contains(reference) && !self.failures.contains_key(reference) {
+                group.push(*reference);
             }
-            row
+            self.rng.shuffle(group);
+        }
+        let mut groups: Vec<Vec<Target>> = groups.into_values().collect();
+        self.rng.shuffle(&mut groups);
+        groups.concat()
+    }
+
+    /// What the course tells of a target.
+    pub(super) fn rows(&mut self, target: Target, course: &Course, interrupted: bool) -> Vec<Row> {
+        let mark = self.is_client_bound(target).then_some(Mark::ClientBound);
+        let mut rows = Vec::new();
+        for value in &course.values {
+            let values = self.each(target, value.of);
+            rows.push(self.row(target, course, value.unit, values, interrupted));
+            if let Some(unit) = value.ratio {
+                let ratios = self.ratios(target, value.of);
+                rows.push(self.row(target, course, unit, ratios, interrupted));
+            }
+        }
+        for row in rows.iter_mut().filter(|row| row.unit.is_rate()) {
+            row.mark = mark;
+        }
+        rows
+    }
+
+    fn row(
+        &mut self,
+        target: Target,
+        course: &Course,
+        unit: Unit,
+        rounds: Vec<f64>,
+        interrupted: bool,
+    ) -> Row {
+        let mut row = Row {
+            workload: course.workload,
+            connections: course.connections,
+            reason: self.objection(target, unit, rounds.len(), interrupted),
+            ..Row::new(course.figure, target, Allocator::Mimalloc, unit)
         };
-        figures.into_iter().map(row).collect()
+        if row.reason.is_none() {
+            row.value = median(&rounds);
+            row.interval = interval_of_median(&rounds, &mut self.rng);
+            row.sigma = deviation(&rounds);
+        }
+        row.rounds = rounds;
+        row
     }
 
     fn each(&self, target: Target, value: fn(&Window) -> f64) -> Vec<f64> {
         let windows = self.windows.get(&target).into_iter().flatten();
-        windows.map(value).collect()
+        windows.map(|(_, window)| value(window)).collect()
+    }
+
+    /// Of those rounds in which both have a window.
+    fn ratios(&self, target: Target, value: fn(&Window) -> f64) -> Vec<f64> {
+        let (Some(windows), Some(references)) =
+            (self.windows.get(&target), self.windows.get(&target.reference()))
+        else {
+            return Vec::new();
+        };
+        let pairs = windows
+            .iter()
+            .filter_map(|(round, window)| Some((window, references.get(round)?)));
+        pairs
+            .map(|(window, reference)| value(window) / value(reference))
+            .collect()
+    }
+
+    /// How late the answers of all its windows were, if that was asked.
+    pub(super) fn latency(&self, target: Target) -> Option<Histogram<u64>> {
+        let windows = self.windows.get(&target).into_iter().flat_map(BTreeMap::values);
+        let mut latencies = windows.filter_map(|window| window.latency.as_ref());
+        let mut all = latencies.next()?.clone();
+        for latency in latencies {
+            // They're all made alike, so there's room for each other's values.
+            all.add(latency).ok()?;
+        }
+        Some(all)
+    }
+
+    /// Whether the server waited for the load, which had no time to wait.
+    fn is_client_bound(&self, target: Target) -> bool {
+        /// Who has less to do isn't what limits the rate.
+        const SATURATED: f64 = 0.95;
+        /// Who has as much to do as this can't do more.
+        const BUSY: f64 = 0.9;
+        let server = median(&self.each(target, |window| window.busy));
+        let load = median(&self.each(target, |window| window.load_busy));
+        server
+            .zip(load)
+            .is_some_and(|(server, load)| server < SATURATED && load >= BUSY)
     }
 
     /// What the reader must know of rates that aren't the server's.
-    pub(super) fn idleness(&self, targets: &[Target], course: &Course) -> Option<String> {
-        course.rate?;
-        let waited = |&target: &Target| {
-            let busy = median(&self.each(target, |window| window.busy))?;
-            let share = 100.0 * (1.0 - busy);
-            (busy < SATURATED).then(|| format!("{target} for {share:.0} %"))
-        };
-        let waited: Vec<String> = targets.iter().filter_map(waited).collect();
-        (!waited.is_empty()).then(|| {
+    pub(super) fn client_bound(&self) -> Option<String> {
+        let bound = |target: &&Target| self.is_client_bound(**target);
+        let names: Vec<&str> = self
+            .targets
+            .iter()
+            .filter(bound)
+            .map(|target| target.name())
+            .collect();
+        (!names.is_empty()).then(|| {
             format!(
-                "{}: the load isn't faster, so that servers had nothing to do ({} of the time); they can do more in a second.",
-                course.workload,
-                waited.join(", ")
+                "client-bound: the load had no time left, so that the server had nothing to do; it can do more in a second. What counts is the                 CPU time ({}).",
+                names.join(", ")
             )
         })
     }
@@ -147,9 +251,10 @@ impl Rounds {
     /// Why there's no value, if there's none.
     fn objection(&self, target: Target, unit: Unit, rounds: usize, interrupted: bool) -> Option<String> {
         let reference = target.reference();
+        let is_ratio = matches!(unit, Unit::Ratio | Unit::RateRatio);
         if let Some(failure) = self.failures.get(&target) {
             Some(failure.clone())
-        } else if unit == Unit::Ratio && self.failures.contains_key(&reference) {
+        } else if is_ratio && self.failures.contains_key(&reference) {
             Some(format!("its reference, {reference}, wasn't measured"))
         } else if interrupted {
             (rounds == 0).then(|| "interrupted before the end of the first round".to_owned())
@@ -165,25 +270,23 @@ impl Rounds {
         }
     }
 
-    /// What the reader must know about the rounds.
-    pub(super) fn disturbances(&self, course: &Course) -> Option<String> {
+    /// What the reader must know about the windows.
+    pub(super) fn disturbances(&self) -> Option<String> {
         let causes: Vec<String> = self
             .disturbed
             .iter()
             .map(|(what, (times, most))| format!("{times} by {what} (up to {:.0} %)", 100.0 * most))
             .collect();
         let fate = if self.keep_disturbed {
-            "windows were disturbed, and kept"
+            "were disturbed, and kept"
         } else {
-            "rounds were thrown away"
+            "were thrown away"
         };
         let count: usize = self.disturbed.values().map(|(times, _)| times).sum();
         (count > 0).then(|| {
             format!(
-                "{}: {} rounds of {} kept; {count} {fate}: {}.",
-                course.workload,
-                self.kept,
-                self.tried,
+                "{count} of {} windows {fate}: {}.",
+                self.measured,
                 causes.join(", ")
             )
         })
@@ -192,127 +295,216 @@ impl Rounds {
 
 impl fmt::Display for Rounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "rounds; {} thrown away", self.tried - self.kept)
+        let thrown: usize = match self.keep_disturbed {
+            true => 0,
+            false => self.disturbed.values().map(|(times, _)| times).sum(),
+        };
+        write!(f, "round {}", self.tried)?;
+        if thrown > 0 {
+            write!(f, ", {thrown} windows thrown away")?;
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Interrupted, Rounds, Row, Target, Window};
-    use crate::bench::report::Unit;
-    use crate::bench::turns::{Course, noise::Noise};
+    use crate::bench::report::{Mark, Unit};
+    use crate::bench::turns::{Course, Value, noise::Noise};
 
     const TARGETS: [Target; 2] = [Target::Tcp, Target::Hyper];
 
-    const COURSE: Course = Course {
-        figure: "handshakes",
-        workload: "full",
-        connections: 16,
-        time: Unit::HandshakeMicroseconds,
-        rate: Some(Unit::HandshakesPerSecond),
-        load: |_, _, _, _| anyhow::bail!("there's no server"),
-    };
+    fn course() -> Course {
+        Course {
+            figure: "handshakes",
+            workload: "full",
+            connections: 16,
+            values: vec![
+                Value::time(Unit::HandshakeMicroseconds),
+                Value::rate(Unit::HandshakesPerSecond),
+            ],
+            load: Box::new(|_, _, _, _| anyhow::bail!("there's no server")),
+        }
+    }
+
+    fn rounds(ordered: usize, keep_disturbed: bool) -> Rounds {
+        Rounds::new(TARGETS.to_vec(), ordered, keep_disturbed, 7)
+    }
 
     fn window(time: f64, foreign: f64) -> anyhow::Result<Window> {
         Ok(Window {
             time,
             rate: 1e6 / time,
             busy: time / 6.0,
+            load_busy: 1.0,
+            latency: None,
             noise: Noise { stolen: 0.0, foreign },
         })
     }
 
     fn values(rounds: &mut Rounds, target: Target) -> [Option<f64>; 2] {
-        let rows = rounds.rows(target, &COURSE, false);
+        let rows = rounds.rows(target, &course(), false);
         [0, 1].map(|index| rows[index].value)
     }
 
     #[test]
     fn ratios_are_of_the_same_round() {
-        let mut rounds = Rounds::new(3, false, 7);
+        let mut rounds = rounds(3, false);
         for slow in [1.0, 2.0, 4.0] {
             let measure = |target| window(if target == Target::Tcp { 3.0 } else { 2.0 } * slow, 0.0);
-            rounds.run(&TARGETS, measure).unwrap();
+            rounds.run(measure).unwrap();
         }
         assert!(!rounds.another());
         assert_eq!(values(&mut rounds, Target::Tcp), [Some(6.0), Some(1.5)]);
         assert_eq!(values(&mut rounds, Target::Hyper), [Some(4.0), Some(1.0)]);
-        assert_eq!(rounds.disturbances(&COURSE), None);
+        assert_eq!(rounds.disturbances(), None);
     }
 
     #[test]
-    fn disturbed_rounds_are_repeated_and_told_but_not_forever() {
-        let mut rounds = Rounds::new(2, false, 7);
-        let mut tries = 0;
-        while rounds.another() {
-            tries += 1;
-            rounds
-                .run(&TARGETS, |_| window(1.0, if tries == 1 { 0.3 } else { 0.0 }))
-                .unwrap();
+    fn what_the_median_hides_is_kept_beside_it() {
+        let mut rounds = rounds(3, false);
+        for time in [1.0, 2.0, 6.0] {
+            rounds.run(|_| window(time, 0.0)).unwrap();
         }
-        assert_eq!(tries, 3);
-        let told = rounds.disturbances(&COURSE).unwrap();
+        let row = rounds.rows(Target::Tcp, &course(), false).remove(0);
+        assert_eq!((row.value, row.rounds), (Some(2.0), vec![1.0, 2.0, 6.0]));
+        assert_eq!(row.sigma, Some(7.0_f64.sqrt()));
+        let interval = row.interval.unwrap();
+        assert_eq!((interval.low, interval.high), (1.0, 6.0));
+    }
+
+    #[test]
+    fn a_disturbed_window_is_repeated_in_its_round() {
+        let mut rounds = rounds(1, false);
+        let mut windows = 0;
+        let measure = |target| {
+            windows += 1;
+            window(
+                if target == Target::Tcp { 3.0 } else { 2.0 },
+                if windows == 1 { 0.3 } else { 0.0 },
+            )
+        };
+        rounds.run(measure).unwrap();
+        assert!(!rounds.another());
+        assert_eq!(windows, 3);
+        assert_eq!(values(&mut rounds, Target::Tcp), [Some(3.0), Some(1.5)]);
+        let told = rounds.disturbances().unwrap();
         assert!(
-            told.contains("2 rounds of 3 kept") && told.contains("up to 30 %"),
+            told.starts_with("1 of 3 windows were thrown away: 1 by other processes"),
             "{told}"
         );
+        assert!(told.contains("up to 30 %"), "{told}");
+    }
 
-        let mut rounds = Rounds::new(2, false, 7);
+    #[test]
+    fn a_machine_that_is_never_quiet_is_told_in_the_end() {
+        let mut rounds = rounds(2, false);
+        let mut tried = 0;
         while rounds.another() {
-            rounds.run(&TARGETS, |_| window(1.0, 0.3)).unwrap();
+            tried += 1;
+            rounds.run(|_| window(1.0, 0.3)).unwrap();
         }
-        let rows = rounds.rows(Target::Tcp, &COURSE, false);
+        assert_eq!(tried, 4);
+        let rows = rounds.rows(Target::Tcp, &course(), false);
         let reason = rows[0].reason.clone().unwrap();
         assert!(reason.contains("only 0 of 4 rounds were undisturbed"), "{reason}");
     }
 
     #[test]
-    fn disturbed_rounds_are_kept_on_demand_and_told_all_the_same() {
-        let mut rounds = Rounds::new(1, true, 7);
-        rounds.run(&TARGETS, |_| window(1.0, 0.3)).unwrap();
+    fn who_has_enough_windows_waits_for_the_others() {
+        let targets = vec![Target::Tcp, Target::Hyper, Target::Unix, Target::HyperUnix];
+        let mut rounds = Rounds::new(targets, 1, false, 7);
+        let quiet = |target: Target, noisy| window(1.0, if target == noisy { 0.3 } else { 0.0 });
+        rounds.run(|target| quiet(target, Target::Unix)).unwrap();
+        assert!(rounds.another());
+        let mut asked = Vec::new();
+        let measure = |target| {
+            asked.push(target);
+            window(1.0, 0.0)
+        };
+        rounds.run(measure).unwrap();
+        asked.sort();
+        // Its reference comes along, since a ratio is of one round.
+        assert_eq!(asked, [Target::Unix, Target::HyperUnix]);
+        assert!(!rounds.another());
+        assert_eq!(values(&mut rounds, Target::Unix), [Some(1.0), Some(1.0)]);
+    }
+
+    #[test]
+    fn those_of_one_reference_follow_each_other() {
+        let targets = vec![
+            Target::Tcp,
+            Target::Unix,
+            Target::Hyper,
+            Target::UnixPerCore,
+            Target::HyperUnix,
+        ];
+        let mut rounds = Rounds::new(targets, 10, false, 7);
+        while rounds.another() {
+            let mut references = Vec::new();
+            let measure = |target: Target| {
+                references.push(target.reference());
+                window(1.0, 0.0)
+            };
+            rounds.run(measure).unwrap();
+            references.dedup();
+            assert_eq!(references.len(), 2, "{references:?}");
+        }
+    }
+
+    #[test]
+    fn disturbed_windows_are_kept_on_demand_and_told_all_the_same() {
+        let mut rounds = rounds(1, true);
+        rounds.run(|_| window(1.0, 0.3)).unwrap();
         assert_eq!(values(&mut rounds, Target::Tcp), [Some(1.0), Some(1.0)]);
-        let told = rounds.disturbances(&COURSE).unwrap();
-        assert!(told.contains("2 windows were disturbed, and kept"), "{told}");
+        let told = rounds.disturbances().unwrap();
+        assert!(told.contains("2 of 2 windows were disturbed, and kept"), "{told}");
     }
 
     #[test]
     fn who_fails_costs_nobody_else_a_value() {
-        let mut rounds = Rounds::new(2, false, 7);
+        let mut rounds = rounds(2, false);
         while rounds.another() {
             let measure = |target| match target {
                 Target::Hyper => Err(anyhow::anyhow!("the server ended")),
                 _ => window(1.0, 0.0),
             };
-            rounds.run(&TARGETS, measure).unwrap();
+            rounds.run(measure).unwrap();
         }
         assert_eq!(values(&mut rounds, Target::Tcp), [Some(1.0), None]);
         let reason = |row: &Row| row.reason.clone().unwrap();
-        let rows = rounds.rows(Target::Tcp, &COURSE, false);
+        let rows = rounds.rows(Target::Tcp, &course(), false);
         assert_eq!(reason(&rows[1]), "its reference, hyper, wasn't measured");
-        let rows = rounds.rows(Target::Hyper, &COURSE, false);
+        let rows = rounds.rows(Target::Hyper, &course(), false);
         assert_eq!(reason(&rows[0]), "the server ended");
     }
 
     #[test]
     fn what_was_measured_before_an_interruption_is_said() {
-        let mut rounds = Rounds::new(15, false, 7);
-        rounds.run(&TARGETS, |_| window(1.0, 0.0)).unwrap();
-        rounds.run(&TARGETS, |_| Err(Interrupted.into())).unwrap_err();
-        let rows = rounds.rows(Target::Tcp, &COURSE, true);
+        let mut rounds = rounds(15, false);
+        rounds.run(|_| window(1.0, 0.0)).unwrap();
+        rounds.run(|_| Err(Interrupted.into())).unwrap_err();
+        let rows = rounds.rows(Target::Tcp, &course(), true);
         let values: Vec<_> = rows.iter().map(|row| row.value).collect();
         assert_eq!(values, [Some(1.0), Some(1.0), Some(1e6)]);
     }
 
     #[test]
-    fn who_waits_for_the_load_is_told() {
-        let mut rounds = Rounds::new(1, false, 7);
+    fn who_waits_for_a_busy_load_is_told() {
+        let mut rounds = rounds(1, false);
         let measure = |target| window(if target == Target::Tcp { 3.0 } else { 6.0 }, 0.0);
-        rounds.run(&TARGETS, measure).unwrap();
-        let told = rounds.idleness(&TARGETS, &COURSE).unwrap();
-        assert!(told.contains("full: the load isn't faster"), "{told}");
-        assert!(told.contains("(tcp for 50 % of the time)"), "{told}");
-        assert_eq!(rounds.idleness(&[Target::Hyper], &COURSE), None);
-        let untold = Course { rate: None, ..COURSE };
-        assert_eq!(rounds.idleness(&TARGETS, &untold), None);
+        rounds.run(measure).unwrap();
+        let told = rounds.client_bound().unwrap();
+        assert!(
+            told.starts_with("client-bound: ") && told.contains("(tcp)"),
+            "{told}"
+        );
+        let mut marks = |target| {
+            let rows = rounds.rows(target, &course(), false);
+            rows.iter().map(|row| row.mark).collect::<Vec<_>>()
+        };
+        assert_eq!(marks(Target::Tcp), [None, None, Some(Mark::ClientBound)]);
+        assert_eq!(marks(Target::Hyper), [None; 3]);
     }
 }

@@ -1,4 +1,4 @@
-//! One window: a fresh process, warmed up, and what it used while it answered for a second.
+//! One window: a fresh process, warmed up, and what it used while it answered.
 
 use super::Course;
 use super::noise::{Noise, Sample};
@@ -7,23 +7,37 @@ use crate::bench::server::Server;
 use crate::bench::session::Session;
 use crate::bench::target::{Allocator, Target};
 use anyhow::Context as _;
-use anyport_bench_load::Amount;
+use hdrhistogram::Histogram;
+use rustix::time::{ClockId, clock_gettime};
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 const WARM_UP: Duration = Duration::from_millis(300);
-pub(super) const WINDOW: Duration = Duration::from_secs(1);
 
 /// What a window brought.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Window {
+#[derive(Clone, Debug)]
+pub(in crate::bench) struct Window {
     /// Microseconds of CPU time that each took.
     pub(super) time: f64,
     /// How many there were in a second.
     pub(super) rate: f64,
-    /// The share of the window in which the server had something to do.
+    /// The share of the window in which the server had something to do; more than 1 if several of its threads had.
     pub(super) busy: f64,
+    /// The same of the load.
+    pub(super) load_busy: f64,
+    /// How late the answers were, in nanoseconds, if that was asked.
+    pub(super) latency: Option<Histogram<u64>>,
     pub(super) noise: Noise,
+}
+
+impl Window {
+    /// Microseconds within which so large a share of the answers came, or the slowest one for 1.
+    pub(in crate::bench) fn latency_within(&self, share: f64) -> f64 {
+        let latency = self.latency.as_ref();
+        latency.map_or(f64::NAN, |latency| {
+            latency.value_at_quantile(share) as f64 / 1000.0
+        })
+    }
 }
 
 /// Where load and server run.
@@ -60,29 +74,45 @@ pub(super) fn measure(
     target: Target,
     place: Place,
     course: &Course,
+    duration: Duration,
 ) -> anyhow::Result<Window> {
     let mut server = session.start(binaries, target, Allocator::Mimalloc, &place.wrapper())?;
-    let window = load(session, target, &server, course).map_err(|error| server.explain(error))?;
+    let window = load(session, target, &server, course, duration).map_err(|error| server.explain(error))?;
     server.stop()?;
     Ok(window)
 }
 
-fn load(session: &Session, target: Target, server: &Server, course: &Course) -> anyhow::Result<Window> {
+fn load(
+    session: &Session,
+    target: Target,
+    server: &Server,
+    course: &Course,
+    duration: Duration,
+) -> anyhow::Result<Window> {
     let mut load = (course.load)(course, target, server.address(), &session.patience)?;
-    load.run(Amount::For(WARM_UP))?;
+    load.run(WARM_UP)?;
     let before = Sample::take(server.pid())?;
-    let begun = Instant::now();
-    let done = load.run(Amount::For(WINDOW))? as f64;
-    let seconds = begun.elapsed().as_secs_f64();
+    let (begun, own) = (Instant::now(), thread_time());
+    let done = load.run(duration)?;
+    let (elapsed, own) = (begun.elapsed(), thread_time().saturating_sub(own));
     let after = Sample::take(server.pid())?;
     let nanoseconds = after
         .server
         .checked_sub(before.server)
         .context("a thread of the server ended, and its CPU time can't be told")?;
+    let (seconds, count) = (elapsed.as_secs_f64(), done.count as f64);
     Ok(Window {
-        time: nanoseconds as f64 / 1000.0 / done,
-        rate: done / seconds,
+        time: nanoseconds as f64 / 1000.0 / count,
+        rate: count / seconds,
         busy: nanoseconds as f64 / 1e9 / seconds,
+        load_busy: own.as_secs_f64() / seconds,
+        latency: done.latency,
         noise: Noise::between(&before, &after),
     })
+}
+
+/// How long this thread, which is the load, was on a CPU.
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
