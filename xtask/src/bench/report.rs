@@ -86,6 +86,9 @@ pub(super) enum Unit {
     P999,
     #[serde(rename = "max us")]
     Max,
+    /// Of the 99th percentile, to the reference's.
+    #[serde(rename = "p99 ratio")]
+    LatencyRatio,
     #[serde(rename = "instructions/request")]
     Instructions,
     #[serde(rename = "syscalls/request")]
@@ -113,6 +116,32 @@ impl Report {
         })?;
         let ratio = row.value? / reference.value?;
         ratio.is_finite().then_some(ratio)
+    }
+}
+
+/// What a ratio says about a target, if the interval leaves a doubt to nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Better,
+    Worse,
+    /// 1 lies in the interval: this run shows no difference.
+    Alike,
+}
+
+impl Verdict {
+    pub(super) fn of(unit: Unit, interval: Interval) -> Self {
+        let (above, below) = if unit.is_rate() {
+            (Self::Better, Self::Worse)
+        } else {
+            (Self::Worse, Self::Better)
+        };
+        if interval.low > 1.0 {
+            above
+        } else if interval.high < 1.0 {
+            below
+        } else {
+            Self::Alike
+        }
     }
 }
 
@@ -154,6 +183,7 @@ impl Unit {
             Self::P99 => "p99 us",
             Self::P999 => "p99.9 us",
             Self::Max => "max us",
+            Self::LatencyRatio => "p99 x hyper",
             Self::Instructions => "instructions/request",
             Self::Syscalls => "syscalls/request",
             Self::Allocations => "allocations/request",
@@ -177,8 +207,13 @@ impl Unit {
             | Self::Bytes => 0,
             Self::HandshakeMicroseconds | Self::ConnectionMicroseconds => 1,
             Self::Syscalls | Self::Allocations | Self::Kibibytes | Self::Microseconds => 2,
-            Self::RateRatio | Self::Ratio => 3,
+            Self::RateRatio | Self::Ratio | Self::LatencyRatio => 3,
         }
+    }
+
+    /// Whether it's a ratio of the same round, rather than a value.
+    pub(super) fn is_ratio(self) -> bool {
+        matches!(self, Self::RateRatio | Self::Ratio | Self::LatencyRatio)
     }
 
     /// Whether more of it is better.

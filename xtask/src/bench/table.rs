@@ -1,12 +1,14 @@
 //! Draws a report for a terminal; it's Markdown, so that it can be quoted as it is.
 
-use super::report::{Report, Row, Unit};
+use super::report::{Mark, Report, Row, Unit, Verdict};
 use super::target::{Allocator, Target};
 use super::text::{WIDTH, grouped, wrap};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use std::collections::BTreeSet;
 
 const NOT_MEASURED: &str = "not measured";
+const LEGEND: &str =
+    "+ is better than hyper by hand, - is worse; without a sign this run shows no difference.";
 
 /// What it is, the table, why rows are missing, and what else there's to know.
 pub(super) fn draw(report: &Report) -> String {
@@ -14,7 +16,9 @@ pub(super) fn draw(report: &Report) -> String {
     if !report.rows.is_empty() {
         text += &format!("{}\n", table(report));
     }
-    for line in reasons(report).iter().chain(&report.notes) {
+    let legend = report.rows.iter().any(|row| verdict(row).is_some());
+    let legend = legend.then(|| LEGEND.to_owned());
+    for line in legend.iter().chain(&reasons(report)).chain(&report.notes) {
         text += &format!("\n{}\n", wrap(line));
     }
     text
@@ -66,7 +70,7 @@ fn columns(report: &Report) -> Vec<Column> {
     for &unit in &units {
         columns.push(Column::Value(unit));
         // Where a figure measures its ratio, a quotient of two medians would only contradict it.
-        if !units.contains(&Unit::Ratio) {
+        if !units.iter().any(|unit| unit.is_ratio()) {
             columns.push(Column::Ratio(unit));
         }
         if report
@@ -97,7 +101,7 @@ impl Column {
 
     fn cell(self, report: &Report, row: &Row) -> String {
         match self {
-            Self::Value(_) => value(row),
+            Self::Value(_) => value(report, row),
             Self::Ratio(_) => report
                 .ratio(row)
                 .map_or_else(String::new, |ratio| format!("{ratio:.3}")),
@@ -159,20 +163,44 @@ impl Varying {
     }
 }
 
-fn value(row: &Row) -> String {
+fn value(report: &Report, row: &Row) -> String {
     let Some(value) = row.value else {
         return NOT_MEASURED.to_owned();
     };
-    let number = |value| grouped(value, row.unit.decimals());
-    match row.interval {
-        Some(interval) => format!(
-            "{} ({} to {})",
-            number(value),
-            number(interval.low),
-            number(interval.high)
-        ),
-        None => number(value),
+    if row.unit == Unit::RateRatio && row.mark == Some(Mark::ClientBound) {
+        return "client-bound".to_owned();
     }
+    let number = |value| grouped(value, row.unit.decimals());
+    let Some(interval) = row.interval.filter(|_| has_room(report, row.unit)) else {
+        return number(value);
+    };
+    let text = format!(
+        "{} ({}–{})",
+        number(value),
+        number(interval.low),
+        number(interval.high)
+    );
+    match verdict(row) {
+        Some(Verdict::Better) => text + " +",
+        Some(Verdict::Worse) => text + " -",
+        Some(Verdict::Alike) => text + "  ",
+        None => text,
+    }
+}
+
+/// Whether a value's interval is shown: where there are many columns, only ratios have one.
+fn has_room(report: &Report, unit: Unit) -> bool {
+    let units: BTreeSet<Unit> = report.rows.iter().map(|row| row.unit).collect();
+    let values = units.iter().filter(|unit| !unit.is_ratio()).count();
+    unit.is_ratio() || values == 1
+}
+
+/// What a ratio with an interval says; nothing of the reference itself.
+fn verdict(row: &Row) -> Option<Verdict> {
+    let interval = row.interval.filter(|_| row.unit.is_ratio())?;
+    let is_client_bound = row.unit == Unit::RateRatio && row.mark.is_some();
+    let says = row.target != row.target.reference() && row.reason.is_none() && !is_client_bound;
+    says.then(|| Verdict::of(row.unit, interval))
 }
 
 /// Why lines of the table have no value; what costs several of them is said once.
@@ -196,7 +224,7 @@ fn reasons(report: &Report) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::{WIDTH, draw};
-    use crate::bench::report::{Interval, Report, Row, Unit};
+    use crate::bench::report::{Interval, Mark, Report, Row, Unit};
     use crate::bench::target::{Allocator, Target};
     use clap::ValueEnum as _;
 
@@ -260,6 +288,69 @@ Instructions per request.
         let drawn = draw(&report(rows.collect()));
         assert!(
             drawn.ends_with("|\n\ntcp, hyper: not measured: `valgrind` isn't installed\n"),
+            "{drawn}"
+        );
+    }
+
+    #[test]
+    fn a_difference_is_called_one_only_where_the_interval_excludes_1() {
+        let ratio = |unit, low, high| Row {
+            interval: Some(Interval { low, high }),
+            ..row(Target::Tcp, unit, Some(f64::midpoint(low, high)))
+        };
+        for (unit, low, high, expected) in [
+            (Unit::Ratio, 0.8, 0.9, "0.850 (0.800–0.900) + |"),
+            (Unit::Ratio, 1.1, 1.2, "1.150 (1.100–1.200) - |"),
+            (Unit::Ratio, 0.9, 1.1, "1.000 (0.900–1.100)   |"),
+            (Unit::RateRatio, 0.8, 0.9, "0.850 (0.800–0.900) - |"),
+            (Unit::RateRatio, 1.1, 1.2, "1.150 (1.100–1.200) + |"),
+        ] {
+            let drawn = draw(&report(vec![ratio(unit, low, high)]));
+            assert!(
+                drawn.contains(expected) && drawn.contains("+ is better"),
+                "{drawn}"
+            );
+        }
+        let bound = Row {
+            mark: Some(Mark::ClientBound),
+            ..ratio(Unit::RateRatio, 0.8, 0.9)
+        };
+        let drawn = draw(&report(vec![bound]));
+        assert!(
+            drawn.contains(" client-bound |") && !drawn.contains("0.850"),
+            "{drawn}"
+        );
+    }
+
+    #[test]
+    fn a_throughput_table_fits() {
+        let mut rows = Vec::new();
+        for &target in Target::value_variants() {
+            for unit in [
+                Unit::RequestsPerSecond,
+                Unit::RateRatio,
+                Unit::Microseconds,
+                Unit::Ratio,
+            ] {
+                let value = if unit.is_ratio() { 1.234 } else { 123_456.789 };
+                let interval = Some(Interval {
+                    low: 1.111,
+                    high: 1.222,
+                });
+                rows.push(Row {
+                    interval,
+                    ..row(target, unit, Some(value))
+                });
+            }
+        }
+        let lines = Target::value_variants().len() + 2;
+        let drawn = draw(&report(rows));
+        let table = drawn.lines().filter(|line| line.starts_with('|'));
+        assert_eq!(table.count(), lines, "a cell is broken: {drawn}");
+        assert!(
+            drawn
+                .lines()
+                .all(|line| line.chars().count() <= usize::from(WIDTH)),
             "{drawn}"
         );
     }

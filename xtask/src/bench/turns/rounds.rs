@@ -251,10 +251,9 @@ impl Rounds {
     /// Why there's no value, if there's none.
     fn objection(&self, target: Target, unit: Unit, rounds: usize, interrupted: bool) -> Option<String> {
         let reference = target.reference();
-        let is_ratio = matches!(unit, Unit::Ratio | Unit::RateRatio);
         if let Some(failure) = self.failures.get(&target) {
             Some(failure.clone())
-        } else if is_ratio && self.failures.contains_key(&reference) {
+        } else if unit.is_ratio() && self.failures.contains_key(&reference) {
             Some(format!("its reference, {reference}, wasn't measured"))
         } else if interrupted {
             (rounds == 0).then(|| "interrupted before the end of the first round".to_owned())
