@@ -10,8 +10,10 @@ mod environment;
 mod gate;
 mod handshakes;
 mod idle;
+mod latency;
 mod listeners;
 mod loads;
+mod matrix;
 mod options;
 mod report;
 mod results;
@@ -27,30 +29,44 @@ mod turns;
 
 use anyhow::Context as _;
 use cargo_metadata::Metadata;
+use matrix::MatrixOptions;
 use options::Options;
 use report::Report;
 use results::Record;
 use session::Session;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use target::Allocator;
 
-/// What to measure.
-#[derive(Debug, clap::Subcommand)]
-#[command(after_help = "\
+/// The matrix, or one figure of it.
+#[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 It builds what it measures. Exit code 0 says that every row was measured; 1 that some weren't, and why stands below the table; 130 \
-that it was interrupted, and what had been measured by then was printed.")]
+that it was interrupted, and what had been measured by then was printed."
+)]
+pub(crate) struct Bench {
+    #[command(flatten)]
+    matrix: MatrixOptions,
+    #[command(subcommand)]
+    figure: Option<Figure>,
+}
+
+/// One figure, for daily work.
+#[derive(Debug, clap::Subcommand)]
 pub(crate) enum Figure {
-    /// User instructions per request, counted by valgrind's callgrind.
+    /// User instructions per request, counted by valgrind's callgrind
     Instructions(Options),
-    /// System calls per request, counted by perf, with 1 and with 64 connections.
+    /// System calls per request, counted by perf, with 1 and with 64 connections
     Syscalls(Options),
-    /// Allocations and allocated bytes per request, counted by valgrind's memcheck.
+    /// Allocations and allocated bytes per request, counted by valgrind's memcheck
     Allocations(Options),
-    /// Private memory per idle connection: fresh, and kept alive; with mimalloc and with the system's allocator.
+    /// Private memory per idle connection: fresh, and kept alive; with mimalloc and with the system's allocator
     Idle(Options),
-    /// CPU time per request, in turns with hyper by hand.
+    /// CPU time per request, in turns with hyper by hand
     Cpu(cpu::CpuOptions),
-    /// CPU time per TLS handshake, full and resumed, in turns with tokio-rustls by hand.
+    /// CPU time per TLS handshake, full and resumed, in turns with tokio-rustls by hand
     Handshakes(handshakes::HandshakeOptions),
 }
 
@@ -59,24 +75,31 @@ pub(crate) enum Figure {
 /// # Errors
 ///
 /// When nothing could be tried.
-pub(crate) fn run(figure: &Figure, metadata: &Metadata) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(bench: &Bench, metadata: &Metadata) -> anyhow::Result<ExitCode> {
+    let Some(figure) = &bench.figure else {
+        return matrix::run(&bench.matrix, metadata);
+    };
     let options = figure.options();
     let mut session = Session::new(&options.only, &options.listen, metadata)?;
     let report = match figure {
         Figure::Instructions(_) => counted::run(&mut session, &counted::INSTRUCTIONS),
         Figure::Syscalls(_) => counted::run(&mut session, &counted::SYSCALLS),
         Figure::Allocations(_) => counted::run(&mut session, &counted::ALLOCATIONS),
-        Figure::Idle(_) => idle::run(&mut session),
+        Figure::Idle(_) => idle::run(&mut session, &[Allocator::Mimalloc, Allocator::System]),
         Figure::Cpu(options) => cpu::run(&mut session, options),
         Figure::Handshakes(options) => handshakes::run(&mut session, options),
     };
     session.progress.finish_and_clear();
     print(&report, options.json)?;
-    Ok(match (report.interrupted, report.is_complete()) {
+    Ok(exit_code(report.interrupted, report.is_complete()))
+}
+
+fn exit_code(is_interrupted: bool, is_complete: bool) -> ExitCode {
+    match (is_interrupted, is_complete) {
         (true, _) => ExitCode::from(130),
         (false, true) => ExitCode::SUCCESS,
         (false, false) => ExitCode::FAILURE,
-    })
+    }
 }
 
 impl Figure {

@@ -30,8 +30,7 @@ enum Command {
     Tidy,
     /// Measure what a request and a connection cost, beside anyport's peers.
     #[cfg(target_os = "linux")]
-    #[command(subcommand)]
-    Bench(bench::Figure),
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -56,7 +55,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Ci { only } => ci::run(&shell, &metadata, only)?,
         Command::Tidy => tidy::run(&shell, &metadata)?,
         #[cfg(target_os = "linux")]
-        Command::Bench(figure) => return bench::run(figure, &metadata),
+        Command::Bench(bench) => return bench::run(bench, &metadata),
     }
     Ok(ExitCode::SUCCESS)
 }

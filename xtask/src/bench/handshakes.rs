@@ -22,10 +22,14 @@ pub(crate) struct HandshakeOptions {
 }
 
 pub(super) fn run(session: &mut Session, options: &HandshakeOptions) -> Report {
+    measure(session, &options.turns, options.connections.get())
+}
+
+pub(super) fn measure(session: &mut Session, options: &TurnOptions, connections: usize) -> Report {
     let course = |workload, handshake| Course {
         figure: "handshakes",
         workload,
-        connections: options.connections.get(),
+        connections,
         values: vec![
             Value::time(Unit::HandshakeMicroseconds),
             Value::rate(Unit::HandshakesPerSecond),
@@ -37,9 +41,8 @@ pub(super) fn run(session: &mut Session, options: &HandshakeOptions) -> Report {
         course("resumed", Handshake::Resumed),
     ];
     let what = format!(
-        "CPU time per TLS 1.3 handshake (X25519, ECDSA on P-256, AES-256-GCM), its connection included, and handshakes per second, with {} \
-        connections at once",
-        options.connections
+        "CPU time per TLS 1.3 handshake (X25519, ECDSA on P-256, AES-256-GCM), its connection included, and handshakes per second, with \
+        {connections} connections at once"
     );
-    turns::run(session, &options.turns, &what, &courses)
+    turns::run(session, options, &what, &courses)
 }

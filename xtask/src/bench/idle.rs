@@ -36,8 +36,8 @@ struct Memory {
     kept_alive: u64,
 }
 
-/// Measures each target with each allocator.
-pub(super) fn run(session: &mut Session) -> Report {
+/// Measures each target with each of the allocators.
+pub(super) fn run(session: &mut Session, allocators: &[Allocator]) -> Report {
     let mut report = Report {
         about: format!(
             "Private memory per idle connection, as the slope over {} connections of one worker: fresh ones have sent nothing, \
@@ -55,7 +55,7 @@ pub(super) fn run(session: &mut Session) -> Report {
             Target::RustlsSession
         ));
     }
-    report.interrupted = fill(session, &mut report.rows).is_err();
+    report.interrupted = fill(session, allocators, &mut report.rows).is_err();
     // All that's alike stands together: the reader compares servers, not states.
     report.rows.sort_by_key(|row| (row.workload, row.allocator));
     report.notes.extend(report.rows.iter().filter_map(bent));
@@ -77,11 +77,10 @@ fn bent(row: &Row) -> Option<String> {
     ))
 }
 
-fn fill(session: &mut Session, rows: &mut Vec<Row>) -> Result<(), Interrupted> {
-    let allocators = [Allocator::Mimalloc, Allocator::System];
-    let binaries = session.build(&session.targets, &allocators)?;
+fn fill(session: &mut Session, allocators: &[Allocator], rows: &mut Vec<Row>) -> Result<(), Interrupted> {
+    let binaries = session.build(&session.targets, allocators)?;
     session.expect(allocators.len() * session.targets.len() * STEPS.len());
-    for allocator in allocators {
+    for &allocator in allocators {
         for &target in &session.targets {
             let steps = STEPS
                 .iter()

@@ -1,5 +1,6 @@
 //! The kinds of load that turns are made with.
 
+use super::latency::Rates;
 use super::target::Target;
 use super::turns::{Begin, Done, Load};
 use anyport_bench_child::Workload;
@@ -47,4 +48,15 @@ impl Load for Handshakes {
             latency: None,
         })
     }
+}
+
+/// Requests at a constant rate, each target's own.
+pub(super) fn open(workload: Workload, rates: Rates) -> Begin {
+    Box::new(move |course, target, address, patience| anyhow::bail!("todo"))
+}
+pub(super) fn search(workload: Workload, probes: usize) -> Begin {
+    Box::new(move |course, target, address, patience| anyhow::bail!("todo"))
+}
+pub(super) fn churn() -> Begin {
+    Box::new(move |course, target, address, patience| anyhow::bail!("todo"))
 }

@@ -22,7 +22,7 @@ pub(crate) struct Options {
     pub(super) listen: Address,
 }
 
-fn tcp(text: &str) -> Result<Address, String> {
+pub(super) fn tcp(text: &str) -> Result<Address, String> {
     match text.parse()? {
         Address::Unix(_) => Err("the Unix sockets lie in a folder of their own; give IP:PORT".to_owned()),
         Address::Tls(_) => Err("whether it's TLS depends on the target; give IP:PORT".to_owned()),

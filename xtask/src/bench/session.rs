@@ -25,6 +25,8 @@ pub(super) struct Session {
     pub(super) targets: Vec<Target>,
     pub(super) patience: Patience,
     pub(super) progress: ProgressBar,
+    /// What stands before the bar: which part of a run it is.
+    pub(super) prefix: String,
     /// Where the Unix sockets and the output of the tools lie; removed at the end.
     pub(super) scratch: TempDir,
     /// Where the workspace's own output goes.
@@ -50,6 +52,7 @@ impl Session {
             targets: unique,
             patience: Patience::new(SILENCE, stop_flag()?),
             progress: ProgressBar::hidden(),
+            prefix: String::new(),
             scratch: tempfile::tempdir().context("cannot make a temporary folder")?,
             target_dir: metadata.target_directory.clone(),
             root: metadata.workspace_root.clone(),
@@ -103,8 +106,9 @@ impl Session {
         let style = ProgressStyle::with_template(
             "{prefix}{elapsed_precise} [{bar:24}] {pos}/{len}, {eta} left: {msg}",
         );
-        self.progress =
-            ProgressBar::new(steps as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        self.progress = ProgressBar::new(steps as u64)
+            .with_prefix(self.prefix.clone())
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         self.progress.enable_steady_tick(Duration::from_millis(200));
     }
 

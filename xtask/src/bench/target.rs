@@ -115,6 +115,11 @@ impl Target {
         self.transport() == "tls"
     }
 
+    /// Whether it's meant when all are: not what takes long to build and differs little, nor what answers nothing.
+    pub(super) fn is_for_all(self) -> bool {
+        self.speaks_http() && self != Self::TlsTcpAwsLcRs
+    }
+
     /// Whether it has answers to be asked for.
     pub(super) fn speaks_http(self) -> bool {
         self != Self::RustlsSession

@@ -15,6 +15,7 @@ use rounds::Rounds;
 use serde::Serialize;
 use std::num::NonZeroUsize;
 use std::time::Duration;
+pub(super) use window::OVERHEAD;
 use window::Place;
 pub(super) use window::Window;
 

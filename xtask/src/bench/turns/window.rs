@@ -13,6 +13,8 @@ use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 const WARM_UP: Duration = Duration::from_millis(300);
+/// What a window takes beside its own duration, roughly: the start, the warm-up, the end.
+pub(in crate::bench) const OVERHEAD: Duration = Duration::from_millis(500);
 
 /// What a window brought.
 #[derive(Clone, Debug)]

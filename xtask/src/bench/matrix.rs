@@ -1,0 +1,97 @@
+//! The whole matrix: backends x workloads x connections, and beside the peers, figure after figure.
+
+mod options;
+mod plan;
+
+pub(crate) use options::MatrixOptions;
+
+use super::environment;
+use super::report::Report;
+use super::results::Section;
+use super::run_folder::RunFolder;
+use super::session::Session;
+use super::text::wrap;
+use super::{exit_code, print};
+use cargo_metadata::Metadata;
+use plan::{Peaks, Plan};
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Measures part after part, prints each as soon as it's there, and keeps all of it in a folder; the code to exit with.
+///
+/// # Errors
+///
+/// When nothing could be tried, or what was measured can't be kept.
+pub(super) fn run(options: &MatrixOptions, metadata: &Metadata) -> anyhow::Result<ExitCode> {
+    let plan = Plan::new(options);
+    let mut session = Session::new(&plan.targets, &options.listen, metadata)?;
+    let folder = RunFolder::create(
+        session.target_dir.join("bench").as_std_path(),
+        options.output.as_deref(),
+        command(),
+        &environment::look(session.root.as_std_path()),
+    )?;
+    let path = folder.path().display().to_string();
+    session.folder = Some(folder);
+    let names: Vec<&str> = plan.targets.iter().map(|target| target.name()).collect();
+    eprintln!(
+        "{}",
+        wrap(&format!(
+            "{} targets ({}), {} tables; about {} of measuring, once they're built. What's measured so far lies in {path} at any moment.",
+            names.len(),
+            names.join(", "),
+            plan.parts.len(),
+            minutes(plan.estimate(options))
+        ))
+    );
+    let mut peaks: Peaks = BTreeMap::new();
+    let (mut is_complete, mut is_interrupted) = (true, false);
+    let count = plan.parts.len();
+    for (index, part) in plan.parts.iter().enumerate() {
+        session.prefix = format!("{part} ({} of {count}) ", index + 1);
+        let report = part.measure(&mut session, options, &peaks);
+        session.progress.finish_and_clear();
+        part.remember(&report, &mut peaks);
+        is_complete &= report.is_complete();
+        is_interrupted |= report.interrupted;
+        if !options.json {
+            println!("## {part}\n");
+        }
+        print(&report, options.json)?;
+        let kept = session
+            .folder
+            .as_mut()
+            .map(|folder| keep(folder, part.figure(), &report));
+        if let Some(trouble) = session.trouble() {
+            return Err(trouble);
+        }
+        kept.transpose()?;
+        if is_interrupted {
+            break;
+        }
+    }
+    eprintln!("what was measured lies in {path}");
+    Ok(exit_code(is_interrupted, is_complete))
+}
+
+fn minutes(time: Duration) -> String {
+    match time.as_secs().div_ceil(60) {
+        1 => "a minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    }
+}
+
+fn keep(folder: &mut RunFolder, figure: &str, report: &Report) -> anyhow::Result<()> {
+    folder.add(Section::new(figure, report))
+}
+
+/// What a reader has to type to see the same.
+fn command() -> String {
+    let arguments = std::env::args().skip(1);
+    ["cargo".to_owned(), "xtask".to_owned()]
+        .into_iter()
+        .chain(arguments)
+        .collect::<Vec<_>>()
+        .join(" ")
+}

@@ -1,0 +1,143 @@
+//! The flags of the matrix.
+
+use super::plan::Figure;
+use crate::bench::options::tcp;
+use crate::bench::target::Target;
+use crate::bench::turns::TurnOptions;
+use anyport_bench_child::Workload;
+use anyport_bench_load::Address;
+use clap::ValueEnum as _;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(mut_arg("rounds", |rounds| rounds
+    .default_value_if("quick", "true", "5")
+    .hide_default_value(true)
+    .help("Windows of each target and its reference [default: 15, with --quick 5]")))]
+pub(crate) struct MatrixOptions {
+    /// anyport's transports: names (separated by commas), or `all`
+    #[arg(long, value_delimiter = ',', value_name = "NAMES", default_value = "all", value_parser = picks(false))]
+    backend: Vec<Pick>,
+    /// Whom to set beside them: names, `all` or `none`; hyper by hand, which ratios are to, comes along anyway [default: all, with --quick
+    /// none]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "NAMES",
+        default_value = "all",
+        default_value_if("quick", "true", "none"),
+        hide_default_value = true,
+        value_parser = picks(true)
+    )]
+    peers: Vec<Pick>,
+    /// What's asked of them [default: all, with --quick plaintext]
+    #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = workloads())]
+    workload: Vec<Workload>,
+    /// Keep-alive connections that ask at once [default: 64; of plaintext 1 and 256, too]
+    #[arg(long, value_delimiter = ',', value_name = "N")]
+    connections: Vec<NonZeroUsize>,
+    /// What to measure [default: all, with --quick throughput and syscalls]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FIGURES")]
+    figure: Vec<Figure>,
+    /// Every transport and hyper by hand, plaintext only: about three minutes, once it's built
+    #[arg(long)]
+    quick: bool,
+    /// The rate at which latencies are measured, in requests per second [default: half of what the slowest target can]
+    #[arg(long, value_name = "N")]
+    pub(super) rate: Option<NonZeroU32>,
+    /// Measure latencies at 80 % of what each target can sustain, too, which is searched for
+    #[arg(long)]
+    pub(super) sustainable: bool,
+    #[command(flatten)]
+    pub(super) turns: TurnOptions,
+    /// Where the TCP and TLS servers listen, on this machine; port 0 is any free one
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0", value_parser = tcp)]
+    pub(super) listen: Address,
+    /// The folder for all that's measured [default: target/bench/TIME-COMMIT]
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) output: Option<PathBuf>,
+    /// Print one JSON object per row, instead of tables
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// One of the names that a flag lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pick {
+    All,
+    None,
+    One(Target),
+}
+
+fn targets(peers: bool) -> impl Iterator<Item = Target> {
+    let targets = Target::value_variants().iter().copied();
+    targets.filter(move |target| target.is_peer() == peers)
+}
+
+/// The names of anyport's transports, or of the peers.
+fn picks(peers: bool) -> impl TypedValueParser<Value = Pick> {
+    let mut names = vec!["all"];
+    names.extend(peers.then_some("none"));
+    names.extend(targets(peers).map(Target::name));
+    PossibleValuesParser::new(names).map(move |name| match name.as_str() {
+        "all" => Pick::All,
+        name => {
+            let target = targets(peers).find(|target| target.name() == name);
+            target.map_or(Pick::None, Pick::One)
+        }
+    })
+}
+
+fn workloads() -> impl TypedValueParser<Value = Workload> {
+    PossibleValuesParser::new(Workload::ALL.map(Workload::name)).try_map(|name| name.parse::<Workload>())
+}
+
+impl MatrixOptions {
+    /// Those chosen, and what their ratios are to.
+    pub(super) fn targets(&self) -> Vec<Target> {
+        let mut chosen = Vec::new();
+        for (picks, peers) in [(&self.backend, false), (&self.peers, true)] {
+            for pick in picks {
+                match *pick {
+                    Pick::All => chosen.extend(targets(peers).filter(|target| target.is_for_all())),
+                    Pick::None => {}
+                    Pick::One(target) => chosen.push(target),
+                }
+            }
+        }
+        let references: Vec<Target> = chosen.iter().map(|target| target.reference()).collect();
+        let mut unique = Vec::new();
+        for target in chosen.into_iter().chain(references) {
+            if !unique.contains(&target) {
+                unique.push(target);
+            }
+        }
+        unique
+    }
+
+    pub(super) fn workloads(&self) -> Vec<Workload> {
+        match (&self.workload[..], self.quick) {
+            ([], true) => vec![Workload::Plaintext],
+            ([], false) => Workload::ALL.to_vec(),
+            (chosen, _) => chosen.to_vec(),
+        }
+    }
+
+    pub(super) fn connections(&self, workload: Workload) -> Vec<usize> {
+        match (&self.connections[..], workload) {
+            ([], Workload::Plaintext) if !self.quick => vec![1, 64, 256],
+            ([], _) => vec![64],
+            (chosen, _) => chosen.iter().map(|connections| connections.get()).collect(),
+        }
+    }
+
+    pub(super) fn figures(&self) -> Vec<Figure> {
+        match (&self.figure[..], self.quick) {
+            ([], true) => vec![Figure::Throughput, Figure::Syscalls],
+            ([], false) => Figure::value_variants().to_vec(),
+            (chosen, _) => chosen.to_vec(),
+        }
+    }
+}

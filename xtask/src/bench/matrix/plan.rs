@@ -1,0 +1,242 @@
+//! What a run measures, part after part.
+
+use super::MatrixOptions;
+use crate::bench::report::{Report, Unit};
+use crate::bench::session::Session;
+use crate::bench::target::{Allocator, Target};
+use crate::bench::turns::{self, Course, Value};
+use crate::bench::{counted, handshakes, idle, latency, loads};
+use anyport_bench_child::Workload;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// New connections that are under way at once.
+const LANES: usize = 16;
+
+/// What can be measured; some have several parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(super) enum Figure {
+    /// Requests per second and CPU time per request, for each workload
+    Throughput,
+    /// How late answers are, at a rate that's the same for all
+    Latency,
+    /// CPU time per request that has a connection of its own
+    Churn,
+    /// CPU time per TLS handshake, full and resumed
+    Handshakes,
+    /// System calls per request
+    Syscalls,
+    /// User instructions per request
+    Instructions,
+    /// Allocations per request
+    Allocations,
+    /// Memory per idle connection
+    Idle,
+}
+
+/// One table.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Part {
+    Throughput { workload: Workload, connections: usize },
+    Latency { connections: usize, rate: Rate },
+    Churn,
+    Handshakes,
+    Syscalls,
+    Instructions,
+    Allocations,
+    Idle,
+}
+
+/// At which rate latencies are measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Rate {
+    /// The same for all.
+    Common,
+    /// A share of what each can sustain.
+    Sustainable,
+}
+
+/// What each target can do in a second of plaintext, by the number of connections.
+pub(super) type Peaks = BTreeMap<usize, BTreeMap<Target, f64>>;
+
+/// All that's to be done.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) targets: Vec<Target>,
+    pub(super) parts: Vec<Part>,
+}
+
+impl Plan {
+    pub(super) fn new(options: &MatrixOptions) -> Self {
+        let targets = options.targets();
+        let mut parts = Vec::new();
+        for figure in options.figures() {
+            match figure {
+                Figure::Throughput => {
+                    for workload in options.workloads() {
+                        let part = |connections| Part::Throughput {
+                            workload,
+                            connections,
+                        };
+                        parts.extend(options.connections(workload).into_iter().map(part));
+                    }
+                }
+                Figure::Latency => {
+                    // One alone is never in another's way.
+                    let crowds = options.connections(Workload::Json);
+                    for connections in crowds {
+                        let part = |rate| Part::Latency { connections, rate };
+                        parts.push(part(Rate::Common));
+                        parts.extend(options.sustainable.then(|| part(Rate::Sustainable)));
+                    }
+                }
+                Figure::Churn => parts.push(Part::Churn),
+                Figure::Handshakes if targets.iter().any(|target| target.is_tls()) => {
+                    parts.push(Part::Handshakes);
+                }
+                Figure::Handshakes => {}
+                Figure::Syscalls => parts.push(Part::Syscalls),
+                Figure::Instructions => parts.push(Part::Instructions),
+                Figure::Allocations => parts.push(Part::Allocations),
+                Figure::Idle => parts.push(Part::Idle),
+            }
+        }
+        Self { targets, parts }
+    }
+
+    /// How long all of it takes, if nothing has to be repeated.
+    pub(super) fn estimate(&self, options: &MatrixOptions) -> Duration {
+        let targets = self.targets.len() as f64;
+        let round = targets * (options.turns.duration.as_secs_f64() + turns::OVERHEAD.as_secs_f64());
+        let rounds = options.turns.rounds.get() as f64;
+        let seconds = |part: &Part| match part {
+            Part::Throughput { .. } | Part::Churn => rounds * round,
+            Part::Latency { rate, .. } => match rate {
+                Rate::Common => rounds * round,
+                Rate::Sustainable => rounds * round * (1.0 + latency::PROBES as f64),
+            },
+            Part::Handshakes => {
+                let tls = self.targets.iter().filter(|target| target.is_tls()).count();
+                2.0 * rounds * round * tls as f64 / targets
+            }
+            Part::Syscalls => 5.0 * targets,
+            Part::Instructions | Part::Allocations => 10.0 * targets,
+            Part::Idle => 20.0 * targets,
+        };
+        Duration::from_secs_f64(self.parts.iter().map(seconds).sum())
+    }
+}
+
+impl Part {
+    pub(super) fn measure(&self, session: &mut Session, options: &MatrixOptions, peaks: &Peaks) -> Report {
+        let turns = &options.turns;
+        match *self {
+            Self::Throughput {
+                workload,
+                connections,
+            } => {
+                let course = Course {
+                    figure: "throughput",
+                    workload: workload.name(),
+                    connections,
+                    values: vec![
+                        Value {
+                            ratio: Some(Unit::RateRatio),
+                            ..Value::rate(Unit::RequestsPerSecond)
+                        },
+                        Value::time(Unit::Microseconds),
+                    ],
+                    load: loads::closed(workload),
+                };
+                let what = format!("Requests per second and CPU time per request, {self}");
+                turns::run(session, turns, &what, &[course])
+            }
+            Self::Latency { connections, rate } => {
+                let peaks = peaks.get(&connections);
+                match rate {
+                    Rate::Common => latency::common(session, turns, connections, options.rate, peaks),
+                    Rate::Sustainable => latency::sustainable(session, turns, connections),
+                }
+            }
+            Self::Churn => {
+                let course = Course {
+                    figure: "churn",
+                    workload: Workload::Plaintext.name(),
+                    connections: LANES,
+                    values: vec![
+                        Value {
+                            ratio: Some(Unit::RateRatio),
+                            ..Value::rate(Unit::ConnectionsPerSecond)
+                        },
+                        Value::time(Unit::ConnectionMicroseconds),
+                    ],
+                    load: loads::churn(),
+                };
+                let what = format!("CPU time per connection that has one request, {LANES} at once");
+                turns::run(session, turns, &what, &[course])
+            }
+            Self::Handshakes => with(session, Target::is_tls, |session| {
+                handshakes::measure(session, turns, LANES)
+            }),
+            Self::Syscalls => counted::run(session, &counted::SYSCALLS),
+            Self::Instructions => counted::run(session, &counted::INSTRUCTIONS),
+            Self::Allocations => counted::run(session, &counted::ALLOCATIONS),
+            Self::Idle => idle::run(session, &[Allocator::Mimalloc]),
+        }
+    }
+
+    /// Takes down what a later part builds on.
+    pub(super) fn remember(&self, report: &Report, peaks: &mut Peaks) {
+        if let Self::Throughput {
+            workload: Workload::Plaintext,
+            connections,
+        } = *self
+        {
+            peaks.insert(connections, latency::peaks(report));
+        }
+    }
+
+    pub(super) fn figure(&self) -> &'static str {
+        match self {
+            Self::Throughput { .. } => "throughput",
+            Self::Latency {
+                rate: Rate::Common, ..
+            } => "latency",
+            Self::Latency { .. } => "sustainable",
+            Self::Churn => "churn",
+            Self::Handshakes => "handshakes",
+            Self::Syscalls => "syscalls",
+            Self::Instructions => "instructions",
+            Self::Allocations => "allocations",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+/// Does something with those targets only that it fits.
+fn with<T>(session: &mut Session, fits: fn(Target) -> bool, measure: impl FnOnce(&mut Session) -> T) -> T {
+    let some = session
+        .targets
+        .iter()
+        .copied()
+        .filter(|&target| fits(target))
+        .collect();
+    let all = std::mem::replace(&mut session.targets, some);
+    let measured = measure(session);
+    session.targets = all;
+    measured
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Throughput {
+                workload,
+                connections,
+            } => write!(f, "throughput, {workload}, connections: {connections}"),
+            Self::Latency { connections, .. } => write!(f, "{}, connections: {connections}", self.figure()),
+            _ => f.write_str(self.figure()),
+        }
+    }
+}
