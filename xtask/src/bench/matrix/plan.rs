@@ -149,7 +149,10 @@ impl Part {
                     ],
                     load: loads::closed(workload),
                 };
-                let what = format!("Requests per second and CPU time per request, {self}");
+                let what = format!(
+                    "Requests per second and CPU time per request, {workload}, with {connections} connections that ask again as soon as \
+                    they're answered"
+                );
                 turns::run(session, turns, &what, &[course])
             }
             Self::Latency { connections, rate } => {
