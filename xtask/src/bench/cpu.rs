@@ -4,7 +4,7 @@ use super::options::Options;
 use super::report::{Report, Unit};
 use super::session::Session;
 use super::turns::{self, Course, Load, TurnOptions};
-use anyport_bench_load::{Amount, ClosedLoop};
+use anyport_bench_load::{Amount, ClosedLoop, Workload};
 use std::num::NonZeroUsize;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -29,6 +29,7 @@ pub(super) fn run(session: &mut Session, options: &CpuOptions) -> Report {
             target.check_answers()?;
             Ok(Box::new(ClosedLoop::connect(
                 address,
+                Workload::Plaintext,
                 course.connections,
                 patience,
             )?))
@@ -40,6 +41,6 @@ pub(super) fn run(session: &mut Session, options: &CpuOptions) -> Report {
 
 impl Load for ClosedLoop {
     fn run(&mut self, amount: Amount) -> anyhow::Result<u64> {
-        Self::run(self, amount)
+        Ok(Self::run(self, amount)?.requests)
     }
 }
