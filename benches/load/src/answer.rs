@@ -1,8 +1,10 @@
 //! One whole response, to be looked at: the figures are worth nothing if the servers don't say the same.
 
-use crate::{Patience, request, stream::Connector};
+use crate::connection::Connection;
+use crate::conversation::Conversation;
+use crate::{Patience, stream::Connector};
 use anyhow::Context as _;
-use anyport_bench_child::Address;
+use anyport_bench_child::{Address, Workload};
 use std::io::{Read as _, Write as _};
 
 /// What a server said.
@@ -12,20 +14,30 @@ pub struct Answer {
     pub status: u16,
     /// Names in lower case and values, in the order of their names.
     pub headers: Vec<(String, String)>,
-    /// As many bytes as `content-length` says.
+    /// What came after the head, at least as many bytes as `content-length` says.
     pub body: Vec<u8>,
 }
 
-/// Asks once, on a connection of its own.
+/// Asks once, on a connection of its own. What a WebSocket answers is the head of the upgrade, and as its body the text of the message that came back, which is
+/// compared with the expected one: another is an error.
 ///
 /// # Errors
 ///
 /// When there's no whole response in time.
-pub fn ask(address: &Address, patience: &Patience) -> anyhow::Result<Answer> {
-    let mut stream = Connector::new(address, patience)?.connect()?;
-    stream.shake_hands()?;
+pub fn ask(address: &Address, workload: Workload, patience: &Patience) -> anyhow::Result<Answer> {
+    let conversation = Conversation::new(address, workload);
+    let mut connection = Connection::connect(&Connector::new(address, patience)?, &conversation)?;
+    connection.shake_hands()?;
+    if let Some(upgrade) = &conversation.upgrade {
+        let head = connection.upgrade(upgrade)?;
+        connection.ask(&conversation.request, &mut [0; 4096])?;
+        let (head, _) = parse(&head)?.context("an upgrade without a whole head")?;
+        let body = workload.response_body();
+        return Ok(Answer { body, ..head });
+    }
+    let stream = connection.stream();
     stream
-        .write_all(&request::get(address))
+        .write_all(&conversation.request)
         .context("cannot send a request")?;
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
@@ -37,13 +49,26 @@ pub fn ask(address: &Address, patience: &Patience) -> anyhow::Result<Answer> {
             "the server closed the connection without a whole response"
         );
         bytes.extend_from_slice(&buffer[..read]);
-        if let Some(answer) = parse(&bytes)? {
-            return Ok(answer);
+        if let Some((head, start)) = parse(&bytes)? {
+            let body = &bytes[start..];
+            if body.len() >= length(&head)? {
+                let body = body.to_vec();
+                return Ok(Answer { body, ..head });
+            }
         }
     }
 }
 
-fn parse(bytes: &[u8]) -> anyhow::Result<Option<Answer>> {
+fn length(head: &Answer) -> anyhow::Result<usize> {
+    head.headers
+        .iter()
+        .find(|(name, _)| name == "content-length")
+        .and_then(|(_, value)| value.parse().ok())
+        .context("a response without a content-length")
+}
+
+/// The head, and where the body starts. Nothing, if the head isn't whole yet.
+fn parse(bytes: &[u8]) -> anyhow::Result<Option<(Answer, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut headers);
     let parsed = response.parse(bytes).context("what came is no HTTP response")?;
@@ -61,15 +86,10 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Option<Answer>> {
         })
         .collect();
     headers.sort();
-    let length: usize = headers
-        .iter()
-        .find(|(name, _)| name == "content-length")
-        .and_then(|(_, value)| value.parse().ok())
-        .context("a response without a content-length")?;
-    let body = &bytes[start..];
-    Ok((body.len() >= length).then(|| Answer {
+    let answer = Answer {
         status: response.code.unwrap_or_default(),
         headers,
-        body: body.to_vec(),
-    }))
+        body: Vec::new(),
+    };
+    Ok(Some((answer, start)))
 }

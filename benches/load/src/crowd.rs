@@ -1,15 +1,20 @@
 //! Connections that are only there: what a server pays for them is its memory per connection.
 
-use crate::{Patience, request, scanner::Scanner, stream::Connector, stream::Stream};
+use crate::Patience;
+use crate::connection::Connection;
+use crate::conversation::Conversation;
+use crate::stream::Connector;
 use anyhow::Context as _;
-use anyport_bench_child::Address;
-use std::io::{Read as _, Write as _};
+use anyport_bench_child::{Address, Workload};
+
+/// Holds what most responses bring in one read.
+const READ_BUFFER: usize = 64 * 1024;
 
 /// Open connections that say nothing, unless they're told to ask.
 #[derive(Debug)]
 pub struct Crowd {
-    streams: Vec<Stream>,
-    request: Vec<u8>,
+    connections: Vec<Connection>,
+    conversation: Conversation,
     patience: Patience,
 }
 
@@ -19,18 +24,23 @@ impl Crowd {
     /// # Errors
     ///
     /// When one can't be opened in time.
-    pub fn connect(address: &Address, connections: usize, patience: &Patience) -> anyhow::Result<Self> {
+    pub fn connect(
+        address: &Address,
+        workload: Workload,
+        connections: usize,
+        patience: &Patience,
+    ) -> anyhow::Result<Self> {
         let connector = Connector::new(address, patience)?;
-        let streams = (0..connections)
+        let conversation = Conversation::new(address, workload);
+        let connections = (0..connections)
             .map(|index| {
-                connector
-                    .connect()
+                Connection::connect(&connector, &conversation)
                     .with_context(|| format!("connection {} of {connections}", index + 1))
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         Ok(Self {
-            streams,
-            request: request::get(address),
+            connections,
+            conversation,
             patience: patience.clone(),
         })
     }
@@ -41,41 +51,32 @@ impl Crowd {
     ///
     /// When one fails, or takes too long.
     pub fn shake_hands_each(&mut self) -> anyhow::Result<()> {
-        self.each(Stream::shake_hands)
+        self.each(|connection, _| connection.shake_hands())
     }
 
-    /// One request on each connection, one after the other; with TLS, after its handshake.
+    /// One request on each connection, one after the other, and whatever has to come before it: a handshake, an upgrade.
     ///
     /// # Errors
     ///
     /// When one isn't answered well, or not in time.
     pub fn ask_each(&mut self) -> anyhow::Result<()> {
-        let request = std::mem::take(&mut self.request);
-        let asked = self.each(|stream| ask(stream, &request));
-        self.request = request;
-        asked
+        let mut buffer = vec![0; READ_BUFFER];
+        self.each(|connection, conversation| {
+            connection.open(conversation)?;
+            connection.ask(&conversation.request, &mut buffer)
+        })
     }
 
-    fn each(&mut self, exchange: impl Fn(&mut Stream) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        let connections = self.streams.len();
-        for (index, stream) in self.streams.iter_mut().enumerate() {
+    fn each(
+        &mut self,
+        mut exchange: impl FnMut(&mut Connection, &Conversation) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let connections = self.connections.len();
+        for (index, connection) in self.connections.iter_mut().enumerate() {
             self.patience.check()?;
-            exchange(stream).with_context(|| format!("connection {} of {connections}", index + 1))?;
+            exchange(connection, &self.conversation)
+                .with_context(|| format!("connection {} of {connections}", index + 1))?;
         }
         Ok(())
-    }
-}
-
-fn ask(stream: &mut Stream, request: &[u8]) -> anyhow::Result<()> {
-    stream.shake_hands()?;
-    stream.write_all(request).context("cannot send a request")?;
-    let mut scanner = Scanner::default();
-    let mut buffer = [0; 4096];
-    loop {
-        let read = stream.read(&mut buffer).context("no response came")?;
-        anyhow::ensure!(read > 0, "the server closed it without a whole response");
-        if scanner.feed(&buffer[..read])? {
-            return Ok(());
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! New connections, each of which makes a TLS handshake and goes: as many as the server can bear.
 
-use crate::closed_loop::Budget;
+use crate::amount::Budget;
 use crate::{Amount, Patience, socket, tls};
 use anyhow::Context as _;
 use anyport_bench_child::Address;
@@ -84,10 +84,10 @@ impl Handshakes {
     ///
     /// When a handshake fails or is of the other kind, when there's no ticket, or when the server is silent for too long.
     pub fn run(&mut self, amount: Amount) -> anyhow::Result<u64> {
-        let mut budget = Budget::new(amount);
+        let mut budget = Budget::new(amount, &self.patience);
         let mut under_way = 0_u64;
         for index in 0..self.lanes.len() {
-            if budget.take() {
+            if budget.take(1) > 0 {
                 self.begin(index)?;
                 under_way += 1;
             }
@@ -107,7 +107,7 @@ impl Handshakes {
                 let Token(index) = event.token();
                 if self.go_on(index)? {
                     done += 1;
-                    if budget.take() {
+                    if budget.take(1) > 0 {
                         self.begin(index)?;
                     } else {
                         under_way -= 1;

@@ -1,22 +1,34 @@
-//! The load of the bench: one thread, one request in flight per connection, and far less work per request than any server.
+//! The load of the bench: one thread, and far less work per request than any server.
 //!
 //! Request bytes are made once, and of a response only what proves that it's whole is looked at. Every wait has an end.
 #![cfg(unix)]
 
+mod amount;
 mod answer;
+mod churn;
 mod closed_loop;
+mod connection;
+mod connections;
+mod conversation;
 mod crowd;
+mod effort;
 mod handshakes;
+mod latency;
+mod open_loop;
 mod patience;
-mod request;
 mod scanner;
 mod socket;
 mod stream;
 mod tls;
 
+pub use amount::Amount;
 pub use answer::{Answer, ask};
-pub use anyport_bench_child::Address;
-pub use closed_loop::{Amount, ClosedLoop};
+pub use anyport_bench_child::{Address, Workload};
+pub use churn::{Churn, ChurnOutcome};
+pub use closed_loop::{ClosedLoop, ClosedOutcome};
 pub use crowd::Crowd;
+pub use effort::Effort;
 pub use handshakes::{Handshake, Handshakes};
+pub use latency::Latency;
+pub use open_loop::{OpenLoop, OpenOutcome};
 pub use patience::{Interrupted, Patience};

@@ -10,6 +10,7 @@ use std::{fmt, thread};
 pub struct Patience {
     silence: Duration,
     stop: Arc<AtomicBool>,
+    end: Option<Arc<AtomicBool>>,
 }
 
 /// What a wait fails with when the flag was set: nobody did anything wrong.
@@ -23,7 +24,27 @@ impl Patience {
     /// Waits no longer than `silence`, and not after `stop` was set.
     #[must_use]
     pub fn new(silence: Duration, stop: Arc<AtomicBool>) -> Self {
-        Self { silence, stop }
+        Self {
+            silence,
+            stop,
+            end: None,
+        }
+    }
+
+    /// Ends runs early when `end` is set: nothing more is asked, what's in flight is answered, and the run tells what there was.
+    #[must_use]
+    pub fn ending_with(self, end: Arc<AtomicBool>) -> Self {
+        Self {
+            end: Some(end),
+            ..self
+        }
+    }
+
+    /// Whether runs are to end early.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        let end = self.end.as_ref();
+        end.is_some_and(|end| end.load(Ordering::Relaxed))
     }
 
     /// How long a server may be silent.
@@ -32,10 +53,13 @@ impl Patience {
         self.silence
     }
 
-    /// The same flag with another duration.
+    /// The same flags with another duration.
     #[must_use]
     pub fn of(&self, silence: Duration) -> Self {
-        Self::new(silence, Arc::clone(&self.stop))
+        Self {
+            silence,
+            ..self.clone()
+        }
     }
 
     /// Fails when the flag is set.

@@ -33,7 +33,15 @@ impl Connector {
 
     /// Connects, and says nothing.
     pub(crate) fn connect(&self) -> anyhow::Result<Stream> {
-        let socket = socket::connect(&self.address, &self.patience)?;
+        self.over(socket::connect(&self.address, &self.patience)?)
+    }
+
+    /// Begins to connect, without waiting for the server; the stream is a nonblocking one, and writable when it's connected.
+    pub(crate) fn begin(&self) -> anyhow::Result<Stream> {
+        self.over(socket::begin(&self.address, &self.patience)?)
+    }
+
+    fn over(&self, socket: Socket) -> anyhow::Result<Stream> {
         let session = self.tls.as_ref().map(tls::session).transpose()?.map(Box::new);
         Ok(Stream { socket, session })
     }
@@ -63,6 +71,12 @@ impl Stream {
 
     pub(crate) fn set_nonblocking(&self) -> io::Result<()> {
         self.socket.set_nonblocking(true)
+    }
+
+    /// Whether there's something encrypted that the socket had no room for.
+    pub(crate) fn wants_room(&self) -> bool {
+        let session = self.session.as_ref();
+        session.is_some_and(|session| session.wants_write())
     }
 
     /// Whether a read that doesn't fill the buffer took all that was there.

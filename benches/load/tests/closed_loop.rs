@@ -4,8 +4,8 @@
 
 mod server;
 
-use anyport_bench_load::{Address, Amount, ClosedLoop, Crowd, Interrupted, Patience, ask};
-use server::{RESPONSE, patience, serve};
+use anyport_bench_load::{Address, Amount, ClosedLoop, Crowd, Interrupted, Patience, Workload, ask};
+use server::{RESPONSE, patience, response, serve};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, atomic::AtomicBool};
@@ -31,24 +31,24 @@ fn healthy() -> Address {
 }
 
 fn failure(address: &Address) -> String {
-    let mut load = ClosedLoop::connect(address, 2, &patience()).unwrap();
+    let mut load = ClosedLoop::connect(address, Workload::Plaintext, 2, &patience()).unwrap();
     format!("{:#}", load.run(Amount::Requests(100)).unwrap_err())
 }
 
 #[test]
 fn exactly_as_many_requests_are_answered_as_were_ordered() {
-    let mut load = ClosedLoop::connect(&healthy(), 8, &patience()).unwrap();
+    let mut load = ClosedLoop::connect(&healthy(), Workload::Plaintext, 8, &patience()).unwrap();
     for requests in [0, 1, 7, 8, 9, 1000] {
-        assert_eq!(load.run(Amount::Requests(requests)).unwrap(), requests);
+        assert_eq!(load.run(Amount::Requests(requests)).unwrap().requests, requests);
     }
 }
 
 #[test]
 fn a_duration_ends_and_leaves_nothing_in_flight() {
-    let mut load = ClosedLoop::connect(&healthy(), 4, &patience()).unwrap();
-    let done = load.run(Amount::For(Duration::from_millis(50))).unwrap();
+    let mut load = ClosedLoop::connect(&healthy(), Workload::Plaintext, 4, &patience()).unwrap();
+    let done = load.run(Amount::For(Duration::from_millis(50))).unwrap().requests;
     assert!(done >= 4, "{done}");
-    assert_eq!(load.run(Amount::Requests(10)).unwrap(), 10);
+    assert_eq!(load.run(Amount::Requests(10)).unwrap().requests, 10);
 }
 
 #[test]
@@ -56,17 +56,19 @@ fn a_response_may_be_split_at_every_byte() {
     let answers = (1..RESPONSE.len())
         .map(|at| vec![RESPONSE[..at].to_vec(), RESPONSE[at..].to_vec()])
         .collect();
-    let mut load = ClosedLoop::connect(&server(answers, usize::MAX), 2, &patience()).unwrap();
-    assert_eq!(load.run(Amount::Requests(400)).unwrap(), 400);
+    let mut load =
+        ClosedLoop::connect(&server(answers, usize::MAX), Workload::Plaintext, 2, &patience()).unwrap();
+    assert_eq!(load.run(Amount::Requests(400)).unwrap().requests, 400);
 }
 
 #[test]
 fn a_body_larger_than_any_buffer_is_read_to_its_end() {
-    let mut answer = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n".to_vec();
-    answer.resize(answer.len() + 1_000_000, b'x');
-    let address = server(vec![vec![answer]], usize::MAX);
-    let mut load = ClosedLoop::connect(&address, 2, &patience()).unwrap();
-    assert_eq!(load.run(Amount::Requests(10)).unwrap(), 10);
+    let address = server(
+        vec![vec![response(&Workload::Download1M.response_body())]],
+        usize::MAX,
+    );
+    let mut load = ClosedLoop::connect(&address, Workload::Download1M, 2, &patience()).unwrap();
+    assert_eq!(load.run(Amount::Requests(10)).unwrap().requests, 10);
 }
 
 #[test]
@@ -80,13 +82,16 @@ fn unix_sockets_are_asked_alike() {
         }
     });
     let address = Address::Unix(path);
-    let mut load = ClosedLoop::connect(&address, 3, &patience()).unwrap();
-    assert_eq!(load.run(Amount::Requests(30)).unwrap(), 30);
-    Crowd::connect(&address, 3, &patience())
+    let mut load = ClosedLoop::connect(&address, Workload::Plaintext, 3, &patience()).unwrap();
+    assert_eq!(load.run(Amount::Requests(30)).unwrap().requests, 30);
+    Crowd::connect(&address, Workload::Plaintext, 3, &patience())
         .unwrap()
         .ask_each()
         .unwrap();
-    assert_eq!(ask(&address, &patience()).unwrap().body, b"Hello, World!");
+    assert_eq!(
+        ask(&address, Workload::Plaintext, &patience()).unwrap().body,
+        b"Hello, World!"
+    );
 }
 
 #[test]
@@ -112,7 +117,7 @@ fn a_closed_connection_is_an_error_that_says_when() {
 fn a_silent_server_is_not_waited_for_forever() {
     let address = server(vec![vec![]], usize::MAX);
     let patience = Patience::new(Duration::from_millis(100), Arc::default());
-    let mut load = ClosedLoop::connect(&address, 1, &patience).unwrap();
+    let mut load = ClosedLoop::connect(&address, Workload::Plaintext, 1, &patience).unwrap();
     let error = load.run(Amount::Requests(1)).unwrap_err().to_string();
     assert!(error.contains("answered nothing for 100ms"), "{error}");
 }
@@ -121,7 +126,7 @@ fn a_silent_server_is_not_waited_for_forever() {
 fn a_run_can_be_interrupted() {
     let stop = Arc::new(AtomicBool::new(false));
     let patience = Patience::new(Duration::from_secs(20), Arc::clone(&stop));
-    let mut load = ClosedLoop::connect(&healthy(), 1, &patience).unwrap();
+    let mut load = ClosedLoop::connect(&healthy(), Workload::Plaintext, 1, &patience).unwrap();
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     let error = load.run(Amount::For(Duration::from_secs(600))).unwrap_err();
     assert!(error.is::<Interrupted>(), "{error}");
@@ -132,7 +137,7 @@ fn nobody_listening_is_an_error_that_names_the_address() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = Address::Tcp(listener.local_addr().unwrap());
     drop(listener);
-    let error = ClosedLoop::connect(&address, 1, &patience())
+    let error = ClosedLoop::connect(&address, Workload::Plaintext, 1, &patience())
         .unwrap_err()
         .to_string();
     assert!(error.contains(&address.to_string()), "{error}");
@@ -140,14 +145,14 @@ fn nobody_listening_is_an_error_that_names_the_address() {
 
 #[test]
 fn a_crowd_asks_on_each_of_its_connections() {
-    let mut crowd = Crowd::connect(&healthy(), 50, &patience()).unwrap();
+    let mut crowd = Crowd::connect(&healthy(), Workload::Plaintext, 50, &patience()).unwrap();
     crowd.ask_each().unwrap();
     crowd.ask_each().unwrap();
 }
 
 #[test]
 fn an_answer_is_told_whole() {
-    let answer = ask(&healthy(), &patience()).unwrap();
+    let answer = ask(&healthy(), Workload::Plaintext, &patience()).unwrap();
     assert_eq!(answer.status, 200);
     assert_eq!(answer.headers, [("content-length".to_owned(), "13".to_owned())]);
     assert_eq!(answer.body, b"Hello, World!");

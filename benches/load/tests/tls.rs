@@ -4,11 +4,13 @@
 
 mod server;
 
-use anyport_bench_load::{Address, Amount, ClosedLoop, Crowd, Handshake, Handshakes, Patience, ask};
+use anyport_bench_load::{
+    Address, Amount, ClosedLoop, Crowd, Handshake, Handshakes, Patience, Workload, ask,
+};
 use rustls::crypto::ring::{self, Ticketer};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned, version};
-use server::{RESPONSE, patience, serve};
+use server::{RESPONSE, patience, response, serve};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -82,9 +84,9 @@ fn failure(address: &Address, handshake: Handshake, patience: &Patience) -> Stri
 
 #[test]
 fn exactly_as_many_requests_are_answered_as_were_ordered() {
-    let mut load = ClosedLoop::connect(&healthy(), 8, &patience()).unwrap();
+    let mut load = ClosedLoop::connect(&healthy(), Workload::Plaintext, 8, &patience()).unwrap();
     for requests in [0, 1, 7, 8, 9, 1000] {
-        assert_eq!(load.run(Amount::Requests(requests)).unwrap(), requests);
+        assert_eq!(load.run(Amount::Requests(requests)).unwrap().requests, requests);
     }
 }
 
@@ -92,27 +94,36 @@ fn exactly_as_many_requests_are_answered_as_were_ordered() {
 fn a_response_may_be_split_into_records_at_every_byte() {
     for at in 1..RESPONSE.len() {
         let parts = vec![RESPONSE[..at].to_vec(), RESPONSE[at..].to_vec()];
-        let mut load = ClosedLoop::connect(&answering(config(), parts), 1, &patience()).unwrap();
-        assert_eq!(load.run(Amount::Requests(3)).unwrap(), 3, "{at}");
+        let mut load =
+            ClosedLoop::connect(&answering(config(), parts), Workload::Plaintext, 1, &patience()).unwrap();
+        assert_eq!(load.run(Amount::Requests(3)).unwrap().requests, 3, "{at}");
     }
 }
 
 #[test]
 fn a_body_larger_than_any_record_is_read_to_its_end() {
-    let mut answer = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n".to_vec();
-    answer.resize(answer.len() + 1_000_000, b'x');
-    let mut load = ClosedLoop::connect(&answering(config(), vec![answer]), 2, &patience()).unwrap();
-    assert_eq!(load.run(Amount::Requests(10)).unwrap(), 10);
+    let answer = response(&Workload::Download1M.response_body());
+    let mut load = ClosedLoop::connect(
+        &answering(config(), vec![answer]),
+        Workload::Download1M,
+        2,
+        &patience(),
+    )
+    .unwrap();
+    assert_eq!(load.run(Amount::Requests(10)).unwrap().requests, 10);
 }
 
 #[test]
 fn an_answer_is_told_whole() {
-    assert_eq!(ask(&healthy(), &patience()).unwrap().body, b"Hello, World!");
+    assert_eq!(
+        ask(&healthy(), Workload::Plaintext, &patience()).unwrap().body,
+        b"Hello, World!"
+    );
 }
 
 #[test]
 fn a_crowd_is_silent_then_shakes_hands_then_asks() {
-    let mut crowd = Crowd::connect(&healthy(), 20, &patience()).unwrap();
+    let mut crowd = Crowd::connect(&healthy(), Workload::Plaintext, 20, &patience()).unwrap();
     crowd.shake_hands_each().unwrap();
     crowd.ask_each().unwrap();
     crowd.ask_each().unwrap();
@@ -185,7 +196,12 @@ fn a_server_without_tickets_is_not_waited_for_forever() {
 fn a_server_that_ignores_alpn_is_told() {
     let mut config = config();
     config.alpn_protocols.clear();
-    let error = ask(&answering(config, vec![RESPONSE.to_vec()]), &patience()).unwrap_err();
+    let error = ask(
+        &answering(config, vec![RESPONSE.to_vec()]),
+        Workload::Plaintext,
+        &patience(),
+    )
+    .unwrap_err();
     assert!(error.to_string().contains("http/1.1 by ALPN"), "{error}");
 }
 
@@ -200,7 +216,12 @@ fn an_older_version_is_refused() {
     old.alpn_protocols = vec![b"http/1.1".to_vec()];
     let error = format!(
         "{:#}",
-        ask(&answering(old, vec![RESPONSE.to_vec()]), &patience()).unwrap_err()
+        ask(
+            &answering(old, vec![RESPONSE.to_vec()]),
+            Workload::Plaintext,
+            &patience()
+        )
+        .unwrap_err()
     );
     assert!(error.contains("cannot make a TLS handshake"), "{error}");
 }
@@ -215,7 +236,10 @@ fn a_server_without_tls_is_told() {
             let _ = stream.write_all(RESPONSE);
         }
     });
-    let error = format!("{:#}", ask(&address, &patience()).unwrap_err());
+    let error = format!(
+        "{:#}",
+        ask(&address, Workload::Plaintext, &patience()).unwrap_err()
+    );
     assert!(error.contains("cannot make a TLS handshake"), "{error}");
     let failure = failure(&address, Handshake::Full, &patience());
     assert!(

@@ -7,7 +7,7 @@ use super::target::{Allocator, Target};
 use super::text::grouped;
 use super::tool::{CALLGRIND, Count, MEMCHECK, PERF, Tool};
 use anyhow::Context as _;
-use anyport_bench_load::{Amount, ClosedLoop, Interrupted};
+use anyport_bench_load::{Amount, ClosedLoop, Interrupted, Workload};
 use std::fs;
 
 /// What to count, and over how many requests.
@@ -161,9 +161,14 @@ fn one_run(
     ));
     let wrapper = counted.tool.wrapper(output.as_std_path());
     let mut server = session.start(binaries, target, counted.allocator, &wrapper)?;
-    ClosedLoop::connect(server.address(), connections, &session.patience)
-        .and_then(|mut load| load.run(Amount::Requests(requests)))
-        .map_err(|error| server.explain(error))?;
+    ClosedLoop::connect(
+        server.address(),
+        Workload::Plaintext,
+        connections,
+        &session.patience,
+    )
+    .and_then(|mut load| load.run(Amount::Requests(requests)))
+    .map_err(|error| server.explain(error))?;
     server.stop()?;
     session.progress.inc(1);
     let text =

@@ -2,7 +2,7 @@
 
 use super::results::Environment;
 use crate::workspace::locked_versions;
-use procfs::{Current as _, CurrentSI as _, LoadAverage, Meminfo, process::Process};
+use procfs::{Current as _, LoadAverage, Meminfo, process::Process};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -1,7 +1,7 @@
 //! Nothing is measured that doesn't say what all others say: a server that answers less is no faster.
 
 use super::target::Target;
-use anyport_bench_load::{Address, Answer, Crowd, Patience, ask};
+use anyport_bench_load::{Address, Answer, Crowd, Patience, Workload, ask};
 
 const STATUS: u16 = 200;
 const BODY: &[u8] = b"Hello, World!";
@@ -18,9 +18,9 @@ const HEADERS: [(&str, &str); 2] = [
 /// When there's no answer, or another one.
 pub(super) fn check(target: Target, address: &Address, patience: &Patience) -> anyhow::Result<()> {
     if !target.speaks_http() {
-        return Crowd::connect(address, 1, patience)?.shake_hands_each();
+        return Crowd::connect(address, Workload::Plaintext, 1, patience)?.shake_hands_each();
     }
-    compare(&ask(address, patience)?)
+    compare(&ask(address, Workload::Plaintext, patience)?)
 }
 
 fn compare(answer: &Answer) -> anyhow::Result<()> {

@@ -7,7 +7,7 @@ use super::statistics::line;
 use super::target::{Allocator, Target};
 use super::text::grouped;
 use anyhow::Context as _;
-use anyport_bench_load::{Crowd, Interrupted};
+use anyport_bench_load::{Crowd, Interrupted, Workload};
 use std::time::Duration;
 
 /// How many connections; each number has a process of its own, so that none inherits what another left behind.
@@ -136,8 +136,8 @@ fn memory(
         .set_message(format!("{target}, {name}: {connections} idle connections"));
     let patience = &session.patience;
     let mut server = session.start(binaries, target, allocator, &SMALL_PAGES.map(Into::into))?;
-    let mut crowd =
-        Crowd::connect(server.address(), connections, patience).map_err(|error| server.explain(error))?;
+    let mut crowd = Crowd::connect(server.address(), Workload::Plaintext, connections, patience)
+        .map_err(|error| server.explain(error))?;
     // A fresh connection says nothing, so only the server's descriptors tell that it has accepted it.
     patience
         .poll(|| Ok((server.accepted()? >= connections).then_some(())))?

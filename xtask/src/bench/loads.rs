@@ -3,19 +3,54 @@
 use super::latency::Rates;
 use super::target::Target;
 use super::turns::{Begin, Done, Load};
-use anyport_bench_child::Workload;
-use anyport_bench_load::{Amount, ClosedLoop, Handshake, Handshakes};
+use anyhow::Context as _;
+use anyport_bench_load::{Amount, Churn, ClosedLoop, Handshake, Handshakes, OpenLoop, Workload};
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// Keep-alive connections, each of which asks again as soon as it's answered.
 pub(super) fn closed(workload: Workload) -> Begin {
     Box::new(move |course, target, address, patience| {
         target.check_answers()?;
+        let connections = course.connections;
         Ok(Box::new(ClosedLoop::connect(
             address,
-            course.connections,
+            workload,
+            connections,
             patience,
         )?))
+    })
+}
+
+/// Requests at a constant rate, each target's own.
+pub(super) fn open(workload: Workload, rates: Rates) -> Begin {
+    Box::new(move |course, target, address, patience| {
+        target.check_answers()?;
+        let rate = *rates.get(&target).context("it isn't known how much it can do")?;
+        let open_loop = OpenLoop::connect(address, workload, course.connections, patience)?;
+        Ok(Box::new(Steady { open_loop, rate }))
+    })
+}
+
+/// The rate that can be sustained.
+pub(super) fn search(workload: Workload, probes: usize) -> Begin {
+    Box::new(move |course, target, address, patience| {
+        target.check_answers()?;
+        let connections = course.connections;
+        Ok(Box::new(Search {
+            closed_loop: ClosedLoop::connect(address, workload, connections, patience)?,
+            open_loop: OpenLoop::connect(address, workload, connections, patience)?,
+            probes,
+        }))
+    })
+}
+
+/// A new connection for each request.
+pub(super) fn churn(workload: Workload) -> Begin {
+    Box::new(move |course, target, address, patience| {
+        target.check_answers()?;
+        let churn = Churn::new(address, workload, course.connections, NonZeroU64::MIN, patience)?;
+        Ok(Box::new(churn))
     })
 }
 
@@ -23,19 +58,92 @@ pub(super) fn closed(workload: Workload) -> Begin {
 pub(super) fn handshakes(handshake: Handshake) -> Begin {
     Box::new(move |course, target: Target, address, patience| {
         anyhow::ensure!(target.is_tls(), "it makes no TLS handshakes");
-        Ok(Box::new(Handshakes::new(
-            address,
-            course.connections,
-            handshake,
-            patience,
-        )?))
+        let handshakes = Handshakes::new(address, course.connections, handshake, patience)?;
+        Ok(Box::new(handshakes))
     })
 }
 
 impl Load for ClosedLoop {
     fn run(&mut self, duration: Duration) -> anyhow::Result<Done> {
+        let outcome = Self::run(self, Amount::For(duration))?;
+        anyhow::ensure!(
+            outcome.starved == 0,
+            "it answered nothing on {} of its connections for {duration:?}",
+            outcome.starved
+        );
         Ok(Done {
-            count: Self::run(self, Amount::For(duration))?,
+            count: outcome.requests,
+            rate: None,
+            effort: Some(outcome.effort),
+            latency: outcome.latency,
+        })
+    }
+}
+
+/// A rate that stays the same.
+struct Steady {
+    open_loop: OpenLoop,
+    rate: f64,
+}
+
+impl Load for Steady {
+    fn run(&mut self, duration: Duration) -> anyhow::Result<Done> {
+        let outcome = self.open_loop.run(self.rate, duration)?;
+        Ok(Done {
+            count: outcome.requests,
+            rate: Some(outcome.achieved),
+            effort: None,
+            latency: Some(outcome.latency),
+        })
+    }
+}
+
+/// Looks for the highest rate that a server keeps without being late.
+struct Search {
+    closed_loop: ClosedLoop,
+    open_loop: OpenLoop,
+    probes: usize,
+}
+
+impl Load for Search {
+    fn run(&mut self, duration: Duration) -> anyhow::Result<Done> {
+        /// In time is who answers 99 of 100 within this.
+        const IN_TIME: Duration = Duration::from_millis(10);
+        let closed = self.closed_loop.run(Amount::For(duration))?;
+        let peak = closed.requests as f64 / closed.effort.elapsed.as_secs_f64();
+        // Nobody sustains more than what it does when it's asked all the time.
+        let (mut low, mut high) = (0.0, peak);
+        let mut count = closed.requests;
+        for _ in 0..self.probes {
+            let rate = f64::midpoint(low, high);
+            let outcome = self.open_loop.run(rate, duration)?;
+            count += outcome.requests;
+            if outcome.kept_rate() && outcome.latency.percentile(99.0) <= IN_TIME {
+                low = rate;
+            } else {
+                high = rate;
+            }
+        }
+        Ok(Done {
+            count,
+            rate: Some(low),
+            effort: None,
+            latency: None,
+        })
+    }
+
+    fn warm_up(&mut self, duration: Duration) -> anyhow::Result<()> {
+        self.closed_loop.run(Amount::For(duration)).map(drop)
+    }
+}
+
+impl Load for Churn {
+    fn run(&mut self, duration: Duration) -> anyhow::Result<Done> {
+        let outcome = Self::run(self, Amount::For(duration))?;
+        Ok(Done {
+            count: outcome.connections,
+            rate: None,
+            effort: Some(outcome.effort),
             latency: None,
         })
     }
@@ -45,18 +153,9 @@ impl Load for Handshakes {
     fn run(&mut self, duration: Duration) -> anyhow::Result<Done> {
         Ok(Done {
             count: Self::run(self, Amount::For(duration))?,
+            rate: None,
+            effort: None,
             latency: None,
         })
     }
-}
-
-/// Requests at a constant rate, each target's own.
-pub(super) fn open(workload: Workload, rates: Rates) -> Begin {
-    Box::new(move |course, target, address, patience| anyhow::bail!("todo"))
-}
-pub(super) fn search(workload: Workload, probes: usize) -> Begin {
-    Box::new(move |course, target, address, patience| anyhow::bail!("todo"))
-}
-pub(super) fn churn() -> Begin {
-    Box::new(move |course, target, address, patience| anyhow::bail!("todo"))
 }

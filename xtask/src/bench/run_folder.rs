@@ -5,7 +5,7 @@ use super::results::{ENVIRONMENT, Environment, RESULTS, Results, Section};
 use super::target::Target;
 use super::turns::Course;
 use anyhow::Context as _;
-use hdrhistogram::Histogram;
+use anyport_bench_load::Latency;
 use serde::Serialize;
 use std::fs::{self, File, Permissions};
 use std::io::Write as _;
@@ -83,7 +83,7 @@ impl RunFolder {
         &self,
         course: &Course,
         target: Target,
-        latency: &Histogram<u64>,
+        latency: &Latency,
     ) -> anyhow::Result<()> {
         let name = format!(
             "{HISTOGRAMS}/{}-{}-{}-{target}.hgrm",
@@ -110,31 +110,30 @@ impl RunFolder {
     }
 }
 
-fn percentiles(latency: &Histogram<u64>) -> String {
+fn percentiles(latency: &Latency) -> String {
     /// How many lines there are for each halving of the distance to 100 %.
     const TICKS: u32 = 5;
-    let microseconds = |nanoseconds: u64| nanoseconds as f64 / 1000.0;
+    let microseconds = |nanoseconds: f64| nanoseconds / 1000.0;
+    let histogram = latency.histogram();
     let mut text = "       Value   Percentile   TotalCount 1/(1-Percentile)\n\n".to_owned();
     let mut count = 0;
-    for value in latency.iter_quantiles(TICKS) {
+    for value in histogram.iter_quantiles(TICKS) {
         count += value.count_since_last_iteration();
-        let share = value.quantile();
+        let share = value.quantile_iterated_to();
         let inverse = match 1.0 / (1.0 - share) {
             inverse if inverse.is_finite() => format!("{inverse:14.2}"),
             _ => String::new(),
         };
-        let line = format!(
-            "{:12.3} {share:.12} {count:10} {inverse}",
-            microseconds(value.value_iterated_to())
-        );
-        text += &format!("{}\n", line.trim_end());
+        let value = microseconds(value.value_iterated_to() as f64);
+        text += format!("{value:12.3} {share:14.12} {count:10} {inverse}").trim_end();
+        text.push('\n');
     }
     text + &format!(
         "#[Mean    = {:12.3}, StdDeviation   = {:12.3}]\n#[Max     = {:12.3}, Total count    = {:12}]\n",
-        latency.mean() / 1000.0,
-        latency.stdev() / 1000.0,
-        microseconds(latency.max()),
-        latency.len()
+        microseconds(histogram.mean()),
+        microseconds(histogram.stdev()),
+        microseconds(histogram.max() as f64),
+        histogram.len()
     )
 }
 

@@ -6,9 +6,8 @@ use super::server::Server;
 use super::target::{Allocator, Target};
 use super::turns::{Course, Logged};
 use anyhow::Context as _;
-use anyport_bench_load::{Address, Interrupted, Patience};
+use anyport_bench_load::{Address, Interrupted, Latency, Patience};
 use cargo_metadata::{Metadata, camino::Utf8PathBuf};
-use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -81,7 +80,7 @@ impl Session {
         &self,
         course: &Course,
         target: Target,
-        latency: &Histogram<u64>,
+        latency: &Latency,
     ) -> Result<(), Interrupted> {
         self.keep(|folder| folder.add_latency(course, target, latency))
     }

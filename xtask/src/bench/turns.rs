@@ -4,13 +4,11 @@ mod noise;
 mod rounds;
 mod window;
 
-use super::build::Binaries;
 use super::report::{Report, Unit};
 use super::session::Session;
 use super::target::{Allocator, Target};
 use super::tool::look_for;
-use anyport_bench_load::{Address, Interrupted, Patience};
-use hdrhistogram::Histogram;
+use anyport_bench_load::{Address, Effort, Interrupted, Latency, Patience};
 use rounds::Rounds;
 use serde::Serialize;
 use std::num::NonZeroUsize;
@@ -55,14 +53,23 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub(super) trait Load {
     /// All that was begun within the time, and ended.
     fn run(&mut self, duration: Duration) -> anyhow::Result<Done>;
+
+    /// The same, for nobody to look at.
+    fn warm_up(&mut self, duration: Duration) -> anyhow::Result<()> {
+        self.run(duration).map(drop)
+    }
 }
 
 /// What a load did.
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) count: u64,
-    /// In nanoseconds, if it was asked to look.
-    pub(super) latency: Option<Histogram<u64>>,
+    /// How many there were in a second, if that isn't their number divided by the time.
+    pub(super) rate: Option<f64>,
+    /// What the load took itself; nothing if it spins, so that it's never in the server's way.
+    pub(super) effort: Option<Effort>,
+    /// How late the answers were, if that was looked at.
+    pub(super) latency: Option<Latency>,
 }
 
 /// Something that all targets are to do, and what's told of it.

@@ -11,6 +11,12 @@ pub(crate) fn patience() -> Patience {
     Patience::new(Duration::from_secs(20), Arc::default())
 }
 
+/// A good one with this body.
+pub(crate) fn response(body: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
 /// Reads one request; nothing if the peer is gone.
 fn request(stream: &mut impl Read) -> Option<()> {
     let mut head = Vec::new();

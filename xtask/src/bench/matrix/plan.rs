@@ -174,7 +174,7 @@ impl Part {
                         },
                         Value::time(Unit::ConnectionMicroseconds),
                     ],
-                    load: loads::churn(),
+                    load: loads::churn(Workload::Plaintext),
                 };
                 let what = format!("CPU time per connection that has one request, {LANES} at once");
                 turns::run(session, turns, &what, &[course])

@@ -5,9 +5,8 @@ use super::window::Window;
 use crate::bench::report::{Mark, Row, Unit};
 use crate::bench::statistics::{deviation, interval_of_median, median};
 use crate::bench::target::{Allocator, Target};
-use anyport_bench_load::Interrupted;
+use anyport_bench_load::{Interrupted, Latency};
 use fastrand::Rng;
-use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
@@ -207,13 +206,12 @@ impl Rounds {
     }
 
     /// How late the answers of all its windows were, if that was asked.
-    pub(super) fn latency(&self, target: Target) -> Option<Histogram<u64>> {
+    pub(super) fn latency(&self, target: Target) -> Option<Latency> {
         let windows = self.windows.get(&target).into_iter().flat_map(BTreeMap::values);
         let mut latencies = windows.filter_map(|window| window.latency.as_ref());
         let mut all = latencies.next()?.clone();
         for latency in latencies {
-            // They're all made alike, so there's room for each other's values.
-            all.add(latency).ok()?;
+            all.merge(latency);
         }
         Some(all)
     }

@@ -7,8 +7,7 @@ use crate::bench::server::Server;
 use crate::bench::session::Session;
 use crate::bench::target::{Allocator, Target};
 use anyhow::Context as _;
-use hdrhistogram::Histogram;
-use rustix::time::{ClockId, clock_gettime};
+use anyport_bench_load::Latency;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
@@ -25,10 +24,10 @@ pub(in crate::bench) struct Window {
     pub(super) rate: f64,
     /// The share of the window in which the server had something to do; more than 1 if several of its threads had.
     pub(super) busy: f64,
-    /// The same of the load.
+    /// The same of the load; 0 for one that's never busy.
     pub(super) load_busy: f64,
-    /// How late the answers were, in nanoseconds, if that was asked.
-    pub(super) latency: Option<Histogram<u64>>,
+    /// How late the answers were, if that was looked at.
+    pub(super) latency: Option<Latency>,
     pub(super) noise: Noise,
 }
 
@@ -37,7 +36,7 @@ impl Window {
     pub(in crate::bench) fn latency_within(&self, share: f64) -> f64 {
         let latency = self.latency.as_ref();
         latency.map_or(f64::NAN, |latency| {
-            latency.value_at_quantile(share) as f64 / 1000.0
+            latency.percentile(100.0 * share).as_secs_f64() * 1e6
         })
     }
 }
@@ -92,29 +91,23 @@ fn load(
     duration: Duration,
 ) -> anyhow::Result<Window> {
     let mut load = (course.load)(course, target, server.address(), &session.patience)?;
-    load.run(WARM_UP)?;
+    load.warm_up(WARM_UP)?;
     let before = Sample::take(server.pid())?;
-    let (begun, own) = (Instant::now(), thread_time());
+    let begun = Instant::now();
     let done = load.run(duration)?;
-    let (elapsed, own) = (begun.elapsed(), thread_time().saturating_sub(own));
+    let seconds = begun.elapsed().as_secs_f64();
     let after = Sample::take(server.pid())?;
     let nanoseconds = after
         .server
         .checked_sub(before.server)
         .context("a thread of the server ended, and its CPU time can't be told")?;
-    let (seconds, count) = (elapsed.as_secs_f64(), done.count as f64);
+    let count = done.count as f64;
     Ok(Window {
         time: nanoseconds as f64 / 1000.0 / count,
-        rate: count / seconds,
+        rate: done.rate.unwrap_or(count / seconds),
         busy: nanoseconds as f64 / 1e9 / seconds,
-        load_busy: own.as_secs_f64() / seconds,
+        load_busy: done.effort.map_or(0.0, |effort| effort.busy()),
         latency: done.latency,
         noise: Noise::between(&before, &after),
     })
-}
-
-/// How long this thread, which is the load, was on a CPU.
-fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::try_from(time).unwrap_or_default()
 }
