@@ -15,7 +15,7 @@ pub(super) const PROBES: usize = 6;
 /// Of what the slowest can, so that nobody is at its limit.
 const COMMON: f64 = 0.5;
 /// Of what each can sustain.
-const SUSTAINABLE: f64 = 0.8;
+const SUSTAINED: f64 = 0.8;
 /// Rounds that find out what the slowest can.
 const CALIBRATION: NonZeroUsize = NonZeroUsize::new(3).unwrap();
 
@@ -35,7 +35,7 @@ pub(super) fn common(
         (None, Some(peaks)) if !peaks.is_empty() => half_of_the_slowest(peaks),
         (None, _) => {
             let report = calibrate(session, options, connections);
-            let peaks = peaks(&report);
+            let peaks = rates(&report);
             // Whom it can't be told of can't be measured either; the report says why.
             if report.interrupted || peaks.is_empty() {
                 return report;
@@ -51,10 +51,10 @@ pub(super) fn common(
     turns::run(session, options, &what, &[course("latency", connections, rates)])
 }
 
-/// Each at its own rate, which is searched for first.
-pub(super) fn sustainable(session: &mut Session, options: &TurnOptions, connections: usize) -> Report {
+/// The highest rate at which each answers 99 of 100 within 10 ms.
+pub(super) fn search(session: &mut Session, options: &TurnOptions, connections: usize) -> Report {
     let search = Course {
-        figure: "sustainable",
+        figure: "sustained",
         workload: Workload::Plaintext.name(),
         connections,
         values: vec![Value {
@@ -64,26 +64,32 @@ pub(super) fn sustainable(session: &mut Session, options: &TurnOptions, connecti
         load: loads::search(Workload::Plaintext, PROBES),
     };
     let what = format!(
-        "The rate that a target sustains with {connections} connections, answering 99 of 100 within 10 ms, and how late answers are at {:.0} % of it",
-        100.0 * SUSTAINABLE
+        "The highest rate of {PROBES} tried at which 99 of 100 requests are answered within 10 ms of the moment at which each was due, with \
+        {connections} connections"
     );
-    let mut found = turns::run(session, options, &what, &[search]);
-    let rates = peaks(&found)
-        .into_iter()
-        .map(|(target, rate)| (target, SUSTAINABLE * rate))
-        .collect();
-    if !found.interrupted {
-        let report = turns::run(
-            session,
-            options,
-            &what,
-            &[course("sustainable", connections, rates)],
-        );
-        found.rows.extend(report.rows);
-        found.notes.extend(report.notes);
-        found.interrupted = report.interrupted;
-    }
-    found
+    turns::run(session, options, &what, &[search])
+}
+
+/// Each at a share of what it sustains.
+pub(super) fn sustained(
+    session: &mut Session,
+    options: &TurnOptions,
+    connections: usize,
+    known: Option<&Rates>,
+) -> Report {
+    let rates = known.into_iter().flatten();
+    let rates = rates.map(|(&target, rate)| (target, SUSTAINED * rate)).collect();
+    let what = format!(
+        "How late answers are at {:.0} % of the rate that each sustains with {connections} connections, from the moment at which each request \
+        was due",
+        100.0 * SUSTAINED
+    );
+    turns::run(
+        session,
+        options,
+        &what,
+        &[course("latency-sustained", connections, rates)],
+    )
 }
 
 fn course(figure: &'static str, connections: usize, rates: Rates) -> Course {
@@ -107,13 +113,14 @@ fn course(figure: &'static str, connections: usize, rates: Rates) -> Course {
     }
 }
 
-/// What each can do in a second, as a report of throughput says.
-pub(super) fn peaks(report: &Report) -> Rates {
+/// Requests per second, as a report has them.
+pub(super) fn rates(report: &Report) -> Rates {
     let rates = report
         .rows
         .iter()
         .filter(|row| row.unit == Unit::RequestsPerSecond);
-    rates.filter_map(|row| Some((row.target, row.value?))).collect()
+    let known = rates.filter(|row| row.value.is_some_and(|rate| rate > 0.0));
+    known.filter_map(|row| Some((row.target, row.value?))).collect()
 }
 
 fn calibrate(session: &mut Session, options: &TurnOptions, connections: usize) -> Report {

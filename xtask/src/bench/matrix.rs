@@ -13,8 +13,7 @@ use super::session::Session;
 use super::text::wrap;
 use super::{exit_code, print};
 use cargo_metadata::Metadata;
-use plan::{Peaks, Plan};
-use std::collections::BTreeMap;
+use plan::{Known, Plan};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -45,18 +44,18 @@ pub(super) fn run(options: &MatrixOptions, metadata: &Metadata) -> anyhow::Resul
             minutes(plan.estimate(options))
         ))
     );
-    let mut peaks: Peaks = BTreeMap::new();
+    let mut known = Known::default();
     let (mut is_complete, mut is_interrupted) = (true, false);
     let count = plan.parts.len();
     for (index, part) in plan.parts.iter().enumerate() {
         session.prefix = format!("{part} ({} of {count}) ", index + 1);
-        let report = part.measure(&mut session, options, &peaks);
+        let report = part.measure(&mut session, options, &known);
         session.progress.finish_and_clear();
-        part.remember(&report, &mut peaks);
+        part.remember(&report, &mut known);
         is_complete &= report.is_complete();
         is_interrupted |= report.interrupted;
         if !options.json {
-            println!("## {part}\n");
+            println!("{}## {part}\n", if index > 0 { "\n" } else { "" });
         }
         print(&report, options.json)?;
         let kept = session

@@ -51,10 +51,14 @@ pub(super) fn deviation(values: &[f64]) -> Option<f64> {
     (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt())
 }
 
-/// Where the median lies with a probability of 95 %, by the percentile bootstrap.
+/// Where the median lies with a probability of 95 %, by the percentile bootstrap; nothing of so few that it would only repeat them.
 pub(super) fn interval_of_median(values: &[f64], rng: &mut Rng) -> Option<Interval> {
+    const FEWEST: usize = 5;
     const RESAMPLES: usize = 10_000;
     const TAIL: f64 = 0.025;
+    if values.len() < FEWEST {
+        return None;
+    }
     let mut medians = Vec::with_capacity(RESAMPLES);
     for _ in 0..RESAMPLES {
         let resample: Vec<f64> = values
@@ -150,7 +154,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_no_interval() {
-        assert_eq!(interval_of_median(&[], &mut Rng::with_seed(7)), None);
+    fn few_values_have_no_interval() {
+        let mut rng = Rng::with_seed(7);
+        assert_eq!(interval_of_median(&[], &mut rng), None);
+        assert_eq!(interval_of_median(&[1.0, 1.1, 1.2, 1.3], &mut rng), None);
+        assert!(interval_of_median(&[1.0, 1.1, 1.2, 1.3, 1.4], &mut rng).is_some());
     }
 }

@@ -208,8 +208,14 @@ fn measure(
         return Ok(());
     }
     let binaries = session.build(rounds.targets(), &[Allocator::Mimalloc])?;
-    let place = Place::pin();
-    if place == Place::Shared {
+    let place = match Place::pin() {
+        Ok(place) => place,
+        Err(error) => {
+            rounds.fail_all(&format!("{error:#}"));
+            return Ok(());
+        }
+    };
+    if !place.is_apart() {
         let note = "Nothing is pinned, since this needs two cores: load and server take turns on one, and push each other out of its caches. \
             The ratios are too close to 1.";
         if !notes.iter().any(|other| other == note) {
@@ -223,7 +229,7 @@ fn measure(
             .progress
             .set_message(format!("{}, {rounds}", course.workload));
         rounds.run(|target| {
-            let window = window::measure(session, &binaries, target, place, course, window)?;
+            let window = window::measure(session, &binaries, target, &place, course, window)?;
             session.keep_window(&logged(course, target, &window))?;
             Ok(window)
         })?;

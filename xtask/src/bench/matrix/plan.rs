@@ -1,6 +1,7 @@
 //! What a run measures, part after part.
 
 use super::MatrixOptions;
+use crate::bench::latency::Rates;
 use crate::bench::report::{Report, Unit};
 use crate::bench::session::Session;
 use crate::bench::target::{Allocator, Target};
@@ -40,6 +41,7 @@ pub(super) enum Figure {
 pub(super) enum Part {
     Throughput { workload: Workload, connections: usize },
     Latency { connections: usize, rate: Rate },
+    Sustained { connections: usize },
     Churn,
     Handshakes,
     Syscalls,
@@ -54,11 +56,17 @@ pub(super) enum Rate {
     /// The same for all.
     Common,
     /// A share of what each can sustain.
-    Sustainable,
+    Sustained,
 }
 
-/// What each target can do in a second of plaintext, by the number of connections.
-pub(super) type Peaks = BTreeMap<usize, BTreeMap<Target, f64>>;
+/// What's known of plaintext by now, by the number of connections.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// What each target can do in a second.
+    peaks: BTreeMap<usize, Rates>,
+    /// What each can sustain.
+    sustained: BTreeMap<usize, Rates>,
+}
 
 /// All that's to be done.
 #[derive(Debug)]
@@ -88,7 +96,9 @@ impl Plan {
                     for connections in crowds {
                         let part = |rate| Part::Latency { connections, rate };
                         parts.push(part(Rate::Common));
-                        parts.extend(options.sustainable.then(|| part(Rate::Sustainable)));
+                        if options.sustainable {
+                            parts.extend([Part::Sustained { connections }, part(Rate::Sustained)]);
+                        }
                     }
                 }
                 Figure::Churn => parts.push(Part::Churn),
@@ -111,11 +121,8 @@ impl Plan {
         let round = targets * (options.turns.duration.as_secs_f64() + turns::OVERHEAD.as_secs_f64());
         let rounds = options.turns.rounds.get() as f64;
         let seconds = |part: &Part| match part {
-            Part::Throughput { .. } | Part::Churn => rounds * round,
-            Part::Latency { rate, .. } => match rate {
-                Rate::Common => rounds * round,
-                Rate::Sustainable => rounds * round * (1.0 + latency::PROBES as f64),
-            },
+            Part::Throughput { .. } | Part::Latency { .. } | Part::Churn => rounds * round,
+            Part::Sustained { .. } => rounds * round * latency::PROBES as f64,
             Part::Handshakes => {
                 let tls = self.targets.iter().filter(|target| target.is_tls()).count();
                 2.0 * rounds * round * tls as f64 / targets
@@ -129,7 +136,7 @@ impl Plan {
 }
 
 impl Part {
-    pub(super) fn measure(&self, session: &mut Session, options: &MatrixOptions, peaks: &Peaks) -> Report {
+    pub(super) fn measure(&self, session: &mut Session, options: &MatrixOptions, known: &Known) -> Report {
         let turns = &options.turns;
         match *self {
             Self::Throughput {
@@ -155,13 +162,17 @@ impl Part {
                 );
                 turns::run(session, turns, &what, &[course])
             }
-            Self::Latency { connections, rate } => {
-                let peaks = peaks.get(&connections);
-                match rate {
-                    Rate::Common => latency::common(session, turns, connections, options.rate, peaks),
-                    Rate::Sustainable => latency::sustainable(session, turns, connections),
+            Self::Latency { connections, rate } => match rate {
+                Rate::Common => {
+                    let peaks = known.peaks.get(&connections);
+                    latency::common(session, turns, connections, options.rate, peaks)
                 }
-            }
+                Rate::Sustained => {
+                    let sustained = known.sustained.get(&connections);
+                    latency::sustained(session, turns, connections, sustained)
+                }
+            },
+            Self::Sustained { connections } => latency::search(session, turns, connections),
             Self::Churn => {
                 let course = Course {
                     figure: "churn",
@@ -190,13 +201,16 @@ impl Part {
     }
 
     /// Takes down what a later part builds on.
-    pub(super) fn remember(&self, report: &Report, peaks: &mut Peaks) {
-        if let Self::Throughput {
-            workload: Workload::Plaintext,
-            connections,
-        } = *self
-        {
-            peaks.insert(connections, latency::peaks(report));
+    pub(super) fn remember(&self, report: &Report, known: &mut Known) {
+        match *self {
+            Self::Throughput {
+                workload: Workload::Plaintext,
+                connections,
+            } => drop(known.peaks.insert(connections, latency::rates(report))),
+            Self::Sustained { connections } => {
+                known.sustained.insert(connections, latency::rates(report));
+            }
+            _ => {}
         }
     }
 
@@ -206,7 +220,8 @@ impl Part {
             Self::Latency {
                 rate: Rate::Common, ..
             } => "latency",
-            Self::Latency { .. } => "sustainable",
+            Self::Latency { .. } => "latency-sustained",
+            Self::Sustained { .. } => "sustained",
             Self::Churn => "churn",
             Self::Handshakes => "handshakes",
             Self::Syscalls => "syscalls",
@@ -238,7 +253,9 @@ impl fmt::Display for Part {
                 workload,
                 connections,
             } => write!(f, "throughput, {workload}, connections: {connections}"),
-            Self::Latency { connections, .. } => write!(f, "{}, connections: {connections}", self.figure()),
+            Self::Latency { connections, .. } | Self::Sustained { connections } => {
+                write!(f, "{}, connections: {connections}", self.figure())
+            }
             _ => f.write_str(self.figure()),
         }
     }

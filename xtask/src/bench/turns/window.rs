@@ -8,6 +8,7 @@ use crate::bench::session::Session;
 use crate::bench::target::{Allocator, Target};
 use anyhow::Context as _;
 use anyport_bench_load::Latency;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
@@ -41,31 +42,46 @@ impl Window {
     }
 }
 
-/// Where load and server run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// The load, which is this thread, on a core of its own; the server on the one of this number.
-    Apart { server: usize },
-    /// There's one core only.
-    Shared,
+/// Where load and server run; dropped, this thread runs where it did before.
+#[derive(Debug)]
+pub(super) struct Place {
+    before: CpuSet,
+    /// The cores of the server and of the load, which is this thread; nothing if there's one core only.
+    apart: Option<(usize, usize)>,
 }
 
 impl Place {
     /// Pins this thread, if there's a core left for the server.
-    pub(super) fn pin() -> Self {
-        match core_affinity::get_core_ids().unwrap_or_default()[..] {
-            [server, load, ..] if core_affinity::set_for_current(load) => Self::Apart { server: server.id },
-            _ => Self::Shared,
+    pub(super) fn pin() -> anyhow::Result<Self> {
+        let before = sched_getaffinity(None).context("cannot ask which cores there are")?;
+        let mut cores = (0..CpuSet::MAX_CPU).filter(|&core| before.is_set(core));
+        let apart = cores.next().zip(cores.next());
+        if let Some((_, load)) = apart {
+            let mut own = CpuSet::new();
+            own.set(load);
+            sched_setaffinity(None, &own).with_context(|| format!("cannot pin the load to core {load}"))?;
         }
+        Ok(Self { before, apart })
     }
 
-    fn wrapper(self) -> Vec<OsString> {
-        match self {
-            Self::Apart { server } => ["taskset", "-c", &server.to_string()]
+    pub(super) fn is_apart(&self) -> bool {
+        self.apart.is_some()
+    }
+
+    fn wrapper(&self) -> Vec<OsString> {
+        match self.apart {
+            Some((server, _)) => ["taskset", "-c", &server.to_string()]
                 .map(OsString::from)
                 .to_vec(),
-            Self::Shared => Vec::new(),
+            None => Vec::new(),
         }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // They were good before.
+        let _ = sched_setaffinity(None, &self.before);
     }
 }
 
@@ -73,7 +89,7 @@ pub(super) fn measure(
     session: &Session,
     binaries: &Binaries,
     target: Target,
-    place: Place,
+    place: &Place,
     course: &Course,
     duration: Duration,
 ) -> anyhow::Result<Window> {
@@ -110,4 +126,20 @@ fn load(
         latency: done.latency,
         noise: Noise::between(&before, &after),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, sched_getaffinity};
+
+    #[test]
+    fn a_thread_that_was_pinned_runs_where_it_did_before() {
+        let before = sched_getaffinity(None).unwrap();
+        let place = Place::pin().unwrap();
+        assert_eq!(place.is_apart(), before.count() > 1);
+        let pinned = sched_getaffinity(None).unwrap();
+        assert_eq!(pinned.count(), 1);
+        drop(place);
+        assert_eq!(sched_getaffinity(None).unwrap(), before);
+    }
 }
