@@ -63,6 +63,17 @@ impl Latency {
         Duration::from_nanos(self.nanoseconds.value_at_percentile(percent))
     }
 
+    /// The share of values that are above this one, from 0 to 1. Zero without any value.
+    #[must_use]
+    pub fn share_above(&self, latency: Duration) -> f64 {
+        let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
+        let within = self.nanoseconds.count_between(0, nanoseconds);
+        match self.len() {
+            0 => 0.0,
+            all => all.saturating_sub(within) as f64 / all as f64,
+        }
+    }
+
     /// The shortest. Zero without any value.
     #[must_use]
     pub fn min(&self) -> Duration {

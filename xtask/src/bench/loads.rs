@@ -2,6 +2,7 @@
 
 use super::latency::Rates;
 use super::target::Target;
+use super::text::grouped;
 use super::turns::{Begin, Done, Load};
 use anyhow::Context as _;
 use anyport_bench_load::{Amount, Churn, ClosedLoop, Handshake, Handshakes, OpenLoop, Workload};
@@ -66,16 +67,13 @@ pub(super) fn handshakes(handshake: Handshake) -> Begin {
 impl Load for ClosedLoop {
     fn run(&mut self, duration: Duration) -> anyhow::Result<Done> {
         let outcome = Self::run(self, Amount::For(duration))?;
-        anyhow::ensure!(
-            outcome.starved == 0,
-            "it answered nothing on {} of its connections for {duration:?}",
-            outcome.starved
-        );
+        let starved = outcome.starved;
         Ok(Done {
-            count: outcome.requests,
-            rate: None,
             effort: Some(outcome.effort),
             latency: outcome.latency,
+            objection: (starved > 0)
+                .then(|| format!("it answered nothing on {starved} of its connections for {duration:?}")),
+            ..Done::of(outcome.requests)
         })
     }
 }
@@ -88,12 +86,23 @@ struct Steady {
 
 impl Load for Steady {
     fn run(&mut self, duration: Duration) -> anyhow::Result<Done> {
+        /// Who sends a request later than this measures itself.
+        const LATE: Duration = Duration::from_millis(1);
         let outcome = self.open_loop.run(self.rate, duration)?;
+        let kept = outcome.kept_rate();
+        let (achieved, rate) = (outcome.achieved, self.rate);
         Ok(Done {
-            count: outcome.requests,
-            rate: Some(outcome.achieved),
-            effort: None,
+            rate: Some(achieved),
+            late: outcome.lateness.share_above(LATE),
             latency: Some(outcome.latency),
+            objection: (!kept).then(|| {
+                format!(
+                    "it answers {} of {} requests per second, and its latency only grows; take a lower --rate",
+                    grouped(achieved, 0),
+                    grouped(rate, 0)
+                )
+            }),
+            ..Done::of(outcome.requests)
         })
     }
 }
@@ -110,14 +119,13 @@ impl Load for Search {
         /// In time is who answers 99 of 100 within this.
         const IN_TIME: Duration = Duration::from_millis(10);
         let closed = self.closed_loop.run(Amount::For(duration))?;
-        let peak = closed.requests as f64 / closed.effort.elapsed.as_secs_f64();
         // Nobody sustains more than what it does when it's asked all the time.
-        let (mut low, mut high) = (0.0, peak);
-        let mut count = closed.requests;
+        let (mut low, mut high) = (0.0, closed.requests as f64 / closed.effort.elapsed.as_secs_f64());
+        let mut requests = closed.requests;
         for _ in 0..self.probes {
             let rate = f64::midpoint(low, high);
             let outcome = self.open_loop.run(rate, duration)?;
-            count += outcome.requests;
+            requests += outcome.requests;
             if outcome.kept_rate() && outcome.latency.percentile(99.0) <= IN_TIME {
                 low = rate;
             } else {
@@ -125,10 +133,8 @@ impl Load for Search {
             }
         }
         Ok(Done {
-            count,
             rate: Some(low),
-            effort: None,
-            latency: None,
+            ..Done::of(requests)
         })
     }
 
@@ -141,21 +147,14 @@ impl Load for Churn {
     fn run(&mut self, duration: Duration) -> anyhow::Result<Done> {
         let outcome = Self::run(self, Amount::For(duration))?;
         Ok(Done {
-            count: outcome.connections,
-            rate: None,
             effort: Some(outcome.effort),
-            latency: None,
+            ..Done::of(outcome.connections)
         })
     }
 }
 
 impl Load for Handshakes {
     fn run(&mut self, duration: Duration) -> anyhow::Result<Done> {
-        Ok(Done {
-            count: Self::run(self, Amount::For(duration))?,
-            rate: None,
-            effort: None,
-            latency: None,
-        })
+        Self::run(self, Amount::For(duration)).map(Done::of)
     }
 }

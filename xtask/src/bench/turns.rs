@@ -70,6 +70,24 @@ pub(super) struct Done {
     pub(super) effort: Option<Effort>,
     /// How late the answers were, if that was looked at.
     pub(super) latency: Option<Latency>,
+    /// The share of requests that the load itself sent too late.
+    pub(super) late: f64,
+    /// Why nothing of it counts, if the machine was quiet.
+    pub(super) objection: Option<String>,
+}
+
+impl Done {
+    /// So many, without anything to be said of them.
+    pub(super) fn of(count: u64) -> Self {
+        Self {
+            count,
+            rate: None,
+            effort: None,
+            latency: None,
+            late: 0.0,
+            objection: None,
+        }
+    }
 }
 
 /// Something that all targets are to do, and what's told of it.
@@ -124,6 +142,7 @@ pub(super) struct Logged<'a> {
     load_busy: f64,
     stolen: f64,
     foreign: f64,
+    late: f64,
     is_disturbed: bool,
 }
 
@@ -139,6 +158,7 @@ fn logged<'a>(course: &Course, target: Target, window: &Window) -> Logged<'a> {
         load_busy: window.load_busy,
         stolen: window.noise.stolen,
         foreign: window.noise.foreign,
+        late: window.noise.late,
         is_disturbed: window.noise.disturbance().is_some(),
     }
 }

@@ -10,6 +10,9 @@ const MOST_STOLEN: f64 = 0.02;
 /// The share that other processes may have had.
 const MOST_FOREIGN: f64 = 0.05;
 
+/// The share of requests that the load may have sent too late: what's left of the latencies below the 99.9th percentile is the server's.
+const MOST_LATE: f64 = 0.001;
+
 /// The clocks at one moment; CPU times in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample {
@@ -21,11 +24,14 @@ pub(super) struct Sample {
     at: Instant,
 }
 
-/// Shares of all cores' time.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What came in between.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Noise {
+    /// Shares of all cores' time.
     pub(super) stolen: f64,
     pub(super) foreign: f64,
+    /// The share of requests that the load sent too late.
+    pub(super) late: f64,
 }
 
 impl Sample {
@@ -51,6 +57,7 @@ impl Noise {
         Self {
             stolen: spent(|sample| sample.stolen) / elapsed,
             foreign: (spent(|sample| sample.busy) - ours) / elapsed,
+            late: 0.0,
         }
     }
 
@@ -60,6 +67,8 @@ impl Noise {
             Some(("CPU time that the hypervisor took", self.stolen))
         } else if self.foreign > MOST_FOREIGN {
             Some(("other processes' CPU time", self.foreign))
+        } else if self.late > MOST_LATE {
+            Some(("requests that the load sent too late", self.late))
         } else {
             None
         }
@@ -131,6 +140,16 @@ mod tests {
         let noise = noise(SECOND, SECOND / 2, 3 * SECOND / 2, SECOND / 20);
         let (what, _) = noise.disturbance().unwrap();
         assert_eq!(what, "CPU time that the hypervisor took", "{noise:?}");
+    }
+
+    #[test]
+    fn a_load_that_was_late_itself_shows() {
+        let noise = Noise {
+            late: 0.01,
+            ..Noise::default()
+        };
+        let (what, _) = noise.disturbance().unwrap();
+        assert_eq!(what, "requests that the load sent too late", "{noise:?}");
     }
 
     #[test]

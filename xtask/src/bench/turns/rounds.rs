@@ -122,6 +122,10 @@ impl Rounds {
                     continue;
                 }
             }
+            if let Some(objection) = window.objection {
+                self.fail(target, objection);
+                continue;
+            }
             self.windows.entry(target).or_default().insert(round, window);
         }
         Ok(())
@@ -336,7 +340,11 @@ mod tests {
             busy: time / 6.0,
             load_busy: 1.0,
             latency: None,
-            noise: Noise { stolen: 0.0, foreign },
+            noise: Noise {
+                foreign,
+                ..Noise::default()
+            },
+            objection: None,
         })
     }
 
@@ -477,6 +485,25 @@ mod tests {
         assert_eq!(reason(&rows[1]), "its reference, hyper, wasn't measured");
         let rows = rounds.rows(Target::Hyper, &course(), false);
         assert_eq!(reason(&rows[0]), "the server ended");
+    }
+
+    #[test]
+    fn who_cannot_bear_the_load_fails_unless_the_machine_was_busy() {
+        let overloaded = |foreign| {
+            let mut rounds = rounds(1, false);
+            let measure = |target| {
+                let mut window = window(1.0, foreign)?;
+                window.objection = (target == Target::Tcp).then(|| "too slow".to_owned());
+                Ok(window)
+            };
+            rounds.run(measure).unwrap();
+            rounds.rows(Target::Tcp, &course(), false)[0]
+                .reason
+                .clone()
+                .unwrap()
+        };
+        assert_eq!(overloaded(0.0), "too slow");
+        assert!(overloaded(0.3).contains("undisturbed"));
     }
 
     #[test]

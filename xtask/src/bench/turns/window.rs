@@ -30,6 +30,8 @@ pub(in crate::bench) struct Window {
     /// How late the answers were, if that was looked at.
     pub(super) latency: Option<Latency>,
     pub(super) noise: Noise,
+    /// Why nothing of it counts, if nothing disturbed it.
+    pub(super) objection: Option<String>,
 }
 
 impl Window {
@@ -124,7 +126,11 @@ fn load(
         busy: nanoseconds as f64 / 1e9 / seconds,
         load_busy: done.effort.map_or(0.0, |effort| effort.busy()),
         latency: done.latency,
-        noise: Noise::between(&before, &after),
+        noise: Noise {
+            late: done.late,
+            ..Noise::between(&before, &after)
+        },
+        objection: done.objection,
     })
 }
 
