@@ -4,6 +4,7 @@
 //! ratios of times, measured in turns. docs/bench.md says how to read them.
 
 mod build;
+mod check;
 mod counted;
 mod cpu;
 mod environment;
@@ -77,7 +78,13 @@ pub(crate) enum Figure {
 /// When nothing could be tried.
 pub(crate) fn run(bench: &Bench, metadata: &Metadata) -> anyhow::Result<ExitCode> {
     let Some(figure) = &bench.figure else {
-        return matrix::run(&bench.matrix, metadata);
+        return match bench.matrix.check() {
+            Some(targets) => {
+                let mut session = Session::new(&targets, bench.matrix.listen(), metadata)?;
+                check::run(&mut session, bench.matrix.update)
+            }
+            None => matrix::run(&bench.matrix, metadata),
+        };
     };
     let options = figure.options();
     let mut session = Session::new(&options.only, &options.listen, metadata)?;

@@ -1,6 +1,7 @@
 //! The flags of the matrix.
 
 use super::plan::Figure;
+use crate::bench::check;
 use crate::bench::options::tcp;
 use crate::bench::target::Target;
 use crate::bench::turns::TurnOptions;
@@ -17,8 +18,8 @@ use std::path::PathBuf;
     .hide_default_value(true)
     .help("Windows of each target and its reference [default: 15, with --quick 5]")))]
 pub(crate) struct MatrixOptions {
-    /// anyport's transports: names (separated by commas), or `all`
-    #[arg(long, value_delimiter = ',', value_name = "NAMES", default_value = "all", value_parser = picks(false))]
+    /// anyport's transports: names (separated by commas), or `all` [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = picks(false))]
     backend: Vec<Pick>,
     /// Whom to set beside them: names, `all` or `none`; hyper by hand, which ratios are to, comes along anyway [default: all, with --quick
     /// none]
@@ -58,6 +59,15 @@ pub(crate) struct MatrixOptions {
     /// The folder for all that's measured [default: target/bench/TIME-COMMIT]
     #[arg(long, value_name = "FOLDER")]
     pub(super) output: Option<PathBuf>,
+    /// Compare what noise can't touch with benches/baseline.json, and fail if it became worse [default: tcp-per-core and tcp]
+    #[arg(
+        long,
+        conflicts_with_all = ["peers", "workload", "connections", "figure", "quick", "rate", "sustainable", "output", "json"]
+    )]
+    check: bool,
+    /// Write benches/baseline.json anew instead
+    #[arg(long, requires = "check")]
+    pub(in crate::bench) update: bool,
     /// Print one JSON object per row, instead of tables
     #[arg(long)]
     pub(super) json: bool,
@@ -74,6 +84,18 @@ enum Pick {
 fn targets(peers: bool) -> impl Iterator<Item = Target> {
     let targets = Target::value_variants().iter().copied();
     targets.filter(move |target| target.is_peer() == peers)
+}
+
+fn picked(picks: &[Pick], peers: bool) -> Vec<Target> {
+    let mut picked = Vec::new();
+    for pick in picks {
+        match *pick {
+            Pick::All => picked.extend(targets(peers).filter(|target| target.is_for_all())),
+            Pick::None => {}
+            Pick::One(target) => picked.push(target),
+        }
+    }
+    picked
 }
 
 /// The names of anyport's transports, or of the peers.
@@ -95,18 +117,26 @@ fn workloads() -> impl TypedValueParser<Value = Workload> {
 }
 
 impl MatrixOptions {
+    /// What to check, if that's wanted.
+    pub(in crate::bench) fn check(&self) -> Option<Vec<Target>> {
+        self.check.then(|| match &self.backend[..] {
+            [] => check::DEFAULT.to_vec(),
+            chosen => picked(chosen, false),
+        })
+    }
+
+    pub(in crate::bench) fn listen(&self) -> &Address {
+        &self.listen
+    }
+
     /// Those chosen, and what their ratios are to.
     pub(super) fn targets(&self) -> Vec<Target> {
-        let mut chosen = Vec::new();
-        for (picks, peers) in [(&self.backend, false), (&self.peers, true)] {
-            for pick in picks {
-                match *pick {
-                    Pick::All => chosen.extend(targets(peers).filter(|target| target.is_for_all())),
-                    Pick::None => {}
-                    Pick::One(target) => chosen.push(target),
-                }
-            }
-        }
+        let backends = match &self.backend[..] {
+            [] => &[Pick::All],
+            chosen => chosen,
+        };
+        let mut chosen = picked(backends, false);
+        chosen.extend(picked(&self.peers, true));
         let references: Vec<Target> = chosen.iter().map(|target| target.reference()).collect();
         let mut unique = Vec::new();
         for target in chosen.into_iter().chain(references) {
