@@ -25,6 +25,9 @@ pub(crate) enum Step {
     Features,
     /// What the bench compares with, a workspace of its own, is formatted and has no warning.
     Peers,
+    /// No figure of the bench that noise can't touch became worse.
+    #[cfg(target_os = "linux")]
+    Bench,
 }
 
 impl Step {
@@ -48,6 +51,8 @@ impl Step {
                 .run()?,
             Self::Tidy => tidy::run(shell, metadata)?,
             Self::Features => features::run(shell, &workspace::members(metadata))?,
+            #[cfg(target_os = "linux")]
+            Self::Bench => cmd!(shell, "cargo xtask bench --check").run()?,
             Self::Peers => {
                 let target_dir = metadata.target_directory.join("peers");
                 let _folder = shell.push_dir("benches/peers");

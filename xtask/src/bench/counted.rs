@@ -57,6 +57,19 @@ pub(super) const ALLOCATIONS: Counted = Counted {
     many: 12_000,
 };
 
+impl Counted {
+    pub(super) fn figure(&self) -> &'static str {
+        self.figure
+    }
+
+    /// # Errors
+    ///
+    /// When this machine can't count it: why, and what to install.
+    pub(super) fn look_for_tool(&self) -> anyhow::Result<()> {
+        self.tool.look_for()
+    }
+}
+
 /// Counts for each target; a row that can't be measured says why.
 pub(super) fn run(session: &mut Session, counted: &Counted) -> Report {
     let mut report = Report {

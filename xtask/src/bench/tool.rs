@@ -3,6 +3,7 @@
 use super::report::Unit;
 use anyhow::Context as _;
 use std::ffi::OsString;
+use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -95,11 +96,24 @@ impl Tool {
         words
     }
 
+    /// Lets it count something that's over at once.
+    ///
     /// # Errors
     ///
-    /// When it isn't installed: which package has it.
+    /// When it isn't installed: which package has it. When it can't count here: why.
     pub(super) fn look_for(&self) -> anyhow::Result<()> {
-        look_for(self.program, self.package)
+        look_for(self.program, self.package)?;
+        let output = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
+        let ended = Command::new(self.program)
+            .args((self.arguments)(output.path()))
+            .arg("true")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        ended.with_context(|| format!("`{}` cannot be run", self.program))?;
+        let text = fs::read_to_string(output.path()).unwrap_or_default();
+        (self.read)(&text).map(drop)
     }
 }
 

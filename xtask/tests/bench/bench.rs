@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 use tempfile::TempDir;
@@ -22,14 +23,24 @@ pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
     /// The JSON lines.
     pub(crate) rows: Vec<Value>,
+    /// What it said beside them.
+    pub(crate) said: String,
 }
 
 impl Bench {
-    /// Starts it; `wrong` is what its servers do wrong.
+    /// Starts `bench cpu`; `wrong` is what its servers do wrong.
     pub(crate) fn start(wrong: &str, arguments: &[&str]) -> Self {
+        Self::start_with(
+            wrong,
+            &[&["cpu", "--json", "--keep-disturbed"], arguments].concat(),
+        )
+    }
+
+    /// Starts `bench` with whatever it's told.
+    pub(crate) fn start_with(wrong: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_xtask"))
-            .args(["bench", "cpu", "--json", "--keep-disturbed"])
+            .arg("bench")
             .args(arguments)
             .env(CARGO, env::var_os("CARGO").unwrap())
             .env("CARGO", env::current_exe().unwrap())
@@ -37,7 +48,7 @@ impl Bench {
             .env(FOLDER, folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         Self { child, folder }
@@ -54,14 +65,10 @@ impl Bench {
 
     /// Waits for the end, and for every server's.
     pub(crate) fn finish(mut self) -> Outcome {
+        let stderr = read(self.child.stderr.take().unwrap());
+        let stdout = read(self.child.stdout.take().unwrap());
         let status = wait(|| self.child.try_wait().unwrap());
-        let mut text = String::new();
-        self.child
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut text)
-            .unwrap();
+        let (text, said) = (stdout.join().unwrap(), stderr.join().unwrap());
         wait(|| (!self.servers().iter().any(|&pid| is_stand_in(pid))).then_some(()));
         Outcome {
             code: status.code(),
@@ -69,6 +76,7 @@ impl Bench {
                 .lines()
                 .map(|line| serde_json::from_str(line).unwrap())
                 .collect(),
+            said,
         }
     }
 
@@ -99,6 +107,15 @@ impl Outcome {
             .as_f64()
             .ok_or_else(|| row["reason"].as_str().unwrap().to_owned())
     }
+}
+
+/// All that a pipe brings; a thread reads it, so that nobody waits for room in it.
+fn read(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut text = String::new();
+        pipe.read_to_string(&mut text).unwrap();
+        text
+    })
 }
 
 /// Whether a process is one of ours; its number may be somebody else's by now.

@@ -3,12 +3,16 @@
 use crate::bench::{Bench, Outcome};
 use libtest_mimic::Trial;
 use rustix::process::{Signal, kill_process};
+use serde_json::Value;
 use socket2::{Domain, Socket, Type};
+use std::fs;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 
 pub(crate) fn all() -> Vec<Trial> {
-    let cases: [(&str, fn()); 9] = [
+    let cases: [(&str, fn()); 14] = [
         ("healthy_servers_are_measured", healthy_servers_are_measured),
         (
             "a_peer_that_does_not_build_costs_its_own_rows",
@@ -35,6 +39,20 @@ pub(crate) fn all() -> Vec<Trial> {
         (
             "a_bench_that_is_killed_leaves_no_server",
             a_bench_that_is_killed_leaves_no_server,
+        ),
+        ("a_matrix_lies_in_its_folder", a_matrix_lies_in_its_folder),
+        (
+            "ctrl_c_keeps_what_a_matrix_has_measured",
+            ctrl_c_keeps_what_a_matrix_has_measured,
+        ),
+        ("a_full_disk_ends_a_matrix", a_full_disk_ends_a_matrix),
+        (
+            "an_unknown_name_lists_the_valid_ones",
+            an_unknown_name_lists_the_valid_ones,
+        ),
+        (
+            "who_serves_some_connections_only_has_no_value",
+            who_serves_some_connections_only_has_no_value,
         ),
     ];
     let there = Command::new("taskset").arg("--version").output().is_ok();
@@ -131,4 +149,118 @@ fn a_bench_that_is_killed_leaves_no_server() {
     bench.until_serving();
     kill_process(bench.pid(), Signal::KILL).unwrap();
     assert_eq!(bench.finish().code, None);
+}
+
+/// What keeps a matrix small.
+const SMALL: [&str; 12] = [
+    "--backend",
+    "tcp",
+    "--peers",
+    "none",
+    "--workload",
+    "plaintext",
+    "--connections",
+    "2",
+    "--duration",
+    "100ms",
+    "--keep-disturbed",
+    "--json",
+];
+
+fn matrix(output: &Path, arguments: &[&str]) -> Bench {
+    let output = ["--output", output.to_str().unwrap()];
+    Bench::start_with("", &[&SMALL[..], &output, arguments].concat())
+}
+
+fn file(folder: &Path, name: &str) -> Value {
+    serde_json::from_str(&fs::read_to_string(folder.join(name)).unwrap()).unwrap()
+}
+
+fn a_matrix_lies_in_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = matrix(
+        folder.path(),
+        &[
+            "--figure",
+            "throughput,latency,churn",
+            "--rounds",
+            "1",
+            "--rate",
+            "100",
+        ],
+    );
+    let outcome = outcome.finish();
+    assert_eq!(outcome.code, Some(0), "{}", outcome.said);
+    for unit in [
+        "requests/s",
+        "rate ratio",
+        "us/request",
+        "p99 us",
+        "us/connection",
+    ] {
+        assert!(outcome.value("tcp", unit).unwrap() > 0.0, "{unit}");
+        outcome.value("hyper", unit).unwrap();
+    }
+    let results = file(folder.path(), "results.json");
+    let figures: Vec<_> = results["sections"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|section| &section["figure"])
+        .collect();
+    assert_eq!(figures, ["throughput", "latency", "churn"]);
+    assert!(file(folder.path(), "env.json")["kernel.release"].is_string());
+    let windows = fs::read_to_string(folder.path().join("rounds.jsonl")).unwrap();
+    assert_eq!(windows.lines().count(), 3 * 2);
+    let latencies =
+        fs::read_to_string(folder.path().join("histograms/latency-plaintext-2-tcp.hgrm")).unwrap();
+    assert!(latencies.contains("Total count"), "{latencies}");
+}
+
+fn ctrl_c_keeps_what_a_matrix_has_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = matrix(folder.path(), &["--figure", "throughput", "--rounds", "1000"]);
+    bench.until_serving();
+    kill_process(bench.pid(), Signal::INT).unwrap();
+    let outcome = bench.finish();
+    assert_eq!(outcome.code, Some(130), "{}", outcome.said);
+    assert_eq!(
+        file(folder.path(), "results.json")["sections"][0]["interrupted"],
+        true
+    );
+}
+
+fn a_full_disk_ends_a_matrix() {
+    let folder = tempfile::tempdir().unwrap();
+    // Where every byte is too much.
+    symlink("/dev/full", folder.path().join("rounds.jsonl")).unwrap();
+    let outcome = matrix(folder.path(), &["--figure", "throughput", "--rounds", "1000"]).finish();
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.said.contains("rounds.jsonl: No space left on device"),
+        "{}",
+        outcome.said
+    );
+}
+
+fn an_unknown_name_lists_the_valid_ones() {
+    for (flag, valid) in [
+        ("--backend", "tcp-per-core"),
+        ("--peers", "axum"),
+        ("--workload", "echo-4k"),
+        ("--figure", "throughput"),
+    ] {
+        let outcome = Bench::start_with("", &[flag, "foo"]).finish();
+        assert_eq!(outcome.code, Some(2));
+        let said = &outcome.said;
+        assert!(
+            said.contains("'foo'") && said.contains(flag) && said.contains(valid),
+            "{said}"
+        );
+    }
+}
+
+fn who_serves_some_connections_only_has_no_value() {
+    let failure = failure(&run("serves two connections only", &["--only", "hyper"]), "hyper");
+    assert!(failure.contains("15 of 16 connections wait"), "{failure}");
 }

@@ -13,6 +13,8 @@ use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 const WARM_UP: Duration = Duration::from_millis(300);
+/// Who says nothing for so long won't say anything any more: nothing slows a server down here.
+const SILENCE: Duration = Duration::from_secs(5);
 /// What a window takes beside its own duration, roughly: the start, the warm-up, the end.
 pub(in crate::bench) const OVERHEAD: Duration = Duration::from_millis(500);
 
@@ -108,7 +110,8 @@ fn load(
     course: &Course,
     duration: Duration,
 ) -> anyhow::Result<Window> {
-    let mut load = (course.load)(course, target, server.address(), &session.patience)?;
+    let patience = session.patience.of(SILENCE);
+    let mut load = (course.load)(course, target, server.address(), &patience)?;
     load.warm_up(WARM_UP)?;
     let before = Sample::take(server.pid())?;
     let begun = Instant::now();
