@@ -75,7 +75,7 @@ mod tests {
         let error = Command::try_parse_from(["xtask", "ci", "--only", "clipy"])
             .unwrap_err()
             .to_string();
-        for step in ["fmt", "clippy", "docs", "tidy", "features", "peers"] {
+        for step in ["fmt", "clippy", "docs", "tidy", "features", "peers", "bench"] {
             assert!(error.contains(step), "{step} is not in: {error}");
         }
     }
