@@ -1,17 +1,14 @@
 //! The rounds: who comes when, which windows are kept, and what they say in the end.
 
-use super::Course;
+mod rows;
+
 use super::window::Window;
-use crate::bench::report::{Mark, Row, Unit};
-use crate::bench::statistics::{deviation, interval_of_median, median};
-use crate::bench::target::{Allocator, Target};
-use anyport_bench_load::{Interrupted, Latency};
+use crate::bench::target::Target;
+use anyport_bench_load::Interrupted;
 use fastrand::Rng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
-/// Fewer don't tell anything, unless fewer were ordered.
-const FEWEST: usize = 5;
 /// How many rounds may be tried for each that's ordered.
 const ROUNDS: usize = 2;
 /// How often a target has a window in one round, if disturbances spoil it.
@@ -147,151 +144,6 @@ impl Rounds {
         self.rng.shuffle(&mut groups);
         groups.concat()
     }
-
-    /// What the course tells of a target.
-    pub(super) fn rows(&mut self, target: Target, course: &Course, interrupted: bool) -> Vec<Row> {
-        let mark = self.is_client_bound(target).then_some(Mark::ClientBound);
-        let mut rows = Vec::new();
-        for value in &course.values {
-            let values = self.each(target, value.of);
-            rows.push(self.row(target, course, value.unit, values, interrupted));
-            if let Some(unit) = value.ratio {
-                let ratios = self.ratios(target, value.of);
-                rows.push(self.row(target, course, unit, ratios, interrupted));
-            }
-        }
-        for row in rows.iter_mut().filter(|row| row.unit.is_rate()) {
-            row.mark = mark;
-        }
-        rows
-    }
-
-    fn row(
-        &mut self,
-        target: Target,
-        course: &Course,
-        unit: Unit,
-        rounds: Vec<f64>,
-        interrupted: bool,
-    ) -> Row {
-        let mut row = Row {
-            workload: course.workload,
-            connections: course.connections,
-            reason: self.objection(target, unit, rounds.len(), interrupted),
-            ..Row::new(course.figure, target, Allocator::Mimalloc, unit)
-        };
-        if row.reason.is_none() {
-            row.value = median(&rounds);
-            row.interval = interval_of_median(&rounds, &mut self.rng);
-            row.sigma = deviation(&rounds);
-        }
-        row.rounds = rounds;
-        row
-    }
-
-    fn each(&self, target: Target, value: fn(&Window) -> f64) -> Vec<f64> {
-        let windows = self.windows.get(&target).into_iter().flatten();
-        windows.map(|(_, window)| value(window)).collect()
-    }
-
-    /// Of those rounds in which both have a window.
-    fn ratios(&self, target: Target, value: fn(&Window) -> f64) -> Vec<f64> {
-        let (Some(windows), Some(references)) =
-            (self.windows.get(&target), self.windows.get(&target.reference()))
-        else {
-            return Vec::new();
-        };
-        let pairs = windows
-            .iter()
-            .filter_map(|(round, window)| Some((window, references.get(round)?)));
-        pairs
-            .map(|(window, reference)| value(window) / value(reference))
-            .collect()
-    }
-
-    /// How late the answers of all its windows were, if that was asked.
-    pub(super) fn latency(&self, target: Target) -> Option<Latency> {
-        let windows = self.windows.get(&target).into_iter().flat_map(BTreeMap::values);
-        let mut latencies = windows.filter_map(|window| window.latency.as_ref());
-        let mut all = latencies.next()?.clone();
-        for latency in latencies {
-            all.merge(latency);
-        }
-        Some(all)
-    }
-
-    /// Whether the server waited for the load, which had no time to wait.
-    fn is_client_bound(&self, target: Target) -> bool {
-        /// Who has less to do isn't what limits the rate.
-        const SATURATED: f64 = 0.95;
-        /// Who has as much to do as this can't do more.
-        const BUSY: f64 = 0.9;
-        let server = median(&self.each(target, |window| window.busy));
-        let load = median(&self.each(target, |window| window.load_busy));
-        server
-            .zip(load)
-            .is_some_and(|(server, load)| server < SATURATED && load >= BUSY)
-    }
-
-    /// What the reader must know of rates that aren't the server's.
-    pub(super) fn client_bound(&self) -> Option<String> {
-        let bound = |target: &&Target| self.is_client_bound(**target);
-        let names: Vec<&str> = self
-            .targets
-            .iter()
-            .filter(bound)
-            .map(|target| target.name())
-            .collect();
-        (!names.is_empty()).then(|| {
-            format!(
-                "client-bound: the load had no time left, so that the server had nothing to do; it can do more in a second. What counts is the                 CPU time ({}).",
-                names.join(", ")
-            )
-        })
-    }
-
-    /// Why there's no value, if there's none.
-    fn objection(&self, target: Target, unit: Unit, rounds: usize, interrupted: bool) -> Option<String> {
-        let reference = target.reference();
-        if let Some(failure) = self.failures.get(&target) {
-            Some(failure.clone())
-        } else if unit.is_ratio() && self.failures.contains_key(&reference) {
-            Some(format!("its reference, {reference}, wasn't measured"))
-        } else if interrupted {
-            (rounds == 0).then(|| "interrupted before the end of the first round".to_owned())
-        } else {
-            let least = FEWEST.min(self.ordered);
-            (rounds < least).then(|| {
-                format!(
-                    "only {rounds} of {} rounds were undisturbed, and {least} are needed; wait until the machine is quiet, or take \
-                    --keep-disturbed",
-                    self.tried
-                )
-            })
-        }
-    }
-
-    /// What the reader must know about the windows.
-    pub(super) fn disturbances(&self) -> Option<String> {
-        let causes: Vec<String> = self
-            .disturbed
-            .iter()
-            .map(|(what, (times, most))| format!("{times} by {what} (up to {:.0} %)", 100.0 * most))
-            .collect();
-        let fate = if self.keep_disturbed {
-            "were disturbed, and kept"
-        } else {
-            "were thrown away"
-        };
-        let count: usize = self.disturbed.values().map(|(times, _)| times).sum();
-        (count > 0).then(|| {
-            format!(
-                "{count} of {} windows {fate}: {}.",
-                self.measured,
-                causes.join(", ")
-            )
-        })
-    }
 }
 
 impl fmt::Display for Rounds {
@@ -310,13 +162,13 @@ impl fmt::Display for Rounds {
 
 #[cfg(test)]
 mod tests {
-    use super::{Interrupted, Rounds, Row, Target, Window};
-    use crate::bench::report::{Mark, Unit};
+    use super::{Rounds, Target, Window};
+    use crate::bench::report::Unit;
     use crate::bench::turns::{Course, Value, noise::Noise};
 
     const TARGETS: [Target; 2] = [Target::Tcp, Target::Hyper];
 
-    fn course() -> Course {
+    pub(super) fn course() -> Course {
         Course {
             figure: "handshakes",
             workload: "full",
@@ -329,11 +181,11 @@ mod tests {
         }
     }
 
-    fn rounds(ordered: usize, keep_disturbed: bool) -> Rounds {
+    pub(super) fn rounds(ordered: usize, keep_disturbed: bool) -> Rounds {
         Rounds::new(TARGETS.to_vec(), ordered, keep_disturbed, 7)
     }
 
-    fn window(time: f64, foreign: f64) -> anyhow::Result<Window> {
+    pub(super) fn window(time: f64, foreign: f64) -> anyhow::Result<Window> {
         Ok(Window {
             time,
             rate: 1e6 / time,
@@ -348,7 +200,7 @@ mod tests {
         })
     }
 
-    fn values(rounds: &mut Rounds, target: Target) -> [Option<f64>; 2] {
+    pub(super) fn values(rounds: &mut Rounds, target: Target) -> [Option<f64>; 2] {
         let rows = rounds.rows(target, &course(), false);
         [0, 1].map(|index| rows[index].value)
     }
@@ -364,21 +216,6 @@ mod tests {
         assert_eq!(values(&mut rounds, Target::Tcp), [Some(6.0), Some(1.5)]);
         assert_eq!(values(&mut rounds, Target::Hyper), [Some(4.0), Some(1.0)]);
         assert_eq!(rounds.disturbances(), None);
-    }
-
-    #[test]
-    fn what_the_median_hides_is_kept_beside_it() {
-        let mut rounds = rounds(5, false);
-        let times = [1.0, 1.0, 2.0, 6.0, 6.0];
-        for time in times {
-            rounds.run(|_| window(time, 0.0)).unwrap();
-        }
-        let row = rounds.rows(Target::Tcp, &course(), false).remove(0);
-        assert_eq!((row.value, row.rounds), (Some(2.0), times.to_vec()));
-        let sigma = row.sigma.unwrap();
-        assert!((sigma - 6.7_f64.sqrt()).abs() < 1e-9, "{sigma}");
-        let interval = row.interval.unwrap();
-        assert_eq!((interval.low, interval.high), (1.0, 6.0));
     }
 
     #[test]
@@ -402,20 +239,6 @@ mod tests {
             "{told}"
         );
         assert!(told.contains("up to 30 %"), "{told}");
-    }
-
-    #[test]
-    fn a_machine_that_is_never_quiet_is_told_in_the_end() {
-        let mut rounds = rounds(2, false);
-        let mut tried = 0;
-        while rounds.another() {
-            tried += 1;
-            rounds.run(|_| window(1.0, 0.3)).unwrap();
-        }
-        assert_eq!(tried, 4);
-        let rows = rounds.rows(Target::Tcp, &course(), false);
-        let reason = rows[0].reason.clone().unwrap();
-        assert!(reason.contains("only 0 of 4 rounds were undisturbed"), "{reason}");
     }
 
     #[test]
@@ -470,24 +293,6 @@ mod tests {
     }
 
     #[test]
-    fn who_fails_costs_nobody_else_a_value() {
-        let mut rounds = rounds(2, false);
-        while rounds.another() {
-            let measure = |target| match target {
-                Target::Hyper => Err(anyhow::anyhow!("the server ended")),
-                _ => window(1.0, 0.0),
-            };
-            rounds.run(measure).unwrap();
-        }
-        assert_eq!(values(&mut rounds, Target::Tcp), [Some(1.0), None]);
-        let reason = |row: &Row| row.reason.clone().unwrap();
-        let rows = rounds.rows(Target::Tcp, &course(), false);
-        assert_eq!(reason(&rows[1]), "its reference, hyper, wasn't measured");
-        let rows = rounds.rows(Target::Hyper, &course(), false);
-        assert_eq!(reason(&rows[0]), "the server ended");
-    }
-
-    #[test]
     fn who_cannot_bear_the_load_fails_unless_the_machine_was_busy() {
         let overloaded = |foreign| {
             let mut rounds = rounds(1, false);
@@ -504,33 +309,5 @@ mod tests {
         };
         assert_eq!(overloaded(0.0), "too slow");
         assert!(overloaded(0.3).contains("undisturbed"));
-    }
-
-    #[test]
-    fn what_was_measured_before_an_interruption_is_said() {
-        let mut rounds = rounds(15, false);
-        rounds.run(|_| window(1.0, 0.0)).unwrap();
-        rounds.run(|_| Err(Interrupted.into())).unwrap_err();
-        let rows = rounds.rows(Target::Tcp, &course(), true);
-        let values: Vec<_> = rows.iter().map(|row| row.value).collect();
-        assert_eq!(values, [Some(1.0), Some(1.0), Some(1e6)]);
-    }
-
-    #[test]
-    fn who_waits_for_a_busy_load_is_told() {
-        let mut rounds = rounds(1, false);
-        let measure = |target| window(if target == Target::Tcp { 3.0 } else { 6.0 }, 0.0);
-        rounds.run(measure).unwrap();
-        let told = rounds.client_bound().unwrap();
-        assert!(
-            told.starts_with("client-bound: ") && told.contains("(tcp)"),
-            "{told}"
-        );
-        let mut marks = |target| {
-            let rows = rounds.rows(target, &course(), false);
-            rows.iter().map(|row| row.mark).collect::<Vec<_>>()
-        };
-        assert_eq!(marks(Target::Tcp), [None, None, Some(Mark::ClientBound)]);
-        assert_eq!(marks(Target::Hyper), [None; 3]);
     }
 }
