@@ -134,6 +134,7 @@ fn memory(
     session
         .progress
         .set_message(format!("{target}, {name}: {connections} idle connections"));
+    target.check_allocator(allocator)?;
     let patience = &session.patience;
     let mut server = session.start(binaries, target, allocator, &SMALL_PAGES.map(Into::into))?;
     let mut crowd =

@@ -1,6 +1,7 @@
 //! The tools that count from outside: what they're told, and how their output is read.
 
 use super::report::Unit;
+use super::target::Target;
 use anyhow::Context as _;
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -93,6 +94,16 @@ impl Tool {
         let mut words = vec![OsString::from(self.program)];
         words.extend((self.arguments)(output));
         words
+    }
+
+    /// # Errors
+    ///
+    /// When it can't count what this target does: why.
+    pub(super) fn check(&self, target: Target) -> anyhow::Result<()> {
+        match self.program {
+            "valgrind" => target.check_valgrind(),
+            _ => Ok(()),
+        }
     }
 
     /// # Errors
