@@ -1,14 +1,14 @@
 //! The transports that can be measured: a new one is a variant here, and a target in xtask.
 
 use crate::hello;
-#[cfg(all(feature = "glommio", target_os = "linux"))]
-use anyport::Glommio;
 #[cfg(unix)]
 use anyport::Unix;
 #[cfg(feature = "aws-lc-rs")]
 use anyport::tls::Provider;
+#[cfg(all(feature = "glommio", target_os = "linux"))]
+use anyport::{Glommio, GlommioUnix};
 #[cfg(all(feature = "monoio", target_os = "linux"))]
-use anyport::{Monoio, monoio::Driver};
+use anyport::{Monoio, MonoioUnix, monoio::Driver};
 use anyport::{Server, Tcp, serve_with, service_fn};
 #[cfg(feature = "tls")]
 use anyport::{TlsConfig, TlsExt as _};
@@ -33,6 +33,12 @@ pub(crate) enum Transport {
     /// TCP on glommio.
     #[cfg(all(feature = "glommio", target_os = "linux"))]
     Glommio,
+    /// Unix sockets on monoio, by io_uring.
+    #[cfg(all(feature = "monoio", target_os = "linux"))]
+    MonoioUnix,
+    /// Unix sockets on glommio.
+    #[cfg(all(feature = "glommio", target_os = "linux"))]
+    GlommioUnix,
     /// Unix sockets on one tokio.
     #[cfg(unix)]
     Unix,
@@ -63,6 +69,13 @@ impl Transport {
             Self::MonoioEpoll => serve_with(monoio(listen, workers, Driver::Epoll)?, app),
             #[cfg(all(feature = "glommio", target_os = "linux"))]
             Self::Glommio => serve_with(Glommio::bind(tcp(listen)?).with_workers(workers), app),
+            #[cfg(all(feature = "monoio", target_os = "linux"))]
+            Self::MonoioUnix => {
+                let monoio = MonoioUnix::bind(unix(listen)?).with_driver(Driver::IoUring);
+                serve_with(monoio.with_workers(workers), app)
+            }
+            #[cfg(all(feature = "glommio", target_os = "linux"))]
+            Self::GlommioUnix => serve_with(GlommioUnix::bind(unix(listen)?).with_workers(workers), app),
             #[cfg(unix)]
             Self::Unix => serve_with(Unix::bind(unix(listen)?), app),
             #[cfg(unix)]

@@ -60,17 +60,17 @@ fn build_package(
     allocators: &[Allocator],
 ) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let (folder, target_dir) = match package.home {
-        Home::Main if package.features.is_empty() => (session.root.clone(), session.target_dir.clone()),
-        // Each choice has a folder of its own, since the binaries have the same name.
-        Home::Main => (
-            session.root.clone(),
-            session.target_dir.join("servers").join(package.features),
-        ),
+        Home::Main => (session.root.clone(), session.target_dir.clone()),
         // Beside ours, so that `cargo clean` and .gitignore know it.
         Home::Peers => (
             session.root.join("benches/peers"),
             session.target_dir.join("peers"),
         ),
+    };
+    // Each choice of features has a folder of its own, since the binaries have the same name.
+    let target_dir = match package.features {
+        "" => target_dir,
+        features => session.target_dir.join("servers").join(features),
     };
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command

@@ -161,6 +161,7 @@ fn one_run(
     requests: u64,
 ) -> anyhow::Result<Vec<Count>> {
     target.check_answers()?;
+    counted.tool.check(target)?;
     session.progress.set_message(format!(
         "{target}: {requests} requests under {}",
         counted.tool.name

@@ -20,10 +20,14 @@ pub(super) fn check(target: Target, address: &Address, patience: &Patience) -> a
     if !target.speaks_http() {
         return Crowd::connect(address, Workload::Plaintext, 1, patience)?.shake_hands_each();
     }
-    compare(&ask(address, Workload::Plaintext, patience)?)
+    compare(
+        &ask(address, Workload::Plaintext, patience)?,
+        target.own_headers(),
+    )
 }
 
-fn compare(answer: &Answer) -> anyhow::Result<()> {
+/// `own` is what this one sends beside the common headers.
+fn compare(answer: &Answer, own: &[(&str, &str)]) -> anyhow::Result<()> {
     anyhow::ensure!(
         answer.status == STATUS,
         "it answers status {} instead of {STATUS}",
@@ -45,9 +49,11 @@ fn compare(answer: &Answer) -> anyhow::Result<()> {
         "it sends {} `date` headers instead of one",
         dates.len()
     );
+    let mut expected = [&HEADERS, own].concat();
+    expected.sort_unstable();
     anyhow::ensure!(
-        headers == HEADERS,
-        "it sends the headers {headers:?} instead of {HEADERS:?}"
+        headers == expected,
+        "it sends the headers {headers:?} instead of {expected:?}"
     );
     Ok(())
 }
@@ -68,7 +74,21 @@ mod tests {
 
     #[test]
     fn the_common_answer_passes() {
-        compare(&expected()).unwrap();
+        compare(&expected(), &[]).unwrap();
+    }
+
+    #[test]
+    fn headers_of_its_own_are_its_alone() {
+        let mut answer = expected();
+        answer.headers.push(("server".to_owned(), "x".to_owned()));
+        compare(&answer, &[("server", "x")]).unwrap();
+        for other in [
+            &[][..],
+            &[("server", "y")],
+            &[("connection", "close"), ("server", "x")],
+        ] {
+            compare(&answer, other).unwrap_err();
+        }
     }
 
     #[test]
@@ -87,7 +107,7 @@ mod tests {
         for (change, what) in changes {
             let mut answer = expected();
             change(&mut answer);
-            let error = compare(&answer).unwrap_err().to_string();
+            let error = compare(&answer, &[]).unwrap_err().to_string();
             assert!(error.contains(what), "{error}");
         }
     }

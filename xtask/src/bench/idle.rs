@@ -36,7 +36,7 @@ struct Memory {
     kept_alive: u64,
 }
 
-/// Measures each target with each of the allocators.
+/// Measures each target with each of the allocators, or with the system's, if it's one that's asked for and can't be had.
 pub(super) fn run(session: &mut Session, allocators: &[Allocator]) -> Report {
     let mut report = Report {
         about: format!(
@@ -80,8 +80,10 @@ fn bent(row: &Row) -> Option<String> {
 fn fill(session: &mut Session, allocators: &[Allocator], rows: &mut Vec<Row>) -> Result<(), Interrupted> {
     let binaries = session.build(&session.targets, allocators)?;
     session.expect(allocators.len() * session.targets.len() * STEPS.len());
-    for &allocator in allocators {
+    for &wanted in allocators {
         for &target in &session.targets {
+            let is_had = allocators.len() > 1 || target.check_allocator(wanted).is_ok();
+            let allocator = if is_had { wanted } else { Allocator::System };
             let steps = STEPS
                 .iter()
                 .map(|&connections| memory(session, &binaries, target, allocator, connections));
@@ -134,6 +136,7 @@ fn memory(
     session
         .progress
         .set_message(format!("{target}, {name}: {connections} idle connections"));
+    target.check_allocator(allocator)?;
     let patience = &session.patience;
     let mut server = session.start(binaries, target, allocator, &SMALL_PAGES.map(Into::into))?;
     let mut crowd = Crowd::connect(server.address(), Workload::Plaintext, connections, patience)

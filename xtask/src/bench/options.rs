@@ -5,7 +5,7 @@ use anyport_bench_load::Address;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
-    /// What to measure (separated by commas); ratios are to `hyper`, for Unix sockets to `hyper-unix`, for TLS to `hyper-rustls`.
+    /// What to measure (separated by commas); ratios are to hyper by hand, on the same runtime and over the same transport.
     #[arg(
         long,
         value_enum,

@@ -42,6 +42,7 @@ impl Server {
         target: Target,
         listen: &Address,
         wrapper: &[OsString],
+        scratch: &Path,
         patience: &Patience,
     ) -> anyhow::Result<Self> {
         if let Address::Unix(path) = listen {
@@ -55,7 +56,7 @@ impl Server {
             .iter()
             .map(OsString::as_os_str)
             .chain([program.as_os_str()]);
-        let mut server = Self::spawn(words, target, listen, patience)?;
+        let mut server = Self::spawn(words, target, listen, scratch, patience)?;
         server.check(target).map_err(|error| server.explain(error))?;
         Ok(server)
     }
@@ -64,6 +65,7 @@ impl Server {
         mut words: impl Iterator<Item = &'a OsStr>,
         target: Target,
         listen: &Address,
+        scratch: &Path,
         patience: &Patience,
     ) -> anyhow::Result<Self> {
         let errors = tempfile::tempfile().context("cannot make a temporary file")?;
@@ -81,6 +83,8 @@ impl Server {
                 command.env_remove(name);
             });
         let mut child = command
+            // What a server that was killed leaves there is removed with the rest.
+            .env("TMPDIR", scratch)
             .args(words)
             .args(target.arguments())
             .args(["--listen", &listen.to_string()])

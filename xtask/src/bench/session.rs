@@ -125,7 +125,14 @@ impl Session {
             ("tls", &Address::Tcp(address)) => Address::Tls(address),
             (_, listen) => listen.clone(),
         };
-        Server::start(program, target, &listen, wrapper, &self.patience)
+        Server::start(
+            program,
+            target,
+            &listen,
+            wrapper,
+            self.scratch.path(),
+            &self.patience,
+        )
     }
 }
 

@@ -4,7 +4,7 @@ use super::report::{Mark, Report, Row, Unit, Verdict};
 use super::target::{Allocator, Target};
 use super::text::{WIDTH, grouped, wrap};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const NOT_MEASURED: &str = "not measured";
 const LEGEND: &str =
@@ -18,8 +18,10 @@ pub(super) fn draw(report: &Report) -> String {
     }
     let legend = report.rows.iter().any(|row| verdict(row).is_some());
     let legend = legend.then(|| LEGEND.to_owned());
-    for line in legend.iter().chain(&reasons(report)).chain(&report.notes) {
-        text += &format!("\n{}\n", wrap(line));
+    let lines = legend.into_iter().chain(references(report));
+    let lines = lines.chain(reasons(report)).chain(remarks(report));
+    for line in lines.chain(report.notes.iter().cloned()) {
+        text += &format!("\n{}\n", wrap(&line));
     }
     text
 }
@@ -203,6 +205,31 @@ fn verdict(row: &Row) -> Option<Verdict> {
     says.then(|| Verdict::of(row.unit, interval))
 }
 
+/// Whose figure is 1, where it isn't hyper's on tokio.
+fn references(report: &Report) -> Option<String> {
+    let mut references: BTreeMap<Target, BTreeSet<Target>> = BTreeMap::new();
+    for row in &report.rows {
+        let (target, reference) = (row.target, row.target.reference());
+        let has_ratio = row.unit.is_ratio() || report.ratio(row).is_some();
+        if has_ratio && ![target, Target::Hyper].contains(&reference) {
+            references.entry(reference).or_default().insert(target);
+        }
+    }
+    let say = |(reference, targets): (&Target, &BTreeSet<Target>)| {
+        let targets: Vec<&str> = targets.iter().map(|target| target.name()).collect();
+        format!("{} to {reference}", targets.join(" and "))
+    };
+    let said: Vec<String> = references.iter().map(say).collect();
+    (!said.is_empty()).then(|| format!("x hyper: {}.", said.join(", ")))
+}
+
+/// What has to be known of those that aren't like the others.
+fn remarks(report: &Report) -> Vec<String> {
+    let targets: BTreeSet<Target> = report.rows.iter().map(|row| row.target).collect();
+    let say = |target: Target| Some(format!("{target}: {}.", target.remark()?));
+    targets.into_iter().filter_map(say).collect()
+}
+
 /// Why lines of the table have no value; what costs several of them is said once.
 fn reasons(report: &Report) -> Vec<String> {
     let varying = Varying::of(report);
@@ -260,6 +287,32 @@ Instructions per request.
 | hyper  |                5,000 |   1.000 |
 ";
         assert_eq!(draw(&report), expected);
+    }
+
+    #[test]
+    fn a_ratio_to_another_reference_says_to_which() {
+        let rows = [
+            (Target::Tcp, 3.0),
+            (Target::Monoio, 2.0),
+            (Target::Unix, 1.0),
+            (Target::UnixPerCore, 1.0),
+            (Target::HyperUnix, 1.0),
+            (Target::HyperMonoio, 4.0),
+            (Target::HyperMonoioPoll, 4.0),
+        ];
+        let rows = rows.map(|(target, value)| row(target, Unit::Instructions, Some(value)));
+        let drawn = draw(&report(rows.to_vec()));
+        let said =
+            "x hyper: unix-per-core and unix to hyper-unix, monoio and hyper-monoio-poll to hyper-monoio.";
+        assert!(drawn.ends_with(&format!("|\n\n{said}\n")), "{drawn}");
+        assert!(drawn.contains(" 0.500 |"), "{drawn}");
+    }
+
+    #[test]
+    fn what_is_no_server_is_called_so() {
+        let drawn = draw(&report(vec![row(Target::Floor, Unit::Instructions, Some(1.0))]));
+        let said = "|\n\nfloor: no server, answers fixed bytes.\n";
+        assert!(drawn.ends_with(said), "{drawn}");
     }
 
     #[test]

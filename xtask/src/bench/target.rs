@@ -1,4 +1,4 @@
-//! What can be measured: anyport's transports and the peers. A new one is a line in [`Target`] and one in each table below.
+//! What can be measured: anyport's transports and the peers. A new one is a variant of [`Target`], and a line in the table below it.
 
 use std::fmt;
 
@@ -19,10 +19,26 @@ pub(super) enum Target {
     UnixPerCore,
     /// anyport's Unix sockets on the tokio they're called in.
     Unix,
+    /// anyport's Unix sockets on monoio, by io_uring.
+    MonoioUnix,
+    /// anyport's Unix sockets on glommio.
+    GlommioUnix,
     /// hyper by hand on a single-threaded tokio: the reference.
     Hyper,
     /// The same over a Unix socket.
     HyperUnix,
+    /// hyper by hand on monoio, by monoio-compat, whose reads and writes are io_uring's: the reference for `monoio`.
+    HyperMonoio,
+    /// The same by monoio's `poll-io`, as in its own hyper example: io_uring only waits.
+    HyperMonoioPoll,
+    /// The same on monoio's driver without io_uring: the reference for `monoio-epoll`.
+    HyperMonoioEpoll,
+    /// `hyper-monoio` over a Unix socket.
+    HyperMonoioUnix,
+    /// hyper by hand on glommio, as in its own hyper example: the reference for `glommio`.
+    HyperGlommio,
+    /// The same over a Unix socket.
+    HyperGlommioUnix,
     /// anyport's TLS over its TCP, one tokio per core.
     TlsTcpPerCore,
     /// anyport's TLS over its TCP on the tokio it's called in.
@@ -37,12 +53,171 @@ pub(super) enum Target {
     Axum,
     /// actix-web on one worker.
     Actix,
+    /// ntex on one worker, on tokio.
+    Ntex,
+    /// The same on ntex's own runtime, by io_uring.
+    NtexUring,
+    /// Debian's nginx, one process.
+    Nginx,
+    /// No server, answers fixed bytes: what epoll and the kernel's TCP cost alone.
+    Floor,
+}
+
+/// What the bench has to know of a target.
+#[derive(Clone, Copy, Debug)]
+struct Facts {
+    name: &'static str,
+    /// What carries the bytes.
+    transport: &'static str,
+    /// Whose figure is 1.
+    reference: Target,
+    package: Package,
+    /// What the server is told, beside where to listen; ours are told what they're called.
+    arguments: &'static [&'static str],
+    /// Why valgrind counts nothing of it.
+    blind_spot: Option<&'static str>,
+    /// What it sends beside the common headers, in the order of their names.
+    own_headers: &'static [(&'static str, &'static str)],
+    /// What stands below each table that it's in.
+    remark: Option<&'static str>,
+}
+
+impl Target {
+    fn facts(self) -> Facts {
+        use Target::{Hyper, HyperGlommio, HyperGlommioUnix, HyperMonoio, HyperMonoioEpoll, HyperMonoioUnix};
+        use Target::{HyperRustls, HyperUnix};
+        match self {
+            Self::TcpPerCore => ours("tcp-per-core", "tcp", "", Hyper),
+            Self::Tcp => ours("tcp", "tcp", "", Hyper),
+            Self::Monoio => ours("monoio", "tcp", "monoio", HyperMonoio).by_io_uring(),
+            Self::MonoioEpoll => ours("monoio-epoll", "tcp", "monoio", HyperMonoioEpoll),
+            Self::Glommio => ours("glommio", "tcp", "glommio", HyperGlommio).by_io_uring(),
+            Self::UnixPerCore => ours("unix-per-core", "unix", "", HyperUnix),
+            Self::Unix => ours("unix", "unix", "", HyperUnix),
+            Self::MonoioUnix => ours("monoio-unix", "unix", "monoio", HyperMonoioUnix).by_io_uring(),
+            Self::GlommioUnix => ours("glommio-unix", "unix", "glommio", HyperGlommioUnix).by_io_uring(),
+            Self::Hyper => peer("hyper", "tcp", "peer-hyper", Hyper),
+            Self::HyperUnix => peer("hyper-unix", "unix", "peer-hyper", HyperUnix),
+            Self::HyperMonoio => peer("hyper-monoio", "tcp", "peer-monoio", HyperMonoio)
+                .with(&["--io", "compat"])
+                .by_io_uring(),
+            Self::HyperMonoioPoll => peer("hyper-monoio-poll", "tcp", "peer-monoio", HyperMonoio)
+                .with(&["--io", "poll"])
+                .by_io_uring(),
+            Self::HyperMonoioEpoll => peer("hyper-monoio-epoll", "tcp", "peer-monoio", HyperMonoioEpoll)
+                .with(&["--io", "poll-epoll"]),
+            Self::HyperMonoioUnix => peer("hyper-monoio-unix", "unix", "peer-monoio", HyperMonoioUnix)
+                .with(&["--io", "compat"])
+                .by_io_uring(),
+            Self::HyperGlommio => peer("hyper-glommio", "tcp", "peer-glommio", HyperGlommio).by_io_uring(),
+            Self::HyperGlommioUnix => {
+                peer("hyper-glommio-unix", "unix", "peer-glommio", HyperGlommioUnix).by_io_uring()
+            }
+            Self::TlsTcpPerCore => ours("tls-tcp-per-core", "tls", "tls", HyperRustls),
+            Self::TlsTcp => ours("tls-tcp", "tls", "tls", HyperRustls),
+            Self::TlsTcpAwsLcRs => ours("tls-tcp-aws-lc-rs", "tls", "aws-lc-rs", HyperRustls),
+            Self::HyperRustls => peer("hyper-rustls", "tls", "peer-rustls", HyperRustls),
+            Self::RustlsSession => {
+                peer("rustls-session", "tls", "peer-rustls", HyperRustls).with(&["--hold"])
+            }
+            Self::Axum => peer("axum", "tcp", "peer-axum", Hyper),
+            Self::Actix => peer("actix", "tcp", "peer-actix", Hyper),
+            Self::Ntex => peer("ntex", "tcp", "peer-ntex", Hyper).built_with("tokio"),
+            Self::NtexUring => peer("ntex-uring", "tcp", "peer-ntex", Hyper)
+                .built_with("uring")
+                .by_io_uring(),
+            Self::Nginx => nginx(),
+            Self::Floor => Facts {
+                remark: Some("no server, answers fixed bytes"),
+                ..peer("floor", "tcp", "peer-floor", Hyper)
+            },
+        }
+    }
+}
+
+/// One of anyport's transports.
+fn ours(name: &'static str, transport: &'static str, features: &'static str, reference: Target) -> Facts {
+    let package = Package {
+        home: Home::Main,
+        name: "anyport-bench-server",
+        features,
+        allocators: Allocators::Both,
+    };
+    Facts {
+        name,
+        transport,
+        reference,
+        package,
+        arguments: &[],
+        blind_spot: None,
+        own_headers: &[],
+        remark: None,
+    }
+}
+
+/// Somebody else's server, or a reference.
+fn peer(name: &'static str, transport: &'static str, package: &'static str, reference: Target) -> Facts {
+    let facts = ours(name, transport, "", reference);
+    let package = Package {
+        home: Home::Peers,
+        name: package,
+        ..facts.package
+    };
+    Facts { package, ..facts }
+}
+
+/// It comes as it is: with its own allocator, and two headers that it can't be had without.
+fn nginx() -> Facts {
+    let facts = peer("nginx", "tcp", "peer-nginx", Target::Hyper);
+    Facts {
+        package: Package {
+            allocators: Allocators::System,
+            ..facts.package
+        },
+        blind_spot: Some("valgrind stays with the program that becomes nginx"),
+        own_headers: &[("connection", "keep-alive"), ("server", "nginx")],
+        remark: Some(
+            "it allocates with the system's allocator, always, and sends `connection: keep-alive` and `server: nginx` beside \
+            the headers of all others",
+        ),
+        ..facts
+    }
+}
+
+impl Facts {
+    fn with(self, arguments: &'static [&'static str]) -> Self {
+        Self { arguments, ..self }
+    }
+
+    fn built_with(self, features: &'static str) -> Self {
+        let package = Package {
+            features,
+            ..self.package
+        };
+        Self { package, ..self }
+    }
+
+    fn by_io_uring(self) -> Self {
+        Self {
+            blind_spot: Some("valgrind can't follow io_uring"),
+            ..self
+        }
+    }
 }
 
 /// What a server allocates with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Allocator {
     Mimalloc,
+    System,
+}
+
+/// Which allocators a package's servers can be had with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Allocators {
+    /// There's a binary with each.
+    Both,
+    /// There's one binary, which takes the system's.
     System,
 }
 
@@ -62,6 +237,7 @@ pub(super) struct Package {
     pub(super) name: &'static str,
     /// What's turned on; nothing if it's empty.
     pub(super) features: &'static str,
+    pub(super) allocators: Allocators,
 }
 
 impl Target {
@@ -71,44 +247,12 @@ impl Target {
     pub(super) const DEFAULT_TLS: [Self; 3] = [Self::TlsTcpPerCore, Self::TlsTcp, Self::HyperRustls];
 
     pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::TcpPerCore => "tcp-per-core",
-            Self::Tcp => "tcp",
-            Self::Monoio => "monoio",
-            Self::MonoioEpoll => "monoio-epoll",
-            Self::Glommio => "glommio",
-            Self::UnixPerCore => "unix-per-core",
-            Self::Unix => "unix",
-            Self::Hyper => "hyper",
-            Self::HyperUnix => "hyper-unix",
-            Self::TlsTcpPerCore => "tls-tcp-per-core",
-            Self::TlsTcp => "tls-tcp",
-            Self::TlsTcpAwsLcRs => "tls-tcp-aws-lc-rs",
-            Self::HyperRustls => "hyper-rustls",
-            Self::RustlsSession => "rustls-session",
-            Self::Axum => "axum",
-            Self::Actix => "actix",
-        }
+        self.facts().name
     }
 
     /// What carries the bytes.
     pub(super) fn transport(self) -> &'static str {
-        match self {
-            Self::TcpPerCore
-            | Self::Tcp
-            | Self::Monoio
-            | Self::MonoioEpoll
-            | Self::Glommio
-            | Self::Hyper
-            | Self::Axum
-            | Self::Actix => "tcp",
-            Self::UnixPerCore | Self::Unix | Self::HyperUnix => "unix",
-            Self::TlsTcpPerCore
-            | Self::TlsTcp
-            | Self::TlsTcpAwsLcRs
-            | Self::HyperRustls
-            | Self::RustlsSession => "tls",
-        }
+        self.facts().transport
     }
 
     pub(super) fn is_tls(self) -> bool {
@@ -133,52 +277,52 @@ impl Target {
         Ok(())
     }
 
+    /// What it answers beside the common headers, in the order of their names: where it can't be had without them.
+    pub(super) fn own_headers(self) -> &'static [(&'static str, &'static str)] {
+        self.facts().own_headers
+    }
+
+    /// # Errors
+    ///
+    /// When valgrind can't count what it does: why.
+    pub(super) fn check_valgrind(self) -> anyhow::Result<()> {
+        self.facts().blind_spot.map_or(Ok(()), |why| anyhow::bail!(why))
+    }
+
+    /// # Errors
+    ///
+    /// When it can't be had with this allocator.
+    pub(super) fn check_allocator(self, allocator: Allocator) -> anyhow::Result<()> {
+        let is_had = self.package().allocators == Allocators::Both || allocator == Allocator::System;
+        anyhow::ensure!(is_had, "it allocates with the system's allocator only");
+        Ok(())
+    }
+
+    /// What whoever compares it has to know.
+    pub(super) fn remark(self) -> Option<&'static str> {
+        self.facts().remark
+    }
+
     /// Whether it's somebody else's.
     pub(super) fn is_peer(self) -> bool {
         self.package().home == Home::Peers
     }
 
-    /// Whose figure is 1.
+    /// Whose figure is 1: hyper by hand on the same runtime over the same transport, for who has a runtime of his own hyper on tokio.
     pub(super) fn reference(self) -> Self {
-        match self.transport() {
-            "unix" => Self::HyperUnix,
-            "tls" => Self::HyperRustls,
-            _ => Self::Hyper,
-        }
+        self.facts().reference
     }
 
     pub(super) fn package(self) -> Package {
-        let (home, name, features) = match self {
-            Self::TcpPerCore | Self::Tcp | Self::UnixPerCore | Self::Unix => {
-                (Home::Main, "anyport-bench-server", "")
-            }
-            Self::Monoio | Self::MonoioEpoll => (Home::Main, "anyport-bench-server", "monoio"),
-            Self::Glommio => (Home::Main, "anyport-bench-server", "glommio"),
-            Self::TlsTcpPerCore | Self::TlsTcp => (Home::Main, "anyport-bench-server", "tls"),
-            Self::TlsTcpAwsLcRs => (Home::Main, "anyport-bench-server", "aws-lc-rs"),
-            Self::Hyper | Self::HyperUnix => (Home::Peers, "peer-hyper", ""),
-            Self::HyperRustls | Self::RustlsSession => (Home::Peers, "peer-rustls", ""),
-            Self::Axum => (Home::Peers, "peer-axum", ""),
-            Self::Actix => (Home::Peers, "peer-actix", ""),
-        };
-        Package { home, name, features }
+        self.facts().package
     }
 
     /// What the server is told, beside where to listen.
-    pub(super) fn arguments(self) -> &'static [&'static str] {
-        match self {
-            Self::TcpPerCore => &["--transport", "tcp-per-core", "--workers", "1"],
-            Self::Tcp => &["--transport", "tcp", "--workers", "1"],
-            Self::Monoio => &["--transport", "monoio", "--workers", "1"],
-            Self::MonoioEpoll => &["--transport", "monoio-epoll", "--workers", "1"],
-            Self::Glommio => &["--transport", "glommio", "--workers", "1"],
-            Self::UnixPerCore => &["--transport", "unix-per-core", "--workers", "1"],
-            Self::Unix => &["--transport", "unix", "--workers", "1"],
-            Self::TlsTcpPerCore => &["--transport", "tls-tcp-per-core", "--workers", "1"],
-            Self::TlsTcp => &["--transport", "tls-tcp", "--workers", "1"],
-            Self::TlsTcpAwsLcRs => &["--transport", "tls-tcp-aws-lc-rs", "--workers", "1"],
-            Self::RustlsSession => &["--hold"],
-            Self::Hyper | Self::HyperUnix | Self::HyperRustls | Self::Axum | Self::Actix => &[],
+    pub(super) fn arguments(self) -> Vec<&'static str> {
+        let facts = self.facts();
+        match facts.package.home {
+            Home::Main => vec!["--transport", facts.name, "--workers", "1"],
+            Home::Peers => facts.arguments.to_vec(),
         }
     }
 }
@@ -193,11 +337,11 @@ impl Allocator {
 }
 
 impl Package {
-    /// The binary that allocates so.
+    /// The binary that allocates so, or the only one.
     pub(super) fn binary(self, allocator: Allocator) -> String {
-        match allocator {
-            Allocator::Mimalloc => self.name.to_owned(),
-            Allocator::System => format!("{}-system", self.name),
+        match (allocator, self.allocators) {
+            (Allocator::System, Allocators::Both) => format!("{}-system", self.name),
+            _ => self.name.to_owned(),
         }
     }
 }
@@ -210,7 +354,7 @@ impl fmt::Display for Target {
 
 #[cfg(test)]
 mod tests {
-    use super::Target;
+    use super::{Allocator, Target};
     use clap::ValueEnum as _;
 
     #[test]
@@ -227,5 +371,25 @@ mod tests {
             assert_eq!(reference.reference(), reference);
             assert_eq!(reference.transport(), target.transport());
         }
+    }
+
+    #[test]
+    fn what_is_on_a_runtime_is_compared_with_hyper_on_the_same() {
+        for target in Target::value_variants() {
+            for runtime in ["monoio", "glommio"] {
+                let runs_on = |target: Target| target.name().contains(runtime);
+                assert_eq!(runs_on(*target), runs_on(target.reference()), "{target}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_program_without_a_choice_of_allocators_is_not_measured_with_another() {
+        for allocator in [Allocator::Mimalloc, Allocator::System] {
+            assert_eq!(Target::Nginx.package().binary(allocator), "peer-nginx");
+            Target::Floor.check_allocator(allocator).unwrap();
+        }
+        Target::Nginx.check_allocator(Allocator::System).unwrap();
+        Target::Nginx.check_allocator(Allocator::Mimalloc).unwrap_err();
     }
 }

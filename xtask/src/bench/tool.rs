@@ -1,6 +1,7 @@
 //! The tools that count from outside: what they're told, and how their output is read.
 
 use super::report::Unit;
+use super::target::Target;
 use anyhow::Context as _;
 use std::ffi::OsString;
 use std::fs;
@@ -94,6 +95,16 @@ impl Tool {
         let mut words = vec![OsString::from(self.program)];
         words.extend((self.arguments)(output));
         words
+    }
+
+    /// # Errors
+    ///
+    /// When it can't count what this target does: why.
+    pub(super) fn check(&self, target: Target) -> anyhow::Result<()> {
+        match self.program {
+            "valgrind" => target.check_valgrind(),
+            _ => Ok(()),
+        }
     }
 
     /// Lets it count something that's over at once.

@@ -1,0 +1,173 @@
+//! Debian's nginx (`nginx-light`), set up as `nginx.conf` beside this says, and ended with the bench.
+//!
+//! This process becomes nginx, so that the bench measures nothing else. What nginx doesn't do is done by a child, the guard: it says the address
+//! once nginx answers, waits for the end of stdin, ends nginx then, and removes its folder.
+//!
+//! nginx can't say which port it got. So the port is taken here, by a socket that's bound and never listens, and nginx binds its own beside it.
+
+use anyhow::Context as _;
+use anyport_bench_child::{Address, announce};
+use clap::Parser;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::{Errno, FdFlags, fcntl_setfd},
+    process::{Pid, PidfdFlags, Signal, getpid, getppid, pidfd_open, pidfd_send_signal},
+};
+use socket2::{Domain, Socket, Type};
+use std::{
+    convert::Infallible,
+    env,
+    ffi::OsString,
+    fs,
+    io::{self, Write as _},
+    net::{SocketAddr, TcpStream},
+    os::{fd::OwnedFd, unix::process::CommandExt as _},
+    path::Path,
+    process::{Command, ExitCode, Stdio},
+};
+
+const CONFIG: &str = include_str!("../nginx.conf");
+/// How often the guard asks whether nginx is there.
+const RETRY: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 5_000_000,
+};
+#[derive(Debug, Parser)]
+#[command(about = "nginx, which answers every request with `Hello, World!`, until its stdin ends")]
+struct Options {
+    /// Where to listen: IP:PORT of this machine; port 0 is any free one.
+    #[arg(long, value_name = "ADDR", required_unless_present = "guard")]
+    listen: Option<Address>,
+    /// Be the guard of the process with this number, of this folder.
+    #[arg(long, num_args = 3, value_names = ["PID", "FOLDER", "ADDR"], hide = true)]
+    guard: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let done = match (&options.listen, &options.guard[..]) {
+        (_, [pid, folder, address]) => guard(pid, Path::new(folder), address),
+        (Some(listen), _) => become_nginx(listen).map(|never| match never {}),
+        (None, _) => Ok(()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn become_nginx(listen: &Address) -> anyhow::Result<Infallible> {
+    let Address::Tcp(address) = *listen else {
+        anyhow::bail!("this peer listens on IP:PORT, not on {listen}");
+    };
+    let (reservation, address) =
+        reserve(address).map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
+    let folder = tempfile::Builder::new().prefix("peer-nginx-").tempdir()?;
+    let config = folder.path().join("nginx.conf");
+    fs::write(&config, configured(folder.path(), address)?)
+        .with_context(|| format!("cannot write {}", config.display()))?;
+    let pid = getpid().as_raw_nonzero().to_string();
+    Command::new(env::current_exe()?)
+        .args(["--guard", &pid])
+        .arg(folder.path())
+        .arg(address.to_string())
+        .spawn()
+        .context("cannot start the guard")?;
+    // From now on it's the guard's.
+    let folder = folder.keep();
+    fcntl_setfd(&reservation, FdFlags::empty())?;
+    let error = Command::new("nginx")
+        .args(["-e", "stderr", "-p"])
+        .arg(&folder)
+        .arg("-c")
+        .arg(&config)
+        .env("PATH", path())
+        // The guard has the bench's.
+        .stdin(Stdio::null())
+        .exec();
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            anyhow::bail!("`nginx` isn't installed; on Debian: apt install nginx-light")
+        }
+        _ => Err(error).context("cannot start nginx"),
+    }
+}
+
+fn configured(folder: &Path, address: SocketAddr) -> anyhow::Result<String> {
+    let folder = folder
+        .to_str()
+        .context("the temporary folder's name isn't UTF-8")?;
+    Ok(CONFIG
+        .replace("DIRECTORY", folder)
+        .replace("LISTEN", &address.to_string()))
+}
+
+/// Who isn't root has no /usr/sbin in it, where Debian puts nginx.
+fn path() -> OsString {
+    let mut path = env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/sbin");
+    path
+}
+
+/// Says the address, ends nginx when stdin ends, and leaves nothing behind.
+fn guard(pid: &str, folder: &Path, address: &str) -> anyhow::Result<()> {
+    let pid = Pid::from_raw(pid.parse()?).context("no process has the number 0")?;
+    let nginx = pidfd_open(pid, PidfdFlags::empty());
+    // Otherwise it's gone, and the number may be somebody else's.
+    if let Some(nginx) = nginx.ok().filter(|_| getppid() == Some(pid)) {
+        let address = address.parse()?;
+        // Where it doesn't, it says why itself, and its end tells the bench.
+        if answers(address, &nginx)? {
+            announce(&Address::Tcp(address))?;
+            io::copy(&mut io::stdin().lock(), &mut io::sink())?;
+        }
+        end(&nginx).context("cannot end nginx")?;
+    }
+    fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))
+}
+
+/// Asks until nginx answers, or is gone. HTTP/1.0 makes it close its end of the connection before this one sees the end of the answer: the bench
+/// counts its descriptors.
+fn answers(address: SocketAddr, nginx: &OwnedFd) -> io::Result<bool> {
+    while !has_ended(nginx, Some(RETRY))? {
+        let Ok(mut stream) = TcpStream::connect(address) else {
+            continue;
+        };
+        let asked = stream.write_all(b"GET / HTTP/1.0\r\n\r\n");
+        if asked.and_then(|()| io::copy(&mut stream, &mut io::sink()))? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn end(process: &OwnedFd) -> io::Result<()> {
+    match pidfd_send_signal(process, Signal::TERM) {
+        // It ended by itself.
+        Err(Errno::SRCH) => {}
+        sent => sent?,
+    }
+    has_ended(process, None).map(drop)
+}
+
+fn has_ended(process: &OwnedFd, within: Option<Timespec>) -> io::Result<bool> {
+    loop {
+        match poll(&mut [PollFd::new(process, PollFlags::IN)], within.as_ref()) {
+            Err(Errno::INTR) => {}
+            ready => return Ok(ready? > 0),
+        }
+    }
+}
+
+/// A port that nobody else is given as long as this socket lives. Another one that may share addresses can be bound beside it, since it
+/// doesn't listen.
+fn reserve(address: SocketAddr) -> io::Result<(Socket, SocketAddr)> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    let bound = socket.local_addr()?.as_socket();
+    Ok((socket, bound.ok_or(io::ErrorKind::Unsupported)?))
+}

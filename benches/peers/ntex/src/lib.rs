@@ -1,0 +1,75 @@
+//! ntex with its defaults, on one worker: on tokio, or on its own runtime by io_uring, as the package's features say.
+//!
+//! The newest that Rust 1.88 builds. NODELAY is ntex's own default, on each of its runtimes.
+
+use anyport_bench_child::{Address, announce, end_with_parent};
+use clap::Parser;
+use ntex::web::{self, App, HttpResponse, HttpServer};
+use socket2::{Domain, Socket, Type};
+use std::{
+    net::{SocketAddr, TcpListener},
+    process::ExitCode,
+};
+
+/// Not ntex's default, which is 1,024: the same for all servers of the bench.
+const BACKLOG: i32 = 4096;
+
+#[derive(Debug, Parser)]
+#[command(about = "Answers `GET /` with `Hello, World!`, until its stdin ends")]
+struct Options {
+    /// Where to listen: IP:PORT of this machine; port 0 is any free one.
+    #[arg(long, value_name = "ADDR")]
+    listen: Address,
+}
+
+/// The whole of a server's `main`.
+#[must_use]
+pub fn run() -> ExitCode {
+    match serve(&Options::parse().listen) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(listen: &Address) -> anyhow::Result<()> {
+    let Address::Tcp(address) = *listen else {
+        anyhow::bail!("this peer listens on IP:PORT, not on {listen}");
+    };
+    anyhow::ensure!(
+        cfg!(any(feature = "tokio", feature = "uring")),
+        "built without a runtime, and ntex would take any; build it with --features tokio or --features uring"
+    );
+    end_with_parent()?;
+    // What `#[ntex::main]` makes of a `main`.
+    let system = ntex::rt::System::build().build(ntex::rt::DefaultRuntime);
+    system.block_on(async move {
+        let listener = bind(address).map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
+        announce(&Address::Tcp(listener.local_addr()?))?;
+        HttpServer::new(async || App::new().route("/", web::get().to(hello)))
+            // By default one per core; every server of the bench has one.
+            .workers(1)
+            .listen(listener)?
+            .run()
+            .await?;
+        Ok(())
+    })
+}
+
+async fn hello() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/plain; charset=utf-8")
+        .body("Hello, World!")
+}
+
+/// ntex's own `bind` doesn't tell which port it got.
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // As ntex's own `bind` does.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
