@@ -19,6 +19,7 @@ mod options;
 mod report;
 mod results;
 mod run_folder;
+mod self_test;
 mod server;
 mod session;
 mod statistics;
@@ -51,12 +52,12 @@ pub(crate) struct Bench {
     #[command(flatten)]
     matrix: MatrixOptions,
     #[command(subcommand)]
-    figure: Option<Figure>,
+    command: Option<Command>,
 }
 
-/// One figure, for daily work.
+/// One figure, for daily work, or something about the bench itself.
 #[derive(Debug, clap::Subcommand)]
-pub(crate) enum Figure {
+enum Command {
     /// User instructions per request, counted by valgrind's callgrind
     Instructions(Options),
     /// System calls per request, counted by perf, with 1 and with 64 connections
@@ -69,6 +70,8 @@ pub(crate) enum Figure {
     Cpu(cpu::CpuOptions),
     /// CPU time per TLS handshake, full and resumed, in turns with tokio-rustls by hand
     Handshakes(handshakes::HandshakeOptions),
+    /// Measure what's known already, to see whether the bench finds it
+    SelfTest(self_test::SelfTestOptions),
 }
 
 /// Measures and prints; the code to exit with.
@@ -77,25 +80,32 @@ pub(crate) enum Figure {
 ///
 /// When nothing could be tried.
 pub(crate) fn run(bench: &Bench, metadata: &Metadata) -> anyhow::Result<ExitCode> {
-    let Some(figure) = &bench.figure else {
-        return match bench.matrix.check() {
-            Some(targets) => {
-                let mut session = Session::new(&targets, bench.matrix.listen(), metadata)?;
-                check::run(&mut session, bench.matrix.update)
-            }
-            None => matrix::run(&bench.matrix, metadata),
-        };
-    };
-    let options = figure.options();
+    let figure = |options, measure: &dyn Fn(&mut Session) -> Report| one(options, metadata, measure);
+    let counted = |options, what| figure(options, &|session| counted::run(session, what));
+    match &bench.command {
+        None => matrix::run(&bench.matrix, metadata),
+        Some(Command::Instructions(options)) => counted(options, &counted::INSTRUCTIONS),
+        Some(Command::Syscalls(options)) => counted(options, &counted::SYSCALLS),
+        Some(Command::Allocations(options)) => counted(options, &counted::ALLOCATIONS),
+        Some(Command::Idle(options)) => figure(options, &|session| {
+            idle::run(session, &[Allocator::Mimalloc, Allocator::System])
+        }),
+        Some(Command::Cpu(cpu)) => figure(&cpu.options, &|session| cpu::run(session, cpu)),
+        Some(Command::Handshakes(handshakes)) => figure(&handshakes.options, &|session| {
+            handshakes::run(session, handshakes)
+        }),
+        Some(Command::SelfTest(options)) => self_test::run(options, metadata),
+    }
+}
+
+/// One figure of the targets that are named.
+fn one(
+    options: &Options,
+    metadata: &Metadata,
+    measure: &dyn Fn(&mut Session) -> Report,
+) -> anyhow::Result<ExitCode> {
     let mut session = Session::new(&options.only, &options.listen, metadata)?;
-    let report = match figure {
-        Figure::Instructions(_) => counted::run(&mut session, &counted::INSTRUCTIONS),
-        Figure::Syscalls(_) => counted::run(&mut session, &counted::SYSCALLS),
-        Figure::Allocations(_) => counted::run(&mut session, &counted::ALLOCATIONS),
-        Figure::Idle(_) => idle::run(&mut session, &[Allocator::Mimalloc, Allocator::System]),
-        Figure::Cpu(options) => cpu::run(&mut session, options),
-        Figure::Handshakes(options) => handshakes::run(&mut session, options),
-    };
+    let report = measure(&mut session);
     session.progress.finish_and_clear();
     print(&report, options.json)?;
     Ok(exit_code(report.interrupted, report.is_complete()))
@@ -106,19 +116,6 @@ fn exit_code(is_interrupted: bool, is_complete: bool) -> ExitCode {
         (true, _) => ExitCode::from(130),
         (false, true) => ExitCode::SUCCESS,
         (false, false) => ExitCode::FAILURE,
-    }
-}
-
-impl Figure {
-    fn options(&self) -> &Options {
-        match self {
-            Self::Instructions(options)
-            | Self::Syscalls(options)
-            | Self::Allocations(options)
-            | Self::Idle(options) => options,
-            Self::Cpu(cpu) => &cpu.options,
-            Self::Handshakes(handshakes) => &handshakes.options,
-        }
     }
 }
 

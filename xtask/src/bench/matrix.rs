@@ -5,12 +5,12 @@ mod plan;
 
 pub(crate) use options::MatrixOptions;
 
-use super::environment;
 use super::report::Report;
 use super::results::Section;
 use super::run_folder::RunFolder;
 use super::session::Session;
 use super::text::wrap;
+use super::{check, environment};
 use super::{exit_code, print};
 use cargo_metadata::Metadata;
 use plan::{Known, Plan};
@@ -23,6 +23,10 @@ use std::time::Duration;
 ///
 /// When nothing could be tried, or what was measured can't be kept.
 pub(super) fn run(options: &MatrixOptions, metadata: &Metadata) -> anyhow::Result<ExitCode> {
+    if let Some(targets) = options.check() {
+        let mut session = Session::new(&targets, &options.listen, metadata)?;
+        return check::run(&mut session, options.update);
+    }
     let plan = Plan::new(options);
     let mut session = Session::new(&plan.targets, &options.listen, metadata)?;
     let folder = RunFolder::create(

@@ -61,18 +61,29 @@ pub(super) enum Target {
     Nginx,
     /// No server, answers fixed bytes: what epoll and the kernel's TCP cost alone.
     Floor,
+    /// `tcp` again, under another name: for the bench's test of itself, as those below.
+    #[value(skip)]
+    TcpAgain,
+    /// `tcp`, which burns 50 us for each request.
+    #[value(skip)]
+    TcpSpinning,
+    /// `tcp`, which stalls for 20 ms at each thousandth request.
+    #[value(skip)]
+    TcpStalling,
 }
 
 /// What the bench has to know of a target.
 #[derive(Clone, Copy, Debug)]
 struct Facts {
     name: &'static str,
+    /// What it's called on the command line of our own server.
+    server: &'static str,
     /// What carries the bytes.
     transport: &'static str,
     /// Whose figure is 1.
     reference: Target,
     package: Package,
-    /// What the server is told, beside where to listen; ours are told what they're called.
+    /// What the server is told, beside where to listen; ours are told their transport's name before that.
     arguments: &'static [&'static str],
     /// Why valgrind counts nothing of it.
     blind_spot: Option<&'static str>,
@@ -127,6 +138,9 @@ impl Target {
                 .built_with("uring")
                 .by_io_uring(),
             Self::Nginx => nginx(),
+            Self::TcpAgain => itself("tcp-again", &[]),
+            Self::TcpSpinning => itself("tcp-spinning", &["--spin", "50us"]),
+            Self::TcpStalling => itself("tcp-stalling", &["--stall-every", "1000", "--stall", "20ms"]),
             Self::Floor => Facts {
                 remark: Some("no server, answers fixed bytes"),
                 ..peer("floor", "tcp", "peer-floor", Hyper)
@@ -145,6 +159,7 @@ fn ours(name: &'static str, transport: &'static str, features: &'static str, ref
     };
     Facts {
         name,
+        server: name,
         transport,
         reference,
         package,
@@ -152,6 +167,15 @@ fn ours(name: &'static str, transport: &'static str, features: &'static str, ref
         blind_spot: None,
         own_headers: &[],
         remark: None,
+    }
+}
+
+/// anyport's TCP with something that the bench has to find.
+fn itself(name: &'static str, arguments: &'static [&'static str]) -> Facts {
+    Facts {
+        name,
+        server: "tcp",
+        ..ours("tcp", "tcp", "", Target::Tcp).with(arguments)
     }
 }
 
@@ -321,7 +345,7 @@ impl Target {
     pub(super) fn arguments(self) -> Vec<&'static str> {
         let facts = self.facts();
         match facts.package.home {
-            Home::Main => vec!["--transport", facts.name, "--workers", "1"],
+            Home::Main => [&["--transport", facts.server, "--workers", "1"], facts.arguments].concat(),
             Home::Peers => facts.arguments.to_vec(),
         }
     }

@@ -67,7 +67,7 @@ pub(crate) struct MatrixOptions {
     check: bool,
     /// Write benches/baseline.json anew instead
     #[arg(long, requires = "check")]
-    pub(in crate::bench) update: bool,
+    pub(super) update: bool,
     /// Print one JSON object per row, instead of tables
     #[arg(long)]
     pub(super) json: bool,
@@ -118,15 +118,11 @@ fn workloads() -> impl TypedValueParser<Value = Workload> {
 
 impl MatrixOptions {
     /// What to check, if that's wanted.
-    pub(in crate::bench) fn check(&self) -> Option<Vec<Target>> {
+    pub(super) fn check(&self) -> Option<Vec<Target>> {
         self.check.then(|| match &self.backend[..] {
             [] => check::DEFAULT.to_vec(),
             chosen => picked(chosen, false),
         })
-    }
-
-    pub(in crate::bench) fn listen(&self) -> &Address {
-        &self.listen
     }
 
     /// Those chosen, and what their ratios are to.

@@ -1,0 +1,185 @@
+//! `cargo xtask bench self-test`: the bench measures what's known already, and has to find it.
+
+use super::latency;
+use super::loads;
+use super::options::tcp;
+use super::report::{Report, Row, Unit};
+use super::session::Session;
+use super::target::Target;
+use super::text::wrap;
+use super::turns::{self, Course, TurnOptions, Value};
+use super::{exit_code, print};
+use anyport_bench_load::{Address, Workload};
+use cargo_metadata::Metadata;
+use std::num::NonZeroU32;
+use std::process::ExitCode;
+
+/// How many connections ask at once.
+const CONNECTIONS: usize = 16;
+/// How far from 1 the ratio of a server to itself may be.
+const ALIKE: f64 = 0.02;
+/// The CPU time that [`Target::TcpSpinning`] adds to each request, in microseconds, and how exactly it's to be found.
+const SPIN: f64 = 50.0;
+const SPIN_FOUND_WITHIN: f64 = 2.5;
+/// [`Target::TcpStalling`] stalls for 20 ms at each thousandth request. At this rate a stall holds up a hundred others, so a tenth of all.
+const STALL: f64 = 20_000.0;
+const RATE: NonZeroU32 = NonZeroU32::new(5_000).unwrap();
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct SelfTestOptions {
+    #[command(flatten)]
+    turns: TurnOptions,
+    /// Where the servers listen, on this machine; port 0 is any free one.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0", value_parser = tcp)]
+    listen: Address,
+}
+
+/// Something that the bench has to find.
+struct Truth {
+    what: &'static str,
+    found: Result<String, String>,
+}
+
+/// Measures, prints, and says what was found.
+///
+/// # Errors
+///
+/// When nothing could be tried.
+pub(super) fn run(options: &SelfTestOptions, metadata: &Metadata) -> anyhow::Result<ExitCode> {
+    let tests: [(&[Target], Test); 3] = [
+        (&[Target::Tcp, Target::TcpAgain], a_against_a),
+        (&[Target::Tcp, Target::TcpSpinning], added_time),
+        (&[Target::Tcp, Target::TcpStalling], a_stall),
+    ];
+    let mut session = Session::new(&[], &options.listen, metadata)?;
+    let mut truths = Vec::new();
+    for (targets, test) in tests {
+        session.targets = targets.to_vec();
+        let (report, found) = test(&mut session, &options.turns);
+        session.progress.finish_and_clear();
+        print(&report, false)?;
+        println!();
+        if report.interrupted {
+            return Ok(exit_code(true, false));
+        }
+        truths.push(found);
+    }
+    for truth in &truths {
+        let text = match &truth.found {
+            Ok(found) => format!("found: {}: {found}", truth.what),
+            Err(missed) => format!("MISSED: {}: {missed}", truth.what),
+        };
+        println!("{}", wrap(&text));
+    }
+    Ok(exit_code(false, truths.iter().all(|truth| truth.found.is_ok())))
+}
+
+type Test = fn(&mut Session, &TurnOptions) -> (Report, Truth);
+
+/// The same server twice: no difference.
+fn a_against_a(session: &mut Session, options: &TurnOptions) -> (Report, Truth) {
+    let report = throughput(session, options, "A server beside itself");
+    let found = [Unit::RateRatio, Unit::Ratio].map(|unit| {
+        let row = row(&report, Target::TcpAgain, unit)?;
+        let ratio = value(row)?;
+        let told = format!("{} {ratio:.3}", unit.label());
+        if (ratio - 1.0).abs() <= ALIKE {
+            Ok(told)
+        } else {
+            Err(told)
+        }
+    });
+    let what = "a server is as fast as itself, within 2 %";
+    (
+        report,
+        Truth {
+            what,
+            found: all(found),
+        },
+    )
+}
+
+/// A server that burns 50 microseconds more: exactly those.
+fn added_time(session: &mut Session, options: &TurnOptions) -> (Report, Truth) {
+    let report = throughput(
+        session,
+        options,
+        "A server beside one that burns 50 us of CPU time for each request",
+    );
+    let found = time(&report, Target::TcpSpinning).and_then(|slow| {
+        let added = slow - time(&report, Target::Tcp)?;
+        let told = format!("{added:.1} us more");
+        if (added - SPIN).abs() <= SPIN_FOUND_WITHIN {
+            Ok(told)
+        } else {
+            Err(told)
+        }
+    });
+    let what = "who burns 50 us more takes 50 us more";
+    (report, Truth { what, found })
+}
+
+/// A server that stalls now and then: it's in the tail, and nowhere else.
+fn a_stall(session: &mut Session, options: &TurnOptions) -> (Report, Truth) {
+    let report = latency::common(session, options, CONNECTIONS, Some(RATE), None);
+    let of = |target, unit| row(&report, target, unit).and_then(value);
+    let found = || {
+        let (median, late) = (
+            of(Target::TcpStalling, Unit::P50)?,
+            of(Target::TcpStalling, Unit::P99)?,
+        );
+        let healthy = of(Target::Tcp, Unit::P99)?;
+        let told = format!(
+            "its p50 is {median:.0} us, its p99 {late:.0} us; without stalls the p99 is {healthy:.0} us"
+        );
+        // A tenth waits, evenly between nothing and the whole stall: so the 99th percentile is at nine tenths of it.
+        let shows = late > 0.7 * STALL && late < 1.5 * STALL;
+        if shows && median < 0.1 * STALL && healthy < 0.2 * STALL {
+            Ok(told)
+        } else {
+            Err(told)
+        }
+    };
+    let found = found();
+    let what = "who stalls for 20 ms at each thousandth request is 18 ms late at the 99th percentile";
+    (report, Truth { what, found })
+}
+
+fn throughput(session: &mut Session, options: &TurnOptions, what: &str) -> Report {
+    let course = Course {
+        figure: "self-test",
+        workload: Workload::Plaintext.name(),
+        connections: CONNECTIONS,
+        values: vec![
+            Value {
+                ratio: Some(Unit::RateRatio),
+                ..Value::rate(Unit::RequestsPerSecond)
+            },
+            Value::time(Unit::Microseconds),
+        ],
+        load: loads::closed(Workload::Plaintext),
+    };
+    turns::run(session, options, what, &[course])
+}
+
+fn time(report: &Report, target: Target) -> Result<f64, String> {
+    row(report, target, Unit::Microseconds).and_then(value)
+}
+
+fn row(report: &Report, target: Target, unit: Unit) -> Result<&Row, String> {
+    let mut rows = report.rows.iter();
+    rows.find(|row| row.target == target && row.unit == unit)
+        .ok_or_else(|| format!("{target} has no {}", unit.label()))
+}
+
+fn value(row: &Row) -> Result<f64, String> {
+    row.value.ok_or_else(|| row.reason.clone().unwrap_or_default())
+}
+
+fn all(found: [Result<String, String>; 2]) -> Result<String, String> {
+    let is_good = found.iter().all(Result::is_ok);
+    let told = found
+        .map(|found| found.unwrap_or_else(|missed| missed))
+        .join(", ");
+    if is_good { Ok(told) } else { Err(told) }
+}
