@@ -113,9 +113,9 @@ impl Connection {
         self.stream.set_nonblocking()
     }
 
-    /// `requests` more are to be sent, which are all of `bytes`, or the end of it; says whether there was room for them.
-    pub(crate) fn send(&mut self, bytes: &[u8], requests: usize, length: usize) -> io::Result<bool> {
-        self.unsent += requests * length;
+    /// The last `more` of `bytes` are to be sent, too, which ends so many requests; says whether there was room for them.
+    pub(crate) fn send(&mut self, bytes: &[u8], more: usize, requests: usize) -> io::Result<bool> {
+        self.unsent += more;
         self.in_flight += requests;
         self.flush(bytes)
     }

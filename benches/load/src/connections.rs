@@ -122,7 +122,7 @@ impl Connections {
 
     /// Sends so many requests over one of them.
     pub(crate) fn send(&mut self, index: usize, requests: usize) -> anyhow::Result<()> {
-        let sent = self.connections[index].send(&self.requests, requests, self.length);
+        let sent = self.connections[index].send(&self.requests, requests * self.length, requests);
         self.watch(index, sent)
     }
 
