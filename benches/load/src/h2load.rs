@@ -2,7 +2,7 @@
 
 mod output;
 
-use crate::{Amount, Effort, Latency, Patience};
+use crate::{Amount, Effort, Interrupted, Latency, Patience};
 use anyhow::Context as _;
 use anyport_bench_child::{Address, Workload};
 use output::Output;
@@ -86,7 +86,10 @@ impl H2Load {
         let folder = tempfile::tempdir().context("cannot make a folder for h2load's output")?;
         let (stdout, log) = (folder.path().join("stdout"), folder.path().join("log"));
         let mut command = self.command(amount, folder.path())?;
-        command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(File::create(&stdout)?);
+        command
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .stdout(File::create(&stdout)?);
         if self.latency {
             command.arg("--log-file").arg(&log);
         }
@@ -137,7 +140,9 @@ impl H2Load {
                 command.arg("--requests").arg(requests.to_string());
             }
             Amount::For(duration) => {
-                command.arg("--duration").arg(format!("{}ms", duration.as_millis()));
+                command
+                    .arg("--duration")
+                    .arg(format!("{}ms", duration.as_millis()));
             }
         }
         let body = self.workload.request_body();
@@ -183,7 +188,11 @@ impl Ended {
     fn wait(child: Child, patience: &Patience) -> anyhow::Result<()> {
         let mut child = Self(child);
         let status = patience
-            .poll(|| Ok(child.0.try_wait()?))?
+            .poll(|| {
+                // It tells its figures at its end only.
+                anyhow::ensure!(!patience.is_over(), Interrupted);
+                Ok(child.0.try_wait()?)
+            })?
             .with_context(|| format!("{PROGRAM} didn't end within {:?}", patience.silence()))?;
         anyhow::ensure!(status.success(), "{PROGRAM} ended with {status}");
         Ok(())

@@ -178,7 +178,10 @@ impl Clients {
         }
         client.sent += 1;
         let is_last = client.sent == request.len();
-        match client.connection.send(&request[..client.sent], 1, usize::from(is_last)) {
+        match client
+            .connection
+            .send(&request[..client.sent], 1, usize::from(is_last))
+        {
             Ok(_) => {
                 self.outcome.bytes += 1;
                 Ok(Turn::Sent)

@@ -25,7 +25,10 @@ impl Output {
         let elapsed = finished.split(',').next().unwrap_or_default();
         let requests = line("requests: ")?;
         let traffic = line("traffic: ")?;
-        let data = traffic.rsplit(", ").next().and_then(|data| data.split(['(', ')']).nth(1));
+        let data = traffic
+            .rsplit(", ")
+            .next()
+            .and_then(|data| data.split(['(', ')']).nth(1));
         Ok(Self {
             // Nothing, if there was no connection.
             protocol: line("Application protocol: ").unwrap_or("none").to_owned(),
@@ -132,7 +135,11 @@ time for request:       47us       336us       153us        67us    59.10%
         for (from, to, what) in [
             ("0 failed", "3 failed", "3 requests failed"),
             ("2000 succeeded", "0 succeeded", "no request was answered"),
-            ("2000 2xx", "1990 2xx", "10 of 2000 requests were answered with another status"),
+            (
+                "2000 2xx",
+                "1990 2xx",
+                "10 of 2000 requests were answered with another status",
+            ),
             ("(26000)", "(25999)", "25999 bytes came"),
             ("(26000)", "(26001)", "26001 bytes came"),
             ("h2c", "http/1.1", "spoke http/1.1 instead of h2c"),
@@ -148,7 +155,10 @@ time for request:       47us       336us       153us        67us    59.10%
         let error = Output::parse("h2load 99").unwrap_err().to_string();
         assert!(error.contains("no line `finished in `"), "{error}");
         let error = Output::parse(&PRINTED.replace("2000 started", "some started")).unwrap_err();
-        assert!(error.to_string().contains("without the number of `started`"), "{error}");
+        assert!(
+            error.to_string().contains("without the number of `started`"),
+            "{error}"
+        );
     }
 
     #[test]
