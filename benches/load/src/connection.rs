@@ -54,7 +54,12 @@ impl Connection {
     pub(crate) fn open(&mut self, conversation: &Conversation) -> anyhow::Result<()> {
         self.shake_hands()?;
         match &conversation.upgrade {
-            Some(upgrade) if !self.is_upgraded => self.upgrade(upgrade).map(drop),
+            Some(upgrade) if !self.is_upgraded => {
+                let upgraded = self.upgrade(upgrade);
+                upgraded
+                    .map(drop)
+                    .context("the server doesn't upgrade to a WebSocket")
+            }
             _ => Ok(()),
         }
     }

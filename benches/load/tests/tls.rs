@@ -1,5 +1,5 @@
 //! The load over TLS, against rustls in a few lines.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 mod server;
