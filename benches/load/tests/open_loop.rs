@@ -7,7 +7,8 @@ mod server;
 use anyport_bench_load::{Address, Amount, ClosedLoop, OpenLoop, Workload};
 use server::{RESPONSE, each, healthy, impatience, patience, request, serve};
 use std::io::Write as _;
-use std::sync::{Arc, atomic::AtomicBool, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -68,7 +69,7 @@ fn requests_are_sent_when_they_are_due_and_no_drift_adds_up() {
             "request {index} came after {arrival:?}, before it was due"
         );
     }
-    // Whatever disturbs a test, half of the requests are nearly in time, also at the end.
+    // Whatever disturbs a test, one of the last is nearly in time.
     let late = |index: usize| arrivals[index].saturating_sub(Duration::from_secs_f64(index as f64 / 300.0));
     let least = (280..300).map(late).min().unwrap();
     assert!(least < Duration::from_millis(50), "{least:?}");
@@ -204,13 +205,13 @@ fn what_is_no_rate_is_refused() {
 fn a_run_that_is_ended_early_tells_what_there_was() {
     let end = Arc::new(AtomicBool::new(false));
     let patience = patience().ending_with(Arc::clone(&end));
-    let ending = Arc::clone(&end);
-    let address = each(move |_, stream| {
-        serve(stream, &[vec![RESPONSE.to_vec()]], usize::MAX);
+    let address = each(move |_, mut stream| {
+        while request(&mut stream).is_some() {
+            end.store(true, Ordering::Relaxed);
+            stream.write_all(RESPONSE).unwrap();
+        }
     });
     let mut load = OpenLoop::connect(&address, Workload::Plaintext, 1, &patience).unwrap();
-    ending.store(true, std::sync::atomic::Ordering::Relaxed);
     let outcome = load.run(1000.0, 600 * SECOND).unwrap();
-    assert!(outcome.requests < 1000);
-    assert_eq!(outcome.unsent, 0);
+    assert!((1..60_000).contains(&outcome.requests), "{outcome:?}");
 }

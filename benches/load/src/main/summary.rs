@@ -7,7 +7,7 @@ use std::time::Duration;
 
 const PERCENTILES: [(&str, f64); 4] = [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9)];
 
-/// Figures in the order in which they're told. In JSON, times are microseconds.
+/// Figures in the order in which they're told.
 pub(crate) struct Summary {
     object: Map<String, Value>,
     lines: Vec<(String, String)>,
@@ -60,7 +60,7 @@ impl Summary {
     }
 
     pub(crate) fn time(&mut self, name: &str, time: Duration) {
-        self.add(name, microseconds(time), readable(time));
+        self.add_time(name, microseconds(time), readable(time));
     }
 
     pub(crate) fn latency(&mut self, name: &str, latency: &Latency) {
@@ -75,12 +75,17 @@ impl Summary {
         let object = figures
             .iter()
             .map(|(name, time)| ((*name).to_owned(), microseconds(*time)));
-        self.add(name, Value::Object(object.collect()), text);
+        self.add_time(name, Value::Object(object.collect()), text);
     }
 
     /// What the reader must know.
     pub(crate) fn note(&mut self, note: String) {
         self.notes.push(note);
+    }
+
+    fn add_time(&mut self, name: &str, microseconds: Value, text: String) {
+        self.object.insert(format!("{name}_us"), microseconds);
+        self.lines.push((name.replace('_', " "), text));
     }
 
     fn add(&mut self, name: &str, value: Value, text: String) {

@@ -2,6 +2,9 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 use anyport_bench_load::{Address, Patience};
+use rustls::ServerConfig;
+use rustls::crypto::ring::{self, Ticketer};
+use rustls::pki_types::PrivateKeyDer;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -77,4 +80,20 @@ pub(crate) fn serve(mut stream: impl Read + Write, answers: &[Vec<Vec<u8>>], req
             }
         }
     }
+}
+
+/// What servers over TLS do, unless a test changes it.
+pub(crate) fn config() -> ServerConfig {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let mut config = builder
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.ticketer = Ticketer::new().unwrap();
+    config
 }
