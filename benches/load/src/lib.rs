@@ -3,6 +3,7 @@
 //! Request bytes are made once, and of a response only what proves that it's whole is looked at. Every wait has an end.
 #![cfg(target_os = "linux")]
 
+mod alarm;
 mod amount;
 mod answer;
 mod churn;
