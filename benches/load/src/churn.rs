@@ -204,7 +204,7 @@ impl Visit {
 
     fn ask(&mut self, conversation: &Conversation) -> io::Result<()> {
         let request = self.request(conversation);
-        self.connection.send(request, 1, request.len())?;
+        self.connection.send(request, request.len(), 1)?;
         Ok(())
     }
 

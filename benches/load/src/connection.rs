@@ -54,7 +54,12 @@ impl Connection {
     pub(crate) fn open(&mut self, conversation: &Conversation) -> anyhow::Result<()> {
         self.shake_hands()?;
         match &conversation.upgrade {
-            Some(upgrade) if !self.is_upgraded => self.upgrade(upgrade).map(drop),
+            Some(upgrade) if !self.is_upgraded => {
+                let upgraded = self.upgrade(upgrade);
+                upgraded
+                    .map(drop)
+                    .context("the server doesn't upgrade to a WebSocket")
+            }
             _ => Ok(()),
         }
     }
@@ -113,9 +118,9 @@ impl Connection {
         self.stream.set_nonblocking()
     }
 
-    /// `requests` more are to be sent, which are all of `bytes`, or the end of it; says whether there was room for them.
-    pub(crate) fn send(&mut self, bytes: &[u8], requests: usize, length: usize) -> io::Result<bool> {
-        self.unsent += requests * length;
+    /// The last `more` of `bytes` are to be sent, too, which ends so many requests; says whether there was room for them.
+    pub(crate) fn send(&mut self, bytes: &[u8], more: usize, requests: usize) -> io::Result<bool> {
+        self.unsent += more;
         self.in_flight += requests;
         self.flush(bytes)
     }

@@ -50,10 +50,9 @@ impl Conversation {
 
     /// What looks at the answers of one connection.
     pub(crate) fn scanner(&self) -> Scanner {
-        let answer = Arc::clone(&self.answer);
         match self.upgrade {
-            None => Scanner::responses(answer),
-            Some(_) => Scanner::messages(answer),
+            None => Scanner::responses(Arc::clone(&self.answer)),
+            Some(_) => Scanner::messages(&self.answer),
         }
     }
 }

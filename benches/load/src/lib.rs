@@ -1,8 +1,9 @@
 //! The load of the bench: one thread, and far less work per request than any server.
 //!
 //! Request bytes are made once, and of a response only what proves that it's whole is looked at. Every wait has an end.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
+mod alarm;
 mod amount;
 mod answer;
 mod churn;
@@ -12,6 +13,7 @@ mod connections;
 mod conversation;
 mod crowd;
 mod effort;
+mod h2load;
 mod handshakes;
 mod latency;
 mod open_loop;
@@ -20,6 +22,7 @@ mod scanner;
 mod socket;
 mod stream;
 mod tls;
+mod trickle;
 
 pub use amount::Amount;
 pub use answer::{Answer, ask};
@@ -28,7 +31,9 @@ pub use churn::{Churn, ChurnOutcome};
 pub use closed_loop::{ClosedLoop, ClosedOutcome};
 pub use crowd::Crowd;
 pub use effort::Effort;
+pub use h2load::{H2Load, H2Outcome};
 pub use handshakes::{Handshake, Handshakes};
 pub use latency::Latency;
 pub use open_loop::{OpenLoop, OpenOutcome};
 pub use patience::{Interrupted, Patience};
+pub use trickle::{Trickle, TrickleOutcome};

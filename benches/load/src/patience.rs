@@ -74,7 +74,7 @@ impl Patience {
         Ok(())
     }
 
-    /// Does nothing for `duration`.
+    /// Does nothing for `duration`, or until runs are to end early.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl Patience {
         loop {
             self.check()?;
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || self.is_over() {
                 return Ok(());
             }
             thread::sleep(left.min(Self::TICK));

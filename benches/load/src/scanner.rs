@@ -23,8 +23,8 @@ impl Scanner {
     }
 
     /// For a WebSocket: each answer is a frame with this text.
-    pub(crate) fn messages(text: Arc<[u8]>) -> Self {
-        Self::Messages(Messages::new(&text))
+    pub(crate) fn messages(text: &[u8]) -> Self {
+        Self::Messages(Messages::new(text))
     }
 
     /// Takes the next bytes; says how many answers end in them, of at most `owed`.

@@ -1,33 +1,21 @@
 //! The load against servers of a few lines, which answer well or badly.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 mod server;
 
 use anyport_bench_load::{Address, Amount, ClosedLoop, Crowd, Interrupted, Patience, Workload, ask};
-use server::{RESPONSE, patience, response, serve};
+use server::{RESPONSE, each, healthy, impatience, patience, request, response, serve};
+use std::io::Write as _;
 use std::net::TcpListener;
+use std::num::NonZeroUsize;
 use std::os::unix::net::UnixListener;
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::{Arc, Mutex, atomic::AtomicBool, mpsc};
 use std::thread;
 use std::time::Duration;
 
-/// A server on a port of its own; its threads end with their connections, and the one that accepts with the test's process.
 fn server(answers: Vec<Vec<Vec<u8>>>, requests: usize) -> Address {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = Address::Tcp(listener.local_addr().unwrap());
-    thread::spawn(move || {
-        while let Ok((stream, _)) = listener.accept() {
-            stream.set_nodelay(true).unwrap();
-            let answers = answers.clone();
-            thread::spawn(move || serve(stream, &answers, requests));
-        }
-    });
-    address
-}
-
-fn healthy() -> Address {
-    server(vec![vec![RESPONSE.to_vec()]], usize::MAX)
+    each(move |_, stream| serve(stream, &answers, requests))
 }
 
 fn failure(address: &Address) -> String {
@@ -116,10 +104,156 @@ fn a_closed_connection_is_an_error_that_says_when() {
 #[test]
 fn a_silent_server_is_not_waited_for_forever() {
     let address = server(vec![vec![]], usize::MAX);
-    let patience = Patience::new(Duration::from_millis(100), Arc::default());
-    let mut load = ClosedLoop::connect(&address, Workload::Plaintext, 1, &patience).unwrap();
+    let mut load = ClosedLoop::connect(&address, Workload::Plaintext, 1, &impatience()).unwrap();
     let error = load.run(Amount::Requests(1)).unwrap_err().to_string();
-    assert!(error.contains("answered nothing for 100ms"), "{error}");
+    assert!(error.contains("answered nothing for 200ms"), "{error}");
+}
+
+#[test]
+fn a_server_that_serves_only_some_is_told() {
+    let address = each(|number, mut stream| {
+        if number == 1 {
+            while request(&mut stream).is_some() {}
+        }
+        serve(stream, &[vec![RESPONSE.to_vec()]], usize::MAX);
+    });
+    let mut load = ClosedLoop::connect(&address, Workload::Plaintext, 3, &impatience()).unwrap();
+    let error = load
+        .run(Amount::For(Duration::from_millis(50)))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("1 of 3 connections wait for it"), "{error}");
+}
+
+#[test]
+fn a_server_that_serves_some_only_afterwards_is_told() {
+    let (over, waits) = mpsc::channel();
+    let waits = Arc::new(Mutex::new(waits));
+    let address = each(move |number, mut stream| {
+        while request(&mut stream).is_some() {
+            if number == 0 {
+                waits.lock().unwrap().recv().unwrap();
+            }
+            stream.write_all(RESPONSE).unwrap();
+        }
+    });
+    let mut load = ClosedLoop::connect(&address, Workload::Plaintext, 3, &patience()).unwrap();
+    // Long after the run's time.
+    thread::spawn(move || {
+        thread::sleep(Duration::from_millis(300));
+        over.send(()).unwrap();
+    });
+    let outcome = load.run(Amount::For(Duration::from_millis(100))).unwrap();
+    assert_eq!(outcome.starved, 1);
+    assert!(outcome.requests > 3);
+}
+
+#[test]
+fn who_answers_all_starves_nobody() {
+    let mut load = ClosedLoop::connect(&healthy(), Workload::Plaintext, 3, &patience()).unwrap();
+    let outcome = load.run(Amount::For(Duration::from_millis(300))).unwrap();
+    assert_eq!(outcome.starved, 0);
+    let busy = outcome.effort.busy();
+    assert!(busy > 0.0 && busy <= 1.0, "{busy}");
+    assert!(outcome.effort.elapsed >= Duration::from_millis(300));
+}
+
+#[test]
+fn every_workload_is_asked_and_its_answer_compared() {
+    for workload in Workload::ALL {
+        if workload == Workload::WebSocket {
+            continue;
+        }
+        let answer = response(&workload.response_body());
+        let address = server(vec![vec![answer.clone()]], usize::MAX);
+        let mut load = ClosedLoop::connect(&address, workload, 2, &patience()).unwrap();
+        assert_eq!(load.run(Amount::Requests(20)).unwrap().requests, 20, "{workload}");
+        assert_eq!(
+            ask(&address, workload, &patience()).unwrap().body,
+            workload.response_body()
+        );
+
+        let mut wrong = answer;
+        *wrong.last_mut().unwrap() ^= 1;
+        let address = server(vec![vec![wrong]], usize::MAX);
+        let mut load = ClosedLoop::connect(&address, workload, 2, &patience()).unwrap();
+        let error = format!("{:#}", load.run(Amount::Requests(20)).unwrap_err());
+        let last = format!(
+            "another body than the expected one, from its byte {} on",
+            workload.response_body().len() - 1
+        );
+        assert!(error.contains(&last), "{error}");
+    }
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_turn() {
+    for depth in [2, 16] {
+        let depth = NonZeroUsize::new(depth).unwrap();
+        let load = ClosedLoop::connect(&healthy(), Workload::Plaintext, 3, &patience()).unwrap();
+        let mut load = load.with_pipeline(depth).with_latency();
+        for requests in [0, 1, 17, 1000] {
+            let outcome = load.run(Amount::Requests(requests)).unwrap();
+            assert_eq!(outcome.requests, requests);
+            assert_eq!(outcome.latency.unwrap().len(), requests);
+        }
+    }
+}
+
+#[test]
+fn pipelined_bodies_that_fill_every_buffer_are_sent_and_read() {
+    // 16 requests of 4 KiB are more than a socket takes at once while nobody reads, which this server doesn't until it has all of one.
+    let answer = response(&Workload::Echo.response_body());
+    let address = server(vec![vec![answer]], usize::MAX);
+    let load = ClosedLoop::connect(&address, Workload::Echo, 2, &patience()).unwrap();
+    let mut load = load.with_pipeline(NonZeroUsize::new(200).unwrap());
+    assert_eq!(load.run(Amount::Requests(2_000)).unwrap().requests, 2_000);
+}
+
+#[test]
+fn pipelined_answers_may_come_in_one_piece() {
+    let address = each(|_, mut stream| {
+        loop {
+            for _ in 0..4 {
+                if request(&mut stream).is_none() {
+                    return;
+                }
+            }
+            stream.write_all(&RESPONSE.repeat(4)).unwrap();
+        }
+    });
+    let load = ClosedLoop::connect(&address, Workload::Plaintext, 1, &patience()).unwrap();
+    let mut load = load.with_pipeline(NonZeroUsize::new(4).unwrap());
+    assert_eq!(load.run(Amount::Requests(40)).unwrap().requests, 40);
+}
+
+#[test]
+fn an_answer_that_nobody_asked_for_is_an_error() {
+    let failure = failure(&server(vec![vec![RESPONSE.repeat(2)]], usize::MAX));
+    assert!(
+        failure.contains("bytes more than the response announced"),
+        "{failure}"
+    );
+}
+
+#[test]
+fn latencies_are_told_on_demand() {
+    let mut load = ClosedLoop::connect(&healthy(), Workload::Plaintext, 2, &patience()).unwrap();
+    assert!(load.run(Amount::Requests(10)).unwrap().latency.is_none());
+    let mut load = load.with_latency();
+    let outcome = load.run(Amount::Requests(10)).unwrap();
+    let latency = outcome.latency.unwrap();
+    assert_eq!(latency.len(), 10);
+    assert!(latency.min() > Duration::ZERO && latency.max() <= 2 * outcome.effort.elapsed);
+}
+
+#[test]
+fn a_run_that_is_ended_early_tells_what_there_was() {
+    let end = Arc::new(AtomicBool::new(true));
+    let patience = patience().ending_with(Arc::clone(&end));
+    let mut load = ClosedLoop::connect(&healthy(), Workload::Plaintext, 2, &patience).unwrap();
+    let outcome = load.run(Amount::For(Duration::from_secs(600))).unwrap();
+    assert_eq!(outcome.requests, 2);
 }
 
 #[test]

@@ -1,36 +1,21 @@
 //! The load over TLS, against rustls in a few lines.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 mod server;
 
 use anyport_bench_load::{
-    Address, Amount, ClosedLoop, Crowd, Handshake, Handshakes, Patience, Workload, ask,
+    Address, Amount, Churn, ClosedLoop, Crowd, Handshake, Handshakes, OpenLoop, Patience, Workload, ask,
 };
-use rustls::crypto::ring::{self, Ticketer};
-use rustls::pki_types::PrivateKeyDer;
+use rustls::crypto::ring;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned, version};
-use server::{RESPONSE, patience, response, serve};
+use server::{RESPONSE, config, patience, response, serve};
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
-
-/// What such servers do, unless a test changes it.
-fn config() -> ServerConfig {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let mut config = builder
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config.ticketer = Ticketer::new().unwrap();
-    config
-}
 
 type Session = StreamOwned<ServerConnection, TcpStream>;
 
@@ -119,6 +104,53 @@ fn an_answer_is_told_whole() {
         ask(&healthy(), Workload::Plaintext, &patience()).unwrap().body,
         b"Hello, World!"
     );
+}
+
+#[test]
+fn requests_have_a_rate_too() {
+    let mut load = OpenLoop::connect(&healthy(), Workload::Plaintext, 4, &patience()).unwrap();
+    let outcome = load.run(1000.0, Duration::from_millis(200)).unwrap();
+    assert_eq!(outcome.requests, 200);
+}
+
+#[test]
+fn pipelined_bodies_that_fill_every_buffer_are_sent_and_read() {
+    let address = answering(config(), vec![response(&Workload::Echo.response_body())]);
+    let load = ClosedLoop::connect(&address, Workload::Echo, 2, &patience()).unwrap();
+    let mut load = load.with_pipeline(NonZeroUsize::new(200).unwrap());
+    assert_eq!(load.run(Amount::Requests(2_000)).unwrap().requests, 2_000);
+}
+
+/// Answers so many requests, and closes, with or without saying so.
+fn closing(requests: usize, says_so: bool) -> (Address, mpsc::Receiver<Option<HandshakeKind>>) {
+    let (sender, kinds) = mpsc::channel();
+    let address = server(config(), move |mut stream| {
+        serve(&mut stream, &[vec![RESPONSE.to_vec()]], requests);
+        if says_so {
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
+        let _ = sender.send(stream.conn.handshake_kind());
+    });
+    (address, kinds)
+}
+
+#[test]
+fn churn_makes_full_handshakes() {
+    for says_so in [true, false] {
+        for requests in [1, 3] {
+            let (address, kinds) = closing(requests, says_so);
+            let each = NonZeroU64::new(requests as u64).unwrap();
+            let mut load = Churn::new(&address, Workload::Plaintext, 3, each, &patience()).unwrap();
+            let outcome = load.run(Amount::Requests(20)).unwrap();
+            assert_eq!(
+                (outcome.connections, outcome.requests),
+                (20, 20 * requests as u64)
+            );
+            let kinds: Vec<_> = kinds.iter().take(21).collect();
+            assert_eq!(kinds, [Some(HandshakeKind::Full); 21]);
+        }
+    }
 }
 
 #[test]
@@ -231,7 +263,6 @@ fn a_server_without_tls_is_told() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = Address::Tls(listener.local_addr().unwrap());
     thread::spawn(move || {
-        use std::io::Write as _;
         while let Ok((mut stream, _)) = listener.accept() {
             let _ = stream.write_all(RESPONSE);
         }
