@@ -9,6 +9,7 @@ mod cpu;
 mod environment;
 mod gate;
 mod handshakes;
+mod html;
 mod idle;
 mod listeners;
 mod loads;
@@ -34,6 +35,15 @@ use session::Session;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+/// What to measure, or what to do with what was measured.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    #[command(flatten)]
+    Measure(Figure),
+    /// Draw the page of a run, report.html, anew.
+    Report(html::ReportOptions),
+}
+
 /// What to measure.
 #[derive(Debug, clap::Subcommand)]
 #[command(after_help = "\
@@ -54,12 +64,23 @@ pub(crate) enum Figure {
     Handshakes(handshakes::HandshakeOptions),
 }
 
+/// # Errors
+///
+/// When nothing could be tried, or a run can't be read.
+pub(crate) fn run(command: &Command, metadata: &Metadata) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Measure(figure) => return measure(figure, metadata),
+        Command::Report(options) => html::run(options)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Measures and prints; the code to exit with.
 ///
 /// # Errors
 ///
 /// When nothing could be tried.
-pub(crate) fn run(figure: &Figure, metadata: &Metadata) -> anyhow::Result<ExitCode> {
+fn measure(figure: &Figure, metadata: &Metadata) -> anyhow::Result<ExitCode> {
     let options = figure.options();
     let mut session = Session::new(&options.only, &options.listen, metadata)?;
     let report = match figure {

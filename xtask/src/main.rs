@@ -31,7 +31,7 @@ enum Command {
     /// Measure what a request and a connection cost, beside anyport's peers.
     #[cfg(target_os = "linux")]
     #[command(subcommand)]
-    Bench(bench::Figure),
+    Bench(bench::Command),
 }
 
 fn main() -> ExitCode {
@@ -56,7 +56,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Ci { only } => ci::run(&shell, &metadata, only)?,
         Command::Tidy => tidy::run(&shell, &metadata)?,
         #[cfg(target_os = "linux")]
-        Command::Bench(figure) => return bench::run(figure, &metadata),
+        Command::Bench(command) => return bench::run(command, &metadata),
     }
     Ok(ExitCode::SUCCESS)
 }
