@@ -4,6 +4,7 @@
 //! ratios of times, measured in turns. docs/bench.md says how to read them.
 
 mod build;
+mod compare;
 mod counted;
 mod cpu;
 mod environment;
@@ -42,6 +43,8 @@ pub(crate) enum Command {
     Measure(Figure),
     /// Draw the page of a run, report.html, anew.
     Report(html::ReportOptions),
+    /// Set two runs side by side, and say what differs by more than noise.
+    Compare(compare::CompareOptions),
 }
 
 /// What to measure.
@@ -71,6 +74,7 @@ pub(crate) fn run(command: &Command, metadata: &Metadata) -> anyhow::Result<Exit
     match command {
         Command::Measure(figure) => return measure(figure, metadata),
         Command::Report(options) => html::run(options)?,
+        Command::Compare(options) => compare::run(options)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -180,7 +180,11 @@ fn in_rounds(place: &Place<'_>, target: &(&str, bool, &str, f64), unit: &str, va
     let value = record["value"].as_f64().unwrap();
     let width = 0.006 * (1.5 + noise(&format!("{}{unit}{}", target.0, place.connections)));
     let is_reference = record["target"] == record["reference"] && unit.contains("ratio");
-    let width = if is_reference { 0.0 } else { width };
+    let width = match target.0 {
+        _ if is_reference => 0.0,
+        "glommio" | "ntex-uring" => 12.0 * width,
+        _ => width,
+    };
     record["low"] = json!(value * (1.0 - width));
     record["high"] = json!(value * (1.0 + width));
     record["rounds"] = json!([value * (1.0 - width), value, value * (1.0 + width)]);
@@ -404,7 +408,7 @@ fn late(share: f64, work: f64, connections: usize) -> f64 {
 
 fn histogram(work: f64, connections: usize) -> String {
     let mut text = "       Value   Percentile   TotalCount 1/(1-Percentile)\n\n".to_owned();
-    for tick in 0..=85 {
+    for tick in 0..=80 {
         let share = 1.0 - 0.5_f64.powf(f64::from(tick) / 5.0);
         text += &format!(
             "{:12.3} {share:.12} {:10} {:14.2}\n",

@@ -67,9 +67,9 @@ fn dot(x: f64, y: f64, record: &Record, difference: &str) -> Markup {
     let value = record.value.unwrap_or_default();
     html! {
         @if record.is_peer {
-            path.mark.(difference) data-value=(value) d=(format!("M{} {}l4.8 4.8-4.8 4.8-4.8-4.8z", px(x), px(y - 4.8))) {}
+            path.mark.(difference) data-value=(value) d=(format!("M{} {}l4.4 4.4-4.4 4.4-4.4-4.4z", px(x), px(y - 4.4))) {}
         } @else {
-            circle.mark.(difference) data-value=(value) cx=(px(x)) cy=(px(y)) r="4" {}
+            circle.mark.(difference) data-value=(value) cx=(px(x)) cy=(px(y)) r="3.6" {}
         }
     }
 }

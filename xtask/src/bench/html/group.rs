@@ -43,6 +43,9 @@ impl<'a> Setting<'a> {
     /// What tells it from the others, in words.
     pub(super) fn distinction(&self, others: &[Self]) -> String {
         let mut words = Vec::new();
+        if others.iter().any(|other| other.workload != self.workload) {
+            words.push(self.workload.to_owned());
+        }
         if others.iter().any(|other| other.connections != self.connections) {
             words.push(connections(self.connections));
         }

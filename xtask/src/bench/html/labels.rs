@@ -45,6 +45,15 @@ pub(super) fn unit(unit: Unit) -> &'static str {
     }
 }
 
+/// The same where these units stand beside it: a ratio says of what it is.
+pub(super) fn head(unit: Unit, all: &[Unit]) -> String {
+    let rate = all.iter().find(|other| other.is_rate() && !other.is_ratio());
+    match (unit, rate) {
+        (Unit::RateRatio, Some(&rate)) => format!("{} × reference", self::unit(rate)),
+        _ => self::unit(unit).to_owned(),
+    }
+}
+
 pub(super) fn transport(name: &str) -> &str {
     match name {
         "tcp" => "TCP",

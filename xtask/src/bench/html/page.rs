@@ -85,9 +85,9 @@ fn machine(environment: &Environment) -> Option<String> {
 fn key() -> Markup {
     html! {
         ul.key aria-label="Marks" {
-            li { svg viewBox="0 0 30 14" aria-hidden="true" { g.ours { line.whisker x1="3" x2="27" y1="7" y2="7" {} circle.mark.differs cx="15" cy="7" r="4" {} } } "anyport" }
-            li { svg viewBox="0 0 30 14" aria-hidden="true" { g.peer { line.whisker x1="3" x2="27" y1="7" y2="7" {} path.mark.differs d="M15 2.2l4.8 4.8-4.8 4.8-4.8-4.8z" {} } } "a peer" }
-            li { svg viewBox="0 0 30 14" aria-hidden="true" { g.ours { line.whisker x1="3" x2="27" y1="7" y2="7" {} circle.mark.alike cx="15" cy="7" r="4" {} } } "hollow: no difference from the reference shown" }
+            li { svg viewBox="0 0 30 14" aria-hidden="true" { g.ours { line.whisker x1="3" x2="27" y1="7" y2="7" {} circle.mark.differs cx="15" cy="7" r="3.6" {} } } "anyport" }
+            li { svg viewBox="0 0 30 14" aria-hidden="true" { g.peer { line.whisker x1="3" x2="27" y1="7" y2="7" {} path.mark.differs d="M15 2.6l4.4 4.4-4.4 4.4-4.4-4.4z" {} } } "a peer" }
+            li { svg viewBox="0 0 30 14" aria-hidden="true" { g.ours { line.whisker x1="3" x2="27" y1="7" y2="7" {} circle.mark.alike cx="15" cy="7" r="3.6" {} } } "hollow: no difference from its reference shown" }
             li { svg viewBox="0 0 30 14" aria-hidden="true" { line.one x1="15" x2="15" y1="0" y2="14" {} } "the reference, which is 1" }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::chart::{self, Family, Panel};
 use super::curve::Curves;
-use super::group::{Setting, groups, unique};
+use super::group::{Setting, find, groups, unique};
 use super::{labels, table};
 use crate::bench::report::Unit;
 use crate::bench::results::Section;
@@ -10,30 +10,27 @@ use maud::{Markup, html};
 
 pub(super) fn draw(section: &Section, curves: &Curves) -> Markup {
     let settings = Setting::all(section);
-    let workloads = unique(settings.iter().map(|setting| setting.workload));
     let reasons = table::reasons(section);
+    let head = format!("{}-head", section.figure);
     html! {
-        section id=(section.figure) aria-labelledby=(format!("{}-head", section.figure)) {
-            h2 id=(format!("{}-head", section.figure)) { (labels::figure(&section.figure)) }
+        section id=(section.figure) aria-labelledby=(head) {
+            h2 id=(head) { (labels::figure(&section.figure)) }
             p.about { (section.about) }
             @if section.interrupted { p.warning { "This was interrupted: it's what had been measured by then." } }
-            @for &workload in &workloads {
-                @let settings: Vec<_> = settings.iter().copied().filter(|setting| setting.workload == workload).collect();
-                @if workloads.len() > 1 { h3 { (workload) } }
-                (charts(section, &settings, curves))
-                details.numbers {
-                    summary { "All numbers" @if workloads.len() > 1 { " of " (workload) } }
-                    (table::draw(section, &settings, &caption(section, workload)))
-                }
+            @for &setting in &settings {
+                @if let Some(family) = Family::new(section, setting, curves) { (families(section, &settings, setting, &family)) }
+            }
+            (charts(section, &settings))
+            details.numbers {
+                summary { "All numbers" }
+                (table::draw(section, &settings))
             }
             @if !reasons.is_empty() {
-                div.reasons {
-                    h3 { "Not measured" }
-                    dl {
-                        @for (reason, targets) in reasons {
-                            dt { (targets) }
-                            dd { (reason) }
-                        }
+                h3 { "Not measured" }
+                dl.reasons {
+                    @for (reason, targets) in reasons {
+                        dt { (targets) }
+                        dd { (reason) }
                     }
                 }
             }
@@ -44,37 +41,32 @@ pub(super) fn draw(section: &Section, curves: &Curves) -> Markup {
     }
 }
 
-fn caption(section: &Section, workload: &str) -> String {
-    format!("{}, {workload}", labels::figure(&section.figure))
-}
-
-fn charts(section: &Section, settings: &[Setting<'_>], curves: &Curves) -> Markup {
+fn charts(section: &Section, settings: &[Setting<'_>]) -> Markup {
     let mut units = unique(section.records.iter().map(|record| record.unit));
     units.sort_unstable();
-    let charted: Vec<Unit> = units
-        .iter()
-        .copied()
-        .filter(|&unit| table::is_charted(unit, &units))
-        .collect();
+    let charted = units.iter().copied().filter(|&unit| is_charted(unit, &units));
     html! {
-        @for &setting in settings {
-            @if let Some(family) = Family::new(section, setting, curves) { (families(section, settings, setting, &family)) }
-        }
         @for unit in charted {
-            @let panels = panels(section, settings, unit);
+            @let panels = panels(section, settings, unit, labels::head(unit, &units));
             @let scale = chart::scale(&panels);
-            @if !panels.is_empty() {
-                div.panels {
-                    @for panel in &panels {
-                        figure {
-                            figcaption { (panel.title) " " span.direction { (direction(unit)) } }
-                            (panel.draw(&scale))
-                        }
+            h3 { (labels::head(unit, &units)) " " span.direction { (direction(unit)) } }
+            div.panels {
+                @for panel in &panels {
+                    figure {
+                        @let caption = panel.setting.distinction(settings);
+                        @if !caption.is_empty() { figcaption { (caption) } }
+                        (panel.draw(&scale))
                     }
                 }
             }
         }
     }
+}
+
+/// Where there's a ratio or a curve, it stands for the values that it's made of; those are in the table.
+fn is_charted(unit: Unit, all: &[Unit]) -> bool {
+    let is_percentile = matches!(unit, Unit::P50 | Unit::P90 | Unit::P99 | Unit::P999 | Unit::Max);
+    unit.is_ratio() || !(is_percentile || all.iter().any(|unit| unit.is_ratio()))
 }
 
 fn direction(unit: Unit) -> &'static str {
@@ -85,15 +77,14 @@ fn direction(unit: Unit) -> &'static str {
     }
 }
 
-fn panels<'a>(section: &'a Section, settings: &[Setting<'a>], unit: Unit) -> Vec<Panel<'a>> {
+fn panels<'a>(section: &'a Section, settings: &[Setting<'a>], unit: Unit, head: String) -> Vec<Panel<'a>> {
     let has_unit = |setting: &Setting<'_>| {
         let mut records = section.records.iter();
         records.any(|record| record.unit == unit && Setting::of(record) == *setting)
     };
-    let settings: Vec<_> = settings.iter().copied().filter(has_unit).collect();
-    let panel = |&setting: &Setting<'a>| {
-        let mut title = labels::unit(unit).to_owned();
-        let distinction = setting.distinction(&settings);
+    let panel = |setting: Setting<'a>| {
+        let mut title = head.clone();
+        let distinction = setting.distinction(settings);
         if !distinction.is_empty() {
             title += &format!(", {distinction}");
         }
@@ -105,7 +96,7 @@ fn panels<'a>(section: &'a Section, settings: &[Setting<'a>], unit: Unit) -> Vec
             title,
         }
     };
-    settings.iter().map(panel).collect()
+    settings.iter().copied().filter(has_unit).map(panel).collect()
 }
 
 /// A small chart per target, a row of them per reference.
@@ -132,15 +123,29 @@ fn families(
             div.curves-of-all {
                 @for target in &group.targets {
                     figure {
-                        figcaption { (target.name) }
+                        figcaption .ours[!target.is_peer] { (target.name) (p99(section, setting, target.name)) }
                         @match family.draw(&group, target.name, target.is_peer, &others, &id(section, setting, target.name)) {
                             Some(chart) => (chart),
-                            None => p.none { "no curve" },
+                            None => p.none { (no_curve(section, setting, target.name)) },
                         }
                     }
                 }
             }
         }
+    }
+}
+
+fn p99(section: &Section, setting: Setting<'_>, target: &str) -> Markup {
+    let p99 = find(section, Unit::P99, setting, target).and_then(|record| record.value);
+    html! {
+        @if let Some(p99) = p99 { " " span.direction { "p99 " (labels::number(p99, Unit::P99)) " µs" } }
+    }
+}
+
+fn no_curve(section: &Section, setting: Setting<'_>, target: &str) -> &'static str {
+    match find(section, Unit::P99, setting, target).and_then(|record| record.value) {
+        Some(_) => "the run kept no histogram",
+        None => "not measured",
     }
 }
 

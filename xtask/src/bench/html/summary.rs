@@ -124,7 +124,7 @@ fn cell(column: &Column<'_>, target: &str) -> Markup {
                 Some(_) if record.is_client_bound() => (table::said(record)),
                 Some(number) => {
                     data value=(number) { (labels::number(number, record.unit)) }
-                    (table::said(record))
+                    @if record.unit.is_ratio() { span.slot { (table::said(record)) } }
                 }
             }
         }

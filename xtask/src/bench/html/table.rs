@@ -2,17 +2,17 @@
 
 use super::group::{Setting, connections, find, groups, unique};
 use super::labels;
-use crate::bench::report::{Unit, Verdict};
+use crate::bench::report::Verdict;
 use crate::bench::results::{Record, Section};
 use maud::{Markup, html};
 
-/// Those of a section in these settings; the columns are its units.
-pub(super) fn draw(section: &Section, settings: &[Setting<'_>], caption: &str) -> Markup {
-    let of_table = |record: &&Record| settings.contains(&Setting::of(record));
-    let mut units = unique(section.records.iter().filter(of_table).map(|record| record.unit));
+/// Those of a section; the columns are its units.
+pub(super) fn draw(section: &Section, settings: &[Setting<'_>]) -> Markup {
+    let caption = labels::figure(&section.figure);
+    let mut units = unique(section.records.iter().map(|record| record.unit));
     units.sort_unstable();
     let has_fit = |unit| {
-        let mut records = section.records.iter().filter(of_table);
+        let mut records = section.records.iter();
         records.any(|record| record.unit == unit && record.r_squared.is_some())
     };
     html! {
@@ -23,7 +23,7 @@ pub(super) fn draw(section: &Section, settings: &[Setting<'_>], caption: &str) -
                     tr {
                         th scope="col" { "Target" }
                         @for &unit in &units {
-                            th scope="col" { (labels::unit(unit)) }
+                            th scope="col" { (labels::head(unit, &units)) }
                             @if has_fit(unit) { th scope="col" { "R²" } }
                         }
                     }
@@ -88,34 +88,34 @@ pub(super) fn said(record: &Record) -> Markup {
 }
 
 /// Why there's no value, each reason once, and for which targets.
-pub(super) fn reasons<'a>(section: &'a Section) -> Vec<(&'a str, String)> {
+pub(super) fn reasons(section: &Section) -> Vec<(&str, String)> {
     let missing = || {
-        section
-            .records
-            .iter()
-            .filter_map(|record| Some((record.reason.as_deref()?, record)))
-    };
-    let settings = Setting::all(section);
-    let workloads = unique(settings.iter().map(|setting| setting.workload));
-    let who = |record: &'a Record| {
-        let mut words = vec![record.target.clone()];
-        if workloads.len() > 1 {
-            words.push(record.workload.clone());
-        }
-        let distinction = Setting::of(record).distinction(&settings);
-        words.extend((!distinction.is_empty()).then_some(distinction));
-        words.join(", ")
+        let records = section.records.iter();
+        records.filter_map(|record| Some((record.reason.as_deref()?, record)))
     };
     let reasons = unique(missing().map(|(reason, _)| reason));
     let all = reasons.into_iter().map(|reason| {
         let records = missing().filter(|(other, _)| *other == reason);
-        (reason, unique(records.map(|(_, record)| who(record))).join("; "))
+        let whose = unique(records.map(|(_, record)| whose(section, record)));
+        (reason, whose.join("; "))
     });
     all.collect()
 }
 
-/// The units that have no chart but a number in the table: those that a ratio or a curve stands for.
-pub(super) fn is_charted(unit: Unit, all: &[Unit]) -> bool {
-    let is_percentile = matches!(unit, Unit::P50 | Unit::P90 | Unit::P99 | Unit::P999 | Unit::Max);
-    unit.is_ratio() || !(is_percentile || all.iter().any(|unit| unit.is_ratio()))
+/// In as few words as tell it: what holds for a target everywhere isn't said of each setting.
+fn whose(section: &Section, record: &Record) -> String {
+    let settings = Setting::all(section);
+    let mut words = vec![record.target.clone()];
+    let of_target = || {
+        section
+            .records
+            .iter()
+            .filter(|other| other.target == record.target)
+    };
+    if of_target().any(|other| other.reason != record.reason) {
+        let here = Setting::of(record);
+        let distinction = here.distinction(&settings);
+        words.extend((!distinction.is_empty()).then_some(distinction));
+    }
+    words.join(", ")
 }

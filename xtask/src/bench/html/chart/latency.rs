@@ -57,7 +57,7 @@ impl<'a> Family<'a> {
             section,
             setting,
             curves,
-            late: Scale::logarithmic(soonest, latest, (BOTTOM, TOP)),
+            late: Scale::of_decades(soonest, latest, (BOTTOM, TOP)),
             rare: Scale::logarithmic(1.0, rarest, (LEFT, RIGHT)),
         })
     }
@@ -99,7 +99,7 @@ impl<'a> Family<'a> {
                         line.grid data-rare=(tick) x1=(px(self.rare.at(tick))) x2=(px(self.rare.at(tick))) y1=(px(TOP)) y2=(px(BOTTOM)) {}
                     }
                 }
-                @for (tick, text) in [(1.0, "0"), (100.0, "99 %"), (1e4, "99.99 %"), (1e6, "99.9999 %")] {
+                @for (tick, text) in [(1.0, "0"), (100.0, "99 %"), (1e4, "99.99 %")] {
                     @if self.rare.holds(tick) {
                         text.tick x=(px(self.rare.at(tick))) y=(px(HEIGHT - 5.0)) text-anchor="middle" { (text) }
                     }

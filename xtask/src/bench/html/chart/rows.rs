@@ -7,18 +7,18 @@ use crate::bench::html::labels;
 use crate::bench::results::Record;
 use maud::{Markup, html};
 
-const WIDTH: f64 = 360.0;
+const WIDTH: f64 = 312.0;
 /// Where names end.
-const NAMES: f64 = 122.0;
+const NAMES: f64 = 112.0;
 /// Where numbers end.
-const NUMBERS: f64 = WIDTH - 2.0;
+const NUMBERS: f64 = WIDTH - 1.0;
 /// What's between names and numbers.
-pub(super) const PLOT: Pixels = (130.0, 300.0);
+pub(super) const PLOT: Pixels = (120.0, 258.0);
 const ROW: f64 = 17.0;
 /// From the axis's numbers to the first row.
 const HEAD: f64 = 20.0;
 /// How far apart the axis's numbers are at least.
-const APART: f64 = 34.0;
+const APART: f64 = 27.0;
 /// From a line of text's middle to its baseline.
 const BASELINE: f64 = 4.0;
 

@@ -55,7 +55,7 @@ impl Scale {
             (low.min(value), high.max(value))
         });
         if high > WIDEST * low {
-            return Self::logarithmic(low, high, (from, to));
+            return Self::of_decades(low, high, (from, to));
         }
         Self {
             kind: Kind::Linear,
@@ -67,9 +67,14 @@ impl Scale {
     }
 
     /// From power of ten to power of ten.
-    pub(super) fn logarithmic(low: f64, high: f64, (from, to): Pixels) -> Self {
+    pub(super) fn of_decades(low: f64, high: f64, pixels: Pixels) -> Self {
         let low = 10_f64.powf(low.log10().floor());
         let high = 10_f64.powf(high.log10().ceil()).max(low * 10.0);
+        Self::logarithmic(low, high, pixels)
+    }
+
+    /// Both ends have to be positive.
+    pub(super) fn logarithmic(low: f64, high: f64, (from, to): Pixels) -> Self {
         Self {
             kind: Kind::Logarithmic,
             low,
@@ -100,52 +105,57 @@ impl Scale {
         (self.low / CLOSE..=self.high * CLOSE).contains(&value)
     }
 
-    /// As many round values as fit with this many pixels between them.
+    /// As many round values as fit with this many pixels between them; the first ones are the ones to have.
     pub(super) fn ticks(&self, apart: f64) -> Vec<f64> {
-        let fits = |ticks: &Vec<f64>| {
-            ticks
-                .windows(2)
-                .all(|pair| (self.at(pair[1]) - self.at(pair[0])).abs() >= apart)
+        let candidates = match self.kind {
+            Kind::Linear => self.multiples(apart),
+            Kind::Logarithmic => self.round_values(),
         };
-        let mut ladders = self.ladders().into_iter();
-        ladders.find(fits).unwrap_or_else(|| vec![self.low, self.high])
-    }
-
-    /// Sets of round values, the densest first.
-    fn ladders(&self) -> Vec<Vec<f64>> {
-        /// Beyond it, equal steps are too uneven on a logarithmic axis.
-        const EVEN: f64 = 4.0;
-        let mut ladders = Vec::new();
-        if self.kind == Kind::Linear || self.high < EVEN * self.low {
-            let mut step = 10_f64.powf((self.high - self.low).log10().floor() - 1.0);
-            for factor in [2.0, 2.5, 2.0, 2.0, 2.5, 2.0] {
-                ladders.push(self.multiples(step));
-                step *= factor;
+        let mut ticks: Vec<f64> = Vec::new();
+        for candidate in candidates {
+            let has_room = |tick: &f64| (self.at(*tick) - self.at(candidate)).abs() >= apart;
+            if self.holds(candidate) && ticks.iter().all(has_room) {
+                ticks.push(candidate);
             }
         }
-        for steps in [&[1.0, 2.0, 5.0][..], &[1.0, 3.0], &[1.0]] {
-            ladders.push(self.decades(steps, 1));
-        }
-        ladders.extend((2..6).map(|every| self.decades(&[1.0], every)));
-        ladders
+        ticks.sort_by(f64::total_cmp);
+        ticks
     }
 
-    fn multiples(&self, step: f64) -> Vec<f64> {
-        let (first, last) = ((self.low / step).ceil() as i64, (self.high / step).floor() as i64);
-        (first..=last).map(|count| count as f64 * step).collect()
+    /// Of the smallest round step that's as wide as that.
+    fn multiples(&self, apart: f64) -> Vec<f64> {
+        let least = (self.high - self.low) * apart / (self.to - self.from).abs();
+        let power = 10_f64.powf(least.log10().floor());
+        let steps = [1.0, 2.0, 5.0].map(|step| step * power);
+        let step = steps
+            .into_iter()
+            .find(|&step| step >= least)
+            .unwrap_or(10.0 * power);
+        let count = ((self.high - self.low) / step * CLOSE) as usize;
+        (0..=count).map(|count| self.low + count as f64 * step).collect()
     }
 
-    fn decades(&self, steps: &[f64], every: i32) -> Vec<f64> {
-        if self.low <= 0.0 {
-            return Vec::new();
+    /// One, powers of ten, and what's between them where there are few.
+    fn round_values(&self) -> Vec<f64> {
+        let (first, last) = (self.low.log10().floor() as i32, self.high.log10().ceil() as i32);
+        let decades = |steps: &[f64]| {
+            let powers = (first..=last).map(|power| 10_f64.powi(power));
+            let values = powers.flat_map(|power| steps.iter().map(move |step| step * power));
+            values.collect::<Vec<_>>()
+        };
+        let mut values = vec![1.0];
+        for steps in [
+            &[1.0][..],
+            &[2.0, 5.0],
+            &[1.5, 7.0, 3.0],
+            &[1.2, 8.0, 6.0],
+            &[1.1, 9.0],
+            &[1.05, 9.5],
+            &[1.02, 9.8],
+        ] {
+            values.extend(decades(steps));
         }
-        let (first, last) = (
-            (self.low.log10() + 1e-9).floor() as i32,
-            self.high.log10().ceil() as i32,
-        );
-        let powers = (first..=last).filter(|power| power % every == 0);
-        let values = powers.flat_map(|power| steps.iter().map(move |step| step * 10_f64.powi(power)));
-        values.filter(|&value| self.holds(value)).collect()
+        values
     }
 }
 
@@ -153,7 +163,7 @@ impl Scale {
 pub(super) fn round(value: f64) -> String {
     let decimals = (0..6).find(|&decimals| {
         let power = 10_f64.powi(decimals);
-        ((value * power).round() / power - value).abs() < 1e-9 * value.abs()
+        ((value * power).round() / power - value).abs() <= 1e-9 * value.abs()
     });
     grouped(value, decimals.map_or(6, |decimals| decimals as usize))
 }
