@@ -11,6 +11,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Exit code 0, whatever differs; 1 if a run can't be read.")]
 pub(crate) struct CompareOptions {
     /// The folder of a run, such as target/bench/NAME, or its results.json
     #[arg(value_name = "A")]

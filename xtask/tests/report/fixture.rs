@@ -36,29 +36,14 @@ pub(crate) const LONG_REASON: &str = "valgrind can't look into a program that as
     <the rings> hold & what \"completions\" mean, so that it would count a server that waits forever; measure it by --only <epoll-target> instead";
 pub(crate) const SHORT_REASON: &str = "it answers no requests";
 
-/// What's different about a run.
-#[derive(Clone, Copy)]
-pub(crate) struct Run {
-    pub(crate) name: &'static str,
-    pub(crate) kernel: &'static str,
-    /// By how much each value differs from the formula's.
-    pub(crate) drift: f64,
-}
-
-pub(crate) const RUN: Run = Run {
-    name: "2026-11-24T19-10-07Z-synthetic",
-    kernel: "6.18.0-synthetic",
-    drift: 1.0,
-};
-
 /// Writes the folder of a run.
-pub(crate) fn write(folder: &Path, run: Run) {
+pub(crate) fn write(folder: &Path) {
     fs::create_dir_all(folder.join("histograms")).unwrap();
-    fs::write(folder.join("results.json"), results(run).to_string()).unwrap();
+    fs::write(folder.join("results.json"), results().to_string()).unwrap();
     let environment = json!({
         "time": "2026-11-24T19:10:07Z", "commit": "0123456789ab with changes",
         "cpu.model": "Synthetic CPU <3000> & more", "cpu.cores": "2", "cpu.virtual": "yes", "memory.total": "7,950 MiB",
-        "kernel.release": run.kernel, "kernel.version": "#1 SMP PREEMPT_DYNAMIC", "tool.rustc": "rustc 1.95.0 (synthetic 2026-11-01)",
+        "kernel.release": "6.18.0-synthetic", "kernel.version": "#1 SMP PREEMPT_DYNAMIC", "tool.rustc": "rustc 1.95.0 (synthetic 2026-11-01)",
         "limit.nofile": "20000", "limit.memlock": "8388608", "load.before": "0.10 0.20 0.30", "crate.hyper": "1.12.0",
         "sysctl.net.ipv4.tcp_rmem": "4096 131072 6291456",
     });
@@ -69,7 +54,7 @@ pub(crate) fn write(folder: &Path, run: Run) {
             .filter(|target| answers(target.0) && target.0 != "nginx")
         {
             let name = format!("histograms/latency-plaintext-{connections}-{}.hgrm", target.0);
-            fs::write(folder.join(name), histogram(target.3 * run.drift, connections)).unwrap();
+            fs::write(folder.join(name), histogram(target.3, connections)).unwrap();
         }
     }
 }
@@ -83,7 +68,7 @@ pub(crate) fn records(results: &Value) -> Vec<&Value> {
         .collect()
 }
 
-pub(crate) fn results(run: Run) -> Value {
+pub(crate) fn results() -> Value {
     let mut sections = Vec::new();
     let mut section = |figure: &str, about: &str, notes: Vec<&str>, records: Vec<Value>| {
         sections.push(json!({
@@ -94,34 +79,33 @@ pub(crate) fn results(run: Run) -> Value {
         "throughput",
         "requests per second in turns with the reference; no value was measured.",
         vec!["plaintext: 3 windows were repeated."],
-        throughput(run),
+        throughput(),
     );
     section(
         "latency",
         "at 20,000 requests per second, from the time at which each was due.",
         vec![],
-        latency(run),
+        latency(),
     );
-    section("churn", "a new connection for each request.", vec![], churn(run));
-    section("handshakes", "TLS 1.3 handshakes.", vec![], handshakes(run));
+    section("churn", "a new connection for each request.", vec![], churn());
+    section("handshakes", "TLS 1.3 handshakes.", vec![], handshakes());
     section(
         "syscalls",
         "system calls per request.",
         vec![],
-        counted(run, "syscalls", &[1, 64], &[("syscalls/request", 2.0)]),
+        counted("syscalls", &[1, 64], &[("syscalls/request", 2.0)]),
     );
     section(
         "instructions",
         "user instructions per request.",
         vec![],
-        counted(run, "instructions", &[8], &[("instructions/request", 6439.0)]),
+        counted("instructions", &[8], &[("instructions/request", 6439.0)]),
     );
     section(
         "allocations",
         "allocations per request.",
         vec![],
         counted(
-            run,
             "allocations",
             &[8],
             &[("allocations/request", 4.0), ("bytes/request", 8888.0)],
@@ -131,13 +115,18 @@ pub(crate) fn results(run: Run) -> Value {
         "idle",
         "private memory per idle connection.",
         vec!["The kernel's own memory isn't in it."],
-        idle(run),
+        idle(),
     );
-    json!({"format": 1, "run": run.name, "command": "cargo xtask bench matrix --synthetic '<all>'", "sections": sections})
+    json!({"format": 1, "run": "2026-11-24T19-10-07Z-synthetic", "command": "cargo xtask bench matrix --synthetic '<all>'", "sections": sections})
 }
 
 fn answers(target: &str) -> bool {
     target != "rustls-session"
+}
+
+/// As much of a value as each reader of JSON reads alike.
+fn rounded(value: f64) -> Value {
+    json!((value * 1e6).round() / 1e6)
 }
 
 fn reference(transport: &str) -> &'static str {
@@ -170,7 +159,7 @@ fn record(place: &Place<'_>, target: &(&str, bool, &str, f64), unit: &str, value
     };
     json!({
         "figure": place.figure, "target": target.0, "is_peer": target.1, "reference": reference(target.2), "transport": target.2,
-        "workload": place.workload, "allocator": place.allocator, "connections": place.connections, "unit": unit, "value": value,
+        "workload": place.workload, "allocator": place.allocator, "connections": place.connections, "unit": unit, "value": rounded(value),
     })
 }
 
@@ -185,8 +174,8 @@ fn in_rounds(place: &Place<'_>, target: &(&str, bool, &str, f64), unit: &str, va
         "glommio" | "ntex-uring" => 12.0 * width,
         _ => width,
     };
-    record["low"] = json!(value * (1.0 - width));
-    record["high"] = json!(value * (1.0 + width));
+    record["low"] = rounded(value * (1.0 - width));
+    record["high"] = rounded(value * (1.0 + width));
     record["rounds"] = json!([value * (1.0 - width), value, value * (1.0 + width)]);
     record
 }
@@ -200,7 +189,7 @@ fn without(mut record: Value, reason: &str) -> Value {
     record
 }
 
-fn throughput(run: Run) -> Vec<Value> {
+fn throughput() -> Vec<Value> {
     let settings = [
         ("plaintext", 1),
         ("plaintext", 16),
@@ -221,7 +210,6 @@ fn throughput(run: Run) -> Vec<Value> {
         };
         for target in &TARGETS {
             let work = 1.0 + (target.3 - 1.0) * if workload == "download-64k" { 0.4 } else { 1.0 };
-            let work = work * if target.0 == "hyper" { 1.0 } else { run.drift };
             for (unit, value) in [
                 ("requests/s", 121_000.0 / work),
                 ("rate ratio", 1.0 / work),
@@ -247,7 +235,7 @@ fn throughput(run: Run) -> Vec<Value> {
     records
 }
 
-fn latency(run: Run) -> Vec<Value> {
+fn latency() -> Vec<Value> {
     let mut records = Vec::new();
     for connections in [64, 256] {
         let place = Place {
@@ -264,12 +252,7 @@ fn latency(run: Run) -> Vec<Value> {
                 ("p99.9 us", 0.999),
                 ("max us", 0.999_99),
             ] {
-                let record = in_rounds(
-                    &place,
-                    target,
-                    unit,
-                    late(share, target.3 * run.drift, connections),
-                );
+                let record = in_rounds(&place, target, unit, late(share, target.3, connections));
                 records.push(if answers(target.0) {
                     record
                 } else {
@@ -281,7 +264,7 @@ fn latency(run: Run) -> Vec<Value> {
     records
 }
 
-fn churn(run: Run) -> Vec<Value> {
+fn churn() -> Vec<Value> {
     let place = Place {
         figure: "churn",
         workload: "plaintext",
@@ -290,7 +273,7 @@ fn churn(run: Run) -> Vec<Value> {
     };
     let targets = TARGETS.iter().filter(|target| answers(target.0));
     let all = targets.flat_map(|target| {
-        let work = target.3 * run.drift;
+        let work = target.3;
         [
             ("us/connection", 31.0 * work),
             ("connections/s", 31_000.0 / work),
@@ -301,7 +284,7 @@ fn churn(run: Run) -> Vec<Value> {
     all.collect()
 }
 
-fn handshakes(run: Run) -> Vec<Value> {
+fn handshakes() -> Vec<Value> {
     let mut records = Vec::new();
     for (workload, time) in [("full", 230.0), ("resumed", 140.0)] {
         let place = Place {
@@ -311,7 +294,7 @@ fn handshakes(run: Run) -> Vec<Value> {
             connections: 16,
         };
         for target in TARGETS.iter().filter(|target| target.2 == "tls") {
-            let work = target.3 * run.drift;
+            let work = target.3;
             for (unit, value) in [
                 ("us/handshake", time * work),
                 ("handshakes/s", 1e6 / time / work),
@@ -324,7 +307,7 @@ fn handshakes(run: Run) -> Vec<Value> {
     records
 }
 
-fn counted(run: Run, figure: &str, connections: &[usize], units: &[(&str, f64)]) -> Vec<Value> {
+fn counted(figure: &str, connections: &[usize], units: &[(&str, f64)]) -> Vec<Value> {
     let mut records = Vec::new();
     for &connections in connections {
         let place = Place {
@@ -346,7 +329,7 @@ fn counted(run: Run, figure: &str, connections: &[usize], units: &[(&str, f64)])
                 } else {
                     1.0
                 };
-                let record = record(&place, target, unit, value * target.3.powi(2) * share * run.drift);
+                let record = record(&place, target, unit, value * target.3.powi(2) * share);
                 records.push(match target.0 {
                     "rustls-session" => without(record, SHORT_REASON),
                     _ if is_uring && figure != "syscalls" => without(record, LONG_REASON),
@@ -358,7 +341,7 @@ fn counted(run: Run, figure: &str, connections: &[usize], units: &[(&str, f64)])
     records
 }
 
-fn idle(run: Run) -> Vec<Value> {
+fn idle() -> Vec<Value> {
     let mut records = Vec::new();
     for (workload, size) in [("fresh", 0.45), ("kept alive", 0.52)] {
         for (allocator, more) in [("mimalloc", 1.0), ("system", 1.07)] {
@@ -379,12 +362,7 @@ fn idle(run: Run) -> Vec<Value> {
                 } else {
                     0.0
                 };
-                let mut record = record(
-                    &place,
-                    target,
-                    "KiB/connection",
-                    (size * more * hyper + tls) * run.drift,
-                );
+                let mut record = record(&place, target, "KiB/connection", (size * more * hyper + tls));
                 record["r_squared"] = json!(0.9998);
                 record["points"] = json!([[1000.0, 2100.0], [8000.0, 5600.0]]);
                 records.push(if target.0 == "hyper-glommio" {
@@ -398,8 +376,13 @@ fn idle(run: Run) -> Vec<Value> {
     records
 }
 
+/// A target's, in that of its reference.
+pub(crate) fn work(target: &str) -> f64 {
+    TARGETS.iter().find(|other| other.0 == target).unwrap().3
+}
+
 /// Microseconds within which this share of the answers comes.
-fn late(share: f64, work: f64, connections: usize) -> f64 {
+pub(crate) fn late(share: f64, work: f64, connections: usize) -> f64 {
     let nines = -(1.0 - share).log10();
     60.0 * work
         * (connections as f64 / 64.0).sqrt()

@@ -10,8 +10,9 @@ use crate::bench::text::{WIDTH, grouped, wrap};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use std::collections::{BTreeMap, BTreeSet};
 
-const LEGEND: &str = "better and worse: from A to B by more than noise, which is that the 95 % intervals overlap, or for what's counted a \
-    tolerance (instructions and bytes 1 %, syscalls 0.05, allocations 0.02, memory 5 %); without a word it's noise; ? where there's no interval.";
+const LEGEND: &str = "better, worse: from A to B by more than noise, so that the 95 % intervals have nothing in common, or that what's counted \
+    differs by more than its tolerance (instructions and bytes 1%, syscalls 0.05, allocations 0.02, memory 5%). Without a word it's noise; \
+    with ? nobody knows, since there's no interval.";
 
 /// With `changed`, only the rows that differ by more than noise.
 pub(super) fn draw(a: &Run, b: &Run, changed: bool) -> String {
@@ -172,18 +173,29 @@ fn environments(a: Option<&Environment>, b: Option<&Environment>) -> String {
 
 /// Why there's no value, each reason once.
 fn reasons(pairs: &[Pair<'_>]) -> Vec<String> {
-    let mut reasons: BTreeMap<(&str, &str), BTreeSet<String>> = BTreeMap::new();
+    type Whose<'a> = (BTreeSet<&'a str>, BTreeMap<&'a str, BTreeSet<&'a str>>);
+    let mut reasons: BTreeMap<&str, Whose<'_>> = BTreeMap::new();
     for Pair { a, b } in pairs {
         for (name, record) in [("A", a), ("B", b)] {
             if let Some(reason) = &record.reason {
-                let targets = reasons.entry((name, reason)).or_default();
-                targets.insert(format!("{} {}", record.figure, record.target));
+                let (runs, figures) = reasons.entry(reason).or_default();
+                runs.insert(name);
+                figures.entry(&record.figure).or_default().insert(&record.target);
             }
         }
     }
-    let say = |((name, reason), targets): ((&str, &str), BTreeSet<String>)| {
-        let targets: Vec<String> = targets.into_iter().collect();
-        format!("{name}: {}: not measured: {reason}", targets.join(", "))
+    let say = |(reason, (runs, figures)): (&str, Whose<'_>)| {
+        let figures = figures.into_iter().map(|(figure, targets)| {
+            format!(
+                "{figure} of {}",
+                targets.into_iter().collect::<Vec<_>>().join(", ")
+            )
+        });
+        format!(
+            "Not measured in {}: {}: {reason}",
+            runs.into_iter().collect::<Vec<_>>().join(" and "),
+            figures.collect::<Vec<_>>().join("; ")
+        )
     };
     reasons.into_iter().map(say).collect()
 }

@@ -9,12 +9,12 @@ use crate::bench::report::Unit;
 use crate::bench::results::Section;
 use maud::{Markup, html};
 
-const WIDTH: f64 = 180.0;
-const HEIGHT: f64 = 128.0;
-const LEFT: f64 = 40.0;
-const RIGHT: f64 = 174.0;
-const TOP: f64 = 6.0;
-const BOTTOM: f64 = 110.0;
+const WIDTH: f64 = 188.0;
+const HEIGHT: f64 = 130.0;
+const LEFT: f64 = 48.0;
+const RIGHT: f64 = 182.0;
+const TOP: f64 = 9.0;
+const BOTTOM: f64 = 112.0;
 
 /// The curves of one setting that share their axes.
 #[derive(Debug)]
