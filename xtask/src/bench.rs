@@ -5,11 +5,13 @@
 
 mod build;
 mod check;
+mod compare;
 mod counted;
 mod cpu;
 mod environment;
 mod gate;
 mod handshakes;
+mod html;
 mod idle;
 mod latency;
 mod listeners;
@@ -72,6 +74,10 @@ enum Command {
     Handshakes(handshakes::HandshakeOptions),
     /// Measure what's known already, to see whether the bench finds it
     SelfTest(self_test::SelfTestOptions),
+    /// Draw the page of a run, report.html, anew
+    Report(html::ReportOptions),
+    /// Set two runs side by side, and say what differs by more than noise
+    Compare(compare::CompareOptions),
 }
 
 /// Measures and prints; the code to exit with.
@@ -95,6 +101,8 @@ pub(crate) fn run(bench: &Bench, metadata: &Metadata) -> anyhow::Result<ExitCode
             handshakes::run(session, handshakes)
         }),
         Some(Command::SelfTest(options)) => self_test::run(options, metadata),
+        Some(Command::Report(options)) => html::run(options).map(|()| ExitCode::SUCCESS),
+        Some(Command::Compare(options)) => compare::run(options).map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -30,7 +30,7 @@ enum Command {
     Tidy,
     /// Measure what a request and a connection cost, beside anyport's peers.
     #[cfg(target_os = "linux")]
-    Bench(bench::Bench),
+    Bench(Box<bench::Bench>),
 }
 
 fn main() -> ExitCode {

@@ -1,6 +1,6 @@
 //! What a run leaves on disk: `results.json` and `env.json`, which `compare`, `--check` and the report read again.
 
-use super::report::{Interval, Mark, Report, Row, Unit};
+use super::report::{Interval, Mark, Report, Row, Unit, Verdict};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -12,6 +12,11 @@ const FORMAT: u32 = 1;
 
 pub(super) const RESULTS: &str = "results.json";
 pub(super) const ENVIRONMENT: &str = "env.json";
+
+/// Where in the folder of a run the distribution of a target's latencies lies.
+pub(super) fn histogram(figure: &str, workload: &str, connections: usize, target: &str) -> String {
+    format!("histograms/{figure}-{workload}-{connections}-{target}.hgrm")
+}
 
 /// What the machine, the tools and the versions were, by dotted names such as `cpu.model` and `limit.nofile`.
 pub(super) type Environment = BTreeMap<String, String>;
@@ -121,6 +126,26 @@ impl Section {
             interrupted: report.interrupted,
             records: report.rows.iter().map(Record::from).collect(),
         }
+    }
+}
+
+impl Record {
+    /// Whether it's the one whose ratio is 1.
+    pub(super) fn is_reference(&self) -> bool {
+        self.target == self.reference
+    }
+
+    /// Whether it's a rate that says less of the server than of the load.
+    pub(super) fn is_client_bound(&self) -> bool {
+        self.unit.is_rate() && self.mark == Some(Mark::ClientBound)
+    }
+
+    /// What a ratio with an interval says; nothing of the reference itself.
+    pub(super) fn verdict(&self) -> Option<Verdict> {
+        let interval = self
+            .interval
+            .filter(|_| self.unit.is_ratio() && self.value.is_some())?;
+        (!self.is_reference() && !self.is_client_bound()).then(|| Verdict::of(self.unit, interval))
     }
 }
 

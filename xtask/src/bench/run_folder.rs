@@ -1,7 +1,7 @@
 //! The folder of a run: all that was measured lies there, and what was measured so far lies there at any moment.
 
 use super::environment::timestamp;
-use super::results::{ENVIRONMENT, Environment, RESULTS, Results, Section};
+use super::results::{ENVIRONMENT, Environment, RESULTS, Results, Section, histogram};
 use super::target::Target;
 use super::turns::Course;
 use anyhow::Context as _;
@@ -15,8 +15,6 @@ use time::OffsetDateTime;
 
 /// Each window, kept or thrown away, on a line of its own.
 const ROUNDS: &str = "rounds.jsonl";
-/// The folder of the distributions.
-const HISTOGRAMS: &str = "histograms";
 
 #[derive(Debug)]
 pub(super) struct RunFolder {
@@ -85,10 +83,7 @@ impl RunFolder {
         target: Target,
         latency: &Latency,
     ) -> anyhow::Result<()> {
-        let name = format!(
-            "{HISTOGRAMS}/{}-{}-{}-{target}.hgrm",
-            course.figure, course.workload, course.connections
-        );
+        let name = histogram(course.figure, course.workload, course.connections, target.name());
         self.write(&name, &percentiles(latency))
     }
 

@@ -1,0 +1,163 @@
+//! Whether two values of one thing differ by more than noise.
+
+use crate::bench::report::Unit;
+use crate::bench::results::Record;
+
+/// From A to B.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Better,
+    Worse,
+    /// No more than two runs of the same thing differ.
+    Noise,
+    /// There's no interval, and no tolerance either.
+    Unknown,
+    /// One of them says more of the load than of the server.
+    ClientBound,
+}
+
+/// By how much a counted value differs from run to run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Tolerance {
+    Share(f64),
+    Amount(f64),
+}
+
+impl Change {
+    /// Nothing if one of them has no value.
+    pub(super) fn of(a: &Record, b: &Record) -> Option<Self> {
+        let (before, after) = (a.value?, b.value?);
+        if a.is_client_bound() || b.is_client_bound() {
+            return Some(Self::ClientBound);
+        }
+        let differs = match (tolerance(a.unit), a.interval, b.interval) {
+            (Some(tolerance), ..) => tolerance.is_exceeded(before, after),
+            (None, Some(a), Some(b)) => a.high < b.low || b.high < a.low,
+            (None, ..) => return Some(Self::Unknown),
+        };
+        Some(match (differs, (after > before) == a.unit.is_rate()) {
+            (false, _) => Self::Noise,
+            (true, true) => Self::Better,
+            (true, false) => Self::Worse,
+        })
+    }
+
+    pub(super) fn is_more_than_noise(self) -> bool {
+        matches!(self, Self::Better | Self::Worse)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::Noise => "",
+            Self::Unknown => "?",
+            Self::ClientBound => "client-bound",
+        }
+    }
+}
+
+/// What's counted; whatever is measured in rounds has intervals instead.
+fn tolerance(unit: Unit) -> Option<Tolerance> {
+    match unit {
+        Unit::Instructions | Unit::Bytes => Some(Tolerance::Share(0.01)),
+        Unit::Syscalls => Some(Tolerance::Amount(0.05)),
+        Unit::Allocations => Some(Tolerance::Amount(0.02)),
+        Unit::Kibibytes => Some(Tolerance::Share(0.05)),
+        _ => None,
+    }
+}
+
+impl Tolerance {
+    fn is_exceeded(self, before: f64, after: f64) -> bool {
+        /// A difference that's as large as the tolerance may be stored as a little larger.
+        const ROUNDING: f64 = 1e-9;
+        let difference = (after - before).abs();
+        match self {
+            Self::Share(share) => difference > before.abs() * (share + ROUNDING),
+            Self::Amount(amount) => difference > amount + ROUNDING,
+        }
+    }
+}
+
+/// In percent; nothing if there's no value, or none to compare with.
+pub(super) fn percent(a: &Record, b: &Record) -> Option<f64> {
+    let change = (b.value? / a.value? - 1.0) * 100.0;
+    change.is_finite().then_some(change)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Change;
+    use crate::bench::compare::pairs::tests::record;
+    use crate::bench::report::{Interval, Mark, Unit};
+    use crate::bench::results::Record;
+
+    fn in_rounds(unit: Unit, low: f64, high: f64) -> Record {
+        Record {
+            value: Some(f64::midpoint(low, high)),
+            interval: Some(Interval { low, high }),
+            ..record("tcp", unit)
+        }
+    }
+
+    fn counted(unit: Unit, value: f64) -> Record {
+        Record {
+            value: Some(value),
+            ..record("tcp", unit)
+        }
+    }
+
+    #[test]
+    fn intervals_that_share_a_value_are_noise() {
+        for (unit, b, expected) in [
+            (Unit::Ratio, (1.0, 1.1), Change::Noise),
+            (Unit::Ratio, (1.1, 1.2), Change::Noise),
+            (Unit::Ratio, (1.11, 1.2), Change::Worse),
+            (Unit::Ratio, (0.8, 0.99), Change::Better),
+            (Unit::RateRatio, (1.11, 1.2), Change::Better),
+            (Unit::RateRatio, (0.8, 0.99), Change::Worse),
+        ] {
+            let change = Change::of(&in_rounds(unit, 1.0, 1.1), &in_rounds(unit, b.0, b.1));
+            assert_eq!(change, Some(expected), "{unit:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn counts_have_a_tolerance() {
+        for (unit, before, same, other) in [
+            (Unit::Instructions, 1000.0, 1010.0, 1011.0),
+            (Unit::Bytes, 1000.0, 990.0, 989.0),
+            (Unit::Syscalls, 2.0, 2.05, 2.06),
+            (Unit::Allocations, 4.0, 4.02, 4.03),
+            (Unit::Kibibytes, 10.0, 9.5, 9.4),
+        ] {
+            let change = |after| Change::of(&counted(unit, before), &counted(unit, after));
+            assert_eq!(change(same), Some(Change::Noise), "{unit:?}");
+            let expected = if other > before {
+                Change::Worse
+            } else {
+                Change::Better
+            };
+            assert_eq!(change(other), Some(expected), "{unit:?}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_can_know_is_not_guessed() {
+        let known = in_rounds(Unit::P99, 1.0, 1.1);
+        assert_eq!(
+            Change::of(&known, &counted(Unit::P99, 9.0)),
+            Some(Change::Unknown)
+        );
+        assert_eq!(Change::of(&known, &record("tcp", Unit::P99)), None);
+        let bound = Record {
+            mark: Some(Mark::ClientBound),
+            ..in_rounds(Unit::RateRatio, 2.0, 3.0)
+        };
+        assert_eq!(
+            Change::of(&in_rounds(Unit::RateRatio, 1.0, 1.1), &bound),
+            Some(Change::ClientBound)
+        );
+    }
+}
