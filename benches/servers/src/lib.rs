@@ -2,19 +2,22 @@
 //!
 //! Limits, deadlines and the drain are the defaults, and nothing is switched off. The binaries differ by their allocator only.
 
+#[cfg(all(feature = "faults", unix))]
+mod faults;
 mod transport;
 
-use anyport::{Body, Endpoint, Request, Response, UnixName, header, header::HeaderValue, shutdown};
+use anyport::{Body, BoxError, Endpoint, Request, Response, UnixName, shutdown};
+use anyport_bench_app::{Conversation, answer};
 use anyport_bench_child::{Address, announce, end_with_parent};
 use bytes::Bytes;
 use clap::Parser;
 use http_body_util::Full;
-use std::{convert::Infallible, num::NonZeroUsize, process::ExitCode};
+use std::{num::NonZeroUsize, process::ExitCode};
 use tokio::runtime::{Builder, Runtime};
 use transport::Transport;
 
 #[derive(Debug, Parser)]
-#[command(about = "Answers every request with `Hello, World!`, until its stdin ends")]
+#[command(about = "Serves the app of the bench over one of anyport's transports, until its stdin ends")]
 struct Options {
     /// What carries the bytes.
     #[arg(long, value_enum)]
@@ -25,6 +28,9 @@ struct Options {
     /// How many threads serve.
     #[arg(long, value_name = "N", default_value = "1")]
     workers: NonZeroUsize,
+    #[cfg(all(feature = "faults", unix))]
+    #[command(flatten)]
+    faults: faults::FaultOptions,
 }
 
 /// The whole of a server's `main`.
@@ -41,6 +47,8 @@ pub fn run() -> ExitCode {
 
 fn serve(options: &Options) -> anyhow::Result<()> {
     end_with_parent()?;
+    #[cfg(all(feature = "faults", unix))]
+    options.faults.arm();
     runtime(options.workers)?.block_on(async {
         let server = options
             .transport
@@ -55,14 +63,15 @@ fn serve(options: &Options) -> anyhow::Result<()> {
     })
 }
 
-/// The app: what hyper's own examples answer.
-async fn hello(_: Request<Body>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let mut response = Response::new(Full::new(Bytes::from_static(b"Hello, World!")));
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
-    Ok(response)
+fn app(request: Request<Body>) -> impl Future<Output = Result<Response<Full<Bytes>>, BoxError>> {
+    #[cfg(all(feature = "faults", unix))]
+    faults::strike();
+    answer(request, Some(spawn))
+}
+
+fn spawn(conversation: Conversation) {
+    // An app's future is in its worker's runtime, whichever that is, so it can't fail.
+    let _ = anyport::spawn(conversation);
 }
 
 /// The tokio that a transport without threads of its own runs on; for the others, what waits for signals.

@@ -1,6 +1,6 @@
 //! The transports that can be measured: a new one is a variant here, and a target in xtask.
 
-use crate::hello;
+use crate::app;
 #[cfg(unix)]
 use anyport::Unix;
 #[cfg(feature = "aws-lc-rs")]
@@ -59,7 +59,7 @@ pub(crate) enum Transport {
 impl Transport {
     /// A server of the app that is still to be started.
     pub(crate) fn server(self, listen: &Address, workers: usize) -> anyhow::Result<Server> {
-        let app = service_fn(hello);
+        let app = service_fn(app);
         Ok(match self {
             Self::Tcp => serve_with(Tcp::bind(tcp(listen)?), app),
             Self::TcpPerCore => serve_with(Tcp::bind(tcp(listen)?).per_core().with_workers(workers), app),

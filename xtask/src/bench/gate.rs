@@ -3,53 +3,51 @@
 use super::target::Target;
 use anyport_bench_load::{Address, Answer, Crowd, Patience, Workload, ask};
 
-const STATUS: u16 = 200;
-const BODY: &[u8] = b"Hello, World!";
-/// All but `date`, in the order of their names.
-const HEADERS: [(&str, &str); 2] = [
-    ("content-length", "13"),
-    ("content-type", "text/plain; charset=utf-8"),
-];
+/// What RFC 6455 1.3 makes of the key that stands there, which is the load's.
+const WEBSOCKET_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+/// Headers whose values are of either case (RFC 9110 7.6.1 and 7.8).
+const CASELESS: [&str; 2] = ["connection", "upgrade"];
+/// A longer body is no text that anybody would read in a message.
+const READABLE: usize = 100;
 
 /// Asks once, and compares; of who doesn't answer, only the handshake can be asked for.
 ///
 /// # Errors
 ///
 /// When there's no answer, or another one.
-pub(super) fn check(target: Target, address: &Address, patience: &Patience) -> anyhow::Result<()> {
+pub(super) fn check(
+    target: Target,
+    address: &Address,
+    workload: Workload,
+    patience: &Patience,
+) -> anyhow::Result<()> {
     if !target.speaks_http() {
-        return Crowd::connect(address, Workload::Plaintext, 1, patience)?.shake_hands_each();
+        return Crowd::connect(address, workload, 1, patience)?.shake_hands_each();
     }
-    compare(
-        &ask(address, Workload::Plaintext, patience)?,
-        target.own_headers(),
-    )
+    compare(&ask(address, workload, patience)?, workload, target.own_headers())
 }
 
 /// `own` is what this one sends beside the common headers.
-fn compare(answer: &Answer, own: &[(&str, &str)]) -> anyhow::Result<()> {
+fn compare(answer: &Answer, workload: Workload, own: &[(&'static str, &str)]) -> anyhow::Result<()> {
+    let status = status(workload);
     anyhow::ensure!(
-        answer.status == STATUS,
-        "it answers status {} instead of {STATUS}",
+        answer.status == status,
+        "it answers status {} instead of {status}",
         answer.status
     );
-    anyhow::ensure!(
-        answer.body == BODY,
-        "it answers `{}` instead of `{}`",
-        String::from_utf8_lossy(&answer.body),
-        String::from_utf8_lossy(BODY)
-    );
+    compare_bodies(&answer.body, &workload.response_body())?;
     let (dates, headers): (Vec<_>, Vec<_>) = answer
         .headers
         .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .map(|(name, value)| (name.as_str(), comparable(name, value)))
         .partition(|&(name, _)| name == "date");
     anyhow::ensure!(
         dates.len() == 1,
         "it sends {} `date` headers instead of one",
         dates.len()
     );
-    let mut expected = [&HEADERS, own].concat();
+    let mut expected = expected_headers(workload);
+    expected.extend(own.iter().map(|&(name, value)| (name, value.to_owned())));
     expected.sort_unstable();
     anyhow::ensure!(
         headers == expected,
@@ -58,37 +56,111 @@ fn compare(answer: &Answer, own: &[(&str, &str)]) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn status(workload: Workload) -> u16 {
+    match workload {
+        Workload::WebSocket => 101,
+        _ => 200,
+    }
+}
+
+/// All but `date`, in the order of their names.
+fn expected_headers(workload: Workload) -> Vec<(&'static str, String)> {
+    match workload.content_type() {
+        Some(content_type) => vec![
+            ("content-length", workload.response_body().len().to_string()),
+            ("content-type", content_type.to_owned()),
+        ],
+        None => vec![
+            ("connection", "upgrade".to_owned()),
+            ("sec-websocket-accept", WEBSOCKET_ACCEPT.to_owned()),
+            ("upgrade", "websocket".to_owned()),
+        ],
+    }
+}
+
+fn comparable(name: &str, value: &str) -> String {
+    match CASELESS.contains(&name) {
+        true => value.to_ascii_lowercase(),
+        false => value.to_owned(),
+    }
+}
+
+fn compare_bodies(body: &[u8], expected: &[u8]) -> anyhow::Result<()> {
+    if body == expected {
+        return Ok(());
+    }
+    if expected.len() <= READABLE && body.len() <= READABLE {
+        anyhow::bail!(
+            "it answers `{}` instead of `{}`",
+            String::from_utf8_lossy(body),
+            String::from_utf8_lossy(expected)
+        );
+    }
+    let same = body.iter().zip(expected).take_while(|(came, due)| came == due);
+    anyhow::bail!(
+        "it answers {} bytes instead of {}, which differ from byte {} on",
+        body.len(),
+        expected.len(),
+        same.count()
+    );
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Answer, BODY, HEADERS, compare};
+    use super::{Answer, Workload, compare, expected_headers, status};
 
-    fn expected() -> Answer {
-        let date = ("date".to_owned(), "Tue, 24 Nov 2026 12:00:00 GMT".to_owned());
-        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    fn expected(workload: Workload) -> Answer {
+        let date = ("date", "Tue, 24 Nov 2026 12:00:00 GMT".to_owned());
+        let owned = |(name, value): (&str, String)| (name.to_owned(), value);
         Answer {
-            status: 200,
-            headers: HEADERS.map(owned).into_iter().chain([date]).collect(),
-            body: BODY.to_vec(),
+            status: status(workload),
+            headers: expected_headers(workload)
+                .into_iter()
+                .chain([date])
+                .map(owned)
+                .collect(),
+            body: workload.response_body(),
+        }
+    }
+
+    fn refusal(workload: Workload, change: fn(&mut Answer)) -> String {
+        let mut answer = expected(workload);
+        change(&mut answer);
+        compare(&answer, workload, &[]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_common_answers_pass() {
+        for workload in Workload::ALL {
+            compare(&expected(workload), workload, &[]).unwrap();
         }
     }
 
     #[test]
-    fn the_common_answer_passes() {
-        compare(&expected(), &[]).unwrap();
-    }
-
-    #[test]
     fn headers_of_its_own_are_its_alone() {
-        let mut answer = expected();
+        let mut answer = expected(Workload::Plaintext);
         answer.headers.push(("server".to_owned(), "x".to_owned()));
-        compare(&answer, &[("server", "x")]).unwrap();
+        compare(&answer, Workload::Plaintext, &[("server", "x")]).unwrap();
         for other in [
             &[][..],
             &[("server", "y")],
             &[("connection", "close"), ("server", "x")],
         ] {
-            compare(&answer, other).unwrap_err();
+            compare(&answer, Workload::Plaintext, other).unwrap_err();
         }
+    }
+
+    #[test]
+    fn an_upgrade_may_be_written_in_either_case() {
+        let mut answer = expected(Workload::WebSocket);
+        for (_, value) in answer
+            .headers
+            .iter_mut()
+            .filter(|(name, _)| name != "sec-websocket-accept")
+        {
+            *value = value.to_ascii_uppercase();
+        }
+        compare(&answer, Workload::WebSocket, &[]).unwrap();
     }
 
     #[test]
@@ -105,10 +177,29 @@ mod tests {
             ),
         ];
         for (change, what) in changes {
-            let mut answer = expected();
-            change(&mut answer);
-            let error = compare(&answer, &[]).unwrap_err().to_string();
+            let error = refusal(Workload::Plaintext, change);
             assert!(error.contains(what), "{error}");
         }
+    }
+
+    #[test]
+    fn a_long_body_is_told_apart_without_being_printed() {
+        let cut = refusal(Workload::Echo, |answer| answer.body.truncate(4000));
+        assert!(
+            cut.contains("4000 bytes instead of 4096, which differ from byte 4000 on"),
+            "{cut}"
+        );
+        let moved = refusal(Workload::Download64K, |answer| answer.body.rotate_left(256));
+        assert!(moved.contains("which differ from byte 0 on"), "{moved}");
+    }
+
+    #[test]
+    fn an_upgrade_without_its_proof_is_refused() {
+        let status = refusal(Workload::WebSocket, |answer| answer.status = 200);
+        assert!(status.contains("status 200 instead of 101"), "{status}");
+        let accept = refusal(Workload::WebSocket, |answer| {
+            answer.headers[1].1 = "x".to_owned();
+        });
+        assert!(accept.contains("sec-websocket-accept"), "{accept}");
     }
 }

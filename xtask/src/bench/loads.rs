@@ -1,18 +1,21 @@
 //! The kinds of load that turns are made with.
 
+use super::gate;
 use super::latency::Rates;
 use super::target::Target;
 use super::text::grouped;
 use super::turns::{Begin, Done, Load};
 use anyhow::Context as _;
-use anyport_bench_load::{Amount, Churn, ClosedLoop, Handshake, Handshakes, OpenLoop, Workload};
+use anyport_bench_load::{
+    Address, Amount, Churn, ClosedLoop, Handshake, Handshakes, OpenLoop, Patience, Workload,
+};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// Keep-alive connections, each of which asks again as soon as it's answered.
 pub(super) fn closed(workload: Workload) -> Begin {
     Box::new(move |course, target, address, patience| {
-        target.check_answers()?;
+        check(target, address, workload, patience)?;
         let connections = course.connections;
         Ok(Box::new(ClosedLoop::connect(
             address,
@@ -26,7 +29,7 @@ pub(super) fn closed(workload: Workload) -> Begin {
 /// Requests at a constant rate, each target's own.
 pub(super) fn open(workload: Workload, rates: Rates) -> Begin {
     Box::new(move |course, target, address, patience| {
-        target.check_answers()?;
+        check(target, address, workload, patience)?;
         let rate = *rates.get(&target).context("it isn't known how much it can do")?;
         let open_loop = OpenLoop::connect(address, workload, course.connections, patience)?;
         Ok(Box::new(Steady { open_loop, rate }))
@@ -36,7 +39,7 @@ pub(super) fn open(workload: Workload, rates: Rates) -> Begin {
 /// The rate that can be sustained.
 pub(super) fn search(workload: Workload, probes: usize) -> Begin {
     Box::new(move |course, target, address, patience| {
-        target.check_answers()?;
+        check(target, address, workload, patience)?;
         let connections = course.connections;
         Ok(Box::new(Search {
             closed_loop: ClosedLoop::connect(address, workload, connections, patience)?,
@@ -49,10 +52,16 @@ pub(super) fn search(workload: Workload, probes: usize) -> Begin {
 /// A new connection for each request.
 pub(super) fn churn(workload: Workload) -> Begin {
     Box::new(move |course, target, address, patience| {
-        target.check_answers()?;
+        check(target, address, workload, patience)?;
         let churn = Churn::new(address, workload, course.connections, NonZeroU64::MIN, patience)?;
         Ok(Box::new(churn))
     })
+}
+
+/// Whether the answer is the one of all others, which the start has looked at for plaintext only.
+fn check(target: Target, address: &Address, workload: Workload, patience: &Patience) -> anyhow::Result<()> {
+    target.check_answers()?;
+    gate::check(target, address, workload, patience)
 }
 
 /// New connections that make a TLS handshake each.

@@ -2,7 +2,7 @@
 
 use super::{gate, listeners, target::Target};
 use anyhow::Context as _;
-use anyport_bench_load::{Address, Interrupted, Patience};
+use anyport_bench_load::{Address, Interrupted, Patience, Workload};
 use procfs::process::Process;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::{OsStr, OsString};
@@ -122,7 +122,7 @@ impl Server {
         if let Address::Tcp(address) | Address::Tls(address) = self.address {
             listeners::belong_to_group(address, self.child.id())?;
         }
-        gate::check(target, &self.address, &self.patience)
+        gate::check(target, &self.address, Workload::Plaintext, &self.patience)
     }
 
     pub(super) fn address(&self) -> &Address {

@@ -1,6 +1,8 @@
 //! actix-web with its defaults, on one worker.
 
-use actix_web::{App, HttpResponse, HttpServer, http::header::ContentType, rt, web};
+mod app;
+
+use actix_web::{App, HttpServer, rt};
 use anyport_bench_child::{Address, announce, end_with_parent};
 use clap::Parser;
 use std::process::ExitCode;
@@ -9,7 +11,7 @@ use std::process::ExitCode;
 const BACKLOG: u32 = 4096;
 
 #[derive(Debug, Parser)]
-#[command(about = "Answers `GET /` with `Hello, World!`, until its stdin ends")]
+#[command(about = "Serves the app of the bench, until its stdin ends")]
 struct Options {
     /// Where to listen: IP:PORT of this machine; port 0 is any free one.
     #[arg(long, value_name = "ADDR")]
@@ -34,24 +36,20 @@ fn serve(listen: &Address) -> anyhow::Result<()> {
     };
     end_with_parent()?;
     rt::System::new().block_on(async {
-        let server = HttpServer::new(|| App::new().route("/", web::get().to(hello)))
-            // By default one per core; every server of the bench has one.
-            .workers(1)
-            .backlog(BACKLOG)
-            // Not actix's default, but the same for all servers of the bench.
-            .tcp_nodelay(true)
-            .bind(address)
-            .map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
+        let downloads = app::Downloads::new();
+        let server =
+            HttpServer::new(move || App::new().configure(|config| app::configure(config, &downloads)))
+                // By default one per core; every server of the bench has one.
+                .workers(1)
+                .backlog(BACKLOG)
+                // Not actix's default, but the same for all servers of the bench.
+                .tcp_nodelay(true)
+                .bind(address)
+                .map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
         for address in server.addrs() {
             announce(&Address::Tcp(address))?;
         }
         server.run().await?;
         Ok(())
     })
-}
-
-async fn hello() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type(ContentType::plaintext())
-        .body("Hello, World!")
 }

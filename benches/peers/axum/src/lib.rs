@@ -1,7 +1,9 @@
 //! `axum::serve` with its defaults, on a single-threaded tokio.
 
+mod app;
+
 use anyport_bench_child::{Address, announce, end_with_parent};
-use axum::{Router, routing::get, serve::ListenerExt as _};
+use axum::serve::ListenerExt as _;
 use clap::Parser;
 use socket2::{Domain, Socket, Type};
 use std::{net::SocketAddr, process::ExitCode};
@@ -11,7 +13,7 @@ use tokio::{net::TcpListener, runtime::Builder};
 const BACKLOG: i32 = 4096;
 
 #[derive(Debug, Parser)]
-#[command(about = "Answers `GET /` with `Hello, World!`, until its stdin ends")]
+#[command(about = "Serves the app of the bench, until its stdin ends")]
 struct Options {
     /// Where to listen: IP:PORT of this machine; port 0 is any free one.
     #[arg(long, value_name = "ADDR")]
@@ -46,8 +48,7 @@ fn serve(listen: &Address) -> anyhow::Result<()> {
                 // Not axum's default, but the same for all servers of the bench. A peer that went away is no news.
                 let _ = stream.set_nodelay(true);
             });
-            let app = Router::new().route("/", get(|| async { "Hello, World!" }));
-            axum::serve(listener, app).await?;
+            axum::serve(listener, app::router()).await?;
             Ok(())
         })
 }

@@ -2,21 +2,17 @@
 //!
 //! hyper's defaults, without a timer: so no deadline, no limit and no drain.
 
+use anyport_bench_app::{Conversation, answer};
 use anyport_bench_child::{Address, announce, end_with_parent};
-use bytes::Bytes;
 use clap::Parser;
-use http_body_util::Full;
 use hyper::{
-    Request, Response,
-    body::Incoming,
-    header::{CONTENT_TYPE, HeaderValue},
     rt::{Read, Write},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
 use socket2::{Domain, Socket, Type};
-use std::{convert::Infallible, net::SocketAddr, process::ExitCode};
+use std::{net::SocketAddr, process::ExitCode};
 use tokio::{
     net::{TcpListener, UnixListener},
     runtime::Builder,
@@ -26,7 +22,7 @@ use tokio::{
 const BACKLOG: i32 = 4096;
 
 #[derive(Debug, Parser)]
-#[command(about = "Answers every request with `Hello, World!`, until its stdin ends")]
+#[command(about = "Serves the app of the bench, until its stdin ends")]
 struct Options {
     /// Where to listen: IP:PORT of this machine (port 0 is any free one), or unix:PATH.
     #[arg(long, value_name = "ADDR")]
@@ -81,18 +77,17 @@ where
     tokio::spawn(async {
         // A peer that went away is no news.
         let _ = http1::Builder::new()
-            .serve_connection(TokioIo::new(stream), service_fn(hello))
+            .serve_connection(
+                TokioIo::new(stream),
+                service_fn(|request| answer(request, Some(spawn))),
+            )
+            .with_upgrades()
             .await;
     });
 }
 
-async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let mut response = Response::new(Full::new(Bytes::from_static(b"Hello, World!")));
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
-    Ok(response)
+fn spawn(conversation: Conversation) {
+    tokio::spawn(conversation);
 }
 
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {

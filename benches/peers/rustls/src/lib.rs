@@ -4,20 +4,13 @@
 
 mod tls;
 
+use anyport_bench_app::{Conversation, answer};
 use anyport_bench_child::{Address, announce, end_with_parent};
-use bytes::Bytes;
 use clap::Parser;
-use http_body_util::Full;
-use hyper::{
-    Request, Response,
-    body::Incoming,
-    header::{CONTENT_TYPE, HeaderValue},
-    server::conn::http1,
-    service::service_fn,
-};
+use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use socket2::{Domain, Socket, Type};
-use std::{convert::Infallible, net::SocketAddr, process::ExitCode};
+use std::{net::SocketAddr, process::ExitCode};
 use tokio::{
     io::AsyncReadExt as _,
     net::{TcpListener, TcpStream},
@@ -29,7 +22,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 const BACKLOG: i32 = 4096;
 
 #[derive(Debug, Parser)]
-#[command(about = "Answers every request with `Hello, World!`, until its stdin ends")]
+#[command(about = "Serves the app of the bench, until its stdin ends")]
 struct Options {
     /// Where to listen: tls:IP:PORT of this machine; port 0 is any free one.
     #[arg(long, value_name = "ADDR")]
@@ -75,7 +68,7 @@ fn serve(options: &Options) -> anyhow::Result<()> {
             } else {
                 tokio::spawn(async move {
                     if let Some(stream) = shake_hands(&acceptor, stream).await {
-                        answer(stream).await;
+                        serve_http(stream).await;
                     }
                 });
             }
@@ -89,9 +82,13 @@ async fn shake_hands(acceptor: &TlsAcceptor, stream: TcpStream) -> Option<Box<Tl
     Box::pin(acceptor.accept(stream)).await.ok().map(Box::new)
 }
 
-async fn answer(stream: Box<TlsStream<TcpStream>>) {
+async fn serve_http(stream: Box<TlsStream<TcpStream>>) {
     let _ = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service_fn(hello))
+        .serve_connection(
+            TokioIo::new(stream),
+            service_fn(|request| answer(request, Some(spawn))),
+        )
+        .with_upgrades()
         .await;
 }
 
@@ -99,13 +96,8 @@ async fn hold(mut stream: Box<TlsStream<TcpStream>>) {
     let _ = stream.read_u8().await;
 }
 
-async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let mut response = Response::new(Full::new(Bytes::from_static(b"Hello, World!")));
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
-    Ok(response)
+fn spawn(conversation: Conversation) {
+    tokio::spawn(conversation);
 }
 
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {

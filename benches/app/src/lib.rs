@@ -1,0 +1,94 @@
+//! The app of all servers that speak hyper's types, anyport's own and hyper by hand: what differs between them is the server, never the app.
+//!
+//! It names no runtime. A server without upgrades gives no [`Spawn`], and has all of it but the WebSocket.
+
+mod websocket;
+
+use anyport_bench_child::{
+    Workload,
+    workload::{DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, PLAINTEXT, WEBSOCKET},
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Body,
+    header::{CONTENT_TYPE, HeaderValue},
+};
+use serde::Serialize;
+use std::sync::LazyLock;
+pub use websocket::{Conversation, Spawn};
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON_TYPE: HeaderValue = HeaderValue::from_static("application/json");
+const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+/// Each made once, and shared by all responses.
+static FILE_64K: LazyLock<Bytes> = LazyLock::new(|| Workload::Download64K.response_body().into());
+static FILE_1M: LazyLock<Bytes> = LazyLock::new(|| Workload::Download1M.response_body().into());
+
+#[derive(Serialize)]
+struct Message {
+    message: &'static str,
+}
+
+/// Answers a request: what [`Workload`] says, or 404.
+///
+/// # Errors
+///
+/// When the body to be echoed can't be read to its end.
+pub async fn answer<B>(request: Request<B>, spawn: Option<Spawn>) -> Result<Response<Full<Bytes>>, B::Error>
+where
+    B: Body<Data = Bytes>,
+{
+    match route(request, spawn) {
+        Step::Answer(response) => Ok(response),
+        // In a box, since every other request's future would have room for it.
+        Step::Collect(body) => Box::pin(echo(body)).await,
+    }
+}
+
+/// What's to be done about a request.
+enum Step<B> {
+    Answer(Response<Full<Bytes>>),
+    /// To be answered with this body, once it's there.
+    Collect(B),
+}
+
+fn route<B>(request: Request<B>, spawn: Option<Spawn>) -> Step<B> {
+    Step::Answer(match (request.method(), request.uri().path()) {
+        (&Method::GET, PLAINTEXT) => of(TEXT, Bytes::from_static(HELLO.as_bytes())),
+        (&Method::GET, JSON) => json(),
+        (&Method::POST, ECHO) => return Step::Collect(request.into_body()),
+        (&Method::GET, DOWNLOAD_64K) => of(BYTES, FILE_64K.clone()),
+        (&Method::GET, DOWNLOAD_1M) => of(BYTES, FILE_1M.clone()),
+        (&Method::GET, WEBSOCKET) => match spawn {
+            Some(spawn) => websocket::upgrade(request, spawn),
+            None => empty(StatusCode::NOT_FOUND),
+        },
+        _ => empty(StatusCode::NOT_FOUND),
+    })
+}
+
+fn json() -> Response<Full<Bytes>> {
+    match serde_json::to_vec(&Message { message: HELLO }) {
+        Ok(json) => of(JSON_TYPE, json.into()),
+        Err(_) => empty(StatusCode::INTERNAL_SERVER_ERROR),
+    }
+}
+
+async fn echo<B: Body<Data = Bytes>>(body: B) -> Result<Response<Full<Bytes>>, B::Error> {
+    Ok(of(BYTES, body.collect().await?.to_bytes()))
+}
+
+fn of(content_type: HeaderValue, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+fn empty(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,84 @@
+//! The workloads, by actix-web's own extractors and responders, and actix-ws.
+
+use actix_web::{HttpRequest, HttpResponse, http::header::ContentType, rt, web};
+use actix_ws::{Message, MessageStream, Session};
+use anyport_bench_child::{
+    Workload,
+    workload::{DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, PLAINTEXT, WEBSOCKET},
+};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Greeting {
+    message: &'static str,
+}
+
+/// Made once, and shared by all responses.
+#[derive(Clone)]
+pub(crate) struct Downloads {
+    file_64k: web::Bytes,
+    file_1m: web::Bytes,
+}
+
+impl Downloads {
+    pub(crate) fn new() -> web::Data<Self> {
+        web::Data::new(Self {
+            file_64k: Workload::Download64K.response_body().into(),
+            file_1m: Workload::Download1M.response_body().into(),
+        })
+    }
+}
+
+pub(crate) fn configure(config: &mut web::ServiceConfig, downloads: &web::Data<Downloads>) {
+    config
+        .app_data(downloads.clone())
+        .route(PLAINTEXT, web::get().to(plaintext))
+        .route(JSON, web::get().to(json))
+        .route(ECHO, web::post().to(echo))
+        .route(DOWNLOAD_64K, web::get().to(download_64k))
+        .route(DOWNLOAD_1M, web::get().to(download_1m))
+        .route(WEBSOCKET, web::get().to(websocket));
+}
+
+async fn plaintext() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(ContentType::plaintext())
+        .body(HELLO)
+}
+
+async fn json() -> web::Json<Greeting> {
+    web::Json(Greeting { message: HELLO })
+}
+
+async fn echo(body: web::Bytes) -> web::Bytes {
+    body
+}
+
+async fn download_64k(downloads: web::Data<Downloads>) -> web::Bytes {
+    downloads.file_64k.clone()
+}
+
+async fn download_1m(downloads: web::Data<Downloads>) -> web::Bytes {
+    downloads.file_1m.clone()
+}
+
+async fn websocket(request: HttpRequest, body: web::Payload) -> actix_web::Result<HttpResponse> {
+    let (response, session, messages) = actix_ws::handle(&request, body)?;
+    rt::spawn(converse(session, messages));
+    Ok(response)
+}
+
+async fn converse(mut session: Session, mut messages: MessageStream) {
+    while let Some(Ok(message)) = messages.recv().await {
+        let sent = match message {
+            Message::Text(text) => session.text(text).await,
+            Message::Binary(bytes) => session.binary(bytes).await,
+            Message::Ping(bytes) => session.pong(&bytes).await,
+            Message::Close(reason) => return drop(session.close(reason).await),
+            _ => continue,
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}
