@@ -3,6 +3,7 @@ use crate::{Error, ErrorKind, Result, Worker, Workers, engine::panics};
 use hyper::rt::Timer;
 use std::{fmt, sync::Arc, sync::mpsc, thread};
 
+pub mod local;
 #[cfg(feature = "tokio")]
 mod tokio;
 #[cfg(feature = "tokio")]

@@ -138,3 +138,73 @@ impl SocketOptions {
         Ok(())
     }
 }
+
+/// Gives a transport over TCP the methods that set its [`SocketOptions`], which are in a field of its: `with_backlog`, `with_nodelay`, `with_v6_only`, `with_keepalive`,
+/// `with_user_timeout` and `with_options`.
+///
+/// They're methods of the type itself, so that whoever uses it finds them there and needs no trait in scope.
+///
+/// ```
+/// use anyport_core::{delegate_options, socket::{BindAddr, SocketOptions}};
+///
+/// /// TCP on a runtime of your own.
+/// struct MyTcp {
+///     address: BindAddr,
+///     options: SocketOptions,
+/// }
+///
+/// delegate_options!(impl for MyTcp => options);
+///
+/// let mine = MyTcp { address: 3000.into(), options: SocketOptions::default() };
+/// assert_eq!(mine.with_backlog(128).options.backlog, 128);
+/// ```
+///
+/// A type parameter is named with its bounds in brackets: `delegate_options!(impl<R: [Runtime]> for MyTcp<R> => options)`.
+#[macro_export]
+macro_rules! delegate_options {
+    (impl$(<$param:ident: [$($bound:tt)+]>)? for $transport:ty => $options:ident) => {
+        impl$(<$param: $($bound)+>)? $transport {
+            /// How many connections the kernel queues until they're accepted. Default: 4096.
+            #[must_use]
+            pub fn with_backlog(mut self, backlog: u32) -> Self {
+                self.$options.backlog = backlog;
+                self
+            }
+
+            /// Whether small writes are sent at once (TCP_NODELAY). Default: they are.
+            #[must_use]
+            pub fn with_nodelay(mut self, nodelay: bool) -> Self {
+                self.$options.nodelay = nodelay;
+                self
+            }
+
+            /// Whether an IPv6 address takes no IPv4 connections (IPV6_V6ONLY). Default: it takes both.
+            #[must_use]
+            pub fn with_v6_only(mut self, v6_only: bool) -> Self {
+                self.$options.v6_only = v6_only;
+                self
+            }
+
+            /// Probes connections that have been silent for this long. Default: never.
+            #[must_use]
+            pub fn with_keepalive(mut self, idle: ::std::time::Duration) -> Self {
+                self.$options.keepalive = Some(idle);
+                self
+            }
+
+            /// How long sent data may stay unacknowledged (TCP_USER_TIMEOUT; Linux only). Default: the kernel's.
+            #[must_use]
+            pub fn with_user_timeout(mut self, timeout: ::std::time::Duration) -> Self {
+                self.$options.user_timeout = Some(timeout);
+                self
+            }
+
+            /// All socket options at once.
+            #[must_use]
+            pub fn with_options(mut self, options: $crate::socket::SocketOptions) -> Self {
+                self.$options = options;
+                self
+            }
+        }
+    };
+}

@@ -24,9 +24,7 @@
 #![cfg(target_os = "linux")]
 
 mod alarm;
-mod clock;
 mod connection;
-mod executor;
 mod listener;
 mod requirements;
 mod runtime;

@@ -1,32 +1,30 @@
 //! glommio as a runtime of anyport: a thread per worker, on which its tasks stay.
-use crate::{
-    alarm::Alarm,
-    clock,
-    executor::{self, Entered, Worker},
-    requirements,
-};
+use crate::{alarm::Alarm, requirements};
 use anyport_core::{
     Result, Runtime, Workers,
-    runtime::{Launch, SharedTimer, Spawner, Start},
-    thread_bound,
+    runtime::{
+        Launch, SharedTimer, Start,
+        local::{self, Tasks},
+    },
 };
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement, timer::Timer};
 use hyper::rt::Executor;
 use std::{
-    cell::Cell,
     future::Future,
     io,
     marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
-    sync::{Arc, Mutex},
+    sync::{Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
 
 /// What a worker locks for storage, the least that glommio takes: a connection has no use for it, and many workers have to share a small limit.
 const IO_MEMORY: usize = 64 * 1024;
+/// How often a task that wakes itself, or that a task woke, runs before the reactor has its turn: glommio looks for events only when no task is ready.
+const ROUNDS: usize = 4;
 /// How many operations are handed to the kernel at once.
 const RING_DEPTH: usize = 1024;
 
@@ -48,14 +46,13 @@ impl Runtime for GlommioPerCore {
     }
 
     fn timer(&self) -> SharedTimer {
-        let shared = executor::current(|worker| Arc::clone(worker.shared()));
-        clock::clock(shared.unwrap_or_default())
+        local::timer()
     }
 }
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for GlommioPerCore {
     fn execute(&self, future: F) {
-        executor::spawn(future);
+        local::spawn(future);
     }
 }
 
@@ -67,7 +64,7 @@ impl<F: Future<Output = ()> + 'static> Launch<F> for GlommioPerCore {
 
 fn build() -> io::Result<LocalExecutor> {
     static ONE_BY_ONE: Mutex<()> = Mutex::new(());
-    let _turn = executor::lock(&ONE_BY_ONE);
+    let _turn = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
     requirements::descriptors()?;
     let builder = LocalExecutorBuilder::new(Placement::Unbound)
         .io_memory(IO_MEMORY)
@@ -82,45 +79,25 @@ fn build() -> io::Result<LocalExecutor> {
 
 /// The life of a worker.
 fn run<F: Future<Output = ()> + 'static>(glommio: LocalExecutor, start: Start<F>) {
-    let entered = Worker::enter();
-    let Entered(worker) = &entered;
-    let worker = Rc::clone(worker);
-    let _spawner = Spawner::enter(executor::spawn);
-    let life = async move {
+    let tasks = Tasks::enter();
+    let life = async {
         if let Some(accept_loop) = start.enter() {
-            let done = Rc::new(Cell::new(false));
-            executor::spawn(tell(accept_loop, Rc::clone(&done)));
-            let is_done = move || done.get();
-            Run::new(&worker, is_done).await;
+            let accept_loop = tasks.spawn(accept_loop);
+            Run::new(&tasks, || accept_loop.is_finished()).await;
         }
-        worker.clear();
-        thread_bound::drop_all();
-        worker.leave();
+        tasks.clear();
         // Sockets close when the kernel has been told that nobody waits for them any more, which the reactor does before it sleeps.
         Timer::new(Duration::from_millis(1)).await;
     };
     // Should glommio give up its loop, the worker's tasks are dropped all the same, and the server learns of it.
     let _ = catch_unwind(AssertUnwindSafe(|| glommio.run(life)));
-    drop(entered);
-    thread_bound::drop_all();
+    drop(tasks);
     drop(glommio);
-}
-
-/// Polls a future, and tells when it's gone: done, or panicked.
-async fn tell(future: impl Future<Output = ()>, done: Rc<Cell<bool>>) {
-    struct Tell(Rc<Cell<bool>>);
-    impl Drop for Tell {
-        fn drop(&mut self) {
-            self.0.set(true);
-        }
-    }
-    let _tell = Tell(done);
-    future.await;
 }
 
 /// Runs the tasks of a worker until something has happened; glommio is told when the next one is due.
 struct Run<'a, D> {
-    worker: &'a Worker,
+    tasks: &'a Tasks,
     is_done: D,
     alarm: Alarm,
     /// Ends when the reactor has had its turn.
@@ -128,9 +105,9 @@ struct Run<'a, D> {
 }
 
 impl<'a, D: Fn() -> bool + Unpin> Run<'a, D> {
-    fn new(worker: &'a Worker, is_done: D) -> Self {
+    fn new(tasks: &'a Tasks, is_done: D) -> Self {
         Self {
-            worker,
+            tasks,
             is_done,
             alarm: Alarm::new(),
             pause: None,
@@ -153,8 +130,7 @@ impl<D: Fn() -> bool + Unpin> Future for Run<'_, D> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let is_ready = this.worker.run(cx);
-        let _ = thread_bound::poll_returned(cx);
+        let is_ready = this.tasks.run(cx, ROUNDS);
         if (this.is_done)() {
             return Poll::Ready(());
         }
@@ -163,7 +139,7 @@ impl<D: Fn() -> bool + Unpin> Future for Run<'_, D> {
             return Poll::Pending;
         }
         this.pause = None;
-        if this.alarm.poll(this.worker.next_deadline(), cx).is_ready() {
+        if this.alarm.poll(this.tasks.next_deadline(), cx).is_ready() {
             cx.waker().wake_by_ref();
         }
         Poll::Pending

@@ -1,10 +1,10 @@
 //! Where to listen, and with which options.
 use crate::{GlommioListener, GlommioPerCore};
 use anyport_core::{
-    Endpoint, Result, Runtime, Transport, Worker, Workers,
+    Endpoint, Result, Runtime, Transport, Worker, Workers, delegate_options,
     socket::{self, BindAddr, Owners, SocketOptions},
 };
-use std::{io, net, sync::Arc, time::Duration};
+use std::{io, net, sync::Arc};
 
 /// TCP on glommio: each worker has a thread, an executor and a socket of its own (SO_REUSEPORT).
 ///
@@ -59,49 +59,9 @@ impl Glommio {
         self.workers = workers.into();
         self
     }
-
-    /// How many connections the kernel queues until they're accepted. Default: 4096.
-    #[must_use]
-    pub fn with_backlog(mut self, backlog: u32) -> Self {
-        self.options.backlog = backlog;
-        self
-    }
-
-    /// Whether small writes are sent at once (TCP_NODELAY). Default: they are.
-    #[must_use]
-    pub fn with_nodelay(mut self, nodelay: bool) -> Self {
-        self.options.nodelay = nodelay;
-        self
-    }
-
-    /// Whether an IPv6 address takes no IPv4 connections (IPV6_V6ONLY). Default: it takes both.
-    #[must_use]
-    pub fn with_v6_only(mut self, v6_only: bool) -> Self {
-        self.options.v6_only = v6_only;
-        self
-    }
-
-    /// Probes connections that have been silent for this long. Default: never.
-    #[must_use]
-    pub fn with_keepalive(mut self, idle: Duration) -> Self {
-        self.options.keepalive = Some(idle);
-        self
-    }
-
-    /// How long sent data may stay unacknowledged (TCP_USER_TIMEOUT). Default: the kernel's.
-    #[must_use]
-    pub fn with_user_timeout(mut self, timeout: Duration) -> Self {
-        self.options.user_timeout = Some(timeout);
-        self
-    }
-
-    /// All socket options at once.
-    #[must_use]
-    pub fn with_options(mut self, options: SocketOptions) -> Self {
-        self.options = options;
-        self
-    }
 }
+
+delegate_options!(impl for Glommio => options);
 
 impl Transport for Glommio {
     type Runtime = GlommioPerCore;

@@ -1,5 +1,5 @@
 //! Waiting for a descriptor that isn't a connection: a listening socket, a timer.
-use crate::executor::lock;
+use atomic_waker::AtomicWaker;
 use futures_io::AsyncRead;
 use glommio::net::TcpStream;
 use glommio_socket2::Socket;
@@ -9,7 +9,7 @@ use std::{
     os::fd::{AsFd, AsRawFd, OwnedFd},
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
@@ -31,7 +31,7 @@ struct Armed {
 /// What the reactor wakes.
 struct Signal {
     is_given: AtomicBool,
-    waiting: Mutex<Waker>,
+    waiting: AtomicWaker,
 }
 
 impl Watch {
@@ -50,7 +50,7 @@ impl Watch {
                 Err(e) => Poll::Ready(Err(e)),
             };
         };
-        lock(&armed.signal.waiting).clone_from(cx.waker());
+        armed.signal.waiting.register(cx.waker());
         if armed.signal.is_given.load(Ordering::Acquire) {
             self.0 = None;
             return Poll::Ready(Ok(()));
@@ -78,8 +78,9 @@ impl Armed {
         let mut stream = TcpStream::from(Socket::from(net::TcpStream::from(duplicate)));
         let signal = Arc::new(Signal {
             is_given: AtomicBool::new(false),
-            waiting: Mutex::new(cx.waker().clone()),
+            waiting: AtomicWaker::new(),
         });
+        signal.waiting.register(cx.waker());
         let waker = Waker::from(Arc::clone(&signal));
         // While it waits, a read just leaves its waker.
         match Pin::new(&mut stream).poll_read(&mut Context::from_waker(&waker), &mut []) {
@@ -94,8 +95,7 @@ impl Armed {
 impl Wake for Signal {
     fn wake(self: Arc<Self>) {
         self.is_given.store(true, Ordering::Release);
-        let waiting = lock(&self.waiting).clone();
-        waiting.wake();
+        self.waiting.wake();
     }
 }
 

@@ -4,7 +4,7 @@ use io_uring::IoUring;
 use monoio::{
     FusionRuntime, IoUringDriver, LegacyDriver, RuntimeBuilder, time::TimeDriver, utils::detect_uring,
 };
-use std::{fmt, io};
+use std::{cell::Cell, fmt, io};
 
 /// What a worker waits with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -23,7 +23,7 @@ impl Driver {
     /// What the worker of this thread waits with: [`IoUring`](Self::IoUring) or [`Epoll`](Self::Epoll). None, if it's no worker's thread.
     #[must_use]
     pub fn current() -> Option<Self> {
-        crate::executor::current(|worker| worker.driver())
+        CURRENT.get()
     }
 
     /// Whether a worker could wait with this here, to choose a transport by it.
@@ -47,6 +47,15 @@ impl fmt::Display for Driver {
             Self::Epoll => "epoll",
         })
     }
+}
+
+thread_local! {
+    static CURRENT: Cell<Option<Driver>> = const { Cell::new(None) };
+}
+
+/// Notes what the worker that this thread is waits with.
+pub(crate) fn enter(driver: Driver) {
+    CURRENT.set(Some(driver));
 }
 
 /// monoio's runtime, on either driver.

@@ -17,15 +17,14 @@
 #![cfg(target_os = "linux")]
 
 mod buffer;
-mod clock;
 mod connection;
 mod doorbell;
 mod driver;
-mod executor;
 mod listener;
 mod operation;
 mod postman;
 mod receiving;
+mod round;
 mod runtime;
 mod sending;
 mod stream;

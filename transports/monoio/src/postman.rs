@@ -1,6 +1,6 @@
 //! Sends that nobody waits for: one task of the worker sees them through. A response needs no second turn of its connection to be sent, and
 //! is sent although its connection is gone.
-use crate::executor;
+use anyport_core::runtime::local;
 use std::{
     cell::RefCell,
     future::poll_fn,
@@ -64,7 +64,7 @@ pub(crate) async fn postman() {
         for letter in letters.drain(..) {
             if letter.poll_delivery(cx).is_pending() {
                 // Its peer is slow. It's not asked each time that another one has arrived.
-                executor::spawn(see_through(letter));
+                local::spawn(see_through(letter));
             }
         }
         // The allocation is used again.

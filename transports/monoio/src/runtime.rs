@@ -1,24 +1,24 @@
 //! monoio as a runtime of anyport: a thread per worker, on which its tasks stay.
 use crate::{
-    Driver, buffer, clock,
+    Driver, buffer,
     driver::{self, ADVICE, Built},
-    executor::{self, Entered, Worker},
-    postman,
+    postman, round,
 };
 use anyport_core::{
     Result, Runtime, Workers,
-    runtime::{Launch, SharedTimer, Spawner, Start},
-    thread_bound,
+    runtime::{
+        Launch, SharedTimer, Start,
+        local::{self, Tasks},
+    },
 };
 use hyper::rt::Executor;
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     future::{Future, poll_fn},
     marker::PhantomData,
     mem,
     pin::{Pin, pin},
     rc::Rc,
-    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -55,14 +55,13 @@ impl Runtime for MonoioPerCore {
     }
 
     fn timer(&self) -> SharedTimer {
-        let shared = executor::current(|worker| Arc::clone(worker.shared()));
-        clock::clock(shared.unwrap_or_default())
+        local::timer()
     }
 }
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for MonoioPerCore {
     fn execute(&self, future: F) {
-        executor::spawn(future);
+        local::spawn(future);
     }
 }
 
@@ -81,23 +80,20 @@ fn run<F: Future<Output = ()> + 'static>(built: Built, start: Start<F>) {
         refused,
     } = built;
     REFUSAL.set(refused.map(|error| error.to_string()));
+    driver::enter(driver);
     runtime.block_on(async {
-        let entered = Worker::enter(driver);
-        let Entered(worker) = &entered;
-        let _spawner = Spawner::enter(executor::spawn);
-        executor::spawn(postman::postman());
+        let tasks = Tasks::enter();
+        local::spawn(postman::postman());
         if let Some(accept_loop) = start.enter() {
-            let done = Rc::new(Cell::new(false));
-            executor::spawn(tell(accept_loop, Rc::clone(&done)));
-            Run::new(worker, || done.get()).await;
+            let accept_loop = tasks.spawn(accept_loop);
+            Run::new(&tasks, || accept_loop.is_finished()).await;
             // What connections wrote before they ended, is sent.
-            until(worker, postman::is_idle).await;
+            until(&tasks, postman::is_idle).await;
         }
         postman::close();
-        entered.0.clear();
-        thread_bound::drop_all();
+        tasks.clear();
         // Their operations have been cancelled, but the kernel may write into their buffers until it says so.
-        until(worker, || buffer::in_use() == 0).await;
+        until(&tasks, || buffer::in_use() == 0).await;
     });
     if buffer::in_use() > 0 {
         // It never happens; if it does, a little memory is less than what the kernel would write into somebody else's.
@@ -106,12 +102,12 @@ fn run<F: Future<Output = ()> + 'static>(built: Built, start: Start<F>) {
 }
 
 /// Runs the worker's tasks until something has happened, or for a while.
-async fn until(worker: &Worker, mut is_done: impl FnMut() -> bool + Unpin) {
+async fn until(tasks: &Tasks, mut is_done: impl FnMut() -> bool + Unpin) {
     let end = Instant::now() + SETTLING;
     while !is_done() && Instant::now() < end {
         let moment = monoio::time::sleep(Duration::from_millis(1));
         let mut moment = pin!(moment);
-        let mut run = Run::new(worker, || false);
+        let mut run = Run::new(tasks, || false);
         poll_fn(|cx| match Pin::new(&mut run).poll(cx) {
             Poll::Pending => moment.as_mut().poll(cx),
             ready => ready,
@@ -120,29 +116,17 @@ async fn until(worker: &Worker, mut is_done: impl FnMut() -> bool + Unpin) {
     }
 }
 
-/// Polls a future, and tells when it's gone: done, or panicked.
-async fn tell(future: impl Future<Output = ()>, done: Rc<Cell<bool>>) {
-    struct Tell(Rc<Cell<bool>>);
-    impl Drop for Tell {
-        fn drop(&mut self) {
-            self.0.set(true);
-        }
-    }
-    let _tell = Tell(done);
-    future.await;
-}
-
 /// Runs the tasks of a worker until something has happened; monoio is told when the next one is due.
 struct Run<'a, D> {
-    worker: &'a Worker,
+    tasks: &'a Tasks,
     is_done: D,
     alarm: Option<(Instant, Pin<Box<monoio::time::Sleep>>)>,
 }
 
 impl<'a, D: FnMut() -> bool + Unpin> Run<'a, D> {
-    fn new(worker: &'a Worker, is_done: D) -> Self {
+    fn new(tasks: &'a Tasks, is_done: D) -> Self {
         Self {
-            worker,
+            tasks,
             is_done,
             alarm: None,
         }
@@ -150,7 +134,7 @@ impl<'a, D: FnMut() -> bool + Unpin> Run<'a, D> {
 
     /// Has monoio wake this task at the next deadline.
     fn set_alarm(&mut self, cx: &mut Context<'_>) {
-        let next = self.worker.next_deadline();
+        let next = self.tasks.next_deadline();
         if self.alarm.as_ref().map(|(at, _)| *at) != next {
             match (&mut self.alarm, next) {
                 (Some((at, sleep)), Some(next)) => {
@@ -175,8 +159,13 @@ impl<D: FnMut() -> bool + Unpin> Future for Run<'_, D> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.worker.run(cx);
-        let _ = thread_bound::poll_returned(cx);
+        round::begin();
+        // Those that are ready again after that, are so in the next round, when the driver has had its turn.
+        let is_ready = self.tasks.run(cx, 1);
+        round::end(is_ready);
+        if is_ready {
+            cx.waker().wake_by_ref();
+        }
         if (self.is_done)() {
             return Poll::Ready(());
         }

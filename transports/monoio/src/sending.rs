@@ -1,9 +1,9 @@
 //! The sending half of a stream: one operation at a time, which owns a copy of the bytes and is seen through whatever becomes of its connection.
 use crate::{
     buffer::{Buffer, LARGEST},
-    executor,
     operation::{Operations, operations},
     postman::{self, Letter},
+    round::round,
 };
 use monoio::io::{AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf};
 use std::{
@@ -118,7 +118,7 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
     /// Ready if the kernel has what was written, or is about to be given it: an operation that it couldn't finish at once is waited for.
     pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.0.borrow_mut();
-        if !state.is_flushed && state.since != executor::round() {
+        if !state.is_flushed && state.since != round() {
             ready!(state.poll_end(cx))?;
         } else {
             state.is_under_way()?;
@@ -182,7 +182,7 @@ impl<S: AsyncWriteRent + 'static> State<S> {
             })
         });
         ops.as_mut().begin((half, buffer));
-        self.since = executor::round();
+        self.since = round();
         if !self.is_posted {
             self.carrier = postman::waker();
         }

@@ -1,9 +1,9 @@
 //! Both halves of a stream, as hyper wants them.
 use crate::{
-    clock, executor,
     receiving::Receiving,
     sending::{Half, Sending},
 };
+use anyport_core::runtime::local;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use monoio::io::{AsyncWriteRent, CancelableAsyncReadRent, Split};
 use std::{
@@ -12,7 +12,6 @@ use std::{
     mem,
     pin::Pin,
     rc::Rc,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -26,7 +25,7 @@ pub(crate) struct Stream<S: AsyncWriteRent + 'static> {
     /// None while `sending` has it: a connection that waits does without what sending needs.
     half: Option<Half<S>>,
     sending: Option<Rc<Sending<S>>>,
-    /// The latest turn of a task in which somebody read or wrote.
+    /// The latest poll of a task in which somebody read or wrote.
     used: u64,
     /// Whether it has been looked, since the latest write, if the connection is idle.
     is_settled: bool,
@@ -52,7 +51,7 @@ impl<S: Socket> Stream<S> {
 
     pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // A connection that reads or writes does so in the same turn.
-        let is_idle = self.used != executor::turn();
+        let is_idle = self.used != local::polls();
         if is_idle && let Some(sending) = self.sending.take() {
             match sending.into_half() {
                 Ok(half) => self.half = Some(half),
@@ -72,7 +71,7 @@ impl<S: Socket> Stream<S> {
     }
 
     fn sending(&mut self) -> io::Result<&Rc<Sending<S>>> {
-        self.used = executor::turn();
+        self.used = local::polls();
         self.is_settled = false;
         if let Some(half) = self.half.take() {
             self.sending = Some(Sending::new(half));
@@ -89,7 +88,7 @@ impl<S: Socket> Read for Stream<S> {
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        self.used = executor::turn();
+        self.used = local::polls();
         match &mut self.receiving {
             Some(receiving) => receiving.poll_read(cx, buf),
             None => Poll::Ready(Ok(())),
@@ -103,7 +102,7 @@ impl<S: Socket> Write for Stream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.used = executor::turn();
+        self.used = local::polls();
         match &self.sending {
             Some(sending) => sending.poll_flush(cx),
             None => Poll::Ready(Ok(())),
@@ -138,16 +137,13 @@ impl<S: AsyncWriteRent + 'static> Drop for Stream<S> {
         };
         // It's seen through, and closed as soon as it has been.
         let sending = Rc::downgrade(&sending);
-        let shared = executor::current(|worker| Arc::clone(worker.shared()));
-        if let Some(shared) = shared {
-            let linger = clock::clock(shared).sleep(LINGER);
-            executor::spawn(async move {
-                linger.await;
-                if let Some(sending) = sending.upgrade() {
-                    sending.give_up();
-                }
-            });
-        }
+        let linger = local::timer().sleep(LINGER);
+        local::spawn(async move {
+            linger.await;
+            if let Some(sending) = sending.upgrade() {
+                sending.give_up();
+            }
+        });
     }
 }
 

@@ -1,11 +1,11 @@
 //! Where to listen, with which options, on which kind of tokio.
 use crate::TcpListener;
 use anyport_core::{
-    Endpoint, Result, Runtime, Transport, Worker, Workers,
+    Endpoint, Result, Runtime, Transport, Worker, Workers, delegate_options,
     runtime::{Tokio, TokioPerCore},
     socket::{self, BindAddr, Owners, SocketOptions},
 };
-use std::{fmt, io, marker::PhantomData, net, sync::Arc, time::Duration};
+use std::{fmt, io, marker::PhantomData, net, sync::Arc};
 
 /// TCP on tokio.
 ///
@@ -78,49 +78,9 @@ impl<R: Runtime> Tcp<R> {
         self.workers = workers.into();
         self
     }
-
-    /// How many connections the kernel queues until they're accepted. Default: 4096.
-    #[must_use]
-    pub fn with_backlog(mut self, backlog: u32) -> Self {
-        self.options.backlog = backlog;
-        self
-    }
-
-    /// Whether small writes are sent at once (TCP_NODELAY). Default: they are.
-    #[must_use]
-    pub fn with_nodelay(mut self, nodelay: bool) -> Self {
-        self.options.nodelay = nodelay;
-        self
-    }
-
-    /// Whether an IPv6 address takes no IPv4 connections (IPV6_V6ONLY). Default: it takes both.
-    #[must_use]
-    pub fn with_v6_only(mut self, v6_only: bool) -> Self {
-        self.options.v6_only = v6_only;
-        self
-    }
-
-    /// Probes connections that have been silent for this long. Default: never.
-    #[must_use]
-    pub fn with_keepalive(mut self, idle: Duration) -> Self {
-        self.options.keepalive = Some(idle);
-        self
-    }
-
-    /// How long sent data may stay unacknowledged (TCP_USER_TIMEOUT; Linux only). Default: the kernel's.
-    #[must_use]
-    pub fn with_user_timeout(mut self, timeout: Duration) -> Self {
-        self.options.user_timeout = Some(timeout);
-        self
-    }
-
-    /// All socket options at once.
-    #[must_use]
-    pub fn with_options(mut self, options: SocketOptions) -> Self {
-        self.options = options;
-        self
-    }
 }
+
+delegate_options!(impl<R: [Runtime]> for Tcp<R> => options);
 
 impl<R: Runtime> Transport for Tcp<R> {
     type Runtime = R;

@@ -1,6 +1,5 @@
 //! The clock of a worker: sleeps that are `Send`, and work on any thread. An app may hand the body of a request, and with it a deadline, to another one.
-use crate::executor::Shared;
-use anyport_core::runtime::SharedTimer;
+use super::{super::SharedTimer, mailbox::Mailbox};
 use hyper::rt::{Sleep, Timer};
 use std::{
     collections::BTreeMap,
@@ -13,7 +12,7 @@ use std::{
 
 /// Who is to be woken when.
 #[derive(Default)]
-pub(crate) struct Timers {
+pub(super) struct Timers {
     queue: BTreeMap<Key, Waker>,
     last: u64,
 }
@@ -23,12 +22,12 @@ type Key = (Instant, u64);
 
 impl Timers {
     /// The earliest deadline.
-    pub(crate) fn next(&self) -> Option<Instant> {
+    pub(super) fn next(&self) -> Option<Instant> {
         self.queue.first_key_value().map(|((at, _), _)| *at)
     }
 
     /// Who is due.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Waker> {
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<Waker> {
         let first = self.queue.first_entry()?;
         (first.key().0 <= now).then(|| first.remove())
     }
@@ -36,11 +35,11 @@ impl Timers {
 
 /// The clock of a worker.
 #[derive(Debug)]
-struct Clock(Arc<Shared>);
+struct Clock(Arc<Mailbox>);
 
-/// The clock of the worker that others know as `shared`.
-pub(crate) fn clock(shared: Arc<Shared>) -> SharedTimer {
-    Arc::new(Clock(shared))
+/// The clock of the worker that has this mailbox.
+pub(super) fn clock(mailbox: Arc<Mailbox>) -> SharedTimer {
+    Arc::new(Clock(mailbox))
 }
 
 impl Timer for Clock {
@@ -52,7 +51,7 @@ impl Timer for Clock {
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
         Box::pin(Nap {
-            shared: Arc::clone(&self.0),
+            mailbox: Arc::clone(&self.0),
             deadline,
             number: None,
         })
@@ -72,7 +71,7 @@ impl Timer for Clock {
 }
 
 struct Nap {
-    shared: Arc<Shared>,
+    mailbox: Arc<Mailbox>,
     deadline: Instant,
     /// Its number in the queue, if it's there.
     number: Option<u64>,
@@ -82,7 +81,7 @@ impl Nap {
     fn leave(&mut self) {
         if let Some(number) = self.number.take() {
             let waker = self
-                .shared
+                .mailbox
                 .with_timers(|timers| timers.queue.remove(&(self.deadline, number)));
             // A waker may run anything, so it's not dropped under the lock.
             drop(waker);
@@ -100,7 +99,7 @@ impl Future for Nap {
             return Poll::Ready(());
         }
         let (deadline, known) = (nap.deadline, nap.number);
-        let (number, old, is_next) = nap.shared.with_timers(|timers| {
+        let (number, old, is_next) = nap.mailbox.with_timers(|timers| {
             let number = known.unwrap_or_else(|| {
                 timers.last += 1;
                 timers.last
@@ -112,7 +111,7 @@ impl Future for Nap {
         drop(old);
         nap.number = Some(number);
         if is_next {
-            nap.shared.look();
+            nap.mailbox.look();
         }
         Poll::Pending
     }

@@ -1,0 +1,25 @@
+//! The rounds of a worker: in each, its tasks run, and then it waits for completions. Whether an operation could have been completed since, shows by them.
+use std::cell::Cell;
+
+thread_local! {
+    static ROUND: Cell<u64> = const { Cell::new(0) };
+    /// Whether the worker has waited since it last ran.
+    static HAS_WAITED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How often the worker of this thread has waited for completions.
+pub(crate) fn round() -> u64 {
+    ROUND.get()
+}
+
+/// The worker is about to run.
+pub(crate) fn begin() {
+    if HAS_WAITED.get() {
+        ROUND.set(ROUND.get() + 1);
+    }
+}
+
+/// The worker has run. If some tasks are still ready, it doesn't wait.
+pub(crate) fn end(is_ready: bool) {
+    HAS_WAITED.set(!is_ready);
+}
