@@ -3,11 +3,12 @@
 //! Answers every path with `Hello, World!`. SIGTERM or Ctrl-C drains it and prints what became of the connections; a second one
 //! ends it at once.
 use anyport::{
-    Body, Endpoint, Error, Request, Response, Result, Server, Tcp, TlsConfig, TlsExt, UnixName, header,
-    serve_with, service_fn, shutdown,
+    Body, Endpoint, Error, Memory, Request, Response, Result, Server, Tcp, TlsConfig, TlsExt, UnixName,
+    header, memory::Connector, serve_with, service_fn, shutdown,
 };
 use clap::{Parser, ValueEnum};
-use std::{convert::Infallible, process::ExitCode};
+use std::{convert::Infallible, io, process::ExitCode, time::Duration};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[derive(Parser)]
 #[command(about = "Serves `Hello, World!` over the transport of your choice")]
@@ -33,6 +34,8 @@ enum Transport {
     Unix,
     /// Unix sockets on tokio, one runtime per core.
     UnixPerCore,
+    /// Inside this process, where nobody else can connect: asks itself once, prints the answer, and ends.
+    Memory,
     /// TLS over TCP on tokio, with a certificate for development.
     Tls,
     /// TLS over Unix sockets on tokio, with a certificate for development.
@@ -69,7 +72,7 @@ async fn hello(_: Request<Body>) -> Result<Response<Body>, Infallible> {
 }
 
 /// The one line that changes with the transport.
-fn server(options: &Options) -> Result<Server> {
+fn server(options: &Options, memory: &Memory) -> Result<Server> {
     let (listen, app) = (options.listen.as_deref(), service_fn(hello));
     let addr = listen.unwrap_or("127.0.0.1:3000");
     #[cfg(unix)]
@@ -78,6 +81,10 @@ fn server(options: &Options) -> Result<Server> {
     Ok(match options.transport {
         Transport::Tcp => serve_with(Tcp::bind(addr), app),
         Transport::TcpPerCore => serve_with(Tcp::bind(addr).per_core(), app),
+        Transport::Memory if listen.is_some() => {
+            return Err(Error::config("memory has no address: leave out `--listen`"));
+        }
+        Transport::Memory => serve_with(memory.clone(), app),
         Transport::Tls => serve_with(Tcp::bind(addr).tls(tls()), app),
         #[cfg(unix)]
         Transport::Unix => serve_with(anyport::Unix::bind(path), app),
@@ -152,11 +159,19 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: &Options) -> Result<()> {
-    let mut server = server(options)?.with_graceful_shutdown(shutdown::signal());
+    let memory = Memory::new();
+    let mut server = server(options, &memory)?.with_graceful_shutdown(shutdown::signal());
     if let Some(workers) = options.workers {
         server = server.workers(workers);
     }
     let running = server.start()?;
+    if options.transport == Transport::Memory {
+        println!("listening on {} (for this process alone)", running.endpoints()[0]);
+        let answer = ask(&memory.connector()).await;
+        println!("{}", answer.map_err(|e| Error::start("ask itself", e))?);
+        println!("{}", running.shutdown(Duration::from_secs(1)).await?);
+        return Ok(());
+    }
     for endpoint in running.endpoints() {
         println!(
             "listening on {endpoint} (try: curl {})",
@@ -165,6 +180,17 @@ async fn run(options: &Options) -> Result<()> {
     }
     println!("{}", running.wait().await?);
     Ok(())
+}
+
+/// The whole answer to one request, as it comes: a connection in memory is a stream of bytes like any other.
+async fn ask(connector: &Connector) -> io::Result<String> {
+    let mut stream = connector.connect()?;
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
 }
 
 /// How curl is told.

@@ -1,5 +1,5 @@
 //! The workers of a transport: how many, and which one this is.
-use crate::{Error, Event, Observer, Result, engine::panics};
+use crate::{Endpoint, Error, Event, Observer, Result, engine::panics};
 use std::{any::Any, fmt, num::NonZeroUsize, sync::Arc};
 
 /// How many workers a transport gets. Each has a listening socket and an accept loop of its own.
@@ -44,6 +44,8 @@ pub struct Worker {
     pub(crate) alpn: &'static [&'static [u8]],
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) runtime_options: Option<RuntimeOptions>,
+    /// Where its transport listens.
+    pub(crate) endpoint: Option<Endpoint>,
 }
 
 /// What a transport asks of its runtime: a value of a type that both know.
@@ -69,6 +71,7 @@ impl Worker {
             alpn: &[],
             observer: None,
             runtime_options: None,
+            endpoint: None,
         }
     }
 
@@ -112,6 +115,17 @@ impl Worker {
         if let Some(observer) = &self.observer {
             let worker = self.index;
             let _ = panics::catch(|| observer.on(&Event::Warning { worker, message }));
+        }
+    }
+}
+
+/// As errors name it: a server may have several transports.
+impl fmt::Display for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "worker {}", self.index)?;
+        match &self.endpoint {
+            Some(endpoint) => write!(f, " of {endpoint}"),
+            None => Ok(()),
         }
     }
 }

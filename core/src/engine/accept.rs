@@ -304,7 +304,7 @@ where
                 Some(if over { Accepting::Yield } else { Accepting::Held })
             }
             AcceptErrorKind::Fatal => {
-                let what = format!("accepting failed for good: {error}");
+                let what = format!("accepting on {} failed for good: {error}", self.worker.worker);
                 let error = Error::new(ErrorKind::Accept, what).with_source(error);
                 Some(Accepting::Failed(error))
             }

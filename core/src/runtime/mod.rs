@@ -106,7 +106,7 @@ impl<F> Start<F> {
     pub fn enter(mut self) -> Option<F> {
         let make = self.make;
         let made = panics::catch(make).unwrap_or_else(|panic| {
-            let what = format!("worker {} panicked while it started: {panic}", self.worker.index);
+            let what = format!("{} panicked while it started: {panic}", self.worker);
             Err(Error::new(ErrorKind::Worker, what))
         });
         let (made, result) = match made {
@@ -122,6 +122,9 @@ impl<F: 'static> Start<F> {
     /// Runs the worker on a new thread, named for it and pinned to a core if that was asked for: `build` makes its runtime, `run`
     /// polls what [`enter`](Self::enter) gives on it.
     ///
+    /// If the server is started in a tokio runtime, the thread is in it, too (feature `tokio`): what an app needs of tokio (`tokio::spawn`, timers, files) it finds there,
+    /// whatever the worker runs on.
+    ///
     /// # Errors
     ///
     /// The thread could not be started, or not be pinned. An error of `build` makes the server's start fail, too.
@@ -132,26 +135,33 @@ impl<F: 'static> Start<F> {
     ) -> Result<()> {
         let index = self.worker.index;
         let core = if self.worker.pin { Some(core(index)?) } else { None };
+        let (worker, here) = (self.worker.clone(), self.report.0.clone());
+        #[cfg(feature = "tokio")]
+        let around = ::tokio::runtime::Handle::try_current().ok();
         let body = move || {
+            // The last thing that this thread gives up.
+            let _here = here;
+            #[cfg(feature = "tokio")]
+            let _entered = around.as_ref().map(::tokio::runtime::Handle::enter);
             if let Some(core) = core
                 && !core_affinity::set_for_current(core)
             {
-                let what = format!("cannot pin worker {index} to core {}", core.id);
+                let what = format!("cannot pin {} to core {}", self.worker, core.id);
                 return self.fail(Error::new(ErrorKind::Start, what));
             }
             match build() {
                 Ok(runtime) => run(runtime, self),
-                Err(e) => self.fail(Error::start(
-                    format_args!("start the runtime of worker {index}"),
-                    e,
-                )),
+                Err(e) => {
+                    let error = Error::start(format_args!("start the runtime of {}", self.worker), e);
+                    self.fail(error);
+                }
             }
         };
         thread::Builder::new()
             .name(format!("anyport-{index}"))
             .spawn(body)
             .map(drop)
-            .map_err(|e| Error::start(format_args!("start the thread of worker {index}"), e))
+            .map_err(|e| Error::start(format_args!("start the thread of {worker}"), e))
     }
 
     fn fail(mut self, error: Error) {

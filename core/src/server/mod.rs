@@ -206,13 +206,16 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// What contradicts itself, can't be bound or can't be started. Nothing is left then; only if a transport on an ambient runtime had been
+    /// What contradicts itself, can't be bound or can't be started. Nothing is left then; only if one of several transports on an ambient runtime had been
     /// started already, its part ends when that runtime polls it next.
     pub fn start(mut self) -> Result<Handle> {
         let shutdown = self.shutdown.take().map(run::Background::new).transpose()?;
         let handle = self.launch()?;
-        if let Some(shutdown) = shutdown {
-            shutdown.watch(handle.clone())?;
+        if let Some(shutdown) = shutdown
+            && let Err(error) = shutdown.watch(handle.clone())
+        {
+            handle.shared().abort();
+            return Err(error);
         }
         Ok(handle)
     }
@@ -240,7 +243,6 @@ impl Server {
         for part in &self.parts {
             (part.check)()?;
         }
-        let ambient = self.parts.iter().any(|part| part.ambient);
         // Everything is bound before anything is served.
         let opened = self
             .parts
@@ -260,17 +262,18 @@ impl Server {
             shared: Arc::clone(&shared),
             report,
         };
-        let launched = opened
-            .into_iter()
-            .try_for_each(|opened| (opened.launch)(&settings));
+        // What's on an ambient runtime comes last: nobody could wait for its end here.
+        let (ambient, threads): (Vec<_>, Vec<_>) = opened.into_iter().partition(|opened| opened.ambient);
+        // One after another, so that the first to fail is the one that's told of, and none that's being made takes descriptors from another.
+        let launched = threads.into_iter().chain(ambient).try_for_each(|opened| {
+            (opened.launch)(&settings)?;
+            // Each worker says how it went, even if it's dropped unstarted; so this ends.
+            reports.iter().take(opened.workers).collect()
+        });
         drop(settings);
-        // Each worker says how it went, even if it's dropped unstarted; so this ends.
-        if let Err(error) = launched.and_then(|()| reports.iter().collect::<Result<()>>()) {
+        if let Err(error) = launched {
             shared.abort();
-            let handle = Handle::new(shared, endpoints);
-            if !ambient {
-                run::wait_briefly(handle.wait());
-            }
+            run::wait_briefly(&reports);
             return Err(error);
         }
         Ok(Handle::new(shared, endpoints))

@@ -24,6 +24,8 @@ pub struct Part {
 /// A transport whose sockets are bound.
 pub(super) struct Opened {
     pub(super) endpoint: Endpoint,
+    pub(super) workers: usize,
+    pub(super) ambient: bool,
     pub(super) launch: Box<Launcher>,
 }
 
@@ -68,6 +70,7 @@ impl Part {
             }
             let endpoint = transport.endpoint(&sockets[0]);
             let endpoint = endpoint.map_err(|e| Error::start("learn the address of a bound socket", e))?;
+            let place = endpoint.clone();
             let launch = move |settings: &Settings| {
                 for (index, socket) in sockets.into_iter().enumerate() {
                     let worker = Worker {
@@ -81,6 +84,7 @@ impl Part {
                         },
                         observer: settings.shared.config.observer.clone(),
                         runtime_options: transport.runtime_options(),
+                        endpoint: Some(place.clone()),
                     };
                     let (transport, protocol) = (transport.clone(), protocol.clone());
                     let (shared, entered) = (Arc::clone(&settings.shared), worker.clone());
@@ -91,6 +95,8 @@ impl Part {
             };
             Ok(Opened {
                 endpoint,
+                workers: count,
+                ambient,
                 launch: Box::new(launch),
             })
         };
@@ -117,8 +123,7 @@ where
 {
     let runtime = T::Runtime::current();
     let listener = transport.listen(socket, &worker);
-    let listener =
-        listener.map_err(|e| Error::start(format_args!("listen on worker {}", worker.index()), e))?;
+    let listener = listener.map_err(|e| Error::start(format_args!("listen on {worker}"), e))?;
     let protocol = protocol(&worker, runtime.clone());
     let state = WorkerState::new(shared, worker);
     state.set_timer(runtime.timer());

@@ -1,11 +1,12 @@
 //! Running a server's future where there's no runtime yet.
 use super::{
-    DrainReport, Handle, Wait,
+    DrainReport, Handle,
     serve::{Shutdown, Watch},
 };
 use crate::{Error, Result};
 use std::{
     future::Future,
+    sync::mpsc::Receiver,
     task::{Context, Waker},
     time::{Duration, Instant},
 };
@@ -106,9 +107,13 @@ impl Background {
     }
 }
 
-/// Waits for the threads of a server that's been aborted, so that it leaves nothing behind; they end within milliseconds.
-pub(super) fn wait_briefly(end: Wait) {
-    let _ = park::block_on_until(end, Instant::now() + LEAVING);
+/// Waits for the threads of a server that's been aborted, so that it leaves nothing behind; they end within milliseconds. Each holds a sender until then.
+pub(super) fn wait_briefly(reports: &Receiver<Result<()>>) {
+    let by = Instant::now() + LEAVING;
+    while reports
+        .recv_timeout(by.saturating_duration_since(Instant::now()))
+        .is_ok()
+    {}
 }
 
 const LEAVING: Duration = Duration::from_secs(2);
@@ -118,6 +123,7 @@ fn cannot_start(error: std::io::Error) -> Error {
 }
 
 /// The smallest executor: a thread that sleeps between polls.
+#[cfg(not(feature = "tokio"))]
 mod park {
     use std::{
         future::Future,
@@ -125,7 +131,6 @@ mod park {
         sync::Arc,
         task::{Context, Poll, Wake, Waker},
         thread::{self, Thread},
-        time::Instant,
     };
 
     struct Unpark(Thread);
@@ -136,7 +141,6 @@ mod park {
         }
     }
 
-    #[cfg(not(feature = "tokio"))]
     pub(super) fn block_on<F: Future>(future: F) -> F::Output {
         let mut future = pin!(future);
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
@@ -145,19 +149,6 @@ mod park {
                 Poll::Ready(output) => return output,
                 Poll::Pending => thread::park(),
             }
-        }
-    }
-
-    /// None: it took longer.
-    pub(super) fn block_on_until<F: Future>(future: F, deadline: Instant) -> Option<F::Output> {
-        let mut future = pin!(future);
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        loop {
-            if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-                return Some(output);
-            }
-            let left = deadline.checked_duration_since(Instant::now())?;
-            thread::park_timeout(left);
         }
     }
 }

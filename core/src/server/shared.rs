@@ -240,11 +240,10 @@ impl Drop for WorkerEnd {
         } else {
             "its runtime was shut down"
         };
-        let index = self.worker.worker.index();
         let result = match self.worker.shared.order() {
             Order::Abort => Ok(()),
             Order::Serve | Order::Drain => {
-                let what = format!("worker {index} ended before its time: {why}");
+                let what = format!("{} ended before its time: {why}", self.worker.worker);
                 Err(Error::new(ErrorKind::Worker, what))
             }
         };

@@ -17,8 +17,9 @@ use axum::Router;
 use bytes::Bytes;
 use client::{Answer, Ask, Client, Version};
 use example::{Notes, router};
+use futures_util::future::join_all;
 use http_body_util::BodyExt;
-use place::{Place, WAYS};
+use place::{Place, WAYS, WITHOUT_TOKIO, ways};
 use std::{io, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -183,8 +184,9 @@ async fn answers_are_the_same(version: Version) {
         assert!(header.starts_with(value), "{ask:?}: {answer:?}");
         assert!(answer.body.starts_with(body.as_bytes()), "{ask:?}: {answer:?}");
     }
-    for (name, _, serve) in WAYS {
-        let answers = answers(serve(app().1), version).await;
+    // All at once: most of the time, each waits for its drain.
+    let all = join_all(ways().map(async |(name, _, serve)| (name, answers(serve(app().1), version).await)));
+    for (name, answers) in all.await {
         assert_eq!(answers.len(), reference.len());
         for (((ask, ..), answer), expected) in ASKS.iter().zip(&answers).zip(&reference) {
             assert_eq!(answer, expected, "{version:?} over {name}: {ask:?}");
@@ -205,7 +207,8 @@ async fn http2_answers_are_the_same_over_every_transport() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handlers_know_their_peer_over_every_transport() {
     let user = format!(" as user {}\n", rustix::process::geteuid().as_raw());
-    for (name, (peer, how), serve) in WAYS {
+    let user = user.as_str();
+    let all = ways().map(async |(name, (peer, how), serve)| {
         for version in [Version::Http1, Version::Http2] {
             let place = serve(app().1);
             let mut client = Client::connect(&place, version).await;
@@ -218,7 +221,8 @@ async fn handlers_know_their_peer_over_every_transport() {
             drop(client);
             place.drain().await;
         }
-    }
+    });
+    join_all(all).await;
     let place = Place::reference(app().1);
     let mut client = Client::connect(&place, Version::Http1).await;
     let answer = client.ask(&get("/whoami")).await;
@@ -269,31 +273,32 @@ async fn events_arrive_one_by_one_over_every_transport() {
             "id: 2\ndata: {\"id\":2,\"text\":\"buy bread\"}\n\n",
         ];
         assert_eq!(reference, expected);
-        for (name, _, serve) in WAYS {
+        let all = ways().map(async |(name, _, serve)| {
             let (notes, router) = app();
-            assert_eq!(
-                events(serve(router), notes, version).await,
-                reference,
-                "{version:?} over {name}"
-            );
+            (name, events(serve(router), notes, version).await)
+        });
+        for (name, events) in join_all(all).await {
+            assert_eq!(events, reference, "{version:?} over {name}");
         }
     }
 }
 
-/// The example of RFC 6455 1.2 and 5.7: the head of the answer, and what comes back of two messages and a close.
+/// The examples of RFC 6455 1.2 and 5.7.
+const WEB_SOCKET: &str = "GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   X-Request-Id: mine\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+const HELLO: &[u8] = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
+
+/// The head of the answer, and what comes back of two messages and a close.
 async fn web_socket(place: Place) -> (String, Vec<u8>) {
     let mut stream = place.connect(Version::Http1).await;
-    let request = "GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                   X-Request-Id: mine\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(WEB_SOCKET.as_bytes()).await.unwrap();
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         head.push(timeout(PATIENCE, stream.read_u8()).await.unwrap().unwrap().into());
     }
-    let hello = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
     let mut echoed = Vec::new();
     for _ in 0..2 {
-        stream.write_all(hello).await.unwrap();
+        stream.write_all(HELLO).await.unwrap();
         let mut message = [0; 7];
         stream.read_exact(&mut message).await.unwrap();
         echoed.extend(message);
@@ -322,5 +327,28 @@ async fn a_web_socket_is_the_same_over_every_transport() {
     assert_eq!(reference.1, b"\x81\x05Hello\x81\x05Hello\x88\x02\x03\xe8");
     for (name, _, serve) in WAYS {
         assert_eq!(web_socket(serve(app().1)).await, reference, "over {name}");
+    }
+}
+
+/// axum serves a WebSocket by `tokio::spawn`, on a thread of tokio's, and the connection doesn't leave its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_web_socket_of_axum_s_is_closed_on_other_runtimes() {
+    for (name, _, serve) in WITHOUT_TOKIO {
+        let place = serve(app().1);
+        let mut stream = place.connect(Version::Http1).await;
+        stream.write_all(WEB_SOCKET.as_bytes()).await.unwrap();
+        stream.write_all(HELLO).await.unwrap();
+        let mut answer = Vec::new();
+        // It's closed with what was sent to it unread, so it's reset.
+        let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap();
+        assert!(
+            !answer.windows(5).any(|bytes| bytes == b"Hello"),
+            "{name}: {answer:?}"
+        );
+        // The server goes on.
+        let mut client = Client::connect(&place, Version::Http1).await;
+        assert_eq!(client.ask(&get("/notes")).await.status, StatusCode::OK, "{name}");
+        drop(client);
+        place.drain().await;
     }
 }

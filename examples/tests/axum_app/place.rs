@@ -6,6 +6,10 @@ use anyport::{
     runtime::Tokio,
     serve_with,
 };
+#[cfg(all(feature = "glommio", target_os = "linux"))]
+use anyport::{Glommio, GlommioUnix};
+#[cfg(all(feature = "monoio", target_os = "linux"))]
+use anyport::{Monoio, MonoioUnix, monoio::Driver};
 use axum::{Router, serve};
 use std::{io, net, path::Path, pin::Pin, sync::Arc, time::Duration};
 use tempfile::TempDir;
@@ -23,7 +27,7 @@ const TLS: &str = "over TLSv1.3";
 /// What it's called; how its clients' names begin, and how they ask; how it's served.
 type Way = (&'static str, (&'static str, &'static str), fn(Router) -> Place);
 
-/// Every way to serve the app. A transport is a line.
+/// The ways to serve the app on tokio. A transport is a line.
 pub(crate) const WAYS: &[Way] = &[
     ("tcp", ("127.0.0.1:", PLAIN), |router| {
         Place::of(serve_with(Tcp::bind(LOCAL), app(router)))
@@ -76,6 +80,50 @@ pub(crate) const WAYS: &[Way] = &[
         Place::secure(|tls| Place::axum_serve(Tcp::bind(LOCAL).tls(tls), router))
     }),
 ];
+
+/// Those on runtimes other than tokio, as far as their features are on.
+pub(crate) const WITHOUT_TOKIO: &[Way] = &[
+    #[cfg(all(feature = "monoio", target_os = "linux"))]
+    ("monoio", ("127.0.0.1:", PLAIN), |router| {
+        Place::of(serve_with(Monoio::bind(LOCAL).with_workers(2), app(router)))
+    }),
+    #[cfg(all(feature = "monoio", target_os = "linux"))]
+    ("monoio by epoll", ("127.0.0.1:", PLAIN), |router| {
+        let monoio = Monoio::bind(LOCAL).with_workers(2);
+        Place::of(serve_with(monoio.with_driver(Driver::Epoll), app(router)))
+    }),
+    #[cfg(all(feature = "monoio", target_os = "linux"))]
+    ("monoio unix", ("unix:", PLAIN), |router| {
+        Place::at_path(|path| Place::of(serve_with(MonoioUnix::bind(path).with_workers(2), app(router))))
+    }),
+    #[cfg(all(feature = "monoio", target_os = "linux"))]
+    ("tls over monoio", ("127.0.0.1:", TLS), |router| {
+        let monoio = Monoio::bind(LOCAL).with_workers(2);
+        Place::secure(|tls| Place::of(serve_with(monoio.tls(tls), app(router))))
+    }),
+    #[cfg(all(feature = "monoio", target_os = "linux"))]
+    ("tls over monoio by epoll", ("127.0.0.1:", TLS), |router| {
+        let monoio = Monoio::bind(LOCAL).with_workers(2).with_driver(Driver::Epoll);
+        Place::secure(|tls| Place::of(serve_with(monoio.tls(tls), app(router))))
+    }),
+    #[cfg(all(feature = "glommio", target_os = "linux"))]
+    ("glommio", ("127.0.0.1:", PLAIN), |router| {
+        Place::of(serve_with(Glommio::bind(LOCAL).with_workers(2), app(router)))
+    }),
+    #[cfg(all(feature = "glommio", target_os = "linux"))]
+    ("glommio unix", ("unix:", PLAIN), |router| {
+        Place::at_path(|path| Place::of(serve_with(GlommioUnix::bind(path).with_workers(2), app(router))))
+    }),
+    #[cfg(all(feature = "glommio", target_os = "linux"))]
+    ("tls over glommio", ("127.0.0.1:", TLS), |router| {
+        let glommio = Glommio::bind(LOCAL).with_workers(2);
+        Place::secure(|tls| Place::of(serve_with(glommio.tls(tls), app(router))))
+    }),
+];
+
+pub(crate) fn ways() -> impl Iterator<Item = &'static Way> {
+    WAYS.iter().chain(WITHOUT_TOKIO)
+}
 
 /// Where the app is served.
 pub(crate) struct Place {

@@ -1,5 +1,5 @@
 //! `hello`: over each transport, its drain, and how it fails.
-use crate::running::{PATIENCE, Running, ask, ask_and_stay, binary, one_line_of_error, skipped};
+use crate::running::{PATIENCE, Running, ask, ask_and_stay, binary, one_line_of_error, skipped, try_it};
 use rustix::process::Signal;
 use std::{
     fs,
@@ -44,6 +44,27 @@ fn hello_serves_over_each_transport_and_reports_its_drain() {
 }
 
 #[test]
+fn hello_asks_itself_in_memory_where_nobody_else_can() {
+    let hello = |arguments: &[&str]| {
+        let mut command = Command::new(binary("hello"));
+        command.args(["--transport", "memory"]).args(arguments);
+        command
+    };
+    let ended = Running::spawn(&mut hello(&[])).unwrap().end();
+    ended.assert_success();
+    let (place, answer) = ended.stdout.split_first().unwrap();
+    assert!(place.starts_with("listening on memory:"), "{ended:?}");
+    assert_eq!(answer[0], "HTTP/1.1 200 OK", "{ended:?}");
+    let report = "drained: 0 completed, 0 aborted (0 of them upgraded)";
+    assert!(
+        answer.ends_with(&["".into(), "Hello, World!".into(), report.into()]),
+        "{ended:?}"
+    );
+    let error = one_line_of_error(&mut hello(&["--listen", "127.0.0.1:0"]));
+    assert_eq!(error, "error: memory has no address: leave out `--listen`");
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn hello_serves_on_io_uring_or_names_the_feature_that_it_takes() {
     for (feature, is_on, transports) in [
@@ -58,9 +79,14 @@ fn hello_serves_on_io_uring_or_names_the_feature_that_it_takes() {
                 continue;
             }
             let hello = Running::start("hello", &arguments);
-            if transport == feature {
-                let response = hello.ask("GET /");
-                assert!(response.ends_with("\r\n\r\nHello, World!"), "{response}");
+            match transport == feature {
+                true => assert!(hello.ask("GET /").ends_with("\r\n\r\nHello, World!")),
+                // The certificate is for development.
+                false => {
+                    if let Some(answer) = try_it("hello", &hello.tried, &[]) {
+                        assert_eq!(answer.unwrap(), "Hello, World!");
+                    }
+                }
             }
             hello.terminate().assert_success();
         }

@@ -1,5 +1,5 @@
 //! The examples that have one thing to show.
-use crate::running::{Running, ask, binary, one_line_of_error};
+use crate::running::{PATIENCE, Running, ask, binary, one_line_of_error, try_it};
 use rustix::process::Signal;
 use std::{
     io::{Read, Write},
@@ -68,6 +68,97 @@ fn per_worker_counts_on_each_worker_and_in_all() {
         );
     }
     per_worker.terminate().assert_success();
+}
+
+#[test]
+fn thread_per_core_counts_on_each_worker_or_names_the_feature_that_it_takes() {
+    const REQUESTS: usize = 40;
+    for (transport, is_on) in [
+        ("tcp-per-core", true),
+        ("monoio", cfg!(all(feature = "monoio", target_os = "linux"))),
+        ("glommio", cfg!(all(feature = "glommio", target_os = "linux"))),
+    ] {
+        let arguments = [
+            "--transport",
+            transport,
+            "--listen",
+            "127.0.0.1:0",
+            "--workers",
+            "2",
+        ];
+        if !is_on {
+            let error = one_line_of_error(Command::new(binary("thread_per_core")).args(arguments));
+            assert!(error.contains(&format!("--features {transport}`")), "{error}");
+            continue;
+        }
+        let running = Running::start("thread_per_core", &arguments);
+        let mut counted = [0; 2];
+        for _ in 0..REQUESTS {
+            let response = running.ask("GET /");
+            let (_, body) = response.split_once("\r\n\r\n").unwrap();
+            let worker = usize::from(body.ends_with(" of worker 1\n"));
+            counted[worker] += 1;
+            assert_eq!(
+                body,
+                format!("request {} of worker {worker}\n", counted[worker]),
+                "{transport}"
+            );
+        }
+        // Chosen by a hash: that one gets none of 40 is beyond all chance.
+        assert!(!counted.contains(&0), "{transport}: {counted:?}");
+        running.terminate().assert_success();
+    }
+}
+
+#[test]
+fn mixed_serves_the_public_and_the_admin_and_drains_both_at_once() {
+    let path = std::env::temp_dir().join(format!("anyport-smoke-mixed-{}.sock", std::process::id()));
+    let name = path.to_str().unwrap();
+    let arguments = ["--listen", "127.0.0.1:0", "--admin", name];
+    let mut mixed = Running::spawn(Command::new(binary("mixed")).args(arguments)).unwrap();
+    let line = || mixed.stdout.recv_timeout(PATIENCE).unwrap();
+    let runtimes = line();
+    match cfg!(all(feature = "monoio", target_os = "linux")) {
+        true => assert_eq!(runtimes, "public: monoio, admin: tokio"),
+        false => assert!(runtimes.contains("--features monoio`"), "{runtimes}"),
+    }
+    let (public, admin) = (line(), line());
+    let place = public
+        .strip_prefix("listening on ")
+        .and_then(|rest| rest.split(' ').next());
+    mixed.place = place.unwrap().to_owned();
+    assert!(
+        admin.starts_with(&format!("listening on unix:{name} ")),
+        "{admin}"
+    );
+
+    for (line, expected) in [
+        (&public, "Hello, World!\n"),
+        (&admin, "The public has been answered 1 times\n"),
+    ] {
+        let tried = line.split_once("(try: ").unwrap().1.trim_end_matches(')');
+        if let Some(answer) = try_it("mixed", tried, &[]) {
+            assert_eq!(answer.unwrap(), expected);
+        }
+    }
+    // One that's idle on each part when the drain begins.
+    let mut idle = [
+        mixed.connect_anywhere(),
+        Box::new(UnixStream::connect(&path).unwrap()),
+    ];
+    for stream in &mut idle {
+        write!(stream, "GET / HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200");
+    }
+    let ended = mixed.terminate();
+    ended.assert_success();
+    assert_eq!(
+        ended.stdout,
+        ["drained: 2 completed, 0 aborted (0 of them upgraded)"]
+    );
+    assert!(!path.exists());
 }
 
 #[test]

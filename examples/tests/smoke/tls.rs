@@ -1,24 +1,7 @@
 //! The examples over TLS, asked by curl.
-use crate::running::{PATIENCE, Running, skipped};
+use crate::running::{PATIENCE, Running, skipped, try_it};
 use rustix::process::Signal;
 use std::{fs, path::Path, process::Command};
-
-/// Runs what the example says should be tried. `Err`: what curl says of its failure. `None`: there's no curl here.
-fn try_it(test: &str, running: &Running, more: &[&str]) -> Option<Result<String, String>> {
-    let tried = running.tried.split(' ').skip(1).chain(more.iter().copied());
-    let mut curl = Command::new("curl");
-    curl.args(["-sS", "--max-time", &PATIENCE.as_secs().to_string()])
-        .args(tried);
-    let Ok(output) = curl.output() else {
-        skipped(test, "there's no curl (Debian's package curl)");
-        return None;
-    };
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Some(match output.status.success() {
-        true => Ok(text(output.stdout)),
-        false => Err(text(output.stderr)),
-    })
-}
 
 /// A certificate and its key for `localhost`, in this folder.
 fn write_certificate(folder: &Path) {
@@ -31,7 +14,7 @@ fn write_certificate(folder: &Path) {
 fn tls_serves_with_a_certificate_for_development() {
     let tls = Running::start("tls", &["--listen", "127.0.0.1:0"]);
     for (version, option) in [("HTTP/1.1", "--http1.1"), ("HTTP/2.0", "--http2")] {
-        let Some(answer) = try_it("tls", &tls, &[option]) else {
+        let Some(answer) = try_it("tls", &tls.tried, &[option]) else {
             return;
         };
         let answer = answer.unwrap();
@@ -54,7 +37,7 @@ fn tls_reads_its_certificate_again_on_a_hangup_and_keeps_the_old_one_if_the_new_
         &["--listen", "127.0.0.1:0", "--cert", &cert, "--key", &key],
     );
     // Trusts the file as it is now.
-    let trusted = || try_it("tls", &tls, &["--no-insecure", "--cacert", &cert]);
+    let trusted = || try_it("tls", &tls.tried, &["--no-insecure", "--cacert", &cert]);
     let Some(answer) = trusted() else { return };
     answer.unwrap();
 
@@ -90,7 +73,7 @@ fn mtls_greets_clients_by_their_certificate_and_refuses_those_without() {
             folder.path().to_str().unwrap(),
         ],
     );
-    let Some(answer) = try_it("mtls", &mtls, &[]) else {
+    let Some(answer) = try_it("mtls", &mtls.tried, &[]) else {
         return;
     };
     assert_eq!(answer.unwrap(), "Hello, CN=alice!\n");
@@ -143,7 +126,7 @@ fn hello_serves_over_tls() {
     let path = path.path().join("s");
     for (transport, place) in [("tls", "127.0.0.1:0"), ("tls-unix", path.to_str().unwrap())] {
         let hello = Running::start("hello", &["--transport", transport, "--listen", place]);
-        let Some(answer) = try_it(transport, &hello, &[]) else {
+        let Some(answer) = try_it(transport, &hello.tried, &[]) else {
             return;
         };
         assert_eq!(answer.unwrap(), "Hello, World!", "{transport}");

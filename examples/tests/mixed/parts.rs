@@ -1,0 +1,114 @@
+//! What a server may be mixed of. A transport is a line.
+use crate::{
+    client::Client,
+    fault::{Fault, Faulty},
+};
+use anyport::{
+    Endpoint, Memory, ServedOver, Server, Tcp, Transport, Unix, UnixName, memory::Connector, serve_with,
+};
+use axum::Router;
+use std::path::Path;
+use tokio::net::{TcpStream, UnixStream};
+
+/// One transport, on its runtime.
+pub(crate) struct Part {
+    pub(crate) name: &'static str,
+    /// Adds it to a server, or begins one with it. It may make files in the folder.
+    pub(crate) add: fn(Option<Server>, &Path, Router) -> (Server, Dial),
+}
+
+/// How to connect to it.
+pub(crate) enum Dial {
+    Endpoint,
+    Memory(Connector),
+}
+
+const LOCAL: &str = "127.0.0.1:0";
+
+/// Every part. More than one worker have those with threads of their own.
+pub(crate) const PARTS: &[Part] = &[
+    part("tcp", |server, _, app| with(server, Tcp::bind(LOCAL), app)),
+    part("tcp per core", |server, _, app| {
+        with(server, Tcp::bind(LOCAL).per_core().with_workers(2), app)
+    }),
+    part("unix", |server, folder, app| {
+        with(server, Unix::bind(folder.join("tokio.sock")), app)
+    }),
+    part("memory", |server, _, app| {
+        let memory = Memory::new();
+        let connector = memory.connector();
+        (with(server, memory, app).0, Dial::Memory(connector))
+    }),
+    #[cfg(all(feature = "monoio", target_os = "linux"))]
+    part("monoio", |server, _, app| {
+        with(server, anyport::Monoio::bind(LOCAL).with_workers(2), app)
+    }),
+    #[cfg(all(feature = "monoio", target_os = "linux"))]
+    part("monoio by epoll", |server, _, app| {
+        let driver = anyport::monoio::Driver::Epoll;
+        let monoio = anyport::Monoio::bind(LOCAL).with_workers(2);
+        with(server, monoio.with_driver(driver), app)
+    }),
+    #[cfg(all(feature = "monoio", target_os = "linux"))]
+    part("monoio unix", |server, folder, app| {
+        let path = folder.join("monoio.sock");
+        with(server, anyport::MonoioUnix::bind(path).with_workers(2), app)
+    }),
+    #[cfg(all(feature = "glommio", target_os = "linux"))]
+    part("glommio", |server, _, app| {
+        with(server, anyport::Glommio::bind(LOCAL).with_workers(2), app)
+    }),
+    #[cfg(all(feature = "glommio", target_os = "linux"))]
+    part("glommio unix", |server, folder, app| {
+        let path = folder.join("glommio.sock");
+        with(server, anyport::GlommioUnix::bind(path).with_workers(2), app)
+    }),
+];
+
+/// Adds a part with a fault, of each runtime.
+pub(crate) const FAULTY: &[(&str, fn(Server, Fault, Router) -> Server)] = &[
+    ("tcp", |server, fault, app| {
+        server.and(Faulty(Tcp::bind(LOCAL), fault), app)
+    }),
+    ("tcp per core", |server, fault, app| {
+        server.and(Faulty(Tcp::bind(LOCAL).per_core().with_workers(2), fault), app)
+    }),
+    #[cfg(all(feature = "monoio", target_os = "linux"))]
+    ("monoio", |server, fault, app| {
+        server.and(Faulty(anyport::Monoio::bind(LOCAL).with_workers(2), fault), app)
+    }),
+    #[cfg(all(feature = "glommio", target_os = "linux"))]
+    ("glommio", |server, fault, app| {
+        server.and(Faulty(anyport::Glommio::bind(LOCAL).with_workers(2), fault), app)
+    }),
+];
+
+const fn part(name: &'static str, add: fn(Option<Server>, &Path, Router) -> (Server, Dial)) -> Part {
+    Part { name, add }
+}
+
+/// Adds a transport to a server, or begins one with it.
+fn with<T>(server: Option<Server>, transport: T, app: Router) -> (Server, Dial)
+where
+    T: Transport,
+    Router: ServedOver<T>,
+{
+    let server = match server {
+        Some(server) => server.and(transport, app),
+        None => serve_with(transport, app),
+    };
+    (server, Dial::Endpoint)
+}
+
+impl Dial {
+    pub(crate) async fn connect(&self, endpoint: &Endpoint) -> Client {
+        match (self, endpoint) {
+            (Self::Memory(connector), _) => Client::new(connector.connect().unwrap()),
+            (Self::Endpoint, Endpoint::Tcp(addr)) => Client::new(TcpStream::connect(addr).await.unwrap()),
+            (Self::Endpoint, Endpoint::Unix(UnixName::Path(path))) => {
+                Client::new(UnixStream::connect(path).await.unwrap())
+            }
+            (Self::Endpoint, other) => panic!("{other} can't be connected to"),
+        }
+    }
+}
