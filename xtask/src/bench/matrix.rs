@@ -10,7 +10,7 @@ use super::results::Section;
 use super::run_folder::RunFolder;
 use super::session::Session;
 use super::text::wrap;
-use super::{check, environment};
+use super::{check, environment, html};
 use super::{exit_code, print};
 use cargo_metadata::Metadata;
 use plan::{Known, Plan};
@@ -74,7 +74,7 @@ pub(super) fn run(options: &MatrixOptions, metadata: &Metadata) -> anyhow::Resul
             break;
         }
     }
-    eprintln!("what was measured lies in {path}");
+    eprintln!("what was measured lies in {path}; look at its report.html");
     Ok(exit_code(is_interrupted, is_complete))
 }
 
@@ -86,7 +86,8 @@ fn minutes(time: Duration) -> String {
 }
 
 fn keep(folder: &mut RunFolder, figure: &str, report: &Report) -> anyhow::Result<()> {
-    folder.add(Section::new(figure, report))
+    folder.add(Section::new(figure, report))?;
+    html::write(folder.path()).map(drop)
 }
 
 /// What a reader has to type to see the same.

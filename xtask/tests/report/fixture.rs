@@ -362,7 +362,7 @@ fn idle() -> Vec<Value> {
                 } else {
                     0.0
                 };
-                let mut record = record(&place, target, "KiB/connection", (size * more * hyper + tls));
+                let mut record = record(&place, target, "KiB/connection", size * more * hyper + tls);
                 record["r_squared"] = json!(0.9998);
                 record["points"] = json!([[1000.0, 2100.0], [8000.0, 5600.0]]);
                 records.push(if target.0 == "hyper-glommio" {

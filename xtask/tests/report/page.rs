@@ -314,7 +314,7 @@ fn each_chart_has_a_name_and_each_table_its_heads() {
     assert!(charts.len() > 60);
     for chart in charts {
         let has_name = chart.attr("role") == Some("img")
-            && (chart.attr("aria-label").or(chart.attr("aria-labelledby"))).is_some();
+            && (chart.attr("aria-label").or_else(|| chart.attr("aria-labelledby"))).is_some();
         assert!(
             has_name || chart.attr("aria-hidden") == Some("true"),
             "{:?}",
