@@ -57,10 +57,6 @@ impl RunFolder {
         &self.path
     }
 
-    pub(super) fn results(&self) -> &Results {
-        &self.results
-    }
-
     /// One more window.
     pub(super) fn log(&self, window: &impl Serialize) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(window)?;
@@ -172,7 +168,7 @@ mod tests {
         folder.add(section()).unwrap();
         assert!(folder.path().to_str().unwrap().ends_with("Z-0123456789ab"));
         assert_eq!(read_environment(folder.path()).unwrap(), environment);
-        assert_eq!(&Results::read(folder.path()).unwrap(), folder.results());
+        assert_eq!(Results::read(folder.path()).unwrap(), folder.results);
     }
 
     #[test]

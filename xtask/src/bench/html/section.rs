@@ -47,7 +47,7 @@ fn charts(section: &Section, settings: &[Setting<'_>]) -> Markup {
     let charted = units.iter().copied().filter(|&unit| is_charted(unit, &units));
     html! {
         @for unit in charted {
-            @let panels = panels(section, settings, unit, labels::head(unit, &units));
+            @let panels = panels(section, settings, unit, &labels::head(unit, &units));
             @let scale = chart::scale(&panels);
             h3 { (labels::head(unit, &units)) " " span.direction { (direction(unit)) } }
             div.panels {
@@ -77,13 +77,13 @@ fn direction(unit: Unit) -> &'static str {
     }
 }
 
-fn panels<'a>(section: &'a Section, settings: &[Setting<'a>], unit: Unit, head: String) -> Vec<Panel<'a>> {
+fn panels<'a>(section: &'a Section, settings: &[Setting<'a>], unit: Unit, head: &str) -> Vec<Panel<'a>> {
     let has_unit = |setting: &Setting<'_>| {
         let mut records = section.records.iter();
         records.any(|record| record.unit == unit && Setting::of(record) == *setting)
     };
     let panel = |setting: Setting<'a>| {
-        let mut title = head.clone();
+        let mut title = head.to_owned();
         let distinction = setting.distinction(settings);
         if !distinction.is_empty() {
             title += &format!(", {distinction}");
