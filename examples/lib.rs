@@ -5,6 +5,8 @@
 //! | `hello` | How do I serve an app over this or that transport, and drain it on SIGTERM? |
 //! | `axum_app` | How do I serve a whole axum app over any transport, and what do its handlers know of the connection? |
 //! | `per_worker` | How do I keep state without a lock, one per worker, and let the workers talk? |
+//! | `thread_per_core` | How do I have a thread per core, on monoio, glommio or tokio, without `Send`? |
+//! | `mixed` | How do I serve two runtimes from one server, with one drain? |
 //! | `custom_transport` | How do I write a transport of my own? |
 //! | `limits` | What does a client see that goes too far? |
 //! | `shutdown` | What becomes of the clients when the server shuts down? |
