@@ -45,7 +45,7 @@ pub(super) fn common(
     };
     let rates = session.targets.iter().map(|&target| (target, rate)).collect();
     let what = format!(
-        "How late answers are at {} requests per second with {connections} connections, from the moment at which each request was due",
+        "How late answers are at {} requests per second, from the moment at which each request was due",
         grouped(rate, 0)
     );
     turns::run(session, options, &what, &[course("latency", connections, rates)])
@@ -64,8 +64,7 @@ pub(super) fn search(session: &mut Session, options: &TurnOptions, connections: 
         load: loads::search(Workload::Plaintext, PROBES),
     };
     let what = format!(
-        "The highest rate of {PROBES} tried at which 99 of 100 requests are answered within 10 ms of the moment at which each was due, with \
-        {connections} connections"
+        "The highest rate of {PROBES} tried at which 99 of 100 requests are answered within 10 ms of the moment at which each was due"
     );
     turns::run(session, options, &what, &[search])
 }
@@ -80,7 +79,7 @@ pub(super) fn sustained(
     let rates = known.into_iter().flatten();
     let rates = rates.map(|(&target, rate)| (target, SUSTAINED * rate)).collect();
     let what = format!(
-        "How late answers are at {:.0} % of the rate that each sustains with {connections} connections, from the moment at which each request \
+        "How late answers are at {:.0} % of the rate that each sustains, from the moment at which each request \
         was due",
         100.0 * SUSTAINED
     );

@@ -5,7 +5,6 @@ mod plan;
 
 pub(crate) use options::MatrixOptions;
 
-use super::report::Report;
 use super::results::Section;
 use super::run_folder::RunFolder;
 use super::session::Session;
@@ -27,6 +26,13 @@ pub(super) fn run(options: &MatrixOptions, metadata: &Metadata) -> anyhow::Resul
         let mut session = Session::new(&targets, &options.listen, metadata)?;
         return check::run(&mut session, options.update);
     }
+    let mut options = options.clone();
+    // One order for the whole run, so that it can be repeated.
+    options
+        .turns
+        .seed
+        .get_or_insert_with(|| fastrand::u64(..1_000_000));
+    let options = &options;
     let plan = Plan::new(options);
     let mut session = Session::new(&plan.targets, &options.listen, metadata)?;
     let folder = RunFolder::create(
@@ -65,7 +71,7 @@ pub(super) fn run(options: &MatrixOptions, metadata: &Metadata) -> anyhow::Resul
         let kept = session
             .folder
             .as_mut()
-            .map(|folder| keep(folder, part.figure(), &report));
+            .map(|folder| keep(folder, part.section(&report)));
         if let Some(trouble) = session.trouble() {
             return Err(trouble);
         }
@@ -85,8 +91,8 @@ fn minutes(time: Duration) -> String {
     }
 }
 
-fn keep(folder: &mut RunFolder, figure: &str, report: &Report) -> anyhow::Result<()> {
-    folder.add(Section::new(figure, report))?;
+fn keep(folder: &mut RunFolder, section: Section) -> anyhow::Result<()> {
+    folder.add(section)?;
     html::write(folder.path()).map(drop)
 }
 

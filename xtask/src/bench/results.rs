@@ -127,6 +127,16 @@ impl Section {
             records: report.rows.iter().map(Record::from).collect(),
         }
     }
+
+    /// Takes in another part of the same figure.
+    pub(super) fn take(&mut self, other: Self) {
+        if self.about != other.about {
+            self.about += &format!(" {}", other.about);
+        }
+        self.notes.extend(other.notes);
+        self.interrupted |= other.interrupted;
+        self.records.extend(other.records);
+    }
 }
 
 impl Record {

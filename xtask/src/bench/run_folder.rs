@@ -66,9 +66,13 @@ impl RunFolder {
             .with_context(|| format!("cannot write {}", self.path.join(ROUNDS).display()))
     }
 
-    /// One more figure, with which `results.json` is written anew.
+    /// One more figure, or one more part of it, with which `results.json` is written anew.
     pub(super) fn add(&mut self, section: Section) -> anyhow::Result<()> {
-        self.results.sections.push(section);
+        let mut sections = self.results.sections.iter_mut();
+        match sections.find(|known| known.figure == section.figure) {
+            Some(known) => known.take(section),
+            None => self.results.sections.push(section),
+        }
         self.write(RESULTS, &pretty(&self.results)?)
     }
 

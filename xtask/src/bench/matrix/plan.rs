@@ -3,6 +3,7 @@
 use super::MatrixOptions;
 use crate::bench::latency::Rates;
 use crate::bench::report::{Report, Unit};
+use crate::bench::results::Section;
 use crate::bench::session::Session;
 use crate::bench::target::{Allocator, Target};
 use crate::bench::turns::{self, Course, Value};
@@ -156,11 +157,8 @@ impl Part {
                     ],
                     load: loads::closed(workload),
                 };
-                let what = format!(
-                    "Requests per second and CPU time per request, {workload}, with {connections} connections that ask again as soon as \
-                    they're answered"
-                );
-                turns::run(session, turns, &what, &[course])
+                let what = "Requests per second and CPU time per request, with connections that ask again as soon as they're answered";
+                turns::run(session, turns, what, &[course])
             }
             Self::Latency { connections, rate } => match rate {
                 Rate::Common => {
@@ -214,6 +212,31 @@ impl Part {
         }
     }
 
+    /// What's kept of it.
+    pub(super) fn section(&self, report: &Report) -> Section {
+        let mut section = Section::new(self.figure(), report);
+        if let Some(setting) = self.setting() {
+            for note in &mut section.notes {
+                *note = format!("{setting}: {note}");
+            }
+        }
+        section
+    }
+
+    /// What tells it from other parts of its figure.
+    pub(super) fn setting(&self) -> Option<String> {
+        match self {
+            Self::Throughput {
+                workload,
+                connections,
+            } => Some(format!("{workload}, connections: {connections}")),
+            Self::Latency { connections, .. } | Self::Sustained { connections } => {
+                Some(format!("connections: {connections}"))
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn figure(&self) -> &'static str {
         match self {
             Self::Throughput { .. } => "throughput",
@@ -248,15 +271,7 @@ fn with<T>(session: &mut Session, fits: fn(Target) -> bool, measure: impl FnOnce
 
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Throughput {
-                workload,
-                connections,
-            } => write!(f, "throughput, {workload}, connections: {connections}"),
-            Self::Latency { connections, .. } | Self::Sustained { connections } => {
-                write!(f, "{}, connections: {connections}", self.figure())
-            }
-            _ => f.write_str(self.figure()),
-        }
+        f.write_str(self.figure())?;
+        self.setting().map_or(Ok(()), |setting| write!(f, ", {setting}"))
     }
 }
