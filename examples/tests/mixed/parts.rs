@@ -65,8 +65,11 @@ pub(crate) const PARTS: &[Part] = &[
     }),
 ];
 
-/// Adds a part with a fault, of each runtime.
-pub(crate) const FAULTY: &[(&str, fn(Server, Fault, Router) -> Server)] = &[
+/// Adds a part with a fault.
+pub(crate) type AddFaulty = fn(Server, Fault, Router) -> Server;
+
+/// One of each runtime, by its name.
+pub(crate) const FAULTY: &[(&str, AddFaulty)] = &[
     ("tcp", |server, fault, app| {
         server.and(Faulty(Tcp::bind(LOCAL), fault), app)
     }),

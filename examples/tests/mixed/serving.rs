@@ -24,9 +24,10 @@ async fn every_part_serves_and_all_connections_are_counted() {
 /// Each part next to each other one, and in either order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_leaves_makes_room_on_whatever_part_another_waits() {
-    for first in 0..PARTS.len() {
-        for second in (0..PARTS.len()).filter(|second| *second != first) {
-            let site = Plan::of([&PARTS[first], &PARTS[second]])
+    for (index, first) in PARTS.iter().enumerate() {
+        let others = PARTS.iter().enumerate().filter(|(other, _)| *other != index);
+        for (_, second) in others {
+            let site = Plan::of([first, second])
                 .map(|server| server.limits(Limits::default().with_connections(1)))
                 .start();
             let mut inside = site.connect(0).await;
@@ -36,12 +37,7 @@ async fn a_connection_that_leaves_makes_room_on_whatever_part_another_waits() {
             assert_eq!(site.handle.connections(), 1);
             drop(inside);
             let answer = outside.answer().await.unwrap();
-            assert_eq!(
-                answer,
-                (200, PARTS[second].name.to_owned()),
-                "after {}",
-                PARTS[first].name
-            );
+            assert_eq!(answer, (200, second.name.to_owned()), "after {}", first.name);
             drop(outside);
             drained(site).await;
         }

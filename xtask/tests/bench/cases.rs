@@ -261,6 +261,9 @@ fn an_unknown_name_lists_the_valid_ones() {
 }
 
 fn who_serves_some_connections_only_has_no_value() {
-    let failure = failure(&run("serves two connections only", &["--only", "hyper"]), "hyper");
+    let failure = failure(
+        &run("serves three connections only", &["--only", "hyper"]),
+        "hyper",
+    );
     assert!(failure.contains("15 of 16 connections wait"), "{failure}");
 }

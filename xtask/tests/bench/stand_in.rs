@@ -80,7 +80,7 @@ pub(crate) fn serve(listen: &str) -> ExitCode {
     thread::spawn(move || {
         let mut unserved = Vec::new();
         for (index, stream) in listener.incoming().flatten().enumerate() {
-            if index >= 2 && does("serves two connections only") {
+            if index >= 3 && does("serves three connections only") {
                 unserved.push(stream);
                 continue;
             }
