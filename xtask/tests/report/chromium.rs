@@ -141,6 +141,8 @@ pub(crate) fn look(
                 "--disable-dev-shm-usage",
                 "--hide-scrollbars",
                 "--no-first-run",
+                // Else a busy machine takes the picture before all of it is drawn.
+                "--run-all-compositor-stages-before-draw",
             ])
             .arg(format!(
                 "--user-data-dir={}",
