@@ -74,7 +74,7 @@ enum Command {
     Handshakes(handshakes::HandshakeOptions),
     /// Measure what's known already, to see whether the bench finds it
     SelfTest(self_test::SelfTestOptions),
-    /// Draw the page of a run, report.html, anew
+    /// Draw the page of a run, report.html, and its tables, summary.md, anew
     Report(html::ReportOptions),
     /// Set two runs side by side, and say what differs by more than noise
     Compare(compare::CompareOptions),

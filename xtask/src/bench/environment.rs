@@ -128,6 +128,26 @@ pub(super) fn look(root: &Path) -> Environment {
     environment
 }
 
+/// The machine in one line; nothing if nothing's known.
+pub(super) fn machine(environment: &Environment) -> Option<String> {
+    let known = |name: &str| environment.get(name);
+    let is_virtual = known("cpu.virtual").is_some_and(|value| value == "yes");
+    let parts = [
+        known("cpu.model").cloned(),
+        known("cpu.cores").map(|cores| {
+            format!(
+                "{cores} cores{}",
+                if is_virtual { " of a virtual machine" } else { "" }
+            )
+        }),
+        known("memory.total").cloned(),
+        known("kernel.release").map(|release| format!("Linux {release}")),
+        known("tool.rustc").cloned(),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
 /// By the clock of the world, to the second.
 pub(super) fn timestamp(at: OffsetDateTime) -> String {
     let (date, time) = (at.date(), at.time());

@@ -1,17 +1,17 @@
-//! `report.html`: a run as one page that needs nothing else, for whoever has to choose a transport.
+//! What a run's folder shows a reader: `report.html`, one page that needs nothing else, and `summary.md`, the same tables for a repository.
 
 mod chart;
 mod curve;
 mod group;
 mod labels;
+mod markdown;
 mod page;
 mod section;
 mod summary;
 mod table;
 
-use super::results::{Environment, Results, read_environment};
+use super::results::{Results, read_environment};
 use anyhow::Context as _;
-use curve::Curves;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -25,29 +25,30 @@ pub(crate) struct ReportOptions {
     run: PathBuf,
 }
 
-/// Draws the page of a run anew, and says where it lies.
+/// Draws the page and the summary of a run anew, and says where they lie.
 pub(super) fn run(options: &ReportOptions) -> anyhow::Result<()> {
-    let path = write(&options.run)?;
-    println!("{}", path.display());
+    for path in write(&options.run)? {
+        println!("{}", path.display());
+    }
     Ok(())
 }
 
-/// Draws the page of the run whose folder this is, into it; where the page lies.
+/// Draws the page and the summary of the run whose folder this is, into it; where they lie.
 ///
 /// # Errors
 ///
 /// When the folder isn't a run's, or can't be written to.
-pub(super) fn write(folder: &Path) -> anyhow::Result<PathBuf> {
+pub(super) fn write(folder: &Path) -> anyhow::Result<[PathBuf; 2]> {
     let results = Results::read(folder)?;
     let environment = read_environment(folder)?;
     let curves = curve::read(folder, &results)?;
-    let path = folder.join(REPORT);
-    fs::write(&path, render(&results, &environment, &curves))
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(path)
-}
-
-/// The whole page.
-fn render(results: &Results, environment: &Environment, curves: &Curves) -> String {
-    page::draw(results, environment, curves).into_string()
+    let write = |name: &str, text: String| {
+        let path = folder.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        anyhow::Ok(path)
+    };
+    Ok([
+        write(REPORT, page::draw(&results, &environment, &curves).into_string())?,
+        write(markdown::SUMMARY, markdown::draw(&results, &environment))?,
+    ])
 }

@@ -2,6 +2,7 @@
 
 use super::curve::Curves;
 use super::{labels, section, summary};
+use crate::bench::environment;
 use crate::bench::results::{Environment, Results};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -56,29 +57,9 @@ fn about(results: &Results, environment: &Environment) -> Markup {
             div { dt { "Command" } dd { code { (results.command) } } }
             @if let Some(time) = known("time") { div { dt { "Time" } dd { time datetime=(time) { (time) } } } }
             @if let Some(commit) = known("commit") { div { dt { "Commit" } dd { code { (commit) } } } }
-            @if let Some(machine) = machine(environment) { div { dt { "Machine" } dd { (machine) } } }
+            @if let Some(machine) = environment::machine(environment) { div { dt { "Machine" } dd { (machine) } } }
         }
     }
-}
-
-/// In one line; nothing if nothing's known.
-fn machine(environment: &Environment) -> Option<String> {
-    let known = |name: &str| environment.get(name);
-    let is_virtual = known("cpu.virtual").is_some_and(|value| value == "yes");
-    let parts = [
-        known("cpu.model").cloned(),
-        known("cpu.cores").map(|cores| {
-            format!(
-                "{cores} cores{}",
-                if is_virtual { " of a virtual machine" } else { "" }
-            )
-        }),
-        known("memory.total").cloned(),
-        known("kernel.release").map(|release| format!("Linux {release}")),
-        known("tool.rustc").cloned(),
-    ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// How marks are read.
