@@ -16,7 +16,11 @@ use std::path::PathBuf;
 #[command(mut_arg("rounds", |rounds| rounds
     .default_value_if("quick", "true", "5")
     .hide_default_value(true)
-    .help("Windows of each target and its reference [default: 15, with --quick 5]")))]
+    .help("Windows of each target and its reference [default: 15, with --quick 5]")),
+    mut_arg("duration", |duration| duration
+    .default_value_if("quick", "true", "500ms")
+    .hide_default_value(true)
+    .help("How long a window lasts, such as 500ms or 2s [default: 1s, with --quick 500ms]")))]
 pub(crate) struct MatrixOptions {
     /// anyport's transports: names (separated by commas), or `all` [default: all]
     #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = picks(false))]

@@ -1,0 +1,103 @@
+//! Connections that ask again as soon as they're answered, beside wrk's.
+
+use super::server::{Rounds, Server};
+use anyhow::Context as _;
+use anyport_bench_load::{Amount, ClosedLoop, Patience, Workload};
+use procfs::process::Process;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    rounds: Rounds,
+}
+
+/// What one window brought.
+#[derive(Clone, Copy)]
+struct Window {
+    rate: f64,
+    /// Microseconds of CPU time per request.
+    server: f64,
+    load: f64,
+    /// Share of the window in which the server ran.
+    busy: f64,
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let rounds = &options.rounds;
+    let server = Server::start(rounds)?;
+    let windows = rounds.interleave(|| by_us(rounds, &server), || by_wrk(rounds, &server))?;
+    rounds.print(
+        ["ours", "wrk"],
+        &windows,
+        &[
+            ("requests/s", |window| window.rate),
+            ("server's us/request", |window| window.server),
+            ("load's us/request", |window| window.load),
+            ("server's share, %", |window| 100.0 * window.busy),
+        ],
+    );
+    Ok(())
+}
+
+fn by_us(rounds: &Rounds, server: &Server) -> anyhow::Result<Window> {
+    let patience = Patience::new(Duration::from_secs(10), Arc::default());
+    let mut load = ClosedLoop::connect(
+        &server.address,
+        Workload::Plaintext,
+        rounds.connections,
+        &patience,
+    )?;
+    let before = cpu(server.id())?;
+    let outcome = load.run(Amount::For(rounds.window))?;
+    let server = cpu(server.id())? - before;
+    let seconds = outcome.effort.elapsed.as_secs_f64();
+    let load = outcome.effort.cpu.as_secs_f64();
+    Ok(window(outcome.requests as f64, seconds, server, load))
+}
+
+fn by_wrk(rounds: &Rounds, server: &Server) -> anyhow::Result<Window> {
+    let before = (cpu(server.id())?, children()?);
+    let output = Command::new("wrk")
+        .arg("-t1")
+        .arg(format!("-c{}", rounds.connections))
+        .arg(format!("-d{}s", rounds.window.as_secs()))
+        .arg(format!("http://{}/", server.address))
+        .output()
+        .context("cannot run wrk; on Debian: apt install wrk")?;
+    let server = cpu(server.id())? - before.0;
+    let load = children()? - before.1;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // "  66563 requests in 1.10s, 8.25MB read"
+    let line = text.lines().find(|line| line.contains(" requests in "));
+    let words: Vec<&str> = line.unwrap_or_default().split_whitespace().collect();
+    let [requests, _, _, seconds, ..] = words[..] else {
+        anyhow::bail!("wrk printed no number of requests: {text}");
+    };
+    let seconds: f64 = seconds.trim_end_matches("s,").parse()?;
+    Ok(window(requests.parse()?, seconds, server, load))
+}
+
+fn window(requests: f64, seconds: f64, server: f64, load: f64) -> Window {
+    Window {
+        rate: requests / seconds,
+        server: 1e6 * server / requests,
+        load: 1e6 * load / requests,
+        busy: server / seconds,
+    }
+}
+
+/// CPU time of a process, from the scheduler's own count, in seconds.
+fn cpu(process: u32) -> anyhow::Result<f64> {
+    let tasks = Process::new(process.try_into()?)?.tasks()?;
+    let times = tasks.map(|task| Ok(task?.schedstat()?.sum_exec_runtime as f64 / 1e9));
+    times.sum()
+}
+
+/// CPU time of all children that have ended, in steps of 10 ms, in seconds.
+fn children() -> anyhow::Result<f64> {
+    let stat = Process::myself()?.stat()?;
+    Ok((stat.cutime + stat.cstime) as f64 / procfs::ticks_per_second() as f64)
+}
