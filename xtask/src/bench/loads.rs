@@ -164,6 +164,10 @@ impl Load for Churn {
 
 impl Load for Handshakes {
     fn run(&mut self, duration: Duration) -> anyhow::Result<Done> {
-        Self::run(self, Amount::For(duration)).map(Done::of)
+        let outcome = Self::run(self, Amount::For(duration))?;
+        Ok(Done {
+            effort: Some(outcome.effort),
+            ..Done::of(outcome.handshakes)
+        })
     }
 }
