@@ -60,7 +60,7 @@ pub(super) fn churn(workload: Workload) -> Begin {
 
 /// Whether the answer is the one of all others, which the start has looked at for plaintext only.
 fn check(target: Target, address: &Address, workload: Workload, patience: &Patience) -> anyhow::Result<()> {
-    target.check_answers()?;
+    target.check_serves(workload)?;
     gate::check(target, address, workload, patience)
 }
 
