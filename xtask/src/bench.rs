@@ -28,6 +28,7 @@ mod statistics;
 mod table;
 mod target;
 mod text;
+mod tolerance;
 mod tool;
 mod turns;
 

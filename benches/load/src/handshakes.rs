@@ -1,7 +1,8 @@
 //! New connections, each of which makes a TLS handshake and goes: as many as the server can bear.
 
 use crate::amount::Budget;
-use crate::{Amount, Patience, socket, tls};
+use crate::effort::Stopwatch;
+use crate::{Amount, Effort, Patience, socket, tls};
 use anyhow::Context as _;
 use anyport_bench_child::Address;
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
@@ -31,6 +32,15 @@ pub struct Handshakes {
     handshake: Handshake,
     lanes: Vec<Lane>,
     patience: Patience,
+}
+
+/// What a run brought.
+#[derive(Clone, Copy, Debug)]
+pub struct HandshakeOutcome {
+    /// Those that were finished: all that were begun.
+    pub handshakes: u64,
+    /// What the load took itself.
+    pub effort: Effort,
 }
 
 /// Where one connection follows another.
@@ -77,13 +87,14 @@ impl Handshakes {
         Ok(handshakes)
     }
 
-    /// Makes handshakes, and gives their number: all that were begun. Each counts when the server has sent its tickets, which it does once it has
+    /// Makes handshakes, of which each counts when the server has sent its tickets, which it does once it has
     /// verified what the client sent last; what's begun in time is finished.
     ///
     /// # Errors
     ///
     /// When a handshake fails or is of the other kind, when there's no ticket, or when the server is silent for too long.
-    pub fn run(&mut self, amount: Amount) -> anyhow::Result<u64> {
+    pub fn run(&mut self, amount: Amount) -> anyhow::Result<HandshakeOutcome> {
+        let stopwatch = Stopwatch::start();
         let mut budget = Budget::new(amount, &self.patience);
         let mut under_way = 0_u64;
         for index in 0..self.lanes.len() {
@@ -92,7 +103,7 @@ impl Handshakes {
                 under_way += 1;
             }
         }
-        let mut done = 0;
+        let mut handshakes = 0;
         let mut heard = Instant::now();
         while under_way > 0 {
             self.patience.check()?;
@@ -106,7 +117,7 @@ impl Handshakes {
             for event in &events {
                 let Token(index) = event.token();
                 if self.go_on(index)? {
-                    done += 1;
+                    handshakes += 1;
                     if budget.take(1) > 0 {
                         self.begin(index)?;
                     } else {
@@ -116,7 +127,10 @@ impl Handshakes {
             }
             self.events = events;
         }
-        Ok(done)
+        Ok(HandshakeOutcome {
+            handshakes,
+            effort: stopwatch.read(),
+        })
     }
 
     fn complain(&self, heard: Instant) -> anyhow::Result<()> {

@@ -32,7 +32,7 @@ pub use closed_loop::{ClosedLoop, ClosedOutcome};
 pub use crowd::Crowd;
 pub use effort::Effort;
 pub use h2load::{H2Load, H2Outcome};
-pub use handshakes::{Handshake, Handshakes};
+pub use handshakes::{Handshake, HandshakeOutcome, Handshakes};
 pub use latency::Latency;
 pub use open_loop::{OpenLoop, OpenOutcome};
 pub use patience::{Interrupted, Patience};

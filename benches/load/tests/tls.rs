@@ -165,7 +165,7 @@ fn a_crowd_is_silent_then_shakes_hands_then_asks() {
 fn full_handshakes_are_full_to_the_server_too() {
     let (address, kinds) = telling(config());
     let mut load = Handshakes::new(&address, 3, Handshake::Full, &patience()).unwrap();
-    assert_eq!(load.run(Amount::Requests(20)).unwrap(), 20);
+    assert_eq!(load.run(Amount::Requests(20)).unwrap().handshakes, 20);
     // Three of them to begin with.
     let kinds: Vec<_> = kinds.iter().take(23).collect();
     assert_eq!(kinds, [Some(HandshakeKind::Full); 23]);
@@ -176,7 +176,8 @@ fn resumed_handshakes_are_resumed_to_the_server_too() {
     let (address, kinds) = telling(config());
     let mut load = Handshakes::new(&address, 3, Handshake::Resumed, &patience()).unwrap();
     for handshakes in [0, 1, 20] {
-        assert_eq!(load.run(Amount::Requests(handshakes)).unwrap(), handshakes);
+        let outcome = load.run(Amount::Requests(handshakes)).unwrap();
+        assert_eq!(outcome.handshakes, handshakes);
     }
     let kinds: Vec<_> = kinds.iter().take(24).collect();
     let resumed = |kind: &&_| **kind == Some(HandshakeKind::Resumed);
@@ -184,10 +185,14 @@ fn resumed_handshakes_are_resumed_to_the_server_too() {
 }
 
 #[test]
-fn handshakes_end_with_their_time() {
+fn handshakes_end_with_their_time_and_tell_what_they_took() {
     let (address, _kinds) = telling(config());
     let mut load = Handshakes::new(&address, 2, Handshake::Full, &patience()).unwrap();
-    assert!(load.run(Amount::For(Duration::from_millis(50))).unwrap() >= 2);
+    let outcome = load.run(Amount::For(Duration::from_millis(50))).unwrap();
+    assert!(outcome.handshakes >= 2, "{outcome:?}");
+    // Nobody makes a key exchange for nothing.
+    assert!(outcome.effort.busy() > 0.0, "{outcome:?}");
+    assert!(outcome.effort.elapsed >= Duration::from_millis(50), "{outcome:?}");
 }
 
 #[test]

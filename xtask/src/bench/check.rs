@@ -5,7 +5,7 @@ use super::results::Environment;
 use super::session::Session;
 use super::target::{Allocator, Target};
 use super::text::{grouped, wrap};
-use super::{counted, environment, exit_code, idle};
+use super::{counted, environment, exit_code, idle, tolerance};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -148,18 +148,6 @@ impl Figure {
         (&self.target, self.unit, &self.workload, self.connections)
             == (&other.target, other.unit, &other.workload, other.connections)
     }
-
-    /// How far it may be from the committed one without meaning anything.
-    fn tolerance(&self) -> f64 {
-        match self.unit {
-            // Wake-ups are shared as the machine's other work lets them be.
-            Unit::Syscalls => 0.1,
-            Unit::Allocations => 0.02,
-            // What allocators keep differs from run to run; a buffer that stays is KiB.
-            Unit::Kibibytes => (0.05 * self.value).max(0.5),
-            _ => 0.01 * self.value,
-        }
-    }
 }
 
 impl Baseline {
@@ -195,15 +183,16 @@ impl Baseline {
         let Some(known) = self.find(figure) else {
             return Finding::New;
         };
-        let change = figure.value - known.value;
+        // All that's checked is counted.
+        let differs = tolerance::is_exceeded(figure.unit, known.value, figure.value).unwrap_or(true);
         if figure.unit == Unit::Instructions && *machine != self.machine {
             Finding::Incomparable
-        } else if change > known.tolerance() {
-            Finding::Regression
-        } else if change < -known.tolerance() {
-            Finding::Better
-        } else {
+        } else if !differs {
             Finding::Same
+        } else if figure.value > known.value {
+            Finding::Regression
+        } else {
+            Finding::Better
         }
     }
 

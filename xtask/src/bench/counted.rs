@@ -160,7 +160,7 @@ fn one_run(
     connections: usize,
     requests: u64,
 ) -> anyhow::Result<Vec<Count>> {
-    target.check_answers()?;
+    target.check_serves(Workload::Plaintext)?;
     counted.tool.check(target)?;
     session.progress.set_message(format!(
         "{target}: {requests} requests under {}",

@@ -24,7 +24,11 @@ pub(super) fn check(
     if !target.speaks_http() {
         return Crowd::connect(address, workload, 1, patience)?.shake_hands_each();
     }
-    compare(&ask(address, workload, patience)?, workload, target.own_headers())
+    compare(
+        &ask(address, workload, patience)?,
+        workload,
+        target.own_headers(workload),
+    )
 }
 
 /// `own` is what this one sends beside the common headers.

@@ -60,7 +60,7 @@ pub(super) fn churn(workload: Workload) -> Begin {
 
 /// Whether the answer is the one of all others, which the start has looked at for plaintext only.
 fn check(target: Target, address: &Address, workload: Workload, patience: &Patience) -> anyhow::Result<()> {
-    target.check_answers()?;
+    target.check_serves(workload)?;
     gate::check(target, address, workload, patience)
 }
 
@@ -164,6 +164,10 @@ impl Load for Churn {
 
 impl Load for Handshakes {
     fn run(&mut self, duration: Duration) -> anyhow::Result<Done> {
-        Self::run(self, Amount::For(duration)).map(Done::of)
+        let outcome = Self::run(self, Amount::For(duration))?;
+        Ok(Done {
+            effort: Some(outcome.effort),
+            ..Done::of(outcome.handshakes)
+        })
     }
 }

@@ -1,5 +1,11 @@
 //! What can be measured: anyport's transports and the peers. A new one is a variant of [`Target`], and a line in the table below it.
 
+mod lack;
+mod package;
+
+use anyport_bench_child::Workload;
+use lack::{DOWNLOAD_ONLY, FIXED, Lack, SILENT, THREAD_BOUND};
+pub(super) use package::{Allocator, Allocators, Home, Package};
 use std::fmt;
 
 /// A server to measure.
@@ -87,8 +93,12 @@ struct Facts {
     arguments: &'static [&'static str],
     /// Why valgrind counts nothing of it.
     blind_spot: Option<&'static str>,
+    /// What it doesn't serve.
+    lacks: &'static [Lack],
     /// What it sends beside the common headers, in the order of their names.
     own_headers: &'static [(&'static str, &'static str)],
+    /// The same of its upgrades.
+    own_upgrade_headers: &'static [(&'static str, &'static str)],
     /// What stands below each table that it's in.
     remark: Option<&'static str>,
 }
@@ -111,39 +121,43 @@ impl Target {
             Self::HyperUnix => peer("hyper-unix", "unix", "peer-hyper", HyperUnix),
             Self::HyperMonoio => peer("hyper-monoio", "tcp", "peer-monoio", HyperMonoio)
                 .with(&["--io", "compat"])
+                .without(&[THREAD_BOUND])
                 .by_io_uring(),
             Self::HyperMonoioPoll => peer("hyper-monoio-poll", "tcp", "peer-monoio", HyperMonoio)
                 .with(&["--io", "poll"])
+                .without(&[THREAD_BOUND])
                 .by_io_uring(),
             Self::HyperMonoioEpoll => peer("hyper-monoio-epoll", "tcp", "peer-monoio", HyperMonoioEpoll)
-                .with(&["--io", "poll-epoll"]),
+                .with(&["--io", "poll-epoll"])
+                .without(&[THREAD_BOUND]),
             Self::HyperMonoioUnix => peer("hyper-monoio-unix", "unix", "peer-monoio", HyperMonoioUnix)
                 .with(&["--io", "compat"])
+                .without(&[THREAD_BOUND])
                 .by_io_uring(),
-            Self::HyperGlommio => peer("hyper-glommio", "tcp", "peer-glommio", HyperGlommio).by_io_uring(),
-            Self::HyperGlommioUnix => {
-                peer("hyper-glommio-unix", "unix", "peer-glommio", HyperGlommioUnix).by_io_uring()
-            }
+            Self::HyperGlommio => peer("hyper-glommio", "tcp", "peer-glommio", HyperGlommio)
+                .without(&[THREAD_BOUND])
+                .by_io_uring(),
+            Self::HyperGlommioUnix => peer("hyper-glommio-unix", "unix", "peer-glommio", HyperGlommioUnix)
+                .without(&[THREAD_BOUND])
+                .by_io_uring(),
             Self::TlsTcpPerCore => ours("tls-tcp-per-core", "tls", "tls", HyperRustls),
             Self::TlsTcp => ours("tls-tcp", "tls", "tls", HyperRustls),
             Self::TlsTcpAwsLcRs => ours("tls-tcp-aws-lc-rs", "tls", "aws-lc-rs", HyperRustls),
             Self::HyperRustls => peer("hyper-rustls", "tls", "peer-rustls", HyperRustls),
-            Self::RustlsSession => {
-                peer("rustls-session", "tls", "peer-rustls", HyperRustls).with(&["--hold"])
-            }
+            Self::RustlsSession => peer("rustls-session", "tls", "peer-rustls", HyperRustls)
+                .with(&["--hold"])
+                .without(&[SILENT]),
             Self::Axum => peer("axum", "tcp", "peer-axum", Hyper),
             Self::Actix => peer("actix", "tcp", "peer-actix", Hyper),
-            Self::Ntex => peer("ntex", "tcp", "peer-ntex", Hyper).built_with("tokio"),
-            Self::NtexUring => peer("ntex-uring", "tcp", "peer-ntex", Hyper)
-                .built_with("uring")
-                .by_io_uring(),
+            Self::Ntex => ntex("ntex").built_with("tokio"),
+            Self::NtexUring => ntex("ntex-uring").built_with("uring").by_io_uring(),
             Self::Nginx => nginx(),
             Self::TcpAgain => itself("tcp-again", &[]),
             Self::TcpSpinning => itself("tcp-spinning", &["--spin", "50us"]),
             Self::TcpStalling => itself("tcp-stalling", &["--stall-every", "1000", "--stall", "20ms"]),
             Self::Floor => Facts {
                 remark: Some("no server, answers fixed bytes"),
-                ..peer("floor", "tcp", "peer-floor", Hyper)
+                ..peer("floor", "tcp", "peer-floor", Hyper).without(&[FIXED])
             },
         }
     }
@@ -165,7 +179,9 @@ fn ours(name: &'static str, transport: &'static str, features: &'static str, ref
         package,
         arguments: &[],
         blind_spot: None,
+        lacks: &[],
         own_headers: &[],
+        own_upgrade_headers: &[],
         remark: None,
     }
 }
@@ -190,9 +206,20 @@ fn peer(name: &'static str, transport: &'static str, package: &'static str, refe
     Facts { package, ..facts }
 }
 
+/// Its upgrades have a header that they can't be had without.
+fn ntex(name: &'static str) -> Facts {
+    Facts {
+        own_upgrade_headers: &[("transfer-encoding", "chunked")],
+        remark: Some(
+            "what agrees to its WebSockets announces `transfer-encoding: chunked`, which RFC 9112 6.1 forbids",
+        ),
+        ..peer(name, "tcp", "peer-ntex", Target::Hyper)
+    }
+}
+
 /// It comes as it is: with its own allocator, and two headers that it can't be had without.
 fn nginx() -> Facts {
-    let facts = peer("nginx", "tcp", "peer-nginx", Target::Hyper);
+    let facts = peer("nginx", "tcp", "peer-nginx", Target::Hyper).without(&[DOWNLOAD_ONLY]);
     Facts {
         package: Package {
             allocators: Allocators::System,
@@ -202,7 +229,7 @@ fn nginx() -> Facts {
         own_headers: &[("connection", "keep-alive"), ("server", "nginx")],
         remark: Some(
             "it allocates with the system's allocator, always, and sends `connection: keep-alive` and `server: nginx` beside \
-            the headers of all others",
+            the headers of all others; its JSON is fixed bytes, and what's downloaded a file that it opens for each request",
         ),
         ..facts
     }
@@ -221,47 +248,16 @@ impl Facts {
         Self { package, ..self }
     }
 
+    fn without(self, lacks: &'static [Lack]) -> Self {
+        Self { lacks, ..self }
+    }
+
     fn by_io_uring(self) -> Self {
         Self {
             blind_spot: Some("valgrind can't follow io_uring"),
             ..self
         }
     }
-}
-
-/// What a server allocates with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Allocator {
-    Mimalloc,
-    System,
-}
-
-/// Which allocators a package's servers can be had with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Allocators {
-    /// There's a binary with each.
-    Both,
-    /// There's one binary, which takes the system's.
-    System,
-}
-
-/// Which workspace builds a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Home {
-    /// This one: anyport's servers.
-    Main,
-    /// `benches/peers`.
-    Peers,
-}
-
-/// The package that a server is built from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Package {
-    pub(super) home: Home,
-    pub(super) name: &'static str,
-    /// What's turned on; nothing if it's empty.
-    pub(super) features: &'static str,
-    pub(super) allocators: Allocators,
 }
 
 impl Target {
@@ -295,15 +291,20 @@ impl Target {
 
     /// # Errors
     ///
-    /// When it has none.
-    pub(super) fn check_answers(self) -> anyhow::Result<()> {
-        anyhow::ensure!(self.speaks_http(), "it answers no requests");
-        Ok(())
+    /// When it can't be asked for this: why.
+    pub(super) fn check_serves(self, workload: Workload) -> anyhow::Result<()> {
+        let mut lacks = self.facts().lacks.iter();
+        let lack = lacks.find(|lack| lack.workloads.contains(&workload));
+        lack.map_or(Ok(()), |lack| anyhow::bail!(lack.reason))
     }
 
     /// What it answers beside the common headers, in the order of their names: where it can't be had without them.
-    pub(super) fn own_headers(self) -> &'static [(&'static str, &'static str)] {
-        self.facts().own_headers
+    pub(super) fn own_headers(self, workload: Workload) -> &'static [(&'static str, &'static str)] {
+        let facts = self.facts();
+        match workload {
+            Workload::WebSocket => facts.own_upgrade_headers,
+            _ => facts.own_headers,
+        }
     }
 
     /// # Errors
@@ -347,25 +348,6 @@ impl Target {
         match facts.package.home {
             Home::Main => [&["--transport", facts.server, "--workers", "1"], facts.arguments].concat(),
             Home::Peers => facts.arguments.to_vec(),
-        }
-    }
-}
-
-impl Allocator {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Mimalloc => "mimalloc",
-            Self::System => "system",
-        }
-    }
-}
-
-impl Package {
-    /// The binary that allocates so, or the only one.
-    pub(super) fn binary(self, allocator: Allocator) -> String {
-        match (allocator, self.allocators) {
-            (Allocator::System, Allocators::Both) => format!("{}-system", self.name),
-            _ => self.name.to_owned(),
         }
     }
 }

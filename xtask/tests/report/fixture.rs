@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// Name, whether it's somebody else's, transport, its work in that of its reference.
-const TARGETS: [(&str, bool, &str, f64); 23] = [
+const TARGETS: [(&str, bool, &str, f64); 24] = [
     ("tcp-per-core", false, "tcp", 1.009),
     ("tcp", false, "tcp", 1.014),
     ("monoio", false, "tcp", 1.13),
@@ -23,6 +23,8 @@ const TARGETS: [(&str, bool, &str, f64); 23] = [
     ("hyper-monoio", true, "tcp", 1.29),
     ("hyper-monoio-poll", true, "tcp", 1.42),
     ("hyper-glommio", true, "tcp", 1.55),
+    // The longest name.
+    ("hyper-glommio-unix", true, "unix", 1.47),
     ("axum", true, "tcp", 1.083),
     ("actix", true, "tcp", 1.015),
     ("ntex", true, "tcp", 0.99),
@@ -34,6 +36,8 @@ const TARGETS: [(&str, bool, &str, f64); 23] = [
 /// A reason that is long, and that must not become a tag.
 pub(crate) const LONG_REASON: &str = "valgrind can't look into a program that asks the kernel by io_uring: it knows `io_uring_setup` but not what \
     <the rings> hold & what \"completions\" mean, so that it would count a server that waits forever; measure it by --only <epoll-target> instead";
+/// Who can't bear the rate with 256 connections.
+pub(crate) const OVERLOADED: &str = "hyper-monoio-poll";
 pub(crate) const SHORT_REASON: &str = "it answers no requests";
 
 /// Writes the folder of a run.
@@ -253,10 +257,13 @@ fn latency() -> Vec<Value> {
                 ("max us", 0.999_99),
             ] {
                 let record = in_rounds(&place, target, unit, late(share, target.3, connections));
-                records.push(if answers(target.0) {
-                    record
-                } else {
-                    without(record, SHORT_REASON)
+                records.push(match target.0 {
+                    "rustls-session" => without(record, SHORT_REASON),
+                    // Its histogram is there all the same.
+                    OVERLOADED if connections == 256 => {
+                        without(record, "it answers 19,000 of 20,000 requests per second")
+                    }
+                    _ => record,
                 });
             }
         }

@@ -1,6 +1,6 @@
 //! What the page says, without a look at it: all of the results, nothing that isn't so, and nothing from elsewhere.
 
-use crate::fixture::{LONG_REASON, SHORT_REASON, records, results};
+use crate::fixture::{LONG_REASON, OVERLOADED, SHORT_REASON, records, results};
 use crate::trials;
 use crate::xtask::{bench, page};
 use libtest_mimic::Trial;
@@ -17,6 +17,8 @@ pub(crate) fn all() -> Vec<Trial> {
         what_is_called_better_or_worse_differs_from_its_reference,
         what_was_not_measured_stands_there_with_its_reason,
         a_client_bound_rate_has_no_mark,
+        who_cannot_bear_the_rate_has_no_curve,
+        the_count_of_connections_is_said,
         nothing_comes_from_elsewhere,
         both_schemes_have_all_colours,
         all_links_lead_somewhere,
@@ -236,6 +238,36 @@ fn a_client_bound_rate_has_no_mark() {
     );
     let cells = select(document.root_element(), "details.numbers td .bound");
     assert_eq!(cells.len(), bound.count());
+}
+
+fn who_cannot_bear_the_rate_has_no_curve() {
+    let document = document();
+    let root = document.root_element();
+    let curves = |connections: usize| {
+        let of_setting =
+            format!("#latency svg.curves[id*='-{connections}-'] .curve[data-target={OVERLOADED}]");
+        select(root, &of_setting).len()
+    };
+    assert_eq!((curves(64), curves(256)), (1, 0));
+    // Nor is it among the thin ones of all others, of which each has one.
+    let others = |connections: usize| {
+        let of_setting = format!("#latency g[id*='-{connections}-'] path");
+        select(root, &of_setting).len()
+    };
+    assert_eq!(others(64), others(256) + 1);
+}
+
+fn the_count_of_connections_is_said() {
+    let document = document();
+    for (figure, counts) in [
+        ("throughput", &["1, 16, 64 or 256 connections"][..]),
+        ("churn", &["16 connections"]),
+        ("idle", &[]),
+    ] {
+        let said = select(document.root_element(), &format!("#{figure} > .conditions"));
+        let said: Vec<String> = said.into_iter().map(text).collect();
+        assert_eq!(said, counts, "{figure}");
+    }
 }
 
 fn nothing_comes_from_elsewhere() {

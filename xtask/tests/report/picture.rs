@@ -57,7 +57,7 @@ fn is_seen(chromium: &Path, width: u32, scheme: Scheme) {
         marks += marks_are_where_the_numbers_say(chart, &records);
     }
     assert!(marks > 500, "only {marks} marks");
-    assert_eq!(measured.curves.len(), 42);
+    assert_eq!(measured.curves.len(), 43);
     measured.curves.iter().for_each(curve_is_where_the_numbers_say);
 }
 

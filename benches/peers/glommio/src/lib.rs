@@ -3,24 +3,20 @@
 //! hyper's defaults, without a timer: so no deadline, no limit and no drain. Like the example, it zeroes hyper's buffer before each read:
 //! glommio reads into initialised memory only.
 
+use anyport_bench_app::answer;
 use anyport_bench_child::{Address, announce, end_with_parent};
-use bytes::Bytes;
 use clap::Parser;
 use glommio::{
     LocalExecutorBuilder, Placement,
     net::{TcpListener, UnixListener},
 };
-use http_body_util::Full;
 use hyper::{
-    Request, Response,
-    body::Incoming,
-    header::{CONTENT_TYPE, HeaderValue},
     rt::{Read, Write},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use std::{convert::Infallible, process::ExitCode};
+use std::process::ExitCode;
 use tokio_util::compat::FuturesAsyncReadCompatExt as _;
 
 /// Not glommio's default, which is 10 MiB: that's more than a process may lock where the limit is Debian's (8 MiB), and a socket needs none of it.
@@ -29,7 +25,7 @@ const IO_MEMORY: usize = 64 * 1024;
 const RING_DEPTH: usize = 1024;
 
 #[derive(Debug, Parser)]
-#[command(about = "Answers every request with `Hello, World!`, until its stdin ends")]
+#[command(about = "Serves the app of the bench, until its stdin ends")]
 struct Options {
     /// Where to listen: IP:PORT of this machine (port 0 is any free one), or unix:PATH.
     #[arg(long, value_name = "ADDR")]
@@ -92,21 +88,13 @@ fn cannot_accept(error: glommio::GlommioError<()>) -> anyhow::Error {
     anyhow::anyhow!("cannot accept: {error}")
 }
 
+/// Without upgrades: hyper wants an upgraded stream to be `Send`, and one that stays on its thread isn't.
 fn connection<S: Read + Write + Unpin + 'static>(stream: S) {
     glommio::spawn_local(async {
         // A peer that went away is no news.
         let _ = http1::Builder::new()
-            .serve_connection(stream, service_fn(hello))
+            .serve_connection(stream, service_fn(|request| answer(request, None)))
             .await;
     })
     .detach();
-}
-
-async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let mut response = Response::new(Full::new(Bytes::from_static(b"Hello, World!")));
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
-    Ok(response)
 }

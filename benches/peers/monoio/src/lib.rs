@@ -2,14 +2,10 @@
 //!
 //! hyper's defaults, without a timer: so no deadline, no limit and no drain. monoio's defaults, too: a ring of 1,024 entries without flags.
 
+use anyport_bench_app::answer;
 use anyport_bench_child::{Address, announce, end_with_parent};
-use bytes::Bytes;
 use clap::Parser;
-use http_body_util::Full;
 use hyper::{
-    Request, Response,
-    body::Incoming,
-    header::{CONTENT_TYPE, HeaderValue},
     rt::{Read, Write},
     server::conn::http1,
     service::service_fn,
@@ -21,13 +17,13 @@ use monoio::{
     net::{ListenerOpts, TcpListener, TcpStream, UnixListener},
 };
 use monoio_compat::{StreamWrapper, hyper::MonoioIo};
-use std::{convert::Infallible, process::ExitCode};
+use std::process::ExitCode;
 
 /// Not monoio's default, which is 1,024: the same for all servers of the bench.
 const BACKLOG: i32 = 4096;
 
 #[derive(Debug, Parser)]
-#[command(about = "Answers every request with `Hello, World!`, until its stdin ends")]
+#[command(about = "Serves the app of the bench, until its stdin ends")]
 struct Options {
     /// Where to listen: IP:PORT of this machine (port 0 is any free one), or unix:PATH.
     #[arg(long, value_name = "ADDR")]
@@ -113,20 +109,12 @@ fn tcp(stream: TcpStream, io: Io) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Without upgrades: hyper wants an upgraded stream to be `Send`, and one that stays on its thread isn't.
 fn connection<S: Read + Write + Unpin + 'static>(stream: S) {
     monoio::spawn(async {
         // A peer that went away is no news.
         let _ = http1::Builder::new()
-            .serve_connection(stream, service_fn(hello))
+            .serve_connection(stream, service_fn(|request| answer(request, None)))
             .await;
     });
-}
-
-async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let mut response = Response::new(Full::new(Bytes::from_static(b"Hello, World!")));
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
-    Ok(response)
 }

@@ -6,7 +6,7 @@
 //! nginx can't say which port it got. So the port is taken here, by a socket that's bound and never listens, and nginx binds its own beside it.
 
 use anyhow::Context as _;
-use anyport_bench_child::{Address, announce};
+use anyport_bench_child::{Address, Workload, announce};
 use clap::Parser;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -33,7 +33,7 @@ const RETRY: Timespec = Timespec {
     tv_nsec: 5_000_000,
 };
 #[derive(Debug, Parser)]
-#[command(about = "nginx, which answers every request with `Hello, World!`, until its stdin ends")]
+#[command(about = "nginx, which serves what it can of the bench's app, until its stdin ends")]
 struct Options {
     /// Where to listen: IP:PORT of this machine; port 0 is any free one.
     #[arg(long, value_name = "ADDR", required_unless_present = "guard")]
@@ -66,6 +66,9 @@ fn become_nginx(listen: &Address) -> anyhow::Result<Infallible> {
     let (reservation, address) =
         reserve(address).map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
     let folder = tempfile::Builder::new().prefix("peer-nginx-").tempdir()?;
+    for file in [Workload::Download64K, Workload::Download1M] {
+        write_file(folder.path(), file)?;
+    }
     let config = folder.path().join("nginx.conf");
     fs::write(&config, configured(folder.path(), address)?)
         .with_context(|| format!("cannot write {}", config.display()))?;
@@ -94,6 +97,15 @@ fn become_nginx(listen: &Address) -> anyhow::Result<Infallible> {
         }
         _ => Err(error).context("cannot start nginx"),
     }
+}
+
+/// Where its path leads in nginx's folder.
+fn write_file(folder: &Path, workload: Workload) -> anyhow::Result<()> {
+    let path = folder.join(workload.path().trim_start_matches('/'));
+    let written = path.parent().map_or(Ok(()), fs::create_dir_all);
+    written
+        .and_then(|()| fs::write(&path, workload.response_body()))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn configured(folder: &Path, address: SocketAddr) -> anyhow::Result<String> {

@@ -2,9 +2,11 @@
 //!
 //! The newest that Rust 1.88 builds. NODELAY is ntex's own default, on each of its runtimes.
 
+mod app;
+
 use anyport_bench_child::{Address, announce, end_with_parent};
 use clap::Parser;
-use ntex::web::{self, App, HttpResponse, HttpServer};
+use ntex::web::{App, HttpServer};
 use socket2::{Domain, Socket, Type};
 use std::{
     net::{SocketAddr, TcpListener},
@@ -15,7 +17,7 @@ use std::{
 const BACKLOG: i32 = 4096;
 
 #[derive(Debug, Parser)]
-#[command(about = "Answers `GET /` with `Hello, World!`, until its stdin ends")]
+#[command(about = "Serves the app of the bench, until its stdin ends")]
 struct Options {
     /// Where to listen: IP:PORT of this machine; port 0 is any free one.
     #[arg(long, value_name = "ADDR")]
@@ -48,7 +50,7 @@ fn serve(listen: &Address) -> anyhow::Result<()> {
     system.block_on(async move {
         let listener = bind(address).map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
         announce(&Address::Tcp(listener.local_addr()?))?;
-        HttpServer::new(async || App::new().route("/", web::get().to(hello)))
+        HttpServer::new(async || App::new().configure(app::configure))
             // By default one per core; every server of the bench has one.
             .workers(1)
             .listen(listener)?
@@ -56,12 +58,6 @@ fn serve(listen: &Address) -> anyhow::Result<()> {
             .await?;
         Ok(())
     })
-}
-
-async fn hello() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/plain; charset=utf-8")
-        .body("Hello, World!")
 }
 
 /// ntex's own `bind` doesn't tell which port it got.

@@ -1,7 +1,7 @@
 //! Whether two values of one thing differ by more than noise.
 
-use crate::bench::report::Unit;
 use crate::bench::results::Record;
+use crate::bench::tolerance;
 
 /// From A to B.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,13 +16,6 @@ pub(super) enum Change {
     ClientBound,
 }
 
-/// By how much a counted value differs from run to run.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Tolerance {
-    Share(f64),
-    Amount(f64),
-}
-
 impl Change {
     /// Nothing if one of them has no value.
     pub(super) fn of(a: &Record, b: &Record) -> Option<Self> {
@@ -30,8 +23,12 @@ impl Change {
         if a.is_client_bound() || b.is_client_bound() {
             return Some(Self::ClientBound);
         }
-        let differs = match (tolerance(a.unit), a.interval, b.interval) {
-            (Some(tolerance), ..) => tolerance.is_exceeded(before, after),
+        let differs = match (
+            tolerance::is_exceeded(a.unit, before, after),
+            a.interval,
+            b.interval,
+        ) {
+            (Some(is_exceeded), ..) => is_exceeded,
             (None, Some(a), Some(b)) => a.high < b.low || b.high < a.low,
             (None, ..) => return Some(Self::Unknown),
         };
@@ -53,29 +50,6 @@ impl Change {
             Self::Noise => "",
             Self::Unknown => "?",
             Self::ClientBound => "client-bound",
-        }
-    }
-}
-
-/// What's counted; whatever is measured in rounds has intervals instead.
-fn tolerance(unit: Unit) -> Option<Tolerance> {
-    match unit {
-        Unit::Instructions | Unit::Bytes => Some(Tolerance::Share(0.01)),
-        Unit::Syscalls => Some(Tolerance::Amount(0.05)),
-        Unit::Allocations => Some(Tolerance::Amount(0.02)),
-        Unit::Kibibytes => Some(Tolerance::Share(0.05)),
-        _ => None,
-    }
-}
-
-impl Tolerance {
-    fn is_exceeded(self, before: f64, after: f64) -> bool {
-        /// A difference that's as large as the tolerance may be stored as a little larger.
-        const ROUNDING: f64 = 1e-9;
-        let difference = (after - before).abs();
-        match self {
-            Self::Share(share) => difference > before.abs() * (share + ROUNDING),
-            Self::Amount(amount) => difference > amount + ROUNDING,
         }
     }
 }
@@ -124,22 +98,10 @@ mod tests {
     }
 
     #[test]
-    fn counts_have_a_tolerance() {
-        for (unit, before, same, other) in [
-            (Unit::Instructions, 1000.0, 1010.0, 1011.0),
-            (Unit::Bytes, 1000.0, 990.0, 989.0),
-            (Unit::Syscalls, 2.0, 2.05, 2.06),
-            (Unit::Allocations, 4.0, 4.02, 4.03),
-            (Unit::Kibibytes, 10.0, 9.5, 9.4),
-        ] {
-            let change = |after| Change::of(&counted(unit, before), &counted(unit, after));
-            assert_eq!(change(same), Some(Change::Noise), "{unit:?}");
-            let expected = if other > before {
-                Change::Worse
-            } else {
-                Change::Better
-            };
-            assert_eq!(change(other), Some(expected), "{unit:?}");
+    fn counts_have_a_tolerance_instead_of_an_interval() {
+        for (after, expected) in [(2.1, Change::Noise), (2.2, Change::Worse), (1.8, Change::Better)] {
+            let change = Change::of(&counted(Unit::Syscalls, 2.0), &counted(Unit::Syscalls, after));
+            assert_eq!(change, Some(expected), "{after}");
         }
     }
 

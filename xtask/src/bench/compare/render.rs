@@ -7,12 +7,9 @@ use super::pairs::{Pair, only, pairs};
 use crate::bench::report::Unit;
 use crate::bench::results::{Environment, Record};
 use crate::bench::text::{WIDTH, grouped, wrap};
+use crate::bench::tolerance;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use std::collections::{BTreeMap, BTreeSet};
-
-const LEGEND: &str = "better, worse: from A to B by more than noise, so that the 95 % intervals have nothing in common, or that what's counted \
-    differs by more than its tolerance (instructions and bytes 1%, syscalls 0.05, allocations 0.02, memory 5%). Without a word it's noise; \
-    with ? nobody knows, since there's no interval.";
 
 /// With `changed`, only the rows that differ by more than noise.
 pub(super) fn draw(a: &Run, b: &Run, changed: bool) -> String {
@@ -43,7 +40,7 @@ pub(super) fn draw(a: &Run, b: &Run, changed: bool) -> String {
         pairs.len()
     )];
     lines.push(Agreement::of(&pairs).sentence());
-    lines.push(LEGEND.to_owned());
+    lines.push(legend());
     for (name, only) in [
         ("A", only(&a.results, &b.results)),
         ("B", only(&b.results, &a.results)),
@@ -55,6 +52,14 @@ pub(super) fn draw(a: &Run, b: &Run, changed: bool) -> String {
         text += &format!("\n{}\n", wrap(&line));
     }
     text
+}
+
+fn legend() -> String {
+    format!(
+        "better, worse: from A to B by more than noise, so that the 95 % intervals have nothing in common, or that what's counted \
+        differs by more than its tolerance ({}). Without a word it's noise; with ? nobody knows, since there's no interval.",
+        tolerance::IN_WORDS
+    )
 }
 
 /// What stands above a table, so that its rows have room.

@@ -2,7 +2,7 @@
 
 use super::chart::{self, Family, Panel};
 use super::curve::Curves;
-use super::group::{Setting, find, groups, unique};
+use super::group::{Setting, connections, find, groups, unique};
 use super::{labels, table};
 use crate::bench::report::Unit;
 use crate::bench::results::Section;
@@ -16,6 +16,7 @@ pub(super) fn draw(section: &Section, curves: &Curves) -> Markup {
         section id=(section.figure) aria-labelledby=(head) {
             h2 id=(head) { (labels::figure(&section.figure)) }
             p.about { (section.about) }
+            @if let Some(counts) = counts(section, &settings) { p.conditions { (counts) } }
             @if section.interrupted { p.warning { "This was interrupted: it's what had been measured by then." } }
             @for &setting in &settings {
                 @if let Some(family) = Family::new(section, setting, curves) { (families(section, &settings, setting, &family)) }
@@ -41,15 +42,38 @@ pub(super) fn draw(section: &Section, curves: &Curves) -> Markup {
     }
 }
 
+/// How many connections there were; nothing of a figure that's told per connection, which had more and more of them.
+fn counts(section: &Section, settings: &[Setting<'_>]) -> Option<String> {
+    let counts = unique(settings.iter().map(|setting| setting.connections));
+    match &counts[..] {
+        [] => None,
+        _ if section
+            .records
+            .iter()
+            .all(|record| record.unit == Unit::Kibibytes) =>
+        {
+            None
+        }
+        [alone] => Some(connections(*alone)),
+        [others @ .., last] => {
+            let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+            Some(format!("{} or {}", others.join(", "), connections(*last)))
+        }
+    }
+}
+
 fn charts(section: &Section, settings: &[Setting<'_>]) -> Markup {
     let mut units = unique(section.records.iter().map(|record| record.unit));
     units.sort_unstable();
-    let charted = units.iter().copied().filter(|&unit| is_charted(unit, &units));
+    let charts = units.iter().map(|&unit| {
+        let head = labels::head(unit, &units);
+        let panels = panels(section, settings, unit, &head);
+        (unit, head, panels)
+    });
     html! {
-        @for unit in charted {
-            @let panels = panels(section, settings, unit, &labels::head(unit, &units));
+        @for (unit, head, panels) in charts.filter(|(_, _, panels)| !panels.is_empty()) {
             @let scale = chart::scale(&panels);
-            h3 { (labels::head(unit, &units)) " " span.direction { (direction(unit)) } }
+            h3 { (head) " " span.direction { (direction(unit)) } }
             div.panels {
                 @for panel in &panels {
                     figure {
@@ -63,7 +87,7 @@ fn charts(section: &Section, settings: &[Setting<'_>]) -> Markup {
     }
 }
 
-/// Where there's a ratio or a curve, it stands for the values that it's made of; those are in the table.
+/// Where a setting has a ratio or a curve, it stands for the values that it's made of; those are in the table.
 fn is_charted(unit: Unit, all: &[Unit]) -> bool {
     let is_percentile = matches!(unit, Unit::P50 | Unit::P90 | Unit::P99 | Unit::P999 | Unit::Max);
     unit.is_ratio() || !(is_percentile || all.iter().any(|unit| unit.is_ratio()))
@@ -78,9 +102,11 @@ fn direction(unit: Unit) -> &'static str {
 }
 
 fn panels<'a>(section: &'a Section, settings: &[Setting<'a>], unit: Unit, head: &str) -> Vec<Panel<'a>> {
-    let has_unit = |setting: &Setting<'_>| {
-        let mut records = section.records.iter();
-        records.any(|record| record.unit == unit && Setting::of(record) == *setting)
+    let is_drawn = |setting: &Setting<'_>| {
+        let records = section.records.iter();
+        let its = records.filter(|record| Setting::of(record) == *setting);
+        let units = unique(its.map(|record| record.unit));
+        units.contains(&unit) && is_charted(unit, &units)
     };
     let panel = |setting: Setting<'a>| {
         let mut title = head.to_owned();
@@ -96,7 +122,7 @@ fn panels<'a>(section: &'a Section, settings: &[Setting<'a>], unit: Unit, head: 
             title,
         }
     };
-    settings.iter().copied().filter(has_unit).map(panel).collect()
+    settings.iter().copied().filter(is_drawn).map(panel).collect()
 }
 
 /// A small chart per target, a row of them per reference.

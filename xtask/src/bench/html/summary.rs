@@ -7,9 +7,10 @@ use crate::bench::results::{Results, Section};
 use maud::{Markup, html};
 
 /// What's shown, of which figure, by which head.
-const COLUMNS: [(&str, Unit, &str); 5] = [
+const COLUMNS: [(&str, Unit, &str); 6] = [
     ("throughput", Unit::RateRatio, "Requests/s × reference"),
     ("throughput", Unit::Ratio, "CPU/request × reference"),
+    ("throughput", Unit::Microseconds, "CPU µs/request"),
     ("latency", Unit::P99, "p99 latency, µs"),
     ("idle", Unit::Kibibytes, "KiB per idle connection"),
     ("syscalls", Unit::Syscalls, "System calls/request"),

@@ -6,7 +6,7 @@ use crate::bench::html::curve::{self, Curve, Curves};
 use crate::bench::html::group::{Group, Setting, find};
 use crate::bench::html::labels;
 use crate::bench::report::Unit;
-use crate::bench::results::Section;
+use crate::bench::results::{Record, Section};
 use maud::{Markup, html};
 
 const WIDTH: f64 = 188.0;
@@ -39,9 +39,7 @@ impl<'a> Family<'a> {
             .records
             .iter()
             .filter(|record| Setting::of(record) == setting);
-        let drawn: Vec<&Curve> = records
-            .filter_map(|record| curves.get(&curve::name(record)))
-            .collect();
+        let drawn: Vec<&Curve> = records.filter_map(|record| curve_of(record, curves)).collect();
         let points = || drawn.iter().flat_map(|curve| &curve.0);
         let late = points()
             .map(|point| point.microseconds)
@@ -128,7 +126,7 @@ impl<'a> Family<'a> {
             .records
             .iter()
             .find(|record| record.target == target && Setting::of(record) == self.setting)?;
-        let curve = self.curves.get(&curve::name(record))?;
+        let curve = curve_of(record, self.curves)?;
         let mut path = String::new();
         let mut last = String::new();
         for point in &curve.0 {
@@ -142,6 +140,12 @@ impl<'a> Family<'a> {
         }
         (!path.is_empty()).then_some(path)
     }
+}
+
+/// Nothing of who couldn't bear the rate: what its histogram holds is how far it fell behind.
+fn curve_of<'a>(record: &Record, curves: &'a Curves) -> Option<&'a Curve> {
+    record.value?;
+    curves.get(&curve::name(record))
 }
 
 /// One in how many answers is later.

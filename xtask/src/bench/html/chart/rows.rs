@@ -7,13 +7,13 @@ use crate::bench::html::labels;
 use crate::bench::results::Record;
 use maud::{Markup, html};
 
-const WIDTH: f64 = 312.0;
-/// Where names end.
-const NAMES: f64 = 112.0;
+const WIDTH: f64 = 328.0;
+/// Where names end, which has room for the longest, `hyper-glommio-unix`.
+const NAMES: f64 = 128.0;
 /// Where numbers end.
 const NUMBERS: f64 = WIDTH - 1.0;
 /// What's between names and numbers.
-pub(super) const PLOT: Pixels = (120.0, 258.0);
+pub(super) const PLOT: Pixels = (136.0, 274.0);
 const ROW: f64 = 17.0;
 /// From the axis's numbers to the first row.
 const HEAD: f64 = 20.0;
@@ -72,7 +72,7 @@ fn row(record: &Record, scale: &Scale, y: f64, mark: Mark) -> Markup {
     let kind = if record.is_peer { "peer" } else { "ours" };
     let words = match record.value {
         None => Some("not measured"),
-        Some(_) if record.unit.is_ratio() && record.is_client_bound() => Some("client-bound"),
+        Some(_) if record.is_client_bound() => Some("client-bound"),
         Some(_) => None,
     };
     html! {

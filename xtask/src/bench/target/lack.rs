@@ -1,0 +1,40 @@
+//! What servers can't be asked for: facts of theirs, each with its reason.
+
+use anyport_bench_child::Workload;
+
+/// Workloads that a server doesn't serve.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lack {
+    pub(super) workloads: &'static [Workload],
+    pub(super) reason: &'static str,
+}
+
+/// Of hyper by hand on a runtime with a thread per core.
+pub(super) const THREAD_BOUND: Lack = Lack {
+    workloads: &[Workload::WebSocket],
+    reason: "hyper upgrades only what's `Send`, and the runtime's streams stay on their thread",
+};
+
+/// Of a server of files.
+pub(super) const DOWNLOAD_ONLY: Lack = Lack {
+    workloads: &[Workload::Echo, Workload::WebSocket],
+    reason: "it runs no app: without a module or a server behind it, it sends no body back and speaks no WebSocket",
+};
+
+/// Of who doesn't read what it's asked.
+pub(super) const FIXED: Lack = Lack {
+    workloads: &[
+        Workload::Json,
+        Workload::Echo,
+        Workload::Download64K,
+        Workload::Download1M,
+        Workload::WebSocket,
+    ],
+    reason: "it answers everything with the bytes of plaintext's answer",
+};
+
+/// Of who speaks no HTTP.
+pub(super) const SILENT: Lack = Lack {
+    workloads: &Workload::ALL,
+    reason: "it answers no requests",
+};
