@@ -55,6 +55,7 @@
     reason = "a test that can't go on should stop, and say where"
 )]
 
+mod abroad;
 mod app;
 mod asleep;
 mod bad_input;
