@@ -1,5 +1,9 @@
 //! The app that the suite serves: a route for each behaviour, good and bad.
-use crate::{script, site::Boxed};
+use crate::{
+    abroad::{self, Abroad},
+    script,
+    site::Boxed,
+};
 use anyport_core::{Body, BoxError, ConnInfo};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
@@ -11,8 +15,9 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
+    thread::{self, JoinHandle},
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 use tower_service::Service;
 
 /// What every deliberate panic begins with; it's kept out of the tests' output.
@@ -47,6 +52,8 @@ pub struct State {
     uploaded: Semaphore,
     /// What `/keep` keeps.
     kept: Mutex<Vec<Body>>,
+    /// The thread that an upgraded connection was taken to.
+    abroad: Mutex<Option<JoinHandle<Abroad>>>,
 }
 
 /// What goes wrong in the service at the next opportunity, once.
@@ -66,6 +73,7 @@ impl Default for State {
             dropped: Semaphore::new(0),
             uploaded: Semaphore::new(0),
             kept: Mutex::default(),
+            abroad: Mutex::default(),
         }
     }
 }
@@ -105,6 +113,20 @@ impl State {
         self.uploaded.acquire_many(bytes).await.unwrap().forget();
     }
 
+    /// Goes on with an upgraded connection on another thread.
+    fn go_abroad(&self, f: impl FnOnce() -> Abroad + Send + 'static) {
+        *self.abroad.lock().unwrap() = Some(thread::spawn(f));
+        self.arrived.add_permits(1);
+    }
+
+    /// What came of an upgraded connection on another thread.
+    pub(crate) async fn abroad(&self) -> Abroad {
+        self.arrived().await;
+        let thread = self.abroad.lock().unwrap().take().expect("there's a thread");
+        let joined = spawn_blocking(|| thread.join()).await.unwrap();
+        joined.expect("nothing panics there")
+    }
+
     fn waits(self: &Arc<Self>, panics: bool) -> Waits {
         self.arrived.add_permits(1);
         Waits {
@@ -123,7 +145,7 @@ struct Waits {
 impl Drop for Waits {
     fn drop(&mut self) {
         self.state.dropped.add_permits(1);
-        if self.panics && !std::thread::panicking() {
+        if self.panics && !thread::panicking() {
             panic!("{DELIBERATE} in drop");
         }
     }
@@ -134,12 +156,16 @@ impl App {
         Self { state, spawn }
     }
 
-    /// Echoes on what the connection or stream becomes.
+    /// Echoes on what the connection or stream becomes, or takes it abroad.
     fn upgrade(&self, request: &mut Request<Body>) {
-        let upgrade = hyper::upgrade::on(request);
+        let path = request.uri().path().to_owned();
+        let (upgrade, state) = (hyper::upgrade::on(request), Arc::clone(&self.state));
         (self.spawn)(Box::pin(async move {
-            if let Ok(upgraded) = upgrade.await {
-                script::echo(TokioIo::new(upgraded)).await;
+            let Ok(upgraded) = upgrade.await else { return };
+            match &*path {
+                "/used-abroad" => state.go_abroad(|| abroad::echo(upgraded)),
+                "/dropped-abroad" => state.go_abroad(|| abroad::leave(upgraded)),
+                _ => script::echo(TokioIo::new(upgraded)).await,
             }
         }));
     }
@@ -222,7 +248,7 @@ impl Service<Request<Body>> for App {
                 let _waits = state.waits(false);
                 std::future::pending().await
             }),
-            "/upgrade" => {
+            "/upgrade" | "/used-abroad" | "/dropped-abroad" => {
                 self.upgrade(&mut request);
                 let response = Response::builder()
                     .status(StatusCode::SWITCHING_PROTOCOLS)
@@ -340,7 +366,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        if matches!(self, Self::Panicking(_)) && !std::thread::panicking() {
+        if matches!(self, Self::Panicking(_)) && !thread::panicking() {
             panic!("{DELIBERATE} in the drop of a body");
         }
     }

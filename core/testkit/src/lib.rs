@@ -46,18 +46,24 @@
 //!
 //! Then `cargo test --test behaviour -- pipe::drain` runs a part of it, and `--list` shows all. A transport that can't do something says so in
 //! [`Subject::capabilities`]; the tests about it show as ignored, with the reason.
+//!
+//! For the tests that a transport has of its own, there's [`scene`], with a client that blocks, [`process`], with a server in a process of its own, and [`cut`], with ten thousand
+//! connections that are cut.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "a test that can't go on should stop, and say where"
 )]
 
+mod abroad;
 mod app;
 mod asleep;
 mod bad_input;
 mod busy;
 mod bytes;
 mod client;
+#[cfg(target_os = "linux")]
+pub mod cut;
 mod deadlines;
 mod drain;
 mod faults;
@@ -72,8 +78,11 @@ mod local;
 mod meanwhile;
 mod observer;
 mod pace;
+#[cfg(target_os = "linux")]
+pub mod process;
 mod queue;
 mod running;
+pub mod scene;
 mod script;
 mod site;
 mod subject;

@@ -26,7 +26,7 @@ cases![
 
 /// Remembers what it's told.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Told>>);
+pub(crate) struct Log(Arc<Mutex<Told>>);
 
 #[derive(Default)]
 struct Told {
@@ -83,8 +83,14 @@ impl Log {
         }
     }
 
+    /// How many connections ended that had been upgraded, and what panicked.
+    pub(crate) fn upgraded(&self) -> (u32, Vec<String>) {
+        let told = self.0.lock().unwrap();
+        (told.upgraded, told.panics.clone())
+    }
+
     /// Every connection so far was accepted, established and closed, once each.
-    fn assert_complete(&self, connections: usize) {
+    pub(crate) fn assert_complete(&self, connections: usize) {
         let told = self.0.lock().unwrap();
         assert!(told.wrong.is_empty(), "{:?}", told.wrong);
         assert_eq!(told.connections.len(), connections, "{:?}", told.connections);

@@ -123,6 +123,8 @@ pub enum Capability {
     VectoredWrite,
     /// A free port is chosen by binding port 0, so endpoints are IP addresses.
     PortZero,
+    /// What a connection was upgraded to can be used on any thread. Without it: it's an error on another than its worker's.
+    AnyThread,
     /// Its workers have threads of their own and serve `!Send` apps: [`Suite::with_local`](crate::Suite::with_local).
     Local,
 }
@@ -134,6 +136,7 @@ impl Capability {
             Self::HalfClose => "needs half-close",
             Self::VectoredWrite => "needs vectored writes",
             Self::PortZero => "needs ports",
+            Self::AnyThread => "needs streams that are used on any thread",
             Self::Local => "needs workers with threads of their own",
         }
     }

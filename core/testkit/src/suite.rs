@@ -46,6 +46,7 @@ const FILES: &[(&str, &[Case])] = &[
     ("bad_input", crate::bad_input::CASES),
     ("faults", crate::faults::CASES),
     ("upgrade", crate::upgrade::CASES),
+    ("abroad", crate::abroad::CASES),
     ("limits", crate::limits::CASES),
     ("deadlines", crate::deadlines::CASES),
     ("meanwhile", crate::meanwhile::CASES),

@@ -7,13 +7,12 @@
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-mod process;
 mod scene;
 
 use anyport_core::{Limits, Runtime, Server, serve_with};
 use anyport_glommio::{Glommio, GlommioPerCore};
-use process::Process;
-use rustix::process::{Resource, getrlimit, setrlimit};
+use anyport_testkit::process::{Process, allow_descriptors};
+use rustix::process::{Resource, getrlimit};
 use scene::{GRACE, PATIENCE, addr_of, hello};
 use std::{
     io::{Read, Write},
@@ -67,12 +66,6 @@ fn start_with_ever_more_descriptors(say: &mut dyn FnMut(&str)) {
             Err(error) => say(&format!("{limit} {error}")),
         }
     }
-}
-
-fn allow_descriptors(count: u64) {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = Some(count);
-    setrlimit(Resource::Nofile, limit).unwrap();
 }
 
 #[test]

@@ -50,6 +50,10 @@ mod subjects {
         fn spawn(future: Pin<Box<dyn Future<Output = ()> + Send>>) {
             background(future);
         }
+
+        fn capabilities(&self) -> Capabilities {
+            can()
+        }
     }
 
     impl Subject for Epoll {
@@ -67,6 +71,10 @@ mod subjects {
 
         fn spawn(future: Pin<Box<dyn Future<Output = ()> + Send>>) {
             background(future);
+        }
+
+        fn capabilities(&self) -> Capabilities {
+            can()
         }
     }
 
@@ -88,7 +96,7 @@ mod subjects {
         }
 
         fn capabilities(&self) -> Capabilities {
-            Capabilities::all().without(Capability::PortZero)
+            can().without(Capability::PortZero)
         }
     }
 
@@ -110,8 +118,13 @@ mod subjects {
         }
 
         fn capabilities(&self) -> Capabilities {
-            Capabilities::all().without(Capability::PortZero)
+            can().without(Capability::PortZero)
         }
+    }
+
+    /// A connection stays on its worker.
+    fn can() -> Capabilities {
+        Capabilities::all().without(Capability::AnyThread)
     }
 
     #[expect(clippy::unwrap_used, reason = "it's called on a worker")]

@@ -7,12 +7,11 @@
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-mod process;
 mod scene;
 
 use anyport_core::{Limits, serve_with};
 use anyport_tcp::Tcp;
-use process::Process;
+use anyport_testkit::process::Process;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use scene::{GRACE, PATIENCE, addr_of, connect, hello, skipped};
 use std::{

@@ -9,11 +9,11 @@ mod scene;
 mod stage;
 
 use anyport_core::{Body, BoxError, Timeouts};
+use anyport_testkit::process::Held;
 use http::{Request, Response};
 use scene::connect;
 use stage::{Client, HELLO, Made, On, Stage, is, until};
 use std::{
-    fs,
     io::{Read, Write},
     net::TcpStream,
     time::{Duration, Instant},
@@ -22,30 +22,6 @@ use tower::service_fn;
 
 const MIB: usize = 1024 * 1024;
 const GIB: u64 = 1 << 30;
-
-/// What the process holds (proc(5)).
-#[derive(Clone, Copy, Debug)]
-struct Held {
-    descriptors: usize,
-    threads: usize,
-    memory: usize,
-}
-
-impl Held {
-    fn now() -> Self {
-        let status = fs::read_to_string("/proc/self/status").unwrap();
-        let number = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-            let number = line.split_whitespace().next().unwrap();
-            number.parse::<usize>().unwrap()
-        };
-        Self {
-            descriptors: fs::read_dir("/proc/self/fd").unwrap().count(),
-            threads: number("Threads:"),
-            memory: number("VmRSS:") * 1024,
-        }
-    }
-}
 
 #[test]
 fn a_stopped_download_costs_little_and_is_cut_off_on_the_ambient_tokio() {

@@ -96,6 +96,10 @@ impl Subject for OverGlommio {
     fn spawn(future: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
         anyport_core::spawn(future).unwrap();
     }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all().without(Capability::AnyThread)
+    }
 }
 
 /// TLS over TCP, on monoio.
@@ -123,6 +127,10 @@ impl Subject for OverMonoio {
 
     fn spawn(future: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
         anyport_core::spawn(future).unwrap();
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all().without(Capability::AnyThread)
     }
 }
 

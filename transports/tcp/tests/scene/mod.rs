@@ -1,34 +1,18 @@
 //! What the tests share: an app, a client, and a word about what can't be tested on this machine.
-#![allow(dead_code, reason = "each test uses some of it")]
+#![allow(dead_code, unused_imports, reason = "each test uses some of it")]
 #![allow(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use anyport_core::{Body, Connection, Handle};
-use http::{Request, Response};
+use anyport_core::{Connection, Handle};
+pub(crate) use anyport_testkit::scene::{GRACE, PATIENCE, addr_of, hello};
 use hyper_util::rt::TokioIo;
 use std::{
-    future::{Ready, ready},
     io::{self, Read, Write},
-    net::{SocketAddr, TcpStream, ToSocketAddrs},
-    time::Duration,
+    net::{TcpStream, ToSocketAddrs},
 };
 use tokio::io::AsyncWriteExt;
-use tower::util::ServiceFn;
-
-/// Nothing here takes nearly so long, unless it hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-/// The grace of a server that has nothing to do any more.
-pub(crate) const GRACE: Duration = Duration::from_secs(1);
-
-pub(crate) type Hello = ServiceFn<fn(Request<Body>) -> Answer>;
-pub(crate) type Answer = Ready<io::Result<Response<Body>>>;
-
-/// An app that answers `Hello`.
-pub(crate) fn hello() -> Hello {
-    tower::service_fn(|_| ready(Ok(Response::new("Hello".into()))))
-}
 
 /// A raw handler that says who connected, where, and to which worker, then closes: `PEER LOCAL WORKER`.
 pub(crate) async fn who(connection: impl Connection) {
@@ -46,11 +30,6 @@ pub(crate) async fn say(connection: impl Connection, line: &str) {
 
 pub(crate) fn port_of(handle: &Handle) -> u16 {
     addr_of(handle).port()
-}
-
-/// Where the first transport listens.
-pub(crate) fn addr_of(handle: &Handle) -> SocketAddr {
-    handle.endpoints()[0].socket_addr().unwrap()
 }
 
 pub(crate) fn connect(addr: impl ToSocketAddrs) -> io::Result<TcpStream> {
