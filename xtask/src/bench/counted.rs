@@ -2,6 +2,7 @@
 
 use super::build::Binaries;
 use super::report::{Report, Row, Unit};
+use super::scenario::Scenario;
 use super::session::Session;
 use super::target::{Allocator, Target};
 use super::text::grouped;
@@ -160,7 +161,7 @@ fn one_run(
     connections: usize,
     requests: u64,
 ) -> anyhow::Result<Vec<Count>> {
-    target.check_serves(Workload::Plaintext)?;
+    target.check_serves(Scenario::PLAINTEXT)?;
     counted.tool.check(target)?;
     session.progress.set_message(format!(
         "{target}: {requests} requests under {}",

@@ -3,8 +3,9 @@
 mod lack;
 mod package;
 
+use super::scenario::Scenario;
 use anyport_bench_child::Workload;
-use lack::{DOWNLOAD_ONLY, FIXED, Lack, SILENT, THREAD_BOUND};
+use lack::{DOWNLOAD_ONLY, FIXED, H2_BY_ALPN, HTTP1_ONLY, Lack, ONE_PROTOCOL, SILENT, THREAD_BOUND};
 pub(super) use package::{Allocator, Allocators, Home, Package};
 use std::fmt;
 
@@ -117,33 +118,35 @@ impl Target {
             Self::Unix => ours("unix", "unix", "", HyperUnix),
             Self::MonoioUnix => ours("monoio-unix", "unix", "monoio", HyperMonoioUnix).by_io_uring(),
             Self::GlommioUnix => ours("glommio-unix", "unix", "glommio", HyperGlommioUnix).by_io_uring(),
-            Self::Hyper => peer("hyper", "tcp", "peer-hyper", Hyper),
-            Self::HyperUnix => peer("hyper-unix", "unix", "peer-hyper", HyperUnix),
+            Self::Hyper => peer("hyper", "tcp", "peer-hyper", Hyper).without(&[HTTP1_ONLY]),
+            Self::HyperUnix => peer("hyper-unix", "unix", "peer-hyper", HyperUnix).without(&[HTTP1_ONLY]),
             Self::HyperMonoio => peer("hyper-monoio", "tcp", "peer-monoio", HyperMonoio)
                 .with(&["--io", "compat"])
-                .without(&[THREAD_BOUND])
+                .without(&[HTTP1_ONLY, THREAD_BOUND])
                 .by_io_uring(),
             Self::HyperMonoioPoll => peer("hyper-monoio-poll", "tcp", "peer-monoio", HyperMonoio)
                 .with(&["--io", "poll"])
-                .without(&[THREAD_BOUND])
+                .without(&[HTTP1_ONLY, THREAD_BOUND])
                 .by_io_uring(),
             Self::HyperMonoioEpoll => peer("hyper-monoio-epoll", "tcp", "peer-monoio", HyperMonoioEpoll)
                 .with(&["--io", "poll-epoll"])
-                .without(&[THREAD_BOUND]),
+                .without(&[HTTP1_ONLY, THREAD_BOUND]),
             Self::HyperMonoioUnix => peer("hyper-monoio-unix", "unix", "peer-monoio", HyperMonoioUnix)
                 .with(&["--io", "compat"])
-                .without(&[THREAD_BOUND])
+                .without(&[HTTP1_ONLY, THREAD_BOUND])
                 .by_io_uring(),
             Self::HyperGlommio => peer("hyper-glommio", "tcp", "peer-glommio", HyperGlommio)
-                .without(&[THREAD_BOUND])
+                .without(&[HTTP1_ONLY, THREAD_BOUND])
                 .by_io_uring(),
             Self::HyperGlommioUnix => peer("hyper-glommio-unix", "unix", "peer-glommio", HyperGlommioUnix)
-                .without(&[THREAD_BOUND])
+                .without(&[HTTP1_ONLY, THREAD_BOUND])
                 .by_io_uring(),
             Self::TlsTcpPerCore => ours("tls-tcp-per-core", "tls", "tls", HyperRustls),
             Self::TlsTcp => ours("tls-tcp", "tls", "tls", HyperRustls),
             Self::TlsTcpAwsLcRs => ours("tls-tcp-aws-lc-rs", "tls", "aws-lc-rs", HyperRustls),
-            Self::HyperRustls => peer("hyper-rustls", "tls", "peer-rustls", HyperRustls),
+            Self::HyperRustls => {
+                peer("hyper-rustls", "tls", "peer-rustls", HyperRustls).without(&[HTTP1_ONLY])
+            }
             Self::RustlsSession => peer("rustls-session", "tls", "peer-rustls", HyperRustls)
                 .with(&["--hold"])
                 .without(&[SILENT]),
@@ -213,13 +216,13 @@ fn ntex(name: &'static str) -> Facts {
         remark: Some(
             "what agrees to its WebSockets announces `transfer-encoding: chunked`, which RFC 9112 6.1 forbids",
         ),
-        ..peer(name, "tcp", "peer-ntex", Target::Hyper)
+        ..peer(name, "tcp", "peer-ntex", Target::Hyper).without(&[H2_BY_ALPN])
     }
 }
 
 /// It comes as it is: with its own allocator, and two headers that it can't be had without.
 fn nginx() -> Facts {
-    let facts = peer("nginx", "tcp", "peer-nginx", Target::Hyper).without(&[DOWNLOAD_ONLY]);
+    let facts = peer("nginx", "tcp", "peer-nginx", Target::Hyper).without(&[DOWNLOAD_ONLY, ONE_PROTOCOL]);
     Facts {
         package: Package {
             allocators: Allocators::System,
@@ -292,9 +295,9 @@ impl Target {
     /// # Errors
     ///
     /// When it can't be asked for this: why.
-    pub(super) fn check_serves(self, workload: Workload) -> anyhow::Result<()> {
+    pub(super) fn check_serves(self, scenario: Scenario) -> anyhow::Result<()> {
         let mut lacks = self.facts().lacks.iter();
-        let lack = lacks.find(|lack| lack.workloads.contains(&workload));
+        let lack = lacks.find(|lack| lack.scenarios.contains(&scenario));
         lack.map_or(Ok(()), |lack| anyhow::bail!(lack.reason))
     }
 

@@ -1,4 +1,6 @@
 //! actix-web with its defaults, on one worker.
+//!
+//! Its `bind` speaks HTTP/1 alone; this one finds out which HTTP it is, as anyport does.
 
 mod app;
 
@@ -44,7 +46,7 @@ fn serve(listen: &Address) -> anyhow::Result<()> {
                 .backlog(BACKLOG)
                 // Not actix's default, but the same for all servers of the bench.
                 .tcp_nodelay(true)
-                .bind(address)
+                .bind_auto_h2c(address)
                 .map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
         for address in server.addrs() {
             announce(&Address::Tcp(address))?;

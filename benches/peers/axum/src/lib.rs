@@ -1,4 +1,6 @@
 //! `axum::serve` with its defaults, on a single-threaded tokio.
+//!
+//! Its feature `http2` isn't a default: with it, a port speaks HTTP/1 and HTTP/2, as anyport's does.
 
 mod app;
 
