@@ -53,6 +53,9 @@ pub(crate) struct MatrixOptions {
     pub(super) sustainable: bool,
     #[command(flatten)]
     pub(super) turns: TurnOptions,
+    /// Workers of each server that can have more than one; it needs as many cores beside the load's
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(super) workers: NonZeroUsize,
     /// Where the TCP and TLS servers listen, on this machine; port 0 is any free one
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0", value_parser = tcp)]
     pub(super) listen: Address,
@@ -62,7 +65,7 @@ pub(crate) struct MatrixOptions {
     /// Compare what noise can't touch with benches/baseline.json, and fail if it became worse [default: tcp-per-core and tcp]
     #[arg(
         long,
-        conflicts_with_all = ["peers", "workload", "connections", "figure", "quick", "rate", "sustainable", "output", "json"]
+        conflicts_with_all = ["peers", "workload", "connections", "figure", "quick", "rate", "sustainable", "workers", "output", "json"]
     )]
     check: bool,
     /// Write benches/baseline.json anew instead
