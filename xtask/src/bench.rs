@@ -21,6 +21,7 @@ mod options;
 mod report;
 mod results;
 mod run_folder;
+mod scenario;
 mod self_test;
 mod server;
 mod session;

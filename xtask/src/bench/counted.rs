@@ -2,13 +2,15 @@
 
 use super::build::Binaries;
 use super::report::{Report, Row, Unit};
+use super::scenario::Scenario;
 use super::session::Session;
 use super::target::{Allocator, Target};
-use super::text::grouped;
+use super::text::{grouped, workers};
 use super::tool::{CALLGRIND, Count, MEMCHECK, PERF, Tool};
 use anyhow::Context as _;
 use anyport_bench_load::{Amount, ClosedLoop, Interrupted, Workload};
 use std::fs;
+use std::num::NonZeroUsize;
 
 /// What to count, and over how many requests.
 #[derive(Debug)]
@@ -73,7 +75,7 @@ impl Counted {
 /// Counts for each target; a row that can't be measured says why.
 pub(super) fn run(session: &mut Session, counted: &Counted) -> Report {
     let mut report = Report {
-        about: about(counted),
+        about: about(counted, session.workers),
         rows: Vec::new(),
         notes: Vec::new(),
         interrupted: false,
@@ -82,7 +84,7 @@ pub(super) fn run(session: &mut Session, counted: &Counted) -> Report {
     report
 }
 
-fn about(counted: &Counted) -> String {
+fn about(counted: &Counted, number: NonZeroUsize) -> String {
     let Counted {
         about,
         tool,
@@ -94,10 +96,11 @@ fn about(counted: &Counted) -> String {
     } = counted;
     let connections: Vec<String> = connections.iter().map(ToString::to_string).collect();
     format!(
-        "{about}, counted by {}, as the difference of {} and {} requests; one worker, {} connections, allocator {}.",
+        "{about}, counted by {}, as the difference of {} and {} requests; {}, {} connections, allocator {}.",
         tool.name,
         grouped(*many as f64, 0),
         grouped(*few as f64, 0),
+        workers(number),
         connections.join(" and "),
         allocator.name()
     )
@@ -160,7 +163,7 @@ fn one_run(
     connections: usize,
     requests: u64,
 ) -> anyhow::Result<Vec<Count>> {
-    target.check_serves(Workload::Plaintext)?;
+    target.check_serves(Scenario::PLAINTEXT)?;
     counted.tool.check(target)?;
     session.progress.set_message(format!(
         "{target}: {requests} requests under {}",

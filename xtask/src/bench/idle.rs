@@ -5,7 +5,7 @@ use super::report::{Report, Row, Unit};
 use super::session::Session;
 use super::statistics::line;
 use super::target::{Allocator, Target};
-use super::text::grouped;
+use super::text::{grouped, workers};
 use anyhow::Context as _;
 use anyport_bench_load::{Crowd, Interrupted, Workload};
 use std::time::Duration;
@@ -40,9 +40,10 @@ struct Memory {
 pub(super) fn run(session: &mut Session, allocators: &[Allocator]) -> Report {
     let mut report = Report {
         about: format!(
-            "Private memory per idle connection, as the slope over {} connections of one worker: fresh ones have sent nothing, \
+            "Private memory per idle connection, as the slope over {} connections of {}: fresh ones have sent nothing, \
             kept alive ones had one request each and were idle for {} s.",
             STEPS.map(|connections| grouped(connections as f64, 0)).join(", "),
+            workers(session.workers),
             REST.as_secs()
         ),
         rows: Vec::new(),

@@ -2,14 +2,15 @@
 
 use super::gate;
 use super::latency::Rates;
+use super::scenario::Scenario;
 use super::target::Target;
 use super::text::grouped;
 use super::turns::{Begin, Done, Load};
 use anyhow::Context as _;
 use anyport_bench_load::{
-    Address, Amount, Churn, ClosedLoop, Handshake, Handshakes, OpenLoop, Patience, Workload,
+    Address, Amount, Churn, ClosedLoop, H2Load, Handshake, Handshakes, OpenLoop, Patience, Workload,
 };
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 /// Keep-alive connections, each of which asks again as soon as it's answered.
@@ -23,6 +24,16 @@ pub(super) fn closed(workload: Workload) -> Begin {
             connections,
             patience,
         )?))
+    })
+}
+
+/// The same over HTTP/2, with so many requests in flight on each connection.
+pub(super) fn http2(streams: NonZeroUsize) -> Begin {
+    Box::new(move |course, target, address, patience| {
+        target.check_serves(Scenario::PlaintextH2)?;
+        let connections = NonZeroUsize::new(course.connections).context("no connections")?;
+        let load = H2Load::new(address, Workload::Plaintext, connections, streams, patience)?;
+        Ok(Box::new(load))
     })
 }
 
@@ -60,7 +71,7 @@ pub(super) fn churn(workload: Workload) -> Begin {
 
 /// Whether the answer is the one of all others, which the start has looked at for plaintext only.
 fn check(target: Target, address: &Address, workload: Workload, patience: &Patience) -> anyhow::Result<()> {
-    target.check_serves(workload)?;
+    target.check_serves(Scenario::Http1(workload))?;
     gate::check(target, address, workload, patience)
 }
 
@@ -82,6 +93,18 @@ impl Load for ClosedLoop {
             latency: outcome.latency,
             objection: (starved > 0)
                 .then(|| format!("it answered nothing on {starved} of its connections for {duration:?}")),
+            ..Done::of(outcome.requests)
+        })
+    }
+}
+
+impl Load for H2Load {
+    fn run(&mut self, duration: Duration) -> anyhow::Result<Done> {
+        let outcome = Self::run(self, Amount::For(duration))?;
+        Ok(Done {
+            rate: Some(outcome.requests as f64 / outcome.elapsed.as_secs_f64()),
+            effort: Some(outcome.effort),
+            latency: outcome.latency,
             ..Done::of(outcome.requests)
         })
     }

@@ -35,11 +35,14 @@ pub(super) fn run(options: &MatrixOptions, metadata: &Metadata) -> anyhow::Resul
     let options = &options;
     let plan = Plan::new(options);
     let mut session = Session::new(&plan.targets, &options.listen, metadata)?;
+    session.workers = options.workers;
+    let mut environment = environment::look(session.root.as_std_path());
+    environment.insert("bench.workers".to_owned(), options.workers.to_string());
     let folder = RunFolder::create(
         session.target_dir.join("bench").as_std_path(),
         options.output.as_deref(),
         command(),
-        &environment::look(session.root.as_std_path()),
+        &environment,
     )?;
     let path = folder.path().display().to_string();
     session.folder = Some(folder);

@@ -40,6 +40,7 @@ impl Server {
     pub(super) fn start(
         program: &Path,
         target: Target,
+        arguments: &[String],
         listen: &Address,
         wrapper: &[OsString],
         scratch: &Path,
@@ -56,14 +57,14 @@ impl Server {
             .iter()
             .map(OsString::as_os_str)
             .chain([program.as_os_str()]);
-        let mut server = Self::spawn(words, target, listen, scratch, patience)?;
+        let mut server = Self::spawn(words, arguments, listen, scratch, patience)?;
         server.check(target).map_err(|error| server.explain(error))?;
         Ok(server)
     }
 
     fn spawn<'a>(
         mut words: impl Iterator<Item = &'a OsStr>,
-        target: Target,
+        arguments: &[String],
         listen: &Address,
         scratch: &Path,
         patience: &Patience,
@@ -86,7 +87,7 @@ impl Server {
             // What a server that was killed leaves there is removed with the rest.
             .env("TMPDIR", scratch)
             .args(words)
-            .args(target.arguments())
+            .args(arguments)
             .args(["--listen", &listen.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -13,6 +13,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::cell::Cell;
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, atomic::AtomicBool};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -22,6 +23,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 pub(super) struct Session {
     pub(super) targets: Vec<Target>,
+    /// How many each server has.
+    pub(super) workers: NonZeroUsize,
     pub(super) patience: Patience,
     pub(super) progress: ProgressBar,
     /// What stands before the bar: which part of a run it is.
@@ -49,6 +52,7 @@ impl Session {
         raise_descriptor_limit();
         Ok(Self {
             targets: unique,
+            workers: NonZeroUsize::MIN,
             patience: Patience::new(SILENCE, stop_flag()?),
             progress: ProgressBar::hidden(),
             prefix: String::new(),
@@ -128,6 +132,7 @@ impl Session {
         Server::start(
             program,
             target,
+            &target.arguments(self.workers)?,
             &listen,
             wrapper,
             self.scratch.path(),

@@ -72,7 +72,8 @@ fn columns(report: &Report) -> Vec<Column> {
     for &unit in &units {
         columns.push(Column::Value(unit));
         // Where a figure measures its ratio, a quotient of two medians would only contradict it.
-        if !units.iter().any(|unit| unit.is_ratio()) {
+        let has_one = |row: &Row| row.unit == unit && report.ratio(row).is_some();
+        if !units.iter().any(|unit| unit.is_ratio()) && report.rows.iter().any(has_one) {
             columns.push(Column::Ratio(unit));
         }
         if report

@@ -1,12 +1,15 @@
-//! What can be measured: anyport's transports and the peers. A new one is a variant of [`Target`], and a line in the table below it.
+//! What can be measured: anyport's transports and the peers. A new one is a variant of [`Target`], and a line in `facts.rs`.
 
+mod facts;
 mod lack;
 mod package;
 
+use super::scenario::Scenario;
 use anyport_bench_child::Workload;
-use lack::{DOWNLOAD_ONLY, FIXED, Lack, SILENT, THREAD_BOUND};
+use package::Workers;
 pub(super) use package::{Allocator, Allocators, Home, Package};
 use std::fmt;
+use std::num::NonZeroUsize;
 
 /// A server to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
@@ -57,9 +60,9 @@ pub(super) enum Target {
     RustlsSession,
     /// `axum::serve`.
     Axum,
-    /// actix-web on one worker.
+    /// actix-web.
     Actix,
-    /// ntex on one worker, on tokio.
+    /// ntex on tokio.
     Ntex,
     /// The same on ntex's own runtime, by io_uring.
     NtexUring,
@@ -76,188 +79,6 @@ pub(super) enum Target {
     /// `tcp`, which stalls for 20 ms at each thousandth request.
     #[value(skip)]
     TcpStalling,
-}
-
-/// What the bench has to know of a target.
-#[derive(Clone, Copy, Debug)]
-struct Facts {
-    name: &'static str,
-    /// What it's called on the command line of our own server.
-    server: &'static str,
-    /// What carries the bytes.
-    transport: &'static str,
-    /// Whose figure is 1.
-    reference: Target,
-    package: Package,
-    /// What the server is told, beside where to listen; ours are told their transport's name before that.
-    arguments: &'static [&'static str],
-    /// Why valgrind counts nothing of it.
-    blind_spot: Option<&'static str>,
-    /// What it doesn't serve.
-    lacks: &'static [Lack],
-    /// What it sends beside the common headers, in the order of their names.
-    own_headers: &'static [(&'static str, &'static str)],
-    /// The same of its upgrades.
-    own_upgrade_headers: &'static [(&'static str, &'static str)],
-    /// What stands below each table that it's in.
-    remark: Option<&'static str>,
-}
-
-impl Target {
-    fn facts(self) -> Facts {
-        use Target::{Hyper, HyperGlommio, HyperGlommioUnix, HyperMonoio, HyperMonoioEpoll, HyperMonoioUnix};
-        use Target::{HyperRustls, HyperUnix};
-        match self {
-            Self::TcpPerCore => ours("tcp-per-core", "tcp", "", Hyper),
-            Self::Tcp => ours("tcp", "tcp", "", Hyper),
-            Self::Monoio => ours("monoio", "tcp", "monoio", HyperMonoio).by_io_uring(),
-            Self::MonoioEpoll => ours("monoio-epoll", "tcp", "monoio", HyperMonoioEpoll),
-            Self::Glommio => ours("glommio", "tcp", "glommio", HyperGlommio).by_io_uring(),
-            Self::UnixPerCore => ours("unix-per-core", "unix", "", HyperUnix),
-            Self::Unix => ours("unix", "unix", "", HyperUnix),
-            Self::MonoioUnix => ours("monoio-unix", "unix", "monoio", HyperMonoioUnix).by_io_uring(),
-            Self::GlommioUnix => ours("glommio-unix", "unix", "glommio", HyperGlommioUnix).by_io_uring(),
-            Self::Hyper => peer("hyper", "tcp", "peer-hyper", Hyper),
-            Self::HyperUnix => peer("hyper-unix", "unix", "peer-hyper", HyperUnix),
-            Self::HyperMonoio => peer("hyper-monoio", "tcp", "peer-monoio", HyperMonoio)
-                .with(&["--io", "compat"])
-                .without(&[THREAD_BOUND])
-                .by_io_uring(),
-            Self::HyperMonoioPoll => peer("hyper-monoio-poll", "tcp", "peer-monoio", HyperMonoio)
-                .with(&["--io", "poll"])
-                .without(&[THREAD_BOUND])
-                .by_io_uring(),
-            Self::HyperMonoioEpoll => peer("hyper-monoio-epoll", "tcp", "peer-monoio", HyperMonoioEpoll)
-                .with(&["--io", "poll-epoll"])
-                .without(&[THREAD_BOUND]),
-            Self::HyperMonoioUnix => peer("hyper-monoio-unix", "unix", "peer-monoio", HyperMonoioUnix)
-                .with(&["--io", "compat"])
-                .without(&[THREAD_BOUND])
-                .by_io_uring(),
-            Self::HyperGlommio => peer("hyper-glommio", "tcp", "peer-glommio", HyperGlommio)
-                .without(&[THREAD_BOUND])
-                .by_io_uring(),
-            Self::HyperGlommioUnix => peer("hyper-glommio-unix", "unix", "peer-glommio", HyperGlommioUnix)
-                .without(&[THREAD_BOUND])
-                .by_io_uring(),
-            Self::TlsTcpPerCore => ours("tls-tcp-per-core", "tls", "tls", HyperRustls),
-            Self::TlsTcp => ours("tls-tcp", "tls", "tls", HyperRustls),
-            Self::TlsTcpAwsLcRs => ours("tls-tcp-aws-lc-rs", "tls", "aws-lc-rs", HyperRustls),
-            Self::HyperRustls => peer("hyper-rustls", "tls", "peer-rustls", HyperRustls),
-            Self::RustlsSession => peer("rustls-session", "tls", "peer-rustls", HyperRustls)
-                .with(&["--hold"])
-                .without(&[SILENT]),
-            Self::Axum => peer("axum", "tcp", "peer-axum", Hyper),
-            Self::Actix => peer("actix", "tcp", "peer-actix", Hyper),
-            Self::Ntex => ntex("ntex").built_with("tokio"),
-            Self::NtexUring => ntex("ntex-uring").built_with("uring").by_io_uring(),
-            Self::Nginx => nginx(),
-            Self::TcpAgain => itself("tcp-again", &[]),
-            Self::TcpSpinning => itself("tcp-spinning", &["--spin", "50us"]),
-            Self::TcpStalling => itself("tcp-stalling", &["--stall-every", "1000", "--stall", "20ms"]),
-            Self::Floor => Facts {
-                remark: Some("no server, answers fixed bytes"),
-                ..peer("floor", "tcp", "peer-floor", Hyper).without(&[FIXED])
-            },
-        }
-    }
-}
-
-/// One of anyport's transports.
-fn ours(name: &'static str, transport: &'static str, features: &'static str, reference: Target) -> Facts {
-    let package = Package {
-        home: Home::Main,
-        name: "anyport-bench-server",
-        features,
-        allocators: Allocators::Both,
-    };
-    Facts {
-        name,
-        server: name,
-        transport,
-        reference,
-        package,
-        arguments: &[],
-        blind_spot: None,
-        lacks: &[],
-        own_headers: &[],
-        own_upgrade_headers: &[],
-        remark: None,
-    }
-}
-
-/// anyport's TCP with something that the bench has to find.
-fn itself(name: &'static str, arguments: &'static [&'static str]) -> Facts {
-    Facts {
-        name,
-        server: "tcp",
-        ..ours("tcp", "tcp", "", Target::Tcp).with(arguments)
-    }
-}
-
-/// Somebody else's server, or a reference.
-fn peer(name: &'static str, transport: &'static str, package: &'static str, reference: Target) -> Facts {
-    let facts = ours(name, transport, "", reference);
-    let package = Package {
-        home: Home::Peers,
-        name: package,
-        ..facts.package
-    };
-    Facts { package, ..facts }
-}
-
-/// Its upgrades have a header that they can't be had without.
-fn ntex(name: &'static str) -> Facts {
-    Facts {
-        own_upgrade_headers: &[("transfer-encoding", "chunked")],
-        remark: Some(
-            "what agrees to its WebSockets announces `transfer-encoding: chunked`, which RFC 9112 6.1 forbids",
-        ),
-        ..peer(name, "tcp", "peer-ntex", Target::Hyper)
-    }
-}
-
-/// It comes as it is: with its own allocator, and two headers that it can't be had without.
-fn nginx() -> Facts {
-    let facts = peer("nginx", "tcp", "peer-nginx", Target::Hyper).without(&[DOWNLOAD_ONLY]);
-    Facts {
-        package: Package {
-            allocators: Allocators::System,
-            ..facts.package
-        },
-        blind_spot: Some("valgrind stays with the program that becomes nginx"),
-        own_headers: &[("connection", "keep-alive"), ("server", "nginx")],
-        remark: Some(
-            "it allocates with the system's allocator, always, and sends `connection: keep-alive` and `server: nginx` beside \
-            the headers of all others; its JSON is fixed bytes, and what's downloaded a file that it opens for each request",
-        ),
-        ..facts
-    }
-}
-
-impl Facts {
-    fn with(self, arguments: &'static [&'static str]) -> Self {
-        Self { arguments, ..self }
-    }
-
-    fn built_with(self, features: &'static str) -> Self {
-        let package = Package {
-            features,
-            ..self.package
-        };
-        Self { package, ..self }
-    }
-
-    fn without(self, lacks: &'static [Lack]) -> Self {
-        Self { lacks, ..self }
-    }
-
-    fn by_io_uring(self) -> Self {
-        Self {
-            blind_spot: Some("valgrind can't follow io_uring"),
-            ..self
-        }
-    }
 }
 
 impl Target {
@@ -292,9 +113,9 @@ impl Target {
     /// # Errors
     ///
     /// When it can't be asked for this: why.
-    pub(super) fn check_serves(self, workload: Workload) -> anyhow::Result<()> {
+    pub(super) fn check_serves(self, scenario: Scenario) -> anyhow::Result<()> {
         let mut lacks = self.facts().lacks.iter();
-        let lack = lacks.find(|lack| lack.workloads.contains(&workload));
+        let lack = lacks.find(|lack| lack.scenarios.contains(&scenario));
         lack.map_or(Ok(()), |lack| anyhow::bail!(lack.reason))
     }
 
@@ -343,12 +164,21 @@ impl Target {
     }
 
     /// What the server is told, beside where to listen.
-    pub(super) fn arguments(self) -> Vec<&'static str> {
+    ///
+    /// # Errors
+    ///
+    /// When it can't have so many workers.
+    pub(super) fn arguments(self, workers: NonZeroUsize) -> anyhow::Result<Vec<String>> {
         let facts = self.facts();
-        match facts.package.home {
-            Home::Main => [&["--transport", facts.server, "--workers", "1"], facts.arguments].concat(),
-            Home::Peers => facts.arguments.to_vec(),
+        let mut arguments: Vec<String> = facts.arguments.iter().map(ToString::to_string).collect();
+        if facts.package.home == Home::Main {
+            arguments.extend(["--transport", facts.server].map(str::to_owned));
         }
+        match facts.workers {
+            Workers::AsTold => arguments.extend(["--workers".to_owned(), workers.to_string()]),
+            Workers::One => anyhow::ensure!(workers.get() == 1, "it has one worker, always"),
+        }
+        Ok(arguments)
     }
 }
 
@@ -360,7 +190,7 @@ impl fmt::Display for Target {
 
 #[cfg(test)]
 mod tests {
-    use super::{Allocator, Target};
+    use super::{Allocator, NonZeroUsize, Target};
     use clap::ValueEnum as _;
 
     #[test]
@@ -386,6 +216,19 @@ mod tests {
                 let runs_on = |target: Target| target.name().contains(runtime);
                 assert_eq!(runs_on(*target), runs_on(target.reference()), "{target}");
             }
+        }
+    }
+
+    #[test]
+    fn who_has_one_worker_is_not_measured_with_more() {
+        let two = NonZeroUsize::new(2).unwrap();
+        let told = |target: Target| target.arguments(two).map(|arguments| arguments.join(" "));
+        assert_eq!(told(Target::Tcp).unwrap(), "--transport tcp --workers 2");
+        assert_eq!(told(Target::Hyper).unwrap(), "--workers 2");
+        for target in [Target::HyperMonoio, Target::Nginx, Target::Floor] {
+            let error = told(target).unwrap_err().to_string();
+            assert_eq!(error, "it has one worker, always", "{target}");
+            target.arguments(NonZeroUsize::MIN).unwrap();
         }
     }
 

@@ -1,5 +1,7 @@
 //! How numbers and sentences are set for a terminal.
 
+use std::num::NonZeroUsize;
+
 /// No line of what's printed is longer.
 pub(super) const WIDTH: u16 = 100;
 
@@ -16,6 +18,14 @@ pub(super) fn grouped(value: f64, decimals: usize) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// `one worker`, `2 workers`.
+pub(super) fn workers(number: NonZeroUsize) -> String {
+    match number.get() {
+        1 => "one worker".to_owned(),
+        number => format!("{number} workers"),
+    }
 }
 
 /// Breaks a text between words.

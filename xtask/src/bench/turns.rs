@@ -7,6 +7,7 @@ mod window;
 use super::report::{Report, Unit};
 use super::session::Session;
 use super::target::{Allocator, Target};
+use super::text::workers;
 use super::tool::look_for;
 use anyport_bench_load::{Address, Effort, Interrupted, Latency, Patience};
 use rounds::Rounds;
@@ -168,10 +169,11 @@ pub(super) fn run(session: &mut Session, options: &TurnOptions, what: &str, cour
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let mut report = Report {
         about: format!(
-            "{what}: medians of {} rounds of {:?} each and their 95 % intervals (bootstrap), each ratio from the same round; one worker, \
+            "{what}: medians of {} rounds of {:?} each and their 95 % intervals (bootstrap), each ratio from the same round; {}, \
             allocator {}, order shuffled with seed {seed}.",
             options.rounds,
             options.duration,
+            workers(session.workers),
             Allocator::Mimalloc.name(),
         ),
         rows: Vec::new(),
@@ -228,7 +230,7 @@ fn measure(
         return Ok(());
     }
     let binaries = session.build(rounds.targets(), &[Allocator::Mimalloc])?;
-    let place = match Place::pin() {
+    let place = match Place::pin(session.workers) {
         Ok(place) => place,
         Err(error) => {
             rounds.fail_all(&format!("{error:#}"));
@@ -240,6 +242,16 @@ fn measure(
             The ratios are too close to 1.";
         if !notes.iter().any(|other| other == note) {
             notes.push(note.to_owned());
+        }
+    }
+    if place.cores() < session.workers.get() {
+        let note = format!(
+            "{} share {} of this machine's cores, since the load has one, too: that's no measure of how the servers scale.",
+            workers(session.workers),
+            place.cores()
+        );
+        if !notes.contains(&note) {
+            notes.push(note);
         }
     }
     session.expect(rounds.progress().1);

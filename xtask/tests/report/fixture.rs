@@ -236,7 +236,32 @@ fn throughput() -> Vec<Value> {
             }
         }
     }
+    records.extend(plaintext_h2());
     records
+}
+
+/// Without ratios, since no reference speaks it.
+fn plaintext_h2() -> impl Iterator<Item = Value> {
+    const PLACE: Place<'static> = Place {
+        figure: "throughput",
+        workload: "plaintext-h2",
+        allocator: "mimalloc",
+        connections: 64,
+    };
+    TARGETS.iter().flat_map(|target| {
+        let work = target.3;
+        [("requests/s", 90_000.0 / work), ("us/request", 11.0 * work)].map(|(unit, value)| {
+            let mut record = in_rounds(&PLACE, target, unit, value);
+            if (target.0, unit) == ("unix", "requests/s") {
+                record["mark"] = json!("client-bound");
+            }
+            match target.0 {
+                "rustls-session" => without(record, SHORT_REASON),
+                name if name == reference(target.2) => without(record, "it speaks HTTP/1 alone"),
+                _ => record,
+            }
+        })
+    })
 }
 
 fn latency() -> Vec<Value> {

@@ -19,6 +19,7 @@ pub(crate) fn all() -> Vec<Trial> {
         a_client_bound_rate_has_no_mark,
         who_cannot_bear_the_rate_has_no_curve,
         the_count_of_connections_is_said,
+        a_setting_without_ratios_has_charts_of_its_values,
         nothing_comes_from_elsewhere,
         both_schemes_have_all_colours,
         all_links_lead_somewhere,
@@ -221,17 +222,19 @@ fn a_client_bound_rate_has_no_mark() {
     let bound = records(&results)
         .into_iter()
         .filter(|record| record["mark"] == "client-bound" && !record["value"].is_null());
-    let of_ratios = bound
-        .clone()
-        .filter(|record| record["unit"] == "rate ratio")
-        .count();
-    assert!(of_ratios > 10);
+    // Where there are ratios, they're charted, and no rates.
+    let is_charted = |record: &&Value| {
+        record["unit"] == "rate ratio"
+            || record["unit"] == "requests/s" && record["workload"] == "plaintext-h2"
+    };
+    let charted = bound.clone().filter(is_charted).count();
+    assert!(charted > 10);
     let rows = select(document.root_element(), "svg .row:has(.none)");
     let rows = rows
         .into_iter()
         .filter(|row| text(select(*row, ".none")[0]) == "client-bound");
     let rows: Vec<_> = rows.collect();
-    assert_eq!(rows.len(), of_ratios);
+    assert_eq!(rows.len(), charted);
     assert!(
         rows.into_iter()
             .all(|row| select(row, ".mark, .whisker, .number").is_empty())
@@ -268,6 +271,23 @@ fn the_count_of_connections_is_said() {
         let said: Vec<String> = said.into_iter().map(text).collect();
         assert_eq!(said, counts, "{figure}");
     }
+}
+
+fn a_setting_without_ratios_has_charts_of_its_values() {
+    let document = document();
+    let charts = select(document.root_element(), "#throughput .panels figure");
+    let units = |workload: &str| {
+        let of_workload = charts
+            .iter()
+            .filter(|chart| text(select(**chart, "figcaption")[0]).starts_with(&format!("{workload},")));
+        let units = of_workload.map(|chart| text(select(*chart, "svg > title")[0]));
+        units.collect::<Vec<_>>()
+    };
+    let titles = ["Requests/s", "CPU µs/request"].map(|unit| format!("{unit}, plaintext-h2, 64 connections"));
+    assert_eq!(units("plaintext-h2"), titles);
+    let titles = ["Requests/s × reference", "CPU time × reference"]
+        .map(|unit| format!("{unit}, json, 64 connections"));
+    assert_eq!(units("json"), titles);
 }
 
 fn nothing_comes_from_elsewhere() {

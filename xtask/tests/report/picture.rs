@@ -208,6 +208,7 @@ fn record<'a>(records: &[&'a Value], chart: &str, target: &str) -> &'a Value {
             "ratio" => "cpu time × reference",
             "syscalls/request" => "system calls/request",
             "bytes/request" => "allocated bytes/request",
+            "us/request" => "cpu µs/request",
             unit => unit,
         };
         let words = ["figure", "workload", "allocator"].map(|name| record[name].as_str().unwrap());

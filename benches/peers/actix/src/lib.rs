@@ -1,11 +1,13 @@
-//! actix-web with its defaults, on one worker.
+//! actix-web with its defaults.
+//!
+//! Its `bind` speaks HTTP/1 alone; this one finds out which HTTP it is, as anyport does.
 
 mod app;
 
 use actix_web::{App, HttpServer, rt};
 use anyport_bench_child::{Address, announce, end_with_parent};
 use clap::Parser;
-use std::process::ExitCode;
+use std::{num::NonZeroUsize, process::ExitCode};
 
 /// Not actix's default, which is 1,024: the same for all servers of the bench.
 const BACKLOG: u32 = 4096;
@@ -16,12 +18,15 @@ struct Options {
     /// Where to listen: IP:PORT of this machine; port 0 is any free one.
     #[arg(long, value_name = "ADDR")]
     listen: Address,
+    /// How many threads serve.
+    #[arg(long, value_name = "N", default_value = "1")]
+    workers: NonZeroUsize,
 }
 
 /// The whole of a server's `main`.
 #[must_use]
 pub fn run() -> ExitCode {
-    match serve(&Options::parse().listen) {
+    match serve(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -30,21 +35,22 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn serve(listen: &Address) -> anyhow::Result<()> {
-    let Address::Tcp(address) = *listen else {
-        anyhow::bail!("this peer listens on IP:PORT, not on {listen}");
+fn serve(options: &Options) -> anyhow::Result<()> {
+    let Address::Tcp(address) = options.listen else {
+        anyhow::bail!("this peer listens on IP:PORT, not on {}", options.listen);
     };
+    let workers = options.workers.get();
     end_with_parent()?;
     rt::System::new().block_on(async {
         let downloads = app::Downloads::new();
         let server =
             HttpServer::new(move || App::new().configure(|config| app::configure(config, &downloads)))
-                // By default one per core; every server of the bench has one.
-                .workers(1)
+                // By default one per core; every server of the bench has as many as it's told.
+                .workers(workers)
                 .backlog(BACKLOG)
                 // Not actix's default, but the same for all servers of the bench.
                 .tcp_nodelay(true)
-                .bind(address)
+                .bind_auto_h2c(address)
                 .map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
         for address in server.addrs() {
             announce(&Address::Tcp(address))?;

@@ -1,4 +1,6 @@
-//! `axum::serve` with its defaults, on a single-threaded tokio.
+//! `axum::serve` with its defaults, on a single-threaded tokio, for more workers on a work-stealing one.
+//!
+//! Its feature `http2` isn't a default: with it, a port speaks HTTP/1 and HTTP/2, as anyport's does.
 
 mod app;
 
@@ -6,7 +8,7 @@ use anyport_bench_child::{Address, announce, end_with_parent};
 use axum::serve::ListenerExt as _;
 use clap::Parser;
 use socket2::{Domain, Socket, Type};
-use std::{net::SocketAddr, process::ExitCode};
+use std::{net::SocketAddr, num::NonZeroUsize, process::ExitCode};
 use tokio::{net::TcpListener, runtime::Builder};
 
 /// Not the default of std and tokio, which is 128: the same for all servers of the bench.
@@ -18,12 +20,15 @@ struct Options {
     /// Where to listen: IP:PORT of this machine; port 0 is any free one.
     #[arg(long, value_name = "ADDR")]
     listen: Address,
+    /// How many threads serve.
+    #[arg(long, value_name = "N", default_value = "1")]
+    workers: NonZeroUsize,
 }
 
 /// The whole of a server's `main`.
 #[must_use]
 pub fn run() -> ExitCode {
-    match serve(&Options::parse().listen) {
+    match serve(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -32,25 +37,25 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn serve(listen: &Address) -> anyhow::Result<()> {
-    let Address::Tcp(address) = *listen else {
-        anyhow::bail!("this peer listens on IP:PORT, not on {listen}");
+fn serve(options: &Options) -> anyhow::Result<()> {
+    let Address::Tcp(address) = options.listen else {
+        anyhow::bail!("this peer listens on IP:PORT, not on {}", options.listen);
     };
     end_with_parent()?;
-    Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(async {
-            let listener =
-                bind(address).map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
-            announce(&Address::Tcp(listener.local_addr()?))?;
-            let listener = listener.tap_io(|stream| {
-                // Not axum's default, but the same for all servers of the bench. A peer that went away is no news.
-                let _ = stream.set_nodelay(true);
-            });
-            axum::serve(listener, app::router()).await?;
-            Ok(())
-        })
+    let runtime = match options.workers.get() {
+        1 => Builder::new_current_thread().enable_all().build(),
+        n => Builder::new_multi_thread().worker_threads(n).enable_all().build(),
+    }?;
+    runtime.block_on(async {
+        let listener = bind(address).map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
+        announce(&Address::Tcp(listener.local_addr()?))?;
+        let listener = listener.tap_io(|stream| {
+            // Not axum's default, but the same for all servers of the bench. A peer that went away is no news.
+            let _ = stream.set_nodelay(true);
+        });
+        axum::serve(listener, app::router()).await?;
+        Ok(())
+    })
 }
 
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {

@@ -1,4 +1,4 @@
-//! The reference: hyper on a single-threaded tokio, written by hand, and as lean as a good engineer would write it.
+//! The reference: hyper on a single-threaded tokio, for more workers on a work-stealing one, written by hand, and as lean as a good engineer would write it.
 //!
 //! hyper's defaults, without a timer: so no deadline, no limit and no drain.
 
@@ -12,7 +12,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use socket2::{Domain, Socket, Type};
-use std::{net::SocketAddr, process::ExitCode};
+use std::{net::SocketAddr, num::NonZeroUsize, process::ExitCode};
 use tokio::{
     net::{TcpListener, UnixListener},
     runtime::Builder,
@@ -27,12 +27,15 @@ struct Options {
     /// Where to listen: IP:PORT of this machine (port 0 is any free one), or unix:PATH.
     #[arg(long, value_name = "ADDR")]
     listen: Address,
+    /// How many threads serve.
+    #[arg(long, value_name = "N", default_value = "1")]
+    workers: NonZeroUsize,
 }
 
 /// The whole of a server's `main`.
 #[must_use]
 pub fn run() -> ExitCode {
-    match serve(Options::parse().listen) {
+    match serve(Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -41,9 +44,12 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn serve(listen: Address) -> anyhow::Result<()> {
+fn serve(Options { listen, workers }: Options) -> anyhow::Result<()> {
     end_with_parent()?;
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let runtime = match workers.get() {
+        1 => Builder::new_current_thread().enable_all().build(),
+        n => Builder::new_multi_thread().worker_threads(n).enable_all().build(),
+    }?;
     runtime.block_on(async {
         match listen {
             Address::Tcp(address) => {

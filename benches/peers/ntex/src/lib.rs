@@ -1,4 +1,4 @@
-//! ntex with its defaults, on one worker: on tokio, or on its own runtime by io_uring, as the package's features say.
+//! ntex with its defaults: on tokio, or on its own runtime by io_uring, as the package's features say.
 //!
 //! The newest that Rust 1.88 builds. NODELAY is ntex's own default, on each of its runtimes.
 
@@ -10,6 +10,7 @@ use ntex::web::{App, HttpServer};
 use socket2::{Domain, Socket, Type};
 use std::{
     net::{SocketAddr, TcpListener},
+    num::NonZeroUsize,
     process::ExitCode,
 };
 
@@ -22,12 +23,15 @@ struct Options {
     /// Where to listen: IP:PORT of this machine; port 0 is any free one.
     #[arg(long, value_name = "ADDR")]
     listen: Address,
+    /// How many threads serve.
+    #[arg(long, value_name = "N", default_value = "1")]
+    workers: NonZeroUsize,
 }
 
 /// The whole of a server's `main`.
 #[must_use]
 pub fn run() -> ExitCode {
-    match serve(&Options::parse().listen) {
+    match serve(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -36,10 +40,11 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn serve(listen: &Address) -> anyhow::Result<()> {
-    let Address::Tcp(address) = *listen else {
-        anyhow::bail!("this peer listens on IP:PORT, not on {listen}");
+fn serve(options: &Options) -> anyhow::Result<()> {
+    let Address::Tcp(address) = options.listen else {
+        anyhow::bail!("this peer listens on IP:PORT, not on {}", options.listen);
     };
+    let workers = options.workers.get();
     anyhow::ensure!(
         cfg!(any(feature = "tokio", feature = "uring")),
         "built without a runtime, and ntex would take any; build it with --features tokio or --features uring"
@@ -51,8 +56,8 @@ fn serve(listen: &Address) -> anyhow::Result<()> {
         let listener = bind(address).map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
         announce(&Address::Tcp(listener.local_addr()?))?;
         HttpServer::new(async || App::new().configure(app::configure))
-            // By default one per core; every server of the bench has one.
-            .workers(1)
+            // By default one per core; every server of the bench has as many as it's told.
+            .workers(workers)
             .listen(listener)?
             .run()
             .await?;

@@ -27,7 +27,7 @@ pub(super) fn draw(results: &Results, environment: &Environment, curves: &Curves
                     h1 { "anyport beside its peers" }
                     (about(results, environment))
                     p.warning {
-                        "Over loopback, on a shared machine, with one core per server: only ratios travel to another machine. Whatever is called "
+                        "Over loopback, on a shared machine, with one core per worker: only ratios travel to another machine. Whatever is called "
                         "better or worse differs from its reference by more than the 95 % interval of this run; the rest shows no difference."
                     }
                     (key())

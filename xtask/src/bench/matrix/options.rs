@@ -3,9 +3,9 @@
 use super::plan::Figure;
 use crate::bench::check;
 use crate::bench::options::tcp;
+use crate::bench::scenario::Scenario;
 use crate::bench::target::Target;
 use crate::bench::turns::TurnOptions;
-use anyport_bench_child::Workload;
 use anyport_bench_load::Address;
 use clap::ValueEnum as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -39,7 +39,7 @@ pub(crate) struct MatrixOptions {
     peers: Vec<Pick>,
     /// What's asked of them [default: all, with --quick plaintext]
     #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = workloads())]
-    workload: Vec<Workload>,
+    workload: Vec<Scenario>,
     /// Keep-alive connections that ask at once [default: 64; of plaintext 1 and 256, too]
     #[arg(long, value_delimiter = ',', value_name = "N")]
     connections: Vec<NonZeroUsize>,
@@ -57,6 +57,9 @@ pub(crate) struct MatrixOptions {
     pub(super) sustainable: bool,
     #[command(flatten)]
     pub(super) turns: TurnOptions,
+    /// Workers of each server that can have more than one; it needs as many cores beside the load's
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(super) workers: NonZeroUsize,
     /// Where the TCP and TLS servers listen, on this machine; port 0 is any free one
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0", value_parser = tcp)]
     pub(super) listen: Address,
@@ -66,7 +69,7 @@ pub(crate) struct MatrixOptions {
     /// Compare what noise can't touch with benches/baseline.json, and fail if it became worse [default: tcp-per-core and tcp]
     #[arg(
         long,
-        conflicts_with_all = ["peers", "workload", "connections", "figure", "quick", "rate", "sustainable", "output", "json"]
+        conflicts_with_all = ["peers", "workload", "connections", "figure", "quick", "rate", "sustainable", "workers", "output", "json"]
     )]
     check: bool,
     /// Write benches/baseline.json anew instead
@@ -116,8 +119,11 @@ fn picks(peers: bool) -> impl TypedValueParser<Value = Pick> {
     })
 }
 
-fn workloads() -> impl TypedValueParser<Value = Workload> {
-    PossibleValuesParser::new(Workload::ALL.map(Workload::name)).try_map(|name| name.parse::<Workload>())
+fn workloads() -> impl TypedValueParser<Value = Scenario> {
+    PossibleValuesParser::new(Scenario::ALL.map(Scenario::name)).map(|name| {
+        let scenario = Scenario::ALL.into_iter().find(|scenario| scenario.name() == name);
+        scenario.unwrap_or(Scenario::PLAINTEXT)
+    })
 }
 
 impl MatrixOptions {
@@ -147,17 +153,17 @@ impl MatrixOptions {
         unique
     }
 
-    pub(super) fn workloads(&self) -> Vec<Workload> {
+    pub(super) fn scenarios(&self) -> Vec<Scenario> {
         match (&self.workload[..], self.quick) {
-            ([], true) => vec![Workload::Plaintext],
-            ([], false) => Workload::ALL.to_vec(),
+            ([], true) => vec![Scenario::PLAINTEXT],
+            ([], false) => Scenario::ALL.to_vec(),
             (chosen, _) => chosen.to_vec(),
         }
     }
 
-    pub(super) fn connections(&self, workload: Workload) -> Vec<usize> {
-        match (&self.connections[..], workload) {
-            ([], Workload::Plaintext) if !self.quick => vec![1, 64, 256],
+    pub(super) fn connections(&self, scenario: Scenario) -> Vec<usize> {
+        match (&self.connections[..], scenario) {
+            ([], Scenario::PLAINTEXT) if !self.quick => vec![1, 64, 256],
             ([], _) => vec![64],
             (chosen, _) => chosen.iter().map(|connections| connections.get()).collect(),
         }

@@ -4,17 +4,21 @@ use super::MatrixOptions;
 use crate::bench::latency::Rates;
 use crate::bench::report::{Report, Unit};
 use crate::bench::results::Section;
+use crate::bench::scenario::Scenario;
 use crate::bench::session::Session;
 use crate::bench::target::{Allocator, Target};
-use crate::bench::turns::{self, Course, Value};
+use crate::bench::turns::{self, Course, TurnOptions, Value};
 use crate::bench::{counted, handshakes, idle, latency, loads};
 use anyport_bench_child::Workload;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// New connections that are under way at once.
 const LANES: usize = 16;
+/// Requests in flight on each connection of HTTP/2: enough that answers share their writes.
+const STREAMS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
 /// What can be measured; some have several parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -40,7 +44,7 @@ pub(super) enum Figure {
 /// One table.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Part {
-    Throughput { workload: Workload, connections: usize },
+    Throughput { scenario: Scenario, connections: usize },
     Latency { connections: usize, rate: Rate },
     Sustained { connections: usize },
     Churn,
@@ -83,17 +87,17 @@ impl Plan {
         for figure in options.figures() {
             match figure {
                 Figure::Throughput => {
-                    for workload in options.workloads() {
+                    for scenario in options.scenarios() {
                         let part = |connections| Part::Throughput {
-                            workload,
+                            scenario,
                             connections,
                         };
-                        parts.extend(options.connections(workload).into_iter().map(part));
+                        parts.extend(options.connections(scenario).into_iter().map(part));
                     }
                 }
                 Figure::Latency => {
                     // One alone is never in another's way.
-                    let crowds = options.connections(Workload::Json);
+                    let crowds = options.connections(Scenario::Http1(Workload::Json));
                     for connections in crowds {
                         let part = |rate| Part::Latency { connections, rate };
                         parts.push(part(Rate::Common));
@@ -141,25 +145,9 @@ impl Part {
         let turns = &options.turns;
         match *self {
             Self::Throughput {
-                workload,
+                scenario,
                 connections,
-            } => {
-                let course = Course {
-                    figure: "throughput",
-                    workload: workload.name(),
-                    connections,
-                    values: vec![
-                        Value {
-                            ratio: Some(Unit::RateRatio),
-                            ..Value::rate(Unit::RequestsPerSecond)
-                        },
-                        Value::time(Unit::Microseconds),
-                    ],
-                    load: loads::closed(workload),
-                };
-                let what = "Requests per second and CPU time per request, with connections that ask again as soon as they're answered";
-                turns::run(session, turns, what, &[course])
-            }
+            } => throughput(session, turns, scenario, connections),
             Self::Latency { connections, rate } => match rate {
                 Rate::Common => {
                     let peaks = known.peaks.get(&connections);
@@ -202,7 +190,7 @@ impl Part {
     pub(super) fn remember(&self, report: &Report, known: &mut Known) {
         match *self {
             Self::Throughput {
-                workload: Workload::Plaintext,
+                scenario: Scenario::PLAINTEXT,
                 connections,
             } => drop(known.peaks.insert(connections, latency::rates(report))),
             Self::Sustained { connections } => {
@@ -227,9 +215,9 @@ impl Part {
     pub(super) fn setting(&self) -> Option<String> {
         match self {
             Self::Throughput {
-                workload,
+                scenario,
                 connections,
-            } => Some(format!("{workload}, connections: {connections}")),
+            } => Some(format!("{}, connections: {connections}", scenario.name())),
             Self::Latency { connections, .. } | Self::Sustained { connections } => {
                 Some(format!("connections: {connections}"))
             }
@@ -251,6 +239,44 @@ impl Part {
             Self::Instructions => "instructions",
             Self::Allocations => "allocations",
             Self::Idle => "idle",
+        }
+    }
+}
+
+fn throughput(session: &mut Session, turns: &TurnOptions, scenario: Scenario, connections: usize) -> Report {
+    let course = |values, load| Course {
+        figure: "throughput",
+        workload: scenario.name(),
+        connections,
+        values,
+        load,
+    };
+    let rate = Value::rate(Unit::RequestsPerSecond);
+    let time = Value::time(Unit::Microseconds);
+    let what = "Requests per second and CPU time per request, with connections that ask again as soon as they're answered";
+    match scenario {
+        Scenario::Http1(workload) => {
+            let rate = Value {
+                ratio: Some(Unit::RateRatio),
+                ..rate
+            };
+            turns::run(
+                session,
+                turns,
+                what,
+                &[course(vec![rate, time], loads::closed(workload))],
+            )
+        }
+        // hyper by hand speaks none, so there's nothing to divide by.
+        Scenario::PlaintextH2 => {
+            let time = Value { ratio: None, ..time };
+            let what = format!("{what} over HTTP/2, by h2load, {STREAMS} requests at a time on each");
+            turns::run(
+                session,
+                turns,
+                &what,
+                &[course(vec![rate, time], loads::http2(STREAMS))],
+            )
         }
     }
 }

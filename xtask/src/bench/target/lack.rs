@@ -1,40 +1,63 @@
 //! What servers can't be asked for: facts of theirs, each with its reason.
 
+use crate::bench::scenario::Scenario;
 use anyport_bench_child::Workload;
 
-/// Workloads that a server doesn't serve.
+/// What a server doesn't serve.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lack {
-    pub(super) workloads: &'static [Workload],
+    pub(super) scenarios: &'static [Scenario],
     pub(super) reason: &'static str,
 }
 
+/// Of hyper by hand, everywhere.
+pub(super) const HTTP1_ONLY: Lack = Lack {
+    scenarios: &[Scenario::PlaintextH2],
+    reason: "it's hyper's HTTP/1 by hand, and looks for nothing else",
+};
+
 /// Of hyper by hand on a runtime with a thread per core.
 pub(super) const THREAD_BOUND: Lack = Lack {
-    workloads: &[Workload::WebSocket],
+    scenarios: &[Scenario::Http1(Workload::WebSocket)],
     reason: "hyper upgrades only what's `Send`, and the runtime's streams stay on their thread",
+};
+
+/// Of ntex.
+pub(super) const H2_BY_ALPN: Lack = Lack {
+    scenarios: &[Scenario::PlaintextH2],
+    reason: "it speaks HTTP/2 only where ALPN agreed on it, and this is without TLS",
+};
+
+/// Of nginx before 1.25.1.
+pub(super) const ONE_PROTOCOL: Lack = Lack {
+    scenarios: &[Scenario::PlaintextH2],
+    reason: "without TLS, a port of Debian's nginx speaks either HTTP/1 or HTTP/2, and all else is asked by HTTP/1",
 };
 
 /// Of a server of files.
 pub(super) const DOWNLOAD_ONLY: Lack = Lack {
-    workloads: &[Workload::Echo, Workload::WebSocket],
+    scenarios: &[
+        Scenario::Http1(Workload::Echo),
+        Scenario::Http1(Workload::WebSocket),
+    ],
     reason: "it runs no app: without a module or a server behind it, it sends no body back and speaks no WebSocket",
 };
 
 /// Of who doesn't read what it's asked.
 pub(super) const FIXED: Lack = Lack {
-    workloads: &[
-        Workload::Json,
-        Workload::Echo,
-        Workload::Download64K,
-        Workload::Download1M,
-        Workload::WebSocket,
+    scenarios: &[
+        Scenario::Http1(Workload::Json),
+        Scenario::Http1(Workload::Echo),
+        Scenario::Http1(Workload::Download64K),
+        Scenario::Http1(Workload::Download1M),
+        Scenario::Http1(Workload::WebSocket),
+        Scenario::PlaintextH2,
     ],
     reason: "it answers everything with the bytes of plaintext's answer",
 };
 
 /// Of who speaks no HTTP.
 pub(super) const SILENT: Lack = Lack {
-    workloads: &Workload::ALL,
+    scenarios: &Scenario::ALL,
     reason: "it answers no requests",
 };

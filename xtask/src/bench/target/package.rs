@@ -1,4 +1,4 @@
-//! What a server is built from, and what it allocates with.
+//! What a server is built from, what it allocates with, and how many workers it can have.
 
 /// What a server allocates with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +14,14 @@ pub(in crate::bench) enum Allocators {
     Both,
     /// There's one binary, which takes the system's.
     System,
+}
+
+/// How many workers a server can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::bench) enum Workers {
+    One,
+    /// As many as `--workers` tells it.
+    AsTold,
 }
 
 /// Which workspace builds a server.

@@ -37,10 +37,11 @@ pub(super) struct Noise {
 impl Sample {
     pub(super) fn take(server: u32) -> anyhow::Result<Self> {
         let server = i32::try_from(server)?;
+        let own = Process::myself()?;
         let stats = KernelStats::current().context("cannot read /proc/stat")?;
         Ok(Self {
             server: cpu_time(&Process::new(server).context("the server is gone")?)?,
-            own: cpu_time(&Process::myself()?)?,
+            own: cpu_time(&own)? + children_time(&own)?,
             busy: nanoseconds(busy(&stats.total)),
             stolen: nanoseconds(stats.total.steal.unwrap_or_default()),
             cores: stats.cpu_time.len(),
@@ -85,6 +86,13 @@ fn cpu_time(process: &Process) -> anyhow::Result<u64> {
     Ok(sum)
 }
 
+/// That of the loads that were processes of their own, and of whatever else was waited for.
+fn children_time(process: &Process) -> anyhow::Result<u64> {
+    let stat = process.stat()?;
+    let ticks = u64::try_from(stat.cutime + stat.cstime).unwrap_or_default();
+    Ok(nanoseconds(ticks))
+}
+
 /// Clock ticks in which something ran.
 fn busy(time: &CpuTime) -> u64 {
     time.user + time.nice + time.system + time.irq.unwrap_or_default() + time.softirq.unwrap_or_default()
@@ -96,7 +104,8 @@ fn nanoseconds(ticks: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Noise, Sample};
+    use super::{Noise, Process, Sample, children_time};
+    use std::process::Command;
     use std::time::{Duration, Instant};
 
     const SECOND: u64 = 1_000_000_000;
@@ -150,6 +159,15 @@ mod tests {
         };
         let (what, _) = noise.disturbance().unwrap();
         assert_eq!(what, "requests that the load sent too late", "{noise:?}");
+    }
+
+    #[test]
+    fn a_load_that_is_a_process_of_its_own_is_no_other_one() {
+        let spent = || children_time(&Process::myself().unwrap()).unwrap();
+        let before = spent();
+        let busy = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
+        Command::new("sh").args(["-c", busy]).status().unwrap();
+        assert!(spent() > before);
     }
 
     #[test]

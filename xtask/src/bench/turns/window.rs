@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use anyport_bench_load::Latency;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 const WARM_UP: Duration = Duration::from_millis(300);
@@ -25,7 +26,7 @@ pub(in crate::bench) struct Window {
     pub(super) time: f64,
     /// How many there were in a second.
     pub(super) rate: f64,
-    /// The share of the window in which the server had something to do; more than 1 if several of its threads had.
+    /// The share of its cores' time in which the server had something to do.
     pub(super) busy: f64,
     /// The same of the load; 0 for one that's never busy.
     pub(super) load_busy: f64,
@@ -50,16 +51,20 @@ impl Window {
 #[derive(Debug)]
 pub(super) struct Place {
     before: CpuSet,
-    /// The cores of the server and of the load, which is this thread; nothing if there's one core only.
-    apart: Option<(usize, usize)>,
+    /// The cores of the server, one per worker if there are as many, and of the load, which is this thread; nothing if there's one core only.
+    apart: Option<(Vec<usize>, usize)>,
 }
 
 impl Place {
     /// Pins this thread, if there's a core left for the server.
-    pub(super) fn pin() -> anyhow::Result<Self> {
+    pub(super) fn pin(workers: NonZeroUsize) -> anyhow::Result<Self> {
         let before = sched_getaffinity(None).context("cannot ask which cores there are")?;
-        let mut cores = (0..CpuSet::MAX_CPU).filter(|&core| before.is_set(core));
-        let apart = cores.next().zip(cores.next());
+        let mut cores: Vec<usize> = (0..CpuSet::MAX_CPU)
+            .filter(|&core| before.is_set(core))
+            .take(workers.get() + 1)
+            .collect();
+        let load = cores.pop().filter(|_| !cores.is_empty());
+        let apart = load.map(|load| (cores, load));
         if let Some((_, load)) = apart {
             let mut own = CpuSet::new();
             own.set(load);
@@ -72,11 +77,17 @@ impl Place {
         self.apart.is_some()
     }
 
+    /// How many the server has.
+    pub(super) fn cores(&self) -> usize {
+        self.apart.as_ref().map_or(1, |(server, _)| server.len())
+    }
+
     fn wrapper(&self) -> Vec<OsString> {
-        match self.apart {
-            Some((server, _)) => ["taskset", "-c", &server.to_string()]
-                .map(OsString::from)
-                .to_vec(),
+        match &self.apart {
+            Some((server, _)) => {
+                let cores: Vec<String> = server.iter().map(ToString::to_string).collect();
+                ["taskset", "-c", &cores.join(",")].map(OsString::from).to_vec()
+            }
             None => Vec::new(),
         }
     }
@@ -98,7 +109,8 @@ pub(super) fn measure(
     duration: Duration,
 ) -> anyhow::Result<Window> {
     let mut server = session.start(binaries, target, Allocator::Mimalloc, &place.wrapper())?;
-    let window = load(session, target, &server, course, duration).map_err(|error| server.explain(error))?;
+    let window =
+        load(session, target, &server, place, course, duration).map_err(|error| server.explain(error))?;
     server.stop()?;
     Ok(window)
 }
@@ -107,6 +119,7 @@ fn load(
     session: &Session,
     target: Target,
     server: &Server,
+    place: &Place,
     course: &Course,
     duration: Duration,
 ) -> anyhow::Result<Window> {
@@ -126,7 +139,7 @@ fn load(
     Ok(Window {
         time: nanoseconds as f64 / 1000.0 / count,
         rate: done.rate.unwrap_or(count / seconds),
-        busy: nanoseconds as f64 / 1e9 / seconds,
+        busy: nanoseconds as f64 / 1e9 / seconds / place.cores() as f64,
         load_busy: done.effort.map_or(0.0, |effort| effort.busy()),
         latency: done.latency,
         noise: Noise {
@@ -139,13 +152,14 @@ fn load(
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, sched_getaffinity};
+    use super::{NonZeroUsize, Place, sched_getaffinity};
 
     #[test]
     fn a_thread_that_was_pinned_runs_where_it_did_before() {
         let before = sched_getaffinity(None).unwrap();
-        let place = Place::pin().unwrap();
+        let place = Place::pin(NonZeroUsize::MIN).unwrap();
         assert_eq!(place.is_apart(), before.count() > 1);
+        assert_eq!(place.cores(), 1);
         let pinned = sched_getaffinity(None).unwrap();
         assert_eq!(pinned.count(), 1);
         drop(place);
