@@ -49,7 +49,7 @@ use target::Allocator;
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "\
-It builds what it measures. Exit code 0 says that every row was measured; 1 that some weren't, and why stands below the table; 130 \
+It builds what it measures. Exit code 0 says that every row was measured that can be; 1 that some weren't, and why stands below the table; 130 \
 that it was interrupted, and what had been measured by then was printed."
 )]
 pub(crate) struct Bench {

@@ -1,5 +1,6 @@
 //! What was measured: rows, as the table draws them.
 
+use super::scenario::Scenario;
 use super::target::{Allocator, Target};
 use serde::{Deserialize, Serialize};
 
@@ -102,9 +103,10 @@ pub(super) enum Unit {
 }
 
 impl Report {
-    /// Whether each row has its value.
+    /// Whether each row has its value that can have one.
     pub(super) fn is_complete(&self) -> bool {
-        !self.interrupted && self.rows.iter().all(|row| row.value.is_some())
+        let is_done = |row: &Row| row.value.is_some() || row.has_none_by_nature();
+        !self.interrupted && self.rows.iter().all(is_done)
     }
 
     /// How often the reference's value a row's value is.
@@ -164,6 +166,16 @@ impl Row {
             mark: None,
             reason: None,
         }
+    }
+
+    /// Whether it's known of the target that there can't be a value: nothing went wrong then.
+    fn has_none_by_nature(&self) -> bool {
+        let is_counted = matches!(self.unit, Unit::Instructions | Unit::Allocations | Unit::Bytes);
+        let mut scenarios = Scenario::ALL.into_iter();
+        let scenario = scenarios.find(|scenario| scenario.name() == self.workload);
+        scenario.is_some_and(|scenario| self.target.check_serves(scenario).is_err())
+            || (is_counted && self.target.check_valgrind().is_err())
+            || (self.unit == Unit::Kibibytes && self.target.check_allocator(self.allocator).is_err())
     }
 }
 
@@ -225,5 +237,43 @@ impl Unit {
                 | Self::ConnectionsPerSecond
                 | Self::RateRatio
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Report, Row, Unit};
+    use crate::bench::target::{Allocator, Target};
+
+    fn is_complete_without(row: Row) -> bool {
+        let report = Report {
+            about: String::new(),
+            rows: vec![row],
+            notes: Vec::new(),
+            interrupted: false,
+        };
+        report.is_complete()
+    }
+
+    #[test]
+    fn what_a_target_never_serves_is_not_missed() {
+        let row = |target, unit, workload| Row {
+            workload,
+            ..Row::new("throughput", target, Allocator::Mimalloc, unit)
+        };
+        for (target, unit, workload, is_complete) in [
+            (Target::Floor, Unit::Ratio, "json", true),
+            (Target::Floor, Unit::Ratio, "plaintext", false),
+            (Target::Hyper, Unit::Ratio, "plaintext-h2", true),
+            (Target::Tcp, Unit::Ratio, "plaintext-h2", false),
+            (Target::Monoio, Unit::Instructions, "plaintext", true),
+            (Target::Monoio, Unit::Syscalls, "plaintext", false),
+            (Target::Nginx, Unit::Kibibytes, "fresh", true),
+            (Target::Nginx, Unit::Ratio, "plaintext", false),
+            (Target::Tcp, Unit::Kibibytes, "fresh", false),
+        ] {
+            let row = row(target, unit, workload);
+            assert_eq!(is_complete_without(row), is_complete, "{target}, {workload}");
+        }
     }
 }
