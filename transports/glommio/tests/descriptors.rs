@@ -11,12 +11,12 @@ mod scene;
 
 use anyport_core::{Limits, Runtime, Server, serve_with};
 use anyport_glommio::{Glommio, GlommioPerCore};
-use anyport_testkit::process::{Process, allow_descriptors};
+use anyport_testkit::process::{Held, Process, allow_descriptors};
 use rustix::process::{Resource, getrlimit};
-use scene::{GRACE, PATIENCE, addr_of, hello};
+use scene::{GRACE, PATIENCE, addr_of, descriptors, hello, until};
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     thread,
     time::{Duration, Instant},
 };
@@ -137,6 +137,68 @@ fn crowded(test: &str, configure: impl FnOnce(Server) -> Server, open: usize) {
     drop(process.child.stdin.take());
     assert_eq!(process.said().next().unwrap(), "drained");
     assert!(process.child.wait().unwrap().success());
+}
+
+/// README.md, "Limits", has what this prints with `--nocapture`.
+#[test]
+fn an_executor_that_has_ended_keeps_one_descriptor_at_most() {
+    const TIMES: usize = 20;
+    let test = "an_executor_that_has_ended_keeps_one_descriptor_at_most";
+    let Some(process) = Process::start(test, |say| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let on = |addr, workers| serve_with(Glommio::bind(addr).with_workers(workers), hello());
+        let run = || {
+            let handle = on("127.0.0.1:0".parse().unwrap(), 1).start().unwrap();
+            runtime.block_on(handle.shutdown(GRACE)).unwrap();
+        };
+        let executor = || {
+            let made = glommio::LocalExecutorBuilder::default().make().unwrap();
+            made.run(async {});
+        };
+        let idle = Held::now();
+        // What a thread holds is closed when it has ended, and a start that failed doesn't wait for that.
+        let end = || until("all threads have ended", || Held::now().threads <= idle.threads);
+        // What there's one of, however many servers there are.
+        run();
+        end();
+        let kept = |what: &str, f: &dyn Fn()| {
+            let before = descriptors();
+            (0..TIMES).for_each(|_| f());
+            end();
+            format!("{what} {}", descriptors() - before)
+        };
+        say(&kept("address", &|| {
+            let addr: SocketAddr = taken.local_addr().unwrap();
+            on(addr, 2).start().unwrap_err();
+        }));
+        say(&kept("few", &|| {
+            // Enough for its sockets, and now and then for the first worker's executor, but not for both.
+            allow_descriptors(descriptors() as u64 + 8);
+            on("127.0.0.1:0".parse().unwrap(), 2).start().unwrap_err();
+            allow_descriptors(1000);
+        }));
+        say(&kept("glommio", &executor));
+        say(&kept("server", &run));
+    }) else {
+        return;
+    };
+    let said = process.ends();
+    println!("of {TIMES} each: {said:?}");
+    let kept = |what: &str| {
+        let kept = said.iter().find_map(|line| line.strip_prefix(what));
+        kept.unwrap().trim().parse::<usize>().unwrap()
+    };
+    assert_eq!(kept("address"), 0, "{said:?}");
+    // Which executors have been made and run by then, is a matter of luck.
+    assert!(kept("few") <= TIMES, "{said:?}");
+    assert!(
+        kept("glommio") <= TIMES && kept("server") <= kept("glommio"),
+        "{said:?}"
+    );
 }
 
 fn connect(addr: &str) -> TcpStream {
