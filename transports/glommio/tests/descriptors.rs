@@ -15,6 +15,7 @@ use anyport_testkit::process::{Held, Process, allow_descriptors};
 use rustix::process::{Resource, getrlimit};
 use scene::{GRACE, PATIENCE, addr_of, descriptors, hello, until};
 use std::{
+    fs::File,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     thread,
@@ -137,6 +138,35 @@ fn crowded(test: &str, configure: impl FnOnce(Server) -> Server, open: usize) {
     drop(process.child.stdin.take());
     assert_eq!(process.said().next().unwrap(), "drained");
     assert!(process.child.wait().unwrap().success());
+}
+
+/// A worker whose clock had to do without a descriptor gets one later.
+#[test]
+fn the_clock_goes_on_when_there_are_descriptors_again() {
+    let test = "the_clock_goes_on_when_there_are_descriptors_again";
+    let Some(process) = Process::start(test, |say| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let handle = server().start().unwrap();
+        allow_descriptors(100);
+        let mut all = Vec::new();
+        while let Ok(descriptor) = File::open("/dev/null") {
+            all.push(descriptor);
+        }
+        // For the client; its server has what it waited for clients by.
+        all.pop();
+        let client = connect(&addr_of(&handle).to_string());
+        assert_eq!(ask(&client), "Hello");
+        allow_descriptors(200);
+        assert_eq!(ask(&client), "Hello");
+        say("the clock goes on");
+        runtime.block_on(handle.shutdown(GRACE)).unwrap();
+    }) else {
+        return;
+    };
+    assert_eq!(process.ends(), ["the clock goes on"]);
 }
 
 /// README.md, "Limits", has what this prints with `--nocapture`.
