@@ -15,7 +15,7 @@ use anyport_testkit::process::{Held, Process, allow_descriptors};
 use rustix::process::{Resource, getrlimit};
 use scene::{GRACE, PATIENCE, addr_of, descriptors, hello, until};
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     thread,
@@ -149,7 +149,10 @@ fn the_clock_goes_on_when_there_are_descriptors_again() {
             .enable_all()
             .build()
             .unwrap();
+        let before = epolls();
         let handle = server().start().unwrap();
+        // Each of two workers has one to be told of clients, and a duplicate of it that waits.
+        until("both wait for clients", || epolls() == before + 4);
         allow_descriptors(100);
         let mut all = Vec::new();
         while let Ok(descriptor) = File::open("/dev/null") {
@@ -167,6 +170,16 @@ fn the_clock_goes_on_when_there_are_descriptors_again() {
         return;
     };
     assert_eq!(process.ends(), ["the clock goes on"]);
+}
+
+/// How many descriptors of epoll instances this process has.
+fn epolls() -> usize {
+    let all = fs::read_dir("/proc/self/fd").unwrap();
+    // One that's closed meanwhile is none any more.
+    let targets = all.filter_map(|fd| fs::read_link(fd.unwrap().path()).ok());
+    targets
+        .filter(|target| target.to_string_lossy().contains("eventpoll"))
+        .count()
 }
 
 /// README.md, "Limits", has what this prints with `--nocapture`.
