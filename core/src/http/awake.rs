@@ -166,7 +166,12 @@ where
             .observe(state, self.turn, self.speaks.version(), timeouts, now);
         // Asked again: it may be in the middle of a head now.
         if self.has_to_be_told(state) {
-            self.tell(now);
+            match (self.speaks.version(), self.rhythm.quiet_since()) {
+                // It may be in the middle of a head that came with the request before: only who takes it from hyper sees that.
+                (Version::Http1, Some(since)) if was_idle => return self.fall_asleep(since, state, cx),
+                (Version::Http1, Some(_)) => {}
+                _ => self.tell(now),
+            }
             return ControlFlow::Continue(());
         }
         let due = match self.due(state) {
@@ -180,15 +185,18 @@ where
             Due::Look => self.rhythm.settle(),
             Due::Old => self.grow_old(state, now),
             Due::Sleep if !was_idle => {}
-            Due::Sleep => match (self.rhythm.quiet_since(), self.detach(state, cx)) {
-                (Some(since), Poll::Ready(Some(parts))) if parts.read.is_empty() => {
-                    let Parts { io, service, .. } = parts;
-                    let asleep = Asleep { io, service, since };
-                    return ControlFlow::Break(Poll::Ready(Some(asleep)));
+            Due::Sleep => {
+                let since = self.rhythm.quiet_since().unwrap_or(now);
+                return self.fall_asleep(since, state, cx);
+            }
+            Due::Search if !was_idle => {}
+            Due::Search => match self.detach(state, cx) {
+                Poll::Ready(Some(parts)) => {
+                    self.rhythm.searched();
+                    self.attach(parts, state);
                 }
-                (_, Poll::Ready(Some(parts))) => self.attach(parts, state),
-                (_, Poll::Ready(None)) => return ControlFlow::Break(Poll::Ready(None)),
-                (_, Poll::Pending) => {}
+                Poll::Ready(None) => return ControlFlow::Break(Poll::Ready(None)),
+                Poll::Pending => {}
             },
             Due::Idle if self.told.is_none() => {
                 state.timed_out(TimedOut::KeepAlive);
@@ -206,6 +214,28 @@ where
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Gives up all that hyper has for an idle connection; one in the middle of a head goes on, and owes it since then.
+    fn fall_asleep(
+        &mut self,
+        since: Instant,
+        state: &ConnState,
+        cx: &mut Context<'_>,
+    ) -> ControlFlow<Polled<C, A::Service>> {
+        match self.detach(state, cx) {
+            Poll::Ready(Some(parts)) if parts.read.is_empty() => {
+                let Parts { io, service, .. } = parts;
+                let asleep = Asleep { io, service, since };
+                ControlFlow::Break(Poll::Ready(Some(asleep)))
+            }
+            Poll::Ready(Some(parts)) => {
+                self.attach(parts, state);
+                ControlFlow::Continue(())
+            }
+            Poll::Ready(None) => ControlFlow::Break(Poll::Ready(None)),
+            Poll::Pending => ControlFlow::Continue(()),
+        }
     }
 
     /// Has the connection looked at again by then. If that's later than it will be anyway, there's nothing to be done.
@@ -310,7 +340,8 @@ where
             after if after == Duration::MAX || self.lively || self.turn.requests > 1 => after,
             after => after / SOONER,
         };
-        let usual = self.rhythm.due(timeouts, sleep, self.told.is_some());
+        let search = if may_sleep { timeouts.head } else { Duration::MAX };
+        let usual = self.rhythm.due(timeouts, sleep, search, self.told.is_some());
         usual.into_iter().chain(other).min_by_key(|(at, _)| *at)
     }
 

@@ -30,6 +30,8 @@ pub(super) enum Due {
     Sleep,
     /// It's to be looked at whether it's idle.
     Look,
+    /// It's to be looked at whether it's in the middle of a head that came together with the request before.
+    Search,
     /// It reads nothing.
     Stall,
     /// It's to end, and has said nothing for long enough.
@@ -68,6 +70,8 @@ enum Trust {
     Stale,
     /// They're right. Whatever is asked from now on reads the clock.
     Settled,
+    /// As settled, and there's no head that has begun.
+    Searched,
 }
 
 impl Idle {
@@ -111,7 +115,7 @@ impl Rhythm {
         }
         match &mut self.phase {
             Phase::Idle(idle)
-                if idle.trust != Trust::Settled
+                if matches!(idle.trust, Trust::Fresh | Trust::Stale)
                     && turn.requests != self.requests
                     && self.stall.is_none()
                     && !state.is_uploading() =>
@@ -174,9 +178,22 @@ impl Rhythm {
         }
     }
 
+    /// Nothing has been begun either.
+    pub(super) fn searched(&mut self) {
+        if let Phase::Idle(idle) = &mut self.phase {
+            idle.trust = Trust::Searched;
+        }
+    }
+
     /// What's due next, and when. Who has been `told` to end, has been idle for long enough already: it's given the time to do so.
-    /// `sleep`: how long it's idle before it gives its buffers back.
-    pub(super) fn due(&self, timeouts: &Timeouts, sleep: Duration, told: bool) -> Option<(Instant, Due)> {
+    /// `sleep`: how long it's idle before it gives its buffers back; `search`: how long, before it's looked into.
+    pub(super) fn due(
+        &self,
+        timeouts: &Timeouts,
+        sleep: Duration,
+        search: Duration,
+        told: bool,
+    ) -> Option<(Instant, Due)> {
         let after = |since: Instant, wait: Duration, due| since.checked_add(wait).map(|at| (at, due));
         let phase = match self.phase {
             Phase::Head { since } => after(since, timeouts.head, Due::Head),
@@ -186,8 +203,13 @@ impl Rhythm {
                 let look = sleep.min(LONGEST_LOOK).min(timeouts.keep_alive / 16);
                 match trust {
                     Trust::Fresh | Trust::Stale => after(since, look, Due::Look),
-                    Trust::Settled if sleep < timeouts.keep_alive => after(since, sleep, Due::Sleep),
-                    Trust::Settled => after(since, timeouts.keep_alive, Due::Idle),
+                    Trust::Settled if search < sleep.min(timeouts.keep_alive) => {
+                        after(since, search, Due::Search)
+                    }
+                    Trust::Settled | Trust::Searched if sleep < timeouts.keep_alive => {
+                        after(since, sleep, Due::Sleep)
+                    }
+                    Trust::Settled | Trust::Searched => after(since, timeouts.keep_alive, Due::Idle),
                 }
             }
             Phase::Uploading { since } => after(since, timeouts.body_gap, Due::Idle),

@@ -2,7 +2,7 @@
 use crate::{
     app::{Fault, HELLO},
     client::get,
-    h2_client::{H2, request},
+    h2_client::{H2, request, whole},
     running::Running,
     site::Site,
     suite::cases,
@@ -27,6 +27,7 @@ cases![
     a_panic_in_drop_is_contained,
     a_panic_in_the_drop_of_a_body_is_contained,
     h2_streams_fail_alone,
+    h2_streams_that_wait_outlive_the_panics_of_others,
     h2_a_panic_in_a_body_resets_its_stream,
     h2_a_panic_in_drop_is_contained,
     a_hundred_panics_leave_nothing_behind,
@@ -216,6 +217,29 @@ async fn h2_streams_fail_alone(site: Site) {
                 assert_eq!(h2.get("/").await.status, status, "{fault:?}");
             }
             assert_eq!(h2.get("/").await.body, HELLO, "the connection goes on");
+        }
+    })
+    .await;
+}
+
+async fn h2_streams_that_wait_outlive_the_panics_of_others(site: Site) {
+    unnoticed(&site, async |server| {
+        let mut h2 = server.h2().await;
+        let mut waiting = Vec::new();
+        for _ in 0..5 {
+            let (response, _) = h2.begin(request("/slow"), true).await.unwrap();
+            server.state.arrived().await;
+            waiting.push(response);
+        }
+        for path in ["/panic-call", "/panic"] {
+            assert_eq!(h2.get(path).await.status, 500, "{path}");
+        }
+        let error = h2.try_get("/panic-body").await.unwrap_err();
+        assert!(error.is_reset(), "{error}");
+        reset_panicking_stream(server, &mut h2).await;
+        waiting.iter().for_each(|_| server.state.release());
+        for response in waiting {
+            assert_eq!(whole(response).await.unwrap().body, HELLO);
         }
     })
     .await;

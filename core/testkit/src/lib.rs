@@ -47,8 +47,8 @@
 //! Then `cargo test --test behaviour -- pipe::drain` runs a part of it, and `--list` shows all. A transport that can't do something says so in
 //! [`Subject::capabilities`]; the tests about it show as ignored, with the reason.
 //!
-//! For the tests that a transport has of its own, there's [`scene`], with a client that blocks, [`process`], with a server in a process of its own, and [`cut`], with ten thousand
-//! connections that are cut.
+//! For the tests that a transport has of its own, there's [`scene`], with a client that blocks, [`process`], with a server in a process of its own, [`cut`], with ten thousand
+//! connections that are cut, and [`burst`], with more events at once than a worker has room for.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -59,6 +59,7 @@ mod abroad;
 mod app;
 mod asleep;
 mod bad_input;
+pub mod burst;
 mod busy;
 mod bytes;
 mod client;

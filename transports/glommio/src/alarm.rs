@@ -42,7 +42,8 @@ impl Alarm {
         };
         if let Some(substitute) = &mut self.substitute {
             if Pin::new(substitute).poll(cx).is_ready() {
-                self.substitute = None;
+                // The kernel's timer, if there's one, may not have been set to what was waited for: it's set anew.
+                (self.substitute, self.at) = (None, None);
                 return Poll::Ready(());
             }
             if self.at.is_some_and(|at| at <= next) {

@@ -11,12 +11,13 @@ mod scene;
 
 use anyport_core::{Limits, Runtime, Server, serve_with};
 use anyport_glommio::{Glommio, GlommioPerCore};
-use anyport_testkit::process::{Process, allow_descriptors};
+use anyport_testkit::process::{Held, Process, allow_descriptors};
 use rustix::process::{Resource, getrlimit};
-use scene::{GRACE, PATIENCE, addr_of, hello};
+use scene::{GRACE, PATIENCE, addr_of, descriptors, hello, until};
 use std::{
+    fs::{self, File},
     io::{Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     thread,
     time::{Duration, Instant},
 };
@@ -137,6 +138,110 @@ fn crowded(test: &str, configure: impl FnOnce(Server) -> Server, open: usize) {
     drop(process.child.stdin.take());
     assert_eq!(process.said().next().unwrap(), "drained");
     assert!(process.child.wait().unwrap().success());
+}
+
+/// A worker whose clock had to do without a descriptor gets one later.
+#[test]
+fn the_clock_goes_on_when_there_are_descriptors_again() {
+    let test = "the_clock_goes_on_when_there_are_descriptors_again";
+    let Some(process) = Process::start(test, |say| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let before = epolls();
+        let handle = server().start().unwrap();
+        // Each of two workers has one to be told of clients, and a duplicate of it that waits.
+        until("both wait for clients", || epolls() == before + 4);
+        allow_descriptors(100);
+        let mut all = Vec::new();
+        while let Ok(descriptor) = File::open("/dev/null") {
+            all.push(descriptor);
+        }
+        // For the client; its server has what it waited for clients by.
+        all.pop();
+        let client = connect(&addr_of(&handle).to_string());
+        assert_eq!(ask(&client), "Hello");
+        allow_descriptors(200);
+        assert_eq!(ask(&client), "Hello");
+        say("the clock goes on");
+        runtime.block_on(handle.shutdown(GRACE)).unwrap();
+    }) else {
+        return;
+    };
+    assert_eq!(process.ends(), ["the clock goes on"]);
+}
+
+/// How many descriptors of epoll instances this process has.
+fn epolls() -> usize {
+    let all = fs::read_dir("/proc/self/fd").unwrap();
+    // One that's closed meanwhile is none any more.
+    let targets = all.filter_map(|fd| fs::read_link(fd.unwrap().path()).ok());
+    targets
+        .filter(|target| target.to_string_lossy().contains("eventpoll"))
+        .count()
+}
+
+/// README.md, "Limits", has what this prints with `--nocapture`.
+#[test]
+fn an_executor_that_has_ended_keeps_one_descriptor_at_most() {
+    const TIMES: usize = 20;
+    let test = "an_executor_that_has_ended_keeps_one_descriptor_at_most";
+    let Some(process) = Process::start(test, |say| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let on = |addr, workers| serve_with(Glommio::bind(addr).with_workers(workers), hello());
+        let run = || {
+            let handle = on("127.0.0.1:0".parse().unwrap(), 1).start().unwrap();
+            runtime.block_on(handle.shutdown(GRACE)).unwrap();
+        };
+        let executor = || {
+            let made = glommio::LocalExecutorBuilder::default().make().unwrap();
+            made.run(async {});
+        };
+        let idle = Held::now();
+        // What a thread holds is closed when it has ended, and a start that failed doesn't wait for that.
+        let end = || until("all threads have ended", || Held::now().threads <= idle.threads);
+        // What there's one of, however many servers there are.
+        run();
+        end();
+        let kept = |what: &str, f: &dyn Fn()| {
+            let before = descriptors();
+            (0..TIMES).for_each(|_| f());
+            end();
+            format!("{what} {}", descriptors() - before)
+        };
+        say(&kept("address", &|| {
+            let addr: SocketAddr = taken.local_addr().unwrap();
+            on(addr, 2).start().unwrap_err();
+        }));
+        say(&kept("few", &|| {
+            // Enough for its sockets, and now and then for the first worker's executor, but not for both.
+            allow_descriptors(descriptors() as u64 + 8);
+            on("127.0.0.1:0".parse().unwrap(), 2).start().unwrap_err();
+            allow_descriptors(1000);
+        }));
+        say(&kept("glommio", &executor));
+        say(&kept("server", &run));
+    }) else {
+        return;
+    };
+    let said = process.ends();
+    println!("of {TIMES} each: {said:?}");
+    let kept = |what: &str| {
+        let kept = said.iter().find_map(|line| line.strip_prefix(what));
+        kept.unwrap().trim().parse::<usize>().unwrap()
+    };
+    assert_eq!(kept("address"), 0, "{said:?}");
+    // Which executors have been made and run by then, is a matter of luck.
+    assert!(kept("few") <= TIMES, "{said:?}");
+    assert!(
+        kept("glommio") <= TIMES && kept("server") <= kept("glommio"),
+        "{said:?}"
+    );
 }
 
 fn connect(addr: &str) -> TcpStream {

@@ -10,13 +10,11 @@
 mod scene;
 
 use anyport_core::{Blame, ErrorKind, serve_with};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use anyport_testkit::process::{Process, allow_locked_memory};
 use scene::{GRACE, get, hello, one};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
-use std::{env, process::Command};
+use std::env;
 
-/// Tells the binary that it's to be the server of a test.
-const ROLE: &str = "ANYPORT_TEST_SERVER";
 /// The same on all architectures.
 const IO_URING_SETUP: i64 = 425;
 const IO_URING_REGISTER: i64 = 427;
@@ -26,27 +24,18 @@ const MIB: u64 = 1024 * 1024;
 
 /// How the start of a server went in a process of its own, in which `prepare` was done. None there.
 fn start_after(test: &str, prepare: impl FnOnce()) -> Option<String> {
-    if env::var_os(ROLE).is_some() {
+    let process = Process::start(test, |say| {
         prepare();
         match serve_with(one(), hello()).start() {
-            Ok(handle) => println!("answers: {}", get(&handle, "/").unwrap()),
+            Ok(handle) => say(&format!("answers: {}", get(&handle, "/").unwrap())),
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Start);
                 assert_eq!(error.blame(), Blame::Environment);
-                println!("error: {error}");
+                say(&format!("error: {error}"));
             }
         }
-        return None;
-    }
-    let child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(ROLE, "")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&child.stdout).into_owned();
-    let complained = String::from_utf8_lossy(&child.stderr);
-    assert!(child.status.success(), "{said}\n{complained}");
-    Some(said)
+    });
+    Some(process?.ends().join("\n"))
 }
 
 fn refuse(call: i64, errno: u32) {
@@ -55,15 +44,6 @@ fn refuse(call: i64, errno: u32) {
     let filter = SeccompFilter::new(refuse, SeccompAction::Allow, SeccompAction::Errno(errno), arch);
     let program: BpfProgram = filter.unwrap().try_into().unwrap();
     seccompiler::apply_filter(&program).unwrap();
-}
-
-fn memlock(bytes: u64) {
-    let maximum = getrlimit(Resource::Memlock).maximum;
-    let limit = Rlimit {
-        current: Some(bytes),
-        maximum,
-    };
-    setrlimit(Resource::Memlock, limit).unwrap();
 }
 
 #[test]
@@ -99,7 +79,7 @@ fn where_the_operations_cannot_be_asked_for_it_does_not_start() {
 #[test]
 fn without_the_right_to_lock_memory_it_does_not_start() {
     let said = start_after("without_the_right_to_lock_memory_it_does_not_start", || {
-        memlock(0)
+        allow_locked_memory(0)
     });
     let Some(said) = said else { return };
     assert!(
@@ -114,7 +94,9 @@ fn without_the_right_to_lock_memory_it_does_not_start() {
 
 #[test]
 fn with_the_least_that_it_asks_for_it_serves() {
-    let said = start_after("with_the_least_that_it_asks_for_it_serves", || memlock(MIB / 2));
+    let said = start_after("with_the_least_that_it_asks_for_it_serves", || {
+        allow_locked_memory(MIB / 2)
+    });
     let Some(said) = said else { return };
     assert!(said.contains("answers: Hello"), "{said}");
 }

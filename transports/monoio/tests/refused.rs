@@ -11,40 +11,29 @@ mod scene;
 
 use anyport_core::{Event, Observer, per_worker, serve_with};
 use anyport_monoio::{Driver, Monoio};
+use anyport_testkit::process::{Process, allow_locked_memory};
 use scene::{GRACE, get};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use std::{
     env,
-    process::Command,
     sync::{Arc, Mutex},
 };
 
-/// Tells the binary that it's to be the server of a test.
-const ROLE: &str = "ANYPORT_TEST_SERVER";
 /// `io_uring_setup`, the same on all architectures.
 const SETUP: i64 = 425;
 const EPERM: u32 = 1;
 
-/// Runs `body` in a process of its own, in which the kernel refuses io_uring. What it printed; `None` there.
-fn without_io_uring(test: &str, body: impl FnOnce()) -> Option<String> {
-    if env::var_os(ROLE).is_some() {
+/// What `body` says in a process of its own, in which the kernel refuses io_uring. None there.
+fn without_io_uring(test: &str, body: impl FnOnce(&mut dyn FnMut(&str))) -> Option<Vec<String>> {
+    let process = Process::start(test, |say| {
         let refuse = [(SETUP, vec![])].into_iter().collect();
         let arch = env::consts::ARCH.try_into().unwrap();
         let filter = SeccompFilter::new(refuse, SeccompAction::Allow, SeccompAction::Errno(EPERM), arch);
         let program: BpfProgram = filter.unwrap().try_into().unwrap();
         seccompiler::apply_filter(&program).unwrap();
-        body();
-        return None;
-    }
-    let child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(ROLE, "")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&child.stdout).into_owned();
-    let complained = String::from_utf8_lossy(&child.stderr);
-    assert!(child.status.success(), "{said}\n{complained}");
-    Some(said)
+        body(say);
+    });
+    Some(process?.ends())
 }
 
 #[derive(Clone, Default)]
@@ -78,38 +67,71 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     builder.enable_all().build().unwrap().block_on(future)
 }
 
+/// Starts such a server, and says what it waits with, or why it doesn't start, and of what it warned.
+fn say_how_it_starts(driver: Driver, say: &mut dyn FnMut(&str)) {
+    let warnings = Warnings::default();
+    match block_on(serves(driver, warnings.clone())) {
+        Ok(driver) => say(&format!("driver: {driver}")),
+        Err(error) => say(&format!("error: {error}")),
+    }
+    for warning in warnings.0.lock().unwrap().iter() {
+        say(&format!("warning: {warning}"));
+    }
+}
+
 #[test]
 fn a_refused_server_waits_with_epoll_and_says_so_once() {
-    let said = without_io_uring("a_refused_server_waits_with_epoll_and_says_so_once", || {
-        let warnings = Warnings::default();
-        let driver = block_on(serves(Driver::Auto, warnings.clone())).unwrap();
-        println!("driver: {driver}");
-        for warning in warnings.0.lock().unwrap().iter() {
-            println!("warning: {warning}");
-        }
-    });
+    let test = "a_refused_server_waits_with_epoll_and_says_so_once";
+    let said = without_io_uring(test, |say| say_how_it_starts(Driver::Auto, say));
     let Some(said) = said else { return };
-    assert!(said.contains("driver: epoll"), "{said}");
-    assert_eq!(said.matches("warning: ").count(), 1, "{said}");
+    assert_eq!(said.len(), 2, "{said:#?}");
+    assert_eq!(said[0], "driver: epoll");
     assert!(
-        said.contains(
-            "io_uring is refused (Operation not permitted (os error 1)), so the workers wait with epoll"
+        said[1].starts_with(
+            "warning: io_uring is refused (Operation not permitted (os error 1)), so the workers wait with epoll"
         ),
-        "{said}"
+        "{said:#?}"
     );
 }
 
 #[test]
 fn a_refused_server_that_must_have_io_uring_does_not_start() {
-    let said = without_io_uring("a_refused_server_that_must_have_io_uring_does_not_start", || {
-        let error = block_on(serves(Driver::IoUring, Warnings::default())).unwrap_err();
-        println!("error: {error}");
-    });
+    let test = "a_refused_server_that_must_have_io_uring_does_not_start";
+    let said = without_io_uring(test, |say| say_how_it_starts(Driver::IoUring, say));
     let Some(said) = said else { return };
-    assert!(
-        said.contains("error: cannot start the runtime of worker") && said.contains("io_uring is refused"),
-        "{said}"
-    );
+    assert!(is_refusal(&said), "{said:#?}");
+}
+
+fn is_refusal(said: &[String]) -> bool {
+    said.len() == 1
+        && said[0].starts_with("error: cannot start the runtime of worker")
+        && said[0].contains("io_uring is refused")
+}
+
+/// Kernels since 5.12 don't charge rings to this limit, and those before refuse them.
+#[test]
+fn without_the_right_to_lock_memory_it_serves_or_says_that_io_uring_is_refused() {
+    let test = "without_the_right_to_lock_memory_it_serves_or_says_that_io_uring_is_refused";
+    let process = Process::start(test, |say| {
+        allow_locked_memory(0);
+        say_how_it_starts(Driver::IoUring, say);
+    });
+    let Some(process) = process else { return };
+    let said = process.ends();
+    assert!(said == ["driver: io_uring"] || is_refusal(&said), "{said:#?}");
+}
+
+#[test]
+fn without_the_right_to_lock_memory_there_is_always_something_to_wait_with() {
+    let test = "without_the_right_to_lock_memory_there_is_always_something_to_wait_with";
+    let process = Process::start(test, |say| {
+        allow_locked_memory(0);
+        say_how_it_starts(Driver::Auto, say);
+    });
+    let Some(process) = process else { return };
+    let said = process.ends();
+    let falls_back = said.len() == 2 && said[0] == "driver: epoll" && said[1].contains("io_uring is refused");
+    assert!(said == ["driver: io_uring"] || falls_back, "{said:#?}");
 }
 
 #[test]
