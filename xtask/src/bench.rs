@@ -11,13 +11,13 @@ mod cpu;
 mod environment;
 mod gate;
 mod handshakes;
-mod html;
 mod idle;
 mod latency;
 mod listeners;
 mod loads;
 mod matrix;
 mod options;
+mod presentation;
 mod report;
 mod results;
 mod run_folder;
@@ -77,7 +77,7 @@ enum Command {
     /// Measure what's known already, to see whether the bench finds it
     SelfTest(self_test::SelfTestOptions),
     /// Draw the page of a run, report.html, and its tables, summary.md, anew
-    Report(html::ReportOptions),
+    Report(presentation::ReportOptions),
     /// Set two runs side by side, and say what differs by more than noise
     Compare(compare::CompareOptions),
 }
@@ -103,7 +103,7 @@ pub(crate) fn run(bench: &Bench, metadata: &Metadata) -> anyhow::Result<ExitCode
             handshakes::run(session, handshakes)
         }),
         Some(Command::SelfTest(options)) => self_test::run(options, metadata),
-        Some(Command::Report(options)) => html::run(options).map(|()| ExitCode::SUCCESS),
+        Some(Command::Report(options)) => presentation::run(options).map(|()| ExitCode::SUCCESS),
         Some(Command::Compare(options)) => compare::run(options).map(|()| ExitCode::SUCCESS),
     }
 }

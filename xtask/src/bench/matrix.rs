@@ -9,7 +9,7 @@ use super::results::Section;
 use super::run_folder::RunFolder;
 use super::session::Session;
 use super::text::wrap;
-use super::{check, environment, html};
+use super::{check, environment, presentation};
 use super::{exit_code, print};
 use cargo_metadata::Metadata;
 use plan::{Known, Plan};
@@ -96,7 +96,7 @@ fn minutes(time: Duration) -> String {
 
 fn keep(folder: &mut RunFolder, section: Section) -> anyhow::Result<()> {
     folder.add(section)?;
-    html::write(folder.path()).map(drop)
+    presentation::write(folder.path()).map(drop)
 }
 
 /// What a reader has to type to see the same.

@@ -37,7 +37,9 @@ pub(crate) fn page() -> &'static str {
         let said = bench(["report".as_ref(), folder.path().as_os_str()]);
         assert_eq!(said.code, Some(0), "{said:?}");
         let path = folder.path().join("report.html");
-        assert_eq!(said.out, format!("{}\n", path.display()));
+        let summary = folder.path().join("summary.md");
+        assert_eq!(said.out, format!("{}\n{}\n", path.display(), summary.display()));
+        assert!(fs::read_to_string(summary).unwrap().contains("| tcp-per-core"));
         fs::read_to_string(path).unwrap()
     })
 }

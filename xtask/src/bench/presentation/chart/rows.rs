@@ -2,8 +2,8 @@
 
 use super::scale::{Pixels, Scale, round};
 use super::{Panel, px};
-use crate::bench::html::group::{Setting, find, groups};
-use crate::bench::html::labels;
+use crate::bench::presentation::group::{Setting, find, groups};
+use crate::bench::presentation::labels;
 use crate::bench::results::Record;
 use maud::{Markup, html};
 

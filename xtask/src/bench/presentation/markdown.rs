@@ -133,9 +133,10 @@ fn cell(record: &Record) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::draw;
+    use super::{SUMMARY, draw};
     use crate::bench::report::{Interval, Mark, Unit};
-    use crate::bench::results::{Environment, Record, Results, Section};
+    use crate::bench::results::{Environment, Record, Results, Section, read_environment};
+    use std::path::Path;
 
     fn record(target: &str, connections: usize, unit: Unit, value: Option<f64>) -> Record {
         Record {
@@ -226,5 +227,27 @@ mod tests {
             text.contains("\n### CPU time × reference\n\n| target | reference | "),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_is_committed_is_what_its_results_give() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../benches/results");
+        let mut count = 0;
+        for run in std::fs::read_dir(&folder).unwrap() {
+            let run = run.unwrap().path();
+            if !run.is_dir() {
+                continue;
+            }
+            let drawn = draw(&Results::read(&run).unwrap(), &read_environment(&run).unwrap());
+            let committed = std::fs::read_to_string(run.join(SUMMARY)).unwrap();
+            assert!(
+                drawn == committed,
+                "{} isn't what its results.json gives; draw it anew by: cargo xtask bench report {}",
+                run.join(SUMMARY).display(),
+                run.display()
+            );
+            count += 1;
+        }
+        assert!(count > 0, "no run in {}", folder.display());
     }
 }

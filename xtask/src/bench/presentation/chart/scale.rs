@@ -3,7 +3,7 @@
 use crate::bench::text::grouped;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::bench::html) struct Scale {
+pub(in crate::bench::presentation) struct Scale {
     pub(super) kind: Kind,
     /// The values at its ends.
     low: f64,

@@ -2,9 +2,9 @@
 
 use super::px;
 use super::scale::Scale;
-use crate::bench::html::curve::{self, Curve, Curves};
-use crate::bench::html::group::{Group, Setting, find};
-use crate::bench::html::labels;
+use crate::bench::presentation::curve::{self, Curve, Curves};
+use crate::bench::presentation::group::{Group, Setting, find};
+use crate::bench::presentation::labels;
 use crate::bench::report::Unit;
 use crate::bench::results::{Record, Section};
 use maud::{Markup, html};
@@ -18,7 +18,7 @@ const BOTTOM: f64 = 112.0;
 
 /// The curves of one setting that share their axes.
 #[derive(Debug)]
-pub(in crate::bench::html) struct Family<'a> {
+pub(in crate::bench::presentation) struct Family<'a> {
     section: &'a Section,
     setting: Setting<'a>,
     curves: &'a Curves,
@@ -30,7 +30,7 @@ pub(in crate::bench::html) struct Family<'a> {
 
 impl<'a> Family<'a> {
     /// Nothing if there's no curve.
-    pub(in crate::bench::html) fn new(
+    pub(in crate::bench::presentation) fn new(
         section: &'a Section,
         setting: Setting<'a>,
         curves: &'a Curves,
@@ -61,7 +61,7 @@ impl<'a> Family<'a> {
     }
 
     /// What [`Family::draw`] refers to: the curves of a group, once on the page.
-    pub(in crate::bench::html) fn define(&self, group: &Group<'_>, id: &str) -> Markup {
+    pub(in crate::bench::presentation) fn define(&self, group: &Group<'_>, id: &str) -> Markup {
         html! {
             g id=(id) {
                 @for target in &group.targets {
@@ -72,7 +72,7 @@ impl<'a> Family<'a> {
     }
 
     /// The chart of a target; nothing if it has no curve.
-    pub(in crate::bench::html) fn draw(
+    pub(in crate::bench::presentation) fn draw(
         &self,
         group: &Group<'_>,
         target: &str,
