@@ -230,7 +230,7 @@ impl<H, C> fmt::Debug for TlsHandshake<H, C> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "self-signed"))]
 mod tests {
     use super::*;
     use crate::TlsConfig;
