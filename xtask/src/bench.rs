@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what a request and a connection cost, of anyport and of its peers, in figures that can be trusted.
 //!
-//! Four of the six count (instructions, system calls, allocations, bytes), so that a busy machine doesn't disturb them; the others are
-//! ratios of times, measured in turns. docs/bench.md says how to read them.
+//! Some count (instructions, system calls, allocations, bytes), so that a busy machine hardly disturbs them; the others are ratios of times, measured in
+//! turns. docs/bench.md says how to read them.
 
 mod build;
 mod check;

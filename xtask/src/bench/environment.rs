@@ -112,6 +112,10 @@ pub(super) fn look(root: &Path) -> Environment {
     for (name, value) in limits() {
         set(format!("limit.{name}"), Some(value));
     }
+    // They change what's compiled, and no file says so.
+    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
+        set(format!("environment.{name}"), std::env::var(name).ok());
+    }
     for (program, flag) in TOOLS {
         set(format!("tool.{program}"), version(program, flag));
     }

@@ -43,12 +43,19 @@ pub(super) fn common(
             half_of_the_slowest(&peaks)
         }
     };
-    let rates = session.targets.iter().map(|&target| (target, rate)).collect();
+    let asked = session
+        .targets
+        .iter()
+        .flat_map(|target| [*target, target.reference()]);
+    // A target's reference may have one of its own.
+    let asked = asked.flat_map(|target| [target, target.reference()]);
+    let rates = asked.map(|target| (target, rate)).collect();
     let what = format!(
         "How late answers are at {} requests per second, from the moment at which each request was due",
         grouped(rate, 0)
     );
-    turns::run(session, options, &what, &[course("latency", connections, rates)])
+    let course = course("latency", connections, rates, Some(Unit::LatencyRatio));
+    turns::run(session, options, &what, &[course])
 }
 
 /// The highest rate at which each answers 99 of 100 within 10 ms.
@@ -87,11 +94,12 @@ pub(super) fn sustained(
         session,
         options,
         &what,
-        &[course("latency-sustained", connections, rates)],
+        &[course("latency-sustained", connections, rates, None)],
     )
 }
 
-fn course(figure: &'static str, connections: usize, rates: Rates) -> Course {
+/// `ratio` is the unit of what's compared with the reference, if the rates are alike.
+fn course(figure: &'static str, connections: usize, rates: Rates, ratio: Option<Unit>) -> Course {
     let value = |unit, of: fn(&Window) -> f64, ratio| Value { unit, of, ratio };
     Course {
         figure,
@@ -100,11 +108,7 @@ fn course(figure: &'static str, connections: usize, rates: Rates) -> Course {
         values: vec![
             value(Unit::P50, |window| window.latency_within(0.5), None),
             value(Unit::P90, |window| window.latency_within(0.9), None),
-            value(
-                Unit::P99,
-                |window| window.latency_within(0.99),
-                Some(Unit::LatencyRatio),
-            ),
+            value(Unit::P99, |window| window.latency_within(0.99), ratio),
             value(Unit::P999, |window| window.latency_within(0.999), None),
             value(Unit::Max, |window| window.latency_within(1.0), None),
         ],
@@ -128,7 +132,7 @@ fn calibrate(session: &mut Session, options: &TurnOptions, connections: usize) -
         ..options.clone()
     };
     let course = Course {
-        figure: "latency",
+        figure: "calibration",
         workload: Workload::Plaintext.name(),
         connections,
         values: vec![Value::rate(Unit::RequestsPerSecond)],

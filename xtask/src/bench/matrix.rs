@@ -67,14 +67,15 @@ pub(super) fn run(options: &MatrixOptions, metadata: &Metadata) -> anyhow::Resul
         part.remember(&report, &mut known);
         is_complete &= report.is_complete();
         is_interrupted |= report.interrupted;
-        if !options.json {
-            println!("{}## {part}\n", if index > 0 { "\n" } else { "" });
-        }
-        print(&report, options.json)?;
+        // Kept first: whoever reads what's printed may have gone.
         let kept = session
             .folder
             .as_mut()
             .map(|folder| keep(folder, part.section(&report)));
+        if !options.json {
+            println!("{}## {part}\n", if index > 0 { "\n" } else { "" });
+        }
+        print(&report, options.json)?;
         if let Some(trouble) = session.trouble() {
             return Err(trouble);
         }

@@ -11,8 +11,7 @@ mod summary;
 mod table;
 
 use super::results::{Results, read_environment};
-use anyhow::Context as _;
-use std::fs;
+use super::run_folder;
 use std::path::{Path, PathBuf};
 
 /// The page's file in the folder of a run.
@@ -44,7 +43,7 @@ pub(super) fn write(folder: &Path) -> anyhow::Result<[PathBuf; 2]> {
     let curves = curve::read(folder, &results)?;
     let write = |name: &str, text: String| {
         let path = folder.join(name);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        run_folder::write(&path, &text)?;
         anyhow::Ok(path)
     };
     Ok([

@@ -47,6 +47,18 @@ pub(super) struct Row {
 pub(super) enum Mark {
     /// The load was busier than the server: the server can do more.
     ClientBound,
+    /// Neither had enough to do: the rate is that of the way there and back.
+    Unsaturated,
+}
+
+impl Mark {
+    /// As tables and charts call it.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::ClientBound => "client-bound",
+            Self::Unsaturated => "unsaturated",
+        }
+    }
 }
 
 /// Where the value lies with a probability of 95 %.
@@ -173,7 +185,11 @@ impl Row {
         let is_counted = matches!(self.unit, Unit::Instructions | Unit::Allocations | Unit::Bytes);
         let mut scenarios = Scenario::ALL.into_iter();
         let scenario = scenarios.find(|scenario| scenario.name() == self.workload);
-        scenario.is_some_and(|scenario| self.target.check_serves(scenario).is_err())
+        let is_served =
+            |target: Target| scenario.is_none_or(|scenario| target.check_serves(scenario).is_ok());
+        !is_served(self.target)
+            // What it's to be compared with has none either.
+            || (self.unit.is_ratio() && !is_served(self.target.reference()))
             || (is_counted && self.target.check_valgrind().is_err())
             || (self.unit == Unit::Kibibytes && self.target.check_allocator(self.allocator).is_err())
     }
@@ -189,7 +205,8 @@ impl Unit {
             Self::Microseconds => "CPU us/request",
             Self::HandshakeMicroseconds => "CPU us/handshake",
             Self::ConnectionMicroseconds => "CPU us/connection",
-            Self::RateRatio | Self::Ratio => "x hyper",
+            Self::RateRatio => "rate x hyper",
+            Self::Ratio => "x hyper",
             Self::P50 => "p50 us",
             Self::P90 => "p90 us",
             Self::P99 => "p99 us",
@@ -265,11 +282,14 @@ mod tests {
             (Target::Floor, Unit::Ratio, "json", true),
             (Target::Floor, Unit::Ratio, "plaintext", false),
             (Target::Hyper, Unit::Ratio, "plaintext-h2", true),
-            (Target::Tcp, Unit::Ratio, "plaintext-h2", false),
+            (Target::Tcp, Unit::Ratio, "plaintext-h2", true),
+            (Target::Tcp, Unit::Microseconds, "plaintext-h2", false),
             (Target::Monoio, Unit::Instructions, "plaintext", true),
             (Target::Monoio, Unit::Syscalls, "plaintext", false),
             (Target::Nginx, Unit::Kibibytes, "fresh", true),
             (Target::Nginx, Unit::Ratio, "plaintext", false),
+            (Target::Monoio, Unit::Ratio, "websocket", true),
+            (Target::Monoio, Unit::Microseconds, "websocket", false),
             (Target::Tcp, Unit::Kibibytes, "fresh", false),
         ] {
             let row = row(target, unit, workload);

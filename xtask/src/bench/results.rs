@@ -145,9 +145,9 @@ impl Record {
         self.target == self.reference
     }
 
-    /// Whether it's a rate that says less of the server than of the load.
-    pub(super) fn is_client_bound(&self) -> bool {
-        self.unit.is_rate() && self.mark == Some(Mark::ClientBound)
+    /// Why it's a rate that isn't the server's, if it is.
+    pub(super) fn bound(&self) -> Option<Mark> {
+        self.mark.filter(|_| self.unit.is_rate())
     }
 
     /// What a ratio with an interval says; nothing of the reference itself.
@@ -155,7 +155,7 @@ impl Record {
         let interval = self
             .interval
             .filter(|_| self.unit.is_ratio() && self.value.is_some())?;
-        (!self.is_reference() && !self.is_client_bound()).then(|| Verdict::of(self.unit, interval))
+        (!self.is_reference() && self.bound().is_none()).then(|| Verdict::of(self.unit, interval))
     }
 }
 

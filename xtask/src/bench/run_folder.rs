@@ -28,7 +28,7 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// When nothing can be written there.
+    /// When nothing can be written there, or when there's a run already.
     pub(super) fn create(
         parent: &Path,
         path: Option<&Path>,
@@ -39,6 +39,11 @@ impl RunFolder {
             Some(path) => path.to_owned(),
             None => parent.join(name(environment)),
         };
+        anyhow::ensure!(
+            !path.join(ENVIRONMENT).exists(),
+            "{} holds a run already; name another folder, or remove it",
+            path.display()
+        );
         fs::create_dir_all(&path).with_context(|| format!("cannot make the folder {}", path.display()))?;
         let run = path.file_name().unwrap_or(path.as_os_str());
         let results = Results::new(run.to_string_lossy().into_owned(), command);
@@ -87,22 +92,25 @@ impl RunFolder {
         self.write(&name, &percentiles(latency))
     }
 
-    /// Writes a file of this name, of which there's all of the old one until there's all of the new one.
-    pub(super) fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
-        let path = self.path.join(name);
-        let folder = path.parent().unwrap_or(&self.path);
-        let write = || -> std::io::Result<()> {
-            fs::create_dir_all(folder)?;
-            // Everybody's to read, as far as the umask lets them.
-            let mut file = tempfile::Builder::new()
-                .permissions(Permissions::from_mode(0o666))
-                .tempfile_in(folder)?;
-            file.write_all(text.as_bytes())?;
-            file.persist(&path)?;
-            Ok(())
-        };
-        write().with_context(|| format!("cannot write {}", path.display()))
+    fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        write(&self.path.join(name), text)
     }
+}
+
+/// Writes a file, of which there's all of the old one until there's all of the new one.
+pub(super) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    let write = || -> std::io::Result<()> {
+        fs::create_dir_all(folder)?;
+        // Everybody's to read, as far as the umask lets them.
+        let mut file = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn percentiles(latency: &Latency) -> String {
@@ -173,6 +181,25 @@ mod tests {
         assert!(folder.path().to_str().unwrap().ends_with("Z-0123456789ab"));
         assert_eq!(read_environment(folder.path()).unwrap(), environment);
         assert_eq!(Results::read(folder.path()).unwrap(), folder.results);
+    }
+
+    #[test]
+    fn a_run_is_never_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let create = || {
+            RunFolder::create(
+                folder.path(),
+                Some(folder.path()),
+                String::new(),
+                &Environment::new(),
+            )
+        };
+        create().unwrap();
+        let error = create().unwrap_err().to_string();
+        assert!(
+            error.contains("holds a run already; name another folder"),
+            "{error}"
+        );
     }
 
     #[test]

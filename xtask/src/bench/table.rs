@@ -1,6 +1,6 @@
 //! Draws a report for a terminal; it's Markdown, so that it can be quoted as it is.
 
-use super::report::{Mark, Report, Row, Unit, Verdict};
+use super::report::{Report, Row, Unit, Verdict};
 use super::target::{Allocator, Target};
 use super::text::{WIDTH, grouped, wrap};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -170,8 +170,8 @@ fn value(report: &Report, row: &Row) -> String {
     let Some(value) = row.value else {
         return NOT_MEASURED.to_owned();
     };
-    if row.unit == Unit::RateRatio && row.mark == Some(Mark::ClientBound) {
-        return "client-bound".to_owned();
+    if let Some(mark) = row.mark.filter(|_| row.unit == Unit::RateRatio) {
+        return mark.label().to_owned();
     }
     let number = |value| grouped(value, row.unit.decimals());
     let Some(interval) = row.interval.filter(|_| has_room(report, row.unit)) else {
@@ -201,8 +201,8 @@ fn has_room(report: &Report, unit: Unit) -> bool {
 /// What a ratio with an interval says; nothing of the reference itself.
 fn verdict(row: &Row) -> Option<Verdict> {
     let interval = row.interval.filter(|_| row.unit.is_ratio())?;
-    let is_client_bound = row.unit == Unit::RateRatio && row.mark.is_some();
-    let says = row.target != row.target.reference() && row.reason.is_none() && !is_client_bound;
+    let is_bound = row.unit == Unit::RateRatio && row.mark.is_some();
+    let says = row.target != row.target.reference() && row.reason.is_none() && !is_bound;
     says.then(|| Verdict::of(row.unit, interval))
 }
 

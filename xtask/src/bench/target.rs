@@ -34,7 +34,9 @@ pub(super) enum Target {
     GlommioUnix,
     /// hyper by hand on a single-threaded tokio: the reference.
     Hyper,
-    /// The same over a Unix socket.
+    /// The same on tokio's scheduler that steals work, which is what `#[tokio::main]` makes.
+    HyperMultiThread,
+    /// `hyper` over a Unix socket.
     HyperUnix,
     /// hyper by hand on monoio, by monoio-compat, whose reads and writes are io_uring's: the reference for `monoio`.
     HyperMonoio,

@@ -7,7 +7,11 @@ pub(super) const WIDTH: u16 = 100;
 
 /// With commas between thousands.
 pub(super) fn grouped(value: f64, decimals: usize) -> String {
-    let text = format!("{value:.decimals$}");
+    let mut text = format!("{value:.decimals$}");
+    // What's rounded to nothing has no sign.
+    if text.starts_with('-') && text.chars().all(|digit| matches!(digit, '-' | '0' | '.')) {
+        text.remove(0);
+    }
     let whole = text.find('.').unwrap_or(text.len());
     let mut grouped = String::new();
     for (index, digit) in text.chars().enumerate() {
@@ -73,6 +77,8 @@ mod tests {
             (-1234.5, 1, "-1,234.5"),
             (-123.0, 0, "-123"),
             (2.048, 2, "2.05"),
+            (-0.001, 2, "0.00"),
+            (-0.01, 2, "-0.01"),
         ] {
             assert_eq!(grouped(value, decimals), expected);
         }

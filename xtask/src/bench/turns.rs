@@ -100,6 +100,12 @@ pub(super) struct Course {
     pub(super) load: Begin,
 }
 
+impl Course {
+    fn tells_rate(&self) -> bool {
+        self.values.iter().any(|value| value.unit.is_rate())
+    }
+}
+
 /// One thing to be told of a window, and the unit of its ratio to the reference's, if that's told.
 pub(super) struct Value {
     pub(super) unit: Unit,
@@ -198,7 +204,14 @@ pub(super) fn run(session: &mut Session, options: &TurnOptions, what: &str, cour
                 report.interrupted |= session.keep_latency(course, target, &latency).is_err();
             }
         }
-        let notes = rounds.client_bound().into_iter().chain(rounds.disturbances());
+        let bounds = match course.tells_rate() {
+            true => rounds.bounds(),
+            false => Vec::new(),
+        };
+        let notes = bounds
+            .into_iter()
+            .chain(rounds.shortage())
+            .chain(rounds.disturbances());
         report.notes.extend(notes.map(|note| match courses {
             [_] => note,
             _ => format!("{}: {note}", course.workload),

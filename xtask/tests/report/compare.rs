@@ -147,7 +147,7 @@ B: second (cargo xtask bench)
 
 2 of 3 ratios (66.7 %) agree: their 95 % intervals overlap. 1 (33.3 %) agree strictly: each median
 lies in the other's interval. The goal for two runs of one commit on one machine, 90 % that agree,
-isn't reached. 1 client-bound ratio is left out.
+isn't reached. 1 ratio is left out, of rates that weren't the server's.
 
 better, worse: from A to B by more than noise, so that the 95 % intervals have nothing in common, or
 that what's counted differs by more than its tolerance (instructions and bytes 1 %, syscalls 0.1,

@@ -30,6 +30,9 @@ struct Options {
     /// How many threads serve.
     #[arg(long, value_name = "N", default_value = "1")]
     workers: NonZeroUsize,
+    /// Steal work, also with one thread: what `#[tokio::main]` makes.
+    #[arg(long)]
+    multi_thread: bool,
 }
 
 /// The whole of a server's `main`.
@@ -44,10 +47,15 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn serve(Options { listen, workers }: Options) -> anyhow::Result<()> {
+fn serve(options: Options) -> anyhow::Result<()> {
+    let Options {
+        listen,
+        workers,
+        multi_thread,
+    } = options;
     end_with_parent()?;
     let runtime = match workers.get() {
-        1 => Builder::new_current_thread().enable_all().build(),
+        1 if !multi_thread => Builder::new_current_thread().enable_all().build(),
         n => Builder::new_multi_thread().worker_threads(n).enable_all().build(),
     }?;
     runtime.block_on(async {

@@ -13,7 +13,8 @@ pub(super) struct Agreement {
     overlapping: usize,
     /// Each median lies in the other's interval.
     strict: usize,
-    client_bound: usize,
+    /// That aren't the servers' in one of them.
+    bound: usize,
 }
 
 impl Agreement {
@@ -29,8 +30,8 @@ impl Agreement {
             else {
                 continue;
             };
-            if a.is_client_bound() || b.is_client_bound() {
-                agreement.client_bound += 1;
+            if a.bound().or_else(|| b.bound()).is_some() {
+                agreement.bound += 1;
                 continue;
             }
             agreement.ratios += 1;
@@ -47,12 +48,12 @@ impl Agreement {
             ratios,
             overlapping,
             strict,
-            client_bound,
+            bound,
         } = self;
-        let left_out = match client_bound {
+        let left_out = match bound {
             0 => String::new(),
-            1 => " 1 client-bound ratio is left out.".to_owned(),
-            number => format!(" {number} client-bound ratios are left out."),
+            1 => " 1 ratio is left out, of rates that weren't the server's.".to_owned(),
+            number => format!(" {number} ratios are left out, of rates that weren't the servers'."),
         };
         if ratios == 0 {
             return format!("Both runs report none of the same ratios with an interval.{left_out}");
@@ -121,14 +122,14 @@ mod tests {
             ratios: 3,
             overlapping: 2,
             strict: 1,
-            client_bound: 1,
+            bound: 1,
         };
         assert_eq!(agreement, expected);
         let sentence = agreement.sentence();
         assert!(sentence.starts_with("2 of 3 ratios (66.7 %) agree"), "{sentence}");
         assert!(
             sentence.contains("1 (33.3 %) agree strictly")
-                && sentence.contains("isn't reached. 1 client-bound"),
+                && sentence.contains("isn't reached. 1 ratio is left out"),
             "{sentence}"
         );
         assert!(Agreement::of(&pairs[..2]).sentence().ends_with("is reached."));

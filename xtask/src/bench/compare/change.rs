@@ -1,5 +1,6 @@
 //! Whether two values of one thing differ by more than noise.
 
+use crate::bench::report::Mark;
 use crate::bench::results::Record;
 use crate::bench::tolerance;
 
@@ -12,16 +13,18 @@ pub(super) enum Change {
     Noise,
     /// There's no interval, and no tolerance either.
     Unknown,
-    /// One of them says more of the load than of the server.
-    ClientBound,
+    /// One of them isn't the server's.
+    Bound(Mark),
+    /// It's the machine's as much as the server's, and that is never the same twice.
+    Machine,
 }
 
 impl Change {
     /// Nothing if one of them has no value.
     pub(super) fn of(a: &Record, b: &Record) -> Option<Self> {
         let (before, after) = (a.value?, b.value?);
-        if a.is_client_bound() || b.is_client_bound() {
-            return Some(Self::ClientBound);
+        if let Some(mark) = a.bound().or_else(|| b.bound()) {
+            return Some(Self::Bound(mark));
         }
         let differs = match (
             tolerance::is_exceeded(a.unit, before, after),
@@ -29,6 +32,7 @@ impl Change {
             b.interval,
         ) {
             (Some(is_exceeded), ..) => is_exceeded,
+            (None, Some(_), Some(_)) if !a.unit.is_ratio() => return Some(Self::Machine),
             (None, Some(a), Some(b)) => a.high < b.low || b.high < a.low,
             (None, ..) => return Some(Self::Unknown),
         };
@@ -49,7 +53,8 @@ impl Change {
             Self::Worse => "worse",
             Self::Noise => "",
             Self::Unknown => "?",
-            Self::ClientBound => "client-bound",
+            Self::Bound(mark) => mark.label(),
+            Self::Machine => "",
         }
     }
 }
@@ -62,9 +67,9 @@ pub(super) fn percent(a: &Record, b: &Record) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::Change;
+    use super::{Change, Mark};
     use crate::bench::compare::pairs::tests::record;
-    use crate::bench::report::{Interval, Mark, Unit};
+    use crate::bench::report::{Interval, Unit};
     use crate::bench::results::Record;
 
     fn in_rounds(unit: Unit, low: f64, high: f64) -> Record {
@@ -119,7 +124,7 @@ mod tests {
         };
         assert_eq!(
             Change::of(&in_rounds(Unit::RateRatio, 1.0, 1.1), &bound),
-            Some(Change::ClientBound)
+            Some(Change::Bound(Mark::ClientBound))
         );
     }
 }

@@ -37,16 +37,16 @@ pub(crate) struct MatrixOptions {
         value_parser = picks(true)
     )]
     peers: Vec<Pick>,
-    /// What's asked of them [default: all, with --quick plaintext]
+    /// What's asked of them for throughput; all other figures ask for plaintext [default: all, with --quick plaintext]
     #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = workloads())]
     workload: Vec<Scenario>,
-    /// Keep-alive connections that ask at once [default: 64; of plaintext 1 and 256, too]
+    /// Keep-alive connections that ask at once, for throughput and latency [default: 64; of plaintext's throughput 1 and 256, too]
     #[arg(long, value_delimiter = ',', value_name = "N")]
     connections: Vec<NonZeroUsize>,
     /// What to measure [default: all, with --quick throughput and syscalls]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FIGURES")]
     figure: Vec<Figure>,
-    /// Every transport and hyper by hand, plaintext only: about three minutes, once it's built
+    /// Every transport and hyper by hand, plaintext, throughput and syscalls: within three minutes, once it's built
     #[arg(long)]
     quick: bool,
     /// The rate at which latencies are measured, in requests per second [default: half of what the slowest target can]

@@ -132,7 +132,7 @@ impl Plan {
                 let tls = self.targets.iter().filter(|target| target.is_tls()).count();
                 2.0 * rounds * round * tls as f64 / targets
             }
-            Part::Syscalls => 5.0 * targets,
+            Part::Syscalls => 3.0 * targets,
             Part::Instructions | Part::Allocations => 10.0 * targets,
             Part::Idle => 20.0 * targets,
         };

@@ -43,7 +43,7 @@ pub(super) fn scale(panels: &[Panel<'_>]) -> Scale {
         panel.section.records.iter().filter(is_its)
     });
     let is_ratio = panels.iter().any(|panel| panel.unit.is_ratio());
-    let shown = records.filter(|record| record.value.is_some() && !record.is_client_bound());
+    let shown = records.filter(|record| record.value.is_some() && record.bound().is_none());
     let values = shown.flat_map(|record| {
         let ends = record.interval.filter(|_| is_ratio);
         let ends = ends.map(|interval| [interval.low, interval.high]);

@@ -1,6 +1,6 @@
 //! How the page calls what the results name by short words.
 
-use crate::bench::report::{Unit, Verdict};
+use crate::bench::report::{Mark, Unit, Verdict};
 use crate::bench::results::Record;
 use crate::bench::text::grouped;
 
@@ -9,6 +9,8 @@ pub(super) fn figure(name: &str) -> &str {
     match name {
         "throughput" => "Throughput",
         "latency" => "Latency",
+        "sustained" => "Sustained rates",
+        "latency-sustained" => "Latency at 80 % of each one's sustained rate",
         "churn" => "New connections",
         "handshakes" => "TLS handshakes",
         "syscalls" => "System calls",
@@ -95,8 +97,11 @@ pub(super) fn sentence(record: &Record) -> String {
     if let Some(interval) = interval(record) {
         text += &format!(" ({interval})");
     }
-    if record.is_client_bound() {
-        text += ", client-bound: the load was busier than the server";
+    if let Some(mark) = record.bound() {
+        text += match mark {
+            Mark::ClientBound => ", client-bound: the load was busier than the server",
+            Mark::Unsaturated => ", unsaturated: neither the load nor the server was busy",
+        };
     } else if let Some(said) = record.verdict() {
         text += &format!(", {}", verdict(said));
     }

@@ -15,7 +15,8 @@ const FEW: usize = 2;
 
 const LEGEND: &str = "\
 **+** is better than the reference and **-** worse, by more than this run's 95 % interval; without a sign it shows no difference. \
-*client-bound*: the load was busier than the server, which can do more; its CPU time counts.";
+*client-bound*: the load was busier than the server, which can do more. *unsaturated*: neither was busy, and the rate is that of the way there and back. In both, the \
+CPU time counts.";
 
 pub(super) fn draw(results: &Results, environment: &Environment) -> String {
     let known = |name: &str| environment.get(name).map_or("unknown", String::as_str);
@@ -120,8 +121,8 @@ fn cell(record: &Record) -> String {
     {
         text += &format!(" ({interval})");
     }
-    if record.is_client_bound() {
-        text += " *client-bound*";
+    if let Some(mark) = record.bound() {
+        text += &format!(" *{}*", mark.label());
     }
     match record.verdict() {
         Some(Verdict::Better) => text += " **+**",

@@ -122,7 +122,7 @@ fn cell(column: &Column<'_>, target: &str) -> Markup {
             None => {}
             Some(record) => @match record.value {
                 None => a.none href=(format!("#{}", column.section.figure)) { "not measured" },
-                Some(_) if record.is_client_bound() => (table::said(record)),
+                Some(_) if record.bound().is_some() => (table::said(record)),
                 Some(number) => {
                     data value=(number) { (labels::number(number, record.unit)) }
                     @if record.unit.is_ratio() { span.slot { (table::said(record)) } }

@@ -69,7 +69,7 @@ pub(super) fn value(record: &Record) -> Markup {
         return html! { span.none { "not measured" } };
     };
     html! {
-        data.muted[record.is_client_bound()] value=(number) { (labels::number(number, record.unit)) }
+        data.muted[record.bound().is_some()] value=(number) { (labels::number(number, record.unit)) }
         @if let Some(interval) = labels::interval(record) { " " span.interval { "(" (interval) ")" } }
         (said(record))
     }
@@ -78,7 +78,7 @@ pub(super) fn value(record: &Record) -> Markup {
 /// Whether it's better or worse than the reference, or why nobody knows.
 pub(super) fn said(record: &Record) -> Markup {
     html! {
-        @if record.is_client_bound() { " " span.said.bound { "client-bound" } }
+        @if let Some(mark) = record.bound() { " " span.said.bound { (mark.label()) } }
         @match record.verdict() {
             Some(verdict @ Verdict::Better) => { " " span.said.better { (labels::verdict(verdict)) } }
             Some(verdict @ Verdict::Worse) => { " " span.said.worse { (labels::verdict(verdict)) } }

@@ -47,6 +47,10 @@ impl Target {
             Self::Hyper => peer("hyper", "tcp", "peer-hyper", Hyper)
                 .scaling()
                 .without(&[HTTP1_ONLY]),
+            Self::HyperMultiThread => peer("hyper-multi-thread", "tcp", "peer-hyper", Hyper)
+                .with(&["--multi-thread"])
+                .scaling()
+                .without(&[HTTP1_ONLY]),
             Self::HyperUnix => peer("hyper-unix", "unix", "peer-hyper", HyperUnix)
                 .scaling()
                 .without(&[HTTP1_ONLY]),
@@ -86,8 +90,10 @@ impl Target {
             Self::NtexUring => ntex("ntex-uring").built_with("uring").by_io_uring(),
             Self::Nginx => nginx(),
             Self::TcpAgain => itself("tcp-again", &[]),
-            Self::TcpSpinning => itself("tcp-spinning", &["--spin", "50us"]),
-            Self::TcpStalling => itself("tcp-stalling", &["--stall-every", "1000", "--stall", "20ms"]),
+            Self::TcpSpinning => itself("tcp-spinning", &["--spin", "50us"]).built_with("faults"),
+            Self::TcpStalling => {
+                itself("tcp-stalling", &["--stall-every", "1000", "--stall", "20ms"]).built_with("faults")
+            }
             Self::Floor => Facts {
                 remark: Some("no server, answers fixed bytes"),
                 ..peer("floor", "tcp", "peer-floor", Hyper).without(&[FIXED])

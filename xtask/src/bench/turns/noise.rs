@@ -27,7 +27,7 @@ pub(super) struct Sample {
 /// What came in between.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Noise {
-    /// Shares of all cores' time.
+    /// Shares of the time of the cores that server and load have.
     pub(super) stolen: f64,
     pub(super) foreign: f64,
     /// The share of requests that the load sent too late.
@@ -35,16 +35,24 @@ pub(super) struct Noise {
 }
 
 impl Sample {
-    pub(super) fn take(server: u32) -> anyhow::Result<Self> {
+    /// `cores` are those on which server and load run; what happens on others is in nobody's way.
+    pub(super) fn take(server: u32, cores: &[usize]) -> anyhow::Result<Self> {
         let server = i32::try_from(server)?;
         let own = Process::myself()?;
         let stats = KernelStats::current().context("cannot read /proc/stat")?;
+        let times: Vec<&CpuTime> = match cores {
+            [] => stats.cpu_time.iter().collect(),
+            cores => cores
+                .iter()
+                .filter_map(|&core| stats.cpu_time.get(core))
+                .collect(),
+        };
         Ok(Self {
             server: cpu_time(&Process::new(server).context("the server is gone")?)?,
             own: cpu_time(&own)? + children_time(&own)?,
-            busy: nanoseconds(busy(&stats.total)),
-            stolen: nanoseconds(stats.total.steal.unwrap_or_default()),
-            cores: stats.cpu_time.len(),
+            busy: nanoseconds(times.iter().map(|time| busy(time)).sum()),
+            stolen: nanoseconds(times.iter().filter_map(|time| time.steal).sum()),
+            cores: times.len(),
             at: Instant::now(),
         })
     }
@@ -172,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_sample_of_this_process_has_its_time() {
-        let sample = Sample::take(std::process::id()).unwrap();
+        let sample = Sample::take(std::process::id(), &[]).unwrap();
         assert!(sample.server > 0 && sample.cores > 0, "{sample:?}");
     }
 }

@@ -73,8 +73,20 @@ impl Rounds {
         wanting
     }
 
+    /// In how many rounds both it and its reference have a window that was kept.
     fn kept(&self, target: Target) -> usize {
-        self.windows.get(&target).map_or(0, BTreeMap::len)
+        let Some(windows) = self.windows.get(&target) else {
+            return 0;
+        };
+        match self.windows.get(&target.reference()) {
+            Some(references) => windows
+                .keys()
+                .filter(|round| references.contains_key(round))
+                .count(),
+            // Nothing can be compared then; its values are its own.
+            None if self.failures.contains_key(&target.reference()) => windows.len(),
+            None => 0,
+        }
     }
 
     /// How many windows there are of all that were ordered.
@@ -89,7 +101,8 @@ impl Rounds {
         })
     }
 
-    /// Each target that needs it has a window beside its reference's; one that was disturbed is repeated, but not forever.
+    /// Each target that needs it has a window beside its reference's; one that was disturbed is repeated, but not forever. So is one that has nothing to say, since the
+    /// machine may have been the reason: only who can't, however often, has no value.
     pub(super) fn run(
         &mut self,
         mut measure: impl FnMut(Target) -> anyhow::Result<Window>,
@@ -114,13 +127,17 @@ impl Rounds {
                 *most = most.max(share);
                 if !self.keep_disturbed {
                     if time < WINDOWS {
-                        queue.push_back((target, time + 1));
+                        repeat(&mut queue, target, time + 1);
                     }
                     continue;
                 }
             }
             if let Some(objection) = window.objection {
-                self.fail(target, objection);
+                if time < WINDOWS {
+                    repeat(&mut queue, target, time + 1);
+                } else {
+                    self.fail(target, objection);
+                }
                 continue;
             }
             self.windows.entry(target).or_default().insert(round, window);
@@ -144,6 +161,13 @@ impl Rounds {
         self.rng.shuffle(&mut groups);
         groups.concat()
     }
+}
+
+/// Once more, after the others of its reference.
+fn repeat(queue: &mut VecDeque<(Target, usize)>, target: Target, time: usize) {
+    let is_other = |(other, _): &(Target, usize)| other.reference() != target.reference();
+    let end = queue.iter().position(is_other).unwrap_or(queue.len());
+    queue.insert(end, (target, time));
 }
 
 impl fmt::Display for Rounds {
@@ -309,5 +333,44 @@ mod tests {
         };
         assert_eq!(overloaded(0.0), "too slow");
         assert!(overloaded(0.3).contains("undisturbed"));
+    }
+
+    #[test]
+    fn one_window_that_says_nothing_is_repeated() {
+        let mut rounds = rounds(2, false);
+        let mut windows = 0;
+        while rounds.another() {
+            let measure = |_| {
+                windows += 1;
+                let mut window = window(1.0, 0.0)?;
+                window.objection = (windows == 1).then(|| "too slow".to_owned());
+                Ok(window)
+            };
+            rounds.run(measure).unwrap();
+        }
+        assert_eq!(windows, 5);
+        assert_eq!(values(&mut rounds, Target::Tcp), [Some(1.0), Some(1.0)]);
+    }
+
+    #[test]
+    fn a_round_counts_if_both_have_a_window_in_it() {
+        let mut rounds = rounds(2, false);
+        // Each is spoiled in another round, as often as it may be repeated.
+        let mut spoil = |spoiled| {
+            let measure = |target| window(1.0, if target == spoiled { 0.3 } else { 0.0 });
+            rounds.run(measure).unwrap();
+        };
+        spoil(Target::Tcp);
+        spoil(Target::Hyper);
+        assert!(rounds.another());
+        rounds.run(|_| window(1.0, 0.0)).unwrap();
+        assert!(rounds.another());
+        assert_eq!(
+            rounds.shortage().unwrap(),
+            "Of fewer rounds than the 2 that were ordered, since the others were disturbed: tcp 1."
+        );
+        rounds.run(|_| window(1.0, 0.0)).unwrap();
+        assert!(!rounds.another());
+        assert_eq!(rounds.shortage(), None);
     }
 }

@@ -82,6 +82,15 @@ impl Place {
         self.apart.as_ref().map_or(1, |(server, _)| server.len())
     }
 
+    /// Those of both; none if they have any.
+    fn watched(&self) -> Vec<usize> {
+        let apart = self.apart.iter();
+        apart
+            .flat_map(|(server, load)| server.iter().chain([load]))
+            .copied()
+            .collect()
+    }
+
     fn wrapper(&self) -> Vec<OsString> {
         match &self.apart {
             Some((server, _)) => {
@@ -126,11 +135,12 @@ fn load(
     let patience = session.patience.of(SILENCE);
     let mut load = (course.load)(course, target, server.address(), &patience)?;
     load.warm_up(WARM_UP)?;
-    let before = Sample::take(server.pid())?;
+    let cores = place.watched();
+    let before = Sample::take(server.pid(), &cores)?;
     let begun = Instant::now();
     let done = load.run(duration)?;
     let seconds = begun.elapsed().as_secs_f64();
-    let after = Sample::take(server.pid())?;
+    let after = Sample::take(server.pid(), &cores)?;
     let nanoseconds = after
         .server
         .checked_sub(before.server)

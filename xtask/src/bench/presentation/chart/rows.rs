@@ -72,8 +72,7 @@ fn row(record: &Record, scale: &Scale, y: f64, mark: Mark) -> Markup {
     let kind = if record.is_peer { "peer" } else { "ours" };
     let words = match record.value {
         None => Some("not measured"),
-        Some(_) if record.is_client_bound() => Some("client-bound"),
-        Some(_) => None,
+        Some(_) => record.bound().map(|bound| bound.label()),
     };
     html! {
         g.row.(kind) data-target=(record.target) {

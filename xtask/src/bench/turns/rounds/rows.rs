@@ -19,7 +19,9 @@ impl Rounds {
         course: &Course,
         interrupted: bool,
     ) -> Vec<Row> {
-        let mark = self.is_client_bound(target).then_some(Mark::ClientBound);
+        let own = self.bound(target);
+        // A ratio is as little the server's if its reference's rate isn't.
+        let of_either = own.or_else(|| self.bound(target.reference()));
         let mut rows = Vec::new();
         for value in &course.values {
             let values = self.each(target, value.of);
@@ -30,7 +32,7 @@ impl Rounds {
             }
         }
         for row in rows.iter_mut().filter(|row| row.unit.is_rate()) {
-            row.mark = mark;
+            row.mark = if row.unit.is_ratio() { of_either } else { own };
         }
         rows
     }
@@ -49,7 +51,9 @@ impl Rounds {
             reason: self.objection(target, unit, rounds.len(), interrupted),
             ..Row::new(course.figure, target, Allocator::Mimalloc, unit)
         };
-        if row.reason.is_none() {
+        if row.reason.is_none() && unit == Unit::Max {
+            row.value = rounds.iter().copied().reduce(f64::max);
+        } else if row.reason.is_none() {
             row.value = median(&rounds);
             row.interval = interval_of_median(&rounds, &mut self.rng);
             row.sigma = deviation(&rounds);
@@ -89,32 +93,62 @@ impl Rounds {
         Some(all)
     }
 
-    /// Whether the server waited for the load, which had no time to wait.
-    fn is_client_bound(&self, target: Target) -> bool {
+    /// Why its rate isn't the server's: who has something to do for the whole time is what limits it.
+    fn bound(&self, target: Target) -> Option<Mark> {
         /// Who has less to do isn't what limits the rate.
         const SATURATED: f64 = 0.95;
         /// Who has as much to do as this can't do more.
         const BUSY: f64 = 0.9;
-        let server = median(&self.each(target, |window| window.busy));
-        let load = median(&self.each(target, |window| window.load_busy));
-        server
-            .zip(load)
-            .is_some_and(|(server, load)| server < SATURATED && load >= BUSY)
+        let server = median(&self.each(target, |window| window.busy))?;
+        let load = median(&self.each(target, |window| window.load_busy))?;
+        (server < SATURATED).then_some(if load >= BUSY {
+            Mark::ClientBound
+        } else {
+            Mark::Unsaturated
+        })
     }
 
     /// What the reader must know of rates that aren't the server's.
-    pub(in crate::bench::turns) fn client_bound(&self) -> Option<String> {
-        let bound = |target: &&Target| self.is_client_bound(**target);
-        let names: Vec<&str> = self
-            .targets
-            .iter()
-            .filter(bound)
-            .map(|target| target.name())
-            .collect();
-        (!names.is_empty()).then(|| {
-            format!(
-                "client-bound: the load had no time left, so that the server had nothing to do; it can do more in a second. What counts is the                 CPU time ({}).",
+    pub(in crate::bench::turns) fn bounds(&self) -> Vec<String> {
+        let told = [
+            (
+                Mark::ClientBound,
+                "the load had no time left, so that the server had nothing to do; it can do more in a second",
+            ),
+            (
+                Mark::Unsaturated,
+                "neither the load nor the server had something to do for the whole time; the rate is that of the way there and back",
+            ),
+        ];
+        let tell = |(mark, why): (Mark, &str)| {
+            let bound = self
+                .targets
+                .iter()
+                .filter(|target| self.bound(**target) == Some(mark));
+            let names: Vec<&str> = bound.map(|target| target.name()).collect();
+            let told = format!(
+                "{}: {why}. What counts is the CPU time ({}).",
+                mark.label(),
                 names.join(", ")
+            );
+            (!names.is_empty()).then_some(told)
+        };
+        told.into_iter().filter_map(tell).collect()
+    }
+
+    /// Whose ratios are of fewer rounds than were ordered, if anybody's are.
+    pub(in crate::bench::turns) fn shortage(&self) -> Option<String> {
+        let short = self.targets.iter().filter(|target| {
+            !self.failures.contains_key(target) && (1..self.ordered).contains(&self.kept(**target))
+        });
+        let told: Vec<String> = short
+            .map(|target| format!("{target} {}", self.kept(*target)))
+            .collect();
+        (!told.is_empty()).then(|| {
+            format!(
+                "Of fewer rounds than the {} that were ordered, since the others were disturbed: {}.",
+                self.ordered,
+                told.join(", ")
             )
         })
     }
@@ -166,7 +200,7 @@ impl Rounds {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{course, rounds, values, window};
-    use super::{Mark, Row, Target};
+    use super::{Mark, Row, Target, Unit};
     use anyport_bench_load::Interrupted;
 
     #[test]
@@ -231,7 +265,7 @@ mod tests {
         let mut rounds = rounds(1, false);
         let measure = |target| window(if target == Target::Tcp { 3.0 } else { 6.0 }, 0.0);
         rounds.run(measure).unwrap();
-        let told = rounds.client_bound().unwrap();
+        let told = rounds.bounds().remove(0);
         assert!(
             told.starts_with("client-bound: ") && told.contains("(tcp)"),
             "{told}"
@@ -242,5 +276,37 @@ mod tests {
         };
         assert_eq!(marks(Target::Tcp), [None, None, Some(Mark::ClientBound)]);
         assert_eq!(marks(Target::Hyper), [None; 3]);
+    }
+
+    #[test]
+    fn a_ratio_to_a_reference_that_waits_for_the_load_is_no_servers() {
+        let mut rounds = rounds(1, false);
+        // 6 us are all that a server has time for.
+        let measure = |target| window(if target == Target::Tcp { 6.0 } else { 3.0 }, 0.0);
+        rounds.run(measure).unwrap();
+        let mut course = course();
+        course.values[1].ratio = Some(Unit::RateRatio);
+        let rows = rounds.rows(Target::Tcp, &course, false);
+        let mark = |unit| rows.iter().find(|row| row.unit == unit).unwrap().mark;
+        assert_eq!(mark(Unit::HandshakesPerSecond), None);
+        assert_eq!(mark(Unit::RateRatio), Some(Mark::ClientBound));
+    }
+
+    #[test]
+    fn a_rate_that_nobody_was_busy_for_is_told() {
+        let mut rounds = rounds(1, false);
+        let idle = |_| {
+            let mut window = window(3.0, 0.0)?;
+            window.load_busy = 0.4;
+            Ok(window)
+        };
+        rounds.run(idle).unwrap();
+        assert!(
+            rounds.bounds()[0].starts_with("unsaturated: neither"),
+            "{:?}",
+            rounds.bounds()
+        );
+        let rows = rounds.rows(Target::Tcp, &course(), false);
+        assert_eq!(rows.last().unwrap().mark, Some(Mark::Unsaturated));
     }
 }
