@@ -17,8 +17,9 @@ use std::process::ExitCode;
 pub(super) const DEFAULT: [Target; 2] = [Target::TcpPerCore, Target::Tcp];
 /// Where the figures are committed.
 const BASELINE: &str = "benches/baseline.json";
-/// What instructions depend on beside the code: the compiler, and the processor that libc chooses its routines for.
-const MACHINE: [&str; 2] = ["tool.rustc", "cpu.model"];
+/// What instructions depend on beside the code. Libc chooses routines for the processor, too, but an EPYC and a Xeon were seen to differ by 0.2 %, which the tolerance
+/// bears.
+const MACHINE: [&str; 1] = ["tool.rustc"];
 
 /// What's committed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
