@@ -1,10 +1,13 @@
 //! Draws a report for a terminal; it's Markdown, so that it can be quoted as it is.
 
+mod notes;
+
 use super::report::{Report, Row, Unit, Verdict};
 use super::target::{Allocator, Target};
 use super::text::{WIDTH, grouped, wrap};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use std::collections::{BTreeMap, BTreeSet};
+use notes::{reasons, references, remarks};
+use std::collections::BTreeSet;
 
 const NOT_MEASURED: &str = "not measured";
 const LEGEND: &str =
@@ -204,49 +207,6 @@ fn verdict(row: &Row) -> Option<Verdict> {
     let is_bound = row.unit == Unit::RateRatio && row.mark.is_some();
     let says = row.target != row.target.reference() && row.reason.is_none() && !is_bound;
     says.then(|| Verdict::of(row.unit, interval))
-}
-
-/// Whose figure is 1, where it isn't hyper's on tokio.
-fn references(report: &Report) -> Option<String> {
-    let mut references: BTreeMap<Target, BTreeSet<Target>> = BTreeMap::new();
-    for row in &report.rows {
-        let (target, reference) = (row.target, row.target.reference());
-        let has_ratio = row.unit.is_ratio() || report.ratio(row).is_some();
-        if has_ratio && ![target, Target::Hyper].contains(&reference) {
-            references.entry(reference).or_default().insert(target);
-        }
-    }
-    let say = |(reference, targets): (&Target, &BTreeSet<Target>)| {
-        let targets: Vec<&str> = targets.iter().map(|target| target.name()).collect();
-        format!("{} to {reference}", targets.join(" and "))
-    };
-    let said: Vec<String> = references.iter().map(say).collect();
-    (!said.is_empty()).then(|| format!("x hyper: {}.", said.join(", ")))
-}
-
-/// What has to be known of those that aren't like the others.
-fn remarks(report: &Report) -> Vec<String> {
-    let targets: BTreeSet<Target> = report.rows.iter().map(|row| row.target).collect();
-    let say = |target: Target| Some(format!("{target}: {}.", target.remark()?));
-    targets.into_iter().filter_map(say).collect()
-}
-
-/// Why lines of the table have no value; what costs several of them is said once.
-fn reasons(report: &Report) -> Vec<String> {
-    let varying = Varying::of(report);
-    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
-    for row in &report.rows {
-        let Some(reason) = &row.reason else { continue };
-        let line = varying.values(row).join(" ");
-        match reasons.iter_mut().find(|(other, _)| other == reason) {
-            Some((_, lines)) if lines.contains(&line) => {}
-            Some((_, lines)) => lines.push(line),
-            None => reasons.push((reason, vec![line])),
-        }
-    }
-    let say =
-        |(reason, lines): (&str, Vec<String>)| format!("{}: {NOT_MEASURED}: {reason}", lines.join(", "));
-    reasons.into_iter().map(say).collect()
 }
 
 #[cfg(test)]
