@@ -222,6 +222,22 @@ mod tests {
     }
 
     #[test]
+    fn who_is_told_to_have_faults_is_built_with_them() {
+        for target in Target::value_variants() {
+            let told = target.arguments(NonZeroUsize::MIN).unwrap();
+            let has_faults = told
+                .iter()
+                .any(|argument| argument == "--spin" || argument == "--stall-every");
+            assert_eq!(has_faults, target.package().features == "faults", "{target}");
+        }
+        let mut told = Target::TcpSpinning
+            .arguments(NonZeroUsize::MIN)
+            .unwrap()
+            .into_iter();
+        assert!(told.any(|argument| argument == "--spin"));
+    }
+
+    #[test]
     fn who_has_one_worker_is_not_measured_with_more() {
         let two = NonZeroUsize::new(2).unwrap();
         let told = |target: Target| target.arguments(two).map(|arguments| arguments.join(" "));
