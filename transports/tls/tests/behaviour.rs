@@ -93,10 +93,6 @@ impl Subject for OverGlommio {
         Ok(self.0.client().knock(tcp(endpoint).await?))
     }
 
-    fn spawn(future: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
-        anyport_core::spawn(future).unwrap();
-    }
-
     fn capabilities(&self) -> Capabilities {
         Capabilities::all().without(Capability::AnyThread)
     }
@@ -124,10 +120,6 @@ impl Subject for OverIoUring {
         Ok(self.0.client().knock(tcp(endpoint).await?))
     }
 
-    fn spawn(future: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
-        anyport_core::spawn(future).unwrap();
-    }
-
     fn capabilities(&self) -> Capabilities {
         Capabilities::all().without(Capability::AnyThread)
     }
@@ -153,10 +145,6 @@ impl Subject for OverEpoll {
 
     async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         Ok(self.0.client().knock(tcp(endpoint).await?))
-    }
-
-    fn spawn(future: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
-        anyport_core::spawn(future).unwrap();
     }
 
     fn capabilities(&self) -> Capabilities {
