@@ -334,14 +334,14 @@ where
                 .checked_add(timeouts.age)
                 .map(|at| (at, Due::Old)),
         };
-        let may_sleep = self.speaks.version() == Version::Http1 && self.told.is_none() && self.old.is_none();
         let sleep = match config.http.hibernate_after {
-            _ if !may_sleep => Duration::MAX,
+            // It's about to end.
+            _ if self.old.is_some() => Duration::MAX,
             after if after == Duration::MAX || self.lively || self.turn.requests > 1 => after,
             after => after / SOONER,
         };
-        let search = if may_sleep { timeouts.head } else { Duration::MAX };
-        let usual = self.rhythm.due(timeouts, sleep, search, self.told.is_some());
+        let sleep = (self.speaks.version() == Version::Http1).then_some(sleep);
+        let usual = self.rhythm.due(timeouts, sleep, self.told.is_some());
         usual.into_iter().chain(other).min_by_key(|(at, _)| *at)
     }
 

@@ -4,7 +4,7 @@ mod scene;
 
 use anyport_core::{Body, BoxError, HttpOptions, Server, Timeouts, observe::TimedOut};
 use http::{Request, Response};
-use scene::{GET, SLEEPS, Scene, ask, ended};
+use scene::{GET, SLEEPS, Scene, ask, closed, ended};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tower::service_fn;
@@ -62,6 +62,31 @@ async fn half_a_pipelined_head_is_answered_when_its_rest_comes_in_time() {
                 sleep(wait).await;
                 assert!(!ask(&mut client, &GET[at..]).await, "cut at {at}");
             }
+        }
+    }
+}
+
+/// Whatever the connection would otherwise be closed for by then.
+#[tokio::test(start_paused = true)]
+async fn half_a_pipelined_head_has_its_time_although_idle_connections_have_less() {
+    for head in [HEAD, Duration::MAX] {
+        for idle in SLEEPS {
+            let mut scene = serve(idle, |timeouts| {
+                timeouts.with_keep_alive(5 * SECOND).with_head(head)
+            });
+            let (mut in_time, mut late) = (scene.connect(), scene.connect());
+            let begin = Instant::now();
+            for client in [&mut in_time, &mut late] {
+                assert!(!ask(client, &with_half()).await);
+            }
+            sleep(HEAD - SECOND).await;
+            let asked = Instant::now();
+            assert!(!ask(&mut in_time, &GET[HALF..]).await, "{idle:?}");
+            if head == HEAD {
+                ended(&scene.end().await, begin, HEAD, Some(TimedOut::Head));
+            }
+            closed(&mut in_time).await;
+            ended(&scene.end().await, asked, 5 * SECOND, Some(TimedOut::KeepAlive));
         }
     }
 }
