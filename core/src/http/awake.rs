@@ -168,7 +168,7 @@ where
         if self.has_to_be_told(state) {
             match (self.speaks.version(), self.rhythm.quiet_since()) {
                 // It may be in the middle of a head that came with the request before: only who takes it from hyper sees that.
-                (Version::Http1, Some(since)) if was_idle => return self.fall_asleep(since, state, cx),
+                (Version::Http1, Some(_)) if was_idle => return self.fall_asleep(now, state, cx),
                 (Version::Http1, Some(_)) => {}
                 _ => self.tell(now),
             }
@@ -184,12 +184,8 @@ where
         match due {
             Due::Look => self.rhythm.settle(),
             Due::Old => self.grow_old(state, now),
-            Due::Sleep if !was_idle => {}
-            Due::Sleep => {
-                let since = self.rhythm.quiet_since().unwrap_or(now);
-                return self.fall_asleep(since, state, cx);
-            }
-            Due::Search if !was_idle => {}
+            Due::Sleep | Due::Search if !was_idle => {}
+            Due::Sleep => return self.fall_asleep(now, state, cx),
             Due::Search => match self.detach(state, cx) {
                 Poll::Ready(Some(parts)) => {
                     self.rhythm.searched();
@@ -202,7 +198,9 @@ where
                 state.timed_out(TimedOut::KeepAlive);
                 self.tell(now);
             }
-            Due::Quiet if self.told.is_none() && self.old.is_some() => self.tell(now),
+            // It's an old one of HTTP/1, and ends asleep.
+            Due::Quiet if self.told.is_none() && !was_idle => {}
+            Due::Quiet if self.told.is_none() => return self.fall_asleep(now, state, cx),
             Due::Idle | Due::Quiet => return ControlFlow::Break(Poll::Ready(None)),
             Due::Head => {
                 state.timed_out(TimedOut::Head);
@@ -216,13 +214,14 @@ where
         ControlFlow::Continue(())
     }
 
-    /// Gives up all that hyper has for an idle connection; one in the middle of a head goes on, and owes it since then.
+    /// Gives up all that hyper has for an idle connection; one in the middle of a head goes on, and owes it since it has been quiet.
     fn fall_asleep(
         &mut self,
-        since: Instant,
+        now: Instant,
         state: &ConnState,
         cx: &mut Context<'_>,
     ) -> ControlFlow<Polled<C, A::Service>> {
+        let since = self.rhythm.quiet_since().unwrap_or(now);
         match self.detach(state, cx) {
             Poll::Ready(Some(parts)) if parts.read.is_empty() => {
                 let Parts { io, service, .. } = parts;

@@ -118,26 +118,34 @@ async fn a_sleeping_connection_that_becomes_old_has_a_last_call() {
     }
 }
 
-/// It's told of its age once, although it's awake again before it ends.
+/// It's told of its age once, although it's awake again before it ends. `together`: with the last request before the age.
 #[tokio::test(start_paused = true)]
 async fn a_head_that_begins_in_the_last_call_is_let_finish() {
     for idle in SLEEPS {
-        let mut scene = serve_with(idle, |timeouts| timeouts.with_age(AGE));
-        let begin = Instant::now();
-        let mut client = scene.connect();
-        while begin.elapsed() < AGE - KEEP_ALIVE / 2 {
-            assert!(!ask(&mut client, GET).await);
-            sleep(KEEP_ALIVE / 3).await;
+        for together in [false, true] {
+            let mut scene = serve_with(idle, |timeouts| timeouts.with_age(AGE));
+            let begin = Instant::now();
+            let mut client = scene.connect();
+            while begin.elapsed() < AGE - KEEP_ALIVE / 2 {
+                assert!(!ask(&mut client, GET).await);
+                sleep(KEEP_ALIVE / 3).await;
+            }
+            let half = &GET[..20];
+            if together {
+                sleep_until(begin + AGE - HIBERNATE_AFTER / 2).await;
+                assert!(!ask(&mut client, &format!("{GET}{half}")).await);
+            } else {
+                sleep_until(begin + AGE + LAST_CALL / 2).await;
+                client.write_all(half.as_bytes()).await.unwrap();
+            }
+            sleep(3 * LAST_CALL).await;
+            let asked = Instant::now();
+            assert!(ask(&mut client, &GET[half.len()..]).await, "it's told");
+            closed(&mut client).await;
+            let end = scene.end().await;
+            ended(&end, asked, Duration::ZERO, Some(TimedOut::Age));
+            assert_eq!(end.deadlines, 1, "{idle:?}");
         }
-        sleep_until(begin + AGE + LAST_CALL / 2).await;
-        client.write_all(&GET.as_bytes()[..20]).await.unwrap();
-        sleep(2 * LAST_CALL).await;
-        let asked = Instant::now();
-        assert!(ask(&mut client, &GET[20..]).await, "it's told");
-        closed(&mut client).await;
-        let end = scene.end().await;
-        ended(&end, asked, Duration::ZERO, Some(TimedOut::Age));
-        assert_eq!(end.deadlines, 1, "{idle:?}");
     }
 }
 
