@@ -138,7 +138,7 @@ where
             let was_idle = !is_busy && requests == self.turn.requests;
             if self.is_armed
                 && !state.is_due()
-                && !self.has_to_be_told(state)
+                && !self.has_to_end(state)
                 && self.rhythm.observe_carefree(state, self.turn)
             {
                 return Poll::Pending;
@@ -165,12 +165,12 @@ where
         self.rhythm
             .observe(state, self.turn, self.speaks.version(), timeouts, now);
         // Asked again: it may be in the middle of a head now.
-        if self.has_to_be_told(state) {
-            match (self.speaks.version(), self.rhythm.quiet_since()) {
+        if self.has_to_end(state) {
+            match self.speaks.version() {
                 // It may be in the middle of a head that came with the request before: only who takes it from hyper sees that.
-                (Version::Http1, Some(_)) if was_idle => return self.fall_asleep(now, state, cx),
-                (Version::Http1, Some(_)) => {}
-                _ => self.tell(now),
+                Version::Http1 if was_idle => return self.fall_asleep(now, state, cx),
+                Version::Http1 => {}
+                Version::Http2 => self.tell(now),
             }
             return ControlFlow::Continue(());
         }
@@ -298,15 +298,16 @@ where
         self.speaks = Speaks::http1(io, service, state);
     }
 
-    /// Whether the connection has to be told to end.
-    fn has_to_be_told(&self, state: &ConnState) -> bool {
+    /// Whether the connection has to end in a drain, and not only after what it's doing.
+    fn has_to_end(&self, state: &ConnState) -> bool {
         let stage = state.stage();
         if stage == Stage::Serving || self.told.is_some() {
             return false;
         }
         match self.speaks.version() {
-            // Not in the middle of a head: that would lose a request.
-            Version::Http1 => stage >= Stage::Closing && !self.rhythm.awaits_head(),
+            // Not in the middle of a head, nor of an answer, behind which one may have begun: that would lose a request. Answers say that they're the last.
+            Version::Http1 => stage >= Stage::Closing && self.rhythm.quiet_since().is_some(),
+            // It has a word of its own for it, and goes on.
             Version::Http2 => true,
         }
     }

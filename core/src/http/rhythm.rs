@@ -240,10 +240,6 @@ impl Rhythm {
     pub(super) fn heard_since(&self, then: Instant) -> bool {
         self.heard > then
     }
-
-    pub(super) fn awaits_head(&self) -> bool {
-        matches!(self.phase, Phase::Head { .. })
-    }
 }
 
 /// How long a connection that answers request after request goes without a look at the clock at the most.

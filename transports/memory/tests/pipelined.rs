@@ -1,23 +1,71 @@
 //! The beginning of a head that came in one read with the request before it: the connection looks idle, but isn't. On tokio's paused clock, to the millisecond.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
 
 mod scene;
 
 use anyport_core::{Body, BoxError, HttpOptions, Server, Timeouts, observe::TimedOut};
+use anyport_memory::MemoryStream;
+use bytes::Bytes;
 use http::{Request, Response};
+use hyper::body::{Body as HttpBody, Frame};
 use scene::{GET, SLEEPS, Scene, ask, closed, ended};
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, Sleep, sleep},
+};
 use tower::service_fn;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
 /// The defaults, spelled out: a change of one is to be seen.
 const HEAD: Duration = Duration::from_secs(30);
+const GRACE: Duration = Duration::from_secs(30);
+/// How long the answer to `/late` takes from its first byte to its last.
+const LATE: Duration = Duration::from_secs(10);
 /// What a request has that counts as begun.
 const HALF: usize = 20;
 
-async fn app(_: Request<Body>) -> Result<Response<Body>, BoxError> {
-    Ok(Response::new(Body::from("Hello")))
+async fn app(request: Request<Body>) -> Result<Response<Body>, BoxError> {
+    Ok(Response::new(match request.uri().path() {
+        "/late" => Body::new(Late::Begin),
+        _ => Body::from("Hello"),
+    }))
+}
+
+/// A body that goes on after a while.
+enum Late {
+    Begin,
+    Wait(Pin<Box<Sleep>>),
+    Over,
+}
+
+impl HttpBody for Late {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let (next, said) = match &mut *self {
+            Self::Begin => (Self::Wait(Box::pin(sleep(LATE))), "begun"),
+            Self::Wait(wait) => {
+                ready!(wait.as_mut().poll(cx));
+                (Self::Over, "ended")
+            }
+            Self::Over => return Poll::Ready(None),
+        };
+        *self = next;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(said.as_bytes())))))
+    }
 }
 
 fn serve(idle: Duration, change: impl FnOnce(Timeouts) -> Timeouts) -> Scene {
@@ -31,6 +79,18 @@ fn serve(idle: Duration, change: impl FnOnce(Timeouts) -> Timeouts) -> Scene {
 /// A request, and the beginning of the next one.
 fn with_half() -> String {
     format!("{GET}{}", &GET[..HALF])
+}
+
+/// Reads until it's said.
+async fn read_until(client: &mut MemoryStream, said: &str) -> String {
+    let mut read = String::new();
+    while !read.ends_with(said) {
+        let mut some = [0; 4096];
+        let n = client.read(&mut some).await.unwrap();
+        assert_ne!(n, 0, "the end after {read:?}");
+        read.push_str(std::str::from_utf8(&some[..n]).unwrap());
+    }
+    read
 }
 
 /// It was read together with the request before it, so it's seen only when the connection would fall asleep, or has been idle for as long as a head may take.
@@ -87,6 +147,35 @@ async fn half_a_pipelined_head_has_its_time_although_idle_connections_have_less(
             }
             closed(&mut in_time).await;
             ended(&scene.end().await, asked, 5 * SECOND, Some(TimedOut::KeepAlive));
+        }
+    }
+}
+
+/// An answer that began before the drain couldn't say that it's the last one.
+#[tokio::test(start_paused = true)]
+async fn what_came_with_a_request_that_is_answered_when_a_drain_begins_is_answered_too() {
+    for idle in SLEEPS {
+        for whole in [false, true] {
+            let scene = serve(idle, |timeouts| timeouts);
+            let mut client = scene.connect();
+            let late = GET.replace("/ ", "/late ");
+            let next = if whole { GET } else { &GET[..HALF] };
+            client
+                .write_all(format!("{late}{next}").as_bytes())
+                .await
+                .unwrap();
+            let begun = read_until(&mut client, "begun\r\n").await;
+            assert!(!begun.contains("connection: close"), "{begun}");
+            let wait = scene.handle.shutdown(GRACE);
+            if !whole {
+                read_until(&mut client, "ended\r\n0\r\n\r\n").await;
+                client.write_all(&GET.as_bytes()[HALF..]).await.unwrap();
+            }
+            let mut rest = String::new();
+            client.read_to_string(&mut rest).await.unwrap();
+            let is_last = rest.contains("connection: close\r\n") && rest.ends_with("\r\n\r\nHello");
+            assert!(is_last, "{idle:?}, whole: {whole}: {rest:?}");
+            assert_eq!(wait.await.unwrap().aborted, 0);
         }
     }
 }
