@@ -11,7 +11,7 @@ use anyport_memory::MemoryStream;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body as HttpBody, Frame};
-use scene::{GET, SLEEPS, Scene, ask, closed, ended};
+use scene::{GET, SLEEPS, Scene, ask, closed, ended, settled};
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
@@ -27,7 +27,10 @@ const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
 /// The defaults, spelled out: a change of one is to be seen.
 const HEAD: Duration = Duration::from_secs(30);
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const GRACE: Duration = Duration::from_secs(30);
+/// A quarter of the grace, and not more than this.
+const LAME_DUCK: Duration = SECOND;
 /// How long the answer to `/late` takes from its first byte to its last.
 const LATE: Duration = Duration::from_secs(10);
 /// What a request has that counts as begun.
@@ -175,6 +178,35 @@ async fn what_came_with_a_request_that_is_answered_when_a_drain_begins_is_answer
             client.read_to_string(&mut rest).await.unwrap();
             let is_last = rest.contains("connection: close\r\n") && rest.ends_with("\r\n\r\nHello");
             assert!(is_last, "{idle:?}, whole: {whole}: {rest:?}");
+            assert_eq!(wait.await.unwrap().aborted, 0);
+        }
+    }
+}
+
+/// Some clients end a body with it (RFC 9112, section 2.2: a server should ignore it).
+#[tokio::test(start_paused = true)]
+async fn an_empty_line_after_a_request_begins_no_head() {
+    for idle in SLEEPS {
+        for empty in ["\r\n", "\n", "\r\n\r\n"] {
+            let post = format!("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\nx{empty}");
+            let mut scene = serve(idle, |timeouts| timeouts);
+            let mut client = scene.connect();
+            let mut asked = Instant::now();
+            for wait in [Duration::ZERO, 20 * SECOND, HEAD + SECOND] {
+                sleep(wait).await;
+                asked = Instant::now();
+                assert!(!ask(&mut client, &post).await);
+            }
+            closed(&mut client).await;
+            ended(&scene.end().await, asked, KEEP_ALIVE, Some(TimedOut::KeepAlive));
+
+            let mut client = scene.connect();
+            assert!(!ask(&mut client, &post).await);
+            settled().await;
+            let begin = Instant::now();
+            let wait = scene.handle.shutdown(GRACE);
+            closed(&mut client).await;
+            ended(&scene.end().await, begin, LAME_DUCK, None);
             assert_eq!(wait.await.unwrap().aborted, 0);
         }
     }
