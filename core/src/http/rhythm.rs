@@ -199,17 +199,15 @@ impl Rhythm {
             Phase::Head { since } => after(since, timeouts.head, Due::Head),
             Phase::Idle(_) if told => None,
             Phase::Idle(Idle { since, trust, .. }) => {
-                let (end, due) = match sleep {
-                    Some(sleep) => (sleep.min(timeouts.keep_alive), Due::Sleep),
-                    None => (timeouts.keep_alive, Due::Idle),
+                let (search, end, due) = match sleep {
+                    Some(sleep) => (timeouts.head, sleep.min(timeouts.keep_alive), Due::Sleep),
+                    None => (Duration::MAX, timeouts.keep_alive, Due::Idle),
                 };
                 // A deadline that's a little late because of it, is late by a small part.
-                let look = end.min(LONGEST_LOOK).min(timeouts.keep_alive / 16);
+                let look = search.min(end).min(LONGEST_LOOK).min(timeouts.keep_alive / 16);
                 match trust {
                     Trust::Fresh | Trust::Stale => after(since, look, Due::Look),
-                    Trust::Settled if due == Due::Sleep && timeouts.head < end => {
-                        after(since, timeouts.head, Due::Search)
-                    }
+                    Trust::Settled if search < end => after(since, search, Due::Search),
                     Trust::Settled | Trust::Searched => after(since, end, due),
                 }
             }
@@ -230,7 +228,8 @@ impl Rhythm {
         }
     }
 
-    /// A head has begun to arrive in one read with the request before it: it has been owed since then.
+    /// A head has begun to arrive in one read with the request before it: it has been owed since then. If more of it comes before that's found, it's owed
+    /// since it came, so such a head may take twice its time.
     pub(super) fn owe_head(&mut self) {
         if let Phase::Idle(idle) = self.phase {
             self.phase = Phase::Head { since: idle.since };

@@ -11,7 +11,7 @@ use anyport_memory::MemoryStream;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body as HttpBody, Frame};
-use scene::{GET, SLEEPS, Scene, ask, closed, ended, settled};
+use scene::{GET, SLEEPS, Scene, ask, closed, ended, ended_between, settled};
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
@@ -114,6 +114,19 @@ async fn half_a_pipelined_head_has_its_time_since_the_answer_before_it() {
     }
 }
 
+/// Also where that's shorter than anything else for which the connection is looked at.
+#[tokio::test(start_paused = true)]
+async fn half_a_pipelined_head_has_a_short_time_too() {
+    for idle in SLEEPS {
+        let head = 100 * MS;
+        let mut scene = serve(idle, |timeouts| timeouts.with_head(head));
+        let mut client = scene.connect();
+        let begin = Instant::now();
+        assert!(!ask(&mut client, &with_half()).await);
+        ended(&scene.end().await, begin, head, Some(TimedOut::Head));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn half_a_pipelined_head_is_answered_when_its_rest_comes_in_time() {
     for idle in SLEEPS {
@@ -126,6 +139,26 @@ async fn half_a_pipelined_head_is_answered_when_its_rest_comes_in_time() {
                 assert!(!ask(&mut client, &GET[at..]).await, "cut at {at}");
             }
         }
+    }
+}
+
+/// What comes before it's seen, counts as its first byte. Nothing that comes later does.
+#[tokio::test(start_paused = true)]
+async fn half_a_pipelined_head_that_trickles_has_twice_its_time_at_most() {
+    for idle in SLEEPS {
+        let mut scene = serve(idle, |timeouts| timeouts);
+        let mut client = scene.connect();
+        let begin = Instant::now();
+        assert!(!ask(&mut client, &with_half()).await);
+        let trickle = tokio::spawn(async move {
+            sleep(HEAD - SECOND).await;
+            while client.write_all(b"x").await.is_ok() {
+                sleep(2 * SECOND).await;
+            }
+        });
+        let when = HEAD..=2 * HEAD;
+        ended_between(&scene.end().await, begin, when, Some(TimedOut::Head));
+        trickle.await.unwrap();
     }
 }
 
