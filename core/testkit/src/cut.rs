@@ -11,7 +11,7 @@ use hyper::body::Body as _;
 use std::{
     future::{Future, pending},
     io::{Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     pin::Pin,
     sync::{
         Arc,
@@ -124,9 +124,15 @@ impl Amid {
     /// Waits until it's in the middle of it, as far as its client sees.
     fn is_begun(self, client: &mut TcpStream) {
         if let Self::Download | Self::Nap = self {
-            let mut begin = [0; 15];
-            client.read_exact(&mut begin).unwrap();
-            assert_eq!(&begin, b"HTTP/1.1 200 OK");
+            let mut said = vec![0; 15];
+            client.read_exact(&mut said).unwrap();
+            assert_eq!(said, b"HTTP/1.1 200 OK");
+            // What's left unread when it's closed, makes a reset of that.
+            while matches!(self, Self::Nap) && !said.ends_with(b"\r\n\r\nHello") {
+                let mut byte = [0];
+                client.read_exact(&mut byte).unwrap();
+                said.extend(byte);
+            }
         }
     }
 
@@ -155,10 +161,7 @@ pub async fn ten_thousand_connections(serve: impl Fn(App) -> Server, keeps: usiz
         let all = ALL.into_iter().cycle().take(WAVE);
         for (n, client) in begin(&handle, &app, all).into_iter().enumerate() {
             // Six kinds, each cut in both ways.
-            if (n / ALL.len()).is_multiple_of(2) {
-                let linger = Some(Duration::ZERO);
-                socket2::SockRef::from(&client).set_linger(linger).unwrap();
-            }
+            cut(&client, (n / ALL.len()).is_multiple_of(2));
         }
         until("all are dropped", || handle.connections() == 0);
         until("all are closed", || descriptors() <= before.descriptors);
@@ -209,4 +212,14 @@ fn begin(handle: &Handle, app: &App, amid: impl Iterator<Item = Amid>) -> Vec<Tc
     let told = clients.iter().filter(|(amid, _)| amid.is_told()).count();
     until("all are in the middle of it", || app.stuck.load(SeqCst) == told);
     clients.into_iter().map(|(_, client)| client).collect()
+}
+
+/// Has a client that's about to be dropped leave by a reset, or as usual: by the end of what it says.
+fn cut(client: &TcpStream, by_reset: bool) {
+    let socket = socket2::SockRef::from(client);
+    match by_reset {
+        true => socket.set_linger(Some(Duration::ZERO)).unwrap(),
+        // Of a download something is unread, and closing the socket sends no end.
+        false => client.shutdown(Shutdown::Write).unwrap(),
+    }
 }
