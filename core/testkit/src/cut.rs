@@ -18,7 +18,7 @@ use std::{
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tower_service::Service;
 
@@ -154,7 +154,13 @@ pub async fn ten_thousand_connections(serve: impl Fn(App) -> Server, keeps: usiz
     let at_first = descriptors();
     let (handle, app) = start(&serve);
     assert_eq!(get(&handle, "/").unwrap(), "Hello");
-    until("the first is gone", || handle.connections() == 0);
+    // A worker's clock has descriptors of its own once there's a deadline.
+    let silent = connect(&handle);
+    until("a deadline runs", || handle.connections() == 1);
+    settle();
+    drop(silent);
+    until("the first are gone", || handle.connections() == 0);
+    settle();
     let before = Held::now();
     let mut warm = before;
     for wave in 1..=WAVES {
@@ -196,6 +202,18 @@ pub async fn ten_thousand_connections(serve: impl Fn(App) -> Server, keeps: usiz
 fn start(serve: impl Fn(App) -> Server) -> (Handle, App) {
     let app = App::new();
     (serve(app.clone()).start().unwrap(), app)
+}
+
+/// Waits until the number of descriptors stays the same for a while: a worker may be about to close one, or to make one anew.
+fn settle() {
+    let (mut last, mut since) = (descriptors(), Instant::now());
+    until("the number of descriptors stays the same", || {
+        let now = descriptors();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        since.elapsed() >= Duration::from_millis(100)
+    });
 }
 
 /// Clients that are in the middle of it.
