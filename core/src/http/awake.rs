@@ -138,7 +138,7 @@ where
             let was_idle = !is_busy && requests == self.turn.requests;
             if self.is_armed
                 && !state.is_due()
-                && !self.has_to_be_told(state)
+                && !self.has_to_end(state)
                 && self.rhythm.observe_carefree(state, self.turn)
             {
                 return Poll::Pending;
@@ -165,12 +165,12 @@ where
         self.rhythm
             .observe(state, self.turn, self.speaks.version(), timeouts, now);
         // Asked again: it may be in the middle of a head now.
-        if self.has_to_be_told(state) {
-            match (self.speaks.version(), self.rhythm.quiet_since()) {
+        if self.has_to_end(state) {
+            match self.speaks.version() {
                 // It may be in the middle of a head that came with the request before: only who takes it from hyper sees that.
-                (Version::Http1, Some(since)) if was_idle => return self.fall_asleep(since, state, cx),
-                (Version::Http1, Some(_)) => {}
-                _ => self.tell(now),
+                Version::Http1 if was_idle => return self.fall_asleep(now, state, cx),
+                Version::Http1 => {}
+                Version::Http2 => self.tell(now),
             }
             return ControlFlow::Continue(());
         }
@@ -184,12 +184,8 @@ where
         match due {
             Due::Look => self.rhythm.settle(),
             Due::Old => self.grow_old(state, now),
-            Due::Sleep if !was_idle => {}
-            Due::Sleep => {
-                let since = self.rhythm.quiet_since().unwrap_or(now);
-                return self.fall_asleep(since, state, cx);
-            }
-            Due::Search if !was_idle => {}
+            Due::Sleep | Due::Search if !was_idle => {}
+            Due::Sleep => return self.fall_asleep(now, state, cx),
             Due::Search => match self.detach(state, cx) {
                 Poll::Ready(Some(parts)) => {
                     self.rhythm.searched();
@@ -202,7 +198,9 @@ where
                 state.timed_out(TimedOut::KeepAlive);
                 self.tell(now);
             }
-            Due::Quiet if self.told.is_none() && self.old.is_some() => self.tell(now),
+            // It's an old one of HTTP/1, and ends asleep.
+            Due::Quiet if self.told.is_none() && !was_idle => {}
+            Due::Quiet if self.told.is_none() => return self.fall_asleep(now, state, cx),
             Due::Idle | Due::Quiet => return ControlFlow::Break(Poll::Ready(None)),
             Due::Head => {
                 state.timed_out(TimedOut::Head);
@@ -216,13 +214,14 @@ where
         ControlFlow::Continue(())
     }
 
-    /// Gives up all that hyper has for an idle connection; one in the middle of a head goes on, and owes it since then.
+    /// Gives up all that hyper has for an idle connection; one in the middle of a head goes on, and owes it since it has been quiet.
     fn fall_asleep(
         &mut self,
-        since: Instant,
+        now: Instant,
         state: &ConnState,
         cx: &mut Context<'_>,
     ) -> ControlFlow<Polled<C, A::Service>> {
+        let since = self.rhythm.quiet_since().unwrap_or(now);
         match self.detach(state, cx) {
             Poll::Ready(Some(parts)) if parts.read.is_empty() => {
                 let Parts { io, service, .. } = parts;
@@ -299,15 +298,16 @@ where
         self.speaks = Speaks::http1(io, service, state);
     }
 
-    /// Whether the connection has to be told to end.
-    fn has_to_be_told(&self, state: &ConnState) -> bool {
+    /// Whether the connection has to end in a drain, and not only after what it's doing.
+    fn has_to_end(&self, state: &ConnState) -> bool {
         let stage = state.stage();
         if stage == Stage::Serving || self.told.is_some() {
             return false;
         }
         match self.speaks.version() {
-            // Not in the middle of a head: that would lose a request.
-            Version::Http1 => stage >= Stage::Closing && !self.rhythm.awaits_head(),
+            // Not in the middle of a head, nor of an answer, behind which one may have begun: that would lose a request. Answers say that they're the last.
+            Version::Http1 => stage >= Stage::Closing && self.rhythm.quiet_since().is_some(),
+            // It has a word of its own for it, and goes on.
             Version::Http2 => true,
         }
     }
@@ -334,14 +334,14 @@ where
                 .checked_add(timeouts.age)
                 .map(|at| (at, Due::Old)),
         };
-        let may_sleep = self.speaks.version() == Version::Http1 && self.told.is_none() && self.old.is_none();
         let sleep = match config.http.hibernate_after {
-            _ if !may_sleep => Duration::MAX,
+            // It's about to end.
+            _ if self.old.is_some() => Duration::MAX,
             after if after == Duration::MAX || self.lively || self.turn.requests > 1 => after,
             after => after / SOONER,
         };
-        let search = if may_sleep { timeouts.head } else { Duration::MAX };
-        let usual = self.rhythm.due(timeouts, sleep, search, self.told.is_some());
+        let sleep = (self.speaks.version() == Version::Http1).then_some(sleep);
+        let usual = self.rhythm.due(timeouts, sleep, self.told.is_some());
         usual.into_iter().chain(other).min_by_key(|(at, _)| *at)
     }
 

@@ -186,12 +186,12 @@ impl Rhythm {
     }
 
     /// What's due next, and when. Who has been `told` to end, has been idle for long enough already: it's given the time to do so.
-    /// `sleep`: how long it's idle before it gives its buffers back; `search`: how long, before it's looked into.
+    /// `sleep`: how long it's idle before it gives its buffers back, if it can. It does so at the end of its keep-alive time at the latest: only who
+    /// takes it from hyper sees whether it's idle.
     pub(super) fn due(
         &self,
         timeouts: &Timeouts,
-        sleep: Duration,
-        search: Duration,
+        sleep: Option<Duration>,
         told: bool,
     ) -> Option<(Instant, Due)> {
         let after = |since: Instant, wait: Duration, due| since.checked_add(wait).map(|at| (at, due));
@@ -199,17 +199,16 @@ impl Rhythm {
             Phase::Head { since } => after(since, timeouts.head, Due::Head),
             Phase::Idle(_) if told => None,
             Phase::Idle(Idle { since, trust, .. }) => {
+                let (search, end, due) = match sleep {
+                    Some(sleep) => (timeouts.head, sleep.min(timeouts.keep_alive), Due::Sleep),
+                    None => (Duration::MAX, timeouts.keep_alive, Due::Idle),
+                };
                 // A deadline that's a little late because of it, is late by a small part.
-                let look = sleep.min(LONGEST_LOOK).min(timeouts.keep_alive / 16);
+                let look = search.min(end).min(LONGEST_LOOK).min(timeouts.keep_alive / 16);
                 match trust {
                     Trust::Fresh | Trust::Stale => after(since, look, Due::Look),
-                    Trust::Settled if search < sleep.min(timeouts.keep_alive) => {
-                        after(since, search, Due::Search)
-                    }
-                    Trust::Settled | Trust::Searched if sleep < timeouts.keep_alive => {
-                        after(since, sleep, Due::Sleep)
-                    }
-                    Trust::Settled | Trust::Searched => after(since, timeouts.keep_alive, Due::Idle),
+                    Trust::Settled if search < end => after(since, search, Due::Search),
+                    Trust::Settled | Trust::Searched => after(since, end, due),
                 }
             }
             Phase::Uploading { since } => after(since, timeouts.body_gap, Due::Idle),
@@ -229,7 +228,8 @@ impl Rhythm {
         }
     }
 
-    /// A head has begun to arrive in one read with the request before it: it has been owed since then.
+    /// A head has begun to arrive in one read with the request before it: it has been owed since then. If more of it comes before that's found, it's owed
+    /// since it came, so such a head may take twice its time.
     pub(super) fn owe_head(&mut self) {
         if let Phase::Idle(idle) = self.phase {
             self.phase = Phase::Head { since: idle.since };
@@ -238,10 +238,6 @@ impl Rhythm {
 
     pub(super) fn heard_since(&self, then: Instant) -> bool {
         self.heard > then
-    }
-
-    pub(super) fn awaits_head(&self) -> bool {
-        matches!(self.phase, Phase::Head { .. })
     }
 }
 

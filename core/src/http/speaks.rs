@@ -6,6 +6,8 @@ use crate::{
     Connection, HttpService,
     engine::{Accepted, ConnState},
 };
+#[cfg(feature = "http1")]
+use bytes::Buf;
 use bytes::Bytes;
 #[cfg(feature = "http1")]
 use hyper::server::conn::http1;
@@ -139,7 +141,7 @@ where
             Self::Http1(connection) => connection.into_parts().map(|parts| Parts {
                 io: parts.io,
                 service: parts.service,
-                read: parts.read_buf,
+                read: after_empty_lines(parts.read_buf),
             }),
             _ => None,
         }
@@ -151,6 +153,19 @@ where
             Self::Http2(_) => Version::Http2,
             _ => Version::Http1,
         }
+    }
+}
+
+/// What's left of a head without the empty lines before it: some clients end a body by one, and hyper, too, ignores them (RFC 9112, section 2.2).
+#[cfg(feature = "http1")]
+fn after_empty_lines(mut read: Bytes) -> Bytes {
+    loop {
+        let line = match *read {
+            [b'\n', ..] => 1,
+            [b'\r', b'\n', ..] => 2,
+            _ => return read,
+        };
+        read.advance(line);
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     script,
     site::Boxed,
 };
-use anyport_core::{Body, BoxError, ConnInfo};
+use anyport_core::{Body, BoxError, ConnInfo, spawn};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame};
@@ -35,7 +35,6 @@ pub(crate) const HELLO: &str = "Hello, World!";
 /// The app that the suite serves.
 pub(crate) struct App {
     state: Arc<State>,
-    spawn: fn(Boxed<()>),
 }
 
 /// What a test and its app tell each other.
@@ -152,22 +151,22 @@ impl Drop for Waits {
 }
 
 impl App {
-    pub(crate) fn new(state: Arc<State>, spawn: fn(Boxed<()>)) -> Self {
-        Self { state, spawn }
+    pub(crate) fn new(state: Arc<State>) -> Self {
+        Self { state }
     }
 
     /// Echoes on what the connection or stream becomes, or takes it abroad.
     fn upgrade(&self, request: &mut Request<Body>) {
         let path = request.uri().path().to_owned();
         let (upgrade, state) = (hyper::upgrade::on(request), Arc::clone(&self.state));
-        (self.spawn)(Box::pin(async move {
+        in_background(async move {
             let Ok(upgraded) = upgrade.await else { return };
             match &*path {
                 "/used-abroad" => state.go_abroad(|| abroad::echo(upgraded)),
                 "/dropped-abroad" => state.go_abroad(|| abroad::leave(upgraded)),
                 _ => script::echo(TokioIo::new(upgraded)).await,
             }
-        }));
+        });
     }
 }
 
@@ -176,7 +175,6 @@ impl Clone for App {
         assert!(!self.state.strikes(Fault::PanicInClone), "{DELIBERATE} in clone");
         Self {
             state: Arc::clone(&self.state),
-            spawn: self.spawn,
         }
     }
 }
@@ -214,7 +212,15 @@ impl Service<Request<Body>> for App {
             }),
             // It's read on after the response.
             "/accepted" => {
-                (self.spawn)(Box::pin(read_on(request.into_body(), state)));
+                in_background(read_on(request.into_body(), state));
+                Box::pin(async { Ok(hello()) })
+            }
+            // It goes on after the response, until it's released.
+            "/background" => {
+                in_background(async move {
+                    let _waits = state.waits(false);
+                    state.released.acquire().await.unwrap().forget();
+                });
                 Box::pin(async { Ok(hello()) })
             }
             "/keep" => {
@@ -296,6 +302,11 @@ impl fmt::Debug for App {
             .field("state", &self.state)
             .finish_non_exhaustive()
     }
+}
+
+/// Spawns on the current worker, whatever it runs on.
+fn in_background(future: impl Future<Output = ()> + Send + 'static) {
+    spawn(future).expect("an app is polled on a worker");
 }
 
 fn hello() -> Response<Body> {

@@ -65,6 +65,8 @@ pub async fn all_at_once(serve: impl FnOnce(App) -> Server, connections: usize) 
         for client in &mut clients {
             assert_eq!(answer(client), "HTTP/1.1 200 OK", "in round {round}");
         }
+        // The worker was kept from them until then, or this were a 500.
+        assert_eq!(answer(&mut blocking), "HTTP/1.1 200 OK", "in round {round}");
     }
     handle.shutdown(GRACE).await.unwrap();
 }

@@ -11,14 +11,14 @@ use hyper::body::Body as _;
 use std::{
     future::{Future, pending},
     io::{Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tower_service::Service;
 
@@ -124,9 +124,15 @@ impl Amid {
     /// Waits until it's in the middle of it, as far as its client sees.
     fn is_begun(self, client: &mut TcpStream) {
         if let Self::Download | Self::Nap = self {
-            let mut begin = [0; 15];
-            client.read_exact(&mut begin).unwrap();
-            assert_eq!(&begin, b"HTTP/1.1 200 OK");
+            let mut said = vec![0; 15];
+            client.read_exact(&mut said).unwrap();
+            assert_eq!(said, b"HTTP/1.1 200 OK");
+            // What's left unread when it's closed, makes a reset of that.
+            while matches!(self, Self::Nap) && !said.ends_with(b"\r\n\r\nHello") {
+                let mut byte = [0];
+                client.read_exact(&mut byte).unwrap();
+                said.extend(byte);
+            }
         }
     }
 
@@ -148,17 +154,20 @@ pub async fn ten_thousand_connections(serve: impl Fn(App) -> Server, keeps: usiz
     let at_first = descriptors();
     let (handle, app) = start(&serve);
     assert_eq!(get(&handle, "/").unwrap(), "Hello");
-    until("the first is gone", || handle.connections() == 0);
+    // A worker's clock has descriptors of its own once there's a deadline.
+    let silent = connect(&handle);
+    until("a deadline runs", || handle.connections() == 1);
+    settle();
+    drop(silent);
+    until("the first are gone", || handle.connections() == 0);
+    settle();
     let before = Held::now();
     let mut warm = before;
     for wave in 1..=WAVES {
         let all = ALL.into_iter().cycle().take(WAVE);
         for (n, client) in begin(&handle, &app, all).into_iter().enumerate() {
             // Six kinds, each cut in both ways.
-            if (n / ALL.len()).is_multiple_of(2) {
-                let linger = Some(Duration::ZERO);
-                socket2::SockRef::from(&client).set_linger(linger).unwrap();
-            }
+            cut(&client, (n / ALL.len()).is_multiple_of(2));
         }
         until("all are dropped", || handle.connections() == 0);
         until("all are closed", || descriptors() <= before.descriptors);
@@ -195,6 +204,18 @@ fn start(serve: impl Fn(App) -> Server) -> (Handle, App) {
     (serve(app.clone()).start().unwrap(), app)
 }
 
+/// Waits until the number of descriptors stays the same for a while: a worker may be about to close one, or to make one anew.
+fn settle() {
+    let (mut last, mut since) = (descriptors(), Instant::now());
+    until("the number of descriptors stays the same", || {
+        let now = descriptors();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        since.elapsed() >= Duration::from_millis(100)
+    });
+}
+
 /// Clients that are in the middle of it.
 fn begin(handle: &Handle, app: &App, amid: impl Iterator<Item = Amid>) -> Vec<TcpStream> {
     app.stuck.store(0, SeqCst);
@@ -209,4 +230,14 @@ fn begin(handle: &Handle, app: &App, amid: impl Iterator<Item = Amid>) -> Vec<Tc
     let told = clients.iter().filter(|(amid, _)| amid.is_told()).count();
     until("all are in the middle of it", || app.stuck.load(SeqCst) == told);
     clients.into_iter().map(|(_, client)| client).collect()
+}
+
+/// Has a client that's about to be dropped leave by a reset, or as usual: by the end of what it says.
+fn cut(client: &TcpStream, by_reset: bool) {
+    let socket = socket2::SockRef::from(client);
+    match by_reset {
+        true => socket.set_linger(Some(Duration::ZERO)).unwrap(),
+        // Of a download something is unread, and closing the socket sends no end.
+        false => client.shutdown(Shutdown::Write).unwrap(),
+    }
 }

@@ -2,8 +2,11 @@
 use crate::scene::{PATIENCE, descriptors};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{
-    env, fs,
-    io::{BufRead, BufReader, Lines},
+    collections::HashMap,
+    env,
+    ffi::OsString,
+    fs::{self, DirEntry},
+    io::{self, BufRead, BufReader, Lines},
     process::{Child, ChildStdout, Command, Stdio},
     thread,
     time::Instant,
@@ -23,12 +26,12 @@ pub struct Process {
     lines: Lines<BufReader<ChildStdout>>,
 }
 
-/// What a process has used up, over all of its threads.
+/// What a process has used up for a while.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// How often a thread slept or was made to.
+    /// How often a thread slept or was made to, of those that haven't ended.
     pub switches: u64,
-    /// Its time on a core, in hundredths of a second.
+    /// Its time on a core, over all threads, in hundredths of a second.
     pub ticks: u64,
 }
 
@@ -100,43 +103,45 @@ impl Process {
         }
     }
 
-    /// What it has used up so far.
+    /// What it uses up meanwhile.
     ///
     /// # Panics
     ///
     /// It has ended.
-    pub fn effort(&self) -> Effort {
+    pub fn effort(&self, meanwhile: impl FnOnce()) -> Effort {
+        let (switches, ticks) = (self.switches(), self.ticks());
+        meanwhile();
+        let new = |(thread, now): (&OsString, &u64)| {
+            let before = switches.get(thread).copied().unwrap_or_default();
+            now.saturating_sub(before)
+        };
+        Effort {
+            switches: self.switches().iter().map(new).sum(),
+            ticks: self.ticks() - ticks,
+        }
+    }
+
+    fn ticks(&self) -> u64 {
         let stat = fs::read_to_string(self.proc("stat")).unwrap();
         // utime and stime are the 14th and 15th column; the second one ends with the only bracket (proc(5)).
         let columns: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
-        let ticks = columns[11..13]
-            .iter()
-            .map(|ticks| ticks.parse::<u64>().unwrap())
-            .sum();
-        let switches = fs::read_dir(self.proc("task"))
-            .unwrap()
-            .map(|task| fs::read_to_string(task.unwrap().path().join("status")).unwrap())
-            .map(|status| {
-                let counts = status
-                    .lines()
-                    .filter_map(|line| line.split_once("ctxt_switches:"));
-                counts
-                    .map(|(_, count)| count.trim().parse::<u64>().unwrap())
-                    .sum::<u64>()
-            })
-            .sum();
-        Effort { switches, ticks }
+        let ticks = columns[11..13].iter();
+        ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
     }
-}
 
-impl Effort {
-    /// What was used up between two looks.
-    #[must_use]
-    pub fn since(self, before: Self) -> Self {
-        Self {
-            switches: self.switches - before.switches,
-            ticks: self.ticks - before.ticks,
-        }
+    /// How often each thread has slept or was made to.
+    fn switches(&self) -> HashMap<OsString, u64> {
+        let switches = |task: io::Result<DirEntry>| {
+            let task = task.unwrap();
+            // One that ends meanwhile has no status any more.
+            let status = fs::read_to_string(task.path().join("status")).ok()?;
+            let lines = status.lines();
+            let counts = lines.filter_map(|line| line.split_once("ctxt_switches:"));
+            let counts = counts.map(|(_, count)| count.trim().parse::<u64>().unwrap());
+            Some((task.file_name(), counts.sum()))
+        };
+        let tasks = fs::read_dir(self.proc("task")).unwrap();
+        tasks.filter_map(switches).collect()
     }
 }
 
@@ -212,4 +217,31 @@ fn allow(what: Resource, amount: u64) {
     };
     let allowed = setrlimit(what, limit);
     allowed.unwrap_or_else(|e| panic!("{what:?}: {amount} isn't allowed, {maximum:?} is the most: {e}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_that_end_meanwhile_are_no_hindrance() {
+        let test = "process::tests::threads_that_end_meanwhile_are_no_hindrance";
+        let Some(mut process) = Process::start(test, |say| {
+            // Until the test closes it.
+            let closed = thread::spawn(|| io::stdin().lines().for_each(drop));
+            say("begun");
+            while !closed.is_finished() {
+                let some = [(); 8].map(|()| thread::spawn(thread::yield_now));
+                some.into_iter().for_each(|thread| thread.join().unwrap());
+            }
+        }) else {
+            return;
+        };
+        assert_eq!(process.said().next().unwrap(), "begun");
+        for _ in 0..100 {
+            process.effort(thread::yield_now);
+        }
+        drop(process.child.stdin.take());
+        process.ends();
+    }
 }

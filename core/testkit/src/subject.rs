@@ -11,7 +11,7 @@ use anyport_core::{
     Endpoint, Listener, PerWorker, Raw, ServedOver, Server, SpokenOver, Transport, Worker, per_worker,
     serve_raw_with, serve_with,
 };
-use std::{future::Future, io, pin::Pin, sync::Arc};
+use std::{future::Future, io, sync::Arc};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A transport under test: how to make one, and how to connect to it.
@@ -40,11 +40,6 @@ pub trait Subject: Send + Sync + 'static {
     /// What it can do. Default: everything.
     fn capabilities(&self) -> Capabilities {
         Capabilities::all()
-    }
-
-    /// Spawns a future on the current worker; called on the worker, inside its runtime. Default: `tokio::spawn`.
-    fn spawn(future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-        tokio::spawn(future);
     }
 }
 
@@ -76,12 +71,12 @@ where
         SpokenOver<S::Transport> + SpokenOver<Spied<S::Transport>> + SpokenOver<Moody<S::Transport>>,
 {
     fn http(&self, state: Arc<State>) -> Server {
-        serve_with(self.transport(), App::new(state, S::spawn))
+        serve_with(self.transport(), App::new(state))
     }
 
     fn watched(&self, state: Arc<State>, notes: Arc<Notes>) -> Server {
         let watched = Watched::new(self.transport(), notes);
-        serve_with(watched, App::new(state, S::spawn))
+        serve_with(watched, App::new(state))
     }
 
     fn raw(&self, script: Script) -> Server {

@@ -23,6 +23,7 @@ cases![
     failed_handshakes_cost_nothing,
     two_hundred_clients_at_once_are_served,
     silent_clients_hold_nobody_up,
+    what_an_app_spawns_outlives_its_request_and_its_connection,
     two_servers_do_not_disturb_each_other,
     a_worker_that_cannot_listen_fails_the_start,
     a_worker_keeps_its_app_on_its_thread needs Local,
@@ -166,6 +167,18 @@ async fn silent_clients_hold_nobody_up(site: Site) {
     }
     server.serves_others().await;
     server.settles(300).await;
+}
+
+/// `anyport_core::spawn`, which an app calls without knowing what its worker runs on.
+async fn what_an_app_spawns_outlives_its_request_and_its_connection(site: Site) {
+    let server = site.serve();
+    for _ in 0..10 {
+        assert_eq!(server.ask(&get("/background")).await.body, HELLO);
+        server.state.arrived().await;
+        server.settles(0).await;
+        server.state.release();
+        server.state.dropped().await;
+    }
 }
 
 async fn two_servers_do_not_disturb_each_other(site: Site) {

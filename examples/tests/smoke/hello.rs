@@ -95,14 +95,52 @@ fn hello_serves_on_io_uring_or_names_the_feature_that_it_takes() {
 
 #[test]
 fn hello_says_what_it_chose_by_itself() {
-    let mut hello = Command::new(binary("hello"));
-    let hello = Running::spawn(hello.args(["--transport", "auto", "--listen", "127.0.0.1:0"])).unwrap();
-    let chosen = hello.stdout.recv_timeout(PATIENCE).unwrap();
+    let chosen = what_it_chose_and_serves(start_auto());
     let expected = ["transport: monoio, since ", "transport: tcp-per-core ("];
     assert!(expected.iter().any(|start| chosen.starts_with(start)), "{chosen}");
-    let listening = hello.stdout.recv_timeout(PATIENCE).unwrap();
-    assert!(listening.starts_with("listening on 127.0.0.1:"), "{listening}");
+}
+
+/// As container runtimes refuse it: by a filter, which is a thread's and of what it starts.
+#[test]
+#[cfg(target_os = "linux")]
+fn hello_serves_on_tokio_where_io_uring_is_refused_and_says_why() {
+    let refused = thread::spawn(|| {
+        refuse_io_uring();
+        start_auto()
+    });
+    let chosen = what_it_chose_and_serves(refused.join().unwrap());
+    let why = match cfg!(feature = "monoio") {
+        true => "io_uring is refused (Operation not permitted (os error 1))",
+        false => "monoio isn't compiled in",
+    };
+    let is_right = chosen.starts_with("transport: tcp-per-core (") && chosen.contains(why);
+    assert!(is_right, "{chosen}");
+}
+
+#[cfg(target_os = "linux")]
+fn refuse_io_uring() {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+    // `io_uring_setup`, the same on all architectures, and EPERM.
+    let (setup, eperm) = (425, 1);
+    let refuse = [(setup, vec![])].into_iter().collect();
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(refuse, SeccompAction::Allow, SeccompAction::Errno(eperm), arch);
+    let program: BpfProgram = filter.unwrap().try_into().unwrap();
+    seccompiler::apply_filter(&program).unwrap();
+}
+
+fn start_auto() -> Running {
+    let mut hello = Command::new(binary("hello"));
+    Running::spawn(hello.args(["--transport", "auto", "--listen", "127.0.0.1:0"])).unwrap()
+}
+
+/// What `auto` says of its choice, once it has answered.
+fn what_it_chose_and_serves(mut hello: Running) -> String {
+    let chosen = hello.stdout.recv_timeout(PATIENCE).unwrap();
+    hello.listens();
+    assert!(hello.ask("GET /").ends_with("\r\n\r\nHello, World!"));
     hello.terminate().assert_success();
+    chosen
 }
 
 #[test]

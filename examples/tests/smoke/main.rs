@@ -7,6 +7,7 @@
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
+mod h2load;
 mod hello;
 mod others;
 mod running;

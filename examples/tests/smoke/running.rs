@@ -40,18 +40,23 @@ impl Running {
     /// Until it says where it listens.
     pub(crate) fn start(example: &str, arguments: &[&str]) -> Self {
         let mut running = Self::spawn(Command::new(binary(example)).args(arguments)).unwrap();
-        let line = running.stdout.recv_timeout(PATIENCE).unwrap();
+        running.listens();
+        running
+    }
+
+    /// The next that it says is where it listens.
+    pub(crate) fn listens(&mut self) {
+        let line = self.stdout.recv_timeout(PATIENCE).unwrap();
         let place = line
             .strip_prefix("listening on ")
             .and_then(|rest| rest.split(' ').next());
-        running.place = place
-            .unwrap_or_else(|| panic!("{example} printed {line:?}"))
-            .to_owned();
+        place
+            .unwrap_or_else(|| panic!("it printed {line:?}"))
+            .clone_into(&mut self.place);
         let tried = line
             .split_once("(try: ")
             .map(|(_, tried)| tried.trim_end_matches(')'));
-        tried.unwrap_or_default().clone_into(&mut running.tried);
-        running
+        tried.unwrap_or_default().clone_into(&mut self.tried);
     }
 
     pub(crate) fn spawn(command: &mut Command) -> io::Result<Self> {

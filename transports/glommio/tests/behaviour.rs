@@ -3,13 +3,12 @@
 
 #[cfg(target_os = "linux")]
 mod subjects {
-    use anyport_core::{Endpoint, UnixName, spawn};
+    use anyport_core::{Endpoint, UnixName};
     use anyport_glommio::{Glommio, GlommioUnix};
     use anyport_testkit::{Capabilities, Capability, Subject};
     use std::{
         io,
         path::PathBuf,
-        pin::Pin,
         sync::atomic::{AtomicUsize, Ordering},
     };
     use tempfile::TempDir;
@@ -48,10 +47,6 @@ mod subjects {
             Ok(stream)
         }
 
-        fn spawn(future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-            background(future);
-        }
-
         fn capabilities(&self) -> Capabilities {
             can()
         }
@@ -73,10 +68,6 @@ mod subjects {
             }
         }
 
-        fn spawn(future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-            background(future);
-        }
-
         fn capabilities(&self) -> Capabilities {
             can().without(Capability::PortZero)
         }
@@ -85,11 +76,6 @@ mod subjects {
     /// A connection stays on its worker.
     fn can() -> Capabilities {
         Capabilities::all().without(Capability::AnyThread)
-    }
-
-    #[expect(clippy::unwrap_used, reason = "it's called on a worker")]
-    fn background(future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-        spawn(future).unwrap();
     }
 }
 

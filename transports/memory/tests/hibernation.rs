@@ -1,19 +1,14 @@
 //! The times of connections that sleep, and of those too busy to: on tokio's paused clock, to the millisecond.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper that unwraps fails with a line number, as a test does"
-)]
 
 mod scene;
 
 use anyport_core::{Body, BoxError, HttpOptions, Server, Timeouts, observe::TimedOut};
-use anyport_memory::MemoryStream;
 use http::{Request, Response};
-use scene::{End, Scene, settled};
+use scene::{GET, SLEEPS, Scene, TICK, ask, closed, ended, ended_between, settled};
 use std::time::Duration;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::{Instant, sleep, sleep_until, timeout},
+    io::AsyncWriteExt,
+    time::{Instant, sleep, sleep_until},
 };
 use tower::service_fn;
 
@@ -26,22 +21,6 @@ const HIBERNATE_AFTER: Duration = Duration::from_millis(200);
 const AGE: Duration = Duration::from_secs(600);
 /// How long an old connection may be idle: a request may be on its way already.
 const LAST_CALL: Duration = SECOND;
-/// tokio's clock counts in milliseconds, and rounds up; a settled scene is one later.
-const TICK: Duration = Duration::from_millis(3);
-/// What is waited for in vain, on the paused clock.
-const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
-
-const GET: &str = "GET / HTTP/1.1\r\nHost: test\r\n\r\n";
-/// Each kind of connection: asleep at once, soon, late, just before its end, and never.
-const SLEEPS: [Duration; 6] = [
-    Duration::ZERO,
-    MS,
-    HIBERNATE_AFTER,
-    Duration::from_secs(10),
-    Duration::from_millis(74_999),
-    Duration::MAX,
-];
-
 async fn app(_: Request<Body>) -> Result<Response<Body>, BoxError> {
     Ok(Response::new(Body::from("Hello")))
 }
@@ -56,39 +35,6 @@ fn serve_with(idle: Duration, change: impl FnOnce(Timeouts) -> Timeouts) -> Scen
     Scene::serve(service_fn(app), |server: Server| {
         server.timeouts(timeouts).http(http)
     })
-}
-
-/// Asks, and is answered at once: whether it's told to leave.
-async fn ask(client: &mut MemoryStream, bytes: &str) -> bool {
-    client.write_all(bytes.as_bytes()).await.unwrap();
-    let mut answer = vec![0; 4096];
-    let n = timeout(SECOND, client.read(&mut answer)).await.unwrap().unwrap();
-    let answer = String::from_utf8_lossy(&answer[..n]);
-    assert!(
-        answer.starts_with("HTTP/1.1 200") && answer.ends_with("Hello"),
-        "{answer}"
-    );
-    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
-    answer.contains("connection: close\r\n")
-}
-
-/// The server closes without another byte.
-async fn closed(client: &mut MemoryStream) {
-    let read = timeout(NEVER, client.read(&mut [0])).await;
-    assert_eq!(read.unwrap().unwrap(), 0);
-}
-
-#[track_caller]
-fn ended(end: &End, since: Instant, deadline: Duration, why: Option<TimedOut>) {
-    ended_between(end, since, deadline..=deadline + TICK, why);
-}
-
-#[track_caller]
-fn ended_between(end: &End, since: Instant, when: std::ops::RangeInclusive<Duration>, why: Option<TimedOut>) {
-    assert_eq!(end.timed_out, why, "{end:?}");
-    assert!(!end.aborted, "{end:?}");
-    let elapsed = end.at - since;
-    assert!(when.contains(&elapsed), "after {elapsed:?}, not {when:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,39 +73,6 @@ async fn more_connections_than_are_woken_at_once_all_end_in_time() {
         ended(&end, *asked, KEEP_ALIVE, Some(TimedOut::KeepAlive));
     }
     assert_eq!(scene.handle.connections(), 0);
-}
-
-/// It was read together with the request before it, so it's seen only when the connection would fall asleep, or has been idle for as long as a head may take.
-#[tokio::test(start_paused = true)]
-async fn half_a_pipelined_head_has_its_time_since_the_answer_before_it() {
-    for slept_before in [false, true] {
-        for idle in SLEEPS {
-            let mut scene = serve_with(idle, |timeouts| timeouts);
-            let mut client = scene.connect();
-            if slept_before {
-                assert!(!ask(&mut client, GET).await);
-                sleep(20 * SECOND).await;
-            }
-            let begin = Instant::now();
-            assert!(!ask(&mut client, &format!("{GET}{}", &GET[..20])).await);
-            ended(&scene.end().await, begin, HEAD, Some(TimedOut::Head));
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn half_a_pipelined_head_is_answered_when_its_rest_comes_in_time() {
-    for idle in SLEEPS {
-        for at in 1..GET.len() {
-            let scene = serve_with(idle, |timeouts| timeouts);
-            let mut client = scene.connect();
-            for wait in [MS, HIBERNATE_AFTER, SECOND, HEAD - SECOND] {
-                assert!(!ask(&mut client, &format!("{GET}{}", &GET[..at])).await);
-                sleep(wait).await;
-                assert!(!ask(&mut client, &GET[at..]).await, "cut at {at}");
-            }
-        }
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -205,26 +118,34 @@ async fn a_sleeping_connection_that_becomes_old_has_a_last_call() {
     }
 }
 
-/// It's told of its age once, although it's awake again before it ends.
+/// It's told of its age once, although it's awake again before it ends. `together`: with the last request before the age.
 #[tokio::test(start_paused = true)]
 async fn a_head_that_begins_in_the_last_call_is_let_finish() {
     for idle in SLEEPS {
-        let mut scene = serve_with(idle, |timeouts| timeouts.with_age(AGE));
-        let begin = Instant::now();
-        let mut client = scene.connect();
-        while begin.elapsed() < AGE - KEEP_ALIVE / 2 {
-            assert!(!ask(&mut client, GET).await);
-            sleep(KEEP_ALIVE / 3).await;
+        for together in [false, true] {
+            let mut scene = serve_with(idle, |timeouts| timeouts.with_age(AGE));
+            let begin = Instant::now();
+            let mut client = scene.connect();
+            while begin.elapsed() < AGE - KEEP_ALIVE / 2 {
+                assert!(!ask(&mut client, GET).await);
+                sleep(KEEP_ALIVE / 3).await;
+            }
+            let half = &GET[..20];
+            if together {
+                sleep_until(begin + AGE - HIBERNATE_AFTER / 2).await;
+                assert!(!ask(&mut client, &format!("{GET}{half}")).await);
+            } else {
+                sleep_until(begin + AGE + LAST_CALL / 2).await;
+                client.write_all(half.as_bytes()).await.unwrap();
+            }
+            sleep(3 * LAST_CALL).await;
+            let asked = Instant::now();
+            assert!(ask(&mut client, &GET[half.len()..]).await, "it's told");
+            closed(&mut client).await;
+            let end = scene.end().await;
+            ended(&end, asked, Duration::ZERO, Some(TimedOut::Age));
+            assert_eq!(end.deadlines, 1, "{idle:?}");
         }
-        sleep_until(begin + AGE + LAST_CALL / 2).await;
-        client.write_all(&GET.as_bytes()[..20]).await.unwrap();
-        sleep(2 * LAST_CALL).await;
-        let asked = Instant::now();
-        assert!(ask(&mut client, &GET[20..]).await, "it's told");
-        closed(&mut client).await;
-        let end = scene.end().await;
-        ended(&end, asked, Duration::ZERO, Some(TimedOut::Age));
-        assert_eq!(end.deadlines, 1, "{idle:?}");
     }
 }
 

@@ -3,13 +3,12 @@
 
 #[cfg(target_os = "linux")]
 mod subjects {
-    use anyport_core::{Endpoint, UnixName, spawn};
+    use anyport_core::{Endpoint, UnixName};
     use anyport_monoio::{Driver, Monoio, MonoioUnix};
     use anyport_testkit::{Capabilities, Capability, Subject};
     use std::{
         io,
         path::PathBuf,
-        pin::Pin,
         sync::atomic::{AtomicUsize, Ordering},
     };
     use tempfile::TempDir;
@@ -47,10 +46,6 @@ mod subjects {
             connect(endpoint).await
         }
 
-        fn spawn(future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-            background(future);
-        }
-
         fn capabilities(&self) -> Capabilities {
             can()
         }
@@ -67,10 +62,6 @@ mod subjects {
 
         async fn connect(&self, endpoint: &Endpoint) -> io::Result<TcpStream> {
             connect(endpoint).await
-        }
-
-        fn spawn(future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-            background(future);
         }
 
         fn capabilities(&self) -> Capabilities {
@@ -91,10 +82,6 @@ mod subjects {
             connect_unix(endpoint).await
         }
 
-        fn spawn(future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-            background(future);
-        }
-
         fn capabilities(&self) -> Capabilities {
             can().without(Capability::PortZero)
         }
@@ -113,10 +100,6 @@ mod subjects {
             connect_unix(endpoint).await
         }
 
-        fn spawn(future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-            background(future);
-        }
-
         fn capabilities(&self) -> Capabilities {
             can().without(Capability::PortZero)
         }
@@ -125,11 +108,6 @@ mod subjects {
     /// A connection stays on its worker.
     fn can() -> Capabilities {
         Capabilities::all().without(Capability::AnyThread)
-    }
-
-    #[expect(clippy::unwrap_used, reason = "it's called on a worker")]
-    fn background(future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-        spawn(future).unwrap();
     }
 
     fn tcp(driver: Driver) -> Monoio {

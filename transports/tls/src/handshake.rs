@@ -230,7 +230,8 @@ impl<H, C> fmt::Debug for TlsHandshake<H, C> {
     }
 }
 
-#[cfg(all(test, feature = "self-signed"))]
+#[cfg(test)]
+#[cfg(feature = "self-signed")]
 mod tests {
     use super::*;
     use crate::TlsConfig;

@@ -93,28 +93,23 @@ impl Subject for OverGlommio {
         Ok(self.0.client().knock(tcp(endpoint).await?))
     }
 
-    fn spawn(future: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
-        anyport_core::spawn(future).unwrap();
-    }
-
     fn capabilities(&self) -> Capabilities {
         Capabilities::all().without(Capability::AnyThread)
     }
 }
 
-/// TLS over TCP, on monoio.
+/// TLS over TCP, on monoio, which waits with io_uring.
 #[cfg(target_os = "linux")]
-struct OverMonoio(Arc<Authority>);
+struct OverIoUring(Arc<Authority>);
 
 #[cfg(target_os = "linux")]
-impl Subject for OverMonoio {
-    const NAME: &str = "tls-monoio";
+impl Subject for OverIoUring {
+    const NAME: &str = "tls-monoio-io-uring";
     type Transport = Tls<anyport_monoio::Monoio>;
     type Stream = Lazy<TcpStream>;
 
     fn transport(&self) -> Self::Transport {
-        let monoio = anyport_monoio::Monoio::bind("127.0.0.1:0").with_workers(2);
-        monoio.tls(self.0.server())
+        monoio(anyport_monoio::Driver::IoUring).tls(self.0.server())
     }
 
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
@@ -125,13 +120,42 @@ impl Subject for OverMonoio {
         Ok(self.0.client().knock(tcp(endpoint).await?))
     }
 
-    fn spawn(future: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
-        anyport_core::spawn(future).unwrap();
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all().without(Capability::AnyThread)
+    }
+}
+
+/// TLS over TCP, on monoio, which waits with epoll.
+#[cfg(target_os = "linux")]
+struct OverEpoll(Arc<Authority>);
+
+#[cfg(target_os = "linux")]
+impl Subject for OverEpoll {
+    const NAME: &str = "tls-monoio-epoll";
+    type Transport = Tls<anyport_monoio::Monoio>;
+    type Stream = Lazy<TcpStream>;
+
+    fn transport(&self) -> Self::Transport {
+        monoio(anyport_monoio::Driver::Epoll).tls(self.0.server())
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        self.0.client().connect(tcp(endpoint).await?).await
+    }
+
+    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        Ok(self.0.client().knock(tcp(endpoint).await?))
     }
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::all().without(Capability::AnyThread)
     }
+}
+
+#[cfg(target_os = "linux")]
+fn monoio(driver: anyport_monoio::Driver) -> anyport_monoio::Monoio {
+    let monoio = anyport_monoio::Monoio::bind("127.0.0.1:0");
+    monoio.with_driver(driver).with_workers(2)
 }
 
 async fn tcp(endpoint: &Endpoint) -> io::Result<TcpStream> {
@@ -255,7 +279,8 @@ fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
     let suite = suite
         .with_local(OverGlommio(Arc::clone(&authority)))
-        .with_local(OverMonoio(Arc::clone(&authority)));
+        .with_local(OverIoUring(Arc::clone(&authority)))
+        .with_local(OverEpoll(Arc::clone(&authority)));
     suite
         .with(OverTcp(Arc::clone(&authority)))
         .with_local(OverTcpPerCore(Arc::clone(&authority)))

@@ -10,14 +10,29 @@
 
 use anyport_core::{Event, Handle, Observer, ServedOver, Server, observe::TimedOut, serve_with};
 use anyport_memory::{Connector, Memory, MemoryStream};
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     time::{Instant, sleep, timeout},
 };
 
 /// What hasn't happened on the paused clock by then never will.
 const NEVER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// tokio's clock counts in milliseconds, and rounds up; a settled scene is one later.
+pub(crate) const TICK: Duration = Duration::from_millis(3);
+
+/// A request.
+pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: test\r\n\r\n";
+/// Each kind of connection: asleep at once, soon, late, just before its end, and never.
+pub(crate) const SLEEPS: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::from_millis(1),
+    Duration::from_millis(200),
+    Duration::from_secs(10),
+    Duration::from_millis(74_999),
+    Duration::MAX,
+];
 
 /// A server in memory, and what became of its connections.
 pub(crate) struct Scene {
@@ -112,4 +127,45 @@ impl Observer for Witness {
             _ => {}
         }
     }
+}
+
+/// Asks, and is answered at once: whether it's told to leave.
+pub(crate) async fn ask(client: &mut MemoryStream, bytes: &str) -> bool {
+    client.write_all(bytes.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4096];
+    let n = timeout(Duration::from_secs(1), client.read(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    let answer = String::from_utf8_lossy(&answer[..n]);
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.ends_with("Hello"),
+        "{answer}"
+    );
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+    answer.contains("connection: close\r\n")
+}
+
+/// The server closes without another byte.
+pub(crate) async fn closed(client: &mut MemoryStream) {
+    let read = timeout(NEVER, client.read(&mut [0])).await;
+    assert_eq!(read.unwrap().unwrap(), 0);
+}
+
+#[track_caller]
+pub(crate) fn ended(end: &End, since: Instant, deadline: Duration, why: Option<TimedOut>) {
+    ended_between(end, since, deadline..=deadline + TICK, why);
+}
+
+#[track_caller]
+pub(crate) fn ended_between(
+    end: &End,
+    since: Instant,
+    when: RangeInclusive<Duration>,
+    why: Option<TimedOut>,
+) {
+    assert_eq!(end.timed_out, why, "{end:?}");
+    assert!(!end.aborted, "{end:?}");
+    let elapsed = end.at - since;
+    assert!(when.contains(&elapsed), "after {elapsed:?}, not {when:?}");
 }

@@ -1,0 +1,54 @@
+//! `hello` under h2load: many requests at once, on some connections, in both versions of HTTP.
+use crate::running::{Running, skipped};
+use std::{io, process::Command};
+
+const REQUESTS: &str = "2000";
+
+const MONOIO: bool = cfg!(all(feature = "monoio", target_os = "linux"));
+const GLOMMIO: bool = cfg!(all(feature = "glommio", target_os = "linux"));
+
+#[test]
+fn h2load_is_answered_in_both_versions_over_each_transport() {
+    let plain = [
+        ("tcp", true),
+        ("tcp-per-core", true),
+        ("monoio", MONOIO),
+        ("glommio", GLOMMIO),
+    ];
+    let encrypted = [("tls", true), ("tls-monoio", MONOIO), ("tls-glommio", GLOMMIO)];
+    let plain = plain.map(|(transport, is_on)| (transport, is_on, "http", "h2c"));
+    let encrypted = encrypted.map(|(transport, is_on)| (transport, is_on, "https", "h2"));
+    for (transport, is_on, scheme, h2) in plain.into_iter().chain(encrypted) {
+        if !is_on {
+            continue;
+        }
+        let hello = Running::start("hello", &["--transport", transport, "--listen", "127.0.0.1:0"]);
+        let url = format!("{scheme}://{}/", hello.place);
+        for (version, options) in [("http/1.1", &["--h1"][..]), (h2, &["-m", "10"])] {
+            let Some(said) = h2load(options, &url) else { return };
+            for line in [
+                format!("Application protocol: {version}"),
+                format!(
+                    "requests: {REQUESTS} total, {REQUESTS} started, {REQUESTS} done, {REQUESTS} succeeded, 0 failed, 0 errored, 0 timeout"
+                ),
+                format!("status codes: {REQUESTS} 2xx, 0 3xx, 0 4xx, 0 5xx"),
+            ] {
+                assert!(said.contains(&line), "{transport}: no `{line}` in {said:#?}");
+            }
+        }
+        hello.terminate().assert_success();
+    }
+}
+
+/// What h2load says of its requests. `None`: there's none here.
+fn h2load(options: &[&str], url: &str) -> Option<Vec<String>> {
+    let mut command = Command::new("h2load");
+    command.args(["-n", REQUESTS, "-c", "20"]).args(options).arg(url);
+    match Running::spawn(&mut command) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            skipped("h2load", "there's no h2load (Debian's package nghttp2-client)");
+            None
+        }
+        started => Some(started.unwrap().end().stdout),
+    }
+}
