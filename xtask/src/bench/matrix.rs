@@ -54,14 +54,15 @@ pub(super) fn run(options: &MatrixOptions, metadata: &Metadata) -> anyhow::Resul
             names.len(),
             names.join(", "),
             plan.parts.len(),
-            minutes(plan.estimate(options))
+            minutes(plan.estimate(options, 0))
         ))
     );
     let mut known = Known::default();
     let (mut is_complete, mut is_interrupted) = (true, false);
     let count = plan.parts.len();
     for (index, part) in plan.parts.iter().enumerate() {
-        session.prefix = format!("{part} ({} of {count}) ", index + 1);
+        let left = minutes(plan.estimate(options, index));
+        session.prefix = format!("{part} ({} of {count}, {left} for all that's left) ", index + 1);
         let report = part.measure(&mut session, options, &known);
         session.progress.finish_and_clear();
         part.remember(&report, &mut known);

@@ -120,8 +120,8 @@ impl Plan {
         Self { targets, parts }
     }
 
-    /// How long all of it takes, if nothing has to be repeated.
-    pub(super) fn estimate(&self, options: &MatrixOptions) -> Duration {
+    /// How long it takes from this part on, if nothing has to be repeated.
+    pub(super) fn estimate(&self, options: &MatrixOptions, from: usize) -> Duration {
         let targets = self.targets.len() as f64;
         let round = targets * (options.turns.duration.as_secs_f64() + turns::OVERHEAD.as_secs_f64());
         let rounds = options.turns.rounds.get() as f64;
@@ -136,7 +136,7 @@ impl Plan {
             Part::Instructions | Part::Allocations => 10.0 * targets,
             Part::Idle => 20.0 * targets,
         };
-        Duration::from_secs_f64(self.parts.iter().map(seconds).sum())
+        Duration::from_secs_f64(self.parts.iter().skip(from).map(seconds).sum())
     }
 }
 
