@@ -233,6 +233,7 @@ mod tests {
     #[test]
     fn what_is_committed_is_what_its_results_give() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../benches/results");
+        let mut count = 0;
         for run in std::fs::read_dir(&folder).unwrap() {
             let run = run.unwrap().path();
             if !run.is_dir() {
@@ -246,6 +247,8 @@ mod tests {
                 run.join(SUMMARY).display(),
                 run.display()
             );
+            count += 1;
         }
+        assert!(count > 0, "no run in {}", folder.display());
     }
 }
