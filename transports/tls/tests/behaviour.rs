@@ -98,45 +98,27 @@ impl Subject for OverGlommio {
     }
 }
 
-/// TLS over TCP, on monoio, which waits with io_uring.
+/// TLS over TCP, on monoio, which waits with epoll or with io_uring.
 #[cfg(target_os = "linux")]
-struct OverIoUring(Arc<Authority>);
+struct OverMonoio<const EPOLL: bool>(Arc<Authority>);
 
 #[cfg(target_os = "linux")]
-impl Subject for OverIoUring {
-    const NAME: &str = "tls-monoio-io-uring";
+impl<const EPOLL: bool> Subject for OverMonoio<EPOLL> {
+    const NAME: &str = if EPOLL {
+        "tls-monoio-epoll"
+    } else {
+        "tls-monoio-io-uring"
+    };
     type Transport = Tls<anyport_monoio::Monoio>;
     type Stream = Lazy<TcpStream>;
 
     fn transport(&self) -> Self::Transport {
-        monoio(anyport_monoio::Driver::IoUring).tls(self.0.server())
-    }
-
-    async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        self.0.client().connect(tcp(endpoint).await?).await
-    }
-
-    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        Ok(self.0.client().knock(tcp(endpoint).await?))
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::all().without(Capability::AnyThread)
-    }
-}
-
-/// TLS over TCP, on monoio, which waits with epoll.
-#[cfg(target_os = "linux")]
-struct OverEpoll(Arc<Authority>);
-
-#[cfg(target_os = "linux")]
-impl Subject for OverEpoll {
-    const NAME: &str = "tls-monoio-epoll";
-    type Transport = Tls<anyport_monoio::Monoio>;
-    type Stream = Lazy<TcpStream>;
-
-    fn transport(&self) -> Self::Transport {
-        monoio(anyport_monoio::Driver::Epoll).tls(self.0.server())
+        let driver = if EPOLL {
+            anyport_monoio::Driver::Epoll
+        } else {
+            anyport_monoio::Driver::IoUring
+        };
+        monoio(driver).tls(self.0.server())
     }
 
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
@@ -279,8 +261,8 @@ fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
     let suite = suite
         .with_local(OverGlommio(Arc::clone(&authority)))
-        .with_local(OverIoUring(Arc::clone(&authority)))
-        .with_local(OverEpoll(Arc::clone(&authority)));
+        .with_local(OverMonoio::<false>(Arc::clone(&authority)))
+        .with_local(OverMonoio::<true>(Arc::clone(&authority)));
     suite
         .with(OverTcp(Arc::clone(&authority)))
         .with_local(OverTcpPerCore(Arc::clone(&authority)))
