@@ -50,10 +50,11 @@ pub(super) fn run(options: &MatrixOptions, metadata: &Metadata) -> anyhow::Resul
     eprintln!(
         "{}",
         wrap(&format!(
-            "{} targets ({}), {} tables; about {} of measuring, once they're built. What's measured so far lies in {path} at any moment.",
+            "{} targets ({}), {} {}; about {} of measuring, once they're built. What's measured so far lies in {path} at any moment.",
             names.len(),
             names.join(", "),
             plan.parts.len(),
+            if plan.parts.len() == 1 { "table" } else { "tables" },
             minutes(plan.estimate(options, 0))
         ))
     );

@@ -6,6 +6,7 @@ mod window;
 
 use super::report::{Report, Unit};
 use super::session::Session;
+use super::statistics;
 use super::target::{Allocator, Target};
 use super::text::workers;
 use super::tool::look_for;
@@ -175,10 +176,13 @@ pub(super) fn run(session: &mut Session, options: &TurnOptions, what: &str, cour
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let mut report = Report {
         about: format!(
-            "{what}: medians of {} rounds of {:?} each and their 95 % intervals (bootstrap), each ratio from the same round; {}, \
-            allocator {}, order shuffled with seed {seed}.",
+            "{what}: medians of {} rounds of {:?} each{}, each ratio from the same round; {}, allocator {}, order shuffled with seed {seed}.",
             options.rounds,
             options.duration,
+            match options.rounds.get() >= statistics::FEWEST {
+                true => " and their 95 % intervals",
+                false => ", which are too few to tell an interval",
+            },
             workers(session.workers),
             Allocator::Mimalloc.name(),
         ),

@@ -14,9 +14,9 @@ use std::path::PathBuf;
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(mut_arg("rounds", |rounds| rounds
-    .default_value_if("quick", "true", "5")
+    .default_value_if("quick", "true", "6")
     .hide_default_value(true)
-    .help("Windows of each target and its reference [default: 15, with --quick 5]")),
+    .help("Windows of each target and its reference [default: 15, with --quick 6]")),
     mut_arg("duration", |duration| duration
     .default_value_if("quick", "true", "500ms")
     .hide_default_value(true)

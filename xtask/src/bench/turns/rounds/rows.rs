@@ -2,19 +2,16 @@
 
 use super::Rounds;
 use crate::bench::report::{Mark, Row, Unit};
-use crate::bench::statistics::{deviation, interval_of_median, median};
+use crate::bench::statistics::{FEWEST, deviation, interval_of_median, median};
 use crate::bench::target::{Allocator, Target};
 use crate::bench::turns::{Course, Window};
 use anyport_bench_load::Latency;
 use std::collections::BTreeMap;
 
-/// Fewer rounds don't tell anything, unless fewer were ordered.
-const FEWEST: usize = 5;
-
 impl Rounds {
     /// What the course tells of a target.
     pub(in crate::bench::turns) fn rows(
-        &mut self,
+        &self,
         target: Target,
         course: &Course,
         interrupted: bool,
@@ -37,14 +34,7 @@ impl Rounds {
         rows
     }
 
-    fn row(
-        &mut self,
-        target: Target,
-        course: &Course,
-        unit: Unit,
-        rounds: Vec<f64>,
-        interrupted: bool,
-    ) -> Row {
+    fn row(&self, target: Target, course: &Course, unit: Unit, rounds: Vec<f64>, interrupted: bool) -> Row {
         let mut row = Row {
             workload: course.workload,
             connections: course.connections,
@@ -55,7 +45,7 @@ impl Rounds {
             row.value = rounds.iter().copied().reduce(f64::max);
         } else if row.reason.is_none() {
             row.value = median(&rounds);
-            row.interval = interval_of_median(&rounds, &mut self.rng);
+            row.interval = interval_of_median(&rounds);
             row.sigma = deviation(&rounds);
         }
         row.rounds = rounds;
@@ -179,7 +169,7 @@ impl Rounds {
         let causes: Vec<String> = self
             .disturbed
             .iter()
-            .map(|(what, (times, most))| format!("{times} by {what} (up to {:.0} %)", 100.0 * most))
+            .map(|(what, (times, most))| format!("{times} by {what} (up to {})", share(*most)))
             .collect();
         let fate = if self.keep_disturbed {
             "were disturbed, and kept"
@@ -197,6 +187,12 @@ impl Rounds {
     }
 }
 
+/// So that a little isn't told as nothing.
+fn share(of_one: f64) -> String {
+    let digits = if of_one < 0.01 { 2 } else { 0 };
+    format!("{:.digits$} %", 100.0 * of_one)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::{course, rounds, values, window};
@@ -205,15 +201,15 @@ mod tests {
 
     #[test]
     fn what_the_median_hides_is_kept_beside_it() {
-        let mut rounds = rounds(5, false);
-        let times = [1.0, 1.0, 2.0, 6.0, 6.0];
+        let mut rounds = rounds(6, false);
+        let times = [1.0, 1.0, 2.0, 2.0, 6.0, 6.0];
         for time in times {
             rounds.run(|_| window(time, 0.0)).unwrap();
         }
         let row = rounds.rows(Target::Tcp, &course(), false).remove(0);
         assert_eq!((row.value, row.rounds), (Some(2.0), times.to_vec()));
         let sigma = row.sigma.unwrap();
-        assert!((sigma - 6.7_f64.sqrt()).abs() < 1e-9, "{sigma}");
+        assert!((sigma - 5.6_f64.sqrt()).abs() < 1e-9, "{sigma}");
         let interval = row.interval.unwrap();
         assert_eq!((interval.low, interval.high), (1.0, 6.0));
     }
@@ -270,7 +266,7 @@ mod tests {
             told.starts_with("client-bound: ") && told.contains("(tcp)"),
             "{told}"
         );
-        let mut marks = |target| {
+        let marks = |target| {
             let rows = rounds.rows(target, &course(), false);
             rows.iter().map(|row| row.mark).collect::<Vec<_>>()
         };
