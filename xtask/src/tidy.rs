@@ -2,6 +2,7 @@
 //!
 //! Each is a pure function from a [`Repo`] to its violations, in a file of its own, with tests that make it fail.
 
+mod citations;
 mod dependencies;
 mod facade;
 mod links;
@@ -33,6 +34,7 @@ const INVARIANTS: &[fn(&Repo) -> Vec<Violation>] = &[
     text::names_no_machine,
     text::is_clean,
     links::resolve,
+    citations::stand_in_their_runs,
 ];
 
 /// Prints every violation as `path:line: what is wrong; what to do`.

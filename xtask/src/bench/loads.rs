@@ -110,6 +110,9 @@ impl Load for H2Load {
     }
 }
 
+/// Who sends a request later than this measures itself.
+const LATE: Duration = Duration::from_millis(1);
+
 /// A rate that stays the same.
 struct Steady {
     open_loop: OpenLoop,
@@ -118,13 +121,12 @@ struct Steady {
 
 impl Load for Steady {
     fn run(&mut self, duration: Duration) -> anyhow::Result<Done> {
-        /// Who sends a request later than this measures itself.
-        const LATE: Duration = Duration::from_millis(1);
         let outcome = self.open_loop.run(self.rate, duration)?;
         let kept = outcome.kept_rate();
         let (achieved, rate) = (outcome.achieved, self.rate);
         Ok(Done {
             rate: Some(achieved),
+            is_paced: true,
             late: outcome.lateness.share_above(LATE),
             latency: Some(outcome.latency),
             objection: (!kept).then(|| {
@@ -154,6 +156,7 @@ impl Load for Search {
         // Nobody sustains more than what it does when it's asked all the time.
         let (mut low, mut high) = (0.0, closed.requests as f64 / closed.effort.elapsed.as_secs_f64());
         let mut requests = closed.requests;
+        let mut late: f64 = 0.0;
         for _ in 0..self.probes {
             let rate = f64::midpoint(low, high);
             let outcome = self.open_loop.run(rate, duration)?;
@@ -162,10 +165,14 @@ impl Load for Search {
                 low = rate;
             } else {
                 high = rate;
+                // What failed because of the load says nothing of the server.
+                late = late.max(outcome.lateness.share_above(LATE));
             }
         }
         Ok(Done {
             rate: Some(low),
+            is_paced: true,
+            late,
             ..Done::of(requests)
         })
     }

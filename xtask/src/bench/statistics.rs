@@ -60,13 +60,13 @@ pub(super) const FEWEST: usize = 6;
 pub(super) fn interval_of_median(values: &[f64]) -> Option<Interval> {
     const MISSES: f64 = 0.05;
     let n = values.len();
-    // How probable it is that so many of the values, and no more, lie below the median; and that at most so many do.
-    let mut exactly = 0.5_f64.powi(i32::try_from(n).ok()?);
-    let mut at_most = exactly;
+    // How probable it is that so many of the values, and no more, lie below the median (its logarithm, since it may be tiny); and that at most so many do.
+    let mut exactly = -(n as f64);
+    let mut at_most = exactly.exp2();
     let mut outside = 0;
     while 2.0 * at_most <= MISSES {
-        exactly *= (n - outside) as f64 / (outside + 1) as f64;
-        at_most += exactly;
+        exactly += ((n - outside) as f64 / (outside + 1) as f64).log2();
+        at_most += exactly.exp2();
         outside += 1;
     }
     let mut sorted = values.to_vec();
@@ -171,7 +171,7 @@ mod tests {
     /// The ranks that tables of the sign test give for 95 %.
     #[test]
     fn of_many_values_the_outermost_are_left_out() {
-        for (n, rank) in [(8, 1), (9, 2), (15, 4), (25, 8), (100, 40)] {
+        for (n, rank) in [(8, 1), (9, 2), (15, 4), (25, 8), (100, 40), (2_000, 956)] {
             let values: Vec<f64> = (1..=n).map(f64::from).collect();
             let (low, high) = (f64::from(rank), f64::from(n + 1 - rank));
             assert_eq!(interval_of_median(&values), Some(Interval { low, high }), "{n}");

@@ -68,6 +68,8 @@ pub(super) struct Done {
     pub(super) count: u64,
     /// How many there were in a second, if that isn't their number divided by the time.
     pub(super) rate: Option<f64>,
+    /// Whether it was the load that chose the rate: then nobody has to be busy.
+    pub(super) is_paced: bool,
     /// What the load took itself; nothing if it spins, so that it's never in the server's way.
     pub(super) effort: Option<Effort>,
     /// How late the answers were, if that was looked at.
@@ -84,6 +86,7 @@ impl Done {
         Self {
             count,
             rate: None,
+            is_paced: false,
             effort: None,
             latency: None,
             late: 0.0,

@@ -40,7 +40,7 @@ fn links(text: &str) -> Vec<(String, usize)> {
 }
 
 /// Where a link in the document `path` leads, from the repository's root; nothing if out of it.
-fn target(path: &str, link: &str) -> Option<String> {
+pub(super) fn target(path: &str, link: &str) -> Option<String> {
     let mut parts: Vec<&str> = path.split('/').collect();
     parts.pop();
     if link.starts_with('/') {

@@ -39,7 +39,7 @@ pub(super) fn draw(section: &Section, settings: &[Setting<'_>]) -> Markup {
                                     th scope="row" { (target.name) }
                                     @for &unit in &units {
                                         @let record = find(section, unit, setting, target.name);
-                                        td { @if let Some(record) = record { (value(record)) } }
+                                        td { @if let Some(record) = record { (value(record)) (sigma(record)) } }
                                         @if has_fit(unit) {
                                             td { @if let Some(fit) = record.and_then(|record| record.r_squared) { (format!("{fit:.4}")) } }
                                         }
@@ -72,6 +72,13 @@ pub(super) fn value(record: &Record) -> Markup {
         data.muted[record.bound().is_some()] value=(number) { (labels::number(number, record.unit)) }
         @if let Some(interval) = labels::interval(record) { " " span.interval { "(" (interval) ")" } }
         (said(record))
+    }
+}
+
+/// How far the rounds are from each other.
+fn sigma(record: &Record) -> Markup {
+    html! {
+        @if let Some(sigma) = record.sigma { " " span.sigma { "σ " (labels::number(sigma, record.unit)) } }
     }
 }
 

@@ -215,6 +215,7 @@ mod tests {
             rate: 1e6 / time,
             busy: time / 6.0,
             load_busy: 1.0,
+            is_paced: false,
             latency: None,
             noise: Noise {
                 foreign,

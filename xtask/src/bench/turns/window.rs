@@ -30,6 +30,8 @@ pub(in crate::bench) struct Window {
     pub(super) busy: f64,
     /// The same of the load; 0 for one that's never busy.
     pub(super) load_busy: f64,
+    /// Whether it was the load that chose the rate: then nobody has to be busy.
+    pub(super) is_paced: bool,
     /// How late the answers were, if that was looked at.
     pub(super) latency: Option<Latency>,
     pub(super) noise: Noise,
@@ -151,6 +153,7 @@ fn load(
         rate: done.rate.unwrap_or(count / seconds),
         busy: nanoseconds as f64 / 1e9 / seconds / place.cores() as f64,
         load_busy: done.effort.map_or(0.0, |effort| effort.busy()),
+        is_paced: done.is_paced,
         latency: done.latency,
         noise: Noise {
             late: done.late,

@@ -89,6 +89,10 @@ impl Rounds {
         const SATURATED: f64 = 0.95;
         /// Who has as much to do as this can't do more.
         const BUSY: f64 = 0.9;
+        let mut windows = self.windows.get(&target).into_iter().flatten();
+        if windows.any(|(_, window)| window.is_paced) {
+            return None;
+        }
         let server = median(&self.each(target, |window| window.busy))?;
         let load = median(&self.each(target, |window| window.load_busy))?;
         (server < SATURATED).then_some(if load >= BUSY {
@@ -286,6 +290,21 @@ mod tests {
         let mark = |unit| rows.iter().find(|row| row.unit == unit).unwrap().mark;
         assert_eq!(mark(Unit::HandshakesPerSecond), None);
         assert_eq!(mark(Unit::RateRatio), Some(Mark::ClientBound));
+    }
+
+    #[test]
+    fn at_a_rate_that_the_load_chose_nobody_has_to_be_busy() {
+        let mut rounds = rounds(1, false);
+        let paced = |_| {
+            let mut window = window(3.0, 0.0)?;
+            window.load_busy = 0.0;
+            window.is_paced = true;
+            Ok(window)
+        };
+        rounds.run(paced).unwrap();
+        assert_eq!(rounds.bounds(), [""; 0]);
+        let rows = rounds.rows(Target::Tcp, &course(), false);
+        assert_eq!(rows.last().unwrap().mark, None);
     }
 
     #[test]
