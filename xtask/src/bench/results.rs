@@ -25,7 +25,7 @@ pub(super) type Environment = BTreeMap<String, String>;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Results {
     pub(super) format: u32,
-    /// The name of the run, which is its folder's.
+    /// The name of the run, which is its folder's, also after it was moved.
     pub(super) run: String,
     /// What it was started by.
     pub(super) command: String,
@@ -92,13 +92,17 @@ impl Results {
     }
 
     pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
-        let results: Self = read(&folder.join(RESULTS))?;
+        let mut results: Self = read(&folder.join(RESULTS))?;
         anyhow::ensure!(
             results.format == FORMAT,
             "{} has format {}, and this bench reads format {FORMAT}; measure again, or read it with the bench that wrote it",
             folder.join(RESULTS).display(),
             results.format
         );
+        // It may have been moved since.
+        if let Some(name) = folder.canonicalize().ok().as_deref().and_then(Path::file_name) {
+            results.run = name.to_string_lossy().into_owned();
+        }
         Ok(results)
     }
 }
