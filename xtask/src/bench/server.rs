@@ -193,12 +193,26 @@ impl Server {
             .errors
             .seek(SeekFrom::Start(0))
             .and_then(|_| self.errors.read_to_string(&mut text));
-        let last = text.lines().rev().find(|line| !line.trim().is_empty());
-        match (read, last) {
-            (Ok(_), Some(line)) => format!("the server ended ({status}): {}", line.trim()),
+        match (read, last_words(&text)) {
+            (Ok(_), Some(words)) => format!("the server ended ({status}): {words}"),
             _ => format!("the server ended ({status})"),
         }
     }
+}
+
+/// What a program said in the end: its last line, or what it panicked with, without the backtrace.
+fn last_words(errors: &str) -> Option<String> {
+    let lines: Vec<&str> = errors
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let Some(panic) = lines.iter().position(|line| line.contains(" panicked at ")) else {
+        return lines.last().map(ToString::to_string);
+    };
+    let is_message = |line: &&&str| !line.starts_with("stack backtrace:") && !line.starts_with("note:");
+    let words: Vec<&str> = lines[panic..].iter().take_while(is_message).copied().collect();
+    Some(words.join(" "))
 }
 
 impl Drop for Server {
@@ -225,4 +239,35 @@ fn first_line(stdout: ChildStdout) -> mpsc::Receiver<String> {
         let _ = io::copy(&mut stdout, &mut io::sink());
     });
     receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_words;
+
+    #[test]
+    fn the_last_line_tells_why_a_server_ended() {
+        assert_eq!(last_words(""), None);
+        let said = "a warning\nerror: the port is in use\n\n";
+        assert_eq!(last_words(said).unwrap(), "error: the port is in use");
+    }
+
+    #[test]
+    fn of_a_panic_its_message_is_told_without_the_backtrace() {
+        let said = "\
+a warning
+
+thread 'main' (7) panicked at src/main.rs:3:5:
+no io_uring here
+stack backtrace:
+   0: __rustc::rust_begin_unwind
+note: Some details are omitted, run with `RUST_BACKTRACE=full` for a verbose backtrace.
+";
+        assert_eq!(
+            last_words(said).unwrap(),
+            "thread 'main' (7) panicked at src/main.rs:3:5: no io_uring here"
+        );
+        let short = said.replace("stack backtrace:\n   0: __rustc::rust_begin_unwind\n", "");
+        assert_eq!(last_words(&short), last_words(said));
+    }
 }
