@@ -43,12 +43,7 @@ pub(super) fn common(
             half_of_the_slowest(&peaks)
         }
     };
-    let asked = session
-        .targets
-        .iter()
-        .flat_map(|target| [*target, target.reference()]);
-    // A target's reference may have one of its own.
-    let asked = asked.flat_map(|target| [target, target.reference()]);
+    let asked = turns::with_references(&session.targets).into_iter();
     let rates = asked.map(|target| (target, rate)).collect();
     let what = format!(
         "How late answers are at {} requests per second, from the moment at which each request was due",

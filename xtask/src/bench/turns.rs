@@ -227,7 +227,8 @@ pub(super) fn run(session: &mut Session, options: &TurnOptions, what: &str, cour
     report
 }
 
-fn with_references(targets: &[Target]) -> Vec<Target> {
+/// The targets, and those that their ratios need.
+pub(super) fn with_references(targets: &[Target]) -> Vec<Target> {
     let mut all = targets.to_vec();
     for target in targets {
         let reference = target.reference();

@@ -24,19 +24,14 @@ pub(super) fn stand_in_their_runs(repo: &Repo) -> Vec<Violation> {
     for (path, text) in repo.texts().filter(|(path, _)| path.ends_with(".md")) {
         for citation in citations(text) {
             let file = links::target(path, &citation.file).unwrap_or_default();
-            let summary = repo.texts().find(|(path, _)| *path == file);
-            if !summary.is_some_and(|(_, summary)| holds(summary, &citation)) {
-                let line = text[..citation.at].matches('\n').count() + 1;
-                let Citation {
-                    section,
-                    target,
-                    figure,
-                    ..
-                } = citation;
+            if !repo.text(&file).is_some_and(|summary| holds(summary, &citation)) {
                 violations.push(Violation::new(
                     path,
-                    line,
-                    format!("{file} has no `{target}` with `{figure}` in #{section}; cite what stands there"),
+                    links::line(text, citation.at),
+                    format!(
+                        "{file} has no `{}` with `{}` in #{}; cite what stands there",
+                        citation.target, citation.figure, citation.section
+                    ),
                 ));
             }
         }

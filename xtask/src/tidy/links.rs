@@ -12,10 +12,9 @@ pub(super) fn resolve(repo: &Repo) -> Vec<Violation> {
                 target.is_empty() || repo.has_file(&target) || repo.files_in(&target).next().is_some()
             });
             if !found {
-                let line = text[..at].matches('\n').count() + 1;
                 violations.push(Violation::new(
                     path,
-                    line,
+                    line(text, at),
                     format!("`{link}` leads nowhere; correct it or remove it"),
                 ));
             }
@@ -37,6 +36,11 @@ fn links(text: &str) -> Vec<(String, usize)> {
             _ => None,
         })
         .collect()
+}
+
+/// On which line of a text this byte stands.
+pub(super) fn line(text: &str, at: usize) -> usize {
+    text[..at].matches('\n').count() + 1
 }
 
 /// Where a link in the document `path` leads, from the repository's root; nothing if out of it.

@@ -1,6 +1,6 @@
 //! Connections that ask again as soon as they're answered, beside wrk's.
 
-use super::server::{Rounds, Server};
+use super::server::{Rounds, Server, ratio};
 use anyhow::Context as _;
 use anyport_bench_load::{Amount, ClosedLoop, Patience, Workload};
 use procfs::process::Process;
@@ -41,7 +41,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let rounds = &options.rounds;
     let server = Server::start(rounds)?;
     let windows = rounds.interleave(|| by_us(rounds, &server), || by_wrk(rounds, &server))?;
-    let ratio = rounds.print(
+    rounds.print(
         ["ours", "wrk"],
         &windows,
         &[
@@ -55,7 +55,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         ],
     );
     anyhow::ensure!(
-        (ratio - 1.0).abs() <= ALIKE,
+        (ratio(&windows, |window| window.rate) - 1.0).abs() <= ALIKE,
         "the rates differ by more than {:.0} %",
         100.0 * ALIKE
     );

@@ -83,25 +83,25 @@ impl Rounds {
         (0..self.rounds).map(round).collect()
     }
 
-    /// The medians of some values of each, and of their ratios; gives the first ratio.
-    pub(crate) fn print<T>(&self, names: [&str; 2], rounds: &[(T, T)], figures: &[Figure<'_, T>]) -> f64 {
+    /// The medians of some values of each, and of their ratios.
+    pub(crate) fn print<T>(&self, names: [&str; 2], rounds: &[(T, T)], figures: &[Figure<'_, T>]) {
         println!(
             "Medians of {} rounds of {:?} with {} connections, the ratio's of the ratios:\n",
             self.rounds, self.window, self.connections
         );
         println!("{:<20} {:>9} {:>9}   ratio", "", names[0], names[1]);
-        let mut first = f64::NAN;
-        for (index, (name, value)) in figures.iter().enumerate() {
+        for (name, value) in figures {
             let ours = median(rounds.iter().map(|(ours, _)| value(ours)));
             let theirs = median(rounds.iter().map(|(_, theirs)| value(theirs)));
-            let ratio = median(rounds.iter().map(|(ours, theirs)| value(ours) / value(theirs)));
+            let ratio = ratio(rounds, *value);
             println!("{name:<20} {ours:>9.2} {theirs:>9.2} {ratio:>7.3}");
-            if index == 0 {
-                first = ratio;
-            }
         }
-        first
     }
+}
+
+/// The median of the rounds' ratios.
+pub(crate) fn ratio<T>(rounds: &[(T, T)], value: fn(&T) -> f64) -> f64 {
+    median(rounds.iter().map(|(ours, theirs)| value(ours) / value(theirs)))
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
