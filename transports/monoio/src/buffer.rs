@@ -10,7 +10,9 @@ const SIZES: [usize; 3] = [192, 4 * 1024, 16 * 1024];
 
 /// The smallest one.
 pub(crate) const SMALL: usize = SIZES[0];
-/// As much as is sent at once at most.
+/// The largest one that isn't given back after each use.
+pub(crate) const LARGEST_POOLED: usize = SIZES[SIZES.len() - 1];
+/// As much as an operation sends at most.
 pub(crate) const LARGEST: usize = 64 * 1024;
 
 /// How many bytes of each size a thread keeps: those of a burst.
@@ -61,7 +63,7 @@ impl Buffer {
     /// The size that suits a peer that has filled this one.
     pub(crate) fn next_size(&self) -> usize {
         let larger = SIZES.into_iter().find(|&size| size > self.size());
-        larger.unwrap_or(SIZES[SIZES.len() - 1])
+        larger.unwrap_or(LARGEST_POOLED)
     }
 
     /// What's in it and has not been taken yet.

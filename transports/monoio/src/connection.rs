@@ -19,7 +19,7 @@ pub struct MonoioConnection<S: AsyncWriteRent + 'static = TcpStream> {
 impl<S: AsyncWriteRent> MonoioConnection<S> {
     pub(crate) fn new(stream: S, info: ConnInfo) -> Self
     where
-        S: Socket + AsRawFd,
+        S: Socket,
     {
         Self {
             descriptor: stream.as_raw_fd(),

@@ -1,19 +1,26 @@
 //! The sending half of a stream: one operation at a time, which owns a copy of the bytes and is seen through whatever becomes of its connection.
+//! What's dearer to copy than to send is sent from where it is, by a system call.
 use crate::{
-    buffer::{Buffer, LARGEST},
+    Driver,
+    buffer::{Buffer, LARGEST, LARGEST_POOLED},
     operation::{Operations, operations},
     postman::{self, Letter},
     round::round,
 };
 use monoio::io::{AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf};
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use std::{
     cell::{RefCell, UnsafeCell},
     future::Future,
     io::{self, IoSlice},
+    os::fd::{AsRawFd, BorrowedFd, RawFd},
     pin::pin,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
 };
+
+/// More of them the kernel refuses (UIO_MAXIOV).
+const MOST_SLICES: usize = 1024;
 
 /// The sending half of a stream.
 pub(crate) struct Sending<S: AsyncWriteRent>(RefCell<State<S>>);
@@ -39,26 +46,43 @@ struct State<S: AsyncWriteRent> {
 /// Each borrows the half.
 type Sends<S> = Operations<(Half<S>, Buffer), (Half<S>, io::Result<usize>, Buffer)>;
 
-/// What operations send with.
-pub(crate) struct Half<S: AsyncWriteRent>(Option<OwnedWriteHalf<S>>);
+/// What's sent with.
+pub(crate) struct Half<S: AsyncWriteRent> {
+    half: Option<OwnedWriteHalf<S>>,
+    /// The stream's.
+    descriptor: RawFd,
+}
 
 impl<S: AsyncWriteRent> Half<S> {
-    pub(crate) fn new(stream: Rc<UnsafeCell<S>>) -> Self {
-        Self(Some(OwnedWriteHalf(stream)))
+    /// Of a stream with this descriptor.
+    pub(crate) fn new(stream: Rc<UnsafeCell<S>>, descriptor: RawFd) -> Self {
+        Self {
+            half: Some(OwnedWriteHalf(stream)),
+            descriptor,
+        }
     }
 
     async fn write(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
-        match &mut self.0 {
+        match &mut self.half {
             Some(half) => half.write(buffer).await,
             None => (Err(io::ErrorKind::BrokenPipe.into()), buffer),
         }
+    }
+
+    /// Sends what the kernel takes at once; how much, or that it takes nothing.
+    fn send_now(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        // SAFETY: `half` is there until `self` is dropped, and with it the stream, whose descriptor is open for as long as it lives.
+        let socket = unsafe { BorrowedFd::borrow_raw(self.descriptor) };
+        let bufs = &bufs[..bufs.len().min(MOST_SLICES)];
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        Ok(sendmsg(socket, bufs, &mut SendAncillaryBuffer::default(), flags)?)
     }
 }
 
 impl<S: AsyncWriteRent> Drop for Half<S> {
     fn drop(&mut self) {
         // A sending half that's dropped alone ends the sending by a system call; closing does that, too. Put together, the halves are just closed.
-        if let Some(half) = self.0.take()
+        if let Some(half) = self.half.take()
             && Rc::strong_count(&half.0) == 1
         {
             let other = OwnedReadHalf(Rc::clone(&half.0));
@@ -82,7 +106,7 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
         })))
     }
 
-    /// Takes as much as an operation carries, and begins it. Pending while there's one.
+    /// Sends it, or takes as much as an operation carries, and begins it. Pending while there's one.
     pub(crate) fn poll_write(
         self: &Rc<Self>,
         cx: &mut Context<'_>,
@@ -95,6 +119,17 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
             .fold(0, |sum: usize, buf| sum.saturating_add(buf.len()));
         if total == 0 {
             return Poll::Ready(Ok(0));
+        }
+        if let Some(half) = state.half.as_ref().filter(|_| is_sent_now(total)) {
+            match half.send_now(bufs) {
+                // The kernel's buffer is full: the operation waits for it.
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Err(e) => {
+                    state.is_broken = true;
+                    return Poll::Ready(Err(e));
+                }
+                sent => return Poll::Ready(sent),
+            }
         }
         let mut buffer = Buffer::with_capacity(total.min(LARGEST));
         let mut taken = 0;
@@ -130,7 +165,7 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
     pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.0.borrow_mut();
         ready!(state.poll_end(cx))?;
-        let Some(Half(Some(half))) = &mut state.half else {
+        let Some(Half { half: Some(half), .. }) = &mut state.half else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
         // monoio does it at once, by a system call.
@@ -164,6 +199,11 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
         let ops = self.0.borrow_mut().ops.take();
         drop(ops);
     }
+}
+
+/// Whether so many bytes are sent where they are. With epoll an operation is a system call as well; with io_uring it saves one, but copies them.
+fn is_sent_now(bytes: usize) -> bool {
+    bytes > LARGEST_POOLED || Driver::current() == Some(Driver::Epoll)
 }
 
 impl<S: AsyncWriteRent + 'static> State<S> {

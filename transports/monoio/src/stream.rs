@@ -10,6 +10,7 @@ use std::{
     cell::UnsafeCell,
     io::{self, IoSlice},
     mem,
+    os::fd::AsRawFd,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -32,17 +33,18 @@ pub(crate) struct Stream<S: AsyncWriteRent + 'static> {
 }
 
 /// What a stream of monoio's has to be; `Split` says that reading and writing don't get in each other's way.
-pub(crate) trait Socket: CancelableAsyncReadRent + AsyncWriteRent + Split + 'static {}
+pub(crate) trait Socket: CancelableAsyncReadRent + AsyncWriteRent + Split + AsRawFd + 'static {}
 
-impl<S: CancelableAsyncReadRent + AsyncWriteRent + Split + 'static> Socket for S {}
+impl<S: CancelableAsyncReadRent + AsyncWriteRent + Split + AsRawFd + 'static> Socket for S {}
 
 impl<S: Socket> Stream<S> {
     pub(crate) fn new(stream: S) -> Self {
+        let descriptor = stream.as_raw_fd();
         // As monoio itself makes two halves of a stream, each of which has one operation at a time.
         let stream = Rc::new(UnsafeCell::new(stream));
         Self {
             receiving: Some(Receiving::new(Rc::clone(&stream))),
-            half: Some(Half::new(stream)),
+            half: Some(Half::new(stream, descriptor)),
             sending: None,
             used: 0,
             is_settled: false,
@@ -154,7 +156,7 @@ mod tests {
     use hyper_util::rt::TokioIo;
     use socket2::SockRef;
     use std::{
-        io::{Read, Write},
+        io::{IoSlice, Read, Write},
         net::{SocketAddr, TcpStream},
         thread,
         time::{Duration, Instant},
@@ -185,6 +187,34 @@ mod tests {
         let mut count = [0; 2];
         connect(addr, b"?").read_exact(&mut count).unwrap();
         u16::from_be_bytes(count)
+    }
+
+    /// Writes more slices than the kernel takes at once, then how many buffers that took.
+    async fn write_much(connection: Accepted<MonoioConnection>) {
+        let before = buffer::in_use();
+        let mut io = TokioIo::new(connection);
+        let written = io.write_vectored(&[IoSlice::new(&[7; 20]); 1100]).await;
+        let buffers = u8::try_from(buffer::in_use() - before).unwrap();
+        if written.is_ok() {
+            let _ = io.write_u8(buffers).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_large_is_sent_without_a_copy() {
+        for driver in [Driver::IoUring, Driver::Epoll] {
+            let monoio = Monoio::bind("127.0.0.1:0").with_driver(driver).with_workers(1);
+            let handle = serve_raw_with(monoio, write_much).start().unwrap();
+            let mut client = TcpStream::connect(handle.endpoints()[0].socket_addr().unwrap()).unwrap();
+            let mut received = Vec::new();
+            client.read_to_end(&mut received).unwrap();
+            assert_eq!(
+                (received.len(), received.pop()),
+                (20 * 1024 + 1, Some(0)),
+                "{driver}"
+            );
+            handle.shutdown(Duration::from_secs(1)).await.unwrap();
+        }
     }
 
     #[tokio::test]
