@@ -178,6 +178,8 @@ async fn events(
 }
 
 async fn echo(State(notes): State<Notes>, upgrade: WebSocketUpgrade) -> Response {
+    // By default it has 128 KiB, which are filled with zeros before each read and kept while a WebSocket waits.
+    let upgrade = upgrade.read_buffer_size(4096);
     upgrade.on_upgrade(|socket| echo_messages(socket, notes))
 }
 

@@ -1,6 +1,7 @@
 //! The WebSocket: tungstenite over what hyper gives back after the upgrade, which needs no runtime.
 
 use crate::empty;
+use anyport_bench_child::workload::WEBSOCKET_BUFFER;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http_body_util::Full;
@@ -9,7 +10,10 @@ use hyper_util::rt::TokioIo;
 use std::pin::Pin;
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{handshake::server::create_response_with_body, protocol::Role},
+    tungstenite::{
+        handshake::server::create_response_with_body,
+        protocol::{Role, WebSocketConfig},
+    },
 };
 
 /// What goes on after the upgrade.
@@ -34,7 +38,9 @@ pub(crate) fn upgrade<B>(mut request: Request<B>, spawn: Spawn) -> Response<Full
 }
 
 async fn echo(upgraded: Upgraded) {
-    let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
+    let config = WebSocketConfig::default().read_buffer_size(WEBSOCKET_BUFFER);
+    let io = TokioIo::new(upgraded);
+    let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
     while let Some(Ok(message)) = socket.next().await {
         // tungstenite answers the others itself.
         let is_data = message.is_text() || message.is_binary();

@@ -101,6 +101,8 @@ pub const DOWNLOAD_64K: &str = "/download/64k";
 pub const DOWNLOAD_1M: &str = "/download/1m";
 /// See [`Workload::WebSocket`].
 pub const WEBSOCKET: &str = "/websocket";
+/// What a WebSocket of tungstenite's reads into: by default it's 128 KiB, which it fills with zeros before each read, and keeps while it waits.
+pub const WEBSOCKET_BUFFER: usize = 4096;
 /// The text, and JSON's `message`.
 pub const HELLO: &str = "Hello, World!";
 

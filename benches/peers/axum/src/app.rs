@@ -2,7 +2,7 @@
 
 use anyport_bench_child::{
     Workload,
-    workload::{DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, PLAINTEXT, WEBSOCKET},
+    workload::{DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, PLAINTEXT, WEBSOCKET, WEBSOCKET_BUFFER},
 };
 use axum::{
     Json, Router,
@@ -31,7 +31,7 @@ pub(crate) fn router() -> Router {
 }
 
 async fn websocket(upgrade: WebSocketUpgrade) -> Response {
-    upgrade.on_upgrade(echo)
+    upgrade.read_buffer_size(WEBSOCKET_BUFFER).on_upgrade(echo)
 }
 
 async fn echo(mut socket: WebSocket) {
