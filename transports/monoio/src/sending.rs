@@ -13,7 +13,7 @@ use std::{
     cell::{RefCell, UnsafeCell},
     future::Future,
     io::{self, IoSlice},
-    os::fd::{AsRawFd, BorrowedFd, RawFd},
+    os::fd::{BorrowedFd, RawFd},
     pin::pin,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
