@@ -1,5 +1,6 @@
 //! What takes time, where only a ratio can be trusted: in turns, in a shuffled order, each beside the reference in the same round.
 
+mod log;
 mod noise;
 mod rounds;
 mod window;
@@ -11,8 +12,8 @@ use super::target::{Allocator, Target};
 use super::text::workers;
 use super::tool::look_for;
 use anyport_bench_load::{Address, Effort, Interrupted, Latency, Patience};
+pub(super) use log::Logged;
 use rounds::Rounds;
-use serde::Serialize;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 pub(super) use window::OVERHEAD;
@@ -140,40 +141,6 @@ impl Value {
 /// Connects; fails for a target that can't do it.
 pub(super) type Begin = Box<dyn Fn(&Course, Target, &Address, &Patience) -> anyhow::Result<Box<dyn Load>>>;
 
-/// A window as `rounds.jsonl` has it.
-#[derive(Debug, Serialize)]
-pub(super) struct Logged<'a> {
-    figure: &'a str,
-    workload: &'a str,
-    connections: usize,
-    target: &'a str,
-    us_of_cpu_each: f64,
-    rate_per_second: f64,
-    server_busy: f64,
-    load_busy: f64,
-    stolen: f64,
-    foreign: f64,
-    late: f64,
-    is_disturbed: bool,
-}
-
-fn logged<'a>(course: &Course, target: Target, window: &Window) -> Logged<'a> {
-    Logged {
-        figure: course.figure,
-        workload: course.workload,
-        connections: course.connections,
-        target: target.name(),
-        us_of_cpu_each: window.time,
-        rate_per_second: window.rate,
-        server_busy: window.busy,
-        load_busy: window.load_busy,
-        stolen: window.noise.stolen,
-        foreign: window.noise.foreign,
-        late: window.noise.late,
-        is_disturbed: window.noise.disturbance().is_some(),
-    }
-}
-
 /// Measures all targets, and the references they need, course after course. `what` begins the lines above the table.
 pub(super) fn run(session: &mut Session, options: &TurnOptions, what: &str, courses: &[Course]) -> Report {
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
@@ -281,11 +248,10 @@ fn measure(
         session
             .progress
             .set_message(format!("{}, {rounds}", course.workload));
-        rounds.run(|target| {
-            let window = window::measure(session, &binaries, target, &place, course, window)?;
-            session.keep_window(&logged(course, target, &window))?;
-            Ok(window)
-        })?;
+        rounds.run(
+            |target| window::measure(session, &binaries, target, &place, course, window),
+            |judged| session.keep_window(&Logged::new(course, judged)),
+        )?;
         session.progress.set_position(rounds.progress().0 as u64);
     }
     Ok(())

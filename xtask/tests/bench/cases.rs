@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 pub(crate) fn all() -> Vec<Trial> {
-    let cases: [(&str, fn()); 14] = [
+    let cases: [(&str, fn()); 15] = [
         ("healthy_servers_are_measured", healthy_servers_are_measured),
         (
             "a_peer_that_does_not_build_costs_its_own_rows",
@@ -41,6 +41,10 @@ pub(crate) fn all() -> Vec<Trial> {
             a_bench_that_is_killed_leaves_no_server,
         ),
         ("a_matrix_lies_in_its_folder", a_matrix_lies_in_its_folder),
+        (
+            "what_is_reported_follows_from_the_windows",
+            what_is_reported_follows_from_the_windows,
+        ),
         (
             "ctrl_c_keeps_what_a_matrix_has_measured",
             ctrl_c_keeps_what_a_matrix_has_measured,
@@ -210,11 +214,81 @@ fn a_matrix_lies_in_its_folder() {
         .collect();
     assert_eq!(figures, ["throughput", "latency", "churn"]);
     assert!(file(folder.path(), "env.json")["kernel.release"].is_string());
-    let windows = fs::read_to_string(folder.path().join("rounds.jsonl")).unwrap();
-    assert_eq!(windows.lines().count(), 3 * 2);
+    assert_eq!(windows(folder.path()).len(), 3 * 2);
     let latencies =
         fs::read_to_string(folder.path().join("histograms/latency-plaintext-2-tcp.hgrm")).unwrap();
     assert!(latencies.contains("Total count"), "{latencies}");
+}
+
+fn windows(folder: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(folder.join("rounds.jsonl")).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Each median and interval, once more, by whoever has nothing but the windows.
+fn what_is_reported_follows_from_the_windows() {
+    /// Which value a ratio is of.
+    fn base(unit: &str) -> &str {
+        match unit {
+            "rate ratio" => "requests/s",
+            "ratio" => "us/request",
+            "p99 ratio" => "p99 us",
+            unit => unit,
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let figures = ["--figure", "throughput,latency", "--rate", "100", "--rounds", "6"];
+    let outcome = matrix(folder.path(), &figures).finish();
+    assert_eq!(outcome.code, Some(0), "{}", outcome.said);
+    let windows = windows(folder.path());
+    let mut told = 0;
+    for record in &outcome.rows {
+        let unit = record["unit"].as_str().unwrap();
+        let of = |target: &Value, round: &Value| {
+            let is_it = |window: &&Value| {
+                window["is_kept"] == true
+                    && (&window["target"], &window["round"]) == (target, round)
+                    && ["figure", "workload", "connections"]
+                        .iter()
+                        .all(|key| window[key] == record[key])
+            };
+            windows.iter().find(is_it)?["values"][base(unit)].as_f64()
+        };
+        let mut values: Vec<f64> = (1..=12)
+            .filter_map(|round| {
+                let value = of(&record["target"], &round.into())?;
+                if base(unit) == unit {
+                    return Some(value);
+                }
+                Some(value / of(&record["reference"], &round.into())?)
+            })
+            .collect();
+        values.sort_by(f64::total_cmp);
+        assert_eq!(values.len(), 6, "{record}");
+        // Of six, the sign test leaves out none.
+        let expected = match unit {
+            "max us" => [Some(values[5]), None, None],
+            _ => [
+                Some(f64::midpoint(values[2], values[3])),
+                Some(values[0]),
+                Some(values[5]),
+            ],
+        };
+        for (key, expected) in ["value", "low", "high"].into_iter().zip(expected) {
+            let reported = record[key].as_f64();
+            // The last digit is lost where numbers are read again.
+            let is_same = match (reported, expected) {
+                (Some(reported), Some(expected)) => (reported - expected).abs() <= 1e-12 * expected,
+                (reported, expected) => reported == expected,
+            };
+            assert!(is_same, "{key}: {record}");
+        }
+        told += 1;
+    }
+    // Of two targets: two values with their ratios, and five of which one has a ratio.
+    assert_eq!(told, 2 * (4 + 6));
 }
 
 fn ctrl_c_keeps_what_a_matrix_has_measured() {

@@ -1,9 +1,15 @@
 //! What else the machine did during a window: a round in which it did much says nothing about the servers.
+//!
+//! What others had is known from two sides. The scheduler counts in nanoseconds how long threads of ours had to wait for it; what others had while ours slept is
+//! what's left of the cores' time, which is known by ticks only. A window is thrown away for what's certain by one of them.
+
+mod threads;
 
 use anyhow::Context as _;
 use procfs::process::Process;
 use procfs::{CpuTime, CurrentSI as _, KernelStats};
 use std::time::Instant;
+use threads::Threads;
 
 /// The share of a window's CPU time that the hypervisor may have given to others.
 const MOST_STOLEN: f64 = 0.02;
@@ -13,14 +19,21 @@ const MOST_FOREIGN: f64 = 0.05;
 /// The share of requests that the load may have sent too late: what's left of the latencies below the 99.9th percentile is the server's.
 const MOST_LATE: f64 = 0.001;
 
+/// By how many ticks the idle time of a core may be wrong: the kernel knows it better, but tells it, and what was stolen, in whole ticks.
+const TICKS: u64 = 2;
+
 /// The clocks at one moment; CPU times in nanoseconds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Sample {
-    pub(super) server: u64,
-    own: u64,
-    busy: u64,
+    server: Threads,
+    own: Threads,
+    /// Of the loads that were processes of their own.
+    children: u64,
+    idle: u64,
     stolen: u64,
     cores: usize,
+    /// Whether server and load have cores of their own.
+    is_apart: bool,
     at: Instant,
 }
 
@@ -29,13 +42,14 @@ pub(super) struct Sample {
 pub(super) struct Noise {
     /// Shares of the time of the cores that server and load have.
     pub(super) stolen: f64,
+    /// At least; more would be a guess.
     pub(super) foreign: f64,
     /// The share of requests that the load sent too late.
     pub(super) late: f64,
 }
 
 impl Sample {
-    /// `cores` are those on which server and load run; what happens on others is in nobody's way.
+    /// `cores` are those on which server and load run; what happens on others is in nobody's way. None, if they share all.
     pub(super) fn take(server: u32, cores: &[usize]) -> anyhow::Result<Self> {
         let server = i32::try_from(server)?;
         let own = Process::myself()?;
@@ -48,13 +62,28 @@ impl Sample {
                 .collect(),
         };
         Ok(Self {
-            server: cpu_time(&Process::new(server).context("the server is gone")?)?,
-            own: cpu_time(&own)? + children_time(&own)?,
-            busy: nanoseconds(times.iter().map(|time| busy(time)).sum()),
+            server: Threads::of(&Process::new(server).context("the server is gone")?)?,
+            own: Threads::of(&own)?,
+            children: children_time(&own)?,
+            idle: nanoseconds(times.iter().map(|time| idle(time)).sum()),
             stolen: nanoseconds(times.iter().filter_map(|time| time.steal).sum()),
             cores: times.len(),
+            is_apart: !cores.is_empty(),
             at: Instant::now(),
         })
+    }
+
+    /// What the server had of the CPU since then, in nanoseconds.
+    ///
+    /// # Errors
+    ///
+    /// When a thread of it ended meanwhile.
+    pub(super) fn server_time_since(&self, before: &Self) -> anyhow::Result<u64> {
+        anyhow::ensure!(
+            self.server.has_all_of(&before.server),
+            "a thread of the server ended, and its CPU time can't be told"
+        );
+        Ok(self.server.since(&before.server).ran())
     }
 }
 
@@ -62,10 +91,19 @@ impl Noise {
     pub(super) fn between(before: &Sample, after: &Sample) -> Self {
         let elapsed = (after.at - before.at).as_nanos() as f64 * after.cores as f64;
         let spent = |value: fn(&Sample) -> u64| value(after).saturating_sub(value(before)) as f64;
-        let ours = spent(|sample| sample.server) + spent(|sample| sample.own);
+        let (server, own) = (after.server.since(&before.server), after.own.since(&before.own));
+        let ours = (server.ran() + own.ran()) as f64 + spent(|sample| sample.children);
+        let stolen = spent(|sample| sample.stolen);
+        let error = nanoseconds(TICKS * after.cores as u64) as f64;
+        let left_over = elapsed - spent(|sample| sample.idle) - stolen - ours - error;
+        let waited = if after.is_apart {
+            server.waited_for_others() + own.waited_for_others()
+        } else {
+            server.beside(own).waited_for_others()
+        };
         Self {
-            stolen: spent(|sample| sample.stolen) / elapsed,
-            foreign: (spent(|sample| sample.busy) - ours) / elapsed,
+            stolen: stolen / elapsed,
+            foreign: left_over.max(waited as f64) / elapsed,
             late: 0.0,
         }
     }
@@ -84,16 +122,6 @@ impl Noise {
     }
 }
 
-/// On the CPU so far: of all threads that are still there.
-fn cpu_time(process: &Process) -> anyhow::Result<u64> {
-    let mut sum = 0;
-    // A thread may end while it's looked at.
-    for task in process.tasks()?.flatten() {
-        sum += task.schedstat().map_or(0, |stat| stat.sum_exec_runtime);
-    }
-    Ok(sum)
-}
-
 /// That of the loads that were processes of their own, and of whatever else was waited for.
 fn children_time(process: &Process) -> anyhow::Result<u64> {
     let stat = process.stat()?;
@@ -101,9 +129,9 @@ fn children_time(process: &Process) -> anyhow::Result<u64> {
     Ok(nanoseconds(ticks))
 }
 
-/// Clock ticks in which something ran.
-fn busy(time: &CpuTime) -> u64 {
-    time.user + time.nice + time.system + time.irq.unwrap_or_default() + time.softirq.unwrap_or_default()
+/// Clock ticks in which nothing ran. Kernels count them by the clock, where what ran is whatever a tick found.
+fn idle(time: &CpuTime) -> u64 {
+    time.idle + time.iowait.unwrap_or_default()
 }
 
 fn nanoseconds(ticks: u64) -> u64 {
@@ -112,51 +140,127 @@ fn nanoseconds(ticks: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Noise, Process, Sample, children_time};
-    use std::process::Command;
+    use super::threads::tests::threads;
+    use super::{Noise, Process, Sample, Threads, children_time};
+    use rustix::process::Pid;
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+    use std::process::{Child, Command};
     use std::time::{Duration, Instant};
 
     const SECOND: u64 = 1_000_000_000;
 
-    /// What a second on two cores brought.
-    fn noise(server: u64, own: u64, busy: u64, stolen: u64) -> Noise {
-        let before = Sample {
-            server: 5,
-            own: 6,
-            busy: 7,
+    fn sample(server: Threads) -> Sample {
+        Sample {
+            server,
+            own: Threads::default(),
+            children: 6,
+            idle: 7,
             stolen: 8,
             cores: 2,
+            is_apart: true,
             at: Instant::now(),
-        };
+        }
+    }
+
+    /// What a second on two cores brought, of which so much wasn't used.
+    fn noise(server: &[(u64, u64)], idle: u64, stolen: u64) -> Noise {
+        let before = sample(threads(1, &[]));
         let after = Sample {
-            server: 5 + server,
-            own: 6 + own,
-            busy: 7 + busy,
+            idle: 7 + idle,
             stolen: 8 + stolen,
-            cores: 2,
             at: before.at + Duration::from_secs(1),
+            ..sample(threads(1, server))
         };
         Noise::between(&before, &after)
     }
 
-    #[test]
-    fn a_quiet_machine_disturbs_nothing() {
-        let noise = noise(SECOND, SECOND / 2, 3 * SECOND / 2, 0);
-        assert_eq!(noise.disturbance(), None, "{noise:?}");
+    const FOREIGN: Option<&str> = Some("other processes' CPU time");
+
+    fn disturbance(noise: Noise) -> Option<&'static str> {
+        noise.disturbance().map(|(what, _)| what)
     }
 
     #[test]
-    fn another_process_shows() {
-        let noise = noise(SECOND, SECOND / 2, 3 * SECOND / 2 + SECOND / 5, 0);
-        let (what, _) = noise.disturbance().unwrap();
-        assert_eq!(what, "other processes' CPU time", "{noise:?}");
+    fn a_quiet_machine_disturbs_nothing() {
+        let noise = noise(&[(SECOND, 0)], SECOND, 0);
+        assert_eq!((disturbance(noise), noise.foreign), (None, 0.0));
+    }
+
+    #[test]
+    fn who_is_kept_waiting_is_disturbed_to_the_nanosecond() {
+        let waits = |share: f64| {
+            let waited = (share * SECOND as f64) as u64;
+            disturbance(noise(&[(SECOND - waited, waited)], SECOND, 0))
+        };
+        assert_eq!(waits(0.099), None);
+        assert_eq!(waits(0.101), FOREIGN);
+    }
+
+    #[test]
+    fn what_others_had_while_the_server_slept_shows_if_it_is_more_than_ticks_may_be_wrong_by() {
+        let others = |milliseconds| {
+            let idle = 2 * SECOND - SECOND / 2 - milliseconds * SECOND / 1000;
+            disturbance(noise(&[(SECOND / 2, 0)], idle, 0))
+        };
+        // 5 % of two cores, and two ticks of 10 ms on each.
+        assert_eq!(others(139), None);
+        assert_eq!(others(141), FOREIGN);
+    }
+
+    #[test]
+    fn a_load_on_the_servers_core_is_no_other_process() {
+        let half = SECOND / 2;
+        let on_one_core = |server| {
+            let before = Sample {
+                is_apart: false,
+                cores: 1,
+                ..sample(threads(1, &[]))
+            };
+            let after = Sample {
+                own: threads(9, &[(half, half)]),
+                at: before.at + Duration::from_secs(1),
+                server: threads(1, &[server]),
+                ..before.clone()
+            };
+            disturbance(Noise::between(&before, &after))
+        };
+        assert_eq!(on_one_core((half, half)), None);
+        assert_eq!(on_one_core((half / 2, 3 * half / 2)), FOREIGN);
     }
 
     #[test]
     fn a_greedy_hypervisor_shows() {
-        let noise = noise(SECOND, SECOND / 2, 3 * SECOND / 2, SECOND / 20);
-        let (what, _) = noise.disturbance().unwrap();
-        assert_eq!(what, "CPU time that the hypervisor took", "{noise:?}");
+        let noise = noise(&[(SECOND, 0)], SECOND, SECOND / 20);
+        assert_eq!(disturbance(noise), Some("CPU time that the hypervisor took"));
+    }
+
+    #[test]
+    fn a_real_process_on_the_servers_core_shows() {
+        let core = (0..CpuSet::MAX_CPU).find(|&core| sched_getaffinity(None).unwrap().is_set(core));
+        let core = core.unwrap();
+        let mut alone = CpuSet::new();
+        alone.set(core);
+        let busy = [(); 2].map(|()| {
+            let mut shell = Command::new("sh");
+            let child = Ended(shell.args(["-c", "while :; do :; done"]).spawn().unwrap());
+            sched_setaffinity(Some(Pid::from_child(&child.0)), &alone).unwrap();
+            child
+        });
+        let server = busy[0].0.id();
+        let before = Sample::take(server, &[core]).unwrap();
+        let end = Instant::now() + Duration::from_secs(30);
+        while disturbance(Noise::between(&before, &Sample::take(server, &[core]).unwrap())) != FOREIGN {
+            assert!(Instant::now() < end, "nobody was disturbed");
+        }
+    }
+
+    struct Ended(Child);
+
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
     }
 
     #[test]
@@ -165,8 +269,7 @@ mod tests {
             late: 0.01,
             ..Noise::default()
         };
-        let (what, _) = noise.disturbance().unwrap();
-        assert_eq!(what, "requests that the load sent too late", "{noise:?}");
+        assert_eq!(disturbance(noise), Some("requests that the load sent too late"));
     }
 
     #[test]
@@ -181,6 +284,6 @@ mod tests {
     #[test]
     fn a_sample_of_this_process_has_its_time() {
         let sample = Sample::take(std::process::id(), &[]).unwrap();
-        assert!(sample.server > 0 && sample.cores > 0, "{sample:?}");
+        assert!(sample.server.ran() > 0 && sample.cores > 0, "{sample:?}");
     }
 }

@@ -1,18 +1,17 @@
-//! The rounds: who comes when, which windows are kept, and what they say in the end.
+//! The rounds: which there are to be, which windows were kept in them, and what they say in the end.
 
+mod round;
 mod rows;
 
 use super::window::Window;
 use crate::bench::target::Target;
-use anyport_bench_load::Interrupted;
 use fastrand::Rng;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+pub(super) use round::Judged;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// How many rounds may be tried for each that's ordered.
 const ROUNDS: usize = 2;
-/// How often a target has a window in one round, if disturbances spoil it.
-const WINDOWS: usize = 3;
 
 pub(super) struct Rounds {
     targets: Vec<Target>,
@@ -100,74 +99,6 @@ impl Rounds {
             (kept + more, all + ordered)
         })
     }
-
-    /// Each target that needs it has a window beside its reference's; one that was disturbed is repeated, but not forever. So is one that has nothing to say, since the
-    /// machine may have been the reason: only who can't, however often, has no value.
-    pub(super) fn run(
-        &mut self,
-        mut measure: impl FnMut(Target) -> anyhow::Result<Window>,
-    ) -> Result<(), Interrupted> {
-        let round = self.tried;
-        self.tried += 1;
-        let mut queue: VecDeque<(Target, usize)> =
-            self.order().into_iter().map(|target| (target, 1)).collect();
-        while let Some((target, time)) = queue.pop_front() {
-            let window = match measure(target) {
-                Ok(window) => window,
-                Err(error) if error.is::<Interrupted>() => return Err(Interrupted),
-                Err(error) => {
-                    self.fail(target, format!("{error:#}"));
-                    continue;
-                }
-            };
-            self.measured += 1;
-            if let Some((what, share)) = window.noise.disturbance() {
-                let (times, most) = self.disturbed.entry(what).or_default();
-                *times += 1;
-                *most = most.max(share);
-                if !self.keep_disturbed {
-                    if time < WINDOWS {
-                        repeat(&mut queue, target, time + 1);
-                    }
-                    continue;
-                }
-            }
-            if let Some(objection) = window.objection {
-                if time < WINDOWS {
-                    repeat(&mut queue, target, time + 1);
-                } else {
-                    self.fail(target, objection);
-                }
-                continue;
-            }
-            self.windows.entry(target).or_default().insert(round, window);
-        }
-        Ok(())
-    }
-
-    /// Those of one reference come one after the other, so that little changes between them.
-    fn order(&mut self) -> Vec<Target> {
-        let mut groups: BTreeMap<Target, Vec<Target>> = BTreeMap::new();
-        for target in self.wanting() {
-            groups.entry(target.reference()).or_default().push(target);
-        }
-        for (reference, group) in &mut groups {
-            if !group.contains(reference) && !self.failures.contains_key(reference) {
-                group.push(*reference);
-            }
-            self.rng.shuffle(group);
-        }
-        let mut groups: Vec<Vec<Target>> = groups.into_values().collect();
-        self.rng.shuffle(&mut groups);
-        groups.concat()
-    }
-}
-
-/// Once more, after the others of its reference.
-fn repeat(queue: &mut VecDeque<(Target, usize)>, target: Target, time: usize) {
-    let is_other = |(other, _): &(Target, usize)| other.reference() != target.reference();
-    let end = queue.iter().position(is_other).unwrap_or(queue.len());
-    queue.insert(end, (target, time));
 }
 
 impl fmt::Display for Rounds {
@@ -189,6 +120,7 @@ mod tests {
     use super::{Rounds, Target, Window};
     use crate::bench::report::Unit;
     use crate::bench::turns::{Course, Value, noise::Noise};
+    use anyport_bench_load::Interrupted;
 
     const TARGETS: [Target; 2] = [Target::Tcp, Target::Hyper];
 
@@ -207,6 +139,14 @@ mod tests {
 
     pub(super) fn rounds(ordered: usize, keep_disturbed: bool) -> Rounds {
         Rounds::new(TARGETS.to_vec(), ordered, keep_disturbed, 7)
+    }
+
+    /// A round of which nobody wants to know more.
+    pub(super) fn run(
+        rounds: &mut Rounds,
+        measure: impl FnMut(Target) -> anyhow::Result<Window>,
+    ) -> Result<(), Interrupted> {
+        rounds.run(measure, |_| Ok(()))
     }
 
     pub(super) fn window(time: f64, foreign: f64) -> anyhow::Result<Window> {
@@ -235,7 +175,7 @@ mod tests {
         let mut rounds = rounds(3, false);
         for slow in [1.0, 2.0, 4.0] {
             let measure = |target| window(if target == Target::Tcp { 3.0 } else { 2.0 } * slow, 0.0);
-            rounds.run(measure).unwrap();
+            run(&mut rounds, measure).unwrap();
         }
         assert!(!rounds.another());
         assert_eq!(values(&mut rounds, Target::Tcp), [Some(6.0), Some(1.5)]);
@@ -244,41 +184,18 @@ mod tests {
     }
 
     #[test]
-    fn a_disturbed_window_is_repeated_in_its_round() {
-        let mut rounds = rounds(1, false);
-        let mut windows = 0;
-        let measure = |target| {
-            windows += 1;
-            window(
-                if target == Target::Tcp { 3.0 } else { 2.0 },
-                if windows == 1 { 0.3 } else { 0.0 },
-            )
-        };
-        rounds.run(measure).unwrap();
-        assert!(!rounds.another());
-        assert_eq!(windows, 3);
-        assert_eq!(values(&mut rounds, Target::Tcp), [Some(3.0), Some(1.5)]);
-        let told = rounds.disturbances().unwrap();
-        assert!(
-            told.starts_with("1 of 3 windows were thrown away: 1 by other processes"),
-            "{told}"
-        );
-        assert!(told.contains("up to 30 %"), "{told}");
-    }
-
-    #[test]
     fn who_has_enough_windows_waits_for_the_others() {
         let targets = vec![Target::Tcp, Target::Hyper, Target::Unix, Target::HyperUnix];
         let mut rounds = Rounds::new(targets, 1, false, 7);
         let quiet = |target: Target, noisy| window(1.0, if target == noisy { 0.3 } else { 0.0 });
-        rounds.run(|target| quiet(target, Target::Unix)).unwrap();
+        run(&mut rounds, |target| quiet(target, Target::Unix)).unwrap();
         assert!(rounds.another());
         let mut asked = Vec::new();
         let measure = |target| {
             asked.push(target);
             window(1.0, 0.0)
         };
-        rounds.run(measure).unwrap();
+        run(&mut rounds, measure).unwrap();
         asked.sort();
         // Its reference comes along, since a ratio is of one round.
         assert_eq!(asked, [Target::Unix, Target::HyperUnix]);
@@ -287,70 +204,12 @@ mod tests {
     }
 
     #[test]
-    fn those_of_one_reference_follow_each_other() {
-        let targets = vec![
-            Target::Tcp,
-            Target::Unix,
-            Target::Hyper,
-            Target::UnixPerCore,
-            Target::HyperUnix,
-        ];
-        let mut rounds = Rounds::new(targets, 10, false, 7);
-        while rounds.another() {
-            let mut references = Vec::new();
-            let measure = |target: Target| {
-                references.push(target.reference());
-                window(1.0, 0.0)
-            };
-            rounds.run(measure).unwrap();
-            references.dedup();
-            assert_eq!(references.len(), 2, "{references:?}");
-        }
-    }
-
-    #[test]
     fn disturbed_windows_are_kept_on_demand_and_told_all_the_same() {
         let mut rounds = rounds(1, true);
-        rounds.run(|_| window(1.0, 0.3)).unwrap();
+        run(&mut rounds, |_| window(1.0, 0.3)).unwrap();
         assert_eq!(values(&mut rounds, Target::Tcp), [Some(1.0), Some(1.0)]);
         let told = rounds.disturbances().unwrap();
         assert!(told.contains("2 of 2 windows were disturbed, and kept"), "{told}");
-    }
-
-    #[test]
-    fn who_cannot_bear_the_load_fails_unless_the_machine_was_busy() {
-        let overloaded = |foreign| {
-            let mut rounds = rounds(1, false);
-            let measure = |target| {
-                let mut window = window(1.0, foreign)?;
-                window.objection = (target == Target::Tcp).then(|| "too slow".to_owned());
-                Ok(window)
-            };
-            rounds.run(measure).unwrap();
-            rounds.rows(Target::Tcp, &course(), false)[0]
-                .reason
-                .clone()
-                .unwrap()
-        };
-        assert_eq!(overloaded(0.0), "too slow");
-        assert!(overloaded(0.3).contains("undisturbed"));
-    }
-
-    #[test]
-    fn one_window_that_says_nothing_is_repeated() {
-        let mut rounds = rounds(2, false);
-        let mut windows = 0;
-        while rounds.another() {
-            let measure = |_| {
-                windows += 1;
-                let mut window = window(1.0, 0.0)?;
-                window.objection = (windows == 1).then(|| "too slow".to_owned());
-                Ok(window)
-            };
-            rounds.run(measure).unwrap();
-        }
-        assert_eq!(windows, 5);
-        assert_eq!(values(&mut rounds, Target::Tcp), [Some(1.0), Some(1.0)]);
     }
 
     #[test]
@@ -359,18 +218,18 @@ mod tests {
         // Each is spoiled in another round, as often as it may be repeated.
         let mut spoil = |spoiled| {
             let measure = |target| window(1.0, if target == spoiled { 0.3 } else { 0.0 });
-            rounds.run(measure).unwrap();
+            run(&mut rounds, measure).unwrap();
         };
         spoil(Target::Tcp);
         spoil(Target::Hyper);
         assert!(rounds.another());
-        rounds.run(|_| window(1.0, 0.0)).unwrap();
+        run(&mut rounds, |_| window(1.0, 0.0)).unwrap();
         assert!(rounds.another());
         assert_eq!(
             rounds.shortage().unwrap(),
             "Of fewer rounds than the 2 that were ordered, since the others were disturbed: tcp 1."
         );
-        rounds.run(|_| window(1.0, 0.0)).unwrap();
+        run(&mut rounds, |_| window(1.0, 0.0)).unwrap();
         assert!(!rounds.another());
         assert_eq!(rounds.shortage(), None);
     }

@@ -143,10 +143,7 @@ fn load(
     let done = load.run(duration)?;
     let seconds = begun.elapsed().as_secs_f64();
     let after = Sample::take(server.pid(), &cores)?;
-    let nanoseconds = after
-        .server
-        .checked_sub(before.server)
-        .context("a thread of the server ended, and its CPU time can't be told")?;
+    let nanoseconds = after.server_time_since(&before)?;
     let count = done.count as f64;
     Ok(Window {
         time: nanoseconds as f64 / 1000.0 / count,

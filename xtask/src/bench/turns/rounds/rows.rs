@@ -199,7 +199,7 @@ fn share(of_one: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{course, rounds, values, window};
+    use super::super::tests::{course, rounds, run, values, window};
     use super::{Mark, Row, Target, Unit};
     use anyport_bench_load::Interrupted;
 
@@ -208,7 +208,7 @@ mod tests {
         let mut rounds = rounds(6, false);
         let times = [1.0, 1.0, 2.0, 2.0, 6.0, 6.0];
         for time in times {
-            rounds.run(|_| window(time, 0.0)).unwrap();
+            run(&mut rounds, |_| window(time, 0.0)).unwrap();
         }
         let row = rounds.rows(Target::Tcp, &course(), false).remove(0);
         assert_eq!((row.value, row.rounds), (Some(2.0), times.to_vec()));
@@ -224,7 +224,7 @@ mod tests {
         let mut tried = 0;
         while rounds.another() {
             tried += 1;
-            rounds.run(|_| window(1.0, 0.3)).unwrap();
+            run(&mut rounds, |_| window(1.0, 0.3)).unwrap();
         }
         assert_eq!(tried, 4);
         let rows = rounds.rows(Target::Tcp, &course(), false);
@@ -240,7 +240,7 @@ mod tests {
                 Target::Hyper => Err(anyhow::anyhow!("the server ended")),
                 _ => window(1.0, 0.0),
             };
-            rounds.run(measure).unwrap();
+            run(&mut rounds, measure).unwrap();
         }
         assert_eq!(values(&mut rounds, Target::Tcp), [Some(1.0), None]);
         let reason = |row: &Row| row.reason.clone().unwrap();
@@ -253,8 +253,8 @@ mod tests {
     #[test]
     fn what_was_measured_before_an_interruption_is_said() {
         let mut rounds = rounds(15, false);
-        rounds.run(|_| window(1.0, 0.0)).unwrap();
-        rounds.run(|_| Err(Interrupted.into())).unwrap_err();
+        run(&mut rounds, |_| window(1.0, 0.0)).unwrap();
+        run(&mut rounds, |_| Err(Interrupted.into())).unwrap_err();
         let rows = rounds.rows(Target::Tcp, &course(), true);
         let values: Vec<_> = rows.iter().map(|row| row.value).collect();
         assert_eq!(values, [Some(1.0), Some(1.0), Some(1e6)]);
@@ -264,7 +264,7 @@ mod tests {
     fn who_waits_for_a_busy_load_is_told() {
         let mut rounds = rounds(1, false);
         let measure = |target| window(if target == Target::Tcp { 3.0 } else { 6.0 }, 0.0);
-        rounds.run(measure).unwrap();
+        run(&mut rounds, measure).unwrap();
         let told = rounds.bounds().remove(0);
         assert!(
             told.starts_with("client-bound: ") && told.contains("(tcp)"),
@@ -283,7 +283,7 @@ mod tests {
         let mut rounds = rounds(1, false);
         // 6 us are all that a server has time for.
         let measure = |target| window(if target == Target::Tcp { 6.0 } else { 3.0 }, 0.0);
-        rounds.run(measure).unwrap();
+        run(&mut rounds, measure).unwrap();
         let mut course = course();
         course.values[1].ratio = Some(Unit::RateRatio);
         let rows = rounds.rows(Target::Tcp, &course, false);
@@ -301,7 +301,7 @@ mod tests {
             window.is_paced = true;
             Ok(window)
         };
-        rounds.run(paced).unwrap();
+        run(&mut rounds, paced).unwrap();
         assert_eq!(rounds.bounds(), [""; 0]);
         let rows = rounds.rows(Target::Tcp, &course(), false);
         assert_eq!(rows.last().unwrap().mark, None);
@@ -315,7 +315,7 @@ mod tests {
             window.load_busy = 0.4;
             Ok(window)
         };
-        rounds.run(idle).unwrap();
+        run(&mut rounds, idle).unwrap();
         assert!(
             rounds.bounds()[0].starts_with("unsaturated: neither"),
             "{:?}",

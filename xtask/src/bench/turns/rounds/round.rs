@@ -1,0 +1,203 @@
+//! One round: who comes when, and which windows are kept.
+
+use super::Rounds;
+use crate::bench::target::Target;
+use crate::bench::turns::Window;
+use anyport_bench_load::Interrupted;
+use std::collections::{BTreeMap, VecDeque};
+
+/// How often a target has a window in one round, if disturbances spoil it.
+const WINDOWS: usize = 3;
+
+/// A window, and what became of it.
+#[derive(Debug)]
+pub(in crate::bench::turns) struct Judged<'a> {
+    pub(in crate::bench::turns) target: Target,
+    pub(in crate::bench::turns) round: usize,
+    pub(in crate::bench::turns) window: &'a Window,
+    pub(in crate::bench::turns) is_kept: bool,
+}
+
+impl Rounds {
+    /// Each target that needs it has a window beside its reference's; one that was disturbed is repeated, but not forever. So is one that has nothing to say, since the
+    /// machine may have been the reason: only who can't, however often, has no value. All of them are told.
+    pub(in crate::bench::turns) fn run(
+        &mut self,
+        mut measure: impl FnMut(Target) -> anyhow::Result<Window>,
+        mut tell: impl FnMut(&Judged<'_>) -> Result<(), Interrupted>,
+    ) -> Result<(), Interrupted> {
+        let round = self.tried;
+        self.tried += 1;
+        let mut queue: VecDeque<(Target, usize)> =
+            self.order().into_iter().map(|target| (target, 1)).collect();
+        while let Some((target, time)) = queue.pop_front() {
+            let window = match measure(target) {
+                Ok(window) => window,
+                Err(error) if error.is::<Interrupted>() => return Err(Interrupted),
+                Err(error) => {
+                    self.fail(target, format!("{error:#}"));
+                    continue;
+                }
+            };
+            let is_disturbed = self.count(&window) && !self.keep_disturbed;
+            let is_kept = !is_disturbed && window.objection.is_none();
+            tell(&Judged {
+                target,
+                round,
+                window: &window,
+                is_kept,
+            })?;
+            if is_kept {
+                self.windows.entry(target).or_default().insert(round, window);
+            } else if time < WINDOWS {
+                repeat(&mut queue, target, time + 1);
+            } else if let Some(objection) = window.objection.filter(|_| !is_disturbed) {
+                self.fail(target, objection);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes down that there was a window, and whether it was disturbed.
+    fn count(&mut self, window: &Window) -> bool {
+        self.measured += 1;
+        let Some((what, share)) = window.noise.disturbance() else {
+            return false;
+        };
+        let (times, most) = self.disturbed.entry(what).or_default();
+        *times += 1;
+        *most = most.max(share);
+        true
+    }
+
+    /// Those of one reference come one after the other, so that little changes between them.
+    fn order(&mut self) -> Vec<Target> {
+        let mut groups: BTreeMap<Target, Vec<Target>> = BTreeMap::new();
+        for target in self.wanting() {
+            groups.entry(target.reference()).or_default().push(target);
+        }
+        for (reference, group) in &mut groups {
+            if !group.contains(reference) && !self.failures.contains_key(reference) {
+                group.push(*reference);
+            }
+            self.rng.shuffle(group);
+        }
+        let mut groups: Vec<Vec<Target>> = groups.into_values().collect();
+        self.rng.shuffle(&mut groups);
+        groups.concat()
+    }
+}
+
+/// Once more, after the others of its reference.
+fn repeat(queue: &mut VecDeque<(Target, usize)>, target: Target, time: usize) {
+    let is_other = |(other, _): &(Target, usize)| other.reference() != target.reference();
+    let end = queue.iter().position(is_other).unwrap_or(queue.len());
+    queue.insert(end, (target, time));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{course, rounds, run, values, window};
+    use super::{Judged, Rounds, Target};
+
+    #[test]
+    fn a_disturbed_window_is_repeated_in_its_round() {
+        let mut rounds = rounds(1, false);
+        let mut windows = 0;
+        let measure = |target| {
+            windows += 1;
+            window(
+                if target == Target::Tcp { 3.0 } else { 2.0 },
+                if windows == 1 { 0.3 } else { 0.0 },
+            )
+        };
+        run(&mut rounds, measure).unwrap();
+        assert!(!rounds.another());
+        assert_eq!(windows, 3);
+        assert_eq!(values(&mut rounds, Target::Tcp), [Some(3.0), Some(1.5)]);
+        let told = rounds.disturbances().unwrap();
+        assert!(
+            told.starts_with("1 of 3 windows were thrown away: 1 by other processes"),
+            "{told}"
+        );
+        assert!(told.contains("up to 30 %"), "{told}");
+    }
+
+    #[test]
+    fn those_of_one_reference_follow_each_other() {
+        let targets = vec![
+            Target::Tcp,
+            Target::Unix,
+            Target::Hyper,
+            Target::UnixPerCore,
+            Target::HyperUnix,
+        ];
+        let mut rounds = Rounds::new(targets, 10, false, 7);
+        while rounds.another() {
+            let mut references = Vec::new();
+            let measure = |target: Target| {
+                references.push(target.reference());
+                window(1.0, 0.0)
+            };
+            run(&mut rounds, measure).unwrap();
+            references.dedup();
+            assert_eq!(references.len(), 2, "{references:?}");
+        }
+    }
+
+    #[test]
+    fn each_window_is_told_with_its_round_and_whether_it_is_kept() {
+        let mut rounds = Rounds::new(vec![Target::Hyper], 2, false, 7);
+        let (mut windows, mut told) = (0, Vec::new());
+        while rounds.another() {
+            let measure = |_| {
+                windows += 1;
+                let mut window = window(1.0, if windows == 1 { 0.3 } else { 0.0 })?;
+                window.objection = (windows == 2).then(|| "too slow".to_owned());
+                Ok(window)
+            };
+            let tell = |judged: &Judged<'_>| {
+                told.push((judged.round, judged.is_kept));
+                Ok(())
+            };
+            rounds.run(measure, tell).unwrap();
+        }
+        assert_eq!(told, [(0, false), (0, false), (0, true), (1, true)]);
+    }
+
+    #[test]
+    fn one_window_that_says_nothing_is_repeated() {
+        let mut rounds = rounds(2, false);
+        let mut windows = 0;
+        while rounds.another() {
+            let measure = |_| {
+                windows += 1;
+                let mut window = window(1.0, 0.0)?;
+                window.objection = (windows == 1).then(|| "too slow".to_owned());
+                Ok(window)
+            };
+            run(&mut rounds, measure).unwrap();
+        }
+        assert_eq!(windows, 5);
+        assert_eq!(values(&mut rounds, Target::Tcp), [Some(1.0), Some(1.0)]);
+    }
+
+    #[test]
+    fn who_cannot_bear_the_load_fails_unless_the_machine_was_busy() {
+        let overloaded = |foreign| {
+            let mut rounds = rounds(1, false);
+            let measure = |target| {
+                let mut window = window(1.0, foreign)?;
+                window.objection = (target == Target::Tcp).then(|| "too slow".to_owned());
+                Ok(window)
+            };
+            run(&mut rounds, measure).unwrap();
+            rounds.rows(Target::Tcp, &course(), false)[0]
+                .reason
+                .clone()
+                .unwrap()
+        };
+        assert_eq!(overloaded(0.0), "too slow");
+        assert!(overloaded(0.3).contains("undisturbed"));
+    }
+}
