@@ -33,14 +33,13 @@ mod tolerance;
 mod tool;
 mod turns;
 
-use anyhow::Context as _;
+use crate::output;
 use cargo_metadata::Metadata;
 use matrix::MatrixOptions;
 use options::Options;
 use report::Report;
 use results::Record;
 use session::Session;
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 use target::Allocator;
 
@@ -140,11 +139,9 @@ fn print(report: &Report, json: bool) -> anyhow::Result<()> {
     } else {
         table::draw(report)
     };
-    io::stdout()
-        .write_all(text.as_bytes())
-        .context("cannot print what was measured")?;
+    output::print(text)?;
     if report.interrupted {
-        eprintln!("interrupted: this is what had been measured");
+        output::note("interrupted: this is what had been measured");
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod features;
 mod report;
 
+use crate::output::print;
 use crate::{tidy, workspace};
 use cargo_metadata::Metadata;
 use clap::ValueEnum as _;
@@ -79,7 +80,7 @@ pub(crate) fn run(shell: &Shell, metadata: &Metadata, only: &[Step]) -> anyhow::
         if !only.is_empty() && !only.contains(&step) {
             continue;
         }
-        println!("\n== {}", step.name());
+        print(format!("\n== {}\n", step.name()))?;
         let start = Instant::now();
         let result = step.run(shell, metadata);
         let outcome = Outcome {
@@ -87,17 +88,15 @@ pub(crate) fn run(shell: &Shell, metadata: &Metadata, only: &[Step]) -> anyhow::
             passed: result.is_ok(),
             took: start.elapsed(),
         };
-        match result {
-            Ok(()) => println!("== {}: ok, {:.1} s", outcome.step, outcome.took.as_secs_f64()),
-            Err(error) => println!(
-                "== {}: {error:#}, {:.1} s",
-                outcome.step,
-                outcome.took.as_secs_f64()
-            ),
-        }
+        let became = result.map_or_else(|error| format!("{error:#}"), |()| "ok".to_owned());
+        print(format!(
+            "== {}: {became}, {:.1} s\n",
+            outcome.step,
+            outcome.took.as_secs_f64()
+        ))?;
         outcomes.push(outcome);
     }
-    print!("\n{}", report::table(&outcomes));
+    print(format!("\n{}", report::table(&outcomes)))?;
 
     let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
     anyhow::ensure!(failed == 0, "{failed} of {} steps failed", outcomes.len());

@@ -1,8 +1,14 @@
 //! The chores of the workspace, as plain Rust: whatever CI runs, a contributor runs with the same command.
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic where nothing can be written; `output` doesn't"
+)]
 
 #[cfg(target_os = "linux")]
 mod bench;
 mod ci;
+mod output;
 mod tidy;
 mod workspace;
 
@@ -36,9 +42,11 @@ enum Command {
 fn main() -> ExitCode {
     match run(&Command::parse()) {
         Ok(code) => code,
+        // As a shell tells of a program that a closed pipe ended.
+        Err(error) if error.is::<output::Unread>() => ExitCode::from(141),
         Err(error) => {
             // A check that fails is no fault of the chores: one line, never a backtrace.
-            eprintln!("error: {error:#}");
+            output::note(format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }

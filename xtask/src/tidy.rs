@@ -13,6 +13,7 @@ mod text;
 mod transport_shape;
 mod unsafe_code;
 
+use crate::output::print;
 use cargo_metadata::Metadata;
 use repo::{Repo, Violation};
 use xshell::Shell;
@@ -47,17 +48,16 @@ pub(crate) fn run(shell: &Shell, metadata: &Metadata) -> anyhow::Result<()> {
     let mut violations: Vec<Violation> = INVARIANTS.iter().flat_map(|invariant| invariant(&repo)).collect();
     violations.sort();
     for violation in &violations {
-        println!("{violation}");
+        print(format!("{violation}\n"))?;
     }
     anyhow::ensure!(
         violations.is_empty(),
         "{} violation(s) of the workspace's invariants",
         violations.len()
     );
-    println!(
-        "tidy: {} invariants hold in {} files",
+    print(format!(
+        "tidy: {} invariants hold in {} files\n",
         INVARIANTS.len(),
         repo.file_count()
-    );
-    Ok(())
+    ))
 }

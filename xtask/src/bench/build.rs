@@ -5,8 +5,10 @@ use super::target::{Allocator, Home, Package, Target};
 use anyhow::Context as _;
 use anyport_bench_load::{Interrupted, Patience};
 use cargo_metadata::Message;
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, IsTerminal as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::{env, io, thread};
@@ -90,7 +92,9 @@ fn build_package(
             target_dir.as_str(),
         ])
         .stdin(Stdio::null())
-        .stdout(Stdio::piped());
+        .stdout(Stdio::piped())
+        // With its compilers it's ended by the bench, whichever signal that has got, and whether or not they have.
+        .process_group(0);
     if !package.features.is_empty() {
         command.args(["--features", package.features]);
     }
@@ -106,7 +110,7 @@ fn build_package(
         .with_context(|| format!("`{}` does not build; its errors stand above", package.name))
 }
 
-/// A build under way; dropped, it's ended.
+/// A build under way; dropped, it's ended with all that it has started.
 struct Cargo(Child);
 
 impl Cargo {
@@ -127,9 +131,11 @@ impl Cargo {
 
 impl Drop for Cargo {
     fn drop(&mut self) {
-        // Fails if it has ended, which is as well.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        // Not once it's reaped: its number may be another group's by then, and its compilers have ended before it.
+        if matches!(self.0.try_wait(), Ok(None)) {
+            let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+            let _ = self.0.wait();
+        }
     }
 }
 

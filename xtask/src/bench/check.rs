@@ -6,6 +6,7 @@ use super::session::Session;
 use super::target::{Allocator, Target};
 use super::text::{grouped, wrap};
 use super::{counted, environment, exit_code, idle, tolerance};
+use crate::output;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -78,7 +79,7 @@ pub(super) fn run(session: &mut Session, update: bool) -> anyhow::Result<ExitCod
     for counted in [&counted::INSTRUCTIONS, &counted::SYSCALLS, &counted::ALLOCATIONS] {
         // What this machine can't count is no regression, but nobody is to believe that it was looked at.
         if let Err(error) = counted.look_for_tool() {
-            println!("{}: not checked: {error:#}", counted.figure());
+            output::print(format!("{}: not checked: {error:#}\n", counted.figure()))?;
             continue;
         }
         let report = counted::run(session, counted);
@@ -93,11 +94,13 @@ pub(super) fn run(session: &mut Session, update: bool) -> anyhow::Result<ExitCod
     if update {
         baseline.take(machine, figures);
         write(path, &baseline)?;
-        println!("{BASELINE} has the figures of now; commit it with what changed them.");
+        output::print(format!(
+            "{BASELINE} has the figures of now; commit it with what changed them.\n"
+        ))?;
         return Ok(ExitCode::SUCCESS);
     }
     let (text, is_good) = baseline.compare(&machine, &figures);
-    print!("{text}");
+    output::print(text)?;
     Ok(exit_code(false, is_good))
 }
 

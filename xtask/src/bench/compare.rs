@@ -6,8 +6,7 @@ mod pairs;
 mod render;
 
 use super::results::{ENVIRONMENT, Environment, RESULTS, Results, read_environment};
-use anyhow::Context as _;
-use std::io::{self, Write as _};
+use crate::output;
 use std::path::{Path, PathBuf};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -37,10 +36,7 @@ struct Run {
 /// When one of them can't be read.
 pub(super) fn run(options: &CompareOptions) -> anyhow::Result<()> {
     let (a, b) = (Run::read(&options.a)?, Run::read(&options.b)?);
-    let text = render::draw(&a, &b, options.changed);
-    io::stdout()
-        .write_all(text.as_bytes())
-        .context("cannot print the comparison")
+    output::print(render::draw(&a, &b, options.changed))
 }
 
 impl Run {

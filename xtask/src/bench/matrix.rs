@@ -11,6 +11,7 @@ use super::session::Session;
 use super::text::wrap;
 use super::{check, environment, presentation};
 use super::{exit_code, print};
+use crate::output;
 use cargo_metadata::Metadata;
 use plan::{Known, Plan};
 use std::process::ExitCode;
@@ -47,17 +48,14 @@ pub(super) fn run(options: &MatrixOptions, metadata: &Metadata) -> anyhow::Resul
     let path = folder.path().display().to_string();
     session.folder = Some(folder);
     let names: Vec<&str> = plan.targets.iter().map(|target| target.name()).collect();
-    eprintln!(
-        "{}",
-        wrap(&format!(
-            "{} targets ({}), {} {}; about {} of measuring, once they're built. What's measured so far lies in {path} at any moment.",
-            names.len(),
-            names.join(", "),
-            plan.parts.len(),
-            if plan.parts.len() == 1 { "table" } else { "tables" },
-            minutes(plan.estimate(options, 0))
-        ))
-    );
+    output::note(wrap(&format!(
+        "{} targets ({}), {} {}; about {} of measuring, once they're built. What's measured so far lies in {path} at any moment.",
+        names.len(),
+        names.join(", "),
+        plan.parts.len(),
+        if plan.parts.len() == 1 { "table" } else { "tables" },
+        minutes(plan.estimate(options, 0))
+    )));
     let mut known = Known::default();
     let (mut is_complete, mut is_interrupted) = (true, false);
     let count = plan.parts.len();
@@ -75,7 +73,7 @@ pub(super) fn run(options: &MatrixOptions, metadata: &Metadata) -> anyhow::Resul
             .as_mut()
             .map(|folder| keep(folder, part.section(&report)));
         if !options.json {
-            println!("{}## {part}\n", if index > 0 { "\n" } else { "" });
+            output::print(format!("{}## {part}\n\n", if index > 0 { "\n" } else { "" }))?;
         }
         print(&report, options.json)?;
         if let Some(trouble) = session.trouble() {
@@ -86,7 +84,9 @@ pub(super) fn run(options: &MatrixOptions, metadata: &Metadata) -> anyhow::Resul
             break;
         }
     }
-    eprintln!("what was measured lies in {path}; look at its report.html");
+    output::note(format!(
+        "what was measured lies in {path}; look at its report.html"
+    ));
     Ok(exit_code(is_interrupted, is_complete))
 }
 

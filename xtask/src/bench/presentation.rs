@@ -12,6 +12,7 @@ mod table;
 
 use super::results::{Results, read_environment};
 use super::run_folder;
+use crate::output;
 use std::path::{Path, PathBuf};
 
 /// The page's file in the folder of a run.
@@ -27,7 +28,7 @@ pub(crate) struct ReportOptions {
 /// Draws the page and the summary of a run anew, and says where they lie.
 pub(super) fn run(options: &ReportOptions) -> anyhow::Result<()> {
     for path in write(&options.run)? {
-        println!("{}", path.display());
+        output::print(format!("{}\n", path.display()))?;
     }
     Ok(())
 }

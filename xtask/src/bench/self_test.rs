@@ -9,6 +9,7 @@ use super::target::Target;
 use super::text::wrap;
 use super::turns::{self, Course, TurnOptions, Value};
 use super::{exit_code, print};
+use crate::output;
 use anyport_bench_load::{Address, Workload};
 use cargo_metadata::Metadata;
 use std::num::NonZeroU32;
@@ -58,7 +59,7 @@ pub(super) fn run(options: &SelfTestOptions, metadata: &Metadata) -> anyhow::Res
         let (report, found) = test(&mut session, &options.turns);
         session.progress.finish_and_clear();
         print(&report, false)?;
-        println!();
+        output::print("\n")?;
         if report.interrupted {
             return Ok(exit_code(true, false));
         }
@@ -69,7 +70,7 @@ pub(super) fn run(options: &SelfTestOptions, metadata: &Metadata) -> anyhow::Res
             Ok(found) => format!("found: {}: {found}", truth.what),
             Err(missed) => format!("MISSED: {}: {missed}", truth.what),
         };
-        println!("{}", wrap(&text));
+        output::print(wrap(&text) + "\n")?;
     }
     Ok(exit_code(false, truths.iter().all(|truth| truth.found.is_ok())))
 }

@@ -1,6 +1,6 @@
 //! A run of the bench against stand-ins.
 
-use crate::stand_in::{CARGO, FOLDER, VARIABLE};
+use crate::stand_in::{CARGO, COMPILING, FOLDER, VARIABLE};
 use serde_json::Value;
 use std::io::Read;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::{env, fs, thread};
 use tempfile::TempDir;
 
 /// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Bench {
     child: Child,
@@ -38,6 +38,11 @@ impl Bench {
 
     /// Starts `bench` with whatever it's told.
     pub(crate) fn start_with(wrong: &str, arguments: &[&str]) -> Self {
+        Self::start_to(Stdio::piped(), wrong, arguments)
+    }
+
+    /// The same, with its output going there.
+    pub(crate) fn start_to(stdout: Stdio, wrong: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_xtask"))
             .arg("bench")
@@ -47,7 +52,7 @@ impl Bench {
             .env(VARIABLE, wrong)
             .env(FOLDER, folder.path())
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -60,16 +65,26 @@ impl Bench {
 
     /// Waits for a server to run.
     pub(crate) fn until_serving(&self) {
-        wait(|| self.servers().iter().any(|&pid| is_stand_in(pid)).then_some(()));
+        wait(|| self.processes().iter().any(|&pid| is_stand_in(pid)).then_some(()));
     }
 
-    /// Waits for the end, and for every server's.
+    /// Waits for a compiler to run, and for the cargo that started it.
+    pub(crate) fn until_compiling(&self) {
+        let compiling = |pid: &&u32| {
+            let file = self.folder.path().join(pid.to_string());
+            fs::read_to_string(file).unwrap() == COMPILING && is_stand_in(**pid)
+        };
+        wait(|| (self.processes().iter().filter(compiling).count() == 2).then_some(()));
+    }
+
+    /// Waits for the end, and for that of everything it started.
     pub(crate) fn finish(mut self) -> Outcome {
         let stderr = read(self.child.stderr.take().unwrap());
-        let stdout = read(self.child.stdout.take().unwrap());
+        let stdout = self.child.stdout.take().map(read);
         let status = wait(|| self.child.try_wait().unwrap());
-        let (text, said) = (stdout.join().unwrap(), stderr.join().unwrap());
-        wait(|| (!self.servers().iter().any(|&pid| is_stand_in(pid))).then_some(()));
+        let text = stdout.map_or_else(String::new, |stdout| stdout.join().unwrap());
+        let said = stderr.join().unwrap();
+        wait(|| (!self.processes().iter().any(|&pid| is_stand_in(pid))).then_some(()));
         Outcome {
             code: status.code(),
             rows: text
@@ -81,7 +96,7 @@ impl Bench {
     }
 
     /// All that were ever started.
-    fn servers(&self) -> Vec<u32> {
+    fn processes(&self) -> Vec<u32> {
         let names = fs::read_dir(self.folder.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name());

@@ -5,14 +5,14 @@ use libtest_mimic::Trial;
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
-use std::fs;
+use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
 pub(crate) fn all() -> Vec<Trial> {
-    let cases: [(&str, fn()); 15] = [
+    let cases: [(&str, fn()); 18] = [
         ("healthy_servers_are_measured", healthy_servers_are_measured),
         (
             "a_peer_that_does_not_build_costs_its_own_rows",
@@ -48,6 +48,18 @@ pub(crate) fn all() -> Vec<Trial> {
         (
             "ctrl_c_keeps_what_a_matrix_has_measured",
             ctrl_c_keeps_what_a_matrix_has_measured,
+        ),
+        (
+            "a_signal_while_it_builds_leaves_no_compiler_and_keeps_what_was_measured",
+            a_signal_while_it_builds_leaves_no_compiler_and_keeps_what_was_measured,
+        ),
+        (
+            "output_that_cannot_be_written_is_an_error_and_what_was_measured_is_kept",
+            output_that_cannot_be_written_is_an_error_and_what_was_measured_is_kept,
+        ),
+        (
+            "who_reads_no_more_ends_it_quietly",
+            who_reads_no_more_ends_it_quietly,
         ),
         ("a_full_disk_ends_a_matrix", a_full_disk_ends_a_matrix),
         (
@@ -214,7 +226,8 @@ fn a_matrix_lies_in_its_folder() {
         .collect();
     assert_eq!(figures, ["throughput", "latency", "churn"]);
     assert!(file(folder.path(), "env.json")["kernel.release"].is_string());
-    assert_eq!(windows(folder.path()).len(), 3 * 2);
+    let windows = windows(folder.path()).into_iter();
+    assert_eq!(windows.filter(|window| window["is_kept"] == true).count(), 3 * 2);
     let latencies =
         fs::read_to_string(folder.path().join("histograms/latency-plaintext-2-tcp.hgrm")).unwrap();
     assert!(latencies.contains("Total count"), "{latencies}");
@@ -302,6 +315,57 @@ fn ctrl_c_keeps_what_a_matrix_has_measured() {
         file(folder.path(), "results.json")["sections"][0]["interrupted"],
         true
     );
+}
+
+/// Signals that reach the bench alone, as those of `kill` and `timeout` do.
+fn a_signal_while_it_builds_leaves_no_compiler_and_keeps_what_was_measured() {
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+        let folder = tempfile::tempdir().unwrap();
+        let output = ["--output", folder.path().to_str().unwrap()];
+        let figures = ["--figure", "throughput,churn", "--rounds", "1"];
+        let bench = Bench::start_with(
+            "builds its second part forever",
+            &[&SMALL[..], &output, &figures].concat(),
+        );
+        bench.until_compiling();
+        kill_process(bench.pid(), signal).unwrap();
+        let outcome = bench.finish();
+        assert_eq!(outcome.code, Some(130), "{signal:?}: {}", outcome.said);
+        let throughput = &file(folder.path(), "results.json")["sections"][0];
+        assert_eq!(throughput["figure"], "throughput");
+        assert!(throughput["records"][0]["value"].is_number(), "{throughput}");
+    }
+}
+
+fn output_that_cannot_be_written_is_an_error_and_what_was_measured_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = ["--output", folder.path().to_str().unwrap()];
+    let arguments = [&SMALL[..], &output, &["--figure", "churn", "--rounds", "1"]].concat();
+    // Where every byte is too much.
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let outcome = Bench::start_to(full.into(), "", &arguments).finish();
+    assert_eq!(outcome.code, Some(1), "{}", outcome.said);
+    let errors: Vec<&str> = outcome
+        .said
+        .lines()
+        .filter(|line| line.contains("error"))
+        .collect();
+    assert_eq!(
+        errors,
+        ["error: cannot print: No space left on device (os error 28)"]
+    );
+    assert_eq!(
+        file(folder.path(), "results.json")["sections"][0]["figure"],
+        "churn"
+    );
+}
+
+fn who_reads_no_more_ends_it_quietly() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let arguments = ["cpu", "--keep-disturbed", "--only", "hyper", "--rounds", "1"];
+    let outcome = Bench::start_to(writer.into(), "", &arguments).finish();
+    assert_eq!((outcome.code, outcome.said.as_str()), (Some(141), ""));
 }
 
 fn a_full_disk_ends_a_matrix() {

@@ -1,5 +1,6 @@
 //! What this binary is when it's not the test: cargo, or a server.
 
+use crate::bench::PATIENCE;
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
@@ -11,7 +12,11 @@ use std::{env, fs, io, thread};
 
 /// What the servers do wrong.
 pub(crate) const VARIABLE: &str = "STAND_IN";
-/// Where each server leaves a file with its process's number as its name.
+/// The argument by which it's a compiler, which the stand-in of cargo starts.
+pub(crate) const COMPILER: &str = "compile";
+/// What cargo and compiler leave in their files.
+pub(crate) const COMPILING: &str = "compiling";
+/// Where each process leaves a file with its number as its name.
 pub(crate) const FOLDER: &str = "STAND_IN_FOLDER";
 /// The real one.
 pub(crate) const CARGO: &str = "STAND_IN_CARGO";
@@ -39,6 +44,12 @@ pub(crate) fn build(arguments: &[String]) -> ExitCode {
         eprintln!("error[E0000]: nothing is right");
         return ExitCode::from(101);
     }
+    let folder = env::var_os(FOLDER).unwrap();
+    if does("builds its second part forever") && fs::read_dir(&folder).unwrap().next().is_some() {
+        tell(COMPILING);
+        let compiler = Command::new(env::current_exe().unwrap()).arg(COMPILER).status();
+        panic!("{compiler:?}");
+    }
     for name in after("--bin") {
         let message = json!({
             "reason": "compiler-artifact",
@@ -61,10 +72,22 @@ pub(crate) fn build(arguments: &[String]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// A compiler, which takes longer than anybody waits for it to be ended.
+pub(crate) fn compile() -> ExitCode {
+    tell(COMPILING);
+    thread::sleep(2 * PATIENCE);
+    ExitCode::FAILURE
+}
+
+/// Leaves a file with this process's number as its name, and in it what it does.
+fn tell(what: &str) {
+    let folder = env::var_os(FOLDER).unwrap();
+    fs::write(Path::new(&folder).join(process::id().to_string()), what).unwrap();
+}
+
 /// A server of a thread per connection, which ends with its stdin.
 pub(crate) fn serve(listen: &str) -> ExitCode {
-    let folder = env::var_os(FOLDER).unwrap();
-    fs::write(Path::new(&folder).join(process::id().to_string()), "").unwrap();
+    tell("");
     if does("says nothing") {
         eprintln!("error: the stars aren't right");
         return ExitCode::from(3);
