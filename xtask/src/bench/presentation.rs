@@ -1,5 +1,6 @@
 //! What a run's folder shows a reader: `report.html`, one page that needs nothing else, and `summary.md`, the same tables for a repository.
 
+mod allocators;
 mod chart;
 mod curve;
 mod group;
@@ -39,7 +40,7 @@ pub(super) fn run(options: &ReportOptions) -> anyhow::Result<()> {
 ///
 /// When the folder isn't a run's, or can't be written to.
 pub(super) fn write(folder: &Path) -> anyhow::Result<[PathBuf; 2]> {
-    let results = Results::read(folder)?;
+    let results = read(folder)?;
     let environment = read_environment(folder)?;
     let curves = curve::read(folder, &results)?;
     let write = |name: &str, text: String| {
@@ -51,4 +52,11 @@ pub(super) fn write(folder: &Path) -> anyhow::Result<[PathBuf; 2]> {
         write(REPORT, page::draw(&results, &environment, &curves).into_string())?,
         write(markdown::SUMMARY, markdown::draw(&results, &environment))?,
     ])
+}
+
+/// A run as it's shown.
+fn read(folder: &Path) -> anyhow::Result<Results> {
+    let mut results = Results::read(folder)?;
+    allocators::unify(&mut results);
+    Ok(results)
 }

@@ -49,6 +49,8 @@ pub(super) enum Mark {
     ClientBound,
     /// Neither had enough to do: the rate is that of the way there and back.
     Unsaturated,
+    /// It's with the system's allocator, where others have another.
+    SystemAllocator,
 }
 
 impl Mark {
@@ -57,6 +59,7 @@ impl Mark {
         match self {
             Self::ClientBound => "client-bound",
             Self::Unsaturated => "unsaturated",
+            Self::SystemAllocator => "system's allocator",
         }
     }
 }
@@ -130,6 +133,12 @@ impl Report {
         })?;
         let ratio = row.value? / reference.value?;
         ratio.is_finite().then_some(ratio)
+    }
+}
+
+impl Interval {
+    pub(super) fn contains(self, value: f64) -> bool {
+        (self.low..=self.high).contains(&value)
     }
 }
 

@@ -154,6 +154,12 @@ impl Record {
         self.mark.filter(|_| self.unit.is_rate())
     }
 
+    /// What's said beside the value.
+    pub(super) fn shown_mark(&self) -> Option<Mark> {
+        let is_shown = |mark: &Mark| self.unit.is_rate() || *mark == Mark::SystemAllocator;
+        self.mark.filter(is_shown)
+    }
+
     /// What a ratio with an interval says; nothing of the reference itself.
     pub(super) fn verdict(&self) -> Option<Verdict> {
         let interval = self

@@ -5,6 +5,7 @@ use super::loads;
 use super::options::tcp;
 use super::report::{Report, Row, Unit};
 use super::session::Session;
+use super::statistics::interval_of_median;
 use super::target::Target;
 use super::text::wrap;
 use super::turns::{self, Course, TurnOptions, Value};
@@ -19,6 +20,8 @@ use std::process::ExitCode;
 const CONNECTIONS: usize = 16;
 /// How far from 1 the ratio of a server to itself may be.
 const ALIKE: f64 = 0.02;
+/// How often 1 may lie outside of its interval by chance, so that it says that the bench is unfair. With the 5 % of all other intervals a bench as fair as can be would fail once in twenty times.
+const UNFAIR_BY_CHANCE: f64 = 0.002;
 /// The CPU time that [`Target::TcpSpinning`] adds to each request, in microseconds, and how exactly it's to be found.
 const SPIN: f64 = 50.0;
 const SPIN_FOUND_WITHIN: f64 = 2.5;
@@ -80,17 +83,9 @@ type Test = fn(&mut Session, &TurnOptions) -> (Report, Truth);
 /// The same server twice: no difference.
 fn a_against_a(session: &mut Session, options: &TurnOptions) -> (Report, Truth) {
     let report = throughput(session, options, "A server beside itself");
-    let found = [Unit::RateRatio, Unit::Ratio].map(|unit| {
-        let row = row(&report, Target::TcpAgain, unit)?;
-        let ratio = value(row)?;
-        let told = format!("{} {ratio:.3}", unit.label());
-        if (ratio - 1.0).abs() <= ALIKE {
-            Ok(told)
-        } else {
-            Err(told)
-        }
-    });
-    let what = "a server is as fast as itself, within 2 %";
+    let found =
+        [Unit::RateRatio, Unit::Ratio].map(|unit| row(&report, Target::TcpAgain, unit).and_then(is_one));
+    let what = "a server is as fast as itself, within 2 % and as far as chance goes";
     (
         report,
         Truth {
@@ -98,6 +93,26 @@ fn a_against_a(session: &mut Session, options: &TurnOptions) -> (Report, Truth) 
             found: all(found),
         },
     )
+}
+
+/// Whether a ratio that has to be 1 is: its median nearly, and 1 is where the rounds say that it may be.
+fn is_one(row: &Row) -> Result<String, String> {
+    let ratio = value(row)?;
+    let mut told = format!("{} {ratio:.3}", row.unit.label());
+    if let Some(interval) = row.interval {
+        told += match interval.contains(1.0) {
+            true => ", and 1 lies in its 95 % interval",
+            false => ", and 1 lies outside of its 95 % interval, as once in twenty times by chance",
+        };
+    }
+    let surely = interval_of_median(&row.rounds, UNFAIR_BY_CHANCE);
+    if surely.is_some_and(|surely| !surely.contains(1.0)) {
+        Err(told + "; and of its 99.8 % interval, which is no chance")
+    } else if (ratio - 1.0).abs() > ALIKE {
+        Err(told)
+    } else {
+        Ok(told)
+    }
 }
 
 /// A server that burns 50 microseconds more: exactly those.
@@ -183,4 +198,40 @@ fn all(found: [Result<String, String>; 2]) -> Result<String, String> {
         .map(|found| found.unwrap_or_else(|missed| missed))
         .join(", ");
     if is_good { Ok(told) } else { Err(told) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Row, Target, Unit, is_one};
+    use crate::bench::statistics::{MISSES, interval_of_median, median};
+    use crate::bench::target::Allocator;
+
+    /// Ratios of fifteen rounds, of which so many are above 1.
+    fn judge(above: usize, by: f64) -> Result<String, String> {
+        let rounds: Vec<f64> = (0..15)
+            .map(|round| if round < above { 1.0 + by } else { 1.0 - by })
+            .collect();
+        is_one(&Row {
+            value: median(&rounds),
+            interval: interval_of_median(&rounds, MISSES),
+            rounds,
+            ..Row::new("self-test", Target::TcpAgain, Allocator::Mimalloc, Unit::Ratio)
+        })
+    }
+
+    #[test]
+    fn a_fair_bench_is_called_so_however_noisy_it_is() {
+        assert_eq!(
+            judge(8, 0.01).unwrap(),
+            "x hyper 1.010, and 1 lies in its 95 % interval"
+        );
+        assert!(judge(12, 0.01).unwrap().contains("outside of its 95 % interval"));
+    }
+
+    #[test]
+    fn a_bias_is_found_by_its_size_or_by_its_constancy() {
+        assert!(judge(8, 0.03).is_err());
+        assert!(judge(14, 0.001).unwrap_err().contains("no chance"));
+        assert!(judge(1, 0.001).unwrap_err().contains("no chance"));
+    }
 }

@@ -53,18 +53,20 @@ pub(super) fn deviation(values: &[f64]) -> Option<f64> {
 /// Fewer values don't tell where their median lies: with a probability above 5 % it's on one side of all of them.
 pub(super) const FEWEST: usize = 6;
 
-/// Where the median lies with a probability of at least 95 %: between two of the values, as far inside as the sign test allows; nothing of fewer than
-/// [`FEWEST`].
+/// How often what's told of a median is to be wrong: in one case of twenty.
+pub(super) const MISSES: f64 = 0.05;
+
+/// Where the median lies, wrong with a probability of `misses` at the most: between two of the values, as far inside as the sign test allows; nothing of too few,
+/// which are those below [`FEWEST`] for [`MISSES`].
 ///
 /// It holds however the values are distributed. The bootstrap of a median doesn't: of seven values, it leaves out the outermost two and misses in one case of eight.
-pub(super) fn interval_of_median(values: &[f64]) -> Option<Interval> {
-    const MISSES: f64 = 0.05;
+pub(super) fn interval_of_median(values: &[f64], misses: f64) -> Option<Interval> {
     let n = values.len();
     // How probable it is that so many of the values, and no more, lie below the median (its logarithm, since it may be tiny); and that at most so many do.
     let mut exactly = -(n as f64);
     let mut at_most = exactly.exp2();
     let mut outside = 0;
-    while 2.0 * at_most <= MISSES {
+    while 2.0 * at_most <= misses {
         exactly += ((n - outside) as f64 / (outside + 1) as f64).log2();
         at_most += exactly.exp2();
         outside += 1;
@@ -81,7 +83,7 @@ pub(super) fn interval_of_median(values: &[f64]) -> Option<Interval> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FEWEST, deviation, interval_of_median, line, median};
+    use super::{FEWEST, MISSES, deviation, interval_of_median, line, median};
     use crate::bench::report::Interval;
     use fastrand::Rng;
 
@@ -142,7 +144,7 @@ mod tests {
         let mut rng = Rng::with_seed(7);
         let contains = |rng: &mut Rng| {
             let ratios = ratios(rng, 1.0);
-            let interval = interval_of_median(&ratios).unwrap();
+            let interval = interval_of_median(&ratios, MISSES).unwrap();
             interval.low <= 1.0 && 1.0 <= interval.high
         };
         let hits = (0..2_000).filter(|_| contains(&mut rng)).count();
@@ -153,7 +155,7 @@ mod tests {
     fn a_difference_of_a_tenth_shows() {
         let mut rng = Rng::with_seed(7);
         let ratios = ratios(&mut rng, 1.1);
-        let interval = interval_of_median(&ratios).unwrap();
+        let interval = interval_of_median(&ratios, MISSES).unwrap();
         assert!(interval.low > 1.0, "{interval:?}");
         assert!(interval.low < 1.1 && 1.1 < interval.high + 0.03, "{interval:?}");
     }
@@ -162,10 +164,18 @@ mod tests {
     fn few_values_have_no_interval() {
         let values = [1.0, 1.4, 1.1, 1.3, 1.2, 1.5];
         for n in 0..FEWEST {
-            assert_eq!(interval_of_median(&values[..n]), None, "{n}");
+            assert_eq!(interval_of_median(&values[..n], MISSES), None, "{n}");
         }
         let (low, high) = (1.0, 1.5);
-        assert_eq!(interval_of_median(&values), Some(Interval { low, high }));
+        assert_eq!(interval_of_median(&values, MISSES), Some(Interval { low, high }));
+    }
+
+    #[test]
+    fn who_wants_to_be_surer_gets_a_wider_interval() {
+        let values: Vec<f64> = (1..=15).map(f64::from).collect();
+        let (low, high) = (2.0, 14.0);
+        assert_eq!(interval_of_median(&values, 0.002), Some(Interval { low, high }));
+        assert_eq!(interval_of_median(&values[..9], 0.002), None);
     }
 
     /// The ranks that tables of the sign test give for 95 %.
@@ -174,7 +184,11 @@ mod tests {
         for (n, rank) in [(8, 1), (9, 2), (15, 4), (25, 8), (100, 40), (2_000, 956)] {
             let values: Vec<f64> = (1..=n).map(f64::from).collect();
             let (low, high) = (f64::from(rank), f64::from(n + 1 - rank));
-            assert_eq!(interval_of_median(&values), Some(Interval { low, high }), "{n}");
+            assert_eq!(
+                interval_of_median(&values, MISSES),
+                Some(Interval { low, high }),
+                "{n}"
+            );
         }
     }
 }

@@ -36,8 +36,7 @@ impl Agreement {
             }
             agreement.ratios += 1;
             agreement.overlapping += usize::from(here.low <= there.high && there.low <= here.high);
-            let is_strict =
-                (here.low..=here.high).contains(&theirs) && (there.low..=there.high).contains(&ours);
+            let is_strict = here.contains(theirs) && there.contains(ours);
             agreement.strict += usize::from(is_strict);
         }
         agreement

@@ -97,10 +97,11 @@ pub(super) fn sentence(record: &Record) -> String {
     if let Some(interval) = interval(record) {
         text += &format!(" ({interval})");
     }
-    if let Some(mark) = record.bound() {
+    if let Some(mark) = record.shown_mark() {
         text += match mark {
             Mark::ClientBound => ", client-bound: the load was busier than the server",
             Mark::Unsaturated => ", unsaturated: neither the load nor the server was busy",
+            Mark::SystemAllocator => ", with the system's allocator",
         };
     } else if let Some(said) = record.verdict() {
         text += &format!(", {}", verdict(said));

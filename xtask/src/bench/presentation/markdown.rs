@@ -121,7 +121,7 @@ fn cell(record: &Record) -> String {
     {
         text += &format!(" ({interval})");
     }
-    if let Some(mark) = record.bound() {
+    if let Some(mark) = record.shown_mark() {
         text += &format!(" *{}*", mark.label());
     }
     match record.verdict() {
@@ -134,6 +134,7 @@ fn cell(record: &Record) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{allocators::unify, read};
     use super::{SUMMARY, draw};
     use crate::bench::report::{Interval, Mark, Unit};
     use crate::bench::results::{Environment, Record, Results, Section, read_environment};
@@ -231,6 +232,43 @@ mod tests {
     }
 
     #[test]
+    fn who_has_another_allocator_than_the_rest_stands_among_them() {
+        let of = |target, allocator: &str| Record {
+            allocator: allocator.to_owned(),
+            ..record(target, 8_000, Unit::Kibibytes, Some(0.5))
+        };
+        let mut run = results(vec![
+            of("tcp", "mimalloc"),
+            of("axum", "mimalloc"),
+            of("nginx", "system"),
+        ]);
+        unify(&mut run);
+        let text = draw(&run, &Environment::new());
+        assert!(text.contains("| target |            KiB/connection |"), "{text}");
+        assert!(
+            line(&text, "| tcp ").ends_with("|                      0.50 |"),
+            "{text}"
+        );
+        assert!(
+            line(&text, "| nginx ").contains("| 0.50 *system's allocator* |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("- system's allocator: nginx can't be had with mimalloc"),
+            "{text}"
+        );
+        // Where there's a choice, each is a column.
+        let mut run = results(vec![
+            of("tcp", "mimalloc"),
+            of("tcp", "system"),
+            of("nginx", "system"),
+        ]);
+        unify(&mut run);
+        let text = draw(&run, &Environment::new());
+        assert!(text.contains("KiB/connection, allocator system |"), "{text}");
+    }
+
+    #[test]
     fn what_is_committed_is_what_its_results_give() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../benches/results");
         let mut count = 0;
@@ -239,7 +277,7 @@ mod tests {
             if !run.is_dir() {
                 continue;
             }
-            let drawn = draw(&Results::read(&run).unwrap(), &read_environment(&run).unwrap());
+            let drawn = draw(&read(&run).unwrap(), &read_environment(&run).unwrap());
             let committed = std::fs::read_to_string(run.join(SUMMARY)).unwrap();
             assert!(
                 drawn == committed,

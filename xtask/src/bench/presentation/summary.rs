@@ -125,7 +125,7 @@ fn cell(column: &Column<'_>, target: &str) -> Markup {
                 Some(_) if record.bound().is_some() => (table::said(record)),
                 Some(number) => {
                     data value=(number) { (labels::number(number, record.unit)) }
-                    @if record.unit.is_ratio() { span.slot { (table::said(record)) } }
+                    @if record.unit.is_ratio() || record.shown_mark().is_some() { span.slot { (table::said(record)) } }
                 }
             }
         }

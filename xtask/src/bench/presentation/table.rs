@@ -85,7 +85,7 @@ fn sigma(record: &Record) -> Markup {
 /// Whether it's better or worse than the reference, or why nobody knows.
 pub(super) fn said(record: &Record) -> Markup {
     html! {
-        @if let Some(mark) = record.bound() { " " span.said.bound { (mark.label()) } }
+        @if let Some(mark) = record.shown_mark() { " " span.said.bound { (mark.label()) } }
         @match record.verdict() {
             Some(verdict @ Verdict::Better) => { " " span.said.better { (labels::verdict(verdict)) } }
             Some(verdict @ Verdict::Worse) => { " " span.said.worse { (labels::verdict(verdict)) } }

@@ -2,7 +2,7 @@
 
 use super::Rounds;
 use crate::bench::report::{Mark, Row, Unit};
-use crate::bench::statistics::{FEWEST, deviation, interval_of_median, median};
+use crate::bench::statistics::{FEWEST, MISSES, deviation, interval_of_median, median};
 use crate::bench::target::{Allocator, Target};
 use crate::bench::turns::{Course, Window};
 use anyport_bench_load::Latency;
@@ -45,7 +45,7 @@ impl Rounds {
             row.value = rounds.iter().copied().reduce(f64::max);
         } else if row.reason.is_none() {
             row.value = median(&rounds);
-            row.interval = interval_of_median(&rounds);
+            row.interval = interval_of_median(&rounds, MISSES);
             row.sigma = deviation(&rounds);
         }
         row.rounds = rounds;
