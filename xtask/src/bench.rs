@@ -5,6 +5,7 @@
 
 mod build;
 mod check;
+mod cite;
 mod compare;
 mod counted;
 mod cpu;
@@ -79,6 +80,8 @@ enum Command {
     Report(presentation::ReportOptions),
     /// Set two runs side by side, and say what differs by more than noise
     Compare(compare::CompareOptions),
+    /// Let the documents cite another run: their links, and the figures in them and in their tables
+    Cite(cite::CiteOptions),
 }
 
 /// Measures and prints; the code to exit with.
@@ -104,6 +107,7 @@ pub(crate) fn run(bench: &Bench, metadata: &Metadata) -> anyhow::Result<ExitCode
         Some(Command::SelfTest(options)) => self_test::run(options, metadata),
         Some(Command::Report(options)) => presentation::run(options).map(|()| ExitCode::SUCCESS),
         Some(Command::Compare(options)) => compare::run(options).map(|()| ExitCode::SUCCESS),
+        Some(Command::Cite(options)) => cite::run(options, metadata).map(|()| ExitCode::SUCCESS),
     }
 }
 

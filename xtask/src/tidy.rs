@@ -15,6 +15,7 @@ mod unsafe_code;
 
 use crate::output::print;
 use cargo_metadata::Metadata;
+pub(crate) use citations::cite;
 use repo::{Repo, Violation};
 use xshell::Shell;
 
