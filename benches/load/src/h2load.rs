@@ -34,8 +34,10 @@ pub struct H2Load {
 pub struct H2Outcome {
     /// Those that were answered with a 200 and a body of the expected length, whose bytes nobody looked at.
     pub requests: u64,
-    /// As h2load tells it, in steps of its print: from its first request to its last answer.
-    pub elapsed: Duration,
+    /// How many there were in a second, as h2load tells it: for a time, of that time, in which the connections are opened, too.
+    pub rate: f64,
+    /// Whether a connection had no answer until the time was over; h2load doesn't say how many. A server that serves only some is no faster for it.
+    pub starved: bool,
     /// What h2load took itself, from its start to its end, in steps of 10 ms.
     pub effort: Effort,
     /// From each request's sending to the end of its answer, if that was asked for, in microseconds.
@@ -110,7 +112,8 @@ impl H2Load {
         output.check(self.workload.response_body().len() as u64, self.protocol())?;
         Ok(H2Outcome {
             requests: output.succeeded,
-            elapsed: output.elapsed,
+            rate: output.rate,
+            starved: output.lowest_rate == 0.0,
             effort,
             latency: self.latency.then(|| read_log(&log)).transpose()?,
         })

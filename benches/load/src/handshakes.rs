@@ -70,7 +70,7 @@ impl Handshakes {
                 Handshake::Full => Resumption::disabled(),
                 Handshake::Resumed => Resumption::in_memory_sessions(TICKETS),
             };
-            let config = tls::config(resumption)?;
+            let config = tls::config(resumption, tls::HTTP_1_1)?;
             let current = None;
             Ok(Lane { config, current })
         };

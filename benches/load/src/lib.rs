@@ -25,7 +25,7 @@ mod tls;
 mod trickle;
 
 pub use amount::Amount;
-pub use answer::{Answer, ask};
+pub use answer::{Answer, ask, ask_over_http2};
 pub use anyport_bench_child::{Address, Workload};
 pub use churn::{Churn, ChurnOutcome};
 pub use closed_loop::{ClosedLoop, ClosedOutcome};

@@ -20,8 +20,13 @@ pub(crate) struct Connector {
 
 impl Connector {
     pub(crate) fn new(address: &Address, patience: &Patience) -> anyhow::Result<Self> {
+        Self::offering(tls::HTTP_1_1, address, patience)
+    }
+
+    /// Over TLS, `protocol` is what ALPN has to agree on.
+    pub(crate) fn offering(protocol: &[u8], address: &Address, patience: &Patience) -> anyhow::Result<Self> {
         let tls = match address {
-            Address::Tls(_) => Some(tls::config(Resumption::disabled())?),
+            Address::Tls(_) => Some(tls::config(Resumption::disabled(), protocol)?),
             _ => None,
         };
         Ok(Self {

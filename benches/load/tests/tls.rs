@@ -239,7 +239,7 @@ fn a_server_that_ignores_alpn_is_told() {
         &patience(),
     )
     .unwrap_err();
-    assert!(error.to_string().contains("http/1.1 by ALPN"), "{error}");
+    assert!(error.to_string().contains("chooses nothing by ALPN"), "{error}");
 }
 
 #[test]

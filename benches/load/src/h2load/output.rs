@@ -1,16 +1,20 @@
 //! What h2load prints.
 
 use anyhow::Context as _;
-use std::time::Duration;
+use std::str::FromStr;
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Output {
     protocol: String,
-    pub(super) elapsed: Duration,
+    /// Requests in a second: of the time that it took, or of the one that was ordered. The time itself is printed in steps of up to 10 ms, with
+    /// that of connecting and closing in it.
+    pub(super) rate: f64,
+    /// Requests in a second of the connection that had the fewest.
+    pub(super) lowest_rate: f64,
     started: u64,
     pub(super) succeeded: u64,
     failed: u64,
-    ok: u64,
+    redirected: u64,
     /// Bytes of all bodies.
     data: u64,
 }
@@ -21,8 +25,6 @@ impl Output {
             let line = text.lines().find_map(|line| line.strip_prefix(start));
             line.with_context(|| format!("h2load printed no line `{start}`"))
         };
-        let finished = line("finished in ")?;
-        let elapsed = finished.split(',').next().unwrap_or_default();
         let requests = line("requests: ")?;
         let traffic = line("traffic: ")?;
         let data = traffic
@@ -32,11 +34,12 @@ impl Output {
         Ok(Self {
             // Nothing, if there was no connection.
             protocol: line("Application protocol: ").unwrap_or("none").to_owned(),
-            elapsed: duration(elapsed).with_context(|| format!("h2load finished in `{elapsed}`"))?,
+            rate: before(line("finished in ")?, "req/s")?,
+            lowest_rate: lowest(line("req/s")?)?,
             started: before(requests, "started")?,
             succeeded: before(requests, "succeeded")?,
             failed: before(requests, "failed")?,
-            ok: before(line("status codes: ")?, "2xx")?,
+            redirected: before(line("status codes: ")?, "3xx")?,
             data: data
                 .and_then(|data| data.parse().ok())
                 .with_context(|| format!("h2load's traffic was `{traffic}`"))?,
@@ -49,7 +52,7 @@ impl Output {
             started,
             succeeded,
             failed,
-            ok,
+            redirected,
             data,
             ..
         } = *self;
@@ -61,9 +64,8 @@ impl Output {
             self.protocol
         );
         anyhow::ensure!(
-            ok == succeeded,
-            "{} of {succeeded} requests were answered with another status than 200, says h2load",
-            succeeded - ok.min(succeeded)
+            redirected == 0,
+            "{redirected} of {succeeded} requests were answered with a redirection, says h2load"
         );
         // When time is over, some bodies are on their way.
         anyhow::ensure!(
@@ -75,76 +77,81 @@ impl Output {
 }
 
 /// The number before a word.
-fn before(text: &str, word: &str) -> anyhow::Result<u64> {
+fn before<T: FromStr>(text: &str, word: &str) -> anyhow::Result<T> {
     let part = text.split(", ").find_map(|part| part.strip_suffix(word));
     part.and_then(|number| number.trim().parse().ok())
         .with_context(|| format!("h2load printed `{text}`, without the number of `{word}`"))
 }
 
-/// `15.78ms`, `1.01s`.
-fn duration(text: &str) -> Option<Duration> {
-    let unit = text.find(|letter: char| letter.is_ascii_alphabetic())?;
-    let (number, unit) = text.split_at(unit);
-    let seconds = match unit {
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        _ => return None,
-    };
-    Some(Duration::from_secs_f64(number.parse::<f64>().ok()? * seconds))
+/// `  :   315.25   535.22   449.56   59.40   71.88%`: the lowest of all comes first.
+fn lowest(text: &str) -> anyhow::Result<f64> {
+    let number = text.split_whitespace().find_map(|word| word.parse().ok());
+    number.with_context(|| format!("h2load printed `req/s{text}`, without a number"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Output, duration};
-    use std::time::Duration;
+    use super::Output;
 
-    /// Of h2load 1.52.
-    const PRINTED: &str = "\
-starting benchmark...
-spawning thread #0: 4 total client(s). 2000 total requests
-Application protocol: h2c
-progress: 100% done
-
-finished in 15.78ms, 126782.88 req/s, 4.75MB/s
-requests: 2000 total, 2000 started, 2000 done, 2000 succeeded, 0 failed, 0 errored, 0 timeout
-status codes: 2000 2xx, 0 3xx, 0 4xx, 0 5xx
-traffic: 76.66KB (78504) total, 15.88KB (16260) headers (space savings 91.53%), 25.39KB (26000) data
-                     min         max         mean         sd        +/- sd
-time for request:       47us       336us       153us        67us    59.10%
-";
+    /// All of h2load 1.52, whose time has another step in each.
+    const HALF_A_SECOND: &str = include_str!("printed/half_a_second.txt");
+    const MORE_THAN_A_SECOND: &str = include_str!("printed/more_than_a_second.txt");
+    const REQUESTS: &str = include_str!("printed/requests.txt");
 
     #[test]
     fn the_figures_are_read() {
-        let output = Output::parse(PRINTED).unwrap();
+        let output = Output::parse(REQUESTS).unwrap();
         let expected = Output {
             protocol: "h2c".to_owned(),
-            elapsed: Duration::from_micros(15_780),
-            started: 2000,
-            succeeded: 2000,
+            rate: 26_119.25,
+            lowest_rate: 6_530.16,
+            started: 200_000,
+            succeeded: 200_000,
             failed: 0,
-            ok: 2000,
-            data: 26_000,
+            redirected: 0,
+            data: 2_600_000,
         };
         assert_eq!(output, expected);
         output.check(13, "h2c").unwrap();
     }
 
     #[test]
+    fn a_rate_is_as_fine_as_it_can_be() {
+        // "528.81ms" and "1.20s" stand there, neither of which was ordered; and "7.66s", which is in steps of 10 ms.
+        for (printed, seconds) in [
+            (HALF_A_SECOND, 0.5),
+            (MORE_THAN_A_SECOND, 1.2),
+            (REQUESTS, 7.657_187),
+        ] {
+            let output = Output::parse(printed).unwrap();
+            output.check(13, "h2c").unwrap();
+            let difference = output.succeeded as f64 / output.rate - seconds;
+            assert!(difference.abs() < 2e-6, "{difference} s");
+        }
+    }
+
+    #[test]
+    fn a_starved_connection_has_no_rate() {
+        let lowest = |printed: &str| Output::parse(printed).unwrap().lowest_rate;
+        assert_eq!(lowest(HALF_A_SECOND), 315.25);
+        assert_eq!(lowest(&HALF_A_SECOND.replace("315.25", "  0.00")), 0.0);
+    }
+
+    #[test]
     fn what_went_wrong_is_told() {
         for (from, to, what) in [
             ("0 failed", "3 failed", "3 requests failed"),
-            ("2000 succeeded", "0 succeeded", "no request was answered"),
+            ("200000 succeeded", "0 succeeded", "no request was answered"),
             (
-                "2000 2xx",
-                "1990 2xx",
-                "10 of 2000 requests were answered with another status",
+                "0 3xx",
+                "10 3xx",
+                "10 of 200000 requests were answered with a redirection",
             ),
-            ("(26000)", "(25999)", "25999 bytes came"),
-            ("(26000)", "(26001)", "26001 bytes came"),
+            ("(2600000)", "(2599999)", "2599999 bytes came"),
+            ("(2600000)", "(2600001)", "2600001 bytes came"),
             ("h2c", "http/1.1", "spoke http/1.1 instead of h2c"),
         ] {
-            let output = Output::parse(&PRINTED.replace(from, to)).unwrap();
+            let output = Output::parse(&REQUESTS.replace(from, to)).unwrap();
             let error = output.check(13, "h2c").unwrap_err().to_string();
             assert!(error.contains(what), "{error}");
         }
@@ -152,20 +159,19 @@ time for request:       47us       336us       153us        67us    59.10%
 
     #[test]
     fn another_print_is_no_figure() {
-        let error = Output::parse("h2load 99").unwrap_err().to_string();
-        assert!(error.contains("no line `finished in `"), "{error}");
-        let error = Output::parse(&PRINTED.replace("2000 started", "some started")).unwrap_err();
-        assert!(
-            error.to_string().contains("without the number of `started`"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn durations_have_units() {
-        assert_eq!(duration("250us"), Some(Duration::from_micros(250)));
-        assert_eq!(duration("1.50s"), Some(Duration::from_millis(1500)));
-        assert_eq!(duration("3h"), None);
-        assert_eq!(duration("4"), None);
+        for (printed, what) in [
+            ("h2load 99".to_owned(), "no line `requests: `"),
+            (
+                REQUESTS.replace("200000 started", "some started"),
+                "without the number of `started`",
+            ),
+            (
+                REQUESTS.replace("26119.25 req/s", "many req/s"),
+                "without the number of `req/s`",
+            ),
+        ] {
+            let error = Output::parse(&printed).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+        }
     }
 }

@@ -167,8 +167,11 @@ fn h2(options: &H2, patience: &Patience) -> anyhow::Result<Summary> {
     let outcome = load.run(options.length.amount())?;
     let mut summary = Summary::new("h2", target);
     summary.count("requests", outcome.requests);
-    summary.effort("requests_per_second", outcome.requests, outcome.elapsed);
+    summary.rate("requests_per_second", outcome.rate);
     busy(&mut summary, outcome.effort);
+    if outcome.starved {
+        summary.note("A connection had no answer until the time was over.".to_owned());
+    }
     if let Some(latency) = &outcome.latency {
         summary.latency("latency", latency);
     }
