@@ -6,9 +6,11 @@
 //! the bench, not even one that was killed.
 
 mod address;
+mod listen;
 pub mod workload;
 
 pub use address::Address;
+pub use listen::{BACKLOG, listen};
 pub use workload::Workload;
 
 use std::io::{self, Write as _};

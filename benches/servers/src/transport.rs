@@ -54,6 +54,12 @@ pub(crate) enum Transport {
     /// TLS over `tcp`, by aws-lc-rs.
     #[cfg(feature = "aws-lc-rs")]
     TlsTcpAwsLcRs,
+    /// TLS over `monoio`, by ring.
+    #[cfg(all(feature = "tls-monoio", target_os = "linux"))]
+    TlsMonoio,
+    /// TLS over `glommio`, by ring.
+    #[cfg(all(feature = "tls-glommio", target_os = "linux"))]
+    TlsGlommio,
 }
 
 impl Transport {
@@ -64,9 +70,9 @@ impl Transport {
             Self::Tcp => serve_with(Tcp::bind(tcp(listen)?), app),
             Self::TcpPerCore => serve_with(Tcp::bind(tcp(listen)?).per_core().with_workers(workers), app),
             #[cfg(all(feature = "monoio", target_os = "linux"))]
-            Self::Monoio => serve_with(monoio(listen, workers, Driver::IoUring)?, app),
+            Self::Monoio => serve_with(monoio(tcp(listen)?, workers, Driver::IoUring), app),
             #[cfg(all(feature = "monoio", target_os = "linux"))]
-            Self::MonoioEpoll => serve_with(monoio(listen, workers, Driver::Epoll)?, app),
+            Self::MonoioEpoll => serve_with(monoio(tcp(listen)?, workers, Driver::Epoll), app),
             #[cfg(all(feature = "glommio", target_os = "linux"))]
             Self::Glommio => serve_with(Glommio::bind(tcp(listen)?).with_workers(workers), app),
             #[cfg(all(feature = "monoio", target_os = "linux"))]
@@ -92,6 +98,16 @@ impl Transport {
                 let config = certificate().with_provider(Provider::AwsLcRs);
                 serve_with(Tcp::bind(tls(listen)?).tls(config), app)
             }
+            #[cfg(all(feature = "tls-monoio", target_os = "linux"))]
+            Self::TlsMonoio => {
+                let monoio = monoio(tls(listen)?, workers, Driver::IoUring);
+                serve_with(monoio.tls(certificate()), app)
+            }
+            #[cfg(all(feature = "tls-glommio", target_os = "linux"))]
+            Self::TlsGlommio => {
+                let glommio = Glommio::bind(tls(listen)?).with_workers(workers);
+                serve_with(glommio.tls(certificate()), app)
+            }
         })
     }
 
@@ -102,6 +118,10 @@ impl Transport {
             Self::TlsTcp | Self::TlsTcpPerCore => Address::Tls(listening),
             #[cfg(feature = "aws-lc-rs")]
             Self::TlsTcpAwsLcRs => Address::Tls(listening),
+            #[cfg(all(feature = "tls-monoio", target_os = "linux"))]
+            Self::TlsMonoio => Address::Tls(listening),
+            #[cfg(all(feature = "tls-glommio", target_os = "linux"))]
+            Self::TlsGlommio => Address::Tls(listening),
             _ => Address::Tcp(listening),
         }
     }
@@ -114,9 +134,8 @@ fn certificate() -> TlsConfig {
 }
 
 #[cfg(all(feature = "monoio", target_os = "linux"))]
-fn monoio(listen: &Address, workers: usize, driver: Driver) -> anyhow::Result<Monoio> {
-    let monoio = Monoio::bind(tcp(listen)?);
-    Ok(monoio.with_driver(driver).with_workers(workers))
+fn monoio(address: SocketAddr, workers: usize, driver: Driver) -> Monoio {
+    Monoio::bind(address).with_driver(driver).with_workers(workers)
 }
 
 fn tcp(listen: &Address) -> anyhow::Result<SocketAddr> {

@@ -5,12 +5,9 @@
 mod app;
 
 use actix_web::{App, HttpServer, rt};
-use anyport_bench_child::{Address, announce, end_with_parent};
+use anyport_bench_child::{Address, BACKLOG, announce, end_with_parent};
 use clap::Parser;
 use std::{num::NonZeroUsize, process::ExitCode};
-
-/// Not actix's default, which is 1,024: the same for all servers of the bench.
-const BACKLOG: u32 = 4096;
 
 #[derive(Debug, Parser)]
 #[command(about = "Serves the app of the bench, until its stdin ends")]
@@ -47,7 +44,8 @@ fn serve(options: &Options) -> anyhow::Result<()> {
             HttpServer::new(move || App::new().configure(|config| app::configure(config, &downloads)))
                 // By default one per core; every server of the bench has as many as it's told.
                 .workers(workers)
-                .backlog(BACKLOG)
+                // Not actix's default, which is 1,024.
+                .backlog(BACKLOG.cast_unsigned())
                 // Not actix's default, but the same for all servers of the bench.
                 .tcp_nodelay(true)
                 .bind_auto_h2c(address)

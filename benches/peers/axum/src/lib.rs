@@ -4,15 +4,11 @@
 
 mod app;
 
-use anyport_bench_child::{Address, announce, end_with_parent};
+use anyport_bench_child::{Address, announce, end_with_parent, listen};
 use axum::serve::ListenerExt as _;
 use clap::Parser;
-use socket2::{Domain, Socket, Type};
-use std::{net::SocketAddr, num::NonZeroUsize, process::ExitCode};
+use std::{num::NonZeroUsize, process::ExitCode};
 use tokio::{net::TcpListener, runtime::Builder};
-
-/// Not the default of std and tokio, which is 128: the same for all servers of the bench.
-const BACKLOG: i32 = 4096;
 
 #[derive(Debug, Parser)]
 #[command(about = "Serves the app of the bench, until its stdin ends")]
@@ -47,7 +43,9 @@ fn serve(options: &Options) -> anyhow::Result<()> {
         n => Builder::new_multi_thread().worker_threads(n).enable_all().build(),
     }?;
     runtime.block_on(async {
-        let listener = bind(address).map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
+        let listener = listen(address)?;
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
         announce(&Address::Tcp(listener.local_addr()?))?;
         let listener = listener.tap_io(|stream| {
             // Not axum's default, but the same for all servers of the bench. A peer that went away is no news.
@@ -56,14 +54,4 @@ fn serve(options: &Options) -> anyhow::Result<()> {
         axum::serve(listener, app::router()).await?;
         Ok(())
     })
-}
-
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // As tokio's own `bind` does: a port whose last connections linger can be taken again.
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
 }

@@ -3,7 +3,7 @@
 //! It takes whatever it reads for one request: it parses nothing, holds nobody to a limit, and its date is that of its start. Nothing that
 //! serves HTTP can be cheaper by these system calls.
 
-use anyport_bench_child::{Address, announce, end_with_parent};
+use anyport_bench_child::{Address, announce, end_with_parent, listen};
 use clap::Parser;
 use rustix::{
     buffer::spare_capacity,
@@ -11,16 +11,13 @@ use rustix::{
     io::Errno,
     net::{RecvFlags, SendFlags, recv, send},
 };
-use socket2::{Domain, Socket, Type};
 use std::{
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{TcpListener, TcpStream},
     os::fd::{AsRawFd as _, OwnedFd},
     process::ExitCode,
     time::SystemTime,
 };
 
-/// The same for all servers of the bench.
-const BACKLOG: i32 = 4096;
 /// As many connections may have something to read at once.
 const EVENTS: usize = 1024;
 /// No descriptor is so high.
@@ -46,12 +43,12 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn answer_all(listen: &Address) -> anyhow::Result<()> {
-    let Address::Tcp(address) = *listen else {
-        anyhow::bail!("this peer listens on IP:PORT, not on {listen}");
+fn answer_all(address: &Address) -> anyhow::Result<()> {
+    let Address::Tcp(address) = *address else {
+        anyhow::bail!("this peer listens on IP:PORT, not on {address}");
     };
     end_with_parent()?;
-    let listener = bind(address).map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
+    let listener = listen(address)?;
     announce(&Address::Tcp(listener.local_addr()?))?;
     let answer = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 13\r\ndate: {}\r\n\r\nHello, World!",
@@ -110,13 +107,4 @@ fn exchange(connection: &mut Option<TcpStream>, answer: &[u8]) {
         Err(Errno::AGAIN | Errno::INTR) => {}
         _ => *connection = None,
     }
-}
-
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // As all others do: a port whose last connections linger can be taken again.
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }

@@ -3,20 +3,23 @@
 //! hyper's defaults, without a timer: so no deadline, no limit and no drain. Like the example, it zeroes hyper's buffer before each read:
 //! glommio reads into initialised memory only.
 
+#[cfg(feature = "tls")]
+mod tls;
+
 use anyport_bench_app::answer;
 use anyport_bench_child::{Address, announce, end_with_parent};
 use clap::Parser;
 use glommio::{
     LocalExecutorBuilder, Placement,
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, TcpStream, UnixListener},
 };
 use hyper::{
-    rt::{Read, Write},
-    server::conn::http1,
+    rt::{Executor, Read, Write},
+    server::conn::{http1, http2},
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use std::process::ExitCode;
+use std::{net::SocketAddr, process::ExitCode};
 use tokio_util::compat::FuturesAsyncReadCompatExt as _;
 
 /// Not glommio's default, which is 10 MiB: that's more than a process may lock where the limit is Debian's (8 MiB), and a socket needs none of it.
@@ -27,15 +30,18 @@ const RING_DEPTH: usize = 1024;
 #[derive(Debug, Parser)]
 #[command(about = "Serves the app of the bench, until its stdin ends")]
 struct Options {
-    /// Where to listen: IP:PORT of this machine (port 0 is any free one), or unix:PATH.
+    /// Where to listen: IP:PORT of this machine (port 0 is any free one), unix:PATH, or with the feature `tls` tls:IP:PORT.
     #[arg(long, value_name = "ADDR")]
     listen: Address,
+    /// Speak HTTP/2 instead of HTTP/1.
+    #[arg(long)]
+    http2: bool,
 }
 
 /// The whole of a server's `main`.
 #[must_use]
 pub fn run() -> ExitCode {
-    match serve(Options::parse().listen) {
+    match serve(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -44,57 +50,91 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn serve(listen: Address) -> anyhow::Result<()> {
+fn serve(options: &Options) -> anyhow::Result<()> {
     end_with_parent()?;
     let executor = LocalExecutorBuilder::new(Placement::Unbound)
         .io_memory(IO_MEMORY)
         .ring_depth(RING_DEPTH)
         .make()
         .map_err(|error| anyhow::anyhow!("cannot start glommio: {error}"))?;
-    executor.run(accept(listen))
+    executor.run(accept(&options.listen, options.http2))
 }
 
-/// The backlog is glommio's, 1,024 for TCP and 128 for Unix sockets: there's no knob, and no safe way to hand it a socket that listens already.
-async fn accept(listen: Address) -> anyhow::Result<()> {
+async fn accept(listen: &Address, http2: bool) -> anyhow::Result<()> {
     match listen {
         Address::Tcp(address) => {
-            let listener = TcpListener::bind(address)
-                .map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
-            let address = listener
-                .local_addr()
-                .map_err(|error| anyhow::anyhow!("cannot tell the address: {error}"))?;
+            let (listener, address) = bind(*address)?;
             announce(&Address::Tcp(address))?;
             loop {
-                let stream = listener.accept().await.map_err(cannot_accept)?;
-                // Not the default of any operating system: an answer in two writes would wait for the peer's ACK.
-                stream.set_nodelay(true).map_err(cannot_accept)?;
-                connection(TokioIo::new(stream.compat()));
+                connection(TokioIo::new(next(&listener).await?.compat()), http2);
             }
         }
         Address::Unix(path) => {
-            let listener = UnixListener::bind(&path)
+            let listener = UnixListener::bind(path)
                 .map_err(|error| anyhow::anyhow!("cannot bind {}: {error}", path.display()))?;
-            announce(&Address::Unix(path))?;
+            announce(listen)?;
             loop {
                 let stream = listener.accept().await.map_err(cannot_accept)?;
-                connection(TokioIo::new(stream.compat()));
+                connection(TokioIo::new(stream.compat()), http2);
             }
         }
-        Address::Tls(_) => anyhow::bail!("this peer listens on IP:PORT or unix:PATH, not on {listen}"),
+        #[cfg(feature = "tls")]
+        Address::Tls(address) => tls::accept(*address, http2).await,
+        #[cfg(not(feature = "tls"))]
+        Address::Tls(_) => anyhow::bail!("built without TLS, for which there's the feature `tls`"),
     }
+}
+
+/// The backlog is glommio's, 1,024 for TCP and 128 for Unix sockets: there's no knob, and no safe way to hand it a socket that listens already.
+fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener =
+        TcpListener::bind(address).map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| anyhow::anyhow!("cannot tell the address: {error}"))?;
+    Ok((listener, address))
+}
+
+async fn next(listener: &TcpListener) -> anyhow::Result<TcpStream> {
+    let stream = listener.accept().await.map_err(cannot_accept)?;
+    // Not the default of any operating system: an answer in two writes would wait for the peer's ACK.
+    stream.set_nodelay(true).map_err(cannot_accept)?;
+    Ok(stream)
 }
 
 fn cannot_accept(error: glommio::GlommioError<()>) -> anyhow::Error {
     anyhow::anyhow!("cannot accept: {error}")
 }
 
+/// A task of either has no room for the other.
+fn connection<S: Read + Write + Unpin + 'static>(stream: S, http2: bool) {
+    if http2 {
+        glommio::spawn_local(serve_http2(stream)).detach();
+    } else {
+        glommio::spawn_local(serve_http1(stream)).detach();
+    }
+}
+
 /// Without upgrades: hyper wants an upgraded stream to be `Send`, and one that stays on its thread isn't.
-fn connection<S: Read + Write + Unpin + 'static>(stream: S) {
-    glommio::spawn_local(async {
-        // A peer that went away is no news.
-        let _ = http1::Builder::new()
-            .serve_connection(stream, service_fn(|request| answer(request, None)))
-            .await;
-    })
-    .detach();
+async fn serve_http1<S: Read + Write + Unpin + 'static>(stream: S) {
+    // A peer that went away is no news.
+    let _ = http1::Builder::new()
+        .serve_connection(stream, service_fn(|request| answer(request, None)))
+        .await;
+}
+
+async fn serve_http2<S: Read + Write + Unpin + 'static>(stream: S) {
+    let _ = http2::Builder::new(OnThisThread)
+        .serve_connection(stream, service_fn(|request| answer(request, None)))
+        .await;
+}
+
+/// Spawns what hyper's HTTP/2 has beside its connection.
+#[derive(Clone, Copy)]
+struct OnThisThread;
+
+impl<F: Future<Output: 'static> + 'static> Executor<F> for OnThisThread {
+    fn execute(&self, future: F) {
+        glommio::spawn_local(future).detach();
+    }
 }

@@ -3,23 +3,19 @@
 //! hyper's defaults, without a timer: so no deadline, no limit and no drain.
 
 use anyport_bench_app::{Conversation, answer};
-use anyport_bench_child::{Address, announce, end_with_parent};
+use anyport_bench_child::{Address, announce, end_with_parent, listen};
 use clap::Parser;
 use hyper::{
     rt::{Read, Write},
-    server::conn::http1,
+    server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::TokioIo;
-use socket2::{Domain, Socket, Type};
-use std::{net::SocketAddr, num::NonZeroUsize, process::ExitCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::{num::NonZeroUsize, process::ExitCode};
 use tokio::{
     net::{TcpListener, UnixListener},
     runtime::Builder,
 };
-
-/// Not the default of std and tokio, which is 128: a burst of clients isn't turned away. The same as anyport's.
-const BACKLOG: i32 = 4096;
 
 #[derive(Debug, Parser)]
 #[command(about = "Serves the app of the bench, until its stdin ends")]
@@ -33,6 +29,9 @@ struct Options {
     /// Steal work, also with one thread: what `#[tokio::main]` makes.
     #[arg(long)]
     multi_thread: bool,
+    /// Speak HTTP/2 instead of HTTP/1.
+    #[arg(long)]
+    http2: bool,
 }
 
 /// The whole of a server's `main`.
@@ -49,9 +48,10 @@ pub fn run() -> ExitCode {
 
 fn serve(options: Options) -> anyhow::Result<()> {
     let Options {
-        listen,
+        listen: address,
         workers,
         multi_thread,
+        http2,
     } = options;
     end_with_parent()?;
     let runtime = match workers.get() {
@@ -59,16 +59,17 @@ fn serve(options: Options) -> anyhow::Result<()> {
         n => Builder::new_multi_thread().worker_threads(n).enable_all().build(),
     }?;
     runtime.block_on(async {
-        match listen {
+        match address {
             Address::Tcp(address) => {
-                let listener =
-                    bind(address).map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
+                let listener = listen(address)?;
+                listener.set_nonblocking(true)?;
+                let listener = TcpListener::from_std(listener)?;
                 announce(&Address::Tcp(listener.local_addr()?))?;
                 loop {
                     let (stream, _) = listener.accept().await?;
                     // Not the default of any operating system: an answer in two writes would wait for the peer's ACK.
                     stream.set_nodelay(true)?;
-                    connection(stream);
+                    connection(stream, http2);
                 }
             }
             Address::Unix(path) => {
@@ -76,40 +77,37 @@ fn serve(options: Options) -> anyhow::Result<()> {
                     .map_err(|error| anyhow::anyhow!("cannot bind {}: {error}", path.display()))?;
                 announce(&Address::Unix(path))?;
                 loop {
-                    connection(listener.accept().await?.0);
+                    connection(listener.accept().await?.0, http2);
                 }
             }
-            Address::Tls(_) => anyhow::bail!("this peer listens on IP:PORT or unix:PATH, not on {listen}"),
+            Address::Tls(_) => anyhow::bail!("this peer listens on IP:PORT or unix:PATH, not on {address}"),
         }
     })
 }
 
-fn connection<S: Send>(stream: S)
+fn connection<S: Send>(stream: S, http2: bool)
 where
     TokioIo<S>: Read + Write + Unpin + 'static,
 {
-    tokio::spawn(async {
-        // A peer that went away is no news.
-        let _ = http1::Builder::new()
-            .serve_connection(
-                TokioIo::new(stream),
-                service_fn(|request| answer(request, Some(spawn))),
-            )
-            .with_upgrades()
-            .await;
-    });
+    let stream = TokioIo::new(stream);
+    let service = service_fn(|request| answer(request, Some(spawn)));
+    // A task each, so that neither has room for the other. A peer that went away is no news.
+    if http2 {
+        tokio::spawn(async move {
+            let _ = http2::Builder::new(TokioExecutor::new())
+                .serve_connection(stream, service)
+                .await;
+        });
+    } else {
+        tokio::spawn(async move {
+            let _ = http1::Builder::new()
+                .serve_connection(stream, service)
+                .with_upgrades()
+                .await;
+        });
+    }
 }
 
 fn spawn(conversation: Conversation) {
     tokio::spawn(conversation);
-}
-
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // As tokio's own `bind` does: a port whose last connections linger can be taken again.
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
 }

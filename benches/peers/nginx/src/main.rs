@@ -38,6 +38,9 @@ struct Options {
     /// Where to listen: IP:PORT of this machine; port 0 is any free one.
     #[arg(long, value_name = "ADDR", required_unless_present = "guard")]
     listen: Option<Address>,
+    /// Speak HTTP/2 instead of HTTP/1: before 1.25.1, a port without TLS speaks either.
+    #[arg(long)]
+    http2: bool,
     /// Be the guard of the process with this number, of this folder.
     #[arg(long, num_args = 3, value_names = ["PID", "FOLDER", "ADDR"], hide = true)]
     guard: Vec<String>,
@@ -47,7 +50,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let done = match (&options.listen, &options.guard[..]) {
         (_, [pid, folder, address]) => guard(pid, Path::new(folder), address),
-        (Some(listen), _) => become_nginx(listen).map(|never| match never {}),
+        (Some(listen), _) => become_nginx(listen, options.http2).map(|never| match never {}),
         (None, _) => Ok(()),
     };
     match done {
@@ -59,7 +62,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn become_nginx(listen: &Address) -> anyhow::Result<Infallible> {
+fn become_nginx(listen: &Address, http2: bool) -> anyhow::Result<Infallible> {
     let Address::Tcp(address) = *listen else {
         anyhow::bail!("this peer listens on IP:PORT, not on {listen}");
     };
@@ -70,7 +73,7 @@ fn become_nginx(listen: &Address) -> anyhow::Result<Infallible> {
         write_file(folder.path(), file)?;
     }
     let config = folder.path().join("nginx.conf");
-    fs::write(&config, configured(folder.path(), address)?)
+    fs::write(&config, configured(folder.path(), address, http2)?)
         .with_context(|| format!("cannot write {}", config.display()))?;
     let pid = getpid().as_raw_nonzero().to_string();
     Command::new(env::current_exe()?)
@@ -108,13 +111,14 @@ fn write_file(folder: &Path, workload: Workload) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn configured(folder: &Path, address: SocketAddr) -> anyhow::Result<String> {
+fn configured(folder: &Path, address: SocketAddr, http2: bool) -> anyhow::Result<String> {
     let folder = folder
         .to_str()
         .context("the temporary folder's name isn't UTF-8")?;
+    let http2 = if http2 { " http2" } else { "" };
     Ok(CONFIG
         .replace("DIRECTORY", folder)
-        .replace("LISTEN", &address.to_string()))
+        .replace("LISTEN", &format!("{address}{http2}")))
 }
 
 /// Who isn't root has no /usr/sbin in it, where Debian puts nginx.

@@ -4,18 +4,13 @@
 
 mod app;
 
-use anyport_bench_child::{Address, announce, end_with_parent};
+use anyport_bench_child::{Address, announce, end_with_parent, listen};
 use clap::Parser;
-use ntex::web::{App, HttpServer};
-use socket2::{Domain, Socket, Type};
-use std::{
-    net::{SocketAddr, TcpListener},
-    num::NonZeroUsize,
-    process::ExitCode,
+use ntex::{
+    http::HttpService,
+    web::{App, HttpServer},
 };
-
-/// Not ntex's default, which is 1,024: the same for all servers of the bench.
-const BACKLOG: i32 = 4096;
+use std::{num::NonZeroUsize, process::ExitCode};
 
 #[derive(Debug, Parser)]
 #[command(about = "Serves the app of the bench, until its stdin ends")]
@@ -26,6 +21,9 @@ struct Options {
     /// How many threads serve.
     #[arg(long, value_name = "N", default_value = "1")]
     workers: NonZeroUsize,
+    /// Speak HTTP/2 instead of HTTP/1.
+    #[arg(long)]
+    http2: bool,
 }
 
 /// The whole of a server's `main`.
@@ -44,7 +42,7 @@ fn serve(options: &Options) -> anyhow::Result<()> {
     let Address::Tcp(address) = options.listen else {
         anyhow::bail!("this peer listens on IP:PORT, not on {}", options.listen);
     };
-    let workers = options.workers.get();
+    let (workers, http2) = (options.workers.get(), options.http2);
     anyhow::ensure!(
         cfg!(any(feature = "tokio", feature = "uring")),
         "built without a runtime, and ntex would take any; build it with --features tokio or --features uring"
@@ -53,24 +51,23 @@ fn serve(options: &Options) -> anyhow::Result<()> {
     // What `#[ntex::main]` makes of a `main`.
     let system = ntex::rt::System::build().build(ntex::rt::DefaultRuntime);
     system.block_on(async move {
-        let listener = bind(address).map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
+        // ntex's own `bind` doesn't tell which port it got.
+        let listener = listen(address)?;
         announce(&Address::Tcp(listener.local_addr()?))?;
-        HttpServer::new(async || App::new().configure(app::configure))
-            // By default one per core; every server of the bench has as many as it's told.
-            .workers(workers)
-            .listen(listener)?
-            .run()
-            .await?;
+        let app = async || App::new().configure(app::configure);
+        // By default there's a worker per core; every server of the bench has as many as it's told.
+        if http2 {
+            // What its `HttpServer` does, but for the protocol: that one speaks HTTP/2 only where ALPN agreed on it.
+            let server = ntex::server::build().workers(workers);
+            let server = server.listen("http2", listener, async move |_| HttpService::h2(app().await))?;
+            server.run().await?;
+        } else {
+            HttpServer::new(app)
+                .workers(workers)
+                .listen(listener)?
+                .run()
+                .await?;
+        }
         Ok(())
     })
-}
-
-/// ntex's own `bind` doesn't tell which port it got.
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // As ntex's own `bind` does.
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }

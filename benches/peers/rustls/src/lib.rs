@@ -2,24 +2,21 @@
 //!
 //! The defaults of rustls and hyper, but for what makes it comparable: ring does the cryptography, and tickets hold the sessions.
 
-mod tls;
-
 use anyport_bench_app::{Conversation, answer};
-use anyport_bench_child::{Address, announce, end_with_parent};
+use anyport_bench_child::{Address, announce, end_with_parent, listen};
 use clap::Parser;
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use socket2::{Domain, Socket, Type};
-use std::{net::SocketAddr, process::ExitCode};
+use hyper::{
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::process::ExitCode;
 use tokio::{
     io::AsyncReadExt as _,
     net::{TcpListener, TcpStream},
     runtime::Builder,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
-
-/// Not the default of std and tokio, which is 128: a burst of clients isn't turned away. The same as anyport's.
-const BACKLOG: i32 = 4096;
 
 #[derive(Debug, Parser)]
 #[command(about = "Serves the app of the bench, until its stdin ends")]
@@ -30,6 +27,9 @@ struct Options {
     /// Answer nothing: make the handshake, and wait for a byte.
     #[arg(long)]
     hold: bool,
+    /// Offer HTTP/2 by ALPN, instead of HTTP/1.1.
+    #[arg(long, conflicts_with = "hold")]
+    http2: bool,
 }
 
 /// The whole of a server's `main`.
@@ -49,10 +49,12 @@ fn serve(options: &Options) -> anyhow::Result<()> {
         anyhow::bail!("this peer listens on tls:IP:PORT, not on {}", options.listen);
     };
     end_with_parent()?;
-    let acceptor = TlsAcceptor::from(tls::config()?);
+    let acceptor = TlsAcceptor::from(peer_tls::config(options.http2)?);
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listener = bind(address).map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
+        let listener = listen(address)?;
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
         announce(&Address::Tls(listener.local_addr()?))?;
         loop {
             let (stream, _) = listener.accept().await?;
@@ -65,10 +67,16 @@ fn serve(options: &Options) -> anyhow::Result<()> {
                         hold(stream).await;
                     }
                 });
+            } else if options.http2 {
+                tokio::spawn(async move {
+                    if let Some(stream) = shake_hands(&acceptor, stream).await {
+                        serve_http2(stream).await;
+                    }
+                });
             } else {
                 tokio::spawn(async move {
                     if let Some(stream) = shake_hands(&acceptor, stream).await {
-                        serve_http(stream).await;
+                        serve_http1(stream).await;
                     }
                 });
             }
@@ -82,7 +90,7 @@ async fn shake_hands(acceptor: &TlsAcceptor, stream: TcpStream) -> Option<Box<Tl
     Box::pin(acceptor.accept(stream)).await.ok().map(Box::new)
 }
 
-async fn serve_http(stream: Box<TlsStream<TcpStream>>) {
+async fn serve_http1(stream: Box<TlsStream<TcpStream>>) {
     let _ = http1::Builder::new()
         .serve_connection(
             TokioIo::new(stream),
@@ -92,20 +100,19 @@ async fn serve_http(stream: Box<TlsStream<TcpStream>>) {
         .await;
 }
 
+async fn serve_http2(stream: Box<TlsStream<TcpStream>>) {
+    let _ = http2::Builder::new(TokioExecutor::new())
+        .serve_connection(
+            TokioIo::new(stream),
+            service_fn(|request| answer(request, Some(spawn))),
+        )
+        .await;
+}
+
 async fn hold(mut stream: Box<TlsStream<TcpStream>>) {
     let _ = stream.read_u8().await;
 }
 
 fn spawn(conversation: Conversation) {
     tokio::spawn(conversation);
-}
-
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // As tokio's own `bind` does: a port whose last connections linger can be taken again.
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
 }
