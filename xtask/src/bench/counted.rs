@@ -177,7 +177,7 @@ fn one_run(
         counted.figure
     ));
     let wrapper = counted.tool.wrapper(output.as_std_path());
-    let mut server = session.start(binaries, target, counted.allocator, &wrapper)?;
+    let mut server = session.start(binaries, target, Scenario::PLAINTEXT, counted.allocator, &wrapper)?;
     ClosedLoop::connect(
         server.address(),
         Workload::Plaintext,

@@ -1,7 +1,8 @@
 //! Nothing is measured that doesn't say what all others say: a server that answers less is no faster.
 
+use super::scenario::Scenario;
 use super::target::Target;
-use anyport_bench_load::{Address, Answer, Crowd, Patience, Workload, ask};
+use anyport_bench_load::{Address, Answer, Crowd, Patience, Workload, ask, ask_over_http2};
 
 /// What RFC 6455 1.3 makes of the key that stands there, which is the load's.
 const WEBSOCKET_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
@@ -18,17 +19,18 @@ const READABLE: usize = 100;
 pub(super) fn check(
     target: Target,
     address: &Address,
-    workload: Workload,
+    scenario: Scenario,
     patience: &Patience,
 ) -> anyhow::Result<()> {
+    let workload = scenario.workload();
     if !target.speaks_http() {
         return Crowd::connect(address, workload, 1, patience)?.shake_hands_each();
     }
-    compare(
-        &ask(address, workload, patience)?,
-        workload,
-        target.own_headers(workload),
-    )
+    let answer = match scenario {
+        Scenario::Http1(_) => ask(address, workload, patience)?,
+        Scenario::PlaintextH2 => ask_over_http2(address, workload, patience)?,
+    };
+    compare(&answer, workload, &target.own_headers(scenario))
 }
 
 /// `own` is what this one sends beside the common headers.

@@ -2,6 +2,7 @@
 
 use super::build::Binaries;
 use super::report::{Report, Row, Unit};
+use super::scenario::Scenario;
 use super::session::Session;
 use super::statistics::line;
 use super::target::{Allocator, Target};
@@ -139,7 +140,13 @@ fn memory(
         .set_message(format!("{target}, {name}: {connections} idle connections"));
     target.check_allocator(allocator)?;
     let patience = &session.patience;
-    let mut server = session.start(binaries, target, allocator, &SMALL_PAGES.map(Into::into))?;
+    let mut server = session.start(
+        binaries,
+        target,
+        Scenario::PLAINTEXT,
+        allocator,
+        &SMALL_PAGES.map(Into::into),
+    )?;
     let mut crowd = Crowd::connect(server.address(), Workload::Plaintext, connections, patience)
         .map_err(|error| server.explain(error))?;
     // A fresh connection says nothing, so only the server's descriptors tell that it has accepted it.

@@ -1,22 +1,17 @@
 //! The kinds of load that turns are made with.
 
-use super::gate;
 use super::latency::Rates;
-use super::scenario::Scenario;
 use super::target::Target;
 use super::text::grouped;
 use super::turns::{Begin, Done, Load};
 use anyhow::Context as _;
-use anyport_bench_load::{
-    Address, Amount, Churn, ClosedLoop, H2Load, Handshake, Handshakes, OpenLoop, Patience, Workload,
-};
+use anyport_bench_load::{Amount, Churn, ClosedLoop, H2Load, Handshake, Handshakes, OpenLoop, Workload};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 /// Keep-alive connections, each of which asks again as soon as it's answered.
 pub(super) fn closed(workload: Workload) -> Begin {
-    Box::new(move |course, target, address, patience| {
-        check(target, address, workload, patience)?;
+    Box::new(move |course, _, address, patience| {
         let connections = course.connections;
         Ok(Box::new(ClosedLoop::connect(
             address,
@@ -29,8 +24,7 @@ pub(super) fn closed(workload: Workload) -> Begin {
 
 /// The same over HTTP/2, with so many requests in flight on each connection.
 pub(super) fn http2(streams: NonZeroUsize) -> Begin {
-    Box::new(move |course, target, address, patience| {
-        target.check_serves(Scenario::PlaintextH2)?;
+    Box::new(move |course, _, address, patience| {
         let connections = NonZeroUsize::new(course.connections).context("no connections")?;
         let load = H2Load::new(address, Workload::Plaintext, connections, streams, patience)?;
         Ok(Box::new(load))
@@ -40,7 +34,6 @@ pub(super) fn http2(streams: NonZeroUsize) -> Begin {
 /// Requests at a constant rate, each target's own.
 pub(super) fn open(workload: Workload, rates: Rates) -> Begin {
     Box::new(move |course, target, address, patience| {
-        check(target, address, workload, patience)?;
         let rate = *rates.get(&target).context("it isn't known how much it can do")?;
         let open_loop = OpenLoop::connect(address, workload, course.connections, patience)?;
         Ok(Box::new(Steady { open_loop, rate }))
@@ -49,8 +42,7 @@ pub(super) fn open(workload: Workload, rates: Rates) -> Begin {
 
 /// The rate that can be sustained.
 pub(super) fn search(workload: Workload, probes: usize) -> Begin {
-    Box::new(move |course, target, address, patience| {
-        check(target, address, workload, patience)?;
+    Box::new(move |course, _, address, patience| {
         let connections = course.connections;
         Ok(Box::new(Search {
             closed_loop: ClosedLoop::connect(address, workload, connections, patience)?,
@@ -62,17 +54,10 @@ pub(super) fn search(workload: Workload, probes: usize) -> Begin {
 
 /// A new connection for each request.
 pub(super) fn churn(workload: Workload) -> Begin {
-    Box::new(move |course, target, address, patience| {
-        check(target, address, workload, patience)?;
+    Box::new(move |course, _, address, patience| {
         let churn = Churn::new(address, workload, course.connections, NonZeroU64::MIN, patience)?;
         Ok(Box::new(churn))
     })
-}
-
-/// Whether the answer is the one of all others, which the start has looked at for plaintext only.
-fn check(target: Target, address: &Address, workload: Workload, patience: &Patience) -> anyhow::Result<()> {
-    target.check_serves(Scenario::Http1(workload))?;
-    gate::check(target, address, workload, patience)
 }
 
 /// New connections that make a TLS handshake each.
@@ -102,9 +87,12 @@ impl Load for H2Load {
     fn run(&mut self, duration: Duration) -> anyhow::Result<Done> {
         let outcome = Self::run(self, Amount::For(duration))?;
         Ok(Done {
-            rate: Some(outcome.requests as f64 / outcome.elapsed.as_secs_f64()),
+            rate: Some(outcome.rate),
             effort: Some(outcome.effort),
             latency: outcome.latency,
+            objection: outcome
+                .starved
+                .then(|| format!("it answered nothing on at least one of its connections for {duration:?}")),
             ..Done::of(outcome.requests)
         })
     }

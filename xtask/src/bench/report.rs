@@ -192,8 +192,7 @@ impl Row {
     /// Whether it's known of the target that there can't be a value: nothing went wrong then.
     fn has_none_by_nature(&self) -> bool {
         let is_counted = matches!(self.unit, Unit::Instructions | Unit::Allocations | Unit::Bytes);
-        let mut scenarios = Scenario::ALL.into_iter();
-        let scenario = scenarios.find(|scenario| scenario.name() == self.workload);
+        let scenario = Scenario::named(self.workload);
         let is_served =
             |target: Target| scenario.is_none_or(|scenario| target.check_serves(scenario).is_ok());
         !is_served(self.target)

@@ -30,6 +30,19 @@ impl Scenario {
             Self::PlaintextH2 => "plaintext-h2",
         }
     }
+
+    /// The one that's called so.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scenario| scenario.name() == name)
+    }
+
+    /// What's asked.
+    pub(super) fn workload(self) -> Workload {
+        match self {
+            Self::Http1(workload) => workload,
+            Self::PlaintextH2 => Workload::Plaintext,
+        }
+    }
 }
 
 #[cfg(test)]

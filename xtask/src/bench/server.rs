@@ -1,8 +1,8 @@
 //! A server under measurement: started, found, looked at, and never left behind.
 
-use super::{gate, listeners, target::Target};
+use super::{gate, listeners, scenario::Scenario, target::Target};
 use anyhow::Context as _;
-use anyport_bench_load::{Address, Interrupted, Patience, Workload};
+use anyport_bench_load::{Address, Interrupted, Patience};
 use procfs::process::Process;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::{OsStr, OsString};
@@ -32,14 +32,13 @@ pub(super) struct Server {
 const ALLOCATOR_SETTINGS: [&str; 3] = ["MIMALLOC_", "MALLOC_", "GLIBC_TUNABLES"];
 
 impl Server {
-    /// Starts it, and looks whether it's alone on its port and answers as it should.
+    /// Starts it, and waits until it says where it listens.
     ///
     /// # Errors
     ///
     /// When there's no such server then, in one line.
     pub(super) fn start(
         program: &Path,
-        target: Target,
         arguments: &[String],
         listen: &Address,
         wrapper: &[OsString],
@@ -57,9 +56,18 @@ impl Server {
             .iter()
             .map(OsString::as_os_str)
             .chain([program.as_os_str()]);
-        let mut server = Self::spawn(words, arguments, listen, scratch, patience)?;
-        server.check(target).map_err(|error| server.explain(error))?;
-        Ok(server)
+        Self::spawn(words, arguments, listen, scratch, patience)
+    }
+
+    /// The same, if it's alone on its port and answers as it should.
+    ///
+    /// # Errors
+    ///
+    /// What's wrong with it, in one line.
+    pub(super) fn checked(mut self, target: Target, scenario: Scenario) -> anyhow::Result<Self> {
+        let checked = self.check(target, scenario);
+        checked.map_err(|error| self.explain(error))?;
+        Ok(self)
     }
 
     fn spawn<'a>(
@@ -118,12 +126,12 @@ impl Server {
         Ok(server)
     }
 
-    fn check(&mut self, target: Target) -> anyhow::Result<()> {
+    fn check(&mut self, target: Target, scenario: Scenario) -> anyhow::Result<()> {
         self.descriptors = self.process()?.fd_count()?;
         if let Address::Tcp(address) | Address::Tls(address) = self.address {
             listeners::belong_to_group(address, self.child.id())?;
         }
-        gate::check(target, &self.address, Workload::Plaintext, &self.patience)
+        gate::check(target, &self.address, scenario, &self.patience)
     }
 
     pub(super) fn address(&self) -> &Address {

@@ -2,6 +2,7 @@
 
 use super::build::{Binaries, build};
 use super::run_folder::RunFolder;
+use super::scenario::Scenario;
 use super::server::Server;
 use super::target::{Allocator, Target};
 use super::turns::{Course, Logged};
@@ -115,11 +116,12 @@ impl Session {
         self.progress.enable_steady_tick(Duration::from_millis(200));
     }
 
-    /// Starts a server, under `wrapper` if that's not empty.
+    /// Starts a server that's to be asked for this, under `wrapper` if that's not empty.
     pub(super) fn start(
         &self,
         binaries: &Binaries,
         target: Target,
+        scenario: Scenario,
         allocator: Allocator,
         wrapper: &[OsString],
     ) -> anyhow::Result<Server> {
@@ -131,13 +133,13 @@ impl Session {
         };
         Server::start(
             program,
-            target,
-            &target.arguments(self.workers)?,
+            &target.arguments(self.workers, scenario)?,
             &listen,
             wrapper,
             self.scratch.path(),
             &self.patience,
-        )
+        )?
+        .checked(target, scenario)
     }
 }
 

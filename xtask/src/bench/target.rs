@@ -56,8 +56,16 @@ pub(super) enum Target {
     TlsTcp,
     /// The same by aws-lc-rs instead of ring.
     TlsTcpAwsLcRs,
-    /// hyper by hand over tokio-rustls: the reference for TLS.
+    /// anyport's TLS over its TCP on monoio, by io_uring.
+    TlsMonoio,
+    /// anyport's TLS over its TCP on glommio.
+    TlsGlommio,
+    /// hyper by hand over tokio-rustls: the reference for TLS on tokio.
     HyperRustls,
+    /// The same on monoio, by monoio-compat: the reference for `tls-monoio`.
+    HyperMonoioTls,
+    /// The same on glommio: the reference for `tls-glommio`.
+    HyperGlommioTls,
     /// The same without hyper: a session that waits. It answers nothing, so it's for `idle` and `handshakes`.
     RustlsSession,
     /// `axum::serve`.
@@ -86,7 +94,7 @@ pub(super) enum Target {
 impl Target {
     /// The TCP ones on tokio. Unix sockets answer another question; io_uring's programs can't be looked into by valgrind, and take long to build.
     pub(super) const DEFAULT: [Self; 5] = [Self::TcpPerCore, Self::Tcp, Self::Hyper, Self::Axum, Self::Actix];
-    /// Where only TLS has something to be measured. Not aws-lc-rs, which takes long to build.
+    /// Where only TLS has something to be measured. Not aws-lc-rs and io_uring, which take long to build.
     pub(super) const DEFAULT_TLS: [Self; 3] = [Self::TlsTcpPerCore, Self::TlsTcp, Self::HyperRustls];
 
     pub(super) fn name(self) -> &'static str {
@@ -122,12 +130,16 @@ impl Target {
     }
 
     /// What it answers beside the common headers, in the order of their names: where it can't be had without them.
-    pub(super) fn own_headers(self, workload: Workload) -> &'static [(&'static str, &'static str)] {
+    pub(super) fn own_headers(self, scenario: Scenario) -> Vec<(&'static str, &'static str)> {
         let facts = self.facts();
-        match workload {
-            Workload::WebSocket => facts.own_upgrade_headers,
+        let mut headers = match scenario {
+            Scenario::Http1(Workload::WebSocket) => facts.own_upgrade_headers,
             _ => facts.own_headers,
         }
+        .to_vec();
+        // HTTP/2 has no such header (RFC 9113 8.2.2).
+        headers.retain(|&(name, _)| scenario != Scenario::PlaintextH2 || name != "connection");
+        headers
     }
 
     /// # Errors
@@ -165,16 +177,19 @@ impl Target {
         self.facts().package
     }
 
-    /// What the server is told, beside where to listen.
+    /// What the server is told, beside where to listen, when it's to be asked for this.
     ///
     /// # Errors
     ///
     /// When it can't have so many workers.
-    pub(super) fn arguments(self, workers: NonZeroUsize) -> anyhow::Result<Vec<String>> {
+    pub(super) fn arguments(self, workers: NonZeroUsize, scenario: Scenario) -> anyhow::Result<Vec<String>> {
         let facts = self.facts();
         let mut arguments: Vec<String> = facts.arguments.iter().map(ToString::to_string).collect();
         if facts.package.home == Home::Main {
             arguments.extend(["--transport", facts.server].map(str::to_owned));
+        }
+        if scenario == Scenario::PlaintextH2 {
+            arguments.extend(facts.http2_arguments.iter().map(ToString::to_string));
         }
         match facts.workers {
             Workers::AsTold => arguments.extend(["--workers".to_owned(), workers.to_string()]),
@@ -192,7 +207,7 @@ impl fmt::Display for Target {
 
 #[cfg(test)]
 mod tests {
-    use super::{Allocator, NonZeroUsize, Target};
+    use super::{Allocator, NonZeroUsize, Scenario, Target};
     use clap::ValueEnum as _;
 
     #[test]
@@ -224,14 +239,14 @@ mod tests {
     #[test]
     fn who_is_told_to_have_faults_is_built_with_them() {
         for target in Target::value_variants() {
-            let told = target.arguments(NonZeroUsize::MIN).unwrap();
+            let told = target.arguments(NonZeroUsize::MIN, Scenario::PLAINTEXT).unwrap();
             let has_faults = told
                 .iter()
                 .any(|argument| argument == "--spin" || argument == "--stall-every");
             assert_eq!(has_faults, target.package().features == "faults", "{target}");
         }
         let mut told = Target::TcpSpinning
-            .arguments(NonZeroUsize::MIN)
+            .arguments(NonZeroUsize::MIN, Scenario::PLAINTEXT)
             .unwrap()
             .into_iter();
         assert!(told.any(|argument| argument == "--spin"));
@@ -240,13 +255,51 @@ mod tests {
     #[test]
     fn who_has_one_worker_is_not_measured_with_more() {
         let two = NonZeroUsize::new(2).unwrap();
-        let told = |target: Target| target.arguments(two).map(|arguments| arguments.join(" "));
+        let told = |target: Target| {
+            target
+                .arguments(two, Scenario::PLAINTEXT)
+                .map(|arguments| arguments.join(" "))
+        };
         assert_eq!(told(Target::Tcp).unwrap(), "--transport tcp --workers 2");
         assert_eq!(told(Target::Hyper).unwrap(), "--workers 2");
         for target in [Target::HyperMonoio, Target::Nginx, Target::Floor] {
             let error = told(target).unwrap_err().to_string();
             assert_eq!(error, "it has one worker, always", "{target}");
-            target.arguments(NonZeroUsize::MIN).unwrap();
+            target.arguments(NonZeroUsize::MIN, Scenario::PLAINTEXT).unwrap();
+        }
+    }
+
+    #[test]
+    fn who_does_not_find_out_which_http_it_is_is_told() {
+        let told =
+            |target: Target, scenario| target.arguments(NonZeroUsize::MIN, scenario).unwrap().join(" ");
+        for target in [Target::Hyper, Target::HyperRustls, Target::Ntex, Target::Nginx] {
+            assert!(
+                told(target, Scenario::PlaintextH2).contains("--http2"),
+                "{target}"
+            );
+            assert!(!told(target, Scenario::PLAINTEXT).contains("--http2"), "{target}");
+        }
+        assert_eq!(
+            told(Target::Tcp, Scenario::PlaintextH2),
+            told(Target::Tcp, Scenario::PLAINTEXT)
+        );
+    }
+
+    #[test]
+    fn http2_has_no_headers_of_a_connection() {
+        let headers = Target::Nginx.own_headers(Scenario::PLAINTEXT);
+        assert_eq!(headers, [("connection", "keep-alive"), ("server", "nginx")]);
+        let headers = Target::Nginx.own_headers(Scenario::PlaintextH2);
+        assert_eq!(headers, [("server", "nginx")]);
+    }
+
+    #[test]
+    fn all_that_speak_http_but_the_floor_speak_http2() {
+        for target in Target::value_variants() {
+            let is_asked = target.check_serves(Scenario::PlaintextH2).is_ok();
+            let is_floor = *target == Target::Floor;
+            assert_eq!(is_asked, target.speaks_http() && !is_floor, "{target}");
         }
     }
 

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 pub(crate) fn all() -> Vec<Trial> {
-    let cases: [(&str, fn()); 18] = [
+    let cases: [(&str, fn()); 19] = [
         ("healthy_servers_are_measured", healthy_servers_are_measured),
         (
             "a_peer_that_does_not_build_costs_its_own_rows",
@@ -26,6 +26,10 @@ pub(crate) fn all() -> Vec<Trial> {
         (
             "a_server_that_answers_something_else_is_not_measured",
             a_server_that_answers_something_else_is_not_measured,
+        ),
+        (
+            "an_answer_over_http2_is_looked_at_byte_by_byte",
+            an_answer_over_http2_is_looked_at_byte_by_byte,
         ),
         ("a_port_that_is_taken_is_told", a_port_that_is_taken_is_told),
         (
@@ -127,6 +131,36 @@ fn a_server_that_answers_something_else_is_not_measured() {
     );
 }
 
+fn an_answer_over_http2_is_looked_at_byte_by_byte() {
+    let only = [
+        "--figure",
+        "throughput",
+        "--rounds",
+        "1",
+        "--workload",
+        "plaintext-h2",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let reason = |wrong| {
+        let outcome = matrix(wrong, folder.path(), &only).finish();
+        let rows = outcome.rows.iter();
+        let mut over_http2 = rows.filter(|row| row["workload"] == "plaintext-h2");
+        over_http2.next().unwrap()["reason"].to_string()
+    };
+    let reason_of_another_answer = reason("answers something else over HTTP/2");
+    assert!(
+        reason_of_another_answer.contains("`Hello, world!` instead of `Hello, World!`"),
+        "{reason_of_another_answer}"
+    );
+    let reason_of_the_expected_answer = reason("");
+    assert!(
+        ["null", "`h2load` isn't installed"]
+            .iter()
+            .any(|reason| reason_of_the_expected_answer.contains(reason)),
+        "{reason_of_the_expected_answer}"
+    );
+}
+
 fn a_port_that_is_taken_is_told() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -183,9 +217,9 @@ const SMALL: [&str; 12] = [
     "--json",
 ];
 
-fn matrix(output: &Path, arguments: &[&str]) -> Bench {
+fn matrix(wrong: &str, output: &Path, arguments: &[&str]) -> Bench {
     let output = ["--output", output.to_str().unwrap()];
-    Bench::start_with("", &[&SMALL[..], &output, arguments].concat())
+    Bench::start_with(wrong, &[&SMALL[..], &output, arguments].concat())
 }
 
 fn file(folder: &Path, name: &str) -> Value {
@@ -195,6 +229,7 @@ fn file(folder: &Path, name: &str) -> Value {
 fn a_matrix_lies_in_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     let outcome = matrix(
+        "",
         folder.path(),
         &[
             "--figure",
@@ -306,7 +341,7 @@ fn what_is_reported_follows_from_the_windows() {
 
 fn ctrl_c_keeps_what_a_matrix_has_measured() {
     let folder = tempfile::tempdir().unwrap();
-    let bench = matrix(folder.path(), &["--figure", "throughput", "--rounds", "1000"]);
+    let bench = matrix("", folder.path(), &["--figure", "throughput", "--rounds", "1000"]);
     bench.until_serving();
     kill_process(bench.pid(), Signal::INT).unwrap();
     let outcome = bench.finish();
@@ -372,7 +407,7 @@ fn a_full_disk_ends_a_matrix() {
     let folder = tempfile::tempdir().unwrap();
     // Where every byte is too much.
     symlink("/dev/full", folder.path().join("rounds.jsonl")).unwrap();
-    let outcome = matrix(folder.path(), &["--figure", "throughput", "--rounds", "1000"]).finish();
+    let outcome = matrix("", folder.path(), &["--figure", "throughput", "--rounds", "1000"]).finish();
     assert_eq!(outcome.code, Some(1));
     assert!(
         outcome.said.contains("rounds.jsonl: No space left on device"),

@@ -136,6 +136,9 @@ fn answer(mut stream: impl Read + Write) {
         }
         // A request is so short that it comes in one piece.
         let request = match stream.read(&mut buffer) {
+            Ok(read) if buffer[..read].starts_with(PREFACE) => {
+                return answer_over_http2(&buffer[PREFACE.len()..read], stream);
+            }
             Ok(read) if read > 0 => String::from_utf8_lossy(&buffer[..read]).to_ascii_lowercase(),
             _ => return,
         };
@@ -149,4 +152,52 @@ fn answer(mut stream: impl Read + Write) {
             return;
         }
     }
+}
+
+/// What HTTP/2 begins with (RFC 9113 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Answers one request, of which a part was read.
+fn answer_over_http2(read: &[u8], mut stream: impl Read + Write) {
+    const DATA: u8 = 0;
+    const HEADERS: u8 = 1;
+    const SETTINGS: u8 = 4;
+    const END_STREAM: u8 = 1;
+    const END_HEADERS: u8 = 4;
+    /// Names without their values, by their places in HPACK's static table (RFC 7541 A).
+    const LITERALS: [(u8, &str); 3] = [
+        (28, "13"),
+        (31, "text/plain; charset=utf-8"),
+        (33, "Tue, 24 Nov 2026 12:00:00 GMT"),
+    ];
+    let frame = |kind, flags, id, payload: &[u8]| {
+        let head = [0, 0, payload.len() as u8, kind, flags, 0, 0, 0, id];
+        [&head, payload].concat()
+    };
+    stream.write_all(&frame(SETTINGS, 0, 0, &[])).unwrap();
+    let mut frames = read.chain(&mut stream);
+    let mut head = [0; 9];
+    while head[3] != HEADERS {
+        frames.read_exact(&mut head).unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        io::copy(&mut frames.by_ref().take(length.into()), &mut io::sink()).unwrap();
+    }
+    // The status 200 has a place of its own.
+    let mut headers = vec![0x88];
+    for (name, value) in LITERALS {
+        headers.extend([0x0f, name - 15, value.len() as u8]);
+        headers.extend(value.as_bytes());
+    }
+    let body: &[u8] = if does("answers something else over HTTP/2") {
+        b"Hello, world!"
+    } else {
+        b"Hello, World!"
+    };
+    let answer = [
+        frame(HEADERS, END_HEADERS, 1, &headers),
+        frame(DATA, END_STREAM, 1, body),
+    ];
+    stream.write_all(&answer.concat()).unwrap();
+    // Until the client goes.
+    let _ = io::copy(&mut stream, &mut io::sink());
 }

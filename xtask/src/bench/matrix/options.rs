@@ -18,9 +18,9 @@ use std::path::PathBuf;
     .hide_default_value(true)
     .help("Windows of each target and its reference [default: 15, with --quick 6]")),
     mut_arg("duration", |duration| duration
-    .default_value_if("quick", "true", "500ms")
+    .default_value_if("quick", "true", "400ms")
     .hide_default_value(true)
-    .help("How long a window lasts, such as 500ms or 2s [default: 1s, with --quick 500ms]")))]
+    .help("How long a window lasts, such as 500ms or 2s [default: 1s, with --quick 400ms]")))]
 pub(crate) struct MatrixOptions {
     /// anyport's transports: names (separated by commas), or `all` [default: all]
     #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = picks(false))]
@@ -120,10 +120,8 @@ fn picks(peers: bool) -> impl TypedValueParser<Value = Pick> {
 }
 
 fn workloads() -> impl TypedValueParser<Value = Scenario> {
-    PossibleValuesParser::new(Scenario::ALL.map(Scenario::name)).map(|name| {
-        let scenario = Scenario::ALL.into_iter().find(|scenario| scenario.name() == name);
-        scenario.unwrap_or(Scenario::PLAINTEXT)
-    })
+    PossibleValuesParser::new(Scenario::ALL.map(Scenario::name))
+        .map(|name| Scenario::named(&name).unwrap_or(Scenario::PLAINTEXT))
 }
 
 impl MatrixOptions {

@@ -244,41 +244,28 @@ impl Part {
 }
 
 fn throughput(session: &mut Session, turns: &TurnOptions, scenario: Scenario, connections: usize) -> Report {
-    let course = |values, load| Course {
+    let mut what = "Requests per second and CPU time per request, with connections that ask again as soon as they're answered".to_owned();
+    let load = match scenario {
+        Scenario::Http1(workload) => loads::closed(workload),
+        Scenario::PlaintextH2 => {
+            what += &format!(" over HTTP/2, by h2load, {STREAMS} requests at a time on each");
+            loads::http2(STREAMS)
+        }
+    };
+    let course = Course {
         figure: "throughput",
         workload: scenario.name(),
         connections,
-        values,
+        values: vec![
+            Value {
+                ratio: Some(Unit::RateRatio),
+                ..Value::rate(Unit::RequestsPerSecond)
+            },
+            Value::time(Unit::Microseconds),
+        ],
         load,
     };
-    let rate = Value::rate(Unit::RequestsPerSecond);
-    let time = Value::time(Unit::Microseconds);
-    let what = "Requests per second and CPU time per request, with connections that ask again as soon as they're answered";
-    match scenario {
-        Scenario::Http1(workload) => {
-            let rate = Value {
-                ratio: Some(Unit::RateRatio),
-                ..rate
-            };
-            turns::run(
-                session,
-                turns,
-                what,
-                &[course(vec![rate, time], loads::closed(workload))],
-            )
-        }
-        // hyper by hand speaks none, so there's nothing to divide by.
-        Scenario::PlaintextH2 => {
-            let time = Value { ratio: None, ..time };
-            let what = format!("{what} over HTTP/2, by h2load, {STREAMS} requests at a time on each");
-            turns::run(
-                session,
-                turns,
-                &what,
-                &[course(vec![rate, time], loads::http2(STREAMS))],
-            )
-        }
-    }
+    turns::run(session, turns, &what, &[course])
 }
 
 /// Does something with those targets only that it fits.

@@ -1,7 +1,7 @@
 //! What the bench knows of each target: a table of facts, and what some of them have in common.
 
 use super::Target;
-use super::lack::{DOWNLOAD_ONLY, FIXED, H2_BY_ALPN, HTTP1_ONLY, Lack, ONE_PROTOCOL, SILENT, THREAD_BOUND};
+use super::lack::{DOWNLOAD_ONLY, FIXED, Lack, SILENT, THREAD_BOUND};
 use super::package::{Allocators, Home, Package, Workers};
 
 /// What the bench has to know of a target.
@@ -17,6 +17,8 @@ pub(super) struct Facts {
     pub(super) package: Package,
     /// What the server is told, beside where to listen; ours are told their transport's name before that.
     pub(super) arguments: &'static [&'static str],
+    /// The same if it's to be asked for HTTP/2, and doesn't find out by itself.
+    pub(super) http2_arguments: &'static [&'static str],
     pub(super) workers: Workers,
     /// Why valgrind counts nothing of it.
     pub(super) blind_spot: Option<&'static str>,
@@ -33,7 +35,7 @@ pub(super) struct Facts {
 impl Target {
     pub(super) fn facts(self) -> Facts {
         use Target::{Hyper, HyperGlommio, HyperGlommioUnix, HyperMonoio, HyperMonoioEpoll, HyperMonoioUnix};
-        use Target::{HyperRustls, HyperUnix};
+        use Target::{HyperGlommioTls, HyperMonoioTls, HyperRustls, HyperUnix};
         match self {
             Self::TcpPerCore => ours("tcp-per-core", "tcp", "", Hyper),
             Self::Tcp => ours("tcp", "tcp", "", Hyper),
@@ -44,43 +46,47 @@ impl Target {
             Self::Unix => ours("unix", "unix", "", HyperUnix),
             Self::MonoioUnix => ours("monoio-unix", "unix", "monoio", HyperMonoioUnix).by_io_uring(),
             Self::GlommioUnix => ours("glommio-unix", "unix", "glommio", HyperGlommioUnix).by_io_uring(),
-            Self::Hyper => peer("hyper", "tcp", "peer-hyper", Hyper)
-                .scaling()
-                .without(&[HTTP1_ONLY]),
-            Self::HyperMultiThread => peer("hyper-multi-thread", "tcp", "peer-hyper", Hyper)
+            Self::Hyper => by_hand("hyper", "tcp", "peer-hyper", Hyper).scaling(),
+            Self::HyperMultiThread => by_hand("hyper-multi-thread", "tcp", "peer-hyper", Hyper)
                 .with(&["--multi-thread"])
-                .scaling()
-                .without(&[HTTP1_ONLY]),
-            Self::HyperUnix => peer("hyper-unix", "unix", "peer-hyper", HyperUnix)
-                .scaling()
-                .without(&[HTTP1_ONLY]),
-            Self::HyperMonoio => peer("hyper-monoio", "tcp", "peer-monoio", HyperMonoio)
+                .scaling(),
+            Self::HyperUnix => by_hand("hyper-unix", "unix", "peer-hyper", HyperUnix).scaling(),
+            Self::HyperMonoio => by_hand("hyper-monoio", "tcp", "peer-monoio", HyperMonoio)
                 .with(&["--io", "compat"])
-                .without(&[HTTP1_ONLY, THREAD_BOUND])
+                .without(&[THREAD_BOUND])
                 .by_io_uring(),
-            Self::HyperMonoioPoll => peer("hyper-monoio-poll", "tcp", "peer-monoio", HyperMonoio)
+            Self::HyperMonoioPoll => by_hand("hyper-monoio-poll", "tcp", "peer-monoio", HyperMonoio)
                 .with(&["--io", "poll"])
-                .without(&[HTTP1_ONLY, THREAD_BOUND])
+                .without(&[THREAD_BOUND])
                 .by_io_uring(),
-            Self::HyperMonoioEpoll => peer("hyper-monoio-epoll", "tcp", "peer-monoio", HyperMonoioEpoll)
+            Self::HyperMonoioEpoll => by_hand("hyper-monoio-epoll", "tcp", "peer-monoio", HyperMonoioEpoll)
                 .with(&["--io", "poll-epoll"])
-                .without(&[HTTP1_ONLY, THREAD_BOUND]),
-            Self::HyperMonoioUnix => peer("hyper-monoio-unix", "unix", "peer-monoio", HyperMonoioUnix)
+                .without(&[THREAD_BOUND]),
+            Self::HyperMonoioUnix => by_hand("hyper-monoio-unix", "unix", "peer-monoio", HyperMonoioUnix)
                 .with(&["--io", "compat"])
-                .without(&[HTTP1_ONLY, THREAD_BOUND])
+                .without(&[THREAD_BOUND])
                 .by_io_uring(),
-            Self::HyperGlommio => peer("hyper-glommio", "tcp", "peer-glommio", HyperGlommio)
-                .without(&[HTTP1_ONLY, THREAD_BOUND])
+            Self::HyperGlommio => by_hand("hyper-glommio", "tcp", "peer-glommio", HyperGlommio)
+                .without(&[THREAD_BOUND])
                 .by_io_uring(),
-            Self::HyperGlommioUnix => peer("hyper-glommio-unix", "unix", "peer-glommio", HyperGlommioUnix)
-                .without(&[HTTP1_ONLY, THREAD_BOUND])
+            Self::HyperGlommioUnix => by_hand("hyper-glommio-unix", "unix", "peer-glommio", HyperGlommioUnix)
+                .without(&[THREAD_BOUND])
                 .by_io_uring(),
             Self::TlsTcpPerCore => ours("tls-tcp-per-core", "tls", "tls", HyperRustls),
             Self::TlsTcp => ours("tls-tcp", "tls", "tls", HyperRustls),
             Self::TlsTcpAwsLcRs => ours("tls-tcp-aws-lc-rs", "tls", "aws-lc-rs", HyperRustls),
-            Self::HyperRustls => {
-                peer("hyper-rustls", "tls", "peer-rustls", HyperRustls).without(&[HTTP1_ONLY])
-            }
+            Self::TlsMonoio => ours("tls-monoio", "tls", "tls-monoio", HyperMonoioTls).by_io_uring(),
+            Self::TlsGlommio => ours("tls-glommio", "tls", "tls-glommio", HyperGlommioTls).by_io_uring(),
+            Self::HyperRustls => by_hand("hyper-rustls", "tls", "peer-rustls", HyperRustls),
+            Self::HyperMonoioTls => by_hand("hyper-monoio-tls", "tls", "peer-monoio", HyperMonoioTls)
+                .built_with("tls")
+                .with(&["--io", "compat"])
+                .without(&[THREAD_BOUND])
+                .by_io_uring(),
+            Self::HyperGlommioTls => by_hand("hyper-glommio-tls", "tls", "peer-glommio", HyperGlommioTls)
+                .built_with("tls")
+                .without(&[THREAD_BOUND])
+                .by_io_uring(),
             Self::RustlsSession => peer("rustls-session", "tls", "peer-rustls", HyperRustls)
                 .with(&["--hold"])
                 .without(&[SILENT]),
@@ -117,6 +123,7 @@ fn ours(name: &'static str, transport: &'static str, features: &'static str, ref
         reference,
         package,
         arguments: &[],
+        http2_arguments: &[],
         workers: Workers::AsTold,
         blind_spot: None,
         lacks: &[],
@@ -150,6 +157,11 @@ fn peer(name: &'static str, transport: &'static str, package: &'static str, refe
     }
 }
 
+/// hyper by hand, which is told the one HTTP that it speaks: to look for it would be work that nobody asked of it.
+fn by_hand(name: &'static str, transport: &'static str, package: &'static str, reference: Target) -> Facts {
+    peer(name, transport, package, reference).telling_http2()
+}
+
 /// Its upgrades have a header that they can't be had without.
 fn ntex(name: &'static str) -> Facts {
     Facts {
@@ -159,13 +171,14 @@ fn ntex(name: &'static str) -> Facts {
         ),
         ..peer(name, "tcp", "peer-ntex", Target::Hyper)
             .scaling()
-            .without(&[H2_BY_ALPN])
+            .telling_http2()
     }
 }
 
 /// It comes as it is: with its own allocator, and two headers that it can't be had without.
 fn nginx() -> Facts {
-    let facts = peer("nginx", "tcp", "peer-nginx", Target::Hyper).without(&[DOWNLOAD_ONLY, ONE_PROTOCOL]);
+    let facts = peer("nginx", "tcp", "peer-nginx", Target::Hyper).telling_http2();
+    let facts = facts.without(&[DOWNLOAD_ONLY]);
     Facts {
         package: Package {
             allocators: Allocators::System,
@@ -184,6 +197,14 @@ fn nginx() -> Facts {
 impl Facts {
     fn with(self, arguments: &'static [&'static str]) -> Self {
         Self { arguments, ..self }
+    }
+
+    /// A port of it speaks either HTTP/1 or HTTP/2.
+    fn telling_http2(self) -> Self {
+        Self {
+            http2_arguments: &["--http2"],
+            ..self
+        }
     }
 
     fn scaling(self) -> Self {

@@ -10,28 +10,10 @@ pub(super) struct Lack {
     pub(super) reason: &'static str,
 }
 
-/// Of hyper by hand, everywhere.
-pub(super) const HTTP1_ONLY: Lack = Lack {
-    scenarios: &[Scenario::PlaintextH2],
-    reason: "it's hyper's HTTP/1 by hand, and looks for nothing else",
-};
-
 /// Of hyper by hand on a runtime with a thread per core.
 pub(super) const THREAD_BOUND: Lack = Lack {
     scenarios: &[Scenario::Http1(Workload::WebSocket)],
     reason: "hyper upgrades only what's `Send`, and the runtime's streams stay on their thread",
-};
-
-/// Of ntex.
-pub(super) const H2_BY_ALPN: Lack = Lack {
-    scenarios: &[Scenario::PlaintextH2],
-    reason: "it speaks HTTP/2 only where ALPN agreed on it, and this is without TLS",
-};
-
-/// Of nginx before 1.25.1.
-pub(super) const ONE_PROTOCOL: Lack = Lack {
-    scenarios: &[Scenario::PlaintextH2],
-    reason: "without TLS, a port of Debian's nginx speaks either HTTP/1 or HTTP/2, and all else is asked by HTTP/1",
 };
 
 /// Of a server of files.

@@ -3,6 +3,7 @@
 use super::Course;
 use super::noise::{Noise, Sample};
 use crate::bench::build::Binaries;
+use crate::bench::scenario::Scenario;
 use crate::bench::server::Server;
 use crate::bench::session::Session;
 use crate::bench::target::{Allocator, Target};
@@ -119,7 +120,16 @@ pub(super) fn measure(
     course: &Course,
     duration: Duration,
 ) -> anyhow::Result<Window> {
-    let mut server = session.start(binaries, target, Allocator::Mimalloc, &place.wrapper())?;
+    // A handshake is none, and asks for nothing.
+    let scenario = Scenario::named(course.workload);
+    scenario.map_or(Ok(()), |scenario| target.check_serves(scenario))?;
+    let mut server = session.start(
+        binaries,
+        target,
+        scenario.unwrap_or(Scenario::PLAINTEXT),
+        Allocator::Mimalloc,
+        &place.wrapper(),
+    )?;
     let window =
         load(session, target, &server, place, course, duration).map_err(|error| server.explain(error))?;
     server.stop()?;
