@@ -15,6 +15,7 @@ mod unsafe_code;
 
 use crate::output::print;
 use cargo_metadata::Metadata;
+#[cfg(target_os = "linux")]
 pub(crate) use citations::cite;
 use repo::{Repo, Violation};
 use xshell::Shell;

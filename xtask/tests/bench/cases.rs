@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 pub(crate) fn all() -> Vec<Trial> {
-    let cases: [(&str, fn()); 19] = [
+    let cases: [(&str, fn()); 20] = [
         ("healthy_servers_are_measured", healthy_servers_are_measured),
         (
             "a_peer_that_does_not_build_costs_its_own_rows",
@@ -30,6 +30,10 @@ pub(crate) fn all() -> Vec<Trial> {
         (
             "an_answer_over_http2_is_looked_at_byte_by_byte",
             an_answer_over_http2_is_looked_at_byte_by_byte,
+        ),
+        (
+            "a_backend_that_the_kernel_refuses_says_so_and_the_rest_go_on",
+            a_backend_that_the_kernel_refuses_says_so_and_the_rest_go_on,
         ),
         ("a_port_that_is_taken_is_told", a_port_that_is_taken_is_told),
         (
@@ -159,6 +163,18 @@ fn an_answer_over_http2_is_looked_at_byte_by_byte() {
             .any(|reason| reason_of_the_expected_answer.contains(reason)),
         "{reason_of_the_expected_answer}"
     );
+}
+
+fn a_backend_that_the_kernel_refuses_says_so_and_the_rest_go_on() {
+    let outcome = run("is refused io_uring", &["--only", "monoio,tcp"]);
+    let failure = failure(&outcome, "monoio");
+    assert!(
+        failure.contains("the server ended") && failure.contains("io_uring is refused"),
+        "{failure}"
+    );
+    for target in ["hyper-monoio", "tcp", "hyper"] {
+        assert!(outcome.value(target, "us/request").unwrap() > 0.0, "{target}");
+    }
 }
 
 fn a_port_that_is_taken_is_told() {

@@ -25,7 +25,7 @@ fn main() -> std::process::ExitCode {
         Some("build") => stand_in::build(&arguments),
         Some(stand_in::COMPILER) => stand_in::compile(),
         _ => match arguments.iter().position(|argument| argument == "--listen") {
-            Some(at) => stand_in::serve(&arguments[at + 1]),
+            Some(at) => stand_in::serve(&arguments, &arguments[at + 1]),
             None => libtest_mimic::run(&libtest_mimic::Arguments::from_args(), cases::all()).exit_code(),
         },
     }

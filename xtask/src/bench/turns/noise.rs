@@ -211,16 +211,13 @@ mod tests {
     fn a_load_on_the_servers_core_is_no_other_process() {
         let half = SECOND / 2;
         let on_one_core = |server| {
-            let before = Sample {
-                is_apart: false,
-                cores: 1,
-                ..sample(threads(1, &[]))
-            };
+            let before = sample(threads(1, &[]));
             let after = Sample {
                 own: threads(9, &[(half, half)]),
                 at: before.at + Duration::from_secs(1),
-                server: threads(1, &[server]),
-                ..before.clone()
+                cores: 1,
+                is_apart: false,
+                ..sample(threads(1, &[server]))
             };
             disturbance(Noise::between(&before, &after))
         };

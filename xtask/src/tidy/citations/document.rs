@@ -34,7 +34,7 @@ pub(super) fn edits(path: &str, text: &str, read: &dyn Fn(&str) -> Option<Summar
         .collect();
     for table in tables(text) {
         let at = table.at.clone();
-        match open(&table.file).and_then(|summary| table.rows(text, &summary)) {
+        match open(table.file).and_then(|summary| table.rows(text, &summary)) {
             Ok(rows) => edits.extend(rows),
             Err(fault) => edits.push(Edit { at, says: Err(fault) }),
         }
@@ -128,7 +128,7 @@ fn tables(text: &str) -> Vec<Table<'_>> {
             let mut lines = text[start + TABLE.len()..end].lines().map(str::trim);
             let file = lines.next()?;
             let (direction, targets) = lines.next()?.split_once(": ")?;
-            let figures = lines.filter_map(|line| Some(line.split(" & ").filter_map(column).collect()));
+            let figures = lines.map(|line| line.split(" & ").filter_map(column).collect());
             Some(Table {
                 file,
                 targets: targets.split(", ").collect(),

@@ -31,7 +31,8 @@ impl Summary {
             let mut cells = row.trim_end_matches('|').split('|').map(str::trim);
             let target = cells.next().unwrap_or_default();
             if names.is_empty() {
-                let name = |head: &str| table.map_or(head.to_owned(), |table| format!("{table}, {head}"));
+                let name =
+                    |head: &str| table.map_or_else(|| head.to_owned(), |table| format!("{table}, {head}"));
                 names = cells.map(name).collect();
                 continue;
             }
