@@ -2,12 +2,12 @@
 
 mod output;
 
-use crate::{Amount, Effort, Interrupted, Latency, Patience};
+use crate::{Amount, Effort, Interrupted, Latency, Patience, children_time, look_for};
 use anyhow::Context as _;
 use anyport_bench_child::{Address, Workload};
 use output::Output;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, ErrorKind};
+use std::io::{BufRead as _, BufReader};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -61,7 +61,7 @@ impl H2Load {
             workload != Workload::WebSocket,
             "h2load speaks no WebSockets; take one of the workloads over HTTP"
         );
-        look_for()?;
+        look_for(PROGRAM, PACKAGE)?;
         Ok(Self {
             address: address.clone(),
             workload,
@@ -168,22 +168,6 @@ impl H2Load {
     }
 }
 
-fn look_for() -> anyhow::Result<()> {
-    let found = Command::new(PROGRAM)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    match found {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            anyhow::bail!("`{PROGRAM}` isn't installed; on Debian: apt install {PACKAGE}")
-        }
-        Err(error) => Err(error).with_context(|| format!("`{PROGRAM}` cannot be run")),
-    }
-}
-
 /// A child that doesn't outlive whoever waits for it.
 struct Ended(Child);
 
@@ -208,13 +192,6 @@ impl Drop for Ended {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// CPU time of all children that were waited for.
-fn children_time() -> anyhow::Result<Duration> {
-    let stat = procfs::process::Process::myself()?.stat()?;
-    let ticks = (stat.cutime + stat.cstime).max(0) as f64;
-    Ok(Duration::from_secs_f64(ticks / procfs::ticks_per_second() as f64))
 }
 
 /// A line for each request: when it began, its status, and the microseconds that it took.

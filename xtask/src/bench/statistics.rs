@@ -32,14 +32,19 @@ pub(super) fn line(points: &[(f64, f64)]) -> Option<Line> {
 
 /// The middle one; nothing of nothing.
 pub(super) fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
+    let sorted = sorted(values);
     let middle = sorted.len() / 2;
     match sorted.len() {
         0 => None,
         n if n % 2 == 1 => Some(sorted[middle]),
         _ => Some(f64::midpoint(sorted[middle - 1], sorted[middle])),
     }
+}
+
+fn sorted(values: &[f64]) -> Vec<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted
 }
 
 /// The standard deviation of a sample; nothing of fewer than two.
@@ -71,8 +76,7 @@ pub(super) fn interval_of_median(values: &[f64], misses: f64) -> Option<Interval
         at_most += exactly.exp2();
         outside += 1;
     }
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
+    let sorted = sorted(values);
     // The last step went too far.
     let lowest = outside.checked_sub(1)?;
     Some(Interval {

@@ -3,6 +3,7 @@
 mod notes;
 
 use super::report::{Report, Row, Unit, Verdict};
+use super::results::Record;
 use super::target::{Allocator, Target};
 use super::text::{WIDTH, grouped, wrap};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -201,12 +202,8 @@ fn has_room(report: &Report, unit: Unit) -> bool {
     unit.is_ratio() || values == 1
 }
 
-/// What a ratio with an interval says; nothing of the reference itself.
 fn verdict(row: &Row) -> Option<Verdict> {
-    let interval = row.interval.filter(|_| row.unit.is_ratio())?;
-    let is_bound = row.unit == Unit::RateRatio && row.mark.is_some();
-    let says = row.target != row.target.reference() && row.reason.is_none() && !is_bound;
-    says.then(|| Verdict::of(row.unit, interval))
+    Record::from(row).verdict()
 }
 
 #[cfg(test)]

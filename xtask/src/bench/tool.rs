@@ -3,9 +3,9 @@
 use super::report::Unit;
 use super::target::Target;
 use anyhow::Context as _;
+pub(super) use anyport_bench_load::look_for;
 use std::ffi::OsString;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -128,27 +128,6 @@ impl Tool {
     }
 }
 
-/// Whether a program can be run.
-///
-/// # Errors
-///
-/// When it can't: why, and which of Debian's packages has it.
-pub(super) fn look_for(program: &str, package: &str) -> anyhow::Result<()> {
-    let started = Command::new(program)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    match started {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            anyhow::bail!("`{program}` isn't installed; on Debian: apt install {package}")
-        }
-        Err(error) => Err(error).with_context(|| format!("`{program}` cannot be run")),
-    }
-}
-
 fn number_after(text: &str, key: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     number(line)
@@ -162,7 +141,7 @@ fn number(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CALLGRIND, MEMCHECK, PERF, Unit, look_for};
+    use super::{CALLGRIND, MEMCHECK, PERF, Unit};
 
     #[test]
     fn callgrinds_file_says_the_instructions() {
@@ -218,15 +197,5 @@ totals: 126557
         let expected = [(Unit::Allocations, 12_345), (Unit::Bytes, 1_234_567)];
         assert_eq!((MEMCHECK.read)(text).unwrap(), expected);
         (MEMCHECK.read)("").unwrap_err();
-    }
-
-    #[test]
-    fn a_missing_tool_is_named_with_its_package() {
-        let error = format!(
-            "{:#}",
-            look_for("no-such-tool-of-anyport", "its-package").unwrap_err()
-        );
-        assert!(error.contains("no-such-tool-of-anyport"), "{error}");
-        assert!(error.contains("apt install its-package"), "{error}");
     }
 }

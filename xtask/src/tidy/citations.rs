@@ -159,6 +159,12 @@ rows: tcp, axum
     }
 
     #[test]
+    fn an_interval_stands_where_there_is_one() {
+        let plain = TABLE.replace("0.980 (0.970–0.990), 14.4", "0.980, 14.4");
+        assert_eq!(flagged(&plain), [""; 0]);
+    }
+
+    #[test]
     fn targets_may_be_columns() {
         let text = "\
 <!-- figures of ../benches/results/old/summary.md

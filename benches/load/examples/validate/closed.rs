@@ -2,7 +2,7 @@
 
 use super::server::{Rounds, Server, ratio};
 use anyhow::Context as _;
-use anyport_bench_load::{Amount, ClosedLoop, Patience, Workload};
+use anyport_bench_load::{Amount, ClosedLoop, Patience, Workload, children_time};
 use procfs::process::Process;
 use std::process::Command;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ fn by_us(rounds: &Rounds, server: &Server) -> anyhow::Result<Window> {
 }
 
 fn by_wrk(rounds: &Rounds, server: &Server) -> anyhow::Result<Window> {
-    let before = (cpu(server.id())?, children()?);
+    let before = (cpu(server.id())?, children_time()?);
     let output = Command::new("wrk")
         .args(["-t1", "--latency"])
         .arg(format!("-c{}", rounds.connections))
@@ -96,7 +96,7 @@ fn by_wrk(rounds: &Rounds, server: &Server) -> anyhow::Result<Window> {
         .output()
         .context("cannot run wrk; on Debian: apt install wrk")?;
     let server = cpu(server.id())? - before.0;
-    let load = children()? - before.1;
+    let load = (children_time()? - before.1).as_secs_f64();
     let text = String::from_utf8_lossy(&output.stdout);
     // "  66563 requests in 1.10s, 8.25MB read"
     let line = text.lines().find(|line| line.contains(" requests in "));
@@ -144,10 +144,4 @@ fn cpu(process: u32) -> anyhow::Result<f64> {
     let tasks = Process::new(process.try_into()?)?.tasks()?;
     let times = tasks.map(|task| Ok(task?.schedstat()?.sum_exec_runtime as f64 / 1e9));
     times.sum()
-}
-
-/// CPU time of all children that have ended, in steps of 10 ms, in seconds.
-fn children() -> anyhow::Result<f64> {
-    let stat = Process::myself()?.stat()?;
-    Ok((stat.cutime + stat.cstime) as f64 / procfs::ticks_per_second() as f64)
 }

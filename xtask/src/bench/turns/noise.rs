@@ -6,6 +6,7 @@
 mod threads;
 
 use anyhow::Context as _;
+use anyport_bench_load::children_time;
 use procfs::process::Process;
 use procfs::{CpuTime, CurrentSI as _, KernelStats};
 use std::time::Instant;
@@ -64,7 +65,7 @@ impl Sample {
         Ok(Self {
             server: Threads::of(&Process::new(server).context("the server is gone")?)?,
             own: Threads::of(&own)?,
-            children: children_time(&own)?,
+            children: children_time()?.as_nanos() as u64,
             idle: nanoseconds(times.iter().map(|time| idle(time)).sum()),
             stolen: nanoseconds(times.iter().filter_map(|time| time.steal).sum()),
             cores: times.len(),
@@ -122,13 +123,6 @@ impl Noise {
     }
 }
 
-/// That of the loads that were processes of their own, and of whatever else was waited for.
-fn children_time(process: &Process) -> anyhow::Result<u64> {
-    let stat = process.stat()?;
-    let ticks = u64::try_from(stat.cutime + stat.cstime).unwrap_or_default();
-    Ok(nanoseconds(ticks))
-}
-
 /// Clock ticks in which nothing ran. Kernels count them by the clock, where what ran is whatever a tick found.
 fn idle(time: &CpuTime) -> u64 {
     time.idle + time.iowait.unwrap_or_default()
@@ -141,7 +135,7 @@ fn nanoseconds(ticks: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::threads::tests::threads;
-    use super::{Noise, Process, Sample, Threads, children_time};
+    use super::{Noise, Sample, Threads};
     use rustix::process::Pid;
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
     use std::process::{Child, Command};
@@ -267,15 +261,6 @@ mod tests {
             ..Noise::default()
         };
         assert_eq!(disturbance(noise), Some("requests that the load sent too late"));
-    }
-
-    #[test]
-    fn a_load_that_is_a_process_of_its_own_is_no_other_one() {
-        let spent = || children_time(&Process::myself().unwrap()).unwrap();
-        let before = spent();
-        let busy = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
-        Command::new("sh").args(["-c", busy]).status().unwrap();
-        assert!(spent() > before);
     }
 
     #[test]

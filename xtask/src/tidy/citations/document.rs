@@ -98,13 +98,22 @@ fn links_of(text: &str) -> Vec<Link> {
 }
 
 impl Link {
-    /// With its interval, if it has one now.
     fn figure(&self, summary: &Summary) -> Result<String, String> {
-        let figure = summary.figure(&self.column, &self.target)?;
-        let figure = figure.split(" *").next().unwrap_or(figure);
-        let end = if self.says.contains('(') { "\n" } else { " (" };
-        let figure = figure.split(end).next().unwrap_or(figure);
-        Ok(format!(" {figure}"))
+        let figure = in_form_of(&self.says, summary.figure(&self.column, &self.target)?);
+        // What's marked is said in the tables.
+        let unmarked = figure.split(" *").next().unwrap_or_default();
+        Ok(format!(" {unmarked}"))
+    }
+}
+
+/// With its interval, if what's said now has one; marks stay.
+fn in_form_of(now: &str, figure: &str) -> String {
+    match (figure.split_once(" ("), now.contains('(')) {
+        (Some((value, rest)), false) => {
+            let mark = rest.split_once(" *").map(|(_, mark)| format!(" *{mark}"));
+            value.to_owned() + &mark.unwrap_or_default()
+        }
+        _ => figure.to_owned(),
     }
 }
 
@@ -151,16 +160,10 @@ fn column(text: &str) -> Option<Column> {
 impl Table<'_> {
     /// What each row has to be.
     fn rows(&self, text: &str, summary: &Summary) -> Result<Vec<Edit>, String> {
-        let cell = |target: &str, columns: &Vec<Column>| {
-            let figures = columns.iter().map(|column| summary.figure(column, target));
-            Ok::<_, String>(figures.collect::<Result<Vec<_>, _>>()?.join(", "))
-        };
-        let cells: Vec<Vec<String>> = if self.has_targets_as_rows {
-            let row = |target: &&str| self.figures.iter().map(|figure| cell(target, figure)).collect();
-            self.targets.iter().map(row).collect::<Result<_, _>>()?
+        let height = if self.has_targets_as_rows {
+            self.targets.len()
         } else {
-            let row = |figure| self.targets.iter().map(|target| cell(target, figure)).collect();
-            self.figures.iter().map(row).collect::<Result<_, _>>()?
+            self.figures.len()
         };
         let mut start = self.at.end + 1;
         let mut rows = Vec::new();
@@ -170,20 +173,42 @@ impl Table<'_> {
         }
         // A head, and the line below it.
         let rows = rows.get(2..).unwrap_or_default();
-        if rows.len() != cells.len() {
+        if rows.len() != height {
             return Err(format!(
-                "the table has {} rows, and the comment above it says {}",
-                rows.len(),
-                cells.len()
+                "the table has {} rows, and the comment above it says {height}",
+                rows.len()
             ));
         }
-        let edit = |(&(start, row), cells): (&(usize, &str), &Vec<String>)| {
-            let label = row.split('|').nth(1).unwrap_or_default().trim();
-            Edit {
-                at: start..start + row.len(),
+        let edit = |(row, &(start, line)): (usize, &(usize, &str))| {
+            let mut cells = line.split('|').skip(1);
+            let label = cells.next().unwrap_or_default().trim().to_owned();
+            let all = self.row(row).into_iter().map(|(target, columns)| {
+                let now = cells.next().unwrap_or_default();
+                let figure = |column| Ok(in_form_of(now, summary.figure(column, target)?));
+                let figures: Result<Vec<_>, String> = columns.iter().map(figure).collect();
+                Ok(figures?.join(", "))
+            });
+            let cells: Vec<String> = all.collect::<Result<_, String>>()?;
+            Ok(Edit {
+                at: start..start + line.len(),
                 says: Ok(format!("| {label} | {} |", cells.join(" | "))),
-            }
+            })
         };
-        Ok(rows.iter().zip(&cells).map(edit).collect())
+        rows.iter().enumerate().map(edit).collect()
+    }
+
+    /// Whose figures stand in a row.
+    fn row(&self, row: usize) -> Vec<(&str, &[Column])> {
+        if self.has_targets_as_rows {
+            let figures = self.figures.iter();
+            figures
+                .map(|figure| (self.targets[row], figure.as_slice()))
+                .collect()
+        } else {
+            let targets = self.targets.iter();
+            targets
+                .map(|&target| (target, self.figures[row].as_slice()))
+                .collect()
+        }
     }
 }
