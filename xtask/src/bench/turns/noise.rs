@@ -30,7 +30,7 @@ pub(super) struct Sample {
     own: Threads,
     /// Of the loads that were processes of their own.
     children: u64,
-    idle: u64,
+    unused: u64,
     stolen: u64,
     cores: usize,
     /// Whether server and load have cores of their own.
@@ -66,7 +66,7 @@ impl Sample {
             server: Threads::of(&Process::new(server).context("the server is gone")?)?,
             own: Threads::of(&own)?,
             children: children_time()?.as_nanos() as u64,
-            idle: nanoseconds(times.iter().map(|time| idle(time)).sum()),
+            unused: nanoseconds(times.iter().map(|time| unused(time)).sum()),
             stolen: nanoseconds(times.iter().filter_map(|time| time.steal).sum()),
             cores: times.len(),
             is_apart: !cores.is_empty(),
@@ -93,14 +93,15 @@ impl Noise {
         let elapsed = (after.at - before.at).as_nanos() as f64 * after.cores as f64;
         let spent = |value: fn(&Sample) -> u64| value(after).saturating_sub(value(before)) as f64;
         let (server, own) = (after.server.since(&before.server), after.own.since(&before.own));
-        let ours = (server.ran() + own.ran()) as f64 + spent(|sample| sample.children);
+        let children = after.children.saturating_sub(before.children);
+        let ours = (server.ran() + own.ran() + children) as f64;
         let stolen = spent(|sample| sample.stolen);
         let error = nanoseconds(TICKS * after.cores as u64) as f64;
-        let left_over = elapsed - spent(|sample| sample.idle) - stolen - ours - error;
+        let left_over = elapsed - spent(|sample| sample.unused) - stolen - ours - error;
         let waited = if after.is_apart {
-            server.waited_for_others() + own.waited_for_others()
+            server.waited_for_others(0) + own.waited_for_others(children)
         } else {
-            server.beside(own).waited_for_others()
+            server.beside(own).waited_for_others(children)
         };
         Self {
             stolen: stolen / elapsed,
@@ -123,9 +124,11 @@ impl Noise {
     }
 }
 
-/// Clock ticks in which nothing ran. Kernels count them by the clock, where what ran is whatever a tick found.
-fn idle(time: &CpuTime) -> u64 {
-    time.idle + time.iowait.unwrap_or_default()
+/// Clock ticks in which no process ran. Kernels count by the clock how long nothing did, where what ran is whatever a tick found. Interrupts are the network's between
+/// server and load more than anybody else's, and some kernels count them as nobody's.
+fn unused(time: &CpuTime) -> u64 {
+    let interrupts = time.irq.unwrap_or_default() + time.softirq.unwrap_or_default();
+    time.idle + time.iowait.unwrap_or_default() + interrupts
 }
 
 fn nanoseconds(ticks: u64) -> u64 {
@@ -148,7 +151,7 @@ mod tests {
             server,
             own: Threads::default(),
             children: 6,
-            idle: 7,
+            unused: 7,
             stolen: 8,
             cores: 2,
             is_apart: true,
@@ -157,10 +160,10 @@ mod tests {
     }
 
     /// What a second on two cores brought, of which so much wasn't used.
-    fn noise(server: &[(u64, u64)], idle: u64, stolen: u64) -> Noise {
+    fn noise(server: &[(u64, u64)], unused: u64, stolen: u64) -> Noise {
         let before = sample(threads(1, &[]));
         let after = Sample {
-            idle: 7 + idle,
+            unused: 7 + unused,
             stolen: 8 + stolen,
             at: before.at + Duration::from_secs(1),
             ..sample(threads(1, server))
@@ -193,8 +196,8 @@ mod tests {
     #[test]
     fn what_others_had_while_the_server_slept_shows_if_it_is_more_than_ticks_may_be_wrong_by() {
         let others = |milliseconds| {
-            let idle = 2 * SECOND - SECOND / 2 - milliseconds * SECOND / 1000;
-            disturbance(noise(&[(SECOND / 2, 0)], idle, 0))
+            let unused = 2 * SECOND - SECOND / 2 - milliseconds * SECOND / 1000;
+            disturbance(noise(&[(SECOND / 2, 0)], unused, 0))
         };
         // 5 % of two cores, and two ticks of 10 ms on each.
         assert_eq!(others(139), None);

@@ -58,9 +58,10 @@ impl Threads {
         self.0.values().map(|times| times.ran).sum()
     }
 
-    /// How long the one that waited longest did so without another one of these running; where they have several cores, it may have been longer.
-    pub(super) fn waited_for_others(&self) -> u64 {
-        let ran = self.ran();
+    /// How long the one that waited longest did so without another one of these running, nor a child of theirs, which ran for so long; where they have several cores, it
+    /// may have been longer.
+    pub(super) fn waited_for_others(&self, children: u64) -> u64 {
+        let ran = self.ran() + children;
         let waited = self
             .0
             .values()
@@ -83,21 +84,22 @@ pub(super) mod tests {
     fn only_what_came_in_between_counts() {
         let (before, after) = (threads(1, &[(5, 2)]), threads(1, &[(9, 5), (3, 0)]));
         let since = after.since(&before);
-        assert_eq!((since.ran(), since.waited_for_others()), (4 + 3, 0));
+        assert_eq!((since.ran(), since.waited_for_others(0)), (4 + 3, 0));
         assert!(after.has_all_of(&before) && !before.has_all_of(&after));
     }
 
     #[test]
     fn threads_that_wait_for_each_other_wait_for_nobody_else() {
-        assert_eq!(threads(1, &[(50, 50), (50, 50)]).waited_for_others(), 0);
-        assert_eq!(threads(1, &[(40, 60), (10, 0)]).waited_for_others(), 50);
-        assert_eq!(threads(1, &[]).waited_for_others(), 0);
+        assert_eq!(threads(1, &[(50, 50), (50, 50)]).waited_for_others(0), 0);
+        assert_eq!(threads(1, &[(40, 60), (10, 0)]).waited_for_others(0), 50);
+        assert_eq!(threads(1, &[]).waited_for_others(0), 0);
+        assert_eq!(threads(1, &[(1, 60)]).waited_for_others(50), 10);
     }
 
     #[test]
     fn those_that_share_a_core_are_told_together() {
         let alone = threads(1, &[(40, 60)]);
-        assert_eq!(alone.waited_for_others(), 60);
-        assert_eq!(alone.beside(threads(7, &[(50, 0)])).waited_for_others(), 10);
+        assert_eq!(alone.waited_for_others(0), 60);
+        assert_eq!(alone.beside(threads(7, &[(50, 0)])).waited_for_others(0), 10);
     }
 }
