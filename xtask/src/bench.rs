@@ -19,6 +19,7 @@ mod loads;
 mod matrix;
 mod options;
 mod presentation;
+mod repeats;
 mod report;
 mod results;
 mod run_folder;
@@ -41,6 +42,7 @@ use options::Options;
 use report::Report;
 use results::Record;
 use session::Session;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use target::Allocator;
 
@@ -91,14 +93,15 @@ enum Command {
 /// When nothing could be tried.
 pub(crate) fn run(bench: &Bench, metadata: &Metadata) -> anyhow::Result<ExitCode> {
     let figure = |options, measure: &dyn Fn(&mut Session) -> Report| one(options, metadata, measure);
-    let counted = |options, what| figure(options, &|session| counted::run(session, what));
+    let counted = |options, what| figure(options, &|session| counted::run(session, what, NonZeroUsize::MIN));
     match &bench.command {
         None => matrix::run(&bench.matrix, metadata),
         Some(Command::Instructions(options)) => counted(options, &counted::INSTRUCTIONS),
         Some(Command::Syscalls(options)) => counted(options, &counted::SYSCALLS),
         Some(Command::Allocations(options)) => counted(options, &counted::ALLOCATIONS),
         Some(Command::Idle(options)) => figure(options, &|session| {
-            idle::run(session, &[Allocator::Mimalloc, Allocator::System])
+            let both = [Allocator::Mimalloc, Allocator::System];
+            idle::run(session, idle::STEPS, &both, NonZeroUsize::MIN)
         }),
         Some(Command::Cpu(cpu)) => figure(&cpu.options, &|session| cpu::run(session, cpu)),
         Some(Command::Handshakes(handshakes)) => figure(&handshakes.options, &|session| {

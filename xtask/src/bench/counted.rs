@@ -1,6 +1,7 @@
 //! The figures that a tool counts from outside: what more requests cost more, so that starting and ending cost nothing.
 
 use super::build::Binaries;
+use super::repeats;
 use super::report::{Report, Row, Unit};
 use super::scenario::Scenario;
 use super::session::Session;
@@ -33,8 +34,8 @@ pub(super) const INSTRUCTIONS: Counted = Counted {
     units: &[Unit::Instructions],
     allocator: Allocator::Mimalloc,
     connections: &[8],
-    few: 2_000,
-    many: 12_000,
+    few: 1_000,
+    many: 6_000,
 };
 
 pub(super) const SYSCALLS: Counted = Counted {
@@ -44,8 +45,8 @@ pub(super) const SYSCALLS: Counted = Counted {
     units: &[Unit::Syscalls],
     allocator: Allocator::Mimalloc,
     connections: &[1, 64],
-    few: 5_000,
-    many: 45_000,
+    few: 3_000,
+    many: 18_000,
 };
 
 pub(super) const ALLOCATIONS: Counted = Counted {
@@ -55,36 +56,38 @@ pub(super) const ALLOCATIONS: Counted = Counted {
     units: &[Unit::Allocations, Unit::Bytes],
     allocator: Allocator::System,
     connections: &[8],
-    few: 2_000,
-    many: 12_000,
+    few: 1_000,
+    many: 6_000,
 };
 
-impl Counted {
-    pub(super) fn figure(&self) -> &'static str {
-        self.figure
-    }
+pub(super) const ALL: [&Counted; 3] = [&INSTRUCTIONS, &SYSCALLS, &ALLOCATIONS];
 
-    /// # Errors
-    ///
-    /// When this machine can't count it: why, and what to install.
-    pub(super) fn look_for_tool(&self) -> anyhow::Result<()> {
-        self.tool.look_for()
-    }
+/// # Errors
+///
+/// When this machine can't count all of them: which not, why, and what to install.
+pub(super) fn look_for_tools() -> anyhow::Result<()> {
+    let missing = ALL.into_iter().filter_map(|counted| {
+        let error = counted.tool.look_for().err()?;
+        Some(format!("{} can't be counted: {error:#}", counted.figure))
+    });
+    let missing: Vec<String> = missing.collect();
+    anyhow::ensure!(missing.is_empty(), "{}", missing.join("; "));
+    Ok(())
 }
 
-/// Counts for each target; a row that can't be measured says why.
-pub(super) fn run(session: &mut Session, counted: &Counted) -> Report {
+/// Counts for each target, so often; a row that can't be measured says why.
+pub(super) fn run(session: &mut Session, counted: &Counted, repeats: NonZeroUsize) -> Report {
     let mut report = Report {
-        about: about(counted, session.workers),
+        about: about(counted, session.workers, repeats),
         rows: Vec::new(),
         notes: Vec::new(),
         interrupted: false,
     };
-    report.interrupted = fill(session, counted, &mut report.rows).is_err();
+    report.interrupted = fill(session, counted, repeats, &mut report.rows).is_err();
     report
 }
 
-fn about(counted: &Counted, number: NonZeroUsize) -> String {
+fn about(counted: &Counted, number: NonZeroUsize, repeats: NonZeroUsize) -> String {
     let Counted {
         about,
         tool,
@@ -96,46 +99,50 @@ fn about(counted: &Counted, number: NonZeroUsize) -> String {
     } = counted;
     let connections: Vec<String> = connections.iter().map(ToString::to_string).collect();
     format!(
-        "{about}, counted by {}, as the difference of {} and {} requests; {}, {} connections, allocator {}.",
+        "{about}, counted by {}, as the difference of {} and {} requests: {}; {}, {} connections, allocator {}.",
         tool.name,
         grouped(*many as f64, 0),
         grouped(*few as f64, 0),
+        repeats::in_words(repeats),
         workers(number),
         connections.join(" and "),
         allocator.name()
     )
 }
 
-fn fill(session: &mut Session, counted: &Counted, rows: &mut Vec<Row>) -> Result<(), Interrupted> {
+fn fill(
+    session: &mut Session,
+    counted: &Counted,
+    repeats: NonZeroUsize,
+    rows: &mut Vec<Row>,
+) -> Result<(), Interrupted> {
     let binaries = match counted.tool.look_for() {
         Ok(()) => Ok(session.build(&session.targets, &[counted.allocator])?),
         Err(error) => Err(format!("{error:#}")),
     };
-    session.expect(session.targets.len() * counted.connections.len() * 2);
-    for &connections in counted.connections {
-        for &target in &session.targets {
-            let counts = match &binaries {
-                Ok(binaries) => match per_request(session, counted, binaries, target, connections) {
-                    Err(error) if error.is::<Interrupted>() => return Err(Interrupted),
-                    counts => counts.map_err(|error| format!("{error:#}")),
-                },
+    let of_each = |&connections| session.targets.iter().map(move |&target| (connections, target));
+    let subjects: Vec<(usize, Target)> = counted.connections.iter().flat_map(of_each).collect();
+    session.expect(subjects.len() * repeats.get() * 2);
+    let (measured, is_interrupted) =
+        repeats::measure(&subjects, repeats, |(connections, target)| match &binaries {
+            Ok(binaries) => per_request(session, counted, binaries, target, connections),
+            Err(reason) => anyhow::bail!("{reason}"),
+        });
+    for ((connections, target), runs) in measured {
+        for &unit in counted.units {
+            let of_unit = |counts: &Vec<(Unit, f64)>| {
+                let count = counts.iter().find(|count| count.0 == unit)?;
+                Some(count.1)
+            };
+            let values = match &runs {
+                Ok(runs) => Ok(runs.iter().filter_map(of_unit).collect()),
                 Err(reason) => Err(reason.clone()),
             };
-            for &unit in counted.units {
-                let value = counts.as_ref().ok().and_then(|counts| {
-                    let count = counts.iter().find(|count| count.0 == unit)?;
-                    Some(count.1)
-                });
-                rows.push(Row {
-                    connections,
-                    value,
-                    reason: counts.as_ref().err().cloned(),
-                    ..Row::new(counted.figure, target, counted.allocator, unit)
-                });
-            }
+            let row = Row::new(counted.figure, target, counted.allocator, unit);
+            rows.push(Row { connections, ..row }.of_runs(values));
         }
     }
-    Ok(())
+    if is_interrupted { Err(Interrupted) } else { Ok(()) }
 }
 
 fn per_request(

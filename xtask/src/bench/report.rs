@@ -2,6 +2,7 @@
 
 use super::scenario::Scenario;
 use super::target::{Allocator, Target};
+use super::text::grouped;
 use serde::{Deserialize, Serialize};
 
 /// All that a figure has to say.
@@ -23,13 +24,15 @@ pub(super) struct Row {
     pub(super) workload: &'static str,
     pub(super) allocator: Allocator,
     pub(super) connections: usize,
-    /// The median, where there were rounds.
+    /// The median, where there were rounds or several runs.
     pub(super) value: Option<f64>,
     pub(super) unit: Unit,
     pub(super) interval: Option<Interval>,
-    /// The standard deviation of the rounds.
+    /// What's counted has one, if it was counted more than once.
+    pub(super) span: Option<Span>,
+    /// The standard deviation of the rounds or runs.
     pub(super) sigma: Option<f64>,
-    /// The value of each round that was kept.
+    /// The value of each round that was kept, or of each run.
     pub(super) rounds: Vec<f64>,
     /// How well a straight line fits, for a value that is a slope.
     pub(super) r_squared: Option<f64>,
@@ -69,6 +72,35 @@ impl Mark {
 pub(super) struct Interval {
     pub(super) low: f64,
     pub(super) high: f64,
+}
+
+/// From the lowest to the highest of a few runs, which are too few to tell an interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Span {
+    pub(super) lowest: f64,
+    pub(super) highest: f64,
+}
+
+impl Span {
+    /// Nothing of fewer than two.
+    pub(super) fn of(values: &[f64]) -> Option<Self> {
+        let [first, _, ..] = values else { return None };
+        let span = |span: Self, &value: &f64| Self {
+            lowest: span.lowest.min(value),
+            highest: span.highest.max(value),
+        };
+        let alone = Self {
+            lowest: *first,
+            highest: *first,
+        };
+        Some(values.iter().fold(alone, span))
+    }
+
+    /// As tables have it; nothing if no digit would tell its ends apart.
+    pub(super) fn shown(self, unit: Unit) -> Option<String> {
+        let [lowest, highest] = [self.lowest, self.highest].map(|end| grouped(end, unit.decimals()));
+        (lowest != highest).then(|| format!("{lowest}–{highest}"))
+    }
 }
 
 /// What a value counts.
@@ -180,6 +212,7 @@ impl Row {
             value: None,
             unit,
             interval: None,
+            span: None,
             sigma: None,
             rounds: Vec::new(),
             r_squared: None,
@@ -190,7 +223,7 @@ impl Row {
     }
 
     /// Whether it's known of the target that there can't be a value: nothing went wrong then.
-    fn has_none_by_nature(&self) -> bool {
+    pub(super) fn has_none_by_nature(&self) -> bool {
         let is_counted = matches!(self.unit, Unit::Instructions | Unit::Allocations | Unit::Bytes);
         let scenario = Scenario::named(self.workload);
         let is_served =

@@ -1,6 +1,6 @@
 //! What a run leaves on disk: `results.json` and `env.json`, which `compare`, `--check` and the report read again.
 
-use super::report::{Interval, Mark, Report, Row, Unit, Verdict};
+use super::report::{Interval, Mark, Report, Row, Span, Unit, Verdict};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -8,7 +8,9 @@ use std::fs;
 use std::path::Path;
 
 /// Raised when what's written changes its meaning, so that a reader of another one says so.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The first had a single run of what's counted.
+const OLDEST: u32 = 1;
 
 pub(super) const RESULTS: &str = "results.json";
 pub(super) const ENVIRONMENT: &str = "env.json";
@@ -56,15 +58,18 @@ pub(super) struct Record {
     pub(super) allocator: String,
     pub(super) connections: usize,
     pub(super) unit: Unit,
-    /// The median, where there were rounds.
+    /// The median, where there were rounds or several runs.
     pub(super) value: Option<f64>,
     /// Where the median lies with a probability of 95 %.
     #[serde(flatten)]
     pub(super) interval: Option<Interval>,
-    /// The standard deviation of the rounds.
+    /// The lowest and the highest run of what's counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) span: Option<Span>,
+    /// The standard deviation of the rounds or runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) sigma: Option<f64>,
-    /// The value of each round that was kept.
+    /// The value of each round that was kept, or of each run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) rounds: Vec<f64>,
     /// How well a straight line fits, for a value that is a slope.
@@ -94,8 +99,8 @@ impl Results {
     pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
         let mut results: Self = read(&folder.join(RESULTS))?;
         anyhow::ensure!(
-            results.format == FORMAT,
-            "{} has format {}, and this bench reads format {FORMAT}; measure again, or read it with the bench that wrote it",
+            (OLDEST..=FORMAT).contains(&results.format),
+            "{} has format {}, and this bench reads formats {OLDEST} to {FORMAT}; measure again, or read it with the bench that wrote it",
             folder.join(RESULTS).display(),
             results.format
         );
@@ -183,6 +188,7 @@ impl From<&Row> for Record {
             unit: row.unit,
             value: row.value,
             interval: row.interval,
+            span: row.span,
             sigma: row.sigma,
             rounds: row.rounds.clone(),
             r_squared: row.r_squared,

@@ -236,7 +236,7 @@ mod tests {
         .unwrap();
         let error = format!("{:#}", Results::read(folder.path()).unwrap_err());
         assert!(
-            error.contains("has format 9, and this bench reads format 1"),
+            error.contains("has format 9, and this bench reads formats 1 to 2"),
             "{error}"
         );
     }

@@ -5,7 +5,7 @@ mod notes;
 use super::report::{Report, Row, Unit, Verdict};
 use super::results::Record;
 use super::target::{Allocator, Target};
-use super::text::{WIDTH, grouped, wrap};
+use super::text::{WIDTH, grouped, spanned, wrap};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use notes::{reasons, references, remarks};
 use std::collections::BTreeSet;
@@ -179,7 +179,7 @@ fn value(report: &Report, row: &Row) -> String {
     }
     let number = |value| grouped(value, row.unit.decimals());
     let Some(interval) = row.interval.filter(|_| has_room(report, row.unit)) else {
-        return number(value);
+        return spanned(value, row.span, row.unit);
     };
     let text = format!(
         "{} ({}–{})",
@@ -209,7 +209,7 @@ fn verdict(row: &Row) -> Option<Verdict> {
 #[cfg(test)]
 mod tests {
     use super::{WIDTH, draw};
-    use crate::bench::report::{Interval, Mark, Report, Row, Unit};
+    use crate::bench::report::{Interval, Mark, Report, Row, Span, Unit};
     use crate::bench::target::{Allocator, Target};
     use clap::ValueEnum as _;
 
@@ -333,37 +333,50 @@ Instructions per request.
         );
     }
 
+    /// With a line for each target, none of whose cells is broken.
+    #[track_caller]
+    fn fits(units: &[Unit], of_unit: fn(Row) -> Row) {
+        let targets = Target::value_variants();
+        let row = |unit| {
+            targets
+                .iter()
+                .map(move |&target| of_unit(row(target, unit, None)))
+        };
+        let drawn = draw(&report(units.iter().copied().flat_map(row).collect()));
+        let table = drawn.lines().filter(|line| line.starts_with('|'));
+        assert_eq!(table.count(), targets.len() + 2, "a cell is broken: {drawn}");
+        let mut widths = drawn.lines().map(|line| line.chars().count());
+        assert!(widths.all(|width| width <= usize::from(WIDTH)), "{drawn}");
+    }
+
     #[test]
     fn a_throughput_table_fits() {
-        let mut rows = Vec::new();
-        for &target in Target::value_variants() {
-            for unit in [
-                Unit::RequestsPerSecond,
-                Unit::RateRatio,
-                Unit::Microseconds,
-                Unit::Ratio,
-            ] {
-                let value = if unit.is_ratio() { 1.234 } else { 123_456.789 };
-                let interval = Some(Interval {
-                    low: 1.111,
-                    high: 1.222,
-                });
-                rows.push(Row {
-                    interval,
-                    ..row(target, unit, Some(value))
-                });
-            }
-        }
-        let lines = Target::value_variants().len() + 2;
-        let drawn = draw(&report(rows));
-        let table = drawn.lines().filter(|line| line.starts_with('|'));
-        assert_eq!(table.count(), lines, "a cell is broken: {drawn}");
-        assert!(
-            drawn
-                .lines()
-                .all(|line| line.chars().count() <= usize::from(WIDTH)),
-            "{drawn}"
-        );
+        let units = [
+            Unit::RequestsPerSecond,
+            Unit::RateRatio,
+            Unit::Microseconds,
+            Unit::Ratio,
+        ];
+        fits(&units, |row| Row {
+            value: Some(if row.unit.is_ratio() { 1.234 } else { 123_456.789 }),
+            interval: Some(Interval {
+                low: 1.111,
+                high: 1.222,
+            }),
+            ..row
+        });
+    }
+
+    #[test]
+    fn a_table_of_spans_fits() {
+        fits(&[Unit::Allocations, Unit::Bytes], |row| Row {
+            value: Some(1_234.5),
+            span: Some(Span {
+                lowest: 1_111.1,
+                highest: 1_999.9,
+            }),
+            ..row
+        });
     }
 
     #[test]

@@ -142,6 +142,10 @@ impl Target {
         headers
     }
 
+    pub(super) fn needs_io_uring(self) -> bool {
+        self.facts().needs_io_uring
+    }
+
     /// # Errors
     ///
     /// When valgrind can't count what it does: why.

@@ -1,5 +1,6 @@
 //! How numbers and sentences are set for a terminal.
 
+use super::report::{Span, Unit};
 use std::num::NonZeroUsize;
 
 /// No line of what's printed is longer.
@@ -22,6 +23,15 @@ pub(super) fn grouped(value: f64, decimals: usize) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// A value and its span; alone if there's no difference that would be seen.
+pub(super) fn spanned(value: f64, span: Option<Span>, unit: Unit) -> String {
+    let value = grouped(value, unit.decimals());
+    match span.and_then(|span| span.shown(unit)) {
+        Some(span) => format!("{value} ({span})"),
+        None => value,
+    }
 }
 
 /// `one worker`, `2 workers`.

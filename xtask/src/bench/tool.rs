@@ -4,8 +4,10 @@ use super::report::Unit;
 use super::target::Target;
 use anyhow::Context as _;
 pub(super) use anyport_bench_load::look_for;
+use io_uring::IoUring;
 use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -125,6 +127,25 @@ impl Tool {
         ended.with_context(|| format!("`{}` cannot be run", self.program))?;
         let text = fs::read_to_string(output.path()).unwrap_or_default();
         (self.read)(&text).map(drop)
+    }
+}
+
+/// Whether this kernel lets a process have rings.
+///
+/// # Errors
+///
+/// When it, or a filter above it, refuses them: how. Whatever else goes wrong is for the server to tell.
+pub(super) fn look_for_io_uring() -> anyhow::Result<()> {
+    match IoUring::new(2) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::PermissionDenied | ErrorKind::Unsupported | ErrorKind::InvalidInput
+            ) =>
+        {
+            anyhow::bail!("io_uring is refused here ({error})")
+        }
+        _ => Ok(()),
     }
 }
 

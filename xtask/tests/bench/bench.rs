@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 use tempfile::TempDir;
 
+pub(crate) const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
+
 /// Longer than anything here takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -23,6 +25,8 @@ pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
     /// The JSON lines.
     pub(crate) rows: Vec<Value>,
+    /// All that it printed.
+    pub(crate) text: String,
     /// What it said beside them.
     pub(crate) said: String,
 }
@@ -38,13 +42,18 @@ impl Bench {
 
     /// Starts `bench` with whatever it's told.
     pub(crate) fn start_with(wrong: &str, arguments: &[&str]) -> Self {
-        Self::start_to(Stdio::piped(), wrong, arguments)
+        Self::start_as(&mut Command::new(XTASK), Stdio::piped(), wrong, arguments)
     }
 
     /// The same, with its output going there.
     pub(crate) fn start_to(stdout: Stdio, wrong: &str, arguments: &[&str]) -> Self {
+        Self::start_as(&mut Command::new(XTASK), stdout, wrong, arguments)
+    }
+
+    /// The same by a command that is or becomes xtask.
+    pub(crate) fn start_as(xtask: &mut Command, stdout: Stdio, wrong: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        let child = xtask
             .arg("bench")
             .args(arguments)
             .env(CARGO, env::var_os("CARGO").unwrap())
@@ -89,8 +98,10 @@ impl Bench {
             code: status.code(),
             rows: text
                 .lines()
+                .filter(|line| line.starts_with('{'))
                 .map(|line| serde_json::from_str(line).unwrap())
                 .collect(),
+            text,
             said,
         }
     }

@@ -12,6 +12,8 @@ mod bench;
 #[cfg(target_os = "linux")]
 mod cases;
 #[cfg(target_os = "linux")]
+mod counted;
+#[cfg(target_os = "linux")]
 mod stand_in;
 
 #[cfg(not(target_os = "linux"))]
@@ -24,9 +26,13 @@ fn main() -> std::process::ExitCode {
         Some("metadata") => stand_in::metadata(&arguments),
         Some("build") => stand_in::build(&arguments),
         Some(stand_in::COMPILER) => stand_in::compile(),
+        Some(stand_in::WITHOUT_IO_URING) => stand_in::without_io_uring(&arguments[1..]),
         _ => match arguments.iter().position(|argument| argument == "--listen") {
             Some(at) => stand_in::serve(&arguments, &arguments[at + 1]),
-            None => libtest_mimic::run(&libtest_mimic::Arguments::from_args(), cases::all()).exit_code(),
+            None => {
+                let trials = cases::all().into_iter().chain(counted::all()).collect();
+                libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()
+            }
         },
     }
 }

@@ -22,8 +22,25 @@ pub(crate) const FOLDER: &str = "STAND_IN_FOLDER";
 /// The real one.
 pub(crate) const CARGO: &str = "STAND_IN_CARGO";
 
+/// What makes this binary become another, to which the kernel refuses io_uring.
+pub(crate) const WITHOUT_IO_URING: &str = "without-io-uring";
+
 fn does(what: &str) -> bool {
     env::var(VARIABLE).is_ok_and(|wrong| wrong == what)
+}
+
+/// By a filter, as container runtimes do; what it starts inherits that.
+pub(crate) fn without_io_uring(command: &[String]) -> ExitCode {
+    /// `io_uring_setup`, the same on all architectures.
+    const SETUP: i64 = 425;
+    const EPERM: u32 = 1;
+    let refuse = [(SETUP, vec![])].into_iter().collect();
+    let arch = env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(refuse, SeccompAction::Allow, SeccompAction::Errno(EPERM), arch);
+    let program: BpfProgram = filter.unwrap().try_into().unwrap();
+    seccompiler::apply_filter(&program).unwrap();
+    let error = Command::new(&command[0]).args(&command[1..]).exec();
+    panic!("{error}");
 }
 
 /// Asks the real cargo.

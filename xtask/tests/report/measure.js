@@ -17,7 +17,7 @@ frame.onload = () => {
     ticks: all(svg, '[data-tick]').map((tick) => ({ value: +tick.dataset.tick, x: box(tick).left })),
     rows: all(svg, '.row').map((row) => {
       const mark = row.querySelector('.mark');
-      const whisker = row.querySelector('.whisker');
+      const whisker = row.querySelector('.whisker, .span');
       return {
         target: row.dataset.target,
         mark: mark && { ...box(mark), kind: mark.tagName, classes: mark.getAttribute('class'), fill: getComputedStyle(mark).fill },

@@ -183,8 +183,12 @@ fn marks_are_where_the_numbers_say(chart: &Chart, records: &[&Value]) -> usize {
         let expected = place(record["value"].as_f64().unwrap());
         is_close(found, expected, far(expected), &chart.id, &row.target);
         if let Some(whisker) = &row.whisker {
-            for (found, name) in [(whisker.left, "low"), (whisker.right, "high")] {
-                let expected = place(record[name].as_f64().unwrap());
+            let ends = match record["span"].is_null() {
+                true => [&record["low"], &record["high"]],
+                false => [&record["span"]["lowest"], &record["span"]["highest"]],
+            };
+            for (found, end) in [whisker.left, whisker.right].into_iter().zip(ends) {
+                let expected = place(end.as_f64().unwrap());
                 is_close(found, expected, far(expected), &chart.id, &row.target);
             }
         }

@@ -1,6 +1,6 @@
 //! Whether two values of one thing differ by more than noise.
 
-use crate::bench::report::Mark;
+use crate::bench::report::{Mark, Span};
 use crate::bench::results::Record;
 use crate::bench::tolerance;
 
@@ -31,7 +31,7 @@ impl Change {
             a.interval,
             b.interval,
         ) {
-            (Some(is_exceeded), ..) => is_exceeded,
+            (Some(is_exceeded), ..) => is_exceeded && are_apart(a, b),
             (None, Some(_), Some(_)) if !a.unit.is_ratio() => return Some(Self::Machine),
             (None, Some(a), Some(b)) => a.high < b.low || b.high < a.low,
             (None, ..) => return Some(Self::Unknown),
@@ -59,6 +59,13 @@ impl Change {
     }
 }
 
+/// Whether no run of one brought what one of the other did. A single run is a span by itself.
+fn are_apart(a: &Record, b: &Record) -> bool {
+    let end = |record: &Record, end: fn(Span) -> f64| record.span.map(end).or(record.value);
+    let is_below = |a, b| end(a, |span| span.highest) < end(b, |span| span.lowest);
+    is_below(a, b) || is_below(b, a)
+}
+
 /// In percent; nothing if there's no value, or none to compare with.
 pub(super) fn percent(a: &Record, b: &Record) -> Option<f64> {
     let change = (b.value? / a.value? - 1.0) * 100.0;
@@ -67,7 +74,7 @@ pub(super) fn percent(a: &Record, b: &Record) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, Mark};
+    use super::{Change, Mark, Span};
     use crate::bench::compare::pairs::tests::record;
     use crate::bench::report::{Interval, Unit};
     use crate::bench::results::Record;
@@ -104,9 +111,29 @@ mod tests {
 
     #[test]
     fn counts_have_a_tolerance_instead_of_an_interval() {
-        for (after, expected) in [(2.1, Change::Noise), (2.2, Change::Worse), (1.8, Change::Better)] {
+        for (after, expected) in [(2.2, Change::Noise), (2.3, Change::Worse), (1.7, Change::Better)] {
             let change = Change::of(&counted(Unit::Syscalls, 2.0), &counted(Unit::Syscalls, after));
             assert_eq!(change, Some(expected), "{after}");
+        }
+    }
+
+    #[test]
+    fn counts_whose_spans_overlap_are_noise() {
+        let spanned = |value, lowest, highest| Record {
+            span: Some(Span { lowest, highest }),
+            ..counted(Unit::Syscalls, value)
+        };
+        let single = |value| counted(Unit::Syscalls, value);
+        for (a, b, expected) in [
+            (spanned(2.0, 1.9, 2.1), spanned(2.3, 2.1, 2.4), Change::Noise),
+            (spanned(2.0, 1.9, 2.1), spanned(2.3, 2.2, 2.4), Change::Worse),
+            (spanned(2.3, 2.2, 2.4), spanned(2.0, 1.9, 2.1), Change::Better),
+            (spanned(2.0, 2.0, 2.0), spanned(2.05, 2.05, 2.05), Change::Noise),
+            // A run of an older format has no span.
+            (single(2.0), spanned(2.3, 2.0, 2.4), Change::Noise),
+            (single(2.0), spanned(2.3, 2.2, 2.4), Change::Worse),
+        ] {
+            assert_eq!(Change::of(&a, &b), Some(expected), "{a:?} {b:?}");
         }
     }
 

@@ -83,6 +83,7 @@ pub(super) mod tests {
             unit,
             value: None,
             interval: None,
+            span: None,
             sigma: None,
             rounds: Vec::new(),
             r_squared: None,

@@ -6,7 +6,7 @@ use super::change::{Change, percent};
 use super::pairs::{Pair, only, pairs};
 use crate::bench::report::Unit;
 use crate::bench::results::{Environment, Record};
-use crate::bench::text::{WIDTH, grouped, wrap};
+use crate::bench::text::{WIDTH, grouped, spanned, wrap};
 use crate::bench::tolerance;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,7 +57,8 @@ pub(super) fn draw(a: &Run, b: &Run, changed: bool) -> String {
 fn legend() -> String {
     format!(
         "better, worse: from A to B by more than noise, so that the 95 % intervals have nothing in common, or that what's counted \
-        differs by more than its tolerance ({}). Without a word it's noise; with ? nobody knows, since there's no interval.",
+        differs by more than its tolerance ({}) and the spans of its runs have nothing in common. Without a word it's noise; with ? nobody knows, \
+        since there's no interval.",
         tolerance::IN_WORDS
     )
 }
@@ -134,12 +135,12 @@ fn empty<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
-/// The interval stands beside ratios only: no row is wider than a terminal.
+/// The interval stands beside ratios only, and spans where there's none: no row is wider than a terminal.
 fn value(record: &Record) -> String {
     let number = |value| grouped(value, record.unit.decimals());
     match (record.value, record.interval.filter(|_| record.unit.is_ratio())) {
         (None, _) => "not measured".to_owned(),
-        (Some(value), None) => number(value),
+        (Some(value), None) => spanned(value, record.span, record.unit),
         (Some(value), Some(interval)) => format!(
             "{} ({}–{})",
             number(value),

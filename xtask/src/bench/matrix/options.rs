@@ -57,6 +57,15 @@ pub(crate) struct MatrixOptions {
     pub(super) sustainable: bool,
     #[command(flatten)]
     pub(super) turns: TurnOptions,
+    /// How often what's counted is counted, and what's idle is measured [default: 3, with --quick 1]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "3",
+        default_value_if("quick", "true", "1"),
+        hide_default_value = true
+    )]
+    pub(super) repeats: NonZeroUsize,
     /// Workers of each server that can have more than one; it needs as many cores beside the load's
     #[arg(long, value_name = "N", default_value = "1")]
     pub(super) workers: NonZeroUsize,
@@ -66,10 +75,11 @@ pub(crate) struct MatrixOptions {
     /// The folder for all that's measured [default: target/bench/TIME-COMMIT]
     #[arg(long, value_name = "FOLDER")]
     pub(super) output: Option<PathBuf>,
-    /// Compare what noise can't touch with benches/baseline.json, and fail if it became worse [default: tcp-per-core and tcp]
+    /// Compare what noise can't touch with benches/baseline.json, and fail if it became worse [default: each runtime, driver and kind of
+    /// socket, and TLS]
     #[arg(
         long,
-        conflicts_with_all = ["peers", "workload", "connections", "figure", "quick", "rate", "sustainable", "workers", "output", "json"]
+        conflicts_with_all = ["peers", "workload", "connections", "figure", "quick", "rate", "sustainable", "repeats", "workers", "output", "json"]
     )]
     check: bool,
     /// Write benches/baseline.json anew instead

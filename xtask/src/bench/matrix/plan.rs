@@ -125,6 +125,7 @@ impl Plan {
         let targets = self.targets.len() as f64;
         let round = targets * (options.turns.duration.as_secs_f64() + turns::OVERHEAD.as_secs_f64());
         let rounds = options.turns.rounds.get() as f64;
+        let repeats = options.repeats.get() as f64;
         let seconds = |part: &Part| match part {
             Part::Throughput { .. } | Part::Latency { .. } | Part::Churn => rounds * round,
             Part::Sustained { .. } => rounds * round * latency::PROBES as f64,
@@ -132,9 +133,9 @@ impl Plan {
                 let tls = self.targets.iter().filter(|target| target.is_tls()).count();
                 2.0 * rounds * round * tls as f64 / targets
             }
-            Part::Syscalls => 3.0 * targets,
-            Part::Instructions | Part::Allocations => 10.0 * targets,
-            Part::Idle => 20.0 * targets,
+            Part::Syscalls => repeats * 2.0 * targets,
+            Part::Instructions | Part::Allocations => repeats * 6.0 * targets,
+            Part::Idle => repeats * 20.0 * targets,
         };
         Duration::from_secs_f64(self.parts.iter().skip(from).map(seconds).sum())
     }
@@ -179,10 +180,10 @@ impl Part {
             Self::Handshakes => with(session, Target::is_tls, |session| {
                 handshakes::measure(session, turns, LANES)
             }),
-            Self::Syscalls => counted::run(session, &counted::SYSCALLS),
-            Self::Instructions => counted::run(session, &counted::INSTRUCTIONS),
-            Self::Allocations => counted::run(session, &counted::ALLOCATIONS),
-            Self::Idle => idle::run(session, &[Allocator::Mimalloc]),
+            Self::Syscalls => counted::run(session, &counted::SYSCALLS, options.repeats),
+            Self::Instructions => counted::run(session, &counted::INSTRUCTIONS, options.repeats),
+            Self::Allocations => counted::run(session, &counted::ALLOCATIONS, options.repeats),
+            Self::Idle => idle::run(session, idle::STEPS, &[Allocator::Mimalloc], options.repeats),
         }
     }
 

@@ -47,7 +47,9 @@ pub(super) fn scale(panels: &[Panel<'_>]) -> Scale {
     let values = shown.flat_map(|record| {
         let ends = record.interval.filter(|_| is_ratio);
         let ends = ends.map(|interval| [interval.low, interval.high]);
-        record.value.into_iter().chain(ends.into_iter().flatten())
+        let highest = record.span.map(|span| span.highest);
+        let values = record.value.into_iter().chain(highest);
+        values.chain(ends.into_iter().flatten())
     });
     if is_ratio {
         Scale::of_ratios(values, rows::PLOT)

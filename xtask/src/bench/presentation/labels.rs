@@ -87,6 +87,11 @@ pub(super) fn interval(record: &Record) -> Option<String> {
     ))
 }
 
+/// Of what was counted several times, unless all runs look alike.
+pub(super) fn span(record: &Record) -> Option<String> {
+    record.span?.shown(record.unit)
+}
+
 /// All there's to say of a record, for whoever points at its mark or can't see it.
 pub(super) fn sentence(record: &Record) -> String {
     let Some(value) = record.value else {
@@ -94,8 +99,8 @@ pub(super) fn sentence(record: &Record) -> String {
         return format!("{}: not measured: {reason}", record.target);
     };
     let mut text = format!("{}: {}", record.target, number(value, record.unit));
-    if let Some(interval) = interval(record) {
-        text += &format!(" ({interval})");
+    if let Some(ends) = interval(record).or_else(|| span(record)) {
+        text += &format!(" ({ends})");
     }
     if let Some(mark) = record.shown_mark() {
         text += match mark {

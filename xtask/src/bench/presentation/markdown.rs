@@ -121,6 +121,9 @@ fn cell(record: &Record) -> String {
     {
         text += &format!(" ({interval})");
     }
+    if let Some(span) = labels::span(record) {
+        text += &format!(" ({span})");
+    }
     if let Some(mark) = record.shown_mark() {
         text += &format!(" *{}*", mark.label());
     }
@@ -156,6 +159,7 @@ mod tests {
                 low: value - 0.01,
                 high: value + 0.01,
             }),
+            span: None,
             sigma: None,
             rounds: Vec::new(),
             r_squared: None,

@@ -71,6 +71,7 @@ pub(super) fn value(record: &Record) -> Markup {
     html! {
         data.muted[record.bound().is_some()] value=(number) { (labels::number(number, record.unit)) }
         @if let Some(interval) = labels::interval(record) { " " span.interval { "(" (interval) ")" } }
+        @if let Some(span) = labels::span(record) { " " span.span title="from the lowest run to the highest" { "(" (span) ")" } }
         (said(record))
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Facts {
     /// The same if it's to be asked for HTTP/2, and doesn't find out by itself.
     pub(super) http2_arguments: &'static [&'static str],
     pub(super) workers: Workers,
+    /// It's nothing where the kernel refuses that.
+    pub(super) needs_io_uring: bool,
     /// Why valgrind counts nothing of it.
     pub(super) blind_spot: Option<&'static str>,
     /// What it doesn't serve.
@@ -125,6 +127,7 @@ fn ours(name: &'static str, transport: &'static str, features: &'static str, ref
         arguments: &[],
         http2_arguments: &[],
         workers: Workers::AsTold,
+        needs_io_uring: false,
         blind_spot: None,
         lacks: &[],
         own_headers: &[],
@@ -228,6 +231,7 @@ impl Facts {
 
     fn by_io_uring(self) -> Self {
         Self {
+            needs_io_uring: true,
             blind_spot: Some("valgrind can't follow io_uring"),
             ..self
         }

@@ -1,4 +1,4 @@
-//! Amounts: bars from zero, or dots where the axis is logarithmic and has none.
+//! Amounts: bars from zero, or dots where the axis is logarithmic and has none; a line through the end is the span of several runs.
 
 use super::rows::{self, PLOT};
 use super::scale::{Kind, Scale};
@@ -12,14 +12,19 @@ pub(super) fn draw(panel: &Panel<'_>, scale: &Scale) -> Markup {
         Kind::Linear => "from zero",
         Kind::Logarithmic => "on a logarithmic scale",
     };
-    let about = format!("Amounts {axis}. {better} is better. The table below has all numbers.");
+    let has_spans = panel.section.records.iter().any(|record| record.span.is_some());
+    let lines = match has_spans {
+        true => "; the line through an end leads from the lowest run to the highest",
+        false => "",
+    };
+    let about = format!("Amounts {axis}{lines}. {better} is better. The table below has all numbers.");
     rows::draw(panel, scale, &about, |_| None, mark)
 }
 
 fn mark(record: &Record, scale: &Scale, y: f64) -> Markup {
     let value = record.value.unwrap_or_default();
     let x = scale.at(value);
-    match scale.kind {
+    let mark = match scale.kind {
         Kind::Linear => html! {
             rect.mark.bar data-value=(value) x=(px(PLOT.0)) y=(px(y - 5.0)) width=(px(x - PLOT.0)) height="10" {}
         },
@@ -27,5 +32,11 @@ fn mark(record: &Record, scale: &Scale, y: f64) -> Markup {
             line.stem x1=(px(PLOT.0)) x2=(px(x)) y1=(px(y)) y2=(px(y)) {}
             (super::dot(x, y, record, "differs"))
         },
+    };
+    html! {
+        (mark)
+        @if let Some(span) = record.span {
+            line.span x1=(px(scale.at(span.lowest))) x2=(px(scale.at(span.highest))) y1=(px(y)) y2=(px(y)) {}
+        }
     }
 }
