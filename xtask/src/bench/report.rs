@@ -322,8 +322,8 @@ mod tests {
         for (target, unit, workload, is_complete) in [
             (Target::Floor, Unit::Ratio, "json", true),
             (Target::Floor, Unit::Ratio, "plaintext", false),
-            (Target::Hyper, Unit::Ratio, "plaintext-h2", true),
-            (Target::Tcp, Unit::Ratio, "plaintext-h2", true),
+            (Target::Floor, Unit::Ratio, "plaintext-h2", true),
+            (Target::Tcp, Unit::Ratio, "plaintext-h2", false),
             (Target::Tcp, Unit::Microseconds, "plaintext-h2", false),
             (Target::Monoio, Unit::Instructions, "plaintext", true),
             (Target::Monoio, Unit::Syscalls, "plaintext", false),
