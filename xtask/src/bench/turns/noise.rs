@@ -105,7 +105,8 @@ impl Noise {
         };
         Self {
             stolen: stolen / elapsed,
-            foreign: left_over.max(waited as f64) / elapsed,
+            // A sample takes its time, too, if others are in the way, so that it may add up to more.
+            foreign: (left_over.max(waited as f64) / elapsed).min(1.0),
             late: 0.0,
         }
     }
