@@ -4,6 +4,7 @@ mod baseline;
 mod comparison;
 
 use super::report::{Report, Row};
+use super::results::Environment;
 use super::session::Session;
 use super::target::{Allocator, Target};
 use super::{counted, environment, exit_code, idle, tool};
@@ -37,7 +38,8 @@ const BASELINE: &str = "benches/baseline.json";
 pub(super) fn run(session: &mut Session, update: bool) -> anyhow::Result<ExitCode> {
     let path = session.root.join(BASELINE);
     let path = path.as_std_path();
-    let machine = baseline::machine(&environment::look(session.root.as_std_path()));
+    let environment = environment::look(session.root.as_std_path());
+    let machine = baseline::machine(&environment);
     let mut baseline = match (update, path.exists()) {
         (true, false) => Baseline::default(),
         _ => Baseline::read(path)?,
@@ -61,6 +63,11 @@ pub(super) fn run(session: &mut Session, update: bool) -> anyhow::Result<ExitCod
         output::print(format!(
             "{BASELINE} has the figures of now; commit it with what changed them.\n"
         ))?;
+        if let Some(load) = busy(&environment) {
+            output::print(format!(
+                "This machine was busy (load {load}), which spoils them: update again when it isn't.\n"
+            ))?;
+        }
         if let Some((targets, why)) = refused {
             output::print(format!("It has none of now of {}: {why}.\n", names(&targets)))?;
         }
@@ -76,6 +83,13 @@ pub(super) fn run(session: &mut Session, update: bool) -> anyhow::Result<ExitCod
     }
     output::print(comparison.text())?;
     Ok(exit_code(false, comparison.is_good()))
+}
+
+/// The load that there was before, if it's more than the cores bear.
+fn busy(environment: &Environment) -> Option<f64> {
+    let number = |name: &str| environment.get(name)?.split(' ').next()?.parse::<f64>().ok();
+    let (load, cores) = (number("load.before")?, number("cpu.cores")?);
+    (load > cores).then_some(load)
 }
 
 /// Takes from the session whom this kernel refuses what they're made of; who they are, and why.
@@ -123,4 +137,20 @@ fn failure(row: &Row) -> Option<String> {
         row.target,
         row.unit.label()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Environment, busy};
+
+    #[test]
+    fn a_machine_is_busy_whose_load_is_more_than_its_cores() {
+        let environment = |load: &str| {
+            let names = [("load.before", load), ("cpu.cores", "2")];
+            Environment::from(names.map(|(name, value)| (name.to_owned(), value.to_owned())))
+        };
+        assert_eq!(busy(&environment("10.66 0.33 0.77")), Some(10.66));
+        assert_eq!(busy(&environment("1.80 9.00 9.00")), None);
+        assert_eq!(busy(&Environment::new()), None);
+    }
 }
