@@ -231,8 +231,8 @@ pub(super) fn an_answer_over_http2_is_looked_at_byte_by_byte() {
         "--workload",
         "plaintext-h2",
     ];
-    let folder = tempfile::tempdir().unwrap();
     let reason = |wrong| {
+        let folder = tempfile::tempdir().unwrap();
         let outcome = matrix(wrong, folder.path(), &only).finish();
         let rows = outcome.rows.iter();
         let mut over_http2 = rows.filter(|row| row["workload"] == "plaintext-h2");
