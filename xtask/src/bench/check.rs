@@ -27,6 +27,8 @@ pub(super) const DEFAULT: [Target; 7] = [
 ];
 /// As many as leave one that nobody disturbed, and so few that nobody waits for longer than for three minutes or so.
 const REPEATS: NonZeroUsize = NonZeroUsize::new(3).unwrap();
+/// How often whoever became worse is measured again.
+const SECOND_LOOKS: usize = 2;
 /// Where the figures are committed.
 const BASELINE: &str = "benches/baseline.json";
 
@@ -50,7 +52,7 @@ pub(super) fn run(session: &mut Session, update: bool) -> anyhow::Result<ExitCod
     let Ok(rows) = measure(session) else {
         return Ok(exit_code(true, false));
     };
-    let figures: Vec<Figure> = rows.iter().filter_map(Figure::of).collect();
+    let mut figures: Vec<Figure> = rows.iter().filter_map(Figure::of).collect();
     let failures: Vec<String> = rows.iter().filter_map(failure).collect();
     if update {
         anyhow::ensure!(
@@ -72,6 +74,13 @@ pub(super) fn run(session: &mut Session, update: bool) -> anyhow::Result<ExitCod
             output::print(format!("It has none of now of {}: {why}.\n", names(&targets)))?;
         }
         return Ok(ExitCode::SUCCESS);
+    }
+    if look_again(session, &mut figures, |figure| {
+        baseline.is_worse(&machine, figure)
+    })
+    .is_err()
+    {
+        return Ok(exit_code(true, false));
     }
     let mut comparison = Comparison::of(&baseline, &machine, &figures);
     for failure in &failures {
@@ -106,6 +115,28 @@ fn names(targets: &[Target]) -> String {
     names.join(", ")
 }
 
+/// Measures whoever has a figure that's worse again, which then is the lower one: noise makes it worse now and then, a change each time.
+fn look_again(
+    session: &mut Session,
+    figures: &mut [Figure],
+    is_worse: impl Fn(&Figure) -> bool,
+) -> Result<(), Interrupted> {
+    for _ in 0..SECOND_LOOKS {
+        let worse: Vec<&mut Figure> = figures.iter_mut().filter(|figure| is_worse(figure)).collect();
+        if worse.is_empty() {
+            break;
+        }
+        session
+            .targets
+            .retain(|target| worse.iter().any(|figure| figure.target == target.name()));
+        let again: Vec<Figure> = measure(session)?.iter().filter_map(Figure::of).collect();
+        for figure in worse {
+            figure.take_lower(&again);
+        }
+    }
+    Ok(())
+}
+
 fn measure(session: &mut Session) -> Result<Vec<Row>, Interrupted> {
     let mut rows = Vec::new();
     let mut take = |session: &mut Session, report: Report| {
@@ -117,7 +148,7 @@ fn measure(session: &mut Session) -> Result<Vec<Row>, Interrupted> {
             Ok(())
         }
     };
-    for counted in counted::ALL {
+    for counted in counted::STEADY {
         let report = counted::run(session, counted, REPEATS);
         take(session, report)?;
     }

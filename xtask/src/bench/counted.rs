@@ -62,6 +62,16 @@ pub(super) const ALLOCATIONS: Counted = Counted {
 
 pub(super) const ALL: [&Counted; 3] = [&INSTRUCTIONS, &SYSCALLS, &ALLOCATIONS];
 
+/// What the scheduler has no say in: with one connection, whether the server waits at all depends on how fast the load answers.
+pub(super) const STEADY: [&Counted; 3] = [
+    &INSTRUCTIONS,
+    &Counted {
+        connections: &[64],
+        ..SYSCALLS
+    },
+    &ALLOCATIONS,
+];
+
 /// # Errors
 ///
 /// When this machine can't count all of them: which not, why, and what to install.

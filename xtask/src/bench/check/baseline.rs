@@ -70,6 +70,14 @@ impl Figure {
         })
     }
 
+    /// With the value of another run, if that's lower.
+    pub(super) fn take_lower(&mut self, again: &[Self]) {
+        let mut same = again.iter().filter(|other| self.is_about_the_same_as(other));
+        if let Some(other) = same.next() {
+            self.value = self.value.min(other.value);
+        }
+    }
+
     fn is_about_the_same_as(&self, other: &Self) -> bool {
         (&self.target, self.unit, &self.workload, self.connections)
             == (&other.target, other.unit, &other.workload, other.connections)
@@ -129,6 +137,10 @@ impl Baseline {
         self.figures
             .iter()
             .find(|known| known.is_about_the_same_as(figure))
+    }
+
+    pub(super) fn is_worse(&self, machine: &Machine, figure: &Figure) -> bool {
+        self.finding(machine, figure) == Finding::Regression
     }
 
     pub(super) fn finding(&self, machine: &Machine, figure: &Figure) -> Finding {
@@ -198,8 +210,8 @@ pub(super) mod tests {
             (Unit::Instructions, 7130.0, Finding::Same),
             (Unit::Instructions, 7150.0, Finding::Regression),
             (Unit::Instructions, 6850.0, Finding::Better),
-            (Unit::Syscalls, 2.21, Finding::Same),
-            (Unit::Syscalls, 2.23, Finding::Regression),
+            (Unit::Syscalls, 2.31, Finding::Same),
+            (Unit::Syscalls, 2.33, Finding::Regression),
             (Unit::Allocations, 2.01, Finding::Same),
             (Unit::Allocations, 3.0, Finding::Regression),
             (Unit::Kibibytes, 1.0, Finding::Same),
@@ -217,6 +229,17 @@ pub(super) mod tests {
             |unit| Row::new("", Target::Tcp, Allocator::Mimalloc, unit).of_runs(Ok(vec![2.0, 9.0, 1.0]));
         let value = |unit| Figure::of(&row(unit)).unwrap().value;
         assert_eq!((value(Unit::Kibibytes), value(Unit::Syscalls)), (1.0, 2.0));
+    }
+
+    #[test]
+    fn of_two_looks_the_lower_one_counts() {
+        let mut looked_at = figure(Unit::Syscalls, 2.5);
+        looked_at.take_lower(&[figure(Unit::Instructions, 1.0), figure(Unit::Syscalls, 2.0)]);
+        assert_eq!(looked_at.value, 2.0);
+        looked_at.take_lower(&[figure(Unit::Syscalls, 2.4)]);
+        assert_eq!(looked_at.value, 2.0);
+        looked_at.take_lower(&[]);
+        assert_eq!(looked_at.value, 2.0);
     }
 
     #[test]
