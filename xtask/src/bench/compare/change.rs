@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn counts_have_a_tolerance_instead_of_an_interval() {
-        for (after, expected) in [(2.2, Change::Noise), (2.3, Change::Worse), (1.7, Change::Better)] {
+        for (after, expected) in [(2.3, Change::Noise), (2.4, Change::Worse), (1.6, Change::Better)] {
             let change = Change::of(&counted(Unit::Syscalls, 2.0), &counted(Unit::Syscalls, after));
             assert_eq!(change, Some(expected), "{after}");
         }
@@ -125,13 +125,13 @@ mod tests {
         };
         let single = |value| counted(Unit::Syscalls, value);
         for (a, b, expected) in [
-            (spanned(2.0, 1.9, 2.1), spanned(2.3, 2.1, 2.4), Change::Noise),
-            (spanned(2.0, 1.9, 2.1), spanned(2.3, 2.2, 2.4), Change::Worse),
-            (spanned(2.3, 2.2, 2.4), spanned(2.0, 1.9, 2.1), Change::Better),
+            (spanned(2.0, 1.9, 2.1), spanned(2.4, 2.1, 2.5), Change::Noise),
+            (spanned(2.0, 1.9, 2.1), spanned(2.4, 2.3, 2.5), Change::Worse),
+            (spanned(2.4, 2.3, 2.5), spanned(2.0, 1.9, 2.1), Change::Better),
             (spanned(2.0, 2.0, 2.0), spanned(2.05, 2.05, 2.05), Change::Noise),
             // A run of an older format has no span.
-            (single(2.0), spanned(2.3, 2.0, 2.4), Change::Noise),
-            (single(2.0), spanned(2.3, 2.2, 2.4), Change::Worse),
+            (single(2.0), spanned(2.4, 2.0, 2.5), Change::Noise),
+            (single(2.0), spanned(2.4, 2.3, 2.5), Change::Worse),
         ] {
             assert_eq!(Change::of(&a, &b), Some(expected), "{a:?} {b:?}");
         }
