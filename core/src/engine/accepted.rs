@@ -1,5 +1,5 @@
 //! The I/O object of an accepted connection: counted and abortable wherever it goes.
-use super::{ConnState, Registered, Stage, turn};
+use super::{ConnState, Registered, Stage, linger::Linger, turn};
 use crate::{ConnInfo, Connection, info::Admission};
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
@@ -9,7 +9,7 @@ use std::{
     mem::{self, MaybeUninit},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 /// A connection that the server accepted: the transport's stream, counted until it's dropped.
@@ -37,6 +37,8 @@ struct Spare {
     unread: Bytes,
     reader: Registered,
     writer: Registered,
+    /// It has been shut down, and waits for its peer.
+    linger: Option<Linger>,
 }
 
 impl<C: Connection> Accepted<C> {
@@ -229,6 +231,21 @@ impl<C: Connection> Accepted<C> {
         Ok(())
     }
 
+    /// Shuts it down, then waits for the peer.
+    #[cold]
+    fn close_lingering(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut linger = match self.spare.as_mut().and_then(|spare| spare.linger.take()) {
+            Some(linger) => linger,
+            None => {
+                ready!(self.write_with(cx, |io, cx| io.poll_shutdown(cx), |()| 0))?;
+                Linger::begin(&self.state)
+            }
+        };
+        let polled = linger.poll(Pin::new(&mut self.io), &self.state, cx);
+        self.spare.get_or_insert_default().linger = Some(linger);
+        polled.map(Ok)
+    }
+
     /// Reads what was put back; or from the stream, for whoever has to know of an abort.
     #[cold]
     fn read_specially(&mut self, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
@@ -310,6 +327,9 @@ impl<C: Connection> Write for Accepted<C> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.state.is_detaching() {
             return Poll::Ready(Ok(()));
+        }
+        if self.state.lingers() && !self.state.roams() {
+            return self.close_lingering(cx);
         }
         self.write_with(cx, |io, cx| io.poll_shutdown(cx), |()| 0)
     }

@@ -8,7 +8,7 @@ use std::{
     sync::{
         Arc, OnceLock,
         atomic::{
-            AtomicBool, AtomicU32,
+            AtomicBool, AtomicU8, AtomicU32,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -62,12 +62,31 @@ struct Flags {
     upgraded: AtomicBool,
     /// It's to end, because it's old: its peer is told with the next response.
     leaving: AtomicBool,
-    /// Hyper is to give its I/O object back, without closing it.
-    detaching: AtomicBool,
-    /// It has done something else with it meanwhile.
-    disturbed: AtomicBool,
+    /// A [`Detaching`].
+    detaching: AtomicU8,
     /// The deadline that the worker holds for it has passed.
     due: AtomicBool,
+    /// A [`Lingering`].
+    lingering: AtomicU8,
+}
+
+/// Whether hyper is to give its I/O object back, without closing it.
+#[repr(u8)]
+enum Detaching {
+    No = 0,
+    Yes,
+    /// It has done something else with it meanwhile.
+    Disturbed,
+}
+
+/// Whether a connection's peer is waited for when it's closed.
+#[repr(u8)]
+enum Lingering {
+    No = 0,
+    /// It may be sending still.
+    Will,
+    /// All has been said, and it's being waited for.
+    Does,
 }
 
 /// Wakes whoever has a part of the connection in another task than its own.
@@ -242,8 +261,7 @@ impl ConnState {
 
     /// Until [`end_detaching`](Self::end_detaching), shutting the I/O object down does nothing, and nothing can be read or written.
     pub(crate) fn begin_detaching(&self) {
-        self.flags.detaching.store(true, Relaxed);
-        self.flags.disturbed.store(false, Relaxed);
+        self.set_detaching(Detaching::Yes);
         // So that reads and writes look.
         self.set_roaming();
     }
@@ -253,17 +271,50 @@ impl ConnState {
         if !self.is_upgraded() {
             self.stay_home();
         }
-        self.flags.detaching.store(false, Relaxed);
-        !self.flags.disturbed.load(Relaxed)
+        let was = self.flags.detaching.load(Relaxed);
+        self.set_detaching(Detaching::No);
+        was != Detaching::Disturbed as u8
     }
 
     /// Hyper reads or writes, so it wasn't idle.
     pub(super) fn disturb_detaching(&self) {
-        self.flags.disturbed.store(true, Relaxed);
+        self.set_detaching(Detaching::Disturbed);
+    }
+
+    fn set_detaching(&self, detaching: Detaching) {
+        self.flags.detaching.store(detaching as u8, Relaxed);
     }
 
     pub(super) fn is_detaching(&self) -> bool {
-        self.flags.detaching.load(Relaxed)
+        self.flags.detaching.load(Relaxed) != Detaching::No as u8
+    }
+
+    /// The peer may be sending when the connection is closed, which would reset what it sends; so it's waited for then.
+    pub(crate) fn linger_at_close(&self) {
+        let (no, will) = (Lingering::No as u8, Lingering::Will as u8);
+        let _ = self.flags.lingering.compare_exchange(no, will, Relaxed, Relaxed);
+    }
+
+    /// The peer has sent nothing that hasn't been read.
+    pub(crate) fn linger_no_more(&self) {
+        self.set_lingering(Lingering::No);
+    }
+
+    pub(super) fn begin_lingering(&self) {
+        self.set_lingering(Lingering::Does);
+    }
+
+    fn set_lingering(&self, lingering: Lingering) {
+        self.flags.lingering.store(lingering as u8, Relaxed);
+    }
+
+    pub(super) fn lingers(&self) -> bool {
+        self.flags.lingering.load(Relaxed) != Lingering::No as u8 || self.is_uploading()
+    }
+
+    /// Whether all has been said, and only the peer's end is waited for.
+    pub(crate) fn is_lingering(&self) -> bool {
+        self.flags.lingering.load(Relaxed) == Lingering::Does as u8
     }
 
     /// Has the connection's task polled again at `at`, or earlier: a deadline that moved further away is looked at when the old one is reached, so that

@@ -9,6 +9,7 @@ mod connection;
 mod context;
 mod deadline;
 mod deadlines;
+mod linger;
 pub(crate) mod panics;
 mod permits;
 mod state;

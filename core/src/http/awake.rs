@@ -161,6 +161,10 @@ where
         if state.take_due() {
             (self.armed, self.is_armed) = (None, false);
         }
+        // Its own deadline is the only one then.
+        if state.is_lingering() {
+            return ControlFlow::Break(Poll::Pending);
+        }
         let now = state.worker.now();
         self.rhythm
             .observe(state, self.turn, self.speaks.version(), timeouts, now);
@@ -225,6 +229,8 @@ where
         match self.detach(state, cx) {
             Poll::Ready(Some(parts)) if parts.read.is_empty() => {
                 let Parts { io, service, .. } = parts;
+                // Whatever it had left of a body has been read.
+                state.linger_no_more();
                 let asleep = Asleep { io, service, since };
                 ControlFlow::Break(Poll::Ready(Some(asleep)))
             }

@@ -89,6 +89,8 @@ where
         {
             let config = &state.worker.shared.config;
             let ping = config.timeouts.ping;
+            // Its peer acknowledges what it's told, and makes room for what it's sent, until it has read the last word.
+            state.linger_at_close();
             let mut builder = http2::Builder::new(Streams::new(runtime, state.clone()));
             builder
                 .timer(h2_limits::Clock(state.worker.timer().clone()))

@@ -27,6 +27,18 @@ impl Upload {
     }
 }
 
+impl Drop for Upload {
+    fn drop(&mut self) {
+        // The peer sends it nevertheless.
+        if let Some(gap) = &self.gap
+            && !self.body.is_end_stream()
+            && let Some(connection) = gap.connection.upgrade()
+        {
+            connection.linger_at_close();
+        }
+    }
+}
+
 impl HttpBody for Upload {
     type Data = Bytes;
     type Error = BoxError;

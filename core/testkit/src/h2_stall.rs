@@ -28,11 +28,11 @@ const SHORT: Duration = Duration::from_millis(300);
 const SLACK: Duration = Duration::from_secs(5);
 
 /// The client's preface and its empty SETTINGS (RFC 9113 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 /// An acknowledgement of the server's SETTINGS (RFC 9113 6.5).
-const SETTINGS_ACK: &[u8] = b"\0\0\0\x04\x01\0\0\0\0";
+pub(crate) const SETTINGS_ACK: &[u8] = b"\0\0\0\x04\x01\0\0\0\0";
 /// RFC 9113 6.7
-const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0abcdefgh";
+pub(crate) const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0abcdefgh";
 
 fn serve(site: &Site, timeouts: impl FnOnce(Timeouts) -> Timeouts) -> Running {
     let timeouts = timeouts(Timeouts::default());
@@ -109,7 +109,7 @@ async fn pings(client: &mut Client, at_once: usize, answers: bool) {
 }
 
 /// RFC 9113 4.1
-fn next_frame(bytes: &mut BytesMut) -> Option<BytesMut> {
+pub(crate) fn next_frame(bytes: &mut BytesMut) -> Option<BytesMut> {
     let [a, b, c] = *bytes.first_chunk::<3>()?;
     let length = u32::from_be_bytes([0, a, b, c]) as usize;
     (bytes.len() >= 9 + length).then(|| bytes.split_to(9 + length))

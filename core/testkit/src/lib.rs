@@ -75,6 +75,7 @@ mod host;
 mod http1;
 mod http2;
 mod limits;
+mod lingering;
 mod local;
 mod meanwhile;
 mod observer;

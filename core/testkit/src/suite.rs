@@ -57,6 +57,7 @@ const FILES: &[(&str, &[Case])] = &[
     ("asleep", crate::asleep::CASES),
     ("busy", crate::busy::CASES),
     ("drain", crate::drain::CASES),
+    ("lingering", crate::lingering::CASES),
     ("queue", crate::queue::CASES),
     ("waiting", crate::waiting::CASES),
     ("workers", crate::workers::CASES),
