@@ -11,7 +11,7 @@ use std::io::{BufReader, IsTerminal as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::{env, io, thread};
+use std::{env, fs, io, thread};
 
 /// The profile of everything that's measured.
 const PROFILE: &str = "measure";
@@ -69,11 +69,6 @@ fn build_package(
             session.target_dir.join("peers"),
         ),
     };
-    // Each choice of features has a folder of its own, since the binaries have the same name.
-    let target_dir = match package.features {
-        "" => target_dir,
-        features => session.target_dir.join("servers").join(features),
-    };
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .current_dir(folder)
@@ -105,9 +100,32 @@ fn build_package(
         command.arg("--quiet");
     }
     let cargo = Cargo(command.spawn().context("cannot start cargo")?);
-    cargo
+    let programs = cargo
         .finish(&session.patience)
-        .with_context(|| format!("`{}` does not build; its errors stand above", package.name))
+        .with_context(|| format!("`{}` does not build; its errors stand above", package.name))?;
+    keep(
+        programs,
+        session
+            .target_dir
+            .join("servers")
+            .join(package.folder())
+            .as_std_path(),
+    )
+}
+
+/// Puts them aside: with other features the package's binaries have the same names. What they're built from has one folder nevertheless, so it's built once.
+fn keep(programs: BTreeMap<String, PathBuf>, folder: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let keep = |(name, built): (String, PathBuf)| {
+        let kept = folder.join(&name);
+        match fs::remove_file(&kept) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => fs::hard_link(built, &kept),
+        }
+        .with_context(|| format!("cannot put {} aside", kept.display()))?;
+        Ok((name, kept))
+    };
+    programs.into_iter().map(keep).collect()
 }
 
 /// A build under way; dropped, it's ended with all that it has started.

@@ -53,6 +53,14 @@ impl Allocator {
 }
 
 impl Package {
+    /// Where what's built of it is kept.
+    pub(in crate::bench) fn folder(self) -> String {
+        match self.features {
+            "" => self.name.to_owned(),
+            features => format!("{}-{features}", self.name),
+        }
+    }
+
     /// The binary that allocates so, or the only one.
     pub(in crate::bench) fn binary(self, allocator: Allocator) -> String {
         match (allocator, self.allocators) {
