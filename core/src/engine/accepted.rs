@@ -127,6 +127,11 @@ impl<C: Connection> Accepted<C> {
         true
     }
 
+    /// Whoever sends something still, when it's shut down, is let finish.
+    pub(crate) fn linger_at_close(&self) {
+        self.state.linger_at_close();
+    }
+
     fn has_unread(&self) -> bool {
         self.spare.as_ref().is_some_and(|spare| !spare.unread.is_empty())
     }
@@ -328,7 +333,7 @@ impl<C: Connection> Write for Accepted<C> {
         if self.state.is_detaching() {
             return Poll::Ready(Ok(()));
         }
-        if self.state.lingers() && !self.state.roams() {
+        if self.state.lingers() {
             return self.close_lingering(cx);
         }
         self.write_with(cx, |io, cx| io.poll_shutdown(cx), |()| 0)

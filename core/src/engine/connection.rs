@@ -83,8 +83,10 @@ enum Detaching {
 #[repr(u8)]
 enum Lingering {
     No = 0,
-    /// It may be sending still.
+    /// It may be sending a body still that isn't read; unless it speaks something else by then.
     Will,
+    /// It speaks HTTP/2.
+    Always,
     /// All has been said, and it's being waited for.
     Does,
 }
@@ -289,13 +291,19 @@ impl ConnState {
         self.flags.detaching.load(Relaxed) != Detaching::No as u8
     }
 
-    /// The peer may be sending when the connection is closed, which would reset what it sends; so it's waited for then.
+    /// The peer of HTTP/2 acknowledges what it's told and makes room for what it's sent, until it has read the last word; so it's waited for at the end.
+    #[cfg(feature = "http2")]
+    pub(crate) fn always_linger(&self) {
+        self.set_lingering(Lingering::Always);
+    }
+
+    /// The peer may be sending what isn't read; so it's waited for at the end.
     pub(crate) fn linger_at_close(&self) {
         let (no, will) = (Lingering::No as u8, Lingering::Will as u8);
         let _ = self.flags.lingering.compare_exchange(no, will, Relaxed, Relaxed);
     }
 
-    /// The peer has sent nothing that hasn't been read.
+    /// What the peer has sent has been read.
     pub(crate) fn linger_no_more(&self) {
         self.set_lingering(Lingering::No);
     }
@@ -309,7 +317,9 @@ impl ConnState {
     }
 
     pub(super) fn lingers(&self) -> bool {
-        self.flags.lingering.load(Relaxed) != Lingering::No as u8 || self.is_uploading()
+        let lingering = self.flags.lingering.load(Relaxed);
+        lingering > Lingering::Will as u8
+            || !self.roams() && (lingering == Lingering::Will as u8 || self.is_uploading())
     }
 
     /// Whether all has been said, and only the peer's end is waited for.
@@ -382,7 +392,8 @@ impl Drop for ConnState {
         if let Some(ip) = &self.ip {
             self.worker.shared.addresses.leave(**ip);
         }
-        let (id, upgraded, aborted) = (self.id, self.is_upgraded(), self.aborting());
+        let aborted = self.aborting() && !self.is_lingering();
+        let (id, upgraded) = (self.id, self.is_upgraded());
         self.worker.shared.config.observe(|| Event::Closed {
             id,
             upgraded,

@@ -1,6 +1,6 @@
 //! The lingering close: who has been told all there is may be sending still. Closing at once would reset the connection, and with it what the peer hasn't
 //! read yet (RFC 9112 9.6).
-use super::ConnState;
+use super::{ConnState, Stage};
 use crate::Connection;
 use hyper::rt::ReadBuf;
 use std::{
@@ -51,7 +51,10 @@ impl Linger {
             let mut buf = ReadBuf::uninit(&mut scratch);
             match io.as_mut().poll_read(cx, buf.unfilled()) {
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
-                    self.until = self.latest.min(now + QUIET);
+                    // A drain isn't held up by it.
+                    if state.stage() == Stage::Serving {
+                        self.until = self.latest.min(now + QUIET);
+                    }
                 }
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending if now >= self.until => return Poll::Ready(()),
@@ -61,7 +64,7 @@ impl Linger {
                 }
             }
         }
-        if now >= self.latest {
+        if now >= self.until {
             return Poll::Ready(());
         }
         cx.waker().wake_by_ref();

@@ -118,8 +118,11 @@ impl WorkerState {
     pub(crate) fn begin_abort(&self) {
         let mut conns = lock(&self.conns);
         self.stage.store(Stage::Aborting as u8, Ordering::Relaxed);
-        conns.report.aborted += conns.open.len();
         let open = conns.live();
+        // Those have been told all there was for them.
+        let lingering = open.iter().filter(|conn| conn.is_lingering()).count();
+        conns.report.completed += lingering;
+        conns.report.aborted += conns.open.len() - lingering;
         conns.report.upgraded += open.iter().filter(|conn| conn.is_upgraded()).count();
         drop(conns);
         open.iter().for_each(|conn| conn.wake());

@@ -77,7 +77,12 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
                     Step::refused(Refusal::Failed)
                 })
             }
-            Err(wrong) => Step::refused(Refusal::BadRequest(wrong)),
+            Err(wrong) => {
+                if !body.is_end_stream() {
+                    self.state.linger_at_close();
+                }
+                Step::refused(Refusal::BadRequest(wrong))
+            }
         };
         Call {
             step,

@@ -19,7 +19,7 @@ use std::{
     marker::PhantomData,
     mem,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 #[cfg(feature = "http1")]
@@ -45,6 +45,9 @@ where
     Http1(Http1<C, S>),
     #[cfg(feature = "http2")]
     Http2(std::pin::Pin<Box<Http2<C, S, R>>>),
+    /// What hyper has given up on, which may go on for a while.
+    #[cfg(feature = "http1")]
+    Babbles(Accepted<C>),
     Over(Nothing<C, S, R>),
 }
 
@@ -89,8 +92,7 @@ where
         {
             let config = &state.worker.shared.config;
             let ping = config.timeouts.ping;
-            // Its peer acknowledges what it's told, and makes room for what it's sent, until it has read the last word.
-            state.linger_at_close();
+            state.always_linger();
             let mut builder = http2::Builder::new(Streams::new(runtime, state.clone()));
             builder
                 .timer(h2_limits::Clock(state.worker.timer().clone()))
@@ -115,7 +117,12 @@ where
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             #[cfg(feature = "http1")]
-            Self::Http1(connection) => std::pin::Pin::new(connection).poll(cx).map(drop),
+            Self::Http1(connection) => match ready!(std::pin::Pin::new(connection).poll(cx)) {
+                Err(error) if error.is_parse() => self.poll_babble(cx),
+                _ => Poll::Ready(()),
+            },
+            #[cfg(feature = "http1")]
+            Self::Babbles(_) => self.poll_babble(cx),
             #[cfg(feature = "http2")]
             Self::Http2(connection) => poll_http2(connection.as_mut(), cx),
             Self::Over(_) => {
@@ -132,7 +139,25 @@ where
             Self::Http1(connection) => std::pin::Pin::new(connection).graceful_shutdown(),
             #[cfg(feature = "http2")]
             Self::Http2(connection) => connection.as_mut().graceful_shutdown(),
+            #[cfg(feature = "http1")]
+            Self::Babbles(_) => {}
             Self::Over(_) => {}
+        }
+    }
+
+    /// Closes a connection whose peer sends what hyper can't read, and has answered.
+    #[cfg(feature = "http1")]
+    #[cold]
+    fn poll_babble(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Self::Http1(_) = self
+            && let Some(parts) = self.take_apart()
+        {
+            parts.io.linger_at_close();
+            *self = Self::Babbles(parts.io);
+        }
+        match self {
+            Self::Babbles(io) => hyper::rt::Write::poll_shutdown(std::pin::Pin::new(io), cx).map(drop),
+            _ => Poll::Ready(()),
         }
     }
 

@@ -29,12 +29,10 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        // The peer sends it nevertheless.
         if let Some(gap) = &self.gap
             && !self.body.is_end_stream()
-            && let Some(connection) = gap.connection.upgrade()
         {
-            connection.linger_at_close();
+            gap.note_unread();
         }
     }
 }
@@ -69,6 +67,9 @@ impl HttpBody for Upload {
                 Poll::Ready(Some(Ok(frame)))
             }
             (Poll::Ready(end), _) => {
+                if let (Some(Err(_)), Some(gap)) = (&end, &*gap) {
+                    gap.note_unread();
+                }
                 *gap = None;
                 Poll::Ready(end.map(|frame| frame.map_err(Into::into)))
             }
@@ -103,6 +104,13 @@ impl Gap {
             connection: Arc::downgrade(connection),
             waiting: Patience::default(),
             is_over: false,
+        }
+    }
+
+    /// The peer sends more than is read.
+    fn note_unread(&self) {
+        if let Some(connection) = self.connection.upgrade() {
+            connection.linger_at_close();
         }
     }
 

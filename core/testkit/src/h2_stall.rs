@@ -84,6 +84,7 @@ async fn pings_are_no_use_of_a_connection(site: Site) {
         client.send([PREFACE, SETTINGS_ACK].concat()).await;
         let closed = timeout(SLACK, pings(&mut client, at_once, answers)).await;
         closed.unwrap_or_else(|_| panic!("{at_once} pings at once keep the connection open"));
+        drop(client);
         server.settles(0).await;
     }
 }

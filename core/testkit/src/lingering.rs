@@ -13,15 +13,18 @@ use tokio::{io::AsyncReadExt, time::timeout};
 
 cases![
     the_rest_of_a_body_that_is_not_read_is_thrown_away,
+    the_rest_of_what_cannot_be_read_is_thrown_away,
     an_h2_peer_may_speak_until_it_has_heard_all,
+    an_h2_peer_that_had_a_tunnel_may_as_well,
     who_never_closes_is_not_waited_for_long,
+    who_never_closes_has_been_served_nevertheless,
 ];
 
 const MIB: usize = 1024 * 1024;
 /// Far longer than the server waits.
 const AMPLE: Duration = Duration::from_secs(8);
-/// Far sooner than a server gives up that waits for its peer.
-const AT_ONCE: Duration = Duration::from_secs(1);
+/// Sooner than a server gives up that waits for its peer.
+const AT_ONCE: Duration = Duration::from_millis(1500);
 
 /// Sends that much, and nothing of it is refused.
 async fn goes_on_sending(client: &mut Client) {
@@ -55,22 +58,44 @@ async fn the_rest_of_a_body_that_is_not_read_is_thrown_away(site: Site) {
     leaves(&server, client).await;
 }
 
-async fn an_h2_peer_may_speak_until_it_has_heard_all(site: Site) {
+/// What's sent in answer to what the server can't read is no answer to more of it.
+async fn the_rest_of_what_cannot_be_read_is_thrown_away(site: Site) {
     let server = site.serve();
     let mut client = server.client().await;
-    client.send([PREFACE, SETTINGS_ACK].concat()).await;
-    // The server's SETTINGS: both speak HTTP/2 now.
-    let mut got = BytesMut::new();
-    client.io.read_buf(&mut got).await.unwrap();
-    let ended = server.handle.shutdown(AMPLE);
-    while client.io.read_buf(&mut got).await.unwrap() > 0 {
-        while let Some(mut frame) = next_frame(&mut got) {
+    client.send("this is not HTTP\r\n\r\n").await;
+    assert_eq!(client.response().await.status, 400);
+    client.closed().await;
+    goes_on_sending(&mut client).await;
+    leaves(&server, client).await;
+}
+
+/// Reads until the server has sent a frame that begins so (type and flags), or has closed its end; acknowledges its pings.
+async fn listens(client: &mut Client, got: &mut BytesMut, until: Option<[u8; 2]>) {
+    loop {
+        while let Some(mut frame) = next_frame(got) {
             if frame[3..5] == [6, 0] {
                 frame[4] = 1;
-                client.send(frame).await;
+                client.send(&frame).await;
+            }
+            if until.is_some_and(|until| frame[3..5] == until) {
+                return;
             }
         }
+        if client.io.read_buf(got).await.unwrap() == 0 {
+            assert_eq!(until, None, "the server has closed before");
+            return;
+        }
     }
+}
+
+/// A client that speaks HTTP/2, asks this, and waits for a frame that begins so.
+async fn speaks_after(site: Site, asks: &[u8], waits_for: [u8; 2]) {
+    let server = site.serve();
+    let (mut client, mut got) = (server.client().await, BytesMut::new());
+    client.send([PREFACE, SETTINGS_ACK, asks].concat()).await;
+    listens(&mut client, &mut got, Some(waits_for)).await;
+    let ended = server.handle.shutdown(AMPLE);
+    listens(&mut client, &mut got, None).await;
     for _ in 0..100 {
         client.try_send(PING).await.expect("the server takes it");
     }
@@ -78,10 +103,36 @@ async fn an_h2_peer_may_speak_until_it_has_heard_all(site: Site) {
     assert_eq!(ended.await.unwrap().aborted, 0);
 }
 
+async fn an_h2_peer_may_speak_until_it_has_heard_all(site: Site) {
+    // The server's SETTINGS.
+    speaks_after(site, b"", [4, 0]).await;
+}
+
+/// RFC 8441: what's been a tunnel, was no more than a stream.
+async fn an_h2_peer_that_had_a_tunnel_may_as_well(site: Site) {
+    // Each a literal, by the names of HPACK's static table (RFC 7541 A) but for `:protocol`.
+    let head = b"\x02\x07CONNECT\0\x09:protocol\x04echo\x86\x04\x07/tunnel\x01\x04test";
+    let mut asks = vec![0, 0, u8::try_from(head.len()).unwrap(), 1, 4, 0, 0, 0, 1];
+    asks.extend(head);
+    // An empty DATA with END_STREAM.
+    asks.extend(b"\0\0\0\0\x01\0\0\0\x01");
+    speaks_after(site, &asks, [0, 1]).await;
+}
+
 async fn who_never_closes_is_not_waited_for_long(site: Site) {
     let server = site.serve();
     let mut client = server.client().await;
+    let begin = Instant::now();
     refused(&mut client).await;
     let ended = timeout(AMPLE, server.settles(0)).await;
     ended.expect("the server closes");
+    assert!(begin.elapsed() >= AT_ONCE, "{:?}", begin.elapsed());
+}
+
+async fn who_never_closes_has_been_served_nevertheless(site: Site) {
+    let server = site.serve();
+    let mut client = server.client().await;
+    refused(&mut client).await;
+    let report = server.handle.shutdown(AT_ONCE / 2).await.unwrap();
+    assert_eq!((report.completed, report.aborted), (1, 0));
 }
