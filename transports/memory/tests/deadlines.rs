@@ -34,6 +34,10 @@ const HEAD: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const BODY_GAP: Duration = Duration::from_secs(60);
 const WRITE_STALL: Duration = Duration::from_secs(60);
+/// How long a peer is waited for that may be sending still, and says nothing.
+const LINGER: Duration = Duration::from_secs(2);
+/// How long it may go on.
+const LONGEST_LINGER: Duration = Duration::from_secs(30);
 /// tokio's clock counts in milliseconds, and rounds up; a settled scene is one later.
 const TICK: Duration = Duration::from_millis(3);
 /// What is waited for in vain, on the paused clock.
@@ -226,7 +230,29 @@ mod h1 {
         assert!(answer(&mut client).await.starts_with("HTTP/1.1 408"));
         exactly(Instant::now(), last, BODY_GAP);
         // What comes of the body now could not be told from a request.
-        ended(&scene.end().await, last, BODY_GAP, Some(TimedOut::BodyGap));
+        ended(
+            &scene.end().await,
+            last,
+            BODY_GAP + LINGER,
+            Some(TimedOut::BodyGap),
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_goes_on_with_a_body_that_is_not_read_is_cut_off() {
+        let mut scene = serve();
+        let mut client = scene.connect();
+        let begin = Instant::now();
+        let head = "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n";
+        send(&mut client, head).await;
+        assert!(answer(&mut client).await.starts_with("HTTP/1.1 200"));
+        let trickle = async {
+            while client.write_all(b"more").await.is_ok() {
+                sleep(SECOND).await;
+            }
+        };
+        timeout(NEVER, trickle).await.unwrap();
+        ended(&scene.end().await, begin, LONGEST_LINGER, None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -374,7 +400,7 @@ mod h2_client {
             Poll::Ready(())
         })
         .await;
-        ended(&scene.end().await, begin, PING.0 + PING.1, None);
+        ended(&scene.end().await, begin, PING.0 + PING.1 + LINGER, None);
         drop(requests);
     }
 
