@@ -15,6 +15,8 @@ pub struct ClosedLoop {
     connections: Connections,
     depth: usize,
     clocks: Option<Clocks>,
+    /// Which connections were answered in time, since that was last asked.
+    served: Vec<bool>,
 }
 
 /// What a run brought.
@@ -48,6 +50,7 @@ impl ClosedLoop {
             connections: Connections::open(address, workload, connections, patience)?,
             depth: 1,
             clocks: None,
+            served: vec![false; connections],
         })
     }
 
@@ -109,8 +112,16 @@ impl ClosedLoop {
             self.connections.put_back(events);
             if starved.is_none() && budget.is_over() && matches!(amount, Amount::For(_)) {
                 let answered = self.connections.answered().zip(&before);
-                starved = Some(answered.filter(|(now, before)| now == *before).count());
+                starved = Some(
+                    answered
+                        .map(|(now, before)| now == *before)
+                        .collect::<Vec<bool>>(),
+                );
             }
+        }
+        let starved = starved.unwrap_or_else(|| vec![false; before.len()]);
+        for (served, starved) in self.served.iter_mut().zip(&starved) {
+            *served |= !starved;
         }
         let latency = self
             .clocks
@@ -118,10 +129,16 @@ impl ClosedLoop {
             .map(|clocks| std::mem::take(&mut clocks.latency));
         Ok(ClosedOutcome {
             requests,
-            starved: starved.unwrap_or(0),
+            starved: starved.into_iter().filter(|starved| *starved).count(),
             effort: stopwatch.read(),
             latency,
         })
+    }
+
+    /// How many connections had no answer in time in any of the [`run`](Self::run)s since this was last asked.
+    pub fn starved(&mut self) -> usize {
+        let served = std::mem::replace(&mut self.served, vec![false; self.connections.len()]);
+        served.into_iter().filter(|served| !served).count()
     }
 
     /// Sends up to `requests`; gives their number.

@@ -11,75 +11,68 @@ use std::time::Duration;
 
 /// Keep-alive connections, each of which asks again as soon as it's answered.
 pub(super) fn closed(workload: Workload) -> Begin {
-    Box::new(move |course, _, address, patience| {
-        let connections = course.connections;
-        Ok(Box::new(ClosedLoop::connect(
-            address,
-            workload,
-            connections,
-            patience,
-        )?))
+    Begin::in_slices(move |course, _, address, patience| {
+        ClosedLoop::connect(address, workload, course.connections, patience)
     })
 }
 
 /// The same over HTTP/2, with so many requests in flight on each connection.
 pub(super) fn http2(streams: NonZeroUsize) -> Begin {
-    Box::new(move |course, _, address, patience| {
+    Begin::whole(move |course, _, address, patience| {
         let connections = NonZeroUsize::new(course.connections).context("no connections")?;
-        let load = H2Load::new(address, Workload::Plaintext, connections, streams, patience)?;
-        Ok(Box::new(load))
+        H2Load::new(address, Workload::Plaintext, connections, streams, patience)
     })
 }
 
 /// Requests at a constant rate, each target's own.
 pub(super) fn open(workload: Workload, rates: Rates) -> Begin {
-    Box::new(move |course, target, address, patience| {
+    Begin::whole(move |course, target, address, patience| {
         let rate = *rates.get(&target).context("it isn't known how much it can do")?;
         let open_loop = OpenLoop::connect(address, workload, course.connections, patience)?;
-        Ok(Box::new(Steady { open_loop, rate }))
+        Ok(Steady { open_loop, rate })
     })
 }
 
 /// The rate that can be sustained.
 pub(super) fn search(workload: Workload, probes: usize) -> Begin {
-    Box::new(move |course, _, address, patience| {
+    Begin::whole(move |course, _, address, patience| {
         let connections = course.connections;
-        Ok(Box::new(Search {
+        Ok(Search {
             closed_loop: ClosedLoop::connect(address, workload, connections, patience)?,
             open_loop: OpenLoop::connect(address, workload, connections, patience)?,
             probes,
-        }))
+        })
     })
 }
 
 /// A new connection for each request.
 pub(super) fn churn(workload: Workload) -> Begin {
-    Box::new(move |course, _, address, patience| {
-        let churn = Churn::new(address, workload, course.connections, NonZeroU64::MIN, patience)?;
-        Ok(Box::new(churn))
+    Begin::in_slices(move |course, _, address, patience| {
+        Churn::new(address, workload, course.connections, NonZeroU64::MIN, patience)
     })
 }
 
 /// New connections that make a TLS handshake each.
 pub(super) fn handshakes(handshake: Handshake) -> Begin {
-    Box::new(move |course, target: Target, address, patience| {
+    Begin::in_slices(move |course, target: Target, address, patience| {
         anyhow::ensure!(target.is_tls(), "it makes no TLS handshakes");
-        let handshakes = Handshakes::new(address, course.connections, handshake, patience)?;
-        Ok(Box::new(handshakes))
+        Handshakes::new(address, course.connections, handshake, patience)
     })
 }
 
 impl Load for ClosedLoop {
     fn run(&mut self, duration: Duration) -> anyhow::Result<Done> {
         let outcome = Self::run(self, Amount::For(duration))?;
-        let starved = outcome.starved;
         Ok(Done {
             effort: Some(outcome.effort),
             latency: outcome.latency,
-            objection: (starved > 0)
-                .then(|| format!("it answered nothing on {starved} of its connections for {duration:?}")),
             ..Done::of(outcome.requests)
         })
+    }
+
+    fn objection(&mut self, duration: Duration) -> Option<String> {
+        let starved = self.starved();
+        (starved > 0).then(|| format!("it answered nothing on {starved} of its connections for {duration:?}"))
     }
 }
 

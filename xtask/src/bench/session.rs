@@ -39,6 +39,8 @@ pub(super) struct Session {
     pub(super) folder: Option<RunFolder>,
     /// Why it couldn't be kept.
     trouble: Cell<Option<anyhow::Error>>,
+    /// How many servers have had a Unix socket.
+    started: Cell<usize>,
     listen: Address,
 }
 
@@ -62,6 +64,7 @@ impl Session {
             root: metadata.workspace_root.clone(),
             folder: None,
             trouble: Cell::new(None),
+            started: Cell::new(0),
             listen: listen.clone(),
         })
     }
@@ -116,6 +119,14 @@ impl Session {
         self.progress.enable_steady_tick(Duration::from_millis(200));
     }
 
+    /// Whether several servers can listen at once.
+    pub(super) fn has_ports(&self) -> bool {
+        match &self.listen {
+            Address::Tcp(address) | Address::Tls(address) => address.port() == 0,
+            Address::Unix(_) => false,
+        }
+    }
+
     /// Starts a server that's to be asked for this, under `wrapper` if that's not empty.
     pub(super) fn start(
         &self,
@@ -127,7 +138,11 @@ impl Session {
     ) -> anyhow::Result<Server> {
         let program = binaries.program(target, allocator)?;
         let listen = match (target.transport(), &self.listen) {
-            ("unix", _) => Address::Unix(self.scratch.path().join("bench.sock")),
+            ("unix", _) => {
+                self.started.set(self.started.get() + 1);
+                let name = format!("{}.sock", self.started.get());
+                Address::Unix(self.scratch.path().join(name))
+            }
             ("tls", &Address::Tcp(address)) => Address::Tls(address),
             (_, listen) => listen.clone(),
         };

@@ -1,7 +1,10 @@
-//! What takes time, where only a ratio can be trusted: in turns, in a shuffled order, each beside the reference in the same round.
+//! What takes time, where only a ratio can be trusted: in turns, in a shuffled order, each beside the reference in the same round. A window's slices alternate with those of
+//! the others of its reference, so that whatever the machine does meets all of them.
 
+mod batch;
 mod log;
 mod noise;
+mod place;
 mod rounds;
 mod window;
 
@@ -12,12 +15,12 @@ use super::target::{Allocator, Target};
 use super::text::workers;
 use super::tool::look_for;
 use anyport_bench_load::{Address, Effort, Interrupted, Latency, Patience};
+pub(super) use batch::OVERHEAD;
 pub(super) use log::Logged;
+use place::Place;
 use rounds::Rounds;
 use std::num::NonZeroUsize;
 use std::time::Duration;
-pub(super) use window::OVERHEAD;
-use window::Place;
 pub(super) use window::Window;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -60,6 +63,11 @@ pub(super) trait Load {
     /// The same, for nobody to look at.
     fn warm_up(&mut self, duration: Duration) -> anyhow::Result<()> {
         self.run(duration).map(drop)
+    }
+
+    /// What speaks against all that was run since this was last asked, which took so long, beside what each run says of itself.
+    fn objection(&mut self, _duration: Duration) -> Option<String> {
+        None
     }
 }
 
@@ -138,8 +146,41 @@ impl Value {
     }
 }
 
+/// How a load begins.
+pub(super) struct Begin {
+    connect: Box<Connect>,
+    /// Windows go in slices, in turns with those of the other targets.
+    in_slices: bool,
+}
+
 /// Connects; fails for a target that can't do it.
-pub(super) type Begin = Box<dyn Fn(&Course, Target, &Address, &Patience) -> anyhow::Result<Box<dyn Load>>>;
+type Connect = dyn Fn(&Course, Target, &Address, &Patience) -> anyhow::Result<Box<dyn Load>>;
+
+impl Begin {
+    /// A load that can be run again and again, for a moment each.
+    pub(super) fn in_slices<L: Load + 'static>(
+        connect: impl Fn(&Course, Target, &Address, &Patience) -> anyhow::Result<L> + 'static,
+    ) -> Self {
+        Self {
+            in_slices: true,
+            ..Self::whole(connect)
+        }
+    }
+
+    /// One whose run says something as a whole only.
+    pub(super) fn whole<L: Load + 'static>(
+        connect: impl Fn(&Course, Target, &Address, &Patience) -> anyhow::Result<L> + 'static,
+    ) -> Self {
+        let connect = move |course: &Course, target, address: &Address, patience: &Patience| {
+            let load = connect(course, target, address, patience)?;
+            Ok(Box::new(load) as Box<dyn Load>)
+        };
+        Self {
+            connect: Box::new(connect),
+            in_slices: false,
+        }
+    }
+}
 
 /// Measures all targets, and the references they need, course after course. `what` begins the lines above the table.
 pub(super) fn run(session: &mut Session, options: &TurnOptions, what: &str, courses: &[Course]) -> Report {
@@ -168,6 +209,7 @@ pub(super) fn run(session: &mut Session, options: &TurnOptions, what: &str, cour
             options.keep_disturbed,
             seed,
         );
+        rounds.are_in_slices = course.load.in_slices && session.has_ports();
         report.interrupted = report.interrupted
             || measure(session, options.duration, course, &mut rounds, &mut report.notes).is_err();
         for &target in &targets {
@@ -249,7 +291,7 @@ fn measure(
             .progress
             .set_message(format!("{}, {rounds}", course.workload));
         rounds.run(
-            |target| window::measure(session, &binaries, target, &place, course, window),
+            |targets| batch::measure(session, &binaries, targets, &place, course, window),
             |judged| session.keep_window(&Logged::new(course, judged)),
         )?;
         session.progress.set_position(rounds.progress().0 as u64);

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use anyport_bench_load::children_time;
 use procfs::process::Process;
 use procfs::{CpuTime, CurrentSI as _, KernelStats};
+use std::collections::BTreeMap;
 use std::time::Instant;
 use threads::Threads;
 
@@ -26,7 +27,8 @@ const TICKS: u64 = 2;
 /// The clocks at one moment; CPU times in nanoseconds.
 #[derive(Clone, Debug)]
 pub(super) struct Sample {
-    server: Threads,
+    /// Of each server.
+    servers: BTreeMap<u32, Threads>,
     own: Threads,
     /// Of the loads that were processes of their own.
     children: u64,
@@ -51,8 +53,11 @@ pub(super) struct Noise {
 
 impl Sample {
     /// `cores` are those on which server and load run; what happens on others is in nobody's way. None, if they share all.
-    pub(super) fn take(server: u32, cores: &[usize]) -> anyhow::Result<Self> {
-        let server = i32::try_from(server)?;
+    pub(super) fn take(servers: &[u32], cores: &[usize]) -> anyhow::Result<Self> {
+        let threads = |&server: &u32| {
+            let process = Process::new(i32::try_from(server)?).context("the server is gone")?;
+            Ok((server, Threads::of(&process)?))
+        };
         let own = Process::myself()?;
         let stats = KernelStats::current().context("cannot read /proc/stat")?;
         let times: Vec<&CpuTime> = match cores {
@@ -63,7 +68,7 @@ impl Sample {
                 .collect(),
         };
         Ok(Self {
-            server: Threads::of(&Process::new(server).context("the server is gone")?)?,
+            servers: servers.iter().map(threads).collect::<anyhow::Result<_>>()?,
             own: Threads::of(&own)?,
             children: children_time()?.as_nanos() as u64,
             unused: nanoseconds(times.iter().map(|time| unused(time)).sum()),
@@ -74,17 +79,27 @@ impl Sample {
         })
     }
 
-    /// What the server had of the CPU since then, in nanoseconds.
+    /// What a server had of the CPU since then, in nanoseconds.
     ///
     /// # Errors
     ///
     /// When a thread of it ended meanwhile.
-    pub(super) fn server_time_since(&self, before: &Self) -> anyhow::Result<u64> {
+    pub(super) fn server_time_since(&self, before: &Self, server: u32) -> anyhow::Result<u64> {
+        let both = self.servers.get(&server).zip(before.servers.get(&server));
+        let (after, before) = both.context("the server wasn't looked at")?;
         anyhow::ensure!(
-            self.server.has_all_of(&before.server),
+            after.has_all_of(before),
             "a thread of the server ended, and its CPU time can't be told"
         );
-        Ok(self.server.since(&before.server).ran())
+        Ok(after.since(before).ran())
+    }
+
+    /// The same, of each server that's still there.
+    fn servers_since(&self, before: &Self) -> Vec<Threads> {
+        let servers = self.servers.iter();
+        servers
+            .filter_map(|(server, threads)| Some(threads.since(before.servers.get(server)?)))
+            .collect()
     }
 }
 
@@ -92,16 +107,20 @@ impl Noise {
     pub(super) fn between(before: &Sample, after: &Sample) -> Self {
         let elapsed = (after.at - before.at).as_nanos() as f64 * after.cores as f64;
         let spent = |value: fn(&Sample) -> u64| value(after).saturating_sub(value(before)) as f64;
-        let (server, own) = (after.server.since(&before.server), after.own.since(&before.own));
+        let (servers, own) = (after.servers_since(before), after.own.since(&before.own));
         let children = after.children.saturating_sub(before.children);
-        let ours = (server.ran() + own.ran() + children) as f64;
+        let ran: u64 = servers.iter().map(Threads::ran).sum();
+        let ours = (ran + own.ran() + children) as f64;
         let stolen = spent(|sample| sample.stolen);
         let error = nanoseconds(TICKS * after.cores as u64) as f64;
         let left_over = elapsed - spent(|sample| sample.unused) - stolen - ours - error;
+        // One server at a time has something to do, so what each waited for adds up.
         let waited = if after.is_apart {
-            server.waited_for_others(0) + own.waited_for_others(children)
+            let waited = servers.iter().map(|server| server.waited_for_others(0));
+            waited.sum::<u64>() + own.waited_for_others(children)
         } else {
-            server.beside(own).waited_for_others(children)
+            let all = servers.into_iter().fold(own, Threads::beside);
+            all.waited_for_others(children)
         };
         Self {
             stolen: stolen / elapsed,
@@ -139,7 +158,7 @@ fn nanoseconds(ticks: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::threads::tests::threads;
-    use super::{Noise, Sample, Threads};
+    use super::{BTreeMap, Noise, Sample, Threads};
     use rustix::process::Pid;
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
     use std::process::{Child, Command};
@@ -149,7 +168,7 @@ mod tests {
 
     fn sample(server: Threads) -> Sample {
         Sample {
-            server,
+            servers: BTreeMap::from([(1, server)]),
             own: Threads::default(),
             children: 6,
             unused: 7,
@@ -242,9 +261,13 @@ mod tests {
             child
         });
         let server = busy[0].0.id();
-        let before = Sample::take(server, &[core]).unwrap();
+        let before = Sample::take(&[server], &[core]).unwrap();
         let end = Instant::now() + Duration::from_secs(30);
-        while disturbance(Noise::between(&before, &Sample::take(server, &[core]).unwrap())) != FOREIGN {
+        while disturbance(Noise::between(
+            &before,
+            &Sample::take(&[server], &[core]).unwrap(),
+        )) != FOREIGN
+        {
             assert!(Instant::now() < end, "nobody was disturbed");
         }
     }
@@ -269,7 +292,8 @@ mod tests {
 
     #[test]
     fn a_sample_of_this_process_has_its_time() {
-        let sample = Sample::take(std::process::id(), &[]).unwrap();
-        assert!(sample.server.ran() > 0 && sample.cores > 0, "{sample:?}");
+        let id = std::process::id();
+        let sample = Sample::take(&[id], &[]).unwrap();
+        assert!(sample.servers[&id].ran() > 0 && sample.cores > 0, "{sample:?}");
     }
 }

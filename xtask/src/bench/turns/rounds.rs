@@ -7,6 +7,8 @@ use super::window::Window;
 use crate::bench::target::Target;
 use fastrand::Rng;
 pub(super) use round::Judged;
+#[cfg(test)]
+use round::Measured;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -17,6 +19,8 @@ pub(super) struct Rounds {
     targets: Vec<Target>,
     ordered: usize,
     keep_disturbed: bool,
+    /// Those of one reference are measured together.
+    pub(super) are_in_slices: bool,
     rng: Rng,
     tried: usize,
     /// Those that were kept, by the number of their round.
@@ -35,6 +39,7 @@ impl Rounds {
             targets,
             ordered,
             keep_disturbed,
+            are_in_slices: false,
             rng: Rng::with_seed(seed),
             tried: 0,
             windows: BTreeMap::new(),
@@ -117,10 +122,10 @@ impl fmt::Display for Rounds {
 
 #[cfg(test)]
 mod tests {
-    use super::{Rounds, Target, Window};
+    use super::{Measured, Rounds, Target, Window};
     use crate::bench::report::Unit;
-    use crate::bench::turns::{Course, Value, noise::Noise};
-    use anyport_bench_load::Interrupted;
+    use crate::bench::turns::{Begin, Course, Value, noise::Noise};
+    use anyport_bench_load::{ClosedLoop, Interrupted};
 
     const TARGETS: [Target; 2] = [Target::Tcp, Target::Hyper];
 
@@ -133,7 +138,7 @@ mod tests {
                 Value::time(Unit::HandshakeMicroseconds),
                 Value::rate(Unit::HandshakesPerSecond),
             ],
-            load: Box::new(|_, _, _, _| anyhow::bail!("there's no server")),
+            load: Begin::whole(|_, _, _, _| anyhow::bail!("there's no server") as anyhow::Result<ClosedLoop>),
         }
     }
 
@@ -146,7 +151,14 @@ mod tests {
         rounds: &mut Rounds,
         measure: impl FnMut(Target) -> anyhow::Result<Window>,
     ) -> Result<(), Interrupted> {
-        rounds.run(measure, |_| Ok(()))
+        rounds.run(each(measure), |_| Ok(()))
+    }
+
+    /// Measures one after the other.
+    pub(super) fn each(
+        mut measure: impl FnMut(Target) -> anyhow::Result<Window>,
+    ) -> impl FnMut(&[Target]) -> Result<Measured, Interrupted> {
+        move |targets| Ok(targets.iter().map(|&target| (target, measure(target))).collect())
     }
 
     pub(super) fn window(time: f64, foreign: f64) -> anyhow::Result<Window> {

@@ -18,48 +18,57 @@ pub(in crate::bench::turns) struct Judged<'a> {
     pub(in crate::bench::turns) is_kept: bool,
 }
 
+/// A window of each target, or why it has none.
+pub(in crate::bench::turns) type Measured = Vec<(Target, anyhow::Result<Window>)>;
+
 impl Rounds {
-    /// Each target that needs it has a window beside its reference's; one that was disturbed is repeated, but not forever. So is one that has nothing to say, since the
-    /// machine may have been the reason: only who can't, however often, has no value. All of them are told.
+    /// Each target that needs it has a window beside its reference's. Those that are measured together are repeated together if one was disturbed, but not forever. So are they if
+    /// one has nothing to say, since the machine may have been the reason: only who can't, however often, has no value. All windows are told.
     pub(in crate::bench::turns) fn run(
         &mut self,
-        mut measure: impl FnMut(Target) -> anyhow::Result<Window>,
+        mut measure: impl FnMut(&[Target]) -> Result<Measured, Interrupted>,
         mut tell: impl FnMut(&Judged<'_>) -> Result<(), Interrupted>,
     ) -> Result<(), Interrupted> {
         let round = self.tried;
         self.tried += 1;
-        let mut queue: VecDeque<(Target, usize)> =
-            self.order().into_iter().map(|target| (target, 1)).collect();
-        while let Some((target, time)) = queue.pop_front() {
-            let window = match measure(target) {
-                Ok(window) => window,
-                Err(error) if error.is::<Interrupted>() => return Err(Interrupted),
-                Err(error) => {
-                    self.fail(target, format!("{error:#}"));
-                    continue;
+        let mut queue: VecDeque<(Vec<Target>, usize)> =
+            self.batches().into_iter().map(|batch| (batch, 1)).collect();
+        while let Some((batch, time)) = queue.pop_front() {
+            let mut windows = Vec::new();
+            for (target, window) in measure(&batch)? {
+                match window {
+                    Ok(window) => windows.push((target, self.is_disturbed(&window), window)),
+                    Err(error) => self.fail(target, format!("{error:#}")),
                 }
+            }
+            let is_good = |(_, is_disturbed, window): &(Target, bool, Window)| {
+                !is_disturbed && window.objection.is_none()
             };
-            let is_disturbed = self.count(&window) && !self.keep_disturbed;
-            let is_kept = !is_disturbed && window.objection.is_none();
-            tell(&Judged {
-                target,
-                round,
-                window: &window,
-                is_kept,
-            })?;
-            if is_kept {
-                self.windows.entry(target).or_default().insert(round, window);
-            } else if time < WINDOWS {
-                repeat(&mut queue, target, time + 1);
-            } else if let Some(objection) = window.objection.filter(|_| !is_disturbed) {
-                self.fail(target, objection);
+            let again = time < WINDOWS && !windows.iter().all(is_good);
+            if again {
+                let left = windows.iter().map(|(target, ..)| *target).collect();
+                repeat(&mut queue, left, time + 1);
+            }
+            for (target, is_disturbed, window) in windows {
+                let is_kept = !again && !is_disturbed && window.objection.is_none();
+                tell(&Judged {
+                    target,
+                    round,
+                    window: &window,
+                    is_kept,
+                })?;
+                if is_kept {
+                    self.windows.entry(target).or_default().insert(round, window);
+                } else if let Some(objection) = window.objection.filter(|_| !again && !is_disturbed) {
+                    self.fail(target, objection);
+                }
             }
         }
         Ok(())
     }
 
-    /// Takes down that there was a window, and whether it was disturbed.
-    fn count(&mut self, window: &Window) -> bool {
+    /// Takes down that there was a window, and whether it's disturbed so that it isn't kept.
+    fn is_disturbed(&mut self, window: &Window) -> bool {
         self.measured += 1;
         let Some((what, share)) = window.noise.disturbance() else {
             return false;
@@ -67,11 +76,11 @@ impl Rounds {
         let (times, most) = self.disturbed.entry(what).or_default();
         *times += 1;
         *most = most.max(share);
-        true
+        !self.keep_disturbed
     }
 
-    /// Those of one reference come one after the other, so that little changes between them.
-    fn order(&mut self) -> Vec<Target> {
+    /// Those that are measured together. Those of one reference come one after the other in any case, so that little changes between them.
+    fn batches(&mut self) -> Vec<Vec<Target>> {
         let mut groups: BTreeMap<Target, Vec<Target>> = BTreeMap::new();
         for target in self.wanting() {
             groups.entry(target.reference()).or_default().push(target);
@@ -84,20 +93,24 @@ impl Rounds {
         }
         let mut groups: Vec<Vec<Target>> = groups.into_values().collect();
         self.rng.shuffle(&mut groups);
-        groups.concat()
+        match self.are_in_slices {
+            true => groups,
+            false => groups.concat().into_iter().map(|target| vec![target]).collect(),
+        }
     }
 }
 
 /// Once more, after the others of its reference.
-fn repeat(queue: &mut VecDeque<(Target, usize)>, target: Target, time: usize) {
-    let is_other = |(other, _): &(Target, usize)| other.reference() != target.reference();
-    let end = queue.iter().position(is_other).unwrap_or(queue.len());
-    queue.insert(end, (target, time));
+fn repeat(queue: &mut VecDeque<(Vec<Target>, usize)>, batch: Vec<Target>, time: usize) {
+    let reference = |batch: &[Target]| batch.first().map(|target| target.reference());
+    let own = reference(&batch);
+    let end = queue.iter().position(|(other, _)| reference(other) != own);
+    queue.insert(end.unwrap_or(queue.len()), (batch, time));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{course, rounds, run, values, window};
+    use super::super::tests::{course, each, rounds, run, values, window};
     use super::{Judged, Rounds, Target};
 
     #[test]
@@ -160,7 +173,7 @@ mod tests {
                 told.push((judged.round, judged.is_kept));
                 Ok(())
             };
-            rounds.run(measure, tell).unwrap();
+            rounds.run(each(measure), tell).unwrap();
         }
         assert_eq!(told, [(0, false), (0, false), (0, true), (1, true)]);
     }

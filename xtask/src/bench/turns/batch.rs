@@ -1,0 +1,170 @@
+//! Those that are measured together: each in a fresh process, warmed up, and asked in turns for slices of a window, so that what the machine does meanwhile, a clock that changes or a
+//! neighbour that's in the caches, meets all of them. What isn't in slices is measured alone.
+
+use super::noise::{Noise, Sample};
+use super::place::Place;
+use super::window::Window;
+use super::{Course, Done, Load};
+use crate::bench::build::Binaries;
+use crate::bench::scenario::Scenario;
+use crate::bench::server::Server;
+use crate::bench::session::Session;
+use crate::bench::target::{Allocator, Target};
+use anyport_bench_load::{Effort, Interrupted};
+use std::time::{Duration, Instant};
+
+const WARM_UP: Duration = Duration::from_millis(300);
+/// Who says nothing for so long won't say anything any more: nothing slows a server down here.
+const SILENCE: Duration = Duration::from_secs(5);
+/// What a window takes beside its own duration, roughly: the start, the warm-up, the end.
+pub(in crate::bench) const OVERHEAD: Duration = Duration::from_millis(500);
+/// How long each has a turn. Less would measure how a server's caches are filled; the more, the less the ratios of windows agree (of 300 ms each, on two cores that others used, too: to 1.5 % in
+/// slices of 5 ms, 2.5 % of 20 ms, 5.5 % of 50 ms, 10 % undivided). Ten at a time come back before their connections are asleep.
+const SLICE: Duration = Duration::from_millis(10);
+
+/// A server that's asked, and what came of it.
+struct Contender {
+    target: Target,
+    server: Server,
+    load: Box<dyn Load>,
+    count: u64,
+    elapsed: Duration,
+    effort: Option<Effort>,
+    /// The latest run; of what isn't in slices, all there was.
+    done: Done,
+}
+
+/// A window of each; or why it has none.
+pub(super) fn measure(
+    session: &Session,
+    binaries: &Binaries,
+    targets: &[Target],
+    place: &Place,
+    course: &Course,
+    duration: Duration,
+) -> Result<Vec<(Target, anyhow::Result<Window>)>, Interrupted> {
+    let mut windows = Vec::new();
+    let mut contenders = Vec::new();
+    for &target in targets {
+        match Contender::start(session, binaries, target, place, course) {
+            Ok(contender) => contenders.push(contender),
+            Err(error) => windows.push((target, Err(error))),
+        }
+    }
+    let slice = match course.load.in_slices {
+        true => SLICE.min(duration),
+        false => duration,
+    };
+    let slices = (duration.as_nanos() / slice.as_nanos()).max(1);
+    let before = sample(&contenders, place);
+    for _ in 0..slices {
+        let mut others = Vec::new();
+        for mut contender in contenders {
+            match contender.run(slice) {
+                Ok(()) => others.push(contender),
+                Err(error) => windows.push((contender.target, Err(contender.server.explain(error)))),
+            }
+        }
+        contenders = others;
+        // Whoever comes behind another one finds its caches; so it's not always the same.
+        contenders.reverse();
+    }
+    let after = sample(&contenders, place);
+    for contender in contenders {
+        let target = contender.target;
+        let window = match (&before, &after) {
+            (Ok(before), Ok(after)) => contender.end(before, after, place),
+            (Err(error), _) | (_, Err(error)) => Err(anyhow::anyhow!("{error:#}")),
+        };
+        windows.push((target, window));
+    }
+    if windows.iter().any(is_interrupted) {
+        return Err(Interrupted);
+    }
+    Ok(windows)
+}
+
+fn is_interrupted((_, window): &(Target, anyhow::Result<Window>)) -> bool {
+    window.as_ref().is_err_and(|error| error.is::<Interrupted>())
+}
+
+fn sample(contenders: &[Contender], place: &Place) -> anyhow::Result<Sample> {
+    let servers: Vec<u32> = contenders
+        .iter()
+        .map(|contender| contender.server.pid())
+        .collect();
+    Sample::take(&servers, &place.watched())
+}
+
+impl Contender {
+    fn start(
+        session: &Session,
+        binaries: &Binaries,
+        target: Target,
+        place: &Place,
+        course: &Course,
+    ) -> anyhow::Result<Self> {
+        // A handshake is none, and asks for nothing.
+        let scenario = Scenario::named(course.workload);
+        scenario.map_or(Ok(()), |scenario| target.check_serves(scenario))?;
+        let mut server = session.start(
+            binaries,
+            target,
+            scenario.unwrap_or(Scenario::PLAINTEXT),
+            Allocator::Mimalloc,
+            &place.wrapper(),
+        )?;
+        let patience = session.patience.of(SILENCE);
+        let begin = || {
+            let mut load = (course.load.connect)(course, target, server.address(), &patience)?;
+            load.warm_up(WARM_UP)?;
+            let _ = load.objection(WARM_UP);
+            Ok(load)
+        };
+        match begin() {
+            Ok(load) => Ok(Self {
+                target,
+                server,
+                load,
+                count: 0,
+                elapsed: Duration::ZERO,
+                effort: None,
+                done: Done::of(0),
+            }),
+            Err(error) => Err(server.explain(error)),
+        }
+    }
+
+    fn run(&mut self, slice: Duration) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        self.done = self.load.run(slice)?;
+        self.elapsed += begun.elapsed();
+        self.count += self.done.count;
+        if let Some(effort) = self.done.effort {
+            let sum = self.effort.get_or_insert_default();
+            sum.elapsed += effort.elapsed;
+            sum.cpu += effort.cpu;
+        }
+        Ok(())
+    }
+
+    fn end(mut self, before: &Sample, after: &Sample, place: &Place) -> anyhow::Result<Window> {
+        let nanoseconds = after.server_time_since(before, self.server.pid())? as f64;
+        let (count, seconds) = (self.count as f64, self.elapsed.as_secs_f64());
+        let objection = self.load.objection(self.elapsed);
+        self.server.stop()?;
+        Ok(Window {
+            time: nanoseconds / 1000.0 / count,
+            rate: self.done.rate.unwrap_or(count / seconds),
+            busy: nanoseconds / 1e9 / seconds / place.cores() as f64,
+            load_busy: self.effort.map_or(0.0, |effort| effort.busy()),
+            is_paced: self.done.is_paced,
+            latency: self.done.latency,
+            noise: Noise {
+                late: self.done.late,
+                ..Noise::between(before, after)
+            },
+            objection: objection.or(self.done.objection),
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! Which cores server and load have.
+
+use anyhow::Context as _;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+
+/// Where load and server run; dropped, this thread runs where it did before.
+#[derive(Debug)]
+pub(super) struct Place {
+    before: CpuSet,
+    /// The cores of the server, one per worker if there are as many, and of the load, which is this thread; nothing if there's one core only.
+    apart: Option<(Vec<usize>, usize)>,
+}
+
+impl Place {
+    /// Pins this thread, if there's a core left for the server.
+    pub(super) fn pin(workers: NonZeroUsize) -> anyhow::Result<Self> {
+        let before = sched_getaffinity(None).context("cannot ask which cores there are")?;
+        let mut cores: Vec<usize> = (0..CpuSet::MAX_CPU)
+            .filter(|&core| before.is_set(core))
+            .take(workers.get() + 1)
+            .collect();
+        let load = cores.pop().filter(|_| !cores.is_empty());
+        let apart = load.map(|load| (cores, load));
+        if let Some((_, load)) = apart {
+            let mut own = CpuSet::new();
+            own.set(load);
+            sched_setaffinity(None, &own).with_context(|| format!("cannot pin the load to core {load}"))?;
+        }
+        Ok(Self { before, apart })
+    }
+
+    pub(super) fn is_apart(&self) -> bool {
+        self.apart.is_some()
+    }
+
+    /// How many the server has.
+    pub(super) fn cores(&self) -> usize {
+        self.apart.as_ref().map_or(1, |(server, _)| server.len())
+    }
+
+    /// Those of both; none if they have any.
+    pub(super) fn watched(&self) -> Vec<usize> {
+        let apart = self.apart.iter();
+        apart
+            .flat_map(|(server, load)| server.iter().chain([load]))
+            .copied()
+            .collect()
+    }
+
+    pub(super) fn wrapper(&self) -> Vec<OsString> {
+        match &self.apart {
+            Some((server, _)) => {
+                let cores: Vec<String> = server.iter().map(ToString::to_string).collect();
+                ["taskset", "-c", &cores.join(",")].map(OsString::from).to_vec()
+            }
+            None => Vec::new(),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // They were good before.
+        let _ = sched_setaffinity(None, &self.before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NonZeroUsize, Place, sched_getaffinity};
+
+    #[test]
+    fn a_thread_that_was_pinned_runs_where_it_did_before() {
+        let before = sched_getaffinity(None).unwrap();
+        let place = Place::pin(NonZeroUsize::MIN).unwrap();
+        assert_eq!(place.is_apart(), before.count() > 1);
+        assert_eq!(place.cores(), 1);
+        let pinned = sched_getaffinity(None).unwrap();
+        assert_eq!(pinned.count(), 1);
+        drop(place);
+        assert_eq!(sched_getaffinity(None).unwrap(), before);
+    }
+}
