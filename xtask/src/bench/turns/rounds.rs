@@ -158,7 +158,13 @@ mod tests {
     pub(super) fn each(
         mut measure: impl FnMut(Target) -> anyhow::Result<Window>,
     ) -> impl FnMut(&[Target]) -> Result<Measured, Interrupted> {
-        move |targets| Ok(targets.iter().map(|&target| (target, measure(target))).collect())
+        move |targets| {
+            let measured = targets.iter().map(|&target| match measure(target) {
+                Err(error) if error.is::<Interrupted>() => Err(Interrupted),
+                window => Ok((target, window)),
+            });
+            measured.collect()
+        }
     }
 
     pub(super) fn window(time: f64, foreign: f64) -> anyhow::Result<Window> {

@@ -159,6 +159,43 @@ mod tests {
     }
 
     #[test]
+    fn who_is_measured_together_is_repeated_together() {
+        let targets = vec![Target::Tcp, Target::Hyper, Target::Unix, Target::HyperUnix];
+        let mut rounds = Rounds::new(targets, 1, false, 7);
+        rounds.are_in_slices = true;
+        let (mut batches, mut told) = (Vec::new(), Vec::new());
+        let measure = |targets: &[Target]| {
+            let mut batch = targets.to_vec();
+            batch.sort();
+            let is_first = !batches.contains(&batch);
+            batches.push(batch);
+            let spoiled = |target| is_first && target == Target::Tcp;
+            let measured = targets.iter().map(|&target| {
+                let time = if is_first { 3.0 } else { 1.0 };
+                (target, window(time, if spoiled(target) { 0.3 } else { 0.0 }))
+            });
+            Ok(measured.collect())
+        };
+        let tell = |judged: &Judged<'_>| {
+            told.push((judged.target, judged.is_kept));
+            Ok(())
+        };
+        rounds.run(measure, tell).unwrap();
+        assert!(!rounds.another());
+        batches.sort();
+        let (tcp, unix) = (
+            vec![Target::Tcp, Target::Hyper],
+            vec![Target::Unix, Target::HyperUnix],
+        );
+        assert_eq!(batches, [tcp.clone(), tcp, unix]);
+        // The reference's first window was beside one that isn't kept.
+        told.sort();
+        let kept = told.iter().filter(|(_, is_kept)| *is_kept).count();
+        assert!(told.contains(&(Target::Hyper, false)) && kept == 4, "{told:?}");
+        assert_eq!(values(&mut rounds, Target::Hyper)[0], Some(1.0));
+    }
+
+    #[test]
     fn each_window_is_told_with_its_round_and_whether_it_is_kept() {
         let mut rounds = Rounds::new(vec![Target::Hyper], 2, false, 7);
         let (mut windows, mut told) = (0, Vec::new());
