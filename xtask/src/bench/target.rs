@@ -86,6 +86,9 @@ pub(super) enum Target {
     /// `tcp`, which burns 50 us for each request.
     #[value(skip)]
     TcpSpinning,
+    /// The same with 100 us.
+    #[value(skip)]
+    TcpSpinningTwice,
     /// `tcp`, which stalls for 20 ms at each thousandth request.
     #[value(skip)]
     TcpStalling,

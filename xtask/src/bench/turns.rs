@@ -26,10 +26,10 @@ pub(super) use window::Window;
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct TurnOptions {
     /// In each, every target and its reference have a window.
-    #[arg(long, value_name = "N", default_value = "15")]
+    #[arg(long, value_name = "N", default_value = "25")]
     pub(super) rounds: NonZeroUsize,
     /// How long a window lasts, such as 500ms or 2s.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration)]
     pub(super) duration: Duration,
     /// Repeats the order of an earlier run [default: another one each time]
     #[arg(long, value_name = "N")]

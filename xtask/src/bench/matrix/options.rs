@@ -14,13 +14,13 @@ use std::path::PathBuf;
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(mut_arg("rounds", |rounds| rounds
-    .default_value_if("quick", "true", "6")
+    .default_value_if("quick", "true", "9")
     .hide_default_value(true)
-    .help("Windows of each target and its reference [default: 15, with --quick 6]")),
+    .help("Windows of each target and its reference [default: 25, with --quick 9]")),
     mut_arg("duration", |duration| duration
-    .default_value_if("quick", "true", "400ms")
+    .default_value_if("quick", "true", "100ms")
     .hide_default_value(true)
-    .help("How long a window lasts, such as 500ms or 2s [default: 1s, with --quick 400ms]")))]
+    .help("How long a window lasts, such as 500ms or 2s [default: 500ms, with --quick 100ms]")))]
 pub(crate) struct MatrixOptions {
     /// anyport's transports: names (separated by commas), or `all` [default: all]
     #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = picks(false))]

@@ -99,6 +99,7 @@ impl Target {
             Self::Nginx => nginx(),
             Self::TcpAgain => itself("tcp-again", &[]),
             Self::TcpSpinning => itself("tcp-spinning", &["--spin", "50us"]).built_with("faults"),
+            Self::TcpSpinningTwice => itself("tcp-spinning-twice", &["--spin", "100us"]).built_with("faults"),
             Self::TcpStalling => {
                 itself("tcp-stalling", &["--stall-every", "1000", "--stall", "20ms"]).built_with("faults")
             }
