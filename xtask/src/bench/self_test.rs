@@ -135,7 +135,7 @@ fn added_time(session: &mut Session, options: &TurnOptions) -> (Report, Truth) {
 
 /// Whether what was added lies between both, round for round, as nearly as these can tell.
 fn is_added(once: &Row, twice: &Row) -> Result<String, String> {
-    value(once).and(value(twice))?;
+    value(once).and_then(|_| value(twice))?;
     let added: Vec<f64> = zip(&once.rounds, &twice.rounds)
         .map(|(once, twice)| twice - once)
         .collect();

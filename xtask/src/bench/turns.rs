@@ -29,7 +29,7 @@ pub(crate) struct TurnOptions {
     #[arg(long, value_name = "N", default_value = "25")]
     pub(super) rounds: NonZeroUsize,
     /// How long a window lasts, such as 500ms or 2s.
-    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "250ms", value_parser = duration)]
     pub(super) duration: Duration,
     /// Repeats the order of an earlier run [default: another one each time]
     #[arg(long, value_name = "N")]

@@ -3,7 +3,6 @@
 use super::server::{Rounds, Server, ratio};
 use anyhow::Context as _;
 use anyport_bench_load::{Amount, ClosedLoop, Patience, Workload, children_time};
-use procfs::process::Process;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,9 +70,9 @@ fn by_us(rounds: &Rounds, server: &Server) -> anyhow::Result<Window> {
         &patience,
     )?
     .with_latency();
-    let before = cpu(server.id())?;
+    let before = server.cpu()?;
     let outcome = load.run(Amount::For(rounds.window))?;
-    let server = cpu(server.id())? - before;
+    let time = server.cpu()? - before;
     let seconds = outcome.effort.elapsed.as_secs_f64();
     let load = outcome.effort.cpu.as_secs_f64();
     let latency = outcome.latency.context("the load told no latency")?;
@@ -83,11 +82,11 @@ fn by_us(rounds: &Rounds, server: &Server) -> anyhow::Result<Window> {
         p90: within(90.0),
         p99: within(99.0),
     };
-    Ok(window(outcome.requests as f64, seconds, server, load, latency))
+    Ok(window(outcome.requests as f64, seconds, time, load, latency))
 }
 
 fn by_wrk(rounds: &Rounds, server: &Server) -> anyhow::Result<Window> {
-    let before = (cpu(server.id())?, children_time()?);
+    let before = (server.cpu()?, children_time()?);
     let output = Command::new("wrk")
         .args(["-t1", "--latency"])
         .arg(format!("-c{}", rounds.connections))
@@ -95,7 +94,7 @@ fn by_wrk(rounds: &Rounds, server: &Server) -> anyhow::Result<Window> {
         .arg(format!("http://{}/", server.address))
         .output()
         .context("cannot run wrk; on Debian: apt install wrk")?;
-    let server = cpu(server.id())? - before.0;
+    let time = server.cpu()? - before.0;
     let load = (children_time()? - before.1).as_secs_f64();
     let text = String::from_utf8_lossy(&output.stdout);
     // "  66563 requests in 1.10s, 8.25MB read"
@@ -110,7 +109,7 @@ fn by_wrk(rounds: &Rounds, server: &Server) -> anyhow::Result<Window> {
         p90: percentile(&text, "90%")?,
         p99: percentile(&text, "99%")?,
     };
-    Ok(window(requests.parse()?, seconds, server, load, latency))
+    Ok(window(requests.parse()?, seconds, time, load, latency))
 }
 
 /// Of a line such as "     50%  278.00us", in microseconds.
@@ -137,11 +136,4 @@ fn window(requests: f64, seconds: f64, server: f64, load: f64, latency: Latencie
         busy: server / seconds,
         latency,
     }
-}
-
-/// CPU time of a process, from the scheduler's own count, in seconds.
-fn cpu(process: u32) -> anyhow::Result<f64> {
-    let tasks = Process::new(process.try_into()?)?.tasks()?;
-    let times = tasks.map(|task| Ok(task?.schedstat()?.sum_exec_runtime as f64 / 1e9));
-    times.sum()
 }

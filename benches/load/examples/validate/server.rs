@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use anyport_bench_load::Address;
+use procfs::process::Process;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -30,21 +31,36 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// On the first core; this thread, and what it starts from now on, is moved to the second.
+    /// One, as [`start_all`](Self::start_all) does.
     pub(crate) fn start(rounds: &Rounds) -> anyhow::Result<Self> {
+        let [server] = Self::start_all(rounds)?;
+        Ok(server)
+    }
+
+    /// On the first core; this thread, and what it starts from now on, is moved to the second.
+    pub(crate) fn start_all<const N: usize>(rounds: &Rounds) -> anyhow::Result<[Self; N]> {
         let cores = core_affinity::get_core_ids().unwrap_or_default();
         let [server_core, load_core, ..] = cores[..] else {
             anyhow::bail!("this needs two cores: one for the server, one for the load");
         };
+        let servers: Vec<Self> = (0..N)
+            .map(|_| Self::start_on(server_core.id, rounds))
+            .collect::<anyhow::Result<_>>()?;
+        anyhow::ensure!(core_affinity::set_for_current(load_core), "cannot pin the load");
+        servers
+            .try_into()
+            .map_err(|_| anyhow::anyhow!("another number of servers"))
+    }
+
+    fn start_on(core: usize, rounds: &Rounds) -> anyhow::Result<Self> {
         let mut child = Command::new("taskset")
-            .args(["-c", &server_core.id.to_string()])
+            .args(["-c", &core.to_string()])
             .args(&rounds.server)
             .args(["--listen", "127.0.0.1:0"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .context("cannot start the server; it needs taskset, of Debian's package util-linux")?;
-        anyhow::ensure!(core_affinity::set_for_current(load_core), "cannot pin the load");
         let mut line = String::new();
         let stdout = child.stdout.take().context("the server has no stdout")?;
         BufReader::new(stdout).read_line(&mut line)?;
@@ -52,8 +68,11 @@ impl Server {
         Ok(Self { child, address })
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+    /// Its CPU time, from the scheduler's own count, in seconds.
+    pub(crate) fn cpu(&self) -> anyhow::Result<f64> {
+        let tasks = Process::new(self.child.id().try_into()?)?.tasks()?;
+        let times = tasks.map(|task| Ok(task?.schedstat()?.sum_exec_runtime as f64 / 1e9));
+        times.sum()
     }
 }
 
@@ -104,7 +123,7 @@ pub(crate) fn ratio<T>(rounds: &[(T, T)], value: fn(&T) -> f64) -> f64 {
     median(rounds.iter().map(|(ours, theirs)| value(ours) / value(theirs)))
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

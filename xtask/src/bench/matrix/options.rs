@@ -20,7 +20,7 @@ use std::path::PathBuf;
     mut_arg("duration", |duration| duration
     .default_value_if("quick", "true", "100ms")
     .hide_default_value(true)
-    .help("How long a window lasts, such as 500ms or 2s [default: 500ms, with --quick 100ms]")))]
+    .help("How long a window lasts, such as 500ms or 2s [default: 250ms, with --quick 100ms]")))]
 pub(crate) struct MatrixOptions {
     /// anyport's transports: names (separated by commas), or `all` [default: all]
     #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = picks(false))]
