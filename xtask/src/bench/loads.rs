@@ -158,8 +158,8 @@ impl Load for Search {
         })
     }
 
-    fn warm_up(&mut self, duration: Duration) -> anyhow::Result<()> {
-        self.closed_loop.run(Amount::For(duration)).map(drop)
+    fn warm_up(&mut self, duration: Duration) -> anyhow::Result<Done> {
+        Load::run(&mut self.closed_loop, duration)
     }
 }
 

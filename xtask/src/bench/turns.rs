@@ -60,9 +60,9 @@ pub(super) trait Load {
     /// All that was begun within the time, and ended.
     fn run(&mut self, duration: Duration) -> anyhow::Result<Done>;
 
-    /// The same, for nobody to look at.
-    fn warm_up(&mut self, duration: Duration) -> anyhow::Result<()> {
-        self.run(duration).map(drop)
+    /// The same, but nothing of it counts.
+    fn warm_up(&mut self, duration: Duration) -> anyhow::Result<Done> {
+        self.run(duration)
     }
 
     /// What speaks against all that was run since this was last asked, which took so long, beside what each run says of itself.

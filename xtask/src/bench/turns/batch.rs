@@ -18,15 +18,19 @@ const WARM_UP: Duration = Duration::from_millis(300);
 const SILENCE: Duration = Duration::from_secs(5);
 /// What a window takes beside its own duration, roughly: the start, the warm-up, the end.
 pub(in crate::bench) const OVERHEAD: Duration = Duration::from_millis(500);
-/// How long each has a turn. Less would measure how a server's caches are filled; the more, the less the ratios of windows agree (of 300 ms each, on two cores that others used, too: to 1.5 % in
-/// slices of 5 ms, 2.5 % of 20 ms, 5.5 % of 50 ms, 10 % undivided). Ten at a time come back before their connections are asleep.
+/// How long each has a turn. In less it would do little but fill its caches; the more it is, the less do windows agree (`validate -- slices` in benches/load shows by how much). Ten at a
+/// time come back before anyport's connections are asleep.
 const SLICE: Duration = Duration::from_millis(10);
+/// How often each connection is answered in a turn, at least: it ends when all are answered, and who comes last isn't to be taken for starved.
+const ANSWERS: f64 = 5.0;
 
 /// A server that's asked, and what came of it.
 struct Contender {
     target: Target,
     server: Server,
     load: Box<dyn Load>,
+    /// What it did in a second of its warm-up.
+    rate: f64,
     count: u64,
     elapsed: Duration,
     effort: Option<Effort>,
@@ -51,11 +55,17 @@ pub(super) fn measure(
             Err(error) => windows.push((target, Err(error))),
         }
     }
-    let slice = match course.load.in_slices {
-        true => SLICE.min(duration),
-        false => duration,
+    let slices = match course.load.in_slices {
+        true => {
+            let slowest = contenders
+                .iter()
+                .map(|contender| contender.rate)
+                .fold(f64::MAX, f64::min);
+            slices(duration, ANSWERS * course.connections as f64 / slowest)
+        }
+        false => 1,
     };
-    let slices = (duration.as_nanos() / slice.as_nanos()).max(1);
+    let slice = duration / slices;
     let before = sample(&contenders, place);
     for _ in 0..slices {
         let mut others = Vec::new();
@@ -82,6 +92,12 @@ pub(super) fn measure(
         return Err(Interrupted);
     }
     Ok(windows)
+}
+
+/// In how many slices a window goes, if none may be shorter than so many seconds.
+fn slices(window: Duration, shortest: f64) -> u32 {
+    let shortest = shortest.max(SLICE.as_secs_f64());
+    ((window.as_secs_f64() / shortest) as u32).max(1)
 }
 
 fn is_interrupted((_, window): &(Target, anyhow::Result<Window>)) -> bool {
@@ -117,15 +133,16 @@ impl Contender {
         let patience = session.patience.of(SILENCE);
         let begin = || {
             let mut load = (course.load.connect)(course, target, server.address(), &patience)?;
-            load.warm_up(WARM_UP)?;
+            let done = load.warm_up(WARM_UP)?;
             let _ = load.objection(WARM_UP);
-            Ok(load)
+            Ok((load, done.count as f64 / WARM_UP.as_secs_f64()))
         };
         match begin() {
-            Ok(load) => Ok(Self {
+            Ok((load, rate)) => Ok(Self {
                 target,
                 server,
                 load,
+                rate,
                 count: 0,
                 elapsed: Duration::ZERO,
                 effort: None,
@@ -166,5 +183,20 @@ impl Contender {
             },
             objection: objection.or(self.done.objection),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, slices};
+
+    #[test]
+    fn a_slow_server_has_longer_slices_but_none_longer_than_the_window() {
+        let window = Duration::from_millis(250);
+        assert_eq!(slices(window, 0.001), 25);
+        assert_eq!(slices(window, 0.06), 4);
+        assert_eq!(slices(window, 3.0), 1);
+        assert_eq!(slices(window, f64::INFINITY), 1);
+        assert_eq!(slices(window, 0.0), 25);
     }
 }
