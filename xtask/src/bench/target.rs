@@ -109,6 +109,14 @@ impl Target {
         self.facts().transport
     }
 
+    /// The last one in the row of references.
+    pub(super) fn root(self) -> Self {
+        match self.reference() {
+            reference if reference == self => self,
+            reference => reference.root(),
+        }
+    }
+
     pub(super) fn is_tls(self) -> bool {
         self.transport() == "tls"
     }

@@ -3,6 +3,7 @@
 
 use super::noise::{Noise, Sample};
 use super::place::Place;
+use super::rounds::Measured;
 use super::window::Window;
 use super::{Course, Done, Load};
 use crate::bench::build::Binaries;
@@ -10,10 +11,12 @@ use crate::bench::scenario::Scenario;
 use crate::bench::server::Server;
 use crate::bench::session::Session;
 use crate::bench::target::{Allocator, Target};
-use anyport_bench_load::{Effort, Interrupted};
+use anyport_bench_load::{Effort, Interrupted, Patience};
 use std::time::{Duration, Instant};
 
 const WARM_UP: Duration = Duration::from_millis(300);
+/// Of each of those that go in turns: the first of them has to wait for the others', and some close a connection that has been idle for 5 s.
+const SHORT_WARM_UP: Duration = Duration::from_millis(100);
 /// Who says nothing for so long won't say anything any more: nothing slows a server down here.
 const SILENCE: Duration = Duration::from_secs(5);
 /// What a window takes beside its own duration, roughly: the start, the warm-up, the end.
@@ -46,16 +49,26 @@ pub(super) fn measure(
     place: &Place,
     course: &Course,
     duration: Duration,
-) -> Result<Vec<(Target, anyhow::Result<Window>)>, Interrupted> {
+) -> Result<Measured, Interrupted> {
+    let in_slices = course.load.in_slices && session.has_ports();
+    let warm_up = if in_slices { SHORT_WARM_UP } else { WARM_UP };
     let mut windows = Vec::new();
-    let mut contenders = Vec::new();
+    let mut servers = Vec::new();
     for &target in targets {
-        match Contender::start(session, binaries, target, place, course) {
+        match start(session, binaries, target, place, course) {
+            Ok(server) => servers.push((target, server)),
+            Err(error) => windows.push((target, Err(error))),
+        }
+    }
+    let patience = session.patience.of(SILENCE);
+    let mut contenders = Vec::new();
+    for (target, server) in servers {
+        match Contender::begin(target, server, course, &patience, warm_up) {
             Ok(contender) => contenders.push(contender),
             Err(error) => windows.push((target, Err(error))),
         }
     }
-    let slices = match course.load.in_slices {
+    let slices = match in_slices {
         true => {
             let slowest = contenders
                 .iter()
@@ -66,18 +79,14 @@ pub(super) fn measure(
         false => 1,
     };
     let slice = duration / slices;
+    if in_slices {
+        // The first turn finds connections that have been idle for longer than between any others.
+        contenders = take_turns(contenders, SLICE, &mut windows);
+        contenders.iter_mut().for_each(Contender::forget);
+    }
     let before = sample(&contenders, place);
     for _ in 0..slices {
-        let mut others = Vec::new();
-        for mut contender in contenders {
-            match contender.run(slice) {
-                Ok(()) => others.push(contender),
-                Err(error) => windows.push((contender.target, Err(contender.server.explain(error)))),
-            }
-        }
-        contenders = others;
-        // Whoever comes behind another one finds its caches; so it's not always the same.
-        contenders.reverse();
+        contenders = take_turns(contenders, slice, &mut windows);
     }
     let after = sample(&contenders, place);
     for contender in contenders {
@@ -92,6 +101,18 @@ pub(super) fn measure(
         return Err(Interrupted);
     }
     Ok(windows)
+}
+
+/// A slice of each; who fails has no other.
+fn take_turns(contenders: Vec<Contender>, slice: Duration, windows: &mut Measured) -> Vec<Contender> {
+    let mut others = Vec::new();
+    for mut contender in contenders {
+        match contender.run(slice) {
+            Ok(()) => others.push(contender),
+            Err(error) => windows.push((contender.target, Err(contender.server.explain(error)))),
+        }
+    }
+    others
 }
 
 /// In how many slices a window goes, if none may be shorter than so many seconds.
@@ -112,30 +133,39 @@ fn sample(contenders: &[Contender], place: &Place) -> anyhow::Result<Sample> {
     Sample::take(&servers, &place.watched())
 }
 
+fn start(
+    session: &Session,
+    binaries: &Binaries,
+    target: Target,
+    place: &Place,
+    course: &Course,
+) -> anyhow::Result<Server> {
+    // A handshake is none, and asks for nothing.
+    let scenario = Scenario::named(course.workload);
+    scenario.map_or(Ok(()), |scenario| target.check_serves(scenario))?;
+    session.start(
+        binaries,
+        target,
+        scenario.unwrap_or(Scenario::PLAINTEXT),
+        Allocator::Mimalloc,
+        &place.wrapper(),
+    )
+}
+
 impl Contender {
-    fn start(
-        session: &Session,
-        binaries: &Binaries,
+    /// Connects, and warms up.
+    fn begin(
         target: Target,
-        place: &Place,
+        mut server: Server,
         course: &Course,
+        patience: &Patience,
+        warm_up: Duration,
     ) -> anyhow::Result<Self> {
-        // A handshake is none, and asks for nothing.
-        let scenario = Scenario::named(course.workload);
-        scenario.map_or(Ok(()), |scenario| target.check_serves(scenario))?;
-        let mut server = session.start(
-            binaries,
-            target,
-            scenario.unwrap_or(Scenario::PLAINTEXT),
-            Allocator::Mimalloc,
-            &place.wrapper(),
-        )?;
-        let patience = session.patience.of(SILENCE);
         let begin = || {
-            let mut load = (course.load.connect)(course, target, server.address(), &patience)?;
-            let done = load.warm_up(WARM_UP)?;
-            let _ = load.objection(WARM_UP);
-            Ok((load, done.count as f64 / WARM_UP.as_secs_f64()))
+            let mut load = (course.load.connect)(course, target, server.address(), patience)?;
+            let done = load.warm_up(warm_up)?;
+            let _ = load.objection(warm_up);
+            Ok((load, done.count as f64 / warm_up.as_secs_f64()))
         };
         match begin() {
             Ok((load, rate)) => Ok(Self {
@@ -150,6 +180,12 @@ impl Contender {
             }),
             Err(error) => Err(server.explain(error)),
         }
+    }
+
+    /// What it has done so far counts for nothing.
+    fn forget(&mut self) {
+        let _ = self.load.objection(self.elapsed);
+        (self.count, self.elapsed, self.effort) = (0, Duration::ZERO, None);
     }
 
     fn run(&mut self, slice: Duration) -> anyhow::Result<()> {
@@ -168,6 +204,10 @@ impl Contender {
     fn end(mut self, before: &Sample, after: &Sample, place: &Place) -> anyhow::Result<Window> {
         let nanoseconds = after.server_time_since(before, self.server.pid())? as f64;
         let (count, seconds) = (self.count as f64, self.elapsed.as_secs_f64());
+        let noise = Noise::between(before, after);
+        // What came into its turns, though it was little beside all of them.
+        let waited = after.server_waited_since(before, self.server.pid()) as f64 / 1e9;
+        let cores = if place.is_apart() { 2.0 } else { 1.0 };
         let objection = self.load.objection(self.elapsed);
         self.server.stop()?;
         Ok(Window {
@@ -179,7 +219,8 @@ impl Contender {
             latency: self.done.latency,
             noise: Noise {
                 late: self.done.late,
-                ..Noise::between(before, after)
+                foreign: noise.foreign.max(waited / seconds / cores),
+                ..noise
             },
             objection: objection.or(self.done.objection),
         })

@@ -94,7 +94,13 @@ impl Sample {
         Ok(after.since(before).ran())
     }
 
-    /// The same, of each server that's still there.
+    /// How long a server waited for the CPU meanwhile, without another thread of it running.
+    pub(super) fn server_waited_since(&self, before: &Self, server: u32) -> u64 {
+        let both = self.servers.get(&server).zip(before.servers.get(&server));
+        both.map_or(0, |(after, before)| after.since(before).waited_for_others(0))
+    }
+
+    /// What each server that's still there had of the CPU since then.
     fn servers_since(&self, before: &Self) -> Vec<Threads> {
         let servers = self.servers.iter();
         servers

@@ -6,9 +6,7 @@ mod rows;
 use super::window::Window;
 use crate::bench::target::Target;
 use fastrand::Rng;
-pub(super) use round::Judged;
-#[cfg(test)]
-use round::Measured;
+pub(super) use round::{Judged, Measured};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 

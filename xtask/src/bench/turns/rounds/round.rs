@@ -18,6 +18,9 @@ pub(in crate::bench::turns) struct Judged<'a> {
     pub(in crate::bench::turns) is_kept: bool,
 }
 
+/// What's said of a window with which nothing was wrong.
+const TOGETHER: &str = "it went in turns with one that counts for nothing, and is repeated with it";
+
 /// A window of each target, or why it has none.
 pub(in crate::bench::turns) type Measured = Vec<(Target, anyhow::Result<Window>)>;
 
@@ -49,7 +52,10 @@ impl Rounds {
                 let left = windows.iter().map(|(target, ..)| *target).collect();
                 repeat(&mut queue, left, time + 1);
             }
-            for (target, is_disturbed, window) in windows {
+            for (target, is_disturbed, mut window) in windows {
+                if again && !is_disturbed {
+                    window.objection.get_or_insert_with(|| TOGETHER.to_owned());
+                }
                 let is_kept = !again && !is_disturbed && window.objection.is_none();
                 tell(&Judged {
                     target,
@@ -83,12 +89,15 @@ impl Rounds {
     fn batches(&mut self) -> Vec<Vec<Target>> {
         let mut groups: BTreeMap<Target, Vec<Target>> = BTreeMap::new();
         for target in self.wanting() {
-            groups.entry(target.reference()).or_default().push(target);
-        }
-        for (reference, group) in &mut groups {
-            if !group.contains(reference) && !self.failures.contains_key(reference) {
-                group.push(*reference);
+            let group = groups.entry(target.root()).or_default();
+            // Those it's compared with come along, once.
+            for target in [target, target.reference()] {
+                if !group.contains(&target) && !self.failures.contains_key(&target) {
+                    group.push(target);
+                }
             }
+        }
+        for group in groups.values_mut() {
             self.rng.shuffle(group);
         }
         let mut groups: Vec<Vec<Target>> = groups.into_values().collect();
@@ -102,9 +111,9 @@ impl Rounds {
 
 /// Once more, after the others of its reference.
 fn repeat(queue: &mut VecDeque<(Vec<Target>, usize)>, batch: Vec<Target>, time: usize) {
-    let reference = |batch: &[Target]| batch.first().map(|target| target.reference());
-    let own = reference(&batch);
-    let end = queue.iter().position(|(other, _)| reference(other) != own);
+    let root = |batch: &[Target]| batch.first().map(|target| target.root());
+    let own = root(&batch);
+    let end = queue.iter().position(|(other, _)| root(other) != own);
     queue.insert(end.unwrap_or(queue.len()), (batch, time));
 }
 
@@ -156,6 +165,21 @@ mod tests {
             references.dedup();
             assert_eq!(references.len(), 2, "{references:?}");
         }
+    }
+
+    #[test]
+    fn nobody_has_two_windows_in_a_round_that_nothing_disturbed() {
+        let targets = vec![Target::TcpAgain, Target::Tcp, Target::Hyper];
+        let mut rounds = Rounds::new(targets, 1, false, 7);
+        rounds.are_in_slices = true;
+        let mut batches = 0;
+        let measure = |targets: &[Target]| {
+            batches += 1;
+            assert_eq!(targets.len(), 3);
+            Ok(targets.iter().map(|&target| (target, window(1.0, 0.0))).collect())
+        };
+        rounds.run(measure, |_| Ok(())).unwrap();
+        assert_eq!((batches, rounds.another()), (1, false));
     }
 
     #[test]
