@@ -204,10 +204,6 @@ impl Contender {
     fn end(mut self, before: &Sample, after: &Sample, place: &Place) -> anyhow::Result<Window> {
         let nanoseconds = after.server_time_since(before, self.server.pid())? as f64;
         let (count, seconds) = (self.count as f64, self.elapsed.as_secs_f64());
-        let noise = Noise::between(before, after);
-        // What came into its turns, though it was little beside all of them.
-        let waited = after.server_waited_since(before, self.server.pid()) as f64 / 1e9;
-        let cores = if place.is_apart() { 2.0 } else { 1.0 };
         let objection = self.load.objection(self.elapsed);
         self.server.stop()?;
         Ok(Window {
@@ -219,8 +215,7 @@ impl Contender {
             latency: self.done.latency,
             noise: Noise {
                 late: self.done.late,
-                foreign: noise.foreign.max(waited / seconds / cores),
-                ..noise
+                ..Noise::between(before, after)
             },
             objection: objection.or(self.done.objection),
         })

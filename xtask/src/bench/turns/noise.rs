@@ -94,12 +94,6 @@ impl Sample {
         Ok(after.since(before).ran())
     }
 
-    /// How long a server waited for the CPU meanwhile, without another thread of it running.
-    pub(super) fn server_waited_since(&self, before: &Self, server: u32) -> u64 {
-        let both = self.servers.get(&server).zip(before.servers.get(&server));
-        both.map_or(0, |(after, before)| after.since(before).waited_for_others(0))
-    }
-
     /// What each server that's still there had of the CPU since then.
     fn servers_since(&self, before: &Self) -> Vec<Threads> {
         let servers = self.servers.iter();
@@ -120,13 +114,14 @@ impl Noise {
         let stolen = spent(|sample| sample.stolen);
         let error = nanoseconds(TICKS * after.cores as u64) as f64;
         let left_over = elapsed - spent(|sample| sample.unused) - stolen - ours - error;
-        // One server at a time has something to do, so what each waited for adds up.
-        let waited = if after.is_apart {
-            let waited = servers.iter().map(|server| server.waited_for_others(0));
-            waited.sum::<u64>() + own.waited_for_others(children)
-        } else {
-            let all = servers.into_iter().fold(own, Threads::beside);
-            all.waited_for_others(children)
+        let waited = match &servers[..] {
+            [server] if after.is_apart => server.waited_for_others(0) + own.waited_for_others(children),
+            // One that's just had its turn may still have something to do in the next one's: nobody waits for others then.
+            [_, ..] if after.is_apart => own.waited_for_others(children),
+            _ => {
+                let all = servers.into_iter().fold(own, Threads::beside);
+                all.waited_for_others(children)
+            }
         };
         Self {
             stolen: stolen / elapsed,
@@ -228,6 +223,29 @@ mod tests {
         // 5 % of two cores, and two ticks of 10 ms on each.
         assert_eq!(others(139), None);
         assert_eq!(others(141), FOREIGN);
+    }
+
+    #[test]
+    fn servers_that_take_turns_are_no_other_processes_to_each_other() {
+        let before = sample(threads(1, &[]));
+        let half = SECOND / 2;
+        // The second one waited for the first one, which wasn't done when its turn was over.
+        let after = Sample {
+            servers: [(1, threads(1, &[(half, 0)])), (2, threads(2, &[(half, half)]))].into(),
+            unused: 7 + SECOND,
+            at: before.at + Duration::from_secs(1),
+            ..sample(threads(1, &[]))
+        };
+        let before = Sample {
+            servers: [(1, threads(1, &[])), (2, threads(2, &[]))].into(),
+            ..before
+        };
+        assert_eq!(Noise::between(&before, &after).foreign, 0.0);
+        let another = Sample {
+            unused: after.unused - SECOND / 4,
+            ..after
+        };
+        assert_eq!(disturbance(Noise::between(&before, &another)), FOREIGN);
     }
 
     #[test]
