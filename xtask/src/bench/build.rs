@@ -118,14 +118,20 @@ fn keep(programs: BTreeMap<String, PathBuf>, folder: &Path) -> anyhow::Result<BT
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let keep = |(name, built): (String, PathBuf)| {
         let kept = folder.join(&name);
-        match fs::remove_file(&kept) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => fs::hard_link(built, &kept),
-        }
-        .with_context(|| format!("cannot put {} aside", kept.display()))?;
+        link(&built, &kept).with_context(|| format!("cannot put {} aside", kept.display()))?;
         Ok((name, kept))
     };
     programs.into_iter().map(keep).collect()
+}
+
+/// Makes `to` another name of `from`, whatever it was, and whoever does the same meanwhile.
+fn link(from: &Path, to: &Path) -> io::Result<()> {
+    let own = to.with_extension(std::process::id().to_string());
+    fs::hard_link(from, &own)?;
+    let renamed = fs::rename(&own, to);
+    // It's still there if both were the same file before (rename(2)).
+    let _ = fs::remove_file(&own);
+    renamed
 }
 
 /// A build under way; dropped, it's ended with all that it has started.

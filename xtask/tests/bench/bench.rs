@@ -3,6 +3,7 @@
 use crate::stand_in::{CARGO, COMPILING, FOLDER, VARIABLE};
 use serde_json::Value;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
@@ -146,8 +147,10 @@ fn read(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
 
 /// Whether a process is one of ours; its number may be somebody else's by now.
 fn is_stand_in(pid: u32) -> bool {
-    let program = fs::read_link(Path::new("/proc").join(pid.to_string()).join("exe"));
-    program.is_ok_and(|program| program == env::current_exe().unwrap())
+    // By its number: the bench has given it another name.
+    let file = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino()));
+    let program = file(&Path::new("/proc").join(pid.to_string()).join("exe"));
+    program.is_ok_and(|program| program == file(&env::current_exe().unwrap()).unwrap())
 }
 
 fn wait<T>(mut until: impl FnMut() -> Option<T>) -> T {
