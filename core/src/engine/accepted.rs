@@ -128,6 +128,7 @@ impl<C: Connection> Accepted<C> {
     }
 
     /// Whoever sends something still, when it's shut down, is let finish.
+    #[cfg(feature = "http1")]
     pub(crate) fn linger_at_close(&self) {
         self.state.linger_at_close();
     }

@@ -86,6 +86,7 @@ enum Lingering {
     /// It may be sending a body still that isn't read; unless it speaks something else by then.
     Will,
     /// It speaks HTTP/2.
+    #[cfg(feature = "http2")]
     Always,
     /// All has been said, and it's being waited for.
     Does,

@@ -19,7 +19,7 @@ use std::{
     marker::PhantomData,
     mem,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 #[cfg(feature = "http1")]
@@ -117,7 +117,7 @@ where
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             #[cfg(feature = "http1")]
-            Self::Http1(connection) => match ready!(std::pin::Pin::new(connection).poll(cx)) {
+            Self::Http1(connection) => match std::task::ready!(std::pin::Pin::new(connection).poll(cx)) {
                 Err(error) if error.is_parse() => self.poll_babble(cx),
                 _ => Poll::Ready(()),
             },
