@@ -240,16 +240,12 @@ impl<C: Connection> Accepted<C> {
     /// Shuts it down, then waits for the peer.
     #[cold]
     fn close_lingering(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut linger = match self.spare.as_mut().and_then(|spare| spare.linger.take()) {
-            Some(linger) => linger,
-            None => {
-                ready!(self.write_with(cx, |io, cx| io.poll_shutdown(cx), |()| 0))?;
-                Linger::begin(&self.state)
-            }
-        };
-        let polled = linger.poll(Pin::new(&mut self.io), &self.state, cx);
-        self.spare.get_or_insert_default().linger = Some(linger);
-        polled.map(Ok)
+        if !self.state.is_lingering() {
+            ready!(self.write_with(cx, |io, cx| io.poll_shutdown(cx), |()| 0))?;
+        }
+        let spare = self.spare.get_or_insert_default();
+        let linger = spare.linger.get_or_insert_with(|| Linger::begin(&self.state));
+        linger.poll(Pin::new(&mut self.io), &self.state, cx).map(Ok)
     }
 
     /// Reads what was put back; or from the stream, for whoever has to know of an abort.

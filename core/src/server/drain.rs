@@ -9,7 +9,7 @@ use std::{fmt, ops::AddAssign};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DrainReport {
-    /// Ended by themselves within the grace: answered, closed as idle, or closed by the peer.
+    /// Ended by themselves within the grace: answered, closed as idle, or closed by the peer. Also those that had been told all there was for them, and whose peer hadn't closed its end.
     pub completed: usize,
     /// Still open at the end of the grace, and cut off.
     pub aborted: usize,

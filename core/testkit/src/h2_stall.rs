@@ -3,6 +3,7 @@ use crate::{
     app::HELLO,
     client::Client,
     h2_client::{H2, request},
+    h2_frames::{PING, PREFACE, SETTINGS_ACK, acknowledge_ping, next_frame},
     running::Running,
     site::Site,
     suite::cases,
@@ -26,13 +27,6 @@ cases![
 const SHORT: Duration = Duration::from_millis(300);
 /// Far more than any scheduling takes, far less than any other deadline.
 const SLACK: Duration = Duration::from_secs(5);
-
-/// The client's preface and its empty SETTINGS (RFC 9113 3.4).
-pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-/// An acknowledgement of the server's SETTINGS (RFC 9113 6.5).
-pub(crate) const SETTINGS_ACK: &[u8] = b"\0\0\0\x04\x01\0\0\0\0";
-/// RFC 9113 6.7
-pub(crate) const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0abcdefgh";
 
 fn serve(site: &Site, timeouts: impl FnOnce(Timeouts) -> Timeouts) -> Running {
     let timeouts = timeouts(Timeouts::default());
@@ -100,20 +94,12 @@ async fn pings(client: &mut Client, at_once: usize, answers: bool) {
             },
             _ = next.tick() => client.send(PING.repeat(at_once)).await,
         }
-        while let Some(mut frame) = next_frame(&mut got) {
-            if answers && frame[3..5] == [6, 0] {
-                frame[4] = 1;
-                client.send(frame).await;
+        while let Some(frame) = next_frame(&mut got) {
+            if answers {
+                acknowledge_ping(client, &frame).await;
             }
         }
     }
-}
-
-/// RFC 9113 4.1
-pub(crate) fn next_frame(bytes: &mut BytesMut) -> Option<BytesMut> {
-    let [a, b, c] = *bytes.first_chunk::<3>()?;
-    let length = u32::from_be_bytes([0, a, b, c]) as usize;
-    (bytes.len() >= 9 + length).then(|| bytes.split_to(9 + length))
 }
 
 /// It doesn't answer the ping that asks whether it has seen the GOAWAY.

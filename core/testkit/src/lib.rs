@@ -69,6 +69,7 @@ mod deadlines;
 mod drain;
 mod faults;
 mod h2_client;
+mod h2_frames;
 mod h2_stall;
 mod hibernation;
 mod host;

@@ -2,7 +2,7 @@
 use crate::{
     app::HELLO,
     client::{Client, post},
-    h2_stall::{PING, PREFACE, SETTINGS_ACK, next_frame},
+    h2_frames::{PING, PREFACE, SETTINGS_ACK, acknowledge_ping, next_frame},
     running::Running,
     site::Site,
     suite::cases,
@@ -72,11 +72,8 @@ async fn the_rest_of_what_cannot_be_read_is_thrown_away(site: Site) {
 /// Reads until the server has sent a frame that begins so (type and flags), or has closed its end; acknowledges its pings.
 async fn listens(client: &mut Client, got: &mut BytesMut, until: Option<[u8; 2]>) {
     loop {
-        while let Some(mut frame) = next_frame(got) {
-            if frame[3..5] == [6, 0] {
-                frame[4] = 1;
-                client.send(&frame).await;
-            }
+        while let Some(frame) = next_frame(got) {
+            acknowledge_ping(client, &frame).await;
             if until.is_some_and(|until| frame[3..5] == until) {
                 return;
             }

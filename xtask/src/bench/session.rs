@@ -39,8 +39,8 @@ pub(super) struct Session {
     pub(super) folder: Option<RunFolder>,
     /// Why it couldn't be kept.
     trouble: Cell<Option<anyhow::Error>>,
-    /// How many servers have had a Unix socket.
-    started: Cell<usize>,
+    /// How many Unix sockets servers have had.
+    sockets: Cell<usize>,
     listen: Address,
 }
 
@@ -64,7 +64,7 @@ impl Session {
             root: metadata.workspace_root.clone(),
             folder: None,
             trouble: Cell::new(None),
-            started: Cell::new(0),
+            sockets: Cell::new(0),
             listen: listen.clone(),
         })
     }
@@ -139,8 +139,8 @@ impl Session {
         let program = binaries.program(target, allocator)?;
         let listen = match (target.transport(), &self.listen) {
             ("unix", _) => {
-                self.started.set(self.started.get() + 1);
-                let name = format!("{}.sock", self.started.get());
+                self.sockets.set(self.sockets.get() + 1);
+                let name = format!("{}.sock", self.sockets.get());
                 Address::Unix(self.scratch.path().join(name))
             }
             ("tls", &Address::Tcp(address)) => Address::Tls(address),

@@ -114,6 +114,11 @@ pub(super) struct Course {
 }
 
 impl Course {
+    /// Whether those of one reference are measured together, in slices.
+    fn is_in_slices(&self, session: &Session) -> bool {
+        self.load.in_slices && session.has_ports()
+    }
+
     fn tells_rate(&self) -> bool {
         self.values.iter().any(|value| value.unit.is_rate())
     }
@@ -209,7 +214,7 @@ pub(super) fn run(session: &mut Session, options: &TurnOptions, what: &str, cour
             options.keep_disturbed,
             seed,
         );
-        rounds.are_in_slices = course.load.in_slices && session.has_ports();
+        rounds.are_in_slices = course.is_in_slices(session);
         report.interrupted = report.interrupted
             || measure(session, options.duration, course, &mut rounds, &mut report.notes).is_err();
         for &target in &targets {

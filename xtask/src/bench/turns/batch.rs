@@ -50,7 +50,7 @@ pub(super) fn measure(
     course: &Course,
     duration: Duration,
 ) -> Result<Measured, Interrupted> {
-    let in_slices = course.load.in_slices && session.has_ports();
+    let in_slices = course.is_in_slices(session);
     let warm_up = if in_slices { SHORT_WARM_UP } else { WARM_UP };
     let mut windows = Vec::new();
     let mut servers = Vec::new();
