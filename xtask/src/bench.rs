@@ -18,6 +18,7 @@ mod listeners;
 mod loads;
 mod matrix;
 mod options;
+mod place;
 mod presentation;
 mod repeats;
 mod report;

@@ -1,6 +1,7 @@
 //! The figures that a tool counts from outside: what more requests cost more, so that starting and ending cost nothing.
 
 use super::build::Binaries;
+use super::place::Place;
 use super::repeats;
 use super::report::{Report, Row, Unit};
 use super::scenario::Scenario;
@@ -22,6 +23,9 @@ pub(super) struct Counted {
     units: &'static [Unit],
     allocator: Allocator,
     connections: &'static [usize],
+    /// Whether all connections ask at once, and again once all are answered, on the server's own core. So it's no chance how many of them a turn of its loop answers, and whether the next request is
+    /// there already when it looks for it.
+    in_step: bool,
     /// The two runs.
     few: u64,
     many: u64,
@@ -34,6 +38,7 @@ pub(super) const INSTRUCTIONS: Counted = Counted {
     units: &[Unit::Instructions],
     allocator: Allocator::Mimalloc,
     connections: &[8],
+    in_step: true,
     few: 1_000,
     many: 6_000,
 };
@@ -45,6 +50,7 @@ pub(super) const SYSCALLS: Counted = Counted {
     units: &[Unit::Syscalls],
     allocator: Allocator::Mimalloc,
     connections: &[1, 64],
+    in_step: false,
     few: 3_000,
     many: 18_000,
 };
@@ -56,6 +62,7 @@ pub(super) const ALLOCATIONS: Counted = Counted {
     units: &[Unit::Allocations, Unit::Bytes],
     allocator: Allocator::System,
     connections: &[8],
+    in_step: true,
     few: 1_000,
     many: 6_000,
 };
@@ -103,19 +110,21 @@ fn about(counted: &Counted, number: NonZeroUsize, repeats: NonZeroUsize) -> Stri
         tool,
         allocator,
         connections,
+        in_step,
         few,
         many,
         ..
     } = counted;
     let connections: Vec<String> = connections.iter().map(ToString::to_string).collect();
     format!(
-        "{about}, counted by {}, as the difference of {} and {} requests: {}; {}, {} connections, allocator {}.",
+        "{about}, counted by {}, as the difference of {} and {} requests: {}; {}, {} connections{}, allocator {}.",
         tool.name,
         grouped(*many as f64, 0),
         grouped(*few as f64, 0),
         repeats::in_words(repeats),
         workers(number),
         connections.join(" and "),
+        if *in_step { " in step" } else { "" },
         allocator.name()
     )
 }
@@ -193,19 +202,33 @@ fn one_run(
         "{}-{target}-{connections}-{requests}.out",
         counted.figure
     ));
+    let _place = counted.in_step.then(Place::shared).transpose()?;
     let wrapper = counted.tool.wrapper(output.as_std_path());
     let mut server = session.start(binaries, target, Scenario::PLAINTEXT, counted.allocator, &wrapper)?;
+    let step = if counted.in_step {
+        connections as u64
+    } else {
+        requests
+    };
     ClosedLoop::connect(
         server.address(),
         Workload::Plaintext,
         connections,
         &session.patience,
     )
-    .and_then(|mut load| load.run(Amount::Requests(requests)))
+    .and_then(|load| ask(load, requests, step))
     .map_err(|error| server.explain(error))?;
     server.stop()?;
     session.progress.inc(1);
     let text =
         fs::read_to_string(&output).with_context(|| format!("{} wrote no {output}", counted.tool.name))?;
     (counted.tool.read)(&text)
+}
+
+/// Asks so often; after each `step` requests, it waits until all of them are answered.
+fn ask(mut load: ClosedLoop, mut requests: u64, step: u64) -> anyhow::Result<()> {
+    while requests > 0 {
+        requests -= load.run(Amount::Requests(step.min(requests)))?.requests;
+    }
+    Ok(())
 }

@@ -4,10 +4,10 @@
 mod batch;
 mod log;
 mod noise;
-mod place;
 mod rounds;
 mod window;
 
+use super::place::Place;
 use super::report::{Report, Unit};
 use super::session::Session;
 use super::statistics;
@@ -17,7 +17,6 @@ use super::tool::look_for;
 use anyport_bench_load::{Address, Effort, Interrupted, Latency, Patience};
 pub(super) use batch::OVERHEAD;
 pub(super) use log::Logged;
-use place::Place;
 use rounds::Rounds;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -265,7 +264,7 @@ fn measure(
         return Ok(());
     }
     let binaries = session.build(rounds.targets(), &[Allocator::Mimalloc])?;
-    let place = match Place::pin(session.workers) {
+    let place = match Place::apart(session.workers) {
         Ok(place) => place,
         Err(error) => {
             rounds.fail_all(&format!("{error:#}"));

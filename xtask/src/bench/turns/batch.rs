@@ -2,11 +2,11 @@
 //! neighbour that's in the caches, meets all of them. What isn't in slices is measured alone.
 
 use super::noise::{Noise, Sample};
-use super::place::Place;
 use super::rounds::Measured;
 use super::window::Window;
 use super::{Course, Done, Load};
 use crate::bench::build::Binaries;
+use crate::bench::place::Place;
 use crate::bench::scenario::Scenario;
 use crate::bench::server::Server;
 use crate::bench::session::Session;

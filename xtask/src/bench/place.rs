@@ -15,20 +15,24 @@ pub(super) struct Place {
 
 impl Place {
     /// Pins this thread, if there's a core left for the server.
-    pub(super) fn pin(workers: NonZeroUsize) -> anyhow::Result<Self> {
-        let before = sched_getaffinity(None).context("cannot ask which cores there are")?;
-        let mut cores: Vec<usize> = (0..CpuSet::MAX_CPU)
-            .filter(|&core| before.is_set(core))
-            .take(workers.get() + 1)
-            .collect();
+    pub(super) fn apart(workers: NonZeroUsize) -> anyhow::Result<Self> {
+        let before = allowed()?;
+        let mut cores: Vec<usize> = each(&before).take(workers.get() + 1).collect();
         let load = cores.pop().filter(|_| !cores.is_empty());
         let apart = load.map(|load| (cores, load));
         if let Some((_, load)) = apart {
-            let mut own = CpuSet::new();
-            own.set(load);
-            sched_setaffinity(None, &own).with_context(|| format!("cannot pin the load to core {load}"))?;
+            pin(load)?;
         }
         Ok(Self { before, apart })
+    }
+
+    /// Pins this thread and whatever it starts from now on to one core, so that load and server never run at once.
+    pub(super) fn shared() -> anyhow::Result<Self> {
+        let before = allowed()?;
+        if let Some(core) = each(&before).next() {
+            pin(core)?;
+        }
+        Ok(Self { before, apart: None })
     }
 
     pub(super) fn is_apart(&self) -> bool {
@@ -60,6 +64,20 @@ impl Place {
     }
 }
 
+fn allowed() -> anyhow::Result<CpuSet> {
+    sched_getaffinity(None).context("cannot ask which cores there are")
+}
+
+fn each(cores: &CpuSet) -> impl Iterator<Item = usize> {
+    (0..CpuSet::MAX_CPU).filter(|&core| cores.is_set(core))
+}
+
+fn pin(core: usize) -> anyhow::Result<()> {
+    let mut only = CpuSet::new();
+    only.set(core);
+    sched_setaffinity(None, &only).with_context(|| format!("cannot pin the load to core {core}"))
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         // They were good before.
@@ -74,12 +92,13 @@ mod tests {
     #[test]
     fn a_thread_that_was_pinned_runs_where_it_did_before() {
         let before = sched_getaffinity(None).unwrap();
-        let place = Place::pin(NonZeroUsize::MIN).unwrap();
-        assert_eq!(place.is_apart(), before.count() > 1);
-        assert_eq!(place.cores(), 1);
-        let pinned = sched_getaffinity(None).unwrap();
-        assert_eq!(pinned.count(), 1);
-        drop(place);
-        assert_eq!(sched_getaffinity(None).unwrap(), before);
+        let ways = [(|| Place::apart(NonZeroUsize::MIN)) as fn() -> _, Place::shared];
+        for (way, is_apart) in ways.into_iter().zip([before.count() > 1, false]) {
+            let place = way().unwrap();
+            assert_eq!((place.is_apart(), place.cores()), (is_apart, 1));
+            assert_eq!(sched_getaffinity(None).unwrap().count(), 1);
+            drop(place);
+            assert_eq!(sched_getaffinity(None).unwrap(), before);
+        }
     }
 }
