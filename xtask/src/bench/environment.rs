@@ -166,7 +166,7 @@ pub(super) fn timestamp(at: OffsetDateTime) -> String {
     )
 }
 
-/// What's checked out, and whether it was changed since.
+/// What's checked out, and whether it was changed since. Runs that were kept change nothing, such as the one that's being made.
 fn commit(root: &Path) -> Option<String> {
     let git = |arguments: &[&str]| {
         let output = Command::new("git")
@@ -180,7 +180,13 @@ fn commit(root: &Path) -> Option<String> {
             .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
-    let changes = git(&["status", "--porcelain"])?;
+    let changes = git(&[
+        "status",
+        "--porcelain",
+        "--",
+        ":/",
+        ":(top,exclude)benches/results",
+    ])?;
     Some(if changes.is_empty() {
         commit
     } else {

@@ -267,13 +267,6 @@ Instructions per request.
     }
 
     #[test]
-    fn what_is_no_server_is_called_so() {
-        let drawn = draw(&report(vec![row(Target::Floor, Unit::Instructions, Some(1.0))]));
-        let said = "|\n\nfloor: no server, answers fixed bytes.\n";
-        assert!(drawn.ends_with(said), "{drawn}");
-    }
-
-    #[test]
     fn what_was_not_measured_says_why_below_the_table() {
         let mut missing = row(Target::Axum, Unit::Instructions, None);
         missing.reason = Some("`peer-axum` does not build".to_owned());

@@ -173,9 +173,11 @@ impl Target {
         Ok(())
     }
 
-    /// What whoever compares it has to know.
-    pub(super) fn remark(self) -> Option<&'static str> {
-        self.facts().remark
+    /// What whoever compares it has to know; of its WebSockets, if they're compared.
+    pub(super) fn remarks(self, has_websockets: bool) -> impl Iterator<Item = &'static str> {
+        let facts = self.facts();
+        let of_websockets = facts.upgrade_remark.filter(|_| has_websockets);
+        facts.remark.into_iter().chain(of_websockets)
     }
 
     /// Whether it's somebody else's.

@@ -2,7 +2,9 @@
 
 use super::{NOT_MEASURED, Varying};
 use crate::bench::report::Report;
+use crate::bench::scenario::Scenario;
 use crate::bench::target::Target;
+use anyport_bench_load::Workload;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whose figure is 1, where it isn't hyper's on tokio.
@@ -26,8 +28,11 @@ pub(super) fn references(report: &Report) -> Option<String> {
 /// What has to be known of those that aren't like the others.
 pub(super) fn remarks(report: &Report) -> Vec<String> {
     let targets: BTreeSet<Target> = report.rows.iter().map(|row| row.target).collect();
-    let say = |target: Target| Some(format!("{target}: {}.", target.remark()?));
-    targets.into_iter().filter_map(say).collect()
+    let websocket = Scenario::Http1(Workload::WebSocket).name();
+    let has_websockets = report.rows.iter().any(|row| row.workload == websocket);
+    let say = |(target, remark): (Target, &str)| format!("{target}: {remark}.");
+    let of_each = |target: Target| target.remarks(has_websockets).map(move |remark| (target, remark));
+    targets.into_iter().flat_map(of_each).map(say).collect()
 }
 
 /// Why lines of the table have no value; what costs several of them is said once.
@@ -46,4 +51,37 @@ pub(super) fn reasons(report: &Report) -> Vec<String> {
     let say =
         |(reason, lines): (&str, Vec<String>)| format!("{}: {NOT_MEASURED}: {reason}", lines.join(", "));
     reasons.into_iter().map(say).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Report, Target, remarks};
+    use crate::bench::report::{Row, Unit};
+    use crate::bench::target::Allocator;
+
+    fn remarks_of(target: Target, workload: &'static str) -> Vec<String> {
+        let row = Row::new("", target, Allocator::Mimalloc, Unit::Microseconds);
+        remarks(&Report {
+            about: String::new(),
+            rows: vec![Row { workload, ..row }],
+            notes: Vec::new(),
+            interrupted: false,
+        })
+    }
+
+    #[test]
+    fn what_is_no_server_is_called_so() {
+        let said = ["floor: no server, answers fixed bytes."];
+        assert_eq!(remarks_of(Target::Floor, "plaintext"), said);
+    }
+
+    #[test]
+    fn what_is_to_be_known_of_websockets_stands_below_them_only() {
+        let said = remarks_of(Target::Ntex, "websocket");
+        assert!(
+            said[0].starts_with("ntex: what agrees to its WebSockets "),
+            "{said:?}"
+        );
+        assert!(remarks_of(Target::Ntex, "plaintext").is_empty());
+    }
 }

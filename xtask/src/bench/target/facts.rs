@@ -32,6 +32,8 @@ pub(super) struct Facts {
     pub(super) own_upgrade_headers: &'static [(&'static str, &'static str)],
     /// What stands below each table that it's in.
     pub(super) remark: Option<&'static str>,
+    /// The same of tables of WebSockets.
+    pub(super) upgrade_remark: Option<&'static str>,
 }
 
 impl Target {
@@ -134,6 +136,7 @@ fn ours(name: &'static str, transport: &'static str, features: &'static str, ref
         own_headers: &[],
         own_upgrade_headers: &[],
         remark: None,
+        upgrade_remark: None,
     }
 }
 
@@ -170,7 +173,7 @@ fn by_hand(name: &'static str, transport: &'static str, package: &'static str, r
 fn ntex(name: &'static str) -> Facts {
     Facts {
         own_upgrade_headers: &[("transfer-encoding", "chunked")],
-        remark: Some(
+        upgrade_remark: Some(
             "what agrees to its WebSockets announces `transfer-encoding: chunked`, which RFC 9112 6.1 forbids",
         ),
         ..peer(name, "tcp", "peer-ntex", Target::Hyper)
