@@ -4,7 +4,7 @@ use anyport_core::{Body, Server, Timeouts};
 use http::{Request, Response};
 use std::{
     future::{Ready, ready},
-    io::{self, Read, Write},
+    io::{self, BufRead, BufReader, Write},
     net::TcpStream,
     sync::{Arc, Mutex, mpsc},
     task::{Context, Poll},
@@ -73,16 +73,10 @@ pub async fn all_at_once(serve: impl FnOnce(App) -> Server, connections: usize) 
 
 /// The first line of an answer that's read to its end.
 fn answer(client: &mut TcpStream) -> String {
-    let mut answer = Vec::new();
+    let (mut reader, mut answer) = (BufReader::new(client), Vec::new());
     while !answer.ends_with(b"\r\n\r\nHello") {
-        let mut some = [0; 1024];
-        let n = match client.read(&mut some) {
-            // By a ring that this thread had: the read has a timeout, so that the kernel doesn't begin it anew (signal(7)).
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            read => read.unwrap(),
-        };
+        let n = reader.read_until(b'o', &mut answer).unwrap();
         assert_ne!(n, 0, "the end after {answer:?}");
-        answer.extend_from_slice(&some[..n]);
     }
     let answer = String::from_utf8(answer).unwrap();
     answer.lines().next().unwrap_or_default().to_owned()
