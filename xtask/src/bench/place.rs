@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 #[derive(Debug)]
 pub(super) struct Place {
     before: CpuSet,
-    /// The cores of the server, one per worker if there are as many, and of the load, which is this thread; nothing if there's one core only.
+    /// The cores of the server, one per worker if there are as many, and of the load, which is this thread; nothing if both have the same one.
     apart: Option<(Vec<usize>, usize)>,
 }
 
@@ -29,9 +29,7 @@ impl Place {
     /// Pins this thread and whatever it starts from now on to one core, so that load and server never run at once.
     pub(super) fn shared() -> anyhow::Result<Self> {
         let before = allowed()?;
-        if let Some(core) = each(&before).next() {
-            pin(core)?;
-        }
+        pin(each(&before).next().context("there's no core")?)?;
         Ok(Self { before, apart: None })
     }
 

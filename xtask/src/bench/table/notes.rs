@@ -1,8 +1,7 @@
 //! What stands below a table: whose figure is 1, why lines have no value, and what has to be known of a target.
 
 use super::{NOT_MEASURED, Varying};
-use crate::bench::report::Report;
-use crate::bench::scenario::Scenario;
+use crate::bench::report::{Report, Row};
 use crate::bench::target::Target;
 use anyport_bench_load::Workload;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,8 +27,8 @@ pub(super) fn references(report: &Report) -> Option<String> {
 /// What has to be known of those that aren't like the others.
 pub(super) fn remarks(report: &Report) -> Vec<String> {
     let targets: BTreeSet<Target> = report.rows.iter().map(|row| row.target).collect();
-    let websocket = Scenario::Http1(Workload::WebSocket).name();
-    let has_websockets = report.rows.iter().any(|row| row.workload == websocket);
+    let is_websocket = |row: &Row| row.workload == Workload::WebSocket.name();
+    let has_websockets = report.rows.iter().any(is_websocket);
     let say = |(target, remark): (Target, &str)| format!("{target}: {remark}.");
     let of_each = |target: Target| target.remarks(has_websockets).map(move |remark| (target, remark));
     targets.into_iter().flat_map(of_each).map(say).collect()
@@ -55,8 +54,8 @@ pub(super) fn reasons(report: &Report) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Report, Target, remarks};
-    use crate::bench::report::{Row, Unit};
+    use super::{Report, Row, Target, remarks};
+    use crate::bench::report::Unit;
     use crate::bench::target::Allocator;
 
     fn remarks_of(target: Target, workload: &'static str) -> Vec<String> {
