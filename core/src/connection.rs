@@ -46,6 +46,40 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
     fn poll_readable(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
+
+    /// What the system knows about the peer, without a read.
+    ///
+    /// The server asks about once a second while a request is in flight and the peer's bytes wait unread: they hide a reset from
+    /// [`poll_readable`](Self::poll_readable). It must not block. Sockets answer by
+    /// [`socket::peer_state`](crate::socket::peer_state); a wrapper asks the stream below.
+    /// The default is [`PeerState::Unknown`]: such a peer's reset is noticed at the next read or write.
+    fn peer_state(&mut self) -> PeerState {
+        PeerState::Unknown
+    }
+
+    /// How many bytes have left this stream so far, for a stream that buffers what is written to it, as encryption does.
+    ///
+    /// While the peer takes nothing, the server compares it with the value before, some sixteen times in
+    /// [`Timeouts::write_stall`](crate::Timeouts): a change is progress, and the peer is not cut off. The default is `None`: a write that
+    /// succeeds is progress.
+    fn bytes_sent(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// What the system knows about a peer, without a read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PeerState {
+    /// It cannot be told.
+    #[default]
+    Unknown,
+    /// The peer may send more, or bytes of it wait to be read.
+    Open,
+    /// The peer has shut down its sending half (FIN), and nothing of it waits to be read.
+    HalfClosed,
+    /// The connection is gone in both directions: it was reset or, on a Unix socket, closed.
+    Closed,
 }
 
 /// The ready-made [`Connection`]: any hyper I/O object with its [`ConnInfo`].

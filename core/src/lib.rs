@@ -40,7 +40,7 @@ pub use body::Body;
 #[doc(hidden)]
 pub use body::Piece;
 pub use config::{HttpOptions, HttpVersions, Limits, Timeouts};
-pub use connection::{Conn, Connection};
+pub use connection::{Conn, Connection, PeerState};
 pub use endpoint::{Endpoint, UnixName};
 pub use engine::{Accepted, ConnContext};
 pub use error::{Blame, BoxError, Error, ErrorKind, Result};

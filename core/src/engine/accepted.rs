@@ -1,6 +1,6 @@
 //! The I/O object of an accepted connection: counted and abortable wherever it goes.
 use super::{ConnState, Registered, Stage, linger::Linger, turn};
-use crate::{ConnInfo, Connection, info::Admission};
+use crate::{ConnInfo, Connection, PeerState, info::Admission};
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use std::{
@@ -10,6 +10,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 /// A connection that the server accepted: the transport's stream, counted until it's dropped.
@@ -30,6 +31,13 @@ pub struct Accepted<C> {
 
 /// How much of the next request is taken in while one is being answered.
 const GLANCE: usize = 2048;
+
+/// How often the system is asked about a peer whose bytes wait unread while its request is being answered.
+const PROBE: Duration = Duration::from_secs(1);
+
+fn peer_left(kind: io::ErrorKind) -> io::Error {
+    io::Error::new(kind, "the peer left before it was answered")
+}
 
 #[derive(Default)]
 struct Spare {
@@ -195,22 +203,24 @@ impl<C: Connection> Accepted<C> {
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
                 self.state.set_blocked(true);
-                self.await_abort_writing(cx)?;
-                if turn::is_answering() && !self.state.roams() {
-                    self.watch_peer(cx)?;
+                if self.state.is_due() {
+                    self.note_progress();
                 }
+                self.await_abort_writing(cx)?;
             }
         }
         polled
     }
 
-    /// Looks whether the peer of a request that's being answered is still there: hyper is told not to, since it would take a buffer of 8 KiB for each
-    /// request to look into. What the peer sends meanwhile is put back: it's of the next request, or of this one's body, of which hyper reads no more than
-    /// the app does.
+    /// Looks whether the peer of a request that is being answered is still there. Hyper is told not to: it would allocate a buffer of 8 KiB for each
+    /// request to look into.
+    ///
+    /// What is read here belongs to the next request, and is put back. A body is read by hyper alone, as fast as the app wants it, and hyper finds its end.
+    /// Where bytes wait that nobody reads, the system is asked about the peer, once in [`PROBE`].
     #[cold]
     fn watch_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.has_unread() {
-            return Ok(());
+        if self.state.is_uploading() || self.has_unread() {
+            return self.probe_peer();
         }
         let mut scratch = [const { MaybeUninit::uninit() }; GLANCE];
         let mut buf = ReadBuf::uninit(&mut scratch);
@@ -224,17 +234,38 @@ impl<C: Connection> Accepted<C> {
         read?;
         self.state.count_read();
         if buf.filled().is_empty() {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the peer left before it was answered",
-            ));
+            return Err(peer_left(io::ErrorKind::UnexpectedEof));
         }
         self.unread(Bytes::copy_from_slice(buf.filled()));
-        if self.state.is_uploading() {
-            // Hyper waits for them, perhaps.
-            cx.waker().wake_by_ref();
+        self.probe_peer()
+    }
+
+    /// Asks the system about the peer if it is time to, and has the connection polled again when it is time for the next question.
+    fn probe_peer(&mut self) -> io::Result<()> {
+        let is_due = self.state.is_due();
+        if is_due {
+            match self.io.peer_state() {
+                PeerState::Closed => return Err(peer_left(io::ErrorKind::ConnectionReset)),
+                // Hyper has all of the body that will ever come.
+                PeerState::HalfClosed if !self.has_unread() => {
+                    return Err(peer_left(io::ErrorKind::UnexpectedEof));
+                }
+                _ => {}
+            }
+        }
+        if is_due || !self.state.is_probing() {
+            self.state.set_probing(true);
+            self.state.wake_at(self.state.worker.now().checked_add(PROBE));
         }
         Ok(())
+    }
+
+    /// A stream that buffers may have sent something, although the latest write to it is pending.
+    #[cold]
+    fn note_progress(&self) {
+        if let Some(sent) = self.io.bytes_sent() {
+            self.state.note_sent(sent);
+        }
     }
 
     /// Shuts it down, then waits for the peer.
@@ -283,6 +314,14 @@ impl<C: Connection> Connection for Accepted<C> {
             self.await_abort_reading(cx)?;
         }
         polled
+    }
+
+    fn peer_state(&mut self) -> PeerState {
+        self.io.peer_state()
+    }
+
+    fn bytes_sent(&self) -> Option<u64> {
+        self.io.bytes_sent()
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     sync::{
         Arc, OnceLock,
         atomic::{
-            AtomicBool, AtomicU8, AtomicU32,
+            AtomicBool, AtomicU8, AtomicU32, AtomicU64,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -60,24 +60,24 @@ struct Flags {
     roams: AtomicBool,
     /// It speaks something else now: a WebSocket, a tunnel.
     upgraded: AtomicBool,
-    /// It's to end, because it's old: its peer is told with the next response.
-    leaving: AtomicBool,
-    /// A [`Detaching`].
-    detaching: AtomicU8,
+    /// Bits that the connection's own task alone writes: [`LEAVING`], [`PROBING`], [`DETACHING`], [`DISTURBED`].
+    own: AtomicU8,
+    /// It was closed in a drain, because its peer was silent in the middle of a request.
+    stalled: AtomicBool,
     /// The deadline that the worker holds for it has passed.
     due: AtomicBool,
     /// A [`Lingering`].
     lingering: AtomicU8,
 }
 
-/// Whether hyper is to give its I/O object back, without closing it.
-#[repr(u8)]
-enum Detaching {
-    No = 0,
-    Yes,
-    /// It has done something else with it meanwhile.
-    Disturbed,
-}
+/// It is to end, because it is old: its peer is told with the next response.
+const LEAVING: u8 = 1;
+/// The worker wakes it for the next question about its peer.
+const PROBING: u8 = 1 << 1;
+/// Hyper is to give its I/O object back, without closing it.
+const DETACHING: u8 = 1 << 2;
+/// Hyper has done something else with it meanwhile.
+const DISTURBED: u8 = 1 << 3;
 
 /// Whether a connection's peer is waited for when it's closed.
 #[repr(u8)]
@@ -99,6 +99,8 @@ pub(crate) struct Others {
     pub(crate) writer: WakerSlot,
     /// A raw handler that waits for the drain.
     pub(crate) drain: WakerSlot,
+    /// How many bytes a stream that buffers had sent when it was last asked. Here, because hardly any connection is asked.
+    sent: AtomicU64,
 }
 
 impl ConnState {
@@ -150,11 +152,11 @@ impl ConnState {
 
     /// It's old: its peer is told to leave.
     pub(crate) fn leave(&self) {
-        self.flags.leaving.store(true, Relaxed);
+        self.set_own(LEAVING, true);
     }
 
     pub(crate) fn is_old(&self) -> bool {
-        self.flags.leaving.load(Relaxed)
+        self.has_own(LEAVING)
     }
 
     /// Whether responses tell the peer to make a new connection next time.
@@ -226,6 +228,13 @@ impl ConnState {
         }
     }
 
+    /// A stream that buffers has sent so many bytes so far: something left it, although no write succeeded.
+    pub(super) fn note_sent(&self, bytes: u64) {
+        if self.others().sent.swap(bytes, Relaxed) != bytes {
+            increment(&self.writes);
+        }
+    }
+
     pub(crate) fn answers(&self) -> u32 {
         self.answers.load(Relaxed)
     }
@@ -264,7 +273,7 @@ impl ConnState {
 
     /// Until [`end_detaching`](Self::end_detaching), shutting the I/O object down does nothing, and nothing can be read or written.
     pub(crate) fn begin_detaching(&self) {
-        self.set_detaching(Detaching::Yes);
+        self.set_own(DETACHING, true);
         // So that reads and writes look.
         self.set_roaming();
     }
@@ -274,22 +283,39 @@ impl ConnState {
         if !self.is_upgraded() {
             self.stay_home();
         }
-        let was = self.flags.detaching.load(Relaxed);
-        self.set_detaching(Detaching::No);
-        was != Detaching::Disturbed as u8
+        let was_disturbed = self.has_own(DISTURBED);
+        self.set_own(DETACHING | DISTURBED, false);
+        !was_disturbed
     }
 
     /// Hyper reads or writes, so it wasn't idle.
     pub(super) fn disturb_detaching(&self) {
-        self.set_detaching(Detaching::Disturbed);
-    }
-
-    fn set_detaching(&self, detaching: Detaching) {
-        self.flags.detaching.store(detaching as u8, Relaxed);
+        self.set_own(DISTURBED, true);
     }
 
     pub(super) fn is_detaching(&self) -> bool {
-        self.flags.detaching.load(Relaxed) != Detaching::No as u8
+        self.has_own(DETACHING)
+    }
+
+    /// Whether the worker wakes it for the next question about its peer.
+    pub(super) fn is_probing(&self) -> bool {
+        self.has_own(PROBING)
+    }
+
+    pub(super) fn set_probing(&self, probing: bool) {
+        self.set_own(PROBING, probing);
+    }
+
+    fn has_own(&self, bit: u8) -> bool {
+        self.flags.own.load(Relaxed) & bit != 0
+    }
+
+    /// One task writes them, so this is no read-modify-write.
+    fn set_own(&self, bits: u8, on: bool) {
+        let own = self.flags.own.load(Relaxed);
+        self.flags
+            .own
+            .store(if on { own | bits } else { own & !bits }, Relaxed);
     }
 
     /// The peer of HTTP/2 acknowledges what it's told and makes room for what it's sent, until it has read the last word; so it's waited for at the end.
@@ -346,6 +372,8 @@ impl ConnState {
         let due = self.is_due();
         if due {
             self.flags.due.store(false, Relaxed);
+            // Whatever it was woken for: a probe that is still wanted asks for the next one.
+            self.set_own(PROBING, false);
         }
         due
     }
@@ -366,6 +394,11 @@ impl ConnState {
             .shared
             .config
             .observe(|| Event::TimedOut { id: self.id, what });
+    }
+
+    /// It ends in a drain because its peer was silent in the middle of a request.
+    pub(crate) fn set_stalled(&self) {
+        self.flags.stalled.store(true, Relaxed);
     }
 
     pub(crate) fn others(&self) -> &Others {
@@ -400,7 +433,8 @@ impl Drop for ConnState {
             upgraded,
             aborted,
         });
-        self.worker.forget(self.key, upgraded);
+        let stalled = self.flags.stalled.load(Relaxed);
+        self.worker.forget(self.key, upgraded, stalled);
     }
 }
 

@@ -62,8 +62,16 @@ impl Deadline {
 }
 
 /// A wait that may take so long and no longer, for what seldom has to wait: it costs nothing until it first does.
+///
+/// A peer that stood its time while this process stood still gets a second look ([`WorkerState::catch_up`]).
 #[derive(Debug, Default)]
-pub(crate) struct Patience(Option<Box<(Instant, Deadline)>>);
+pub(crate) struct Patience(Option<Box<Wait>>);
+
+#[derive(Debug, Default)]
+struct Wait {
+    since: Option<Instant>,
+    deadline: Deadline,
+}
 
 impl Patience {
     /// Ready when the wait, which began with the first of these polls, has taken longer than `timeout`.
@@ -71,14 +79,27 @@ impl Patience {
         if timeout == Duration::MAX {
             return Poll::Pending;
         }
-        let now = worker.now();
-        let (since, deadline) = &mut **self.0.get_or_insert_with(|| Box::new((now, Deadline::default())));
-        deadline.poll(since.checked_add(timeout), now, worker.timer(), cx)
+        self.poll_until(worker, cx, |since| since.checked_add(timeout))
     }
 
-    /// The wait is over.
+    /// The same, with an end that is computed from the wait's beginning. No end is never.
+    pub(crate) fn poll_until(
+        &mut self,
+        worker: &WorkerState,
+        cx: &mut Context<'_>,
+        end: impl FnOnce(Instant) -> Option<Instant>,
+    ) -> Poll<()> {
+        let now = worker.now();
+        let wait = &mut **self.0.get_or_insert_default();
+        let end = end(*wait.since.get_or_insert(now)).map(|end| worker.catch_up(end, now));
+        wait.deadline.poll(end, now, worker.timer(), cx)
+    }
+
+    /// The wait is over. Its timer stays for the next one, which is about to begin, as a rule.
     pub(crate) fn reset(&mut self) {
-        self.0 = None;
+        if let Some(wait) = &mut self.0 {
+            wait.since = None;
+        }
     }
 }
 

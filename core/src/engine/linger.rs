@@ -57,9 +57,12 @@ impl Linger {
                     }
                 }
                 Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending if now >= self.until => return Poll::Ready(()),
                 Poll::Pending => {
-                    state.wake_at(Some(self.until));
+                    let until = state.worker.catch_up(self.until, now);
+                    if now >= until {
+                        return Poll::Ready(());
+                    }
+                    state.wake_at(Some(until));
                     return Poll::Pending;
                 }
             }

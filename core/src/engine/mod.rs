@@ -28,7 +28,7 @@ pub(crate) use connection::ConnState;
 pub(crate) use deadline::Deadline;
 pub(crate) use deadline::Patience;
 pub(crate) use permits::Permits;
-pub(crate) use state::{Stage, WorkerState};
+pub(crate) use state::{AtDrain, Stage, WorkerState};
 pub(crate) use waker::{Registered, WakerSlot};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

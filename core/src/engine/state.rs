@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex, OnceLock, Weak,
         atomic::{AtomicU8, Ordering},
     },
+    task::{Context, Waker},
     time::{Duration, Instant},
 };
 
@@ -35,7 +36,17 @@ pub(crate) struct WorkerState {
     /// Wakes the accept loop.
     pub(crate) accept_loop: WakerSlot,
     timer: OnceLock<SharedTimer>,
-    lame_duck: OnceLock<Duration>,
+    drain: OnceLock<Drain>,
+    /// Tasks that wait for a peer, and are polled when the drain begins: it bounds the wait.
+    at_drain: Mutex<Slab<Waker>>,
+    /// When it was last noticed that the worker had stood still.
+    standstill: Mutex<Option<Instant>>,
+}
+
+/// The drain that has begun.
+struct Drain {
+    since: Instant,
+    lame_duck: Duration,
 }
 
 #[derive(Default)]
@@ -52,6 +63,14 @@ struct Open {
     at: Option<Instant>,
 }
 
+/// Deadlines that are noticed so much later show that the worker stood still.
+const LATE: Duration = Duration::from_millis(50);
+/// How long peers are waited for after a standstill, at least: long enough for the driver to be asked for all that came.
+const SECOND_LOOK: Duration = Duration::from_millis(100);
+/// The part of a drain's grace that a peer gets which is silent in the middle of something, and the least of it.
+const SHARE_OF_GRACE: u32 = 10;
+const SHORTEST_SHARE: Duration = Duration::from_secs(1);
+
 /// How many connections are woken at their deadlines before other tasks get their turn.
 const BATCH: usize = 512;
 
@@ -64,7 +83,9 @@ impl WorkerState {
             conns: Mutex::default(),
             accept_loop: WakerSlot::default(),
             timer: OnceLock::new(),
-            lame_duck: OnceLock::new(),
+            drain: OnceLock::new(),
+            at_drain: Mutex::default(),
+            standstill: Mutex::default(),
         }
     }
 
@@ -100,12 +121,44 @@ impl WorkerState {
 
     /// How long the lame duck stage lasts: also how long a connection that was accepted at its end may take to speak.
     pub(crate) fn lame_duck(&self) -> Duration {
-        self.lame_duck.get().copied().unwrap_or_default()
+        self.drain.get().map(|drain| drain.lame_duck).unwrap_or_default()
     }
 
     pub(crate) fn begin_lame_duck(&self, lame_duck: Duration) {
-        let _ = self.lame_duck.set(lame_duck);
+        let since = self.now();
+        let _ = self.drain.set(Drain { since, lame_duck });
         self.enter(Stage::LameDuck);
+        let waiting: Vec<Waker> = lock(&self.at_drain)
+            .iter()
+            .map(|(_, waker)| waker.clone())
+            .collect();
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// When a peer has to have sent what it has owed since `since`, if the server drains: one silent client must not decide how long that takes.
+    pub(crate) fn drain_deadline(&self, since: Instant) -> Option<Instant> {
+        if self.stage() == Stage::Serving {
+            return None;
+        }
+        let begun = self.drain.get()?.since;
+        let bound = (self.shared.grace() / SHARE_OF_GRACE).max(SHORTEST_SHARE);
+        begun.max(since).checked_add(bound)
+    }
+
+    /// The end of a wait for a peer that was to be over at `at`, for whoever looks `now`.
+    ///
+    /// A process that was stopped, or a worker whose handler computed for seconds, finds deadlines long past, while what peers sent in time waits in the
+    /// kernel. So a wait whose end is noticed more than [`LATE`] after it goes on for [`SECOND_LOOK`]: the runtime asks its driver meanwhile.
+    pub(crate) fn catch_up(&self, at: Instant, now: Instant) -> Instant {
+        if now.saturating_duration_since(at) <= LATE {
+            return at;
+        }
+        let mut standstill = lock(&self.standstill);
+        let noticed = match *standstill {
+            Some(noticed) if noticed >= at => noticed,
+            _ => *standstill.insert(now),
+        };
+        noticed + SECOND_LOOK
     }
 
     pub(crate) fn begin_closing(&self) {
@@ -194,14 +247,17 @@ impl WorkerState {
         next
     }
 
-    /// A connection is gone.
-    pub(super) fn forget(&self, key: u32, upgraded: bool) {
+    /// A connection is gone. `stalled`: it was given up in a drain.
+    pub(super) fn forget(&self, key: u32, upgraded: bool, stalled: bool) {
         let mut conns = lock(&self.conns);
         let open = conns.open.remove(key as usize);
         let _ = conns.deadlines.replace(key, open.at, None);
         let stage = self.stage();
         if matches!(stage, Stage::LameDuck | Stage::Closing) {
-            conns.report.completed += 1;
+            match stalled {
+                true => conns.report.stalled += 1,
+                false => conns.report.completed += 1,
+            }
             conns.report.upgraded += usize::from(upgraded);
         }
         let was_last = conns.open.is_empty();
@@ -230,6 +286,34 @@ impl WorkerState {
 
     pub(crate) fn report(&self) -> DrainReport {
         lock(&self.conns).report
+    }
+}
+
+/// The place of a task among those that are polled when the worker's drain begins.
+#[derive(Debug, Default)]
+pub(crate) struct AtDrain(Option<(usize, Waker)>);
+
+impl AtDrain {
+    /// Has the task that is polling now polled then.
+    pub(crate) fn register(&mut self, worker: &WorkerState, cx: &Context<'_>) {
+        if self
+            .0
+            .as_ref()
+            .is_some_and(|(_, waker)| waker.will_wake(cx.waker()))
+        {
+            return;
+        }
+        self.leave(worker);
+        let key = lock(&worker.at_drain).insert(cx.waker().clone());
+        self.0 = Some((key, cx.waker().clone()));
+    }
+
+    pub(crate) fn leave(&mut self, worker: &WorkerState) {
+        if let Some((key, _)) = self.0.take() {
+            // Dropping a waker may run anything, so it is not done under the lock.
+            let waker = lock(&worker.at_drain).try_remove(key);
+            drop(waker);
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! The future of one connection: its handshake, then its protocol.
-use super::{Accepted, ConnContext, ConnState, Registered, panics};
+use super::{Accepted, ConnContext, ConnState, Registered, Stage, panics};
 use crate::{Connection, Event, Protocol};
 use std::{
     fmt,
@@ -52,10 +52,21 @@ impl<P> Rest<P> {
     /// Whether the handshake may go on; then the task is woken at its deadline.
     fn in_time(&self) -> bool {
         let state = &self.context.state;
-        let timeout = state.worker.shared.config.timeouts.handshake;
-        let at = state.accepted_at.checked_add(timeout);
-        if state.take_due() && at.is_some_and(|at| state.worker.now() >= at) {
-            return false;
+        let (worker, since) = (&state.worker, state.accepted_at);
+        let timeout = worker.shared.config.timeouts.handshake;
+        let usual = since.checked_add(timeout);
+        let drain = worker.drain_deadline(since);
+        let drained = drain.is_some_and(|drain| usual.is_none_or(|usual| drain < usual));
+        let mut at = if drained { drain } else { usual };
+        if state.take_due() || drained {
+            let now = worker.now();
+            at = at.map(|at| worker.catch_up(at, now));
+            if at.is_some_and(|at| at <= now) {
+                if drained {
+                    state.set_stalled();
+                }
+                return false;
+            }
         }
         state.wake_at(at);
         true
@@ -156,7 +167,12 @@ impl<H, P, T> Phase<H, P, T> {
                 if rest.in_time() {
                     return Poll::Pending;
                 }
-                let what = format!("the handshake took longer than {:?}", config.timeouts.handshake);
+                let what = match state.stage() {
+                    Stage::Serving => {
+                        format!("the handshake took longer than {:?}", config.timeouts.handshake)
+                    }
+                    _ => "the handshake was not done, and the server is draining".to_owned(),
+                };
                 Err(io::Error::new(io::ErrorKind::TimedOut, what))
             }
         };

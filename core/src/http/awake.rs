@@ -178,7 +178,11 @@ where
             }
             return ControlFlow::Continue(());
         }
-        let due = match self.due(state) {
+        let due = self.due(state).map(|(at, due)| match due.blames_peer() {
+            true => (state.worker.catch_up(at, now), due),
+            false => (at, due),
+        });
+        let due = match due {
             Some((at, due)) if at <= now => due,
             due => {
                 self.wake_at(due.map(|(at, _)| at), state);
@@ -208,6 +212,11 @@ where
             Due::Idle | Due::Quiet => return ControlFlow::Break(Poll::Ready(None)),
             Due::Head => {
                 state.timed_out(TimedOut::Head);
+                return ControlFlow::Break(Poll::Ready(None));
+            }
+            Due::Progress => self.rhythm.looked_for_progress(now),
+            Due::Drain => {
+                state.set_stalled();
                 return ControlFlow::Break(Poll::Ready(None));
             }
             Due::Stall => {
@@ -348,7 +357,13 @@ where
         };
         let sleep = (self.speaks.version() == Version::Http1).then_some(sleep);
         let usual = self.rhythm.due(timeouts, sleep, self.told.is_some());
-        usual.into_iter().chain(other).min_by_key(|(at, _)| *at)
+        let owed = self.rhythm.owed_since();
+        let drain = owed.and_then(|since| Some((state.worker.drain_deadline(since)?, Due::Drain)));
+        usual
+            .into_iter()
+            .chain(other)
+            .chain(drain)
+            .min_by_key(|(at, _)| *at)
     }
 
     /// When nothing will have been asked or answered for so long since then, if it's idle.

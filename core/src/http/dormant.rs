@@ -98,8 +98,9 @@ where
                     let quiet = (stage >= Stage::Closing && !detect.begun())
                         .then(|| state.accepted_at.checked_add(state.worker.lame_duck()))
                         .flatten();
-                    match (head, quiet) {
-                        (head, Some(quiet)) if head.is_none_or(|head| quiet < head) => (Some(quiet), None),
+                    let begun = detect.begun().then(|| state.worker.drain_deadline(self.since));
+                    match (head, quiet.or(begun.flatten())) {
+                        (head, Some(end)) if head.is_none_or(|head| end < head) => (Some(end), None),
                         (head, _) => (head, Some(TimedOut::Head)),
                     }
                 }
@@ -114,10 +115,25 @@ where
                 }
             };
             // The clock is asked only if it may be time.
-            let is_over = (due || stage != Stage::Serving) && at.is_some_and(|at| at <= state.worker.now());
+            let mut at = at;
+            let mut is_over = false;
+            if due || stage != Stage::Serving {
+                let now = state.worker.now();
+                // The others may have begun long before the drain that set them.
+                if woken.is_some() {
+                    at = at.map(|at| state.worker.catch_up(at, now));
+                }
+                is_over = at.is_some_and(|at| at <= now);
+            }
             if !is_over {
                 state.wake_at(at);
                 return Poll::Pending;
+            }
+            if let Next::First { detect, .. } = &self.next
+                && woken.is_none()
+                && detect.begun()
+            {
+                state.set_stalled();
             }
             if let Some(what) = woken {
                 state.timed_out(what);

@@ -1,8 +1,10 @@
 //! What HTTP/2 is held to, beside [`Limits`](crate::Limits), and its clock.
-use crate::runtime::SharedTimer;
+use crate::engine::WorkerState;
 use hyper::rt::{Sleep, Timer};
 use std::{
     pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -13,23 +15,63 @@ pub(super) const ERROR_RESETS: usize = 256;
 /// How long a peer may take to answer a ping.
 pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The worker's clock for hyper, which wants to own one.
-pub(super) struct Clock(pub(super) SharedTimer);
+/// The worker's clock for hyper, which wants to own one. Hyper measures the peer's answers to pings by it, so whoever is late gets the second look that all
+/// peers get.
+pub(super) struct Clock(pub(super) Arc<WorkerState>);
 
 impl Timer for Clock {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
-        self.0.sleep(duration)
+        self.sleep_until(self.now() + duration)
     }
 
-    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
-        self.0.sleep_until(deadline)
+    fn sleep_until(&self, at: Instant) -> Pin<Box<dyn Sleep>> {
+        Box::pin(PatientSleep {
+            inner: self.0.timer().sleep_until(at),
+            at,
+            worker: Arc::clone(&self.0),
+        })
     }
 
     fn now(&self) -> Instant {
         self.0.now()
     }
 
-    fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, new_deadline: Instant) {
-        self.0.reset(sleep, new_deadline);
+    fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, at: Instant) {
+        match sleep.as_mut().downcast_mut_pin::<PatientSleep>() {
+            Some(mut patient) => patient.reset(at),
+            None => *sleep = self.sleep_until(at),
+        }
     }
 }
+
+/// Goes on for a little while if its end is noticed too late.
+struct PatientSleep {
+    inner: Pin<Box<dyn Sleep>>,
+    at: Instant,
+    worker: Arc<WorkerState>,
+}
+
+impl PatientSleep {
+    fn reset(&mut self, at: Instant) {
+        self.at = at;
+        self.worker.timer().reset(&mut self.inner, at);
+    }
+}
+
+impl Future for PatientSleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.inner.as_mut().poll(cx));
+            let now = self.worker.now();
+            let at = self.worker.catch_up(self.at, now);
+            if at <= now {
+                return Poll::Ready(());
+            }
+            self.reset(at);
+        }
+    }
+}
+
+impl Sleep for PatientSleep {}

@@ -15,9 +15,23 @@ pub(super) struct Rhythm {
     answers: u32,
     /// When the peer was last heard of.
     heard: Instant,
-    /// Since when the peer takes nothing, and what had been written then.
-    stall: Option<(Instant, u32)>,
+    /// The peer takes nothing.
+    stall: Option<Stall>,
 }
+
+/// Writes are pending.
+#[derive(Clone, Copy, Debug)]
+struct Stall {
+    /// Since when the peer has taken nothing.
+    since: Instant,
+    /// How much had been written by then.
+    writes: u32,
+    /// When it was last looked whether a stream that buffers has sent something.
+    looked: Instant,
+}
+
+/// How often it is looked, while the peer may take nothing.
+const LOOKS: u32 = 16;
 
 /// What is over at a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +48,10 @@ pub(super) enum Due {
     Search,
     /// It reads nothing.
     Stall,
+    /// It is to be looked whether a stream that buffers has sent something, although no write succeeded.
+    Progress,
+    /// The server drains, and it has owed the rest of a head, or of a body, for as long as it may then.
+    Drain,
     /// It's to end, and has said nothing for long enough.
     Quiet,
     /// It has reached the age at which it's to end.
@@ -72,6 +90,16 @@ enum Trust {
     Settled,
     /// As settled, and there's no head that has begun.
     Searched,
+}
+
+impl Due {
+    /// Whether it is the peer that is late: it may have been in time for what this process saw too late.
+    pub(super) fn blames_peer(self) -> bool {
+        match self {
+            Self::Head | Self::Idle | Self::Stall | Self::Quiet | Self::Drain => true,
+            Self::Sleep | Self::Look | Self::Search | Self::Progress | Self::Old => false,
+        }
+    }
 }
 
 impl Idle {
@@ -166,9 +194,28 @@ impl Rhythm {
         (self.requests, self.reads, self.answers) = (requests, reads, answers);
         self.stall = match (state.blocked_at(), self.stall) {
             (None, _) => None,
-            (Some(writes), Some((since, then))) if writes == then => Some((since, then)),
-            (Some(writes), _) => Some((now, writes)),
+            (Some(writes), Some(stall)) if writes == stall.writes => Some(stall),
+            (Some(writes), _) => Some(Stall {
+                since: now,
+                writes,
+                looked: now,
+            }),
         };
+    }
+
+    /// The connection has been polled when it was time to look for progress.
+    pub(super) fn looked_for_progress(&mut self, now: Instant) {
+        if let Some(stall) = &mut self.stall {
+            stall.looked = now;
+        }
+    }
+
+    /// Since when the peer has owed the rest of what it began, if it does.
+    pub(super) fn owed_since(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Head { since } | Phase::Uploading { since } => Some(since),
+            Phase::Busy | Phase::Idle(_) => None,
+        }
     }
 
     /// Nothing has been asked for a while: the times of an idle connection are right, and stay so.
@@ -216,8 +263,16 @@ impl Rhythm {
         };
         let stall = self
             .stall
-            .and_then(|(since, _)| after(since, timeouts.write_stall, Due::Stall));
-        phase.into_iter().chain(stall).min_by_key(|(at, _)| *at)
+            .and_then(|stall| after(stall.since, timeouts.write_stall, Due::Stall));
+        let look = self
+            .stall
+            .and_then(|stall| after(stall.looked, timeouts.write_stall / LOOKS, Due::Progress));
+        // Of two at the same time, the first one: what is over is not looked at.
+        phase
+            .into_iter()
+            .chain(stall)
+            .chain(look)
+            .min_by_key(|(at, _)| *at)
     }
 
     /// Since when nothing has been asked or answered, if so.

@@ -95,7 +95,7 @@ where
             state.always_linger();
             let mut builder = http2::Builder::new(Streams::new(runtime, state.clone()));
             builder
-                .timer(h2_limits::Clock(state.worker.timer().clone()))
+                .timer(h2_limits::Clock(Arc::clone(&state.worker)))
                 .enable_connect_protocol()
                 .max_concurrent_streams(config.limits.h2_streams)
                 .max_header_list_size(u32::try_from(config.limits.head_bytes).unwrap_or(u32::MAX))

@@ -1,7 +1,7 @@
 //! The body that a peer sends with a request: counted for as long as it's read, and under a deadline.
 use crate::{
     BoxError,
-    engine::{ConnState, Patience, WorkerState},
+    engine::{AtDrain, ConnState, Patience, WorkerState},
     observe::TimedOut,
 };
 use bytes::Bytes;
@@ -92,6 +92,7 @@ struct Gap {
     worker: Arc<WorkerState>,
     connection: Weak<ConnState>,
     waiting: Patience,
+    at_drain: AtDrain,
     /// The app has been told.
     is_over: bool,
 }
@@ -103,6 +104,7 @@ impl Gap {
             worker: Arc::clone(&connection.worker),
             connection: Arc::downgrade(connection),
             waiting: Patience::default(),
+            at_drain: AtDrain::default(),
             is_over: false,
         }
     }
@@ -115,19 +117,34 @@ impl Gap {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let timeout = self.worker.shared.config.timeouts.body_gap;
-        ready!(self.waiting.poll(timeout, &self.worker, cx));
+        let worker = &self.worker;
+        self.at_drain.register(worker, cx);
+        let timeout = worker.shared.config.timeouts.body_gap;
+        let mut drained = false;
+        ready!(self.waiting.poll_until(worker, cx, |since| {
+            let usual = since.checked_add(timeout);
+            let drain = worker.drain_deadline(since);
+            drained = drain.is_some_and(|drain| usual.is_none_or(|usual| drain < usual));
+            if drained { drain } else { usual }
+        }));
         self.is_over = true;
         if let Some(connection) = self.connection.upgrade() {
             connection.timed_out(TimedOut::BodyGap);
+            if drained {
+                connection.set_stalled();
+            }
         }
-        let what = format!("the peer sent nothing of the request's body for {timeout:?}");
+        let what = match drained {
+            true => "the peer sent nothing of the request's body, and the server is draining".to_owned(),
+            false => format!("the peer sent nothing of the request's body for {timeout:?}"),
+        };
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, what))
     }
 }
 
 impl Drop for Gap {
     fn drop(&mut self) {
+        self.at_drain.leave(&self.worker);
         if let Some(connection) = self.connection.upgrade() {
             connection.end_upload();
         }

@@ -3,12 +3,15 @@
 //! They're std sockets, so a runtime of any kind can adopt them.
 mod address;
 mod options;
+mod peer;
 mod queue;
 #[cfg(unix)]
 pub mod unix;
 
 pub use address::BindAddr;
 pub use options::SocketOptions;
+#[cfg(unix)]
+pub use peer::peer_state;
 pub use queue::{AcceptQueue, LONGEST_QUEUE, Owners, canonical};
 
 use crate::{Error, Result};

@@ -1,7 +1,7 @@
 //! A transport around the subject's that notes what no client sees: when a connection falls asleep.
 use anyport_core::{
-    AcceptErrorKind, ConnInfo, Connection, Endpoint, Incoming, Listener, Result, Transport, Worker, Workers,
-    runtime::RuntimeOptions,
+    AcceptErrorKind, ConnInfo, Connection, Endpoint, Incoming, Listener, PeerState, Result, Transport,
+    Worker, Workers, runtime::RuntimeOptions,
 };
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::{
@@ -156,6 +156,14 @@ impl<C: Connection> Connection for WatchedConnection<C> {
             self.notes.asleep.add_permits(1);
         }
         Pin::new(&mut self.inner).poll_readable(cx)
+    }
+
+    fn peer_state(&mut self) -> PeerState {
+        self.inner.peer_state()
+    }
+
+    fn bytes_sent(&self) -> Option<u64> {
+        self.inner.bytes_sent()
     }
 }
 

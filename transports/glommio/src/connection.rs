@@ -1,6 +1,6 @@
 //! One connection.
 use crate::stream::Stream;
-use anyport_core::{ConnInfo, Connection, ThreadBound, delegate_io};
+use anyport_core::{ConnInfo, Connection, PeerState, ThreadBound, delegate_io};
 use glommio::net::TcpStream;
 use std::{
     fmt, io,
@@ -33,6 +33,10 @@ impl Connection for GlommioConnection {
 
     fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.io.with(|stream| stream.poll_readable(cx))?
+    }
+
+    fn peer_state(&mut self) -> PeerState {
+        self.io.with(|stream| stream.peer_state()).unwrap_or_default()
     }
 }
 

@@ -1,4 +1,5 @@
 //! A stream of glommio's, as hyper wants it.
+use anyport_core::{PeerState, socket};
 use futures_io::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -51,6 +52,10 @@ impl Stream {
     pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // recv(2) of no byte fails with EAGAIN, too, when there's nothing; while glommio waits, it isn't even called.
         uninterrupted(|| Pin::new(&mut self.inner).poll_read(cx, &mut [])).map_ok(drop)
+    }
+
+    pub(crate) fn peer_state(&self) -> PeerState {
+        socket::peer_state(self.fd())
     }
 
     fn fd(&self) -> BorrowedFd<'_> {

@@ -1,32 +1,49 @@
 //! The two ends of a connection.
-use anyport_core::{ConnInfo, Connection, delegate_io};
+use anyport_core::{ConnInfo, Connection, PeerState, delegate_io};
 use hyper_util::rt::TokioIo;
 use std::{
     io,
     pin::Pin,
+    sync::{Arc, Weak},
     task::{Context, Poll},
 };
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 
 /// The server's end.
 #[derive(Debug)]
 pub struct MemoryConnection {
     io: TokioIo<DuplexStream>,
     info: ConnInfo,
+    /// As long as the client has its end.
+    client: Weak<()>,
 }
 
-impl MemoryConnection {
-    pub(crate) fn new(stream: DuplexStream, info: ConnInfo) -> Self {
-        Self {
-            io: TokioIo::new(stream),
-            info,
-        }
-    }
+/// Both ends of a connection; each holds up to `buffer` bytes that the other has not read.
+pub(crate) fn pair(buffer: usize, info: ConnInfo) -> (MemoryStream, MemoryConnection) {
+    let (client, server) = duplex(buffer);
+    let alive = Arc::new(());
+    let server = MemoryConnection {
+        io: TokioIo::new(server),
+        info,
+        client: Arc::downgrade(&alive),
+    };
+    let client = MemoryStream {
+        io: client,
+        _alive: alive,
+    };
+    (client, server)
 }
 
 impl Connection for MemoryConnection {
     fn info(&self) -> &ConnInfo {
         &self.info
+    }
+
+    fn peer_state(&mut self) -> PeerState {
+        match self.client.strong_count() {
+            0 => PeerState::Closed,
+            _ => PeerState::Open,
+        }
     }
 }
 
@@ -36,7 +53,11 @@ delegate_io!(impl for MemoryConnection => io);
 ///
 /// Dropping it closes the connection; `shutdown` ends its sending half only.
 #[derive(Debug)]
-pub struct MemoryStream(pub(crate) DuplexStream);
+pub struct MemoryStream {
+    io: DuplexStream,
+    /// Tells the server's end that this one is there.
+    _alive: Arc<()>,
+}
 
 impl AsyncRead for MemoryStream {
     fn poll_read(
@@ -44,25 +65,25 @@ impl AsyncRead for MemoryStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for MemoryStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        Pin::new(&mut self.io).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.io).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.io.is_write_vectored()
     }
 
     fn poll_write_vectored(
@@ -70,6 +91,6 @@ impl AsyncWrite for MemoryStream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
     }
 }

@@ -1,5 +1,5 @@
 //! The accept queue: what a kernel is to TCP.
-use crate::{MemoryConnection, MemoryStream};
+use crate::{MemoryConnection, MemoryStream, connection};
 use anyport_core::{ConnInfo, Endpoint};
 use std::{
     collections::VecDeque,
@@ -10,7 +10,6 @@ use std::{
     },
     task::{Context, Poll, Waker},
 };
-use tokio::io::duplex;
 
 /// Tells the places of a process apart.
 static PLACES: AtomicU64 = AtomicU64::new(1);
@@ -201,11 +200,11 @@ impl Connector {
     ///
     /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused), if no server listens yet, if it has ended, or if too many connections wait.
     pub fn connect(&self) -> io::Result<MemoryStream> {
-        let (client, server) = duplex(self.buffer);
         let number = self.queue.clients.fetch_add(1, Ordering::Relaxed);
         let peer = Endpoint::custom(format!("memory:client-{number}"));
         let info = ConnInfo::new(peer, self.queue.endpoint.clone());
-        self.queue.enqueue(MemoryConnection::new(server, info))?;
-        Ok(MemoryStream(client))
+        let (client, server) = connection::pair(self.buffer, info);
+        self.queue.enqueue(server)?;
+        Ok(client)
     }
 }

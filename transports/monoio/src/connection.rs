@@ -1,10 +1,10 @@
 //! One connection.
 use crate::stream::{Socket, Stream};
-use anyport_core::{ConnInfo, Connection, ThreadBound, delegate_io};
+use anyport_core::{ConnInfo, Connection, PeerState, ThreadBound, delegate_io, socket};
 use monoio::{io::AsyncWriteRent, net::TcpStream};
 use std::{
     fmt, io,
-    os::fd::{AsRawFd, RawFd},
+    os::fd::{AsRawFd, BorrowedFd, RawFd},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -36,6 +36,15 @@ impl<S: Socket> Connection for MonoioConnection<S> {
 
     fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.io.with(|stream| stream.poll_readable(cx))?.map(Ok)
+    }
+
+    fn peer_state(&mut self) -> PeerState {
+        let descriptor = self.descriptor;
+        let asked = self.io.with(|_| {
+            // SAFETY: `with` lends the stream, which owns this descriptor and keeps it open, for as long as this closure runs.
+            socket::peer_state(unsafe { BorrowedFd::borrow_raw(descriptor) })
+        });
+        asked.unwrap_or_default()
     }
 }
 

@@ -1,5 +1,7 @@
 //! One TCP connection.
 use anyport_core::{ConnInfo, Connection, delegate_io};
+#[cfg(unix)]
+use anyport_core::{PeerState, socket};
 use hyper_util::rt::TokioIo;
 use std::{
     io,
@@ -37,6 +39,11 @@ impl Connection for TcpConnection {
 
     fn poll_readable(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream().poll_read_ready(cx)
+    }
+
+    #[cfg(unix)]
+    fn peer_state(&mut self) -> PeerState {
+        socket::peer_state(self.stream())
     }
 }
 

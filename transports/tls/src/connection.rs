@@ -1,5 +1,6 @@
 //! An encrypted connection.
-use anyport_core::{ConnInfo, Connection, TlsInfo, TlsVersion, delegate_write};
+use crate::below::Below;
+use anyport_core::{ConnInfo, Connection, PeerState, TlsInfo, TlsVersion, delegate_write};
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor};
 use hyper_util::rt::TokioIo;
@@ -24,12 +25,12 @@ pub struct TlsConnection<C> {
     info: ConnInfo,
 }
 
-type Stream<C> = TlsStream<TokioIo<C>>;
+type Stream<C> = TlsStream<TokioIo<Below<C>>>;
 
 impl<C: Connection> TlsConnection<C> {
     pub(crate) fn new(stream: Stream<C>) -> Self {
         let (io, session) = stream.get_ref();
-        let info = io.inner().info().clone().with_tls(facts(session));
+        let info = io.inner().io.info().clone().with_tls(facts(session));
         Self {
             info: match session.alpn_protocol() {
                 Some(b"h2") => info.with_alpn(Bytes::from_static(b"h2")),
@@ -43,7 +44,7 @@ impl<C: Connection> TlsConnection<C> {
 
     /// The connection below, to ask it something.
     pub fn inner(&self) -> &C {
-        self.stream.inner().get_ref().0.inner()
+        &self.stream.inner().get_ref().0.inner().io
     }
 
     /// The session, to ask it something.
@@ -83,11 +84,26 @@ impl<C: Connection> Connection for TlsConnection<C> {
         let (below, session) = self.stream.inner_mut().get_mut();
         match session.reader().fill_buf() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                Pin::new(below.inner_mut()).poll_readable(cx)
+                Pin::new(&mut below.inner_mut().io).poll_readable(cx)
             }
             // Decrypted already; or the end; or what a read will fail with.
             _ => Poll::Ready(Ok(())),
         }
+    }
+
+    fn peer_state(&mut self) -> PeerState {
+        let (below, session) = self.stream.inner_mut().get_mut();
+        match below.inner_mut().io.peer_state() {
+            // What has been decrypted waits here.
+            PeerState::HalfClosed if session.reader().fill_buf().is_ok_and(|bytes| !bytes.is_empty()) => {
+                PeerState::Open
+            }
+            state => state,
+        }
+    }
+
+    fn bytes_sent(&self) -> Option<u64> {
+        Some(self.stream.inner().get_ref().0.inner().sent)
     }
 }
 

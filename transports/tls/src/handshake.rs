@@ -1,6 +1,7 @@
 //! The handshake of one connection: it begins when the one below it has ended.
 use crate::{
     TlsConnection,
+    below::Below,
     config::has_expired,
     hello::{Farewell, Hello, Unwelcome, poll_first},
     secure::{Secure, Slot, Turn},
@@ -60,15 +61,15 @@ enum Talk<C> {
         then: Then<C>,
         slot: Slot,
     },
-    Waiting(FallibleAccept<TokioIo<C>>),
+    Waiting(FallibleAccept<TokioIo<Below<C>>>),
     Farewell(Farewell<C>),
     Over,
 }
 
 /// What's to be polled.
 enum Next<C> {
-    Start(StartHandshake<TokioIo<C>>),
-    Accept(FallibleAccept<TokioIo<C>>),
+    Start(StartHandshake<TokioIo<Below<C>>>),
+    Accept(FallibleAccept<TokioIo<Below<C>>>),
 }
 
 /// What came of it.
@@ -77,7 +78,7 @@ enum Next<C> {
     reason = "it's in a box already, with the rest of its handshake"
 )]
 enum Then<C> {
-    Wait(FallibleAccept<TokioIo<C>>),
+    Wait(FallibleAccept<TokioIo<Below<C>>>),
     Serve(TlsConnection<C>),
     Refuse(C, io::Error),
 }
@@ -149,7 +150,7 @@ impl<C: Connection> Talk<C> {
             };
             let then = match (mem::replace(self, Self::Over), heard, slot) {
                 (Self::Hello(hello), Some(Ok(accepted)), _) => {
-                    let io = TokioIo::new(hello.into_inner());
+                    let io = TokioIo::new(Below::new(hello.into_inner()));
                     *self = Self::queue(Next::Start(StartHandshake::from_parts(accepted, io)), secure);
                     continue;
                 }
@@ -204,11 +205,14 @@ impl<C: Connection> Next<C> {
         Ok(match Pin::new(&mut accept).poll(cx) {
             Poll::Pending => Then::Wait(accept),
             // The peer has been sent an alert already, if there's one for it.
-            Poll::Ready(Err((error, io))) => Then::Refuse(io.into_inner(), error),
+            Poll::Ready(Err((error, io))) => Then::Refuse(io.into_inner().io, error),
             Poll::Ready(Ok(stream)) if is_stale(stream.get_ref().1) => {
                 let what = "the client's certificate has expired since its session began";
                 let (io, _) = stream.into_inner();
-                Then::Refuse(io.into_inner(), io::Error::new(io::ErrorKind::InvalidData, what))
+                Then::Refuse(
+                    io.into_inner().io,
+                    io::Error::new(io::ErrorKind::InvalidData, what),
+                )
             }
             Poll::Ready(Ok(stream)) => Then::Serve(TlsConnection::new(stream)),
         })

@@ -17,6 +17,7 @@
 //!
 //! It's TLS 1.2 and 1.3, over TCP, Unix sockets, memory, a transport of your own, or another TLS. Which protocols ALPN offers follows from what the
 //! server speaks. An app finds what was agreed on in [`ConnInfo::tls`](anyport_core::ConnInfo::tls).
+mod below;
 mod config;
 mod connection;
 mod handshake;

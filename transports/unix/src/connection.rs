@@ -1,5 +1,5 @@
 //! One connection over a Unix socket.
-use anyport_core::{ConnInfo, Connection, delegate_io};
+use anyport_core::{ConnInfo, Connection, PeerState, delegate_io, socket};
 use hyper_util::rt::TokioIo;
 use std::{
     io,
@@ -40,6 +40,10 @@ impl Connection for UnixConnection {
 
     fn poll_readable(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream().poll_read_ready(cx)
+    }
+
+    fn peer_state(&mut self) -> PeerState {
+        socket::peer_state(self.stream())
     }
 }
 

@@ -1,0 +1,93 @@
+//! What the kernel knows about a peer, asked without a read.
+use crate::PeerState;
+#[cfg(target_os = "linux")]
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::ioctl_fionread,
+};
+use std::os::fd::AsFd;
+
+/// What the kernel knows about the peer of a connected socket, for [`Connection::peer_state`](crate::Connection::peer_state).
+///
+/// One `poll` that does not wait (poll(2)). Bytes that wait unread do not hide a reset from it, as they do from a runtime that waits
+/// for the socket to become readable. Outside Linux, the answer is [`PeerState::Unknown`].
+pub fn peer_state(socket: impl AsFd) -> PeerState {
+    #[cfg(target_os = "linux")]
+    {
+        const NOW: Timespec = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let fd = socket.as_fd();
+        let mut asked = [PollFd::new(&fd, PollFlags::RDHUP)];
+        if poll(&mut asked, Some(&NOW)).is_err() {
+            return PeerState::Unknown;
+        }
+        let events = asked[0].revents();
+        if events.intersects(PollFlags::ERR | PollFlags::HUP) {
+            PeerState::Closed
+        } else if events.contains(PollFlags::RDHUP) && ioctl_fionread(fd) == Ok(0) {
+            PeerState::HalfClosed
+        } else {
+            PeerState::Open
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = socket;
+        PeerState::Unknown
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use socket2::SockRef;
+    use std::{
+        io::{Read, Write},
+        net::{Shutdown, TcpListener, TcpStream},
+        os::unix::net::UnixStream,
+        time::{Duration, Instant},
+    };
+
+    fn tcp() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (client, listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn a_half_closed_peer_is_open_until_its_bytes_have_been_read() {
+        let (mut client, mut server) = tcp();
+        assert_eq!(peer_state(&server), PeerState::Open);
+        client.write_all(b"some").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut some = [0; 4];
+        server.read_exact(&mut some).unwrap();
+        // The end is there once a read has found it.
+        assert_eq!(server.read(&mut some).unwrap(), 0);
+        assert_eq!(peer_state(&server), PeerState::HalfClosed);
+    }
+
+    #[test]
+    fn a_reset_behind_unread_bytes_is_seen() {
+        let (mut client, server) = tcp();
+        client.write_all(b"some").unwrap();
+        SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(client);
+        let by = Instant::now() + Duration::from_secs(10);
+        while peer_state(&server) != PeerState::Closed {
+            assert!(Instant::now() < by, "{:?}", peer_state(&server));
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_tells_a_close_from_a_half_close() {
+        let (client, server) = UnixStream::pair().unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(peer_state(&server), PeerState::HalfClosed);
+        drop(client);
+        assert_eq!(peer_state(&server), PeerState::Closed);
+    }
+}
