@@ -15,8 +15,8 @@ use tower_service::Service;
 /// - it's `Clone + 'static`. It's cloned once per connection and once per request.
 ///
 /// No `Send` is asked for here: the transport's runtime asks for it, if it needs it.
-// Each property is a trait of its own, so that the compiler's message names the one that's missing: tests/compile_fail of the root
-// package. Only those traits' impls have `do_not_recommend`; with it, this one would swallow their messages.
+// Each property is a trait of its own, so that the compiler's message names the one that's missing: see the package in
+// tests/compile_fail. Only those traits' impls have `do_not_recommend`; with it, this one would swallow their messages.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an app",
     label = "this is not an app",

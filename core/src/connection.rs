@@ -57,11 +57,17 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
         PeerState::Unknown
     }
 
+    /// The next write is to be tried although the runtime waits for the stream to become writable.
+    ///
+    /// A kernel calls a socket writable only when a good part of its buffer is free, so a peer that reads slowly looks as if it read nothing.
+    /// While the peer may take nothing, the server asks for this some sixteen times in
+    /// [`Timeouts::write_stall`](crate::Timeouts): what the kernel takes then is progress. A wrapper asks the stream below. The default does nothing.
+    fn retry_write(&mut self) {}
+
     /// How many bytes have left this stream so far, for a stream that buffers what is written to it, as encryption does.
     ///
-    /// While the peer takes nothing, the server compares it with the value before, some sixteen times in
-    /// [`Timeouts::write_stall`](crate::Timeouts): a change is progress, and the peer is not cut off. The default is `None`: a write that
-    /// succeeds is progress.
+    /// The server compares it with the value before, whenever it has asked for [`retry_write`](Self::retry_write): a change is progress, and the peer
+    /// is not cut off. The default is `None`: a write that succeeds is progress.
     fn bytes_sent(&self) -> Option<u64> {
         None
     }
@@ -132,6 +138,16 @@ crate::delegate_io!(impl<I: [Read + Write + Unpin]> for Conn<I> => io);
 #[macro_export]
 macro_rules! delegate_io {
     (impl$(<$param:ident: [$($bound:tt)+]>)? for $wrapper:ty => $field:ident) => {
+        $crate::delegate_read!(impl$(<$param: [$($bound)+]>)? for $wrapper => $field);
+        $crate::delegate_write!(impl$(<$param: [$($bound)+]>)? for $wrapper => $field);
+    };
+}
+
+/// The reading half of [`delegate_io`], for a wrapper that writes in its own way.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! delegate_read {
+    (impl$(<$param:ident: [$($bound:tt)+]>)? for $wrapper:ty => $field:ident) => {
         impl$(<$param: $($bound)+>)? $crate::__private::Read for $wrapper {
             fn poll_read(
                 mut self: ::std::pin::Pin<&mut Self>,
@@ -141,8 +157,61 @@ macro_rules! delegate_io {
                 $crate::__private::Read::poll_read(::std::pin::Pin::new(&mut self.$field), cx, buf)
             }
         }
+    };
+}
 
-        $crate::delegate_write!(impl$(<$param: [$($bound)+]>)? for $wrapper => $field);
+/// [`delegate_io`] for a socket whose runtime waits until the kernel calls it writable: after
+/// [`retry_write`](crate::Connection::retry_write), which sets the flag, one write is tried without that.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! delegate_socket_io {
+    (impl for $wrapper:ty => $field:ident, $retry:ident) => {
+        $crate::delegate_read!(impl for $wrapper => $field);
+
+        impl $crate::__private::Write for $wrapper {
+            fn poll_write(
+                mut self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+                buf: &[u8],
+            ) -> ::std::task::Poll<::std::io::Result<usize>> {
+                let polled = $crate::__private::Write::poll_write(::std::pin::Pin::new(&mut self.$field), cx, buf);
+                if polled.is_pending() && ::std::mem::take(&mut self.$retry) {
+                    return $crate::socket::try_send(&*self, &[::std::io::IoSlice::new(buf)]);
+                }
+                polled
+            }
+
+            fn poll_flush(
+                mut self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                $crate::__private::Write::poll_flush(::std::pin::Pin::new(&mut self.$field), cx)
+            }
+
+            fn poll_shutdown(
+                mut self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                $crate::__private::Write::poll_shutdown(::std::pin::Pin::new(&mut self.$field), cx)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                $crate::__private::Write::is_write_vectored(&self.$field)
+            }
+
+            fn poll_write_vectored(
+                mut self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+                bufs: &[::std::io::IoSlice<'_>],
+            ) -> ::std::task::Poll<::std::io::Result<usize>> {
+                let polled =
+                    $crate::__private::Write::poll_write_vectored(::std::pin::Pin::new(&mut self.$field), cx, bufs);
+                if polled.is_pending() && ::std::mem::take(&mut self.$retry) {
+                    return $crate::socket::try_send(&*self, bufs);
+                }
+                polled
+            }
+        }
     };
 }
 

@@ -41,7 +41,9 @@ impl Subject for Example {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::all().without(Capability::PortZero)
+        Capabilities::all()
+            .without(Capability::PortZero)
+            .without(Capability::PeerState)
     }
 }
 

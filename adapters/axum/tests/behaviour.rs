@@ -7,7 +7,7 @@
 use anyport_axum::{AxumListener, AxumTransport, listener, transport};
 use anyport_core::Endpoint;
 use anyport_tcp::{Tcp, TcpListener};
-use anyport_testkit::{Subject, Suite};
+use anyport_testkit::{Capabilities, Capability, Subject, Suite};
 use axum::serve::{ListenerExt as _, TapIo};
 use std::{io, net, process::ExitCode};
 use tokio::net::TcpStream;
@@ -33,6 +33,11 @@ impl Subject for Axums {
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<TcpStream> {
         connect(endpoint).await
     }
+
+    /// All that's known of axum's streams is that they read and write.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all().without(Capability::PeerState)
+    }
 }
 
 impl Subject for ThereAndBack {
@@ -46,6 +51,11 @@ impl Subject for ThereAndBack {
 
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<TcpStream> {
         connect(endpoint).await
+    }
+
+    /// All that's known of axum's streams is that they read and write.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all().without(Capability::PeerState)
     }
 }
 

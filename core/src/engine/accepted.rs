@@ -187,7 +187,7 @@ impl<C: Connection> Accepted<C> {
     fn write_with<T>(
         &mut self,
         cx: &mut Context<'_>,
-        write: impl FnOnce(Pin<&mut C>, &mut Context<'_>) -> Poll<io::Result<T>>,
+        write: impl Fn(Pin<&mut C>, &mut Context<'_>) -> Poll<io::Result<T>>,
         bytes: impl FnOnce(&T) -> usize,
     ) -> Poll<io::Result<T>> {
         if self.state.roams() {
@@ -197,7 +197,11 @@ impl<C: Connection> Accepted<C> {
             }
             self.check()?;
         }
-        let polled = write(Pin::new(&mut self.io), cx);
+        let mut polled = write(Pin::new(&mut self.io), cx);
+        if polled.is_pending() && self.state.is_due() {
+            self.io.retry_write();
+            polled = write(Pin::new(&mut self.io), cx);
+        }
         match &polled {
             Poll::Ready(Ok(done)) => self.state.count_write(bytes(done)),
             Poll::Ready(Err(_)) => {}
@@ -318,6 +322,10 @@ impl<C: Connection> Connection for Accepted<C> {
 
     fn peer_state(&mut self) -> PeerState {
         self.io.peer_state()
+    }
+
+    fn retry_write(&mut self) {
+        self.io.retry_write();
     }
 
     fn bytes_sent(&self) -> Option<u64> {

@@ -1,6 +1,6 @@
 //! The bounds that join a transport, a runtime and what's served; each is reported as one, where the user wrote the call.
 //!
-//! Their order, and which of them have `do_not_recommend`, decides what the compiler says; the root package's tests/compile_fail hold it.
+//! Their order, and which of them have `do_not_recommend`, decides what the compiler says; the package in tests/compile_fail holds it.
 use super::{ConnectionOf, part::Part};
 use crate::{
     Answers, App, HttpService, Listener, Protocol, Runtime, Transport,

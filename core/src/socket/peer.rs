@@ -5,7 +5,15 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::ioctl_fionread,
 };
-use std::os::fd::AsFd;
+use rustix::{
+    io::Errno,
+    net::{SendAncillaryBuffer, SendFlags, sendmsg},
+};
+use std::{
+    io::{self, IoSlice},
+    os::fd::AsFd,
+    task::Poll,
+};
 
 /// What the kernel knows about the peer of a connected socket, for [`Connection::peer_state`](crate::Connection::peer_state).
 ///
@@ -38,6 +46,23 @@ pub fn peer_state(socket: impl AsFd) -> PeerState {
         PeerState::Unknown
     }
 }
+
+/// Sends what the kernel takes at once, for [`Connection::retry_write`](crate::Connection::retry_write); pending, if that is nothing.
+///
+/// # Errors
+///
+/// As send(2).
+pub fn try_send(socket: impl AsFd, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+    let bufs = &bufs[..bufs.len().min(MOST_SLICES)];
+    match sendmsg(socket, bufs, &mut SendAncillaryBuffer::default(), FLAGS) {
+        Err(Errno::WOULDBLOCK | Errno::INTR) => Poll::Pending,
+        sent => Poll::Ready(Ok(sent?)),
+    }
+}
+
+/// More of them the kernel refuses (UIO_MAXIOV).
+const MOST_SLICES: usize = 1024;
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {

@@ -16,6 +16,7 @@ use std::{
     sync::{Arc, Mutex},
     task::{Context, Poll},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 use tokio::{sync::Semaphore, task::spawn_blocking};
 use tower_service::Service;
@@ -250,6 +251,15 @@ impl Service<Request<Body>> for App {
                 state.released.acquire().await?.forget();
                 Ok(Response::new(n.to_string().into()))
             }),
+            // Keeps its worker's thread for as long as the path says, in milliseconds.
+            path if path.starts_with("/block/") => {
+                let time = Duration::from_millis(number(path) as u64);
+                Box::pin(async move {
+                    state.arrived.add_permits(1);
+                    thread::sleep(time);
+                    Ok(hello())
+                })
+            }
             "/forever" => Box::pin(async move {
                 let _waits = state.waits(false);
                 std::future::pending().await

@@ -6,12 +6,16 @@ use crate::{
     site::Site,
     suite::cases,
 };
+use anyport_core::Limits;
 
 cases![
     a_peer_that_leaves_after_its_body_was_read_is_noticed,
     a_peer_that_leaves_before_its_body_is_read_is_noticed,
     a_peer_that_leaves_after_earlier_requests_is_noticed,
     a_peer_that_leaves_a_slow_response_is_noticed,
+    a_peer_that_leaves_behind_an_unread_body_is_noticed needs PeerState,
+    a_peer_that_leaves_behind_unread_requests_is_noticed needs PeerState,
+    peers_that_left_behind_unread_bytes_free_their_places needs PeerState,
     what_is_sent_meanwhile_is_the_next_request,
     a_body_that_is_sent_meanwhile_is_the_next_one_s,
     a_head_that_is_sent_meanwhile_byte_by_byte_is_the_next_one_s,
@@ -62,6 +66,48 @@ async fn a_peer_that_leaves_a_slow_response_is_noticed(site: Site) {
     drop(client);
     server.state.dropped().await;
     server.settles(0).await;
+}
+
+/// The body waits with the transport, so nothing that reads would see the reset behind it.
+async fn a_peer_that_leaves_behind_an_unread_body_is_noticed(site: Site) {
+    let server = site.serve();
+    for path in ["/hold", "/forever"] {
+        for sent in [1_000, 10_000] {
+            let mut client = server.rude_client().await;
+            client.send(post(path, 10_000)).await;
+            server.state.arrived().await;
+            client.send("x".repeat(sent)).await;
+            drop(client);
+            server.state.dropped().await;
+        }
+    }
+    server.settles(0).await;
+}
+
+async fn a_peer_that_leaves_behind_unread_requests_is_noticed(site: Site) {
+    let server = site.serve();
+    for requests in [1, 100] {
+        let mut client = server.rude_client().await;
+        client.send(get("/forever")).await;
+        server.state.arrived().await;
+        client.send(get("/").repeat(requests)).await;
+        drop(client);
+        server.state.dropped().await;
+    }
+    server.settles(0).await;
+}
+
+/// As often as the limit lets them, and somebody else is served then.
+async fn peers_that_left_behind_unread_bytes_free_their_places(site: Site) {
+    let limits = Limits::default().with_connections(4);
+    let server = site.serve_as(|server| server.limits(limits));
+    for _ in 0..4 {
+        let mut client = server.rude_client().await;
+        client.send(post("/hold", 10_000)).await;
+        server.state.arrived().await;
+        client.send("x".repeat(5_000)).await;
+    }
+    assert_eq!(server.ask(&get("/")).await.body, HELLO);
 }
 
 /// More than the server takes in at once, so some of it waits in the transport.

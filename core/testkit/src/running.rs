@@ -38,6 +38,12 @@ impl Running {
         Client::new(self.connect().await)
     }
 
+    /// A client that resets its connection when it is dropped.
+    pub(crate) async fn rude_client(&self) -> Client {
+        let connected = self.site.connect_rudely(self.endpoint()).await;
+        Client::new(connected.expect("the server accepts connections"))
+    }
+
     /// Somebody whom the server may refuse, or leave waiting.
     pub(crate) async fn knocking(&self) -> Client {
         let connected = self.site.knock(self.endpoint()).await;

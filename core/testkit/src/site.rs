@@ -45,6 +45,7 @@ trait Erased: Send + Sync {
     fn moody(&self, script: Script, mood: Arc<Mood>) -> Server;
     fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
     fn knock<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
+    fn connect_rudely<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
     fn capabilities(&self) -> Capabilities;
 }
 
@@ -117,6 +118,11 @@ impl Site {
         self.0.connect(endpoint).await
     }
 
+    /// Connects a client that resets its connection when it is dropped.
+    pub(crate) async fn connect_rudely(&self, endpoint: &Endpoint) -> io::Result<Io> {
+        self.0.connect_rudely(endpoint).await
+    }
+
     /// Connects to a server that may have nothing to say: also where that needs a handshake, it's not waited for.
     pub(crate) async fn knock(&self, endpoint: &Endpoint) -> io::Result<Io> {
         self.0.knock(endpoint).await
@@ -158,6 +164,14 @@ impl<S: Served> Erased for Plain<S> {
         Box::pin(async move { Ok(Box::new(self.0.knock(endpoint).await?) as Io) })
     }
 
+    fn connect_rudely<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+        Box::pin(async move {
+            let stream = self.0.connect(endpoint).await?;
+            self.0.reset_on_drop(&stream)?;
+            Ok(Box::new(stream) as Io)
+        })
+    }
+
     fn capabilities(&self) -> Capabilities {
         self.0.capabilities()
     }
@@ -196,6 +210,10 @@ impl<S: LocalSubject> Erased for Local<S> {
 
     fn knock<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
         self.0.knock(endpoint)
+    }
+
+    fn connect_rudely<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+        self.0.connect_rudely(endpoint)
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -245,6 +263,10 @@ impl Erased for Imaginary {
     }
 
     fn knock<'a>(&'a self, _: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+        unreachable!("not served")
+    }
+
+    fn connect_rudely<'a>(&'a self, _: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
         unreachable!("not served")
     }
 

@@ -37,6 +37,16 @@ pub trait Subject: Send + Sync + 'static {
         self.connect(endpoint)
     }
 
+    /// Has a client's end reset its connection when it is dropped (TCP: SO_LINGER of zero, socket(7)). Default: nothing, which is right where
+    /// dropping it closes both directions, as it does with Unix sockets and in memory.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be set.
+    fn reset_on_drop(&self, _stream: &Self::Stream) -> io::Result<()> {
+        Ok(())
+    }
+
     /// What it can do. Default: everything.
     fn capabilities(&self) -> Capabilities {
         Capabilities::all()
@@ -120,6 +130,8 @@ pub enum Capability {
     PortZero,
     /// What a connection was upgraded to can be used on any thread. Without it: it's an error on another than its worker's.
     AnyThread,
+    /// A peer that is gone is noticed although bytes of it wait unread ([`Connection::peer_state`](anyport_core::Connection::peer_state)).
+    PeerState,
     /// Its workers have threads of their own and serve `!Send` apps: [`Suite::with_local`](crate::Suite::with_local).
     Local,
 }
@@ -132,6 +144,7 @@ impl Capability {
             Self::VectoredWrite => "needs vectored writes",
             Self::PortZero => "needs ports",
             Self::AnyThread => "needs streams that are used on any thread",
+            Self::PeerState => "needs `Connection::peer_state`",
             Self::Local => "needs workers with threads of their own",
         }
     }

@@ -8,7 +8,10 @@ use std::{
     future::Future,
     io::{self, IoSlice},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -19,12 +22,18 @@ use tokio::sync::Semaphore;
 pub struct Notes {
     /// A permit for each time that a connection fell asleep.
     asleep: Semaphore,
+    /// How often any stream was asked for anything.
+    polls: AtomicUsize,
+    /// How much room each read had.
+    rooms: Mutex<Vec<usize>>,
 }
 
 impl Default for Notes {
     fn default() -> Self {
         Self {
             asleep: Semaphore::new(0),
+            polls: AtomicUsize::new(0),
+            rooms: Mutex::default(),
         }
     }
 }
@@ -38,6 +47,25 @@ impl Notes {
     /// How often connections fell asleep that nobody has [waited](Self::asleep) for.
     pub(crate) fn sleeps(&self) -> usize {
         self.asleep.available_permits()
+    }
+
+    /// How often any stream was asked for anything.
+    pub(crate) fn polls(&self) -> usize {
+        self.polls.load(Relaxed)
+    }
+
+    /// How many reads that brought something had less room than this.
+    pub(crate) fn reads_with_less_than(&self, room: usize) -> usize {
+        self.rooms
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|&&had| had < room)
+            .count()
+    }
+
+    fn count_poll(&self) {
+        self.polls.fetch_add(1, Relaxed);
     }
 }
 
@@ -152,6 +180,7 @@ impl<C: Connection> Connection for WatchedConnection<C> {
 
     /// Hyper never asks for it. Who does after an answer was written, has taken the connection from hyper; it's asked for while there's no answer yet, too.
     fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.notes.count_poll();
         if std::mem::take(&mut self.has_written) {
             self.notes.asleep.add_permits(1);
         }
@@ -160,6 +189,10 @@ impl<C: Connection> Connection for WatchedConnection<C> {
 
     fn peer_state(&mut self) -> PeerState {
         self.inner.peer_state()
+    }
+
+    fn retry_write(&mut self) {
+        self.inner.retry_write();
     }
 
     fn bytes_sent(&self) -> Option<u64> {
@@ -173,18 +206,26 @@ impl<C: Connection> Read for WatchedConnection<C> {
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
+        self.notes.count_poll();
+        let room = buf.remaining();
+        let read = Pin::new(&mut self.inner).poll_read(cx, buf);
+        if read.is_ready() {
+            self.notes.rooms.lock().unwrap().push(room);
+        }
+        read
     }
 }
 
 impl<C: Connection> Write for WatchedConnection<C> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.notes.count_poll();
         let written = Pin::new(&mut self.inner).poll_write(cx, buf);
         self.note(&written);
         written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.notes.count_poll();
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
@@ -201,6 +242,7 @@ impl<C: Connection> Write for WatchedConnection<C> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.notes.count_poll();
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
         self.note(&written);
         written

@@ -102,7 +102,9 @@ impl Subject for Pipes {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::all().without(Capability::PortZero)
+        Capabilities::all()
+            .without(Capability::PortZero)
+            .without(Capability::PeerState)
     }
 }
 

@@ -47,6 +47,10 @@ mod subjects {
             Ok(stream)
         }
 
+        fn reset_on_drop(&self, stream: &TcpStream) -> io::Result<()> {
+            stream.set_zero_linger()
+        }
+
         fn capabilities(&self) -> Capabilities {
             can()
         }

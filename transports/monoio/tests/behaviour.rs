@@ -46,6 +46,10 @@ mod subjects {
             connect(endpoint).await
         }
 
+        fn reset_on_drop(&self, stream: &TcpStream) -> io::Result<()> {
+            stream.set_zero_linger()
+        }
+
         fn capabilities(&self) -> Capabilities {
             can()
         }
@@ -62,6 +66,10 @@ mod subjects {
 
         async fn connect(&self, endpoint: &Endpoint) -> io::Result<TcpStream> {
             connect(endpoint).await
+        }
+
+        fn reset_on_drop(&self, stream: &TcpStream) -> io::Result<()> {
+            stream.set_zero_linger()
         }
 
         fn capabilities(&self) -> Capabilities {

@@ -1,7 +1,9 @@
 //! One TCP connection.
-use anyport_core::{ConnInfo, Connection, delegate_io};
+#[cfg(not(unix))]
+use anyport_core::delegate_io;
+use anyport_core::{ConnInfo, Connection};
 #[cfg(unix)]
-use anyport_core::{PeerState, socket};
+use anyport_core::{PeerState, delegate_socket_io, socket};
 use hyper_util::rt::TokioIo;
 use std::{
     io,
@@ -15,6 +17,9 @@ use tokio::net::TcpStream;
 pub struct TcpConnection {
     io: TokioIo<TcpStream>,
     info: ConnInfo,
+    /// The next write is tried, whatever tokio knows of the socket.
+    #[cfg(unix)]
+    retry: bool,
 }
 
 impl TcpConnection {
@@ -22,6 +27,8 @@ impl TcpConnection {
         Self {
             io: TokioIo::new(stream),
             info,
+            #[cfg(unix)]
+            retry: false,
         }
     }
 
@@ -45,8 +52,16 @@ impl Connection for TcpConnection {
     fn peer_state(&mut self) -> PeerState {
         socket::peer_state(self.stream())
     }
+
+    #[cfg(unix)]
+    fn retry_write(&mut self) {
+        self.retry = true;
+    }
 }
 
+#[cfg(unix)]
+delegate_socket_io!(impl for TcpConnection => io, retry);
+#[cfg(not(unix))]
 delegate_io!(impl for TcpConnection => io);
 
 #[cfg(unix)]

@@ -23,6 +23,10 @@ impl Subject for Ambient {
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<TcpStream> {
         connect(endpoint).await
     }
+
+    fn reset_on_drop(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_zero_linger()
+    }
 }
 
 impl Subject for PerCore {
@@ -36,6 +40,10 @@ impl Subject for PerCore {
 
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<TcpStream> {
         connect(endpoint).await
+    }
+
+    fn reset_on_drop(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_zero_linger()
     }
 }
 

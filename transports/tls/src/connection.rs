@@ -102,6 +102,10 @@ impl<C: Connection> Connection for TlsConnection<C> {
         }
     }
 
+    fn retry_write(&mut self) {
+        self.stream.inner_mut().get_mut().0.inner_mut().io.retry_write();
+    }
+
     fn bytes_sent(&self) -> Option<u64> {
         Some(self.stream.inner().get_ref().0.inner().sent)
     }

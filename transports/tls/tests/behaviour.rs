@@ -44,6 +44,10 @@ impl Subject for OverTcp {
     async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         Ok(self.0.client().knock(tcp(endpoint).await?))
     }
+
+    fn reset_on_drop(&self, stream: &Self::Stream) -> io::Result<()> {
+        stream.below().map_or(Ok(()), TcpStream::set_zero_linger)
+    }
 }
 
 /// TLS over TCP, on a tokio per core.
@@ -68,6 +72,10 @@ impl Subject for OverTcpPerCore {
     async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         Ok(self.0.client().knock(tcp(endpoint).await?))
     }
+
+    fn reset_on_drop(&self, stream: &Self::Stream) -> io::Result<()> {
+        stream.below().map_or(Ok(()), TcpStream::set_zero_linger)
+    }
 }
 
 /// TLS over TCP, on glommio.
@@ -91,6 +99,10 @@ impl Subject for OverGlommio {
 
     async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         Ok(self.0.client().knock(tcp(endpoint).await?))
+    }
+
+    fn reset_on_drop(&self, stream: &Self::Stream) -> io::Result<()> {
+        stream.below().map_or(Ok(()), TcpStream::set_zero_linger)
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -127,6 +139,10 @@ impl<const EPOLL: bool> Subject for OverMonoio<EPOLL> {
 
     async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         Ok(self.0.client().knock(tcp(endpoint).await?))
+    }
+
+    fn reset_on_drop(&self, stream: &Self::Stream) -> io::Result<()> {
+        stream.below().map_or(Ok(()), TcpStream::set_zero_linger)
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -1,5 +1,5 @@
 //! One connection over a Unix socket.
-use anyport_core::{ConnInfo, Connection, PeerState, delegate_io, socket};
+use anyport_core::{ConnInfo, Connection, PeerState, delegate_socket_io, socket};
 use hyper_util::rt::TokioIo;
 use std::{
     io,
@@ -16,6 +16,8 @@ use tokio::net::UnixStream;
 pub struct UnixConnection {
     io: TokioIo<UnixStream>,
     info: ConnInfo,
+    /// The next write is tried, whatever tokio knows of the socket.
+    retry: bool,
 }
 
 impl UnixConnection {
@@ -23,6 +25,7 @@ impl UnixConnection {
         Self {
             io: TokioIo::new(stream),
             info,
+            retry: false,
         }
     }
 
@@ -45,9 +48,13 @@ impl Connection for UnixConnection {
     fn peer_state(&mut self) -> PeerState {
         socket::peer_state(self.stream())
     }
+
+    fn retry_write(&mut self) {
+        self.retry = true;
+    }
 }
 
-delegate_io!(impl for UnixConnection => io);
+delegate_socket_io!(impl for UnixConnection => io, retry);
 
 impl AsFd for UnixConnection {
     fn as_fd(&self) -> BorrowedFd<'_> {

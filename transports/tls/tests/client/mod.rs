@@ -215,6 +215,14 @@ pub(crate) enum Lazy<S> {
 }
 
 impl<S: Stream> Lazy<S> {
+    /// The stream below, once there is a session.
+    pub(crate) fn below(&self) -> Option<&S> {
+        match self {
+            Self::Up(stream) => Some(stream.get_ref().0),
+            _ => None,
+        }
+    }
+
     fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut TlsStream<S>>>> {
         if let Self::Knocking(connect) = self {
             let connected = ready!(Pin::new(&mut **connect).poll(cx));
