@@ -3,6 +3,7 @@ use crate::ConnInfo;
 use hyper::rt::{Read, Write};
 use std::{
     fmt, io,
+    io::IoSlice,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -57,17 +58,28 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
         PeerState::Unknown
     }
 
-    /// The next write is to be tried although the runtime waits for the stream to become writable.
+    /// Writes what the system takes at once, although the runtime waits for the stream to become writable. Pending, if that is nothing; `bufs` is empty
+    /// where a flush is pending, and nothing but what the stream itself holds is to be sent.
     ///
-    /// A kernel calls a socket writable only when a good part of its buffer is free, so a peer that reads slowly looks as if it read nothing.
-    /// While the peer may take nothing, the server asks for this some sixteen times in
-    /// [`Timeouts::write_stall`](crate::Timeouts): what the kernel takes then is progress. A wrapper asks the stream below. The default does nothing.
-    fn retry_write(&mut self) {}
+    /// A kernel calls a socket writable only when a good part of its buffer is free, so a peer that reads slowly looks as if it read nothing. While a write
+    /// is pending, the server tries this some sixteen times in [`Timeouts::write_stall`](crate::Timeouts): what is taken then is progress, and the peer is
+    /// not cut off. Sockets do it by [`socket::try_send`](crate::socket::try_send); a wrapper asks the stream below. The default is pending.
+    ///
+    /// # Errors
+    ///
+    /// An error ends the connection, as one of a write would.
+    fn poll_retry_write(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        _bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
 
     /// How many bytes have left this stream so far, for a stream that buffers what is written to it, as encryption does.
     ///
-    /// The server compares it with the value before, whenever it has asked for [`retry_write`](Self::retry_write): a change is progress, and the peer
-    /// is not cut off. The default is `None`: a write that succeeds is progress.
+    /// The server compares it with the value before, whenever it has [retried](Self::poll_retry_write) a write: a change is progress. The default is
+    /// `None`: a write that succeeds is progress.
     fn bytes_sent(&self) -> Option<u64> {
         None
     }
@@ -138,16 +150,6 @@ crate::delegate_io!(impl<I: [Read + Write + Unpin]> for Conn<I> => io);
 #[macro_export]
 macro_rules! delegate_io {
     (impl$(<$param:ident: [$($bound:tt)+]>)? for $wrapper:ty => $field:ident) => {
-        $crate::delegate_read!(impl$(<$param: [$($bound)+]>)? for $wrapper => $field);
-        $crate::delegate_write!(impl$(<$param: [$($bound)+]>)? for $wrapper => $field);
-    };
-}
-
-/// The reading half of [`delegate_io`], for a wrapper that writes in its own way.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! delegate_read {
-    (impl$(<$param:ident: [$($bound:tt)+]>)? for $wrapper:ty => $field:ident) => {
         impl$(<$param: $($bound)+>)? $crate::__private::Read for $wrapper {
             fn poll_read(
                 mut self: ::std::pin::Pin<&mut Self>,
@@ -157,61 +159,8 @@ macro_rules! delegate_read {
                 $crate::__private::Read::poll_read(::std::pin::Pin::new(&mut self.$field), cx, buf)
             }
         }
-    };
-}
 
-/// [`delegate_io`] for a socket whose runtime waits until the kernel calls it writable: after
-/// [`retry_write`](crate::Connection::retry_write), which sets the flag, one write is tried without that.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! delegate_socket_io {
-    (impl for $wrapper:ty => $field:ident, $retry:ident) => {
-        $crate::delegate_read!(impl for $wrapper => $field);
-
-        impl $crate::__private::Write for $wrapper {
-            fn poll_write(
-                mut self: ::std::pin::Pin<&mut Self>,
-                cx: &mut ::std::task::Context<'_>,
-                buf: &[u8],
-            ) -> ::std::task::Poll<::std::io::Result<usize>> {
-                let polled = $crate::__private::Write::poll_write(::std::pin::Pin::new(&mut self.$field), cx, buf);
-                if polled.is_pending() && ::std::mem::take(&mut self.$retry) {
-                    return $crate::socket::try_send(&*self, &[::std::io::IoSlice::new(buf)]);
-                }
-                polled
-            }
-
-            fn poll_flush(
-                mut self: ::std::pin::Pin<&mut Self>,
-                cx: &mut ::std::task::Context<'_>,
-            ) -> ::std::task::Poll<::std::io::Result<()>> {
-                $crate::__private::Write::poll_flush(::std::pin::Pin::new(&mut self.$field), cx)
-            }
-
-            fn poll_shutdown(
-                mut self: ::std::pin::Pin<&mut Self>,
-                cx: &mut ::std::task::Context<'_>,
-            ) -> ::std::task::Poll<::std::io::Result<()>> {
-                $crate::__private::Write::poll_shutdown(::std::pin::Pin::new(&mut self.$field), cx)
-            }
-
-            fn is_write_vectored(&self) -> bool {
-                $crate::__private::Write::is_write_vectored(&self.$field)
-            }
-
-            fn poll_write_vectored(
-                mut self: ::std::pin::Pin<&mut Self>,
-                cx: &mut ::std::task::Context<'_>,
-                bufs: &[::std::io::IoSlice<'_>],
-            ) -> ::std::task::Poll<::std::io::Result<usize>> {
-                let polled =
-                    $crate::__private::Write::poll_write_vectored(::std::pin::Pin::new(&mut self.$field), cx, bufs);
-                if polled.is_pending() && ::std::mem::take(&mut self.$retry) {
-                    return $crate::socket::try_send(&*self, bufs);
-                }
-                polled
-            }
-        }
+        $crate::delegate_write!(impl$(<$param: [$($bound)+]>)? for $wrapper => $field);
     };
 }
 

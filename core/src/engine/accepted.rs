@@ -35,6 +35,11 @@ const GLANCE: usize = 2048;
 /// How often the system is asked about a peer whose bytes wait unread while its request is being answered.
 const PROBE: Duration = Duration::from_secs(1);
 
+/// Sends what a stream holds that was to be flushed.
+fn retry_flush<C: Connection>(io: Pin<&mut C>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    io.poll_retry_write(cx, &[]).map_ok(drop)
+}
+
 fn peer_left(kind: io::ErrorKind) -> io::Error {
     io::Error::new(kind, "the peer left before it was answered")
 }
@@ -182,12 +187,13 @@ impl<C: Connection> Accepted<C> {
         Ok(())
     }
 
-    /// `bytes`: how many of them a success was.
+    /// `retry`: what is tried now and then while the write is pending. `bytes`: how many of them a success was.
     #[inline]
     fn write_with<T>(
         &mut self,
         cx: &mut Context<'_>,
-        write: impl Fn(Pin<&mut C>, &mut Context<'_>) -> Poll<io::Result<T>>,
+        write: impl FnOnce(Pin<&mut C>, &mut Context<'_>) -> Poll<io::Result<T>>,
+        retry: impl FnOnce(Pin<&mut C>, &mut Context<'_>) -> Poll<io::Result<T>>,
         bytes: impl FnOnce(&T) -> usize,
     ) -> Poll<io::Result<T>> {
         if self.state.roams() {
@@ -199,17 +205,14 @@ impl<C: Connection> Accepted<C> {
         }
         let mut polled = write(Pin::new(&mut self.io), cx);
         if polled.is_pending() && self.state.is_due() {
-            self.io.retry_write();
-            polled = write(Pin::new(&mut self.io), cx);
+            polled = retry(Pin::new(&mut self.io), cx);
+            self.note_progress();
         }
         match &polled {
             Poll::Ready(Ok(done)) => self.state.count_write(bytes(done)),
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
                 self.state.set_blocked(true);
-                if self.state.is_due() {
-                    self.note_progress();
-                }
                 self.await_abort_writing(cx)?;
             }
         }
@@ -224,16 +227,24 @@ impl<C: Connection> Accepted<C> {
     #[cold]
     fn watch_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.state.is_uploading() || self.has_unread() {
-            return self.probe_peer();
+            return self.probe_peer(cx);
         }
+        if self.glance(cx)? {
+            return self.probe_peer(cx);
+        }
+        Ok(())
+    }
+
+    /// Reads a little, and puts it back. `false`: there was nothing.
+    fn glance(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut scratch = [const { MaybeUninit::uninit() }; GLANCE];
         let mut buf = ReadBuf::uninit(&mut scratch);
         let Poll::Ready(readable) = Pin::new(&mut self.io).poll_readable(cx) else {
-            return Ok(());
+            return Ok(false);
         };
         readable?;
         let Poll::Ready(read) = Pin::new(&mut self.io).poll_read(cx, buf.unfilled()) else {
-            return Ok(());
+            return Ok(false);
         };
         read?;
         self.state.count_read();
@@ -241,11 +252,11 @@ impl<C: Connection> Accepted<C> {
             return Err(peer_left(io::ErrorKind::UnexpectedEof));
         }
         self.unread(Bytes::copy_from_slice(buf.filled()));
-        self.probe_peer()
+        Ok(true)
     }
 
     /// Asks the system about the peer if it is time to, and has the connection polled again when it is time for the next question.
-    fn probe_peer(&mut self) -> io::Result<()> {
+    fn probe_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let is_due = self.state.is_due();
         if is_due {
             match self.io.peer_state() {
@@ -254,6 +265,8 @@ impl<C: Connection> Accepted<C> {
                 PeerState::HalfClosed if !self.has_unread() => {
                     return Err(peer_left(io::ErrorKind::UnexpectedEof));
                 }
+                // Then a read has to tell; what it brings is hyper's, who may be waiting for it.
+                PeerState::Unknown if !self.has_unread() && self.glance(cx)? => cx.waker().wake_by_ref(),
                 _ => {}
             }
         }
@@ -272,11 +285,16 @@ impl<C: Connection> Accepted<C> {
         }
     }
 
+    fn shut_down(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let pending = |_: Pin<&mut C>, _: &mut Context<'_>| Poll::Pending;
+        self.write_with(cx, |io, cx| io.poll_shutdown(cx), pending, |()| 0)
+    }
+
     /// Shuts it down, then waits for the peer.
     #[cold]
     fn close_lingering(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.state.is_lingering() {
-            ready!(self.write_with(cx, |io, cx| io.poll_shutdown(cx), |()| 0))?;
+            ready!(self.shut_down(cx))?;
         }
         let spare = self.spare.get_or_insert_default();
         let linger = spare.linger.get_or_insert_with(|| Linger::begin(&self.state));
@@ -324,8 +342,12 @@ impl<C: Connection> Connection for Accepted<C> {
         self.io.peer_state()
     }
 
-    fn retry_write(&mut self) {
-        self.io.retry_write();
+    fn poll_retry_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_retry_write(cx, bufs)
     }
 
     fn bytes_sent(&self) -> Option<u64> {
@@ -352,14 +374,16 @@ impl<C: Connection> Read for Accepted<C> {
 
 impl<C: Connection> Write for Accepted<C> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.write_with(cx, |io, cx| io.poll_write(cx, buf), |n| *n)
+        let bufs = &[IoSlice::new(buf)];
+        let retry = |io: Pin<&mut C>, cx: &mut Context<'_>| io.poll_retry_write(cx, bufs);
+        self.write_with(cx, |io, cx| io.poll_write(cx, buf), retry, |n| *n)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.state.is_blocked() || self.state.roams() {
             return match self.state.is_detaching() {
                 true => Pin::new(&mut self.io).poll_flush(cx),
-                false => self.write_with(cx, |io, cx| io.poll_flush(cx), |()| 0),
+                false => self.write_with(cx, |io, cx| io.poll_flush(cx), retry_flush, |()| 0),
             };
         }
         // Asked for again and again, mostly with nothing to flush.
@@ -380,7 +404,7 @@ impl<C: Connection> Write for Accepted<C> {
         if self.state.lingers() {
             return self.close_lingering(cx);
         }
-        self.write_with(cx, |io, cx| io.poll_shutdown(cx), |()| 0)
+        self.shut_down(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -392,7 +416,8 @@ impl<C: Connection> Write for Accepted<C> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.write_with(cx, |io, cx| io.poll_write_vectored(cx, bufs), |n| *n)
+        let retry = |io: Pin<&mut C>, cx: &mut Context<'_>| io.poll_retry_write(cx, bufs);
+        self.write_with(cx, |io, cx| io.poll_write_vectored(cx, bufs), retry, |n| *n)
     }
 }
 

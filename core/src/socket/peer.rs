@@ -47,7 +47,7 @@ pub fn peer_state(socket: impl AsFd) -> PeerState {
     }
 }
 
-/// Sends what the kernel takes at once, for [`Connection::retry_write`](crate::Connection::retry_write); pending, if that is nothing.
+/// Sends what the kernel takes at once, for [`Connection::poll_retry_write`](crate::Connection::poll_retry_write); pending, if that is nothing.
 ///
 /// # Errors
 ///
@@ -55,6 +55,9 @@ pub fn peer_state(socket: impl AsFd) -> PeerState {
 pub fn try_send(socket: impl AsFd, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
     const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
     let bufs = &bufs[..bufs.len().min(MOST_SLICES)];
+    if bufs.iter().all(|buf| buf.is_empty()) {
+        return Poll::Pending;
+    }
     match sendmsg(socket, bufs, &mut SendAncillaryBuffer::default(), FLAGS) {
         Err(Errno::WOULDBLOCK | Errno::INTR) => Poll::Pending,
         sent => Poll::Ready(Ok(sent?)),

@@ -191,8 +191,12 @@ impl<C: Connection> Connection for WatchedConnection<C> {
         self.inner.peer_state()
     }
 
-    fn retry_write(&mut self) {
-        self.inner.retry_write();
+    fn poll_retry_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_retry_write(cx, bufs)
     }
 
     fn bytes_sent(&self) -> Option<u64> {

@@ -1,10 +1,10 @@
 //! One TCP connection.
-#[cfg(not(unix))]
-use anyport_core::delegate_io;
-use anyport_core::{ConnInfo, Connection};
+use anyport_core::{ConnInfo, Connection, delegate_io};
 #[cfg(unix)]
-use anyport_core::{PeerState, delegate_socket_io, socket};
+use anyport_core::{PeerState, socket};
 use hyper_util::rt::TokioIo;
+#[cfg(unix)]
+use std::io::IoSlice;
 use std::{
     io,
     pin::Pin,
@@ -17,9 +17,6 @@ use tokio::net::TcpStream;
 pub struct TcpConnection {
     io: TokioIo<TcpStream>,
     info: ConnInfo,
-    /// The next write is tried, whatever tokio knows of the socket.
-    #[cfg(unix)]
-    retry: bool,
 }
 
 impl TcpConnection {
@@ -27,8 +24,6 @@ impl TcpConnection {
         Self {
             io: TokioIo::new(stream),
             info,
-            #[cfg(unix)]
-            retry: false,
         }
     }
 
@@ -54,14 +49,15 @@ impl Connection for TcpConnection {
     }
 
     #[cfg(unix)]
-    fn retry_write(&mut self) {
-        self.retry = true;
+    fn poll_retry_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        socket::try_send(self.stream(), bufs)
     }
 }
 
-#[cfg(unix)]
-delegate_socket_io!(impl for TcpConnection => io, retry);
-#[cfg(not(unix))]
 delegate_io!(impl for TcpConnection => io);
 
 #[cfg(unix)]

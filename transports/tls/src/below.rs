@@ -1,7 +1,9 @@
 //! The stream below a session, which counts what leaves it: the session buffers what is written to it.
+use anyport_core::Connection;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::{
     io::{self, IoSlice},
+    mem,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -11,14 +13,35 @@ pub(crate) struct Below<C> {
     pub(crate) io: C,
     /// How many bytes have left so far.
     pub(crate) sent: u64,
+    /// The next write is tried, whatever the runtime says.
+    retries: bool,
 }
 
 impl<C> Below<C> {
     pub(crate) fn new(io: C) -> Self {
-        Self { io, sent: 0 }
+        Self {
+            io,
+            sent: 0,
+            retries: false,
+        }
     }
 
-    fn count(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// The next write is tried, whatever the runtime says.
+    pub(crate) fn retry(&mut self) {
+        self.retries = true;
+    }
+}
+
+impl<C: Connection> Below<C> {
+    fn finish(
+        &mut self,
+        mut written: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if mem::take(&mut self.retries) && written.is_pending() {
+            written = Pin::new(&mut self.io).poll_retry_write(cx, bufs);
+        }
         if let Poll::Ready(Ok(bytes)) = written {
             self.sent = self.sent.wrapping_add(bytes as u64);
         }
@@ -36,10 +59,10 @@ impl<C: Read + Unpin> Read for Below<C> {
     }
 }
 
-impl<C: Write + Unpin> Write for Below<C> {
+impl<C: Connection> Write for Below<C> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.count(written)
+        self.finish(written, cx, &[IoSlice::new(buf)])
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -60,6 +83,6 @@ impl<C: Write + Unpin> Write for Below<C> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.count(written)
+        self.finish(written, cx, bufs)
     }
 }

@@ -2,12 +2,12 @@
 use crate::below::Below;
 use anyport_core::{ConnInfo, Connection, PeerState, TlsInfo, TlsVersion, delegate_write};
 use bytes::Bytes;
-use hyper::rt::{Read, ReadBufCursor};
+use hyper::rt::{Read, ReadBufCursor, Write as _};
 use hyper_util::rt::TokioIo;
 use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
 use std::{
     fmt,
-    io::{self, BufRead},
+    io::{self, BufRead, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -102,8 +102,18 @@ impl<C: Connection> Connection for TlsConnection<C> {
         }
     }
 
-    fn retry_write(&mut self) {
-        self.stream.inner_mut().get_mut().0.inner_mut().io.retry_write();
+    /// What the session has encrypted already is sent first.
+    fn poll_retry_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let stream = &mut self.stream;
+        stream.inner_mut().get_mut().0.inner_mut().retry();
+        match bufs {
+            [] => Pin::new(&mut **stream).poll_flush(cx).map_ok(|()| 0),
+            bufs => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
+        }
     }
 
     fn bytes_sent(&self) -> Option<u64> {

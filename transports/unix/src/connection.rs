@@ -1,8 +1,8 @@
 //! One connection over a Unix socket.
-use anyport_core::{ConnInfo, Connection, PeerState, delegate_socket_io, socket};
+use anyport_core::{ConnInfo, Connection, PeerState, delegate_io, socket};
 use hyper_util::rt::TokioIo;
 use std::{
-    io,
+    io::{self, IoSlice},
     os::fd::{AsFd, BorrowedFd},
     pin::Pin,
     task::{Context, Poll},
@@ -16,8 +16,6 @@ use tokio::net::UnixStream;
 pub struct UnixConnection {
     io: TokioIo<UnixStream>,
     info: ConnInfo,
-    /// The next write is tried, whatever tokio knows of the socket.
-    retry: bool,
 }
 
 impl UnixConnection {
@@ -25,7 +23,6 @@ impl UnixConnection {
         Self {
             io: TokioIo::new(stream),
             info,
-            retry: false,
         }
     }
 
@@ -49,12 +46,16 @@ impl Connection for UnixConnection {
         socket::peer_state(self.stream())
     }
 
-    fn retry_write(&mut self) {
-        self.retry = true;
+    fn poll_retry_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        socket::try_send(self.stream(), bufs)
     }
 }
 
-delegate_socket_io!(impl for UnixConnection => io, retry);
+delegate_io!(impl for UnixConnection => io);
 
 impl AsFd for UnixConnection {
     fn as_fd(&self) -> BorrowedFd<'_> {
