@@ -1,6 +1,7 @@
 //! A connection that's asleep is one like any other: it's counted, has its deadlines, is drained, and is let go when its client leaves.
 use crate::{
     app::HELLO,
+    attempts::{in_time, in_time_of},
     client::{Client, get, stop_writing},
     hibernation::{asleep, ends_in_order, serve, serve_as},
     site::Site,
@@ -23,9 +24,10 @@ cases![
     a_sleeping_connection_holds_its_permit,
 ];
 
-const SHORT: Duration = Duration::from_millis(300);
 /// Longer than anything here takes.
-const AMPLE: Duration = Duration::from_secs(8);
+const AMPLE: Duration = Duration::from_secs(20);
+/// So long a drain lets clients ask before it closes what's idle.
+const LAME_DUCK: Duration = Duration::from_secs(1);
 
 fn assert_completed(report: DrainReport, connections: usize) {
     let got = (report.completed, report.aborted);
@@ -56,79 +58,102 @@ async fn a_client_that_half_closes_wakes_the_server(site: Site) {
 }
 
 async fn a_sleeping_connection_is_closed_when_its_time_is_over(site: Site) {
-    let timeouts = Timeouts::default().with_keep_alive(SHORT);
-    let (server, notes) = serve_as(&site, |server| server.timeouts(timeouts));
-    let mut client = asleep(&server, &notes).await;
-    let begin = Instant::now();
-    assert_eq!(client.get("/").await.body, HELLO);
-    ends_in_order(&mut client).await;
-    let elapsed = begin.elapsed();
-    assert!((SHORT..AMPLE).contains(&elapsed), "{elapsed:?}");
-    server.settles(0).await;
+    in_time(site, |site, short, pace| async move {
+        let timeouts = Timeouts::default().with_keep_alive(short);
+        let (server, notes) = serve_as(&site, |server| server.timeouts(timeouts));
+        let mut client = asleep(&server, &notes).await;
+        let begin = Instant::now();
+        client.send(get("/")).await;
+        pace.step();
+        assert_eq!(client.response().await.body, HELLO);
+        ends_in_order(&mut client).await;
+        let elapsed = begin.elapsed();
+        assert!((short..short + AMPLE).contains(&elapsed), "{elapsed:?}");
+        server.settles(0).await;
+    })
+    .await;
 }
 
 async fn a_sleeping_connection_is_closed_when_it_is_old(site: Site) {
-    let timeouts = Timeouts::default().with_age(SHORT);
-    let (server, notes) = serve_as(&site, |server| server.timeouts(timeouts));
-    let begin = Instant::now();
-    let mut client = asleep(&server, &notes).await;
-    ends_in_order(&mut client).await;
-    let elapsed = begin.elapsed();
-    assert!((SHORT..AMPLE).contains(&elapsed), "{elapsed:?}");
-    server.settles(0).await;
+    in_time(site, |site, short, pace| async move {
+        let timeouts = Timeouts::default().with_age(short);
+        let (server, notes) = serve_as(&site, |server| server.timeouts(timeouts));
+        let begin = Instant::now();
+        let mut client = server.client().await;
+        client.send(get("/")).await;
+        pace.step();
+        assert_eq!(client.response().await.body, HELLO);
+        notes.asleep().await;
+        ends_in_order(&mut client).await;
+        let elapsed = begin.elapsed();
+        assert!((short..short + AMPLE).contains(&elapsed), "{elapsed:?}");
+        server.settles(0).await;
+    })
+    .await;
 }
 
 async fn an_old_connection_that_slept_is_told_to_leave(site: Site) {
-    let timeouts = Timeouts::default().with_age(SHORT);
-    let (server, notes) = serve_as(&site, |server| server.timeouts(timeouts));
-    let begin = Instant::now();
-    let mut client = server.client().await;
-    loop {
-        let response = client.get("/").await;
-        assert_eq!(response.body, HELLO);
-        if response.closes() {
-            break;
+    in_time(site, |site, short, pace| async move {
+        let timeouts = Timeouts::default().with_age(short);
+        let (server, notes) = serve_as(&site, |server| server.timeouts(timeouts));
+        let begin = Instant::now();
+        let mut client = server.client().await;
+        loop {
+            client.send(get("/")).await;
+            pace.step();
+            let response = client.response().await;
+            assert_eq!(response.body, HELLO);
+            if response.closes() {
+                break;
+            }
+            assert!(begin.elapsed() < short + AMPLE, "never told");
+            // Not to wait for anything: the connection is asleep most of the time.
+            sleep(short / 50).await;
         }
-        assert!(begin.elapsed() < SHORT + AMPLE / 2, "never told");
-        // Not to wait for anything: the connection is asleep most of the time.
-        sleep(SHORT / 50).await;
-    }
-    ends_in_order(&mut client).await;
-    let elapsed = begin.elapsed();
-    assert!(elapsed >= SHORT, "told after {elapsed:?}");
-    assert!(notes.sleeps() > 0);
+        ends_in_order(&mut client).await;
+        let elapsed = begin.elapsed();
+        assert!(elapsed >= short, "told after {elapsed:?}");
+        assert!(notes.sleeps() > 0);
+    })
+    .await;
 }
 
 async fn a_drain_answers_who_wakes_up_and_tells_it_to_leave(site: Site) {
-    let (server, notes) = serve(&site);
-    let mut client = asleep(&server, &notes).await;
-    let ended = server.handle.shutdown(AMPLE);
-    // A lame duck stage of a second: it begins when the worker hears of it.
-    loop {
-        let response = client.get("/").await;
-        assert_eq!(response.body, HELLO);
-        if response.closes() {
-            break;
+    in_time_of(&[LAME_DUCK; 3], site, |site, _, pace| async move {
+        let (server, notes) = serve(&site);
+        let mut client = asleep(&server, &notes).await;
+        pace.rest();
+        let ended = server.handle.shutdown(AMPLE);
+        // The stage begins when the worker hears of it.
+        loop {
+            client.send(get("/")).await;
+            pace.step();
+            let response = client.response().await;
+            assert_eq!(response.body, HELLO);
+            if response.closes() {
+                break;
+            }
+            notes.asleep().await;
         }
-        notes.asleep().await;
-    }
-    ends_in_order(&mut client).await;
-    assert_completed(ended.await.unwrap(), 1);
+        ends_in_order(&mut client).await;
+        assert_completed(ended.await.unwrap(), 1);
+    })
+    .await;
 }
 
 async fn a_drain_closes_a_sleeping_connection(site: Site) {
     let (server, notes) = serve(&site);
     let mut clients = [asleep(&server, &notes).await, asleep(&server, &notes).await];
     let begin = Instant::now();
-    let ended = server.handle.shutdown(AMPLE / 4);
+    let ended = server.handle.shutdown(AMPLE);
     for client in &mut clients {
         ends_in_order(client).await;
     }
     assert_completed(ended.await.unwrap(), 2);
     let elapsed = begin.elapsed();
     assert!(
-        (AMPLE / 16..AMPLE / 4).contains(&elapsed),
-        "not within the lame duck stage, and long before the grace is over: {elapsed:?}"
+        (LAME_DUCK..AMPLE).contains(&elapsed),
+        "not within the lame duck stage, and before the grace is over: {elapsed:?}"
     );
     server.settles(0).await;
 }
@@ -140,7 +165,7 @@ async fn a_drain_lets_half_a_pipelined_head_finish(site: Site) {
     let (begin, end) = ("GET /host HTTP/1.1\r\nHo", "st: test\r\n\r\n");
     client.send(format!("{}{begin}", get("/"))).await;
     assert_eq!(client.response().await.body, HELLO);
-    let ended = server.handle.shutdown(Duration::from_secs(2));
+    let ended = server.handle.shutdown(AMPLE);
     server.refuses().await;
     client.send(end).await;
     let response = client.response().await;

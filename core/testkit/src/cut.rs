@@ -212,7 +212,7 @@ fn settle() {
         if now != last {
             (last, since) = (now, Instant::now());
         }
-        since.elapsed() >= Duration::from_millis(100)
+        since.elapsed() >= Duration::from_millis(500)
     });
 }
 

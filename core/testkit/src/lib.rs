@@ -48,7 +48,7 @@
 //! [`Subject::capabilities`]; the tests about it show as ignored, with the reason.
 //!
 //! For the tests that a transport has of its own, there's [`scene`], with a client that blocks, [`process`], with a server in a process of its own, [`cut`], with ten thousand
-//! connections that are cut, and [`burst`], with more events at once than a worker has room for.
+//! connections that are cut, [`burst`], with more events at once than a worker has room for, [`watch`], with a transport that counts polls, and [`requirements`], for tests that not every machine can run.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -58,6 +58,7 @@
 mod abroad;
 mod app;
 mod asleep;
+mod attempts;
 mod bad_input;
 pub mod burst;
 mod busy;
@@ -86,6 +87,7 @@ mod pace;
 #[cfg(target_os = "linux")]
 pub mod process;
 mod queue;
+pub mod requirements;
 mod running;
 pub mod scene;
 mod script;
@@ -96,7 +98,7 @@ mod suite;
 mod upgrade;
 mod uploads;
 mod waiting;
-mod watch;
+pub mod watch;
 mod workers;
 mod wrap;
 

@@ -1,6 +1,7 @@
 //! How a connection is closed whose peer may be sending still: a close that resets it would cost the peer what it hasn't read yet (RFC 9112 9.6).
 use crate::{
     app::HELLO,
+    attempts::{Pace, in_time_of},
     client::{Client, post},
     h2_frames::{PING, PREFACE, SETTINGS_ACK, acknowledge_ping, next_frame},
     running::Running,
@@ -22,8 +23,11 @@ cases![
 
 const MIB: usize = 1024 * 1024;
 /// Far longer than the server waits.
-const AMPLE: Duration = Duration::from_secs(8);
-/// Sooner than a server gives up that waits for its peer.
+const AMPLE: Duration = Duration::from_secs(20);
+/// A server gives up that waits for its peer when nothing has come for so long: a client that's slower proves nothing.
+const QUIET: Duration = Duration::from_secs(2);
+const QUIETS: &[Duration] = &[QUIET; 4];
+/// Not only because the server has given up.
 const AT_ONCE: Duration = Duration::from_millis(1500);
 
 /// Sends that much, and nothing of it is refused.
@@ -42,31 +46,43 @@ async fn refused(client: &mut Client) {
 }
 
 /// The client closes its end, and with it the connection.
-async fn leaves(server: &Running, client: Client) {
+async fn leaves(server: &Running, client: Client, pace: &Pace) {
     server.settles(1).await;
+    pace.step();
     let begin = Instant::now();
     drop(client);
     server.settles(0).await;
+    pace.step();
     assert!(begin.elapsed() < AT_ONCE, "{:?}", begin.elapsed());
 }
 
 async fn the_rest_of_a_body_that_is_not_read_is_thrown_away(site: Site) {
-    let server = site.serve();
-    let mut client = server.client().await;
-    refused(&mut client).await;
-    goes_on_sending(&mut client).await;
-    leaves(&server, client).await;
+    in_time_of(QUIETS, site, |site, _, pace| async move {
+        let server = site.serve();
+        let mut client = server.client().await;
+        refused(&mut client).await;
+        pace.step();
+        goes_on_sending(&mut client).await;
+        pace.step();
+        leaves(&server, client, &pace).await;
+    })
+    .await;
 }
 
 /// What's sent in answer to what the server can't read is no answer to more of it.
 async fn the_rest_of_what_cannot_be_read_is_thrown_away(site: Site) {
-    let server = site.serve();
-    let mut client = server.client().await;
-    client.send("this is not HTTP\r\n\r\n").await;
-    assert_eq!(client.response().await.status, 400);
-    client.closed().await;
-    goes_on_sending(&mut client).await;
-    leaves(&server, client).await;
+    in_time_of(QUIETS, site, |site, _, pace| async move {
+        let server = site.serve();
+        let mut client = server.client().await;
+        client.send("this is not HTTP\r\n\r\n").await;
+        assert_eq!(client.response().await.status, 400);
+        client.closed().await;
+        pace.step();
+        goes_on_sending(&mut client).await;
+        pace.step();
+        leaves(&server, client, &pace).await;
+    })
+    .await;
 }
 
 /// Reads until the server has sent a frame that begins so (type and flags), or has closed its end; acknowledges its pings.
@@ -87,17 +103,26 @@ async fn listens(client: &mut Client, got: &mut BytesMut, until: Option<[u8; 2]>
 
 /// A client that speaks HTTP/2, asks this, and waits for a frame that begins so.
 async fn speaks_after(site: Site, asks: &[u8], waits_for: [u8; 2]) {
-    let server = site.serve();
-    let (mut client, mut got) = (server.client().await, BytesMut::new());
-    client.send([PREFACE, SETTINGS_ACK, asks].concat()).await;
-    listens(&mut client, &mut got, Some(waits_for)).await;
-    let ended = server.handle.shutdown(AMPLE);
-    listens(&mut client, &mut got, None).await;
-    for _ in 0..100 {
-        client.try_send(PING).await.expect("the server takes it");
-    }
-    leaves(&server, client).await;
-    assert_eq!(ended.await.unwrap().aborted, 0);
+    let said = [PREFACE, SETTINGS_ACK, asks].concat();
+    in_time_of(QUIETS, site, |site, _, pace| {
+        let said = said.clone();
+        async move {
+            let server = site.serve();
+            let (mut client, mut got) = (server.client().await, BytesMut::new());
+            client.send(said).await;
+            listens(&mut client, &mut got, Some(waits_for)).await;
+            let ended = server.handle.shutdown(AMPLE);
+            listens(&mut client, &mut got, None).await;
+            pace.rest();
+            for _ in 0..100 {
+                client.try_send(PING).await.expect("the server takes it");
+            }
+            pace.step();
+            leaves(&server, client, &pace).await;
+            assert_eq!(ended.await.unwrap().aborted, 0);
+        }
+    })
+    .await;
 }
 
 async fn an_h2_peer_may_speak_until_it_has_heard_all(site: Site) {
@@ -127,9 +152,15 @@ async fn who_never_closes_is_not_waited_for_long(site: Site) {
 }
 
 async fn who_never_closes_has_been_served_nevertheless(site: Site) {
-    let server = site.serve();
-    let mut client = server.client().await;
-    refused(&mut client).await;
-    let report = server.handle.shutdown(AT_ONCE / 2).await.unwrap();
-    assert_eq!((report.completed, report.aborted), (1, 0));
+    in_time_of(QUIETS, site, |site, _, pace| async move {
+        let server = site.serve();
+        let mut client = server.client().await;
+        refused(&mut client).await;
+        pace.rest();
+        let ended = server.handle.shutdown(QUIET / 4);
+        pace.step();
+        let report = ended.await.unwrap();
+        assert_eq!((report.completed, report.aborted), (1, 0));
+    })
+    .await;
 }

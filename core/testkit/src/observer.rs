@@ -1,6 +1,7 @@
 //! What a server tells its observer: each connection once at its begin and once at its end, and what went wrong between.
 use crate::{
     app::{DELIBERATE, HELLO},
+    attempts::in_time,
     client::get,
     running::Running,
     site::Site,
@@ -180,18 +181,23 @@ async fn a_panic_is_told_once(site: Site) {
 }
 
 async fn a_passed_deadline_is_told(site: Site) {
-    let log = Log::default();
-    let observer = log.clone();
-    let short = Duration::from_millis(200);
-    let timeouts = Timeouts::default().with_head(short).with_keep_alive(short);
-    let server = site.serve_as(|server| server.observer(observer).timeouts(timeouts));
-    server.client().await.closed().await;
-    let mut idle = server.client().await;
-    assert_eq!(idle.get("/").await.body, HELLO);
-    idle.closed().await;
-    server.settles(0).await;
-    log.assert_complete(2);
-    assert_eq!(log.0.lock().unwrap().timed_out, ["Head", "KeepAlive"]);
+    in_time(site, |site, short, pace| async move {
+        let log = Log::default();
+        let observer = log.clone();
+        let timeouts = Timeouts::default().with_head(short).with_keep_alive(short);
+        let server = site.serve_as(|server| server.observer(observer).timeouts(timeouts));
+        server.client().await.closed().await;
+        pace.rest();
+        let mut idle = server.client().await;
+        idle.send(get("/")).await;
+        pace.step();
+        assert_eq!(idle.response().await.body, HELLO);
+        idle.closed().await;
+        server.settles(0).await;
+        log.assert_complete(2);
+        assert_eq!(log.0.lock().unwrap().timed_out, ["Head", "KeepAlive"]);
+    })
+    .await;
 }
 
 /// Panics whenever it's told something.
@@ -211,6 +217,6 @@ async fn a_panicking_observer_disturbs_nobody(site: Site) {
     }
     drop(upgraded(&server).await);
     server.settles(0).await;
-    let report = server.handle.shutdown(Duration::from_secs(5)).await.unwrap();
+    let report = server.handle.shutdown(Duration::from_secs(20)).await.unwrap();
     assert_eq!(report.aborted, 0);
 }

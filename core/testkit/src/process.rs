@@ -200,6 +200,15 @@ pub fn allow_descriptors(count: u64) {
     allow(Resource::Nofile, count);
 }
 
+/// Has this process have as many descriptors as it may allow itself, and says how many.
+pub(crate) fn allow_all_descriptors() -> u64 {
+    let most = getrlimit(Resource::Nofile).maximum;
+    if let Some(most) = most {
+        allow_descriptors(most);
+    }
+    most.unwrap_or(u64::MAX)
+}
+
 /// How many bytes of memory this process may lock from now on.
 ///
 /// # Panics

@@ -3,16 +3,17 @@ use anyport_core::{Body, Handle};
 use http::{Request, Response};
 use std::{
     fs,
-    future::{Ready, ready},
+    future::{Future, Ready, ready},
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
     thread,
     time::{Duration, Instant},
 };
+use tokio::runtime::Builder;
 use tower::util::ServiceFn;
 
 /// Nothing takes nearly so long, unless it hangs.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The grace of a server that has nothing to do any more.
 pub const GRACE: Duration = Duration::from_secs(1);
 
@@ -79,6 +80,27 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < by, "never: {what}");
         thread::yield_now();
     }
+}
+
+/// Does the same so many times at once, each on a thread and a tokio of its own, and with its own number: what waits more than it computes is over sooner.
+///
+/// # Panics
+///
+/// One of them does, or there's no thread to be had.
+pub fn in_lanes<F: Future<Output = ()>>(lanes: usize, lane: impl Fn(usize) -> F + Sync) {
+    let run = |number| {
+        let mut runtime = Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(2).enable_all().build();
+        runtime.unwrap().block_on(lane(number));
+    };
+    thread::scope(|scope| {
+        for number in 0..lanes {
+            scope.spawn({
+                let run = &run;
+                move || run(number)
+            });
+        }
+    });
 }
 
 /// How many descriptors this process has (Linux: proc(5)).

@@ -102,16 +102,21 @@ impl Site {
         self.0.spied(script, Arc::clone(told))
     }
 
-    /// The same with a listener that has its moods, and short timeouts.
+    /// The same with a listener that has its moods.
     pub(crate) fn moody(&self, script: Script, mood: &Arc<Mood>) -> Running {
         Running::start(self, self.moody_server(script, mood), Arc::default())
     }
 
+    /// The same, and how long a handshake may take.
+    pub(crate) fn moody_for(&self, script: Script, mood: &Arc<Mood>, handshake: Duration) -> Running {
+        let timeouts = Timeouts::default().with_handshake(handshake);
+        let server = self.moody_server(script, mood).timeouts(timeouts);
+        Running::start(self, server, Arc::default())
+    }
+
     /// The same, not started.
     pub(crate) fn moody_server(&self, script: Script, mood: &Arc<Mood>) -> Server {
-        // Two hundred real handshakes at once take their time on a small machine.
-        let timeouts = Timeouts::default().with_handshake(Duration::from_secs(2));
-        self.0.moody(script, Arc::clone(mood)).timeouts(timeouts)
+        self.0.moody(script, Arc::clone(mood))
     }
 
     pub(crate) async fn connect(&self, endpoint: &Endpoint) -> io::Result<Io> {

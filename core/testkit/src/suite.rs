@@ -9,10 +9,13 @@ use std::{panic, process::ExitCode, time::Duration};
 use tokio::{runtime::Builder, time::timeout};
 
 /// No test takes longer: what hangs, fails.
-const LIMIT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+const LIMIT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 
-/// Tests wait more than they compute: some of them go on at once even on a small machine.
-const AT_ONCE: usize = 4;
+/// Tests wait more than they compute: many of them go on at once even on a small machine.
+const AT_ONCE: usize = 16;
+
+/// So many descriptors each of them has on average, where the largest come together: they have 300 connections each, both ends of them.
+const DESCRIPTORS: u64 = 256;
 
 /// One test.
 pub(crate) struct Case {
@@ -134,9 +137,21 @@ impl Suite {
         }
         hide_deliberate_panics();
         let mut arguments = Arguments::from_args();
-        arguments.test_threads.get_or_insert(AT_ONCE);
+        arguments.test_threads.get_or_insert_with(at_once);
         libtest_mimic::run(&arguments, self.trials).exit_code()
     }
+}
+
+/// How many tests there's room for.
+#[cfg(target_os = "linux")]
+fn at_once() -> usize {
+    let room = crate::process::allow_all_descriptors() / DESCRIPTORS;
+    room.try_into().unwrap_or(AT_ONCE).clamp(1, AT_ONCE)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn at_once() -> usize {
+    1024 / DESCRIPTORS as usize
 }
 
 /// Runs one test on a runtime of its own.

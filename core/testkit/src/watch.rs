@@ -1,4 +1,4 @@
-//! A transport around the subject's that notes what no client sees: when a connection falls asleep.
+//! A transport around another that notes what no client sees: when a connection falls asleep, and how often one is polled.
 use anyport_core::{
     AcceptErrorKind, ConnInfo, Connection, Endpoint, Incoming, Listener, PeerState, Result, Transport,
     Worker, Workers, runtime::RuntimeOptions,
@@ -50,7 +50,7 @@ impl Notes {
     }
 
     /// How often any stream was asked for anything.
-    pub(crate) fn polls(&self) -> usize {
+    pub fn polls(&self) -> usize {
         self.polls.load(Relaxed)
     }
 
@@ -70,14 +70,15 @@ impl Notes {
 }
 
 /// A transport whose connections are watched.
-#[derive(Clone)]
-pub(crate) struct Watched<T> {
+#[derive(Clone, Debug)]
+pub struct Watched<T> {
     inner: T,
     notes: Arc<Notes>,
 }
 
 impl<T> Watched<T> {
-    pub(crate) fn new(inner: T, notes: Arc<Notes>) -> Self {
+    /// Notes all about the connections of `inner`.
+    pub fn new(inner: T, notes: Arc<Notes>) -> Self {
         Self { inner, notes }
     }
 }
@@ -135,7 +136,8 @@ impl<L: Listener> Listener for Watched<L> {
 
 pin_project_lite::pin_project! {
     /// A handshake that ends with a connection to be watched.
-    pub(crate) struct WatchedHandshake<H> {
+    #[derive(Debug)]
+    pub struct WatchedHandshake<H> {
         #[pin]
         inner: H,
         notes: Arc<Notes>,
@@ -158,7 +160,7 @@ impl<H: Future<Output = io::Result<C>>, C> Future for WatchedHandshake<H> {
 
 /// A connection that's watched.
 #[derive(Debug)]
-pub(crate) struct WatchedConnection<C> {
+pub struct WatchedConnection<C> {
     inner: C,
     notes: Arc<Notes>,
     /// Since it was last asleep.

@@ -1,6 +1,7 @@
 //! Workers and their listeners: nobody is lost between them, and a worker's app may stay on its thread.
 use crate::{
     app::HELLO,
+    attempts::in_time_of,
     client::{Client, get},
     local::LocalApp,
     running::Running,
@@ -10,7 +11,11 @@ use crate::{
     wrap::{Mood, Trouble},
 };
 use anyport_core::ErrorKind;
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::time::sleep;
 
 cases![
@@ -77,9 +82,11 @@ async fn running_out_of_descriptors_neither_spins_nor_ends_the_server(site: Site
     while mood.times() < 4 {
         sleep(Duration::from_millis(1)).await;
     }
-    // Waits of 5, 10, 20, 40 and 80 ms on each of two workers, at the most, fit into this; a spinning loop makes thousands.
+    // Each of two workers waits for 5, 10, 20, 40 ms and so on up to a second: a spinning loop makes thousands.
+    let begin = Instant::now();
     sleep(Duration::from_millis(100)).await;
-    assert!(mood.times() < 20, "tried {} times", mood.times());
+    let seconds = u32::try_from(begin.elapsed().as_secs()).unwrap();
+    assert!(mood.times() < 20 + 2 * seconds, "tried {} times", mood.times());
     assert!(!waiting.is_finished());
     mood.set(Trouble::None);
     assert_eq!(waiting.await.unwrap(), "here");
@@ -109,21 +116,30 @@ async fn a_panicking_listener_ends_the_server_with_an_error(site: Site) {
 }
 
 async fn stalled_handshakes_hold_nobody_up_and_are_cut_off(site: Site) {
-    let mood = Mood::new(Trouble::Stalls);
-    let server = site.moody(Script::Echo, &mood);
-    let mut stalled = Vec::new();
-    for _ in 0..300 {
-        stalled.push(server.knocking().await);
-    }
-    server.settles(300).await;
-    mood.set(Trouble::None);
-    let mut client = server.client().await;
-    client.try_send("here").await.unwrap();
-    assert_eq!(client.exactly(4).await.unwrap(), "here");
-    for client in &mut stalled {
-        client.closed().await;
-    }
-    server.settles(1).await;
+    // Three hundred have to come before the first is cut off.
+    let deadlines = [1, 5, 20].map(Duration::from_secs);
+    in_time_of(&deadlines, site, |site, deadline, pace| async move {
+        let mood = Mood::new(Trouble::Stalls);
+        let server = site.moody_for(Script::Echo, &mood, deadline);
+        let mut stalled = Vec::new();
+        pace.rest();
+        for _ in 0..300 {
+            stalled.push(server.knocking().await);
+        }
+        pace.step();
+        server.settles(300).await;
+        mood.set(Trouble::None);
+        let mut client = server.client().await;
+        client.try_send("here").await.unwrap();
+        assert_eq!(client.exactly(4).await.unwrap(), "here");
+        assert!(server.handle.connections() > 300, "while they're all there");
+        pace.step();
+        for client in &mut stalled {
+            client.closed().await;
+        }
+        server.settles(1).await;
+    })
+    .await;
 }
 
 async fn failed_handshakes_cost_nothing(site: Site) {
@@ -155,9 +171,11 @@ async fn two_hundred_clients_at_once_are_served(site: Site) {
 }
 
 async fn silent_clients_hold_nobody_up(site: Site) {
-    let server = site.serve();
+    const SILENT: usize = 300;
+    const REQUESTS: usize = 100;
+    let (server, notes) = site.serve_watched(|server| server);
     let mut silent = Vec::new();
-    for i in 0..300 {
+    for i in 0..SILENT {
         let mut client = server.client().await;
         // Half of them say one byte.
         if i % 2 == 0 {
@@ -166,7 +184,16 @@ async fn silent_clients_hold_nobody_up(site: Site) {
         silent.push(client);
     }
     server.serves_others().await;
-    server.settles(300).await;
+    server.settles(SILENT).await;
+    let mut client = server.client().await;
+    let before = notes.polls();
+    for _ in 0..REQUESTS {
+        assert_eq!(client.get("/").await.body, HELLO);
+    }
+    // A worker that looked at the silent ones for each request, would have polled each of them as often.
+    let polls = notes.polls() - before;
+    assert!(polls < 10 * REQUESTS + SILENT, "{polls} polls");
+    assert!(server.handle.connections() > SILENT, "they're all there");
 }
 
 /// `anyport_core::spawn`, which an app calls without knowing what its worker runs on.

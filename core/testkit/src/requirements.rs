@@ -1,0 +1,98 @@
+//! Tests that ask something of the machine which not every one has: there they're ignored, and say why. Libtest can't do that at run time, so they're a target with `harness = false`.
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::{env, future::Future, process::ExitCode};
+use tokio::runtime::Builder;
+
+/// The tests of a target.
+#[derive(Default)]
+#[must_use = "tests do nothing unless they're run"]
+pub struct Tests(Vec<Trial>);
+
+impl Tests {
+    /// A test that runs everywhere.
+    pub fn always(self, name: &str, body: impl FnOnce() + Send + 'static) -> Self {
+        self.unless(None, name, body)
+    }
+
+    /// A test that's ignored for this reason, if there is one.
+    pub fn unless(
+        mut self,
+        missing: Option<String>,
+        name: &str,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Self {
+        let trial = match missing {
+            // Also if somebody asks for ignored tests: a test that can't be run is never green.
+            Some(why) => {
+                let fails = Failed::from(&why);
+                Trial::test(name, move || Err(fails))
+                    .with_kind(why)
+                    .with_ignored_flag(true)
+            }
+            None => Trial::test(name, move || {
+                body();
+                Ok(())
+            }),
+        };
+        self.0.push(trial);
+        self
+    }
+
+    /// Runs what the command line asks for, as `cargo test` does, for the target's `main`.
+    #[must_use = "it says whether the tests failed"]
+    pub fn run(self) -> ExitCode {
+        libtest_mimic::run(&Arguments::from_args(), self.0).exit_code()
+    }
+}
+
+impl std::fmt::Debug for Tests {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tests").field("trials", &self.0.len()).finish()
+    }
+}
+
+/// The reason to ignore a test that needs a program, if that's not there.
+#[must_use]
+pub fn needs_program(program: &str) -> Option<String> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let is_there = env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    (!is_there).then(|| format!("needs {program}"))
+}
+
+/// Runs an asynchronous test on a tokio of its own.
+///
+/// # Panics
+///
+/// There's no runtime to be had, or the test panics.
+pub fn block_on(test: impl Future<Output = ()>) {
+    let mut runtime = Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build();
+    runtime.unwrap().block_on(test);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_the_reason_to_be_ignored() {
+        let program = "no-such-program-anywhere";
+        let tests = Tests::default()
+            .always("always", || {})
+            .unless(needs_program("sh"), "with a shell", || {})
+            .unless(needs_program(program), "without it", || {});
+        let all: Vec<_> = tests
+            .0
+            .iter()
+            .map(|trial| (trial.name(), trial.kind(), trial.has_ignored_flag()))
+            .collect();
+        assert_eq!(
+            all,
+            [
+                ("always", "", false),
+                ("with a shell", "", false),
+                ("without it", "needs no-such-program-anywhere", true),
+            ]
+        );
+    }
+}
