@@ -11,12 +11,11 @@ use anyport_core::{
     socket::{BindAddr, SocketOptions, listen},
 };
 use anyport_tcp::Tcp;
-use scene::{GRACE, addr_of, connect, get, hello, listen_to, port_of, skipped, who};
+use scene::{GRACE, addr_of, connect, get, hello, listen_to, port_of, who};
 use socket2::{Domain, Socket, Type};
 use std::{
     collections::BTreeSet,
-    io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     thread,
 };
 use tokio::sync::oneshot;
@@ -201,49 +200,6 @@ async fn port_0_is_resolved_and_the_same_for_all_workers() {
         }
     }
     assert_eq!(reached.into_iter().collect::<Vec<_>>(), ["0", "1", "2"]);
-    handle.shutdown(GRACE).await.unwrap();
-}
-
-/// Whether this machine has IPv6; a word if it hasn't.
-fn has_ipv6(test: &str) -> bool {
-    let has = TcpListener::bind("[::1]:0").is_ok();
-    if !has {
-        skipped(test, "no IPv6 here");
-    }
-    has
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bare_port_serves_ipv6_and_ipv4_and_shows_each_peer_as_it_is() {
-    if !has_ipv6("a_bare_port_serves_ipv6_and_ipv4_and_shows_each_peer_as_it_is") {
-        return;
-    }
-    let handle = serve_raw_with(Tcp::bind(0), who).start().unwrap();
-    let port = port_of(&handle);
-    assert_eq!(addr_of(&handle), (Ipv6Addr::UNSPECIFIED, port).into());
-    for addr in [
-        SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-        (Ipv6Addr::LOCALHOST, port).into(),
-    ] {
-        let stream = connect(addr).unwrap();
-        let me = stream.local_addr().unwrap();
-        assert_eq!(listen_to(stream).unwrap(), format!("{me} {addr} 0"));
-    }
-    handle.shutdown(GRACE).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn v6_only_takes_no_ipv4() {
-    if !has_ipv6("v6_only_takes_no_ipv4") {
-        return;
-    }
-    let tcp = Tcp::bind((Ipv6Addr::UNSPECIFIED, 0)).with_v6_only(true);
-    let handle = serve_with(tcp, hello()).start().unwrap();
-    let port = port_of(&handle);
-    assert_eq!(get((Ipv6Addr::LOCALHOST, port)).unwrap(), "Hello");
-    // Not 127.0.0.1: another test may have been given this port there.
-    let refused = get((Ipv4Addr::new(127, 0, 0, 77), port)).unwrap_err();
-    assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
     handle.shutdown(GRACE).await.unwrap();
 }
 

@@ -9,6 +9,7 @@
 
 use anyport_core::{Body, DrainReport, Handle, Server, serve_with};
 use anyport_tcp::Tcp;
+use anyport_testkit::scene::in_lanes;
 use http::{Request, Response};
 use std::{
     convert::Infallible,
@@ -24,13 +25,16 @@ use std::{
 };
 use tower::service_fn;
 
-const ROUNDS: usize = 10;
+/// All of them in lanes, since most of a drain's time is the lame duck stage.
+const LANES: usize = 5;
+const ROUNDS: usize = 2;
 const CLIENTS: usize = 16;
-const GRACE: Duration = Duration::from_secs(2);
+/// Longer than anything here takes.
+const GRACE: Duration = Duration::from_secs(20);
 /// So many answers each client has had before the drain begins.
 const WARM: usize = 20;
 /// A client that waits for longer has lost something.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a client uses its connections.
 #[derive(Clone, Copy, Debug)]
@@ -41,24 +45,24 @@ enum Habit {
     ConnectionPerRequest,
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_drain_on_the_ambient_tokio_fails_no_client_that_keeps_its_connection() {
-    rounds(Habit::KeepAlive, ambient).await;
+#[test]
+fn a_drain_on_the_ambient_tokio_fails_no_client_that_keeps_its_connection() {
+    in_lanes(LANES, |_| rounds(Habit::KeepAlive, ambient));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_drain_on_the_ambient_tokio_fails_no_client_that_reconnects_for_each_request() {
-    rounds(Habit::ConnectionPerRequest, ambient).await;
+#[test]
+fn a_drain_on_the_ambient_tokio_fails_no_client_that_reconnects_for_each_request() {
+    in_lanes(LANES, |_| rounds(Habit::ConnectionPerRequest, ambient));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_drain_of_two_workers_fails_no_client_that_keeps_its_connection() {
-    rounds(Habit::KeepAlive, two_workers).await;
+#[test]
+fn a_drain_of_two_workers_fails_no_client_that_keeps_its_connection() {
+    in_lanes(LANES, |_| rounds(Habit::KeepAlive, two_workers));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_drain_of_two_workers_fails_no_client_that_reconnects_for_each_request() {
-    rounds(Habit::ConnectionPerRequest, two_workers).await;
+#[test]
+fn a_drain_of_two_workers_fails_no_client_that_reconnects_for_each_request() {
+    in_lanes(LANES, |_| rounds(Habit::ConnectionPerRequest, two_workers));
 }
 
 fn ambient() -> Server {

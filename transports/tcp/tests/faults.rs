@@ -7,20 +7,19 @@
 mod scene;
 mod stage;
 
-use anyport_core::{Body, BoxError, Limits};
+use anyport_core::{Body, BoxError, Limits, serve_with};
+use anyport_testkit::watch::{Notes, Watched};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use scene::connect;
-use stage::{Client, HELLO, Made, On, Stage, is, until};
+use stage::{Client, HELLO, Made, On, Stage, ambient, is, per_core, until};
 use std::{
     io::{self, Read, Write},
-    net::TcpStream,
     sync::{
         Arc, Barrier,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicUsize, Ordering::SeqCst},
     },
     thread,
-    time::{Duration, Instant},
 };
 use tokio::sync::Semaphore;
 use tower::service_fn;
@@ -136,97 +135,49 @@ fn a_silent_crowd_delays_nobody_per_core() {
     a_silent_crowd_delays_nobody(On::PerCore);
 }
 
-/// The 99th percentile of a good client's requests, with 300 silent and 300 trickling clients beside it and without them.
-///
-/// Both are measured in turns, so that what else the machine does hits both. The median of the rounds counts, and less than [`NOISE`] counts as
-/// nothing: an answer takes tens of microseconds here, and one turn of another process on the same core takes milliseconds.
+/// A good client, beside 300 that say nothing and 300 whose heads come byte by byte and never end. Who isn't heard of, isn't polled: so the silent ones cost the others nothing, and
+/// who trickles costs what it sends.
 fn a_silent_crowd_delays_nobody(on: On) {
-    const ROUNDS: usize = 7;
-    const NOISE: Duration = Duration::from_millis(2);
-    let app = service_fn(|_: Request<Body>| async { Ok::<_, BoxError>(Response::new(HELLO.to_owned())) });
-    let stage = Stage::serve(on, app, |server| server);
-    let mut good = stage.client();
-    let (mut alone, mut crowded) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        alone.push(percentile_99(&mut good));
-        let crowd = Crowd::gather(&stage);
-        crowded.push(percentile_99(&mut good));
-        crowd.disperse();
-        stage.settles(1);
-    }
-    let (alone, crowded) = (median(alone), median(crowded));
-    println!("{on:?}: p99 {alone:?} alone, {crowded:?} beside the crowd");
-    assert!(
-        crowded <= (2 * alone).max(NOISE),
-        "{crowded:?} beside the crowd, {alone:?} alone"
-    );
-    drop(good);
-    stage.ends();
-}
-
-fn percentile_99(client: &mut Client) -> Duration {
-    const REQUESTS: usize = 500;
-    let mut times: Vec<Duration> = (0..REQUESTS)
-        .map(|_| {
-            let begin = Instant::now();
-            assert_eq!(client.get("/").unwrap(), HELLO);
-            begin.elapsed()
-        })
-        .collect();
-    times.sort_unstable();
-    times[REQUESTS * 99 / 100]
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
-}
-
-/// 300 clients that say nothing, and 300 that send a byte now and then.
-struct Crowd {
-    silent: Vec<TcpStream>,
-    trickling: thread::JoinHandle<()>,
-    goes_on: Arc<AtomicBool>,
-}
-
-impl Crowd {
     const EACH: usize = 300;
+    const ROUNDS: usize = 50;
+    /// So many polls a request takes at the most, or a byte. It's two or three.
+    const POLLS: usize = 10;
+    let app = service_fn(|_: Request<Body>| async { Ok::<_, BoxError>(Response::new(HELLO.to_owned())) });
+    let notes = Arc::new(Notes::default());
+    let noted = Arc::clone(&notes);
+    let stage = Stage::start(|| match on {
+        On::Ambient => serve_with(Watched::new(ambient(), noted), app),
+        On::PerCore => serve_with(Watched::new(per_core(), noted), app),
+    });
+    let clients = || -> Vec<_> { (0..EACH).map(|_| connect(stage.addr()).unwrap()).collect() };
+    let (silent, mut trickling) = (clients(), clients());
+    let mut good = stage.client();
+    assert_eq!(good.get("/").unwrap(), HELLO);
+    stage.settles(1 + 2 * EACH);
 
-    fn gather(stage: &Stage) -> Self {
-        let clients = || {
-            let clients = (0..Self::EACH).map(|_| connect(stage.addr()).unwrap());
-            clients.collect::<Vec<_>>()
-        };
-        let (silent, mut trickling) = (clients(), clients());
-        stage.settles(1 + 2 * Self::EACH);
-        let goes_on = Arc::new(AtomicBool::new(true));
-        let trickle = {
-            let goes_on = Arc::clone(&goes_on);
-            move || {
-                // A head that never ends.
-                let head = b"GET / HTTP/1.1\r\nHost: test\r\nX: ";
-                let bytes = head.iter().chain(b"slowly".iter().cycle());
-                for byte in bytes.take_while(|_| goes_on.load(SeqCst)) {
-                    for client in &mut trickling {
-                        client.write_all(&[*byte]).unwrap();
-                    }
-                    // Not to wait for anything: these clients are slow by nature.
-                    thread::sleep(Duration::from_millis(20));
-                }
-            }
-        };
-        Self {
-            silent,
-            trickling: thread::spawn(trickle),
-            goes_on,
+    let mut asks = |times| (0..times).for_each(|_| assert_eq!(good.get("/").unwrap(), HELLO));
+    let before = notes.polls();
+    asks(ROUNDS);
+    let polls = notes.polls() - before;
+    assert!(polls <= POLLS * ROUNDS, "{polls} polls beside a silent crowd");
+
+    let before = notes.polls();
+    let head = b"GET / HTTP/1.1\r\nHost: test\r\nX: ";
+    for byte in head.iter().chain(b"slowly".iter().cycle()).take(ROUNDS) {
+        for client in &mut trickling {
+            client.write_all(&[*byte]).unwrap();
         }
+        asks(1);
     }
-
-    fn disperse(self) {
-        self.goes_on.store(false, SeqCst);
-        self.trickling.join().unwrap();
-        drop(self.silent);
-    }
+    let polls = notes.polls() - before;
+    // If they polled each other, that were a hundred times as much.
+    assert!(
+        polls <= POLLS * ROUNDS * (EACH + 1),
+        "{polls} polls beside a trickling crowd"
+    );
+    stage.settles(1 + 2 * EACH);
+    drop((silent, trickling, good));
+    stage.ends();
 }
 
 #[test]

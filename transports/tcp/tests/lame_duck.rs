@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const GRACE: Duration = Duration::from_secs(8);
+const GRACE: Duration = Duration::from_secs(20);
 /// A quarter of the grace, one second at most.
 const LAME_DUCK: Duration = Duration::from_secs(1);
 /// The kernel connects at once, however busy the machine is; a client that's kept out would try again after a second.

@@ -6,6 +6,7 @@
 
 use anyport_core::{Accepted, Server, serve_raw_with};
 use anyport_tcp::{Tcp, TcpConnection};
+use anyport_testkit::scene::in_lanes;
 use hyper_util::rt::TokioIo;
 use std::{
     io::{self, Read, Write},
@@ -20,23 +21,29 @@ use std::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-const ROUNDS: usize = 50;
+/// All of them in lanes, since most of a drain's time is the lame duck stage.
+const LANES: usize = 10;
+const ROUNDS: usize = 5;
 const CLIENTS: usize = 8;
 /// So many connections each client has had before the drain begins.
 const WARM: usize = 10;
 /// A client that's kept out would try again after a second; it isn't waited for.
-const KEPT_OUT: Duration = Duration::from_millis(200);
-const PATIENCE: Duration = Duration::from_secs(10);
+const KEPT_OUT: Duration = Duration::from_millis(50);
+/// Longer than anything here takes.
+const GRACE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_connection_is_lost_when_the_socket_is_closed() {
-    rounds(|| serve_raw_with(Tcp::bind("127.0.0.1:0"), echo_a_byte)).await;
+#[test]
+fn no_connection_is_lost_when_the_socket_is_closed() {
+    in_lanes(LANES, |_| {
+        rounds(|| serve_raw_with(Tcp::bind("127.0.0.1:0"), echo_a_byte))
+    });
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_connection_is_lost_when_the_sockets_of_two_workers_are_closed() {
+#[test]
+fn no_connection_is_lost_when_the_sockets_of_two_workers_are_closed() {
     let transport = || Tcp::bind("127.0.0.1:0").per_core().with_workers(2);
-    rounds(|| serve_raw_with(transport(), echo_a_byte)).await;
+    in_lanes(LANES, |_| rounds(|| serve_raw_with(transport(), echo_a_byte)));
 }
 
 async fn echo_a_byte(connection: Accepted<TcpConnection>) {
@@ -63,7 +70,7 @@ async fn rounds(server: impl Fn() -> Server) {
         drop(warm);
         while all_warm.recv().is_ok() {}
         draining.store(true, SeqCst);
-        let report = handle.shutdown(Duration::from_secs(2)).await.unwrap();
+        let report = handle.shutdown(GRACE).await.unwrap();
         assert_eq!(report.aborted, 0, "{report}");
         for client in clients {
             if let Err(failure) = client.join().unwrap() {
@@ -83,10 +90,12 @@ fn client(addr: SocketAddr, draining: &AtomicBool, warm: Sender<()>) -> Result<(
             Ok(stream) if stream.local_addr().ok() == Some(addr) => break,
             Ok(stream) => stream,
             Err(_) if draining.load(SeqCst) => break,
+            // The machine is busy.
+            Err(e) if e.kind() == io::ErrorKind::TimedOut => continue,
             Err(e) => return Err(format!("connection {nth} failed before the drain: {e}")),
         };
         exchange(&stream).map_err(|e| format!("connection {nth} was made and then lost: {e}"))?;
-        if nth == WARM {
+        if nth >= WARM {
             warm = None;
         }
     }

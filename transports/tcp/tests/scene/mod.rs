@@ -1,4 +1,4 @@
-//! What the tests share: an app, a client, and a word about what can't be tested on this machine.
+//! What the tests share: an app and a client.
 #![allow(dead_code, unused_imports, reason = "each test uses some of it")]
 #![allow(
     clippy::unwrap_used,
@@ -55,10 +55,4 @@ pub(crate) fn get(addr: impl ToSocketAddrs) -> io::Result<String> {
         .split_once("\r\n\r\n")
         .ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, response.clone()))?;
     Ok(body.to_owned())
-}
-
-/// A word that shows, although the test passes.
-#[expect(clippy::explicit_write, reason = "libtest holds back what `eprintln!` says")]
-pub(crate) fn skipped(test: &str, why: &str) {
-    writeln!(io::stderr(), "skipped {test}: {why}").unwrap();
 }

@@ -39,6 +39,14 @@ pub(crate) enum On {
     PerCore,
 }
 
+pub(crate) fn ambient() -> Tcp {
+    Tcp::bind("127.0.0.1:0")
+}
+
+pub(crate) fn per_core() -> Tcp<TokioPerCore> {
+    ambient().per_core().with_workers(2)
+}
+
 /// A running server. Its fields are dropped in their order: when the next test begins, nothing is left of this one.
 pub(crate) struct Stage {
     pub(crate) handle: Handle,
@@ -51,18 +59,22 @@ impl Stage {
     where
         A: ServedOver<Tcp<Tokio>> + ServedOver<Tcp<TokioPerCore>>,
     {
+        Self::start(|| {
+            configure(match on {
+                On::Ambient => serve_with(ambient(), app),
+                On::PerCore => serve_with(per_core(), app),
+            })
+        })
+    }
+
+    pub(crate) fn start(server: impl FnOnce() -> Server) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
-        let tcp = Tcp::bind("127.0.0.1:0");
-        let server = match on {
-            On::Ambient => serve_with(tcp, app),
-            On::PerCore => serve_with(tcp.per_core().with_workers(2), app),
-        };
-        let handle = runtime.block_on(async { configure(server).start().unwrap() });
+        let handle = runtime.block_on(async { server().start().unwrap() });
         Self {
             handle,
             runtime,

@@ -1,19 +1,11 @@
 //! As many idle keep-alive connections as a process may have: they're held with little memory each, and are answered when they ask again.
 //!
 //! The server is in a process of its own: the descriptors of one process are not enough for both ends, and its memory is to be measured.
-#![cfg(target_os = "linux")]
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper that unwraps fails with a line number, as a test does"
-)]
-
-mod scene;
-
+use crate::scene::{GRACE, PATIENCE, addr_of, connect, hello};
 use anyport_core::{Limits, serve_with};
 use anyport_tcp::Tcp;
-use anyport_testkit::process::Process;
+use anyport_testkit::{process::Process, requirements::Tests};
 use rustix::process::{Resource, getrlimit, setrlimit};
-use scene::{GRACE, PATIENCE, addr_of, connect, hello, skipped};
 use std::{
     fs,
     io::{self, Read, Write},
@@ -30,19 +22,24 @@ const OTHERS: u64 = 100;
 /// of it: what some thousand connections had that were awake at the same time. One that's awake has more than 17 KiB.
 const ASLEEP: usize = 4 * 1024;
 
-#[test]
+const NAME: &str = "idle::nineteen_thousand_idle_connections_are_held_and_then_answered";
+
+pub(crate) fn tests(tests: Tests) -> Tests {
+    let most = getrlimit(Resource::Nofile).maximum;
+    let missing = most.filter(|most| *most < CONNECTIONS as u64 + OTHERS);
+    let missing = missing.map(|most| format!("`ulimit -Hn` is {most}"));
+    tests.unless(
+        missing,
+        NAME,
+        nineteen_thousand_idle_connections_are_held_and_then_answered,
+    )
+}
+
 fn nineteen_thousand_idle_connections_are_held_and_then_answered() {
-    let test = "nineteen_thousand_idle_connections_are_held_and_then_answered";
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();
-    if limit
-        .maximum
-        .is_some_and(|most| most < CONNECTIONS as u64 + OTHERS)
-    {
-        return skipped(test, &format!("`ulimit -Hn` is {:?}", limit.maximum));
-    }
-    let Some(mut server) = Process::start(test, serve) else {
+    let Some(mut server) = Process::start(NAME, serve) else {
         return;
     };
     let addr = server.said().next().unwrap();
@@ -50,31 +47,22 @@ fn nineteen_thousand_idle_connections_are_held_and_then_answered() {
     ask(&mut first).unwrap();
     let before = private_memory(&server);
 
-    let begin = Instant::now();
     let mut clients: Vec<TcpStream> = Vec::with_capacity(CONNECTIONS);
     while clients.len() < CONNECTIONS {
         let mut client = connect(&addr).unwrap();
         ask(&mut client).unwrap();
         clients.push(client);
     }
-    println!("connected and answered once after {:?}", begin.elapsed());
     let each = || private_memory(&server).saturating_sub(before) / CONNECTIONS;
-    println!("{} bytes each", each());
     let by = Instant::now() + PATIENCE;
     while each() > ASLEEP {
         assert!(Instant::now() < by, "{} bytes each", each());
         // Each look walks through all of its memory.
         thread::sleep(Duration::from_millis(50));
     }
-    // Not to wait for anything: the last ones are to be asleep, too, for the figure.
-    thread::sleep(Duration::from_millis(500));
-    println!("{} bytes each when they sleep", each());
-
-    let begin = Instant::now();
     for client in &mut clients {
         ask(client).unwrap();
     }
-    println!("answered once more after {:?}", begin.elapsed());
     clients.iter().chain([&first]).for_each(without_lingering);
     drop((clients, first));
     drop(server.child.stdin.take());

@@ -1,21 +1,28 @@
 //! Workers: the kernel spreads the connections over them, and each has a thread of its own, named and, on request, pinned.
-#![cfg(target_os = "linux")]
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper that unwraps fails with a line number, as a test does"
-)]
-
-mod scene;
-
+use crate::scene::{GRACE, addr_of, connect, listen_to, say};
 use anyport_core::{Accepted, Connection, Handle, serve_raw_with};
 use anyport_tcp::{Tcp, TcpConnection};
-use scene::{GRACE, addr_of, connect, listen_to, say, skipped};
+use anyport_testkit::requirements::{Tests, block_on};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, thread,
 };
 
 const WORKERS: usize = 2;
+
+pub(crate) fn tests(tests: Tests) -> Tests {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    tests
+        .always(
+            "workers::connections_are_spread_over_the_workers_and_each_has_its_thread",
+            || block_on(connections_are_spread_over_the_workers_and_each_has_its_thread()),
+        )
+        .unless(
+            (cores < WORKERS).then(|| "needs two cores".to_owned()),
+            "workers::pinned_workers_have_a_core_each",
+            || block_on(pinned_workers_have_a_core_each()),
+        )
+}
 
 fn two_workers() -> Tcp<anyport_core::runtime::TokioPerCore> {
     Tcp::bind("127.0.0.1:0").per_core().with_workers(WORKERS)
@@ -44,7 +51,6 @@ async fn where_it_runs(connection: Accepted<TcpConnection>) {
     say(connection, &line).await;
 }
 
-#[tokio::test]
 async fn connections_are_spread_over_the_workers_and_each_has_its_thread() {
     let handle = serve_raw_with(two_workers(), where_it_runs).start().unwrap();
     let said = ask_all(&handle, 200);
@@ -61,12 +67,7 @@ async fn connections_are_spread_over_the_workers_and_each_has_its_thread() {
     handle.shutdown(GRACE).await.unwrap();
 }
 
-#[tokio::test]
 async fn pinned_workers_have_a_core_each() {
-    let cores = thread::available_parallelism().unwrap().get();
-    if cores < WORKERS {
-        return skipped("pinned_workers_have_a_core_each", "one core only");
-    }
     let server = serve_raw_with(two_workers(), where_it_runs).pinned();
     let handle = server.start().unwrap();
     let said = ask_all(&handle, 200);
