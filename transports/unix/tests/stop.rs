@@ -8,6 +8,7 @@
 mod scene;
 
 use anyport_core::{Accepted, Server, serve_raw_with};
+use anyport_testkit::scene::in_lanes;
 use anyport_unix::{Unix, UnixConnection};
 use hyper_util::rt::TokioIo;
 use scene::{PATIENCE, Scene};
@@ -27,32 +28,42 @@ use std::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-const ROUNDS: usize = 50;
+/// All of them in lanes, since most of a drain's time is the lame duck stage.
+const LANES: usize = 10;
+const ROUNDS: usize = 5;
 const CLIENTS: usize = 8;
 /// So many connections each client has had before the drain begins.
 const WARM: usize = 10;
+/// Longer than anything here takes.
+const GRACE: Duration = Duration::from_secs(20);
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_connection_is_lost_when_the_path_is_given_up() {
-    let scene = Scene::new();
-    let address = SocketAddr::from_pathname(&scene.path).unwrap();
-    rounds(&address, || serve_raw_with(scene.unix(), echo_a_byte)).await;
+#[test]
+fn no_connection_is_lost_when_the_path_is_given_up() {
+    in_lanes(LANES, |_| async {
+        let scene = Scene::new();
+        let address = SocketAddr::from_pathname(&scene.path).unwrap();
+        rounds(&address, || serve_raw_with(scene.unix(), echo_a_byte)).await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_connection_is_lost_when_two_workers_give_up_a_path() {
-    let scene = Scene::new();
-    let address = SocketAddr::from_pathname(&scene.path).unwrap();
-    let unix = || scene.unix().per_core().with_workers(2);
-    rounds(&address, || serve_raw_with(unix(), echo_a_byte)).await;
+#[test]
+fn no_connection_is_lost_when_two_workers_give_up_a_path() {
+    in_lanes(LANES, |_| async {
+        let scene = Scene::new();
+        let address = SocketAddr::from_pathname(&scene.path).unwrap();
+        let unix = || scene.unix().per_core().with_workers(2);
+        rounds(&address, || serve_raw_with(unix(), echo_a_byte)).await;
+    });
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_connection_is_lost_when_an_abstract_name_is_given_up() {
-    let name = format!("anyport-test-stop-{}", std::process::id());
-    let address = SocketAddr::from_abstract_name(&name).unwrap();
-    let unix = || Unix::bind_abstract(&name).per_core().with_workers(2);
-    rounds(&address, || serve_raw_with(unix(), echo_a_byte)).await;
+#[test]
+fn no_connection_is_lost_when_an_abstract_name_is_given_up() {
+    in_lanes(LANES, |lane| async move {
+        let name = format!("anyport-test-stop-{}-{lane}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let unix = || Unix::bind_abstract(&name).per_core().with_workers(2);
+        rounds(&address, || serve_raw_with(unix(), echo_a_byte)).await;
+    });
 }
 
 async fn echo_a_byte(connection: Accepted<UnixConnection>) {
@@ -78,7 +89,7 @@ async fn rounds(address: &SocketAddr, server: impl Fn() -> Server) {
         drop(warm);
         while all_warm.recv().is_ok() {}
         draining.store(true, SeqCst);
-        let report = handle.shutdown(Duration::from_secs(2)).await.unwrap();
+        let report = handle.shutdown(GRACE).await.unwrap();
         assert_eq!(report.aborted, 0, "{report}");
         for client in clients {
             if let Err(failure) = client.join().unwrap() {

@@ -1,0 +1,27 @@
+//! What takes another user, or root: where that's not to be had, a test is ignored, and says why.
+#![cfg_attr(not(unix), allow(unused))]
+#![cfg_attr(
+    unix,
+    expect(
+        clippy::unwrap_used,
+        reason = "a helper that unwraps fails with a line number, as a test does"
+    )
+)]
+
+#[cfg(unix)]
+mod access;
+#[cfg(unix)]
+mod bad_input;
+#[cfg(unix)]
+#[path = "../scene/mod.rs"]
+mod scene;
+
+use anyport_testkit::requirements::Tests;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let tests = Tests::default();
+    #[cfg(unix)]
+    let tests = bad_input::tests(access::tests(tests));
+    tests.run()
+}
