@@ -22,6 +22,6 @@ mod start;
 use std::time::Duration;
 
 /// Nothing here takes nearly so long, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The grace of a drain that's to end before.
 const GRACE: Duration = Duration::from_secs(20);

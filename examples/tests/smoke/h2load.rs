@@ -1,13 +1,20 @@
 //! `hello` under h2load: many requests at once, on some connections, in both versions of HTTP.
-use crate::running::{Running, skipped};
-use std::{io, process::Command};
+use crate::{add, running::Running};
+use anyport_testkit::requirements::{Tests, needs_program};
+use std::process::Command;
 
 const REQUESTS: &str = "2000";
 
 const MONOIO: bool = cfg!(all(feature = "monoio", target_os = "linux"));
 const GLOMMIO: bool = cfg!(all(feature = "glommio", target_os = "linux"));
 
-#[test]
+pub(crate) fn tests(tests: Tests) -> Tests {
+    add!(
+        tests, h2load unless needs_program("h2load"),
+        h2load_is_answered_in_both_versions_over_each_transport,
+    )
+}
+
 fn h2load_is_answered_in_both_versions_over_each_transport() {
     let plain = [
         ("tcp", true),
@@ -25,7 +32,7 @@ fn h2load_is_answered_in_both_versions_over_each_transport() {
         let hello = Running::start("hello", &["--transport", transport, "--listen", "127.0.0.1:0"]);
         let url = format!("{scheme}://{}/", hello.place);
         for (version, options) in [("http/1.1", &["--h1"][..]), (h2, &["-m", "10"])] {
-            let Some(said) = h2load(options, &url) else { return };
+            let said = h2load(options, &url);
             for line in [
                 format!("Application protocol: {version}"),
                 format!(
@@ -40,15 +47,9 @@ fn h2load_is_answered_in_both_versions_over_each_transport() {
     }
 }
 
-/// What h2load says of its requests. `None`: there's none here.
-fn h2load(options: &[&str], url: &str) -> Option<Vec<String>> {
+/// What h2load says of its requests.
+fn h2load(options: &[&str], url: &str) -> Vec<String> {
     let mut command = Command::new("h2load");
     command.args(["-n", REQUESTS, "-c", "20"]).args(options).arg(url);
-    match Running::spawn(&mut command) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            skipped("h2load", "there's no h2load (Debian's package nghttp2-client)");
-            None
-        }
-        started => Some(started.unwrap().end().stdout),
-    }
+    Running::spawn(&mut command).unwrap().end().stdout
 }

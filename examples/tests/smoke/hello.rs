@@ -1,18 +1,47 @@
 //! `hello`: over each transport, its drain, and how it fails.
-use crate::running::{PATIENCE, Running, ask, ask_and_stay, binary, one_line_of_error, skipped, try_it};
+use crate::{
+    add,
+    running::{PATIENCE, Running, ask, ask_and_stay, binary, one_line_of_error, try_it},
+};
+use anyport_testkit::requirements::{Tests, needs_program};
 use rustix::process::Signal;
 use std::{
-    fs,
-    io::{self, Read, Write},
+    io::{Read, Write},
     net::TcpListener,
-    os::unix::{net::UnixStream, process::CommandExt},
-    path::Path,
+    os::unix::net::UnixStream,
     process::Command,
     thread,
     time::Instant,
 };
 
-#[test]
+pub(crate) fn tests(tests: Tests) -> Tests {
+    let tests = add!(
+        tests,
+        hello,
+        hello_serves_over_each_transport_and_reports_its_drain,
+        hello_asks_itself_in_memory_where_nobody_else_can,
+        hello_says_what_it_chose_by_itself,
+        hello_drains_on_the_first_signal_and_ends_at_once_on_the_second,
+        hello_serves_over_unix_sockets_and_replaces_what_a_killed_one_left,
+        hello_names_the_port_that_is_in_use_and_how_to_find_who_uses_it,
+        hello_names_the_host_that_does_not_resolve,
+        hello_names_the_address_that_no_interface_has,
+        hello_refuses_to_have_no_worker,
+    );
+    #[cfg(target_os = "linux")]
+    let tests = add!(
+        tests,
+        hello,
+        hello_serves_on_io_uring_or_names_the_feature_that_it_takes,
+        hello_serves_on_tokio_where_io_uring_is_refused_and_says_why,
+    );
+    let missing = match tls_on_io_uring().is_empty() {
+        true => Some("needs `--features monoio,glommio`".to_owned()),
+        false => needs_program("curl"),
+    };
+    add!(tests, hello unless missing, hello_serves_over_tls_on_io_uring)
+}
+
 fn hello_serves_over_each_transport_and_reports_its_drain() {
     for transport in ["tcp", "tcp-per-core"] {
         let hello = Running::start("hello", &["--transport", transport, "--listen", "127.0.0.1:0"]);
@@ -43,7 +72,6 @@ fn hello_serves_over_each_transport_and_reports_its_drain() {
     }
 }
 
-#[test]
 fn hello_asks_itself_in_memory_where_nobody_else_can() {
     let hello = |arguments: &[&str]| {
         let mut command = Command::new(binary("hello"));
@@ -64,7 +92,6 @@ fn hello_asks_itself_in_memory_where_nobody_else_can() {
     assert_eq!(error, "error: memory has no address: leave out `--listen`");
 }
 
-#[test]
 #[cfg(target_os = "linux")]
 fn hello_serves_on_io_uring_or_names_the_feature_that_it_takes() {
     for (feature, is_on, transports) in [
@@ -78,22 +105,37 @@ fn hello_serves_on_io_uring_or_names_the_feature_that_it_takes() {
                 assert!(error.contains(&format!("--features {feature}")), "{error}");
                 continue;
             }
-            let hello = Running::start("hello", &arguments);
-            match transport == feature {
-                true => assert!(hello.ask("GET /").ends_with("\r\n\r\nHello, World!")),
-                // The certificate is for development.
-                false => {
-                    if let Some(answer) = try_it("hello", &hello.tried, &[]) {
-                        assert_eq!(answer.unwrap(), "Hello, World!");
-                    }
-                }
+            // Those over TLS are asked by curl.
+            if transport != feature {
+                continue;
             }
+            let hello = Running::start("hello", &arguments);
+            assert!(hello.ask("GET /").ends_with("\r\n\r\nHello, World!"));
             hello.terminate().assert_success();
         }
     }
 }
 
-#[test]
+/// The transports over TLS on io_uring that are compiled in.
+fn tls_on_io_uring() -> Vec<&'static str> {
+    let all = [
+        ("tls-monoio", cfg!(all(feature = "monoio", target_os = "linux"))),
+        ("tls-glommio", cfg!(all(feature = "glommio", target_os = "linux"))),
+    ];
+    all.into_iter()
+        .filter_map(|(name, is_on)| is_on.then_some(name))
+        .collect()
+}
+
+fn hello_serves_over_tls_on_io_uring() {
+    for transport in tls_on_io_uring() {
+        let hello = Running::start("hello", &["--transport", transport, "--listen", "127.0.0.1:0"]);
+        // The certificate is for development.
+        assert_eq!(try_it(&hello.tried, &[]).unwrap(), "Hello, World!");
+        hello.terminate().assert_success();
+    }
+}
+
 fn hello_says_what_it_chose_by_itself() {
     let chosen = what_it_chose_and_serves(start_auto());
     let expected = ["transport: monoio, since ", "transport: tcp-per-core ("];
@@ -101,7 +143,6 @@ fn hello_says_what_it_chose_by_itself() {
 }
 
 /// As container runtimes refuse it: by a filter, which is a thread's and of what it starts.
-#[test]
 #[cfg(target_os = "linux")]
 fn hello_serves_on_tokio_where_io_uring_is_refused_and_says_why() {
     let refused = thread::spawn(|| {
@@ -143,7 +184,6 @@ fn what_it_chose_and_serves(mut hello: Running) -> String {
     chosen
 }
 
-#[test]
 fn hello_drains_on_the_first_signal_and_ends_at_once_on_the_second() {
     let hello = Running::start("hello", &["--listen", "127.0.0.1:0"]);
     // A request that doesn't come to its end keeps the server from ending.
@@ -161,7 +201,6 @@ fn hello_drains_on_the_first_signal_and_ends_at_once_on_the_second() {
     assert_eq!((ended.code, ended.stdout.len()), (Some(128 + 2), 0), "{ended:?}");
 }
 
-#[test]
 fn hello_serves_over_unix_sockets_and_replaces_what_a_killed_one_left() {
     let path = std::env::temp_dir().join(format!("anyport-smoke-hello-{}.sock", std::process::id()));
     let name = path.to_str().unwrap();
@@ -196,7 +235,6 @@ fn hello_fails(arguments: &[&str]) -> String {
     errors[0].clone()
 }
 
-#[test]
 fn hello_names_the_port_that_is_in_use_and_how_to_find_who_uses_it() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap();
@@ -210,7 +248,6 @@ fn hello_names_the_port_that_is_in_use_and_how_to_find_who_uses_it() {
     );
 }
 
-#[test]
 fn hello_names_the_host_that_does_not_resolve() {
     let error = hello_fails(&["--listen", "no-such-name.invalid:80"]);
     assert!(
@@ -221,7 +258,6 @@ fn hello_names_the_host_that_does_not_resolve() {
     assert!(error.contains("check the name"), "{error}");
 }
 
-#[test]
 fn hello_names_the_address_that_no_interface_has() {
     // An address for documentation (RFC 5737).
     let error = hello_fails(&["--listen", "192.0.2.1:0"]);
@@ -232,65 +268,7 @@ fn hello_names_the_address_that_no_interface_has() {
     assert!(error.contains("`ip address`"), "{error}");
 }
 
-#[test]
 fn hello_refuses_to_have_no_worker() {
     let error = hello_fails(&["--listen", "127.0.0.1:0", "--workers", "0"]);
     assert!(error.starts_with("error: zero workers"), "{error}");
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn hello_names_the_capability_that_port_80_needs() {
-    let test = "hello_names_the_capability_that_port_80_needs";
-    let lowest = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
-    if lowest.trim().parse::<u32>().unwrap() <= 80 {
-        return skipped(
-            test,
-            "any user may bind port 80 here (ip_unprivileged_port_start)",
-        );
-    }
-    let copy = Path::new(&std::env::temp_dir()).join(format!("anyport-smoke-{}", std::process::id()));
-    let mut command = Command::new(binary("hello"));
-    if may_bind_port_80() {
-        // `nobody`, who may not, may perhaps not enter the build's folder either.
-        fs::copy(binary("hello"), &copy).unwrap();
-        command = Command::new(&copy);
-        command.uid(65534).gid(65534);
-    }
-    command.args(["--listen", "127.0.0.1:80"]);
-    let mut spawned = Running::spawn(&mut command);
-    // Another test's child that's about to start may still hold the copy open for writing.
-    while spawned
-        .as_ref()
-        .is_err_and(|e| e.kind() == io::ErrorKind::ExecutableFileBusy)
-    {
-        thread::yield_now();
-        spawned = Running::spawn(&mut command);
-    }
-    let ended = spawned.map(Running::end);
-    let _ = fs::remove_file(&copy);
-    match ended {
-        Err(error) => skipped(test, &format!("the right to bind port 80 can't be dropped: {error}")),
-        Ok(ended) => assert_eq!(
-            (ended.code, ended.stderr),
-            (
-                Some(1),
-                vec![
-                    "error: cannot bind 127.0.0.1:80: permission denied (ports below 1024 need CAP_NET_BIND_SERVICE)"
-                        .to_owned()
-                ]
-            )
-        ),
-    }
-}
-
-/// Whether this process has CAP_NET_BIND_SERVICE (capabilities(7)): bit 10 of what's effective.
-#[cfg(target_os = "linux")]
-fn may_bind_port_80() -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let effective = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .unwrap();
-    u64::from_str_radix(effective.trim(), 16).unwrap() & (1 << 10) != 0
 }

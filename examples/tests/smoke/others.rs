@@ -1,14 +1,33 @@
 //! The examples that have one thing to show.
-use crate::running::{PATIENCE, Running, ask, binary, one_line_of_error, try_it};
+use crate::{
+    add,
+    running::{PATIENCE, Running, ask, binary, one_line_of_error, try_it},
+};
+use anyport_testkit::requirements::{Tests, needs_program};
 use rustix::process::Signal;
 use std::{
     io::{Read, Write},
     net::Shutdown,
     os::unix::net::UnixStream,
+    path::PathBuf,
     process::Command,
 };
 
-#[test]
+pub(crate) fn tests(tests: Tests) -> Tests {
+    let tests = add!(
+        tests,
+        others,
+        axum_app_serves_over_each_transport_and_ends_what_would_go_on_for_ever,
+        per_worker_counts_on_each_worker_and_in_all,
+        thread_per_core_counts_on_each_worker_or_names_the_feature_that_it_takes,
+        mixed_serves_the_public_and_the_admin_and_drains_both_at_once,
+        raw_echo_sends_back_what_it_gets,
+        custom_transport_serves_over_its_socket_and_removes_the_file_it_made,
+        unix_tells_its_clients_who_they_are,
+    );
+    add!(tests, others unless needs_program("curl"), what_mixed_says_should_be_tried_works)
+}
+
 fn axum_app_serves_over_each_transport_and_ends_what_would_go_on_for_ever() {
     let path = std::env::temp_dir().join(format!("anyport-smoke-axum-{}.sock", std::process::id()));
     let path = path.to_str().unwrap();
@@ -48,7 +67,6 @@ fn axum_app_serves_over_each_transport_and_ends_what_would_go_on_for_ever() {
     }
 }
 
-#[test]
 fn per_worker_counts_on_each_worker_and_in_all() {
     const REQUESTS: u64 = 20;
     let per_worker = Running::start("per_worker", &["--listen", "127.0.0.1:0", "--workers", "2"]);
@@ -70,7 +88,6 @@ fn per_worker_counts_on_each_worker_and_in_all() {
     per_worker.terminate().assert_success();
 }
 
-#[test]
 fn thread_per_core_counts_on_each_worker_or_names_the_feature_that_it_takes() {
     const REQUESTS: usize = 40;
     for (transport, is_on) in [
@@ -110,9 +127,9 @@ fn thread_per_core_counts_on_each_worker_or_names_the_feature_that_it_takes() {
     }
 }
 
-#[test]
-fn mixed_serves_the_public_and_the_admin_and_drains_both_at_once() {
-    let path = std::env::temp_dir().join(format!("anyport-smoke-mixed-{}.sock", std::process::id()));
+/// `mixed` on a free port and at a path of the test's own, and what it says of its two parts.
+fn start_mixed(test: &str) -> (Running, PathBuf, [String; 2]) {
+    let path = std::env::temp_dir().join(format!("anyport-{test}-{}.sock", std::process::id()));
     let name = path.to_str().unwrap();
     let arguments = ["--listen", "127.0.0.1:0", "--admin", name];
     let mut mixed = Running::spawn(Command::new(binary("mixed")).args(arguments)).unwrap();
@@ -122,24 +139,36 @@ fn mixed_serves_the_public_and_the_admin_and_drains_both_at_once() {
         true => assert_eq!(runtimes, "public: monoio, admin: tokio"),
         false => assert!(runtimes.contains("--features monoio`"), "{runtimes}"),
     }
-    let (public, admin) = (line(), line());
-    let place = public
+    let said = [line(), line()];
+    let place = said[0]
         .strip_prefix("listening on ")
         .and_then(|rest| rest.split(' ').next());
     mixed.place = place.unwrap().to_owned();
     assert!(
-        admin.starts_with(&format!("listening on unix:{name} ")),
-        "{admin}"
+        said[1].starts_with(&format!("listening on unix:{name} ")),
+        "{said:?}"
     );
+    (mixed, path, said)
+}
 
-    for (line, expected) in [
-        (&public, "Hello, World!\n"),
-        (&admin, "The public has been answered 1 times\n"),
-    ] {
+/// What the public gets, then the admin.
+const ANSWERS: [&str; 2] = ["Hello, World!\n", "The public has been answered 1 times\n"];
+
+fn what_mixed_says_should_be_tried_works() {
+    let (mixed, _, said) = start_mixed("mixed-tried");
+    for (line, expected) in said.iter().zip(ANSWERS) {
         let tried = line.split_once("(try: ").unwrap().1.trim_end_matches(')');
-        if let Some(answer) = try_it("mixed", tried, &[]) {
-            assert_eq!(answer.unwrap(), expected);
-        }
+        assert_eq!(try_it(tried, &[]).unwrap(), expected);
+    }
+    mixed.terminate().assert_success();
+}
+
+fn mixed_serves_the_public_and_the_admin_and_drains_both_at_once() {
+    let (mixed, path, _) = start_mixed("mixed");
+    let public = mixed.ask("GET /");
+    let admin = ask(UnixStream::connect(&path).unwrap(), "GET /");
+    for (response, expected) in [public, admin].iter().zip(ANSWERS) {
+        assert!(response.ends_with(&format!("\r\n\r\n{expected}")), "{response}");
     }
     // One that's idle on each part when the drain begins.
     let mut idle = [
@@ -161,7 +190,6 @@ fn mixed_serves_the_public_and_the_admin_and_drains_both_at_once() {
     assert!(!path.exists());
 }
 
-#[test]
 fn raw_echo_sends_back_what_it_gets() {
     let echo = Running::start("raw_echo", &["--listen", "127.0.0.1:0"]);
     let mut stream = echo.connect();
@@ -173,7 +201,6 @@ fn raw_echo_sends_back_what_it_gets() {
     echo.terminate().assert_success();
 }
 
-#[test]
 fn custom_transport_serves_over_its_socket_and_removes_the_file_it_made() {
     let path = std::env::temp_dir().join(format!("anyport-smoke-{}.sock", std::process::id()));
     let name = path.to_str().unwrap();
@@ -193,7 +220,6 @@ fn custom_transport_serves_over_its_socket_and_removes_the_file_it_made() {
     assert!(!path.exists());
 }
 
-#[test]
 fn unix_tells_its_clients_who_they_are() {
     let path = std::env::temp_dir().join(format!("anyport-smoke-unix-{}.sock", std::process::id()));
     let name = path.to_str().unwrap();
