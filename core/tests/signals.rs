@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One test for all of it, since signals are the whole process's. If it fails, a signal may end the process instead.
 #[tokio::test]
