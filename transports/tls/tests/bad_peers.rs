@@ -26,8 +26,8 @@ fn server(authority: &Authority) -> Served {
     Served::start(over_tcp(authority.server()))
 }
 
-fn impatient(server: Server) -> Served {
-    Served::start(server.timeouts(Timeouts::default().with_handshake(DEADLINE)))
+fn impatient(server: Server, deadline: Duration) -> Served {
+    Served::start(server.timeouts(Timeouts::default().with_handshake(deadline)))
 }
 
 fn connect(served: &Served) -> TcpStream {
@@ -179,10 +179,11 @@ fn a_peer_that_falls_silent_is_let_go_at_the_deadline() {
     let authority = Authority::new();
     let whole = hello(&authority);
     for begin in [&whole[..0], &whole[..1], &whole[..whole.len() / 2], &whole[..]] {
-        let served = impatient(over_tcp(authority.server()));
+        let served = impatient(over_tcp(authority.server()), DEADLINE);
         let began = Instant::now();
         let mut stream = connect(&served);
-        stream.write_all(begin).unwrap();
+        // An error says that the deadline has passed already.
+        let _ = stream.write_all(begin);
         heard(&mut stream);
         assert!(began.elapsed() >= DEADLINE);
         assert_eq!(served.log.one_failure().0, io::ErrorKind::TimedOut);
@@ -192,32 +193,45 @@ fn a_peer_that_falls_silent_is_let_go_at_the_deadline() {
 
 /// Its last flight is cut in the middle: the Finished, and in TLS 1.2 also what's before it.
 #[test]
+fn a_peer_that_leaves_in_its_last_flight() {
+    let authority = Authority::new();
+    for version in [&version::TLS13, &version::TLS12] {
+        let served = server(&authority);
+        let mut stream = connect(&served);
+        let last = Talk::new(authority.only(version))
+            .last_flight(&mut stream)
+            .unwrap();
+        stream.write_all(&last[..last.len() - 10]).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        heard(&mut stream);
+        let (kind, error) = served.log.one_failure();
+        assert_eq!(
+            (kind, &*error),
+            (io::ErrorKind::UnexpectedEof, "tls handshake eof")
+        );
+        served.ends();
+    }
+}
+
+/// The same, but it stays.
+#[test]
 fn a_peer_that_stops_in_its_last_flight() {
     let authority = Authority::new();
     for version in [&version::TLS13, &version::TLS12] {
-        for leaves in [true, false] {
-            let served = match leaves {
-                true => server(&authority),
-                false => impatient(over_tcp(authority.server())),
-            };
+        // On a busy machine it may be late for that already: then there's more time.
+        let gets_that_far = |times: u32| {
+            let served = impatient(over_tcp(authority.server()), times * DEADLINE);
             let mut stream = connect(&served);
-            let mut talk = Talk::new(authority.only(version));
-            let last = talk.last_flight(&mut stream);
-            stream.write_all(&last[..last.len() - 10]).unwrap();
-            if leaves {
-                stream.shutdown(Shutdown::Write).unwrap();
+            let last = Talk::new(authority.only(version)).last_flight(&mut stream);
+            if let Ok(last) = &last {
+                let _ = stream.write_all(&last[..last.len() - 10]);
             }
             heard(&mut stream);
-            let (kind, error) = served.log.one_failure();
-            match leaves {
-                true => assert_eq!(
-                    (kind, &*error),
-                    (io::ErrorKind::UnexpectedEof, "tls handshake eof")
-                ),
-                false => assert_eq!(kind, io::ErrorKind::TimedOut),
-            }
+            assert_eq!(served.log.one_failure().0, io::ErrorKind::TimedOut);
             served.ends();
-        }
+            last.is_ok()
+        };
+        assert!([1, 10, 100].into_iter().any(gets_that_far));
     }
 }
 
@@ -228,7 +242,7 @@ fn a_finished_that_was_tampered_with() {
         let served = server(&authority);
         let mut stream = connect(&served);
         let mut talk = Talk::new(authority.only(version));
-        let mut last = talk.last_flight(&mut stream);
+        let mut last = talk.last_flight(&mut stream).unwrap();
         *last.last_mut().unwrap() ^= 1;
         stream.write_all(&last).unwrap();
         heard(&mut stream);

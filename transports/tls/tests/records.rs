@@ -286,7 +286,7 @@ fn a_connection_that_never_asked_is_told_so() {
             mut stream,
             tape,
         } = Case::http_1(version);
-        let drained = served.handle.shutdown(Duration::from_secs(1));
+        let drained = served.handle.shutdown(scene::PATIENCE);
         assert_eq!(end(&served, &mut stream, &tape), b"");
         assert_eq!(served.run(drained).unwrap().aborted, 0);
     }

@@ -10,7 +10,7 @@ mod scene;
 use anyport_tls::{
     ClientAuth, Roots,
     rustls::{
-        HandshakeKind,
+        HandshakeKind, SupportedProtocolVersion,
         client::{Resumption, Tls12Resumption},
         version::{TLS12, TLS13},
     },
@@ -18,7 +18,7 @@ use anyport_tls::{
 use client::{Authority, Client};
 use scene::{HELLO, Served, over_tcp};
 use std::{
-    io,
+    io, thread,
     time::{Duration, Instant, SystemTime},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -60,29 +60,43 @@ fn a_session_is_resumed_by_a_ticket_and_not_by_its_number() {
 
 #[test]
 fn no_session_outlives_its_clients_certificate() {
-    const PATIENCE: Duration = Duration::from_secs(20);
-    for version in [&TLS12, &TLS13] {
-        let authority = Authority::new();
-        let roots = ClientAuth::Required(Roots::pem(authority.root_pem()));
-        let served = Served::start(over_tcp(authority.server().with_client_auth(roots)));
-        // Certificates know no fractions of a second.
-        let ends = SystemTime::now() + Duration::from_secs(4);
-        let identity = authority.issue_with(&["client"], |params| params.not_after = ends.into());
-        let client = Client::new(authority.only_as(version, &identity));
-        assert_eq!(visit(&served, &client).unwrap(), HandshakeKind::Full);
-        assert_eq!(visit(&served, &client).unwrap(), HandshakeKind::Resumed);
-        let begun = Instant::now();
-        let error = loop {
-            match visit(&served, &client) {
-                Ok(kind) => assert_eq!(kind, HandshakeKind::Resumed),
-                Err(error) => break error,
-            }
-            assert!(begun.elapsed() < PATIENCE, "still resumed: {version:?}");
-        };
-        assert!(
-            SystemTime::now() > ends - Duration::from_secs(1),
-            "too early: {error}"
-        );
-        served.ends();
+    thread::scope(|scope| {
+        for version in [&TLS12, &TLS13] {
+            // On a busy machine, one visit may take the whole of the certificate's time: then there's more.
+            let in_time = move |seconds: &u64| outlives_not(version, Duration::from_secs(*seconds));
+            scope.spawn(move || assert!([4, 12, 36].iter().any(in_time)));
+        }
+    });
+}
+
+/// Whether the client was resumed before its certificate ended; afterwards it must not be.
+fn outlives_not(version: &'static SupportedProtocolVersion, time: Duration) -> bool {
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let authority = Authority::new();
+    let roots = ClientAuth::Required(Roots::pem(authority.root_pem()));
+    let served = Served::start(over_tcp(authority.server().with_client_auth(roots)));
+    // Certificates know no fractions of a second.
+    let ends = SystemTime::now() + time;
+    let identity = authority.issue_with(&["client"], |params| params.not_after = ends.into());
+    let client = Client::new(authority.only_as(version, &identity));
+    let visits = [visit(&served, &client), visit(&served, &client)];
+    if SystemTime::now() > ends - Duration::from_secs(1) {
+        return false;
     }
+    let kinds = visits.map(Result::unwrap);
+    assert_eq!(kinds, [HandshakeKind::Full, HandshakeKind::Resumed]);
+    let begun = Instant::now();
+    let error = loop {
+        match visit(&served, &client) {
+            Ok(kind) => assert_eq!(kind, HandshakeKind::Resumed),
+            Err(error) => break error,
+        }
+        assert!(begun.elapsed() < PATIENCE, "still resumed: {version:?}");
+    };
+    assert!(
+        SystemTime::now() > ends - Duration::from_secs(1),
+        "too early: {error}"
+    );
+    served.ends();
+    true
 }

@@ -4,16 +4,13 @@ use crate::{
     client::Authority,
     programs::{Tests, within},
     scene::{Folder, Served, over_tcp},
+    tests,
 };
 use anyport_tls::TlsConfig;
 use std::time::Duration;
 
 pub(crate) fn tests(tests: Tests) -> Tests {
-    tests.with(
-        "testssl",
-        "a_scanner_finds_no_weakness",
-        a_scanner_finds_no_weakness,
-    )
+    tests!(tests, "testssl": a_scanner_finds_no_weakness)
 }
 
 /// Protocols, kinds of ciphers, forward secrecy, and all attacks that it knows. What it says of the test's certificates is of no interest.

@@ -1,4 +1,4 @@
-//! Tests that need programs which a machine may not have: there they're ignored, and say why.
+//! Programs that a machine may not have, and what they say.
 #![allow(dead_code, reason = "each test uses some of it")]
 #![allow(
     clippy::unwrap_used,
@@ -6,70 +6,21 @@
 )]
 
 use crate::scene::PATIENCE;
-use libtest_mimic::{Arguments, Failed, Trial};
+pub(crate) use anyport_testkit::requirements::Tests;
 use std::{
-    env,
     ffi::OsStr,
     io::{Read, Write},
-    process::{Child, Command, ExitCode, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-/// The tests of a target with `harness = false`.
-#[derive(Default)]
-pub(crate) struct Tests(Vec<Trial>);
-
-impl Tests {
-    pub(crate) fn always(mut self, name: &str, body: fn()) -> Self {
-        self.0.push(trial(name, body));
-        self
-    }
-
-    /// A test that needs a program.
-    pub(crate) fn with(self, program: &str, name: &str, body: fn()) -> Self {
-        let missing = (!is_there(program)).then(|| format!("needs {program}"));
-        self.unless(missing, name, body)
-    }
-
-    /// A test that's ignored for this reason, if there is one.
-    pub(crate) fn unless(mut self, reason: Option<String>, name: &str, body: fn()) -> Self {
-        self.0.push(match reason {
-            // Also if somebody asks for ignored tests: a test that can't be run is never green.
-            Some(why) => Trial::test(name, {
-                let why = why.clone();
-                move || Err(Failed::from(why))
-            })
-            .with_kind(why)
-            .with_ignored_flag(true),
-            None => trial(name, body),
-        });
-        self
-    }
-
-    pub(crate) fn run(self) -> ExitCode {
-        libtest_mimic::run(&Arguments::from_args(), self.0).exit_code()
-    }
-}
-
-fn trial(name: &str, body: fn()) -> Trial {
-    Trial::test(name, move || {
-        body();
-        Ok(())
-    })
-}
-
-/// The names and functions of tests, for [`Tests::with`].
+/// The names and functions of tests that need a program, for [`Tests::unless`].
 #[macro_export]
 macro_rules! tests {
     ($tests:expr, $program:literal: $($name:ident),* $(,)?) => {
-        $tests$(.with($program, stringify!($name), $name))*
+        $tests$(.unless(anyport_testkit::requirements::needs_program($program), stringify!($name), $name))*
     };
-}
-
-fn is_there(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// What a program said.

@@ -29,7 +29,7 @@ use tokio::{
 use tower::util::ServiceFn;
 
 /// Nothing here takes nearly so long, unless it hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const HELLO: &str = "Hello";
 

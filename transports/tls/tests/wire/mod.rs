@@ -8,7 +8,7 @@
 use crate::client::Authority;
 use anyport_tls::rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     sync::Arc,
 };
 
@@ -40,15 +40,17 @@ impl Talk {
     }
 
     /// Says hello, and hears the answer; what it would say then, with its Finished at the end.
-    pub(crate) fn last_flight(&mut self, stream: &mut (impl Read + Write)) -> Vec<u8> {
-        stream.write_all(&self.flight()).unwrap();
+    pub(crate) fn last_flight(&mut self, stream: &mut (impl Read + Write)) -> io::Result<Vec<u8>> {
+        stream.write_all(&self.flight())?;
         loop {
-            assert!(self.0.read_tls(stream).unwrap() > 0, "the server left");
+            if self.0.read_tls(stream)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
             self.0.process_new_packets().unwrap();
             // It says nothing before it has heard all.
             let flight = self.flight();
             if !flight.is_empty() {
-                return flight;
+                return Ok(flight);
             }
         }
     }
