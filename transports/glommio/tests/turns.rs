@@ -244,24 +244,28 @@ async fn thirty_two_workers_have_room() {
 #[tokio::test]
 async fn timers_go_off_in_their_order() {
     let (tell, told) = mpsc::channel();
-    let app = service_fn(move |_: Request<Body>| {
+    let app = service_fn(move |request: Request<Body>| {
         let tell = tell.clone();
         async move {
-            for millis in [60_000, 80, 20, 50, 1] {
+            let unit: u32 = request.uri().path()[1..].parse().unwrap();
+            for units in [60_000, 80, 20, 50, 1] {
                 let tell = tell.clone();
                 spawn(async move {
-                    sleep(Duration::from_millis(millis)).await;
-                    let _ = tell.send(millis);
+                    sleep(unit * units * Duration::from_millis(1)).await;
+                    let _ = tell.send(units);
                 })?;
             }
             Ok::<_, anyport_core::Error>(Response::new(Body::from("Hello")))
         }
     });
     let handle = serve_with(one(), app).start().unwrap();
-    assert_eq!(get(&handle, "/").unwrap(), "Hello");
-    for millis in [1, 20, 50, 80] {
-        assert_eq!(told.recv_timeout(scene::PATIENCE).unwrap(), millis);
-    }
+    // A worker of a busy machine may be kept from setting one until another is due: then they're further apart.
+    let goes_well = |unit: u32| {
+        assert_eq!(get(&handle, &format!("/{unit}")).unwrap(), "Hello");
+        let order = [(); 4].map(|()| told.recv_timeout(scene::PATIENCE).unwrap());
+        order == [1, 20, 50, 80]
+    };
+    assert!([1, 5, 25].into_iter().any(goes_well));
     ends(&handle).await;
     // The last one is gone with its worker.
     assert!(told.recv_timeout(scene::PATIENCE).is_err());

@@ -19,7 +19,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server that tells each client who it is.
 fn serve(unix: GlommioUnix) -> anyport_core::Result<Handle> {

@@ -7,6 +7,7 @@
 
 use anyport_core::{Accepted, Server, serve_raw_with};
 use anyport_monoio::{Driver, Monoio, MonoioConnection};
+use anyport_testkit::scene::in_lanes;
 use hyper_util::rt::TokioIo;
 use std::{
     fs,
@@ -23,27 +24,37 @@ use std::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-const ROUNDS: usize = 20;
+/// All of them in lanes, since most of a drain's time is the lame duck stage.
+const LANES: usize = 5;
+const ROUNDS: usize = 4;
 const CLIENTS: usize = 8;
 /// So many connections each client has had before the drain begins.
 const WARM: usize = 10;
 /// A client that's kept out would try again after a second; it isn't waited for.
-const KEPT_OUT: Duration = Duration::from_millis(200);
-const PATIENCE: Duration = Duration::from_secs(10);
+const KEPT_OUT: Duration = Duration::from_millis(50);
+/// Longer than anything here takes.
+const GRACE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_connection_is_lost_when_the_socket_is_closed_on_io_uring() {
-    rounds(|| serve_raw_with(bind(Driver::IoUring).with_workers(1), echo_a_byte)).await;
+#[test]
+fn no_connection_is_lost_when_the_socket_is_closed_on_io_uring() {
+    in_lanes(LANES, |_| {
+        rounds(|| serve_raw_with(bind(Driver::IoUring).with_workers(1), echo_a_byte))
+    });
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_connection_is_lost_when_the_socket_is_closed_on_epoll() {
-    rounds(|| serve_raw_with(bind(Driver::Epoll).with_workers(1), echo_a_byte)).await;
+#[test]
+fn no_connection_is_lost_when_the_socket_is_closed_on_epoll() {
+    in_lanes(LANES, |_| {
+        rounds(|| serve_raw_with(bind(Driver::Epoll).with_workers(1), echo_a_byte))
+    });
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_connection_is_lost_when_the_sockets_of_two_workers_are_closed() {
-    rounds(|| serve_raw_with(bind(Driver::Auto).with_workers(2), echo_a_byte)).await;
+#[test]
+fn no_connection_is_lost_when_the_sockets_of_two_workers_are_closed() {
+    in_lanes(LANES, |_| {
+        rounds(|| serve_raw_with(bind(Driver::Auto).with_workers(2), echo_a_byte))
+    });
 }
 
 /// The others go on to accept, by a socket that's still non-blocking or not, as they made it.
@@ -56,7 +67,7 @@ async fn an_adopted_socket_is_not_shut_for_its_other_owners() {
         let handle = server.start().unwrap();
         let addr = handle.endpoints()[0].socket_addr().unwrap();
         exchange(&TcpStream::connect(addr).unwrap()).unwrap();
-        let report = handle.shutdown(Duration::from_secs(2)).await.unwrap();
+        let report = handle.shutdown(GRACE).await.unwrap();
         assert_eq!(report.aborted, 0, "{report}");
         let later = TcpStream::connect(addr).unwrap();
         owner.set_nonblocking(false).unwrap();
@@ -70,7 +81,7 @@ async fn a_port_is_bound_again_at_once() {
     for driver in [Driver::IoUring, Driver::Epoll] {
         let first = serve_raw_with(bind(driver), echo_a_byte).start().unwrap();
         let addr = first.endpoints()[0].socket_addr().unwrap();
-        first.shutdown(Duration::from_secs(2)).await.unwrap();
+        first.shutdown(GRACE).await.unwrap();
         for _ in 0..20 {
             let again = Monoio::bind(addr).with_driver(driver).with_workers(2);
             let handle = serve_raw_with(again, echo_a_byte).start().unwrap();
@@ -131,7 +142,7 @@ async fn rounds(server: impl Fn() -> Server) {
         drop(warm);
         while all_warm.recv().is_ok() {}
         draining.store(true, SeqCst);
-        let report = handle.shutdown(Duration::from_secs(2)).await.unwrap();
+        let report = handle.shutdown(GRACE).await.unwrap();
         assert_eq!(report.aborted, 0, "{report}");
         for client in clients {
             if let Err(failure) = client.join().unwrap() {
@@ -151,10 +162,12 @@ fn client(addr: SocketAddr, draining: &AtomicBool, warm: Sender<()>) -> Result<(
             Ok(stream) if stream.local_addr().ok() == Some(addr) => break,
             Ok(stream) => stream,
             Err(_) if draining.load(SeqCst) => break,
+            // The machine is busy.
+            Err(e) if e.kind() == io::ErrorKind::TimedOut => continue,
             Err(e) => return Err(format!("connection {nth} failed before the drain: {e}")),
         };
         exchange(&stream).map_err(|e| format!("connection {nth} was made and then lost: {e}"))?;
-        if nth == WARM {
+        if nth >= WARM {
             warm = None;
         }
     }
