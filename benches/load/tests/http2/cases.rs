@@ -82,16 +82,13 @@ fn requests() {
 
 fn duration() {
     let load = load(&server(Transport::Tcp, hello), Workload::Plaintext);
-    let outcome = load.run(Amount::For(Duration::from_millis(500))).unwrap();
+    let outcome = load.run(Amount::For(Duration::from_secs(1))).unwrap();
     assert!(outcome.requests > 3);
     assert!(
-        (outcome.rate * 0.5 - outcome.requests as f64).abs() < 0.1,
+        (outcome.rate - outcome.requests as f64).abs() < 0.1,
         "{outcome:?}"
     );
-    assert!(
-        outcome.effort.elapsed >= Duration::from_millis(500),
-        "{outcome:?}"
-    );
+    assert!(outcome.effort.elapsed >= Duration::from_secs(1), "{outcome:?}");
 }
 
 fn latency() {
@@ -146,7 +143,7 @@ fn starvation() {
             (number != 1).then(|| hello(number, body)).flatten()
         });
         let outcome = load(&address, Workload::Plaintext)
-            .run(Amount::For(Duration::from_millis(300)))
+            .run(Amount::For(Duration::from_secs(1)))
             .unwrap();
         assert!(outcome.starved && outcome.requests > 3, "{outcome:?}");
     }
@@ -154,7 +151,7 @@ fn starvation() {
 
 fn no_starvation() {
     let load = load(&server(Transport::Tcp, hello), Workload::Plaintext);
-    for amount in [Amount::For(Duration::from_millis(300)), Amount::Requests(3)] {
+    for amount in [Amount::For(Duration::from_secs(1)), Amount::Requests(3)] {
         let outcome = load.run(amount).unwrap();
         assert!(!outcome.starved, "{outcome:?}");
     }
@@ -206,10 +203,7 @@ fn silence() {
     let address = server(Transport::Tcp, |_, _| None);
     let error = ask_over_http2(&address, Workload::Plaintext, &impatience()).unwrap_err();
     let error = error.to_string();
-    assert!(
-        error.contains("no response over HTTP/2 came for 200ms"),
-        "{error}"
-    );
+    assert!(error.contains("no response over HTTP/2 came for 1s"), "{error}");
 }
 
 /// Nothing is run.
