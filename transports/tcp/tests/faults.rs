@@ -140,8 +140,8 @@ fn a_silent_crowd_delays_nobody_per_core() {
 fn a_silent_crowd_delays_nobody(on: On) {
     const EACH: usize = 300;
     const ROUNDS: usize = 50;
-    /// So many polls a request takes at the most, or a byte. It's two or three.
-    const POLLS: usize = 10;
+    /// So many polls a request takes at the most, or a byte: reads, writes, flushes.
+    const POLLS: usize = 20;
     let app = service_fn(|_: Request<Body>| async { Ok::<_, BoxError>(Response::new(HELLO.to_owned())) });
     let notes = Arc::new(Notes::default());
     let noted = Arc::clone(&notes);
