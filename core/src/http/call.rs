@@ -1,4 +1,6 @@
 //! One request: from hyper to the app and back, with an answer in any case.
+#[cfg(feature = "http2")]
+use super::unread::Unread;
 use super::{Reply, detect::Version, host, owner::Owner, refusal::Refusal, upload::Upload};
 use crate::{
     ConnInfo, HttpResponse, HttpService,
@@ -28,6 +30,9 @@ pub struct ConnService<S> {
     version: Version,
     /// Each request has a hook or a deadline.
     hooked: bool,
+    /// HTTP/2: where bodies are left that nobody reads to their ends.
+    #[cfg(feature = "http2")]
+    unread: Option<Arc<Unread>>,
 }
 
 impl<S> ConnService<S> {
@@ -39,7 +44,15 @@ impl<S> ConnService<S> {
             state,
             version,
             hooked,
+            #[cfg(feature = "http2")]
+            unread: (version == Version::Http2).then(Unread::new),
         }
+    }
+
+    /// HTTP/2: where bodies are left that nobody reads to their ends.
+    #[cfg(feature = "http2")]
+    pub(super) fn unread(&self) -> Option<&Arc<Unread>> {
+        self.unread.as_ref()
     }
 }
 
@@ -79,7 +92,7 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
             }
             Err(wrong) => {
                 if !body.is_end_stream() {
-                    self.state.linger_at_close();
+                    drop(self.upload(body));
                 }
                 Step::refused(Refusal::BadRequest(wrong))
             }
@@ -97,7 +110,12 @@ impl<S> ConnService<S> {
             // Its end, in this very poll perhaps, needn't wake the connection.
             self.state.set_answering(true);
         }
-        Body::new(Upload::new(body, &self.state))
+        let upload = Upload::new(body, &self.state);
+        #[cfg(feature = "http2")]
+        if let Some(unread) = &self.unread {
+            return Body::new(upload.or_leave(Arc::clone(unread)));
+        }
+        Body::new(upload)
     }
 }
 

@@ -17,6 +17,8 @@ mod rhythm;
 mod speaks;
 mod streams;
 mod task;
+#[cfg(feature = "http2")]
+mod unread;
 mod upload;
 
 pub use call::{Call, ConnService};

@@ -1,7 +1,10 @@
 //! Hyper's part of a connection, in either version of HTTP: made of a stream, polled, told to end, and taken apart again.
-#[cfg(feature = "http2")]
-use super::h2_limits;
 use super::{ConnService, SpawnStreams, Streams, detect::Version};
+#[cfg(feature = "http2")]
+use super::{
+    h2_limits,
+    unread::{Discards, Unread},
+};
 use crate::{
     Connection, HttpService,
     engine::{Accepted, ConnState},
@@ -44,7 +47,7 @@ where
     #[cfg(feature = "http1")]
     Http1(Http1<C, S>),
     #[cfg(feature = "http2")]
-    Http2(std::pin::Pin<Box<Http2<C, S, R>>>),
+    Http2(std::pin::Pin<Box<Http2<C, S, R>>>, Discards),
     /// What hyper has given up on, which may go on for a while.
     #[cfg(feature = "http1")]
     Babbles(Accepted<C>),
@@ -103,7 +106,9 @@ where
                 .max_local_error_reset_streams(h2_limits::ERROR_RESETS)
                 .keep_alive_interval((ping < Duration::MAX).then_some(ping))
                 .keep_alive_timeout(h2_limits::PING_TIMEOUT);
-            Self::Http2(Box::pin(builder.serve_connection(io, service)))
+            let unread = service.unread().map_or_else(Unread::new, Arc::clone);
+            let discards = Discards::new(unread, &state.worker);
+            Self::Http2(Box::pin(builder.serve_connection(io, service)), discards)
         }
         #[cfg(not(feature = "http2"))]
         {
@@ -124,7 +129,7 @@ where
             #[cfg(feature = "http1")]
             Self::Babbles(_) => self.poll_babble(cx),
             #[cfg(feature = "http2")]
-            Self::Http2(connection) => poll_http2(connection.as_mut(), cx),
+            Self::Http2(connection, discards) => poll_http2(connection.as_mut(), discards, cx),
             Self::Over(_) => {
                 let _ = cx;
                 Poll::Ready(())
@@ -138,7 +143,7 @@ where
             #[cfg(feature = "http1")]
             Self::Http1(connection) => std::pin::Pin::new(connection).graceful_shutdown(),
             #[cfg(feature = "http2")]
-            Self::Http2(connection) => connection.as_mut().graceful_shutdown(),
+            Self::Http2(connection, _) => connection.as_mut().graceful_shutdown(),
             #[cfg(feature = "http1")]
             Self::Babbles(_) => {}
             Self::Over(_) => {}
@@ -177,7 +182,7 @@ where
     pub(super) fn version(&self) -> Version {
         match self {
             #[cfg(feature = "http2")]
-            Self::Http2(_) => Version::Http2,
+            Self::Http2(..) => Version::Http2,
             _ => Version::Http1,
         }
     }
@@ -199,8 +204,16 @@ fn after_empty_lines(mut read: Bytes) -> Bytes {
 /// Large, so it's kept out of the way of HTTP/1.
 #[cfg(feature = "http2")]
 #[inline(never)]
-fn poll_http2<F: Future>(connection: std::pin::Pin<&mut F>, cx: &mut Context<'_>) -> Poll<()> {
-    connection.poll(cx).map(drop)
+fn poll_http2<F: Future>(
+    connection: std::pin::Pin<&mut F>,
+    discards: &mut Discards,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    let polled = connection.poll(cx).map(drop);
+    if polled.is_pending() {
+        discards.poll(cx);
+    }
+    polled
 }
 
 impl<C, S, R> Speaks<C, S, R>

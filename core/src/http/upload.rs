@@ -1,4 +1,6 @@
 //! The body that a peer sends with a request: counted for as long as it's read, and under a deadline.
+#[cfg(feature = "http2")]
+use super::unread::Unread;
 use crate::{
     BoxError,
     engine::{AtDrain, ConnState, Patience, WorkerState},
@@ -16,23 +18,47 @@ use std::{
 
 /// What a peer sends: not nothing. Whoever waits for it too long gets an error.
 pub(super) struct Upload {
-    body: Incoming,
+    /// None, once it's dropped.
+    body: Option<Incoming>,
     gap: Option<Gap>,
+    /// HTTP/2: where it's left, if nobody reads it to its end.
+    #[cfg(feature = "http2")]
+    unread: Option<Arc<Unread>>,
 }
 
 impl Upload {
     pub(super) fn new(body: Incoming, connection: &Arc<ConnState>) -> Self {
         let gap = Some(Gap::new(connection));
-        Self { body, gap }
+        Self {
+            body: Some(body),
+            gap,
+            #[cfg(feature = "http2")]
+            unread: None,
+        }
+    }
+
+    /// A body that goes there, if nobody reads it to its end.
+    #[cfg(feature = "http2")]
+    pub(super) fn or_leave(mut self, unread: Arc<Unread>) -> Self {
+        self.unread = Some(unread);
+        self
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        if let Some(gap) = &self.gap
-            && !self.body.is_end_stream()
+        if let (Some(gap), Some(body)) = (&self.gap, self.body.take())
+            && !body.is_end_stream()
+            && let Some(connection) = gap.connection.upgrade()
         {
-            gap.note_unread();
+            connection.linger_at_close();
+            // Whose peer has sent nothing for too long already, isn't waited for.
+            #[cfg(feature = "http2")]
+            if let Some(unread) = &self.unread
+                && !gap.is_over
+            {
+                unread.leave(body, &connection);
+            }
         }
     }
 }
@@ -45,7 +71,14 @@ impl HttpBody for Upload {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Self { body, gap } = &mut *self;
+        let Self {
+            body: Some(body),
+            gap,
+            ..
+        } = &mut *self
+        else {
+            return Poll::Ready(None);
+        };
         // Hyper keeps the end of a body to itself until the next request, if it comes after the response.
         if gap.is_none() && body.is_end_stream() {
             return Poll::Ready(None);
@@ -77,11 +110,11 @@ impl HttpBody for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map(HttpBody::size_hint).unwrap_or_default()
     }
 }
 
