@@ -10,8 +10,9 @@ use std::{
 
 /// Streams that the peer reset before they were accepted: "rapid reset", CVE-2023-44487. h2's own value.
 pub(super) const PENDING_RESETS: usize = 20;
-/// Streams that the peer made us reset: "made you reset", CVE-2025-8671. A quarter of h2's own value.
-pub(super) const ERROR_RESETS: usize = 256;
+/// Streams that the peer made us reset or refuse, and frames of such streams that h2 remembers no longer: "made you reset", CVE-2025-8671. It's for the whole life of a
+/// connection, which a proxy may share among many clients, good and bad; so it's four times h2's own value. To a peer that reads nothing of what it's told, they're 3 MB.
+pub(super) const ERROR_RESETS: usize = 4096;
 /// How long a peer may take to answer a ping.
 pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
