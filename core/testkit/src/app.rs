@@ -216,10 +216,10 @@ impl Service<Request<Body>> for App {
                 in_background(read_on(request.into_body(), state));
                 Box::pin(async { Ok(hello()) })
             }
-            // It goes on after the response, until it's released.
+            // It goes on after the response, with the request in its hands, until it's released.
             "/background" => {
                 in_background(async move {
-                    let _waits = state.waits(false);
+                    let _held = (state.waits(false), request);
                     state.released.acquire().await.unwrap().forget();
                 });
                 Box::pin(async { Ok(hello()) })

@@ -58,6 +58,8 @@ const FILES: &[(&str, &[Case])] = &[
     ("standstill", crate::standstill::CASES),
     ("pace", crate::pace::CASES),
     ("h2_stall", crate::h2_stall::CASES),
+    ("h2_early_answers", crate::h2_early_answers::CASES),
+    ("h2_refusals", crate::h2_refusals::CASES),
     ("observer", crate::observer::CASES),
     ("hibernation", crate::hibernation::CASES),
     ("asleep", crate::asleep::CASES),
