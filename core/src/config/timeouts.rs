@@ -27,7 +27,7 @@ pub struct Timeouts {
     /// [`TimedOut`](std::io::ErrorKind::TimedOut). Default: 60 s, as nginx's `client_body_timeout`; strict: 30 s.
     pub body_gap: Duration,
     /// How long a peer may read nothing of what it's sent, before the connection is cut off. Default: 60 s, as nginx's `send_timeout`;
-    /// strict: 30 s.
+    /// strict: 30 s. What a slow reader reads is noticed sixteen times in it, so it may be late by a sixteenth.
     pub write_stall: Duration,
     /// How long an HTTP/2 peer may be silent before it's asked for a sign of life (PING, RFC 9113 6.7); if there's none within 20 s, the connection is
     /// closed. Default and strict: 30 s.

@@ -264,8 +264,9 @@ impl Rhythm {
         let stall = self
             .stall
             .and_then(|stall| after(stall.since, timeouts.write_stall, Due::Stall));
-        let look = self
-            .stall
+        // None either, if it may take for ever.
+        let look = stall
+            .and(self.stall)
             .and_then(|stall| after(stall.looked, timeouts.write_stall / LOOKS, Due::Progress));
         // Of two at the same time, the first one: what is over is not looked at.
         phase

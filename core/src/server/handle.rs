@@ -45,6 +45,9 @@ impl Handle {
     /// 2. It accepts what the kernel has queued, closes its sockets and its idle connections, and lets the others finish.
     /// 3. What's still open when `grace` is over is aborted.
     ///
+    /// A peer that owes the rest of a handshake, a head or a body decides nothing: from the beginning of the drain it has a tenth of the grace, and a second at least. Then its
+    /// connection is closed, and counted as [`stalled`](crate::DrainReport::stalled).
+    ///
     /// So no accepted request goes unanswered within the grace. A second call can only shorten the first one's grace.
     pub fn shutdown(&self, grace: Duration) -> Wait {
         self.shared.drain(grace);
