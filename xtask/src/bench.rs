@@ -38,8 +38,9 @@ mod turns;
 
 use crate::output;
 use cargo_metadata::Metadata;
+use counted::Counted;
 use matrix::MatrixOptions;
-use options::Options;
+use options::{AskedOptions, Options};
 use report::Report;
 use results::Record;
 use session::Session;
@@ -66,11 +67,11 @@ pub(crate) struct Bench {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// User instructions per request, counted by valgrind's callgrind
-    Instructions(Options),
+    Instructions(AskedOptions),
     /// System calls per request, counted by perf, with 1 and with 64 connections
-    Syscalls(Options),
+    Syscalls(AskedOptions),
     /// Allocations and allocated bytes per request, counted by valgrind's memcheck
-    Allocations(Options),
+    Allocations(AskedOptions),
     /// Private memory per idle connection: fresh, and kept alive; with mimalloc and with the system's allocator
     Idle(Options),
     /// CPU time per request, in turns with hyper by hand
@@ -93,18 +94,24 @@ enum Command {
 ///
 /// When nothing could be tried.
 pub(crate) fn run(bench: &Bench, metadata: &Metadata) -> anyhow::Result<ExitCode> {
-    let figure = |options, measure: &dyn Fn(&mut Session) -> Report| one(options, metadata, measure);
-    let counted = |options, what| figure(options, &|session| counted::run(session, what, NonZeroUsize::MIN));
+    let figure =
+        |options: &Options, measure: &dyn Fn(&mut Session) -> Report| one(options, metadata, measure);
+    let counted = |asked: &AskedOptions, what: Counted| {
+        let what = what.of(asked.workload);
+        figure(&asked.options, &|session| {
+            counted::run(session, &what, NonZeroUsize::MIN)
+        })
+    };
     match &bench.command {
         None => matrix::run(&bench.matrix, metadata),
-        Some(Command::Instructions(options)) => counted(options, &counted::INSTRUCTIONS),
-        Some(Command::Syscalls(options)) => counted(options, &counted::SYSCALLS),
-        Some(Command::Allocations(options)) => counted(options, &counted::ALLOCATIONS),
+        Some(Command::Instructions(options)) => counted(options, counted::INSTRUCTIONS),
+        Some(Command::Syscalls(options)) => counted(options, counted::SYSCALLS),
+        Some(Command::Allocations(options)) => counted(options, counted::ALLOCATIONS),
         Some(Command::Idle(options)) => figure(options, &|session| {
             let both = [Allocator::Mimalloc, Allocator::System];
             idle::run(session, idle::STEPS, &both, NonZeroUsize::MIN)
         }),
-        Some(Command::Cpu(cpu)) => figure(&cpu.options, &|session| cpu::run(session, cpu)),
+        Some(Command::Cpu(cpu)) => figure(&cpu.asked.options, &|session| cpu::run(session, cpu)),
         Some(Command::Handshakes(handshakes)) => figure(&handshakes.options, &|session| {
             handshakes::run(session, handshakes)
         }),

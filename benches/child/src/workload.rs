@@ -15,18 +15,21 @@ pub enum Workload {
     Download64K,
     /// `GET /download/1m`: the same with 1 MiB.
     Download1M,
+    /// `POST /upload` with 1 MiB: the server collects them, and answers how many bytes it had.
+    Upload1M,
     /// `GET /websocket`: an upgrade (RFC 6455), and then each message of 13 bytes comes back.
     WebSocket,
 }
 
 impl Workload {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Plaintext,
         Self::Json,
         Self::Echo,
         Self::Download64K,
         Self::Download1M,
+        Self::Upload1M,
         Self::WebSocket,
     ];
 
@@ -39,6 +42,7 @@ impl Workload {
             Self::Echo => "echo-4k",
             Self::Download64K => "download-64k",
             Self::Download1M => "download-1m",
+            Self::Upload1M => "upload-1m",
             Self::WebSocket => "websocket",
         }
     }
@@ -52,6 +56,7 @@ impl Workload {
             Self::Echo => ECHO,
             Self::Download64K => DOWNLOAD_64K,
             Self::Download1M => DOWNLOAD_1M,
+            Self::Upload1M => UPLOAD_1M,
             Self::WebSocket => WEBSOCKET,
         }
     }
@@ -61,6 +66,7 @@ impl Workload {
     pub fn request_body(self) -> Vec<u8> {
         match self {
             Self::Echo => bytes(4 * 1024),
+            Self::Upload1M => bytes(MIB),
             _ => Vec::new(),
         }
     }
@@ -69,7 +75,7 @@ impl Workload {
     #[must_use]
     pub fn content_type(self) -> Option<&'static str> {
         match self {
-            Self::Plaintext => Some("text/plain; charset=utf-8"),
+            Self::Plaintext | Self::Upload1M => Some("text/plain; charset=utf-8"),
             Self::Json => Some("application/json"),
             Self::Echo | Self::Download64K | Self::Download1M => Some("application/octet-stream"),
             Self::WebSocket => None,
@@ -84,7 +90,8 @@ impl Workload {
             Self::Json => format!(r#"{{"message":"{HELLO}"}}"#).into_bytes(),
             Self::Echo => self.request_body(),
             Self::Download64K => bytes(64 * 1024),
-            Self::Download1M => bytes(1024 * 1024),
+            Self::Download1M => bytes(MIB),
+            Self::Upload1M => MIB.to_string().into_bytes(),
         }
     }
 }
@@ -99,10 +106,14 @@ pub const ECHO: &str = "/echo";
 pub const DOWNLOAD_64K: &str = "/download/64k";
 /// See [`Workload::Download1M`].
 pub const DOWNLOAD_1M: &str = "/download/1m";
+/// See [`Workload::Upload1M`].
+pub const UPLOAD_1M: &str = "/upload";
 /// See [`Workload::WebSocket`].
 pub const WEBSOCKET: &str = "/websocket";
 /// What a WebSocket of tungstenite's reads into: by default it's 128 KiB, which it fills with zeros before each read, and keeps while it waits.
 pub const WEBSOCKET_BUFFER: usize = 4096;
+/// What an upload has, and a download.
+pub const MIB: usize = 1024 * 1024;
 /// The text, and JSON's `message`.
 pub const HELLO: &str = "Hello, World!";
 

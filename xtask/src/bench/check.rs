@@ -7,6 +7,7 @@ use super::report::{Report, Row};
 use super::results::Environment;
 use super::session::Session;
 use super::target::{Allocator, Target};
+use super::text::per;
 use super::{counted, environment, exit_code, idle, tool};
 use crate::output;
 use anyport_bench_load::Interrupted;
@@ -149,7 +150,10 @@ fn measure(session: &mut Session) -> Result<Vec<Row>, Interrupted> {
         }
     };
     for counted in counted::STEADY {
+        let all = session.targets.clone();
+        session.targets.retain(|&target| counted.is_checked_of(target));
         let report = counted::run(session, counted, REPEATS);
+        session.targets = all;
         take(session, report)?;
     }
     let report = idle::run(session, idle::ENDS, &[Allocator::Mimalloc], REPEATS);
@@ -166,7 +170,7 @@ fn failure(row: &Row) -> Option<String> {
     Some(format!(
         "{}: {}: not measured: {reason}",
         row.target,
-        row.unit.label()
+        per(row.workload, row.unit.label())
     ))
 }
 

@@ -7,7 +7,7 @@ use super::report::{Report, Row, Unit};
 use super::scenario::Scenario;
 use super::session::Session;
 use super::target::{Allocator, Target};
-use super::text::{grouped, workers};
+use super::text::{grouped, per, workers};
 use super::tool::{CALLGRIND, Count, MEMCHECK, PERF, Tool};
 use anyhow::Context as _;
 use anyport_bench_load::{Amount, ClosedLoop, Interrupted, Workload};
@@ -26,6 +26,7 @@ pub(super) struct Counted {
     /// Whether all connections ask at once, and again once all are answered, on the server's own core. So it's no chance how many of them a turn of its loop answers, and whether the next request is
     /// there already when it looks for it.
     in_step: bool,
+    workload: Workload,
     /// The two runs.
     few: u64,
     many: u64,
@@ -39,6 +40,7 @@ pub(super) const INSTRUCTIONS: Counted = Counted {
     allocator: Allocator::Mimalloc,
     connections: &[8],
     in_step: true,
+    workload: Workload::Plaintext,
     few: 1_000,
     many: 6_000,
 };
@@ -51,6 +53,7 @@ pub(super) const SYSCALLS: Counted = Counted {
     allocator: Allocator::Mimalloc,
     connections: &[1, 64],
     in_step: false,
+    workload: Workload::Plaintext,
     few: 3_000,
     many: 18_000,
 };
@@ -63,6 +66,7 @@ pub(super) const ALLOCATIONS: Counted = Counted {
     allocator: Allocator::System,
     connections: &[8],
     in_step: true,
+    workload: Workload::Plaintext,
     few: 1_000,
     many: 6_000,
 };
@@ -70,14 +74,38 @@ pub(super) const ALLOCATIONS: Counted = Counted {
 pub(super) const ALL: [&Counted; 3] = [&INSTRUCTIONS, &SYSCALLS, &ALLOCATIONS];
 
 /// What the scheduler has no say in: with one connection, whether the server waits at all depends on how fast the load answers.
-pub(super) const STEADY: [&Counted; 3] = [
+pub(super) const STEADY: [&Counted; 5] = [
     &INSTRUCTIONS,
     &Counted {
         connections: &[64],
         ..SYSCALLS
     },
     &ALLOCATIONS,
+    &INSTRUCTIONS.of(Workload::Upload1M),
+    &SYSCALLS.of(Workload::Upload1M),
 ];
+
+impl Counted {
+    /// The same of another workload. What a read finds of an upload depends on what the load has sent by then: always in step, that hardly differs from run to run.
+    pub(super) const fn of(self, workload: Workload) -> Self {
+        match workload {
+            Workload::Upload1M => Self {
+                workload,
+                connections: &[8],
+                in_step: true,
+                few: self.few / 20,
+                many: self.many / 20,
+                ..self
+            },
+            _ => Self { workload, ..self },
+        }
+    }
+
+    /// Whether `--check` counts it of this target: uploads not twice of the same code.
+    pub(super) fn is_checked_of(&self, target: Target) -> bool {
+        self.workload != Workload::Upload1M || !matches!(target, Target::Unix | Target::MonoioEpoll)
+    }
+}
 
 /// # Errors
 ///
@@ -111,13 +139,15 @@ fn about(counted: &Counted, number: NonZeroUsize, repeats: NonZeroUsize) -> Stri
         allocator,
         connections,
         in_step,
+        workload,
         few,
         many,
         ..
     } = counted;
     let connections: Vec<String> = connections.iter().map(ToString::to_string).collect();
     format!(
-        "{about}, counted by {}, as the difference of {} and {} requests: {}; {}, {} connections{}, allocator {}.",
+        "{}, {workload}, counted by {}, as the difference of {} and {} requests: {}; {}, {} connections{}, allocator {}.",
+        per(workload.name(), about),
         tool.name,
         grouped(*many as f64, 0),
         grouped(*few as f64, 0),
@@ -157,8 +187,12 @@ fn fill(
                 Ok(runs) => Ok(runs.iter().filter_map(of_unit).collect()),
                 Err(reason) => Err(reason.clone()),
             };
-            let row = Row::new(counted.figure, target, counted.allocator, unit);
-            rows.push(Row { connections, ..row }.of_runs(values));
+            let row = Row {
+                connections,
+                workload: counted.workload.name(),
+                ..Row::new(counted.figure, target, counted.allocator, unit)
+            };
+            rows.push(row.of_runs(values));
         }
     }
     if is_interrupted { Err(Interrupted) } else { Ok(()) }
@@ -189,7 +223,8 @@ fn one_run(
     connections: usize,
     requests: u64,
 ) -> anyhow::Result<Vec<Count>> {
-    target.check_serves(Scenario::PLAINTEXT)?;
+    let scenario = Scenario::Http1(counted.workload);
+    target.check_serves(scenario)?;
     counted.tool.check(target)?;
     session.progress.set_message(format!(
         "{target}: {requests} requests under {}",
@@ -204,20 +239,15 @@ fn one_run(
     ));
     let _place = counted.in_step.then(Place::shared).transpose()?;
     let wrapper = counted.tool.wrapper(output.as_std_path());
-    let mut server = session.start(binaries, target, Scenario::PLAINTEXT, counted.allocator, &wrapper)?;
+    let mut server = session.start(binaries, target, scenario, counted.allocator, &wrapper)?;
     let step = if counted.in_step {
         connections as u64
     } else {
         requests
     };
-    ClosedLoop::connect(
-        server.address(),
-        Workload::Plaintext,
-        connections,
-        &session.patience,
-    )
-    .and_then(|load| ask(load, requests, step))
-    .map_err(|error| server.explain(error))?;
+    ClosedLoop::connect(server.address(), counted.workload, connections, &session.patience)
+        .and_then(|load| ask(load, requests, step))
+        .map_err(|error| server.explain(error))?;
     server.stop()?;
     session.progress.inc(1);
     let text =

@@ -1,17 +1,17 @@
 //! CPU time per request.
 
 use super::loads;
-use super::options::Options;
+use super::options::AskedOptions;
 use super::report::{Report, Unit};
 use super::session::Session;
+use super::text::per;
 use super::turns::{self, Course, TurnOptions, Value};
-use anyport_bench_child::Workload;
 use std::num::NonZeroUsize;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct CpuOptions {
     #[command(flatten)]
-    pub(super) options: Options,
+    pub(super) asked: AskedOptions,
     /// Keep-alive connections that ask at once.
     #[arg(long, value_name = "N", default_value = "16")]
     connections: NonZeroUsize,
@@ -20,13 +20,20 @@ pub(crate) struct CpuOptions {
 }
 
 pub(super) fn run(session: &mut Session, options: &CpuOptions) -> Report {
+    let workload = options.asked.workload;
     let course = Course {
         figure: "cpu",
-        workload: Workload::Plaintext.name(),
+        workload: workload.name(),
         connections: options.connections.get(),
         values: vec![Value::time(Unit::Microseconds)],
-        load: loads::closed(Workload::Plaintext),
+        load: loads::closed(workload),
     };
-    let what = format!("CPU time per request with {} connections", options.connections);
+    let what = per(
+        workload.name(),
+        &format!(
+            "CPU time per request, {workload}, with {} connections",
+            options.connections
+        ),
+    );
     turns::run(session, &options.turns, &what, &[course])
 }

@@ -1,7 +1,7 @@
 //! The flags that all figures have.
 
 use super::target::Target;
-use anyport_bench_load::Address;
+use anyport_bench_load::{Address, Workload};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
@@ -20,6 +20,16 @@ pub(crate) struct Options {
     /// Where the TCP and TLS servers listen, on this machine; port 0 is any free one.
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0", value_parser = tcp)]
     pub(super) listen: Address,
+}
+
+/// Of what requests are asked.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct AskedOptions {
+    #[command(flatten)]
+    pub(super) options: Options,
+    /// What's asked for, over HTTP/1: plaintext, json, echo-4k, download-64k, download-1m, upload-1m (its figures are per MiB), websocket.
+    #[arg(long, value_name = "NAME", default_value_t = Workload::Plaintext)]
+    pub(super) workload: Workload,
 }
 
 pub(super) fn tcp(text: &str) -> Result<Address, String> {

@@ -13,12 +13,13 @@ pub(super) enum Scenario {
 
 impl Scenario {
     pub(super) const PLAINTEXT: Self = Self::Http1(Workload::Plaintext);
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::PLAINTEXT,
         Self::Http1(Workload::Json),
         Self::Http1(Workload::Echo),
         Self::Http1(Workload::Download64K),
         Self::Http1(Workload::Download1M),
+        Self::Http1(Workload::Upload1M),
         Self::Http1(Workload::WebSocket),
         Self::PlaintextH2,
     ];

@@ -5,7 +5,7 @@ mod notes;
 use super::report::{Report, Row, Unit, Verdict};
 use super::results::Record;
 use super::target::{Allocator, Target};
-use super::text::{WIDTH, grouped, spanned, wrap};
+use super::text::{WIDTH, grouped, per, spanned, wrap};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use notes::{reasons, references, remarks};
 use std::collections::BTreeSet;
@@ -40,7 +40,8 @@ fn table(report: &Report) -> Table {
         .set_width(WIDTH);
     let mut header = varying.names();
     let left = header.len();
-    header.extend(columns.iter().map(|column| column.name().to_owned()));
+    let workload = report.rows.first().map_or("", |row| row.workload);
+    header.extend(columns.iter().map(|column| per(workload, column.name())));
     table.set_header(header);
     for index in left..left + columns.len() {
         if let Some(column) = table.column_mut(index) {

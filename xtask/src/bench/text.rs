@@ -1,6 +1,7 @@
 //! How numbers and sentences are set for a terminal.
 
 use super::report::{Span, Unit};
+use anyport_bench_child::Workload;
 use std::num::NonZeroUsize;
 
 /// No line of what's printed is longer.
@@ -31,6 +32,17 @@ pub(super) fn spanned(value: f64, span: Option<Span>, unit: Unit) -> String {
     match span.and_then(|span| span.shown(unit)) {
         Some(span) => format!("{value} ({span})"),
         None => value,
+    }
+}
+
+/// A request of an upload brings 1 MiB: what's counted per request is counted per MiB.
+pub(super) fn per(workload: &str, words: &str) -> String {
+    if workload == Workload::Upload1M.name() {
+        words
+            .replace("per request", "per MiB")
+            .replace("/request", "/MiB")
+    } else {
+        words.to_owned()
     }
 }
 

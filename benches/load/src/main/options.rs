@@ -113,7 +113,7 @@ pub(crate) struct H2 {
 pub(crate) struct Target {
     /// IP:PORT of this machine, tls:IP:PORT, or unix:PATH
     pub(crate) address: Address,
-    /// plaintext, json, echo-4k, download-64k, download-1m, websocket
+    /// plaintext, json, echo-4k, download-64k, download-1m, upload-1m, websocket
     #[arg(long, value_name = "NAME", default_value_t = Workload::Plaintext)]
     pub(crate) workload: Workload,
     /// How many at once

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::header::ContentType, rt, web};
 use actix_ws::{Message, MessageStream, Session};
 use anyport_bench_child::{
     Workload,
-    workload::{DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, PLAINTEXT, WEBSOCKET},
+    workload::{DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, MIB, PLAINTEXT, UPLOAD_1M, WEBSOCKET},
 };
 use serde::Serialize;
 
@@ -32,11 +32,14 @@ impl Downloads {
 pub(crate) fn configure(config: &mut web::ServiceConfig, downloads: &web::Data<Downloads>) {
     config
         .app_data(downloads.clone())
+        // Not actix's default, which is 256 KiB.
+        .app_data(web::PayloadConfig::new(MIB))
         .route(PLAINTEXT, web::get().to(plaintext))
         .route(JSON, web::get().to(json))
         .route(ECHO, web::post().to(echo))
         .route(DOWNLOAD_64K, web::get().to(download_64k))
         .route(DOWNLOAD_1M, web::get().to(download_1m))
+        .route(UPLOAD_1M, web::post().to(upload))
         .route(WEBSOCKET, web::get().to(websocket));
 }
 
@@ -52,6 +55,10 @@ async fn json() -> web::Json<Greeting> {
 
 async fn echo(body: web::Bytes) -> web::Bytes {
     body
+}
+
+async fn upload(body: web::Bytes) -> String {
+    body.len().to_string()
 }
 
 async fn download_64k(downloads: web::Data<Downloads>) -> web::Bytes {

@@ -2,7 +2,7 @@
 
 use anyport_bench_child::{
     Workload,
-    workload::{DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, PLAINTEXT, WEBSOCKET},
+    workload::{DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, MIB, PLAINTEXT, UPLOAD_1M, WEBSOCKET},
 };
 use ntex::{
     service::{fn_factory, fn_service},
@@ -25,11 +25,14 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     let file_64k = Bytes::from(Workload::Download64K.response_body());
     let file_1m = Bytes::from(Workload::Download1M.response_body());
     config
+        // Not ntex's default, which is 256 KiB.
+        .state(web::types::PayloadConfig::new(MIB))
         .route(PLAINTEXT, web::get().to(async || HELLO))
         .route(JSON, web::get().to(json))
         .route(ECHO, web::post().to(echo))
         .route(DOWNLOAD_64K, web::get().to(download(file_64k)))
         .route(DOWNLOAD_1M, web::get().to(download(file_1m)))
+        .route(UPLOAD_1M, web::post().to(upload))
         .route(WEBSOCKET, web::get().to(websocket));
 }
 
@@ -39,6 +42,10 @@ async fn json() -> HttpResponse {
 
 async fn echo(body: Bytes) -> Bytes {
     body
+}
+
+async fn upload(body: Bytes) -> String {
+    body.len().to_string()
 }
 
 fn download(file: Bytes) -> impl AsyncFn() -> Bytes + Clone {

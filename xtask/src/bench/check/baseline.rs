@@ -148,7 +148,8 @@ impl Baseline {
             return Finding::New;
         };
         // All that's checked is counted.
-        let differs = tolerance::is_exceeded(figure.unit, known.value, figure.value).unwrap_or(true);
+        let differs =
+            tolerance::is_exceeded(figure.unit, &figure.workload, known.value, figure.value).unwrap_or(true);
         if figure.unit == Unit::Instructions && *machine != self.machine {
             Finding::Incomparable
         } else if !differs {

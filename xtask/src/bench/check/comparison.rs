@@ -1,7 +1,7 @@
 //! What's said of the figures of now beside the committed ones, and whether that's good.
 
 use super::baseline::{Baseline, Figure, Finding, Machine};
-use crate::bench::text::{grouped, wrap};
+use crate::bench::text::{grouped, per, wrap};
 
 /// Where to look if something became worse.
 const ADVICE: &str = "If that's what the change is for, take it down: `cargo xtask bench --check --update`. Else `callgrind_annotate \
@@ -41,7 +41,7 @@ impl Comparison {
                 figure.target,
                 figure.workload,
                 figure.connections,
-                figure.unit.label(),
+                per(&figure.workload, figure.unit.label()),
                 before,
                 number(figure.value),
             );

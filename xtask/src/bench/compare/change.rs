@@ -27,7 +27,7 @@ impl Change {
             return Some(Self::Bound(mark));
         }
         let differs = match (
-            tolerance::is_exceeded(a.unit, before, after),
+            tolerance::is_exceeded(a.unit, &a.workload, before, after),
             a.interval,
             b.interval,
         ) {

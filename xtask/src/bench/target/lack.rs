@@ -20,6 +20,7 @@ pub(super) const THREAD_BOUND: Lack = Lack {
 pub(super) const DOWNLOAD_ONLY: Lack = Lack {
     scenarios: &[
         Scenario::Http1(Workload::Echo),
+        Scenario::Http1(Workload::Upload1M),
         Scenario::Http1(Workload::WebSocket),
     ],
     reason: "it runs no app: without a module or a server behind it, it sends no body back and speaks no WebSocket",
@@ -32,6 +33,7 @@ pub(super) const FIXED: Lack = Lack {
         Scenario::Http1(Workload::Echo),
         Scenario::Http1(Workload::Download64K),
         Scenario::Http1(Workload::Download1M),
+        Scenario::Http1(Workload::Upload1M),
         Scenario::Http1(Workload::WebSocket),
         Scenario::PlaintextH2,
     ],
