@@ -1,5 +1,5 @@
 //! An established byte stream, and the ready-made one for a transport that has nothing special about it.
-use crate::ConnInfo;
+use crate::{ConnInfo, Permit};
 use hyper::rt::{Read, Write};
 use std::{
     fmt, io,
@@ -82,6 +82,15 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
     /// `None`: a write that succeeds is progress.
     fn bytes_sent(&self) -> Option<u64> {
         None
+    }
+
+    /// Called once, right before the server drops the connection, on whichever thread that happens.
+    ///
+    /// The connection counts against the limits until the [`Permit`] is dropped. A stream whose descriptor or buffers outlive it (an operation of io_uring holds both until the
+    /// kernel is done with them) keeps the permit for as long. It sends what its writes took only if the peer [is owed](Permit::is_owed) that, and for no longer
+    /// than [`write_stall`](Permit::write_stall). A wrapper forwards it. The default drops the permit.
+    fn release(self: Pin<&mut Self>, permit: Permit) {
+        drop(permit);
     }
 }
 

@@ -42,7 +42,7 @@ pub use body::Piece;
 pub use config::{HttpOptions, HttpVersions, Limits, Timeouts};
 pub use connection::{Conn, Connection, PeerState};
 pub use endpoint::{Endpoint, UnixName};
-pub use engine::{Accepted, ConnContext};
+pub use engine::{Accepted, ConnContext, Permit};
 pub use error::{Blame, BoxError, Error, ErrorKind, Result};
 pub use info::ConnInfo;
 pub use listener::{AcceptErrorKind, Incoming, Listener, ListenerFn, listener_fn};

@@ -1,5 +1,5 @@
 //! The I/O object of an accepted connection: counted and abortable wherever it goes.
-use super::{ConnState, Registered, Stage, linger::Linger, turn};
+use super::{ConnState, Permit, Registered, Stage, linger::Linger, turn};
 use crate::{ConnInfo, Connection, PeerState, info::Admission};
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
@@ -20,7 +20,7 @@ use std::{
 /// drain's grace its reads and writes fail with [`io::ErrorKind::ConnectionAborted`].
 ///
 /// For code that wants tokio's I/O traits, wrap it in `hyper_util::rt::TokioIo`.
-pub struct Accepted<C> {
+pub struct Accepted<C: Connection> {
     io: C,
     /// Instead of what `io` knows, if that's another connection's as well.
     info: Option<ConnInfo>,
@@ -40,7 +40,9 @@ fn retry_flush<C: Connection>(io: Pin<&mut C>, cx: &mut Context<'_>) -> Poll<io:
     io.poll_retry_write(cx, &[]).map_ok(drop)
 }
 
-fn peer_left(kind: io::ErrorKind) -> io::Error {
+/// The peer left: nothing that was written to it need be sent any more.
+fn peer_left(state: &ConnState, kind: io::ErrorKind) -> io::Error {
+    state.forfeit();
     io::Error::new(kind, "the peer left before it was answered")
 }
 
@@ -249,7 +251,7 @@ impl<C: Connection> Accepted<C> {
         read?;
         self.state.count_read();
         if buf.filled().is_empty() {
-            return Err(peer_left(io::ErrorKind::UnexpectedEof));
+            return Err(peer_left(&self.state, io::ErrorKind::UnexpectedEof));
         }
         self.unread(Bytes::copy_from_slice(buf.filled()));
         Ok(true)
@@ -260,10 +262,10 @@ impl<C: Connection> Accepted<C> {
         let is_due = self.state.is_due();
         if is_due {
             match self.io.peer_state() {
-                PeerState::Closed => return Err(peer_left(io::ErrorKind::ConnectionReset)),
+                PeerState::Closed => return Err(peer_left(&self.state, io::ErrorKind::ConnectionReset)),
                 // Hyper has all of the body that will ever come.
                 PeerState::HalfClosed if !self.has_unread() => {
-                    return Err(peer_left(io::ErrorKind::UnexpectedEof));
+                    return Err(peer_left(&self.state, io::ErrorKind::UnexpectedEof));
                 }
                 // Then a read has to tell; what it brings is hyper's, who may be waiting for it.
                 PeerState::Unknown if !self.has_unread() && self.glance(cx)? => cx.waker().wake_by_ref(),
@@ -418,6 +420,13 @@ impl<C: Connection> Write for Accepted<C> {
     ) -> Poll<io::Result<usize>> {
         let retry = |io: Pin<&mut C>, cx: &mut Context<'_>| io.poll_retry_write(cx, bufs);
         self.write_with(cx, |io, cx| io.poll_write_vectored(cx, bufs), retry, |n| *n)
+    }
+}
+
+impl<C: Connection> Drop for Accepted<C> {
+    fn drop(&mut self) {
+        let permit = Permit::new(Arc::clone(&self.state));
+        Pin::new(&mut self.io).release(permit);
     }
 }
 

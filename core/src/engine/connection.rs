@@ -60,7 +60,7 @@ struct Flags {
     roams: AtomicBool,
     /// It speaks something else now: a WebSocket, a tunnel.
     upgraded: AtomicBool,
-    /// Bits that the connection's own task alone writes: [`LEAVING`], [`PROBING`], [`DETACHING`], [`DISTURBED`].
+    /// Bits that the connection's own task alone writes: [`LEAVING`], [`PROBING`], [`DETACHING`], [`DISTURBED`], [`FORFEITED`].
     own: AtomicU8,
     /// It was closed in a drain, because its peer was silent in the middle of a request.
     stalled: AtomicBool,
@@ -78,6 +78,8 @@ const PROBING: u8 = 1 << 1;
 const DETACHING: u8 = 1 << 2;
 /// Hyper has done something else with it meanwhile.
 const DISTURBED: u8 = 1 << 3;
+/// Its peer left, or took nothing for too long: it is owed nothing more.
+const FORFEITED: u8 = 1 << 4;
 
 /// Whether a connection's peer is waited for when it's closed.
 #[repr(u8)]
@@ -333,6 +335,15 @@ impl ConnState {
     /// What the peer has sent has been read.
     pub(crate) fn linger_no_more(&self) {
         self.set_lingering(Lingering::No);
+    }
+
+    /// The peer left, or has taken nothing for too long: what was written and not sent yet is not sent any more.
+    pub(crate) fn forfeit(&self) {
+        self.set_own(FORFEITED, true);
+    }
+
+    pub(super) fn is_forfeited(&self) -> bool {
+        self.has_own(FORFEITED)
     }
 
     pub(super) fn begin_lingering(&self) {

@@ -11,6 +11,7 @@ mod deadline;
 mod deadlines;
 mod linger;
 pub(crate) mod panics;
+mod permit;
 mod permits;
 mod state;
 mod task;
@@ -20,6 +21,7 @@ mod waker;
 pub use accept::AcceptLoop;
 pub use accepted::Accepted;
 pub use context::ConnContext;
+pub use permit::Permit;
 pub use task::ConnTask;
 
 pub(crate) use addresses::Addresses;

@@ -44,7 +44,7 @@ where
 }
 
 /// An idle HTTP/1 connection, taken from hyper.
-pub(super) struct Asleep<C, S> {
+pub(super) struct Asleep<C: Connection, S> {
     pub(super) io: Accepted<C>,
     pub(super) service: ConnService<S>,
     /// Since when it has been idle.
@@ -221,6 +221,7 @@ where
             }
             Due::Stall => {
                 state.timed_out(TimedOut::WriteStall);
+                state.forfeit();
                 return ControlFlow::Break(Poll::Ready(None));
             }
         }

@@ -18,7 +18,7 @@ use std::{
 };
 
 /// A connection that waits for its peer.
-pub(super) struct Dormant<C, A: App, R> {
+pub(super) struct Dormant<C: Connection, A: App, R> {
     io: Accepted<C>,
     /// Since when.
     since: Instant,

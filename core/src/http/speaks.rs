@@ -55,7 +55,7 @@ where
 }
 
 /// What hyper was made of, and what it had read of the next request.
-pub(super) struct Parts<C, S> {
+pub(super) struct Parts<C: Connection, S> {
     pub(super) io: Accepted<C>,
     pub(super) service: ConnService<S>,
     pub(super) read: Bytes,

@@ -1,6 +1,6 @@
 //! A transport around another that notes what no client sees: when a connection falls asleep, and how often one is polled.
 use anyport_core::{
-    AcceptErrorKind, ConnInfo, Connection, Endpoint, Incoming, Listener, PeerState, Result, Transport,
+    AcceptErrorKind, ConnInfo, Connection, Endpoint, Incoming, Listener, PeerState, Permit, Result, Transport,
     Worker, Workers, runtime::RuntimeOptions,
 };
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -203,6 +203,10 @@ impl<C: Connection> Connection for WatchedConnection<C> {
 
     fn bytes_sent(&self) -> Option<u64> {
         self.inner.bytes_sent()
+    }
+
+    fn release(mut self: Pin<&mut Self>, permit: Permit) {
+        Pin::new(&mut self.inner).release(permit);
     }
 }
 

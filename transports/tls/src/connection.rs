@@ -1,6 +1,6 @@
 //! An encrypted connection.
 use crate::below::Below;
-use anyport_core::{ConnInfo, Connection, PeerState, TlsInfo, TlsVersion, delegate_write};
+use anyport_core::{ConnInfo, Connection, PeerState, Permit, TlsInfo, TlsVersion, delegate_write};
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write as _};
 use hyper_util::rt::TokioIo;
@@ -118,6 +118,11 @@ impl<C: Connection> Connection for TlsConnection<C> {
 
     fn bytes_sent(&self) -> Option<u64> {
         Some(self.stream.inner().get_ref().0.inner().sent)
+    }
+
+    fn release(mut self: Pin<&mut Self>, permit: Permit) {
+        let (below, _) = self.stream.inner_mut().get_mut();
+        Pin::new(&mut below.inner_mut().io).release(permit);
     }
 }
 
