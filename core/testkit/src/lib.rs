@@ -91,6 +91,7 @@ mod pace;
 pub mod process;
 mod queue;
 pub mod requirements;
+mod room;
 mod running;
 pub mod scene;
 mod script;

@@ -2,6 +2,7 @@
 use crate::{
     Capability, LocalSubject, Served,
     app::DELIBERATE,
+    room,
     site::{Boxed, Site},
 };
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -10,12 +11,6 @@ use tokio::{runtime::Builder, time::timeout};
 
 /// No test takes longer: what hangs, fails.
 const LIMIT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
-
-/// Tests wait more than they compute: many of them go on at once even on a small machine.
-const AT_ONCE: usize = 16;
-
-/// So many descriptors each of them has on average, where the largest come together: they have 300 connections each, both ends of them.
-const DESCRIPTORS: u64 = 256;
 
 /// One test.
 pub(crate) struct Case {
@@ -113,7 +108,7 @@ impl Suite {
                 Some(needed) => Trial::test(name, move || Err(Failed::from(needed.needed())))
                     .with_kind(needed.needed())
                     .with_ignored_flag(true),
-                None => Trial::test(name.clone(), move || perform(&name, site, run)),
+                None => Trial::test(name.clone(), move || perform(&name, &site, run)),
             };
             applied += usize::from(missing.is_none());
             self.trials.push(trial);
@@ -139,32 +134,22 @@ impl Suite {
         }
         hide_deliberate_panics();
         let mut arguments = Arguments::from_args();
-        arguments.test_threads.get_or_insert_with(at_once);
+        arguments.test_threads.get_or_insert_with(room::at_once);
         libtest_mimic::run(&arguments, self.trials).exit_code()
     }
 }
 
-/// How many tests there's room for.
-#[cfg(target_os = "linux")]
-fn at_once() -> usize {
-    let room = crate::process::allow_all_descriptors() / DESCRIPTORS;
-    room.try_into().unwrap_or(AT_ONCE).clamp(1, AT_ONCE)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn at_once() -> usize {
-    1024 / DESCRIPTORS as usize
-}
-
 /// Runs one test on a runtime of its own.
-fn perform(name: &str, site: Site, run: fn(Site) -> Boxed<()>) -> Result<(), Failed> {
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    let result = runtime.block_on(async { timeout(LIMIT, run(site)).await });
-    runtime.shutdown_background();
-    result.map_err(|_| Failed::from(format!("{name} is not done after {LIMIT:?}")))
+fn perform(name: &str, site: &Site, run: fn(Site) -> Boxed<()>) -> Result<(), Failed> {
+    room::make_use(|| {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        let result = runtime.block_on(async { timeout(LIMIT, run(site.clone())).await });
+        runtime.shutdown_background();
+        result.map_err(|_| Failed::from(format!("{name} is not done after {LIMIT:?}")))
+    })
 }
 
 /// Apps of the suite panic on purpose: that needs no trace in the output.
@@ -224,7 +209,7 @@ mod tests {
 
     #[test]
     fn what_hangs_fails() {
-        let error = perform("hangs", Site::imaginary(Capabilities::all()), |_| {
+        let error = perform("hangs", &Site::imaginary(Capabilities::all()), |_| {
             Box::pin(std::future::pending())
         });
         let message = error.unwrap_err().message().unwrap().to_owned();
