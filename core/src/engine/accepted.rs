@@ -2,15 +2,14 @@
 use super::{ConnState, Permit, Registered, Stage, linger::Linger, turn};
 use crate::{ConnInfo, Connection, PeerState, info::Admission};
 use bytes::{Buf, Bytes};
-use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBufCursor, Write};
 use std::{
     fmt, io,
     io::IoSlice,
-    mem::{self, MaybeUninit},
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 /// A connection that the server accepted: the transport's stream, counted until it's dropped.
@@ -21,29 +20,17 @@ use std::{
 ///
 /// For code that wants tokio's I/O traits, wrap it in `hyper_util::rt::TokioIo`.
 pub struct Accepted<C: Connection> {
-    io: C,
+    pub(super) io: C,
     /// Instead of what `io` knows, if that's another connection's as well.
     info: Option<ConnInfo>,
-    state: Arc<ConnState>,
+    pub(super) state: Arc<ConnState>,
     /// What most connections don't need most of the time.
     spare: Option<Box<Spare>>,
 }
 
-/// How much of the next request is taken in while one is being answered.
-const GLANCE: usize = 2048;
-
-/// How often the system is asked about a peer whose bytes wait unread while its request is being answered.
-const PROBE: Duration = Duration::from_secs(1);
-
 /// Sends what a stream holds that was to be flushed.
 fn retry_flush<C: Connection>(io: Pin<&mut C>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
     io.poll_retry_write(cx, &[]).map_ok(drop)
-}
-
-/// The peer left: nothing that was written to it need be sent any more.
-fn peer_left(state: &ConnState, kind: io::ErrorKind) -> io::Error {
-    state.forfeit();
-    io::Error::new(kind, "the peer left before it was answered")
 }
 
 #[derive(Default)]
@@ -148,7 +135,7 @@ impl<C: Connection> Accepted<C> {
         self.state.linger_at_close();
     }
 
-    fn has_unread(&self) -> bool {
+    pub(super) fn has_unread(&self) -> bool {
         self.spare.as_ref().is_some_and(|spare| !spare.unread.is_empty())
     }
 
@@ -219,72 +206,6 @@ impl<C: Connection> Accepted<C> {
             }
         }
         polled
-    }
-
-    /// Looks whether the peer of a request that is being answered is still there. Hyper is told not to: it would allocate a buffer of 8 KiB for each
-    /// request to look into.
-    ///
-    /// What is read here belongs to the next request, and is put back. A body is read by hyper alone, as fast as the app wants it, and hyper finds its end.
-    /// Where bytes wait that nobody reads, the system is asked about the peer, once in [`PROBE`].
-    #[cold]
-    fn watch_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.state.is_uploading() || self.has_unread() {
-            return self.probe_peer(cx);
-        }
-        if self.glance(cx)? {
-            return self.probe_peer(cx);
-        }
-        Ok(())
-    }
-
-    /// Reads a little, and puts it back. `false`: there was nothing.
-    fn glance(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        let mut scratch = [const { MaybeUninit::uninit() }; GLANCE];
-        let mut buf = ReadBuf::uninit(&mut scratch);
-        let Poll::Ready(readable) = Pin::new(&mut self.io).poll_readable(cx) else {
-            return Ok(false);
-        };
-        readable?;
-        let Poll::Ready(read) = Pin::new(&mut self.io).poll_read(cx, buf.unfilled()) else {
-            return Ok(false);
-        };
-        read?;
-        self.state.count_read();
-        if buf.filled().is_empty() {
-            return Err(peer_left(&self.state, io::ErrorKind::UnexpectedEof));
-        }
-        self.unread(Bytes::copy_from_slice(buf.filled()));
-        Ok(true)
-    }
-
-    /// Asks the system about the peer if it is time to, and has the connection polled again when it is time for the next question.
-    fn probe_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let is_due = self.state.is_due();
-        if is_due {
-            match self.io.peer_state() {
-                PeerState::Closed => return Err(peer_left(&self.state, io::ErrorKind::ConnectionReset)),
-                // Hyper has all of the body that will ever come.
-                PeerState::HalfClosed if !self.has_unread() => {
-                    return Err(peer_left(&self.state, io::ErrorKind::UnexpectedEof));
-                }
-                // Then a read has to tell; what it brings is hyper's, who may be waiting for it.
-                PeerState::Unknown if !self.has_unread() && self.glance(cx)? => cx.waker().wake_by_ref(),
-                _ => {}
-            }
-        }
-        if is_due || !self.state.is_probing() {
-            self.state.set_probing(true);
-            self.state.wake_at(self.state.worker.now().checked_add(PROBE));
-        }
-        Ok(())
-    }
-
-    /// A stream that buffers may have sent something, although the latest write to it is pending.
-    #[cold]
-    fn note_progress(&self) {
-        if let Some(sent) = self.io.bytes_sent() {
-            self.state.note_sent(sent);
-        }
     }
 
     fn shut_down(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,5 +1,5 @@
 //! What the server knows of one connection, for as long as any part of it lives.
-use super::{Stage, WakerSlot, WorkerState};
+use super::{Stage, WakerSlot, WorkerState, flags::Flags};
 #[cfg(feature = "tracing")]
 use crate::Endpoint;
 use crate::{Event, observe::TimedOut};
@@ -8,7 +8,7 @@ use std::{
     sync::{
         Arc, OnceLock,
         atomic::{
-            AtomicBool, AtomicU8, AtomicU32, AtomicU64,
+            AtomicBool, AtomicU32, AtomicU64,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -48,50 +48,9 @@ pub(crate) struct ConnState {
     blocked: AtomicBool,
     /// HTTP/1: one is being answered. Written by the connection's task alone.
     answering: AtomicBool,
-    flags: Flags,
+    pub(super) flags: Flags,
     #[cfg(feature = "tracing")]
     span: Option<Box<tracing::Span>>,
-}
-
-/// What happens to a connection once, or seldom.
-#[derive(Debug, Default)]
-struct Flags {
-    /// Its I/O object may be polled by another task than its own.
-    roams: AtomicBool,
-    /// It speaks something else now: a WebSocket, a tunnel.
-    upgraded: AtomicBool,
-    /// Bits that the connection's own task alone writes: [`LEAVING`], [`PROBING`], [`DETACHING`], [`DISTURBED`], [`FORFEITED`].
-    own: AtomicU8,
-    /// It was closed in a drain, because its peer was silent in the middle of a request.
-    stalled: AtomicBool,
-    /// The deadline that the worker holds for it has passed.
-    due: AtomicBool,
-    /// A [`Lingering`].
-    lingering: AtomicU8,
-}
-
-/// It is to end, because it is old: its peer is told with the next response.
-const LEAVING: u8 = 1;
-/// The worker wakes it for the next question about its peer.
-const PROBING: u8 = 1 << 1;
-/// Hyper is to give its I/O object back, without closing it.
-const DETACHING: u8 = 1 << 2;
-/// Hyper has done something else with it meanwhile.
-const DISTURBED: u8 = 1 << 3;
-/// Its peer left, or took nothing for too long: it is owed nothing more.
-const FORFEITED: u8 = 1 << 4;
-
-/// Whether a connection's peer is waited for when it's closed.
-#[repr(u8)]
-enum Lingering {
-    No = 0,
-    /// It may be sending a body still that isn't read; unless it speaks something else by then.
-    Will,
-    /// It speaks HTTP/2.
-    #[cfg(feature = "http2")]
-    Always,
-    /// All has been said, and it's being waited for.
-    Does,
 }
 
 /// Wakes whoever has a part of the connection in another task than its own.
@@ -150,15 +109,6 @@ impl ConnState {
     /// Whether the connection is to end now, whatever it's doing.
     pub(crate) fn aborting(&self) -> bool {
         self.stage() == Stage::Aborting
-    }
-
-    /// It's old: its peer is told to leave.
-    pub(crate) fn leave(&self) {
-        self.set_own(LEAVING, true);
-    }
-
-    pub(crate) fn is_old(&self) -> bool {
-        self.has_own(LEAVING)
     }
 
     /// Whether responses tell the peer to make a new connection next time.
@@ -250,147 +200,12 @@ impl ConnState {
         self.is_blocked().then(|| self.writes.load(Relaxed))
     }
 
-    /// From now on the I/O object is polled by the connection's own task only, which is woken for everything anyway; until an upgrade.
-    pub(crate) fn stay_home(&self) {
-        self.flags.roams.store(false, Relaxed);
-    }
-
-    pub(super) fn set_roaming(&self) {
-        self.flags.roams.store(true, Relaxed);
-    }
-
-    pub(super) fn roams(&self) -> bool {
-        self.flags.roams.load(Relaxed)
-    }
-
-    /// The connection speaks something else now: a WebSocket, a tunnel. Said before anybody gets hold of it.
-    pub(crate) fn set_upgraded(&self) {
-        self.set_roaming();
-        self.flags.upgraded.store(true, Relaxed);
-    }
-
-    pub(crate) fn is_upgraded(&self) -> bool {
-        self.flags.upgraded.load(Relaxed)
-    }
-
-    /// Until [`end_detaching`](Self::end_detaching), shutting the I/O object down does nothing, and nothing can be read or written.
-    pub(crate) fn begin_detaching(&self) {
-        self.set_own(DETACHING, true);
-        // So that reads and writes look.
-        self.set_roaming();
-    }
-
-    /// Whether nothing was to be read or written meanwhile.
-    pub(crate) fn end_detaching(&self) -> bool {
-        if !self.is_upgraded() {
-            self.stay_home();
-        }
-        let was_disturbed = self.has_own(DISTURBED);
-        self.set_own(DETACHING | DISTURBED, false);
-        !was_disturbed
-    }
-
-    /// Hyper reads or writes, so it wasn't idle.
-    pub(super) fn disturb_detaching(&self) {
-        self.set_own(DISTURBED, true);
-    }
-
-    pub(super) fn is_detaching(&self) -> bool {
-        self.has_own(DETACHING)
-    }
-
-    /// Whether the worker wakes it for the next question about its peer.
-    pub(super) fn is_probing(&self) -> bool {
-        self.has_own(PROBING)
-    }
-
-    pub(super) fn set_probing(&self, probing: bool) {
-        self.set_own(PROBING, probing);
-    }
-
-    fn has_own(&self, bit: u8) -> bool {
-        self.flags.own.load(Relaxed) & bit != 0
-    }
-
-    /// One task writes them, so this is no read-modify-write.
-    fn set_own(&self, bits: u8, on: bool) {
-        let own = self.flags.own.load(Relaxed);
-        self.flags
-            .own
-            .store(if on { own | bits } else { own & !bits }, Relaxed);
-    }
-
-    /// The peer of HTTP/2 acknowledges what it's told and makes room for what it's sent, until it has read the last word; so it's waited for at the end.
-    #[cfg(feature = "http2")]
-    pub(crate) fn always_linger(&self) {
-        self.set_lingering(Lingering::Always);
-    }
-
-    /// The peer may be sending what isn't read; so it's waited for at the end.
-    pub(crate) fn linger_at_close(&self) {
-        let (no, will) = (Lingering::No as u8, Lingering::Will as u8);
-        let _ = self.flags.lingering.compare_exchange(no, will, Relaxed, Relaxed);
-    }
-
-    /// What the peer has sent has been read.
-    pub(crate) fn linger_no_more(&self) {
-        self.set_lingering(Lingering::No);
-    }
-
-    /// The peer left, or has taken nothing for too long: what was written and not sent yet is not sent any more.
-    pub(crate) fn forfeit(&self) {
-        self.set_own(FORFEITED, true);
-    }
-
-    pub(super) fn is_forfeited(&self) -> bool {
-        self.has_own(FORFEITED)
-    }
-
-    pub(super) fn begin_lingering(&self) {
-        self.set_lingering(Lingering::Does);
-    }
-
-    fn set_lingering(&self, lingering: Lingering) {
-        self.flags.lingering.store(lingering as u8, Relaxed);
-    }
-
-    pub(super) fn lingers(&self) -> bool {
-        let lingering = self.flags.lingering.load(Relaxed);
-        lingering > Lingering::Will as u8
-            || !self.roams() && (lingering == Lingering::Will as u8 || self.is_uploading())
-    }
-
-    /// Whether all has been said, and only the peer's end is waited for.
-    pub(crate) fn is_lingering(&self) -> bool {
-        self.flags.lingering.load(Relaxed) == Lingering::Does as u8
-    }
-
     /// Has the connection's task polled again at `at`, or earlier: a deadline that moved further away is looked at when the old one is reached, so that
     /// moving it costs nothing. `None` is never.
     pub(crate) fn wake_at(&self, at: Option<Instant>) {
         if let Some(at) = at {
             self.worker.wake_at(self.key, at);
         }
-    }
-
-    /// What the task was to be woken for has come.
-    pub(super) fn set_due(&self) {
-        self.flags.due.store(true, Relaxed);
-    }
-
-    /// Whether what the task was to be woken for has come, since this was last asked. Then there's nothing that it's to be woken for.
-    pub(crate) fn take_due(&self) -> bool {
-        let due = self.is_due();
-        if due {
-            self.flags.due.store(false, Relaxed);
-            // Whatever it was woken for: a probe that is still wanted asks for the next one.
-            self.set_own(PROBING, false);
-        }
-        due
-    }
-
-    pub(crate) fn is_due(&self) -> bool {
-        self.flags.due.load(Relaxed)
     }
 
     pub(crate) fn panicked(&self, message: &str) {
@@ -405,11 +220,6 @@ impl ConnState {
             .shared
             .config
             .observe(|| Event::TimedOut { id: self.id, what });
-    }
-
-    /// It ends in a drain because its peer was silent in the middle of a request.
-    pub(crate) fn set_stalled(&self) {
-        self.flags.stalled.store(true, Relaxed);
     }
 
     pub(crate) fn others(&self) -> &Others {
@@ -444,8 +254,7 @@ impl Drop for ConnState {
             upgraded,
             aborted,
         });
-        let stalled = self.flags.stalled.load(Relaxed);
-        self.worker.forget(self.key, upgraded, stalled);
+        self.worker.forget(self.key, upgraded, self.is_stalled());
     }
 }
 

@@ -98,8 +98,9 @@ where
                     let quiet = (stage >= Stage::Closing && !detect.begun())
                         .then(|| state.accepted_at.checked_add(state.worker.lame_duck()))
                         .flatten();
-                    let begun = detect.begun().then(|| state.worker.drain_deadline(self.since));
-                    match (head, quiet.or(begun.flatten())) {
+                    let owed = detect.begun().then_some(self.since);
+                    let owed = owed.and_then(|since| state.worker.drain_deadline(since));
+                    match (head, quiet.or(owed)) {
                         (head, Some(end)) if head.is_none_or(|head| end < head) => (Some(end), None),
                         (head, _) => (head, Some(TimedOut::Head)),
                     }

@@ -67,7 +67,8 @@ pub fn try_send(socket: impl AsFd, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usiz
 /// More of them the kernel refuses (UIO_MAXIOV).
 const MOST_SLICES: usize = 1024;
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
     use socket2::SockRef;

@@ -1,7 +1,7 @@
 //! A transport around another that notes what no client sees: when a connection falls asleep, and how often one is polled.
 use anyport_core::{
-    AcceptErrorKind, ConnInfo, Connection, Endpoint, Incoming, Listener, PeerState, Permit, Result, Transport,
-    Worker, Workers, runtime::RuntimeOptions,
+    AcceptErrorKind, ConnInfo, Connection, Endpoint, Incoming, Listener, PeerState, Permit, Result,
+    Transport, Worker, Workers, runtime::RuntimeOptions,
 };
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::{

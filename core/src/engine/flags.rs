@@ -1,0 +1,199 @@
+//! What happens to a connection once, or seldom.
+use super::ConnState;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+
+/// One byte for each writer, since they are written without a lock.
+#[derive(Debug, Default)]
+pub(super) struct Flags {
+    /// Its I/O object may be polled by another task than its own.
+    roams: AtomicBool,
+    /// It speaks something else now: a WebSocket, a tunnel.
+    upgraded: AtomicBool,
+    /// Bits that the connection's own task alone writes: [`LEAVING`], [`PROBING`], [`DETACHING`], [`DISTURBED`], [`FORFEITED`].
+    own: AtomicU8,
+    /// It was closed in a drain, because its peer was silent in the middle of a request.
+    stalled: AtomicBool,
+    /// The deadline that the worker holds for it has passed.
+    due: AtomicBool,
+    /// A [`Lingering`].
+    lingering: AtomicU8,
+}
+
+/// It is to end, because it is old: its peer is told with the next response.
+const LEAVING: u8 = 1;
+/// The worker wakes it for the next question about its peer.
+const PROBING: u8 = 1 << 1;
+/// Hyper is to give its I/O object back, without closing it.
+const DETACHING: u8 = 1 << 2;
+/// Hyper has done something else with it meanwhile.
+const DISTURBED: u8 = 1 << 3;
+/// Its peer left, or took nothing for too long: it is owed nothing more.
+const FORFEITED: u8 = 1 << 4;
+
+/// Whether a connection's peer is waited for when it's closed.
+#[repr(u8)]
+enum Lingering {
+    No = 0,
+    /// It may be sending a body still that isn't read; unless it speaks something else by then.
+    Will,
+    /// It speaks HTTP/2.
+    #[cfg(feature = "http2")]
+    Always,
+    /// All has been said, and it's being waited for.
+    Does,
+}
+
+impl ConnState {
+    /// It's old: its peer is told to leave.
+    pub(crate) fn leave(&self) {
+        self.set_own(LEAVING, true);
+    }
+
+    pub(crate) fn is_old(&self) -> bool {
+        self.has_own(LEAVING)
+    }
+
+    /// From now on the I/O object is polled by the connection's own task only, which is woken for everything anyway; until an upgrade.
+    pub(crate) fn stay_home(&self) {
+        self.flags.roams.store(false, Relaxed);
+    }
+
+    pub(super) fn set_roaming(&self) {
+        self.flags.roams.store(true, Relaxed);
+    }
+
+    pub(super) fn roams(&self) -> bool {
+        self.flags.roams.load(Relaxed)
+    }
+
+    /// The connection speaks something else now: a WebSocket, a tunnel. Said before anybody gets hold of it.
+    pub(crate) fn set_upgraded(&self) {
+        self.set_roaming();
+        self.flags.upgraded.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.flags.upgraded.load(Relaxed)
+    }
+
+    /// Until [`end_detaching`](Self::end_detaching), shutting the I/O object down does nothing, and nothing can be read or written.
+    pub(crate) fn begin_detaching(&self) {
+        self.set_own(DETACHING, true);
+        // So that reads and writes look.
+        self.set_roaming();
+    }
+
+    /// Whether nothing was to be read or written meanwhile.
+    pub(crate) fn end_detaching(&self) -> bool {
+        if !self.is_upgraded() {
+            self.stay_home();
+        }
+        let was_disturbed = self.has_own(DISTURBED);
+        self.set_own(DETACHING | DISTURBED, false);
+        !was_disturbed
+    }
+
+    /// Hyper reads or writes, so it wasn't idle.
+    pub(super) fn disturb_detaching(&self) {
+        self.set_own(DISTURBED, true);
+    }
+
+    pub(super) fn is_detaching(&self) -> bool {
+        self.has_own(DETACHING)
+    }
+
+    /// Whether the worker wakes it for the next question about its peer.
+    pub(super) fn is_probing(&self) -> bool {
+        self.has_own(PROBING)
+    }
+
+    pub(super) fn set_probing(&self, probing: bool) {
+        self.set_own(PROBING, probing);
+    }
+
+    fn has_own(&self, bit: u8) -> bool {
+        self.flags.own.load(Relaxed) & bit != 0
+    }
+
+    /// One task writes them, so this is no read-modify-write.
+    fn set_own(&self, bits: u8, on: bool) {
+        let own = self.flags.own.load(Relaxed);
+        self.flags
+            .own
+            .store(if on { own | bits } else { own & !bits }, Relaxed);
+    }
+
+    /// The peer of HTTP/2 acknowledges what it's told and makes room for what it's sent, until it has read the last word; so it's waited for at the end.
+    #[cfg(feature = "http2")]
+    pub(crate) fn always_linger(&self) {
+        self.set_lingering(Lingering::Always);
+    }
+
+    /// The peer may be sending what isn't read; so it's waited for at the end.
+    pub(crate) fn linger_at_close(&self) {
+        let (no, will) = (Lingering::No as u8, Lingering::Will as u8);
+        let _ = self.flags.lingering.compare_exchange(no, will, Relaxed, Relaxed);
+    }
+
+    /// What the peer has sent has been read.
+    pub(crate) fn linger_no_more(&self) {
+        self.set_lingering(Lingering::No);
+    }
+
+    /// The peer left, or has taken nothing for too long: what was written and not sent yet is not sent any more.
+    pub(crate) fn forfeit(&self) {
+        self.set_own(FORFEITED, true);
+    }
+
+    pub(super) fn is_forfeited(&self) -> bool {
+        self.has_own(FORFEITED)
+    }
+
+    pub(super) fn begin_lingering(&self) {
+        self.set_lingering(Lingering::Does);
+    }
+
+    fn set_lingering(&self, lingering: Lingering) {
+        self.flags.lingering.store(lingering as u8, Relaxed);
+    }
+
+    pub(super) fn lingers(&self) -> bool {
+        let lingering = self.flags.lingering.load(Relaxed);
+        lingering > Lingering::Will as u8
+            || !self.roams() && (lingering == Lingering::Will as u8 || self.is_uploading())
+    }
+
+    /// Whether all has been said, and only the peer's end is waited for.
+    pub(crate) fn is_lingering(&self) -> bool {
+        self.flags.lingering.load(Relaxed) == Lingering::Does as u8
+    }
+
+    /// What the task was to be woken for has come.
+    pub(super) fn set_due(&self) {
+        self.flags.due.store(true, Relaxed);
+    }
+
+    /// Whether what the task was to be woken for has come, since this was last asked. Then there's nothing that it's to be woken for.
+    pub(crate) fn take_due(&self) -> bool {
+        let due = self.is_due();
+        if due {
+            self.flags.due.store(false, Relaxed);
+            // Whatever it was woken for: a probe that is still wanted asks for the next one.
+            self.set_own(PROBING, false);
+        }
+        due
+    }
+
+    pub(crate) fn is_due(&self) -> bool {
+        self.flags.due.load(Relaxed)
+    }
+
+    /// It ends in a drain because its peer was silent in the middle of a request.
+    pub(crate) fn set_stalled(&self) {
+        self.flags.stalled.store(true, Relaxed);
+    }
+
+    pub(super) fn is_stalled(&self) -> bool {
+        self.flags.stalled.load(Relaxed)
+    }
+}

@@ -1,0 +1,92 @@
+//! Watching the peer of a request that is being answered, and of a write that is pending.
+use super::{Accepted, ConnState};
+use crate::{Connection, PeerState};
+use bytes::Bytes;
+use hyper::rt::ReadBuf;
+use std::{
+    io,
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// How much of the next request is taken in while one is being answered.
+const GLANCE: usize = 2048;
+
+/// How often the system is asked about a peer whose bytes wait unread while its request is being answered.
+const PROBE: Duration = Duration::from_secs(1);
+
+impl<C: Connection> Accepted<C> {
+    /// Looks whether the peer of a request that is being answered is still there. Hyper is told not to: it would allocate a buffer of 8 KiB for each
+    /// request to look into.
+    ///
+    /// What is read here belongs to the next request, and is put back. A body is read by hyper alone, as fast as the app wants it, and hyper finds its end.
+    /// Where bytes wait that nobody reads, the system is asked about the peer, once in [`PROBE`].
+    #[cold]
+    pub(super) fn watch_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.state.is_uploading() || self.has_unread() {
+            return self.probe_peer(cx);
+        }
+        if self.glance(cx)? {
+            return self.probe_peer(cx);
+        }
+        Ok(())
+    }
+
+    /// Reads a little, and puts it back. `false`: there was nothing.
+    fn glance(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut scratch = [const { MaybeUninit::uninit() }; GLANCE];
+        let mut buf = ReadBuf::uninit(&mut scratch);
+        let Poll::Ready(readable) = Pin::new(&mut self.io).poll_readable(cx) else {
+            return Ok(false);
+        };
+        readable?;
+        let Poll::Ready(read) = Pin::new(&mut self.io).poll_read(cx, buf.unfilled()) else {
+            return Ok(false);
+        };
+        read?;
+        self.state.count_read();
+        if buf.filled().is_empty() {
+            return Err(peer_left(&self.state, io::ErrorKind::UnexpectedEof));
+        }
+        self.unread(Bytes::copy_from_slice(buf.filled()));
+        Ok(true)
+    }
+
+    /// Asks the system about the peer if it is time to, and has the connection polled again when it is time for the next question.
+    fn probe_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let is_due = self.state.is_due();
+        if is_due {
+            match self.io.peer_state() {
+                PeerState::Closed => return Err(peer_left(&self.state, io::ErrorKind::ConnectionReset)),
+                // Hyper has all of the body that will ever come.
+                PeerState::HalfClosed if !self.has_unread() => {
+                    return Err(peer_left(&self.state, io::ErrorKind::UnexpectedEof));
+                }
+                // Then a read has to tell; what it brings is hyper's, who may be waiting for it.
+                PeerState::Unknown if !self.has_unread() && self.glance(cx)? => cx.waker().wake_by_ref(),
+                _ => {}
+            }
+        }
+        if is_due || !self.state.is_probing() {
+            self.state.set_probing(true);
+            self.state.wake_at(self.state.worker.now().checked_add(PROBE));
+        }
+        Ok(())
+    }
+
+    /// A stream that buffers may have sent something, although the latest write to it is pending.
+    #[cold]
+    pub(super) fn note_progress(&self) {
+        if let Some(sent) = self.io.bytes_sent() {
+            self.state.note_sent(sent);
+        }
+    }
+}
+
+/// The peer left: nothing that was written to it need be sent any more.
+fn peer_left(state: &ConnState, kind: io::ErrorKind) -> io::Error {
+    state.forfeit();
+    io::Error::new(kind, "the peer left before it was answered")
+}
