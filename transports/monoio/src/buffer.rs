@@ -10,10 +10,8 @@ const SIZES: [usize; 3] = [192, 4 * 1024, 16 * 1024];
 
 /// The smallest one.
 pub(crate) const SMALL: usize = SIZES[0];
-/// The largest one that isn't given back after each use.
-pub(crate) const LARGEST_POOLED: usize = SIZES[SIZES.len() - 1];
-/// As much as an operation sends at most.
-pub(crate) const LARGEST: usize = 64 * 1024;
+/// The largest one: an operation carries no more.
+pub(crate) const LARGEST: usize = SIZES[SIZES.len() - 1];
 
 /// How many bytes of each size a thread keeps: those of a burst.
 const KEPT: usize = 1024 * 1024;
@@ -47,10 +45,10 @@ impl Buffer {
         POOL.with(|pool| {
             pool.out.set(pool.out.get() + 1);
             let class = SIZES.iter().position(|&size| bytes <= size);
-            let size = class.map_or_else(|| bytes.min(LARGEST), |class| SIZES[class]);
-            let pooled = class.and_then(|class| pool.kept[class].borrow_mut().pop());
+            let class = class.unwrap_or(SIZES.len() - 1);
+            let pooled = pool.kept[class].borrow_mut().pop();
             Self {
-                bytes: pooled.unwrap_or_else(|| Vec::with_capacity(size)),
+                bytes: pooled.unwrap_or_else(|| Vec::with_capacity(SIZES[class])),
                 start: 0,
             }
         })
@@ -63,7 +61,7 @@ impl Buffer {
     /// The size that suits a peer that has filled this one.
     pub(crate) fn next_size(&self) -> usize {
         let larger = SIZES.into_iter().find(|&size| size > self.size());
-        larger.unwrap_or(LARGEST_POOLED)
+        larger.unwrap_or(LARGEST)
     }
 
     /// What's in it and has not been taken yet.
@@ -168,7 +166,6 @@ mod tests {
             assert_eq!(kept, most);
             POOL.with(|pool| pool.kept.iter().for_each(|kept| kept.borrow_mut().clear()));
         }
-        drop(Buffer::with_capacity(LARGEST));
         assert_eq!(in_use(), 0);
     }
 
@@ -183,9 +180,6 @@ mod tests {
     #[test]
     fn whoever_fills_a_buffer_gets_a_larger_one() {
         let sizes = |bytes| Buffer::with_capacity(bytes).next_size();
-        assert_eq!(
-            [0, 192, 193, 16_384, 65_536].map(sizes),
-            [4096, 4096, 16_384, 16_384, 16_384]
-        );
+        assert_eq!([0, 192, 193, 16_384].map(sizes), [4096, 4096, 16_384, 16_384]);
     }
 }

@@ -1,9 +1,10 @@
 //! One connection.
 use crate::stream::{Socket, Stream};
-use anyport_core::{ConnInfo, Connection, PeerState, ThreadBound, delegate_io, socket};
+use anyport_core::{ConnInfo, Connection, PeerState, Permit, ThreadBound, delegate_io, socket};
 use monoio::{io::AsyncWriteRent, net::TcpStream};
 use std::{
-    fmt, io,
+    fmt,
+    io::{self, IoSlice},
     os::fd::{AsRawFd, BorrowedFd, RawFd},
     pin::Pin,
     task::{Context, Poll},
@@ -45,6 +46,19 @@ impl<S: Socket> Connection for MonoioConnection<S> {
             socket::peer_state(unsafe { BorrowedFd::borrow_raw(descriptor) })
         });
         asked.unwrap_or_default()
+    }
+
+    fn poll_retry_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.io.with(|stream| stream.poll_retry_write(bufs))?
+    }
+
+    fn release(mut self: Pin<&mut Self>, permit: Permit) {
+        // On another thread, there's nothing that it could be kept with.
+        let _ = self.io.with(|stream| stream.release(permit));
     }
 }
 

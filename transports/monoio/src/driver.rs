@@ -1,10 +1,11 @@
 //! What a worker waits with: io_uring, or epoll where io_uring is refused.
+use crate::room;
 use anyport_core::{Error, Result};
 use io_uring::IoUring;
 use monoio::{
     FusionRuntime, IoUringDriver, LegacyDriver, RuntimeBuilder, time::TimeDriver, utils::detect_uring,
 };
-use std::{cell::Cell, fmt, io};
+use std::{cell::Cell, fmt, io, os::fd::OwnedFd};
 
 /// What a worker waits with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -65,12 +66,15 @@ pub(crate) type Monoio = FusionRuntime<TimeDriver<IoUringDriver>, TimeDriver<Leg
 pub(crate) struct Built {
     pub(crate) runtime: Monoio,
     pub(crate) driver: Driver,
+    /// For the sockets that are full.
+    pub(crate) epoll: OwnedFd,
     /// Why it's not what was hoped for.
     pub(crate) refused: Option<io::Error>,
 }
 
 /// Builds the runtime of this thread.
 pub(crate) fn build(driver: Driver) -> io::Result<Built> {
+    let epoll = room::epoll()?;
     let refused = match driver {
         Driver::Epoll => None,
         Driver::Auto | Driver::IoUring => match ring() {
@@ -78,6 +82,7 @@ pub(crate) fn build(driver: Driver) -> io::Result<Built> {
                 return Ok(Built {
                     runtime,
                     driver: Driver::IoUring,
+                    epoll,
                     refused: None,
                 });
             }
@@ -93,6 +98,7 @@ pub(crate) fn build(driver: Driver) -> io::Result<Built> {
     Ok(Built {
         runtime: runtime.into(),
         driver: Driver::Epoll,
+        epoll,
         refused,
     })
 }

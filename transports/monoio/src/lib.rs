@@ -17,13 +17,16 @@
 #![cfg(target_os = "linux")]
 
 mod buffer;
+mod closing;
 mod connection;
 mod doorbell;
 mod driver;
+mod half;
 mod listener;
 mod operation;
 mod postman;
 mod receiving;
+mod room;
 mod round;
 mod runtime;
 mod sending;

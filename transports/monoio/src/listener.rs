@@ -1,7 +1,8 @@
 //! A listening TCP socket on one worker.
 use crate::{
-    MonoioConnection,
+    Driver, MonoioConnection,
     doorbell::{Doorbell, flags},
+    room::bound_sleep,
 };
 use anyport_core::{
     ConnInfo, Endpoint, Incoming, Listener,
@@ -25,6 +26,8 @@ pub struct MonoioListener {
     socket: net::TcpListener,
     doorbell: Doorbell,
     flags: SocketFlags,
+    /// Connections don't have it from the listening socket, which isn't ours to change.
+    bounds_sleep: bool,
     queue: AcceptQueue,
     /// The address of every connection; none, if each has to be asked (a socket that listens on all interfaces).
     local: Option<Endpoint>,
@@ -33,7 +36,12 @@ pub struct MonoioListener {
 impl MonoioListener {
     pub(crate) fn new(socket: net::TcpListener, owners: Owners) -> io::Result<Self> {
         let local = socket.local_addr()?;
+        let is_ring = Driver::current() == Some(Driver::IoUring);
+        if is_ring && owners == Owners::Us {
+            bound_sleep(&socket)?;
+        }
         Ok(Self {
+            bounds_sleep: is_ring && owners != Owners::Us,
             doorbell: Doorbell::new(&socket)?,
             socket,
             flags: flags(),
@@ -53,6 +61,9 @@ impl MonoioListener {
             Some(local) => local.clone(),
             None => canonical(stream.local_addr()?).into(),
         };
+        if self.bounds_sleep {
+            bound_sleep(&stream)?;
+        }
         let stream = TcpStream::from_std(stream)?;
         Ok(MonoioConnection::new(
             stream,

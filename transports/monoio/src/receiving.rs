@@ -98,6 +98,11 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
         }
     }
 
+    /// Whether nothing more is received.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
     /// Whether it has, or is about to have, a buffer that's larger than it needs while it waits.
     pub(crate) fn is_large(&self) -> bool {
         self.size > SMALL

@@ -1,8 +1,8 @@
 //! monoio as a runtime of anyport: a thread per worker, on which its tasks stay.
 use crate::{
-    Driver, buffer,
+    Driver, buffer, closing,
     driver::{self, ADVICE, Built},
-    postman, round,
+    postman, room, round,
 };
 use anyport_core::{
     Result, Runtime, Workers,
@@ -77,6 +77,7 @@ fn run<F: Future<Output = ()> + 'static>(built: Built, start: Start<F>) {
     let Built {
         mut runtime,
         driver,
+        epoll,
         refused,
     } = built;
     REFUSAL.set(refused.map(|error| error.to_string()));
@@ -84,6 +85,8 @@ fn run<F: Future<Output = ()> + 'static>(built: Built, start: Start<F>) {
     runtime.block_on(async {
         let tasks = Tasks::enter();
         local::spawn(postman::postman());
+        local::spawn(closing::give_back());
+        local::spawn(room::watch(epoll));
         if let Some(accept_loop) = start.enter() {
             let accept_loop = tasks.spawn(accept_loop);
             Run::new(&tasks, || accept_loop.is_finished()).await;
@@ -91,6 +94,7 @@ fn run<F: Future<Output = ()> + 'static>(built: Built, start: Start<F>) {
             until(&tasks, postman::is_idle).await;
         }
         postman::close();
+        closing::clear();
         tasks.clear();
         // Their operations have been cancelled, but the kernel may write into their buffers until it says so.
         until(&tasks, || buffer::in_use() == 0).await;

@@ -1,26 +1,21 @@
 //! The sending half of a stream: one operation at a time, which owns a copy of the bytes and is seen through whatever becomes of its connection.
-//! What's dearer to copy than to send is sent from where it is, by a system call.
+//! What's dearer to copy than to send is sent from where it is, by a system call. No operation waits for a peer that's slow, if that can be told before: see [`Room`].
 use crate::{
     Driver,
-    buffer::{Buffer, LARGEST, LARGEST_POOLED},
+    buffer::{Buffer, LARGEST},
+    half::Half,
     operation::{Operations, operations},
     postman::{self, Letter},
+    room::Room,
     round::round,
 };
-use monoio::io::{AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf};
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use monoio::io::AsyncWriteRent;
 use std::{
-    cell::{RefCell, UnsafeCell},
-    future::Future,
+    cell::RefCell,
     io::{self, IoSlice},
-    os::fd::{BorrowedFd, RawFd},
-    pin::pin,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
 };
-
-/// More of them the kernel refuses (UIO_MAXIOV).
-const MOST_SLICES: usize = 1024;
 
 /// The sending half of a stream.
 pub(crate) struct Sending<S: AsyncWriteRent>(RefCell<State<S>>);
@@ -29,7 +24,13 @@ struct State<S: AsyncWriteRent> {
     /// Not there while an operation has it.
     half: Option<Half<S>>,
     ops: Option<Sends<S>>,
-    /// What the operation wakes: whoever sees it through.
+    /// What an operation has left: it's sent when there's room for it.
+    rest: Option<Buffer>,
+    /// There, once there was none.
+    room: Option<Room>,
+    /// The kernel's buffer has been full since the connection was idle: an operation might have to wait.
+    has_been_full: bool,
+    /// What the operation wakes, or room for the rest: whoever sees it through.
     carrier: Waker,
     is_posted: bool,
     /// The worker's round in which the operation was begun.
@@ -46,49 +47,13 @@ struct State<S: AsyncWriteRent> {
 /// Each borrows the half.
 type Sends<S> = Operations<(Half<S>, Buffer), (Half<S>, io::Result<usize>, Buffer)>;
 
-/// What's sent with.
-pub(crate) struct Half<S: AsyncWriteRent> {
-    half: Option<OwnedWriteHalf<S>>,
-    /// The stream's.
-    descriptor: RawFd,
-}
-
-impl<S: AsyncWriteRent> Half<S> {
-    /// Of a stream with this descriptor.
-    pub(crate) fn new(stream: Rc<UnsafeCell<S>>, descriptor: RawFd) -> Self {
-        Self {
-            half: Some(OwnedWriteHalf(stream)),
-            descriptor,
-        }
-    }
-
-    async fn write(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
-        match &mut self.half {
-            Some(half) => half.write(buffer).await,
-            None => (Err(io::ErrorKind::BrokenPipe.into()), buffer),
-        }
-    }
-
-    /// Sends what the kernel takes at once; how much, or that it takes nothing.
-    fn send_now(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        // SAFETY: `half` is there until `self` is dropped, and with it the stream, whose descriptor is open for as long as it lives.
-        let socket = unsafe { BorrowedFd::borrow_raw(self.descriptor) };
-        let bufs = &bufs[..bufs.len().min(MOST_SLICES)];
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        Ok(sendmsg(socket, bufs, &mut SendAncillaryBuffer::default(), flags)?)
-    }
-}
-
-impl<S: AsyncWriteRent> Drop for Half<S> {
-    fn drop(&mut self) {
-        // A sending half that's dropped alone ends the sending by a system call; closing does that, too. Put together, the halves are just closed.
-        if let Some(half) = self.half.take()
-            && Rc::strong_count(&half.0) == 1
-        {
-            let other = OwnedReadHalf(Rc::clone(&half.0));
-            drop(half.reunite(other));
-        }
-    }
+/// Whether the kernel is asked to take more.
+#[derive(Clone, Copy)]
+enum Despite {
+    /// Once it has said that there's room.
+    Nothing,
+    /// In any case.
+    NoRoom,
 }
 
 impl<S: AsyncWriteRent + 'static> Sending<S> {
@@ -96,6 +61,9 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
         Rc::new(Self(RefCell::new(State {
             half: Some(half),
             ops: None,
+            rest: None,
+            room: None,
+            has_been_full: false,
             carrier: Waker::noop().clone(),
             is_posted: false,
             since: 0,
@@ -106,11 +74,14 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
         })))
     }
 
-    /// Sends it, or takes as much as an operation carries, and begins it. Pending while there's one.
+    /// Sends it, or takes it for an operation, and begins that. Pending while there's one, and while there's no room.
+    ///
+    /// `by_call`: it's not to be an operation.
     pub(crate) fn poll_write(
         self: &Rc<Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
+        by_call: bool,
     ) -> Poll<io::Result<usize>> {
         let mut state = self.0.borrow_mut();
         ready!(state.poll_end(cx))?;
@@ -120,18 +91,11 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
         if total == 0 {
             return Poll::Ready(Ok(0));
         }
-        if let Some(half) = state.half.as_ref().filter(|_| is_sent_now(total)) {
-            match half.send_now(bufs) {
-                // The kernel's buffer is full: the operation waits for it.
-                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                Err(e) => {
-                    state.is_broken = true;
-                    return Poll::Ready(Err(e));
-                }
-                sent => return Poll::Ready(sent),
-            }
+        let is_slow = state.half.as_ref().is_some_and(|half| half.is_slow);
+        if by_call || is_slow || state.has_been_full || is_sent_now(total) {
+            return state.poll_send(cx, bufs, total);
         }
-        let mut buffer = Buffer::with_capacity(total.min(LARGEST));
+        let mut buffer = Buffer::with_capacity(total);
         let mut taken = 0;
         for buf in bufs {
             let n = buffer.append(buf);
@@ -162,17 +126,36 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
         Poll::Ready(Ok(()))
     }
 
+    /// Sends what the kernel takes at once, although nothing says that there's room: of what an operation has left, then of `bufs`.
+    pub(crate) fn poll_retry(&self, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let mut state = self.0.borrow_mut();
+        // That there's room is still waited for.
+        if state.is_operating() || state.rest.is_some() && state.poll_rest(Despite::NoRoom).is_pending() {
+            return Poll::Pending;
+        }
+        // Whoever sees it through has nothing to wait for any more.
+        let carrier = state.is_posted.then(|| state.carrier.clone());
+        let sent = match (&state.half, bufs) {
+            (Some(half), [_, ..]) => half.send_now(bufs),
+            _ => Ok(0),
+        };
+        drop(state);
+        carrier.into_iter().for_each(Waker::wake);
+        match sent {
+            Ok(0) if !bufs.is_empty() => Poll::Pending,
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                Poll::Pending
+            }
+            sent => Poll::Ready(sent),
+        }
+    }
+
     pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.0.borrow_mut();
         ready!(state.poll_end(cx))?;
-        let Some(Half { half: Some(half), .. }) = &mut state.half else {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        };
-        // monoio does it at once, by a system call.
-        match pin!(half.shutdown()).poll(cx) {
-            // The peer has reset the connection: there's nothing to be ended.
-            Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
-            polled => polled,
+        match &mut state.half {
+            Some(half) => half.poll_shutdown(cx),
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
     }
 
@@ -180,12 +163,14 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
     pub(crate) fn into_half(self: Rc<Self>) -> Result<Half<S>, Rc<Self>> {
         let is_idle = {
             let state = self.0.borrow();
-            state.half.is_some() && !state.is_broken && state.waiting.is_none()
+            state.half.is_some() && state.rest.is_none() && !state.is_broken && state.waiting.is_none()
         };
         if !is_idle || Rc::strong_count(&self) > 1 {
             return Err(self);
         }
-        let half = self.0.borrow_mut().half.take();
+        let mut state = self.0.borrow_mut();
+        let half = state.half.take();
+        drop(state);
         half.ok_or(self)
     }
 
@@ -194,21 +179,112 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
         self.0.borrow().is_busy()
     }
 
+    /// Ready when nothing is on its way.
+    pub(crate) fn poll_idle(&self, cx: &Context<'_>) -> Poll<()> {
+        self.0.borrow_mut().poll_end(cx).map(drop)
+    }
+
     /// What's on its way is taken back, as far as it hasn't been sent.
     pub(crate) fn give_up(&self) {
-        let ops = self.0.borrow_mut().ops.take();
-        drop(ops);
+        let mut state = self.0.borrow_mut();
+        state.is_broken = true;
+        let gone = (
+            state.ops.take(),
+            state.rest.take(),
+            state.room.take(),
+            state.half.take(),
+        );
+        let carrier = state.carrier.clone();
+        drop(state);
+        drop(gone);
+        // Whoever sees it through has nothing to wait for any more.
+        carrier.wake();
     }
+}
+
+/// Has somebody woken when a socket that has just refused to take more has room.
+fn wait<S: AsyncWriteRent>(room: &mut Option<Room>, half: &Half<S>, waker: &Waker) -> io::Result<()> {
+    let room = match room {
+        Some(room) => room,
+        none => none.insert(Room::new(half.socket())?),
+    };
+    room.wait(waker)
 }
 
 /// Whether so many bytes are sent where they are. With epoll an operation is a system call as well; with io_uring it saves one, but copies them.
 fn is_sent_now(bytes: usize) -> bool {
-    bytes > LARGEST_POOLED || Driver::current() == Some(Driver::Epoll)
+    bytes > LARGEST || Driver::current() == Some(Driver::Epoll)
 }
 
 impl<S: AsyncWriteRent + 'static> State<S> {
     fn is_busy(&self) -> bool {
+        self.rest.is_some() || self.is_operating()
+    }
+
+    fn is_operating(&self) -> bool {
         self.ops.as_ref().is_some_and(|ops| ops.is_under_way())
+    }
+
+    /// Sends it where it is.
+    fn poll_send(&mut self, cx: &Context<'_>, bufs: &[IoSlice<'_>], total: usize) -> Poll<io::Result<usize>> {
+        loop {
+            let Some(half) = &self.half else {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            };
+            if let Some(room) = self.room.as_ref().filter(|room| room.is_awaited()) {
+                room.wait(cx.waker())?;
+                return Poll::Pending;
+            }
+            match half.send_now(bufs) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.has_been_full = true;
+                    wait(&mut self.room, half, cx.waker())?;
+                    return Poll::Pending;
+                }
+                Err(e) => {
+                    self.is_broken = true;
+                    return Poll::Ready(Err(e));
+                }
+                Ok(n) => {
+                    self.has_been_full |= n < total;
+                    return Poll::Ready(Ok(n));
+                }
+            }
+        }
+    }
+
+    /// Sends what an operation has left. Pending while there's no room; `carrier` is woken then.
+    fn poll_rest(&mut self, despite: Despite) -> Poll<()> {
+        while let (Some(rest), Some(half)) = (&mut self.rest, &self.half) {
+            if let Some(room) = self.room.as_ref().filter(|room| room.is_awaited())
+                && matches!(despite, Despite::Nothing)
+                && room.wait(&self.carrier).is_ok()
+            {
+                return Poll::Pending;
+            }
+            let error = match half.send_now(&[IoSlice::new(rest.rest())]) {
+                Ok(n) => {
+                    rest.advance(n);
+                    if rest.rest().is_empty() {
+                        break;
+                    }
+                    continue;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    match wait(&mut self.room, half, &self.carrier) {
+                        Ok(()) => return Poll::Pending,
+                        Err(e) => e,
+                    }
+                }
+                Err(e) => e,
+            };
+            self.fail(error);
+            break;
+        }
+        self.rest = None;
+        Poll::Ready(())
     }
 
     fn begin(&mut self, buffer: Buffer) {
@@ -228,25 +304,31 @@ impl<S: AsyncWriteRent + 'static> State<S> {
         }
     }
 
-    /// Whether an operation is under way, or what has become of it.
+    /// Whether an operation is under way, or its rest is, or what has become of them.
     fn is_under_way(&mut self) -> io::Result<bool> {
-        while let Some(ops) = self.ops.as_mut().filter(|ops| ops.is_under_way()) {
+        if let Some(ops) = self.ops.as_mut().filter(|ops| ops.is_under_way()) {
             let mut cx = Context::from_waker(&self.carrier);
             let Poll::Ready((half, result, mut buffer)) = ops.as_mut().poll(&mut cx) else {
                 return Ok(true);
             };
-            self.half = Some(half);
+            let half = self.half.insert(half);
             match result {
                 Ok(0) => self.fail(io::ErrorKind::WriteZero.into()),
                 Ok(n) => {
                     buffer.advance(n);
-                    if !buffer.rest().is_empty() {
-                        self.begin(buffer);
-                    }
+                    self.rest = Some(buffer).filter(|buffer| !buffer.rest().is_empty());
                 }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => self.begin(buffer),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => self.rest = Some(buffer),
+                // The thread that it was given doesn't sleep for long.
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    half.is_slow = true;
+                    self.rest = Some(buffer);
+                }
                 Err(e) => self.fail(e),
             }
+        }
+        if self.rest.is_some() && self.poll_rest(Despite::Nothing).is_pending() {
+            return Ok(true);
         }
         match self.error.take() {
             Some(error) => Err(error),

@@ -1,13 +1,11 @@
 //! Both halves of a stream, as hyper wants them.
-use crate::{
-    receiving::Receiving,
-    sending::{Half, Sending},
-};
-use anyport_core::runtime::local;
+use crate::{closing, half::Half, receiving::Receiving, sending::Sending};
+use anyport_core::{Permit, runtime::local};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use monoio::io::{AsyncWriteRent, CancelableAsyncReadRent, Split};
 use std::{
     cell::UnsafeCell,
+    future::poll_fn,
     io::{self, IoSlice},
     mem,
     os::fd::AsRawFd,
@@ -17,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-/// How long a peer may take for what was sent to it before its connection was dropped.
+/// How long a peer may take for what was sent to it before its connection was dropped, if nobody says how long (a wrapper doesn't forward `release`).
 const LINGER: Duration = Duration::from_secs(10);
 
 /// A stream of monoio's, by operations that own their buffers.
@@ -72,6 +70,14 @@ impl<S: Socket> Stream<S> {
         polled
     }
 
+    /// Sends what the kernel takes at once, of what an operation has left, then of `bufs`.
+    pub(crate) fn poll_retry_write(&mut self, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match &self.sending {
+            Some(sending) => sending.poll_retry(bufs),
+            None => Poll::Pending,
+        }
+    }
+
     fn sending(&mut self) -> io::Result<&Rc<Sending<S>>> {
         self.used = local::polls();
         self.is_settled = false;
@@ -99,8 +105,8 @@ impl<S: Socket> Read for Stream<S> {
 }
 
 impl<S: Socket> Write for Stream<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.sending()?.poll_write(cx, &[IoSlice::new(buf)])
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -124,28 +130,60 @@ impl<S: Socket> Write for Stream<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.sending()?.poll_write(cx, bufs)
+        // The kernel would give an operation that has to wait a thread to sleep in.
+        let by_call = self.receiving.as_ref().is_none_or(Receiving::has_ended);
+        self.sending()?.poll_write(cx, bufs, by_call)
     }
 }
 
 impl<S: Socket> Unpin for Stream<S> {}
 
-impl<S: AsyncWriteRent + 'static> Drop for Stream<S> {
-    fn drop(&mut self) {
+impl<S: AsyncWriteRent + 'static> Stream<S> {
+    /// The connection is dropped. What's on its way is seen through if its peer is owed it; the permit is given back when all of it is gone.
+    pub(crate) fn release(&mut self, permit: Permit) {
+        self.close(Some(permit));
+    }
+
+    fn close(&mut self, permit: Option<Permit>) {
         // First, so that the sending half is the last one.
         self.receiving = None;
-        let Some(sending) = self.sending.take().filter(|sending| sending.is_busy()) else {
-            return;
-        };
-        // It's seen through, and closed as soon as it has been.
-        let sending = Rc::downgrade(&sending);
-        let linger = local::timer().sleep(LINGER);
-        local::spawn(async move {
-            linger.await;
-            if let Some(sending) = sending.upgrade() {
-                sending.give_up();
+        self.half = None;
+        if let Some(sending) = self.sending.take().filter(|sending| sending.is_busy()) {
+            if permit.as_ref().is_none_or(Permit::is_owed) {
+                local::spawn(see_out(sending, permit));
+                return;
             }
-        });
+            sending.give_up();
+        }
+        if let Some(permit) = permit {
+            closing::hold(permit);
+        }
+    }
+}
+
+/// Waits until what's on its way has been sent, for as long as the peer may take for it.
+async fn see_out<S: AsyncWriteRent + 'static>(sending: Rc<Sending<S>>, mut permit: Option<Permit>) {
+    let patience = permit.as_ref().map_or(LINGER, Permit::write_stall);
+    let mut end = local::timer().sleep(patience);
+    poll_fn(|cx| {
+        let permit = permit.as_mut();
+        let is_aborted = permit.is_some_and(|permit| permit.poll_aborted(cx).is_ready());
+        match is_aborted || end.as_mut().poll(cx).is_ready() {
+            true => Poll::Ready(()),
+            false => sending.poll_idle(cx),
+        }
+    })
+    .await;
+    sending.give_up();
+    drop(sending);
+    if let Some(permit) = permit {
+        closing::hold(permit);
+    }
+}
+
+impl<S: AsyncWriteRent + 'static> Drop for Stream<S> {
+    fn drop(&mut self) {
+        self.close(None);
     }
 }
 

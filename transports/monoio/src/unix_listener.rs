@@ -1,7 +1,8 @@
 //! A listening Unix socket on one worker.
 use crate::{
-    MonoioConnection,
+    Driver, MonoioConnection,
     doorbell::{Doorbell, flags},
+    room::bound_sleep,
 };
 use anyport_core::{
     ConnInfo, Endpoint, Incoming, Listener, PeerCred, UnixName,
@@ -47,6 +48,9 @@ impl MonoioUnixListener {
     fn connection(&self, stream: net::UnixStream) -> io::Result<MonoioConnection<UnixStream>> {
         let peer = stream.peer_addr();
         let peer = peer.map_or(Endpoint::Unix(UnixName::Unnamed), Endpoint::from);
+        if Driver::current() == Some(Driver::IoUring) {
+            bound_sleep(&stream)?;
+        }
         let stream = UnixStream::from_std(stream)?;
         let mut info = ConnInfo::new(peer, self.local.clone());
         if let Some(cred) = peer_cred(&stream) {
