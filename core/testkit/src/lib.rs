@@ -70,6 +70,8 @@ mod deadlines;
 mod drain;
 mod drain_silent;
 mod faults;
+#[cfg(target_os = "linux")]
+pub mod gone;
 mod h2_client;
 mod h2_early_answers;
 mod h2_frames;

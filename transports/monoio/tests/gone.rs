@@ -1,0 +1,25 @@
+//! Clients that ask for much and read nothing: descriptors stay within the limit, and no operation sleeps in a thread of the kernel's.
+#![cfg(target_os = "linux")]
+
+mod scene;
+
+use anyport_core::serve_with;
+use anyport_monoio::Driver;
+use anyport_testkit::gone::clients_that_read_nothing;
+use scene::one;
+
+#[test]
+fn clients_that_read_nothing_stay_within_the_limit_with_io_uring() {
+    clients_that_read_nothing(
+        "clients_that_read_nothing_stay_within_the_limit_with_io_uring",
+        |app| serve_with(one(Driver::IoUring), app),
+    );
+}
+
+#[test]
+fn clients_that_read_nothing_stay_within_the_limit_with_epoll() {
+    clients_that_read_nothing(
+        "clients_that_read_nothing_stay_within_the_limit_with_epoll",
+        |app| serve_with(one(Driver::Epoll), app),
+    );
+}
