@@ -98,6 +98,7 @@ mod running;
 pub mod scene;
 mod script;
 mod site;
+mod slow_readers;
 mod standstill;
 mod subject;
 mod suite;

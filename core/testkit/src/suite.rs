@@ -52,6 +52,7 @@ const FILES: &[(&str, &[Case])] = &[
     ("idle_cost", crate::idle_cost::CASES),
     ("standstill", crate::standstill::CASES),
     ("pace", crate::pace::CASES),
+    ("slow_readers", crate::slow_readers::CASES),
     ("h2_stall", crate::h2_stall::CASES),
     ("h2_early_answers", crate::h2_early_answers::CASES),
     ("h2_refusals", crate::h2_refusals::CASES),
