@@ -23,7 +23,7 @@ use tower_service::Service;
 /// So many clients are served at a time.
 const LIMIT: usize = 20;
 /// What a server may have beside that: a connection that's refused or about to be accepted, a clock's descriptor that's made anew.
-const FEW: usize = 4;
+const FEW: usize = 8;
 const KIB: usize = 1024;
 
 /// How a client behaves that reads nothing.
@@ -50,8 +50,8 @@ impl Manner {
     /// How many clients there are. Those that hold out until they've stalled for long enough are fewer.
     fn clients(self) -> usize {
         match self {
-            Self::HalfClosesBehindMany | Self::Stalls => 2 * LIMIT,
-            _ => 10 * LIMIT,
+            Self::HalfCloses | Self::HalfClosesBehindMany | Self::Stalls => 2 * LIMIT,
+            Self::Closes | Self::Resets => 10 * LIMIT,
         }
     }
 
@@ -139,7 +139,7 @@ impl Most {
     }
 }
 
-/// Has a server meet clients that read nothing, ten times as many as it serves at a time, in each manner that such a client may have; `test` is the name of the test.
+/// Has a server meet clients that read nothing, more than it serves at a time, in each manner that such a client may have; `test` is the name of the test.
 ///
 /// # Panics
 ///
@@ -155,9 +155,9 @@ pub fn clients_that_read_nothing(test: &str, serve: impl FnOnce(App) -> Server) 
                 .limits(Limits::default().with_connections(LIMIT))
                 .timeouts(Timeouts::default().with_write_stall(Duration::from_secs(1)));
             let handle = server.start().unwrap();
-            say(&addr_of(&handle).to_string());
-            // Until the test closes it.
+            // Until the test closes it. Its thread is counted from the beginning.
             let stdin = tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new()));
+            say(&addr_of(&handle).to_string());
             stdin.await.unwrap().unwrap();
             handle.shutdown(GRACE).await.unwrap();
             say("drained");

@@ -1,5 +1,5 @@
 //! Connections that have been dropped, until the ring has closed their descriptors and given their buffers back: they count against the limits for as long.
-use crate::Driver;
+use crate::{Driver, round::round};
 use anyport_core::Permit;
 use std::{
     cell::RefCell,
@@ -8,17 +8,24 @@ use std::{
     task::{Poll, Waker},
 };
 
-/// An operation of the ring that's dropped is cancelled in the next turn of the ring, and the descriptor is closed in the one after it.
-const TURNS: u8 = 3;
+/// An operation that's dropped is cancelled in the ring's next turn, and the descriptor is closed in the one after it. A task that's always ready has up to three turns of its own for each
+/// of the ring's.
+const TURNS: u8 = 9;
+
+/// So many in a round of the worker needn't be waited for: the ring would have turns for nothing else.
+const FEW: usize = 2;
 
 thread_local! {
-    static CLOSING: RefCell<Closing> = RefCell::new(Closing { task: Waker::noop().clone(), permits: Vec::new() });
+    static CLOSING: RefCell<Closing> = RefCell::new(Closing { task: Waker::noop().clone(), permits: Vec::new(), round: 0, few: 0 });
 }
 
 struct Closing {
     task: Waker,
-    /// With the number of turns that the ring has had since.
+    /// With the number of turns since.
     permits: Vec<(u8, Permit)>,
+    /// How many were given back at once in this round.
+    round: u64,
+    few: usize,
 }
 
 /// Holds the permit of a connection that was dropped in this turn of its worker.
@@ -27,10 +34,19 @@ pub(crate) fn hold(permit: Permit) {
     if Driver::current() != Some(Driver::IoUring) {
         return;
     }
-    CLOSING.with_borrow_mut(|closing| {
+    let permit = CLOSING.with_borrow_mut(|closing| {
+        if mem::replace(&mut closing.round, round()) != round() {
+            closing.few = 0;
+        }
+        if closing.few < FEW {
+            closing.few += 1;
+            return Some(permit);
+        }
         closing.permits.push((0, permit));
         closing.task.wake_by_ref();
+        None
     });
+    drop(permit);
 }
 
 /// Gives permits back, for as long as the worker lives.
