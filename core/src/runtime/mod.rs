@@ -4,8 +4,12 @@ use hyper::rt::Timer;
 use std::{fmt, sync::Arc, sync::mpsc, thread};
 
 pub mod local;
+#[cfg(target_os = "linux")]
+mod ring;
 #[cfg(feature = "tokio")]
 mod tokio;
+#[cfg(target_os = "linux")]
+pub use self::ring::{RingCall, RingNeeds};
 #[cfg(feature = "tokio")]
 pub use self::tokio::{Tokio, TokioPerCore};
 

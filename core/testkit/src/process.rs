@@ -1,6 +1,9 @@
 //! A server in a process of its own: the test's binary, run once more. What's measured of it, and the limits that it has, are its alone. And what this process holds, and is allowed.
 use crate::scene::{PATIENCE, descriptors};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+    thread::{CapabilitySet, capabilities, set_capabilities},
+};
 use std::{
     collections::HashMap,
     env,
@@ -216,6 +219,19 @@ pub(crate) fn allow_all_descriptors() -> u64 {
 /// That's more than it may allow itself.
 pub fn allow_locked_memory(bytes: u64) {
     allow(Resource::Memlock, bytes);
+}
+
+/// Makes that limit hold for this thread, and for those that it starts, although the user may be root.
+///
+/// # Panics
+///
+/// The kernel forbids it, which it doesn't.
+pub fn obey_locked_memory() {
+    let mut sets = capabilities(None).unwrap();
+    for set in [&mut sets.effective, &mut sets.permitted, &mut sets.inheritable] {
+        set.remove(CapabilitySet::IPC_LOCK);
+    }
+    set_capabilities(None, sets).unwrap();
 }
 
 fn allow(what: Resource, amount: u64) {

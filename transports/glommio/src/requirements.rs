@@ -1,5 +1,8 @@
 //! What glommio needs of the kernel and of the process's limits: asked before it's started, because it ends the process, or panics, where io_uring is refused.
-use anyport_core::{Error, ErrorKind, Result};
+use anyport_core::{
+    Error, ErrorKind, Result,
+    runtime::{RingCall, RingNeeds},
+};
 use io_uring::{IoUring, Probe, opcode};
 use rustix::{
     process::{Resource, getrlimit},
@@ -10,21 +13,21 @@ use std::io;
 /// As much as glommio wants to be allowed to lock.
 const MEMLOCK: u64 = 512 * 1024;
 
+/// So it is of the rings.
+const NEEDS: RingNeeds = RingNeeds::new("5.8", MEMLOCK / 1024);
+
 /// An executor has three rings and an eventfd, looks for operations with another ring, and is going to wait for clients (by two) and for a timer.
 const DESCRIPTORS: usize = 9;
 
 /// Whether a worker could be started.
 pub(crate) fn check() -> Result<()> {
     memlock()?;
-    io_uring().map_err(|e| match e.kind() {
-        // EPERM and EACCES, ENOSYS, EINVAL: so do filters and kernels refuse it.
-        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput => {
-            let what = format!(
-                "cannot start glommio: io_uring is refused ({e}): it needs Linux 5.8, no seccomp filter that forbids io_uring_setup, and kernel.io_uring_disabled = 0"
-            );
+    io_uring().map_err(|(call, e)| match NEEDS.advice(call, &e) {
+        Some(advice) => {
+            let what = format!("cannot start glommio: io_uring is refused ({e}): {advice}");
             Error::new(ErrorKind::Start, what).with_source(e)
         }
-        _ => Error::start("start glommio", e),
+        None => Error::start("start glommio", e),
     })
 }
 
@@ -49,15 +52,17 @@ fn too_little(found: u64, maximum: Option<u64>) -> String {
 }
 
 /// Whether there are rings, and all operations that glommio looks for: it exits the process if one is missing.
-fn io_uring() -> io::Result<()> {
-    let ring = IoUring::new(2)?;
+fn io_uring() -> std::result::Result<(), (RingCall, io::Error)> {
+    let ring = IoUring::new(2).map_err(|e| (RingCall::Setup, e))?;
     let mut probe = Probe::new();
-    ring.submitter().register_probe(&mut probe)?;
+    let probed = ring.submitter().register_probe(&mut probe);
+    probed.map_err(|e| (RingCall::Register, e))?;
     match NEEDED.iter().find(|(code, _)| !probe.is_supported(*code)) {
-        Some((_, name)) => Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            format!("the kernel has no IORING_OP_{name}"),
-        )),
+        Some((_, name)) => {
+            let missing = format!("the kernel has no IORING_OP_{name}");
+            let missing = io::Error::new(io::ErrorKind::Unsupported, missing);
+            Err((RingCall::Register, missing))
+        }
         None => Ok(()),
     }
 }

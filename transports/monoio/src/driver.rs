@@ -1,10 +1,11 @@
 //! What a worker waits with: io_uring, or epoll where io_uring is refused.
-use crate::room;
-use anyport_core::{Error, Result};
-use io_uring::IoUring;
-use monoio::{
-    FusionRuntime, IoUringDriver, LegacyDriver, RuntimeBuilder, time::TimeDriver, utils::detect_uring,
+use crate::{
+    refusal::{self, NoRing, Refusal},
+    room,
 };
+use anyport_core::{Error, Result, runtime::RingCall};
+use io_uring::IoUring;
+use monoio::{FusionRuntime, IoUringDriver, LegacyDriver, RuntimeBuilder, time::TimeDriver};
 use std::{cell::Cell, fmt, io, os::fd::OwnedFd};
 
 /// What a worker waits with.
@@ -31,7 +32,7 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// io_uring is refused: by whom, as far as that shows, and what it needs.
+    /// io_uring is refused: by whom, as far as that shows, and what has to be changed. Or there's no descriptor left.
     pub fn check(self) -> Result<()> {
         match build(self) {
             Ok(_) => Ok(()),
@@ -69,7 +70,7 @@ pub(crate) struct Built {
     /// For the sockets that are full.
     pub(crate) epoll: OwnedFd,
     /// Why it's not what was hoped for.
-    pub(crate) refused: Option<io::Error>,
+    pub(crate) refused: Option<Refusal>,
 }
 
 /// Builds the runtime of this thread.
@@ -86,12 +87,13 @@ pub(crate) fn build(driver: Driver) -> io::Result<Built> {
                     refused: None,
                 });
             }
-            Err(error) if driver == Driver::IoUring => {
+            Err(NoRing::Exhausted(error)) => return Err(error),
+            Err(NoRing::Refused(Refusal { why, advice })) if driver == Driver::IoUring => {
                 let what =
-                    format!("io_uring is refused ({error}): {ADVICE}, or leave the choice to Driver::Auto");
+                    format!("io_uring is refused ({why}): {advice}; or leave the choice to Driver::Auto");
                 return Err(io::Error::other(what));
             }
-            Err(error) => Some(error),
+            Err(NoRing::Refused(refusal)) => Some(refusal),
         },
     };
     let runtime = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?;
@@ -103,15 +105,11 @@ pub(crate) fn build(driver: Driver) -> io::Result<Built> {
     })
 }
 
-/// What to do about a refusal.
-pub(crate) const ADVICE: &str =
-    "it needs Linux 5.6, no seccomp filter that forbids io_uring_setup, and kernel.io_uring_disabled = 0";
-
 /// How many completions a ring holds: as many connections may have news at once, and the kernel needn't put any of it aside.
 const COMPLETIONS: u32 = 8192;
 
 /// A ring with the flags that suit one thread; a plain one where the kernel doesn't know them (6.0 does).
-fn ring() -> io::Result<Monoio> {
+fn ring() -> std::result::Result<Monoio, NoRing> {
     let build = |mut flags: io_uring::Builder| {
         flags.setup_cqsize(COMPLETIONS);
         RuntimeBuilder::<IoUringDriver>::new()
@@ -122,12 +120,8 @@ fn ring() -> io::Result<Monoio> {
     let mut flags = IoUring::builder();
     // No interrupt for a thread that looks by itself soon, and no lock for other submitters.
     flags.setup_coop_taskrun().setup_single_issuer();
-    let ring = build(flags).or_else(|_| build(IoUring::builder()))?;
-    if !detect_uring() {
-        return Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "an operation that's needed is not to be had",
-        ));
-    }
+    let ring = build(flags).or_else(|_| build(IoUring::builder()));
+    let ring = ring.map_err(|e| NoRing::new(RingCall::Setup, e))?;
+    refusal::detect()?;
     Ok(ring.into())
 }

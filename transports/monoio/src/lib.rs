@@ -26,6 +26,7 @@ mod listener;
 mod operation;
 mod postman;
 mod receiving;
+mod refusal;
 mod room;
 mod round;
 mod runtime;

@@ -1,8 +1,10 @@
 //! monoio as a runtime of anyport: a thread per worker, on which its tasks stay.
 use crate::{
     Driver, buffer, closing,
-    driver::{self, ADVICE, Built},
-    postman, room, round,
+    driver::{self, Built},
+    postman,
+    refusal::Refusal,
+    room, round,
 };
 use anyport_core::{
     Result, Runtime, Workers,
@@ -33,17 +35,23 @@ const SETTLING: Duration = Duration::from_secs(1);
 pub struct MonoioPerCore(PhantomData<Rc<()>>);
 
 thread_local! {
-    static REFUSAL: RefCell<Option<String>> = const { RefCell::new(None) };
+    static REFUSAL: RefCell<Option<Refusal>> = const { RefCell::new(None) };
 }
 
 /// Tells the server's observer that this thread's worker has no ring, although it was to have one. All workers are alike: one warning is enough.
 pub(crate) fn tell_refusal(worker: &anyport_core::Worker) {
-    if let Some(why) = REFUSAL.with_borrow(Clone::clone)
-        && worker.index() == 0
-    {
-        worker.warn(&format!(
-            "io_uring is refused ({why}), so the workers wait with epoll: {ADVICE}"
-        ));
+    if worker.index() > 0 {
+        return;
+    }
+    // An observer may do anything, so the refusal isn't lent to it.
+    let warning = REFUSAL.with_borrow(|refusal| {
+        let Refusal { why, advice } = refusal.as_ref()?;
+        Some(format!(
+            "io_uring is refused ({why}), so the workers wait with epoll: {advice}"
+        ))
+    });
+    if let Some(warning) = warning {
+        worker.warn(&warning);
     }
 }
 
@@ -80,7 +88,7 @@ fn run<F: Future<Output = ()> + 'static>(built: Built, start: Start<F>) {
         epoll,
         refused,
     } = built;
-    REFUSAL.set(refused.map(|error| error.to_string()));
+    REFUSAL.set(refused);
     driver::enter(driver);
     runtime.block_on(async {
         let tasks = Tasks::enter();
