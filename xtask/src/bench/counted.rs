@@ -26,7 +26,7 @@ pub(super) struct Counted {
     /// Whether all connections ask at once, and again once all are answered, on the server's own core. So it's no chance how many of them a turn of its loop answers, and whether the next request is
     /// there already when it looks for it.
     in_step: bool,
-    workload: Workload,
+    pub(super) workload: Workload,
     /// The two runs.
     few: u64,
     many: u64,
@@ -86,24 +86,19 @@ pub(super) const STEADY: [&Counted; 5] = [
 ];
 
 impl Counted {
-    /// The same of another workload. What a read finds of an upload depends on what the load has sent by then: always in step, that hardly differs from run to run.
+    /// The same of another workload. What a read finds of an upload depends on what the load has sent by then: in step, that differs least from run to run.
     pub(super) const fn of(self, workload: Workload) -> Self {
         match workload {
             Workload::Upload1M => Self {
                 workload,
                 connections: &[8],
                 in_step: true,
-                few: self.few / 20,
-                many: self.many / 20,
+                few: self.few / 60,
+                many: self.many / 60,
                 ..self
             },
             _ => Self { workload, ..self },
         }
-    }
-
-    /// Whether `--check` counts it of this target: uploads not twice of the same code.
-    pub(super) fn is_checked_of(&self, target: Target) -> bool {
-        self.workload != Workload::Upload1M || !matches!(target, Target::Unix | Target::MonoioEpoll)
     }
 }
 
