@@ -73,7 +73,7 @@ async fn a_peer_that_leaves_behind_an_unread_body_is_noticed(site: Site) {
     let server = site.serve();
     for path in ["/hold", "/forever"] {
         for sent in [1_000, 10_000] {
-            let mut client = server.rude_client().await;
+            let mut client = server.resetting_client().await;
             client.send(post(path, 10_000)).await;
             server.state.arrived().await;
             client.send("x".repeat(sent)).await;
@@ -87,7 +87,7 @@ async fn a_peer_that_leaves_behind_an_unread_body_is_noticed(site: Site) {
 async fn a_peer_that_leaves_behind_unread_requests_is_noticed(site: Site) {
     let server = site.serve();
     for requests in [1, 100] {
-        let mut client = server.rude_client().await;
+        let mut client = server.resetting_client().await;
         client.send(get("/forever")).await;
         server.state.arrived().await;
         client.send(get("/").repeat(requests)).await;
@@ -102,7 +102,7 @@ async fn peers_that_left_behind_unread_bytes_free_their_places(site: Site) {
     let limits = Limits::default().with_connections(4);
     let server = site.serve_as(|server| server.limits(limits));
     for _ in 0..4 {
-        let mut client = server.rude_client().await;
+        let mut client = server.resetting_client().await;
         client.send(post("/hold", 10_000)).await;
         server.state.arrived().await;
         client.send("x".repeat(5_000)).await;

@@ -39,8 +39,8 @@ impl Running {
     }
 
     /// A client that resets its connection when it is dropped.
-    pub(crate) async fn rude_client(&self) -> Client {
-        let connected = self.site.connect_rudely(self.endpoint()).await;
+    pub(crate) async fn resetting_client(&self) -> Client {
+        let connected = self.site.connect_resetting(self.endpoint()).await;
         Client::new(connected.expect("the server accepts connections"))
     }
 

@@ -45,7 +45,7 @@ trait Erased: Send + Sync {
     fn moody(&self, script: Script, mood: Arc<Mood>) -> Server;
     fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
     fn knock<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
-    fn connect_rudely<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
+    fn connect_resetting<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
     fn capabilities(&self) -> Capabilities;
 }
 
@@ -124,8 +124,8 @@ impl Site {
     }
 
     /// Connects a client that resets its connection when it is dropped.
-    pub(crate) async fn connect_rudely(&self, endpoint: &Endpoint) -> io::Result<Io> {
-        self.0.connect_rudely(endpoint).await
+    pub(crate) async fn connect_resetting(&self, endpoint: &Endpoint) -> io::Result<Io> {
+        self.0.connect_resetting(endpoint).await
     }
 
     /// Connects to a server that may have nothing to say: also where that needs a handshake, it's not waited for.
@@ -169,7 +169,7 @@ impl<S: Served> Erased for Plain<S> {
         Box::pin(async move { Ok(Box::new(self.0.knock(endpoint).await?) as Io) })
     }
 
-    fn connect_rudely<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+    fn connect_resetting<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
         Box::pin(async move {
             let stream = self.0.connect(endpoint).await?;
             self.0.reset_on_drop(&stream)?;
@@ -217,8 +217,8 @@ impl<S: LocalSubject> Erased for Local<S> {
         self.0.knock(endpoint)
     }
 
-    fn connect_rudely<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
-        self.0.connect_rudely(endpoint)
+    fn connect_resetting<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+        self.0.connect_resetting(endpoint)
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -271,7 +271,7 @@ impl Erased for Imaginary {
         unreachable!("not served")
     }
 
-    fn connect_rudely<'a>(&'a self, _: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+    fn connect_resetting<'a>(&'a self, _: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
         unreachable!("not served")
     }
 
