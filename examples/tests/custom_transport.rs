@@ -44,6 +44,7 @@ impl Subject for Example {
         Capabilities::all()
             .without(Capability::PortZero)
             .without(Capability::PeerState)
+            .without(Capability::RetryWrite)
     }
 }
 

@@ -4,7 +4,7 @@ use anyport_core::Timeouts;
 use std::time::Duration;
 use tokio::time::sleep;
 
-cases![a_slow_reader_is_not_cut_off];
+cases![a_slow_reader_is_not_cut_off needs RetryWrite];
 
 /// The deadlines of the attempts: long enough for a busy machine.
 const DEADLINES: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(8)];

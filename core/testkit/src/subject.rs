@@ -132,6 +132,9 @@ pub enum Capability {
     AnyThread,
     /// A peer that is gone is noticed although bytes of it wait unread ([`Connection::peer_state`](anyport_core::Connection::peer_state)).
     PeerState,
+    /// What a slow reader reads is noticed before the system calls the stream writable
+    /// ([`Connection::poll_retry_write`](anyport_core::Connection::poll_retry_write)).
+    RetryWrite,
     /// Its workers have threads of their own and serve `!Send` apps: [`Suite::with_local`](crate::Suite::with_local).
     Local,
 }
@@ -145,6 +148,7 @@ impl Capability {
             Self::PortZero => "needs ports",
             Self::AnyThread => "needs streams that are used on any thread",
             Self::PeerState => "needs `Connection::peer_state`",
+            Self::RetryWrite => "needs `Connection::poll_retry_write`",
             Self::Local => "needs workers with threads of their own",
         }
     }
