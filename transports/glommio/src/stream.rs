@@ -3,7 +3,10 @@ use anyport_core::{PeerState, socket};
 use futures_io::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use rustix::net::{self, SendAncillaryBuffer, SendFlags, Shutdown};
+use rustix::{
+    io::Errno,
+    net::{self, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown},
+};
 use std::{
     cell::Cell,
     io::{self, IoSlice},
@@ -13,7 +16,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// As much as is read at once at most.
+/// As much as is read by way of the scratch. Whoever has more room reads a large body.
 const READ: usize = 64 * 1024;
 /// Up to so many bytes, several slices are cheaper copied than handed over one by one.
 const SMALL: usize = 4096;
@@ -61,6 +64,25 @@ impl Stream {
     fn fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the stream owns its descriptor, and closes it when it's dropped; until then it's borrowed here.
         unsafe { BorrowedFd::borrow_raw(self.inner.as_raw_fd()) }
+    }
+
+    /// Receives what there is, without a copy. None: there is nothing now, and glommio can wait.
+    fn receive_now(&self, cursor: &mut ReadBufCursor<'_>) -> Option<io::Result<()>> {
+        loop {
+            // SAFETY: nothing of it is made uninitialized: recv writes to it, or leaves it as it is.
+            let spare = unsafe { cursor.as_mut() };
+            match net::recv(self.fd(), spare, RecvFlags::DONTWAIT) {
+                Ok(((received, _), _)) => {
+                    let n = received.len();
+                    // SAFETY: recv has initialized the first `n` bytes.
+                    unsafe { cursor.advance(n) };
+                    return Some(Ok(()));
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::WOULDBLOCK) => return None,
+                Err(error) => return Some(Err(error.into())),
+            }
+        }
     }
 
     fn send(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -124,6 +146,11 @@ impl Read for Stream {
         cx: &mut Context<'_>,
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
+        if cursor.remaining() > READ
+            && let Some(received) = self.receive_now(&mut cursor)
+        {
+            return Poll::Ready(received);
+        }
         let room = cursor.remaining().min(READ);
         if room == 0 {
             return Poll::Ready(Ok(()));
@@ -148,7 +175,7 @@ impl Write for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         match net::shutdown(self.fd(), Shutdown::Write) {
             // The peer has reset the connection: there's nothing to be ended.
-            Err(rustix::io::Errno::NOTCONN) => Poll::Ready(Ok(())),
+            Err(Errno::NOTCONN) => Poll::Ready(Ok(())),
             shut => Poll::Ready(Ok(shut?)),
         }
     }
