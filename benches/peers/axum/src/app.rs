@@ -2,7 +2,9 @@
 
 use anyport_bench_child::{
     Workload,
-    workload::{DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, PLAINTEXT, UPLOAD_1M, WEBSOCKET, WEBSOCKET_BUFFER},
+    workload::{
+        DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, PLAINTEXT, UPLOAD_1M, WEBSOCKET, WEBSOCKET_BUFFER,
+    },
 };
 use axum::{
     Json, Router,
@@ -27,7 +29,10 @@ pub(crate) fn router() -> Router {
         .route(ECHO, post(|body: Bytes| async { body }))
         .route(DOWNLOAD_64K, get(|| async { file_64k }))
         .route(DOWNLOAD_1M, get(|| async { file_1m }))
-        .route(UPLOAD_1M, post(|body: Bytes| async move { body.len().to_string() }))
+        .route(
+            UPLOAD_1M,
+            post(|body: Bytes| async move { body.len().to_string() }),
+        )
         .route(WEBSOCKET, get(websocket))
 }
 
