@@ -57,7 +57,9 @@ impl Subject for ThereAndBack {
 
     /// All that's known of axum's streams is that they read and write.
     fn capabilities(&self) -> Capabilities {
-        Capabilities::all().without(Capability::PeerState)
+        Capabilities::all()
+            .without(Capability::PeerState)
+            .without(Capability::RetryWrite)
     }
 }
 
