@@ -145,6 +145,16 @@ impl WorkerState {
         begun.max(since).checked_add(bound)
     }
 
+    /// The end of a wait for a peer that has owed something since `since`: after `timeout`, or sooner if the server drains. `true`: it is the drain that
+    /// ends it.
+    pub(crate) fn end_of_wait(&self, since: Instant, timeout: Duration) -> (Option<Instant>, bool) {
+        let usual = since.checked_add(timeout);
+        match self.drain_deadline(since) {
+            Some(drain) if usual.is_none_or(|usual| drain < usual) => (Some(drain), true),
+            _ => (usual, false),
+        }
+    }
+
     /// The end of a wait for a peer that was to be over at `at`, for whoever looks `now`.
     ///
     /// A process that was stopped, or a worker whose handler computed for seconds, finds deadlines long past, while what peers sent in time waits in the

@@ -54,10 +54,7 @@ impl<P> Rest<P> {
         let state = &self.context.state;
         let (worker, since) = (&state.worker, state.accepted_at);
         let timeout = worker.shared.config.timeouts.handshake;
-        let usual = since.checked_add(timeout);
-        let drain = worker.drain_deadline(since);
-        let drained = drain.is_some_and(|drain| usual.is_none_or(|usual| drain < usual));
-        let mut at = if drained { drain } else { usual };
+        let (mut at, drained) = worker.end_of_wait(since, timeout);
         if state.take_due() || drained {
             let now = worker.now();
             at = at.map(|at| worker.catch_up(at, now));

@@ -155,10 +155,9 @@ impl Gap {
         let timeout = worker.shared.config.timeouts.body_gap;
         let mut drained = false;
         ready!(self.waiting.poll_until(worker, cx, |since| {
-            let usual = since.checked_add(timeout);
-            let drain = worker.drain_deadline(since);
-            drained = drain.is_some_and(|drain| usual.is_none_or(|usual| drain < usual));
-            if drained { drain } else { usual }
+            let (end, by_drain) = worker.end_of_wait(since, timeout);
+            drained = by_drain;
+            end
         }));
         self.is_over = true;
         if let Some(connection) = self.connection.upgrade() {
