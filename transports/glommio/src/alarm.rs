@@ -13,7 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Wakes the worker when the first of its timers is due.
+/// The longest that a worker sleeps. glommio may fall asleep with a task that's ready: its preemption timer went off just before it would have run the task, it then looks for events,
+/// finds none that wakes anybody, and doesn't look for tasks again (`LocalExecutor::run` in glommio 0.9.0). Whatever happens next wakes it.
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// Wakes the worker when the first of its timers is due, and from time to time in any case.
 ///
 /// A timer of the kernel's (timerfd_create(2)), because one of glommio's costs two system calls each time that the worker falls asleep, and a worker with connections
 /// always has a deadline ahead. This one costs some when it's set to an earlier time, and when it goes off.
@@ -35,11 +39,10 @@ impl Alarm {
         }
     }
 
-    /// Pending until `next` at the latest: earlier, if it was to go off earlier before.
+    /// Pending until `next`, or the longest sleep, at the latest: earlier, if it was to go off earlier before.
     pub(crate) fn poll(&mut self, next: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(next) = next else {
-            return Poll::Pending;
-        };
+        let latest = self.at.unwrap_or_else(|| Instant::now() + LONGEST);
+        let next = next.map_or(latest, |next| next.min(latest));
         if let Some(substitute) = &mut self.substitute {
             if Pin::new(substitute).poll(cx).is_ready() {
                 // The kernel's timer, if there's one, may not have been set to what was waited for: it's set anew.

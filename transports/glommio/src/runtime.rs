@@ -27,6 +27,9 @@ const IO_MEMORY: usize = 64 * 1024;
 const ROUNDS: usize = 4;
 /// How many operations are handed to the kernel at once.
 const RING_DEPTH: usize = 1024;
+/// How long tasks may run before glommio's `need_preempt` says so; its default is a tenth. A worker that stands still for as long at the wrong moment falls asleep although a task is ready
+/// (`alarm.rs`), and containers stand still for a tenth of a second often.
+const PREEMPT: Duration = Duration::from_secs(1);
 
 /// One glommio executor per worker, on a thread of its own. Nothing moves, so nothing need be `Send`.
 ///
@@ -68,7 +71,8 @@ fn build() -> io::Result<LocalExecutor> {
     requirements::descriptors()?;
     let builder = LocalExecutorBuilder::new(Placement::Unbound)
         .io_memory(IO_MEMORY)
-        .ring_depth(RING_DEPTH);
+        .ring_depth(RING_DEPTH)
+        .preempt_timer(PREEMPT);
     match catch_unwind(AssertUnwindSafe(|| builder.make())) {
         Ok(made) => made.map_err(io::Error::from),
         Err(_) => Err(io::Error::other(
@@ -134,13 +138,13 @@ impl<D: Fn() -> bool + Unpin> Future for Run<'_, D> {
         if (this.is_done)() {
             return Poll::Ready(());
         }
-        if is_ready {
-            this.pause(cx);
-            return Poll::Pending;
-        }
-        this.pause = None;
         if this.alarm.poll(this.tasks.next_deadline(), cx).is_ready() {
             cx.waker().wake_by_ref();
+        }
+        if is_ready {
+            this.pause(cx);
+        } else {
+            this.pause = None;
         }
         Poll::Pending
     }
