@@ -1,0 +1,232 @@
+//! What handlers get to know of their connection, over one transport and another.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
+
+use crate::scene::{Fate, Staged, ask};
+use anyport_axum::{Connection, Credentials, Peer, Tls, app};
+use anyport_core::{ConnInfo, Handle, HttpOptions, Server, TlsInfo, TlsVersion, per_worker, serve_with};
+use anyport_memory::Memory;
+use anyport_tcp::Tcp;
+use anyport_unix::Unix;
+use axum::{Extension, Router, routing::get};
+use http::StatusCode;
+use std::net::SocketAddr;
+use tokio::net::{TcpStream, UnixStream};
+
+const OK: StatusCode = StatusCode::OK;
+
+/// A handler for each extractor.
+fn router() -> Router {
+    Router::new()
+        .route(
+            "/connection",
+            get(async |Connection(info): Connection| {
+                format!("{} {} {} {}", info.id(), info.worker(), info.peer(), info.local())
+            }),
+        )
+        .route(
+            "/extension",
+            get(async |Extension(info): Extension<ConnInfo>| info.peer().to_string()),
+        )
+        .route("/peer", get(async |Peer(peer): Peer| peer.to_string()))
+        .route("/tls", get(async |Tls(tls): Tls| described(&tls)))
+        .route(
+            "/tls/maybe",
+            get(async |tls: Option<Tls>| tls.map_or_else(none, |Tls(tls)| described(&tls))),
+        )
+        .route(
+            "/credentials",
+            get(async |credentials: Credentials| told(credentials)),
+        )
+        .route(
+            "/credentials/maybe",
+            get(async |credentials: Option<Credentials>| credentials.map_or_else(none, told)),
+        )
+}
+
+fn none() -> String {
+    "none".into()
+}
+
+fn described(tls: &TlsInfo) -> String {
+    format!("{} {} {:?}", tls.version(), tls.cipher_suite(), tls.server_name())
+}
+
+fn told(Credentials(cred): Credentials) -> String {
+    format!("{:?} {} {}", cred.pid, cred.uid, cred.gid)
+}
+
+fn addr(handle: &Handle) -> SocketAddr {
+    handle.endpoints()[0].socket_addr().unwrap()
+}
+
+#[tokio::test]
+async fn over_tcp_the_peer_is_an_address_and_neither_tls_nor_credentials_are_known() {
+    let running = serve_with(Tcp::bind("127.0.0.1:0"), app(router()))
+        .start()
+        .unwrap();
+    let addr = addr(&running);
+    let stream = TcpStream::connect(addr).await.unwrap();
+    let me = stream.local_addr().unwrap();
+    let expected = (OK, format!("1 0 {me} {addr}"));
+    assert_eq!(ask(stream, "/connection").await, expected);
+    for path in ["/peer", "/extension"] {
+        let stream = TcpStream::connect(addr).await.unwrap();
+        let me = stream.local_addr().unwrap().to_string();
+        assert_eq!(ask(stream, path).await, (OK, me), "{path}");
+    }
+    for path in ["/tls/maybe", "/credentials/maybe"] {
+        let stream = TcpStream::connect(addr).await.unwrap();
+        assert_eq!(ask(stream, path).await, (OK, "none".into()), "{path}");
+    }
+    for (path, what) in [
+        ("/tls", "over TLS only"),
+        ("/credentials", "over Unix sockets only"),
+    ] {
+        let (status, body) = ask(TcpStream::connect(addr).await.unwrap(), path).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{path}");
+        assert!(body.contains(what), "{path}: {body}");
+    }
+    running.abort().await.unwrap();
+}
+
+#[tokio::test]
+async fn over_a_unix_socket_the_kernel_tells_who_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.sock");
+    let running = serve_with(Unix::bind(&path), app(router())).start().unwrap();
+    let (pid, uid, gid) = (
+        std::process::id(),
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    );
+    for asked in ["/credentials", "/credentials/maybe"] {
+        let stream = UnixStream::connect(&path).await.unwrap();
+        let expected = format!("{:?} {uid} {gid}", Some(pid));
+        assert_eq!(ask(stream, asked).await, (OK, expected), "{asked}");
+    }
+    let stream = UnixStream::connect(&path).await.unwrap();
+    assert_eq!(ask(stream, "/peer").await, (OK, "unix:".into()));
+    running.abort().await.unwrap();
+}
+
+#[tokio::test]
+async fn over_tls_its_facts_are_known() {
+    fn encrypted(info: ConnInfo) -> ConnInfo {
+        let tls = TlsInfo::new(TlsVersion::Tls13, "TLS13_AES_128_GCM_SHA256");
+        info.with_tls(tls.with_server_name("example.com"))
+    }
+    let memory = Memory::new();
+    let connector = memory.connector();
+    let staged = Staged::new(memory, [Fate::Known(encrypted), Fate::Known(encrypted)]);
+    let running = serve_with(staged, app(router())).start().unwrap();
+    let expected = (
+        OK,
+        "TLSv1.3 TLS13_AES_128_GCM_SHA256 Some(\"example.com\")".to_owned(),
+    );
+    for path in ["/tls", "/tls/maybe"] {
+        assert_eq!(ask(connector.connect().unwrap(), path).await, expected, "{path}");
+    }
+    running.abort().await.unwrap();
+}
+
+/// Asks each extractor of a server in memory.
+async fn ask_all(server: impl Fn(Memory) -> Server) -> Vec<(StatusCode, String)> {
+    let memory = Memory::new();
+    let connector = memory.connector();
+    let running = server(memory).start().unwrap();
+    let mut answers = Vec::new();
+    for path in [
+        "/peer",
+        "/tls",
+        "/tls/maybe",
+        "/credentials",
+        "/credentials/maybe",
+    ] {
+        answers.push(ask(connector.connect().unwrap(), path).await);
+    }
+    running.abort().await.unwrap();
+    answers
+}
+
+#[tokio::test]
+async fn a_router_that_is_served_bare_says_what_it_lacks() {
+    for (status, body) in ask_all(|memory| serve_with(memory, router())).await {
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{body}");
+        assert!(body.contains("serve `app(router)` of anyport-axum"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn the_servers_own_option_is_as_good_as_the_wrapper() {
+    let wrapped = ask_all(|memory| serve_with(memory, app(router()))).await;
+    let options = || HttpOptions::default().with_conn_info();
+    let by_option = ask_all(|memory| serve_with(memory, router()).http(options())).await;
+    let both = ask_all(|memory| serve_with(memory, app(router())).http(options())).await;
+    assert_eq!(wrapped[0], (OK, "memory:client-1".into()));
+    assert_eq!((&by_option, &both), (&wrapped, &wrapped));
+}
+
+#[tokio::test]
+async fn an_app_that_is_made_per_worker_is_told_too() {
+    let memory = Memory::new();
+    let connector = memory.connector();
+    let app = app(per_worker(|worker| {
+        let worker = worker.index();
+        Router::new().route(
+            "/",
+            get(async move |Connection(info): Connection| format!("{worker} {}", info.worker())),
+        )
+    }));
+    let running = serve_with(memory.per_core().with_workers(2), app)
+        .start()
+        .unwrap();
+    let (status, body) = ask(connector.connect().unwrap(), "/").await;
+    assert_eq!(status, OK);
+    assert!(["0 0", "1 1"].contains(&body.as_str()), "{body}");
+    running.abort().await.unwrap();
+}
+
+#[cfg(feature = "tracing")]
+#[tokio::test]
+async fn what_a_handler_lacks_is_logged_for_whoever_debugs() {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let lines = Lines::default();
+    let written = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(move || written.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    ask_all(|memory| serve_with(memory, router())).await;
+    let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let ours: Vec<_> = lines
+        .lines()
+        .filter(|line| line.contains("app(router)"))
+        .collect();
+    assert_eq!(ours.len(), 5, "{lines}");
+    // With the feature `tracing`, the connection's span stands in between.
+    let is_ours = |line: &&str| line.contains(" DEBUG ") && line.contains("anyport: this handler");
+    assert!(ours.iter().all(is_ours), "{lines}");
+}

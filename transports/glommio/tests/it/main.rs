@@ -1,0 +1,9 @@
+//! The crate's own tests, in one program: they're linked once, and run beside each other. Those that count what the process has, or change it, are programs of
+//! their own beside this folder.
+#![cfg(target_os = "linux")]
+
+#[path = "../scene/mod.rs"]
+mod scene;
+mod stream;
+mod turns;
+mod unix;

@@ -1,0 +1,123 @@
+//! Closing a listening socket loses nobody: who got a connection is served, who comes later gets none.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
+
+use crate::scene::{PATIENCE, Scene};
+use anyport_core::{Accepted, Server, serve_raw_with};
+use anyport_testkit::scene::in_lanes;
+use anyport_unix::{Unix, UnixConnection};
+use hyper_util::rt::TokioIo;
+use std::{
+    io::{self, Read, Write},
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixStream},
+    },
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+        mpsc::{Sender, channel},
+    },
+    thread,
+    time::Duration,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// All of them in lanes, since most of a drain's time is the lame duck stage.
+const LANES: usize = 10;
+const ROUNDS: usize = 5;
+const CLIENTS: usize = 8;
+/// So many connections each client has had before the drain begins.
+const WARM: usize = 10;
+/// Longer than anything here takes.
+const GRACE: Duration = Duration::from_secs(20);
+
+#[test]
+fn no_connection_is_lost_when_the_path_is_given_up() {
+    in_lanes(LANES, |_| async {
+        let scene = Scene::new();
+        let address = SocketAddr::from_pathname(&scene.path).unwrap();
+        rounds(&address, || serve_raw_with(scene.unix(), echo_a_byte)).await;
+    });
+}
+
+#[test]
+fn no_connection_is_lost_when_two_workers_give_up_a_path() {
+    in_lanes(LANES, |_| async {
+        let scene = Scene::new();
+        let address = SocketAddr::from_pathname(&scene.path).unwrap();
+        let unix = || scene.unix().per_core().with_workers(2);
+        rounds(&address, || serve_raw_with(unix(), echo_a_byte)).await;
+    });
+}
+
+#[test]
+fn no_connection_is_lost_when_an_abstract_name_is_given_up() {
+    in_lanes(LANES, |lane| async move {
+        let name = format!("anyport-test-stop-{}-{lane}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let unix = || Unix::bind_abstract(&name).per_core().with_workers(2);
+        rounds(&address, || serve_raw_with(unix(), echo_a_byte)).await;
+    });
+}
+
+async fn echo_a_byte(connection: Accepted<UnixConnection>) {
+    let mut io = TokioIo::new(connection);
+    if let Ok(byte) = io.read_u8().await {
+        // A client that has left is the client's affair.
+        let _ = io.write_u8(byte).await;
+    }
+}
+
+async fn rounds(address: &SocketAddr, server: impl Fn() -> Server) {
+    let mut failures = Vec::new();
+    for round in 1..=ROUNDS {
+        let handle = server().start().unwrap();
+        let draining = Arc::new(AtomicBool::new(false));
+        let (warm, all_warm) = channel();
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                let (address, draining, warm) = (address.clone(), Arc::clone(&draining), warm.clone());
+                thread::spawn(move || client(&address, &draining, warm))
+            })
+            .collect();
+        drop(warm);
+        while all_warm.recv().is_ok() {}
+        draining.store(true, SeqCst);
+        let report = handle.shutdown(GRACE).await.unwrap();
+        assert_eq!(report.aborted, 0, "{report}");
+        for client in clients {
+            if let Err(failure) = client.join().unwrap() {
+                failures.push(format!("round {round}: {failure}"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Makes one connection after the other until it gets none.
+fn client(address: &SocketAddr, draining: &AtomicBool, warm: Sender<()>) -> Result<(), String> {
+    let mut warm = Some(warm);
+    for nth in 1.. {
+        let stream = match UnixStream::connect_addr(address) {
+            Ok(stream) => stream,
+            Err(_) if draining.load(SeqCst) => break,
+            Err(e) => return Err(format!("connection {nth} failed before the drain: {e}")),
+        };
+        exchange(&stream).map_err(|e| format!("connection {nth} was made and then lost: {e}"))?;
+        if nth == WARM {
+            warm = None;
+        }
+    }
+    drop(warm);
+    Ok(())
+}
+
+fn exchange(mut stream: &UnixStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"x")?;
+    let mut byte = [0];
+    stream.read_exact(&mut byte)
+}
