@@ -68,10 +68,11 @@ async fn exchange(stream: Polled, request: Request<()>, body: Bytes) -> anyhow::
 }
 
 async fn ask(sender: SendRequest<Bytes>, request: Request<()>, body: Bytes) -> anyhow::Result<Answer> {
-    let mut sender = sender.ready().await?;
-    let (response, mut stream) = sender.send_request(request, body.is_empty())?;
+    let unsent = "no request can be sent over HTTP/2";
+    let mut sender = sender.ready().await.context(unsent)?;
+    let (response, mut stream) = sender.send_request(request, body.is_empty()).context(unsent)?;
     if !body.is_empty() {
-        stream.send_data(body, true)?;
+        stream.send_data(body, true).context(unsent)?;
     }
     let response = response.await.context("no response came over HTTP/2")?;
     let status = response.status().as_u16();
