@@ -78,6 +78,8 @@ enum Command {
     Cpu(cpu::CpuOptions),
     /// CPU time per TLS handshake, full and resumed, in turns with tokio-rustls by hand
     Handshakes(handshakes::HandshakeOptions),
+    /// Build what `--check` measures, and measure nothing: a machine that's busy can do that beforehand
+    Build,
     /// Measure what's known already, to see whether the bench finds it
     SelfTest(self_test::SelfTestOptions),
     /// Draw the page of a run, report.html, and its tables, summary.md, anew
@@ -115,6 +117,7 @@ pub(crate) fn run(bench: &Bench, metadata: &Metadata) -> anyhow::Result<ExitCode
         Some(Command::Handshakes(handshakes)) => figure(&handshakes.options, &|session| {
             handshakes::run(session, handshakes)
         }),
+        Some(Command::Build) => check::build(metadata),
         Some(Command::SelfTest(options)) => self_test::run(options, metadata),
         Some(Command::Report(options)) => presentation::run(options).map(|()| ExitCode::SUCCESS),
         Some(Command::Compare(options)) => compare::run(options).map(|()| ExitCode::SUCCESS),

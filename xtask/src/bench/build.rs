@@ -22,6 +22,11 @@ pub(super) struct Binaries {
 }
 
 impl Binaries {
+    /// Whether everything was built.
+    pub(super) fn are_all(&self) -> bool {
+        self.packages.values().all(Result::is_ok)
+    }
+
     /// The binary of a target that allocates so.
     ///
     /// # Errors

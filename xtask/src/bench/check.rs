@@ -10,8 +10,9 @@ use super::target::{Allocator, Target};
 use super::text::per;
 use super::{counted, environment, exit_code, idle, tool};
 use crate::output;
-use anyport_bench_load::{Interrupted, Workload};
+use anyport_bench_load::{Address, Interrupted, Workload};
 use baseline::{Baseline, Figure};
+use cargo_metadata::Metadata;
 use comparison::Comparison;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -50,7 +51,8 @@ pub(super) fn run(session: &mut Session, update: bool) -> anyhow::Result<ExitCod
     // Nobody is to believe that something was looked at which this machine can't count.
     counted::look_for_tools()?;
     let refused = leave_out_refused(session);
-    let Ok(rows) = measure(session) else {
+    let idle_repeats = if update { REPEATS } else { NonZeroUsize::MIN };
+    let Ok(rows) = measure(session, idle_repeats) else {
         return Ok(exit_code(true, false));
     };
     let mut figures: Vec<Figure> = rows.iter().filter_map(Figure::of).collect();
@@ -95,6 +97,17 @@ pub(super) fn run(session: &mut Session, update: bool) -> anyhow::Result<ExitCod
     Ok(exit_code(false, comparison.is_good()))
 }
 
+/// Builds what's checked if nobody says.
+///
+/// # Errors
+///
+/// When the session can't begin.
+pub(super) fn build(metadata: &Metadata) -> anyhow::Result<ExitCode> {
+    let session = Session::new(&DEFAULT, &Address::Tcp(([127, 0, 0, 1], 0).into()), metadata)?;
+    let built = session.build(&DEFAULT, &[Allocator::Mimalloc]);
+    Ok(exit_code(built.is_err(), built.is_ok_and(|binaries| binaries.are_all())))
+}
+
 /// The load that there was before, if it's more than the cores bear.
 fn busy(environment: &Environment) -> Option<f64> {
     let number = |name: &str| environment.get(name)?.split(' ').next()?.parse::<f64>().ok();
@@ -130,7 +143,7 @@ fn look_again(
         session
             .targets
             .retain(|target| worse.iter().any(|figure| figure.target == target.name()));
-        let again: Vec<Figure> = measure(session)?.iter().filter_map(Figure::of).collect();
+        let again: Vec<Figure> = measure(session, REPEATS)?.iter().filter_map(Figure::of).collect();
         for figure in worse {
             figure.take_lower(&again);
         }
@@ -138,7 +151,8 @@ fn look_again(
     Ok(())
 }
 
-fn measure(session: &mut Session) -> Result<Vec<Row>, Interrupted> {
+/// Idle memory takes longest, so at first it's measured once: whoever became worse is measured again.
+fn measure(session: &mut Session, idle_repeats: NonZeroUsize) -> Result<Vec<Row>, Interrupted> {
     let mut rows = Vec::new();
     let mut take = |session: &mut Session, report: Report| {
         session.progress.finish_and_clear();
@@ -162,7 +176,7 @@ fn measure(session: &mut Session) -> Result<Vec<Row>, Interrupted> {
         session.targets = all;
         take(session, report)?;
     }
-    let report = idle::run(session, idle::ENDS, &[Allocator::Mimalloc], REPEATS);
+    let report = idle::run(session, idle::ENDS, &[Allocator::Mimalloc], idle_repeats);
     take(session, report)?;
     Ok(rows)
 }
