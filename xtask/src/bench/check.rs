@@ -105,7 +105,10 @@ pub(super) fn run(session: &mut Session, update: bool) -> anyhow::Result<ExitCod
 pub(super) fn build(metadata: &Metadata) -> anyhow::Result<ExitCode> {
     let session = Session::new(&DEFAULT, &Address::Tcp(([127, 0, 0, 1], 0).into()), metadata)?;
     let built = session.build(&DEFAULT, &[Allocator::Mimalloc]);
-    Ok(exit_code(built.is_err(), built.is_ok_and(|binaries| binaries.are_all())))
+    Ok(exit_code(
+        built.is_err(),
+        built.is_ok_and(|binaries| binaries.are_all()),
+    ))
 }
 
 /// The load that there was before, if it's more than the cores bear.

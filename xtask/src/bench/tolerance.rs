@@ -7,7 +7,7 @@ use anyport_bench_child::Workload;
 const ROUNDING: f64 = 1e-9;
 
 /// What [`of`] says, for a reader.
-pub(super) const IN_WORDS: &str = "instructions 2 %, bytes 3 %, syscalls 0.2 and 5 %, allocations 0.05, memory 2 % and at least 0.2 KiB, of uploads instructions at least 5,000, syscalls 1 and 20 %";
+pub(super) const IN_WORDS: &str = "instructions 2 %, bytes 3 %, syscalls 0.2 and 5 %, allocations 0.05, memory 2 % and at least 0.3 KiB, of uploads instructions at least 5,000, syscalls 1 and 20 %";
 
 /// Whether `after` differs from `before` by more; nothing for what's measured in rounds, which has intervals instead.
 pub(super) fn is_exceeded(unit: Unit, workload: &str, before: f64, after: f64) -> Option<bool> {
@@ -32,8 +32,8 @@ fn of(unit: Unit, workload: &str, value: f64) -> Option<f64> {
         Unit::Syscalls => Some(0.2 + 0.05 * value),
         // A connection that is put to sleep on a busy machine has some more.
         Unit::Allocations => Some(0.05),
-        // What allocators keep of a burst differs from run to run. 300 bytes more are beyond it.
-        Unit::Kibibytes => Some((0.02 * value).max(0.2)),
+        // What allocators keep of a burst differs from run to run, most on monoio (1.45 to 1.69 KiB). 400 bytes more are beyond it.
+        Unit::Kibibytes => Some((0.02 * value).max(0.3)),
         _ => None,
     }
 }
@@ -53,7 +53,7 @@ mod tests {
             (Unit::Syscalls, 0.02, 0.22, 0.23),
             (Unit::Allocations, 4.0, 4.05, 4.06),
             (Unit::Kibibytes, 20.0, 19.6, 19.5),
-            (Unit::Kibibytes, 0.85, 1.05, 0.85 + 300.0 / 1024.0),
+            (Unit::Kibibytes, 0.85, 1.15, 0.85 + 400.0 / 1024.0),
         ] {
             assert_eq!(
                 is_exceeded(unit, PLAINTEXT, before, same),

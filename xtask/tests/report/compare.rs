@@ -156,7 +156,7 @@ isn't reached. 1 ratio is left out, of rates that weren't the server's.
 
 better, worse: from A to B by more than noise, so that the 95 % intervals have nothing in common, or
 that what's counted differs by more than its tolerance (instructions 2 %, bytes 3 %, syscalls 0.2
-and 5 %, allocations 0.05, memory 2 % and at least 0.2 KiB, of uploads instructions at least 5,000,
+and 5 %, allocations 0.05, memory 2 % and at least 0.3 KiB, of uploads instructions at least 5,000,
 syscalls 1 and 20 %) and the spans of its runs have nothing in common. Without a word it's noise;
 with ? nobody knows, since there's no interval.
 
