@@ -1,8 +1,4 @@
 //! `axum::serve` over anyport's transports, and anyport over a listener of axum's.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper that unwraps fails with a line number, as a test does"
-)]
 
 use crate::scene::{Fate, Staged, ask};
 use anyport_axum::{AxumListener, Connection, Peer, app, listener, transport, transport_at};

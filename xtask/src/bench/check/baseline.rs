@@ -215,8 +215,8 @@ pub(super) mod tests {
             (Unit::Syscalls, 2.33, Finding::Regression),
             (Unit::Allocations, 2.01, Finding::Same),
             (Unit::Allocations, 3.0, Finding::Regression),
-            (Unit::Kibibytes, 1.0, Finding::Same),
-            (Unit::Kibibytes, 1.1, Finding::Regression),
+            (Unit::Kibibytes, 1.1, Finding::Same),
+            (Unit::Kibibytes, 1.2, Finding::Regression),
             (Unit::Bytes, 1.0, Finding::New),
         ] {
             let found = baseline().finding(&machine("1"), &figure(unit, value));

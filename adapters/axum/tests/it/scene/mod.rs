@@ -1,4 +1,8 @@
 //! What these tests have in common: a client, and a transport with handshakes of the test's own.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
 #![allow(dead_code, reason = "no test uses all of it")]
 
 use anyport_core::{

@@ -1,4 +1,5 @@
 //! What clients send, right and wrong, each on a connection of its own.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 use std::{iter::repeat_n, sync::LazyLock};
 
 /// What a client sends, and the status of each HTTP/1 answer to it.
