@@ -104,6 +104,13 @@ pub enum Event<'a> {
         /// What the panic said.
         message: &'a str,
     },
+    /// The app's response broke a rule of HTTP. It was sent as it should have been, or 500 instead of it, or it was cut short.
+    BadResponse {
+        /// The connection's number.
+        id: u64,
+        /// What was wrong, and what became of it.
+        what: &'a str,
+    },
     /// A connection is gone, with all that was left of it.
     Closed {
         /// Its number.

@@ -1,5 +1,5 @@
 //! What the server knows of one connection, for as long as any part of it lives.
-use super::{Stage, WakerSlot, WorkerState, flags::Flags};
+use super::{Stage, WakerSlot, WorkerState, flags::Flags, turn::Fault};
 #[cfg(feature = "tracing")]
 use crate::Endpoint;
 use crate::{Event, observe::TimedOut};
@@ -213,6 +213,19 @@ impl ConnState {
             .shared
             .config
             .observe(|| Event::Panicked { id: self.id, message });
+    }
+
+    /// The app did something wrong.
+    #[cold]
+    pub(crate) fn report(&self, fault: &Fault) {
+        match fault {
+            Fault::Panic(message) => self.panicked(message),
+            Fault::Response(what) => self
+                .worker
+                .shared
+                .config
+                .observe(|| Event::BadResponse { id: self.id, what }),
+        }
     }
 
     pub(crate) fn timed_out(&self, what: TimedOut) {

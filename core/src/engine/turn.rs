@@ -1,12 +1,30 @@
 //! What one poll of an HTTP/1 connection does, counted in a thread-local that's the connection's meanwhile: a request needs no reference to its connection.
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    pin::Pin,
+};
 
 thread_local! {
     /// Of the connection that's being polled, or dropped, on this thread. It's asked in its place, by `with`: what `get` or `replace` give out is looked at
     /// once more, for whether there was anything.
-    static TURN: Cell<Turn> = const { Cell::new(Turn { requests: 0, answering: 0, leaving: false, panicked: false }) };
-    /// What panics of the app said in this turn.
-    static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    static TURN: Cell<Turn> = const { Cell::new(Turn { requests: 0, answering: 0, leaving: false, faulty: false, behind: false }) };
+    /// What the app did wrong in this turn.
+    static FAULTS: RefCell<Vec<Fault>> = const { RefCell::new(Vec::new()) };
+    /// What's to be done behind the response that began in this turn.
+    static BEHIND: RefCell<Option<Behind>> = const { RefCell::new(None) };
+}
+
+/// What a connection does behind a response: it's polled in the connection's turns.
+pub(crate) type Behind = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What an app does wrong.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// It panicked, with these words.
+    Panic(String),
+    /// Its response breaks a rule of HTTP.
+    Response(&'static str),
 }
 
 /// How far a connection has come. HTTP/2 counts only its requests here; its streams run in tasks of their own.
@@ -21,8 +39,10 @@ pub(crate) struct Turn {
     answering: u8,
     /// Responses tell the peer to make a new connection next time.
     leaving: bool,
-    /// The app panicked.
-    panicked: bool,
+    /// The app did something wrong.
+    faulty: bool,
+    /// There's something to be done behind a response.
+    behind: bool,
 }
 
 impl Turn {
@@ -51,21 +71,42 @@ impl Turn {
         TURN.with(|current| *self = current.replace(*self));
     }
 
-    pub(crate) fn has_panicked(self) -> bool {
-        self.panicked
+    /// What's to be done behind a response, if there's anything new.
+    #[inline]
+    pub(crate) fn take_behind(&mut self) -> Option<Behind> {
+        match self.behind {
+            true => {
+                self.behind = false;
+                BEHIND.take()
+            }
+            false => None,
+        }
     }
 
-    /// What panics of the app said since this was last asked.
+    pub(crate) fn is_faulty(self) -> bool {
+        self.faulty
+    }
+
+    /// What the app did wrong since this was last asked.
     #[cold]
-    pub(crate) fn take_panics(&mut self) -> Vec<String> {
-        self.panicked = false;
-        PANICS.take()
+    pub(crate) fn take_faults(&mut self) -> Vec<Fault> {
+        self.faulty = false;
+        FAULTS.take()
     }
 }
 
 /// Whether it's the turn of a connection that's answering a request.
 pub(crate) fn is_answering() -> bool {
     TURN.with(|turn| turn.get().is_answering())
+}
+
+/// The connection whose turn it is, and that's answering, has something to do behind its response.
+pub(crate) fn add_behind(behind: Behind) {
+    if is_answering() {
+        // Dropping the old one may run anything.
+        drop(BEHIND.replace(Some(behind)));
+        update(|turn| turn.behind = true);
+    }
 }
 
 /// Counts for the connection whose turn it is.
@@ -102,11 +143,11 @@ impl Answering {
         TURN.with(|turn| turn.get().leaving)
     }
 
-    /// The app panicked: the connection reports it at the end of its turn.
+    /// The app did something wrong: the connection reports it at the end of its turn.
     #[expect(clippy::unused_self, reason = "it proves that it's a connection's turn")]
-    pub(crate) fn panicked(&self, message: &str) {
-        PANICS.with_borrow_mut(|panics| panics.push(message.to_owned()));
-        update(|turn| turn.panicked = true);
+    pub(crate) fn report(&self, fault: Fault) {
+        FAULTS.with_borrow_mut(|faults| faults.push(fault));
+        update(|turn| turn.faulty = true);
     }
 }
 

@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     App, Connection,
-    engine::{Accepted, ConnState, Stage, turn::Turn},
+    engine::{
+        Accepted, ConnState, Stage,
+        turn::{Behind, Turn},
+    },
     observe::TimedOut,
 };
 use std::{
@@ -40,6 +43,8 @@ where
     old: Option<Instant>,
     /// Since when hyper has been told to end the connection.
     told: Option<Instant>,
+    /// What it does behind a response.
+    behind: Option<Behind>,
     speaks: Speaks<C, A::Service, R>,
 }
 
@@ -121,6 +126,7 @@ where
             lively: false,
             old: None,
             told: None,
+            behind: None,
             speaks,
         }
     }
@@ -268,9 +274,20 @@ where
         let speaks = &mut self.speaks;
         let polled = self.turn.take(state.is_leaving(), || speaks.poll(cx));
         state.set_answering(self.turn.is_answering());
-        if self.turn.has_panicked() {
-            for message in self.turn.take_panics() {
-                state.panicked(&message);
+        if let Some(behind) = self.turn.take_behind() {
+            self.behind = Some(behind);
+        }
+        if polled.is_pending()
+            && let Some(behind) = &mut self.behind
+            && behind.as_mut().poll(cx).is_ready()
+        {
+            self.behind = None;
+            // For hyper to see that nobody reads it any more.
+            cx.waker().wake_by_ref();
+        }
+        if self.turn.is_faulty() {
+            for fault in self.turn.take_faults() {
+                state.report(&fault);
             }
         }
         polled
@@ -397,6 +414,7 @@ where
         self.turn.take(false, move || {
             let _dropped = speaks;
         });
+        drop(self.turn.take_behind());
     }
 }
 

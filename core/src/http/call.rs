@@ -1,15 +1,28 @@
 //! One request: from hyper to the app and back, with an answer in any case.
 #[cfg(feature = "http2")]
 use super::unread::Unread;
-use super::{Reply, detect::Version, host, owner::Owner, refusal::Refusal, upload::Upload};
+use super::{
+    Reply,
+    content::{self, Content},
+    detect, host,
+    owner::{Becomes, Owner},
+    refusal::Refusal,
+    request,
+    rest::Rest,
+    upload::Upload,
+};
 use crate::{
     ConnInfo, HttpResponse, HttpService,
     body::Body,
     engine::{ConnState, panics},
 };
-use http::{HeaderValue, Method, Request, Response, header::CONNECTION};
+use http::{
+    HeaderValue, Method, Request, Response, Version,
+    header::{CONNECTION, EXPECT},
+    request::Parts,
+};
 use hyper::{
-    body::{Body as _, Incoming},
+    body::{Body as _, Incoming, SizeHint},
     upgrade::OnUpgrade,
 };
 use std::{
@@ -27,7 +40,7 @@ pub struct ConnService<S> {
     /// For the extensions of each request, if that was asked for.
     info: Option<ConnInfo>,
     state: Arc<ConnState>,
-    version: Version,
+    version: detect::Version,
     /// Each request has a hook or a deadline.
     hooked: bool,
     /// HTTP/2: where bodies are left that nobody reads to their ends.
@@ -36,7 +49,12 @@ pub struct ConnService<S> {
 }
 
 impl<S> ConnService<S> {
-    pub(super) fn new(service: S, info: Option<ConnInfo>, state: Arc<ConnState>, version: Version) -> Self {
+    pub(super) fn new(
+        service: S,
+        info: Option<ConnInfo>,
+        state: Arc<ConnState>,
+        version: detect::Version,
+    ) -> Self {
         let hooked = state.worker.shared.config.has_request_hooks();
         Self {
             service,
@@ -45,7 +63,7 @@ impl<S> ConnService<S> {
             version,
             hooked,
             #[cfg(feature = "http2")]
-            unread: (version == Version::Http2).then(Unread::new),
+            unread: (version == detect::Version::Http2).then(Unread::new),
         }
     }
 
@@ -68,20 +86,34 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
         // A request is large, so it's taken apart once and put together where it's handed over: that moves it least.
         let (mut head, body) = request.into_parts();
         let connect = head.method == Method::CONNECT;
-        let upgrades = connect || head.extensions.get::<OnUpgrade>().is_some();
-        let owner = match self.version {
-            Version::Http1 if upgrades || self.hooked => Owner::http1_known(&self.state, connect),
-            Version::Http1 => Owner::http1(),
-            Version::Http2 => Owner::stream(&self.state, connect),
+        let is_head = head.method == Method::HEAD;
+        let is_old = head.version == Version::HTTP_10;
+        let becomes = if connect {
+            Becomes::Tunnel
+        } else if head.extensions.get::<OnUpgrade>().is_some() && self.version == detect::Version::Http1 {
+            Becomes::Upgrade
+        } else {
+            Becomes::Itself
         };
-        let step = match host::check(&mut head, connect) {
+        let has_body = !body.is_end_stream();
+        let mut rest = None;
+        let owner = match self.version {
+            detect::Version::Http1 if becomes != Becomes::Itself || self.hooked || has_body => {
+                rest = has_body.then(Arc::<Rest>::default);
+                Owner::http1_known(&self.state, becomes, rest.clone())
+            }
+            detect::Version::Http1 => Owner::http1(),
+            detect::Version::Http2 => Owner::stream(&self.state, becomes),
+        };
+        let checked = host::check(&mut head, connect).map_err(Refusal::BadRequest);
+        let step = match checked.and_then(|()| request::check(&head, &body)) {
             Ok(()) => {
                 if let Some(info) = &self.info {
                     head.extensions.insert(info.clone());
                 }
-                let body = match body.is_end_stream() {
-                    true => Body::empty(),
-                    false => self.upload(body),
+                let body = match has_body {
+                    true => self.upload(body, rest, &head),
+                    false => Body::empty(),
                 };
                 let begun =
                     panics::catch(move || Step::begin(self.service.clone(), Request::from_parts(head, body)));
@@ -90,23 +122,25 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
                     Step::refused(Refusal::Failed)
                 })
             }
-            Err(wrong) => {
-                if !body.is_end_stream() {
-                    drop(self.upload(body));
+            Err(refusal) => {
+                if has_body {
+                    drop(self.upload(body, rest, &head));
                 }
-                Step::refused(Refusal::BadRequest(wrong))
+                Step::refused(refusal)
             }
         };
         Call {
             step,
             owner: Some(owner),
+            is_head,
+            is_old,
         }
     }
 }
 
 impl<S> ConnService<S> {
-    fn upload(&self, body: Incoming) -> Body {
-        if self.version == Version::Http1 {
+    fn upload(&self, body: Incoming, rest: Option<Arc<Rest>>, head: &Parts) -> Body {
+        if self.version == detect::Version::Http1 {
             // Its end, in this very poll perhaps, needn't wake the connection.
             self.state.set_answering(true);
         }
@@ -115,7 +149,14 @@ impl<S> ConnService<S> {
         if let Some(unread) = &self.unread {
             return Body::new(upload.or_leave(Arc::clone(unread)));
         }
-        Body::new(upload)
+        let waits = || {
+            let expected = head.headers.get(EXPECT);
+            expected.is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+        };
+        Body::new(match rest {
+            Some(rest) => upload.or_rest(rest, waits()),
+            None => upload,
+        })
     }
 }
 
@@ -131,6 +172,10 @@ pin_project_lite::pin_project! {
         #[pin]
         step: Step<S, S::Fut>,
         owner: Option<Owner>,
+        // It answers a HEAD.
+        is_head: bool,
+        // It answers a peer that knows no chunks: HTTP/1.0.
+        is_old: bool,
     }
 }
 
@@ -217,15 +262,39 @@ impl<S: HttpService> Call<S> {
         let mut me = self.project();
         loop {
             if let StepProj::Running { future } = me.step.as_mut().project() {
-                let (head, body) = match future.poll(cx) {
+                let (mut head, body) = match future.poll(cx) {
                     Poll::Ready(Ok(response)) => response.into_http().into_parts(),
                     Poll::Ready(Err(error)) => return Some(Refusal::Err(error.into())),
                     Poll::Pending => return None,
                 };
                 me.step.set(Step::Over);
-                let owner = me.owner.take()?;
-                let close = !owner.upgrades(head.status) && owner.tells_to_leave();
-                *answer = Poll::Ready(Ok(Response::from_parts(head, Reply::app(body, owner))));
+                let owner = me.owner.as_ref()?;
+                let upgrades = owner.upgrades(head.status);
+                if head.status.is_informational() && !upgrades {
+                    owner.wrong("a response's status was 1xx, which is no final one: 500 was sent instead (RFC 9110 15.2)");
+                    return Some(Refusal::Failed);
+                }
+                let (mut content, mut close) = (Content::Whole, false);
+                // A tunnel has no content.
+                if !upgrades {
+                    let size = body.size_hint();
+                    let (settled, wrong) = content::settle(&mut head, &size, *me.is_head, owner.is_stream());
+                    content = settled;
+                    if let Some(wrong) = wrong {
+                        owner.wrong(wrong);
+                    }
+                    close = owner.tells_to_leave();
+                    // Its body ends with the connection, of which hyper says that it's kept, unless the response is of that version, too.
+                    if *me.is_old && content == Content::Whole && size.exact().is_none() {
+                        head.version = Version::HTTP_10;
+                        close = true;
+                    }
+                }
+                let mut owner = me.owner.take()?;
+                if close {
+                    owner.give_up_rest();
+                }
+                *answer = Poll::Ready(Ok(Response::from_parts(head, Reply::app(body, content, owner))));
                 if close && let Poll::Ready(Ok(response)) = answer {
                     tell_to_leave(response);
                 }
@@ -243,16 +312,26 @@ impl<S: HttpService> Call<S> {
     #[cold]
     fn refuse(self: Pin<&mut Self>, refusal: &Refusal, answer: &mut Answer<S::ResBody>) {
         let mut me = self.project();
-        let Some(owner) = me.owner.take() else { return };
+        let Some(mut owner) = me.owner.take() else { return };
         if let Err(message) = panics::catch(|| me.step.set(Step::Over)) {
             owner.panicked(&message);
         }
         // Who gets the host wrong may have got more wrong: what follows on this connection isn't trusted.
         let close = match refusal {
-            Refusal::BadRequest(_) => !owner.is_stream(),
+            Refusal::BadRequest(_) | Refusal::NotImplemented(_) => !owner.is_stream(),
             _ => owner.tells_to_leave(),
         };
-        let mut response = refusal.response(&owner).map(|text| Reply::server(text, owner));
+        if close {
+            owner.give_up_rest();
+        }
+        let (mut head, text) = refusal.response(&owner).into_parts();
+        let (content, _) = content::settle(
+            &mut head,
+            &SizeHint::with_exact(text.len() as u64),
+            *me.is_head,
+            owner.is_stream(),
+        );
+        let mut response = Response::from_parts(head, Reply::server(text, content, owner));
         if close {
             tell_to_leave(&mut response);
         }

@@ -5,6 +5,7 @@
 //! a drain that loses no request.
 mod awake;
 mod call;
+mod content;
 mod detect;
 mod dormant;
 #[cfg(feature = "http2")]
@@ -13,6 +14,8 @@ mod host;
 mod owner;
 mod refusal;
 mod reply;
+mod request;
+mod rest;
 mod rhythm;
 mod speaks;
 mod streams;

@@ -6,6 +6,8 @@ use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 /// Why the server answers instead of the app.
 pub(super) enum Refusal {
     BadRequest(&'static str),
+    /// What the request needs, the server doesn't know.
+    NotImplemented(&'static str),
     /// The service said that it won't be ready again.
     NotReady,
     /// The service gave an error.
@@ -21,6 +23,7 @@ impl Refusal {
     pub(super) fn response(&self, owner: &Owner) -> Response<&'static str> {
         let (status, text) = match self {
             Self::BadRequest(wrong) => (StatusCode::BAD_REQUEST, *wrong),
+            Self::NotImplemented(what) => (StatusCode::NOT_IMPLEMENTED, *what),
             Self::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "the app is not ready\n"),
             Self::Err(error) => (status_of(error, owner), "the app failed\n"),
             Self::TooSlow => (StatusCode::GATEWAY_TIMEOUT, "the app took too long\n"),

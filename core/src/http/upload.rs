@@ -1,4 +1,5 @@
 //! The body that a peer sends with a request: counted for as long as it's read, and under a deadline.
+use super::rest::Rest;
 #[cfg(feature = "http2")]
 use super::unread::Unread;
 use crate::{
@@ -21,7 +22,11 @@ pub(super) struct Upload {
     /// None, once it's dropped.
     body: Option<Incoming>,
     gap: Option<Gap>,
-    /// HTTP/2: where it's left, if nobody reads it to its end.
+    /// The peer has been asked for it, if it waits to be asked.
+    is_asked_for: bool,
+    /// HTTP/1: where it's left, if nobody reads it to its end.
+    rest: Option<Arc<Rest>>,
+    /// HTTP/2: the same.
     #[cfg(feature = "http2")]
     unread: Option<Arc<Unread>>,
 }
@@ -32,9 +37,24 @@ impl Upload {
         Self {
             body: Some(body),
             gap,
+            is_asked_for: true,
+            rest: None,
             #[cfg(feature = "http2")]
             unread: None,
         }
+    }
+
+    /// A body that goes there, if nobody reads it to its end. `waits`: the peer waits to be asked for it.
+    pub(super) fn or_rest(mut self, rest: Arc<Rest>, waits: bool) -> Self {
+        self.rest = Some(rest);
+        self.is_asked_for = !waits;
+        self
+    }
+
+    /// Whose peer sends it; none, if it's at its end.
+    pub(super) fn whose(&self) -> Option<(Arc<WorkerState>, Weak<ConnState>)> {
+        let gap = self.gap.as_ref()?;
+        Some((Arc::clone(&gap.worker), Weak::clone(&gap.connection)))
     }
 
     /// A body that goes there, if nobody reads it to its end.
@@ -53,11 +73,26 @@ impl Drop for Upload {
         {
             connection.linger_at_close();
             // Whose peer has sent nothing for too long already, isn't waited for.
+            if gap.is_over {
+                return;
+            }
             #[cfg(feature = "http2")]
-            if let Some(unread) = &self.unread
-                && !gap.is_over
-            {
-                unread.leave(body, &connection);
+            if let Some(unread) = &self.unread {
+                return unread.leave(body, &connection);
+            }
+            match self.rest.take() {
+                // Its request is over, and nobody would look there.
+                Some(rest) if Arc::strong_count(&rest) == 1 => {}
+                Some(rest) if self.is_asked_for => rest.leave(Self {
+                    body: Some(body),
+                    gap: self.gap.take(),
+                    is_asked_for: true,
+                    rest: None,
+                    #[cfg(feature = "http2")]
+                    unread: None,
+                }),
+                Some(rest) => rest.leave_unasked(),
+                None => {}
             }
         }
     }
@@ -74,11 +109,13 @@ impl HttpBody for Upload {
         let Self {
             body: Some(body),
             gap,
+            is_asked_for,
             ..
         } = &mut *self
         else {
             return Poll::Ready(None);
         };
+        *is_asked_for = true;
         // Hyper keeps the end of a body to itself until the next request, if it comes after the response.
         if gap.is_none() && body.is_end_stream() {
             return Poll::Ready(None);

@@ -64,6 +64,9 @@ impl Observer for Tracing {
             Event::Panicked { id, message } => {
                 tracing::error!(target: TARGET, { conn.id = id, message }, "panicked")
             }
+            Event::BadResponse { id, what } => {
+                tracing::error!(target: TARGET, { conn.id = id, what }, "bad response")
+            }
             Event::Closed {
                 id,
                 upgraded,

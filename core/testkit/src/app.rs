@@ -1,6 +1,7 @@
 //! The app that the suite serves: a route for each behaviour, good and bad.
 use crate::{
     abroad::{self, Abroad},
+    answer::answer,
     script,
     site::Boxed,
 };
@@ -272,6 +273,10 @@ impl Service<Request<Body>> for App {
                     .header(header::UPGRADE, "echo")
                     .body(Body::empty());
                 Box::pin(async { Ok(response?) })
+            }
+            path if path.starts_with("/answer/") => {
+                let response = answer(path);
+                Box::pin(async { Ok(response) })
             }
             "/error" => Box::pin(async { Err("a mistake".into()) }),
             "/error-body" => Box::pin(async { Ok(Response::new(Body::new(Stream::failing(false)))) }),

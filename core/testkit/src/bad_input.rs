@@ -17,6 +17,9 @@ cases![
     too_many_headers_are_a_431,
     a_length_beside_chunks_smuggles_nothing,
     differing_lengths_are_a_400,
+    a_transfer_coding_but_chunked_is_refused,
+    an_asterisk_is_a_target_of_options_only,
+    h2_values_with_spaces_around_them_are_a_400,
     a_peer_may_leave_before_it_spoke,
     a_peer_may_leave_in_mid_preface,
     a_peer_may_leave_in_mid_head,
@@ -133,6 +136,59 @@ async fn differing_lengths_are_a_400(site: Site) {
         assert_eq!(refused(&server, head).await.unwrap().status, 400, "{length}");
     }
     all_well(&server).await;
+}
+
+/// RFC 9112 6.1
+async fn a_transfer_coding_but_chunked_is_refused(site: Site) {
+    let server = site.serve();
+    let next = get("/host");
+    for (codings, status) in [
+        ("Transfer-Encoding: chunked, chunked", 400),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 400),
+        ("Transfer-Encoding: identity, chunked", 400),
+        ("Transfer-Encoding: identity", 400),
+        ("Transfer-Encoding: gzip, chunked", 501),
+        ("Transfer-Encoding: xchunked, chunked", 501),
+    ] {
+        let request =
+            format!("POST /echo HTTP/1.1\r\nHost: test\r\n{codings}\r\n\r\n5\r\nhello\r\n0\r\n\r\n{next}");
+        let response = refused(&server, request).await.expect("an answer");
+        assert_eq!(response.status, status, "{codings}");
+        assert!(response.closes(), "{codings}: {response:?}");
+    }
+    for coding in ["chunked", "Chunked", " chunked "] {
+        let request = format!(
+            "POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: {coding}\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        );
+        assert_eq!(server.ask(&request).await.body, "hello", "{coding}");
+    }
+    all_well(&server).await;
+}
+
+/// RFC 9112 3.2.4
+async fn an_asterisk_is_a_target_of_options_only(site: Site) {
+    let server = site.serve();
+    let star = |method: &str| format!("{method} * HTTP/1.1\r\nHost: test\r\n\r\n");
+    for method in ["GET", "POST", "HEAD"] {
+        let mut client = server.client().await;
+        client.send(star(method)).await;
+        let head = client.head().await.unwrap();
+        assert!(head.status == 400 && head.closes(), "{method}: {head:?}");
+    }
+    assert_eq!(server.ask(&star("OPTIONS")).await.status, 404, "the app's answer");
+}
+
+/// RFC 9113 8.2.1
+async fn h2_values_with_spaces_around_them_are_a_400(site: Site) {
+    let server = site.serve();
+    let mut h2 = server.h2().await;
+    for value in [" x", "x ", "\tx", "x\t", " "] {
+        let mut request = request("/");
+        request.headers_mut().insert("x", value.parse().unwrap());
+        let (response, _) = h2.begin(request, true).await.unwrap();
+        assert_eq!(response.await.unwrap().status(), 400, "{value:?}");
+    }
+    assert_eq!(h2.get("/").await.status, 200, "the others go on");
 }
 
 async fn a_peer_may_leave_before_it_spoke(site: Site) {

@@ -27,6 +27,7 @@ cases![
     connection_close_is_heeded,
     http_1_0_closes_after_its_response,
     http_1_0_keeps_alive_if_asked_to,
+    http_1_0_ends_a_body_of_unknown_length_with_its_connection,
     a_client_that_stopped_writing_gets_what_is_there_at_once needs HalfClose,
     an_unread_body_is_never_taken_for_a_request,
     conn_info_is_complete,
@@ -190,6 +191,19 @@ async fn http_1_0_keeps_alive_if_asked_to(site: Site) {
         assert_eq!(response.body, HELLO);
         assert_eq!(response.header("connection"), Some("keep-alive"));
     }
+}
+
+/// It knows no chunks (RFC 9112 6.3), and isn't told that the connection is kept.
+async fn http_1_0_ends_a_body_of_unknown_length_with_its_connection(site: Site) {
+    let server = site.serve();
+    let mut client = server.client().await;
+    client
+        .send("GET /chunks/1000 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        .await;
+    let response = client.response().await;
+    assert_eq!(response.body, pattern(3000));
+    assert_eq!(response.header("connection"), Some("close"));
+    client.closed().await;
 }
 
 /// Over HTTP, the end of a client's bytes counts as its leave, but not before the app has had its turn.

@@ -56,6 +56,7 @@
 )]
 
 mod abroad;
+mod answer;
 mod app;
 mod asleep;
 mod attempts;
@@ -64,6 +65,7 @@ pub mod burst;
 mod busy;
 mod bytes;
 mod client;
+mod content;
 #[cfg(target_os = "linux")]
 pub mod cut;
 mod deadlines;
@@ -102,6 +104,7 @@ mod slow_readers;
 mod standstill;
 mod subject;
 mod suite;
+mod unread;
 mod upgrade;
 mod uploads;
 mod waiting;

@@ -38,6 +38,7 @@ struct Told {
     aborted: u32,
     panics: Vec<String>,
     timed_out: Vec<String>,
+    bad_responses: Vec<String>,
     wrong: Vec<String>,
 }
 
@@ -64,6 +65,7 @@ impl Observer for Log {
             }
             Event::Refused { .. } => told.refused += 1,
             Event::Panicked { message, .. } => told.panics.push((*message).to_owned()),
+            Event::BadResponse { what, .. } => told.bad_responses.push((*what).to_owned()),
             Event::TimedOut { what, .. } => told.timed_out.push(format!("{what:?}")),
             _ => {}
         }
@@ -88,6 +90,16 @@ impl Log {
     pub(crate) fn upgraded(&self) -> (u32, Vec<String>) {
         let told = self.0.lock().unwrap();
         (told.upgraded, told.panics.clone())
+    }
+
+    /// What was wrong with so many responses since this was last asked: no more, and no less in the end, since a response may arrive before its event.
+    pub(crate) async fn bad_responses(&self, count: usize) -> Vec<String> {
+        while self.0.lock().unwrap().bad_responses.len() < count {
+            sleep(Duration::from_millis(1)).await;
+        }
+        let told = std::mem::take(&mut self.0.lock().unwrap().bad_responses);
+        assert_eq!(told.len(), count, "{told:?}");
+        told
     }
 
     /// Every connection so far was accepted, established and closed, once each.

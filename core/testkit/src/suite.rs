@@ -41,6 +41,8 @@ const FILES: &[(&str, &[Case])] = &[
     ("http1", crate::http1::CASES),
     ("http2", crate::http2::CASES),
     ("host", crate::host::CASES),
+    ("content", crate::content::CASES),
+    ("unread", crate::unread::CASES),
     ("bad_input", crate::bad_input::CASES),
     ("faults", crate::faults::CASES),
     ("upgrade", crate::upgrade::CASES),

@@ -1,0 +1,221 @@
+//! Whether a response has content, and how long it is. Hyper sends what the app says; if that's wrong, the peer takes a part of one response for the next.
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+    response::Parts,
+};
+use http_body::SizeHint;
+
+/// How much of the app's body is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// As much as there is.
+    Whole,
+    /// As much as the head announces, which the body itself can't tell beforehand.
+    Announced(u64),
+    /// Nothing: the response ends with its head.
+    None,
+}
+
+/// What's wrong with a response, for the operator.
+pub(super) type Wrong = &'static str;
+
+/// Mends the head of a response whose body has this size, and says how much of that is sent.
+///
+/// - None of the body in answer to HEAD, or with 204, 205 or 304 (RFC 9110 9.3.2, 15.3.5, 15.3.6, 15.4.5). In HTTP/1, hyper sees to most of that.
+/// - A `Content-Length` is what the body's size is, if that's known.
+///
+/// `answers_head`: the request was a HEAD. `is_stream`: it's HTTP/2.
+#[inline]
+pub(super) fn settle(
+    head: &mut Parts,
+    size: &SizeHint,
+    answers_head: bool,
+    is_stream: bool,
+) -> (Content, Option<Wrong>) {
+    // What nearly all responses are: hyper measures their bodies.
+    let is_usual = !matches!(
+        head.status,
+        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    if is_usual && !answers_head && !announces_length(&head.headers) {
+        return (Content::Whole, None);
+    }
+    settle_unusual(head, size, answers_head, is_stream)
+}
+
+/// Whether there's a `Content-Length`. Few headers are looked through faster than looked up.
+fn announces_length(headers: &HeaderMap) -> bool {
+    match headers.len() {
+        0 => false,
+        1..8 => headers.keys().any(|name| *name == CONTENT_LENGTH),
+        _ => headers.contains_key(CONTENT_LENGTH),
+    }
+}
+
+#[inline(never)]
+fn settle_unusual(
+    head: &mut Parts,
+    size: &SizeHint,
+    answers_head: bool,
+    is_stream: bool,
+) -> (Content, Option<Wrong>) {
+    match head.status {
+        StatusCode::RESET_CONTENT => {
+            head.headers.remove(CONTENT_LENGTH);
+            head.headers.remove(TRANSFER_ENCODING);
+            let has_content =
+                (size.lower() > 0).then_some("a response with status 205 has no content (RFC 9110 15.3.6)");
+            return (Content::None, has_content);
+        }
+        // Its length would be another response's (RFC 9110 8.6).
+        StatusCode::NO_CONTENT => {
+            head.headers.remove(CONTENT_LENGTH);
+            return (without(is_stream), None);
+        }
+        StatusCode::NOT_MODIFIED => return (without(is_stream), None),
+        _ => {}
+    }
+    if answers_head {
+        if is_stream
+            && let Some(length) = size.exact().filter(|&length| length > 0)
+            && !announces_length(&head.headers)
+        {
+            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        return (without(is_stream), None);
+    }
+    match (announced(&head.headers), size.exact()) {
+        (Some(announced), Some(length)) if announced == length => (Content::Whole, None),
+        (Some(announced), None) => (Content::Announced(announced), None),
+        (_, Some(length)) => {
+            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            (
+                Content::Whole,
+                Some("a response's Content-Length was not the length of its body, and was corrected"),
+            )
+        }
+        (None, None) => {
+            head.headers.remove(CONTENT_LENGTH);
+            (
+                Content::Whole,
+                Some("a response's Content-Length was no number, and was removed"),
+            )
+        }
+    }
+}
+
+/// Hyper leaves the body out itself in HTTP/1, and knows what to say of its length.
+fn without(is_stream: bool) -> Content {
+    match is_stream {
+        true => Content::None,
+        false => Content::Whole,
+    }
+}
+
+/// The one `Content-Length`, if it's a number.
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let (length, None) = (lengths.next()?, lengths.next()) else {
+        return None;
+    };
+    let digits = length.to_str().ok()?;
+    let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| digits.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Response;
+
+    fn settled(
+        status: u16,
+        lengths: &[&str],
+        size: Option<u64>,
+        answers_head: bool,
+        is_stream: bool,
+    ) -> (Content, Vec<String>, bool) {
+        let mut response = Response::builder().status(status);
+        for length in lengths {
+            response = response.header(CONTENT_LENGTH, *length);
+        }
+        let (mut head, ()) = response.body(()).unwrap().into_parts();
+        let size = size.map_or_else(SizeHint::default, SizeHint::with_exact);
+        let (content, wrong) = settle(&mut head, &size, answers_head, is_stream);
+        let lengths = head.headers.get_all(CONTENT_LENGTH).iter();
+        let lengths = lengths
+            .map(|length| length.to_str().unwrap().to_owned())
+            .collect();
+        (content, lengths, wrong.is_some())
+    }
+
+    #[test]
+    fn a_length_is_the_bodys() {
+        for is_stream in [false, true] {
+            let settled = |lengths: &[&str], size| settled(200, lengths, size, false, is_stream);
+            let none = Vec::<String>::new();
+            assert_eq!(settled(&[], Some(5)), (Content::Whole, none.clone(), false));
+            assert_eq!(
+                settled(&["5"], Some(5)),
+                (Content::Whole, vec!["5".into()], false)
+            );
+            assert_eq!(
+                settled(&["5"], None),
+                (Content::Announced(5), vec!["5".into()], false)
+            );
+            for wrong in [
+                &["4"][..],
+                &["5", "5"],
+                &["x"],
+                &["+5"],
+                &[""],
+                &["18446744073709551616"],
+            ] {
+                assert_eq!(
+                    settled(wrong, Some(5)),
+                    (Content::Whole, vec!["5".into()], true),
+                    "{wrong:?}"
+                );
+            }
+            assert_eq!(settled(&["x"], None), (Content::Whole, none, true));
+        }
+    }
+
+    #[test]
+    fn some_answers_have_no_content() {
+        let none = Vec::<String>::new();
+        for (status, kept) in [(204, false), (205, false), (304, true)] {
+            let (content, lengths, _) = settled(status, &["5"], Some(5), false, true);
+            assert_eq!((content, !lengths.is_empty()), (Content::None, kept), "{status}");
+        }
+        assert_eq!(
+            settled(205, &["5"], Some(5), false, false),
+            (Content::None, none.clone(), true)
+        );
+        assert_eq!(
+            settled(205, &[], Some(0), false, false),
+            (Content::None, none.clone(), false)
+        );
+        // In HTTP/1, hyper leaves them out.
+        assert_eq!(
+            settled(204, &[], Some(5), false, false),
+            (Content::Whole, none, false)
+        );
+    }
+
+    #[test]
+    fn an_answer_to_head_says_how_long_that_to_get_is() {
+        let head = |lengths: &[&str], size, is_stream| settled(200, lengths, size, true, is_stream);
+        assert_eq!(head(&[], Some(5), true), (Content::None, vec!["5".into()], false));
+        assert_eq!(
+            head(&["7"], Some(0), true),
+            (Content::None, vec!["7".into()], false)
+        );
+        assert_eq!(head(&[], None, true), (Content::None, vec![], false));
+        assert_eq!(
+            head(&["7"], Some(0), false),
+            (Content::Whole, vec!["7".into()], false)
+        );
+    }
+}

@@ -1,0 +1,126 @@
+//! HTTP/1: what's left of a request's body that nobody reads any more. It's read behind the response, so that the next request is found, or the response says that there's to be
+//! none on this connection; either way, the response isn't delayed.
+use super::upload::Upload;
+use crate::engine::{ConnState, Patience, WorkerState, lock, turn};
+use bytes::Bytes;
+use http_body::Body as _;
+use std::{
+    future::Future,
+    mem,
+    pin::Pin,
+    sync::{Arc, Mutex, Weak},
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+/// As much is read behind a response, as Go's net/http does.
+const MOST: u64 = 256 * 1024;
+
+/// So long it may take.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Where the app leaves a request's body, on whichever thread, for the connection to find it.
+#[derive(Default)]
+pub(super) struct Rest(Mutex<Left>);
+
+#[derive(Default)]
+enum Left {
+    /// It has been read, or is being read.
+    #[default]
+    Nothing,
+    Body(Upload),
+    /// The peer waits to be told to send it (RFC 9110 10.1.1), and wasn't.
+    Unasked,
+}
+
+impl Rest {
+    pub(super) fn leave(&self, upload: Upload) {
+        *lock(&self.0) = Left::Body(upload);
+    }
+
+    pub(super) fn leave_unasked(&self) {
+        *lock(&self.0) = Left::Unasked;
+    }
+
+    /// Has the connection whose turn it is read what's left, once its response is under way. False: that's too much, or there's no telling how much, so this response is the last.
+    pub(super) fn is_read_behind(&self) -> bool {
+        let left = mem::take(&mut *lock(&self.0));
+        match left {
+            Left::Nothing => true,
+            Left::Unasked => false,
+            Left::Body(mut upload) => match upload.size_hint().exact() {
+                Some(length) if length > MOST => false,
+                Some(_) => {
+                    if let Some(behind) = Behind::new(upload) {
+                        turn::add_behind(Box::pin(behind));
+                    }
+                    true
+                }
+                None => has_come(&mut upload),
+            },
+        }
+    }
+}
+
+/// Whether all of it is there.
+fn has_come(upload: &mut Upload) -> bool {
+    let mut cx = Context::from_waker(Waker::noop());
+    loop {
+        match Pin::new(&mut *upload).poll_frame(&mut cx) {
+            Poll::Ready(Some(Ok(_))) => {}
+            Poll::Ready(None) => return true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => return false,
+        }
+    }
+}
+
+/// Reads a body to its end and throws it away, for so long and no longer.
+struct Behind {
+    upload: Upload,
+    left: u64,
+    connection: Weak<ConnState>,
+    worker: Arc<WorkerState>,
+    patience: Patience,
+}
+
+impl Behind {
+    /// None, if it's at its end.
+    fn new(upload: Upload) -> Option<Self> {
+        let (worker, connection) = upload.whose()?;
+        Some(Self {
+            upload,
+            left: MOST,
+            connection,
+            worker,
+            patience: Patience::default(),
+        })
+    }
+}
+
+impl Future for Behind {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let me = &mut *self;
+        while let Poll::Ready(frame) = Pin::new(&mut me.upload).poll_frame(cx) {
+            match frame {
+                Some(Ok(frame)) => {
+                    let length = frame.data_ref().map_or(0, Bytes::len);
+                    match me.left.checked_sub(length as u64) {
+                        Some(left) => me.left = left,
+                        None => return Poll::Ready(()),
+                    }
+                }
+                None => {
+                    if let Some(connection) = me.connection.upgrade() {
+                        connection.linger_no_more();
+                    }
+                    return Poll::Ready(());
+                }
+                Some(Err(_)) => return Poll::Ready(()),
+            }
+        }
+        ready!(me.patience.poll(LONGEST, &me.worker, cx));
+        Poll::Ready(())
+    }
+}
