@@ -8,7 +8,7 @@ use std::{
 thread_local! {
     /// Of the connection that's being polled, or dropped, on this thread. It's asked in its place, by `with`: what `get` or `replace` give out is looked at
     /// once more, for whether there was anything.
-    static TURN: Cell<Turn> = const { Cell::new(Turn { requests: 0, answering: 0, leaving: false, faulty: false, behind: false }) };
+    static TURN: Cell<Turn> = const { Cell::new(Turn { requests: 0, answering: 0, leaving: false, unusual: false }) };
     /// What the app did wrong in this turn.
     static FAULTS: RefCell<Vec<Fault>> = const { RefCell::new(Vec::new()) };
     /// What's to be done behind the response that began in this turn.
@@ -39,10 +39,8 @@ pub(crate) struct Turn {
     answering: u8,
     /// Responses tell the peer to make a new connection next time.
     leaving: bool,
-    /// The app did something wrong.
-    faulty: bool,
-    /// There's something to be done behind a response.
-    behind: bool,
+    /// The app did something wrong, or there's something to be done behind a response.
+    unusual: bool,
 }
 
 impl Turn {
@@ -71,28 +69,26 @@ impl Turn {
         TURN.with(|current| *self = current.replace(*self));
     }
 
-    /// What's to be done behind a response, if there's anything new.
-    #[inline]
-    pub(crate) fn take_behind(&mut self) -> Option<Behind> {
-        match self.behind {
-            true => {
-                self.behind = false;
-                BEHIND.take()
-            }
-            false => None,
-        }
+    /// Whether there are [faults](take_faults), or something [to be done](take_behind).
+    pub(crate) fn is_unusual(self) -> bool {
+        self.unusual
     }
 
-    pub(crate) fn is_faulty(self) -> bool {
-        self.faulty
+    pub(crate) fn set_unusual(&mut self, unusual: bool) {
+        self.unusual = unusual;
     }
+}
 
-    /// What the app did wrong since this was last asked.
-    #[cold]
-    pub(crate) fn take_faults(&mut self) -> Vec<Fault> {
-        self.faulty = false;
-        FAULTS.take()
-    }
+/// What the app did wrong in a turn that was unusual.
+#[cold]
+pub(crate) fn take_faults() -> Vec<Fault> {
+    FAULTS.take()
+}
+
+/// What's to be done behind a response that began in a turn that was unusual.
+#[cold]
+pub(crate) fn take_behind() -> Option<Behind> {
+    BEHIND.take()
 }
 
 /// Whether it's the turn of a connection that's answering a request.
@@ -105,7 +101,7 @@ pub(crate) fn add_behind(behind: Behind) {
     if is_answering() {
         // Dropping the old one may run anything.
         drop(BEHIND.replace(Some(behind)));
-        update(|turn| turn.behind = true);
+        update(|turn| turn.unusual = true);
     }
 }
 
@@ -147,7 +143,7 @@ impl Answering {
     #[expect(clippy::unused_self, reason = "it proves that it's a connection's turn")]
     pub(crate) fn report(&self, fault: Fault) {
         FAULTS.with_borrow_mut(|faults| faults.push(fault));
-        update(|turn| turn.faulty = true);
+        update(|turn| turn.unusual = true);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     App, Connection,
     engine::{
         Accepted, ConnState, Stage,
-        turn::{Behind, Turn},
+        turn::{self, Behind, Turn},
     },
     observe::TimedOut,
 };
@@ -274,23 +274,29 @@ where
         let speaks = &mut self.speaks;
         let polled = self.turn.take(state.is_leaving(), || speaks.poll(cx));
         state.set_answering(self.turn.is_answering());
-        if let Some(behind) = self.turn.take_behind() {
+        if self.turn.is_unusual() {
+            self.see_to_unusual(state, cx);
+        }
+        polled
+    }
+
+    /// Reports what the app did wrong, and goes on with what's done behind a response.
+    #[cold]
+    fn see_to_unusual(&mut self, state: &ConnState, cx: &mut Context<'_>) {
+        for fault in turn::take_faults() {
+            state.report(&fault);
+        }
+        if let Some(behind) = turn::take_behind() {
             self.behind = Some(behind);
         }
-        if polled.is_pending()
-            && let Some(behind) = &mut self.behind
+        if let Some(behind) = &mut self.behind
             && behind.as_mut().poll(cx).is_ready()
         {
             self.behind = None;
             // For hyper to see that nobody reads it any more.
             cx.waker().wake_by_ref();
         }
-        if self.turn.is_faulty() {
-            for fault in self.turn.take_faults() {
-                state.report(&fault);
-            }
-        }
-        polled
+        self.turn.set_unusual(self.behind.is_some());
     }
 
     /// Tells hyper to end the connection: after what it's answering, or at once if it's idle.
@@ -414,7 +420,9 @@ where
         self.turn.take(false, move || {
             let _dropped = speaks;
         });
-        drop(self.turn.take_behind());
+        if self.turn.is_unusual() {
+            drop(turn::take_behind());
+        }
     }
 }
 

@@ -5,14 +5,14 @@ use super::{
     Reply,
     content::{self, Content},
     detect, host,
-    owner::{Becomes, Owner},
+    owner::{Asked, Becomes, Owner},
     refusal::Refusal,
     request,
     rest::Rest,
     upload::Upload,
 };
 use crate::{
-    ConnInfo, HttpResponse, HttpService,
+    ConnInfo, HttpResponse, HttpService, ResponseBody,
     body::Body,
     engine::{ConnState, panics},
 };
@@ -20,6 +20,7 @@ use http::{
     HeaderValue, Method, Request, Response, Version,
     header::{CONNECTION, EXPECT},
     request::Parts,
+    response,
 };
 use hyper::{
     body::{Body as _, Incoming, SizeHint},
@@ -85,34 +86,29 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
     fn call(&self, request: Request<Incoming>) -> Call<S> {
         // A request is large, so it's taken apart once and put together where it's handed over: that moves it least.
         let (mut head, body) = request.into_parts();
-        let connect = head.method == Method::CONNECT;
-        let is_head = head.method == Method::HEAD;
-        let is_old = head.version == Version::HTTP_10;
-        let becomes = if connect {
-            Becomes::Tunnel
-        } else if head.extensions.get::<OnUpgrade>().is_some() && self.version == detect::Version::Http1 {
-            Becomes::Upgrade
-        } else {
-            Becomes::Itself
-        };
         let has_body = !body.is_end_stream();
-        let mut rest = None;
-        let owner = match self.version {
-            detect::Version::Http1 if becomes != Becomes::Itself || self.hooked || has_body => {
-                rest = has_body.then(Arc::<Rest>::default);
-                Owner::http1_known(&self.state, becomes, rest.clone())
-            }
-            detect::Version::Http1 => Owner::http1(),
-            detect::Version::Http2 => Owner::stream(&self.state, becomes),
+        // What nearly all requests are: they need no reference to their connection, and there's little to check in them.
+        let is_plain = head.method == Method::GET
+            && head.version == Version::HTTP_11
+            && !has_body
+            && head.extensions.get::<OnUpgrade>().is_none();
+        let owner = match is_plain && !self.hooked {
+            true => Owner::http1(),
+            false => self.owner(&head, has_body),
         };
-        let checked = host::check(&mut head, connect).map_err(Refusal::BadRequest);
-        let step = match checked.and_then(|()| request::check(&head, &body)) {
+        let connect = !is_plain && head.method == Method::CONNECT;
+        let checked = match host::check(&mut head, connect) {
+            Ok(()) if is_plain && !request::is_asterisk(&head) => Ok(()),
+            Ok(()) => request::check(&head, &body),
+            Err(wrong) => Err(Refusal::BadRequest(wrong)),
+        };
+        let step = match checked {
             Ok(()) => {
                 if let Some(info) = &self.info {
                     head.extensions.insert(info.clone());
                 }
                 let body = match has_body {
-                    true => self.upload(body, rest, &head),
+                    true => self.upload(body, owner.rest(), &head),
                     false => Body::empty(),
                 };
                 let begun =
@@ -124,7 +120,7 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
             }
             Err(refusal) => {
                 if has_body {
-                    drop(self.upload(body, rest, &head));
+                    drop(self.upload(body, owner.rest(), &head));
                 }
                 Step::refused(refusal)
             }
@@ -132,14 +128,29 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
         Call {
             step,
             owner: Some(owner),
-            is_head,
-            is_old,
         }
     }
 }
 
 impl<S> ConnService<S> {
-    fn upload(&self, body: Incoming, rest: Option<Arc<Rest>>, head: &Parts) -> Body {
+    #[inline(never)]
+    fn owner(&self, head: &Parts, has_body: bool) -> Owner {
+        let asked = Asked {
+            becomes: match head.extensions.get::<OnUpgrade>() {
+                _ if head.method == Method::CONNECT => Becomes::Tunnel,
+                Some(_) if self.version == detect::Version::Http1 => Becomes::Upgrade,
+                _ => Becomes::Itself,
+            },
+            is_head: head.method == Method::HEAD,
+            is_old: head.version == Version::HTTP_10,
+        };
+        match self.version {
+            detect::Version::Http1 => Owner::http1_known(&self.state, asked, has_body.then(Arc::default)),
+            detect::Version::Http2 => Owner::stream(&self.state, asked),
+        }
+    }
+
+    fn upload(&self, body: Incoming, rest: Option<&Arc<Rest>>, head: &Parts) -> Body {
         if self.version == detect::Version::Http1 {
             // Its end, in this very poll perhaps, needn't wake the connection.
             self.state.set_answering(true);
@@ -154,7 +165,7 @@ impl<S> ConnService<S> {
             expected.is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"))
         };
         Body::new(match rest {
-            Some(rest) => upload.or_rest(rest, waits()),
+            Some(rest) => upload.or_rest(Arc::clone(rest), waits()),
             None => upload,
         })
     }
@@ -172,10 +183,6 @@ pin_project_lite::pin_project! {
         #[pin]
         step: Step<S, S::Fut>,
         owner: Option<Owner>,
-        // It answers a HEAD.
-        is_head: bool,
-        // It answers a peer that knows no chunks: HTTP/1.0.
-        is_old: bool,
     }
 }
 
@@ -262,43 +269,26 @@ impl<S: HttpService> Call<S> {
         let mut me = self.project();
         loop {
             if let StepProj::Running { future } = me.step.as_mut().project() {
-                let (mut head, body) = match future.poll(cx) {
+                let (head, body) = match future.poll(cx) {
                     Poll::Ready(Ok(response)) => response.into_http().into_parts(),
                     Poll::Ready(Err(error)) => return Some(Refusal::Err(error.into())),
                     Poll::Pending => return None,
                 };
                 me.step.set(Step::Over);
-                let owner = me.owner.as_ref()?;
-                let upgrades = owner.upgrades(head.status);
-                if head.status.is_informational() && !upgrades {
-                    owner.wrong("a response's status was 1xx, which is no final one: 500 was sent instead (RFC 9110 15.2)");
-                    return Some(Refusal::Failed);
-                }
-                let (mut content, mut close) = (Content::Whole, false);
-                // A tunnel has no content.
-                if !upgrades {
-                    let size = body.size_hint();
-                    let (settled, wrong) = content::settle(&mut head, &size, *me.is_head, owner.is_stream());
-                    content = settled;
-                    if let Some(wrong) = wrong {
-                        owner.wrong(wrong);
+                // What nearly all are: hyper does right by them.
+                let owner = match me.owner.take()? {
+                    Owner::Http1(answering) if content::is_plain(&head) => {
+                        let close = answering.tells_to_leave();
+                        let reply = Reply::app(body, Owner::Http1(answering));
+                        *answer = Poll::Ready(Ok(Response::from_parts(head, reply)));
+                        if close && let Poll::Ready(Ok(response)) = answer {
+                            tell_to_leave(response);
+                        }
+                        return None;
                     }
-                    close = owner.tells_to_leave();
-                    // Its body ends with the connection, of which hyper says that it's kept, unless the response is of that version, too.
-                    if *me.is_old && content == Content::Whole && size.exact().is_none() {
-                        head.version = Version::HTTP_10;
-                        close = true;
-                    }
-                }
-                let mut owner = me.owner.take()?;
-                if close {
-                    owner.give_up_rest();
-                }
-                *answer = Poll::Ready(Ok(Response::from_parts(head, Reply::app(body, content, owner))));
-                if close && let Poll::Ready(Ok(response)) = answer {
-                    tell_to_leave(response);
-                }
-                return None;
+                    owner => owner,
+                };
+                return answer_rightly(head, body, owner, me.owner, answer);
             }
             match me.step.as_mut().poll_ready(cx) {
                 Poll::Ready(Ok(())) => {}
@@ -325,12 +315,8 @@ impl<S: HttpService> Call<S> {
             owner.give_up_rest();
         }
         let (mut head, text) = refusal.response(&owner).into_parts();
-        let (content, _) = content::settle(
-            &mut head,
-            &SizeHint::with_exact(text.len() as u64),
-            *me.is_head,
-            owner.is_stream(),
-        );
+        let size = SizeHint::with_exact(text.len() as u64);
+        let (content, _) = content::settle(&mut head, &size, owner.answers_head(), owner.is_stream());
         let mut response = Response::from_parts(head, Reply::server(text, content, owner));
         if close {
             tell_to_leave(&mut response);
@@ -366,6 +352,50 @@ impl<S: HttpService> Future for Call<S> {
         }
         answer
     }
+}
+
+/// Answers with an app's response once that is as HTTP has it; or says why it can't be, and gives the owner back.
+#[inline(never)]
+fn answer_rightly<B: ResponseBody>(
+    mut head: response::Parts,
+    body: B,
+    mut owner: Owner,
+    slot: &mut Option<Owner>,
+    answer: &mut Answer<B>,
+) -> Option<Refusal> {
+    let upgrades = owner.upgrades(head.status);
+    if head.status.is_informational() && !upgrades {
+        owner.wrong(
+            "a response's status was 1xx, which is no final one: 500 was sent instead (RFC 9110 15.2)",
+        );
+        *slot = Some(owner);
+        return Some(Refusal::Failed);
+    }
+    let (mut content, mut close) = (Content::Whole, false);
+    // A tunnel has no content.
+    if !upgrades {
+        let size = body.size_hint();
+        let (settled, wrong) = content::settle(&mut head, &size, owner.answers_head(), owner.is_stream());
+        if let Some(wrong) = wrong {
+            owner.wrong(wrong);
+        }
+        content = settled;
+        close = owner.tells_to_leave();
+        // Its body ends with the connection, of which hyper says that it's kept, unless the response is of that version, too.
+        if owner.is_old() && content == Content::Whole && size.exact().is_none() {
+            head.version = Version::HTTP_10;
+            close = true;
+        }
+    }
+    if close {
+        owner.give_up_rest();
+    }
+    let mut response = Response::from_parts(head, Reply::limited(body, content, owner));
+    if close {
+        tell_to_leave(&mut response);
+    }
+    *answer = Poll::Ready(Ok(response));
+    None
 }
 
 /// The peer is to make a new connection next time (RFC 9112 9.6).

@@ -20,46 +20,37 @@ pub(super) enum Content {
 /// What's wrong with a response, for the operator.
 pub(super) type Wrong = &'static str;
 
+/// Whether hyper does right by a response that doesn't answer a HEAD, as it does by nearly all: it measures the body itself.
+#[inline]
+pub(super) fn is_plain(head: &Parts) -> bool {
+    let is_usual = !matches!(head.status.as_u16(), ..200 | 204 | 205 | 304);
+    is_usual && !announces_length(&head.headers)
+}
+
+/// Whether there's a `Content-Length`. Few headers are looked through faster than looked up.
+#[inline(always)]
+fn announces_length(headers: &HeaderMap) -> bool {
+    match headers.len() {
+        ..8 => headers.keys().any(|name| *name == CONTENT_LENGTH),
+        _ => headers.contains_key(CONTENT_LENGTH),
+    }
+}
+
 /// Mends the head of a response whose body has this size, and says how much of that is sent.
 ///
 /// - None of the body in answer to HEAD, or with 204, 205 or 304 (RFC 9110 9.3.2, 15.3.5, 15.3.6, 15.4.5). In HTTP/1, hyper sees to most of that.
 /// - A `Content-Length` is what the body's size is, if that's known.
 ///
 /// `answers_head`: the request was a HEAD. `is_stream`: it's HTTP/2.
-#[inline]
 pub(super) fn settle(
     head: &mut Parts,
     size: &SizeHint,
     answers_head: bool,
     is_stream: bool,
 ) -> (Content, Option<Wrong>) {
-    // What nearly all responses are: hyper measures their bodies.
-    let is_usual = !matches!(
-        head.status,
-        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
-    );
-    if is_usual && !answers_head && !announces_length(&head.headers) {
+    if !answers_head && is_plain(head) {
         return (Content::Whole, None);
     }
-    settle_unusual(head, size, answers_head, is_stream)
-}
-
-/// Whether there's a `Content-Length`. Few headers are looked through faster than looked up.
-fn announces_length(headers: &HeaderMap) -> bool {
-    match headers.len() {
-        0 => false,
-        1..8 => headers.keys().any(|name| *name == CONTENT_LENGTH),
-        _ => headers.contains_key(CONTENT_LENGTH),
-    }
-}
-
-#[inline(never)]
-fn settle_unusual(
-    head: &mut Parts,
-    size: &SizeHint,
-    answers_head: bool,
-    is_stream: bool,
-) -> (Content, Option<Wrong>) {
     match head.status {
         StatusCode::RESET_CONTENT => {
             head.headers.remove(CONTENT_LENGTH);

@@ -2,7 +2,7 @@
 use super::rest::Rest;
 use crate::{
     engine::{
-        ConnState, Patience,
+        ConnState,
         turn::{self, Answering, Fault},
     },
     observe::TimedOut,
@@ -11,6 +11,7 @@ use http::StatusCode;
 use std::{
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 /// The connection that a request belongs to; held to the end of its response.
@@ -19,30 +20,38 @@ use std::{
 pub(super) enum Owner {
     /// The connection whose turn it is.
     Http1(Answering),
-    /// The same, for a request that has a body, may upgrade it, or has a hook or a deadline.
-    Http1Known(Known, Answering),
-    /// An HTTP/2 stream's, in a task of its own; it counts by itself.
-    Stream(Known),
+    /// The connection of an HTTP/1 request that has a body, may upgrade it, or has a hook or a deadline; or of an HTTP/2 stream, in a task of its own.
+    Known(Known),
 }
 
 /// The connection of a request that needs more than to count.
 pub(super) struct Known {
     connection: Arc<ConnState>,
-    /// What it may become.
-    becomes: Becomes,
-    /// With the app, as long as the head of the response may take, if there's such a limit.
-    patience: Patience,
-    /// HTTP/1: where the request's body is left, if it has one.
+    asked: Asked,
+    /// HTTP/1: the turn that it counts in. An HTTP/2 stream counts by itself.
+    answering: Option<Answering>,
+    /// HTTP/1: where the request's body is left, if it has one. In either version: the wait for the app, if there's a limit to it and there was something to wait for.
     rest: Option<Arc<Rest>>,
 }
 
 impl Drop for Known {
+    #[inline(never)]
     fn drop(&mut self) {
         // Left while the response was under way: too late to say anything, but the connection may be kept.
         if let Some(rest) = &self.rest {
             let _ = rest.is_read_behind();
         }
     }
+}
+
+/// What matters of a request for its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) becomes: Becomes,
+    /// It's a HEAD.
+    pub(super) is_head: bool,
+    /// It's HTTP/1.0, whose peers know no chunks.
+    pub(super) is_old: bool,
 }
 
 /// What a request asks its connection, or its stream, to become.
@@ -56,17 +65,6 @@ pub(super) enum Becomes {
     Tunnel,
 }
 
-impl Known {
-    fn new(connection: &Arc<ConnState>, becomes: Becomes, rest: Option<Arc<Rest>>) -> Self {
-        Self {
-            connection: Arc::clone(connection),
-            becomes,
-            patience: Patience::default(),
-            rest,
-        }
-    }
-}
-
 impl Owner {
     /// Of an HTTP/1 request that needs no more than its connection's turn.
     pub(super) fn http1() -> Self {
@@ -74,47 +72,72 @@ impl Owner {
     }
 
     /// Of an HTTP/1 request that has a body, may upgrade its connection, or has a hook or a deadline.
-    pub(super) fn http1_known(
-        connection: &Arc<ConnState>,
-        becomes: Becomes,
-        rest: Option<Arc<Rest>>,
-    ) -> Self {
-        Self::Http1Known(Known::new(connection, becomes, rest), Answering::begin())
+    pub(super) fn http1_known(connection: &Arc<ConnState>, asked: Asked, rest: Option<Arc<Rest>>) -> Self {
+        Self::Known(Known {
+            connection: Arc::clone(connection),
+            asked,
+            answering: Some(Answering::begin()),
+            rest,
+        })
     }
 
-    pub(super) fn stream(connection: &Arc<ConnState>, becomes: Becomes) -> Self {
+    /// Of an HTTP/2 request.
+    pub(super) fn stream(connection: &Arc<ConnState>, asked: Asked) -> Self {
         turn::count_request();
-        Self::Stream(Known::new(connection, becomes, None))
+        Self::Known(Known {
+            connection: Arc::clone(connection),
+            asked,
+            answering: None,
+            rest: None,
+        })
     }
 
     /// The connection, if it's an HTTP/2 stream's, may be upgraded, or has a hook or a deadline for requests.
     pub(super) fn connection(&self) -> Option<&ConnState> {
-        match self {
-            Self::Http1(_) => None,
-            Self::Http1Known(known, _) | Self::Stream(known) => Some(&known.connection),
-        }
+        self.known().map(|known| &*known.connection)
     }
 
     /// Whether it's an HTTP/2 stream, in a task of its own.
     pub(super) fn is_stream(&self) -> bool {
-        matches!(self, Self::Stream(_))
+        self.known().is_some_and(|known| known.answering.is_none())
+    }
+
+    /// Whether it answers a HEAD.
+    pub(super) fn answers_head(&self) -> bool {
+        self.known().is_some_and(|known| known.asked.is_head)
+    }
+
+    /// Whether it answers a peer of HTTP/1.0.
+    pub(super) fn is_old(&self) -> bool {
+        self.known().is_some_and(|known| known.asked.is_old)
+    }
+
+    fn known(&self) -> Option<&Known> {
+        match self {
+            Self::Http1(_) => None,
+            Self::Known(known) => Some(known),
+        }
     }
 
     /// Whether the response says so, which it does, too, if there's more left of the request's body than is read behind it. HTTP/2 has a frame of its own for it.
     pub(super) fn tells_to_leave(&self) -> bool {
         match self {
             Self::Http1(answering) => answering.tells_to_leave(),
-            Self::Http1Known(known, answering) => {
+            Self::Known(known) => known.answering.as_ref().is_some_and(|answering| {
                 let rest_is_read = || known.rest.as_ref().is_none_or(|rest| rest.is_read_behind());
                 answering.tells_to_leave() || !rest_is_read()
-            }
-            Self::Stream(_) => false,
+            }),
         }
+    }
+
+    /// HTTP/1: where the request's body is left, if it has one.
+    pub(super) fn rest(&self) -> Option<&Arc<Rest>> {
+        self.known()?.rest.as_ref()
     }
 
     /// The response is the connection's last: nothing is read behind it.
     pub(super) fn give_up_rest(&mut self) {
-        if let Self::Http1Known(known, _) = self {
+        if let Self::Known(known) = self {
             known.rest = None;
         }
     }
@@ -133,16 +156,14 @@ impl Owner {
     fn report(&self, fault: Fault) {
         match self {
             Self::Http1(answering) => answering.report(fault),
-            Self::Http1Known(known, _) | Self::Stream(known) => known.connection.report(&fault),
+            Self::Known(known) => known.connection.report(&fault),
         }
     }
 
     /// Notes that the response makes something else of the connection, or of the stream, if so.
     pub(super) fn upgrades(&self, status: StatusCode) -> bool {
-        let (Self::Http1Known(known, _) | Self::Stream(known)) = self else {
-            return false;
-        };
-        let upgrades = match known.becomes {
+        let Some(known) = self.known() else { return false };
+        let upgrades = match known.asked.becomes {
             Becomes::Itself => false,
             Becomes::Upgrade => status == StatusCode::SWITCHING_PROTOCOLS,
             Becomes::Tunnel => status.is_success(),
@@ -155,14 +176,19 @@ impl Owner {
 
     /// Ready when the app has taken as long as it may. Without such a limit, it costs a comparison.
     pub(super) fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (Self::Http1Known(known, _) | Self::Stream(known)) = self else {
+        let Self::Known(known) = self else {
             return Poll::Pending;
         };
         let worker = &known.connection.worker;
+        let timeout = worker.shared.config.timeouts.request;
+        if timeout == Duration::MAX {
+            return Poll::Pending;
+        }
         ready!(
             known
-                .patience
-                .poll(worker.shared.config.timeouts.request, worker, cx)
+                .rest
+                .get_or_insert_default()
+                .poll_patience(timeout, worker, cx)
         );
         known.connection.timed_out(TimedOut::Request);
         Poll::Ready(())

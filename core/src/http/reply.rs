@@ -18,8 +18,6 @@ pin_project_lite::pin_project! {
     pub struct Reply<B> {
         #[pin]
         kind: Kind<B>,
-        // How much of what was announced is still to come, or `UNKNOWN`.
-        left: u64,
         // Hyper drops the body when it has been written: then an HTTP/1 connection may be idle.
         owner: Owner,
     }
@@ -32,14 +30,27 @@ pin_project_lite::pin_project! {
             #[pin]
             body: B,
         },
+        // Boxed, since it's rare, and a reply is moved about.
+        Special {
+            special: Pin<Box<Special<B>>>,
+        },
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = SpecialProj]
+    enum Special<B> {
+        // An app's body that has to be as long as was announced: how much of it is still to come.
+        Announced {
+            #[pin]
+            body: B,
+            left: u64,
+        },
         Server {
             text: &'static str,
         },
     }
 }
-
-/// Nothing was announced that the body itself doesn't tell.
-const UNKNOWN: u64 = u64::MAX;
 
 /// The announced length is wrong.
 const TOO_LONG: Wrong = "a response's body was longer than its Content-Length, and was cut short";
@@ -47,36 +58,97 @@ const TOO_SHORT: Wrong =
     "a response's body was shorter than its Content-Length: its connection, or its stream, ended there";
 
 impl<B> Reply<B> {
-    pub(super) fn app(body: B, content: Content, owner: Owner) -> Self {
-        let (kind, left) = match content {
-            Content::Whole => (Kind::App { body }, UNKNOWN),
-            Content::Announced(length) => (Kind::App { body }, length),
-            Content::None => (Kind::Server { text: "" }, UNKNOWN),
-        };
-        Self { kind, left, owner }
+    pub(super) fn app(body: B, owner: Owner) -> Self {
+        Self {
+            kind: Kind::App { body },
+            owner,
+        }
+    }
+
+    /// As much of the app's body as is to be sent.
+    pub(super) fn limited(body: B, content: Content, owner: Owner) -> Self {
+        match content {
+            Content::Whole => Self::app(body, owner),
+            Content::Announced(left) => Self::special(Special::Announced { body, left }, owner),
+            Content::None => Self::special(Special::Server { text: "" }, owner),
+        }
     }
 
     pub(super) fn server(text: &'static str, content: Content, owner: Owner) -> Self {
         let text = if content == Content::None { "" } else { text };
+        Self::special(Special::Server { text }, owner)
+    }
+
+    fn special(special: Special<B>, owner: Owner) -> Self {
+        let special = Box::pin(special);
         Self {
-            kind: Kind::Server { text },
-            left: UNKNOWN,
+            kind: Kind::Special { special },
             owner,
         }
     }
 }
 
-/// Counts what's left of what was announced.
-#[cold]
-fn count<D: Buf>(left: &mut u64, frame: Option<&Frame<D>>) -> Result<(), Wrong> {
-    match frame.map(Frame::data_ref) {
-        Some(Some(data)) => {
-            *left = left.checked_sub(data.remaining() as u64).ok_or(TOO_LONG)?;
-            Ok(())
+/// What a frame of an app's body is polled to.
+type Polled<D> = Poll<Option<Result<Frame<Piece<D>>, BoxError>>>;
+
+/// Of an announced body an error, once it's clear that it isn't as long.
+#[inline(never)]
+fn poll_special<B: ResponseBody>(
+    special: Pin<&mut Special<B>>,
+    owner: &Owner,
+    cx: &mut Context<'_>,
+) -> Polled<B::Data> {
+    let (body, left) = match special.project() {
+        SpecialProj::Announced { body, left } => (body, left),
+        SpecialProj::Server { text } => {
+            return match std::mem::take(text) {
+                "" => Poll::Ready(None),
+                text => Poll::Ready(Some(Ok(Frame::data(Piece::Server(text.as_bytes()))))),
+            };
         }
+    };
+    let frame = match poll_app(body, owner, cx) {
+        Poll::Ready(Some(Ok(frame))) => Some(frame),
+        Poll::Ready(None) => None,
+        error_or_pending => return error_or_pending,
+    };
+    let wrong = match frame.as_ref().map(Frame::data_ref) {
+        Some(Some(data)) => match left.checked_sub(data.remaining() as u64) {
+            Some(rest) => {
+                *left = rest;
+                None
+            }
+            None => Some(TOO_LONG),
+        },
         // The end, or trailers, which are part of it.
-        Some(None) | None if *left > 0 => Err(TOO_SHORT),
-        Some(None) | None => Ok(()),
+        Some(None) | None => (*left > 0).then_some(TOO_SHORT),
+    };
+    match wrong {
+        Some(wrong) => {
+            owner.wrong(wrong);
+            Poll::Ready(Some(Err(wrong.into())))
+        }
+        None => Poll::Ready(frame.map(Ok)),
+    }
+}
+
+#[inline(always)]
+fn poll_app<B: ResponseBody>(body: Pin<&mut B>, owner: &Owner, cx: &mut Context<'_>) -> Polled<B::Data> {
+    match panics::catch(|| body.poll_frame(cx)) {
+        Ok(Poll::Ready(Some(Ok(frame)))) => {
+            if owner.is_stream() {
+                gave_a_frame();
+            }
+            Poll::Ready(Some(Ok(frame.map_data(Piece::App))))
+        }
+        Ok(Poll::Ready(Some(Err(error)))) => Poll::Ready(Some(Err(error.into()))),
+        Ok(Poll::Ready(None)) => Poll::Ready(None),
+        Ok(Poll::Pending) => Poll::Pending,
+        // Hyper doesn't poll it again, but cuts the response short.
+        Err(panic) => {
+            owner.panicked(&panic);
+            Poll::Ready(Some(Err(format!("the response body panicked: {panic}").into())))
+        }
     }
 }
 
@@ -84,61 +156,34 @@ impl<B: ResponseBody> HttpBody for Reply<B> {
     type Data = Piece<B::Data>;
     type Error = BoxError;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, BoxError>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<B::Data> {
         let me = self.project();
-        let is_stream = me.owner.is_stream();
-        if is_stream {
+        if me.owner.is_stream() {
             asked_for_more();
         }
         match me.kind.project() {
-            KindProj::App { body } => match panics::catch(|| body.poll_frame(cx)) {
-                Ok(Poll::Ready(frame)) if *me.left != UNKNOWN && !matches!(frame, Some(Err(_))) => {
-                    let frame = frame.and_then(Result::ok);
-                    if let Err(wrong) = count(me.left, frame.as_ref()) {
-                        me.owner.wrong(wrong);
-                        return Poll::Ready(Some(Err(wrong.into())));
-                    }
-                    if is_stream && frame.is_some() {
-                        gave_a_frame();
-                    }
-                    Poll::Ready(frame.map(|frame| Ok(frame.map_data(Piece::App))))
-                }
-                Ok(Poll::Ready(Some(Ok(frame)))) => {
-                    if is_stream {
-                        gave_a_frame();
-                    }
-                    Poll::Ready(Some(Ok(frame.map_data(Piece::App))))
-                }
-                Ok(Poll::Ready(Some(Err(error)))) => Poll::Ready(Some(Err(error.into()))),
-                Ok(Poll::Ready(None)) => Poll::Ready(None),
-                Ok(Poll::Pending) => Poll::Pending,
-                // Hyper doesn't poll it again, but cuts the response short.
-                Err(panic) => {
-                    me.owner.panicked(&panic);
-                    Poll::Ready(Some(Err(format!("the response body panicked: {panic}").into())))
-                }
-            },
-            KindProj::Server { text } => match std::mem::take(text) {
-                "" => Poll::Ready(None),
-                text => Poll::Ready(Some(Ok(Frame::data(Piece::Server(text.as_bytes()))))),
-            },
+            KindProj::App { body } => poll_app(body, me.owner, cx),
+            KindProj::Special { special } => poll_special(special.as_mut(), me.owner, cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::App { body } => body.is_end_stream(),
-            Kind::Server { text } => text.is_empty(),
+            Kind::Special { special } => match &**special {
+                Special::Announced { body, left } => body.is_end_stream() && *left == 0,
+                Special::Server { text } => text.is_empty(),
+            },
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::App { body } => body.size_hint(),
-            Kind::Server { text } => SizeHint::with_exact(text.len() as u64),
+            Kind::Special { special } => match &**special {
+                Special::Announced { body, .. } => body.size_hint(),
+                Special::Server { text } => SizeHint::with_exact(text.len() as u64),
+            },
         }
     }
 }

@@ -3,14 +3,20 @@ use super::refusal::Refusal;
 use http::{Method, Version, header::TRANSFER_ENCODING, request::Parts};
 use hyper::body::{Body as _, Incoming};
 
+/// Whether its target is `*`.
+pub(super) fn is_asterisk(head: &Parts) -> bool {
+    let target = head.uri.path_and_query();
+    target.is_some_and(|target| target.as_str().as_bytes().first() == Some(&b'*'))
+}
+
 /// Checks a request whose host is right.
 ///
 /// - `*` is a target of OPTIONS only (RFC 9112 3.2.4).
 /// - HTTP/1: the only transfer coding is `chunked`, once (RFC 9112 6.1 and 7).
 /// - HTTP/2: no value begins or ends with a space or a tab (RFC 9113 8.2.1).
-#[inline]
+#[inline(never)]
 pub(super) fn check(head: &Parts, body: &Incoming) -> Result<(), Refusal> {
-    if head.uri.path().starts_with('*') && head.method != Method::OPTIONS {
+    if is_asterisk(head) && head.method != Method::OPTIONS {
         return Err(Refusal::BadRequest(
             "* is a target for OPTIONS only (RFC 9112 3.2.4)\n",
         ));
@@ -25,7 +31,6 @@ pub(super) fn check(head: &Parts, body: &Incoming) -> Result<(), Refusal> {
 }
 
 /// The peer may have meant what another server reads in it: `chunked` twice, or a name that's nearly it.
-#[inline(never)]
 fn check_coding(head: &Parts) -> Result<(), Refusal> {
     let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
     let (Some(coding), None) = (codings.next(), codings.next()) else {
@@ -50,7 +55,6 @@ fn check_coding(head: &Parts) -> Result<(), Refusal> {
     }
 }
 
-#[inline(never)]
 fn check_values(head: &Parts) -> Result<(), Refusal> {
     let is_space = |b: Option<&u8>| matches!(b, Some(b' ' | b'\t'));
     let has_space = |value: &[u8]| is_space(value.first()) || is_space(value.last());

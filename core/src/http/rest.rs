@@ -21,7 +21,11 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// Where the app leaves a request's body, on whichever thread, for the connection to find it.
 #[derive(Default)]
-pub(super) struct Rest(Mutex<Left>);
+pub(super) struct Rest {
+    left: Mutex<Left>,
+    /// With the app, as long as the head of the response may take, if there's such a limit.
+    patience: Mutex<Patience>,
+}
 
 #[derive(Default)]
 enum Left {
@@ -35,16 +39,26 @@ enum Left {
 
 impl Rest {
     pub(super) fn leave(&self, upload: Upload) {
-        *lock(&self.0) = Left::Body(upload);
+        *lock(&self.left) = Left::Body(upload);
     }
 
     pub(super) fn leave_unasked(&self) {
-        *lock(&self.0) = Left::Unasked;
+        *lock(&self.left) = Left::Unasked;
+    }
+
+    /// Ready when the app has taken longer than `timeout`.
+    pub(super) fn poll_patience(
+        &self,
+        timeout: Duration,
+        worker: &WorkerState,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        lock(&self.patience).poll(timeout, worker, cx)
     }
 
     /// Has the connection whose turn it is read what's left, once its response is under way. False: that's too much, or there's no telling how much, so this response is the last.
     pub(super) fn is_read_behind(&self) -> bool {
-        let left = mem::take(&mut *lock(&self.0));
+        let left = mem::take(&mut *lock(&self.left));
         match left {
             Left::Nothing => true,
             Left::Unasked => false,

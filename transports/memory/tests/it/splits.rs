@@ -239,23 +239,6 @@ fn single_bytes_are_answered_as_one_piece() {
     }
 }
 
-/// The one thing that depends on the pieces: behind a body that the app leaves unread, the connection goes on only if that body is there
-/// already. Otherwise it's closed (RFC 9112 9.3).
-#[test]
-fn behind_an_unread_body_the_connection_goes_on_or_is_closed() {
-    let bytes = b"POST /unread HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhelloGET /2 HTTP/1.1\r\nHost: test\r\n\r\n";
-    let stage = Stage::set();
-    let (post, _) = bytes.split_at(bytes.len() - b"GET /2 HTTP/1.1\r\nHost: test\r\n\r\n".len());
-    let (one, both) = (stage.unsplit(post), stage.unsplit(bytes));
-    assert!(!one.0.is_empty() && both.0.len() > one.0.len());
-    for at in 1..bytes.len() {
-        let answers = stage.answers([&bytes[..at], &bytes[at..]]);
-        let body_came_late = (post.len() - 5..post.len()).contains(&at);
-        let expected = if body_came_late { &one } else { &both };
-        assert_eq!(&answers, expected, "cut at {at} of {}", bytes.len());
-    }
-}
-
 /// A connection that's idle between the pieces is asleep then.
 #[test]
 fn pieces_with_a_sleep_between_them_are_answered_as_without() {

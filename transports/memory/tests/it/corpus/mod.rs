@@ -57,6 +57,12 @@ fn requests() -> Vec<Input> {
             "PUT /1 HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhelloGET /2 HTTP/1.1\r\nHost: test\r\n\r\n",
             &["100", "200", "200"],
         ),
+        // However late it comes, it's read behind the response.
+        Input::new(
+            "a body that the app leaves unread, and another request",
+            "POST /unread HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhelloGET /2 HTTP/1.1\r\nHost: test\r\n\r\n",
+            &["200", "200"],
+        ),
         Input::new("HTTP/1.0", "GET /1 HTTP/1.0\r\n\r\n", &["200"]),
         Input::new(
             "HTTP/1.0 that stays",
