@@ -183,10 +183,9 @@ fn mixed_serves_the_public_and_the_admin_and_drains_both_at_once() {
     }
     let ended = mixed.terminate();
     ended.assert_success();
-    assert_eq!(
-        ended.stdout,
-        ["drained: 2 completed, 0 aborted (0 of them upgraded)"]
-    );
+    // Those that asked first may not have been seen to have left.
+    let drained = |n| format!("drained: {n} completed, 0 aborted (0 of them upgraded)");
+    assert!((2..=4).any(|n| ended.stdout == [drained(n)]), "{ended:?}");
     assert!(!path.exists());
 }
 
