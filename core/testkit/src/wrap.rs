@@ -175,8 +175,14 @@ impl<L: Listener> Listener for MoodyListener<L> {
     type Handshake = MoodyHandshake<L::Handshake>;
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
-        let fine = |incoming: Incoming<L::Handshake>| incoming.map(MoodyHandshake::fine);
-        match self.mood.get() {
+        let mood = &self.mood;
+        // Looked at once somebody is there: who comes after the mood has changed has a handshake of the new one, also if this began before.
+        let as_mood = |incoming: Incoming<L::Handshake>| match mood.get() {
+            Trouble::Stalls => incoming.map(|_| MoodyHandshake::stalls()),
+            Trouble::Fails => incoming.map(|_| MoodyHandshake::fails()),
+            _ => incoming.map(MoodyHandshake::fine),
+        };
+        match mood.get() {
             Trouble::Left if self.mood.times() < POLLS => {
                 self.mood.show();
                 // So that it's polled again although nothing happened.
@@ -184,7 +190,7 @@ impl<L: Listener> Listener for MoodyListener<L> {
                 // A task that will never come back.
                 let polled = self.inner.poll_accept(&mut Context::from_waker(Waker::noop()));
                 if polled.is_ready() {
-                    return polled.map_ok(fine);
+                    return polled.map_ok(as_mood);
                 }
             }
             Trouble::Aborted if self.mood.show().is_multiple_of(2) => {
@@ -196,18 +202,6 @@ impl<L: Listener> Listener for MoodyListener<L> {
             }
             Trouble::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidInput.into())),
             Trouble::Panics => panic!("{DELIBERATE} in poll_accept"),
-            Trouble::Stalls => {
-                return self
-                    .inner
-                    .poll_accept(cx)
-                    .map_ok(|i| i.map(|_| MoodyHandshake::stalls()));
-            }
-            Trouble::Fails => {
-                return self
-                    .inner
-                    .poll_accept(cx)
-                    .map_ok(|i| i.map(|_| MoodyHandshake::fails()));
-            }
             Trouble::Endless if self.mood.show().is_multiple_of(2) => {
                 let nobody = Incoming::new(Endpoint::custom("nobody"), MoodyHandshake::fails());
                 return Poll::Ready(Ok(nobody));
@@ -215,8 +209,9 @@ impl<L: Listener> Listener for MoodyListener<L> {
             // The next one comes as soon as others have had their turn.
             Trouble::Endless => cx.waker().wake_by_ref(),
             Trouble::None | Trouble::Left | Trouble::Aborted | Trouble::Deaf => {}
+            Trouble::Stalls | Trouble::Fails => {}
         }
-        self.inner.poll_accept(cx).map_ok(fine)
+        self.inner.poll_accept(cx).map_ok(as_mood)
     }
 
     fn stop(&mut self) -> Duration {
