@@ -147,8 +147,8 @@ async fn a_drain_takes_the_uploads_that_were_on_their_way(site: Site) {
     let server = site.serve();
     let mut peer = Peer::new(&server).await;
     let (early, read) = (
-        peer.post(&head("/"), AT_ONCE / 2).await,
-        peer.post(&head("/slow-len"), AT_ONCE / 2).await,
+        peer.post(&head("/"), AT_ONCE / 10).await,
+        peer.post(&head("/slow-len"), AT_ONCE / 10).await,
     );
     peer.answered(&early, 200).await;
     let ended = server.handle.shutdown(AMPLE);
