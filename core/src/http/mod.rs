@@ -7,6 +7,7 @@ mod awake;
 mod call;
 mod content;
 mod detect;
+mod discard;
 mod dormant;
 #[cfg(feature = "http2")]
 mod h2_limits;

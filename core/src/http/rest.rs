@@ -1,15 +1,14 @@
 //! HTTP/1: what's left of a request's body that nobody reads any more. It's read behind the response, so that the next request is found, or the response says that there's to be
 //! none on this connection; either way, the response isn't delayed.
-use super::upload::Upload;
+use super::{discard::Discard, upload::Upload};
 use crate::engine::{ConnState, Patience, WorkerState, lock, turn};
-use bytes::Bytes;
 use http_body::Body as _;
 use std::{
     future::Future,
     mem,
     pin::Pin,
     sync::{Arc, Mutex, Weak},
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -62,7 +61,7 @@ impl Rest {
         match left {
             Left::Nothing => true,
             Left::Unasked => false,
-            Left::Body(mut upload) => match upload.size_hint().exact() {
+            Left::Body(upload) => match upload.size_hint().exact() {
                 Some(length) if length > MOST => false,
                 Some(_) => {
                     if let Some(behind) = Behind::new(upload) {
@@ -70,28 +69,19 @@ impl Rest {
                     }
                     true
                 }
-                None => has_come(&mut upload),
+                // Only if all of it is there.
+                None => {
+                    let read = Discard::new(upload, MOST).read(&mut Context::from_waker(Waker::noop()));
+                    read == Poll::Ready(true)
+                }
             },
-        }
-    }
-}
-
-/// Whether all of it is there.
-fn has_come(upload: &mut Upload) -> bool {
-    let mut cx = Context::from_waker(Waker::noop());
-    loop {
-        match Pin::new(&mut *upload).poll_frame(&mut cx) {
-            Poll::Ready(Some(Ok(_))) => {}
-            Poll::Ready(None) => return true,
-            Poll::Ready(Some(Err(_))) | Poll::Pending => return false,
         }
     }
 }
 
 /// Reads a body to its end and throws it away, for so long and no longer.
 struct Behind {
-    upload: Upload,
-    left: u64,
+    discard: Discard<Upload>,
     connection: Weak<ConnState>,
     worker: Arc<WorkerState>,
     patience: Patience,
@@ -102,8 +92,7 @@ impl Behind {
     fn new(upload: Upload) -> Option<Self> {
         let (worker, connection) = upload.whose()?;
         Some(Self {
-            upload,
-            left: MOST,
+            discard: Discard::new(upload, MOST),
             connection,
             worker,
             patience: Patience::default(),
@@ -116,25 +105,14 @@ impl Future for Behind {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let me = &mut *self;
-        while let Poll::Ready(frame) = Pin::new(&mut me.upload).poll_frame(cx) {
-            match frame {
-                Some(Ok(frame)) => {
-                    let length = frame.data_ref().map_or(0, Bytes::len);
-                    match me.left.checked_sub(length as u64) {
-                        Some(left) => me.left = left,
-                        None => return Poll::Ready(()),
-                    }
-                }
-                None => {
-                    if let Some(connection) = me.connection.upgrade() {
-                        connection.linger_no_more();
-                    }
-                    return Poll::Ready(());
-                }
-                Some(Err(_)) => return Poll::Ready(()),
+        if let Poll::Ready(is_whole) = me.discard.read(cx) {
+            if let Some(connection) = me.connection.upgrade()
+                && is_whole
+            {
+                connection.linger_no_more();
             }
+            return Poll::Ready(());
         }
-        ready!(me.patience.poll(LONGEST, &me.worker, cx));
-        Poll::Ready(())
+        me.patience.poll(LONGEST, &me.worker, cx)
     }
 }

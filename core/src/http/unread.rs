@@ -3,10 +3,10 @@
 //! h2 resets a stream whose body is dropped before its end. That's no more than right (RFC 9113 8.1), but of the streams that it has reset it remembers fifty, for a second; a
 //! frame that was on its way to another one it takes for an error of the peer's, and too many of these end the connection. So a stream is reset only if its peer goes on
 //! sending, or neither sends nor ends it.
+use super::discard::Discard;
 use crate::engine::{ConnState, Patience, Stage, WorkerState, lock};
-use bytes::Bytes;
 use futures_util::{Stream, stream::FuturesUnordered};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use std::{
     future::Future,
     pin::Pin,
@@ -14,12 +14,12 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
 /// As much as a peer may have on its way without hearing of its answer: the window of a stream, which is hyper's.
-const MOST: usize = 1024 * 1024;
+const MOST: u64 = 1024 * 1024;
 
 /// How long a peer may send nothing, and not end the stream either, unless a gap in a body may be no longer than that anyway. As in the lingering close of a connection.
 const QUIET: Duration = Duration::from_secs(2);
@@ -29,7 +29,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 /// Where a connection's unread bodies are left, by whichever task dropped them.
 pub(super) struct Unread {
-    bodies: Mutex<Vec<Discard>>,
+    bodies: Mutex<Vec<Discard<Incoming>>>,
     /// There may be some.
     any: AtomicBool,
 }
@@ -44,7 +44,7 @@ impl Unread {
 
     /// Throws away what's there of a body, and leaves it to its connection if more is to come.
     pub(super) fn leave(&self, body: Incoming, connection: &ConnState) {
-        let mut discard = Discard::new(body);
+        let mut discard = Discard::new(body, MOST);
         // Most of them are whole by now, and in no need of a task.
         if discard.read(&mut Context::from_waker(Waker::noop())).is_ready() {
             return;
@@ -55,7 +55,7 @@ impl Unread {
     }
 
     /// What was left. The wake that follows makes sure that it's seen.
-    fn take(&self) -> Vec<Discard> {
+    fn take(&self) -> Vec<Discard<Incoming>> {
         match self.any.load(Relaxed) {
             true => {
                 let mut bodies = lock(&self.bodies);
@@ -64,31 +64,6 @@ impl Unread {
             }
             false => Vec::new(),
         }
-    }
-}
-
-/// What's left of a body.
-struct Discard {
-    body: Incoming,
-    /// How much more of it is read.
-    left: usize,
-}
-
-impl Discard {
-    fn new(body: Incoming) -> Self {
-        Self { body, left: MOST }
-    }
-
-    /// Reads what's there; that makes room for more, of the stream as of the connection. Ready when that was all of it, or too much.
-    fn read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(Ok(frame)) = ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-            let length = frame.data_ref().map_or(0, Bytes::len);
-            match self.left.checked_sub(length) {
-                Some(left) => self.left = left,
-                None => break,
-            }
-        }
-        Poll::Ready(())
     }
 }
 
@@ -133,7 +108,7 @@ impl Discards {
 
 /// Reads the rest of one body, for so long and no longer.
 struct Discarding {
-    discard: Discard,
+    discard: Discard<Incoming>,
     worker: Arc<WorkerState>,
     since: Option<Instant>,
     /// With a peer that sends nothing.
@@ -145,14 +120,14 @@ impl Future for Discarding {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let me = &mut *self;
-        let before = me.discard.left;
+        let before = me.discard.left();
         if me.discard.read(cx).is_ready() {
             return Poll::Ready(());
         }
         let now = me.worker.now();
         let since = *me.since.get_or_insert(now);
         // A drain isn't held up by a peer that goes on sending.
-        if me.discard.left != before && me.worker.stage() == Stage::Serving {
+        if me.discard.left() != before && me.worker.stage() == Stage::Serving {
             if now.saturating_duration_since(since) > LONGEST {
                 return Poll::Ready(());
             }
