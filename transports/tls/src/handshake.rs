@@ -4,6 +4,7 @@ use crate::{
     below::Below,
     config::has_expired,
     hello::{Farewell, Hello, Unwelcome, poll_first},
+    plain::{self, Plain},
     secure::{Secure, Slot, Turn},
 };
 use anyport_core::Connection;
@@ -51,6 +52,8 @@ pin_project_lite::pin_project! {
 /// What follows the first byte.
 enum Talk<C> {
     Hello(Hello<C>),
+    /// There's no TLS.
+    Plain(Plain<C>),
     /// It's about to compute, perhaps, and waits for its turn.
     Queued {
         next: Next<C>,
@@ -114,9 +117,13 @@ where
                     let Some(silent) = io else { return Poll::Pending };
                     let first = ready!(poll_first(silent, cx))?;
                     let Some(io) = io.take() else { return Poll::Pending };
-                    let talk = match Hello::new(io, &first, me.secure.speaks_http()) {
-                        Ok(hello) => Talk::Hello(hello),
-                        Err((io, unwelcome)) => Talk::refuse(io, unwelcome),
+                    let talk = match me.secure.speaks_http() && plain::is_http(&first) {
+                        true if me.secure.redirects() => Talk::Plain(Plain::new(io, &first)),
+                        true => Talk::refuse(io, plain::refusal()),
+                        false => match Hello::new(io, &first) {
+                            Ok(hello) => Talk::Hello(hello),
+                            Err((io, unwelcome)) => Talk::refuse(io, unwelcome),
+                        },
                     };
                     Step::Speaking { talk: Box::new(talk) }
                 }
@@ -141,6 +148,7 @@ impl<C: Connection> Talk<C> {
         loop {
             let heard = match self {
                 Self::Hello(hello) => Some(ready!(hello.poll(cx))),
+                Self::Plain(plain) => Some(Err(ready!(plain.poll(cx)))),
                 Self::Farewell(farewell) => return farewell.poll(cx).map(Err),
                 _ => None,
             };
@@ -156,6 +164,10 @@ impl<C: Connection> Talk<C> {
                 }
                 (Self::Hello(hello), Some(Err(unwelcome)), _) => {
                     *self = Self::refuse(hello.into_inner(), unwelcome);
+                    continue;
+                }
+                (Self::Plain(plain), Some(Err(unwelcome)), _) => {
+                    *self = Self::refuse(plain.into_inner(), unwelcome);
                     continue;
                 }
                 (Self::Queued { next, .. }, _, Some(slot)) => {

@@ -1,10 +1,9 @@
-//! The ClientHello, and what's answered to a peer that begins otherwise.
+//! The ClientHello, and what's said to a peer that isn't served.
 use anyport_core::Connection;
 use bytes::{Buf, Bytes};
 use hyper::rt::ReadBuf;
 use rustls::server::{Accepted, Acceptor};
 use std::{
-    fmt::Write as _,
     io,
     mem::MaybeUninit,
     pin::Pin,
@@ -59,12 +58,7 @@ fn left() -> io::Error {
 
 impl<C: Connection> Hello<C> {
     /// A ClientHello that begins with these bytes.
-    /// `http`: that's what is served.
-    pub(crate) fn new(io: C, mut first: &[u8], http: bool) -> Result<Self, (C, Unwelcome)> {
-        // No record of TLS begins so (RFC 8446 5.1), and each request does.
-        if http && first.first().is_some_and(u8::is_ascii_uppercase) {
-            return Err((io, plaintext()));
-        }
+    pub(crate) fn new(io: C, mut first: &[u8]) -> Result<Self, (C, Unwelcome)> {
         let mut acceptor = Acceptor::default();
         while !first.is_empty() {
             match acceptor.read_tls(&mut first) {
@@ -121,19 +115,6 @@ impl<C: Connection> io::Read for Reader<'_, '_, C> {
             Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
         }
         Ok(buf.filled().len())
-    }
-}
-
-/// A client that took the port for one without TLS understands an answer without it.
-fn plaintext() -> Unwelcome {
-    let text = "This port speaks HTTPS: begin the address with https:// instead of http://.\n";
-    let mut answer = String::from(
-        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n",
-    );
-    let _ = write!(answer, "Content-Length: {}\r\n\r\n{text}", text.len());
-    Unwelcome {
-        error: io::Error::new(io::ErrorKind::InvalidData, "the peer spoke without TLS"),
-        answer: answer.into(),
     }
 }
 

@@ -23,6 +23,7 @@ mod connection;
 mod handshake;
 mod hello;
 mod listener;
+mod plain;
 mod secure;
 mod transport;
 

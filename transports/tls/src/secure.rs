@@ -36,6 +36,11 @@ impl Secure {
         !self.alpn.is_empty()
     }
 
+    /// Whether a client that speaks HTTP without TLS is sent to where there is TLS.
+    pub(crate) fn redirects(&self) -> bool {
+        self.config.redirects()
+    }
+
     /// The configuration as it is now.
     pub(crate) fn config(&self) -> io::Result<Arc<ServerConfig>> {
         self.config.current(self.alpn).map_err(io::Error::other)

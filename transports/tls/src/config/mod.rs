@@ -28,6 +28,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 /// | cipher suites | rustls's, in the order of the server |
 /// | ALPN | what the server speaks: `h2` and `http/1.1`; nothing for a raw protocol |
 /// | client certificates | not asked for |
+/// | HTTP without TLS | answered with 400 |
 /// | resumption | by tickets, whose keys change every six hours and at each reload; not after a client's certificate has expired; without early data |
 /// | cryptography | [`Provider`]: ring, if its feature is on |
 ///
@@ -56,6 +57,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 pub struct TlsConfig {
     source: Source,
     alpn: Option<Arc<[Vec<u8>]>>,
+    redirects: bool,
     live: Arc<Live>,
 }
 
@@ -127,6 +129,7 @@ impl TlsConfig {
         Self {
             source,
             alpn: None,
+            redirects: false,
             live: Arc::default(),
         }
     }
@@ -177,6 +180,20 @@ impl TlsConfig {
         self.alpn = Some(protocols.into_iter().map(Into::into).collect());
         self.live = Arc::default();
         self
+    }
+
+    /// Redirects a client that speaks HTTP without TLS to `https://` at the host, port and path that it asked for, by 308 (RFC 9110 15.4.9). Default: it's answered with 400. One that
+    /// doesn't say which host it wants (RFC 9112 3.2) is answered with 400 in any case.
+    ///
+    /// It's meant for a port that's known for TLS; what a browser asks for without a scheme arrives at port 80.
+    #[must_use]
+    pub fn with_https_redirect(mut self) -> Self {
+        self.redirects = true;
+        self
+    }
+
+    pub(crate) fn redirects(&self) -> bool {
+        self.redirects
     }
 
     /// Reads the files again. The next handshakes use what they hold now; connections aren't touched. Tickets that were given out before are of no use

@@ -143,6 +143,44 @@ fn http_without_tls_is_answered_in_its_own_words() {
 }
 
 #[test]
+fn http_without_tls_is_redirected_if_asked_to() {
+    for (request, status, location) in [
+        (
+            "GET /a?b HTTP/1.1\r\nHost: localhost:8443\r\n\r\n",
+            "308",
+            Some("https://localhost:8443/a?b"),
+        ),
+        (
+            "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
+            "308",
+            Some("https://localhost/upload"),
+        ),
+        ("GET / HTTP/1.0\r\n\r\n", "400", None),
+        ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400", None),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400", None),
+    ] {
+        // Byte by byte, and all at once.
+        for at_once in [1, request.len()] {
+            let served = Served::start(over_tcp(Authority::new().server().with_https_redirect()));
+            let mut stream = connect(&served);
+            for part in request.as_bytes().chunks(at_once) {
+                // An answer that's there before the end of the request is one, too.
+                let _ = stream.write_all(part);
+            }
+            let heard = String::from_utf8(heard(&mut stream)).unwrap();
+            assert!(
+                heard.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{request}: {heard}"
+            );
+            let got = heard.lines().find_map(|line| line.strip_prefix("Location: "));
+            assert_eq!(got, location, "{request}");
+            assert_eq!(served.log.one_failure().1, "the peer spoke without TLS");
+            served.ends();
+        }
+    }
+}
+
+#[test]
 fn a_hello_that_ends_anywhere_ends_the_connection() {
     let authority = Authority::new();
     let hello = hello(&authority);

@@ -1,0 +1,153 @@
+//! A client that took the port for one without TLS: it understands an answer without it.
+use crate::hello::Unwelcome;
+use anyport_core::Connection;
+use bytes::Bytes;
+use http::{Uri, uri::Authority};
+use hyper::rt::ReadBuf;
+use std::{
+    io,
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// How long a head may be that's redirected, and how many fields it may have.
+const MOST: usize = 8 * 1024;
+const FIELDS: usize = 64;
+
+/// No record of TLS begins so (RFC 8446 5.1), and each request does.
+pub(crate) fn is_http(first: &[u8]) -> bool {
+    first.first().is_some_and(u8::is_ascii_uppercase)
+}
+
+/// What's answered at once.
+pub(crate) fn refusal() -> Unwelcome {
+    let text = "This port speaks HTTPS: begin the address with https:// instead of http://.\n";
+    unwelcome("400 Bad Request", "", text)
+}
+
+fn unwelcome(status: &str, fields: &str, text: &str) -> Unwelcome {
+    let answer = format!(
+        "HTTP/1.1 {status}\r\n{fields}Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{text}",
+        text.len()
+    );
+    Unwelcome {
+        error: io::Error::new(io::ErrorKind::InvalidData, "the peer spoke without TLS"),
+        answer: answer.into(),
+    }
+}
+
+/// Reads the head of a request, to redirect its client.
+pub(crate) struct Plain<C> {
+    io: C,
+    head: Vec<u8>,
+}
+
+impl<C: Connection> Plain<C> {
+    pub(crate) fn new(io: C, first: &Bytes) -> Self {
+        Self {
+            io,
+            head: first.to_vec(),
+        }
+    }
+
+    pub(crate) fn into_inner(self) -> C {
+        self.io
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Unwelcome> {
+        loop {
+            match redirect(&self.head) {
+                Ok(None) if self.head.len() < MOST => {}
+                Ok(Some(location)) => {
+                    let fields = format!("Location: {location}\r\n");
+                    let text = format!("This port speaks HTTPS: {location}\n");
+                    return Poll::Ready(unwelcome("308 Permanent Redirect", &fields, &text));
+                }
+                Ok(None) | Err(()) => return Poll::Ready(refusal()),
+            }
+            let mut scratch = [const { MaybeUninit::uninit() }; 1024];
+            let mut buf = ReadBuf::uninit(&mut scratch);
+            match ready!(Pin::new(&mut self.io).poll_read(cx, buf.unfilled())) {
+                Ok(()) if !buf.filled().is_empty() => self.head.extend_from_slice(buf.filled()),
+                _ => return Poll::Ready(refusal()),
+            }
+        }
+    }
+}
+
+/// Where the client of a request finds what it asked for (RFC 9110 15.4.9, 7.1); `None`: its head goes on.
+fn redirect(head: &[u8]) -> Result<Option<String>, ()> {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+    let mut request = httparse::Request::new(&mut fields);
+    if request.parse(head).map_err(|_| ())?.is_partial() {
+        return Ok(None);
+    }
+    let target: Uri = request.path.ok_or(())?.parse().map_err(|_| ())?;
+    let mut hosts = request
+        .headers
+        .iter()
+        .filter(|field| field.name.eq_ignore_ascii_case("host"));
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Authority::try_from(host.value).map_err(|_| ())?,
+        _ => return Err(()),
+    };
+    // A target in absolute form says it, too, and counts (RFC 9112 3.2.2).
+    let host = target.authority().unwrap_or(&host);
+    let path = target.path_and_query().ok_or(())?.as_str();
+    let is_usual = path.starts_with('/') && !host.host().is_empty() && !host.as_str().contains('@');
+    match is_usual && path.bytes().all(|b| b.is_ascii_graphic()) {
+        true => Ok(Some(format!("https://{host}{path}"))),
+        false => Err(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(target: &str, host: &str) -> Result<Option<String>, ()> {
+        redirect(format!("GET {target} HTTP/1.1\r\n{host}\r\n").as_bytes())
+    }
+
+    #[test]
+    fn a_client_is_sent_where_it_asked() {
+        let to = |location: &str| Ok(Some(location.to_owned()));
+        assert_eq!(
+            asked("/a?b=c", "Host: example.com\r\n"),
+            to("https://example.com/a?b=c")
+        );
+        assert_eq!(asked("/", "hOST: [::1]:8443\r\n"), to("https://[::1]:8443/"));
+        assert_eq!(
+            asked("http://a.example/x", "Host: b.example\r\n"),
+            to("https://a.example/x")
+        );
+        assert_eq!(
+            asked("//evil.example/x", "Host: a.example\r\n"),
+            to("https://a.example//evil.example/x")
+        );
+        assert_eq!(
+            redirect(b"GET / HTTP/1.1\r\nHost: a"),
+            Ok(None),
+            "the head goes on"
+        );
+    }
+
+    #[test]
+    fn who_did_not_say_where_is_sent_nowhere() {
+        for (target, host) in [
+            ("/", ""),
+            ("/", "Host: \r\n"),
+            ("/", "Host: a.example\r\nHost: b.example\r\n"),
+            ("/", "Host: user@a.example\r\n"),
+            ("/", "Host: a.example/b\r\n"),
+            ("/", "Host: a b\r\n"),
+            ("*", "Host: a.example\r\n"),
+            ("a.example:443", "Host: a.example\r\n"),
+            ("/\u{e9}", "Host: a.example\r\n"),
+        ] {
+            assert_eq!(asked(target, host), Err(()), "{target} {host}");
+        }
+        assert_eq!(redirect(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Err(()));
+    }
+}
