@@ -84,6 +84,13 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
         None
     }
 
+    /// Has the connection end in a reset once it's dropped, instead of in order: without the word by which its protocol ends (TLS has one), and without what the system hasn't sent
+    /// yet.
+    ///
+    /// The server does so if a response failed whose end is that of its connection (HTTP/1.0): the peer would take what it got for all of it. It must not block. TCP does it by
+    /// [`socket::reset_at_close`](crate::socket::reset_at_close); a wrapper asks the stream below. The default is nothing: the peer sees an end in order.
+    fn reset(&mut self) {}
+
     /// Called once, right before the server drops the connection, on whichever thread that happens.
     ///
     /// The connection counts against the limits until the [`Permit`] is dropped. A stream whose descriptor or buffers outlive it (an operation of io_uring holds both until the

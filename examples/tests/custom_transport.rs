@@ -45,6 +45,7 @@ impl Subject for Example {
             .without(Capability::PortZero)
             .without(Capability::PeerState)
             .without(Capability::RetryWrite)
+            .without(Capability::Reset)
     }
 }
 

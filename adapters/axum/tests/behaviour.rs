@@ -39,6 +39,7 @@ impl Subject for Axums {
         Capabilities::all()
             .without(Capability::PeerState)
             .without(Capability::RetryWrite)
+            .without(Capability::Reset)
     }
 }
 
@@ -60,6 +61,7 @@ impl Subject for ThereAndBack {
         Capabilities::all()
             .without(Capability::PeerState)
             .without(Capability::RetryWrite)
+            .without(Capability::Reset)
     }
 }
 

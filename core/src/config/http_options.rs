@@ -23,6 +23,8 @@ pub struct HttpOptions {
     pub(crate) versions: HttpVersions,
     pub(crate) conn_info: bool,
     pub(crate) hibernate_after: Duration,
+    pub(crate) half_close: bool,
+    pub(crate) http2_without_alpn: bool,
     pub(crate) status_of: Option<StatusOf>,
 }
 
@@ -34,6 +36,8 @@ impl Default for HttpOptions {
             versions: HttpVersions::default(),
             conn_info: false,
             hibernate_after: Duration::from_millis(200),
+            half_close: false,
+            http2_without_alpn: false,
             status_of: None,
         }
     }
@@ -64,6 +68,25 @@ impl HttpOptions {
     #[must_use]
     pub fn with_hibernate_after(mut self, idle: Duration) -> Self {
         self.hibernate_after = idle;
+        self
+    }
+
+    /// Answers an HTTP/1 client that has shut down its sending half (FIN) behind its requests. Default: off, such a client has left: whatever works for it is dropped, and the
+    /// connection is closed.
+    ///
+    /// A FIN doesn't say whether the client closed its connection or still listens (RFC 9112 9.6). Turned on, a handler that waits goes on waiting for a client that's
+    /// gone, until it's answered. A reset always means that the client left.
+    #[must_use]
+    pub fn with_half_close(mut self) -> Self {
+        self.half_close = true;
+        self
+    }
+
+    /// Speaks HTTP/2 over TLS with a client that has begun to, although ALPN hasn't agreed on it. Default: off, since RFC 9113 3.2 asks for ALPN: such a client gets a
+    /// GOAWAY with the error HTTP_1_1_REQUIRED.
+    #[must_use]
+    pub fn with_http2_without_alpn(mut self) -> Self {
+        self.http2_without_alpn = true;
         self
     }
 
@@ -119,6 +142,8 @@ impl fmt::Debug for HttpOptions {
             .field("versions", &self.versions)
             .field("conn_info", &self.conn_info)
             .field("hibernate_after", &self.hibernate_after)
+            .field("half_close", &self.half_close)
+            .field("http2_without_alpn", &self.http2_without_alpn)
             .finish_non_exhaustive()
     }
 }

@@ -9,7 +9,7 @@ use std::{
     mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 /// A connection that the server accepted: the transport's stream, counted until it's dropped.
@@ -276,6 +276,10 @@ impl<C: Connection> Connection for Accepted<C> {
     fn bytes_sent(&self) -> Option<u64> {
         self.io.bytes_sent()
     }
+
+    fn reset(&mut self) {
+        self.io.reset();
+    }
 }
 
 impl<C: Connection> Read for Accepted<C> {
@@ -346,6 +350,12 @@ impl<C: Connection> Write for Accepted<C> {
 
 impl<C: Connection> Drop for Accepted<C> {
     fn drop(&mut self) {
+        if self.state.is_reset() {
+            self.io.reset();
+        } else if self.state.says_goodbye() {
+            // A peer that doesn't even let that through isn't waited for.
+            let _ = Pin::new(&mut self.io).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+        }
         let permit = Permit::new(Arc::clone(&self.state));
         Pin::new(&mut self.io).release(permit);
     }

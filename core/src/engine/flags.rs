@@ -9,7 +9,7 @@ pub(super) struct Flags {
     roams: AtomicBool,
     /// It speaks something else now: a WebSocket, a tunnel.
     upgraded: AtomicBool,
-    /// Bits that the connection's own task alone writes: [`LEAVING`], [`PROBING`], [`DETACHING`], [`DISTURBED`], [`FORFEITED`].
+    /// Bits that the connection's own task alone writes: [`LEAVING`] and those below it.
     own: AtomicU8,
     /// It was closed in a drain, because its peer was silent in the middle of a request.
     stalled: AtomicBool,
@@ -29,6 +29,12 @@ const DETACHING: u8 = 1 << 2;
 const DISTURBED: u8 = 1 << 3;
 /// Its peer left, or took nothing for too long: it is owed nothing more.
 const FORFEITED: u8 = 1 << 4;
+/// Its peer has ended its sending half, and is answered nevertheless.
+const HALF_CLOSED: u8 = 1 << 5;
+/// The server ends it, and its protocol has a word for that which hasn't been said yet.
+const GOODBYE: u8 = 1 << 6;
+/// It ends in a reset, so that its peer doesn't take what it got for all there is.
+const RESET: u8 = 1 << 7;
 
 /// Whether a connection's peer is waited for when it's closed.
 #[repr(u8)]
@@ -147,6 +153,34 @@ impl ConnState {
 
     pub(super) fn is_forfeited(&self) -> bool {
         self.has_own(FORFEITED)
+    }
+
+    /// The peer has ended its sending half, and is answered nevertheless.
+    pub(super) fn set_half_closed(&self) {
+        self.set_own(HALF_CLOSED, true);
+    }
+
+    pub(super) fn is_half_closed(&self) -> bool {
+        self.has_own(HALF_CLOSED)
+    }
+
+    /// The server is about to drop the connection, which isn't cut off, but ends: the peer is told so.
+    pub(crate) fn say_goodbye(&self) {
+        self.set_own(GOODBYE, true);
+    }
+
+    pub(super) fn says_goodbye(&self) -> bool {
+        self.has_own(GOODBYE)
+    }
+
+    /// The connection has to end in a reset: its end would say that a response is complete which isn't.
+    pub(crate) fn reset(&self) {
+        self.set_own(RESET, true);
+        self.forfeit();
+    }
+
+    pub(super) fn is_reset(&self) -> bool {
+        self.has_own(RESET)
     }
 
     pub(super) fn begin_lingering(&self) {

@@ -25,7 +25,7 @@ impl<C: Connection> Accepted<C> {
     /// Where bytes wait that nobody reads, the system is asked about the peer, once in [`PROBE`].
     #[cold]
     pub(super) fn watch_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.state.is_uploading() || self.has_unread() {
+        if self.state.is_uploading() || self.has_unread() || self.state.is_half_closed() {
             return self.probe_peer(cx);
         }
         if self.glance(cx)? {
@@ -34,7 +34,7 @@ impl<C: Connection> Accepted<C> {
         Ok(())
     }
 
-    /// Reads a little, and puts it back. `false`: there was nothing.
+    /// Reads a little, and puts it back. `false`: there was nothing, not even the end.
     fn glance(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut scratch = [const { MaybeUninit::uninit() }; GLANCE];
         let mut buf = ReadBuf::uninit(&mut scratch);
@@ -48,7 +48,8 @@ impl<C: Connection> Accepted<C> {
         read?;
         self.state.count_read();
         if buf.filled().is_empty() {
-            return Err(peer_left(&self.state, io::ErrorKind::UnexpectedEof));
+            self.peer_ended()?;
+            return Ok(true);
         }
         self.unread(Bytes::copy_from_slice(buf.filled()));
         Ok(true)
@@ -61,9 +62,7 @@ impl<C: Connection> Accepted<C> {
             match self.io.peer_state() {
                 PeerState::Closed => return Err(peer_left(&self.state, io::ErrorKind::ConnectionReset)),
                 // Hyper has all of the body that will ever come.
-                PeerState::HalfClosed if !self.has_unread() => {
-                    return Err(peer_left(&self.state, io::ErrorKind::UnexpectedEof));
-                }
+                PeerState::HalfClosed if !self.has_unread() => self.peer_ended()?,
                 // Then a read has to tell; what it brings is hyper's, who may be waiting for it.
                 PeerState::Unknown if !self.has_unread() && self.glance(cx)? => cx.waker().wake_by_ref(),
                 _ => {}
@@ -73,6 +72,15 @@ impl<C: Connection> Accepted<C> {
             self.state.set_probing(true);
             self.state.wake_at(self.state.worker.now().checked_add(PROBE));
         }
+        Ok(())
+    }
+
+    /// The peer has ended its sending half: it left, unless that's to be answered still.
+    fn peer_ended(&self) -> io::Result<()> {
+        if !self.state.worker.shared.config.http.half_close {
+            return Err(peer_left(&self.state, io::ErrorKind::UnexpectedEof));
+        }
+        self.state.set_half_closed();
         Ok(())
     }
 

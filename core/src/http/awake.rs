@@ -215,15 +215,15 @@ where
             // It's an old one of HTTP/1, and ends asleep.
             Due::Quiet if self.told.is_none() && !was_idle => {}
             Due::Quiet if self.told.is_none() => return self.fall_asleep(now, state, cx),
-            Due::Idle | Due::Quiet => return ControlFlow::Break(Poll::Ready(None)),
+            Due::Idle | Due::Quiet => return end(state),
             Due::Head => {
                 state.timed_out(TimedOut::Head);
-                return ControlFlow::Break(Poll::Ready(None));
+                return end(state);
             }
             Due::Progress => self.rhythm.looked_for_progress(now),
             Due::Drain => {
                 state.set_stalled();
-                return ControlFlow::Break(Poll::Ready(None));
+                return end(state);
             }
             Due::Stall => {
                 state.timed_out(TimedOut::WriteStall);
@@ -406,6 +406,12 @@ where
             self.tell(now);
         }
     }
+}
+
+/// Ends a connection whose peer owes something, and tells it so.
+fn end<T>(state: &ConnState) -> ControlFlow<Poll<Option<T>>> {
+    state.say_goodbye();
+    ControlFlow::Break(Poll::Ready(None))
 }
 
 impl<C, A, R> Drop for Awake<C, A, R>

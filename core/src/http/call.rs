@@ -384,6 +384,7 @@ fn answer_rightly<B: ResponseBody>(
         // Its body ends with the connection, of which hyper says that it's kept, unless the response is of that version, too.
         if owner.is_old() && content == Content::Whole && size.exact().is_none() {
             head.version = Version::HTTP_10;
+            owner.ends_connection();
             close = true;
         }
     }

@@ -1,5 +1,5 @@
 //! Telling HTTP/1 from HTTP/2 by the first bytes.
-use crate::{Connection, engine::Accepted};
+use crate::{Connection, HttpOptions, engine::Accepted};
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBuf};
 use std::{
@@ -16,6 +16,20 @@ pub(super) enum Version {
     Http2,
 }
 
+/// What a peer's first bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum First {
+    /// A request's.
+    Speaks(Version),
+    /// HTTP/2's, over TLS, without that ALPN has agreed on it.
+    Unnegotiated,
+    /// There are none, or not what was agreed on, or not what's served: there's no answer that such a peer would understand.
+    Nothing,
+}
+
+/// What's answered to a peer that speaks HTTP/2 without having asked for it by ALPN: empty SETTINGS, and GOAWAY with HTTP_1_1_REQUIRED (RFC 9113 3.4, 6.8, 7).
+pub(super) const NO_ALPN: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x31\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0dHTTP/2 over TLS asks for ALPN (RFC 9113 3.2)";
+
 /// What an HTTP/2 client begins with (RFC 9113 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -30,42 +44,36 @@ pub(super) struct Detect {
 }
 
 impl Detect {
-    /// `None`: the peer left without saying enough to be answered, or speaks HTTP/1 where only HTTP/2 is understood.
     pub(super) fn poll<C: Connection>(
         &mut self,
         io: &mut Accepted<C>,
-        speaks: (bool, bool),
+        options: &HttpOptions,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Option<Version>>> {
-        let agreed = agreed(io, speaks);
+    ) -> Poll<io::Result<First>> {
+        let agreed = agreed(io, options.speaks());
+        if agreed == Some(Version::Http1) {
+            return poll_http1(io, cx);
+        }
         loop {
-            ready!(Pin::new(&mut *io).poll_readable(cx))?;
-            let mut scratch = [const { MaybeUninit::uninit() }; FIRST_READ];
-            let mut buf = ReadBuf::uninit(&mut scratch);
-            ready!(Pin::new(&mut *io).poll_read(cx, buf.unfilled()))?;
-            let read = buf.filled();
-            if read.is_empty() {
-                return Poll::Ready(Ok(None));
+            let mut bytes = ready!(poll_bytes(io, cx))?;
+            if bytes.is_empty() {
+                return Poll::Ready(Ok(First::Nothing));
             }
-            if agreed == Some(Version::Http1) {
-                io.unread(Bytes::copy_from_slice(read));
-                return Poll::Ready(Ok(agreed));
+            if !self.seen.is_empty() {
+                bytes = [&*self.seen, &*bytes].concat().into();
             }
-            let bytes = if self.seen.is_empty() && version_of(read).is_some() {
-                Bytes::copy_from_slice(read)
-            } else {
-                self.seen = [&*self.seen, read].concat().into();
-                if version_of(&self.seen).is_none() {
-                    continue;
-                }
-                std::mem::take(&mut self.seen).into()
+            if version_of(&bytes).is_none() {
+                self.seen = (&*bytes).into();
+                continue;
+            }
+            self.seen = Box::default();
+            let first = match version_of(&bytes) {
+                Some(Version::Http2) if !may_speak_http2(io, options) => First::Unnegotiated,
+                Some(version) if agreed.is_none_or(|agreed| agreed == version) => First::Speaks(version),
+                _ => First::Nothing,
             };
-            let version = version_of(&bytes);
             io.unread(bytes);
-            // Not what was agreed on, or not what's served: there's no answer that such a peer would understand.
-            return Poll::Ready(Ok(
-                version.filter(|version| agreed.is_none_or(|agreed| agreed == *version))
-            ));
+            return Poll::Ready(Ok(first));
         }
     }
 
@@ -73,6 +81,28 @@ impl Detect {
     pub(super) fn begun(&self) -> bool {
         !self.seen.is_empty()
     }
+}
+
+/// Waits for the first bytes of a peer that speaks HTTP/1.
+pub(super) fn poll_http1<C: Connection>(
+    io: &mut Accepted<C>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<First>> {
+    let bytes = ready!(poll_bytes(io, cx))?;
+    if bytes.is_empty() {
+        return Poll::Ready(Ok(First::Nothing));
+    }
+    io.unread(bytes);
+    Poll::Ready(Ok(First::Speaks(Version::Http1)))
+}
+
+/// Reads, without a buffer while there's nothing. Empty, if it's the end.
+fn poll_bytes<C: Connection>(io: &mut Accepted<C>, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+    ready!(Pin::new(&mut *io).poll_readable(cx))?;
+    let mut scratch = [const { MaybeUninit::uninit() }; FIRST_READ];
+    let mut buf = ReadBuf::uninit(&mut scratch);
+    ready!(Pin::new(io).poll_read(cx, buf.unfilled()))?;
+    Poll::Ready(Ok(Bytes::copy_from_slice(buf.filled())))
 }
 
 /// The version, where no byte is needed to tell it.
@@ -84,6 +114,12 @@ fn agreed<C: Connection>(io: &Accepted<C>, speaks: (bool, bool)) -> Option<Versi
         (_, Some(b"http/1.1" | b"http/1.0")) => Some(Version::Http1),
         _ => None,
     }
+}
+
+/// Over TLS, HTTP/2 has to be agreed on (RFC 9113 3.2).
+fn may_speak_http2<C: Connection>(io: &Accepted<C>, options: &HttpOptions) -> bool {
+    let info = io.info();
+    info.tls().is_none() || info.alpn().is_some() || options.http2_without_alpn
 }
 
 /// The version, if these first bytes tell it already.
@@ -101,6 +137,12 @@ fn version_of(bytes: &[u8]) -> Option<Version> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_refusal_says_how_long_it_is() {
+        let goaway = &NO_ALPN[9..];
+        assert_eq!(usize::from(goaway[2]), goaway.len() - 9);
+    }
 
     #[test]
     fn the_first_bytes_tell_the_version() {

@@ -2,7 +2,7 @@
 use super::{
     ConnService, Http, SpawnStreams, Streams,
     awake::{Asleep, Awake, LAST_CALL},
-    detect::{Detect, Version},
+    detect::{self, Detect, First, Version},
 };
 use crate::{
     App, Connection,
@@ -74,13 +74,20 @@ where
     }
 
     pub(super) fn poll(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<Woken> {
-        let speaks = state.worker.shared.config.http.speaks();
+        let options = &state.worker.shared.config.http;
         let read = match &mut self.next {
-            Next::First { detect, .. } => detect.poll(&mut self.io, speaks, cx),
-            Next::Another { .. } => Detect::default().poll(&mut self.io, (true, false), cx),
+            Next::First { detect, .. } => detect.poll(&mut self.io, options, cx),
+            Next::Another { .. } => detect::poll_http1(&mut self.io, cx),
         };
         match read {
-            Poll::Ready(Ok(Some(version))) => Poll::Ready(Woken::Speaks(version)),
+            Poll::Ready(Ok(First::Speaks(version))) => Poll::Ready(Woken::Speaks(version)),
+            Poll::Ready(Ok(First::Unnegotiated)) => {
+                // As far as the peer listens.
+                let _ = Pin::new(&mut self.io).poll_write(cx, detect::NO_ALPN);
+                Poll::Ready(Woken::LetGo)
+            }
+            // TLS ends by a word in either direction (RFC 8446 6.1).
+            Poll::Ready(Ok(First::Nothing)) if self.io.info().tls().is_some() => Poll::Ready(Woken::LetGo),
             Poll::Ready(_) => Poll::Ready(Woken::Over),
             Poll::Pending => self.poll_deadline(state),
         }

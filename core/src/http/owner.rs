@@ -32,6 +32,8 @@ pub(super) struct Known {
     answering: Option<Answering>,
     /// HTTP/1: where the request's body is left, if it has one. In either version: the wait for the app, if there's a limit to it and there was something to wait for.
     rest: Option<Arc<Rest>>,
+    /// The end of the response is that of its connection.
+    ends_connection: bool,
 }
 
 impl Drop for Known {
@@ -78,6 +80,7 @@ impl Owner {
             asked,
             answering: Some(Answering::begin()),
             rest,
+            ends_connection: false,
         })
     }
 
@@ -89,6 +92,7 @@ impl Owner {
             asked,
             answering: None,
             rest: None,
+            ends_connection: false,
         })
     }
 
@@ -139,6 +143,21 @@ impl Owner {
     pub(super) fn give_up_rest(&mut self) {
         if let Self::Known(known) = self {
             known.rest = None;
+        }
+    }
+
+    /// The end of the response is that of its connection: if it fails, that must not look like its end.
+    pub(super) fn ends_connection(&mut self) {
+        if let Self::Known(known) = self {
+            known.ends_connection = true;
+        }
+    }
+
+    /// The response has failed before its end. Hyper drops the connection, or resets the stream.
+    #[cold]
+    pub(super) fn failed(&self) {
+        if let Some(known) = self.known().filter(|known| known.ends_connection) {
+            known.connection.reset();
         }
     }
 

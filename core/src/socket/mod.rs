@@ -11,7 +11,7 @@ pub mod unix;
 pub use address::BindAddr;
 pub use options::SocketOptions;
 #[cfg(unix)]
-pub use peer::{peer_state, try_send};
+pub use peer::{peer_state, reset_at_close, try_send};
 pub use queue::{AcceptQueue, LONGEST_QUEUE, Owners, canonical};
 
 use crate::{Error, Result};

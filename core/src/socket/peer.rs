@@ -7,12 +7,13 @@ use rustix::{
 };
 use rustix::{
     io::Errno,
-    net::{SendAncillaryBuffer, SendFlags, sendmsg},
+    net::{SendAncillaryBuffer, SendFlags, sendmsg, sockopt::set_socket_linger},
 };
 use std::{
     io::{self, IoSlice},
     os::fd::AsFd,
     task::Poll,
+    time::Duration,
 };
 
 /// What the kernel knows about the peer of a connected socket, for [`Connection::peer_state`](crate::Connection::peer_state).
@@ -64,6 +65,13 @@ pub fn try_send(socket: impl AsFd, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usiz
     }
 }
 
+/// Has the kernel reset a TCP connection when its descriptor is closed, for [`Connection::reset`](crate::Connection::reset); what it hasn't sent by then is lost (SO_LINGER of no
+/// time, socket(7)). A Unix socket knows no reset: its peer sees an end.
+pub fn reset_at_close(socket: impl AsFd) {
+    // It fails on what is no socket, which has nothing to reset.
+    let _ = set_socket_linger(socket, Some(Duration::ZERO));
+}
+
 /// More of them the kernel refuses (UIO_MAXIOV).
 const MOST_SLICES: usize = 1024;
 
@@ -76,7 +84,7 @@ mod tests {
         io::{Read, Write},
         net::{Shutdown, TcpListener, TcpStream},
         os::unix::net::UnixStream,
-        time::{Duration, Instant},
+        time::Instant,
     };
 
     fn tcp() -> (TcpStream, TcpStream) {

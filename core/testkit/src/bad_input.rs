@@ -65,7 +65,7 @@ async fn garbage_is_refused(site: Site) {
 
 async fn garbage_after_the_h2_preface_is_refused(site: Site) {
     let server = site.serve();
-    let mut client = server.client().await;
+    let mut client = server.raw_h2().await;
     client
         .send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nthis is no frame at all")
         .await;

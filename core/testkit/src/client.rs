@@ -106,7 +106,7 @@ impl Client {
         })
     }
 
-    async fn body(&mut self, headers: &HeaderMap) -> io::Result<Bytes> {
+    pub(crate) async fn body(&mut self, headers: &HeaderMap) -> io::Result<Bytes> {
         let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
         if text("transfer-encoding") == Some("chunked") {
             let mut body = BytesMut::new();

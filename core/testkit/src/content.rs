@@ -14,6 +14,7 @@ cases![
     a_wrong_content_length_is_corrected,
     a_body_that_is_not_as_long_as_announced_ends_its_connection,
     h2_a_body_that_is_not_as_long_as_announced_ends_its_stream,
+    http_1_0_a_body_that_fails_is_no_complete_one needs Reset,
 ];
 
 fn serve(site: &Site) -> (Running, Log) {
@@ -184,4 +185,22 @@ async fn h2_a_body_that_is_not_as_long_as_announced_ends_its_stream(site: Site) 
     }
     assert_eq!(h2.get("/answer/200/5/5/stream").await.body, pattern(5));
     assert_eq!(h2.get("/").await.body, HELLO, "the others go on");
+}
+
+/// Its end is that of its connection (RFC 9112 6.3).
+async fn http_1_0_a_body_that_fails_is_no_complete_one(site: Site) {
+    let server = site.serve();
+    for path in ["/error-body", "/panic-body"] {
+        for keep in ["", "Connection: keep-alive\r\n"] {
+            let mut client = server.client().await;
+            client.send(format!("GET {path} HTTP/1.0\r\n{keep}\r\n")).await;
+            let got = client.try_response().await;
+            assert!(got.is_err(), "{path}: {got:?}");
+        }
+    }
+    // One that doesn't fail ends in order.
+    let mut client = server.client().await;
+    client.send("GET /chunks/1000 HTTP/1.0\r\n\r\n").await;
+    assert_eq!(client.response().await.body, pattern(3000));
+    client.closed().await;
 }

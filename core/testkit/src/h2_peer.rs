@@ -106,7 +106,7 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) async fn new(server: &Running) -> Self {
-        let (write, mut read) = server.client().await.split();
+        let (write, mut read) = server.raw_h2().await.split();
         let (sender, frames) = unbounded_channel();
         tokio::spawn(async move {
             let mut bytes = BytesMut::new();

@@ -78,7 +78,7 @@ async fn pings_are_no_use_of_a_connection(site: Site) {
     let server = serve(&site, |t| t.with_keep_alive(SHORT).with_write_stall(SHORT));
     // Their acknowledgements together are as large as an answer might be.
     for (at_once, answers) in [(1, true), (4, true), (8, true), (1, false)] {
-        let mut client = server.client().await;
+        let mut client = server.raw_h2().await;
         client.send([PREFACE, SETTINGS_ACK].concat()).await;
         let closed = timeout(SLACK, pings(&mut client, at_once, answers)).await;
         closed.unwrap_or_else(|_| panic!("{at_once} pings at once keep the connection open"));
@@ -110,7 +110,7 @@ async fn pings(client: &mut Client, at_once: usize, answers: bool) {
 async fn a_silent_peer_does_not_make_a_drain_last_the_whole_grace(site: Site) {
     let grace = Duration::from_secs(20);
     let server = site.serve();
-    let mut client = server.client().await;
+    let mut client = server.raw_h2().await;
     client.send([PREFACE, SETTINGS_ACK].concat()).await;
     // The head of the server's SETTINGS: both speak HTTP/2 now.
     client.exactly(9).await.unwrap();

@@ -92,7 +92,7 @@ async fn both_versions_are_served_at_once(site: Site) {
 
 async fn the_preface_may_arrive_byte_by_byte(site: Site) {
     let server = site.serve();
-    let mut h2 = H2::new(Box::new(Trickle::new(server.connect().await))).await;
+    let mut h2 = H2::new(Box::new(Trickle::new(server.connect_h2().await))).await;
     assert_eq!(h2.get("/").await.body, HELLO);
 }
 
@@ -100,7 +100,8 @@ async fn http_1_alone_can_be_asked_for(site: Site) {
     let only = HttpOptions::default().with_versions(HttpVersions::Http1);
     let server = site.serve_as(|server| server.http(only));
     assert_eq!(server.ask(&get("/")).await.body, HELLO);
-    let mut h2 = server.h2().await;
+    // Over TLS, ALPN would have said so already.
+    let mut h2 = H2::new(server.connect().await).await;
     assert!(h2.try_get("/").await.is_err());
 }
 

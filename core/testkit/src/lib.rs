@@ -65,6 +65,7 @@ pub mod burst;
 mod busy;
 mod bytes;
 mod client;
+mod conformance;
 mod content;
 #[cfg(target_os = "linux")]
 pub mod cut;
@@ -80,6 +81,7 @@ mod h2_frames;
 mod h2_peer;
 mod h2_refusals;
 mod h2_stall;
+mod half_close;
 mod hibernation;
 mod host;
 mod http1;

@@ -108,7 +108,7 @@ async fn speaks_after(site: Site, asks: &[u8], waits_for: [u8; 2]) {
         let said = said.clone();
         async move {
             let server = site.serve();
-            let (mut client, mut got) = (server.client().await, BytesMut::new());
+            let (mut client, mut got) = (server.raw_h2().await, BytesMut::new());
             client.send(said).await;
             listens(&mut client, &mut got, Some(waits_for)).await;
             let ended = server.handle.shutdown(AMPLE);

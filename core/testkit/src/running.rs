@@ -34,8 +34,18 @@ impl Running {
         connected.expect("the server accepts connections")
     }
 
+    pub(crate) async fn connect_h2(&self) -> Io {
+        let connected = self.site.connect_h2(self.endpoint()).await;
+        connected.expect("the server accepts connections")
+    }
+
     pub(crate) async fn client(&self) -> Client {
         Client::new(self.connect().await)
+    }
+
+    /// One that speaks HTTP/2, as far as the test says.
+    pub(crate) async fn raw_h2(&self) -> Client {
+        Client::new(self.connect_h2().await)
     }
 
     /// A client that resets its connection when it is dropped.
@@ -51,7 +61,7 @@ impl Running {
     }
 
     pub(crate) async fn h2(&self) -> H2 {
-        H2::new(self.connect().await).await
+        H2::new(self.connect_h2().await).await
     }
 
     /// One request on a connection of its own; that connection has left afterwards, as far as the client is concerned.

@@ -44,6 +44,7 @@ trait Erased: Send + Sync {
     fn spied(&self, script: Script, told: Told) -> Server;
     fn moody(&self, script: Script, mood: Arc<Mood>) -> Server;
     fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
+    fn connect_h2<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
     fn knock<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
     fn connect_resetting<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
     fn capabilities(&self) -> Capabilities;
@@ -123,6 +124,11 @@ impl Site {
         self.0.connect(endpoint).await
     }
 
+    /// Connects a client that speaks HTTP/2.
+    pub(crate) async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Io> {
+        self.0.connect_h2(endpoint).await
+    }
+
     /// Connects a client that resets its connection when it is dropped.
     pub(crate) async fn connect_resetting(&self, endpoint: &Endpoint) -> io::Result<Io> {
         self.0.connect_resetting(endpoint).await
@@ -163,6 +169,10 @@ impl<S: Served> Erased for Plain<S> {
 
     fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
         Box::pin(async move { Ok(Box::new(self.0.connect(endpoint).await?) as Io) })
+    }
+
+    fn connect_h2<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+        Box::pin(async move { Ok(Box::new(self.0.connect_h2(endpoint).await?) as Io) })
     }
 
     fn knock<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
@@ -211,6 +221,10 @@ impl<S: LocalSubject> Erased for Local<S> {
 
     fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
         self.0.connect(endpoint)
+    }
+
+    fn connect_h2<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+        self.0.connect_h2(endpoint)
     }
 
     fn knock<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
@@ -264,6 +278,10 @@ impl Erased for Imaginary {
     }
 
     fn connect<'a>(&'a self, _: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+        unreachable!("not served")
+    }
+
+    fn connect_h2<'a>(&'a self, _: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
         unreachable!("not served")
     }
 

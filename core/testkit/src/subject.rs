@@ -37,6 +37,11 @@ pub trait Subject: Send + Sync + 'static {
         self.connect(endpoint)
     }
 
+    /// Connects a client that speaks HTTP/2, and says so if the transport asks for it: TLS does (ALPN, RFC 9113 3.2). Default: [`connect`](Self::connect).
+    fn connect_h2(&self, endpoint: &Endpoint) -> impl Future<Output = io::Result<Self::Stream>> + Send {
+        self.connect(endpoint)
+    }
+
     /// Has a client's end reset its connection when it is dropped (TCP: SO_LINGER of zero, socket(7)). Default: nothing, which is right where
     /// dropping it closes both directions, as it does with Unix sockets and in memory.
     ///
@@ -135,6 +140,8 @@ pub enum Capability {
     /// What a slow reader reads is noticed before the system calls the stream writable
     /// ([`Connection::poll_retry_write`](anyport_core::Connection::poll_retry_write)).
     RetryWrite,
+    /// A client can tell the end of a connection from its failure ([`Connection::reset`](anyport_core::Connection::reset)).
+    Reset,
     /// Its workers have threads of their own and serve `!Send` apps: [`Suite::with_local`](crate::Suite::with_local).
     Local,
 }
@@ -149,6 +156,7 @@ impl Capability {
             Self::AnyThread => "needs streams that are used on any thread",
             Self::PeerState => "needs `Connection::peer_state`",
             Self::RetryWrite => "needs `Connection::poll_retry_write`",
+            Self::Reset => "needs `Connection::reset`",
             Self::Local => "needs workers with threads of their own",
         }
     }

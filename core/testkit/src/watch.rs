@@ -205,6 +205,10 @@ impl<C: Connection> Connection for WatchedConnection<C> {
         self.inner.bytes_sent()
     }
 
+    fn reset(&mut self) {
+        self.inner.reset();
+    }
+
     fn release(mut self: Pin<&mut Self>, permit: Permit) {
         Pin::new(&mut self.inner).release(permit);
     }

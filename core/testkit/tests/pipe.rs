@@ -105,6 +105,7 @@ impl Subject for Pipes {
         Capabilities::all()
             .without(Capability::PortZero)
             .without(Capability::PeerState)
+            .without(Capability::Reset)
     }
 }
 

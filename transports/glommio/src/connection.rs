@@ -38,6 +38,11 @@ impl Connection for GlommioConnection {
     fn peer_state(&mut self) -> PeerState {
         self.io.with(|stream| stream.peer_state()).unwrap_or_default()
     }
+
+    fn reset(&mut self) {
+        // On another thread, there's nothing that it could be asked of.
+        let _ = self.io.with(|stream| stream.reset_at_close());
+    }
 }
 
 delegate_io!(impl for GlommioConnection => io);

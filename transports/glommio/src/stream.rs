@@ -61,6 +61,10 @@ impl Stream {
         socket::peer_state(self.fd())
     }
 
+    pub(crate) fn reset_at_close(&self) {
+        socket::reset_at_close(self.fd());
+    }
+
     fn fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the stream owns its descriptor, and closes it when it's dropped; until then it's borrowed here.
         unsafe { BorrowedFd::borrow_raw(self.inner.as_raw_fd()) }

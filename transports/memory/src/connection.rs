@@ -4,8 +4,14 @@ use hyper_util::rt::TokioIo;
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, Weak},
-    task::{Context, Poll},
+    sync::{
+        Arc, Weak,
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Release},
+        },
+    },
+    task::{Context, Poll, ready},
 };
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 
@@ -15,22 +21,26 @@ pub struct MemoryConnection {
     io: TokioIo<DuplexStream>,
     info: ConnInfo,
     /// As long as the client has its end.
-    client: Weak<()>,
+    client: Weak<Link>,
+}
+
+/// What the two ends tell each other beside the bytes.
+#[derive(Debug, Default)]
+struct Link {
+    /// The server's end is dropped, and that's no end in order.
+    is_reset: AtomicBool,
 }
 
 /// Both ends of a connection; each holds up to `buffer` bytes that the other has not read.
 pub(crate) fn pair(buffer: usize, info: ConnInfo) -> (MemoryStream, MemoryConnection) {
     let (client, server) = duplex(buffer);
-    let alive = Arc::new(());
+    let link = Arc::<Link>::default();
     let server = MemoryConnection {
         io: TokioIo::new(server),
         info,
-        client: Arc::downgrade(&alive),
+        client: Arc::downgrade(&link),
     };
-    let client = MemoryStream {
-        io: client,
-        _alive: alive,
-    };
+    let client = MemoryStream { io: client, link };
     (client, server)
 }
 
@@ -45,6 +55,12 @@ impl Connection for MemoryConnection {
             _ => PeerState::Open,
         }
     }
+
+    fn reset(&mut self) {
+        if let Some(link) = self.client.upgrade() {
+            link.is_reset.store(true, Release);
+        }
+    }
 }
 
 delegate_io!(impl for MemoryConnection => io);
@@ -56,7 +72,7 @@ delegate_io!(impl for MemoryConnection => io);
 pub struct MemoryStream {
     io: DuplexStream,
     /// Tells the server's end that this one is there.
-    _alive: Arc<()>,
+    link: Arc<Link>,
 }
 
 impl AsyncRead for MemoryStream {
@@ -65,7 +81,13 @@ impl AsyncRead for MemoryStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let (room, filled) = (buf.remaining(), buf.filled().len());
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        let is_end = room > 0 && buf.filled().len() == filled;
+        if is_end && self.link.is_reset.load(Acquire) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -56,6 +56,15 @@ impl<S: Socket> Connection for MonoioConnection<S> {
         self.io.with(|stream| stream.poll_retry_write(bufs))?
     }
 
+    fn reset(&mut self) {
+        let descriptor = self.descriptor;
+        // On another thread, there's nothing that it could be asked of.
+        let _ = self.io.with(|_| {
+            // SAFETY: `with` lends the stream, which owns this descriptor and keeps it open, for as long as this closure runs.
+            socket::reset_at_close(unsafe { BorrowedFd::borrow_raw(descriptor) });
+        });
+    }
+
     fn release(mut self: Pin<&mut Self>, permit: Permit) {
         // On another thread, there's nothing that it could be kept with.
         let _ = self.io.with(|stream| stream.release(permit));

@@ -56,6 +56,11 @@ impl Connection for TcpConnection {
     ) -> Poll<io::Result<usize>> {
         socket::try_send(self.stream(), bufs)
     }
+
+    #[cfg(unix)]
+    fn reset(&mut self) {
+        socket::reset_at_close(self.stream());
+    }
 }
 
 delegate_io!(impl for TcpConnection => io);

@@ -120,6 +120,10 @@ impl<C: Connection> Connection for TlsConnection<C> {
         Some(self.stream.inner().get_ref().0.inner().sent)
     }
 
+    fn reset(&mut self) {
+        self.stream.inner_mut().get_mut().0.inner_mut().io.reset();
+    }
+
     fn release(mut self: Pin<&mut Self>, permit: Permit) {
         let (below, _) = self.stream.inner_mut().get_mut();
         Pin::new(&mut below.inner_mut().io).release(permit);

@@ -41,6 +41,10 @@ impl Subject for OverTcp {
         self.0.client().connect(tcp(endpoint).await?).await
     }
 
+    async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        self.0.h2_client().connect(tcp(endpoint).await?).await
+    }
+
     async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         Ok(self.0.client().knock(tcp(endpoint).await?))
     }
@@ -69,6 +73,10 @@ impl Subject for OverTcpPerCore {
         self.0.client().connect(tcp(endpoint).await?).await
     }
 
+    async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        self.0.h2_client().connect(tcp(endpoint).await?).await
+    }
+
     async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         Ok(self.0.client().knock(tcp(endpoint).await?))
     }
@@ -95,6 +103,10 @@ impl Subject for OverGlommio {
 
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         self.0.client().connect(tcp(endpoint).await?).await
+    }
+
+    async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        self.0.h2_client().connect(tcp(endpoint).await?).await
     }
 
     async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
@@ -135,6 +147,10 @@ impl<const EPOLL: bool> Subject for OverMonoio<EPOLL> {
 
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         self.0.client().connect(tcp(endpoint).await?).await
+    }
+
+    async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        self.0.h2_client().connect(tcp(endpoint).await?).await
     }
 
     async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
@@ -181,6 +197,10 @@ impl Subject for OverUnix {
 
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         self.authority.client().connect(unix(endpoint).await?).await
+    }
+
+    async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        self.authority.h2_client().connect(unix(endpoint).await?).await
     }
 
     async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
@@ -234,6 +254,10 @@ impl Subject for OverMemory {
         self.0.client().connect(self.1.connect(endpoint)?).await
     }
 
+    async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        self.0.h2_client().connect(self.1.connect(endpoint)?).await
+    }
+
     async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         Ok(self.0.client().knock(self.1.connect(endpoint)?))
     }
@@ -259,6 +283,12 @@ impl Subject for OverTls {
         let client: Client = self.0.client();
         let below = client.connect(self.1.connect(endpoint)?).await?;
         client.connect(below).await
+    }
+
+    async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        let client: Client = self.0.client();
+        let below = client.connect(self.1.connect(endpoint)?).await?;
+        self.0.h2_client().connect(below).await
     }
 
     async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {

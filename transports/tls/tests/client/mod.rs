@@ -109,6 +109,13 @@ impl Authority {
         Client::new(self.client_config(None))
     }
 
+    /// One that speaks HTTP/2, and says so.
+    pub(crate) fn h2_client(&self) -> Client {
+        let mut config = self.client_config(None);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Client::new(config)
+    }
+
     /// Of a client that trusts it, and shows this certificate if it's asked.
     pub(crate) fn client_config(&self, identity: Option<&Identity>) -> ClientConfig {
         self.config_of(DEFAULT_VERSIONS, identity)

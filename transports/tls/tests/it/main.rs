@@ -5,6 +5,7 @@ mod bad_peers;
 #[path = "../client/mod.rs"]
 mod client;
 mod facts;
+mod goodbye;
 mod pieces;
 mod records;
 mod reload;

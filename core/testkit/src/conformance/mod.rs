@@ -1,0 +1,145 @@
+//! HTTP/1 at its edges: what a server makes of a request that's right, nearly right or an attack, and of the one behind it.
+//!
+//! Each input is sent at once, with a request behind it, on a connection of its own. What comes of it is written as `200 hello, next`: the answers in their order, with what the app said;
+//! `next` is the answer to the request behind it, `closed` the end of the connection, `cut` that of an answer before its end.
+//!
+//! The tables are a ratchet: an input that gives something else fails. One that can't give what's right says what it gives, and [why](Wants::instead).
+mod chunks;
+mod fields;
+mod lengths;
+mod lines;
+mod persistence;
+
+use crate::{running::Running, site::Site, suite::cases};
+use anyport_core::Limits;
+use bytes::Bytes;
+use std::{fmt::Write as _, time::Duration};
+use tokio::time::timeout;
+
+cases![
+    request_lines_give_what_is_right,
+    fields_give_what_is_right,
+    lengths_and_codings_give_what_is_right,
+    chunks_give_what_is_right,
+    requests_behind_each_other_give_what_is_right,
+];
+
+/// What's sent behind each input, and how its answer is known.
+const BEHIND: &str = "GET /host HTTP/1.1\r\nHost: behind\r\n\r\n";
+
+/// The least that's allowed, so that an oversized head is a small input.
+const HEAD_BYTES: usize = 8 * 1024;
+
+/// How long a server may be silent that should answer: one that waits for more fails.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// An input, and what's right.
+struct Input {
+    /// What's sent, before [`BEHIND`].
+    bytes: &'static [u8],
+    wants: Wants,
+}
+
+struct Wants {
+    /// What's right; several, where the specification leaves the choice.
+    right: &'static [&'static str],
+    /// What comes instead, and why that can't be helped.
+    instead: Option<(&'static str, &'static str)>,
+}
+
+/// An input that gives one of these.
+const fn gives(bytes: &'static [u8], right: &'static [&'static str]) -> Input {
+    Input {
+        bytes,
+        wants: Wants { right, instead: None },
+    }
+}
+
+impl Input {
+    /// It can't: it gives this, for this reason.
+    const fn but(mut self, instead: &'static str, reason: &'static str) -> Self {
+        self.wants.instead = Some((instead, reason));
+        self
+    }
+}
+
+async fn request_lines_give_what_is_right(site: Site) {
+    check(&site, lines::INPUTS).await;
+}
+
+async fn fields_give_what_is_right(site: Site) {
+    check(&site, fields::INPUTS).await;
+}
+
+async fn lengths_and_codings_give_what_is_right(site: Site) {
+    check(&site, lengths::INPUTS).await;
+}
+
+async fn chunks_give_what_is_right(site: Site) {
+    check(&site, chunks::INPUTS).await;
+}
+
+async fn requests_behind_each_other_give_what_is_right(site: Site) {
+    check(&site, persistence::INPUTS).await;
+}
+
+async fn check(site: &Site, inputs: &[Input]) {
+    let limits = Limits::default().with_head_bytes(HEAD_BYTES);
+    let server = site.serve_as(|server| server.limits(limits));
+    let mut wrong = String::new();
+    for Input { bytes, wants } in inputs {
+        let given = given(&server, bytes).await;
+        let is_right = wants.right.contains(&&*given);
+        let says = match wants.instead {
+            Some((instead, _)) if given == instead => continue,
+            Some((instead, reason)) if is_right => {
+                format!(
+                    "is right now: what it gave instead, {instead:?}, because {reason}, can go from the table"
+                )
+            }
+            _ if is_right => continue,
+            _ => format!("wanted {:?}", wants.right),
+        };
+        let shown = &bytes[..bytes.len().min(120)];
+        let _ = writeln!(wrong, "\"{}\" gives {given:?}; {says}", shown.escape_ascii());
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+    server.settles(0).await;
+    server.serves_others().await;
+}
+
+/// What an input gives.
+async fn given(server: &Running, bytes: &[u8]) -> String {
+    let mut client = server.client().await;
+    client.send([bytes, BEHIND.as_bytes()].concat()).await;
+    let mut given = Vec::new();
+    let is_head = bytes.starts_with(b"HEAD ");
+    loop {
+        let head = match timeout(SILENCE, client.head()).await {
+            Ok(Ok(head)) => head,
+            Ok(Err(_)) => {
+                given.push("closed".into());
+                break;
+            }
+            Err(_) => {
+                given.push("silent".into());
+                break;
+            }
+        };
+        let has_content = head.status >= 200 && !(is_head && given.is_empty());
+        let body = match has_content {
+            true => client.body(&head.headers).await,
+            false => Ok(Bytes::new()),
+        };
+        if body.as_ref().is_ok_and(|body| body == "behind") {
+            given.push("next".into());
+            break;
+        }
+        given.push(match (head.status, body) {
+            (200, Ok(body)) => format!("200 {}", body.escape_ascii()),
+            (200, Err(_)) => "200 cut".into(),
+            (status, _) => status.to_string(),
+        });
+    }
+    given.join(", ")
+}
