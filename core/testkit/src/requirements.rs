@@ -3,6 +3,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use std::{env, future::Future, process::ExitCode};
 use tokio::runtime::Builder;
 
+/// How many tests run at once: they wait more than they compute.
+const AT_ONCE: usize = 8;
+
 /// The tests of a target.
 #[derive(Default)]
 #[must_use = "tests do nothing unless they're run"]
@@ -41,7 +44,9 @@ impl Tests {
     /// Runs what the command line asks for, as `cargo test` does, for the target's `main`.
     #[must_use = "it says whether the tests failed"]
     pub fn run(self) -> ExitCode {
-        libtest_mimic::run(&Arguments::from_args(), self.0).exit_code()
+        let mut arguments = Arguments::from_args();
+        arguments.test_threads.get_or_insert(AT_ONCE);
+        libtest_mimic::run(&arguments, self.0).exit_code()
     }
 }
 

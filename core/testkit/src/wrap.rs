@@ -13,6 +13,7 @@ use std::{
         atomic::{AtomicU32, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
+    thread,
     time::Duration,
 };
 
@@ -203,6 +204,8 @@ impl<L: Listener> Listener for MoodyListener<L> {
             Trouble::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidInput.into())),
             Trouble::Panics => panic!("{DELIBERATE} in poll_accept"),
             Trouble::Endless if self.mood.show().is_multiple_of(2) => {
+                // There's no need to keep a core busy for it.
+                thread::sleep(Duration::from_millis(1));
                 let nobody = Incoming::new(Endpoint::custom("nobody"), MoodyHandshake::fails());
                 return Poll::Ready(Ok(nobody));
             }

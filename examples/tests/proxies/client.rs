@@ -1,0 +1,186 @@
+//! A client that asks on one connection for as long as that's kept, and what it's answered.
+use crate::app::{made, sum};
+use anyport::{BoxError, Request, TokioIo};
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
+use hyper::{
+    body::Frame,
+    client::conn::http1::{self, SendRequest},
+};
+use std::{convert::Infallible, io, pin::Pin};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A request.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    method: &'static str,
+    path: String,
+    headers: Vec<(&'static str, String)>,
+    /// Its length.
+    body: Option<usize>,
+    /// Whether that isn't said.
+    in_chunks: bool,
+}
+
+/// A response, as far as no proxy may change it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    status: u16,
+    id: String,
+    length: Option<String>,
+    /// A long body's length and sum.
+    body: String,
+}
+
+/// A body that's longer may still be on its way when its answer is there.
+const MAY_BE_HALF_SENT: usize = 16 * 1024;
+
+/// What's asked: what a proxy, or the app behind it, might take for something else.
+pub(crate) fn asks() -> Vec<Ask> {
+    let mut all = Vec::new();
+    let mut ask = |method, path: &str, body, in_chunks, more: &[(&'static str, &str)]| {
+        let id = all.len().to_string();
+        let mut headers = vec![("x-test-id", id)];
+        headers.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        all.push(Ask {
+            method,
+            path: path.to_owned(),
+            headers,
+            body,
+            in_chunks,
+        });
+    };
+    for method in ["GET", "DELETE", "OPTIONS", "PUT", "POST", "PATCH"] {
+        ask(method, "/tell", None, false, &[]);
+    }
+    ask("GET", "/tell/a%20b/%2e%2e/c?d=e&f=%26&g", None, false, &[]);
+    ask("GET", "/tell", None, false, &[("x-test-long", &"y".repeat(3000))]);
+    ask(
+        "GET",
+        "/tell",
+        None,
+        false,
+        &[("x-test-list", "a, b"), ("x-test-empty", "")],
+    );
+    for length in [0, 1, 5, 1000, 16_384, 300_000, 1_500_000] {
+        ask("POST", "/tell", Some(length), false, &[]);
+        ask("PUT", "/tell", Some(length), true, &[]);
+    }
+    ask(
+        "POST",
+        "/tell",
+        Some(70_000),
+        false,
+        &[("expect", "100-continue")],
+    );
+    // More than is read behind an answer; chunks of which that's not known.
+    for (length, in_chunks) in [
+        (5, false),
+        (5, true),
+        (100_000, false),
+        (100_000, true),
+        (1_500_000, false),
+    ] {
+        ask("POST", "/unread", Some(length), in_chunks, &[]);
+        ask("GET", "/tell", None, false, &[]);
+    }
+    for length in [0, 1, 5, 16_384, 1_500_000] {
+        for way in ["bytes", "stream"] {
+            ask("GET", &format!("/{way}/{length}"), None, false, &[]);
+            ask("HEAD", &format!("/{way}/{length}"), None, false, &[]);
+        }
+    }
+    for status in [200, 201, 204, 205, 304, 400, 404, 413, 500, 503] {
+        ask("GET", &format!("/status/{status}"), None, false, &[]);
+        ask("HEAD", &format!("/status/{status}"), None, false, &[]);
+        ask("POST", &format!("/status/{status}"), Some(5), false, &[]);
+    }
+    all
+}
+
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
+
+type Dialing<S> = Pin<Box<dyn Future<Output = io::Result<S>> + Send>>;
+
+pub(crate) struct Client<F> {
+    dial: F,
+    kept: Option<SendRequest<BoxBody<Bytes, Infallible>>>,
+}
+
+impl<S: Stream, F: FnMut() -> Dialing<S>> Client<F> {
+    pub(crate) fn new(dial: F) -> Self {
+        Self { dial, kept: None }
+    }
+
+    pub(crate) async fn ask(&mut self, ask: &Ask) -> Answer {
+        match self.try_ask(ask).await {
+            Ok(answer) => answer,
+            // It was about to be closed when it was used once more (RFC 9112 9.3.1).
+            Err(first) => {
+                self.kept = None;
+                let again = self.try_ask(ask).await;
+                again.unwrap_or_else(|error| panic!("{ask:?}: {first:?}, then {error:?}"))
+            }
+        }
+    }
+
+    async fn try_ask(&mut self, ask: &Ask) -> Result<Answer, BoxError> {
+        let kept = self.kept.take();
+        let mut sender = match kept.filter(|sender| !sender.is_closed()) {
+            Some(sender) => sender,
+            None => {
+                let (sender, connection) = http1::handshake(TokioIo::new((self.dial)().await?)).await?;
+                tokio::spawn(connection);
+                sender
+            }
+        };
+        sender.ready().await?;
+        let (head, body) = sender.send_request(request(ask)?).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        // Hyper's client may stop in the middle of a body whose answer it has, and haproxy waits for the rest of it.
+        let may_be_half_sent = ask.path == "/unread" && ask.body > Some(MAY_BE_HALF_SENT);
+        self.kept = (!may_be_half_sent).then_some(sender);
+        let text = |name| {
+            head.headers
+                .get(name)
+                .map(|value| value.to_str().map(str::to_owned))
+        };
+        Ok(Answer {
+            status: head.status.as_u16(),
+            id: text("x-test-id").transpose()?.unwrap_or_default(),
+            // Of what a proxy streams, it may not say it.
+            length: match ask.method {
+                "HEAD" if head.status.is_success() => text("content-length").transpose()?,
+                _ => None,
+            },
+            body: match body.len() {
+                ..4000 => body.escape_ascii().to_string(),
+                long => format!("{long} {}", sum(&body)),
+            },
+        })
+    }
+}
+
+fn request(ask: &Ask) -> Result<Request<BoxBody<Bytes, Infallible>>, BoxError> {
+    let body = made(ask.body.unwrap_or_default());
+    let body = match ask.in_chunks {
+        true => {
+            let frames: Vec<_> = body.chunks(9999).map(Bytes::copy_from_slice).collect();
+            BoxBody::new(StreamBody::new(stream::iter(
+                frames.into_iter().map(|piece| Ok(Frame::data(piece))),
+            )))
+        }
+        false => BoxBody::new(Full::from(body)),
+    };
+    let mut request = Request::builder()
+        .method(ask.method)
+        .uri(&ask.path)
+        .header("host", "test");
+    for (name, value) in &ask.headers {
+        request = request.header(*name, value);
+    }
+    Ok(request.body(body)?)
+}
