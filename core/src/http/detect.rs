@@ -28,7 +28,7 @@ pub(super) enum First {
 }
 
 /// What's answered to a peer that speaks HTTP/2 without having asked for it by ALPN: empty SETTINGS, and GOAWAY with HTTP_1_1_REQUIRED (RFC 9113 3.4, 6.8, 7).
-pub(super) const NO_ALPN: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x31\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0dHTTP/2 over TLS asks for ALPN (RFC 9113 3.2)";
+pub(super) const NO_ALPN: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x34\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0dHTTP/2 over TLS asks for ALPN (RFC 9113 3.2)";
 
 /// What an HTTP/2 client begins with (RFC 9113 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -13,8 +13,9 @@ mod persistence;
 use crate::{running::Running, site::Site, suite::cases};
 use anyport_core::Limits;
 use bytes::Bytes;
-use std::{fmt::Write as _, time::Duration};
-use tokio::time::timeout;
+use futures_util::future::join_all;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
 
 cases![
     request_lines_give_what_is_right,
@@ -22,7 +23,21 @@ cases![
     lengths_and_codings_give_what_is_right,
     chunks_give_what_is_right,
     requests_behind_each_other_give_what_is_right,
+    whatever_is_sent_in_pieces_gives_what_is_right,
 ];
+
+/// All tables, by what's looked at in them.
+const TABLES: &[&[Input]] = &[
+    lines::INPUTS,
+    fields::INPUTS,
+    lengths::INPUTS,
+    chunks::INPUTS,
+    persistence::INPUTS,
+];
+
+/// In how many ways each input is cut into pieces.
+const CUTS: usize = 3;
+const AT_ONCE: usize = 20;
 
 /// What's sent behind each input, and how its answer is known.
 const BEHIND: &str = "GET /host HTTP/1.1\r\nHost: behind\r\n\r\n";
@@ -83,35 +98,89 @@ async fn requests_behind_each_other_give_what_is_right(site: Site) {
     check(&site, persistence::INPUTS).await;
 }
 
-async fn check(site: &Site, inputs: &[Input]) {
+/// Cut anywhere, and a second time a little later.
+async fn whatever_is_sent_in_pieces_gives_what_is_right(site: Site) {
+    let server = serve(&site);
+    let ways: Vec<(&'static Input, usize)> = TABLES
+        .iter()
+        .copied()
+        .flatten()
+        .flat_map(|input| (0..CUTS).map(move |n| (input, n)))
+        .collect();
+    let mut wrong = Vec::new();
+    // Each is slow by nature.
+    for some in ways.chunks(AT_ONCE) {
+        let given = some.iter().map(|(input, n)| in_pieces(&server, input, *n));
+        wrong.extend(join_all(given).await.into_iter().flatten());
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    server.settles(0).await;
+}
+
+/// What's wrong with what an input gives that's cut in the `n`th way.
+async fn in_pieces(server: &Running, input: &Input, n: usize) -> Option<String> {
+    let whole = whole(input.bytes);
+    // Anywhere, but the same each time.
+    let first = 1 + (input.bytes.len() * 37 + n * 11) % (whole.len() - 1);
+    let (begin, rest) = whole.split_at(first);
+    let (middle, end) = rest.split_at(rest.len().min(3));
+    let given = given(server, input.bytes, &[begin, middle, end]).await;
+    let wrong = input.wrong(&given)?;
+    Some(format!("cut at {first}: {wrong}"))
+}
+
+fn serve(site: &Site) -> Running {
     let limits = Limits::default().with_head_bytes(HEAD_BYTES);
-    let server = site.serve_as(|server| server.limits(limits));
-    let mut wrong = String::new();
-    for Input { bytes, wants } in inputs {
-        let given = given(&server, bytes).await;
-        let is_right = wants.right.contains(&&*given);
+    site.serve_as(|server| server.limits(limits))
+}
+
+async fn check(site: &Site, inputs: &[Input]) {
+    let server = serve(site);
+    let mut wrong = Vec::new();
+    for input in inputs {
+        let given = given(&server, input.bytes, &[&whole(input.bytes)]).await;
+        wrong.extend(input.wrong(&given));
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    server.settles(0).await;
+    server.serves_others().await;
+}
+
+/// With the request behind it.
+fn whole(bytes: &[u8]) -> Vec<u8> {
+    [bytes, BEHIND.as_bytes()].concat()
+}
+
+impl Input {
+    /// What's wrong with what it gives, if something is.
+    fn wrong(&self, given: &str) -> Option<String> {
+        let Self { bytes, wants } = self;
+        let is_right = wants.right.contains(&given);
         let says = match wants.instead {
-            Some((instead, _)) if given == instead => continue,
+            Some((instead, _)) if given == instead => return None,
             Some((instead, reason)) if is_right => {
                 format!(
                     "is right now: what it gave instead, {instead:?}, because {reason}, can go from the table"
                 )
             }
-            _ if is_right => continue,
+            _ if is_right => return None,
             _ => format!("wanted {:?}", wants.right),
         };
         let shown = &bytes[..bytes.len().min(120)];
-        let _ = writeln!(wrong, "\"{}\" gives {given:?}; {says}", shown.escape_ascii());
+        Some(format!("\"{}\" gives {given:?}; {says}", shown.escape_ascii()))
     }
-    assert!(wrong.is_empty(), "\n{wrong}");
-    server.settles(0).await;
-    server.serves_others().await;
 }
 
-/// What an input gives.
-async fn given(server: &Running, bytes: &[u8]) -> String {
+/// What an input gives that's sent in these pieces.
+async fn given(server: &Running, bytes: &[u8], pieces: &[&[u8]]) -> String {
     let mut client = server.client().await;
-    client.send([bytes, BEHIND.as_bytes()].concat()).await;
+    for (n, piece) in pieces.iter().filter(|piece| !piece.is_empty()).enumerate() {
+        if n > 0 {
+            // Not to wait for anything: this client is slow by nature.
+            sleep(Duration::from_millis(2)).await;
+        }
+        client.send(piece).await;
+    }
     let mut given = Vec::new();
     let is_head = bytes.starts_with(b"HEAD ");
     loop {
