@@ -84,11 +84,11 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
         None
     }
 
-    /// Has the connection end in a reset once it's dropped, instead of in order: without the word by which its protocol ends (TLS has one), and without what the system hasn't sent
-    /// yet.
+    /// Makes the connection end with a reset when it's dropped: the peer gets no goodbye (TLS: no `close_notify`), and bytes that weren't sent are discarded.
     ///
-    /// The server does so if a response failed whose end is that of its connection (HTTP/1.0): the peer would take what it got for all of it. It must not block. TCP does it by
-    /// [`socket::reset_at_close`](crate::socket::reset_at_close); a wrapper asks the stream below. The default is nothing: the peer sees an end in order.
+    /// The server calls it right before it drops a connection in the middle of a response whose end is that of the connection (HTTP/1.0): the peer would take the part for the
+    /// whole. It must not block. TCP does it by [`socket::reset_at_close`](crate::socket::reset_at_close); a wrapper asks the stream below. The default does nothing: the peer
+    /// sees an orderly end.
     fn reset(&mut self) {}
 
     /// Called once, right before the server drops the connection, on whichever thread that happens.

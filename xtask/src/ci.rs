@@ -46,6 +46,12 @@ impl Step {
                     "cargo clippy --workspace --all-targets --all-features -- -D warnings"
                 )
                 .run()?;
+                // What `cargo test` leaves out, `--all-targets` does, too.
+                cmd!(
+                    shell,
+                    "cargo clippy --all-features --package anyport-tls --test peers --package anyport-examples --test proxies -- -D warnings"
+                )
+                .run()?;
             }
             Self::Docs => cmd!(shell, "cargo doc --workspace --no-deps --all-features")
                 .env("RUSTDOCFLAGS", "-D warnings")

@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc, time::Duration};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum HttpVersions {
-    /// All that are compiled in (features `http1`, `http2`): ALPN decides, or else the first bytes of the connection
+    /// All that are compiled in (features `http1`, `http2`). Over TLS, ALPN decides; without TLS, the first bytes of the connection do
     /// (RFC 9113 3.3, prior knowledge).
     #[default]
     All,
@@ -71,19 +71,19 @@ impl HttpOptions {
         self
     }
 
-    /// Answers an HTTP/1 client that has shut down its sending half (FIN) behind its requests. Default: off, such a client has left: whatever works for it is dropped, and the
-    /// connection is closed.
+    /// Answers an HTTP/1 client that has shut down its sending half (FIN) after its request. Default: off. The server then takes a FIN for a disconnect, drops the handler and closes
+    /// the connection, as nginx and Node.js do.
     ///
-    /// A FIN doesn't say whether the client closed its connection or still listens (RFC 9112 9.6). Turned on, a handler that waits goes on waiting for a client that's
-    /// gone, until it's answered. A reset always means that the client left.
+    /// When it's on, a handler runs to its end, also for a client that has closed its socket: only a reset or a failed write tells the two apart. A FIN in the middle of a
+    /// request's body is an error of that body in either case. It doesn't apply to HTTP/2.
     #[must_use]
     pub fn with_half_close(mut self) -> Self {
         self.half_close = true;
         self
     }
 
-    /// Speaks HTTP/2 over TLS with a client that has begun to, although ALPN hasn't agreed on it. Default: off, since RFC 9113 3.2 asks for ALPN: such a client gets a
-    /// GOAWAY with the error HTTP_1_1_REQUIRED.
+    /// Speaks HTTP/2 over TLS with a client that begins to, although it hasn't asked for `h2` by ALPN. Default: off, since RFC 9113 3.2 asks for ALPN. Such a client then gets a
+    /// GOAWAY with the error HTTP_1_1_REQUIRED, or PROTOCOL_ERROR if the server speaks HTTP/2 only.
     #[must_use]
     pub fn with_http2_without_alpn(mut self) -> Self {
         self.http2_without_alpn = true;

@@ -210,7 +210,11 @@ impl<C: Connection> Accepted<C> {
 
     fn shut_down(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let pending = |_: Pin<&mut C>, _: &mut Context<'_>| Poll::Pending;
-        self.write_with(cx, |io, cx| io.poll_shutdown(cx), pending, |()| 0)
+        let polled = self.write_with(cx, |io, cx| io.poll_shutdown(cx), pending, |()| 0);
+        if polled.is_ready() {
+            self.state.set_shut_down();
+        }
+        polled
     }
 
     /// Shuts it down, then waits for the peer.
@@ -350,7 +354,8 @@ impl<C: Connection> Write for Accepted<C> {
 
 impl<C: Connection> Drop for Accepted<C> {
     fn drop(&mut self) {
-        if self.state.is_reset() {
+        if self.state.is_to_be_reset() {
+            self.state.forfeit();
             self.io.reset();
         } else if self.state.says_goodbye() {
             // A peer that doesn't even let that through isn't waited for.

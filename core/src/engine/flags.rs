@@ -9,7 +9,7 @@ pub(super) struct Flags {
     roams: AtomicBool,
     /// It speaks something else now: a WebSocket, a tunnel.
     upgraded: AtomicBool,
-    /// Bits that the connection's own task alone writes: [`LEAVING`] and those below it.
+    /// Bits that the connection's own task alone writes: [`LEAVING`] to [`RESET`].
     own: AtomicU8,
     /// It was closed in a drain, because its peer was silent in the middle of a request.
     stalled: AtomicBool,
@@ -31,9 +31,9 @@ const DISTURBED: u8 = 1 << 3;
 const FORFEITED: u8 = 1 << 4;
 /// Its peer has ended its sending half, and is answered nevertheless.
 const HALF_CLOSED: u8 = 1 << 5;
-/// The server ends it, and its protocol has a word for that which hasn't been said yet.
+/// The server ends it in order, and its protocol may have a word for that.
 const GOODBYE: u8 = 1 << 6;
-/// It ends in a reset, so that its peer doesn't take what it got for all there is.
+/// It's to end in a reset, so that its peer doesn't take what it got for all there is.
 const RESET: u8 = 1 << 7;
 
 /// Whether a connection's peer is waited for when it's closed.
@@ -164,7 +164,7 @@ impl ConnState {
         self.has_own(HALF_CLOSED)
     }
 
-    /// The server is about to drop the connection, which isn't cut off, but ends: the peer is told so.
+    /// The server is about to drop the connection, which isn't cut off, but ends: its peer is told.
     pub(crate) fn say_goodbye(&self) {
         self.set_own(GOODBYE, true);
     }
@@ -173,13 +173,16 @@ impl ConnState {
         self.has_own(GOODBYE)
     }
 
-    /// The connection has to end in a reset: its end would say that a response is complete which isn't.
-    pub(crate) fn reset(&self) {
+    /// The end of the response that begins is that of its connection: until it's shut down in order, it ends in a reset, or a part of the response would look like all of it.
+    pub(crate) fn reset_unless_shut_down(&self) {
         self.set_own(RESET, true);
-        self.forfeit();
     }
 
-    pub(super) fn is_reset(&self) -> bool {
+    pub(super) fn set_shut_down(&self) {
+        self.set_own(RESET, false);
+    }
+
+    pub(super) fn is_to_be_reset(&self) -> bool {
         self.has_own(RESET)
     }
 

@@ -8,7 +8,7 @@ use std::{
 thread_local! {
     /// Of the connection that's being polled, or dropped, on this thread. It's asked in its place, by `with`: what `get` or `replace` give out is looked at
     /// once more, for whether there was anything.
-    static TURN: Cell<Turn> = const { Cell::new(Turn { requests: 0, answering: 0, leaving: false, unusual: false }) };
+    static TURN: Cell<Turn> = const { Cell::new(Turn { requests: 0, answering: 0, leaving: false, unusual: false, offered: false }) };
     /// What the app did wrong in this turn.
     static FAULTS: RefCell<Vec<Fault>> = const { RefCell::new(Vec::new()) };
     /// What's to be done behind the response that began in this turn.
@@ -39,8 +39,10 @@ pub(crate) struct Turn {
     answering: u8,
     /// Responses tell the peer to make a new connection next time.
     leaving: bool,
-    /// The app did something wrong, or there's something to be done behind a response.
+    /// The app did something wrong, there's something to be done behind a response, or an offer to be kept.
     unusual: bool,
+    /// A request offered an upgrade.
+    offered: bool,
 }
 
 impl Turn {
@@ -74,6 +76,11 @@ impl Turn {
         self.unusual
     }
 
+    /// Whether a request has ever offered to upgrade the connection: from then on hyper doesn't give its I/O object back, also if nothing came of the offer.
+    pub(crate) fn was_offered_an_upgrade(self) -> bool {
+        self.offered
+    }
+
     pub(crate) fn set_unusual(&mut self, unusual: bool) {
         self.unusual = unusual;
     }
@@ -103,6 +110,11 @@ pub(crate) fn add_behind(behind: Behind) {
         drop(BEHIND.replace(Some(behind)));
         update(|turn| turn.unusual = true);
     }
+}
+
+/// The connection whose turn it is, is offered an upgrade by a request.
+pub(crate) fn note_offer() {
+    update(|turn| (turn.offered, turn.unusual) = (true, true));
 }
 
 /// Counts for the connection whose turn it is.

@@ -4,7 +4,7 @@ use super::unread::Unread;
 use super::{
     Reply,
     content::{self, Content},
-    detect, host,
+    detect, host, offer,
     owner::{Asked, Becomes, Owner},
     refusal::Refusal,
     request,
@@ -144,6 +144,11 @@ impl<S> ConnService<S> {
             is_head: head.method == Method::HEAD,
             is_old: head.version == Version::HTTP_10,
         };
+        if self.version == detect::Version::Http1
+            && let Some(offer) = head.extensions.get::<OnUpgrade>()
+        {
+            offer::note(offer.clone());
+        }
         match self.version {
             detect::Version::Http1 => Owner::http1_known(&self.state, asked, has_body.then(Arc::default)),
             detect::Version::Http2 => Owner::stream(&self.state, asked),

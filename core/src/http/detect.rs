@@ -27,8 +27,17 @@ pub(super) enum First {
     Nothing,
 }
 
-/// What's answered to a peer that speaks HTTP/2 without having asked for it by ALPN: empty SETTINGS, and GOAWAY with HTTP_1_1_REQUIRED (RFC 9113 3.4, 6.8, 7).
-pub(super) const NO_ALPN: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x34\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0dHTTP/2 over TLS asks for ALPN (RFC 9113 3.2)";
+/// What's answered to a peer that speaks HTTP/2 without having asked for it by ALPN: empty SETTINGS, and GOAWAY (RFC 9113 3.4, 6.8) with HTTP_1_1_REQUIRED, or, where that isn't
+/// spoken, with PROTOCOL_ERROR (7).
+pub(super) fn no_alpn(options: &HttpOptions) -> &'static [u8] {
+    match options.speaks() {
+        (true, _) => NO_ALPN,
+        (false, _) => NO_ALPN_NOR_HTTP1,
+    }
+}
+
+const NO_ALPN: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x34\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0dHTTP/2 over TLS asks for ALPN (RFC 9113 3.2)";
+const NO_ALPN_NOR_HTTP1: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x34\x07\0\0\0\0\0\0\0\0\0\0\0\0\x01HTTP/2 over TLS asks for ALPN (RFC 9113 3.2)";
 
 /// What an HTTP/2 client begins with (RFC 9113 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -72,7 +81,9 @@ impl Detect {
                 Some(version) if agreed.is_none_or(|agreed| agreed == version) => First::Speaks(version),
                 _ => First::Nothing,
             };
-            io.unread(bytes);
+            if let First::Speaks(_) = first {
+                io.unread(bytes);
+            }
             return Poll::Ready(Ok(first));
         }
     }
@@ -119,7 +130,7 @@ fn agreed<C: Connection>(io: &Accepted<C>, speaks: (bool, bool)) -> Option<Versi
 /// Over TLS, HTTP/2 has to be agreed on (RFC 9113 3.2).
 fn may_speak_http2<C: Connection>(io: &Accepted<C>, options: &HttpOptions) -> bool {
     let info = io.info();
-    info.tls().is_none() || info.alpn().is_some() || options.http2_without_alpn
+    info.tls().is_none() || info.alpn() == Some(b"h2") || options.http2_without_alpn
 }
 
 /// The version, if these first bytes tell it already.
@@ -140,8 +151,10 @@ mod tests {
 
     #[test]
     fn the_refusal_says_how_long_it_is() {
-        let goaway = &NO_ALPN[9..];
-        assert_eq!(usize::from(goaway[2]), goaway.len() - 9);
+        for answer in [NO_ALPN, NO_ALPN_NOR_HTTP1] {
+            let goaway = &answer[9..];
+            assert_eq!(usize::from(goaway[2]), goaway.len() - 9);
+        }
     }
 
     #[test]

@@ -31,6 +31,8 @@ enum Next<A: App, R> {
     First { http: Http<A, R>, detect: Detect },
     /// Another one.
     Another { service: ConnService<A::Service> },
+    /// Nothing: it takes its leave, and has this left to say.
+    End { answer: &'static [u8] },
 }
 
 /// What became of the wait.
@@ -39,8 +41,6 @@ pub(super) enum Woken {
     Speaks(Version),
     /// The connection is to end, in order.
     Ends,
-    /// The peer has said nothing for too long, and is told that it's over.
-    LetGo,
     /// It's over.
     Over,
 }
@@ -75,19 +75,41 @@ where
 
     pub(super) fn poll(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<Woken> {
         let options = &state.worker.shared.config.http;
-        let read = match &mut self.next {
+        let first = match &mut self.next {
             Next::First { detect, .. } => detect.poll(&mut self.io, options, cx),
             Next::Another { .. } => detect::poll_http1(&mut self.io, cx),
+            Next::End { .. } => return self.poll_end(state, cx),
         };
-        match read {
-            Poll::Ready(Ok(First::Speaks(version))) => Poll::Ready(Woken::Speaks(version)),
-            Poll::Ready(Ok(First::Unnegotiated)) => {
-                // As far as the peer listens.
-                let _ = Pin::new(&mut self.io).poll_write(cx, detect::NO_ALPN);
-                Poll::Ready(Woken::LetGo)
-            }
+        let answer = match first {
+            Poll::Ready(Ok(First::Speaks(version))) => return Poll::Ready(Woken::Speaks(version)),
+            Poll::Ready(Ok(First::Unnegotiated)) => detect::no_alpn(options),
             // TLS ends by a word in either direction (RFC 8446 6.1).
-            Poll::Ready(Ok(First::Nothing)) if self.io.info().tls().is_some() => Poll::Ready(Woken::LetGo),
+            Poll::Ready(Ok(First::Nothing)) if self.io.info().tls().is_some() => &[],
+            Poll::Ready(_) => return Poll::Ready(Woken::Over),
+            Poll::Pending => return self.poll_deadline(state),
+        };
+        (self.next, self.since) = (Next::End { answer }, state.worker.now());
+        self.poll_end(state, cx)
+    }
+
+    /// Says what's left to be said and ends the stream, as far as the peer listens, and for as long as a head may take.
+    fn poll_end(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<Woken> {
+        let mut io = Pin::new(&mut self.io);
+        if let Next::End { answer } = &mut self.next {
+            while !answer.is_empty() {
+                match io.as_mut().poll_write(cx, answer) {
+                    Poll::Ready(Ok(n)) if n > 0 => *answer = &answer[n..],
+                    Poll::Ready(_) => return Poll::Ready(Woken::Over),
+                    Poll::Pending => return self.poll_deadline(state),
+                }
+            }
+        }
+        match io.as_mut().poll_flush(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => return Poll::Ready(Woken::Over),
+            Poll::Pending => return self.poll_deadline(state),
+        }
+        match io.poll_shutdown(cx) {
             Poll::Ready(_) => Poll::Ready(Woken::Over),
             Poll::Pending => self.poll_deadline(state),
         }
@@ -112,6 +134,7 @@ where
                         (head, _) => (head, Some(TimedOut::Head)),
                     }
                 }
+                Next::End { .. } => (self.since.checked_add(timeouts.head), Some(TimedOut::Head)),
                 Next::Another { .. } if stage >= Stage::Closing => return Poll::Ready(Woken::Ends),
                 Next::Another { .. } if state.is_old() => (self.since.checked_add(LAST_CALL), None),
                 Next::Another { .. } => {
@@ -147,7 +170,10 @@ where
                 state.timed_out(what);
             }
             match (&self.next, woken) {
-                (Next::First { .. }, _) => return Poll::Ready(Woken::LetGo),
+                (Next::First { .. } | Next::End { .. }, _) => {
+                    state.say_goodbye();
+                    return Poll::Ready(Woken::Over);
+                }
                 // A request that's on its way already is answered, and told.
                 (Next::Another { .. }, Some(TimedOut::Age)) => {
                     state.leave();
@@ -158,16 +184,13 @@ where
         }
     }
 
-    /// Ends the stream as its protocol asks for, TLS by a word of its own. A peer that doesn't even let that through isn't waited for.
-    pub(super) fn let_go(mut self, cx: &mut Context<'_>) {
-        let _ = Pin::new(&mut self.io).poll_shutdown(cx);
-    }
-
     /// Hands the connection to hyper. The first head is owed since the connection began, any other since its first byte.
-    pub(super) fn wake(self, version: Version, state: &Arc<ConnState>) -> Awake<C, A, R> {
-        match self.next {
+    /// None: it has taken its leave.
+    pub(super) fn wake(self, version: Version, state: &Arc<ConnState>) -> Option<Awake<C, A, R>> {
+        Some(match self.next {
             Next::First { http, .. } => Awake::first(version, self.io, http, state, self.since),
             Next::Another { service } => Awake::again(self.io, service, state, self.since),
-        }
+            Next::End { .. } => return None,
+        })
     }
 }

@@ -12,6 +12,7 @@ mod dormant;
 #[cfg(feature = "http2")]
 mod h2_limits;
 mod host;
+mod offer;
 mod owner;
 mod refusal;
 mod reply;

@@ -32,8 +32,6 @@ pub(super) struct Known {
     answering: Option<Answering>,
     /// HTTP/1: where the request's body is left, if it has one. In either version: the wait for the app, if there's a limit to it and there was something to wait for.
     rest: Option<Arc<Rest>>,
-    /// The end of the response is that of its connection.
-    ends_connection: bool,
 }
 
 impl Drop for Known {
@@ -80,7 +78,6 @@ impl Owner {
             asked,
             answering: Some(Answering::begin()),
             rest,
-            ends_connection: false,
         })
     }
 
@@ -92,7 +89,6 @@ impl Owner {
             asked,
             answering: None,
             rest: None,
-            ends_connection: false,
         })
     }
 
@@ -146,18 +142,10 @@ impl Owner {
         }
     }
 
-    /// The end of the response is that of its connection: if it fails, that must not look like its end.
-    pub(super) fn ends_connection(&mut self) {
-        if let Self::Known(known) = self {
-            known.ends_connection = true;
-        }
-    }
-
-    /// The response has failed before its end. Hyper drops the connection, or resets the stream.
-    #[cold]
-    pub(super) fn failed(&self) {
-        if let Some(known) = self.known().filter(|known| known.ends_connection) {
-            known.connection.reset();
+    /// The end of the response is that of its connection.
+    pub(super) fn ends_connection(&self) {
+        if let Some(known) = self.known() {
+            known.connection.reset_unless_shut_down();
         }
     }
 

@@ -141,16 +141,12 @@ fn poll_app<B: ResponseBody>(body: Pin<&mut B>, owner: &Owner, cx: &mut Context<
             }
             Poll::Ready(Some(Ok(frame.map_data(Piece::App))))
         }
-        Ok(Poll::Ready(Some(Err(error)))) => {
-            owner.failed();
-            Poll::Ready(Some(Err(error.into())))
-        }
+        Ok(Poll::Ready(Some(Err(error)))) => Poll::Ready(Some(Err(error.into()))),
         Ok(Poll::Ready(None)) => Poll::Ready(None),
         Ok(Poll::Pending) => Poll::Pending,
         // Hyper doesn't poll it again, but cuts the response short.
         Err(panic) => {
             owner.panicked(&panic);
-            owner.failed();
             Poll::Ready(Some(Err(format!("the response body panicked: {panic}").into())))
         }
     }

@@ -1,4 +1,6 @@
 //! Hyper's part of a connection, in either version of HTTP: made of a stream, polled, told to end, and taken apart again.
+#[cfg(feature = "http1")]
+use super::offer;
 use super::{ConnService, SpawnStreams, Streams, detect::Version};
 #[cfg(feature = "http2")]
 use super::{
@@ -16,6 +18,7 @@ use bytes::Bytes;
 use hyper::server::conn::http1;
 #[cfg(feature = "http2")]
 use hyper::server::conn::http2;
+use hyper::upgrade::OnUpgrade;
 #[cfg(feature = "http2")]
 use std::time::Duration;
 use std::{
@@ -45,10 +48,10 @@ where
     Streams<R>: SpawnStreams<S>,
 {
     #[cfg(feature = "http1")]
-    Http1(Http1<C, S>),
+    Http1(Http1<C, S>, Option<OnUpgrade>),
     #[cfg(feature = "http2")]
     Http2(std::pin::Pin<Box<Http2<C, S, R>>>, Discards),
-    /// What hyper has given up on, which may go on for a while.
+    /// What hyper is done with, which may go on for a while.
     #[cfg(feature = "http1")]
     Babbles(Accepted<C>),
     Over(Nothing<C, S, R>),
@@ -76,7 +79,7 @@ where
                 .max_header_size(state.worker.shared.config.limits.head_bytes)
                 // Who leaves while being answered, is noticed by the I/O object.
                 .half_close(true);
-            Self::Http1(builder.serve_connection(io, service).with_upgrades())
+            Self::Http1(builder.serve_connection(io, service).with_upgrades(), None)
         }
         #[cfg(not(feature = "http1"))]
         {
@@ -119,19 +122,29 @@ where
 
     /// Goes on as far as it goes; pending, or the connection is over. How it ended is the peer's affair, and hyper has answered what could be
     /// answered.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             #[cfg(feature = "http1")]
-            Self::Http1(connection) => match std::task::ready!(std::pin::Pin::new(connection).poll(cx)) {
-                Err(error) if error.is_parse() => self.poll_babble(cx),
-                _ => Poll::Ready(()),
-            },
+            Self::Http1(connection, offer) => {
+                match std::task::ready!(std::pin::Pin::new(connection).poll(cx)) {
+                    Err(error) if error.is_parse() => return self.poll_babble(cx),
+                    _ if state.is_upgraded() => return Poll::Ready(()),
+                    _ => {}
+                }
+                match offer.take().and_then(offer::io) {
+                    Some(io) => {
+                        *self = Self::Babbles(io);
+                        self.poll_babble(cx)
+                    }
+                    None => Poll::Ready(()),
+                }
+            }
             #[cfg(feature = "http1")]
             Self::Babbles(_) => self.poll_babble(cx),
             #[cfg(feature = "http2")]
             Self::Http2(connection, discards) => poll_http2(connection.as_mut(), discards, cx),
             Self::Over(_) => {
-                let _ = cx;
+                let _ = (state, cx);
                 Poll::Ready(())
             }
         }
@@ -141,7 +154,7 @@ where
     pub(super) fn tell(&mut self) {
         match self {
             #[cfg(feature = "http1")]
-            Self::Http1(connection) => std::pin::Pin::new(connection).graceful_shutdown(),
+            Self::Http1(connection, _) => std::pin::Pin::new(connection).graceful_shutdown(),
             #[cfg(feature = "http2")]
             Self::Http2(connection, _) => connection.as_mut().graceful_shutdown(),
             #[cfg(feature = "http1")]
@@ -150,11 +163,21 @@ where
         }
     }
 
+    /// An upgrade has been offered: whatever comes of it, that's where hyper puts the I/O object.
+    pub(super) fn keep_offer(&mut self, offer: OnUpgrade) {
+        #[cfg(feature = "http1")]
+        if let Self::Http1(_, kept) = self {
+            *kept = Some(offer);
+        }
+        #[cfg(not(feature = "http1"))]
+        drop(offer);
+    }
+
     /// Closes a connection whose peer sends what hyper can't read, and has answered.
     #[cfg(feature = "http1")]
     #[cold]
     fn poll_babble(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Self::Http1(_) = self
+        if let Self::Http1(..) = self
             && let Some(parts) = self.take_apart()
         {
             parts.io.linger_at_close();
@@ -170,7 +193,7 @@ where
     pub(super) fn take_apart(&mut self) -> Option<Parts<C, S>> {
         match self.take() {
             #[cfg(feature = "http1")]
-            Self::Http1(connection) => connection.into_parts().map(|parts| Parts {
+            Self::Http1(connection, _) => connection.into_parts().map(|parts| Parts {
                 io: parts.io,
                 service: parts.service,
                 read: after_empty_lines(parts.read_buf),

@@ -64,21 +64,18 @@ where
             return Poll::Ready(Life::Over);
         };
         let woken = ready!(dormant.poll(state, cx));
-        Poll::Ready(match (woken, mem::replace(&mut self.life, Life::Over)) {
-            (Woken::Speaks(version), Life::Dormant(dormant)) => {
-                Life::Awake(Box::new(dormant.wake(version, state)))
-            }
-            (Woken::Ends, Life::Dormant(dormant)) => {
-                let mut awake = dormant.wake(Version::Http1, state);
+        let Life::Dormant(dormant) = mem::replace(&mut self.life, Life::Over) else {
+            return Poll::Ready(Life::Over);
+        };
+        let awake = match woken {
+            Woken::Speaks(version) => dormant.wake(version, state),
+            Woken::Ends => dormant.wake(Version::Http1, state).map(|mut awake| {
                 awake.tell(state.worker.now());
-                Life::Awake(Box::new(awake))
-            }
-            (Woken::LetGo, Life::Dormant(dormant)) => {
-                dormant.let_go(cx);
-                Life::Over
-            }
-            _ => Life::Over,
-        })
+                awake
+            }),
+            Woken::Over => None,
+        };
+        Poll::Ready(awake.map_or(Life::Over, |awake| Life::Awake(Box::new(awake))))
     }
 }
 

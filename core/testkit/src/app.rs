@@ -1,7 +1,7 @@
 //! The app that the suite serves: a route for each behaviour, good and bad.
 use crate::{
     abroad::{self, Abroad},
-    answer::answer,
+    answer::{answer, fails_later},
     script,
     site::Boxed,
 };
@@ -126,6 +126,12 @@ impl State {
         let thread = self.abroad.lock().unwrap().take().expect("there's a thread");
         let joined = spawn_blocking(|| thread.join()).await.unwrap();
         joined.expect("nothing panics there")
+    }
+
+    /// Waits as a request in `/slow` does.
+    pub(crate) async fn wait_for_release(self: Arc<Self>) {
+        let _waits = self.waits(false);
+        self.released.acquire().await.unwrap().forget();
     }
 
     fn waits(self: &Arc<Self>, panics: bool) -> Waits {
@@ -276,6 +282,10 @@ impl Service<Request<Body>> for App {
             }
             path if path.starts_with("/answer/") => {
                 let response = answer(path);
+                Box::pin(async { Ok(response) })
+            }
+            path @ ("/fails-later" | "/panics-later") => {
+                let response = fails_later(state, path == "/panics-later");
                 Box::pin(async { Ok(response) })
             }
             "/error" => Box::pin(async { Err("a mistake".into()) }),

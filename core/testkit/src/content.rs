@@ -1,9 +1,17 @@
 //! Responses with and without content (RFC 9110 6.4, 8.6, 15): what an app gets wrong isn't sent.
 use crate::{
-    app::HELLO, client::get, h2_client::request, observer::Log, running::Running, script::pattern,
-    site::Site, suite::cases,
+    answer::BEGUN,
+    app::HELLO,
+    client::{Client, get},
+    h2_client::request,
+    observer::Log,
+    running::Running,
+    script::pattern,
+    site::Site,
+    suite::cases,
 };
 use http::{HeaderMap, Method, StatusCode};
+use tokio::io::AsyncReadExt;
 
 cases![
     h2_an_answer_to_head_ends_with_its_head,
@@ -15,6 +23,7 @@ cases![
     a_body_that_is_not_as_long_as_announced_ends_its_connection,
     h2_a_body_that_is_not_as_long_as_announced_ends_its_stream,
     http_1_0_a_body_that_fails_is_no_complete_one needs Reset,
+    http_1_0_a_body_that_is_aborted_is_no_complete_one needs Reset,
 ];
 
 fn serve(site: &Site) -> (Running, Log) {
@@ -190,17 +199,40 @@ async fn h2_a_body_that_is_not_as_long_as_announced_ends_its_stream(site: Site) 
 /// Its end is that of its connection (RFC 9112 6.3).
 async fn http_1_0_a_body_that_fails_is_no_complete_one(site: Site) {
     let server = site.serve();
-    for path in ["/error-body", "/panic-body"] {
+    for path in ["/fails-later", "/panics-later"] {
         for keep in ["", "Connection: keep-alive\r\n"] {
-            let mut client = server.client().await;
-            client.send(format!("GET {path} HTTP/1.0\r\n{keep}\r\n")).await;
-            let got = client.try_response().await;
-            assert!(got.is_err(), "{path}: {got:?}");
+            let mut client = begun(&server, path, keep).await;
+            server.state.arrived().await;
+            server.state.release();
+            fails(&mut client).await;
         }
     }
     // One that doesn't fail ends in order.
     let mut client = server.client().await;
     client.send("GET /chunks/1000 HTTP/1.0\r\n\r\n").await;
     assert_eq!(client.response().await.body, pattern(3000));
-    client.closed().await;
+    assert!(matches!(client.io.read(&mut [0]).await, Ok(0)));
+}
+
+async fn http_1_0_a_body_that_is_aborted_is_no_complete_one(site: Site) {
+    let server = site.serve();
+    let mut client = begun(&server, "/fails-later", "").await;
+    let aborted = server.handle.abort();
+    fails(&mut client).await;
+    let _ = aborted.await;
+}
+
+/// A client that has the beginning of a response.
+async fn begun(server: &Running, path: &str, fields: &str) -> Client {
+    let mut client = server.client().await;
+    client.send(format!("GET {path} HTTP/1.0\r\n{fields}\r\n")).await;
+    assert_eq!(client.head().await.unwrap().status, 200, "{path}");
+    assert_eq!(client.exactly(BEGUN.len()).await.unwrap(), BEGUN, "{path}");
+    client
+}
+
+/// The connection ends, and not in order.
+async fn fails(client: &mut Client) {
+    let end = client.io.read(&mut [0]).await;
+    assert!(end.is_err(), "{end:?}");
 }

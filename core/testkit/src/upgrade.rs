@@ -1,19 +1,26 @@
 //! Connections and streams that become something else: still counted, in both versions.
 use crate::{
-    client::Client,
+    app::HELLO,
+    client::{Client, get},
     h2_client::{receive, send_all},
+    hibernation::after,
     running::Running,
     script::pattern,
     site::Site,
     suite::cases,
 };
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::sleep,
+};
 
 cases![
     an_upgraded_connection_echoes,
     a_connect_becomes_a_tunnel,
     bytes_sent_with_the_upgrade_are_not_lost,
+    an_offer_that_is_ignored_leaves_the_connection_as_it_is,
     an_upgraded_connection_is_counted_until_it_ends,
     an_extended_connect_echoes,
     an_h2_tunnel_is_counted_until_it_ends,
@@ -65,6 +72,34 @@ async fn a_connect_becomes_a_tunnel(site: Site) {
     assert_eq!(client.head().await.unwrap().status, 200);
     echoes(&mut client, "through a tunnel").await;
     server.settles(1).await;
+}
+
+/// Java's client offers h2c with its first request, for one.
+async fn an_offer_that_is_ignored_leaves_the_connection_as_it_is(site: Site) {
+    for idle in [Duration::ZERO, Duration::from_millis(200), Duration::MAX] {
+        let server = site.serve_as(|server| server.http(after(idle)));
+        let mut client = server.client().await;
+        let offer = get("/").replace("\r\n\r\n", "\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n");
+        for ask in [&*offer, &get("/"), &offer, &get("/")] {
+            client.send(ask).await;
+            let response = client.response().await;
+            assert!(response.body == HELLO && !response.closes(), "{response:?}");
+            // So long, such a connection has been idle before it's looked at.
+            sleep(Duration::from_millis(20)).await;
+        }
+        // A head that came with the request before is none the worse for it.
+        client.send(format!("{offer}GET /host HT")).await;
+        assert_eq!(client.response().await.body, HELLO);
+        sleep(Duration::from_millis(20)).await;
+        client
+            .send("TP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+            .await;
+        assert_eq!(client.response().await.body, "test");
+        assert!(
+            matches!(client.io.read(&mut [0]).await, Ok(0)),
+            "its end is in order"
+        );
+    }
 }
 
 async fn bytes_sent_with_the_upgrade_are_not_lost(site: Site) {

@@ -1,11 +1,11 @@
 //! A client that asks on one connection for as long as that's kept, and what it's answered.
 use crate::app::{made, sum};
-use anyport::{BoxError, Request, TokioIo};
+use anyport::{BoxError, Request, Response, TokioIo};
 use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
-    body::Frame,
+    body::{Frame, Incoming},
     client::conn::http1::{self, SendRequest},
 };
 use std::{convert::Infallible, io, pin::Pin};
@@ -116,52 +116,67 @@ impl<S: Stream, F: FnMut() -> Dialing<S>> Client<F> {
     }
 
     pub(crate) async fn ask(&mut self, ask: &Ask) -> Answer {
-        match self.try_ask(ask).await {
-            Ok(answer) => answer,
-            // It was about to be closed when it was used once more (RFC 9112 9.3.1).
-            Err(first) => {
-                self.kept = None;
-                let again = self.try_ask(ask).await;
-                again.unwrap_or_else(|error| panic!("{ask:?}: {first:?}, then {error:?}"))
-            }
-        }
-    }
-
-    async fn try_ask(&mut self, ask: &Ask) -> Result<Answer, BoxError> {
-        let kept = self.kept.take();
-        let mut sender = match kept.filter(|sender| !sender.is_closed()) {
-            Some(sender) => sender,
+        let sent = match self.kept.take().filter(|sender| !sender.is_closed()) {
+            Some(mut kept) => match send(&mut kept, ask).await {
+                Ok(response) => Some((kept, response)),
+                // It was about to be closed when it was used once more (RFC 9112 9.3.1): nothing of an answer has come.
+                Err(error) if error.is_canceled() || error.is_incomplete_message() || error.is_closed() => {
+                    None
+                }
+                Err(error) => panic!("{ask:?}: {error:?}"),
+            },
+            None => None,
+        };
+        let (sender, response) = match sent {
+            Some(sent) => sent,
             None => {
-                let (sender, connection) = http1::handshake(TokioIo::new((self.dial)().await?)).await?;
+                let stream = TokioIo::new((self.dial)().await.unwrap());
+                let (mut sender, connection) = http1::handshake(stream).await.unwrap();
                 tokio::spawn(connection);
-                sender
+                let response = send(&mut sender, ask).await;
+                (
+                    sender,
+                    response.unwrap_or_else(|error| panic!("{ask:?}: {error:?}")),
+                )
             }
         };
-        sender.ready().await?;
-        let (head, body) = sender.send_request(request(ask)?).await?.into_parts();
-        let body = body.collect().await?.to_bytes();
+        let answer = answer(ask, response).await;
         // Hyper's client may stop in the middle of a body whose answer it has, and haproxy waits for the rest of it.
         let may_be_half_sent = ask.path == "/unread" && ask.body > Some(MAY_BE_HALF_SENT);
         self.kept = (!may_be_half_sent).then_some(sender);
-        let text = |name| {
-            head.headers
-                .get(name)
-                .map(|value| value.to_str().map(str::to_owned))
-        };
-        Ok(Answer {
-            status: head.status.as_u16(),
-            id: text("x-test-id").transpose()?.unwrap_or_default(),
-            // Of what a proxy streams, it may not say it.
-            length: match ask.method {
-                "HEAD" if head.status.is_success() => text("content-length").transpose()?,
-                _ => None,
-            },
-            body: match body.len() {
-                ..4000 => body.escape_ascii().to_string(),
-                long => format!("{long} {}", sum(&body)),
-            },
-        })
+        answer.unwrap_or_else(|error| panic!("{ask:?}: {error:?}"))
     }
+}
+
+async fn send(
+    sender: &mut SendRequest<BoxBody<Bytes, Infallible>>,
+    ask: &Ask,
+) -> hyper::Result<Response<Incoming>> {
+    sender.ready().await?;
+    sender.send_request(request(ask).unwrap()).await
+}
+
+async fn answer(ask: &Ask, response: Response<Incoming>) -> Result<Answer, BoxError> {
+    let (head, body) = response.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let text = |name| {
+        head.headers
+            .get(name)
+            .map(|value| value.to_str().map(str::to_owned))
+    };
+    Ok(Answer {
+        status: head.status.as_u16(),
+        id: text("x-test-id").transpose()?.unwrap_or_default(),
+        // Of what a proxy streams, it may not say it.
+        length: match ask.method {
+            "HEAD" if head.status.is_success() => text("content-length").transpose()?,
+            _ => None,
+        },
+        body: match body.len() {
+            ..4000 => body.escape_ascii().to_string(),
+            long => format!("{long} {}", sum(&body)),
+        },
+    })
 }
 
 fn request(ask: &Ask) -> Result<Request<BoxBody<Bytes, Infallible>>, BoxError> {

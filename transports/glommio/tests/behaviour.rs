@@ -73,7 +73,7 @@ mod subjects {
         }
 
         fn capabilities(&self) -> Capabilities {
-            can().without(Capability::PortZero)
+            can().without(Capability::PortZero).without(Capability::Reset)
         }
     }
 

@@ -91,7 +91,7 @@ mod subjects {
         }
 
         fn capabilities(&self) -> Capabilities {
-            can().without(Capability::PortZero)
+            can().without(Capability::PortZero).without(Capability::Reset)
         }
     }
 
@@ -109,7 +109,7 @@ mod subjects {
         }
 
         fn capabilities(&self) -> Capabilities {
-            can().without(Capability::PortZero)
+            can().without(Capability::PortZero).without(Capability::Reset)
         }
     }
 

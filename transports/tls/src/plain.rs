@@ -2,7 +2,10 @@
 use crate::hello::Unwelcome;
 use anyport_core::Connection;
 use bytes::Bytes;
-use http::{Uri, uri::Authority};
+use http::{
+    Uri,
+    uri::{Authority, Scheme},
+};
 use hyper::rt::ReadBuf;
 use std::{
     io,
@@ -95,11 +98,18 @@ fn redirect(head: &[u8]) -> Result<Option<String>, ()> {
     // A target in absolute form says it, too, and counts (RFC 9112 3.2.2).
     let host = target.authority().unwrap_or(&host);
     let path = target.path_and_query().ok_or(())?.as_str();
-    let is_usual = path.starts_with('/') && !host.host().is_empty() && !host.as_str().contains('@');
-    match is_usual && path.bytes().all(|b| b.is_ascii_graphic()) {
+    let is_http = target.scheme().is_none_or(|scheme| *scheme == Scheme::HTTP);
+    match is_http && is_host(host) && path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic()) {
         true => Ok(Some(format!("https://{host}{path}"))),
         false => Err(()),
     }
+}
+
+/// One host, with a port that is one, if it has any.
+fn is_host(host: &Authority) -> bool {
+    let name = host.host();
+    let has_port = host.as_str().len() > name.len();
+    !name.is_empty() && !host.as_str().contains(['@', ',']) && (!has_port || host.port_u16().is_some())
 }
 
 #[cfg(test)]
@@ -142,6 +152,11 @@ mod tests {
             ("/", "Host: user@a.example\r\n"),
             ("/", "Host: a.example/b\r\n"),
             ("/", "Host: a b\r\n"),
+            ("/", "Host: a,b\r\n"),
+            ("/", "Host: a:port\r\n"),
+            ("/", "Host: a:\r\n"),
+            ("/", "Host: a:99999\r\n"),
+            ("ftp://a/", "Host: a\r\n"),
             ("*", "Host: a.example\r\n"),
             ("a.example:443", "Host: a.example\r\n"),
             ("/\u{e9}", "Host: a.example\r\n"),

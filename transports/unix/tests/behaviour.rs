@@ -54,7 +54,7 @@ impl Subject for Ambient {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::all().without(Capability::PortZero)
+        can()
     }
 }
 
@@ -72,8 +72,15 @@ impl Subject for PerCore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::all().without(Capability::PortZero)
+        can()
     }
+}
+
+/// It has no ports, and knows no reset.
+fn can() -> Capabilities {
+    Capabilities::all()
+        .without(Capability::PortZero)
+        .without(Capability::Reset)
 }
 
 async fn connect(endpoint: &Endpoint) -> io::Result<UnixStream> {

@@ -3,7 +3,7 @@
 //! Each input is sent at once, with a request behind it, on a connection of its own. What comes of it is written as `200 hello, next`: the answers in their order, with what the app said;
 //! `next` is the answer to the request behind it, `closed` the end of the connection, `cut` that of an answer before its end.
 //!
-//! The tables are a ratchet: an input that gives something else fails. One that can't give what's right says what it gives, and [why](Wants::instead).
+//! The tables are a ratchet: an input that gives something else fails. One that can't give what's right says what it gives, and [why](Input::instead).
 mod chunks;
 mod fields;
 mod lengths;
@@ -52,10 +52,6 @@ const SILENCE: Duration = Duration::from_secs(20);
 struct Input {
     /// What's sent, before [`BEHIND`].
     bytes: &'static [u8],
-    wants: Wants,
-}
-
-struct Wants {
     /// What's right; several, where the specification leaves the choice.
     right: &'static [&'static str],
     /// What comes instead, and why that can't be helped.
@@ -66,14 +62,15 @@ struct Wants {
 const fn gives(bytes: &'static [u8], right: &'static [&'static str]) -> Input {
     Input {
         bytes,
-        wants: Wants { right, instead: None },
+        right,
+        instead: None,
     }
 }
 
 impl Input {
     /// It can't: it gives this, for this reason.
     const fn but(mut self, instead: &'static str, reason: &'static str) -> Self {
-        self.wants.instead = Some((instead, reason));
+        self.instead = Some((instead, reason));
         self
     }
 }
@@ -121,7 +118,7 @@ async fn whatever_is_sent_in_pieces_gives_what_is_right(site: Site) {
 async fn in_pieces(server: &Running, input: &Input, n: usize) -> Option<String> {
     let whole = whole(input.bytes);
     // Anywhere, but the same each time.
-    let first = 1 + (input.bytes.len() * 37 + n * 11) % (whole.len() - 1);
+    let first = 1 + (input.bytes.len() * 7 + n * whole.len() / CUTS) % (whole.len() - 1);
     let (begin, rest) = whole.split_at(first);
     let (middle, end) = rest.split_at(rest.len().min(3));
     let given = given(server, input.bytes, &[begin, middle, end]).await;
@@ -154,9 +151,13 @@ fn whole(bytes: &[u8]) -> Vec<u8> {
 impl Input {
     /// What's wrong with what it gives, if something is.
     fn wrong(&self, given: &str) -> Option<String> {
-        let Self { bytes, wants } = self;
-        let is_right = wants.right.contains(&given);
-        let says = match wants.instead {
+        let Self {
+            bytes,
+            right,
+            instead,
+        } = self;
+        let is_right = right.contains(&given);
+        let says = match *instead {
             Some((instead, _)) if given == instead => return None,
             Some((instead, reason)) if is_right => {
                 format!(
@@ -164,7 +165,7 @@ impl Input {
                 )
             }
             _ if is_right => return None,
-            _ => format!("wanted {:?}", wants.right),
+            _ => format!("wanted {right:?}"),
         };
         let shown = &bytes[..bytes.len().min(120)];
         Some(format!("\"{}\" gives {given:?}; {says}", shown.escape_ascii()))

@@ -185,7 +185,7 @@ impl TlsConfig {
     /// Redirects a client that speaks HTTP without TLS to `https://` at the host, port and path that it asked for, by 308 (RFC 9110 15.4.9). Default: it's answered with 400. One that
     /// doesn't say which host it wants (RFC 9112 3.2) is answered with 400 in any case.
     ///
-    /// It's meant for a port that's known for TLS; what a browser asks for without a scheme arrives at port 80.
+    /// Use it on a port that clients reach by its number. For links that begin with plain `http://`, serve port 80 as well, and redirect there.
     #[must_use]
     pub fn with_https_redirect(mut self) -> Self {
         self.redirects = true;

@@ -1,14 +1,17 @@
 //! A connection that speaks HTTP: hyper's, under deadlines and the server's drain, until it's over or falls asleep.
+mod due;
+
 use super::{
     ConnService, Http, SpawnStreams, Streams,
     detect::Version,
+    offer,
     rhythm::{Due, Rhythm},
     speaks::{Parts, Speaks},
 };
 use crate::{
     App, Connection,
     engine::{
-        Accepted, ConnState, Stage,
+        Accepted, ConnState,
         turn::{self, Behind, Turn},
     },
     observe::TimedOut,
@@ -242,6 +245,10 @@ where
         cx: &mut Context<'_>,
     ) -> ControlFlow<Polled<C, A::Service>> {
         let since = self.rhythm.quiet_since().unwrap_or(now);
+        if self.turn.was_offered_an_upgrade() {
+            self.tell(now);
+            return ControlFlow::Continue(());
+        }
         match self.detach(state, cx) {
             Poll::Ready(Some(parts)) if parts.read.is_empty() => {
                 let Parts { io, service, .. } = parts;
@@ -272,7 +279,7 @@ where
     #[inline(always)]
     fn advance(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<()> {
         let speaks = &mut self.speaks;
-        let polled = self.turn.take(state.is_leaving(), || speaks.poll(cx));
+        let polled = self.turn.take(state.is_leaving(), || speaks.poll(state, cx));
         state.set_answering(self.turn.is_answering());
         if self.turn.is_unusual() {
             self.see_to_unusual(state, cx);
@@ -285,6 +292,9 @@ where
     fn see_to_unusual(&mut self, state: &ConnState, cx: &mut Context<'_>) {
         for fault in turn::take_faults() {
             state.report(&fault);
+        }
+        if let Some(offer) = offer::take() {
+            self.speaks.keep_offer(offer);
         }
         if let Some(behind) = turn::take_behind() {
             self.behind = Some(behind);
@@ -335,65 +345,6 @@ where
         }
         self.told = None;
         self.speaks = Speaks::http1(io, service, state);
-    }
-
-    /// Whether the connection has to end in a drain, and not only after what it's doing.
-    fn has_to_end(&self, state: &ConnState) -> bool {
-        let stage = state.stage();
-        if stage == Stage::Serving || self.told.is_some() {
-            return false;
-        }
-        match self.speaks.version() {
-            // Not in the middle of a head, nor of an answer, behind which one may have begun: that would lose a request. Answers say that they're the last.
-            Version::Http1 => stage >= Stage::Closing && self.rhythm.quiet_since().is_some(),
-            // It has a word of its own for it, and goes on.
-            Version::Http2 => true,
-        }
-    }
-
-    /// What's due next, and when.
-    fn due(&self, state: &ConnState) -> Option<(Instant, Due)> {
-        let config = &state.worker.shared.config;
-        let timeouts = &config.timeouts;
-        let other = match (self.told, self.old) {
-            // HTTP/2 asks the peer for a sign of life. If there's none, it's gone, and would hold up the drain. If there's one, the connection
-            // ends when the peer has taken what there's for it.
-            (Some(told), _) => {
-                let wait = match self.rhythm.heard_since(told) {
-                    true => timeouts.write_stall,
-                    false if state.stage() == Stage::Serving => LAST_CALL,
-                    false => state.worker.lame_duck(),
-                };
-                self.quiet_for(told, wait)
-            }
-            // A request that's on its way already is answered, and told.
-            (None, Some(old)) => self.quiet_for(old, LAST_CALL),
-            (None, None) => state
-                .accepted_at
-                .checked_add(timeouts.age)
-                .map(|at| (at, Due::Old)),
-        };
-        let sleep = match config.http.hibernate_after {
-            // It's about to end.
-            _ if self.old.is_some() => Duration::MAX,
-            after if after == Duration::MAX || self.lively || self.turn.requests > 1 => after,
-            after => after / SOONER,
-        };
-        let sleep = (self.speaks.version() == Version::Http1).then_some(sleep);
-        let usual = self.rhythm.due(timeouts, sleep, self.told.is_some());
-        let owed = self.rhythm.owed_since();
-        let drain = owed.and_then(|since| Some((state.worker.drain_deadline(since)?, Due::Drain)));
-        usual
-            .into_iter()
-            .chain(other)
-            .chain(drain)
-            .min_by_key(|(at, _)| *at)
-    }
-
-    /// When nothing will have been asked or answered for so long since then, if it's idle.
-    fn quiet_for(&self, since: Instant, wait: Duration) -> Option<(Instant, Due)> {
-        let quiet = self.rhythm.quiet_since()?;
-        Some((quiet.max(since).checked_add(wait)?, Due::Quiet))
     }
 
     /// The connection has become old.
