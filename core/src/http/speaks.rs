@@ -125,13 +125,14 @@ where
     pub(super) fn poll(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             #[cfg(feature = "http1")]
-            Self::Http1(connection, offer) => {
+            Self::Http1(connection, kept) => {
                 match std::task::ready!(std::pin::Pin::new(connection).poll(cx)) {
                     Err(error) if error.is_parse() => return self.poll_babble(cx),
                     _ if state.is_upgraded() => return Poll::Ready(()),
                     _ => {}
                 }
-                match offer.take().and_then(offer::io) {
+                // The latest offer may have been made in this very turn.
+                match offer::take().or_else(|| kept.take()).and_then(offer::io) {
                     Some(io) => {
                         *self = Self::Babbles(io);
                         self.poll_babble(cx)

@@ -87,6 +87,14 @@ async fn an_offer_that_is_ignored_leaves_the_connection_as_it_is(site: Site) {
             // So long, such a connection has been idle before it's looked at.
             sleep(Duration::from_millis(20)).await;
         }
+        // Also if it ends in the turn in which the offer was made.
+        let mut other = server.client().await;
+        let last = get("/").replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+        other.send(format!("{offer}{last}")).await;
+        for _ in 0..2 {
+            assert_eq!(other.response().await.body, HELLO);
+        }
+        ends(&mut other).await;
         // A head that came with the request before is none the worse for it.
         client.send(format!("{offer}GET /host HT")).await;
         assert_eq!(client.response().await.body, HELLO);
@@ -95,11 +103,14 @@ async fn an_offer_that_is_ignored_leaves_the_connection_as_it_is(site: Site) {
             .send("TP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
             .await;
         assert_eq!(client.response().await.body, "test");
-        assert!(
-            matches!(client.io.read(&mut [0]).await, Ok(0)),
-            "its end is in order"
-        );
+        ends(&mut client).await;
     }
+}
+
+/// In order.
+async fn ends(client: &mut Client) {
+    let end = client.io.read(&mut [0]).await;
+    assert!(matches!(end, Ok(0)), "its end is not in order: {end:?}");
 }
 
 async fn bytes_sent_with_the_upgrade_are_not_lost(site: Site) {

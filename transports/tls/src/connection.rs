@@ -25,6 +25,9 @@ pub struct TlsConnection<C> {
     info: ConnInfo,
 }
 
+/// What fits into a record (RFC 8446 5.1).
+const FULL: usize = 16 * 1024;
+
 type Stream<C> = TlsStream<TokioIo<Below<C>>>;
 
 impl<C: Connection> TlsConnection<C> {
@@ -136,14 +139,28 @@ impl<C: Connection> Read for TlsConnection<C> {
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // Every other read finds nothing, and rustls would find that out at length. For the same reason it's asked for no more than it has decrypted.
+        // Every other read finds nothing, and rustls would find that out at length.
         ready!(self.as_mut().poll_readable(cx))?;
         let mut stream = Pin::new(self.stream.inner_mut());
-        let decrypted = ready!(stream.as_mut().poll_fill_buf(cx))?;
-        let taken = decrypted.len().min(buf.remaining());
-        buf.put_slice(&decrypted[..taken]);
-        stream.consume(taken);
-        Poll::Ready(Ok(()))
+        let mut has_read = false;
+        loop {
+            let decrypted = match stream.as_mut().poll_fill_buf(cx) {
+                Poll::Ready(Ok(decrypted)) => decrypted,
+                // The next read finds it again.
+                Poll::Pending | Poll::Ready(Err(_)) if has_read => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            };
+            let taken = decrypted.len().min(buf.remaining());
+            let is_full = decrypted.len() >= FULL;
+            buf.put_slice(&decrypted[..taken]);
+            stream.as_mut().consume(taken);
+            has_read = true;
+            // Who sends a full record, sends more: a body comes in pieces as large as there's room for. After another one, to look for more would be a system call for nothing.
+            if !is_full || buf.remaining() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
 
