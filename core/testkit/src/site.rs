@@ -47,6 +47,7 @@ trait Erased: Send + Sync {
     fn connect_h2<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
     fn knock<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
     fn connect_resetting<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
+    fn missing(&self) -> Option<String>;
     fn capabilities(&self) -> Capabilities;
 }
 
@@ -61,6 +62,11 @@ impl Site {
 
     pub(crate) fn capabilities(&self) -> Capabilities {
         self.0.capabilities()
+    }
+
+    /// Why it can't be tested here.
+    pub(crate) fn missing(&self) -> Option<String> {
+        self.0.missing()
     }
 
     /// Serves the suite's app with default settings.
@@ -187,6 +193,10 @@ impl<S: Served> Erased for Plain<S> {
         })
     }
 
+    fn missing(&self) -> Option<String> {
+        self.0.missing()
+    }
+
     fn capabilities(&self) -> Capabilities {
         self.0.capabilities()
     }
@@ -233,6 +243,10 @@ impl<S: LocalSubject> Erased for Local<S> {
 
     fn connect_resetting<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
         self.0.connect_resetting(endpoint)
+    }
+
+    fn missing(&self) -> Option<String> {
+        self.0.missing()
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -291,6 +305,10 @@ impl Erased for Imaginary {
 
     fn connect_resetting<'a>(&'a self, _: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
         unreachable!("not served")
+    }
+
+    fn missing(&self) -> Option<String> {
+        None
     }
 
     fn capabilities(&self) -> Capabilities {

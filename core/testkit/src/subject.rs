@@ -52,6 +52,11 @@ pub trait Subject: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Why it can't be tested on this machine, if that's so: then its tests are ignored, with this reason. Default: it can.
+    fn missing(&self) -> Option<String> {
+        None
+    }
+
     /// What it can do. Default: everything.
     fn capabilities(&self) -> Capabilities {
         Capabilities::all()

@@ -97,6 +97,7 @@ impl Suite {
 
     fn with_site(mut self, subject: &str, site: &Site) -> Self {
         let can = site.capabilities();
+        let missing_here = site.missing();
         let mut applied = 0_usize;
         for (file, case) in FILES
             .iter()
@@ -107,15 +108,19 @@ impl Suite {
                 site.clone(),
                 case.run,
             );
-            let missing = case.needs.filter(|&needed| !can.have(needed));
-            let trial = match missing {
+            let needed = case.needs.filter(|&needed| !can.have(needed));
+            applied += usize::from(needed.is_none());
+            let reason = needed.map(|needed| needed.needed().to_owned());
+            let trial = match missing_here.clone().or(reason) {
                 // Also if somebody asks for ignored tests: a test that can't be run is never green.
-                Some(needed) => Trial::test(name, move || Err(Failed::from(needed.needed())))
-                    .with_kind(needed.needed())
-                    .with_ignored_flag(true),
+                Some(why) => {
+                    let fails = Failed::from(&why);
+                    Trial::test(name, move || Err(fails))
+                        .with_kind(why)
+                        .with_ignored_flag(true)
+                }
                 None => Trial::test(name.clone(), move || perform(&name, &site, run)),
             };
-            applied += usize::from(missing.is_none());
             self.trials.push(trial);
         }
         let meta = move || match applied {

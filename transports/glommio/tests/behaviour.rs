@@ -3,7 +3,7 @@
 
 #[cfg(target_os = "linux")]
 mod subjects {
-    use anyport_core::{Endpoint, UnixName};
+    use anyport_core::{Accepted, Endpoint, UnixName, serve_raw_with};
     use anyport_glommio::{Glommio, GlommioUnix};
     use anyport_testkit::{Capabilities, Capability, Subject};
     use std::{
@@ -51,6 +51,10 @@ mod subjects {
             stream.set_zero_linger()
         }
 
+        fn missing(&self) -> Option<String> {
+            missing()
+        }
+
         fn capabilities(&self) -> Capabilities {
             can()
         }
@@ -72,8 +76,27 @@ mod subjects {
             }
         }
 
+        fn missing(&self) -> Option<String> {
+            missing()
+        }
+
         fn capabilities(&self) -> Capabilities {
             can().without(Capability::PortZero).without(Capability::Reset)
+        }
+    }
+
+    /// What a worker can't be started for.
+    fn missing() -> Option<String> {
+        let server = serve_raw_with(
+            Glommio::bind("127.0.0.1:0").with_workers(1),
+            |_: Accepted<_>| async {},
+        );
+        match server.start() {
+            Ok(handle) => {
+                drop(handle.abort());
+                None
+            }
+            Err(error) => Some(error.to_string()),
         }
     }
 

@@ -50,6 +50,10 @@ mod subjects {
             stream.set_zero_linger()
         }
 
+        fn missing(&self) -> Option<String> {
+            Driver::IoUring.check().err().map(|error| error.to_string())
+        }
+
         fn capabilities(&self) -> Capabilities {
             can()
         }
@@ -88,6 +92,10 @@ mod subjects {
 
         async fn connect(&self, endpoint: &Endpoint) -> io::Result<UnixStream> {
             connect_unix(endpoint).await
+        }
+
+        fn missing(&self) -> Option<String> {
+            Driver::IoUring.check().err().map(|error| error.to_string())
         }
 
         fn capabilities(&self) -> Capabilities {

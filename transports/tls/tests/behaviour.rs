@@ -7,8 +7,9 @@
 mod client;
 
 use anyport_core::{
-    Endpoint, UnixName,
+    Accepted, Endpoint, UnixName,
     runtime::{Tokio, TokioPerCore},
+    serve_raw_with,
 };
 use anyport_memory::{Connector, Memory, MemoryStream};
 use anyport_tcp::Tcp;
@@ -117,6 +118,10 @@ impl Subject for OverGlommio {
         stream.below().map_or(Ok(()), TcpStream::set_zero_linger)
     }
 
+    fn missing(&self) -> Option<String> {
+        no_glommio()
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::all().without(Capability::AnyThread)
     }
@@ -161,9 +166,35 @@ impl<const EPOLL: bool> Subject for OverMonoio<EPOLL> {
         stream.below().map_or(Ok(()), TcpStream::set_zero_linger)
     }
 
+    fn missing(&self) -> Option<String> {
+        no_monoio(EPOLL)
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::all().without(Capability::AnyThread)
     }
+}
+
+/// What a worker of glommio can't be started for.
+#[cfg(target_os = "linux")]
+fn no_glommio() -> Option<String> {
+    let glommio = anyport_glommio::Glommio::bind("127.0.0.1:0").with_workers(1);
+    match serve_raw_with(glommio, |_: Accepted<_>| async {}).start() {
+        Ok(handle) => {
+            drop(handle.abort());
+            None
+        }
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn no_monoio(epoll: bool) -> Option<String> {
+    let driver = match epoll {
+        true => anyport_monoio::Driver::Epoll,
+        false => anyport_monoio::Driver::IoUring,
+    };
+    driver.check().err().map(|error| error.to_string())
 }
 
 #[cfg(target_os = "linux")]

@@ -8,7 +8,7 @@ use crate::client::{Authority, Client};
 use crate::scene::{Served, app, over_tcp};
 use anyport_core::{HttpOptions, Timeouts, serve_with};
 #[cfg(target_os = "linux")]
-use anyport_monoio::Monoio;
+use anyport_monoio::{Driver, Monoio};
 use anyport_tls::{TlsExt, rustls};
 use rustls::ClientConfig;
 use std::time::Duration;
@@ -79,17 +79,19 @@ fn an_idle_connection_whose_time_is_over() {
     served.ends();
 }
 
-/// Over TCP on tokio, and on monoio, where a write is under way when the next one comes.
+/// Over TCP on tokio, and on monoio, where a write is under way when the next one comes, if io_uring isn't refused.
 fn servers(authority: &Authority) -> Vec<Served> {
     let servers = [
         over_tcp(authority.server()),
         #[cfg(target_os = "linux")]
-        serve_with(
-            Monoio::bind("127.0.0.1:0")
-                .with_workers(1)
-                .tls(authority.server()),
-            app(),
-        ),
+        {
+            let driver = match Driver::IoUring.check() {
+                Ok(()) => Driver::IoUring,
+                Err(_) => Driver::Epoll,
+            };
+            let monoio = Monoio::bind("127.0.0.1:0").with_driver(driver).with_workers(1);
+            serve_with(monoio.tls(authority.server()), app())
+        },
     ];
     servers.into_iter().map(Served::start).collect()
 }
