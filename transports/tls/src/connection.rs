@@ -28,6 +28,9 @@ pub struct TlsConnection<C> {
 /// What fits into a record (RFC 8446 5.1).
 const FULL: usize = 16 * 1024;
 
+/// As much is decrypted by one read: more than that falls out of the processor's caches before it's looked at.
+const MOST: usize = 128 * 1024;
+
 type Stream<C> = TlsStream<TokioIo<Below<C>>>;
 
 impl<C: Connection> TlsConnection<C> {
@@ -142,12 +145,12 @@ impl<C: Connection> Read for TlsConnection<C> {
         // Every other read finds nothing, and rustls would find that out at length.
         ready!(self.as_mut().poll_readable(cx))?;
         let mut stream = Pin::new(self.stream.inner_mut());
-        let mut has_read = false;
+        let mut total = 0;
         loop {
             let decrypted = match stream.as_mut().poll_fill_buf(cx) {
                 Poll::Ready(Ok(decrypted)) => decrypted,
                 // The next read finds it again.
-                Poll::Pending | Poll::Ready(Err(_)) if has_read => return Poll::Ready(Ok(())),
+                Poll::Pending | Poll::Ready(Err(_)) if total > 0 => return Poll::Ready(Ok(())),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return Poll::Pending,
             };
@@ -155,9 +158,9 @@ impl<C: Connection> Read for TlsConnection<C> {
             let is_full = decrypted.len() >= FULL;
             buf.put_slice(&decrypted[..taken]);
             stream.as_mut().consume(taken);
-            has_read = true;
+            total += taken;
             // Who sends a full record, sends more: a body comes in pieces as large as there's room for. After another one, to look for more would be a system call for nothing.
-            if !is_full || buf.remaining() == 0 {
+            if !is_full || buf.remaining() == 0 || total >= MOST {
                 return Poll::Ready(Ok(()));
             }
         }
