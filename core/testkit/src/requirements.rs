@@ -1,4 +1,5 @@
 //! Tests that ask something of the machine which not every one has: there they're ignored, and say why. Libtest can't do that at run time, so they're a target with `harness = false`.
+use anyport_core::Server;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{env, future::Future, process::ExitCode};
 use tokio::runtime::Builder;
@@ -62,6 +63,18 @@ pub fn needs_program(program: &str) -> Option<String> {
     let path = env::var_os("PATH").unwrap_or_default();
     let is_there = env::split_paths(&path).any(|folder| folder.join(program).is_file());
     (!is_there).then(|| format!("needs {program}"))
+}
+
+/// The reason to ignore a test that needs such a server, if it can't be started on this machine.
+#[must_use]
+pub fn needs_start(server: Server) -> Option<String> {
+    match server.start() {
+        Ok(handle) => {
+            drop(handle.abort());
+            None
+        }
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 /// Runs an asynchronous test on a tokio of its own.

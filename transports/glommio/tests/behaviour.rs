@@ -5,7 +5,7 @@
 mod subjects {
     use anyport_core::{Accepted, Endpoint, UnixName, serve_raw_with};
     use anyport_glommio::{Glommio, GlommioUnix};
-    use anyport_testkit::{Capabilities, Capability, Subject};
+    use anyport_testkit::{Capabilities, Capability, Subject, requirements::needs_start};
     use std::{
         io,
         path::PathBuf,
@@ -85,19 +85,10 @@ mod subjects {
         }
     }
 
-    /// What a worker can't be started for.
+    /// Why a worker can't be started, if it can't.
     fn missing() -> Option<String> {
-        let server = serve_raw_with(
-            Glommio::bind("127.0.0.1:0").with_workers(1),
-            |_: Accepted<_>| async {},
-        );
-        match server.start() {
-            Ok(handle) => {
-                drop(handle.abort());
-                None
-            }
-            Err(error) => Some(error.to_string()),
-        }
+        let glommio = Glommio::bind("127.0.0.1:0").with_workers(1);
+        needs_start(serve_raw_with(glommio, |_: Accepted<_>| async {}))
     }
 
     /// A connection stays on its worker.

@@ -13,6 +13,8 @@ use anyport_core::{
 };
 use anyport_memory::{Connector, Memory, MemoryStream};
 use anyport_tcp::Tcp;
+#[cfg(target_os = "linux")]
+use anyport_testkit::requirements::needs_start;
 use anyport_testkit::{Capabilities, Capability, Subject, Suite};
 use anyport_tls::{Tls, TlsExt};
 use anyport_unix::Unix;
@@ -175,17 +177,11 @@ impl<const EPOLL: bool> Subject for OverMonoio<EPOLL> {
     }
 }
 
-/// What a worker of glommio can't be started for.
+/// Why a worker of glommio can't be started, if it can't.
 #[cfg(target_os = "linux")]
 fn no_glommio() -> Option<String> {
     let glommio = anyport_glommio::Glommio::bind("127.0.0.1:0").with_workers(1);
-    match serve_raw_with(glommio, |_: Accepted<_>| async {}).start() {
-        Ok(handle) => {
-            drop(handle.abort());
-            None
-        }
-        Err(error) => Some(error.to_string()),
-    }
+    needs_start(serve_raw_with(glommio, |_: Accepted<_>| async {}))
 }
 
 #[cfg(target_os = "linux")]
