@@ -145,24 +145,41 @@ impl<C: Connection> Read for TlsConnection<C> {
         // Every other read finds nothing, and rustls would find that out at length.
         ready!(self.as_mut().poll_readable(cx))?;
         let mut stream = Pin::new(self.stream.inner_mut());
-        let mut total = 0;
-        loop {
-            let decrypted = match stream.as_mut().poll_fill_buf(cx) {
-                Poll::Ready(Ok(decrypted)) => decrypted,
-                // The next read finds it again.
-                Poll::Pending | Poll::Ready(Err(_)) if total > 0 => return Poll::Ready(Ok(())),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
-            };
-            let taken = decrypted.len().min(buf.remaining());
-            let is_full = decrypted.len() >= FULL;
-            buf.put_slice(&decrypted[..taken]);
-            stream.as_mut().consume(taken);
-            total += taken;
-            // Who sends a full record, sends more: a body comes in pieces as large as there's room for. After another one, to look for more would be a system call for nothing.
-            if !is_full || buf.remaining() == 0 || total >= MOST {
-                return Poll::Ready(Ok(()));
-            }
+        if ready!(read_record(stream.as_mut(), cx, &mut buf))? >= FULL {
+            read_more(stream, cx, &mut buf);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Reads what one record holds, as far as there's room.
+#[inline]
+fn read_record<C: Connection>(
+    mut stream: Pin<&mut Stream<C>>,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBufCursor<'_>,
+) -> Poll<io::Result<usize>> {
+    let decrypted = ready!(stream.as_mut().poll_fill_buf(cx))?;
+    let taken = decrypted.len().min(buf.remaining());
+    buf.put_slice(&decrypted[..taken]);
+    stream.consume(taken);
+    Poll::Ready(Ok(taken))
+}
+
+/// Reads on behind a full record: who sends one, sends more, and a body comes in pieces as large as there's room for. Behind a record that is
+/// not full, to look for more would be a system call for nothing.
+#[cold]
+fn read_more<C: Connection>(
+    mut stream: Pin<&mut Stream<C>>,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBufCursor<'_>,
+) {
+    let mut total = FULL;
+    while total < MOST && buf.remaining() > 0 {
+        match read_record(stream.as_mut(), cx, buf) {
+            Poll::Ready(Ok(taken)) if taken >= FULL => total += taken,
+            // An error is found again by the next read.
+            _ => return,
         }
     }
 }
