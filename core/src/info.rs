@@ -1,10 +1,10 @@
 //! What is known about a connection, as data that an app may keep.
-use crate::{Endpoint, PeerCred, TlsInfo};
+use crate::{Drain, Endpoint, PeerCred, TlsInfo, server::Shared};
 use bytes::Bytes;
 use std::{
     fmt,
     sync::{Arc, OnceLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// What is known about one connection: a pointer to clone, `Send + Sync` on every transport.
@@ -34,11 +34,35 @@ struct Handshake {
 }
 
 /// What the server adds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Admission {
+    /// None: no server has accepted it.
+    pub(crate) server: Option<Arc<Shared>>,
     pub(crate) id: u64,
     pub(crate) worker: u32,
-    pub(crate) at: Instant,
+    pub(crate) at: Moment,
+}
+
+/// An instant in half the space: as nanoseconds since a beginning that all have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    /// None is before the first one that's asked for: a server asks when it starts.
+    pub(crate) fn beginning() -> Instant {
+        static BEGINNING: OnceLock<Instant> = OnceLock::new();
+        *BEGINNING.get_or_init(Instant::now)
+    }
+
+    pub(crate) fn of(instant: Instant) -> Self {
+        let since = instant.saturating_duration_since(Self::beginning());
+        // In 584 years, it's full.
+        Self(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    fn instant(self) -> Instant {
+        Self::beginning() + Duration::from_nanos(self.0)
+    }
 }
 
 impl ConnInfo {
@@ -85,7 +109,7 @@ impl ConnInfo {
     /// Adds what the server knows, in place, so that a connection has these facts once. `Some`: they've been another connection's before (a transport
     /// hands out clones of one), so this connection needs a copy.
     pub(crate) fn admit(&self, admission: Admission) -> Option<Self> {
-        self.0.admission.set(admission).err()?;
+        let admission = self.0.admission.set(admission).err()?;
         let mut facts = Facts::clone(&self.0);
         facts.admission = OnceLock::from(admission);
         Some(Self(Arc::new(facts)))
@@ -93,9 +117,10 @@ impl ConnInfo {
 
     fn admission(&self) -> &Admission {
         self.0.admission.get_or_init(|| Admission {
+            server: None,
             id: 0,
             worker: 0,
-            at: Instant::now(),
+            at: Moment::of(Instant::now()),
         })
     }
 
@@ -141,10 +166,16 @@ impl ConnInfo {
         self.admission().worker as usize
     }
 
+    /// Whether its server drains, as a flag and as a future; for what would go on for ever.
+    #[must_use]
+    pub fn drain(&self) -> Drain {
+        Drain::new(self.admission().server.clone())
+    }
+
     /// When it was accepted, before any handshake. Of one that no server has accepted: when this was first asked.
     #[must_use]
     pub fn accepted_at(&self) -> Instant {
-        self.admission().at
+        self.admission().at.instant()
     }
 }
 
@@ -192,9 +223,10 @@ mod tests {
     fn facts_that_a_transport_hands_out_twice_are_of_two_connections() {
         let info = ConnInfo::new(Endpoint::custom("peer"), Endpoint::custom("local"));
         let admission = |id| Admission {
+            server: None,
             id,
             worker: 3,
-            at: Instant::now(),
+            at: Moment::of(Instant::now()),
         };
         assert!(info.admit(admission(1)).is_none(), "nothing is copied");
         let second = info.admit(admission(2)).expect("a copy");

@@ -53,12 +53,12 @@ pub use runtime::Runtime;
 #[doc(hidden)]
 pub use server::Part;
 pub use server::{
-    DrainReport, Drives, Handle, Serve, ServedOver, Server, Serves, SpokenOver, Wait, serve_protocol_with,
-    serve_raw_with, serve_with,
+    Drain, DrainReport, Drives, Handle, OpenConnections, Serve, ServedOver, Server, Serves, SpokenOver, Wait,
+    serve_protocol_with, serve_raw_with, serve_with,
 };
 pub use spawn::spawn;
 #[doc(no_inline)]
-pub use thread_bound::ThreadBound;
+pub use thread_bound::{LocalStream, ThreadBound, ThreadBoundStream};
 pub use tls_info::{TlsInfo, TlsVersion};
 pub use transport::Transport;
 pub use worker::{Worker, Workers};

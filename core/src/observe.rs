@@ -1,5 +1,5 @@
 //! What happens to connections, for metrics and logs.
-use crate::{AcceptErrorKind, ConnInfo, Endpoint};
+use crate::{AcceptErrorKind, ConnInfo, Endpoint, OpenConnections};
 use std::{io, time::Duration};
 
 #[cfg(feature = "tracing")]
@@ -110,6 +110,13 @@ pub enum Event<'a> {
         id: u64,
         /// What was wrong, and what became of it.
         what: &'a str,
+    },
+    /// The server drains: told when that begins, and every five seconds from then on, as long as connections are left.
+    Draining {
+        /// What's open.
+        left: OpenConnections,
+        /// When what's still open then is cut off. [`Duration::MAX`]: never.
+        grace: Duration,
     },
     /// A connection is gone, with all that was left of it.
     Closed {

@@ -3,12 +3,21 @@
 use std::{
     future::Future,
     io,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 use tokio::runtime::Handle;
 
 /// A signal of another kind that comes so soon after the first is the same wish: supervisors send SIGINT and SIGTERM together.
 const SAME_WISH: Duration = Duration::from_secs(1);
+
+static SIGNALLED: AtomicBool = AtomicBool::new(false);
+
+/// Whether a signal has come that [`signal`] waited for, so that another one ends the process.
+#[cfg(feature = "tracing")]
+pub(crate) fn has_signalled() -> bool {
+    SIGNALLED.load(Ordering::Relaxed)
+}
 
 /// Ready at the first SIGTERM or SIGINT (elsewhere than on Unix: Ctrl-C). For
 /// [`with_graceful_shutdown`](crate::Server::with_graceful_shutdown).
@@ -29,6 +38,7 @@ pub fn signal() -> impl Future<Output = ()> + Send {
     async move {
         let mut signals = installed.unwrap_or_else(Signals::installed);
         let first = signals.next().await;
+        SIGNALLED.store(true, Ordering::Relaxed);
         let at = Instant::now();
         let runtime = signals.runtime.clone();
         runtime.spawn(async move {

@@ -79,6 +79,47 @@ pub struct Tls(pub TlsInfo);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Credentials(pub PeerCred);
 
+/// Whether the server drains, as a flag and as a future: what would go on for ever, ends then by itself instead of being cut off at the end of the grace.
+///
+/// ```
+/// # use anyport_axum::Drain;
+/// # use axum::{extract::ws::{Message, WebSocket, WebSocketUpgrade}, response::Response};
+/// async fn echo(Drain(drain): Drain, upgrade: WebSocketUpgrade) -> Response {
+///     upgrade.on_upgrade(async |mut socket: WebSocket| {
+///         let mut drain = drain;
+///         loop {
+///             let message = tokio::select! {
+///                 message = socket.recv() => message,
+///                 () = &mut drain => None,
+///             };
+///             let Some(Ok(message)) = message else { break };
+///             if socket.send(message).await.is_err() {
+///                 return;
+///             }
+///         }
+///         // Says goodbye, if nobody has.
+///         let _ = socket.send(Message::Close(None)).await;
+///     })
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::any(echo));
+/// ```
+///
+/// Under `axum::serve` it never drains.
+///
+/// # Errors
+///
+/// As [`Connection`].
+#[derive(Clone, Debug)]
+pub struct Drain(pub anyport_core::Drain);
+
+impl<S: Sync> FromRequestParts<S> for Drain {
+    type Rejection = ConnectionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        info(&parts.extensions).map(|info| Self(info.drain()))
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Connection {
     type Rejection = ConnectionRejection;
 

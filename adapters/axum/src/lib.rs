@@ -48,7 +48,7 @@ mod rejection;
 mod serve;
 
 pub use app::{AddConnInfo, WithConnInfo, app};
-pub use extract::{Connection, Credentials, Peer, Tls};
+pub use extract::{Connection, Credentials, Drain, Peer, Tls};
 pub use rejection::ConnectionRejection;
 #[cfg(feature = "serve")]
 pub use serve::{AxumConnections, AxumListener, AxumTransport, listener, transport, transport_at};

@@ -4,7 +4,7 @@ use crate::{
     AcceptErrorKind, Endpoint, Error, ErrorKind, Event, Incoming, Listener, Protocol, Result, Runtime,
     engine::Accepted,
     observe::Refusal,
-    server::{Order, WorkerEnd},
+    server::{Order, TELL_DRAIN, WorkerEnd},
 };
 use hyper::rt::Executor;
 use std::{
@@ -72,6 +72,8 @@ enum Phase {
     /// Waiting for the connections.
     Closing {
         since: Instant,
+        /// When the observer is told next what's left.
+        tell: Option<Instant>,
     },
     /// Waiting for the aborted ones to be gone.
     Aborting {
@@ -171,16 +173,25 @@ where
                     if over {
                         self.listener = None;
                         self.worker.begin_closing();
-                        self.phase = Phase::Closing { since };
+                        let tell = since.checked_add(TELL_DRAIN);
+                        self.phase = Phase::Closing { since, tell };
                         continue;
                     }
                 }
-                Phase::Closing { since } => {
+                Phase::Closing { since, tell } => {
                     if self.worker.is_empty() {
                         return Poll::Ready(());
                     }
-                    if self.reached(since.checked_add(self.worker.shared.grace()), cx) {
-                        self.abort();
+                    let end = since.checked_add(self.worker.shared.grace());
+                    let is_told_first = tell.is_some_and(|tell| end.is_none_or(|end| tell < end));
+                    if self.reached(if is_told_first { tell } else { end }, cx) {
+                        if is_told_first {
+                            self.worker.shared.tell_drain(self.worker.now(), end);
+                            let tell = tell.and_then(|tell| tell.checked_add(TELL_DRAIN));
+                            self.phase = Phase::Closing { since, tell };
+                        } else {
+                            self.abort();
+                        }
                         continue;
                     }
                 }
@@ -213,6 +224,8 @@ where
                 self.worker.begin_lame_duck(lame_duck);
                 let since = self.worker.now();
                 self.phase = Phase::LameDuck { since };
+                let end = since.checked_add(self.worker.shared.grace());
+                self.worker.shared.tell_drain(since, end);
             }
             (Order::Drain, _) => {}
         }

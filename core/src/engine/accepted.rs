@@ -1,6 +1,9 @@
 //! The I/O object of an accepted connection: counted and abortable wherever it goes.
 use super::{ConnState, Permit, Registered, Stage, linger::Linger, turn};
-use crate::{ConnInfo, Connection, PeerState, info::Admission};
+use crate::{
+    ConnInfo, Connection, PeerState,
+    info::{Admission, Moment},
+};
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::{
@@ -47,9 +50,10 @@ impl<C: Connection> Accepted<C> {
     pub(super) fn new(io: C, state: Arc<ConnState>) -> Self {
         state.set_roaming();
         let admission = Admission {
+            server: Some(Arc::clone(&state.worker.shared)),
             id: state.id,
             worker: u32::try_from(state.worker.worker.index).unwrap_or(u32::MAX),
-            at: state.accepted_at,
+            at: Moment::of(state.accepted_at),
         };
         let info = io.info().admit(admission);
         Self {

@@ -14,11 +14,37 @@ pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
 
 #[cold]
 fn message(panic: &(dyn Any + Send)) -> String {
-    if let Some(text) = panic.downcast_ref::<&str>() {
-        (*text).to_owned()
-    } else if let Some(text) = panic.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "a panic without a message".to_owned()
+    let text = match panic.downcast_ref::<&str>() {
+        Some(text) => text,
+        None => match panic.downcast_ref::<String>() {
+            Some(text) => text,
+            None => "a panic without a message",
+        },
+    };
+    advised(text, cfg!(feature = "tokio"))
+}
+
+/// Says how to come by tokio, where there's none.
+fn advised(text: &str, has_tokio: bool) -> String {
+    match !has_tokio && text.contains("context of a Tokio 1.x runtime") {
+        true => format!("{text} (anyport's feature `tokio`, which is off, puts every app into one)"),
+        false => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{advised, catch};
+
+    #[test]
+    fn whoever_asks_for_tokio_in_vain_is_told_what_to_turn_on() {
+        let asked = || tokio::time::sleep(std::time::Duration::ZERO);
+        let says = catch(asked).unwrap_err();
+        assert!(
+            advised(&says, false).contains("feature `tokio`, which is off"),
+            "{says}"
+        );
+        assert_eq!(advised(&says, true), says);
+        assert_eq!(advised("a mistake", false), "a mistake");
     }
 }

@@ -1,6 +1,6 @@
 //! What one worker's accept loop and its connections share.
 use super::{ConnState, WakerSlot, deadlines::Deadlines, lock};
-use crate::{DrainReport, Endpoint, Worker, runtime::SharedTimer, server::Shared};
+use crate::{DrainReport, Endpoint, OpenConnections, Worker, runtime::SharedTimer, server::Shared};
 use slab::Slab;
 use std::{
     fmt,
@@ -288,6 +288,23 @@ impl WorkerState {
 
     pub(crate) fn connections(&self) -> usize {
         lock(&self.conns).open.len()
+    }
+
+    /// What they are.
+    pub(crate) fn open(&self) -> OpenConnections {
+        let conns = lock(&self.conns);
+        let (all, live) = (conns.open.len(), conns.live());
+        drop(conns);
+        let upgraded = live.iter().filter(|conn| conn.is_upgraded()).count();
+        let closing = live
+            .iter()
+            .filter(|conn| conn.is_lingering() && !conn.is_upgraded())
+            .count();
+        OpenConnections {
+            upgraded,
+            closing,
+            others: all - upgraded - closing,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -67,6 +67,19 @@ impl Observer for Tracing {
             Event::BadResponse { id, what } => {
                 tracing::error!(target: TARGET, { conn.id = id, what }, "bad response")
             }
+            Event::Draining { left, grace } => {
+                // Ctrl-C seems to do nothing as long as somebody is connected.
+                #[cfg(feature = "tokio")]
+                let signalled = crate::shutdown::has_signalled();
+                #[cfg(not(feature = "tokio"))]
+                let signalled = false;
+                let and = if signalled {
+                    "; a second signal ends the server now"
+                } else {
+                    ""
+                };
+                tracing::info!(target: TARGET, ?grace, "draining: {left} left{and}");
+            }
             Event::Closed {
                 id,
                 upgraded,

@@ -3,6 +3,7 @@ use crate::{Error, ErrorKind, Result, Worker, Workers, engine::panics};
 use hyper::rt::Timer;
 use std::{fmt, sync::Arc, sync::mpsc, thread};
 
+mod around;
 pub mod local;
 #[cfg(target_os = "linux")]
 mod ring;
@@ -13,6 +14,7 @@ pub use self::ring::{RingCall, RingNeeds};
 #[cfg(feature = "tokio")]
 pub use self::tokio::{Tokio, TokioPerCore};
 
+pub(crate) use self::around::Around;
 pub use crate::{
     spawn::{Background, Spawner},
     worker::RuntimeOptions,
@@ -41,6 +43,10 @@ pub trait Runtime: Clone + Unpin + 'static {
     /// How many workers a transport on this runtime has by default. [`Workers::Ambient`] says that the runtime is the one
     /// that the server is started in; any other value, that workers have threads of their own.
     const WORKERS: Workers;
+
+    /// Whether its workers are in a tokio runtime by themselves. Default: no. With the feature `tokio`, their threads ([`Start::on_thread`]) are put into one then: the
+    /// multi-threaded one that the server is started in, or else one that's started for it.
+    const IS_TOKIO: bool = false;
 
     /// Whether a worker could be started by this thread: asked before anything is bound. Default: yes.
     ///
@@ -79,6 +85,7 @@ pub struct Start<F> {
     worker: Worker,
     make: Box<dyn FnOnce() -> Result<F> + Send>,
     report: Report,
+    around: Around,
 }
 
 /// Tells the starting thread how it went, in any case.
@@ -89,11 +96,13 @@ impl<F> Start<F> {
         worker: Worker,
         make: impl FnOnce() -> Result<F> + Send + 'static,
         report: mpsc::Sender<Result<()>>,
+        around: Around,
     ) -> Self {
         Self {
             worker,
             make: Box::new(make),
             report: Report(Some(report)),
+            around,
         }
     }
 
@@ -126,8 +135,8 @@ impl<F: 'static> Start<F> {
     /// Runs the worker on a new thread, named for it and pinned to a core if that was asked for: `build` makes its runtime, `run`
     /// polls what [`enter`](Self::enter) gives on it.
     ///
-    /// If the server is started in a tokio runtime, the thread is in it, too (feature `tokio`): what an app needs of tokio (`tokio::spawn`, timers, files) it finds there,
-    /// whatever the worker runs on.
+    /// With the feature `tokio`, the thread is in a tokio runtime ([`Runtime::IS_TOKIO`]): what an app needs of tokio (`tokio::spawn`, timers, sockets, files) it finds there,
+    /// whatever the worker runs on, and however the server was started.
     ///
     /// # Errors
     ///
@@ -140,13 +149,11 @@ impl<F: 'static> Start<F> {
         let index = self.worker.index;
         let core = if self.worker.pin { Some(core(index)?) } else { None };
         let (worker, here) = (self.worker.clone(), self.report.0.clone());
-        #[cfg(feature = "tokio")]
-        let around = ::tokio::runtime::Handle::try_current().ok();
+        let around = self.around.clone();
         let body = move || {
             // The last thing that this thread gives up.
             let _here = here;
-            #[cfg(feature = "tokio")]
-            let _entered = around.as_ref().map(::tokio::runtime::Handle::enter);
+            let _entered = around.enter();
             if let Some(core) = core
                 && !core_affinity::set_for_current(core)
             {

@@ -25,6 +25,7 @@ pub struct TokioPerCore(());
 
 impl Runtime for Tokio {
     const WORKERS: Workers = Workers::Ambient;
+    const IS_TOKIO: bool = true;
 
     fn check() -> Result<()> {
         match Handle::try_current() {
@@ -67,6 +68,7 @@ impl<F: Future<Output = ()> + Send + 'static> Launch<F> for Tokio {
 
 impl Runtime for TokioPerCore {
     const WORKERS: Workers = Workers::PerCore;
+    const IS_TOKIO: bool = true;
 
     fn current() -> Self {
         Self(())

@@ -1,5 +1,5 @@
 //! The handle of a running server.
-use super::{DrainReport, Shared};
+use super::{DrainReport, OpenConnections, Shared};
 use crate::{Endpoint, Result};
 use std::{
     fmt,
@@ -36,6 +36,12 @@ impl Handle {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.connections()
+    }
+
+    /// What those connections are: for whoever waits for a drain.
+    #[must_use]
+    pub fn open(&self) -> OpenConnections {
+        self.shared.open()
     }
 
     /// Drains the server; it begins at this call, and goes on whether or not the returned future is awaited.

@@ -1,6 +1,7 @@
 //! The server: transports and apps joined, with what they're held to, and the ways to run it.
 mod bounds;
 mod drain;
+mod draining;
 mod handle;
 mod part;
 mod run;
@@ -9,15 +10,16 @@ mod shared;
 
 pub use bounds::{Drives, ServedOver, Serves, SpokenOver};
 pub use drain::DrainReport;
+pub use draining::{Drain, OpenConnections};
 pub use handle::{Handle, Wait};
 pub use part::Part;
 pub use serve::Serve;
 
-pub(crate) use shared::{Order, Shared, WorkerEnd};
+pub(crate) use shared::{Order, Shared, TELL_DRAIN, WorkerEnd};
 
 use crate::{
     App, Endpoint, Error, Event, HttpOptions, Limits, Observer, Protocol, Result, Timeouts, Transport,
-    Workers, config::Config, engine::Accepted, protocol::Raw,
+    Workers, config::Config, engine::Accepted, protocol::Raw, runtime::Around,
 };
 use part::Settings;
 use std::{
@@ -243,6 +245,10 @@ impl Server {
         for part in &self.parts {
             (part.check)()?;
         }
+        let around = match self.parts.iter().all(|part| part.is_tokio) {
+            true => Around::default(),
+            false => Around::find()?,
+        };
         // Everything is bound before anything is served.
         let opened = self
             .parts
@@ -261,6 +267,7 @@ impl Server {
             pin: self.pinned,
             shared: Arc::clone(&shared),
             report,
+            around,
         };
         // What's on an ambient runtime comes last: nobody could wait for its end here.
         let (ambient, threads): (Vec<_>, Vec<_>) = opened.into_iter().partition(|opened| opened.ambient);

@@ -4,7 +4,7 @@ use crate::{
     Endpoint, Error, Protocol, Result, Runtime, Transport, Worker, Workers,
     engine::{AcceptLoop, Accepted, WorkerState},
     listener::Listener,
-    runtime::{Launch, Start},
+    runtime::{Around, Launch, Start},
 };
 use std::{
     fmt,
@@ -18,6 +18,8 @@ pub struct Part {
     pub(super) check: fn() -> Result<()>,
     /// It runs on the runtime that the server is started in.
     pub(super) ambient: bool,
+    /// Its workers are in a tokio by themselves.
+    pub(super) is_tokio: bool,
     pub(super) http: bool,
 }
 
@@ -37,6 +39,8 @@ pub(super) struct Settings {
     pub(super) pin: bool,
     pub(super) shared: Arc<Shared>,
     pub(super) report: mpsc::Sender<Result<()>>,
+    /// For workers that aren't in a tokio by themselves.
+    pub(super) around: Around,
 }
 
 impl Part {
@@ -72,6 +76,10 @@ impl Part {
             let endpoint = endpoint.map_err(|e| Error::start("learn the address of a bound socket", e))?;
             let place = endpoint.clone();
             let launch = move |settings: &Settings| {
+                let around = match T::Runtime::IS_TOKIO {
+                    true => Around::default(),
+                    false => settings.around.clone(),
+                };
                 for (index, socket) in sockets.into_iter().enumerate() {
                     let worker = Worker {
                         index,
@@ -89,7 +97,8 @@ impl Part {
                     let (transport, protocol) = (transport.clone(), protocol.clone());
                     let (shared, entered) = (Arc::clone(&settings.shared), worker.clone());
                     let make = move || begin(&transport, socket, entered, shared, protocol);
-                    T::Runtime::launch(Start::new(worker, make, settings.report.clone()))?;
+                    let start = Start::new(worker, make, settings.report.clone(), around.clone());
+                    T::Runtime::launch(start)?;
                 }
                 Ok(())
             };
@@ -104,6 +113,7 @@ impl Part {
             open: Box::new(open),
             check: T::Runtime::check,
             ambient,
+            is_tokio: T::Runtime::IS_TOKIO,
             http,
         }
     }

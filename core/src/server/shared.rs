@@ -1,8 +1,9 @@
 //! What all workers of a server share: its configuration, its orders, its end.
 use crate::{
-    DrainReport, Error, ErrorKind, Result,
+    DrainReport, Error, ErrorKind, Event, OpenConnections, Result,
     config::Config,
     engine::{Addresses, Permits, WorkerState, lock},
+    info::Moment,
 };
 use slab::Slab;
 use std::{
@@ -17,6 +18,9 @@ use std::{
 
 /// The longest lame duck stage: long enough for each busy client to hear of it.
 const LAME_DUCK: Duration = Duration::from_secs(1);
+
+/// How often the observer is told what's left in a drain.
+pub(crate) const TELL_DRAIN: Duration = Duration::from_secs(5);
 
 /// What the workers have been told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +41,10 @@ pub(crate) struct Shared {
     /// A worker's state lives as long as its loop or one of its connections.
     workers: Mutex<Vec<Weak<WorkerState>>>,
     outcome: Mutex<Outcome>,
+    /// Who waits for the drain to begin.
+    drain_waiters: Mutex<Slab<Waker>>,
+    /// When the observer was told last what's left in a drain.
+    told: Mutex<Option<Instant>>,
 }
 
 #[derive(Clone, Copy)]
@@ -55,6 +63,7 @@ struct Outcome {
 
 impl Shared {
     pub(crate) fn new(config: Config) -> Self {
+        let _ = Moment::beginning();
         Self {
             permits: Permits::new(config.limits.connections),
             addresses: Addresses::new(config.limits.connections_per_ip),
@@ -64,6 +73,8 @@ impl Shared {
             grace: Mutex::default(),
             workers: Mutex::default(),
             outcome: Mutex::default(),
+            drain_waiters: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -113,6 +124,8 @@ impl Shared {
 
     fn give(&self, order: Order) {
         self.order.fetch_max(order as u8, Ordering::AcqRel);
+        let waiters = std::mem::take(&mut *lock(&self.drain_waiters));
+        waiters.into_iter().for_each(|(_, waker)| waker.wake());
         self.wake_workers();
     }
 
@@ -138,6 +151,60 @@ impl Shared {
             .iter()
             .map(|worker| worker.connections())
             .sum()
+    }
+
+    /// What they are.
+    pub(crate) fn open(&self) -> OpenConnections {
+        let mut open = OpenConnections::default();
+        for worker in self.live_workers() {
+            open += worker.open();
+        }
+        open
+    }
+
+    /// Tells the observer what's left in a drain, unless another worker has just done so.
+    pub(crate) fn tell_drain(&self, now: Instant, until: Option<Instant>) {
+        let mut told = lock(&self.told);
+        if told.is_some_and(|told| now.saturating_duration_since(told) < TELL_DRAIN / 2) {
+            return;
+        }
+        *told = Some(now);
+        drop(told);
+        self.config.observe(|| Event::Draining {
+            left: self.open(),
+            grace: until.map_or(Duration::MAX, |until| until.saturating_duration_since(now)),
+        });
+    }
+
+    /// Ready once a drain has begun, or the server was aborted. `place` is the caller's among those that wait.
+    pub(crate) fn poll_drain(&self, place: &mut Option<usize>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.order() != Order::Serve {
+            // All of them have been woken.
+            *place = None;
+            return Poll::Ready(());
+        }
+        let mut waiters = lock(&self.drain_waiters);
+        let waker = cx.waker().clone();
+        let old = match place.and_then(|place| waiters.get_mut(place)) {
+            Some(waiter) => Some(std::mem::replace(waiter, waker)),
+            None => {
+                *place = Some(waiters.insert(waker));
+                None
+            }
+        };
+        drop(waiters);
+        // Dropping one may run anything, so it's not done under the lock.
+        drop(old);
+        match self.order() {
+            Order::Serve => Poll::Pending,
+            Order::Drain | Order::Abort => Poll::Ready(()),
+        }
+    }
+
+    pub(crate) fn stop_waiting_for_drain(&self, place: usize) {
+        // Once the drain has begun, nobody has a place any more, and nobody gets one that stays.
+        let waker = lock(&self.drain_waiters).try_remove(place);
+        drop(waker);
     }
 
     /// Those that have a loop or a connection still. What's done with them, is done without the lock.

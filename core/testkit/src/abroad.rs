@@ -1,37 +1,70 @@
-//! Upgraded connections that the app takes to a thread which isn't their worker's: they're used there, or that's an error; and dropped there, they end as anywhere else.
+//! Upgraded connections that the app takes to a thread which isn't their worker's: they work there, and dropped there, they end as anywhere else.
 use crate::{
-    Capability,
+    app::DELIBERATE,
     client::Client,
     h2_client::{receive, send_all},
     observer::Log,
     running::Running,
+    script::pattern,
     site::Site,
+    state::State,
     suite::cases,
 };
 use anyport_core::Limits;
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use std::io;
+use std::{
+    future::{Future, poll_fn},
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::{Arc, LazyLock},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    runtime::Builder,
+    runtime::{Builder, Runtime},
 };
 
 cases![
-    what_is_used_abroad_works_or_says_why_not,
+    what_is_used_abroad_works,
     what_is_dropped_abroad_ends_cleanly,
+    what_was_written_before_a_drop_abroad_arrives,
+    a_panic_abroad_ends_its_connection_alone,
+    what_nobody_polls_abroad_is_in_nobodys_way,
+    an_abort_is_told_abroad,
+    many_at_once_abroad_leave_nothing,
     an_h2_tunnel_works_abroad,
     an_h2_tunnel_that_is_dropped_abroad_ends_alone,
 ];
 
 const PING: &str = "ping";
 
+const MUCH: usize = 1_000_000;
+
 /// What came of a connection on another thread: of reading, and of writing.
 pub(crate) type Abroad = [io::Result<()>; 2];
 
+/// Goes on with an upgraded connection on another thread, as its path says.
+pub(crate) fn take(path: &str, upgraded: Upgraded, state: &Arc<State>) {
+    let there = Arc::clone(state);
+    match path {
+        "/used-abroad" => state.go_abroad(|| echo(upgraded)),
+        "/dropped-abroad" => state.go_abroad(|| leave(upgraded)),
+        "/written-abroad" => state.go_abroad(|| write_and_leave(upgraded)),
+        "/panics-abroad" => state.go_abroad(|| panic(upgraded)),
+        "/kept-abroad" => state.go_abroad(move || keep(upgraded, &there)),
+        // It says itself when it's there.
+        "/waits-abroad" => return state.go_abroad(move || wait(upgraded, &there)),
+        _ => panic!("{path} is nothing that's done abroad"),
+    }
+    state.arrives();
+}
+
 /// Sends so much back as [`PING`] is, by a thread that is no worker. Then it's dropped there.
-pub(crate) fn echo(upgraded: Upgraded) -> Abroad {
+fn echo(upgraded: Upgraded) -> Abroad {
     let runtime = Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let mut io = TokioIo::new(upgraded);
@@ -45,8 +78,67 @@ pub(crate) fn echo(upgraded: Upgraded) -> Abroad {
     })
 }
 
+/// Runs it on a thread that is no worker, where tokio's timers and sockets work.
+pub(crate) async fn run<F>(future: F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    static ABROAD: LazyLock<Runtime> = LazyLock::new(|| {
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(1).enable_all().build().unwrap()
+    });
+    ABROAD.spawn(future).await.unwrap();
+}
+
+/// Writes more than fits into any buffer on its way, as far as the client reads it, then drops it there without a word.
+fn write_and_leave(upgraded: Upgraded) -> Abroad {
+    let runtime = Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let mut io = TokioIo::new(upgraded);
+        let written = io.write_all(&pattern(MUCH)).await;
+        [written, io.flush().await]
+    })
+}
+
+/// Panics with it in its hands.
+fn panic(upgraded: Upgraded) -> Abroad {
+    let caught = catch_unwind(AssertUnwindSafe(move || {
+        let _upgraded = upgraded;
+        panic!("{DELIBERATE} abroad")
+    }));
+    caught.unwrap_or([Ok(()), Ok(())])
+}
+
+/// Reads there what never comes; then tries to write.
+fn wait(upgraded: Upgraded, state: &State) -> Abroad {
+    let runtime = Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let mut io = TokioIo::new(upgraded);
+        let read = {
+            let mut byte = [0];
+            let mut read = pin!(io.read_exact(&mut byte));
+            assert!(poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx).is_pending())).await);
+            state.arrives();
+            read.await.map(drop)
+        };
+        let written = io.write_all(b"too late").await;
+        [read, written]
+    })
+}
+
+/// Reads a moment, in vain, and keeps it.
+fn keep(upgraded: Upgraded, state: &State) -> Abroad {
+    let mut io = TokioIo::new(upgraded);
+    let mut byte = [0];
+    let mut cx = Context::from_waker(Waker::noop());
+    let read = pin!(io.read(&mut byte)).poll(&mut cx);
+    assert!(read.is_pending(), "nothing was sent: {read:?}");
+    *state.kept_abroad.lock().unwrap() = Some(io.into_inner());
+    [Ok(()), Ok(())]
+}
+
 /// Only drops it there.
-pub(crate) fn leave(upgraded: Upgraded) -> Abroad {
+fn leave(upgraded: Upgraded) -> Abroad {
     drop(upgraded);
     [Ok(()), Ok(())]
 }
@@ -68,6 +160,12 @@ async fn upgraded(server: &Running, path: &str) -> Client {
     client
 }
 
+/// What came of it on the other thread.
+async fn outcome(server: &Running) -> Abroad {
+    server.state.arrived().await;
+    server.state.abroad().await
+}
+
 /// The client sees its connection's end, and so do the count, the limit and the observer; the server goes on.
 async fn ended(mut client: Client, server: &Running, log: &Log, nth: u32) {
     client.closed().await;
@@ -78,33 +176,88 @@ async fn ended(mut client: Client, server: &Running, log: &Log, nth: u32) {
     log.assert_complete(2 * nth as usize);
 }
 
-async fn what_is_used_abroad_works_or_says_why_not(site: Site) {
+async fn what_is_used_abroad_works(site: Site) {
     let (server, log) = serve(&site);
     for nth in 1..=3 {
         let mut client = upgraded(&server, "/used-abroad").await;
         client.send(PING).await;
-        let outcome = server.state.abroad().await;
-        if site.capabilities().have(Capability::AnyThread) {
-            assert!(outcome.iter().all(Result::is_ok), "{outcome:?}");
-            assert_eq!(client.exactly(PING.len()).await.unwrap(), PING);
-        } else {
-            for error in outcome.map(Result::unwrap_err) {
-                assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{error}");
-                assert!(
-                    error.to_string().contains("belongs to another thread"),
-                    "it says why: {error}"
-                );
-            }
-        }
+        let outcome = outcome(&server).await;
+        assert!(outcome.iter().all(Result::is_ok), "{outcome:?}");
+        assert_eq!(client.exactly(PING.len()).await.unwrap(), PING);
         ended(client, &server, &log, nth).await;
     }
+}
+
+/// As it does at home.
+async fn what_was_written_before_a_drop_abroad_arrives(site: Site) {
+    let (server, log) = serve(&site);
+    let mut client = upgraded(&server, "/written-abroad").await;
+    // Slower than whoever writes, which is gone before the end.
+    let all = client.exactly(MUCH).await.unwrap();
+    assert!(all[..] == pattern(MUCH), "all bytes, in order");
+    let outcome = outcome(&server).await;
+    assert!(outcome.iter().all(Result::is_ok), "{outcome:?}");
+    ended(client, &server, &log, 1).await;
+}
+
+async fn a_panic_abroad_ends_its_connection_alone(site: Site) {
+    let (server, log) = serve(&site);
+    let client = upgraded(&server, "/panics-abroad").await;
+    assert!(outcome(&server).await.iter().all(Result::is_ok));
+    ended(client, &server, &log, 1).await;
+}
+
+/// Its client sends as much as anybody takes, and others are served as ever. In the end, the server doesn't wait for it.
+async fn what_nobody_polls_abroad_is_in_nobodys_way(site: Site) {
+    let server = site.serve();
+    let (mut write, _read) = upgraded(&server, "/kept-abroad").await.split();
+    assert!(outcome(&server).await.iter().all(Result::is_ok));
+    let sending = tokio::spawn(async move { while write.try_send([0; 64 * 1024]).await.is_ok() {} });
+    for _ in 0..20 {
+        server.serves_others().await;
+    }
+    server.settles(1).await;
+    let report = server.handle.shutdown(Duration::ZERO).await.unwrap();
+    assert_eq!((report.aborted, report.upgraded), (1, 1));
+    drop(server.state.kept_abroad.lock().unwrap().take());
+    sending.await.unwrap();
+}
+
+async fn an_abort_is_told_abroad(site: Site) {
+    let server = site.serve();
+    let mut client = upgraded(&server, "/waits-abroad").await;
+    server.state.arrived().await;
+    server.handle.abort().await.unwrap();
+    for error in server.state.abroad().await.map(Result::unwrap_err) {
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted, "{error}");
+    }
+    client.closed().await;
+}
+
+async fn many_at_once_abroad_leave_nothing(site: Site) {
+    const MANY: usize = 500;
+    let server = site.serve();
+    let mut clients = Vec::new();
+    for _ in 0..MANY {
+        clients.push(upgraded(&server, "/upgrade").await);
+    }
+    for client in &mut clients {
+        client.send(PING).await;
+    }
+    for client in &mut clients {
+        assert_eq!(client.exactly(PING.len()).await.unwrap(), PING);
+    }
+    server.settles(MANY).await;
+    drop(clients);
+    server.settles(0).await;
+    server.serves_others().await;
 }
 
 async fn what_is_dropped_abroad_ends_cleanly(site: Site) {
     let (server, log) = serve(&site);
     for nth in 1..=3 {
         let client = upgraded(&server, "/dropped-abroad").await;
-        let outcome = server.state.abroad().await;
+        let outcome = outcome(&server).await;
         assert!(outcome.iter().all(Result::is_ok), "{outcome:?}");
         ended(client, &server, &log, nth).await;
     }
@@ -117,7 +270,7 @@ async fn an_h2_tunnel_works_abroad(site: Site) {
     let (mut send, mut receiving) = h2.connect("/used-abroad").await.unwrap();
     send_all(&mut send, Bytes::from(PING), false).await.unwrap();
     assert_eq!(receive(&mut receiving).await.unwrap().unwrap(), PING);
-    let outcome = server.state.abroad().await;
+    let outcome = outcome(&server).await;
     assert!(outcome.iter().all(Result::is_ok), "{outcome:?}");
     assert_eq!(h2.get("/").await.status, 200, "the connection goes on");
 }
@@ -126,7 +279,7 @@ async fn an_h2_tunnel_that_is_dropped_abroad_ends_alone(site: Site) {
     let server = site.serve();
     let mut h2 = server.h2().await;
     let (send, mut receiving) = h2.connect("/dropped-abroad").await.unwrap();
-    let outcome = server.state.abroad().await;
+    let outcome = outcome(&server).await;
     assert!(outcome.iter().all(Result::is_ok), "{outcome:?}");
     // An end or a reset: there's nothing more.
     assert!(!matches!(receive(&mut receiving).await, Ok(Some(_))));

@@ -1,8 +1,5 @@
 //! `/answer/STATUS/CLAIMED/SENT/KIND`: responses that are what a test wants, right or wrong.
-use crate::{
-    app::{DELIBERATE, State},
-    script::pattern,
-};
+use crate::{app::DELIBERATE, script::pattern, state::State};
 use anyport_core::{Body, BoxError};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};

@@ -1,9 +1,10 @@
 //! The app that the suite serves: a route for each behaviour, good and bad.
 use crate::{
-    abroad::{self, Abroad},
+    abroad,
     answer::{answer, fails_later},
-    script,
+    script::{self, Place},
     site::Boxed,
+    state::{Fault, State, Waits},
 };
 use anyport_core::{Body, BoxError, ConnInfo, spawn};
 use bytes::Bytes;
@@ -14,12 +15,11 @@ use hyper_util::rt::TokioIo;
 use std::{
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::Arc,
     task::{Context, Poll},
-    thread::{self, JoinHandle},
+    thread,
     time::Duration,
 };
-use tokio::{sync::Semaphore, task::spawn_blocking};
 use tower_service::Service;
 
 /// What every deliberate panic begins with; it's kept out of the tests' output.
@@ -39,125 +39,6 @@ pub(crate) struct App {
     state: Arc<State>,
 }
 
-/// What a test and its app tell each other.
-#[derive(Debug)]
-pub struct State {
-    fault: Mutex<Option<Fault>>,
-    /// A permit for each request that waits, once it does.
-    arrived: Semaphore,
-    /// A permit for each request that may be answered.
-    released: Semaphore,
-    /// A permit for each waiting request that was dropped, and for each body that `/accepted` is done with.
-    dropped: Semaphore,
-    /// A permit for each byte that `/accepted` has read.
-    uploaded: Semaphore,
-    /// What `/keep` keeps.
-    kept: Mutex<Vec<Body>>,
-    /// The thread that an upgraded connection was taken to.
-    abroad: Mutex<Option<JoinHandle<Abroad>>>,
-}
-
-/// What goes wrong in the service at the next opportunity, once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    PanicInClone,
-    PanicInPollReady,
-    NotReady,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            fault: Mutex::default(),
-            arrived: Semaphore::new(0),
-            released: Semaphore::new(0),
-            dropped: Semaphore::new(0),
-            uploaded: Semaphore::new(0),
-            kept: Mutex::default(),
-            abroad: Mutex::default(),
-        }
-    }
-}
-
-impl State {
-    /// Lets something go wrong.
-    pub(crate) fn arm(&self, fault: Fault) {
-        *self.fault.lock().unwrap() = Some(fault);
-    }
-
-    fn strikes(&self, fault: Fault) -> bool {
-        let mut armed = self.fault.lock().unwrap();
-        if *armed == Some(fault) {
-            *armed = None;
-            return true;
-        }
-        false
-    }
-
-    /// Ready when a request waits in `/slow`.
-    pub(crate) async fn arrived(&self) {
-        self.arrived.acquire().await.unwrap().forget();
-    }
-
-    /// Lets one request in `/slow` be answered.
-    pub(crate) fn release(&self) {
-        self.released.add_permits(1);
-    }
-
-    /// Ready when a waiting request was dropped, or `/accepted` is done with a body.
-    pub(crate) async fn dropped(&self) {
-        self.dropped.acquire().await.unwrap().forget();
-    }
-
-    /// Ready when `/accepted` has read so many bytes more.
-    pub(crate) async fn uploaded(&self, bytes: u32) {
-        self.uploaded.acquire_many(bytes).await.unwrap().forget();
-    }
-
-    /// Goes on with an upgraded connection on another thread.
-    fn go_abroad(&self, f: impl FnOnce() -> Abroad + Send + 'static) {
-        *self.abroad.lock().unwrap() = Some(thread::spawn(f));
-        self.arrived.add_permits(1);
-    }
-
-    /// What came of an upgraded connection on another thread.
-    pub(crate) async fn abroad(&self) -> Abroad {
-        self.arrived().await;
-        let thread = self.abroad.lock().unwrap().take().expect("there's a thread");
-        let joined = spawn_blocking(|| thread.join()).await.unwrap();
-        joined.expect("nothing panics there")
-    }
-
-    /// Waits as a request in `/slow` does.
-    pub(crate) async fn wait_for_release(self: Arc<Self>) {
-        let _waits = self.waits(false);
-        self.released.acquire().await.unwrap().forget();
-    }
-
-    fn waits(self: &Arc<Self>, panics: bool) -> Waits {
-        self.arrived.add_permits(1);
-        Waits {
-            state: Arc::clone(self),
-            panics,
-        }
-    }
-}
-
-/// A request that waits.
-struct Waits {
-    state: Arc<State>,
-    panics: bool,
-}
-
-impl Drop for Waits {
-    fn drop(&mut self) {
-        self.state.dropped.add_permits(1);
-        if self.panics && !thread::panicking() {
-            panic!("{DELIBERATE} in drop");
-        }
-    }
-}
-
 impl App {
     pub(crate) fn new(state: Arc<State>) -> Self {
         Self { state }
@@ -170,9 +51,11 @@ impl App {
         in_background(async move {
             let Ok(upgraded) = upgrade.await else { return };
             match &*path {
-                "/used-abroad" => state.go_abroad(|| abroad::echo(upgraded)),
-                "/dropped-abroad" => state.go_abroad(|| abroad::leave(upgraded)),
-                _ => script::echo(TokioIo::new(upgraded)).await,
+                path if path.ends_with("-abroad") => abroad::take(path, upgraded, &state),
+                _ => match state.place {
+                    Place::Home => script::echo(TokioIo::new(upgraded)).await,
+                    Place::Abroad => abroad::run(script::echo(TokioIo::new(upgraded))).await,
+                },
             }
         });
     }
@@ -262,7 +145,7 @@ impl Service<Request<Body>> for App {
             path if path.starts_with("/block/") => {
                 let time = Duration::from_millis(number(path) as u64);
                 Box::pin(async move {
-                    state.arrived.add_permits(1);
+                    state.arrives();
                     thread::sleep(time);
                     Ok(hello())
                 })
@@ -271,7 +154,7 @@ impl Service<Request<Body>> for App {
                 let _waits = state.waits(false);
                 std::future::pending().await
             }),
-            "/upgrade" | "/used-abroad" | "/dropped-abroad" => {
+            path if path == "/upgrade" || path.ends_with("-abroad") => {
                 self.upgrade(&mut request);
                 let response = Response::builder()
                     .status(StatusCode::SWITCHING_PROTOCOLS)

@@ -8,15 +8,15 @@ use crate::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
 
 cases![
-    a_mebibyte_comes_back_unchanged,
-    ping_pong,
-    a_client_that_stopped_writing_is_answered needs HalfClose,
-    shutdown_flushes_what_was_written,
-    the_end_stays_the_end_after_the_peer_left,
-    a_write_fails_after_the_peer_left,
-    a_vectored_write_keeps_its_order needs VectoredWrite,
-    facts_name_the_connection,
-    an_idle_connection_takes_up_again_after_others,
+    a_mebibyte_comes_back_unchanged also abroad,
+    ping_pong also abroad,
+    a_client_that_stopped_writing_is_answered needs HalfClose also abroad,
+    shutdown_flushes_what_was_written also abroad,
+    the_end_stays_the_end_after_the_peer_left also abroad,
+    a_write_fails_after_the_peer_left also abroad,
+    a_vectored_write_keeps_its_order needs VectoredWrite also abroad,
+    facts_name_the_connection also abroad,
+    an_idle_connection_takes_up_again_after_others also abroad,
 ];
 
 async fn a_mebibyte_comes_back_unchanged(site: Site) {

@@ -1,10 +1,11 @@
 //! Apps that fail: the request gets an answer if that's still possible, and nobody else notices.
 use crate::{
-    app::{Fault, HELLO},
+    app::HELLO,
     client::get,
     h2_client::{H2, request, whole},
     running::Running,
     site::Site,
+    state::Fault,
     suite::cases,
 };
 use anyport_core::HttpOptions;

@@ -1,11 +1,12 @@
 //! Idle HTTP/1 connections give their buffers back and are made anew when their peers speak again: no client notices.
 use crate::{
-    app::{Fault, HELLO},
+    app::HELLO,
     attempts::in_time,
     client::{Client, get, post},
     running::Running,
     script::pattern,
     site::Site,
+    state::Fault,
     suite::cases,
     upgrade::{UPGRADE, echoes},
     watch::Notes,

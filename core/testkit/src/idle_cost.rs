@@ -14,7 +14,7 @@ use tokio::time::sleep;
 cases![
     connections_that_wait_for_bytes_are_not_polled,
     connections_that_wait_for_the_app_are_not_polled,
-    connections_whose_peers_read_nothing_are_not_polled,
+    connections_whose_peers_read_nothing_are_not_polled also abroad,
 ];
 
 /// How long polls are counted.
@@ -24,18 +24,22 @@ const WHILE: Duration = Duration::from_secs(1);
 /// spins does so many thousand times.
 const POLLS: usize = 200;
 
-/// Nobody sends, reads or answers anything now, and hardly anybody is polled.
+/// How often it's counted: what came last is worked off meanwhile, by a busy machine slowly.
+const WINDOWS: usize = 20;
+
+/// Nobody sends, reads or answers anything now, and before long hardly anybody is polled.
 async fn are_left_alone(notes: &Notes) {
-    // What came last is still being worked off. A machine that is too busy for that shows polls that are few, too.
-    sleep(WHILE / 2).await;
-    let before = notes.polls();
-    // Not to wait for anything: it is what does not happen that counts.
-    sleep(WHILE).await;
-    let polls = notes.polls() - before;
-    assert!(
-        polls <= POLLS,
-        "{polls} polls in {WHILE:?} of connections that wait"
-    );
+    let mut polls = 0;
+    for _ in 0..WINDOWS {
+        let before = notes.polls();
+        // Not to wait for anything: it is what does not happen that counts.
+        sleep(WHILE).await;
+        polls = notes.polls() - before;
+        if polls <= POLLS {
+            return;
+        }
+    }
+    panic!("{polls} polls in {WHILE:?} of connections that wait");
 }
 
 async fn connections_that_wait_for_bytes_are_not_polled(site: Site) {

@@ -104,6 +104,7 @@ mod script;
 mod site;
 mod slow_readers;
 mod standstill;
+mod state;
 mod subject;
 mod suite;
 mod unread;

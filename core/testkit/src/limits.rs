@@ -15,14 +15,14 @@ use std::sync::{
 
 cases![
     a_client_beyond_the_limit_waits_until_one_leaves,
-    an_upgraded_connection_counts_against_the_limit,
+    an_upgraded_connection_counts_against_the_limit also abroad,
     a_request_body_that_is_kept_keeps_no_permit,
     h2_streams_beyond_the_limit_wait,
     settings_that_serve_nobody_are_errors_at_start,
     a_limit_that_cannot_be_reached_does_no_harm,
     many_clients_are_served_by_few_permits,
     many_clients_are_served_by_one_permit_per_worker,
-    a_client_beyond_the_limit_of_its_address_is_closed needs PortZero,
+    a_client_beyond_the_limit_of_its_address_is_closed needs PortZero also abroad,
     a_filtered_peer_is_closed_before_it_speaks,
 ];
 

@@ -18,7 +18,7 @@ use tokio::time::sleep;
 
 cases![
     each_connection_begins_and_ends_once,
-    what_becomes_of_a_connection_is_told,
+    what_becomes_of_a_connection_is_told also abroad,
     a_refusal_is_told_and_no_connection,
     a_panic_is_told_once,
     a_passed_deadline_is_told,

@@ -1,9 +1,10 @@
 //! A server while it's tested.
 use crate::{
-    app::{HELLO, State},
+    app::HELLO,
     client::{Client, Response},
     h2_client::H2,
     site::{Io, Site},
+    state::State,
 };
 use anyport_core::{Endpoint, Handle, Server};
 use std::{sync::Arc, time::Duration};

@@ -1,5 +1,5 @@
 //! What raw handlers do at the server's end of a connection.
-use crate::site::Boxed;
+use crate::{abroad, site::Boxed};
 use anyport_core::{Accepted, Connection};
 use hyper_util::rt::TokioIo;
 use std::{
@@ -16,6 +16,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A raw handler of the suite: a function, so that its type has a name.
 pub(crate) type Handler<C> = fn(Accepted<C>) -> Boxed<()>;
+
+/// Where raw handlers run, and what becomes of upgraded connections.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Place {
+    /// On its worker.
+    #[default]
+    Home,
+    /// On a thread that's no worker's.
+    Abroad,
+}
 
 /// How much [`Script::Burst`] writes.
 pub(crate) const BURST: usize = 300_000;
@@ -42,16 +52,24 @@ pub enum Script {
 }
 
 impl Script {
-    pub(crate) fn handler<C: Connection>(self) -> Handler<C> {
+    pub(crate) fn handler<C: Connection>(self, place: Place) -> Handler<C> {
+        macro_rules! handler {
+            ($script:expr) => {
+                match place {
+                    Place::Home => |io| Box::pin($script(io)),
+                    Place::Abroad => |io| Box::pin(abroad::run($script(io))),
+                }
+            };
+        }
         match self {
-            Self::Echo => |io| Box::pin(echo(TokioIo::new(io))),
-            Self::Answer => |io| Box::pin(answer(io)),
-            Self::Burst => |io| Box::pin(burst(io)),
-            Self::Firehose => |io| Box::pin(firehose(io)),
-            Self::UntilEnd => |io| Box::pin(until_end(io)),
-            Self::Vectored => |io| Box::pin(vectored(io)),
-            Self::Facts => |io| Box::pin(facts(io)),
-            Self::Goodbye => |io| Box::pin(goodbye(io)),
+            Self::Echo => handler!(|io| echo(TokioIo::new(io))),
+            Self::Answer => handler!(answer),
+            Self::Burst => handler!(burst),
+            Self::Firehose => handler!(firehose),
+            Self::UntilEnd => handler!(until_end),
+            Self::Vectored => handler!(vectored),
+            Self::Facts => handler!(facts),
+            Self::Goodbye => handler!(goodbye),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Where a test happens: one subject, its types erased, so that each test is compiled once.
 use crate::{
     Capabilities, Capability,
-    app::State,
     local::LocalApp,
     running::Running,
-    script::Script,
+    script::{Place, Script},
+    state::State,
     subject::{LocalSubject, Served},
     watch::Notes,
     wrap::Mood,
@@ -34,13 +34,16 @@ pub(crate) type Told = Arc<Mutex<Option<Endpoint>>>;
 
 /// One subject.
 #[derive(Clone)]
-pub(crate) struct Site(Arc<dyn Erased>);
+pub(crate) struct Site {
+    subject: Arc<dyn Erased>,
+    place: Place,
+}
 
 trait Erased: Send + Sync {
     fn http(&self, state: Arc<State>) -> Server;
     fn watched(&self, state: Arc<State>, notes: Arc<Notes>) -> Server;
     fn local(&self, make: fn(&Worker) -> LocalApp) -> Option<Server>;
-    fn raw(&self, script: Script) -> Server;
+    fn raw(&self, script: Script, place: Place) -> Server;
     fn spied(&self, script: Script, told: Told) -> Server;
     fn moody(&self, script: Script, mood: Arc<Mood>) -> Server;
     fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
@@ -53,20 +56,39 @@ trait Erased: Send + Sync {
 
 impl Site {
     pub(crate) fn new<S: Served>(subject: S) -> Self {
-        Self(Arc::new(Plain(subject)))
+        Self::of(Plain(subject))
     }
 
     pub(crate) fn new_local<S: LocalSubject>(subject: S) -> Self {
-        Self(Arc::new(Local(Plain(subject))))
+        Self::of(Local(Plain(subject)))
+    }
+
+    fn of(subject: impl Erased + 'static) -> Self {
+        Self {
+            subject: Arc::new(subject),
+            place: Place::Home,
+        }
+    }
+
+    /// The same with upgraded connections and raw handlers elsewhere.
+    pub(crate) fn at(&self, place: Place) -> Self {
+        Self {
+            subject: Arc::clone(&self.subject),
+            place,
+        }
+    }
+
+    fn state(&self) -> Arc<State> {
+        Arc::new(State::at(self.place))
     }
 
     pub(crate) fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
+        self.subject.capabilities()
     }
 
     /// Why it can't be tested here.
     pub(crate) fn missing(&self) -> Option<String> {
-        self.0.missing()
+        self.subject.missing()
     }
 
     /// Serves the suite's app with default settings.
@@ -76,37 +98,37 @@ impl Site {
 
     /// Serves the suite's app with settings.
     pub(crate) fn serve_as(&self, configure: impl FnOnce(Server) -> Server) -> Running {
-        let state = Arc::new(State::default());
-        let server = configure(self.0.http(Arc::clone(&state)));
+        let state = self.state();
+        let server = configure(self.subject.http(Arc::clone(&state)));
         Running::start(self, server, state)
     }
 
     /// The same, and notes about its connections.
     pub(crate) fn serve_watched(&self, configure: impl FnOnce(Server) -> Server) -> (Running, Arc<Notes>) {
-        let (state, notes) = (Arc::new(State::default()), Arc::new(Notes::default()));
-        let server = configure(self.0.watched(Arc::clone(&state), Arc::clone(&notes)));
+        let (state, notes) = (self.state(), Arc::new(Notes::default()));
+        let server = configure(self.subject.watched(Arc::clone(&state), Arc::clone(&notes)));
         (Running::start(self, server, state), notes)
     }
 
     /// The server alone, not started.
     pub(crate) fn server(&self) -> Server {
-        self.0.http(Arc::default())
+        self.subject.http(Arc::default())
     }
 
     /// An app whose state is `!Send`, not started.
     pub(crate) fn local_server(&self, make: fn(&Worker) -> LocalApp) -> Server {
-        let server = self.0.local(make);
+        let server = self.subject.local(make);
         server.expect("only registered for local subjects")
     }
 
     /// Has a script at the server's end of each connection.
     pub(crate) fn raw(&self, script: Script) -> Running {
-        Running::start(self, self.0.raw(script), Arc::default())
+        Running::start(self, self.subject.raw(script, self.place), Arc::default())
     }
 
     /// The same, not started; `told` gets the endpoint when it is.
     pub(crate) fn raw_server(&self, script: Script, told: &Told) -> Server {
-        self.0.spied(script, Arc::clone(told))
+        self.subject.spied(script, Arc::clone(told))
     }
 
     /// The same with a listener that has its moods.
@@ -123,26 +145,26 @@ impl Site {
 
     /// The same, not started.
     pub(crate) fn moody_server(&self, script: Script, mood: &Arc<Mood>) -> Server {
-        self.0.moody(script, Arc::clone(mood))
+        self.subject.moody(script, Arc::clone(mood))
     }
 
     pub(crate) async fn connect(&self, endpoint: &Endpoint) -> io::Result<Io> {
-        self.0.connect(endpoint).await
+        self.subject.connect(endpoint).await
     }
 
     /// Connects a client that speaks HTTP/2.
     pub(crate) async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Io> {
-        self.0.connect_h2(endpoint).await
+        self.subject.connect_h2(endpoint).await
     }
 
     /// Connects a client that resets its connection when it is dropped.
     pub(crate) async fn connect_resetting(&self, endpoint: &Endpoint) -> io::Result<Io> {
-        self.0.connect_resetting(endpoint).await
+        self.subject.connect_resetting(endpoint).await
     }
 
     /// Connects to a server that may have nothing to say: also where that needs a handshake, it's not waited for.
     pub(crate) async fn knock(&self, endpoint: &Endpoint) -> io::Result<Io> {
-        self.0.knock(endpoint).await
+        self.subject.knock(endpoint).await
     }
 }
 
@@ -161,8 +183,8 @@ impl<S: Served> Erased for Plain<S> {
         None
     }
 
-    fn raw(&self, script: Script) -> Server {
-        self.0.raw(script)
+    fn raw(&self, script: Script, place: Place) -> Server {
+        self.0.raw(script, place)
     }
 
     fn spied(&self, script: Script, told: Told) -> Server {
@@ -217,8 +239,8 @@ impl<S: LocalSubject> Erased for Local<S> {
         Some(self.0.0.local(make))
     }
 
-    fn raw(&self, script: Script) -> Server {
-        self.0.raw(script)
+    fn raw(&self, script: Script, place: Place) -> Server {
+        self.0.raw(script, place)
     }
 
     fn spied(&self, script: Script, told: Told) -> Server {
@@ -258,7 +280,7 @@ impl<S: LocalSubject> Erased for Local<S> {
 impl Site {
     /// None that could be served, but one that says what it can.
     pub(crate) fn imaginary(can: Capabilities) -> Self {
-        Self(Arc::new(Imaginary(can)))
+        Self::of(Imaginary(can))
     }
 }
 
@@ -279,7 +301,7 @@ impl Erased for Imaginary {
         None
     }
 
-    fn raw(&self, _: Script) -> Server {
+    fn raw(&self, _: Script, _: Place) -> Server {
         unreachable!("not served")
     }
 

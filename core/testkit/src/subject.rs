@@ -1,9 +1,10 @@
 //! What a transport tells the suite about itself.
 use crate::{
-    app::{App, State},
+    app::App,
     local::LocalApp,
-    script::{Handler, Script},
+    script::{Handler, Place, Script},
     site::Told,
+    state::State,
     watch::{Notes, Watched},
     wrap::{Mood, Moody, Spied},
 };
@@ -74,7 +75,7 @@ pub trait Served: Subject {
     fn watched(&self, state: Arc<State>, notes: Arc<Notes>) -> Server;
 
     #[doc(hidden)]
-    fn raw(&self, script: Script) -> Server;
+    fn raw(&self, script: Script, place: Place) -> Server;
 
     #[doc(hidden)]
     fn spied(&self, script: Script, told: Told) -> Server;
@@ -99,16 +100,16 @@ where
         serve_with(watched, App::new(state))
     }
 
-    fn raw(&self, script: Script) -> Server {
-        serve_raw_with(self.transport(), script.handler())
+    fn raw(&self, script: Script, place: Place) -> Server {
+        serve_raw_with(self.transport(), script.handler(place))
     }
 
     fn spied(&self, script: Script, told: Told) -> Server {
-        serve_raw_with(Spied::new(self.transport(), told), script.handler())
+        serve_raw_with(Spied::new(self.transport(), told), script.handler(Place::Home))
     }
 
     fn moody(&self, script: Script, mood: Arc<Mood>) -> Server {
-        serve_raw_with(Moody::new(self.transport(), mood), script.handler())
+        serve_raw_with(Moody::new(self.transport(), mood), script.handler(Place::Home))
     }
 }
 
@@ -138,8 +139,6 @@ pub enum Capability {
     VectoredWrite,
     /// A free port is chosen by binding port 0, so endpoints are IP addresses.
     PortZero,
-    /// What a connection was upgraded to can be used on any thread. Without it: it's an error on another than its worker's.
-    AnyThread,
     /// A peer that is gone is noticed although bytes of it wait unread ([`Connection::peer_state`](anyport_core::Connection::peer_state)).
     PeerState,
     /// What a slow reader reads is noticed before the system calls the stream writable
@@ -158,7 +157,6 @@ impl Capability {
             Self::HalfClose => "needs half-close",
             Self::VectoredWrite => "needs vectored writes",
             Self::PortZero => "needs ports",
-            Self::AnyThread => "needs streams that are used on any thread",
             Self::PeerState => "needs `Connection::peer_state`",
             Self::RetryWrite => "needs `Connection::poll_retry_write`",
             Self::Reset => "needs `Connection::reset`",

@@ -3,6 +3,7 @@ use crate::{
     Capability, LocalSubject, Served,
     app::DELIBERATE,
     room,
+    script::Place,
     site::{Boxed, Site},
 };
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -16,22 +17,28 @@ const LIMIT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) needs: Option<Capability>,
+    /// It's run once more, with upgraded connections and raw handlers on a thread that's no worker's.
+    pub(crate) also_abroad: bool,
     pub(crate) run: fn(Site) -> Boxed<()>,
 }
 
-/// The tests of a file: async functions of a [`Site`], each with what it needs of a transport, if that's not to be had everywhere.
+/// The tests of a file: async functions of a [`Site`], each with what it needs of a transport, if that's not to be had everywhere, and whether it's run
+/// [abroad](Case::also_abroad), too.
 macro_rules! cases {
-    ($($name:ident $(needs $capability:ident)?),+ $(,)?) => {
+    ($($name:ident $(needs $capability:ident)? $(also $abroad:ident)?),+ $(,)?) => {
         pub(crate) const CASES: &[$crate::suite::Case] = &[$(
             $crate::suite::Case {
                 name: stringify!($name),
                 needs: $crate::suite::cases!(@needs $($capability)?),
+                also_abroad: $crate::suite::cases!(@also $($abroad)?),
                 run: |site| Box::pin($name(site)),
             },
         )+];
     };
     (@needs) => { None };
     (@needs $capability:ident) => { Some($crate::Capability::$capability) };
+    (@also) => { false };
+    (@also abroad) => { true };
 }
 pub(crate) use cases;
 
@@ -99,13 +106,21 @@ impl Suite {
         let can = site.capabilities();
         let missing_here = site.missing();
         let mut applied = 0_usize;
-        for (file, case) in FILES
+        let cases = FILES
             .iter()
-            .flat_map(|(file, cases)| cases.iter().map(move |case| (file, case)))
-        {
+            .flat_map(|(file, cases)| cases.iter().map(move |case| (file, case)));
+        let with_places = cases.flat_map(|(file, case)| {
+            let abroad = case.also_abroad.then_some((file, case, Place::Abroad));
+            [(file, case, Place::Home)].into_iter().chain(abroad)
+        });
+        for (file, case, place) in with_places {
+            let suffix = match place {
+                Place::Home => "",
+                Place::Abroad => "_abroad",
+            };
             let (name, site, run) = (
-                format!("{subject}::{file}::{}", case.name),
-                site.clone(),
+                format!("{subject}::{file}::{}{suffix}", case.name),
+                site.at(place),
                 case.run,
             );
             let needed = case.needs.filter(|&needed| !can.have(needed));

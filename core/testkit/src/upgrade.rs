@@ -17,14 +17,14 @@ use tokio::{
 };
 
 cases![
-    an_upgraded_connection_echoes,
-    a_connect_becomes_a_tunnel,
-    bytes_sent_with_the_upgrade_are_not_lost,
-    an_offer_that_is_ignored_leaves_the_connection_as_it_is,
-    an_upgraded_connection_is_counted_until_it_ends,
-    an_extended_connect_echoes,
-    an_h2_tunnel_is_counted_until_it_ends,
-    an_h2_tunnel_and_requests_share_a_connection,
+    an_upgraded_connection_echoes also abroad,
+    a_connect_becomes_a_tunnel also abroad,
+    bytes_sent_with_the_upgrade_are_not_lost also abroad,
+    an_offer_that_is_ignored_leaves_the_connection_as_it_is also abroad,
+    an_upgraded_connection_is_counted_until_it_ends also abroad,
+    an_extended_connect_echoes also abroad,
+    an_h2_tunnel_is_counted_until_it_ends also abroad,
+    an_h2_tunnel_and_requests_share_a_connection also abroad,
 ];
 
 pub(crate) const UPGRADE: &str =

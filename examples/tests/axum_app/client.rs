@@ -102,9 +102,20 @@ impl Client {
         if answer.header("content-encoding") == Some("gzip") {
             answer.body = unzipped(&answer.body);
         }
+        // How often it was kept alive, depends on how busy the machine is.
+        if answer.header("content-type") == Some("text/event-stream") {
+            let text = answer.text();
+            let (comments, events) = text.split_at(text.len() - text.trim_start_matches(ALIVE).len());
+            answer.body = [&comments[..ALIVE.len().min(comments.len())], events]
+                .concat()
+                .into();
+        }
         answer
     }
 }
+
+/// A comment, which keeps server-sent events alive.
+const ALIVE: &str = ":\n\n";
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

@@ -6,11 +6,17 @@
 )]
 
 mod client;
+#[path = "../../draining.rs"]
+#[expect(dead_code, reason = "it's a program, whose `main` isn't run here")]
+mod draining;
+mod drains;
 #[path = "../../axum_app.rs"]
 #[expect(dead_code, reason = "it's a program, whose `main` isn't run here")]
 mod example;
 mod place;
 mod secure;
+mod starts;
+mod whole;
 
 use anyport::StatusCode;
 use axum::Router;
@@ -19,7 +25,7 @@ use client::{Answer, Ask, Client, Version};
 use example::{Notes, router};
 use futures_util::future::join_all;
 use http_body_util::BodyExt;
-use place::{Place, WAYS, WITHOUT_TOKIO, ways};
+use place::{Place, Stream, WAYS};
 use std::{io, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -185,7 +191,10 @@ async fn answers_are_the_same(version: Version) {
         assert!(answer.body.starts_with(body.as_bytes()), "{ask:?}: {answer:?}");
     }
     // All at once: most of the time, each waits for its drain.
-    let all = join_all(ways().map(async |(name, _, serve)| (name, answers(serve(app().1), version).await)));
+    let all = join_all(
+        WAYS.iter()
+            .map(async |(name, _, serve)| (name, answers(serve(app().1).started(), version).await)),
+    );
     for (name, answers) in all.await {
         assert_eq!(answers.len(), reference.len());
         for (((ask, ..), answer), expected) in ASKS.iter().zip(&answers).zip(&reference) {
@@ -208,9 +217,9 @@ async fn http2_answers_are_the_same_over_every_transport() {
 async fn handlers_know_their_peer_over_every_transport() {
     let user = format!(" as user {}\n", rustix::process::geteuid().as_raw());
     let user = user.as_str();
-    let all = ways().map(async |(name, (peer, how), serve)| {
+    let all = WAYS.iter().map(async |(name, (peer, how), serve)| {
         for version in [Version::Http1, Version::Http2] {
-            let place = serve(app().1);
+            let place = serve(app().1).started();
             let mut client = Client::connect(&place, version).await;
             let answer = client.ask(&get("/whoami")).await;
             let text = answer.text();
@@ -273,9 +282,9 @@ async fn events_arrive_one_by_one_over_every_transport() {
             "id: 2\ndata: {\"id\":2,\"text\":\"buy bread\"}\n\n",
         ];
         assert_eq!(reference, expected);
-        let all = ways().map(async |(name, _, serve)| {
+        let all = WAYS.iter().map(async |(name, _, serve)| {
             let (notes, router) = app();
-            (name, events(serve(router), notes, version).await)
+            (name, events(serve(router).started(), notes, version).await)
         });
         for (name, events) in join_all(all).await {
             assert_eq!(events, reference, "{version:?} over {name}");
@@ -288,14 +297,30 @@ const WEB_SOCKET: &str = "GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: U
                    X-Request-Id: mine\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 const HELLO: &[u8] = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
 
-/// The head of the answer, and what comes back of two messages and a close.
-async fn web_socket(place: Place) -> (String, Vec<u8>) {
-    let mut stream = place.connect(Version::Http1).await;
-    stream.write_all(WEB_SOCKET.as_bytes()).await.unwrap();
+/// The head of an answer.
+async fn head(stream: &mut Box<dyn Stream>) -> String {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         head.push(timeout(PATIENCE, stream.read_u8()).await.unwrap().unwrap().into());
     }
+    head
+}
+
+/// The next frame of a WebSocket is this.
+async fn expect_frame(stream: &mut Box<dyn Stream>, frame: &[u8]) {
+    let mut got = vec![0; frame.len()];
+    timeout(PATIENCE, stream.read_exact(&mut got))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(got, frame);
+}
+
+/// The head of the answer, and what comes back of two messages and a close.
+async fn web_socket(place: Place) -> (String, Vec<u8>) {
+    let mut stream = place.connect(Version::Http1).await;
+    stream.write_all(WEB_SOCKET.as_bytes()).await.unwrap();
+    let head = head(&mut stream).await;
     let mut echoed = Vec::new();
     for _ in 0..2 {
         stream.write_all(HELLO).await.unwrap();
@@ -326,29 +351,10 @@ async fn a_web_socket_is_the_same_over_every_transport() {
     assert!(reference.0.contains(accept), "{reference:?}");
     assert_eq!(reference.1, b"\x81\x05Hello\x81\x05Hello\x88\x02\x03\xe8");
     for (name, _, serve) in WAYS {
-        assert_eq!(web_socket(serve(app().1)).await, reference, "over {name}");
-    }
-}
-
-/// axum serves a WebSocket by `tokio::spawn`, on a thread of tokio's, and the connection doesn't leave its own.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_web_socket_of_axum_s_is_closed_on_other_runtimes() {
-    for (name, _, serve) in WITHOUT_TOKIO {
-        let place = serve(app().1);
-        let mut stream = place.connect(Version::Http1).await;
-        stream.write_all(WEB_SOCKET.as_bytes()).await.unwrap();
-        stream.write_all(HELLO).await.unwrap();
-        let mut answer = Vec::new();
-        // It's closed with what was sent to it unread, so it's reset.
-        let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap();
-        assert!(
-            !answer.windows(5).any(|bytes| bytes == b"Hello"),
-            "{name}: {answer:?}"
+        assert_eq!(
+            web_socket(serve(app().1).started()).await,
+            reference,
+            "over {name}"
         );
-        // The server goes on.
-        let mut client = Client::connect(&place, Version::Http1).await;
-        assert_eq!(client.ask(&get("/notes")).await.status, StatusCode::OK, "{name}");
-        drop(client);
-        place.drain().await;
     }
 }

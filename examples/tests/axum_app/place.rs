@@ -27,7 +27,7 @@ const TLS: &str = "over TLSv1.3";
 /// What it's called; how its clients' names begin, and how they ask; how it's served.
 type Way = (&'static str, (&'static str, &'static str), fn(Router) -> Place);
 
-/// The ways to serve the app on tokio. A transport is a line.
+/// The ways to serve the app, as far as their features are on. A transport is a line.
 pub(crate) const WAYS: &[Way] = &[
     ("tcp", ("127.0.0.1:", PLAIN), |router| {
         Place::of(serve_with(Tcp::bind(LOCAL), app(router)))
@@ -79,10 +79,6 @@ pub(crate) const WAYS: &[Way] = &[
     ("axum::serve over tls", ("127.0.0.1:", TLS), |router| {
         Place::secure(|tls| Place::axum_serve(Tcp::bind(LOCAL).tls(tls), router))
     }),
-];
-
-/// Those on runtimes other than tokio, as far as their features are on.
-pub(crate) const WITHOUT_TOKIO: &[Way] = &[
     #[cfg(all(feature = "monoio", target_os = "linux"))]
     ("monoio", ("127.0.0.1:", PLAIN), |router| {
         Place::of(serve_with(Monoio::bind(LOCAL).with_workers(2), app(router)))
@@ -121,18 +117,17 @@ pub(crate) const WITHOUT_TOKIO: &[Way] = &[
     }),
 ];
 
-pub(crate) fn ways() -> impl Iterator<Item = &'static Way> {
-    WAYS.iter().chain(WITHOUT_TOKIO)
-}
-
 /// Where the app is served.
 pub(crate) struct Place {
     dial: Box<Dial>,
+    /// Known once it's started.
+    endpoint: Option<Endpoint>,
     served_by: ServedBy,
     _folder: Option<TempDir>,
 }
 
 enum ServedBy {
+    Nobody(Option<Box<Server>>),
     Anyport(Handle),
     Axum(oneshot::Sender<()>, JoinHandle<io::Result<()>>),
 }
@@ -142,8 +137,8 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-/// Connects, to speak this version.
-type Dial = dyn Fn(Version) -> Dialing + Send + Sync;
+/// Connects to where the server listens, to speak this version.
+type Dial = dyn Fn(&Endpoint, Version) -> Dialing + Send + Sync;
 type Dialing = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
 
 impl Place {
@@ -154,7 +149,8 @@ impl Place {
         let (stop, stopped) = oneshot::channel();
         let serving = serve(listener, router).with_graceful_shutdown(async { drop(stopped.await) });
         Self {
-            dial: dial(endpoint),
+            dial: Box::new(dial),
+            endpoint: Some(endpoint),
             served_by: ServedBy::Axum(stop, tokio::spawn(serving.into_future())),
             _folder: None,
         }
@@ -170,19 +166,42 @@ impl Place {
         let service = router.into_make_service_with_connect_info::<Connection>();
         let serving = serve(listener, service).with_graceful_shutdown(async { drop(stopped.await) });
         Self {
-            dial: dial(endpoint),
+            dial: Box::new(dial),
+            endpoint: Some(endpoint),
             served_by: ServedBy::Axum(stop, tokio::spawn(serving.into_future())),
             _folder: None,
         }
     }
 
     fn of(server: Server) -> Self {
-        let running = server.start().unwrap();
         Self {
-            dial: dial(running.endpoints()[0].clone()),
-            served_by: ServedBy::Anyport(running),
+            dial: Box::new(dial),
+            endpoint: None,
+            served_by: ServedBy::Nobody(Some(Box::new(server))),
             _folder: None,
         }
+    }
+
+    /// Starts it, unless that's done.
+    pub(crate) fn started(mut self) -> Self {
+        if let Some(server) = self.take_server() {
+            let running = server.start().unwrap();
+            self.listens_at(running.endpoints()[0].clone());
+            self.served_by = ServedBy::Anyport(running);
+        }
+        self
+    }
+
+    /// Its server, for whoever starts it in another way, and says [where it listens](Self::listens_at). None: it's `axum::serve`, and has been started.
+    pub(crate) fn take_server(&mut self) -> Option<Server> {
+        match &mut self.served_by {
+            ServedBy::Nobody(server) => server.take().map(|server| *server),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn listens_at(&mut self, endpoint: Endpoint) {
+        self.endpoint = Some(endpoint);
     }
 
     fn at_path(place: impl FnOnce(&Path) -> Self) -> Self {
@@ -198,7 +217,7 @@ impl Place {
         let memory = Memory::new();
         let connector = Arc::new(memory.connector());
         let place = place(memory);
-        let dial = move |_| -> Dialing {
+        let dial = move |_: &Endpoint, _| -> Dialing {
             let connector = Arc::clone(&connector);
             Box::pin(async move { Ok(Box::new(connector.connect()?) as Box<dyn Stream>) })
         };
@@ -212,8 +231,8 @@ impl Place {
         let (server, client) = secure::both_ends();
         let place = place(server);
         let below = place.dial;
-        let dial = move |version| -> Dialing {
-            let (below, handshake) = (below(version), client(version));
+        let dial = move |endpoint: &Endpoint, version| -> Dialing {
+            let (below, handshake) = (below(endpoint, version), client(version));
             Box::pin(async move { Ok(Box::new(handshake(below.await?).await?) as Box<dyn Stream>) })
         };
         Self {
@@ -223,12 +242,14 @@ impl Place {
     }
 
     pub(crate) async fn connect(&self, version: Version) -> Box<dyn Stream> {
-        (self.dial)(version).await.unwrap()
+        let endpoint = self.endpoint.as_ref().unwrap();
+        (self.dial)(endpoint, version).await.unwrap()
     }
 
     /// Drains it; whoever is connected still has to be done within the grace.
     pub(crate) async fn drain(self) {
         match self.served_by {
+            ServedBy::Nobody(_) => {}
             ServedBy::Anyport(handle) => {
                 let report = handle.shutdown(Duration::from_secs(10)).await.unwrap();
                 assert_eq!(report.aborted, 0, "{report}");
@@ -247,15 +268,13 @@ fn bind() -> TcpListener {
     TcpListener::from_std(listener).unwrap()
 }
 
-fn dial(endpoint: Endpoint) -> Box<Dial> {
-    Box::new(move |_| {
-        let endpoint = endpoint.clone();
-        Box::pin(async move {
-            Ok(match endpoint {
-                Endpoint::Tcp(addr) => Box::new(TcpStream::connect(addr).await?) as Box<dyn Stream>,
-                Endpoint::Unix(UnixName::Path(path)) => Box::new(UnixStream::connect(path).await?),
-                other => panic!("{other} can't be connected to"),
-            })
+fn dial(endpoint: &Endpoint, _: Version) -> Dialing {
+    let endpoint = endpoint.clone();
+    Box::pin(async move {
+        Ok(match endpoint {
+            Endpoint::Tcp(addr) => Box::new(TcpStream::connect(addr).await?) as Box<dyn Stream>,
+            Endpoint::Unix(UnixName::Path(path)) => Box::new(UnixStream::connect(path).await?),
+            other => panic!("{other} can't be connected to"),
         })
     })
 }

@@ -1,6 +1,6 @@
 //! One connection.
 use crate::stream::Stream;
-use anyport_core::{ConnInfo, Connection, PeerState, ThreadBound, delegate_io};
+use anyport_core::{ConnInfo, Connection, PeerState, Permit, ThreadBoundStream, delegate_io};
 use glommio::net::TcpStream;
 use std::{
     fmt, io,
@@ -9,9 +9,9 @@ use std::{
     task::{Context, Poll},
 };
 
-/// One connection, over TCP or a Unix socket. It stays on its worker: on another thread, its reads and writes fail.
+/// One connection, over TCP or a Unix socket. Its socket stays on its worker; used on another thread, it's [relayed](ThreadBoundStream).
 pub struct GlommioConnection {
-    io: ThreadBound<Stream>,
+    io: ThreadBoundStream<Stream>,
     info: ConnInfo,
     descriptor: RawFd,
 }
@@ -20,7 +20,7 @@ impl GlommioConnection {
     pub(crate) fn new(stream: TcpStream, info: ConnInfo) -> Self {
         Self {
             descriptor: stream.as_raw_fd(),
-            io: ThreadBound::new(Stream::new(stream)),
+            io: ThreadBoundStream::new(Stream::new(stream)),
             info,
         }
     }
@@ -32,16 +32,19 @@ impl Connection for GlommioConnection {
     }
 
     fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io.with(|stream| stream.poll_readable(cx))?
+        self.io.poll_readable(cx)
     }
 
     fn peer_state(&mut self) -> PeerState {
-        self.io.with(|stream| stream.peer_state()).unwrap_or_default()
+        self.io.peer_state()
     }
 
     fn reset(&mut self) {
-        // On another thread, there's nothing that it could be asked of.
-        let _ = self.io.with(|stream| stream.reset_at_close());
+        self.io.reset();
+    }
+
+    fn release(mut self: Pin<&mut Self>, permit: Permit) {
+        self.io.release(permit);
     }
 }
 

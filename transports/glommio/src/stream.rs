@@ -1,5 +1,5 @@
 //! A stream of glommio's, as hyper wants it.
-use anyport_core::{PeerState, socket};
+use anyport_core::{LocalStream, PeerState, socket};
 use futures_io::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -49,20 +49,6 @@ impl Stream {
             inner: stream,
             is_blocked: false,
         }
-    }
-
-    /// Ready if there's something to be read, or it's over. Nothing is read, or taken along.
-    pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // recv(2) of no byte fails with EAGAIN, too, when there's nothing; while glommio waits, it isn't even called.
-        uninterrupted(|| Pin::new(&mut self.inner).poll_read(cx, &mut [])).map_ok(drop)
-    }
-
-    pub(crate) fn peer_state(&self) -> PeerState {
-        socket::peer_state(self.fd())
-    }
-
-    pub(crate) fn reset_at_close(&self) {
-        socket::reset_at_close(self.fd());
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
@@ -141,6 +127,21 @@ fn uninterrupted<T>(mut poll: impl FnMut() -> Poll<io::Result<T>>) -> Poll<io::R
             Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::Interrupted => {}
             polled => return polled,
         }
+    }
+}
+
+impl LocalStream for Stream {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // recv(2) of no byte fails with EAGAIN, too, when there's nothing; while glommio waits, it isn't even called.
+        uninterrupted(|| Pin::new(&mut self.inner).poll_read(cx, &mut [])).map_ok(drop)
+    }
+
+    fn peer_state(&mut self) -> PeerState {
+        socket::peer_state(self.fd())
+    }
+
+    fn reset(&mut self) {
+        socket::reset_at_close(self.fd());
     }
 }
 

@@ -54,10 +54,6 @@ mod subjects {
         fn missing(&self) -> Option<String> {
             missing()
         }
-
-        fn capabilities(&self) -> Capabilities {
-            can()
-        }
     }
 
     impl Subject for Unix {
@@ -81,7 +77,9 @@ mod subjects {
         }
 
         fn capabilities(&self) -> Capabilities {
-            can().without(Capability::PortZero).without(Capability::Reset)
+            Capabilities::all()
+                .without(Capability::PortZero)
+                .without(Capability::Reset)
         }
     }
 
@@ -89,11 +87,6 @@ mod subjects {
     fn missing() -> Option<String> {
         let glommio = Glommio::bind("127.0.0.1:0").with_workers(1);
         needs_start(serve_raw_with(glommio, |_: Accepted<_>| async {}))
-    }
-
-    /// A connection stays on its worker.
-    fn can() -> Capabilities {
-        Capabilities::all().without(Capability::AnyThread)
     }
 }
 

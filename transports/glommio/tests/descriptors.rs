@@ -144,10 +144,9 @@ fn crowded(test: &str, configure: impl FnOnce(Server) -> Server, open: usize) {
 fn the_clock_goes_on_when_there_are_descriptors_again() {
     let test = "the_clock_goes_on_when_there_are_descriptors_again";
     let Some(process) = Process::start(test, |say| {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        // Multi-threaded, so that the server starts none, which would have descriptors of its own.
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let _around = runtime.enter();
         let before = epolls();
         let handle = server().start().unwrap();
         // Each of two workers has one to be told of clients, and a duplicate of it that waits.

@@ -1,18 +1,18 @@
 //! One connection.
 use crate::stream::{Socket, Stream};
-use anyport_core::{ConnInfo, Connection, PeerState, Permit, ThreadBound, delegate_io, socket};
+use anyport_core::{ConnInfo, Connection, PeerState, Permit, ThreadBoundStream, delegate_io};
 use monoio::{io::AsyncWriteRent, net::TcpStream};
 use std::{
     fmt,
     io::{self, IoSlice},
-    os::fd::{AsRawFd, BorrowedFd, RawFd},
+    os::fd::{AsRawFd, RawFd},
     pin::Pin,
     task::{Context, Poll},
 };
 
-/// One connection, over TCP or a Unix socket. It stays on its worker: on another thread, its reads and writes fail.
+/// One connection, over TCP or a Unix socket. Its socket stays on its worker; used on another thread, it's [relayed](ThreadBoundStream).
 pub struct MonoioConnection<S: AsyncWriteRent + 'static = TcpStream> {
-    io: ThreadBound<Stream<S>>,
+    io: ThreadBoundStream<Stream<S>>,
     info: ConnInfo,
     descriptor: RawFd,
 }
@@ -24,7 +24,7 @@ impl<S: AsyncWriteRent> MonoioConnection<S> {
     {
         Self {
             descriptor: stream.as_raw_fd(),
-            io: ThreadBound::new(Stream::new(stream)),
+            io: ThreadBoundStream::new(Stream::new(stream)),
             info,
         }
     }
@@ -36,38 +36,27 @@ impl<S: Socket> Connection for MonoioConnection<S> {
     }
 
     fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io.with(|stream| stream.poll_readable(cx))?.map(Ok)
+        self.io.poll_readable(cx)
     }
 
     fn peer_state(&mut self) -> PeerState {
-        let descriptor = self.descriptor;
-        let asked = self.io.with(|_| {
-            // SAFETY: `with` lends the stream, which owns this descriptor and keeps it open, for as long as this closure runs.
-            socket::peer_state(unsafe { BorrowedFd::borrow_raw(descriptor) })
-        });
-        asked.unwrap_or_default()
+        self.io.peer_state()
     }
 
     fn poll_retry_write(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.io.with(|stream| stream.poll_retry_write(bufs))?
+        self.io.poll_retry_write(cx, bufs)
     }
 
     fn reset(&mut self) {
-        let descriptor = self.descriptor;
-        // On another thread, there's nothing that it could be asked of.
-        let _ = self.io.with(|_| {
-            // SAFETY: `with` lends the stream, which owns this descriptor and keeps it open, for as long as this closure runs.
-            socket::reset_at_close(unsafe { BorrowedFd::borrow_raw(descriptor) });
-        });
+        self.io.reset();
     }
 
     fn release(mut self: Pin<&mut Self>, permit: Permit) {
-        // On another thread, there's nothing that it could be kept with.
-        let _ = self.io.with(|stream| stream.release(permit));
+        self.io.release(permit);
     }
 }
 

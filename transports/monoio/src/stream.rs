@@ -1,6 +1,6 @@
 //! Both halves of a stream, as hyper wants them.
 use crate::{closing, half::Half, receiving::Receiving, sending::Sending};
-use anyport_core::{Permit, runtime::local};
+use anyport_core::{LocalStream, PeerState, Permit, runtime::local, socket};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use monoio::io::{AsyncWriteRent, CancelableAsyncReadRent, Split};
 use std::{
@@ -8,7 +8,7 @@ use std::{
     future::poll_fn,
     io::{self, IoSlice},
     mem,
-    os::fd::AsRawFd,
+    os::fd::{AsRawFd, BorrowedFd, RawFd},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -20,6 +20,7 @@ const LINGER: Duration = Duration::from_secs(10);
 
 /// A stream of monoio's, by operations that own their buffers.
 pub(crate) struct Stream<S: AsyncWriteRent + 'static> {
+    descriptor: RawFd,
     receiving: Option<Receiving<S>>,
     /// None while `sending` has it: a connection that waits does without what sending needs.
     half: Option<Half<S>>,
@@ -41,6 +42,7 @@ impl<S: Socket> Stream<S> {
         // As monoio itself makes two halves of a stream, each of which has one operation at a time.
         let stream = Rc::new(UnsafeCell::new(stream));
         Self {
+            descriptor,
             receiving: Some(Receiving::new(Rc::clone(&stream))),
             half: Some(Half::new(stream, descriptor)),
             sending: None,
@@ -49,33 +51,12 @@ impl<S: Socket> Stream<S> {
         }
     }
 
-    pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // A connection that reads or writes does so in the same turn.
-        let is_idle = self.used != local::polls();
-        if is_idle && let Some(sending) = self.sending.take() {
-            match sending.into_half() {
-                Ok(half) => self.half = Some(half),
-                Err(sending) => self.sending = Some(sending),
-            }
-        }
-        let Some(receiving) = &mut self.receiving else {
-            return Poll::Ready(());
-        };
-        let polled = receiving.poll_readable(cx, is_idle);
-        let could_rest = self.sending.is_some() || receiving.is_large();
-        if polled.is_pending() && could_rest && !is_idle && !mem::replace(&mut self.is_settled, true) {
-            // The connection may have become idle in this very turn, which shows in the next one.
-            cx.waker().wake_by_ref();
-        }
-        polled
-    }
-
-    /// Sends what the kernel takes at once, of what an operation has left, then of `bufs`.
-    pub(crate) fn poll_retry_write(&mut self, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        match &self.sending {
-            Some(sending) => sending.poll_retry(bufs),
-            None => Poll::Pending,
-        }
+    /// None: it's closed.
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        // SAFETY: whoever receives owns the stream, which owns this descriptor and keeps it open; it's borrowed here for as long.
+        self.receiving
+            .as_ref()
+            .map(|_| unsafe { BorrowedFd::borrow_raw(self.descriptor) })
     }
 
     fn sending(&mut self) -> io::Result<&Rc<Sending<S>>> {
@@ -87,6 +68,52 @@ impl<S: Socket> Stream<S> {
         self.sending
             .as_ref()
             .ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl<S: Socket> LocalStream for Stream<S> {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A connection that reads or writes does so in the same turn.
+        let is_idle = self.used != local::polls();
+        if is_idle && let Some(sending) = self.sending.take() {
+            match sending.into_half() {
+                Ok(half) => self.half = Some(half),
+                Err(sending) => self.sending = Some(sending),
+            }
+        }
+        let Some(receiving) = &mut self.receiving else {
+            return Poll::Ready(Ok(()));
+        };
+        let polled = receiving.poll_readable(cx, is_idle);
+        let could_rest = self.sending.is_some() || receiving.is_large();
+        if polled.is_pending() && could_rest && !is_idle && !mem::replace(&mut self.is_settled, true) {
+            // The connection may have become idle in this very turn, which shows in the next one.
+            cx.waker().wake_by_ref();
+        }
+        polled.map(Ok)
+    }
+
+    fn peer_state(&mut self) -> PeerState {
+        self.socket().map_or(PeerState::Unknown, socket::peer_state)
+    }
+
+    /// Sends what the kernel takes at once, of what an operation has left, then of `bufs`.
+    fn poll_retry_write(&mut self, _: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match &self.sending {
+            Some(sending) => sending.poll_retry(bufs),
+            None => Poll::Pending,
+        }
+    }
+
+    fn reset(&mut self) {
+        if let Some(socket) = self.socket() {
+            socket::reset_at_close(socket);
+        }
+    }
+
+    /// What's on its way is seen through if its peer is owed it; the permit is given back when all of it is gone.
+    fn release(&mut self, permit: Permit) {
+        self.close(Some(permit));
     }
 }
 
@@ -139,11 +166,6 @@ impl<S: Socket> Write for Stream<S> {
 impl<S: Socket> Unpin for Stream<S> {}
 
 impl<S: AsyncWriteRent + 'static> Stream<S> {
-    /// The connection is dropped. What's on its way is seen through if its peer is owed it; the permit is given back when all of it is gone.
-    pub(crate) fn release(&mut self, permit: Permit) {
-        self.close(Some(permit));
-    }
-
     fn close(&mut self, permit: Option<Permit>) {
         // First, so that the sending half is the last one.
         self.receiving = None;

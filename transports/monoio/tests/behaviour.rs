@@ -53,10 +53,6 @@ mod subjects {
         fn missing(&self) -> Option<String> {
             Driver::IoUring.check().err().map(|error| error.to_string())
         }
-
-        fn capabilities(&self) -> Capabilities {
-            can()
-        }
     }
 
     impl Subject for Epoll {
@@ -74,10 +70,6 @@ mod subjects {
 
         fn reset_on_drop(&self, stream: &TcpStream) -> io::Result<()> {
             stream.set_zero_linger()
-        }
-
-        fn capabilities(&self) -> Capabilities {
-            can()
         }
     }
 
@@ -99,7 +91,9 @@ mod subjects {
         }
 
         fn capabilities(&self) -> Capabilities {
-            can().without(Capability::PortZero).without(Capability::Reset)
+            Capabilities::all()
+                .without(Capability::PortZero)
+                .without(Capability::Reset)
         }
     }
 
@@ -117,13 +111,10 @@ mod subjects {
         }
 
         fn capabilities(&self) -> Capabilities {
-            can().without(Capability::PortZero).without(Capability::Reset)
+            Capabilities::all()
+                .without(Capability::PortZero)
+                .without(Capability::Reset)
         }
-    }
-
-    /// A connection stays on its worker.
-    fn can() -> Capabilities {
-        Capabilities::all().without(Capability::AnyThread)
     }
 
     fn tcp(driver: Driver) -> Monoio {

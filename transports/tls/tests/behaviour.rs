@@ -123,10 +123,6 @@ impl Subject for OverGlommio {
     fn missing(&self) -> Option<String> {
         no_glommio()
     }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::all().without(Capability::AnyThread)
-    }
 }
 
 /// TLS over TCP, on monoio, which waits with epoll or with io_uring.
@@ -170,10 +166,6 @@ impl<const EPOLL: bool> Subject for OverMonoio<EPOLL> {
 
     fn missing(&self) -> Option<String> {
         no_monoio(EPOLL)
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::all().without(Capability::AnyThread)
     }
 }
 

@@ -148,7 +148,7 @@ impl Tasks {
     ///
     /// `true`: some are ready even so. The waker isn't woken for them, nor for others that become ready: it's to be run again by itself, after that turn. `false`: it wakes.
     ///
-    /// What's bound to this thread and was dropped elsewhere ([`poll_returned`](thread_bound::poll_returned)) is dropped here, too.
+    /// What's bound to this thread and was dropped elsewhere ([`poll_mail`](thread_bound::poll_mail)) is dropped here, too.
     #[must_use = "tasks that are ready wake nobody"]
     pub fn run(&self, cx: &mut Context<'_>, rounds: usize) -> bool {
         let local = &*self.local;
@@ -156,7 +156,7 @@ impl Tasks {
         local.refresh(cx);
         local.take_mail();
         local.wake_due();
-        let _ = panics::catch(|| thread_bound::poll_returned(cx));
+        let _ = panics::catch(|| thread_bound::poll_mail(cx));
         for _ in 0..rounds {
             let ready = local.ready.borrow().len();
             for _ in 0..ready {
@@ -187,7 +187,7 @@ impl Tasks {
         let _ = panics::catch(thread_bound::drop_all);
         self.local.main.replace(Waker::noop().clone());
         self.local.mailbox.forget();
-        let _ = panics::catch(|| thread_bound::poll_returned(&mut Context::from_waker(Waker::noop())));
+        let _ = panics::catch(|| thread_bound::poll_mail(&mut Context::from_waker(Waker::noop())));
     }
 }
 

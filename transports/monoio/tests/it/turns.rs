@@ -9,7 +9,6 @@ use anyport_core::{Accepted, Body, Handle, Runtime, Timeouts, serve_raw_with, se
 use anyport_monoio::{MonoioConnection, MonoioPerCore};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use hyper_util::rt::TokioIo;
 use std::{
     cell::Cell,
     future::{pending, poll_fn},
@@ -24,7 +23,6 @@ use std::{
     thread,
     time::Duration,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::service_fn;
 
 async fn ends(handle: &Handle) {
@@ -195,35 +193,6 @@ async fn a_body_that_is_read_on_another_thread_keeps_its_deadline() {
         .unwrap();
         client.read_exact(&mut head).unwrap();
         assert_eq!(&head, b"HTTP/1.1 408", "{driver}");
-        ends(&handle).await;
-    }
-}
-
-/// A stream that's taken to another thread fails there, and is closed at home.
-#[tokio::test]
-async fn a_connection_that_is_taken_elsewhere_fails_there_and_is_closed_at_home() {
-    for driver in DRIVERS {
-        let (take, taken) = mpsc::channel();
-        let handler = move |connection: Accepted<MonoioConnection>| {
-            let take = take.clone();
-            async move {
-                let _ = take.send(connection);
-            }
-        };
-        let handle = serve_raw_with(one(driver), handler).start().unwrap();
-        let mut client = connect(&handle);
-        let connection = taken.recv_timeout(crate::scene::PATIENCE).unwrap();
-        let mut io = TokioIo::new(connection);
-        let error = io.read_u8().await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{driver}: {error}");
-        let error = io.write_all(b"x").await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{driver}: {error}");
-        drop(io);
-        match client.read_to_end(&mut Vec::new()) {
-            Ok(0) => {}
-            Err(e) if e.kind() == io::ErrorKind::ConnectionReset => {}
-            other => panic!("{driver}: not closed, but {other:?}"),
-        }
         ends(&handle).await;
     }
 }

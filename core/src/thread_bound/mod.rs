@@ -1,0 +1,267 @@
+//! Values that can't leave their thread, behind handles that can: hyper wants upgraded streams to be `Send`, and apps take them to other threads.
+mod relay;
+mod remote;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub use stream::{LocalStream, ThreadBoundStream};
+
+use crate::engine::lock;
+use slab::Slab;
+use std::{
+    any::Any,
+    cell::RefCell,
+    fmt, io,
+    marker::PhantomData,
+    mem,
+    rc::Rc,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+/// A value that stays on the thread that made it, whatever its type; what moves is a handle.
+///
+/// It's safe code throughout: the handle is a number and a reference to the mailbox of its thread. A stream that's to be used on any thread, is a
+/// [`ThreadBoundStream`].
+///
+/// Used on another thread, it gives an error of the kind [`Unsupported`](io::ErrorKind::Unsupported). Dropped on another thread, the value is dropped at
+/// home, as soon as that thread uses one of its own or asks [`poll_mail`]. When a thread ends, so do the values it kept.
+///
+/// ```
+/// use anyport_core::ThreadBound;
+/// use std::{rc::Rc, thread};
+///
+/// let mut bound = ThreadBound::new(Rc::new(7));
+/// assert_eq!(bound.with(|seven| **seven).unwrap(), 7);
+/// let elsewhere = thread::spawn(move || bound.with(|seven| **seven).is_err());
+/// assert!(elsewhere.join().unwrap());
+/// ```
+pub struct ThreadBound<T> {
+    home: Arc<Mailbox>,
+    key: usize,
+    of: PhantomData<fn() -> T>,
+}
+
+/// What other threads can reach of a thread.
+#[derive(Default)]
+struct Mailbox {
+    has_mail: AtomicBool,
+    mail: Mutex<Mail>,
+}
+
+#[derive(Default)]
+struct Mail {
+    /// Whose handles were dropped elsewhere.
+    returned: Vec<usize>,
+    /// What else is to be done at home.
+    errands: Vec<Errand>,
+    waker: Option<Waker>,
+    /// Nobody looks into it any more.
+    is_closed: bool,
+}
+
+type Errand = Box<dyn FnOnce() + Send>;
+
+/// What a thread keeps.
+struct Home {
+    mailbox: Arc<Mailbox>,
+    values: RefCell<Slab<Rc<dyn Any>>>,
+}
+
+thread_local! {
+    static HOME: Home = Home { mailbox: Arc::default(), values: RefCell::default() };
+}
+
+impl<T: 'static> ThreadBound<T> {
+    /// Keeps the value on this thread.
+    pub fn new(value: T) -> Self {
+        HOME.with(|home| {
+            home.open_mail();
+            lock(&home.mailbox.mail).is_closed = false;
+            Self {
+                home: Arc::clone(&home.mailbox),
+                key: home.values.borrow_mut().insert(Rc::new(RefCell::new(value))),
+                of: PhantomData,
+            }
+        })
+    }
+
+    /// Whether this is the value's thread.
+    #[must_use]
+    pub fn is_home(&self) -> bool {
+        HOME.try_with(|home| Arc::ptr_eq(&home.mailbox, &self.home))
+            .unwrap_or(false)
+    }
+
+    /// Uses the value.
+    ///
+    /// # Errors
+    ///
+    /// This isn't its thread, or it's in use already.
+    pub fn with<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> io::Result<R> {
+        let Some(value) = self.get() else {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this value belongs to another thread",
+            ));
+        };
+        let mut value = value
+            .try_borrow_mut()
+            .map_err(|_| io::Error::other("a value that's bound to its thread is in use already"))?;
+        Ok(f(&mut value))
+    }
+
+    /// The value, if this is its thread; counted, so that it may be dropped while it's used.
+    #[inline]
+    fn get(&self) -> Option<Rc<RefCell<T>>> {
+        let value = HOME.try_with(|home| {
+            if !Arc::ptr_eq(&home.mailbox, &self.home) {
+                return None;
+            }
+            if home.mailbox.has_mail.load(Ordering::Relaxed) {
+                home.open_mail();
+            }
+            home.values.borrow().get(self.key).cloned()
+        });
+        value.ok().flatten()?.downcast().ok()
+    }
+
+    /// Has `f` get the value at home, from wherever this is; in the next turn of that thread's runtime, if there's one still. Otherwise `f` is dropped.
+    fn send_home(self, f: impl FnOnce(T) + Send + 'static) {
+        let home = Arc::clone(&self.home);
+        home.post_errand(Box::new(move || {
+            if let Some(value) = self.into_inner() {
+                f(value);
+            }
+        }));
+    }
+
+    /// The value, if this is its thread and nobody uses it.
+    fn into_inner(self) -> Option<T> {
+        let value = HOME.try_with(|home| {
+            Arc::ptr_eq(&home.mailbox, &self.home)
+                .then(|| home.values.borrow_mut().try_remove(self.key))
+                .flatten()
+        });
+        // Its place may be another's from now on.
+        drop(self);
+        let value = value.ok().flatten()?.downcast::<RefCell<T>>().ok()?;
+        Rc::into_inner(value).map(RefCell::into_inner)
+    }
+}
+
+impl<T> Drop for ThreadBound<T> {
+    fn drop(&mut self) {
+        let value = HOME.try_with(|home| match Arc::ptr_eq(&home.mailbox, &self.home) {
+            true => home.values.borrow_mut().try_remove(self.key),
+            false => {
+                self.home.post_returned(self.key);
+                None
+            }
+        });
+        // Dropped when nothing is borrowed any more: it may hold others.
+        drop(value);
+    }
+}
+
+impl Mailbox {
+    fn post_returned(&self, key: usize) {
+        let mut mail = lock(&self.mail);
+        mail.returned.push(key);
+        self.tell(mail);
+    }
+
+    fn post_errand(&self, errand: Errand) {
+        let mut mail = lock(&self.mail);
+        if mail.is_closed {
+            drop(mail);
+            // It may hold another of these, so it's not dropped under the lock.
+            drop(errand);
+            return;
+        }
+        mail.errands.push(errand);
+        self.tell(mail);
+    }
+
+    fn tell(&self, mut mail: MutexGuard<'_, Mail>) {
+        self.has_mail.store(true, Ordering::Relaxed);
+        let waker = mail.waker.take();
+        drop(mail);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Nobody does errands from now on.
+    fn close(&self) {
+        let mut mail = lock(&self.mail);
+        mail.is_closed = true;
+        let errands = mem::take(&mut mail.errands);
+        drop(mail);
+        drop(errands);
+    }
+}
+
+impl Home {
+    fn open_mail(&self) {
+        if !self.mailbox.has_mail.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let mut mail = lock(&self.mailbox.mail);
+        let (returned, errands) = (mem::take(&mut mail.returned), mem::take(&mut mail.errands));
+        drop(mail);
+        for key in returned {
+            let value = self.values.borrow_mut().try_remove(key);
+            drop(value);
+        }
+        errands.into_iter().for_each(|errand| errand());
+    }
+}
+
+/// Drops the values of this thread whose handles were dropped on other threads, and does what other threads want done with others. Pending for ever: it's woken when there are more. A runtime polls it on each of its
+/// workers.
+pub fn poll_mail(cx: &mut Context<'_>) -> Poll<()> {
+    let _ = HOME.try_with(|home| {
+        let mut mail = lock(&home.mailbox.mail);
+        match &mut mail.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        drop(mail);
+        home.open_mail();
+    });
+    Poll::Pending
+}
+
+/// Drops all values of this thread: for a runtime that ends before its thread does. Their handles give errors from then on.
+pub fn drop_all() {
+    let _ = HOME.try_with(|home| home.mailbox.close());
+    let values = HOME.try_with(|home| {
+        let gone: Rc<dyn Any> = Rc::new(());
+        let mut values = home.values.borrow_mut();
+        // Their places stay taken until their handles are gone, too: a handle never finds another's value.
+        let values = values.iter_mut();
+        values
+            .map(|(_, value)| mem::replace(value, Rc::clone(&gone)))
+            .collect::<Vec<_>>()
+    });
+    drop(values);
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        self.mailbox.close();
+    }
+}
+
+impl<T> fmt::Debug for ThreadBound<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadBound")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,135 @@
+//! What stands for a stream on a thread that isn't its own.
+use super::relay::{Link, Relay};
+use crate::{Permit, engine::Registered};
+use hyper::rt::ReadBufCursor;
+use piper::{Reader, Writer};
+use std::{
+    io::{self, IoSlice},
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, ready},
+};
+
+/// How much is on its way between two threads, in each direction: more than a record of TLS, so that one is written, and read, at once.
+const CAPACITY: usize = 32 * 1024;
+
+/// What stands for a stream on a thread that isn't its own: the other end of its relay.
+pub(super) struct Remote {
+    incoming: Reader,
+    /// None once it's shut down.
+    outgoing: Option<Writer>,
+    /// How many bytes have gone into `outgoing`; it wraps around.
+    written: usize,
+    link: Arc<Link>,
+    registered: Registered,
+}
+
+impl Remote {
+    /// Both ends.
+    pub(super) fn new() -> (Self, Relay) {
+        let (incoming, to_remote) = piper::pipe(CAPACITY);
+        let (from_remote, outgoing) = piper::pipe(CAPACITY);
+        let link = Arc::<Link>::default();
+        let remote = Self {
+            incoming,
+            outgoing: Some(outgoing),
+            written: 0,
+            link: Arc::clone(&link),
+            registered: Registered::default(),
+        };
+        (remote, Relay::new(to_remote, from_remote, link))
+    }
+
+    pub(super) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.incoming.poll(cx).map(|_| Ok(()))
+    }
+
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !ready!(self.incoming.poll(cx)) {
+            return Poll::Ready(self.link.end_of_reading());
+        }
+        // In two pieces, where it goes around the end of the pipe.
+        for _ in 0..2 {
+            let piece = self.incoming.peek_buf();
+            let n = piece.len().min(buf.remaining());
+            buf.put_slice(&piece[..n]);
+            self.incoming.consume(n);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Some(outgoing) = &mut self.outgoing else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
+        if !ready!(outgoing.poll(cx)) {
+            return Poll::Ready(Err(self.link.error_of_writing()));
+        }
+        let mut total = 0;
+        for buf in bufs {
+            let n = outgoing.try_fill(buf);
+            total += n;
+            if n < buf.len() {
+                break;
+            }
+        }
+        self.written = self.written.wrapping_add(total);
+        Poll::Ready(Ok(total))
+    }
+
+    /// Ready when the stream has flushed all that was written.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let written = self.written;
+        self.poll_link(cx, |link| link.sent.load(Ordering::SeqCst) == written)
+    }
+
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.outgoing.is_some() {
+            // First: the relay asks when the pipe has come to its end.
+            self.link.is_to_be_shut_down.store(true, Ordering::Release);
+            self.outgoing = None;
+        }
+        self.poll_link(cx, |link| link.is_shut_down.load(Ordering::SeqCst))
+    }
+
+    /// Waits for the relay, or for its end.
+    fn poll_link(&mut self, cx: &mut Context<'_>, is_done: impl Fn(&Link) -> bool) -> Poll<io::Result<()>> {
+        if is_done(&self.link) {
+            return Poll::Ready(Ok(()));
+        }
+        let _ = self.registered.refresh(cx, &self.link.remote);
+        self.link.is_awaited.store(true, Ordering::SeqCst);
+        if is_done(&self.link) {
+            return Poll::Ready(Ok(()));
+        }
+        match self.link.has_failed() {
+            true => Poll::Ready(Err(self.link.error_of_writing())),
+            false => Poll::Pending,
+        }
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.link.is_to_be_reset.store(true, Ordering::Release);
+    }
+
+    /// The permit goes home with the stream.
+    pub(super) fn release(&mut self, permit: Permit) {
+        self.link.hold(permit);
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        self.link.leave();
+    }
+}

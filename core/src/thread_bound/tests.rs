@@ -1,0 +1,324 @@
+use super::*;
+use crate::runtime::local::Tasks;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::rt::TokioIo;
+use std::{
+    cell::Cell,
+    collections::VecDeque,
+    pin::Pin,
+    sync::{atomic::AtomicUsize, mpsc},
+    task::{Wake, ready},
+    thread,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// A mailbox belongs to one thread, so each test has one of its own.
+fn on_a_thread(f: impl FnOnce() + Send + 'static) {
+    thread::spawn(f).join().unwrap();
+}
+
+fn is_send<T: Send>(value: T) -> T {
+    value
+}
+
+#[test]
+fn a_foreign_thread_gets_an_error_and_home_the_value() {
+    on_a_thread(|| {
+        let witness = Rc::new(());
+        let mut bound = is_send(ThreadBound::new(Rc::clone(&witness)));
+        bound
+            .with(|value| assert_eq!(Rc::strong_count(value), 2))
+            .unwrap();
+        let bound = thread::spawn(move || {
+            let error = bound.with(|_| ()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+            assert!(!bound.is_home());
+            bound
+        });
+        drop(bound.join().unwrap());
+        assert_eq!(Rc::strong_count(&witness), 1, "dropped at home");
+    });
+}
+
+#[test]
+fn what_is_dropped_elsewhere_comes_home() {
+    struct Flag(AtomicBool);
+    impl Wake for Flag {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    on_a_thread(|| {
+        let witness = Rc::new(());
+        let bound = ThreadBound::new(Rc::clone(&witness));
+        let flag = Arc::new(Flag(AtomicBool::new(false)));
+        let waker = Waker::from(Arc::clone(&flag));
+        assert!(poll_mail(&mut Context::from_waker(&waker)).is_pending());
+        thread::spawn(move || drop(bound)).join().unwrap();
+        assert!(flag.0.load(Ordering::SeqCst), "woken");
+        assert_eq!(Rc::strong_count(&witness), 2, "not yet: nobody has looked");
+        assert!(poll_mail(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(Rc::strong_count(&witness), 1);
+    });
+}
+
+#[test]
+fn a_thread_that_ends_takes_its_values_along() {
+    let (bound, dropped) = thread::spawn(|| {
+        struct Drops(Arc<AtomicBool>);
+        impl Drop for Drops {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        let dropped = Arc::new(AtomicBool::new(false));
+        (ThreadBound::new(Drops(Arc::clone(&dropped))), dropped)
+    })
+    .join()
+    .unwrap();
+    assert!(dropped.load(Ordering::SeqCst));
+    let mut bound = bound;
+    assert!(bound.with(|_| ()).is_err());
+}
+
+#[test]
+fn a_value_that_holds_another_is_dropped() {
+    on_a_thread(|| {
+        let inner = ThreadBound::new(1);
+        drop(ThreadBound::new(inner));
+        HOME.with(|home| assert!(home.values.borrow().is_empty()));
+    });
+}
+
+#[test]
+fn a_runtime_that_ends_drops_what_is_bound_to_its_thread() {
+    on_a_thread(|| {
+        let witness = Rc::new(());
+        let mut bound = ThreadBound::new(Rc::clone(&witness));
+        drop_all();
+        assert_eq!(Rc::strong_count(&witness), 1);
+        let mut other = ThreadBound::new(Rc::new(()));
+        assert!(bound.with(|_| ()).is_err());
+        drop(bound);
+        assert!(other.with(|_| ()).is_ok(), "the next one has a place of its own");
+    });
+}
+
+/// What a test's stream brings, and what came to it.
+#[derive(Clone, Default)]
+struct Ends {
+    brings: Arc<Mutex<VecDeque<io::Result<&'static [u8]>>>>,
+    took: Arc<Mutex<Vec<u8>>>,
+    flushes: Arc<AtomicUsize>,
+    is_shut_down: Arc<AtomicBool>,
+    /// After so many bytes, it takes no more.
+    fails_after: Option<usize>,
+}
+
+/// A stream that isn't `Send`, each of whose directions is pending every other time.
+struct Fake {
+    ends: Ends,
+    reads: Cell<bool>,
+    writes: Cell<bool>,
+    _not_send: Rc<()>,
+}
+
+fn every_other_time(was_pending: &Cell<bool>, cx: &Context<'_>) -> Poll<()> {
+    if was_pending.replace(!was_pending.get()) {
+        return Poll::Ready(());
+    }
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
+impl Read for Fake {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(every_other_time(&self.reads, cx));
+        match lock(&self.ends.brings).pop_front() {
+            Some(Ok(bytes)) => buf.put_slice(bytes),
+            Some(Err(error)) => return Poll::Ready(Err(error)),
+            // Nothing more comes, nor the end.
+            None => return Poll::Pending,
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for Fake {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(every_other_time(&self.writes, cx));
+        let mut took = lock(&self.ends.took);
+        if self.ends.fails_after.is_some_and(|most| took.len() >= most) {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "deliberate")));
+        }
+        let n = buf.len().min(1000);
+        took.extend(&buf[..n]);
+        Poll::Ready(Ok(n))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(every_other_time(&self.writes, cx));
+        self.ends.flushes.fetch_add(1, Ordering::SeqCst);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(every_other_time(&self.writes, cx));
+        self.ends.is_shut_down.store(true, Ordering::SeqCst);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl LocalStream for Fake {}
+
+/// A worker with a stream; it ends when told to, or when it's dropped.
+struct Worker {
+    ends: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Worker {
+    fn start(ends: &Ends) -> (Self, TokioIo<ThreadBoundStream<Fake>>) {
+        struct Unpark(thread::Thread);
+        impl Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        let (give, given) = mpsc::channel();
+        let (ends, is_over) = (ends.clone(), Arc::new(AtomicBool::new(false)));
+        let until = Arc::clone(&is_over);
+        let thread = thread::spawn(move || {
+            let tasks = Tasks::enter();
+            let fake = Fake {
+                ends,
+                reads: Cell::default(),
+                writes: Cell::default(),
+                _not_send: Rc::new(()),
+            };
+            give.send(ThreadBoundStream::new(fake)).unwrap();
+            let waker = Waker::from(Arc::new(Unpark(thread::current())));
+            while !until.load(Ordering::SeqCst) {
+                if !tasks.run(&mut Context::from_waker(&waker), 1) {
+                    thread::park();
+                }
+            }
+        });
+        let worker = Self {
+            ends: is_over,
+            thread: Some(thread),
+        };
+        (worker, TokioIo::new(given.recv().unwrap()))
+    }
+
+    fn end(&mut self) {
+        self.ends.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            thread.join().unwrap();
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// More than its pipe holds.
+const MUCH: usize = 200_000;
+
+#[tokio::test]
+async fn what_was_written_elsewhere_is_sent_after_a_drop() {
+    let ends = Ends::default();
+    let (_worker, mut io) = Worker::start(&ends);
+    io.write_all(&[7; MUCH]).await.unwrap();
+    drop(io);
+    while lock(&ends.took).len() < MUCH {
+        tokio::task::yield_now().await;
+    }
+    assert!(!ends.is_shut_down.load(Ordering::SeqCst), "it was only dropped");
+}
+
+#[tokio::test]
+async fn a_flush_elsewhere_is_done_when_the_stream_has_flushed() {
+    let ends = Ends::default();
+    let (_worker, mut io) = Worker::start(&ends);
+    io.flush().await.unwrap();
+    assert_eq!(ends.flushes.load(Ordering::SeqCst), 0, "there's nothing to flush");
+    for nth in 1..=50 {
+        io.write_all(b"hello").await.unwrap();
+        io.flush().await.unwrap();
+        assert_eq!(lock(&ends.took).len(), nth * 5);
+        assert!(ends.flushes.load(Ordering::SeqCst) >= nth);
+    }
+}
+
+#[tokio::test]
+async fn each_direction_ends_alone() {
+    let ends = Ends::default();
+    lock(&ends.brings).extend([Ok(&b"one"[..]), Ok(b""), Ok(b"after the end")]);
+    let (_worker, mut io) = Worker::start(&ends);
+    let mut got = Vec::new();
+    io.read_to_end(&mut got).await.unwrap();
+    assert_eq!(got, b"one");
+    assert_eq!(io.read(&mut [0]).await.unwrap(), 0, "the end stays the end");
+    io.write_all(b"still open").await.unwrap();
+    io.shutdown().await.unwrap();
+    assert!(ends.is_shut_down.load(Ordering::SeqCst));
+    assert_eq!(lock(&ends.took)[..], *b"still open");
+    let error = io.write_all(b"more").await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[tokio::test]
+async fn errors_arrive_as_they_are() {
+    let ends = Ends {
+        fails_after: Some(MUCH),
+        ..Ends::default()
+    };
+    lock(&ends.brings).extend([Ok(&b"one"[..]), Err(io::Error::from_raw_os_error(104))]);
+    let (_worker, mut io) = Worker::start(&ends);
+    let error = io.read_to_end(&mut Vec::new()).await.unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(104));
+    assert_eq!(io.read(&mut [0]).await.unwrap_err().kind(), error.kind());
+    io.write_all(&[7; MUCH]).await.unwrap();
+    io.flush().await.unwrap();
+    let failed = match io.write_all(&[7; 2 * MUCH]).await {
+        Ok(()) => io.flush().await,
+        failed => failed,
+    };
+    let error = failed.unwrap_err();
+    assert_eq!(
+        (error.kind(), &*error.to_string()),
+        (io::ErrorKind::TimedOut, "deliberate")
+    );
+    assert_eq!(io.flush().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+}
+
+#[tokio::test]
+async fn a_worker_that_ends_is_an_error_elsewhere() {
+    // Before it's used there, and after.
+    for is_used in [false, true] {
+        let ends = Ends::default();
+        lock(&ends.brings).push_back(Ok(b"one"));
+        let (mut worker, mut io) = Worker::start(&ends);
+        if is_used {
+            io.read_exact(&mut [0; 3]).await.unwrap();
+        }
+        worker.end();
+        let aborted = io::ErrorKind::ConnectionAborted;
+        assert_eq!(io.read(&mut [0]).await.unwrap_err().kind(), aborted);
+        let written = match io.write_all(b"in vain").await {
+            Ok(()) => io.flush().await,
+            failed => failed,
+        };
+        assert_eq!(written.unwrap_err().kind(), aborted);
+        assert_eq!(io.shutdown().await.unwrap_err().kind(), aborted);
+    }
+}
