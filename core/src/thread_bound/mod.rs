@@ -29,7 +29,7 @@ use std::{
 /// [`ThreadBoundStream`].
 ///
 /// Used on another thread, it gives an error of the kind [`Unsupported`](io::ErrorKind::Unsupported). Dropped on another thread, the value is dropped at
-/// home, as soon as that thread uses one of its own or asks [`poll_mail`]. When a thread ends, so do the values it kept.
+/// home, as soon as that thread makes another one or asks [`poll_mail`]. When a thread ends, so do the values it kept.
 ///
 /// ```
 /// use anyport_core::ThreadBound;
@@ -116,16 +116,11 @@ impl<T: 'static> ThreadBound<T> {
     }
 
     /// The value, if this is its thread; counted, so that it may be dropped while it's used.
-    #[inline]
+    #[inline(always)]
     fn get(&self) -> Option<Rc<RefCell<T>>> {
-        let value = HOME.try_with(|home| {
-            if !Arc::ptr_eq(&home.mailbox, &self.home) {
-                return None;
-            }
-            if home.mailbox.has_mail.load(Ordering::Relaxed) {
-                home.open_mail();
-            }
-            home.values.borrow().get(self.key).cloned()
+        let value = HOME.try_with(|home| match Arc::ptr_eq(&home.mailbox, &self.home) {
+            true => home.values.borrow().get(self.key).cloned(),
+            false => None,
         });
         value.ok().flatten()?.downcast().ok()
     }

@@ -77,13 +77,12 @@ impl<S: LocalStream> ThreadBoundStream<S> {
     }
 
     fn reach(&mut self) -> Reached<'_, S> {
-        match &self.0 {
-            Place::Home(bound) => match bound.get() {
-                Some(stream) => Reached::Stream(stream),
-                None => Reached::Remote(self.remote()),
-            },
-            Place::Away(_) => Reached::Remote(self.remote()),
+        if let Place::Home(bound) = &self.0
+            && let Some(stream) = bound.get()
+        {
+            return Reached::Stream(stream);
         }
+        Reached::Remote(self.remote())
     }
 
     #[cold]
@@ -101,7 +100,7 @@ impl<S: LocalStream> ThreadBoundStream<S> {
     }
 
     /// Polls the stream itself, or what stands for it here.
-    #[inline]
+    #[inline(always)]
     fn poll_with<A, T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -109,13 +108,15 @@ impl<S: LocalStream> ThreadBoundStream<S> {
         stream: impl FnOnce(Pin<&mut S>, &mut Context<'_>, A) -> Poll<io::Result<T>>,
         remote: impl FnOnce(&mut Remote, &mut Context<'_>, A) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        match self.reach() {
-            Reached::Stream(kept) => match kept.try_borrow_mut() {
+        if let Place::Home(bound) = &self.0
+            && let Some(kept) = bound.get()
+        {
+            return match kept.try_borrow_mut() {
                 Ok(mut kept) => stream(Pin::new(&mut kept), cx, args),
-                Err(_) => Poll::Ready(Err(io::Error::other("this stream is in use already"))),
-            },
-            Reached::Remote(there) => remote(there, cx, args),
+                Err(_) => in_use(),
+            };
         }
+        remote(self.remote(), cx, args)
     }
 
     /// See [`Connection::poll_readable`](crate::Connection::poll_readable).
@@ -177,6 +178,11 @@ impl<S: LocalStream> ThreadBoundStream<S> {
             Reached::Remote(remote) => remote.release(permit),
         }
     }
+}
+
+#[cold]
+fn in_use<T>() -> Poll<io::Result<T>> {
+    Poll::Ready(Err(io::Error::other("this stream is in use already")))
 }
 
 impl<S: LocalStream> Read for ThreadBoundStream<S> {
