@@ -13,7 +13,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -27,16 +27,11 @@ const LINGER: Duration = Duration::from_secs(10);
 /// What both ends of a relay share, besides the pipes.
 #[derive(Default)]
 pub(super) struct Link {
-    /// How many bytes the stream has sent; it wraps around.
-    pub(super) sent: AtomicUsize,
     pub(super) is_to_be_shut_down: AtomicBool,
-    pub(super) is_shut_down: AtomicBool,
     pub(super) is_to_be_reset: AtomicBool,
     /// The other end has been dropped.
     has_left: AtomicBool,
-    /// The other end waits for a flush or a shutdown.
-    pub(super) is_awaited: AtomicBool,
-    /// Who does.
+    /// Who waits there for a shutdown.
     pub(super) remote: WakerSlot,
     relay: WakerSlot,
     rest: Mutex<Rest>,
@@ -55,7 +50,7 @@ enum End {
     /// It hasn't, unless the pipe says so: then its worker has.
     #[default]
     None,
-    /// The peer's.
+    /// In order: the peer's end, or what was asked for here.
     Clean,
     Failed(io::Error),
 }
@@ -68,12 +63,16 @@ impl End {
                 let again = io::Error::from(error.kind());
                 mem::replace(error, again)
             }
-            Self::None | Self::Clean => io::Error::new(
-                io::ErrorKind::ConnectionAborted,
-                "the worker of this connection has ended",
-            ),
+            Self::None | Self::Clean => worker_ended(),
         }
     }
+}
+
+fn worker_ended() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::ConnectionAborted,
+        "the worker of this connection has ended",
+    )
 }
 
 impl Link {
@@ -89,9 +88,13 @@ impl Link {
         lock(&self.rest).writing.error()
     }
 
-    /// Whether nothing will be written any more.
-    pub(super) fn has_failed(&self) -> bool {
-        !matches!(lock(&self.rest).writing, End::None)
+    /// Ready when the stream has been shut down, or won't be.
+    pub(super) fn poll_shut_down(&self) -> Poll<io::Result<()>> {
+        match &mut lock(&self.rest).writing {
+            End::None => Poll::Pending,
+            End::Clean => Poll::Ready(Ok(())),
+            end => Poll::Ready(Err(end.error())),
+        }
     }
 
     pub(super) fn hold(&self, permit: Permit) {
@@ -103,10 +106,13 @@ impl Link {
         self.relay.wake();
     }
 
-    fn wake_remote(&self) {
-        if self.is_awaited.swap(false, Ordering::SeqCst) {
-            self.remote.wake();
+    fn end_writing(&self, end: End) {
+        let mut rest = lock(&self.rest);
+        if let End::None = rest.writing {
+            rest.writing = end;
         }
+        drop(rest);
+        self.remote.wake();
     }
 }
 
@@ -131,7 +137,7 @@ impl Relay {
         local::spawn(Task {
             stream,
             relay: self,
-            unsent: 0,
+            is_unflushed: false,
             is_closed: false,
             registered: Registered::default(),
             parting: None,
@@ -141,21 +147,16 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        let mut rest = lock(&self.link.rest);
-        if let End::None = rest.writing {
-            // Its worker has ended.
-            rest.writing = End::Clean;
-        }
-        drop(rest);
-        self.link.wake_remote();
+        // Unless all was said, its worker has ended.
+        self.link.end_writing(End::Failed(worker_ended()));
     }
 }
 
 struct Task<S> {
     stream: S,
     relay: Relay,
-    /// How many bytes the stream has taken, and not flushed.
-    unsent: usize,
+    /// The stream has taken something, and not flushed it.
+    is_unflushed: bool,
     /// The other end writes no more.
     is_closed: bool,
     registered: Registered,
@@ -219,7 +220,7 @@ impl<S: LocalStream> Task<S> {
                 Poll::Ready(Ok(0)) => return self.fail(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(n)) => {
                     outgoing.consume(n);
-                    self.unsent += n;
+                    self.is_unflushed = true;
                 }
                 Poll::Ready(Err(error)) => return self.fail(error),
             }
@@ -228,14 +229,10 @@ impl<S: LocalStream> Task<S> {
     }
 
     fn flush(&mut self, cx: &mut Context<'_>) {
-        if self.unsent > 0 {
+        if self.is_unflushed {
             match Pin::new(&mut self.stream).poll_flush(cx) {
                 Poll::Pending => return,
-                Poll::Ready(Ok(())) => {
-                    self.relay.link.sent.fetch_add(self.unsent, Ordering::SeqCst);
-                    self.unsent = 0;
-                    self.relay.link.wake_remote();
-                }
+                Poll::Ready(Ok(())) => self.is_unflushed = false,
                 Poll::Ready(Err(error)) => return self.fail(error),
             }
         }
@@ -244,8 +241,7 @@ impl<S: LocalStream> Task<S> {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => {
                     self.is_closed = false;
-                    self.relay.link.is_shut_down.store(true, Ordering::SeqCst);
-                    self.relay.link.wake_remote();
+                    self.relay.link.end_writing(End::Clean);
                 }
                 Poll::Ready(Err(error)) => self.fail(error),
             }
@@ -253,11 +249,11 @@ impl<S: LocalStream> Task<S> {
     }
 
     fn fail(&mut self, error: io::Error) {
-        lock(&self.relay.link.rest).writing = End::Failed(error);
+        // First: the pipe's end says that there's one to be read.
+        self.relay.link.end_writing(End::Failed(error));
         self.relay.outgoing = None;
         self.is_closed = false;
-        self.unsent = 0;
-        self.relay.link.wake_remote();
+        self.is_unflushed = false;
     }
 
     /// Ready when what the other end wrote has been taken by the stream, or won't be.

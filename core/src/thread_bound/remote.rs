@@ -17,8 +17,6 @@ pub(super) struct Remote {
     incoming: Reader,
     /// None once it's shut down.
     outgoing: Option<Writer>,
-    /// How many bytes have gone into `outgoing`; it wraps around.
-    written: usize,
     link: Arc<Link>,
     registered: Registered,
 }
@@ -32,7 +30,6 @@ impl Remote {
         let remote = Self {
             incoming,
             outgoing: Some(outgoing),
-            written: 0,
             link: Arc::clone(&link),
             registered: Registered::default(),
         };
@@ -83,39 +80,26 @@ impl Remote {
                 break;
             }
         }
-        self.written = self.written.wrapping_add(total);
         Poll::Ready(Ok(total))
     }
 
-    /// Ready when the stream has flushed all that was written.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let written = self.written;
-        self.poll_link(cx, |link| link.sent.load(Ordering::SeqCst) == written)
+    /// Ready at once: the relay sends what was written, and flushes, without being asked. To wait for that would wake this thread once more for each message.
+    pub(super) fn poll_flush(&self) -> Poll<io::Result<()>> {
+        match &self.outgoing {
+            Some(outgoing) if outgoing.is_closed() => Poll::Ready(Err(self.link.error_of_writing())),
+            _ => Poll::Ready(Ok(())),
+        }
     }
 
+    /// Ready when all has been sent, and the stream is shut down.
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.outgoing.is_some() {
             // First: the relay asks when the pipe has come to its end.
             self.link.is_to_be_shut_down.store(true, Ordering::Release);
             self.outgoing = None;
         }
-        self.poll_link(cx, |link| link.is_shut_down.load(Ordering::SeqCst))
-    }
-
-    /// Waits for the relay, or for its end.
-    fn poll_link(&mut self, cx: &mut Context<'_>, is_done: impl Fn(&Link) -> bool) -> Poll<io::Result<()>> {
-        if is_done(&self.link) {
-            return Poll::Ready(Ok(()));
-        }
         let _ = self.registered.refresh(cx, &self.link.remote);
-        self.link.is_awaited.store(true, Ordering::SeqCst);
-        if is_done(&self.link) {
-            return Poll::Ready(Ok(()));
-        }
-        match self.link.has_failed() {
-            true => Poll::Ready(Err(self.link.error_of_writing())),
-            false => Poll::Pending,
-        }
+        self.link.poll_shut_down()
     }
 
     pub(super) fn reset(&mut self) {

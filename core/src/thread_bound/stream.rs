@@ -52,8 +52,8 @@ pub trait LocalStream: Read + Write + Unpin + 'static {
 ///
 /// At home it's the stream itself. When it's first polled on another thread, which is what an app does that hands an upgraded connection to
 /// `tokio::spawn`, a task at home takes the stream over and relays its bytes, through a pipe of 32 KiB in each direction. What holds at home holds there: nothing is lost,
-/// whoever is slow is waited for, a flush is done when the stream has flushed, an end in one direction leaves the other as it is, and errors arrive as they are. From then on,
-/// the relay stays.
+/// whoever is slow is waited for, an end in one direction leaves the other as it is, and errors arrive as they are. A flush is ready at once, since the relay sends and flushes without
+/// being asked; a drain waits for that, as it does at home. From then on, the relay stays.
 ///
 /// That task needs [`runtime::local`](crate::runtime::local), which runs it. When its worker ends, reads and writes on other threads fail with
 /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted).
@@ -215,7 +215,7 @@ impl<S: LocalStream> Write for ThreadBoundStream<S> {
             cx,
             (),
             |stream, cx, ()| stream.poll_flush(cx),
-            |remote, cx, ()| remote.poll_flush(cx),
+            |remote, _, ()| remote.poll_flush(),
         )
     }
 
