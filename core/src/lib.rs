@@ -35,6 +35,8 @@ mod tls_info;
 mod transport;
 mod worker;
 
+#[cfg(any(feature = "http1", feature = "http2"))]
+pub use self::http::Upgraded;
 pub use app::{Answers, App, AppError, HttpResponse, HttpService, PerWorker, ResponseBody, per_worker};
 pub use body::Body;
 #[doc(hidden)]

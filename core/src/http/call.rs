@@ -1,6 +1,8 @@
 //! One request: from hyper to the app and back, with an answer in any case.
 #[cfg(feature = "http2")]
 use super::unread::Unread;
+#[cfg(feature = "http2")]
+use super::upgraded::Facts;
 use super::{
     Reply,
     content::{self, Content},
@@ -38,8 +40,9 @@ use std::{
 /// The service of one connection, as hyper sees it.
 pub struct ConnService<S> {
     service: S,
-    /// For the extensions of each request, if that was asked for.
-    info: Option<ConnInfo>,
+    info: ConnInfo,
+    /// Each request has that in its extensions: it was asked for.
+    tells_info: bool,
     state: Arc<ConnState>,
     version: detect::Version,
     /// Each request has a hook or a deadline.
@@ -50,16 +53,13 @@ pub struct ConnService<S> {
 }
 
 impl<S> ConnService<S> {
-    pub(super) fn new(
-        service: S,
-        info: Option<ConnInfo>,
-        state: Arc<ConnState>,
-        version: detect::Version,
-    ) -> Self {
-        let hooked = state.worker.shared.config.has_request_hooks();
+    pub(super) fn new(service: S, info: ConnInfo, state: Arc<ConnState>, version: detect::Version) -> Self {
+        let config = &state.worker.shared.config;
+        let (hooked, tells_info) = (config.has_request_hooks(), config.http.conn_info);
         Self {
             service,
             info,
+            tells_info,
             state,
             version,
             hooked,
@@ -104,8 +104,12 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
         };
         let step = match checked {
             Ok(()) => {
-                if let Some(info) = &self.info {
-                    head.extensions.insert(info.clone());
+                if self.tells_info {
+                    head.extensions.insert(self.info.clone());
+                }
+                #[cfg(feature = "http2")]
+                if connect && self.version == detect::Version::Http2 {
+                    head.extensions.insert(Facts(self.info.clone()));
                 }
                 let body = match has_body {
                     true => self.upload(body, owner.rest(), &head),

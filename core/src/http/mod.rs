@@ -24,12 +24,18 @@ mod streams;
 mod task;
 #[cfg(feature = "http2")]
 mod unread;
+#[cfg(any(feature = "http1", feature = "http2"))]
+mod upgraded;
 mod upload;
 
 pub use call::{Call, ConnService};
 pub use reply::Reply;
 pub use streams::{SpawnStreams, StreamTask, Streams};
 pub use task::HttpTask;
+#[cfg(any(feature = "http1", feature = "http2"))]
+pub use upgraded::Upgraded;
+#[cfg(any(feature = "http1", feature = "http2"))]
+pub(crate) use upgraded::register;
 
 use crate::{App, Connection, Protocol, Worker, engine::Accepted, engine::ConnContext};
 use std::fmt;

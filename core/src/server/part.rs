@@ -56,6 +56,10 @@ impl Part {
         T::Runtime: Drives<T::Listener, P>,
     {
         let ambient = T::Runtime::WORKERS == Workers::Ambient;
+        #[cfg(any(feature = "http1", feature = "http2"))]
+        if http {
+            crate::http::register::<<T::Listener as Listener>::Connection>();
+        }
         let open = move |workers: Option<Workers>| {
             let workers = workers.unwrap_or_else(|| transport.workers());
             if workers == Workers::Ambient && !ambient {

@@ -6,7 +6,7 @@ use crate::{
     site::Boxed,
     state::{Fault, State, Waits},
 };
-use anyport_core::{Body, BoxError, ConnInfo, spawn};
+use anyport_core::{Body, BoxError, ConnInfo, Upgraded, spawn};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame};
@@ -47,6 +47,16 @@ impl App {
     /// Echoes on what the connection or stream becomes, or takes it abroad.
     fn upgrade(&self, request: &mut Request<Body>) {
         let path = request.uri().path().to_owned();
+        if path == "/facts" {
+            let (upgraded, place) = (Upgraded::on(request), self.state.place);
+            return in_background(async move {
+                let Ok(upgraded) = upgraded.await else { return };
+                match place {
+                    Place::Home => script::tell_facts(upgraded).await,
+                    Place::Abroad => abroad::run(script::tell_facts(upgraded)).await,
+                }
+            });
+        }
         let (upgrade, state) = (hyper::upgrade::on(request), Arc::clone(&self.state));
         in_background(async move {
             let Ok(upgraded) = upgrade.await else { return };
@@ -154,7 +164,7 @@ impl Service<Request<Body>> for App {
                 let _waits = state.waits(false);
                 std::future::pending().await
             }),
-            path if path == "/upgrade" || path.ends_with("-abroad") => {
+            path if matches!(path, "/upgrade" | "/facts") || path.ends_with("-abroad") => {
                 self.upgrade(&mut request);
                 let response = Response::builder()
                     .status(StatusCode::SWITCHING_PROTOCOLS)

@@ -1,6 +1,6 @@
 //! What raw handlers do at the server's end of a connection.
 use crate::{abroad, site::Boxed};
-use anyport_core::{Accepted, Connection};
+use anyport_core::{Accepted, Connection, Upgraded};
 use hyper_util::rt::TokioIo;
 use std::{
     future::{Future, pending, poll_fn},
@@ -89,6 +89,27 @@ pub(crate) async fn echo(mut io: impl AsyncReadExt + AsyncWriteExt + Unpin) {
         }
     }
     let _ = io.shutdown().await;
+}
+
+/// Waits for the first bytes without a buffer, and gives them back, with the connection's number; then says `bye` when the server drains.
+pub(crate) async fn tell_facts(mut upgraded: Upgraded) {
+    assert!(!upgraded.drain().is_draining());
+    if poll_fn(|cx| upgraded.poll_readable(cx)).await.is_err() {
+        return;
+    }
+    let (drain, info) = (upgraded.drain(), upgraded.info().clone());
+    let mut io = TokioIo::new(upgraded);
+    let mut first = [0; 5];
+    if io.read_exact(&mut first).await.is_err() {
+        return;
+    }
+    let text = format!("{} on {}", String::from_utf8_lossy(&first), info.id());
+    let told = io.write_all(text.as_bytes()).await.is_ok() && io.flush().await.is_ok();
+    if told {
+        drain.await;
+        let _ = io.write_all(b"bye").await;
+        let _ = io.shutdown().await;
+    }
 }
 
 async fn answer<C: Connection>(io: Accepted<C>) {

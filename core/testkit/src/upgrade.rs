@@ -21,11 +21,16 @@ cases![
     a_connect_becomes_a_tunnel also abroad,
     bytes_sent_with_the_upgrade_are_not_lost also abroad,
     an_offer_that_is_ignored_leaves_the_connection_as_it_is also abroad,
+    an_upgraded_connection_knows_its_facts also abroad,
     an_upgraded_connection_is_counted_until_it_ends also abroad,
     an_extended_connect_echoes also abroad,
+    an_h2_tunnel_knows_its_facts also abroad,
     an_h2_tunnel_is_counted_until_it_ends also abroad,
     an_h2_tunnel_and_requests_share_a_connection also abroad,
 ];
+
+/// A grace that's never used up.
+const AMPLE: Duration = Duration::from_secs(40);
 
 pub(crate) const UPGRADE: &str =
     "GET /upgrade HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
@@ -119,6 +124,37 @@ async fn bytes_sent_with_the_upgrade_are_not_lost(site: Site) {
     client.send(format!("{UPGRADE}already")).await;
     assert_eq!(client.head().await.unwrap().status, 101);
     assert_eq!(client.exactly(7).await.unwrap(), "already");
+}
+
+/// Also of the bytes that were read with the request.
+async fn an_upgraded_connection_knows_its_facts(site: Site) {
+    for early in ["first", "fi", ""] {
+        let server = site.serve();
+        let mut client = server.client().await;
+        let request = UPGRADE.replace("/upgrade", "/facts");
+        client.send(format!("{request}{early}")).await;
+        assert_eq!(client.head().await.unwrap().status, 101);
+        client.send(&"first"[early.len()..]).await;
+        let told = "first on 1";
+        assert_eq!(client.exactly(told.len()).await.unwrap(), told);
+        let ended = server.handle.shutdown(AMPLE);
+        assert_eq!(client.exactly(3).await.unwrap(), "bye");
+        drop(client);
+        assert_eq!(ended.await.unwrap().aborted, 0);
+    }
+}
+
+async fn an_h2_tunnel_knows_its_facts(site: Site) {
+    let server = site.serve();
+    let mut h2 = server.h2().await;
+    let (mut send, mut receiving) = h2.connect("/facts").await.unwrap();
+    send_all(&mut send, Bytes::from("first"), false).await.unwrap();
+    let told = "first on 1";
+    assert_eq!(receive(&mut receiving).await.unwrap().unwrap(), told);
+    let ended = server.handle.shutdown(AMPLE);
+    assert_eq!(receive(&mut receiving).await.unwrap().unwrap(), "bye");
+    drop((send, receiving));
+    assert_eq!(ended.await.unwrap().aborted, 0);
 }
 
 async fn an_upgraded_connection_is_counted_until_it_ends(site: Site) {

@@ -85,14 +85,9 @@ where
             service,
             runtime,
         } = http;
-        let config = &state.worker.shared.config;
         let info = io.info();
-        let service = ConnService::new(
-            app.connect(service, info),
-            config.http.conn_info.then(|| info.clone()),
-            state.clone(),
-            version,
-        );
+        let service = app.connect(service, info);
+        let service = ConnService::new(service, info.clone(), state.clone(), version);
         let mut rhythm = Rhythm::new(state.worker.now(), since);
         let speaks = match version {
             Version::Http1 => Speaks::http1(io, service, state),

@@ -1,0 +1,238 @@
+//! What a connection, or a stream of HTTP/2, has become: with all that the server knows of it.
+use crate::{ConnInfo, Connection, Drain, engine::Accepted, engine::lock};
+use bytes::{Buf, Bytes};
+use http::Request;
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+use std::{
+    any::TypeId,
+    fmt,
+    future::Future,
+    io::{self, IoSlice},
+    mem::MaybeUninit,
+    pin::Pin,
+    sync::Mutex,
+    task::{Context, Poll, ready},
+};
+
+/// What a request's connection has become, or its stream over HTTP/2 (RFC 9110 7.8, 9.3.6; RFC 8441): bytes in both directions.
+///
+/// It's what hyper gives, which does as well; and it knows more: who's at the other end, whether the server drains, and when there's something to be read, so that nothing is
+/// allocated while it waits. It's hyper's [`Read`] and [`Write`]; for tokio's, wrap it in `hyper_util::rt::TokioIo`. It works on any thread.
+///
+/// ```
+/// # use anyport_core::{Body, Upgraded, spawn};
+/// # use http::{Request, Response, StatusCode, header};
+/// # async fn talk(_: Upgraded) {}
+/// async fn app(mut request: Request<Body>) -> anyport_core::Result<Response<Body>> {
+///     let upgraded = Upgraded::on(&mut request);
+///     spawn(async {
+///         if let Ok(upgraded) = upgraded.await {
+///             println!("{} speaks something else now", upgraded.info().peer());
+///             talk(upgraded).await;
+///         }
+///     })?;
+///     let mut response = Response::new(Body::empty());
+///     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+///     response.headers_mut().insert(header::UPGRADE, header::HeaderValue::from_static("chat"));
+///     Ok(response)
+/// }
+/// ```
+pub struct Upgraded(Kind);
+
+enum Kind {
+    /// A whole connection.
+    Connection(Box<dyn Connection>),
+    Stream(Stream),
+}
+
+/// A stream of HTTP/2.
+struct Stream {
+    io: hyper::upgrade::Upgraded,
+    info: ConnInfo,
+    /// Read to see whether there's something.
+    read: Bytes,
+    is_over: bool,
+}
+
+/// How much of a stream is read to see whether there's something.
+const LOOK: usize = 256;
+
+/// For the extensions of a request over HTTP/2 that may become a tunnel.
+#[derive(Clone)]
+pub(super) struct Facts(pub(super) ConnInfo);
+
+/// Takes a connection of one type out of what hyper gives, with what was read of it already.
+type Downcast = fn(hyper::upgrade::Upgraded) -> Result<Box<dyn Connection>, hyper::upgrade::Upgraded>;
+
+/// One for each type of connection that is served in this process.
+static DOWNCASTS: Mutex<Vec<(TypeId, Downcast)>> = Mutex::new(Vec::new());
+
+/// From now on, connections of this type are recognized.
+pub(crate) fn register<C: Connection>() {
+    let mut downcasts = lock(&DOWNCASTS);
+    let id = TypeId::of::<C>();
+    if !downcasts.iter().any(|(known, _)| *known == id) {
+        downcasts.push((id, |upgraded| {
+            let parts = upgraded.downcast::<Accepted<C>>()?;
+            let mut io = parts.io;
+            io.unread(parts.read_buf);
+            Ok(Box::new(io))
+        }));
+    }
+}
+
+impl Upgraded {
+    /// What the connection, or the stream, of a request becomes; ready some time after the response that agrees to it, so it isn't to be awaited before.
+    ///
+    /// # Errors
+    ///
+    /// The request doesn't ask for it; the response didn't agree; or the connection has ended before.
+    pub fn on<B>(request: &mut Request<B>) -> impl Future<Output = io::Result<Self>> + Send + 'static {
+        let facts = request.extensions_mut().remove::<Facts>();
+        let upgrade = hyper::upgrade::on(request);
+        async move {
+            let upgraded = upgrade.await.map_err(io::Error::other)?;
+            match (Self::try_from(upgraded), facts) {
+                (Ok(upgraded), _) => Ok(upgraded),
+                (Err(io), Some(Facts(info))) => Ok(Self(Kind::Stream(Stream {
+                    io,
+                    info,
+                    read: Bytes::new(),
+                    is_over: false,
+                }))),
+                (Err(_), None) => Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "this request wasn't served by anyport",
+                )),
+            }
+        }
+    }
+
+    /// What's known about the connection.
+    #[must_use]
+    pub fn info(&self) -> &ConnInfo {
+        match &self.0 {
+            Kind::Connection(connection) => connection.info(),
+            Kind::Stream(stream) => &stream.info,
+        }
+    }
+
+    /// Whether the server drains, as a flag and as a future.
+    #[must_use]
+    pub fn drain(&self) -> Drain {
+        self.info().drain()
+    }
+
+    /// Ready when a read would make progress: there are bytes, the end, or an error to be had. Until then, nothing is allocated for what may come.
+    ///
+    /// It has the waker of reading, and may be spuriously ready.
+    ///
+    /// # Errors
+    ///
+    /// Those of a read.
+    pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Kind::Connection(connection) => Pin::new(&mut **connection).poll_readable(cx),
+            Kind::Stream(stream) => stream.poll_readable(cx),
+        }
+    }
+}
+
+impl Stream {
+    /// HTTP/2 has read it already, and keeps it: so a piece of it is taken over.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_over || !self.read.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut space = [MaybeUninit::uninit(); LOOK];
+        let mut buf = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf.unfilled()))?;
+        self.read = Bytes::copy_from_slice(buf.filled());
+        self.is_over = self.read.is_empty();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        if self.read.is_empty() && !self.is_over {
+            return Pin::new(&mut self.io).poll_read(cx, buf);
+        }
+        let n = self.read.len().min(buf.remaining());
+        buf.put_slice(&self.read[..n]);
+        self.read.advance(n);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Of what hyper gives, for whoever has that: a whole connection, as HTTP/1 gives it, of a server of anyport. What isn't, such as a stream of HTTP/2, is given back.
+impl TryFrom<hyper::upgrade::Upgraded> for Upgraded {
+    type Error = hyper::upgrade::Upgraded;
+
+    fn try_from(mut upgraded: hyper::upgrade::Upgraded) -> Result<Self, Self::Error> {
+        // What it does is done without the lock.
+        let downcasts = lock(&DOWNCASTS).clone();
+        for (_, downcast) in downcasts {
+            match downcast(upgraded) {
+                Ok(connection) => return Ok(Self(Kind::Connection(connection))),
+                Err(other) => upgraded = other,
+            }
+        }
+        Err(upgraded)
+    }
+}
+
+impl Read for Upgraded {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Kind::Connection(connection) => Pin::new(&mut **connection).poll_read(cx, buf),
+            Kind::Stream(stream) => stream.poll_read(cx, buf),
+        }
+    }
+}
+
+impl Upgraded {
+    fn writer(&mut self) -> Pin<&mut (dyn Write + Unpin)> {
+        Pin::new(match &mut self.0 {
+            Kind::Connection(connection) => connection,
+            Kind::Stream(stream) => &mut stream.io,
+        })
+    }
+}
+
+impl Write for Upgraded {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.writer().poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writer().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writer().poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.0 {
+            Kind::Connection(connection) => connection.is_write_vectored(),
+            Kind::Stream(stream) => stream.io.is_write_vectored(),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.writer().poll_write_vectored(cx, bufs)
+    }
+}
+
+impl fmt::Debug for Upgraded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Upgraded").field(self.info()).finish()
+    }
+}
