@@ -49,7 +49,7 @@ impl Step {
                 // What `cargo test` leaves out, `--all-targets` does, too.
                 cmd!(
                     shell,
-                    "cargo clippy --workspace --all-features --test peers --test proxies -- -D warnings"
+                    "cargo clippy --workspace --all-features --test peers --test programs -- -D warnings"
                 )
                 .run()?;
             }

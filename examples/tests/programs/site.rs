@@ -86,6 +86,10 @@ pub(crate) struct Served {
 }
 
 impl Site {
+    pub(crate) fn is_unix(&self) -> bool {
+        self.name.contains("unix")
+    }
+
     pub(crate) fn serve(&self) -> Served {
         let folder = tempfile::tempdir().unwrap();
         let handle = (self.server)(&folder.path().join("app.sock")).start().unwrap();

@@ -1,6 +1,7 @@
-//! haproxy and nginx in front of an app, over each transport, and behind one: what arrives is what was sent, both ways.
+//! Programs that aren't ours, with an app over each transport: haproxy and nginx in front of it and behind it, and clients of WebSockets in Python, for Node.js and in a browser.
 //!
-//! The answers are compared with those that the app gives without a proxy. Where a proxy isn't installed, its tests are ignored, and say so.
+//! With a proxy, what arrives is what was sent, both ways: the answers are compared with those that the app gives without. Where a program isn't installed, its tests are ignored, and
+//! say so.
 #![cfg_attr(
     unix,
     expect(
@@ -19,6 +20,8 @@ mod forward;
 mod proxy;
 #[cfg(unix)]
 mod site;
+#[cfg(unix)]
+mod web_sockets;
 
 use anyport_testkit::requirements::Tests;
 use std::process::ExitCode;
@@ -38,6 +41,7 @@ mod unix {
         forward::forwarder,
         proxy::{HAPROXY, NGINX, Program, Proxy},
         site::{SITES, Site},
+        web_sockets::{self, CHROMIUM},
     };
     use anyport::{Tcp, serve_with, service_fn};
     use anyport_testkit::requirements::{Tests, block_on, needs_program};
@@ -58,7 +62,31 @@ mod unix {
                 block_on(behind(program));
             });
         }
+        for site in SITES {
+            for client in web_sockets::CLIENTS {
+                let name = format!("{}_over_{}", client.name, site.name);
+                tests = tests.unless(web_sockets::needs(client), &name, || {
+                    block_on(web_socket(client, site));
+                });
+            }
+            if !site.is_unix() {
+                let name = format!("chromium_over_{}", site.name);
+                tests = tests.unless(web_sockets::needs(&CHROMIUM), &name, || block_on(browser(site)));
+            }
+        }
         tests
+    }
+
+    async fn web_socket(client: &'static web_sockets::Client, site: &'static Site) {
+        let served = site.serve();
+        web_sockets::talk(client, &served.place).await;
+        served.ends().await;
+    }
+
+    async fn browser(site: &'static Site) {
+        let served = site.serve();
+        web_sockets::browse(&served.place, site.name).await;
+        served.ends().await;
     }
 
     async fn in_front_of(program: &'static Program, site: &'static Site) {

@@ -1,4 +1,5 @@
 //! The app: it tells what arrived, and answers in each way that a proxy might get wrong.
+use crate::web_sockets;
 use anyport::{Body, BoxError, Request, Response, StatusCode};
 use bytes::Bytes;
 use futures_util::stream;
@@ -17,7 +18,19 @@ const PIECES: usize = 7;
 /// - `/unread`: the same without reading the body.
 /// - `/bytes/N`, `/stream/N`: so many bytes, whose length is known or not.
 /// - `/status/N`: nothing, with that status.
+/// - `/echo`, `/page`, `/report`: a WebSocket, a page that talks to it, and what came of that.
 pub(crate) async fn tell(request: Request<Body>) -> Result<Response<Body>, BoxError> {
+    match request.uri().path() {
+        "/echo" => return web_sockets::echo(request),
+        "/page" => return Ok(web_sockets::page()),
+        "/report" => {
+            let site = request.uri().query().unwrap_or_default().to_owned();
+            let report = request.into_body().collect().await?.to_bytes();
+            web_sockets::report(&site, String::from_utf8(report.to_vec())?);
+            return Ok(Response::new(Body::empty()));
+        }
+        _ => {}
+    }
     let (head, body) = request.into_parts();
     let path = head.uri.path();
     let number = || path.rsplit('/').next().unwrap_or_default().parse::<usize>();
