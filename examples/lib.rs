@@ -10,6 +10,7 @@
 //! | `custom_transport` | How do I write a transport of my own? |
 //! | `limits` | What does a client see that goes too far? |
 //! | `shutdown` | What becomes of the clients when the server shuts down? |
+//! | `draining` | How do handlers that would go on for ever end when the server shuts down? |
 //! | `testing` | How do I test an app with its server, but without a network? |
 //! | `raw_echo` | How do I get at the bytes themselves? |
 //! | `tls` | How do I serve HTTPS, and renew the certificate without a restart? |

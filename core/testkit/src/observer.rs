@@ -19,11 +19,15 @@ use tokio::time::sleep;
 cases![
     each_connection_begins_and_ends_once,
     what_becomes_of_a_connection_is_told also abroad,
+    a_drain_tells_what_is_left also abroad,
     a_refusal_is_told_and_no_connection,
     a_panic_is_told_once,
     a_passed_deadline_is_told,
     a_panicking_observer_disturbs_nobody,
 ];
+
+/// A grace that's never used up.
+const AMPLE: Duration = Duration::from_secs(40);
 
 /// Remembers what it's told.
 #[derive(Clone, Default)]
@@ -39,6 +43,7 @@ struct Told {
     panics: Vec<String>,
     timed_out: Vec<String>,
     bad_responses: Vec<String>,
+    drains: Vec<(String, Duration)>,
     wrong: Vec<String>,
 }
 
@@ -63,6 +68,7 @@ impl Observer for Log {
                 told.upgraded += u32::from(*upgraded);
                 told.aborted += u32::from(*aborted);
             }
+            Event::Draining { left, grace } => told.drains.push((left.to_string(), *grace)),
             Event::Refused { .. } => told.refused += 1,
             Event::Panicked { message, .. } => told.panics.push((*message).to_owned()),
             Event::BadResponse { what, .. } => told.bad_responses.push((*what).to_owned()),
@@ -157,6 +163,31 @@ async fn what_becomes_of_a_connection_is_told(site: Site) {
     log.assert_complete(3);
     let told = log.0.lock().unwrap();
     assert_eq!((told.upgraded, told.aborted), (2, 2));
+}
+
+/// Once, for all workers together; so does the handle. More often only a drain that takes its time.
+async fn a_drain_tells_what_is_left(site: Site) {
+    let (server, log) = serve(&site);
+    let mut waiting = server.client().await;
+    waiting.send(get("/slow")).await;
+    server.state.arrived().await;
+    let (one, other) = (upgraded(&server).await, upgraded(&server).await);
+    server.settles(3).await;
+    let open = server.handle.open();
+    assert_eq!((open.upgraded, open.others, open.total()), (2, 1, 3));
+    let ended = server.handle.shutdown(AMPLE);
+    server.refuses().await;
+    drop((one, other));
+    server.settles(1).await;
+    assert_eq!(server.handle.open().to_string(), "1 connection");
+    server.state.release();
+    assert_eq!(waiting.response().await.body, HELLO);
+    drop(waiting);
+    assert_eq!(ended.await.unwrap().aborted, 0);
+    let told = log.0.lock().unwrap();
+    let (left, grace) = &told.drains[0];
+    assert_eq!(left, "3 connections: 2 upgraded");
+    assert!(*grace <= AMPLE && *grace > AMPLE / 2, "{grace:?}");
 }
 
 async fn a_refusal_is_told_and_no_connection(site: Site) {
