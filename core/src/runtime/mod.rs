@@ -153,6 +153,7 @@ impl<F: 'static> Start<F> {
         let body = move || {
             // The last thing that this thread gives up.
             let _here = here;
+            let around = around;
             let _entered = around.enter();
             if let Some(core) = core
                 && !core_affinity::set_for_current(core)

@@ -182,12 +182,11 @@ impl Mailbox {
         self.tell(mail);
     }
 
-    fn tell(&self, mut mail: MutexGuard<'_, Mail>) {
+    /// Under the lock, so that nobody holds a waker that the runtime has let go of ([`Tasks`](crate::runtime::local::Tasks)).
+    fn tell(&self, mail: MutexGuard<'_, Mail>) {
         self.has_mail.store(true, Ordering::Relaxed);
-        let waker = mail.waker.take();
-        drop(mail);
-        if let Some(waker) = waker {
-            waker.wake();
+        if let Some(waker) = &mail.waker {
+            waker.wake_by_ref();
         }
     }
 

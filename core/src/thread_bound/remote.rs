@@ -80,7 +80,11 @@ impl Remote {
                 break;
             }
         }
-        Poll::Ready(Ok(total))
+        match total {
+            // It was closed meanwhile.
+            0 => Poll::Ready(Err(self.link.error_of_writing())),
+            _ => Poll::Ready(Ok(total)),
+        }
     }
 
     /// Ready at once: the relay sends what was written, and flushes, without being asked. To wait for that would wake this thread once more for each message.

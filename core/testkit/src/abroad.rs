@@ -5,7 +5,7 @@ use crate::{
     h2_client::{receive, send_all},
     observer::Log,
     running::Running,
-    script::pattern,
+    script::{Place, pattern},
     site::Site,
     state::State,
     suite::cases,
@@ -236,7 +236,7 @@ async fn an_abort_is_told_abroad(site: Site) {
 
 async fn many_at_once_abroad_leave_nothing(site: Site) {
     const MANY: usize = 500;
-    let server = site.serve();
+    let server = site.at(Place::Abroad).serve();
     let mut clients = Vec::new();
     for _ in 0..MANY {
         clients.push(upgraded(&server, "/upgrade").await);

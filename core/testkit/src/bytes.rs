@@ -12,6 +12,7 @@ cases![
     ping_pong also abroad,
     a_client_that_stopped_writing_is_answered needs HalfClose also abroad,
     shutdown_flushes_what_was_written also abroad,
+    what_nobody_flushes_arrives_as_soon_as_they_read also abroad,
     the_end_stays_the_end_after_the_peer_left also abroad,
     a_write_fails_after_the_peer_left also abroad,
     a_vectored_write_keeps_its_order needs VectoredWrite also abroad,
@@ -62,6 +63,14 @@ async fn shutdown_flushes_what_was_written(site: Site) {
         "{} of {BURST} bytes, or not the right ones",
         got.len()
     );
+}
+
+/// As with sockets: some libraries don't flush.
+async fn what_nobody_flushes_arrives_as_soon_as_they_read(site: Site) {
+    let server = site.raw(Script::Unflushed);
+    let mut client = Client::new(server.connect().await);
+    let got = client.exactly(BURST).await.unwrap();
+    assert!(got[..] == pattern(BURST), "all bytes, in order");
 }
 
 async fn the_end_stays_the_end_after_the_peer_left(site: Site) {

@@ -39,6 +39,8 @@ pub enum Script {
     Answer,
     /// Writes [`BURST`] bytes, doesn't flush, and shuts down.
     Burst,
+    /// Writes [`BURST`] bytes, doesn't flush, and reads to the end.
+    Unflushed,
     /// Writes until that fails; ends only then.
     Firehose,
     /// Reads until it gets the end, twice; ends only then.
@@ -65,6 +67,7 @@ impl Script {
             Self::Echo => handler!(|io| echo(TokioIo::new(io))),
             Self::Answer => handler!(answer),
             Self::Burst => handler!(burst),
+            Self::Unflushed => handler!(unflushed),
             Self::Firehose => handler!(firehose),
             Self::UntilEnd => handler!(until_end),
             Self::Vectored => handler!(vectored),
@@ -126,6 +129,13 @@ async fn burst<C: Connection>(io: Accepted<C>) {
     let mut io = TokioIo::new(io);
     let _ = io.write_all(&pattern(BURST)).await;
     let _ = io.shutdown().await;
+}
+
+async fn unflushed<C: Connection>(io: Accepted<C>) {
+    let mut io = TokioIo::new(io);
+    if io.write_all(&pattern(BURST)).await.is_ok() {
+        let _ = io.read_to_end(&mut Vec::new()).await;
+    }
 }
 
 async fn firehose<C: Connection>(io: Accepted<C>) {

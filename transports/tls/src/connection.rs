@@ -1,8 +1,8 @@
 //! An encrypted connection.
 use crate::below::Below;
-use anyport_core::{ConnInfo, Connection, PeerState, Permit, TlsInfo, TlsVersion, delegate_write};
+use anyport_core::{ConnInfo, Connection, PeerState, Permit, TlsInfo, TlsVersion};
 use bytes::Bytes;
-use hyper::rt::{Read, ReadBufCursor, Write as _};
+use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
 use std::{
@@ -23,6 +23,10 @@ pub struct TlsConnection<C> {
     // In a box: the session is large, and a connection that waits shall be small.
     stream: Box<TokioIo<Stream<C>>>,
     info: ConnInfo,
+    /// Somebody waits to write.
+    is_blocked: bool,
+    /// What was written is being sent by whoever waits to read.
+    is_sending: bool,
 }
 
 /// What fits into a record (RFC 8446 5.1).
@@ -45,12 +49,29 @@ impl<C: Connection> TlsConnection<C> {
                 None => info,
             },
             stream: Box::new(TokioIo::new(stream)),
+            is_blocked: false,
+            is_sending: false,
         }
     }
 
     /// The connection below, to ask it something.
     pub fn inner(&self) -> &C {
         &self.stream.inner().get_ref().0.inner().io
+    }
+
+    /// A write is done when the session has taken it, and what's left in there goes on when somebody flushes. Not everybody does who then waits to read, so it goes on here, too. An error is
+    /// found again by who writes; and whoever waits to write sends it himself.
+    #[inline]
+    fn send_the_rest(&mut self, cx: &mut Context<'_>) {
+        if (self.is_sending || self.session().wants_write()) && !self.is_blocked {
+            self.flush_for_the_writer(cx);
+        }
+    }
+
+    #[cold]
+    fn flush_for_the_writer(&mut self, cx: &mut Context<'_>) {
+        // Not only out of this session: what's below may hold some, too.
+        self.is_sending = Pin::new(&mut *self.stream).poll_flush(cx).is_pending();
     }
 
     /// The session, to ask it something.
@@ -88,13 +109,17 @@ impl<C: Connection> Connection for TlsConnection<C> {
 
     fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (below, session) = self.stream.inner_mut().get_mut();
-        match session.reader().fill_buf() {
+        let polled = match session.reader().fill_buf() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 Pin::new(&mut below.inner_mut().io).poll_readable(cx)
             }
             // Decrypted already; or the end; or what a read will fail with.
             _ => Poll::Ready(Ok(())),
+        };
+        if polled.is_pending() {
+            self.send_the_rest(cx);
         }
+        polled
     }
 
     fn peer_state(&mut self) -> PeerState {
@@ -145,8 +170,13 @@ impl<C: Connection> Read for TlsConnection<C> {
         // Every other read finds nothing, and rustls would find that out at length.
         ready!(self.as_mut().poll_readable(cx))?;
         let mut stream = Pin::new(self.stream.inner_mut());
-        if ready!(read_record(stream.as_mut(), cx, &mut buf))? >= FULL {
-            read_more(stream, cx, &mut buf);
+        match read_record(stream.as_mut(), cx, &mut buf)? {
+            Poll::Ready(taken) if taken >= FULL => read_more(stream, cx, &mut buf),
+            Poll::Ready(_) => {}
+            Poll::Pending => {
+                self.send_the_rest(cx);
+                return Poll::Pending;
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -184,7 +214,43 @@ fn read_more<C: Connection>(
     }
 }
 
-delegate_write!(impl<C: [Connection]> for TlsConnection<C> => stream);
+impl<C: Connection> TlsConnection<C> {
+    #[inline]
+    fn write_with<T>(
+        &mut self,
+        write: impl FnOnce(Pin<&mut TokioIo<Stream<C>>>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let polled = write(Pin::new(&mut self.stream));
+        self.is_blocked = polled.is_pending();
+        polled
+    }
+}
+
+impl<C: Connection> Write for TlsConnection<C> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.write_with(|stream| stream.poll_write(cx, buf))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.write_with(|stream| stream.poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.write_with(|stream| stream.poll_shutdown(cx))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.write_with(|stream| stream.poll_write_vectored(cx, bufs))
+    }
+}
 
 impl<C: Connection> fmt::Debug for TlsConnection<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

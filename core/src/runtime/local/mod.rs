@@ -258,8 +258,8 @@ impl Local {
         // It has ended since it was woken.
         let Some(mut future) = future else { return };
         self.polls.set(self.polls.get() + 1);
-        // From here on, it's queued again if it's woken.
-        ticket.is_queued.store(false, Ordering::Release);
+        // From here on, it's queued again if it's woken. A store could come into effect after what the task looks at.
+        ticket.is_queued.swap(false, Ordering::AcqRel);
         let waker = Waker::from(ticket);
         let mut cx = Context::from_waker(&waker);
         let polled = panics::catch(|| future.as_mut().poll(&mut cx));
