@@ -19,7 +19,7 @@ use std::{
 ///   one waker each; the two halves may be polled by different tasks.
 /// - **No byte is lost**: dropping the future of a pending read or write loses nothing that the peer sent and nothing
 ///   that `poll_write` said it took.
-/// - **`poll_flush`** is ready once everything that `poll_write` took has left this process. **`poll_shutdown`**
+/// - **`poll_flush`** is ready once everything that `poll_write` took has left this process, or will without being polled. **`poll_shutdown`**
 ///   flushes, then ends the sending half; reading goes on until the peer ends its own (half-close).
 /// - **Vectored writes**: a stream that says [`is_write_vectored`](Write::is_write_vectored) writes several slices at once
 ///   at the price of one. A wrapper forwards both methods.

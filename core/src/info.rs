@@ -1,5 +1,5 @@
 //! What is known about a connection, as data that an app may keep.
-use crate::{Drain, Endpoint, PeerCred, TlsInfo, server::Shared};
+use crate::{Drain, Endpoint, PeerCred, TlsInfo, server::DrainBegins};
 use bytes::Bytes;
 use std::{
     fmt,
@@ -37,31 +37,38 @@ struct Handshake {
 #[derive(Clone, Debug)]
 pub(crate) struct Admission {
     /// None: no server has accepted it.
-    pub(crate) server: Option<Arc<Shared>>,
+    pub(crate) drain: Option<Arc<DrainBegins>>,
     pub(crate) id: u64,
     pub(crate) worker: u32,
     pub(crate) at: Moment,
 }
 
-/// An instant in half the space: as nanoseconds since a beginning that all have in common.
+/// An instant in half the space: as nanoseconds before or after one that all have in common. In 292 years, it's full.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment(u64);
+pub(crate) struct Moment(i64);
 
 impl Moment {
-    /// None is before the first one that's asked for: a server asks when it starts.
-    pub(crate) fn beginning() -> Instant {
-        static BEGINNING: OnceLock<Instant> = OnceLock::new();
-        *BEGINNING.get_or_init(Instant::now)
+    fn origin() -> Instant {
+        static ORIGIN: OnceLock<Instant> = OnceLock::new();
+        *ORIGIN.get_or_init(Instant::now)
     }
 
     pub(crate) fn of(instant: Instant) -> Self {
-        let since = instant.saturating_duration_since(Self::beginning());
-        // In 584 years, it's full.
-        Self(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+        let nanos = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        let origin = Self::origin();
+        Self(match instant.checked_duration_since(origin) {
+            Some(after) => nanos(after),
+            // A paused clock may be behind.
+            None => -nanos(origin.saturating_duration_since(instant)),
+        })
     }
 
     fn instant(self) -> Instant {
-        Self::beginning() + Duration::from_nanos(self.0)
+        let (origin, distance) = (Self::origin(), Duration::from_nanos(self.0.unsigned_abs()));
+        match self.0 {
+            0.. => origin + distance,
+            _ => origin.checked_sub(distance).unwrap_or(origin),
+        }
     }
 }
 
@@ -117,7 +124,7 @@ impl ConnInfo {
 
     fn admission(&self) -> &Admission {
         self.0.admission.get_or_init(|| Admission {
-            server: None,
+            drain: None,
             id: 0,
             worker: 0,
             at: Moment::of(Instant::now()),
@@ -169,7 +176,7 @@ impl ConnInfo {
     /// Whether its server drains, as a flag and as a future; for what would go on for ever.
     #[must_use]
     pub fn drain(&self) -> Drain {
-        Drain::new(self.admission().server.clone())
+        Drain::new(self.admission().drain.clone())
     }
 
     /// When it was accepted, before any handshake. Of one that no server has accepted: when this was first asked.
@@ -223,7 +230,7 @@ mod tests {
     fn facts_that_a_transport_hands_out_twice_are_of_two_connections() {
         let info = ConnInfo::new(Endpoint::custom("peer"), Endpoint::custom("local"));
         let admission = |id| Admission {
-            server: None,
+            drain: None,
             id,
             worker: 3,
             at: Moment::of(Instant::now()),

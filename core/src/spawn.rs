@@ -14,7 +14,7 @@ thread_local! {
 
 /// Spawns a future in the background, on the runtime that the current worker runs on, whichever that is.
 ///
-/// Where an app is served on another runtime than tokio, `tokio::spawn` panics; this doesn't. The future lives until it's done or its runtime ends: a drain doesn't wait for
+/// `tokio::spawn` may take a future to another thread, and panics where there's no tokio; this does neither. The future lives until it's done or its runtime ends: a drain doesn't wait for
 /// it.
 ///
 /// ```

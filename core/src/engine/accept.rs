@@ -49,6 +49,8 @@ pub struct AcceptLoop<L, P, R> {
     wait: Duration,
     /// No accept before then.
     paused_until: Option<Instant>,
+    /// In a drain: when the observer is told next what's left.
+    tell: Option<Instant>,
     /// Why accepting is over for good.
     failed: Option<Error>,
     end: WorkerEnd,
@@ -72,8 +74,6 @@ enum Phase {
     /// Waiting for the connections.
     Closing {
         since: Instant,
-        /// When the observer is told next what's left.
-        tell: Option<Instant>,
     },
     /// Waiting for the aborted ones to be gone.
     Aborting {
@@ -114,6 +114,7 @@ where
             failures: 0,
             wait: Duration::ZERO,
             paused_until: None,
+            tell: None,
             failed: None,
             end,
         }
@@ -151,7 +152,7 @@ where
                     }
                 }
                 Phase::Emptying { since, look, end } => {
-                    if self.reached(since.checked_add(self.worker.shared.grace()), cx) {
+                    if self.reached_end(since, cx) {
                         self.abort();
                         continue;
                     }
@@ -173,25 +174,16 @@ where
                     if over {
                         self.listener = None;
                         self.worker.begin_closing();
-                        let tell = since.checked_add(TELL_DRAIN);
-                        self.phase = Phase::Closing { since, tell };
+                        self.phase = Phase::Closing { since };
                         continue;
                     }
                 }
-                Phase::Closing { since, tell } => {
+                Phase::Closing { since } => {
                     if self.worker.is_empty() {
                         return Poll::Ready(());
                     }
-                    let end = since.checked_add(self.worker.shared.grace());
-                    let is_told_first = tell.is_some_and(|tell| end.is_none_or(|end| tell < end));
-                    if self.reached(if is_told_first { tell } else { end }, cx) {
-                        if is_told_first {
-                            self.worker.shared.tell_drain(self.worker.now(), end);
-                            let tell = tell.and_then(|tell| tell.checked_add(TELL_DRAIN));
-                            self.phase = Phase::Closing { since, tell };
-                        } else {
-                            self.abort();
-                        }
+                    if self.reached_end(since, cx) {
+                        self.abort();
                         continue;
                     }
                 }
@@ -226,6 +218,7 @@ where
                 self.phase = Phase::LameDuck { since };
                 let end = since.checked_add(self.worker.shared.grace());
                 self.worker.shared.tell_drain(since, end);
+                self.tell = since.checked_add(TELL_DRAIN);
             }
             (Order::Drain, _) => {}
         }
@@ -245,6 +238,20 @@ where
         let next = self.worker.wake_due(now);
         if self.alarm.poll(next, now, self.worker.timer(), cx).is_ready() {
             cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Whether the grace is over. The observer is told now and then how far it is.
+    fn reached_end(&mut self, since: Instant, cx: &mut Context<'_>) -> bool {
+        let end = since.checked_add(self.worker.shared.grace());
+        loop {
+            let tell = self.tell.filter(|&tell| end.is_none_or(|end| tell < end));
+            if !self.reached(tell.or(end), cx) {
+                return false;
+            }
+            let Some(tell) = tell else { return true };
+            self.worker.shared.tell_drain(self.worker.now(), end);
+            self.tell = tell.checked_add(TELL_DRAIN);
         }
     }
 

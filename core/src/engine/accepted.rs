@@ -50,7 +50,7 @@ impl<C: Connection> Accepted<C> {
     pub(super) fn new(io: C, state: Arc<ConnState>) -> Self {
         state.set_roaming();
         let admission = Admission {
-            server: Some(Arc::clone(&state.worker.shared)),
+            drain: Some(Arc::clone(&state.worker.shared.drain_begins)),
             id: state.id,
             worker: u32::try_from(state.worker.worker.index).unwrap_or(u32::MAX),
             at: Moment::of(state.accepted_at),

@@ -16,8 +16,8 @@ use std::{
 
 /// What a request's connection has become, or its stream over HTTP/2 (RFC 9110 7.8, 9.3.6; RFC 8441): bytes in both directions.
 ///
-/// It's what hyper gives, which does as well; and it knows more: who's at the other end, whether the server drains, and when there's something to be read, so that nothing is
-/// allocated while it waits. It's hyper's [`Read`] and [`Write`]; for tokio's, wrap it in `hyper_util::rt::TokioIo`. It works on any thread.
+/// It's what hyper gives, which does as well; and it knows more: who's at the other end, whether the server drains, and when there's something to be read, so that its user
+/// needs no buffer while it waits. It's hyper's [`Read`] and [`Write`]; for tokio's, wrap it in `hyper_util::rt::TokioIo`. It works on any thread.
 ///
 /// ```
 /// # use anyport_core::{Body, Upgraded, spawn};
@@ -123,9 +123,9 @@ impl Upgraded {
         self.info().drain()
     }
 
-    /// Ready when a read would make progress: there are bytes, the end, or an error to be had. Until then, nothing is allocated for what may come.
+    /// Ready when a read would make progress: there are bytes, the end, or an error to be had. It has the waker of reading, and may be spuriously ready.
     ///
-    /// It has the waker of reading, and may be spuriously ready.
+    /// On its worker, no buffer is kept for what may come until then. On another thread, the relay has its own.
     ///
     /// # Errors
     ///

@@ -1,12 +1,17 @@
 //! Who wants to know that the server drains, and what's left of it then.
-use super::{Order, Shared};
+use crate::engine::lock;
+use slab::Slab;
 use std::{
     fmt,
     future::Future,
+    mem,
     ops::AddAssign,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
 };
 
 /// Whether the server of a connection drains: a flag, and a future that's ready once it does.
@@ -32,20 +37,76 @@ use std::{
 /// ```
 pub struct Drain {
     /// None: no server has accepted the connection, so none drains.
-    shared: Option<Arc<Shared>>,
+    begins: Option<Arc<DrainBegins>>,
     place: Option<usize>,
 }
 
 impl Drain {
-    pub(crate) fn new(shared: Option<Arc<Shared>>) -> Self {
-        Self { shared, place: None }
+    pub(crate) fn new(begins: Option<Arc<DrainBegins>>) -> Self {
+        Self { begins, place: None }
     }
 
     /// Whether the server drains, or has been aborted.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        let shared = self.shared.as_ref();
-        shared.is_some_and(|shared| shared.order() != Order::Serve)
+        self.begins.as_ref().is_some_and(|begins| begins.has_begun())
+    }
+}
+
+/// Whether a server's drain has begun, and who waits for that. It's all that a connection's facts hold of the server, so they keep nothing else of it.
+#[derive(Default)]
+pub(crate) struct DrainBegins {
+    has_begun: AtomicBool,
+    waiting: Mutex<Slab<Waker>>,
+}
+
+impl DrainBegins {
+    /// It begins, or has begun.
+    pub(super) fn begin(&self) {
+        self.has_begun.store(true, Ordering::SeqCst);
+        let waiting = mem::take(&mut *lock(&self.waiting));
+        waiting.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+
+    fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::SeqCst)
+    }
+
+    /// `place` is the caller's among those that wait.
+    fn poll(&self, place: &mut Option<usize>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_begun() {
+            return Poll::Ready(());
+        }
+        let mut waiting = lock(&self.waiting);
+        // Under the lock, so that nobody is added whom nobody wakes.
+        if self.has_begun() {
+            return Poll::Ready(());
+        }
+        let waker = cx.waker().clone();
+        let old = match place.and_then(|place| waiting.get_mut(place)) {
+            Some(known) => Some(mem::replace(known, waker)),
+            None => {
+                *place = Some(waiting.insert(waker));
+                None
+            }
+        };
+        drop(waiting);
+        // Dropping one may run anything, so it's not done under the lock.
+        drop(old);
+        Poll::Pending
+    }
+
+    fn leave(&self, place: usize) {
+        let waker = lock(&self.waiting).try_remove(place);
+        drop(waker);
+    }
+}
+
+impl fmt::Debug for DrainBegins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DrainBegins")
+            .field("has_begun", &self.has_begun())
+            .finish_non_exhaustive()
     }
 }
 
@@ -54,8 +115,8 @@ impl Future for Drain {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let me = &mut *self;
-        match &me.shared {
-            Some(shared) => shared.poll_drain(&mut me.place, cx),
+        match &me.begins {
+            Some(begins) => begins.poll(&mut me.place, cx),
             None => Poll::Pending,
         }
     }
@@ -63,14 +124,14 @@ impl Future for Drain {
 
 impl Clone for Drain {
     fn clone(&self) -> Self {
-        Self::new(self.shared.clone())
+        Self::new(self.begins.clone())
     }
 }
 
 impl Drop for Drain {
     fn drop(&mut self) {
-        if let (Some(shared), Some(place)) = (&self.shared, self.place) {
-            shared.stop_waiting_for_drain(place);
+        if let (Some(begins), Some(place)) = (&self.begins, self.place) {
+            begins.leave(place);
         }
     }
 }

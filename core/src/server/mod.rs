@@ -10,6 +10,7 @@ mod shared;
 
 pub use bounds::{Drives, ServedOver, Serves, SpokenOver};
 pub use drain::DrainReport;
+pub(crate) use draining::DrainBegins;
 pub use draining::{Drain, OpenConnections};
 pub use handle::{Handle, Wait};
 pub use part::Part;
@@ -208,7 +209,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// What contradicts itself, can't be bound or can't be started. Nothing is left then; only if one of several transports on an ambient runtime had been
+    /// What contradicts itself, can't be bound or can't be started. Nothing is left then, but for a tokio that was started for the app, whose threads end within moments; and if one of several transports on an ambient runtime had been
     /// started already, its part ends when that runtime polls it next.
     pub fn start(mut self) -> Result<Handle> {
         let shutdown = self.shutdown.take().map(run::Background::new).transpose()?;

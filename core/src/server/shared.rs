@@ -1,9 +1,9 @@
 //! What all workers of a server share: its configuration, its orders, its end.
+use super::draining::DrainBegins;
 use crate::{
     DrainReport, Error, ErrorKind, Event, OpenConnections, Result,
     config::Config,
     engine::{Addresses, Permits, WorkerState, lock},
-    info::Moment,
 };
 use slab::Slab;
 use std::{
@@ -41,8 +41,7 @@ pub(crate) struct Shared {
     /// A worker's state lives as long as its loop or one of its connections.
     workers: Mutex<Vec<Weak<WorkerState>>>,
     outcome: Mutex<Outcome>,
-    /// Who waits for the drain to begin.
-    drain_waiters: Mutex<Slab<Waker>>,
+    pub(crate) drain_begins: Arc<DrainBegins>,
     /// When the observer was told last what's left in a drain.
     told: Mutex<Option<Instant>>,
 }
@@ -63,7 +62,6 @@ struct Outcome {
 
 impl Shared {
     pub(crate) fn new(config: Config) -> Self {
-        let _ = Moment::beginning();
         Self {
             permits: Permits::new(config.limits.connections),
             addresses: Addresses::new(config.limits.connections_per_ip),
@@ -73,7 +71,7 @@ impl Shared {
             grace: Mutex::default(),
             workers: Mutex::default(),
             outcome: Mutex::default(),
-            drain_waiters: Mutex::default(),
+            drain_begins: Arc::default(),
             told: Mutex::default(),
         }
     }
@@ -124,9 +122,8 @@ impl Shared {
 
     fn give(&self, order: Order) {
         self.order.fetch_max(order as u8, Ordering::AcqRel);
-        let waiters = std::mem::take(&mut *lock(&self.drain_waiters));
-        waiters.into_iter().for_each(|(_, waker)| waker.wake());
         self.wake_workers();
+        self.drain_begins.begin();
     }
 
     /// How long the drain may take, since its beginning.
@@ -174,37 +171,6 @@ impl Shared {
             left: self.open(),
             grace: until.map_or(Duration::MAX, |until| until.saturating_duration_since(now)),
         });
-    }
-
-    /// Ready once a drain has begun, or the server was aborted. `place` is the caller's among those that wait.
-    pub(crate) fn poll_drain(&self, place: &mut Option<usize>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.order() != Order::Serve {
-            // All of them have been woken.
-            *place = None;
-            return Poll::Ready(());
-        }
-        let mut waiters = lock(&self.drain_waiters);
-        let waker = cx.waker().clone();
-        let old = match place.and_then(|place| waiters.get_mut(place)) {
-            Some(waiter) => Some(std::mem::replace(waiter, waker)),
-            None => {
-                *place = Some(waiters.insert(waker));
-                None
-            }
-        };
-        drop(waiters);
-        // Dropping one may run anything, so it's not done under the lock.
-        drop(old);
-        match self.order() {
-            Order::Serve => Poll::Pending,
-            Order::Drain | Order::Abort => Poll::Ready(()),
-        }
-    }
-
-    pub(crate) fn stop_waiting_for_drain(&self, place: usize) {
-        // Once the drain has begun, nobody has a place any more, and nobody gets one that stays.
-        let waker = lock(&self.drain_waiters).try_remove(place);
-        drop(waker);
     }
 
     /// Those that have a loop or a connection still. What's done with them, is done without the lock.

@@ -7,7 +7,7 @@ mod tests;
 
 pub use stream::{LocalStream, ThreadBoundStream};
 
-use crate::engine::lock;
+use crate::engine::{lock, panics};
 use slab::Slab;
 use std::{
     any::Any,
@@ -60,8 +60,8 @@ struct Mail {
     /// What else is to be done at home.
     errands: Vec<Errand>,
     waker: Option<Waker>,
-    /// Nobody looks into it any more.
-    is_closed: bool,
+    /// Somebody does errands.
+    is_open: bool,
 }
 
 type Errand = Box<dyn FnOnce() + Send>;
@@ -81,7 +81,6 @@ impl<T: 'static> ThreadBound<T> {
     pub fn new(value: T) -> Self {
         HOME.with(|home| {
             home.open_mail();
-            lock(&home.mailbox.mail).is_closed = false;
             Self {
                 home: Arc::clone(&home.mailbox),
                 key: home.values.borrow_mut().insert(Rc::new(RefCell::new(value))),
@@ -172,7 +171,7 @@ impl Mailbox {
 
     fn post_errand(&self, errand: Errand) {
         let mut mail = lock(&self.mail);
-        if mail.is_closed {
+        if !mail.is_open {
             drop(mail);
             // It may hold another of these, so it's not dropped under the lock.
             drop(errand);
@@ -184,8 +183,8 @@ impl Mailbox {
 
     /// Under the lock, so that nobody holds a waker that the runtime has let go of ([`Tasks`](crate::runtime::local::Tasks)).
     fn tell(&self, mail: MutexGuard<'_, Mail>) {
-        self.has_mail.store(true, Ordering::Relaxed);
-        if let Some(waker) = &mail.waker {
+        let is_first = !self.has_mail.swap(true, Ordering::Relaxed);
+        if let Some(waker) = mail.waker.as_ref().filter(|_| is_first) {
             waker.wake_by_ref();
         }
     }
@@ -193,7 +192,7 @@ impl Mailbox {
     /// Nobody does errands from now on.
     fn close(&self) {
         let mut mail = lock(&self.mail);
-        mail.is_closed = true;
+        mail.is_open = false;
         let errands = mem::take(&mut mail.errands);
         drop(mail);
         drop(errands);
@@ -210,9 +209,12 @@ impl Home {
         drop(mail);
         for key in returned {
             let value = self.values.borrow_mut().try_remove(key);
-            drop(value);
+            // It may be the app's, which may panic; the others aren't to suffer for that.
+            let _ = panics::catch(|| drop(value));
         }
-        errands.into_iter().for_each(|errand| errand());
+        for errand in errands {
+            let _ = panics::catch(errand);
+        }
     }
 }
 
@@ -221,14 +223,25 @@ impl Home {
 pub fn poll_mail(cx: &mut Context<'_>) -> Poll<()> {
     let _ = HOME.try_with(|home| {
         let mut mail = lock(&home.mailbox.mail);
-        match &mut mail.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
+        let is_known = mail
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(cx.waker()));
+        let old = match is_known {
+            true => None,
+            false => mail.waker.replace(cx.waker().clone()),
+        };
         drop(mail);
+        // Dropping one may run anything.
+        drop(old);
         home.open_mail();
     });
     Poll::Pending
+}
+
+/// From now on, this thread does what other threads want done, until [`drop_all`]: whoever calls it has [`poll_mail`] polled.
+pub(crate) fn open_mailbox() {
+    let _ = HOME.try_with(|home| lock(&home.mailbox.mail).is_open = true);
 }
 
 /// Drops all values of this thread: for a runtime that ends before its thread does. Their handles give errors from then on.

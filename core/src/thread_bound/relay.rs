@@ -71,7 +71,7 @@ impl End {
 fn worker_ended() -> io::Error {
     io::Error::new(
         io::ErrorKind::ConnectionAborted,
-        "the worker of this connection has ended",
+        "the worker of this connection has ended, or gave it up",
     )
 }
 
@@ -137,7 +137,8 @@ impl Relay {
         local::spawn(Task {
             stream,
             relay: self,
-            is_unflushed: false,
+            // Something may have been written at home.
+            is_unflushed: true,
             is_closed: false,
             registered: Registered::default(),
             parting: None,
@@ -269,7 +270,7 @@ impl<S: LocalStream> Task<S> {
         });
         let is_owed = parting.permit.as_ref().is_none_or(Permit::is_owed);
         let is_to_be_shut_down = self.is_closed && link.is_to_be_shut_down.load(Ordering::Acquire);
-        let is_over = self.relay.outgoing.is_none() && !is_to_be_shut_down;
+        let is_over = self.relay.outgoing.is_none() && !self.is_unflushed && !is_to_be_shut_down;
         if is_over || !is_owed || parting.end.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }

@@ -9,6 +9,7 @@ use std::{
     sync::{atomic::AtomicUsize, mpsc},
     task::{Wake, ready},
     thread,
+    time::{Duration, Instant},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -178,11 +179,21 @@ impl LocalStream for Fake {}
 /// A worker with a stream; it ends when told to, or when it's dropped.
 struct Worker {
     ends: Arc<AtomicBool>,
+    /// How often its tasks were run.
+    runs: Arc<AtomicUsize>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Worker {
     fn start(ends: &Ends) -> (Self, TokioIo<ThreadBoundStream<Fake>>) {
+        Self::start_with(ends, || None::<()>)
+    }
+
+    /// What else is made there, is dropped elsewhere first.
+    fn start_with<T: Send + 'static>(
+        ends: &Ends,
+        make: impl FnOnce() -> Option<T> + Send + 'static,
+    ) -> (Self, TokioIo<ThreadBoundStream<Fake>>) {
         struct Unpark(thread::Thread);
         impl Wake for Unpark {
             fn wake(self: Arc<Self>) {
@@ -192,6 +203,8 @@ impl Worker {
         let (give, given) = mpsc::channel();
         let (ends, is_over) = (ends.clone(), Arc::new(AtomicBool::new(false)));
         let until = Arc::clone(&is_over);
+        let runs = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&runs);
         let thread = thread::spawn(move || {
             let tasks = Tasks::enter();
             let fake = Fake {
@@ -200,9 +213,10 @@ impl Worker {
                 writes: Cell::default(),
                 _not_send: Rc::new(()),
             };
-            give.send(ThreadBoundStream::new(fake)).unwrap();
+            give.send((ThreadBoundStream::new(fake), make())).unwrap();
             let waker = Waker::from(Arc::new(Unpark(thread::current())));
             while !until.load(Ordering::SeqCst) {
+                count.fetch_add(1, Ordering::SeqCst);
                 if !tasks.run(&mut Context::from_waker(&waker), 1) {
                     thread::park();
                 }
@@ -210,9 +224,12 @@ impl Worker {
         });
         let worker = Self {
             ends: is_over,
+            runs,
             thread: Some(thread),
         };
-        (worker, TokioIo::new(given.recv().unwrap()))
+        let (stream, made) = given.recv().unwrap();
+        drop(made);
+        (worker, TokioIo::new(stream))
     }
 
     fn end(&mut self) {
@@ -249,8 +266,6 @@ async fn what_was_written_elsewhere_is_sent_after_a_drop() {
 async fn what_was_written_elsewhere_is_flushed_unasked() {
     let ends = Ends::default();
     let (_worker, mut io) = Worker::start(&ends);
-    io.flush().await.unwrap();
-    assert_eq!(ends.flushes.load(Ordering::SeqCst), 0, "there's nothing to flush");
     for nth in 1..=50 {
         io.write_all(b"hello").await.unwrap();
         while ends.flushes.load(Ordering::SeqCst) < nth {
@@ -258,6 +273,41 @@ async fn what_was_written_elsewhere_is_flushed_unasked() {
         }
         assert_eq!(lock(&ends.took).len(), nth * 5);
     }
+}
+
+#[tokio::test]
+async fn a_relay_that_waits_is_not_polled() {
+    let ends = Ends::default();
+    let (worker, mut io) = Worker::start(&ends);
+    io.write_all(b"hello").await.unwrap();
+    let runs = || worker.runs.load(Ordering::SeqCst);
+    let by = Instant::now() + Duration::from_secs(20);
+    loop {
+        let before = runs();
+        // Not to wait for anything: it is what does not happen that counts.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if runs() == before {
+            break;
+        }
+        assert!(Instant::now() < by, "it goes on: {before} runs, then {}", runs());
+    }
+    assert_eq!(lock(&ends.took)[..], *b"hello");
+}
+
+#[tokio::test]
+async fn a_value_that_panics_when_it_comes_home_harms_no_other() {
+    struct Bad;
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            panic!("deliberate: in a drop");
+        }
+    }
+    let ends = Ends::default();
+    lock(&ends.brings).push_back(Ok(b"one"));
+    let (_worker, mut io) = Worker::start_with(&ends, || Some(ThreadBound::new(Bad)));
+    let mut one = [0; 3];
+    io.read_exact(&mut one).await.unwrap();
+    assert_eq!(&one, b"one");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::{
     state::State,
     suite::cases,
 };
-use anyport_core::Limits;
+use anyport_core::{Limits, Timeouts};
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -26,12 +26,14 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     runtime::{Builder, Runtime},
+    time::timeout,
 };
 
 cases![
     what_is_used_abroad_works,
     what_is_dropped_abroad_ends_cleanly,
     what_was_written_before_a_drop_abroad_arrives,
+    what_its_peer_does_not_take_ends_some_time_after_a_drop_abroad,
     a_panic_abroad_ends_its_connection_alone,
     what_nobody_polls_abroad_is_in_nobodys_way,
     an_abort_is_told_abroad,
@@ -54,6 +56,7 @@ pub(crate) fn take(path: &str, upgraded: Upgraded, state: &Arc<State>) {
         "/used-abroad" => state.go_abroad(|| echo(upgraded)),
         "/dropped-abroad" => state.go_abroad(|| leave(upgraded)),
         "/written-abroad" => state.go_abroad(|| write_and_leave(upgraded)),
+        "/stalled-abroad" => state.go_abroad(|| stall_and_leave(upgraded)),
         "/panics-abroad" => state.go_abroad(|| panic(upgraded)),
         "/kept-abroad" => state.go_abroad(move || keep(upgraded, &there)),
         // It says itself when it's there.
@@ -97,6 +100,19 @@ fn write_and_leave(upgraded: Upgraded) -> Abroad {
         let mut io = TokioIo::new(upgraded);
         let written = io.write_all(&pattern(MUCH)).await;
         [written, io.flush().await]
+    })
+}
+
+/// Writes until nobody takes any more, then drops it there.
+fn stall_and_leave(upgraded: Upgraded) -> Abroad {
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let mut io = TokioIo::new(upgraded);
+        let stalls = async { while io.write_all(&[7; 64 * 1024]).await.is_ok() {} };
+        // It may go on for a while: kernels have room for megabytes.
+        let stalled = timeout(Duration::from_millis(200), stalls).await;
+        assert!(stalled.is_err(), "it fails before its peer has left");
+        [Ok(()), Ok(())]
     })
 }
 
@@ -198,6 +214,16 @@ async fn what_was_written_before_a_drop_abroad_arrives(site: Site) {
     let outcome = outcome(&server).await;
     assert!(outcome.iter().all(Result::is_ok), "{outcome:?}");
     ended(client, &server, &log, 1).await;
+}
+
+/// It counts no longer than `write_stall` from then on, although its peer is there.
+async fn what_its_peer_does_not_take_ends_some_time_after_a_drop_abroad(site: Site) {
+    let timeouts = Timeouts::default().with_write_stall(Duration::from_secs(1));
+    let server = site.serve_as(|server| server.timeouts(timeouts));
+    let _client = upgraded(&server, "/stalled-abroad").await;
+    assert!(outcome(&server).await.iter().all(Result::is_ok));
+    server.settles(0).await;
+    server.serves_others().await;
 }
 
 async fn a_panic_abroad_ends_its_connection_alone(site: Site) {

@@ -118,6 +118,7 @@ impl Tasks {
     /// Makes this thread a worker's: it's where [`spawn`] spawns, and [`anyport::spawn`](crate::spawn()), too.
     #[must_use]
     pub fn enter() -> Self {
+        thread_bound::open_mailbox();
         let local = Rc::new(Local {
             mailbox: Arc::default(),
             tasks: RefCell::default(),

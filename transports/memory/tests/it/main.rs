@@ -4,6 +4,7 @@
 mod body_gap;
 mod corpus;
 mod deadlines;
+mod draining;
 mod half_close;
 mod hibernation;
 mod pipelined;
