@@ -166,7 +166,7 @@ impl Mailbox {
     fn post_returned(&self, key: usize) {
         let mut mail = lock(&self.mail);
         mail.returned.push(key);
-        self.tell(mail);
+        self.tell(&mail);
     }
 
     fn post_errand(&self, errand: Errand) {
@@ -178,11 +178,11 @@ impl Mailbox {
             return;
         }
         mail.errands.push(errand);
-        self.tell(mail);
+        self.tell(&mail);
     }
 
     /// Under the lock, so that nobody holds a waker that the runtime has let go of ([`Tasks`](crate::runtime::local::Tasks)).
-    fn tell(&self, mail: MutexGuard<'_, Mail>) {
+    fn tell(&self, mail: &MutexGuard<'_, Mail>) {
         let is_first = !self.has_mail.swap(true, Ordering::Relaxed);
         if let Some(waker) = mail.waker.as_ref().filter(|_| is_first) {
             waker.wake_by_ref();

@@ -53,10 +53,9 @@ impl<S: Socket> Stream<S> {
 
     /// None: it's closed.
     fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.receiving.as_ref()?;
         // SAFETY: whoever receives owns the stream, which owns this descriptor and keeps it open; it's borrowed here for as long.
-        self.receiving
-            .as_ref()
-            .map(|_| unsafe { BorrowedFd::borrow_raw(self.descriptor) })
+        Some(unsafe { BorrowedFd::borrow_raw(self.descriptor) })
     }
 
     fn sending(&mut self) -> io::Result<&Rc<Sending<S>>> {
