@@ -9,7 +9,7 @@
 //! Each of them waits for the drain, too: the events end, the long poll is answered, the WebSocket is closed with a word. Without that, all three would be cut off at the end of the
 //! grace, which is 30 seconds here; and the server would run for as long.
 use anyport::{
-    Result, Tcp,
+    Observer, Result, Tcp,
     for_axum::{Drain, app},
     serve_with, shutdown,
 };
@@ -73,6 +73,17 @@ pub(crate) fn router() -> Router {
         .route("/echo", any(echo))
 }
 
+/// As `anyport::observe::Tracing` does in the log.
+struct TellWhatIsLeft;
+
+impl Observer for TellWhatIsLeft {
+    fn on(&self, event: &anyport::Event<'_>) {
+        if let anyport::Event::Draining { left, grace } = event {
+            eprintln!("draining: {left} left, for {grace:?} at the most; another Ctrl-C ends it now");
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match run().await {
@@ -86,6 +97,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<()> {
     let running = serve_with(Tcp::bind("127.0.0.1:3000"), app(router()))
+        .observer(TellWhatIsLeft)
         .with_graceful_shutdown(shutdown::signal())
         .start()?;
     println!("listening on {}", running.endpoints()[0]);

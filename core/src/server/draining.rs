@@ -147,7 +147,7 @@ impl fmt::Debug for Drain {
 /// How many connections a server has open, by what they do; of [`Handle::open`](crate::Handle::open).
 ///
 /// ```text
-/// 5 connections: 2 upgraded, 1 closing
+/// 5 connections (2 upgraded, 1 closing)
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -180,14 +180,12 @@ impl fmt::Display for OpenConnections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self.total();
         write!(f, "{total} connection{}", if total == 1 { "" } else { "s" })?;
-        let mut separator = ": ";
-        for (count, what) in [(self.upgraded, "upgraded"), (self.closing, "closing")] {
-            if count > 0 {
-                write!(f, "{separator}{count} {what}")?;
-                separator = ", ";
-            }
+        match (self.upgraded, self.closing) {
+            (0, 0) => Ok(()),
+            (upgraded, 0) => write!(f, " ({upgraded} upgraded)"),
+            (0, closing) => write!(f, " ({closing} closing)"),
+            (upgraded, closing) => write!(f, " ({upgraded} upgraded, {closing} closing)"),
         }
-        Ok(())
     }
 }
 
@@ -206,7 +204,8 @@ mod tests {
             open.to_string()
         };
         assert_eq!(open(0, 0, 1), "1 connection");
-        assert_eq!(open(2, 1, 2), "5 connections: 2 upgraded, 1 closing");
-        assert_eq!(open(0, 1, 0), "1 connection: 1 closing");
+        assert_eq!(open(2, 0, 0), "2 connections (2 upgraded)");
+        assert_eq!(open(2, 1, 2), "5 connections (2 upgraded, 1 closing)");
+        assert_eq!(open(0, 1, 0), "1 connection (1 closing)");
     }
 }

@@ -186,7 +186,7 @@ async fn a_drain_tells_what_is_left(site: Site) {
     assert_eq!(ended.await.unwrap().aborted, 0);
     let told = log.0.lock().unwrap();
     let (left, grace) = &told.drains[0];
-    assert_eq!(left, "3 connections: 2 upgraded");
+    assert_eq!(left, "3 connections (2 upgraded)");
     assert!(*grace <= AMPLE && *grace > AMPLE / 2, "{grace:?}");
 }
 

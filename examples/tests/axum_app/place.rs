@@ -30,48 +30,68 @@ type Way = (&'static str, (&'static str, &'static str), fn(Router) -> Place);
 /// The ways to serve the app, as far as their features are on. A transport is a line.
 pub(crate) const WAYS: &[Way] = &[
     ("tcp", ("127.0.0.1:", PLAIN), |router| {
-        Place::of(serve_with(Tcp::bind(LOCAL), app(router)))
+        Place::of(serve_with(Tcp::bind(LOCAL), app(router).with_connect_info()))
     }),
     ("tcp per core", ("127.0.0.1:", PLAIN), |router| {
         Place::of(serve_with(
             Tcp::bind(LOCAL).per_core().with_workers(2),
-            app(router),
+            app(router).with_connect_info(),
         ))
     }),
     ("unix", ("unix:", PLAIN), |router| {
-        Place::at_path(|path| Place::of(serve_with(Unix::bind(path), app(router))))
+        Place::at_path(|path| Place::of(serve_with(Unix::bind(path), app(router).with_connect_info())))
     }),
     ("unix per core", ("unix:", PLAIN), |router| {
         Place::at_path(|path| {
             Place::of(serve_with(
                 Unix::bind(path).per_core().with_workers(2),
-                app(router),
+                app(router).with_connect_info(),
             ))
         })
     }),
     ("memory", ("memory:client-", PLAIN), |router| {
-        Place::in_memory(|memory| Place::of(serve_with(memory, app(router))))
+        Place::in_memory(|memory| Place::of(serve_with(memory, app(router).with_connect_info())))
     }),
     ("memory per core", ("memory:client-", PLAIN), |router| {
-        Place::in_memory(|memory| Place::of(serve_with(memory.per_core().with_workers(2), app(router))))
+        Place::in_memory(|memory| {
+            Place::of(serve_with(
+                memory.per_core().with_workers(2),
+                app(router).with_connect_info(),
+            ))
+        })
     }),
     ("tls over tcp", ("127.0.0.1:", TLS), |router| {
-        Place::secure(|tls| Place::of(serve_with(Tcp::bind(LOCAL).tls(tls), app(router))))
+        Place::secure(|tls| {
+            Place::of(serve_with(
+                Tcp::bind(LOCAL).tls(tls),
+                app(router).with_connect_info(),
+            ))
+        })
     }),
     ("tls over tcp per core", ("127.0.0.1:", TLS), |router| {
         let tcp = Tcp::bind(LOCAL).per_core().with_workers(2);
-        Place::secure(|tls| Place::of(serve_with(tcp.tls(tls), app(router))))
+        Place::secure(|tls| Place::of(serve_with(tcp.tls(tls), app(router).with_connect_info())))
     }),
     ("tls over unix", ("unix:", TLS), |router| {
         Place::secure(|tls| {
-            Place::at_path(|path| Place::of(serve_with(Unix::bind(path).tls(tls), app(router))))
+            Place::at_path(|path| {
+                Place::of(serve_with(
+                    Unix::bind(path).tls(tls),
+                    app(router).with_connect_info(),
+                ))
+            })
         })
     }),
     ("tls over memory", ("memory:client-", TLS), |router| {
-        Place::secure(|tls| Place::in_memory(|memory| Place::of(serve_with(memory.tls(tls), app(router)))))
+        Place::secure(|tls| {
+            Place::in_memory(|memory| Place::of(serve_with(memory.tls(tls), app(router).with_connect_info())))
+        })
     }),
     ("a listener of axum's", ("127.0.0.1:", PLAIN), |router| {
-        Place::of(serve_with(for_axum::transport(bind()), app(router)))
+        Place::of(serve_with(
+            for_axum::transport(bind()),
+            app(router).with_connect_info(),
+        ))
     }),
     ("axum::serve over unix", ("unix:", PLAIN), |router| {
         Place::at_path(|path| Place::axum_serve(Unix::bind(path), router))
@@ -81,39 +101,58 @@ pub(crate) const WAYS: &[Way] = &[
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
     ("monoio", ("127.0.0.1:", PLAIN), |router| {
-        Place::of(serve_with(Monoio::bind(LOCAL).with_workers(2), app(router)))
+        Place::of(serve_with(
+            Monoio::bind(LOCAL).with_workers(2),
+            app(router).with_connect_info(),
+        ))
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
     ("monoio by epoll", ("127.0.0.1:", PLAIN), |router| {
         let monoio = Monoio::bind(LOCAL).with_workers(2);
-        Place::of(serve_with(monoio.with_driver(Driver::Epoll), app(router)))
+        Place::of(serve_with(
+            monoio.with_driver(Driver::Epoll),
+            app(router).with_connect_info(),
+        ))
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
     ("monoio unix", ("unix:", PLAIN), |router| {
-        Place::at_path(|path| Place::of(serve_with(MonoioUnix::bind(path).with_workers(2), app(router))))
+        Place::at_path(|path| {
+            Place::of(serve_with(
+                MonoioUnix::bind(path).with_workers(2),
+                app(router).with_connect_info(),
+            ))
+        })
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
     ("tls over monoio", ("127.0.0.1:", TLS), |router| {
         let monoio = Monoio::bind(LOCAL).with_workers(2);
-        Place::secure(|tls| Place::of(serve_with(monoio.tls(tls), app(router))))
+        Place::secure(|tls| Place::of(serve_with(monoio.tls(tls), app(router).with_connect_info())))
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
     ("tls over monoio by epoll", ("127.0.0.1:", TLS), |router| {
         let monoio = Monoio::bind(LOCAL).with_workers(2).with_driver(Driver::Epoll);
-        Place::secure(|tls| Place::of(serve_with(monoio.tls(tls), app(router))))
+        Place::secure(|tls| Place::of(serve_with(monoio.tls(tls), app(router).with_connect_info())))
     }),
     #[cfg(all(feature = "glommio", target_os = "linux"))]
     ("glommio", ("127.0.0.1:", PLAIN), |router| {
-        Place::of(serve_with(Glommio::bind(LOCAL).with_workers(2), app(router)))
+        Place::of(serve_with(
+            Glommio::bind(LOCAL).with_workers(2),
+            app(router).with_connect_info(),
+        ))
     }),
     #[cfg(all(feature = "glommio", target_os = "linux"))]
     ("glommio unix", ("unix:", PLAIN), |router| {
-        Place::at_path(|path| Place::of(serve_with(GlommioUnix::bind(path).with_workers(2), app(router))))
+        Place::at_path(|path| {
+            Place::of(serve_with(
+                GlommioUnix::bind(path).with_workers(2),
+                app(router).with_connect_info(),
+            ))
+        })
     }),
     #[cfg(all(feature = "glommio", target_os = "linux"))]
     ("tls over glommio", ("127.0.0.1:", TLS), |router| {
         let glommio = Glommio::bind(LOCAL).with_workers(2);
-        Place::secure(|tls| Place::of(serve_with(glommio.tls(tls), app(router))))
+        Place::secure(|tls| Place::of(serve_with(glommio.tls(tls), app(router).with_connect_info())))
     }),
 ];
 

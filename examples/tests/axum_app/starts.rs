@@ -4,7 +4,7 @@ use crate::{
     client::{Answer, Client, Version},
     expect_frame,
     place::{Place, WAYS},
-    whole::{ASKS, Shared, router},
+    whole::{ASKS, Shared, ask, router},
 };
 use anyport::{Endpoint, ErrorKind, Event, Observer, Result, Server};
 use futures_util::future::join_all;
@@ -181,6 +181,28 @@ async fn what_an_app_needs_of_tokio_is_there_however_its_server_was_started() {
             "docs/tokio.md has another table than this:\n{table}"
         );
     }
+}
+
+/// axum's own, as far as peers have such an address.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connect_info_is_there_over_every_transport_with_ip_addresses() {
+    let with_addresses = WAYS
+        .iter()
+        .filter(|(name, (peer, _), _)| *peer == "127.0.0.1:" && !name.starts_with("axum::serve"));
+    join_all(with_addresses.map(async |(name, _, serve)| {
+        let place = serve(router(Shared::new().await)).started();
+        for version in VERSIONS {
+            let mut client = Client::connect(&place, version).await;
+            let ask = ask("GET", "/connect-info", &[], "");
+            assert_eq!(
+                client.ask(&ask).await.text(),
+                "127.0.0.1",
+                "{version:?} over {name}"
+            );
+        }
+        place.drain().await;
+    }))
+    .await;
 }
 
 /// Two who hear what either says: each of their WebSockets is served by tasks on tokio.

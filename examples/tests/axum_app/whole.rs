@@ -4,7 +4,7 @@ use anyport::StatusCode;
 use axum::{
     Json, Router,
     extract::{
-        Path, Query, State, WebSocketUpgrade,
+        ConnectInfo, Path, Query, State, WebSocketUpgrade,
         ws::{Message, WebSocket},
     },
     response::{Response, Sse, sse},
@@ -94,6 +94,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/file", get(file))
         .route("/temporary", get(temporary))
         .route("/events", get(events))
+        .route("/connect-info", get(connect_info))
         .route("/chat", any(chat))
         .with_state(shared)
         .fallback_service(ServeDir::new(ASSETS))
@@ -143,7 +144,7 @@ pub(crate) const ASKS: &[(Ask, u16, &str)] = &[
     (ask("GET", "/sleep", ORIGIN, ""), 200, "slept"),
 ];
 
-const fn ask(
+pub(crate) const fn ask(
     method: &'static str,
     path: &'static str,
     headers: &'static [(&'static str, &'static str)],
@@ -304,6 +305,10 @@ async fn events() -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
         Ok(sse::Event::default().data("at last"))
     });
     Sse::new(event).keep_alive(sse::KeepAlive::new().interval(10 * MOMENT))
+}
+
+async fn connect_info(ConnectInfo(peer): ConnectInfo<SocketAddr>) -> String {
+    peer.ip().to_string()
 }
 
 /// What one says, all hear: as axum's own example of a chat has it.
