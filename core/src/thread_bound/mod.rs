@@ -58,13 +58,13 @@ struct Mail {
     /// Whose handles were dropped elsewhere.
     returned: Vec<usize>,
     /// What else is to be done at home.
-    errands: Vec<Errand>,
+    jobs: Vec<Job>,
     waker: Option<Waker>,
-    /// Somebody does errands.
+    /// Somebody does jobs.
     is_open: bool,
 }
 
-type Errand = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnOnce() + Send>;
 
 /// What a thread keeps.
 struct Home {
@@ -127,7 +127,7 @@ impl<T: 'static> ThreadBound<T> {
     /// Has `f` get the value at home, from wherever this is; in the next turn of that thread's runtime, if there's one still. Otherwise `f` is dropped.
     fn send_home(self, f: impl FnOnce(T) + Send + 'static) {
         let home = Arc::clone(&self.home);
-        home.post_errand(Box::new(move || {
+        home.post_job(Box::new(move || {
             if let Some(value) = self.into_inner() {
                 f(value);
             }
@@ -169,15 +169,15 @@ impl Mailbox {
         self.tell(&mail);
     }
 
-    fn post_errand(&self, errand: Errand) {
+    fn post_job(&self, job: Job) {
         let mut mail = lock(&self.mail);
         if !mail.is_open {
             drop(mail);
             // It may hold another of these, so it's not dropped under the lock.
-            drop(errand);
+            drop(job);
             return;
         }
-        mail.errands.push(errand);
+        mail.jobs.push(job);
         self.tell(&mail);
     }
 
@@ -189,13 +189,13 @@ impl Mailbox {
         }
     }
 
-    /// Nobody does errands from now on.
+    /// Nobody does jobs from now on.
     fn close(&self) {
         let mut mail = lock(&self.mail);
         mail.is_open = false;
-        let errands = mem::take(&mut mail.errands);
+        let jobs = mem::take(&mut mail.jobs);
         drop(mail);
-        drop(errands);
+        drop(jobs);
     }
 }
 
@@ -205,15 +205,15 @@ impl Home {
             return;
         }
         let mut mail = lock(&self.mailbox.mail);
-        let (returned, errands) = (mem::take(&mut mail.returned), mem::take(&mut mail.errands));
+        let (returned, jobs) = (mem::take(&mut mail.returned), mem::take(&mut mail.jobs));
         drop(mail);
         for key in returned {
             let value = self.values.borrow_mut().try_remove(key);
             // It may be the app's, which may panic; the others aren't to suffer for that.
             let _ = panics::catch(|| drop(value));
         }
-        for errand in errands {
-            let _ = panics::catch(errand);
+        for job in jobs {
+            let _ = panics::catch(job);
         }
     }
 }

@@ -30,7 +30,7 @@ pub(super) struct Link {
     pub(super) is_to_be_shut_down: AtomicBool,
     pub(super) is_to_be_reset: AtomicBool,
     /// The other end has been dropped.
-    has_left: AtomicBool,
+    is_dropped: AtomicBool,
     /// Who waits there for a shutdown.
     pub(super) remote: WakerSlot,
     relay: WakerSlot,
@@ -101,8 +101,8 @@ impl Link {
         lock(&self.rest).permit = Some(permit);
     }
 
-    pub(super) fn leave(&self) {
-        self.has_left.store(true, Ordering::Release);
+    pub(super) fn tell_dropped(&self) {
+        self.is_dropped.store(true, Ordering::Release);
         self.relay.wake();
     }
 
@@ -141,7 +141,7 @@ impl Relay {
             is_unflushed: true,
             is_closed: false,
             registered: Registered::default(),
-            parting: None,
+            closing: None,
         });
     }
 }
@@ -161,11 +161,11 @@ struct Task<S> {
     /// The other end writes no more.
     is_closed: bool,
     registered: Registered,
-    parting: Option<Parting>,
+    closing: Option<Closing>,
 }
 
 /// What happens when the other end has been dropped: what it wrote is sent.
-struct Parting {
+struct Closing {
     permit: Option<Permit>,
     end: Pin<Box<dyn Sleep>>,
 }
@@ -258,23 +258,23 @@ impl<S: LocalStream> Task<S> {
     }
 
     /// Ready when what the other end wrote has been taken by the stream, or won't be.
-    fn poll_parting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let link = &self.relay.link;
-        let parting = self.parting.get_or_insert_with(|| {
+        let closing = self.closing.get_or_insert_with(|| {
             let permit = lock(&link.rest).permit.take();
             let patience = permit.as_ref().map_or(LINGER, Permit::write_stall);
-            Parting {
+            Closing {
                 permit,
                 end: local::timer().sleep(patience),
             }
         });
-        let is_owed = parting.permit.as_ref().is_none_or(Permit::is_owed);
+        let is_owed = closing.permit.as_ref().is_none_or(Permit::is_owed);
         let is_to_be_shut_down = self.is_closed && link.is_to_be_shut_down.load(Ordering::Acquire);
         let is_over = self.relay.outgoing.is_none() && !self.is_unflushed && !is_to_be_shut_down;
-        if is_over || !is_owed || parting.end.as_mut().poll(cx).is_ready() {
+        if is_over || !is_owed || closing.end.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        match &mut parting.permit {
+        match &mut closing.permit {
             Some(permit) => permit.poll_aborted(cx),
             None => Poll::Pending,
         }
@@ -287,21 +287,21 @@ impl<S: LocalStream> Future for Task<S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let task = &mut *self;
         let _ = task.registered.refresh(cx, &task.relay.link.relay);
-        let has_left = task.relay.link.has_left.load(Ordering::Acquire);
-        if has_left {
+        let is_dropped = task.relay.link.is_dropped.load(Ordering::Acquire);
+        if is_dropped {
             task.relay.incoming = None;
         }
         task.read(cx);
         task.write(cx);
         task.flush(cx);
-        if !has_left {
+        if !is_dropped {
             return Poll::Pending;
         }
-        ready!(task.poll_parting(cx));
+        ready!(task.poll_closing(cx));
         if task.relay.link.is_to_be_reset.load(Ordering::Acquire) {
             task.stream.reset();
         }
-        if let Some(permit) = task.parting.take().and_then(|parting| parting.permit) {
+        if let Some(permit) = task.closing.take().and_then(|closing| closing.permit) {
             task.stream.release(permit);
         }
         Poll::Ready(())

@@ -118,6 +118,6 @@ impl Remote {
 
 impl Drop for Remote {
     fn drop(&mut self) {
-        self.link.leave();
+        self.link.tell_dropped();
     }
 }

@@ -57,6 +57,37 @@ impl std::fmt::Debug for Tests {
     }
 }
 
+/// The `main` of a target whose tests all need the same of the machine: where that's missing, they're ignored, with the reason. A test is an async function of nothing;
+/// one that makes a runtime of its own is `blocking`, and none.
+///
+/// ```
+/// # mod scene { pub(crate) fn missing() -> Option<String> { None } }
+/// async fn a_test() {}
+/// fn another() {}
+///
+/// anyport_testkit::tests_unless!(scene::missing(); a_test, blocking another);
+/// ```
+#[macro_export]
+macro_rules! tests_unless {
+    ($missing:expr; $($rest:tt)+) => {
+        fn main() -> ::std::process::ExitCode {
+            let missing: Option<String> = $missing;
+            let tests = $crate::requirements::Tests::default();
+            $crate::tests_unless!(@add tests, missing; $($rest)+)
+        }
+    };
+    (@add $tests:expr, $missing:ident; blocking $name:path $(, $($rest:tt)*)?) => {{
+        let tests = $tests.unless($missing.clone(), stringify!($name), $name);
+        $crate::tests_unless!(@add tests, $missing; $($($rest)*)?)
+    }};
+    (@add $tests:expr, $missing:ident; $name:path $(, $($rest:tt)*)?) => {{
+        let run = || $crate::requirements::block_on($name());
+        let tests = $tests.unless($missing.clone(), stringify!($name), run);
+        $crate::tests_unless!(@add tests, $missing; $($($rest)*)?)
+    }};
+    (@add $tests:expr, $missing:ident;) => { $tests.run() };
+}
+
 /// The reason to ignore a test that needs a program, if that's not there.
 #[must_use]
 pub fn needs_program(program: &str) -> Option<String> {

@@ -12,7 +12,8 @@ use scene::one;
 /// What glommio keeps of an executor that has ended: the eventfd that it's woken by (README.md, "Limits").
 const KEPT: usize = 1;
 
-#[tokio::test]
 async fn ten_thousand_connections_that_are_cut_leave_nothing_behind() {
     ten_thousand_connections(|app| serve_with(one(), app), KEPT).await;
 }
+
+anyport_testkit::tests_unless!(scene::missing(); ten_thousand_connections_that_are_cut_leave_nothing_behind);

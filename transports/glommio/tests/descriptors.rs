@@ -22,7 +22,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-#[test]
 fn at_start_the_error_names_the_limit() {
     let test = "at_start_the_error_names_the_limit";
     let Some(mut server) = Process::start(test, start_with_ever_more_descriptors) else {
@@ -69,7 +68,6 @@ fn start_with_ever_more_descriptors(say: &mut dyn FnMut(&str)) {
     }
 }
 
-#[test]
 fn with_the_default_limits_a_server_of_few_descriptors_waits_quietly_and_serves_on() {
     let test = "with_the_default_limits_a_server_of_few_descriptors_waits_quietly_and_serves_on";
     // 80 % of 64 are connections.
@@ -77,7 +75,6 @@ fn with_the_default_limits_a_server_of_few_descriptors_waits_quietly_and_serves_
 }
 
 /// Workers need a descriptor to wait for clients, and one to be woken by the clock.
-#[test]
 fn workers_out_of_descriptors_wait_quietly_and_serve_on() {
     let test = "workers_out_of_descriptors_wait_quietly_and_serve_on";
     let limits = Limits::default().with_connections(1000);
@@ -140,7 +137,6 @@ fn crowded(test: &str, configure: impl FnOnce(Server) -> Server, open: usize) {
 }
 
 /// A worker whose clock had to do without a descriptor gets one later.
-#[test]
 fn the_clock_goes_on_when_there_are_descriptors_again() {
     let test = "the_clock_goes_on_when_there_are_descriptors_again";
     let Some(process) = Process::start(test, |say| {
@@ -181,7 +177,6 @@ fn epolls() -> usize {
 }
 
 /// README.md, "Limits", has what this prints with `--nocapture`.
-#[test]
 fn an_executor_that_has_ended_keeps_one_descriptor_at_most() {
     const TIMES: usize = 20;
     let test = "an_executor_that_has_ended_keeps_one_descriptor_at_most";
@@ -260,3 +255,5 @@ fn ask(mut stream: &TcpStream) -> String {
     assert!(response.starts_with("HTTP/1.1 200 OK"), "{response}");
     response.split_off(response.len() - 5)
 }
+
+anyport_testkit::tests_unless!(scene::missing(); blocking at_start_the_error_names_the_limit, blocking with_the_default_limits_a_server_of_few_descriptors_waits_quietly_and_serves_on, blocking workers_out_of_descriptors_wait_quietly_and_serve_on, blocking the_clock_goes_on_when_there_are_descriptors_again, blocking an_executor_that_has_ended_keeps_one_descriptor_at_most);

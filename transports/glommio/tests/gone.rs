@@ -7,9 +7,10 @@ use anyport_core::serve_with;
 use anyport_testkit::gone::clients_that_read_nothing;
 use scene::one;
 
-#[test]
 fn clients_that_read_nothing_stay_within_the_limit() {
     clients_that_read_nothing("clients_that_read_nothing_stay_within_the_limit", |app| {
         serve_with(one(), app)
     });
 }
+
+anyport_testkit::tests_unless!(scene::missing(); blocking clients_that_read_nothing_stay_within_the_limit);

@@ -8,7 +8,6 @@ use anyport_monoio::Driver;
 use anyport_testkit::gone::clients_that_read_nothing;
 use scene::one;
 
-#[test]
 fn clients_that_read_nothing_stay_within_the_limit_with_io_uring() {
     clients_that_read_nothing(
         "clients_that_read_nothing_stay_within_the_limit_with_io_uring",
@@ -16,10 +15,11 @@ fn clients_that_read_nothing_stay_within_the_limit_with_io_uring() {
     );
 }
 
-#[test]
 fn clients_that_read_nothing_stay_within_the_limit_with_epoll() {
     clients_that_read_nothing(
         "clients_that_read_nothing_stay_within_the_limit_with_epoll",
         |app| serve_with(one(Driver::Epoll), app),
     );
 }
+
+anyport_testkit::tests_unless!(scene::missing(); blocking clients_that_read_nothing_stay_within_the_limit_with_io_uring, blocking clients_that_read_nothing_stay_within_the_limit_with_epoll);

@@ -69,7 +69,6 @@ fn is_answered(client: &mut TcpStream, waits: bool) -> bool {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn what_is_owed_is_sent_and_counts_until_it_has_been() {
     for driver in DRIVERS {
         let (tell, told) = mpsc::channel();
@@ -112,7 +111,6 @@ async fn what_is_owed_is_sent_and_counts_until_it_has_been() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn who_stalls_is_owed_nothing_more_and_neither_is_anybody_at_an_abort() {
     for (write_stall, aborts) in [(Duration::from_secs(1), false), (Duration::MAX, true)] {
         let (tell, told) = mpsc::channel();
@@ -140,7 +138,6 @@ async fn who_stalls_is_owed_nothing_more_and_neither_is_anybody_at_an_abort() {
 }
 
 /// A peer that has ended its sending half would have the kernel give each operation that has to wait a thread to sleep in.
-#[tokio::test(flavor = "multi_thread")]
 async fn no_operation_sleeps_for_long_in_a_thread_for_a_peer_that_only_reads() {
     const WRITERS: usize = 10;
     for driver in DRIVERS {
@@ -187,3 +184,5 @@ fn lent() -> usize {
     let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
     names.filter(|name| name.starts_with("iou-wrk")).count()
 }
+
+anyport_testkit::tests_unless!(scene::missing(); what_is_owed_is_sent_and_counts_until_it_has_been, who_stalls_is_owed_nothing_more_and_neither_is_anybody_at_an_abort, no_operation_sleeps_for_long_in_a_thread_for_a_peer_that_only_reads);

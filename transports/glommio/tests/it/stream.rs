@@ -53,8 +53,7 @@ async fn once<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T> + Unpin) -> O
 }
 
 /// A read that's pending is left, again and again, while bytes come: what it waits with is kept.
-#[tokio::test]
-async fn nothing_is_lost_when_a_pending_read_is_left() {
+pub(crate) async fn nothing_is_lost_when_a_pending_read_is_left() {
     const MESSAGES: usize = 3000;
     const SIZE: usize = 300;
     let (tell, told) = mpsc::channel();
@@ -100,8 +99,7 @@ async fn nothing_is_lost_when_a_pending_read_is_left() {
 }
 
 /// What a write took, arrives, although the connection is dropped while the peer isn't reading.
-#[tokio::test]
-async fn what_was_written_is_sent_although_its_connection_is_gone() {
+pub(crate) async fn what_was_written_is_sent_although_its_connection_is_gone() {
     let (tell, told) = mpsc::channel();
     let handler = move |mut io: Accepted<GlommioConnection>| {
         let tell = tell.clone();
@@ -131,8 +129,7 @@ async fn what_was_written_is_sent_although_its_connection_is_gone() {
 }
 
 /// Slices of all sizes, empty ones and too many for one operation among them.
-#[tokio::test]
-async fn slices_arrive_in_order_however_many_are_taken_at_once() {
+pub(crate) async fn slices_arrive_in_order_however_many_are_taken_at_once() {
     const TOTAL: usize = 1024 * KIB;
     let handler = move |mut io: Accepted<GlommioConnection>| async move {
         let all = pattern(0, TOTAL);
@@ -168,8 +165,7 @@ async fn slices_arrive_in_order_however_many_are_taken_at_once() {
 /// Whoever was told to wait is woken, also if it didn't wait, and wrote more: hyper, for one, goes on only then.
 ///
 /// A write is tried twice, here and by glommio, which forgets about the wake if it's the one that succeeds. Some of the rounds end so, since room comes at any moment.
-#[tokio::test]
-async fn a_write_that_was_pending_is_followed_by_a_wake() {
+pub(crate) async fn a_write_that_was_pending_is_followed_by_a_wake() {
     const ROUNDS: usize = 200;
     struct Woken(AtomicUsize);
     impl Wake for Woken {
@@ -216,8 +212,7 @@ async fn a_write_that_was_pending_is_followed_by_a_wake() {
 }
 
 /// Asked again and again, it says so when there's something to be read, and takes nothing of it.
-#[tokio::test]
-async fn a_stream_is_readable_when_there_is_something_to_be_read() {
+pub(crate) async fn a_stream_is_readable_when_there_is_something_to_be_read() {
     let (tell, told) = mpsc::channel();
     let handler = move |mut io: Accepted<GlommioConnection>| {
         let tell = tell.clone();
@@ -250,8 +245,7 @@ async fn a_stream_is_readable_when_there_is_something_to_be_read() {
 }
 
 /// The peer ends its half: what it sent is read, then the end, again and again, and it can still be answered.
-#[tokio::test]
-async fn a_half_that_ended_leaves_the_other_one_open() {
+pub(crate) async fn a_half_that_ended_leaves_the_other_one_open() {
     let handler = move |mut io: Accepted<GlommioConnection>| async move {
         let mut all = Vec::new();
         loop {
@@ -286,8 +280,7 @@ async fn a_half_that_ended_leaves_the_other_one_open() {
 }
 
 /// That the peer has reset the connection, shows at the next write or read, and stays so.
-#[tokio::test]
-async fn the_error_of_a_peer_that_left_is_told_and_stays() {
+pub(crate) async fn the_error_of_a_peer_that_left_is_told_and_stays() {
     let (tell, told) = mpsc::channel();
     let handler = move |mut io: Accepted<GlommioConnection>| {
         let tell = tell.clone();

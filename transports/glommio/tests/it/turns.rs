@@ -30,8 +30,7 @@ async fn ends(handle: &Handle) {
 }
 
 /// hyper's task wakes itself after a while of reading without a pause; so may an app.
-#[tokio::test]
-async fn a_task_that_wakes_itself_again_and_again_starves_nobody() {
+pub(crate) async fn a_task_that_wakes_itself_again_and_again_starves_nobody() {
     let polls = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&polls);
     let app = service_fn(move |request: Request<Body>| {
@@ -71,8 +70,7 @@ async fn sleep(duration: Duration) {
     timer.sleep(duration).await;
 }
 
-#[tokio::test]
-async fn a_panic_ends_its_task_and_no_other() {
+pub(crate) async fn a_panic_ends_its_task_and_no_other() {
     let app = service_fn(|request: Request<Body>| async move {
         if request.uri().path() == "/panic" {
             spawn(async { panic!("deliberate: in the background") }).unwrap();
@@ -96,8 +94,7 @@ async fn a_panic_ends_its_task_and_no_other() {
     ends(&handle).await;
 }
 
-#[tokio::test]
-async fn an_app_spawns_on_its_worker() {
+pub(crate) async fn an_app_spawns_on_its_worker() {
     let (tell, told) = mpsc::channel();
     let app = service_fn(move |_: Request<Body>| {
         let tell = tell.clone();
@@ -121,8 +118,7 @@ async fn an_app_spawns_on_its_worker() {
 }
 
 /// While the worker goes on by itself, or falls asleep, or wakes up: glommio, told of it in its own way, may fall asleep with a task that's ready, for good if nothing else happens.
-#[tokio::test]
-async fn no_wake_from_another_thread_is_lost() {
+pub(crate) async fn no_wake_from_another_thread_is_lost() {
     const TIMES: usize = 30_000;
     let (wake, to_wake) = mpsc::channel::<(tokio::sync::oneshot::Sender<()>, u32)>();
     let other = thread::spawn(move || {
@@ -170,8 +166,7 @@ async fn turn() {
 }
 
 /// What was spawned is dropped where it lived, when its worker ends.
-#[tokio::test]
-async fn what_is_left_when_a_worker_ends_is_dropped_on_its_thread() {
+pub(crate) async fn what_is_left_when_a_worker_ends_is_dropped_on_its_thread() {
     struct Witness(mpsc::Sender<Option<String>>);
     impl Drop for Witness {
         fn drop(&mut self) {
@@ -195,8 +190,7 @@ async fn what_is_left_when_a_worker_ends_is_dropped_on_its_thread() {
 }
 
 /// A request's body may be read anywhere: its deadlines work there, too.
-#[tokio::test]
-async fn a_body_that_is_read_on_another_thread_keeps_its_deadline() {
+pub(crate) async fn a_body_that_is_read_on_another_thread_keeps_its_deadline() {
     let app = service_fn(|request: Request<Body>| async move {
         let (send, wait) = tokio::sync::oneshot::channel();
         let body = request.into_body();
@@ -237,8 +231,7 @@ async fn a_body_that_is_read_on_another_thread_keeps_its_deadline() {
 }
 
 /// Two transports of one server, so two executors, and one drain.
-#[tokio::test]
-async fn a_server_of_several_transports_drains_as_one() {
+pub(crate) async fn a_server_of_several_transports_drains_as_one() {
     let server = serve_with(one(), hello()).and(one(), hello());
     let handle = server.start().unwrap();
     assert_eq!(handle.endpoints().len(), 2);
@@ -247,8 +240,7 @@ async fn a_server_of_several_transports_drains_as_one() {
 }
 
 /// Each executor's memory is small: many of them share a limit that's the usual one.
-#[tokio::test]
-async fn thirty_two_workers_have_room() {
+pub(crate) async fn thirty_two_workers_have_room() {
     let glommio = Glommio::bind("127.0.0.1:0").with_workers(32);
     let handle = serve_with(glommio, hello()).start().unwrap();
     for _ in 0..64 {
@@ -258,8 +250,7 @@ async fn thirty_two_workers_have_room() {
 }
 
 /// A timer that's due before all others is set while the worker waits for one of those, and the other way round.
-#[tokio::test]
-async fn timers_go_off_in_their_order() {
+pub(crate) async fn timers_go_off_in_their_order() {
     let (tell, told) = mpsc::channel();
     let app = service_fn(move |request: Request<Body>| {
         let tell = tell.clone();

@@ -45,8 +45,7 @@ fn own_cred() -> String {
     format!("{:?}", Some(cred.with_pid(std::process::id())))
 }
 
-#[tokio::test]
-async fn it_knows_who_connected_and_leaves_no_file() {
+pub(crate) async fn it_knows_who_connected_and_leaves_no_file() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("app.sock");
     for _ in 0..2 {
@@ -61,8 +60,7 @@ async fn it_knows_who_connected_and_leaves_no_file() {
     }
 }
 
-#[tokio::test]
-async fn a_server_that_is_aborted_lets_nobody_in() {
+pub(crate) async fn a_server_that_is_aborted_lets_nobody_in() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("app.sock");
     let handle = serve(GlommioUnix::bind(&path)).unwrap();
@@ -75,8 +73,7 @@ async fn a_server_that_is_aborted_lets_nobody_in() {
 }
 
 /// The kernel holds nothing of the socket for the ring, which hears of the end a little later.
-#[tokio::test]
-async fn an_address_is_free_as_soon_as_its_server_has_ended() {
+pub(crate) async fn an_address_is_free_as_soon_as_its_server_has_ended() {
     let name = format!("anyport-glommio-again-{}", std::process::id());
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -91,8 +88,7 @@ async fn an_address_is_free_as_soon_as_its_server_has_ended() {
     }
 }
 
-#[tokio::test]
-async fn a_name_in_the_abstract_namespace_is_served() {
+pub(crate) async fn a_name_in_the_abstract_namespace_is_served() {
     let name = format!("anyport-glommio-test-{}", std::process::id());
     let handle = serve(GlommioUnix::bind_abstract(&name)).unwrap();
     let addr = SocketAddr::from_abstract_name(&name).unwrap();
@@ -101,8 +97,7 @@ async fn a_name_in_the_abstract_namespace_is_served() {
     assert!(UnixStream::connect_addr(&addr).is_err());
 }
 
-#[tokio::test]
-async fn an_adopted_socket_stays_open_for_its_other_owners() {
+pub(crate) async fn an_adopted_socket_stays_open_for_its_other_owners() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("app.sock");
     let owner = UnixListener::bind(&path).unwrap();

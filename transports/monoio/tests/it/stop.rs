@@ -35,30 +35,26 @@ const KEPT_OUT: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(60);
 
-#[test]
-fn no_connection_is_lost_when_the_socket_is_closed_on_io_uring() {
+pub(crate) fn no_connection_is_lost_when_the_socket_is_closed_on_io_uring() {
     in_lanes(LANES, |_| {
         rounds(|| serve_raw_with(bind(Driver::IoUring).with_workers(1), echo_a_byte))
     });
 }
 
-#[test]
-fn no_connection_is_lost_when_the_socket_is_closed_on_epoll() {
+pub(crate) fn no_connection_is_lost_when_the_socket_is_closed_on_epoll() {
     in_lanes(LANES, |_| {
         rounds(|| serve_raw_with(bind(Driver::Epoll).with_workers(1), echo_a_byte))
     });
 }
 
-#[test]
-fn no_connection_is_lost_when_the_sockets_of_two_workers_are_closed() {
+pub(crate) fn no_connection_is_lost_when_the_sockets_of_two_workers_are_closed() {
     in_lanes(LANES, |_| {
         rounds(|| serve_raw_with(bind(Driver::Auto).with_workers(2), echo_a_byte))
     });
 }
 
 /// The others go on to accept, by a socket that's still non-blocking or not, as they made it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_adopted_socket_is_not_shut_for_its_other_owners() {
+pub(crate) async fn an_adopted_socket_is_not_shut_for_its_other_owners() {
     for driver in [Driver::IoUring, Driver::Epoll] {
         let owner = TcpListener::bind("127.0.0.1:0").unwrap();
         let monoio = Monoio::from_std(owner.try_clone().unwrap()).with_driver(driver);
@@ -75,8 +71,7 @@ async fn an_adopted_socket_is_not_shut_for_its_other_owners() {
 }
 
 /// The port is free as soon as the server says that it has ended.
-#[tokio::test]
-async fn a_port_is_bound_again_at_once() {
+pub(crate) async fn a_port_is_bound_again_at_once() {
     for driver in [Driver::IoUring, Driver::Epoll] {
         let first = serve_raw_with(bind(driver), echo_a_byte).start().unwrap();
         let addr = first.endpoints()[0].socket_addr().unwrap();
@@ -91,8 +86,7 @@ async fn a_port_is_bound_again_at_once() {
 }
 
 /// A child must not hold a connection open that it knows nothing of.
-#[tokio::test]
-async fn connections_are_closed_in_processes_that_the_app_starts() {
+pub(crate) async fn connections_are_closed_in_processes_that_the_app_starts() {
     for driver in [Driver::IoUring, Driver::Epoll] {
         let handler = |connection: Accepted<MonoioConnection>| async move {
             let flags = fs::read_to_string(format!("/proc/self/fdinfo/{}", connection.io().as_raw_fd()));

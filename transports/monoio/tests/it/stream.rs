@@ -48,8 +48,7 @@ async fn once<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T> + Unpin) -> O
 }
 
 /// A connection that had a large buffer gives it back while it waits; what arrives meanwhile, is kept.
-#[tokio::test]
-async fn nothing_is_lost_while_a_large_buffer_is_given_back() {
+pub(crate) async fn nothing_is_lost_while_a_large_buffer_is_given_back() {
     const MESSAGES: usize = 3000;
     /// More than a small buffer holds, so that each is followed by an operation with a large one.
     const SIZE: usize = 300;
@@ -96,8 +95,7 @@ async fn nothing_is_lost_while_a_large_buffer_is_given_back() {
 }
 
 /// What a write took, arrives, although the connection is dropped while the peer isn't reading.
-#[tokio::test]
-async fn what_was_written_is_sent_although_its_connection_is_gone() {
+pub(crate) async fn what_was_written_is_sent_although_its_connection_is_gone() {
     for driver in DRIVERS {
         let (tell, told) = mpsc::channel();
         let handler = move |mut io: Accepted<MonoioConnection>| {
@@ -129,8 +127,7 @@ async fn what_was_written_is_sent_although_its_connection_is_gone() {
 }
 
 /// Slices of all sizes, empty ones and too many for one operation among them.
-#[tokio::test]
-async fn slices_arrive_in_order_however_many_are_taken_at_once() {
+pub(crate) async fn slices_arrive_in_order_however_many_are_taken_at_once() {
     const TOTAL: usize = 1024 * KIB;
     for driver in DRIVERS {
         let handler = move |mut io: Accepted<MonoioConnection>| async move {
@@ -170,8 +167,7 @@ async fn slices_arrive_in_order_however_many_are_taken_at_once() {
 }
 
 /// An error of a send that nobody waited for shows at the next write, flush or shutdown, and again after that.
-#[tokio::test]
-async fn an_error_that_comes_late_is_told_and_stays() {
+pub(crate) async fn an_error_that_comes_late_is_told_and_stays() {
     for driver in DRIVERS {
         let (tell, told) = mpsc::channel();
         let handler = move |mut io: Accepted<MonoioConnection>| {

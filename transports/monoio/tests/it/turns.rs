@@ -30,8 +30,7 @@ async fn ends(handle: &Handle) {
 }
 
 /// hyper's task wakes itself after a while of reading without a pause; so may an app.
-#[tokio::test]
-async fn a_task_that_wakes_itself_again_and_again_starves_nobody() {
+pub(crate) async fn a_task_that_wakes_itself_again_and_again_starves_nobody() {
     for driver in DRIVERS {
         let polls = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&polls);
@@ -73,8 +72,7 @@ async fn sleep(duration: Duration) {
     timer.sleep(duration).await;
 }
 
-#[tokio::test]
-async fn a_panic_ends_its_task_and_no_other() {
+pub(crate) async fn a_panic_ends_its_task_and_no_other() {
     for driver in DRIVERS {
         let app = service_fn(|request: Request<Body>| async move {
             if request.uri().path() == "/panic" {
@@ -100,8 +98,7 @@ async fn a_panic_ends_its_task_and_no_other() {
     }
 }
 
-#[tokio::test]
-async fn an_app_spawns_on_its_worker() {
+pub(crate) async fn an_app_spawns_on_its_worker() {
     for driver in DRIVERS {
         let (tell, told) = mpsc::channel();
         let app = service_fn(move |_: Request<Body>| {
@@ -127,8 +124,7 @@ async fn an_app_spawns_on_its_worker() {
 }
 
 /// What was spawned is dropped where it lived, when its worker ends.
-#[tokio::test]
-async fn what_is_left_when_a_worker_ends_is_dropped_on_its_thread() {
+pub(crate) async fn what_is_left_when_a_worker_ends_is_dropped_on_its_thread() {
     struct Witness(mpsc::Sender<Option<String>>);
     impl Drop for Witness {
         fn drop(&mut self) {
@@ -154,8 +150,7 @@ async fn what_is_left_when_a_worker_ends_is_dropped_on_its_thread() {
 }
 
 /// A request's body may be read anywhere: its deadlines work there, too.
-#[tokio::test]
-async fn a_body_that_is_read_on_another_thread_keeps_its_deadline() {
+pub(crate) async fn a_body_that_is_read_on_another_thread_keeps_its_deadline() {
     for driver in DRIVERS {
         let app = service_fn(|request: Request<Body>| async move {
             let (send, wait) = tokio::sync::oneshot::channel();
@@ -197,8 +192,7 @@ async fn a_body_that_is_read_on_another_thread_keeps_its_deadline() {
     }
 }
 
-#[tokio::test]
-async fn a_server_of_both_drivers_and_more_drains_as_one() {
+pub(crate) async fn a_server_of_both_drivers_and_more_drains_as_one() {
     let server = serve_with(one(DRIVERS[0]), hello()).and(one(DRIVERS[1]), hello());
     let handle = server.start().unwrap();
     assert_eq!(handle.endpoints().len(), 2);

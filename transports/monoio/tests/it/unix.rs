@@ -43,8 +43,7 @@ fn ask(path: &Path) -> String {
     said
 }
 
-#[tokio::test]
-async fn a_client_is_known_and_the_path_is_gone_at_the_end() {
+pub(crate) async fn a_client_is_known_and_the_path_is_gone_at_the_end() {
     for driver in DRIVERS {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app.sock");
@@ -70,8 +69,7 @@ async fn a_client_is_known_and_the_path_is_gone_at_the_end() {
     }
 }
 
-#[tokio::test]
-async fn an_adopted_socket_is_not_shut_for_its_other_owners() {
+pub(crate) async fn an_adopted_socket_is_not_shut_for_its_other_owners() {
     for driver in DRIVERS {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app.sock");
@@ -89,8 +87,7 @@ async fn an_adopted_socket_is_not_shut_for_its_other_owners() {
     }
 }
 
-#[tokio::test]
-async fn an_abstract_name_is_free_again_at_once() {
+pub(crate) async fn an_abstract_name_is_free_again_at_once() {
     for driver in DRIVERS {
         let name = format!("anyport-monoio-{}-{driver}", process::id());
         for _ in 0..5 {

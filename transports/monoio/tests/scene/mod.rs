@@ -10,3 +10,8 @@ pub(crate) const DRIVERS: [Driver; 2] = [Driver::IoUring, Driver::Epoll];
 pub(crate) fn one(driver: Driver) -> Monoio {
     Monoio::bind("127.0.0.1:0").with_driver(driver).with_workers(1)
 }
+
+/// Why these tests can't be run on this machine, if that's so.
+pub(crate) fn missing() -> Option<String> {
+    Driver::IoUring.check().err().map(|error| error.to_string())
+}
