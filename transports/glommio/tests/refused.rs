@@ -78,7 +78,6 @@ fn all_hold(said: &[String], each: &[&str]) {
     }
 }
 
-#[test]
 fn each_refusal_of_a_ring_is_told_with_advice_of_its_own() {
     let test = "each_refusal_of_a_ring_is_told_with_advice_of_its_own";
     let errnos = [EPERM, EACCES, ENOSYS, EINVAL, ENOMEM, EAGAIN];
@@ -97,7 +96,6 @@ fn each_refusal_of_a_ring_is_told_with_advice_of_its_own() {
 }
 
 /// glommio itself would panic.
-#[test]
 fn where_the_operations_cannot_be_asked_for_it_does_not_start() {
     let test = "where_the_operations_cannot_be_asked_for_it_does_not_start";
     let Some(said) = starts_after(test, IO_URING_REGISTER, &[EPERM, ENOSYS]) else {
@@ -110,7 +108,6 @@ fn where_the_operations_cannot_be_asked_for_it_does_not_start() {
     all_hold(&said, &each);
 }
 
-#[test]
 fn without_the_right_to_lock_memory_it_does_not_start() {
     let said = start_after("without_the_right_to_lock_memory_it_does_not_start", || {
         allow_locked_memory(0)
@@ -126,7 +123,6 @@ fn without_the_right_to_lock_memory_it_does_not_start() {
     );
 }
 
-#[test]
 fn with_the_least_that_it_asks_for_it_serves() {
     let said = start_after("with_the_least_that_it_asks_for_it_serves", || {
         allow_locked_memory(MIB / 2)
@@ -135,9 +131,17 @@ fn with_the_least_that_it_asks_for_it_serves() {
     assert!(said.contains("answers: Hello"), "{said}");
 }
 
-#[tokio::test]
 async fn nothing_is_refused_here() {
     let handle = serve_with(one(), hello()).start().unwrap();
     assert_eq!(get(&handle, "/").unwrap(), "Hello");
     handle.shutdown(GRACE).await.unwrap();
 }
+
+anyport_testkit::tests_unless!(
+    scene::missing();
+    blocking each_refusal_of_a_ring_is_told_with_advice_of_its_own,
+    blocking where_the_operations_cannot_be_asked_for_it_does_not_start,
+    blocking without_the_right_to_lock_memory_it_does_not_start,
+    blocking with_the_least_that_it_asks_for_it_serves,
+    nothing_is_refused_here,
+);

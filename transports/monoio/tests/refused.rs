@@ -111,7 +111,6 @@ fn say_how_it_starts(driver: Driver, say: &mut dyn FnMut(&str)) {
     }
 }
 
-#[test]
 fn a_refused_server_waits_with_epoll_and_says_so_once() {
     let test = "a_refused_server_waits_with_epoll_and_says_so_once";
     let said = without_io_uring(test, |say| say_how_it_starts(Driver::Auto, say));
@@ -126,7 +125,6 @@ fn a_refused_server_waits_with_epoll_and_says_so_once() {
     );
 }
 
-#[test]
 fn a_refused_server_that_must_have_io_uring_does_not_start() {
     let test = "a_refused_server_that_must_have_io_uring_does_not_start";
     let said = without_io_uring(test, |say| say_how_it_starts(Driver::IoUring, say));
@@ -147,7 +145,6 @@ fn is_locked_memory(said: &str) -> bool {
         && said.contains("`LimitMEMLOCK=infinity`")
 }
 
-#[test]
 fn without_the_right_to_lock_memory_it_serves_or_says_what_limits_it() {
     let test = "without_the_right_to_lock_memory_it_serves_or_says_what_limits_it";
     let process = Process::start(test, |say| {
@@ -161,7 +158,6 @@ fn without_the_right_to_lock_memory_it_serves_or_says_what_limits_it() {
     assert!(said == ["driver: io_uring"] || is_told, "{said:#?}");
 }
 
-#[test]
 fn without_the_right_to_lock_memory_there_is_always_something_to_wait_with() {
     let test = "without_the_right_to_lock_memory_there_is_always_something_to_wait_with";
     let process = Process::start(test, |say| {
@@ -175,7 +171,6 @@ fn without_the_right_to_lock_memory_there_is_always_something_to_wait_with() {
     assert!(said == ["driver: io_uring"] || falls_back, "{said:#?}");
 }
 
-#[test]
 fn each_refusal_of_a_ring_is_told_with_advice_of_its_own() {
     let test = "each_refusal_of_a_ring_is_told_with_advice_of_its_own";
     let process = Process::start(test, |say| {
@@ -223,7 +218,6 @@ fn each_refusal_of_a_ring_is_told_with_advice_of_its_own() {
     all_hold(&process.ends(), &each);
 }
 
-#[test]
 fn a_refused_registration_is_told_from_a_refused_ring() {
     let test = "a_refused_registration_is_told_from_a_refused_ring";
     let process = Process::start(test, |say| {
@@ -247,7 +241,6 @@ fn a_refused_registration_is_told_from_a_refused_ring() {
 }
 
 /// With no descriptor left, epoll isn't to be had either.
-#[test]
 fn who_has_no_descriptor_left_is_told_of_that_limit() {
     let test = "who_has_no_descriptor_left_is_told_of_that_limit";
     let process = Process::start(test, |say| {
@@ -270,7 +263,6 @@ fn who_has_no_descriptor_left_is_told_of_that_limit() {
     all_hold(&said, &[each; 4]);
 }
 
-#[test]
 fn who_told_monoio_to_do_without_is_told_so() {
     const FORCED: &str = "MONOIO_FORCE_LEGACY_DRIVER";
     if env::var_os(FORCED).is_some() {
@@ -293,7 +285,6 @@ fn who_told_monoio_to_do_without_is_told_so() {
     );
 }
 
-#[test]
 fn a_server_that_is_to_wait_with_epoll_warns_of_nothing() {
     let warnings = Warnings::default();
     assert_eq!(
@@ -303,7 +294,6 @@ fn a_server_that_is_to_wait_with_epoll_warns_of_nothing() {
     assert!(warnings.0.lock().unwrap().is_empty());
 }
 
-#[test]
 fn where_io_uring_is_to_be_had_it_is_used() {
     let warnings = Warnings::default();
     let driver = block_on(serves(Driver::Auto, warnings.clone())).unwrap();
@@ -312,3 +302,17 @@ fn where_io_uring_is_to_be_had_it_is_used() {
         Err(_) => assert_eq!(warnings.0.lock().unwrap().len(), 1),
     }
 }
+
+anyport_testkit::tests_unless!(
+    scene::missing();
+    blocking a_refused_server_waits_with_epoll_and_says_so_once,
+    blocking a_refused_server_that_must_have_io_uring_does_not_start,
+    blocking without_the_right_to_lock_memory_it_serves_or_says_what_limits_it,
+    blocking without_the_right_to_lock_memory_there_is_always_something_to_wait_with,
+    blocking each_refusal_of_a_ring_is_told_with_advice_of_its_own,
+    blocking a_refused_registration_is_told_from_a_refused_ring,
+    blocking who_has_no_descriptor_left_is_told_of_that_limit,
+    blocking who_told_monoio_to_do_without_is_told_so,
+    blocking a_server_that_is_to_wait_with_epoll_warns_of_nothing,
+    blocking where_io_uring_is_to_be_had_it_is_used,
+);
