@@ -2,6 +2,7 @@
 //!
 //! Alone in its process, whose descriptors and memory it counts.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test that unwraps fails with a line number")]
 
 mod scene;
 

@@ -1,5 +1,6 @@
 //! Clients that ask for much and read nothing: descriptors stay within the limit, and no operation sleeps in a thread of the kernel's.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test that unwraps fails with a line number")]
 
 mod scene;
 
