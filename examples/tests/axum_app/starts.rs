@@ -122,31 +122,41 @@ async fn answers(place: &Place, version: Version) -> Vec<Answer> {
     answers
 }
 
-/// As a row of a table: the name, and how many of the answers were the reference's, for each way to start.
+/// How many of the answers were the reference's, for one way to serve and one to start; `-` if it says that it can't be started so.
+async fn cell(
+    nth: usize,
+    name: &str,
+    mut place: Place,
+    (how, start): Start,
+    references: &[Vec<Answer>; 2],
+) -> Option<String> {
+    let server = place.take_server()?;
+    let Some(running) = Running::start(place, server, start).await else {
+        return Some("-".to_owned());
+    };
+    let which = nth % VERSIONS.len();
+    let version = VERSIONS[which];
+    let answers = answers(&running.place, version).await;
+    for (((ask, ..), answer), expected) in ASKS.iter().zip(&answers).zip(&references[which]) {
+        assert_eq!(answer, expected, "{version:?} over {name}, {how}: {ask:?}");
+    }
+    running.end().await;
+    Some(answers.len().to_string())
+}
+
+/// A row of a table: one way to serve, started in each way at once, since most of the time they wait.
 async fn row(
     nth: usize,
     name: &str,
     make: fn(axum::Router) -> Place,
     references: &[Vec<Answer>; 2],
 ) -> Option<String> {
-    let mut row = format!("| {name} |");
-    for (start_nth, (how, start)) in STARTS.iter().enumerate() {
-        let mut place = make(router(Shared::new().await));
-        let server = place.take_server()?;
-        let Some(running) = Running::start(place, server, *start).await else {
-            row += " - |";
-            continue;
-        };
-        let which = (nth + start_nth) % VERSIONS.len();
-        let version = VERSIONS[which];
-        let answers = answers(&running.place, version).await;
-        for (((ask, ..), answer), expected) in ASKS.iter().zip(&answers).zip(&references[which]) {
-            assert_eq!(answer, expected, "{version:?} over {name}, {how}: {ask:?}");
-        }
-        row += &format!(" {} |", answers.len());
-        running.end().await;
-    }
-    Some(row)
+    let cells = STARTS.iter().enumerate().map(async |(start_nth, &start)| {
+        let place = make(router(Shared::new().await));
+        cell(nth + start_nth, name, place, start, references).await
+    });
+    let cells: Option<Vec<_>> = join_all(cells).await.into_iter().collect();
+    Some(format!("| {name} | {} |", cells?.join(" | ")))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
