@@ -69,11 +69,13 @@ type Job = Box<dyn FnOnce() + Send>;
 /// What a thread keeps.
 struct Home {
     mailbox: Arc<Mailbox>,
+    /// The one that the mailbox has, so that it needn't be asked each time.
+    waker: RefCell<Option<Waker>>,
     values: RefCell<Slab<Rc<dyn Any>>>,
 }
 
 thread_local! {
-    static HOME: Home = Home { mailbox: Arc::default(), values: RefCell::default() };
+    static HOME: Home = Home { mailbox: Arc::default(), waker: RefCell::default(), values: RefCell::default() };
 }
 
 impl<T: 'static> ThreadBound<T> {
@@ -200,10 +202,24 @@ impl Mailbox {
 }
 
 impl Home {
+    #[cold]
+    fn register(&self, waker: &Waker) {
+        let old = lock(&self.mailbox.mail).waker.replace(waker.clone());
+        let known = self.waker.replace(Some(waker.clone()));
+        // Dropping one may run anything.
+        let _ = panics::catch(|| drop((old, known)));
+    }
+
+    #[inline]
     fn open_mail(&self) {
-        if !self.mailbox.has_mail.swap(false, Ordering::Relaxed) {
-            return;
+        if self.mailbox.has_mail.load(Ordering::Relaxed) {
+            self.read_mail();
         }
+    }
+
+    #[cold]
+    fn read_mail(&self) {
+        self.mailbox.has_mail.store(false, Ordering::Relaxed);
         let mut mail = lock(&self.mailbox.mail);
         let (returned, jobs) = (mem::take(&mut mail.returned), mem::take(&mut mail.jobs));
         drop(mail);
@@ -222,18 +238,14 @@ impl Home {
 /// workers.
 pub fn poll_mail(cx: &mut Context<'_>) -> Poll<()> {
     let _ = HOME.try_with(|home| {
-        let mut mail = lock(&home.mailbox.mail);
-        let is_known = mail
+        let is_known = home
             .waker
+            .borrow()
             .as_ref()
             .is_some_and(|known| known.will_wake(cx.waker()));
-        let old = match is_known {
-            true => None,
-            false => mail.waker.replace(cx.waker().clone()),
-        };
-        drop(mail);
-        // Dropping one may run anything.
-        drop(old);
+        if !is_known {
+            home.register(cx.waker());
+        }
         home.open_mail();
     });
     Poll::Pending

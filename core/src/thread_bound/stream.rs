@@ -86,6 +86,7 @@ impl<S: LocalStream> ThreadBoundStream<S> {
     }
 
     #[cold]
+    #[inline(never)]
     fn remote(&mut self) -> &mut Remote {
         if let Place::Home(_) = self.0 {
             let (remote, relay) = Remote::new();
@@ -181,6 +182,7 @@ impl<S: LocalStream> ThreadBoundStream<S> {
 }
 
 #[cold]
+#[inline(never)]
 fn in_use<T>() -> Poll<io::Result<T>> {
     Poll::Ready(Err(io::Error::other("this stream is in use already")))
 }
