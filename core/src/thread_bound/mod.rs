@@ -234,8 +234,9 @@ impl Home {
     }
 }
 
-/// Drops the values of this thread whose handles were dropped on other threads, and does what other threads want done with others. Pending for ever: it's woken when there are more. A runtime polls it on each of its
-/// workers.
+/// Drops the values of this thread whose handles were dropped on other threads, and begins the relays of the streams that are used there.
+///
+/// Pending for ever: the task is woken when there are more. A runtime polls it on each of its workers.
 pub fn poll_mail(cx: &mut Context<'_>) -> Poll<()> {
     let _ = HOME.try_with(|home| {
         let is_known = home

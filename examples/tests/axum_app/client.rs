@@ -34,6 +34,24 @@ pub(crate) struct Ask {
     pub(crate) body: &'static str,
 }
 
+pub(crate) const fn ask(
+    method: &'static str,
+    path: &'static str,
+    headers: &'static [(&'static str, &'static str)],
+    body: &'static str,
+) -> Ask {
+    Ask {
+        method,
+        path,
+        headers,
+        body,
+    }
+}
+
+pub(crate) const fn get(path: &'static str) -> Ask {
+    ask("GET", path, &[], "")
+}
+
 /// A response: all of its headers, in the order of their names, and its body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {

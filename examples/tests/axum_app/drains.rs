@@ -1,7 +1,7 @@
 //! Handlers that would go on for ever are told of the drain, over every transport: none of them is cut off.
 use crate::{
     PATIENCE, WEB_SOCKET,
-    client::{Ask, Client, Version},
+    client::{Client, Version, get},
     draining::router,
     expect_frame, head,
     place::{Place, WAYS},
@@ -12,15 +12,6 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
 };
-
-const fn get(path: &'static str) -> Ask {
-    Ask {
-        method: "GET",
-        path,
-        headers: &[],
-        body: "",
-    }
-}
 
 /// Its status, and the beginning of its reason.
 const CLOSE: &[u8] = b"\x88\x1d\x03\xe9the server is shutting down";

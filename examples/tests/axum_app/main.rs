@@ -21,7 +21,7 @@ mod whole;
 use anyport::StatusCode;
 use axum::Router;
 use bytes::Bytes;
-use client::{Answer, Ask, Client, Version};
+use client::{Answer, Ask, Client, Version, ask, get};
 use example::{Notes, router};
 use futures_util::future::join_all;
 use http_body_util::BodyExt;
@@ -151,24 +151,6 @@ const ASKS: &[(Ask, u16, (&str, &str), &str)] = &[
 ];
 
 const ID: (&str, &str) = ("x-request-id", "<uuid>");
-
-const fn ask(
-    method: &'static str,
-    path: &'static str,
-    headers: &'static [(&'static str, &'static str)],
-    body: &'static str,
-) -> Ask {
-    Ask {
-        method,
-        path,
-        headers,
-        body,
-    }
-}
-
-const fn get(path: &'static str) -> Ask {
-    ask("GET", path, &[], "")
-}
 
 async fn answers(place: Place, version: Version) -> Vec<Answer> {
     let mut client = Client::connect(&place, version).await;

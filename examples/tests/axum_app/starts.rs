@@ -1,10 +1,10 @@
 //! What an app needs of tokio, it finds over every transport, and however its server was started.
 use crate::{
     HELLO, PATIENCE, WEB_SOCKET,
-    client::{Answer, Client, Version},
+    client::{Answer, Client, Version, ask},
     expect_frame,
     place::{Place, WAYS},
-    whole::{ASKS, Shared, ask, router},
+    whole::{ASKS, Shared, router},
 };
 use anyport::{Endpoint, ErrorKind, Event, Observer, Result, Server};
 use futures_util::future::join_all;

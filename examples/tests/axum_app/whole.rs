@@ -1,5 +1,8 @@
 //! An app that needs all of tokio that apps need: tasks, threads for what blocks, timers, sockets, files; and tower-http's layers that need it.
-use crate::{ASSETS, client::Ask};
+use crate::{
+    ASSETS,
+    client::{Ask, ask},
+};
 use anyport::StatusCode;
 use axum::{
     Json, Router,
@@ -143,20 +146,6 @@ pub(crate) const ASKS: &[(Ask, u16, &str)] = &[
     (ask("OPTIONS", "/json", PREFLIGHT, ""), 200, ""),
     (ask("GET", "/sleep", ORIGIN, ""), 200, "slept"),
 ];
-
-pub(crate) const fn ask(
-    method: &'static str,
-    path: &'static str,
-    headers: &'static [(&'static str, &'static str)],
-    body: &'static str,
-) -> Ask {
-    Ask {
-        method,
-        path,
-        headers,
-        body,
-    }
-}
 
 #[derive(Deserialize, Serialize)]
 struct Pair {
