@@ -7,9 +7,8 @@ mod server;
 use anyport_bench_load::Address;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use server::{RESPONSE, each, healthy, request};
+use server::{RESPONSE, each, healthy, nobody, request};
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 
@@ -93,9 +92,7 @@ fn a_program_gets_an_object_of_each_kind() {
 
 #[test]
 fn whatever_is_wrong_is_one_line() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = Address::Tcp(listener.local_addr().unwrap());
-    drop(listener);
+    let (_reserved, nobody) = nobody();
     for kind in ["closed", "churn", "idle", "slow"] {
         let error = error(&[kind], &nobody);
         assert!(error.contains("refused"), "{error}");

@@ -5,7 +5,7 @@
 mod server;
 
 use anyport_bench_load::{Address, Amount, Churn, Patience, Workload};
-use server::{RESPONSE, each, impatience, patience, request};
+use server::{RESPONSE, each, impatience, nobody, patience, request};
 use std::io::{Read as _, Write as _};
 use std::num::NonZeroU64;
 use std::os::unix::net::UnixListener;
@@ -137,9 +137,7 @@ fn a_wrong_answer_and_one_too_many_are_told() {
 
 #[test]
 fn nobody_listening_is_an_error() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = Address::Tcp(listener.local_addr().unwrap());
-    drop(listener);
+    let (_reserved, address) = nobody();
     let failure = failure(&address, 1);
     assert!(failure.contains("refused"), "{failure}");
 }

@@ -5,9 +5,8 @@
 mod server;
 
 use anyport_bench_load::{Address, Amount, ClosedLoop, Crowd, Interrupted, Patience, Workload, ask};
-use server::{RESPONSE, each, healthy, impatience, patience, request, response, serve};
+use server::{RESPONSE, each, healthy, impatience, nobody, patience, request, response, serve};
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::num::NonZeroUsize;
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex, atomic::AtomicBool, mpsc};
@@ -272,9 +271,7 @@ fn a_run_can_be_interrupted() {
 
 #[test]
 fn nobody_listening_is_an_error_that_names_the_address() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = Address::Tcp(listener.local_addr().unwrap());
-    drop(listener);
+    let (_reserved, address) = nobody();
     let error = ClosedLoop::connect(&address, Workload::Plaintext, 1, &patience())
         .unwrap_err()
         .to_string();

@@ -5,9 +5,9 @@ use anyport_bench_load::{Address, Patience};
 use rustls::ServerConfig;
 use rustls::crypto::ring::{self, Ticketer};
 use rustls::pki_types::PrivateKeyDer;
-use std::fmt::Debug;
+use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -21,12 +21,6 @@ pub(crate) fn patience() -> Patience {
 /// One for tests that wait for its end. What answers is sooner, however busy the machine is.
 pub(crate) fn impatience() -> Patience {
     patience().of(Duration::from_secs(1))
-}
-
-/// It holds in one of five runs: other programs are in the way of some of them, but what's wrong is in the way of all.
-pub(crate) fn in_one_of_five<E: Debug>(mut run: impl FnMut() -> Result<(), E>) {
-    let failures: Vec<E> = (0..5).map_while(|_| run().err()).collect();
-    assert!(failures.len() < 5, "{failures:?}");
 }
 
 /// A good one with this body.
@@ -51,6 +45,15 @@ pub(crate) fn each(connection: impl Fn(usize, TcpStream) + Clone + Send + 'stati
         }
     });
     address
+}
+
+/// An address where no server listens. It stays so while the socket lives: a port that is merely free may be given to somebody else's server.
+pub(crate) fn nobody() -> (Socket, Address) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    socket.bind(&any_port.into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, Address::Tcp(address))
 }
 
 /// One that answers well.
