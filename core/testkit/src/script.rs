@@ -7,7 +7,7 @@ use std::{
     io::IoSlice,
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     task::{Context, Poll, Wake, Waker},
@@ -243,10 +243,17 @@ impl Wake for Signal {
 
 /// Bytes in which a lost, doubled or swapped one shows.
 pub(crate) fn pattern(n: usize) -> Vec<u8> {
-    let mut state = 1_u32;
-    let next = |_| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        state.to_be_bytes()[0]
-    };
-    (0..n).map(next).collect()
+    /// A prime, so that no buffer's size is a multiple of it.
+    const PERIOD: usize = 65_521;
+    static PATTERN: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let mut state = 1_u32;
+        let next = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        };
+        (0..PERIOD).map(next).collect()
+    });
+    let mut bytes = PATTERN.repeat(n.div_ceil(PERIOD));
+    bytes.truncate(n);
+    bytes
 }
