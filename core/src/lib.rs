@@ -12,58 +12,50 @@
 //! [`serve_with`] joins them into a [`Server`]. This crate names no runtime unless its feature `tokio` is on; transports are crates of
 //! their own.
 mod app;
-mod body;
 mod config;
-mod connection;
-mod endpoint;
 pub mod engine;
 mod error;
 pub mod http;
-mod info;
-mod listener;
 pub mod observe;
-mod peer_cred;
-mod protocol;
 pub mod runtime;
 mod server;
-pub mod shutdown;
 #[cfg(feature = "socket")]
 pub mod socket;
-mod spawn;
-pub mod thread_bound;
-mod tls_info;
 mod transport;
-mod worker;
 
 #[cfg(any(feature = "http1", feature = "http2"))]
 pub use self::http::Upgraded;
-pub use app::{Answers, App, AppError, HttpResponse, HttpService, PerWorker, ResponseBody, per_worker};
-pub use body::Body;
 #[doc(hidden)]
-pub use body::Piece;
+pub use app::Piece;
+pub use app::{Answers, App, AppError, Body, HttpResponse, HttpService, PerWorker, ResponseBody, per_worker};
 pub use config::{HttpOptions, HttpVersions, Limits, Timeouts};
-pub use connection::{Conn, Connection, PeerState};
-pub use endpoint::{Endpoint, UnixName};
-pub use engine::{Accepted, ConnContext, Permit};
+pub use engine::{Accepted, ConnContext, Protocol, Raw};
 pub use error::{Blame, BoxError, Error, ErrorKind, Result};
-pub use info::ConnInfo;
-pub use listener::{AcceptErrorKind, Incoming, Listener, ListenerFn, listener_fn};
-pub use observe::{Event, Observer};
-pub use peer_cred::PeerCred;
-pub use protocol::{Protocol, Raw};
-pub use runtime::Runtime;
+pub use observe::{DrainReport, Event, Observer, OpenConnections};
+#[doc(no_inline)]
+pub use runtime::ThreadBound;
+#[cfg(feature = "tokio")]
+pub use runtime::shutdown;
+pub use runtime::{Runtime, Worker, Workers, spawn};
 #[doc(hidden)]
 pub use server::Part;
 pub use server::{
-    Drain, DrainReport, Drives, Handle, OpenConnections, Serve, ServedOver, Server, Serves, SpokenOver, Wait,
-    serve_protocol_with, serve_raw_with, serve_with,
+    Drives, Handle, Serve, ServedOver, Server, Serves, SpokenOver, Wait, serve_protocol_with, serve_raw_with,
+    serve_with,
 };
-pub use spawn::spawn;
-#[doc(no_inline)]
-pub use thread_bound::{LocalStream, ThreadBound, ThreadBoundStream};
-pub use tls_info::{TlsInfo, TlsVersion};
-pub use transport::Transport;
-pub use worker::{Worker, Workers};
+pub use transport::{
+    AcceptErrorKind, Conn, ConnInfo, Connection, Drain, Endpoint, Incoming, Listener, ListenerFn,
+    LocalStream, PeerCred, PeerState, Permit, ThreadBoundStream, TlsInfo, TlsVersion, Transport, UnixName,
+    listener_fn,
+};
+
+/// What a runtime with a thread per core needs: `Send` handles of values that stay on their thread, and streams that can be used on any.
+pub mod thread_bound {
+    pub use crate::{
+        runtime::thread_bound::{ThreadBound, drop_all, poll_mail},
+        transport::{LocalStream, ThreadBoundStream},
+    };
+}
 
 /// For this crate's macros.
 #[doc(hidden)]

@@ -5,6 +5,7 @@
 mod citations;
 mod dependencies;
 mod facade;
+mod layers;
 mod links;
 mod modules;
 mod peers;
@@ -26,6 +27,7 @@ const INVARIANTS: &[fn(&Repo) -> Vec<Violation>] = &[
     dependencies::adapters_name_no_transport,
     dependencies::examples_use_the_facade,
     facade::holds_no_logic,
+    layers::look_down,
     unsafe_code::lints_are_inherited,
     unsafe_code::safety_is_argued,
     peers::are_built_alike,

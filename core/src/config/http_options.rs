@@ -1,5 +1,5 @@
 //! How HTTP is spoken.
-use crate::{BoxError, Error, Result};
+use crate::error::{BoxError, Error, Result};
 use http::StatusCode;
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -1,5 +1,5 @@
 //! How much of anything a peer may take.
-use crate::{Error, Result, error::descriptor_limit};
+use crate::error::{Error, Result, descriptor_limit};
 
 /// What common cookies need.
 const LEAST_HEAD: usize = 8 * 1024;

@@ -1,4 +1,6 @@
 //! What a server is held to: limits, timeouts, and how HTTP is spoken.
+//!
+//! It knows values, their defaults, and which of them contradict each other. It must not know who heeds them.
 mod http_options;
 mod limits;
 mod timeouts;
@@ -7,7 +9,12 @@ pub use http_options::{HttpOptions, HttpVersions};
 pub use limits::Limits;
 pub use timeouts::Timeouts;
 
-use crate::{Endpoint, Event, Observer, Result, engine::panics};
+use crate::{
+    error::Result,
+    observe::{Event, Observer},
+    runtime::panics,
+    transport::Endpoint,
+};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// All of it, as a server has it.

@@ -1,5 +1,5 @@
 //! How long anything may take.
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::time::Duration;
 
 /// How long anything may take. `Duration::MAX` turns a deadline off.

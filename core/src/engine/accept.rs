@@ -1,10 +1,14 @@
 //! The accept loop of one worker, through all stages of its drain.
-use super::{ConnTask, Registered, WorkerState, deadline::Deadline, panics};
+use super::{
+    Accepted, ConnTask, Protocol, WorkerEnd, WorkerState,
+    deadline::Deadline,
+    shared::{Order, TELL_DRAIN},
+};
 use crate::{
-    AcceptErrorKind, Endpoint, Error, ErrorKind, Event, Incoming, Listener, Protocol, Result, Runtime,
-    engine::Accepted,
-    observe::Refusal,
-    server::{Order, TELL_DRAIN, WorkerEnd},
+    error::{Error, ErrorKind, Result},
+    observe::{Event, Refusal},
+    runtime::{Registered, Runtime, panics},
+    transport::{AcceptErrorKind, Endpoint, Incoming, Listener},
 };
 use hyper::rt::Executor;
 use std::{

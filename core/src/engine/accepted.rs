@@ -1,8 +1,8 @@
 //! The I/O object of an accepted connection: counted and abortable wherever it goes.
-use super::{ConnState, Permit, Registered, Stage, linger::Linger, turn};
+use super::{ConnState, Stage, linger::Linger, turn};
 use crate::{
-    ConnInfo, Connection, PeerState,
-    info::{Admission, Moment},
+    runtime::Registered,
+    transport::{Admission, ConnInfo, Connection, Moment, PeerState, Permit},
 };
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -365,7 +365,7 @@ impl<C: Connection> Drop for Accepted<C> {
             // A peer that doesn't even let that through isn't waited for.
             let _ = Pin::new(&mut self.io).poll_shutdown(&mut Context::from_waker(Waker::noop()));
         }
-        let permit = Permit::new(Arc::clone(&self.state));
+        let permit = Permit::new(self.state.clone());
         Pin::new(&mut self.io).release(permit);
     }
 }

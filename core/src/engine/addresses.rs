@@ -1,6 +1,5 @@
 //! The limit of connections per IP address.
-use super::lock;
-use crate::Endpoint;
+use crate::{runtime::lock, transport::Endpoint};
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},

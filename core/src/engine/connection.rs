@@ -1,8 +1,11 @@
 //! What the server knows of one connection, for as long as any part of it lives.
-use super::{Stage, WakerSlot, WorkerState, flags::Flags, turn::Fault};
+use super::{Stage, WorkerState, flags::Flags, turn::Fault};
 #[cfg(feature = "tracing")]
-use crate::Endpoint;
-use crate::{Event, observe::TimedOut};
+use crate::transport::Endpoint;
+use crate::{
+    observe::{Event, TimedOut},
+    runtime::WakerSlot,
+};
 use std::{
     net::IpAddr,
     sync::{

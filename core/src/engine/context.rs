@@ -1,6 +1,6 @@
 //! What a protocol gets from the server with each connection.
 use super::ConnState;
-use crate::Worker;
+use crate::runtime::Worker;
 use std::{fmt, sync::Arc};
 
 /// What a [`Protocol`](crate::Protocol) gets with each connection: the server's wishes.

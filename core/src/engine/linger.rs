@@ -1,7 +1,7 @@
 //! The lingering close: who has been told all there is may be sending still. Closing at once would reset the connection, and with it what the peer hasn't
 //! read yet (RFC 9112 9.6).
 use super::{ConnState, Stage};
-use crate::Connection;
+use crate::transport::Connection;
 use hyper::rt::ReadBuf;
 use std::{
     mem::MaybeUninit,

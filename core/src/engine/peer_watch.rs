@@ -1,6 +1,6 @@
 //! Watching the peer of a request that is being answered, and of a write that is pending.
 use super::{Accepted, ConnState};
-use crate::{Connection, PeerState};
+use crate::transport::{Connection, PeerState};
 use bytes::Bytes;
 use hyper::rt::ReadBuf;
 use std::{

@@ -1,6 +1,10 @@
 //! What one worker's accept loop and its connections share.
-use super::{ConnState, WakerSlot, deadlines::Deadlines, lock};
-use crate::{DrainReport, Endpoint, OpenConnections, Worker, runtime::SharedTimer, server::Shared};
+use super::{ConnState, Shared, deadlines::Deadlines};
+use crate::{
+    observe::{DrainReport, OpenConnections},
+    runtime::{SharedTimer, WakerSlot, Worker, lock},
+    transport::Endpoint,
+};
 use slab::Slab;
 use std::{
     fmt,

@@ -1,6 +1,10 @@
 //! The future of one connection: its handshake, then its protocol.
-use super::{Accepted, ConnContext, ConnState, Registered, Stage, panics};
-use crate::{Connection, Event, Protocol};
+use super::{Accepted, ConnContext, ConnState, Protocol, Stage};
+use crate::{
+    observe::Event,
+    runtime::{Registered, panics},
+    transport::Connection,
+};
 use std::{
     fmt,
     future::Future,

@@ -2,7 +2,6 @@
 #[cfg(feature = "http2")]
 use super::unread::Unread;
 #[cfg(feature = "http2")]
-use super::upgraded::Facts;
 use super::{
     Reply,
     content::{self, Content},
@@ -11,12 +10,14 @@ use super::{
     refusal::Refusal,
     request,
     rest::Rest,
+    upgraded::Facts,
     upload::Upload,
 };
 use crate::{
-    ConnInfo, HttpResponse, HttpService, ResponseBody,
-    body::Body,
-    engine::{ConnState, panics},
+    app::{Body, HttpResponse, HttpService, ResponseBody},
+    engine::ConnState,
+    runtime::panics,
+    transport::ConnInfo,
 };
 use http::{
     HeaderValue, Method, Request, Response, Version,

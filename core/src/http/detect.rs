@@ -1,5 +1,5 @@
 //! Telling HTTP/1 from HTTP/2 by the first bytes.
-use crate::{Connection, HttpOptions, engine::Accepted};
+use crate::{config::HttpOptions, engine::Accepted, transport::Connection};
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBuf};
 use std::{

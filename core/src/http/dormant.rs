@@ -5,9 +5,10 @@ use super::{
     detect::{self, Detect, First, Version},
 };
 use crate::{
-    App, Connection,
+    app::App,
     engine::{Accepted, ConnState, Stage},
     observe::TimedOut,
+    transport::Connection,
 };
 use hyper::rt::Write;
 use std::{

@@ -3,6 +3,8 @@
 //! A connection is told apart by what its handshake agreed on (ALPN) or by its first bytes; until they're there, nothing of hyper
 //! exists. What's added to hyper: one deadline over all phases, the `Host` rules of RFC 9112, answers to errors and panics of the app, and
 //! a drain that loses no request.
+//!
+//! It knows requests, responses and hyper, and asks the engine for what a connection needs. It must not know how a server is put together.
 mod awake;
 mod call;
 mod content;
@@ -37,7 +39,12 @@ pub use upgraded::Upgraded;
 #[cfg(any(feature = "http1", feature = "http2"))]
 pub(crate) use upgraded::register;
 
-use crate::{App, Connection, Protocol, Worker, engine::Accepted, engine::ConnContext};
+use crate::{
+    app::App,
+    engine::{Accepted, ConnContext, Protocol},
+    runtime::Worker,
+    transport::Connection,
+};
 use std::fmt;
 
 /// The [`Protocol`] that serves an [`App`] over HTTP.

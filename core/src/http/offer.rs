@@ -2,7 +2,7 @@
 //! it; dropped there, it would be closed without a goodbye, and what its peer sends still would reset it. So the connection keeps an end, too.
 use crate::engine::turn;
 #[cfg(feature = "http1")]
-use crate::{Connection, engine::Accepted};
+use crate::{engine::Accepted, transport::Connection};
 use hyper::upgrade::OnUpgrade;
 use std::cell::RefCell;
 #[cfg(feature = "http1")]

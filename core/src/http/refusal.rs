@@ -1,6 +1,6 @@
 //! What the server answers instead of the app.
 use super::owner::Owner;
-use crate::{BoxError, engine::panics};
+use crate::{error::BoxError, runtime::panics};
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 
 /// Why the server answers instead of the app.

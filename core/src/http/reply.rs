@@ -4,7 +4,11 @@ use super::{
     owner::Owner,
     streams::{asked_for_more, gave_a_frame},
 };
-use crate::{BoxError, ResponseBody, body::Piece, engine::panics};
+use crate::{
+    app::{Piece, ResponseBody},
+    error::BoxError,
+    runtime::panics,
+};
 use bytes::Buf;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::{

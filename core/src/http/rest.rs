@@ -1,7 +1,10 @@
 //! HTTP/1: what's left of a request's body that nobody reads any more. It's read behind the response, so that the next request is found, or the response says that there's to be
 //! none on this connection; either way, the response isn't delayed.
 use super::{discard::Discard, upload::Upload};
-use crate::engine::{ConnState, Patience, WorkerState, lock, turn};
+use crate::{
+    engine::{ConnState, Patience, WorkerState, turn},
+    runtime::lock,
+};
 use http_body::Body as _;
 use std::{
     future::Future,

@@ -1,7 +1,7 @@
 //! What an HTTP connection is waiting for, and how long it may.
 use super::detect::Version;
 use crate::{
-    Timeouts,
+    config::Timeouts,
     engine::{ConnState, turn::Turn},
 };
 use std::time::{Duration, Instant};

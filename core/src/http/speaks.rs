@@ -1,15 +1,15 @@
 //! Hyper's part of a connection, in either version of HTTP: made of a stream, polled, told to end, and taken apart again.
 #[cfg(feature = "http1")]
-use super::offer;
-use super::{ConnService, SpawnStreams, Streams, detect::Version};
+use super::{ConnService, SpawnStreams, Streams, detect::Version, offer};
 #[cfg(feature = "http2")]
 use super::{
     h2_limits,
     unread::{Discards, Unread},
 };
 use crate::{
-    Connection, HttpService,
+    app::HttpService,
     engine::{Accepted, ConnState},
+    transport::Connection,
 };
 #[cfg(feature = "http1")]
 use bytes::Buf;

@@ -1,12 +1,11 @@
 //! HTTP/2 streams run in tasks of their own: counted, and with their panics contained.
 #[cfg(feature = "http2")]
+use super::{Call, Reply};
+use crate::app::HttpService;
 use crate::{
-    HttpService,
-    http::{Call, Reply},
-};
-use crate::{
-    engine::{ConnState, Patience, panics},
+    engine::{ConnState, Patience},
     observe::TimedOut,
+    runtime::panics,
 };
 use hyper::rt::Executor;
 use std::{

@@ -6,8 +6,9 @@ use super::{
     dormant::{Dormant, Woken},
 };
 use crate::{
-    App, Connection,
+    app::App,
     engine::{Accepted, ConnContext},
+    transport::Connection,
 };
 use std::{
     fmt,

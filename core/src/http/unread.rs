@@ -4,7 +4,10 @@
 //! frame that was on its way to another one it takes for an error of the peer's, and too many of these end the connection. So a stream is reset only if its peer goes on
 //! sending, or neither sends nor ends it.
 use super::discard::Discard;
-use crate::engine::{ConnState, Patience, Stage, WorkerState, lock};
+use crate::{
+    engine::{ConnState, Patience, Stage, WorkerState},
+    runtime::lock,
+};
 use futures_util::{Stream, stream::FuturesUnordered};
 use hyper::body::Incoming;
 use std::{

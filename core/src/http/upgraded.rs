@@ -1,5 +1,9 @@
 //! What a connection, or a stream of HTTP/2, has become: with all that the server knows of it.
-use crate::{ConnInfo, Connection, Drain, engine::Accepted, engine::lock};
+use crate::{
+    engine::Accepted,
+    runtime::lock,
+    transport::{ConnInfo, Connection, Drain},
+};
 use bytes::{Buf, Bytes};
 use http::Request;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};

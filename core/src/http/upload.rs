@@ -3,8 +3,8 @@ use super::rest::Rest;
 #[cfg(feature = "http2")]
 use super::unread::Unread;
 use crate::{
-    BoxError,
     engine::{AtDrain, ConnState, Patience, WorkerState},
+    error::BoxError,
     observe::TimedOut,
 };
 use bytes::Bytes;

@@ -1,6 +1,6 @@
 //! The observer that writes to `tracing`.
 use super::{Event, Observer};
-use crate::AcceptErrorKind;
+use crate::transport::AcceptErrorKind;
 use std::time::Duration;
 
 /// Writes what happens to `tracing`, with the target `anyport`.
@@ -70,7 +70,7 @@ impl Observer for Tracing {
             Event::Draining { left, grace } => {
                 // Ctrl-C seems to do nothing as long as somebody is connected.
                 #[cfg(feature = "tokio")]
-                let signalled = crate::shutdown::has_signalled();
+                let signalled = crate::runtime::shutdown::has_signalled();
                 #[cfg(not(feature = "tokio"))]
                 let signalled = false;
                 let and = if signalled {

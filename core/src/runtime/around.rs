@@ -1,7 +1,7 @@
 //! The tokio around workers that run on something else, so that what an app needs of tokio is there whatever it's served on.
 #[cfg(feature = "tokio")]
 use {
-    crate::{Error, Result},
+    crate::error::{Error, Result},
     std::sync::Arc,
     tokio::runtime::{Builder, EnterGuard, Handle, Runtime, RuntimeFlavor},
 };
@@ -57,7 +57,7 @@ impl Around {
 
 #[cfg(not(feature = "tokio"))]
 impl Around {
-    pub(crate) fn find() -> crate::Result<Self> {
+    pub(crate) fn find() -> crate::error::Result<Self> {
         Ok(Self::default())
     }
 

@@ -1,24 +1,48 @@
 //! What polls it all: an executor, a clock, and a way to start workers.
-use crate::{Error, ErrorKind, Result, Worker, Workers, engine::panics};
-use hyper::rt::Timer;
-use std::{fmt, sync::Arc, sync::mpsc, thread};
-
+//!
+//! It knows tasks, threads, wakers and time. It must not know what the tasks do: no connection, no transport, no server.
 mod around;
 pub mod local;
+pub(crate) mod panics;
 #[cfg(target_os = "linux")]
 mod ring;
 #[cfg(feature = "tokio")]
+pub mod shutdown;
+mod spawn;
+pub(crate) mod thread_bound;
+#[cfg(feature = "tokio")]
 mod tokio;
+mod waker;
+mod worker;
+
 #[cfg(target_os = "linux")]
 pub use self::ring::{RingCall, RingNeeds};
 #[cfg(feature = "tokio")]
 pub use self::tokio::{Tokio, TokioPerCore};
 
-pub(crate) use self::around::Around;
-pub use crate::{
-    spawn::{Background, Spawner},
-    worker::RuntimeOptions,
+pub(crate) use self::{
+    around::Around,
+    waker::{Registered, WakerSlot},
+    worker::Warn,
 };
+pub use self::{
+    spawn::{Background, Spawner, spawn},
+    thread_bound::ThreadBound,
+    worker::{RuntimeOptions, Worker, Workers},
+};
+
+use crate::error::{Error, ErrorKind, Result};
+use hyper::rt::Timer;
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread,
+};
+
+/// Locks; what a mutex of this crate guards is consistent whenever a panic could happen.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A clock that's shared by all connections of a worker.
 pub type SharedTimer = Arc<dyn Timer + Send + Sync>;

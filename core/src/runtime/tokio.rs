@@ -1,6 +1,6 @@
 //! tokio, twice: work stealing, and one single-threaded runtime per core.
-use super::{Launch, Runtime, SharedTimer, Start};
-use crate::{Error, ErrorKind, Result, Workers};
+use super::{Launch, Runtime, SharedTimer, Start, Workers};
+use crate::error::{Error, ErrorKind, Result};
 use hyper::rt::{Executor, Sleep, Timer};
 use std::{
     future::Future,
@@ -152,30 +152,3 @@ impl Future for Nap {
 }
 
 impl Sleep for Nap {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::Deadline;
-    use std::future::poll_fn;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_task_that_has_used_up_its_budget_is_woken_at_its_deadline() {
-        let timer = Tokio(()).timer();
-        let (at, mut deadline) = (timer.now() + Duration::from_secs(60), Deadline::default());
-        let mut first = true;
-        let waits = poll_fn(|cx| {
-            while first && task::coop::has_budget_remaining() {
-                if let Poll::Ready(unit) = task::coop::poll_proceed(cx) {
-                    unit.made_progress();
-                }
-            }
-            first = false;
-            deadline.poll(Some(at), timer.now(), &timer, cx)
-        });
-        // Whoever waits for nothing would never wake on a paused clock.
-        let _ = time::timeout(Duration::from_secs(3600), waits).await;
-        let late = timer.now() - at;
-        assert!(late < Duration::from_millis(10), "woken {late:?} late");
-    }
-}

@@ -3,10 +3,11 @@
 //! Their order, and which of them have `do_not_recommend`, decides what the compiler says; the package in tests/compile_fail holds it.
 use super::{ConnectionOf, part::Part};
 use crate::{
-    Answers, App, HttpService, Listener, Protocol, Runtime, Transport,
-    engine::{AcceptLoop, Accepted, ConnTask},
+    app::{Answers, App, HttpService},
+    engine::{AcceptLoop, Accepted, ConnTask, Protocol},
     http::{Http, SpawnStreams, Streams},
-    runtime::Launch,
+    runtime::{Launch, Runtime},
+    transport::{Listener, Transport},
 };
 use http_body::Body as HttpBody;
 use hyper::rt::Executor;

@@ -1,6 +1,10 @@
 //! The handle of a running server.
-use super::{DrainReport, OpenConnections, Shared};
-use crate::{Endpoint, Result};
+use crate::{
+    engine::Shared,
+    error::Result,
+    observe::{DrainReport, OpenConnections},
+    transport::Endpoint,
+};
 use std::{
     fmt,
     future::Future,

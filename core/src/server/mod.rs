@@ -1,26 +1,25 @@
 //! The server: transports and apps joined, with what they're held to, and the ways to run it.
+//!
+//! It knows everything below it, but only to put it together, start it and end it. Nothing that happens per connection is here.
 mod bounds;
-mod drain;
-mod draining;
 mod handle;
 mod part;
 mod run;
 mod serve;
-mod shared;
 
 pub use bounds::{Drives, ServedOver, Serves, SpokenOver};
-pub use drain::DrainReport;
-pub(crate) use draining::DrainBegins;
-pub use draining::{Drain, OpenConnections};
 pub use handle::{Handle, Wait};
 pub use part::Part;
 pub use serve::Serve;
 
-pub(crate) use shared::{Order, Shared, TELL_DRAIN, WorkerEnd};
-
 use crate::{
-    App, Endpoint, Error, Event, HttpOptions, Limits, Observer, Protocol, Result, Timeouts, Transport,
-    Workers, config::Config, engine::Accepted, protocol::Raw, runtime::Around,
+    app::App,
+    config::{Config, HttpOptions, Limits, Timeouts},
+    engine::{Accepted, Protocol, Raw, Shared},
+    error::{Error, Result},
+    observe::{DrainReport, Event, Observer},
+    runtime::{Around, Workers},
+    transport::{Endpoint, Listener, Transport},
 };
 use part::Settings;
 use std::{
@@ -30,7 +29,7 @@ use std::{
 };
 
 /// The connection type that a transport's listener hands out.
-type ConnectionOf<T> = <<T as Transport>::Listener as crate::Listener>::Connection;
+type ConnectionOf<T> = <<T as Transport>::Listener as Listener>::Connection;
 
 /// Serves an app over a transport.
 ///

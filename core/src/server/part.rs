@@ -1,10 +1,11 @@
 //! One transport with its protocol, its types erased: once per transport, never per read.
-use super::{Drives, Shared};
+use super::Drives;
 use crate::{
-    Endpoint, Error, Protocol, Result, Runtime, Transport, Worker, Workers,
-    engine::{AcceptLoop, Accepted, WorkerState},
-    listener::Listener,
-    runtime::{Around, Launch, Start},
+    engine::{AcceptLoop, Accepted, Protocol, Shared, WorkerState},
+    error::{Error, Result},
+    observe::Event,
+    runtime::{Around, Launch, Runtime, Start, Warn, Worker, Workers},
+    transport::{Endpoint, Listener, Transport},
 };
 use std::{
     fmt,
@@ -43,6 +44,14 @@ pub(super) struct Settings {
     pub(super) around: Around,
 }
 
+impl Settings {
+    /// Tells the observer of a warning.
+    fn warn(&self) -> Arc<Warn> {
+        let shared = Arc::clone(&self.shared);
+        Arc::new(move |worker, message| shared.config.observe(|| Event::Warning { worker, message }))
+    }
+}
+
 impl Part {
     /// `protocol` makes a worker's protocol, on the worker.
     pub(super) fn new<T, P>(
@@ -78,7 +87,7 @@ impl Part {
             }
             let endpoint = transport.endpoint(&sockets[0]);
             let endpoint = endpoint.map_err(|e| Error::start("learn the address of a bound socket", e))?;
-            let place = endpoint.clone();
+            let place: Arc<str> = endpoint.to_string().into();
             let launch = move |settings: &Settings| {
                 let around = match T::Runtime::IS_TOKIO {
                     true => Around::default(),
@@ -94,9 +103,9 @@ impl Part {
                         } else {
                             &[]
                         },
-                        observer: settings.shared.config.observer.clone(),
+                        warn: Some(settings.warn()),
                         runtime_options: transport.runtime_options(),
-                        endpoint: Some(place.clone()),
+                        endpoint: Some(Arc::clone(&place)),
                     };
                     let (transport, protocol) = (transport.clone(), protocol.clone());
                     let (shared, entered) = (Arc::clone(&settings.shared), worker.clone());

@@ -1,9 +1,12 @@
 //! Running a server's future where there's no runtime yet.
 use super::{
-    DrainReport, Handle,
+    Handle,
     serve::{Shutdown, Watch},
 };
-use crate::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    observe::DrainReport,
+};
 use std::{
     future::Future,
     sync::mpsc::Receiver,

@@ -1,6 +1,6 @@
 //! The futures around a server: the one that's awaited, and the one that waits for the shutdown.
-use super::{DrainReport, Handle, Server, Wait};
-use crate::Result;
+use super::{Handle, Server, Wait};
+use crate::{error::Result, observe::DrainReport};
 use std::{
     fmt,
     future::Future,

@@ -14,7 +14,7 @@ pub use options::SocketOptions;
 pub use peer::{peer_state, reset_at_close, try_send};
 pub use queue::{AcceptQueue, LONGEST_QUEUE, Owners, canonical};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     io,

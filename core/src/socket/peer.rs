@@ -1,5 +1,5 @@
 //! What the kernel knows about a peer, asked without a read.
-use crate::PeerState;
+use crate::transport::PeerState;
 #[cfg(target_os = "linux")]
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},

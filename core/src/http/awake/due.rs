@@ -1,9 +1,10 @@
 //! What's due next on a connection that's awake.
 use super::{Awake, LAST_CALL, SOONER};
 use crate::{
-    App, Connection,
+    app::App,
     engine::{ConnState, Stage},
     http::{SpawnStreams, Streams, detect::Version, rhythm::Due},
+    transport::Connection,
 };
 use std::time::{Duration, Instant};
 

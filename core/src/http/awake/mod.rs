@@ -9,12 +9,13 @@ use super::{
     speaks::{Parts, Speaks},
 };
 use crate::{
-    App, Connection,
+    app::App,
     engine::{
         Accepted, ConnState,
         turn::{self, Behind, Turn},
     },
     observe::TimedOut,
+    transport::Connection,
 };
 use std::{
     fmt,

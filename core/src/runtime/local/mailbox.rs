@@ -1,6 +1,6 @@
 //! What other threads can reach of a worker: they wake its tasks, and ask for its clock.
 use super::{Local, clock::Timers, current};
-use crate::engine::lock;
+use crate::runtime::lock;
 use std::{
     fmt, mem,
     sync::{

@@ -41,7 +41,7 @@ mod tests;
 
 use self::mailbox::{Mailbox, Ticket};
 use super::{SharedTimer, Spawner};
-use crate::{engine::panics, thread_bound};
+use crate::runtime::{panics, thread_bound};
 use slab::Slab;
 use std::{
     cell::{Cell, RefCell},

@@ -186,7 +186,7 @@ fn a_worker_that_was_cleared_is_empty_and_can_be_run_again() {
         let tasks = Tasks::enter();
         let (main, waker) = main_task();
         let left = tasks.spawn(std::future::pending());
-        let mut bound = crate::ThreadBound::new(7);
+        let mut bound = crate::runtime::ThreadBound::new(7);
         assert!(!tasks.run(&mut Context::from_waker(&waker), 1));
         tasks.clear();
         assert!(left.is_finished());
@@ -205,10 +205,10 @@ fn apps_spawn_on_their_worker_until_it_ends() {
         let (_, waker) = main_task();
         let done = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&done);
-        crate::spawn(async move { seen.store(true, SeqCst) }).unwrap();
+        crate::runtime::spawn(async move { seen.store(true, SeqCst) }).unwrap();
         assert!(!tasks.run(&mut Context::from_waker(&waker), 1));
         assert!(done.load(SeqCst));
         drop(tasks);
-        crate::spawn(async {}).unwrap_err();
+        crate::runtime::spawn(async {}).unwrap_err();
     });
 }

@@ -11,7 +11,7 @@ pub use access::Access;
 pub use place::Place;
 pub use queue::UnixQueue;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use queue::Name;
 use socket_file::SocketFile;
 use socket2::{Domain, Socket, Type};

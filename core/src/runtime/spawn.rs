@@ -1,5 +1,5 @@
 //! Spawning from within an app, which doesn't know on which runtime it's served.
-use crate::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use std::{cell::RefCell, fmt, future::Future, pin::Pin, rc::Rc};
 
 /// A future that can be spawned on any runtime.

@@ -1,10 +1,6 @@
 //! The task that relays the bytes of a stream to another thread.
-use super::LocalStream;
-use crate::{
-    Permit,
-    engine::{Registered, WakerSlot, lock},
-    runtime::local,
-};
+use super::{super::Permit, LocalStream};
+use crate::runtime::{Registered, WakerSlot, local, lock};
 use hyper::rt::{ReadBuf, Sleep};
 use piper::{Reader, Writer};
 use std::{

@@ -1,5 +1,5 @@
 //! The body of a request, and what the server wraps around the body of a response.
-use crate::BoxError;
+use crate::error::BoxError;
 use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::{

@@ -1,5 +1,5 @@
 //! A connection's place in the limits, once the server has dropped it.
-use super::{ConnState, Registered};
+use crate::runtime::Registered;
 use std::{
     fmt,
     sync::Arc,
@@ -10,14 +10,26 @@ use std::{
 /// The place of one connection in the server's limits, which [`Connection::release`](crate::Connection::release) hands over. The connection counts until this is dropped:
 /// against the connection limits, in a drain and in [`Event::Closed`](crate::Event::Closed).
 pub struct Permit {
-    state: Arc<ConnState>,
+    place: Arc<dyn Place>,
     aborted: Registered,
 }
 
+/// What the server knows of a connection that it has dropped.
+pub(crate) trait Place: Send + Sync {
+    fn id(&self) -> u64;
+
+    fn is_owed(&self) -> bool;
+
+    fn write_stall(&self) -> Duration;
+
+    /// Ready once the server aborts its connections. `registered`: the caller's, for whom it's woken then.
+    fn poll_aborted(&self, registered: &mut Registered, cx: &mut Context<'_>) -> Poll<()>;
+}
+
 impl Permit {
-    pub(super) fn new(state: Arc<ConnState>) -> Self {
+    pub(crate) fn new(place: Arc<dyn Place>) -> Self {
         Self {
-            state,
+            place,
             aborted: Registered::default(),
         }
     }
@@ -26,30 +38,25 @@ impl Permit {
     /// [`write_stall`](crate::Timeouts::write_stall), or if the server aborts its connections.
     #[must_use]
     pub fn is_owed(&self) -> bool {
-        !self.state.is_forfeited() && !self.state.aborting()
+        self.place.is_owed()
     }
 
     /// How long the peer may take for what it's owed: the server's [`write_stall`](crate::Timeouts::write_stall).
     #[must_use]
     pub fn write_stall(&self) -> Duration {
-        self.state.worker.shared.config.timeouts.write_stall
+        self.place.write_stall()
     }
 
     /// Ready once the server aborts its connections: the peer is owed nothing more.
     pub fn poll_aborted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // The connection itself is gone, and nobody writes to it any more.
-        let _ = self.aborted.refresh(cx, &self.state.others().writer);
-        match self.state.aborting() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        }
+        self.place.poll_aborted(&mut self.aborted, cx)
     }
 }
 
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permit")
-            .field("connection", &self.state.id)
+            .field("connection", &self.place.id())
             .field("is_owed", &self.is_owed())
             .finish()
     }

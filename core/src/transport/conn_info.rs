@@ -1,5 +1,5 @@
 //! What is known about a connection, as data that an app may keep.
-use crate::{Drain, Endpoint, PeerCred, TlsInfo, server::DrainBegins};
+use super::{Drain, DrainBegins, Endpoint, PeerCred, TlsInfo};
 use bytes::Bytes;
 use std::{
     fmt,
@@ -203,7 +203,7 @@ impl fmt::Debug for ConnInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TlsVersion;
+    use crate::transport::TlsVersion;
 
     #[test]
     fn the_facts_of_a_connection_keep_their_size() {

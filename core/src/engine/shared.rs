@@ -1,9 +1,11 @@
 //! What all workers of a server share: its configuration, its orders, its end.
-use super::draining::DrainBegins;
+use super::{WorkerState, addresses::Addresses, permits::Permits};
 use crate::{
-    DrainReport, Error, ErrorKind, Event, OpenConnections, Result,
     config::Config,
-    engine::{Addresses, Permits, WorkerState, lock},
+    error::{Error, ErrorKind, Result},
+    observe::{DrainReport, Event, OpenConnections},
+    runtime::lock,
+    transport::DrainBegins,
 };
 use slab::Slab;
 use std::{

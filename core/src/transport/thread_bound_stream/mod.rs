@@ -1,7 +1,13 @@
 //! A stream that stays on its thread, and can be used on any.
-use super::{ThreadBound, remote::Remote};
-use crate::{PeerState, Permit};
+mod relay;
+mod remote;
+#[cfg(test)]
+mod tests;
+
+use super::{PeerState, Permit};
+use crate::runtime::ThreadBound;
 use hyper::rt::{Read, ReadBufCursor, Write};
+use remote::Remote;
 use std::{
     cell::RefCell,
     fmt,

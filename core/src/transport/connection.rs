@@ -1,5 +1,5 @@
 //! An established byte stream, and the ready-made one for a transport that has nothing special about it.
-use crate::{ConnInfo, Permit};
+use super::{ConnInfo, Permit};
 use hyper::rt::{Read, Write};
 use std::{
     fmt, io,
@@ -158,8 +158,6 @@ impl<I: Read + Write + Unpin + Send + 'static> Connection for Conn<I> {
     }
 }
 
-crate::delegate_io!(impl<I: [Read + Write + Unpin]> for Conn<I> => io);
-
 /// Forwards hyper's `Read` and `Write` to a field, vectored writes included (a wrapper that forgets them compiles and
 /// is slow).
 #[doc(hidden)]
@@ -222,3 +220,5 @@ macro_rules! delegate_write {
         }
     };
 }
+
+delegate_io!(impl<I: [Read + Write + Unpin]> for Conn<I> => io);

@@ -1,6 +1,9 @@
 //! What stands for a stream on a thread that isn't its own.
-use super::relay::{Link, Relay};
-use crate::{Permit, engine::Registered};
+use super::{
+    super::Permit,
+    relay::{Link, Relay},
+};
+use crate::runtime::Registered;
 use hyper::rt::ReadBufCursor;
 use piper::{Reader, Writer};
 use std::{

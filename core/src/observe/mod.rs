@@ -1,11 +1,18 @@
 //! What happens to connections, for metrics and logs.
-use crate::{AcceptErrorKind, ConnInfo, Endpoint, OpenConnections};
-use std::{io, time::Duration};
-
+//!
+//! It knows what is told: events, and reports of what is or was open. It must not know who tells it.
+mod open_connections;
+mod report;
 #[cfg(feature = "tracing")]
 mod tracing;
+
 #[cfg(feature = "tracing")]
 pub use self::tracing::Tracing;
+pub use open_connections::OpenConnections;
+pub use report::DrainReport;
+
+use crate::transport::{AcceptErrorKind, ConnInfo, Endpoint};
+use std::{io, time::Duration};
 
 /// Is told what happens to a server's connections; set by [`Server::observer`](crate::Server::observer).
 ///

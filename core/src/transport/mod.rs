@@ -1,5 +1,34 @@
-//! A description of where to listen.
-use crate::{Endpoint, Listener, Result, Runtime, Worker, Workers, runtime::RuntimeOptions};
+//! What an author of a transport implements: where to listen, a listener, a connection; and what they give and get.
+//!
+//! It knows byte streams and facts about them. It must not know what is spoken on them, nor who serves them.
+mod conn_info;
+mod connection;
+mod drain;
+mod endpoint;
+mod listener;
+mod peer_cred;
+mod permit;
+mod thread_bound_stream;
+mod tls_info;
+
+pub use conn_info::ConnInfo;
+pub use connection::{Conn, Connection, PeerState};
+pub use drain::Drain;
+pub use endpoint::{Endpoint, UnixName};
+pub use listener::{AcceptErrorKind, Incoming, Listener, ListenerFn, listener_fn};
+pub use peer_cred::PeerCred;
+pub use permit::Permit;
+pub use thread_bound_stream::{LocalStream, ThreadBoundStream};
+pub use tls_info::{TlsInfo, TlsVersion};
+
+pub(crate) use conn_info::{Admission, Moment};
+pub(crate) use drain::DrainBegins;
+pub(crate) use permit::Place;
+
+use crate::{
+    error::Result,
+    runtime::{Runtime, RuntimeOptions, Worker, Workers},
+};
 use std::io;
 
 /// A description of where to listen: what [`serve_with`](crate::serve_with) takes.

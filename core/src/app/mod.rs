@@ -1,5 +1,11 @@
-//! What answers requests: any tower service, or one made for each worker.
-use crate::{Body, BoxError, ConnInfo, Worker};
+//! What answers requests: any tower service, or one made for each worker, and the bodies that it gets and gives.
+//!
+//! It knows requests and responses, and what is known about a connection. It must not know how either comes and goes: no protocol, no engine.
+mod body;
+
+pub use body::{Body, Piece};
+
+use crate::{error::BoxError, runtime::Worker, transport::ConnInfo};
 use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body as HttpBody;

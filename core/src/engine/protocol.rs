@@ -1,5 +1,5 @@
 //! What is spoken on a connection.
-use crate::engine::ConnContext;
+use super::ConnContext;
 use std::{fmt, future::Future};
 
 /// What is spoken on a connection: turns each one into a task.

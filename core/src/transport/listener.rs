@@ -1,5 +1,6 @@
 //! A listening socket on one worker.
-use crate::{Connection, Endpoint, error::is_descriptor_limit};
+use super::{Connection, Endpoint};
+use crate::error::is_descriptor_limit;
 use std::{
     fmt,
     future::{Future, Ready},

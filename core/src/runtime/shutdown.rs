@@ -1,5 +1,4 @@
 //! When to shut down: signals, for those who want them.
-#![cfg(feature = "tokio")]
 use std::{
     future::Future,
     io,

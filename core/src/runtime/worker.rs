@@ -1,5 +1,6 @@
 //! The workers of a transport: how many, and which one this is.
-use crate::{Endpoint, Error, Event, Observer, Result, engine::panics};
+use super::panics;
+use crate::error::{Error, Result};
 use std::{any::Any, fmt, num::NonZeroUsize, sync::Arc};
 
 /// How many workers a transport gets. Each has a listening socket and an accept loop of its own.
@@ -42,11 +43,15 @@ pub struct Worker {
     pub(crate) count: usize,
     pub(crate) pin: bool,
     pub(crate) alpn: &'static [&'static [u8]],
-    pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// Where warnings go.
+    pub(crate) warn: Option<Arc<Warn>>,
     pub(crate) runtime_options: Option<RuntimeOptions>,
-    /// Where its transport listens.
-    pub(crate) endpoint: Option<Endpoint>,
+    /// Where its transport listens, for people to read.
+    pub(crate) endpoint: Option<Arc<str>>,
 }
+
+/// Takes a warning, with the index of the worker that it comes from.
+pub(crate) type Warn = dyn Fn(usize, &str) + Send + Sync;
 
 /// What a transport asks of its runtime: a value of a type that both know.
 pub type RuntimeOptions = Arc<dyn Any + Send + Sync>;
@@ -69,7 +74,7 @@ impl Worker {
             count,
             pin: false,
             alpn: &[],
-            observer: None,
+            warn: None,
             runtime_options: None,
             endpoint: None,
         }
@@ -112,9 +117,8 @@ impl Worker {
     /// Tells the server's observer of something that works, but not as its operator expects: a certificate that's about to expire, a slower way that had
     /// to be taken. For a transport, when it begins to listen; one line that says what, where and what to do.
     pub fn warn(&self, message: &str) {
-        if let Some(observer) = &self.observer {
-            let worker = self.index;
-            let _ = panics::catch(|| observer.on(&Event::Warning { worker, message }));
+        if let Some(warn) = &self.warn {
+            let _ = panics::catch(|| warn(self.index, message));
         }
     }
 }

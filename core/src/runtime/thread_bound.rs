@@ -1,13 +1,8 @@
 //! Values that can't leave their thread, behind handles that can: hyper wants upgraded streams to be `Send`, and apps take them to other threads.
-mod relay;
-mod remote;
-mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use stream::{LocalStream, ThreadBoundStream};
-
-use crate::engine::{lock, panics};
+use super::{lock, panics};
 use slab::Slab;
 use std::{
     any::Any,
@@ -26,7 +21,7 @@ use std::{
 /// A value that stays on the thread that made it, whatever its type; what moves is a handle.
 ///
 /// It's safe code throughout: the handle is a number and a reference to the mailbox of its thread. A stream that's to be used on any thread, is a
-/// [`ThreadBoundStream`].
+/// [`ThreadBoundStream`](crate::ThreadBoundStream).
 ///
 /// Used on another thread, it gives an error of the kind [`Unsupported`](io::ErrorKind::Unsupported). Dropped on another thread, the value is dropped at
 /// home, as soon as that thread makes another one or asks [`poll_mail`]. When a thread ends, so do the values it kept.
@@ -118,7 +113,7 @@ impl<T: 'static> ThreadBound<T> {
 
     /// The value, if this is its thread; counted, so that it may be dropped while it's used.
     #[inline(always)]
-    fn get(&self) -> Option<Rc<RefCell<T>>> {
+    pub(crate) fn get(&self) -> Option<Rc<RefCell<T>>> {
         let value = HOME.try_with(|home| match Arc::ptr_eq(&home.mailbox, &self.home) {
             true => home.values.borrow().get(self.key).cloned(),
             false => None,
@@ -127,7 +122,7 @@ impl<T: 'static> ThreadBound<T> {
     }
 
     /// Has `f` get the value at home, from wherever this is; in the next turn of that thread's runtime, if there's one still. Otherwise `f` is dropped.
-    fn send_home(self, f: impl FnOnce(T) + Send + 'static) {
+    pub(crate) fn send_home(self, f: impl FnOnce(T) + Send + 'static) {
         let home = Arc::clone(&self.home);
         home.post_job(Box::new(move || {
             if let Some(value) = self.into_inner() {

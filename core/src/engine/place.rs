@@ -1,0 +1,30 @@
+//! What a connection's permit knows of it.
+use super::ConnState;
+use crate::{runtime::Registered, transport::Place};
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
+
+impl Place for ConnState {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn is_owed(&self) -> bool {
+        !self.is_forfeited() && !self.aborting()
+    }
+
+    fn write_stall(&self) -> Duration {
+        self.worker.shared.config.timeouts.write_stall
+    }
+
+    fn poll_aborted(&self, registered: &mut Registered, cx: &mut Context<'_>) -> Poll<()> {
+        // The connection itself is gone, and nobody writes to it any more.
+        let _ = registered.refresh(cx, &self.others().writer);
+        match self.aborting() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The rooms of core are layers: each knows those below it only.
+
+use super::repo::{Repo, Violation};
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
+
+/// From the lowest to the highest.
+const ROOMS: &[&str] = &[
+    "error",
+    "runtime",
+    "transport",
+    "app",
+    "observe",
+    "config",
+    "socket",
+    "engine",
+    "http",
+    "server",
+];
+
+const SOURCES: &str = "core/src/";
+
+/// What a file of core names by `crate::`, it names by its room, and that room is its own or a lower one. So nothing is hidden by a re-export at the crate's
+/// root, and there is no cycle of rooms.
+pub(super) fn look_down(repo: &Repo) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (path, text) in repo.sources() {
+        let Some(inner) = path.strip_prefix(SOURCES).filter(|inner| *inner != "lib.rs") else {
+            continue;
+        };
+        let room = inner.split(['/', '.']).next().unwrap_or_default();
+        let Some(level) = level(room) else {
+            let message = format!("`{room}` is no room of core; put the file into one of {ROOMS:?}");
+            violations.push(Violation::new(path, 1, message));
+            continue;
+        };
+        // What does not lex does not compile either, and the compiler says so better.
+        let Ok(tokens) = text.parse() else { continue };
+        let mut named = Vec::new();
+        names(tokens, &mut named);
+        violations.extend(named.into_iter().filter_map(|(name, span)| {
+            let message = match self::level(&name) {
+                Some(other) if other <= level => return None,
+                Some(_) => format!(
+                    "`{room}` knows nothing of `{name}`, which is above it; ask for what it needs instead"
+                ),
+                None => format!("`crate::{name}` hides where it's defined; name its room"),
+            };
+            Some(Violation::new(path, span.start().line, message))
+        }));
+    }
+    violations
+}
+
+fn level(room: &str) -> Option<usize> {
+    ROOMS.iter().position(|other| *other == room)
+}
+
+/// What stands behind `crate::`, also in the braces of `use crate::{..}`; not in what a macro says to its callers (`$crate`).
+fn names(tokens: TokenStream, found: &mut Vec<(String, Span)>) {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    for (at, token) in tokens.iter().enumerate() {
+        if let TokenTree::Group(group) = token {
+            names(group.stream(), found);
+        }
+        let is_path = is_ident(token, "crate")
+            && !(at > 0 && is_punct(&tokens[at - 1], '$'))
+            && tokens[at + 1..]
+                .iter()
+                .take(2)
+                .filter(|token| is_punct(token, ':'))
+                .count()
+                == 2;
+        match tokens.get(at + 3).filter(|_| is_path) {
+            Some(TokenTree::Ident(name)) => found.push((name.to_string(), name.span())),
+            Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
+                let mut is_first = true;
+                for token in group.stream() {
+                    match &token {
+                        TokenTree::Ident(name) if is_first => found.push((name.to_string(), name.span())),
+                        _ => {}
+                    }
+                    is_first = is_punct(&token, ',');
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_ident(token: &TokenTree, expected: &str) -> bool {
+    matches!(token, TokenTree::Ident(ident) if ident == expected)
+}
+
+fn is_punct(token: &TokenTree, expected: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::look_down;
+    use crate::tidy::repo::Repo;
+
+    fn flagged(path: &str, text: &str) -> Vec<String> {
+        Repo::fixture(Vec::new(), &[(path, text)]).flagged(look_down)
+    }
+
+    #[test]
+    fn a_lower_room_is_known() {
+        let text = "//! [`Server`](crate::Server)\nuse crate::{error::{Error, Result}, transport};\nfn f() { crate::engine::f(); }\nmacro_rules! m { () => { $crate::socket::f() } }\n";
+        for path in [
+            "core/src/engine/accept.rs",
+            "core/src/http/mod.rs",
+            "core/src/server.rs",
+        ] {
+            assert_eq!(flagged(path, text), [""; 0], "{path}");
+        }
+        assert_eq!(flagged("core/src/lib.rs", "use crate::server::f;"), [""; 0]);
+        assert_eq!(flagged("transports/tcp/src/lib.rs", "use crate::Tcp;"), [""; 0]);
+    }
+
+    #[test]
+    fn a_higher_room_is_flagged_wherever_it_is_named() {
+        let text = "use crate::http::Http;\nuse crate::{\n    error::Error,\n    server::{Server, handle},\n};\nfn f() {\n    crate::http::f();\n}\n";
+        let lines = [1, 4, 7].map(|line| format!("core/src/engine/accept.rs:{line}"));
+        assert_eq!(flagged("core/src/engine/accept.rs", text), lines);
+    }
+
+    #[test]
+    fn the_crate_s_root_is_flagged() {
+        let place = ["core/src/server/mod.rs:1"];
+        assert_eq!(flagged("core/src/server/mod.rs", "use crate::Connection;"), place);
+        assert_eq!(
+            flagged("core/src/server/mod.rs", "use crate::{Connection};"),
+            place
+        );
+    }
+
+    #[test]
+    fn a_file_beside_the_rooms_is_flagged() {
+        assert_eq!(flagged("core/src/util.rs", ""), ["core/src/util.rs:1"]);
+    }
+}
