@@ -2,7 +2,7 @@
 use super::{
     Accepted, ConnTask, Protocol, WorkerEnd, WorkerState,
     deadline::Deadline,
-    shared::{Order, TELL_DRAIN},
+    shared::{Order, Shared, TELL_DRAIN},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -124,6 +124,10 @@ where
         }
     }
 
+    fn shared(&self) -> &Shared {
+        &self.worker.shared
+    }
+
     /// Goes on through the phases until there's something to wait for.
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
@@ -134,7 +138,7 @@ where
                         // What's open may finish, here and on the other workers.
                         self.listener = None;
                         self.failed = Some(error);
-                        let shared = &self.worker.shared;
+                        let shared = self.shared();
                         shared.drain(shared.config.timeouts.drain);
                         continue;
                     }
@@ -143,9 +147,9 @@ where
                 },
                 Phase::LameDuck { since } => {
                     // Asked for each time: a second shutdown may have shortened it.
-                    let until = since.checked_add(self.worker.shared.lame_duck());
+                    let until = since.checked_add(self.shared().lame_duck());
                     // With nobody on any worker there to be told, there's nothing to wait for.
-                    if self.worker.shared.connections() == 0 || self.reached(until, cx) {
+                    if self.shared().connections() == 0 || self.reached(until, cx) {
                         self.phase = self.stop_listening(since);
                         continue;
                     }
@@ -203,7 +207,7 @@ where
 
     /// Keeps new clients out; those that are in already are still accepted.
     fn stop_listening(&mut self, since: Instant) -> Phase {
-        let moment = self.worker.shared.grace() / 8;
+        let moment = self.shared().grace() / 8;
         let arriving = self.listener.as_mut().map_or(Duration::ZERO, Listener::stop);
         let look = self.worker.now().checked_add(arriving.min(moment).max(LAST_LOOK));
         let end = look.and_then(|look| look.checked_add(moment));
@@ -212,16 +216,16 @@ where
 
     /// Begins a drain, or ends it, if that's wanted by now.
     fn heed_orders(&mut self) {
-        match (self.worker.shared.order(), self.phase) {
+        match (self.shared().order(), self.phase) {
             (_, Phase::Aborting { .. }) | (Order::Serve, _) => {}
             (Order::Abort, _) => self.abort(),
             (Order::Drain, Phase::Serving) => {
-                let lame_duck = self.worker.shared.lame_duck();
+                let lame_duck = self.shared().lame_duck();
                 self.worker.begin_lame_duck(lame_duck);
                 let since = self.worker.now();
                 self.phase = Phase::LameDuck { since };
-                let end = since.checked_add(self.worker.shared.grace());
-                self.worker.shared.tell_drain(since, end);
+                let end = since.checked_add(self.shared().grace());
+                self.shared().tell_drain(since, end);
                 self.tell = since.checked_add(TELL_DRAIN);
             }
             (Order::Drain, _) => {}
@@ -247,14 +251,14 @@ where
 
     /// Whether the grace is over. The observer is told now and then how far it is.
     fn reached_end(&mut self, since: Instant, cx: &mut Context<'_>) -> bool {
-        let end = since.checked_add(self.worker.shared.grace());
+        let end = since.checked_add(self.shared().grace());
         loop {
             let tell = self.tell.filter(|&tell| end.is_none_or(|end| tell < end));
             if !self.reached(tell.or(end), cx) {
                 return false;
             }
             let Some(tell) = tell else { return true };
-            self.worker.shared.tell_drain(self.worker.now(), end);
+            self.shared().tell_drain(self.worker.now(), end);
             self.tell = tell.checked_add(TELL_DRAIN);
         }
     }
@@ -313,7 +317,7 @@ where
             AcceptErrorKind::Backoff => (self.wait * 2).clamp(SHORTEST_WAIT, LONGEST_WAIT),
             AcceptErrorKind::Retry | AcceptErrorKind::Fatal => Duration::ZERO,
         };
-        self.worker.shared.config.observe(|| Event::AcceptFailed {
+        self.worker.config().observe(|| Event::AcceptFailed {
             error: &error,
             kind,
             worker: self.worker.worker.index(),
@@ -337,7 +341,7 @@ where
 
     /// Whether this peer may connect, and the address that it counts for.
     fn admission(&self, peer: &Endpoint) -> Result<Option<IpAddr>, Refusal> {
-        let shared = &self.worker.shared;
+        let shared = self.shared();
         if let Some(filter) = &shared.config.filter
             && !panics::catch(|| filter(peer)).unwrap_or(false)
         {
@@ -348,13 +352,13 @@ where
 
     /// A permit that wasn't needed after all.
     fn give_back(&self) {
-        if self.worker.shared.permits.release() {
-            self.worker.shared.wake_workers();
+        if self.shared().permits.release() {
+            self.shared().wake_workers();
         }
     }
 
     fn begin(&mut self, Incoming { peer, handshake }: Incoming<L::Handshake>) {
-        let shared = &self.worker.shared;
+        let shared = self.shared();
         let ip = match self.admission(&peer) {
             Ok(ip) => ip,
             Err(why) => {

@@ -326,7 +326,7 @@ impl<C: Connection> Write for Accepted<C> {
         if polled.is_pending() {
             self.state.set_blocked(true);
         }
-        if turn::is_answering() {
+        if turn::is_open() {
             self.watch_peer(cx)?;
         }
         polled

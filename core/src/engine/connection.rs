@@ -1,8 +1,9 @@
 //! What the server knows of one connection, for as long as any part of it lives.
-use super::{Stage, WorkerState, flags::Flags, turn::Fault};
+use super::{Stage, WorkerState, flags::Flags};
 #[cfg(feature = "tracing")]
 use crate::transport::Endpoint;
 use crate::{
+    config::{Config, HttpOptions, Timeouts},
     observe::{Event, TimedOut},
     runtime::WakerSlot,
 };
@@ -18,8 +19,8 @@ use std::{
     time::Instant,
 };
 
-/// The most bytes of a write that isn't part of an answer: a ping, an acknowledgement, a window update or three (RFC 9113 6).
-const HOUSEKEEPING: usize = 64;
+/// A write of more bytes is counted as a large one: protocols send less by themselves, such as pings, acknowledgements and a window update or three (RFC 9113 6).
+const SMALL_WRITE: usize = 64;
 
 /// The state of one connection. It's owned by the connection's task *and* by its I/O object, so an upgraded stream that an app
 /// took elsewhere is still counted, drained and aborted.
@@ -41,16 +42,16 @@ pub(crate) struct ConnState {
     reads: AtomicU32,
     /// How often something was written. Written by the writing task alone.
     writes: AtomicU32,
-    /// How many of the writes were part of an answer, not just of HTTP/2's housekeeping.
-    answers: AtomicU32,
-    /// HTTP/2: how many streams there are, tunnels included.
-    streams: AtomicU32,
-    /// How many requests' bodies are being read.
-    uploads: AtomicU32,
+    /// How many of the writes were large: more than what a protocol sends by itself.
+    large_writes: AtomicU32,
+    /// How many tasks of their own it has.
+    parts: AtomicU32,
+    /// How many there are who read what the peer sends, in whichever task.
+    readers: AtomicU32,
     /// The peer takes nothing at the moment. Written by the writing task alone.
     blocked: AtomicBool,
-    /// HTTP/1: one is being answered. Written by the connection's task alone.
-    answering: AtomicBool,
+    /// Its own task is in the middle of something, after which it looks at everything. Written by that task alone.
+    busy: AtomicBool,
     pub(super) flags: Flags,
     #[cfg(feature = "tracing")]
     span: Option<Box<tracing::Span>>,
@@ -79,11 +80,11 @@ impl ConnState {
             others: OnceLock::new(),
             reads: AtomicU32::new(0),
             writes: AtomicU32::new(0),
-            answers: AtomicU32::new(0),
-            streams: AtomicU32::new(0),
-            uploads: AtomicU32::new(0),
+            large_writes: AtomicU32::new(0),
+            parts: AtomicU32::new(0),
+            readers: AtomicU32::new(0),
             blocked: AtomicBool::new(false),
-            answering: AtomicBool::new(false),
+            busy: AtomicBool::new(false),
             flags: Flags::default(),
             #[cfg(feature = "tracing")]
             span: None,
@@ -114,49 +115,65 @@ impl ConnState {
         self.stage() == Stage::Aborting
     }
 
-    /// Whether responses tell the peer to make a new connection next time.
+    /// Whether the peer is to be told to make a new connection next time.
     pub(crate) fn is_leaving(&self) -> bool {
         self.stage() >= Stage::LameDuck || self.is_old()
     }
 
-    /// HTTP/1: whether a request is being answered, from its head to the end of its response.
-    pub(crate) fn set_answering(&self, answering: bool) {
-        // Against the end of an upload on another thread: one of the two sees what the other did.
-        if self.answering.load(Relaxed) != answering {
-            self.answering.store(answering, SeqCst);
+    pub(crate) fn config(&self) -> &Config {
+        self.worker.config()
+    }
+
+    pub(crate) fn timeouts(&self) -> &Timeouts {
+        &self.config().timeouts
+    }
+
+    pub(crate) fn http_options(&self) -> &HttpOptions {
+        &self.config().http
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.worker.now()
+    }
+
+    /// Whether the connection's own task is in the middle of something, after which it looks at everything.
+    pub(crate) fn set_busy(&self, busy: bool) {
+        // Against the end of a reader on another thread: one of the two sees what the other did.
+        if self.busy.load(Relaxed) != busy {
+            self.busy.store(busy, SeqCst);
         }
     }
 
-    /// HTTP/2: a stream begins.
-    pub(crate) fn begin_stream(&self) {
-        self.streams.fetch_add(1, Relaxed);
+    /// A task of its own begins.
+    pub(crate) fn begin_part(&self) {
+        self.parts.fetch_add(1, Relaxed);
     }
 
-    /// HTTP/2: a stream ends, in a task of its own: the connection's has to see that it may be idle now.
-    pub(crate) fn end_stream(&self) {
-        if self.streams.fetch_sub(1, Relaxed) == 1 {
+    /// A task of its own ends: the connection's has to see that it may be idle now.
+    pub(crate) fn end_part(&self) {
+        if self.parts.fetch_sub(1, Relaxed) == 1 {
             self.task.wake();
         }
     }
 
-    /// A request's body begins to be read.
-    pub(crate) fn begin_upload(&self) {
-        self.uploads.fetch_add(1, Relaxed);
+    pub(crate) fn has_parts(&self) -> bool {
+        self.parts.load(Relaxed) > 0
     }
 
-    /// A request's body has been read, or given up, in whichever task.
-    pub(crate) fn end_upload(&self) {
-        if self.uploads.fetch_sub(1, SeqCst) == 1 && !self.answering.load(SeqCst) && !self.has_streams() {
+    /// Somebody begins to read what the peer sends: nobody else does until [`end_reading`](Self::end_reading).
+    pub(crate) fn begin_reading(&self) {
+        self.readers.fetch_add(1, Relaxed);
+    }
+
+    /// All has been read, or given up, in whichever task.
+    pub(crate) fn end_reading(&self) {
+        if self.readers.fetch_sub(1, SeqCst) == 1 && !self.busy.load(SeqCst) && !self.has_parts() {
             self.task.wake();
         }
     }
 
-    pub(crate) fn has_streams(&self) -> bool {
-        self.streams.load(Relaxed) > 0
-    }
-
-    pub(crate) fn is_uploading(&self) -> bool {
-        self.uploads.load(SeqCst) > 0
+    pub(crate) fn is_being_read(&self) -> bool {
+        self.readers.load(SeqCst) > 0
     }
 
     pub(crate) fn count_read(&self) {
@@ -168,8 +185,8 @@ impl ConnState {
     }
 
     pub(crate) fn count_write(&self, bytes: usize) {
-        if bytes > HOUSEKEEPING {
-            increment(&self.answers);
+        if bytes > SMALL_WRITE {
+            increment(&self.large_writes);
         }
         increment(&self.writes);
         self.set_blocked(false);
@@ -190,8 +207,8 @@ impl ConnState {
         }
     }
 
-    pub(crate) fn answers(&self) -> u32 {
-        self.answers.load(Relaxed)
+    pub(crate) fn large_writes(&self) -> u32 {
+        self.large_writes.load(Relaxed)
     }
 
     pub(crate) fn is_blocked(&self) -> bool {
@@ -211,31 +228,17 @@ impl ConnState {
         }
     }
 
-    pub(crate) fn panicked(&self, message: &str) {
-        self.worker
-            .shared
-            .config
-            .observe(|| Event::Panicked { id: self.id, message });
+    /// Tells the observer, if there's one.
+    pub(crate) fn observe<'a>(&self, event: impl FnOnce() -> Event<'a>) {
+        self.config().observe(event);
     }
 
-    /// The app did something wrong.
-    #[cold]
-    pub(crate) fn report(&self, fault: &Fault) {
-        match fault {
-            Fault::Panic(message) => self.panicked(message),
-            Fault::Response(what) => self
-                .worker
-                .shared
-                .config
-                .observe(|| Event::BadResponse { id: self.id, what }),
-        }
+    pub(crate) fn panicked(&self, message: &str) {
+        self.observe(|| Event::Panicked { id: self.id, message });
     }
 
     pub(crate) fn timed_out(&self, what: TimedOut) {
-        self.worker
-            .shared
-            .config
-            .observe(|| Event::TimedOut { id: self.id, what });
+        self.observe(|| Event::TimedOut { id: self.id, what });
     }
 
     pub(crate) fn others(&self) -> &Others {
@@ -265,7 +268,7 @@ impl Drop for ConnState {
         }
         let aborted = self.aborting() && !self.is_lingering();
         let (id, upgraded) = (self.id, self.is_upgraded());
-        self.worker.shared.config.observe(|| Event::Closed {
+        self.observe(|| Event::Closed {
             id,
             upgraded,
             aborted,

@@ -11,7 +11,7 @@ pub(super) struct Flags {
     upgraded: AtomicBool,
     /// Bits that the connection's own task alone writes: [`LEAVING`] to [`RESET`].
     own: AtomicU8,
-    /// It was closed in a drain, because its peer was silent in the middle of a request.
+    /// It was closed in a drain, because its peer was silent in the middle of something.
     stalled: AtomicBool,
     /// The deadline that the worker holds for it has passed.
     due: AtomicBool,
@@ -19,13 +19,13 @@ pub(super) struct Flags {
     lingering: AtomicU8,
 }
 
-/// It is to end, because it is old: its peer is told with the next response.
+/// It is to end, because it is old: its peer is told when it is answered next.
 const LEAVING: u8 = 1;
 /// The worker wakes it for the next question about its peer.
 const PROBING: u8 = 1 << 1;
-/// Hyper is to give its I/O object back, without closing it.
+/// Who serves it is to give its I/O object back, without closing it.
 const DETACHING: u8 = 1 << 2;
-/// Hyper has done something else with it meanwhile.
+/// They have done something else with it meanwhile.
 const DISTURBED: u8 = 1 << 3;
 /// Its peer left, or took nothing for too long: it is owed nothing more.
 const FORFEITED: u8 = 1 << 4;
@@ -40,10 +40,9 @@ const RESET: u8 = 1 << 7;
 #[repr(u8)]
 enum Lingering {
     No = 0,
-    /// It may be sending a body still that isn't read; unless it speaks something else by then.
+    /// It may be sending still what isn't read; unless it speaks something else by then.
     Will,
-    /// It speaks HTTP/2.
-    #[cfg(feature = "http2")]
+    /// It acknowledges what it's told, up to the last word.
     Always,
     /// All has been said, and it's being waited for.
     Does,
@@ -99,7 +98,7 @@ impl ConnState {
         !was_disturbed
     }
 
-    /// Hyper reads or writes, so it wasn't idle.
+    /// Something is read or written, so it wasn't idle.
     pub(super) fn disturb_detaching(&self) {
         self.set_own(DISTURBED, true);
     }
@@ -129,8 +128,11 @@ impl ConnState {
             .store(if on { own | bits } else { own & !bits }, Relaxed);
     }
 
-    /// The peer of HTTP/2 acknowledges what it's told and makes room for what it's sent, until it has read the last word; so it's waited for at the end.
-    #[cfg(feature = "http2")]
+    /// The peer acknowledges what it's told and makes room for what it's sent, until it has read the last word; so it's waited for at the end.
+    #[cfg_attr(
+        not(feature = "http2"),
+        expect(dead_code, reason = "only HTTP/2 has such peers")
+    )]
     pub(crate) fn always_linger(&self) {
         self.set_lingering(Lingering::Always);
     }
@@ -173,7 +175,7 @@ impl ConnState {
         self.has_own(GOODBYE)
     }
 
-    /// The end of the response that begins is that of its connection: until it's shut down in order, it ends in a reset, or a part of the response would look like all of it.
+    /// What begins to be sent ends with the connection: until it's shut down in order, it ends in a reset, or a part would look like all of it.
     pub(crate) fn reset_unless_shut_down(&self) {
         self.set_own(RESET, true);
     }
@@ -197,7 +199,7 @@ impl ConnState {
     pub(super) fn lingers(&self) -> bool {
         let lingering = self.flags.lingering.load(Relaxed);
         lingering > Lingering::Will as u8
-            || !self.roams() && (lingering == Lingering::Will as u8 || self.is_uploading())
+            || !self.roams() && (lingering == Lingering::Will as u8 || self.is_being_read())
     }
 
     /// Whether all has been said, and only the peer's end is waited for.
@@ -225,7 +227,7 @@ impl ConnState {
         self.flags.due.load(Relaxed)
     }
 
-    /// It ends in a drain because its peer was silent in the middle of a request.
+    /// It ends in a drain because its peer was silent in the middle of something.
     pub(crate) fn set_stalled(&self) {
         self.flags.stalled.store(true, Relaxed);
     }

@@ -31,7 +31,7 @@ pub(super) struct Linger {
 impl Linger {
     pub(super) fn begin(state: &ConnState) -> Self {
         state.begin_lingering();
-        let now = state.worker.now();
+        let now = state.now();
         Self {
             until: now + QUIET,
             latest: now + LONGEST,
@@ -45,7 +45,7 @@ impl Linger {
         state: &ConnState,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        let now = state.worker.now();
+        let now = state.now();
         let mut scratch = [const { MaybeUninit::uninit() }; READ];
         for _ in 0..READS {
             let mut buf = ReadBuf::uninit(&mut scratch);

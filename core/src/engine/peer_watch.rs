@@ -1,4 +1,4 @@
-//! Watching the peer of a request that is being answered, and of a write that is pending.
+//! Watching the peer of a connection that is busy for it: whether it is still there, and takes what it is sent.
 use super::{Accepted, ConnState};
 use crate::transport::{Connection, PeerState};
 use bytes::Bytes;
@@ -11,21 +11,20 @@ use std::{
     time::Duration,
 };
 
-/// How much of the next request is taken in while one is being answered.
+/// How much is taken in of what the peer sends ahead, while it waits for something.
 const GLANCE: usize = 2048;
 
-/// How often the system is asked about a peer whose bytes wait unread while its request is being answered.
+/// How often the system is asked about a peer that waits for something, while its bytes wait unread.
 const PROBE: Duration = Duration::from_secs(1);
 
 impl<C: Connection> Accepted<C> {
-    /// Looks whether the peer of a request that is being answered is still there. Hyper is told not to: it would allocate a buffer of 8 KiB for each
-    /// request to look into.
+    /// Looks whether a peer that waits for something is still there. It needs no buffer, unlike a protocol that reads ahead for it: hyper would allocate 8 KiB.
     ///
-    /// What is read here belongs to the next request, and is put back. A body is read by hyper alone, as fast as the app wants it, and hyper finds its end.
-    /// Where bytes wait that nobody reads, the system is asked about the peer, once in [`PROBE`].
+    /// What is read here is put back. What somebody else is reading is not touched; they find its end. Where bytes wait that nobody reads, the system is asked
+    /// about the peer, once in [`PROBE`].
     #[cold]
     pub(super) fn watch_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.state.is_uploading() || self.has_unread() || self.state.is_half_closed() {
+        if self.state.is_being_read() || self.has_unread() || self.state.is_half_closed() {
             return self.probe_peer(cx);
         }
         if self.glance(cx)? {
@@ -61,23 +60,23 @@ impl<C: Connection> Accepted<C> {
         if is_due {
             match self.io.peer_state() {
                 PeerState::Closed => return Err(peer_left(&self.state, io::ErrorKind::ConnectionReset)),
-                // Hyper has all of the body that will ever come.
+                // Who reads has all that will ever come.
                 PeerState::HalfClosed if !self.has_unread() => self.peer_ended()?,
-                // Then a read has to tell; what it brings is hyper's, who may be waiting for it.
+                // Then a read has to tell; what it brings is for somebody who may be waiting for it.
                 PeerState::Unknown if !self.has_unread() && self.glance(cx)? => cx.waker().wake_by_ref(),
                 _ => {}
             }
         }
         if is_due || !self.state.is_probing() {
             self.state.set_probing(true);
-            self.state.wake_at(self.state.worker.now().checked_add(PROBE));
+            self.state.wake_at(self.state.now().checked_add(PROBE));
         }
         Ok(())
     }
 
     /// The peer has ended its sending half: it left, unless that's to be answered still.
     fn peer_ended(&self) -> io::Result<()> {
-        if !self.state.worker.shared.config.http.half_close {
+        if !self.state.http_options().half_close {
             return Err(peer_left(&self.state, io::ErrorKind::UnexpectedEof));
         }
         self.state.set_half_closed();

@@ -16,7 +16,7 @@ impl Place for ConnState {
     }
 
     fn write_stall(&self) -> Duration {
-        self.worker.shared.config.timeouts.write_stall
+        self.timeouts().write_stall
     }
 
     fn poll_aborted(&self, registered: &mut Registered, cx: &mut Context<'_>) -> Poll<()> {

@@ -1,6 +1,7 @@
 //! What one worker's accept loop and its connections share.
 use super::{ConnState, Shared, deadlines::Deadlines};
 use crate::{
+    config::{Config, Timeouts},
     observe::{DrainReport, OpenConnections},
     runtime::{SharedTimer, WakerSlot, Worker, lock},
     transport::Endpoint,
@@ -23,7 +24,7 @@ use std::{
 pub(crate) enum Stage {
     /// No drain.
     Serving,
-    /// Still accepting and serving; every response tells the peer to go elsewhere next time.
+    /// Still accepting and serving; each peer is told to go elsewhere next time.
     LameDuck,
     /// Nothing new is accepted; what's idle closes, what's busy finishes.
     Closing,
@@ -33,7 +34,7 @@ pub(crate) enum Stage {
 
 /// One worker's connections and its drain.
 pub(crate) struct WorkerState {
-    pub(crate) shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     pub(crate) worker: Worker,
     stage: AtomicU8,
     conns: Mutex<Conns>,
@@ -91,6 +92,14 @@ impl WorkerState {
             at_drain: Mutex::default(),
             standstill: Mutex::default(),
         }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    pub(crate) fn timeouts(&self) -> &Timeouts {
+        &self.shared.config.timeouts
     }
 
     /// Gives the worker its clock; done once, by the worker.

@@ -57,7 +57,7 @@ impl<P> Rest<P> {
     fn in_time(&self) -> bool {
         let state = &self.context.state;
         let (worker, since) = (&state.worker, state.accepted_at);
-        let timeout = worker.shared.config.timeouts.handshake;
+        let timeout = worker.timeouts().handshake;
         let (mut at, drained) = worker.end_of_wait(since, timeout);
         if state.take_due() || drained {
             let now = worker.now();
@@ -160,7 +160,7 @@ impl<H, P, T> Phase<H, P, T> {
         let PhaseProj::Handshake { handshake, rest } = self.project() else {
             return Poll::Ready(None);
         };
-        let config = &state.worker.shared.config;
+        let config = state.config();
         let done = match (handshake.poll(cx), rest.as_mut()) {
             (Poll::Ready(done), _) => done,
             (Poll::Pending, None) => return Poll::Ready(None),

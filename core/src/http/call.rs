@@ -1,7 +1,4 @@
 //! One request: from hyper to the app and back, with an answer in any case.
-#[cfg(feature = "http2")]
-use super::unread::Unread;
-#[cfg(feature = "http2")]
 use super::{
     Reply,
     content::{self, Content},
@@ -10,9 +7,10 @@ use super::{
     refusal::Refusal,
     request,
     rest::Rest,
-    upgraded::Facts,
     upload::Upload,
 };
+#[cfg(feature = "http2")]
+use super::{unread::Unread, upgraded::Facts};
 use crate::{
     app::{Body, HttpResponse, HttpService, ResponseBody},
     engine::ConnState,
@@ -55,7 +53,7 @@ pub struct ConnService<S> {
 
 impl<S> ConnService<S> {
     pub(super) fn new(service: S, info: ConnInfo, state: Arc<ConnState>, version: detect::Version) -> Self {
-        let config = &state.worker.shared.config;
+        let config = state.config();
         let (hooked, tells_info) = (config.has_request_hooks(), config.http.conn_info);
         Self {
             service,
@@ -163,7 +161,7 @@ impl<S> ConnService<S> {
     fn upload(&self, body: Incoming, rest: Option<&Arc<Rest>>, head: &Parts) -> Body {
         if self.version == detect::Version::Http1 {
             // Its end, in this very poll perhaps, needn't wake the connection.
-            self.state.set_answering(true);
+            self.state.set_busy(true);
         }
         let upload = Upload::new(body, &self.state);
         #[cfg(feature = "http2")]

@@ -75,7 +75,7 @@ where
     }
 
     pub(super) fn poll(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<Woken> {
-        let options = &state.worker.shared.config.http;
+        let options = state.http_options();
         let first = match &mut self.next {
             Next::First { detect, .. } => detect.poll(&mut self.io, options, cx),
             Next::Another { .. } => detect::poll_http1(&mut self.io, cx),
@@ -89,7 +89,7 @@ where
             Poll::Ready(_) => return Poll::Ready(Woken::Over),
             Poll::Pending => return self.poll_deadline(state),
         };
-        (self.next, self.since) = (Next::End { answer }, state.worker.now());
+        (self.next, self.since) = (Next::End { answer }, state.now());
         self.poll_end(state, cx)
     }
 
@@ -120,7 +120,7 @@ where
         loop {
             let due = state.take_due();
             let stage = state.stage();
-            let timeouts = &state.worker.shared.config.timeouts;
+            let timeouts = state.timeouts();
             let (at, woken) = match &self.next {
                 Next::First { detect, .. } => {
                     let head = self.since.checked_add(timeouts.head);
@@ -150,7 +150,7 @@ where
             let mut at = at;
             let mut is_over = false;
             if due || stage != Stage::Serving {
-                let now = state.worker.now();
+                let now = state.now();
                 // The others may have begun long before the drain that set them.
                 if woken.is_some() {
                     at = at.map(|at| state.worker.catch_up(at, now));
@@ -178,7 +178,7 @@ where
                 // A request that's on its way already is answered, and told.
                 (Next::Another { .. }, Some(TimedOut::Age)) => {
                     state.leave();
-                    self.since = state.worker.now();
+                    self.since = state.now();
                 }
                 (Next::Another { .. }, _) => return Poll::Ready(Woken::Ends),
             }

@@ -5,6 +5,7 @@
 //! a drain that loses no request.
 //!
 //! It knows requests, responses and hyper, and asks the engine for what a connection needs. It must not know how a server is put together.
+mod after_poll;
 mod awake;
 mod call;
 mod content;

@@ -19,7 +19,7 @@ thread_local! {
 /// The connection whose turn it is, is offered this.
 pub(super) fn note(offer: OnUpgrade) {
     drop(OFFER.replace(Some(offer)));
-    turn::note_offer();
+    turn::set_unusual();
 }
 
 /// What was offered in this turn.

@@ -1,9 +1,12 @@
 //! What a request and its response know of the connection that they belong to.
-use super::rest::Rest;
+use super::{
+    after_poll::{self, Fault},
+    rest::Rest,
+};
 use crate::{
     engine::{
         ConnState,
-        turn::{self, Answering, Fault},
+        turn::{self, Exchange},
     },
     observe::TimedOut,
 };
@@ -19,7 +22,7 @@ use std::{
 /// An HTTP/1 connection polls its requests itself, one after another, so most of them need no reference to it.
 pub(super) enum Owner {
     /// The connection whose turn it is.
-    Http1(Answering),
+    Http1(Exchange),
     /// The connection of an HTTP/1 request that has a body, may upgrade it, or has a hook or a deadline; or of an HTTP/2 stream, in a task of its own.
     Known(Known),
 }
@@ -29,7 +32,7 @@ pub(super) struct Known {
     connection: Arc<ConnState>,
     asked: Asked,
     /// HTTP/1: the turn that it counts in. An HTTP/2 stream counts by itself.
-    answering: Option<Answering>,
+    exchange: Option<Exchange>,
     /// HTTP/1: where the request's body is left, if it has one. In either version: the wait for the app, if there's a limit to it and there was something to wait for.
     rest: Option<Arc<Rest>>,
 }
@@ -68,7 +71,7 @@ pub(super) enum Becomes {
 impl Owner {
     /// Of an HTTP/1 request that needs no more than its connection's turn.
     pub(super) fn http1() -> Self {
-        Self::Http1(Answering::begin())
+        Self::Http1(Exchange::begin())
     }
 
     /// Of an HTTP/1 request that has a body, may upgrade its connection, or has a hook or a deadline.
@@ -76,18 +79,18 @@ impl Owner {
         Self::Known(Known {
             connection: Arc::clone(connection),
             asked,
-            answering: Some(Answering::begin()),
+            exchange: Some(Exchange::begin()),
             rest,
         })
     }
 
     /// Of an HTTP/2 request.
     pub(super) fn stream(connection: &Arc<ConnState>, asked: Asked) -> Self {
-        turn::count_request();
+        turn::count_exchange();
         Self::Known(Known {
             connection: Arc::clone(connection),
             asked,
-            answering: None,
+            exchange: None,
             rest: None,
         })
     }
@@ -99,7 +102,7 @@ impl Owner {
 
     /// Whether it's an HTTP/2 stream, in a task of its own.
     pub(super) fn is_stream(&self) -> bool {
-        self.known().is_some_and(|known| known.answering.is_none())
+        self.known().is_some_and(|known| known.exchange.is_none())
     }
 
     /// Whether it answers a HEAD.
@@ -122,10 +125,10 @@ impl Owner {
     /// Whether the response says so, which it does, too, if there's more left of the request's body than is read behind it. HTTP/2 has a frame of its own for it.
     pub(super) fn tells_to_leave(&self) -> bool {
         match self {
-            Self::Http1(answering) => answering.tells_to_leave(),
-            Self::Known(known) => known.answering.as_ref().is_some_and(|answering| {
+            Self::Http1(exchange) => exchange.tells_to_leave(),
+            Self::Known(known) => known.exchange.as_ref().is_some_and(|exchange| {
                 let rest_is_read = || known.rest.as_ref().is_none_or(|rest| rest.is_read_behind());
-                answering.tells_to_leave() || !rest_is_read()
+                exchange.tells_to_leave() || !rest_is_read()
             }),
         }
     }
@@ -162,8 +165,8 @@ impl Owner {
 
     fn report(&self, fault: Fault) {
         match self {
-            Self::Http1(answering) => answering.report(fault),
-            Self::Known(known) => known.connection.report(&fault),
+            Self::Http1(exchange) => after_poll::add_fault(exchange, fault),
+            Self::Known(known) => fault.report(&known.connection),
         }
     }
 
@@ -187,7 +190,7 @@ impl Owner {
             return Poll::Pending;
         };
         let worker = &known.connection.worker;
-        let timeout = worker.shared.config.timeouts.request;
+        let timeout = worker.timeouts().request;
         if timeout == Duration::MAX {
             return Poll::Pending;
         }

@@ -1,8 +1,8 @@
 //! HTTP/1: what's left of a request's body that nobody reads any more. It's read behind the response, so that the next request is found, or the response says that there's to be
 //! none on this connection; either way, the response isn't delayed.
-use super::{discard::Discard, upload::Upload};
+use super::{after_poll, discard::Discard, upload::Upload};
 use crate::{
-    engine::{ConnState, Patience, WorkerState, turn},
+    engine::{ConnState, Patience, WorkerState},
     runtime::lock,
 };
 use http_body::Body as _;
@@ -68,7 +68,7 @@ impl Rest {
                 Some(length) if length > MOST => false,
                 Some(_) => {
                     if let Some(behind) = Behind::new(upload) {
-                        turn::add_behind(Box::pin(behind));
+                        after_poll::add_behind(Box::pin(behind));
                     }
                     true
                 }

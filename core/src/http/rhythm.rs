@@ -136,7 +136,7 @@ impl Rhythm {
         if state.is_blocked() {
             return false;
         }
-        if turn.is_answering() || state.has_streams() {
+        if turn.is_open() || state.has_parts() {
             self.phase = Phase::Busy;
             self.stall = None;
             return true;
@@ -144,12 +144,12 @@ impl Rhythm {
         match &mut self.phase {
             Phase::Idle(idle)
                 if matches!(idle.trust, Trust::Fresh | Trust::Stale)
-                    && turn.requests != self.requests
+                    && turn.begun != self.requests
                     && self.stall.is_none()
-                    && !state.is_uploading() =>
+                    && !state.is_being_read() =>
             {
                 idle.trust = Trust::Stale;
-                (self.requests, self.reads, self.answers) = (turn.requests, state.reads(), state.answers());
+                (self.requests, self.reads, self.answers) = (turn.begun, state.reads(), state.large_writes());
                 true
             }
             _ => false,
@@ -165,16 +165,16 @@ impl Rhythm {
         timeouts: &Timeouts,
         now: Instant,
     ) {
-        let (requests, reads, answers) = (turn.requests, state.reads(), state.answers());
+        let (requests, reads, answers) = (turn.begun, state.reads(), state.large_writes());
         let (read, answered) = (reads != self.reads, answers != self.answers);
         if read {
             self.heard = now;
         }
         self.phase = match self.phase {
             // What has been answered but not been taken yet, is not over.
-            _ if turn.is_answering() || state.has_streams() || state.is_blocked() => Phase::Busy,
-            Phase::Uploading { since } if state.is_uploading() && !read => Phase::Uploading { since },
-            _ if state.is_uploading() => Phase::Uploading { since: now },
+            _ if turn.is_open() || state.has_parts() || state.is_blocked() => Phase::Busy,
+            Phase::Uploading { since } if state.is_being_read() && !read => Phase::Uploading { since },
+            _ if state.is_being_read() => Phase::Uploading { since: now },
             Phase::Busy | Phase::Uploading { .. } => Idle::since(now),
             _ if requests != self.requests => Idle::since(now),
             Phase::Idle(_) if version == Version::Http1 && read => Phase::Head { since: now },

@@ -1,6 +1,7 @@
 //! Hyper's part of a connection, in either version of HTTP: made of a stream, polled, told to end, and taken apart again.
 #[cfg(feature = "http1")]
-use super::{ConnService, SpawnStreams, Streams, detect::Version, offer};
+use super::offer;
+use super::{ConnService, SpawnStreams, Streams, detect::Version};
 #[cfg(feature = "http2")]
 use super::{
     h2_limits,
@@ -76,7 +77,7 @@ where
         {
             let mut builder = http1::Builder::new();
             builder
-                .max_header_size(state.worker.shared.config.limits.head_bytes)
+                .max_header_size(state.config().limits.head_bytes)
                 // Who leaves while being answered, is noticed by the I/O object.
                 .half_close(true);
             Self::Http1(builder.serve_connection(io, service).with_upgrades(), None)
@@ -96,7 +97,7 @@ where
     ) -> Self {
         #[cfg(feature = "http2")]
         {
-            let config = &state.worker.shared.config;
+            let config = state.config();
             let ping = config.timeouts.ping;
             state.always_linger();
             let mut builder = http2::Builder::new(Streams::new(runtime, state.clone()));
@@ -172,6 +173,15 @@ where
         }
         #[cfg(not(feature = "http1"))]
         drop(offer);
+    }
+
+    /// Whether a request has ever offered to upgrade the connection: from then on hyper doesn't give its I/O object back, also if nothing came of the offer.
+    pub(super) fn was_offered_an_upgrade(&self) -> bool {
+        #[cfg(feature = "http1")]
+        if let Self::Http1(_, kept) = self {
+            return kept.is_some();
+        }
+        false
     }
 
     /// Closes a connection whose peer sends what hyper can't read, and has answered.

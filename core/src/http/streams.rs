@@ -1,6 +1,7 @@
 //! HTTP/2 streams run in tasks of their own: counted, and with their panics contained.
 #[cfg(feature = "http2")]
 use super::{Call, Reply};
+#[cfg(feature = "http2")]
 use crate::app::HttpService;
 use crate::{
     engine::{ConnState, Patience},
@@ -37,7 +38,7 @@ where
     F: Future<Output = ()>,
 {
     fn execute(&self, future: F) {
-        self.state.begin_stream();
+        self.state.begin_part();
         self.runtime.execute(StreamTask {
             future: Some(future),
             state: Arc::clone(&self.state),
@@ -113,7 +114,7 @@ pin_project_lite::pin_project! {
 
     impl<F> PinnedDrop for StreamTask<F> {
         fn drop(this: Pin<&mut Self>) {
-            this.project().state.end_stream();
+            this.project().state.end_part();
         }
     }
 }
@@ -142,10 +143,7 @@ impl<F: Future<Output = ()>> Future for StreamTask<F> {
                     me.stall.reset();
                 }
                 let worker = &state.worker;
-                ready!(
-                    me.stall
-                        .poll(worker.shared.config.timeouts.write_stall, worker, cx)
-                );
+                ready!(me.stall.poll(worker.timeouts().write_stall, worker, cx));
                 state.timed_out(TimedOut::WriteStall);
                 // The peer gets RST_STREAM.
                 if let Err(message) = panics::catch(|| me.future.set(None)) {

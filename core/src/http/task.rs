@@ -50,7 +50,7 @@ where
 {
     pub(super) fn new(http: Http<A, R>, io: Accepted<C>, context: ConnContext) -> Self {
         context.state.stay_home();
-        let now = context.state.worker.now();
+        let now = context.state.now();
         Self {
             life: Life::Dormant(Dormant::new(http, io, now)),
             context,
@@ -71,7 +71,7 @@ where
         let awake = match woken {
             Woken::Speaks(version) => dormant.wake(version, state),
             Woken::Ends => dormant.wake(Version::Http1, state).map(|mut awake| {
-                awake.tell(state.worker.now());
+                awake.tell(state.now());
                 awake
             }),
             Woken::Over => None,

@@ -136,7 +136,7 @@ impl Future for Discarding {
             }
             me.patience.reset();
         }
-        let gap = me.worker.shared.config.timeouts.body_gap.min(QUIET);
+        let gap = me.worker.timeouts().body_gap.min(QUIET);
         me.patience.poll(gap, &me.worker, cx)
     }
 }

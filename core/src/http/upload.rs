@@ -169,7 +169,7 @@ struct Gap {
 
 impl Gap {
     fn new(connection: &Arc<ConnState>) -> Self {
-        connection.begin_upload();
+        connection.begin_reading();
         Self {
             worker: Arc::clone(&connection.worker),
             connection: Arc::downgrade(connection),
@@ -189,7 +189,7 @@ impl Gap {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let worker = &self.worker;
         self.at_drain.register(worker, cx);
-        let timeout = worker.shared.config.timeouts.body_gap;
+        let timeout = worker.timeouts().body_gap;
         let mut drained = false;
         ready!(self.waiting.poll_until(worker, cx, |since| {
             let (end, by_drain) = worker.end_of_wait(since, timeout);
@@ -215,7 +215,7 @@ impl Drop for Gap {
     fn drop(&mut self) {
         self.at_drain.leave(&self.worker);
         if let Some(connection) = self.connection.upgrade() {
-            connection.end_upload();
+            connection.end_reading();
         }
     }
 }

@@ -31,7 +31,7 @@ where
 
     /// What's due next, and when.
     pub(super) fn due(&self, state: &ConnState) -> Option<(Instant, Due)> {
-        let config = &state.worker.shared.config;
+        let config = state.config();
         let timeouts = &config.timeouts;
         let other = match (self.told, self.old) {
             // HTTP/2 asks the peer for a sign of life. If there's none, it's gone, and would hold up the drain. If there's one, the connection
@@ -54,10 +54,10 @@ where
         let sleep = match config.http.hibernate_after {
             // It's about to end.
             _ if self.old.is_some() => Duration::MAX,
-            after if after == Duration::MAX || self.lively || self.turn.requests > 1 => after,
+            after if after == Duration::MAX || self.lively || self.turn.begun > 1 => after,
             after => after / SOONER,
         };
-        let sleeps = self.speaks.version() == Version::Http1 && !self.turn.was_offered_an_upgrade();
+        let sleeps = self.speaks.version() == Version::Http1 && !self.speaks.was_offered_an_upgrade();
         let usual = self
             .rhythm
             .due(timeouts, sleeps.then_some(sleep), self.told.is_some());

@@ -3,6 +3,7 @@ mod due;
 
 use super::{
     ConnService, Http, SpawnStreams, Streams,
+    after_poll::{self, Behind},
     detect::Version,
     offer,
     rhythm::{Due, Rhythm},
@@ -10,10 +11,7 @@ use super::{
 };
 use crate::{
     app::App,
-    engine::{
-        Accepted, ConnState,
-        turn::{self, Behind, Turn},
-    },
+    engine::{Accepted, ConnState, turn::Turn},
     observe::TimedOut,
     transport::Connection,
 };
@@ -89,11 +87,11 @@ where
         let info = io.info();
         let service = app.connect(service, info);
         let service = ConnService::new(service, info.clone(), state.clone(), version);
-        let mut rhythm = Rhythm::new(state.worker.now(), since);
+        let mut rhythm = Rhythm::new(state.now(), since);
         let speaks = match version {
             Version::Http1 => Speaks::http1(io, service, state),
             Version::Http2 => {
-                rhythm.no_head_owed(state.worker.now());
+                rhythm.no_head_owed(state.now());
                 Speaks::http2(io, service, state, runtime)
             }
         };
@@ -107,11 +105,11 @@ where
         state: &ConnState,
         idle_since: Instant,
     ) -> Self {
-        let now = state.worker.now();
+        let now = state.now();
         let speaks = Speaks::http1(io, service, state);
         let mut awake = Self::new(Rhythm::new(now, now), speaks);
         awake.old = state.is_old().then_some(now);
-        let nap = state.worker.shared.config.http.hibernate_after;
+        let nap = state.http_options().hibernate_after;
         awake.lively = now.saturating_duration_since(idle_since) < nap;
         awake
     }
@@ -132,15 +130,12 @@ where
 
     pub(super) fn poll(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Polled<C, A::Service> {
         loop {
-            let (requests, is_busy) = (
-                self.turn.requests,
-                self.turn.is_answering() || state.is_uploading(),
-            );
+            let (requests, is_busy) = (self.turn.begun, self.turn.is_open() || state.is_being_read());
             if self.advance(state, cx).is_ready() {
                 return Poll::Ready(None);
             }
             // Only then has hyper had a turn after the latest request, in which it ends a connection whose request it can't read to its end.
-            let was_idle = !is_busy && requests == self.turn.requests;
+            let was_idle = !is_busy && requests == self.turn.begun;
             if self.is_armed
                 && !state.is_due()
                 && !self.has_to_end(state)
@@ -162,7 +157,7 @@ where
         state: &ConnState,
         cx: &mut Context<'_>,
     ) -> ControlFlow<Polled<C, A::Service>> {
-        let timeouts = &state.worker.shared.config.timeouts;
+        let timeouts = state.timeouts();
         if state.take_due() {
             (self.armed, self.is_armed) = (None, false);
         }
@@ -170,7 +165,7 @@ where
         if state.is_lingering() {
             return ControlFlow::Break(Poll::Pending);
         }
-        let now = state.worker.now();
+        let now = state.now();
         self.rhythm
             .observe(state, self.turn, self.speaks.version(), timeouts, now);
         // Asked again: it may be in the middle of a head now.
@@ -241,7 +236,7 @@ where
         cx: &mut Context<'_>,
     ) -> ControlFlow<Polled<C, A::Service>> {
         let since = self.rhythm.quiet_since().unwrap_or(now);
-        if self.turn.was_offered_an_upgrade() {
+        if self.speaks.was_offered_an_upgrade() {
             self.tell(now);
             return ControlFlow::Continue(());
         }
@@ -276,7 +271,7 @@ where
     fn advance(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<()> {
         let speaks = &mut self.speaks;
         let polled = self.turn.take(state.is_leaving(), || speaks.poll(state, cx));
-        state.set_answering(self.turn.is_answering());
+        state.set_busy(self.turn.is_open());
         if self.turn.is_unusual() {
             self.see_to_unusual(state, cx);
         }
@@ -286,13 +281,13 @@ where
     /// Reports what the app did wrong, and goes on with what's done behind a response.
     #[cold]
     fn see_to_unusual(&mut self, state: &ConnState, cx: &mut Context<'_>) {
-        for fault in turn::take_faults() {
-            state.report(&fault);
+        for fault in after_poll::take_faults() {
+            fault.report(state);
         }
         if let Some(offer) = offer::take() {
             self.speaks.keep_offer(offer);
         }
-        if let Some(behind) = turn::take_behind() {
+        if let Some(behind) = after_poll::take_behind() {
             self.behind = Some(behind);
         }
         if let Some(behind) = &mut self.behind
@@ -316,7 +311,7 @@ where
     /// That hyper is done with a connection doesn't say that it was idle: it may have been left in the middle of a request's body, and what follows there is
     /// no request. Done with an idle one, hyper neither reads nor writes; so whatever it read or wrote is no more than ended.
     fn detach(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<Option<Parts<C, A::Service>>> {
-        self.tell(state.worker.now());
+        self.tell(state.now());
         state.begin_detaching();
         let polled = self.advance(state, cx);
         let was_idle = state.end_detaching();
@@ -325,7 +320,7 @@ where
         }
         let speaks = &mut self.speaks;
         let parts = self.turn.take(false, || speaks.take_apart());
-        Poll::Ready(parts.filter(|_| was_idle && !self.turn.is_answering()))
+        Poll::Ready(parts.filter(|_| was_idle && !self.turn.is_open()))
     }
 
     /// Gives a connection that was taken from hyper back to it.
@@ -374,7 +369,7 @@ where
             let _dropped = speaks;
         });
         if self.turn.is_unusual() {
-            drop(turn::take_behind());
+            drop(after_poll::take_behind());
         }
     }
 }
