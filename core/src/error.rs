@@ -211,9 +211,16 @@ fn unix_hint(name: &str, e: &io::Error) -> Cow<'static, str> {
     }
 }
 
-/// EMFILE (this process) or ENFILE (the whole machine): errno(3), the same numbers on every Unix.
+/// Of this process, or of the whole machine (errno(3)).
+#[cfg(unix)]
 pub(crate) fn is_descriptor_limit(e: &io::Error) -> bool {
-    cfg!(unix) && matches!(e.raw_os_error(), Some(23 | 24))
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(e), Some(Errno::MFILE | Errno::NFILE))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_descriptor_limit(_: &io::Error) -> bool {
+    false
 }
 
 /// How many descriptors this process may have open at once, if it's limited (getrlimit(2), RLIMIT_NOFILE).
@@ -248,15 +255,14 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_bind_error_of_a_unix_socket_is_about_its_file() {
-        const EACCES: i32 = 13;
-        const ENOENT: i32 = 2;
-        let bind = |place: &str, errno| Error::bind(place, io::Error::from_raw_os_error(errno)).to_string();
+        use rustix::io::Errno;
+        let bind = |place: &str, errno: Errno| Error::bind(place, errno.into()).to_string();
         assert_eq!(
-            bind("unix:/run/app.sock", EACCES),
+            bind("unix:/run/app.sock", Errno::ACCESS),
             "cannot bind unix:/run/app.sock: permission denied (this user may not make files in /run)"
         );
         assert_eq!(
-            bind("unix:/srv/app/it.sock", ENOENT),
+            bind("unix:/srv/app/it.sock", Errno::NOENT),
             "cannot bind unix:/srv/app/it.sock: its folder does not exist (`mkdir -p /srv/app` makes it)"
         );
         let in_use = Error::bind("unix:@app", io::ErrorKind::AddrInUse.into());

@@ -1,6 +1,9 @@
 //! Why the kernel refuses io_uring, and what to do about it: for runtimes that need it.
 use crate::error::is_descriptor_limit;
-use rustix::process::{Resource, getrlimit};
+use rustix::{
+    io::Errno,
+    process::{Resource, getrlimit},
+};
 use std::{fs, io};
 
 /// What a runtime needs of io_uring.
@@ -57,12 +60,6 @@ struct Found {
 const CAP_IPC_LOCK: u64 = 1 << 14;
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 
-/// errno(3), the same on every architecture of Linux.
-const EPERM: i32 = 1;
-const ENOMEM: i32 = 12;
-const EACCES: i32 = 13;
-const EINVAL: i32 = 22;
-
 impl Found {
     fn now() -> Self {
         let read = |path| fs::read_to_string(path).ok();
@@ -95,14 +92,14 @@ impl Found {
         let filter = format!(
             "a seccomp filter forbids {name}: {allow} (a container's `--security-opt seccomp=..`, a systemd unit's `SystemCallFilter=`)"
         );
-        match (error.raw_os_error(), call) {
-            (Some(ENOMEM), _) => self.memory(needs),
-            (Some(EPERM), RingCall::Setup) => self.sysctl().unwrap_or(filter),
-            (Some(EPERM), RingCall::Register) => filter,
-            (Some(EACCES), _) => format!(
+        match (Errno::from_io_error(error), call) {
+            (Some(Errno::NOMEM), _) => self.memory(needs),
+            (Some(Errno::PERM), RingCall::Setup) => self.sysctl().unwrap_or(filter),
+            (Some(Errno::PERM), RingCall::Register) => filter,
+            (Some(Errno::ACCESS), _) => format!(
                 "a security module (SELinux, AppArmor) or a seccomp filter denies {name}: the kernel's log names the rule (`journalctl -k --grep denied`); {allow}"
             ),
-            (Some(EINVAL), _) => format!("{this} is too old: it needs Linux {kernel}"),
+            (Some(Errno::INVAL), _) => format!("{this} is too old: it needs Linux {kernel}"),
             _ if error.kind() == io::ErrorKind::Unsupported && call == RingCall::Setup => format!(
                 "{this} has no io_uring (it needs Linux {kernel} with CONFIG_IO_URING), or a sandbox or seccomp filter hides it: {allow}"
             ),
@@ -155,8 +152,6 @@ impl Found {
 mod tests {
     use super::*;
 
-    const ENOSYS: i32 = 38;
-    const EAGAIN: i32 = 11;
     const NEEDS: RingNeeds = RingNeeds::new("5.6", 256);
 
     fn found() -> Found {
@@ -169,10 +164,10 @@ mod tests {
         }
     }
 
-    fn says(found: &Found, call: RingCall, errno: i32, what: &[&str]) {
-        let advice = found.advice(NEEDS, call, &io::Error::from_raw_os_error(errno));
+    fn says(found: &Found, call: RingCall, errno: Errno, what: &[&str]) {
+        let advice = found.advice(NEEDS, call, &errno.into());
         for what in what {
-            assert!(advice.contains(what), "{errno} of {call:?}: {advice}");
+            assert!(advice.contains(what), "{errno:?} of {call:?}: {advice}");
         }
     }
 
@@ -185,12 +180,12 @@ mod tests {
             "as root, with `ulimit -l unlimited`",
             "`LimitMEMLOCK=infinity`",
         ];
-        says(&limited, RingCall::Setup, ENOMEM, &what);
+        says(&limited, RingCall::Setup, Errno::NOMEM, &what);
         let own = Found {
             most_locked: None,
             ..found()
         };
-        says(&own, RingCall::Setup, ENOMEM, &["raise it, with `ulimit"]);
+        says(&own, RingCall::Setup, Errno::NOMEM, &["raise it, with `ulimit"]);
         let unlimited = Found {
             locked: None,
             ..found()
@@ -200,7 +195,12 @@ mod tests {
             ..found()
         };
         for found in [unlimited, capable] {
-            says(&found, RingCall::Setup, ENOMEM, &["memory.max", "fewer workers"]);
+            says(
+                &found,
+                RingCall::Setup,
+                Errno::NOMEM,
+                &["memory.max", "fewer workers"],
+            );
         }
     }
 
@@ -214,7 +214,7 @@ mod tests {
         says(
             &disabled(Some(2), CAP_SYS_ADMIN),
             RingCall::Setup,
-            EPERM,
+            Errno::PERM,
             &[
                 "kernel.io_uring_disabled is 2",
                 "sysctl kernel.io_uring_disabled=0",
@@ -223,7 +223,7 @@ mod tests {
         says(
             &disabled(Some(1), 0),
             RingCall::Setup,
-            EPERM,
+            Errno::PERM,
             &["kernel.io_uring_disabled is 1", "kernel.io_uring_group"],
         );
         let filter = ["a seccomp filter forbids io_uring_setup", "`SystemCallFilter=`"];
@@ -232,13 +232,13 @@ mod tests {
             disabled(Some(0), 0),
             disabled(None, 0),
         ] {
-            says(&found, RingCall::Setup, EPERM, &filter);
+            says(&found, RingCall::Setup, Errno::PERM, &filter);
         }
         // Who may set one up is refused the rest by a filter only.
         says(
             &disabled(Some(2), 0),
             RingCall::Register,
-            EPERM,
+            Errno::PERM,
             &["a seccomp filter forbids io_uring_register"],
         );
     }
@@ -249,37 +249,47 @@ mod tests {
         says(
             &found,
             RingCall::Setup,
-            EACCES,
+            Errno::ACCESS,
             &["SELinux, AppArmor", "io_uring_setup", "journalctl -k"],
         );
         says(
             &found,
             RingCall::Setup,
-            ENOSYS,
+            Errno::NOSYS,
             &[
                 "(6.1.0) has no io_uring",
                 "Linux 5.6 with CONFIG_IO_URING",
                 "sandbox",
             ],
         );
-        says(&found, RingCall::Register, ENOSYS, &["hides io_uring_register"]);
+        says(
+            &found,
+            RingCall::Register,
+            Errno::NOSYS,
+            &["hides io_uring_register"],
+        );
         says(
             &found,
             RingCall::Setup,
-            EINVAL,
+            Errno::INVAL,
             &["(6.1.0) is too old: it needs Linux 5.6"],
         );
         says(
             &found,
             RingCall::Setup,
-            EAGAIN,
+            Errno::AGAIN,
             &["it needs Linux 5.6", "kernel.io_uring_disabled = 0"],
         );
         let nameless = Found {
             kernel: None,
             ..found
         };
-        says(&nameless, RingCall::Setup, EINVAL, &["this kernel is too old"]);
+        says(
+            &nameless,
+            RingCall::Setup,
+            Errno::INVAL,
+            &["this kernel is too old"],
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub use peer::{peer_state, reset_at_close, try_send};
 pub use queue::{AcceptQueue, LONGEST_QUEUE, Owners, canonical};
 
 use crate::error::{Error, Result};
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     io,
@@ -50,8 +51,7 @@ pub fn listen(address: &BindAddr, options: &SocketOptions, workers: usize) -> Re
 
 /// The machine has no IPv6: no such family, or no such address.
 fn lacks_ipv6(error: &io::Error) -> bool {
-    const EAFNOSUPPORT: i32 = if cfg!(target_os = "linux") { 97 } else { 47 };
-    error.raw_os_error() == Some(EAFNOSUPPORT) || error.kind() == io::ErrorKind::AddrNotAvailable
+    Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT) || error.kind() == io::ErrorKind::AddrNotAvailable
 }
 
 /// Duplicates of a socket that's listening already: one for each of the `workers`.

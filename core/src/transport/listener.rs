@@ -1,6 +1,8 @@
 //! A listening socket on one worker.
 use super::{Connection, Endpoint};
 use crate::error::is_descriptor_limit;
+#[cfg(unix)]
+use rustix::io::Errno;
 use std::{
     fmt,
     future::{Future, Ready},
@@ -148,21 +150,45 @@ impl AcceptErrorKind {
             | K::NetworkDown => Self::Retry,
             _ if is_descriptor_limit(error) => Self::Backoff,
             K::InvalidInput | K::Unsupported => Self::Fatal,
-            // EBADF and ENOTSOCK have no `io::ErrorKind`.
-            _ if cfg!(target_os = "linux") && matches!(error.raw_os_error(), Some(9 | 88)) => Self::Fatal,
+            _ if is_of_the_socket(error) => Self::Fatal,
             _ => Self::Backoff,
         }
     }
 }
 
-/// Linux reports an error that the new connection has already as accept's own, "to be treated like EAGAIN by retrying" (accept(2)): EPERM (a firewall),
-/// ENONET, EPROTO, ENOPROTOOPT, EOPNOTSUPP, ENETDOWN, ENETUNREACH, EHOSTDOWN, EHOSTUNREACH.
+/// Linux reports an error that the new connection has already as accept's own, "to be treated like EAGAIN by retrying" (accept(2)). PERM is a firewall's.
+#[cfg(target_os = "linux")]
 fn is_of_the_connection(error: &io::Error) -> bool {
-    cfg!(target_os = "linux")
-        && matches!(
-            error.raw_os_error(),
-            Some(1 | 64 | 71 | 92 | 95 | 100 | 101 | 112 | 113)
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::PERM
+                | Errno::NONET
+                | Errno::PROTO
+                | Errno::NOPROTOOPT
+                | Errno::OPNOTSUPP
+                | Errno::NETDOWN
+                | Errno::NETUNREACH
+                | Errno::HOSTDOWN
+                | Errno::HOSTUNREACH
         )
+    )
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_of_the_connection(_: &io::Error) -> bool {
+    false
+}
+
+/// It's closed, or is none: that has no `io::ErrorKind`.
+#[cfg(unix)]
+fn is_of_the_socket(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::BADF | Errno::NOTSOCK))
+}
+
+#[cfg(not(unix))]
+fn is_of_the_socket(_: &io::Error) -> bool {
+    false
 }
 
 /// A [`Listener`] of an async function that accepts one connection.

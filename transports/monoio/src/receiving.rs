@@ -5,15 +5,13 @@ use crate::{
 };
 use hyper::rt::ReadBufCursor;
 use monoio::io::{AsyncReadRent, CancelHandle, CancelableAsyncReadRent, Canceller, OwnedReadHalf};
+use rustix::io::Errno;
 use std::{
     cell::UnsafeCell,
     io,
     rc::Rc,
     task::{Context, Poll, ready},
 };
-
-/// What the kernel says of an operation that was cancelled (ECANCELED).
-const CANCELLED: i32 = 125;
 
 /// The receiving half of a stream.
 pub(crate) struct Receiving<S> {
@@ -146,7 +144,7 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
                 self.buffer = Some(buffer);
             }
             (Err(e), _) if e.kind() == io::ErrorKind::Interrupted => {}
-            (Err(e), _) if was_cancelled && e.raw_os_error() == Some(CANCELLED) => {}
+            (Err(e), _) if was_cancelled && Errno::from_io_error(&e) == Some(Errno::CANCELED) => {}
             (Err(e), _) => self.end = Some(End::Failed(e)),
         }
         Poll::Ready(())

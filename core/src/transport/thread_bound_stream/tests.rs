@@ -1,6 +1,7 @@
 use super::*;
 use crate::runtime::{local::Tasks, lock};
 use hyper_util::rt::TokioIo;
+use rustix::io::Errno;
 use std::{
     cell::Cell,
     collections::VecDeque,
@@ -244,10 +245,10 @@ async fn errors_arrive_as_they_are() {
         fails_after: Some(MUCH),
         ..Ends::default()
     };
-    lock(&ends.brings).extend([Ok(&b"one"[..]), Err(io::Error::from_raw_os_error(104))]);
+    lock(&ends.brings).extend([Ok(&b"one"[..]), Err(Errno::CONNRESET.into())]);
     let (_worker, mut io) = Worker::start(&ends);
     let error = io.read_to_end(&mut Vec::new()).await.unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(104));
+    assert_eq!(Errno::from_io_error(&error), Some(Errno::CONNRESET));
     assert_eq!(io.read(&mut [0]).await.unwrap_err().kind(), error.kind());
     io.write_all(&[7; MUCH]).await.unwrap();
     io.flush().await.unwrap();
