@@ -237,6 +237,17 @@ impl ConnState {
         self.observe(|| Event::Panicked { id: self.id, message });
     }
 
+    /// The server ends it, in order, because its peer took too long; `stalled`: for a drain.
+    pub(crate) fn end(&self, why: Option<TimedOut>, stalled: bool) {
+        if let Some(why) = why {
+            self.timed_out(why);
+        }
+        if stalled {
+            self.set_stalled();
+        }
+        self.say_goodbye();
+    }
+
     pub(crate) fn timed_out(&self, what: TimedOut) {
         self.observe(|| Event::TimedOut { id: self.id, what });
     }

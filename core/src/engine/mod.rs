@@ -29,4 +29,4 @@ pub use task::ConnTask;
 pub(crate) use connection::ConnState;
 pub(crate) use deadline::Patience;
 pub(crate) use shared::{Shared, WorkerEnd};
-pub(crate) use state::{AtDrain, Stage, WorkerState};
+pub(crate) use state::{AtDrain, DrainBound, Stage, WorkerState};

@@ -54,6 +54,23 @@ struct Drain {
     lame_duck: Duration,
 }
 
+/// How long peers may be silent in a drain: one silent client must not decide how long that takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DrainBound {
+    pub(crate) begun: Instant,
+    /// The part of the grace that a peer gets which owes something.
+    pub(crate) share: Duration,
+    /// How long the lame duck stage lasts: also how long a connection that was accepted at its end may take to speak.
+    pub(crate) lame_duck: Duration,
+}
+
+impl DrainBound {
+    /// When a peer has to have sent what it has owed since `since`.
+    pub(crate) fn deadline(&self, since: Instant) -> Option<Instant> {
+        self.begun.max(since).checked_add(self.share)
+    }
+}
+
 #[derive(Default)]
 struct Conns {
     open: Slab<Open>,
@@ -132,11 +149,6 @@ impl WorkerState {
         }
     }
 
-    /// How long the lame duck stage lasts: also how long a connection that was accepted at its end may take to speak.
-    pub(crate) fn lame_duck(&self) -> Duration {
-        self.drain.get().map(|drain| drain.lame_duck).unwrap_or_default()
-    }
-
     pub(crate) fn begin_lame_duck(&self, lame_duck: Duration) {
         let since = self.now();
         let _ = self.drain.set(Drain { since, lame_duck });
@@ -148,21 +160,24 @@ impl WorkerState {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// When a peer has to have sent what it has owed since `since`, if the server drains: one silent client must not decide how long that takes.
-    pub(crate) fn drain_deadline(&self, since: Instant) -> Option<Instant> {
+    /// How long peers may be silent, if the server drains.
+    pub(crate) fn drain_bound(&self) -> Option<DrainBound> {
         if self.stage() == Stage::Serving {
             return None;
         }
-        let begun = self.drain.get()?.since;
-        let bound = (self.shared.grace() / SHARE_OF_GRACE).max(SHORTEST_SHARE);
-        begun.max(since).checked_add(bound)
+        let drain = self.drain.get()?;
+        Some(DrainBound {
+            begun: drain.since,
+            share: (self.shared.grace() / SHARE_OF_GRACE).max(SHORTEST_SHARE),
+            lame_duck: drain.lame_duck,
+        })
     }
 
     /// The end of a wait for a peer that has owed something since `since`: after `timeout`, or sooner if the server drains. `true`: it is the drain that
     /// ends it.
     pub(crate) fn end_of_wait(&self, since: Instant, timeout: Duration) -> (Option<Instant>, bool) {
         let usual = since.checked_add(timeout);
-        match self.drain_deadline(since) {
+        match self.drain_bound().and_then(|bound| bound.deadline(since)) {
             Some(drain) if usual.is_none_or(|usual| drain < usual) => (Some(drain), true),
             _ => (usual, false),
         }

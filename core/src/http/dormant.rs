@@ -1,12 +1,13 @@
 //! A connection that waits for its first bytes, or for its next request: its stream, a place among the worker's deadlines, and nothing of hyper.
 use super::{
     ConnService, Http, SpawnStreams, Streams,
-    awake::{Asleep, Awake, LAST_CALL},
+    awake::{Asleep, Awake},
     detect::{self, Detect, First, Version},
+    state_machine::{Action, Machine, Rules, Seen, State},
 };
 use crate::{
     app::App,
-    engine::{Accepted, ConnState, Stage},
+    engine::{Accepted, ConnState},
     observe::TimedOut,
     transport::Connection,
 };
@@ -116,71 +117,50 @@ where
         }
     }
 
+    /// Where it stands. It's made anew each time, so that a connection that waits keeps no more than the time.
+    fn machine(&self, state: &ConnState) -> Machine {
+        let since = self.since;
+        let waits = match &self.next {
+            Next::First { detect, .. } => State::First {
+                since,
+                begun: detect.begun(),
+            },
+            Next::Another { .. } => return Machine::asleep(since, state.is_old()),
+            Next::End { .. } => State::Leaving { since },
+        };
+        Machine::new(waits, since)
+    }
+
     fn poll_deadline(&mut self, state: &ConnState) -> Poll<Woken> {
+        let _ = state.take_due();
+        let now = state.now();
         loop {
-            let due = state.take_due();
-            let stage = state.stage();
-            let timeouts = state.timeouts();
-            let (at, woken) = match &self.next {
-                Next::First { detect, .. } => {
-                    let head = self.since.checked_add(timeouts.head);
-                    // In a drain, a connection that has never spoken may be silent for as long as the lame duck stage lasts, since it was accepted.
-                    let quiet = (stage >= Stage::Closing && !detect.begun())
-                        .then(|| state.accepted_at.checked_add(state.worker.lame_duck()))
-                        .flatten();
-                    let owed = detect.begun().then_some(self.since);
-                    let owed = owed.and_then(|since| state.worker.drain_deadline(since));
-                    match (head, quiet.or(owed)) {
-                        (head, Some(end)) if head.is_none_or(|head| end < head) => (Some(end), None),
-                        (head, _) => (head, Some(TimedOut::Head)),
+            let mut machine = self.machine(state);
+            let late = |at| state.worker.catch_up(at, now);
+            match machine.next(&Seen::nothing(), &Rules::of(state), late, now) {
+                Action::Wait(until) => {
+                    state.wake_at(until);
+                    return Poll::Pending;
+                }
+                Action::GrowOld { .. } => {
+                    state.timed_out(TimedOut::Age);
+                    state.leave();
+                    self.since = now;
+                }
+                Action::Tell(why) => {
+                    if let Some(why) = why {
+                        state.timed_out(why);
                     }
+                    return Poll::Ready(Woken::Ends);
                 }
-                Next::End { .. } => (self.since.checked_add(timeouts.head), Some(TimedOut::Head)),
-                Next::Another { .. } if stage >= Stage::Closing => return Poll::Ready(Woken::Ends),
-                Next::Another { .. } if state.is_old() => (self.since.checked_add(LAST_CALL), None),
-                Next::Another { .. } => {
-                    let idle = self.since.checked_add(timeouts.keep_alive);
-                    match state.accepted_at.checked_add(timeouts.age) {
-                        Some(old) if idle.is_none_or(|idle| old < idle) => (Some(old), Some(TimedOut::Age)),
-                        _ => (idle, Some(TimedOut::KeepAlive)),
-                    }
-                }
-            };
-            // The clock is asked only if it may be time.
-            let mut at = at;
-            let mut is_over = false;
-            if due || stage != Stage::Serving {
-                let now = state.now();
-                // The others may have begun long before the drain that set them.
-                if woken.is_some() {
-                    at = at.map(|at| state.worker.catch_up(at, now));
-                }
-                is_over = at.is_some_and(|at| at <= now);
-            }
-            if !is_over {
-                state.wake_at(at);
-                return Poll::Pending;
-            }
-            if let Next::First { detect, .. } = &self.next
-                && woken.is_none()
-                && detect.begun()
-            {
-                state.set_stalled();
-            }
-            if let Some(what) = woken {
-                state.timed_out(what);
-            }
-            match (&self.next, woken) {
-                (Next::First { .. } | Next::End { .. }, _) => {
-                    state.say_goodbye();
+                Action::Close { why, stalled } => {
+                    state.end(why, stalled);
                     return Poll::Ready(Woken::Over);
                 }
-                // A request that's on its way already is answered, and told.
-                (Next::Another { .. }, Some(TimedOut::Age)) => {
-                    state.leave();
-                    self.since = state.now();
+                // It's all hyper's, which isn't there.
+                Action::GoOn | Action::Sleep | Action::Search | Action::CutOff => {
+                    return Poll::Ready(Woken::Over);
                 }
-                (Next::Another { .. }, _) => return Poll::Ready(Woken::Ends),
             }
         }
     }

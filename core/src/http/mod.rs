@@ -21,8 +21,8 @@ mod refusal;
 mod reply;
 mod request;
 mod rest;
-mod rhythm;
 mod speaks;
+mod state_machine;
 mod streams;
 mod task;
 #[cfg(feature = "http2")]

@@ -4,6 +4,7 @@ use anyport_core::{
     AcceptErrorKind, Endpoint, Incoming, Listener, Result, Transport, Worker, Workers,
     runtime::RuntimeOptions,
 };
+use rustix::io::Errno;
 use std::{
     future::Future,
     io,
@@ -199,7 +200,7 @@ impl<L: Listener> Listener for MoodyListener<L> {
             }
             Trouble::Exhausted => {
                 self.mood.show();
-                return Poll::Ready(Err(io::Error::from_raw_os_error(EMFILE)));
+                return Poll::Ready(Err(Errno::MFILE.into()));
             }
             Trouble::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidInput.into())),
             Trouble::Panics => panic!("{DELIBERATE} in poll_accept"),
@@ -228,9 +229,6 @@ impl<L: Listener> Listener for MoodyListener<L> {
         }
     }
 }
-
-/// errno(3), the same number on every Unix.
-const EMFILE: i32 = 24;
 
 pin_project_lite::pin_project! {
     /// A handshake that may be bound to fail.

@@ -8,7 +8,8 @@ use anyport_tcp::Tcp;
 use anyport_unix::Unix;
 use axum::{Router, extract::ConnectInfo, routing::get, serve::ListenerExt as _};
 use http::StatusCode;
-use std::{io, net::SocketAddr, os::unix, time::Duration};
+use rustix::io::Errno;
+use std::{net::SocketAddr, os::unix, time::Duration};
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
@@ -122,23 +123,28 @@ async fn a_handshake_that_takes_too_long_is_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn errors_of_accept_are_waited_out_and_the_wait_grows() {
-    fn error(number: i32) -> Fate {
-        Fate::NotAccepted(io::Error::from_raw_os_error(number))
+    fn error(errno: Errno) -> Fate {
+        Fate::NotAccepted(errno.into())
     }
-    const EMFILE: i32 = 24;
-    const ECONNABORTED: i32 = 103;
-    const EBADF: i32 = 9;
     let cases = [
-        (vec![error(ECONNABORTED), error(ECONNABORTED)], 0),
-        (vec![error(EMFILE), error(EMFILE), error(EMFILE)], 5 + 10 + 20),
+        (vec![error(Errno::CONNABORTED), error(Errno::CONNABORTED)], 0),
+        (
+            vec![error(Errno::MFILE), error(Errno::MFILE), error(Errno::MFILE)],
+            5 + 10 + 20,
+        ),
         // Whoever is accepted ends the growth.
         (
-            vec![error(EMFILE), error(EMFILE), Fate::Welcome, error(EMFILE)],
+            vec![
+                error(Errno::MFILE),
+                error(Errno::MFILE),
+                Fate::Welcome,
+                error(Errno::MFILE),
+            ],
             5 + 10 + 5,
         ),
-        (vec![error(EBADF)], 1000),
+        (vec![error(Errno::BADF)], 1000),
         (
-            (0..10).map(|_| error(EMFILE)).collect(),
+            (0..10).map(|_| error(Errno::MFILE)).collect(),
             5 + 10 + 20 + 40 + 80 + 160 + 320 + 640 + 1000 + 1000,
         ),
     ];

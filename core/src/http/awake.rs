@@ -1,17 +1,15 @@
 //! A connection that speaks HTTP: hyper's, under deadlines and the server's drain, until it's over or falls asleep.
-mod due;
-
 use super::{
     ConnService, Http, SpawnStreams, Streams,
     after_poll::{self, Behind},
     detect::Version,
     offer,
-    rhythm::{Due, Rhythm},
     speaks::{Parts, Speaks},
+    state_machine::{Action, Counts, Machine, Rules, Seen},
 };
 use crate::{
     app::App,
-    engine::{Accepted, ConnState, turn::Turn},
+    engine::{Accepted, ConnState, Stage, turn::Turn},
     observe::TimedOut,
     transport::Connection,
 };
@@ -20,11 +18,8 @@ use std::{
     ops::ControlFlow,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
-
-/// How long an old connection may be idle before it's closed: its peer may have sent a request already.
-pub(super) const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// A connection that hyper serves.
 pub(super) struct Awake<C, A, R>
@@ -34,17 +29,8 @@ where
     Streams<R>: SpawnStreams<A::Service>,
 {
     turn: Turn,
-    rhythm: Rhythm,
-    /// When it's woken, if that has been asked for.
-    armed: Option<Instant>,
-    /// It's woken no later than at the earliest of its deadlines. What moves them away needs no clock.
-    is_armed: bool,
-    /// It has asked again soon after it had asked before, so it's worth its buffers for a while.
-    lively: bool,
-    /// Since when it has had the age at which it's to end.
-    old: Option<Instant>,
-    /// Since when hyper has been told to end the connection.
-    told: Option<Instant>,
+    machine: Machine,
+    alarm: Alarm,
     /// What it does behind a response.
     behind: Option<Behind>,
     speaks: Speaks<C, A::Service, R>,
@@ -61,8 +47,14 @@ pub(super) struct Asleep<C: Connection, S> {
 /// What a connection that's awake is polled to: pending, over, or asleep.
 type Polled<C, S> = Poll<Option<Asleep<C, S>>>;
 
-/// A connection that asked once falls asleep so many times sooner than one that asks again and again: of many that ask now and then, few are awake. Who is woken by it too soon, is lively from then on.
-const SOONER: u32 = 40;
+/// When it's woken. What moves its deadlines away needs no clock: it's woken at the old one, and looks.
+#[derive(Clone, Copy)]
+enum Alarm {
+    /// It has to be asked what's due.
+    Unset,
+    /// No later than at the earliest of its deadlines, if there's one.
+    Set(Option<Instant>),
+}
 
 impl<C, A, R> Awake<C, A, R>
 where
@@ -87,42 +79,31 @@ where
         let info = io.info();
         let service = app.connect(service, info);
         let service = ConnService::new(service, info.clone(), state.clone(), version);
-        let mut rhythm = Rhythm::new(state.now(), since);
+        let machine = Machine::first(version, since, state.now());
         let speaks = match version {
             Version::Http1 => Speaks::http1(io, service, state),
-            Version::Http2 => {
-                rhythm.no_head_owed(state.now());
-                Speaks::http2(io, service, state, runtime)
-            }
+            Version::Http2 => Speaks::http2(io, service, state, runtime),
         };
-        Self::new(rhythm, speaks)
+        Self::new(machine, speaks)
     }
 
-    /// A connection that was asleep and speaks again: it owes a head since now. It had been idle since then.
+    /// A connection that was asleep and speaks again. It had been idle since then.
     pub(super) fn again(
         io: Accepted<C>,
         service: ConnService<A::Service>,
         state: &ConnState,
         idle_since: Instant,
     ) -> Self {
-        let now = state.now();
-        let speaks = Speaks::http1(io, service, state);
-        let mut awake = Self::new(Rhythm::new(now, now), speaks);
-        awake.old = state.is_old().then_some(now);
-        let nap = state.http_options().hibernate_after;
-        awake.lively = now.saturating_duration_since(idle_since) < nap;
-        awake
+        let hibernate_after = state.http_options().hibernate_after;
+        let machine = Machine::woken(idle_since, state.is_old(), hibernate_after, state.now());
+        Self::new(machine, Speaks::http1(io, service, state))
     }
 
-    fn new(rhythm: Rhythm, speaks: Speaks<C, A::Service, R>) -> Self {
+    fn new(machine: Machine, speaks: Speaks<C, A::Service, R>) -> Self {
         Self {
             turn: Turn::default(),
-            rhythm,
-            armed: None,
-            is_armed: false,
-            lively: false,
-            old: None,
-            told: None,
+            machine,
+            alarm: Alarm::Unset,
             behind: None,
             speaks,
         }
@@ -136,16 +117,42 @@ where
             }
             // Only then has hyper had a turn after the latest request, in which it ends a connection whose request it can't read to its end.
             let was_idle = !is_busy && requests == self.turn.begun;
-            if self.is_armed
+            if matches!(self.alarm, Alarm::Set(_))
                 && !state.is_due()
-                && !self.has_to_end(state)
-                && self.rhythm.observe_carefree(state, self.turn)
+                && state.stage() == Stage::Serving
+                && self.needs_no_clock(state)
             {
                 return Poll::Pending;
             }
             if let ControlFlow::Break(polled) = self.look_at_clock(was_idle, state, cx) {
                 return polled;
             }
+        }
+    }
+
+    /// Whether nothing happened for which the clock is needed: a request is being answered and the peer takes what it's sent, or all that was asked has been
+    /// answered already, as before.
+    #[inline(always)]
+    fn needs_no_clock(&mut self, state: &ConnState) -> bool {
+        if state.is_blocked() {
+            return false;
+        }
+        if self.turn.is_open() || state.has_parts() {
+            self.machine.answers();
+            return true;
+        }
+        let stale = self.machine.may_get_stale(self.turn.begun) && !state.is_being_read();
+        if stale {
+            self.machine.get_stale(self.counts(state));
+        }
+        stale
+    }
+
+    fn counts(&self, state: &ConnState) -> Counts {
+        Counts {
+            requests: self.turn.begun,
+            reads: state.reads(),
+            answers: state.large_writes(),
         }
     }
 
@@ -157,69 +164,54 @@ where
         state: &ConnState,
         cx: &mut Context<'_>,
     ) -> ControlFlow<Polled<C, A::Service>> {
-        let timeouts = state.timeouts();
         if state.take_due() {
-            (self.armed, self.is_armed) = (None, false);
+            self.alarm = Alarm::Unset;
         }
         // Its own deadline is the only one then.
         if state.is_lingering() {
             return ControlFlow::Break(Poll::Pending);
         }
         let now = state.now();
-        self.rhythm
-            .observe(state, self.turn, self.speaks.version(), timeouts, now);
-        // Asked again: it may be in the middle of a head now.
-        if self.has_to_end(state) {
-            match self.speaks.version() {
-                // It may be in the middle of a head that came with the request before: only who takes it from hyper sees that.
-                Version::Http1 if was_idle => return self.fall_asleep(now, state, cx),
-                Version::Http1 => {}
-                Version::Http2 => self.tell(now),
-            }
-            return ControlFlow::Continue(());
-        }
-        let due = self.due(state).map(|(at, due)| match due.blames_peer() {
-            true => (state.worker.catch_up(at, now), due),
-            false => (at, due),
-        });
-        let due = match due {
-            Some((at, due)) if at <= now => due,
-            due => {
-                self.wake_at(due.map(|(at, _)| at), state);
+        let seen = Seen {
+            version: self.speaks.version(),
+            counts: self.counts(state),
+            is_answering: self.turn.is_open() || state.has_parts(),
+            is_uploading: state.is_being_read(),
+            blocked_at: state.blocked_at(),
+            was_idle,
+            was_offered_an_upgrade: self.speaks.was_offered_an_upgrade(),
+        };
+        let late = |at| state.worker.catch_up(at, now);
+        match self.machine.next(&seen, &Rules::of(state), late, now) {
+            Action::Wait(until) => {
+                self.wake_at(until, state);
                 return ControlFlow::Break(Poll::Pending);
             }
-        };
-        match due {
-            Due::Look => self.rhythm.settle(),
-            Due::Old => self.grow_old(state, now),
-            Due::Sleep | Due::Search if !was_idle => {}
-            Due::Sleep => return self.fall_asleep(now, state, cx),
-            Due::Search => match self.detach(state, cx) {
-                Poll::Ready(Some(parts)) => {
-                    self.rhythm.searched();
-                    self.attach(parts, state);
-                }
+            Action::GoOn => {}
+            Action::Sleep => return self.fall_asleep(now, state, cx),
+            Action::Search => match self.detach(state, cx) {
+                Poll::Ready(Some(parts)) => self.attach(parts, state),
                 Poll::Ready(None) => return ControlFlow::Break(Poll::Ready(None)),
                 Poll::Pending => {}
             },
-            Due::Idle if self.told.is_none() => {
-                state.timed_out(TimedOut::KeepAlive);
-                self.tell(now);
+            Action::Tell(why) => {
+                if let Some(why) = why {
+                    state.timed_out(why);
+                }
+                self.speaks.tell();
             }
-            // It's an old one of HTTP/1, and ends asleep.
-            Due::Quiet if self.told.is_none() && !was_idle => {}
-            Due::Quiet if self.told.is_none() => return self.fall_asleep(now, state, cx),
-            Due::Idle | Due::Quiet => return end(state),
-            Due::Head => {
-                state.timed_out(TimedOut::Head);
-                return end(state);
+            Action::GrowOld { tell } => {
+                state.timed_out(TimedOut::Age);
+                state.leave();
+                if tell {
+                    self.speaks.tell();
+                }
             }
-            Due::Progress => self.rhythm.looked_for_progress(now),
-            Due::Drain => {
-                state.set_stalled();
-                return end(state);
+            Action::Close { why, stalled } => {
+                state.end(why, stalled);
+                return ControlFlow::Break(Poll::Ready(None));
             }
-            Due::Stall => {
+            Action::CutOff => {
                 state.timed_out(TimedOut::WriteStall);
                 state.forfeit();
                 return ControlFlow::Break(Poll::Ready(None));
@@ -235,11 +227,7 @@ where
         state: &ConnState,
         cx: &mut Context<'_>,
     ) -> ControlFlow<Polled<C, A::Service>> {
-        let since = self.rhythm.quiet_since().unwrap_or(now);
-        if self.speaks.was_offered_an_upgrade() {
-            self.tell(now);
-            return ControlFlow::Continue(());
-        }
+        let since = self.machine.quiet_since().unwrap_or(now);
         match self.detach(state, cx) {
             Poll::Ready(Some(parts)) if parts.read.is_empty() => {
                 let Parts { io, service, .. } = parts;
@@ -258,11 +246,15 @@ where
     }
 
     /// Has the connection looked at again by then. If that's later than it will be anyway, there's nothing to be done.
-    fn wake_at(&mut self, at: Option<Instant>, state: &ConnState) {
-        self.is_armed = true;
-        if at.is_some_and(|at| self.armed.is_none_or(|armed| at < armed)) {
-            self.armed = at;
-            state.wake_at(at);
+    fn wake_at(&mut self, until: Option<Instant>, state: &ConnState) {
+        let set = match self.alarm {
+            Alarm::Set(set) => set,
+            Alarm::Unset => None,
+        };
+        self.alarm = Alarm::Set(set);
+        if until.is_some_and(|until| set.is_none_or(|set| until < set)) {
+            self.alarm = Alarm::Set(until);
+            state.wake_at(until);
         }
     }
 
@@ -302,7 +294,7 @@ where
 
     /// Tells hyper to end the connection: after what it's answering, or at once if it's idle.
     pub(super) fn tell(&mut self, now: Instant) {
-        self.told = Some(now);
+        self.machine.was_told(now);
         self.speaks.tell();
     }
 
@@ -330,30 +322,10 @@ where
             service,
             read,
         } = parts;
-        if !read.is_empty() {
-            self.rhythm.owe_head();
-            io.unread(read);
-        }
-        self.told = None;
+        self.machine.given_back(!read.is_empty());
+        io.unread(read);
         self.speaks = Speaks::http1(io, service, state);
     }
-
-    /// The connection has become old.
-    fn grow_old(&mut self, state: &ConnState, now: Instant) {
-        state.timed_out(TimedOut::Age);
-        state.leave();
-        self.old = Some(now);
-        // HTTP/2 has a word of its own for it.
-        if self.speaks.version() == Version::Http2 {
-            self.tell(now);
-        }
-    }
-}
-
-/// Ends a connection whose peer owes something, and tells it so.
-fn end<T>(state: &ConnState) -> ControlFlow<Poll<Option<T>>> {
-    state.say_goodbye();
-    ControlFlow::Break(Poll::Ready(None))
 }
 
 impl<C, A, R> Drop for Awake<C, A, R>
@@ -382,7 +354,7 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Awake")
-            .field("rhythm", &self.rhythm)
+            .field("machine", &self.machine)
             .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,364 @@
+//! What an HTTP connection is waiting for, how long it may, and what happens then: all of it decided here, and nothing of it done.
+//!
+//! [`Machine::next`] is a function of the state, of what was [`Seen`] when the connection had gone on as far as it went, of the [`Rules`] and of the time. Who
+//! polls the connection carries out the [`Action`]. The table in ARCHITECTURE.md is this file in words; `tests.rs` holds each of its lines.
+mod due;
+#[cfg(test)]
+mod tests;
+
+use super::detect::Version;
+use crate::{
+    config::Timeouts,
+    engine::{ConnState, DrainBound, Stage},
+    observe::TimedOut,
+};
+use std::time::{Duration, Instant};
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Its first request is waited for. `begun`: something of it has come, but not enough to tell the version.
+    First { since: Instant, begun: bool },
+    /// HTTP/1: idle, and taken from hyper.
+    Asleep { since: Instant },
+    /// It says its last words, without hyper.
+    Leaving { since: Instant },
+    /// A head is expected, or has begun to arrive.
+    Head { since: Instant },
+    /// A request is being answered.
+    Busy,
+    /// A request has been answered, but its body is still being read. Since when nothing of it came.
+    Uploading { since: Instant },
+    /// Nothing is asked and nothing is answered.
+    Idle(Idle),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Idle {
+    /// Since the end of what was asked, or since the last of it was sent.
+    since: Instant,
+    ended: Instant,
+    trust: Trust,
+}
+
+/// How far an idle connection's times can be trusted. A request that's answered at once doesn't read the clock, so a busy connection is looked at
+/// now and then instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// They're right, and nothing has been asked since. That may change without the clock being read.
+    Fresh,
+    /// Something has been asked since, and answered.
+    Stale,
+    /// They're right. Whatever is asked from now on reads the clock.
+    Settled,
+    /// As settled, and there's no head that has begun.
+    Searched,
+}
+
+/// A connection's state, and what else is remembered of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Machine {
+    state: State,
+    counts: Counts,
+    /// When the peer was last heard of.
+    heard: Instant,
+    /// The peer takes nothing.
+    stall: Option<Stall>,
+    /// It has asked again soon after it had asked before, so it's worth its buffers for a while.
+    lively: bool,
+    /// Since when it has had the age at which it's to end.
+    old: Option<Instant>,
+    /// Since when hyper has been told to end the connection.
+    told: Option<Instant>,
+}
+
+/// Writes are pending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stall {
+    /// Since when the peer has taken nothing.
+    since: Instant,
+    /// How much had been written by then.
+    writes: u32,
+    /// When it was last looked whether a stream that buffers has sent something.
+    looked: Instant,
+}
+
+/// How much there has been of what's counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) requests: u32,
+    pub(super) reads: u32,
+    /// Writes that are part of a response.
+    pub(super) answers: u32,
+}
+
+/// What's seen of a connection that has gone on as far as it went.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) version: Version,
+    pub(super) counts: Counts,
+    /// A request is being answered.
+    pub(super) is_answering: bool,
+    /// A request's body is being read.
+    pub(super) is_uploading: bool,
+    /// How often something was written, if the peer takes nothing now.
+    pub(super) blocked_at: Option<u32>,
+    /// Hyper has had a turn after the latest request.
+    pub(super) was_idle: bool,
+    /// Hyper won't give the I/O object back.
+    pub(super) was_offered_an_upgrade: bool,
+}
+
+/// What the server says of how long things may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules<'a> {
+    pub(super) timeouts: &'a Timeouts,
+    pub(super) hibernate_after: Duration,
+    pub(super) accepted_at: Instant,
+    pub(super) stage: Stage,
+    /// In a drain.
+    pub(super) drain: Option<DrainBound>,
+}
+
+/// What's to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Nothing, until something happens, or until then.
+    Wait(Option<Instant>),
+    /// The connection is polled again.
+    GoOn,
+    /// It's taken from hyper, and falls asleep if it's idle.
+    Sleep,
+    /// It's taken from hyper, to be looked at whether a head has begun, and given back.
+    Search,
+    /// It ends in order, after what it's doing. For that, it's woken.
+    Tell(Option<TimedOut>),
+    /// It has reached its age: its peer is told with the next response, and by HTTP/2 at once.
+    GrowOld { tell: bool },
+    /// It's over, and its peer is told. `stalled`: in a drain, because its peer was silent in the middle of something.
+    Close { why: Option<TimedOut>, stalled: bool },
+    /// It's over, and its peer, which takes nothing, is owed nothing more.
+    CutOff,
+}
+
+/// How long an old connection may be idle before it's closed: its peer may have sent a request already.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+impl Machine {
+    /// One in this state.
+    pub(super) fn new(state: State, now: Instant) -> Self {
+        Self {
+            state,
+            counts: Counts::default(),
+            heard: now,
+            stall: None,
+            lively: false,
+            old: None,
+            told: None,
+        }
+    }
+
+    /// A connection that speaks for the first time, and has owed a head since then. One of HTTP/2 may be opened before it's needed: it owes nothing.
+    pub(super) fn first(version: Version, since: Instant, now: Instant) -> Self {
+        let state = match version {
+            Version::Http1 => State::Head { since },
+            Version::Http2 => Idle::since(now),
+        };
+        Self::new(state, now)
+    }
+
+    /// A connection that was asleep and speaks again: it owes a head from now on. Who is woken too soon after it asked once, is lively.
+    pub(super) fn woken(idle_since: Instant, is_old: bool, hibernate_after: Duration, now: Instant) -> Self {
+        Self {
+            lively: now.saturating_duration_since(idle_since) < hibernate_after,
+            old: is_old.then_some(now),
+            ..Self::new(State::Head { since: now }, now)
+        }
+    }
+
+    /// A connection that's asleep.
+    pub(super) fn asleep(since: Instant, is_old: bool) -> Self {
+        Self {
+            old: is_old.then_some(since),
+            ..Self::new(State::Asleep { since }, since)
+        }
+    }
+
+    /// What's to be done now. `late`: when the wait for a peer that was to be over at a time is over for whoever looks now.
+    pub(super) fn next(
+        &mut self,
+        seen: &Seen,
+        rules: &Rules<'_>,
+        late: impl FnOnce(Instant) -> Instant,
+        now: Instant,
+    ) -> Action {
+        self.observe(seen, rules.timeouts, now);
+        if let Some(action) = self.drain(seen, rules.stage, now) {
+            return action;
+        }
+        let due = self.due(seen, rules).map(|(at, due)| match due.blames_peer() {
+            true => (late(at), due),
+            false => (at, due),
+        });
+        match due {
+            Some((at, due)) if at <= now => self.fall_due(due, seen, now),
+            due => Action::Wait(due.map(|(at, _)| at)),
+        }
+    }
+
+    /// Sees how things stand.
+    fn observe(&mut self, seen: &Seen, timeouts: &Timeouts, now: Instant) {
+        let (requests, read, answered) = (
+            seen.counts.requests != self.counts.requests,
+            seen.counts.reads != self.counts.reads,
+            seen.counts.answers != self.counts.answers,
+        );
+        if read {
+            self.heard = now;
+        }
+        self.state = match self.state {
+            // What has been answered but not been taken yet, is not over.
+            _ if seen.is_answering || seen.blocked_at.is_some() => State::Busy,
+            State::Uploading { since } if seen.is_uploading && !read => State::Uploading { since },
+            _ if seen.is_uploading => State::Uploading { since: now },
+            State::Busy | State::Uploading { .. } => Idle::since(now),
+            _ if requests => Idle::since(now),
+            State::Idle(_) if seen.version == Version::Http1 && read => State::Head { since: now },
+            State::Idle(idle) if idle.trust == Trust::Stale => Idle::since(now),
+            // An HTTP/2 stream is over when its answer has been handed over; what the peer's window holds back is still to be sent. But not for ever.
+            State::Idle(idle) if answered && now.duration_since(idle.ended) < timeouts.write_stall => {
+                State::Idle(Idle { since: now, ..idle })
+            }
+            same => same,
+        };
+        self.counts = seen.counts;
+        self.stall = match (seen.blocked_at, self.stall) {
+            (None, _) => None,
+            (Some(writes), Some(stall)) if writes == stall.writes => Some(stall),
+            (Some(writes), _) => Some(Stall {
+                since: now,
+                writes,
+                looked: now,
+            }),
+        };
+    }
+
+    /// What a drain asks of it at once.
+    fn drain(&mut self, seen: &Seen, stage: Stage, now: Instant) -> Option<Action> {
+        if stage == Stage::Serving || self.told.is_some() {
+            return None;
+        }
+        match (self.state, seen.version) {
+            (State::First { .. } | State::Leaving { .. }, _) => None,
+            (State::Asleep { .. }, _) => (stage >= Stage::Closing).then(|| self.tell(None, now)),
+            // Not in the middle of a head, nor of an answer, behind which one may have begun: that would lose a request. Answers say that they're the last.
+            (_, Version::Http1) => (stage >= Stage::Closing && self.quiet_since().is_some()).then(|| {
+                // It may be in the middle of a head that came with the request before: only who takes it from hyper sees that.
+                match seen.was_idle {
+                    true => self.fall_asleep(seen, now),
+                    false => Action::GoOn,
+                }
+            }),
+            // It has a word of its own for it, and goes on.
+            (_, Version::Http2) => Some(self.tell(None, now)),
+        }
+    }
+
+    fn tell(&mut self, why: Option<TimedOut>, now: Instant) -> Action {
+        self.told = Some(now);
+        Action::Tell(why)
+    }
+
+    fn fall_asleep(&mut self, seen: &Seen, now: Instant) -> Action {
+        match seen.was_offered_an_upgrade {
+            true => self.tell(None, now),
+            false => Action::Sleep,
+        }
+    }
+
+    /// Since when nothing has been asked or answered, if so.
+    pub(super) fn quiet_since(&self) -> Option<Instant> {
+        match self.state {
+            State::Idle(idle) => Some(idle.since),
+            _ => None,
+        }
+    }
+
+    /// A request is being answered, and nothing else is to be seen to: the clock isn't needed.
+    #[inline(always)]
+    pub(super) fn answers(&mut self) {
+        self.state = State::Busy;
+        self.stall = None;
+    }
+
+    /// Whether its times may get stale, now that something has been asked and answered: the clock isn't needed either.
+    #[inline(always)]
+    pub(super) fn may_get_stale(&self, requests: u32) -> bool {
+        matches!(self.state, State::Idle(idle) if matches!(idle.trust, Trust::Fresh | Trust::Stale))
+            && requests != self.counts.requests
+            && self.stall.is_none()
+    }
+
+    /// They do.
+    #[inline(always)]
+    pub(super) fn get_stale(&mut self, counts: Counts) {
+        if let State::Idle(idle) = &mut self.state {
+            idle.trust = Trust::Stale;
+        }
+        self.counts = counts;
+    }
+
+    /// Hyper has been told to end the connection, to see whether it's idle.
+    pub(super) fn was_told(&mut self, now: Instant) {
+        self.told = Some(now);
+    }
+
+    /// It was, and is hyper's again. `head`: one had begun to arrive in one read with the request before it, and has been owed since then. If more of it came
+    /// before that's found, it's owed since that came, so such a head may take twice its time.
+    pub(super) fn given_back(&mut self, head: bool) {
+        self.told = None;
+        if let State::Idle(idle) = &mut self.state {
+            match head {
+                true => self.state = State::Head { since: idle.since },
+                false => idle.trust = Trust::Searched,
+            }
+        }
+    }
+}
+
+impl Idle {
+    fn since(now: Instant) -> State {
+        State::Idle(Self {
+            since: now,
+            ended: now,
+            trust: Trust::Fresh,
+        })
+    }
+}
+
+impl Seen {
+    /// Of a connection that's without hyper.
+    pub(super) fn nothing() -> Self {
+        Self {
+            version: Version::Http1,
+            counts: Counts::default(),
+            is_answering: false,
+            is_uploading: false,
+            blocked_at: None,
+            was_idle: true,
+            was_offered_an_upgrade: false,
+        }
+    }
+}
+
+impl<'a> Rules<'a> {
+    pub(super) fn of(state: &'a ConnState) -> Self {
+        Self {
+            timeouts: state.timeouts(),
+            hibernate_after: state.http_options().hibernate_after,
+            accepted_at: state.accepted_at,
+            stage: state.stage(),
+            drain: state.worker.drain_bound(),
+        }
+    }
+}

@@ -1,0 +1,477 @@
+use super::*;
+
+/// A connection that was accepted an hour ago, on a worker of a server with round timeouts.
+struct Scene {
+    start: Instant,
+    timeouts: Timeouts,
+    hibernate_after: Duration,
+    stage: Stage,
+    accepted_at: Instant,
+    drain: Option<u64>,
+    machine: Machine,
+    seen: Seen,
+}
+
+const HOUR: u64 = 3_600_000;
+const HEAD: u64 = 30_000;
+const GAP: u64 = 20_000;
+const KEEP_ALIVE: u64 = 64_000;
+const STALL: u64 = 16_000;
+const SLEEP: u64 = 40_000;
+const AGE: u64 = 2 * HOUR;
+/// In a drain that begins an hour after the start.
+const SHARE: u64 = 3_000;
+const LAME_DUCK: u64 = 500;
+
+fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+impl Scene {
+    /// With a connection in this state since the hour. Times are in milliseconds since then.
+    fn new(state: impl FnOnce(Instant) -> State) -> Self {
+        let start = Instant::now();
+        let now = start + ms(HOUR);
+        Self {
+            start,
+            timeouts: Timeouts::default()
+                .with_head(ms(HEAD))
+                .with_body_gap(ms(GAP))
+                .with_keep_alive(ms(KEEP_ALIVE))
+                .with_write_stall(ms(STALL))
+                .with_age(ms(AGE)),
+            hibernate_after: ms(SLEEP),
+            stage: Stage::Serving,
+            accepted_at: start,
+            drain: None,
+            machine: Machine::new(state(now), now),
+            seen: Seen::nothing(),
+        }
+    }
+
+    fn at(&self, n: u64) -> Instant {
+        self.start + ms(HOUR + n)
+    }
+
+    /// A drain has begun then, and has come to that.
+    fn draining(mut self, since: u64, stage: Stage) -> Self {
+        (self.drain, self.stage) = (Some(since), stage);
+        self
+    }
+
+    fn http2(mut self) -> Self {
+        self.seen.version = Version::Http2;
+        self
+    }
+
+    fn seen(mut self, change: impl FnOnce(&mut Seen)) -> Self {
+        change(&mut self.seen);
+        self
+    }
+
+    fn machine(mut self, change: impl FnOnce(&mut Machine)) -> Self {
+        change(&mut self.machine);
+        self
+    }
+
+    fn next(&mut self, now: u64) -> Action {
+        self.next_late(now, |at| at)
+    }
+
+    fn next_late(&mut self, now: u64, late: impl FnOnce(Instant) -> Instant) -> Action {
+        let rules = Rules {
+            timeouts: &self.timeouts,
+            hibernate_after: self.hibernate_after,
+            accepted_at: self.accepted_at,
+            stage: self.stage,
+            drain: self.drain.map(|since| DrainBound {
+                begun: self.start + ms(HOUR + since),
+                share: ms(SHARE),
+                lame_duck: ms(LAME_DUCK),
+            }),
+        };
+        let now = self.start + ms(HOUR + now);
+        self.machine.next(&self.seen, &rules, late, now)
+    }
+
+    /// What it waits for, and what's done then, and the state after it.
+    #[track_caller]
+    fn expect(mut self, now: u64, until: u64, action: Action) -> Self {
+        assert_eq!(self.next(now), Action::Wait(Some(self.at(until))), "at {now}");
+        if until > now {
+            assert_eq!(
+                self.next(until - 1),
+                Action::Wait(Some(self.at(until))),
+                "just before"
+            );
+        }
+        assert_eq!(self.next(until), action, "at {until}");
+        self
+    }
+
+    /// What's done at once.
+    #[track_caller]
+    fn at_once(mut self, now: u64, action: Action) -> Self {
+        assert_eq!(self.next(now), action);
+        self
+    }
+
+    #[track_caller]
+    fn is(self, state: impl FnOnce(&Self) -> State) -> Self {
+        assert_eq!(self.machine.state, state(&self));
+        self
+    }
+}
+
+fn first(since: Instant) -> State {
+    State::First { since, begun: false }
+}
+
+fn begun(since: Instant) -> State {
+    State::First { since, begun: true }
+}
+
+fn asleep(since: Instant) -> State {
+    State::Asleep { since }
+}
+
+fn leaving(since: Instant) -> State {
+    State::Leaving { since }
+}
+
+fn head(since: Instant) -> State {
+    State::Head { since }
+}
+
+fn busy(_: Instant) -> State {
+    State::Busy
+}
+
+fn uploading(since: Instant) -> State {
+    State::Uploading { since }
+}
+
+fn idle(trust: Trust) -> impl FnOnce(Instant) -> State {
+    move |since| {
+        State::Idle(Idle {
+            since,
+            ended: since,
+            trust,
+        })
+    }
+}
+
+const fn close(why: Option<TimedOut>) -> Action {
+    Action::Close { why, stalled: false }
+}
+
+const STALLED: Action = Action::Close {
+    why: None,
+    stalled: true,
+};
+const NO_HEAD: Action = close(Some(TimedOut::Head));
+const KEPT_ALIVE: Action = Action::Tell(Some(TimedOut::KeepAlive));
+
+fn reads(seen: &mut Seen) {
+    seen.counts.reads += 1;
+}
+
+fn asks(seen: &mut Seen) {
+    seen.counts.requests += 1;
+    seen.counts.reads += 1;
+}
+
+#[test]
+fn each_state_has_its_deadline() {
+    Scene::new(first).expect(0, HEAD, NO_HEAD);
+    Scene::new(begun).expect(0, HEAD, NO_HEAD);
+    Scene::new(leaving).expect(0, HEAD, NO_HEAD);
+    Scene::new(head).expect(0, HEAD, NO_HEAD);
+    Scene::new(uploading)
+        .seen(|seen| seen.is_uploading = true)
+        .expect(0, GAP, KEPT_ALIVE);
+    Scene::new(asleep).expect(0, KEEP_ALIVE, KEPT_ALIVE);
+    // A request may be answered for as long as the app takes; then the connection grows old.
+    Scene::new(busy)
+        .seen(|seen| seen.is_answering = true)
+        .expect(0, HOUR, Action::GrowOld { tell: false });
+}
+
+#[test]
+fn an_idle_connection_is_looked_at_then_searched_for_a_head_then_it_sleeps() {
+    Scene::new(idle(Trust::Fresh))
+        .machine(|machine| machine.lively = true)
+        .expect(0, 1000, Action::GoOn)
+        .is(|scene| idle(Trust::Settled)(scene.at(0)))
+        .expect(1000, HEAD, Action::Search)
+        .machine(|machine| machine.given_back(false))
+        .expect(HEAD, SLEEP, Action::Sleep);
+    // HTTP/2 doesn't sleep.
+    Scene::new(idle(Trust::Settled))
+        .http2()
+        .expect(0, KEEP_ALIVE, KEPT_ALIVE);
+    // Nor does a connection that hyper wouldn't give back.
+    Scene::new(idle(Trust::Settled))
+        .seen(|seen| seen.was_offered_an_upgrade = true)
+        .expect(0, KEEP_ALIVE, KEPT_ALIVE);
+}
+
+#[test]
+fn who_asked_once_sleeps_sooner_than_who_asks_again() {
+    Scene::new(idle(Trust::Settled)).expect(0, SLEEP / 40, Action::Sleep);
+    let twice = Counts {
+        requests: 2,
+        ..Counts::default()
+    };
+    Scene::new(idle(Trust::Settled))
+        .seen(|seen| seen.counts = twice)
+        .machine(|machine| machine.counts = twice)
+        .expect(0, HEAD, Action::Search);
+    let scene = Scene::new(head);
+    let woken = |after| Machine::woken(scene.at(0), false, ms(SLEEP), scene.at(after));
+    assert!(woken(SLEEP - 1).lively && !woken(SLEEP).lively);
+}
+
+#[test]
+fn a_sleep_that_is_longer_than_the_keep_alive_time_ends_with_it() {
+    let mut scene = Scene::new(idle(Trust::Searched)).machine(|machine| machine.lively = true);
+    scene.hibernate_after = Duration::MAX;
+    scene.expect(0, KEEP_ALIVE, Action::Sleep);
+}
+
+#[test]
+fn what_happens_leads_from_state_to_state() {
+    let asked = |scene: Scene| scene.seen(asks).seen(|seen| seen.is_answering = true);
+    // A request begins, is answered, and another one begins to arrive.
+    let mut scene = asked(Scene::new(head));
+    scene.next(10);
+    let mut scene = scene.is(|_| State::Busy).seen(|seen| seen.is_answering = false);
+    scene.next(20);
+    let mut scene = scene.is(|scene| idle(Trust::Fresh)(scene.at(20))).seen(reads);
+    scene.next(30);
+    scene.is(|scene| head(scene.at(30)));
+    // What was asked and answered between two looks.
+    let mut scene = Scene::new(idle(Trust::Settled)).seen(asks);
+    scene.next(10);
+    scene.is(|scene| idle(Trust::Fresh)(scene.at(10)));
+    // A response that the peer doesn't take is not over.
+    let mut scene = Scene::new(busy).seen(|seen| seen.blocked_at = Some(1));
+    scene.next(10);
+    scene.is(|_| State::Busy);
+    // HTTP/2 reads without owing a head.
+    let mut scene = Scene::new(idle(Trust::Settled)).http2().seen(reads);
+    scene.next(10);
+    scene.is(|scene| idle(Trust::Settled)(scene.at(0)));
+}
+
+#[test]
+fn an_upload_that_outlives_its_response_may_pause_for_the_gap() {
+    let mut scene = Scene::new(busy).seen(|seen| seen.is_uploading = true);
+    scene.next(10);
+    let mut scene = scene.is(|scene| uploading(scene.at(10)));
+    scene.next(20);
+    let mut scene = scene.is(|scene| uploading(scene.at(10))).seen(reads);
+    scene.next(30);
+    let mut scene = scene
+        .is(|scene| uploading(scene.at(30)))
+        .expect(30, 30 + GAP, KEPT_ALIVE)
+        .seen(|seen| seen.is_uploading = false);
+    scene.next(30 + GAP);
+    scene.is(|scene| idle(Trust::Fresh)(scene.at(30 + GAP)));
+}
+
+#[test]
+fn what_http2_still_sends_keeps_it_but_not_for_ever() {
+    let answers = |seen: &mut Seen| seen.counts.answers += 1;
+    let mut scene = Scene::new(idle(Trust::Settled)).http2().seen(answers);
+    scene.next(STALL - 1);
+    let mut scene = scene.expect(STALL - 1, STALL - 1 + KEEP_ALIVE, KEPT_ALIVE);
+    scene.machine.told = None;
+    let mut scene = scene.seen(answers);
+    let since = scene.machine.quiet_since();
+    scene.next(STALL);
+    assert_eq!(scene.machine.quiet_since(), since);
+}
+
+#[test]
+fn a_head_that_came_with_the_request_before_is_owed_since_then() {
+    Scene::new(idle(Trust::Settled))
+        .machine(|machine| machine.given_back(true))
+        .is(|scene| head(scene.at(0)))
+        .expect(HEAD - 1, HEAD, NO_HEAD);
+}
+
+#[test]
+fn a_connection_that_hyper_has_not_polled_since_its_request_is_polled_again() {
+    for trust in [Trust::Settled, Trust::Searched] {
+        Scene::new(idle(trust))
+            .seen(|seen| seen.was_idle = false)
+            .at_once(SLEEP, Action::GoOn);
+    }
+    Scene::new(idle(Trust::Settled))
+        .draining(0, Stage::Closing)
+        .seen(|seen| seen.was_idle = false)
+        .at_once(0, Action::GoOn);
+}
+
+#[test]
+fn a_stalled_reader_is_looked_at_and_then_cut_off() {
+    let blocked = |seen: &mut Seen| seen.blocked_at = Some(7);
+    let scene = Scene::new(busy).seen(blocked).expect(0, STALL / 16, Action::GoOn);
+    let mut scene = scene.expect(STALL / 16, STALL / 8, Action::GoOn);
+    // Something was sent.
+    scene.seen.blocked_at = Some(8);
+    assert_eq!(
+        scene.next(STALL - 1),
+        Action::Wait(Some(scene.at(STALL - 1 + STALL / 16)))
+    );
+    assert_eq!(scene.next(STALL - 1 + STALL), Action::GoOn);
+    assert_eq!(scene.next(STALL - 1 + STALL), Action::CutOff);
+    let mut scene = Scene::new(busy).seen(blocked);
+    scene.timeouts = scene
+        .timeouts
+        .with_write_stall(Duration::MAX)
+        .with_age(Duration::MAX);
+    assert_eq!(scene.next(0), Action::Wait(None));
+}
+
+#[test]
+fn a_connection_grows_old_and_gets_a_last_call() {
+    let last_call = HOUR + 1000;
+    // While it answers: the response says so, and it's closed when nothing follows.
+    let mut scene = Scene::new(busy)
+        .seen(|seen| seen.is_answering = true)
+        .at_once(HOUR, Action::GrowOld { tell: false })
+        .seen(|seen| seen.is_answering = false);
+    scene.next(HOUR + 5);
+    scene
+        .expect(HOUR + 5, HOUR + 1005, Action::GoOn)
+        .at_once(HOUR + 1005, Action::Sleep);
+    // While it's idle; what's asleep is woken to end.
+    Scene::new(idle(Trust::Searched))
+        .machine(|machine| machine.state = idle(Trust::Searched)(machine.heard + ms(HOUR - 1)))
+        .at_once(HOUR, Action::GrowOld { tell: false })
+        .expect(HOUR, last_call, Action::Sleep);
+    let scene = Scene::new(asleep);
+    scene
+        .machine(|machine| machine.state = asleep(machine.heard + ms(HOUR - 1)))
+        .at_once(HOUR, Action::GrowOld { tell: false })
+        .is(|scene| asleep(scene.at(HOUR)))
+        .expect(HOUR, last_call, Action::Tell(None));
+    // HTTP/2 has a word for it, and a peer that doesn't answer that is gone.
+    Scene::new(idle(Trust::Settled))
+        .machine(|machine| machine.state = idle(Trust::Settled)(machine.heard + ms(HOUR - 1)))
+        .http2()
+        .at_once(HOUR, Action::GrowOld { tell: true })
+        .expect(HOUR, last_call, close(None));
+    // One that does, ends when it has taken what there is for it.
+    Scene::new(idle(Trust::Settled))
+        .http2()
+        .machine(|machine| machine.was_told(machine.heard))
+        .seen(reads)
+        .expect(10, STALL, close(None));
+    // Who has never spoken has no age.
+    let mut scene = Scene::new(first);
+    scene.timeouts = scene.timeouts.with_head(Duration::MAX);
+    assert_eq!(scene.next(HOUR), Action::Wait(None));
+}
+
+#[test]
+fn what_is_told_to_end_has_no_keep_alive_time_any_more() {
+    Scene::new(idle(Trust::Settled))
+        .seen(|seen| seen.was_offered_an_upgrade = true)
+        .at_once(KEEP_ALIVE, KEPT_ALIVE)
+        .expect(KEEP_ALIVE, KEEP_ALIVE + 1000, close(None));
+}
+
+#[test]
+fn a_lame_duck_goes_on_and_http2_is_told() {
+    for state in [first, begun, asleep, leaving, head] {
+        let mut scene = Scene::new(state).draining(0, Stage::LameDuck);
+        assert!(matches!(scene.next(0), Action::Wait(_)), "{:?}", scene.machine);
+    }
+    Scene::new(idle(Trust::Settled))
+        .draining(0, Stage::LameDuck)
+        .expect(0, SLEEP / 40, Action::Sleep);
+    for state in [State::Busy, idle(Trust::Fresh)(Instant::now())] {
+        Scene::new(|_| state)
+            .draining(0, Stage::LameDuck)
+            .http2()
+            .at_once(0, Action::Tell(None));
+    }
+    // Its peer gets the lame duck stage to say that it's there.
+    Scene::new(idle(Trust::Settled))
+        .draining(0, Stage::LameDuck)
+        .http2()
+        .at_once(0, Action::Tell(None))
+        .expect(0, LAME_DUCK, close(None));
+}
+
+#[test]
+fn when_the_server_closes_what_is_idle_ends_and_what_is_busy_goes_on() {
+    let closing = |state: State| Scene::new(move |_| state).draining(0, Stage::Closing);
+    let now = Instant::now();
+    Scene::new(idle(Trust::Fresh))
+        .draining(0, Stage::Closing)
+        .at_once(0, Action::Sleep);
+    closing(asleep(now)).at_once(0, Action::Tell(None));
+    Scene::new(idle(Trust::Settled))
+        .draining(0, Stage::Closing)
+        .seen(|seen| seen.was_offered_an_upgrade = true)
+        .at_once(0, Action::Tell(None));
+    Scene::new(busy)
+        .draining(0, Stage::Closing)
+        .seen(|seen| seen.is_answering = true)
+        .expect(0, HOUR, Action::GrowOld { tell: false });
+}
+
+#[test]
+fn in_a_drain_a_peer_that_owes_something_gets_its_share_of_the_grace() {
+    // Since the drain, if it has been owing for longer; since then, if not.
+    for state in [begun, head, uploading] {
+        for stage in [Stage::LameDuck, Stage::Closing] {
+            let mut scene = Scene::new(state).draining(100, stage);
+            scene.seen.is_uploading = matches!(scene.machine.state, State::Uploading { .. });
+            scene.expect(100, 100 + SHARE, STALLED);
+        }
+    }
+    Scene::new(head)
+        .draining(0, Stage::Closing)
+        .expect(100, SHARE, STALLED);
+    // Who owes a head for long enough already is late anyway.
+    Scene::new(head)
+        .draining(HEAD - 1, Stage::Closing)
+        .expect(HEAD - 1, HEAD, NO_HEAD);
+}
+
+#[test]
+fn in_a_drain_who_never_spoke_may_be_silent_for_the_lame_duck_stage() {
+    let mut scene = Scene::new(first).draining(0, Stage::Closing);
+    scene.accepted_at = scene.at(0);
+    scene.expect(0, LAME_DUCK, close(None));
+    // One that was accepted long ago.
+    Scene::new(first)
+        .draining(0, Stage::Closing)
+        .at_once(0, close(None));
+}
+
+#[test]
+fn after_a_standstill_a_peer_gets_a_second_look_and_the_server_s_own_deadlines_do_not() {
+    let late = |at| at + ms(100);
+    for state in [first, begun, leaving, head, asleep] {
+        let mut scene = Scene::new(state);
+        let at = match scene.machine.state {
+            State::Asleep { .. } => KEEP_ALIVE,
+            _ => HEAD,
+        };
+        assert_eq!(
+            scene.next_late(at + 50, late),
+            Action::Wait(Some(scene.at(at + 100))),
+            "{:?}",
+            scene.machine
+        );
+        assert!(!matches!(scene.next_late(at + 100, late), Action::Wait(_)));
+    }
+    let mut scene = Scene::new(idle(Trust::Settled));
+    assert_eq!(scene.next_late(SLEEP / 40, late), Action::Sleep);
+}
