@@ -7,12 +7,8 @@ mod dependencies;
 mod facade;
 mod layers;
 mod links;
-mod modules;
 mod peers;
 mod repo;
-mod text;
-mod transport_shape;
-mod unsafe_code;
 
 use crate::output::print;
 use cargo_metadata::Metadata;
@@ -26,18 +22,11 @@ const INVARIANTS: &[fn(&Repo) -> Vec<Violation>] = &[
     dependencies::transports_stand_alone,
     dependencies::adapters_name_no_transport,
     dependencies::examples_use_the_facade,
+    dependencies::lints_are_inherited,
     facade::holds_no_logic,
     layers::look_down,
-    unsafe_code::lints_are_inherited,
-    unsafe_code::safety_is_argued,
     peers::are_built_alike,
     peers::share_versions,
-    modules::say_why_they_exist,
-    modules::are_named_for_what_they_hold,
-    modules::hold_one_idea,
-    transport_shape::all_alike,
-    text::names_no_machine,
-    text::is_clean,
     links::resolve,
     citations::stand_in_their_runs,
 ];

@@ -1,4 +1,4 @@
-//! The behaviour suite over TLS: on TCP, on Unix sockets, in memory, and on TLS.
+//! The behaviour suite over TLS: on TCP, on Unix sockets, in memory, and on TLS. Over TCP on glommio and monoio: tests/tls_io_uring.
 #![expect(
     clippy::unwrap_used,
     reason = "a test that can't go on should stop, and say where"
@@ -7,14 +7,11 @@
 mod client;
 
 use anyport_core::{
-    Accepted, Endpoint, UnixName,
+    Endpoint, UnixName,
     runtime::{Tokio, TokioPerCore},
-    serve_raw_with,
 };
 use anyport_memory::{Connector, Memory, MemoryStream};
 use anyport_tcp::Tcp;
-#[cfg(target_os = "linux")]
-use anyport_testkit::requirements::needs_start;
 use anyport_testkit::{Capabilities, Capability, Subject, Suite};
 use anyport_tls::{Tls, TlsExt};
 use anyport_unix::Unix;
@@ -87,108 +84,6 @@ impl Subject for OverTcpPerCore {
     fn reset_on_drop(&self, stream: &Self::Stream) -> io::Result<()> {
         stream.below().map_or(Ok(()), TcpStream::set_zero_linger)
     }
-}
-
-/// TLS over TCP, on glommio.
-#[cfg(target_os = "linux")]
-struct OverGlommio(Arc<Authority>);
-
-#[cfg(target_os = "linux")]
-impl Subject for OverGlommio {
-    const NAME: &str = "tls-glommio";
-    type Transport = Tls<anyport_glommio::Glommio>;
-    type Stream = Lazy<TcpStream>;
-
-    fn transport(&self) -> Self::Transport {
-        let glommio = anyport_glommio::Glommio::bind("127.0.0.1:0").with_workers(2);
-        glommio.tls(self.0.server())
-    }
-
-    async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        self.0.client().connect(tcp(endpoint).await?).await
-    }
-
-    async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        self.0.h2_client().connect(tcp(endpoint).await?).await
-    }
-
-    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        Ok(self.0.client().knock(tcp(endpoint).await?))
-    }
-
-    fn reset_on_drop(&self, stream: &Self::Stream) -> io::Result<()> {
-        stream.below().map_or(Ok(()), TcpStream::set_zero_linger)
-    }
-
-    fn missing(&self) -> Option<String> {
-        no_glommio()
-    }
-}
-
-/// TLS over TCP, on monoio, which waits with epoll or with io_uring.
-#[cfg(target_os = "linux")]
-struct OverMonoio<const EPOLL: bool>(Arc<Authority>);
-
-#[cfg(target_os = "linux")]
-impl<const EPOLL: bool> Subject for OverMonoio<EPOLL> {
-    const NAME: &str = if EPOLL {
-        "tls-monoio-epoll"
-    } else {
-        "tls-monoio-io-uring"
-    };
-    type Transport = Tls<anyport_monoio::Monoio>;
-    type Stream = Lazy<TcpStream>;
-
-    fn transport(&self) -> Self::Transport {
-        let driver = if EPOLL {
-            anyport_monoio::Driver::Epoll
-        } else {
-            anyport_monoio::Driver::IoUring
-        };
-        monoio(driver).tls(self.0.server())
-    }
-
-    async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        self.0.client().connect(tcp(endpoint).await?).await
-    }
-
-    async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        self.0.h2_client().connect(tcp(endpoint).await?).await
-    }
-
-    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        Ok(self.0.client().knock(tcp(endpoint).await?))
-    }
-
-    fn reset_on_drop(&self, stream: &Self::Stream) -> io::Result<()> {
-        stream.below().map_or(Ok(()), TcpStream::set_zero_linger)
-    }
-
-    fn missing(&self) -> Option<String> {
-        no_monoio(EPOLL)
-    }
-}
-
-/// Why a worker of glommio can't be started, if it can't.
-#[cfg(target_os = "linux")]
-fn no_glommio() -> Option<String> {
-    let glommio = anyport_glommio::Glommio::bind("127.0.0.1:0").with_workers(1);
-    needs_start(serve_raw_with(glommio, |_: Accepted<_>| async {}))
-}
-
-#[cfg(target_os = "linux")]
-fn no_monoio(epoll: bool) -> Option<String> {
-    let driver = match epoll {
-        true => anyport_monoio::Driver::Epoll,
-        false => anyport_monoio::Driver::IoUring,
-    };
-    driver.check().err().map(|error| error.to_string())
-}
-
-#[cfg(target_os = "linux")]
-fn monoio(driver: anyport_monoio::Driver) -> anyport_monoio::Monoio {
-    let monoio = anyport_monoio::Monoio::bind("127.0.0.1:0");
-    monoio.with_driver(driver).with_workers(2)
 }
 
 async fn tcp(endpoint: &Endpoint) -> io::Result<TcpStream> {
@@ -322,13 +217,7 @@ impl Subject for OverTls {
 
 fn main() -> ExitCode {
     let authority = Arc::new(Authority::new());
-    let suite = Suite::new();
-    #[cfg(target_os = "linux")]
-    let suite = suite
-        .with_local(OverGlommio(Arc::clone(&authority)))
-        .with_local(OverMonoio::<false>(Arc::clone(&authority)))
-        .with_local(OverMonoio::<true>(Arc::clone(&authority)));
-    suite
+    Suite::new()
         .with(OverTcp(Arc::clone(&authority)))
         .with_local(OverTcpPerCore(Arc::clone(&authority)))
         .with(OverUnix {

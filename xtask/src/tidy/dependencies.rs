@@ -89,6 +89,31 @@ pub(super) fn examples_use_the_facade(repo: &Repo) -> Vec<Violation> {
     })
 }
 
+/// Every member inherits the workspace's lints, which forbid `unsafe`: a lint that a crate forgot to inherit is off there, without a word. The two that hand
+/// buffers to io_uring have lints of their own.
+pub(super) fn lints_are_inherited(repo: &Repo) -> Vec<Violation> {
+    let own = ["transports/glommio", "transports/monoio"];
+    let members = repo
+        .members
+        .iter()
+        .filter(|member| !own.contains(&member.dir.as_str()));
+    members
+        .map(|member| member.path("Cargo.toml"))
+        .filter(|path| {
+            !repo
+                .text(path)
+                .is_some_and(|text| text.contains("\n[lints]\nworkspace = true\n"))
+        })
+        .map(|path| {
+            Violation::new(
+                path,
+                1,
+                "does not inherit the lints; add `[lints]` with `workspace = true`",
+            )
+        })
+        .collect()
+}
+
 /// The dependencies of the members of role `from` on other members that `rule` has an objection to.
 fn forbidden(
     repo: &Repo,
@@ -139,7 +164,10 @@ fn switched_on_by_default(member: &Member) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{adapters_name_no_transport, core_is_light, examples_use_the_facade, transports_stand_alone};
+    use super::{
+        adapters_name_no_transport, core_is_light, examples_use_the_facade, lints_are_inherited,
+        transports_stand_alone,
+    };
     use crate::{tidy::repo::Repo, workspace::Member};
 
     /// The healthy members, and `extra`.
@@ -274,5 +302,15 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn a_member_without_the_lints_is_flagged() {
+        let flagged = |manifest| {
+            let members = vec![Member::fixture("core", "anyport-core", &[])];
+            Repo::fixture(members, &[("core/Cargo.toml", manifest)]).flagged(lints_are_inherited)
+        };
+        assert_eq!(flagged("[package]\n\n[lints]\nworkspace = true\n"), [""; 0]);
+        assert_eq!(flagged("[package]\n"), ["core/Cargo.toml:1"]);
     }
 }

@@ -9,7 +9,7 @@ use anyport_unix::Unix;
 use axum::{Router, extract::ConnectInfo, routing::get, serve::ListenerExt as _};
 use http::StatusCode;
 use rustix::io::Errno;
-use std::{net::SocketAddr, os::unix, time::Duration};
+use std::{io, net::SocketAddr, os::unix, time::Duration};
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpStream, UnixListener, UnixStream},

@@ -5,11 +5,9 @@
 )]
 
 use crate::client::{Authority, Client};
-use crate::scene::{Served, app, over_tcp};
-use anyport_core::{HttpOptions, Timeouts, serve_with};
-#[cfg(target_os = "linux")]
-use anyport_monoio::{Driver, Monoio};
-use anyport_tls::{TlsExt, rustls};
+use crate::scene::{Served, over_tcp};
+use anyport_core::{HttpOptions, Timeouts};
+use anyport_tls::rustls;
 use rustls::ClientConfig;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -79,27 +77,10 @@ fn an_idle_connection_whose_time_is_over() {
     served.ends();
 }
 
-/// Over TCP on tokio, and on monoio, where a write is under way when the next one comes, if io_uring isn't refused.
-fn servers(authority: &Authority) -> Vec<Served> {
-    let servers = [
-        over_tcp(authority.server()),
-        #[cfg(target_os = "linux")]
-        {
-            let driver = match Driver::IoUring.check() {
-                Ok(()) => Driver::IoUring,
-                Err(_) => Driver::Epoll,
-            };
-            let monoio = Monoio::bind("127.0.0.1:0").with_driver(driver).with_workers(1);
-            serve_with(monoio.tls(authority.server()), app())
-        },
-    ];
-    servers.into_iter().map(Served::start).collect()
-}
-
 #[test]
 fn who_speaks_what_was_not_agreed_on() {
     let authority = Authority::new();
-    for served in servers(&authority) {
+    for served in crate::servers(&authority) {
         let request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
         assert_eq!(told(&served, config(&authority, Some("h2")), request), b"");
         served.ends();
@@ -111,7 +92,7 @@ fn who_speaks_what_was_not_agreed_on() {
 fn http2_that_was_not_agreed_on_is_refused() {
     let authority = Authority::new();
     let says = [PREFACE.as_bytes(), SETTINGS].concat();
-    for served in servers(&authority) {
+    for served in crate::servers(&authority) {
         let frames = told(&served, config(&authority, None), &says);
         assert_eq!(frame_types(&frames), [SETTINGS[3], GOAWAY]);
         assert!(String::from_utf8_lossy(&frames).ends_with("HTTP/2 over TLS asks for ALPN (RFC 9113 3.2)"));

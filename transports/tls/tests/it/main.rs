@@ -16,3 +16,8 @@ mod settings;
 mod validity;
 #[path = "../wire/mod.rs"]
 mod wire;
+
+/// What [`goodbye`] is tried on; tests/tls_io_uring has others.
+fn servers(authority: &client::Authority) -> Vec<scene::Served> {
+    vec![scene::Served::start(scene::over_tcp(authority.server()))]
+}
