@@ -1,6 +1,7 @@
 //! The accept loop of one worker, through all stages of its drain.
 use super::{
     Accepted, ConnTask, Protocol, WorkerEnd, WorkerState,
+    backoff::Backoff,
     deadline::Deadline,
     shared::{Order, Shared, TELL_DRAIN},
 };
@@ -23,11 +24,6 @@ use std::{
 
 /// How many connections are accepted before other tasks get their turn.
 const BATCH: usize = 64;
-/// How many errors in a row are met by trying again at once.
-const MOST_RETRIES: usize = 64;
-/// The first wait after an error that needs one; doubled each time, up to the longest.
-const SHORTEST_WAIT: Duration = Duration::from_millis(5);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// How long the runtime's driver gets at least to say what the kernel still queues.
 const LAST_LOOK: Duration = Duration::from_millis(2);
 /// How long aborted connections get to notice it, before they're left to themselves.
@@ -48,11 +44,7 @@ pub struct AcceptLoop<L, P, R> {
     /// Serves the deadlines of the worker's connections.
     alarm: Deadline,
     phase: Phase,
-    /// How many errors there were since the latest success, and how long the latest wait was.
-    failures: usize,
-    wait: Duration,
-    /// No accept before then.
-    paused_until: Option<Instant>,
+    backoff: Backoff,
     /// In a drain: when the observer is told next what's left.
     tell: Option<Instant>,
     /// Why accepting is over for good.
@@ -115,9 +107,7 @@ where
             deadline: Deadline::default(),
             alarm: Deadline::default(),
             phase: Phase::Serving,
-            failures: 0,
-            wait: Duration::ZERO,
-            paused_until: None,
+            backoff: Backoff::default(),
             tell: None,
             failed: None,
             end,
@@ -269,12 +259,11 @@ where
     }
 
     fn accept(&mut self, cx: &mut Context<'_>) -> Accepting {
-        if self.paused_until.is_some() {
-            let until = self.paused_until;
-            if !self.reached(until, cx) {
+        if let Some(until) = self.backoff.until() {
+            if !self.reached(Some(until), cx) {
                 return Accepting::Held;
             }
-            self.paused_until = None;
+            self.backoff.resume();
         }
         for accepted in 0..BATCH {
             let some = accepted > 0;
@@ -286,8 +275,7 @@ where
             }
             match listener.poll_accept(cx) {
                 Poll::Ready(Ok(incoming)) => {
-                    self.wait = Duration::ZERO;
-                    self.failures = 0;
+                    self.backoff.succeeded();
                     self.begin(incoming);
                 }
                 Poll::Ready(Err(error)) => {
@@ -307,16 +295,8 @@ where
 
     /// What comes of an error; none, if the next connection can be tried at once.
     fn accept_failed(&mut self, error: std::io::Error, cx: &mut Context<'_>) -> Option<Accepting> {
-        let mut kind = self.listener.as_ref()?.classify(&error);
-        self.failures += 1;
-        // An error that was to be over at once, and isn't.
-        if kind == AcceptErrorKind::Retry && self.failures > MOST_RETRIES {
-            kind = AcceptErrorKind::Backoff;
-        }
-        let wait = match kind {
-            AcceptErrorKind::Backoff => (self.wait * 2).clamp(SHORTEST_WAIT, LONGEST_WAIT),
-            AcceptErrorKind::Retry | AcceptErrorKind::Fatal => Duration::ZERO,
-        };
+        let kind = self.listener.as_ref()?.classify(&error);
+        let (kind, wait) = self.backoff.failed(kind, self.worker.now());
         self.worker.config().observe(|| Event::AcceptFailed {
             error: &error,
             kind,
@@ -326,9 +306,7 @@ where
         match kind {
             AcceptErrorKind::Retry => None,
             AcceptErrorKind::Backoff => {
-                self.wait = wait;
-                self.paused_until = self.worker.now().checked_add(wait);
-                let over = self.reached(self.paused_until, cx);
+                let over = self.reached(self.backoff.until(), cx);
                 Some(if over { Accepting::Yield } else { Accepting::Held })
             }
             AcceptErrorKind::Fatal => {

@@ -5,6 +5,7 @@
 mod accept;
 mod accepted;
 mod addresses;
+mod backoff;
 mod connection;
 mod context;
 mod deadline;

@@ -8,6 +8,7 @@
 mod after_poll;
 mod awake;
 mod call;
+mod conn_service;
 mod content;
 mod detect;
 mod discard;
@@ -31,7 +32,8 @@ mod unread;
 mod upgraded;
 mod upload;
 
-pub use call::{Call, ConnService};
+pub use call::Call;
+pub use conn_service::ConnService;
 pub use reply::Reply;
 pub use streams::{SpawnStreams, StreamTask, Streams};
 pub use task::HttpTask;

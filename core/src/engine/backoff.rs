@@ -1,0 +1,81 @@
+//! How long the accept loop waits after an error.
+use crate::transport::AcceptErrorKind;
+use std::time::{Duration, Instant};
+
+/// How many errors in a row are met by trying again at once.
+const MOST_RETRIES: usize = 64;
+/// The first wait after an error that needs one; doubled each time, up to the longest.
+const SHORTEST_WAIT: Duration = Duration::from_millis(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// The errors since the latest success, and the wait for the next try.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    failures: usize,
+    wait: Duration,
+    until: Option<Instant>,
+}
+
+impl Backoff {
+    pub(super) fn succeeded(&mut self) {
+        (self.failures, self.wait) = (0, Duration::ZERO);
+    }
+
+    /// What to make of an error of this kind, and how long to wait.
+    pub(super) fn failed(&mut self, mut kind: AcceptErrorKind, now: Instant) -> (AcceptErrorKind, Duration) {
+        self.failures += 1;
+        // An error that was to be over at once, and isn't.
+        if kind == AcceptErrorKind::Retry && self.failures > MOST_RETRIES {
+            kind = AcceptErrorKind::Backoff;
+        }
+        if kind != AcceptErrorKind::Backoff {
+            return (kind, Duration::ZERO);
+        }
+        self.wait = (self.wait * 2).clamp(SHORTEST_WAIT, LONGEST_WAIT);
+        self.until = now.checked_add(self.wait);
+        (kind, self.wait)
+    }
+
+    /// No accept before then.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    pub(super) fn resume(&mut self) {
+        self.until = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_up_to_a_second_until_something_is_accepted() {
+        let now = Instant::now();
+        let mut backoff = Backoff::default();
+        let fails = |backoff: &mut Backoff| backoff.failed(AcceptErrorKind::Backoff, now).1.as_millis();
+        let waits: Vec<_> = (0..10).map(|_| fails(&mut backoff)).collect();
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+        assert_eq!(backoff.until(), Some(now + LONGEST_WAIT));
+        backoff.succeeded();
+        assert_eq!(fails(&mut backoff), 5);
+    }
+
+    #[test]
+    fn an_error_that_is_not_over_at_once_is_waited_out() {
+        let now = Instant::now();
+        let mut backoff = Backoff::default();
+        for _ in 0..MOST_RETRIES {
+            let retried = backoff.failed(AcceptErrorKind::Retry, now);
+            assert_eq!(retried, (AcceptErrorKind::Retry, Duration::ZERO));
+        }
+        assert_eq!(backoff.until(), None);
+        let (kind, wait) = backoff.failed(AcceptErrorKind::Retry, now);
+        assert_eq!((kind, wait), (AcceptErrorKind::Backoff, SHORTEST_WAIT));
+        assert_eq!(
+            backoff.failed(AcceptErrorKind::Fatal, now).0,
+            AcceptErrorKind::Fatal
+        );
+    }
+}

@@ -1,0 +1,171 @@
+//! What hyper asks: the service of one connection, from a request to the call that answers it.
+use super::{
+    Reply,
+    call::{Call, Step},
+    detect, host, offer,
+    owner::{Asked, Becomes, Owner},
+    refusal::Refusal,
+    request,
+    rest::Rest,
+    upload::Upload,
+};
+#[cfg(feature = "http2")]
+use super::{unread::Unread, upgraded::Facts};
+use crate::{
+    app::{Body, HttpService},
+    engine::ConnState,
+    runtime::panics,
+    transport::ConnInfo,
+};
+use http::{Method, Request, Response, Version, header::EXPECT, request::Parts};
+use hyper::{
+    body::{Body as _, Incoming},
+    upgrade::OnUpgrade,
+};
+use std::{convert::Infallible, fmt, sync::Arc};
+
+/// The service of one connection, as hyper sees it.
+pub struct ConnService<S> {
+    service: S,
+    info: ConnInfo,
+    /// Each request has that in its extensions: it was asked for.
+    tells_info: bool,
+    state: Arc<ConnState>,
+    version: detect::Version,
+    /// Each request has a hook or a deadline.
+    hooked: bool,
+    /// HTTP/2: where bodies are left that nobody reads to their ends.
+    #[cfg(feature = "http2")]
+    unread: Option<Arc<Unread>>,
+}
+
+impl<S> ConnService<S> {
+    pub(super) fn new(service: S, info: ConnInfo, state: Arc<ConnState>, version: detect::Version) -> Self {
+        let config = state.config();
+        let (hooked, tells_info) = (config.has_request_hooks(), config.http.conn_info);
+        Self {
+            service,
+            info,
+            tells_info,
+            state,
+            version,
+            hooked,
+            #[cfg(feature = "http2")]
+            unread: (version == detect::Version::Http2).then(Unread::new),
+        }
+    }
+
+    /// HTTP/2: where bodies are left that nobody reads to their ends.
+    #[cfg(feature = "http2")]
+    pub(super) fn unread(&self) -> Option<&Arc<Unread>> {
+        self.unread.as_ref()
+    }
+}
+
+// Nothing pins the service: it's cloned for each request.
+impl<S> Unpin for ConnService<S> {}
+
+impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<S> {
+    type Response = Response<Reply<S::ResBody>>;
+    type Error = Infallible;
+    type Future = Call<S>;
+
+    fn call(&self, request: Request<Incoming>) -> Call<S> {
+        // A request is large, so it's taken apart once and put together where it's handed over: that moves it least.
+        let (mut head, body) = request.into_parts();
+        let has_body = !body.is_end_stream();
+        // What nearly all requests are: they need no reference to their connection, and there's little to check in them.
+        let is_plain = head.method == Method::GET
+            && head.version == Version::HTTP_11
+            && !has_body
+            && head.extensions.get::<OnUpgrade>().is_none();
+        let owner = match is_plain && !self.hooked {
+            true => Owner::http1(),
+            false => self.owner(&head, has_body),
+        };
+        let connect = !is_plain && head.method == Method::CONNECT;
+        let checked = match host::check(&mut head, connect) {
+            Ok(()) if is_plain && !request::is_asterisk(&head) => Ok(()),
+            Ok(()) => request::check(&head, &body),
+            Err(wrong) => Err(Refusal::BadRequest(wrong)),
+        };
+        let step = match checked {
+            Ok(()) => {
+                if self.tells_info {
+                    head.extensions.insert(self.info.clone());
+                }
+                #[cfg(feature = "http2")]
+                if connect && self.version == detect::Version::Http2 {
+                    head.extensions.insert(Facts(self.info.clone()));
+                }
+                let body = match has_body {
+                    true => self.upload(body, owner.rest(), &head),
+                    false => Body::empty(),
+                };
+                let begun =
+                    panics::catch(move || Step::begin(self.service.clone(), Request::from_parts(head, body)));
+                begun.unwrap_or_else(|message| {
+                    owner.panicked(&message);
+                    Step::refused(Refusal::Failed)
+                })
+            }
+            Err(refusal) => {
+                if has_body {
+                    drop(self.upload(body, owner.rest(), &head));
+                }
+                Step::refused(refusal)
+            }
+        };
+        Call::new(step, owner)
+    }
+}
+
+impl<S> ConnService<S> {
+    #[inline(never)]
+    fn owner(&self, head: &Parts, has_body: bool) -> Owner {
+        let asked = Asked {
+            becomes: match head.extensions.get::<OnUpgrade>() {
+                _ if head.method == Method::CONNECT => Becomes::Tunnel,
+                Some(_) if self.version == detect::Version::Http1 => Becomes::Upgrade,
+                _ => Becomes::Itself,
+            },
+            is_head: head.method == Method::HEAD,
+            is_old: head.version == Version::HTTP_10,
+        };
+        if self.version == detect::Version::Http1
+            && let Some(offer) = head.extensions.get::<OnUpgrade>()
+        {
+            offer::note(offer.clone());
+        }
+        match self.version {
+            detect::Version::Http1 => Owner::http1_known(&self.state, asked, has_body.then(Arc::default)),
+            detect::Version::Http2 => Owner::stream(&self.state, asked),
+        }
+    }
+
+    fn upload(&self, body: Incoming, rest: Option<&Arc<Rest>>, head: &Parts) -> Body {
+        if self.version == detect::Version::Http1 {
+            // Its end, in this very poll perhaps, needn't wake the connection.
+            self.state.set_busy(true);
+        }
+        let upload = Upload::new(body, &self.state);
+        #[cfg(feature = "http2")]
+        if let Some(unread) = &self.unread {
+            return Body::new(upload.or_leave(Arc::clone(unread)));
+        }
+        let waits = || {
+            let expected = head.headers.get(EXPECT);
+            expected.is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+        };
+        Body::new(match rest {
+            Some(rest) => upload.or_rest(Arc::clone(rest), waits()),
+            None => upload,
+        })
+    }
+}
+
+impl<S> fmt::Debug for ConnService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnService").finish_non_exhaustive()
+    }
+}
