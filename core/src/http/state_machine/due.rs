@@ -28,6 +28,8 @@ pub(super) enum Due {
     Quiet,
     /// It has reached the age at which it's to end.
     Old,
+    /// It has reached that asleep, and no request was on its way.
+    LastCall,
 }
 
 /// A connection that asked once falls asleep so many times sooner than one that asks again and again: of many that ask now and then, few are awake. Who is
@@ -48,7 +50,13 @@ impl Due {
     pub(super) fn blames_peer(self) -> bool {
         match self {
             Self::Head | Self::Idle | Self::Stall | Self::Quiet | Self::Drain => true,
-            Self::Silent | Self::Sleep | Self::Look | Self::Search | Self::Progress | Self::Old => false,
+            Self::Silent
+            | Self::Sleep
+            | Self::Look
+            | Self::Search
+            | Self::Progress
+            | Self::Old
+            | Self::LastCall => false,
         }
     }
 }
@@ -137,7 +145,7 @@ impl Machine {
                 self.quiet_for(told, wait)
             }
             // A request that's on its way already is answered, and told.
-            (State::Asleep { since }, None, Some(_)) => after(since, LAST_CALL, Due::Quiet),
+            (State::Asleep { since }, None, Some(_)) => after(since, LAST_CALL, Due::LastCall),
             (_, None, Some(old)) => self.quiet_for(old, LAST_CALL),
             (_, None, None) => after(rules.accepted_at, rules.timeouts.age, Due::Old),
         }
@@ -180,7 +188,7 @@ impl Machine {
             Due::Stall => Action::CutOff,
             Due::Idle | Due::Quiet if self.told.is_some() => close(None, false),
             Due::Idle => self.tell(Some(TimedOut::KeepAlive), now),
-            Due::Quiet if matches!(self.state, State::Asleep { .. }) => self.tell(None, now),
+            Due::LastCall => self.tell(None, now),
             Due::Sleep | Due::Search | Due::Quiet if !seen.was_idle => Action::GoOn,
             Due::Search => Action::Search,
             // An old one ends asleep.

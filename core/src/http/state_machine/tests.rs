@@ -474,4 +474,6 @@ fn after_a_standstill_a_peer_gets_a_second_look_and_the_server_s_own_deadlines_d
     }
     let mut scene = Scene::new(idle(Trust::Settled));
     assert_eq!(scene.next_late(SLEEP / 40, late), Action::Sleep);
+    let mut scene = Scene::new(asleep).machine(|machine| machine.old = Some(machine.heard));
+    assert_eq!(scene.next_late(1050, late), Action::Tell(None));
 }
