@@ -1,4 +1,6 @@
 //! The one error type: what went wrong, where, who is to blame, and what to do about it.
+//!
+//! Every room knows it, and it knows none of them.
 use std::{borrow::Cow, error::Error as StdError, fmt, io, sync::Arc};
 
 /// A boxed error, as tower has it: what a service, a body or a source may be.

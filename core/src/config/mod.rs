@@ -38,6 +38,11 @@ impl Config {
         }
     }
 
+    /// Whether a peer that has ended its sending half still gets what it waits for.
+    pub(crate) fn answers_half_closed(&self) -> bool {
+        self.http.half_close
+    }
+
     /// Whether something beside its app wants to know of each request.
     pub(crate) fn has_request_hooks(&self) -> bool {
         self.timeouts.request < Duration::MAX || self.http.status_of.is_some()

@@ -296,7 +296,7 @@ where
     /// What comes of an error; none, if the next connection can be tried at once.
     fn accept_failed(&mut self, error: std::io::Error, cx: &mut Context<'_>) -> Option<Accepting> {
         let kind = self.listener.as_ref()?.classify(&error);
-        let (kind, wait) = self.backoff.failed(kind, self.worker.now());
+        let (kind, wait) = self.backoff.failed(kind);
         self.worker.config().observe(|| Event::AcceptFailed {
             error: &error,
             kind,
@@ -306,6 +306,7 @@ where
         match kind {
             AcceptErrorKind::Retry => None,
             AcceptErrorKind::Backoff => {
+                self.backoff.pause(self.worker.now());
                 let over = self.reached(self.backoff.until(), cx);
                 Some(if over { Accepting::Yield } else { Accepting::Held })
             }

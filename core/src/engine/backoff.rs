@@ -21,8 +21,8 @@ impl Backoff {
         (self.failures, self.wait) = (0, Duration::ZERO);
     }
 
-    /// What to make of an error of this kind, and how long to wait.
-    pub(super) fn failed(&mut self, mut kind: AcceptErrorKind, now: Instant) -> (AcceptErrorKind, Duration) {
+    /// What to make of an error of this kind, and how long to [`pause`](Self::pause).
+    pub(super) fn failed(&mut self, mut kind: AcceptErrorKind) -> (AcceptErrorKind, Duration) {
         self.failures += 1;
         // An error that was to be over at once, and isn't.
         if kind == AcceptErrorKind::Retry && self.failures > MOST_RETRIES {
@@ -32,8 +32,12 @@ impl Backoff {
             return (kind, Duration::ZERO);
         }
         self.wait = (self.wait * 2).clamp(SHORTEST_WAIT, LONGEST_WAIT);
-        self.until = now.checked_add(self.wait);
         (kind, self.wait)
+    }
+
+    /// The wait begins.
+    pub(super) fn pause(&mut self, now: Instant) {
+        self.until = now.checked_add(self.wait);
     }
 
     /// No accept before then.
@@ -52,11 +56,12 @@ mod tests {
 
     #[test]
     fn waits_grow_up_to_a_second_until_something_is_accepted() {
-        let now = Instant::now();
         let mut backoff = Backoff::default();
-        let fails = |backoff: &mut Backoff| backoff.failed(AcceptErrorKind::Backoff, now).1.as_millis();
+        let fails = |backoff: &mut Backoff| backoff.failed(AcceptErrorKind::Backoff).1.as_millis();
         let waits: Vec<_> = (0..10).map(|_| fails(&mut backoff)).collect();
         assert_eq!(waits, [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+        let now = Instant::now();
+        backoff.pause(now);
         assert_eq!(backoff.until(), Some(now + LONGEST_WAIT));
         backoff.succeeded();
         assert_eq!(fails(&mut backoff), 5);
@@ -64,18 +69,14 @@ mod tests {
 
     #[test]
     fn an_error_that_is_not_over_at_once_is_waited_out() {
-        let now = Instant::now();
         let mut backoff = Backoff::default();
         for _ in 0..MOST_RETRIES {
-            let retried = backoff.failed(AcceptErrorKind::Retry, now);
+            let retried = backoff.failed(AcceptErrorKind::Retry);
             assert_eq!(retried, (AcceptErrorKind::Retry, Duration::ZERO));
         }
         assert_eq!(backoff.until(), None);
-        let (kind, wait) = backoff.failed(AcceptErrorKind::Retry, now);
+        let (kind, wait) = backoff.failed(AcceptErrorKind::Retry);
         assert_eq!((kind, wait), (AcceptErrorKind::Backoff, SHORTEST_WAIT));
-        assert_eq!(
-            backoff.failed(AcceptErrorKind::Fatal, now).0,
-            AcceptErrorKind::Fatal
-        );
+        assert_eq!(backoff.failed(AcceptErrorKind::Fatal).0, AcceptErrorKind::Fatal);
     }
 }

@@ -3,7 +3,7 @@ use super::{Stage, WorkerState, flags::Flags};
 #[cfg(feature = "tracing")]
 use crate::transport::Endpoint;
 use crate::{
-    config::{Config, HttpOptions, Timeouts},
+    config::{Config, Timeouts},
     observe::{Event, TimedOut},
     runtime::WakerSlot,
 };
@@ -126,10 +126,6 @@ impl ConnState {
 
     pub(crate) fn timeouts(&self) -> &Timeouts {
         &self.config().timeouts
-    }
-
-    pub(crate) fn http_options(&self) -> &HttpOptions {
-        &self.config().http
     }
 
     pub(crate) fn now(&self) -> Instant {

@@ -76,7 +76,7 @@ impl<C: Connection> Accepted<C> {
 
     /// The peer has ended its sending half: it left, unless that's to be answered still.
     fn peer_ended(&self) -> io::Result<()> {
-        if !self.state.http_options().half_close {
+        if !self.state.config().answers_half_closed() {
             return Err(peer_left(&self.state, io::ErrorKind::UnexpectedEof));
         }
         self.state.set_half_closed();

@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     last_id: AtomicU64,
     order: AtomicU8,
     grace: Mutex<Option<Grace>>,
+    /// Its length in nanoseconds, for those who ask often.
+    grace_length: AtomicU64,
     /// A worker's state lives as long as its loop or one of its connections.
     workers: Mutex<Vec<Weak<WorkerState>>>,
     outcome: Mutex<Outcome>,
@@ -71,6 +73,7 @@ impl Shared {
             last_id: AtomicU64::new(0),
             order: AtomicU8::new(Order::Serve as u8),
             grace: Mutex::default(),
+            grace_length: AtomicU64::new(0),
             workers: Mutex::default(),
             outcome: Mutex::default(),
             drain_begins: Arc::default(),
@@ -94,7 +97,7 @@ impl Shared {
     pub(crate) fn drain(&self, grace: Duration) {
         let now = self.now();
         let mut current = lock(&self.grace);
-        *current = Some(match *current {
+        let grace = match *current {
             None => Grace {
                 begun: now,
                 length: grace,
@@ -106,7 +109,10 @@ impl Shared {
                     ..running
                 }
             }
-        });
+        };
+        let length = u64::try_from(grace.length.as_nanos()).unwrap_or(u64::MAX);
+        self.grace_length.store(length, Ordering::Relaxed);
+        *current = Some(grace);
         drop(current);
         self.give(Order::Drain);
     }
@@ -130,7 +136,7 @@ impl Shared {
 
     /// How long the drain may take, since its beginning.
     pub(crate) fn grace(&self) -> Duration {
-        lock(&self.grace).map_or(Duration::ZERO, |grace| grace.length)
+        Duration::from_nanos(self.grace_length.load(Ordering::Relaxed))
     }
 
     /// How long the workers go on accepting during the drain.

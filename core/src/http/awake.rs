@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     app::App,
-    engine::{Accepted, ConnState, Stage, turn::Turn},
+    engine::{Accepted, ConnState, turn::Turn},
     observe::TimedOut,
     transport::Connection,
 };
@@ -94,7 +94,7 @@ where
         state: &ConnState,
         idle_since: Instant,
     ) -> Self {
-        let hibernate_after = state.http_options().hibernate_after;
+        let hibernate_after = state.config().http.hibernate_after;
         let machine = Machine::woken(idle_since, state.is_old(), hibernate_after, state.now());
         Self::new(machine, Speaks::http1(io, service, state))
     }
@@ -119,7 +119,7 @@ where
             let was_idle = !is_busy && requests == self.turn.begun;
             if matches!(self.alarm, Alarm::Set(_))
                 && !state.is_due()
-                && state.stage() == Stage::Serving
+                && !self.machine.has_to_end(self.speaks.version(), state.stage())
                 && self.needs_no_clock(state)
             {
                 return Poll::Pending;

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     app::App,
-    engine::{Accepted, ConnState},
+    engine::{Accepted, ConnState, Stage},
     observe::TimedOut,
     transport::Connection,
 };
@@ -76,7 +76,7 @@ where
     }
 
     pub(super) fn poll(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<Woken> {
-        let options = state.http_options();
+        let options = &state.config().http;
         let first = match &mut self.next {
             Next::First { detect, .. } => detect.poll(&mut self.io, options, cx),
             Next::Another { .. } => detect::poll_http1(&mut self.io, cx),
@@ -132,7 +132,11 @@ where
     }
 
     fn poll_deadline(&mut self, state: &ConnState) -> Poll<Woken> {
-        let _ = state.take_due();
+        // The clock is asked only if it may be time.
+        if !state.take_due() && state.stage() == Stage::Serving {
+            state.wake_at(self.machine(state).deadline(&Rules::of(state)));
+            return Poll::Pending;
+        }
         let now = state.now();
         loop {
             let mut machine = self.machine(state);

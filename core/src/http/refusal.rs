@@ -42,7 +42,7 @@ impl Refusal {
 fn status_of(error: &BoxError, owner: &Owner) -> StatusCode {
     let Some(status_of) = owner
         .connection()
-        .and_then(|connection| connection.http_options().status_of.as_ref())
+        .and_then(|connection| connection.config().http.status_of.as_ref())
     else {
         return StatusCode::INTERNAL_SERVER_ERROR;
     };

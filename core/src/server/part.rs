@@ -45,10 +45,12 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Tells the observer of a warning.
-    fn warn(&self) -> Arc<Warn> {
-        let shared = Arc::clone(&self.shared);
-        Arc::new(move |worker, message| shared.config.observe(|| Event::Warning { worker, message }))
+    /// Tells the observer of a warning, if there's one.
+    fn warn(&self) -> Option<Arc<Warn>> {
+        let observer = self.shared.config.observer.clone()?;
+        Some(Arc::new(move |worker, message| {
+            observer.on(&Event::Warning { worker, message })
+        }))
     }
 }
 
@@ -103,7 +105,7 @@ impl Part {
                         } else {
                             &[]
                         },
-                        warn: Some(settings.warn()),
+                        warn: settings.warn(),
                         runtime_options: transport.runtime_options(),
                         endpoint: Some(Arc::clone(&place)),
                     };

@@ -1,6 +1,6 @@
 //! Sockets for every transport that rides on TCP, or on Unix sockets: addresses, options, one listening socket per worker.
 //!
-//! They're std sockets, so a runtime of any kind can adopt them.
+//! They're std sockets, so a runtime of any kind can adopt them. It knows system calls. It must not know which runtime, or which transport, has the socket.
 mod address;
 mod options;
 mod peer;

@@ -206,6 +206,11 @@ impl Machine {
         }
     }
 
+    /// When something is due, for a connection that hyper doesn't serve: nothing is seen of it.
+    pub(super) fn deadline(&self, rules: &Rules<'_>) -> Option<Instant> {
+        self.due(&Seen::nothing(), rules).map(|(at, _)| at)
+    }
+
     /// Sees how things stand.
     fn observe(&mut self, seen: &Seen, timeouts: &Timeouts, now: Instant) {
         let (requests, read, answered) = (
@@ -245,22 +250,27 @@ impl Machine {
 
     /// What a drain asks of it at once.
     fn drain(&mut self, seen: &Seen, stage: Stage, now: Instant) -> Option<Action> {
-        if stage == Stage::Serving || self.told.is_some() {
-            return None;
-        }
-        match (self.state, seen.version) {
-            (State::First { .. } | State::Leaving { .. }, _) => None,
-            (State::Asleep { .. }, _) => (stage >= Stage::Closing).then(|| self.tell(None, now)),
-            // Not in the middle of a head, nor of an answer, behind which one may have begun: that would lose a request. Answers say that they're the last.
-            (_, Version::Http1) => (stage >= Stage::Closing && self.quiet_since().is_some()).then(|| {
+        self.has_to_end(seen.version, stage)
+            .then(|| match (self.state, seen.version) {
                 // It may be in the middle of a head that came with the request before: only who takes it from hyper sees that.
-                match seen.was_idle {
-                    true => self.fall_asleep(seen, now),
-                    false => Action::GoOn,
-                }
-            }),
+                (State::Idle(_), Version::Http1) if seen.was_idle => self.fall_asleep(seen, now),
+                (State::Idle(_), Version::Http1) => Action::GoOn,
+                _ => self.tell(None, now),
+            })
+    }
+
+    /// Whether a drain ends it, and not only after what it's doing.
+    pub(super) fn has_to_end(&self, version: Version, stage: Stage) -> bool {
+        if stage == Stage::Serving || self.told.is_some() {
+            return false;
+        }
+        match (self.state, version) {
+            (State::First { .. } | State::Leaving { .. }, _) => false,
+            // Not in the middle of a head, nor of an answer, behind which one may have begun: that would lose a request. Answers say that they're the last.
+            (State::Asleep { .. } | State::Idle(_), Version::Http1) => stage >= Stage::Closing,
+            (_, Version::Http1) => false,
             // It has a word of its own for it, and goes on.
-            (_, Version::Http2) => Some(self.tell(None, now)),
+            (_, Version::Http2) => true,
         }
     }
 
@@ -355,7 +365,7 @@ impl<'a> Rules<'a> {
     pub(super) fn of(state: &'a ConnState) -> Self {
         Self {
             timeouts: state.timeouts(),
-            hibernate_after: state.http_options().hibernate_after,
+            hibernate_after: state.config().http.hibernate_after,
             accepted_at: state.accepted_at,
             stage: state.stage(),
             drain: state.worker.drain_bound(),
