@@ -4,9 +4,12 @@ use std::{
     future::Future,
     panic::resume_unwind,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
-use tokio::{task::JoinError, time::timeout};
+use tokio::{
+    task::{JoinError, JoinHandle},
+    time::{Instant, timeout_at},
+};
 
 /// The deadlines of the attempts.
 const DEADLINES: [Duration; 3] = [
@@ -15,7 +18,7 @@ const DEADLINES: [Duration; 3] = [
     Duration::from_secs(6),
 ];
 
-/// What an attempt may take beside its deadlines. Afterwards it hangs.
+/// What a step of an attempt may take beside ten of its deadlines. Afterwards it hangs.
 const SLACK: Duration = Duration::from_secs(10);
 
 /// How long a client takes from one of its steps to the next.
@@ -45,6 +48,20 @@ impl Pace {
         self.0.lock().unwrap().last = Instant::now();
     }
 
+    /// Waits for the end of an attempt, as long as it makes a step within `patience`. `None`: it hangs.
+    async fn watch<T>(&self, mut attempt: JoinHandle<T>, patience: Duration) -> Option<Result<T, JoinError>> {
+        loop {
+            let since = self.0.lock().unwrap().last;
+            if let Ok(ended) = timeout_at(since + patience, &mut attempt).await {
+                return Some(ended);
+            }
+            if self.0.lock().unwrap().last == since {
+                attempt.abort();
+                return None;
+            }
+        }
+    }
+
     fn longest(&self) -> Duration {
         self.0.lock().unwrap().longest
     }
@@ -70,25 +87,21 @@ pub(crate) async fn in_time_of<F>(
     for &deadline in first {
         let pace = Pace::begin();
         let attempted = attempt(site.clone(), deadline, pace.clone());
-        let attempted = tokio::spawn(timeout(10 * deadline + SLACK, attempted)).await;
-        if let Ok(Ok(())) = attempted {
+        let attempted = pace.watch(tokio::spawn(attempted), 10 * deadline + SLACK).await;
+        if let Some(Ok(())) = attempted {
             return;
         }
         let longest = pace.longest();
         if 2 * longest < deadline {
-            fail(attempted.map_err(JoinError::into_panic), deadline);
+            // The client was fast enough.
+            match attempted {
+                Some(Err(error)) => resume_unwind(error.into_panic()),
+                _ => panic!("with a deadline of {deadline:?} it hangs"),
+            }
         }
         eprintln!("of a deadline of {deadline:?} the client needed {longest:?} for one step: once more");
     }
     attempt(site, *last, Pace::begin()).await;
-}
-
-/// The client was fast enough.
-fn fail<T, E>(attempted: Result<Result<T, E>, Box<dyn std::any::Any + Send>>, deadline: Duration) -> ! {
-    match attempted {
-        Err(panic) => resume_unwind(panic),
-        Ok(_) => panic!("with a deadline of {deadline:?} it hangs"),
-    }
 }
 
 #[cfg(test)]
@@ -131,6 +144,21 @@ mod tests {
     async fn who_fails_because_of_its_own_step_tries_again() {
         assert_eq!(attempts(&[HOUR; 3], HOUR, 2).await, (2, true));
         assert_eq!(attempts(&[HOUR; 3], HOUR, 4).await, (3, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_makes_steps_does_not_hang_and_who_makes_none_does() {
+        let site = || Site::imaginary(Capabilities::all());
+        let end = tokio::time::Instant::now() + HOUR;
+        in_time(site(), |_, _, pace| async move {
+            while tokio::time::Instant::now() < end {
+                tokio::time::sleep(SLACK / 2).await;
+                pace.step();
+            }
+        })
+        .await;
+        let hangs = in_time(site(), |_, _, _| std::future::pending());
+        tokio::spawn(hangs).await.unwrap_err();
     }
 
     #[tokio::test]

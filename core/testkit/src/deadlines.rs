@@ -250,6 +250,7 @@ async fn a_slow_h2_download_is_no_idleness(site: Site) {
             .unwrap_or_else(|e| panic!("after {got} bytes: {e}"))
         {
             got += piece.len();
+            pace.step();
             if got > pieces * BIG / 16 {
                 pieces += 1;
                 // Not to wait for anything: this client is slow by nature.
