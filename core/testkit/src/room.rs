@@ -2,13 +2,13 @@
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::{PoisonError, RwLock},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
 
 /// Where there's room.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 64;
 
 /// So many descriptors each test has on average, where the largest come together: they have 300 connections each, both ends of them.
 const DESCRIPTORS: u64 = 256;
@@ -19,8 +19,58 @@ const TIMES: usize = 10;
 /// So long the kernel may take to give back the memory of a ring that's closed.
 const GIVEN_BACK: Duration = Duration::from_millis(500);
 
-/// Shared by tests that go on at once.
-static ROOM: RwLock<()> = RwLock::new(());
+/// The tests that go on at once.
+static ROOM: Room = Room {
+    seats: Mutex::new(Seats {
+        taken: 0,
+        most: AT_ONCE,
+    }),
+    left: Condvar::new(),
+};
+
+struct Room {
+    seats: Mutex<Seats>,
+    left: Condvar,
+}
+
+struct Seats {
+    taken: usize,
+    /// So many may be taken; fewer, once memory was lacking.
+    most: usize,
+}
+
+impl Room {
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says how many seats there were.
+    fn enter(&self) -> usize {
+        let seats = self
+            .left
+            .wait_while(self.seats(), |seats| seats.taken >= seats.most);
+        let mut seats = seats.unwrap_or_else(PoisonError::into_inner);
+        seats.taken += 1;
+        seats.most
+    }
+
+    fn leave(&self) {
+        self.seats().taken -= 1;
+        self.left.notify_all();
+    }
+
+    /// There was not enough memory for that many: from now on, half of them go on at once. Of several that find so together, one counts.
+    fn shrink(&self, most: usize) {
+        let mut seats = self.seats();
+        if seats.most == most && most > 1 {
+            seats.most = most / 2;
+            eprintln!(
+                "memory that may be locked was lacking: {} tests at once from now on",
+                seats.most
+            );
+        }
+    }
+}
 
 pub(crate) fn at_once() -> usize {
     #[cfg(target_os = "linux")]
@@ -31,25 +81,23 @@ pub(crate) fn at_once() -> usize {
     room.try_into().unwrap_or(AT_ONCE).clamp(1, AT_ONCE)
 }
 
-/// Runs a test beside others. If they leave no memory that this process may lock (RLIMIT_MEMLOCK), which is what rings of io_uring need, it's run again without them.
+/// Runs a test beside others. If they leave no memory that this process may lock (RLIMIT_MEMLOCK), which is what rings of io_uring need, it's run again
+/// beside fewer.
 pub(crate) fn make_use<T>(test: impl Fn() -> T) -> T {
-    let attempt = || catch_unwind(AssertUnwindSafe(&test));
-    let mut result = {
-        let _beside_others = ROOM.read().unwrap_or_else(PoisonError::into_inner);
-        attempt()
-    };
-    for _ in 0..TIMES {
+    let mut tries = 0;
+    loop {
+        let most = ROOM.enter();
+        let result = catch_unwind(AssertUnwindSafe(&test));
+        ROOM.leave();
+        tries += 1;
         match result {
-            Err(panic) if lacked_memory(&*panic) => {
-                eprintln!("there was no memory to be locked: once more, alone");
-                let _alone = ROOM.write().unwrap_or_else(PoisonError::into_inner);
+            Err(panic) if tries < TIMES && lacked_memory(&*panic) => {
+                ROOM.shrink(most);
                 thread::sleep(GIVEN_BACK);
-                result = attempt();
             }
-            _ => break,
+            result => return result.unwrap_or_else(|panic| resume_unwind(panic)),
         }
     }
-    result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// ENOMEM, as io_uring_setup(2) has it.
