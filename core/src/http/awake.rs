@@ -187,20 +187,20 @@ where
                 self.wake_at(until, state);
                 return ControlFlow::Break(Poll::Pending);
             }
-            Action::GoOn => {}
-            Action::Sleep => return self.fall_asleep(now, state, cx),
-            Action::Search => match self.detach(state, cx) {
+            Action::PollAgain => {}
+            Action::Hibernate => return self.fall_asleep(now, state, cx),
+            Action::Probe => match self.detach(state, cx) {
                 Poll::Ready(Some(parts)) => self.attach(parts, state),
                 Poll::Ready(None) => return ControlFlow::Break(Poll::Ready(None)),
                 Poll::Pending => {}
             },
-            Action::Tell(why) => {
+            Action::ShutDown(why) => {
                 if let Some(why) = why {
                     state.timed_out(why);
                 }
                 self.speaks.tell();
             }
-            Action::GrowOld { tell } => {
+            Action::ReachAge { tell } => {
                 state.timed_out(TimedOut::Age);
                 state.leave();
                 if tell {
@@ -211,7 +211,7 @@ where
                 state.end(why, stalled);
                 return ControlFlow::Break(Poll::Ready(None));
             }
-            Action::CutOff => {
+            Action::Abort => {
                 state.timed_out(TimedOut::WriteStall);
                 state.forfeit();
                 return ControlFlow::Break(Poll::Ready(None));

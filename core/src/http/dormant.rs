@@ -126,7 +126,7 @@ where
                 begun: detect.begun(),
             },
             Next::Another { .. } => return Machine::asleep(since, state.is_old()),
-            Next::End { .. } => State::Leaving { since },
+            Next::End { .. } => State::Closing { since },
         };
         Machine::new(waits, since)
     }
@@ -146,12 +146,12 @@ where
                     state.wake_at(until);
                     return Poll::Pending;
                 }
-                Action::GrowOld { .. } => {
+                Action::ReachAge { .. } => {
                     state.timed_out(TimedOut::Age);
                     state.leave();
                     self.since = now;
                 }
-                Action::Tell(why) => {
+                Action::ShutDown(why) => {
                     if let Some(why) = why {
                         state.timed_out(why);
                     }
@@ -162,7 +162,7 @@ where
                     return Poll::Ready(Woken::Over);
                 }
                 // It's all hyper's, which isn't there.
-                Action::GoOn | Action::Sleep | Action::Search | Action::CutOff => {
+                Action::PollAgain | Action::Hibernate | Action::Probe | Action::Abort => {
                     return Poll::Ready(Woken::Over);
                 }
             }

@@ -149,9 +149,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_makes_steps_does_not_hang_and_who_makes_none_does() {
         let site = || Site::imaginary(Capabilities::all());
-        let end = tokio::time::Instant::now() + HOUR;
+        let end = Instant::now() + HOUR;
         in_time(site(), |_, _, pace| async move {
-            while tokio::time::Instant::now() < end {
+            while Instant::now() < end {
                 tokio::time::sleep(SLACK / 2).await;
                 pace.step();
             }

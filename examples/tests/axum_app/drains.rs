@@ -8,10 +8,7 @@ use crate::{
 };
 use futures_util::future::join_all;
 use http_body_util::BodyExt;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::timeout,
-};
+use tokio::{io::AsyncReadExt, time::timeout};
 
 /// Its status, and the beginning of its reason.
 const CLOSE: &[u8] = b"\x88\x1d\x03\xe9the server is shutting down";
@@ -23,7 +20,7 @@ async fn nobody_is_cut_off(name: &str, place: Place) {
     let h2_body = h2.begin(&get("/events")).await.into_body();
     let mut polling = Client::connect(&place, Version::Http1).await;
     let mut socket = place.connect(Version::Http1).await;
-    socket.write_all(WEB_SOCKET.as_bytes()).await.unwrap();
+    crate::send(&mut socket, WEB_SOCKET.as_bytes()).await;
     assert!(head(&mut socket).await.starts_with("HTTP/1.1 101 "), "{name}");
 
     let polled = async {
@@ -40,7 +37,7 @@ async fn nobody_is_cut_off(name: &str, place: Place) {
     };
     let closed = async {
         expect_frame(&mut socket, CLOSE).await;
-        socket.write_all(b"\x88\x82\0\0\0\0\x03\xe9").await.unwrap();
+        crate::send(&mut socket, b"\x88\x82\0\0\0\0\x03\xe9").await;
         let _ = socket.read_to_end(&mut Vec::new()).await;
     };
     let all = async { tokio::join!(polled, ended, closed, place.drain()) };

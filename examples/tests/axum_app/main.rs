@@ -279,6 +279,12 @@ const WEB_SOCKET: &str = "GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: U
                    X-Request-Id: mine\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 const HELLO: &[u8] = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
 
+/// Sends all of it. Over TLS, what a write took may wait for a flush: tokio lets a task wait that did much already.
+async fn send(stream: &mut Box<dyn Stream>, bytes: &[u8]) {
+    stream.write_all(bytes).await.unwrap();
+    stream.flush().await.unwrap();
+}
+
 /// The head of an answer.
 async fn head(stream: &mut Box<dyn Stream>) -> String {
     let mut head = String::new();
@@ -301,17 +307,17 @@ async fn expect_frame(stream: &mut Box<dyn Stream>, frame: &[u8]) {
 /// The head of the answer, and what comes back of two messages and a close.
 async fn web_socket(place: Place) -> (String, Vec<u8>) {
     let mut stream = place.connect(Version::Http1).await;
-    stream.write_all(WEB_SOCKET.as_bytes()).await.unwrap();
+    send(&mut stream, WEB_SOCKET.as_bytes()).await;
     let head = head(&mut stream).await;
     let mut echoed = Vec::new();
     for _ in 0..2 {
-        stream.write_all(HELLO).await.unwrap();
+        send(&mut stream, HELLO).await;
         let mut message = [0; 7];
         stream.read_exact(&mut message).await.unwrap();
         echoed.extend(message);
     }
     let close = b"\x88\x82\0\0\0\0\x03\xe8";
-    stream.write_all(close).await.unwrap();
+    send(&mut stream, close).await;
     // A WebSocket that was closed is dropped by axum: over TLS, without TLS's own close.
     if let Err(error) = timeout(PATIENCE, stream.read_to_end(&mut echoed)).await.unwrap() {
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");

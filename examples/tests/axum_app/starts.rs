@@ -10,7 +10,6 @@ use anyport::{Endpoint, ErrorKind, Event, Observer, Result, Server};
 use futures_util::future::join_all;
 use std::{sync::Mutex, thread};
 use tokio::{
-    io::AsyncWriteExt,
     runtime::{Builder, Runtime},
     sync::oneshot,
     time::timeout,
@@ -221,16 +220,16 @@ async fn chat(place: Place) {
     for _ in 0..2 {
         let mut stream = place.connect(Version::Http1).await;
         let request = WEB_SOCKET.replace("/echo", "/chat");
-        stream.write_all(request.as_bytes()).await.unwrap();
+        crate::send(&mut stream, request.as_bytes()).await;
         crate::head(&mut stream).await;
-        stream.write_all(HELLO).await.unwrap();
+        crate::send(&mut stream, HELLO).await;
         // It's heard by who said it, who has joined by then.
         expect_frame(&mut stream, b"\x81\x05Hello").await;
         clients.push(stream);
     }
     expect_frame(&mut clients[0], b"\x81\x05Hello").await;
     for nth in 0..2 {
-        clients[nth].write_all(HELLO).await.unwrap();
+        crate::send(&mut clients[nth], HELLO).await;
         for client in &mut clients {
             expect_frame(client, b"\x81\x05Hello").await;
         }

@@ -1,5 +1,5 @@
 //! The deadlines of a connection: which one is next, and what it means that it's over.
-use super::{Action, Idle, LAST_CALL, Machine, Rules, Seen, State, Trust};
+use super::{Action, Idle, LAST_CALL, Machine, Precision, Rules, Seen, State};
 use crate::{engine::Stage, http::detect::Version, observe::TimedOut};
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,13 @@ pub(super) enum Due {
     /// It has been idle for too long.
     Idle,
     /// It has been idle for so long that its buffers are better given back.
-    Sleep,
+    Hibernate,
     /// It's to be looked at whether it's idle.
     Look,
     /// It's to be looked at whether it's in the middle of a head that came together with the request before.
-    Search,
+    Probe,
     /// It reads nothing.
-    Stall,
+    WriteStall,
     /// It is to be looked whether a stream that buffers has sent something, although no write succeeded.
     Progress,
     /// The server drains, and it has owed the rest of a head, or of a body, for as long as it may then.
@@ -27,13 +27,13 @@ pub(super) enum Due {
     /// It's to end, and has said nothing for long enough.
     Quiet,
     /// It has reached the age at which it's to end.
-    Old,
+    Age,
     /// It has reached that asleep, and no request was on its way.
     LastCall,
 }
 
-/// A connection that asked once falls asleep so many times sooner than one that asks again and again: of many that ask now and then, few are awake. Who is
-/// woken by it too soon, is lively from then on.
+/// After its only request, a connection hibernates so many times sooner, so that a burst of one-off clients does not hold buffers. If it is woken again before
+/// the full time, it gets the full time from then on.
 const SOONER: u32 = 40;
 
 /// How long a connection that answers request after request goes without a look at the clock at the most.
@@ -46,16 +46,16 @@ const LOOKS: u32 = 16;
 type Deadline = Option<(Instant, Due)>;
 
 impl Due {
-    /// Whether it is the peer that is late: it may have been in time for what this process saw too late.
+    /// Whether the peer is late. It may have been in time, if this process stood still and saw its bytes too late.
     pub(super) fn blames_peer(self) -> bool {
         match self {
-            Self::Head | Self::Idle | Self::Stall | Self::Quiet | Self::Drain => true,
+            Self::Head | Self::Idle | Self::WriteStall | Self::Quiet | Self::Drain => true,
             Self::Silent
-            | Self::Sleep
+            | Self::Hibernate
             | Self::Look
-            | Self::Search
+            | Self::Probe
             | Self::Progress
-            | Self::Old
+            | Self::Age
             | Self::LastCall => false,
         }
     }
@@ -77,48 +77,50 @@ impl Machine {
     fn due_by_state(&self, seen: &Seen, rules: &Rules<'_>) -> Deadline {
         let timeouts = rules.timeouts;
         match self.state {
-            State::First { since, .. } | State::Leaving { since } | State::Head { since } => {
+            State::First { since, .. } | State::Closing { since } | State::ReadingHead { since } => {
                 after(since, timeouts.head, Due::Head)
             }
-            State::Asleep { since } if self.old.is_none() => after(since, timeouts.keep_alive, Due::Idle),
-            State::Asleep { .. } | State::Busy => None,
-            State::Uploading { since } => after(since, timeouts.body_gap, Due::Idle),
-            // Who has been told to end, has been idle for long enough already: it's given the time to do so.
-            State::Idle(_) if self.told.is_some() => None,
-            State::Idle(Idle { since, trust, .. }) => {
+            State::Hibernating { since } if self.old.is_none() => {
+                after(since, timeouts.keep_alive, Due::Idle)
+            }
+            State::Hibernating { .. } | State::Responding => None,
+            State::ReadingBody { since } => after(since, timeouts.body_gap, Due::Idle),
+            // A connection that is shutting down has no idle timeout.
+            State::Idle(_) if self.shut_down_since.is_some() => None,
+            State::Idle(Idle { since, precision, .. }) => {
                 let sleeps = seen.version == Version::Http1 && !seen.was_offered_an_upgrade;
                 // It sleeps at the end of its keep-alive time at the latest: only who takes it from hyper sees whether it's idle.
                 let (search, end, due) = match sleeps {
                     true => (
                         timeouts.head,
                         self.sleep_after(rules).min(timeouts.keep_alive),
-                        Due::Sleep,
+                        Due::Hibernate,
                     ),
                     false => (Duration::MAX, timeouts.keep_alive, Due::Idle),
                 };
                 // A deadline that's a little late because of it, is late by a small part.
                 let look = search.min(end).min(LONGEST_LOOK).min(timeouts.keep_alive / 16);
-                match trust {
-                    Trust::Fresh | Trust::Stale => after(since, look, Due::Look),
-                    Trust::Settled if search < end => after(since, search, Due::Search),
-                    Trust::Settled | Trust::Searched => after(since, end, due),
+                match precision {
+                    Precision::Fresh | Precision::Stale => after(since, look, Due::Look),
+                    Precision::Exact if search < end => after(since, search, Due::Probe),
+                    Precision::Exact | Precision::Probed => after(since, end, due),
                 }
             }
         }
     }
 
-    /// How long it's idle before it gives its buffers back.
+    /// How long it is idle before it hibernates.
     fn sleep_after(&self, rules: &Rules<'_>) -> Duration {
         match rules.hibernate_after {
             // It's about to end.
             _ if self.old.is_some() => Duration::MAX,
-            after if after == Duration::MAX || self.lively || self.counts.requests > 1 => after,
+            after if after == Duration::MAX || self.recently_active || self.counts.requests > 1 => after,
             after => after / SOONER,
         }
     }
 
     fn due_by_stall(&self, rules: &Rules<'_>) -> Deadline {
-        after(self.stall?.since, rules.timeouts.write_stall, Due::Stall)
+        after(self.stall?.since, rules.timeouts.write_stall, Due::WriteStall)
     }
 
     fn due_by_progress(&self, rules: &Rules<'_>) -> Deadline {
@@ -132,22 +134,22 @@ impl Machine {
     }
 
     fn due_by_age(&self, rules: &Rules<'_>) -> Deadline {
-        match (self.state, self.told, self.old) {
-            (State::First { .. } | State::Leaving { .. }, ..) => None,
+        match (self.state, self.shut_down_since, self.old) {
+            (State::First { .. } | State::Closing { .. }, ..) => None,
             // HTTP/2 asks the peer for a sign of life. If there's none, it's gone, and would hold up the drain. If there's one, the connection
             // ends when the peer has taken what there's for it.
-            (_, Some(told), _) => {
-                let wait = match (self.heard > told, rules.drain) {
+            (_, Some(shut_down_since), _) => {
+                let wait = match (self.heard > shut_down_since, rules.drain) {
                     (true, _) => rules.timeouts.write_stall,
                     (false, Some(drain)) => drain.lame_duck,
                     (false, None) => LAST_CALL,
                 };
-                self.quiet_for(told, wait)
+                self.quiet_for(shut_down_since, wait)
             }
-            // A request that's on its way already is answered, and told.
-            (State::Asleep { since }, None, Some(_)) => after(since, LAST_CALL, Due::LastCall),
+            // A request that is on its way already is answered, and its response tells the peer to leave.
+            (State::Hibernating { since }, None, Some(_)) => after(since, LAST_CALL, Due::LastCall),
             (_, None, Some(old)) => self.quiet_for(old, LAST_CALL),
-            (_, None, None) => after(rules.accepted_at, rules.timeouts.age, Due::Old),
+            (_, None, None) => after(rules.accepted_at, rules.timeouts.age, Due::Age),
         }
     }
 
@@ -163,9 +165,9 @@ impl Machine {
             State::First { begun: false, .. } if rules.stage >= Stage::Closing => {
                 after(rules.accepted_at, drain.lame_duck, Due::Silent)
             }
-            State::First { since, begun: true } | State::Head { since } | State::Uploading { since } => {
-                Some((drain.deadline(since)?, Due::Drain))
-            }
+            State::First { since, begun: true }
+            | State::ReadingHead { since }
+            | State::ReadingBody { since } => Some((drain.deadline(since)?, Due::Drain)),
             _ => None,
         }
     }
@@ -174,44 +176,44 @@ impl Machine {
     pub(super) fn fall_due(&mut self, due: Due, seen: &Seen, now: Instant) -> Action {
         let close = |why, stalled| Action::Close { why, stalled };
         match due {
-            Due::Look => self.set_trust(Trust::Settled),
+            Due::Look => self.set_precision(Precision::Exact),
             Due::Progress => {
                 if let Some(stall) = &mut self.stall {
                     stall.looked = now;
                 }
-                Action::GoOn
+                Action::PollAgain
             }
-            Due::Old => self.grow_old(seen, now),
+            Due::Age => self.grow_old(seen, now),
             Due::Head => close(Some(TimedOut::Head), false),
             Due::Silent => close(None, false),
             Due::Drain => close(None, true),
-            Due::Stall => Action::CutOff,
-            Due::Idle | Due::Quiet if self.told.is_some() => close(None, false),
+            Due::WriteStall => Action::Abort,
+            Due::Idle | Due::Quiet if self.shut_down_since.is_some() => close(None, false),
             Due::Idle => self.tell(Some(TimedOut::KeepAlive), now),
             Due::LastCall => self.tell(None, now),
-            Due::Sleep | Due::Search | Due::Quiet if !seen.was_idle => Action::GoOn,
-            Due::Search => Action::Search,
+            Due::Hibernate | Due::Probe | Due::Quiet if !seen.was_idle => Action::PollAgain,
+            Due::Probe => Action::Probe,
             // An old one ends asleep.
-            Due::Sleep | Due::Quiet => self.fall_asleep(seen, now),
+            Due::Hibernate | Due::Quiet => self.fall_asleep(seen, now),
         }
     }
 
-    fn set_trust(&mut self, trust: Trust) -> Action {
+    fn set_precision(&mut self, precision: Precision) -> Action {
         if let State::Idle(idle) = &mut self.state {
-            idle.trust = trust;
+            idle.precision = precision;
         }
-        Action::GoOn
+        Action::PollAgain
     }
 
     fn grow_old(&mut self, seen: &Seen, now: Instant) -> Action {
         self.old = Some(now);
-        if let State::Asleep { since } = &mut self.state {
+        if let State::Hibernating { since } = &mut self.state {
             *since = now;
         }
         // HTTP/2 has a word of its own for it.
         let tell = seen.version == Version::Http2;
-        self.told = tell.then_some(now);
-        Action::GrowOld { tell }
+        self.shut_down_since = tell.then_some(now);
+        Action::ReachAge { tell }
     }
 }
 

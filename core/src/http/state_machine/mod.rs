@@ -1,7 +1,6 @@
-//! What an HTTP connection is waiting for, how long it may, and what happens then: all of it decided here, and nothing of it done.
+//! The state machine of an HTTP connection: what it waits for, how long it may, and what happens then. It decides, and does no I/O.
 //!
-//! [`Machine::next`] is a function of the state, of what was [`Seen`] when the connection had gone on as far as it went, of the [`Rules`] and of the time. Who
-//! polls the connection carries out the [`Action`]. The table in ARCHITECTURE.md is this file in words; `tests.rs` holds each of its lines.
+//! [`Machine::next`] takes the state, what was [`Seen`] after hyper was polled, the [`Rules`] and the time. Its caller carries out the [`Action`]. The table in ARCHITECTURE.md is this file in words; `tests.rs` holds each of its lines.
 mod due;
 #[cfg(test)]
 mod tests;
@@ -17,18 +16,18 @@ use std::time::{Duration, Instant};
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Its first request is waited for. `begun`: something of it has come, but not enough to tell the version.
+    /// It waits for its first bytes. `begun`: some have come, but not enough to tell the version.
     First { since: Instant, begun: bool },
-    /// HTTP/1: idle, and taken from hyper.
-    Asleep { since: Instant },
-    /// It says its last words, without hyper.
-    Leaving { since: Instant },
+    /// HTTP/1: it is idle, and hyper has been dropped.
+    Hibernating { since: Instant },
+    /// It sends its last bytes, without hyper.
+    Closing { since: Instant },
     /// A head is expected, or has begun to arrive.
-    Head { since: Instant },
+    ReadingHead { since: Instant },
     /// A request is being answered.
-    Busy,
+    Responding,
     /// A request has been answered, but its body is still being read. Since when nothing of it came.
-    Uploading { since: Instant },
+    ReadingBody { since: Instant },
     /// Nothing is asked and nothing is answered.
     Idle(Idle),
 }
@@ -38,21 +37,21 @@ pub(super) struct Idle {
     /// Since the end of what was asked, or since the last of it was sent.
     since: Instant,
     ended: Instant,
-    trust: Trust,
+    precision: Precision,
 }
 
 /// How far an idle connection's times can be trusted. A request that's answered at once doesn't read the clock, so a busy connection is looked at
 /// now and then instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trust {
-    /// They're right, and nothing has been asked since. That may change without the clock being read.
+enum Precision {
+    /// They are right, and nothing has been asked since. That may change without the clock being read.
     Fresh,
     /// Something has been asked since, and answered.
     Stale,
-    /// They're right. Whatever is asked from now on reads the clock.
-    Settled,
-    /// As settled, and there's no head that has begun.
-    Searched,
+    /// They are right, and whatever is asked from now on reads the clock.
+    Exact,
+    /// As `Exact`, and no head has begun.
+    Probed,
 }
 
 /// A connection's state, and what else is remembered of it.
@@ -64,12 +63,12 @@ pub(super) struct Machine {
     heard: Instant,
     /// The peer takes nothing.
     stall: Option<Stall>,
-    /// It has asked again soon after it had asked before, so it's worth its buffers for a while.
-    lively: bool,
-    /// Since when it has had the age at which it's to end.
+    /// It was woken from hibernation soon, so it keeps its buffers for the full time.
+    recently_active: bool,
+    /// When it reached the age at which it is to end.
     old: Option<Instant>,
-    /// Since when hyper has been told to end the connection.
-    told: Option<Instant>,
+    /// When hyper's graceful shutdown was requested.
+    shut_down_since: Option<Instant>,
 }
 
 /// Writes are pending.
@@ -123,22 +122,22 @@ pub(super) struct Rules<'a> {
 /// What's to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Nothing, until something happens, or until then.
+    /// Nothing to do until something happens, or until this time.
     Wait(Option<Instant>),
-    /// The connection is polled again.
-    GoOn,
-    /// It's taken from hyper, and falls asleep if it's idle.
-    Sleep,
-    /// It's taken from hyper, to be looked at whether a head has begun, and given back.
-    Search,
-    /// It ends in order, after what it's doing. For that, it's woken.
-    Tell(Option<TimedOut>),
-    /// It has reached its age: its peer is told with the next response, and by HTTP/2 at once.
-    GrowOld { tell: bool },
-    /// It's over, and its peer is told. `stalled`: in a drain, because its peer was silent in the middle of something.
+    /// Hyper is polled again.
+    PollAgain,
+    /// It is taken from hyper, and hibernates if it is idle.
+    Hibernate,
+    /// It is taken from hyper, searched for the beginning of a head, and given back.
+    Probe,
+    /// Hyper's graceful shutdown is requested. A hibernating connection is woken for that.
+    ShutDown(Option<TimedOut>),
+    /// It has reached its age. Its peer is told with the next response, or by HTTP/2 at once (`tell`).
+    ReachAge { tell: bool },
+    /// It is closed in order. `stalled`: by a drain, because its peer was silent in the middle of something.
     Close { why: Option<TimedOut>, stalled: bool },
-    /// It's over, and its peer, which takes nothing, is owed nothing more.
-    CutOff,
+    /// It is dropped: its peer takes nothing, and is owed nothing more.
+    Abort,
 }
 
 /// How long an old connection may be idle before it's closed: its peer may have sent a request already.
@@ -152,27 +151,27 @@ impl Machine {
             counts: Counts::default(),
             heard: now,
             stall: None,
-            lively: false,
+            recently_active: false,
             old: None,
-            told: None,
+            shut_down_since: None,
         }
     }
 
     /// A connection that speaks for the first time, and has owed a head since then. One of HTTP/2 may be opened before it's needed: it owes nothing.
     pub(super) fn first(version: Version, since: Instant, now: Instant) -> Self {
         let state = match version {
-            Version::Http1 => State::Head { since },
+            Version::Http1 => State::ReadingHead { since },
             Version::Http2 => Idle::since(now),
         };
         Self::new(state, now)
     }
 
-    /// A connection that was asleep and speaks again: it owes a head from now on. Who is woken too soon after it asked once, is lively.
+    /// A connection that was hibernating and has sent something: it owes a head from now on.
     pub(super) fn woken(idle_since: Instant, is_old: bool, hibernate_after: Duration, now: Instant) -> Self {
         Self {
-            lively: now.saturating_duration_since(idle_since) < hibernate_after,
+            recently_active: now.saturating_duration_since(idle_since) < hibernate_after,
             old: is_old.then_some(now),
-            ..Self::new(State::Head { since: now }, now)
+            ..Self::new(State::ReadingHead { since: now }, now)
         }
     }
 
@@ -180,7 +179,7 @@ impl Machine {
     pub(super) fn asleep(since: Instant, is_old: bool) -> Self {
         Self {
             old: is_old.then_some(since),
-            ..Self::new(State::Asleep { since }, since)
+            ..Self::new(State::Hibernating { since }, since)
         }
     }
 
@@ -223,13 +222,13 @@ impl Machine {
         }
         self.state = match self.state {
             // What has been answered but not been taken yet, is not over.
-            _ if seen.is_answering || seen.blocked_at.is_some() => State::Busy,
-            State::Uploading { since } if seen.is_uploading && !read => State::Uploading { since },
-            _ if seen.is_uploading => State::Uploading { since: now },
-            State::Busy | State::Uploading { .. } => Idle::since(now),
+            _ if seen.is_answering || seen.blocked_at.is_some() => State::Responding,
+            State::ReadingBody { since } if seen.is_uploading && !read => State::ReadingBody { since },
+            _ if seen.is_uploading => State::ReadingBody { since: now },
+            State::Responding | State::ReadingBody { .. } => Idle::since(now),
             _ if requests => Idle::since(now),
-            State::Idle(_) if seen.version == Version::Http1 && read => State::Head { since: now },
-            State::Idle(idle) if idle.trust == Trust::Stale => Idle::since(now),
+            State::Idle(_) if seen.version == Version::Http1 && read => State::ReadingHead { since: now },
+            State::Idle(idle) if idle.precision == Precision::Stale => Idle::since(now),
             // An HTTP/2 stream is over when its answer has been handed over; what the peer's window holds back is still to be sent. But not for ever.
             State::Idle(idle) if answered && now.duration_since(idle.ended) < timeouts.write_stall => {
                 State::Idle(Idle { since: now, ..idle })
@@ -254,20 +253,20 @@ impl Machine {
             .then(|| match (self.state, seen.version) {
                 // It may be in the middle of a head that came with the request before: only who takes it from hyper sees that.
                 (State::Idle(_), Version::Http1) if seen.was_idle => self.fall_asleep(seen, now),
-                (State::Idle(_), Version::Http1) => Action::GoOn,
+                (State::Idle(_), Version::Http1) => Action::PollAgain,
                 _ => self.tell(None, now),
             })
     }
 
     /// Whether a drain ends it, and not only after what it's doing.
     pub(super) fn has_to_end(&self, version: Version, stage: Stage) -> bool {
-        if stage == Stage::Serving || self.told.is_some() {
+        if stage == Stage::Serving || self.shut_down_since.is_some() {
             return false;
         }
         match (self.state, version) {
-            (State::First { .. } | State::Leaving { .. }, _) => false,
+            (State::First { .. } | State::Closing { .. }, _) => false,
             // Not in the middle of a head, nor of an answer, behind which one may have begun: that would lose a request. Answers say that they're the last.
-            (State::Asleep { .. } | State::Idle(_), Version::Http1) => stage >= Stage::Closing,
+            (State::Hibernating { .. } | State::Idle(_), Version::Http1) => stage >= Stage::Closing,
             (_, Version::Http1) => false,
             // It has a word of its own for it, and goes on.
             (_, Version::Http2) => true,
@@ -275,14 +274,14 @@ impl Machine {
     }
 
     fn tell(&mut self, why: Option<TimedOut>, now: Instant) -> Action {
-        self.told = Some(now);
-        Action::Tell(why)
+        self.shut_down_since = Some(now);
+        Action::ShutDown(why)
     }
 
     fn fall_asleep(&mut self, seen: &Seen, now: Instant) -> Action {
         match seen.was_offered_an_upgrade {
             true => self.tell(None, now),
-            false => Action::Sleep,
+            false => Action::Hibernate,
         }
     }
 
@@ -297,14 +296,14 @@ impl Machine {
     /// A request is being answered, and nothing else is to be seen to: the clock isn't needed.
     #[inline(always)]
     pub(super) fn answers(&mut self) {
-        self.state = State::Busy;
+        self.state = State::Responding;
         self.stall = None;
     }
 
     /// Whether its times may get stale, now that something has been asked and answered: the clock isn't needed either.
     #[inline(always)]
     pub(super) fn may_get_stale(&self, requests: u32) -> bool {
-        matches!(self.state, State::Idle(idle) if matches!(idle.trust, Trust::Fresh | Trust::Stale))
+        matches!(self.state, State::Idle(idle) if matches!(idle.precision, Precision::Fresh | Precision::Stale))
             && requests != self.counts.requests
             && self.stall.is_none()
     }
@@ -313,24 +312,24 @@ impl Machine {
     #[inline(always)]
     pub(super) fn get_stale(&mut self, counts: Counts) {
         if let State::Idle(idle) = &mut self.state {
-            idle.trust = Trust::Stale;
+            idle.precision = Precision::Stale;
         }
         self.counts = counts;
     }
 
     /// Hyper has been told to end the connection, to see whether it's idle.
     pub(super) fn was_told(&mut self, now: Instant) {
-        self.told = Some(now);
+        self.shut_down_since = Some(now);
     }
 
     /// It was, and is hyper's again. `head`: one had begun to arrive in one read with the request before it, and has been owed since then. If more of it came
     /// before that's found, it's owed since that came, so such a head may take twice its time.
     pub(super) fn given_back(&mut self, head: bool) {
-        self.told = None;
+        self.shut_down_since = None;
         if let State::Idle(idle) = &mut self.state {
             match head {
-                true => self.state = State::Head { since: idle.since },
-                false => idle.trust = Trust::Searched,
+                true => self.state = State::ReadingHead { since: idle.since },
+                false => idle.precision = Precision::Probed,
             }
         }
     }
@@ -341,7 +340,7 @@ impl Idle {
         State::Idle(Self {
             since: now,
             ended: now,
-            trust: Trust::Fresh,
+            precision: Precision::Fresh,
         })
     }
 }

@@ -132,31 +132,31 @@ fn begun(since: Instant) -> State {
 }
 
 fn asleep(since: Instant) -> State {
-    State::Asleep { since }
+    State::Hibernating { since }
 }
 
 fn leaving(since: Instant) -> State {
-    State::Leaving { since }
+    State::Closing { since }
 }
 
 fn head(since: Instant) -> State {
-    State::Head { since }
+    State::ReadingHead { since }
 }
 
 fn busy(_: Instant) -> State {
-    State::Busy
+    State::Responding
 }
 
 fn uploading(since: Instant) -> State {
-    State::Uploading { since }
+    State::ReadingBody { since }
 }
 
-fn idle(trust: Trust) -> impl FnOnce(Instant) -> State {
+fn idle(precision: Precision) -> impl FnOnce(Instant) -> State {
     move |since| {
         State::Idle(Idle {
             since,
             ended: since,
-            trust,
+            precision,
         })
     }
 }
@@ -170,7 +170,7 @@ const STALLED: Action = Action::Close {
     stalled: true,
 };
 const NO_HEAD: Action = close(Some(TimedOut::Head));
-const KEPT_ALIVE: Action = Action::Tell(Some(TimedOut::KeepAlive));
+const KEPT_ALIVE: Action = Action::ShutDown(Some(TimedOut::KeepAlive));
 
 fn reads(seen: &mut Seen) {
     seen.counts.reads += 1;
@@ -194,49 +194,49 @@ fn each_state_has_its_deadline() {
     // A request may be answered for as long as the app takes; then the connection grows old.
     Scene::new(busy)
         .seen(|seen| seen.is_answering = true)
-        .expect(0, HOUR, Action::GrowOld { tell: false });
+        .expect(0, HOUR, Action::ReachAge { tell: false });
 }
 
 #[test]
 fn an_idle_connection_is_looked_at_then_searched_for_a_head_then_it_sleeps() {
-    Scene::new(idle(Trust::Fresh))
-        .machine(|machine| machine.lively = true)
-        .expect(0, 1000, Action::GoOn)
-        .is(|scene| idle(Trust::Settled)(scene.at(0)))
-        .expect(1000, HEAD, Action::Search)
+    Scene::new(idle(Precision::Fresh))
+        .machine(|machine| machine.recently_active = true)
+        .expect(0, 1000, Action::PollAgain)
+        .is(|scene| idle(Precision::Exact)(scene.at(0)))
+        .expect(1000, HEAD, Action::Probe)
         .machine(|machine| machine.given_back(false))
-        .expect(HEAD, SLEEP, Action::Sleep);
+        .expect(HEAD, SLEEP, Action::Hibernate);
     // HTTP/2 doesn't sleep.
-    Scene::new(idle(Trust::Settled))
+    Scene::new(idle(Precision::Exact))
         .http2()
         .expect(0, KEEP_ALIVE, KEPT_ALIVE);
     // Nor does a connection that hyper wouldn't give back.
-    Scene::new(idle(Trust::Settled))
+    Scene::new(idle(Precision::Exact))
         .seen(|seen| seen.was_offered_an_upgrade = true)
         .expect(0, KEEP_ALIVE, KEPT_ALIVE);
 }
 
 #[test]
 fn who_asked_once_sleeps_sooner_than_who_asks_again() {
-    Scene::new(idle(Trust::Settled)).expect(0, SLEEP / 40, Action::Sleep);
+    Scene::new(idle(Precision::Exact)).expect(0, SLEEP / 40, Action::Hibernate);
     let twice = Counts {
         requests: 2,
         ..Counts::default()
     };
-    Scene::new(idle(Trust::Settled))
+    Scene::new(idle(Precision::Exact))
         .seen(|seen| seen.counts = twice)
         .machine(|machine| machine.counts = twice)
-        .expect(0, HEAD, Action::Search);
+        .expect(0, HEAD, Action::Probe);
     let scene = Scene::new(head);
     let woken = |after| Machine::woken(scene.at(0), false, ms(SLEEP), scene.at(after));
-    assert!(woken(SLEEP - 1).lively && !woken(SLEEP).lively);
+    assert!(woken(SLEEP - 1).recently_active && !woken(SLEEP).recently_active);
 }
 
 #[test]
 fn a_sleep_that_is_longer_than_the_keep_alive_time_ends_with_it() {
-    let mut scene = Scene::new(idle(Trust::Searched)).machine(|machine| machine.lively = true);
+    let mut scene = Scene::new(idle(Precision::Probed)).machine(|machine| machine.recently_active = true);
     scene.hibernate_after = Duration::MAX;
-    scene.expect(0, KEEP_ALIVE, Action::Sleep);
+    scene.expect(0, KEEP_ALIVE, Action::Hibernate);
 }
 
 #[test]
@@ -245,23 +245,25 @@ fn what_happens_leads_from_state_to_state() {
     // A request begins, is answered, and another one begins to arrive.
     let mut scene = asked(Scene::new(head));
     scene.next(10);
-    let mut scene = scene.is(|_| State::Busy).seen(|seen| seen.is_answering = false);
+    let mut scene = scene
+        .is(|_| State::Responding)
+        .seen(|seen| seen.is_answering = false);
     scene.next(20);
-    let mut scene = scene.is(|scene| idle(Trust::Fresh)(scene.at(20))).seen(reads);
+    let mut scene = scene.is(|scene| idle(Precision::Fresh)(scene.at(20))).seen(reads);
     scene.next(30);
     scene.is(|scene| head(scene.at(30)));
     // What was asked and answered between two looks.
-    let mut scene = Scene::new(idle(Trust::Settled)).seen(asks);
+    let mut scene = Scene::new(idle(Precision::Exact)).seen(asks);
     scene.next(10);
-    scene.is(|scene| idle(Trust::Fresh)(scene.at(10)));
+    scene.is(|scene| idle(Precision::Fresh)(scene.at(10)));
     // A response that the peer doesn't take is not over.
     let mut scene = Scene::new(busy).seen(|seen| seen.blocked_at = Some(1));
     scene.next(10);
-    scene.is(|_| State::Busy);
+    scene.is(|_| State::Responding);
     // HTTP/2 reads without owing a head.
-    let mut scene = Scene::new(idle(Trust::Settled)).http2().seen(reads);
+    let mut scene = Scene::new(idle(Precision::Exact)).http2().seen(reads);
     scene.next(10);
-    scene.is(|scene| idle(Trust::Settled)(scene.at(0)));
+    scene.is(|scene| idle(Precision::Exact)(scene.at(0)));
 }
 
 #[test]
@@ -277,16 +279,16 @@ fn an_upload_that_outlives_its_response_may_pause_for_the_gap() {
         .expect(30, 30 + GAP, KEPT_ALIVE)
         .seen(|seen| seen.is_uploading = false);
     scene.next(30 + GAP);
-    scene.is(|scene| idle(Trust::Fresh)(scene.at(30 + GAP)));
+    scene.is(|scene| idle(Precision::Fresh)(scene.at(30 + GAP)));
 }
 
 #[test]
 fn what_http2_still_sends_keeps_it_but_not_for_ever() {
     let answers = |seen: &mut Seen| seen.counts.answers += 1;
-    let mut scene = Scene::new(idle(Trust::Settled)).http2().seen(answers);
+    let mut scene = Scene::new(idle(Precision::Exact)).http2().seen(answers);
     scene.next(STALL - 1);
     let mut scene = scene.expect(STALL - 1, STALL - 1 + KEEP_ALIVE, KEPT_ALIVE);
-    scene.machine.told = None;
+    scene.machine.shut_down_since = None;
     let mut scene = scene.seen(answers);
     let since = scene.machine.quiet_since();
     scene.next(STALL);
@@ -295,7 +297,7 @@ fn what_http2_still_sends_keeps_it_but_not_for_ever() {
 
 #[test]
 fn a_head_that_came_with_the_request_before_is_owed_since_then() {
-    Scene::new(idle(Trust::Settled))
+    Scene::new(idle(Precision::Exact))
         .machine(|machine| machine.given_back(true))
         .is(|scene| head(scene.at(0)))
         .expect(HEAD - 1, HEAD, NO_HEAD);
@@ -303,30 +305,32 @@ fn a_head_that_came_with_the_request_before_is_owed_since_then() {
 
 #[test]
 fn a_connection_that_hyper_has_not_polled_since_its_request_is_polled_again() {
-    for trust in [Trust::Settled, Trust::Searched] {
-        Scene::new(idle(trust))
+    for precision in [Precision::Exact, Precision::Probed] {
+        Scene::new(idle(precision))
             .seen(|seen| seen.was_idle = false)
-            .at_once(SLEEP, Action::GoOn);
+            .at_once(SLEEP, Action::PollAgain);
     }
-    Scene::new(idle(Trust::Settled))
+    Scene::new(idle(Precision::Exact))
         .draining(0, Stage::Closing)
         .seen(|seen| seen.was_idle = false)
-        .at_once(0, Action::GoOn);
+        .at_once(0, Action::PollAgain);
 }
 
 #[test]
 fn a_stalled_reader_is_looked_at_and_then_cut_off() {
     let blocked = |seen: &mut Seen| seen.blocked_at = Some(7);
-    let scene = Scene::new(busy).seen(blocked).expect(0, STALL / 16, Action::GoOn);
-    let mut scene = scene.expect(STALL / 16, STALL / 8, Action::GoOn);
+    let scene = Scene::new(busy)
+        .seen(blocked)
+        .expect(0, STALL / 16, Action::PollAgain);
+    let mut scene = scene.expect(STALL / 16, STALL / 8, Action::PollAgain);
     // Something was sent.
     scene.seen.blocked_at = Some(8);
     assert_eq!(
         scene.next(STALL - 1),
         Action::Wait(Some(scene.at(STALL - 1 + STALL / 16)))
     );
-    assert_eq!(scene.next(STALL - 1 + STALL), Action::GoOn);
-    assert_eq!(scene.next(STALL - 1 + STALL), Action::CutOff);
+    assert_eq!(scene.next(STALL - 1 + STALL), Action::PollAgain);
+    assert_eq!(scene.next(STALL - 1 + STALL), Action::Abort);
     let mut scene = Scene::new(busy).seen(blocked);
     scene.timeouts = scene
         .timeouts
@@ -341,31 +345,31 @@ fn a_connection_grows_old_and_gets_a_last_call() {
     // While it answers: the response says so, and it's closed when nothing follows.
     let mut scene = Scene::new(busy)
         .seen(|seen| seen.is_answering = true)
-        .at_once(HOUR, Action::GrowOld { tell: false })
+        .at_once(HOUR, Action::ReachAge { tell: false })
         .seen(|seen| seen.is_answering = false);
     scene.next(HOUR + 5);
     scene
-        .expect(HOUR + 5, HOUR + 1005, Action::GoOn)
-        .at_once(HOUR + 1005, Action::Sleep);
+        .expect(HOUR + 5, HOUR + 1005, Action::PollAgain)
+        .at_once(HOUR + 1005, Action::Hibernate);
     // While it's idle; what's asleep is woken to end.
-    Scene::new(idle(Trust::Searched))
-        .machine(|machine| machine.state = idle(Trust::Searched)(machine.heard + ms(HOUR - 1)))
-        .at_once(HOUR, Action::GrowOld { tell: false })
-        .expect(HOUR, last_call, Action::Sleep);
+    Scene::new(idle(Precision::Probed))
+        .machine(|machine| machine.state = idle(Precision::Probed)(machine.heard + ms(HOUR - 1)))
+        .at_once(HOUR, Action::ReachAge { tell: false })
+        .expect(HOUR, last_call, Action::Hibernate);
     let scene = Scene::new(asleep);
     scene
         .machine(|machine| machine.state = asleep(machine.heard + ms(HOUR - 1)))
-        .at_once(HOUR, Action::GrowOld { tell: false })
+        .at_once(HOUR, Action::ReachAge { tell: false })
         .is(|scene| asleep(scene.at(HOUR)))
-        .expect(HOUR, last_call, Action::Tell(None));
+        .expect(HOUR, last_call, Action::ShutDown(None));
     // HTTP/2 has a word for it, and a peer that doesn't answer that is gone.
-    Scene::new(idle(Trust::Settled))
-        .machine(|machine| machine.state = idle(Trust::Settled)(machine.heard + ms(HOUR - 1)))
+    Scene::new(idle(Precision::Exact))
+        .machine(|machine| machine.state = idle(Precision::Exact)(machine.heard + ms(HOUR - 1)))
         .http2()
-        .at_once(HOUR, Action::GrowOld { tell: true })
+        .at_once(HOUR, Action::ReachAge { tell: true })
         .expect(HOUR, last_call, close(None));
     // One that does, ends when it has taken what there is for it.
-    Scene::new(idle(Trust::Settled))
+    Scene::new(idle(Precision::Exact))
         .http2()
         .machine(|machine| machine.was_told(machine.heard))
         .seen(reads)
@@ -378,7 +382,7 @@ fn a_connection_grows_old_and_gets_a_last_call() {
 
 #[test]
 fn what_is_told_to_end_has_no_keep_alive_time_any_more() {
-    Scene::new(idle(Trust::Settled))
+    Scene::new(idle(Precision::Exact))
         .seen(|seen| seen.was_offered_an_upgrade = true)
         .at_once(KEEP_ALIVE, KEPT_ALIVE)
         .expect(KEEP_ALIVE, KEEP_ALIVE + 1000, close(None));
@@ -390,20 +394,20 @@ fn a_lame_duck_goes_on_and_http2_is_told() {
         let mut scene = Scene::new(state).draining(0, Stage::LameDuck);
         assert!(matches!(scene.next(0), Action::Wait(_)), "{:?}", scene.machine);
     }
-    Scene::new(idle(Trust::Settled))
+    Scene::new(idle(Precision::Exact))
         .draining(0, Stage::LameDuck)
-        .expect(0, SLEEP / 40, Action::Sleep);
-    for state in [State::Busy, idle(Trust::Fresh)(Instant::now())] {
+        .expect(0, SLEEP / 40, Action::Hibernate);
+    for state in [State::Responding, idle(Precision::Fresh)(Instant::now())] {
         Scene::new(|_| state)
             .draining(0, Stage::LameDuck)
             .http2()
-            .at_once(0, Action::Tell(None));
+            .at_once(0, Action::ShutDown(None));
     }
     // Its peer gets the lame duck stage to say that it's there.
-    Scene::new(idle(Trust::Settled))
+    Scene::new(idle(Precision::Exact))
         .draining(0, Stage::LameDuck)
         .http2()
-        .at_once(0, Action::Tell(None))
+        .at_once(0, Action::ShutDown(None))
         .expect(0, LAME_DUCK, close(None));
 }
 
@@ -411,18 +415,18 @@ fn a_lame_duck_goes_on_and_http2_is_told() {
 fn when_the_server_closes_what_is_idle_ends_and_what_is_busy_goes_on() {
     let closing = |state: State| Scene::new(move |_| state).draining(0, Stage::Closing);
     let now = Instant::now();
-    Scene::new(idle(Trust::Fresh))
+    Scene::new(idle(Precision::Fresh))
         .draining(0, Stage::Closing)
-        .at_once(0, Action::Sleep);
-    closing(asleep(now)).at_once(0, Action::Tell(None));
-    Scene::new(idle(Trust::Settled))
+        .at_once(0, Action::Hibernate);
+    closing(asleep(now)).at_once(0, Action::ShutDown(None));
+    Scene::new(idle(Precision::Exact))
         .draining(0, Stage::Closing)
         .seen(|seen| seen.was_offered_an_upgrade = true)
-        .at_once(0, Action::Tell(None));
+        .at_once(0, Action::ShutDown(None));
     Scene::new(busy)
         .draining(0, Stage::Closing)
         .seen(|seen| seen.is_answering = true)
-        .expect(0, HOUR, Action::GrowOld { tell: false });
+        .expect(0, HOUR, Action::ReachAge { tell: false });
 }
 
 #[test]
@@ -431,7 +435,7 @@ fn in_a_drain_a_peer_that_owes_something_gets_its_share_of_the_grace() {
     for state in [begun, head, uploading] {
         for stage in [Stage::LameDuck, Stage::Closing] {
             let mut scene = Scene::new(state).draining(100, stage);
-            scene.seen.is_uploading = matches!(scene.machine.state, State::Uploading { .. });
+            scene.seen.is_uploading = matches!(scene.machine.state, State::ReadingBody { .. });
             scene.expect(100, 100 + SHARE, STALLED);
         }
     }
@@ -461,7 +465,7 @@ fn after_a_standstill_a_peer_gets_a_second_look_and_the_server_s_own_deadlines_d
     for state in [first, begun, leaving, head, asleep] {
         let mut scene = Scene::new(state);
         let at = match scene.machine.state {
-            State::Asleep { .. } => KEEP_ALIVE,
+            State::Hibernating { .. } => KEEP_ALIVE,
             _ => HEAD,
         };
         assert_eq!(
@@ -472,8 +476,8 @@ fn after_a_standstill_a_peer_gets_a_second_look_and_the_server_s_own_deadlines_d
         );
         assert!(!matches!(scene.next_late(at + 100, late), Action::Wait(_)));
     }
-    let mut scene = Scene::new(idle(Trust::Settled));
-    assert_eq!(scene.next_late(SLEEP / 40, late), Action::Sleep);
+    let mut scene = Scene::new(idle(Precision::Exact));
+    assert_eq!(scene.next_late(SLEEP / 40, late), Action::Hibernate);
     let mut scene = Scene::new(asleep).machine(|machine| machine.old = Some(machine.heard));
-    assert_eq!(scene.next_late(1050, late), Action::Tell(None));
+    assert_eq!(scene.next_late(1050, late), Action::ShutDown(None));
 }
