@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Where there's room.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 32;
 
 /// So many descriptors each test has on average, where the largest come together: they have 300 connections each, both ends of them.
 const DESCRIPTORS: u64 = 256;
