@@ -9,6 +9,7 @@ mod layers;
 mod links;
 mod peers;
 mod repo;
+mod tokens;
 
 use crate::output::print;
 use cargo_metadata::Metadata;

@@ -18,7 +18,7 @@ const GLANCE: usize = 2048;
 const PROBE: Duration = Duration::from_secs(1);
 
 impl<C: Connection> Accepted<C> {
-    /// Looks whether a peer that waits for something is still there. It needs no buffer, unlike a protocol that reads ahead for it: hyper would allocate 8 KiB.
+    /// Looks whether a peer that waits for something is still there. Hyper would read ahead for that, into a buffer of 8 KiB per request, and is told not to.
     ///
     /// What is read here is put back. What somebody else is reading is not touched; they find its end. Where bytes wait that nobody reads, the system is asked
     /// about the peer, once in [`PROBE`].

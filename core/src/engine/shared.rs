@@ -39,21 +39,15 @@ pub(crate) struct Shared {
     pub(crate) addresses: Addresses,
     last_id: AtomicU64,
     order: AtomicU8,
-    grace: Mutex<Option<Grace>>,
-    /// Its length in nanoseconds, for those who ask often.
-    grace_length: AtomicU64,
+    drain_begun: Mutex<Option<Instant>>,
+    /// How long the drain may take, in nanoseconds since it began. Changed under the lock of `drain_begun`, and read without it.
+    grace: AtomicU64,
     /// A worker's state lives as long as its loop or one of its connections.
     workers: Mutex<Vec<Weak<WorkerState>>>,
     outcome: Mutex<Outcome>,
     pub(crate) drain_begins: Arc<DrainBegins>,
     /// When the observer was told last what's left in a drain.
     told: Mutex<Option<Instant>>,
-}
-
-#[derive(Clone, Copy)]
-struct Grace {
-    begun: Instant,
-    length: Duration,
 }
 
 #[derive(Default)]
@@ -72,8 +66,8 @@ impl Shared {
             config,
             last_id: AtomicU64::new(0),
             order: AtomicU8::new(Order::Serve as u8),
-            grace: Mutex::default(),
-            grace_length: AtomicU64::new(0),
+            drain_begun: Mutex::default(),
+            grace: AtomicU64::new(0),
             workers: Mutex::default(),
             outcome: Mutex::default(),
             drain_begins: Arc::default(),
@@ -96,24 +90,18 @@ impl Shared {
     /// Begins a drain. A second one can only shorten the first.
     pub(crate) fn drain(&self, grace: Duration) {
         let now = self.now();
-        let mut current = lock(&self.grace);
-        let grace = match *current {
-            None => Grace {
-                begun: now,
-                length: grace,
-            },
-            Some(running) => {
-                let elapsed = now.saturating_duration_since(running.begun);
-                Grace {
-                    length: running.length.min(elapsed.saturating_add(grace)),
-                    ..running
-                }
+        let mut begun = lock(&self.drain_begun);
+        let grace = match *begun {
+            None => grace,
+            Some(begun) => {
+                let elapsed = now.saturating_duration_since(begun);
+                self.grace().min(elapsed.saturating_add(grace))
             }
         };
-        let length = u64::try_from(grace.length.as_nanos()).unwrap_or(u64::MAX);
-        self.grace_length.store(length, Ordering::Relaxed);
-        *current = Some(grace);
-        drop(current);
+        begun.get_or_insert(now);
+        let nanoseconds = u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX);
+        self.grace.store(nanoseconds, Ordering::Relaxed);
+        drop(begun);
         self.give(Order::Drain);
     }
 
@@ -136,7 +124,7 @@ impl Shared {
 
     /// How long the drain may take, since its beginning.
     pub(crate) fn grace(&self) -> Duration {
-        Duration::from_nanos(self.grace_length.load(Ordering::Relaxed))
+        Duration::from_nanos(self.grace.load(Ordering::Relaxed))
     }
 
     /// How long the workers go on accepting during the drain.

@@ -1,6 +1,7 @@
 //! The facade holds no logic: what it re-exports can be used without it, and it has no bug of its own.
 
 use super::repo::{Repo, Violation};
+use super::tokens::{is_ident, is_punct};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Each file of the facade's `src/` consists of `pub use`, `pub mod`, attributes and documentation.
@@ -55,14 +56,6 @@ fn foreign_items(tokens: TokenStream, lines: &mut Vec<usize>) {
             foreign_items(body.stream(), lines);
         }
     }
-}
-
-fn is_punct(token: &TokenTree, expected: char) -> bool {
-    matches!(token, TokenTree::Punct(punct) if punct.as_char() == expected)
-}
-
-fn is_ident(token: &TokenTree, expected: &str) -> bool {
-    matches!(token, TokenTree::Ident(ident) if ident == expected)
 }
 
 fn is_braced(token: &TokenTree) -> bool {

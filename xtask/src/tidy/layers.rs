@@ -1,6 +1,7 @@
 //! The rooms of core are layers: each knows those below it only.
 
 use super::repo::{Repo, Violation};
+use super::tokens::{is_ident, is_punct};
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 
 /// From the lowest to the highest.
@@ -85,14 +86,6 @@ fn names(tokens: TokenStream, found: &mut Vec<(String, Span)>) {
             _ => {}
         }
     }
-}
-
-fn is_ident(token: &TokenTree, expected: &str) -> bool {
-    matches!(token, TokenTree::Ident(ident) if ident == expected)
-}
-
-fn is_punct(token: &TokenTree, expected: char) -> bool {
-    matches!(token, TokenTree::Punct(punct) if punct.as_char() == expected)
 }
 
 #[cfg(test)]

@@ -274,7 +274,7 @@ impl Machine {
     }
 
     fn tell(&mut self, why: Option<TimedOut>, now: Instant) -> Action {
-        self.shut_down_since = Some(now);
+        self.was_told(now);
         Action::ShutDown(why)
     }
 
@@ -317,13 +317,13 @@ impl Machine {
         self.counts = counts;
     }
 
-    /// Hyper has been told to end the connection, to see whether it's idle.
+    /// Hyper's graceful shutdown has been requested.
     pub(super) fn was_told(&mut self, now: Instant) {
         self.shut_down_since = Some(now);
     }
 
-    /// It was, and is hyper's again. `head`: one had begun to arrive in one read with the request before it, and has been owed since then. If more of it came
-    /// before that's found, it's owed since that came, so such a head may take twice its time.
+    /// A connection that was taken from hyper is given back to it. `head`: a head had begun to arrive in one read with the request before it, and has been owed
+    /// since that request. If more of it comes before it is found, it is owed since then, so such a head may take twice its time.
     pub(super) fn given_back(&mut self, head: bool) {
         self.shut_down_since = None;
         if let State::Idle(idle) = &mut self.state {
