@@ -5,6 +5,7 @@
 )]
 
 mod client;
+mod over_tcp;
 
 use anyport_core::{
     Endpoint, UnixName,
@@ -16,6 +17,7 @@ use anyport_testkit::{Capabilities, Capability, Subject, Suite};
 use anyport_tls::{Tls, TlsExt};
 use anyport_unix::Unix;
 use client::{Authority, Client, Lazy};
+use over_tcp::{Below, OverTcp};
 use std::{
     collections::HashMap,
     io,
@@ -23,74 +25,30 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use tempfile::TempDir;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 
-/// TLS over TCP, on the ambient tokio.
-struct OverTcp(Arc<Authority>);
+/// TCP on the ambient tokio.
+struct Ambient;
 
-impl Subject for OverTcp {
+impl Below for Ambient {
     const NAME: &str = "tls-tcp";
-    type Transport = Tls<Tcp<Tokio>>;
-    type Stream = Lazy<TcpStream>;
+    type Transport = Tcp<Tokio>;
 
-    fn transport(&self) -> Self::Transport {
-        Tcp::bind("127.0.0.1:0").tls(self.0.server())
-    }
-
-    async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        self.0.client().connect(tcp(endpoint).await?).await
-    }
-
-    async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        self.0.h2_client().connect(tcp(endpoint).await?).await
-    }
-
-    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        Ok(self.0.client().knock(tcp(endpoint).await?))
-    }
-
-    fn reset_on_drop(&self, stream: &Self::Stream) -> io::Result<()> {
-        stream.below().map_or(Ok(()), TcpStream::set_zero_linger)
-    }
-}
-
-/// TLS over TCP, on a tokio per core.
-struct OverTcpPerCore(Arc<Authority>);
-
-impl Subject for OverTcpPerCore {
-    const NAME: &str = "tls-tcp-per-core";
-    type Transport = Tls<Tcp<TokioPerCore>>;
-    type Stream = Lazy<TcpStream>;
-
-    fn transport(&self) -> Self::Transport {
+    fn bind() -> Self::Transport {
         Tcp::bind("127.0.0.1:0")
-            .per_core()
-            .with_workers(2)
-            .tls(self.0.server())
-    }
-
-    async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        self.0.client().connect(tcp(endpoint).await?).await
-    }
-
-    async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        self.0.h2_client().connect(tcp(endpoint).await?).await
-    }
-
-    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        Ok(self.0.client().knock(tcp(endpoint).await?))
-    }
-
-    fn reset_on_drop(&self, stream: &Self::Stream) -> io::Result<()> {
-        stream.below().map_or(Ok(()), TcpStream::set_zero_linger)
     }
 }
 
-async fn tcp(endpoint: &Endpoint) -> io::Result<TcpStream> {
-    let addr = endpoint.socket_addr().ok_or(io::ErrorKind::InvalidInput)?;
-    let stream = TcpStream::connect(addr).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
+/// TCP on a tokio per core.
+struct PerCore;
+
+impl Below for PerCore {
+    const NAME: &str = "tls-tcp-per-core";
+    type Transport = Tcp<TokioPerCore>;
+
+    fn bind() -> Self::Transport {
+        Tcp::bind("127.0.0.1:0").per_core().with_workers(2)
+    }
 }
 
 /// TLS over Unix sockets.
@@ -218,8 +176,8 @@ impl Subject for OverTls {
 fn main() -> ExitCode {
     let authority = Arc::new(Authority::new());
     Suite::new()
-        .with(OverTcp(Arc::clone(&authority)))
-        .with_local(OverTcpPerCore(Arc::clone(&authority)))
+        .with(OverTcp::<Ambient>::new(&authority))
+        .with_local(OverTcp::<PerCore>::new(&authority))
         .with(OverUnix {
             authority: Arc::clone(&authority),
             folder: tempfile::tempdir().unwrap(),

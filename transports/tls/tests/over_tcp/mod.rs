@@ -1,0 +1,72 @@
+//! TLS over TCP, on whichever runtime.
+use crate::client::{Authority, Lazy};
+use anyport_core::{Endpoint, Transport};
+use anyport_testkit::Subject;
+use anyport_tls::{Tls, TlsExt};
+use std::{io, marker::PhantomData, sync::Arc};
+use tokio::net::TcpStream;
+
+/// A transport of TCP, to be below TLS.
+pub(crate) trait Below: Send + Sync + 'static {
+    const NAME: &str;
+    type Transport: Transport;
+
+    fn bind() -> Self::Transport;
+
+    /// As [`Subject::missing`].
+    fn missing() -> Option<String> {
+        None
+    }
+}
+
+/// TLS over it.
+pub(crate) struct OverTcp<B> {
+    authority: Arc<Authority>,
+    below: PhantomData<B>,
+}
+
+impl<B> OverTcp<B> {
+    pub(crate) fn new(authority: &Arc<Authority>) -> Self {
+        Self {
+            authority: Arc::clone(authority),
+            below: PhantomData,
+        }
+    }
+}
+
+impl<B: Below> Subject for OverTcp<B> {
+    const NAME: &str = B::NAME;
+    type Transport = Tls<B::Transport>;
+    type Stream = Lazy<TcpStream>;
+
+    fn transport(&self) -> Self::Transport {
+        B::bind().tls(self.authority.server())
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        self.authority.client().connect(tcp(endpoint).await?).await
+    }
+
+    async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        self.authority.h2_client().connect(tcp(endpoint).await?).await
+    }
+
+    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+        Ok(self.authority.client().knock(tcp(endpoint).await?))
+    }
+
+    fn reset_on_drop(&self, stream: &Self::Stream) -> io::Result<()> {
+        stream.below().map_or(Ok(()), TcpStream::set_zero_linger)
+    }
+
+    fn missing(&self) -> Option<String> {
+        B::missing()
+    }
+}
+
+async fn tcp(endpoint: &Endpoint) -> io::Result<TcpStream> {
+    let addr = endpoint.socket_addr().ok_or(io::ErrorKind::InvalidInput)?;
+    let stream = TcpStream::connect(addr).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
