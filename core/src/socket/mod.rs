@@ -5,6 +5,9 @@ mod address;
 mod options;
 mod peer;
 mod queue;
+#[cfg(target_os = "linux")]
+mod ready;
+mod tcp;
 #[cfg(unix)]
 pub mod unix;
 
@@ -13,6 +16,9 @@ pub use options::SocketOptions;
 #[cfg(unix)]
 pub use peer::{peer_state, reset_at_close, try_send};
 pub use queue::{AcceptQueue, LONGEST_QUEUE, Owners, canonical};
+#[cfg(target_os = "linux")]
+pub use ready::{Acceptor, ReadyTcpListener, ReadyUnixListener};
+pub use tcp::{TcpListen, TcpTransport};
 
 use crate::error::{Error, Result};
 use rustix::io::Errno;

@@ -159,11 +159,11 @@ impl SocketOptions {
 /// assert_eq!(mine.with_backlog(128).options.backlog, 128);
 /// ```
 ///
-/// A type parameter is named with its bounds in brackets: `delegate_options!(impl<R: [Runtime]> for MyTcp<R> => options)`.
+/// Type parameters are named with their bounds in brackets: `delegate_options!(impl<R: [Runtime]> for MyTcp<R> => options)`.
 #[macro_export]
 macro_rules! delegate_options {
-    (impl$(<$param:ident: [$($bound:tt)+]>)? for $transport:ty => $options:ident) => {
-        impl$(<$param: $($bound)+>)? $transport {
+    (impl$(<$($param:ident: [$($bound:tt)+]),+>)? for $transport:ty => $options:ident) => {
+        impl$(<$($param: $($bound)+),+>)? $transport {
             /// How many connections the kernel queues until they're accepted. Default: 4096.
             #[must_use]
             pub fn with_backlog(mut self, backlog: u32) -> Self {

@@ -22,6 +22,13 @@ impl PeerCred {
         Self { pid: None, uid, gid }
     }
 
+    /// What SO_PEERCRED gives. The process 0 stands for one that this PID namespace doesn't know.
+    #[must_use]
+    pub fn from_kernel(pid: Option<i32>, uid: u32, gid: u32) -> Self {
+        let pid = pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0);
+        Self { pid, uid, gid }
+    }
+
     /// The same with the process's number.
     #[must_use]
     pub fn with_pid(mut self, pid: u32) -> Self {

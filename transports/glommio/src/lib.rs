@@ -23,20 +23,43 @@
 //! ```
 #![cfg(target_os = "linux")]
 
+mod acceptor;
 mod alarm;
 mod connection;
-mod listener;
 mod requirements;
 mod runtime;
 mod stream;
-mod transport;
-mod unix_listener;
-mod unix_transport;
 mod watch;
 
+pub use acceptor::GlommioAcceptor;
 pub use connection::GlommioConnection;
-pub use listener::GlommioListener;
 pub use runtime::GlommioPerCore;
-pub use transport::Glommio;
-pub use unix_listener::GlommioUnixListener;
-pub use unix_transport::GlommioUnix;
+
+use anyport_core::socket::{ReadyTcpListener, ReadyUnixListener, TcpTransport, unix::UnixTransport};
+
+/// TCP on glommio: each worker has a thread, an executor and a socket of its own (SO_REUSEPORT).
+///
+/// Nothing moves between threads, so the app may be `!Send` (`per_worker(..)`). It needs io_uring, and
+/// the right to lock 512 KiB of memory; the server doesn't start without.
+///
+/// ```
+/// # use anyport_glommio::Glommio;
+/// # use std::time::Duration;
+/// let per_core = Glommio::bind("127.0.0.1:3000").with_keepalive(Duration::from_secs(60));
+/// let two_workers = Glommio::bind(3000).with_workers(2);
+/// ```
+pub type Glommio = TcpTransport<GlommioPerCore, GlommioListener>;
+
+/// A listening TCP socket on one worker.
+pub type GlommioListener = ReadyTcpListener<GlommioAcceptor>;
+
+/// Unix sockets on glommio: each worker has a thread and an executor; they have duplicates of one socket.
+///
+/// ```
+/// # use anyport_glommio::GlommioUnix;
+/// let group_only = GlommioUnix::bind("/run/app.sock").with_mode(0o660);
+/// ```
+pub type GlommioUnix = UnixTransport<GlommioPerCore, GlommioUnixListener>;
+
+/// A listening Unix socket on one worker.
+pub type GlommioUnixListener = ReadyUnixListener<GlommioAcceptor>;

@@ -3,10 +3,9 @@ use atomic_waker::AtomicWaker;
 use futures_io::AsyncRead;
 use glommio::net::TcpStream;
 use glommio_socket2::Socket;
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use std::{
     fmt, io, net,
-    os::fd::{AsFd, AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd},
     pin::Pin,
     sync::{
         Arc,
@@ -62,14 +61,6 @@ impl Watch {
     pub(crate) fn is_armed(&self) -> bool {
         self.0.is_some()
     }
-}
-
-/// What's readable when a listening socket is: an epoll instance. The kernel keeps open whatever the reactor waits for until that's told to wait no longer, and a listening socket has to be
-/// closed, and its address free, as soon as its listener is dropped.
-pub(crate) fn doorbell(socket: impl AsFd) -> io::Result<OwnedFd> {
-    let doorbell = epoll::create(CreateFlags::CLOEXEC)?;
-    epoll::add(&doorbell, socket, EventData::new_u64(0), EventFlags::IN)?;
-    Ok(doorbell)
 }
 
 impl Armed {

@@ -16,13 +16,12 @@
 //! ```
 #![cfg(target_os = "linux")]
 
+mod acceptor;
 mod buffer;
 mod closing;
 mod connection;
-mod doorbell;
 mod driver;
 mod half;
-mod listener;
 mod operation;
 mod postman;
 mod receiving;
@@ -32,14 +31,39 @@ mod round;
 mod runtime;
 mod sending;
 mod stream;
-mod transport;
-mod unix_listener;
-mod unix_transport;
 
+pub use acceptor::MonoioAcceptor;
 pub use connection::MonoioConnection;
 pub use driver::Driver;
-pub use listener::MonoioListener;
 pub use runtime::MonoioPerCore;
-pub use transport::Monoio;
-pub use unix_listener::MonoioUnixListener;
-pub use unix_transport::MonoioUnix;
+
+use anyport_core::socket::{ReadyTcpListener, ReadyUnixListener, TcpTransport, unix::UnixTransport};
+
+/// TCP on monoio: each worker has a thread, a ring (io_uring) and a socket of its own (SO_REUSEPORT).
+///
+/// Nothing moves between threads, so the app may be `!Send` (`per_worker(..)`). Where io_uring is refused,
+/// the workers wait with epoll; see [`Driver`].
+///
+/// ```
+/// # use anyport_monoio::{Driver, Monoio};
+/// # use std::time::Duration;
+/// let per_core = Monoio::bind("127.0.0.1:3000").with_keepalive(Duration::from_secs(60));
+/// let two_workers = Monoio::bind(3000).with_workers(2);
+/// let never_epoll = Monoio::bind(3000).with_driver(Driver::IoUring);
+/// ```
+pub type Monoio = TcpTransport<MonoioPerCore, MonoioListener>;
+
+/// A listening TCP socket on one worker.
+pub type MonoioListener = ReadyTcpListener<MonoioAcceptor>;
+
+/// Unix sockets on monoio: each worker has a thread and a ring (io_uring); they have duplicates of one
+/// socket. The rest is as with [`Monoio`].
+///
+/// ```
+/// # use anyport_monoio::MonoioUnix;
+/// let group_only = MonoioUnix::bind("/run/app.sock").with_mode(0o660);
+/// ```
+pub type MonoioUnix = UnixTransport<MonoioPerCore, MonoioUnixListener>;
+
+/// A listening Unix socket on one worker.
+pub type MonoioUnixListener = ReadyUnixListener<MonoioAcceptor>;

@@ -14,13 +14,35 @@
 //! ```
 mod connection;
 mod listener;
-mod transport;
 
 pub use connection::TcpConnection;
 pub use listener::TcpListener;
-pub use transport::Tcp;
 
-use anyport_core::{App, ServedOver, Server, serve_with, socket::BindAddr};
+use anyport_core::{
+    App, ServedOver, Server,
+    runtime::{Tokio, TokioPerCore},
+    serve_with,
+    socket::{BindAddr, TcpTransport},
+};
+
+/// TCP on tokio.
+///
+/// [`bind`](TcpTransport::bind) runs on the tokio that the server is started in, which moves connections
+/// between its threads, so the app must be `Send`. [`per_core`](TcpTransport::per_core) gives each worker
+/// a thread, a single-threaded tokio and a socket of its own (SO_REUSEPORT): nothing moves, and the app
+/// may be `!Send`.
+///
+/// ```
+/// # use anyport_tcp::Tcp;
+/// # use std::time::Duration;
+/// let ambient = Tcp::bind("127.0.0.1:3000").with_keepalive(Duration::from_secs(60));
+/// let per_core = Tcp::bind(3000).per_core();
+/// let two_workers = Tcp::bind(3000).per_core().with_workers(2);
+/// ```
+pub type Tcp = TcpTransport<Tokio, TcpListener>;
+
+/// TCP on a single-threaded tokio per core: what [`per_core`](TcpTransport::per_core) makes of [`Tcp`].
+pub type TcpPerCore = TcpTransport<TokioPerCore, TcpListener>;
 
 /// Serves an app over TCP on the tokio that it's awaited in: `listen(3000, app).await`.
 ///

@@ -1,8 +1,8 @@
 //! A listening TCP socket on one worker.
 use crate::TcpConnection;
 use anyport_core::{
-    ConnInfo, Endpoint, Incoming, Listener,
-    socket::{AcceptQueue, Owners, SocketOptions, canonical},
+    ConnInfo, Endpoint, Incoming, Listener, Worker,
+    socket::{AcceptQueue, Owners, SocketOptions, TcpListen, canonical},
 };
 use socket2::SockRef;
 use std::{
@@ -24,21 +24,26 @@ pub struct TcpListener {
     queue: AcceptQueue,
 }
 
-impl TcpListener {
-    pub(crate) fn new(
-        listener: net::TcpListener,
-        options: SocketOptions,
+impl TcpListen for TcpListener {
+    type Driver = ();
+
+    fn new(
+        socket: net::TcpListener,
+        options: &SocketOptions,
         owners: Owners,
+        _: &Worker,
     ) -> io::Result<Self> {
-        let local = listener.local_addr()?;
+        let local = socket.local_addr()?;
         Ok(Self {
-            inner: tokio::net::TcpListener::from_std(listener)?,
-            options,
+            inner: tokio::net::TcpListener::from_std(socket)?,
+            options: options.clone(),
             local: (!local.ip().is_unspecified()).then(|| local.into()),
             queue: AcceptQueue::new(owners),
         })
     }
+}
 
+impl TcpListener {
     fn connection(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<TcpConnection> {
         if self.options.need_applying() {
             self.options.apply_to_connection(&SockRef::from(&stream))?;
@@ -101,7 +106,7 @@ impl std::os::fd::AsFd for TcpListener {
 mod tests {
     use super::*;
     use crate::Tcp;
-    use anyport_core::{Transport, Worker, socket::LONGEST_QUEUE};
+    use anyport_core::{Transport, socket::LONGEST_QUEUE};
     use std::{future::poll_fn, net::TcpStream as Client};
 
     fn adopted(owner: &net::TcpListener, workers: usize) -> Vec<TcpListener> {

@@ -1,9 +1,6 @@
 //! The behaviour suite over TCP: on the ambient tokio, and on a tokio per core.
-use anyport_core::{
-    Endpoint,
-    runtime::{Tokio, TokioPerCore},
-};
-use anyport_tcp::Tcp;
+use anyport_core::Endpoint;
+use anyport_tcp::{Tcp, TcpPerCore};
 use anyport_testkit::{Subject, Suite};
 use std::{io, process::ExitCode};
 use tokio::net::TcpStream;
@@ -13,10 +10,10 @@ struct PerCore;
 
 impl Subject for Ambient {
     const NAME: &str = "tcp";
-    type Transport = Tcp<Tokio>;
+    type Transport = Tcp;
     type Stream = TcpStream;
 
-    fn transport(&self) -> Tcp<Tokio> {
+    fn transport(&self) -> Tcp {
         Tcp::bind("127.0.0.1:0")
     }
 
@@ -31,10 +28,10 @@ impl Subject for Ambient {
 
 impl Subject for PerCore {
     const NAME: &str = "tcp-per-core";
-    type Transport = Tcp<TokioPerCore>;
+    type Transport = TcpPerCore;
     type Stream = TcpStream;
 
-    fn transport(&self) -> Tcp<TokioPerCore> {
+    fn transport(&self) -> TcpPerCore {
         Tcp::bind("127.0.0.1:0").per_core().with_workers(2)
     }
 

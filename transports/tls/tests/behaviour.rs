@@ -7,12 +7,9 @@
 mod client;
 mod over_tcp;
 
-use anyport_core::{
-    Endpoint, UnixName,
-    runtime::{Tokio, TokioPerCore},
-};
+use anyport_core::{Endpoint, UnixName};
 use anyport_memory::{Connector, Memory, MemoryStream};
-use anyport_tcp::Tcp;
+use anyport_tcp::{Tcp, TcpPerCore};
 use anyport_testkit::{Capabilities, Capability, Subject, Suite};
 use anyport_tls::{Tls, TlsExt};
 use anyport_unix::Unix;
@@ -32,7 +29,7 @@ struct Ambient;
 
 impl Below for Ambient {
     const NAME: &str = "tls-tcp";
-    type Transport = Tcp<Tokio>;
+    type Transport = Tcp;
 
     fn bind() -> Self::Transport {
         Tcp::bind("127.0.0.1:0")
@@ -44,7 +41,7 @@ struct PerCore;
 
 impl Below for PerCore {
     const NAME: &str = "tls-tcp-per-core";
-    type Transport = Tcp<TokioPerCore>;
+    type Transport = TcpPerCore;
 
     fn bind() -> Self::Transport {
         Tcp::bind("127.0.0.1:0").per_core().with_workers(2)
@@ -59,7 +56,7 @@ struct OverUnix {
 
 impl Subject for OverUnix {
     const NAME: &str = "tls-unix";
-    type Transport = Tls<Unix<Tokio>>;
+    type Transport = Tls<Unix>;
     type Stream = Lazy<UnixStream>;
 
     fn transport(&self) -> Self::Transport {

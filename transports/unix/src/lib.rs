@@ -20,9 +20,33 @@
 
 mod connection;
 mod listener;
-mod transport;
 
 pub use anyport_core::socket::unix::UnixSocket;
 pub use connection::UnixConnection;
 pub use listener::UnixListener;
-pub use transport::Unix;
+
+use anyport_core::{
+    runtime::{Tokio, TokioPerCore},
+    socket::unix::UnixTransport,
+};
+
+/// Unix sockets on tokio.
+///
+/// [`bind`](UnixTransport::bind) runs on the tokio that the server is started in, which moves connections
+/// between its threads, so the app must be `Send`. [`per_core`](UnixTransport::per_core) gives each worker
+/// a thread and a single-threaded tokio of its own: nothing moves, and the app may be `!Send`. The workers
+/// have duplicates of one socket.
+///
+/// An app learns who connected from [`ConnInfo::peer_cred`](anyport_core::ConnInfo::peer_cred).
+///
+/// ```
+/// # use anyport_unix::Unix;
+/// let ambient = Unix::bind("/run/app.sock").with_mode(0o660);
+/// let per_core = Unix::bind("/run/app.sock").per_core();
+/// let two_workers = Unix::bind("/run/app.sock").per_core().with_workers(2);
+/// ```
+pub type Unix = UnixTransport<Tokio, UnixListener>;
+
+/// Unix sockets on a single-threaded tokio per core: what [`per_core`](UnixTransport::per_core) makes of
+/// [`Unix`].
+pub type UnixPerCore = UnixTransport<TokioPerCore, UnixListener>;

@@ -1,6 +1,9 @@
 //! A listening Unix socket on one worker.
 use crate::{UnixConnection, UnixSocket};
-use anyport_core::{ConnInfo, Endpoint, Incoming, Listener, PeerCred, UnixName, socket::unix::UnixQueue};
+use anyport_core::{
+    ConnInfo, Endpoint, Incoming, Listener, PeerCred, UnixName, Worker,
+    socket::unix::{UnixListen, UnixQueue},
+};
 use socket2::SockRef;
 use std::{
     future::Ready,
@@ -23,8 +26,10 @@ pub struct UnixListener {
     local: Endpoint,
 }
 
-impl UnixListener {
-    pub(crate) fn new(socket: UnixSocket) -> io::Result<Self> {
+impl UnixListen for UnixListener {
+    type Driver = ();
+
+    fn new(socket: UnixSocket, _: &Worker) -> io::Result<Self> {
         let (queue, listener) = socket.into_parts();
         Ok(Self {
             queue,
@@ -32,7 +37,9 @@ impl UnixListener {
             inner: tokio::net::UnixListener::from_std(listener)?,
         })
     }
+}
 
+impl UnixListener {
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, Endpoint)>> {
         if self.queue.is_over() {
             return Poll::Pending;
@@ -59,16 +66,6 @@ impl UnixListener {
     }
 }
 
-fn peer_cred(stream: &UnixStream) -> Option<PeerCred> {
-    let cred = stream.peer_cred().ok()?;
-    let peer_cred = PeerCred::new(cred.uid(), cred.gid());
-    // 0 stands for a process that this PID namespace doesn't know.
-    Some(match cred.pid().and_then(|pid| pid.try_into().ok()) {
-        None | Some(0) => peer_cred,
-        Some(pid) => peer_cred.with_pid(pid),
-    })
-}
-
 impl Listener for UnixListener {
     type Connection = UnixConnection;
     type Handshake = Ready<io::Result<UnixConnection>>;
@@ -76,8 +73,8 @@ impl Listener for UnixListener {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
         let (stream, peer) = ready!(self.poll_stream(cx))?;
         let mut info = ConnInfo::new(peer, self.local.clone());
-        if let Some(cred) = peer_cred(&stream) {
-            info = info.with_peer_cred(cred);
+        if let Ok(cred) = stream.peer_cred() {
+            info = info.with_peer_cred(PeerCred::from_kernel(cred.pid(), cred.uid(), cred.gid()));
         }
         Poll::Ready(Ok(Incoming::ready(UnixConnection::new(stream, info))))
     }
@@ -105,7 +102,9 @@ mod tests {
 
     fn listeners(unix: &Unix, workers: usize) -> Vec<UnixListener> {
         let sockets = unix.open(workers).unwrap();
-        let listeners = sockets.into_iter().map(UnixListener::new);
+        let listeners = sockets
+            .into_iter()
+            .map(|socket| UnixListener::new(socket, &Worker::new(0, 1)));
         listeners.collect::<Result<_, _>>().unwrap()
     }
 

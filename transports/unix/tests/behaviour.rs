@@ -1,12 +1,9 @@
 //! The behaviour suite over Unix sockets: on the ambient tokio, and on a tokio per core.
 #![cfg(unix)]
 
-use anyport_core::{
-    Endpoint, UnixName,
-    runtime::{Tokio, TokioPerCore},
-};
+use anyport_core::{Endpoint, UnixName};
 use anyport_testkit::{Capabilities, Capability, Subject, Suite};
-use anyport_unix::Unix;
+use anyport_unix::{Unix, UnixPerCore};
 use std::{
     io,
     path::PathBuf,
@@ -42,10 +39,10 @@ struct PerCore(Paths);
 
 impl Subject for Ambient {
     const NAME: &str = "unix";
-    type Transport = Unix<Tokio>;
+    type Transport = Unix;
     type Stream = UnixStream;
 
-    fn transport(&self) -> Unix<Tokio> {
+    fn transport(&self) -> Unix {
         Unix::bind(self.0.next())
     }
 
@@ -60,10 +57,10 @@ impl Subject for Ambient {
 
 impl Subject for PerCore {
     const NAME: &str = "unix-per-core";
-    type Transport = Unix<TokioPerCore>;
+    type Transport = UnixPerCore;
     type Stream = UnixStream;
 
-    fn transport(&self) -> Unix<TokioPerCore> {
+    fn transport(&self) -> UnixPerCore {
         Unix::bind(self.0.next()).per_core().with_workers(2)
     }
 

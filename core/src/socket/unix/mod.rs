@@ -6,10 +6,12 @@ mod lock_file;
 mod place;
 mod queue;
 mod socket_file;
+mod transport;
 
 pub use access::Access;
 pub use place::Place;
 pub use queue::UnixQueue;
+pub use transport::{UnixListen, UnixTransport};
 
 use crate::error::{Error, Result};
 use queue::Name;

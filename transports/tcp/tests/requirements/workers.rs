@@ -24,7 +24,7 @@ pub(crate) fn tests(tests: Tests) -> Tests {
         )
 }
 
-fn two_workers() -> Tcp<anyport_core::runtime::TokioPerCore> {
+fn two_workers() -> anyport_tcp::TcpPerCore {
     Tcp::bind("127.0.0.1:0").per_core().with_workers(WORKERS)
 }
 

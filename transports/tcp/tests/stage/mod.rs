@@ -6,12 +6,8 @@
 )]
 
 use crate::scene::{GRACE, PATIENCE, addr_of, connect};
-use anyport_core::{
-    Body, BoxError, Handle, ServedOver, Server,
-    runtime::{Tokio, TokioPerCore},
-    serve_with,
-};
-use anyport_tcp::Tcp;
+use anyport_core::{Body, BoxError, Handle, ServedOver, Server, serve_with};
+use anyport_tcp::{Tcp, TcpPerCore};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame};
 use std::{
@@ -43,7 +39,7 @@ pub(crate) fn ambient() -> Tcp {
     Tcp::bind("127.0.0.1:0")
 }
 
-pub(crate) fn per_core() -> Tcp<TokioPerCore> {
+pub(crate) fn per_core() -> TcpPerCore {
     ambient().per_core().with_workers(2)
 }
 
@@ -57,7 +53,7 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) fn serve<A>(on: On, app: A, configure: impl FnOnce(Server) -> Server) -> Self
     where
-        A: ServedOver<Tcp<Tokio>> + ServedOver<Tcp<TokioPerCore>>,
+        A: ServedOver<Tcp> + ServedOver<TcpPerCore>,
     {
         Self::start(|| {
             configure(match on {

@@ -1,0 +1,253 @@
+//! The listeners of runtimes that can only tell when a listening socket has clients (Linux).
+//!
+//! Clients are accepted by accept4(2) until none is left. An operation of io_uring would not do: what it
+//! accepts after the listener's last look belongs to nobody, and it needs a blocking socket, which an
+//! adopted socket may not become for its other owners.
+use super::{
+    AcceptQueue, Owners, SocketOptions, TcpListen, canonical,
+    unix::{UnixListen, UnixQueue, UnixSocket},
+};
+use crate::{
+    runtime::{RuntimeOptions, Worker},
+    transport::{ConnInfo, Connection, Endpoint, Incoming, Listener, UnixName},
+};
+use rustix::net::{SocketFlags, accept_with, acceptfrom_with};
+use socket2::SockRef;
+use std::{
+    fmt,
+    future::{Ready, ready},
+    io,
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::net::{UnixListener, UnixStream},
+    },
+    task::{self, Context, Poll},
+    time::Duration,
+};
+
+/// How the worker of a runtime learns that a listening socket has clients, and what it makes of them.
+pub trait Acceptor: Sized + Unpin + 'static {
+    /// What the workers wait with, where the runtime leaves a choice; `()` where it leaves none.
+    type Driver: Clone + Default + fmt::Debug + Send + Sync + 'static;
+
+    /// A connection over TCP.
+    type Tcp: Connection;
+
+    /// A connection over a Unix socket.
+    type Unix: Connection;
+
+    /// How the runtime is told of the driver. Default: not at all.
+    fn runtime_options(_driver: &Self::Driver) -> Option<RuntimeOptions> {
+        None
+    }
+
+    /// Begins to watch a listening socket, inside the runtime of the worker. `inherited` says that
+    /// connections inherit what is set on that socket, and that it may be changed.
+    ///
+    /// # Errors
+    ///
+    /// The server doesn't start.
+    fn new(socket: BorrowedFd<'_>, inherited: bool, worker: &Worker) -> io::Result<Self>;
+
+    /// Whether [`poll_ready`](Self::poll_ready) was pending when it was last asked.
+    fn is_waiting(&self) -> bool;
+
+    /// Ready when the socket may have clients.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor is left to wait by, for example.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// How connections are accepted. Default: non-blocking, and closed in processes that the app starts.
+    fn flags(&self) -> SocketFlags {
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK
+    }
+
+    /// Makes a connection of a stream.
+    ///
+    /// # Errors
+    ///
+    /// The peer has gone already.
+    fn tcp(&self, stream: TcpStream, info: ConnInfo) -> io::Result<Self::Tcp>;
+
+    /// Makes a connection of a stream; `info` lacks the credentials of the peer.
+    ///
+    /// # Errors
+    ///
+    /// The peer has gone already.
+    fn unix(&self, stream: UnixStream, info: ConnInfo) -> io::Result<Self::Unix>;
+}
+
+/// A listening TCP socket on one worker.
+pub struct ReadyTcpListener<A> {
+    socket: TcpListener,
+    acceptor: A,
+    queue: AcceptQueue,
+    /// The address of every connection; none, if each has to be asked (a socket that listens on all interfaces).
+    local: Option<Endpoint>,
+}
+
+impl<A: Acceptor> ReadyTcpListener<A> {
+    fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (socket, peer) = acceptfrom_with(&self.socket, self.acceptor.flags())?;
+        let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+        Ok((socket.into(), peer.ok_or(io::ErrorKind::ConnectionAborted)?))
+    }
+
+    fn connection(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<A::Tcp> {
+        let local = match &self.local {
+            Some(local) => local.clone(),
+            None => canonical(stream.local_addr()?).into(),
+        };
+        self.acceptor.tcp(stream, ConnInfo::new(canonical(peer), local))
+    }
+}
+
+impl<A: Acceptor> TcpListen for ReadyTcpListener<A> {
+    type Driver = A::Driver;
+
+    fn runtime_options(driver: &A::Driver) -> Option<RuntimeOptions> {
+        A::runtime_options(driver)
+    }
+
+    fn new(socket: TcpListener, _: &SocketOptions, owners: Owners, worker: &Worker) -> io::Result<Self> {
+        let local = socket.local_addr()?;
+        Ok(Self {
+            acceptor: A::new(socket.as_fd(), owners == Owners::Us, worker)?,
+            socket,
+            queue: AcceptQueue::new(owners),
+            local: (!local.ip().is_unspecified()).then(|| local.into()),
+        })
+    }
+}
+
+impl<A: Acceptor> Listener for ReadyTcpListener<A> {
+    type Connection = A::Tcp;
+    type Handshake = Ready<io::Result<A::Tcp>>;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+        while !self.queue.is_over() {
+            // The last look is at the kernel's queue itself.
+            if self.acceptor.is_waiting() && !self.queue.is_stopped() {
+                task::ready!(self.acceptor.poll_ready(cx))?;
+            }
+            match self.accept() {
+                Ok((stream, peer)) => {
+                    self.queue.count();
+                    // An error here is not the listener's: the peer has gone already.
+                    let connection = self.connection(stream, peer);
+                    return Poll::Ready(Ok(Incoming::new(canonical(peer), ready(connection))));
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    if self.queue.awaits_more() {
+                        task::ready!(self.acceptor.poll_ready(cx))?;
+                    }
+                }
+                Err(e) => return Poll::Ready(Err(e)),
+            }
+        }
+        Poll::Pending
+    }
+
+    fn stop(&mut self) -> Duration {
+        self.queue.stop(&SockRef::from(&self.socket))
+    }
+}
+
+impl<A> AsFd for ReadyTcpListener<A> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl<A> fmt::Debug for ReadyTcpListener<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadyTcpListener")
+            .field("socket", &self.socket)
+            .field("queue", &self.queue)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A listening Unix socket on one worker.
+pub struct ReadyUnixListener<A> {
+    /// Dropped before the socket.
+    queue: UnixQueue,
+    socket: UnixListener,
+    acceptor: A,
+    local: Endpoint,
+}
+
+impl<A: Acceptor> UnixListen for ReadyUnixListener<A> {
+    type Driver = A::Driver;
+
+    fn runtime_options(driver: &A::Driver) -> Option<RuntimeOptions> {
+        A::runtime_options(driver)
+    }
+
+    fn new(socket: UnixSocket, worker: &Worker) -> io::Result<Self> {
+        let (queue, socket) = socket.into_parts();
+        Ok(Self {
+            queue,
+            acceptor: A::new(socket.as_fd(), false, worker)?,
+            local: socket.local_addr()?.into(),
+            socket,
+        })
+    }
+}
+
+impl<A: Acceptor> Listener for ReadyUnixListener<A> {
+    type Connection = A::Unix;
+    type Handshake = Ready<io::Result<A::Unix>>;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+        while !self.queue.is_over() {
+            // The last look is at the kernel's queue itself.
+            if self.acceptor.is_waiting() && !self.queue.is_stopped() {
+                task::ready!(self.acceptor.poll_ready(cx))?;
+            }
+            match accept_with(&self.socket, self.acceptor.flags()).map_err(io::Error::from) {
+                Ok(stream) => {
+                    self.queue.count();
+                    let stream = UnixStream::from(stream);
+                    let peer = stream.peer_addr();
+                    let peer = peer.map_or(Endpoint::Unix(UnixName::Unnamed), Endpoint::from);
+                    let connection = self
+                        .acceptor
+                        .unix(stream, ConnInfo::new(peer, self.local.clone()));
+                    return Poll::Ready(connection.map(Incoming::ready));
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    if self.queue.awaits_more() {
+                        task::ready!(self.acceptor.poll_ready(cx))?;
+                    }
+                }
+                Err(e) => return Poll::Ready(Err(e)),
+            }
+        }
+        Poll::Pending
+    }
+
+    fn stop(&mut self) -> Duration {
+        self.queue.stop(&SockRef::from(&self.socket));
+        // A connection is made and queued in one step: nobody is under way.
+        Duration::ZERO
+    }
+}
+
+impl<A> AsFd for ReadyUnixListener<A> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl<A> fmt::Debug for ReadyUnixListener<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadyUnixListener")
+            .field("socket", &self.socket)
+            .field("queue", &self.queue)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,108 @@
+//! Accepting clients: the driver says when there may be some.
+use crate::{Driver, MonoioConnection, room::bound_sleep, runtime};
+use anyport_core::{ConnInfo, PeerCred, Worker, runtime::RuntimeOptions, socket::Acceptor};
+use monoio::net::{TcpStream, UnixStream};
+use rustix::{
+    event::epoll::{self, CreateFlags, EventData, EventFlags},
+    net::SocketFlags,
+};
+use std::{
+    fmt,
+    future::Future,
+    io, net,
+    os::{fd::BorrowedFd, unix},
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// Waits for clients at a listening socket, and makes monoio's streams of them.
+pub struct MonoioAcceptor {
+    /// An epoll instance, which is readable when the socket is. Whatever monoio has, it closes when its
+    /// ring is next looked after; the socket has to be closed, and its address free, as soon as the
+    /// listener is dropped.
+    readiness: Rc<UnixStream>,
+    wait: Option<Pin<Box<dyn Future<Output = io::Result<()>>>>>,
+    is_ring: bool,
+    /// Whether connections lack what `bound_sleep` sets, because they don't inherit it.
+    bounds_sleep: bool,
+}
+
+impl Acceptor for MonoioAcceptor {
+    type Driver = Driver;
+    type Tcp = MonoioConnection;
+    type Unix = MonoioConnection<UnixStream>;
+
+    fn runtime_options(driver: &Driver) -> Option<RuntimeOptions> {
+        Some(Arc::new(*driver))
+    }
+
+    fn new(socket: BorrowedFd<'_>, inherited: bool, worker: &Worker) -> io::Result<Self> {
+        runtime::tell_refusal(worker);
+        let is_ring = Driver::current() == Some(Driver::IoUring);
+        if is_ring && inherited {
+            bound_sleep(socket)?;
+        }
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, socket, EventData::new_u64(0), EventFlags::IN)?;
+        // Nothing is ever read from it: it's a stream in name only, since monoio waits for nothing else.
+        let readiness = UnixStream::from_std(unix::net::UnixStream::from(epoll))?;
+        Ok(Self {
+            readiness: Rc::new(readiness),
+            wait: None,
+            is_ring,
+            bounds_sleep: is_ring && !inherited,
+        })
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.wait.is_some()
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let readiness = &self.readiness;
+        let wait = self.wait.get_or_insert_with(|| {
+            let readiness = Rc::clone(readiness);
+            Box::pin(async move { readiness.readable(false).await })
+        });
+        // Whatever came of it: accept4 says more.
+        wait.as_mut().poll(cx).map(|_| {
+            self.wait = None;
+            Ok(())
+        })
+    }
+
+    fn flags(&self) -> SocketFlags {
+        match self.is_ring {
+            // The ring itself waits, if a socket lets it.
+            true => SocketFlags::CLOEXEC,
+            false => SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        }
+    }
+
+    fn tcp(&self, stream: net::TcpStream, info: ConnInfo) -> io::Result<MonoioConnection> {
+        if self.bounds_sleep {
+            bound_sleep(&stream)?;
+        }
+        Ok(MonoioConnection::new(TcpStream::from_std(stream)?, info))
+    }
+
+    fn unix(&self, stream: unix::net::UnixStream, info: ConnInfo) -> io::Result<Self::Unix> {
+        if self.bounds_sleep {
+            bound_sleep(&stream)?;
+        }
+        let stream = UnixStream::from_std(stream)?;
+        let info = match stream.peer_cred() {
+            Ok(cred) => info.with_peer_cred(PeerCred::from_kernel(cred.pid(), cred.uid(), cred.gid())),
+            Err(_) => info,
+        };
+        Ok(MonoioConnection::new(stream, info))
+    }
+}
+
+impl fmt::Debug for MonoioAcceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MonoioAcceptor").finish_non_exhaustive()
+    }
+}
