@@ -55,65 +55,14 @@
     reason = "a test that can't go on should stop, and say where"
 )]
 
-mod abroad;
-mod answer;
 mod app;
-mod asleep;
-mod attempts;
-mod bad_input;
-pub mod burst;
-mod busy;
-mod bytes;
+mod cases;
 mod client;
-mod conformance;
-mod content;
-#[cfg(target_os = "linux")]
-pub mod cut;
-mod deadlines;
-mod drain;
-mod drain_silent;
-mod faults;
-#[cfg(target_os = "linux")]
-pub mod gone;
-mod h2_client;
-mod h2_early_answers;
-mod h2_frames;
-mod h2_peer;
-mod h2_refusals;
-mod h2_stall;
-mod half_close;
-mod hibernation;
-mod host;
-mod http1;
-mod http2;
-mod idle_cost;
-mod limits;
-mod lingering;
-mod local;
-mod meanwhile;
-mod observer;
-mod pace;
-#[cfg(target_os = "linux")]
-pub mod process;
-mod queue;
-pub mod requirements;
-mod room;
-mod running;
-pub mod scene;
-mod script;
-mod site;
-mod slow_readers;
-mod standstill;
-mod state;
-mod subject;
+mod harness;
 mod suite;
-mod unread;
-mod upgrade;
-mod uploads;
-mod waiting;
-pub mod watch;
-mod workers;
-mod wrap;
 
-pub use subject::{Capabilities, Capability, LocalSubject, Served, Subject};
+pub use harness::subject::{Capabilities, Capability, LocalSubject, Served, Subject};
+pub use harness::{burst, requirements, scene, watch};
+#[cfg(target_os = "linux")]
+pub use harness::{cut, gone, process};
 pub use suite::Suite;

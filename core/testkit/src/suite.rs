@@ -1,10 +1,9 @@
 //! Which tests there are, which of them apply, and running them.
 use crate::{
-    Capability, LocalSubject, Served,
-    app::DELIBERATE,
-    room,
-    script::Place,
-    site::{Boxed, Site},
+    LocalSubject, Served,
+    app::{Boxed, DELIBERATE, script::Place},
+    cases::FILES,
+    harness::{room, site::Site},
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{panic, process::ExitCode, time::Duration};
@@ -12,72 +11,6 @@ use tokio::{runtime::Builder, time::timeout};
 
 /// No test takes longer: what hangs, fails.
 const LIMIT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
-
-/// One test.
-pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    pub(crate) needs: Option<Capability>,
-    /// It's run once more, with upgraded connections and raw handlers on a thread that's no worker's.
-    pub(crate) also_abroad: bool,
-    pub(crate) run: fn(Site) -> Boxed<()>,
-}
-
-/// The tests of a file: async functions of a [`Site`], each with what it needs of a transport, if that's not to be had everywhere, and whether it's run
-/// [abroad](Case::also_abroad), too.
-macro_rules! cases {
-    ($($name:ident $(needs $capability:ident)? $(also $abroad:ident)?),+ $(,)?) => {
-        pub(crate) const CASES: &[$crate::suite::Case] = &[$(
-            $crate::suite::Case {
-                name: stringify!($name),
-                needs: $crate::suite::cases!(@needs $($capability)?),
-                also_abroad: $crate::suite::cases!(@also $($abroad)?),
-                run: |site| Box::pin($name(site)),
-            },
-        )+];
-    };
-    (@needs) => { None };
-    (@needs $capability:ident) => { Some($crate::Capability::$capability) };
-    (@also) => { false };
-    (@also abroad) => { true };
-}
-pub(crate) use cases;
-
-/// All tests, by the files that hold them.
-const FILES: &[(&str, &[Case])] = &[
-    ("bytes", crate::bytes::CASES),
-    ("http1", crate::http1::CASES),
-    ("http2", crate::http2::CASES),
-    ("host", crate::host::CASES),
-    ("conformance", crate::conformance::CASES),
-    ("content", crate::content::CASES),
-    ("unread", crate::unread::CASES),
-    ("half_close", crate::half_close::CASES),
-    ("bad_input", crate::bad_input::CASES),
-    ("faults", crate::faults::CASES),
-    ("upgrade", crate::upgrade::CASES),
-    ("abroad", crate::abroad::CASES),
-    ("limits", crate::limits::CASES),
-    ("deadlines", crate::deadlines::CASES),
-    ("meanwhile", crate::meanwhile::CASES),
-    ("uploads", crate::uploads::CASES),
-    ("idle_cost", crate::idle_cost::CASES),
-    ("standstill", crate::standstill::CASES),
-    ("pace", crate::pace::CASES),
-    ("slow_readers", crate::slow_readers::CASES),
-    ("h2_stall", crate::h2_stall::CASES),
-    ("h2_early_answers", crate::h2_early_answers::CASES),
-    ("h2_refusals", crate::h2_refusals::CASES),
-    ("observer", crate::observer::CASES),
-    ("hibernation", crate::hibernation::CASES),
-    ("asleep", crate::asleep::CASES),
-    ("busy", crate::busy::CASES),
-    ("drain", crate::drain::CASES),
-    ("drain_silent", crate::drain_silent::CASES),
-    ("lingering", crate::lingering::CASES),
-    ("queue", crate::queue::CASES),
-    ("waiting", crate::waiting::CASES),
-    ("workers", crate::workers::CASES),
-];
 
 /// The behaviour suite, for one or more subjects.
 #[derive(Default)]
@@ -202,7 +135,7 @@ impl std::fmt::Debug for Suite {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Capabilities;
+    use crate::{Capabilities, Capability};
     use std::collections::HashSet;
 
     #[test]

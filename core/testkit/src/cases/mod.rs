@@ -1,0 +1,73 @@
+//! The tests, by the files that hold them: what every transport has to do.
+mod abroad;
+mod asleep;
+mod bad_input;
+mod busy;
+mod bytes;
+mod conformance;
+mod content;
+mod deadlines;
+mod drain;
+mod drain_silent;
+mod faults;
+mod h2_early_answers;
+mod h2_refusals;
+mod h2_stall;
+mod half_close;
+mod hibernation;
+mod host;
+mod http1;
+mod http2;
+mod idle_cost;
+mod limits;
+mod lingering;
+mod meanwhile;
+mod observer;
+mod pace;
+mod queue;
+mod slow_readers;
+mod standstill;
+mod unread;
+mod upgrade;
+mod uploads;
+mod waiting;
+mod workers;
+
+use crate::harness::case::Case;
+
+/// All tests, by the files that hold them.
+pub(crate) const FILES: &[(&str, &[Case])] = &[
+    ("bytes", bytes::CASES),
+    ("http1", http1::CASES),
+    ("http2", http2::CASES),
+    ("host", host::CASES),
+    ("conformance", conformance::CASES),
+    ("content", content::CASES),
+    ("unread", unread::CASES),
+    ("half_close", half_close::CASES),
+    ("bad_input", bad_input::CASES),
+    ("faults", faults::CASES),
+    ("upgrade", upgrade::CASES),
+    ("abroad", abroad::CASES),
+    ("limits", limits::CASES),
+    ("deadlines", deadlines::CASES),
+    ("meanwhile", meanwhile::CASES),
+    ("uploads", uploads::CASES),
+    ("idle_cost", idle_cost::CASES),
+    ("standstill", standstill::CASES),
+    ("pace", pace::CASES),
+    ("slow_readers", slow_readers::CASES),
+    ("h2_stall", h2_stall::CASES),
+    ("h2_early_answers", h2_early_answers::CASES),
+    ("h2_refusals", h2_refusals::CASES),
+    ("observer", observer::CASES),
+    ("hibernation", hibernation::CASES),
+    ("asleep", asleep::CASES),
+    ("busy", busy::CASES),
+    ("drain", drain::CASES),
+    ("drain_silent", drain_silent::CASES),
+    ("lingering", lingering::CASES),
+    ("queue", queue::CASES),
+    ("waiting", waiting::CASES),
+    ("workers", workers::CASES),
+];

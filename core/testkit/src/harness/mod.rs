@@ -1,0 +1,19 @@
+//! What a test is run with: its subject, a server, clients that reach it, and what this machine has room for.
+pub(crate) mod attempts;
+pub mod burst;
+pub(crate) mod case;
+#[cfg(target_os = "linux")]
+pub mod cut;
+#[cfg(target_os = "linux")]
+pub mod gone;
+#[cfg(target_os = "linux")]
+pub mod process;
+pub mod requirements;
+pub(crate) mod room;
+pub(crate) mod running;
+pub mod scene;
+pub(crate) mod site;
+pub(crate) mod subject;
+pub(crate) mod upgraded;
+pub mod watch;
+pub(crate) mod wrap;

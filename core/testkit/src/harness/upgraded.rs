@@ -1,0 +1,19 @@
+//! Clients whose HTTP/1 connection becomes one that echoes.
+use crate::{client::Client, harness::running::Running};
+
+pub(crate) const UPGRADE: &str =
+    "GET /upgrade HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+
+/// A client whose connection echoes.
+pub(crate) async fn upgraded(server: &Running) -> Client {
+    let mut client = server.client().await;
+    client.send(UPGRADE).await;
+    let head = client.head().await.unwrap();
+    assert_eq!((head.status, head.header("upgrade")), (101, Some("echo")));
+    client
+}
+
+pub(crate) async fn echoes(client: &mut Client, text: &str) {
+    client.try_send(text).await.unwrap();
+    assert_eq!(client.exactly(text.len()).await.unwrap(), text);
+}
