@@ -44,9 +44,9 @@ pub use server::{
     serve_with,
 };
 pub use transport::{
-    AcceptErrorKind, Conn, ConnInfo, Connection, Drain, Endpoint, Incoming, Listener, ListenerFn,
-    LocalStream, PeerCred, PeerState, Permit, ThreadBoundStream, TlsInfo, TlsVersion, Transport, UnixName,
-    listener_fn,
+    AcceptErrorKind, ByteListener, ByteTransport, Close, Conn, ConnInfo, Connected, Connection, Drain,
+    Endpoint, Incoming, Listener, ListenerFn, LocalStream, PeerCred, PeerState, Permit, ThreadBoundStream,
+    TlsInfo, TlsVersion, Transport, UnixName, listener_fn,
 };
 
 /// What a runtime with a thread per core needs: `Send` handles of values that stay on their thread, and streams that can be used on any.

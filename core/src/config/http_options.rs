@@ -120,7 +120,7 @@ impl HttpOptions {
         }
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         match (self.speaks(), self.versions) {
             ((false, false), HttpVersions::Http1) => Err(Error::config(
                 "HTTP/1 was asked for, but the feature `http1` is off",

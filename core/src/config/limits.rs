@@ -108,7 +108,7 @@ impl Limits {
         self
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         for (name, limit) in [
             ("connections", self.connections),
             ("connections_per_worker", self.connections_per_worker),

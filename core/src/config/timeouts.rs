@@ -153,7 +153,7 @@ impl Timeouts {
         self
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         for (name, timeout) in [
             ("handshake", self.handshake),
             ("head", self.head),

@@ -90,12 +90,7 @@ enum Accepting {
     Failed(Error),
 }
 
-impl<L, P, R> AcceptLoop<L, P, R>
-where
-    L: Listener,
-    P: Protocol<Accepted<L::Connection>>,
-    R: Runtime + Executor<ConnTask<L::Handshake, P, L::Connection>>,
-{
+impl<L, P, R> AcceptLoop<L, P, R> {
     pub(crate) fn new(listener: L, protocol: P, runtime: R, end: WorkerEnd) -> Self {
         let worker = Arc::clone(end.worker());
         Self {
@@ -113,7 +108,14 @@ where
             end,
         }
     }
+}
 
+impl<L, P, R> AcceptLoop<L, P, R>
+where
+    L: Listener,
+    P: Protocol<Accepted<L::Connection>>,
+    R: Runtime + Executor<ConnTask<L::Handshake, P, L::Connection>>,
+{
     fn shared(&self) -> &Shared {
         &self.worker.shared
     }

@@ -2,7 +2,7 @@
 use super::{ConnState, Stage, linger::Linger, turn};
 use crate::{
     runtime::Registered,
-    transport::{Admission, ConnInfo, Connection, Moment, PeerState, Permit},
+    transport::{Admission, Close, ConnInfo, Connected, Connection, Moment, PeerState, Permit},
 };
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -12,7 +12,7 @@ use std::{
     mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
 };
 
 /// A connection that the server accepted: the transport's stream, counted until it's dropped.
@@ -22,7 +22,7 @@ use std::{
 /// drain's grace its reads and writes fail with [`io::ErrorKind::ConnectionAborted`].
 ///
 /// For code that wants tokio's I/O traits, wrap it in `hyper_util::rt::TokioIo`.
-pub struct Accepted<C: Connection> {
+pub struct Accepted<C: Connected> {
     pub(super) io: C,
     /// Instead of what `io` knows, if that's another connection's as well.
     info: Option<ConnInfo>,
@@ -46,7 +46,7 @@ struct Spare {
     linger: Option<Linger>,
 }
 
-impl<C: Connection> Accepted<C> {
+impl<C: Connected> Accepted<C> {
     pub(super) fn new(io: C, state: Arc<ConnState>) -> Self {
         state.set_roaming();
         let admission = Admission {
@@ -55,7 +55,7 @@ impl<C: Connection> Accepted<C> {
             worker: u32::try_from(state.worker.worker.index).unwrap_or(u32::MAX),
             at: Moment::of(state.accepted_at),
         };
-        let info = io.info().admit(admission);
+        let info = io.conn_info().admit(admission);
         Self {
             io,
             info,
@@ -64,9 +64,20 @@ impl<C: Connection> Accepted<C> {
         }
     }
 
+    /// What is known about the connection.
+    pub fn conn_info(&self) -> &ConnInfo {
+        self.info.as_ref().unwrap_or_else(|| self.io.conn_info())
+    }
+
     /// The transport's own stream. To take it out would take it out of the count; so it's lent.
     pub fn io(&self) -> &C {
         &self.io
+    }
+
+    /// The same, to drive a connection that is not a byte stream. What is done to a byte stream this way
+    /// isn't counted, so it's read and written through [`Accepted`] itself.
+    pub fn io_mut(&mut self) -> &mut C {
+        &mut self.io
     }
 
     /// Whether the server is draining: the peer should be told to go elsewhere, as far as what's spoken knows a word for it.
@@ -103,7 +114,9 @@ impl<C: Connection> Accepted<C> {
             }
         })
     }
+}
 
+impl<C: Connection> Accepted<C> {
     /// Puts bytes back, to be read again first.
     pub(crate) fn unread(&mut self, bytes: Bytes) {
         if bytes.is_empty() {
@@ -254,7 +267,7 @@ impl<C: Connection> Accepted<C> {
 
 impl<C: Connection> Connection for Accepted<C> {
     fn info(&self) -> &ConnInfo {
-        self.info.as_ref().unwrap_or_else(|| self.io.info())
+        self.conn_info()
     }
 
     fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -356,22 +369,23 @@ impl<C: Connection> Write for Accepted<C> {
     }
 }
 
-impl<C: Connection> Drop for Accepted<C> {
+impl<C: Connected> Drop for Accepted<C> {
     fn drop(&mut self) {
-        if self.state.is_to_be_reset() {
+        let how = if self.state.is_to_be_reset() {
             self.state.forfeit();
-            self.io.reset();
+            Close::Reset
         } else if self.state.says_goodbye() {
-            // A peer that doesn't even let that through isn't waited for.
-            let _ = Pin::new(&mut self.io).poll_shutdown(&mut Context::from_waker(Waker::noop()));
-        }
+            Close::Orderly
+        } else {
+            Close::Silent
+        };
         let permit = Permit::new(self.state.clone());
-        Pin::new(&mut self.io).release(permit);
+        Pin::new(&mut self.io).close(how, permit);
     }
 }
 
-impl<C: Connection> fmt::Debug for Accepted<C> {
+impl<C: Connected> fmt::Debug for Accepted<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Accepted").field(self.info()).finish()
+        f.debug_tuple("Accepted").field(self.conn_info()).finish()
     }
 }

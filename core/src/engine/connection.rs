@@ -1,9 +1,9 @@
 //! What the server knows of one connection, for as long as any part of it lives.
-use super::{Stage, WorkerState, flags::Flags};
+use super::{Config, Stage, WorkerState, flags::Flags};
 #[cfg(feature = "tracing")]
 use crate::transport::Endpoint;
 use crate::{
-    config::{Config, Timeouts},
+    config::Timeouts,
     observe::{Event, TimedOut},
     runtime::WakerSlot,
 };

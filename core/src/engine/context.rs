@@ -1,7 +1,7 @@
 //! What a protocol gets from the server with each connection.
 use super::ConnState;
 use crate::runtime::Worker;
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Instant};
 
 /// What a [`Protocol`](crate::Protocol) gets with each connection: the server's wishes.
 ///
@@ -21,6 +21,31 @@ impl ConnContext {
     #[must_use]
     pub fn draining(&self) -> bool {
         self.state.stage() != super::Stage::Serving
+    }
+
+    /// Whether nothing new should be begun: the peer has had the time to learn of the drain.
+    #[must_use]
+    pub fn closing(&self) -> bool {
+        self.state.stage() >= super::Stage::Closing
+    }
+
+    /// Whether there are requests with a task of their own ([`Requests::spawn`](crate::http::Requests::spawn)).
+    #[must_use]
+    pub fn has_requests(&self) -> bool {
+        self.state.has_parts()
+    }
+
+    /// Has the connection's task polled again at this time of [`now`](Self::now), or earlier.
+    pub fn wake_at(&self, at: Instant) {
+        // What it was to be woken for before has been seen.
+        let _ = self.state.take_due();
+        self.state.wake_at(Some(at));
+    }
+
+    /// The time on the worker's clock.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.state.now()
     }
 
     pub(super) fn new(state: Arc<ConnState>) -> Self {

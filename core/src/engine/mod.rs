@@ -6,6 +6,7 @@ mod accept;
 mod accepted;
 mod addresses;
 mod backoff;
+mod config;
 mod connection;
 mod context;
 mod deadline;
@@ -27,6 +28,7 @@ pub use context::ConnContext;
 pub use protocol::{Protocol, Raw};
 pub use task::ConnTask;
 
+pub(crate) use config::Config;
 pub(crate) use connection::ConnState;
 pub(crate) use deadline::Patience;
 pub(crate) use shared::{Shared, WorkerEnd};

@@ -1,7 +1,6 @@
 //! What all workers of a server share: its configuration, its orders, its end.
-use super::{WorkerState, addresses::Addresses, permits::Permits};
+use super::{Config, WorkerState, addresses::Addresses, permits::Permits};
 use crate::{
-    config::Config,
     error::{Error, ErrorKind, Result},
     observe::{DrainReport, Event, OpenConnections},
     runtime::lock,

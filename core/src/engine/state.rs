@@ -1,7 +1,7 @@
 //! What one worker's accept loop and its connections share.
-use super::{ConnState, Shared, deadlines::Deadlines};
+use super::{Config, ConnState, Shared, deadlines::Deadlines};
 use crate::{
-    config::{Config, Timeouts},
+    config::Timeouts,
     observe::{DrainReport, OpenConnections},
     runtime::{SharedTimer, WakerSlot, Worker, lock},
     transport::Endpoint,

@@ -3,7 +3,7 @@ use super::{Accepted, ConnContext, ConnState, Protocol, Stage};
 use crate::{
     observe::Event,
     runtime::{Registered, panics},
-    transport::Connection,
+    transport::Connected,
 };
 use std::{
     fmt,
@@ -20,7 +20,7 @@ pin_project_lite::pin_project! {
     /// It's ready when the connection is over, whatever the reason. It doesn't panic.
     pub struct ConnTask<H, P, C>
     where
-        C: Connection,
+        C: Connected,
         P: Protocol<Accepted<C>>,
     {
         state: Arc<ConnState>,
@@ -77,7 +77,7 @@ impl<P> Rest<P> {
 impl<H, P, C> ConnTask<H, P, C>
 where
     H: Future<Output = io::Result<C>>,
-    C: Connection,
+    C: Connected,
     P: Protocol<Accepted<C>>,
 {
     pub(super) fn new(handshake: H, protocol: P, state: Arc<ConnState>) -> Self {
@@ -99,7 +99,7 @@ where
 impl<H, P, C> Future for ConnTask<H, P, C>
 where
     H: Future<Output = io::Result<C>>,
-    C: Connection,
+    C: Connected,
     P: Protocol<Accepted<C>>,
 {
     type Output = ();
@@ -134,7 +134,7 @@ impl<H, P, T> Phase<H, P, T> {
     fn poll<C>(mut self: Pin<&mut Self>, state: &Arc<ConnState>, cx: &mut Context<'_>) -> Poll<()>
     where
         H: Future<Output = io::Result<C>>,
-        C: Connection,
+        C: Connected,
         P: Protocol<Accepted<C>, Task = T>,
         T: Future<Output = ()>,
     {
@@ -154,7 +154,7 @@ impl<H, P, T> Phase<H, P, T> {
     fn shake_hands<C>(self: Pin<&mut Self>, state: &Arc<ConnState>, cx: &mut Context<'_>) -> Poll<Option<T>>
     where
         H: Future<Output = io::Result<C>>,
-        C: Connection,
+        C: Connected,
         P: Protocol<Accepted<C>, Task = T>,
     {
         let PhaseProj::Handshake { handshake, rest } = self.project() else {
@@ -191,7 +191,7 @@ impl<H, P, T> Phase<H, P, T> {
         };
         let connection = Accepted::new(io, Arc::clone(state));
         config.observe(|| Event::Established {
-            info: connection.info(),
+            info: connection.conn_info(),
         });
         Poll::Ready(Some(rest.protocol.serve(connection, rest.context)))
     }
@@ -199,7 +199,7 @@ impl<H, P, T> Phase<H, P, T> {
 
 impl<H, P, C> fmt::Debug for ConnTask<H, P, C>
 where
-    C: Connection,
+    C: Connected,
     P: Protocol<Accepted<C>>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,6 +7,7 @@ use super::{
     refusal::Refusal,
     request,
     rest::Rest,
+    timed_body::TimedBody,
     upload::Upload,
 };
 #[cfg(feature = "http2")]
@@ -14,14 +15,14 @@ use super::{unread::Unread, upgraded::Facts};
 use crate::{
     app::{Body, HttpService},
     engine::ConnState,
+    error::BoxError,
     runtime::panics,
     transport::ConnInfo,
 };
+use bytes::Bytes;
 use http::{Method, Request, Response, Version, header::EXPECT, request::Parts};
-use hyper::{
-    body::{Body as _, Incoming},
-    upgrade::OnUpgrade,
-};
+use http_body::Body as HttpBody;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
 use std::{convert::Infallible, fmt, sync::Arc};
 
 /// The service of one connection, as hyper sees it.
@@ -91,23 +92,11 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
         };
         let step = match checked {
             Ok(()) => {
-                if self.tells_info {
-                    head.extensions.insert(self.info.clone());
-                }
-                #[cfg(feature = "http2")]
-                if connect && self.version == detect::Version::Http2 {
-                    head.extensions.insert(Facts(self.info.clone()));
-                }
                 let body = match has_body {
                     true => self.upload(body, owner.rest(), &head),
                     false => Body::empty(),
                 };
-                let begun =
-                    panics::catch(move || Step::begin(self.service.clone(), Request::from_parts(head, body)));
-                begun.unwrap_or_else(|message| {
-                    owner.panicked(&message);
-                    Step::refused(Refusal::Failed)
-                })
+                self.begin(head, body, connect, &owner)
             }
             Err(refusal) => {
                 if has_body {
@@ -115,6 +104,50 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
                 }
                 Step::refused(refusal)
             }
+        };
+        Call::new(step, owner)
+    }
+}
+
+impl<S: HttpService> ConnService<S> {
+    /// Hands a request to the app.
+    #[inline]
+    fn begin(&self, mut head: Parts, body: Body, connect: bool, owner: &Owner) -> Step<S, S::Fut> {
+        if self.tells_info {
+            head.extensions.insert(self.info.clone());
+        }
+        #[cfg(feature = "http2")]
+        if connect && self.version == detect::Version::Http2 {
+            head.extensions.insert(Facts(self.info.clone()));
+        }
+        #[cfg(not(feature = "http2"))]
+        let _ = connect;
+        let begun = panics::catch(move || Step::begin(self.service.clone(), Request::from_parts(head, body)));
+        begun.unwrap_or_else(|message| {
+            owner.panicked(&message);
+            Step::refused(Refusal::Failed)
+        })
+    }
+
+    /// The call of a request that hyper didn't read, with the checks, the deadlines and the panics' end as any other.
+    pub(super) fn respond<B>(&self, request: Request<B>) -> Call<S>
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
+    {
+        let (mut head, body) = request.into_parts();
+        let has_body = !body.is_end_stream();
+        let owner = self.owner(&head, has_body);
+        let connect = head.method == Method::CONNECT;
+        let checked = host::check(&mut head, connect).map_err(Refusal::BadRequest);
+        let step = match checked.and_then(|()| request::check(&head, &body)) {
+            Ok(()) => {
+                let body = match has_body {
+                    true => Body::new(TimedBody::new(body, &self.state)),
+                    false => Body::empty(),
+                };
+                self.begin(head, body, connect, &owner)
+            }
+            Err(refusal) => Step::refused(refusal),
         };
         Call::new(step, owner)
     }

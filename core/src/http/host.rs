@@ -9,7 +9,7 @@ pub(super) type Wrong = &'static str;
 ///
 /// - HTTP/1.1: exactly one `Host`, with a valid value, which may be empty (RFC 9112 3.2).
 /// - HTTP/1.0: at most one.
-/// - HTTP/2: `:authority`, or one `Host`, or both if they're the same (RFC 9113 8.3.1).
+/// - HTTP/2 and later: `:authority`, or one `Host`, or both if they're the same (RFC 9113 8.3.1).
 /// - The target's own host: see [`check_target`]. `connect`: whether it's a CONNECT request.
 pub(super) fn check(request: &mut Parts, connect: bool) -> Result<(), Wrong> {
     let version = request.version;
@@ -26,13 +26,13 @@ pub(super) fn check(request: &mut Parts, connect: bool) -> Result<(), Wrong> {
     let host = sole_host(&request.headers)?;
     match (host, request.uri.authority()) {
         (None, _) if version == Version::HTTP_11 => Err("HTTP/1.1 needs a Host header (RFC 9112 3.2)\n"),
-        (None, None) if version == Version::HTTP_2 => {
-            Err("HTTP/2 needs :authority or Host (RFC 9113 8.3.1)\n")
+        (None, None) if has_authority(version) => {
+            Err("HTTP/2 and later need :authority or Host (RFC 9113 8.3.1)\n")
         }
         (None, _) => Ok(()),
         (Some(host), _) if !is_host(host.as_bytes()) => Err("the Host header is not a host (RFC 9112 3.2)\n"),
         (Some(_), None) => Ok(()),
-        (Some(host), Some(authority)) if version == Version::HTTP_2 => {
+        (Some(host), Some(authority)) if has_authority(version) => {
             if host
                 .as_bytes()
                 .eq_ignore_ascii_case(authority.as_str().as_bytes())
@@ -50,6 +50,11 @@ pub(super) fn check(request: &mut Parts, connect: bool) -> Result<(), Wrong> {
             Ok(())
         }
     }
+}
+
+/// Whether requests have `:authority` instead of `Host`.
+fn has_authority(version: Version) -> bool {
+    version >= Version::HTTP_2
 }
 
 /// The host, if it's easily seen that there's just one.
@@ -111,7 +116,7 @@ fn check_target(connect: bool, uri: &Uri, version: Version) -> Result<(), Wrong>
     match (connect, uri.scheme()) {
         (true, None) => check_authority(authority, Port::Needed),
         // An extended one (RFC 8441 4), whose target is a resource's.
-        (true, Some(_)) if version == Version::HTTP_2 => check_authority(authority, Port::AsYouLike),
+        (true, Some(_)) if has_authority(version) => check_authority(authority, Port::AsYouLike),
         (true, Some(_)) => Err("CONNECT needs a host and a port as its target (RFC 9112 3.2.3)\n"),
         (false, None) => Err("a host alone is a target for CONNECT only (RFC 9112 3.2.3)\n"),
         (false, Some(_)) => check_authority(authority, Port::AsYouLike),

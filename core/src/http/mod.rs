@@ -21,13 +21,17 @@ mod owner;
 mod refusal;
 mod reply;
 mod request;
+mod requests;
 mod rest;
+mod spawn_streams;
 mod speaks;
 mod state_machine;
 mod streams;
 mod task;
+mod timed_body;
 #[cfg(feature = "http2")]
 mod unread;
+mod until_closed;
 #[cfg(any(feature = "http1", feature = "http2"))]
 mod upgraded;
 mod upload;
@@ -35,20 +39,20 @@ mod upload;
 pub use call::Call;
 pub use conn_service::ConnService;
 pub use reply::Reply;
-pub use streams::{SpawnStreams, StreamTask, Streams};
+pub use requests::{Requests, ResponseTask};
+pub use spawn_streams::SpawnStreams;
+pub use streams::{StreamTask, Streams};
 pub use task::HttpTask;
 #[cfg(any(feature = "http1", feature = "http2"))]
 pub use upgraded::Upgraded;
-#[cfg(any(feature = "http1", feature = "http2"))]
-pub(crate) use upgraded::register;
 
 use crate::{
     app::App,
     engine::{Accepted, ConnContext, Protocol},
     runtime::Worker,
-    transport::Connection,
+    transport::{Connected, Connection},
 };
-use std::fmt;
+use std::{fmt, future::Future};
 
 /// The [`Protocol`] that serves an [`App`] over HTTP.
 #[derive(Clone)]
@@ -69,7 +73,28 @@ impl<A: App, R> Http<A, R> {
     }
 }
 
-impl<C, A, R> Protocol<Accepted<C>> for Http<A, R>
+/// A connection over which HTTP can be served, in whichever version.
+///
+/// Every byte stream is one: HTTP/1 and HTTP/2, by hyper. A connection of another kind implements it, and
+/// hands its requests to the app by [`Requests`].
+#[diagnostic::on_unimplemented(
+    message = "HTTP can't be served over `{Self}`",
+    label = "neither a byte stream (`Connection`) nor a connection that says how HTTP is served over it"
+)]
+pub trait HttpConnection<A: App, R>: Connected + Sized {
+    /// The work of one connection.
+    type Task: Future<Output = ()> + 'static;
+
+    /// Makes the task of a connection.
+    fn serve_http(http: Http<A, R>, connection: Accepted<Self>, context: ConnContext) -> Self::Task;
+
+    /// Called once before the first connection.
+    #[doc(hidden)]
+    fn prepare() {}
+}
+
+#[diagnostic::do_not_recommend]
+impl<C, A, R> HttpConnection<A, R> for C
 where
     C: Connection,
     A: App,
@@ -78,8 +103,26 @@ where
 {
     type Task = HttpTask<C, A, R>;
 
+    fn serve_http(http: Http<A, R>, connection: Accepted<C>, context: ConnContext) -> Self::Task {
+        HttpTask::new(http, connection, context)
+    }
+
+    fn prepare() {
+        #[cfg(any(feature = "http1", feature = "http2"))]
+        upgraded::register::<C>();
+    }
+}
+
+impl<C, A, R> Protocol<Accepted<C>> for Http<A, R>
+where
+    C: HttpConnection<A, R>,
+    A: App,
+    R: Clone + 'static,
+{
+    type Task = C::Task;
+
     fn serve(self, connection: Accepted<C>, context: ConnContext) -> Self::Task {
-        HttpTask::new(self, connection, context)
+        C::serve_http(self, connection, context)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a request must not be, beyond its [host](super::host): hyper takes it, and hands the app what the peer didn't mean.
 use super::refusal::Refusal;
 use http::{Method, Version, header::TRANSFER_ENCODING, request::Parts};
-use hyper::body::{Body as _, Incoming};
+use http_body::Body;
 
 /// Whether its target is `*`.
 pub(super) fn is_asterisk(head: &Parts) -> bool {
@@ -13,15 +13,15 @@ pub(super) fn is_asterisk(head: &Parts) -> bool {
 ///
 /// - `*` is a target of OPTIONS only (RFC 9112 3.2.4).
 /// - HTTP/1: the only transfer coding is `chunked`, once (RFC 9112 6.1 and 7).
-/// - HTTP/2: no value begins or ends with a space or a tab (RFC 9113 8.2.1).
+/// - HTTP/2 and later: no value begins or ends with a space or a tab (RFC 9113 8.2.1).
 #[inline(never)]
-pub(super) fn check(head: &Parts, body: &Incoming) -> Result<(), Refusal> {
+pub(super) fn check(head: &Parts, body: &impl Body) -> Result<(), Refusal> {
     if is_asterisk(head) && head.method != Method::OPTIONS {
         return Err(Refusal::BadRequest(
             "* is a target for OPTIONS only (RFC 9112 3.2.4)\n",
         ));
     }
-    if head.version == Version::HTTP_2 {
+    if head.version >= Version::HTTP_2 {
         return check_values(head);
     }
     if body.is_end_stream() || body.size_hint().exact().is_some() {

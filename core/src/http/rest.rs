@@ -1,11 +1,12 @@
 //! HTTP/1: what's left of a request's body that nobody reads any more. It's read behind the response, so that the next request is found, or the response says that there's to be
 //! none on this connection; either way, the response isn't delayed.
-use super::{after_poll, discard::Discard, upload::Upload};
+use super::{after_poll, discard::Discard, timed_body::TimedBody};
 use crate::{
     engine::{ConnState, Patience, WorkerState},
     runtime::lock,
 };
 use http_body::Body as _;
+use hyper::body::Incoming;
 use std::{
     future::Future,
     mem,
@@ -34,14 +35,14 @@ enum Left {
     /// It has been read, or is being read.
     #[default]
     Nothing,
-    Body(Upload),
+    Body(TimedBody<Incoming>),
     /// The peer waits to be told to send it (RFC 9110 10.1.1), and wasn't.
     Unasked,
 }
 
 impl Rest {
-    pub(super) fn leave(&self, upload: Upload) {
-        *lock(&self.left) = Left::Body(upload);
+    pub(super) fn leave(&self, body: TimedBody<Incoming>) {
+        *lock(&self.left) = Left::Body(body);
     }
 
     pub(super) fn leave_unasked(&self) {
@@ -64,17 +65,17 @@ impl Rest {
         match left {
             Left::Nothing => true,
             Left::Unasked => false,
-            Left::Body(upload) => match upload.size_hint().exact() {
+            Left::Body(body) => match body.size_hint().exact() {
                 Some(length) if length > MOST => false,
                 Some(_) => {
-                    if let Some(behind) = Behind::new(upload) {
+                    if let Some(behind) = Behind::new(body) {
                         after_poll::add_behind(Box::pin(behind));
                     }
                     true
                 }
                 // Only if all of it is there.
                 None => {
-                    let read = Discard::new(upload, MOST).read(&mut Context::from_waker(Waker::noop()));
+                    let read = Discard::new(body, MOST).read(&mut Context::from_waker(Waker::noop()));
                     read == Poll::Ready(true)
                 }
             },
@@ -84,7 +85,7 @@ impl Rest {
 
 /// Reads a body to its end and throws it away, for so long and no longer.
 struct Behind {
-    discard: Discard<Upload>,
+    discard: Discard<TimedBody<Incoming>>,
     connection: Weak<ConnState>,
     worker: Arc<WorkerState>,
     patience: Patience,
@@ -92,10 +93,11 @@ struct Behind {
 
 impl Behind {
     /// None, if it's at its end.
-    fn new(upload: Upload) -> Option<Self> {
-        let (worker, connection) = upload.whose()?;
+    fn new(body: TimedBody<Incoming>) -> Option<Self> {
+        let gap = body.gap.as_ref()?;
+        let (worker, connection) = (Arc::clone(&gap.worker), Weak::clone(&gap.connection));
         Some(Self {
-            discard: Discard::new(upload, MOST),
+            discard: Discard::new(body, MOST),
             connection,
             worker,
             patience: Patience::default(),

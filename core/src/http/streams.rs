@@ -1,8 +1,4 @@
 //! HTTP/2 streams run in tasks of their own: counted, and with their panics contained.
-#[cfg(feature = "http2")]
-use super::{Call, Reply};
-#[cfg(feature = "http2")]
-use crate::app::HttpService;
 use crate::{
     engine::{ConnState, Patience},
     observe::TimedOut,
@@ -26,7 +22,6 @@ pub struct Streams<R> {
 }
 
 impl<R> Streams<R> {
-    #[cfg_attr(not(feature = "http2"), expect(dead_code, reason = "only HTTP/2 has streams"))]
     pub(super) fn new(runtime: R, state: Arc<ConnState>) -> Self {
         Self { runtime, state }
     }
@@ -53,24 +48,6 @@ impl<R> fmt::Debug for Streams<R> {
         f.debug_struct("Streams").finish_non_exhaustive()
     }
 }
-
-/// What an executor needs to run the streams of a service over HTTP/2. Without the feature `http2`: nothing.
-#[cfg(feature = "http2")]
-pub trait SpawnStreams<S: HttpService>:
-    hyper::rt::bounds::Http2ServerConnExec<Call<S>, Reply<S::ResBody>> + Unpin
-{
-}
-#[cfg(feature = "http2")]
-impl<S: HttpService, E: hyper::rt::bounds::Http2ServerConnExec<Call<S>, Reply<S::ResBody>> + Unpin>
-    SpawnStreams<S> for E
-{
-}
-
-/// What an executor needs to run the streams of a service over HTTP/2. Without the feature `http2`: nothing.
-#[cfg(not(feature = "http2"))]
-pub trait SpawnStreams<S> {}
-#[cfg(not(feature = "http2"))]
-impl<S, E> SpawnStreams<S> for E {}
 
 thread_local! {
     /// Of the stream that's being polled on this thread.

@@ -1,6 +1,9 @@
 //! The workers of a transport: how many, and which one this is.
 use super::panics;
-use crate::error::{Error, Result};
+use crate::{
+    config::{Limits, Timeouts},
+    error::{Error, Result},
+};
 use std::{any::Any, fmt, num::NonZeroUsize, sync::Arc};
 
 /// How many workers a transport gets. Each has a listening socket and an accept loop of its own.
@@ -43,6 +46,8 @@ pub struct Worker {
     pub(crate) count: usize,
     pub(crate) pin: bool,
     pub(crate) alpn: &'static [&'static [u8]],
+    pub(crate) limits: Limits,
+    pub(crate) timeouts: Timeouts,
     /// Where warnings go.
     pub(crate) warn: Option<Arc<Warn>>,
     pub(crate) runtime_options: Option<RuntimeOptions>,
@@ -74,6 +79,8 @@ impl Worker {
             count,
             pin: false,
             alpn: &[],
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
             warn: None,
             runtime_options: None,
             endpoint: None,
@@ -105,6 +112,20 @@ impl Worker {
     #[must_use]
     pub fn alpn(&self) -> &'static [&'static [u8]] {
         self.alpn
+    }
+
+    /// How much peers may take of the server: for a transport that has limits of its own to set, such as
+    /// QUIC's number of streams. Beside a server, the defaults.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// How long peers may take: for a transport that has timeouts of its own to set, such as QUIC's idle
+    /// timeout. Beside a server, the defaults.
+    #[must_use]
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
     }
 
     /// What its transport asks of its runtime ([`Transport::runtime_options`](crate::Transport::runtime_options)), if it's of this type: for a runtime that

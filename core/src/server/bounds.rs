@@ -5,7 +5,7 @@ use super::{ConnectionOf, part::Part};
 use crate::{
     app::{Answers, App, HttpService},
     engine::{AcceptLoop, Accepted, ConnTask, Protocol},
-    http::{Http, SpawnStreams, Streams},
+    http::{Http, HttpConnection},
     runtime::{Launch, Runtime},
     transport::{Listener, Transport},
 };
@@ -94,10 +94,11 @@ impl<R, T, A> DrivesHttp<T, A> for R
 where
     T: Transport<Runtime = R>,
     A: App,
+    ConnectionOf<T>: HttpConnection<A, R>,
     R: Drives<T::Listener, Http<A, R>>,
-    Streams<R>: SpawnStreams<A::Service>,
 {
     fn serve_app(transport: T, app: A) -> Part {
+        ConnectionOf::<T>::prepare();
         Part::new(transport, true, move |worker, runtime| {
             Http::new(app.clone(), worker, runtime)
         })

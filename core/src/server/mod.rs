@@ -14,8 +14,8 @@ pub use serve::Serve;
 
 use crate::{
     app::App,
-    config::{Config, HttpOptions, Limits, Timeouts},
-    engine::{Accepted, Protocol, Raw, Shared},
+    config::{HttpOptions, Limits, Timeouts},
+    engine::{Accepted, Config, Protocol, Raw, Shared},
     error::{Error, Result},
     observe::{DrainReport, Event, Observer},
     runtime::{Around, Workers},

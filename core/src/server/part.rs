@@ -1,5 +1,4 @@
 //! One transport with its protocol, its types erased: once per transport, never per read.
-use super::Drives;
 use crate::{
     engine::{AcceptLoop, Accepted, Protocol, Shared, WorkerState},
     error::{Error, Result},
@@ -64,13 +63,9 @@ impl Part {
     where
         T: Transport,
         P: Protocol<Accepted<<T::Listener as Listener>::Connection>>,
-        T::Runtime: Drives<T::Listener, P>,
+        T::Runtime: Launch<AcceptLoop<T::Listener, P, T::Runtime>>,
     {
         let ambient = T::Runtime::WORKERS == Workers::Ambient;
-        #[cfg(any(feature = "http1", feature = "http2"))]
-        if http {
-            crate::http::register::<<T::Listener as Listener>::Connection>();
-        }
         let open = move |workers: Option<Workers>| {
             let workers = workers.unwrap_or_else(|| transport.workers());
             if workers == Workers::Ambient && !ambient {
@@ -105,6 +100,8 @@ impl Part {
                         } else {
                             &[]
                         },
+                        limits: settings.shared.config.limits.clone(),
+                        timeouts: settings.shared.config.timeouts.clone(),
                         warn: settings.warn(),
                         runtime_options: transport.runtime_options(),
                         endpoint: Some(Arc::clone(&place)),
@@ -144,7 +141,7 @@ fn begin<T: Transport, P>(
 ) -> Result<AcceptLoop<T::Listener, P, T::Runtime>>
 where
     P: Protocol<Accepted<<T::Listener as Listener>::Connection>>,
-    T::Runtime: Drives<T::Listener, P>,
+    T::Runtime: Runtime,
 {
     let runtime = T::Runtime::current();
     let listener = transport.listen(socket, &worker);

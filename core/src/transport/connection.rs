@@ -5,7 +5,7 @@ use std::{
     fmt, io,
     io::IoSlice,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 /// An established byte stream and what is known about it.
@@ -29,6 +29,11 @@ use std::{
 /// # Errors
 ///
 /// An error ends this connection and nothing else; it's never logged above DEBUG, since a peer can cause it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a byte stream",
+    label = "this needs a `Connection`",
+    note = "a transport that wraps any other needs bytes below it: ask for `T: ByteTransport` instead of `T: Transport`, and for `L: ByteListener` instead of `L: Listener`"
+)]
 pub trait Connection: Read + Write + Unpin + Send + 'static {
     /// What is known about the connection.
     fn info(&self) -> &ConnInfo;
@@ -98,6 +103,64 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
     /// than [`write_stall`](Permit::write_stall). A wrapper forwards it. The default drops the permit.
     fn release(self: Pin<&mut Self>, permit: Permit) {
         drop(permit);
+    }
+}
+
+/// A connection of any kind: what the server needs to count it, to observe it and to end it.
+///
+/// Every [`Connection`] is one, since every byte stream is. A connection that is not one byte stream,
+/// such as QUIC's, implements it by itself, and [`HttpConnection`](crate::http::HttpConnection) if HTTP
+/// is to be served over it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a connection",
+    label = "neither a byte stream (`Connection`) nor a connection of another kind (`Connected`)",
+    note = "a byte stream with a `ConnInfo` is one: `Conn::new(TokioIo::new(stream), info)`",
+    note = "a transport that wraps any other needs bytes below it: ask for `T: ByteTransport` instead of `T: Transport`, and for `L: ByteListener` instead of `L: Listener`"
+)]
+pub trait Connected: Unpin + Send + 'static {
+    /// What is known about the connection.
+    fn conn_info(&self) -> &ConnInfo;
+
+    /// Called once, right before the server drops the connection, on whichever thread that happens. It
+    /// must not block.
+    ///
+    /// The connection counts against the limits until the [`Permit`] is dropped. The default drops it.
+    fn close(self: Pin<&mut Self>, how: Close, permit: Permit) {
+        let _ = how;
+        drop(permit);
+    }
+}
+
+/// How the server ends a connection that it drops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Close {
+    /// The connection is over already, or its protocol has ended it. Nothing more is sent.
+    Silent,
+    /// In order: the peer is told that nothing more comes (TCP: FIN, TLS: `close_notify`).
+    Orderly,
+    /// With a reset: the peer must not take what it got for the whole.
+    Reset,
+}
+
+#[diagnostic::do_not_recommend]
+impl<C: Connection> Connected for C {
+    fn conn_info(&self) -> &ConnInfo {
+        self.info()
+    }
+
+    fn close(mut self: Pin<&mut Self>, how: Close, permit: Permit) {
+        match how {
+            Close::Silent => {}
+            // A peer that doesn't even let that through isn't waited for.
+            Close::Orderly => {
+                let _ = self
+                    .as_mut()
+                    .poll_shutdown(&mut Context::from_waker(Waker::noop()));
+            }
+            Close::Reset => self.reset(),
+        }
+        self.release(permit);
     }
 }
 

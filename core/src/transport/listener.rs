@@ -1,5 +1,5 @@
 //! A listening socket on one worker.
-use super::{Connection, Endpoint};
+use super::{Connected, Connection, Endpoint};
 use crate::error::is_descriptor_limit;
 #[cfg(unix)]
 use rustix::io::Errno;
@@ -51,8 +51,8 @@ use std::{
 /// }
 /// ```
 pub trait Listener: Unpin + 'static {
-    /// What it hands out, after the handshake.
-    type Connection: Connection;
+    /// What it hands out, after the handshake: nearly always a byte stream, a [`Connection`].
+    type Connection: Connected;
 
     /// What has to happen before the connection can be used. Chains: a wrapper's handshake begins with the inner one.
     type Handshake: Future<Output = io::Result<Self::Connection>> + 'static;
@@ -80,6 +80,11 @@ pub trait Listener: Unpin + 'static {
         AcceptErrorKind::of(error)
     }
 }
+
+/// A [`Listener`] of byte streams, for the bounds of those that wrap any of them.
+pub trait ByteListener: Listener<Connection: Connection> {}
+
+impl<L: Listener<Connection: Connection>> ByteListener for L {}
 
 /// A connection that was just accepted: who it is, and what has to happen before it can be used.
 #[derive(Clone, Debug)]
@@ -109,11 +114,11 @@ impl<H> Incoming<H> {
     }
 }
 
-impl<C: Connection> Incoming<Ready<io::Result<C>>> {
+impl<C: Connected> Incoming<Ready<io::Result<C>>> {
     /// A connection that needs none.
     pub fn ready(connection: C) -> Self {
         Self {
-            peer: connection.info().peer().clone(),
+            peer: connection.conn_info().peer().clone(),
             handshake: std::future::ready(Ok(connection)),
         }
     }

@@ -12,10 +12,10 @@ mod thread_bound_stream;
 mod tls_info;
 
 pub use conn_info::ConnInfo;
-pub use connection::{Conn, Connection, PeerState};
+pub use connection::{Close, Conn, Connected, Connection, PeerState};
 pub use drain::Drain;
 pub use endpoint::{Endpoint, UnixName};
-pub use listener::{AcceptErrorKind, Incoming, Listener, ListenerFn, listener_fn};
+pub use listener::{AcceptErrorKind, ByteListener, Incoming, Listener, ListenerFn, listener_fn};
 pub use peer_cred::PeerCred;
 pub use permit::Permit;
 pub use thread_bound_stream::{LocalStream, ThreadBoundStream};
@@ -138,3 +138,18 @@ pub trait Transport: Clone + Send + 'static {
     /// The server doesn't start.
     fn listen(&self, socket: Self::Socket, worker: &Worker) -> io::Result<Self::Listener>;
 }
+
+/// A [`Transport`] of byte streams, for the bounds of those that wrap any of them: TLS, for example.
+///
+/// ```
+/// use anyport_core::{ByteTransport, Transport};
+///
+/// struct Throttled<T>(T);
+///
+/// fn throttle<T: ByteTransport>(transport: T) -> Throttled<T> {
+///     Throttled(transport)
+/// }
+/// ```
+pub trait ByteTransport: Transport<Listener: ByteListener> {}
+
+impl<T: Transport<Listener: ByteListener>> ByteTransport for T {}

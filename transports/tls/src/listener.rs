@@ -1,6 +1,6 @@
 //! A listener whose connections begin with a TLS handshake.
 use crate::{TlsConnection, TlsHandshake, secure::Secure};
-use anyport_core::{AcceptErrorKind, Incoming, Listener};
+use anyport_core::{AcceptErrorKind, ByteListener, Incoming, Listener};
 use std::{
     io,
     sync::Arc,
@@ -21,7 +21,7 @@ impl<L> TlsListener<L> {
     }
 }
 
-impl<L: Listener> Listener for TlsListener<L> {
+impl<L: ByteListener> Listener for TlsListener<L> {
     type Connection = TlsConnection<L::Connection>;
     type Handshake = TlsHandshake<L::Handshake, L::Connection>;
 

@@ -1,6 +1,8 @@
 //! A transport whose connections are encrypted.
 use crate::{TlsConfig, TlsListener, secure::Secure};
-use anyport_core::{Endpoint, Result, Runtime, Transport, Worker, Workers, runtime::RuntimeOptions};
+use anyport_core::{
+    ByteTransport, Endpoint, Result, Runtime, Transport, Worker, Workers, runtime::RuntimeOptions,
+};
 use std::{io, num::NonZeroUsize, sync::Arc, thread};
 
 /// TLS over another transport: `Tcp::bind(443).tls(config)`.
@@ -19,8 +21,8 @@ impl<T> Tls<T> {
     }
 }
 
-/// Gives every transport the method [`tls`](Self::tls).
-pub trait TlsExt: Transport {
+/// Gives every transport of byte streams the method [`tls`](Self::tls).
+pub trait TlsExt: ByteTransport {
     /// TLS over this transport.
     ///
     /// ```
@@ -36,9 +38,9 @@ pub trait TlsExt: Transport {
     }
 }
 
-impl<T: Transport> TlsExt for T {}
+impl<T: ByteTransport> TlsExt for T {}
 
-impl<T: Transport> Transport for Tls<T> {
+impl<T: ByteTransport> Transport for Tls<T> {
     type Runtime = T::Runtime;
     type Socket = T::Socket;
     type Listener = TlsListener<T::Listener>;

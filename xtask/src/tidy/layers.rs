@@ -7,11 +7,11 @@ use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 /// From the lowest to the highest.
 const ROOMS: &[&str] = &[
     "error",
+    "config",
     "runtime",
     "transport",
     "app",
     "observe",
-    "config",
     "socket",
     "engine",
     "http",

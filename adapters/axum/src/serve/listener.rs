@@ -2,8 +2,8 @@
 use super::handshakes::Handshakes;
 use crate::Connection;
 use anyport_core::{
-    AcceptErrorKind, Connection as _, Endpoint, Error, Listener, Result, Runtime, Transport, Worker,
-    runtime::Tokio,
+    AcceptErrorKind, ByteListener, ByteTransport, Connection as _, Endpoint, Error, Listener, Result,
+    Runtime, Worker, runtime::Tokio,
 };
 use axum::{
     extract::connect_info::Connected,
@@ -63,7 +63,7 @@ const ALPN: &[&[u8]] = if cfg!(feature = "http2") {
     clippy::needless_pass_by_value,
     reason = "a transport is handed over, as to `serve_with`"
 )]
-pub fn listener<T: Transport<Runtime = Tokio>>(transport: T) -> Result<AxumListener<T::Listener>> {
+pub fn listener<T: ByteTransport<Runtime = Tokio>>(transport: T) -> Result<AxumListener<T::Listener>> {
     Tokio::check()?;
     let mut sockets = transport.open(1)?;
     let (Some(socket), true) = (sockets.pop(), sockets.is_empty()) else {
@@ -154,7 +154,7 @@ where
 
 impl<L> serve::Listener for AxumListener<L>
 where
-    L: Listener<Handshake: Send> + Send,
+    L: ByteListener<Handshake: Send> + Send,
 {
     type Io = TokioIo<L::Connection>;
     type Addr = Endpoint;
@@ -172,7 +172,7 @@ where
 
 impl<L> Connected<IncomingStream<'_, AxumListener<L>>> for Connection
 where
-    L: Listener<Handshake: Send> + Send,
+    L: ByteListener<Handshake: Send> + Send,
 {
     fn connect_info(stream: IncomingStream<'_, AxumListener<L>>) -> Self {
         Self(stream.io().inner().info().clone())
@@ -181,7 +181,7 @@ where
 
 impl<L, F> Connected<IncomingStream<'_, TapIo<AxumListener<L>, F>>> for Connection
 where
-    L: Listener<Handshake: Send> + Send,
+    L: ByteListener<Handshake: Send> + Send,
     F: FnMut(&mut TokioIo<L::Connection>) + Send + 'static,
 {
     fn connect_info(stream: IncomingStream<'_, TapIo<AxumListener<L>, F>>) -> Self {

@@ -5,8 +5,11 @@ mod bind;
 mod drain_under_load;
 mod faults;
 mod lame_duck;
+mod multiplexed;
 #[cfg(target_os = "linux")]
 mod options;
+#[cfg(target_os = "linux")]
+mod own_runtime;
 #[path = "../scene/mod.rs"]
 mod scene;
 mod size;

@@ -1,0 +1,57 @@
+//! The configuration of a server, as its connections reach it.
+use crate::{
+    config::{HttpOptions, Limits, Timeouts},
+    error::Result,
+    observe::{Event, Observer},
+    runtime::panics,
+    transport::Endpoint,
+};
+use std::{fmt, sync::Arc, time::Duration};
+
+/// What a server was told to do.
+#[derive(Clone, Default)]
+pub(crate) struct Config {
+    pub(crate) limits: Limits,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) http: HttpOptions,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) filter: Option<Filter>,
+}
+
+/// Whether a peer may connect.
+pub(crate) type Filter = Arc<dyn Fn(&Endpoint) -> bool + Send + Sync>;
+
+impl Config {
+    /// Tells the observer, if there's one. What the event is made of is gathered only then.
+    pub(crate) fn observe<'a>(&self, event: impl FnOnce() -> Event<'a>) {
+        if let Some(observer) = &self.observer {
+            let _ = panics::catch(|| observer.on(&event()));
+        }
+    }
+
+    /// Whether a peer that has ended its sending half still gets what it waits for.
+    pub(crate) fn answers_half_closed(&self) -> bool {
+        self.http.half_close
+    }
+
+    /// Whether something beside its app wants to know of each request.
+    pub(crate) fn has_request_hooks(&self) -> bool {
+        self.timeouts.request < Duration::MAX || self.http.status_of.is_some()
+    }
+
+    pub(crate) fn check(&self, speaks_http: bool) -> Result<()> {
+        self.limits.check()?;
+        self.timeouts.check()?;
+        if speaks_http { self.http.check() } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("limits", &self.limits)
+            .field("timeouts", &self.timeouts)
+            .field("http", &self.http)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,141 @@
+//! A body that a peer sends, under the deadline of its gaps.
+use crate::{
+    engine::{AtDrain, ConnState, Patience, WorkerState},
+    error::BoxError,
+    observe::TimedOut,
+};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::{Context, Poll, ready},
+};
+
+/// A body that a peer sends. Whoever waits for it too long gets an error.
+pub(super) struct TimedBody<B> {
+    pub(super) body: B,
+    /// None, once it's at its end.
+    pub(super) gap: Option<Gap>,
+}
+
+impl<B> TimedBody<B> {
+    pub(super) fn new(body: B, connection: &Arc<ConnState>) -> Self {
+        let gap = Some(Gap::new(connection));
+        Self { body, gap }
+    }
+}
+
+impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for TimedBody<B> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Self { body, gap } = &mut *self;
+        // Hyper keeps the end of a body to itself until the next request, if it comes after the response.
+        if gap.is_none() && body.is_end_stream() {
+            return Poll::Ready(None);
+        }
+        // Told once: an app that goes on after an error would go on for ever.
+        if gap.as_ref().is_some_and(|gap| gap.is_over) {
+            return Poll::Ready(None);
+        }
+        match (Pin::new(&mut *body).poll_frame(cx), &mut *gap) {
+            // It goes on to count as being read: what follows on the connection is this body still.
+            (Poll::Pending, Some(waiting)) => waiting.poll(cx).map(|error| Some(Err(error.into()))),
+            (Poll::Pending, None) => Poll::Pending,
+            (Poll::Ready(Some(Ok(frame))), waiting) => {
+                if body.is_end_stream() {
+                    *gap = None;
+                } else if let Some(waiting) = waiting {
+                    waiting.waiting.reset();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            (Poll::Ready(end), _) => {
+                if let (Some(Err(_)), Some(gap)) = (&end, &*gap) {
+                    gap.note_unread();
+                }
+                *gap = None;
+                Poll::Ready(end.map(|frame| frame.map_err(Into::into)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A body that's being read: how long the app has been waiting for the peer.
+///
+/// It doesn't keep the connection open: an app may keep a body for as long as it likes.
+pub(super) struct Gap {
+    pub(super) worker: Arc<WorkerState>,
+    pub(super) connection: Weak<ConnState>,
+    waiting: Patience,
+    at_drain: AtDrain,
+    /// The app has been told.
+    pub(super) is_over: bool,
+}
+
+impl Gap {
+    fn new(connection: &Arc<ConnState>) -> Self {
+        connection.begin_reading();
+        Self {
+            worker: Arc::clone(&connection.worker),
+            connection: Arc::downgrade(connection),
+            waiting: Patience::default(),
+            at_drain: AtDrain::default(),
+            is_over: false,
+        }
+    }
+
+    /// The peer sends more than is read.
+    fn note_unread(&self) {
+        if let Some(connection) = self.connection.upgrade() {
+            connection.linger_at_close();
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let worker = &self.worker;
+        self.at_drain.register(worker, cx);
+        let timeout = worker.timeouts().body_gap;
+        let mut drained = false;
+        ready!(self.waiting.poll_until(worker, cx, |since| {
+            let (end, by_drain) = worker.end_of_wait(since, timeout);
+            drained = by_drain;
+            end
+        }));
+        self.is_over = true;
+        if let Some(connection) = self.connection.upgrade() {
+            connection.timed_out(TimedOut::BodyGap);
+            if drained {
+                connection.set_stalled();
+            }
+        }
+        let what = match drained {
+            true => "the peer sent nothing of the request's body, and the server is draining".to_owned(),
+            false => format!("the peer sent nothing of the request's body for {timeout:?}"),
+        };
+        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, what))
+    }
+}
+
+impl Drop for Gap {
+    fn drop(&mut self) {
+        self.at_drain.leave(&self.worker);
+        if let Some(connection) = self.connection.upgrade() {
+            connection.end_reading();
+        }
+    }
+}

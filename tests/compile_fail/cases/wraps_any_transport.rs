@@ -1,0 +1,30 @@
+//! A wrapper of any transport that needs bytes has to say so.
+use anyport::{Connection, Incoming, Listener};
+use std::{io, task::{Context, Poll}};
+
+struct Counted<L> {
+    inner: L,
+}
+
+impl<L: Listener> Listener for Counted<L> {
+    type Connection = CountedConnection<L::Connection>;
+    type Handshake = std::future::Pending<io::Result<Self::Connection>>;
+
+    fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+        Poll::Pending
+    }
+}
+
+struct CountedConnection<C> {
+    inner: C,
+}
+
+impl<C: Connection> Connection for CountedConnection<C> {
+    fn info(&self) -> &anyport::ConnInfo {
+        self.inner.info()
+    }
+}
+
+anyport::delegate_io!(impl<C: [Connection]> for CountedConnection<C> => inner);
+
+fn main() {}
