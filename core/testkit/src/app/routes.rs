@@ -8,7 +8,14 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
-use std::{future::pending, sync::Arc, thread, time::Duration};
+use std::{
+    future::{pending, poll_fn},
+    sync::Arc,
+    task::Poll,
+    thread,
+    time::Duration,
+};
+use tokio::{runtime::Builder, sync::oneshot, time::sleep};
 
 /// Answers a request.
 pub(super) type Route = fn(&Arc<State>, Request<Body>) -> Boxed<Answer>;
@@ -18,6 +25,10 @@ const ROUTES: &[(&str, Route)] = &[
     ("/", |_, _| ready(hello())),
     ("/echo", |_, request| ready(Response::new(request.into_body()))),
     ("/len", |_, request| Box::pin(len(request))),
+    ("/arrives", |state, request| {
+        state.arrives();
+        Box::pin(len(request))
+    }),
     ("/slow", |state, _| Box::pin(slow(Arc::clone(state)))),
     ("/slow-len", |state, request| {
         Box::pin(slow_len(Arc::clone(state), request))
@@ -30,6 +41,11 @@ const ROUTES: &[(&str, Route)] = &[
     ("/accepted", accepted),
     ("/background", background),
     ("/keep", keep),
+    ("/spin", |state, _| Box::pin(spin(Arc::clone(state)))),
+    ("/timer", |_, _| Box::pin(timer())),
+    ("/woken", |state, _| Box::pin(woken(Arc::clone(state)))),
+    ("/panic-spawned", panic_spawned),
+    ("/len-elsewhere", |_, request| Box::pin(len_elsewhere(request))),
     ("/hold", hold),
     ("/forever", |state, _| Box::pin(forever(Arc::clone(state), false))),
     ("/upgrade", switch),
@@ -181,6 +197,62 @@ fn background(state: &Arc<State>, request: Request<Body>) -> Boxed<Answer> {
 fn keep(state: &Arc<State>, request: Request<Body>) -> Boxed<Answer> {
     state.kept.lock().unwrap().push(request.into_body());
     ready(hello())
+}
+
+/// Wakes itself again and again.
+async fn spin(state: Arc<State>) -> Answer {
+    let _waits = state.waits(false);
+    poll_fn(|cx| {
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await
+}
+
+async fn timer() -> Answer {
+    sleep(Duration::from_millis(5)).await;
+    Ok(hello())
+}
+
+/// Spawns a task that another thread wakes. It goes on where it was spawned, if that's a worker's own thread.
+async fn woken(state: Arc<State>) -> Answer {
+    let here = thread::current();
+    in_background(async move {
+        let (wake, is_woken) = oneshot::channel();
+        thread::spawn(move || wake.send(()));
+        is_woken.await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+        let is_own = here.name().is_some_and(|name| name.starts_with("anyport-"));
+        assert!(
+            !is_own || thread::current().id() == here.id(),
+            "it went elsewhere"
+        );
+        state.arrives();
+    });
+    Ok(hello())
+}
+
+fn panic_spawned(_: &Arc<State>, _: Request<Body>) -> Boxed<Answer> {
+    in_background(async { panic!("{DELIBERATE} in a spawned task") });
+    panic!("{DELIBERATE} in call")
+}
+
+/// The body is read on a thread that is no worker's; 408, if it doesn't come.
+async fn len_elsewhere(request: Request<Body>) -> Answer {
+    let (send, wait) = oneshot::channel();
+    let body = request.into_body();
+    thread::spawn(move || {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let _ = send.send(runtime.block_on(length(body)).map_err(|e| e.to_string()));
+    });
+    Ok(match wait.await? {
+        Ok(n) => Response::new(n.to_string().into()),
+        Err(_) => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
+            response
+        }
+    })
 }
 
 /// Keeps its worker's thread for as long as the path says, in milliseconds.

@@ -104,7 +104,9 @@ impl State {
 
     /// Goes on with an upgraded connection on another thread.
     pub(crate) fn go_abroad(&self, f: impl FnOnce() -> Abroad + Send + 'static) {
-        *self.abroad.lock().unwrap() = Some(thread::spawn(f));
+        // Locked first: the thread may tell the test that it's there at once.
+        let mut abroad = self.abroad.lock().unwrap();
+        *abroad = Some(thread::spawn(f));
     }
 
     /// What came of an upgraded connection on another thread.

@@ -43,15 +43,17 @@ async fn peers_silent_in_a_body_do_not_hold_up_a_drain(site: Site) {
     let timeouts = Timeouts::default().with_body_gap(NEVER);
     let server = site.serve_as(|server| server.timeouts(timeouts));
     let mut unanswered = server.client().await;
-    unanswered.send(format!("{}hello", post("/len", 10))).await;
+    unanswered.send(format!("{}hello", post("/arrives", 10))).await;
     let mut answered = server.client().await;
     answered.send(format!("{}hello", post("/accepted", 10))).await;
     answered.response().await;
     server.state.uploaded(5).await;
     let mut h2 = server.h2().await;
-    let (_response, mut send) = h2.begin(request("/len"), false).await.unwrap();
+    let (_response, mut send) = h2.begin(request("/arrives"), false).await.unwrap();
     send.send_data("hello".into(), false).unwrap();
-    server.settles(3).await;
+    // Both are with the app: a drain closes what has not begun yet.
+    server.state.arrived().await;
+    server.state.arrived().await;
     let begin = Instant::now();
     let report = server.handle.shutdown(GRACE).await.unwrap();
     assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());

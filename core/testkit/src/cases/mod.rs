@@ -27,6 +27,7 @@ mod pace;
 mod queue;
 mod slow_readers;
 mod standstill;
+mod tasks;
 mod unread;
 mod upgrade;
 mod uploads;
@@ -69,5 +70,6 @@ pub(crate) const FILES: &[(&str, &[Case])] = &[
     ("lingering", lingering::CASES),
     ("queue", queue::CASES),
     ("waiting", waiting::CASES),
+    ("tasks", tasks::CASES),
     ("workers", workers::CASES),
 ];

@@ -5,122 +5,12 @@
 )]
 
 use crate::scene::{DRIVERS, GRACE, connect, get, hello, one, until};
-use anyport_core::{Accepted, Body, Handle, Runtime, Timeouts, serve_raw_with, serve_with, spawn};
-use anyport_monoio::{MonoioConnection, MonoioPerCore};
-use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt;
-use std::{
-    cell::Cell,
-    future::{pending, poll_fn},
-    io::{self, Read, Write},
-    rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-        mpsc,
-    },
-    task::Poll,
-    thread,
-    time::Duration,
-};
-use tower::service_fn;
+use anyport_core::{Accepted, Handle, serve_raw_with, serve_with};
+use anyport_monoio::MonoioConnection;
+use std::{cell::Cell, future::pending, rc::Rc, sync::mpsc, thread};
 
 async fn ends(handle: &Handle) {
     handle.shutdown(GRACE).await.unwrap();
-}
-
-/// hyper's task wakes itself after a while of reading without a pause; so may an app.
-pub(crate) async fn a_task_that_wakes_itself_again_and_again_starves_nobody() {
-    for driver in DRIVERS {
-        let polls = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&polls);
-        let app = service_fn(move |request: Request<Body>| {
-            let count = Arc::clone(&count);
-            async move {
-                match request.uri().path() {
-                    "/spin" => {
-                        poll_fn(|cx| {
-                            count.fetch_add(1, SeqCst);
-                            cx.waker().wake_by_ref();
-                            Poll::<()>::Pending
-                        })
-                        .await;
-                    }
-                    // A timer has its turn, too.
-                    "/sleep" => sleep(Duration::from_millis(5)).await,
-                    _ => {}
-                }
-                Ok::<_, io::Error>(Response::new(Body::from("Hello")))
-            }
-        });
-        let handle = serve_with(one(driver), app).start().unwrap();
-        let mut spinning = connect(&handle);
-        write!(spinning, "GET /spin HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
-        until("it spins", || polls.load(SeqCst) > 1000);
-        for path in ["/", "/sleep", "/"] {
-            assert_eq!(get(&handle, path).unwrap(), "Hello", "{driver} {path}");
-        }
-        // It's told that its peer has left, too.
-        drop(spinning);
-        until("it's dropped", || handle.connections() == 0);
-        ends(&handle).await;
-    }
-}
-
-async fn sleep(duration: Duration) {
-    let timer = MonoioPerCore::current().timer();
-    timer.sleep(duration).await;
-}
-
-pub(crate) async fn a_panic_ends_its_task_and_no_other() {
-    for driver in DRIVERS {
-        let app = service_fn(|request: Request<Body>| async move {
-            if request.uri().path() == "/panic" {
-                spawn(async { panic!("deliberate: in the background") }).unwrap();
-                panic!("deliberate: in the app");
-            }
-            Ok::<_, io::Error>(Response::new(Body::from("Hello")))
-        });
-        let handle = serve_with(one(driver), app).start().unwrap();
-        for _ in 0..3 {
-            let mut client = connect(&handle);
-            write!(
-                client,
-                "GET /panic HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
-            )
-            .unwrap();
-            let mut response = String::new();
-            client.read_to_string(&mut response).unwrap();
-            assert!(response.starts_with("HTTP/1.1 500 "), "{response}");
-            assert_eq!(get(&handle, "/").unwrap(), "Hello", "{driver}");
-        }
-        ends(&handle).await;
-    }
-}
-
-pub(crate) async fn an_app_spawns_on_its_worker() {
-    for driver in DRIVERS {
-        let (tell, told) = mpsc::channel();
-        let app = service_fn(move |_: Request<Body>| {
-            let tell = tell.clone();
-            async move {
-                spawn(async move {
-                    // Woken by a timer and from another thread.
-                    sleep(Duration::from_millis(1)).await;
-                    let (send, wait) = tokio::sync::oneshot::channel();
-                    thread::spawn(move || send.send(()));
-                    wait.await.unwrap();
-                    let _ = tell.send(thread::current().name().map(str::to_owned));
-                })?;
-                Ok::<_, anyport_core::Error>(Response::new(Body::from("Hello")))
-            }
-        });
-        let handle = serve_with(one(driver), app).start().unwrap();
-        assert_eq!(get(&handle, "/").unwrap(), "Hello");
-        let name = told.recv_timeout(crate::scene::PATIENCE).unwrap();
-        assert_eq!(name.as_deref(), Some("anyport-0"), "{driver}");
-        ends(&handle).await;
-    }
 }
 
 /// What was spawned is dropped where it lived, when its worker ends.
@@ -146,49 +36,6 @@ pub(crate) async fn what_is_left_when_a_worker_ends_is_dropped_on_its_thread() {
         handle.abort().await.unwrap();
         let name = told.recv_timeout(crate::scene::PATIENCE).unwrap();
         assert_eq!(name.as_deref(), Some("anyport-0"), "{driver}");
-    }
-}
-
-/// A request's body may be read anywhere: its deadlines work there, too.
-pub(crate) async fn a_body_that_is_read_on_another_thread_keeps_its_deadline() {
-    for driver in DRIVERS {
-        let app = service_fn(|request: Request<Body>| async move {
-            let (send, wait) = tokio::sync::oneshot::channel();
-            let body = request.into_body();
-            thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-                let read = runtime.block_on(body.collect());
-                send.send(read.map(|body| body.to_bytes().len()).map_err(|e| e.to_string()))
-            });
-            let read = wait.await.unwrap();
-            let status = if read.is_ok() {
-                StatusCode::OK
-            } else {
-                StatusCode::REQUEST_TIMEOUT
-            };
-            let body = read.map_or_else(|error| error, |len| len.to_string());
-            Ok::<_, io::Error>(Response::builder().status(status).body(body).unwrap())
-        });
-        let timeouts = Timeouts::default().with_body_gap(Duration::from_millis(50));
-        let handle = serve_with(one(driver), app).timeouts(timeouts).start().unwrap();
-        let mut client = connect(&handle);
-        write!(
-            client,
-            "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello"
-        )
-        .unwrap();
-        let mut head = [0; 12];
-        client.read_exact(&mut head).unwrap();
-        assert_eq!(&head, b"HTTP/1.1 200", "{driver}");
-        let mut client = connect(&handle);
-        write!(
-            client,
-            "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhel"
-        )
-        .unwrap();
-        client.read_exact(&mut head).unwrap();
-        assert_eq!(&head, b"HTTP/1.1 408", "{driver}");
-        ends(&handle).await;
     }
 }
 

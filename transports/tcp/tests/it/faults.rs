@@ -6,7 +6,7 @@
 
 use crate::scene::connect;
 use crate::stage::{Client, HELLO, Made, On, Stage, ambient, is, per_core, until};
-use anyport_core::{Body, BoxError, Limits, serve_with};
+use anyport_core::{Body, BoxError, Event, Limits, Observer, serve_with};
 use anyport_testkit::watch::{Notes, Watched};
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -21,7 +21,7 @@ use std::{
 use tokio::sync::Semaphore;
 use tower::service_fn;
 
-/// How many requests are with the app, and how many have been at once.
+/// How many requests are with the app, or connections open, and how many have been at once.
 #[derive(Default)]
 struct Attendance {
     now: AtomicUsize,
@@ -29,9 +29,17 @@ struct Attendance {
 }
 
 impl Attendance {
-    fn enter(self: &Arc<Self>) -> Present {
+    fn add(&self) {
         let now = self.now.fetch_add(1, SeqCst) + 1;
         self.most.fetch_max(now, SeqCst);
+    }
+
+    fn remove(&self) {
+        self.now.fetch_sub(1, SeqCst);
+    }
+
+    fn enter(self: &Arc<Self>) -> Present {
+        self.add();
         Present(Arc::clone(self))
     }
 
@@ -40,12 +48,25 @@ impl Attendance {
     }
 }
 
+/// Counts the connections that are open.
+struct Open(Arc<Attendance>);
+
+impl Observer for Open {
+    fn on(&self, event: &Event<'_>) {
+        match event {
+            Event::Accepted { .. } => self.0.add(),
+            Event::Closed { .. } => self.0.remove(),
+            _ => {}
+        }
+    }
+}
+
 /// A request is with the app as long as this lives.
 struct Present(Arc<Attendance>);
 
 impl Drop for Present {
     fn drop(&mut self) {
-        self.0.now.fetch_sub(1, SeqCst);
+        self.0.remove();
     }
 }
 
@@ -209,7 +230,9 @@ fn the_connection_limit_is_exact(on: On) {
         })
     };
     let limits = Limits::default().with_connections(LIMIT);
-    let stage = Stage::serve(on, app, |server| server.limits(limits));
+    let open = Arc::new(Attendance::default());
+    let observer = Open(Arc::clone(&open));
+    let stage = Stage::serve(on, app, |server| server.limits(limits).observer(observer));
     let (addr, start) = (stage.addr(), Arc::new(Barrier::new(CLIENTS)));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
@@ -229,18 +252,12 @@ fn the_connection_limit_is_exact(on: On) {
         .collect();
     until("all places are taken", || is(LIMIT, attendance.now()));
     gate.add_permits(CLIENTS);
-    // As long as any of them is there: how many are open at once.
-    let mut open = 0;
-    while clients.iter().any(|client| !client.is_finished()) {
-        open = open.max(stage.handle.connections());
-        thread::yield_now();
-    }
     let served: usize = clients
         .into_iter()
         .map(|client| client.join().unwrap().unwrap())
         .sum();
     assert_eq!(served, CLIENTS * VISITS * 2, "all are served in the end");
     assert_eq!(attendance.most.load(SeqCst), LIMIT, "requests at once");
-    assert!(open <= LIMIT, "{open} connections at once");
+    assert_eq!(open.most.load(SeqCst), LIMIT, "connections at once");
     stage.ends();
 }
