@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    runtime::{Builder, Handle, LocalOptions},
+    runtime::{Builder, EnterGuard, Handle, LocalOptions},
     task,
     time::{self, sleep_until},
 };
@@ -43,7 +43,7 @@ impl Runtime for Tokio {
     }
 
     fn timer(&self) -> SharedTimer {
-        Arc::new(Clock)
+        Arc::new(Clock::new())
     }
 }
 
@@ -75,7 +75,7 @@ impl Runtime for TokioPerCore {
     }
 
     fn timer(&self) -> SharedTimer {
-        Arc::new(Clock)
+        Arc::new(Clock::new())
     }
 }
 
@@ -106,18 +106,30 @@ impl<F: Future<Output = ()> + 'static> Launch<F> for TokioPerCore {
     }
 }
 
-/// tokio's clock.
+/// The clock of the tokio that it was made in, for tasks on any thread: an app may read a body where there is none.
 #[derive(Debug)]
-struct Clock;
+struct Clock(Option<Handle>);
+
+impl Clock {
+    fn new() -> Self {
+        Self(Handle::try_current().ok())
+    }
+
+    fn enter(&self) -> Option<EnterGuard<'_>> {
+        self.0.as_ref().map(Handle::enter)
+    }
+}
 
 impl Timer for Clock {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        let _entered = self.enter();
         Box::pin(Nap {
             sleep: time::sleep(duration),
         })
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        let _entered = self.enter();
         Box::pin(Nap {
             sleep: sleep_until(deadline.into()),
         })

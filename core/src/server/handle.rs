@@ -36,7 +36,8 @@ impl Handle {
         &self.endpoints
     }
 
-    /// How many connections are open, upgraded ones included.
+    /// How many connections are open, upgraded ones included. The workers are asked one after another:
+    /// connections that come and go meanwhile may be counted twice, or not at all.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.connections()
