@@ -110,8 +110,8 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
 }
 
 impl<S: HttpService> ConnService<S> {
-    /// Hands a request to the app.
-    #[inline]
+    /// Hands a request to the app. Inlined, since a head is large to move.
+    #[inline(always)]
     fn begin(&self, mut head: Parts, body: Body, connect: bool, owner: &Owner) -> Step<S, S::Fut> {
         if self.tells_info {
             head.extensions.insert(self.info.clone());

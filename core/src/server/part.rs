@@ -100,8 +100,8 @@ impl Part {
                         } else {
                             &[]
                         },
-                        limits: settings.shared.config.limits.clone(),
-                        timeouts: settings.shared.config.timeouts.clone(),
+                        limits: settings.shared.config.limits,
+                        timeouts: settings.shared.config.timeouts,
                         warn: settings.warn(),
                         runtime_options: transport.runtime_options(),
                         endpoint: Some(Arc::clone(&place)),

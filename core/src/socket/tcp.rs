@@ -3,12 +3,11 @@ use super::{BindAddr, Owners, SocketOptions, adopt, listen};
 #[cfg(feature = "tokio")]
 use crate::runtime::{Tokio, TokioPerCore};
 use crate::{
-    delegate_options,
     error::Result,
     runtime::{Runtime, RuntimeOptions, Worker, Workers},
     transport::{Endpoint, Listener, Transport},
 };
-use std::{fmt, io, marker::PhantomData, net, sync::Arc};
+use std::{fmt, io, marker::PhantomData, net, sync::Arc, time::Duration};
 
 /// A listener over TCP, as a runtime has it. [`TcpTransport`] is the builder of all of them.
 pub trait TcpListen: Listener + Sized {
@@ -94,6 +93,48 @@ impl<R: Runtime, L: TcpListen> TcpTransport<R, L> {
         self.driver = driver;
         self
     }
+
+    /// How many connections the kernel queues until they're accepted. Default: 4096.
+    #[must_use]
+    pub fn with_backlog(mut self, backlog: u32) -> Self {
+        self.options.backlog = backlog;
+        self
+    }
+
+    /// Whether small writes are sent at once (TCP_NODELAY). Default: they are.
+    #[must_use]
+    pub fn with_nodelay(mut self, nodelay: bool) -> Self {
+        self.options.nodelay = nodelay;
+        self
+    }
+
+    /// Whether an IPv6 address takes no IPv4 connections (IPV6_V6ONLY). Default: it takes both.
+    #[must_use]
+    pub fn with_v6_only(mut self, v6_only: bool) -> Self {
+        self.options.v6_only = v6_only;
+        self
+    }
+
+    /// Probes connections that have been silent for this long. Default: never.
+    #[must_use]
+    pub fn with_keepalive(mut self, idle: Duration) -> Self {
+        self.options.keepalive = Some(idle);
+        self
+    }
+
+    /// How long sent data may stay unacknowledged (TCP_USER_TIMEOUT; Linux only). Default: the kernel's.
+    #[must_use]
+    pub fn with_user_timeout(mut self, timeout: Duration) -> Self {
+        self.options.user_timeout = Some(timeout);
+        self
+    }
+
+    /// All socket options at once.
+    #[must_use]
+    pub fn with_options(mut self, options: SocketOptions) -> Self {
+        self.options = options;
+        self
+    }
 }
 
 #[cfg(feature = "tokio")]
@@ -111,8 +152,6 @@ impl<L: TcpListen> TcpTransport<Tokio, L> {
         }
     }
 }
-
-delegate_options!(impl<R: [Runtime], L: [TcpListen]> for TcpTransport<R, L> => options);
 
 impl<R: Runtime, L: TcpListen> Transport for TcpTransport<R, L> {
     type Runtime = R;

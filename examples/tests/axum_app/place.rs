@@ -1,7 +1,7 @@
 //! Where the app is served: each transport, and `axum::serve`, which knows best what axum's answers are.
 use crate::{client::Version, secure};
 use anyport::{
-    Endpoint, Handle, Listener, Memory, Server, Tcp, TlsConfig, TlsExt, Transport, Unix, UnixName,
+    ByteTransport, Endpoint, Handle, Listener, Memory, Server, Tcp, TlsConfig, TlsExt, Unix, UnixName,
     for_axum::{self, Connection, app},
     runtime::Tokio,
     serve_with,
@@ -197,7 +197,7 @@ impl Place {
 
     fn axum_serve<T>(transport: T, router: Router) -> Self
     where
-        T: Transport<Runtime = Tokio, Listener: Listener<Handshake: Send> + Send>,
+        T: ByteTransport<Runtime = Tokio, Listener: Listener<Handshake: Send> + Send>,
     {
         let listener = for_axum::listener(transport).unwrap();
         let endpoint = listener.endpoint().clone();

@@ -2,7 +2,7 @@
 
 use crate::scene::{Fate, Staged, ask};
 use anyport_axum::{AxumListener, Connection, Peer, app, listener, transport, transport_at};
-use anyport_core::{Endpoint, Listener, serve_with};
+use anyport_core::{ByteListener, Endpoint, serve_with};
 use anyport_memory::Memory;
 use anyport_tcp::Tcp;
 use anyport_unix::Unix;
@@ -33,7 +33,7 @@ fn router() -> Router {
 /// `axum::serve` on a listener of ours, until the sender is used or dropped.
 fn axum_serve<L>(listener: AxumListener<L>) -> (oneshot::Sender<()>, JoinHandle<io::Result<()>>)
 where
-    L: Listener<Handshake: Send> + Send,
+    L: ByteListener<Handshake: Send> + Send,
 {
     let (stop, stopped) = oneshot::channel();
     let service = router().into_make_service_with_connect_info::<Connection>();

@@ -77,7 +77,9 @@ const ROUTES: &[(&str, Route)] = &[
     ("/answer/*", |_, request| {
         ready(answer::answer(request.uri().path()))
     }),
-    ("/block/*", block),
+    ("/block/*", |state, request| {
+        Box::pin(block(Arc::clone(state), number(&request)))
+    }),
     ("/bytes/*", |_, request| {
         ready(Response::new(script::pattern(number(&request)).into()))
     }),
@@ -255,14 +257,11 @@ async fn len_elsewhere(request: Request<Body>) -> Answer {
     })
 }
 
-/// Keeps its worker's thread for as long as the path says, in milliseconds.
-fn block(state: &Arc<State>, request: Request<Body>) -> Boxed<Answer> {
-    let (state, time) = (Arc::clone(state), Duration::from_millis(number(&request) as u64));
-    Box::pin(async move {
-        state.arrives();
-        thread::sleep(time);
-        Ok(hello())
-    })
+/// Keeps its worker's thread for as long as the path says.
+async fn block(state: Arc<State>, millis: usize) -> Answer {
+    state.arrives();
+    thread::sleep(Duration::from_millis(millis as u64));
+    Ok(hello())
 }
 
 fn stalls(state: &Arc<State>) -> Response<Body> {

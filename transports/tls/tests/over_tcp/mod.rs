@@ -1,6 +1,6 @@
 //! TLS over TCP, on whichever runtime.
 use crate::client::{Authority, Lazy};
-use anyport_core::{Endpoint, Transport};
+use anyport_core::{ByteTransport, Endpoint};
 use anyport_testkit::Subject;
 use anyport_tls::{Tls, TlsExt};
 use std::{io, marker::PhantomData, sync::Arc};
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 /// A transport of TCP, to be below TLS.
 pub(crate) trait Below: Send + Sync + 'static {
     const NAME: &str;
-    type Transport: Transport;
+    type Transport: ByteTransport;
 
     fn bind() -> Self::Transport;
 
