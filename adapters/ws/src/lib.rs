@@ -1,0 +1,4 @@
+//! WebSockets.
+mod message;
+mod protocol;
+pub use message::{CloseFrame, Message, Utf8Bytes, close_code};

@@ -1,0 +1,169 @@
+//! Messages become bytes: small ones are put together, large ones are queued as they are.
+use super::frame::put_header;
+use bytes::Bytes;
+use std::{collections::VecDeque, io::IoSlice, mem};
+use tungstenite::protocol::frame::coding::OpCode;
+
+/// A payload up to this size is copied.
+const SMALL: usize = 4 * 1024;
+
+/// How many slices are written at once.
+const SLICES: usize = 16;
+
+/// What's to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    /// Is written first.
+    queue: Option<Box<VecDeque<Bytes>>>,
+    queued: usize,
+    /// Is written then, from here on.
+    open: Vec<u8>,
+    written: usize,
+}
+
+impl Outgoing {
+    /// How many bytes there are to be written.
+    pub(crate) fn len(&self) -> usize {
+        self.queued + self.open.len() - self.written
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds a frame. `buffer` gives one to put it into, if there's none.
+    pub(crate) fn push(
+        &mut self,
+        opcode: OpCode,
+        is_compressed: bool,
+        payload: Bytes,
+        buffer: impl FnOnce() -> Vec<u8>,
+    ) {
+        if self.open.capacity() == 0 {
+            self.open = buffer();
+        }
+        put_header(opcode, is_compressed, payload.len(), &mut self.open);
+        if payload.len() <= SMALL {
+            self.open.extend_from_slice(&payload);
+            return;
+        }
+        let before = Bytes::copy_from_slice(&self.open[mem::take(&mut self.written)..]);
+        self.open.clear();
+        let queue = self.queue.get_or_insert_default();
+        self.queued += before.len() + payload.len();
+        queue.extend([before, payload]);
+    }
+
+    /// What's to be written next, as slices; how many of them there are.
+    pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
+        let queued = self
+            .queue
+            .iter()
+            .flat_map(|queue| queue.iter())
+            .map(|bytes| &bytes[..]);
+        let open = &self.open[self.written..];
+        let all = queued.chain((!open.is_empty()).then_some(open));
+        let mut count = 0;
+        for (slot, bytes) in slices.iter_mut().zip(all) {
+            *slot = IoSlice::new(bytes);
+            count += 1;
+        }
+        count
+    }
+
+    /// What's to be written next, in one piece.
+    pub(crate) fn first(&self) -> &[u8] {
+        match self.queue.as_ref().and_then(|queue| queue.front()) {
+            Some(bytes) => bytes,
+            None => &self.open[self.written..],
+        }
+    }
+
+    /// So much has been written.
+    pub(crate) fn advance(&mut self, mut n: usize) {
+        if let Some(queue) = &mut self.queue {
+            while n > 0
+                && let Some(first) = queue.front_mut()
+            {
+                let taken = n.min(first.len());
+                let _ = first.split_to(taken);
+                (n, self.queued) = (n - taken, self.queued - taken);
+                if first.is_empty() {
+                    queue.pop_front();
+                }
+            }
+        }
+        self.written += n;
+    }
+
+    /// Gives the buffer back, if all has been written.
+    pub(crate) fn reclaim(&mut self) -> Option<Vec<u8>> {
+        if !self.is_empty() {
+            return None;
+        }
+        self.queue = None;
+        self.written = 0;
+        let mut buffer = mem::take(&mut self.open);
+        buffer.clear();
+        (buffer.capacity() > 0).then_some(buffer)
+    }
+
+    /// Forgets all of it.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tungstenite::protocol::frame::coding::Data;
+
+    const BINARY: OpCode = OpCode::Data(Data::Binary);
+
+    fn written(mut outgoing: Outgoing, at_once: usize, vectored: bool) -> Vec<u8> {
+        let mut all = Vec::new();
+        while !outgoing.is_empty() {
+            let piece = match vectored {
+                true => {
+                    let mut slices = [IoSlice::new(&[]); SLICES];
+                    let count = outgoing.slices(&mut slices);
+                    slices[..count].iter().flat_map(|slice| slice.to_vec()).collect()
+                }
+                false => outgoing.first().to_vec(),
+            };
+            let n = at_once.min(piece.len());
+            all.extend_from_slice(&piece[..n]);
+            outgoing.advance(n);
+        }
+        assert!(outgoing.reclaim().is_some_and(|buffer| buffer.is_empty()));
+        all
+    }
+
+    /// However much each write takes.
+    #[test]
+    fn frames_are_written_in_order() {
+        let sizes = [0, 1, 125, 126, SMALL, SMALL + 1, 66_000, 3, SMALL + 1, 5];
+        let outgoing = || {
+            let mut outgoing = Outgoing::default();
+            for (n, size) in sizes.iter().enumerate() {
+                outgoing.push(BINARY, false, vec![n as u8; *size].into(), Vec::new);
+            }
+            outgoing
+        };
+        let mut expected = Vec::new();
+        for (n, size) in sizes.iter().enumerate() {
+            put_header(BINARY, false, *size, &mut expected);
+            expected.extend(vec![n as u8; *size]);
+        }
+        assert_eq!(outgoing().len(), expected.len());
+        for at_once in [997, 4096, 65_536, usize::MAX] {
+            for vectored in [false, true] {
+                assert!(
+                    written(outgoing(), at_once, vectored) == expected,
+                    "{at_once} at once"
+                );
+            }
+        }
+    }
+}

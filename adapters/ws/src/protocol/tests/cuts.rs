@@ -1,0 +1,81 @@
+//! However the bytes are cut, they come to the same.
+use super::{super::Violation, *};
+use proptest::{collection::vec, prelude::*};
+
+/// A frame of almost any kind: small ones often, and some that are wrong.
+fn any_frame() -> impl Strategy<Value = Vec<u8>> {
+    let first = prop_oneof![
+        4 => Just(FIN | TEXT),
+        4 => Just(FIN | BINARY),
+        2 => Just(TEXT),
+        2 => Just(BINARY),
+        4 => Just(MORE),
+        4 => Just(FIN | MORE),
+        2 => Just(FIN | PING),
+        1 => Just(FIN | PONG),
+        1 => Just(FIN | CLOSE),
+        1 => Just(FIN | RSV1 | TEXT),
+        1 => any::<u8>(),
+    ];
+    let payload = prop_oneof![
+        8 => "\\PC{0,40}".prop_map(String::into_bytes),
+        4 => vec(any::<u8>(), 0..140),
+        1 => (0..90_000_usize).prop_map(|len| vec![b'x'; len]),
+    ];
+    (first, payload).prop_map(|(first, payload)| frame(first, &payload))
+}
+
+fn pieces<'a>(mut bytes: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
+    let mut pieces = Vec::new();
+    for cut in cuts {
+        let (piece, rest) = bytes.split_at((*cut).min(bytes.len()));
+        pieces.push(piece);
+        bytes = rest;
+    }
+    pieces.push(bytes);
+    pieces
+}
+
+proptest! {
+    #[test]
+    fn frames_come_to_the_same(frames in vec(any_frame(), 1..12), cuts in vec(prop_oneof![1..5_usize, 1..20_000_usize], 0..40)) {
+        let bytes = frames.concat();
+        let whole = assemble([&bytes[..]]);
+        prop_assert_eq!(&assemble(pieces(&bytes, &cuts)), &whole);
+        prop_assert_eq!(&assemble(bytes.chunks(1)), &whole);
+    }
+
+    #[test]
+    fn garbage_comes_to_the_same(bytes in vec(any::<u8>(), 0..200), cuts in vec(1..20_usize, 0..20)) {
+        prop_assert_eq!(assemble(pieces(&bytes, &cuts)), assemble([&bytes[..]]));
+    }
+
+    #[test]
+    fn a_mask_is_removed_piece_by_piece(bytes in vec(any::<u8>(), 0..100), mask: [u8; 4], cut in 0..100_usize) {
+        let mut expected = bytes.clone();
+        expected.iter_mut().enumerate().for_each(|(n, byte)| *byte ^= mask[n % 4]);
+        let mut unmasked = bytes;
+        let (first, second) = unmasked.split_at_mut(cut.min(expected.len()));
+        unmask(first, mask, 0);
+        unmask(second, mask, first.len() as u64);
+        prop_assert_eq!(unmasked, expected);
+    }
+}
+
+/// A text that goes wrong at any byte: the violation is found, and is the same, wherever it's cut.
+#[test]
+fn invalid_text_is_found_wherever_it_is_cut() {
+    let text = "Hello-µ@ßöäüàá-UTF-8!!".as_bytes();
+    for wrong in 0..text.len() {
+        let mut text = text.to_vec();
+        text[wrong] = 0xff;
+        let bytes = frame(FIN | TEXT, &text);
+        for cut in 0..bytes.len() {
+            let found = assemble([&bytes[..cut], &bytes[cut..]]);
+            assert!(
+                matches!(&found[..], [Err(Violation { code: 1007, .. })]),
+                "{wrong}, {cut}: {found:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! UTF-8 that comes in pieces: an error is found with the piece that it's in.
+use std::str::from_utf8;
+
+/// What was seen of a text so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Utf8 {
+    /// A character that isn't complete.
+    partial: [u8; 4],
+    len: u8,
+}
+
+/// The text isn't UTF-8.
+#[derive(Debug)]
+pub(super) struct Invalid;
+
+impl Utf8 {
+    /// Takes the next piece.
+    pub(super) fn feed(&mut self, mut piece: &[u8]) -> Result<(), Invalid> {
+        while self.len > 0 {
+            let Some((&byte, rest)) = piece.split_first() else {
+                return Ok(());
+            };
+            piece = rest;
+            // A character that's complete, or wrong, has at most four bytes: there's room.
+            self.partial[usize::from(self.len)] = byte;
+            self.len += 1;
+            match from_utf8(&self.partial[..usize::from(self.len)]) {
+                Ok(_) => self.len = 0,
+                Err(error) if error.error_len().is_none() => {}
+                Err(_) => return Err(Invalid),
+            }
+        }
+        let Err(error) = from_utf8(piece) else {
+            return Ok(());
+        };
+        if error.error_len().is_some() {
+            return Err(Invalid);
+        }
+        let rest = &piece[error.valid_up_to()..];
+        self.partial[..rest.len()].copy_from_slice(rest);
+        self.len = rest.len() as u8;
+        Ok(())
+    }
+
+    /// Whether the text may end here.
+    pub(super) fn is_complete(self) -> bool {
+        self.len == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_valid_however_it_is_cut() {
+        let text = "aß水🦀\u{10ffff}z".as_bytes();
+        for first in 0..=text.len() {
+            for second in first..=text.len() {
+                let mut utf8 = Utf8::default();
+                for piece in [&text[..first], &text[first..second], &text[second..]] {
+                    utf8.feed(piece).unwrap();
+                }
+                assert!(utf8.is_complete());
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_is_found_with_its_byte() {
+        // Overlong, a surrogate, beyond the last character, a byte that nothing begins with, a character that's cut off.
+        for wrong in [
+            &b"\xc0\xaf"[..],
+            b"\xed\xa0\x80",
+            b"\xf4\x90\x80\x80",
+            b"\xff",
+            b"\xe6\xb0a",
+        ] {
+            let mut utf8 = Utf8::default();
+            let failed = wrong.iter().any(|byte| utf8.feed(&[*byte]).is_err());
+            assert!(failed, "{wrong:x?}");
+            assert!(Utf8::default().feed(wrong).is_err(), "{wrong:x?}");
+        }
+        let mut utf8 = Utf8::default();
+        utf8.feed(b"\xf4").unwrap();
+        assert!(utf8.feed(b"\x90").is_err(), "before the character is complete");
+    }
+}
