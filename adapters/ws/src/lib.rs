@@ -1,4 +1,49 @@
-//! WebSockets.
+//! WebSockets for [anyport](https://docs.rs/anyport): on every transport and runtime, over HTTP/1.1 (RFC 6455) and HTTP/2 (RFC 8441).
+//!
+//! An app of any kind becomes a WebSocket server by [`upgrade`], or by [`accept`] if it spawns by itself; a handler of axum, by the extractor `WebSocketUpgrade` (feature `axum`).
+//!
+//! ```
+//! use anyport_core::{Body, serve_with};
+//! use anyport_ws::{self as ws, Config, WebSocket};
+//! use http::{Request, Response};
+//! use tower::service_fn;
+//! # use anyport_memory::Memory;
+//!
+//! async fn echo(mut socket: WebSocket) {
+//!     while let Some(Ok(message)) = socket.recv().await {
+//!         if message.is_data() && socket.send(message).await.is_err() {
+//!             return;
+//!         }
+//!     }
+//! }
+//!
+//! async fn app(mut request: Request<Body>) -> anyport_core::Result<Response<Body>> {
+//!     Ok(ws::upgrade(&mut request, &Config::default(), echo))
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> anyport_core::Result<()> {
+//! # let transport = Memory::new();
+//! let running = serve_with(transport, service_fn(app)).start()?; // over Tcp, Unix, or any other transport
+//! # drop(running.abort());
+//! # Ok(()) }
+//! ```
+#[cfg(feature = "axum")]
+mod axum;
+mod clock;
+mod config;
+mod error;
+mod handshake;
 mod message;
 mod protocol;
+mod socket;
+
+#[cfg(feature = "axum")]
+pub use self::axum::WebSocketUpgrade;
+pub use config::Config;
+pub use error::Error;
+#[cfg(feature = "deflate")]
+pub use handshake::Deflate;
+pub use handshake::{Opening, Rejection, accept, upgrade};
 pub use message::{CloseFrame, Message, Utf8Bytes, close_code};
+pub use socket::{Receiver, Sender, WebSocket};

@@ -199,7 +199,8 @@ mod tests {
             let with = round(true, bits, &messages);
             assert!(without > 0 && with > 0);
         }
-        let twice = vec![messages[6].clone(), messages[6].clone()];
+        let once: String = (0..40).map(|n: u32| format!("{{\"n\":{}}},", n * n)).collect();
+        let twice = vec![once.clone().into_bytes(), once.into_bytes()];
         assert!(
             round(true, 15, &twice) < round(false, 15, &twice),
             "the second refers to the first"

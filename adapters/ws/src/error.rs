@@ -1,0 +1,64 @@
+//! Why a WebSocket ended, or a message couldn't be sent.
+use crate::protocol::Violation;
+use std::{error, fmt, io};
+
+/// Why a WebSocket ended, or a message couldn't be sent. After one from `recv`, there are no more messages.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The connection broke, or ended without a close of the peer's.
+    Io(io::Error),
+    /// The peer did something wrong; it has been told so by a close.
+    Violation {
+        /// The close code that it was told.
+        code: u16,
+        /// What it did, with the rule's source.
+        what: &'static str,
+    },
+    /// The peer gave no sign of life: no pong came, or no close in answer to one.
+    Timeout,
+    /// The WebSocket is closed, or about to be, so nothing more can be sent.
+    Closed,
+    /// A ping or a pong has more than 125 bytes (RFC 6455 5.5).
+    ControlTooLong,
+}
+
+impl Error {
+    pub(crate) fn gone() -> Self {
+        Self::Io(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the peer ended the connection without a close (RFC 6455 7.1.5: 1006)",
+        ))
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(Violation { code, what }: Violation) -> Self {
+        Self::Violation { code, what }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "the connection of a WebSocket failed: {error}"),
+            Self::Violation { code, what } => {
+                write!(f, "the peer of a WebSocket was closed with {code}: {what}")
+            }
+            Self::Timeout => f.write_str("the peer of a WebSocket answers neither a ping nor a close"),
+            Self::Closed => f.write_str("cannot send: the WebSocket is closed"),
+            Self::ControlTooLong => {
+                f.write_str("cannot send a ping or a pong of more than 125 bytes (RFC 6455 5.5): shorten it")
+            }
+        }
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The handshake: a request becomes a WebSocket, over HTTP/1.1 (RFC 6455 4.2) and over HTTP/2 (RFC 8441).
+#[cfg(feature = "deflate")]
+mod deflate;
+mod offer;
+mod rejection;
+
+#[cfg(feature = "deflate")]
+pub(crate) use deflate::AgreedDeflate;
+#[cfg(feature = "deflate")]
+pub use deflate::Deflate;
+pub(crate) use offer::Offer;
+pub use rejection::Rejection;
+
+use crate::{
+    clock,
+    config::{Config, Settings},
+    error::Error,
+    socket::{Agreed, Socket, WebSocket},
+};
+use anyport_core::{Body, Upgraded, runtime::SharedTimer, spawn};
+use http::{Request, Response};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+/// Accepts a WebSocket: gives the response, and a future of the WebSocket that's ready some time after the response was returned.
+///
+/// Spawn the future, on whatever your app runs; [`upgrade`] does it for you. It works for `GET` over HTTP/1.1 and for extended `CONNECT` over HTTP/2, on the worker's thread that
+/// serves the request.
+///
+/// ```
+/// # use anyport_core::{Body, spawn};
+/// # use anyport_ws::{self as ws, Config, Message};
+/// # use http::{Request, Response};
+/// async fn app(mut request: Request<Body>) -> anyport_core::Result<Response<Body>> {
+///     let (response, socket) = match ws::accept(&mut request, &Config::default()) {
+///         Ok(accepted) => accepted,
+///         Err(rejection) => return Ok(rejection.into()),
+///     };
+///     spawn(async {
+///         if let Ok(mut socket) = socket.await {
+///             let _ = socket.send(Message::text("hello")).await;
+///             let _ = socket.close(None).await;
+///         }
+///     })?;
+///     Ok(response)
+/// }
+/// ```
+///
+/// # Errors
+///
+/// The request isn't a right handshake, or its origin isn't allowed: a [`Rejection`] is the response to it.
+pub fn accept<B>(request: &mut Request<B>, config: &Config) -> Result<(Response<Body>, Opening), Rejection> {
+    let (method, version) = (request.method().clone(), request.version());
+    let mut headers = std::mem::take(request.headers_mut());
+    let offer = Offer::of(&method, version, &headers, request.extensions_mut());
+    std::mem::swap(request.headers_mut(), &mut headers);
+    offer?.answer(config)
+}
+
+/// Accepts a WebSocket and has a handler talk on it, in the background ([`spawn`]); or refuses it.
+///
+/// ```
+/// # use anyport_core::Body;
+/// # use anyport_ws::{self as ws, Config};
+/// # use http::{Request, Response};
+/// async fn app(mut request: Request<Body>) -> anyport_core::Result<Response<Body>> {
+///     Ok(ws::upgrade(&mut request, &Config::default(), |mut socket| async move {
+///         while let Some(Ok(message)) = socket.recv().await {
+///             if message.is_data() && socket.send(message).await.is_err() {
+///                 return;
+///             }
+///         }
+///     }))
+/// }
+/// ```
+pub fn upgrade<B, F>(
+    request: &mut Request<B>,
+    config: &Config,
+    handler: impl FnOnce(WebSocket) -> F + Send + 'static,
+) -> Response<Body>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let accepted = accept(request, config);
+    let started = accepted.and_then(|(response, opening)| {
+        let talk = async {
+            // Otherwise the client has left: there's nobody to talk to.
+            if let Ok(socket) = opening.await {
+                handler(socket).await;
+            }
+        };
+        spawn(talk).map_err(|_| Rejection::no_runtime())?;
+        Ok(response)
+    });
+    started.unwrap_or_else(Into::into)
+}
+
+/// A WebSocket that's about to be one: a future.
+#[must_use = "a future does nothing unless it's polled"]
+pub struct Opening {
+    upgraded: Pin<Box<dyn Future<Output = io::Result<Upgraded>> + Send>>,
+    parts: Option<(Arc<Settings>, SharedTimer, Agreed)>,
+}
+
+impl Opening {
+    fn new(
+        upgraded: Pin<Box<dyn Future<Output = io::Result<Upgraded>> + Send>>,
+        config: &Config,
+        agreed: Agreed,
+    ) -> Result<Self, Rejection> {
+        let timer = clock::timer().ok_or_else(Rejection::no_runtime)?;
+        Ok(Self {
+            upgraded,
+            parts: Some((Arc::clone(config.settings()), timer, agreed)),
+        })
+    }
+}
+
+impl Future for Opening {
+    type Output = Result<WebSocket, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let io = ready!(self.upgraded.as_mut().poll(cx)).map_err(Error::Io)?;
+        let (settings, timer, agreed) = self.parts.take().ok_or(Error::Closed)?;
+        let socket = Socket::new(io, settings, timer, agreed);
+        Poll::Ready(Ok(WebSocket::new(socket)))
+    }
+}
+
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opening").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,181 @@
+//! The WebSocket that an app has: receives, sends, and closes.
+mod deadline;
+mod pool;
+mod receive;
+mod split;
+mod state;
+mod write;
+mod writers;
+
+pub(crate) use self::{
+    state::{Agreed, Socket},
+    writers::Role,
+};
+pub use split::{Receiver, Sender};
+
+use crate::{
+    error::Error,
+    message::{CloseFrame, Message},
+};
+use anyport_core::{ConnInfo, Drain};
+use futures_util::{Sink, Stream};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// A WebSocket: the server's end.
+///
+/// Receive until there's nothing more, and send what you like. Beside that, `recv` does what the protocol asks for: it answers pings, sends pings to a silent peer, answers the
+/// peer's close, and closes with 1001 when the server drains. So have a task that receives for as long as the WebSocket lives.
+///
+/// ```
+/// # use anyport_ws::{Message, WebSocket};
+/// async fn echo(mut socket: WebSocket) {
+///     while let Some(Ok(message)) = socket.recv().await {
+///         if message.is_data() && socket.send(message).await.is_err() {
+///             return;
+///         }
+///     }
+/// }
+/// ```
+///
+/// While it waits for a message, it keeps no buffer. It works on any thread. It's a [`Stream`] and a [`Sink`], too.
+///
+/// Dropped while it's open, it's closed with 1000, or with 1011 in a panic, but nothing waits for the peer: [`close`](Self::close) does.
+///
+/// # Cancellation
+///
+/// A `recv` that is dropped loses no message. A `send`, `feed` or `flush` that is dropped may have sent the message, or may not; but never a part of one.
+#[derive(Debug)]
+pub struct WebSocket(Box<Socket>);
+
+impl WebSocket {
+    pub(crate) fn new(socket: Socket) -> Self {
+        Self(Box::new(socket))
+    }
+
+    /// The next message. `None`: the WebSocket is closed.
+    ///
+    /// If the peer closes, [`Message::Close`] comes last, and has been answered.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed, the peer broke the protocol, or it gave no sign of life: see [`Error`]. After an error comes `None`.
+    pub async fn recv(&mut self) -> Option<Result<Message, Error>> {
+        poll_fn(|cx| self.0.poll_recv(cx)).await
+    }
+
+    /// Sends a message, and what was fed before: ready when the system has taken it.
+    ///
+    /// A [`Message::Close`] begins to close the WebSocket; receive then, until there's nothing more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] if either end has begun to close it, or the server drains; or the connection failed.
+    pub async fn send(&mut self, message: Message) -> Result<(), Error> {
+        self.feed(message).await?;
+        self.flush().await
+    }
+
+    /// Puts a message behind those to be written: by the next [`flush`](Self::flush) or [`send`](Self::send), or when [`recv`](Self::recv) has no more messages to give at once. So
+    /// many small messages are one write.
+    ///
+    /// It waits while more than [`Config::with_max_write_buffer`](crate::Config::with_max_write_buffer) bytes are to be written.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn feed(&mut self, message: Message) -> Result<(), Error> {
+        poll_fn(|cx| self.0.poll_ready(Role::Sender, cx)).await?;
+        self.0.push(message)
+    }
+
+    /// Writes what was fed.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.0.poll_flush(Role::Sender, cx)).await
+    }
+
+    /// Closes the WebSocket, and waits for the peer's close, for [`Config::with_close_timeout`](crate::Config::with_close_timeout) at the most. What the peer sends before
+    /// it is thrown away.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed, or the peer's close didn't come.
+    pub async fn close(mut self, frame: Option<CloseFrame>) -> Result<(), Error> {
+        self.0.close(frame);
+        poll_fn(|cx| self.poll_end(cx)).await
+    }
+
+    /// Divides it, for two tasks: one that sends, and one that receives. The latter has to go on receiving, for what [`WebSocket`] says.
+    #[must_use]
+    pub fn split(self) -> (Sender, Receiver) {
+        split::split(self.0)
+    }
+
+    /// The subprotocol that was agreed on.
+    #[must_use]
+    pub fn protocol(&self) -> Option<&str> {
+        self.0.protocol()
+    }
+
+    /// What's known of its connection: who's at the other end, TLS, the worker.
+    #[must_use]
+    pub fn info(&self) -> &ConnInfo {
+        self.0.io().info()
+    }
+
+    /// Whether the server drains, as a flag and as a future: for an app that has something to do then. `recv` sees to the close.
+    #[must_use]
+    pub fn drain(&self) -> Drain {
+        self.0.drain()
+    }
+
+    /// What's sent right before the close if the server drains; `None` is nothing, as by default.
+    pub fn set_last_message(&mut self, message: impl Into<Option<Message>>) {
+        self.0.set_last_message(message.into());
+    }
+
+    /// Receives to the end.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while let Some(message) = ready!(self.0.poll_recv(cx)) {
+            message?;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Stream for WebSocket {
+    type Item = Result<Message, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(cx)
+    }
+}
+
+/// Its `poll_close` is [`WebSocket::close`] without a code.
+impl Sink<Message> for WebSocket {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.0.poll_ready(Role::Sender, cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        self.0.push(message)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.0.poll_flush(Role::Sender, cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.0.close(None);
+        self.poll_end(cx)
+    }
+}

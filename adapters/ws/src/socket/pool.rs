@@ -1,0 +1,82 @@
+//! The buffers of a worker: a WebSocket has one while there's something in it.
+use hyper::rt::{Read, ReadBuf};
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// As much as a TLS record has.
+const READ: usize = 16 * 1024;
+const WRITE: usize = 4 * 1024;
+/// What grew beyond this isn't kept.
+const LARGEST: usize = 64 * 1024;
+/// How many of each are kept.
+const KEPT: usize = 16;
+
+thread_local! {
+    static READING: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+    static WRITING: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Bytes that were read, of which some are unread.
+#[derive(Debug)]
+pub(super) struct ReadBuffer {
+    bytes: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl ReadBuffer {
+    /// Reads into one of the worker's buffers. `None`: that's the end.
+    pub(super) fn poll_read(io: Pin<&mut impl Read>, cx: &mut Context<'_>) -> Poll<io::Result<Option<Self>>> {
+        let pooled = READING.with_borrow_mut(Vec::pop);
+        // Filled with zeros once, not before each read.
+        let mut bytes = pooled.unwrap_or_else(|| vec![0; READ].into());
+        let mut space = ReadBuf::new(&mut bytes);
+        let polled = io.poll_read(cx, space.unfilled());
+        let end = space.filled().len();
+        let buffer = Self { bytes, start: 0, end };
+        match polled {
+            Poll::Ready(Ok(())) if end > 0 => Poll::Ready(Ok(Some(buffer))),
+            other => {
+                buffer.recycle();
+                other.map_ok(|()| None)
+            }
+        }
+    }
+
+    pub(super) fn unread(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.end]
+    }
+
+    pub(super) fn consume(&mut self, n: usize) {
+        self.start += n;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    pub(super) fn recycle(self) {
+        READING.with_borrow_mut(|pool| keep(pool, self.bytes));
+    }
+}
+
+pub(super) fn write_buffer() -> Vec<u8> {
+    let pooled = WRITING.with_borrow_mut(Vec::pop);
+    pooled.unwrap_or_else(|| Vec::with_capacity(WRITE))
+}
+
+pub(super) fn recycle_write_buffer(buffer: Vec<u8>) {
+    if buffer.capacity() <= LARGEST {
+        WRITING.with_borrow_mut(|pool| keep(pool, buffer));
+    }
+}
+
+fn keep<T>(pool: &mut Vec<T>, buffer: T) {
+    if pool.len() < KEPT {
+        pool.push(buffer);
+    }
+}

@@ -1,0 +1,118 @@
+//! A WebSocket for two tasks: one sends, one receives.
+use super::{Role, Socket};
+use crate::{error::Error, message::Message};
+use anyport_core::Drain;
+use futures_util::{Sink, Stream};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+/// The sending half of a [`WebSocket`](crate::WebSocket).
+#[derive(Debug)]
+pub struct Sender(Shared);
+
+/// The receiving half of a [`WebSocket`](crate::WebSocket): it has to go on receiving, for what that says.
+#[derive(Debug)]
+pub struct Receiver(Shared);
+
+/// Locked for no longer than a poll.
+#[derive(Clone, Debug)]
+struct Shared(Arc<Mutex<Box<Socket>>>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Box<Socket>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) fn split(socket: Box<Socket>) -> (Sender, Receiver) {
+    let shared = Shared(Arc::new(Mutex::new(socket)));
+    (Sender(shared.clone()), Receiver(shared))
+}
+
+impl Sender {
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn send(&mut self, message: Message) -> Result<(), Error> {
+        self.feed(message).await?;
+        self.flush().await
+    }
+
+    /// As [`WebSocket::feed`](crate::WebSocket::feed).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn feed(&mut self, message: Message) -> Result<(), Error> {
+        poll_fn(|cx| self.0.lock().poll_ready(Role::Sender, cx)).await?;
+        self.0.lock().push(message)
+    }
+
+    /// As [`WebSocket::flush`](crate::WebSocket::flush).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.0.lock().poll_flush(Role::Sender, cx)).await
+    }
+
+    /// As [`WebSocket::set_last_message`](crate::WebSocket::set_last_message).
+    pub fn set_last_message(&mut self, message: impl Into<Option<Message>>) {
+        self.0.lock().set_last_message(message.into());
+    }
+}
+
+impl Receiver {
+    /// As [`WebSocket::recv`](crate::WebSocket::recv).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn recv(&mut self) -> Option<Result<Message, Error>> {
+        poll_fn(|cx| self.0.lock().poll_recv(cx)).await
+    }
+
+    /// As [`WebSocket::drain`](crate::WebSocket::drain).
+    #[must_use]
+    pub fn drain(&self) -> Drain {
+        self.0.lock().drain()
+    }
+}
+
+impl Stream for Receiver {
+    type Item = Result<Message, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.lock().poll_recv(cx)
+    }
+}
+
+/// Its `poll_close` sends a close without a code; the other half receives the peer's.
+impl Sink<Message> for Sender {
+    type Error = Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.0.lock().poll_ready(Role::Sender, cx)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        self.0.lock().push(message)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.0.lock().poll_flush(Role::Sender, cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut socket = self.0.lock();
+        socket.close(None);
+        socket.poll_flush(Role::Sender, cx)
+    }
+}

@@ -1,0 +1,111 @@
+//! Writing: what was fed, and what the protocol owes the peer.
+use super::{
+    pool,
+    state::{PONG, Phase, Socket},
+    writers::Role,
+};
+use crate::error::Error;
+use hyper::rt::Write;
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+impl Socket {
+    /// Ready when a message may be fed: less waits to be written than the limit.
+    pub(crate) fn poll_ready(&mut self, role: Role, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.look_at_drain(None);
+        if self.out.len() < self.settings.max_write_buffer || self.phase != Phase::Open {
+            return Poll::Ready(match self.phase {
+                Phase::Open => Ok(()),
+                _ => Err(Error::Closed),
+            });
+        }
+        self.poll_flush(role, cx)
+    }
+
+    /// Ready when all that was fed has been written.
+    pub(crate) fn poll_flush(&mut self, role: Role, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        loop {
+            match self.poll_written(role, cx) {
+                Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(error)) => {
+                    self.end(Some(Error::Io(io::Error::from(error.kind()))));
+                    return Poll::Ready(Err(Error::Io(error)));
+                }
+                // A peer that takes nothing may be gone.
+                Poll::Pending => ready!(self.poll_deadline(cx)),
+            }
+            if self.phase == Phase::Over {
+                return Poll::Ready(Err(Error::Timeout));
+            }
+        }
+    }
+
+    /// Writes what there is; and if both closes are known, ends this half of the connection.
+    pub(super) fn poll_written(&mut self, role: Role, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.pong.is_some()
+            && self.out.len() < self.settings.max_write_buffer
+            && let Some(payload) = self.pong.take()
+        {
+            self.out.push(PONG, false, payload, pool::write_buffer);
+        }
+        let is_last = matches!(self.phase, Phase::Failing | Phase::Finishing) && !self.has_shut_down;
+        if self.out.is_empty() && !self.is_unflushed && !is_last {
+            return Poll::Ready(Ok(()));
+        }
+        let both = self.writers.waker(role, cx);
+        let mut write_cx = Context::from_waker(both.as_ref().unwrap_or_else(|| cx.waker()));
+        let written = self.poll_io(&mut write_cx, is_last);
+        match written.is_pending() {
+            true => self.writers.wait(role, cx),
+            false => self.writers.done(role),
+        }
+        written
+    }
+
+    fn poll_io(&mut self, cx: &mut Context<'_>, is_last: bool) -> Poll<io::Result<()>> {
+        while !self.out.is_empty() {
+            let n = match self.poll_write(cx) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(n) => n?,
+                Poll::Pending => {
+                    self.is_blocked = true;
+                    return Poll::Pending;
+                }
+            };
+            // What a system takes without a wait says nothing of the peer.
+            self.deadline.heard |= std::mem::take(&mut self.is_blocked);
+            self.is_unflushed = true;
+            self.out.advance(n);
+        }
+        if let Some(buffer) = self.out.reclaim() {
+            pool::recycle_write_buffer(buffer);
+        }
+        if self.is_unflushed {
+            ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+            self.is_unflushed = false;
+        }
+        if is_last {
+            ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+            self.has_shut_down = true;
+            if self.phase == Phase::Finishing {
+                self.end(None);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let io = Pin::new(&mut self.io);
+        if !io.is_write_vectored() {
+            return io.poll_write(cx, self.out.first());
+        }
+        let mut slices = [IoSlice::new(&[]); 16];
+        match self.out.slices(&mut slices) {
+            1 => io.poll_write(cx, &slices[0]),
+            count => io.poll_write_vectored(cx, &slices[..count]),
+        }
+    }
+}
