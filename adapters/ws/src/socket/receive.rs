@@ -73,7 +73,7 @@ impl Socket {
         let is_open = self.phase == Phase::Open;
         match next {
             Ok(Some(Incoming::Message(message))) if is_open => return Some(message),
-            Ok(Some(Incoming::Ping(payload))) if is_open => self.pong = Some(payload),
+            Ok(Some(Incoming::Ping(payload))) if is_open => self.answer(payload),
             Ok(Some(Incoming::Close(frame))) => self.closed_by_peer(frame),
             Ok(_) => {}
             Err(violation) => self.fail(violation),

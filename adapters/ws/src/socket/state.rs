@@ -65,7 +65,7 @@ pub(crate) struct Socket {
     /// There's one only while there's something in it.
     pub(super) unread: Option<ReadBuffer>,
     pub(super) out: Outgoing,
-    /// The answer to the latest ping.
+    /// The latest ping, if there's no room for the answer.
     pub(super) pong: Option<Bytes>,
     /// Something was written, but not flushed.
     pub(super) is_unflushed: bool,
@@ -201,10 +201,10 @@ impl Socket {
         self.writers.wake_all();
     }
 
-    /// The peer closes: it's answered by the same code (RFC 6455 5.5.1), unless it answers itself.
+    /// The peer closes: it's answered by the same (RFC 6455 5.5.1), unless it answers itself.
     pub(super) fn closed_by_peer(&mut self, frame: Option<CloseFrame>) {
         if self.phase == Phase::Open {
-            self.push_close(frame.as_ref().map(|frame| (frame.code, "")));
+            self.push_close(frame.as_ref().map(|frame| (frame.code, &*frame.reason)));
             self.outcome = Outcome::ByPeer(frame);
         }
         self.enter(Phase::Finishing);

@@ -5,6 +5,7 @@ use super::{
     writers::Role,
 };
 use crate::error::Error;
+use bytes::Bytes;
 use hyper::rt::Write;
 use std::{
     io::{self, IoSlice},
@@ -43,13 +44,18 @@ impl Socket {
         }
     }
 
+    /// Answers a ping; of those that a peer sends without reading, the latest (RFC 6455 5.5.3).
+    pub(super) fn answer(&mut self, payload: Bytes) {
+        match self.out.len() < self.settings.max_write_buffer {
+            true => self.out.push(PONG, false, payload, pool::write_buffer),
+            false => self.pong = Some(payload),
+        }
+    }
+
     /// Writes what there is; and if both closes are known, ends this half of the connection.
     pub(super) fn poll_written(&mut self, role: Role, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.pong.is_some()
-            && self.out.len() < self.settings.max_write_buffer
-            && let Some(payload) = self.pong.take()
-        {
-            self.out.push(PONG, false, payload, pool::write_buffer);
+        if let Some(payload) = self.pong.take() {
+            self.answer(payload);
         }
         let is_last = matches!(self.phase, Phase::Failing | Phase::Finishing) && !self.has_shut_down;
         if self.out.is_empty() && !self.is_unflushed && !is_last {
