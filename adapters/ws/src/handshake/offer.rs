@@ -148,7 +148,9 @@ fn check_http2(method: &Method, extensions: &Extensions) -> Result<(), Rejection
 
 #[cfg(feature = "http2")]
 fn protocol(extensions: &Extensions) -> Option<&str> {
-    extensions.get::<hyper::ext::Protocol>().map(hyper::ext::Protocol::as_str)
+    extensions
+        .get::<hyper::ext::Protocol>()
+        .map(hyper::ext::Protocol::as_str)
 }
 
 #[cfg(not(feature = "http2"))]

@@ -1,0 +1,15 @@
+//! WebSockets in memory, with a client that sends what it likes.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
+
+mod closing;
+mod deflate;
+mod drain;
+mod faults;
+mod handshake;
+mod http2;
+mod messages;
+mod scene;
+mod split;
