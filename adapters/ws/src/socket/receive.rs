@@ -93,10 +93,12 @@ impl Socket {
         if *overhead <= self.settings.max_control_frames || self.phase == Phase::Failing {
             return false;
         }
+        let is_burst = *overhead / 2 > self.settings.max_control_frames;
         *overhead = 0;
         let now = self.timer.now();
         let before = self.busy_since.replace(now);
-        before.is_some_and(|before| now.saturating_duration_since(before) < Duration::from_secs(1))
+        is_burst
+            || before.is_some_and(|before| now.saturating_duration_since(before) < Duration::from_secs(1))
     }
 
     /// Reads, without a buffer of its own while there's nothing to be read.
