@@ -12,6 +12,7 @@
 //! | `shutdown` | What becomes of the clients when the server shuts down? |
 //! | `draining` | How do handlers that would go on for ever end when the server shuts down? |
 //! | `testing` | How do I test an app with its server, but without a network? |
+//! | `websocket` | How do I serve WebSockets, and let clients on different workers talk to each other? |
 //! | `raw_echo` | How do I get at the bytes themselves? |
 //! | `tls` | How do I serve HTTPS, and renew the certificate without a restart? |
 //! | `mtls` | How do I let in only clients that show a certificate? |

@@ -31,7 +31,7 @@ enum Transport {
 }
 
 /// What is said; it crosses from worker to worker.
-type Room = broadcast::Sender<Utf8Bytes>;
+pub(crate) type Room = broadcast::Sender<Utf8Bytes>;
 
 async fn echo(mut socket: WebSocket) {
     while let Some(Ok(message)) = socket.recv().await {

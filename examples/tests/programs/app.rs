@@ -18,11 +18,13 @@ const PIECES: usize = 7;
 /// - `/unread`: the same without reading the body.
 /// - `/bytes/N`, `/stream/N`: so many bytes, whose length is known or not.
 /// - `/status/N`: nothing, with that status.
-/// - `/echo`, `/page`, `/report`: a WebSocket, a page that talks to it, and what came of that.
+/// - `/echo`, `/ws`: a WebSocket of tungstenite, and one of ours.
+/// - `/page/echo`, `/page/ws`, `/report`: pages that talk to them, and what came of that.
 pub(crate) async fn tell(request: Request<Body>) -> Result<Response<Body>, BoxError> {
     match request.uri().path() {
         "/echo" => return web_sockets::echo(request),
-        "/page" => return Ok(web_sockets::page()),
+        "/ws" => return Ok(web_sockets::our_echo(request)),
+        "/page/echo" | "/page/ws" => return Ok(web_sockets::page()),
         "/report" => {
             let site = request.uri().query().unwrap_or_default().to_owned();
             let report = request.into_body().collect().await?.to_bytes();

@@ -62,30 +62,35 @@ mod unix {
                 block_on(behind(program));
             });
         }
-        for site in SITES {
-            for client in web_sockets::CLIENTS {
-                let name = format!("{}_over_{}", client.name, site.name);
-                tests = tests.unless(web_sockets::needs(client), &name, || {
-                    block_on(web_socket(client, site));
-                });
-            }
-            if !site.is_unix() {
-                let name = format!("chromium_over_{}", site.name);
-                tests = tests.unless(web_sockets::needs(&CHROMIUM), &name, || block_on(browser(site)));
+        for (at, prefix) in [("/echo", ""), ("/ws", "anyport_ws_")] {
+            for site in SITES {
+                for client in web_sockets::CLIENTS {
+                    let name = format!("{prefix}{}_over_{}", client.name, site.name);
+                    tests = tests.unless(web_sockets::needs(client), &name, || {
+                        block_on(web_socket(client, site, at));
+                    });
+                }
+                if !site.is_unix() {
+                    let name = format!("{prefix}chromium_over_{}", site.name);
+                    let report = name.clone();
+                    tests = tests.unless(web_sockets::needs(&CHROMIUM), &name, move || {
+                        block_on(browser(site, report, at));
+                    });
+                }
             }
         }
         tests
     }
 
-    async fn web_socket(client: &'static web_sockets::Client, site: &'static Site) {
+    async fn web_socket(client: &'static web_sockets::Client, site: &'static Site, at: &'static str) {
         let served = site.serve();
-        web_sockets::talk(client, &served.place).await;
+        web_sockets::talk(client, &served.place, at).await;
         served.ends().await;
     }
 
-    async fn browser(site: &'static Site) {
+    async fn browser(site: &'static Site, report: String, at: &'static str) {
         let served = site.serve();
-        web_sockets::browse(&served.place, site.name).await;
+        web_sockets::browse(&served.place, &report, at).await;
         served.ends().await;
     }
 

@@ -6,12 +6,14 @@ async def main(url, path):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    options = {"max_size": None, "compression": None}
+    compression = "deflate" if url.endswith("/ws") else None
+    options = {"max_size": None, "compression": compression}
     connecting = (
         websockets.unix_connect(path, url, **options) if path
         else websockets.connect(url, ssl=context, **options)
     )
     async with connecting as socket:
+        assert bool(socket.extensions) == bool(compression), socket.extensions
         await socket.send("Hello")
         assert await socket.recv() == "Hello"
         large = bytes(i % 251 for i in range(1024 * 1024))

@@ -1,6 +1,10 @@
-//! WebSockets of other people's making at both ends: tokio-tungstenite in the app, on a task of tokio's, and clients in Python, for Node.js and in a browser.
+//! WebSockets with clients in Python, for Node.js and in a browser. In the app, it's tokio-tungstenite on a task of tokio's, or anyport's own, which compresses.
 use crate::proxy::Place;
-use anyport::{Body, BoxError, Request, Response, StatusCode, TokioIo, header, http::Method};
+use anyport::{
+    Body, BoxError, Request, Response, StatusCode, TokioIo, header,
+    http::Method,
+    ws::{self, Config, Deflate},
+};
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use std::{
@@ -54,6 +58,18 @@ pub(crate) fn echo(mut request: Request<Body>) -> Result<Response<Body>, BoxErro
         }
     });
     Ok(response)
+}
+
+/// The same by anyport's own.
+pub(crate) fn our_echo(mut request: Request<Body>) -> Response<Body> {
+    let config = Config::default().with_deflate(Deflate::default());
+    ws::upgrade(&mut request, &config, |mut socket| async move {
+        while let Some(Ok(message)) = socket.recv().await {
+            if message.is_data() && socket.send(message).await.is_err() {
+                return;
+            }
+        }
+    })
 }
 
 async fn echo_messages(upgraded: Upgraded) {
@@ -135,12 +151,12 @@ pub(crate) const CHROMIUM: Client = Client {
     ],
 };
 
-/// Runs a client that says `passed`.
-pub(crate) async fn talk(client: &Client, place: &Place) {
+/// Runs a client that says `passed`; `at` is the path of the WebSocket.
+pub(crate) async fn talk(client: &Client, place: &Place, at: &str) {
     let (url, path) = match place {
-        Place::Tcp(addr, false) => (format!("ws://{addr}/echo"), String::new()),
-        Place::Tcp(addr, true) => (format!("wss://{addr}/echo"), String::new()),
-        Place::Unix(path) => ("ws://localhost/echo".to_owned(), path.display().to_string()),
+        Place::Tcp(addr, false) => (format!("ws://{addr}{at}"), String::new()),
+        Place::Tcp(addr, true) => (format!("wss://{addr}{at}"), String::new()),
+        Place::Unix(path) => (format!("ws://localhost{at}"), path.display().to_string()),
     };
     let mut command = Command::new(client.program);
     command
@@ -159,7 +175,7 @@ pub(crate) async fn talk(client: &Client, place: &Place) {
 }
 
 /// Has a browser run the page, which says what came of it to the server. Browsers know no Unix sockets.
-pub(crate) async fn browse(place: &Place, name: &str) {
+pub(crate) async fn browse(place: &Place, name: &str, at: &str) {
     let Place::Tcp(addr, is_secure) = place else {
         return;
     };
@@ -169,7 +185,7 @@ pub(crate) async fn browse(place: &Place, name: &str) {
     command
         .args(CHROMIUM.run)
         .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(format!("{scheme}://{addr}/page?{name}"))
+        .arg(format!("{scheme}://{addr}/page{at}?{name}"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

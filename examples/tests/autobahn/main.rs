@@ -1,0 +1,102 @@
+//! Autobahn's test suite, the reference for implementations of WebSockets, against the echo of the example over each transport.
+//!
+//! It's `wstest` of PyPI's `autobahntestsuite`, which needs Python 2.7; where that's missing, the tests are ignored, and say so. `passes.txt` names the cases that pass, and may only grow.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
+
+#[path = "../../websocket.rs"]
+#[expect(dead_code, reason = "it's a program, whose `main` isn't run here")]
+mod example;
+
+use anyport::{Server, Tcp, TlsConfig, TlsExt, serve_with, service_fn};
+use anyport_testkit::requirements::{Tests, block_on, needs_program};
+use example::{Room, app};
+use serde::Deserialize;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::{ExitCode, Stdio},
+    time::Duration,
+};
+use tokio::{process::Command, time::timeout};
+
+const LOCAL: &str = "127.0.0.1:0";
+const PASSES: &str = include_str!("passes.txt");
+/// Thousands of messages of 128 KiB, compressed, by a client in Python.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+macro_rules! served {
+    ($transport:expr) => {{
+        let room = Room::new(256);
+        serve_with($transport, service_fn(move |request| app(request, room.clone())))
+    }};
+}
+
+fn main() -> ExitCode {
+    let servers: &[(&str, &str, fn() -> Server)] = &[
+        ("tcp", "ws", || served!(Tcp::bind(LOCAL))),
+        ("tls", "wss", || {
+            served!(Tcp::bind(LOCAL).tls(TlsConfig::self_signed(["localhost"])))
+        }),
+        #[cfg(all(feature = "monoio", target_os = "linux"))]
+        ("monoio", "ws", || served!(anyport::Monoio::bind(LOCAL))),
+        #[cfg(all(feature = "glommio", target_os = "linux"))]
+        ("glommio", "ws", || served!(anyport::Glommio::bind(LOCAL))),
+    ];
+    let mut tests = Tests::default();
+    for (name, scheme, server) in servers {
+        tests = tests.unless(
+            needs_program("wstest").map(|why| format!("{why} (PyPI's autobahntestsuite, on Python 2.7)")),
+            &format!("autobahn_over_{name}"),
+            move || block_on(passes(scheme, server())),
+        );
+    }
+    tests.run()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Case {
+    behavior: String,
+    behavior_close: String,
+}
+
+impl Case {
+    /// Some cases ask what an implementation does where the RFC leaves it free.
+    fn passes(&self) -> bool {
+        let fine = ["OK", "NON-STRICT", "INFORMATIONAL"];
+        fine.contains(&&*self.behavior) && fine.contains(&&*self.behavior_close)
+    }
+}
+
+async fn passes(scheme: &str, server: Server) {
+    let handle = server.start().unwrap();
+    let addr = &handle.endpoints()[0];
+    let folder = tempfile::tempdir().unwrap();
+    let (report, file) = (folder.path().join("report"), folder.path().join("spec.json"));
+    let cases: BTreeSet<&str> = PASSES.split_whitespace().collect();
+    let specification = format!(
+        r#"{{"options": {{"failByDrop": false}}, "outdir": {report:?}, "cases": {cases:?}, "exclude-cases": [], "exclude-agent-cases": {{}},
+        "servers": [{{"agent": "anyport", "url": "{scheme}://{addr}/echo"}}]}}"#
+    );
+    fs::write(&file, specification).unwrap();
+    let mut wstest = Command::new("wstest");
+    wstest
+        .args(["--mode", "fuzzingclient", "--spec"])
+        .arg(&file)
+        .stdout(Stdio::null())
+        .kill_on_drop(true);
+    let status = timeout(PATIENCE, wstest.status()).await.unwrap().unwrap();
+    assert!(status.success(), "wstest: {status}");
+    let index = fs::read_to_string(report.join("index.json")).unwrap();
+    let mut index: BTreeMap<String, BTreeMap<String, Case>> = serde_json::from_str(&index).unwrap();
+    let results = index.remove("anyport").unwrap();
+    let failed: Vec<&str> = cases
+        .into_iter()
+        .filter(|case| !results.get(*case).is_some_and(Case::passes))
+        .collect();
+    assert!(failed.is_empty(), "these don't pass: {failed:?}");
+    handle.shutdown(Duration::from_secs(10)).await.unwrap();
+}
