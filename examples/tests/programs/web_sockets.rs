@@ -2,7 +2,7 @@
 use crate::proxy::Place;
 use anyport::{
     Body, BoxError, Request, Response, StatusCode, TokioIo, header,
-    http::Method,
+    http::{Method, Version},
     ws::{self, Config, Deflate},
 };
 use futures_util::{SinkExt, StreamExt};
@@ -60,9 +60,15 @@ pub(crate) fn echo(mut request: Request<Body>) -> Result<Response<Body>, BoxErro
     Ok(response)
 }
 
-/// The same by anyport's own.
+/// The same by anyport's own. Its subprotocol tells the browser over which version of HTTP it came.
 pub(crate) fn our_echo(mut request: Request<Body>) -> Response<Body> {
-    let config = Config::default().with_deflate(Deflate::default());
+    let version = match request.version() {
+        Version::HTTP_2 => "h2",
+        _ => "h1",
+    };
+    let config = Config::default()
+        .with_deflate(Deflate::default())
+        .with_protocols([version]);
     ws::upgrade(&mut request, &config, |mut socket| async move {
         while let Some(Ok(message)) = socket.recv().await {
             if message.is_data() && socket.send(message).await.is_err() {

@@ -4,6 +4,7 @@
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
+mod axum;
 mod closing;
 mod deflate;
 mod drain;

@@ -26,7 +26,7 @@ pub(crate) struct Server {
     pub(crate) handle: Handle,
     pub(crate) connector: Connector,
     /// How each WebSocket ended.
-    ends: mpsc::UnboundedReceiver<Option<Error>>,
+    pub(crate) ends: mpsc::UnboundedReceiver<Option<Error>>,
 }
 
 impl Server {
