@@ -17,6 +17,9 @@ use std::{fmt, sync::Arc, time::Duration};
 #[derive(Clone, Debug, Default)]
 pub struct Config(Arc<Settings>);
 
+/// Whether an `Origin` may connect.
+type OriginCheck = dyn Fn(&HeaderValue) -> bool + Send + Sync;
+
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) sizes: Sizes,
@@ -26,7 +29,7 @@ pub(crate) struct Settings {
     pub(crate) close_timeout: Duration,
     pub(crate) drain_reason: Option<&'static str>,
     pub(crate) protocols: Vec<String>,
-    pub(crate) origin_check: Option<Arc<dyn Fn(&HeaderValue) -> bool + Send + Sync>>,
+    pub(crate) origin_check: Option<Arc<OriginCheck>>,
     #[cfg(feature = "deflate")]
     pub(crate) deflate: Option<crate::Deflate>,
 }
@@ -107,7 +110,8 @@ impl Config {
         self.with(|settings| settings.heartbeat = None)
     }
 
-    /// How long the peer's close, and the end of its connection, are waited for. Default: 10 s; the grace of a drain may be shorter.
+    /// How long the peer's close, and the end of its connection, are waited for. Default: 10 s. In a drain, the grace is the limit, so
+    /// that its report tells who didn't close.
     #[must_use]
     pub fn with_close_timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.close_timeout = timeout)

@@ -14,7 +14,7 @@ const SLICES: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     /// Is written first.
-    queue: Option<Box<VecDeque<Bytes>>>,
+    queue: VecDeque<Bytes>,
     queued: usize,
     /// Is written then, from here on.
     open: Vec<u8>,
@@ -49,18 +49,13 @@ impl Outgoing {
         }
         let before = Bytes::copy_from_slice(&self.open[mem::take(&mut self.written)..]);
         self.open.clear();
-        let queue = self.queue.get_or_insert_default();
         self.queued += before.len() + payload.len();
-        queue.extend([before, payload]);
+        self.queue.extend([before, payload]);
     }
 
     /// What's to be written next, as slices; how many of them there are.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
-        let queued = self
-            .queue
-            .iter()
-            .flat_map(|queue| queue.iter())
-            .map(|bytes| &bytes[..]);
+        let queued = self.queue.iter().map(|bytes| &bytes[..]);
         let open = &self.open[self.written..];
         let all = queued.chain((!open.is_empty()).then_some(open));
         let mut count = 0;
@@ -73,7 +68,7 @@ impl Outgoing {
 
     /// What's to be written next, in one piece.
     pub(crate) fn first(&self) -> &[u8] {
-        match self.queue.as_ref().and_then(|queue| queue.front()) {
+        match self.queue.front() {
             Some(bytes) => bytes,
             None => &self.open[self.written..],
         }
@@ -81,16 +76,14 @@ impl Outgoing {
 
     /// So much has been written.
     pub(crate) fn advance(&mut self, mut n: usize) {
-        if let Some(queue) = &mut self.queue {
-            while n > 0
-                && let Some(first) = queue.front_mut()
-            {
-                let taken = n.min(first.len());
-                let _ = first.split_to(taken);
-                (n, self.queued) = (n - taken, self.queued - taken);
-                if first.is_empty() {
-                    queue.pop_front();
-                }
+        while n > 0
+            && let Some(first) = self.queue.front_mut()
+        {
+            let taken = n.min(first.len());
+            let _ = first.split_to(taken);
+            (n, self.queued) = (n - taken, self.queued - taken);
+            if first.is_empty() {
+                self.queue.pop_front();
             }
         }
         self.written += n;
@@ -101,7 +94,7 @@ impl Outgoing {
         if !self.is_empty() {
             return None;
         }
-        self.queue = None;
+        self.queue = VecDeque::new();
         self.written = 0;
         let mut buffer = mem::take(&mut self.open);
         buffer.clear();

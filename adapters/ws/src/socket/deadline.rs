@@ -29,9 +29,10 @@ impl Socket {
     /// Ready when it's over, or its peer has been asked for a sign of life. Waits for ever if there's no deadline.
     pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let is_open = self.phase == Phase::Open;
-        let limit = match is_open {
-            true => self.settings.heartbeat,
-            false => Some(self.settings.close_timeout),
+        let limit = match self.phase {
+            Phase::Open => self.settings.heartbeat,
+            Phase::Closing if self.is_drained => None,
+            _ => Some(self.settings.close_timeout),
         };
         let Some(limit) = limit else {
             return Poll::Pending;

@@ -108,7 +108,7 @@ impl WebSocket {
     ///
     /// The connection failed, or the peer's close didn't come.
     pub async fn close(mut self, frame: Option<CloseFrame>) -> Result<(), Error> {
-        self.0.close(frame);
+        self.0.close(frame.as_ref());
         poll_fn(|cx| self.poll_end(cx)).await
     }
 
@@ -177,5 +177,26 @@ impl Sink<Message> for WebSocket {
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.0.close(None);
         self.poll_end(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It's what an idle WebSocket is made of.
+    #[test]
+    fn a_socket_keeps_its_size() {
+        println!("{} {} {} {}", size_of::<Socket>(), size_of::<crate::Opening>(), size_of::<crate::protocol::Assembler>(), size_of::<crate::protocol::Outgoing>());
+        async fn echo(mut socket: WebSocket) {
+            while let Some(Ok(message)) = socket.recv().await {
+                if message.is_data() && socket.send(message).await.is_err() {
+                    return;
+                }
+            }
+        }
+        fn size<F>(_: fn(WebSocket) -> F) -> usize { size_of::<F>() }
+        println!("echo {} message {} upgraded {} info {} drain {} sleep", size(echo), size_of::<Message>(), size_of::<anyport_core::Upgraded>(), size_of::<ConnInfo>(), size_of::<Drain>());
+        assert!(size_of::<Socket>() <= 512, "{}", size_of::<Socket>());
     }
 }

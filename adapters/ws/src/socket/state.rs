@@ -7,7 +7,7 @@ use super::{
 use crate::{
     config::Settings,
     error::Error,
-    message::{CloseFrame, Message, Utf8Bytes, close_code},
+    message::{CloseFrame, Message, close_code},
     protocol::{Assembler, MAX_CONTROL, Outgoing, Violation},
 };
 use anyport_core::{Drain, Upgraded, runtime::SharedTimer};
@@ -74,6 +74,8 @@ pub(crate) struct Socket {
     pub(super) has_shut_down: bool,
     pub(super) writers: Writers,
     pub(super) deadline: Deadline,
+    /// It's closed for the drain, whose grace is the deadline: so the report tells who had to be cut off.
+    pub(super) is_drained: bool,
     /// When the peer had sent so many frames without data.
     pub(super) busy_since: Option<Instant>,
     drain: Drain,
@@ -120,6 +122,7 @@ impl Socket {
             has_shut_down: false,
             writers: Writers::default(),
             deadline: Deadline::default(),
+            is_drained: false,
             busy_since: None,
             drain_waker: None,
             last_message: None,
@@ -155,7 +158,7 @@ impl Socket {
             Message::Ping(bytes) => (PING, bytes),
             Message::Pong(bytes) => (PONG, bytes),
             Message::Close(frame) => {
-                self.close(frame);
+                self.close(frame.as_ref());
                 return Ok(());
             }
         };
@@ -171,9 +174,9 @@ impl Socket {
     }
 
     /// Begins to close it.
-    pub(crate) fn close(&mut self, frame: Option<CloseFrame>) {
+    pub(crate) fn close(&mut self, frame: Option<&CloseFrame>) {
         if self.phase == Phase::Open {
-            self.push_close(frame.as_ref().map(|frame| (frame.code, &*frame.reason)));
+            self.push_close(frame.map(|frame| (frame.code, &*frame.reason)));
             self.enter(Phase::Closing);
         }
     }
@@ -262,13 +265,11 @@ impl Socket {
                 return;
             }
         }
+        self.is_drained = true;
         if let Some(last) = self.last_message.take() {
             let _ = self.push(*last);
         }
-        self.close(Some(CloseFrame {
-            code: close_code::AWAY,
-            reason: Utf8Bytes::from(reason),
-        }));
+        self.close(Some(&CloseFrame::new(close_code::AWAY, reason)));
     }
 }
 

@@ -40,12 +40,12 @@ async fn idle_ones_are_closed_with_1001_after_their_last_message() {
     );
 }
 
-/// The grace is shorter than the close timeout.
+/// The grace is the limit, not the close timeout: so the report tells.
 #[tokio::test(start_paused = true)]
 async fn one_that_does_not_answer_is_cut_off_and_reported() {
     let server = serve(Config::default(), echo);
     let mut peer = server.open().await;
-    let drained = server.drain(Duration::from_secs(4));
+    let drained = server.drain(Duration::from_secs(25));
     peer.expect_close(1001).await;
     let report = drained.await.unwrap();
     assert_eq!((report.completed, report.aborted), (0, 1), "{report}");

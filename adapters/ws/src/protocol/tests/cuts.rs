@@ -79,3 +79,15 @@ fn invalid_text_is_found_wherever_it_is_cut() {
         }
     }
 }
+
+/// What the fuzz target begins with, and what it has found.
+#[test]
+fn the_corpus_comes_to_the_same() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/websocket");
+    let mut count = 0;
+    for file in std::fs::read_dir(corpus).unwrap() {
+        fuzzed::check(&std::fs::read(file.unwrap().path()).unwrap());
+        count += 1;
+    }
+    assert!(count >= 10, "{count} files in {corpus}");
+}

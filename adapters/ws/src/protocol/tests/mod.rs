@@ -1,13 +1,10 @@
 //! Tables of frames, right and wrong; and whatever is sent, it comes to the same however it is cut.
 mod cuts;
+mod fuzzed;
 mod table;
 
-use super::{Assembler, Incoming, Sizes, Violation, frame::unmask};
-
-pub(super) const SIZES: Sizes = Sizes {
-    frame: 100_000,
-    message: 150_000,
-};
+use super::{Incoming, Violation, frame::unmask};
+use fuzzed::assemble;
 
 pub(super) const TEXT: u8 = 1;
 pub(super) const BINARY: u8 = 2;
@@ -38,46 +35,4 @@ pub(super) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     unmask(&mut payload, mask, 0);
     frame.extend(payload);
     frame
-}
-
-fn assembler() -> Assembler {
-    let assembler = Assembler::new(SIZES);
-    #[cfg(feature = "deflate")]
-    let assembler = assembler.with_inflater(super::Inflater::new(false));
-    assembler
-}
-
-/// What comes of these pieces, up to a violation.
-pub(super) fn assemble<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Result<Incoming, Violation>> {
-    let mut assembler = assembler();
-    let mut all = Vec::new();
-    for piece in pieces {
-        let mut piece = piece.to_vec();
-        let mut rest = &mut piece[..];
-        // As a socket does it: what belongs to a large frame goes to its place at once.
-        while !rest.is_empty() {
-            let (n, incoming) = match assembler.direct() {
-                Some(room) => {
-                    let n = room.len().min(rest.len());
-                    room[..n].copy_from_slice(&rest[..n]);
-                    (n, assembler.advance(n))
-                }
-                None => {
-                    let mut used = 0;
-                    let incoming = assembler.next(rest, &mut used);
-                    (used, incoming)
-                }
-            };
-            rest = &mut rest[n..];
-            match incoming {
-                Ok(Some(incoming)) => all.push(Ok(incoming)),
-                Ok(None) => {}
-                Err(violation) => {
-                    all.push(Err(violation));
-                    return all;
-                }
-            }
-        }
-    }
-    all
 }

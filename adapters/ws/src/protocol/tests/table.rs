@@ -17,7 +17,7 @@ enum Expected {
 impl Expected {
     fn is(&self, got: &Result<Incoming, Violation>) -> bool {
         match (self, got) {
-            (Text(text), Ok(Incoming::Message(Message::Text(got)))) => got == &text.as_str(),
+            (Text(text), Ok(Incoming::Message(Message::Text(got)))) => got.as_str() == text,
             (Binary(bytes), Ok(Incoming::Message(Message::Binary(got)))) => got == bytes,
             (Ping(bytes), Ok(Incoming::Ping(got))) => got == bytes,
             (Pong, Ok(Incoming::Pong)) => true,

@@ -1,0 +1,59 @@
+//! Bytes of any kind, in one piece and in many: what they come to. The fuzz target `websocket` has this, too.
+use crate::protocol::{Assembler, Incoming, Sizes, Violation};
+
+const SIZES: Sizes = Sizes {
+    frame: 100_000,
+    message: 150_000,
+};
+
+fn assembler() -> Assembler {
+    let assembler = Assembler::new(SIZES);
+    #[cfg(feature = "deflate")]
+    let assembler = assembler.with_inflater(crate::protocol::Inflater::new(false));
+    assembler
+}
+
+/// What comes of these pieces, up to a violation.
+pub(crate) fn assemble<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Result<Incoming, Violation>> {
+    let mut assembler = assembler();
+    let mut all = Vec::new();
+    for piece in pieces {
+        let mut piece = piece.to_vec();
+        let mut rest = &mut piece[..];
+        // As a socket does it: what belongs to a large frame goes to its place at once.
+        while !rest.is_empty() {
+            let (n, incoming) = match assembler.direct() {
+                Some(room) => {
+                    let n = room.len().min(rest.len());
+                    room[..n].copy_from_slice(&rest[..n]);
+                    (n, assembler.advance(n))
+                }
+                None => {
+                    let mut used = 0;
+                    let incoming = assembler.next(rest, &mut used);
+                    (used, incoming)
+                }
+            };
+            rest = &mut rest[n..];
+            match incoming {
+                Ok(Some(incoming)) => all.push(Ok(incoming)),
+                Ok(None) => {}
+                Err(violation) => {
+                    all.push(Err(violation));
+                    return all;
+                }
+            }
+        }
+    }
+    all
+}
+
+/// The first byte says how long the pieces are, the others are sent.
+pub(crate) fn check(data: &[u8]) {
+    let Some((&len, bytes)) = data.split_first() else {
+        return;
+    };
+    let whole = assemble([bytes]);
+    assert_eq!(assemble(bytes.chunks(usize::from(len).max(1))), whole);
+    assert_eq!(assemble(bytes.chunks(1)), whole);
+}
