@@ -2,7 +2,6 @@
 //!
 //! Each is a pure function from a [`Repo`] to its violations, in a file of its own, with tests that make it fail.
 
-mod citations;
 mod dependencies;
 mod facade;
 mod layers;
@@ -13,8 +12,6 @@ mod tokens;
 
 use crate::output::print;
 use cargo_metadata::Metadata;
-#[cfg(target_os = "linux")]
-pub(crate) use citations::cite;
 use repo::{Repo, Violation};
 use xshell::Shell;
 
@@ -29,7 +26,6 @@ const INVARIANTS: &[fn(&Repo) -> Vec<Violation>] = &[
     peers::are_built_alike,
     peers::share_versions,
     links::resolve,
-    citations::stand_in_their_runs,
 ];
 
 /// Prints every violation as `path:line: what is wrong; what to do`.

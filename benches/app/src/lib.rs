@@ -1,12 +1,14 @@
 //! The app of all servers that speak hyper's types, anyport's own and hyper by hand: what differs between them is the server, never the app.
 //!
-//! It names no runtime. A server without upgrades gives no [`Spawn`], and has all of it but the WebSocket.
+//! The feature `axum` adds the same app as an axum `Router`. It names no runtime. A server without upgrades gives no [`Spawn`], and has all of it but the WebSocket.
 
+#[cfg(feature = "axum")]
+mod router;
 mod websocket;
 
 use anyport_bench_child::{
     Workload,
-    workload::{DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, PLAINTEXT, UPLOAD_1M, WEBSOCKET},
+    workload::{DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, PLAINTEXT, UPLOAD, WEBSOCKET},
 };
 use bytes::{Buf as _, Bytes};
 use http_body_util::{BodyExt as _, Collected, Full};
@@ -15,8 +17,10 @@ use hyper::{
     body::Body,
     header::{CONTENT_TYPE, HeaderValue},
 };
+#[cfg(feature = "axum")]
+pub use router::router;
 use serde::Serialize;
-use std::sync::LazyLock;
+use std::{pin::pin, sync::LazyLock};
 pub use websocket::{Conversation, Spawn};
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -43,19 +47,22 @@ where
 {
     match route(request, spawn) {
         Step::Answer(response) => Ok(response),
-        // In a box, since every other request's future would have room for it.
+        // In a box each, since every other request's future would have room for it.
         Step::Collect(body, answer) => Box::pin(collect(body, answer)).await,
+        Step::Discard(body) => Box::pin(discard(body)).await,
     }
 }
 
-/// What's made of a body.
+/// What becomes of a collected body.
 type Answer = fn(Collected<Bytes>) -> Response<Full<Bytes>>;
 
-/// What's to be done about a request.
+/// The next step for a request.
 enum Step<B> {
     Answer(Response<Full<Bytes>>),
-    /// To be answered once this body is there.
+    /// The response needs the whole body.
     Collect(B, Answer),
+    /// The response needs the length of the body.
+    Discard(B),
 }
 
 fn route<B>(request: Request<B>, spawn: Option<Spawn>) -> Step<B> {
@@ -65,7 +72,11 @@ fn route<B>(request: Request<B>, spawn: Option<Spawn>) -> Step<B> {
         (&Method::POST, ECHO) => {
             return Step::Collect(request.into_body(), |body| of(BYTES, body.to_bytes()));
         }
-        (&Method::POST, UPLOAD_1M) => return Step::Collect(request.into_body(), length),
+        (&Method::POST, UPLOAD) => {
+            // Without a copy of all into one buffer, beside which the server's work could not be seen.
+            return Step::Collect(request.into_body(), |body| length(body.aggregate().remaining()));
+        }
+        (&Method::POST, DISCARD) => return Step::Discard(request.into_body()),
         (&Method::GET, DOWNLOAD_64K) => of(BYTES, FILE_64K.clone()),
         (&Method::GET, DOWNLOAD_1M) => of(BYTES, FILE_1M.clone()),
         (&Method::GET, WEBSOCKET) => match spawn {
@@ -83,9 +94,20 @@ fn json() -> Response<Full<Bytes>> {
     }
 }
 
-/// Without a copy of all into one buffer, beside which what the server does couldn't be seen: valgrind counts an instruction for each byte of it.
-fn length(body: Collected<Bytes>) -> Response<Full<Bytes>> {
-    of(TEXT, body.aggregate().remaining().to_string().into())
+fn length(bytes: usize) -> Response<Full<Bytes>> {
+    of(TEXT, bytes.to_string().into())
+}
+
+async fn discard<B>(body: B) -> Result<Response<Full<Bytes>>, B::Error>
+where
+    B: Body<Data = Bytes>,
+{
+    let mut body = pin!(body);
+    let mut bytes = 0;
+    while let Some(frame) = body.frame().await {
+        bytes += frame?.data_ref().map_or(0, Bytes::len);
+    }
+    Ok(length(bytes))
 }
 
 async fn collect<B>(body: B, answer: Answer) -> Result<Response<Full<Bytes>>, B::Error>

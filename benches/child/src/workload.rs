@@ -2,96 +2,136 @@
 
 use std::{fmt, str::FromStr};
 
-/// What's asked of a server, again and again.
+/// One kind of request, and the response that every server gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Workload {
     /// `GET /`: 13 bytes of text, as hyper's own examples answer.
     Plaintext,
-    /// `GET /json`: an object, written anew for each request.
+    /// `GET /` with the twelve headers that a browser sends.
+    Headers,
+    /// `GET /json`: an object that is serialized for each request.
     Json,
-    /// `POST /echo` with 4 KiB: the server reads them all, and sends them back.
+    /// `POST /echo` with 4 KiB: the server collects them and sends them back.
     Echo,
-    /// `GET /download/64k`: 64 KiB of one buffer that's made at start.
+    /// `GET /download/64k`: 64 KiB of one buffer that is made at start.
     Download64K,
     /// `GET /download/1m`: the same with 1 MiB.
     Download1M,
-    /// `POST /upload` with 1 MiB: the server collects them, and answers how many bytes it had.
-    Upload1M,
-    /// `GET /websocket`: an upgrade (RFC 6455), and then each message of 13 bytes comes back.
+    /// `POST /discard` with 64 KiB: the server reads the body, drops it and answers its length.
+    Discard64K,
+    /// The same with 16 MiB.
+    Discard16M,
+    /// `POST /upload` with 64 KiB: the server collects the body and answers its length.
+    Collect64K,
+    /// The same with 16 MiB.
+    Collect16M,
+    /// `GET /layers`: an axum route with tower-http layers around it.
+    Layers,
+    /// `GET /websocket`: an upgrade (RFC 6455); then each message of 13 bytes comes back.
     WebSocket,
 }
 
 impl Workload {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::Plaintext,
+        Self::Headers,
         Self::Json,
         Self::Echo,
         Self::Download64K,
         Self::Download1M,
-        Self::Upload1M,
+        Self::Discard64K,
+        Self::Discard16M,
+        Self::Collect64K,
+        Self::Collect16M,
+        Self::Layers,
         Self::WebSocket,
     ];
 
-    /// As the command line and the tables call it.
+    /// Its name on the command line and in tables.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Plaintext => "plaintext",
+            Self::Headers => "headers",
             Self::Json => "json",
             Self::Echo => "echo-4k",
             Self::Download64K => "download-64k",
             Self::Download1M => "download-1m",
-            Self::Upload1M => "upload-1m",
+            Self::Discard64K => "discard-64k",
+            Self::Discard16M => "discard-16m",
+            Self::Collect64K => "collect-64k",
+            Self::Collect16M => "collect-16m",
+            Self::Layers => "layers",
             Self::WebSocket => "websocket",
         }
     }
 
-    /// Where in the app it lies.
+    /// The path of the request.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
-            Self::Plaintext => PLAINTEXT,
+            Self::Plaintext | Self::Headers => PLAINTEXT,
             Self::Json => JSON,
             Self::Echo => ECHO,
             Self::Download64K => DOWNLOAD_64K,
             Self::Download1M => DOWNLOAD_1M,
-            Self::Upload1M => UPLOAD_1M,
+            Self::Discard64K | Self::Discard16M => DISCARD,
+            Self::Collect64K | Self::Collect16M => UPLOAD,
+            Self::Layers => LAYERS,
             Self::WebSocket => WEBSOCKET,
         }
     }
 
-    /// The body that's sent, which is nothing for all that are asked with GET.
+    /// How many bytes the request's body has; 0 for a GET.
     #[must_use]
-    pub fn request_body(self) -> Vec<u8> {
+    pub fn upload(self) -> usize {
         match self {
-            Self::Echo => bytes(4 * 1024),
-            Self::Upload1M => bytes(MIB),
-            _ => Vec::new(),
+            Self::Echo => 4 * 1024,
+            Self::Discard64K | Self::Collect64K => 64 * 1024,
+            Self::Discard16M | Self::Collect16M => LARGEST_UPLOAD,
+            _ => 0,
         }
     }
 
-    /// The `content-type` of the answer. None for the upgrade.
+    /// The body of the request.
+    #[must_use]
+    pub fn request_body(self) -> Vec<u8> {
+        bytes(self.upload())
+    }
+
+    /// The headers of the request beside `host` and `content-length`, each line with its CRLF.
+    #[must_use]
+    pub fn request_headers(self) -> &'static str {
+        match self {
+            Self::Headers => BROWSER,
+            _ => "",
+        }
+    }
+
+    /// The `content-type` of the response. None for the upgrade.
     #[must_use]
     pub fn content_type(self) -> Option<&'static str> {
         match self {
-            Self::Plaintext | Self::Upload1M => Some("text/plain; charset=utf-8"),
             Self::Json => Some("application/json"),
             Self::Echo | Self::Download64K | Self::Download1M => Some("application/octet-stream"),
             Self::WebSocket => None,
+            _ => Some("text/plain; charset=utf-8"),
         }
     }
 
-    /// The body of the answer; for the upgrade, the message that comes back.
+    /// The body of the response; for the upgrade, the message that comes back.
     #[must_use]
     pub fn response_body(self) -> Vec<u8> {
         match self {
-            Self::Plaintext | Self::WebSocket => HELLO.as_bytes().to_vec(),
             Self::Json => format!(r#"{{"message":"{HELLO}"}}"#).into_bytes(),
             Self::Echo => self.request_body(),
             Self::Download64K => bytes(64 * 1024),
-            Self::Download1M => bytes(MIB),
-            Self::Upload1M => MIB.to_string().into_bytes(),
+            Self::Download1M => bytes(1024 * 1024),
+            Self::Discard64K | Self::Discard16M | Self::Collect64K | Self::Collect16M => {
+                self.upload().to_string().into_bytes()
+            }
+            _ => HELLO.as_bytes().to_vec(),
         }
     }
 }
@@ -106,20 +146,43 @@ pub const ECHO: &str = "/echo";
 pub const DOWNLOAD_64K: &str = "/download/64k";
 /// See [`Workload::Download1M`].
 pub const DOWNLOAD_1M: &str = "/download/1m";
-/// See [`Workload::Upload1M`].
-pub const UPLOAD_1M: &str = "/upload";
+/// See [`Workload::Discard64K`].
+pub const DISCARD: &str = "/discard";
+/// See [`Workload::Collect64K`].
+pub const UPLOAD: &str = "/upload";
+/// See [`Workload::Layers`].
+pub const LAYERS: &str = "/layers";
 /// See [`Workload::WebSocket`].
 pub const WEBSOCKET: &str = "/websocket";
-/// What a WebSocket of tungstenite's reads into: by default it's 128 KiB, which it fills with zeros before each read, and keeps while it waits.
+/// The read buffer of tungstenite's WebSockets. Its default is 128 KiB, which it fills with zeros
+/// before each read and keeps while it waits.
 pub const WEBSOCKET_BUFFER: usize = 4096;
-/// What an upload has, and a download.
-pub const MIB: usize = 1024 * 1024;
+/// The largest body that is sent, for servers that have a limit.
+pub const LARGEST_UPLOAD: usize = 16 * 1024 * 1024;
 /// The text, and JSON's `message`.
 pub const HELLO: &str = "Hello, World!";
 
-/// So many bytes, in which a piece that's lost or moved shows: their period is no power of two.
+/// What Chromium sends with a GET, beside `host`, in its order: with it, twelve headers.
+const BROWSER: &str = "\
+Connection: keep-alive\r\n\
+Cache-Control: max-age=0\r\n\
+sec-ch-ua: \"Chromium\";v=\"142\", \"Not_A Brand\";v=\"99\"\r\n\
+sec-ch-ua-mobile: ?0\r\n\
+sec-ch-ua-platform: \"Linux\"\r\n\
+Upgrade-Insecure-Requests: 1\r\n\
+User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36\r\n\
+Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8\r\n\
+Sec-Fetch-Site: none\r\n\
+Accept-Encoding: gzip, deflate, br, zstd\r\n\
+Accept-Language: en-US,en;q=0.9\r\n";
+
+/// Bytes whose period is no power of two, so that a piece that is lost or moved shows.
 fn bytes(length: usize) -> Vec<u8> {
-    (0..=250).cycle().take(length).collect()
+    const PERIOD: usize = 251;
+    let period: Vec<u8> = (0..PERIOD as u8).collect();
+    let mut bytes = period.repeat(length.div_ceil(PERIOD));
+    bytes.truncate(length);
+    bytes
 }
 
 impl fmt::Display for Workload {
@@ -156,7 +219,15 @@ mod tests {
     #[test]
     fn what_is_no_workload_is_told_which_there_are() {
         let error = "jason".parse::<Workload>().unwrap_err();
-        assert!(error.contains("plaintext, json, echo-4k"), "{error}");
+        assert!(error.contains("plaintext, headers, json, echo-4k"), "{error}");
+    }
+
+    #[test]
+    fn a_browser_sends_twelve_headers_with_its_host() {
+        assert_eq!(
+            Workload::Headers.request_headers().matches("\r\n").count() + 1,
+            12
+        );
     }
 
     #[test]
@@ -164,5 +235,7 @@ mod tests {
         assert_eq!(Workload::Echo.request_body().len(), 4096);
         assert_eq!(Workload::Download64K.response_body().len(), 65_536);
         assert_eq!(Workload::Download1M.response_body().len(), 1_048_576);
+        assert_eq!(Workload::Discard16M.request_body().len(), 16 << 20);
+        assert_eq!(Workload::Discard16M.response_body(), b"16777216");
     }
 }

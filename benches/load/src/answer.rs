@@ -1,13 +1,10 @@
 //! One whole response, to be looked at: the figures are worth nothing if the servers don't say the same.
 
-mod http2;
-
 use crate::connection::Connection;
 use crate::conversation::Conversation;
 use crate::{Patience, stream::Connector};
 use anyhow::Context as _;
 use anyport_bench_child::{Address, Workload};
-pub use http2::ask_over_http2;
 use std::io::{Read as _, Write as _};
 
 /// What a server said.

@@ -3,18 +3,14 @@
 use crate::amount::Budget;
 use crate::connections::Connections;
 use crate::effort::Stopwatch;
-use crate::{Amount, Effort, Latency, Patience};
+use crate::{Amount, Effort, Patience};
 use anyport_bench_child::{Address, Workload};
-use std::collections::VecDeque;
-use std::num::NonZeroUsize;
 use std::time::Instant;
 
 /// Open connections, none of which has a request in flight between two [`run`](Self::run)s.
 #[derive(Debug)]
 pub struct ClosedLoop {
     connections: Connections,
-    depth: usize,
-    clocks: Option<Clocks>,
     /// Which connections were answered in time, since that was last asked.
     served: Vec<bool>,
 }
@@ -29,9 +25,6 @@ pub struct ClosedOutcome {
     pub starved: usize,
     /// What the load took itself.
     pub effort: Effort,
-    /// From each request's sending to the end of its answer, if that was asked for. It's no measure of what a user waits for: a server that stalls isn't
-    /// asked meanwhile, so that its stalls count once ([`OpenLoop`](crate::OpenLoop) counts them).
-    pub latency: Option<Latency>,
 }
 
 impl ClosedLoop {
@@ -48,29 +41,8 @@ impl ClosedLoop {
     ) -> anyhow::Result<Self> {
         Ok(Self {
             connections: Connections::open(address, workload, connections, patience)?,
-            depth: 1,
-            clocks: None,
             served: vec![false; connections],
         })
-    }
-
-    /// Keeps so many requests in flight per connection, instead of one: HTTP/1.1 pipelining, which is synthetic. No browser does it, and it hides
-    /// what a request costs in the kernel.
-    #[must_use]
-    pub fn with_pipeline(mut self, depth: NonZeroUsize) -> Self {
-        self.depth = depth.get();
-        self.connections.set_depth(depth.get());
-        self
-    }
-
-    /// Tells the latency of each request, which costs the load a look at the clock for each.
-    #[must_use]
-    pub fn with_latency(mut self) -> Self {
-        self.clocks = Some(Clocks {
-            sent: vec![VecDeque::new(); self.connections.len()],
-            latency: Latency::new(),
-        });
-        self
     }
 
     /// Asks, until all that was sent is answered.
@@ -84,7 +56,7 @@ impl ClosedLoop {
         let mut budget = Budget::new(amount, self.connections.patience());
         let mut in_flight = 0;
         for index in 0..self.connections.len() {
-            in_flight += self.ask(index, self.depth, &mut budget)?;
+            in_flight += self.ask(index, 1, &mut budget)?;
         }
         let mut requests = 0;
         let mut starved = None;
@@ -103,9 +75,6 @@ impl ClosedLoop {
                 if answers > 0 {
                     requests += answers as u64;
                     in_flight -= answers;
-                    if let Some(clocks) = &mut self.clocks {
-                        clocks.answered(index, answers);
-                    }
                     in_flight += self.ask(index, answers, &mut budget)?;
                 }
             }
@@ -123,15 +92,10 @@ impl ClosedLoop {
         for (served, starved) in self.served.iter_mut().zip(&starved) {
             *served |= !starved;
         }
-        let latency = self
-            .clocks
-            .as_mut()
-            .map(|clocks| std::mem::take(&mut clocks.latency));
         Ok(ClosedOutcome {
             requests,
             starved: starved.into_iter().filter(|starved| *starved).count(),
             effort: stopwatch.read(),
-            latency,
         })
     }
 
@@ -145,33 +109,8 @@ impl ClosedLoop {
     fn ask(&mut self, index: usize, requests: usize, budget: &mut Budget) -> anyhow::Result<usize> {
         let requests = budget.take(requests);
         if requests > 0 {
-            if let Some(clocks) = &mut self.clocks {
-                clocks.sent(index, requests);
-            }
             self.connections.send(index, requests)?;
         }
         Ok(requests)
-    }
-}
-
-/// When what's in flight was sent, and how long it took.
-#[derive(Debug)]
-struct Clocks {
-    /// Of each connection, in the order of sending.
-    sent: Vec<VecDeque<Instant>>,
-    latency: Latency,
-}
-
-impl Clocks {
-    fn sent(&mut self, index: usize, requests: usize) {
-        let now = Instant::now();
-        self.sent[index].extend(std::iter::repeat_n(now, requests));
-    }
-
-    fn answered(&mut self, index: usize, requests: usize) {
-        let now = Instant::now();
-        for sent in self.sent[index].drain(..requests) {
-            self.latency.record(now.saturating_duration_since(sent));
-        }
     }
 }

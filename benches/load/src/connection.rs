@@ -155,6 +155,15 @@ impl Connection {
     ///
     /// When it's wrong, or when the connection ends before all answers are whole.
     pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> anyhow::Result<Received> {
+        self.receive_up_to(usize::MAX, buffer)
+    }
+
+    /// The same with a single read: a slow reader leaves the rest.
+    pub(crate) fn receive_once(&mut self, buffer: &mut [u8]) -> anyhow::Result<Received> {
+        self.receive_up_to(1, buffer)
+    }
+
+    fn receive_up_to(&mut self, mut reads: usize, buffer: &mut [u8]) -> anyhow::Result<Received> {
         let mut answers = 0;
         loop {
             let read = match self.stream.read(buffer) {
@@ -175,7 +184,8 @@ impl Connection {
             answers += whole;
             // A short read emptied the socket: what comes later is a new event (epoll(7)). With the last answer, nothing more is to come.
             let short = read < buffer.len() && self.is_drained_by_short_read();
-            if short || self.in_flight == 0 {
+            reads -= 1;
+            if short || reads == 0 || self.in_flight == 0 {
                 return Ok(Received::Answers(answers));
             }
         }

@@ -6,7 +6,7 @@ use crate::conversation::Conversation;
 use crate::stream::Connector;
 use anyhow::Context as _;
 use anyport_bench_child::{Address, Workload};
-use mio::{Events, Interest, Poll, Registry, Token, event::Event, unix::SourceFd};
+use mio::{Events, Interest, Poll, Token, event::Event, unix::SourceFd};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
@@ -54,25 +54,13 @@ impl Connections {
             .collect::<anyhow::Result<Vec<_>>>()?;
         Ok(Self {
             poll,
-            // One more than there are connections, for an alarm.
-            events: Events::with_capacity(connections.len() + 1),
+            events: Events::with_capacity(connections.len().max(1)),
             connections,
             length: conversation.request.len(),
             requests: conversation.request,
             buffer: vec![0; READ_BUFFER],
             patience: patience.clone(),
         })
-    }
-
-    /// So many requests may be in flight on each connection.
-    pub(crate) fn set_depth(&mut self, depth: usize) {
-        self.requests.truncate(self.length);
-        self.requests = self.requests.repeat(depth);
-    }
-
-    /// For whatever else is to wake the load up.
-    pub(crate) fn registry(&self) -> &Registry {
-        self.poll.registry()
     }
 
     pub(crate) fn len(&self) -> usize {

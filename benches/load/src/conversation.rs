@@ -43,7 +43,11 @@ impl Conversation {
         Self {
             upgrade: None,
             request: request(workload, &host, ""),
-            last_request: request(workload, &host, "Connection: close\r\n"),
+            // No client sends large bodies on connections of their own here.
+            last_request: match workload.upload() {
+                0 => request(workload, &host, "Connection: close\r\n"),
+                _ => Vec::new(),
+            },
             answer,
         }
     }
@@ -65,7 +69,8 @@ fn request(workload: Workload, host: &str, headers: &str) -> Vec<u8> {
         0 => ("GET", String::new()),
         length => ("POST", format!("Content-Length: {length}\r\n")),
     };
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{headers}{length}\r\n");
+    let own = workload.request_headers();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{headers}{own}{length}\r\n");
     [head.as_bytes(), &body].concat()
 }
 

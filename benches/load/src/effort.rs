@@ -38,10 +38,6 @@ impl Stopwatch {
         }
     }
 
-    pub(crate) fn begun(&self) -> Instant {
-        self.begun
-    }
-
     pub(crate) fn read(&self) -> Effort {
         Effort {
             elapsed: self.begun.elapsed(),

@@ -1,161 +1,115 @@
-//! HTTP/2, by nghttp2's `h2load`: a closed loop of streams. There's no open loop of it here, and no churn.
+//! What nghttp2's `h2load` measures: HTTP/2, and how late responses are at a constant rate.
 
-mod output;
-
-use crate::{Amount, Effort, Interrupted, Latency, Patience, children_time, look_for};
+use crate::{Effort, Patience, children_time, look_for};
 use anyhow::Context as _;
 use anyport_bench_child::{Address, Workload};
-use output::Output;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
 
-const PROGRAM: &str = "h2load";
-const PACKAGE: &str = "nghttp2-client";
-/// How long it may take beyond what it was told.
+/// How long it may take beyond its duration.
 const ALLOWANCE: Duration = Duration::from_secs(5);
 
-/// Connections that each keep a number of requests in flight; each run opens its own.
-#[derive(Debug)]
-pub struct H2Load {
-    address: Address,
-    workload: Workload,
-    connections: NonZeroUsize,
-    streams: NonZeroUsize,
-    latency: bool,
-    patience: Patience,
+/// How connections are used; each run opens its own.
+#[derive(Clone, Copy, Debug)]
+pub enum H2Load {
+    /// HTTP/2 with so many requests in flight on each connection: with prior knowledge, or agreed on by ALPN.
+    Http2 {
+        /// Requests in flight.
+        streams: usize,
+    },
+    /// HTTP/1.1 with so many requests per second over all connections; a connection that waits for a
+    /// response sends nothing meanwhile.
+    Paced {
+        /// Requests per second.
+        rate: f64,
+    },
 }
 
-/// What a run brought.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct H2Outcome {
-    /// Those that were answered with a 200 and a body of the expected length, whose bytes nobody looked at.
+    /// Those that had a 200 and a body of the expected length.
     pub requests: u64,
-    /// How many there were in a second, as h2load tells it: for a time, of that time, in which the connections are opened, too.
+    /// How many there were in a second.
     pub rate: f64,
-    /// Whether a connection had no answer until the time was over; h2load doesn't say how many. A server that serves only some is no faster for it.
-    pub starved: bool,
-    /// What h2load took itself, from its start to its end, in steps of 10 ms.
+    /// CPU time of h2load, from its start to its end, in steps of 10 ms.
     pub effort: Effort,
-    /// From each request's sending to the end of its answer, if that was asked for, in microseconds.
-    pub latency: Option<Latency>,
+    /// Microseconds from request to response, in ascending order, of [`H2Load::Paced`].
+    pub latencies: Vec<u64>,
 }
 
 impl H2Load {
-    /// For cleartext (h2c) it's spoken from the first byte ("prior knowledge"), over TLS 1.3 agreed on by ALPN, with the suite and the key exchange of the other loads.
+    /// Runs h2load and reads its output.
     ///
     /// # Errors
     ///
-    /// When `h2load` isn't there, or when the workload is a WebSocket.
-    pub fn new(
+    /// When it is missing, when a request failed or had another response than a 200 of the right
+    /// length, or when h2load does not end in time.
+    pub fn run(
+        self,
         address: &Address,
         workload: Workload,
-        connections: NonZeroUsize,
-        streams: NonZeroUsize,
+        connections: usize,
+        duration: Duration,
         patience: &Patience,
-    ) -> anyhow::Result<Self> {
-        anyhow::ensure!(
-            workload != Workload::WebSocket,
-            "h2load speaks no WebSockets; take one of the workloads over HTTP"
-        );
-        look_for(PROGRAM, PACKAGE)?;
-        Ok(Self {
-            address: address.clone(),
-            workload,
-            connections,
-            streams,
-            latency: false,
-            patience: patience.clone(),
-        })
-    }
-
-    /// Tells the latency of each request, for which h2load writes a line per request.
-    #[must_use]
-    pub fn with_latency(mut self) -> Self {
-        self.latency = true;
-        self
-    }
-
-    /// Asks, and waits for h2load's end.
-    ///
-    /// # Errors
-    ///
-    /// When a request failed, wasn't answered with a 200 or the right length, or when h2load doesn't end in time.
-    pub fn run(&self, amount: Amount) -> anyhow::Result<H2Outcome> {
+    ) -> anyhow::Result<H2Outcome> {
+        look_for("h2load", "nghttp2-client")?;
         let folder = tempfile::tempdir().context("cannot make a folder for h2load's output")?;
         let (stdout, log) = (folder.path().join("stdout"), folder.path().join("log"));
-        let mut command = self.command(amount, folder.path())?;
-        command
+        let mut command = self.command(address, workload, connections, duration, &log);
+        let before = children_time()?;
+        let begun = Instant::now();
+        let child = command
             .stdin(Stdio::null())
             .stderr(Stdio::null())
-            .stdout(File::create(&stdout)?);
-        if self.latency {
-            command.arg("--log-file").arg(&log);
-        }
-        let before = children_time()?;
-        let begun = std::time::Instant::now();
-        let child = command.spawn().with_context(|| format!("cannot run {PROGRAM}"))?;
-        let limit = match amount {
-            Amount::For(duration) => duration + ALLOWANCE + self.patience.silence(),
-            Amount::Requests(_) => self.patience.silence(),
-        };
-        Ended::wait(child, &self.patience.of(limit))?;
+            .stdout(File::create(&stdout)?)
+            .spawn()
+            .context("cannot run h2load")?;
+        wait(child, &patience.of(duration + ALLOWANCE + patience.silence()))?;
         let effort = Effort {
             elapsed: begun.elapsed(),
             cpu: children_time()?.saturating_sub(before),
         };
         let text = fs::read_to_string(&stdout).context("cannot read h2load's output")?;
-        let output = Output::parse(&text)?;
-        output.check(self.workload.response_body().len() as u64, self.protocol())?;
+        let (requests, rate) = read_output(&text, workload.response_body().len() as u64)?;
+        let latencies = match self {
+            Self::Http2 { .. } => Vec::new(),
+            Self::Paced { .. } => read_log(&fs::read_to_string(&log).context("h2load wrote no log")?)?,
+        };
         Ok(H2Outcome {
-            requests: output.succeeded,
-            rate: output.rate,
-            starved: output.lowest_rate == 0.0,
+            requests,
+            rate,
             effort,
-            latency: self.latency.then(|| read_log(&log)).transpose()?,
+            latencies,
         })
     }
 
-    fn protocol(&self) -> &'static str {
-        match self.address {
-            Address::Tls(_) => "h2",
-            _ => "h2c",
-        }
-    }
-
-    fn command(&self, amount: Amount, folder: &Path) -> anyhow::Result<Command> {
-        let mut command = Command::new(PROGRAM);
-        command
-            .arg("--clients")
-            .arg(self.connections.to_string())
-            .arg("--max-concurrent-streams")
-            .arg(self.streams.to_string());
-        match amount {
-            Amount::Requests(requests) => {
-                let connections = self.connections.get() as u64;
-                anyhow::ensure!(
-                    requests >= connections,
-                    "{requests} requests are fewer than the {connections} connections; h2load needs one for each"
-                );
-                command.arg("--requests").arg(requests.to_string());
+    fn command(
+        self,
+        address: &Address,
+        workload: Workload,
+        connections: usize,
+        duration: Duration,
+        log: &Path,
+    ) -> Command {
+        let mut command = Command::new("h2load");
+        command.args(["--clients", &connections.to_string()]);
+        command.args(["--duration", &format!("{}ms", duration.as_millis())]);
+        match self {
+            Self::Http2 { streams } => {
+                command.args(["--max-concurrent-streams", &streams.to_string()]);
             }
-            Amount::For(duration) => {
-                command
-                    .arg("--duration")
-                    .arg(format!("{}ms", duration.as_millis()));
+            Self::Paced { rate } => {
+                let each = format!("{:.2}", rate / connections as f64);
+                command.args(["--h1", "--max-concurrent-streams=1", "--rps", &each, "--log-file"]);
+                command.arg(log);
             }
         }
-        let body = self.workload.request_body();
-        if !body.is_empty() {
-            let file = folder.join("body");
-            fs::write(&file, body).context("cannot write the request's body")?;
-            command.arg("--data").arg(file);
-        }
-        let path = self.workload.path();
-        match &self.address {
+        let path = workload.path();
+        match address {
             Address::Tcp(address) => command.arg(format!("http://{address}{path}")),
             Address::Tls(address) => command
                 .args(["--tls13-ciphers=TLS_AES_256_GCM_SHA384", "--groups=X25519"])
@@ -164,45 +118,107 @@ impl H2Load {
                 .arg(format!("--base-uri=unix:{}", socket.display()))
                 .arg(format!("http://localhost{path}")),
         };
-        Ok(command)
+        command
     }
 }
 
-/// A child that doesn't outlive whoever waits for it.
-struct Ended(Child);
-
-impl Ended {
-    fn wait(child: Child, patience: &Patience) -> anyhow::Result<()> {
-        let mut child = Self(child);
-        let status = patience
-            .poll(|| {
-                // It tells its figures at its end only.
-                anyhow::ensure!(!patience.is_over(), Interrupted);
-                Ok(child.0.try_wait()?)
-            })?
-            .with_context(|| format!("{PROGRAM} didn't end within {:?}", patience.silence()))?;
-        anyhow::ensure!(status.success(), "{PROGRAM} ended with {status}");
-        Ok(())
+/// Waits for the child, which never outlives this.
+fn wait(mut child: Child, patience: &Patience) -> anyhow::Result<()> {
+    let ended = patience.poll(|| Ok(child.try_wait()?));
+    if !matches!(ended, Ok(Some(_))) {
+        let _ = child.kill();
+        let _ = child.wait();
     }
+    let status = ended?.with_context(|| format!("h2load did not end within {:?}", patience.silence()))?;
+    anyhow::ensure!(status.success(), "h2load ended with {status}");
+    Ok(())
 }
 
-impl Drop for Ended {
-    fn drop(&mut self) {
-        // It has ended already, or nobody wants its result.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// How many requests succeeded, and how many per second.
+fn read_output(text: &str, body: u64) -> anyhow::Result<(u64, f64)> {
+    let line = |start: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(start));
+        line.with_context(|| format!("h2load printed no line `{start}`"))
+    };
+    let requests = line("requests: ")?;
+    let (started, succeeded): (u64, u64) = (before(requests, "started")?, before(requests, "succeeded")?);
+    let failed: u64 = before(requests, "failed")?;
+    anyhow::ensure!(failed == 0, "{failed} requests failed, says h2load");
+    anyhow::ensure!(succeeded > 0, "no request had a response, says h2load");
+    let redirected: u64 = before(line("status codes: ")?, "3xx")?;
+    anyhow::ensure!(
+        redirected == 0,
+        "{redirected} responses were redirections, says h2load"
+    );
+    let traffic = line("traffic: ")?;
+    let data = traffic
+        .rsplit(", ")
+        .next()
+        .and_then(|data| data.split(['(', ')']).nth(1));
+    let data: u64 = data
+        .and_then(|data| data.parse().ok())
+        .with_context(|| format!("h2load printed `traffic: {traffic}`"))?;
+    // At the end of the time, some bodies are on their way.
+    anyhow::ensure!(
+        (succeeded * body..=started * body).contains(&data),
+        "{succeeded} bodies of {body} bytes each were expected, and {data} bytes came, says h2load"
+    );
+    Ok((succeeded, before(line("finished in ")?, "req/s")?))
+}
+
+/// The number before a word.
+fn before<T: FromStr>(text: &str, word: &str) -> anyhow::Result<T> {
+    let part = text.split(", ").find_map(|part| part.strip_suffix(word));
+    part.and_then(|number| number.trim().parse().ok())
+        .with_context(|| format!("h2load printed `{text}`, without the number of `{word}`"))
 }
 
 /// A line for each request: when it began, its status, and the microseconds that it took.
-fn read_log(path: &Path) -> anyhow::Result<Latency> {
-    let file = File::open(path).context("h2load wrote no log")?;
-    let mut latency = Latency::new();
-    for line in BufReader::new(file).lines() {
-        let line = line?;
-        let microseconds = line.split('\t').nth(2).and_then(|field| field.parse().ok());
-        let microseconds = microseconds.with_context(|| format!("h2load logged `{line}`"))?;
-        latency.record(Duration::from_micros(microseconds));
+fn read_log(text: &str) -> anyhow::Result<Vec<u64>> {
+    let microseconds = text.lines().map(|line| {
+        let field = line.split('\t').nth(2).and_then(|field| field.parse().ok());
+        field.with_context(|| format!("h2load logged `{line}`"))
+    });
+    let mut latencies = microseconds.collect::<anyhow::Result<Vec<u64>>>()?;
+    latencies.sort_unstable();
+    Ok(latencies)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{read_log, read_output};
+
+    const OUTPUT: &str = "\
+finished in 200.17ms, 3205.00 req/s, 231.22KB/s
+requests: 641 total, 645 started, 641 done, 641 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 641 2xx, 0 3xx, 0 4xx, 0 5xx
+traffic: 46.24KB (47350) total, 22.54KB (23076) headers (space savings 61.00%), 8.14KB (8333) data
+";
+
+    #[test]
+    fn requests_and_their_rate_are_read() {
+        assert_eq!(read_output(OUTPUT, 13).unwrap(), (641, 3205.0));
     }
-    Ok(latency)
+
+    #[test]
+    fn failures_and_wrong_bodies_are_errors() {
+        for (from, to, error) in [
+            ("0 failed", "3 failed", "3 requests failed"),
+            ("0 3xx", "2 3xx", "2 responses were redirections"),
+            ("(8333) data", "(9) data", "9 bytes came"),
+            ("requests: ", "nothing: ", "no line `requests: `"),
+        ] {
+            let read = read_output(&OUTPUT.replace(from, to), 13)
+                .unwrap_err()
+                .to_string();
+            assert!(read.contains(error), "{read}");
+        }
+    }
+
+    #[test]
+    fn latencies_are_sorted() {
+        let log = "1\t200\t90\n2\t200\t30\n";
+        assert_eq!(read_log(log).unwrap(), [30, 90]);
+        read_log("nonsense").unwrap_err();
+    }
 }

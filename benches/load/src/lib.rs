@@ -3,7 +3,6 @@
 //! Request bytes are made once, and of a response only what proves that it's whole is looked at. Every wait has an end.
 #![cfg(target_os = "linux")]
 
-mod alarm;
 mod amount;
 mod answer;
 mod churn;
@@ -15,18 +14,16 @@ mod crowd;
 mod effort;
 mod h2load;
 mod handshakes;
-mod latency;
-mod open_loop;
+mod mixed;
 mod patience;
 mod program;
 mod scanner;
 mod socket;
 mod stream;
 mod tls;
-mod trickle;
 
 pub use amount::Amount;
-pub use answer::{Answer, ask, ask_over_http2};
+pub use answer::{Answer, ask};
 pub use anyport_bench_child::{Address, Workload};
 pub use churn::{Churn, ChurnOutcome};
 pub use closed_loop::{ClosedLoop, ClosedOutcome};
@@ -34,8 +31,6 @@ pub use crowd::Crowd;
 pub use effort::Effort;
 pub use h2load::{H2Load, H2Outcome};
 pub use handshakes::{Handshake, HandshakeOutcome, Handshakes};
-pub use latency::Latency;
-pub use open_loop::{OpenLoop, OpenOutcome};
+pub use mixed::Mixed;
 pub use patience::{Interrupted, Patience};
 pub use program::{children_time, look_for};
-pub use trickle::{Trickle, TrickleOutcome};

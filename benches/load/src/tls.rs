@@ -10,9 +10,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme, version};
 use std::sync::Arc;
 
-/// What ALPN calls the versions of HTTP.
+/// What ALPN calls it.
 pub(crate) const HTTP_1_1: &[u8] = b"http/1.1";
-pub(crate) const HTTP_2: &[u8] = b"h2";
 
 /// TLS 1.3 with AES-256-GCM, X25519 and a certificate on P-256; `protocol` by ALPN.
 ///

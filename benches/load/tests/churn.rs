@@ -147,5 +147,5 @@ fn there_is_no_churn_of_websockets() {
     let address = each(|_, _| {});
     let one = NonZeroU64::MIN;
     let error = Churn::new(&address, Workload::WebSocket, 1, one, &patience()).unwrap_err();
-    assert!(error.to_string().contains("over HTTP"), "{error}");
+    assert!(error.to_string().contains("over HTTP without a body"), "{error}");
 }

@@ -4,10 +4,9 @@
 
 mod server;
 
-use anyport_bench_load::{Address, Amount, ClosedLoop, Crowd, Interrupted, Patience, Workload, ask};
+use anyport_bench_load::{Address, Amount, ClosedLoop, Crowd, Interrupted, Mixed, Patience, Workload, ask};
 use server::{RESPONSE, each, healthy, impatience, nobody, patience, request, response, serve};
 use std::io::{Read as _, Write as _};
-use std::num::NonZeroUsize;
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex, atomic::AtomicBool, mpsc};
 use std::thread;
@@ -190,64 +189,12 @@ fn every_workload_is_asked_and_its_answer_compared() {
 }
 
 #[test]
-fn pipelined_requests_are_answered_in_turn() {
-    for depth in [2, 16] {
-        let depth = NonZeroUsize::new(depth).unwrap();
-        let load = ClosedLoop::connect(&healthy(), Workload::Plaintext, 3, &patience()).unwrap();
-        let mut load = load.with_pipeline(depth).with_latency();
-        for requests in [0, 1, 17, 1000] {
-            let outcome = load.run(Amount::Requests(requests)).unwrap();
-            assert_eq!(outcome.requests, requests);
-            assert_eq!(outcome.latency.unwrap().len(), requests);
-        }
-    }
-}
-
-#[test]
-fn pipelined_bodies_that_fill_every_buffer_are_sent_and_read() {
-    // 16 requests of 4 KiB are more than a socket takes at once while nobody reads, which this server doesn't until it has all of one.
-    let answer = response(&Workload::Echo.response_body());
-    let address = server(vec![vec![answer]], usize::MAX);
-    let load = ClosedLoop::connect(&address, Workload::Echo, 2, &patience()).unwrap();
-    let mut load = load.with_pipeline(NonZeroUsize::new(200).unwrap());
-    assert_eq!(load.run(Amount::Requests(2_000)).unwrap().requests, 2_000);
-}
-
-#[test]
-fn pipelined_answers_may_come_in_one_piece() {
-    let address = each(|_, mut stream| {
-        loop {
-            for _ in 0..4 {
-                if request(&mut stream).is_none() {
-                    return;
-                }
-            }
-            stream.write_all(&RESPONSE.repeat(4)).unwrap();
-        }
-    });
-    let load = ClosedLoop::connect(&address, Workload::Plaintext, 1, &patience()).unwrap();
-    let mut load = load.with_pipeline(NonZeroUsize::new(4).unwrap());
-    assert_eq!(load.run(Amount::Requests(40)).unwrap().requests, 40);
-}
-
-#[test]
 fn an_answer_that_nobody_asked_for_is_an_error() {
     let failure = failure(&server(vec![vec![RESPONSE.repeat(2)]], usize::MAX));
     assert!(
         failure.contains("bytes more than the response announced"),
         "{failure}"
     );
-}
-
-#[test]
-fn latencies_are_told_on_demand() {
-    let mut load = ClosedLoop::connect(&healthy(), Workload::Plaintext, 2, &patience()).unwrap();
-    assert!(load.run(Amount::Requests(10)).unwrap().latency.is_none());
-    let mut load = load.with_latency();
-    let outcome = load.run(Amount::Requests(10)).unwrap();
-    let latency = outcome.latency.unwrap();
-    assert_eq!(latency.len(), 10);
-    assert!(latency.min() > Duration::ZERO && latency.max() <= 2 * outcome.effort.elapsed);
 }
 
 #[test]
@@ -291,4 +238,26 @@ fn an_answer_is_told_whole() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.headers, [("content-length".to_owned(), "13".to_owned())]);
     assert_eq!(answer.body, b"Hello, World!");
+}
+
+#[test]
+fn a_mix_uses_all_kinds_of_connections() {
+    let downloads = [Workload::Download64K, Workload::Download1M]
+        .map(|workload| (workload, response(&workload.response_body())));
+    let address = each(move |_, mut stream| {
+        while let Some(head) = request(&mut stream) {
+            let download = downloads
+                .iter()
+                .find(|(workload, _)| head.contains(&format!(" {} ", workload.path())));
+            let answer = download.map_or(RESPONSE, |(_, answer)| answer);
+            if stream.write_all(answer).is_err() || head.contains("Connection: close") {
+                return;
+            }
+        }
+    });
+    let mut mixed = Mixed::connect(&address, 20, &patience()).unwrap();
+    let (responses, _) = mixed.run(Duration::from_millis(50)).unwrap();
+    assert!(responses >= 100, "{responses}");
+    // No turn leaves a response half read but those of slow readers.
+    mixed.run(Duration::from_millis(50)).unwrap();
 }

@@ -5,14 +5,14 @@
 mod server;
 
 use anyport_bench_load::{
-    Address, Amount, Churn, ClosedLoop, Crowd, Handshake, Handshakes, OpenLoop, Patience, Workload, ask,
+    Address, Amount, Churn, ClosedLoop, Crowd, Handshake, Handshakes, Patience, Workload, ask,
 };
 use rustls::crypto::ring;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned, version};
 use server::{RESPONSE, config, patience, response, serve};
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::NonZeroU64;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -104,21 +104,6 @@ fn an_answer_is_told_whole() {
         ask(&healthy(), Workload::Plaintext, &patience()).unwrap().body,
         b"Hello, World!"
     );
-}
-
-#[test]
-fn requests_have_a_rate_too() {
-    let mut load = OpenLoop::connect(&healthy(), Workload::Plaintext, 4, &patience()).unwrap();
-    let outcome = load.run(1000.0, Duration::from_millis(200)).unwrap();
-    assert_eq!(outcome.requests, 200);
-}
-
-#[test]
-fn pipelined_bodies_that_fill_every_buffer_are_sent_and_read() {
-    let address = answering(config(), vec![response(&Workload::Echo.response_body())]);
-    let load = ClosedLoop::connect(&address, Workload::Echo, 2, &patience()).unwrap();
-    let mut load = load.with_pipeline(NonZeroUsize::new(200).unwrap());
-    assert_eq!(load.run(Amount::Requests(2_000)).unwrap().requests, 2_000);
 }
 
 /// Answers so many requests, and closes, with or without saying so.

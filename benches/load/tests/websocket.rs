@@ -4,11 +4,9 @@
 
 mod server;
 
-use anyport_bench_load::{Address, Amount, ClosedLoop, Crowd, OpenLoop, Workload, ask};
+use anyport_bench_load::{Address, Amount, ClosedLoop, Crowd, Workload, ask};
 use server::{each, patience, request};
 use std::io::{Read as _, Write as _};
-use std::num::NonZeroUsize;
-use std::time::Duration;
 
 /// RFC 6455 1.3 has this answer to the key that's sent.
 const AGREED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
@@ -61,15 +59,6 @@ fn exactly_as_many_messages_come_back_as_were_ordered() {
     for messages in [0, 1, 5, 1000] {
         assert_eq!(load.run(Amount::Requests(messages)).unwrap().requests, messages);
     }
-    let mut load = load.with_pipeline(NonZeroUsize::new(8).unwrap());
-    assert_eq!(load.run(Amount::Requests(1000)).unwrap().requests, 1000);
-}
-
-#[test]
-fn messages_have_a_rate_too() {
-    let mut load = OpenLoop::connect(&server(AGREED, echo), Workload::WebSocket, 4, &patience()).unwrap();
-    let outcome = load.run(1000.0, Duration::from_millis(100)).unwrap();
-    assert_eq!(outcome.requests, 100);
 }
 
 #[test]

@@ -1,56 +1,132 @@
-//! What a server can do wrong on purpose, for the bench to show that it would see it.
+//! What a server can do wrong on purpose, for the tests to show that `--check` finds it.
 
-use rustix::time::{ClockId, clock_gettime};
-use std::num::NonZeroU64;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::thread;
-use std::time::Duration;
+use anyport::{Conn, ConnInfo, Endpoint, Incoming, Listener, TokioIo, Transport, Worker, runtime::Tokio};
+use std::{
+    future::Ready,
+    hint::black_box,
+    io,
+    net::{self, SocketAddr},
+    pin::Pin,
+    sync::OnceLock,
+    task::{Context, Poll},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+};
 
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct FaultOptions {
-    /// Block the worker's thread at each Nth request of the server, for the time of --stall.
-    #[arg(long, value_name = "N", requires = "stall")]
-    stall_every: Option<NonZeroU64>,
-    /// How long, such as 20ms.
-    #[arg(long, value_name = "TIME", requires = "stall_every", value_parser = humantime::parse_duration)]
-    stall: Option<Duration>,
-    /// Burn so much CPU time at each request, such as 50us.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    spin: Option<Duration>,
+/// A regression that could happen to any server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Fault {
+    /// A read brings 2 KiB of an upload at the most.
+    SmallReads,
+    /// One more allocation per request.
+    Allocation,
+    /// One more system call per request.
+    Syscall,
+    /// 8 KiB per request that are never freed: an idle connection that had one request keeps them.
+    IdleMemory,
 }
 
-static FAULTS: OnceLock<FaultOptions> = OnceLock::new();
-/// Of all workers.
-static REQUESTS: AtomicU64 = AtomicU64::new(0);
+static FAULT: OnceLock<Fault> = OnceLock::new();
 
-impl FaultOptions {
-    /// Lets all of it go wrong from now on.
-    pub(crate) fn arm(&self) {
-        // It's called once.
-        let _ = FAULTS.set(self.clone());
+impl Fault {
+    /// Goes wrong from now on.
+    pub(crate) fn arm(self) {
+        // It is called once.
+        let _ = FAULT.set(self);
     }
 }
 
-/// To be called at each request, before it's answered.
+/// Whether the transport reads in small pieces.
+pub(crate) fn has_small_reads() -> bool {
+    FAULT.get() == Some(&Fault::SmallReads)
+}
+
+/// To be called at each request, before the response.
 pub(crate) fn strike() {
-    let Some(faults) = FAULTS.get() else {
-        return;
-    };
-    if let Some((every, time)) = faults.stall_every.zip(faults.stall) {
-        let request = REQUESTS.fetch_add(1, Relaxed) + 1;
-        if request % every == 0 {
-            thread::sleep(time);
-        }
-    }
-    if let Some(time) = faults.spin {
-        let end = cpu_time() + time;
-        while cpu_time() < end {}
+    match FAULT.get() {
+        Some(Fault::Allocation) => drop(black_box(Box::new([0_u8; 64]))),
+        Some(Fault::Syscall) => drop(black_box(rustix::process::getppid())),
+        Some(Fault::IdleMemory) => drop(black_box(Box::leak(Box::new([1_u8; 8 * 1024])))),
+        Some(Fault::SmallReads) | None => {}
     }
 }
 
-/// This thread's: what another thread had of the core in the meantime doesn't count.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+/// TCP, of which each read brings 2 KiB at the most.
+#[derive(Clone, Debug)]
+pub(crate) struct SmallReads(pub(crate) SocketAddr);
+
+impl Transport for SmallReads {
+    type Runtime = Tokio;
+    type Socket = net::TcpListener;
+    type Listener = Listening;
+
+    fn open(&self, _: usize) -> anyport::Result<Vec<net::TcpListener>> {
+        let open = net::TcpListener::bind(self.0).and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            Ok(vec![listener])
+        });
+        open.map_err(|error| anyport::Error::bind(format_args!("{}", self.0), error))
+    }
+
+    fn endpoint(&self, socket: &net::TcpListener) -> io::Result<Endpoint> {
+        Ok(socket.local_addr()?.into())
+    }
+
+    fn listen(&self, socket: net::TcpListener, _: &Worker) -> io::Result<Listening> {
+        Ok(Listening {
+            local: socket.local_addr()?.into(),
+            listener: TcpListener::from_std(socket)?,
+        })
+    }
+}
+
+pub(crate) struct Listening {
+    listener: TcpListener,
+    local: Endpoint,
+}
+
+impl Listener for Listening {
+    type Connection = Conn<TokioIo<Sip>>;
+    type Handshake = Ready<io::Result<Self::Connection>>;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+        self.listener.poll_accept(cx).map_ok(|(stream, peer)| {
+            let info = ConnInfo::new(peer, self.local.clone());
+            Incoming::ready(Conn::new(TokioIo::new(Sip(stream)), info))
+        })
+    }
+}
+
+/// A stream whose reads are small.
+pub(crate) struct Sip(TcpStream);
+
+impl AsyncRead for Sip {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut bytes = [0; 2048];
+        let room = bytes.len().min(buffer.remaining());
+        let mut small = ReadBuf::new(&mut bytes[..room]);
+        let read = Pin::new(&mut self.0).poll_read(cx, &mut small);
+        buffer.put_slice(small.filled());
+        read
+    }
+}
+
+impl AsyncWrite for Sip {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
 }

@@ -12,7 +12,7 @@ use anyport_bench_child::{Address, announce, end_with_parent};
 use bytes::Bytes;
 use clap::Parser;
 use http_body_util::Full;
-use std::{num::NonZeroUsize, process::ExitCode};
+use std::{ffi::OsString, num::NonZeroUsize, process::ExitCode};
 use tokio::runtime::{Builder, Runtime};
 use transport::Transport;
 
@@ -28,15 +28,22 @@ struct Options {
     /// How many threads serve.
     #[arg(long, value_name = "N", default_value = "1")]
     workers: NonZeroUsize,
+    /// Do something wrong on purpose.
     #[cfg(all(feature = "faults", unix))]
-    #[command(flatten)]
-    faults: faults::FaultOptions,
+    #[arg(long, value_enum)]
+    fault: Option<faults::Fault>,
 }
 
 /// The whole of a server's `main`.
 #[must_use]
 pub fn run() -> ExitCode {
-    match serve(&Options::parse()) {
+    run_with(std::env::args_os())
+}
+
+/// The same with these arguments, of which the first is the program's name.
+#[must_use]
+pub fn run_with(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    match serve(&Options::parse_from(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -48,7 +55,9 @@ pub fn run() -> ExitCode {
 fn serve(options: &Options) -> anyhow::Result<()> {
     end_with_parent()?;
     #[cfg(all(feature = "faults", unix))]
-    options.faults.arm();
+    if let Some(fault) = options.fault {
+        fault.arm();
+    }
     runtime(options.workers)?.block_on(async {
         let server = options
             .transport

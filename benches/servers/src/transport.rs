@@ -3,8 +3,6 @@
 use crate::app;
 #[cfg(unix)]
 use anyport::Unix;
-#[cfg(feature = "aws-lc-rs")]
-use anyport::tls::Provider;
 #[cfg(all(feature = "glommio", target_os = "linux"))]
 use anyport::{Glommio, GlommioUnix};
 #[cfg(all(feature = "monoio", target_os = "linux"))]
@@ -22,6 +20,9 @@ use std::path::Path;
 pub(crate) enum Transport {
     /// TCP on one tokio: single-threaded for one worker, work stealing for more.
     Tcp,
+    /// The app as an axum `Router`, over `tcp`.
+    #[cfg(feature = "axum")]
+    Axum,
     /// TCP, with one single-threaded tokio and one socket per worker.
     TcpPerCore,
     /// TCP on monoio, by io_uring.
@@ -51,14 +52,11 @@ pub(crate) enum Transport {
     /// TLS over `tcp-per-core`, by ring.
     #[cfg(feature = "tls")]
     TlsTcpPerCore,
-    /// TLS over `tcp`, by aws-lc-rs.
-    #[cfg(feature = "aws-lc-rs")]
-    TlsTcpAwsLcRs,
     /// TLS over `monoio`, by ring.
-    #[cfg(all(feature = "tls-monoio", target_os = "linux"))]
+    #[cfg(all(feature = "tls", feature = "monoio", target_os = "linux"))]
     TlsMonoio,
     /// TLS over `glommio`, by ring.
-    #[cfg(all(feature = "tls-glommio", target_os = "linux"))]
+    #[cfg(all(feature = "tls", feature = "glommio", target_os = "linux"))]
     TlsGlommio,
 }
 
@@ -67,7 +65,13 @@ impl Transport {
     pub(crate) fn server(self, listen: &Address, workers: usize) -> anyhow::Result<Server> {
         let app = service_fn(app);
         Ok(match self {
+            #[cfg(all(feature = "faults", unix))]
+            Self::Tcp if crate::faults::has_small_reads() => {
+                serve_with(crate::faults::SmallReads(tcp(listen)?), app)
+            }
             Self::Tcp => serve_with(Tcp::bind(tcp(listen)?), app),
+            #[cfg(feature = "axum")]
+            Self::Axum => serve_with(Tcp::bind(tcp(listen)?), anyport_bench_app::router()),
             Self::TcpPerCore => serve_with(Tcp::bind(tcp(listen)?).per_core().with_workers(workers), app),
             #[cfg(all(feature = "monoio", target_os = "linux"))]
             Self::Monoio => serve_with(monoio(tcp(listen)?, workers, Driver::IoUring), app),
@@ -93,17 +97,12 @@ impl Transport {
                 let tcp = Tcp::bind(tls(listen)?).per_core().with_workers(workers);
                 serve_with(tcp.tls(certificate()), app)
             }
-            #[cfg(feature = "aws-lc-rs")]
-            Self::TlsTcpAwsLcRs => {
-                let config = certificate().with_provider(Provider::AwsLcRs);
-                serve_with(Tcp::bind(tls(listen)?).tls(config), app)
-            }
-            #[cfg(all(feature = "tls-monoio", target_os = "linux"))]
+            #[cfg(all(feature = "tls", feature = "monoio", target_os = "linux"))]
             Self::TlsMonoio => {
                 let monoio = monoio(tls(listen)?, workers, Driver::IoUring);
                 serve_with(monoio.tls(certificate()), app)
             }
-            #[cfg(all(feature = "tls-glommio", target_os = "linux"))]
+            #[cfg(all(feature = "tls", feature = "glommio", target_os = "linux"))]
             Self::TlsGlommio => {
                 let glommio = Glommio::bind(tls(listen)?).with_workers(workers);
                 serve_with(glommio.tls(certificate()), app)
@@ -116,11 +115,9 @@ impl Transport {
         match self {
             #[cfg(feature = "tls")]
             Self::TlsTcp | Self::TlsTcpPerCore => Address::Tls(listening),
-            #[cfg(feature = "aws-lc-rs")]
-            Self::TlsTcpAwsLcRs => Address::Tls(listening),
-            #[cfg(all(feature = "tls-monoio", target_os = "linux"))]
+            #[cfg(all(feature = "tls", feature = "monoio", target_os = "linux"))]
             Self::TlsMonoio => Address::Tls(listening),
-            #[cfg(all(feature = "tls-glommio", target_os = "linux"))]
+            #[cfg(all(feature = "tls", feature = "glommio", target_os = "linux"))]
             Self::TlsGlommio => Address::Tls(listening),
             _ => Address::Tcp(listening),
         }

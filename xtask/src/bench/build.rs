@@ -1,7 +1,7 @@
 //! Builds the servers: each package once, so that one that doesn't build costs its own rows only.
 
-use super::session::Session;
-use super::target::{Allocator, Home, Package, Target};
+use super::context::Context;
+use super::target::{Package, Program, Target};
 use anyhow::Context as _;
 use anyport_bench_load::{Interrupted, Patience};
 use cargo_metadata::Message;
@@ -11,6 +11,7 @@ use std::io::{BufReader, IsTerminal as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 use std::{env, fs, io, thread};
 
 /// The profile of everything that's measured.
@@ -18,60 +19,67 @@ const PROFILE: &str = "measure";
 
 /// What was built, or why it wasn't.
 pub(super) struct Binaries {
-    packages: BTreeMap<Package, Result<BTreeMap<String, PathBuf>, String>>,
+    built: BTreeMap<Package, Result<PathBuf, String>>,
 }
 
 impl Binaries {
     /// Whether everything was built.
     pub(super) fn are_all(&self) -> bool {
-        self.packages.values().all(Result::is_ok)
+        self.built.values().all(Result::is_ok)
     }
 
-    /// The binary of a target that allocates so.
+    /// The binary of a target.
     ///
     /// # Errors
     ///
-    /// Why there's none.
-    pub(super) fn program(&self, target: Target, allocator: Allocator) -> anyhow::Result<&Path> {
-        let package = target.package();
-        let built = self.packages.get(&package).context("it wasn't built")?;
-        let programs = built.as_ref().map_err(|reason| anyhow::anyhow!("{reason}"))?;
-        let binary = package.binary(allocator);
-        let program = programs
-            .get(&binary)
-            .with_context(|| format!("the build made no `{binary}`"))?;
-        Ok(program)
+    /// Why there is none.
+    pub(super) fn program(&self, target: &Target) -> anyhow::Result<&Path> {
+        let package = target.package().context("it is not built by the bench")?;
+        let built = self.built.get(&package).context("it was not built")?;
+        built.as_deref().map_err(|reason| anyhow::anyhow!("{reason}"))
     }
 }
 
-/// Builds what the targets need, with these allocators.
-pub(super) fn build(
-    session: &Session,
-    targets: &[Target],
-    allocators: &[Allocator],
-) -> Result<Binaries, Interrupted> {
-    let packages: BTreeSet<Package> = targets.iter().map(|target| target.package()).collect();
+/// Builds what the targets need, each package once, so that one that does not build costs its own rows.
+pub(super) fn build(context: &Context, targets: &[Target]) -> Result<Binaries, Interrupted> {
+    let packages: BTreeSet<Package> = targets
+        .iter()
+        .filter_map(|target| match target.program {
+            Program::Built { package, .. } => Some(package),
+            Program::Command(_) => None,
+        })
+        .collect();
     let mut built = BTreeMap::new();
-    for package in packages {
-        session.patience.check()?;
-        let outcome = build_package(session, package, allocators);
-        session.patience.check()?;
+    for (index, &package) in packages.iter().enumerate() {
+        context.patience.check()?;
+        context.progress.say(&format!(
+            "building {} ({} of {})",
+            package.binary,
+            index + 1,
+            packages.len()
+        ));
+        let begun = Instant::now();
+        let outcome = build_package(context, package);
+        context.patience.check()?;
+        if begun.elapsed() > Duration::from_secs(5) {
+            context.progress.say(&format!(
+                "built {} in {} s",
+                package.binary,
+                begun.elapsed().as_secs()
+            ));
+        }
         built.insert(package, outcome.map_err(|error| format!("{error:#}")));
     }
-    Ok(Binaries { packages: built })
+    Ok(Binaries { built })
 }
 
-fn build_package(
-    session: &Session,
-    package: Package,
-    allocators: &[Allocator],
-) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-    let (folder, target_dir) = match package.home {
-        Home::Main => (session.root.clone(), session.target_dir.clone()),
+fn build_package(context: &Context, package: Package) -> anyhow::Result<PathBuf> {
+    let (folder, target_dir) = match package.is_peer {
+        false => (context.root.clone(), context.target_dir.clone()),
         // Beside ours, so that `cargo clean` and .gitignore know it.
-        Home::Peers => (
-            session.root.join("benches/peers"),
-            session.target_dir.join("peers"),
+        true => (
+            context.root.join("benches/peers"),
+            context.target_dir.join("peers"),
         ),
     };
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -85,48 +93,42 @@ fn build_package(
             "--package",
             package.name,
         ])
-        .args([
-            "--message-format",
-            "json-render-diagnostics",
-            "--target-dir",
-            target_dir.as_str(),
-        ])
+        .args(["--bin", package.binary])
+        .args(["--message-format", "json-render-diagnostics"])
+        .args(["--target-dir", target_dir.as_str()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        // With its compilers it's ended by the bench, whichever signal that has got, and whether or not they have.
+        // With its compilers it is ended by the bench, whichever signal that has got, and whether or not they have.
         .process_group(0);
     if !package.features.is_empty() {
         command.args(["--features", package.features]);
-    }
-    for &allocator in allocators {
-        command.args(["--bin", &package.binary(allocator)]);
     }
     if !io::stderr().is_terminal() {
         command.arg("--quiet");
     }
     let cargo = Cargo(command.spawn().context("cannot start cargo")?);
-    let programs = cargo
-        .finish(&session.patience)
+    let mut programs = cargo
+        .finish(&context.patience)
         .with_context(|| format!("`{}` does not build; its errors stand above", package.name))?;
+    let program = programs
+        .remove(package.binary)
+        .with_context(|| format!("the build made no `{}`", package.binary))?;
+    let folder = match package.features {
+        "" => "all".to_owned(),
+        features => features.replace(',', "-"),
+    };
     keep(
-        programs,
-        session
-            .target_dir
-            .join("servers")
-            .join(package.folder())
-            .as_std_path(),
+        &program,
+        context.target_dir.join("servers").join(folder).as_std_path(),
     )
 }
 
-/// Puts them aside: with other features the package's binaries have the same names. What they're built from has one folder nevertheless, so it's built once.
-fn keep(programs: BTreeMap<String, PathBuf>, folder: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+/// Puts it aside: with other features the package's binary has the same name.
+fn keep(built: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let keep = |(name, built): (String, PathBuf)| {
-        let kept = folder.join(&name);
-        link(&built, &kept).with_context(|| format!("cannot put {} aside", kept.display()))?;
-        Ok((name, kept))
-    };
-    programs.into_iter().map(keep).collect()
+    let kept = folder.join(built.file_name().unwrap_or(built.as_os_str()));
+    link(built, &kept).with_context(|| format!("cannot put {} aside", kept.display()))?;
+    Ok(kept)
 }
 
 /// Makes `to` another name of `from`, whatever it was, and whoever does the same meanwhile.

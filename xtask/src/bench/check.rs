@@ -1,214 +1,434 @@
-//! `cargo xtask bench --check`: the figures that noise can't touch, against those that are committed, so that no regression lands unseen.
+//! `cargo xtask bench --check`: what noise cannot touch, against figures that are committed, so that no
+//! regression lands unseen.
 
-mod baseline;
-mod comparison;
-
-use super::report::{Report, Row};
-use super::results::Environment;
-use super::session::Session;
-use super::target::{Allocator, Target};
-use super::text::per;
-use super::{counted, environment, exit_code, idle, tool};
+use super::build::{self, Binaries};
+use super::context::Context;
+use super::options::{Job, Options};
+use super::row::{Unit, write};
+use super::target::Target;
+use super::tool::look_for_io_uring;
+use super::workload::{Kind, Scenario};
+use super::{counted, environment, idle};
 use crate::output;
-use anyport_bench_load::{Address, Interrupted, Workload};
-use baseline::{Baseline, Figure};
+use anyhow::Context as _;
+use anyport_bench_load::Interrupted;
 use cargo_metadata::Metadata;
-use comparison::Comparison;
-use std::num::NonZeroUsize;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
-/// What's checked if nobody says: each runtime, each driver, each kind of socket, and TLS. What else there is joins the same code in another way.
-pub(super) const DEFAULT: [Target; 7] = [
-    Target::TcpPerCore,
-    Target::Tcp,
-    Target::Unix,
-    Target::Monoio,
-    Target::MonoioEpoll,
-    Target::Glommio,
-    Target::TlsTcp,
-];
-/// As many as leave one that nobody disturbed, and so few that nobody waits for longer than for three minutes or so.
-const REPEATS: NonZeroUsize = NonZeroUsize::new(3).unwrap();
-/// How often whoever became worse is measured again.
+/// How often what became worse is measured again: noise makes it worse now and then, a change each time.
 const SECOND_LOOKS: usize = 2;
 /// Where the figures are committed.
 const BASELINE: &str = "benches/baseline.json";
+const ADVICE: &str = "If the change is meant to cost that, commit to it: `cargo xtask bench --check --update`. \
+    Otherwise `callgrind_annotate target/bench/instructions-TARGET-360.out` shows where the instructions went.";
 
-/// Measures, and compares; with `update`, commits to what's measured instead.
+/// What is committed: figures by target, workload and unit, separated by spaces.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Baseline {
+    /// What instructions depend on beside the code.
+    rustc: String,
+    figures: Figures,
+}
+
+type Figures = BTreeMap<String, f64>;
+
+/// How a figure stands to the committed one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finding {
+    Same,
+    Better,
+    Worse,
+    /// Another compiler makes other instructions.
+    Incomparable,
+    New,
+}
+
+/// Measures, and compares; with `--update`, commits to what is measured instead.
 ///
 /// # Errors
 ///
-/// When a tool is missing, or the baseline can't be read or written.
-pub(super) fn run(session: &mut Session, update: bool) -> anyhow::Result<ExitCode> {
-    let path = session.root.join(BASELINE);
-    let path = path.as_std_path();
-    let environment = environment::look(session.root.as_std_path());
-    let machine = baseline::machine(&environment);
-    let mut baseline = match (update, path.exists()) {
+/// When a tool is missing, or the baseline cannot be read or written.
+pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<ExitCode> {
+    let mut job = options.job();
+    let context = Context::new(metadata, options.workers)?;
+    let path = options
+        .baseline
+        .clone()
+        .unwrap_or_else(|| context.root.join(BASELINE).into());
+    let rustc = environment::look(context.root.as_std_path())
+        .remove("tool.rustc")
+        .unwrap_or_default();
+    let mut baseline = match (options.update, path.exists()) {
         (true, false) => Baseline::default(),
-        _ => Baseline::read(path)?,
+        _ => Baseline::read(&path)?,
     };
-    // Nobody is to believe that something was looked at which this machine can't count.
+    // Nobody is to believe that something was looked at which this machine cannot count.
     counted::look_for_tools()?;
-    let refused = leave_out_refused(session);
-    let idle_repeats = if update { REPEATS } else { NonZeroUsize::MIN };
-    let Ok(rows) = measure(session, idle_repeats) else {
-        return Ok(exit_code(true, false));
+    let refused = leave_out_refused(&mut job);
+    let Ok(binaries) = build::build(&context, &job.targets) else {
+        return Ok(ExitCode::from(130));
     };
-    let mut figures: Vec<Figure> = rows.iter().filter_map(Figure::of).collect();
-    let failures: Vec<String> = rows.iter().filter_map(failure).collect();
-    if update {
+    let mut looks = Looks {
+        context: &context,
+        binaries: &binaries,
+        job: &job,
+        failures: Vec::new(),
+    };
+    let Ok(mut figures) = looks.measure(|_, _| true) else {
+        return Ok(ExitCode::from(130));
+    };
+    if options.update {
+        context.progress.finish();
+        let failures = looks.failures.join("; ");
         anyhow::ensure!(
             failures.is_empty(),
-            "{BASELINE} stays as it is: {}",
-            failures.join("; ")
+            "{} stays as it is: {failures}",
+            path.display()
         );
-        baseline.take(machine, figures);
-        baseline.write(path)?;
+        baseline.take(rustc, figures);
+        baseline.write(&path)?;
         output::print(format!(
-            "{BASELINE} has the figures of now; commit it with what changed them.\n"
+            "{} has the figures of now; commit it with what changed them.\n",
+            path.display()
         ))?;
-        if let Some(load) = busy(&environment) {
-            output::print(format!(
-                "This machine was busy (load {load}), which spoils them: update again when it isn't.\n"
-            ))?;
-        }
-        if let Some((targets, why)) = refused {
-            output::print(format!("It has none of now of {}: {why}.\n", names(&targets)))?;
-        }
         return Ok(ExitCode::SUCCESS);
     }
-    if look_again(session, &mut figures, |figure| {
-        baseline.is_worse(&machine, figure)
-    })
-    .is_err()
-    {
-        return Ok(exit_code(true, false));
-    }
-    let mut comparison = Comparison::of(&baseline, &machine, &figures);
-    for failure in &failures {
-        comparison.fail(failure);
-    }
-    if let Some((targets, why)) = refused {
-        let count = targets.iter().map(|&target| baseline.count(target)).sum();
-        comparison.leave_out(count, format!("of {}, since {why}", names(&targets)));
-    }
-    output::print(comparison.text())?;
-    Ok(exit_code(false, comparison.is_good()))
-}
-
-/// Builds what's checked if nobody says.
-///
-/// # Errors
-///
-/// When the session can't begin.
-pub(super) fn build(metadata: &Metadata) -> anyhow::Result<ExitCode> {
-    let session = Session::new(&DEFAULT, &Address::Tcp(([127, 0, 0, 1], 0).into()), metadata)?;
-    let built = session.build(&DEFAULT, &[Allocator::Mimalloc]);
-    Ok(exit_code(
-        built.is_err(),
-        built.is_ok_and(|binaries| binaries.are_all()),
-    ))
-}
-
-/// The load that there was before, if it's more than the cores bear.
-fn busy(environment: &Environment) -> Option<f64> {
-    let number = |name: &str| environment.get(name)?.split(' ').next()?.parse::<f64>().ok();
-    let (load, cores) = (number("load.before")?, number("cpu.cores")?);
-    (load > cores).then_some(load)
-}
-
-/// Takes from the session whom this kernel refuses what they're made of; who they are, and why.
-fn leave_out_refused(session: &mut Session) -> Option<(Vec<Target>, String)> {
-    let why = tool::look_for_io_uring().err()?;
-    let (refused, rest) = session.targets.iter().partition(|target| target.needs_io_uring());
-    session.targets = rest;
-    let refused: Vec<Target> = refused;
-    (!refused.is_empty()).then(|| (refused, format!("{why:#}")))
-}
-
-fn names(targets: &[Target]) -> String {
-    let names: Vec<&str> = targets.iter().map(|target| target.name()).collect();
-    names.join(", ")
-}
-
-/// Measures whoever has a figure that's worse again, which then is the lower one: noise makes it worse now and then, a change each time.
-fn look_again(
-    session: &mut Session,
-    figures: &mut [Figure],
-    is_worse: impl Fn(&Figure) -> bool,
-) -> Result<(), Interrupted> {
     for _ in 0..SECOND_LOOKS {
-        let worse: Vec<&mut Figure> = figures.iter_mut().filter(|figure| is_worse(figure)).collect();
+        let worse: Vec<String> = baseline.worse(&rustc, &figures);
         if worse.is_empty() {
             break;
         }
-        session
-            .targets
-            .retain(|target| worse.iter().any(|figure| figure.target == target.name()));
-        let again: Vec<Figure> = measure(session, REPEATS)?.iter().filter_map(Figure::of).collect();
-        for figure in worse {
-            figure.take_lower(&again);
+        let is_worse = |target: &Target, scenario: &Scenario| {
+            let start = key(target, scenario, None);
+            worse.iter().any(|name| name.starts_with(&start))
+        };
+        let Ok(again) = looks.measure(is_worse) else {
+            return Ok(ExitCode::from(130));
+        };
+        for (name, value) in again {
+            figures.entry(name).and_modify(|known| *known = known.min(value));
         }
     }
-    Ok(())
+    context.progress.finish();
+    let (text, is_good) = report(&baseline, &rustc, &figures, &looks.failures, &refused);
+    output::print(text)?;
+    Ok(if is_good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
-/// Idle memory takes longest, so at first it's measured once: whoever became worse is measured again.
-fn measure(session: &mut Session, idle_repeats: NonZeroUsize) -> Result<Vec<Row>, Interrupted> {
-    let mut rows = Vec::new();
-    let mut take = |session: &mut Session, report: Report| {
-        session.progress.finish_and_clear();
-        rows.extend(report.rows);
-        if report.interrupted {
-            Err(Interrupted)
-        } else {
-            Ok(())
-        }
+/// Builds what is checked.
+///
+/// # Errors
+///
+/// When the bench cannot begin.
+pub(super) fn build(job: &Job, metadata: &Metadata) -> anyhow::Result<ExitCode> {
+    let context = Context::new(metadata, std::num::NonZeroUsize::MIN)?;
+    Ok(match build::build(&context, &job.targets) {
+        Ok(binaries) if binaries.are_all() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(Interrupted) => ExitCode::from(130),
+    })
+}
+
+fn leave_out_refused(job: &mut Job) -> String {
+    let Err(why) = look_for_io_uring() else {
+        return String::new();
     };
-    for counted in counted::STEADY {
-        let all = session.targets.clone();
-        let mut repeats = REPEATS;
-        if counted.workload == Workload::Upload1M {
-            // Once is enough, since whoever became worse is measured again; so is one target of those with the same code.
-            repeats = NonZeroUsize::MIN;
-            let is_another = |target: &Target| !matches!(target, Target::Unix | Target::MonoioEpoll);
-            session.targets.retain(is_another);
-        }
-        let report = counted::run(session, counted, repeats);
-        session.targets = all;
-        take(session, report)?;
+    let (refused, rest) = job.targets.drain(..).partition(|target| target.needs_io_uring);
+    job.targets = rest;
+    let refused: Vec<Target> = refused;
+    let names: Vec<&str> = refused.iter().map(|target| target.name.as_str()).collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!("{}: {why:#}", names.join(", ")),
     }
-    let report = idle::run(session, idle::ENDS, &[Allocator::Mimalloc], idle_repeats);
-    take(session, report)?;
-    Ok(rows)
 }
 
-/// Why a row has no value that should have one.
-fn failure(row: &Row) -> Option<String> {
-    if row.value.is_some() || row.has_none_by_nature() {
-        return None;
+fn key(target: &Target, scenario: &Scenario, unit: Option<Unit>) -> String {
+    format!("{target} {} {}", scenario.name, unit.map_or("", Unit::name))
+}
+
+/// What looks at the figures, as often as needed.
+struct Looks<'a> {
+    context: &'a Context,
+    binaries: &'a Binaries,
+    job: &'a Job,
+    /// What should have a figure and has none.
+    failures: Vec<String>,
+}
+
+impl Looks<'_> {
+    fn measure(&mut self, is_meant: impl Fn(&Target, &Scenario) -> bool) -> Result<Figures, Interrupted> {
+        let mut figures = Figures::new();
+        for &scenario in &self.job.scenarios {
+            let is_meant = |target: &&Target| target.serves(scenario).is_ok() && is_meant(target, scenario);
+            let targets: Vec<&Target> = self.job.targets.iter().filter(is_meant).collect();
+            if scenario.kind == Kind::Idle {
+                // All at once: they share the waiting.
+                for (name, memory) in
+                    idle::measure(self.context, self.binaries, &targets, scenario.connections)?
+                {
+                    match memory {
+                        Ok((fresh, kept)) => {
+                            figures.insert(format!("{name} {} fresh", scenario.name), fresh);
+                            figures.insert(format!("{name} {} kept", scenario.name), kept);
+                        }
+                        Err(error) => self
+                            .failures
+                            .push(format!("{name}, {}: {error:#}", scenario.name)),
+                    }
+                }
+                continue;
+            }
+            for target in targets {
+                let counted = counted::measure(self.context, self.binaries, target, scenario);
+                self.context.patience.check()?;
+                match counted {
+                    Ok(counted) => figures.extend(
+                        counted
+                            .into_iter()
+                            .map(|(unit, figure)| (key(target, scenario, Some(unit)), figure.value)),
+                    ),
+                    Err(error) => self
+                        .failures
+                        .push(format!("{target}, {}: {error:#}", scenario.name)),
+                }
+            }
+        }
+        self.context.patience.pause(Duration::ZERO)?;
+        Ok(figures)
     }
-    let reason = row.reason.as_deref().unwrap_or("it has no value");
-    Some(format!(
-        "{}: {}: not measured: {reason}",
-        row.target,
-        per(row.workload, row.unit.label())
-    ))
+}
+
+/// How much more or less means nothing, in the figure's own unit.
+fn tolerance(name: &str, value: f64) -> f64 {
+    let is_upload = name.contains("-upload ");
+    match name.rsplit(' ').next().unwrap_or_default() {
+        // What a read finds of an upload depends on what the load has sent by then.
+        "instructions" if is_upload => 0.25 * value,
+        "allocations" if is_upload => 16.0 + 0.25 * value,
+        "syscalls" if is_upload => 16.0 + 0.5 * value,
+        // They repeat to within a percent; with others that want the same cores, to within two.
+        "instructions" => 0.02 * value,
+        // A connection that hibernates on a busy machine has some more.
+        "allocations" => 0.1,
+        // Wake-ups are shared as the machine's other work lets them be.
+        "syscalls" => 0.2 + 0.05 * value,
+        // What an allocator keeps of a burst differs from run to run.
+        _ => (0.1 * value).max(0.6),
+    }
+}
+
+impl Baseline {
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let place = path.display();
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("cannot read {place}; `cargo xtask bench --check --update` makes it"))?;
+        serde_json::from_str(&text).with_context(|| {
+            format!(
+                "{place} is no baseline; remove it, and `cargo xtask bench --check --update` makes it anew"
+            )
+        })
+    }
+
+    fn write(&self, path: &Path) -> anyhow::Result<()> {
+        write(path, &(serde_json::to_string_pretty(self)? + "\n"))
+    }
+
+    /// What is measured now takes the place of what was before; the rest stays, if it is of the same compiler.
+    fn take(&mut self, rustc: String, figures: Figures) {
+        if self.rustc != rustc {
+            *self = Self {
+                rustc,
+                ..Self::default()
+            };
+        }
+        let round = |value: f64| (value * 1000.0).round() / 1000.0;
+        self.figures
+            .extend(figures.into_iter().map(|(name, value)| (name, round(value))));
+    }
+
+    fn finding(&self, rustc: &str, name: &str, value: f64) -> Finding {
+        let Some(&known) = self.figures.get(name) else {
+            return Finding::New;
+        };
+        let difference = value - known;
+        if name.ends_with(" instructions") && self.rustc != rustc {
+            Finding::Incomparable
+        } else if difference.abs() <= tolerance(name, known) {
+            Finding::Same
+        } else if difference > 0.0 {
+            Finding::Worse
+        } else {
+            Finding::Better
+        }
+    }
+
+    fn worse(&self, rustc: &str, figures: &Figures) -> Vec<String> {
+        let worse = figures
+            .iter()
+            .filter(|(name, value)| self.finding(rustc, name, **value) == Finding::Worse);
+        worse.map(|(name, _)| name.clone()).collect()
+    }
+}
+
+/// A line for each figure, then what to do, then what it comes to; and whether that is good.
+fn report(
+    baseline: &Baseline,
+    rustc: &str,
+    figures: &Figures,
+    failures: &[String],
+    refused: &str,
+) -> (String, bool) {
+    let mut text = String::new();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (name, &value) in figures {
+        let verdict = match baseline.finding(rustc, name, value) {
+            Finding::Same => "as before",
+            Finding::Better => "better: commit to it by --update",
+            Finding::Worse => "WORSE",
+            Finding::New => "new: commit to it by --update",
+            Finding::Incomparable => "of another compiler",
+        };
+        *counts.entry(verdict).or_default() += 1;
+        let before = baseline
+            .figures
+            .get(name)
+            .map_or_else(|| "unknown".to_owned(), |known| format!("{known:.2}"));
+        text += &format!("{name:48} {before:>12} -> {value:>12.2}  {verdict}\n");
+    }
+    for failure in failures {
+        text += &format!("not measured: {failure}\n");
+    }
+    if !refused.is_empty() {
+        text += &format!("NOT COMPARED: {refused}\n");
+    }
+    let compared = figures.len() - counts.get("of another compiler").copied().unwrap_or_default();
+    let is_good = compared > 0
+        && failures.is_empty()
+        && !counts.contains_key("WORSE")
+        && !counts.contains_key("new: commit to it by --update");
+    if counts.contains_key("WORSE") {
+        text += &format!("\n{ADVICE}\n");
+    }
+    let said: Vec<String> = counts
+        .iter()
+        .map(|(verdict, count)| format!("{count} {verdict}"))
+        .collect();
+    let said = if said.is_empty() {
+        "nothing could be compared".to_owned()
+    } else {
+        said.join("; ")
+    };
+    (text + &format!("\n{said}\n"), is_good)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Environment, busy};
+    use super::{Baseline, Figures, Finding, report};
+
+    fn baseline() -> Baseline {
+        let figures = [
+            ("tcp instructions instructions", 7000.0),
+            ("tcp instructions allocations", 2.0),
+            ("tcp syscalls syscalls", 2.02),
+            ("tcp syscalls-upload syscalls", 140.0),
+            ("tcp idle kept", 0.85),
+        ];
+        Baseline {
+            rustc: "1".to_owned(),
+            figures: figures.map(|(name, value)| (name.to_owned(), value)).into(),
+        }
+    }
 
     #[test]
-    fn a_machine_is_busy_whose_load_is_more_than_its_cores() {
-        let environment = |load: &str| {
-            let names = [("load.before", load), ("cpu.cores", "2")];
-            Environment::from(names.map(|(name, value)| (name.to_owned(), value.to_owned())))
-        };
-        assert_eq!(busy(&environment("10.66 0.33 0.77")), Some(10.66));
-        assert_eq!(busy(&environment("1.80 9.00 9.00")), None);
-        assert_eq!(busy(&Environment::new()), None);
+    fn each_figure_has_its_own_tolerance() {
+        for (name, value, expected) in [
+            ("tcp instructions instructions", 7130.0, Finding::Same),
+            ("tcp instructions instructions", 7150.0, Finding::Worse),
+            ("tcp instructions instructions", 6850.0, Finding::Better),
+            ("tcp instructions allocations", 3.0, Finding::Worse),
+            ("tcp syscalls syscalls", 2.31, Finding::Same),
+            ("tcp syscalls syscalls", 3.02, Finding::Worse),
+            ("tcp syscalls-upload syscalls", 200.0, Finding::Same),
+            ("tcp syscalls-upload syscalls", 8_000.0, Finding::Worse),
+            ("tcp idle kept", 1.4, Finding::Same),
+            ("tcp idle kept", 8.85, Finding::Worse),
+            ("tcp idle fresh", 1.0, Finding::New),
+        ] {
+            assert_eq!(baseline().finding("1", name, value), expected, "{name} {value}");
+        }
+    }
+
+    #[test]
+    fn another_compiler_makes_instructions_incomparable_and_nothing_else() {
+        let figures: Figures = baseline()
+            .figures
+            .into_iter()
+            .map(|(name, value)| (name, 2.0 * value))
+            .collect();
+        let worse = baseline().worse("2", &figures);
+        assert!(
+            !worse.contains(&"tcp instructions instructions".to_owned()),
+            "{worse:?}"
+        );
+        assert!(
+            worse.contains(&"tcp instructions allocations".to_owned()),
+            "{worse:?}"
+        );
+    }
+
+    #[test]
+    fn what_became_worse_is_named_and_fails() {
+        let mut figures = baseline().figures;
+        assert!(report(&baseline(), "1", &figures, &[], "").1);
+        figures.insert("tcp syscalls syscalls".to_owned(), 3.02);
+        let (text, is_good) = report(&baseline(), "1", &figures, &[], "");
+        assert!(
+            !is_good && text.contains("3.02  WORSE") && text.contains("1 WORSE"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn nothing_compared_is_no_success() {
+        let (text, is_good) = report(
+            &baseline(),
+            "1",
+            &Figures::new(),
+            &[],
+            "monoio: io_uring is refused",
+        );
+        assert!(!is_good && text.contains("NOT COMPARED: monoio"), "{text}");
+        assert!(
+            !report(
+                &baseline(),
+                "1",
+                &baseline().figures,
+                &["tcp: dead".to_owned()],
+                ""
+            )
+            .1
+        );
+    }
+
+    #[test]
+    fn an_update_replaces_what_was_measured_and_keeps_the_rest() {
+        let mut updated = baseline();
+        updated.take("1".to_owned(), [("tcp idle kept".to_owned(), 1.0)].into());
+        assert_eq!(
+            (updated.figures.len(), updated.figures["tcp idle kept"]),
+            (5, 1.0)
+        );
+        updated.take("2".to_owned(), [("tcp idle kept".to_owned(), 1.0)].into());
+        assert_eq!(updated.figures.len(), 1);
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn belong_to_group(address: SocketAddr, group: u32) -> anyhow::Result
     let foreign = listening.difference(&sockets(group)?).count();
     anyhow::ensure!(
         foreign == 0,
-        "another server listens on {address}, too, and would get a share of the requests; end it, or choose another port by --listen"
+        "another server listens on {address}, too, and would get a share of the requests; end it"
     );
     Ok(())
 }

@@ -1,19 +1,32 @@
 //! A server under measurement: started, found, looked at, and never left behind.
 
-use super::{gate, listeners, scenario::Scenario, target::Target};
+use super::build::Binaries;
+use super::context::Context;
+use super::listeners;
+use super::target::{Program, Target, Transport};
 use anyhow::Context as _;
 use anyport_bench_load::{Address, Interrupted, Patience};
-use procfs::process::Process;
+use procfs::process::{Process, all_processes};
 use rustix::process::{Pid, Signal, kill_process_group};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 use std::{env, fs, io, thread};
+
+/// Environment variables of a user's server: where to listen (IP:PORT, or the path of a socket), and
+/// how many workers it has.
+const LISTEN: &str = "ANYPORT_BENCH_LISTEN";
+const WORKERS: &str = "ANYPORT_BENCH_WORKERS";
+/// How long a user's server may take to end after SIGTERM.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// What the names of environment variables begin with that configure an allocator.
+const ALLOCATOR_SETTINGS: [&str; 3] = ["MIMALLOC_", "MALLOC_", "GLIBC_TUNABLES"];
 
 /// A child process, and what it was started under; dropped, both are ended.
 #[derive(Debug)]
@@ -23,80 +36,93 @@ pub(super) struct Server {
     stdin: Option<ChildStdin>,
     errors: File,
     address: Address,
+    /// Its processes, once it listens: those of a user's server are a tree.
+    processes: Vec<u32>,
+    is_given: bool,
     /// How many descriptors it had before anybody connected.
     descriptors: usize,
     patience: Patience,
 }
 
-/// What the names of environment variables begin with that set an allocator up.
-const ALLOCATOR_SETTINGS: [&str; 3] = ["MIMALLOC_", "MALLOC_", "GLIBC_TUNABLES"];
+/// How a server is started.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Start<'a> {
+    /// Words before its own.
+    pub(super) wrapper: &'a [OsString],
+    pub(super) http2: bool,
+    /// Names and values.
+    pub(super) environment: &'a [(&'a str, &'a str)],
+}
 
 impl Server {
-    /// Starts it, and waits until it says where it listens.
+    /// Starts it, and waits until it listens, alone on its port.
     ///
     /// # Errors
     ///
-    /// When there's no such server then, in one line.
+    /// Why there is no such server, in one line.
     pub(super) fn start(
-        program: &Path,
-        arguments: &[String],
-        listen: &Address,
-        wrapper: &[OsString],
-        scratch: &Path,
-        patience: &Patience,
+        context: &Context,
+        binaries: &Binaries,
+        target: &Target,
+        start: Start<'_>,
     ) -> anyhow::Result<Self> {
-        if let Address::Unix(path) = listen {
-            // What the last server left: they don't clean up when their stdin ends.
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-                _ => {}
+        let listen = place(context, target)?;
+        let mut words: Vec<OsString> = start.wrapper.to_vec();
+        match &target.program {
+            Program::Built { arguments, http2, .. } => {
+                words.push(binaries.program(target)?.into());
+                words.extend(arguments.iter().map(Into::into));
+                if start.http2 {
+                    words.extend(http2.iter().map(Into::into));
+                }
+                match (target.scales, context.workers.get()) {
+                    (true, workers) => words.extend(["--workers".into(), workers.to_string().into()]),
+                    (false, 1) => {}
+                    (false, _) => anyhow::bail!("it has one worker, always"),
+                }
+                words.extend(["--listen".into(), listen.to_string().into()]);
+            }
+            Program::Command(command) => {
+                let command = command
+                    .replace("{listen}", &plain(&listen))
+                    .replace("{workers}", &context.workers.to_string());
+                words.extend(["sh".into(), "-c".into(), command.into()]);
             }
         }
-        let words = wrapper
-            .iter()
-            .map(OsString::as_os_str)
-            .chain([program.as_os_str()]);
-        Self::spawn(words, arguments, listen, scratch, patience)
+        let mut server = Self::spawn(context, target, &words, listen, start.environment)?;
+        let ready = match target.is_given() {
+            false => server.read_address(),
+            true => server.wait_until_it_accepts(&target.name),
+        };
+        let checked = ready.and_then(|()| server.look());
+        checked.map_err(|error| server.explain(error))?;
+        Ok(server)
     }
 
-    /// The same, if it's alone on its port and answers as it should.
-    ///
-    /// # Errors
-    ///
-    /// What's wrong with it, in one line.
-    pub(super) fn checked(mut self, target: Target, scenario: Scenario) -> anyhow::Result<Self> {
-        let checked = self.check(target, scenario);
-        checked.map_err(|error| self.explain(error))?;
-        Ok(self)
-    }
-
-    fn spawn<'a>(
-        mut words: impl Iterator<Item = &'a OsStr>,
-        arguments: &[String],
-        listen: &Address,
-        scratch: &Path,
-        patience: &Patience,
+    fn spawn(
+        context: &Context,
+        target: &Target,
+        words: &[OsString],
+        address: Address,
+        environment: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
         let errors = tempfile::tempfile().context("cannot make a temporary file")?;
-        let program = words.next().context("no program to start")?;
+        let (program, arguments) = words.split_first().context("no program to start")?;
         let mut command = Command::new(program);
         // All servers are to have the allocators' defaults.
-        env::vars_os()
-            .map(|(name, _)| name)
-            .filter(|name| {
-                ALLOCATOR_SETTINGS
-                    .iter()
-                    .any(|of| name.as_encoded_bytes().starts_with(of.as_bytes()))
-            })
-            .for_each(|name| {
+        for (name, _) in env::vars_os() {
+            let is_setting = |of: &&str| name.as_encoded_bytes().starts_with(of.as_bytes());
+            if ALLOCATOR_SETTINGS.iter().any(is_setting) {
                 command.env_remove(name);
-            });
+            }
+        }
         let mut child = command
             // What a server that was killed leaves there is removed with the rest.
-            .env("TMPDIR", scratch)
-            .args(words)
+            .env("TMPDIR", context.scratch.path())
+            .env(LISTEN, plain(&address))
+            .env(WORKERS, context.workers.to_string())
+            .envs(environment.iter().copied())
             .args(arguments)
-            .args(["--listen", &listen.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(errors.try_clone()?)
@@ -104,84 +130,146 @@ impl Server {
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let mut server = Self {
+        Ok(Self {
+            stdin: child.stdin.take(),
+            processes: vec![child.id()],
             child,
-            stdin,
             errors,
-            address: listen.clone(),
+            address,
+            is_given: target.is_given(),
             descriptors: 0,
-            patience: patience.clone(),
-        };
-        let line = first_line(stdout.context("the server has no stdout")?);
-        let found = patience.poll(|| match line.try_recv() {
+            patience: context.patience.clone(),
+        })
+    }
+
+    /// Servers of the bench say on their first line where they listen.
+    fn read_address(&mut self) -> anyhow::Result<()> {
+        let line = first_line(self.child.stdout.take().context("the server has no stdout")?);
+        let found = self.patience.poll(|| match line.try_recv() {
             Ok(line) => Ok(Some(line)),
             Err(mpsc::TryRecvError::Empty) => Ok(None),
             Err(mpsc::TryRecvError::Disconnected) => anyhow::bail!("it said no address"),
         });
-        server.address = found
-            .and_then(|line| line.context("it said no address in time"))
-            .and_then(|line| line.parse().map_err(|error: String| anyhow::anyhow!(error)))
-            .map_err(|error| server.explain(error))?;
-        Ok(server)
+        let line = found?.context("it said no address in time")?;
+        self.address = line.parse().map_err(|error: String| anyhow::anyhow!(error))?;
+        Ok(())
     }
 
-    fn check(&mut self, target: Target, scenario: Scenario) -> anyhow::Result<()> {
-        self.descriptors = self.process()?.fd_count()?;
+    fn wait_until_it_accepts(&mut self, name: &str) -> anyhow::Result<()> {
+        // What it prints is nobody's business, but the pipe must not fill up.
+        let _ = first_line(self.child.stdout.take().context("the server has no stdout")?);
+        let (address, child) = (&self.address, &mut self.child);
+        let accepts = self.patience.poll(|| {
+            if let Some(status) = child.try_wait()? {
+                anyhow::bail!("the command of `{name}` ended ({status}) before it listened");
+            }
+            let connected = match address {
+                Address::Tcp(address) | Address::Tls(address) => TcpStream::connect(address).is_ok(),
+                Address::Unix(path) => UnixStream::connect(path).is_ok(),
+            };
+            Ok(connected.then_some(()))
+        })?;
+        accepts.with_context(|| {
+            format!(
+                "`{name}` accepts no connection at {}; it has to listen where `{{listen}}` in its command or {LISTEN} in \
+                its environment says",
+                plain(address)
+            )
+        })?;
+        self.processes = tree(self.child.id())?;
+        Ok(())
+    }
+
+    fn look(&mut self) -> anyhow::Result<()> {
+        self.descriptors = self.count_descriptors()?;
         if let Address::Tcp(address) | Address::Tls(address) = self.address {
             listeners::belong_to_group(address, self.child.id())?;
         }
-        gate::check(target, &self.address, scenario, &self.patience)
+        Ok(())
     }
 
     pub(super) fn address(&self) -> &Address {
         &self.address
     }
 
-    /// The process: the server's own, unless its wrapper stays beside it.
-    pub(super) fn pid(&self) -> u32 {
-        self.child.id()
+    /// Its processes: its own, unless a user's command started more.
+    pub(super) fn processes(&self) -> &[u32] {
+        &self.processes
     }
 
     /// How many connections it has accepted and not closed. Nothing but its descriptors tells: a fresh connection is silent.
     pub(super) fn accepted(&self) -> anyhow::Result<usize> {
-        Ok(self.process()?.fd_count()?.saturating_sub(self.descriptors))
+        Ok(self.count_descriptors()?.saturating_sub(self.descriptors))
+    }
+
+    fn count_descriptors(&self) -> anyhow::Result<usize> {
+        self.sum(|process| Ok(process.fd_count()? as u64))
+            .map(|count| count as usize)
     }
 
     /// The bytes of memory that it shares with nobody.
     pub(super) fn private_memory(&self) -> anyhow::Result<u64> {
-        let rollup = self
-            .process()?
-            .smaps_rollup()
-            .context("cannot read /proc/PID/smaps_rollup")?;
-        let map = rollup
-            .memory_map_rollup
-            .into_iter()
-            .next()
-            .context("/proc/PID/smaps_rollup is empty")?;
-        let bytes = |key| map.extension.map.get(key).copied();
-        let private = bytes("Private_Clean").zip(bytes("Private_Dirty"));
-        let (clean, dirty) =
-            private.context("/proc/PID/smaps_rollup has no `Private_Clean` and `Private_Dirty`")?;
-        Ok(clean + dirty)
+        self.sum(|process| {
+            let rollup = process
+                .smaps_rollup()
+                .context("cannot read /proc/PID/smaps_rollup")?;
+            let map = rollup.memory_map_rollup.into_iter().next();
+            let map = map.context("/proc/PID/smaps_rollup is empty")?;
+            let bytes = |key| map.extension.map.get(key).copied();
+            let private = bytes("Private_Clean").zip(bytes("Private_Dirty"));
+            let (clean, dirty) =
+                private.context("/proc/PID/smaps_rollup has no `Private_Clean` and `Private_Dirty`")?;
+            Ok(clean + dirty)
+        })
     }
 
-    fn process(&self) -> anyhow::Result<Process> {
-        Process::new(i32::try_from(self.pid())?).context("the server is gone")
+    /// Bytes of memory at the most since [`forget_peak`](Self::forget_peak).
+    pub(super) fn peak_memory(&self) -> anyhow::Result<u64> {
+        self.sum(|process| {
+            let kibibytes = process
+                .status()?
+                .vmhwm
+                .context("/proc/PID/status has no `VmHWM`")?;
+            Ok(kibibytes * 1024)
+        })
     }
 
-    /// Ends it as it's meant to be ended, and waits for that: its wrapper may have something to write.
+    /// See proc(5), /proc/PID/clear_refs.
+    pub(super) fn forget_peak(&self) -> anyhow::Result<()> {
+        for process in &self.processes {
+            fs::write(format!("/proc/{process}/clear_refs"), "5")
+                .context("cannot reset the peak of memory")?;
+        }
+        Ok(())
+    }
+
+    fn sum(&self, each: impl Fn(&Process) -> anyhow::Result<u64>) -> anyhow::Result<u64> {
+        let values = self.processes.iter().map(|&process| {
+            let process = Process::new(i32::try_from(process)?).context("the server is gone")?;
+            each(&process)
+        });
+        values.sum()
+    }
+
+    /// Ends it as it is meant to be ended, and waits for that: its wrapper may have something to write.
     pub(super) fn stop(mut self) -> anyhow::Result<()> {
         drop(self.stdin.take());
+        if self.is_given {
+            // However it ends, it did what it was asked for.
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::TERM);
+            let child = &mut self.child;
+            let _ = self.patience.of(FAREWELL).poll(|| Ok(child.try_wait()?))?;
+            return Ok(());
+        }
         let patience = self.patience.clone();
         let status = patience
             .poll(|| Ok(self.child.try_wait()?))?
-            .context("the server doesn't end when its stdin does")?;
+            .context("the server does not end when its stdin does")?;
         anyhow::ensure!(status.success(), "{}", self.obituary(status));
         Ok(())
     }
 
-    /// `error`, or what's behind it: that the server is dead.
+    /// `error`, or what is behind it: that the server is dead.
     pub(super) fn explain(&mut self, error: anyhow::Error) -> anyhow::Error {
         const DYING: Duration = Duration::from_millis(500);
         if error.is::<Interrupted>() {
@@ -205,6 +293,52 @@ impl Server {
             (Ok(_), Some(words)) => format!("the server ended ({status}): {words}"),
             _ => format!("the server ended ({status})"),
         }
+    }
+}
+
+/// Where it is to listen. Servers of the bench find a free port themselves; a user's is given one.
+fn place(context: &Context, target: &Target) -> anyhow::Result<Address> {
+    let mut address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    if target.is_given() && target.transport != Transport::Unix {
+        address = TcpListener::bind(address).and_then(|free| free.local_addr())?;
+    }
+    Ok(match target.transport {
+        Transport::Tcp => Address::Tcp(address),
+        Transport::Tls => Address::Tls(address),
+        Transport::Unix => {
+            let folder = tempfile::tempdir_in(context.scratch.path())?.keep();
+            Address::Unix(folder.join("server.sock"))
+        }
+    })
+}
+
+/// Without what it is spoken over.
+fn plain(address: &Address) -> String {
+    match address {
+        Address::Tcp(address) | Address::Tls(address) => address.to_string(),
+        Address::Unix(path) => path.display().to_string(),
+    }
+}
+
+/// A process, the others of its group, and all that they started.
+fn tree(root: u32) -> anyhow::Result<Vec<u32>> {
+    let root = i32::try_from(root)?;
+    // A process may end while it is looked at.
+    let stats = all_processes()
+        .context("cannot read /proc")?
+        .flatten()
+        .filter_map(|of| of.stat().ok());
+    let stats: Vec<_> = stats.collect();
+    let mut tree = vec![root];
+    loop {
+        let is_new = |stat: &&procfs::process::Stat| {
+            !tree.contains(&stat.pid) && (stat.pgrp == root || tree.contains(&stat.ppid))
+        };
+        let new: Vec<i32> = stats.iter().filter(is_new).map(|stat| stat.pid).collect();
+        if new.is_empty() {
+            return Ok(tree.into_iter().map(i32::cast_unsigned).collect());
+        }
+        tree.extend(new);
     }
 }
 

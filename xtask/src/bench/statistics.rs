@@ -1,34 +1,4 @@
-//! The few numbers that a figure boils down to: a slope, a median, and how sure they are.
-
-use super::report::Interval;
-
-/// A straight line through points.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Line {
-    pub(super) slope: f64,
-    /// How much of what the points differ by the line explains, from 0 to 1.
-    pub(super) r_squared: f64,
-}
-
-/// The line of least squares; nothing if the points don't tell one.
-pub(super) fn line(points: &[(f64, f64)]) -> Option<Line> {
-    let n = points.len() as f64;
-    let mean = |value: fn(&(f64, f64)) -> f64| points.iter().map(value).sum::<f64>() / n;
-    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
-    let sum = |product: &dyn Fn(f64, f64) -> f64| {
-        points
-            .iter()
-            .map(|point| product(point.0 - x, point.1 - y))
-            .sum::<f64>()
-    };
-    let (xx, xy, yy) = (sum(&|x, _| x * x), sum(&|x, y| x * y), sum(&|_, y| y * y));
-    let slope = xy / xx;
-    slope.is_finite().then(|| Line {
-        slope,
-        // Points all alike are a line, too.
-        r_squared: if yy > 0.0 { xy * xy / (xx * yy) } else { 1.0 },
-    })
-}
+//! The few numbers that a figure boils down to: a median, and how sure it is.
 
 /// The middle one; nothing of nothing.
 pub(super) fn median(values: &[f64]) -> Option<f64> {
@@ -47,14 +17,6 @@ fn sorted(values: &[f64]) -> Vec<f64> {
     sorted
 }
 
-/// The standard deviation of a sample; nothing of fewer than two.
-pub(super) fn deviation(values: &[f64]) -> Option<f64> {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt())
-}
-
 /// Fewer values don't tell where their median lies: with a probability above 5 % it's on one side of all of them.
 pub(super) const FEWEST: usize = 6;
 
@@ -65,7 +27,7 @@ pub(super) const MISSES: f64 = 0.05;
 /// which are those below [`FEWEST`] for [`MISSES`].
 ///
 /// It holds however the values are distributed. The bootstrap of a median doesn't: of seven values, it leaves out the outermost two and misses in one case of eight.
-pub(super) fn interval_of_median(values: &[f64], misses: f64) -> Option<Interval> {
+pub(super) fn interval_of_median(values: &[f64], misses: f64) -> Option<(f64, f64)> {
     let n = values.len();
     // How probable it is that so many of the values, and no more, lie below the median (its logarithm, since it may be tiny); and that at most so many do.
     let mut exactly = -(n as f64);
@@ -79,41 +41,13 @@ pub(super) fn interval_of_median(values: &[f64], misses: f64) -> Option<Interval
     let sorted = sorted(values);
     // The last step went too far.
     let lowest = outside.checked_sub(1)?;
-    Some(Interval {
-        low: sorted[lowest],
-        high: sorted[n - 1 - lowest],
-    })
+    Some((sorted[lowest], sorted[n - 1 - lowest]))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{FEWEST, MISSES, deviation, interval_of_median, line, median};
-    use crate::bench::report::Interval;
+    use super::{FEWEST, MISSES, interval_of_median, median};
     use fastrand::Rng;
-
-    #[test]
-    fn a_line_is_found_again() {
-        let points: Vec<_> = [1000.0, 2000.0, 4000.0, 8000.0]
-            .map(|x| (x, 1_000_000.0 + 512.0 * x))
-            .into();
-        let found = line(&points).unwrap();
-        assert!((found.slope - 512.0).abs() < 1e-6, "{found:?}");
-        assert!((found.r_squared - 1.0).abs() < 1e-9, "{found:?}");
-    }
-
-    #[test]
-    fn points_off_the_line_show() {
-        let found = line(&[(0.0, 0.0), (1.0, 3.0), (2.0, 0.0), (3.0, 3.0)]).unwrap();
-        assert!((found.slope - 0.6).abs() < 1e-9, "{found:?}");
-        assert!((found.r_squared - 0.2).abs() < 1e-9, "{found:?}");
-    }
-
-    #[test]
-    fn one_point_is_no_line() {
-        assert_eq!(line(&[]), None);
-        assert_eq!(line(&[(1.0, 1.0)]), None);
-        assert_eq!(line(&[(1.0, 1.0), (1.0, 2.0)]), None);
-    }
 
     #[test]
     fn the_median_is_the_middle_one() {
@@ -121,12 +55,6 @@ mod tests {
         assert_eq!(median(&[3.0]), Some(3.0));
         assert_eq!(median(&[9.0, 1.0, 5.0]), Some(5.0));
         assert_eq!(median(&[1.0, 9.0, 3.0, 5.0]), Some(4.0));
-    }
-
-    #[test]
-    fn the_deviation_is_a_samples() {
-        assert_eq!(deviation(&[2.0]), None);
-        assert_eq!(deviation(&[1.0, 3.0]), Some(2.0_f64.sqrt()));
     }
 
     /// Times of one and the same thing: 3 % of noise, and now and then a disturbance.
@@ -149,7 +77,7 @@ mod tests {
         let contains = |rng: &mut Rng| {
             let ratios = ratios(rng, 1.0);
             let interval = interval_of_median(&ratios, MISSES).unwrap();
-            interval.low <= 1.0 && 1.0 <= interval.high
+            interval.0 <= 1.0 && 1.0 <= interval.1
         };
         let hits = (0..2_000).filter(|_| contains(&mut rng)).count();
         assert!(hits >= 1_900, "{hits} of 2,000");
@@ -160,8 +88,8 @@ mod tests {
         let mut rng = Rng::with_seed(7);
         let ratios = ratios(&mut rng, 1.1);
         let interval = interval_of_median(&ratios, MISSES).unwrap();
-        assert!(interval.low > 1.0, "{interval:?}");
-        assert!(interval.low < 1.1 && 1.1 < interval.high + 0.03, "{interval:?}");
+        assert!(interval.0 > 1.0, "{interval:?}");
+        assert!(interval.0 < 1.1 && 1.1 < interval.1 + 0.03, "{interval:?}");
     }
 
     #[test]
@@ -170,15 +98,14 @@ mod tests {
         for n in 0..FEWEST {
             assert_eq!(interval_of_median(&values[..n], MISSES), None, "{n}");
         }
-        let (low, high) = (1.0, 1.5);
-        assert_eq!(interval_of_median(&values, MISSES), Some(Interval { low, high }));
+        assert_eq!(interval_of_median(&values, MISSES), Some((1.0, 1.5)));
     }
 
     #[test]
     fn who_wants_to_be_surer_gets_a_wider_interval() {
         let values: Vec<f64> = (1..=15).map(f64::from).collect();
         let (low, high) = (2.0, 14.0);
-        assert_eq!(interval_of_median(&values, 0.002), Some(Interval { low, high }));
+        assert_eq!(interval_of_median(&values, 0.002), Some((low, high)));
         assert_eq!(interval_of_median(&values[..9], 0.002), None);
     }
 
@@ -188,11 +115,7 @@ mod tests {
         for (n, rank) in [(8, 1), (9, 2), (15, 4), (25, 8), (100, 40), (2_000, 956)] {
             let values: Vec<f64> = (1..=n).map(f64::from).collect();
             let (low, high) = (f64::from(rank), f64::from(n + 1 - rank));
-            assert_eq!(
-                interval_of_median(&values, MISSES),
-                Some(Interval { low, high }),
-                "{n}"
-            );
+            assert_eq!(interval_of_median(&values, MISSES), Some((low, high)), "{n}");
         }
     }
 }

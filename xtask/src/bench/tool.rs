@@ -1,10 +1,10 @@
 //! The tools that count from outside: what they're told, and how their output is read.
 
-use super::report::Unit;
-use super::target::Target;
+use super::row::Unit;
 use anyhow::Context as _;
 pub(super) use anyport_bench_load::look_for;
 use io_uring::IoUring;
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
@@ -16,6 +16,8 @@ use std::process::{Command, Stdio};
 pub(super) struct Tool {
     pub(super) name: &'static str,
     program: &'static str,
+    /// Whether it makes a program fifty times as slow.
+    pub(super) is_slow: bool,
     /// What Debian calls it.
     package: &'static str,
     /// Says to count, and to write into a file of this name.
@@ -30,6 +32,7 @@ pub(super) type Count = (Unit, u64);
 pub(super) const CALLGRIND: Tool = Tool {
     name: "callgrind",
     program: "valgrind",
+    is_slow: true,
     package: "valgrind",
     arguments: |file| {
         let file = file.display();
@@ -43,13 +46,65 @@ pub(super) const CALLGRIND: Tool = Tool {
     read: |text| {
         let instructions = number_after(text, "totals:").or_else(|| number_after(text, "summary:"));
         let instructions = instructions.context("callgrind's file has no line `totals:`")?;
-        Ok(vec![(Unit::Instructions, instructions)])
+        Ok(vec![
+            (Unit::Instructions, instructions),
+            (Unit::Allocations, allocations(text)),
+        ])
     },
 };
+
+/// What programs call to allocate: mimalloc's functions, as Rust's crate calls them, and libc's.
+const ALLOCATORS: [&str; 9] = [
+    "mi_malloc_aligned",
+    "mi_zalloc_aligned",
+    "mi_realloc_aligned",
+    "malloc",
+    "calloc",
+    "realloc",
+    "aligned_alloc",
+    "posix_memalign",
+    "memalign",
+];
+
+/// How often they were called. callgrind writes each name once, after its number in brackets, then
+/// only the number (its manual, "Callgrind Format Specification"). Calls between them count once.
+fn allocations(text: &str) -> u64 {
+    let mut known: HashMap<&str, bool> = HashMap::new();
+    let is_allocator = |field: &str, known: &HashMap<&str, bool>| {
+        let (number, name) = field.split_once(' ').unwrap_or((field, ""));
+        match name {
+            "" => known.get(number).copied().unwrap_or(false),
+            _ => ALLOCATORS.contains(&name.split(['@', '\'']).next().unwrap_or_default()),
+        }
+    };
+    let (mut count, mut caller, mut callee) = (0, false, false);
+    for line in text.lines() {
+        let (kind, field) = match line.split_once('=') {
+            Some((kind @ ("fn" | "cfn"), field)) => (kind, field),
+            Some(("calls", field)) => {
+                if callee && !caller {
+                    count += number(field).unwrap_or_default();
+                }
+                continue;
+            }
+            _ => continue,
+        };
+        let found = is_allocator(field, &known);
+        if let Some((number, _)) = field.split_once(' ') {
+            known.insert(number, found);
+        }
+        match kind {
+            "fn" => caller = found,
+            _ => callee = found,
+        }
+    }
+    count
+}
 
 pub(super) const PERF: Tool = Tool {
     name: "perf",
     program: "perf",
+    is_slow: false,
     package: "linux-perf",
     arguments: |file| {
         let output = ["stat", "-x,", "-e", "raw_syscalls:sys_enter", "-o"].map(OsString::from);
@@ -68,45 +123,12 @@ pub(super) const PERF: Tool = Tool {
     },
 };
 
-pub(super) const MEMCHECK: Tool = Tool {
-    name: "memcheck",
-    program: "valgrind",
-    package: "valgrind",
-    arguments: |file| {
-        vec![
-            "--tool=memcheck".into(),
-            // Only the allocations are of interest, not what's wrong with them.
-            "--leak-check=no".into(),
-            "--undef-value-errors=no".into(),
-            format!("--log-file={}", file.display()).into(),
-        ]
-    },
-    read: |text| {
-        let missing = "memcheck's log has no line `total heap usage`";
-        let (_, usage) = text.rsplit_once("total heap usage:").context(missing)?;
-        let mut parts = usage.lines().next().unwrap_or_default().split_terminator(", ");
-        let allocations = parts.next().and_then(number).context(missing)?;
-        let bytes = parts.nth(1).and_then(number).context(missing)?;
-        Ok(vec![(Unit::Allocations, allocations), (Unit::Bytes, bytes)])
-    },
-};
-
 impl Tool {
     /// The words that go before the server's own.
     pub(super) fn wrapper(&self, output: &Path) -> Vec<OsString> {
         let mut words = vec![OsString::from(self.program)];
         words.extend((self.arguments)(output));
         words
-    }
-
-    /// # Errors
-    ///
-    /// When it can't count what this target does: why.
-    pub(super) fn check(&self, target: Target) -> anyhow::Result<()> {
-        match self.program {
-            "valgrind" => target.check_valgrind(),
-            _ => Ok(()),
-        }
     }
 
     /// Lets it count something that's over at once.
@@ -162,7 +184,7 @@ fn number(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CALLGRIND, MEMCHECK, PERF, Unit};
+    use super::{CALLGRIND, PERF, Unit};
 
     #[test]
     fn callgrinds_file_says_the_instructions() {
@@ -180,14 +202,33 @@ summary: 101
 
 fn=(1) main
 10 100
+cfn=(2) mi_malloc_aligned
+calls=3 0
+11 5
+cfn=(3) something_else
+calls=9 0
+12 5
+
+fn=(2)
+1 1
+cfn=(4) mi_realloc_aligned
+calls=50 0
+2 2
+
+fn=(3)
+cfn=(2)
+calls=4 0
 
 totals: 126557
 ";
-        assert_eq!((CALLGRIND.read)(text).unwrap(), [(Unit::Instructions, 126_557)]);
+        assert_eq!(
+            (CALLGRIND.read)(text).unwrap(),
+            [(Unit::Instructions, 126_557), (Unit::Allocations, 7)]
+        );
         let without_totals = text.replace("totals: 126557\n", "");
         assert_eq!(
             (CALLGRIND.read)(&without_totals).unwrap(),
-            [(Unit::Instructions, 101)]
+            [(Unit::Instructions, 101), (Unit::Allocations, 7)]
         );
         (CALLGRIND.read)("").unwrap_err();
     }
@@ -201,22 +242,5 @@ totals: 126557
         let text = "<not counted>,,raw_syscalls:sys_enter,0,100.00,,\n";
         let uncounted = (PERF.read)(text).unwrap_err().to_string();
         assert!(uncounted.contains("`<not counted>`"), "{uncounted}");
-    }
-
-    #[test]
-    fn memchecks_log_says_allocations_and_bytes() {
-        let text = "\
-==12== Memcheck, a memory error detector
-==12== Command: target/measure/peer-hyper-system --listen 127.0.0.1:0
-==12==
-==12== HEAP SUMMARY:
-==12==     in use at exit: 8,192 bytes in 3 blocks
-==12==   total heap usage: 12,345 allocs, 12,342 frees, 1,234,567 bytes allocated
-==12==
-==12== For a detailed leak analysis, rerun with: --leak-check=full
-";
-        let expected = [(Unit::Allocations, 12_345), (Unit::Bytes, 1_234_567)];
-        assert_eq!((MEMCHECK.read)(text).unwrap(), expected);
-        (MEMCHECK.read)("").unwrap_err();
     }
 }

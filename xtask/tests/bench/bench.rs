@@ -1,10 +1,11 @@
 //! A run of the bench against stand-ins.
 
-use crate::stand_in::{CARGO, COMPILING, FOLDER, VARIABLE};
+use crate::stand_in::{CARGO, COMPILING, FAULT, FOLDER, VARIABLE};
+use rustix::process::Pid;
 use serde_json::Value;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -12,9 +13,8 @@ use std::{env, fs, thread};
 use tempfile::TempDir;
 
 pub(crate) const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
-
 /// Longer than anything here takes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Bench {
     child: Child,
@@ -22,45 +22,41 @@ pub(crate) struct Bench {
 }
 
 pub(crate) struct Outcome {
-    /// What the process exited with; nothing if a signal ended it.
+    /// The exit code; nothing if a signal ended it.
     pub(crate) code: Option<i32>,
-    /// The JSON lines.
-    pub(crate) rows: Vec<Value>,
-    /// All that it printed.
+    /// What stdout and stderr had.
     pub(crate) text: String,
-    /// What it said beside them.
     pub(crate) said: String,
+    pub(crate) rows: Vec<Value>,
+    folder: TempDir,
 }
 
 impl Bench {
-    /// Starts `bench cpu`; `wrong` is what its servers do wrong.
-    pub(crate) fn start(wrong: &str, arguments: &[&str]) -> Self {
-        Self::start_with(
-            wrong,
-            &[&["cpu", "--json", "--keep-disturbed"], arguments].concat(),
-        )
+    /// Starts `bench` with whatever it is told; `wrong` is what its servers do wrong.
+    pub(crate) fn start(wrong: &str, arguments: &str) -> Self {
+        Self::start_as(Command::new(XTASK), Stdio::piped(), wrong, "", arguments)
     }
 
-    /// Starts `bench` with whatever it's told.
-    pub(crate) fn start_with(wrong: &str, arguments: &[&str]) -> Self {
-        Self::start_as(&mut Command::new(XTASK), Stdio::piped(), wrong, arguments)
-    }
-
-    /// The same, with its output going there.
-    pub(crate) fn start_to(stdout: Stdio, wrong: &str, arguments: &[&str]) -> Self {
-        Self::start_as(&mut Command::new(XTASK), stdout, wrong, arguments)
-    }
-
-    /// The same by a command that is or becomes xtask.
-    pub(crate) fn start_as(xtask: &mut Command, stdout: Stdio, wrong: &str, arguments: &[&str]) -> Self {
+    /// The same by a command that is or becomes xtask, with its output going there; with `fault`, the
+    /// servers are real ones.
+    pub(crate) fn start_as(
+        mut xtask: Command,
+        stdout: Stdio,
+        wrong: &str,
+        fault: &str,
+        arguments: &str,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("processes")).unwrap();
+        let arguments = arguments.replace("FOLDER", folder.path().to_str().unwrap());
         let child = xtask
             .arg("bench")
-            .args(arguments)
+            .args(arguments.split('|').map(str::trim))
             .env(CARGO, env::var_os("CARGO").unwrap())
             .env("CARGO", env::current_exe().unwrap())
             .env(VARIABLE, wrong)
-            .env(FOLDER, folder.path())
+            .env(FAULT, fault)
+            .env(FOLDER, folder.path().join("processes"))
             .stdin(Stdio::null())
             .stdout(stdout)
             .stderr(Stdio::piped())
@@ -69,8 +65,8 @@ impl Bench {
         Self { child, folder }
     }
 
-    pub(crate) fn pid(&self) -> rustix::process::Pid {
-        rustix::process::Pid::from_child(&self.child)
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     /// Waits for a server to run.
@@ -81,10 +77,20 @@ impl Bench {
     /// Waits for a compiler to run, and for the cargo that started it.
     pub(crate) fn until_compiling(&self) {
         let compiling = |pid: &&u32| {
-            let file = self.folder.path().join(pid.to_string());
+            let file = self.folder.path().join("processes").join(pid.to_string());
             fs::read_to_string(file).unwrap() == COMPILING && is_stand_in(**pid)
         };
         wait(|| (self.processes().iter().filter(compiling).count() == 2).then_some(()));
+    }
+
+    /// Waits until there is a result with a figure.
+    pub(crate) fn until_measured(&self) {
+        let path = self.folder.path().join("run/results.json");
+        wait(|| {
+            fs::read_to_string(&path)
+                .is_ok_and(|text| text.contains("\"cpu\""))
+                .then_some(())
+        });
     }
 
     /// Waits for the end, and for that of everything it started.
@@ -95,25 +101,23 @@ impl Bench {
         let text = stdout.map_or_else(String::new, |stdout| stdout.join().unwrap());
         let said = stderr.join().unwrap();
         wait(|| (!self.processes().iter().any(|&pid| is_stand_in(pid))).then_some(()));
+        let results = fs::read_to_string(self.folder.path().join("run/results.json"));
+        let results = results.map(|text| serde_json::from_str::<Value>(&text).unwrap());
+        let rows = results.map_or(Vec::new(), |results| results["rows"].as_array().unwrap().clone());
         Outcome {
             code: status.code(),
-            rows: text
-                .lines()
-                .filter(|line| line.starts_with('{'))
-                .map(|line| serde_json::from_str(line).unwrap())
-                .collect(),
             text,
             said,
+            rows,
+            folder: std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap()),
         }
     }
 
     /// All that were ever started.
     fn processes(&self) -> Vec<u32> {
-        let names = fs::read_dir(self.folder.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name());
+        let names = fs::read_dir(self.folder.path().join("processes")).unwrap();
         names
-            .map(|name| name.to_str().unwrap().parse().unwrap())
+            .map(|name| name.unwrap().file_name().to_str().unwrap().parse().unwrap())
             .collect()
     }
 }
@@ -126,13 +130,20 @@ impl Drop for Bench {
 }
 
 impl Outcome {
-    /// The value of a target's row, or the reason why there's none.
-    pub(crate) fn value(&self, target: &str, unit: &str) -> Result<f64, String> {
-        let found = |row: &&Value| row["target"] == target && row["unit"] == unit;
-        let row = self.rows.iter().find(found).unwrap();
-        row["value"]
-            .as_f64()
-            .ok_or_else(|| row["reason"].as_str().unwrap().to_owned())
+    pub(crate) fn row(&self, target: &str) -> &Value {
+        let row = self.rows.iter().find(|row| row["target"] == target);
+        row.unwrap_or_else(|| panic!("no row of {target}: {}", self.said))
+    }
+
+    /// A figure of a target, or the reason why there is none.
+    pub(crate) fn figure(&self, target: &str, unit: &str) -> Result<f64, String> {
+        let row = self.row(target);
+        let value = row["figures"][unit]["value"].as_f64();
+        value.ok_or_else(|| row["reason"].as_str().unwrap_or_default().to_owned())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 }
 
@@ -147,7 +158,6 @@ fn read(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
 
 /// Whether a process is one of ours; its number may be somebody else's by now.
 fn is_stand_in(pid: u32) -> bool {
-    // By its number: the bench has given it another name.
     let file = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino()));
     let program = file(&Path::new("/proc").join(pid.to_string()).join("exe"));
     program.is_ok_and(|program| program == file(&env::current_exe().unwrap()).unwrap())

@@ -3,7 +3,6 @@
 use crate::bench::PATIENCE;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use serde_json::json;
-use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
@@ -21,6 +20,11 @@ pub(crate) const COMPILING: &str = "compiling";
 pub(crate) const FOLDER: &str = "STAND_IN_FOLDER";
 /// The real one.
 pub(crate) const CARGO: &str = "STAND_IN_CARGO";
+
+/// The fault of the real server.
+pub(crate) const FAULT: &str = "STAND_IN_FAULT";
+/// The value of [`FAULT`] that is none.
+pub(crate) const HEALTHY: &str = "none";
 
 /// What makes this binary become another, to which the kernel refuses io_uring.
 pub(crate) const WITHOUT_IO_URING: &str = "without-io-uring";
@@ -62,8 +66,7 @@ pub(crate) fn build(arguments: &[String]) -> ExitCode {
         eprintln!("error[E0000]: nothing is right");
         return ExitCode::from(101);
     }
-    let folder = env::var_os(FOLDER).unwrap();
-    if does("builds its second part forever") && fs::read_dir(&folder).unwrap().next().is_some() {
+    if does("builds its references forever") && after("--package") == ["peer-by-hand"] {
         tell(COMPILING);
         let compiler = Command::new(env::current_exe().unwrap()).arg(COMPILER).status();
         panic!("{compiler:?}");
@@ -103,30 +106,28 @@ fn tell(what: &str) {
     fs::write(Path::new(&folder).join(process::id().to_string()), what).unwrap();
 }
 
-/// Lets the kernel refuse io_uring to this process, as container runtimes do.
-fn refuse_io_uring() {
-    /// `io_uring_setup`, the same on all architectures.
-    const SETUP: i64 = 425;
-    const EPERM: u32 = 1;
-    let refuse = [(SETUP, vec![])].into_iter().collect();
-    let arch = env::consts::ARCH.try_into().unwrap();
-    let filter = SeccompFilter::new(refuse, SeccompAction::Allow, SeccompAction::Errno(EPERM), arch);
-    let program: BpfProgram = filter.unwrap().try_into().unwrap();
-    seccompiler::apply_filter(&program).unwrap();
-}
-
-/// A server of a thread per connection, which ends with its stdin; or the real one on monoio.
-pub(crate) fn serve(arguments: &[String], listen: &str) -> ExitCode {
+/// A server of a thread per connection, which ends with its stdin; or the real one.
+pub(crate) fn serve(listen: &str) -> ExitCode {
     tell("");
-    if does("is refused io_uring") && arguments.iter().any(|argument| argument == "monoio") {
-        refuse_io_uring();
-        return anyport_bench_server::run();
+    let fault = env::var(FAULT).unwrap_or_default();
+    if !fault.is_empty() {
+        let arguments = env::args_os();
+        let fault = if fault == HEALTHY {
+            vec![]
+        } else {
+            vec!["--fault".into(), fault.into()]
+        };
+        return anyport_bench_server::run_with(arguments.chain(fault));
     }
     if does("says nothing") {
         eprintln!("error: the stars aren't right");
         return ExitCode::from(3);
     }
-    let listener = match bind(listen.parse().unwrap()) {
+    if does("listens nowhere") {
+        io::copy(&mut io::stdin(), &mut io::sink()).unwrap();
+        return ExitCode::SUCCESS;
+    }
+    let listener = match bind(listen.trim_start_matches("tcp:").parse().unwrap()) {
         Ok(listener) => listener,
         Err(error) => {
             eprintln!("error: cannot bind {listen}: {error}");
@@ -135,12 +136,7 @@ pub(crate) fn serve(arguments: &[String], listen: &str) -> ExitCode {
     };
     println!("{}", listener.local_addr().unwrap());
     thread::spawn(move || {
-        let mut unserved = Vec::new();
-        for (index, stream) in listener.incoming().flatten().enumerate() {
-            if index >= 3 && does("serves three connections only") {
-                unserved.push(stream);
-                continue;
-            }
+        for stream in listener.incoming().flatten() {
             thread::spawn(move || answer(stream));
         }
     });
@@ -149,11 +145,7 @@ pub(crate) fn serve(arguments: &[String], listen: &str) -> ExitCode {
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_reuse_port(does("shares its port"))?;
-    socket.bind(&address.into())?;
-    socket.listen(128)?;
-    Ok(socket.into())
+    TcpListener::bind(address)
 }
 
 fn answer(mut stream: impl Read + Write) {
@@ -165,14 +157,11 @@ fn answer(mut stream: impl Read + Write) {
     );
     let mut buffer = [0; 1024];
     for answered in 0.. {
-        if does("dies") && answered == 100 {
+        if does("dies") && answered == 2 {
             process::abort();
         }
         // A request is so short that it comes in one piece.
         let request = match stream.read(&mut buffer) {
-            Ok(read) if buffer[..read].starts_with(PREFACE) => {
-                return answer_over_http2(&buffer[PREFACE.len()..read], stream);
-            }
             Ok(read) if read > 0 => String::from_utf8_lossy(&buffer[..read]).to_ascii_lowercase(),
             _ => return,
         };
@@ -186,52 +175,4 @@ fn answer(mut stream: impl Read + Write) {
             return;
         }
     }
-}
-
-/// What HTTP/2 begins with (RFC 9113 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// Answers one request, of which a part was read.
-fn answer_over_http2(read: &[u8], mut stream: impl Read + Write) {
-    const DATA: u8 = 0;
-    const HEADERS: u8 = 1;
-    const SETTINGS: u8 = 4;
-    const END_STREAM: u8 = 1;
-    const END_HEADERS: u8 = 4;
-    /// Names without their values, by their places in HPACK's static table (RFC 7541 A).
-    const LITERALS: [(u8, &str); 3] = [
-        (28, "13"),
-        (31, "text/plain; charset=utf-8"),
-        (33, "Tue, 24 Nov 2026 12:00:00 GMT"),
-    ];
-    let frame = |kind, flags, id, payload: &[u8]| {
-        let head = [0, 0, payload.len() as u8, kind, flags, 0, 0, 0, id];
-        [&head, payload].concat()
-    };
-    stream.write_all(&frame(SETTINGS, 0, 0, &[])).unwrap();
-    let mut frames = read.chain(&mut stream);
-    let mut head = [0; 9];
-    while head[3] != HEADERS {
-        frames.read_exact(&mut head).unwrap();
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        io::copy(&mut frames.by_ref().take(length.into()), &mut io::sink()).unwrap();
-    }
-    // The status 200 has a place of its own.
-    let mut headers = vec![0x88];
-    for (name, value) in LITERALS {
-        headers.extend([0x0f, name - 15, value.len() as u8]);
-        headers.extend(value.as_bytes());
-    }
-    let body: &[u8] = if does("answers something else over HTTP/2") {
-        b"Hello, world!"
-    } else {
-        b"Hello, World!"
-    };
-    let answer = [
-        frame(HEADERS, END_HEADERS, 1, &headers),
-        frame(DATA, END_STREAM, 1, body),
-    ];
-    stream.write_all(&answer.concat()).unwrap();
-    // Until the client goes.
-    let _ = io::copy(&mut stream, &mut io::sink());
 }

@@ -4,8 +4,11 @@ use actix_web::{HttpRequest, HttpResponse, http::header::ContentType, rt, web};
 use actix_ws::{Message, MessageStream, Session};
 use anyport_bench_child::{
     Workload,
-    workload::{DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, MIB, PLAINTEXT, UPLOAD_1M, WEBSOCKET},
+    workload::{
+        DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, LARGEST_UPLOAD, PLAINTEXT, UPLOAD, WEBSOCKET,
+    },
 };
+use futures_util::StreamExt as _;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -33,13 +36,14 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, downloads: &web::Data<D
     config
         .app_data(downloads.clone())
         // Not actix's default, which is 256 KiB.
-        .app_data(web::PayloadConfig::new(MIB))
+        .app_data(web::PayloadConfig::new(LARGEST_UPLOAD))
         .route(PLAINTEXT, web::get().to(plaintext))
         .route(JSON, web::get().to(json))
         .route(ECHO, web::post().to(echo))
         .route(DOWNLOAD_64K, web::get().to(download_64k))
         .route(DOWNLOAD_1M, web::get().to(download_1m))
-        .route(UPLOAD_1M, web::post().to(upload))
+        .route(UPLOAD, web::post().to(upload))
+        .route(DISCARD, web::post().to(discard))
         .route(WEBSOCKET, web::get().to(websocket));
 }
 
@@ -59,6 +63,14 @@ async fn echo(body: web::Bytes) -> web::Bytes {
 
 async fn upload(body: web::Bytes) -> String {
     body.len().to_string()
+}
+
+async fn discard(mut body: web::Payload) -> actix_web::Result<String> {
+    let mut bytes = 0;
+    while let Some(data) = body.next().await {
+        bytes += data?.len();
+    }
+    Ok(bytes.to_string())
 }
 
 async fn download_64k(downloads: web::Data<Downloads>) -> web::Bytes {

@@ -2,8 +2,7 @@
 //!
 //! Its feature `http2` isn't a default: with it, a port speaks HTTP/1 and HTTP/2, as anyport's does.
 
-mod app;
-
+use anyport_bench_app::router;
 use anyport_bench_child::{Address, announce, end_with_parent, listen};
 use axum::serve::ListenerExt as _;
 use clap::Parser;
@@ -51,7 +50,7 @@ fn serve(options: &Options) -> anyhow::Result<()> {
             // Not axum's default, but the same for all servers of the bench. A peer that went away is no news.
             let _ = stream.set_nodelay(true);
         });
-        axum::serve(listener, app::router()).await?;
+        axum::serve(listener, router()).await?;
         Ok(())
     })
 }

@@ -19,7 +19,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use std::{net::SocketAddr, process::ExitCode};
+use std::{ffi::OsString, net::SocketAddr};
 use tokio_util::compat::FuturesAsyncReadCompatExt as _;
 
 /// Not glommio's default, which is 10 MiB: that's more than a process may lock where the limit is Debian's (8 MiB), and a socket needs none of it.
@@ -38,16 +38,13 @@ struct Options {
     http2: bool,
 }
 
-/// The whole of a server's `main`.
-#[must_use]
-pub fn run() -> ExitCode {
-    match serve(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+/// Serves, as the arguments say; the first one is the program's name.
+///
+/// # Errors
+///
+/// When it cannot listen.
+pub fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
+    serve(&Options::parse_from(arguments))
 }
 
 fn serve(options: &Options) -> anyhow::Result<()> {

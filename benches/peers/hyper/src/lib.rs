@@ -11,7 +11,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use std::{num::NonZeroUsize, process::ExitCode};
+use std::{ffi::OsString, num::NonZeroUsize};
 use tokio::{
     net::{TcpListener, UnixListener},
     runtime::Builder,
@@ -34,16 +34,13 @@ struct Options {
     http2: bool,
 }
 
-/// The whole of a server's `main`.
-#[must_use]
-pub fn run() -> ExitCode {
-    match serve(Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+/// Serves, as the arguments say; the first one is the program's name.
+///
+/// # Errors
+///
+/// When it cannot listen.
+pub fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
+    serve(Options::parse_from(arguments))
 }
 
 fn serve(options: Options) -> anyhow::Result<()> {

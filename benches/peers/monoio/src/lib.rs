@@ -23,7 +23,7 @@ use monoio_compat::{
     StreamWrapper,
     hyper::{MonoioExecutor, MonoioIo},
 };
-use std::{net::SocketAddr, process::ExitCode};
+use std::{ffi::OsString, net::SocketAddr};
 
 #[derive(Debug, Parser)]
 #[command(about = "Serves the app of the bench, until its stdin ends")]
@@ -50,16 +50,13 @@ enum Io {
     PollEpoll,
 }
 
-/// The whole of a server's `main`.
-#[must_use]
-pub fn run() -> ExitCode {
-    match serve(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+/// Serves, as the arguments say; the first one is the program's name.
+///
+/// # Errors
+///
+/// When it cannot listen.
+pub fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
+    serve(&Options::parse_from(arguments))
 }
 
 fn serve(options: &Options) -> anyhow::Result<()> {

@@ -2,7 +2,9 @@
 
 use anyport_bench_child::{
     Workload,
-    workload::{DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, MIB, PLAINTEXT, UPLOAD_1M, WEBSOCKET},
+    workload::{
+        DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, LARGEST_UPLOAD, PLAINTEXT, UPLOAD, WEBSOCKET,
+    },
 };
 use ntex::{
     service::{fn_factory, fn_service},
@@ -26,13 +28,14 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     let file_1m = Bytes::from(Workload::Download1M.response_body());
     config
         // Not ntex's default, which is 256 KiB.
-        .state(web::types::PayloadConfig::new(MIB))
+        .state(web::types::PayloadConfig::new(LARGEST_UPLOAD))
         .route(PLAINTEXT, web::get().to(async || HELLO))
         .route(JSON, web::get().to(json))
         .route(ECHO, web::post().to(echo))
         .route(DOWNLOAD_64K, web::get().to(download(file_64k)))
         .route(DOWNLOAD_1M, web::get().to(download(file_1m)))
-        .route(UPLOAD_1M, web::post().to(upload))
+        .route(UPLOAD, web::post().to(upload))
+        .route(DISCARD, web::post().to(discard))
         .route(WEBSOCKET, web::get().to(websocket));
 }
 
@@ -46,6 +49,14 @@ async fn echo(body: Bytes) -> Bytes {
 
 async fn upload(body: Bytes) -> String {
     body.len().to_string()
+}
+
+async fn discard(mut body: web::types::Payload) -> Result<String, web::Error> {
+    let mut bytes = 0;
+    while let Some(data) = body.recv().await {
+        bytes += data?.len();
+    }
+    Ok(bytes.to_string())
 }
 
 fn download(file: Bytes) -> impl AsyncFn() -> Bytes + Clone {

@@ -1,4 +1,4 @@
-//! The reference for TLS: hyper by hand over tokio-rustls, and, to tell what of its memory is TLS's own, the same without hyper.
+//! The reference for TLS: hyper by hand over tokio-rustls.
 //!
 //! The defaults of rustls and hyper, but for what makes it comparable: ring does the cryptography, and tickets hold the sessions.
 
@@ -10,9 +10,8 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use std::process::ExitCode;
+use std::ffi::OsString;
 use tokio::{
-    io::AsyncReadExt as _,
     net::{TcpListener, TcpStream},
     runtime::Builder,
 };
@@ -24,24 +23,18 @@ struct Options {
     /// Where to listen: tls:IP:PORT of this machine; port 0 is any free one.
     #[arg(long, value_name = "ADDR")]
     listen: Address,
-    /// Answer nothing: make the handshake, and wait for a byte.
-    #[arg(long)]
-    hold: bool,
     /// Offer HTTP/2 by ALPN, instead of HTTP/1.1.
-    #[arg(long, conflicts_with = "hold")]
+    #[arg(long)]
     http2: bool,
 }
 
-/// The whole of a server's `main`.
-#[must_use]
-pub fn run() -> ExitCode {
-    match serve(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+/// Serves, as the arguments say; the first one is the program's name.
+///
+/// # Errors
+///
+/// When it cannot listen.
+pub fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
+    serve(&Options::parse_from(arguments))
 }
 
 fn serve(options: &Options) -> anyhow::Result<()> {
@@ -61,13 +54,7 @@ fn serve(options: &Options) -> anyhow::Result<()> {
             // Not the default of any operating system: an answer in two writes would wait for the peer's ACK.
             stream.set_nodelay(true)?;
             let acceptor = acceptor.clone();
-            if options.hold {
-                tokio::spawn(async move {
-                    if let Some(stream) = shake_hands(&acceptor, stream).await {
-                        hold(stream).await;
-                    }
-                });
-            } else if options.http2 {
+            if options.http2 {
                 tokio::spawn(async move {
                     if let Some(stream) = shake_hands(&acceptor, stream).await {
                         serve_http2(stream).await;
@@ -107,10 +94,6 @@ async fn serve_http2(stream: Box<TlsStream<TcpStream>>) {
             service_fn(|request| answer(request, Some(spawn))),
         )
         .await;
-}
-
-async fn hold(mut stream: Box<TlsStream<TcpStream>>) {
-    let _ = stream.read_u8().await;
 }
 
 fn spawn(conversation: Conversation) {

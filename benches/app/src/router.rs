@@ -1,0 +1,87 @@
+//! The same app by axum's own extractors and responses, and one route with tower-http layers.
+
+use anyport_bench_child::{
+    Workload,
+    workload::{
+        DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, LARGEST_UPLOAD, LAYERS, PLAINTEXT, UPLOAD,
+        WEBSOCKET, WEBSOCKET_BUFFER,
+    },
+};
+use axum::{
+    Json, Router,
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, WebSocketUpgrade, ws::WebSocket},
+    http::{StatusCode, header::AUTHORIZATION},
+    response::Response,
+    routing::{get, post},
+};
+use http_body_util::BodyExt as _;
+use serde::Serialize;
+use std::time::Duration;
+use tower::ServiceBuilder;
+use tower_http::{
+    catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer,
+    sensitive_headers::SetSensitiveRequestHeadersLayer, timeout::TimeoutLayer, trace::TraceLayer,
+};
+
+/// Far beyond any response of the bench.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+#[derive(Serialize)]
+struct Message {
+    message: &'static str,
+}
+
+/// The app as a `Router`.
+pub fn router() -> Router {
+    let file_64k = Bytes::from(Workload::Download64K.response_body());
+    let file_1m = Bytes::from(Workload::Download1M.response_body());
+    Router::new()
+        .route(PLAINTEXT, get(|| async { HELLO }))
+        .route(JSON, get(|| async { Json(Message { message: HELLO }) }))
+        .route(ECHO, post(|body: Bytes| async { body }))
+        .route(DOWNLOAD_64K, get(|| async { file_64k }))
+        .route(DOWNLOAD_1M, get(|| async { file_1m }))
+        .route(UPLOAD, post(|body: Bytes| async move { body.len().to_string() }))
+        .route(DISCARD, post(discard))
+        .route(WEBSOCKET, get(websocket))
+        // Not axum's default, which is 2 MB.
+        .layer(DefaultBodyLimit::max(LARGEST_UPLOAD))
+        .merge(layered())
+}
+
+/// Layers that many applications have: none of them changes this response.
+fn layered() -> Router {
+    Router::new().route(LAYERS, get(|| async { HELLO })).layer(
+        ServiceBuilder::new()
+            .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
+            .layer(TraceLayer::new_for_http())
+            .layer(TimeoutLayer::with_status_code(
+                StatusCode::GATEWAY_TIMEOUT,
+                TIMEOUT,
+            ))
+            .layer(RequestBodyLimitLayer::new(64 * 1024))
+            .layer(CatchPanicLayer::new()),
+    )
+}
+
+async fn discard(mut body: Body) -> Result<String, StatusCode> {
+    let mut bytes = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| StatusCode::BAD_REQUEST)?;
+        bytes += frame.data_ref().map_or(0, Bytes::len);
+    }
+    Ok(bytes.to_string())
+}
+
+async fn websocket(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.read_buffer_size(WEBSOCKET_BUFFER).on_upgrade(echo)
+}
+
+async fn echo(mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        if socket.send(message).await.is_err() {
+            return;
+        }
+    }
+}

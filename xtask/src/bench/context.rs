@@ -1,0 +1,70 @@
+//! What all stages share: folders, the flag that Ctrl-C sets, what is shown meanwhile.
+
+use super::progress::Progress;
+use anyhow::Context as _;
+use anyport_bench_load::Patience;
+use cargo_metadata::{Metadata, camino::Utf8PathBuf};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, atomic::AtomicBool};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// How long a server may be silent: under valgrind the slowest of them needs some seconds to start.
+const SILENCE: Duration = Duration::from_secs(60);
+
+pub(super) struct Context {
+    /// How many workers each server has.
+    pub(super) workers: NonZeroUsize,
+    pub(super) patience: Patience,
+    pub(super) progress: Progress,
+    /// Where sockets and the output of tools lie; removed at the end.
+    pub(super) scratch: TempDir,
+    /// Where the workspace's output goes.
+    pub(super) target_dir: Utf8PathBuf,
+    pub(super) root: Utf8PathBuf,
+}
+
+impl Context {
+    pub(super) fn new(metadata: &Metadata, workers: NonZeroUsize) -> anyhow::Result<Self> {
+        raise_descriptor_limit();
+        Ok(Self {
+            workers,
+            patience: Patience::new(SILENCE, stop_flag()?),
+            progress: Progress::new(),
+            scratch: tempfile::tempdir().context("cannot make a temporary folder")?,
+            target_dir: metadata.target_directory.clone(),
+            root: metadata.workspace_root.clone(),
+        })
+    }
+}
+
+/// How many descriptors this process may have.
+pub(super) fn descriptors() -> usize {
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+/// Set by Ctrl-C, SIGTERM and SIGHUP; the second one ends the process at once, and the servers end with it.
+fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    const INTERRUPTED: i32 = 130;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .context("cannot listen for Ctrl-C")?;
+    }
+    Ok(stop)
+}
+
+/// Thousands of connections need as many descriptors, here and in the servers, which inherit the limit.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    // Where it can't be raised, there are fewer connections.
+    let _ = setrlimit(Resource::Nofile, all);
+}

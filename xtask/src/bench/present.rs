@@ -1,0 +1,219 @@
+//! What a run looks like: tables for the terminal and `summary.md`, and a page.
+
+mod chart;
+mod document;
+mod page;
+
+use super::row::{Figure, Row, Run, Unit, Verdict, write as write_file};
+use super::{environment, target, workload};
+use comfy_table::{CellAlignment, Table, presets};
+pub(super) use document::{DocumentOptions, update as update_documents};
+use std::path::Path;
+
+pub(super) use super::progress::minutes;
+
+/// What stands above the tables.
+const LEGEND: &str = "Ratios are the server's CPU time beside its reference's in the same round, with the 95 % interval \
+    of their median: **+** is better, **-** is worse, and without a sign this run shows no difference. `~` counts rounds \
+    that other programs disturbed.";
+
+/// Draws `summary.md` and `report.html` beside the results.
+pub(super) fn write(run: &Run, folder: &Path) -> anyhow::Result<()> {
+    write_file(&folder.join("summary.md"), &summary(run))?;
+    write_file(&folder.join("report.html"), &page::draw(run).into_string())
+}
+
+fn summary(run: &Run) -> String {
+    let mut text = format!("# {}\n\n`{}`\n\n", run.name, run.command);
+    let known = |name: &str| run.environment.get(name).map(String::as_str);
+    for (head, value) in [
+        ("Machine", environment::machine(&run.environment)),
+        ("Time", known("time").map(str::to_owned)),
+        ("Commit", known("commit").map(str::to_owned)),
+    ] {
+        if let Some(value) = value {
+            text += &format!("{head}: {value}  \n");
+        }
+    }
+    text + "\n" + &tables(run)
+}
+
+/// One table for each workload, as Markdown that a terminal can show.
+pub(super) fn tables(run: &Run) -> String {
+    let mut text = format!("{LEGEND}\n");
+    if run.interrupted {
+        text += "\nThis run was interrupted: it is what was measured by then.\n";
+    }
+    for note in &run.notes {
+        text += &format!("\n{note}\n");
+    }
+    for workload in run.workloads() {
+        let rows: Vec<&Row> = run.rows.iter().filter(|row| row.workload == workload).collect();
+        text += &format!("\n## {workload}\n\n{}\n", about(&rows));
+        let units = units(&rows);
+        if !units.is_empty() {
+            text += &format!("\n{}\n", table(&rows, &units));
+        }
+        for (reason, targets) in reasons(&rows) {
+            text += &format!("\nnot measured: {}: {reason}\n", targets.join(", "));
+        }
+    }
+    text
+}
+
+/// The workload in words.
+fn about(rows: &[&Row]) -> String {
+    let Some(row) = rows.first() else {
+        return String::new();
+    };
+    let connections = match row.connections {
+        1 => "one connection".to_owned(),
+        connections => format!("{connections} connections"),
+    };
+    match workload::named(&row.workload) {
+        Some(scenario) => format!(
+            "{}; {connections}, figures per {}.",
+            scenario.about, scenario.each
+        ),
+        None => format!("{connections}."),
+    }
+}
+
+/// The columns that these rows have.
+fn units(rows: &[&Row]) -> Vec<Unit> {
+    let has = |unit: &Unit| rows.iter().any(|row| row.figures.contains_key(unit));
+    Unit::ALL.into_iter().filter(has).collect()
+}
+
+fn table(rows: &[&Row], units: &[Unit]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    let mut header = vec!["target".to_owned()];
+    header.extend(units.iter().map(|unit| unit.label().to_owned()));
+    header.extend(["rounds".to_owned(), "reference".to_owned()]);
+    table.set_header(header);
+    for column in 1..=units.len() + 1 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for row in rows.iter().filter(|row| !row.figures.is_empty()) {
+        let mut cells = vec![row.target.clone()];
+        cells.extend(units.iter().map(|unit| cell(row, *unit)));
+        cells.extend([rounds(row), row.reference.clone()]);
+        table.add_row(cells);
+    }
+    table
+}
+
+/// A figure as all tables have it.
+fn cell(row: &Row, unit: Unit) -> String {
+    let Some(&figure) = row.figures.get(&unit) else {
+        return String::new();
+    };
+    let mut text = unit.format(figure.value);
+    if unit == Unit::Ratio && !row.is_reference() {
+        text += &ends(figure, unit);
+        text += match row.verdict() {
+            Some(Verdict::Better) => " **+**",
+            Some(Verdict::Worse) => " **-**",
+            _ => "",
+        };
+    }
+    match &row.mark {
+        Some(mark) if unit == Unit::Rate => format!("{text} *{mark}*"),
+        _ => text,
+    }
+}
+
+fn ends(figure: Figure, unit: Unit) -> String {
+    let ends = figure
+        .ends()
+        .map(|(low, high)| (unit.format(low), unit.format(high)));
+    ends.map_or(String::new(), |(low, high)| format!(" ({low}–{high})"))
+}
+
+fn rounds(row: &Row) -> String {
+    match row.disturbed {
+        0 => row.rounds.to_string(),
+        disturbed => format!("{}, ~{disturbed}", row.rounds),
+    }
+}
+
+/// Each reason once, with the targets that have it.
+fn reasons<'a>(rows: &[&'a Row]) -> Vec<(&'a str, Vec<&'a str>)> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for row in rows {
+        let Some(reason) = &row.reason else { continue };
+        match reasons.iter_mut().find(|(known, _)| known == reason) {
+            Some((_, targets)) => targets.push(&row.target),
+            None => reasons.push((reason, vec![&row.target])),
+        }
+    }
+    reasons
+}
+
+/// Targets, workloads and figures.
+pub(super) fn list() -> String {
+    let mut text = "Targets, and the references that their ratios are to:\n".to_owned();
+    for target in target::all() {
+        text += &format!(
+            "  {:20} {:5} {}\n",
+            target.name,
+            target.transport.name(),
+            target.reference
+        );
+    }
+    text += "\nWorkloads:\n";
+    for scenario in workload::ALL {
+        text += &format!(
+            "  {:20} {:5} {}\n",
+            scenario.name, scenario.connections, scenario.about
+        );
+    }
+    text += "\nFigures:\n";
+    for unit in Unit::ALL {
+        text += &format!("  {:20} {:16} {}\n", unit.name(), unit.label(), unit.about());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::row::tests::run;
+    use super::{list, tables};
+
+    #[test]
+    fn a_table_has_all_targets_losers_too() {
+        let text = tables(&run());
+        for expected in [
+            "## plaintext",
+            "1.140 (1.130–1.150) **-**",
+            "1.000 (0.990–1.010) ",
+            "| axum ",
+            "64 connections, figures per request",
+        ] {
+            assert!(text.contains(expected), "{expected} is not in: {text}");
+        }
+    }
+
+    #[test]
+    fn disturbed_rounds_and_missing_figures_are_told() {
+        let mut run = run();
+        run.rows[0].disturbed = 3;
+        run.rows[2].figures.clear();
+        run.rows[2].reason = Some("it does not build".to_owned());
+        let text = tables(&run);
+        assert!(text.contains("7, ~3"), "{text}");
+        assert!(text.contains("not measured: axum: it does not build"), "{text}");
+        assert!(!text.contains("| axum "), "{text}");
+    }
+
+    #[test]
+    fn the_list_has_targets_workloads_and_figures() {
+        let list = list();
+        for name in ["monoio-unix", "hyper-rustls", "discard-16m", "mixed", "peak MiB"] {
+            assert!(list.contains(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! A chart: a row for each target, a dot for its median and a whisker for its interval, from zero for
+//! amounts and around 1 for ratios. Colours are the style sheet's.
+
+use super::super::row::{Row, Unit, Verdict};
+use super::{cell, ends};
+use maud::{Markup, html};
+
+const WIDTH: f64 = 640.0;
+/// Where names end, and where the plot does.
+const NAMES: f64 = 150.0;
+const PLOT: (f64, f64) = (160.0, 490.0);
+const ROW: f64 = 18.0;
+const HEAD: f64 = 22.0;
+
+/// Where a value lies.
+#[derive(Clone, Copy, Debug)]
+struct Scale {
+    low: f64,
+    high: f64,
+    is_logarithmic: bool,
+}
+
+impl Scale {
+    /// Twice as much as 1 lies as far from it as half as much; amounts begin at zero.
+    fn of(rows: &[&Row], unit: Unit) -> Self {
+        /// So that noise does not look like a difference.
+        const NARROWEST: f64 = 1.1;
+        let figures = rows.iter().filter_map(|row| row.figures.get(&unit));
+        let values = figures
+            .flat_map(|figure| [Some(figure.value), figure.low, figure.high])
+            .flatten();
+        let is_logarithmic = unit == Unit::Ratio;
+        let start = if is_logarithmic {
+            (1.0 / NARROWEST, NARROWEST)
+        } else {
+            (0.0, f64::MIN_POSITIVE)
+        };
+        let (low, high) = values
+            .filter(|value| value.is_finite())
+            .fold(start, |(low, high), value| (low.min(value), high.max(value)));
+        let low = if is_logarithmic { low.max(0.05) } else { low };
+        Self {
+            low,
+            high,
+            is_logarithmic,
+        }
+    }
+
+    fn at(self, value: f64) -> f64 {
+        let share = match self.is_logarithmic {
+            true => (value / self.low).ln() / (self.high / self.low).ln(),
+            false => (value - self.low) / (self.high - self.low),
+        };
+        PLOT.0 + share.clamp(0.0, 1.0) * (PLOT.1 - PLOT.0)
+    }
+
+    /// Round values, so many that their numbers have room.
+    fn ticks(self) -> Vec<f64> {
+        if self.is_logarithmic {
+            let all = [
+                0.1, 0.2, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0,
+            ];
+            let mut ticks = vec![1.0];
+            for tick in all {
+                let has_room = ticks
+                    .iter()
+                    .all(|other| (self.at(*other) - self.at(tick)).abs() > 30.0);
+                if tick >= self.low && tick <= self.high && has_room {
+                    ticks.push(tick);
+                }
+            }
+            return ticks;
+        }
+        let power = 10_f64.powf((self.high - self.low).log10().floor());
+        let steps = [0.2, 0.5, 1.0, 2.0, 5.0].map(|step| step * power);
+        let step = steps
+            .into_iter()
+            .find(|step| (self.high - self.low) / step <= 6.0);
+        let step = step.unwrap_or(10.0 * power);
+        let first = (self.low / step).ceil() as i64;
+        let ticks = (first..).map(|count| count as f64 * step);
+        ticks.take_while(|tick| *tick <= self.high * 1.000_001).collect()
+    }
+}
+
+/// The chart of a figure of these rows.
+pub(super) fn draw(rows: &[&Row], unit: Unit, title: &str) -> Markup {
+    let rows: Vec<&Row> = rows
+        .iter()
+        .copied()
+        .filter(|row| row.figures.contains_key(&unit))
+        .collect();
+    let scale = Scale::of(&rows, unit);
+    let height = HEAD + ROW * rows.len() as f64;
+    html! {
+        svg.chart viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label=(title) {
+            @for tick in scale.ticks() {
+                line.grid.one[unit == Unit::Ratio && tick == 1.0] x1=(px(scale.at(tick))) x2=(px(scale.at(tick)))
+                    y1=(HEAD - 4.0) y2=(height) {}
+                text.tick x=(px(scale.at(tick))) y=(HEAD - 9.0) text-anchor="middle" { (number(tick)) }
+            }
+            @for (index, row) in rows.iter().enumerate() {
+                (mark(row, unit, scale, HEAD + ROW * (index as f64 + 0.5)))
+            }
+        }
+    }
+}
+
+fn mark(row: &Row, unit: Unit, scale: Scale, y: f64) -> Markup {
+    let Some(figure) = row.figures.get(&unit) else {
+        return html! {};
+    };
+    let x = scale.at(figure.value);
+    let verdict = match row.verdict().filter(|_| unit == Unit::Ratio) {
+        Some(Verdict::Alike) => "alike",
+        _ => "differs",
+    };
+    let kind = if row.peer { "peer" } else { "ours" };
+    html! {
+        g.row.(kind) data-target=(row.target) data-value=(figure.value) {
+            title { (row.target) ": " (unit.format(figure.value)) (ends(*figure, unit)) " " (unit.label()) }
+            text.name x=(NAMES) y=(px(y + 4.0)) text-anchor="end" { (row.target) }
+            @if unit != Unit::Ratio {
+                line.stem x1=(px(PLOT.0)) x2=(px(x)) y1=(px(y)) y2=(px(y)) {}
+            }
+            @if let Some((low, high)) = figure.ends() {
+                line.whisker x1=(px(scale.at(low))) x2=(px(scale.at(high))) y1=(px(y)) y2=(px(y)) {}
+            }
+            // Peers are square on a corner, for whoever can't tell the colours.
+            @if row.peer {
+                path.mark.(verdict) d=(format!("M{} {}l5 5-5 5-5-5z", px(x), px(y - 5.0))) {}
+            } @else {
+                circle.mark.(verdict) cx=(px(x)) cy=(px(y)) r="4" {}
+            }
+            text.number x=(WIDTH - 4.0) y=(px(y + 4.0)) text-anchor="end" { (cell(row, unit).replace('*', "")) }
+        }
+    }
+}
+
+/// A coordinate, to a tenth of a pixel.
+fn px(value: f64) -> String {
+    format!("{value:.1}")
+}
+
+fn number(tick: f64) -> String {
+    let decimals = if tick == 0.0 || tick.abs() >= 10.0 { 0 } else { 2 };
+    let text = super::super::row::grouped(tick, decimals);
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::row::tests::{row, run};
+    use super::{PLOT, Row, Scale, Unit, draw};
+
+    #[test]
+    fn a_ratio_of_one_lies_at_its_tick_and_larger_ones_right_of_it() {
+        let run = run();
+        let rows: Vec<&Row> = run.rows.iter().collect();
+        let scale = Scale::of(&rows, Unit::Ratio);
+        assert!(scale.ticks().contains(&1.0));
+        assert!(scale.at(0.9) < scale.at(1.0) && scale.at(1.0) < scale.at(1.14));
+        assert!((scale.at(2.0) - PLOT.1).abs() < 1e-9);
+    }
+
+    #[test]
+    fn amounts_begin_at_zero() {
+        let (small, large) = (row("tcp", 1.0), row("axum", 100.0));
+        let scale = Scale::of(&[&small, &large], Unit::Cpu);
+        assert!((scale.at(0.0) - PLOT.0).abs() < 1e-9);
+        let ticks = scale.ticks();
+        assert!(ticks[0] == 0.0 && (3..=7).contains(&ticks.len()), "{ticks:?}");
+    }
+
+    #[test]
+    fn each_target_has_a_row_with_its_value() {
+        let run = run();
+        let rows: Vec<&Row> = run.rows.iter().collect();
+        let svg = draw(&rows, Unit::Ratio, "CPU").into_string();
+        for (target, value) in [("tcp", "1"), ("axum", "1.14")] {
+            let expected = format!("data-target=\"{target}\" data-value=\"{value}\"");
+            assert!(svg.contains(&expected), "{expected} is not in: {svg}");
+        }
+        assert!(
+            svg.contains("mark alike") && svg.contains("mark differs"),
+            "{svg}"
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! Tables in documents: the bench writes what stands between two markers, and nothing else.
+//!
+//! A marker says which rows and columns: `<!-- bench: tcp "Tcp::bind(..)", axum | plaintext.ratio
+//! "CPU", idle.kept -->`, and `<!-- /bench -->` ends the table. A name without a title stands for itself.
+
+use super::super::row::{Run, Unit, write};
+use super::cell;
+use anyhow::Context as _;
+use comfy_table::{CellAlignment, Table, presets};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The documents that have tables.
+const DOCUMENTS: [&str; 2] = ["README.md", "docs/choosing.md"];
+const START: &str = "<!-- bench:";
+const END: &str = "<!-- /bench -->";
+
+#[derive(Debug, clap::Args)]
+pub(in crate::bench) struct DocumentOptions {
+    /// The folder of the run that the tables are of
+    folder: PathBuf,
+}
+
+/// Writes the tables of all documents anew.
+///
+/// # Errors
+///
+/// When a marker asks for what the run does not have.
+pub(in crate::bench) fn update(options: &DocumentOptions, root: &Path) -> anyhow::Result<()> {
+    let run = Run::read(&options.folder)?;
+    for name in DOCUMENTS {
+        let path = root.join(name);
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {name}"))?;
+        let updated = updated(&text, &run).with_context(|| format!("in {name}"))?;
+        if updated != text {
+            write(&path, &updated)?;
+        }
+    }
+    Ok(())
+}
+
+fn updated(text: &str, run: &Run) -> anyhow::Result<String> {
+    let mut updated = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(START) {
+        let (before, marked) = rest.split_at(at);
+        let (marker, after) = marked
+            .split_once("-->")
+            .context("a marker without its end `-->`")?;
+        let (_, after) = after
+            .split_once(END)
+            .with_context(|| format!("a table without its end `{END}`"))?;
+        let table = table(marker.trim_start_matches(START), run)?;
+        updated += &format!("{before}{marker}-->\n{table}\n{END}");
+        rest = after;
+    }
+    Ok(updated + rest)
+}
+
+fn table(marker: &str, run: &Run) -> anyhow::Result<Table> {
+    let (targets, columns) = marker
+        .split_once('|')
+        .context("a marker is `targets | workload.figure, ..`")?;
+    let columns = items(columns).map(|(name, title)| {
+        let parts = name.split_once('.');
+        let found = parts.and_then(|(workload, unit)| {
+            Some((
+                workload,
+                Unit::ALL.into_iter().find(|known| known.name() == unit)?,
+            ))
+        });
+        let (workload, unit) = found.with_context(|| format!("`{name}` is no workload.figure"))?;
+        Ok((workload, unit, title))
+    });
+    let columns = columns.collect::<anyhow::Result<Vec<_>>>()?;
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    let heads = columns.iter().map(|(_, _, title)| *title);
+    table.set_header([""].into_iter().chain(heads));
+    for column in 1..=columns.len() {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for (target, title) in items(targets) {
+        anyhow::ensure!(
+            run.rows.iter().any(|row| row.target == target),
+            "the run {} has no target `{target}`",
+            run.name
+        );
+        let cells = columns.iter().map(|&(workload, unit, _)| {
+            let row = run.find(target, workload);
+            let cell = row.map(|row| cell(row, unit)).filter(|cell| !cell.is_empty());
+            cell.unwrap_or_else(|| "–".to_owned())
+        });
+        let title = if title == target {
+            format!("`{target}`")
+        } else {
+            title.to_owned()
+        };
+        table.add_row([title].into_iter().chain(cells));
+    }
+    Ok(table)
+}
+
+/// Names and their titles, which are the names themselves if there are none.
+fn items(list: &str) -> impl Iterator<Item = (&str, &str)> {
+    // Titles have no commas.
+    list.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(|item| {
+            let (name, title) = item.split_once('"').unwrap_or((item, item));
+            (name.trim(), title.trim_end_matches('"').trim())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::row::tests::run;
+    use super::updated;
+
+    #[test]
+    fn what_stands_between_markers_is_written_anew_and_the_rest_stays() {
+        let text = "before\n<!-- bench: tcp \"ours\", axum | plaintext.ratio \"CPU\", idle.kept -->\nold\n<!-- /bench -->\nafter\n";
+        let new = updated(text, &run()).unwrap();
+        assert!(
+            new.starts_with("before\n<!-- bench: tcp \"ours\", axum |"),
+            "{new}"
+        );
+        assert!(
+            new.ends_with("\n<!-- /bench -->\nafter\n") && !new.contains("old"),
+            "{new}"
+        );
+        assert!(new.contains("| `axum` | 1.140 (1.130–1.150) **-** |"), "{new}");
+        assert_eq!(updated(&new, &run()).unwrap(), new);
+    }
+
+    #[test]
+    fn a_marker_that_asks_for_nothing_known_says_so() {
+        for (marker, error) in [
+            ("tcp, nobody | plaintext.ratio", "has no target `nobody`"),
+            ("tcp | plaintext.speed", "`plaintext.speed` is no workload.figure"),
+            ("tcp", "targets | workload.figure"),
+        ] {
+            let text = format!("<!-- bench: {marker} -->\n<!-- /bench -->");
+            let said = updated(&text, &run()).unwrap_err().to_string();
+            assert!(said.contains(error), "{said}");
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! What a run says: one row for each target and workload, for the terminal, the files and the page alike.
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+/// Raised when the file's meaning changes.
+const FORMAT: u32 = 3;
+pub(super) const RESULTS: &str = "results.json";
+
+/// All that was measured.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Run {
+    format: u32,
+    pub(super) name: String,
+    /// What it was started by.
+    pub(super) command: String,
+    /// The machine, the tools and the versions, by dotted names.
+    pub(super) environment: BTreeMap<String, String>,
+    /// What the reader has to know of the whole run.
+    pub(super) notes: Vec<String>,
+    pub(super) interrupted: bool,
+    pub(super) rows: Vec<Row>,
+}
+
+/// A target and a workload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Row {
+    pub(super) target: String,
+    /// The target whose ratio is 1.
+    pub(super) reference: String,
+    /// Whether it is somebody else's.
+    pub(super) peer: bool,
+    pub(super) workload: String,
+    pub(super) connections: usize,
+    /// How many rounds the figures are of.
+    pub(super) rounds: usize,
+    /// How many of them other programs disturbed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) disturbed: usize,
+    /// What has to be known to read the figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mark: Option<String>,
+    /// Why there are no figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
+    pub(super) figures: BTreeMap<Unit, Figure>,
+}
+
+/// A median, and where it lies with a probability of 95 %; of counts, the lowest and the highest.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Figure {
+    pub(super) value: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) low: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) high: Option<f64>,
+}
+
+/// What a figure counts, in the order of the columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Unit {
+    /// CPU time, as a multiple of the reference's in the same round.
+    Ratio,
+    /// Microseconds of CPU time of the server, for each request, connection or handshake.
+    Cpu,
+    /// Requests, connections or handshakes per second.
+    Rate,
+    /// MiB of memory at the most.
+    Peak,
+    /// Microseconds within which half of all responses came.
+    P50,
+    /// The same for 99 of 100.
+    P99,
+    /// User instructions per request.
+    Instructions,
+    /// Allocations per request.
+    Allocations,
+    /// System calls per request.
+    Syscalls,
+    /// KiB of a connection that has sent nothing.
+    Fresh,
+    /// KiB of a connection that had a response.
+    Kept,
+}
+
+/// What a ratio says, if its interval leaves no doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Better,
+    Worse,
+    /// 1 lies in the interval.
+    Alike,
+}
+
+impl Unit {
+    pub(super) const ALL: [Self; 11] = [
+        Self::Ratio,
+        Self::Cpu,
+        Self::Rate,
+        Self::Peak,
+        Self::P50,
+        Self::P99,
+        Self::Instructions,
+        Self::Allocations,
+        Self::Syscalls,
+        Self::Fresh,
+        Self::Kept,
+    ];
+
+    /// Its name in files and markers.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ratio => "ratio",
+            Self::Cpu => "cpu",
+            Self::Rate => "rate",
+            Self::Peak => "peak",
+            Self::P50 => "p50",
+            Self::P99 => "p99",
+            Self::Instructions => "instructions",
+            Self::Allocations => "allocations",
+            Self::Syscalls => "syscalls",
+            Self::Fresh => "fresh",
+            Self::Kept => "kept",
+        }
+    }
+
+    /// The head of its column.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Ratio => "CPU × reference",
+            Self::Cpu => "CPU µs",
+            Self::Rate => "per second",
+            Self::Peak => "peak MiB",
+            Self::P50 => "p50 µs",
+            Self::P99 => "p99 µs",
+            Self::Instructions => "instructions",
+            Self::Allocations => "allocations",
+            Self::Syscalls => "system calls",
+            Self::Fresh => "KiB fresh",
+            Self::Kept => "KiB kept alive",
+        }
+    }
+
+    /// What it means, for `--list`.
+    pub(super) fn about(self) -> &'static str {
+        match self {
+            Self::Ratio => "CPU time of the server beside its reference, in the same round",
+            Self::Cpu => "CPU time of the server for each request, connection or handshake",
+            Self::Rate => "how many there were in a second",
+            Self::Peak => "memory of the server at the most",
+            Self::P50 => "half of all responses came within this, at a constant rate",
+            Self::P99 => "99 of 100 responses came within this, at a constant rate",
+            Self::Instructions => "user instructions per request, by callgrind",
+            Self::Allocations => "calls of the allocator per request, by callgrind",
+            Self::Syscalls => "system calls per request, by perf",
+            Self::Fresh => "private memory of a connection that has sent nothing",
+            Self::Kept => "private memory of a connection that had one response",
+        }
+    }
+
+    /// How many digits after the point mean something.
+    pub(super) fn decimals(self) -> usize {
+        match self {
+            Self::Rate | Self::P50 | Self::P99 | Self::Instructions => 0,
+            Self::Peak => 1,
+            Self::Cpu | Self::Syscalls | Self::Allocations | Self::Fresh | Self::Kept => 2,
+            Self::Ratio => 3,
+        }
+    }
+
+    pub(super) fn format(self, value: f64) -> String {
+        grouped(value, self.decimals())
+    }
+}
+
+impl Figure {
+    pub(super) fn new(value: f64, ends: Option<(f64, f64)>) -> Self {
+        let (low, high) = ends.unzip();
+        Self { value, low, high }
+    }
+
+    pub(super) fn ends(self) -> Option<(f64, f64)> {
+        self.low.zip(self.high)
+    }
+}
+
+impl Row {
+    pub(super) fn is_reference(&self) -> bool {
+        self.target == self.reference
+    }
+
+    /// What its ratio says.
+    pub(super) fn verdict(&self) -> Option<Verdict> {
+        let (low, high) = self.figures.get(&Unit::Ratio)?.ends()?;
+        (!self.is_reference()).then_some(if low > 1.0 {
+            Verdict::Worse
+        } else if high < 1.0 {
+            Verdict::Better
+        } else {
+            Verdict::Alike
+        })
+    }
+}
+
+impl Run {
+    pub(super) fn new(name: String, command: String, environment: BTreeMap<String, String>) -> Self {
+        Self {
+            format: FORMAT,
+            name,
+            command,
+            environment,
+            notes: Vec::new(),
+            interrupted: false,
+            rows: Vec::new(),
+        }
+    }
+
+    pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
+        let path = folder.join(RESULTS);
+        let text = fs::read_to_string(&path).with_context(|| {
+            format!(
+                "cannot read {}; give the folder of a run, such as target/bench/NAME",
+                path.display()
+            )
+        })?;
+        let run: Self = serde_json::from_str(&text)
+            .with_context(|| format!("{} is no result of this bench; measure again", path.display()))?;
+        anyhow::ensure!(
+            run.format == FORMAT,
+            "{} has format {}, and this bench reads format {FORMAT}; measure again",
+            path.display(),
+            run.format
+        );
+        Ok(run)
+    }
+
+    /// A row on each line, so that a difference of two runs can be read.
+    pub(super) fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        let mut head = serde_json::to_value(Self {
+            rows: Vec::new(),
+            ..self.clone()
+        })?;
+        head["rows"] = serde_json::Value::Array(Vec::new());
+        let rows = self.rows.iter().map(serde_json::to_string);
+        let rows = rows.collect::<Result<Vec<_>, _>>()?.join(",\n");
+        let text = serde_json::to_string_pretty(&head)?;
+        let text = text.replacen("\"rows\": []", &format!("\"rows\": [\n{rows}\n]"), 1);
+        write(&folder.join(RESULTS), &(text + "\n"))
+    }
+
+    pub(super) fn find(&self, target: &str, workload: &str) -> Option<&Row> {
+        self.rows
+            .iter()
+            .find(|row| row.target == target && row.workload == workload)
+    }
+
+    /// Each workload once, in its order.
+    pub(super) fn workloads(&self) -> Vec<&str> {
+        let mut workloads: Vec<&str> = Vec::new();
+        for row in &self.rows {
+            if !workloads.contains(&row.workload.as_str()) {
+                workloads.push(&row.workload);
+            }
+        }
+        workloads
+    }
+}
+
+/// Writes a file, of which there is all of the old one until there is all of the new one.
+pub(super) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    let write = || -> std::io::Result<()> {
+        fs::create_dir_all(folder)?;
+        let mut file = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o644))
+            .tempfile_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// With as many digits as tell two runs apart.
+pub(super) fn rounded(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    let step = 10_f64.powf(4.0 - value.abs().log10().floor());
+    (value * step).round() / step
+}
+
+/// With commas between thousands.
+pub(super) fn grouped(value: f64, decimals: usize) -> String {
+    let text = format!("{:.decimals$}", if value.abs() < 1e-9 { 0.0 } else { value });
+    let whole = text.find('.').unwrap_or(text.len());
+    let mut grouped = String::new();
+    for (index, digit) in text.chars().enumerate() {
+        if index > 0 && index < whole && (whole - index).is_multiple_of(3) && !grouped.ends_with('-') {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::{BTreeMap, Figure, Row, Run, Unit, Verdict, grouped, rounded};
+
+    pub(in crate::bench) fn row(target: &str, ratio: f64) -> Row {
+        Row {
+            target: target.to_owned(),
+            reference: "hyper".to_owned(),
+            peer: target != "tcp",
+            workload: "plaintext".to_owned(),
+            connections: 64,
+            rounds: 7,
+            disturbed: 0,
+            mark: None,
+            reason: None,
+            figures: [
+                (
+                    Unit::Ratio,
+                    Figure::new(ratio, Some((ratio - 0.01, ratio + 0.01))),
+                ),
+                (Unit::Cpu, Figure::new(8.5 * ratio, None)),
+            ]
+            .into(),
+        }
+    }
+
+    pub(in crate::bench) fn run() -> Run {
+        let mut run = Run::new(
+            "a-run".to_owned(),
+            "cargo xtask bench".to_owned(),
+            BTreeMap::new(),
+        );
+        run.rows = vec![row("tcp", 1.0), row("hyper", 1.0), row("axum", 1.14)];
+        run
+    }
+
+    #[test]
+    fn a_run_is_read_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        run().write(folder.path()).unwrap();
+        let read = Run::read(folder.path()).unwrap();
+        assert_eq!((read.name.as_str(), read.rows), ("a-run", run().rows));
+    }
+
+    #[test]
+    fn a_verdict_needs_an_interval_without_one() {
+        assert_eq!(row("tcp", 1.0).verdict(), Some(Verdict::Alike));
+        assert_eq!(row("axum", 1.14).verdict(), Some(Verdict::Worse));
+        assert_eq!(row("axum", 0.9).verdict(), Some(Verdict::Better));
+        assert_eq!(row("hyper", 1.0).verdict(), None);
+    }
+
+    #[test]
+    fn numbers_are_grouped_and_rounded() {
+        assert_eq!(grouped(1_234_567.8, 1), "1,234,567.8");
+        assert_eq!(grouped(-0.0, 2), "0.00");
+        assert_eq!(grouped(-1234.0, 0), "-1,234");
+        assert_eq!(rounded(123_456.789), 123_460.0);
+        assert_eq!(rounded(0.012_345_678), 0.012_346);
+    }
+
+    #[test]
+    fn names_are_those_of_the_files() {
+        for unit in Unit::ALL {
+            assert_eq!(serde_json::to_value(unit).unwrap(), unit.name());
+        }
+    }
+}

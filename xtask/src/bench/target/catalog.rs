@@ -1,0 +1,224 @@
+//! The targets of the bench.
+
+use super::{Lack, Package, Program, Target, Transport};
+use Transport::{Tcp, Tls, Unix};
+
+/// Our server with all transports in it.
+const OURS: Package = Package {
+    is_peer: false,
+    name: "anyport-bench-server",
+    features: "monoio,glommio,tls",
+    binary: "anyport-bench-server",
+};
+/// The references: hyper by hand on each runtime.
+const BY_HAND: Package = peer_package("peer-by-hand", "");
+
+/// hyper by hand on a runtime with a thread per core.
+const THREAD_BOUND: Lack = Lack {
+    workloads: &["websocket"],
+    reason: "hyper upgrades only `Send` streams, and the runtime's streams stay on their thread",
+};
+const NO_APP: Lack = Lack {
+    workloads: &[
+        "echo-4k",
+        "discard-64k",
+        "discard-16m",
+        "collect-64k",
+        "collect-16m",
+        "websocket",
+    ],
+    reason: "it runs no app: it reads no body and speaks no WebSocket",
+};
+const FIXED: Lack = Lack {
+    workloads: &[
+        "headers",
+        "json",
+        "echo-4k",
+        "download-64k",
+        "download-1m",
+        "discard-64k",
+        "discard-16m",
+        "collect-64k",
+        "collect-16m",
+        "websocket",
+        "plaintext-h2",
+        "churn",
+        "mixed",
+    ],
+    reason: "it answers everything with the bytes of plain text",
+};
+
+/// All of them, in the order of the tables.
+pub(in crate::bench) fn all() -> Vec<Target> {
+    vec![
+        ours("tcp", Tcp, "hyper"),
+        ours("tcp-per-core", Tcp, "hyper"),
+        ours("monoio", Tcp, "hyper-monoio").by_io_uring(),
+        ours("monoio-epoll", Tcp, "hyper-monoio-epoll"),
+        ours("glommio", Tcp, "hyper-glommio").by_io_uring(),
+        ours("unix", Unix, "hyper-unix"),
+        ours("unix-per-core", Unix, "hyper-unix"),
+        ours("monoio-unix", Unix, "hyper-monoio-unix").by_io_uring(),
+        ours("glommio-unix", Unix, "hyper-glommio-unix").by_io_uring(),
+        ours("tls-tcp", Tls, "hyper-rustls"),
+        ours("tls-tcp-per-core", Tls, "hyper-rustls"),
+        ours("tls-monoio", Tls, "hyper-monoio-tls").by_io_uring(),
+        ours("tls-glommio", Tls, "hyper-glommio-tls").by_io_uring(),
+        ours("tcp-axum", Tcp, "axum").built(
+            Package {
+                features: "axum",
+                ..OURS
+            },
+            &["--transport", "axum"],
+        ),
+        by_hand("hyper", Tcp, &["tokio"]).scaling(),
+        by_hand("hyper-monoio", Tcp, &["monoio", "--io", "compat"]).by_io_uring(),
+        by_hand("hyper-monoio-epoll", Tcp, &["monoio", "--io", "poll-epoll"]),
+        by_hand("hyper-glommio", Tcp, &["glommio"]).by_io_uring(),
+        by_hand("hyper-unix", Unix, &["tokio"]).scaling(),
+        by_hand("hyper-monoio-unix", Unix, &["monoio", "--io", "compat"]).by_io_uring(),
+        by_hand("hyper-glommio-unix", Unix, &["glommio"]).by_io_uring(),
+        by_hand("hyper-rustls", Tls, &["tokio-rustls"]),
+        by_hand("hyper-monoio-tls", Tls, &["monoio", "--io", "compat"]).by_io_uring(),
+        by_hand("hyper-glommio-tls", Tls, &["glommio"]).by_io_uring(),
+        peer("axum", peer_package("peer-axum", "")).scaling(),
+        peer("actix", peer_package("peer-actix", "")).scaling(),
+        ntex("ntex", "tokio"),
+        ntex("ntex-uring", "uring").by_io_uring(),
+        nginx(),
+        Target {
+            lacks: &[FIXED],
+            remark: Some(
+                "`floor` is no server: it answers fixed bytes, which is what the kernel costs alone",
+            ),
+            ..peer("floor", peer_package("peer-floor", ""))
+        },
+        ours("tcp-system", Tcp, "hyper-system").built(
+            Package {
+                binary: "anyport-bench-server-system",
+                ..OURS
+            },
+            &["--transport", "tcp"],
+        ),
+        by_hand("hyper-system", Tcp, &["tokio"]).built(
+            Package {
+                binary: "peer-by-hand-system",
+                ..BY_HAND
+            },
+            &["tokio"],
+        ),
+        // `tcp` beside itself, which has to be 1.
+        ours("tcp-again", Tcp, "tcp").built(OURS, &["--transport", "tcp"]),
+    ]
+}
+
+const fn peer_package(name: &'static str, features: &'static str) -> Package {
+    Package {
+        is_peer: true,
+        name,
+        features,
+        binary: name,
+    }
+}
+
+fn ours(name: &'static str, transport: Transport, reference: &str) -> Target {
+    Target {
+        name: name.to_owned(),
+        transport,
+        reference: reference.to_owned(),
+        program: Program::Built {
+            package: OURS,
+            arguments: vec!["--transport", name],
+            http2: &[],
+        },
+        peer: false,
+        scales: true,
+        needs_io_uring: false,
+        countable: true,
+        lacks: &[],
+        own_headers: &[],
+        upgrade_headers: &[],
+        remark: None,
+    }
+}
+
+fn peer(name: &'static str, package: Package) -> Target {
+    Target {
+        peer: true,
+        scales: false,
+        ..ours(name, Tcp, "hyper").built(package, &[])
+    }
+}
+
+/// Each its own reference. It is told the one HTTP that it speaks: to find out would be work of its own.
+fn by_hand(name: &'static str, transport: Transport, arguments: &[&'static str]) -> Target {
+    Target {
+        transport,
+        reference: name.to_owned(),
+        lacks: if arguments[0].starts_with("tokio") {
+            &[]
+        } else {
+            &[THREAD_BOUND]
+        },
+        ..peer(name, BY_HAND).built(BY_HAND, arguments)
+    }
+    .telling_http2()
+}
+
+fn ntex(name: &'static str, features: &'static str) -> Target {
+    Target {
+        upgrade_headers: &[("transfer-encoding", "chunked")],
+        ..peer(name, peer_package("peer-ntex", features))
+            .scaling()
+            .telling_http2()
+    }
+}
+
+fn nginx() -> Target {
+    Target {
+        countable: false,
+        lacks: &[NO_APP],
+        own_headers: &[("connection", "keep-alive"), ("server", "nginx")],
+        remark: Some(
+            "`nginx` has the system's allocator and two more headers; its JSON is fixed bytes, and its downloads are files",
+        ),
+        ..peer("nginx", peer_package("peer-nginx", "")).telling_http2()
+    }
+}
+
+impl Target {
+    fn built(self, package: Package, arguments: &[&'static str]) -> Self {
+        let http2 = match self.program {
+            Program::Built { http2, .. } => http2,
+            Program::Command(_) => &[],
+        };
+        let arguments = arguments.to_vec();
+        Self {
+            program: Program::Built {
+                package,
+                arguments,
+                http2,
+            },
+            ..self
+        }
+    }
+
+    fn telling_http2(mut self) -> Self {
+        if let Program::Built { http2, .. } = &mut self.program {
+            *http2 = &["--http2"];
+        }
+        self
+    }
+
+    fn scaling(self) -> Self {
+        Self { scales: true, ..self }
+    }
+
+    fn by_io_uring(self) -> Self {
+        Self {
+            needs_io_uring: true,
+            countable: false,
+            ..self
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! What takes time, where only a ratio can be trusted: in rounds over all targets and workloads, each
+//! beside its reference. The windows of those that share a reference go in slices, in turns, so that
+//! whatever the machine does meets all of them.
+
+use super::affinity::Place;
+use super::build::Binaries;
+use super::context::Context;
+use super::contract;
+use super::noise::{Noise, Sample};
+use super::server::{Server, Start};
+use super::target::Target;
+use super::workload::{Done, Load, Scenario};
+use anyport_bench_load::{Effort, Interrupted, Patience};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::time::{Duration, Instant};
+
+/// Of each target before its window; h2load has no other.
+const WARM_UP: Duration = Duration::from_millis(50);
+/// A server that says nothing for so long won't say anything any more: nothing slows it down here.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How long each has a turn. In less it would do little but fill its caches; with more, windows agree less.
+const SLICE: Duration = Duration::from_millis(10);
+/// How often each connection has a response in a turn, at least, if responses are short: a turn ends
+/// when all have theirs, and who comes last is not to be taken for starved.
+const RESPONSES: f64 = 5.0;
+/// No turn is longer for their sake.
+const LONGEST_SLICE: f64 = 0.1;
+/// Who fails in so many rounds is not tried again.
+const FAILURES: usize = 2;
+
+/// What a target did in a round.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Window {
+    pub(super) target: String,
+    pub(super) workload: &'static str,
+    pub(super) round: usize,
+    /// Microseconds of CPU time that each took.
+    pub(super) cpu: f64,
+    /// How many there were in a second.
+    pub(super) rate: f64,
+    /// The share of its cores' time in which the server had something to do, and the same of the load.
+    pub(super) busy: f64,
+    pub(super) load_busy: f64,
+    /// Bytes of memory at the most.
+    pub(super) peak: Option<u64>,
+    pub(super) latency: Option<(f64, f64)>,
+    /// What else the machine did, as a share of the time.
+    pub(super) stolen: f64,
+    pub(super) foreign: f64,
+    /// What disturbed it, if that was too much.
+    pub(super) disturbance: Option<&'static str>,
+}
+
+/// Windows, and why some have none.
+#[derive(Debug, Default)]
+pub(super) struct Windows {
+    pub(super) kept: Vec<Window>,
+    /// By target and workload: how often it failed, and the latest reason.
+    failures: BTreeMap<(String, &'static str), (usize, String)>,
+    /// Whom the contract was checked for.
+    checked: BTreeSet<(String, &'static str)>,
+    /// The rate at which latencies are measured: the same for all.
+    rate: f64,
+}
+
+/// A server that is asked, and what came of it.
+struct Contender<'a> {
+    target: &'a Target,
+    server: Server,
+    load: Load,
+    /// What it did in a second of its warm-up.
+    rate: f64,
+    sum: Done,
+    elapsed: Duration,
+}
+
+/// What a batch is measured with.
+pub(super) struct Stage<'a> {
+    pub(super) context: &'a Context,
+    pub(super) binaries: &'a Binaries,
+    pub(super) place: &'a Place,
+    pub(super) round: usize,
+    pub(super) window: Duration,
+}
+
+impl Windows {
+    /// Why there is no window of it.
+    pub(super) fn failure(&self, target: &str, workload: &'static str) -> Option<&str> {
+        let failure = self.failures.get(&(target.to_owned(), workload));
+        failure.map(|(_, reason)| reason.as_str())
+    }
+
+    fn is_given_up(&self, target: &str, workload: &'static str) -> bool {
+        let failure = self.failures.get(&(target.to_owned(), workload));
+        failure.is_some_and(|(times, _)| *times >= FAILURES)
+    }
+
+    fn fail(&mut self, target: &str, workload: &'static str, error: &anyhow::Error) {
+        let failure = self.failures.entry((target.to_owned(), workload)).or_default();
+        *failure = (failure.0 + 1, format!("{error:#}"));
+    }
+
+    /// Half of what the slowest one can, which is measured before the first latency.
+    fn latency_rate(&mut self, stage: &Stage<'_>, servers: &[(&Target, Server)]) -> anyhow::Result<f64> {
+        if self.rate == 0.0 {
+            let known = self.kept.iter().filter(|window| window.workload == "plaintext");
+            let slowest = known.map(|window| window.rate).fold(f64::MAX, f64::min);
+            let slowest = match slowest {
+                f64::MAX => probe(stage, servers)?,
+                slowest => slowest,
+            };
+            self.rate = (slowest / 2.0 / 1000.0).floor().max(1.0) * 1000.0;
+        }
+        Ok(self.rate)
+    }
+
+    pub(super) fn rate(&self) -> Option<f64> {
+        (self.rate > 0.0).then_some(self.rate)
+    }
+
+    /// One batch: the targets of one reference, in fresh processes, and several workloads one after the
+    /// other.
+    ///
+    /// # Errors
+    ///
+    /// Only [`Interrupted`]: whatever else goes wrong costs the target its window.
+    pub(super) fn measure(
+        &mut self,
+        stage: &Stage<'_>,
+        targets: &[&Target],
+        scenarios: &[&'static Scenario],
+    ) -> Result<(), Interrupted> {
+        let context = stage.context;
+        let wrapper = stage.place.wrapper();
+        let mut servers = Vec::new();
+        for &target in targets {
+            let is_wanted = |scenario: &&&Scenario| {
+                target.serves(scenario).is_ok() && !self.is_given_up(&target.name, scenario.name)
+            };
+            if !scenarios.iter().any(|scenario| is_wanted(&scenario)) {
+                continue;
+            }
+            match start(stage, target, scenarios[0].is_http2(), &wrapper) {
+                Ok(server) => servers.push((target, server)),
+                Err(error) => {
+                    for scenario in scenarios {
+                        self.fail(&target.name, scenario.name, &error);
+                    }
+                }
+            }
+            context.patience.check()?;
+        }
+        for scenario in scenarios {
+            context.progress.step(&format!(
+                "round {}, {}: {}",
+                stage.round + 1,
+                scenario.name,
+                targets
+                    .iter()
+                    .map(|target| target.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ));
+            let (wanted, rest) = servers.into_iter().partition(|(target, _): &(&Target, Server)| {
+                target.serves(scenario).is_ok() && !self.is_given_up(&target.name, scenario.name)
+            });
+            servers = rest;
+            servers.extend(self.window(stage, wanted, scenario));
+            context.patience.check()?;
+        }
+        for (_, server) in servers {
+            // It has its windows; one that does not end is killed.
+            let _ = server.stop();
+        }
+        context.patience.check()
+    }
+
+    /// A window of each; gives the servers that are still good.
+    fn window<'a>(
+        &mut self,
+        stage: &Stage<'_>,
+        servers: Vec<(&'a Target, Server)>,
+        scenario: &'static Scenario,
+    ) -> Vec<(&'a Target, Server)> {
+        let patience = stage.context.patience.of(SILENCE);
+        let rate = match scenario.kind {
+            super::workload::Kind::Latency => self.latency_rate(stage, &servers).unwrap_or(1000.0),
+            _ => 0.0,
+        };
+        let mut contenders = Vec::new();
+        for (target, mut server) in servers {
+            match self.begin(target, &server, scenario, rate, &patience) {
+                Ok((load, rate)) => contenders.push(Contender {
+                    target,
+                    server,
+                    load,
+                    rate,
+                    sum: Done::default(),
+                    elapsed: Duration::ZERO,
+                }),
+                Err(error) => {
+                    let error = server.explain(error);
+                    self.fail(&target.name, scenario.name, &error);
+                }
+            }
+        }
+        if scenario.is_in_slices() {
+            let slowest = contenders.iter().map(|of| of.rate).fold(f64::MAX, f64::min);
+            let slices = slices(stage.window, RESPONSES * scenario.connections as f64 / slowest);
+            // The first turn finds connections that have been idle for longer than between any others.
+            contenders = self.take_turns(contenders, scenario, SLICE);
+            contenders.iter_mut().for_each(Contender::forget);
+            let before = sample(&contenders, stage.place);
+            for _ in 0..slices {
+                contenders = self.take_turns(contenders, scenario, stage.window / slices);
+            }
+            self.end(stage, contenders, scenario, before)
+        } else {
+            let mut servers = Vec::new();
+            for contender in contenders {
+                let alone = vec![contender];
+                let before = sample(&alone, stage.place);
+                let alone = self.take_turns(alone, scenario, stage.window.max(Duration::from_millis(200)));
+                servers.extend(self.end(stage, alone, scenario, before));
+            }
+            servers
+        }
+    }
+
+    /// Connects, and warms up.
+    fn begin(
+        &mut self,
+        target: &Target,
+        server: &Server,
+        scenario: &'static Scenario,
+        rate: f64,
+        patience: &Patience,
+    ) -> anyhow::Result<(Load, f64)> {
+        if self.checked.insert((target.name.clone(), scenario.name)) {
+            contract::check(target, server.address(), scenario, patience).inspect_err(|_| {
+                self.checked.remove(&(target.name.clone(), scenario.name));
+            })?;
+        }
+        if scenario.has_peak() {
+            server.forget_peak()?;
+        }
+        let mut load = scenario.load(server.address(), rate, patience)?;
+        if !scenario.is_in_slices() {
+            return Ok((load, 0.0));
+        }
+        let begun = Instant::now();
+        let done = load.run(WARM_UP)?;
+        let _ = load.starved();
+        Ok((load, done.count as f64 / begun.elapsed().as_secs_f64()))
+    }
+
+    /// A slice of each; who fails has no other.
+    fn take_turns<'a>(
+        &mut self,
+        contenders: Vec<Contender<'a>>,
+        scenario: &'static Scenario,
+        slice: Duration,
+    ) -> Vec<Contender<'a>> {
+        let mut others = Vec::new();
+        for mut contender in contenders {
+            match contender.run(slice) {
+                Ok(()) => others.push(contender),
+                Err(error) => {
+                    let error = contender.server.explain(error);
+                    self.fail(&contender.target.name, scenario.name, &error);
+                }
+            }
+        }
+        others
+    }
+
+    fn end<'a>(
+        &mut self,
+        stage: &Stage<'_>,
+        contenders: Vec<Contender<'a>>,
+        scenario: &'static Scenario,
+        before: anyhow::Result<Sample>,
+    ) -> Vec<(&'a Target, Server)> {
+        let both = before.and_then(|before| Ok((before, sample(&contenders, stage.place)?)));
+        let mut servers = Vec::new();
+        for mut contender in contenders {
+            let window = match &both {
+                Ok((before, after)) => contender.end(before, after, stage, scenario),
+                Err(error) => Err(anyhow::anyhow!("{error:#}")),
+            };
+            match window {
+                Ok(window) => self.kept.push(window),
+                Err(error) => self.fail(&contender.target.name, scenario.name, &error),
+            }
+            servers.push((contender.target, contender.server));
+        }
+        servers
+    }
+}
+
+fn start(stage: &Stage<'_>, target: &Target, http2: bool, wrapper: &[OsString]) -> anyhow::Result<Server> {
+    let start = Start {
+        wrapper,
+        http2,
+        ..Start::default()
+    };
+    Server::start(stage.context, stage.binaries, target, start)
+}
+
+/// What the slowest of these can do in a second.
+fn probe(stage: &Stage<'_>, servers: &[(&Target, Server)]) -> anyhow::Result<f64> {
+    let patience = stage.context.patience.of(SILENCE);
+    let mut slowest = f64::MAX;
+    for (_, server) in servers {
+        let mut load = super::workload::ALL[0].load(server.address(), 0.0, &patience)?;
+        let begun = Instant::now();
+        let done = load.run(2 * WARM_UP)?;
+        slowest = slowest.min(done.count as f64 / begun.elapsed().as_secs_f64());
+    }
+    Ok(slowest)
+}
+
+/// In how many slices a window goes, if none may be shorter than so many seconds.
+fn slices(window: Duration, shortest: f64) -> u32 {
+    let shortest = shortest.clamp(SLICE.as_secs_f64(), LONGEST_SLICE);
+    ((window.as_secs_f64() / shortest).round() as u32).max(1)
+}
+
+fn sample(contenders: &[Contender<'_>], place: &Place) -> anyhow::Result<Sample> {
+    let servers = contenders
+        .iter()
+        .map(|contender| contender.server.processes().to_vec());
+    Sample::take(&servers.collect::<Vec<_>>(), &place.watched())
+}
+
+impl Contender<'_> {
+    /// What it has done so far counts for nothing.
+    fn forget(&mut self) {
+        let _ = self.load.starved();
+        (self.sum, self.elapsed) = (Done::default(), Duration::ZERO);
+    }
+
+    fn run(&mut self, slice: Duration) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        let done = self.load.run(slice)?;
+        self.elapsed += begun.elapsed();
+        self.sum = Done {
+            count: self.sum.count + done.count,
+            effort: Effort {
+                elapsed: self.sum.effort.elapsed + done.effort.elapsed,
+                cpu: self.sum.effort.cpu + done.effort.cpu,
+            },
+            ..done
+        };
+        Ok(())
+    }
+
+    fn end(
+        &mut self,
+        before: &Sample,
+        after: &Sample,
+        stage: &Stage<'_>,
+        scenario: &'static Scenario,
+    ) -> anyhow::Result<Window> {
+        let first = self.server.processes().first().copied().unwrap_or_default();
+        let nanoseconds = after.server_time_since(before, first)? as f64;
+        let starved = self.load.starved();
+        anyhow::ensure!(
+            starved == 0,
+            "it answered nothing on {starved} of {} connections for {:?}",
+            scenario.connections,
+            self.elapsed
+        );
+        anyhow::ensure!(self.sum.count > 0, "it answered nothing for {:?}", self.elapsed);
+        let (count, seconds) = (self.sum.count as f64, self.elapsed.as_secs_f64());
+        let noise = Noise::between(before, after);
+        let peak = scenario
+            .has_peak()
+            .then(|| self.server.peak_memory())
+            .transpose()?;
+        Ok(Window {
+            target: self.target.name.clone(),
+            workload: scenario.name,
+            round: stage.round,
+            cpu: nanoseconds / 1000.0 / count,
+            rate: self.sum.rate.unwrap_or(count / seconds),
+            busy: nanoseconds / 1e9 / seconds / stage.place.cores() as f64,
+            load_busy: self.sum.effort.busy(),
+            peak,
+            latency: self.sum.latency,
+            stolen: noise.stolen,
+            foreign: noise.foreign,
+            disturbance: noise.disturbance().map(|(what, _)| what),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slices;
+    use std::time::Duration;
+
+    #[test]
+    fn a_slice_has_several_responses_of_each_connection() {
+        let window = Duration::from_millis(300);
+        assert_eq!(slices(window, 0.001), 30);
+        assert_eq!(slices(window, 0.05), 6);
+        // Long responses don't make it longer than a tenth of a second.
+        assert_eq!(slices(window, 2.0), 3);
+        assert_eq!(slices(Duration::from_millis(40), 2.0), 1);
+    }
+}

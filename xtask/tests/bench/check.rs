@@ -1,0 +1,102 @@
+//! `--check`: it finds what it is for, and never takes for good what it cannot count.
+
+use crate::bench::{Bench, Outcome, XTASK};
+use crate::stand_in::{HEALTHY, WITHOUT_IO_URING};
+use crate::{Test, lack};
+use std::env;
+use std::process::{Command, Stdio};
+
+pub(crate) fn all() -> Vec<Test> {
+    let tools = lack("valgrind --version").or_else(|| lack("perf stat -e raw_syscalls:sys_enter true"));
+    vec![
+        ("small_reads_of_uploads_are_found", small_reads as fn(), tools),
+        ("one_more_allocation_per_request_is_found", allocation, tools),
+        ("one_more_system_call_per_request_is_found", syscall, tools),
+        (
+            "eight_kibibytes_per_idle_connection_are_found",
+            idle_memory,
+            tools,
+        ),
+        (
+            "a_missing_tool_ends_a_check_and_is_named_with_its_package",
+            missing_tool,
+            None,
+        ),
+        ("a_check_without_io_uring_says_so", refused, tools),
+    ]
+}
+
+fn check(xtask: Command, fault: &str, arguments: &str) -> Outcome {
+    Bench::start_as(
+        xtask,
+        Stdio::piped(),
+        "",
+        fault,
+        &format!("--check | {arguments}"),
+    )
+    .finish()
+}
+
+/// Commits to the healthy server, finds it as before, and finds the fault.
+fn finds(fault: &str, workload: &str, figure: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let baseline = folder.path().join("baseline.json");
+    let arguments = format!(
+        "--only | tcp | --workload | {workload} | --baseline | {}",
+        baseline.display()
+    );
+    let update = check(Command::new(XTASK), HEALTHY, &format!("{arguments} | --update"));
+    assert_eq!(update.code, Some(0), "{}", update.said);
+    let same = check(Command::new(XTASK), HEALTHY, &arguments);
+    assert_eq!(same.code, Some(0), "{}", same.text);
+    let found = check(Command::new(XTASK), fault, &arguments);
+    assert_eq!(found.code, Some(1), "{}", found.text);
+    let start = format!("tcp {workload} {figure}");
+    let named = found
+        .text
+        .lines()
+        .any(|line| line.starts_with(&start) && line.ends_with("WORSE"));
+    assert!(named, "{}", found.text);
+}
+
+fn small_reads() {
+    finds("small-reads", "syscalls-upload", "syscalls");
+}
+
+fn allocation() {
+    finds("allocation", "instructions", "allocations");
+}
+
+fn syscall() {
+    finds("syscall", "syscalls", "syscalls");
+}
+
+fn idle_memory() {
+    finds("idle-memory", "idle", "kept");
+}
+
+fn missing_tool() {
+    let nothing = tempfile::tempdir().unwrap();
+    let mut xtask = Command::new(XTASK);
+    xtask.env("PATH", nothing.path());
+    let outcome = check(xtask, HEALTHY, "--only | tcp");
+    assert_eq!((outcome.code, outcome.text.as_str()), (Some(1), ""));
+    for package in ["valgrind", "linux-perf"] {
+        let advice = format!("apt install {package}");
+        assert!(outcome.said.contains(&advice), "{}", outcome.said);
+    }
+}
+
+fn refused() {
+    let mut xtask = Command::new(env::current_exe().unwrap());
+    xtask.args([WITHOUT_IO_URING, XTASK]);
+    let outcome = check(xtask, HEALTHY, "--only | monoio,glommio");
+    assert_eq!(outcome.code, Some(1), "{}", outcome.said);
+    let expected = "NOT COMPARED: monoio, glommio: io_uring is refused here (Operation not permitted";
+    assert!(outcome.text.contains(expected), "{}", outcome.text);
+    assert!(
+        outcome.text.contains("nothing could be compared"),
+        "{}",
+        outcome.text
+    );
+}

@@ -1,0 +1,77 @@
+//! The page in a browser: headless Chromium draws it, light and dark.
+
+use crate::bench::Bench;
+use crate::{Test, lack};
+use serde_json::Value;
+use std::fs;
+use std::process::Command;
+
+/// Looks at the page in a frame, since its own policy lets no script run in it.
+const SCRIPT: &str = "
+const frame = document.getElementById('page');
+const all = (what) => [...frame.contentDocument.querySelectorAll(what)];
+const background = frame.contentWindow.getComputedStyle(frame.contentDocument.body).backgroundColor;
+const cut = all('.chart').flatMap((chart) => {
+  const box = chart.getBoundingClientRect();
+  return [...chart.querySelectorAll('text, circle, path')].filter((mark) => {
+    const at = mark.getBoundingClientRect();
+    return at.width === 0 || at.left < box.left - 1 || at.right > box.right + 1;
+  });
+});
+const said = {
+  background, cut: cut.length, charts: all('.chart').length,
+  rows: all('.row').map((row) => row.dataset.target), wide: frame.contentDocument.body.scrollWidth,
+};
+const pre = document.createElement('pre');
+pre.textContent = JSON.stringify(said);
+document.body.append(pre);
+";
+
+pub(crate) fn all() -> Vec<Test> {
+    let lack = lack("chromium --version").or_else(|| lack("taskset --version"));
+    vec![("the_page_is_drawn_light_and_dark", light_and_dark as fn(), lack)]
+}
+
+fn light_and_dark() {
+    let arguments = "--only | tcp,axum | --workload | plaintext | --time | 5s | --output | FOLDER/run";
+    let outcome = Bench::start("", arguments).finish();
+    let page = fs::read_to_string(outcome.path("run/report.html")).unwrap();
+    let page = page.replace('&', "&amp;").replace('"', "&quot;");
+    let outer = outcome.path("outer.html");
+    let frame = format!("<iframe id=page width=900 height=4000 srcdoc=\"{page}\"></iframe>");
+    let script = format!("<script>document.getElementById('page').onload = () => {{ {SCRIPT} }}</script>");
+    fs::write(&outer, format!("<!DOCTYPE html><body>{frame}{script}")).unwrap();
+    let look = |light: u8| -> Value {
+        let output = Command::new("chromium")
+            .args([
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--dump-dom",
+            ])
+            .arg(format!("--user-data-dir={}", outcome.path("profile").display()))
+            .arg(format!("--blink-settings=preferredColorScheme={light}"))
+            .arg("--virtual-time-budget=10000")
+            .arg(format!("file://{}", outer.display()))
+            .output()
+            .unwrap();
+        let dom = String::from_utf8(output.stdout).unwrap();
+        let (_, said) = dom
+            .rsplit_once("<pre>")
+            .unwrap_or_else(|| panic!("no figures in {dom}"));
+        serde_json::from_str(said.split_once("</pre>").unwrap().0).unwrap()
+    };
+    let (light, dark) = (look(1), look(0));
+    for said in [&light, &dark] {
+        assert_eq!((&said["charts"], &said["cut"]), (&1.into(), &0.into()), "{said}");
+        let rows = ["tcp", "axum", "hyper"].map(Value::from);
+        let drawn = said["rows"].as_array().unwrap();
+        assert!(
+            drawn.len() == 3 && rows.iter().all(|row| drawn.contains(row)),
+            "{said}"
+        );
+        assert!(said["wide"].as_f64().unwrap() <= 900.0, "{said}");
+    }
+    assert_ne!(light["background"], dark["background"]);
+}
