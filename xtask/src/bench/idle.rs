@@ -15,7 +15,7 @@ const REST: Duration = Duration::from_secs(2);
 /// mimalloc takes huge pages of 2 MiB where it can, whose steps would hide the connections.
 const SMALL_PAGES: &[(&str, &str)] = &[("MIMALLOC_ALLOW_THP", "0")];
 /// As many connections are open at once at the most, whatever the limit of descriptors is.
-const MOST: usize = 16_000;
+const MOST: usize = 18_000;
 /// The other server has so many times fewer.
 const FEW: usize = 4;
 /// Descriptors that are not connections.
@@ -46,7 +46,7 @@ pub(super) fn measure(
 ) -> Result<Vec<(String, anyhow::Result<Memory>)>, Interrupted> {
     let room = descriptors().saturating_sub(OTHERS).min(MOST) / (connections + connections / FEW);
     let mut measured = Vec::new();
-    for some in targets.chunks(room.clamp(1, 8)) {
+    for some in targets.chunks(room.clamp(1, 16)) {
         let names: Vec<&str> = some.iter().map(|target| target.name.as_str()).collect();
         context
             .progress

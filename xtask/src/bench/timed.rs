@@ -367,8 +367,10 @@ impl Contender<'_> {
         let first = self.server.processes().first().copied().unwrap_or_default();
         let nanoseconds = after.server_time_since(before, first)? as f64;
         let starved = self.load.starved();
+        // Of long responses there may be too few in a window for each connection to have one.
+        let is_enough = self.sum.count as f64 >= RESPONSES * scenario.connections as f64;
         anyhow::ensure!(
-            starved == 0,
+            starved == 0 || !is_enough,
             "it answered nothing on {starved} of {} connections for {:?}",
             scenario.connections,
             self.elapsed

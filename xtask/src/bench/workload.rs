@@ -147,7 +147,7 @@ pub(super) static ALL: &[Scenario] = &[
     scenario(
         "idle",
         Kind::Idle,
-        2000,
+        1000,
         "connection",
         "connections that are only there",
     ),
