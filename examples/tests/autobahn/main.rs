@@ -34,8 +34,11 @@ macro_rules! served {
     }};
 }
 
+/// Makes a server over one transport.
+type Serve = fn() -> Server;
+
 fn main() -> ExitCode {
-    let servers: &[(&str, &str, fn() -> Server)] = &[
+    let servers: &[(&str, &str, Serve)] = &[
         ("tcp", "ws", || served!(Tcp::bind(LOCAL))),
         ("tls", "wss", || {
             served!(Tcp::bind(LOCAL).tls(TlsConfig::self_signed(["localhost"])))

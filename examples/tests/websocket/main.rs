@@ -33,9 +33,12 @@ macro_rules! served {
     }};
 }
 
+/// Makes a server over one transport.
+type Serve = fn() -> Server;
+
 fn main() -> ExitCode {
     let mut tests = Tests::default();
-    let servers: &[(&str, fn() -> Server)] = &[
+    let servers: &[(&str, Serve)] = &[
         ("tcp", || served!(Tcp::bind(LOCAL))),
         ("tcp_per_core", || {
             served!(Tcp::bind(LOCAL).per_core().with_workers(2))
@@ -74,9 +77,9 @@ async fn talk(server: Server) {
         assert_eq!(next(client).await.into_text().unwrap().as_str(), "here");
     }
     let mut said = HashSet::new();
-    for n in 0..CLIENTS {
+    for (n, client) in clients.iter_mut().enumerate() {
         let text = format!("I am number {n}");
-        clients[n].send(text.clone().into()).await.unwrap();
+        client.send(text.clone().into()).await.unwrap();
         said.insert(text);
     }
     for client in &mut clients {

@@ -187,7 +187,13 @@ mod tests {
     /// It's what an idle WebSocket is made of.
     #[test]
     fn a_socket_keeps_its_size() {
-        println!("{} {} {} {}", size_of::<Socket>(), size_of::<crate::Opening>(), size_of::<crate::protocol::Assembler>(), size_of::<crate::protocol::Outgoing>());
+        println!(
+            "{} {} {} {}",
+            size_of::<Socket>(),
+            size_of::<crate::Opening>(),
+            size_of::<crate::protocol::Assembler>(),
+            size_of::<crate::protocol::Outgoing>()
+        );
         async fn echo(mut socket: WebSocket) {
             while let Some(Ok(message)) = socket.recv().await {
                 if message.is_data() && socket.send(message).await.is_err() {
@@ -195,8 +201,17 @@ mod tests {
                 }
             }
         }
-        fn size<F>(_: fn(WebSocket) -> F) -> usize { size_of::<F>() }
-        println!("echo {} message {} upgraded {} info {} drain {} sleep", size(echo), size_of::<Message>(), size_of::<anyport_core::Upgraded>(), size_of::<ConnInfo>(), size_of::<Drain>());
+        fn size<F>(_: fn(WebSocket) -> F) -> usize {
+            size_of::<F>()
+        }
+        println!(
+            "echo {} message {} upgraded {} info {} drain {} sleep",
+            size(echo),
+            size_of::<Message>(),
+            size_of::<anyport_core::Upgraded>(),
+            size_of::<ConnInfo>(),
+            size_of::<Drain>()
+        );
         assert!(size_of::<Socket>() <= 512, "{}", size_of::<Socket>());
     }
 }
