@@ -1,6 +1,8 @@
 //! The checks a change has to pass, so that CI knows nothing a contributor cannot run.
 
 mod features;
+mod links;
+mod peers;
 mod report;
 
 use crate::output::print;
@@ -18,7 +20,7 @@ pub(crate) enum Step {
     Fmt,
     /// Clippy and the compiler have no warning, with all features on.
     Clippy,
-    /// The documentation builds without a warning: no broken link, no missing page.
+    /// The documentation builds without a warning, and no link in a document leads nowhere.
     Docs,
     /// The invariants of the workspace hold.
     Tidy,
@@ -53,14 +55,18 @@ impl Step {
                 )
                 .run()?;
             }
-            Self::Docs => cmd!(shell, "cargo doc --workspace --no-deps --all-features")
-                .env("RUSTDOCFLAGS", "-D warnings")
-                .run()?,
-            Self::Tidy => tidy::run(shell, metadata)?,
+            Self::Docs => {
+                cmd!(shell, "cargo doc --workspace --no-deps --all-features")
+                    .env("RUSTDOCFLAGS", "-D warnings")
+                    .run()?;
+                tidy::hold(&[links::resolve], shell, metadata)?;
+            }
+            Self::Tidy => tidy::hold(tidy::INVARIANTS, shell, metadata)?,
             Self::Features => features::run(shell, &workspace::members(metadata))?,
             #[cfg(target_os = "linux")]
             Self::Bench => cmd!(shell, "cargo xtask bench --check").run()?,
             Self::Peers => {
+                tidy::hold(&[peers::are_built_alike, peers::share_versions], shell, metadata)?;
                 let target_dir = metadata.target_directory.join("peers");
                 let _folder = shell.push_dir("benches/peers");
                 cmd!(shell, "cargo fmt --all --check").run()?;

@@ -61,7 +61,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
     shell.change_dir(&metadata.workspace_root);
     match command {
         Command::Ci { only } => ci::run(&shell, &metadata, only)?,
-        Command::Tidy => tidy::run(&shell, &metadata)?,
+        Command::Tidy => tidy::hold(tidy::INVARIANTS, &shell, &metadata)?,
         #[cfg(target_os = "linux")]
         Command::Bench(bench) => return bench::run(bench, &metadata),
     }

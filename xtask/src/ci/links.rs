@@ -1,6 +1,6 @@
 //! A link in a document leads somewhere, and does so for whoever clones the repository.
 
-use super::repo::{Repo, Violation};
+use crate::tidy::repo::{Repo, Violation};
 use pulldown_cmark::{Event, Options, Parser, Tag};
 
 /// Every relative link in a Markdown file leads to a file or a folder of the repository.

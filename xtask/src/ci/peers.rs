@@ -1,6 +1,6 @@
 //! The bench compares servers, not build settings: the peers' workspace builds as ours does, from the same versions.
 
-use super::repo::{Repo, Violation};
+use crate::tidy::repo::{Repo, Violation};
 use crate::workspace::locked_versions;
 
 const OURS: &str = "";
