@@ -173,7 +173,9 @@ fn echo(stream: &mut TcpStream) -> Result<()> {
 
 fn memory(transport: &str, library: &str) -> Result<i64> {
     const STEPS: [usize; 2] = [1_000, 8_000];
-    let served = Served::start(&[], transport, library)?;
+    // Steps of 2 MiB would be too coarse.
+    let small_pages = ["env", "MIMALLOC_ALLOW_THP=0"];
+    let served = Served::start(&small_pages, transport, library)?;
     let mut sockets = Vec::new();
     let mut resident = Vec::new();
     for step in STEPS {

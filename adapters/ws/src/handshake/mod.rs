@@ -103,22 +103,26 @@ where
 
 /// A WebSocket that's about to be one: a future.
 #[must_use = "a future does nothing unless it's polled"]
-pub struct Opening {
-    upgraded: Pin<Box<dyn Future<Output = io::Result<Upgraded>> + Send>>,
-    parts: Option<(Arc<Settings>, SharedTimer, Agreed)>,
+pub struct Opening(Option<Parts>);
+
+struct Parts {
+    upgraded: Upgrading,
+    settings: Arc<Settings>,
+    timer: SharedTimer,
+    agreed: Agreed,
 }
 
+type Upgrading = Pin<Box<dyn Future<Output = io::Result<Upgraded>> + Send>>;
+
 impl Opening {
-    fn new(
-        upgraded: Pin<Box<dyn Future<Output = io::Result<Upgraded>> + Send>>,
-        config: &Config,
-        agreed: Agreed,
-    ) -> Result<Self, Rejection> {
+    fn new(upgraded: Upgrading, config: &Config, agreed: Agreed) -> Result<Self, Rejection> {
         let timer = clock::timer().ok_or_else(Rejection::no_runtime)?;
-        Ok(Self {
+        Ok(Self(Some(Parts {
             upgraded,
-            parts: Some((Arc::clone(config.settings()), timer, agreed)),
-        })
+            settings: Arc::clone(config.settings()),
+            timer,
+            agreed,
+        })))
     }
 }
 
@@ -126,9 +130,13 @@ impl Future for Opening {
     type Output = Result<WebSocket, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let io = ready!(self.upgraded.as_mut().poll(cx)).map_err(Error::Io)?;
-        let (settings, timer, agreed) = self.parts.take().ok_or(Error::Closed)?;
-        let socket = Socket::new(io, settings, timer, agreed);
+        let parts = self.0.as_mut().ok_or(Error::Closed)?;
+        let upgraded = ready!(parts.upgraded.as_mut().poll(cx));
+        let Some(parts) = self.0.take() else {
+            return Poll::Ready(Err(Error::Closed));
+        };
+        let io = upgraded.map_err(Error::Io)?;
+        let socket = Socket::new(io, parts.settings, parts.timer, parts.agreed);
         Poll::Ready(Ok(WebSocket::new(socket)))
     }
 }

@@ -5,7 +5,7 @@
 use super::deflate::Inflater;
 use super::{
     Sizes,
-    frame::{Header, Kind, MAX_CONTROL, MAX_HEADER, unmask},
+    frame::{Header, Kind, MAX_HEADER, unmask},
     partial::{Partial, text},
     violation::Violation,
 };
@@ -33,12 +33,15 @@ pub(crate) struct Assembler {
     /// A message that isn't complete.
     message: Option<Box<Partial>>,
     /// A control frame's payload that isn't complete.
-    control: Vec<u8>,
+    control: Option<Box<Control>>,
     /// Frames that carry nothing for the app, since somebody took note of that.
     overhead: u32,
     #[cfg(feature = "deflate")]
     inflater: Option<Box<Inflater>>,
 }
+
+/// At most 125 bytes.
+type Control = Vec<u8>;
 
 /// A frame whose payload comes.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +64,7 @@ impl Assembler {
             head_len: 0,
             frame: None,
             message: None,
-            control: Vec::new(),
+            control: None,
             overhead: 0,
             #[cfg(feature = "deflate")]
             inflater: None,
@@ -229,16 +232,14 @@ impl Assembler {
         is_complete: bool,
     ) -> Result<Option<Incoming>, Violation> {
         if !is_complete {
-            self.control.reserve_exact(MAX_CONTROL);
-            self.control.extend_from_slice(piece);
+            self.control.get_or_insert_default().extend_from_slice(piece);
             return Ok(None);
         }
-        let payload = match self.control.is_empty() {
-            true => Bytes::copy_from_slice(piece),
-            false => {
-                let mut payload = std::mem::take(&mut self.control);
+        let payload = match self.control.take() {
+            None => Bytes::copy_from_slice(piece),
+            Some(mut payload) => {
                 payload.extend_from_slice(piece);
-                payload.into()
+                Bytes::from(*payload)
             }
         };
         Ok(Some(match kind {

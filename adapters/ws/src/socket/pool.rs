@@ -15,8 +15,11 @@ const LARGEST: usize = 64 * 1024;
 /// How many of each are kept.
 const KEPT: usize = 16;
 
+#[expect(clippy::vec_box, reason = "a WebSocket that has one keeps it in its box")]
+type Boxes = Vec<Box<ReadBuffer>>;
+
 thread_local! {
-    static READING: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+    static READING: RefCell<Boxes> = const { RefCell::new(Vec::new()) };
     static WRITING: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -30,16 +33,24 @@ pub(super) struct ReadBuffer {
 
 impl ReadBuffer {
     /// Reads into one of the worker's buffers. `None`: that's the end.
-    pub(super) fn poll_read(io: Pin<&mut impl Read>, cx: &mut Context<'_>) -> Poll<io::Result<Option<Self>>> {
+    pub(super) fn poll_read(
+        io: Pin<&mut impl Read>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Box<Self>>>> {
         let pooled = READING.with_borrow_mut(Vec::pop);
         // Filled with zeros once, not before each read.
-        let mut bytes = pooled.unwrap_or_else(|| vec![0; READ].into());
-        let mut space = ReadBuf::new(&mut bytes);
+        let mut buffer = pooled.unwrap_or_else(|| {
+            Box::new(Self {
+                bytes: vec![0; READ].into(),
+                start: 0,
+                end: 0,
+            })
+        });
+        let mut space = ReadBuf::new(&mut buffer.bytes);
         let polled = io.poll_read(cx, space.unfilled());
-        let end = space.filled().len();
-        let buffer = Self { bytes, start: 0, end };
+        (buffer.end, buffer.start) = (space.filled().len(), 0);
         match polled {
-            Poll::Ready(Ok(())) if end > 0 => Poll::Ready(Ok(Some(buffer))),
+            Poll::Ready(Ok(())) if !buffer.is_empty() => Poll::Ready(Ok(Some(buffer))),
             other => {
                 buffer.recycle();
                 other.map_ok(|()| None)
@@ -59,8 +70,8 @@ impl ReadBuffer {
         self.start == self.end
     }
 
-    pub(super) fn recycle(self) {
-        READING.with_borrow_mut(|pool| keep(pool, self.bytes));
+    pub(super) fn recycle(self: Box<Self>) {
+        READING.with_borrow_mut(|pool| keep(pool, self));
     }
 }
 

@@ -39,9 +39,9 @@ impl Sender {
     /// # Errors
     ///
     /// As there.
-    pub async fn send(&mut self, message: Message) -> Result<(), Error> {
-        self.feed(message).await?;
-        self.flush().await
+    pub fn send(&mut self, message: Message) -> impl Future<Output = Result<(), Error>> + Send {
+        let mut message = Some(message);
+        poll_fn(move |cx| self.0.lock().poll_send(&mut message, cx))
     }
 
     /// As [`WebSocket::feed`](crate::WebSocket::feed).
@@ -49,9 +49,9 @@ impl Sender {
     /// # Errors
     ///
     /// As there.
-    pub async fn feed(&mut self, message: Message) -> Result<(), Error> {
-        poll_fn(|cx| self.0.lock().poll_ready(Role::Sender, cx)).await?;
-        self.0.lock().push(message)
+    pub fn feed(&mut self, message: Message) -> impl Future<Output = Result<(), Error>> + Send {
+        let mut message = Some(message);
+        poll_fn(move |cx| self.0.lock().poll_feed(&mut message, cx))
     }
 
     /// As [`WebSocket::flush`](crate::WebSocket::flush).

@@ -44,11 +44,9 @@ pub(super) enum Phase {
     Over,
 }
 
-/// What `recv` says last.
+/// What `recv` says last; nothing if this end closed, and the peer answered.
 #[derive(Debug)]
-pub(super) enum Outcome {
-    /// This end closed, and the peer answered.
-    Closed,
+enum Outcome {
     /// The peer closed.
     ByPeer(Option<CloseFrame>),
     Failed(Error),
@@ -60,13 +58,13 @@ pub(crate) struct Socket {
     pub(super) settings: Arc<Settings>,
     pub(super) timer: SharedTimer,
     pub(super) phase: Phase,
-    pub(super) outcome: Outcome,
+    outcome: Option<Box<Outcome>>,
     pub(super) incoming: Assembler,
     /// There's one only while there's something in it.
-    pub(super) unread: Option<ReadBuffer>,
+    pub(super) unread: Option<Box<ReadBuffer>>,
     pub(super) out: Outgoing,
     /// The latest ping, if there's no room for the answer.
-    pub(super) pong: Option<Bytes>,
+    pub(super) pong: Option<Box<Bytes>>,
     /// Something was written, but not flushed.
     pub(super) is_unflushed: bool,
     /// The last write was pending.
@@ -112,7 +110,7 @@ impl Socket {
             settings,
             timer,
             phase: Phase::Open,
-            outcome: Outcome::Closed,
+            outcome: None,
             incoming,
             unread: None,
             out: Outgoing::default(),
@@ -208,7 +206,7 @@ impl Socket {
     pub(super) fn closed_by_peer(&mut self, frame: Option<CloseFrame>) {
         if self.phase == Phase::Open {
             self.push_close(frame.as_ref().map(|frame| (frame.code, &*frame.reason)));
-            self.outcome = Outcome::ByPeer(frame);
+            self.outcome = Some(Box::new(Outcome::ByPeer(frame)));
         }
         self.enter(Phase::Finishing);
     }
@@ -216,7 +214,7 @@ impl Socket {
     pub(super) fn fail(&mut self, violation: Violation) {
         if self.phase == Phase::Open {
             self.push_close(Some((violation.code, violation.what)));
-            self.outcome = Outcome::Failed(violation.into());
+            self.outcome = Some(Box::new(Outcome::Failed(violation.into())));
         }
         self.unread = None;
         self.enter(Phase::Failing);
@@ -225,8 +223,8 @@ impl Socket {
     /// The connection is of no use any more.
     pub(super) fn end(&mut self, why: Option<Error>) {
         // The first reason is the one that counts.
-        if let (Some(error), Outcome::Closed) = (why, &self.outcome) {
-            self.outcome = Outcome::Failed(error);
+        if let (Some(error), None) = (why, &self.outcome) {
+            self.outcome = Some(Box::new(Outcome::Failed(error)));
         }
         self.out.clear();
         self.unread = None;
@@ -235,11 +233,10 @@ impl Socket {
 
     /// What `recv` says once it's over: once.
     pub(super) fn last_word(&mut self) -> Option<Result<Message, Error>> {
-        match std::mem::replace(&mut self.outcome, Outcome::Closed) {
-            Outcome::Closed => None,
-            Outcome::ByPeer(frame) => Some(Ok(Message::Close(frame))),
-            Outcome::Failed(error) => Some(Err(error)),
-        }
+        Some(match *self.outcome.take()? {
+            Outcome::ByPeer(frame) => Ok(Message::Close(frame)),
+            Outcome::Failed(error) => Err(error),
+        })
     }
 
     pub(crate) fn drain(&self) -> Drain {

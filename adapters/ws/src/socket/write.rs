@@ -4,7 +4,7 @@ use super::{
     state::{PONG, Phase, Socket},
     writers::Role,
 };
-use crate::error::Error;
+use crate::{error::Error, message::Message};
 use bytes::Bytes;
 use hyper::rt::Write;
 use std::{
@@ -24,6 +24,28 @@ impl Socket {
             });
         }
         self.poll_flush(role, cx)
+    }
+
+    /// Feeds the message, when it may be.
+    pub(crate) fn poll_feed(
+        &mut self,
+        message: &mut Option<Message>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        if message.is_some() {
+            ready!(self.poll_ready(Role::Sender, cx))?;
+        }
+        Poll::Ready(message.take().map_or(Ok(()), |message| self.push(message)))
+    }
+
+    /// Feeds the message, and has it written.
+    pub(crate) fn poll_send(
+        &mut self,
+        message: &mut Option<Message>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        ready!(self.poll_feed(message, cx))?;
+        self.poll_flush(Role::Sender, cx)
     }
 
     /// Ready when all that was fed has been written.
@@ -48,14 +70,14 @@ impl Socket {
     pub(super) fn answer(&mut self, payload: Bytes) {
         match self.out.len() < self.settings.max_write_buffer {
             true => self.out.push(PONG, false, payload, pool::write_buffer),
-            false => self.pong = Some(payload),
+            false => self.pong = Some(Box::new(payload)),
         }
     }
 
     /// Writes what there is; and if both closes are known, ends this half of the connection.
     pub(super) fn poll_written(&mut self, role: Role, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Some(payload) = self.pong.take() {
-            self.answer(payload);
+            self.answer(*payload);
         }
         let is_last = matches!(self.phase, Phase::Failing | Phase::Finishing) && !self.has_shut_down;
         if self.out.is_empty() && !self.is_unflushed && !is_last {

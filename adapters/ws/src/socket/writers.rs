@@ -13,7 +13,7 @@ pub(crate) enum Role {
 
 /// Who waits for something to be written.
 #[derive(Debug, Default)]
-pub(super) struct Writers([Option<Waker>; 2]);
+pub(super) struct Writers(Option<Box<[Option<Waker>; 2]>>);
 
 /// Two tasks at once.
 struct Both(Waker, Waker);
@@ -28,7 +28,7 @@ impl Wake for Both {
 impl Writers {
     /// Whom the connection is to wake for a write. `None`: whoever polls it.
     pub(super) fn waker(&self, role: Role, cx: &Context<'_>) -> Option<Waker> {
-        let other = self.0[1 - role as usize].as_ref()?;
+        let other = self.0.as_ref()?[1 - role as usize].as_ref()?;
         match other.will_wake(cx.waker()) {
             true => None,
             false => Some(Arc::new(Both(cx.waker().clone(), other.clone())).into()),
@@ -37,7 +37,7 @@ impl Writers {
 
     /// This one waits.
     pub(super) fn wait(&mut self, role: Role, cx: &Context<'_>) {
-        let known = &mut self.0[role as usize];
+        let known = &mut self.0.get_or_insert_default()[role as usize];
         if !known.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
             *known = Some(cx.waker().clone());
         }
@@ -45,16 +45,16 @@ impl Writers {
 
     /// All is written, or there's something else to wait for.
     pub(super) fn wake_all(&mut self) {
-        for waker in &mut self.0 {
-            if let Some(waker) = waker.take() {
-                waker.wake();
-            }
+        for waker in self.0.take().into_iter().flat_map(|both| *both).flatten() {
+            waker.wake();
         }
     }
 
     /// This one found that all is written: so the other one needn't wait either.
     pub(super) fn done(&mut self, role: Role) {
-        self.0[role as usize] = None;
-        self.wake_all();
+        if let Some(both) = &mut self.0 {
+            both[role as usize] = None;
+            self.wake_all();
+        }
     }
 }

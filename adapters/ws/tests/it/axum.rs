@@ -4,7 +4,6 @@ use anyport_core::serve_with;
 use anyport_memory::Memory;
 use anyport_ws::{WebSocket, WebSocketUpgrade};
 use axum::{Router, response::Response, routing::any};
-use std::sync::mpsc;
 
 async fn handler(upgrade: WebSocketUpgrade) -> Response {
     let upgrade = upgrade.protocols(["chat"]).max_message_size(1000);
@@ -46,37 +45,5 @@ async fn a_handler_of_axum_has_a_web_socket() {
     assert!(
         head.starts_with("HTTP/1.1 426 ") && head.contains("sec-websocket-version: 13"),
         "{head}"
-    );
-}
-
-/// It says so, instead of leaving the handler waiting.
-#[tokio::test]
-async fn an_upgrade_that_fails_is_told() {
-    let (tell, told) = mpsc::channel();
-    let router = Router::new().route(
-        "/",
-        any(|upgrade: WebSocketUpgrade| async move {
-            let failing = upgrade.on_failed_upgrade(move |error| tell.send(error.to_string()).unwrap());
-            let mut response = failing.on_upgrade(|_| async {});
-            // Something between them refuses it after all.
-            *response.status_mut() = http::StatusCode::FORBIDDEN;
-            response
-        }),
-    );
-    let memory = Memory::new();
-    let (connector, (_, ends)) = (memory.connector(), tokio::sync::mpsc::unbounded_channel());
-    let server = Server {
-        handle: serve_with(memory, router).start().unwrap(),
-        connector,
-        ends,
-    };
-    let (head, peer) = server.open_with(request("/")).await;
-    assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
-    drop(peer);
-    let told = tokio::task::spawn_blocking(move || told.recv().unwrap());
-    assert!(
-        told.await
-            .unwrap()
-            .contains("the connection of a WebSocket failed")
     );
 }
