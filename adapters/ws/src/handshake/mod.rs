@@ -103,7 +103,7 @@ where
 
 /// A WebSocket that's about to be one: a future.
 #[must_use = "a future does nothing unless it's polled"]
-pub struct Opening(Option<Parts>);
+pub struct Opening(Option<Box<Parts>>);
 
 struct Parts {
     upgraded: Upgrading,
@@ -117,12 +117,13 @@ type Upgrading = Pin<Box<dyn Future<Output = io::Result<Upgraded>> + Send>>;
 impl Opening {
     fn new(upgraded: Upgrading, config: &Config, agreed: Agreed) -> Result<Self, Rejection> {
         let timer = clock::timer().ok_or_else(Rejection::no_runtime)?;
-        Ok(Self(Some(Parts {
+        // Boxed, since the task that opens it is the one that has it for life.
+        Ok(Self(Some(Box::new(Parts {
             upgraded,
             settings: Arc::clone(config.settings()),
             timer,
             agreed,
-        })))
+        }))))
     }
 }
 
@@ -132,7 +133,7 @@ impl Future for Opening {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let parts = self.0.as_mut().ok_or(Error::Closed)?;
         let upgraded = ready!(parts.upgraded.as_mut().poll(cx));
-        let Some(parts) = self.0.take() else {
+        let Some(parts) = self.0.take().map(|parts| *parts) else {
             return Poll::Ready(Err(Error::Closed));
         };
         let io = upgraded.map_err(Error::Io)?;

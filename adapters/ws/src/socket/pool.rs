@@ -15,7 +15,6 @@ const LARGEST: usize = 64 * 1024;
 /// How many of each are kept.
 const KEPT: usize = 16;
 
-#[expect(clippy::vec_box, reason = "a WebSocket that has one keeps it in its box")]
 type Boxes = Vec<Box<ReadBuffer>>;
 
 thread_local! {
