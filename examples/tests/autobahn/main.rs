@@ -27,6 +27,9 @@ const PASSES: &str = include_str!("passes.txt");
 /// Thousands of messages of 128 KiB, compressed, by a client in Python.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
+/// What it's called, the scheme of its URL, and how it's served.
+type Served = (&'static str, &'static str, fn() -> Server);
+
 macro_rules! served {
     ($transport:expr) => {{
         let room = Room::new(256);
@@ -34,11 +37,8 @@ macro_rules! served {
     }};
 }
 
-/// Makes a server over one transport.
-type Serve = fn() -> Server;
-
 fn main() -> ExitCode {
-    let servers: &[(&str, &str, Serve)] = &[
+    let servers: &[Served] = &[
         ("tcp", "ws", || served!(Tcp::bind(LOCAL))),
         ("tls", "wss", || {
             served!(Tcp::bind(LOCAL).tls(TlsConfig::self_signed(["localhost"])))

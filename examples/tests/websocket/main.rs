@@ -24,6 +24,9 @@ const CLIENTS: usize = 16;
 /// Nothing here takes nearly so long, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What it's called, and how it's served.
+type Served = (&'static str, fn() -> Server);
+
 type Client = WebSocketStream<TcpStream>;
 
 macro_rules! served {
@@ -33,12 +36,9 @@ macro_rules! served {
     }};
 }
 
-/// Makes a server over one transport.
-type Serve = fn() -> Server;
-
 fn main() -> ExitCode {
     let mut tests = Tests::default();
-    let servers: &[(&str, Serve)] = &[
+    let servers: &[Served] = &[
         ("tcp", || served!(Tcp::bind(LOCAL))),
         ("tcp_per_core", || {
             served!(Tcp::bind(LOCAL).per_core().with_workers(2))
