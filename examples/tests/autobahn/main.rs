@@ -15,7 +15,7 @@ use anyport_testkit::requirements::{Tests, block_on, needs_program};
 use example::{Room, app};
 use serde::Deserialize;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     process::{ExitCode, Stdio},
     time::Duration,
@@ -24,7 +24,7 @@ use tokio::{process::Command, time::timeout};
 
 const LOCAL: &str = "127.0.0.1:0";
 const PASSES: &str = include_str!("passes.txt");
-/// Thousands of messages of 128 KiB, compressed, by a client in Python.
+/// Thousands of messages of 128 KiB take a client in Python half an hour.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// What it's called, the scheme of its URL, and how it's served.
@@ -74,14 +74,23 @@ impl Case {
     }
 }
 
+/// Large messages, and compressed ones: only `cargo test --release` has those.
+fn is_slow(case: &str) -> bool {
+    ["9.", "12.", "13."].iter().any(|group| case.starts_with(group))
+}
+
 async fn passes(scheme: &str, server: Server) {
     let handle = server.start().unwrap();
     let addr = &handle.endpoints()[0];
     let folder = tempfile::tempdir().unwrap();
     let (report, file) = (folder.path().join("report"), folder.path().join("spec.json"));
-    let cases: BTreeSet<&str> = PASSES.split_whitespace().collect();
+    let all = PASSES.split_whitespace();
+    let cases: Vec<&str> = all
+        .filter(|case| !cfg!(debug_assertions) || !is_slow(case))
+        .collect();
+    let list = serde_json::to_string(&cases).unwrap();
     let specification = format!(
-        r#"{{"options": {{"failByDrop": false}}, "outdir": {report:?}, "cases": {cases:?}, "exclude-cases": [], "exclude-agent-cases": {{}},
+        r#"{{"options": {{"failByDrop": false}}, "outdir": {report:?}, "cases": {list}, "exclude-cases": [], "exclude-agent-cases": {{}},
         "servers": [{{"agent": "anyport", "url": "{scheme}://{addr}/echo"}}]}}"#
     );
     fs::write(&file, specification).unwrap();
