@@ -1,7 +1,11 @@
 //! What a server wants of its WebSockets.
 use crate::protocol::Sizes;
 use http::HeaderValue;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 /// What a server wants of its WebSockets: limits, deadlines, subprotocols, and who may connect. A pointer to clone.
 ///
@@ -14,8 +18,16 @@ use std::{fmt, sync::Arc, time::Duration};
 ///     .with_protocols(["chat.v2", "chat.v1"])
 ///     .with_origin_check(|origin| origin == "https://example.com");
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Config(Arc<Settings>);
+
+/// All defaults share one.
+impl Default for Config {
+    fn default() -> Self {
+        static DEFAULT: LazyLock<Arc<Settings>> = LazyLock::new(Arc::default);
+        Self(Arc::clone(&DEFAULT))
+    }
+}
 
 /// Whether an `Origin` may connect.
 type OriginCheck = dyn Fn(&HeaderValue) -> bool + Send + Sync;
