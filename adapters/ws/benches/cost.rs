@@ -1,7 +1,7 @@
 //! What a WebSocket costs, beside tokio-tungstenite's with a buffer of 4 KiB on the same transport: `cargo bench -p anyport-ws --features tokio --bench cost -- WHAT`.
 //!
 //! - `memory`: bytes per idle WebSocket, as the slope from 1,000 to 8,000 of them, by mimalloc. It's the resident memory of a process that has the server's ends alone.
-//! - `instructions`: user instructions per echo of 16 bytes, on 64 WebSockets that send at once. It's what callgrind counts of the server for more echoes, so it needs valgrind.
+//! - `instructions`: user instructions per echo of 16 bytes over TCP, on 64 WebSockets that send at once. It's what callgrind counts of the server for more echoes, so it needs valgrind.
 use anyhow::{Context as _, Result, bail};
 use anyport_core::{Body, Server, serve_with};
 use anyport_ws::{self as ws, Config, WebSocket};
@@ -235,13 +235,13 @@ fn main() -> Result<()> {
         .filter(|argument| argument != "--bench")
         .collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (measure, unit): (fn(&str, &str) -> Result<i64>, _) = match arguments[..] {
+    let (measure, unit, transports): (fn(&str, &str) -> Result<i64>, _, _) = match arguments[..] {
         ["serve", transport, library] => return serve(transport, library),
-        ["memory"] => (memory, "bytes per idle WebSocket"),
-        ["instructions"] => (instructions, "user instructions per echo"),
+        ["memory"] => (memory, "bytes per idle WebSocket", &TRANSPORTS[..]),
+        ["instructions"] => (instructions, "user instructions per echo", &TRANSPORTS[..1]),
         _ => bail!("say what: memory, or instructions"),
     };
-    for transport in TRANSPORTS {
+    for transport in transports {
         for library in LIBRARIES {
             println!(
                 "{transport:8} {library:12} {} {unit}",
