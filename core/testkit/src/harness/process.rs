@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn threads_that_end_meanwhile_are_no_hindrance() {
-        let test = "process::tests::threads_that_end_meanwhile_are_no_hindrance";
+        let test = "harness::process::tests::threads_that_end_meanwhile_are_no_hindrance";
         let Some(mut process) = Process::start(test, |say| {
             // Until the test closes it.
             let closed = thread::spawn(|| io::stdin().lines().for_each(drop));
