@@ -64,7 +64,10 @@ impl Step {
             Self::Tidy => tidy::hold(tidy::INVARIANTS, shell, metadata)?,
             Self::Features => features::run(shell, &workspace::members(metadata))?,
             #[cfg(target_os = "linux")]
-            Self::Bench => cmd!(shell, "cargo xtask bench --check").run()?,
+            Self::Bench => {
+                let xtask = std::env::current_exe()?;
+                cmd!(shell, "{xtask} bench --check").run()?;
+            }
             Self::Peers => {
                 tidy::hold(&[peers::are_built_alike, peers::share_versions], shell, metadata)?;
                 let target_dir = metadata.target_directory.join("peers");
