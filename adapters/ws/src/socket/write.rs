@@ -76,6 +76,17 @@ impl Socket {
 
     /// Writes what there is; and if both closes are known, ends this half of the connection.
     pub(super) fn poll_written(&mut self, role: Role, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let written = self.poll_written_once(role, cx);
+            // There is room now for the answer that had none.
+            let has_more = self.pong.is_some() && self.phase == Phase::Open;
+            if !(matches!(written, Poll::Ready(Ok(()))) && has_more) {
+                return written;
+            }
+        }
+    }
+
+    fn poll_written_once(&mut self, role: Role, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Some(payload) = self.pong.take() {
             self.answer(*payload);
         }
