@@ -61,6 +61,12 @@ impl AcceptQueue {
         }
     }
 
+    /// Keeps nobody out: at most so many are accepted still, as long as there are any.
+    #[cfg(unix)]
+    pub(super) fn stop_after(&mut self, left: usize) {
+        self.state = State::Stopped { left };
+    }
+
     /// Whether the server drains: the kernel itself is asked for the next client then, since what a reactor knows is a little old.
     #[must_use]
     pub fn is_stopped(&self) -> bool {

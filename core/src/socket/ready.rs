@@ -80,6 +80,40 @@ pub trait Acceptor: Sized + Unpin + 'static {
     fn unix(&self, stream: UnixStream, info: ConnInfo) -> io::Result<Self::Unix>;
 }
 
+/// Accepts by `accept` what the kernel has queued, and waits when that is nothing.
+fn poll_next<A: Acceptor, T>(
+    acceptor: &mut A,
+    queue: &mut AcceptQueue,
+    cx: &mut Context<'_>,
+    mut accept: impl FnMut(SocketFlags) -> io::Result<T>,
+) -> Poll<io::Result<T>> {
+    while !queue.is_over() {
+        // The last look is at the kernel's queue itself.
+        if acceptor.is_waiting() && !queue.is_stopped() {
+            task::ready!(acceptor.poll_ready(cx))?;
+        }
+        match accept(acceptor.flags()) {
+            Ok(accepted) => {
+                queue.count();
+                return Poll::Ready(Ok(accepted));
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                if queue.awaits_more() {
+                    task::ready!(acceptor.poll_ready(cx))?;
+                }
+            }
+            Err(e) => return Poll::Ready(Err(e)),
+        }
+    }
+    Poll::Pending
+}
+
+fn accept_from(socket: &TcpListener, flags: SocketFlags) -> io::Result<(TcpStream, SocketAddr)> {
+    let (socket, peer) = acceptfrom_with(socket, flags)?;
+    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+    Ok((socket.into(), peer.ok_or(io::ErrorKind::ConnectionAborted)?))
+}
+
 /// A listening TCP socket on one worker.
 pub struct ReadyTcpListener<A> {
     socket: TcpListener,
@@ -90,12 +124,6 @@ pub struct ReadyTcpListener<A> {
 }
 
 impl<A: Acceptor> ReadyTcpListener<A> {
-    fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let (socket, peer) = acceptfrom_with(&self.socket, self.acceptor.flags())?;
-        let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
-        Ok((socket.into(), peer.ok_or(io::ErrorKind::ConnectionAborted)?))
-    }
-
     fn connection(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<A::Tcp> {
         let local = match &self.local {
             Some(local) => local.clone(),
@@ -128,27 +156,12 @@ impl<A: Acceptor> Listener for ReadyTcpListener<A> {
     type Handshake = Ready<io::Result<A::Tcp>>;
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
-        while !self.queue.is_over() {
-            // The last look is at the kernel's queue itself.
-            if self.acceptor.is_waiting() && !self.queue.is_stopped() {
-                task::ready!(self.acceptor.poll_ready(cx))?;
-            }
-            match self.accept() {
-                Ok((stream, peer)) => {
-                    self.queue.count();
-                    // An error here is not the listener's: the peer has gone already.
-                    let connection = self.connection(stream, peer);
-                    return Poll::Ready(Ok(Incoming::new(canonical(peer), ready(connection))));
-                }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    if self.queue.awaits_more() {
-                        task::ready!(self.acceptor.poll_ready(cx))?;
-                    }
-                }
-                Err(e) => return Poll::Ready(Err(e)),
-            }
-        }
-        Poll::Pending
+        let (socket, acceptor) = (&self.socket, &mut self.acceptor);
+        let next = poll_next(acceptor, &mut self.queue, cx, |flags| accept_from(socket, flags));
+        let (stream, peer) = task::ready!(next)?;
+        // An error here is not the listener's: the peer has gone already.
+        let connection = self.connection(stream, peer);
+        Poll::Ready(Ok(Incoming::new(canonical(peer), ready(connection))))
     }
 
     fn stop(&mut self) -> Duration {
@@ -203,31 +216,17 @@ impl<A: Acceptor> Listener for ReadyUnixListener<A> {
     type Handshake = Ready<io::Result<A::Unix>>;
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
-        while !self.queue.is_over() {
-            // The last look is at the kernel's queue itself.
-            if self.acceptor.is_waiting() && !self.queue.is_stopped() {
-                task::ready!(self.acceptor.poll_ready(cx))?;
-            }
-            match accept_with(&self.socket, self.acceptor.flags()).map_err(io::Error::from) {
-                Ok(stream) => {
-                    self.queue.count();
-                    let stream = UnixStream::from(stream);
-                    let peer = stream.peer_addr();
-                    let peer = peer.map_or(Endpoint::Unix(UnixName::Unnamed), Endpoint::from);
-                    let connection = self
-                        .acceptor
-                        .unix(stream, ConnInfo::new(peer, self.local.clone()));
-                    return Poll::Ready(connection.map(Incoming::ready));
-                }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    if self.queue.awaits_more() {
-                        task::ready!(self.acceptor.poll_ready(cx))?;
-                    }
-                }
-                Err(e) => return Poll::Ready(Err(e)),
-            }
-        }
-        Poll::Pending
+        let (socket, acceptor) = (&self.socket, &mut self.acceptor);
+        let next = poll_next(acceptor, self.queue.accept_queue(), cx, |flags| {
+            Ok(accept_with(socket, flags)?)
+        });
+        let stream = UnixStream::from(task::ready!(next)?);
+        let peer = stream.peer_addr();
+        let peer = peer.map_or(Endpoint::Unix(UnixName::Unnamed), Endpoint::from);
+        let connection = self
+            .acceptor
+            .unix(stream, ConnInfo::new(peer, self.local.clone()));
+        Poll::Ready(connection.map(Incoming::ready))
     }
 
     fn stop(&mut self) -> Duration {

@@ -1,6 +1,6 @@
 //! The kernel's queue of a listening Unix socket, and what becomes of its name.
 use super::socket_file::SocketFile;
-use crate::socket::LONGEST_QUEUE;
+use crate::socket::{AcceptQueue, LONGEST_QUEUE, Owners};
 use socket2::SockRef;
 use std::{net::Shutdown, sync::Arc};
 
@@ -34,13 +34,16 @@ impl Name {
 pub struct UnixQueue {
     /// Shared by the workers that still take new clients; none for an adopted socket.
     name: Option<Arc<Name>>,
-    /// Once the server drains: how many are accepted still.
-    left: Option<usize>,
+    queue: AcceptQueue,
 }
 
 impl UnixQueue {
     pub(super) fn new(name: Option<Arc<Name>>) -> Self {
-        Self { name, left: None }
+        Self {
+            name,
+            // What others empty, too, is theirs: the other workers', or an adopted socket's owners'.
+            queue: AcceptQueue::new(Owners::Others),
+        }
     }
 
     /// Keeps new clients out, if no other owner takes them. A connection is made and queued in one step: nobody is under way.
@@ -51,31 +54,36 @@ impl UnixQueue {
             name.give_up(socket);
             left = usize::MAX;
         }
-        self.left = Some(left);
+        self.queue.stop_after(left);
+    }
+
+    /// What it has in common with that of a TCP socket.
+    #[cfg(target_os = "linux")]
+    pub(in crate::socket) fn accept_queue(&mut self) -> &mut AcceptQueue {
+        &mut self.queue
     }
 
     /// Whether the server drains: the kernel itself is asked for the next client then, since what a reactor knows is a little old.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.left.is_some()
+        self.queue.is_stopped()
     }
 
     /// Whether there's nobody left in it for this listener.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.left == Some(0)
+        self.queue.is_over()
     }
 
     /// One has been accepted.
     pub fn count(&mut self) {
-        self.left = self.left.map(|left| left.saturating_sub(1));
+        self.queue.count();
     }
 
     /// Nobody's in it at the moment. Whether to wait for more: once the server drains, others may still get in, by a worker that isn't as far yet, or by an adopted
     /// socket's other owners; they're theirs.
     #[must_use]
     pub fn awaits_more(&mut self) -> bool {
-        self.left = self.left.map(|_| 0);
-        !self.is_over()
+        self.queue.awaits_more()
     }
 }
