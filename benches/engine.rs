@@ -1,7 +1,11 @@
-//! The engine alone: requests over pipes in memory, on one thread, without a kernel between client and server.
+//! The engine alone: requests over pipes in memory, on one thread, without a kernel between client
+//! and server.
 //!
 //! `cargo bench -p anyport-benches --bench engine`
-#![expect(clippy::unwrap_used, reason = "a benchmark that can't go on should stop")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark that can't go on should stop"
+)]
 
 use anyport::{
     Body, Handle, HttpOptions, Memory, Request, Response, memory::Connector, memory::MemoryStream,
@@ -83,7 +87,8 @@ fn kept_alive(bencher: divan::Bencher) {
     request_after_request(bencher, &Scene::new());
 }
 
-/// One request on a connection that falls asleep after each: what sleeping costs, is what this takes longer than `kept_alive`.
+/// One request on a connection that falls asleep after each: what sleeping costs, is what this
+/// takes longer than `kept_alive`.
 #[divan::bench(sample_size = 100)]
 fn asleep(bencher: divan::Bencher) {
     let at_once = HttpOptions::default().with_hibernate_after(Duration::ZERO);

@@ -1,7 +1,10 @@
 //! One request over loopback TCP: on a kept-alive connection, and on a new one each time.
 //!
 //! `cargo bench -p anyport-benches`
-#![expect(clippy::unwrap_used, reason = "a benchmark that can't go on should stop")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark that can't go on should stop"
+)]
 
 use anyport::{Body, Handle, Request, Response, Tcp, serve_with, service_fn};
 use std::{

@@ -1,6 +1,8 @@
-//! How do I serve a whole axum app over any transport? `cargo run --example axum_app -- --transport tcp-per-core --listen 127.0.0.1:3000`.
+//! How do I serve a whole axum app over any transport?
+//! `cargo run --example axum_app -- --transport tcp-per-core --listen 127.0.0.1:3000`.
 //!
-//! A list of notes, with state, JSON, path, query, a form, server-sent events, a WebSocket, static files, compression, and request ids:
+//! A list of notes, with state, JSON, path, query, a form, server-sent events, a WebSocket, static
+//! files, compression, and request ids:
 //!
 //! ```text
 //! curl -H 'content-type: application/json' -d '{"text": "buy milk"}' http://127.0.0.1:3000/notes
@@ -10,8 +12,8 @@
 //! curl http://127.0.0.1:3000/whoami
 //! ```
 //!
-//! SIGTERM or Ctrl-C drains it; what would go on for ever, the events and the WebSocket, ends then. `tests/axum_app` has it answer the same over
-//! every transport as over `axum::serve`.
+//! SIGTERM or Ctrl-C drains it; what would go on for ever, the events and the WebSocket, ends then.
+//! `tests/axum_app` has it answer the same over every transport as over `axum::serve`.
 use anyport::{
     Endpoint, Result, Server, StatusCode, Tcp, TlsConfig, TlsExt, UnixName,
     for_axum::{Credentials, Peer, Tls, app},
@@ -43,7 +45,8 @@ struct Options {
     /// What carries the bytes.
     #[arg(long, value_enum, default_value = "tcp")]
     transport: Transport,
-    /// Where to listen: HOST:PORT (port 0 is any free one), or a path [default: 127.0.0.1:3000 or notes.sock]
+    /// Where to listen: HOST:PORT (port 0 is any free one), or a path [default: 127.0.0.1:3000 or
+    /// notes.sock]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
     /// The folder of the static files.
@@ -178,7 +181,8 @@ async fn events(
 }
 
 async fn echo(State(notes): State<Notes>, upgrade: WebSocketUpgrade) -> Response {
-    // By default it has 128 KiB, which are filled with zeros before each read and kept while a WebSocket waits.
+    // By default it has 128 KiB, which are filled with zeros before each read and kept while a
+    // WebSocket waits.
     let upgrade = upgrade.read_buffer_size(4096);
     upgrade.on_upgrade(|socket| echo_messages(socket, notes))
 }
@@ -283,7 +287,10 @@ fn address(endpoint: &Endpoint, transport: Transport) -> String {
     };
     match endpoint {
         Endpoint::Unix(UnixName::Path(path)) => {
-            format!("--unix-socket {} {scheme}://localhost/whoami", path.display())
+            format!(
+                "--unix-socket {} {scheme}://localhost/whoami",
+                path.display()
+            )
         }
         other => format!("{scheme}://{other}/whoami"),
     }

@@ -1,11 +1,13 @@
-//! How do I write a transport of my own? This one is Unix sockets: `cargo run --example custom_transport -- app.sock`, then
+//! How do I write a transport of my own? This one is Unix sockets:
+//! `cargo run --example custom_transport -- app.sock`, then
 //! `curl --unix-socket app.sock http://localhost/`.
 //!
-//! A [`Transport`] says where to listen, a [`Listener`] hands out connections; no line of it is about a runtime. SIGTERM or Ctrl-C drains the
-//! server and removes the socket's file. `tests/custom_transport.rs` has it tested as anyport's own transports are.
+//! A [`Transport`] says where to listen, a [`Listener`] hands out connections; no line of it is
+//! about a runtime. SIGTERM or Ctrl-C drains the server and removes the socket's file.
+//! `tests/custom_transport.rs` has it tested as anyport's own transports are.
 use anyport::{
-    Body, Conn, ConnInfo, Endpoint, Error, Incoming, Listener, Request, Response, Result, TokioIo, Transport,
-    Worker, runtime::Tokio, serve_with, service_fn, shutdown,
+    Body, Conn, ConnInfo, Endpoint, Error, Incoming, Listener, Request, Response, Result, TokioIo,
+    Transport, Worker, runtime::Tokio, serve_with, service_fn, shutdown,
 };
 use clap::Parser;
 use std::{
@@ -79,7 +81,8 @@ impl Listener for Sockets {
     }
 }
 
-/// The file of a socket that this process bound. Binding fails where there's one already, so it's never somebody else's.
+/// The file of a socket that this process bound. Binding fails where there's one already, so it's
+/// never somebody else's.
 pub(crate) struct SocketFile {
     path: PathBuf,
     inode: (u64, u64),
@@ -122,7 +125,10 @@ async fn main() -> ExitCode {
 
 async fn run(options: Options) -> Result<()> {
     let app = service_fn(|request: Request<Body>| async move {
-        let text = format!("Hello over a transport of my own: {}\n", request.uri().path());
+        let text = format!(
+            "Hello over a transport of my own: {}\n",
+            request.uri().path()
+        );
         Ok::<_, Infallible>(Response::new(text))
     });
     let server = serve_with(UnixSocket(options.path.clone()), app);

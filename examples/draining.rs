@@ -1,4 +1,5 @@
-//! How do handlers that would go on for ever end when the server shuts down? `cargo run --example draining`, then Ctrl-C while one of these runs:
+//! How do handlers that would go on for ever end when the server shuts down?
+//! `cargo run --example draining`, then Ctrl-C while one of these runs:
 //!
 //! ```text
 //! curl -N http://127.0.0.1:3000/events
@@ -6,8 +7,9 @@
 //! websocat ws://127.0.0.1:3000/echo
 //! ```
 //!
-//! Each of them waits for the drain, too: the events end, the long poll is answered, the WebSocket is closed with a word. Without that, all three would be cut off at the end of the
-//! grace, which is 30 seconds here; and the server would run for as long.
+//! Each of them waits for the drain, too: the events end, the long poll is answered, the WebSocket
+//! is closed with a word. Without that, all three would be cut off at the end of the grace, which
+//! is 30 seconds here; and the server would run for as long.
 use anyport::{
     Observer, Result, Tcp,
     for_axum::{Drain, app},
@@ -79,7 +81,9 @@ struct TellWhatIsLeft;
 impl Observer for TellWhatIsLeft {
     fn on(&self, event: &anyport::Event<'_>) {
         if let anyport::Event::Draining { left, grace } = event {
-            eprintln!("draining: {left} left, for {grace:?} at the most; another Ctrl-C ends it now");
+            eprintln!(
+                "draining: {left} left, for {grace:?} at the most; another Ctrl-C ends it now"
+            );
         }
     }
 }

@@ -1,10 +1,11 @@
-//! The same app over any transport: `cargo run --example hello -- --transport tcp-per-core --listen 127.0.0.1:3000`.
+//! The same app over any transport:
+//! `cargo run --example hello -- --transport tcp-per-core --listen 127.0.0.1:3000`.
 //!
-//! Answers every path with `Hello, World!`. SIGTERM or Ctrl-C drains it and prints what became of the connections; a second one
-//! ends it at once.
+//! Answers every path with `Hello, World!`. SIGTERM or Ctrl-C drains it and prints what became of
+//! the connections; a second one ends it at once.
 use anyport::{
-    Body, Endpoint, Error, Memory, Request, Response, Result, Server, Tcp, TlsConfig, TlsExt, UnixName,
-    header, memory::Connector, serve_with, service_fn, shutdown,
+    Body, Endpoint, Error, Memory, Request, Response, Result, Server, Tcp, TlsConfig, TlsExt,
+    UnixName, header, memory::Connector, serve_with, service_fn, shutdown,
 };
 use clap::{Parser, ValueEnum};
 use std::{convert::Infallible, io, process::ExitCode, time::Duration};
@@ -16,7 +17,8 @@ struct Options {
     /// What carries the bytes.
     #[arg(long, value_enum, default_value = "tcp")]
     transport: Transport,
-    /// Where to listen: HOST:PORT (port 0 is any free one), or a path [default: 127.0.0.1:3000 or hello.sock]
+    /// Where to listen: HOST:PORT (port 0 is any free one), or a path [default: 127.0.0.1:3000 or
+    /// hello.sock]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
     /// How many workers; by default as many as suit the transport.
@@ -34,7 +36,8 @@ enum Transport {
     Unix,
     /// Unix sockets on tokio, one runtime per core.
     UnixPerCore,
-    /// Inside this process, where nobody else can connect: asks itself once, prints the answer, and ends.
+    /// Inside this process, where nobody else can connect: asks itself once, prints the answer, and
+    /// ends.
     Memory,
     /// TLS over TCP on tokio, with a certificate for development.
     Tls,
@@ -48,7 +51,8 @@ enum Transport {
     Glommio,
     /// TLS over TCP on glommio (feature `glommio`).
     TlsGlommio,
-    /// TCP on monoio if it's compiled in and io_uring may be used, otherwise on tokio per core; says which, and why.
+    /// TCP on monoio if it's compiled in and io_uring may be used, otherwise on tokio per core;
+    /// says which, and why.
     Auto,
 }
 
@@ -141,7 +145,9 @@ fn why_not(transport: Transport) -> String {
     };
     match cfg!(target_os = "linux") {
         true => {
-            format!("{name} isn't compiled in: `cargo run --example hello --features {feature}` does that")
+            format!(
+                "{name} isn't compiled in: `cargo run --example hello --features {feature}` does that"
+            )
         }
         false => format!("{name} needs Linux"),
     }
@@ -166,7 +172,10 @@ async fn run(options: &Options) -> Result<()> {
     }
     let running = server.start()?;
     if options.transport == Transport::Memory {
-        println!("listening on {} (for this process alone)", running.endpoints()[0]);
+        println!(
+            "listening on {} (for this process alone)",
+            running.endpoints()[0]
+        );
         let answer = ask(&memory.connector()).await;
         println!("{}", answer.map_err(|e| Error::start("ask itself", e))?);
         println!("{}", running.shutdown(Duration::from_secs(1)).await?);
@@ -182,7 +191,8 @@ async fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The whole answer to one request, as it comes: a connection in memory is a stream of bytes like any other.
+/// The whole answer to one request, as it comes: a connection in memory is a stream of bytes like
+/// any other.
 async fn ask(connector: &Connector) -> io::Result<String> {
     let mut stream = connector.connect()?;
     stream

@@ -1,4 +1,5 @@
-//! The examples of anyport, one per question. Run one with `cargo run --example NAME`; each lists its options with `-- --help`.
+//! The examples of anyport, one per question. Run one with `cargo run --example NAME`; each lists
+//! its options with `-- --help`.
 //!
 //! | example | answers |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! What does a client see that goes too far? `cargo run --example limits` starts a server with the strict presets, sharpened, and plays such clients.
+//! What does a client see that goes too far? `cargo run --example limits` starts a server with the
+//! strict presets, sharpened, and plays such clients.
 use anyport::{Body, Limits, Request, Response, Result, Tcp, Timeouts, serve_with, service_fn};
 use std::{
     convert::Infallible,
@@ -37,17 +38,26 @@ fn run() -> Result<()> {
         return Ok(());
     };
 
-    let huge = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(20_000));
+    let huge = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
+        "x".repeat(20_000)
+    );
     show(
         "a request",
-        sees(server, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+        sees(
+            server,
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        ),
     );
     show("a head of 20,000 bytes", sees(server, &huge));
     show(
         "no Host",
         sees(server, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n"),
     );
-    show("a head that never ends", sees(server, "GET / HTTP/1.1\r\nHost:"));
+    show(
+        "a head that never ends",
+        sees(server, "GET / HTTP/1.1\r\nHost:"),
+    );
     show("not a word", sees(server, ""));
     show(
         "a kept connection without a request",

@@ -1,15 +1,19 @@
 //! How do I serve two runtimes from one server? `cargo run --example mixed --features monoio`.
 //!
-//! The public port is on monoio, which has a thread and an io_uring for each core; the admin socket is on the tokio of `main`, and only this user
-//! may connect to it. Limits and timeouts hold for both, and one drain waits for both.
+//! The public port is on monoio, which has a thread and an io_uring for each core; the admin socket
+//! is on the tokio of `main`, and only this user may connect to it. Limits and timeouts hold for
+//! both, and one drain waits for both.
 //!
 //! ```text
 //! curl http://127.0.0.1:3000/
 //! curl --unix-socket admin.sock http://localhost/
 //! ```
 //!
-//! SIGTERM or Ctrl-C drains it. Without the feature `monoio`, the public port is on tokio, one per core.
-use anyport::{Body, Endpoint, Request, Response, Result, Server, Unix, serve_with, service_fn, shutdown};
+//! SIGTERM or Ctrl-C drains it. Without the feature `monoio`, the public port is on tokio, one per
+//! core.
+use anyport::{
+    Body, Endpoint, Request, Response, Result, Server, Unix, serve_with, service_fn, shutdown,
+};
 use clap::Parser;
 use std::{
     convert::Infallible,
@@ -45,7 +49,10 @@ async fn admin(_: Request<Body>) -> Result<Response<String>, Infallible> {
 }
 
 fn server(options: &Options) -> Server {
-    public(&options.listen).and(Unix::bind(&options.admin).with_mode(0o600), service_fn(admin))
+    public(&options.listen).and(
+        Unix::bind(&options.admin).with_mode(0o600),
+        service_fn(admin),
+    )
 }
 
 #[cfg(all(feature = "monoio", target_os = "linux"))]
@@ -78,7 +85,10 @@ async fn run(options: &Options) -> Result<()> {
     let running = server.start()?;
     for endpoint in running.endpoints() {
         let how = match endpoint {
-            Endpoint::Unix(_) => format!("--unix-socket {} http://localhost/", options.admin.display()),
+            Endpoint::Unix(_) => format!(
+                "--unix-socket {} http://localhost/",
+                options.admin.display()
+            ),
             _ => format!("http://{endpoint}/"),
         };
         println!("listening on {endpoint} (try: curl {how})");

@@ -1,16 +1,17 @@
-//! How do I let in only clients that show a certificate? `cargo run --example mtls` makes an authority, a server's and a client's
-//! certificate, and prints how to call it with them.
+//! How do I let in only clients that show a certificate? `cargo run --example mtls` makes an
+//! authority, a server's and a client's certificate, and prints how to call it with them.
 //!
-//! The client's certificate has been verified when the app is asked; here it greets the client by the certificate's subject.
+//! The client's certificate has been verified when the app is asked; here it greets the client by
+//! the certificate's subject.
 use anyport::{
-    Body, ConnInfo, HttpOptions, Request, Response, Result, Tcp, TlsConfig, TlsExt, serve_with, service_fn,
-    shutdown,
+    Body, ConnInfo, HttpOptions, Request, Response, Result, Tcp, TlsConfig, TlsExt, serve_with,
+    service_fn, shutdown,
     tls::{ClientAuth, Roots},
 };
 use clap::Parser;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    IsCa, KeyPair,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
 use std::{convert::Infallible, error::Error, fs, path::PathBuf, process::ExitCode};
 use x509_cert::{Certificate, der::Decode};

@@ -1,8 +1,12 @@
-//! How do I keep state without a lock, one per worker, and let the workers talk? `cargo run --example per_worker -- --workers 4`.
+//! How do I keep state without a lock, one per worker, and let the workers talk?
+//! `cargo run --example per_worker -- --workers 4`.
 //!
-//! Each worker counts its requests in a `Cell`, which no other thread sees, and tells one central task of each; that one alone knows the sum.
-//! `curl http://127.0.0.1:3000/` answers `worker 1: 17 requests here, 33 in all`. SIGTERM or Ctrl-C drains it.
-use anyport::{Body, BoxError, Request, Response, Result, Tcp, per_worker, serve_with, service_fn, shutdown};
+//! Each worker counts its requests in a `Cell`, which no other thread sees, and tells one central
+//! task of each; that one alone knows the sum. `curl http://127.0.0.1:3000/` answers
+//! `worker 1: 17 requests here, 33 in all`. SIGTERM or Ctrl-C drains it.
+use anyport::{
+    Body, BoxError, Request, Response, Result, Tcp, per_worker, serve_with, service_fn, shutdown,
+};
 use clap::Parser;
 use std::{cell::Cell, process::ExitCode, rc::Rc};
 use tokio::sync::{mpsc, oneshot};
@@ -31,7 +35,8 @@ async fn tally(mut told: mpsc::Receiver<Tell>) {
     }
 }
 
-/// What one worker has: an `Rc` of it is shared by the worker's connections, and never leaves its thread.
+/// What one worker has: an `Rc` of it is shared by the worker's connections, and never leaves its
+/// thread.
 struct Counter {
     worker: usize,
     here: Cell<u64>,

@@ -1,6 +1,8 @@
-//! How do I get at the bytes themselves? `cargo run --example raw_echo -- --listen 127.0.0.1:3000`, then `nc 127.0.0.1 3000`.
+//! How do I get at the bytes themselves? `cargo run --example raw_echo -- --listen 127.0.0.1:3000`,
+//! then `nc 127.0.0.1 3000`.
 //!
-//! Sends back whatever it gets. Limits and drain are the server's, as with HTTP: SIGTERM or Ctrl-C lets open connections go on for five seconds.
+//! Sends back whatever it gets. Limits and drain are the server's, as with HTTP: SIGTERM or Ctrl-C
+//! lets open connections go on for five seconds.
 use anyport::{Connection, Result, Tcp, Timeouts, TokioIo, serve_raw_with, shutdown};
 use clap::Parser;
 use std::{process::ExitCode, time::Duration};
@@ -14,7 +16,8 @@ struct Options {
     listen: String,
 }
 
-/// Any connection of any transport; `TokioIo` gives it tokio's `AsyncRead` and `AsyncWrite`. It ends when this does.
+/// Any connection of any transport; `TokioIo` gives it tokio's `AsyncRead` and `AsyncWrite`. It
+/// ends when this does.
 async fn echo(connection: impl Connection) {
     let peer = connection.info().peer().clone();
     let (mut reader, mut writer) = split(TokioIo::new(connection));

@@ -1,4 +1,5 @@
-//! What becomes of the clients when the server shuts down? `cargo run --example shutdown` plays four of them through a drain and prints its report.
+//! What becomes of the clients when the server shuts down? `cargo run --example shutdown` plays
+//! four of them through a drain and prints its report.
 use anyport::{Body, Request, Response, Result, Tcp, serve_with, service_fn};
 use std::{convert::Infallible, io, net::SocketAddr, process::ExitCode, time::Duration};
 use tokio::{

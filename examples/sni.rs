@@ -1,4 +1,5 @@
-//! How do I serve several names, each with a certificate of its own? `cargo run --example sni`, then:
+//! How do I serve several names, each with a certificate of its own? `cargo run --example sni`,
+//! then:
 //!
 //! ```text
 //! curl -kv https://one.localhost:3443
@@ -7,8 +8,8 @@
 //!
 //! curl shows the certificate; a name that's in none is refused.
 use anyport::{
-    Body, ConnInfo, HttpOptions, Request, Response, Result, Tcp, TlsConfig, TlsExt, serve_with, service_fn,
-    shutdown, tls::Certificate,
+    Body, ConnInfo, HttpOptions, Request, Response, Result, Tcp, TlsConfig, TlsExt, serve_with,
+    service_fn, shutdown, tls::Certificate,
 };
 use clap::Parser;
 use std::{convert::Infallible, process::ExitCode};
@@ -43,14 +44,17 @@ async fn main() -> ExitCode {
 
 async fn run(options: &Options) -> Result<()> {
     // Yours come from files: `Certificate::pem_files("one.pem", "one.key")`.
-    let tls = TlsConfig::new(Certificate::self_signed(["one.localhost"]))
-        .with_certificate(Certificate::self_signed(["two.localhost", "*.two.localhost"]));
+    let tls = TlsConfig::new(Certificate::self_signed(["one.localhost"])).with_certificate(
+        Certificate::self_signed(["two.localhost", "*.two.localhost"]),
+    );
     let running = serve_with(Tcp::bind(&*options.listen).tls(tls), service_fn(hello))
         .http(HttpOptions::default().with_conn_info())
         .with_graceful_shutdown(shutdown::signal())
         .start()?;
     for endpoint in running.endpoints() {
-        println!("listening on {endpoint} (try: curl -k --connect-to ::{endpoint} https://two.localhost/)");
+        println!(
+            "listening on {endpoint} (try: curl -k --connect-to ::{endpoint} https://two.localhost/)"
+        );
     }
     println!("{}", running.wait().await?);
     Ok(())

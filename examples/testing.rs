@@ -1,7 +1,7 @@
 //! How do I test an app with its server, but without a network? `cargo run --example testing`
 //!
-//! The app is served in memory, and the clock is tokio's paused one: it jumps to the next deadline whenever there's nothing to do, so the 75 s
-//! of the keep-alive timeout are over in no time.
+//! The app is served in memory, and the clock is tokio's paused one: it jumps to the next deadline
+//! whenever there's nothing to do, so the 75 s of the keep-alive timeout are over in no time.
 use anyport::{Body, Memory, Request, Response, StatusCode, TokioIo, serve_with, service_fn};
 use std::{convert::Infallible, error::Error};
 use tokio::time::Instant;
@@ -32,7 +32,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     );
     assert!((75..76).contains(&idle.elapsed().as_secs()));
 
-    println!("{}", running.shutdown(std::time::Duration::from_secs(1)).await?);
+    println!(
+        "{}",
+        running.shutdown(std::time::Duration::from_secs(1)).await?
+    );
     match connector.connect() {
         Ok(_) => Err("the server has ended, and can still be connected to".into()),
         Err(error) => {

@@ -1,9 +1,13 @@
-//! How do I have a thread per core, on the runtime of my choice? `cargo run --example thread_per_core --features monoio -- --transport monoio`.
+//! How do I have a thread per core, on the runtime of my choice?
+//! `cargo run --example thread_per_core --features monoio -- --transport monoio`.
 //!
-//! The app is made on each worker and never leaves its thread, so it counts in a `Cell` behind an `Rc`: no lock, no atomic, nothing that has to be `Send`.
-//! It's the same app on each of the three runtimes. `curl http://127.0.0.1:3000/` answers `request 17 of worker 1`. SIGTERM or Ctrl-C drains it.
+//! The app is made on each worker and never leaves its thread, so it counts in a `Cell` behind an
+//! `Rc`: no lock, no atomic, nothing that has to be `Send`. It's the same app on each of the three
+//! runtimes. `curl http://127.0.0.1:3000/` answers `request 17 of worker 1`. SIGTERM or Ctrl-C
+//! drains it.
 use anyport::{
-    Body, Error, Request, Response, Result, Server, Tcp, per_worker, serve_with, service_fn, shutdown,
+    Body, Error, Request, Response, Result, Server, Tcp, per_worker, serve_with, service_fn,
+    shutdown,
 };
 use clap::{Parser, ValueEnum};
 use std::{cell::Cell, convert::Infallible, process::ExitCode, rc::Rc};
@@ -45,7 +49,9 @@ async fn count(counter: Rc<Counter>) -> Result<Response<String>, Infallible> {
     let number = counter.requests.get() + 1;
     counter.requests.set(number);
     let worker = counter.worker;
-    Ok(Response::new(format!("request {number} of worker {worker}\n")))
+    Ok(Response::new(format!(
+        "request {number} of worker {worker}\n"
+    )))
 }
 
 fn server(options: &Options) -> Result<Server> {

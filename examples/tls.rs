@@ -1,6 +1,7 @@
 //! How do I serve HTTPS? `cargo run --example tls`, then `curl -k https://localhost:3443`.
 //!
-//! Without files, it makes a certificate for development at each start. With files, SIGHUP reads them again, and no connection notices:
+//! Without files, it makes a certificate for development at each start. With files, SIGHUP reads
+//! them again, and no connection notices:
 //!
 //! ```text
 //! cargo run --example tls -- --cert cert.pem --key key.pem
@@ -8,8 +9,8 @@
 //!
 //! SIGTERM or Ctrl-C drains it.
 use anyport::{
-    Body, ConnInfo, HttpOptions, Request, Response, Result, Tcp, TlsConfig, TlsExt, serve_with, service_fn,
-    shutdown,
+    Body, ConnInfo, HttpOptions, Request, Response, Result, Tcp, TlsConfig, TlsExt, serve_with,
+    service_fn, shutdown,
 };
 use clap::Parser;
 use std::{convert::Infallible, path::PathBuf, process::ExitCode};
@@ -31,10 +32,15 @@ struct Options {
 /// Tells what was agreed on.
 async fn hello(request: Request<Body>) -> Result<Response<String>, Infallible> {
     let info = request.extensions().get::<ConnInfo>();
-    let tls = info.and_then(ConnInfo::tls).map_or_else(String::new, |tls| {
-        format!(" over {} with {}", tls.version(), tls.cipher_suite())
-    });
-    Ok(Response::new(format!("Hello, {:?}{tls}!\n", request.version())))
+    let tls = info
+        .and_then(ConnInfo::tls)
+        .map_or_else(String::new, |tls| {
+            format!(" over {} with {}", tls.version(), tls.cipher_suite())
+        });
+    Ok(Response::new(format!(
+        "Hello, {:?}{tls}!\n",
+        request.version()
+    )))
 }
 
 #[tokio::main]
@@ -53,10 +59,13 @@ async fn run(options: Options) -> Result<()> {
         (Some(cert), Some(key)) => TlsConfig::from_pem_files(cert, key),
         _ => TlsConfig::self_signed(["localhost", "127.0.0.1", "::1"]),
     };
-    let running = serve_with(Tcp::bind(&*options.listen).tls(tls.clone()), service_fn(hello))
-        .http(HttpOptions::default().with_conn_info())
-        .with_graceful_shutdown(shutdown::signal())
-        .start()?;
+    let running = serve_with(
+        Tcp::bind(&*options.listen).tls(tls.clone()),
+        service_fn(hello),
+    )
+    .http(HttpOptions::default().with_conn_info())
+    .with_graceful_shutdown(shutdown::signal())
+    .start()?;
     warn(&tls);
     for endpoint in running.endpoints() {
         println!("listening on {endpoint} (try: curl -k https://{endpoint}/)");

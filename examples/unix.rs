@@ -1,10 +1,12 @@
-//! How do I serve over a Unix socket, and learn which user asks? `cargo run --example unix -- app.sock --mode 660`, then
+//! How do I serve over a Unix socket, and learn which user asks?
+//! `cargo run --example unix -- app.sock --mode 660`, then
 //! `curl --unix-socket app.sock http://localhost/`.
 //!
-//! The kernel vouches for the peer's process, user and group: no password is needed to tell local users apart. SIGTERM or Ctrl-C drains the server and
-//! removes the socket's file.
+//! The kernel vouches for the peer's process, user and group: no password is needed to tell local
+//! users apart. SIGTERM or Ctrl-C drains the server and removes the socket's file.
 use anyport::{
-    Body, ConnInfo, HttpOptions, PeerCred, Request, Response, Result, Unix, serve_with, service_fn, shutdown,
+    Body, ConnInfo, HttpOptions, PeerCred, Request, Response, Result, Unix, serve_with, service_fn,
+    shutdown,
 };
 use clap::Parser;
 use std::{convert::Infallible, num::ParseIntError, path::PathBuf, process::ExitCode};
@@ -15,7 +17,8 @@ struct Options {
     /// The socket's file; one that a server left behind is replaced, anything else is left alone.
     #[arg(default_value = "app.sock")]
     path: PathBuf,
-    /// Who may connect, in octal: 600 its user, 660 its group too, 666 everybody; by default what the umask leaves.
+    /// Who may connect, in octal: 600 its user, 660 its group too, 666 everybody; by default what
+    /// the umask leaves.
     #[arg(long, value_parser = octal)]
     mode: Option<u32>,
 }

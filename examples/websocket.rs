@@ -1,10 +1,14 @@
-//! How do I serve WebSockets over any transport? `cargo run --example websocket -- --transport tcp-per-core`, then open the page that it names in two windows.
+//! How do I serve WebSockets over any transport?
+//! `cargo run --example websocket -- --transport tcp-per-core`, then open the page that it names in
+//! two windows.
 //!
-//! `/echo` echoes, and `/chat` is a room: whatever worker a client is on, it reads what all others say. Ctrl-C drains the server: each client is told goodbye, and closed with 1001.
-//! The page is `assets/chat.html`; `tests/websocket.rs` has clients of other people's making talk over every transport.
+//! `/echo` echoes, and `/chat` is a room: whatever worker a client is on, it reads what all others
+//! say. Ctrl-C drains the server: each client is told goodbye, and closed with 1001. The page is
+//! `assets/chat.html`; `tests/websocket.rs` has clients of other people's making talk over every
+//! transport.
 use anyport::{
-    Body, Error, Request, Response, Result, Server, Tcp, TlsConfig, TlsExt, header, serve_with, service_fn,
-    shutdown,
+    Body, Error, Request, Response, Result, Server, Tcp, TlsConfig, TlsExt, header, serve_with,
+    service_fn, shutdown,
     ws::{self, Config, Deflate, Message, Utf8Bytes, WebSocket},
 };
 use clap::{Parser, ValueEnum};
@@ -52,7 +56,8 @@ async fn chat(mut socket: WebSocket, room: Room) {
                 Some(Ok(_)) => {}
                 _ => return,
             },
-            // Whoever is too slow for the room misses some of it; and if it can't be sent any more, `recv` says why.
+            // Whoever is too slow for the room misses some of it; and if it can't be sent any more,
+            // `recv` says why.
             text = heard.recv() => if let Ok(text) = text {
                 let _ = socket.send(Message::Text(text)).await;
             },
@@ -82,12 +87,18 @@ fn server(options: &Options) -> Result<Server> {
     Ok(match options.transport {
         Transport::Tcp => serve_with(Tcp::bind(addr), app),
         Transport::TcpPerCore => serve_with(Tcp::bind(addr).per_core(), app),
-        Transport::Tls => serve_with(Tcp::bind(addr).tls(TlsConfig::self_signed(["localhost"])), app),
+        Transport::Tls => serve_with(
+            Tcp::bind(addr).tls(TlsConfig::self_signed(["localhost"])),
+            app,
+        ),
         #[cfg(all(feature = "monoio", target_os = "linux"))]
         Transport::Monoio => serve_with(anyport::Monoio::bind(addr), app),
         #[cfg(all(feature = "glommio", target_os = "linux"))]
         Transport::Glommio => serve_with(anyport::Glommio::bind(addr), app),
-        #[allow(unreachable_patterns, reason = "with both features on, there's nothing left")]
+        #[allow(
+            unreachable_patterns,
+            reason = "with both features on, there's nothing left"
+        )]
         _ => {
             return Err(Error::config(
                 "this transport is a feature of the examples: add --features",

@@ -35,14 +35,16 @@ pub use anyport_tls::listen_secure;
 #[cfg(all(feature = "unix", unix))]
 pub use anyport_unix::{self as unix, Unix};
 
-/// WebSockets on every transport: over HTTP/1.1 and HTTP/2, compressed if you like, closed when the server drains.
+/// WebSockets on every transport: over HTTP/1.1 and HTTP/2, compressed if you like, closed when the
+/// server drains.
 #[cfg(feature = "ws")]
 pub use anyport_ws as ws;
 
 /// The crate of the HTTP types, and the ones that every app speaks.
 #[doc(no_inline)]
 pub use ::http::{self, Request, Response, StatusCode, header};
-/// Gives a connection tokio's `AsyncRead` and `AsyncWrite`, and a tokio stream what a connection needs.
+/// Gives a connection tokio's `AsyncRead` and `AsyncWrite`, and a tokio stream what a connection
+/// needs.
 #[cfg(any(
     feature = "glommio",
     feature = "memory",

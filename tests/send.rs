@@ -54,8 +54,9 @@ async fn a_server_is_spawned_even_if_its_app_is_not_send() {
 #[test]
 fn functions_closures_layers_and_routers_are_apps() {
     let address = "127.0.0.1:0";
-    let closure =
-        service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::from("Hello!"))) });
+    let closure = service_fn(|_: Request<Body>| async {
+        Ok::<_, Infallible>(Response::new(Body::from("Hello!")))
+    });
     let layered = tower::ServiceBuilder::new()
         .map_response(|response: Response<String>| response.map(Body::from))
         .service_fn(hello);
@@ -82,6 +83,9 @@ fn functions_closures_layers_and_routers_are_apps() {
 
 /// Generic code names one bound.
 #[expect(dead_code, reason = "it has to compile")]
-fn serve_anything<T: anyport::Transport, A: anyport::ServedOver<T>>(transport: T, app: A) -> Result<Handle> {
+fn serve_anything<T: anyport::Transport, A: anyport::ServedOver<T>>(
+    transport: T,
+    app: A,
+) -> Result<Handle> {
     serve_with(transport, app).start()
 }

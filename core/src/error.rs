@@ -17,8 +17,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// cannot bind 127.0.0.1:80: permission denied (ports below 1024 need CAP_NET_BIND_SERVICE)
 /// ```
 ///
-/// `Debug` prints the same line and the sources below it, so that a `main` that returns this error prints something
-/// worth reading. Decide by [`kind`](Self::kind) and [`blame`](Self::blame); the wording may change.
+/// `Debug` prints the same line and the sources below it, so that a `main` that returns this error
+/// prints something worth reading. Decide by [`kind`](Self::kind) and [`blame`](Self::blame); the
+/// wording may change.
 ///
 /// A peer's mistake never becomes an `Error`: it ends that peer's connection and nothing else.
 #[derive(Clone)]
@@ -42,7 +43,8 @@ pub enum ErrorKind {
     Start,
     /// Accepting failed for good: the listening socket is gone.
     Accept,
-    /// A worker ended although nobody asked it to: it panicked, or its runtime was shut down under it.
+    /// A worker ended although nobody asked it to: it panicked, or its runtime was shut down under
+    /// it.
     Worker,
 }
 
@@ -80,10 +82,15 @@ impl Error {
             Some(name) => (unix_reason(&source), unix_hint(name, &source)),
             None => (reason(&source), hint(&place, &source)),
         };
-        Self::new(ErrorKind::Bind, format!("cannot bind {place}: {reason}{hint}")).with_source(source)
+        Self::new(
+            ErrorKind::Bind,
+            format!("cannot bind {place}: {reason}{hint}"),
+        )
+        .with_source(source)
     }
 
-    /// Something else that's needed to start: a thread, a runtime, a listener. `what` could not be done.
+    /// Something else that's needed to start: a thread, a runtime, a listener. `what` could not be
+    /// done.
     pub fn start(what: impl fmt::Display, source: io::Error) -> Self {
         let (reason, hint) = (reason(&source), hint("", &source));
         Self::new(ErrorKind::Start, format!("cannot {what}: {reason}{hint}")).with_source(source)
@@ -225,7 +232,8 @@ pub(crate) fn is_descriptor_limit(_: &io::Error) -> bool {
     false
 }
 
-/// How many descriptors this process may have open at once, if it's limited (getrlimit(2), RLIMIT_NOFILE).
+/// How many descriptors this process may have open at once, if it's limited (getrlimit(2),
+/// RLIMIT_NOFILE).
 pub(crate) fn descriptor_limit() -> Option<u64> {
     #[cfg(unix)]
     return rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
@@ -278,6 +286,9 @@ mod tests {
     fn debug_shows_the_line_and_its_sources() {
         let error = Error::config("zero workers").with_source("because");
         assert_eq!(format!("{error:?}"), "zero workers\n  caused by: because");
-        assert_eq!((error.kind(), error.blame()), (ErrorKind::Config, Blame::Local));
+        assert_eq!(
+            (error.kind(), error.blame()),
+            (ErrorKind::Config, Blame::Local)
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! An abort reaches a stream wherever it is, even one that somebody else's task is just beginning to read.
+//! An abort reaches a stream wherever it is, even one that somebody else's task is just beginning
+//! to read.
 #![cfg(feature = "tokio")]
 #![expect(
     clippy::unwrap_used,
@@ -32,7 +33,8 @@ use tokio::{
 /// Nothing here takes nearly so long, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A stream on which nothing ever arrives. Its first read tells that it has begun, and returns only when it may.
+/// A stream on which nothing ever arrives. Its first read tells that it has begun, and returns only
+/// when it may.
 struct Mute {
     info: ConnInfo,
     pause: Option<Pause>,
@@ -64,7 +66,11 @@ impl Read for Mute {
 }
 
 impl Write for Mute {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Poll::Ready(Ok(buf.len()))
     }
 
@@ -140,7 +146,8 @@ fn an_abort_reaches_a_stream_that_a_new_task_just_began_to_read() {
     let handle = server.workers(1).start().unwrap();
 
     has_begun.recv_timeout(PATIENCE).unwrap();
-    // The abort has woken everybody before the read is pending, and so before its task can be woken.
+    // The abort has woken everybody before the read is pending, and so before its task can be
+    // woken.
     let report = runtime().block_on(async { timeout(PATIENCE, handle.abort()).await });
     assert_eq!(report.unwrap().unwrap().aborted, 1);
     go_on.send(()).unwrap();

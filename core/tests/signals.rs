@@ -12,7 +12,8 @@ use tokio::{
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One test for all of it, since signals are the whole process's. If it fails, a signal may end the process instead.
+/// One test for all of it, since signals are the whole process's. If it fails, a signal may end the
+/// process instead.
 #[tokio::test]
 async fn a_signal_before_the_first_poll_counts_and_its_twin_does_not() {
     let mut interrupts = signal(SignalKind::interrupt()).unwrap();

@@ -1,4 +1,5 @@
-//! The behaviour suite on the transport of the example `custom_transport`: what a transport of your own has to pass, and how it's told to.
+//! The behaviour suite on the transport of the example `custom_transport`: what a transport of your
+//! own has to pass, and how it's told to.
 #![cfg(unix)]
 
 #[path = "../custom_transport.rs"]

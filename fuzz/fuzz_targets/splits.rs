@@ -1,4 +1,5 @@
-//! However the bytes of an HTTP/1 connection are cut into pieces, the answers are the same: `cargo +nightly fuzz run splits`.
+//! However the bytes of an HTTP/1 connection are cut into pieces, the answers are the same:
+//! `cargo +nightly fuzz run splits`.
 //!
 //! `cargo test` holds the same of each file in `corpus/splits`. A finding belongs there.
 #![no_main]

@@ -18,7 +18,9 @@ fn servers(authority: &client::Authority) -> Vec<scene::Served> {
         Ok(()) => Driver::IoUring,
         Err(_) => Driver::Epoll,
     };
-    let monoio = Monoio::bind("127.0.0.1:0").with_driver(driver).with_workers(1);
+    let monoio = Monoio::bind("127.0.0.1:0")
+        .with_driver(driver)
+        .with_workers(1);
     let server = serve_with(monoio.tls(authority.server()), scene::app());
     vec![scene::Served::start(server)]
 }

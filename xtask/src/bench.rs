@@ -1,10 +1,11 @@
-//! `cargo xtask bench`: what a request and a connection cost, of anyport, of its peers and of anybody's
-//! server.
+//! `cargo xtask bench`: what a request and a connection cost, of anyport, of its peers and of
+//! anybody's server.
 //!
 //! A target goes through stages, each in a module of its own: `options` parses, `build` builds,
 //! `server` starts, `contract` checks, `timed`, `counted` and `idle` measure, `reduce` makes a
 //! [`row::Row`] of it, `present` shows it. `measure` leads through them within a given time. Counts
-//! are exact; times are ratios to a reference in the same round. docs/bench.md says how to read them.
+//! are exact; times are ratios to a reference in the same round. docs/bench.md says how to read
+//! them.
 
 mod affinity;
 mod build;
@@ -51,7 +52,8 @@ pub(crate) struct Bench {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Build what `--check` measures, and measure nothing: a machine that is busy can do that beforehand
+    /// Build what `--check` measures, and measure nothing: a machine that is busy can do that
+    /// beforehand
     Build,
     /// Draw the tables and the page of a run anew: summary.md and report.html
     Report {

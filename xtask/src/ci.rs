@@ -69,7 +69,11 @@ impl Step {
                 cmd!(shell, "{xtask} bench --check").run()?;
             }
             Self::Peers => {
-                tidy::hold(&[peers::are_built_alike, peers::share_versions], shell, metadata)?;
+                tidy::hold(
+                    &[peers::are_built_alike, peers::share_versions],
+                    shell,
+                    metadata,
+                )?;
                 let target_dir = metadata.target_directory.join("peers");
                 let _folder = shell.push_dir("benches/peers");
                 cmd!(shell, "cargo fmt --all --check").run()?;

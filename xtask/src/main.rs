@@ -1,4 +1,5 @@
-//! The chores of the workspace, as plain Rust: whatever CI runs, a contributor runs with the same command.
+//! The chores of the workspace, as plain Rust: whatever CI runs, a contributor runs with the same
+//! command.
 #![deny(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -83,7 +84,9 @@ mod tests {
         let error = Command::try_parse_from(["xtask", "ci", "--only", "clipy"])
             .unwrap_err()
             .to_string();
-        for step in ["fmt", "clippy", "docs", "tidy", "features", "peers", "bench"] {
+        for step in [
+            "fmt", "clippy", "docs", "tidy", "features", "peers", "bench",
+        ] {
             assert!(error.contains(step), "{step} is not in: {error}");
         }
     }

@@ -1,4 +1,5 @@
-//! What the chores say. A disk may be full and a pipe closed: that ends a chore as any other error does, and never by a panic.
+//! What the chores say. A disk may be full and a pipe closed: that ends a chore as any other error
+//! does, and never by a panic.
 
 use anyhow::Context as _;
 use std::io::{self, Write as _};

@@ -1,6 +1,8 @@
-//! The invariants of the workspace that no compiler checks: ARCHITECTURE.md states them, this holds them.
+//! The invariants of the workspace that no compiler checks: ARCHITECTURE.md states them, this holds
+//! them.
 //!
-//! Each is a pure function from a [`Repo`] to its violations, in a file of its own, with tests that make it fail.
+//! Each is a pure function from a [`Repo`] to its violations, in a file of its own, with tests that
+//! make it fail.
 
 mod dependencies;
 mod facade;
@@ -31,9 +33,16 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
 /// # Errors
 ///
 /// When there is one.
-pub(crate) fn hold(invariants: &[Invariant], shell: &Shell, metadata: &Metadata) -> anyhow::Result<()> {
+pub(crate) fn hold(
+    invariants: &[Invariant],
+    shell: &Shell,
+    metadata: &Metadata,
+) -> anyhow::Result<()> {
     let repo = Repo::read(shell, metadata)?;
-    let mut violations: Vec<Violation> = invariants.iter().flat_map(|invariant| invariant(&repo)).collect();
+    let mut violations: Vec<Violation> = invariants
+        .iter()
+        .flat_map(|invariant| invariant(&repo))
+        .collect();
     violations.sort();
     for violation in &violations {
         print(format!("{violation}\n"))?;

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) name: String,
-    /// Its folder, relative to the workspace's root; empty for the facade, which is the root package.
+    /// Its folder, relative to the workspace's root; empty for the facade, which is the root
+    /// package.
     pub(crate) dir: String,
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) features: BTreeMap<String, Vec<String>>,
@@ -66,7 +67,10 @@ pub(crate) fn members(metadata: &Metadata) -> Vec<Member> {
         .workspace_packages()
         .into_iter()
         .map(|package| {
-            let dir = package.manifest_path.parent().unwrap_or(&package.manifest_path);
+            let dir = package
+                .manifest_path
+                .parent()
+                .unwrap_or(&package.manifest_path);
             Member {
                 name: package.name.to_string(),
                 dir: dir
@@ -87,7 +91,11 @@ impl From<&cargo_metadata::Dependency> for Dependency {
     fn from(dependency: &cargo_metadata::Dependency) -> Self {
         Self {
             name: dependency.name.clone(),
-            key: dependency.rename.as_ref().unwrap_or(&dependency.name).clone(),
+            key: dependency
+                .rename
+                .as_ref()
+                .unwrap_or(&dependency.name)
+                .clone(),
             kind: dependency.kind,
             optional: dependency.optional,
         }
@@ -95,7 +103,10 @@ impl From<&cargo_metadata::Dependency> for Dependency {
 }
 
 /// The versions of a package in a lock file, and the lines that name it.
-pub(crate) fn locked_versions<'a>(lock: &'a str, name: &str) -> impl Iterator<Item = (&'a str, usize)> {
+pub(crate) fn locked_versions<'a>(
+    lock: &'a str,
+    name: &str,
+) -> impl Iterator<Item = (&'a str, usize)> {
     let header = format!("name = \"{name}\"");
     let lines = lock.lines().zip(lock.lines().skip(1));
     lines.enumerate().filter_map(move |(index, (line, next))| {
@@ -106,7 +117,8 @@ pub(crate) fn locked_versions<'a>(lock: &'a str, name: &str) -> impl Iterator<It
 
 #[cfg(test)]
 impl Member {
-    /// A package with normal dependencies; a leading `dev:`, `build:` or `optional:` says which other kind one is.
+    /// A package with normal dependencies; a leading `dev:`, `build:` or `optional:` says which
+    /// other kind one is.
     pub(crate) fn fixture(dir: &str, name: &str, dependencies: &[&str]) -> Self {
         let dependency = |text: &&str| {
             let (kind, name) = text.split_once(':').unwrap_or(("", text));

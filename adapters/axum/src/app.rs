@@ -6,9 +6,10 @@ use tower_service::Service;
 
 /// An app whose requests know their connection: what the extractors of this crate need.
 ///
-/// It takes any app, an axum `Router` or one [`per_worker`](anyport_core::per_worker), and puts the [`ConnInfo`] into each request's
-/// extensions, at the price of a few small allocations. (So does [`HttpOptions::with_conn_info`](anyport_core::HttpOptions::with_conn_info), for all apps of
-/// a server.) Middleware sees it, too; also axum's own `Extension<ConnInfo>` gets it.
+/// It takes any app, an axum `Router` or one [`per_worker`](anyport_core::per_worker), and puts the
+/// [`ConnInfo`] into each request's extensions, at the price of a few small allocations. (So does
+/// [`HttpOptions::with_conn_info`](anyport_core::HttpOptions::with_conn_info), for all apps of a
+/// server.) Middleware sees it, too; also axum's own `Extension<ConnInfo>` gets it.
 ///
 /// ```
 /// # use anyport_axum::{Peer, app};
@@ -33,8 +34,10 @@ pub struct WithConnInfo<A> {
 }
 
 impl<A> WithConnInfo<A> {
-    /// The same with axum's own `ConnectInfo<SocketAddr>` in each request whose peer has an IP address: for handlers and middleware that were written for
-    /// `into_make_service_with_connect_info::<SocketAddr>()`. It costs one more allocation per request.
+    /// The same with axum's own `ConnectInfo<SocketAddr>` in each request whose peer has an IP
+    /// address: for handlers and middleware that were written for
+    /// `into_make_service_with_connect_info::<SocketAddr>()`. It costs one more allocation per
+    /// request.
     ///
     /// ```
     /// # use anyport_axum::app;
@@ -73,7 +76,8 @@ impl<A: App> App for WithConnInfo<A> {
     }
 }
 
-/// The service of a [`WithConnInfo`]: a worker's, or one connection's, whose [`ConnInfo`] it adds to each request.
+/// The service of a [`WithConnInfo`]: a worker's, or one connection's, whose [`ConnInfo`] it adds
+/// to each request.
 #[derive(Clone, Debug)]
 pub struct AddConnInfo<S> {
     service: S,
@@ -96,7 +100,9 @@ impl<S: HttpService> Service<Request<Body>> for AddConnInfo<S> {
             if self.connect_info
                 && let Some(peer) = info.peer().socket_addr()
             {
-                request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+                request
+                    .extensions_mut()
+                    .insert(axum::extract::ConnectInfo(peer));
             }
             request.extensions_mut().insert(info.clone());
         }

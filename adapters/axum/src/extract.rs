@@ -4,7 +4,8 @@ use anyport_core::{ConnInfo, Endpoint, PeerCred, TlsInfo};
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::{Extensions, request::Parts};
 
-/// All that's known of the connection: its peer, its local address, its number, its worker, and more.
+/// All that's known of the connection: its peer, its local address, its number, its worker, and
+/// more.
 ///
 /// ```
 /// # use anyport_axum::Connection;
@@ -39,7 +40,8 @@ pub struct Connection(pub ConnInfo);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Peer(pub Endpoint);
 
-/// What the TLS handshake agreed on, and whom the client proved to be. Of a handler that serves plain text, too, it's an `Option<Tls>`.
+/// What the TLS handshake agreed on, and whom the client proved to be. Of a handler that serves
+/// plain text, too, it's an `Option<Tls>`.
 ///
 /// ```
 /// # use anyport_axum::Tls;
@@ -58,11 +60,13 @@ pub struct Peer(pub Endpoint);
 ///
 /// # Errors
 ///
-/// 403 over a connection without TLS (as an `Option`: `None`); 500 as [`Connection`], also as an `Option`.
+/// 403 over a connection without TLS (as an `Option`: `None`); 500 as [`Connection`], also as an
+/// `Option`.
 #[derive(Clone, Debug)]
 pub struct Tls(pub TlsInfo);
 
-/// The peer's process, user and group, as the kernel vouches for them: over Unix sockets. Elsewhere it's an `Option<Credentials>`.
+/// The peer's process, user and group, as the kernel vouches for them: over Unix sockets. Elsewhere
+/// it's an `Option<Credentials>`.
 ///
 /// ```
 /// # use anyport_axum::Credentials;
@@ -75,11 +79,13 @@ pub struct Tls(pub TlsInfo);
 ///
 /// # Errors
 ///
-/// 403 over a connection without credentials (as an `Option`: `None`); 500 as [`Connection`], also as an `Option`.
+/// 403 over a connection without credentials (as an `Option`: `None`); 500 as [`Connection`], also
+/// as an `Option`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Credentials(pub PeerCred);
 
-/// Whether the server drains, as a flag and as a future: what would go on for ever, ends then by itself instead of being cut off at the end of the grace.
+/// Whether the server drains, as a flag and as a future: what would go on for ever, ends then by
+/// itself instead of being cut off at the end of the grace.
 ///
 /// ```
 /// # use anyport_axum::Drain;

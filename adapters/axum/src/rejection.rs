@@ -19,7 +19,8 @@ pub enum ConnectionRejection {
 }
 
 impl ConnectionRejection {
-    /// At DEBUG, although it's the program's mistake: it happens once per request, and so as often as peers like.
+    /// At DEBUG, although it's the program's mistake: it happens once per request, and so as often
+    /// as peers like.
     pub(crate) fn no_conn_info() -> Self {
         let rejection = Self::NoConnInfo;
         #[cfg(feature = "tracing")]

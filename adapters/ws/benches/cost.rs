@@ -1,7 +1,10 @@
-//! What a WebSocket costs, beside tokio-tungstenite's with a buffer of 4 KiB on the same transport: `cargo bench -p anyport-ws --features tokio --bench cost -- WHAT`.
+//! What a WebSocket costs, beside tokio-tungstenite's with a buffer of 4 KiB on the same transport:
+//! `cargo bench -p anyport-ws --features tokio --bench cost -- WHAT`.
 //!
-//! - `memory`: bytes per idle WebSocket, as the slope from 1,000 to 8,000 of them, by mimalloc. It's the resident memory of a process that has the server's ends alone.
-//! - `instructions`: user instructions per echo of 16 bytes over TCP, on 64 WebSockets that send at once. It's what callgrind counts of the server for more echoes, so it needs valgrind.
+//! - `memory`: bytes per idle WebSocket, as the slope from 1,000 to 8,000 of them, by mimalloc.
+//!   It's the resident memory of a process that has the server's ends alone.
+//! - `instructions`: user instructions per echo of 16 bytes over TCP, on 64 WebSockets that send at
+//!   once. It's what callgrind counts of the server for more echoes, so it needs valgrind.
 use anyhow::{Context as _, Result, bail};
 use anyport_core::{Body, Server, serve_with};
 use anyport_ws::{self as ws, Config, WebSocket};
@@ -31,7 +34,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const TRANSPORTS: [&str; 3] = ["tcp", "monoio", "glommio"];
 const LIBRARIES: [&str; 2] = ["anyport-ws", "tungstenite"];
 const LOCAL: &str = "127.0.0.1:0";
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+const REQUEST: &[u8] =
+    b"GET / HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 async fn ours(mut request: Request<Body>) -> Result<Response<Body>, Infallible> {
@@ -57,7 +61,10 @@ async fn theirs(mut request: Request<Body>) -> Result<Response<Body>> {
         .status(StatusCode::SWITCHING_PROTOCOLS)
         .header(header::CONNECTION, "upgrade")
         .header(header::UPGRADE, "websocket")
-        .header(header::SEC_WEBSOCKET_ACCEPT, derive_accept_key(key.as_bytes()));
+        .header(
+            header::SEC_WEBSOCKET_ACCEPT,
+            derive_accept_key(key.as_bytes()),
+        );
     let upgrade = hyper::upgrade::on(&mut request);
     anyport_core::spawn(async {
         let Ok(upgraded) = upgrade.await else { return };
@@ -200,7 +207,11 @@ fn message() -> [u8; 22] {
 }
 
 fn collected(transport: &str, library: &str, rounds: usize) -> Result<i64> {
-    let callgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
+    let callgrind = [
+        "valgrind",
+        "--tool=callgrind",
+        "--callgrind-out-file=/dev/null",
+    ];
     let served = Served::start(&callgrind, transport, library)?;
     let mut sockets: Vec<_> = (0..64).map(|_| served.open()).collect::<Result<_>>()?;
     for _ in 0..rounds {
@@ -213,7 +224,9 @@ fn collected(transport: &str, library: &str, rounds: usize) -> Result<i64> {
     }
     drop(sockets);
     let said = served.end()?;
-    let count = said.lines().find_map(|line| line.split_once("Collected : "));
+    let count = said
+        .lines()
+        .find_map(|line| line.split_once("Collected : "));
     count
         .with_context(|| said.clone())?
         .1

@@ -14,9 +14,11 @@ use axum_core::{
 use http::request::Parts;
 use std::{fmt, future::Future};
 
-/// A request for a WebSocket, for axum's handlers: it takes the place of `axum::extract::ws::WebSocketUpgrade`, under anyport's server.
+/// A request for a WebSocket, for axum's handlers: it takes the place of
+/// `axum::extract::ws::WebSocketUpgrade`, under anyport's server.
 ///
-/// It works over HTTP/1.1 by `get` or `any`, and over HTTP/2 by `any` or `connect`. What axum's `read_buffer_size` and `write_buffer_size` are for, isn't there: a WebSocket that waits has no
+/// It works over HTTP/1.1 by `get` or `any`, and over HTTP/2 by `any` or `connect`. What axum's
+/// `read_buffer_size` and `write_buffer_size` are for, isn't there: a WebSocket that waits has no
 /// buffers.
 ///
 /// ```
@@ -36,7 +38,8 @@ use std::{fmt, future::Future};
 ///
 /// # Errors
 ///
-/// 400, 405, 426 or 501 if the request isn't a right handshake. Under `axum::serve` itself, the callback for [failures](Self::on_failed_upgrade) gets an error.
+/// 400, 405, 426 or 501 if the request isn't a right handshake. Under `axum::serve` itself, the
+/// callback for [failures](Self::on_failed_upgrade) gets an error.
 #[must_use = "answer with `on_upgrade`"]
 pub struct WebSocketUpgrade<F = fn(Error)> {
     offer: Offer,
@@ -99,7 +102,10 @@ impl<F: FnOnce(Error) + Send + 'static> WebSocketUpgrade<F> {
     }
 
     /// Has a callback told if the connection ends before it's a WebSocket. By default, nobody is.
-    pub fn on_failed_upgrade<G: FnOnce(Error) + Send + 'static>(self, callback: G) -> WebSocketUpgrade<G> {
+    pub fn on_failed_upgrade<G: FnOnce(Error) + Send + 'static>(
+        self,
+        callback: G,
+    ) -> WebSocketUpgrade<G> {
         WebSocketUpgrade {
             offer: self.offer,
             config: self.config,

@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-/// What a server wants of its WebSockets: limits, deadlines, subprotocols, and who may connect. A pointer to clone.
+/// What a server wants of its WebSockets: limits, deadlines, subprotocols, and who may connect. A
+/// pointer to clone.
 ///
 /// ```
 /// # use anyport_ws::Config;
@@ -76,9 +77,11 @@ impl Config {
         self
     }
 
-    /// The largest message that is taken, in bytes, after inflation if it was compressed. Default: 1 MiB. The sender of a larger one is closed with 1009.
+    /// The largest message that is taken, in bytes, after inflation if it was compressed. Default:
+    /// 1 MiB. The sender of a larger one is closed with 1009.
     ///
-    /// It's the largest frame, too, unless [`with_max_frame`](Self::with_max_frame) says otherwise afterwards.
+    /// It's the largest frame, too, unless [`with_max_frame`](Self::with_max_frame) says otherwise
+    /// afterwards.
     #[must_use]
     pub fn with_max_message(self, bytes: usize) -> Self {
         self.with(|settings| {
@@ -89,26 +92,30 @@ impl Config {
         })
     }
 
-    /// The largest frame that is taken, in bytes as they come. Default: as large as a message. The sender of a larger one is closed with 1009.
+    /// The largest frame that is taken, in bytes as they come. Default: as large as a message. The
+    /// sender of a larger one is closed with 1009.
     #[must_use]
     pub fn with_max_frame(self, bytes: usize) -> Self {
         self.with(|settings| settings.sizes.frame = bytes)
     }
 
-    /// How many bytes may wait to be written before `send` and `feed` wait for the peer. Default: 64 KiB. One message may be larger.
+    /// How many bytes may wait to be written before `send` and `feed` wait for the peer. Default:
+    /// 64 KiB. One message may be larger.
     #[must_use]
     pub fn with_max_write_buffer(self, bytes: usize) -> Self {
         self.with(|settings| settings.max_write_buffer = bytes)
     }
 
-    /// How many frames without data a peer may send within a second: pings, pongs, and empty fragments. Default: 128; a first burst may have twice as many. The
-    /// sender of more is closed with 1008.
+    /// How many frames without data a peer may send within a second: pings, pongs, and empty
+    /// fragments. Default: 128; a first burst may have twice as many. The sender of more is closed
+    /// with 1008.
     #[must_use]
     pub fn with_max_control_frames(self, per_second: u32) -> Self {
         self.with(|settings| settings.max_control_frames = per_second)
     }
 
-    /// How long a peer may be silent before it is sent a ping. Default: 30 s. If it stays silent for as long again, `recv` fails with [`Error::Timeout`](crate::Error::Timeout).
+    /// How long a peer may be silent before it is sent a ping. Default: 30 s. If it stays silent
+    /// for as long again, `recv` fails with [`Error::Timeout`](crate::Error::Timeout).
     ///
     /// The time is looked at once per interval, so the ping is sent after one to two of them.
     #[must_use]
@@ -122,35 +129,42 @@ impl Config {
         self.with(|settings| settings.heartbeat = None)
     }
 
-    /// How long the peer's close, and the end of its connection, are waited for. Default: 10 s. In a drain, the grace is the limit, so
-    /// that its report tells who didn't close.
+    /// How long the peer's close, and the end of its connection, are waited for. Default: 10 s. In
+    /// a drain, the grace is the limit, so that its report tells who didn't close.
     #[must_use]
     pub fn with_close_timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.close_timeout = timeout)
     }
 
-    /// The reason that peers are told with 1001 when the server drains, at most 123 bytes. Default: "the server is shutting down".
+    /// The reason that peers are told with 1001 when the server drains, at most 123 bytes. Default:
+    /// "the server is shutting down".
     #[must_use]
     pub fn with_drain_reason(self, reason: &'static str) -> Self {
         self.with(|settings| settings.drain_reason = Some(reason))
     }
 
-    /// A drain closes nothing: the app waits for [`WebSocket::drain`](crate::WebSocket::drain), and closes by itself.
+    /// A drain closes nothing: the app waits for [`WebSocket::drain`](crate::WebSocket::drain), and
+    /// closes by itself.
     #[must_use]
     pub fn without_drain_close(self) -> Self {
         self.with(|settings| settings.drain_reason = None)
     }
 
-    /// The subprotocols that the server speaks, the preferred one first (RFC 6455 1.9). Default: none. A client that offers none of them is accepted without one.
+    /// The subprotocols that the server speaks, the preferred one first (RFC 6455 1.9). Default:
+    /// none. A client that offers none of them is accepted without one.
     #[must_use]
     pub fn with_protocols<P: Into<String>>(self, protocols: impl IntoIterator<Item = P>) -> Self {
         let protocols = protocols.into_iter().map(Into::into).collect();
         self.with(|settings| settings.protocols = protocols)
     }
 
-    /// Says which `Origin` may connect (RFC 6455 10.2); others get 403. Default: any. Asked only if there is one: browsers send it always, others need not.
+    /// Says which `Origin` may connect (RFC 6455 10.2); others get 403. Default: any. Asked only if
+    /// there is one: browsers send it always, others need not.
     #[must_use]
-    pub fn with_origin_check(self, check: impl Fn(&HeaderValue) -> bool + Send + Sync + 'static) -> Self {
+    pub fn with_origin_check(
+        self,
+        check: impl Fn(&HeaderValue) -> bool + Send + Sync + 'static,
+    ) -> Self {
         self.with(|settings| settings.origin_check = Some(Arc::new(check)))
     }
 

@@ -2,7 +2,8 @@
 use crate::protocol::Violation;
 use std::{error, fmt, io};
 
-/// Why a WebSocket ended, or a message couldn't be sent. After one from `recv`, there are no more messages.
+/// Why a WebSocket ended, or a message couldn't be sent. After one from `recv`, there are no more
+/// messages.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -45,11 +46,13 @@ impl fmt::Display for Error {
             Self::Violation { code, what } => {
                 write!(f, "the peer of a WebSocket was closed with {code}: {what}")
             }
-            Self::Timeout => f.write_str("the peer of a WebSocket answers neither a ping nor a close"),
-            Self::Closed => f.write_str("cannot send: the WebSocket is closed"),
-            Self::ControlTooLong => {
-                f.write_str("cannot send a ping or a pong of more than 125 bytes (RFC 6455 5.5): shorten it")
+            Self::Timeout => {
+                f.write_str("the peer of a WebSocket answers neither a ping nor a close")
             }
+            Self::Closed => f.write_str("cannot send: the WebSocket is closed"),
+            Self::ControlTooLong => f.write_str(
+                "cannot send a ping or a pong of more than 125 bytes (RFC 6455 5.5): shorten it",
+            ),
         }
     }
 }

@@ -1,6 +1,8 @@
-//! WebSockets for [anyport](https://docs.rs/anyport): on every transport and runtime, over HTTP/1.1 (RFC 6455) and HTTP/2 (RFC 8441).
+//! WebSockets for [anyport](https://docs.rs/anyport): on every transport and runtime, over HTTP/1.1
+//! (RFC 6455) and HTTP/2 (RFC 8441).
 //!
-//! An app of any kind becomes a WebSocket server by [`upgrade`], or by [`accept`] if it spawns by itself; a handler of axum, by the extractor `WebSocketUpgrade` (feature `axum`).
+//! An app of any kind becomes a WebSocket server by [`upgrade`], or by [`accept`] if it spawns by
+//! itself; a handler of axum, by the extractor `WebSocketUpgrade` (feature `axum`).
 //!
 //! ```
 //! use anyport_core::{Body, serve_with};

@@ -4,8 +4,9 @@ use std::{fmt, ops::Deref, str::Utf8Error};
 
 /// What is received and sent.
 ///
-/// `recv` gives [`Text`](Self::Text) and [`Binary`](Self::Binary), and [`Close`](Self::Close) if the peer closes first. Pings are answered, and pongs taken note of, without the
-/// app. [`Ping`](Self::Ping) and [`Pong`](Self::Pong) exist to be sent.
+/// `recv` gives [`Text`](Self::Text) and [`Binary`](Self::Binary), and [`Close`](Self::Close) if
+/// the peer closes first. Pings are answered, and pongs taken note of, without the app.
+/// [`Ping`](Self::Ping) and [`Pong`](Self::Pong) exist to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// A text.

@@ -1,6 +1,8 @@
-//! The app of all servers that speak hyper's types, anyport's own and hyper by hand: what differs between them is the server, never the app.
+//! The app of all servers that speak hyper's types, anyport's own and hyper by hand: what differs
+//! between them is the server, never the app.
 //!
-//! The feature `axum` adds the same app as an axum `Router`. It names no runtime. A server without upgrades gives no [`Spawn`], and has all of it but the WebSocket.
+//! The feature `axum` adds the same app as an axum `Router`. It names no runtime. A server without
+//! upgrades gives no [`Spawn`], and has all of it but the WebSocket.
 
 #[cfg(feature = "axum")]
 mod router;
@@ -8,7 +10,9 @@ mod websocket;
 
 use anyport_bench_child::{
     Workload,
-    workload::{DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, PLAINTEXT, UPLOAD, WEBSOCKET},
+    workload::{
+        DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, PLAINTEXT, UPLOAD, WEBSOCKET,
+    },
 };
 use bytes::{Buf as _, Bytes};
 use http_body_util::{BodyExt as _, Collected, Full};
@@ -41,7 +45,10 @@ struct Message {
 /// # Errors
 ///
 /// When a body can't be read to its end.
-pub async fn answer<B>(request: Request<B>, spawn: Option<Spawn>) -> Result<Response<Full<Bytes>>, B::Error>
+pub async fn answer<B>(
+    request: Request<B>,
+    spawn: Option<Spawn>,
+) -> Result<Response<Full<Bytes>>, B::Error>
 where
     B: Body<Data = Bytes>,
 {
@@ -73,8 +80,11 @@ fn route<B>(request: Request<B>, spawn: Option<Spawn>) -> Step<B> {
             return Step::Collect(request.into_body(), |body| of(BYTES, body.to_bytes()));
         }
         (&Method::POST, UPLOAD) => {
-            // Without a copy of all into one buffer, beside which the server's work could not be seen.
-            return Step::Collect(request.into_body(), |body| length(body.aggregate().remaining()));
+            // Without a copy of all into one buffer, beside which the server's work could not be
+            // seen.
+            return Step::Collect(request.into_body(), |body| {
+                length(body.aggregate().remaining())
+            });
         }
         (&Method::POST, DISCARD) => return Step::Discard(request.into_body()),
         (&Method::GET, DOWNLOAD_64K) => of(BYTES, FILE_64K.clone()),

@@ -3,8 +3,8 @@
 use anyport_bench_child::{
     Workload,
     workload::{
-        DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, LARGEST_UPLOAD, LAYERS, PLAINTEXT, UPLOAD,
-        WEBSOCKET, WEBSOCKET_BUFFER,
+        DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, LARGEST_UPLOAD, LAYERS, PLAINTEXT,
+        UPLOAD, WEBSOCKET, WEBSOCKET_BUFFER,
     },
 };
 use axum::{
@@ -42,7 +42,10 @@ pub fn router() -> Router {
         .route(ECHO, post(|body: Bytes| async { body }))
         .route(DOWNLOAD_64K, get(|| async { file_64k }))
         .route(DOWNLOAD_1M, get(|| async { file_1m }))
-        .route(UPLOAD, post(|body: Bytes| async move { body.len().to_string() }))
+        .route(
+            UPLOAD,
+            post(|body: Bytes| async move { body.len().to_string() }),
+        )
         .route(DISCARD, post(discard))
         .route(WEBSOCKET, get(websocket))
         // Not axum's default, which is 2 MB.

@@ -22,7 +22,8 @@ pub type Conversation = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// How the server's runtime spawns it.
 pub type Spawn = fn(Conversation);
 
-/// Agrees to it, and has all messages sent back; a request that's no handshake of RFC 6455 is a bad one.
+/// Agrees to it, and has all messages sent back; a request that's no handshake of RFC 6455 is a bad
+/// one.
 pub(crate) fn upgrade<B>(mut request: Request<B>, spawn: Spawn) -> Response<Full<Bytes>> {
     let Ok(response) = create_response_with_body(&request, Full::default) else {
         return empty(StatusCode::BAD_REQUEST);

@@ -1,8 +1,10 @@
-//! Where a server of the bench listens; nothing beyond this machine, since a load test of somebody else's is an attack.
+//! Where a server of the bench listens; nothing beyond this machine, since a load test of somebody
+//! else's is an attack.
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
-/// A TCP address of this machine, one with TLS written `tls:IP:PORT`, or a Unix socket's path written `unix:PATH`.
+/// A TCP address of this machine, one with TLS written `tls:IP:PORT`, or a Unix socket's path
+/// written `unix:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// A loopback address and a port; port 0 is any free one.

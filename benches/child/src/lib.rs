@@ -1,9 +1,10 @@
-//! What all servers of the bench do alike, ours and the peers': they're told where to listen, say where they do, and end with their parent.
+//! What all servers of the bench do alike, ours and the peers': they're told where to listen, say
+//! where they do, and end with their parent.
 //!
 //! All have the same app, whose paths and answers stand in [`workload`].
 //!
-//! The address stands on the first line of stdout, with port 0 resolved. A server ends when its stdin does: so none outlives
-//! the bench, not even one that was killed.
+//! The address stands on the first line of stdout, with port 0 resolved. A server ends when its
+//! stdin does: so none outlives the bench, not even one that was killed.
 
 mod address;
 mod listen;

@@ -4,7 +4,8 @@ use socket2::{Domain, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-/// The same for all servers of the bench, and no default of any but anyport's: a burst of clients isn't turned away.
+/// The same for all servers of the bench, and no default of any but anyport's: a burst of clients
+/// isn't turned away.
 pub const BACKLOG: i32 = 4096;
 
 /// A blocking listener.
@@ -13,12 +14,14 @@ pub const BACKLOG: i32 = 4096;
 ///
 /// When the address can't be had, with the address in it.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    bind(address).map_err(|error| io::Error::new(error.kind(), format!("cannot bind {address}: {error}")))
+    bind(address)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot bind {address}: {error}")))
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // As the own `bind` of std and of all runtimes does: a port whose last connections linger can be taken again.
+    // As the own `bind` of std and of all runtimes does: a port whose last connections linger can
+    // be taken again.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

@@ -1,4 +1,5 @@
-//! What every server of the bench answers: the load asks for it, the servers give it, and the gate compares both with this.
+//! What every server of the bench answers: the load asks for it, the servers give it, and the gate
+//! compares both with this.
 
 use std::{fmt, str::FromStr};
 
@@ -219,7 +220,10 @@ mod tests {
     #[test]
     fn what_is_no_workload_is_told_which_there_are() {
         let error = "jason".parse::<Workload>().unwrap_err();
-        assert!(error.contains("plaintext, headers, json, echo-4k"), "{error}");
+        assert!(
+            error.contains("plaintext, headers, json, echo-4k"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! One whole response, to be looked at: the figures are worth nothing if the servers don't say the same.
+//! One whole response, to be looked at: the figures are worth nothing if the servers don't say the
+//! same.
 
 use crate::connection::Connection;
 use crate::conversation::Conversation;
@@ -18,8 +19,9 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// Asks once, on a connection of its own. What a WebSocket answers is the head of the upgrade, and as its body the text of the message that came back, which is
-/// compared with the expected one: another is an error.
+/// Asks once, on a connection of its own. What a WebSocket answers is the head of the upgrade, and
+/// as its body the text of the message that came back, which is compared with the expected one:
+/// another is an error.
 ///
 /// # Errors
 ///
@@ -71,7 +73,9 @@ fn length(head: &Answer) -> anyhow::Result<usize> {
 fn parse(bytes: &[u8]) -> anyhow::Result<Option<(Answer, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut headers);
-    let parsed = response.parse(bytes).context("what came is no HTTP response")?;
+    let parsed = response
+        .parse(bytes)
+        .context("what came is no HTTP response")?;
     let httparse::Status::Complete(start) = parsed else {
         return Ok(None);
     };

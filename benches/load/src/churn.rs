@@ -1,4 +1,5 @@
-//! Connections that come, ask a few times and go, each followed by the next: what a server pays for clients that don't stay.
+//! Connections that come, ask a few times and go, each followed by the next: what a server pays for
+//! clients that don't stay.
 
 use crate::amount::Budget;
 use crate::connection::{Connection, Received, lost};
@@ -19,8 +20,10 @@ const READ_BUFFER: usize = 64 * 1024;
 
 /// Connections that are made at once, each with a number of requests. TLS handshakes are full ones.
 ///
-/// The last request of each says `Connection: close`, and the connection counts when the server has closed it. So it's the server that closes first, as it does
-/// for `ab` and browsers that say so: its TIME_WAIT takes none of this machine's 28,232 client ports, which else would be used up in seconds.
+/// The last request of each says `Connection: close`, and the connection counts when the server has
+/// closed it. So it's the server that closes first, as it does for `ab` and browsers that say so:
+/// its TIME_WAIT takes none of this machine's 28,232 client ports, which else would be used up in
+/// seconds.
 #[derive(Debug)]
 pub struct Churn {
     poll: Poll,
@@ -53,7 +56,8 @@ struct Visit {
 }
 
 impl Churn {
-    /// Makes one connection, to see whether the server plays along; then `lanes` at once, of `requests` each.
+    /// Makes one connection, to see whether the server plays along; then `lanes` at once, of
+    /// `requests` each.
     ///
     /// # Errors
     ///
@@ -83,11 +87,13 @@ impl Churn {
         Ok(churn)
     }
 
-    /// Makes connections, whose number is the amount, not that of the requests; those that were begun in time are finished.
+    /// Makes connections, whose number is the amount, not that of the requests; those that were
+    /// begun in time are finished.
     ///
     /// # Errors
     ///
-    /// When a response is wrong, a connection ends too early or not at all, or the server is silent for too long. The load is of no use then.
+    /// When a response is wrong, a connection ends too early or not at all, or the server is silent
+    /// for too long. The load is of no use then.
     pub fn run(&mut self, amount: Amount) -> anyhow::Result<ChurnOutcome> {
         let stopwatch = Stopwatch::start();
         let mut budget = Budget::new(amount, &self.patience);
@@ -166,7 +172,9 @@ impl Churn {
         let Some(visit) = &mut self.lanes[index] else {
             return Ok(false);
         };
-        visit.flush(&self.conversation).map_err(|error| lost(&error))?;
+        visit
+            .flush(&self.conversation)
+            .map_err(|error| lost(&error))?;
         // A TCP connection that isn't one yet is only writable.
         if !event.is_readable() && !event.is_read_closed() && !event.is_error() {
             return Ok(false);
@@ -183,7 +191,9 @@ impl Churn {
                 Err(error) => return Err(error),
             }
             if visit.left > 0 {
-                visit.ask(&self.conversation).map_err(|error| lost(&error))?;
+                visit
+                    .ask(&self.conversation)
+                    .map_err(|error| lost(&error))?;
                 return Ok(false);
             }
             // The end is another event, unless it came with this one.

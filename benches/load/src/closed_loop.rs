@@ -1,4 +1,5 @@
-//! Keep-alive connections that each ask again as soon as they're answered: as much load as the server can bear, and no more.
+//! Keep-alive connections that each ask again as soon as they're answered: as much load as the
+//! server can bear, and no more.
 
 use crate::amount::Budget;
 use crate::connections::Connections;
@@ -20,8 +21,9 @@ pub struct ClosedLoop {
 pub struct ClosedOutcome {
     /// Those that were answered: all that were sent.
     pub requests: u64,
-    /// Connections that had no answer until the time was over: a server that serves only some of them is no faster for it. 0 for a number of requests,
-    /// which may be less than there are connections.
+    /// Connections that had no answer until the time was over: a server that serves only some of
+    /// them is no faster for it. 0 for a number of requests, which may be less than there are
+    /// connections.
     pub starved: usize,
     /// What the load took itself.
     pub effort: Effort,
@@ -49,7 +51,8 @@ impl ClosedLoop {
     ///
     /// # Errors
     ///
-    /// When a response is wrong, a connection ends, or the server is silent for too long. The connections are of no use then.
+    /// When a response is wrong, a connection ends, or the server is silent for too long. The
+    /// connections are of no use then.
     pub fn run(&mut self, amount: Amount) -> anyhow::Result<ClosedOutcome> {
         let before: Vec<u64> = self.connections.answered().collect();
         let stopwatch = Stopwatch::start();
@@ -99,7 +102,8 @@ impl ClosedLoop {
         })
     }
 
-    /// How many connections had no answer in time in any of the [`run`](Self::run)s since this was last asked.
+    /// How many connections had no answer in time in any of the [`run`](Self::run)s since this was
+    /// last asked.
     pub fn starved(&mut self) -> usize {
         let served = std::mem::replace(&mut self.served, vec![false; self.connections.len()]);
         served.into_iter().filter(|served| !served).count()

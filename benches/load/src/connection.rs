@@ -30,12 +30,18 @@ pub(crate) enum Received {
 
 impl Connection {
     /// Connects, and says nothing.
-    pub(crate) fn connect(connector: &Connector, conversation: &Conversation) -> anyhow::Result<Self> {
+    pub(crate) fn connect(
+        connector: &Connector,
+        conversation: &Conversation,
+    ) -> anyhow::Result<Self> {
         Ok(Self::over(connector.connect()?, conversation))
     }
 
     /// Begins to connect, and waits for nobody.
-    pub(crate) fn begin(connector: &Connector, conversation: &Conversation) -> anyhow::Result<Self> {
+    pub(crate) fn begin(
+        connector: &Connector,
+        conversation: &Conversation,
+    ) -> anyhow::Result<Self> {
         Ok(Self::over(connector.begin()?, conversation))
     }
 
@@ -50,7 +56,8 @@ impl Connection {
         }
     }
 
-    /// Makes the handshake and the upgrade, where there are such and they haven't been made; while the stream is a blocking one.
+    /// Makes the handshake and the upgrade, where there are such and they haven't been made; while
+    /// the stream is a blocking one.
     pub(crate) fn open(&mut self, conversation: &Conversation) -> anyhow::Result<()> {
         self.shake_hands()?;
         match &conversation.upgrade {
@@ -64,7 +71,8 @@ impl Connection {
         }
     }
 
-    /// Makes the handshake, if there's one to be made and it hasn't been; while the stream is a blocking one.
+    /// Makes the handshake, if there's one to be made and it hasn't been; while the stream is a
+    /// blocking one.
     pub(crate) fn shake_hands(&mut self) -> anyhow::Result<()> {
         self.stream.shake_hands()
     }
@@ -99,7 +107,9 @@ impl Connection {
 
     /// One request and its whole answer; while the stream is a blocking one.
     pub(crate) fn ask(&mut self, request: &[u8], buffer: &mut [u8]) -> anyhow::Result<()> {
-        self.stream.write_all(request).context("cannot send a request")?;
+        self.stream
+            .write_all(request)
+            .context("cannot send a request")?;
         loop {
             let read = self.stream.read(buffer).context("no response came")?;
             anyhow::ensure!(read > 0, "the server closed it without a whole response");
@@ -118,7 +128,8 @@ impl Connection {
         self.stream.set_nonblocking()
     }
 
-    /// The last `more` of `bytes` are to be sent, too, which ends so many requests; says whether there was room for them.
+    /// The last `more` of `bytes` are to be sent, too, which ends so many requests; says whether
+    /// there was room for them.
     pub(crate) fn send(&mut self, bytes: &[u8], more: usize, requests: usize) -> io::Result<bool> {
         self.unsent += more;
         self.in_flight += requests;
@@ -130,7 +141,8 @@ impl Connection {
         self.unsent > 0 || self.stream.wants_room()
     }
 
-    /// Sends what's still to be sent, which is the end of `bytes`; says whether there was room for it.
+    /// Sends what's still to be sent, which is the end of `bytes`; says whether there was room for
+    /// it.
     pub(crate) fn flush(&mut self, bytes: &[u8]) -> io::Result<bool> {
         while self.unsent > 0 {
             match self.stream.write(&bytes[bytes.len() - self.unsent..]) {
@@ -174,7 +186,9 @@ impl Connection {
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof && self.in_flight == 0 => {
                     return Ok(Received::End);
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Received::Answers(answers)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Ok(Received::Answers(answers));
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(lost(&error)),
             };
@@ -182,7 +196,8 @@ impl Connection {
             self.in_flight -= whole;
             self.answered += whole as u64;
             answers += whole;
-            // A short read emptied the socket: what comes later is a new event (epoll(7)). With the last answer, nothing more is to come.
+            // A short read emptied the socket: what comes later is a new event (epoll(7)). With the
+            // last answer, nothing more is to come.
             let short = read < buffer.len() && self.is_drained_by_short_read();
             reads -= 1;
             if short || reads == 0 || self.in_flight == 0 {
@@ -210,7 +225,9 @@ impl Connection {
 pub(crate) fn lost(error: &io::Error) -> anyhow::Error {
     match error.kind() {
         ErrorKind::UnexpectedEof => anyhow::anyhow!("the server closed it"),
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => anyhow::anyhow!("the server reset it"),
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
+            anyhow::anyhow!("the server reset it")
+        }
         _ => anyhow::anyhow!("{error}"),
     }
 }

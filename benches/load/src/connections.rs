@@ -20,7 +20,8 @@ pub(crate) struct Connections {
     poll: Poll,
     events: Events,
     connections: Vec<Connection>,
-    /// As many requests as may be in flight, one after the other: any number of them is its end, also if the first is half sent.
+    /// As many requests as may be in flight, one after the other: any number of them is its end,
+    /// also if the first is half sent.
     requests: Vec<u8>,
     /// Bytes of one request.
     length: usize,
@@ -134,7 +135,8 @@ impl Connections {
         }
     }
 
-    /// Looks out for room, if there was none. So short a request meets a full buffer only if the server doesn't read.
+    /// Looks out for room, if there was none. So short a request meets a full buffer only if the
+    /// server doesn't read.
     fn watch(&self, index: usize, sent: io::Result<bool>) -> anyhow::Result<()> {
         match sent {
             Ok(true) => {}

@@ -1,10 +1,12 @@
-//! What's said over a connection, made once per load: the bytes of a request, and what its answer has to be.
+//! What's said over a connection, made once per load: the bytes of a request, and what its answer
+//! has to be.
 
 use crate::scanner::Scanner;
 use anyport_bench_child::{Address, Workload};
 use std::sync::Arc;
 
-/// The client's nonce of RFC 6455 1.3, for which the answer stands there, too; nothing needs a random one here.
+/// The client's nonce of RFC 6455 1.3, for which the answer stands there, too; nothing needs a
+/// random one here.
 const WEBSOCKET_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 /// What a server makes of it.
 pub(crate) const WEBSOCKET_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
@@ -74,7 +76,8 @@ fn request(workload: Workload, host: &str, headers: &str) -> Vec<u8> {
     [head.as_bytes(), &body].concat()
 }
 
-/// A whole message of a client (RFC 6455 5.2), which has to be masked; any mask will do where nobody listens in.
+/// A whole message of a client (RFC 6455 5.2), which has to be masked; any mask will do where
+/// nobody listens in.
 fn text_frame(text: &[u8]) -> Vec<u8> {
     const FINAL_TEXT: u8 = 0x81;
     const MASKED: u8 = 0x80;
@@ -103,7 +106,10 @@ mod tests {
     #[test]
     fn a_request_is_as_short_as_it_can_be() {
         let plaintext = conversation(Workload::Plaintext);
-        assert_eq!(plaintext.request, b"GET / HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n");
+        assert_eq!(
+            plaintext.request,
+            b"GET / HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n"
+        );
         let last = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:80\r\nConnection: close\r\n\r\n";
         assert_eq!(plaintext.last_request, last);
     }
@@ -119,7 +125,9 @@ mod tests {
     #[test]
     fn a_frame_is_that_of_the_rfc() {
         // RFC 6455 5.7, "a single-frame masked text message".
-        let hello = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
+        let hello = [
+            0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58,
+        ];
         assert_eq!(text_frame(b"Hello"), hello);
     }
 }

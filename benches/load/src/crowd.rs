@@ -54,7 +54,8 @@ impl Crowd {
         self.each(|connection, _| connection.shake_hands())
     }
 
-    /// One request on each connection, one after the other, and whatever has to come before it: a handshake, an upgrade.
+    /// One request on each connection, one after the other, and whatever has to come before it: a
+    /// handshake, an upgrade.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! What the load itself took: if it had no time to wait, its own speed was measured, and not the server's.
+//! What the load itself took: if it had no time to wait, its own speed was measured, and not the
+//! server's.
 
 use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant};

@@ -15,13 +15,14 @@ const ALLOWANCE: Duration = Duration::from_secs(5);
 /// How connections are used; each run opens its own.
 #[derive(Clone, Copy, Debug)]
 pub enum H2Load {
-    /// HTTP/2 with so many requests in flight on each connection: with prior knowledge, or agreed on by ALPN.
+    /// HTTP/2 with so many requests in flight on each connection: with prior knowledge, or agreed
+    /// on by ALPN.
     Http2 {
         /// Requests in flight.
         streams: usize,
     },
-    /// HTTP/1.1 with so many requests per second over all connections; a connection that waits for a
-    /// response sends nothing meanwhile.
+    /// HTTP/1.1 with so many requests per second over all connections; a connection that waits for
+    /// a response sends nothing meanwhile.
     Paced {
         /// Requests per second.
         rate: f64,
@@ -68,7 +69,10 @@ impl H2Load {
             .stdout(File::create(&stdout)?)
             .spawn()
             .context("cannot run h2load")?;
-        wait(child, &patience.of(duration + ALLOWANCE + patience.silence()))?;
+        wait(
+            child,
+            &patience.of(duration + ALLOWANCE + patience.silence()),
+        )?;
         let effort = Effort {
             elapsed: begun.elapsed(),
             cpu: children_time()?.saturating_sub(before),
@@ -77,7 +81,9 @@ impl H2Load {
         let (requests, rate) = read_output(&text, workload.response_body().len() as u64)?;
         let latencies = match self {
             Self::Http2 { .. } => Vec::new(),
-            Self::Paced { .. } => read_log(&fs::read_to_string(&log).context("h2load wrote no log")?)?,
+            Self::Paced { .. } => {
+                read_log(&fs::read_to_string(&log).context("h2load wrote no log")?)?
+            }
         };
         Ok(H2Outcome {
             requests,
@@ -104,7 +110,13 @@ impl H2Load {
             }
             Self::Paced { rate } => {
                 let each = format!("{:.2}", rate / connections as f64);
-                command.args(["--h1", "--max-concurrent-streams=1", "--rps", &each, "--log-file"]);
+                command.args([
+                    "--h1",
+                    "--max-concurrent-streams=1",
+                    "--rps",
+                    &each,
+                    "--log-file",
+                ]);
                 command.arg(log);
             }
         }
@@ -129,7 +141,8 @@ fn wait(mut child: Child, patience: &Patience) -> anyhow::Result<()> {
         let _ = child.kill();
         let _ = child.wait();
     }
-    let status = ended?.with_context(|| format!("h2load did not end within {:?}", patience.silence()))?;
+    let status =
+        ended?.with_context(|| format!("h2load did not end within {:?}", patience.silence()))?;
     anyhow::ensure!(status.success(), "h2load ended with {status}");
     Ok(())
 }
@@ -141,7 +154,8 @@ fn read_output(text: &str, body: u64) -> anyhow::Result<(u64, f64)> {
         line.with_context(|| format!("h2load printed no line `{start}`"))
     };
     let requests = line("requests: ")?;
-    let (started, succeeded): (u64, u64) = (before(requests, "started")?, before(requests, "succeeded")?);
+    let (started, succeeded): (u64, u64) =
+        (before(requests, "started")?, before(requests, "succeeded")?);
     let failed: u64 = before(requests, "failed")?;
     anyhow::ensure!(failed == 0, "{failed} requests failed, says h2load");
     anyhow::ensure!(succeeded > 0, "no request had a response, says h2load");

@@ -52,7 +52,8 @@ struct Lane {
 }
 
 impl Handshakes {
-    /// Looks whether the server makes such handshakes, which for resumed ones takes a full one to begin with, in each lane.
+    /// Looks whether the server makes such handshakes, which for resumed ones takes a full one to
+    /// begin with, in each lane.
     ///
     /// # Errors
     ///
@@ -87,12 +88,13 @@ impl Handshakes {
         Ok(handshakes)
     }
 
-    /// Makes handshakes, of which each counts when the server has sent its tickets, which it does once it has
-    /// verified what the client sent last; what's begun in time is finished.
+    /// Makes handshakes, of which each counts when the server has sent its tickets, which it does
+    /// once it has verified what the client sent last; what's begun in time is finished.
     ///
     /// # Errors
     ///
-    /// When a handshake fails or is of the other kind, when there's no ticket, or when the server is silent for too long.
+    /// When a handshake fails or is of the other kind, when there's no ticket, or when the server
+    /// is silent for too long.
     pub fn run(&mut self, amount: Amount) -> anyhow::Result<HandshakeOutcome> {
         let stopwatch = Stopwatch::start();
         let mut budget = Budget::new(amount, &self.patience);
@@ -145,7 +147,10 @@ impl Handshakes {
         } else {
             "made no handshake"
         };
-        anyhow::ensure!(heard.elapsed() < silence, "the server {what} for {silence:?}");
+        anyhow::ensure!(
+            heard.elapsed() < silence,
+            "the server {what} for {silence:?}"
+        );
         Ok(())
     }
 
@@ -172,7 +177,9 @@ impl Handshakes {
         };
         loop {
             match session.read_tls(&mut &*socket) {
-                Ok(0) => anyhow::bail!("the server closed a connection in the middle of its handshake"),
+                Ok(0) => {
+                    anyhow::bail!("the server closed a connection in the middle of its handshake")
+                }
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,

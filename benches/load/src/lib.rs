@@ -1,6 +1,7 @@
 //! The load of the bench: one thread, and far less work per request than any server.
 //!
-//! Request bytes are made once, and of a response only what proves that it's whole is looked at. Every wait has an end.
+//! Request bytes are made once, and of a response only what proves that it's whole is looked at.
+//! Every wait has an end.
 #![cfg(target_os = "linux")]
 
 mod amount;

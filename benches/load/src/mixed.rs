@@ -38,7 +38,11 @@ impl Mixed {
     /// # Errors
     ///
     /// When one can't be opened in time.
-    pub fn connect(address: &Address, connections: usize, patience: &Patience) -> anyhow::Result<Self> {
+    pub fn connect(
+        address: &Address,
+        connections: usize,
+        patience: &Patience,
+    ) -> anyhow::Result<Self> {
         let share = connections.div_ceil(SLOW);
         let rest = connections.saturating_sub(2 * share).max(1);
         let download = Conversation::new(address, Workload::Download1M);

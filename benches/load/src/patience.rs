@@ -1,4 +1,5 @@
-//! How long the load waits: a server that's silent, or a user who has enough, must never hang a run.
+//! How long the load waits: a server that's silent, or a user who has enough, must never hang a
+//! run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,7 +32,8 @@ impl Patience {
         }
     }
 
-    /// Ends runs early when `end` is set: nothing more is asked, what's in flight is answered, and the run tells what there was.
+    /// Ends runs early when `end` is set: nothing more is asked, what's in flight is answered, and
+    /// the run tells what there was.
     #[must_use]
     pub fn ending_with(self, end: Arc<AtomicBool>) -> Self {
         Self {
@@ -96,7 +98,10 @@ impl Patience {
     /// # Errors
     ///
     /// When it's interrupted, and what `ask` fails with.
-    pub fn poll<T>(&self, mut ask: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<Option<T>> {
+    pub fn poll<T>(
+        &self,
+        mut ask: impl FnMut() -> anyhow::Result<Option<T>>,
+    ) -> anyhow::Result<Option<T>> {
         const PAUSE: Duration = Duration::from_millis(2);
         let end = Instant::now() + self.silence;
         loop {

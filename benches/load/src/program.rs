@@ -34,7 +34,9 @@ pub fn look_for(program: &str, package: &str) -> anyhow::Result<()> {
 pub fn children_time() -> anyhow::Result<Duration> {
     let stat = procfs::process::Process::myself()?.stat()?;
     let ticks = (stat.cutime + stat.cstime).max(0) as f64;
-    Ok(Duration::from_secs_f64(ticks / procfs::ticks_per_second() as f64))
+    Ok(Duration::from_secs_f64(
+        ticks / procfs::ticks_per_second() as f64,
+    ))
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ pub(crate) fn connect(address: &Address, patience: &Patience) -> anyhow::Result<
     open(address, patience).with_context(|| format!("cannot connect to {address}"))
 }
 
-/// Begins to connect, and doesn't wait for the server, but for room in the backlog of a Unix socket. The socket is a nonblocking one.
+/// Begins to connect, and doesn't wait for the server, but for room in the backlog of a Unix
+/// socket. The socket is a nonblocking one.
 pub(crate) fn begin(address: &Address, patience: &Patience) -> anyhow::Result<Socket> {
     patience.check()?;
     begin_to_open(address, patience).with_context(|| format!("cannot connect to {address}"))
@@ -24,7 +25,11 @@ pub(crate) fn begin(address: &Address, patience: &Patience) -> anyhow::Result<So
 fn begin_to_open(address: &Address, patience: &Patience) -> std::io::Result<Socket> {
     match address {
         Address::Tcp(address) | Address::Tls(address) => {
-            let socket = Socket::new(Domain::for_address(*address), Type::STREAM.nonblocking(), None)?;
+            let socket = Socket::new(
+                Domain::for_address(*address),
+                Type::STREAM.nonblocking(),
+                None,
+            )?;
             socket.set_tcp_nodelay(true)?;
             match socket.connect(&(*address).into()) {
                 Err(error) if error.raw_os_error() == Some(IN_PROGRESS) => {}

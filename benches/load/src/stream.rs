@@ -24,7 +24,11 @@ impl Connector {
     }
 
     /// Over TLS, `protocol` is what ALPN has to agree on.
-    pub(crate) fn offering(protocol: &[u8], address: &Address, patience: &Patience) -> anyhow::Result<Self> {
+    pub(crate) fn offering(
+        protocol: &[u8],
+        address: &Address,
+        patience: &Patience,
+    ) -> anyhow::Result<Self> {
         let tls = match address {
             Address::Tls(_) => Some(tls::config(Resumption::disabled(), protocol)?),
             _ => None,
@@ -41,13 +45,19 @@ impl Connector {
         self.over(socket::connect(&self.address, &self.patience)?)
     }
 
-    /// Begins to connect, without waiting for the server; the stream is a nonblocking one, and writable when it's connected.
+    /// Begins to connect, without waiting for the server; the stream is a nonblocking one, and
+    /// writable when it's connected.
     pub(crate) fn begin(&self) -> anyhow::Result<Stream> {
         self.over(socket::begin(&self.address, &self.patience)?)
     }
 
     fn over(&self, socket: Socket) -> anyhow::Result<Stream> {
-        let session = self.tls.as_ref().map(tls::session).transpose()?.map(Box::new);
+        let session = self
+            .tls
+            .as_ref()
+            .map(tls::session)
+            .transpose()?
+            .map(Box::new);
         Ok(Stream { socket, session })
     }
 }
@@ -61,7 +71,8 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Makes the handshake, if there's one to be made and it hasn't been; while the stream is a blocking one.
+    /// Makes the handshake, if there's one to be made and it hasn't been; while the stream is a
+    /// blocking one.
     pub(crate) fn shake_hands(&mut self) -> anyhow::Result<()> {
         let Some(session) = &mut self.session else {
             return Ok(());

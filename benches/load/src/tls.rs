@@ -1,6 +1,8 @@
-//! The client's side of TLS: the same suite and key exchange with every server, so that none has less to compute.
+//! The client's side of TLS: the same suite and key exchange with every server, so that none has
+//! less to compute.
 //!
-//! Any certificate is taken, and its signature isn't looked at: the servers make theirs at start, on this machine, and the load has to cost less than what it measures.
+//! Any certificate is taken, and its signature isn't looked at: the servers make theirs at start,
+//! on this machine, and the load has to cost less than what it measures.
 
 use anyhow::Context as _;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};

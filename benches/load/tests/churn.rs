@@ -19,11 +19,13 @@ fn churn(address: &Address, requests: u64, patience: &Patience) -> anyhow::Resul
 }
 
 fn failure(address: &Address, requests: u64) -> String {
-    let made = churn(address, requests, &impatience()).and_then(|mut load| load.run(Amount::Requests(10)));
+    let made =
+        churn(address, requests, &impatience()).and_then(|mut load| load.run(Amount::Requests(10)));
     format!("{:#}", made.unwrap_err())
 }
 
-/// Answers until the client asks for the end; gives the number of requests, and of those that asked for the end.
+/// Answers until the client asks for the end; gives the number of requests, and of those that asked
+/// for the end.
 fn serve(stream: &mut (impl std::io::Read + std::io::Write)) -> (usize, usize) {
     let mut counts = (0, 0);
     while let Some(head) = request(stream) {
@@ -91,7 +93,10 @@ fn a_server_that_does_not_close_is_told() {
         }
     });
     let failure = failure(&address, 2);
-    assert!(failure.contains("didn't close a connection for 1s"), "{failure}");
+    assert!(
+        failure.contains("didn't close a connection for 1s"),
+        "{failure}"
+    );
 }
 
 #[test]
@@ -147,5 +152,8 @@ fn there_is_no_churn_of_websockets() {
     let address = each(|_, _| {});
     let one = NonZeroU64::MIN;
     let error = Churn::new(&address, Workload::WebSocket, 1, one, &patience()).unwrap_err();
-    assert!(error.to_string().contains("over HTTP without a body"), "{error}");
+    assert!(
+        error.to_string().contains("over HTTP without a body"),
+        "{error}"
+    );
 }

@@ -4,7 +4,9 @@
 
 mod server;
 
-use anyport_bench_load::{Address, Amount, ClosedLoop, Crowd, Interrupted, Mixed, Patience, Workload, ask};
+use anyport_bench_load::{
+    Address, Amount, ClosedLoop, Crowd, Interrupted, Mixed, Patience, Workload, ask,
+};
 use server::{RESPONSE, each, healthy, impatience, nobody, patience, request, response, serve};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
@@ -25,14 +27,20 @@ fn failure(address: &Address) -> String {
 fn exactly_as_many_requests_are_answered_as_were_ordered() {
     let mut load = ClosedLoop::connect(&healthy(), Workload::Plaintext, 8, &patience()).unwrap();
     for requests in [0, 1, 7, 8, 9, 1000] {
-        assert_eq!(load.run(Amount::Requests(requests)).unwrap().requests, requests);
+        assert_eq!(
+            load.run(Amount::Requests(requests)).unwrap().requests,
+            requests
+        );
     }
 }
 
 #[test]
 fn a_duration_ends_and_leaves_nothing_in_flight() {
     let mut load = ClosedLoop::connect(&healthy(), Workload::Plaintext, 4, &patience()).unwrap();
-    let done = load.run(Amount::For(Duration::from_millis(50))).unwrap().requests;
+    let done = load
+        .run(Amount::For(Duration::from_millis(50)))
+        .unwrap()
+        .requests;
     assert!(done >= 4, "{done}");
     assert_eq!(load.run(Amount::Requests(10)).unwrap().requests, 10);
 }
@@ -42,8 +50,13 @@ fn a_response_may_be_split_at_every_byte() {
     let answers = (1..RESPONSE.len())
         .map(|at| vec![RESPONSE[..at].to_vec(), RESPONSE[at..].to_vec()])
         .collect();
-    let mut load =
-        ClosedLoop::connect(&server(answers, usize::MAX), Workload::Plaintext, 2, &patience()).unwrap();
+    let mut load = ClosedLoop::connect(
+        &server(answers, usize::MAX),
+        Workload::Plaintext,
+        2,
+        &patience(),
+    )
+    .unwrap();
     assert_eq!(load.run(Amount::Requests(400)).unwrap().requests, 400);
 }
 
@@ -75,7 +88,9 @@ fn unix_sockets_are_asked_alike() {
         .ask_each()
         .unwrap();
     assert_eq!(
-        ask(&address, Workload::Plaintext, &patience()).unwrap().body,
+        ask(&address, Workload::Plaintext, &patience())
+            .unwrap()
+            .body,
         b"Hello, World!"
     );
 }
@@ -130,7 +145,9 @@ fn a_server_that_serves_some_only_afterwards_is_told() {
     let address = each(move |number, mut stream| {
         if number == 1 {
             // After the run's time it isn't asked any more.
-            stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+            stream
+                .set_read_timeout(Some(Duration::from_secs(1)))
+                .unwrap();
         }
         while request(&mut stream).is_some() {
             if number == 0 {
@@ -169,7 +186,11 @@ fn every_workload_is_asked_and_its_answer_compared() {
         let answer = response(&workload.response_body());
         let address = server(vec![vec![answer.clone()]], usize::MAX);
         let mut load = ClosedLoop::connect(&address, workload, 2, &patience()).unwrap();
-        assert_eq!(load.run(Amount::Requests(20)).unwrap().requests, 20, "{workload}");
+        assert_eq!(
+            load.run(Amount::Requests(20)).unwrap().requests,
+            20,
+            "{workload}"
+        );
         assert_eq!(
             ask(&address, workload, &patience()).unwrap().body,
             workload.response_body()
@@ -236,7 +257,10 @@ fn a_crowd_asks_on_each_of_its_connections() {
 fn an_answer_is_told_whole() {
     let answer = ask(&healthy(), Workload::Plaintext, &patience()).unwrap();
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.headers, [("content-length".to_owned(), "13".to_owned())]);
+    assert_eq!(
+        answer.headers,
+        [("content-length".to_owned(), "13".to_owned())]
+    );
     assert_eq!(answer.body, b"Hello, World!");
 }
 

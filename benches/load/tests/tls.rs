@@ -62,8 +62,8 @@ fn telling(config: ServerConfig) -> (Address, mpsc::Receiver<Option<HandshakeKin
 }
 
 fn failure(address: &Address, handshake: Handshake, patience: &Patience) -> String {
-    let made =
-        Handshakes::new(address, 2, handshake, patience).and_then(|mut load| load.run(Amount::Requests(10)));
+    let made = Handshakes::new(address, 2, handshake, patience)
+        .and_then(|mut load| load.run(Amount::Requests(10)));
     format!("{:#}", made.unwrap_err())
 }
 
@@ -71,7 +71,10 @@ fn failure(address: &Address, handshake: Handshake, patience: &Patience) -> Stri
 fn exactly_as_many_requests_are_answered_as_were_ordered() {
     let mut load = ClosedLoop::connect(&healthy(), Workload::Plaintext, 8, &patience()).unwrap();
     for requests in [0, 1, 7, 8, 9, 1000] {
-        assert_eq!(load.run(Amount::Requests(requests)).unwrap().requests, requests);
+        assert_eq!(
+            load.run(Amount::Requests(requests)).unwrap().requests,
+            requests
+        );
     }
 }
 
@@ -79,8 +82,13 @@ fn exactly_as_many_requests_are_answered_as_were_ordered() {
 fn a_response_may_be_split_into_records_at_every_byte() {
     for at in 1..RESPONSE.len() {
         let parts = vec![RESPONSE[..at].to_vec(), RESPONSE[at..].to_vec()];
-        let mut load =
-            ClosedLoop::connect(&answering(config(), parts), Workload::Plaintext, 1, &patience()).unwrap();
+        let mut load = ClosedLoop::connect(
+            &answering(config(), parts),
+            Workload::Plaintext,
+            1,
+            &patience(),
+        )
+        .unwrap();
         assert_eq!(load.run(Amount::Requests(3)).unwrap().requests, 3, "{at}");
     }
 }
@@ -101,7 +109,9 @@ fn a_body_larger_than_any_record_is_read_to_its_end() {
 #[test]
 fn an_answer_is_told_whole() {
     assert_eq!(
-        ask(&healthy(), Workload::Plaintext, &patience()).unwrap().body,
+        ask(&healthy(), Workload::Plaintext, &patience())
+            .unwrap()
+            .body,
         b"Hello, World!"
     );
 }
@@ -177,7 +187,10 @@ fn handshakes_end_with_their_time_and_tell_what_they_took() {
     assert!(outcome.handshakes >= 2, "{outcome:?}");
     // Nobody makes a key exchange for nothing.
     assert!(outcome.effort.busy() > 0.0, "{outcome:?}");
-    assert!(outcome.effort.elapsed >= Duration::from_millis(50), "{outcome:?}");
+    assert!(
+        outcome.effort.elapsed >= Duration::from_millis(50),
+        "{outcome:?}"
+    );
 }
 
 #[test]
@@ -224,7 +237,10 @@ fn a_server_that_ignores_alpn_is_told() {
         &patience(),
     )
     .unwrap_err();
-    assert!(error.to_string().contains("chooses nothing by ALPN"), "{error}");
+    assert!(
+        error.to_string().contains("chooses nothing by ALPN"),
+        "{error}"
+    );
 }
 
 #[test]

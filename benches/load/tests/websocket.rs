@@ -9,7 +9,8 @@ use server::{each, patience, request};
 use std::io::{Read as _, Write as _};
 
 /// RFC 6455 1.3 has this answer to the key that's sent.
-const AGREED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+const AGREED: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 /// Agrees, and answers each message with a frame made of its head and its text.
@@ -18,7 +19,9 @@ fn server(
     answer: impl Fn([u8; 2], Vec<u8>) -> Vec<u8> + Clone + Send + 'static,
 ) -> Address {
     each(move |_, mut stream| {
-        let Some(head) = request(&mut stream) else { return };
+        let Some(head) = request(&mut stream) else {
+            return;
+        };
         assert!(head.starts_with("GET /websocket HTTP/1.1\r\n"), "{head}");
         assert!(
             head.contains("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"),
@@ -55,15 +58,20 @@ fn failure(address: &Address) -> String {
 
 #[test]
 fn exactly_as_many_messages_come_back_as_were_ordered() {
-    let mut load = ClosedLoop::connect(&server(AGREED, echo), Workload::WebSocket, 4, &patience()).unwrap();
+    let mut load =
+        ClosedLoop::connect(&server(AGREED, echo), Workload::WebSocket, 4, &patience()).unwrap();
     for messages in [0, 1, 5, 1000] {
-        assert_eq!(load.run(Amount::Requests(messages)).unwrap().requests, messages);
+        assert_eq!(
+            load.run(Amount::Requests(messages)).unwrap().requests,
+            messages
+        );
     }
 }
 
 #[test]
 fn a_crowd_is_upgraded_once() {
-    let mut crowd = Crowd::connect(&server(AGREED, echo), Workload::WebSocket, 5, &patience()).unwrap();
+    let mut crowd =
+        Crowd::connect(&server(AGREED, echo), Workload::WebSocket, 5, &patience()).unwrap();
     crowd.ask_each().unwrap();
     crowd.ask_each().unwrap();
 }

@@ -1,6 +1,8 @@
 //! What a server can do wrong on purpose, for the tests to show that `--check` finds it.
 
-use anyport::{Conn, ConnInfo, Endpoint, Incoming, Listener, TokioIo, Transport, Worker, runtime::Tokio};
+use anyport::{
+    Conn, ConnInfo, Endpoint, Incoming, Listener, TokioIo, Transport, Worker, runtime::Tokio,
+};
 use std::{
     future::Ready,
     hint::black_box,
@@ -118,7 +120,11 @@ impl AsyncRead for Sip {
 }
 
 impl AsyncWrite for Sip {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 

@@ -1,6 +1,8 @@
-//! What the bench measures of anyport: one app over the transport of your choice, as a user would run it.
+//! What the bench measures of anyport: one app over the transport of your choice, as a user would
+//! run it.
 //!
-//! Limits, deadlines and the drain are the defaults, and nothing is switched off. The binaries differ by their allocator only.
+//! Limits, deadlines and the drain are the defaults, and nothing is switched off. The binaries
+//! differ by their allocator only.
 
 #[cfg(all(feature = "faults", unix))]
 mod faults;
@@ -17,12 +19,15 @@ use tokio::runtime::{Builder, Runtime};
 use transport::Transport;
 
 #[derive(Debug, Parser)]
-#[command(about = "Serves the app of the bench over one of anyport's transports, until its stdin ends")]
+#[command(
+    about = "Serves the app of the bench over one of anyport's transports, until its stdin ends"
+)]
 struct Options {
     /// What carries the bytes.
     #[arg(long, value_enum)]
     transport: Transport,
-    /// Where to listen: IP:PORT of this machine (port 0 is any free one), tls:IP:PORT, or unix:PATH.
+    /// Where to listen: IP:PORT of this machine (port 0 is any free one), tls:IP:PORT, or
+    /// unix:PATH.
     #[arg(long, value_name = "ADDR")]
     listen: Address,
     /// How many threads serve.
@@ -83,11 +88,15 @@ fn spawn(conversation: Conversation) {
     let _ = anyport::spawn(conversation);
 }
 
-/// The tokio that a transport without threads of its own runs on; for the others, what waits for signals.
+/// The tokio that a transport without threads of its own runs on; for the others, what waits for
+/// signals.
 fn runtime(workers: NonZeroUsize) -> std::io::Result<Runtime> {
     match workers.get() {
         1 => Builder::new_current_thread().enable_all().build(),
-        n => Builder::new_multi_thread().worker_threads(n).enable_all().build(),
+        n => Builder::new_multi_thread()
+            .worker_threads(n)
+            .enable_all()
+            .build(),
     }
 }
 

@@ -72,7 +72,10 @@ impl Transport {
             Self::Tcp => serve_with(Tcp::bind(tcp(listen)?), app),
             #[cfg(feature = "axum")]
             Self::Axum => serve_with(Tcp::bind(tcp(listen)?), anyport_bench_app::router()),
-            Self::TcpPerCore => serve_with(Tcp::bind(tcp(listen)?).per_core().with_workers(workers), app),
+            Self::TcpPerCore => serve_with(
+                Tcp::bind(tcp(listen)?).per_core().with_workers(workers),
+                app,
+            ),
             #[cfg(all(feature = "monoio", target_os = "linux"))]
             Self::Monoio => serve_with(monoio(tcp(listen)?, workers, Driver::IoUring), app),
             #[cfg(all(feature = "monoio", target_os = "linux"))]
@@ -85,11 +88,16 @@ impl Transport {
                 serve_with(monoio.with_workers(workers), app)
             }
             #[cfg(all(feature = "glommio", target_os = "linux"))]
-            Self::GlommioUnix => serve_with(GlommioUnix::bind(unix(listen)?).with_workers(workers), app),
+            Self::GlommioUnix => {
+                serve_with(GlommioUnix::bind(unix(listen)?).with_workers(workers), app)
+            }
             #[cfg(unix)]
             Self::Unix => serve_with(Unix::bind(unix(listen)?), app),
             #[cfg(unix)]
-            Self::UnixPerCore => serve_with(Unix::bind(unix(listen)?).per_core().with_workers(workers), app),
+            Self::UnixPerCore => serve_with(
+                Unix::bind(unix(listen)?).per_core().with_workers(workers),
+                app,
+            ),
             #[cfg(feature = "tls")]
             Self::TlsTcp => serve_with(Tcp::bind(tls(listen)?).tls(certificate()), app),
             #[cfg(feature = "tls")]
@@ -132,7 +140,9 @@ fn certificate() -> TlsConfig {
 
 #[cfg(all(feature = "monoio", target_os = "linux"))]
 fn monoio(address: SocketAddr, workers: usize, driver: Driver) -> Monoio {
-    Monoio::bind(address).with_driver(driver).with_workers(workers)
+    Monoio::bind(address)
+        .with_driver(driver)
+        .with_workers(workers)
 }
 
 fn tcp(listen: &Address) -> anyhow::Result<SocketAddr> {

@@ -10,8 +10,8 @@ use std::{
 
 /// The body of a request; good as the body of a response, too.
 ///
-/// It's a stream of `Bytes` frames (`http_body::Body`): `http_body_util::BodyExt::collect` gathers it. In a test, make one
-/// of bytes, of a string, of nothing, or of any other body.
+/// It's a stream of `Bytes` frames (`http_body::Body`): `http_body_util::BodyExt::collect` gathers
+/// it. In a test, make one of bytes, of a string, of nothing, or of any other body.
 ///
 /// ```
 /// # use anyport_core::Body;
@@ -24,7 +24,8 @@ use std::{
 /// A frame is an error when the peer went away, broke the framing or took too long.
 pub struct Body(Kind);
 
-/// Each request is moved about a few times before its app has it, mostly without a body. So it's no larger than its bytes: what streams is boxed.
+/// Each request is moved about a few times before its app has it, mostly without a body. So it's no
+/// larger than its bytes: what streams is boxed.
 enum Kind {
     Full(Bytes),
     /// Nothing, or any other body.
@@ -93,7 +94,9 @@ impl HttpBody for Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Body").field("size", &self.size_hint()).finish()
+        f.debug_struct("Body")
+            .field("size", &self.size_hint())
+            .finish()
     }
 }
 
@@ -177,7 +180,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_gives_back_what_it_was_made_of() {
-        for body in [Body::from("hello"), Body::new(Full::new(Bytes::from("hello")))] {
+        for body in [
+            Body::from("hello"),
+            Body::new(Full::new(Bytes::from("hello"))),
+        ] {
             assert_eq!(body.size_hint().exact(), Some(5));
             assert_eq!(body.collect().await.unwrap().to_bytes(), "hello");
         }

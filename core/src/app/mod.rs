@@ -1,6 +1,8 @@
-//! What answers requests: any tower service, or one made for each worker, and the bodies that it gets and gives.
+//! What answers requests: any tower service, or one made for each worker, and the bodies that it
+//! gets and gives.
 //!
-//! It knows requests and responses, and what is known about a connection. It must not know how either comes and goes: no protocol, no engine.
+//! It knows requests and responses, and what is known about a connection. It must not know how
+//! either comes and goes: no protocol, no engine.
 mod body;
 
 pub use body::{Body, Piece};
@@ -21,8 +23,9 @@ use tower_service::Service;
 /// - it's `Clone + 'static`. It's cloned once per connection and once per request.
 ///
 /// No `Send` is asked for here: the transport's runtime asks for it, if it needs it.
-// Each property is a trait of its own, so that the compiler's message names the one that's missing: see the package in
-// tests/compile_fail. Only those traits' impls have `do_not_recommend`; with it, this one would swallow their messages.
+// Each property is a trait of its own, so that the compiler's message names the one that's missing:
+// see the package in tests/compile_fail. Only those traits' impls have `do_not_recommend`; with it,
+// this one would swallow their messages.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an app",
     label = "this is not an app",
@@ -30,7 +33,9 @@ use tower_service::Service;
     note = "to serve a function or a closure, wrap it: `service_fn(|request: Request<Body>| async {{ Ok::<_, Infallible>(Response::new(Body::from(\"hello\"))) }})`"
 )]
 pub trait HttpService:
-    Answers<Answer: HttpResponse<Body = Self::ResBody>, Fault: Into<BoxError>, Fut: 'static> + Clone + 'static
+    Answers<Answer: HttpResponse<Body = Self::ResBody>, Fault: Into<BoxError>, Fut: 'static>
+    + Clone
+    + 'static
 {
     /// The body of its responses.
     type ResBody: ResponseBody;
@@ -38,7 +43,9 @@ pub trait HttpService:
 
 impl<S> HttpService for S
 where
-    S: Answers<Answer: HttpResponse<Body: ResponseBody>, Fault: AppError, Fut: 'static> + Clone + 'static,
+    S: Answers<Answer: HttpResponse<Body: ResponseBody>, Fault: AppError, Fut: 'static>
+        + Clone
+        + 'static,
 {
     type ResBody = <S::Answer as HttpResponse>::Body;
 }
@@ -89,8 +96,9 @@ impl<B> HttpResponse for Response<B> {
     }
 }
 
-/// The body of a response: any `http_body::Body` whose data can be sent to another thread (HTTP/2 asks for that) and whose
-/// error fits into a [`BoxError`]. `String`, `http_body_util::Full`, [`Body`] and axum's body are some.
+/// The body of a response: any `http_body::Body` whose data can be sent to another thread (HTTP/2
+/// asks for that) and whose error fits into a [`BoxError`]. `String`, `http_body_util::Full`,
+/// [`Body`] and axum's body are some.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be the body of a response",
     label = "this app answers with a `Response<{Self}>`",
@@ -133,9 +141,10 @@ impl<S: Send> SendService for S {}
 ///
 /// # Contract
 ///
-/// [`make`](Self::make) runs once on each worker, inside its runtime. [`connect`](Self::connect) runs once for each connection, before its
-/// first request, and is given a clone of the worker's service; the service it returns is then cloned for each request. A panic in any of them costs the connection, not the
-/// worker (in `make`, the server's start fails).
+/// [`make`](Self::make) runs once on each worker, inside its runtime. [`connect`](Self::connect)
+/// runs once for each connection, before its first request, and is given a clone of the worker's
+/// service; the service it returns is then cloned for each request. A panic in any of them costs
+/// the connection, not the worker (in `make`, the server's start fails).
 ///
 /// # Examples
 ///
@@ -213,7 +222,8 @@ where
     }
 }
 
-/// An app that's made anew on each worker, so that its state may be `!Send`: an `Rc`, a `RefCell`, a cache without a lock.
+/// An app that's made anew on each worker, so that its state may be `!Send`: an `Rc`, a `RefCell`,
+/// a cache without a lock.
 ///
 /// It needs a transport whose workers have threads of their own.
 ///

@@ -7,8 +7,8 @@ use std::{fmt, sync::Arc, time::Duration};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum HttpVersions {
-    /// All that are compiled in (features `http1`, `http2`). Over TLS, ALPN decides; without TLS, the first bytes of the connection do
-    /// (RFC 9113 3.3, prior knowledge).
+    /// All that are compiled in (features `http1`, `http2`). Over TLS, ALPN decides; without TLS,
+    /// the first bytes of the connection do (RFC 9113 3.3, prior knowledge).
     #[default]
     All,
     /// HTTP/1.0 and HTTP/1.1 only.
@@ -51,39 +51,44 @@ impl HttpOptions {
         self
     }
 
-    /// Puts the [`ConnInfo`](crate::ConnInfo) into each request's extensions. Default: off, since it costs an allocation per
-    /// request; [`App::connect`](crate::App::connect) gets it once per connection for nothing.
+    /// Puts the [`ConnInfo`](crate::ConnInfo) into each request's extensions. Default: off, since
+    /// it costs an allocation per request; [`App::connect`](crate::App::connect) gets it once per
+    /// connection for nothing.
     #[must_use]
     pub fn with_conn_info(mut self) -> Self {
         self.conn_info = true;
         self
     }
 
-    /// How long an HTTP/1 connection is idle before its buffers are given back, until its peer speaks again. Default: 200 ms; `Duration::MAX`
-    /// turns it off.
+    /// How long an HTTP/1 connection is idle before its buffers are given back, until its peer
+    /// speaks again. Default: 200 ms; `Duration::MAX` turns it off.
     ///
-    /// A connection that asked once falls asleep after a fortieth of it; one that asked again within it, between once and twice of it, since a busy connection
-    /// isn't looked at after each request. Asleep, it has the memory of one that never spoke. Its next request costs a few allocations more: less than
-    /// that of a new connection.
+    /// A connection that asked once falls asleep after a fortieth of it; one that asked again
+    /// within it, between once and twice of it, since a busy connection isn't looked at after each
+    /// request. Asleep, it has the memory of one that never spoke. Its next request costs a few
+    /// allocations more: less than that of a new connection.
     #[must_use]
     pub fn with_hibernate_after(mut self, idle: Duration) -> Self {
         self.hibernate_after = idle;
         self
     }
 
-    /// Answers an HTTP/1 client that has shut down its sending half (FIN) after its request. Default: off. The server then takes a FIN for a disconnect, drops the handler and closes
-    /// the connection, as nginx and Node.js do.
+    /// Answers an HTTP/1 client that has shut down its sending half (FIN) after its request.
+    /// Default: off. The server then takes a FIN for a disconnect, drops the handler and closes the
+    /// connection, as nginx and Node.js do.
     ///
-    /// When it's on, a handler runs to its end, also for a client that has closed its socket: only a reset or a failed write tells the two apart. A FIN in the middle of a
-    /// request's body is an error of that body in either case. It doesn't apply to HTTP/2.
+    /// When it's on, a handler runs to its end, also for a client that has closed its socket: only
+    /// a reset or a failed write tells the two apart. A FIN in the middle of a request's body is an
+    /// error of that body in either case. It doesn't apply to HTTP/2.
     #[must_use]
     pub fn with_half_close(mut self) -> Self {
         self.half_close = true;
         self
     }
 
-    /// Speaks HTTP/2 over TLS with a client that begins to, although it hasn't asked for `h2` by ALPN. Default: off, since RFC 9113 3.2 asks for ALPN. Such a client then gets a
-    /// GOAWAY with the error HTTP_1_1_REQUIRED, or PROTOCOL_ERROR if the server speaks HTTP/2 only.
+    /// Speaks HTTP/2 over TLS with a client that begins to, although it hasn't asked for `h2` by
+    /// ALPN. Default: off, since RFC 9113 3.2 asks for ALPN. Such a client then gets a GOAWAY with
+    /// the error HTTP_1_1_REQUIRED, or PROTOCOL_ERROR if the server speaks HTTP/2 only.
     #[must_use]
     pub fn with_http2_without_alpn(mut self) -> Self {
         self.http2_without_alpn = true;

@@ -3,15 +3,17 @@ use crate::error::{Error, Result, descriptor_limit};
 
 /// What common cookies need.
 const LEAST_HEAD: usize = 8 * 1024;
-/// A little less than hyper's buffer for HTTP/1, of 417,792 bytes: a limit beyond it would never be reached.
+/// A little less than hyper's buffer for HTTP/1, of 417,792 bytes: a limit beyond it would never be
+/// reached.
 const MOST_HEAD: usize = 400 * 1024;
 
 /// How much of anything a peer may take. For the whole server, unless the name says otherwise.
 ///
 /// Of several limits on connections, the one that's reached first holds.
 ///
-/// Three presets to begin with: [`default`](Self::default) suits most servers, [`strict`](Self::strict) one that faces the internet without a
-/// proxy, [`disabled`](Self::disabled) one behind a proxy that holds the limits.
+/// Three presets to begin with: [`default`](Self::default) suits most servers,
+/// [`strict`](Self::strict) one that faces the internet without a proxy,
+/// [`disabled`](Self::disabled) one behind a proxy that holds the limits.
 ///
 /// ```
 /// # use anyport_core::Limits;
@@ -20,20 +22,24 @@ const MOST_HEAD: usize = 400 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Connections open at once, upgraded ones included; the next one waits in the kernel's queue. Default: 10,000, or 80 % of the
-    /// descriptors that the process may have (RLIMIT_NOFILE), if that's less; the rest is the app's.
+    /// Connections open at once, upgraded ones included; the next one waits in the kernel's queue.
+    /// Default: 10,000, or 80 % of the descriptors that the process may have (RLIMIT_NOFILE), if
+    /// that's less; the rest is the app's.
     pub connections: usize,
-    /// Connections open at once on one worker; the next one waits for the same worker. Default: no limit of its own.
+    /// Connections open at once on one worker; the next one waits for the same worker. Default: no
+    /// limit of its own.
     pub connections_per_worker: usize,
-    /// Connections open at once from one IP address, or one /64 of IPv6, which is what one client usually has; a further one is closed
-    /// as soon as it's accepted. Default: no limit, since a proxy is one address. Strict: 100.
+    /// Connections open at once from one IP address, or one /64 of IPv6, which is what one client
+    /// usually has; a further one is closed as soon as it's accepted. Default: no limit, since a
+    /// proxy is one address. Strict: 100.
     pub connections_per_ip: usize,
-    /// Bytes in the head of an HTTP/1 request, or in the header list of an HTTP/2 one; beyond that, it's answered 431.
-    /// Default: 64 KiB, as Envoy has it (60 KiB); strict: 16 KiB; disabled: 400 KiB. At least 8 KiB, which common cookies need; at most 400 KiB,
-    /// since HTTP/1 is read into a buffer of that size.
+    /// Bytes in the head of an HTTP/1 request, or in the header list of an HTTP/2 one; beyond that,
+    /// it's answered 431. Default: 64 KiB, as Envoy has it (60 KiB); strict: 16 KiB; disabled: 400
+    /// KiB. At least 8 KiB, which common cookies need; at most 400 KiB, since HTTP/1 is read into a
+    /// buffer of that size.
     pub head_bytes: usize,
-    /// Requests that one HTTP/2 connection may have open at once (RFC 9113 5.1.2). Default: 100, as Envoy has it for
-    /// servers at the edge, and the least that the RFC recommends.
+    /// Requests that one HTTP/2 connection may have open at once (RFC 9113 5.1.2). Default: 100, as
+    /// Envoy has it for servers at the edge, and the least that the RFC recommends.
     pub h2_streams: u32,
 }
 

@@ -31,8 +31,8 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The accept loop of one worker: the future that a runtime polls for as long as the worker lives.
 ///
-/// It accepts, hands connections to the executor, and leads the worker through a drain. It's ready when the worker is done, and
-/// doesn't panic unless the listener does.
+/// It accepts, hands connections to the executor, and leads the worker through a drain. It's ready
+/// when the worker is done, and doesn't panic unless the listener does.
 pub struct AcceptLoop<L, P, R> {
     listener: Option<L>,
     protocol: P,
@@ -200,8 +200,14 @@ where
     /// Keeps new clients out; those that are in already are still accepted.
     fn stop_listening(&mut self, since: Instant) -> Phase {
         let moment = self.shared().grace() / 8;
-        let arriving = self.listener.as_mut().map_or(Duration::ZERO, Listener::stop);
-        let look = self.worker.now().checked_add(arriving.min(moment).max(LAST_LOOK));
+        let arriving = self
+            .listener
+            .as_mut()
+            .map_or(Duration::ZERO, Listener::stop);
+        let look = self
+            .worker
+            .now()
+            .checked_add(arriving.min(moment).max(LAST_LOOK));
         let end = look.and_then(|look| look.checked_add(moment));
         Phase::Emptying { since, look, end }
     }
@@ -236,7 +242,11 @@ where
     fn heed_deadlines(&mut self, cx: &mut Context<'_>) {
         let now = self.worker.now();
         let next = self.worker.wake_due(now);
-        if self.alarm.poll(next, now, self.worker.timer(), cx).is_ready() {
+        if self
+            .alarm
+            .poll(next, now, self.worker.timer(), cx)
+            .is_ready()
+        {
             cx.waker().wake_by_ref();
         }
     }
@@ -257,7 +267,9 @@ where
 
     fn reached(&mut self, at: Option<Instant>, cx: &mut Context<'_>) -> bool {
         let now = self.worker.now();
-        self.deadline.poll(at, now, self.worker.timer(), cx).is_ready()
+        self.deadline
+            .poll(at, now, self.worker.timer(), cx)
+            .is_ready()
     }
 
     fn accept(&mut self, cx: &mut Context<'_>) -> Accepting {
@@ -310,10 +322,17 @@ where
             AcceptErrorKind::Backoff => {
                 self.backoff.pause(self.worker.now());
                 let over = self.reached(self.backoff.until(), cx);
-                Some(if over { Accepting::Yield } else { Accepting::Held })
+                Some(if over {
+                    Accepting::Yield
+                } else {
+                    Accepting::Held
+                })
             }
             AcceptErrorKind::Fatal => {
-                let what = format!("accepting on {} failed for good: {error}", self.worker.worker);
+                let what = format!(
+                    "accepting on {} failed for good: {error}",
+                    self.worker.worker
+                );
                 let error = Error::new(ErrorKind::Accept, what).with_source(error);
                 Some(Accepting::Failed(error))
             }
@@ -343,7 +362,9 @@ where
         let ip = match self.admission(&peer) {
             Ok(ip) => ip,
             Err(why) => {
-                shared.config.observe(|| Event::Refused { peer: &peer, why });
+                shared
+                    .config
+                    .observe(|| Event::Refused { peer: &peer, why });
                 return self.give_back();
             }
         };
@@ -357,7 +378,8 @@ where
         let state = self.worker.admit(id, &peer, ip);
         // Cloning the app is the app's code: its panic costs this connection.
         if let Ok(protocol) = panics::catch(|| self.protocol.clone()) {
-            self.runtime.execute(ConnTask::new(handshake, protocol, state));
+            self.runtime
+                .execute(ConnTask::new(handshake, protocol, state));
         }
     }
 }

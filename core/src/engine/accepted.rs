@@ -18,8 +18,9 @@ use std::{
 /// A connection that the server accepted: the transport's stream, counted until it's dropped.
 ///
 /// It's what a raw handler gets, and what `hyper::upgrade` gives back after an upgrade
-/// (`upgraded.downcast::<Accepted<_>>()`). Wherever it goes, it counts against the connection limit, and at the end of a
-/// drain's grace its reads and writes fail with [`io::ErrorKind::ConnectionAborted`].
+/// (`upgraded.downcast::<Accepted<_>>()`). Wherever it goes, it counts against the connection
+/// limit, and at the end of a drain's grace its reads and writes fail with
+/// [`io::ErrorKind::ConnectionAborted`].
 ///
 /// For code that wants tokio's I/O traits, wrap it in `hyper_util::rt::TokioIo`.
 pub struct Accepted<C: Connected> {
@@ -74,20 +75,21 @@ impl<C: Connected> Accepted<C> {
         &self.io
     }
 
-    /// The same, to drive a connection that is not a byte stream. What is done to a byte stream this way
-    /// isn't counted, so it's read and written through [`Accepted`] itself.
+    /// The same, to drive a connection that is not a byte stream. What is done to a byte stream
+    /// this way isn't counted, so it's read and written through [`Accepted`] itself.
     pub fn io_mut(&mut self) -> &mut C {
         &mut self.io
     }
 
-    /// Whether the server is draining: the peer should be told to go elsewhere, as far as what's spoken knows a word for it.
+    /// Whether the server is draining: the peer should be told to go elsewhere, as far as what's
+    /// spoken knows a word for it.
     #[must_use]
     pub fn draining(&self) -> bool {
         self.state.stage() != Stage::Serving
     }
 
-    /// Ready once the server drains; for a raw handler that waits for its peer meanwhile. One at a time: of several, only the one that was
-    /// polled last is woken.
+    /// Ready once the server drains; for a raw handler that waits for its peer meanwhile. One at a
+    /// time: of several, only the one that was polled last is woken.
     ///
     /// ```
     /// # use anyport_core::{Accepted, Connection};
@@ -153,15 +155,19 @@ impl<C: Connection> Accepted<C> {
     }
 
     pub(super) fn has_unread(&self) -> bool {
-        self.spare.as_ref().is_some_and(|spare| !spare.unread.is_empty())
+        self.spare
+            .as_ref()
+            .is_some_and(|spare| !spare.unread.is_empty())
     }
 
-    /// Whether it's as most are, most of the time: polled by its own task, with nothing that was put back.
+    /// Whether it's as most are, most of the time: polled by its own task, with nothing that was
+    /// put back.
     fn is_plain(&self) -> bool {
         self.spare.is_none() && !self.state.roams()
     }
 
-    /// An error, once the server has been shut down. The connection's own task is ended then, and need not ask.
+    /// An error, once the server has been shut down. The connection's own task is ended then, and
+    /// need not ask.
     fn check(&self) -> io::Result<()> {
         if self.state.roams() && self.state.aborting() {
             return Err(io::Error::new(
@@ -193,7 +199,8 @@ impl<C: Connection> Accepted<C> {
         Ok(())
     }
 
-    /// `retry`: what is tried now and then while the write is pending. `bytes`: how many of them a success was.
+    /// `retry`: what is tried now and then while the write is pending. `bytes`: how many of them a
+    /// success was.
     #[inline]
     fn write_with<T>(
         &mut self,
@@ -241,13 +248,19 @@ impl<C: Connection> Accepted<C> {
             ready!(self.shut_down(cx))?;
         }
         let spare = self.spare.get_or_insert_default();
-        let linger = spare.linger.get_or_insert_with(|| Linger::begin(&self.state));
+        let linger = spare
+            .linger
+            .get_or_insert_with(|| Linger::begin(&self.state));
         linger.poll(Pin::new(&mut self.io), &self.state, cx).map(Ok)
     }
 
     /// Reads what was put back; or from the stream, for whoever has to know of an abort.
     #[cold]
-    fn read_specially(&mut self, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn read_specially(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.state.is_detaching() {
             self.state.disturb_detaching();
             return Poll::Pending;
@@ -321,7 +334,11 @@ impl<C: Connection> Read for Accepted<C> {
 }
 
 impl<C: Connection> Write for Accepted<C> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let bufs = &[IoSlice::new(buf)];
         let retry = |io: Pin<&mut C>, cx: &mut Context<'_>| io.poll_retry_write(cx, bufs);
         self.write_with(cx, |io, cx| io.poll_write(cx, buf), retry, |n| *n)

@@ -21,7 +21,8 @@ impl Addresses {
         }
     }
 
-    /// `Err`: this peer has as many as it may. Otherwise, what has to be given to [`leave`](Self::leave) in the end.
+    /// `Err`: this peer has as many as it may. Otherwise, what has to be given to
+    /// [`leave`](Self::leave) in the end.
     pub(crate) fn enter(&self, peer: &Endpoint) -> Result<Option<IpAddr>, ()> {
         let Some(ip) = (self.limit < usize::MAX).then(|| client(peer)).flatten() else {
             return Ok(None);

@@ -77,6 +77,9 @@ mod tests {
         assert_eq!(backoff.until(), None);
         let (kind, wait) = backoff.failed(AcceptErrorKind::Retry);
         assert_eq!((kind, wait), (AcceptErrorKind::Backoff, SHORTEST_WAIT));
-        assert_eq!(backoff.failed(AcceptErrorKind::Fatal).0, AcceptErrorKind::Fatal);
+        assert_eq!(
+            backoff.failed(AcceptErrorKind::Fatal).0,
+            AcceptErrorKind::Fatal
+        );
     }
 }

@@ -42,7 +42,11 @@ impl Config {
     pub(crate) fn check(&self, speaks_http: bool) -> Result<()> {
         self.limits.check()?;
         self.timeouts.check()?;
-        if speaks_http { self.http.check() } else { Ok(()) }
+        if speaks_http {
+            self.http.check()
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -19,11 +19,12 @@ use std::{
     time::Instant,
 };
 
-/// A write of more bytes is counted as a large one: protocols send less by themselves, such as pings, acknowledgements and a window update or three (RFC 9113 6).
+/// A write of more bytes is counted as a large one: protocols send less by themselves, such as
+/// pings, acknowledgements and a window update or three (RFC 9113 6).
 const SMALL_WRITE: usize = 64;
 
-/// The state of one connection. It's owned by the connection's task *and* by its I/O object, so an upgraded stream that an app
-/// took elsewhere is still counted, drained and aborted.
+/// The state of one connection. It's owned by the connection's task *and* by its I/O object, so an
+/// upgraded stream that an app took elsewhere is still counted, drained and aborted.
 ///
 /// Every idle connection has one, so its size is budgeted: see the test below.
 #[derive(Debug)]
@@ -50,7 +51,8 @@ pub(crate) struct ConnState {
     readers: AtomicU32,
     /// The peer takes nothing at the moment. Written by the writing task alone.
     blocked: AtomicBool,
-    /// Its own task is in the middle of something, after which it looks at everything. Written by that task alone.
+    /// Its own task is in the middle of something, after which it looks at everything. Written by
+    /// that task alone.
     busy: AtomicBool,
     pub(super) flags: Flags,
     #[cfg(feature = "tracing")]
@@ -64,7 +66,8 @@ pub(crate) struct Others {
     pub(crate) writer: WakerSlot,
     /// A raw handler that waits for the drain.
     pub(crate) drain: WakerSlot,
-    /// How many bytes a stream that buffers had sent when it was last asked. Here, because hardly any connection is asked.
+    /// How many bytes a stream that buffers had sent when it was last asked. Here, because hardly
+    /// any connection is asked.
     sent: AtomicU64,
 }
 
@@ -94,8 +97,7 @@ impl ConnState {
     /// Whatever is logged on behalf of the connection is in its span.
     #[cfg(feature = "tracing")]
     pub(crate) fn with_span(mut self, peer: &Endpoint) -> Self {
-        let span =
-            tracing::debug_span!(target: "anyport", "connection", conn.id = self.id, peer.addr = %peer);
+        let span = tracing::debug_span!(target: "anyport", "connection", conn.id = self.id, peer.addr = %peer);
         self.span = (!span.is_disabled()).then(|| Box::new(span));
         self
     }
@@ -132,7 +134,8 @@ impl ConnState {
         self.worker.now()
     }
 
-    /// Whether the connection's own task is in the middle of something, after which it looks at everything.
+    /// Whether the connection's own task is in the middle of something, after which it looks at
+    /// everything.
     pub(crate) fn set_busy(&self, busy: bool) {
         // Against the end of a reader on another thread: one of the two sees what the other did.
         if self.busy.load(Relaxed) != busy {
@@ -156,7 +159,8 @@ impl ConnState {
         self.parts.load(Relaxed) > 0
     }
 
-    /// Somebody begins to read what the peer sends: nobody else does until [`end_reading`](Self::end_reading).
+    /// Somebody begins to read what the peer sends: nobody else does until
+    /// [`end_reading`](Self::end_reading).
     pub(crate) fn begin_reading(&self) {
         self.readers.fetch_add(1, Relaxed);
     }
@@ -190,13 +194,15 @@ impl ConnState {
 
     /// Whether the peer takes nothing of what there is for it.
     pub(crate) fn set_blocked(&self, blocked: bool) {
-        // Written only if that changes something, so that it stays in the caches of those who read it.
+        // Written only if that changes something, so that it stays in the caches of those who read
+        // it.
         if self.is_blocked() != blocked {
             self.blocked.store(blocked, Relaxed);
         }
     }
 
-    /// A stream that buffers has sent so many bytes so far: something left it, although no write succeeded.
+    /// A stream that buffers has sent so many bytes so far: something left it, although no write
+    /// succeeded.
     pub(super) fn note_sent(&self, bytes: u64) {
         if self.others().sent.swap(bytes, Relaxed) != bytes {
             increment(&self.writes);
@@ -216,8 +222,9 @@ impl ConnState {
         self.is_blocked().then(|| self.writes.load(Relaxed))
     }
 
-    /// Has the connection's task polled again at `at`, or earlier: a deadline that moved further away is looked at when the old one is reached, so that
-    /// moving it costs nothing. `None` is never.
+    /// Has the connection's task polled again at `at`, or earlier: a deadline that moved further
+    /// away is looked at when the old one is reached, so that moving it costs nothing. `None` is
+    /// never.
     pub(crate) fn wake_at(&self, at: Option<Instant>) {
         if let Some(at) = at {
             self.worker.wake_at(self.key, at);
@@ -230,7 +237,10 @@ impl ConnState {
     }
 
     pub(crate) fn panicked(&self, message: &str) {
-        self.observe(|| Event::Panicked { id: self.id, message });
+        self.observe(|| Event::Panicked {
+            id: self.id,
+            message,
+        });
     }
 
     /// The server ends it, in order, because its peer took too long; `stalled`: for a drain.
@@ -288,7 +298,8 @@ impl Drop for ConnState {
 mod tests {
     use super::*;
 
-    /// With the two counters of its `Arc`, it's 128 bytes: a size that allocators have, and one that's the processor's.
+    /// With the two counters of its `Arc`, it's 128 bytes: a size that allocators have, and one
+    /// that's the processor's.
     #[test]
     fn the_state_of_a_connection_keeps_its_size() {
         assert!(

@@ -17,7 +17,8 @@ impl ConnContext {
         &self.state.worker.worker
     }
 
-    /// Whether the server is draining: the connection should tell its peer to go elsewhere, finish what it's doing, and end.
+    /// Whether the server is draining: the connection should tell its peer to go elsewhere, finish
+    /// what it's doing, and end.
     #[must_use]
     pub fn draining(&self) -> bool {
         self.state.stage() != super::Stage::Serving
@@ -29,7 +30,8 @@ impl ConnContext {
         self.state.stage() >= super::Stage::Closing
     }
 
-    /// Whether there are requests with a task of their own ([`Requests::spawn`](crate::http::Requests::spawn)).
+    /// Whether there are requests with a task of their own
+    /// ([`Requests::spawn`](crate::http::Requests::spawn)).
     #[must_use]
     pub fn has_requests(&self) -> bool {
         self.state.has_parts()

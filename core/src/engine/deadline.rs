@@ -11,8 +11,8 @@ use std::{
 
 /// A timer that follows a deadline lazily.
 ///
-/// A deadline that moved further away costs nothing: the timer fires at the old one and is armed again then. Only an
-/// earlier deadline, or another task, re-arms it at once.
+/// A deadline that moved further away costs nothing: the timer fires at the old one and is armed
+/// again then. Only an earlier deadline, or another task, re-arms it at once.
 #[derive(Default)]
 pub(crate) struct Deadline {
     armed: Option<Armed>,
@@ -41,7 +41,9 @@ impl Deadline {
         }
         let armed = match &mut self.armed {
             // Still to come, not too late, and it wakes this very task.
-            Some(a) if now < a.at && a.at <= at && a.waker.will_wake(cx.waker()) => return Poll::Pending,
+            Some(a) if now < a.at && a.at <= at && a.waker.will_wake(cx.waker()) => {
+                return Poll::Pending;
+            }
             Some(a) => {
                 timer.reset(&mut a.sleep, at);
                 a.at = at;
@@ -61,9 +63,11 @@ impl Deadline {
     }
 }
 
-/// A wait that may take so long and no longer, for what seldom has to wait: it costs nothing until it first does.
+/// A wait that may take so long and no longer, for what seldom has to wait: it costs nothing until
+/// it first does.
 ///
-/// A peer that stood its time while this process stood still gets a second look ([`WorkerState::catch_up`]).
+/// A peer that stood its time while this process stood still gets a second look
+/// ([`WorkerState::catch_up`]).
 #[derive(Debug, Default)]
 pub(crate) struct Patience(Option<Box<Wait>>);
 
@@ -74,8 +78,14 @@ struct Wait {
 }
 
 impl Patience {
-    /// Ready when the wait, which began with the first of these polls, has taken longer than `timeout`.
-    pub(crate) fn poll(&mut self, timeout: Duration, worker: &WorkerState, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the wait, which began with the first of these polls, has taken longer than
+    /// `timeout`.
+    pub(crate) fn poll(
+        &mut self,
+        timeout: Duration,
+        worker: &WorkerState,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         if timeout == Duration::MAX {
             return Poll::Pending;
         }

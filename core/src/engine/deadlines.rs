@@ -1,4 +1,5 @@
-//! The deadlines of all connections of a worker, in one queue: a connection needs no timer of its own, and the worker has one timer for all.
+//! The deadlines of all connections of a worker, in one queue: a connection needs no timer of its
+//! own, and the worker has one timer for all.
 use std::{collections::BTreeSet, time::Instant};
 
 /// When which connection, by its key, is to be woken.
@@ -10,7 +11,8 @@ pub(super) struct Deadlines {
 }
 
 impl Deadlines {
-    /// Moves a connection from one deadline to another. `true`: the worker's timer would be late for it.
+    /// Moves a connection from one deadline to another. `true`: the worker's timer would be late
+    /// for it.
     #[must_use]
     pub(super) fn replace(&mut self, key: u32, old: Option<Instant>, new: Option<Instant>) -> bool {
         if let Some(old) = old {
@@ -47,17 +49,26 @@ mod tests {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut deadlines = Deadlines::default();
-        assert!(deadlines.replace(1, None, Some(at(20))), "there was no timer");
+        assert!(
+            deadlines.replace(1, None, Some(at(20))),
+            "there was no timer"
+        );
         assert_eq!(deadlines.next(), Some(at(20)));
         assert!(
             !deadlines.replace(2, None, Some(at(30))),
             "the timer is early enough"
         );
-        assert!(deadlines.replace(3, None, Some(at(10))), "the timer is too late");
+        assert!(
+            deadlines.replace(3, None, Some(at(10))),
+            "the timer is too late"
+        );
         assert_eq!(deadlines.pop(at(9)), None);
         assert_eq!(deadlines.pop(at(10)), Some(3));
         assert!(!deadlines.replace(1, Some(at(20)), Some(at(40))));
-        assert_eq!((deadlines.pop(at(50)), deadlines.pop(at(50))), (Some(2), Some(1)));
+        assert_eq!(
+            (deadlines.pop(at(50)), deadlines.pop(at(50))),
+            (Some(2), Some(1))
+        );
         assert_eq!((deadlines.pop(at(50)), deadlines.next()), (None, None));
     }
 }

@@ -58,7 +58,8 @@ impl ConnState {
         self.has_own(LEAVING)
     }
 
-    /// From now on the I/O object is polled by the connection's own task only, which is woken for everything anyway; until an upgrade.
+    /// From now on the I/O object is polled by the connection's own task only, which is woken for
+    /// everything anyway; until an upgrade.
     pub(crate) fn stay_home(&self) {
         self.flags.roams.store(false, Relaxed);
     }
@@ -71,7 +72,8 @@ impl ConnState {
         self.flags.roams.load(Relaxed)
     }
 
-    /// The connection speaks something else now: a WebSocket, a tunnel. Said before anybody gets hold of it.
+    /// The connection speaks something else now: a WebSocket, a tunnel. Said before anybody gets
+    /// hold of it.
     pub(crate) fn set_upgraded(&self) {
         self.set_roaming();
         self.flags.upgraded.store(true, Relaxed);
@@ -81,7 +83,8 @@ impl ConnState {
         self.flags.upgraded.load(Relaxed)
     }
 
-    /// Until [`end_detaching`](Self::end_detaching), shutting the I/O object down does nothing, and nothing can be read or written.
+    /// Until [`end_detaching`](Self::end_detaching), shutting the I/O object down does nothing, and
+    /// nothing can be read or written.
     pub(crate) fn begin_detaching(&self) {
         self.set_own(DETACHING, true);
         // So that reads and writes look.
@@ -128,7 +131,8 @@ impl ConnState {
             .store(if on { own | bits } else { own & !bits }, Relaxed);
     }
 
-    /// The peer acknowledges what it's told and makes room for what it's sent, until it has read the last word; so it's waited for at the end.
+    /// The peer acknowledges what it's told and makes room for what it's sent, until it has read
+    /// the last word; so it's waited for at the end.
     #[cfg_attr(
         not(feature = "http2"),
         expect(dead_code, reason = "only HTTP/2 has such peers")
@@ -140,7 +144,10 @@ impl ConnState {
     /// The peer may be sending what isn't read; so it's waited for at the end.
     pub(crate) fn linger_at_close(&self) {
         let (no, will) = (Lingering::No as u8, Lingering::Will as u8);
-        let _ = self.flags.lingering.compare_exchange(no, will, Relaxed, Relaxed);
+        let _ = self
+            .flags
+            .lingering
+            .compare_exchange(no, will, Relaxed, Relaxed);
     }
 
     /// What the peer has sent has been read.
@@ -148,7 +155,8 @@ impl ConnState {
         self.set_lingering(Lingering::No);
     }
 
-    /// The peer left, or has taken nothing for too long: what was written and not sent yet is not sent any more.
+    /// The peer left, or has taken nothing for too long: what was written and not sent yet is not
+    /// sent any more.
     pub(crate) fn forfeit(&self) {
         self.set_own(FORFEITED, true);
     }
@@ -175,7 +183,8 @@ impl ConnState {
         self.has_own(GOODBYE)
     }
 
-    /// What begins to be sent ends with the connection: until it's shut down in order, it ends in a reset, or a part would look like all of it.
+    /// What begins to be sent ends with the connection: until it's shut down in order, it ends in a
+    /// reset, or a part would look like all of it.
     pub(crate) fn reset_unless_shut_down(&self) {
         self.set_own(RESET, true);
     }
@@ -212,7 +221,8 @@ impl ConnState {
         self.flags.due.store(true, Relaxed);
     }
 
-    /// Whether what the task was to be woken for has come, since this was last asked. Then there's nothing that it's to be woken for.
+    /// Whether what the task was to be woken for has come, since this was last asked. Then there's
+    /// nothing that it's to be woken for.
     pub(crate) fn take_due(&self) -> bool {
         let due = self.is_due();
         if due {

@@ -1,5 +1,5 @@
-//! The lingering close: who has been told all there is may be sending still. Closing at once would reset the connection, and with it what the peer hasn't
-//! read yet (RFC 9112 9.6).
+//! The lingering close: who has been told all there is may be sending still. Closing at once would
+//! reset the connection, and with it what the peer hasn't read yet (RFC 9112 9.6).
 use super::{ConnState, Stage};
 use crate::transport::Connection;
 use hyper::rt::ReadBuf;
@@ -38,7 +38,8 @@ impl Linger {
         }
     }
 
-    /// Throws away what the peer sends. Ready when it has closed its end, or has had the time for it.
+    /// Throws away what the peer sends. Ready when it has closed its end, or has had the time for
+    /// it.
     pub(super) fn poll<C: Connection>(
         &mut self,
         mut io: Pin<&mut C>,

@@ -1,7 +1,10 @@
-//! What every connection shares: accepting, the handshake, deadlines, counting, lingering, draining.
+//! What every connection shares: accepting, the handshake, deadlines, counting, lingering,
+//! draining.
 //!
-//! Two named futures do it all, so that a runtime can say in a bound whether they must be `Send`: an [`AcceptLoop`] per worker and a [`ConnTask`] per
-//! connection. It knows bytes, permits and time. It must not know what is spoken on a connection, which a [`Protocol`] does, nor how a server is put together.
+//! Two named futures do it all, so that a runtime can say in a bound whether they must be `Send`:
+//! an [`AcceptLoop`] per worker and a [`ConnTask`] per connection. It knows bytes, permits and
+//! time. It must not know what is spoken on a connection, which a [`Protocol`] does, nor how a
+//! server is put together.
 mod accept;
 mod accepted;
 mod addresses;

@@ -1,4 +1,5 @@
-//! Watching the peer of a connection that is busy for it: whether it is still there, and takes what it is sent.
+//! Watching the peer of a connection that is busy for it: whether it is still there, and takes what
+//! it is sent.
 use super::{Accepted, ConnState};
 use crate::transport::{Connection, PeerState};
 use bytes::Bytes;
@@ -14,14 +15,17 @@ use std::{
 /// How much is taken in of what the peer sends ahead, while it waits for something.
 const GLANCE: usize = 2048;
 
-/// How often the system is asked about a peer that waits for something, while its bytes wait unread.
+/// How often the system is asked about a peer that waits for something, while its bytes wait
+/// unread.
 const PROBE: Duration = Duration::from_secs(1);
 
 impl<C: Connection> Accepted<C> {
-    /// Looks whether a peer that waits for something is still there. Hyper would read ahead for that, into a buffer of 8 KiB per request, and is told not to.
+    /// Looks whether a peer that waits for something is still there. Hyper would read ahead for
+    /// that, into a buffer of 8 KiB per request, and is told not to.
     ///
-    /// What is read here is put back. What somebody else is reading is not touched; they find its end. Where bytes wait that nobody reads, the system is asked
-    /// about the peer, once in [`PROBE`].
+    /// What is read here is put back. What somebody else is reading is not touched; they find its
+    /// end. Where bytes wait that nobody reads, the system is asked about the peer, once in
+    /// [`PROBE`].
     #[cold]
     pub(super) fn watch_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.state.is_being_read() || self.has_unread() || self.state.is_half_closed() {
@@ -54,16 +58,22 @@ impl<C: Connection> Accepted<C> {
         Ok(true)
     }
 
-    /// Asks the system about the peer if it is time to, and has the connection polled again when it is time for the next question.
+    /// Asks the system about the peer if it is time to, and has the connection polled again when it
+    /// is time for the next question.
     fn probe_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let is_due = self.state.is_due();
         if is_due {
             match self.io.peer_state() {
-                PeerState::Closed => return Err(peer_left(&self.state, io::ErrorKind::ConnectionReset)),
+                PeerState::Closed => {
+                    return Err(peer_left(&self.state, io::ErrorKind::ConnectionReset));
+                }
                 // Who reads has all that will ever come.
                 PeerState::HalfClosed if !self.has_unread() => self.peer_ended()?,
-                // Then a read has to tell; what it brings is for somebody who may be waiting for it.
-                PeerState::Unknown if !self.has_unread() && self.glance(cx)? => cx.waker().wake_by_ref(),
+                // Then a read has to tell; what it brings is for somebody who may be waiting for
+                // it.
+                PeerState::Unknown if !self.has_unread() && self.glance(cx)? => {
+                    cx.waker().wake_by_ref()
+                }
                 _ => {}
             }
         }

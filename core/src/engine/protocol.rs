@@ -4,14 +4,17 @@ use std::{fmt, future::Future};
 
 /// What is spoken on a connection: turns each one into a task.
 ///
-/// [`serve_with`](crate::serve_with) speaks HTTP ([`Http`](crate::http::Http)) and [`serve_raw_with`](crate::serve_raw_with) whatever a function does
-/// ([`Raw`]). Implement it to plug in another protocol, with [`Server::and_protocol`](crate::Server::and_protocol).
+/// [`serve_with`](crate::serve_with) speaks HTTP ([`Http`](crate::http::Http)) and
+/// [`serve_raw_with`](crate::serve_raw_with) whatever a function does ([`Raw`]). Implement it to
+/// plug in another protocol, with [`Server::and_protocol`](crate::Server::and_protocol).
 ///
 /// # Contract
 ///
-/// - The server clones it for each connection and calls `serve` in the connection's task, after the handshake.
-/// - The task ends when the connection is over; dropping it ends the connection. It heeds [`ConnContext::draining`], after whose change
-///   it's polled again. At the end of the grace it's dropped.
+/// - The server clones it for each connection and calls `serve` in the connection's task, after the
+///   handshake.
+/// - The task ends when the connection is over; dropping it ends the connection. It heeds
+///   [`ConnContext::draining`], after whose change it's polled again. At the end of the grace it's
+///   dropped.
 /// - A panic in it ends this connection only.
 pub trait Protocol<C>: Clone + 'static {
     /// The work of one connection.

@@ -39,7 +39,8 @@ pub(crate) struct Shared {
     last_id: AtomicU64,
     order: AtomicU8,
     drain_begun: Mutex<Option<Instant>>,
-    /// How long the drain may take, in nanoseconds since it began. Changed under the lock of `drain_begun`, and read without it.
+    /// How long the drain may take, in nanoseconds since it began. Changed under the lock of
+    /// `drain_begun`, and read without it.
     grace: AtomicU64,
     /// A worker's state lives as long as its loop or one of its connections.
     workers: Mutex<Vec<Weak<WorkerState>>>,
@@ -168,9 +169,13 @@ impl Shared {
         });
     }
 
-    /// Those that have a loop or a connection still. What's done with them, is done without the lock.
+    /// Those that have a loop or a connection still. What's done with them, is done without the
+    /// lock.
     fn live_workers(&self) -> Vec<Arc<WorkerState>> {
-        lock(&self.workers).iter().filter_map(Weak::upgrade).collect()
+        lock(&self.workers)
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect()
     }
 
     /// A worker begins; the guard tells its end.
@@ -179,7 +184,10 @@ impl Shared {
         let shared = &worker.shared;
         lock(&shared.workers).push(Arc::downgrade(&worker));
         lock(&shared.outcome).running += 1;
-        WorkerEnd { worker, told: false }
+        WorkerEnd {
+            worker,
+            told: false,
+        }
     }
 
     fn worker_ended(&self, worker: &WorkerState, result: Result<()>) {
@@ -203,8 +211,8 @@ impl Shared {
         }
     }
 
-    /// Ready when all workers have ended. `place` is the caller's among those that wait; it's given back by
-    /// [`stop_waiting`](Self::stop_waiting).
+    /// Ready when all workers have ended. `place` is the caller's among those that wait; it's given
+    /// back by [`stop_waiting`](Self::stop_waiting).
     pub(crate) fn poll_end(
         &self,
         place: &mut Option<usize>,

@@ -60,7 +60,8 @@ pub(crate) struct DrainBound {
     pub(crate) begun: Instant,
     /// The part of the grace that a peer gets which owes something.
     pub(crate) share: Duration,
-    /// How long the lame duck stage lasts: also how long a connection that was accepted at its end may take to speak.
+    /// How long the lame duck stage lasts: also how long a connection that was accepted at its end
+    /// may take to speak.
     pub(crate) lame_duck: Duration,
 }
 
@@ -87,9 +88,11 @@ struct Open {
 
 /// Deadlines that are noticed so much later show that the worker stood still.
 const LATE: Duration = Duration::from_millis(50);
-/// How long peers are waited for after a standstill, at least: long enough for the driver to be asked for all that came.
+/// How long peers are waited for after a standstill, at least: long enough for the driver to be
+/// asked for all that came.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
-/// The part of a drain's grace that a peer gets which is silent in the middle of something, and the least of it.
+/// The part of a drain's grace that a peer gets which is silent in the middle of something, and the
+/// least of it.
 const SHARE_OF_GRACE: u32 = 10;
 const SHORTEST_SHARE: Duration = Duration::from_secs(1);
 
@@ -128,9 +131,13 @@ impl WorkerState {
     ///
     /// # Panics
     ///
-    /// Before [`set_timer`](Self::set_timer): nothing that asks for the time exists before the accept loop, which begins with that.
+    /// Before [`set_timer`](Self::set_timer): nothing that asks for the time exists before the
+    /// accept loop, which begins with that.
     pub(crate) fn timer(&self) -> &SharedTimer {
-        #[expect(clippy::expect_used, reason = "set before the accept loop exists; see above")]
+        #[expect(
+            clippy::expect_used,
+            reason = "set before the accept loop exists; see above"
+        )]
         self.timer
             .get()
             .expect("a worker has its clock before it has connections")
@@ -173,8 +180,8 @@ impl WorkerState {
         })
     }
 
-    /// The end of a wait for a peer that has owed something since `since`: after `timeout`, or sooner if the server drains. `true`: it is the drain that
-    /// ends it.
+    /// The end of a wait for a peer that has owed something since `since`: after `timeout`, or
+    /// sooner if the server drains. `true`: it is the drain that ends it.
     pub(crate) fn end_of_wait(&self, since: Instant, timeout: Duration) -> (Option<Instant>, bool) {
         let usual = since.checked_add(timeout);
         match self.drain_bound().and_then(|bound| bound.deadline(since)) {
@@ -185,8 +192,10 @@ impl WorkerState {
 
     /// The end of a wait for a peer that was to be over at `at`, for whoever looks `now`.
     ///
-    /// A process that was stopped, or a worker whose handler computed for seconds, finds deadlines long past, while what peers sent in time waits in the
-    /// kernel. So a wait whose end is noticed more than [`LATE`] after it goes on for [`SECOND_LOOK`]: the runtime asks its driver meanwhile.
+    /// A process that was stopped, or a worker whose handler computed for seconds, finds deadlines
+    /// long past, while what peers sent in time waits in the kernel. So a wait whose end is noticed
+    /// more than [`LATE`] after it goes on for [`SECOND_LOOK`]: the runtime asks its driver
+    /// meanwhile.
     pub(crate) fn catch_up(&self, at: Instant, now: Instant) -> Instant {
         if now.saturating_duration_since(at) <= LATE {
             return at;
@@ -223,7 +232,8 @@ impl WorkerState {
         let conns = lock(&self.conns);
         self.stage.store(stage as u8, Ordering::Relaxed);
         let open = conns.live();
-        // Waking, and dropping what may be the last handle of a connection, needs the lock to be free.
+        // Waking, and dropping what may be the last handle of a connection, needs the lock to be
+        // free.
         drop(conns);
         open.iter().for_each(|conn| conn.wake());
     }
@@ -233,7 +243,12 @@ impl WorkerState {
         not(feature = "tracing"),
         expect(unused_variables, reason = "the peer is for the span")
     )]
-    pub(crate) fn admit(self: &Arc<Self>, id: u64, peer: &Endpoint, ip: Option<IpAddr>) -> Arc<ConnState> {
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        id: u64,
+        peer: &Endpoint,
+        ip: Option<IpAddr>,
+    ) -> Arc<ConnState> {
         let key = lock(&self.conns).open.insert(Open {
             conn: Weak::new(),
             at: None,
@@ -264,7 +279,8 @@ impl WorkerState {
         }
     }
 
-    /// Wakes the connections whose deadlines have passed, some of them at least. When the next one does.
+    /// Wakes the connections whose deadlines have passed, some of them at least. When the next one
+    /// does.
     pub(super) fn wake_due(&self, now: Instant) -> Option<Instant> {
         let mut conns = lock(&self.conns);
         let mut due = Vec::new();
@@ -383,7 +399,10 @@ impl Conns {
 
 /// The key of a connection in half the space: there are fewer descriptors than that.
 fn short(key: usize) -> u32 {
-    #[expect(clippy::expect_used, reason = "a process can't have that many descriptors")]
+    #[expect(
+        clippy::expect_used,
+        reason = "a process can't have that many descriptors"
+    )]
     u32::try_from(key).expect("fewer connections than 2^32")
 }
 

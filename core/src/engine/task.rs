@@ -149,9 +149,14 @@ impl<H, P, T> Phase<H, P, T> {
         }
     }
 
-    /// The task of a connection that's established; none, if there won't be one. Once per connection, so it's kept out of the way.
+    /// The task of a connection that's established; none, if there won't be one. Once per
+    /// connection, so it's kept out of the way.
     #[inline(never)]
-    fn shake_hands<C>(self: Pin<&mut Self>, state: &Arc<ConnState>, cx: &mut Context<'_>) -> Poll<Option<T>>
+    fn shake_hands<C>(
+        self: Pin<&mut Self>,
+        state: &Arc<ConnState>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<T>>
     where
         H: Future<Output = io::Result<C>>,
         C: Connected,
@@ -170,7 +175,10 @@ impl<H, P, T> Phase<H, P, T> {
                 }
                 let what = match state.stage() {
                     Stage::Serving => {
-                        format!("the handshake took longer than {:?}", config.timeouts.handshake)
+                        format!(
+                            "the handshake took longer than {:?}",
+                            config.timeouts.handshake
+                        )
                     }
                     _ => "the handshake was not done, and the server is draining".to_owned(),
                 };

@@ -1,9 +1,11 @@
-//! What one poll of a connection does, counted in a thread-local that's the connection's meanwhile: an exchange with its peer needs no reference to it.
+//! What one poll of a connection does, counted in a thread-local that's the connection's meanwhile:
+//! an exchange with its peer needs no reference to it.
 use std::cell::Cell;
 
 thread_local! {
-    /// Of the connection that's being polled, or dropped, on this thread. It's asked in its place, by `with`: what `get` or `replace` give out is looked at
-    /// once more, for whether there was anything.
+    /// Of the connection that's being polled, or dropped, on this thread. It's asked in its place,
+    /// by `with`: what `get` or `replace` give out is looked at once more, for whether there was
+    /// anything.
     static TURN: Cell<Turn> = const { Cell::new(Turn { begun: 0, open: 0, is_leaving: false, is_unusual: false }) };
 }
 
@@ -29,7 +31,8 @@ impl Turn {
         self.open > 0
     }
 
-    /// Polls a connection, or drops it, as the one that exchanges belong to. Inlined, since each exchange goes through it.
+    /// Polls a connection, or drops it, as the one that exchanges belong to. Inlined, since each
+    /// exchange goes through it.
     #[inline(always)]
     pub(crate) fn take<T>(&mut self, is_leaving: bool, f: impl FnOnce() -> T) -> T {
         /// Puts back whose turn it was before, also if something panics.
@@ -84,7 +87,8 @@ pub(crate) fn count_exchange() {
     update(|turn| turn.begun = turn.begun.wrapping_add(1));
 }
 
-/// Something that the peer asked, until it has been answered: open until it's dropped, which is in its connection's turn.
+/// Something that the peer asked, until it has been answered: open until it's dropped, which is in
+/// its connection's turn.
 #[derive(Debug)]
 pub(crate) struct Exchange(());
 
@@ -98,7 +102,10 @@ impl Exchange {
     }
 
     /// Whether its answer says that the peer is to make a new connection next time.
-    #[expect(clippy::unused_self, reason = "it proves that it's a connection's turn")]
+    #[expect(
+        clippy::unused_self,
+        reason = "it proves that it's a connection's turn"
+    )]
     pub(crate) fn tells_to_leave(&self) -> bool {
         TURN.with(|turn| turn.get().is_leaving)
     }

@@ -1,4 +1,5 @@
-//! What requests leave to be seen to when their HTTP/1 connection has been polled: faults to report, and what's done behind a response.
+//! What requests leave to be seen to when their HTTP/1 connection has been polled: faults to
+//! report, and what's done behind a response.
 use crate::engine::{
     ConnState,
     turn::{self, Exchange},

@@ -1,4 +1,5 @@
-//! A connection that speaks HTTP: hyper's, under deadlines and the server's drain, until it's over or falls asleep.
+//! A connection that speaks HTTP: hyper's, under deadlines and the server's drain, until it's over
+//! or falls asleep.
 use super::{
     ConnService, Http, SpawnStreams, Streams,
     after_poll::{self, Behind},
@@ -47,7 +48,8 @@ pub(super) struct Asleep<C: Connection, S> {
 /// What a connection that's awake is polled to: pending, over, or asleep.
 type Polled<C, S> = Poll<Option<Asleep<C, S>>>;
 
-/// When it's woken. What moves its deadlines away needs no clock: it's woken at the old one, and looks.
+/// When it's woken. What moves its deadlines away needs no clock: it's woken at the old one, and
+/// looks.
 #[derive(Clone, Copy)]
 enum Alarm {
     /// It has to be asked what's due.
@@ -109,17 +111,27 @@ where
         }
     }
 
-    pub(super) fn poll(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Polled<C, A::Service> {
+    pub(super) fn poll(
+        &mut self,
+        state: &ConnState,
+        cx: &mut Context<'_>,
+    ) -> Polled<C, A::Service> {
         loop {
-            let (requests, is_busy) = (self.turn.begun, self.turn.is_open() || state.is_being_read());
+            let (requests, is_busy) = (
+                self.turn.begun,
+                self.turn.is_open() || state.is_being_read(),
+            );
             if self.advance(state, cx).is_ready() {
                 return Poll::Ready(None);
             }
-            // Only then has hyper had a turn after the latest request, in which it ends a connection whose request it can't read to its end.
+            // Only then has hyper had a turn after the latest request, in which it ends a
+            // connection whose request it can't read to its end.
             let was_idle = !is_busy && requests == self.turn.begun;
             if matches!(self.alarm, Alarm::Set(_))
                 && !state.is_due()
-                && !self.machine.has_to_end(self.speaks.version(), state.stage())
+                && !self
+                    .machine
+                    .has_to_end(self.speaks.version(), state.stage())
                 && self.needs_no_clock(state)
             {
                 return Poll::Pending;
@@ -130,8 +142,8 @@ where
         }
     }
 
-    /// Whether nothing happened for which the clock is needed: a request is being answered and the peer takes what it's sent, or all that was asked has been
-    /// answered already, as before.
+    /// Whether nothing happened for which the clock is needed: a request is being answered and the
+    /// peer takes what it's sent, or all that was asked has been answered already, as before.
     #[inline(always)]
     fn needs_no_clock(&mut self, state: &ConnState) -> bool {
         if state.is_blocked() {
@@ -156,7 +168,8 @@ where
         }
     }
 
-    /// Does what's due, and says what came of it, or that hyper is to go on. A busy connection hardly ever looks, so it's kept out of its way.
+    /// Does what's due, and says what came of it, or that hyper is to go on. A busy connection
+    /// hardly ever looks, so it's kept out of its way.
     #[inline(never)]
     fn look_at_clock(
         &mut self,
@@ -220,7 +233,8 @@ where
         ControlFlow::Continue(())
     }
 
-    /// Gives up all that hyper has for an idle connection; one in the middle of a head goes on, and owes it since it has been quiet.
+    /// Gives up all that hyper has for an idle connection; one in the middle of a head goes on, and
+    /// owes it since it has been quiet.
     fn fall_asleep(
         &mut self,
         now: Instant,
@@ -245,7 +259,8 @@ where
         }
     }
 
-    /// Has the connection looked at again by then. If that's later than it will be anyway, there's nothing to be done.
+    /// Has the connection looked at again by then. If that's later than it will be anyway, there's
+    /// nothing to be done.
     fn wake_at(&mut self, until: Option<Instant>, state: &ConnState) {
         let set = match self.alarm {
             Alarm::Set(set) => set,
@@ -258,11 +273,14 @@ where
         }
     }
 
-    /// Has hyper go on as far as it goes; pending, or the connection is over. Inlined, since each request goes through it.
+    /// Has hyper go on as far as it goes; pending, or the connection is over. Inlined, since each
+    /// request goes through it.
     #[inline(always)]
     fn advance(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<()> {
         let speaks = &mut self.speaks;
-        let polled = self.turn.take(state.is_leaving(), || speaks.poll(state, cx));
+        let polled = self
+            .turn
+            .take(state.is_leaving(), || speaks.poll(state, cx));
         state.set_busy(self.turn.is_open());
         if self.turn.is_unusual() {
             self.see_to_unusual(state, cx);
@@ -298,11 +316,17 @@ where
         self.speaks.tell();
     }
 
-    /// Takes an idle connection from hyper, whose buffers are freed by it. Pending: it isn't idle, and ends when it is. None: it's over.
+    /// Takes an idle connection from hyper, whose buffers are freed by it. Pending: it isn't idle,
+    /// and ends when it is. None: it's over.
     ///
-    /// That hyper is done with a connection doesn't say that it was idle: it may have been left in the middle of a request's body, and what follows there is
-    /// no request. Done with an idle one, hyper neither reads nor writes; so whatever it read or wrote is no more than ended.
-    fn detach(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<Option<Parts<C, A::Service>>> {
+    /// That hyper is done with a connection doesn't say that it was idle: it may have been left in
+    /// the middle of a request's body, and what follows there is no request. Done with an idle one,
+    /// hyper neither reads nor writes; so whatever it read or wrote is no more than ended.
+    fn detach(
+        &mut self,
+        state: &ConnState,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Parts<C, A::Service>>> {
         self.tell(state.now());
         state.begin_detaching();
         let polled = self.advance(state, cx);

@@ -54,8 +54,8 @@ pub(super) struct Waiting<S> {
 }
 
 impl<S: HttpService> Step<S, S::Fut> {
-    /// Most services are always ready: they get the request at once, and it need not wait in a future that's moved about. The others are
-    /// asked again when there's a task to wake.
+    /// Most services are always ready: they get the request at once, and it need not wait in a
+    /// future that's moved about. The others are asked again when there's a task to wake.
     pub(super) fn begin(mut service: S, request: Request<Body>) -> Self {
         match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => Self::Running {
@@ -110,7 +110,8 @@ impl<S: HttpService> Call<S> {
         }
     }
 
-    /// The app's response as hyper gets it, or why there's none. What was left of the app's work has been dropped by then.
+    /// The app's response as hyper gets it, or why there's none. What was left of the app's work
+    /// has been dropped by then.
     fn poll_app(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -152,11 +153,14 @@ impl<S: HttpService> Call<S> {
     #[cold]
     fn refuse(self: Pin<&mut Self>, refusal: &Refusal, answer: &mut Answer<S::ResBody>) {
         let mut me = self.project();
-        let Some(mut owner) = me.owner.take() else { return };
+        let Some(mut owner) = me.owner.take() else {
+            return;
+        };
         if let Err(message) = panics::catch(|| me.step.set(Step::Over)) {
             owner.panicked(&message);
         }
-        // Who gets the host wrong may have got more wrong: what follows on this connection isn't trusted.
+        // Who gets the host wrong may have got more wrong: what follows on this connection isn't
+        // trusted.
         let close = match refusal {
             Refusal::BadRequest(_) | Refusal::NotImplemented(_) => !owner.is_stream(),
             _ => owner.tells_to_leave(),
@@ -166,7 +170,8 @@ impl<S: HttpService> Call<S> {
         }
         let (mut head, text) = refusal.response(&owner).into_parts();
         let size = SizeHint::with_exact(text.len() as u64);
-        let (content, _) = content::settle(&mut head, &size, owner.answers_head(), owner.is_stream());
+        let (content, _) =
+            content::settle(&mut head, &size, owner.answers_head(), owner.is_stream());
         let mut response = Response::from_parts(head, Reply::server(text, content, owner));
         if close {
             tell_to_leave(&mut response);
@@ -204,7 +209,8 @@ impl<S: HttpService> Future for Call<S> {
     }
 }
 
-/// Answers with an app's response once that is as HTTP has it; or says why it can't be, and gives the owner back.
+/// Answers with an app's response once that is as HTTP has it; or says why it can't be, and gives
+/// the owner back.
 #[inline(never)]
 fn answer_rightly<B: ResponseBody>(
     mut head: response::Parts,
@@ -225,13 +231,15 @@ fn answer_rightly<B: ResponseBody>(
     // A tunnel has no content.
     if !upgrades {
         let size = body.size_hint();
-        let (settled, wrong) = content::settle(&mut head, &size, owner.answers_head(), owner.is_stream());
+        let (settled, wrong) =
+            content::settle(&mut head, &size, owner.answers_head(), owner.is_stream());
         if let Some(wrong) = wrong {
             owner.wrong(wrong);
         }
         content = settled;
         close = owner.tells_to_leave();
-        // Its body ends with the connection, of which hyper says that it's kept, unless the response is of that version, too.
+        // Its body ends with the connection, of which hyper says that it's kept, unless the
+        // response is of that version, too.
         if owner.is_old() && content == Content::Whole && size.exact().is_none() {
             head.version = Version::HTTP_10;
             owner.ends_connection();

@@ -41,7 +41,12 @@ pub struct ConnService<S> {
 }
 
 impl<S> ConnService<S> {
-    pub(super) fn new(service: S, info: ConnInfo, state: Arc<ConnState>, version: detect::Version) -> Self {
+    pub(super) fn new(
+        service: S,
+        info: ConnInfo,
+        state: Arc<ConnState>,
+        version: detect::Version,
+    ) -> Self {
         let config = state.config();
         let (hooked, tells_info) = (config.has_request_hooks(), config.http.conn_info);
         Self {
@@ -72,10 +77,12 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
     type Future = Call<S>;
 
     fn call(&self, request: Request<Incoming>) -> Call<S> {
-        // A request is large, so it's taken apart once and put together where it's handed over: that moves it least.
+        // A request is large, so it's taken apart once and put together where it's handed over:
+        // that moves it least.
         let (mut head, body) = request.into_parts();
         let has_body = !body.is_end_stream();
-        // What nearly all requests are: they need no reference to their connection, and there's little to check in them.
+        // What nearly all requests are: they need no reference to their connection, and there's
+        // little to check in them.
         let is_plain = head.method == Method::GET
             && head.version == Version::HTTP_11
             && !has_body
@@ -122,14 +129,17 @@ impl<S: HttpService> ConnService<S> {
         }
         #[cfg(not(feature = "http2"))]
         let _ = connect;
-        let begun = panics::catch(move || Step::begin(self.service.clone(), Request::from_parts(head, body)));
+        let begun = panics::catch(move || {
+            Step::begin(self.service.clone(), Request::from_parts(head, body))
+        });
         begun.unwrap_or_else(|message| {
             owner.panicked(&message);
             Step::refused(Refusal::Failed)
         })
     }
 
-    /// The call of a request that hyper didn't read, with the checks, the deadlines and the panics' end as any other.
+    /// The call of a request that hyper didn't read, with the checks, the deadlines and the panics'
+    /// end as any other.
     pub(super) fn respond<B>(&self, request: Request<B>) -> Call<S>
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
@@ -171,7 +181,9 @@ impl<S> ConnService<S> {
             offer::note(offer.clone());
         }
         match self.version {
-            detect::Version::Http1 => Owner::http1_known(&self.state, asked, has_body.then(Arc::default)),
+            detect::Version::Http1 => {
+                Owner::http1_known(&self.state, asked, has_body.then(Arc::default))
+            }
             detect::Version::Http2 => Owner::stream(&self.state, asked),
         }
     }
@@ -188,7 +200,8 @@ impl<S> ConnService<S> {
         }
         let waits = || {
             let expected = head.headers.get(EXPECT);
-            expected.is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+            expected
+                .is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"))
         };
         Body::new(match rest {
             Some(rest) => upload.or_rest(Arc::clone(rest), waits()),

@@ -1,4 +1,5 @@
-//! Whether a response has content, and how long it is. Hyper sends what the app says; if that's wrong, the peer takes a part of one response for the next.
+//! Whether a response has content, and how long it is. Hyper sends what the app says; if that's
+//! wrong, the peer takes a part of one response for the next.
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
@@ -20,7 +21,8 @@ pub(super) enum Content {
 /// What's wrong with a response, for the operator.
 pub(super) type Wrong = &'static str;
 
-/// Whether hyper does right by a response that doesn't answer a HEAD, as it does by nearly all: it measures the body itself.
+/// Whether hyper does right by a response that doesn't answer a HEAD, as it does by nearly all: it
+/// measures the body itself.
 #[inline]
 pub(super) fn is_plain(head: &Parts) -> bool {
     let is_usual = !matches!(head.status.as_u16(), ..200 | 204 | 205 | 304);
@@ -38,7 +40,8 @@ fn announces_length(headers: &HeaderMap) -> bool {
 
 /// Mends the head of a response whose body has this size, and says how much of that is sent.
 ///
-/// - None of the body in answer to HEAD, or with 204, 205 or 304 (RFC 9110 9.3.2, 15.3.5, 15.3.6, 15.4.5). In HTTP/1, hyper sees to most of that.
+/// - None of the body in answer to HEAD, or with 204, 205 or 304 (RFC 9110 9.3.2, 15.3.5, 15.3.6,
+///   15.4.5). In HTTP/1, hyper sees to most of that.
 /// - A `Content-Length` is what the body's size is, if that's known.
 ///
 /// `answers_head`: the request was a HEAD. `is_stream`: it's HTTP/2.
@@ -55,8 +58,8 @@ pub(super) fn settle(
         StatusCode::RESET_CONTENT => {
             head.headers.remove(CONTENT_LENGTH);
             head.headers.remove(TRANSFER_ENCODING);
-            let has_content =
-                (size.lower() > 0).then_some("a response with status 205 has no content (RFC 9110 15.3.6)");
+            let has_content = (size.lower() > 0)
+                .then_some("a response with status 205 has no content (RFC 9110 15.3.6)");
             return (Content::None, has_content);
         }
         // Its length would be another response's (RFC 9110 8.6).
@@ -72,7 +75,8 @@ pub(super) fn settle(
             && let Some(length) = size.exact().filter(|&length| length > 0)
             && !announces_length(&head.headers)
         {
-            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            head.headers
+                .insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
         return (without(is_stream), None);
     }
@@ -80,10 +84,13 @@ pub(super) fn settle(
         (Some(announced), Some(length)) if announced == length => (Content::Whole, None),
         (Some(announced), None) => (Content::Announced(announced), None),
         (_, Some(length)) => {
-            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            head.headers
+                .insert(CONTENT_LENGTH, HeaderValue::from(length));
             (
                 Content::Whole,
-                Some("a response's Content-Length was not the length of its body, and was corrected"),
+                Some(
+                    "a response's Content-Length was not the length of its body, and was corrected",
+                ),
             )
         }
         (None, None) => {
@@ -178,7 +185,11 @@ mod tests {
         let none = Vec::<String>::new();
         for (status, kept) in [(204, false), (205, false), (304, true)] {
             let (content, lengths, _) = settled(status, &["5"], Some(5), false, true);
-            assert_eq!((content, !lengths.is_empty()), (Content::None, kept), "{status}");
+            assert_eq!(
+                (content, !lengths.is_empty()),
+                (Content::None, kept),
+                "{status}"
+            );
         }
         assert_eq!(
             settled(205, &["5"], Some(5), false, false),
@@ -198,7 +209,10 @@ mod tests {
     #[test]
     fn an_answer_to_head_says_how_long_that_to_get_is() {
         let head = |lengths: &[&str], size, is_stream| settled(200, lengths, size, true, is_stream);
-        assert_eq!(head(&[], Some(5), true), (Content::None, vec!["5".into()], false));
+        assert_eq!(
+            head(&[], Some(5), true),
+            (Content::None, vec!["5".into()], false)
+        );
         assert_eq!(
             head(&["7"], Some(0), true),
             (Content::None, vec!["7".into()], false)

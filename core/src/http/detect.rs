@@ -23,12 +23,14 @@ pub(super) enum First {
     Speaks(Version),
     /// HTTP/2's, over TLS, without that ALPN has agreed on it.
     Unnegotiated,
-    /// There are none, or not what was agreed on, or not what's served: there's no answer that such a peer would understand.
+    /// There are none, or not what was agreed on, or not what's served: there's no answer that such
+    /// a peer would understand.
     Nothing,
 }
 
-/// What's answered to a peer that speaks HTTP/2 without having asked for it by ALPN: empty SETTINGS, and GOAWAY (RFC 9113 3.4, 6.8) with HTTP_1_1_REQUIRED, or, where that isn't
-/// spoken, with PROTOCOL_ERROR (7).
+/// What's answered to a peer that speaks HTTP/2 without having asked for it by ALPN: empty
+/// SETTINGS, and GOAWAY (RFC 9113 3.4, 6.8) with HTTP_1_1_REQUIRED, or, where that isn't spoken,
+/// with PROTOCOL_ERROR (7).
 pub(super) fn no_alpn(options: &HttpOptions) -> &'static [u8] {
     match options.speaks() {
         (true, _) => NO_ALPN,
@@ -78,7 +80,9 @@ impl Detect {
             self.seen = Box::default();
             let first = match version_of(&bytes) {
                 Some(Version::Http2) if !may_speak_http2(io, options) => First::Unnegotiated,
-                Some(version) if agreed.is_none_or(|agreed| agreed == version) => First::Speaks(version),
+                Some(version) if agreed.is_none_or(|agreed| agreed == version) => {
+                    First::Speaks(version)
+                }
                 _ => First::Nothing,
             };
             if let First::Speaks(_) = first {
@@ -108,7 +112,10 @@ pub(super) fn poll_http1<C: Connection>(
 }
 
 /// Reads, without a buffer while there's nothing. Empty, if it's the end.
-fn poll_bytes<C: Connection>(io: &mut Accepted<C>, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+fn poll_bytes<C: Connection>(
+    io: &mut Accepted<C>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Bytes>> {
     ready!(Pin::new(&mut *io).poll_readable(cx))?;
     let mut scratch = [const { MaybeUninit::uninit() }; FIRST_READ];
     let mut buf = ReadBuf::uninit(&mut scratch);

@@ -1,4 +1,5 @@
-//! A body that nobody reads any more: it's read to its end and thrown away, as far as that's worth it.
+//! A body that nobody reads any more: it's read to its end and thrown away, as far as that's worth
+//! it.
 use bytes::Bytes;
 use http_body::Body;
 use std::{
@@ -25,7 +26,8 @@ impl<B: Body<Data = Bytes> + Unpin> Discard<B> {
         self.left
     }
 
-    /// Reads what's there; that makes room for more. Ready when no more is read: whether that was its end.
+    /// Reads what's there; that makes room for more. Ready when no more is read: whether that was
+    /// its end.
     pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
             let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {

@@ -1,4 +1,5 @@
-//! A connection that waits for its first bytes, or for its next request: its stream, a place among the worker's deadlines, and nothing of hyper.
+//! A connection that waits for its first bytes, or for its next request: its stream, a place among
+//! the worker's deadlines, and nothing of hyper.
 use super::{
     ConnService, Http, SpawnStreams, Streams,
     awake::{Asleep, Awake},
@@ -94,7 +95,8 @@ where
         self.poll_end(state, cx)
     }
 
-    /// Says what's left to be said and ends the stream, as far as the peer listens, and for as long as a head may take.
+    /// Says what's left to be said and ends the stream, as far as the peer listens, and for as long
+    /// as a head may take.
     fn poll_end(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<Woken> {
         let mut io = Pin::new(&mut self.io);
         if let Next::End { answer } = &mut self.next {
@@ -117,7 +119,8 @@ where
         }
     }
 
-    /// Where it stands. It's made anew each time, so that a connection that waits keeps no more than the time.
+    /// Where it stands. It's made anew each time, so that a connection that waits keeps no more
+    /// than the time.
     fn machine(&self, state: &ConnState) -> Machine {
         let since = self.since;
         let waits = match &self.next {
@@ -169,8 +172,8 @@ where
         }
     }
 
-    /// Hands the connection to hyper. The first head is owed since the connection began, any other since its first byte.
-    /// None: it has taken its leave.
+    /// Hands the connection to hyper. The first head is owed since the connection began, any other
+    /// since its first byte. None: it has taken its leave.
     pub(super) fn wake(self, version: Version, state: &Arc<ConnState>) -> Option<Awake<C, A, R>> {
         Some(match self.next {
             Next::First { http, .. } => Awake::first(version, self.io, http, state, self.since),

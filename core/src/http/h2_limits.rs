@@ -8,16 +8,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Streams that the peer reset before they were accepted: "rapid reset", CVE-2023-44487. h2's own value.
+/// Streams that the peer reset before they were accepted: "rapid reset", CVE-2023-44487. h2's own
+/// value.
 pub(super) const PENDING_RESETS: usize = 20;
-/// Streams that the peer made us reset or refuse, and frames of such streams that h2 remembers no longer: "made you reset", CVE-2025-8671. It's for the whole life of a
-/// connection, which a proxy may share among many clients, good and bad; so it's four times h2's own value. To a peer that reads nothing of what it's told, they're 3 MB.
+/// Streams that the peer made us reset or refuse, and frames of such streams that h2 remembers no
+/// longer: "made you reset", CVE-2025-8671. It's for the whole life of a connection, which a proxy
+/// may share among many clients, good and bad; so it's four times h2's own value. To a peer that
+/// reads nothing of what it's told, they're 3 MB.
 pub(super) const ERROR_RESETS: usize = 4096;
 /// How long a peer may take to answer a ping.
 pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The worker's clock for hyper, which wants to own one. Hyper measures the peer's answers to pings by it, so whoever is late gets the second look that all
-/// peers get.
+/// The worker's clock for hyper, which wants to own one. Hyper measures the peer's answers to pings
+/// by it, so whoever is late gets the second look that all peers get.
 pub(super) struct Clock(pub(super) Arc<WorkerState>);
 
 impl Timer for Clock {

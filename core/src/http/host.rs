@@ -25,12 +25,16 @@ pub(super) fn check(request: &mut Parts, connect: bool) -> Result<(), Wrong> {
     check_target(connect, &request.uri, version)?;
     let host = sole_host(&request.headers)?;
     match (host, request.uri.authority()) {
-        (None, _) if version == Version::HTTP_11 => Err("HTTP/1.1 needs a Host header (RFC 9112 3.2)\n"),
+        (None, _) if version == Version::HTTP_11 => {
+            Err("HTTP/1.1 needs a Host header (RFC 9112 3.2)\n")
+        }
         (None, None) if has_authority(version) => {
             Err("HTTP/2 and later need :authority or Host (RFC 9113 8.3.1)\n")
         }
         (None, _) => Ok(()),
-        (Some(host), _) if !is_host(host.as_bytes()) => Err("the Host header is not a host (RFC 9112 3.2)\n"),
+        (Some(host), _) if !is_host(host.as_bytes()) => {
+            Err("the Host header is not a host (RFC 9112 3.2)\n")
+        }
         (Some(_), None) => Ok(()),
         (Some(host), Some(authority)) if has_authority(version) => {
             if host
@@ -45,7 +49,8 @@ pub(super) fn check(request: &mut Parts, connect: bool) -> Result<(), Wrong> {
         (Some(_), Some(authority)) => {
             // RFC 9112 3.2.2: the received Host is ignored, the target's is used instead.
             let host = HeaderValue::from_str(authority.as_str());
-            let host = host.map_err(|_| "the request target has no valid host (RFC 9112 3.2.2)\n")?;
+            let host =
+                host.map_err(|_| "the request target has no valid host (RFC 9112 3.2.2)\n")?;
             request.headers.insert(HOST, host);
             Ok(())
         }
@@ -140,7 +145,8 @@ fn check_authority(authority: &Authority, port: Port) -> Result<(), Wrong> {
     if matches!(authority, [] | [b':', ..]) {
         return Err("the request target's host is empty (RFC 9110 4.2.1)\n");
     }
-    // Digits alone come last, if it's a host with a port; a bracket does, if it's an IPv6 address without.
+    // Digits alone come last, if it's a host with a port; a bracket does, if it's an IPv6 address
+    // without.
     let end = authority.iter().rposition(|b| !b.is_ascii_digit());
     let has_port = end.is_some_and(|end| authority[end] == b':' && end + 1 < authority.len());
     if port == Port::Needed && !has_port {
@@ -149,14 +155,18 @@ fn check_authority(authority: &Authority, port: Port) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// `uri-host [ ":" port ]` of RFC 3986 3.2.2 and 3.2.3: by its characters, not resolved. Empty is allowed.
+/// `uri-host [ ":" port ]` of RFC 3986 3.2.2 and 3.2.3: by its characters, not resolved. Empty is
+/// allowed.
 fn is_host(host: &[u8]) -> bool {
     let name = match host {
         [b'[', rest @ ..] => match rest.iter().position(|&b| b == b']') {
             Some(end) if rest[..end].iter().all(is_ip_literal) && end > 0 => end + 2,
             _ => return false,
         },
-        _ => host.iter().position(|b| !is_reg_name(b)).unwrap_or(host.len()),
+        _ => host
+            .iter()
+            .position(|b| !is_reg_name(b))
+            .unwrap_or(host.len()),
     };
     match &host[name..] {
         [] => true,
@@ -181,7 +191,8 @@ fn is_ip_literal(b: &u8) -> bool {
     matches!(b, b':' | b'.') || is_reg_name(b)
 }
 
-/// `unreserved`, `pct-encoded` and `sub-delims` of RFC 3986. A table, since each request's host goes through it.
+/// `unreserved`, `pct-encoded` and `sub-delims` of RFC 3986. A table, since each request's host
+/// goes through it.
 fn is_reg_name(b: &u8) -> bool {
     const ALLOWED: [bool; 256] = {
         let mut allowed = [false; 256];
@@ -210,7 +221,12 @@ mod tests {
         ask(Method::GET, version, uri, hosts)
     }
 
-    fn ask(method: Method, version: Version, uri: &str, hosts: &[&str]) -> Result<Option<String>, Wrong> {
+    fn ask(
+        method: Method,
+        version: Version,
+        uri: &str,
+        hosts: &[&str],
+    ) -> Result<Option<String>, Wrong> {
         let mut request = Request::builder().method(method).version(version).uri(uri);
         for host in hosts {
             request = request.header(HOST, *host);
@@ -218,7 +234,10 @@ mod tests {
         let (mut request, ()) = request.body(()).unwrap().into_parts();
         let connect = request.method == Method::CONNECT;
         check(&mut request, connect)?;
-        Ok(request.headers.get(HOST).map(|h| h.to_str().unwrap().to_owned()))
+        Ok(request
+            .headers
+            .get(HOST)
+            .map(|h| h.to_str().unwrap().to_owned()))
     }
 
     #[test]

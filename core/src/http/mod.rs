@@ -1,10 +1,12 @@
 //! HTTP/1.1 and HTTP/2 on the same port, by hyper, and what hyper leaves to the server.
 //!
-//! A connection is told apart by what its handshake agreed on (ALPN) or by its first bytes; until they're there, nothing of hyper
-//! exists. What's added to hyper: one deadline over all phases, the `Host` rules of RFC 9112, answers to errors and panics of the app, and
-//! a drain that loses no request.
+//! A connection is told apart by what its handshake agreed on (ALPN) or by its first bytes; until
+//! they're there, nothing of hyper exists. What's added to hyper: one deadline over all phases, the
+//! `Host` rules of RFC 9112, answers to errors and panics of the app, and a drain that loses no
+//! request.
 //!
-//! It knows requests, responses and hyper, and asks the engine for what a connection needs. It must not know how a server is put together.
+//! It knows requests, responses and hyper, and asks the engine for what a connection needs. It must
+//! not know how a server is put together.
 mod after_poll;
 mod awake;
 mod call;
@@ -75,8 +77,8 @@ impl<A: App, R> Http<A, R> {
 
 /// A connection over which HTTP can be served, in whichever version.
 ///
-/// Every byte stream is one: HTTP/1 and HTTP/2, by hyper. A connection of another kind implements it, and
-/// hands its requests to the app by [`Requests`].
+/// Every byte stream is one: HTTP/1 and HTTP/2, by hyper. A connection of another kind implements
+/// it, and hands its requests to the app by [`Requests`].
 #[diagnostic::on_unimplemented(
     message = "HTTP can't be served over `{Self}`",
     label = "neither a byte stream (`Connection`) nor a connection that says how HTTP is served over it"
@@ -86,7 +88,8 @@ pub trait HttpConnection<A: App, R>: Connected + Sized {
     type Task: Future<Output = ()> + 'static;
 
     /// Makes the task of a connection.
-    fn serve_http(http: Http<A, R>, connection: Accepted<Self>, context: ConnContext) -> Self::Task;
+    fn serve_http(http: Http<A, R>, connection: Accepted<Self>, context: ConnContext)
+    -> Self::Task;
 
     /// Called once before the first connection.
     #[doc(hidden)]

@@ -1,5 +1,7 @@
-//! An upgrade that an HTTP/1 request offers. From then on, hyper gives the I/O object to whoever has the other end of the offer when the connection is over, also if the app ignored
-//! it; dropped there, it would be closed without a goodbye, and what its peer sends still would reset it. So the connection keeps an end, too.
+//! An upgrade that an HTTP/1 request offers. From then on, hyper gives the I/O object to whoever
+//! has the other end of the offer when the connection is over, also if the app ignored it; dropped
+//! there, it would be closed without a goodbye, and what its peer sends still would reset it. So
+//! the connection keeps an end, too.
 use crate::engine::turn;
 #[cfg(feature = "http1")]
 use crate::{engine::Accepted, transport::Connection};

@@ -19,11 +19,13 @@ use std::{
 
 /// The connection that a request belongs to; held to the end of its response.
 ///
-/// An HTTP/1 connection polls its requests itself, one after another, so most of them need no reference to it.
+/// An HTTP/1 connection polls its requests itself, one after another, so most of them need no
+/// reference to it.
 pub(super) enum Owner {
     /// The connection whose turn it is.
     Http1(Exchange),
-    /// The connection of an HTTP/1 request that has a body, may upgrade it, or has a hook or a deadline; or of an HTTP/2 stream, in a task of its own.
+    /// The connection of an HTTP/1 request that has a body, may upgrade it, or has a hook or a
+    /// deadline; or of an HTTP/2 stream, in a task of its own.
     Known(Known),
 }
 
@@ -33,14 +35,16 @@ pub(super) struct Known {
     asked: Asked,
     /// HTTP/1: the turn that it counts in. An HTTP/2 stream counts by itself.
     exchange: Option<Exchange>,
-    /// HTTP/1: where the request's body is left, if it has one. In either version: the wait for the app, if there's a limit to it and there was something to wait for.
+    /// HTTP/1: where the request's body is left, if it has one. In either version: the wait for the
+    /// app, if there's a limit to it and there was something to wait for.
     rest: Option<Arc<Rest>>,
 }
 
 impl Drop for Known {
     #[inline(never)]
     fn drop(&mut self) {
-        // Left while the response was under way: too late to say anything, but the connection may be kept.
+        // Left while the response was under way: too late to say anything, but the connection may
+        // be kept.
         if let Some(rest) = &self.rest {
             let _ = rest.is_read_behind();
         }
@@ -74,8 +78,13 @@ impl Owner {
         Self::Http1(Exchange::begin())
     }
 
-    /// Of an HTTP/1 request that has a body, may upgrade its connection, or has a hook or a deadline.
-    pub(super) fn http1_known(connection: &Arc<ConnState>, asked: Asked, rest: Option<Arc<Rest>>) -> Self {
+    /// Of an HTTP/1 request that has a body, may upgrade its connection, or has a hook or a
+    /// deadline.
+    pub(super) fn http1_known(
+        connection: &Arc<ConnState>,
+        asked: Asked,
+        rest: Option<Arc<Rest>>,
+    ) -> Self {
         Self::Known(Known {
             connection: Arc::clone(connection),
             asked,
@@ -95,7 +104,8 @@ impl Owner {
         })
     }
 
-    /// The connection, if it's an HTTP/2 stream's, may be upgraded, or has a hook or a deadline for requests.
+    /// The connection, if it's an HTTP/2 stream's, may be upgraded, or has a hook or a deadline for
+    /// requests.
     pub(super) fn connection(&self) -> Option<&ConnState> {
         self.known().map(|known| &*known.connection)
     }
@@ -122,7 +132,8 @@ impl Owner {
         }
     }
 
-    /// Whether the response says so, which it does, too, if there's more left of the request's body than is read behind it. HTTP/2 has a frame of its own for it.
+    /// Whether the response says so, which it does, too, if there's more left of the request's body
+    /// than is read behind it. HTTP/2 has a frame of its own for it.
     pub(super) fn tells_to_leave(&self) -> bool {
         match self {
             Self::Http1(exchange) => exchange.tells_to_leave(),
@@ -172,7 +183,9 @@ impl Owner {
 
     /// Notes that the response makes something else of the connection, or of the stream, if so.
     pub(super) fn upgrades(&self, status: StatusCode) -> bool {
-        let Some(known) = self.known() else { return false };
+        let Some(known) = self.known() else {
+            return false;
+        };
         let upgrades = match known.asked.becomes {
             Becomes::Itself => false,
             Becomes::Upgrade => status == StatusCode::SWITCHING_PROTOCOLS,

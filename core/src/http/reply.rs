@@ -58,8 +58,7 @@ pin_project_lite::pin_project! {
 
 /// The announced length is wrong.
 const TOO_LONG: Wrong = "a response's body was longer than its Content-Length, and was cut short";
-const TOO_SHORT: Wrong =
-    "a response's body was shorter than its Content-Length: its connection, or its stream, ended there";
+const TOO_SHORT: Wrong = "a response's body was shorter than its Content-Length: its connection, or its stream, ended there";
 
 impl<B> Reply<B> {
     pub(super) fn app(body: B, owner: Owner) -> Self {
@@ -137,7 +136,11 @@ fn poll_special<B: ResponseBody>(
 }
 
 #[inline(always)]
-fn poll_app<B: ResponseBody>(body: Pin<&mut B>, owner: &Owner, cx: &mut Context<'_>) -> Polled<B::Data> {
+fn poll_app<B: ResponseBody>(
+    body: Pin<&mut B>,
+    owner: &Owner,
+    cx: &mut Context<'_>,
+) -> Polled<B::Data> {
     match panics::catch(|| body.poll_frame(cx)) {
         Ok(Poll::Ready(Some(Ok(frame)))) => {
             if owner.is_stream() {
@@ -151,7 +154,9 @@ fn poll_app<B: ResponseBody>(body: Pin<&mut B>, owner: &Owner, cx: &mut Context<
         // Hyper doesn't poll it again, but cuts the response short.
         Err(panic) => {
             owner.panicked(&panic);
-            Poll::Ready(Some(Err(format!("the response body panicked: {panic}").into())))
+            Poll::Ready(Some(Err(
+                format!("the response body panicked: {panic}").into()
+            )))
         }
     }
 }

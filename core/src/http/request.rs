@@ -1,4 +1,5 @@
-//! What a request must not be, beyond its [host](super::host): hyper takes it, and hands the app what the peer didn't mean.
+//! What a request must not be, beyond its [host](super::host): hyper takes it, and hands the app
+//! what the peer didn't mean.
 use super::refusal::Refusal;
 use http::{Method, Version, header::TRANSFER_ENCODING, request::Parts};
 use http_body::Body;
@@ -30,7 +31,8 @@ pub(super) fn check(head: &Parts, body: &impl Body) -> Result<(), Refusal> {
     check_coding(head)
 }
 
-/// The peer may have meant what another server reads in it: `chunked` twice, or a name that's nearly it.
+/// The peer may have meant what another server reads in it: `chunked` twice, or a name that's
+/// nearly it.
 fn check_coding(head: &Parts) -> Result<(), Refusal> {
     let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
     let (Some(coding), None) = (codings.next(), codings.next()) else {
@@ -38,12 +40,16 @@ fn check_coding(head: &Parts) -> Result<(), Refusal> {
             "a request may have one Transfer-Encoding only (RFC 9112 6.1)\n",
         ));
     };
-    let names = coding.as_bytes().split(|&b| b == b',').map(<[u8]>::trim_ascii);
+    let names = coding
+        .as_bytes()
+        .split(|&b| b == b',')
+        .map(<[u8]>::trim_ascii);
     let mut others = names.filter(|name| !name.is_empty());
     match (others.next(), others.next()) {
         (Some(only), None) if only.eq_ignore_ascii_case(b"chunked") => Ok(()),
         (Some(first), _)
-            if first.eq_ignore_ascii_case(b"chunked") || first.eq_ignore_ascii_case(b"identity") =>
+            if first.eq_ignore_ascii_case(b"chunked")
+                || first.eq_ignore_ascii_case(b"identity") =>
         {
             Err(Refusal::BadRequest(
                 "the Transfer-Encoding may be chunked, once (RFC 9112 6.1)\n",
@@ -58,7 +64,11 @@ fn check_coding(head: &Parts) -> Result<(), Refusal> {
 fn check_values(head: &Parts) -> Result<(), Refusal> {
     let is_space = |b: Option<&u8>| matches!(b, Some(b' ' | b'\t'));
     let has_space = |value: &[u8]| is_space(value.first()) || is_space(value.last());
-    if head.headers.values().any(|value| has_space(value.as_bytes())) {
+    if head
+        .headers
+        .values()
+        .any(|value| has_space(value.as_bytes()))
+    {
         return Err(Refusal::BadRequest(
             "a field value begins or ends with a space (RFC 9113 8.2.1)\n",
         ));

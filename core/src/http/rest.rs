@@ -1,5 +1,6 @@
-//! HTTP/1: what's left of a request's body that nobody reads any more. It's read behind the response, so that the next request is found, or the response says that there's to be
-//! none on this connection; either way, the response isn't delayed.
+//! HTTP/1: what's left of a request's body that nobody reads any more. It's read behind the
+//! response, so that the next request is found, or the response says that there's to be none on
+//! this connection; either way, the response isn't delayed.
 use super::{after_poll, discard::Discard, timed_body::TimedBody};
 use crate::{
     engine::{ConnState, Patience, WorkerState},
@@ -59,7 +60,8 @@ impl Rest {
         lock(&self.patience).poll(timeout, worker, cx)
     }
 
-    /// Has the connection whose turn it is read what's left, once its response is under way. False: that's too much, or there's no telling how much, so this response is the last.
+    /// Has the connection whose turn it is read what's left, once its response is under way. False:
+    /// that's too much, or there's no telling how much, so this response is the last.
     pub(super) fn is_read_behind(&self) -> bool {
         let left = mem::take(&mut *lock(&self.left));
         match left {
@@ -75,7 +77,8 @@ impl Rest {
                 }
                 // Only if all of it is there.
                 None => {
-                    let read = Discard::new(body, MOST).read(&mut Context::from_waker(Waker::noop()));
+                    let read =
+                        Discard::new(body, MOST).read(&mut Context::from_waker(Waker::noop()));
                     read == Poll::Ready(true)
                 }
             },

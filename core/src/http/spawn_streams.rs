@@ -4,7 +4,8 @@ use super::{Call, Reply};
 #[cfg(feature = "http2")]
 use crate::app::HttpService;
 
-/// What an executor needs to run the streams of a service over HTTP/2. Without the feature `http2`: nothing.
+/// What an executor needs to run the streams of a service over HTTP/2. Without the feature `http2`:
+/// nothing.
 #[cfg(feature = "http2")]
 pub trait SpawnStreams<S: HttpService>:
     hyper::rt::bounds::Http2ServerConnExec<Call<S>, Reply<S::ResBody>> + Unpin
@@ -16,7 +17,8 @@ impl<S: HttpService, E: hyper::rt::bounds::Http2ServerConnExec<Call<S>, Reply<S:
 {
 }
 
-/// What an executor needs to run the streams of a service over HTTP/2. Without the feature `http2`: nothing.
+/// What an executor needs to run the streams of a service over HTTP/2. Without the feature `http2`:
+/// nothing.
 #[cfg(not(feature = "http2"))]
 pub trait SpawnStreams<S> {}
 #[cfg(not(feature = "http2"))]

@@ -1,4 +1,5 @@
-//! Hyper's part of a connection, in either version of HTTP: made of a stream, polled, told to end, and taken apart again.
+//! Hyper's part of a connection, in either version of HTTP: made of a stream, polled, told to end,
+//! and taken apart again.
 #[cfg(feature = "http1")]
 use super::offer;
 use super::{ConnService, SpawnStreams, Streams, detect::Version};
@@ -40,7 +41,10 @@ type Nothing<C, S, R> = PhantomData<fn() -> (C, S, R)>;
 /// A connection that hyper serves.
 #[cfg_attr(
     feature = "http1",
-    expect(clippy::large_enum_variant, reason = "it's in a box, with what belongs to it")
+    expect(
+        clippy::large_enum_variant,
+        reason = "it's in a box, with what belongs to it"
+    )
 )]
 pub(super) enum Speaks<C, S, R>
 where
@@ -121,8 +125,8 @@ where
         }
     }
 
-    /// Goes on as far as it goes; pending, or the connection is over. How it ended is the peer's affair, and hyper has answered what could be
-    /// answered.
+    /// Goes on as far as it goes; pending, or the connection is over. How it ended is the peer's
+    /// affair, and hyper has answered what could be answered.
     pub(super) fn poll(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             #[cfg(feature = "http1")]
@@ -175,7 +179,8 @@ where
         drop(offer);
     }
 
-    /// Whether a request has ever offered to upgrade the connection: from then on hyper doesn't give its I/O object back, also if nothing came of the offer.
+    /// Whether a request has ever offered to upgrade the connection: from then on hyper doesn't
+    /// give its I/O object back, also if nothing came of the offer.
     pub(super) fn was_offered_an_upgrade(&self) -> bool {
         #[cfg(feature = "http1")]
         if let Self::Http1(_, kept) = self {
@@ -195,7 +200,9 @@ where
             *self = Self::Babbles(parts.io);
         }
         match self {
-            Self::Babbles(io) => hyper::rt::Write::poll_shutdown(std::pin::Pin::new(io), cx).map(drop),
+            Self::Babbles(io) => {
+                hyper::rt::Write::poll_shutdown(std::pin::Pin::new(io), cx).map(drop)
+            }
             _ => Poll::Ready(()),
         }
     }
@@ -222,7 +229,8 @@ where
     }
 }
 
-/// What's left of a head without the empty lines before it: some clients end a body by one, and hyper, too, ignores them (RFC 9112, section 2.2).
+/// What's left of a head without the empty lines before it: some clients end a body by one, and
+/// hyper, too, ignores them (RFC 9112, section 2.2).
 #[cfg(feature = "http1")]
 fn after_empty_lines(mut read: Bytes) -> Bytes {
     loop {

@@ -14,7 +14,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The executor that hyper spawns a connection's streams on: the worker's, with each stream counted.
+/// The executor that hyper spawns a connection's streams on: the worker's, with each stream
+/// counted.
 #[derive(Clone)]
 pub struct Streams<R> {
     runtime: R,
@@ -54,8 +55,8 @@ thread_local! {
     static HELD: Cell<Held> = const { Cell::new(Held { frames: 0, held: false }) };
 }
 
-/// Whether a stream's peer holds it up: hyper asks it for room before it asks the response's body for more, so a body that gave a frame and
-/// wasn't asked since waits for the peer.
+/// Whether a stream's peer holds it up: hyper asks it for room before it asks the response's body
+/// for more, so a body that gave a frame and wasn't asked since waits for the peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Held {
     frames: u32,
@@ -79,7 +80,8 @@ pub(super) fn gave_a_frame() {
 }
 
 pin_project_lite::pin_project! {
-    /// One HTTP/2 stream. A panic in it ends the stream, and so does a peer that takes nothing of what it's sent.
+    /// One HTTP/2 stream. A panic in it ends the stream, and so does a peer that takes nothing of
+    /// what it's sent.
     pub struct StreamTask<F> {
         #[pin]
         future: Option<F>,

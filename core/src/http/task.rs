@@ -1,4 +1,5 @@
-//! The task of one HTTP connection: it waits for its peer with next to nothing, and lets hyper serve it when there's something to serve.
+//! The task of one HTTP connection: it waits for its peer with next to nothing, and lets hyper
+//! serve it when there's something to serve.
 use super::{
     Http, SpawnStreams, Streams,
     awake::Awake,
@@ -35,7 +36,8 @@ where
     A: App,
     Streams<R>: SpawnStreams<A::Service>,
 {
-    /// It waits. This is what nearly all connections of a busy server do, so it's what the task's size is made for.
+    /// It waits. This is what nearly all connections of a busy server do, so it's what the task's
+    /// size is made for.
     Dormant(Dormant<C, A, R>),
     Awake(Box<Awake<C, A, R>>),
     Over,
@@ -57,7 +59,8 @@ where
         }
     }
 
-    /// Waits for the peer. What comes then is large, so it's kept out of the way of those that are awake.
+    /// Waits for the peer. What comes then is large, so it's kept out of the way of those that are
+    /// awake.
     #[inline(never)]
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Life<C, A, R>> {
         let state = &self.context.state;

@@ -36,7 +36,8 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for TimedBody<B>
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Self { body, gap } = &mut *self;
-        // Hyper keeps the end of a body to itself until the next request, if it comes after the response.
+        // Hyper keeps the end of a body to itself until the next request, if it comes after the
+        // response.
         if gap.is_none() && body.is_end_stream() {
             return Poll::Ready(None);
         }
@@ -124,7 +125,9 @@ impl Gap {
             }
         }
         let what = match drained {
-            true => "the peer sent nothing of the request's body, and the server is draining".to_owned(),
+            true => {
+                "the peer sent nothing of the request's body, and the server is draining".to_owned()
+            }
             false => format!("the peer sent nothing of the request's body for {timeout:?}"),
         };
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, what))

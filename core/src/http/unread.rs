@@ -1,8 +1,10 @@
-//! The bodies of HTTP/2 requests that nobody reads any more: what's left of them is read and thrown away.
+//! The bodies of HTTP/2 requests that nobody reads any more: what's left of them is read and thrown
+//! away.
 //!
-//! h2 resets a stream whose body is dropped before its end. That's no more than right (RFC 9113 8.1), but of the streams that it has reset it remembers fifty, for a second; a
-//! frame that was on its way to another one it takes for an error of the peer's, and too many of these end the connection. So a stream is reset only if its peer goes on
-//! sending, or neither sends nor ends it.
+//! h2 resets a stream whose body is dropped before its end. That's no more than right (RFC 9113
+//! 8.1), but of the streams that it has reset it remembers fifty, for a second; a frame that was on
+//! its way to another one it takes for an error of the peer's, and too many of these end the
+//! connection. So a stream is reset only if its peer goes on sending, or neither sends nor ends it.
 use super::discard::Discard;
 use crate::{
     engine::{ConnState, Patience, Stage, WorkerState},
@@ -21,10 +23,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// As much as a peer may have on its way without hearing of its answer: the window of a stream, which is hyper's.
+/// As much as a peer may have on its way without hearing of its answer: the window of a stream,
+/// which is hyper's.
 const MOST: u64 = 1024 * 1024;
 
-/// How long a peer may send nothing, and not end the stream either, unless a gap in a body may be no longer than that anyway. As in the lingering close of a connection.
+/// How long a peer may send nothing, and not end the stream either, unless a gap in a body may be
+/// no longer than that anyway. As in the lingering close of a connection.
 const QUIET: Duration = Duration::from_secs(2);
 
 /// How long a peer may go on sending.
@@ -49,7 +53,10 @@ impl Unread {
     pub(super) fn leave(&self, body: Incoming, connection: &ConnState) {
         let mut discard = Discard::new(body, MOST);
         // Most of them are whole by now, and in no need of a task.
-        if discard.read(&mut Context::from_waker(Waker::noop())).is_ready() {
+        if discard
+            .read(&mut Context::from_waker(Waker::noop()))
+            .is_ready()
+        {
             return;
         }
         lock(&self.bodies).push(discard);

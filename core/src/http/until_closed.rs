@@ -36,7 +36,11 @@ impl Drop for Siblings {
     fn drop(&mut self) {
         let mut wakers = lock(&self.0);
         wakers.is_closed = true;
-        let waiting: Vec<_> = wakers.waiting.iter().map(|(_, waker)| waker.clone()).collect();
+        let waiting: Vec<_> = wakers
+            .waiting
+            .iter()
+            .map(|(_, waker)| waker.clone())
+            .collect();
         drop(wakers);
         waiting.into_iter().for_each(Waker::wake);
     }

@@ -18,10 +18,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// What a request's connection has become, or its stream over HTTP/2 (RFC 9110 7.8, 9.3.6; RFC 8441): bytes in both directions.
+/// What a request's connection has become, or its stream over HTTP/2 (RFC 9110 7.8, 9.3.6; RFC
+/// 8441): bytes in both directions.
 ///
-/// It's what hyper gives, which does as well; and it knows more: who's at the other end, whether the server drains, and when there's something to be read, so that its user
-/// needs no buffer while it waits. It's hyper's [`Read`] and [`Write`]; for tokio's, wrap it in `hyper_util::rt::TokioIo`. It works on any thread.
+/// It's what hyper gives, which does as well; and it knows more: who's at the other end, whether
+/// the server drains, and when there's something to be read, so that its user needs no buffer while
+/// it waits. It's hyper's [`Read`] and [`Write`]; for tokio's, wrap it in
+/// `hyper_util::rt::TokioIo`. It works on any thread.
 ///
 /// ```
 /// # use anyport_core::{Body, Upgraded, spawn};
@@ -66,7 +69,8 @@ const LOOK: usize = 256;
 pub(super) struct Facts(pub(super) ConnInfo);
 
 /// Takes a connection of one type out of what hyper gives, with what was read of it already.
-type Downcast = fn(hyper::upgrade::Upgraded) -> Result<Box<dyn Connection>, hyper::upgrade::Upgraded>;
+type Downcast =
+    fn(hyper::upgrade::Upgraded) -> Result<Box<dyn Connection>, hyper::upgrade::Upgraded>;
 
 /// One for each type of connection that is served in this process.
 static DOWNCASTS: Mutex<Vec<(TypeId, Downcast)>> = Mutex::new(Vec::new());
@@ -86,12 +90,16 @@ pub(crate) fn register<C: Connection>() {
 }
 
 impl Upgraded {
-    /// What the connection, or the stream, of a request becomes; ready some time after the response that agrees to it, so it isn't to be awaited before.
+    /// What the connection, or the stream, of a request becomes; ready some time after the response
+    /// that agrees to it, so it isn't to be awaited before.
     ///
     /// # Errors
     ///
-    /// The request doesn't ask for it; the response didn't agree; or the connection has ended before.
-    pub fn on<B>(request: &mut Request<B>) -> impl Future<Output = io::Result<Self>> + Send + 'static {
+    /// The request doesn't ask for it; the response didn't agree; or the connection has ended
+    /// before.
+    pub fn on<B>(
+        request: &mut Request<B>,
+    ) -> impl Future<Output = io::Result<Self>> + Send + 'static {
         let facts = request.extensions_mut().remove::<Facts>();
         let upgrade = hyper::upgrade::on(request);
         async move {
@@ -127,9 +135,11 @@ impl Upgraded {
         self.info().drain()
     }
 
-    /// Ready when a read would make progress: there are bytes, the end, or an error to be had. It has the waker of reading, and may be spuriously ready.
+    /// Ready when a read would make progress: there are bytes, the end, or an error to be had. It
+    /// has the waker of reading, and may be spuriously ready.
     ///
-    /// On its worker, no buffer is kept for what may come until then. On another thread, the relay has its own.
+    /// On its worker, no buffer is kept for what may come until then. On another thread, the relay
+    /// has its own.
     ///
     /// # Errors
     ///
@@ -156,7 +166,11 @@ impl Stream {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.read.is_empty() && !self.is_over {
             return Pin::new(&mut self.io).poll_read(cx, buf);
         }
@@ -167,7 +181,8 @@ impl Stream {
     }
 }
 
-/// Of what hyper gives, for whoever has that: a whole connection, as HTTP/1 gives it, of a server of anyport. What isn't, such as a stream of HTTP/2, is given back.
+/// Of what hyper gives, for whoever has that: a whole connection, as HTTP/1 gives it, of a server
+/// of anyport. What isn't, such as a stream of HTTP/2, is given back.
 impl TryFrom<hyper::upgrade::Upgraded> for Upgraded {
     type Error = hyper::upgrade::Upgraded;
 
@@ -207,7 +222,11 @@ impl Upgraded {
 }
 
 impl Write for Upgraded {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.writer().poll_write(cx, buf)
     }
 

@@ -1,4 +1,5 @@
-//! The body that a peer sends with a request by HTTP/1 or HTTP/2, and where it's left if nobody reads it to its end.
+//! The body that a peer sends with a request by HTTP/1 or HTTP/2, and where it's left if nobody
+//! reads it to its end.
 #[cfg(feature = "http2")]
 use super::unread::Unread;
 use super::{rest::Rest, timed_body::TimedBody};
@@ -36,7 +37,8 @@ impl Upload {
         }
     }
 
-    /// A body that goes there, if nobody reads it to its end. `waits`: the peer waits to be asked for it.
+    /// A body that goes there, if nobody reads it to its end. `waits`: the peer waits to be asked
+    /// for it.
     pub(super) fn or_rest(mut self, rest: Arc<Rest>, waits: bool) -> Self {
         self.rest = Some(rest);
         self.is_asked_for = !waits;
@@ -103,6 +105,9 @@ impl HttpBody for Upload {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map(HttpBody::size_hint).unwrap_or_default()
+        self.body
+            .as_ref()
+            .map(HttpBody::size_hint)
+            .unwrap_or_default()
     }
 }

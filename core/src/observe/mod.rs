@@ -1,6 +1,7 @@
 //! What happens to connections, for metrics and logs.
 //!
-//! It knows what is told: events, and reports of what is or was open. It must not know who tells it.
+//! It knows what is told: events, and reports of what is or was open. It must not know who tells
+//! it.
 mod open_connections;
 mod report;
 #[cfg(feature = "tracing")]
@@ -14,11 +15,14 @@ pub use report::DrainReport;
 use crate::transport::{AcceptErrorKind, ConnInfo, Endpoint};
 use std::{io, time::Duration};
 
-/// Is told what happens to a server's connections; set by [`Server::observer`](crate::Server::observer).
+/// Is told what happens to a server's connections; set by
+/// [`Server::observer`](crate::Server::observer).
 ///
-/// Everything here is once per connection or rarer: requests are a matter for tower layers. Without an observer nothing is gathered.
+/// Everything here is once per connection or rarer: requests are a matter for tower layers. Without
+/// an observer nothing is gathered.
 ///
-/// It's called on the workers, in the middle of their work: count, or hand over, but don't block. A panic in it is swallowed.
+/// It's called on the workers, in the middle of their work: count, or hand over, but don't block. A
+/// panic in it is swallowed.
 ///
 /// ```
 /// use anyport_core::{Event, Observer};
@@ -42,13 +46,15 @@ pub trait Observer: Send + Sync + 'static {
 
 /// Something that happened to a server, a listener or a connection.
 ///
-/// Each accepted connection has exactly one `Accepted` and, at its end, one `Closed`, with the same `id`.
+/// Each accepted connection has exactly one `Accepted` and, at its end, one `Closed`, with the same
+/// `id`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// The server listens: once for each transport, before the first connection is accepted.
     Listening {
-        /// Where, with port 0 resolved; also for a server that's `.await`ed and so has no [`Handle`](crate::Handle).
+        /// Where, with port 0 resolved; also for a server that's `.await`ed and so has no
+        /// [`Handle`](crate::Handle).
         endpoint: &'a Endpoint,
     },
     /// Something works, but not as its operator expects: [`Worker::warn`](crate::Worker::warn).
@@ -111,14 +117,16 @@ pub enum Event<'a> {
         /// What the panic said.
         message: &'a str,
     },
-    /// The app's response broke a rule of HTTP. It was sent as it should have been, or 500 instead of it, or it was cut short.
+    /// The app's response broke a rule of HTTP. It was sent as it should have been, or 500 instead
+    /// of it, or it was cut short.
     BadResponse {
         /// The connection's number.
         id: u64,
         /// What was wrong, and what became of it.
         what: &'a str,
     },
-    /// The server drains: told when that begins, and every five seconds from then on, as long as connections are left.
+    /// The server drains: told when that begins, and every five seconds from then on, as long as
+    /// connections are left.
     Draining {
         /// What's open.
         left: OpenConnections,
@@ -142,7 +150,8 @@ pub enum Event<'a> {
 pub enum Refusal {
     /// By [`Server::accept_filter`](crate::Server::accept_filter).
     Filter,
-    /// Its address has [`Limits::connections_per_ip`](crate::Limits::connections_per_ip) connections already.
+    /// Its address has [`Limits::connections_per_ip`](crate::Limits::connections_per_ip)
+    /// connections already.
     PerIp,
 }
 

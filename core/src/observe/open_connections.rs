@@ -1,7 +1,8 @@
 //! What is open at the moment.
 use std::{fmt, ops::AddAssign};
 
-/// How many connections a server has open, by what they do; of [`Handle::open`](crate::Handle::open).
+/// How many connections a server has open, by what they do; of
+/// [`Handle::open`](crate::Handle::open).
 ///
 /// ```text
 /// 5 connections (2 upgraded, 1 closing)
@@ -13,7 +14,8 @@ pub struct OpenConnections {
     pub upgraded: usize,
     /// They've been told all there was for them, and wait for their peer's end.
     pub closing: usize,
-    /// All others: in a handshake, idle, answering, or served by a raw handler. In a drain, the idle ones are gone before long.
+    /// All others: in a handshake, idle, answering, or served by a raw handler. In a drain, the
+    /// idle ones are gone before long.
     pub others: usize,
 }
 

@@ -9,9 +9,11 @@ use std::{fmt, ops::AddAssign};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DrainReport {
-    /// Ended by themselves within the grace: answered, closed as idle, or closed by the peer. Also those that had been told all there was for them, and whose peer hadn't closed its end.
+    /// Ended by themselves within the grace: answered, closed as idle, or closed by the peer. Also
+    /// those that had been told all there was for them, and whose peer hadn't closed its end.
     pub completed: usize,
-    /// Closed because their peer was silent in the middle of a handshake, a head or a body, for a tenth of the grace and at least a second.
+    /// Closed because their peer was silent in the middle of a handshake, a head or a body, for a
+    /// tenth of the grace and at least a second.
     pub stalled: usize,
     /// Still open at the end of the grace, and cut off.
     pub aborted: usize,

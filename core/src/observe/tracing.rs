@@ -5,8 +5,8 @@ use std::time::Duration;
 
 /// Writes what happens to `tracing`, with the target `anyport`.
 ///
-/// What a peer can cause is never above DEBUG. An accept error that needs waiting is a WARN when it first happens and once a second while it goes
-/// on; a panic is an ERROR.
+/// What a peer can cause is never above DEBUG. An accept error that needs waiting is a WARN when it
+/// first happens and once a second while it goes on; a panic is an ERROR.
 ///
 /// ```no_run
 /// # use anyport_core::{observe::Tracing, Server};
@@ -38,7 +38,9 @@ impl Observer for Tracing {
                 worker,
                 wait,
             } => match kind {
-                AcceptErrorKind::Retry => tracing::debug!(target: TARGET, worker, %error, "accept failed"),
+                AcceptErrorKind::Retry => {
+                    tracing::debug!(target: TARGET, worker, %error, "accept failed")
+                }
                 // The first wait and the longest ones; those between say nothing new.
                 AcceptErrorKind::Backoff
                     if !(Duration::from_millis(6)..Duration::from_secs(1)).contains(wait) =>

@@ -1,4 +1,5 @@
-//! The tokio around workers that run on something else, so that what an app needs of tokio is there whatever it's served on.
+//! The tokio around workers that run on something else, so that what an app needs of tokio is there
+//! whatever it's served on.
 #[cfg(feature = "tokio")]
 use {
     crate::error::{Error, Result},
@@ -27,7 +28,8 @@ struct Own(Option<Runtime>);
 
 #[cfg(feature = "tokio")]
 impl Around {
-    /// The multi-threaded tokio that this thread is in, or one of the server's own. A single-threaded one won't do: it stands still when the thread that it belongs to does
+    /// The multi-threaded tokio that this thread is in, or one of the server's own. A
+    /// single-threaded one won't do: it stands still when the thread that it belongs to does
     /// something else.
     pub(crate) fn find() -> Result<Self> {
         let around = Handle::try_current()
@@ -38,8 +40,8 @@ impl Around {
             None => {
                 let mut builder = Builder::new_multi_thread();
                 let runtime = builder.thread_name("anyport-tokio").enable_all().build();
-                let runtime =
-                    runtime.map_err(|error| Error::start("start a tokio runtime for the app", error))?;
+                let runtime = runtime
+                    .map_err(|error| Error::start("start a tokio runtime for the app", error))?;
                 Tokio {
                     handle: runtime.handle().clone(),
                     _own: Some(Arc::new(Own(Some(runtime)))),
@@ -67,7 +69,8 @@ impl Around {
 #[cfg(feature = "tokio")]
 impl Drop for Own {
     fn drop(&mut self) {
-        // Nobody waits for what handlers left in the background; and this thread may be one that mustn't wait.
+        // Nobody waits for what handlers left in the background; and this thread may be one that
+        // mustn't wait.
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }

@@ -1,6 +1,7 @@
 //! What polls it all: an executor, a clock, and a way to start workers.
 //!
-//! It knows tasks, threads, wakers and time. It must not know what the tasks do: no connection, no transport, no server.
+//! It knows tasks, threads, wakers and time. It must not know what the tasks do: no connection, no
+//! transport, no server.
 mod around;
 pub mod local;
 pub(crate) mod panics;
@@ -49,30 +50,37 @@ pub type SharedTimer = Arc<dyn Timer + Send + Sync>;
 
 /// What polls connections: an executor, a clock, and how workers start.
 ///
-/// A transport names its runtime; transports on tokio name [`Tokio`] or [`TokioPerCore`] and never implement this.
+/// A transport names its runtime; transports on tokio name [`Tokio`] or [`TokioPerCore`] and never
+/// implement this.
 ///
 /// # Contract
 ///
-/// Besides this trait, a runtime implements two more, and the bounds on *their* parameters decide what may run on it. A
-/// runtime that moves tasks between threads asks for `Send` there, one that doesn't asks for nothing:
+/// Besides this trait, a runtime implements two more, and the bounds on *their* parameters decide
+/// what may run on it. A runtime that moves tasks between threads asks for `Send` there, one that
+/// doesn't asks for nothing:
 ///
-/// - [`hyper::rt::Executor<F>`](hyper::rt::Executor) spawns a connection (or an HTTP/2 stream) on the current worker. A panic of the
-///   future must not end the worker.
+/// - [`hyper::rt::Executor<F>`](hyper::rt::Executor) spawns a connection (or an HTTP/2 stream) on
+///   the current worker. A panic of the future must not end the worker.
 /// - [`Launch<F>`] starts a worker and polls its accept loop to the end.
 ///
-/// Its timer resolves deadlines of milliseconds and works from any task of the worker. Its `now` is the clock that its sleeps follow (so that a
-/// paused clock pauses deadlines) and can be asked on any thread. A sleep is never ready before `now` has reached its deadline, and one that is
-/// pending has registered the waker, whatever else the task has done: it may not be polled again before it fires.
+/// Its timer resolves deadlines of milliseconds and works from any task of the worker. Its `now` is
+/// the clock that its sleeps follow (so that a paused clock pauses deadlines) and can be asked on
+/// any thread. A sleep is never ready before `now` has reached its deadline, and one that is
+/// pending has registered the waker, whatever else the task has done: it may not be polled again
+/// before it fires.
 pub trait Runtime: Clone + Unpin + 'static {
-    /// How many workers a transport on this runtime has by default. [`Workers::Ambient`] says that the runtime is the one
-    /// that the server is started in; any other value, that workers have threads of their own.
+    /// How many workers a transport on this runtime has by default. [`Workers::Ambient`] says that
+    /// the runtime is the one that the server is started in; any other value, that workers have
+    /// threads of their own.
     const WORKERS: Workers;
 
-    /// Whether its workers are in a tokio runtime by themselves. Default: no. With the feature `tokio`, their threads ([`Start::on_thread`]) are put into one then: the
-    /// multi-threaded one that the server is started in, or else one that's started for it.
+    /// Whether its workers are in a tokio runtime by themselves. Default: no. With the feature
+    /// `tokio`, their threads ([`Start::on_thread`]) are put into one then: the multi-threaded one
+    /// that the server is started in, or else one that's started for it.
     const IS_TOKIO: bool = false;
 
-    /// Whether a worker could be started by this thread: asked before anything is bound. Default: yes.
+    /// Whether a worker could be started by this thread: asked before anything is bound. Default:
+    /// yes.
     ///
     /// # Errors
     ///
@@ -90,11 +98,14 @@ pub trait Runtime: Clone + Unpin + 'static {
 
 /// Starts one worker, whose accept loop is `F`.
 pub trait Launch<F>: Runtime {
-    /// Starts the worker: runs [`Start::enter`] inside its runtime and polls what that gives to its end.
+    /// Starts the worker: runs [`Start::enter`] inside its runtime and polls what that gives to its
+    /// end.
     ///
-    /// A runtime other than tokio also says how [`spawn`](crate::spawn()) spawns on the worker's thread: [`Spawner::enter`].
+    /// A runtime other than tokio also says how [`spawn`](crate::spawn()) spawns on the worker's
+    /// thread: [`Spawner::enter`].
     ///
-    /// The starting thread waits for `enter`: a runtime that this thread itself has to poll calls it before it returns.
+    /// The starting thread waits for `enter`: a runtime that this thread itself has to poll calls
+    /// it before it returns.
     ///
     /// # Errors
     ///
@@ -156,22 +167,28 @@ impl<F> Start<F> {
 }
 
 impl<F: 'static> Start<F> {
-    /// Runs the worker on a new thread, named for it and pinned to a core if that was asked for: `build` makes its runtime, `run`
-    /// polls what [`enter`](Self::enter) gives on it.
+    /// Runs the worker on a new thread, named for it and pinned to a core if that was asked for:
+    /// `build` makes its runtime, `run` polls what [`enter`](Self::enter) gives on it.
     ///
-    /// With the feature `tokio`, the thread is in a tokio runtime ([`Runtime::IS_TOKIO`]): what an app needs of tokio (`tokio::spawn`, timers, sockets, files) it finds there,
-    /// whatever the worker runs on, and however the server was started.
+    /// With the feature `tokio`, the thread is in a tokio runtime ([`Runtime::IS_TOKIO`]): what an
+    /// app needs of tokio (`tokio::spawn`, timers, sockets, files) it finds there, whatever the
+    /// worker runs on, and however the server was started.
     ///
     /// # Errors
     ///
-    /// The thread could not be started, or not be pinned. An error of `build` makes the server's start fail, too.
+    /// The thread could not be started, or not be pinned. An error of `build` makes the server's
+    /// start fail, too.
     pub fn on_thread<R>(
         self,
         build: impl FnOnce() -> std::io::Result<R> + Send + 'static,
         run: impl FnOnce(R, Self) + Send + 'static,
     ) -> Result<()> {
         let index = self.worker.index;
-        let core = if self.worker.pin { Some(core(index)?) } else { None };
+        let core = if self.worker.pin {
+            Some(core(index)?)
+        } else {
+            None
+        };
         let (worker, here) = (self.worker.clone(), self.report.0.clone());
         let around = self.around.clone();
         let body = move || {
@@ -188,7 +205,8 @@ impl<F: 'static> Start<F> {
             match build() {
                 Ok(runtime) => run(runtime, self),
                 Err(e) => {
-                    let error = Error::start(format_args!("start the runtime of {}", self.worker), e);
+                    let error =
+                        Error::start(format_args!("start the runtime of {}", self.worker), e);
                     self.fail(error);
                 }
             }

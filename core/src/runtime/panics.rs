@@ -6,7 +6,8 @@ use std::{
 
 /// Runs `f`; a panic becomes its message.
 ///
-/// Whoever calls this never uses again what `f` left half done: it drops it (that's why asserting unwind safety is sound).
+/// Whoever calls this never uses again what `f` left half done: it drops it (that's why asserting
+/// unwind safety is sound).
 #[inline(always)]
 pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(f)).map_err(|panic| message(&*panic))
@@ -27,7 +28,9 @@ fn message(panic: &(dyn Any + Send)) -> String {
 /// Says how to come by tokio, where there's none.
 fn advised(text: &str, has_tokio: bool) -> String {
     match !has_tokio && text.contains("context of a Tokio 1.x runtime") {
-        true => format!("{text} (anyport's feature `tokio`, which is off, puts every app into one)"),
+        true => {
+            format!("{text} (anyport's feature `tokio`, which is off, puts every app into one)")
+        }
         false => text.to_owned(),
     }
 }

@@ -33,7 +33,8 @@ impl RingNeeds {
         Self { kernel, kib }
     }
 
-    /// What to do about a refusal: who refuses, as far as that shows, and what has to be changed. `None`: it isn't io_uring that's refused, since there's no descriptor left for anything.
+    /// What to do about a refusal: who refuses, as far as that shows, and what has to be changed.
+    /// `None`: it isn't io_uring that's refused, since there's no descriptor left for anything.
     #[must_use]
     pub fn advice(&self, call: RingCall, error: &io::Error) -> Option<String> {
         if is_descriptor_limit(error) {
@@ -69,7 +70,8 @@ impl Found {
         let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
         Self {
             kernel: trimmed("/proc/sys/kernel/osrelease"),
-            disabled: trimmed("/proc/sys/kernel/io_uring_disabled").and_then(|text| text.parse().ok()),
+            disabled: trimmed("/proc/sys/kernel/io_uring_disabled")
+                .and_then(|text| text.parse().ok()),
             locked: limit.current,
             most_locked: limit.maximum,
             capabilities: effective
@@ -112,7 +114,8 @@ impl Found {
         }
     }
 
-    /// Whose rings count, and against what, depends on the kernel: since 6.14 those of all processes of a user without the capability do, from 5.12 on those of nobody did.
+    /// Whose rings count, and against what, depends on the kernel: since 6.14 those of all
+    /// processes of a user without the capability do, from 5.12 on those of nobody did.
     fn memory(&self, needs: RingNeeds) -> String {
         let kib = needs.kib;
         match self.locked {
@@ -185,7 +188,12 @@ mod tests {
             most_locked: None,
             ..found()
         };
-        says(&own, RingCall::Setup, Errno::NOMEM, &["raise it, with `ulimit"]);
+        says(
+            &own,
+            RingCall::Setup,
+            Errno::NOMEM,
+            &["raise it, with `ulimit"],
+        );
         let unlimited = Found {
             locked: None,
             ..found()
@@ -226,7 +234,10 @@ mod tests {
             Errno::PERM,
             &["kernel.io_uring_disabled is 1", "kernel.io_uring_group"],
         );
-        let filter = ["a seccomp filter forbids io_uring_setup", "`SystemCallFilter=`"];
+        let filter = [
+            "a seccomp filter forbids io_uring_setup",
+            "`SystemCallFilter=`",
+        ];
         for found in [
             disabled(Some(1), CAP_SYS_ADMIN),
             disabled(Some(0), 0),

@@ -7,7 +7,8 @@ use std::{
 };
 use tokio::runtime::Handle;
 
-/// A signal of another kind that comes so soon after the first is the same wish: supervisors send SIGINT and SIGTERM together.
+/// A signal of another kind that comes so soon after the first is the same wish: supervisors send
+/// SIGINT and SIGTERM together.
 const SAME_WISH: Duration = Duration::from_secs(1);
 
 static SIGNALLED: AtomicBool = AtomicBool::new(false);
@@ -21,16 +22,19 @@ pub(crate) fn has_signalled() -> bool {
 /// Ready at the first SIGTERM or SIGINT (elsewhere than on Unix: Ctrl-C). For
 /// [`with_graceful_shutdown`](crate::Server::with_graceful_shutdown).
 ///
-/// The handlers are installed by this call, if it's made inside a tokio runtime, so no signal after it is missed; or else when the future is first
-/// polled, which has to be inside one. They stay for the rest of the process.
+/// The handlers are installed by this call, if it's made inside a tokio runtime, so no signal after
+/// it is missed; or else when the future is first polled, which has to be inside one. They stay for
+/// the rest of the process.
 ///
-/// A *second* signal ends the process at once, with status 128 + its number, as if nobody handled it: who presses Ctrl-C twice
-/// doesn't want to wait for the grace. Within a second of the first, one of the other kind doesn't count, since some supervisors send both. It's the runtime
-/// that notices the second signal: the one that the handlers were installed in has to run still.
+/// A *second* signal ends the process at once, with status 128 + its number, as if nobody handled
+/// it: who presses Ctrl-C twice doesn't want to wait for the grace. Within a second of the first,
+/// one of the other kind doesn't count, since some supervisors send both. It's the runtime that
+/// notices the second signal: the one that the handlers were installed in has to run still.
 ///
 /// # Panics
 ///
-/// If the handlers can't be installed (sigaction(2)); if the future is polled outside of a tokio runtime, and was made there.
+/// If the handlers can't be installed (sigaction(2)); if the future is polled outside of a tokio
+/// runtime, and was made there.
 #[must_use = "a future that nobody polls keeps the signals from ending the process"]
 pub fn signal() -> impl Future<Output = ()> + Send {
     let installed = Handle::try_current().is_ok().then(Signals::installed);

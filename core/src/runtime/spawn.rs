@@ -12,10 +12,11 @@ thread_local! {
     static SPAWNER: RefCell<Option<Spawn>> = const { RefCell::new(None) };
 }
 
-/// Spawns a future in the background, on the runtime that the current worker runs on, whichever that is.
+/// Spawns a future in the background, on the runtime that the current worker runs on, whichever
+/// that is.
 ///
-/// `tokio::spawn` may take a future to another thread, and panics where there's no tokio; this does neither. The future lives until it's done or its runtime ends: a drain doesn't wait for
-/// it.
+/// `tokio::spawn` may take a future to another thread, and panics where there's no tokio; this does
+/// neither. The future lives until it's done or its runtime ends: a drain doesn't wait for it.
 ///
 /// ```
 /// use anyport_core::{Body, spawn};
@@ -47,7 +48,8 @@ pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Result<()> {
     ))
 }
 
-/// What [`spawn`] uses on this thread, until it's dropped: a runtime other than tokio makes one when a worker begins.
+/// What [`spawn`] uses on this thread, until it's dropped: a runtime other than tokio makes one
+/// when a worker begins.
 pub struct Spawner(Option<Spawn>);
 
 impl Spawner {

@@ -1,4 +1,5 @@
-//! Values that can't leave their thread, behind handles that can: hyper wants upgraded streams to be `Send`, and apps take them to other threads.
+//! Values that can't leave their thread, behind handles that can: hyper wants upgraded streams to
+//! be `Send`, and apps take them to other threads.
 #[cfg(test)]
 mod tests;
 
@@ -20,11 +21,13 @@ use std::{
 
 /// A value that stays on the thread that made it, whatever its type; what moves is a handle.
 ///
-/// It's safe code throughout: the handle is a number and a reference to the mailbox of its thread. A stream that's to be used on any thread, is a
-/// [`ThreadBoundStream`](crate::ThreadBoundStream).
+/// It's safe code throughout: the handle is a number and a reference to the mailbox of its thread.
+/// A stream that's to be used on any thread, is a [`ThreadBoundStream`](crate::ThreadBoundStream).
 ///
-/// Used on another thread, it gives an error of the kind [`Unsupported`](io::ErrorKind::Unsupported). Dropped on another thread, the value is dropped at
-/// home, as soon as that thread makes another one or asks [`poll_mail`]. When a thread ends, so do the values it kept.
+/// Used on another thread, it gives an error of the kind
+/// [`Unsupported`](io::ErrorKind::Unsupported). Dropped on another thread, the value is dropped at
+/// home, as soon as that thread makes another one or asks [`poll_mail`]. When a thread ends, so do
+/// the values it kept.
 ///
 /// ```
 /// use anyport_core::ThreadBound;
@@ -80,7 +83,10 @@ impl<T: 'static> ThreadBound<T> {
             home.open_mail();
             Self {
                 home: Arc::clone(&home.mailbox),
-                key: home.values.borrow_mut().insert(Rc::new(RefCell::new(value))),
+                key: home
+                    .values
+                    .borrow_mut()
+                    .insert(Rc::new(RefCell::new(value))),
                 of: PhantomData,
             }
         })
@@ -105,9 +111,9 @@ impl<T: 'static> ThreadBound<T> {
                 "this value belongs to another thread",
             ));
         };
-        let mut value = value
-            .try_borrow_mut()
-            .map_err(|_| io::Error::other("a value that's bound to its thread is in use already"))?;
+        let mut value = value.try_borrow_mut().map_err(|_| {
+            io::Error::other("a value that's bound to its thread is in use already")
+        })?;
         Ok(f(&mut value))
     }
 
@@ -121,7 +127,8 @@ impl<T: 'static> ThreadBound<T> {
         value.ok().flatten()?.downcast().ok()
     }
 
-    /// Has `f` get the value at home, from wherever this is; in the next turn of that thread's runtime, if there's one still. Otherwise `f` is dropped.
+    /// Has `f` get the value at home, from wherever this is; in the next turn of that thread's
+    /// runtime, if there's one still. Otherwise `f` is dropped.
     pub(crate) fn send_home(self, f: impl FnOnce(T) + Send + 'static) {
         let home = Arc::clone(&self.home);
         home.post_job(Box::new(move || {
@@ -178,7 +185,8 @@ impl Mailbox {
         self.tell(&mail);
     }
 
-    /// Under the lock, so that nobody holds a waker that the runtime has let go of ([`Tasks`](crate::runtime::local::Tasks)).
+    /// Under the lock, so that nobody holds a waker that the runtime has let go of
+    /// ([`Tasks`](crate::runtime::local::Tasks)).
     fn tell(&self, mail: &MutexGuard<'_, Mail>) {
         let is_first = !self.has_mail.swap(true, Ordering::Relaxed);
         if let Some(waker) = mail.waker.as_ref().filter(|_| is_first) {
@@ -229,9 +237,11 @@ impl Home {
     }
 }
 
-/// Drops the values of this thread whose handles were dropped on other threads, and begins the relays of the streams that are used there.
+/// Drops the values of this thread whose handles were dropped on other threads, and begins the
+/// relays of the streams that are used there.
 ///
-/// Pending for ever: the task is woken when there are more. A runtime polls it on each of its workers.
+/// Pending for ever: the task is woken when there are more. A runtime polls it on each of its
+/// workers.
 pub fn poll_mail(cx: &mut Context<'_>) -> Poll<()> {
     let _ = HOME.try_with(|home| {
         let is_known = home
@@ -247,18 +257,21 @@ pub fn poll_mail(cx: &mut Context<'_>) -> Poll<()> {
     Poll::Pending
 }
 
-/// From now on, this thread does what other threads want done, until [`drop_all`]: whoever calls it has [`poll_mail`] polled.
+/// From now on, this thread does what other threads want done, until [`drop_all`]: whoever calls it
+/// has [`poll_mail`] polled.
 pub(crate) fn open_mailbox() {
     let _ = HOME.try_with(|home| lock(&home.mailbox.mail).is_open = true);
 }
 
-/// Drops all values of this thread: for a runtime that ends before its thread does. Their handles give errors from then on.
+/// Drops all values of this thread: for a runtime that ends before its thread does. Their handles
+/// give errors from then on.
 pub fn drop_all() {
     let _ = HOME.try_with(|home| home.mailbox.close());
     let values = HOME.try_with(|home| {
         let gone: Rc<dyn Any> = Rc::new(());
         let mut values = home.values.borrow_mut();
-        // Their places stay taken until their handles are gone, too: a handle never finds another's value.
+        // Their places stay taken until their handles are gone, too: a handle never finds another's
+        // value.
         let values = values.iter_mut();
         values
             .map(|(_, value)| mem::replace(value, Rc::clone(&gone)))

@@ -15,11 +15,13 @@ use tokio::{
     time::{self, sleep_until},
 };
 
-/// The tokio that the server is started in. Tasks move between its threads, so apps and their futures must be `Send`.
+/// The tokio that the server is started in. Tasks move between its threads, so apps and their
+/// futures must be `Send`.
 #[derive(Clone, Copy, Debug)]
 pub struct Tokio(());
 
-/// One single-threaded tokio per worker, each on a thread of its own. Nothing moves, so nothing need be `Send`.
+/// One single-threaded tokio per worker, each on a thread of its own. Nothing moves, so nothing
+/// need be `Send`.
 #[derive(Clone, Copy, Debug)]
 pub struct TokioPerCore(());
 
@@ -106,7 +108,8 @@ impl<F: Future<Output = ()> + 'static> Launch<F> for TokioPerCore {
     }
 }
 
-/// The clock of the tokio that it was made in, for tasks on any thread: an app may read a body where there is none.
+/// The clock of the tokio that it was made in, for tasks on any thread: an app may read a body
+/// where there is none.
 #[derive(Debug)]
 struct Clock(Option<Handle>);
 
@@ -147,8 +150,9 @@ impl Timer for Clock {
 }
 
 pin_project_lite::pin_project! {
-    /// A sleep that wakes its task once it has been polled, in any case: tokio's own isn't even registered if the task has used up its budget,
-    /// and connections poll theirs at the end of their turn.
+    /// A sleep that wakes its task once it has been polled, in any case: tokio's own isn't even
+    /// registered if the task has used up its budget, and connections poll theirs at the end of
+    /// their turn.
     struct Nap {
         #[pin]
         sleep: time::Sleep,

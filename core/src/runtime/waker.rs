@@ -19,13 +19,14 @@ impl WakerSlot {
     }
 }
 
-/// The task's own copy of what's in its slot: as long as that's still the right waker, nothing is written.
+/// The task's own copy of what's in its slot: as long as that's still the right waker, nothing is
+/// written.
 #[derive(Debug, Default)]
 pub(crate) struct Registered(Option<Waker>);
 
 impl Registered {
-    /// Makes sure that `slot` wakes the task that is polling now. `true`: it didn't before, so what happened meanwhile has to be
-    /// looked at again.
+    /// Makes sure that `slot` wakes the task that is polling now. `true`: it didn't before, so what
+    /// happened meanwhile has to be looked at again.
     #[must_use]
     #[inline]
     pub(crate) fn refresh(&mut self, cx: &Context<'_>, slot: &WakerSlot) -> bool {

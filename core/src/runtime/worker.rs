@@ -8,11 +8,13 @@ use std::{any::Any, fmt, num::NonZeroUsize, sync::Arc};
 
 /// How many workers a transport gets. Each has a listening socket and an accept loop of its own.
 ///
-/// Set for one transport by its builder, or for all of a server by [`Server::workers`](crate::Server::workers).
+/// Set for one transport by its builder, or for all of a server by
+/// [`Server::workers`](crate::Server::workers).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Workers {
-    /// One accept loop on the runtime that the server is started in, which spreads the connections over its own threads.
+    /// One accept loop on the runtime that the server is started in, which spreads the connections
+    /// over its own threads.
     Ambient,
     /// One for each core that this process may run on.
     PerCore,
@@ -62,8 +64,8 @@ pub(crate) type Warn = dyn Fn(usize, &str) + Send + Sync;
 pub type RuntimeOptions = Arc<dyn Any + Send + Sync>;
 
 impl Worker {
-    /// One of `count` workers. The server makes its own; this is for tests of an [`App`](crate::App) or a
-    /// [`Transport`](crate::Transport).
+    /// One of `count` workers. The server makes its own; this is for tests of an
+    /// [`App`](crate::App) or a [`Transport`](crate::Transport).
     ///
     /// # Panics
     ///
@@ -87,8 +89,8 @@ impl Worker {
         }
     }
 
-    /// The same where this is served, as ALPN names it, the preferred one first: for whoever serves a [`Transport`](crate::Transport) without
-    /// anyport's server.
+    /// The same where this is served, as ALPN names it, the preferred one first: for whoever serves
+    /// a [`Transport`](crate::Transport) without anyport's server.
     #[must_use]
     pub fn with_alpn(mut self, protocols: &'static [&'static [u8]]) -> Self {
         self.alpn = protocols;
@@ -107,36 +109,39 @@ impl Worker {
         self.count
     }
 
-    /// What's served, as ALPN names it (RFC 7301), the preferred one first: `h2` and `http/1.1`, as far as the server speaks them. For a transport
-    /// whose handshake chooses. Empty where something other than HTTP is served.
+    /// What's served, as ALPN names it (RFC 7301), the preferred one first: `h2` and `http/1.1`, as
+    /// far as the server speaks them. For a transport whose handshake chooses. Empty where
+    /// something other than HTTP is served.
     #[must_use]
     pub fn alpn(&self) -> &'static [&'static [u8]] {
         self.alpn
     }
 
-    /// How much peers may take of the server: for a transport that has limits of its own to set, such as
-    /// QUIC's number of streams. Beside a server, the defaults.
+    /// How much peers may take of the server: for a transport that has limits of its own to set,
+    /// such as QUIC's number of streams. Beside a server, the defaults.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// How long peers may take: for a transport that has timeouts of its own to set, such as QUIC's idle
-    /// timeout. Beside a server, the defaults.
+    /// How long peers may take: for a transport that has timeouts of its own to set, such as QUIC's
+    /// idle timeout. Beside a server, the defaults.
     #[must_use]
     pub fn timeouts(&self) -> &Timeouts {
         &self.timeouts
     }
 
-    /// What its transport asks of its runtime ([`Transport::runtime_options`](crate::Transport::runtime_options)), if it's of this type: for a runtime that
-    /// starts a worker, and leaves a choice.
+    /// What its transport asks of its runtime
+    /// ([`Transport::runtime_options`](crate::Transport::runtime_options)), if it's of this type:
+    /// for a runtime that starts a worker, and leaves a choice.
     #[must_use]
     pub fn runtime_options<T: Any>(&self) -> Option<&T> {
         self.runtime_options.as_ref()?.downcast_ref()
     }
 
-    /// Tells the server's observer of something that works, but not as its operator expects: a certificate that's about to expire, a slower way that had
-    /// to be taken. For a transport, when it begins to listen; one line that says what, where and what to do.
+    /// Tells the server's observer of something that works, but not as its operator expects: a
+    /// certificate that's about to expire, a slower way that had to be taken. For a transport, when
+    /// it begins to listen; one line that says what, where and what to do.
     pub fn warn(&self, message: &str) {
         if let Some(warn) = &self.warn {
             let _ = panics::catch(|| warn(self.index, message));

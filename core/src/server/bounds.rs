@@ -1,6 +1,8 @@
-//! The bounds that join a transport, a runtime and what's served; each is reported as one, where the user wrote the call.
+//! The bounds that join a transport, a runtime and what's served; each is reported as one, where
+//! the user wrote the call.
 //!
-//! Their order, and which of them have `do_not_recommend`, decides what the compiler says; the package in tests/compile_fail holds it.
+//! Their order, and which of them have `do_not_recommend`, decides what the compiler says; the
+//! package in tests/compile_fail holds it.
 use super::{ConnectionOf, part::Part};
 use crate::{
     app::{Answers, App, HttpService},
@@ -37,8 +39,8 @@ where
 
 /// A runtime that can serve an app over a transport.
 ///
-/// Holds for every [`App`] whose service and futures the runtime can run: on a runtime that moves tasks between threads ([`Tokio`](crate::runtime::Tokio)),
-/// they must be `Send`.
+/// Holds for every [`App`] whose service and futures the runtime can run: on a runtime that moves
+/// tasks between threads ([`Tokio`](crate::runtime::Tokio)), they must be `Send`.
 pub trait Serves<T, A>: Runtime {
     #[doc(hidden)]
     fn serve_http(transport: T, app: A) -> Part;
@@ -59,11 +61,14 @@ type FutOf<A> = <<A as App>::Service as Answers>::Fut;
 type BodyOf<A> = <<A as App>::Service as HttpService>::ResBody;
 type DataOf<A> = <BodyOf<A> as HttpBody>::Data;
 
-/// What's asked for once it's clear that `A` is an app: the compiler can't know the data of its responses before.
+/// What's asked for once it's clear that `A` is an app: the compiler can't know the data of its
+/// responses before.
 ///
-/// It stops there, and so says what the app lacks, and not what all the types that are made of the app lack in consequence.
-// Of a future, the compiler itself says best why it isn't `Send`: which value, across which `.await`. So that bound has no trait of its
-// own with a message; what to do about it is said in the comments on the bounds that are shown then, of `serve_with` and its like.
+/// It stops there, and so says what the app lacks, and not what all the types that are made of the
+/// app lack in consequence.
+// Of a future, the compiler itself says best why it isn't `Send`: which value, across which
+// `.await`. So that bound has no trait of its own with a message; what to do about it is said in
+// the comments on the bounds that are shown then, of `serve_with` and its like.
 pub trait Settled<R, T, A> {
     fn serve_app(transport: T, app: A) -> Part;
 }
@@ -79,7 +84,8 @@ where
     }
 }
 
-/// What follows from [`Settled`]'s other bounds on any sound runtime, so that its message is hardly ever seen.
+/// What follows from [`Settled`]'s other bounds on any sound runtime, so that its message is hardly
+/// ever seen.
 #[diagnostic::on_unimplemented(
     message = "this app can't be served on the runtime `{Self}`",
     label = "the runtime can't run the connections of this app",
@@ -105,7 +111,8 @@ where
     }
 }
 
-/// A part of an app that a runtime can run: on one that moves tasks between threads, it has to be `Send`.
+/// A part of an app that a runtime can run: on one that moves tasks between threads, it has to be
+/// `Send`.
 #[diagnostic::on_unimplemented(
     message = "this app can't be served on the runtime `{R}`, because it's not `Send`",
     label = "`{Self}` is not `Send`, but this transport's runtime moves tasks between threads",
@@ -163,7 +170,8 @@ where
     }
 }
 
-/// A runtime that can drive a listener and a protocol: it can spawn the task of a connection, and launch an accept loop.
+/// A runtime that can drive a listener and a protocol: it can spawn the task of a connection, and
+/// launch an accept loop.
 #[diagnostic::on_unimplemented(
     message = "this handler can't be run on `{Self}`",
     label = "the handler's future, or the transport's connections, are not `Send`, but this transport's runtime moves tasks between threads",

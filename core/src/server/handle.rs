@@ -14,7 +14,8 @@ use std::{
     time::Duration,
 };
 
-/// A running server: where it listens, how busy it is, and how to end it. Cheap to clone; dropping it does nothing.
+/// A running server: where it listens, how busy it is, and how to end it. Cheap to clone; dropping
+/// it does nothing.
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
@@ -30,14 +31,15 @@ impl Handle {
         &self.shared
     }
 
-    /// Where the server listens, with port 0 resolved: one endpoint for each transport, in their order.
+    /// Where the server listens, with port 0 resolved: one endpoint for each transport, in their
+    /// order.
     #[must_use]
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
     }
 
-    /// How many connections are open, upgraded ones included. The workers are asked one after another:
-    /// connections that come and go meanwhile may be counted twice, or not at all.
+    /// How many connections are open, upgraded ones included. The workers are asked one after
+    /// another: connections that come and go meanwhile may be counted twice, or not at all.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.connections()
@@ -49,17 +51,22 @@ impl Handle {
         self.shared.open()
     }
 
-    /// Drains the server; it begins at this call, and goes on whether or not the returned future is awaited.
+    /// Drains the server; it begins at this call, and goes on whether or not the returned future is
+    /// awaited.
     ///
-    /// 1. For a quarter of the grace, one second at most, it goes on accepting and serving, but tells every peer to go elsewhere: `Connection:
-    ///    close` in each HTTP/1 response, GOAWAY on HTTP/2. A server without a connection skips this.
-    /// 2. It accepts what the kernel has queued, closes its sockets and its idle connections, and lets the others finish.
+    /// 1. For a quarter of the grace, one second at most, it goes on accepting and serving, but
+    ///    tells every peer to go elsewhere: `Connection: close` in each HTTP/1 response, GOAWAY on
+    ///    HTTP/2. A server without a connection skips this.
+    /// 2. It accepts what the kernel has queued, closes its sockets and its idle connections, and
+    ///    lets the others finish.
     /// 3. What's still open when `grace` is over is aborted.
     ///
-    /// A peer that owes the rest of a handshake, a head or a body decides nothing: from the beginning of the drain it has a tenth of the grace, and a second at least. Then its
+    /// A peer that owes the rest of a handshake, a head or a body decides nothing: from the
+    /// beginning of the drain it has a tenth of the grace, and a second at least. Then its
     /// connection is closed, and counted as [`stalled`](crate::DrainReport::stalled).
     ///
-    /// So no accepted request goes unanswered within the grace. A second call can only shorten the first one's grace.
+    /// So no accepted request goes unanswered within the grace. A second call can only shorten the
+    /// first one's grace.
     pub fn shutdown(&self, grace: Duration) -> Wait {
         self.shared.drain(grace);
         self.wait()
@@ -93,7 +100,8 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// Ready when a server has ended; of [`Handle::wait`] and [`Handle::shutdown`]. Works on any runtime.
+/// Ready when a server has ended; of [`Handle::wait`] and [`Handle::shutdown`]. Works on any
+/// runtime.
 #[derive(Debug)]
 pub struct Wait {
     shared: Arc<Shared>,

@@ -1,6 +1,7 @@
 //! The server: transports and apps joined, with what they're held to, and the ways to run it.
 //!
-//! It knows everything below it, but only to put it together, start it and end it. Nothing that happens per connection is here.
+//! It knows everything below it, but only to put it together, start it and end it. Nothing that
+//! happens per connection is here.
 mod bounds;
 mod handle;
 mod part;
@@ -33,7 +34,8 @@ type ConnectionOf<T> = <<T as Transport>::Listener as Listener>::Connection;
 
 /// Serves an app over a transport.
 ///
-/// Nothing happens until the returned [`Server`] is `.await`ed, [`run`](Server::run) or [`start`](Server::start)ed.
+/// Nothing happens until the returned [`Server`] is `.await`ed, [`run`](Server::run) or
+/// [`start`](Server::start)ed.
 ///
 /// ```no_run
 /// # use anyport_core::{serve_with, ServedOver, Transport, Result};
@@ -50,10 +52,11 @@ where
     Server::empty().and(transport, app)
 }
 
-/// Serves whatever bytes a transport brings: `handler` gets each connection as it is, after its handshake.
+/// Serves whatever bytes a transport brings: `handler` gets each connection as it is, after its
+/// handshake.
 ///
-/// The connection ends when the handler's future does. Drain and limits work as with HTTP; the handler has no deadlines but those it
-/// makes itself.
+/// The connection ends when the handler's future does. Drain and limits work as with HTTP; the
+/// handler has no deadlines but those it makes itself.
 ///
 /// ```no_run
 /// # use anyport_core::{serve_raw_with, Transport, Listener, Accepted, SpokenOver, Result};
@@ -74,7 +77,8 @@ where
     Server::empty().and_raw(transport, handler)
 }
 
-/// Serves a transport with a protocol of your own: what's neither HTTP nor a matter of one async function.
+/// Serves a transport with a protocol of your own: what's neither HTTP nor a matter of one async
+/// function.
 pub fn serve_protocol_with<T, P>(transport: T, protocol: P) -> Server
 where
     T: Transport,
@@ -88,11 +92,13 @@ where
 ///
 /// Made by [`serve_with`] and [`serve_raw_with`]; run in one of three ways:
 ///
-/// - **`.await`**, in an async `main`: until the server ends. Dropping that future aborts the server.
+/// - **`.await`**, in an async `main`: until the server ends. Dropping that future aborts the
+///   server.
 /// - [**`.run()`**](Self::run), from a plain `main`: the same, with a runtime of its own.
 /// - [**`.start()`**](Self::start): at once, and gives a [`Handle`]. Dropping that does nothing.
 ///
-/// All three give the same errors: whatever can't be bound, or contradicts itself, shows before the first connection is accepted.
+/// All three give the same errors: whatever can't be bound, or contradicts itself, shows before the
+/// first connection is accepted.
 #[must_use = "a server does nothing unless it's awaited, run or started"]
 pub struct Server {
     parts: Vec<Part>,
@@ -118,7 +124,8 @@ impl Server {
         self
     }
 
-    /// One more transport, of any runtime, with an app of its own or the same: same limits, same handle, same drain.
+    /// One more transport, of any runtime, with an app of its own or the same: same limits, same
+    /// handle, same drain.
     pub fn and<T, A>(self, transport: T, app: A) -> Self
     where
         T: Transport,
@@ -155,7 +162,8 @@ impl Server {
         self
     }
 
-    /// Pins each worker's thread to a core, in turn. Only for transports whose workers have threads of their own.
+    /// Pins each worker's thread to a core, in turn. Only for transports whose workers have threads
+    /// of their own.
     pub fn pinned(mut self) -> Self {
         self.pinned = true;
         self
@@ -163,8 +171,12 @@ impl Server {
 
     /// Begins a drain when `shutdown` is ready; it may take [`Timeouts::drain`].
     ///
-    /// With [`shutdown::signal`](crate::shutdown::signal), SIGTERM and SIGINT do it. No signal is touched without that.
-    pub fn with_graceful_shutdown(mut self, shutdown: impl Future<Output = ()> + Send + 'static) -> Self {
+    /// With [`shutdown::signal`](crate::shutdown::signal), SIGTERM and SIGINT do it. No signal is
+    /// touched without that.
+    pub fn with_graceful_shutdown(
+        mut self,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
         self.shutdown = Some(Box::pin(shutdown));
         self
     }
@@ -193,23 +205,30 @@ impl Server {
         self
     }
 
-    /// Closes a connection as soon as it's accepted, before any handshake, unless `filter` says `true` of its peer. Default: everybody may connect.
+    /// Closes a connection as soon as it's accepted, before any handshake, unless `filter` says
+    /// `true` of its peer. Default: everybody may connect.
     ///
-    /// It's asked on the workers, in the accept loop: it must be quick. If it panics, the connection is refused.
-    pub fn accept_filter(mut self, filter: impl Fn(&Endpoint) -> bool + Send + Sync + 'static) -> Self {
+    /// It's asked on the workers, in the accept loop: it must be quick. If it panics, the
+    /// connection is refused.
+    pub fn accept_filter(
+        mut self,
+        filter: impl Fn(&Endpoint) -> bool + Send + Sync + 'static,
+    ) -> Self {
         self.config.filter = Some(Arc::new(filter));
         self
     }
 
     /// Starts the server and gives its handle; the sockets are bound and listening then.
     ///
-    /// The calling thread waits until each worker has started, for some milliseconds. A transport on an ambient runtime
-    /// has to be started inside it.
+    /// The calling thread waits until each worker has started, for some milliseconds. A transport
+    /// on an ambient runtime has to be started inside it.
     ///
     /// # Errors
     ///
-    /// What contradicts itself, can't be bound or can't be started. Nothing is left then, but for a tokio that was started for the app, whose threads end within moments; and if one of several transports on an ambient runtime had been
-    /// started already, its part ends when that runtime polls it next.
+    /// What contradicts itself, can't be bound or can't be started. Nothing is left then, but for a
+    /// tokio that was started for the app, whose threads end within moments; and if one of several
+    /// transports on an ambient runtime had been started already, its part ends when that runtime
+    /// polls it next.
     pub fn start(mut self) -> Result<Handle> {
         let shutdown = self.shutdown.take().map(run::Background::new).transpose()?;
         let handle = self.launch()?;
@@ -224,8 +243,8 @@ impl Server {
 
     /// Runs the server to its end, from a thread that's in no runtime, such as a plain `main`'s.
     ///
-    /// With the feature `tokio` there's a tokio runtime around it: the shutdown future may use it, and a transport on the ambient
-    /// tokio runs on it, with one thread per core.
+    /// With the feature `tokio` there's a tokio runtime around it: the shutdown future may use it,
+    /// and a transport on the ambient tokio runs on it, with one thread per core.
     ///
     /// # Errors
     ///
@@ -260,7 +279,10 @@ impl Server {
                 endpoint: &opened.endpoint,
             });
         }
-        let endpoints = opened.iter().map(|opened| opened.endpoint.clone()).collect();
+        let endpoints = opened
+            .iter()
+            .map(|opened| opened.endpoint.clone())
+            .collect();
         let shared = Arc::new(Shared::new(self.config));
         let (report, reports) = mpsc::channel();
         let settings = Settings {
@@ -270,8 +292,10 @@ impl Server {
             around,
         };
         // What's on an ambient runtime comes last: nobody could wait for its end here.
-        let (ambient, threads): (Vec<_>, Vec<_>) = opened.into_iter().partition(|opened| opened.ambient);
-        // One after another, so that the first to fail is the one that's told of, and none that's being made takes descriptors from another.
+        let (ambient, threads): (Vec<_>, Vec<_>) =
+            opened.into_iter().partition(|opened| opened.ambient);
+        // One after another, so that the first to fail is the one that's told of, and none that's
+        // being made takes descriptors from another.
         let launched = threads.into_iter().chain(ambient).try_for_each(|opened| {
             (opened.launch)(&settings)?;
             // Each worker says how it went, even if it's dropped unstarted; so this ends.

@@ -83,7 +83,8 @@ impl Part {
                 )));
             }
             let endpoint = transport.endpoint(&sockets[0]);
-            let endpoint = endpoint.map_err(|e| Error::start("learn the address of a bound socket", e))?;
+            let endpoint =
+                endpoint.map_err(|e| Error::start("learn the address of a bound socket", e))?;
             let place: Arc<str> = endpoint.to_string().into();
             let launch = move |settings: &Settings| {
                 let around = match T::Runtime::IS_TOKIO {

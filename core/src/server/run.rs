@@ -14,7 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Polls the server to its end on this thread. `ambient`: one of its transports runs on the runtime around it.
+/// Polls the server to its end on this thread. `ambient`: one of its transports runs on the runtime
+/// around it.
 pub(super) fn to_the_end(
     serve: impl Future<Output = Result<DrainReport>>,
     ambient: bool,
@@ -43,7 +44,8 @@ pub(super) fn to_the_end(
     }
 }
 
-/// A shutdown future that's watched in the background: on the tokio that this thread is in, or on a thread of its own.
+/// A shutdown future that's watched in the background: on the tokio that this thread is in, or on a
+/// thread of its own.
 pub(super) struct Background {
     shutdown: Shutdown,
     asked: bool,
@@ -110,7 +112,8 @@ impl Background {
     }
 }
 
-/// Waits for the threads of a server that's been aborted, so that it leaves nothing behind; they end within milliseconds. Each holds a sender until then.
+/// Waits for the threads of a server that's been aborted, so that it leaves nothing behind; they
+/// end within milliseconds. Each holds a sender until then.
 pub(super) fn wait_briefly(reports: &Receiver<Result<()>>) {
     let by = Instant::now() + LEAVING;
     while reports

@@ -11,7 +11,8 @@ use std::{
 /// When to begin the drain.
 pub(super) type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A server that runs while this future is polled; what `.await` on a [`Server`] makes. Dropping it aborts the server.
+/// A server that runs while this future is polled; what `.await` on a [`Server`] makes. Dropping it
+/// aborts the server.
 ///
 /// It's `Send` for every transport, on every runtime.
 #[must_use = "futures do nothing unless polled"]
@@ -37,7 +38,9 @@ impl Future for Serve {
         {
             // It's asked before anybody can connect: a signal is heeded from then on.
             let mut shutdown = server.shutdown.take();
-            let asked = shutdown.as_mut().is_some_and(|s| s.as_mut().poll(cx).is_ready());
+            let asked = shutdown
+                .as_mut()
+                .is_some_and(|s| s.as_mut().poll(cx).is_ready());
             let mut watch = Watch::new(shutdown, server.launch()?);
             if asked {
                 watch.drain();

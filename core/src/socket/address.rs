@@ -14,7 +14,8 @@ use std::{
 /// | `"127.0.0.1:3000"`, `"[::1]:3000"` | that address |
 /// | `"host:3000"`, `("host", 3000)` | the first address of that name that can be bound |
 ///
-/// Port 0 is any free one; [`Handle::endpoints`](crate::Handle::endpoints) tells which it became. A name is resolved when the server starts.
+/// Port 0 is any free one; [`Handle::endpoints`](crate::Handle::endpoints) tells which it became. A
+/// name is resolved when the server starts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BindAddr(Form);
 
@@ -129,14 +130,22 @@ mod tests {
         assert_eq!(addrs((Ipv4Addr::LOCALHOST, 80).into()), one);
         assert_eq!(addrs(([127, 0, 0, 1], 80).into()), one);
         assert_eq!(addrs("[::1]:80".into()), [(Ipv6Addr::LOCALHOST, 80).into()]);
-        assert!(addrs("localhost:80".into()).iter().all(|a| a.ip().is_loopback()));
+        assert!(
+            addrs("localhost:80".into())
+                .iter()
+                .all(|a| a.ip().is_loopback())
+        );
         assert_eq!(addrs(80.into()).len(), 2);
     }
 
     #[test]
     fn what_is_no_address_says_what_to_write_instead() {
         let error = |name: &str| BindAddr::from(name).resolve().unwrap_err().to_string();
-        assert!(error("localhost").contains("no port"), "{}", error("localhost"));
+        assert!(
+            error("localhost").contains("no port"),
+            "{}",
+            error("localhost")
+        );
         assert!(error("localhost:http").contains("`http` is not a port"));
         assert!(error("localhost:65536").contains("`65536` is not a port"));
         assert!(error(":80").contains("no host"));

@@ -1,6 +1,8 @@
-//! Sockets for every transport that rides on TCP, or on Unix sockets: addresses, options, one listening socket per worker.
+//! Sockets for every transport that rides on TCP, or on Unix sockets: addresses, options, one
+//! listening socket per worker.
 //!
-//! They're std sockets, so a runtime of any kind can adopt them. It knows system calls. It must not know which runtime, or which transport, has the socket.
+//! They're std sockets, so a runtime of any kind can adopt them. It knows system calls. It must not
+//! know which runtime, or which transport, has the socket.
 mod address;
 mod options;
 mod peer;
@@ -30,34 +32,41 @@ use std::{
 
 /// Binds `address` and listens: one non-blocking socket for each of the `workers`.
 ///
-/// With several workers on Linux, the sockets share the port (SO_REUSEPORT, socket(7)), and the kernel spreads the connections over them.
-/// The first one is bound alone, so that a port in use is an error, although the port is shared afterwards. Elsewhere, the
-/// workers get duplicates of one socket.
+/// With several workers on Linux, the sockets share the port (SO_REUSEPORT, socket(7)), and the
+/// kernel spreads the connections over them. The first one is bound alone, so that a port in use is
+/// an error, although the port is shared afterwards. Elsewhere, the workers get duplicates of one
+/// socket.
 ///
 /// # Errors
 ///
 /// [`Error::bind`]: what, where, and what to do about it.
-pub fn listen(address: &BindAddr, options: &SocketOptions, workers: usize) -> Result<Vec<TcpListener>> {
+pub fn listen(
+    address: &BindAddr,
+    options: &SocketOptions,
+    workers: usize,
+) -> Result<Vec<TcpListener>> {
     let candidates = address.resolve().map_err(|e| Error::bind(address, e))?;
     let mut first_error = None;
     for candidate in candidates {
         match open(candidate, options, workers) {
             Ok(sockets) => return Ok(sockets),
-            // A bare port is both families, or the one that exists; never half of it because the other half is taken.
+            // A bare port is both families, or the one that exists; never half of it because the
+            // other half is taken.
             Err(e) if address.is_port() && !lacks_ipv6(&e) => return Err(Error::bind(address, e)),
             Err(e) => {
                 first_error.get_or_insert(e);
             }
         }
     }
-    let error =
-        first_error.unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the name has no address"));
+    let error = first_error
+        .unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the name has no address"));
     Err(Error::bind(address, error))
 }
 
 /// The machine has no IPv6: no such family, or no such address.
 fn lacks_ipv6(error: &io::Error) -> bool {
-    Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT) || error.kind() == io::ErrorKind::AddrNotAvailable
+    Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT)
+        || error.kind() == io::ErrorKind::AddrNotAvailable
 }
 
 /// Duplicates of a socket that's listening already: one for each of the `workers`.
@@ -75,12 +84,17 @@ pub fn adopt(listener: &TcpListener, workers: usize) -> Result<Vec<TcpListener>>
     all.map_err(|e| Error::bind("an adopted listener", e))
 }
 
-fn open(address: SocketAddr, options: &SocketOptions, workers: usize) -> io::Result<Vec<TcpListener>> {
+fn open(
+    address: SocketAddr,
+    options: &SocketOptions,
+    workers: usize,
+) -> io::Result<Vec<TcpListener>> {
     let first = bound(address, options, false)?;
     let share = workers > 1 && cfg!(target_os = "linux");
     let mut all = vec![first];
     if share {
-        // Set after bind: binding was exclusive, and from here on the port can be shared with the siblings.
+        // Set after bind: binding was exclusive, and from here on the port can be shared with the
+        // siblings.
         #[cfg(target_os = "linux")]
         all[0].set_reuse_port(true)?;
         let resolved = all[0].local_addr()?.as_socket().unwrap_or(address);
@@ -99,9 +113,14 @@ fn open(address: SocketAddr, options: &SocketOptions, workers: usize) -> io::Res
 }
 
 fn bound(address: SocketAddr, options: &SocketOptions, share: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_nonblocking(true)?;
-    // On Unix this only lets a port be bound whose earlier connections linger in TIME-WAIT; on Windows it would let it be stolen.
+    // On Unix this only lets a port be bound whose earlier connections linger in TIME-WAIT; on
+    // Windows it would let it be stolen.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     #[cfg(target_os = "linux")]

@@ -6,21 +6,26 @@ use std::{io, time::Duration};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SocketOptions {
-    /// How many connections the kernel queues until they're accepted (listen(2)); it cuts it down to `net.core.somaxconn`. Default: 4096.
+    /// How many connections the kernel queues until they're accepted (listen(2)); it cuts it down
+    /// to `net.core.somaxconn`. Default: 4096.
     pub backlog: u32,
     /// Sends small writes at once instead of collecting them (TCP_NODELAY, tcp(7)). Default: on.
     pub nodelay: bool,
-    /// An IPv6 socket doesn't take IPv4 connections, too (IPV6_V6ONLY, ipv6(7)). Default: off, so `[::]` is both.
+    /// An IPv6 socket doesn't take IPv4 connections, too (IPV6_V6ONLY, ipv6(7)). Default: off, so
+    /// `[::]` is both.
     pub v6_only: bool,
-    /// Probes a connection that has been silent for this long, to find out if its peer still exists (SO_KEEPALIVE with
-    /// TCP_KEEPIDLE, tcp(7)). Default: off.
+    /// Probes a connection that has been silent for this long, to find out if its peer still exists
+    /// (SO_KEEPALIVE with TCP_KEEPIDLE, tcp(7)). Default: off.
     pub keepalive: Option<Duration>,
-    /// How long sent data may stay unacknowledged before the kernel gives the connection up (TCP_USER_TIMEOUT, tcp(7); Linux
-    /// only, elsewhere it's an error to set it). Default: the kernel's, many minutes.
+    /// How long sent data may stay unacknowledged before the kernel gives the connection up
+    /// (TCP_USER_TIMEOUT, tcp(7); Linux only, elsewhere it's an error to set it). Default: the
+    /// kernel's, many minutes.
     pub user_timeout: Option<Duration>,
-    /// The size of the kernel's receive buffer in bytes (SO_RCVBUF, socket(7)). Default: the kernel's own tuning.
+    /// The size of the kernel's receive buffer in bytes (SO_RCVBUF, socket(7)). Default: the
+    /// kernel's own tuning.
     pub recv_buffer: Option<usize>,
-    /// The size of the kernel's send buffer in bytes (SO_SNDBUF, socket(7)). Default: the kernel's own tuning.
+    /// The size of the kernel's send buffer in bytes (SO_SNDBUF, socket(7)). Default: the kernel's
+    /// own tuning.
     pub send_buffer: Option<usize>,
 }
 
@@ -92,7 +97,8 @@ impl SocketOptions {
         i32::try_from(self.backlog).unwrap_or(i32::MAX)
     }
 
-    /// On Linux, connections inherit all of them from the listening socket: no system call per connection.
+    /// On Linux, connections inherit all of them from the listening socket: no system call per
+    /// connection.
     pub(super) fn apply_to_listener(&self, socket: &Socket) -> io::Result<()> {
         if let Some(size) = self.recv_buffer {
             socket.set_recv_buffer_size(size)?;
@@ -106,7 +112,8 @@ impl SocketOptions {
         Ok(())
     }
 
-    /// Whether connections don't inherit the options, so that each one needs [`apply_to_connection`](Self::apply_to_connection).
+    /// Whether connections don't inherit the options, so that each one needs
+    /// [`apply_to_connection`](Self::apply_to_connection).
     #[must_use]
     pub fn need_applying(&self) -> bool {
         !cfg!(target_os = "linux")

@@ -16,10 +16,12 @@ use std::{
     time::Duration,
 };
 
-/// What the kernel knows about the peer of a connected socket, for [`Connection::peer_state`](crate::Connection::peer_state).
+/// What the kernel knows about the peer of a connected socket, for
+/// [`Connection::peer_state`](crate::Connection::peer_state).
 ///
-/// One `poll` that does not wait (poll(2)). Bytes that wait unread do not hide a reset from it, as they do from a runtime that waits
-/// for the socket to become readable. Outside Linux, the answer is [`PeerState::Unknown`].
+/// One `poll` that does not wait (poll(2)). Bytes that wait unread do not hide a reset from it, as
+/// they do from a runtime that waits for the socket to become readable. Outside Linux, the answer
+/// is [`PeerState::Unknown`].
 pub fn peer_state(socket: impl AsFd) -> PeerState {
     #[cfg(target_os = "linux")]
     {
@@ -48,7 +50,9 @@ pub fn peer_state(socket: impl AsFd) -> PeerState {
     }
 }
 
-/// Sends what the kernel takes at once, for [`Connection::poll_retry_write`](crate::Connection::poll_retry_write); pending, if that is nothing.
+/// Sends what the kernel takes at once, for
+/// [`Connection::poll_retry_write`](crate::Connection::poll_retry_write); pending, if that is
+/// nothing.
 ///
 /// # Errors
 ///
@@ -65,8 +69,9 @@ pub fn try_send(socket: impl AsFd, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usiz
     }
 }
 
-/// Has the kernel reset a TCP connection when its descriptor is closed, for [`Connection::reset`](crate::Connection::reset); what it hasn't sent by then is lost (SO_LINGER of no
-/// time, socket(7)). A Unix socket knows no reset: its peer sees an end.
+/// Has the kernel reset a TCP connection when its descriptor is closed, for
+/// [`Connection::reset`](crate::Connection::reset); what it hasn't sent by then is lost (SO_LINGER
+/// of no time, socket(7)). A Unix socket knows no reset: its peer sees an end.
 pub fn reset_at_close(socket: impl AsFd) {
     // It fails on what is no socket, which has nothing to reset.
     let _ = set_socket_linger(socket, Some(Duration::ZERO));
@@ -110,7 +115,9 @@ mod tests {
     fn a_reset_behind_unread_bytes_is_seen() {
         let (mut client, server) = tcp();
         client.write_all(b"some").unwrap();
-        SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+        SockRef::from(&client)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
         drop(client);
         let by = Instant::now() + Duration::from_secs(10);
         while peer_state(&server) != PeerState::Closed {

@@ -1,13 +1,15 @@
-//! The kernel's queue of a listening socket: who else accepts from it, and how it's emptied when the server drains.
+//! The kernel's queue of a listening socket: who else accepts from it, and how it's emptied when
+//! the server drains.
 use socket2::SockRef;
 use std::{net::SocketAddr, time::Duration};
 
-/// How long the last ACK of a handshake may take that the kernel has answered already: about the longest round trip on Earth. Its client
-/// believes itself connected, and would be reset.
+/// How long the last ACK of a handshake may take that the kernel has answered already: about the
+/// longest round trip on Earth. Its client believes itself connected, and would be reset.
 const ARRIVING: Duration = Duration::from_millis(250);
 
-/// As many clients as were queued at most when a worker stopped that can't keep new ones out (Linux's default for `net.core.somaxconn`).
-/// Those behind them are somebody else's, and there may be no end of them.
+/// As many clients as were queued at most when a worker stopped that can't keep new ones out
+/// (Linux's default for `net.core.somaxconn`). Those behind them are somebody else's, and there may
+/// be no end of them.
 pub const LONGEST_QUEUE: usize = 4096;
 
 /// Who else accepts from the kernel's socket.
@@ -15,7 +17,8 @@ pub const LONGEST_QUEUE: usize = 4096;
 pub enum Owners {
     /// Nobody: what's done to the socket ends with this listener.
     Us,
-    /// It has duplicates: with other workers, or in other processes. What's done to it is done to them.
+    /// It has duplicates: with other workers, or in other processes. What's done to it is done to
+    /// them.
     Others,
 }
 
@@ -45,7 +48,8 @@ impl AcceptQueue {
         }
     }
 
-    /// Keeps new clients out, if that harms no other owner. How long those may still arrive who have been let in already.
+    /// Keeps new clients out, if that harms no other owner. How long those may still arrive who
+    /// have been let in already.
     pub fn stop(&mut self, socket: &SockRef<'_>) -> Duration {
         match self.owners {
             Owners::Us => {
@@ -53,9 +57,12 @@ impl AcceptQueue {
                 keep_out(socket);
                 ARRIVING
             }
-            // A filter would stay with the socket, and shut the others out for good. Whoever is under way is theirs.
+            // A filter would stay with the socket, and shut the others out for good. Whoever is
+            // under way is theirs.
             Owners::Others => {
-                self.state = State::Stopped { left: LONGEST_QUEUE };
+                self.state = State::Stopped {
+                    left: LONGEST_QUEUE,
+                };
                 Duration::ZERO
             }
         }
@@ -67,7 +74,8 @@ impl AcceptQueue {
         self.state = State::Stopped { left };
     }
 
-    /// Whether the server drains: the kernel itself is asked for the next client then, since what a reactor knows is a little old.
+    /// Whether the server drains: the kernel itself is asked for the next client then, since what a
+    /// reactor knows is a little old.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.state != State::Open
@@ -86,7 +94,8 @@ impl AcceptQueue {
         }
     }
 
-    /// Nobody's in it at the moment. Whether to wait for more: someone's handshake may be at its end; but what others empty too, is left to them.
+    /// Nobody's in it at the moment. Whether to wait for more: someone's handshake may be at its
+    /// end; but what others empty too, is left to them.
     #[must_use]
     pub fn awaits_more(&mut self) -> bool {
         if self.is_stopped() && self.owners == Owners::Others {
@@ -96,17 +105,20 @@ impl AcceptQueue {
     }
 }
 
-/// Drops every SYN to the listening socket (a socket filter, socket(7)): no further handshake begins, so none is cut off when it closes.
-/// A client that's kept out tries again, and is refused then.
+/// Drops every SYN to the listening socket (a socket filter, socket(7)): no further handshake
+/// begins, so none is cut off when it closes. A client that's kept out tries again, and is refused
+/// then.
 ///
-/// Nothing but the SYN, for two reasons: the last ACK of a handshake that has begun has to come through (its client believes itself connected),
-/// and a connection made from now on inherits the filter.
+/// Nothing but the SYN, for two reasons: the last ACK of a handshake that has begun has to come
+/// through (its client believes itself connected), and a connection made from now on inherits the
+/// filter.
 #[cfg(target_os = "linux")]
 fn keep_out(socket: &SockRef<'_>) {
     use socket2::SockFilter;
     const SYN: u32 = 0x02;
     const SYN_OR_ACK: u32 = 0x12;
-    // A TCP socket's filter sees the segment from its header on, whose flags are byte 13 (RFC 9293 3.1).
+    // A TCP socket's filter sees the segment from its header on, whose flags are byte 13 (RFC 9293
+    // 3.1).
     let no_syn = [
         // BPF_LD | BPF_B | BPF_ABS
         SockFilter::new(0x30, 0, 0, 13),
@@ -125,8 +137,8 @@ fn keep_out(socket: &SockRef<'_>) {
 #[cfg(not(target_os = "linux"))]
 fn keep_out(_: &SockRef<'_>) {}
 
-/// An IPv4 peer of a socket that takes both shows as `::ffff:1.2.3.4`; apps want to see `1.2.3.4`. A true IPv6 peer keeps its scope,
-/// without which a link-local address means nothing.
+/// An IPv4 peer of a socket that takes both shows as `::ffff:1.2.3.4`; apps want to see `1.2.3.4`.
+/// A true IPv6 peer keeps its scope, without which a link-local address means nothing.
 #[must_use]
 pub fn canonical(addr: SocketAddr) -> SocketAddr {
     match addr.ip().to_canonical() {
@@ -146,7 +158,10 @@ mod tests {
         assert_eq!(canonical(link_local), link_local);
         let mapped = (Ipv4Addr::LOCALHOST.to_ipv6_mapped(), 80).into();
         assert_eq!(canonical(mapped), (Ipv4Addr::LOCALHOST, 80).into());
-        for same in [(Ipv6Addr::LOCALHOST, 80).into(), (Ipv4Addr::LOCALHOST, 80).into()] {
+        for same in [
+            (Ipv6Addr::LOCALHOST, 80).into(),
+            (Ipv4Addr::LOCALHOST, 80).into(),
+        ] {
             assert_eq!(canonical(same), same);
         }
     }

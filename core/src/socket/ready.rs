@@ -1,8 +1,8 @@
 //! The listeners of runtimes that can only tell when a listening socket has clients (Linux).
 //!
-//! Clients are accepted by accept4(2) until none is left. An operation of io_uring would not do: what it
-//! accepts after the listener's last look belongs to nobody, and it needs a blocking socket, which an
-//! adopted socket may not become for its other owners.
+//! Clients are accepted by accept4(2) until none is left. An operation of io_uring would not do:
+//! what it accepts after the listener's last look belongs to nobody, and it needs a blocking
+//! socket, which an adopted socket may not become for its other owners.
 use super::{
     AcceptQueue, Owners, SocketOptions, TcpListen, canonical,
     unix::{UnixListen, UnixQueue, UnixSocket},
@@ -26,7 +26,8 @@ use std::{
     time::Duration,
 };
 
-/// How the worker of a runtime learns that a listening socket has clients, and what it makes of them.
+/// How the worker of a runtime learns that a listening socket has clients, and what it makes of
+/// them.
 pub trait Acceptor: Sized + Unpin + 'static {
     /// What the workers wait with, where the runtime leaves a choice; `()` where it leaves none.
     type Driver: Clone + Default + fmt::Debug + Send + Sync + 'static;
@@ -60,7 +61,8 @@ pub trait Acceptor: Sized + Unpin + 'static {
     /// No descriptor is left to wait by, for example.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// How connections are accepted. Default: non-blocking, and closed in processes that the app starts.
+    /// How connections are accepted. Default: non-blocking, and closed in processes that the app
+    /// starts.
     fn flags(&self) -> SocketFlags {
         SocketFlags::CLOEXEC | SocketFlags::NONBLOCK
     }
@@ -119,7 +121,8 @@ pub struct ReadyTcpListener<A> {
     socket: TcpListener,
     acceptor: A,
     queue: AcceptQueue,
-    /// The address of every connection; none, if each has to be asked (a socket that listens on all interfaces).
+    /// The address of every connection; none, if each has to be asked (a socket that listens on all
+    /// interfaces).
     local: Option<Endpoint>,
 }
 
@@ -129,7 +132,8 @@ impl<A: Acceptor> ReadyTcpListener<A> {
             Some(local) => local.clone(),
             None => canonical(stream.local_addr()?).into(),
         };
-        self.acceptor.tcp(stream, ConnInfo::new(canonical(peer), local))
+        self.acceptor
+            .tcp(stream, ConnInfo::new(canonical(peer), local))
     }
 }
 
@@ -140,7 +144,12 @@ impl<A: Acceptor> TcpListen for ReadyTcpListener<A> {
         A::runtime_options(driver)
     }
 
-    fn new(socket: TcpListener, _: &SocketOptions, owners: Owners, worker: &Worker) -> io::Result<Self> {
+    fn new(
+        socket: TcpListener,
+        _: &SocketOptions,
+        owners: Owners,
+        worker: &Worker,
+    ) -> io::Result<Self> {
         let local = socket.local_addr()?;
         Ok(Self {
             acceptor: A::new(socket.as_fd(), owners == Owners::Us, worker)?,
@@ -157,7 +166,9 @@ impl<A: Acceptor> Listener for ReadyTcpListener<A> {
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
         let (socket, acceptor) = (&self.socket, &mut self.acceptor);
-        let next = poll_next(acceptor, &mut self.queue, cx, |flags| accept_from(socket, flags));
+        let next = poll_next(acceptor, &mut self.queue, cx, |flags| {
+            accept_from(socket, flags)
+        });
         let (stream, peer) = task::ready!(next)?;
         // An error here is not the listener's: the peer has gone already.
         let connection = self.connection(stream, peer);

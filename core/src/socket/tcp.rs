@@ -20,8 +20,8 @@ pub trait TcpListen: Listener + Sized {
         None
     }
 
-    /// Makes a listener of a socket that listens, inside the runtime of its worker. The `options` are
-    /// set already, where connections inherit them from the socket
+    /// Makes a listener of a socket that listens, inside the runtime of its worker. The `options`
+    /// are set already, where connections inherit them from the socket
     /// ([`need_applying`](SocketOptions::need_applying)).
     ///
     /// # Errors
@@ -60,11 +60,12 @@ impl<R: Runtime, L: TcpListen> TcpTransport<R, L> {
         Self::new(Place::Bind(address.into()))
     }
 
-    /// Takes over a socket that listens already: inherited, activated, or bound elsewhere. Its options
-    /// stay as they are; it's set to non-blocking.
+    /// Takes over a socket that listens already: inherited, activated, or bound elsewhere. Its
+    /// options stay as they are; it's set to non-blocking.
     ///
-    /// The socket may have other owners, so a drain can't keep new clients out: clients that come after
-    /// the last accept are left to the other owners. If there are none, [`bind`](Self::bind) is better.
+    /// The socket may have other owners, so a drain can't keep new clients out: clients that come
+    /// after the last accept are left to the other owners. If there are none, [`bind`](Self::bind)
+    /// is better.
     pub fn from_std(listener: net::TcpListener) -> Self {
         Self::new(Place::Adopt(Arc::new(listener)))
     }
@@ -79,8 +80,8 @@ impl<R: Runtime, L: TcpListen> TcpTransport<R, L> {
         }
     }
 
-    /// How many workers, each with a listening socket. Default: one on the ambient tokio; one per core
-    /// on every other runtime, each with a thread of its own.
+    /// How many workers, each with a listening socket. Default: one on the ambient tokio; one per
+    /// core on every other runtime, each with a thread of its own.
     #[must_use]
     pub fn with_workers(mut self, workers: impl Into<Workers>) -> Self {
         self.workers = workers.into();
@@ -122,7 +123,8 @@ impl<R: Runtime, L: TcpListen> TcpTransport<R, L> {
         self
     }
 
-    /// How long sent data may stay unacknowledged (TCP_USER_TIMEOUT; Linux only). Default: the kernel's.
+    /// How long sent data may stay unacknowledged (TCP_USER_TIMEOUT; Linux only). Default: the
+    /// kernel's.
     #[must_use]
     pub fn with_user_timeout(mut self, timeout: Duration) -> Self {
         self.options.user_timeout = Some(timeout);
@@ -139,8 +141,8 @@ impl<R: Runtime, L: TcpListen> TcpTransport<R, L> {
 
 #[cfg(feature = "tokio")]
 impl<L: TcpListen> TcpTransport<Tokio, L> {
-    /// The same with a thread, a single-threaded tokio and a socket for each worker. Default: one worker
-    /// per core; [`with_workers`](TcpTransport::with_workers) changes that.
+    /// The same with a thread, a single-threaded tokio and a socket for each worker. Default: one
+    /// worker per core; [`with_workers`](TcpTransport::with_workers) changes that.
     #[must_use]
     pub fn per_core(self) -> TcpTransport<TokioPerCore, L> {
         TcpTransport {
@@ -179,7 +181,8 @@ impl<R: Runtime, L: TcpListen> Transport for TcpTransport<R, L> {
 
     fn listen(&self, socket: net::TcpListener, worker: &Worker) -> io::Result<L> {
         let owners = match &self.place {
-            // Where SO_REUSEPORT does not spread connections, the workers have duplicates of one socket.
+            // Where SO_REUSEPORT does not spread connections, the workers have duplicates of one
+            // socket.
             Place::Bind(_) if cfg!(target_os = "linux") || worker.count() == 1 => Owners::Us,
             Place::Bind(_) | Place::Adopt(_) => Owners::Others,
         };

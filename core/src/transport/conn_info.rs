@@ -9,14 +9,16 @@ use std::{
 
 /// What is known about one connection: a pointer to clone, `Send + Sync` on every transport.
 ///
-/// A transport fills in the facts (peer, local address, TLS, ALPN, credentials); the server adds which worker accepted the connection, when,
-/// and a number that no other connection of this server has. An app gets it once per connection, through
-/// [`App::connect`](crate::App::connect), or with each request, if [`HttpOptions::with_conn_info`](crate::HttpOptions::with_conn_info)
-/// asked for it.
+/// A transport fills in the facts (peer, local address, TLS, ALPN, credentials); the server adds
+/// which worker accepted the connection, when, and a number that no other connection of this server
+/// has. An app gets it once per connection, through [`App::connect`](crate::App::connect), or with
+/// each request, if [`HttpOptions::with_conn_info`](crate::HttpOptions::with_conn_info) asked for
+/// it.
 #[derive(Clone)]
 pub struct ConnInfo(Arc<Facts>);
 
-/// One allocation of 128 bytes, counters included: a connection that waits has not much more than this.
+/// One allocation of 128 bytes, counters included: a connection that waits has not much more than
+/// this.
 #[derive(Clone)]
 struct Facts {
     peer: Endpoint,
@@ -43,7 +45,8 @@ pub(crate) struct Admission {
     pub(crate) at: Moment,
 }
 
-/// An instant in half the space: as nanoseconds before or after one that all have in common. In 292 years, it's full.
+/// An instant in half the space: as nanoseconds before or after one that all have in common. In 292
+/// years, it's full.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment(i64);
 
@@ -84,7 +87,8 @@ impl ConnInfo {
         }))
     }
 
-    /// The same with the protocol that a handshake agreed on, such as `h2` or `http/1.1` (RFC 7301).
+    /// The same with the protocol that a handshake agreed on, such as `h2` or `http/1.1` (RFC
+    /// 7301).
     ///
     /// The server believes it: no byte of the connection is looked at to tell HTTP/1.1 from HTTP/2.
     #[must_use]
@@ -93,8 +97,8 @@ impl ConnInfo {
         self
     }
 
-    /// The same after a TLS handshake. What a layer below it agreed on, ALPN included, is forgotten: it's of no use to whoever
-    /// is above.
+    /// The same after a TLS handshake. What a layer below it agreed on, ALPN included, is
+    /// forgotten: it's of no use to whoever is above.
     #[must_use]
     pub fn with_tls(mut self, tls: TlsInfo) -> Self {
         let handshake = self.handshake();
@@ -113,8 +117,9 @@ impl ConnInfo {
         Arc::make_mut(&mut self.0).handshake.get_or_insert_default()
     }
 
-    /// Adds what the server knows, in place, so that a connection has these facts once. `Some`: they've been another connection's before (a transport
-    /// hands out clones of one), so this connection needs a copy.
+    /// Adds what the server knows, in place, so that a connection has these facts once. `Some`:
+    /// they've been another connection's before (a transport hands out clones of one), so this
+    /// connection needs a copy.
     pub(crate) fn admit(&self, admission: Admission) -> Option<Self> {
         let admission = self.0.admission.set(admission).err()?;
         let mut facts = Facts::clone(&self.0);
@@ -149,25 +154,29 @@ impl ConnInfo {
         self.0.handshake.as_ref()?.alpn.as_deref()
     }
 
-    /// What a TLS handshake agreed on, and whom the client proved to be. `None`: the connection isn't encrypted by this server.
+    /// What a TLS handshake agreed on, and whom the client proved to be. `None`: the connection
+    /// isn't encrypted by this server.
     #[must_use]
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.0.handshake.as_ref()?.tls.as_ref()
     }
 
-    /// The process that connected, its user and its group, as the kernel vouches for them: over Unix sockets.
+    /// The process that connected, its user and its group, as the kernel vouches for them: over
+    /// Unix sockets.
     #[must_use]
     pub fn peer_cred(&self) -> Option<&PeerCred> {
         self.0.handshake.as_ref()?.peer_cred.as_ref()
     }
 
-    /// The connection's number: unique within its server, from 1. 0 is one that no server has accepted.
+    /// The connection's number: unique within its server, from 1. 0 is one that no server has
+    /// accepted.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.admission().id
     }
 
-    /// The index of the worker that accepted it, from 0, as in [`Worker::index`](crate::Worker::index).
+    /// The index of the worker that accepted it, from 0, as in
+    /// [`Worker::index`](crate::Worker::index).
     #[must_use]
     pub fn worker(&self) -> usize {
         self.admission().worker as usize
@@ -179,7 +188,8 @@ impl ConnInfo {
         Drain::new(self.admission().drain.clone())
     }
 
-    /// When it was accepted, before any handshake. Of one that no server has accepted: when this was first asked.
+    /// When it was accepted, before any handshake. Of one that no server has accepted: when this
+    /// was first asked.
     #[must_use]
     pub fn accepted_at(&self) -> Instant {
         self.admission().at.instant()

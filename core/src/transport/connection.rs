@@ -1,4 +1,5 @@
-//! An established byte stream, and the ready-made one for a transport that has nothing special about it.
+//! An established byte stream, and the ready-made one for a transport that has nothing special
+//! about it.
 use super::{ConnInfo, Permit};
 use hyper::rt::{Read, Write};
 use std::{
@@ -10,25 +11,28 @@ use std::{
 
 /// An established byte stream and what is known about it.
 ///
-/// It's hyper's [`Read`] and [`Write`], so any tokio stream becomes one by `hyper_util::rt::TokioIo`, and a
-/// [`ConnInfo`]. Most transports use the ready-made [`Conn`].
+/// It's hyper's [`Read`] and [`Write`], so any tokio stream becomes one by
+/// `hyper_util::rt::TokioIo`, and a [`ConnInfo`]. Most transports use the ready-made [`Conn`].
 ///
 /// # Contract
 ///
-/// - **Wakers**: a poll that returns `Pending` has arranged for the waker of its *latest* call to be woken. Reading and writing have
-///   one waker each; the two halves may be polled by different tasks.
-/// - **No byte is lost**: dropping the future of a pending read or write loses nothing that the peer sent and nothing
-///   that `poll_write` said it took.
-/// - **`poll_flush`** is ready once everything that `poll_write` took has left this process, or will without being polled. **`poll_shutdown`**
-///   flushes, then ends the sending half; reading goes on until the peer ends its own (half-close).
-/// - **Vectored writes**: a stream that says [`is_write_vectored`](Write::is_write_vectored) writes several slices at once
-///   at the price of one. A wrapper forwards both methods.
-/// - **`Send`** is asked for because hyper boxes an upgraded stream as `Send`. It's moved to another thread only by an
-///   app that does so with an upgraded stream.
+/// - **Wakers**: a poll that returns `Pending` has arranged for the waker of its *latest* call to
+///   be woken. Reading and writing have one waker each; the two halves may be polled by different
+///   tasks.
+/// - **No byte is lost**: dropping the future of a pending read or write loses nothing that the
+///   peer sent and nothing that `poll_write` said it took.
+/// - **`poll_flush`** is ready once everything that `poll_write` took has left this process, or
+///   will without being polled. **`poll_shutdown`** flushes, then ends the sending half; reading
+///   goes on until the peer ends its own (half-close).
+/// - **Vectored writes**: a stream that says [`is_write_vectored`](Write::is_write_vectored) writes
+///   several slices at once at the price of one. A wrapper forwards both methods.
+/// - **`Send`** is asked for because hyper boxes an upgraded stream as `Send`. It's moved to
+///   another thread only by an app that does so with an upgraded stream.
 ///
 /// # Errors
 ///
-/// An error ends this connection and nothing else; it's never logged above DEBUG, since a peer can cause it.
+/// An error ends this connection and nothing else; it's never logged above DEBUG, since a peer can
+/// cause it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a byte stream",
     label = "this needs a `Connection`",
@@ -40,11 +44,13 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
 
     /// Ready when a read would make progress: there are bytes, the end, or an error to be had.
     ///
-    /// While a connection waits for its first byte or, in HTTP/1, for its next request, the server waits on this alone: a stream may do without buffers whenever it's
-    /// pending. While an HTTP/1 request is answered, it's asked from within `poll_flush` and `poll_write`, and a read follows if it's ready: so the server learns that the peer
-    /// left. It has the waker of reading. It may be spuriously ready, and it never consumes a byte. A stream that already holds bytes (decrypted, put back) is
-    /// ready. The default is always ready: the server then reads at once, which is right for a stream without
-    /// buffers of its own.
+    /// While a connection waits for its first byte or, in HTTP/1, for its next request, the server
+    /// waits on this alone: a stream may do without buffers whenever it's pending. While an HTTP/1
+    /// request is answered, it's asked from within `poll_flush` and `poll_write`, and a read
+    /// follows if it's ready: so the server learns that the peer left. It has the waker of reading.
+    /// It may be spuriously ready, and it never consumes a byte. A stream that already holds bytes
+    /// (decrypted, put back) is ready. The default is always ready: the server then reads at once,
+    /// which is right for a stream without buffers of its own.
     ///
     /// # Errors
     ///
@@ -55,20 +61,25 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
 
     /// What the system knows about the peer, without a read.
     ///
-    /// The server asks about once a second while a request is in flight and the peer's bytes wait unread: they hide a reset from
-    /// [`poll_readable`](Self::poll_readable). It must not block. Sockets answer by
-    /// [`socket::peer_state`](crate::socket::peer_state); a wrapper asks the stream below.
-    /// The default is [`PeerState::Unknown`]: such a peer's reset is noticed at the next read or write.
+    /// The server asks about once a second while a request is in flight and the peer's bytes wait
+    /// unread: they hide a reset from [`poll_readable`](Self::poll_readable). It must not block.
+    /// Sockets answer by [`socket::peer_state`](crate::socket::peer_state); a wrapper asks the
+    /// stream below. The default is [`PeerState::Unknown`]: such a peer's reset is noticed at the
+    /// next read or write.
     fn peer_state(&mut self) -> PeerState {
         PeerState::Unknown
     }
 
-    /// Writes what the system takes at once, although the runtime waits for the stream to become writable. Pending, if that is nothing; `bufs` is empty
-    /// where a flush is pending, and nothing but what the stream itself holds is to be sent.
+    /// Writes what the system takes at once, although the runtime waits for the stream to become
+    /// writable. Pending, if that is nothing; `bufs` is empty where a flush is pending, and nothing
+    /// but what the stream itself holds is to be sent.
     ///
-    /// A kernel calls a socket writable only when a good part of its buffer is free, so a peer that reads slowly looks as if it read nothing. While a write
-    /// is pending, the server tries this some sixteen times in [`Timeouts::write_stall`](crate::Timeouts): what is taken then is progress, and the peer is
-    /// not cut off. Sockets do it by [`socket::try_send`](crate::socket::try_send); a wrapper asks the stream below. The default is pending.
+    /// A kernel calls a socket writable only when a good part of its buffer is free, so a peer that
+    /// reads slowly looks as if it read nothing. While a write is pending, the server tries this
+    /// some sixteen times in [`Timeouts::write_stall`](crate::Timeouts): what is taken then is
+    /// progress, and the peer is not cut off. Sockets do it by
+    /// [`socket::try_send`](crate::socket::try_send); a wrapper asks the stream below. The default
+    /// is pending.
     ///
     /// # Errors
     ///
@@ -81,26 +92,32 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
         Poll::Pending
     }
 
-    /// How many bytes have left this stream so far, for a stream that buffers what is written to it, as encryption does.
+    /// How many bytes have left this stream so far, for a stream that buffers what is written to
+    /// it, as encryption does.
     ///
-    /// The server compares it with the value before, whenever it has [retried](Self::poll_retry_write) a write: a change is progress. The default is
-    /// `None`: a write that succeeds is progress.
+    /// The server compares it with the value before, whenever it has
+    /// [retried](Self::poll_retry_write) a write: a change is progress. The default is `None`: a
+    /// write that succeeds is progress.
     fn bytes_sent(&self) -> Option<u64> {
         None
     }
 
-    /// Makes the connection end with a reset when it's dropped: the peer gets no goodbye (TLS: no `close_notify`), and bytes that weren't sent are discarded.
+    /// Makes the connection end with a reset when it's dropped: the peer gets no goodbye (TLS: no
+    /// `close_notify`), and bytes that weren't sent are discarded.
     ///
-    /// The server calls it right before it drops a connection in the middle of a response whose end is that of the connection (HTTP/1.0): the peer would take the part for the
-    /// whole. It must not block. TCP does it by [`socket::reset_at_close`](crate::socket::reset_at_close); a wrapper asks the stream below. The default does nothing: the peer
-    /// sees an orderly end.
+    /// The server calls it right before it drops a connection in the middle of a response whose end
+    /// is that of the connection (HTTP/1.0): the peer would take the part for the whole. It must
+    /// not block. TCP does it by [`socket::reset_at_close`](crate::socket::reset_at_close); a
+    /// wrapper asks the stream below. The default does nothing: the peer sees an orderly end.
     fn reset(&mut self) {}
 
     /// Called once, right before the server drops the connection, on whichever thread that happens.
     ///
-    /// The connection counts against the limits until the [`Permit`] is dropped. A stream whose descriptor or buffers outlive it (an operation of io_uring holds both until the
-    /// kernel is done with them) keeps the permit for as long. It sends what its writes took only if the peer [is owed](Permit::is_owed) that, and for no longer
-    /// than [`write_stall`](Permit::write_stall). A wrapper forwards it. The default drops the permit.
+    /// The connection counts against the limits until the [`Permit`] is dropped. A stream whose
+    /// descriptor or buffers outlive it (an operation of io_uring holds both until the kernel is
+    /// done with them) keeps the permit for as long. It sends what its writes took only if the peer
+    /// [is owed](Permit::is_owed) that, and for no longer than
+    /// [`write_stall`](Permit::write_stall). A wrapper forwards it. The default drops the permit.
     fn release(self: Pin<&mut Self>, permit: Permit) {
         drop(permit);
     }
@@ -108,9 +125,9 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
 
 /// A connection of any kind: what the server needs to count it, to observe it and to end it.
 ///
-/// Every [`Connection`] is one, since every byte stream is. A connection that is not one byte stream,
-/// such as QUIC's, implements it by itself, and [`HttpConnection`](crate::http::HttpConnection) if HTTP
-/// is to be served over it.
+/// Every [`Connection`] is one, since every byte stream is. A connection that is not one byte
+/// stream, such as QUIC's, implements it by itself, and
+/// [`HttpConnection`](crate::http::HttpConnection) if HTTP is to be served over it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a connection",
     label = "neither a byte stream (`Connection`) nor a connection of another kind (`Connected`)",
@@ -121,10 +138,11 @@ pub trait Connected: Unpin + Send + 'static {
     /// What is known about the connection.
     fn conn_info(&self) -> &ConnInfo;
 
-    /// Called once, right before the server drops the connection, on whichever thread that happens. It
-    /// must not block.
+    /// Called once, right before the server drops the connection, on whichever thread that happens.
+    /// It must not block.
     ///
-    /// The connection counts against the limits until the [`Permit`] is dropped. The default drops it.
+    /// The connection counts against the limits until the [`Permit`] is dropped. The default drops
+    /// it.
     fn close(self: Pin<&mut Self>, how: Close, permit: Permit) {
         let _ = how;
         drop(permit);
@@ -221,8 +239,8 @@ impl<I: Read + Write + Unpin + Send + 'static> Connection for Conn<I> {
     }
 }
 
-/// Forwards hyper's `Read` and `Write` to a field, vectored writes included (a wrapper that forgets them compiles and
-/// is slow).
+/// Forwards hyper's `Read` and `Write` to a field, vectored writes included (a wrapper that forgets
+/// them compiles and is slow).
 #[doc(hidden)]
 #[macro_export]
 macro_rules! delegate_io {

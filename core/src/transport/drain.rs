@@ -15,8 +15,11 @@ use std::{
 
 /// Whether the server of a connection drains: a flag, and a future that's ready once it does.
 ///
-/// For what would go on for ever, so that it ends within the drain's grace instead of being cut off: server-sent events, long polls, WebSockets of any library.
-/// [`ConnInfo::drain`](crate::ConnInfo::drain) gives it, and with the axum adapter an extractor. It works on any thread and any runtime, keeps no connection open, and costs nothing until it's awaited.
+/// For what would go on for ever, so that it ends within the drain's grace instead of being cut
+/// off: server-sent events, long polls, WebSockets of any library.
+/// [`ConnInfo::drain`](crate::ConnInfo::drain) gives it, and with the axum adapter an extractor. It
+/// works on any thread and any runtime, keeps no connection open, and costs nothing until it's
+/// awaited.
 ///
 /// ```
 /// # use anyport_core::{Body, ConnInfo};
@@ -42,17 +45,23 @@ pub struct Drain {
 
 impl Drain {
     pub(crate) fn new(begins: Option<Arc<DrainBegins>>) -> Self {
-        Self { begins, place: None }
+        Self {
+            begins,
+            place: None,
+        }
     }
 
     /// Whether the server drains, or has been aborted.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.begins.as_ref().is_some_and(|begins| begins.has_begun())
+        self.begins
+            .as_ref()
+            .is_some_and(|begins| begins.has_begun())
     }
 }
 
-/// Whether a server's drain has begun, and who waits for that. It's all that a connection's facts hold of the server, so they keep nothing else of it.
+/// Whether a server's drain has begun, and who waits for that. It's all that a connection's facts
+/// hold of the server, so they keep nothing else of it.
 #[derive(Default)]
 pub(crate) struct DrainBegins {
     has_begun: AtomicBool,

@@ -3,9 +3,9 @@ use std::{fmt, net::SocketAddr, path::Path, sync::Arc};
 
 /// An address of any transport, as data: to log, to compare, to decide by.
 ///
-/// `Display` gives the form that tools understand: `127.0.0.1:3000`, `[::1]:3000`, `unix:/run/app.sock`, `unix:@name`
-/// for an abstract name, `unix:` for an unnamed peer, and whatever a third party's transport put into
-/// [`Custom`](Self::Custom).
+/// `Display` gives the form that tools understand: `127.0.0.1:3000`, `[::1]:3000`,
+/// `unix:/run/app.sock`, `unix:@name` for an abstract name, `unix:` for an unnamed peer, and
+/// whatever a third party's transport put into [`Custom`](Self::Custom).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Endpoint {
@@ -17,7 +17,8 @@ pub enum Endpoint {
     Custom(Arc<str>),
 }
 
-/// The name of a Unix domain socket (unix(7)). Cheap to clone, since each connection knows where it was accepted.
+/// The name of a Unix domain socket (unix(7)). Cheap to clone, since each connection knows where it
+/// was accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnixName {
@@ -89,7 +90,9 @@ mod tests {
             "127.0.0.1:80"
         );
         assert_eq!(
-            shown(Endpoint::Unix(UnixName::Path(Path::new("/run/a.sock").into()))),
+            shown(Endpoint::Unix(UnixName::Path(
+                Path::new("/run/a.sock").into()
+            ))),
             "unix:/run/a.sock"
         );
         assert_eq!(

@@ -15,16 +15,20 @@ use std::{
 /// A listening socket on one worker: hands out connections, never waits for a peer.
 ///
 /// Whatever needs the peer (a TLS handshake, a PROXY header) is not done here but in the returned
-/// [`Handshake`](Self::Handshake), which the server runs in the connection's own task, under a deadline. So a silent client delays
-/// nobody. A transport without such a phase uses `std::future::Ready`.
+/// [`Handshake`](Self::Handshake), which the server runs in the connection's own task, under a
+/// deadline. So a silent client delays nobody. A transport without such a phase uses
+/// `std::future::Ready`.
 ///
 /// # Contract
 ///
-/// - **Cancel safety**: there's nothing to cancel. A `poll_accept` that returned `Pending` may never be called again,
-///   or by another waker; no connection is lost by it. A completion runtime keeps its operation in the listener.
+/// - **Cancel safety**: there's nothing to cancel. A `poll_accept` that returned `Pending` may
+///   never be called again, or by another waker; no connection is lost by it. A completion runtime
+///   keeps its operation in the listener.
 /// - **Wakers**: the waker of the latest call is woken.
-/// - **Nobody there is `Pending`**, never an error of kind `WouldBlock`: nothing would wake the server then, so it has to ask again and again.
-/// - **Errors are about the listener**, never about one client: what a peer can cause belongs into the handshake.
+/// - **Nobody there is `Pending`**, never an error of kind `WouldBlock`: nothing would wake the
+///   server then, so it has to ask again and again.
+/// - **Errors are about the listener**, never about one client: what a peer can cause belongs into
+///   the handshake.
 ///
 /// Have an async function instead of a poll function? See [`listener_fn`].
 ///
@@ -54,23 +58,27 @@ pub trait Listener: Unpin + 'static {
     /// What it hands out, after the handshake: nearly always a byte stream, a [`Connection`].
     type Connection: Connected;
 
-    /// What has to happen before the connection can be used. Chains: a wrapper's handshake begins with the inner one.
+    /// What has to happen before the connection can be used. Chains: a wrapper's handshake begins
+    /// with the inner one.
     type Handshake: Future<Output = io::Result<Self::Connection>> + 'static;
 
     /// Accepts the next connection.
     ///
     /// # Errors
     ///
-    /// What [`classify`](Self::classify) makes of it decides: retry at once, wait a little, or end the server.
+    /// What [`classify`](Self::classify) makes of it decides: retry at once, wait a little, or end
+    /// the server.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>>;
 
-    /// The listener is about to be closed, because the server drains. From now on `poll_accept` gives only what the kernel has
-    /// queued already, and is pending when that's been given; then the listener is dropped.
+    /// The listener is about to be closed, because the server drains. From now on `poll_accept`
+    /// gives only what the kernel has queued already, and is pending when that's been given; then
+    /// the listener is dropped.
     ///
-    /// A transport that can keep new connections out, does it here, so that none is lost between the last accept and the close. It
-    /// gives back how long clients may still arrive that have been let in already, from their point of view (for TCP: the last packet of their
-    /// handshake is under way); the listener stays open for so long, but no longer than an eighth of the grace. The default does nothing,
-    /// and gives zero.
+    /// A transport that can keep new connections out, does it here, so that none is lost between
+    /// the last accept and the close. It gives back how long clients may still arrive that have
+    /// been let in already, from their point of view (for TCP: the last packet of their handshake
+    /// is under way); the listener stays open for so long, but no longer than an eighth of the
+    /// grace. The default does nothing, and gives zero.
     fn stop(&mut self) -> Duration {
         Duration::ZERO
     }
@@ -90,7 +98,8 @@ impl<L: Listener<Connection: Connection>> ByteListener for L {}
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Incoming<H> {
-    /// Who connected, as far as it's known without a word from them: what an accept filter and the limit per address go by.
+    /// Who connected, as far as it's known without a word from them: what an accept filter and the
+    /// limit per address go by.
     pub peer: Endpoint,
     /// The handshake.
     pub handshake: H,
@@ -130,7 +139,8 @@ impl<C: Connected> Incoming<Ready<io::Result<C>>> {
 pub enum AcceptErrorKind {
     /// It was about one client, who's of no use any more: accept the next at once.
     Retry,
-    /// Something is used up (descriptors, memory): wait 5 ms, doubling to 1 s, until accepting works again.
+    /// Something is used up (descriptors, memory): wait 5 ms, doubling to 1 s, until accepting
+    /// works again.
     Backoff,
     /// The socket is of no use any more: the server ends with an error.
     Fatal,
@@ -139,8 +149,9 @@ pub enum AcceptErrorKind {
 impl AcceptErrorKind {
     /// The meaning of an error of accept(2).
     ///
-    /// `Fatal` are only EBADF, EINVAL and ENOTSOCK, and an error of kind `Unsupported` that isn't the kernel's: no waiting brings such a socket
-    /// back. Whatever is unknown is met with a `Backoff`, and so is `WouldBlock`, which a listener should never give.
+    /// `Fatal` are only EBADF, EINVAL and ENOTSOCK, and an error of kind `Unsupported` that isn't
+    /// the kernel's: no waiting brings such a socket back. Whatever is unknown is met with a
+    /// `Backoff`, and so is `WouldBlock`, which a listener should never give.
     #[must_use]
     pub fn of(error: &io::Error) -> Self {
         use io::ErrorKind as K;
@@ -161,7 +172,8 @@ impl AcceptErrorKind {
     }
 }
 
-/// Linux reports an error that the new connection has already as accept's own, "to be treated like EAGAIN by retrying" (accept(2)). PERM is a firewall's.
+/// Linux reports an error that the new connection has already as accept's own, "to be treated like
+/// EAGAIN by retrying" (accept(2)). PERM is a firewall's.
 #[cfg(target_os = "linux")]
 fn is_of_the_connection(error: &io::Error) -> bool {
     matches!(
@@ -188,7 +200,10 @@ fn is_of_the_connection(_: &io::Error) -> bool {
 /// It's closed, or is none: that has no `io::ErrorKind`.
 #[cfg(unix)]
 fn is_of_the_socket(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::BADF | Errno::NOTSOCK))
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::BADF | Errno::NOTSOCK)
+    )
 }
 
 #[cfg(not(unix))]
@@ -266,9 +281,11 @@ mod tests {
     fn errors_of_accept_are_told_apart_as_its_manual_says() {
         use AcceptErrorKind::{Backoff, Fatal, Retry};
         let cases: [(AcceptErrorKind, &[i32]); 3] = [
-            // EPERM, EINTR, ENONET, EPROTO, ENOPROTOOPT, EOPNOTSUPP, ENETDOWN, ENETUNREACH, ECONNABORTED, ECONNRESET, EHOSTDOWN, EHOSTUNREACH
+            // EPERM, EINTR, ENONET, EPROTO, ENOPROTOOPT, EOPNOTSUPP, ENETDOWN, ENETUNREACH,
+            // ECONNABORTED, ECONNRESET, EHOSTDOWN, EHOSTUNREACH
             (Retry, &[1, 4, 64, 71, 92, 95, 100, 101, 103, 104, 112, 113]),
-            // EAGAIN, ENOMEM, EACCES, ENFILE, EMFILE, ENOSR, ENOBUFS, ETIMEDOUT, one that nobody knows
+            // EAGAIN, ENOMEM, EACCES, ENFILE, EMFILE, ENOSR, ENOBUFS, ETIMEDOUT, one that nobody
+            // knows
             (Backoff, &[11, 12, 13, 23, 24, 63, 105, 110, 4000]),
             // EBADF, EINVAL, ENOTSOCK
             (Fatal, &[9, 22, 88]),

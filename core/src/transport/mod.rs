@@ -1,6 +1,8 @@
-//! What an author of a transport implements: where to listen, a listener, a connection; and what they give and get.
+//! What an author of a transport implements: where to listen, a listener, a connection; and what
+//! they give and get.
 //!
-//! It knows byte streams and facts about them. It must not know what is spoken on them, nor who serves them.
+//! It knows byte streams and facts about them. It must not know what is spoken on them, nor who
+//! serves them.
 mod conn_info;
 mod connection;
 mod drain;
@@ -33,15 +35,18 @@ use std::io;
 
 /// A description of where to listen: what [`serve_with`](crate::serve_with) takes.
 ///
-/// It's data that's cloned to each worker; nothing is bound before [`open`](Self::open). A transport of your own on
-/// tokio needs this trait, a [`Listener`], and no runtime code: name one of the runtimes of [`runtime`](crate::runtime).
+/// It's data that's cloned to each worker; nothing is bound before [`open`](Self::open). A
+/// transport of your own on tokio needs this trait, a [`Listener`], and no runtime code: name one
+/// of the runtimes of [`runtime`](crate::runtime).
 ///
 /// # Contract
 ///
-/// - [`open`](Self::open) runs once, on the thread that starts the server: it gives one socket per worker. Every error that
-///   can be known at start shows here, and port 0 is resolved here. Sockets are *std* sockets (or the like): they belong to
-///   no runtime yet, so they can be adopted, inherited and handed over.
-/// - [`listen`](Self::listen) runs on the worker's own thread, inside its runtime, and turns the socket into a listener.
+/// - [`open`](Self::open) runs once, on the thread that starts the server: it gives one socket per
+///   worker. Every error that can be known at start shows here, and port 0 is resolved here.
+///   Sockets are *std* sockets (or the like): they belong to no runtime yet, so they can be
+///   adopted, inherited and handed over.
+/// - [`listen`](Self::listen) runs on the worker's own thread, inside its runtime, and turns the
+///   socket into a listener.
 ///
 /// # Examples
 ///
@@ -106,18 +111,21 @@ pub trait Transport: Clone + Send + 'static {
     /// What a worker makes of a socket.
     type Listener: Listener;
 
-    /// How many workers it wants, unless the server says otherwise. Default: what suits its runtime.
+    /// How many workers it wants, unless the server says otherwise. Default: what suits its
+    /// runtime.
     fn workers(&self) -> Workers {
         Self::Runtime::WORKERS
     }
 
-    /// What it asks of the runtime that's started for it, if that leaves a choice: [`Worker::runtime_options`] gives it to the runtime. A transport that wraps another
-    /// forwards it. Default: nothing.
+    /// What it asks of the runtime that's started for it, if that leaves a choice:
+    /// [`Worker::runtime_options`] gives it to the runtime. A transport that wraps another forwards
+    /// it. Default: nothing.
     fn runtime_options(&self) -> Option<RuntimeOptions> {
         None
     }
 
-    /// Binds and listens: exactly one socket for each of the `workers`, of which there's at least one.
+    /// Binds and listens: exactly one socket for each of the `workers`, of which there's at least
+    /// one.
     ///
     /// # Errors
     ///
@@ -139,7 +147,8 @@ pub trait Transport: Clone + Send + 'static {
     fn listen(&self, socket: Self::Socket, worker: &Worker) -> io::Result<Self::Listener>;
 }
 
-/// A [`Transport`] of byte streams, for the bounds of those that wrap any of them: TLS, for example.
+/// A [`Transport`] of byte streams, for the bounds of those that wrap any of them: TLS, for
+/// example.
 ///
 /// ```
 /// use anyport_core::{ByteTransport, Transport};

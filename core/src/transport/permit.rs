@@ -7,8 +7,10 @@ use std::{
     time::Duration,
 };
 
-/// The place of one connection in the server's limits, which [`Connection::release`](crate::Connection::release) hands over. The connection counts until this is dropped:
-/// against the connection limits, in a drain and in [`Event::Closed`](crate::Event::Closed).
+/// The place of one connection in the server's limits, which
+/// [`Connection::release`](crate::Connection::release) hands over. The connection counts until this
+/// is dropped: against the connection limits, in a drain and in
+/// [`Event::Closed`](crate::Event::Closed).
 pub struct Permit {
     place: Arc<dyn Place>,
     aborted: Registered,
@@ -22,7 +24,8 @@ pub(crate) trait Place: Send + Sync {
 
     fn write_stall(&self) -> Duration;
 
-    /// Ready once the server aborts its connections. `registered`: the caller's, for whom it's woken then.
+    /// Ready once the server aborts its connections. `registered`: the caller's, for whom it's
+    /// woken then.
     fn poll_aborted(&self, registered: &mut Registered, cx: &mut Context<'_>) -> Poll<()>;
 }
 
@@ -34,14 +37,16 @@ impl Permit {
         }
     }
 
-    /// Whether the peer is owed what a write took and what hasn't been sent yet. It isn't if the peer left, if it stalled for
-    /// [`write_stall`](crate::Timeouts::write_stall), or if the server aborts its connections.
+    /// Whether the peer is owed what a write took and what hasn't been sent yet. It isn't if the
+    /// peer left, if it stalled for [`write_stall`](crate::Timeouts::write_stall), or if the server
+    /// aborts its connections.
     #[must_use]
     pub fn is_owed(&self) -> bool {
         self.place.is_owed()
     }
 
-    /// How long the peer may take for what it's owed: the server's [`write_stall`](crate::Timeouts::write_stall).
+    /// How long the peer may take for what it's owed: the server's
+    /// [`write_stall`](crate::Timeouts::write_stall).
     #[must_use]
     pub fn write_stall(&self) -> Duration {
         self.place.write_stall()

@@ -2,7 +2,8 @@
 use bytes::Bytes;
 use std::fmt;
 
-/// What a TLS handshake agreed on, and whom the client proved to be: from [`ConnInfo::tls`](crate::ConnInfo::tls).
+/// What a TLS handshake agreed on, and whom the client proved to be: from
+/// [`ConnInfo::tls`](crate::ConnInfo::tls).
 ///
 /// A TLS transport makes one, whatever library it uses:
 ///
@@ -31,7 +32,8 @@ pub enum TlsVersion {
 }
 
 impl TlsInfo {
-    /// A handshake that agreed on this version and this cipher suite, by its name in the library's spelling.
+    /// A handshake that agreed on this version and this cipher suite, by its name in the library's
+    /// spelling.
     #[must_use]
     pub fn new(version: TlsVersion, cipher_suite: &'static str) -> Self {
         Self {
@@ -76,13 +78,15 @@ impl TlsInfo {
         self.cipher_suite
     }
 
-    /// The name that the client asked for (SNI, RFC 6066 3), in lower case. A client that connects to an IP address sends none.
+    /// The name that the client asked for (SNI, RFC 6066 3), in lower case. A client that connects
+    /// to an IP address sends none.
     #[must_use]
     pub fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
     }
 
-    /// The client's certificates in DER, its own first; they've been verified. Empty if it showed none.
+    /// The client's certificates in DER, its own first; they've been verified. Empty if it showed
+    /// none.
     ///
     /// Of a resumed session, these are the ones that were verified when it began.
     #[must_use]

@@ -1,6 +1,8 @@
-//! The behaviour suite of [anyport](https://docs.rs/anyport): one set of tests that every transport runs, ours or yours.
+//! The behaviour suite of [anyport](https://docs.rs/anyport): one set of tests that every transport
+//! runs, ours or yours.
 //!
-//! A transport's test target says how to make one and how to connect to it; that's all. With `harness = false`:
+//! A transport's test target says how to make one and how to connect to it; that's all. With
+//! `harness = false`:
 //!
 //! ```no_run
 //! use anyport_core::{Endpoint, Transport};
@@ -44,11 +46,14 @@
 //! }
 //! ```
 //!
-//! Then `cargo test --test behaviour -- pipe::drain` runs a part of it, and `--list` shows all. A transport that can't do something says so in
-//! [`Subject::capabilities`]; the tests about it show as ignored, with the reason.
+//! Then `cargo test --test behaviour -- pipe::drain` runs a part of it, and `--list` shows all. A
+//! transport that can't do something says so in [`Subject::capabilities`]; the tests about it show
+//! as ignored, with the reason.
 //!
-//! For the tests that a transport has of its own, there's [`scene`], with a client that blocks, [`process`], with a server in a process of its own, [`cut`], with ten thousand
-//! connections that are cut, [`burst`], with more events at once than a worker has room for, [`watch`], with a transport that counts polls, and [`requirements`], for tests that not every machine can run.
+//! For the tests that a transport has of its own, there's [`scene`], with a client that blocks,
+//! [`process`], with a server in a process of its own, [`cut`], with ten thousand connections that
+//! are cut, [`burst`], with more events at once than a worker has room for, [`watch`], with a
+//! transport that counts polls, and [`requirements`], for tests that not every machine can run.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -30,7 +30,8 @@ impl Suite {
         self.with_site(S::NAME, &Site::new(subject))
     }
 
-    /// Adds a subject whose workers have threads of their own: also the tests that serve a `!Send` app.
+    /// Adds a subject whose workers have threads of their own: also the tests that serve a `!Send`
+    /// app.
     pub fn with_local<S: LocalSubject>(self, subject: S) -> Self {
         self.with_site(S::NAME, &Site::new_local(subject))
     }
@@ -77,13 +78,15 @@ impl Suite {
             )),
             _ => Ok(()),
         };
-        self.trials
-            .push(Trial::test(format!("{subject}::suite::some_tests_apply"), meta));
+        self.trials.push(Trial::test(
+            format!("{subject}::suite::some_tests_apply"),
+            meta,
+        ));
         self
     }
 
-    /// Runs what the command line asks for, as `cargo test` does: filters, `--list`, `--ignored`. For the `main` of a test target with
-    /// `harness = false`.
+    /// Runs what the command line asks for, as `cargo test` does: filters, `--list`, `--ignored`.
+    /// For the `main` of a test target with `harness = false`.
     #[must_use = "it says whether the tests failed"]
     pub fn run(self) -> ExitCode {
         if self.trials.is_empty() {
@@ -161,7 +164,10 @@ mod tests {
         // Nobody said that its workers have threads of their own.
         assert_eq!(
             kinds,
-            HashSet::from(["needs half-close", "needs workers with threads of their own"])
+            HashSet::from([
+                "needs half-close",
+                "needs workers with threads of their own"
+            ])
         );
     }
 

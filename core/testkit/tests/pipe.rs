@@ -1,10 +1,13 @@
-//! The suite over pipes inside this process: it asks nothing of a transport that only sockets have, and a transport is fifty lines.
+//! The suite over pipes inside this process: it asks nothing of a transport that only sockets have,
+//! and a transport is fifty lines.
 #![expect(
     clippy::unwrap_used,
     reason = "a test that can't go on should stop, and say where"
 )]
 
-use anyport_core::{Conn, ConnInfo, Endpoint, Incoming, Listener, Result, Transport, Worker, runtime::Tokio};
+use anyport_core::{
+    Conn, ConnInfo, Endpoint, Incoming, Listener, Result, Transport, Worker, runtime::Tokio,
+};
 use anyport_testkit::{Capabilities, Capability, Subject, Suite};
 use hyper_util::rt::TokioIo;
 use std::{

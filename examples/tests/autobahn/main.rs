@@ -1,6 +1,8 @@
-//! Autobahn's test suite, the reference for implementations of WebSockets, against the echo of the example over each transport.
+//! Autobahn's test suite, the reference for implementations of WebSockets, against the echo of the
+//! example over each transport.
 //!
-//! It's `wstest` of PyPI's `autobahntestsuite`, which needs Python 2.7; where that's missing, the tests are ignored, and say so. `passes.txt` names the cases that pass, and may only grow.
+//! It's `wstest` of PyPI's `autobahntestsuite`, which needs Python 2.7; where that's missing, the
+//! tests are ignored, and say so. `passes.txt` names the cases that pass, and may only grow.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -33,7 +35,10 @@ type Served = (&'static str, &'static str, fn() -> Server);
 macro_rules! served {
     ($transport:expr) => {{
         let room = Room::new(256);
-        serve_with($transport, service_fn(move |request| app(request, room.clone())))
+        serve_with(
+            $transport,
+            service_fn(move |request| app(request, room.clone())),
+        )
     }};
 }
 
@@ -51,7 +56,8 @@ fn main() -> ExitCode {
     let mut tests = Tests::default();
     for (name, scheme, server) in servers {
         tests = tests.unless(
-            needs_program("wstest").map(|why| format!("{why} (PyPI's autobahntestsuite, on Python 2.7)")),
+            needs_program("wstest")
+                .map(|why| format!("{why} (PyPI's autobahntestsuite, on Python 2.7)")),
             &format!("autobahn_over_{name}"),
             move || block_on(passes(scheme, server())),
         );
@@ -76,14 +82,19 @@ impl Case {
 
 /// Large messages, and compressed ones: only `cargo test --release` has those.
 fn is_slow(case: &str) -> bool {
-    ["9.", "12.", "13."].iter().any(|group| case.starts_with(group))
+    ["9.", "12.", "13."]
+        .iter()
+        .any(|group| case.starts_with(group))
 }
 
 async fn passes(scheme: &str, server: Server) {
     let handle = server.start().unwrap();
     let addr = &handle.endpoints()[0];
     let folder = tempfile::tempdir().unwrap();
-    let (report, file) = (folder.path().join("report"), folder.path().join("spec.json"));
+    let (report, file) = (
+        folder.path().join("report"),
+        folder.path().join("spec.json"),
+    );
     let all = PASSES.split_whitespace();
     let cases: Vec<&str> = all
         .filter(|case| !cfg!(debug_assertions) || !is_slow(case))

@@ -1,4 +1,5 @@
-//! A client that asks over any stream, and what it's answered: all of it, but for what's never the same twice.
+//! A client that asks over any stream, and what it's answered: all of it, but for what's never the
+//! same twice.
 use crate::place::{Place, Stream};
 use anyport::{Request, StatusCode, TokioIo};
 use bytes::Bytes;
@@ -123,7 +124,8 @@ impl Client {
         // How often it was kept alive, depends on how busy the machine is.
         if answer.header("content-type") == Some("text/event-stream") {
             let text = answer.text();
-            let (comments, events) = text.split_at(text.len() - text.trim_start_matches(ALIVE).len());
+            let (comments, events) =
+                text.split_at(text.len() - text.trim_start_matches(ALIVE).len());
             answer.body = [&comments[..ALIVE.len().min(comments.len())], events]
                 .concat()
                 .into();
@@ -150,7 +152,10 @@ impl Answer {
 fn settled(name: &str, value: &str, ask: &Ask) -> String {
     match name {
         "date" => {
-            assert!(value.len() == 29 && value.ends_with(" GMT"), "date: {value}");
+            assert!(
+                value.len() == 29 && value.ends_with(" GMT"),
+                "date: {value}"
+            );
             "<date>".to_owned()
         }
         "x-request-id" if !ask.headers.iter().any(|(name, _)| *name == "x-request-id") => {

@@ -1,4 +1,5 @@
-//! Handlers that would go on for ever are told of the drain, over every transport: none of them is cut off.
+//! Handlers that would go on for ever are told of the drain, over every transport: none of them is
+//! cut off.
 use crate::{
     PATIENCE, WEB_SOCKET,
     client::{Client, Version, get},
@@ -21,7 +22,10 @@ async fn nobody_is_cut_off(name: &str, place: Place) {
     let mut polling = Client::connect(&place, Version::Http1).await;
     let mut socket = place.connect(Version::Http1).await;
     crate::send(&mut socket, WEB_SOCKET.as_bytes()).await;
-    assert!(head(&mut socket).await.starts_with("HTTP/1.1 101 "), "{name}");
+    assert!(
+        head(&mut socket).await.starts_with("HTTP/1.1 101 "),
+        "{name}"
+    );
 
     let polled = async {
         let answer = polling.ask(&get("/poll")).await;
@@ -46,7 +50,9 @@ async fn nobody_is_cut_off(name: &str, place: Place) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handlers_are_told_of_the_drain_over_every_transport() {
-    let by_anyport = WAYS.iter().filter(|(name, ..)| !name.starts_with("axum::serve"));
+    let by_anyport = WAYS
+        .iter()
+        .filter(|(name, ..)| !name.starts_with("axum::serve"));
     join_all(by_anyport.map(async |(name, _, serve)| {
         nobody_is_cut_off(name, serve(router()).started()).await;
     }))

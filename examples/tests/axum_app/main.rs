@@ -1,4 +1,5 @@
-//! The example's app answers the same over every transport as over `axum::serve`: status, all headers, body.
+//! The example's app answers the same over every transport as over `axum::serve`: status, all
+//! headers, body.
 #![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
@@ -43,7 +44,8 @@ fn app() -> (Notes, Router) {
     (notes.clone(), router(notes, ASSETS.into()))
 }
 
-/// Asked one after another, on one connection. With each is what has to be in the answer at least: status, a header, the body's beginning.
+/// Asked one after another, on one connection. With each is what has to be in the answer at least:
+/// status, a header, the body's beginning.
 const ASKS: &[(Ask, u16, (&str, &str), &str)] = &[
     (
         ask("POST", "/notes", &[JSON], r#"{"text":"buy milk"}"#),
@@ -69,7 +71,12 @@ const ASKS: &[(Ask, u16, (&str, &str), &str)] = &[
         ID,
         r#"[{"id":1,"text":"buy milk"}]"#,
     ),
-    (get("/notes"), 200, ID, r#"[{"id":1,"text":"buy milk"},{"id":2"#),
+    (
+        get("/notes"),
+        200,
+        ID,
+        r#"[{"id":1,"text":"buy milk"},{"id":2"#,
+    ),
     (
         ask("GET", "/notes/1", &[("x-request-id", "mine")], ""),
         200,
@@ -84,7 +91,12 @@ const ASKS: &[(Ask, u16, (&str, &str), &str)] = &[
     ),
     // What a client may do wrong.
     (get("/notes/3"), 404, ID, ""),
-    (get("/notes/one"), 400, ID, "Invalid URL: Cannot parse `one`"),
+    (
+        get("/notes/one"),
+        400,
+        ID,
+        "Invalid URL: Cannot parse `one`",
+    ),
     (get("/nowhere"), 404, ID, ""),
     (
         ask("DELETE", "/notes", &[], ""),
@@ -123,7 +135,12 @@ const ASKS: &[(Ask, u16, (&str, &str), &str)] = &[
         "Failed to deserialize query string",
     ),
     // Static files.
-    (get("/"), 200, ("content-type", "text/html"), "<!doctype html>"),
+    (
+        get("/"),
+        200,
+        ("content-type", "text/html"),
+        "<!doctype html>",
+    ),
     (
         ask("GET", "/index.html", &[("range", "bytes=2-8")], ""),
         206,
@@ -170,13 +187,16 @@ async fn answers_are_the_same(version: Version) {
         assert_eq!(answer.status, *status, "{ask:?}: {answer:?}");
         let header = answer.header(name).unwrap_or_default();
         assert!(header.starts_with(value), "{ask:?}: {answer:?}");
-        assert!(answer.body.starts_with(body.as_bytes()), "{ask:?}: {answer:?}");
+        assert!(
+            answer.body.starts_with(body.as_bytes()),
+            "{ask:?}: {answer:?}"
+        );
     }
     // All at once: most of the time, each waits for its drain.
-    let all = join_all(
-        WAYS.iter()
-            .map(async |(name, _, serve)| (name, answers(serve(app().1).started(), version).await)),
-    );
+    let all =
+        join_all(WAYS.iter().map(async |(name, _, serve)| {
+            (name, answers(serve(app().1).started(), version).await)
+        }));
     for (name, answers) in all.await {
         assert_eq!(answers.len(), reference.len());
         for (((ask, ..), answer), expected) in ASKS.iter().zip(&answers).zip(&reference) {
@@ -206,7 +226,10 @@ async fn handlers_know_their_peer_over_every_transport() {
             let answer = client.ask(&get("/whoami")).await;
             let text = answer.text();
             assert_eq!(answer.status, StatusCode::OK, "{name}: {text}");
-            assert!(text.starts_with(&format!("You are {peer}")), "{name}: {text}");
+            assert!(
+                text.starts_with(&format!("You are {peer}")),
+                "{name}: {text}"
+            );
             assert!(text.contains(&format!(", and ask {how}")), "{name}: {text}");
             assert_eq!(text.ends_with(&user), *peer == "unix:", "{name}: {text}");
             drop(client);
@@ -218,7 +241,10 @@ async fn handlers_know_their_peer_over_every_transport() {
     let mut client = Client::connect(&place, Version::Http1).await;
     let answer = client.ask(&get("/whoami")).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert!(answer.text().contains("anyport::for_axum::app"), "{answer:?}");
+    assert!(
+        answer.text().contains("anyport::for_axum::app"),
+        "{answer:?}"
+    );
 }
 
 /// What a client sees of the events while another adds notes, and that a drain needn't abort them.
@@ -279,7 +305,8 @@ const WEB_SOCKET: &str = "GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: U
                    X-Request-Id: mine\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 const HELLO: &[u8] = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
 
-/// Sends all of it. Over TLS, what a write took may wait for a flush: tokio lets a task wait that did much already.
+/// Sends all of it. Over TLS, what a write took may wait for a flush: tokio lets a task wait that
+/// did much already.
 async fn send(stream: &mut Box<dyn Stream>, bytes: &[u8]) {
     stream.write_all(bytes).await.unwrap();
     stream.flush().await.unwrap();
@@ -289,7 +316,13 @@ async fn send(stream: &mut Box<dyn Stream>, bytes: &[u8]) {
 async fn head(stream: &mut Box<dyn Stream>) -> String {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
-        head.push(timeout(PATIENCE, stream.read_u8()).await.unwrap().unwrap().into());
+        head.push(
+            timeout(PATIENCE, stream.read_u8())
+                .await
+                .unwrap()
+                .unwrap()
+                .into(),
+        );
     }
     head
 }
@@ -319,11 +352,17 @@ async fn web_socket(place: Place) -> (String, Vec<u8>) {
     let close = b"\x88\x82\0\0\0\0\x03\xe8";
     send(&mut stream, close).await;
     // A WebSocket that was closed is dropped by axum: over TLS, without TLS's own close.
-    if let Err(error) = timeout(PATIENCE, stream.read_to_end(&mut echoed)).await.unwrap() {
+    if let Err(error) = timeout(PATIENCE, stream.read_to_end(&mut echoed))
+        .await
+        .unwrap()
+    {
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");
     }
     place.drain().await;
-    let mut lines: Vec<_> = head.lines().filter(|line| !line.starts_with("date: ")).collect();
+    let mut lines: Vec<_> = head
+        .lines()
+        .filter(|line| !line.starts_with("date: "))
+        .collect();
     lines.sort_unstable();
     (lines.join("\n"), echoed)
 }

@@ -1,7 +1,9 @@
-//! Where the app is served: each transport, and `axum::serve`, which knows best what axum's answers are.
+//! Where the app is served: each transport, and `axum::serve`, which knows best what axum's answers
+//! are.
 use crate::{client::Version, secure};
 use anyport::{
-    ByteTransport, Endpoint, Handle, Listener, Memory, Server, Tcp, TlsConfig, TlsExt, Unix, UnixName,
+    ByteTransport, Endpoint, Handle, Listener, Memory, Server, Tcp, TlsConfig, TlsExt, Unix,
+    UnixName,
     for_axum::{self, Connection, app},
     runtime::Tokio,
     serve_with,
@@ -25,12 +27,19 @@ const PLAIN: &str = "in plain text";
 const TLS: &str = "over TLSv1.3";
 
 /// What it's called; how its clients' names begin, and how they ask; how it's served.
-type Way = (&'static str, (&'static str, &'static str), fn(Router) -> Place);
+type Way = (
+    &'static str,
+    (&'static str, &'static str),
+    fn(Router) -> Place,
+);
 
 /// The ways to serve the app, as far as their features are on. A transport is a line.
 pub(crate) const WAYS: &[Way] = &[
     ("tcp", ("127.0.0.1:", PLAIN), |router| {
-        Place::of(serve_with(Tcp::bind(LOCAL), app(router).with_connect_info()))
+        Place::of(serve_with(
+            Tcp::bind(LOCAL),
+            app(router).with_connect_info(),
+        ))
     }),
     ("tcp per core", ("127.0.0.1:", PLAIN), |router| {
         Place::of(serve_with(
@@ -39,7 +48,12 @@ pub(crate) const WAYS: &[Way] = &[
         ))
     }),
     ("unix", ("unix:", PLAIN), |router| {
-        Place::at_path(|path| Place::of(serve_with(Unix::bind(path), app(router).with_connect_info())))
+        Place::at_path(|path| {
+            Place::of(serve_with(
+                Unix::bind(path),
+                app(router).with_connect_info(),
+            ))
+        })
     }),
     ("unix per core", ("unix:", PLAIN), |router| {
         Place::at_path(|path| {
@@ -84,7 +98,9 @@ pub(crate) const WAYS: &[Way] = &[
     }),
     ("tls over memory", ("memory:client-", TLS), |router| {
         Place::secure(|tls| {
-            Place::in_memory(|memory| Place::of(serve_with(memory.tls(tls), app(router).with_connect_info())))
+            Place::in_memory(|memory| {
+                Place::of(serve_with(memory.tls(tls), app(router).with_connect_info()))
+            })
         })
     }),
     ("a listener of axum's", ("127.0.0.1:", PLAIN), |router| {
@@ -130,7 +146,9 @@ pub(crate) const WAYS: &[Way] = &[
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
     ("tls over monoio by epoll", ("127.0.0.1:", TLS), |router| {
-        let monoio = Monoio::bind(LOCAL).with_workers(2).with_driver(Driver::Epoll);
+        let monoio = Monoio::bind(LOCAL)
+            .with_workers(2)
+            .with_driver(Driver::Epoll);
         Place::secure(|tls| Place::of(serve_with(monoio.tls(tls), app(router).with_connect_info())))
     }),
     #[cfg(all(feature = "glommio", target_os = "linux"))]
@@ -152,7 +170,12 @@ pub(crate) const WAYS: &[Way] = &[
     #[cfg(all(feature = "glommio", target_os = "linux"))]
     ("tls over glommio", ("127.0.0.1:", TLS), |router| {
         let glommio = Glommio::bind(LOCAL).with_workers(2);
-        Place::secure(|tls| Place::of(serve_with(glommio.tls(tls), app(router).with_connect_info())))
+        Place::secure(|tls| {
+            Place::of(serve_with(
+                glommio.tls(tls),
+                app(router).with_connect_info(),
+            ))
+        })
     }),
 ];
 
@@ -181,7 +204,8 @@ type Dial = dyn Fn(&Endpoint, Version) -> Dialing + Send + Sync;
 type Dialing = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
 
 impl Place {
-    /// What the others are compared with: axum's own server on tokio's own socket, with nothing of anyport.
+    /// What the others are compared with: axum's own server on tokio's own socket, with nothing of
+    /// anyport.
     pub(crate) fn reference(router: Router) -> Self {
         let listener = bind();
         let endpoint = Endpoint::from(listener.local_addr().unwrap());
@@ -203,7 +227,8 @@ impl Place {
         let endpoint = listener.endpoint().clone();
         let (stop, stopped) = oneshot::channel();
         let service = router.into_make_service_with_connect_info::<Connection>();
-        let serving = serve(listener, service).with_graceful_shutdown(async { drop(stopped.await) });
+        let serving =
+            serve(listener, service).with_graceful_shutdown(async { drop(stopped.await) });
         Self {
             dial: Box::new(dial),
             endpoint: Some(endpoint),
@@ -231,7 +256,8 @@ impl Place {
         self
     }
 
-    /// Its server, for whoever starts it in another way, and says [where it listens](Self::listens_at). None: it's `axum::serve`, and has been started.
+    /// Its server, for whoever starts it in another way, and says [where it
+    /// listens](Self::listens_at). None: it's `axum::serve`, and has been started.
     pub(crate) fn take_server(&mut self) -> Option<Server> {
         match &mut self.served_by {
             ServedBy::Nobody(server) => server.take().map(|server| *server),

@@ -37,7 +37,9 @@ const STARTS: &[Start] = &[
         let ends = thread::spawn(move || single_threaded().block_on(running.wait()));
         ends.join().unwrap().map(drop)
     }),
-    ("`.run()` in a plain `main`", |server| server.run().map(drop)),
+    ("`.run()` in a plain `main`", |server| {
+        server.run().map(drop)
+    }),
 ];
 
 async fn awaited(server: Server) -> Result<()> {
@@ -80,7 +82,11 @@ struct Running {
 
 impl Running {
     /// None: it says that it can't be started so.
-    async fn start(mut place: Place, server: Server, start: fn(Server) -> Result<()>) -> Option<Self> {
+    async fn start(
+        mut place: Place,
+        server: Server,
+        start: fn(Server) -> Result<()>,
+    ) -> Option<Self> {
         let (tell, told) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
         let server = server
@@ -91,7 +97,9 @@ impl Running {
             let error = ends.join().unwrap().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Start, "{error}");
             assert!(
-                error.to_string().contains("(use `.run()`, or `#[tokio::main]`"),
+                error
+                    .to_string()
+                    .contains("(use `.run()`, or `#[tokio::main]`"),
                 "{error}"
             );
             return None;
@@ -121,7 +129,8 @@ async fn answers(place: &Place, version: Version) -> Vec<Answer> {
     answers
 }
 
-/// How many of the answers were the reference's, for one way to serve and one to start; `-` if it says that it can't be started so.
+/// How many of the answers were the reference's, for one way to serve and one to start; `-` if it
+/// says that it can't be started so.
 async fn cell(
     nth: usize,
     name: &str,
@@ -143,7 +152,8 @@ async fn cell(
     Some(answers.len().to_string())
 }
 
-/// A row of a table: one way to serve, started in each way at once, since most of the time they wait.
+/// A row of a table: one way to serve, started in each way at once, since most of the time they
+/// wait.
 async fn row(
     nth: usize,
     name: &str,
@@ -168,10 +178,14 @@ async fn what_an_app_needs_of_tokio_is_there_however_its_server_was_started() {
     place.drain().await;
     for ((ask, status, begins), answer) in ASKS.iter().zip(&references[0]) {
         assert_eq!(answer.status, *status, "{ask:?}: {answer:?}");
-        assert!(answer.body.starts_with(begins.as_bytes()), "{ask:?}: {answer:?}");
+        assert!(
+            answer.body.starts_with(begins.as_bytes()),
+            "{ask:?}: {answer:?}"
+        );
     }
     let rows = WAYS.iter().enumerate();
-    let rows = join_all(rows.map(|(nth, (name, _, make))| row(nth, name, *make, &references))).await;
+    let rows =
+        join_all(rows.map(|(nth, (name, _, make))| row(nth, name, *make, &references))).await;
     let names: Vec<_> = STARTS.iter().map(|(name, _)| *name).collect();
     let mut table = format!(
         "| | {} |\n|---|{}\n",

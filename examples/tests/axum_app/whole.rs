@@ -1,4 +1,5 @@
-//! An app that needs all of tokio that apps need: tasks, threads for what blocks, timers, sockets, files; and tower-http's layers that need it.
+//! An app that needs all of tokio that apps need: tasks, threads for what blocks, timers, sockets,
+//! files; and tower-http's layers that need it.
 use crate::{
     ASSETS,
     client::{Ask, ask},
@@ -37,7 +38,8 @@ use tower_http::{
 
 const MOMENT: Duration = Duration::from_millis(2);
 
-/// What handlers share, as apps have it: made before the server, on the runtime of whoever makes it.
+/// What handlers share, as apps have it: made before the server, on the runtime of whoever makes
+/// it.
 #[derive(Clone)]
 pub(crate) struct Shared {
     /// Where the database's stand-in listens: it answers each line with the same in capitals.
@@ -140,7 +142,11 @@ pub(crate) const ASKS: &[(Ask, u16, &str)] = &[
     (ask("GET", "/udp", &[], ""), 200, "datagram"),
     (ask("GET", "/file", &[], ""), 200, "<!doctype html>"),
     (ask("GET", "/temporary", &[], ""), 200, "written"),
-    (ask("GET", "/events", &[], ""), 200, ":\n\ndata: at last\n\n"),
+    (
+        ask("GET", "/events", &[], ""),
+        200,
+        ":\n\ndata: at last\n\n",
+    ),
     (ask("GET", "/index.html", GZIP, ""), 200, "<!doctype html>"),
     (ask("GET", "/index.html", RANGE, ""), 206, "doctype"),
     (ask("OPTIONS", "/json", PREFLIGHT, ""), 200, ""),
@@ -248,7 +254,9 @@ async fn pool(State(shared): State<Shared>) -> String {
     let mut pooled = shared.pool.lock().await;
     let connection = match &mut *pooled {
         Some(connection) => connection,
-        none => none.insert(BufReader::new(TcpStream::connect(shared.database).await.unwrap())),
+        none => none.insert(BufReader::new(
+            TcpStream::connect(shared.database).await.unwrap(),
+        )),
     };
     query_database(connection, "select 2").await
 }
@@ -277,7 +285,9 @@ async fn udp() -> String {
 }
 
 async fn file() -> String {
-    fs::read_to_string(format!("{ASSETS}/index.html")).await.unwrap()
+    fs::read_to_string(format!("{ASSETS}/index.html"))
+        .await
+        .unwrap()
 }
 
 async fn temporary() -> String {

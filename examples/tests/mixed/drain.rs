@@ -18,7 +18,9 @@ async fn busy(site: &Site) -> (Vec<Client>, Vec<Client>) {
         client.upgrade().await;
         echoing.push(client);
     }
-    timeout(PATIENCE, site.signals.arrived(site.len())).await.unwrap();
+    timeout(PATIENCE, site.signals.arrived(site.len()))
+        .await
+        .unwrap();
     (waiting, echoing)
 }
 
@@ -70,8 +72,15 @@ async fn an_abort_ends_every_part_at_once() {
     let (mut waiting, mut echoing) = busy(&site).await;
     // As long as it takes, a drain that's going on is cut short, too.
     let draining = site.handle.shutdown(GRACE);
-    let report = timeout(PATIENCE, site.handle.abort()).await.unwrap().unwrap();
-    assert_eq!((report.aborted, report.upgraded), (2 * parts, parts), "{report}");
+    let report = timeout(PATIENCE, site.handle.abort())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (report.aborted, report.upgraded),
+        (2 * parts, parts),
+        "{report}"
+    );
     assert_eq!(draining.await.unwrap(), report);
     for client in waiting.iter_mut().chain(&mut echoing) {
         client.closed().await;

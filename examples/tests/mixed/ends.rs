@@ -1,4 +1,5 @@
-//! What ends one part ends the server: the other parts finish what they have, and the error says which part it was.
+//! What ends one part ends the server: the other parts finish what they have, and the error says
+//! which part it was.
 use crate::{
     PATIENCE,
     app::{Signals, app},
@@ -33,7 +34,10 @@ async fn error_after_answers(site: &Site, clients: &mut [(&'static str, Client)]
         assert_eq!(client.answer().await.unwrap(), (200, (*name).to_owned()));
         client.closed().await;
     }
-    timeout(PATIENCE, site.handle.wait()).await.unwrap().unwrap_err()
+    timeout(PATIENCE, site.handle.wait())
+        .await
+        .unwrap()
+        .unwrap_err()
 }
 
 /// All parts, and a faulty one to which a client comes.
@@ -47,7 +51,10 @@ async fn ends_by(fault: Fault, kind: ErrorKind, says: impl Fn(&str) -> String) {
         let error = error_after_answers(&site, &mut clients).await;
         assert_eq!(error.kind(), kind, "{name}: {error}");
         let says = says(&faulty.to_string());
-        assert!(error.to_string().ends_with(&says), "{name}: {error}, not {says}");
+        assert!(
+            error.to_string().ends_with(&says),
+            "{name}: {error}, not {says}"
+        );
     }
 }
 
@@ -67,7 +74,8 @@ async fn a_listener_that_is_broken_leaves_the_other_parts_their_time() {
     .await;
 }
 
-/// Parts with threads of their own outlive the runtime in which the server was started; those on it can't.
+/// Parts with threads of their own outlive the runtime in which the server was started; those on it
+/// can't.
 #[test]
 fn a_runtime_that_is_shut_down_takes_its_own_part_along_and_the_others_have_their_time() {
     let (ambient, others) = PARTS.split_first().unwrap();

@@ -1,6 +1,8 @@
-//! Servers that mix runtimes: several transports, each on its own, under one handle, one limit and one drain.
+//! Servers that mix runtimes: several transports, each on its own, under one handle, one limit and
+//! one drain.
 //!
-//! Each test is about all of [`parts`] at once, or about each of them next to another. Those of a feature that's off aren't among them: all of them are in
+//! Each test is about all of [`parts`] at once, or about each of them next to another. Those of a
+//! feature that's off aren't among them: all of them are in
 //! `cargo test --workspace --all-features`.
 #![cfg(unix)]
 #![expect(

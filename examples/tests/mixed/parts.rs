@@ -4,7 +4,8 @@ use crate::{
     fault::{Fault, Faulty},
 };
 use anyport::{
-    Endpoint, Memory, ServedOver, Server, Tcp, Transport, Unix, UnixName, memory::Connector, serve_with,
+    Endpoint, Memory, ServedOver, Server, Tcp, Transport, Unix, UnixName, memory::Connector,
+    serve_with,
 };
 use axum::Router;
 use std::path::Path;
@@ -61,7 +62,11 @@ pub(crate) const PARTS: &[Part] = &[
     #[cfg(all(feature = "glommio", target_os = "linux"))]
     part("glommio unix", |server, folder, app| {
         let path = folder.join("glommio.sock");
-        with(server, anyport::GlommioUnix::bind(path).with_workers(2), app)
+        with(
+            server,
+            anyport::GlommioUnix::bind(path).with_workers(2),
+            app,
+        )
     }),
 ];
 
@@ -74,19 +79,31 @@ pub(crate) const FAULTY: &[(&str, AddFaulty)] = &[
         server.and(Faulty(Tcp::bind(LOCAL), fault), app)
     }),
     ("tcp per core", |server, fault, app| {
-        server.and(Faulty(Tcp::bind(LOCAL).per_core().with_workers(2), fault), app)
+        server.and(
+            Faulty(Tcp::bind(LOCAL).per_core().with_workers(2), fault),
+            app,
+        )
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
     ("monoio", |server, fault, app| {
-        server.and(Faulty(anyport::Monoio::bind(LOCAL).with_workers(2), fault), app)
+        server.and(
+            Faulty(anyport::Monoio::bind(LOCAL).with_workers(2), fault),
+            app,
+        )
     }),
     #[cfg(all(feature = "glommio", target_os = "linux"))]
     ("glommio", |server, fault, app| {
-        server.and(Faulty(anyport::Glommio::bind(LOCAL).with_workers(2), fault), app)
+        server.and(
+            Faulty(anyport::Glommio::bind(LOCAL).with_workers(2), fault),
+            app,
+        )
     }),
 ];
 
-const fn part(name: &'static str, add: fn(Option<Server>, &Path, Router) -> (Server, Dial)) -> Part {
+const fn part(
+    name: &'static str,
+    add: fn(Option<Server>, &Path, Router) -> (Server, Dial),
+) -> Part {
     Part { name, add }
 }
 
@@ -107,7 +124,9 @@ impl Dial {
     pub(crate) async fn connect(&self, endpoint: &Endpoint) -> Client {
         match (self, endpoint) {
             (Self::Memory(connector), _) => Client::new(connector.connect().unwrap()),
-            (Self::Endpoint, Endpoint::Tcp(addr)) => Client::new(TcpStream::connect(addr).await.unwrap()),
+            (Self::Endpoint, Endpoint::Tcp(addr)) => {
+                Client::new(TcpStream::connect(addr).await.unwrap())
+            }
             (Self::Endpoint, Endpoint::Unix(UnixName::Path(path))) => {
                 Client::new(UnixStream::connect(path).await.unwrap())
             }

@@ -1,4 +1,5 @@
-//! While it serves: each part answers, limits are the whole server's, and what goes wrong in one is no other's affair.
+//! While it serves: each part answers, limits are the whole server's, and what goes wrong in one is
+//! no other's affair.
 use crate::{
     GRACE,
     parts::PARTS,
@@ -18,14 +19,21 @@ async fn every_part_serves_and_all_connections_are_counted() {
     }
     assert_eq!(site.handle.connections(), site.len());
     let report = site.handle.shutdown(GRACE).await.unwrap();
-    assert_eq!((report.completed, report.aborted), (site.len(), 0), "{report}");
+    assert_eq!(
+        (report.completed, report.aborted),
+        (site.len(), 0),
+        "{report}"
+    );
 }
 
 /// Each part next to each other one, and in either order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_leaves_makes_room_on_whatever_part_another_waits() {
     for (index, first) in PARTS.iter().enumerate() {
-        let others = PARTS.iter().enumerate().filter(|(other, _)| *other != index);
+        let others = PARTS
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != index);
         for (_, second) in others {
             let site = Plan::of([first, second])
                 .map(|server| server.limits(Limits::default().with_connections(1)))
@@ -37,7 +45,12 @@ async fn a_connection_that_leaves_makes_room_on_whatever_part_another_waits() {
             assert_eq!(site.handle.connections(), 1);
             drop(inside);
             let answer = outside.answer().await.unwrap();
-            assert_eq!(answer, (200, second.name.to_owned()), "after {}", first.name);
+            assert_eq!(
+                answer,
+                (200, second.name.to_owned()),
+                "after {}",
+                first.name
+            );
             drop(outside);
             drained(site).await;
         }

@@ -68,7 +68,10 @@ impl Site {
     }
 
     pub(crate) async fn connect(&self, part: usize) -> Client {
-        self.parts[part].1.connect(&self.handle.endpoints()[part]).await
+        self.parts[part]
+            .1
+            .connect(&self.handle.endpoints()[part])
+            .await
     }
 
     /// A connection to each part, and its name.

@@ -1,6 +1,8 @@
-//! A part that can't start takes the whole start down: the error says which one and why, and nothing is left of the others.
+//! A part that can't start takes the whole start down: the error says which one and why, and
+//! nothing is left of the others.
 //!
-//! What's left is looked for in the whole process, so each test is in one of its own: this test's binary, run once more.
+//! What's left is looked for in the whole process, so each test is in one of its own: this test's
+//! binary, run once more.
 use crate::{
     GRACE, PATIENCE,
     app::{Signals, app},
@@ -59,7 +61,8 @@ impl Left {
     fn now() -> Self {
         let threads = fs::read_dir("/proc/self/task").unwrap();
         // One that's gone by now has no name.
-        let names = threads.filter_map(|thread| fs::read_to_string(thread.unwrap().path().join("comm")).ok());
+        let names = threads
+            .filter_map(|thread| fs::read_to_string(thread.unwrap().path().join("comm")).ok());
         let files = fs::read_dir("/proc/self/fd").unwrap();
         let targets = files.filter_map(|file| fs::read_link(file.unwrap().path()).ok());
         Self {
@@ -71,37 +74,46 @@ impl Left {
     }
 }
 
-/// A failed start leaves as much as there was before. A thread that has nothing more to do is given a moment to be gone; so are transports that were
-/// on this runtime already, which they need to end.
+/// A failed start leaves as much as there was before. A thread that has nothing more to do is given
+/// a moment to be gone; so are transports that were on this runtime already, which they need to
+/// end.
 async fn nothing_is_left(before: &Left, folder: &Path, what: &str) {
     let by = Instant::now() + PATIENCE;
     while Left::now() != *before {
         assert!(Instant::now() < by, "{what}: {:?}", Left::now());
         yield_now().await;
     }
-    let mut files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
-    let socket = files.find(|path| path.extension().is_some_and(|extension| extension == "sock"));
+    let mut files = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let socket = files.find(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "sock")
+    });
     assert_eq!(socket, None, "{what}");
 }
 
 #[test]
 fn a_port_that_is_in_use_takes_the_start_down() {
-    alone("start::a_port_that_is_in_use_takes_the_start_down", async || {
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        let addr = taken.local_addr().unwrap();
-        let before = Left::now();
-        let plan = Plan::of_all();
-        let app = app("late", Signals::new());
-        let error = plan
-            .server
-            .and(Tcp::bind(addr).per_core(), app)
-            .start()
-            .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Bind);
-        let says = format!("cannot bind {addr}: address already in use");
-        assert!(error.to_string().starts_with(&says), "{error}");
-        nothing_is_left(&before, plan.folder.path(), "a port in use").await;
-    });
+    alone(
+        "start::a_port_that_is_in_use_takes_the_start_down",
+        async || {
+            let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+            let addr = taken.local_addr().unwrap();
+            let before = Left::now();
+            let plan = Plan::of_all();
+            let app = app("late", Signals::new());
+            let error = plan
+                .server
+                .and(Tcp::bind(addr).per_core(), app)
+                .start()
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Bind);
+            let says = format!("cannot bind {addr}: address already in use");
+            assert!(error.to_string().starts_with(&says), "{error}");
+            nothing_is_left(&before, plan.folder.path(), "a port in use").await;
+        },
+    );
 }
 
 #[test]
@@ -156,7 +168,8 @@ fn descriptors_that_do_not_suffice_take_the_start_down() {
                     assert!(free > PARTS.len() as u64, "{what}, it started");
                     return;
                 };
-                let says = format!("no file descriptor left (this process may have {limit}; raise it");
+                let says =
+                    format!("no file descriptor left (this process may have {limit}; raise it");
                 assert!(error.to_string().contains(&says), "{what}: {error}");
                 assert_eq!(listening(), 0, "{what}, at once");
                 nothing_is_left(&before, plan.folder.path(), &what).await;
@@ -165,7 +178,8 @@ fn descriptors_that_do_not_suffice_take_the_start_down() {
     );
 }
 
-/// How many sockets of this process listen (proc_net(5): state 0A of TCP, flag 10000 of Unix sockets).
+/// How many sockets of this process listen (proc_net(5): state 0A of TCP, flag 10000 of Unix
+/// sockets).
 fn listening() -> usize {
     let own: Vec<_> = fs::read_dir("/proc/self/fd")
         .unwrap()

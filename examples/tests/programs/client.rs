@@ -42,7 +42,10 @@ pub(crate) fn asks() -> Vec<Ask> {
     let mut ask = |method, path: &str, body, in_chunks, more: &[(&'static str, &str)]| {
         let id = all.len().to_string();
         let mut headers = vec![("x-test-id", id)];
-        headers.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        headers.extend(
+            more.iter()
+                .map(|(name, value)| (*name, (*value).to_owned())),
+        );
         all.push(Ask {
             method,
             path: path.to_owned(),
@@ -55,7 +58,13 @@ pub(crate) fn asks() -> Vec<Ask> {
         ask(method, "/tell", None, false, &[]);
     }
     ask("GET", "/tell/a%20b/%2e%2e/c?d=e&f=%26&g", None, false, &[]);
-    ask("GET", "/tell", None, false, &[("x-test-long", &"y".repeat(3000))]);
+    ask(
+        "GET",
+        "/tell",
+        None,
+        false,
+        &[("x-test-long", &"y".repeat(3000))],
+    );
     ask(
         "GET",
         "/tell",
@@ -119,8 +128,13 @@ impl<S: Stream, F: FnMut() -> Dialing<S>> Client<F> {
         let sent = match self.kept.take().filter(|sender| !sender.is_closed()) {
             Some(mut kept) => match send(&mut kept, ask).await {
                 Ok(response) => Some((kept, response)),
-                // It was about to be closed when it was used once more (RFC 9112 9.3.1): nothing of an answer has come.
-                Err(error) if error.is_canceled() || error.is_incomplete_message() || error.is_closed() => {
+                // It was about to be closed when it was used once more (RFC 9112 9.3.1): nothing of
+                // an answer has come.
+                Err(error)
+                    if error.is_canceled()
+                        || error.is_incomplete_message()
+                        || error.is_closed() =>
+                {
                     None
                 }
                 Err(error) => panic!("{ask:?}: {error:?}"),
@@ -141,7 +155,8 @@ impl<S: Stream, F: FnMut() -> Dialing<S>> Client<F> {
             }
         };
         let answer = answer(ask, response).await;
-        // Hyper's client may stop in the middle of a body whose answer it has, and haproxy waits for the rest of it.
+        // Hyper's client may stop in the middle of a body whose answer it has, and haproxy waits
+        // for the rest of it.
         let may_be_half_sent = ask.path == "/unread" && ask.body > Some(MAY_BE_HALF_SENT);
         self.kept = (!may_be_half_sent).then_some(sender);
         answer.unwrap_or_else(|error| panic!("{ask:?}: {error:?}"))

@@ -16,7 +16,9 @@ const HOP_BY_HOP: &[&str] = &[
 
 type Forwarding = Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> + Send>>;
 
-pub(crate) fn forwarder(path: &Path) -> impl Fn(Request<Body>) -> Forwarding + Clone + Send + 'static {
+pub(crate) fn forwarder(
+    path: &Path,
+) -> impl Fn(Request<Body>) -> Forwarding + Clone + Send + 'static {
     let path = path.to_owned();
     move |mut request| {
         let path = path.clone();

@@ -1,7 +1,8 @@
-//! Programs that aren't ours, with an app over each transport: haproxy and nginx in front of it and behind it, and clients of WebSockets in Python, for Node.js and in a browser.
+//! Programs that aren't ours, with an app over each transport: haproxy and nginx in front of it and
+//! behind it, and clients of WebSockets in Python, for Node.js and in a browser.
 //!
-//! With a proxy, what arrives is what was sent, both ways: the answers are compared with those that the app gives without. Where a program isn't installed, its tests are ignored, and
-//! say so.
+//! With a proxy, what arrives is what was sent, both ways: the answers are compared with those that
+//! the app gives without. Where a program isn't installed, its tests are ignored, and say so.
 #![cfg_attr(
     unix,
     expect(
@@ -82,7 +83,11 @@ mod unix {
         tests
     }
 
-    async fn web_socket(client: &'static web_sockets::Client, site: &'static Site, at: &'static str) {
+    async fn web_socket(
+        client: &'static web_sockets::Client,
+        site: &'static Site,
+        at: &'static str,
+    ) {
         let served = site.serve();
         web_sockets::talk(client, &served.place, at).await;
         served.ends().await;
@@ -98,7 +103,11 @@ mod unix {
         let served = site.serve();
         let proxy = Proxy::start(program, &served.place).await;
         for front in &proxy.fronts {
-            same_as_direct(front, &format!("{} in front of {}", program.name, site.name)).await;
+            same_as_direct(
+                front,
+                &format!("{} in front of {}", program.name, site.name),
+            )
+            .await;
         }
         served.ends().await;
     }
@@ -118,7 +127,8 @@ mod unix {
         served.ends().await;
     }
 
-    /// Asks at this path, and without anything in between; twice, since a connection that's kept may be out of step by then.
+    /// Asks at this path, and without anything in between; twice, since a connection that's kept
+    /// may be out of step by then.
     async fn same_as_direct(path: &Path, way: &str) {
         let handle = serve_with(Tcp::bind("127.0.0.1:0"), service_fn(tell))
             .start()

@@ -46,7 +46,8 @@ pub(crate) const HAPROXY: Program = Program {
     arguments: |file| vec!["-db".into(), "-f".into(), file.into()],
 };
 
-/// One front speaks HTTP/1.1 to the app and keeps its connections, the other HTTP/1.0, which is what nginx does by default.
+/// One front speaks HTTP/1.1 to the app and keeps its connections, the other HTTP/1.0, which is
+/// what nginx does by default.
 pub(crate) const NGINX: Program = Program {
     name: "nginx",
     fronts: &["front", "front-1.0"],
@@ -86,7 +87,9 @@ impl Proxy {
         let file = format!("{at}/configuration");
         fs::write(&file, (program.configuration)(at, place)).unwrap();
         let mut command = Command::new(program.name);
-        command.args((program.arguments)(&file)).stdout(Stdio::null());
+        command
+            .args((program.arguments)(&file))
+            .stdout(Stdio::null());
         let proxy = Self {
             child: command.spawn().unwrap(),
             fronts: program

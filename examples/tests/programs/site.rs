@@ -1,6 +1,8 @@
 //! The app over each transport that a proxy can reach.
 use crate::{app::tell, proxy::Place};
-use anyport::{Endpoint, Handle, Server, Tcp, TlsConfig, TlsExt, Unix, UnixName, serve_with, service_fn};
+use anyport::{
+    Endpoint, Handle, Server, Tcp, TlsConfig, TlsExt, Unix, UnixName, serve_with, service_fn,
+};
 #[cfg(all(feature = "glommio", target_os = "linux"))]
 use anyport::{Glommio, GlommioUnix};
 #[cfg(all(feature = "monoio", target_os = "linux"))]
@@ -41,9 +43,14 @@ fn tls() -> TlsConfig {
 pub(crate) const SITES: &[Site] = &[
     plain("tcp", |_| serve_with(Tcp::bind(LOCAL), service_fn(tell))),
     plain("tcp_per_core", |_| {
-        serve_with(Tcp::bind(LOCAL).per_core().with_workers(2), service_fn(tell))
+        serve_with(
+            Tcp::bind(LOCAL).per_core().with_workers(2),
+            service_fn(tell),
+        )
     }),
-    plain("unix", |path| serve_with(Unix::bind(path), service_fn(tell))),
+    plain("unix", |path| {
+        serve_with(Unix::bind(path), service_fn(tell))
+    }),
     secure("tls", |_| {
         serve_with(Tcp::bind(LOCAL).tls(tls()), service_fn(tell))
     }),
@@ -62,7 +69,10 @@ pub(crate) const SITES: &[Site] = &[
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
     secure("tls_over_monoio", |_| {
-        serve_with(Monoio::bind(LOCAL).with_workers(2).tls(tls()), service_fn(tell))
+        serve_with(
+            Monoio::bind(LOCAL).with_workers(2).tls(tls()),
+            service_fn(tell),
+        )
     }),
     #[cfg(all(feature = "glommio", target_os = "linux"))]
     plain("glommio", |_| {
@@ -74,7 +84,10 @@ pub(crate) const SITES: &[Site] = &[
     }),
     #[cfg(all(feature = "glommio", target_os = "linux"))]
     secure("tls_over_glommio", |_| {
-        serve_with(Glommio::bind(LOCAL).with_workers(2).tls(tls()), service_fn(tell))
+        serve_with(
+            Glommio::bind(LOCAL).with_workers(2).tls(tls()),
+            service_fn(tell),
+        )
     }),
 ];
 
@@ -92,7 +105,9 @@ impl Site {
 
     pub(crate) fn serve(&self) -> Served {
         let folder = tempfile::tempdir().unwrap();
-        let handle = (self.server)(&folder.path().join("app.sock")).start().unwrap();
+        let handle = (self.server)(&folder.path().join("app.sock"))
+            .start()
+            .unwrap();
         let place = match &handle.endpoints()[0] {
             Endpoint::Unix(UnixName::Path(path)) => Place::Unix(path.to_path_buf()),
             endpoint => Place::Tcp(endpoint.to_string(), self.is_secure),

@@ -1,4 +1,5 @@
-//! WebSockets with clients in Python, for Node.js and in a browser. In the app, it's tokio-tungstenite on a task of tokio's, or anyport's own, which compresses.
+//! WebSockets with clients in Python, for Node.js and in a browser. In the app, it's
+//! tokio-tungstenite on a task of tokio's, or anyport's own, which compresses.
 use crate::proxy::Place;
 use anyport::{
     Body, BoxError, Request, Response, StatusCode, TokioIo, header,
@@ -25,7 +26,8 @@ use tokio_tungstenite::{
 /// Longer than a browser takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What each client does: a text, a mebibyte, and a close with a reason come back as they were sent.
+/// What each client does: a text, a mebibyte, and a close with a reason come back as they were
+/// sent.
 const PYTHON: &str = include_str!("web_socket.py");
 const NODE: &str = include_str!("web_socket.js");
 const PAGE: &str = include_str!("web_socket.html");
@@ -39,7 +41,8 @@ const NODE_PATH: (&str, &str) = ("NODE_PATH", "/usr/share/nodejs");
 /// What browsers reported, by what their page was asked for.
 static REPORTS: LazyLock<Mutex<HashMap<String, String>>> = LazyLock::new(Mutex::default);
 
-/// Upgrades the connection, or a stream of HTTP/2 (RFC 8441), and echoes on it. A browser that has the page over HTTP/2 does that.
+/// Upgrades the connection, or a stream of HTTP/2 (RFC 8441), and echoes on it. A browser that has
+/// the page over HTTP/2 does that.
 pub(crate) fn echo(mut request: Request<Body>) -> Result<Response<Body>, BoxError> {
     let mut response = Response::new(Body::empty());
     if request.method() != Method::CONNECT {
@@ -47,8 +50,14 @@ pub(crate) fn echo(mut request: Request<Body>) -> Result<Response<Body>, BoxErro
         let accept = derive_accept_key(key.as_bytes()).parse()?;
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
-        headers.insert(header::CONNECTION, header::HeaderValue::from_static("upgrade"));
-        headers.insert(header::UPGRADE, header::HeaderValue::from_static("websocket"));
+        headers.insert(
+            header::CONNECTION,
+            header::HeaderValue::from_static("upgrade"),
+        );
+        headers.insert(
+            header::UPGRADE,
+            header::HeaderValue::from_static("websocket"),
+        );
         headers.insert("sec-websocket-accept", accept);
     }
     let upgrade = hyper::upgrade::on(&mut request);
@@ -180,7 +189,8 @@ pub(crate) async fn talk(client: &Client, place: &Place, at: &str) {
     );
 }
 
-/// Has a browser run the page, which says what came of it to the server. Browsers know no Unix sockets.
+/// Has a browser run the page, which says what came of it to the server. Browsers know no Unix
+/// sockets.
 pub(crate) async fn browse(place: &Place, name: &str, at: &str) {
     let Place::Tcp(addr, is_secure) = place else {
         return;

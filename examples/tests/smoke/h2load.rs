@@ -22,14 +22,21 @@ fn h2load_is_answered_in_both_versions_over_each_transport() {
         ("monoio", MONOIO),
         ("glommio", GLOMMIO),
     ];
-    let encrypted = [("tls", true), ("tls-monoio", MONOIO), ("tls-glommio", GLOMMIO)];
+    let encrypted = [
+        ("tls", true),
+        ("tls-monoio", MONOIO),
+        ("tls-glommio", GLOMMIO),
+    ];
     let plain = plain.map(|(transport, is_on)| (transport, is_on, "http", "h2c"));
     let encrypted = encrypted.map(|(transport, is_on)| (transport, is_on, "https", "h2"));
     for (transport, is_on, scheme, h2) in plain.into_iter().chain(encrypted) {
         if !is_on {
             continue;
         }
-        let hello = Running::start("hello", &["--transport", transport, "--listen", "127.0.0.1:0"]);
+        let hello = Running::start(
+            "hello",
+            &["--transport", transport, "--listen", "127.0.0.1:0"],
+        );
         let url = format!("{scheme}://{}/", hello.place);
         for (version, options) in [("http/1.1", &["--h1"][..]), (h2, &["-m", "10"])] {
             let said = h2load(options, &url);
@@ -40,7 +47,10 @@ fn h2load_is_answered_in_both_versions_over_each_transport() {
                 ),
                 format!("status codes: {REQUESTS} 2xx, 0 3xx, 0 4xx, 0 5xx"),
             ] {
-                assert!(said.contains(&line), "{transport}: no `{line}` in {said:#?}");
+                assert!(
+                    said.contains(&line),
+                    "{transport}: no `{line}` in {said:#?}"
+                );
             }
         }
         hello.terminate().assert_success();
@@ -50,6 +60,9 @@ fn h2load_is_answered_in_both_versions_over_each_transport() {
 /// What h2load says of its requests.
 fn h2load(options: &[&str], url: &str) -> Vec<String> {
     let mut command = Command::new("h2load");
-    command.args(["-n", REQUESTS, "-c", "20"]).args(options).arg(url);
+    command
+        .args(["-n", REQUESTS, "-c", "20"])
+        .args(options)
+        .arg(url);
     Running::spawn(&mut command).unwrap().end().stdout
 }

@@ -44,7 +44,10 @@ pub(crate) fn tests(tests: Tests) -> Tests {
 
 fn hello_serves_over_each_transport_and_reports_its_drain() {
     for transport in ["tcp", "tcp-per-core"] {
-        let hello = Running::start("hello", &["--transport", transport, "--listen", "127.0.0.1:0"]);
+        let hello = Running::start(
+            "hello",
+            &["--transport", transport, "--listen", "127.0.0.1:0"],
+        );
         let response = hello.ask("GET /");
         assert!(
             response.starts_with("HTTP/1.1 200 OK\r\n"),
@@ -84,9 +87,10 @@ fn hello_asks_itself_in_memory_where_nobody_else_can() {
     assert!(place.starts_with("listening on memory:"), "{ended:?}");
     assert_eq!(answer[0], "HTTP/1.1 200 OK", "{ended:?}");
     // Its own connection may have ended before the drain began.
-    let reports =
-        [0, 1].map(|completed| format!("drained: {completed} completed, 0 aborted (0 of them upgraded)"));
-    let ends_with = |report: &String| answer.ends_with(&["".into(), "Hello, World!".into(), report.clone()]);
+    let reports = [0, 1]
+        .map(|completed| format!("drained: {completed} completed, 0 aborted (0 of them upgraded)"));
+    let ends_with =
+        |report: &String| answer.ends_with(&["".into(), "Hello, World!".into(), report.clone()]);
     assert!(reports.iter().any(ends_with), "{ended:?}");
     let error = one_line_of_error(&mut hello(&["--listen", "127.0.0.1:0"]));
     assert_eq!(error, "error: memory has no address: leave out `--listen`");
@@ -96,7 +100,11 @@ fn hello_asks_itself_in_memory_where_nobody_else_can() {
 fn hello_serves_on_io_uring_or_names_the_feature_that_it_takes() {
     for (feature, is_on, transports) in [
         ("monoio", cfg!(feature = "monoio"), ["monoio", "tls-monoio"]),
-        ("glommio", cfg!(feature = "glommio"), ["glommio", "tls-glommio"]),
+        (
+            "glommio",
+            cfg!(feature = "glommio"),
+            ["glommio", "tls-glommio"],
+        ),
     ] {
         for transport in transports {
             let arguments = ["--transport", transport, "--listen", "127.0.0.1:0"];
@@ -119,8 +127,14 @@ fn hello_serves_on_io_uring_or_names_the_feature_that_it_takes() {
 /// The transports over TLS on io_uring that are compiled in.
 fn tls_on_io_uring() -> Vec<&'static str> {
     let all = [
-        ("tls-monoio", cfg!(all(feature = "monoio", target_os = "linux"))),
-        ("tls-glommio", cfg!(all(feature = "glommio", target_os = "linux"))),
+        (
+            "tls-monoio",
+            cfg!(all(feature = "monoio", target_os = "linux")),
+        ),
+        (
+            "tls-glommio",
+            cfg!(all(feature = "glommio", target_os = "linux")),
+        ),
     ];
     all.into_iter()
         .filter_map(|(name, is_on)| is_on.then_some(name))
@@ -129,7 +143,10 @@ fn tls_on_io_uring() -> Vec<&'static str> {
 
 fn hello_serves_over_tls_on_io_uring() {
     for transport in tls_on_io_uring() {
-        let hello = Running::start("hello", &["--transport", transport, "--listen", "127.0.0.1:0"]);
+        let hello = Running::start(
+            "hello",
+            &["--transport", transport, "--listen", "127.0.0.1:0"],
+        );
         // The certificate is for development.
         assert_eq!(try_it(&hello.tried, &[]).unwrap(), "Hello, World!");
         hello.terminate().assert_success();
@@ -139,7 +156,10 @@ fn hello_serves_over_tls_on_io_uring() {
 fn hello_says_what_it_chose_by_itself() {
     let chosen = what_it_chose_and_serves(start_auto());
     let expected = ["transport: monoio, since ", "transport: tcp-per-core ("];
-    assert!(expected.iter().any(|start| chosen.starts_with(start)), "{chosen}");
+    assert!(
+        expected.iter().any(|start| chosen.starts_with(start)),
+        "{chosen}"
+    );
 }
 
 /// As container runtimes refuse it: by a filter, which is a thread's and of what it starts.
@@ -165,7 +185,12 @@ fn refuse_io_uring() {
     let (setup, eperm) = (425, 1);
     let refuse = [(setup, vec![])].into_iter().collect();
     let arch = std::env::consts::ARCH.try_into().unwrap();
-    let filter = SeccompFilter::new(refuse, SeccompAction::Allow, SeccompAction::Errno(eperm), arch);
+    let filter = SeccompFilter::new(
+        refuse,
+        SeccompAction::Allow,
+        SeccompAction::Errno(eperm),
+        arch,
+    );
     let program: BpfProgram = filter.unwrap().try_into().unwrap();
     seccompiler::apply_filter(&program).unwrap();
 }
@@ -198,11 +223,16 @@ fn hello_drains_on_the_first_signal_and_ends_at_once_on_the_second() {
     // The other one would be taken for its twin (`shutdown::signal`).
     hello.signal(Signal::INT);
     let ended = hello.end();
-    assert_eq!((ended.code, ended.stdout.len()), (Some(128 + 2), 0), "{ended:?}");
+    assert_eq!(
+        (ended.code, ended.stdout.len()),
+        (Some(128 + 2), 0),
+        "{ended:?}"
+    );
 }
 
 fn hello_serves_over_unix_sockets_and_replaces_what_a_killed_one_left() {
-    let path = std::env::temp_dir().join(format!("anyport-smoke-hello-{}.sock", std::process::id()));
+    let path =
+        std::env::temp_dir().join(format!("anyport-smoke-hello-{}.sock", std::process::id()));
     let name = path.to_str().unwrap();
     for transport in ["unix", "unix-per-core"] {
         let arguments = ["--transport", transport, "--listen", name];
@@ -251,8 +281,9 @@ fn hello_names_the_port_that_is_in_use_and_how_to_find_who_uses_it() {
 fn hello_names_the_host_that_does_not_resolve() {
     let error = hello_fails(&["--listen", "no-such-name.invalid:80"]);
     assert!(
-        error
-            .starts_with("error: cannot bind no-such-name.invalid:80: cannot resolve `no-such-name.invalid`"),
+        error.starts_with(
+            "error: cannot bind no-such-name.invalid:80: cannot resolve `no-such-name.invalid`"
+        ),
         "{error}"
     );
     assert!(error.contains("check the name"), "{error}");
@@ -262,7 +293,9 @@ fn hello_names_the_address_that_no_interface_has() {
     // An address for documentation (RFC 5737).
     let error = hello_fails(&["--listen", "192.0.2.1:0"]);
     assert!(
-        error.starts_with("error: cannot bind 192.0.2.1:0: no interface of this machine has this address"),
+        error.starts_with(
+            "error: cannot bind 192.0.2.1:0: no interface of this machine has this address"
+        ),
         "{error}"
     );
     assert!(error.contains("`ip address`"), "{error}");

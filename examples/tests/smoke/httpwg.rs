@@ -1,4 +1,5 @@
-//! `hello` under httpwg: HTTP/2 as RFC 9113 has it. `httpwg.txt` is the list of what passes, and of what can't.
+//! `hello` under httpwg: HTTP/2 as RFC 9113 has it. `httpwg.txt` is the list of what passes, and of
+//! what can't.
 use crate::{
     add,
     running::{PATIENCE, Running},
@@ -17,10 +18,12 @@ use tempfile::tempdir;
 
 const LIST: &str = include_str!("httpwg.txt");
 
-/// How long it waits for a frame, in milliseconds. Where the list says that a frame fails to come, it takes as long.
+/// How long it waits for a frame, in milliseconds. Where the list says that a frame fails to come,
+/// it takes as long.
 const WAIT: &str = "3000";
 
-/// How long it waits where it found something else than the list says: on a machine that stands still for seconds, a server answers late.
+/// How long it waits where it found something else than the list says: on a machine that stands
+/// still for seconds, a server answers late.
 const LONG_WAIT: &str = "30000";
 
 const MONOIO: bool = cfg!(all(feature = "monoio", target_os = "linux"));
@@ -115,7 +118,10 @@ fn wrong(found: &BTreeMap<String, bool>) -> String {
     for (name, passed) in found {
         let _ = match (listed.remove(&**name), passed) {
             (Some("varies"), _) | (Some("pass"), true) | (Some("fail"), false) => Ok(()),
-            (Some("fail"), _) => writeln!(wrong, "passes now, and belongs among those that pass: {name}"),
+            (Some("fail"), _) => writeln!(
+                wrong,
+                "passes now, and belongs among those that pass: {name}"
+            ),
             (None, _) => writeln!(wrong, "isn't in the list: {name}"),
             _ => writeln!(wrong, "failed: {name}"),
         };

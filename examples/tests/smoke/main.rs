@@ -1,6 +1,7 @@
 //! Each example as its user runs it: started on a free port, asked for real, ended by a signal.
 //!
-//! `cargo test` builds the examples before this; `cargo test --test smoke` alone doesn't. Where there's no curl, no h2load or no httpwg, the tests that need it are ignored, and say why.
+//! `cargo test` builds the examples before this; `cargo test --test smoke` alone doesn't. Where
+//! there's no curl, no h2load or no httpwg, the tests that need it are ignored, and say why.
 #![cfg_attr(
     unix,
     expect(
@@ -43,7 +44,9 @@ use add;
 fn main() -> ExitCode {
     let tests = Tests::default();
     #[cfg(unix)]
-    let tests = tls::tests(others::tests(hello::tests(httpwg::tests(h2load::tests(tests)))));
+    let tests = tls::tests(others::tests(hello::tests(httpwg::tests(h2load::tests(
+        tests,
+    )))));
     #[cfg(target_os = "linux")]
     let tests = port_80::tests(tests);
     tests.run()

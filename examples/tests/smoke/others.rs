@@ -38,18 +38,33 @@ fn axum_app_serves_over_each_transport_and_ends_what_would_go_on_for_ever() {
         ("unix", path),
         ("unix-per-core", path),
     ] {
-        let arguments = ["--transport", transport, "--listen", listen, "--assets", assets];
+        let arguments = [
+            "--transport",
+            transport,
+            "--listen",
+            listen,
+            "--assets",
+            assets,
+        ];
         let axum = Running::start("axum_app", &arguments);
         let ask = |request: &str| ask(axum.connect_anywhere(), request);
-        let created = ask("POST /notes\nContent-Type: application/json\n\n{\"text\": \"buy milk\"}");
-        assert!(created.starts_with("HTTP/1.1 201 "), "{transport}: {created}");
+        let created =
+            ask("POST /notes\nContent-Type: application/json\n\n{\"text\": \"buy milk\"}");
+        assert!(
+            created.starts_with("HTTP/1.1 201 "),
+            "{transport}: {created}"
+        );
         let note = ask("GET /notes/1");
         let body = "\r\n\r\n{\"id\":1,\"text\":\"buy milk\"}";
         assert!(note.ends_with(body), "{transport}: {note}");
         let page = ask("GET /");
         assert!(page.contains("<title>Notes</title>"), "{transport}: {page}");
         let who = ask("GET /whoami");
-        assert_eq!(who.contains(" as user "), listen == path, "{transport}: {who}");
+        assert_eq!(
+            who.contains(" as user "),
+            listen == path,
+            "{transport}: {who}"
+        );
         // The events go on until the drain; then they end, they aren't cut off.
         let mut stream = axum.connect_anywhere();
         write!(stream, "GET /notes/events HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
@@ -63,7 +78,10 @@ fn axum_app_serves_over_each_transport_and_ends_what_would_go_on_for_ever() {
         assert!(events.ends_with("\r\n0\r\n\r\n"), "{transport}: {events}");
         let ended = axum.end();
         ended.assert_success();
-        assert!(ended.stdout[0].contains(" 0 aborted"), "{transport}: {ended:?}");
+        assert!(
+            ended.stdout[0].contains(" 0 aborted"),
+            "{transport}: {ended:?}"
+        );
     }
 }
 
@@ -82,7 +100,10 @@ fn per_worker_counts_on_each_worker_and_in_all() {
         here[worker] += 1;
         assert_eq!(
             body,
-            format!("worker {worker}: {} requests here, {all} in all\n", here[worker])
+            format!(
+                "worker {worker}: {} requests here, {all} in all\n",
+                here[worker]
+            )
         );
     }
     per_worker.terminate().assert_success();
@@ -93,7 +114,10 @@ fn thread_per_core_counts_on_each_worker_or_names_the_feature_that_it_takes() {
     for (transport, is_on) in [
         ("tcp-per-core", true),
         ("monoio", cfg!(all(feature = "monoio", target_os = "linux"))),
-        ("glommio", cfg!(all(feature = "glommio", target_os = "linux"))),
+        (
+            "glommio",
+            cfg!(all(feature = "glommio", target_os = "linux")),
+        ),
     ] {
         let arguments = [
             "--transport",
@@ -105,7 +129,10 @@ fn thread_per_core_counts_on_each_worker_or_names_the_feature_that_it_takes() {
         ];
         if !is_on {
             let error = one_line_of_error(Command::new(binary("thread_per_core")).args(arguments));
-            assert!(error.contains(&format!("--features {transport}`")), "{error}");
+            assert!(
+                error.contains(&format!("--features {transport}`")),
+                "{error}"
+            );
             continue;
         }
         let running = Running::start("thread_per_core", &arguments);
@@ -168,7 +195,10 @@ fn mixed_serves_the_public_and_the_admin_and_drains_both_at_once() {
     let public = mixed.ask("GET /");
     let admin = ask(UnixStream::connect(&path).unwrap(), "GET /");
     for (response, expected) in [public, admin].iter().zip(ANSWERS) {
-        assert!(response.ends_with(&format!("\r\n\r\n{expected}")), "{response}");
+        assert!(
+            response.ends_with(&format!("\r\n\r\n{expected}")),
+            "{response}"
+        );
     }
     // One that's idle on each part when the drain begins.
     let mut idle = [

@@ -1,10 +1,13 @@
-//! Port 80, which not every user may bind: on a machine where everybody may, there's nothing to be tested.
+//! Port 80, which not every user may bind: on a machine where everybody may, there's nothing to be
+//! tested.
 use crate::{
     add,
     running::{Running, binary},
 };
 use anyport_testkit::requirements::Tests;
-use std::{ffi::OsStr, fs, io, os::unix::process::CommandExt, path::Path, process::Command, thread};
+use std::{
+    ffi::OsStr, fs, io, os::unix::process::CommandExt, path::Path, process::Command, thread,
+};
 
 pub(crate) fn tests(tests: Tests) -> Tests {
     add!(tests, port_80 unless missing(), hello_names_the_capability_that_port_80_needs)
@@ -13,7 +16,9 @@ pub(crate) fn tests(tests: Tests) -> Tests {
 fn missing() -> Option<String> {
     let lowest = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
     if lowest.trim().parse::<u32>().unwrap() <= 80 {
-        return Some("needs a port 80 that not any user may bind (ip_unprivileged_port_start)".to_owned());
+        return Some(
+            "needs a port 80 that not any user may bind (ip_unprivileged_port_start)".to_owned(),
+        );
     }
     if !may_bind_port_80() {
         return None;
@@ -30,7 +35,8 @@ fn as_nobody(program: impl AsRef<OsStr>) -> Command {
 }
 
 fn hello_names_the_capability_that_port_80_needs() {
-    let copy = Path::new(&std::env::temp_dir()).join(format!("anyport-smoke-{}", std::process::id()));
+    let copy =
+        Path::new(&std::env::temp_dir()).join(format!("anyport-smoke-{}", std::process::id()));
     let mut command = Command::new(binary("hello"));
     if may_bind_port_80() {
         // `nobody`, who may not, may perhaps not enter the build's folder either.
@@ -50,9 +56,11 @@ fn hello_names_the_capability_that_port_80_needs() {
     let ended = spawned.map(Running::end);
     let _ = fs::remove_file(&copy);
     let ended = ended.unwrap();
-    let error =
-        "error: cannot bind 127.0.0.1:80: permission denied (ports below 1024 need CAP_NET_BIND_SERVICE)";
-    assert_eq!((ended.code, ended.stderr), (Some(1), vec![error.to_owned()]));
+    let error = "error: cannot bind 127.0.0.1:80: permission denied (ports below 1024 need CAP_NET_BIND_SERVICE)";
+    assert_eq!(
+        (ended.code, ended.stderr),
+        (Some(1), vec![error.to_owned()])
+    );
 }
 
 /// Whether this process has CAP_NET_BIND_SERVICE (capabilities(7)): bit 10 of what's effective.

@@ -92,7 +92,11 @@ impl Running {
         // A process that has closed both has ended, or is about to.
         let (stdout, stderr) = (rest(&self.stdout), rest(&self.stderr));
         let code = self.child.wait().unwrap().code();
-        Ended { code, stdout, stderr }
+        Ended {
+            code,
+            stdout,
+            stderr,
+        }
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
@@ -134,7 +138,12 @@ impl Ended {
 
 pub(crate) fn binary(example: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let path = test.ancestors().nth(2).unwrap().join("examples").join(example);
+    let path = test
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .join("examples")
+        .join(example);
     assert!(
         path.exists(),
         "{} is missing: `cargo test -p anyport-examples` or `cargo build --examples` builds it",
@@ -161,7 +170,9 @@ pub(crate) fn rest(lines: &Receiver<String>) -> Vec<String> {
         match lines.recv_timeout(by.saturating_duration_since(Instant::now())) {
             Ok(line) => all.push(line),
             Err(RecvTimeoutError::Disconnected) => return all,
-            Err(RecvTimeoutError::Timeout) => panic!("still running after {PATIENCE:?}; printed {all:?}"),
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("still running after {PATIENCE:?}; printed {all:?}")
+            }
         }
     }
 }

@@ -20,7 +20,8 @@ pub(crate) fn tests(tests: Tests) -> Tests {
 
 /// A certificate and its key for `localhost`, in this folder.
 fn write_certificate(folder: &Path) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])
+        .unwrap();
     fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
     fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
 }

@@ -1,4 +1,5 @@
-//! The chat room of the example over each transport: what one says, all hear, whatever worker they're on; and a drain says goodbye to each.
+//! The chat room of the example over each transport: what one says, all hear, whatever worker
+//! they're on; and a drain says goodbye to each.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -32,7 +33,10 @@ type Client = WebSocketStream<TcpStream>;
 macro_rules! served {
     ($transport:expr) => {{
         let room = Room::new(256);
-        serve_with($transport, service_fn(move |request| app(request, room.clone())))
+        serve_with(
+            $transport,
+            service_fn(move |request| app(request, room.clone())),
+        )
     }};
 }
 
@@ -44,20 +48,30 @@ fn main() -> ExitCode {
             served!(Tcp::bind(LOCAL).per_core().with_workers(2))
         }),
         #[cfg(all(feature = "monoio", target_os = "linux"))]
-        ("monoio", || served!(anyport::Monoio::bind(LOCAL).with_workers(2))),
+        ("monoio", || {
+            served!(anyport::Monoio::bind(LOCAL).with_workers(2))
+        }),
         #[cfg(all(feature = "glommio", target_os = "linux"))]
         ("glommio", || {
             served!(anyport::Glommio::bind(LOCAL).with_workers(2))
         }),
     ];
     for (name, server) in servers {
-        tests = tests.always(&format!("a_room_over_{name}"), move || block_on(talk(server())));
+        tests = tests.always(&format!("a_room_over_{name}"), move || {
+            block_on(talk(server()))
+        });
     }
-    tests.always("the_page_is_served", || block_on(page())).run()
+    tests
+        .always("the_page_is_served", || block_on(page()))
+        .run()
 }
 
 async fn next(client: &mut Client) -> Message {
-    timeout(PATIENCE, client.next()).await.unwrap().unwrap().unwrap()
+    timeout(PATIENCE, client.next())
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap()
 }
 
 async fn talk(server: Server) {
@@ -112,5 +126,8 @@ async fn talk(server: Server) {
 async fn page() {
     let request = Request::new(Body::empty());
     let response: Response<Body> = app(request, Room::new(1)).await.unwrap();
-    assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
+    assert_eq!(
+        response.headers()["content-type"],
+        "text/html; charset=utf-8"
+    );
 }

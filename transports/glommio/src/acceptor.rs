@@ -16,13 +16,13 @@ use std::{
 
 /// Waits for clients at a listening socket, and makes glommio's streams of them.
 ///
-/// glommio's own listener takes four system calls for each client, and lets connections stay open in
-/// processes that the app starts.
+/// glommio's own listener takes four system calls for each client, and lets connections stay open
+/// in processes that the app starts.
 #[derive(Debug)]
 pub struct GlommioAcceptor {
-    /// An epoll instance, which is readable when the socket is. The kernel keeps open whatever the reactor
-    /// waits for until that's told to wait no longer; the socket has to be closed, and its address free,
-    /// as soon as the listener is dropped.
+    /// An epoll instance, which is readable when the socket is. The kernel keeps open whatever the
+    /// reactor waits for until that's told to wait no longer; the socket has to be closed, and its
+    /// address free, as soon as the listener is dropped.
     readiness: OwnedFd,
     wait: Watch,
 }
@@ -58,7 +58,11 @@ impl Acceptor for GlommioAcceptor {
 
     fn unix(&self, stream: UnixStream, info: ConnInfo) -> io::Result<GlommioConnection> {
         let info = match getsockopt(&stream, PeerCredentials) {
-            Ok(cred) => info.with_peer_cred(PeerCred::from_kernel(Some(cred.pid()), cred.uid(), cred.gid())),
+            Ok(cred) => info.with_peer_cred(PeerCred::from_kernel(
+                Some(cred.pid()),
+                cred.uid(),
+                cred.gid(),
+            )),
             Err(_) => info,
         };
         // It's called TCP's, but what it asks of a socket, those of all families do.

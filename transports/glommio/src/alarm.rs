@@ -2,7 +2,8 @@
 use crate::watch::Watch;
 use glommio::timer::Timer;
 use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
 };
 use std::{
     future::Future,
@@ -13,14 +14,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The longest that a worker sleeps. glommio may fall asleep with a task that's ready: its preemption timer went off just before it would have run the task, it then looks for events,
-/// finds none that wakes anybody, and doesn't look for tasks again (`LocalExecutor::run` in glommio 0.9.0). Whatever happens next wakes it.
+/// The longest that a worker sleeps. glommio may fall asleep with a task that's ready: its
+/// preemption timer went off just before it would have run the task, it then looks for events,
+/// finds none that wakes anybody, and doesn't look for tasks again (`LocalExecutor::run` in glommio
+/// 0.9.0). Whatever happens next wakes it.
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// Wakes the worker when the first of its timers is due, and from time to time in any case.
 ///
-/// A timer of the kernel's (timerfd_create(2)), because one of glommio's costs two system calls each time that the worker falls asleep, and a worker with connections
-/// always has a deadline ahead. This one costs some when it's set to an earlier time, and when it goes off.
+/// A timer of the kernel's (timerfd_create(2)), because one of glommio's costs two system calls
+/// each time that the worker falls asleep, and a worker with connections always has a deadline
+/// ahead. This one costs some when it's set to an earlier time, and when it goes off.
 pub(crate) struct Alarm {
     timer: Option<OwnedFd>,
     watch: Watch,
@@ -39,13 +43,15 @@ impl Alarm {
         }
     }
 
-    /// Pending until `next`, or the longest sleep, at the latest: earlier, if it was to go off earlier before.
+    /// Pending until `next`, or the longest sleep, at the latest: earlier, if it was to go off
+    /// earlier before.
     pub(crate) fn poll(&mut self, next: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
         let latest = self.at.unwrap_or_else(|| Instant::now() + LONGEST);
         let next = next.map_or(latest, |next| next.min(latest));
         if let Some(substitute) = &mut self.substitute {
             if Pin::new(substitute).poll(cx).is_ready() {
-                // The kernel's timer, if there's one, may not have been set to what was waited for: it's set anew.
+                // The kernel's timer, if there's one, may not have been set to what was waited for:
+                // it's set anew.
                 (self.substitute, self.at) = (None, None);
                 return Poll::Ready(());
             }

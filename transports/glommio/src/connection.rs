@@ -9,7 +9,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// One connection, over TCP or a Unix socket. Its socket stays on its worker; used on another thread, it's [relayed](ThreadBoundStream).
+/// One connection, over TCP or a Unix socket. Its socket stays on its worker; used on another
+/// thread, it's [relayed](ThreadBoundStream).
 pub struct GlommioConnection {
     io: ThreadBoundStream<Stream>,
     info: ConnInfo,

@@ -1,4 +1,5 @@
-//! TCP and Unix sockets on glommio for [anyport](https://docs.rs/anyport): a thread and an executor per core, readiness by io_uring. Linux only.
+//! TCP and Unix sockets on glommio for [anyport](https://docs.rs/anyport): a thread and an executor
+//! per core, readiness by io_uring. Linux only.
 //!
 //! ```no_run
 //! # #[cfg(target_os = "linux")]
@@ -35,12 +36,14 @@ pub use acceptor::GlommioAcceptor;
 pub use connection::GlommioConnection;
 pub use runtime::GlommioPerCore;
 
-use anyport_core::socket::{ReadyTcpListener, ReadyUnixListener, TcpTransport, unix::UnixTransport};
+use anyport_core::socket::{
+    ReadyTcpListener, ReadyUnixListener, TcpTransport, unix::UnixTransport,
+};
 
 /// TCP on glommio: each worker has a thread, an executor and a socket of its own (SO_REUSEPORT).
 ///
-/// Nothing moves between threads, so the app may be `!Send` (`per_worker(..)`). It needs io_uring, and
-/// the right to lock 512 KiB of memory; the server doesn't start without.
+/// Nothing moves between threads, so the app may be `!Send` (`per_worker(..)`). It needs io_uring,
+/// and the right to lock 512 KiB of memory; the server doesn't start without.
 ///
 /// ```
 /// # use anyport_glommio::Glommio;
@@ -53,7 +56,8 @@ pub type Glommio = TcpTransport<GlommioPerCore, GlommioListener>;
 /// A listening TCP socket on one worker.
 pub type GlommioListener = ReadyTcpListener<GlommioAcceptor>;
 
-/// Unix sockets on glommio: each worker has a thread and an executor; they have duplicates of one socket.
+/// Unix sockets on glommio: each worker has a thread and an executor; they have duplicates of one
+/// socket.
 ///
 /// ```
 /// # use anyport_glommio::GlommioUnix;

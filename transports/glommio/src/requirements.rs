@@ -1,4 +1,5 @@
-//! What glommio needs of the kernel and of the process's limits: asked before it's started, because it ends the process, or panics, where io_uring is refused.
+//! What glommio needs of the kernel and of the process's limits: asked before it's started, because
+//! it ends the process, or panics, where io_uring is refused.
 use anyport_core::{
     Error, ErrorKind, Result,
     runtime::{RingCall, RingNeeds},
@@ -16,7 +17,8 @@ const MEMLOCK: u64 = 512 * 1024;
 /// So it is of the rings.
 const NEEDS: RingNeeds = RingNeeds::new("5.8", MEMLOCK / 1024);
 
-/// An executor has three rings and an eventfd, looks for operations with another ring, and is going to wait for clients (by two) and for a timer.
+/// An executor has three rings and an eventfd, looks for operations with another ring, and is going
+/// to wait for clients (by two) and for a timer.
 const DESCRIPTORS: usize = 9;
 
 /// Whether a worker could be started.
@@ -34,7 +36,10 @@ pub(crate) fn check() -> Result<()> {
 fn memlock() -> Result<()> {
     let limit = getrlimit(Resource::Memlock);
     match limit.current {
-        Some(found) if found < MEMLOCK => Err(Error::new(ErrorKind::Start, too_little(found, limit.maximum))),
+        Some(found) if found < MEMLOCK => Err(Error::new(
+            ErrorKind::Start,
+            too_little(found, limit.maximum),
+        )),
         _ => Ok(()),
     }
 }
@@ -51,7 +56,8 @@ fn too_little(found: u64, maximum: Option<u64>) -> String {
     )
 }
 
-/// Whether there are rings, and all operations that glommio looks for: it exits the process if one is missing.
+/// Whether there are rings, and all operations that glommio looks for: it exits the process if one
+/// is missing.
 fn io_uring() -> std::result::Result<(), (RingCall, io::Error)> {
     let ring = IoUring::new(2).map_err(|e| (RingCall::Setup, e))?;
     let mut probe = Probe::new();
@@ -93,7 +99,8 @@ const NEEDED: [(u8, &str); 23] = [
     (opcode::Recv::CODE, "RECV"),
 ];
 
-/// Whether there are as many descriptors left as an executor takes: where glommio itself is the first to find that there aren't, it panics, also at each later start.
+/// Whether there are as many descriptors left as an executor takes: where glommio itself is the
+/// first to find that there aren't, it panics, also at each later start.
 pub(crate) fn descriptors() -> io::Result<()> {
     let one = |_| timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC);
     let all: std::result::Result<Vec<_>, _> = (0..DESCRIPTORS).map(one).collect();

@@ -21,19 +21,24 @@ use std::{
     time::Duration,
 };
 
-/// What a worker locks for storage, the least that glommio takes: a connection has no use for it, and many workers have to share a small limit.
+/// What a worker locks for storage, the least that glommio takes: a connection has no use for it,
+/// and many workers have to share a small limit.
 const IO_MEMORY: usize = 64 * 1024;
-/// How often a task that wakes itself, or that a task woke, runs before the reactor has its turn: glommio looks for events only when no task is ready.
+/// How often a task that wakes itself, or that a task woke, runs before the reactor has its turn:
+/// glommio looks for events only when no task is ready.
 const ROUNDS: usize = 4;
 /// How many operations are handed to the kernel at once.
 const RING_DEPTH: usize = 1024;
-/// How long tasks may run before glommio's `need_preempt` says so; its default is a tenth. A worker that stands still for as long at the wrong moment falls asleep although a task is ready
+/// How long tasks may run before glommio's `need_preempt` says so; its default is a tenth. A worker
+/// that stands still for as long at the wrong moment falls asleep although a task is ready
 /// (`alarm.rs`), and containers stand still for a tenth of a second often.
 const PREEMPT: Duration = Duration::from_secs(1);
 
-/// One glommio executor per worker, on a thread of its own. Nothing moves, so nothing need be `Send`.
+/// One glommio executor per worker, on a thread of its own. Nothing moves, so nothing need be
+/// `Send`.
 ///
-/// A panic of a task ends that task only, and tasks run in turn. What's spawned by `glommio::spawn_local` has neither promise.
+/// A panic of a task ends that task only, and tasks run in turn. What's spawned by
+/// `glommio::spawn_local` has neither promise.
 #[derive(Clone, Debug)]
 pub struct GlommioPerCore(PhantomData<Rc<()>>);
 
@@ -90,16 +95,19 @@ fn run<F: Future<Output = ()> + 'static>(glommio: LocalExecutor, start: Start<F>
             Run::new(&tasks, || accept_loop.is_finished()).await;
         }
         tasks.clear();
-        // Sockets close when the kernel has been told that nobody waits for them any more, which the reactor does before it sleeps.
+        // Sockets close when the kernel has been told that nobody waits for them any more, which
+        // the reactor does before it sleeps.
         Timer::new(Duration::from_millis(1)).await;
     };
-    // Should glommio give up its loop, the worker's tasks are dropped all the same, and the server learns of it.
+    // Should glommio give up its loop, the worker's tasks are dropped all the same, and the server
+    // learns of it.
     let _ = catch_unwind(AssertUnwindSafe(|| glommio.run(life)));
     drop(tasks);
     drop(glommio);
 }
 
-/// Runs the tasks of a worker until something has happened; glommio is told when the next one is due.
+/// Runs the tasks of a worker until something has happened; glommio is told when the next one is
+/// due.
 struct Run<'a, D> {
     tasks: &'a Tasks,
     is_done: D,
@@ -118,7 +126,8 @@ impl<'a, D: Fn() -> bool + Unpin> Run<'a, D> {
         }
     }
 
-    /// Has glommio run this task again, but not before it has looked for events: a task that wakes itself runs at once.
+    /// Has glommio run this task again, but not before it has looked for events: a task that wakes
+    /// itself runs at once.
     fn pause(&mut self, cx: &mut Context<'_>) {
         loop {
             let pause = self.pause.insert(Timer::new(Duration::from_micros(1)));

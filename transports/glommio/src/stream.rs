@@ -21,8 +21,9 @@ const READ: usize = 64 * 1024;
 /// Up to so many bytes, several slices are cheaper copied than handed over one by one.
 const SMALL: usize = 4096;
 
-/// A stream of glommio's: it reads by glommio, which has a look before it waits, and when a read was short, begins to wait at once. What's written, it writes itself,
-/// since glommio can't write several slices; glommio waits for room.
+/// A stream of glommio's: it reads by glommio, which has a look before it waits, and when a read
+/// was short, begins to wait at once. What's written, it writes itself, since glommio can't write
+/// several slices; glommio waits for room.
 pub(crate) struct Stream {
     inner: TcpStream,
     /// The latest write is pending.
@@ -30,13 +31,17 @@ pub(crate) struct Stream {
 }
 
 thread_local! {
-    /// What's read into, and what slices are put together in: no read of glommio's goes to memory that nobody has initialized.
+    /// What's read into, and what slices are put together in: no read of glommio's goes to memory
+    /// that nobody has initialized.
     static SCRATCH: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
 }
 
-/// Lends the scratch of this thread. It's away meanwhile, so what a waker does when it's dropped may need another one.
+/// Lends the scratch of this thread. It's away meanwhile, so what a waker does when it's dropped
+/// may need another one.
 fn with_scratch<T>(f: impl FnOnce(&mut [u8]) -> T) -> T {
-    let mut scratch = SCRATCH.take().unwrap_or_else(|| vec![0; READ].into_boxed_slice());
+    let mut scratch = SCRATCH
+        .take()
+        .unwrap_or_else(|| vec![0; READ].into_boxed_slice());
     let result = f(&mut scratch);
     SCRATCH.set(Some(scratch));
     result
@@ -52,14 +57,16 @@ impl Stream {
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the stream owns its descriptor, and closes it when it's dropped; until then it's borrowed here.
+        // SAFETY: the stream owns its descriptor, and closes it when it's dropped; until then it's
+        // borrowed here.
         unsafe { BorrowedFd::borrow_raw(self.inner.as_raw_fd()) }
     }
 
     /// Receives what there is, without a copy. None: there is nothing now, and glommio can wait.
     fn receive_now(&self, cursor: &mut ReadBufCursor<'_>) -> Option<io::Result<()>> {
         loop {
-            // SAFETY: nothing of it is made uninitialized: recv writes to it, or leaves it as it is.
+            // SAFETY: nothing of it is made uninitialized: recv writes to it, or leaves it as it
+            // is.
             let spare = unsafe { cursor.as_mut() };
             match net::recv(self.fd(), spare, RecvFlags::DONTWAIT) {
                 Ok(((received, _), _)) => {
@@ -99,13 +106,18 @@ impl Stream {
         let polled = self.send_or_wait(cx, bufs);
         let was_blocked = mem::replace(&mut self.is_blocked, polled.is_pending());
         if was_blocked && polled.is_ready() {
-            // glommio waits no longer if it could write in the end, but hyper may still count on the wake that the pending write promised.
+            // glommio waits no longer if it could write in the end, but hyper may still count on
+            // the wake that the pending write promised.
             cx.waker().wake_by_ref();
         }
         polled
     }
 
-    fn send_or_wait(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn send_or_wait(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let Some(first) = bufs.iter().find(|buf| !buf.is_empty()) else {
             return Poll::Ready(Ok(0));
         };
@@ -132,7 +144,8 @@ fn uninterrupted<T>(mut poll: impl FnMut() -> Poll<io::Result<T>>) -> Poll<io::R
 
 impl LocalStream for Stream {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // recv(2) of no byte fails with EAGAIN, too, when there's nothing; while glommio waits, it isn't even called.
+        // recv(2) of no byte fails with EAGAIN, too, when there's nothing; while glommio waits, it
+        // isn't even called.
         uninterrupted(|| Pin::new(&mut self.inner).poll_read(cx, &mut [])).map_ok(drop)
     }
 
@@ -169,7 +182,11 @@ impl Read for Stream {
 }
 
 impl Write for Stream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.poll_send(cx, &[IoSlice::new(buf)])
     }
 

@@ -16,8 +16,10 @@ use std::{
 
 /// Waits until a descriptor is readable.
 ///
-/// Of glommio's reactor, nothing but its streams can be asked for that: a new one begins to wait at once, whatever its descriptor is, and none is ever read from here.
-/// It waits once, so each time takes a duplicate of the descriptor; that's two system calls, but not one for each client of a burst.
+/// Of glommio's reactor, nothing but its streams can be asked for that: a new one begins to wait at
+/// once, whatever its descriptor is, and none is ever read from here. It waits once, so each time
+/// takes a duplicate of the descriptor; that's two system calls, but not one for each client of a
+/// burst.
 #[derive(Default)]
 pub(crate) struct Watch(Option<Armed>);
 
@@ -39,7 +41,11 @@ impl Watch {
     /// # Errors
     ///
     /// No descriptor is left to wait by.
-    pub(crate) fn poll_readable(&mut self, of: impl AsFd, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_readable(
+        &mut self,
+        of: impl AsFd,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         let Some(armed) = &self.0 else {
             return match Armed::new(of, cx) {
                 Ok(armed) => {

@@ -1,6 +1,9 @@
 //! More events at once than a ring holds.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that unwraps fails with a line number")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps fails with a line number"
+)]
 
 mod scene;
 

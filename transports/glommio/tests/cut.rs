@@ -2,7 +2,10 @@
 //!
 //! Alone in its process, whose descriptors and memory it counts.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that unwraps fails with a line number")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps fails with a line number"
+)]
 
 mod scene;
 
@@ -10,7 +13,8 @@ use anyport_core::serve_with;
 use anyport_testkit::cut::ten_thousand_connections;
 use scene::one;
 
-/// What glommio keeps of an executor that has ended: the eventfd that it's woken by (README.md, "Limits").
+/// What glommio keeps of an executor that has ended: the eventfd that it's woken by (README.md,
+/// "Limits").
 const KEPT: usize = 1;
 
 async fn ten_thousand_connections_that_are_cut_leave_nothing_behind() {

@@ -1,6 +1,8 @@
-//! Descriptors used up: at start that's an error that names the limit; under load the server waits for some, without spinning.
+//! Descriptors used up: at start that's an error that names the limit; under load the server waits
+//! for some, without spinning.
 //!
-//! The limit is the process's, so each server is in one of its own: this test's binary, run once more.
+//! The limit is the process's, so each server is in one of its own: this test's binary, run once
+//! more.
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
@@ -41,7 +43,8 @@ fn at_start_the_error_names_the_limit() {
     }
 }
 
-/// In the server's process: starts with fewer descriptors than are open already, then with more and more, until it works.
+/// In the server's process: starts with fewer descriptors than are open already, then with more and
+/// more, until it works.
 fn start_with_ever_more_descriptors(say: &mut dyn FnMut(&str)) {
     let most = getrlimit(Resource::Nofile)
         .maximum
@@ -50,7 +53,8 @@ fn start_with_ever_more_descriptors(say: &mut dyn FnMut(&str)) {
         .enable_all()
         .build()
         .unwrap();
-    // glommio keeps an eventfd of each executor that ended, so each try has fewer than the last: the limit has to outgrow that.
+    // glommio keeps an eventfd of each executor that ended, so each try has fewer than the last:
+    // the limit has to outgrow that.
     for limit in (3..).step_by(4) {
         allow_descriptors(limit);
         let started = runtime.block_on(async {
@@ -91,7 +95,8 @@ fn server() -> Server {
     serve_with(Glommio::bind("127.0.0.1:0").with_workers(2), app)
 }
 
-/// 200 clients connect to a server that may have 64 descriptors, of which it then has at least `open`.
+/// 200 clients connect to a server that may have 64 descriptors, of which it then has at least
+/// `open`.
 fn crowded(test: &str, configure: impl FnOnce(Server) -> Server, open: usize) {
     let Some(mut process) = Process::start(test, |say| {
         allow_descriptors(64);
@@ -103,7 +108,8 @@ fn crowded(test: &str, configure: impl FnOnce(Server) -> Server, open: usize) {
             let handle = configure(server()).start().unwrap();
             say(&addr_of(&handle).to_string());
             // Until the test closes it.
-            let stdin = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+            let stdin =
+                tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
             stdin.await.unwrap().unwrap();
             handle.shutdown(GRACE).await.unwrap();
             say("drained");
@@ -196,8 +202,13 @@ fn an_executor_that_has_ended_keeps_one_descriptor_at_most() {
             made.run(async {});
         };
         let idle = Held::now();
-        // What a thread holds is closed when it has ended, and a start that failed doesn't wait for that.
-        let end = || until("all threads have ended", || Held::now().threads <= idle.threads);
+        // What a thread holds is closed when it has ended, and a start that failed doesn't wait for
+        // that.
+        let end = || {
+            until("all threads have ended", || {
+                Held::now().threads <= idle.threads
+            })
+        };
         // What there's one of, however many servers there are.
         run();
         end();
@@ -212,7 +223,8 @@ fn an_executor_that_has_ended_keeps_one_descriptor_at_most() {
             on(addr, 2).start().unwrap_err();
         }));
         say(&kept("few", &|| {
-            // Enough for its sockets, and now and then for the first worker's executor, but not for both.
+            // Enough for its sockets, and now and then for the first worker's executor, but not for
+            // both.
             allow_descriptors(descriptors() as u64 + 8);
             on("127.0.0.1:0".parse().unwrap(), 2).start().unwrap_err();
             allow_descriptors(1000);
@@ -245,7 +257,9 @@ fn connect(addr: &str) -> TcpStream {
 
 /// The body of the answer to one request.
 fn ask(mut stream: &TcpStream) -> String {
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
     let mut response = String::new();
     while !response.ends_with("Hello") {
         let mut byte = [0];

@@ -1,6 +1,9 @@
 //! Clients that ask for much and read nothing: descriptors and threads stay within the limit.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that unwraps fails with a line number")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps fails with a line number"
+)]
 
 mod scene;
 

@@ -1,6 +1,7 @@
 //! What glommio can't do without: the server doesn't start, and says what to do.
 //!
-//! A filter and a limit are the process's for good, so each server is in one of its own: this test's binary, run once more.
+//! A filter and a limit are the process's for good, so each server is in one of its own: this
+//! test's binary, run once more.
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
@@ -51,12 +52,18 @@ fn start_after(test: &str, prepare: impl FnOnce()) -> Option<String> {
 fn refuse(call: i64, errno: u32) {
     let refuse = [(call, vec![])].into_iter().collect();
     let arch = env::consts::ARCH.try_into().unwrap();
-    let filter = SeccompFilter::new(refuse, SeccompAction::Allow, SeccompAction::Errno(errno), arch);
+    let filter = SeccompFilter::new(
+        refuse,
+        SeccompAction::Allow,
+        SeccompAction::Errno(errno),
+        arch,
+    );
     let program: BpfProgram = filter.unwrap().try_into().unwrap();
     seccompiler::apply_filter(&program).unwrap();
 }
 
-/// How each start of a server went in a process of its own, after that call was refused so. None there.
+/// How each start of a server went in a process of its own, after that call was refused so. None
+/// there.
 fn starts_after(test: &str, call: i64, errnos: &[u32]) -> Option<Vec<String>> {
     let process = Process::start(test, |say| {
         for errno in errnos {
@@ -72,7 +79,8 @@ fn all_hold(said: &[String], each: &[&str]) {
     assert_eq!(said.len(), each.len(), "{said:#?}");
     for (said, advice) in said.iter().zip(each) {
         assert!(
-            said.starts_with("error: cannot start glommio: io_uring is refused (") && said.contains(advice),
+            said.starts_with("error: cannot start glommio: io_uring is refused (")
+                && said.contains(advice),
             "{said} lacks: {advice}"
         );
     }

@@ -65,7 +65,8 @@ impl Connection for MemoryConnection {
 
 delegate_io!(impl for MemoryConnection => io);
 
-/// The client's end: tokio's I/O traits, on any runtime. For hyper's, wrap it in `hyper_util::rt::TokioIo`.
+/// The client's end: tokio's I/O traits, on any runtime. For hyper's, wrap it in
+/// `hyper_util::rt::TokioIo`.
 ///
 /// Dropping it closes the connection; `shutdown` ends its sending half only.
 #[derive(Debug)]
@@ -92,7 +93,11 @@ impl AsyncRead for MemoryStream {
 }
 
 impl AsyncWrite for MemoryStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, buf)
     }
 

@@ -1,4 +1,5 @@
-//! Connections inside one process for [anyport](https://docs.rs/anyport): an app tested whole, with its server, without a network.
+//! Connections inside one process for [anyport](https://docs.rs/anyport): an app tested whole, with
+//! its server, without a network.
 //!
 //! ```
 //! use anyport_core::{Body, serve_with};

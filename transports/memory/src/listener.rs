@@ -49,7 +49,8 @@ mod tests {
 
     fn listeners(memory: &Memory, workers: usize) -> Vec<MemoryListener> {
         let sockets = memory.open(workers).unwrap().into_iter().enumerate();
-        let listeners = sockets.map(|(index, socket)| memory.listen(socket, &Worker::new(index, workers)));
+        let listeners =
+            sockets.map(|(index, socket)| memory.listen(socket, &Worker::new(index, workers)));
         listeners.collect::<Result<_, _>>().unwrap()
     }
 

@@ -98,7 +98,8 @@ pub struct MemorySocket {
 }
 
 impl MemorySocket {
-    /// One for each worker; none, if somebody listens already. A place whose server has ended can be listened on again.
+    /// One for each worker; none, if somebody listens already. A place whose server has ended can
+    /// be listened on again.
     pub(crate) fn open(queue: &Arc<Queue>, workers: usize) -> Option<Vec<Self>> {
         let mut state = queue.lock();
         if state.open > 0 {
@@ -150,7 +151,8 @@ impl MemorySocket {
 }
 
 impl State {
-    /// One worker less that lets clients in. Gives whom to wake, once the lock is released: what this worker was woken for may be still there.
+    /// One worker less that lets clients in. Gives whom to wake, once the lock is released: what
+    /// this worker was woken for may be still there.
     fn leave(&mut self) -> Vec<Waker> {
         self.letting_in -= 1;
         if self.letting_in == 0 {
@@ -198,7 +200,8 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused), if no server listens yet, if it has ended, or if too many connections wait.
+    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused), if no server listens yet, if it has
+    /// ended, or if too many connections wait.
     pub fn connect(&self) -> io::Result<MemoryStream> {
         let number = self.queue.clients.fetch_add(1, Ordering::Relaxed);
         let peer = Endpoint::custom(format!("memory:client-{number}"));

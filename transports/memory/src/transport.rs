@@ -13,8 +13,8 @@ const BACKLOG: usize = 4096;
 
 /// Connections inside one process, over pipes in memory.
 ///
-/// No network, no descriptor, no system call: a whole server in a unit test, also under a paused clock. Each `Memory` is a place of its own; its
-/// [`connector`](Self::connector) connects to it.
+/// No network, no descriptor, no system call: a whole server in a unit test, also under a paused
+/// clock. Each `Memory` is a place of its own; its [`connector`](Self::connector) connects to it.
 pub struct Memory<R = Tokio> {
     queue: Arc<Queue>,
     buffer: usize,
@@ -34,8 +34,8 @@ impl Memory {
         }
     }
 
-    /// The same with a thread and a single-threaded tokio for each worker; one per core, unless [`with_workers`](Memory::with_workers) says
-    /// otherwise.
+    /// The same with a thread and a single-threaded tokio for each worker; one per core, unless
+    /// [`with_workers`](Memory::with_workers) says otherwise.
     #[must_use]
     pub fn per_core(self) -> Memory<TokioPerCore> {
         Memory {
@@ -48,7 +48,8 @@ impl Memory {
 }
 
 impl<R: Runtime> Memory<R> {
-    /// How many workers. Default: one on the ambient tokio, one per core with [`per_core`](Memory::per_core).
+    /// How many workers. Default: one on the ambient tokio, one per core with
+    /// [`per_core`](Memory::per_core).
     #[must_use]
     pub fn with_workers(mut self, workers: impl Into<Workers>) -> Self {
         self.workers = workers.into();

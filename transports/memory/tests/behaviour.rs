@@ -26,7 +26,10 @@ impl Places {
 
     fn connect(&self, endpoint: &Endpoint) -> io::Result<MemoryStream> {
         let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        places.get(endpoint).ok_or(io::ErrorKind::NotFound)?.connect()
+        places
+            .get(endpoint)
+            .ok_or(io::ErrorKind::NotFound)?
+            .connect()
     }
 }
 

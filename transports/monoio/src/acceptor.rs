@@ -19,9 +19,9 @@ use std::{
 
 /// Waits for clients at a listening socket, and makes monoio's streams of them.
 pub struct MonoioAcceptor {
-    /// An epoll instance, which is readable when the socket is. Whatever monoio has, it closes when its
-    /// ring is next looked after; the socket has to be closed, and its address free, as soon as the
-    /// listener is dropped.
+    /// An epoll instance, which is readable when the socket is. Whatever monoio has, it closes when
+    /// its ring is next looked after; the socket has to be closed, and its address free, as soon as
+    /// the listener is dropped.
     readiness: Rc<UnixStream>,
     wait: Option<Pin<Box<dyn Future<Output = io::Result<()>>>>>,
     is_ring: bool,
@@ -46,7 +46,8 @@ impl Acceptor for MonoioAcceptor {
         }
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, socket, EventData::new_u64(0), EventFlags::IN)?;
-        // Nothing is ever read from it: it's a stream in name only, since monoio waits for nothing else.
+        // Nothing is ever read from it: it's a stream in name only, since monoio waits for nothing
+        // else.
         let readiness = UnixStream::from_std(unix::net::UnixStream::from(epoll))?;
         Ok(Self {
             readiness: Rc::new(readiness),
@@ -94,7 +95,9 @@ impl Acceptor for MonoioAcceptor {
         }
         let stream = UnixStream::from_std(stream)?;
         let info = match stream.peer_cred() {
-            Ok(cred) => info.with_peer_cred(PeerCred::from_kernel(cred.pid(), cred.uid(), cred.gid())),
+            Ok(cred) => {
+                info.with_peer_cred(PeerCred::from_kernel(cred.pid(), cred.uid(), cred.gid()))
+            }
             Err(_) => info,
         };
         Ok(MonoioConnection::new(stream, info))

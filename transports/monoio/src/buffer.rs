@@ -1,11 +1,13 @@
-//! Buffers that the kernel reads and writes while nobody else does: in two sizes, pooled per thread.
+//! Buffers that the kernel reads and writes while nobody else does: in two sizes, pooled per
+//! thread.
 use monoio::buf::{IoBuf, IoBufMut};
 use std::{
     cell::{Cell, RefCell},
     mem,
 };
 
-/// The sizes there are: for a connection that waits, for the head of any request, for bodies. Whoever fills one gets the next larger one.
+/// The sizes there are: for a connection that waits, for the head of any request, for bodies.
+/// Whoever fills one gets the next larger one.
 const SIZES: [usize; 3] = [192, 4 * 1024, 16 * 1024];
 
 /// The smallest one.
@@ -16,7 +18,8 @@ pub(crate) const LARGEST: usize = SIZES[SIZES.len() - 1];
 /// How many bytes of each size a thread keeps: those of a burst.
 const KEPT: usize = 1024 * 1024;
 
-/// A buffer on its way through the kernel, or with what came of it. Back in its pool once it's dropped, also if the operation that has it is left to itself.
+/// A buffer on its way through the kernel, or with what came of it. Back in its pool once it's
+/// dropped, also if the operation that has it is left to itself.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
@@ -109,8 +112,9 @@ impl Drop for Buffer {
     }
 }
 
-// SAFETY: the bytes are in a vector's allocation, which doesn't move when the `Buffer` does, and lives until the `Buffer` is dropped. The `bytes_init` bytes from
-// `read_ptr` on are the vector's own from `start` to its length, all of them initialized; `start` never exceeds the length.
+// SAFETY: the bytes are in a vector's allocation, which doesn't move when the `Buffer` does, and
+// lives until the `Buffer` is dropped. The `bytes_init` bytes from `read_ptr` on are the vector's
+// own from `start` to its length, all of them initialized; `start` never exceeds the length.
 unsafe impl IoBuf for Buffer {
     fn read_ptr(&self) -> *const u8 {
         self.rest().as_ptr()
@@ -121,8 +125,8 @@ unsafe impl IoBuf for Buffer {
     }
 }
 
-// SAFETY: as above; the kernel may write all of the vector's capacity, which is what `bytes_total` says, and nothing else has access to it meanwhile, since the operation
-// owns the `Buffer`.
+// SAFETY: as above; the kernel may write all of the vector's capacity, which is what `bytes_total`
+// says, and nothing else has access to it meanwhile, since the operation owns the `Buffer`.
 unsafe impl IoBufMut for Buffer {
     fn write_ptr(&mut self) -> *mut u8 {
         self.bytes.as_mut_ptr()
@@ -133,7 +137,8 @@ unsafe impl IoBufMut for Buffer {
     }
 
     unsafe fn set_init(&mut self, pos: usize) {
-        // SAFETY: the caller says that the first `pos` bytes are initialized, and `pos` is no more than `bytes_total`, the capacity.
+        // SAFETY: the caller says that the first `pos` bytes are initialized, and `pos` is no more
+        // than `bytes_total`, the capacity.
         unsafe { self.bytes.set_len(pos) };
         self.start = self.start.min(pos);
     }
@@ -162,7 +167,8 @@ mod tests {
             let most = KEPT / size;
             let many: Vec<_> = (0..2 * most).map(|_| Buffer::with_capacity(size)).collect();
             drop(many);
-            let kept: usize = POOL.with(|pool| pool.kept.iter().map(|kept| kept.borrow().len()).sum());
+            let kept: usize =
+                POOL.with(|pool| pool.kept.iter().map(|kept| kept.borrow().len()).sum());
             assert_eq!(kept, most);
             POOL.with(|pool| pool.kept.iter().for_each(|kept| kept.borrow_mut().clear()));
         }
@@ -180,6 +186,9 @@ mod tests {
     #[test]
     fn whoever_fills_a_buffer_gets_a_larger_one() {
         let sizes = |bytes| Buffer::with_capacity(bytes).next_size();
-        assert_eq!([0, 192, 193, 16_384].map(sizes), [4096, 4096, 16_384, 16_384]);
+        assert_eq!(
+            [0, 192, 193, 16_384].map(sizes),
+            [4096, 4096, 16_384, 16_384]
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Connections that have been dropped, until the ring has closed their descriptors and given their buffers back: they count against the limits for as long.
+//! Connections that have been dropped, until the ring has closed their descriptors and given their
+//! buffers back: they count against the limits for as long.
 use crate::{Driver, round::round};
 use anyport_core::Permit;
 use std::{
@@ -8,11 +9,13 @@ use std::{
     task::{Poll, Waker},
 };
 
-/// An operation that's dropped is cancelled in the ring's next turn, and the descriptor is closed in the one after it. A task that's always ready has up to three turns of its own for each
-/// of the ring's.
+/// An operation that's dropped is cancelled in the ring's next turn, and the descriptor is closed
+/// in the one after it. A task that's always ready has up to three turns of its own for each of the
+/// ring's.
 const TURNS: u8 = 9;
 
-/// So many in a round of the worker needn't be waited for: the ring would have turns for nothing else.
+/// So many in a round of the worker needn't be waited for: the ring would have turns for nothing
+/// else.
 const FEW: usize = 2;
 
 thread_local! {

@@ -10,7 +10,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// One connection, over TCP or a Unix socket. Its socket stays on its worker; used on another thread, it's [relayed](ThreadBoundStream).
+/// One connection, over TCP or a Unix socket. Its socket stays on its worker; used on another
+/// thread, it's [relayed](ThreadBoundStream).
 pub struct MonoioConnection<S: AsyncWriteRent + 'static = TcpStream> {
     io: ThreadBoundStream<Stream<S>>,
     info: ConnInfo,

@@ -12,7 +12,8 @@ use std::{cell::Cell, fmt, io, os::fd::OwnedFd};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Driver {
-    /// io_uring; epoll where that's refused (by a seccomp filter, `kernel.io_uring_disabled`, or an old kernel), which the server's observer is told.
+    /// io_uring; epoll where that's refused (by a seccomp filter, `kernel.io_uring_disabled`, or an
+    /// old kernel), which the server's observer is told.
     #[default]
     Auto,
     /// io_uring, or the server doesn't start.
@@ -22,7 +23,8 @@ pub enum Driver {
 }
 
 impl Driver {
-    /// What the worker of this thread waits with: [`IoUring`](Self::IoUring) or [`Epoll`](Self::Epoll). None, if it's no worker's thread.
+    /// What the worker of this thread waits with: [`IoUring`](Self::IoUring) or
+    /// [`Epoll`](Self::Epoll). None, if it's no worker's thread.
     #[must_use]
     pub fn current() -> Option<Self> {
         CURRENT.get()
@@ -32,7 +34,8 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// io_uring is refused: by whom, as far as that shows, and what has to be changed. Or there's no descriptor left.
+    /// io_uring is refused: by whom, as far as that shows, and what has to be changed. Or there's
+    /// no descriptor left.
     pub fn check(self) -> Result<()> {
         match build(self) {
             Ok(_) => Ok(()),
@@ -89,14 +92,17 @@ pub(crate) fn build(driver: Driver) -> io::Result<Built> {
             }
             Err(NoRing::Exhausted(error)) => return Err(error),
             Err(NoRing::Refused(Refusal { why, advice })) if driver == Driver::IoUring => {
-                let what =
-                    format!("io_uring is refused ({why}): {advice}; or leave the choice to Driver::Auto");
+                let what = format!(
+                    "io_uring is refused ({why}): {advice}; or leave the choice to Driver::Auto"
+                );
                 return Err(io::Error::other(what));
             }
             Err(NoRing::Refused(refusal)) => Some(refusal),
         },
     };
-    let runtime = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?;
+    let runtime = RuntimeBuilder::<LegacyDriver>::new()
+        .enable_timer()
+        .build()?;
     Ok(Built {
         runtime: runtime.into(),
         driver: Driver::Epoll,
@@ -105,10 +111,12 @@ pub(crate) fn build(driver: Driver) -> io::Result<Built> {
     })
 }
 
-/// How many completions a ring holds: as many connections may have news at once, and the kernel needn't put any of it aside.
+/// How many completions a ring holds: as many connections may have news at once, and the kernel
+/// needn't put any of it aside.
 const COMPLETIONS: u32 = 8192;
 
-/// A ring with the flags that suit one thread; a plain one where the kernel doesn't know them (6.0 does).
+/// A ring with the flags that suit one thread; a plain one where the kernel doesn't know them (6.0
+/// does).
 fn ring() -> std::result::Result<Monoio, NoRing> {
     let build = |mut flags: io_uring::Builder| {
         flags.setup_cqsize(COMPLETIONS);

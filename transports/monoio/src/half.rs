@@ -55,7 +55,8 @@ impl<S: AsyncWriteRent> Half<S> {
     }
 
     pub(crate) fn socket(&self) -> BorrowedFd<'_> {
-        // SAFETY: `half` is there until `self` is dropped, and with it the stream, whose descriptor is open for as long as it lives.
+        // SAFETY: `half` is there until `self` is dropped, and with it the stream, whose descriptor
+        // is open for as long as it lives.
         unsafe { BorrowedFd::borrow_raw(self.descriptor) }
     }
 
@@ -74,7 +75,8 @@ impl<S: AsyncWriteRent> Half<S> {
 
 impl<S: AsyncWriteRent> Drop for Half<S> {
     fn drop(&mut self) {
-        // A sending half that's dropped alone ends the sending by a system call; closing does that, too. Put together, the halves are just closed.
+        // A sending half that's dropped alone ends the sending by a system call; closing does that,
+        // too. Put together, the halves are just closed.
         if let Some(half) = self.half.take()
             && Rc::strong_count(&half.0) == 1
         {

@@ -1,4 +1,5 @@
-//! TCP and Unix sockets on monoio for [anyport](https://docs.rs/anyport): io_uring, one ring per core. Linux only.
+//! TCP and Unix sockets on monoio for [anyport](https://docs.rs/anyport): io_uring, one ring per
+//! core. Linux only.
 //!
 //! ```no_run
 //! # #[cfg(target_os = "linux")]
@@ -37,12 +38,15 @@ pub use connection::MonoioConnection;
 pub use driver::Driver;
 pub use runtime::MonoioPerCore;
 
-use anyport_core::socket::{ReadyTcpListener, ReadyUnixListener, TcpTransport, unix::UnixTransport};
+use anyport_core::socket::{
+    ReadyTcpListener, ReadyUnixListener, TcpTransport, unix::UnixTransport,
+};
 
-/// TCP on monoio: each worker has a thread, a ring (io_uring) and a socket of its own (SO_REUSEPORT).
+/// TCP on monoio: each worker has a thread, a ring (io_uring) and a socket of its own
+/// (SO_REUSEPORT).
 ///
-/// Nothing moves between threads, so the app may be `!Send` (`per_worker(..)`). Where io_uring is refused,
-/// the workers wait with epoll; see [`Driver`].
+/// Nothing moves between threads, so the app may be `!Send` (`per_worker(..)`). Where io_uring is
+/// refused, the workers wait with epoll; see [`Driver`].
 ///
 /// ```
 /// # use anyport_monoio::{Driver, Monoio};
@@ -56,8 +60,8 @@ pub type Monoio = TcpTransport<MonoioPerCore, MonoioListener>;
 /// A listening TCP socket on one worker.
 pub type MonoioListener = ReadyTcpListener<MonoioAcceptor>;
 
-/// Unix sockets on monoio: each worker has a thread and a ring (io_uring); they have duplicates of one
-/// socket. The rest is as with [`Monoio`].
+/// Unix sockets on monoio: each worker has a thread and a ring (io_uring); they have duplicates of
+/// one socket. The rest is as with [`Monoio`].
 ///
 /// ```
 /// # use anyport_monoio::MonoioUnix;

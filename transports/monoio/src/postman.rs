@@ -1,5 +1,5 @@
-//! Sends that nobody waits for: one task of the worker sees them through. A response needs no second turn of its connection to be sent, and
-//! is sent although its connection is gone.
+//! Sends that nobody waits for: one task of the worker sees them through. A response needs no
+//! second turn of its connection to be sent, and is sent although its connection is gone.
 use anyport_core::runtime::local;
 use std::{
     cell::RefCell,

@@ -1,4 +1,5 @@
-//! The receiving half of a stream: one operation at a time, armed as soon as somebody wants to read. Its buffer is small until a peer sends more than fits.
+//! The receiving half of a stream: one operation at a time, armed as soon as somebody wants to
+//! read. Its buffer is small until a peer sends more than fits.
 use crate::{
     buffer::{Buffer, SMALL},
     operation::{Operations, operations},
@@ -151,7 +152,9 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
     }
 
     fn is_under_way(&self) -> bool {
-        self.large.as_ref().is_some_and(|large| large.ops.is_under_way())
+        self.large
+            .as_ref()
+            .is_some_and(|large| large.ops.is_under_way())
             || self.small.as_ref().is_some_and(|ops| ops.is_under_way())
     }
 
@@ -163,7 +166,9 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
         buffer.clear();
         let stream = &self.stream;
         if self.is_large() {
-            let large = self.large.get_or_insert_with(|| Box::new(Large::new(stream)));
+            let large = self
+                .large
+                .get_or_insert_with(|| Box::new(Large::new(stream)));
             large.is_cancelled = false;
             let handle = large.canceller.handle();
             large.ops.as_mut().begin((buffer, handle));
@@ -193,7 +198,8 @@ impl Large {
         }
     }
 
-    /// What's needed until the operation that's under way is done, with what it brings nevertheless.
+    /// What's needed until the operation that's under way is done, with what it brings
+    /// nevertheless.
     fn cancelled(mut self: Box<Self>) -> Option<Box<Self>> {
         if !self.ops.is_under_way() {
             return None;

@@ -3,8 +3,8 @@ use anyport_core::runtime::{RingCall, RingNeeds};
 use io_uring::{
     IoUring, Probe,
     opcode::{
-        Accept, AsyncCancel, Close, Connect, Fsync, OpenAt, PollAdd, ProvideBuffers, Read, Readv, Recv,
-        RecvMsg, Send, SendMsg, Timeout, Write, Writev,
+        Accept, AsyncCancel, Close, Connect, Fsync, OpenAt, PollAdd, ProvideBuffers, Read, Readv,
+        Recv, RecvMsg, Send, SendMsg, Timeout, Write, Writev,
     },
 };
 use std::{env, io};
@@ -62,9 +62,12 @@ impl NoRing {
     }
 }
 
-/// Whether the kernel has all operations that monoio begins, and this process may use them. monoio's own answer is the first one for good, also if there was just no descriptor left.
+/// Whether the kernel has all operations that monoio begins, and this process may use them.
+/// monoio's own answer is the first one for good, also if there was just no descriptor left.
 pub(crate) fn detect() -> Result<(), NoRing> {
-    if env::var(FORCED).is_ok_and(|value| matches!(&*value.to_ascii_lowercase(), "1" | "true" | "yes")) {
+    if env::var(FORCED)
+        .is_ok_and(|value| matches!(&*value.to_ascii_lowercase(), "1" | "true" | "yes"))
+    {
         return Err(NoRing::Refused(Refusal {
             why: format!("{FORCED} is set"),
             advice: format!("unset {FORCED}"),
@@ -74,7 +77,10 @@ pub(crate) fn detect() -> Result<(), NoRing> {
     let mut probe = Probe::new();
     let probed = ring.submitter().register_probe(&mut probe);
     probed.map_err(|e| NoRing::new(RingCall::Register, e))?;
-    if OPERATIONS.iter().all(|operation| probe.is_supported(*operation)) {
+    if OPERATIONS
+        .iter()
+        .all(|operation| probe.is_supported(*operation))
+    {
         return Ok(());
     }
     let missing = io::Error::new(io::ErrorKind::Unsupported, "an operation is missing");

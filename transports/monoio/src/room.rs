@@ -1,7 +1,9 @@
 //! Waiting for room in the send buffer of a socket.
 //!
-//! A poll operation of the ring can't do that: once the peer has closed its end, it's over at once, each time, since the kernel adds `POLLRDHUP` to whatever is waited for. An operation
-//! that sends meets the same, and after some attempts the kernel gives it a thread to sleep in. So each worker has an epoll instance, and its ring waits for that one.
+//! A poll operation of the ring can't do that: once the peer has closed its end, it's over at once,
+//! each time, since the kernel adds `POLLRDHUP` to whatever is waited for. An operation that sends
+//! meets the same, and after some attempts the kernel gives it a thread to sleep in. So each worker
+//! has an epoll instance, and its ring waits for that one.
 use rustix::{
     event::{
         Timespec,
@@ -43,13 +45,16 @@ pub(crate) fn epoll() -> io::Result<OwnedFd> {
     Ok(epoll::create(CreateFlags::CLOEXEC)?)
 }
 
-/// Wakes those who wait for room on this worker, for as long as it lives. Where that can't be, they aren't let wait.
+/// Wakes those who wait for room on this worker, for as long as it lives. Where that can't be, they
+/// aren't let wait.
 pub(crate) async fn watch(epoll: OwnedFd) {
     let _ = try_watch(epoll).await;
     let waiting = ROOMS.with_borrow_mut(|rooms| {
         rooms.epoll = None;
         let waiting = rooms.waiting.iter_mut();
-        waiting.filter_map(|(_, waker)| waker.take()).collect::<Vec<_>>()
+        waiting
+            .filter_map(|(_, waker)| waker.take())
+            .collect::<Vec<_>>()
     });
     waiting.into_iter().for_each(Waker::wake);
 }
@@ -82,7 +87,8 @@ fn wake() -> io::Result<bool> {
     };
     for event in events {
         let key = usize::try_from(event.data.u64()).unwrap_or(usize::MAX);
-        // A socket that's closed later than its connection may be told of once more, by the key of another one: that's woken too early.
+        // A socket that's closed later than its connection may be told of once more, by the key of
+        // another one: that's woken too early.
         let waker = ROOMS.with_borrow_mut(|rooms| rooms.waiting.get_mut(key)?.take());
         if let Some(waker) = waker {
             waker.wake();
@@ -103,8 +109,9 @@ async fn yield_now() {
     .await;
 }
 
-/// Bounds how long an operation that has to wait sleeps in a thread of the kernel's: it fails after that, and is begun again by a call that doesn't sleep. Connections that a TCP socket
-/// accepts have it from there.
+/// Bounds how long an operation that has to wait sleeps in a thread of the kernel's: it fails after
+/// that, and is begun again by a call that doesn't sleep. Connections that a TCP socket accepts
+/// have it from there.
 pub(crate) fn bound_sleep(socket: impl AsFd) -> io::Result<()> {
     // The shortest there is: the kernel rounds it up to one tick.
     Ok(set_socket_timeout(
@@ -130,7 +137,8 @@ impl Room {
             let key = rooms.waiting.insert(None);
             let room = Self { key };
             let data = EventData::new_u64(key as u64);
-            // An event comes each time that a socket that was full has room again, and now, if it has.
+            // An event comes each time that a socket that was full has room again, and now, if it
+            // has.
             let flags = EventFlags::OUT | EventFlags::ET;
             let added = match epoll::add(epoll, &socket, data, flags) {
                 // It was waited for before its connection was idle.

@@ -1,4 +1,5 @@
-//! The rounds of a worker: in each, its tasks run, and then it waits for completions. Whether an operation could have been completed since, shows by them.
+//! The rounds of a worker: in each, its tasks run, and then it waits for completions. Whether an
+//! operation could have been completed since, shows by them.
 use std::cell::Cell;
 
 thread_local! {

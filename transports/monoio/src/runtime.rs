@@ -30,7 +30,8 @@ const SETTLING: Duration = Duration::from_secs(1);
 
 /// One monoio runtime per worker, on a thread of its own. Nothing moves, so nothing need be `Send`.
 ///
-/// A panic of a task ends that task only, and tasks run in turn. What's spawned by `monoio::spawn` has neither promise.
+/// A panic of a task ends that task only, and tasks run in turn. What's spawned by `monoio::spawn`
+/// has neither promise.
 #[derive(Clone, Debug)]
 pub struct MonoioPerCore(PhantomData<Rc<()>>);
 
@@ -38,7 +39,8 @@ thread_local! {
     static REFUSAL: RefCell<Option<Refusal>> = const { RefCell::new(None) };
 }
 
-/// Tells the server's observer that this thread's worker has no ring, although it was to have one. All workers are alike: one warning is enough.
+/// Tells the server's observer that this thread's worker has no ring, although it was to have one.
+/// All workers are alike: one warning is enough.
 pub(crate) fn tell_refusal(worker: &anyport_core::Worker) {
     if worker.index() > 0 {
         return;
@@ -104,11 +106,13 @@ fn run<F: Future<Output = ()> + 'static>(built: Built, start: Start<F>) {
         postman::close();
         closing::clear();
         tasks.clear();
-        // Their operations have been cancelled, but the kernel may write into their buffers until it says so.
+        // Their operations have been cancelled, but the kernel may write into their buffers until
+        // it says so.
         until(&tasks, || buffer::in_use() == 0).await;
     });
     if buffer::in_use() > 0 {
-        // It never happens; if it does, a little memory is less than what the kernel would write into somebody else's.
+        // It never happens; if it does, a little memory is less than what the kernel would write
+        // into somebody else's.
         mem::forget(runtime);
     }
 }
@@ -128,7 +132,8 @@ async fn until(tasks: &Tasks, mut is_done: impl FnMut() -> bool + Unpin) {
     }
 }
 
-/// Runs the tasks of a worker until something has happened; monoio is told when the next one is due.
+/// Runs the tasks of a worker until something has happened; monoio is told when the next one is
+/// due.
 struct Run<'a, D> {
     tasks: &'a Tasks,
     is_done: D,
@@ -154,7 +159,8 @@ impl<'a, D: FnMut() -> bool + Unpin> Run<'a, D> {
                     sleep.as_mut().reset(next.into());
                 }
                 (alarm, next) => {
-                    *alarm = next.map(|next| (next, Box::pin(monoio::time::sleep_until(next.into()))));
+                    *alarm =
+                        next.map(|next| (next, Box::pin(monoio::time::sleep_until(next.into()))));
                 }
             }
         }
@@ -172,7 +178,8 @@ impl<D: FnMut() -> bool + Unpin> Future for Run<'_, D> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         round::begin();
-        // Those that are ready again after that, are so in the next round, when the driver has had its turn.
+        // Those that are ready again after that, are so in the next round, when the driver has had
+        // its turn.
         let is_ready = self.tasks.run(cx, 1);
         round::end(is_ready);
         if is_ready {

@@ -1,5 +1,7 @@
-//! The sending half of a stream: one operation at a time, which owns a copy of the bytes and is seen through whatever becomes of its connection.
-//! What's dearer to copy than to send is sent from where it is, by a system call. No operation waits for a peer that's slow, if that can be told before: see [`Room`].
+//! The sending half of a stream: one operation at a time, which owns a copy of the bytes and is
+//! seen through whatever becomes of its connection. What's dearer to copy than to send is sent from
+//! where it is, by a system call. No operation waits for a peer that's slow, if that can be told
+//! before: see [`Room`].
 use crate::{
     Driver,
     buffer::{Buffer, LARGEST},
@@ -28,7 +30,8 @@ struct State<S: AsyncWriteRent> {
     rest: Option<Buffer>,
     /// There, once there was none.
     room: Option<Room>,
-    /// The kernel's buffer has been full since the connection was idle: an operation might have to wait.
+    /// The kernel's buffer has been full since the connection was idle: an operation might have to
+    /// wait.
     has_been_full: bool,
     /// What the operation wakes, or room for the rest: whoever sees it through.
     carrier: Waker,
@@ -74,7 +77,8 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
         })))
     }
 
-    /// Sends it, or takes it for an operation, and begins that. Pending while there's one, and while there's no room.
+    /// Sends it, or takes it for an operation, and begins that. Pending while there's one, and
+    /// while there's no room.
     ///
     /// `by_call`: it's not to be an operation.
     pub(crate) fn poll_write(
@@ -114,7 +118,8 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
         Poll::Ready(Ok(taken))
     }
 
-    /// Ready if the kernel has what was written, or is about to be given it: an operation that it couldn't finish at once is waited for.
+    /// Ready if the kernel has what was written, or is about to be given it: an operation that it
+    /// couldn't finish at once is waited for.
     pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.0.borrow_mut();
         if !state.is_flushed && state.since != round() {
@@ -126,11 +131,14 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends what the kernel takes at once, although nothing says that there's room: of what an operation has left, then of `bufs`.
+    /// Sends what the kernel takes at once, although nothing says that there's room: of what an
+    /// operation has left, then of `bufs`.
     pub(crate) fn poll_retry(&self, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let mut state = self.0.borrow_mut();
         // That there's room is still waited for.
-        if state.is_operating() || state.rest.is_some() && state.poll_rest(Despite::NoRoom).is_pending() {
+        if state.is_operating()
+            || state.rest.is_some() && state.poll_rest(Despite::NoRoom).is_pending()
+        {
             return Poll::Pending;
         }
         // Whoever sees it through has nothing to wait for any more.
@@ -143,7 +151,12 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
         carrier.into_iter().for_each(Waker::wake);
         match sent {
             Ok(0) if !bufs.is_empty() => Poll::Pending,
-            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) =>
+            {
                 Poll::Pending
             }
             sent => Poll::Ready(sent),
@@ -163,7 +176,10 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
     pub(crate) fn into_half(self: Rc<Self>) -> Result<Half<S>, Rc<Self>> {
         let is_idle = {
             let state = self.0.borrow();
-            state.half.is_some() && state.rest.is_none() && !state.is_broken && state.waiting.is_none()
+            state.half.is_some()
+                && state.rest.is_none()
+                && !state.is_broken
+                && state.waiting.is_none()
         };
         if !is_idle || Rc::strong_count(&self) > 1 {
             return Err(self);
@@ -203,7 +219,11 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
 }
 
 /// Has somebody woken when a socket that has just refused to take more has room.
-fn wait<S: AsyncWriteRent>(room: &mut Option<Room>, half: &Half<S>, waker: &Waker) -> io::Result<()> {
+fn wait<S: AsyncWriteRent>(
+    room: &mut Option<Room>,
+    half: &Half<S>,
+    waker: &Waker,
+) -> io::Result<()> {
     let room = match room {
         Some(room) => room,
         none => none.insert(Room::new(half.socket())?),
@@ -211,7 +231,8 @@ fn wait<S: AsyncWriteRent>(room: &mut Option<Room>, half: &Half<S>, waker: &Wake
     room.wait(waker)
 }
 
-/// Whether so many bytes are sent where they are. With epoll an operation is a system call as well; with io_uring it saves one, but copies them.
+/// Whether so many bytes are sent where they are. With epoll an operation is a system call as well;
+/// with io_uring it saves one, but copies them.
 fn is_sent_now(bytes: usize) -> bool {
     bytes > LARGEST || Driver::current() == Some(Driver::Epoll)
 }
@@ -226,7 +247,12 @@ impl<S: AsyncWriteRent + 'static> State<S> {
     }
 
     /// Sends it where it is.
-    fn poll_send(&mut self, cx: &Context<'_>, bufs: &[IoSlice<'_>], total: usize) -> Poll<io::Result<usize>> {
+    fn poll_send(
+        &mut self,
+        cx: &Context<'_>,
+        bufs: &[IoSlice<'_>],
+        total: usize,
+    ) -> Poll<io::Result<usize>> {
         loop {
             let Some(half) = &self.half else {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));

@@ -15,7 +15,8 @@ use std::{
     time::Duration,
 };
 
-/// How long a peer may take for what was sent to it before its connection was dropped, if nobody says how long (a wrapper doesn't forward `release`).
+/// How long a peer may take for what was sent to it before its connection was dropped, if nobody
+/// says how long (a wrapper doesn't forward `release`).
 const LINGER: Duration = Duration::from_secs(10);
 
 /// A stream of monoio's, by operations that own their buffers.
@@ -31,8 +32,12 @@ pub(crate) struct Stream<S: AsyncWriteRent + 'static> {
     is_settled: bool,
 }
 
-/// What a stream of monoio's has to be; `Split` says that reading and writing don't get in each other's way.
-pub(crate) trait Socket: CancelableAsyncReadRent + AsyncWriteRent + Split + AsRawFd + 'static {}
+/// What a stream of monoio's has to be; `Split` says that reading and writing don't get in each
+/// other's way.
+pub(crate) trait Socket:
+    CancelableAsyncReadRent + AsyncWriteRent + Split + AsRawFd + 'static
+{
+}
 
 impl<S: CancelableAsyncReadRent + AsyncWriteRent + Split + AsRawFd + 'static> Socket for S {}
 
@@ -54,7 +59,8 @@ impl<S: Socket> Stream<S> {
     /// None: it's closed.
     fn socket(&self) -> Option<BorrowedFd<'_>> {
         self.receiving.as_ref()?;
-        // SAFETY: whoever receives owns the stream, which owns this descriptor and keeps it open; it's borrowed here for as long.
+        // SAFETY: whoever receives owns the stream, which owns this descriptor and keeps it open;
+        // it's borrowed here for as long.
         Some(unsafe { BorrowedFd::borrow_raw(self.descriptor) })
     }
 
@@ -85,7 +91,11 @@ impl<S: Socket> LocalStream for Stream<S> {
         };
         let polled = receiving.poll_readable(cx, is_idle);
         let could_rest = self.sending.is_some() || receiving.is_large();
-        if polled.is_pending() && could_rest && !is_idle && !mem::replace(&mut self.is_settled, true) {
+        if polled.is_pending()
+            && could_rest
+            && !is_idle
+            && !mem::replace(&mut self.is_settled, true)
+        {
             // The connection may have become idle in this very turn, which shows in the next one.
             cx.waker().wake_by_ref();
         }
@@ -97,7 +107,11 @@ impl<S: Socket> LocalStream for Stream<S> {
     }
 
     /// Sends what the kernel takes at once, of what an operation has left, then of `bufs`.
-    fn poll_retry_write(&mut self, _: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_retry_write(
+        &mut self,
+        _: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         match &self.sending {
             Some(sending) => sending.poll_retry(bufs),
             None => Poll::Pending,
@@ -110,7 +124,8 @@ impl<S: Socket> LocalStream for Stream<S> {
         }
     }
 
-    /// What's on its way is seen through if its peer is owed it; the permit is given back when all of it is gone.
+    /// What's on its way is seen through if its peer is owed it; the permit is given back when all
+    /// of it is gone.
     fn release(&mut self, permit: Permit) {
         self.close(Some(permit));
     }
@@ -131,7 +146,11 @@ impl<S: Socket> Read for Stream<S> {
 }
 
 impl<S: Socket> Write for Stream<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
@@ -222,7 +241,8 @@ mod tests {
     };
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    /// Does what the first byte says: reads, or writes, without end; or tells how many buffers are in use.
+    /// Does what the first byte says: reads, or writes, without end; or tells how many buffers are
+    /// in use.
     async fn obey(connection: Accepted<MonoioConnection>) {
         let mut io = TokioIo::new(connection);
         match io.read_u8().await {
@@ -262,9 +282,12 @@ mod tests {
     #[tokio::test]
     async fn what_is_large_is_sent_without_a_copy() {
         for driver in [Driver::IoUring, Driver::Epoll] {
-            let monoio = Monoio::bind("127.0.0.1:0").with_driver(driver).with_workers(1);
+            let monoio = Monoio::bind("127.0.0.1:0")
+                .with_driver(driver)
+                .with_workers(1);
             let handle = serve_raw_with(monoio, write_much).start().unwrap();
-            let mut client = TcpStream::connect(handle.endpoints()[0].socket_addr().unwrap()).unwrap();
+            let mut client =
+                TcpStream::connect(handle.endpoints()[0].socket_addr().unwrap()).unwrap();
             let mut received = Vec::new();
             client.read_to_end(&mut received).unwrap();
             assert_eq!(
@@ -280,7 +303,9 @@ mod tests {
     async fn a_thousand_connections_that_are_cut_leave_no_buffer() {
         const CLIENTS: usize = 250;
         for driver in [Driver::IoUring, Driver::Epoll] {
-            let monoio = Monoio::bind("127.0.0.1:0").with_driver(driver).with_workers(1);
+            let monoio = Monoio::bind("127.0.0.1:0")
+                .with_driver(driver)
+                .with_workers(1);
             let handle = serve_raw_with(monoio, obey).start().unwrap();
             let addr = handle.endpoints()[0].socket_addr().unwrap();
             let before = in_use(addr);

@@ -118,11 +118,15 @@ mod subjects {
     }
 
     fn tcp(driver: Driver) -> Monoio {
-        Monoio::bind("127.0.0.1:0").with_driver(driver).with_workers(2)
+        Monoio::bind("127.0.0.1:0")
+            .with_driver(driver)
+            .with_workers(2)
     }
 
     fn unix(paths: &Paths, driver: Driver) -> MonoioUnix {
-        MonoioUnix::bind(paths.next()).with_driver(driver).with_workers(2)
+        MonoioUnix::bind(paths.next())
+            .with_driver(driver)
+            .with_workers(2)
     }
 
     async fn connect(endpoint: &Endpoint) -> io::Result<TcpStream> {

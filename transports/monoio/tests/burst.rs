@@ -1,6 +1,9 @@
 //! More events at once than a ring holds.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that unwraps fails with a line number")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps fails with a line number"
+)]
 
 mod scene;
 
@@ -12,7 +15,8 @@ use scene::one;
 /// A ring takes 1,024 operations at once and holds 8,192 completions (`src/driver.rs`).
 const CLIENTS: usize = 8500;
 
-/// The kernel puts aside what the ring has no room for, and a full queue of operations is submitted before more are queued.
+/// The kernel puts aside what the ring has no room for, and a full queue of operations is submitted
+/// before more are queued.
 async fn events_that_the_ring_has_no_room_for_are_not_lost() {
     allow_descriptors(2 * CLIENTS as u64 + 200);
     let limits = Limits::default().with_connections(2 * CLIENTS);

@@ -2,7 +2,10 @@
 //!
 //! Alone in its process, whose descriptors and memory it counts.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that unwraps fails with a line number")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps fails with a line number"
+)]
 
 mod scene;
 

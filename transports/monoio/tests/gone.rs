@@ -1,6 +1,10 @@
-//! Clients that ask for much and read nothing: descriptors stay within the limit, and no operation sleeps in a thread of the kernel's.
+//! Clients that ask for much and read nothing: descriptors stay within the limit, and no operation
+//! sleeps in a thread of the kernel's.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that unwraps fails with a line number")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps fails with a line number"
+)]
 
 mod scene;
 

@@ -1,4 +1,5 @@
-//! What a dropped connection owes its peer: it's sent, it counts against the limits until then, and nothing sleeps in the kernel for it.
+//! What a dropped connection owes its peer: it's sent, it counts against the limits until then, and
+//! nothing sleeps in the kernel for it.
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
@@ -30,7 +31,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A piece that's small enough to be copied, for an operation.
 const PIECE: usize = 100;
-/// In so many turns in a row, an operation is done that need not wait; and one that has to wait has been given up on by the kernel, which tries 128 times before it lends it a thread.
+/// In so many turns in a row, an operation is done that need not wait; and one that has to wait has
+/// been given up on by the kernel, which tries 128 times before it lends it a thread.
 const TURNS: usize = 1000;
 
 /// Writes until the peer and its kernel take nothing more, and says how much that was.
@@ -137,7 +139,8 @@ async fn who_stalls_is_owed_nothing_more_and_neither_is_anybody_at_an_abort() {
     }
 }
 
-/// A peer that has ended its sending half would have the kernel give each operation that has to wait a thread to sleep in.
+/// A peer that has ended its sending half would have the kernel give each operation that has to
+/// wait a thread to sleep in.
 async fn no_operation_sleeps_for_long_in_a_thread_for_a_peer_that_only_reads() {
     const WRITERS: usize = 10;
     for driver in DRIVERS {
@@ -156,7 +159,9 @@ async fn no_operation_sleeps_for_long_in_a_thread_for_a_peer_that_only_reads() {
                 })
                 .await;
                 tell.send(fill(&mut io).await).unwrap();
-                poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await.unwrap();
+                poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx))
+                    .await
+                    .unwrap();
             }
         };
         let handle = serve_raw_with(one(driver), handler).start().unwrap();
@@ -165,8 +170,11 @@ async fn no_operation_sleeps_for_long_in_a_thread_for_a_peer_that_only_reads() {
             client.shutdown(Shutdown::Write).unwrap();
         }
         have_ended.store(true, SeqCst);
-        let written: usize = (0..WRITERS).map(|_| told.recv_timeout(PATIENCE).unwrap()).sum();
-        // Those that were lent end when they've had nothing to do for some seconds; a ring keeps one of them.
+        let written: usize = (0..WRITERS)
+            .map(|_| told.recv_timeout(PATIENCE).unwrap())
+            .sum();
+        // Those that were lent end when they've had nothing to do for some seconds; a ring keeps
+        // one of them.
         until("no thread sleeps for an operation", || lent() <= 1);
         let received = clients.into_iter().map(|mut client| {
             let mut received = Vec::new();

@@ -1,6 +1,8 @@
-//! io_uring refused, as container runtimes do by a seccomp filter: the server waits with epoll, and says so; or doesn't start, if it's to have io_uring.
+//! io_uring refused, as container runtimes do by a seccomp filter: the server waits with epoll, and
+//! says so; or doesn't start, if it's to have io_uring.
 //!
-//! A filter is the process's for good, so each server is in one of its own: this test's binary, run once more.
+//! A filter is the process's for good, so each server is in one of its own: this test's binary, run
+//! once more.
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
@@ -11,7 +13,9 @@ mod scene;
 
 use anyport_core::{Event, Observer, per_worker, serve_with};
 use anyport_monoio::{Driver, Monoio};
-use anyport_testkit::process::{Process, allow_descriptors, allow_locked_memory, obey_locked_memory};
+use anyport_testkit::process::{
+    Process, allow_descriptors, allow_locked_memory, obey_locked_memory,
+};
 use scene::{GRACE, get};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use std::{
@@ -37,7 +41,12 @@ const ENOSYS: u32 = 38;
 fn refuse(call: i64, errno: u32) {
     let refuse = [(call, vec![])].into_iter().collect();
     let arch = env::consts::ARCH.try_into().unwrap();
-    let filter = SeccompFilter::new(refuse, SeccompAction::Allow, SeccompAction::Errno(errno), arch);
+    let filter = SeccompFilter::new(
+        refuse,
+        SeccompAction::Allow,
+        SeccompAction::Errno(errno),
+        arch,
+    );
     let program: BpfProgram = filter.unwrap().try_into().unwrap();
     seccompiler::apply_filter(&program).unwrap();
 }
@@ -87,7 +96,9 @@ async fn serves(driver: Driver, observer: Warnings) -> anyport_core::Result<Stri
             std::future::ready(Ok::<_, std::io::Error>(http::Response::new(driver.clone())))
         })
     });
-    let monoio = Monoio::bind("127.0.0.1:0").with_driver(driver).with_workers(2);
+    let monoio = Monoio::bind("127.0.0.1:0")
+        .with_driver(driver)
+        .with_workers(2);
     let handle = serve_with(monoio, app).observer(observer).start()?;
     let driver = get(&handle, "/").unwrap();
     handle.shutdown(GRACE).await?;
@@ -99,7 +110,8 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     builder.enable_all().build().unwrap().block_on(future)
 }
 
-/// Starts such a server, and says what it waits with, or why it doesn't start, and of what it warned.
+/// Starts such a server, and says what it waits with, or why it doesn't start, and of what it
+/// warned.
 fn say_how_it_starts(driver: Driver, say: &mut dyn FnMut(&str)) {
     let warnings = Warnings::default();
     match block_on(serves(driver, warnings.clone())) {
@@ -201,7 +213,11 @@ fn each_refusal_of_a_ring_is_told_with_advice_of_its_own() {
             refused,
             "has no io_uring (it needs Linux 5.6 with CONFIG_IO_URING)",
         ],
-        &[refused, "Invalid argument", "is too old: it needs Linux 5.6"],
+        &[
+            refused,
+            "Invalid argument",
+            "is too old: it needs Linux 5.6",
+        ],
         &[
             refused,
             "Cannot allocate memory",

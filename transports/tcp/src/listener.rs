@@ -19,7 +19,8 @@ use tokio::net::TcpStream;
 pub struct TcpListener {
     inner: tokio::net::TcpListener,
     options: SocketOptions,
-    /// The address of every connection; none, if each has to be asked (a socket that listens on all interfaces).
+    /// The address of every connection; none, if each has to be asked (a socket that listens on all
+    /// interfaces).
     local: Option<Endpoint>,
     queue: AcceptQueue,
 }
@@ -52,7 +53,10 @@ impl TcpListener {
             Some(local) => local.clone(),
             None => canonical(stream.local_addr()?).into(),
         };
-        Ok(TcpConnection::new(stream, ConnInfo::new(canonical(peer), local)))
+        Ok(TcpConnection::new(
+            stream,
+            ConnInfo::new(canonical(peer), local),
+        ))
     }
 
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
@@ -112,7 +116,8 @@ mod tests {
     fn adopted(owner: &net::TcpListener, workers: usize) -> Vec<TcpListener> {
         let tcp = Tcp::from_std(owner.try_clone().unwrap());
         let sockets = tcp.open(workers).unwrap().into_iter().enumerate();
-        let listeners = sockets.map(|(index, socket)| tcp.listen(socket, &Worker::new(index, workers)));
+        let listeners =
+            sockets.map(|(index, socket)| tcp.listen(socket, &Worker::new(index, workers)));
         listeners.collect::<Result<_, _>>().unwrap()
     }
 
@@ -160,7 +165,9 @@ mod tests {
             let client = Client::connect(addr).unwrap();
             accept(&mut listener).await;
             // Reset, so that thousands of ports don't linger in TIME-WAIT.
-            SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+            SockRef::from(&client)
+                .set_linger(Some(Duration::ZERO))
+                .unwrap();
         }
         let _next = Client::connect(addr).unwrap();
         assert!(is_idle(&mut listener).await);

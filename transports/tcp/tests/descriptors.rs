@@ -1,6 +1,8 @@
-//! Descriptors used up: at start that's an error that names the limit; under load the server waits for some, without spinning.
+//! Descriptors used up: at start that's an error that names the limit; under load the server waits
+//! for some, without spinning.
 //!
-//! The limit is the process's, so each server is in one of its own: this test's binary, run once more.
+//! The limit is the process's, so each server is in one of its own: this test's binary, run once
+//! more.
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
@@ -45,7 +47,8 @@ fn at_start_the_error_names_the_limit() {
     }
 }
 
-/// In the server's process: starts with fewer descriptors than are open already, then with more and more, until it works.
+/// In the server's process: starts with fewer descriptors than are open already, then with more and
+/// more, until it works.
 fn start_with_ever_more_descriptors(per_core: bool, say: &mut dyn FnMut(&str)) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -104,7 +107,8 @@ fn workers_out_of_descriptors_wait_quietly_and_serve_on() {
     crowded(test, || serve_with(tcp(), hello()).limits(limits), 64);
 }
 
-/// 200 clients connect to a server that may have 64 descriptors, of which it then has at least `open`.
+/// 200 clients connect to a server that may have 64 descriptors, of which it then has at least
+/// `open`.
 fn crowded(test: &str, server: impl FnOnce() -> Server, open: usize) {
     let Some(mut process) = Process::start(test, |say| {
         allow_descriptors(64);
@@ -116,7 +120,8 @@ fn crowded(test: &str, server: impl FnOnce() -> Server, open: usize) {
             let handle = server().start().unwrap();
             say(&addr_of(&handle).to_string());
             // Until the test closes it.
-            let stdin = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+            let stdin =
+                tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
             stdin.await.unwrap().unwrap();
             handle.shutdown(GRACE).await.unwrap();
             say("drained");

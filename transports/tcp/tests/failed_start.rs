@@ -1,4 +1,5 @@
-//! A start that fails half-way leaves nothing behind: by the time of the error, nobody listens any more.
+//! A start that fails half-way leaves nothing behind: by the time of the error, nobody listens any
+//! more.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -35,9 +36,15 @@ fn a_failed_start_leaves_no_listening_socket() {
     let in_use = |first: Server| first.and(Tcp::bind(taken.0).per_core().with_workers(1), hello());
     for _ in 0..20 {
         let addr = fails_at(TcpListener::bind("127.0.0.1:0").unwrap(), no_runtime);
-        assert!(!is_listened_to(addr), "without a runtime for its second part");
+        assert!(
+            !is_listened_to(addr),
+            "without a runtime for its second part"
+        );
         let addr = fails_at(TcpListener::bind("127.0.0.1:0").unwrap(), in_use);
-        assert!(!is_listened_to(addr), "with a second part whose port is in use");
+        assert!(
+            !is_listened_to(addr),
+            "with a second part whose port is in use"
+        );
     }
     // What it had bound itself is free again.
     for _ in 0..20 {
@@ -45,7 +52,10 @@ fn a_failed_start_leaves_no_listening_socket() {
         let addr = probe.local_addr().unwrap();
         drop(probe);
         let first = serve_with(Tcp::bind(addr).per_core().with_workers(4), hello());
-        first.and(Tcp::bind("127.0.0.1:0"), hello()).start().unwrap_err();
+        first
+            .and(Tcp::bind("127.0.0.1:0"), hello())
+            .start()
+            .unwrap_err();
         // Not shared with whoever might be left of the first one.
         TcpListener::bind(addr).unwrap();
     }

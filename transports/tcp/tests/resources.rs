@@ -1,4 +1,5 @@
-//! What a server holds on to: bounded while a client takes nothing, and given back when clients have left.
+//! What a server holds on to: bounded while a client takes nothing, and given back when clients
+//! have left.
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
@@ -33,17 +34,22 @@ fn a_stopped_download_costs_little_and_is_cut_off_per_core() {
     a_stopped_download_costs_little_and_is_cut_off(On::PerCore);
 }
 
-/// Clients that ask for a gibibyte each, read a little of it, and then nothing more: over HTTP/1, and over HTTP/2 with a window for all of it.
+/// Clients that ask for a gibibyte each, read a little of it, and then nothing more: over HTTP/1,
+/// and over HTTP/2 with a window for all of it.
 fn a_stopped_download_costs_little_and_is_cut_off(on: On) {
     const STALL: Duration = Duration::from_millis(500);
     /// Far more than any scheduling takes, far less than any other deadline.
     const SLACK: Duration = Duration::from_secs(20);
     const EACH: usize = 4;
-    let app = service_fn(|_: Request<Body>| async { Ok::<_, BoxError>(Response::new(Made(GIB).body())) });
+    let app =
+        service_fn(|_: Request<Body>| async { Ok::<_, BoxError>(Response::new(Made(GIB).body())) });
     let timeouts = Timeouts::default().with_write_stall(STALL);
     let stage = Stage::serve(on, app, |server| server.timeouts(timeouts));
     let before = Held::now().memory;
-    let requests = [b"GET / HTTP/1.1\r\nHost: test\r\n\r\n".to_vec(), h2_request()];
+    let requests = [
+        b"GET / HTTP/1.1\r\nHost: test\r\n\r\n".to_vec(),
+        h2_request(),
+    ];
     let mut clients: Vec<TcpStream> = Vec::new();
     let mut stopped = Instant::now();
     for request in (0..EACH).flat_map(|_| &requests) {
@@ -79,7 +85,8 @@ fn a_stopped_download_costs_little_and_is_cut_off(on: On) {
     stage.ends();
 }
 
-/// A client's preface, settings with the largest window there is, as much for the connection, and a GET (RFC 9113 3.4, 6.5, 6.9; RFC 7541 A).
+/// A client's preface, settings with the largest window there is, as much for the connection, and a
+/// GET (RFC 9113 3.4, 6.5, 6.9; RFC 7541 A).
 fn h2_request() -> Vec<u8> {
     const WINDOW: &[u8] = b"\x7f\xff\xff\xff";
     const MORE: &[u8] = b"\x7f\xff\x00\x00";
@@ -110,7 +117,8 @@ fn ten_thousand_connections_leave_nothing_behind(on: On) {
     const BATCHES: usize = 20;
     /// After so many, the allocator has what it needs.
     const WARM: usize = 4;
-    let app = service_fn(|_: Request<Body>| async { Ok::<_, BoxError>(Response::new(HELLO.to_owned())) });
+    let app =
+        service_fn(|_: Request<Body>| async { Ok::<_, BoxError>(Response::new(HELLO.to_owned())) });
     let stage = Stage::serve(on, app, |server| server);
     // Whatever is made at the first request, such as a thread's own data.
     assert_eq!(stage.client().get("/").unwrap(), HELLO);

@@ -1,4 +1,5 @@
-//! The stream below a session, which counts what leaves it: the session buffers what is written to it.
+//! The stream below a session, which counts what leaves it: the session buffers what is written to
+//! it.
 use anyport_core::Connection;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::{
@@ -60,7 +61,11 @@ impl<C: Read + Unpin> Read for Below<C> {
 }
 
 impl<C: Connection> Write for Below<C> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, buf);
         self.finish(written, cx, &[IoSlice::new(buf)])
     }

@@ -16,9 +16,10 @@ use tokio_rustls::server::TlsStream;
 
 /// An encrypted connection.
 ///
-/// Several slices that are written at once leave as one record, as far as they fit into 16 KiB. Shutting it down says so to the peer
-/// (`close_notify`), and a peer that said so is at its end; one that just went is an error of kind
-/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) (RFC 8446 6.1).
+/// Several slices that are written at once leave as one record, as far as they fit into 16 KiB.
+/// Shutting it down says so to the peer (`close_notify`), and a peer that said so is at its end;
+/// one that just went is an error of kind [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) (RFC 8446
+/// 6.1).
 pub struct TlsConnection<C> {
     // In a box: the session is large, and a connection that waits shall be small.
     stream: Box<TokioIo<Stream<C>>>,
@@ -32,7 +33,8 @@ pub struct TlsConnection<C> {
 /// What fits into a record (RFC 8446 5.1).
 const FULL: usize = 16 * 1024;
 
-/// As much is decrypted by one read: more than that falls out of the processor's caches before it's looked at.
+/// As much is decrypted by one read: more than that falls out of the processor's caches before it's
+/// looked at.
 const MOST: usize = 128 * 1024;
 
 type Stream<C> = TlsStream<TokioIo<Below<C>>>;
@@ -59,8 +61,9 @@ impl<C: Connection> TlsConnection<C> {
         &self.stream.inner().get_ref().0.inner().io
     }
 
-    /// A write is done when the session has taken it, and what's left in there goes on when somebody flushes. Not everybody does who then waits to read, so it goes on here, too. An error is
-    /// found again by who writes; and whoever waits to write sends it himself.
+    /// A write is done when the session has taken it, and what's left in there goes on when
+    /// somebody flushes. Not everybody does who then waits to read, so it goes on here, too. An
+    /// error is found again by who writes; and whoever waits to write sends it himself.
     #[inline]
     fn send_the_rest(&mut self, cx: &mut Context<'_>) {
         if (self.is_sending || self.session().wants_write()) && !self.is_blocked {
@@ -90,13 +93,16 @@ fn facts(session: &ServerConnection) -> TlsInfo {
     let suite = suite
         .and_then(|suite| suite.suite().as_str())
         .unwrap_or("unknown");
-    let mut tls =
-        TlsInfo::new(version, suite).with_resumed(session.handshake_kind() == Some(HandshakeKind::Resumed));
+    let mut tls = TlsInfo::new(version, suite)
+        .with_resumed(session.handshake_kind() == Some(HandshakeKind::Resumed));
     if let Some(name) = session.server_name() {
         tls = tls.with_server_name(name);
     }
     if let Some(chain) = session.peer_certificates() {
-        let chain: Box<[Bytes]> = chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
+        let chain: Box<[Bytes]> = chain
+            .iter()
+            .map(|der| Bytes::copy_from_slice(der))
+            .collect();
         tls = tls.with_peer_certificates(chain);
     }
     tls
@@ -126,7 +132,12 @@ impl<C: Connection> Connection for TlsConnection<C> {
         let (below, session) = self.stream.inner_mut().get_mut();
         match below.inner_mut().io.peer_state() {
             // What has been decrypted waits here.
-            PeerState::HalfClosed if session.reader().fill_buf().is_ok_and(|bytes| !bytes.is_empty()) => {
+            PeerState::HalfClosed
+                if session
+                    .reader()
+                    .fill_buf()
+                    .is_ok_and(|bytes| !bytes.is_empty()) =>
+            {
                 PeerState::Open
             }
             state => state,
@@ -196,8 +207,9 @@ fn read_record<C: Connection>(
     Poll::Ready(Ok(taken))
 }
 
-/// Reads on behind a full record: who sends one, sends more, and a body comes in pieces as large as there's room for. Behind a record that is
-/// not full, to look for more would be a system call for nothing.
+/// Reads on behind a full record: who sends one, sends more, and a body comes in pieces as large as
+/// there's room for. Behind a record that is not full, to look for more would be a system call for
+/// nothing.
 #[cold]
 fn read_more<C: Connection>(
     mut stream: Pin<&mut Stream<C>>,
@@ -227,7 +239,11 @@ impl<C: Connection> TlsConnection<C> {
 }
 
 impl<C: Connection> Write for TlsConnection<C> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.write_with(|stream| stream.poll_write(cx, buf))
     }
 

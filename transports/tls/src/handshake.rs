@@ -24,7 +24,8 @@ use tokio_rustls::{FallibleAccept, StartHandshake};
 pin_project_lite::pin_project! {
     /// The handshake of one connection.
     ///
-    /// While the peer is silent there's nothing of it but the connection below. The server's deadline for handshakes holds for all of it.
+    /// While the peer is silent there's nothing of it but the connection below. The server's
+    /// deadline for handshakes holds for all of it.
     pub struct TlsHandshake<H, C> {
         secure: Arc<Secure>,
         #[pin]
@@ -86,8 +87,8 @@ enum Then<C> {
     Refuse(C, io::Error),
 }
 
-/// A step that takes longer than this has computed something that others shouldn't wait for twice in a row: a signature, a key exchange, a client's
-/// certificate.
+/// A step that takes longer than this has computed something that others shouldn't wait for twice
+/// in a row: a signature, a key exchange, a client's certificate.
 const LONG: Duration = Duration::from_micros(20);
 
 impl<H, C> TlsHandshake<H, C> {
@@ -114,9 +115,13 @@ where
                     io: Some(ready!(handshake.poll(cx))?),
                 },
                 StepProj::Silent { io } => {
-                    let Some(silent) = io else { return Poll::Pending };
+                    let Some(silent) = io else {
+                        return Poll::Pending;
+                    };
                     let first = ready!(poll_first(silent, cx))?;
-                    let Some(io) = io.take() else { return Poll::Pending };
+                    let Some(io) = io.take() else {
+                        return Poll::Pending;
+                    };
                     let talk = match me.secure.speaks_http() && plain::is_http(&first) {
                         true if me.secure.redirects() => Talk::Plain(Plain::new(io, &first)),
                         true => Talk::refuse(io, plain::refusal()),
@@ -125,7 +130,9 @@ where
                             Err((io, unwelcome)) => Talk::refuse(io, unwelcome),
                         },
                     };
-                    Step::Speaking { talk: Box::new(talk) }
+                    Step::Speaking {
+                        talk: Box::new(talk),
+                    }
                 }
                 StepProj::Speaking { talk } => return talk.poll(me.secure, cx),
             };
@@ -144,7 +151,11 @@ impl<C: Connection> Talk<C> {
         Self::Queued { next, turn }
     }
 
-    fn poll(&mut self, secure: &Secure, cx: &mut Context<'_>) -> Poll<io::Result<TlsConnection<C>>> {
+    fn poll(
+        &mut self,
+        secure: &Secure,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<TlsConnection<C>>> {
         loop {
             let heard = match self {
                 Self::Hello(hello) => Some(ready!(hello.poll(cx))),
@@ -153,13 +164,18 @@ impl<C: Connection> Talk<C> {
                 _ => None,
             };
             let slot = match self {
-                Self::Queued { turn, .. } => Some(ready!(turn.as_mut().poll(cx)).map_err(io::Error::other)?),
+                Self::Queued { turn, .. } => {
+                    Some(ready!(turn.as_mut().poll(cx)).map_err(io::Error::other)?)
+                }
                 _ => None,
             };
             let then = match (mem::replace(self, Self::Over), heard, slot) {
                 (Self::Hello(hello), Some(Ok(accepted)), _) => {
                     let io = TokioIo::new(Below::new(hello.into_inner()));
-                    *self = Self::queue(Next::Start(StartHandshake::from_parts(accepted, io)), secure);
+                    *self = Self::queue(
+                        Next::Start(StartHandshake::from_parts(accepted, io)),
+                        secure,
+                    );
                     continue;
                 }
                 (Self::Hello(hello), Some(Err(unwelcome)), _) => {
@@ -231,7 +247,8 @@ impl<C: Connection> Next<C> {
     }
 }
 
-/// Whether a session goes on from one whose client has shown a certificate that's no longer valid: rustls verifies it only when the session begins.
+/// Whether a session goes on from one whose client has shown a certificate that's no longer valid:
+/// rustls verifies it only when the session begins.
 fn is_stale(session: &ServerConnection) -> bool {
     session.handshake_kind() == Some(HandshakeKind::Resumed)
         && session
@@ -285,7 +302,10 @@ mod tests {
             }
             let info = ConnInfo::new(Endpoint::custom("client"), Endpoint::custom("server"));
             let below = std::future::ready(Ok(Conn::new(TokioIo::new(server), info)));
-            (Box::pin(TlsHandshake::new(below, Arc::clone(secure))), client)
+            (
+                Box::pin(TlsHandshake::new(below, Arc::clone(secure))),
+                client,
+            )
         };
         (0..10).map(one).collect()
     }

@@ -37,8 +37,12 @@ impl From<io::Error> for Unwelcome {
     }
 }
 
-/// Waits for the first bytes, with nothing of rustls: a socket may seem readable when it isn't, and tokio's do when they're new.
-pub(crate) fn poll_first<C: Connection>(io: &mut C, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+/// Waits for the first bytes, with nothing of rustls: a socket may seem readable when it isn't, and
+/// tokio's do when they're new.
+pub(crate) fn poll_first<C: Connection>(
+    io: &mut C,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Bytes>> {
     ready!(Pin::new(&mut *io).poll_readable(cx))?;
     let mut scratch = [const { MaybeUninit::uninit() }; FIRST_READ];
     let mut buf = ReadBuf::uninit(&mut scratch);
@@ -90,8 +94,12 @@ impl<C: Connection> Hello<C> {
                 }
             }
             ready!(Pin::new(&mut self.io).poll_readable(cx))?;
-            // By rustls itself, which knows what it has room for: what follows the ClientHello belongs to the handshake.
-            match self.acceptor.read_tls(&mut Reader { io: &mut self.io, cx }) {
+            // By rustls itself, which knows what it has room for: what follows the ClientHello
+            // belongs to the handshake.
+            match self.acceptor.read_tls(&mut Reader {
+                io: &mut self.io,
+                cx,
+            }) {
                 Ok(0) => return Poll::Ready(Err(left().into())),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
@@ -153,7 +161,8 @@ impl<C: Connection> Farewell<C> {
             }
         }
         ready!(io.as_mut().poll_shutdown(cx))?;
-        // What the peer has sent meanwhile is taken in: closing a socket that has something to read resets it, and the peer might lose what it was told.
+        // What the peer has sent meanwhile is taken in: closing a socket that has something to read
+        // resets it, and the peer might lose what it was told.
         for _ in 0..MOST_READ / READ {
             let mut scratch = [const { MaybeUninit::uninit() }; READ];
             let mut buf = ReadBuf::uninit(&mut scratch);

@@ -1,4 +1,5 @@
-//! TLS over any transport of [anyport](https://docs.rs/anyport), by [rustls](https://docs.rs/rustls).
+//! TLS over any transport of [anyport](https://docs.rs/anyport), by
+//! [rustls](https://docs.rs/rustls).
 //!
 //! ```no_run
 //! use anyport_core::{Body, Result, serve_with};
@@ -15,8 +16,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! It's TLS 1.2 and 1.3, over TCP, Unix sockets, memory, a transport of your own, or another TLS. Which protocols ALPN offers follows from what the
-//! server speaks. An app finds what was agreed on in [`ConnInfo::tls`](anyport_core::ConnInfo::tls).
+//! It's TLS 1.2 and 1.3, over TCP, Unix sockets, memory, a transport of your own, or another TLS.
+//! Which protocols ALPN offers follows from what the server speaks. An app finds what was agreed on
+//! in [`ConnInfo::tls`](anyport_core::ConnInfo::tls).
 mod below;
 mod config;
 mod connection;
@@ -37,9 +39,11 @@ pub use transport::{Tls, TlsExt};
 #[doc(no_inline)]
 pub use rustls;
 
-/// Serves an app over TLS and TCP on the tokio that it's awaited in: `listen_secure(3443, config, app).await`.
+/// Serves an app over TLS and TCP on the tokio that it's awaited in:
+/// `listen_secure(3443, config, app).await`.
 ///
-/// A bare port is every interface, IPv6 and IPv4; [`BindAddr`](anyport_core::socket::BindAddr) tells what else an address can be. It's short for
+/// A bare port is every interface, IPv6 and IPv4; [`BindAddr`](anyport_core::socket::BindAddr)
+/// tells what else an address can be. It's short for
 /// `serve_with(Tcp::bind(address).tls(config), app)`.
 ///
 /// ```no_run

@@ -27,7 +27,9 @@ impl<L: ByteListener> Listener for TlsListener<L> {
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
         let accepted = self.inner.poll_accept(cx);
-        accepted.map_ok(|incoming| incoming.map(|below| TlsHandshake::new(below, Arc::clone(&self.secure))))
+        accepted.map_ok(|incoming| {
+            incoming.map(|below| TlsHandshake::new(below, Arc::clone(&self.secure)))
+        })
     }
 
     fn stop(&mut self) -> Duration {

@@ -79,7 +79,8 @@ impl<C: Connection> Plain<C> {
     }
 }
 
-/// Where the client of a request finds what it asked for (RFC 9110 15.4.9, 7.1); `None`: its head goes on.
+/// Where the client of a request finds what it asked for (RFC 9110 15.4.9, 7.1); `None`: its head
+/// goes on.
 fn redirect(head: &[u8]) -> Result<Option<String>, ()> {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS];
     let mut request = httparse::Request::new(&mut fields);
@@ -99,7 +100,11 @@ fn redirect(head: &[u8]) -> Result<Option<String>, ()> {
     let host = target.authority().unwrap_or(&host);
     let path = target.path_and_query().ok_or(())?.as_str();
     let is_http = target.scheme().is_none_or(|scheme| *scheme == Scheme::HTTP);
-    match is_http && is_host(host) && path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic()) {
+    match is_http
+        && is_host(host)
+        && path.starts_with('/')
+        && path.bytes().all(|b| b.is_ascii_graphic())
+    {
         true => Ok(Some(format!("https://{host}{path}"))),
         false => Err(()),
     }
@@ -109,7 +114,9 @@ fn redirect(head: &[u8]) -> Result<Option<String>, ()> {
 fn is_host(host: &Authority) -> bool {
     let name = host.host();
     let has_port = host.as_str().len() > name.len();
-    !name.is_empty() && !host.as_str().contains(['@', ',']) && (!has_port || host.port_u16().is_some())
+    !name.is_empty()
+        && !host.as_str().contains(['@', ','])
+        && (!has_port || host.port_u16().is_some())
 }
 
 #[cfg(test)]
@@ -127,7 +134,10 @@ mod tests {
             asked("/a?b=c", "Host: example.com\r\n"),
             to("https://example.com/a?b=c")
         );
-        assert_eq!(asked("/", "hOST: [::1]:8443\r\n"), to("https://[::1]:8443/"));
+        assert_eq!(
+            asked("/", "hOST: [::1]:8443\r\n"),
+            to("https://[::1]:8443/")
+        );
         assert_eq!(
             asked("http://a.example/x", "Host: b.example\r\n"),
             to("https://a.example/x")

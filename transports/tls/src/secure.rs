@@ -13,9 +13,10 @@ pub(crate) struct Secure {
 
 /// The right to compute what a handshake needs next.
 ///
-/// Handshakes take turns: between two that compute a signature or the like, everything else is polled that's ready on the worker. So thousands of
-/// ClientHellos that arrive at once delay the connections that are established by a signature each time, not by thousands.
-/// It isn't kept while the peer is waited for: peers that fall silent in the middle of a handshake hold nobody out.
+/// Handshakes take turns: between two that compute a signature or the like, everything else is
+/// polled that's ready on the worker. So thousands of ClientHellos that arrive at once delay the
+/// connections that are established by a signature each time, not by thousands. It isn't kept while
+/// the peer is waited for: peers that fall silent in the middle of a handshake hold nobody out.
 pub(crate) type Slot = OwnedSemaphorePermit;
 
 /// Waits for a [`Slot`].

@@ -1,4 +1,5 @@
-//! Certificates and keys that can't be used: one line at start that says which file, and why. No line holds anything of a key.
+//! Certificates and keys that can't be used: one line at start that says which file, and why. No
+//! line holds anything of a key.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -30,7 +31,10 @@ use std::{
 fn main() -> ExitCode {
     let tests = Tests::default()
         .always("files_that_are_not_there", files_that_are_not_there)
-        .always("files_that_hold_something_else", files_that_hold_something_else)
+        .always(
+            "files_that_hold_something_else",
+            files_that_hold_something_else,
+        )
         .always("broken_pem", broken_pem)
         .always("a_key_of_another_certificate", a_key_of_another_certificate)
         .always("a_chain_in_the_wrong_order", a_chain_in_the_wrong_order)
@@ -38,7 +42,10 @@ fn main() -> ExitCode {
             "a_chain_with_something_broken_in_it",
             a_chain_with_something_broken_in_it,
         )
-        .always("authorities_that_cannot_be_used", authorities_that_cannot_be_used)
+        .always(
+            "authorities_that_cannot_be_used",
+            authorities_that_cannot_be_used,
+        )
         .unless(
             no_other_user(),
             "files_that_this_user_may_not_read",
@@ -146,9 +153,15 @@ fn is_discreet(error: &str, file: &[u8]) {
 
 fn files_that_are_not_there() {
     let files = Files::new();
-    let (missing, folder) = (files.folder.path("missing.pem"), files.folder.path("folder"));
+    let (missing, folder) = (
+        files.folder.path("missing.pem"),
+        files.folder.path("folder"),
+    );
     fs::create_dir(&folder).unwrap();
-    for (path, why) in [(&missing, "there's no such file"), (&folder, "it's a folder")] {
+    for (path, why) in [
+        (&missing, "there's no such file"),
+        (&folder, "it's a folder"),
+    ] {
         let text = path.display();
         assert_eq!(
             error_of(&over(TlsConfig::from_pem_files(path, &files.key))),
@@ -167,7 +180,9 @@ const BINARY_KEY: &str = "it's binary, not PEM (`openssl pkey -inform der` makes
 
 fn files_that_hold_something_else() {
     let files = Files::new();
-    let Identity { chain, key, der, .. } = &files.identity;
+    let Identity {
+        chain, key, der, ..
+    } = &files.identity;
     for nothing in ["", "\n", " \r\n\t\n"] {
         files.refused_chain(nothing, "it's empty");
         files.refused_key(nothing, "it's empty");
@@ -223,8 +238,7 @@ fn broken_pem() {
     files.refused_key(spoiled(key), not_base64);
     // As it comes out of a variable that was expanded without quotes.
     let one_line = |text: &str| text.replace('\n', " ");
-    let why =
-        "its PEM is broken: `-----BEGIN ..-----` isn't a line of its own (are the ends of the lines gone?)";
+    let why = "its PEM is broken: `-----BEGIN ..-----` isn't a line of its own (are the ends of the lines gone?)";
     files.refused_chain(one_line(chain), why);
     files.refused_key(one_line(key), why);
     files.refused_key(one_line(key).trim_end(), why);
@@ -250,7 +264,10 @@ fn broken_pem() {
 fn a_key_of_another_certificate() {
     let files = Files::new();
     let other = Authority::new().issue("server", &["localhost"]);
-    let why = format!("it does not belong to the certificate {}", files.chain.display());
+    let why = format!(
+        "it does not belong to the certificate {}",
+        files.chain.display()
+    );
     files.refused_key(other.key, &why);
     let given = TlsConfig::from_pem(&*files.identity.chain, &*Authority::new().localhost().key);
     assert_eq!(
@@ -335,10 +352,19 @@ fn keys_of_a_kind_that_cannot_be_used() {
     let parameters = openssl(&["dsaparam", "1024"], b"");
     let parameters = files.folder.file("dsa.params", parameters);
     let keys = [
-        openssl(&["genpkey", "-paramfile", parameters.to_str().unwrap()], b""),
+        openssl(
+            &["genpkey", "-paramfile", parameters.to_str().unwrap()],
+            b"",
+        ),
         openssl(&["genpkey", "-algorithm", "ed448"], b""),
         openssl(
-            &["genpkey", "-algorithm", "rsa", "-pkeyopt", "rsa_keygen_bits:1024"],
+            &[
+                "genpkey",
+                "-algorithm",
+                "rsa",
+                "-pkeyopt",
+                "rsa_keygen_bits:1024",
+            ],
             b"",
         ),
         openssl(

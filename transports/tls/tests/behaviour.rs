@@ -1,4 +1,5 @@
-//! The behaviour suite over TLS: on TCP, on Unix sockets, in memory, and on TLS. Over TCP on glommio and monoio: tests/tls_io_uring.
+//! The behaviour suite over TLS: on TCP, on Unix sockets, in memory, and on TLS. Over TCP on
+//! glommio and monoio: tests/tls_io_uring.
 #![expect(
     clippy::unwrap_used,
     reason = "a test that can't go on should stop, and say where"
@@ -69,7 +70,10 @@ impl Subject for OverUnix {
     }
 
     async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        self.authority.h2_client().connect(unix(endpoint).await?).await
+        self.authority
+            .h2_client()
+            .connect(unix(endpoint).await?)
+            .await
     }
 
     async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
@@ -103,7 +107,10 @@ impl Places {
 
     fn connect(&self, endpoint: &Endpoint) -> io::Result<MemoryStream> {
         let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        places.get(endpoint).ok_or(io::ErrorKind::NotFound)?.connect()
+        places
+            .get(endpoint)
+            .ok_or(io::ErrorKind::NotFound)?
+            .connect()
     }
 }
 

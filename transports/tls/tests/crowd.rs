@@ -1,4 +1,5 @@
-//! Crowds of clients that don't finish their handshakes: the next one isn't held up, and they're all let go at the deadline.
+//! Crowds of clients that don't finish their handshakes: the next one isn't held up, and they're
+//! all let go at the deadline.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -46,10 +47,14 @@ fn a_crowd_holds_nobody_up(server: impl Fn(&Authority) -> Server) {
     // A process's first runtime opens what stays open.
     Served::start(over_tcp(Authority::new().server())).ends();
     let before = descriptors();
-    // All has to be done before the crowd is let go. On a machine that's too busy for that, it stays longer.
+    // All has to be done before the crowd is let go. On a machine that's too busy for that, it
+    // stays longer.
     let deadlines = [2, 10, 40].map(Duration::from_secs);
     let is_there = |&deadline: &Duration| beside_a_crowd(deadline, &server);
-    assert!(deadlines.iter().any(is_there), "the crowd was gone too soon");
+    assert!(
+        deadlines.iter().any(is_there),
+        "the crowd was gone too soon"
+    );
     until("all descriptors are closed", || is(before, descriptors()));
 }
 
@@ -63,7 +68,12 @@ fn beside_a_crowd(deadline: Duration, server: impl Fn(&Authority) -> Server) -> 
 
     let began = Instant::now();
     let mut crowd = Vec::new();
-    for begin in [&hello[..0], &hello[..1], &hello[..hello.len() / 2], &hello[..]] {
+    for begin in [
+        &hello[..0],
+        &hello[..1],
+        &hello[..hello.len() / 2],
+        &hello[..],
+    ] {
         crowd.extend((0..EACH).map(|_| silent(&served, begin)));
     }
     // Its hellos have just arrived, and wait for their answers.
@@ -77,7 +87,9 @@ fn beside_a_crowd(deadline: Duration, server: impl Fn(&Authority) -> Server) -> 
     }
     first.and(answered).and(others).unwrap();
 
-    until("all are let go", || is(4 * EACH, served.log.told().failed.len()));
+    until("all are let go", || {
+        is(4 * EACH, served.log.told().failed.len())
+    });
     assert!(began.elapsed() >= deadline);
     for (_, kind, _) in &served.log.told().failed {
         assert_eq!(*kind, io::ErrorKind::TimedOut);

@@ -1,4 +1,5 @@
-//! Unix sockets on tokio for [anyport](https://docs.rs/anyport): a path or an abstract name, and who is at the other end.
+//! Unix sockets on tokio for [anyport](https://docs.rs/anyport): a path or an abstract name, and
+//! who is at the other end.
 //!
 //! On a system that isn't a Unix, this crate is empty.
 //!
@@ -32,10 +33,10 @@ use anyport_core::{
 
 /// Unix sockets on tokio.
 ///
-/// [`bind`](UnixTransport::bind) runs on the tokio that the server is started in, which moves connections
-/// between its threads, so the app must be `Send`. [`per_core`](UnixTransport::per_core) gives each worker
-/// a thread and a single-threaded tokio of its own: nothing moves, and the app may be `!Send`. The workers
-/// have duplicates of one socket.
+/// [`bind`](UnixTransport::bind) runs on the tokio that the server is started in, which moves
+/// connections between its threads, so the app must be `Send`.
+/// [`per_core`](UnixTransport::per_core) gives each worker a thread and a single-threaded tokio of
+/// its own: nothing moves, and the app may be `!Send`. The workers have duplicates of one socket.
 ///
 /// An app learns who connected from [`ConnInfo::peer_cred`](anyport_core::ConnInfo::peer_cred).
 ///
@@ -47,6 +48,6 @@ use anyport_core::{
 /// ```
 pub type Unix = UnixTransport<Tokio, UnixListener>;
 
-/// Unix sockets on a single-threaded tokio per core: what [`per_core`](UnixTransport::per_core) makes of
-/// [`Unix`].
+/// Unix sockets on a single-threaded tokio per core: what [`per_core`](UnixTransport::per_core)
+/// makes of [`Unix`].
 pub type UnixPerCore = UnixTransport<TokioPerCore, UnixListener>;

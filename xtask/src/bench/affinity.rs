@@ -9,7 +9,8 @@ use std::num::NonZeroUsize;
 #[derive(Debug)]
 pub(super) struct Place {
     before: CpuSet,
-    /// The cores of the server, one per worker if there are as many, and of the load, which is this thread; nothing if both have the same one.
+    /// The cores of the server, one per worker if there are as many, and of the load, which is this
+    /// thread; nothing if both have the same one.
     apart: Option<(Vec<usize>, usize)>,
 }
 
@@ -26,11 +27,15 @@ impl Place {
         Ok(Self { before, apart })
     }
 
-    /// Pins this thread and whatever it starts from now on to one core, so that load and server never run at once.
+    /// Pins this thread and whatever it starts from now on to one core, so that load and server
+    /// never run at once.
     pub(super) fn shared() -> anyhow::Result<Self> {
         let before = allowed()?;
         pin(each(&before).next().context("there's no core")?)?;
-        Ok(Self { before, apart: None })
+        Ok(Self {
+            before,
+            apart: None,
+        })
     }
 
     pub(super) fn is_apart(&self) -> bool {
@@ -55,7 +60,9 @@ impl Place {
         match &self.apart {
             Some((server, _)) => {
                 let cores: Vec<String> = server.iter().map(ToString::to_string).collect();
-                ["taskset", "-c", &cores.join(",")].map(OsString::from).to_vec()
+                ["taskset", "-c", &cores.join(",")]
+                    .map(OsString::from)
+                    .to_vec()
             }
             None => Vec::new(),
         }
@@ -90,7 +97,10 @@ mod tests {
     #[test]
     fn a_thread_that_was_pinned_runs_where_it_did_before() {
         let before = sched_getaffinity(None).unwrap();
-        let ways = [(|| Place::apart(NonZeroUsize::MIN)) as fn() -> _, Place::shared];
+        let ways = [
+            (|| Place::apart(NonZeroUsize::MIN)) as fn() -> _,
+            Place::shared,
+        ];
         for (way, is_apart) in ways.into_iter().zip([before.count() > 1, false]) {
             let place = way().unwrap();
             assert_eq!((place.is_apart(), place.cores()), (is_apart, 1));

@@ -36,11 +36,14 @@ impl Binaries {
     pub(super) fn program(&self, target: &Target) -> anyhow::Result<&Path> {
         let package = target.package().context("it is not built by the bench")?;
         let built = self.built.get(&package).context("it was not built")?;
-        built.as_deref().map_err(|reason| anyhow::anyhow!("{reason}"))
+        built
+            .as_deref()
+            .map_err(|reason| anyhow::anyhow!("{reason}"))
     }
 }
 
-/// Builds what the targets need, each package once, so that one that does not build costs its own rows.
+/// Builds what the targets need, each package once, so that one that does not build costs its own
+/// rows.
 pub(super) fn build(context: &Context, targets: &[Target]) -> Result<Binaries, Interrupted> {
     let packages: BTreeSet<Package> = targets
         .iter()
@@ -98,7 +101,8 @@ fn build_package(context: &Context, package: Package) -> anyhow::Result<PathBuf>
         .args(["--target-dir", target_dir.as_str()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        // With its compilers it is ended by the bench, whichever signal that has got, and whether or not they have.
+        // With its compilers it is ended by the bench, whichever signal that has got, and whether
+        // or not they have.
         .process_group(0);
     if !package.features.is_empty() {
         command.args(["--features", package.features]);
@@ -119,7 +123,11 @@ fn build_package(context: &Context, package: Package) -> anyhow::Result<PathBuf>
     };
     keep(
         &program,
-        context.target_dir.join("servers").join(folder).as_std_path(),
+        context
+            .target_dir
+            .join("servers")
+            .join(folder)
+            .as_std_path(),
     )
 }
 
@@ -162,7 +170,8 @@ impl Cargo {
 
 impl Drop for Cargo {
     fn drop(&mut self) {
-        // Not once it's reaped: its number may be another group's by then, and its compilers have ended before it.
+        // Not once it's reaped: its number may be another group's by then, and its compilers have
+        // ended before it.
         if matches!(self.0.try_wait(), Ok(None)) {
             let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
             let _ = self.0.wait();

@@ -1,5 +1,5 @@
-//! `cargo xtask bench --check`: what noise cannot touch, against figures that are committed, so that no
-//! regression lands unseen.
+//! `cargo xtask bench --check`: what noise cannot touch, against figures that are committed, so
+//! that no regression lands unseen.
 
 use super::build::{self, Binaries};
 use super::context::Context;
@@ -21,7 +21,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// How often what became worse is measured again: noise makes it worse now and then, a change each time.
+/// How often what became worse is measured again: noise makes it worse now and then, a change each
+/// time.
 const SECOND_LOOKS: usize = 2;
 /// So many times the connections of a run, since there is no other run to compare it with.
 const IDLE: usize = 2;
@@ -115,7 +116,9 @@ pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<Exit
             return Ok(ExitCode::from(130));
         };
         for (name, value) in again {
-            figures.entry(name).and_modify(|known| *known = known.min(value));
+            figures
+                .entry(name)
+                .and_modify(|known| *known = known.min(value));
         }
     }
     context.progress.finish();
@@ -146,7 +149,10 @@ fn leave_out_refused(job: &mut Job) -> String {
     let Err(why) = look_for_io_uring() else {
         return String::new();
     };
-    let (refused, rest) = job.targets.drain(..).partition(|target| target.needs_io_uring);
+    let (refused, rest) = job
+        .targets
+        .drain(..)
+        .partition(|target| target.needs_io_uring);
     job.targets = rest;
     let refused: Vec<Target> = refused;
     let names: Vec<&str> = refused.iter().map(|target| target.name.as_str()).collect();
@@ -171,10 +177,14 @@ struct Looks<'a> {
 }
 
 impl Looks<'_> {
-    fn measure(&mut self, is_meant: impl Fn(&Target, &Scenario) -> bool) -> Result<Figures, Interrupted> {
+    fn measure(
+        &mut self,
+        is_meant: impl Fn(&Target, &Scenario) -> bool,
+    ) -> Result<Figures, Interrupted> {
         let mut figures = Figures::new();
         for &scenario in &self.job.scenarios {
-            let is_meant = |target: &&Target| target.serves(scenario).is_ok() && is_meant(target, scenario);
+            let is_meant =
+                |target: &&Target| target.serves(scenario).is_ok() && is_meant(target, scenario);
             let targets: Vec<&Target> = self.job.targets.iter().filter(is_meant).collect();
             if scenario.kind == Kind::Idle {
                 figures.extend(self.idle(scenario, &targets)?);
@@ -184,11 +194,11 @@ impl Looks<'_> {
                 let counted = counted::measure(self.context, self.binaries, target, scenario);
                 self.context.patience.check()?;
                 match counted {
-                    Ok(counted) => figures.extend(
-                        counted
-                            .into_iter()
-                            .map(|(unit, figure)| (key(target, scenario, Some(unit)), figure.value)),
-                    ),
+                    Ok(counted) => {
+                        figures.extend(counted.into_iter().map(|(unit, figure)| {
+                            (key(target, scenario, Some(unit)), figure.value)
+                        }))
+                    }
                     Err(error) => self
                         .failures
                         .push(format!("{target}, {}: {error:#}", scenario.name)),
@@ -201,12 +211,14 @@ impl Looks<'_> {
 }
 
 impl Looks<'_> {
-    /// All targets at once, since they share the waiting; several times if it is to be committed to.
+    /// All targets at once, since they share the waiting; several times if it is to be committed
+    /// to.
     fn idle(&mut self, scenario: &Scenario, targets: &[&Target]) -> Result<Figures, Interrupted> {
         let mut runs: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for _ in 0..self.idle_runs {
             let connections = IDLE * scenario.connections;
-            for (name, memory) in idle::measure(self.context, self.binaries, targets, connections)? {
+            for (name, memory) in idle::measure(self.context, self.binaries, targets, connections)?
+            {
                 match memory {
                     Ok((fresh, kept)) => {
                         for (unit, value) in [("fresh", fresh), ("kept", kept)] {
@@ -248,8 +260,9 @@ fn tolerance(name: &str, value: f64) -> f64 {
 impl Baseline {
     fn read(path: &Path) -> anyhow::Result<Self> {
         let place = path.display();
-        let text = fs::read_to_string(path)
-            .with_context(|| format!("cannot read {place}; `cargo xtask bench --check --update` makes it"))?;
+        let text = fs::read_to_string(path).with_context(|| {
+            format!("cannot read {place}; `cargo xtask bench --check --update` makes it")
+        })?;
         serde_json::from_str(&text).with_context(|| {
             format!(
                 "{place} is no baseline; remove it, and `cargo xtask bench --check --update` makes it anew"
@@ -261,7 +274,8 @@ impl Baseline {
         write(path, &(serde_json::to_string_pretty(self)? + "\n"))
     }
 
-    /// What is measured now takes the place of what was before; the rest stays, if it is of the same compiler.
+    /// What is measured now takes the place of what was before; the rest stays, if it is of the
+    /// same compiler.
     fn take(&mut self, rustc: String, figures: Figures) {
         if self.rustc != rustc {
             *self = Self {
@@ -270,8 +284,11 @@ impl Baseline {
             };
         }
         let round = |value: f64| (value * 1000.0).round() / 1000.0;
-        self.figures
-            .extend(figures.into_iter().map(|(name, value)| (name, round(value))));
+        self.figures.extend(
+            figures
+                .into_iter()
+                .map(|(name, value)| (name, round(value))),
+        );
     }
 
     fn finding(&self, rustc: &str, name: &str, value: f64) -> Finding {
@@ -329,7 +346,11 @@ fn report(
     if !refused.is_empty() {
         text += &format!("NOT COMPARED: {refused}\n");
     }
-    let compared = figures.len() - counts.get("of another compiler").copied().unwrap_or_default();
+    let compared = figures.len()
+        - counts
+            .get("of another compiler")
+            .copied()
+            .unwrap_or_default();
     let is_good = compared > 0
         && failures.is_empty()
         && !counts.contains_key("WORSE")
@@ -382,7 +403,11 @@ mod tests {
             ("tcp idle kept", 8.85, Finding::Worse),
             ("tcp idle fresh", 1.0, Finding::New),
         ] {
-            assert_eq!(baseline().finding("1", name, value), expected, "{name} {value}");
+            assert_eq!(
+                baseline().finding("1", name, value),
+                expected,
+                "{name} {value}"
+            );
         }
     }
 

@@ -43,10 +43,13 @@ impl Context {
 /// How many descriptors this process may have.
 pub(super) fn descriptors() -> usize {
     let limit = getrlimit(Resource::Nofile).current;
-    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+    limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    })
 }
 
-/// Set by Ctrl-C, SIGTERM and SIGHUP; the second one ends the process at once, and the servers end with it.
+/// Set by Ctrl-C, SIGTERM and SIGHUP; the second one ends the process at once, and the servers end
+/// with it.
 fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     const INTERRUPTED: i32 = 130;
     let stop = Arc::new(AtomicBool::new(false));
@@ -58,7 +61,8 @@ fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// Thousands of connections need as many descriptors, here and in the servers, which inherit the limit.
+/// Thousands of connections need as many descriptors, here and in the servers, which inherit the
+/// limit.
 fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let all = Rlimit {

@@ -116,7 +116,10 @@ fn compare_bodies(body: &[u8], expected: &[u8]) -> anyhow::Result<()> {
             String::from_utf8_lossy(expected)
         );
     }
-    let same = body.iter().zip(expected).take_while(|(came, due)| came == due);
+    let same = body
+        .iter()
+        .zip(expected)
+        .take_while(|(came, due)| came == due);
     anyhow::bail!(
         "it answers {} bytes instead of {}, which differ from byte {} on",
         body.len(),
@@ -146,7 +149,9 @@ mod tests {
     fn refusal(workload: Workload, change: fn(&mut Answer)) -> String {
         let mut answer = expected(workload);
         change(&mut answer);
-        compare(&answer, workload, &[], true).unwrap_err().to_string()
+        compare(&answer, workload, &[], true)
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -190,7 +195,10 @@ mod tests {
         let changes: [(Change, &str); 5] = [
             (|answer| answer.status = 404, "status 404 instead of 200"),
             (|answer| answer.body.push(b'!'), "`Hello, World!!`"),
-            (|answer| answer.headers[0].1 = "14".to_owned(), "content-length"),
+            (
+                |answer| answer.headers[0].1 = "14".to_owned(),
+                "content-length",
+            ),
             (|answer| drop(answer.headers.pop()), "0 `date` headers"),
             (
                 |answer| answer.headers.push(("server".to_owned(), "x".to_owned())),

@@ -1,4 +1,5 @@
-//! What tools count from outside: what more requests cost more, so that starting and ending cost nothing.
+//! What tools count from outside: what more requests cost more, so that starting and ending cost
+//! nothing.
 
 use super::affinity::Place;
 use super::build::Binaries;
@@ -62,13 +63,20 @@ pub(super) fn measure(
     scenario: &Scenario,
 ) -> anyhow::Result<BTreeMap<Unit, Figure>> {
     let counted = counted(scenario).context("it is not counted")?;
-    context.progress.step(&format!("{}: {target}", scenario.name));
+    context
+        .progress
+        .step(&format!("{}: {target}", scenario.name));
     let count = |each| one_run(context, binaries, target, scenario, counted.tool, each);
     let (few, many) = (count(counted.few)?, count(counted.many)?);
     let requests = ((counted.many - counted.few) * scenario.connections as u64) as f64;
     let pairs = few.into_iter().zip(many);
     Ok(pairs
-        .map(|((unit, few), (_, many))| (unit, Figure::new((many as f64 - few as f64) / requests, None)))
+        .map(|((unit, few), (_, many))| {
+            (
+                unit,
+                Figure::new((many as f64 - few as f64) / requests, None),
+            )
+        })
         .collect())
 }
 
@@ -86,8 +94,8 @@ fn one_run(
     fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {folder}"))?;
     // Kept: callgrind's can be looked into afterwards.
     let output = folder.join(format!("{}-{target}-{each}.out", scenario.name));
-    // On one core, and all connections ask at once and again once all have their response: so it is no
-    // chance how many of them a turn of the server's loop finds.
+    // On one core, and all connections ask at once and again once all have their response: so it is
+    // no chance how many of them a turn of the server's loop finds.
     let _place = Place::shared()?;
     let start = Start {
         wrapper: &tool.wrapper(output.as_std_path()),
@@ -96,7 +104,9 @@ fn one_run(
     let mut server = Server::start(context, binaries, target, start)?;
     let connections = scenario.connections;
     contract::check(target, server.address(), scenario, &context.patience)
-        .and_then(|()| ClosedLoop::connect(server.address(), workload, connections, &context.patience))
+        .and_then(|()| {
+            ClosedLoop::connect(server.address(), workload, connections, &context.patience)
+        })
         .and_then(|mut load| {
             for _ in 0..each {
                 load.run(Amount::Requests(connections as u64))?;
@@ -105,6 +115,7 @@ fn one_run(
         })
         .map_err(|error| server.explain(error))?;
     server.stop()?;
-    let text = fs::read_to_string(&output).with_context(|| format!("{} wrote no {output}", tool.name))?;
+    let text =
+        fs::read_to_string(&output).with_context(|| format!("{} wrote no {output}", tool.name))?;
     (tool.read)(&text)
 }

@@ -18,7 +18,10 @@ const FILES: [(&str, &str); 12] = [
         "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
     ),
     ("cpu.smt", "/sys/devices/system/cpu/smt/active"),
-    ("memory.huge_pages", "/sys/kernel/mm/transparent_hugepage/enabled"),
+    (
+        "memory.huge_pages",
+        "/sys/kernel/mm/transparent_hugepage/enabled",
+    ),
     ("kernel.release", "/proc/sys/kernel/osrelease"),
     ("kernel.version", "/proc/sys/kernel/version"),
     (
@@ -64,7 +67,10 @@ const CRATES: [(&str, &[&str]); 2] = [
             "tokio-rustls",
         ],
     ),
-    ("benches/peers/Cargo.lock", &["actix-web", "ntex", "trillium"]),
+    (
+        "benches/peers/Cargo.lock",
+        &["actix-web", "ntex", "trillium"],
+    ),
 ];
 
 /// Looks at all of it; what cannot be found out is left out.
@@ -75,10 +81,16 @@ pub(super) fn look(root: &Path) -> Environment {
             environment.insert(name, value);
         }
     };
-    set("time".to_owned(), Some(timestamp(OffsetDateTime::now_utc())));
+    set(
+        "time".to_owned(),
+        Some(timestamp(OffsetDateTime::now_utc())),
+    );
     set("commit".to_owned(), commit(root));
     if let Ok(cpus) = procfs::CpuInfo::current() {
-        set("cpu.model".to_owned(), cpus.model_name(0).map(str::to_owned));
+        set(
+            "cpu.model".to_owned(),
+            cpus.model_name(0).map(str::to_owned),
+        );
         set("cpu.cores".to_owned(), Some(cpus.num_cores().to_string()));
         // Only a guest of a hypervisor has this flag.
         let is_guest = cpus.flags(0).map(|flags| flags.contains(&"hypervisor"));
@@ -133,7 +145,11 @@ pub(super) fn look(root: &Path) -> Environment {
 pub(super) fn machine(environment: &Environment) -> Option<String> {
     let known = |name: &str| environment.get(name);
     let is_virtual = known("cpu.virtual").is_some_and(|value| value == "yes");
-    let kind = if is_virtual { " of a virtual machine" } else { "" };
+    let kind = if is_virtual {
+        " of a virtual machine"
+    } else {
+        ""
+    };
     let parts = [
         known("cpu.model").cloned(),
         known("cpu.cores").map(|cores| format!("{cores} cores{kind}")),
@@ -198,7 +214,10 @@ mod tests {
 
     #[test]
     fn the_machine_and_the_versions_are_known() {
-        let environment = look(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")));
+        let environment = look(std::path::Path::new(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/.."
+        )));
         for name in [
             "time",
             "cpu.cores",
@@ -217,6 +236,9 @@ mod tests {
 
     #[test]
     fn a_time_is_in_utc() {
-        assert_eq!(timestamp(OffsetDateTime::UNIX_EPOCH), "1970-01-01T00:00:00Z");
+        assert_eq!(
+            timestamp(OffsetDateTime::UNIX_EPOCH),
+            "1970-01-01T00:00:00Z"
+        );
     }
 }

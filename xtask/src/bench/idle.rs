@@ -1,4 +1,5 @@
-//! What a connection costs that is only there: how a server's private memory grows with their number.
+//! What a connection costs that is only there: how a server's private memory grows with their
+//! number.
 
 use super::build::Binaries;
 use super::context::{Context, descriptors};
@@ -24,8 +25,8 @@ const OTHERS: usize = 500;
 /// KiB of a connection: fresh, and kept alive.
 pub(super) type Memory = (f64, f64);
 
-/// A server with few connections and one with many: what they differ by is the connections', and what
-/// an allocator keeps whatever their number is in neither.
+/// A server with few connections and one with many: what they differ by is the connections', and
+/// what an allocator keeps whatever their number is in neither.
 struct Pair<'a> {
     target: &'a Target,
     few: Server,
@@ -37,7 +38,8 @@ struct Pair<'a> {
     fresh: f64,
 }
 
-/// Measures all targets once, as many at a time as there are descriptors for: they share the waiting.
+/// Measures all targets once, as many at a time as there are descriptors for: they share the
+/// waiting.
 pub(super) fn measure(
     context: &Context,
     binaries: &Binaries,
@@ -126,7 +128,10 @@ impl<'a> Pair<'a> {
     fn end(self) -> anyhow::Result<Memory> {
         let kept = self.growth()?;
         let left = self.full.accepted()?.saturating_sub(self.few.accepted()?);
-        anyhow::ensure!(left >= self.more, "the server closed idle connections meanwhile");
+        anyhow::ensure!(
+            left >= self.more,
+            "the server closed idle connections meanwhile"
+        );
         drop(self.crowds);
         self.full.stop()?;
         self.few.stop()?;
@@ -134,7 +139,8 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// Opens them. A fresh connection says nothing, so only the server's descriptors tell that it has accepted it.
+/// Opens them. A fresh connection says nothing, so only the server's descriptors tell that it has
+/// accepted it.
 fn gather(server: &Server, connections: usize, patience: &Patience) -> anyhow::Result<Crowd> {
     let crowd = Crowd::connect(server.address(), Workload::Plaintext, connections, patience)?;
     patience

@@ -1,4 +1,5 @@
-//! Finds a leftover server on the same port: with SO_REUSEPORT the kernel would give it half of the requests, without a word.
+//! Finds a leftover server on the same port: with SO_REUSEPORT the kernel would give it half of the
+//! requests, without a word.
 
 use anyhow::Context as _;
 use procfs::net::{TcpNetEntry, TcpState, tcp, tcp6};
@@ -31,7 +32,9 @@ fn inodes(entries: impl Iterator<Item = TcpNetEntry>, address: SocketAddr) -> BT
     let shares = |ip: IpAddr| ip.is_unspecified() || ip == address.ip();
     entries
         .filter(|entry| entry.state == TcpState::Listen)
-        .filter(|entry| entry.local_address.port() == address.port() && shares(entry.local_address.ip()))
+        .filter(|entry| {
+            entry.local_address.port() == address.port() && shares(entry.local_address.ip())
+        })
         .map(|entry| entry.inode)
         .collect()
 }
@@ -46,10 +49,12 @@ fn sockets(group: u32) -> anyhow::Result<BTreeSet<u64>> {
             .is_ok_and(|stat| u32::try_from(stat.pgrp) == Ok(group))
         {
             let descriptors = process.fd().into_iter().flatten().flatten();
-            inodes.extend(descriptors.filter_map(|descriptor| match descriptor.target {
-                FDTarget::Socket(inode) => Some(inode),
-                _ => None,
-            }));
+            inodes.extend(
+                descriptors.filter_map(|descriptor| match descriptor.target {
+                    FDTarget::Socket(inode) => Some(inode),
+                    _ => None,
+                }),
+            );
         }
     }
     Ok(inodes)
@@ -61,7 +66,10 @@ mod tests {
     use std::net::TcpListener;
 
     fn own_group() -> u32 {
-        rustix::process::getpgrp().as_raw_nonzero().get().unsigned_abs()
+        rustix::process::getpgrp()
+            .as_raw_nonzero()
+            .get()
+            .unsigned_abs()
     }
 
     #[test]
@@ -78,7 +86,10 @@ mod tests {
             address.set_ip([127, 0, 0, 1].into());
             // No process has this number as its group.
             let error = belong_to_group(address, u32::MAX).unwrap_err().to_string();
-            assert!(error.contains("another server listens on 127.0.0.1:"), "{error}");
+            assert!(
+                error.contains("another server listens on 127.0.0.1:"),
+                "{error}"
+            );
         }
     }
 }

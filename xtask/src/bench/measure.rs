@@ -40,7 +40,8 @@ const QUIET: f64 = 0.1;
 /// What is measured at once.
 #[derive(Clone, Debug)]
 enum Batch<'a> {
-    /// Targets with one reference at the end of theirs, and workloads that the same servers can serve.
+    /// Targets with one reference at the end of theirs, and workloads that the same servers can
+    /// serve.
     Timed(Vec<&'a Target>, Vec<&'static Scenario>),
     Idle(&'static Scenario),
 }
@@ -74,7 +75,11 @@ pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<Exit
         .into_owned();
     let mut run = Run::new(name.clone(), command(), environment);
     run.write(&folder)?;
-    let raw = context.target_dir.join("bench").join(&name).into_std_path_buf();
+    let raw = context
+        .target_dir
+        .join("bench")
+        .join(&name)
+        .into_std_path_buf();
     run.notes.push(busy(&context)?);
     output::note(&run.notes[0]);
     output::note(format!(
@@ -113,7 +118,10 @@ pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<Exit
     log(&raw, &known.windows)?;
     present::write(&run, &folder)?;
     output::print(present::tables(&run))?;
-    output::note(format!("results, tables and the page: {}", folder.display()));
+    output::note(format!(
+        "results, tables and the page: {}",
+        folder.display()
+    ));
     let is_complete = run
         .rows
         .iter()
@@ -128,7 +136,10 @@ pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<Exit
 /// Targets that this kernel refuses, and why.
 fn leave_out_refused(job: &mut Job) -> Option<(Vec<Target>, String)> {
     let why = look_for_io_uring().err()?;
-    let (refused, rest) = job.targets.drain(..).partition(|target| target.needs_io_uring);
+    let (refused, rest) = job
+        .targets
+        .drain(..)
+        .partition(|target| target.needs_io_uring);
     job.targets = rest;
     Some((refused, format!("{why:#}")))
 }
@@ -215,7 +226,9 @@ fn all(
                         .iter()
                         .filter(|target| !known.troubles.contains_key(&target.name))
                         .collect();
-                    for (name, memory) in idle::measure(context, binaries, &targets, scenario.connections)? {
+                    for (name, memory) in
+                        idle::measure(context, binaries, &targets, scenario.connections)?
+                    {
                         match memory {
                             Ok(memory) => known.memory.entry(name).or_default().push(memory),
                             Err(error) => drop(known.troubles.insert(name, format!("{error:#}"))),
@@ -255,7 +268,10 @@ impl Batch<'_> {
 fn batches(job: &Job) -> Vec<Batch<'_>> {
     let mut groups: BTreeMap<&str, Vec<&Target>> = BTreeMap::new();
     for target in &job.targets {
-        groups.entry(target.root(&job.targets)).or_default().push(target);
+        groups
+            .entry(target.root(&job.targets))
+            .or_default()
+            .push(target);
     }
     let mut batches = Vec::new();
     for targets in groups.into_values() {
@@ -270,13 +286,21 @@ fn batches(job: &Job) -> Vec<Batch<'_>> {
             }
         }
     }
-    let idle = job.scenarios.iter().find(|scenario| scenario.kind == Kind::Idle);
+    let idle = job
+        .scenarios
+        .iter()
+        .find(|scenario| scenario.kind == Kind::Idle);
     batches.extend(idle.map(|scenario| Batch::Idle(scenario)));
     batches
 }
 
 /// What is counted, which is said as soon as it is known.
-fn count(context: &Context, job: &Job, binaries: &Binaries, known: &mut Known) -> Result<(), Interrupted> {
+fn count(
+    context: &Context,
+    job: &Job,
+    binaries: &Binaries,
+    known: &mut Known,
+) -> Result<(), Interrupted> {
     let is_counted = |scenario: &&&Scenario| !scenario.is_timed() && scenario.kind != Kind::Idle;
     for scenario in job.scenarios.iter().filter(is_counted) {
         for target in &job.targets {
@@ -293,11 +317,15 @@ fn count(context: &Context, job: &Job, binaries: &Binaries, known: &mut Known) -
                     let said: Vec<String> = row
                         .figures
                         .iter()
-                        .map(|(unit, figure)| format!("{} {}", unit.format(figure.value), unit.label()))
+                        .map(|(unit, figure)| {
+                            format!("{} {}", unit.format(figure.value), unit.label())
+                        })
                         .collect();
-                    context
-                        .progress
-                        .say(&format!("{}: {target}: {}", scenario.name, said.join(", ")));
+                    context.progress.say(&format!(
+                        "{}: {target}: {}",
+                        scenario.name,
+                        said.join(", ")
+                    ));
                 }
                 Err(error) => row.reason = Some(format!("{error:#}")),
             }
@@ -308,23 +336,37 @@ fn count(context: &Context, job: &Job, binaries: &Binaries, known: &mut Known) -
 }
 
 /// The first round, as soon as it is there: what a row will be, roughly.
-fn first_look(context: &Context, windows: &Windows, targets: &[&Target], scenarios: &[&'static Scenario]) {
+fn first_look(
+    context: &Context,
+    windows: &Windows,
+    targets: &[&Target],
+    scenarios: &[&'static Scenario],
+) {
     for scenario in scenarios {
         let said: Vec<String> = targets
             .iter()
             .filter_map(|target| {
                 let row = reduce::row(windows, target, scenario);
                 let cpu = row.figures.get(&Unit::Cpu)?.value;
-                let ratio = row.figures.get(&Unit::Ratio).map_or(String::new(), |ratio| {
-                    format!(" ({} × {})", Unit::Ratio.format(ratio.value), target.reference)
-                });
+                let ratio = row
+                    .figures
+                    .get(&Unit::Ratio)
+                    .map_or(String::new(), |ratio| {
+                        format!(
+                            " ({} × {})",
+                            Unit::Ratio.format(ratio.value),
+                            target.reference
+                        )
+                    });
                 Some(format!("{target} {} µs{ratio}", Unit::Cpu.format(cpu)))
             })
             .collect();
         if !said.is_empty() {
-            context
-                .progress
-                .say(&format!("first round of {}: {}", scenario.name, said.join(", ")));
+            context.progress.say(&format!(
+                "first round of {}: {}",
+                scenario.name,
+                said.join(", ")
+            ));
         }
     }
 }
@@ -359,7 +401,10 @@ fn collect(run: &mut Run, job: &Job, known: &Known, refused: &Option<(Vec<Target
 
 fn memory(known: &Known, target: &Target, scenario: &Scenario) -> Row {
     let mut row = reduce::empty(target, scenario);
-    let runs = known.memory.get(&target.name).map_or(&[][..], Vec::as_slice);
+    let runs = known
+        .memory
+        .get(&target.name)
+        .map_or(&[][..], Vec::as_slice);
     let (fresh, kept): (Vec<f64>, Vec<f64>) = runs.iter().copied().unzip();
     for (unit, values) in [(Unit::Fresh, fresh), (Unit::Kept, kept)] {
         if let Some(figure) = reduce::figure(&values) {
@@ -369,7 +414,8 @@ fn memory(known: &Known, target: &Target, scenario: &Scenario) -> Row {
     row.rounds = runs.len();
     if runs.is_empty() {
         let reason = known.troubles.get(&target.name).cloned();
-        row.reason = Some(reason.unwrap_or_else(|| "the run ended before its first round".to_owned()));
+        row.reason =
+            Some(reason.unwrap_or_else(|| "the run ended before its first round".to_owned()));
     }
     row
 }
@@ -378,7 +424,9 @@ fn memory(known: &Known, target: &Target, scenario: &Scenario) -> Row {
 fn busy(context: &Context) -> anyhow::Result<String> {
     const LOOK: Duration = Duration::from_millis(500);
     let look = || -> anyhow::Result<(u64, u64)> {
-        let time = KernelStats::current().context("cannot read /proc/stat")?.total;
+        let time = KernelStats::current()
+            .context("cannot read /proc/stat")?
+            .total;
         let idle = time.idle + time.iowait.unwrap_or_default();
         Ok((
             time.user + time.nice + time.system + time.steal.unwrap_or_default(),
@@ -392,7 +440,9 @@ fn busy(context: &Context) -> anyhow::Result<String> {
     let share = ran / (ran + idle).max(1.0);
     let percent = 100.0 * share;
     Ok(match share {
-        share if share < QUIET => format!("Other programs take {percent:.0} % of this machine: it is quiet."),
+        share if share < QUIET => {
+            format!("Other programs take {percent:.0} % of this machine: it is quiet.")
+        }
         _ => format!(
             "Other programs take {percent:.0} % of this machine: intervals are wider, rounds that were disturbed are kept \
             and marked, rates are too low; counts and ratios hold."
@@ -411,7 +461,11 @@ fn folder(
             .get("commit")
             .and_then(|commit| commit.split(' ').next());
         let name = commit.map_or_else(|| time.clone(), |commit| format!("{time}-{commit}"));
-        context.target_dir.join("bench").join(name).into_std_path_buf()
+        context
+            .target_dir
+            .join("bench")
+            .join(name)
+            .into_std_path_buf()
     });
     anyhow::ensure!(
         !path.join(super::row::RESULTS).exists(),

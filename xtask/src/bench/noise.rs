@@ -1,7 +1,9 @@
-//! What else the machine did during a window: a round in which it did much says nothing about the servers.
+//! What else the machine did during a window: a round in which it did much says nothing about the
+//! servers.
 //!
-//! What others had is known from two sides. The scheduler counts in nanoseconds how long threads of ours had to wait for it; what others had while ours slept is
-//! what's left of the cores' time, which is known by ticks only. A window is thrown away for what's certain by one of them.
+//! What others had is known from two sides. The scheduler counts in nanoseconds how long threads of
+//! ours had to wait for it; what others had while ours slept is what's left of the cores' time,
+//! which is known by ticks only. A window is thrown away for what's certain by one of them.
 
 mod threads;
 
@@ -18,7 +20,8 @@ const MOST_STOLEN: f64 = 0.02;
 /// The share that other processes may have had.
 const MOST_FOREIGN: f64 = 0.05;
 
-/// By how many ticks the idle time of a core may be wrong: the kernel knows it better, but tells it, and what was stolen, in whole ticks.
+/// By how many ticks the idle time of a core may be wrong: the kernel knows it better, but tells
+/// it, and what was stolen, in whole ticks.
 const TICKS: u64 = 2;
 
 /// The clocks at one moment; CPU times in nanoseconds.
@@ -47,13 +50,14 @@ pub(super) struct Noise {
 }
 
 impl Sample {
-    /// `cores` are those on which server and load run; what happens on others is in nobody's way. None, if they share all.
-    /// A server is known by the first of its processes.
+    /// `cores` are those on which server and load run; what happens on others is in nobody's way.
+    /// None, if they share all. A server is known by the first of its processes.
     pub(super) fn take(servers: &[Vec<u32>], cores: &[usize]) -> anyhow::Result<Self> {
         let threads = |processes: &Vec<u32>| {
             let mut all = Threads::default();
             for &process in processes {
-                let process = Process::new(i32::try_from(process)?).context("the server is gone")?;
+                let process =
+                    Process::new(i32::try_from(process)?).context("the server is gone")?;
                 all = all.beside(Threads::of(&process)?);
             }
             Ok((processes.first().copied().unwrap_or_default(), all))
@@ -115,8 +119,11 @@ impl Noise {
         let error = nanoseconds(TICKS * after.cores as u64) as f64;
         let left_over = elapsed - spent(|sample| sample.unused) - stolen - ours - error;
         let waited = match &servers[..] {
-            [server] if after.is_apart => server.waited_for_others(0) + own.waited_for_others(children),
-            // One that's just had its turn may still have something to do in the next one's: nobody waits for others then.
+            [server] if after.is_apart => {
+                server.waited_for_others(0) + own.waited_for_others(children)
+            }
+            // One that's just had its turn may still have something to do in the next one's: nobody
+            // waits for others then.
             [_, ..] if after.is_apart => own.waited_for_others(children),
             _ => {
                 let all = servers.into_iter().fold(own, Threads::beside);
@@ -125,7 +132,8 @@ impl Noise {
         };
         Self {
             stolen: stolen / elapsed,
-            // A sample takes its time, too, if others are in the way, so that it may add up to more.
+            // A sample takes its time, too, if others are in the way, so that it may add up to
+            // more.
             foreign: (left_over.max(waited as f64) / elapsed).min(1.0),
         }
     }
@@ -142,8 +150,9 @@ impl Noise {
     }
 }
 
-/// Clock ticks in which no process ran. Kernels count by the clock how long nothing did, where what ran is whatever a tick found. Interrupts are the network's between
-/// server and load more than anybody else's, and some kernels count them as nobody's.
+/// Clock ticks in which no process ran. Kernels count by the clock how long nothing did, where what
+/// ran is whatever a tick found. Interrupts are the network's between server and load more than
+/// anybody else's, and some kernels count them as nobody's.
 fn unused(time: &CpuTime) -> u64 {
     let interrupts = time.irq.unwrap_or_default() + time.softirq.unwrap_or_default();
     time.idle + time.iowait.unwrap_or_default() + interrupts
@@ -228,7 +237,11 @@ mod tests {
         let half = SECOND / 2;
         // The second one waited for the first one, which wasn't done when its turn was over.
         let after = Sample {
-            servers: [(1, threads(1, &[(half, 0)])), (2, threads(2, &[(half, half)]))].into(),
+            servers: [
+                (1, threads(1, &[(half, 0)])),
+                (2, threads(2, &[(half, half)])),
+            ]
+            .into(),
             unused: 7 + SECOND,
             at: before.at + Duration::from_secs(1),
             ..sample(threads(1, &[]))
@@ -266,7 +279,10 @@ mod tests {
     #[test]
     fn a_greedy_hypervisor_shows() {
         let noise = noise(&[(SECOND, 0)], SECOND, SECOND / 20);
-        assert_eq!(disturbance(noise), Some("CPU time that the hypervisor took"));
+        assert_eq!(
+            disturbance(noise),
+            Some("CPU time that the hypervisor took")
+        );
     }
 
     #[test]
@@ -306,6 +322,9 @@ mod tests {
     fn a_sample_of_this_process_has_its_time() {
         let id = std::process::id();
         let sample = Sample::take(&[vec![id]], &[]).unwrap();
-        assert!(sample.servers[&id].ran() > 0 && sample.cores > 0, "{sample:?}");
+        assert!(
+            sample.servers[&id].ran() > 0 && sample.cores > 0,
+            "{sample:?}"
+        );
     }
 }

@@ -10,7 +10,13 @@ use std::time::Duration;
 /// What `--quick` asks for.
 const QUICK: &[&str] = &["plaintext", "discard-16m", "idle"];
 /// Not measured unless they are named: they answer other questions.
-const SPECIAL: &[&str] = &["floor", "tcp-system", "hyper-system", "tcp-again", "tcp-axum"];
+const SPECIAL: &[&str] = &[
+    "floor",
+    "tcp-system",
+    "hyper-system",
+    "tcp-again",
+    "tcp-axum",
+];
 /// Only with `--all`: they differ little from others.
 const RARE: &[&str] = &[
     "tls-tcp-per-core",
@@ -41,8 +47,8 @@ const CHECKED_WORKLOADS: &[&str] = &[
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Every transport that this kernel allows beside hyper by hand, with plain text, uploads and idle
-    /// memory: at most 3 minutes once it is built
+    /// Every transport that this kernel allows beside hyper by hand, with plain text, uploads and
+    /// idle memory: at most 3 minutes once it is built
     #[arg(long)]
     quick: bool,
     /// All targets and all workloads: 90 minutes
@@ -72,7 +78,8 @@ pub(crate) struct Options {
     /// How long to measure, such as 90s or 20m
     #[arg(long, value_name = "TIME", value_parser = duration)]
     time: Option<Duration>,
-    /// How many workers each server has that can have several; they need as many cores beside the load's
+    /// How many workers each server has that can have several; they need as many cores beside the
+    /// load's
     #[arg(long, value_name = "N", default_value = "1")]
     pub(super) workers: NonZeroUsize,
     /// The folder of the result [default: target/bench/TIME-COMMIT]
@@ -93,7 +100,10 @@ pub(super) struct Job {
 fn target_name(text: &str) -> Result<String, String> {
     let mut names = target::all().into_iter().map(|target| target.name);
     names.find(|name| name == text).ok_or_else(|| {
-        let names: Vec<String> = target::all().into_iter().map(|target| target.name).collect();
+        let names: Vec<String> = target::all()
+            .into_iter()
+            .map(|target| target.name)
+            .collect();
         format!("there are {}", names.join(", "))
     })
 }
@@ -150,8 +160,8 @@ impl Options {
             if !self.server.is_empty() {
                 return matches!(name, "tcp" | "axum");
             }
-            let is_rare =
-                RARE.contains(&name) || (SPECIAL.contains(&name) && (self.quick || name != "tcp-axum"));
+            let is_rare = RARE.contains(&name)
+                || (SPECIAL.contains(&name) && (self.quick || name != "tcp-axum"));
             if self.all {
                 return !matches!(name, "tcp-again");
             }
@@ -164,7 +174,9 @@ impl Options {
             // Those that ratios are to, and those that theirs are to.
             let mut index = 0;
             while index < targets.len() {
-                let reference = all.iter().find(|target| target.name == targets[index].reference);
+                let reference = all
+                    .iter()
+                    .find(|target| target.name == targets[index].reference);
                 if let Some(reference) = reference
                     && !targets.iter().any(|target| target.name == reference.name)
                 {
@@ -174,7 +186,10 @@ impl Options {
             }
         }
         let named = |names: &[&str]| -> Vec<&'static Scenario> {
-            names.iter().filter_map(|name| workload::named(name)).collect()
+            names
+                .iter()
+                .filter_map(|name| workload::named(name))
+                .collect()
         };
         let scenarios = match () {
             () if !self.workload.is_empty() => self.workload.clone(),
@@ -230,7 +245,11 @@ mod tests {
     }
 
     fn names(job: &Job) -> String {
-        let names: Vec<&str> = job.targets.iter().map(|target| target.name.as_str()).collect();
+        let names: Vec<&str> = job
+            .targets
+            .iter()
+            .map(|target| target.name.as_str())
+            .collect();
         names.join(" ")
     }
 

@@ -48,7 +48,11 @@ pub(super) fn tables(run: &Run) -> String {
         text += &format!("\n{note}\n");
     }
     for workload in run.workloads() {
-        let rows: Vec<&Row> = run.rows.iter().filter(|row| row.workload == workload).collect();
+        let rows: Vec<&Row> = run
+            .rows
+            .iter()
+            .filter(|row| row.workload == workload)
+            .collect();
         text += &format!("\n## {workload}\n\n{}\n", about(&rows));
         let units = units(&rows);
         if !units.is_empty() {
@@ -173,7 +177,12 @@ pub(super) fn list() -> String {
     }
     text += "\nFigures:\n";
     for unit in Unit::ALL {
-        text += &format!("  {:20} {:16} {}\n", unit.name(), unit.label(), unit.about());
+        text += &format!(
+            "  {:20} {:16} {}\n",
+            unit.name(),
+            unit.label(),
+            unit.about()
+        );
     }
     text
 }
@@ -205,14 +214,23 @@ mod tests {
         run.rows[2].reason = Some("it does not build".to_owned());
         let text = tables(&run);
         assert!(text.contains("7, ~3"), "{text}");
-        assert!(text.contains("not measured: axum: it does not build"), "{text}");
+        assert!(
+            text.contains("not measured: axum: it does not build"),
+            "{text}"
+        );
         assert!(!text.contains("| axum "), "{text}");
     }
 
     #[test]
     fn the_list_has_targets_workloads_and_figures() {
         let list = list();
-        for name in ["monoio-unix", "hyper-rustls", "discard-16m", "mixed", "peak MiB"] {
+        for name in [
+            "monoio-unix",
+            "hyper-rustls",
+            "discard-16m",
+            "mixed",
+            "peak MiB",
+        ] {
             assert!(list.contains(name), "{name}");
         }
     }

@@ -70,14 +70,21 @@ pub(super) fn row(windows: &Windows, target: &Target, scenario: &'static Scenari
         })
         .collect();
     let is_disturbed = |(window, reference): &(&Window, Option<&Window>)| {
-        window.disturbance.is_some() || reference.is_some_and(|reference| reference.disturbance.is_some())
+        window.disturbance.is_some()
+            || reference.is_some_and(|reference| reference.disturbance.is_some())
     };
-    let quiet: Vec<_> = pairs.iter().copied().filter(|pair| !is_disturbed(pair)).collect();
+    let quiet: Vec<_> = pairs
+        .iter()
+        .copied()
+        .filter(|pair| !is_disturbed(pair))
+        .collect();
     let kept = if quiet.len() >= ENOUGH { quiet } else { pairs };
     row.rounds = kept.len();
     row.disturbed = kept.iter().filter(|pair| is_disturbed(pair)).count();
     let each = |value: &dyn Fn(&Window) -> Option<f64>| -> Vec<f64> {
-        kept.iter().filter_map(|(window, _)| value(window)).collect()
+        kept.iter()
+            .filter_map(|(window, _)| value(window))
+            .collect()
     };
     let ratios: Vec<f64> = kept
         .iter()
@@ -89,7 +96,10 @@ pub(super) fn row(windows: &Windows, target: &Target, scenario: &'static Scenari
         (Unit::Ratio, ratios),
         (Unit::Cpu, each(&|window| Some(window.cpu))),
         // It was the load that chose the rate.
-        (Unit::Rate, each(&|window| (!is_latency).then_some(window.rate))),
+        (
+            Unit::Rate,
+            each(&|window| (!is_latency).then_some(window.rate)),
+        ),
         (Unit::Peak, each(&|window| window.peak.map(mebibytes))),
         (Unit::P50, each(&|window| Some(window.latency?.0))),
         (Unit::P99, each(&|window| Some(window.latency?.1))),
@@ -142,7 +152,10 @@ mod tests {
     }
 
     fn target(name: &str) -> Target {
-        all().into_iter().find(|target| target.name == name).unwrap()
+        all()
+            .into_iter()
+            .find(|target| target.name == name)
+            .unwrap()
     }
 
     /// `tcp` at 9 µs in the quiet rounds and at 90 µs in the others, beside hyper at 8 µs.
@@ -189,7 +202,11 @@ mod tests {
 
     #[test]
     fn a_reference_is_one() {
-        let row = row(&windows(6, 0), &target("hyper"), named("plaintext").unwrap());
+        let row = row(
+            &windows(6, 0),
+            &target("hyper"),
+            named("plaintext").unwrap(),
+        );
         assert_eq!(row.figures[&Unit::Ratio].ends(), Some((1.0, 1.0)));
     }
 

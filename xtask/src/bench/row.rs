@@ -1,4 +1,5 @@
-//! What a run says: one row for each target and workload, for the terminal, the files and the page alike.
+//! What a run says: one row for each target and workload, for the terminal, the files and the page
+//! alike.
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -209,7 +210,11 @@ impl Row {
 }
 
 impl Run {
-    pub(super) fn new(name: String, command: String, environment: BTreeMap<String, String>) -> Self {
+    pub(super) fn new(
+        name: String,
+        command: String,
+        environment: BTreeMap<String, String>,
+    ) -> Self {
         Self {
             format: FORMAT,
             name,
@@ -229,8 +234,12 @@ impl Run {
                 path.display()
             )
         })?;
-        let run: Self = serde_json::from_str(&text)
-            .with_context(|| format!("{} is no result of this bench; measure again", path.display()))?;
+        let run: Self = serde_json::from_str(&text).with_context(|| {
+            format!(
+                "{} is no result of this bench; measure again",
+                path.display()
+            )
+        })?;
         anyhow::ensure!(
             run.format == FORMAT,
             "{} has format {}, and this bench reads format {FORMAT}; measure again",
@@ -298,11 +307,18 @@ pub(super) fn rounded(value: f64) -> f64 {
 
 /// With commas between thousands.
 pub(super) fn grouped(value: f64, decimals: usize) -> String {
-    let text = format!("{:.decimals$}", if value.abs() < 1e-9 { 0.0 } else { value });
+    let text = format!(
+        "{:.decimals$}",
+        if value.abs() < 1e-9 { 0.0 } else { value }
+    );
     let whole = text.find('.').unwrap_or(text.len());
     let mut grouped = String::new();
     for (index, digit) in text.chars().enumerate() {
-        if index > 0 && index < whole && (whole - index).is_multiple_of(3) && !grouped.ends_with('-') {
+        if index > 0
+            && index < whole
+            && (whole - index).is_multiple_of(3)
+            && !grouped.ends_with('-')
+        {
             grouped.push(',');
         }
         grouped.push(digit);

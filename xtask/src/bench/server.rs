@@ -19,8 +19,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 use std::{env, fs, io, thread};
 
-/// Environment variables of a user's server: where to listen (IP:PORT, or the path of a socket), and
-/// how many workers it has.
+/// Environment variables of a user's server: where to listen (IP:PORT, or the path of a socket),
+/// and how many workers it has.
 const LISTEN: &str = "ANYPORT_BENCH_LISTEN";
 const WORKERS: &str = "ANYPORT_BENCH_WORKERS";
 /// How long a user's server may take to end after SIGTERM.
@@ -69,14 +69,18 @@ impl Server {
         let listen = place(context, target)?;
         let mut words: Vec<OsString> = start.wrapper.to_vec();
         match &target.program {
-            Program::Built { arguments, http2, .. } => {
+            Program::Built {
+                arguments, http2, ..
+            } => {
                 words.push(binaries.program(target)?.into());
                 words.extend(arguments.iter().map(Into::into));
                 if start.http2 {
                     words.extend(http2.iter().map(Into::into));
                 }
                 match (target.scales, context.workers.get()) {
-                    (true, workers) => words.extend(["--workers".into(), workers.to_string().into()]),
+                    (true, workers) => {
+                        words.extend(["--workers".into(), workers.to_string().into()])
+                    }
                     (false, 1) => {}
                     (false, _) => anyhow::bail!("it has one worker, always"),
                 }
@@ -126,7 +130,8 @@ impl Server {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(errors.try_clone()?)
-            // Ctrl-C is for the bench, which ends its servers in order; and a wrapper is ended with what it wraps.
+            // Ctrl-C is for the bench, which ends its servers in order; and a wrapper is ended with
+            // what it wraps.
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
@@ -144,27 +149,41 @@ impl Server {
 
     /// Servers of the bench say on their first line where they listen.
     fn read_address(&mut self) -> anyhow::Result<()> {
-        let line = first_line(self.child.stdout.take().context("the server has no stdout")?);
+        let line = first_line(
+            self.child
+                .stdout
+                .take()
+                .context("the server has no stdout")?,
+        );
         let found = self.patience.poll(|| match line.try_recv() {
             Ok(line) => Ok(Some(line)),
             Err(mpsc::TryRecvError::Empty) => Ok(None),
             Err(mpsc::TryRecvError::Disconnected) => anyhow::bail!("it said no address"),
         });
         let line = found?.context("it said no address in time")?;
-        self.address = line.parse().map_err(|error: String| anyhow::anyhow!(error))?;
+        self.address = line
+            .parse()
+            .map_err(|error: String| anyhow::anyhow!(error))?;
         Ok(())
     }
 
     fn wait_until_it_accepts(&mut self, name: &str) -> anyhow::Result<()> {
         // What it prints is nobody's business, but the pipe must not fill up.
-        let _ = first_line(self.child.stdout.take().context("the server has no stdout")?);
+        let _ = first_line(
+            self.child
+                .stdout
+                .take()
+                .context("the server has no stdout")?,
+        );
         let (address, child) = (&self.address, &mut self.child);
         let accepts = self.patience.poll(|| {
             if let Some(status) = child.try_wait()? {
                 anyhow::bail!("the command of `{name}` ended ({status}) before it listened");
             }
             let connected = match address {
-                Address::Tcp(address) | Address::Tls(address) => TcpStream::connect(address).is_ok(),
+                Address::Tcp(address) | Address::Tls(address) => {
+                    TcpStream::connect(address).is_ok()
+                }
                 Address::Unix(path) => UnixStream::connect(path).is_ok(),
             };
             Ok(connected.then_some(()))
@@ -197,7 +216,8 @@ impl Server {
         &self.processes
     }
 
-    /// How many connections it has accepted and not closed. Nothing but its descriptors tells: a fresh connection is silent.
+    /// How many connections it has accepted and not closed. Nothing but its descriptors tells: a
+    /// fresh connection is silent.
     pub(super) fn accepted(&self) -> anyhow::Result<usize> {
         Ok(self.count_descriptors()?.saturating_sub(self.descriptors))
     }
@@ -217,8 +237,8 @@ impl Server {
             let map = map.context("/proc/PID/smaps_rollup is empty")?;
             let bytes = |key| map.extension.map.get(key).copied();
             let private = bytes("Private_Clean").zip(bytes("Private_Dirty"));
-            let (clean, dirty) =
-                private.context("/proc/PID/smaps_rollup has no `Private_Clean` and `Private_Dirty`")?;
+            let (clean, dirty) = private
+                .context("/proc/PID/smaps_rollup has no `Private_Clean` and `Private_Dirty`")?;
             Ok(clean + dirty)
         })
     }
@@ -251,7 +271,8 @@ impl Server {
         values.sum()
     }
 
-    /// Ends it as it is meant to be ended, and waits for that: its wrapper may have something to write.
+    /// Ends it as it is meant to be ended, and waits for that: its wrapper may have something to
+    /// write.
     pub(super) fn stop(mut self) -> anyhow::Result<()> {
         drop(self.stdin.take());
         if self.is_given {
@@ -352,16 +373,21 @@ fn last_words(errors: &str) -> Option<String> {
     let Some(panic) = lines.iter().position(|line| line.contains(" panicked at ")) else {
         return lines.last().map(ToString::to_string);
     };
-    let is_message = |line: &&&str| !line.starts_with("stack backtrace:") && !line.starts_with("note:");
-    let words: Vec<&str> = lines[panic..].iter().take_while(is_message).copied().collect();
+    let is_message =
+        |line: &&&str| !line.starts_with("stack backtrace:") && !line.starts_with("note:");
+    let words: Vec<&str> = lines[panic..]
+        .iter()
+        .take_while(is_message)
+        .copied()
+        .collect();
     Some(words.join(" "))
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stdin.take());
-        // The wrapper with what it wraps. Not once the leader is reaped: the number may be another group's by then, and its server ends with
-        // its stdin.
+        // The wrapper with what it wraps. Not once the leader is reaped: the number may be another
+        // group's by then, and its server ends with its stdin.
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
             let _ = self.child.wait();
@@ -369,7 +395,8 @@ impl Drop for Server {
     }
 }
 
-/// Gives the first line, or nothing if there's none. A thread reads on, so that nobody writes into a closed pipe.
+/// Gives the first line, or nothing if there's none. A thread reads on, so that nobody writes into
+/// a closed pipe.
 fn first_line(stdout: ChildStdout) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {

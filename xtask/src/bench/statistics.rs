@@ -17,19 +17,23 @@ fn sorted(values: &[f64]) -> Vec<f64> {
     sorted
 }
 
-/// Fewer values don't tell where their median lies: with a probability above 5 % it's on one side of all of them.
+/// Fewer values don't tell where their median lies: with a probability above 5 % it's on one side
+/// of all of them.
 pub(super) const FEWEST: usize = 6;
 
 /// How often what's told of a median is to be wrong: in one case of twenty.
 pub(super) const MISSES: f64 = 0.05;
 
-/// Where the median lies, wrong with a probability of `misses` at the most: between two of the values, as far inside as the sign test allows; nothing of too few,
-/// which are those below [`FEWEST`] for [`MISSES`].
+/// Where the median lies, wrong with a probability of `misses` at the most: between two of the
+/// values, as far inside as the sign test allows; nothing of too few, which are those below
+/// [`FEWEST`] for [`MISSES`].
 ///
-/// It holds however the values are distributed. The bootstrap of a median doesn't: of seven values, it leaves out the outermost two and misses in one case of eight.
+/// It holds however the values are distributed. The bootstrap of a median doesn't: of seven values,
+/// it leaves out the outermost two and misses in one case of eight.
 pub(super) fn interval_of_median(values: &[f64], misses: f64) -> Option<(f64, f64)> {
     let n = values.len();
-    // How probable it is that so many of the values, and no more, lie below the median (its logarithm, since it may be tiny); and that at most so many do.
+    // How probable it is that so many of the values, and no more, lie below the median (its
+    // logarithm, since it may be tiny); and that at most so many do.
     let mut exactly = -(n as f64);
     let mut at_most = exactly.exp2();
     let mut outside = 0;
@@ -115,7 +119,11 @@ mod tests {
         for (n, rank) in [(8, 1), (9, 2), (15, 4), (25, 8), (100, 40), (2_000, 956)] {
             let values: Vec<f64> = (1..=n).map(f64::from).collect();
             let (low, high) = (f64::from(rank), f64::from(n + 1 - rank));
-            assert_eq!(interval_of_median(&values, MISSES), Some((low, high)), "{n}");
+            assert_eq!(
+                interval_of_median(&values, MISSES),
+                Some((low, high)),
+                "{n}"
+            );
         }
     }
 }

@@ -203,7 +203,9 @@ mod tests {
             (target.name.as_str(), target.transport),
             ("mine", Transport::Unix)
         );
-        assert!(matches!(target.program, Program::Command(command) if command == "./my-server --fast=yes"));
+        assert!(
+            matches!(target.program, Program::Command(command) if command == "./my-server --fast=yes")
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! What takes time, where only a ratio can be trusted: in rounds over all targets and workloads, each
-//! beside its reference. The windows of those that share a reference go in slices, in turns, so that
-//! whatever the machine does meets all of them.
+//! What takes time, where only a ratio can be trusted: in rounds over all targets and workloads,
+//! each beside its reference. The windows of those that share a reference go in slices, in turns,
+//! so that whatever the machine does meets all of them.
 
 use super::affinity::Place;
 use super::build::Binaries;
@@ -20,10 +20,11 @@ use std::time::{Duration, Instant};
 const WARM_UP: Duration = Duration::from_millis(50);
 /// A server that says nothing for so long won't say anything any more: nothing slows it down here.
 const SILENCE: Duration = Duration::from_secs(10);
-/// How long each has a turn. In less it would do little but fill its caches; with more, windows agree less.
+/// How long each has a turn. In less it would do little but fill its caches; with more, windows
+/// agree less.
 const SLICE: Duration = Duration::from_millis(10);
-/// How often each connection has a response in a turn, at least, if responses are short: a turn ends
-/// when all have theirs, and who comes last is not to be taken for starved.
+/// How often each connection has a response in a turn, at least, if responses are short: a turn
+/// ends when all have theirs, and who comes last is not to be taken for starved.
 const RESPONSES: f64 = 5.0;
 /// No turn is longer for their sake.
 const LONGEST_SLICE: f64 = 0.1;
@@ -40,7 +41,8 @@ pub(super) struct Window {
     pub(super) cpu: f64,
     /// How many there were in a second.
     pub(super) rate: f64,
-    /// The share of its cores' time in which the server had something to do, and the same of the load.
+    /// The share of its cores' time in which the server had something to do, and the same of the
+    /// load.
     pub(super) busy: f64,
     pub(super) load_busy: f64,
     /// Bytes of memory at the most.
@@ -98,14 +100,24 @@ impl Windows {
     }
 
     fn fail(&mut self, target: &str, workload: &'static str, error: &anyhow::Error) {
-        let failure = self.failures.entry((target.to_owned(), workload)).or_default();
+        let failure = self
+            .failures
+            .entry((target.to_owned(), workload))
+            .or_default();
         *failure = (failure.0 + 1, format!("{error:#}"));
     }
 
     /// Half of what the slowest one can, which is measured before the first latency.
-    fn latency_rate(&mut self, stage: &Stage<'_>, servers: &[(&Target, Server)]) -> anyhow::Result<f64> {
+    fn latency_rate(
+        &mut self,
+        stage: &Stage<'_>,
+        servers: &[(&Target, Server)],
+    ) -> anyhow::Result<f64> {
         if self.rate == 0.0 {
-            let known = self.kept.iter().filter(|window| window.workload == "plaintext");
+            let known = self
+                .kept
+                .iter()
+                .filter(|window| window.workload == "plaintext");
             let slowest = known.map(|window| window.rate).fold(f64::MAX, f64::min);
             let slowest = match slowest {
                 f64::MAX => probe(stage, servers)?,
@@ -120,8 +132,8 @@ impl Windows {
         (self.rate > 0.0).then_some(self.rate)
     }
 
-    /// One batch: the targets of one reference, in fresh processes, and several workloads one after the
-    /// other.
+    /// One batch: the targets of one reference, in fresh processes, and several workloads one after
+    /// the other.
     ///
     /// # Errors
     ///
@@ -163,9 +175,13 @@ impl Windows {
                     .collect::<Vec<_>>()
                     .join(", ")
             ));
-            let (wanted, rest) = servers.into_iter().partition(|(target, _): &(&Target, Server)| {
-                target.serves(scenario).is_ok() && !self.is_given_up(&target.name, scenario.name)
-            });
+            let (wanted, rest) =
+                servers
+                    .into_iter()
+                    .partition(|(target, _): &(&Target, Server)| {
+                        target.serves(scenario).is_ok()
+                            && !self.is_given_up(&target.name, scenario.name)
+                    });
             servers = rest;
             servers.extend(self.window(stage, wanted, scenario));
             context.patience.check()?;
@@ -208,8 +224,12 @@ impl Windows {
         }
         if scenario.is_in_slices() {
             let slowest = contenders.iter().map(|of| of.rate).fold(f64::MAX, f64::min);
-            let slices = slices(stage.window, RESPONSES * scenario.connections as f64 / slowest);
-            // The first turn finds connections that have been idle for longer than between any others.
+            let slices = slices(
+                stage.window,
+                RESPONSES * scenario.connections as f64 / slowest,
+            );
+            // The first turn finds connections that have been idle for longer than between any
+            // others.
             contenders = self.take_turns(contenders, scenario, SLICE);
             contenders.iter_mut().for_each(Contender::forget);
             let before = sample(&contenders, stage.place);
@@ -222,7 +242,11 @@ impl Windows {
             for contender in contenders {
                 let alone = vec![contender];
                 let before = sample(&alone, stage.place);
-                let alone = self.take_turns(alone, scenario, stage.window.max(Duration::from_millis(200)));
+                let alone = self.take_turns(
+                    alone,
+                    scenario,
+                    stage.window.max(Duration::from_millis(200)),
+                );
                 servers.extend(self.end(stage, alone, scenario, before));
             }
             servers
@@ -300,7 +324,12 @@ impl Windows {
     }
 }
 
-fn start(stage: &Stage<'_>, target: &Target, http2: bool, wrapper: &[OsString]) -> anyhow::Result<Server> {
+fn start(
+    stage: &Stage<'_>,
+    target: &Target,
+    http2: bool,
+    wrapper: &[OsString],
+) -> anyhow::Result<Server> {
     let start = Start {
         wrapper,
         http2,
@@ -375,7 +404,11 @@ impl Contender<'_> {
             scenario.connections,
             self.elapsed
         );
-        anyhow::ensure!(self.sum.count > 0, "it answered nothing for {:?}", self.elapsed);
+        anyhow::ensure!(
+            self.sum.count > 0,
+            "it answered nothing for {:?}",
+            self.elapsed
+        );
         let (count, seconds) = (self.sum.count as f64, self.elapsed.as_secs_f64());
         let noise = Noise::between(before, after);
         let peak = scenario

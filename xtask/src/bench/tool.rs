@@ -38,7 +38,8 @@ pub(super) const CALLGRIND: Tool = Tool {
         let file = file.display();
         vec![
             "--tool=callgrind".into(),
-            // Says the instructions of the whole run, like the log, and can be looked into by callgrind_annotate.
+            // Says the instructions of the whole run, like the log, and can be looked into by
+            // callgrind_annotate.
             format!("--callgrind-out-file={file}").into(),
             "--quiet".into(),
         ]
@@ -108,7 +109,10 @@ pub(super) const PERF: Tool = Tool {
     package: "linux-perf",
     arguments: |file| {
         let output = ["stat", "-x,", "-e", "raw_syscalls:sys_enter", "-o"].map(OsString::from);
-        output.into_iter().chain([file.into(), "--".into()]).collect()
+        output
+            .into_iter()
+            .chain([file.into(), "--".into()])
+            .collect()
     },
     read: |text| {
         let line = text
@@ -156,7 +160,8 @@ impl Tool {
 ///
 /// # Errors
 ///
-/// When it, or a filter above it, refuses them: how. Whatever else goes wrong is for the server to tell.
+/// When it, or a filter above it, refuses them: how. Whatever else goes wrong is for the server to
+/// tell.
 pub(super) fn look_for_io_uring() -> anyhow::Result<()> {
     match IoUring::new(2) {
         Err(error)
@@ -235,7 +240,8 @@ totals: 126557
 
     #[test]
     fn perfs_file_says_the_system_calls() {
-        let text = "# started on Tue Nov 24 13:03:12 2026\n\n29,,raw_syscalls:sys_enter,895712,100.00,,\n";
+        let text =
+            "# started on Tue Nov 24 13:03:12 2026\n\n29,,raw_syscalls:sys_enter,895712,100.00,,\n";
         assert_eq!((PERF.read)(text).unwrap(), [(Unit::Syscalls, 29)]);
         let refused = (PERF.read)("").unwrap_err().to_string();
         assert!(refused.contains("perf_event_paranoid"), "{refused}");

@@ -2,7 +2,8 @@
 
 use anyhow::Context as _;
 use anyport_bench_load::{
-    Address, Amount, Churn, ClosedLoop, Effort, H2Load, Handshake, Handshakes, Mixed, Patience, Workload,
+    Address, Amount, Churn, ClosedLoop, Effort, H2Load, Handshake, Handshakes, Mixed, Patience,
+    Workload,
 };
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -46,7 +47,12 @@ pub(super) enum Kind {
 
 /// All of them, in the order of the tables.
 pub(super) static ALL: &[Scenario] = &[
-    closed("plaintext", Workload::Plaintext, 64, "`GET /`: 13 bytes of text"),
+    closed(
+        "plaintext",
+        Workload::Plaintext,
+        64,
+        "`GET /`: 13 bytes of text",
+    ),
     closed(
         "plaintext-1",
         Workload::Plaintext,
@@ -71,22 +77,42 @@ pub(super) static ALL: &[Scenario] = &[
         64,
         "`POST /echo`: 4 KiB that come back",
     ),
-    closed("download-64k", Workload::Download64K, 16, "`GET /download/64k`"),
-    closed("download-1m", Workload::Download1M, 16, "`GET /download/1m`"),
+    closed(
+        "download-64k",
+        Workload::Download64K,
+        16,
+        "`GET /download/64k`",
+    ),
+    closed(
+        "download-1m",
+        Workload::Download1M,
+        16,
+        "`GET /download/1m`",
+    ),
     closed(
         "discard-64k",
         Workload::Discard64K,
         16,
         "`POST /discard`: a body that is read and thrown away",
     ),
-    closed("discard-16m", Workload::Discard16M, 4, "the same with 16 MiB"),
+    closed(
+        "discard-16m",
+        Workload::Discard16M,
+        4,
+        "the same with 16 MiB",
+    ),
     closed(
         "collect-64k",
         Workload::Collect64K,
         16,
         "`POST /upload`: a body that is collected",
     ),
-    closed("collect-16m", Workload::Collect16M, 4, "the same with 16 MiB"),
+    closed(
+        "collect-16m",
+        Workload::Collect16M,
+        4,
+        "the same with 16 MiB",
+    ),
     closed(
         "layers",
         Workload::Layers,
@@ -181,7 +207,12 @@ pub(super) static ALL: &[Scenario] = &[
     ),
 ];
 
-const fn closed(name: &'static str, workload: Workload, connections: usize, about: &'static str) -> Scenario {
+const fn closed(
+    name: &'static str,
+    workload: Workload,
+    connections: usize,
+    about: &'static str,
+) -> Scenario {
     scenario(name, Kind::Closed(workload), connections, "request", about)
 }
 
@@ -209,7 +240,10 @@ pub(super) fn named(name: &str) -> Option<&'static Scenario> {
 impl Scenario {
     /// Whether its figures depend on time.
     pub(super) fn is_timed(&self) -> bool {
-        !matches!(self.kind, Kind::Idle | Kind::Instructions(_) | Kind::Syscalls(_))
+        !matches!(
+            self.kind,
+            Kind::Idle | Kind::Instructions(_) | Kind::Syscalls(_)
+        )
     }
 
     pub(super) fn is_handshake(&self) -> bool {
@@ -244,7 +278,9 @@ impl Scenario {
                 Some(workload)
             }
             Kind::Handshakes(_) => None,
-            Kind::Http2 | Kind::Latency | Kind::Churn | Kind::Mixed | Kind::Idle => Some(Workload::Plaintext),
+            Kind::Http2 | Kind::Latency | Kind::Churn | Kind::Mixed | Kind::Idle => {
+                Some(Workload::Plaintext)
+            }
         }
     }
 
@@ -253,13 +289,21 @@ impl Scenario {
     /// # Errors
     ///
     /// When the server does not play along.
-    pub(super) fn load(&self, address: &Address, rate: f64, patience: &Patience) -> anyhow::Result<Load> {
+    pub(super) fn load(
+        &self,
+        address: &Address,
+        rate: f64,
+        patience: &Patience,
+    ) -> anyhow::Result<Load> {
         let connections = self.connections;
         let outside = |tool| Load::Outside(tool, address.clone(), connections, patience.clone());
         Ok(match self.kind {
-            Kind::Closed(workload) => {
-                Load::Closed(ClosedLoop::connect(address, workload, connections, patience)?)
-            }
+            Kind::Closed(workload) => Load::Closed(ClosedLoop::connect(
+                address,
+                workload,
+                connections,
+                patience,
+            )?),
             Kind::Http2 => outside(H2Load::Http2 { streams: STREAMS }),
             Kind::Latency => outside(H2Load::Paced { rate }),
             Kind::Churn => Load::Churn(Churn::new(
@@ -328,7 +372,13 @@ impl Load {
                 done(responses, effort)
             }
             Self::Outside(tool, address, connections, patience) => {
-                let outcome = tool.run(address, Workload::Plaintext, *connections, duration, patience)?;
+                let outcome = tool.run(
+                    address,
+                    Workload::Plaintext,
+                    *connections,
+                    duration,
+                    patience,
+                )?;
                 let at = |share: f64| {
                     let last = outcome.latencies.len().checked_sub(1)?;
                     Some(outcome.latencies[(share * last as f64) as usize] as f64)
@@ -369,7 +419,9 @@ pub(super) fn check_http2(address: &Address) -> anyhow::Result<()> {
         "*",
     ]);
     match address {
-        Address::Tcp(address) => curl.args(["--http2-prior-knowledge", &format!("http://{address}/")]),
+        Address::Tcp(address) => {
+            curl.args(["--http2-prior-knowledge", &format!("http://{address}/")])
+        }
         Address::Tls(address) => curl.args(["--http2", &format!("https://{address}/")]),
         Address::Unix(path) => curl
             .arg("--unix-socket")
@@ -411,7 +463,8 @@ mod tests {
     fn each_workload_of_the_servers_is_asked_for() {
         for workload in Workload::ALL {
             assert!(
-                ALL.iter().any(|scenario| scenario.kind == Kind::Closed(workload)),
+                ALL.iter()
+                    .any(|scenario| scenario.kind == Kind::Closed(workload)),
                 "{workload}"
             );
         }
@@ -424,7 +477,8 @@ mod tests {
             .filter(|scenario| scenario.has_peak())
             .map(|of| of.name)
             .collect();
-        let expected = "download-64k download-1m discard-64k discard-16m collect-64k collect-16m mixed";
+        let expected =
+            "download-64k download-1m discard-64k discard-16m collect-64k collect-16m mixed";
         assert_eq!(told.join(" "), expected);
     }
 }

@@ -1,4 +1,5 @@
-//! Features are additive only if each stands alone; a build of the whole workspace turns them all on and hides that.
+//! Features are additive only if each stands alone; a build of the whole workspace turns them all
+//! on and hides that.
 
 use crate::workspace::{Member, Role};
 use xshell::{Shell, cmd};
@@ -19,7 +20,11 @@ pub(super) fn run(shell: &Shell, members: &[Member]) -> anyhow::Result<()> {
             }
         }
     }
-    anyhow::ensure!(broken.is_empty(), "these do not compile: {}", broken.join(", "));
+    anyhow::ensure!(
+        broken.is_empty(),
+        "these do not compile: {}",
+        broken.join(", ")
+    );
     Ok(())
 }
 
@@ -61,7 +66,11 @@ mod tests {
             ("examples", false),
             ("xtask", false),
         ] {
-            assert_eq!(is_library(&Member::fixture(dir, "x", &[])), expected, "{dir}");
+            assert_eq!(
+                is_library(&Member::fixture(dir, "x", &[])),
+                expected,
+                "{dir}"
+            );
         }
     }
 }

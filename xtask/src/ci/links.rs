@@ -9,7 +9,9 @@ pub(super) fn resolve(repo: &Repo) -> Vec<Violation> {
     for (path, text) in repo.texts().filter(|(path, _)| path.ends_with(".md")) {
         for (link, at) in links(text) {
             let found = target(path, &link).is_some_and(|target| {
-                target.is_empty() || repo.has_file(&target) || repo.files_in(&target).next().is_some()
+                target.is_empty()
+                    || repo.has_file(&target)
+                    || repo.files_in(&target).next().is_some()
             });
             if !found {
                 violations.push(Violation::new(
@@ -23,14 +25,16 @@ pub(super) fn resolve(repo: &Repo) -> Vec<Violation> {
     violations
 }
 
-/// The relative links and images of a document, without their fragments, and where in the text each stands.
+/// The relative links and images of a document, without their fragments, and where in the text each
+/// stands.
 fn links(text: &str) -> Vec<(String, usize)> {
     Parser::new_ext(text, Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES)
         .into_offset_iter()
         .filter_map(|(event, range)| match event {
             Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
                 let path = dest_url.split(['#', '?']).next().unwrap_or_default();
-                // A colon: of an address (`https:`, `mailto:`), or of an item (`crate::Server`), which rustdoc checks.
+                // A colon: of an address (`https:`, `mailto:`), or of an item (`crate::Server`),
+                // which rustdoc checks.
                 (!path.is_empty() && !path.contains(':')).then(|| (path.to_owned(), range.start))
             }
             _ => None,
@@ -87,7 +91,10 @@ mod tests {
 ";
         assert_eq!(flagged("README.md", text), [""; 0]);
         assert_eq!(
-            flagged("core/README.md", "[up](../docs/a.md) [root](..) [down](src)"),
+            flagged(
+                "core/README.md",
+                "[up](../docs/a.md) [root](..) [down](src)"
+            ),
             [""; 0]
         );
     }

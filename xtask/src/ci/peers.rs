@@ -1,4 +1,5 @@
-//! The bench compares servers, not build settings: the peers' workspace builds as ours does, from the same versions.
+//! The bench compares servers, not build settings: the peers' workspace builds as ours does, from
+//! the same versions.
 
 use crate::tidy::repo::{Repo, Violation};
 use crate::workspace::locked_versions;
@@ -44,7 +45,8 @@ pub(super) fn share_versions(repo: &Repo) -> Vec<Violation> {
     };
     let mut violations = Vec::new();
     for name in SHARED {
-        // Both may have more than one: actix-web brings an older `http`, and monoio an older `mio`. The newest is last.
+        // Both may have more than one: actix-web brings an older `http`, and monoio an older `mio`.
+        // The newest is last.
         let theirs: Vec<_> = locked_versions(peers, name).collect();
         if let Some((version, _)) = locked_versions(ours, name).last()
             && let Some((_, line)) = theirs.last()

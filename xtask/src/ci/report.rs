@@ -1,4 +1,5 @@
-//! The table at the end of a run: with five steps' output above it, this is the part that gets read.
+//! The table at the end of a run: with five steps' output above it, this is the part that gets
+//! read.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -21,7 +22,11 @@ pub(super) fn table(outcomes: &[Outcome]) -> String {
     for Outcome { step, passed, took } in outcomes {
         let result = if *passed { "ok" } else { "FAILED" };
         // Writing into a `String` cannot fail.
-        let _ = writeln!(table, "{step:width$}  {result:6}  {:7.1}", took.as_secs_f64());
+        let _ = writeln!(
+            table,
+            "{step:width$}  {result:6}  {:7.1}",
+            took.as_secs_f64()
+        );
     }
     table
 }
@@ -44,7 +49,10 @@ fmt       ok          0.6
 features  FAILED    123.4
 ";
         assert_eq!(
-            table(&[outcome("fmt", true, 600), outcome("features", false, 123_400)]),
+            table(&[
+                outcome("fmt", true, 600),
+                outcome("features", false, 123_400)
+            ]),
             expected
         );
     }

@@ -5,9 +5,11 @@ use crate::workspace::{Dependency, Member, Role};
 use cargo_metadata::DependencyKind;
 use std::collections::BTreeSet;
 
-/// Crates that choose a runtime or a TLS library for whoever builds on core, or open sockets for it.
+/// Crates that choose a runtime or a TLS library for whoever builds on core, or open sockets for
+/// it.
 ///
-/// Only what core itself names is judged: hyper depends on tokio's `sync` module, which brings no runtime.
+/// Only what core itself names is judged: hyper depends on tokio's `sync` module, which brings no
+/// runtime.
 const CHOICES: &str = "\
     async-executor async-global-executor async-io async-net async-std boring compio \
     glommio hyper-rustls hyper-tls hyper-util io-uring mio monoio native-tls nuclei \
@@ -18,16 +20,24 @@ const CHOICES: &str = "\
 /// a user of glommio must not compile tokio's runtime.
 pub(super) fn core_is_light(repo: &Repo) -> Vec<Violation> {
     let mut violations = Vec::new();
-    for core in repo.members.iter().filter(|member| member.role() == Role::Core) {
+    for core in repo
+        .members
+        .iter()
+        .filter(|member| member.role() == Role::Core)
+    {
         let by_default = switched_on_by_default(core);
-        for dependency in normal(core)
-            .filter(|dependency| CHOICES.split_whitespace().any(|choice| choice == dependency.name))
-        {
+        for dependency in normal(core).filter(|dependency| {
+            CHOICES
+                .split_whitespace()
+                .any(|choice| choice == dependency.name)
+        }) {
             let name = &dependency.name;
             let message = if !dependency.optional {
                 format!("core cannot be built without `{name}`; make it optional, behind a feature")
             } else if by_default.contains(&dependency.key) {
-                format!("core's default features turn on `{name}`; leave it to the transports that need it")
+                format!(
+                    "core's default features turn on `{name}`; leave it to the transports that need it"
+                )
             } else {
                 continue;
             };
@@ -37,14 +47,17 @@ pub(super) fn core_is_light(repo: &Repo) -> Vec<Violation> {
     violations
 }
 
-/// A transport depends on core alone, so that it can be published, read and replaced alone, and TLS wraps any of them. One that wraps others is tested over
-/// them, and may offer a shortcut for one, behind a feature.
+/// A transport depends on core alone, so that it can be published, read and replaced alone, and TLS
+/// wraps any of them. One that wraps others is tested over them, and may offer a shortcut for one,
+/// behind a feature.
 pub(super) fn transports_stand_alone(repo: &Repo) -> Vec<Violation> {
     forbidden(repo, Role::Transport, |dependency, role| match role {
         Role::Core => None,
         Role::Testkit | Role::Transport if dependency.kind == DependencyKind::Development => None,
         Role::Transport if dependency.optional => None,
-        _ => Some("a transport depends on anyport-core only (and on anyport-testkit for its tests)"),
+        _ => {
+            Some("a transport depends on anyport-core only (and on anyport-testkit for its tests)")
+        }
     })
 }
 
@@ -56,8 +69,9 @@ pub(super) fn adapters_name_no_transport(repo: &Repo) -> Vec<Violation> {
     })
 }
 
-/// Every member inherits the workspace's lints, which forbid `unsafe`: a lint that a crate forgot to inherit is off there, without a word. The two that hand
-/// buffers to io_uring have lints of their own.
+/// Every member inherits the workspace's lints, which forbid `unsafe`: a lint that a crate forgot
+/// to inherit is off there, without a word. The two that hand buffers to io_uring have lints of
+/// their own.
 pub(super) fn lints_are_inherited(repo: &Repo) -> Vec<Violation> {
     let own = ["transports/glommio", "transports/monoio"];
     let members = repo
@@ -90,7 +104,11 @@ fn forbidden(
     let mut violations = Vec::new();
     for member in repo.members.iter().filter(|member| member.role() == from) {
         for dependency in &member.dependencies {
-            let Some(target) = repo.members.iter().find(|other| other.name == dependency.name) else {
+            let Some(target) = repo
+                .members
+                .iter()
+                .find(|other| other.name == dependency.name)
+            else {
                 continue;
             };
             if let Some(advice) = rule(dependency, target.role()) {
@@ -115,7 +133,12 @@ fn switched_on_by_default(member: &Member) -> BTreeSet<String> {
     let mut todo = vec!["default".to_owned()];
     while let Some(feature) = todo.pop() {
         if let Some(implied) = member.features.get(&feature) {
-            todo.extend(implied.iter().filter(|feature| !seen.contains(*feature)).cloned());
+            todo.extend(
+                implied
+                    .iter()
+                    .filter(|feature| !seen.contains(*feature))
+                    .cloned(),
+            );
         }
         seen.insert(feature);
     }
@@ -131,7 +154,9 @@ fn switched_on_by_default(member: &Member) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{adapters_name_no_transport, core_is_light, lints_are_inherited, transports_stand_alone};
+    use super::{
+        adapters_name_no_transport, core_is_light, lints_are_inherited, transports_stand_alone,
+    };
     use crate::{
         tidy::{Invariant, repo::Repo},
         workspace::Member,
@@ -145,7 +170,11 @@ mod tests {
     fn with(invariant: Invariant, member: Member) -> usize {
         let mut members = vec![
             Member::fixture("", "anyport", &["anyport-core", "optional:anyport-tcp"]),
-            Member::fixture("core", "anyport-core", &["hyper", "optional:tokio", "dev:tokio"]),
+            Member::fixture(
+                "core",
+                "anyport-core",
+                &["hyper", "optional:tokio", "dev:tokio"],
+            ),
             Member::fixture("core/testkit", "anyport-testkit", &["anyport-core"]),
             Member::fixture(
                 "transports/tcp",
@@ -165,13 +194,16 @@ mod tests {
 
     #[test]
     fn core_may_name_a_runtime_behind_a_feature_that_is_off() {
-        let core = |dependencies: &[&str]| violations(core_is_light, "core", "anyport-core", dependencies);
+        let core =
+            |dependencies: &[&str]| violations(core_is_light, "core", "anyport-core", dependencies);
         assert_eq!(core(&["hyper", "optional:tokio"]), 0);
         assert_eq!(core(&["tokio", "rustls", "bytes"]), 2);
         for (implied, flagged) in [("dep:tokio", 1), ("tokio/net", 1), ("tokio?/net", 0)] {
             let mut core = Member::fixture("core", "anyport-core", &["optional:tokio"]);
-            core.features.insert("default".to_owned(), vec!["rt".to_owned()]);
-            core.features.insert("rt".to_owned(), vec![implied.to_owned()]);
+            core.features
+                .insert("default".to_owned(), vec!["rt".to_owned()]);
+            core.features
+                .insert("rt".to_owned(), vec![implied.to_owned()]);
             assert_eq!(with(core_is_light, core), flagged, "{implied}");
         }
     }
@@ -179,7 +211,10 @@ mod tests {
     #[test]
     fn a_transport_may_be_tested_over_others_and_offer_a_shortcut_for_one() {
         let cases: [(&[&str], usize); 7] = [
-            (&["anyport-core", "optional:anyport-tcp", "dev:anyport-tcp"], 0),
+            (
+                &["anyport-core", "optional:anyport-tcp", "dev:anyport-tcp"],
+                0,
+            ),
             (&["anyport-core", "anyport-tcp"], 1),
             (&["anyport-axum"], 1),
             (&["anyport"], 1),
@@ -188,7 +223,12 @@ mod tests {
             (&["build:anyport-testkit"], 1),
         ];
         for (dependencies, flagged) in cases {
-            let found = violations(transports_stand_alone, "transports/x", "anyport-x", dependencies);
+            let found = violations(
+                transports_stand_alone,
+                "transports/x",
+                "anyport-x",
+                dependencies,
+            );
             assert_eq!(found, flagged, "{dependencies:?}");
         }
     }

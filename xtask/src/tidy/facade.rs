@@ -1,4 +1,5 @@
-//! The facade holds no logic: what it re-exports can be used without it, and it has no bug of its own.
+//! The facade holds no logic: what it re-exports can be used without it, and it has no bug of its
+//! own.
 
 use super::repo::{Repo, Violation};
 use super::tokens::{is_ident, is_punct};
@@ -51,7 +52,8 @@ fn foreign_items(tokens: TokenStream, lines: &mut Vec<usize>) {
         }
         // To the item's end: its `;`, or its braces, but for the braces of `use a::{b, c};`.
         let mut rest = std::iter::once(token).chain(tokens.by_ref());
-        let end = rest.find(|token| is_punct(token, ';') || (item != Item::PubUse && is_braced(token)));
+        let end =
+            rest.find(|token| is_punct(token, ';') || (item != Item::PubUse && is_braced(token)));
         if let (Item::PubMod, Some(TokenTree::Group(body))) = (item, end) {
             foreign_items(body.stream(), lines);
         }

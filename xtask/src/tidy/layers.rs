@@ -20,17 +20,22 @@ const ROOMS: &[&str] = &[
 
 const SOURCES: &str = "core/src/";
 
-/// What a file of core names by `crate::`, it names by its room, and that room is its own or a lower one. So nothing is hidden by a re-export at the crate's
-/// root, and there is no cycle of rooms.
+/// What a file of core names by `crate::`, it names by its room, and that room is its own or a
+/// lower one. So nothing is hidden by a re-export at the crate's root, and there is no cycle of
+/// rooms.
 pub(super) fn look_down(repo: &Repo) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (path, text) in repo.sources() {
-        let Some(inner) = path.strip_prefix(SOURCES).filter(|inner| *inner != "lib.rs") else {
+        let Some(inner) = path
+            .strip_prefix(SOURCES)
+            .filter(|inner| *inner != "lib.rs")
+        else {
             continue;
         };
         let room = inner.split(['/', '.']).next().unwrap_or_default();
         let Some(level) = level(room) else {
-            let message = format!("`{room}` is no room of core; put the file into one of {ROOMS:?}");
+            let message =
+                format!("`{room}` is no room of core; put the file into one of {ROOMS:?}");
             violations.push(Violation::new(path, 1, message));
             continue;
         };
@@ -56,7 +61,8 @@ fn level(room: &str) -> Option<usize> {
     ROOMS.iter().position(|other| *other == room)
 }
 
-/// What stands behind `crate::`, also in the braces of `use crate::{..}`; not in what a macro says to its callers (`$crate`).
+/// What stands behind `crate::`, also in the braces of `use crate::{..}`; not in what a macro says
+/// to its callers (`$crate`).
 fn names(tokens: TokenStream, found: &mut Vec<(String, Span)>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     for (at, token) in tokens.iter().enumerate() {
@@ -77,7 +83,9 @@ fn names(tokens: TokenStream, found: &mut Vec<(String, Span)>) {
                 let mut is_first = true;
                 for token in group.stream() {
                     match &token {
-                        TokenTree::Ident(name) if is_first => found.push((name.to_string(), name.span())),
+                        TokenTree::Ident(name) if is_first => {
+                            found.push((name.to_string(), name.span()))
+                        }
                         _ => {}
                     }
                     is_first = is_punct(&token, ',');
@@ -108,7 +116,10 @@ mod tests {
             assert_eq!(flagged(path, text), [""; 0], "{path}");
         }
         assert_eq!(flagged("core/src/lib.rs", "use crate::server::f;"), [""; 0]);
-        assert_eq!(flagged("transports/tcp/src/lib.rs", "use crate::Tcp;"), [""; 0]);
+        assert_eq!(
+            flagged("transports/tcp/src/lib.rs", "use crate::Tcp;"),
+            [""; 0]
+        );
     }
 
     #[test]
@@ -121,7 +132,10 @@ mod tests {
     #[test]
     fn the_crate_s_root_is_flagged() {
         let place = ["core/src/server/mod.rs:1"];
-        assert_eq!(flagged("core/src/server/mod.rs", "use crate::Connection;"), place);
+        assert_eq!(
+            flagged("core/src/server/mod.rs", "use crate::Connection;"),
+            place
+        );
         assert_eq!(
             flagged("core/src/server/mod.rs", "use crate::{Connection};"),
             place

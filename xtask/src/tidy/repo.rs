@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::{fmt, fs, io};
 use xshell::{Shell, cmd};
 
-/// The workspace as it would be committed. All paths are relative to its root, with `/` between their parts.
+/// The workspace as it would be committed. All paths are relative to its root, with `/` between
+/// their parts.
 #[derive(Debug)]
 pub(crate) struct Repo {
     pub(crate) members: Vec<Member>,
@@ -24,12 +25,16 @@ pub(crate) struct Violation {
 }
 
 impl Repo {
-    /// Reads what git tracks, and what it would with `git add --all`: a new file is judged before it is committed.
+    /// Reads what git tracks, and what it would with `git add --all`: a new file is judged before
+    /// it is committed.
     pub(crate) fn read(shell: &Shell, metadata: &Metadata) -> anyhow::Result<Self> {
-        let listing = cmd!(shell, "git ls-files -z --cached --others --exclude-standard")
-            .quiet()
-            .read()
-            .context("cannot list the files; tidy needs a git checkout")?;
+        let listing = cmd!(
+            shell,
+            "git ls-files -z --cached --others --exclude-standard"
+        )
+        .quiet()
+        .read()
+        .context("cannot list the files; tidy needs a git checkout")?;
         let mut files = BTreeMap::new();
         for path in listing.split('\0').filter(|path| !path.is_empty()) {
             let text = match fs::read(metadata.workspace_root.join(path)) {

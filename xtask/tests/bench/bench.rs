@@ -37,8 +37,8 @@ impl Bench {
         Self::start_as(Command::new(XTASK), Stdio::piped(), wrong, "", arguments)
     }
 
-    /// The same by a command that is or becomes xtask, with its output going there; with `fault`, the
-    /// servers are real ones.
+    /// The same by a command that is or becomes xtask, with its output going there; with `fault`,
+    /// the servers are real ones.
     pub(crate) fn start_as(
         mut xtask: Command,
         stdout: Stdio,
@@ -71,7 +71,12 @@ impl Bench {
 
     /// Waits for a server to run.
     pub(crate) fn until_serving(&self) {
-        wait(|| self.processes().iter().any(|&pid| is_stand_in(pid)).then_some(()));
+        wait(|| {
+            self.processes()
+                .iter()
+                .any(|&pid| is_stand_in(pid))
+                .then_some(())
+        });
     }
 
     /// Waits for a compiler to run, and for the cargo that started it.
@@ -103,7 +108,9 @@ impl Bench {
         wait(|| (!self.processes().iter().any(|&pid| is_stand_in(pid))).then_some(()));
         let results = fs::read_to_string(self.folder.path().join("run/results.json"));
         let results = results.map(|text| serde_json::from_str::<Value>(&text).unwrap());
-        let rows = results.map_or(Vec::new(), |results| results["rows"].as_array().unwrap().clone());
+        let rows = results.map_or(Vec::new(), |results| {
+            results["rows"].as_array().unwrap().clone()
+        });
         Outcome {
             code: status.code(),
             text,
@@ -169,7 +176,10 @@ fn wait<T>(mut until: impl FnMut() -> Option<T>) -> T {
         if let Some(value) = until() {
             return value;
         }
-        assert!(Instant::now() < end, "that didn't happen within {PATIENCE:?}");
+        assert!(
+            Instant::now() < end,
+            "that didn't happen within {PATIENCE:?}"
+        );
         thread::sleep(Duration::from_millis(5));
     }
 }

@@ -24,8 +24,14 @@ pub(crate) fn all() -> Vec<Test> {
             another,
         ),
         ("anybodys_server_is_measured_with_its_children", given),
-        ("a_command_that_does_not_listen_is_told_where_it_should", deaf),
-        ("ctrl_c_keeps_what_was_measured_and_leaves_no_server", interrupted),
+        (
+            "a_command_that_does_not_listen_is_told_where_it_should",
+            deaf,
+        ),
+        (
+            "ctrl_c_keeps_what_was_measured_and_leaves_no_server",
+            interrupted,
+        ),
         ("a_bench_that_is_killed_leaves_no_server", killed),
         ("a_signal_during_a_build_leaves_no_compiler", compiling),
         ("output_that_cannot_be_written_is_an_error", full),
@@ -93,7 +99,11 @@ fn busy() {
     let begun = Instant::now();
     let outcome = run("", &SHORT.replace("5s", "10s"));
     // Twice the time, since the machine may be slow to start and to end it.
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
     assert_eq!(outcome.code, Some(0), "{}", outcome.said);
     outcome.figure("tcp", "ratio").unwrap();
     let row = outcome.row("tcp");
@@ -101,7 +111,10 @@ fn busy() {
 }
 
 fn unbuilt() {
-    let outcome = run("peer-axum does not build", &SHORT.replace("tcp", "tcp,axum"));
+    let outcome = run(
+        "peer-axum does not build",
+        &SHORT.replace("tcp", "tcp,axum"),
+    );
     assert_eq!(outcome.code, Some(1));
     let reason = outcome.figure("axum", "cpu").unwrap_err();
     assert!(reason.contains("`peer-axum` does not build"), "{reason}");
@@ -133,7 +146,10 @@ fn another() {
 fn given() {
     let program = env::current_exe().unwrap();
     // The shell stays, and its child serves.
-    let server = format!("mine=true && {} --listen {{listen}} && true", program.display());
+    let server = format!(
+        "mine=true && {} --listen {{listen}} && true",
+        program.display()
+    );
     let outcome = run(
         "",
         &format!(

@@ -7,10 +7,19 @@ use std::env;
 use std::process::{Command, Stdio};
 
 pub(crate) fn all() -> Vec<Test> {
-    let tools = lack("valgrind --version").or_else(|| lack("perf stat -e raw_syscalls:sys_enter true"));
+    let tools =
+        lack("valgrind --version").or_else(|| lack("perf stat -e raw_syscalls:sys_enter true"));
     vec![
-        ("small_reads_of_uploads_are_found", small_reads as fn(), tools),
-        ("one_more_allocation_per_request_is_found", allocation, tools),
+        (
+            "small_reads_of_uploads_are_found",
+            small_reads as fn(),
+            tools,
+        ),
+        (
+            "one_more_allocation_per_request_is_found",
+            allocation,
+            tools,
+        ),
         ("one_more_system_call_per_request_is_found", syscall, tools),
         (
             "eight_kibibytes_per_idle_connection_are_found",
@@ -45,7 +54,11 @@ fn finds(fault: &str, workload: &str, figure: &str) {
         "--only | tcp | --workload | {workload} | --baseline | {}",
         baseline.display()
     );
-    let update = check(Command::new(XTASK), HEALTHY, &format!("{arguments} | --update"));
+    let update = check(
+        Command::new(XTASK),
+        HEALTHY,
+        &format!("{arguments} | --update"),
+    );
     assert_eq!(update.code, Some(0), "{}", update.said);
     let same = check(Command::new(XTASK), HEALTHY, &arguments);
     assert_eq!(same.code, Some(0), "{}", same.text);
@@ -92,7 +105,8 @@ fn refused() {
     xtask.args([WITHOUT_IO_URING, XTASK]);
     let outcome = check(xtask, HEALTHY, "--only | monoio,glommio");
     assert_eq!(outcome.code, Some(1), "{}", outcome.said);
-    let expected = "NOT COMPARED: monoio, glommio: io_uring is refused here (Operation not permitted";
+    let expected =
+        "NOT COMPARED: monoio, glommio: io_uring is refused here (Operation not permitted";
     assert!(outcome.text.contains(expected), "{}", outcome.text);
     assert!(
         outcome.text.contains("nothing could be compared"),

@@ -1,9 +1,9 @@
-//! `cargo xtask bench` from outside: whatever goes wrong costs a row, whatever ends the bench leaves no
-//! server behind, and `--check` finds what it is for.
+//! `cargo xtask bench` from outside: whatever goes wrong costs a row, whatever ends the bench
+//! leaves no server behind, and `--check` finds what it is for.
 //!
-//! Real builds would take minutes. So this binary plays cargo (`CARGO` leads to it), which says that it
-//! has built this binary, which plays the servers, too: `STAND_IN` says what one does wrong. With
-//! `STAND_IN_FAULT` it is the real server of anyport, with that fault.
+//! Real builds would take minutes. So this binary plays cargo (`CARGO` leads to it), which says
+//! that it has built this binary, which plays the servers, too: `STAND_IN` says what one does
+//! wrong. With `STAND_IN_FAULT` it is the real server of anyport, with that fault.
 #![cfg_attr(
     target_os = "linux",
     expect(clippy::unwrap_used, reason = "a test that can't go on should stop")
@@ -42,7 +42,9 @@ fn main() -> std::process::ExitCode {
                     });
                     match lack {
                         None => trial,
-                        Some(lack) => trial.with_ignored_flag(true).with_kind(format!("needs {lack}")),
+                        Some(lack) => trial
+                            .with_ignored_flag(true)
+                            .with_kind(format!("needs {lack}")),
                     }
                 });
                 let mut arguments = libtest_mimic::Arguments::from_args();

@@ -29,17 +29,23 @@ document.body.append(pre);
 
 pub(crate) fn all() -> Vec<Test> {
     let lack = lack("chromium --version").or_else(|| lack("taskset --version"));
-    vec![("the_page_is_drawn_light_and_dark", light_and_dark as fn(), lack)]
+    vec![(
+        "the_page_is_drawn_light_and_dark",
+        light_and_dark as fn(),
+        lack,
+    )]
 }
 
 fn light_and_dark() {
-    let arguments = "--only | tcp,axum | --workload | plaintext | --time | 5s | --output | FOLDER/run";
+    let arguments =
+        "--only | tcp,axum | --workload | plaintext | --time | 5s | --output | FOLDER/run";
     let outcome = Bench::start("", arguments).finish();
     let page = fs::read_to_string(outcome.path("run/report.html")).unwrap();
     let page = page.replace('&', "&amp;").replace('"', "&quot;");
     let outer = outcome.path("outer.html");
     let frame = format!("<iframe id=page width=900 height=4000 srcdoc=\"{page}\"></iframe>");
-    let script = format!("<script>document.getElementById('page').onload = () => {{ {SCRIPT} }}</script>");
+    let script =
+        format!("<script>document.getElementById('page').onload = () => {{ {SCRIPT} }}</script>");
     fs::write(&outer, format!("<!DOCTYPE html><body>{frame}{script}")).unwrap();
     let look = |light: u8| -> Value {
         let output = Command::new("chromium")
@@ -50,7 +56,10 @@ fn light_and_dark() {
                 "--disable-dev-shm-usage",
                 "--dump-dom",
             ])
-            .arg(format!("--user-data-dir={}", outcome.path("profile").display()))
+            .arg(format!(
+                "--user-data-dir={}",
+                outcome.path("profile").display()
+            ))
             .arg(format!("--blink-settings=preferredColorScheme={light}"))
             .arg("--virtual-time-budget=10000")
             .arg(format!("file://{}", outer.display()))
@@ -64,7 +73,11 @@ fn light_and_dark() {
     };
     let (light, dark) = (look(1), look(0));
     for said in [&light, &dark] {
-        assert_eq!((&said["charts"], &said["cut"]), (&1.into(), &0.into()), "{said}");
+        assert_eq!(
+            (&said["charts"], &said["cut"]),
+            (&1.into(), &0.into()),
+            "{said}"
+        );
         let rows = ["tcp", "axum", "hyper"].map(Value::from);
         let drawn = said["rows"].as_array().unwrap();
         assert!(

@@ -40,7 +40,12 @@ pub(crate) fn without_io_uring(command: &[String]) -> ExitCode {
     const EPERM: u32 = 1;
     let refuse = [(SETUP, vec![])].into_iter().collect();
     let arch = env::consts::ARCH.try_into().unwrap();
-    let filter = SeccompFilter::new(refuse, SeccompAction::Allow, SeccompAction::Errno(EPERM), arch);
+    let filter = SeccompFilter::new(
+        refuse,
+        SeccompAction::Allow,
+        SeccompAction::Errno(EPERM),
+        arch,
+    );
     let program: BpfProgram = filter.unwrap().try_into().unwrap();
     seccompiler::apply_filter(&program).unwrap();
     let error = Command::new(&command[0]).args(&command[1..]).exec();
@@ -49,7 +54,9 @@ pub(crate) fn without_io_uring(command: &[String]) -> ExitCode {
 
 /// Asks the real cargo.
 pub(crate) fn metadata(arguments: &[String]) -> ExitCode {
-    let error = Command::new(env::var_os(CARGO).unwrap()).args(arguments).exec();
+    let error = Command::new(env::var_os(CARGO).unwrap())
+        .args(arguments)
+        .exec();
     panic!("{error}");
 }
 
@@ -68,7 +75,9 @@ pub(crate) fn build(arguments: &[String]) -> ExitCode {
     }
     if does("builds its references forever") && after("--package") == ["peer-by-hand"] {
         tell(COMPILING);
-        let compiler = Command::new(env::current_exe().unwrap()).arg(COMPILER).status();
+        let compiler = Command::new(env::current_exe().unwrap())
+            .arg(COMPILER)
+            .status();
         panic!("{compiler:?}");
     }
     for name in after("--bin") {
@@ -149,7 +158,11 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn answer(mut stream: impl Read + Write) {
-    let length = if does("answers something else") { 12 } else { 13 };
+    let length = if does("answers something else") {
+        12
+    } else {
+        13
+    };
     let response = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {length}\r\n\
         date: Tue, 24 Nov 2026 12:00:00 GMT\r\n\r\n{}",

@@ -11,16 +11,21 @@ use tokio::{task::JoinSet, time::timeout};
 /// As core's [`Timeouts::handshake`](anyport_core::Timeouts).
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Handshakes, each in a task of its own: a panic costs one connection. They end when this is dropped.
+/// Handshakes, each in a task of its own: a panic costs one connection. They end when this is
+/// dropped.
 pub(super) struct Handshakes<C> {
     tasks: JoinSet<io::Result<C>>,
     pub(super) timeout: Duration,
 }
 
 impl<C: Send + 'static> Handshakes<C> {
-    pub(super) fn begin(&mut self, handshake: impl Future<Output = io::Result<C>> + Send + 'static) {
+    pub(super) fn begin(
+        &mut self,
+        handshake: impl Future<Output = io::Result<C>> + Send + 'static,
+    ) {
         let within = self.timeout;
-        self.tasks.spawn(async move { timeout(within, handshake).await? });
+        self.tasks
+            .spawn(async move { timeout(within, handshake).await? });
     }
 
     /// The next connection that can be used. What a peer did wrong is its own matter.

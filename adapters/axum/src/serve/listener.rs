@@ -2,8 +2,8 @@
 use super::handshakes::Handshakes;
 use crate::Connection;
 use anyport_core::{
-    AcceptErrorKind, ByteListener, ByteTransport, Connection as _, Endpoint, Error, Listener, Result,
-    Runtime, Worker, runtime::Tokio,
+    AcceptErrorKind, ByteListener, ByteTransport, Connection as _, Endpoint, Error, Listener,
+    Result, Runtime, Worker, runtime::Tokio,
 };
 use axum::{
     extract::connect_info::Connected,
@@ -35,10 +35,11 @@ const ALPN: &[&[u8]] = if cfg!(feature = "http2") {
 
 /// Listens, for `axum::serve`: whoever has to stay with it gets any transport on tokio.
 ///
-/// Handshakes run beside each other, in tasks of their own, so that a slow or silent client delays nobody; one that takes 10 s
-/// ([`with_handshake_timeout`](AxumListener::with_handshake_timeout)) is given up. With
-/// `into_make_service_with_connect_info::<Connection>()`, all extractors of this crate work. What [`serve_with`](anyport_core::serve_with) has beside the
-/// transport (limits, deadlines, the drain that loses no request), `axum::serve` doesn't have.
+/// Handshakes run beside each other, in tasks of their own, so that a slow or silent client delays
+/// nobody; one that takes 10 s ([`with_handshake_timeout`](AxumListener::with_handshake_timeout))
+/// is given up. With `into_make_service_with_connect_info::<Connection>()`, all extractors of this
+/// crate work. What [`serve_with`](anyport_core::serve_with) has beside the transport (limits,
+/// deadlines, the drain that loses no request), `axum::serve` doesn't have.
 ///
 /// ```
 /// use anyport_axum::{Connection, Peer, listener};
@@ -63,7 +64,9 @@ const ALPN: &[&[u8]] = if cfg!(feature = "http2") {
     clippy::needless_pass_by_value,
     reason = "a transport is handed over, as to `serve_with`"
 )]
-pub fn listener<T: ByteTransport<Runtime = Tokio>>(transport: T) -> Result<AxumListener<T::Listener>> {
+pub fn listener<T: ByteTransport<Runtime = Tokio>>(
+    transport: T,
+) -> Result<AxumListener<T::Listener>> {
     Tokio::check()?;
     let mut sockets = transport.open(1)?;
     let (Some(socket), true) = (sockets.pop(), sockets.is_empty()) else {
@@ -83,10 +86,12 @@ pub fn listener<T: ByteTransport<Runtime = Tokio>>(transport: T) -> Result<AxumL
     })
 }
 
-/// The listener for `axum::serve` that [`listener()`] gives. Its addresses are [`Endpoint`]s; its streams are anyport's connections with tokio's
-/// `AsyncRead` and `AsyncWrite`, so `tap_io` gets at what's below: `io.inner().info()`.
+/// The listener for `axum::serve` that [`listener()`] gives. Its addresses are [`Endpoint`]s; its
+/// streams are anyport's connections with tokio's `AsyncRead` and `AsyncWrite`, so `tap_io` gets at
+/// what's below: `io.inner().info()`.
 ///
-/// Dropping it, as `axum::serve` does when its shutdown begins, gives up the handshakes that aren't done.
+/// Dropping it, as `axum::serve` does when its shutdown begins, gives up the handshakes that aren't
+/// done.
 pub struct AxumListener<L: Listener> {
     listener: L,
     local: Endpoint,
@@ -96,7 +101,8 @@ pub struct AxumListener<L: Listener> {
 }
 
 impl<L: Listener> AxumListener<L> {
-    /// How long a handshake may take. Default: 10 s, as [`Timeouts::handshake`](anyport_core::Timeouts).
+    /// How long a handshake may take. Default: 10 s, as
+    /// [`Timeouts::handshake`](anyport_core::Timeouts).
     #[must_use]
     pub fn with_handshake_timeout(mut self, timeout: Duration) -> Self {
         self.handshakes.timeout = timeout;
@@ -135,7 +141,8 @@ where
         self.handshakes.poll_done(cx)
     }
 
-    /// `axum::serve` has no word for a listener that's of no use any more, so that's waited for, too.
+    /// `axum::serve` has no word for a listener that's of no use any more, so that's waited for,
+    /// too.
     fn failed(&mut self, error: &io::Error) {
         let kind = self.listener.classify(error);
         if kind == AcceptErrorKind::Retry {

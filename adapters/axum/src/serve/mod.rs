@@ -1,4 +1,5 @@
-//! `axum::serve` and anyport, joined both ways: a listener for it of any transport, a transport of any listener of its.
+//! `axum::serve` and anyport, joined both ways: a listener for it of any transport, a transport of
+//! any listener of its.
 mod handshakes;
 mod listener;
 mod transport;

@@ -1,6 +1,7 @@
 //! A transport of any listener of `axum::serve`.
 use anyport_core::{
-    Conn, ConnInfo, Endpoint, Error, ErrorKind, Incoming, Listener, Result, Transport, Worker, runtime::Tokio,
+    Conn, ConnInfo, Endpoint, Error, ErrorKind, Incoming, Listener, Result, Transport, Worker,
+    runtime::Tokio,
 };
 use axum::serve;
 use hyper_util::rt::TokioIo;
@@ -13,7 +14,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A transport of a listener of `axum::serve`, on the tokio that the server is started in: limits, deadlines and the drain for a listener that exists.
+/// A transport of a listener of `axum::serve`, on the tokio that the server is started in: limits,
+/// deadlines and the drain for a listener that exists.
 ///
 /// ```
 /// use anyport_axum::transport;
@@ -29,8 +31,9 @@ use std::{
 /// # Ok(()) }
 /// ```
 ///
-/// Where its addresses aren't IP addresses, [`transport_at`] is told what they are. Its listener can't be told to keep new clients out, so a drain accepts
-/// what arrives until it closes; anyport's own transports do better. It's handed to the first server that's started.
+/// Where its addresses aren't IP addresses, [`transport_at`] is told what they are. Its listener
+/// can't be told to keep new clients out, so a drain accepts what arrives until it closes;
+/// anyport's own transports do better. It's handed to the first server that's started.
 pub fn transport<L: serve::Listener<Addr: Into<Endpoint>>>(listener: L) -> AxumTransport<L> {
     transport_at(listener, Into::into)
 }

@@ -6,7 +6,9 @@
 
 use crate::scene::{Fate, Staged, ask};
 use anyport_axum::{Connection, Credentials, Peer, Tls, app};
-use anyport_core::{ConnInfo, Handle, HttpOptions, Server, TlsInfo, TlsVersion, per_worker, serve_with};
+use anyport_core::{
+    ConnInfo, Handle, HttpOptions, Server, TlsInfo, TlsVersion, per_worker, serve_with,
+};
 use anyport_memory::Memory;
 use anyport_tcp::Tcp;
 use anyport_unix::Unix;
@@ -23,7 +25,13 @@ fn router() -> Router {
         .route(
             "/connection",
             get(async |Connection(info): Connection| {
-                format!("{} {} {} {}", info.id(), info.worker(), info.peer(), info.local())
+                format!(
+                    "{} {} {} {}",
+                    info.id(),
+                    info.worker(),
+                    info.peer(),
+                    info.local()
+                )
             }),
         )
         .route(
@@ -51,7 +59,12 @@ fn none() -> String {
 }
 
 fn described(tls: &TlsInfo) -> String {
-    format!("{} {} {:?}", tls.version(), tls.cipher_suite(), tls.server_name())
+    format!(
+        "{} {} {:?}",
+        tls.version(),
+        tls.cipher_suite(),
+        tls.server_name()
+    )
 }
 
 fn told(Credentials(cred): Credentials) -> String {
@@ -96,7 +109,9 @@ async fn over_tcp_the_peer_is_an_address_and_neither_tls_nor_credentials_are_kno
 async fn over_a_unix_socket_the_kernel_tells_who_asks() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("app.sock");
-    let running = serve_with(Unix::bind(&path), app(router())).start().unwrap();
+    let running = serve_with(Unix::bind(&path), app(router()))
+        .start()
+        .unwrap();
     let (pid, uid, gid) = (
         std::process::id(),
         rustix::process::geteuid().as_raw(),
@@ -127,7 +142,11 @@ async fn over_tls_its_facts_are_known() {
         "TLSv1.3 TLS13_AES_128_GCM_SHA256 Some(\"example.com\")".to_owned(),
     );
     for path in ["/tls", "/tls/maybe"] {
-        assert_eq!(ask(connector.connect().unwrap(), path).await, expected, "{path}");
+        assert_eq!(
+            ask(connector.connect().unwrap(), path).await,
+            expected,
+            "{path}"
+        );
     }
     running.abort().await.unwrap();
 }
@@ -155,7 +174,10 @@ async fn ask_all(server: impl Fn(Memory) -> Server) -> Vec<(StatusCode, String)>
 async fn a_router_that_is_served_bare_says_what_it_lacks() {
     for (status, body) in ask_all(|memory| serve_with(memory, router())).await {
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{body}");
-        assert!(body.contains("serve `app(router)` of anyport-axum"), "{body}");
+        assert!(
+            body.contains("serve `app(router)` of anyport-axum"),
+            "{body}"
+        );
     }
 }
 
@@ -212,7 +234,8 @@ async fn what_a_handler_lacks_is_logged_for_whoever_debugs() {
     }
 
     let mut lines = String::new();
-    // A test beside this one may come by the same line for the first time just then: `tracing` remembers that nobody wants it, until the next subscriber comes.
+    // A test beside this one may come by the same line for the first time just then: `tracing`
+    // remembers that nobody wants it, until the next subscriber comes.
     for _ in 0..5 {
         let written = Lines::default();
         let writer = written.clone();

@@ -127,9 +127,16 @@ async fn errors_of_accept_are_waited_out_and_the_wait_grows() {
         Fate::NotAccepted(errno.into())
     }
     let cases = [
-        (vec![error(Errno::CONNABORTED), error(Errno::CONNABORTED)], 0),
         (
-            vec![error(Errno::MFILE), error(Errno::MFILE), error(Errno::MFILE)],
+            vec![error(Errno::CONNABORTED), error(Errno::CONNABORTED)],
+            0,
+        ),
+        (
+            vec![
+                error(Errno::MFILE),
+                error(Errno::MFILE),
+                error(Errno::MFILE),
+            ],
             5 + 10 + 20,
         ),
         // Whoever is accepted ends the growth.
@@ -208,8 +215,15 @@ async fn axums_own_listeners_are_transports() {
     let unix = transport_at(UnixListener::bind(&path).unwrap(), to_endpoint);
     let server = serve_with(transport(tcp), app(router())).and(unix, app(router()));
     let running = server.start().unwrap();
-    let shown: Vec<_> = running.endpoints().iter().map(ToString::to_string).collect();
-    assert_eq!(shown, [addr.to_string(), format!("unix:{}", path.display())]);
+    let shown: Vec<_> = running
+        .endpoints()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        shown,
+        [addr.to_string(), format!("unix:{}", path.display())]
+    );
     let stream = TcpStream::connect(addr).await.unwrap();
     let me = stream.local_addr().unwrap().to_string();
     assert_eq!(ask(stream, "/peer").await, (OK, me));
@@ -225,7 +239,10 @@ async fn a_listener_of_axums_has_one_server_and_one_worker() {
     let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
     let shared = transport(bind().await);
     let running = serve_with(shared.clone(), router()).start().unwrap();
-    let error = serve_with(shared, router()).start().unwrap_err().to_string();
+    let error = serve_with(shared, router())
+        .start()
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("a server has it already"), "{error}");
     running.abort().await.unwrap();
     let two = serve_with(transport(bind().await), router()).workers(2);

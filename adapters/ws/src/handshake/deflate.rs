@@ -6,8 +6,9 @@ const NAME: &str = "permessage-deflate";
 
 /// How messages are compressed, if the client offers it (RFC 7692).
 ///
-/// By default, each message is compressed by itself: then a WebSocket keeps no context, and the worker has one for all. Messages below 1 KiB are sent as they are, and so is what
-/// compression doesn't make smaller.
+/// By default, each message is compressed by itself: then a WebSocket keeps no context, and the
+/// worker has one for all. Messages below 1 KiB are sent as they are, and so is what compression
+/// doesn't make smaller.
 #[derive(Clone, Copy, Debug)]
 pub struct Deflate {
     context_takeover: bool,
@@ -24,7 +25,8 @@ impl Default for Deflate {
 }
 
 impl Deflate {
-    /// Messages refer to those before them, where the client allows it. They become smaller, and each WebSocket keeps two contexts, of some 300 KiB.
+    /// Messages refer to those before them, where the client allows it. They become smaller, and
+    /// each WebSocket keeps two contexts, of some 300 KiB.
     #[must_use]
     pub fn with_context_takeover(mut self) -> Self {
         self.context_takeover = true;
@@ -70,7 +72,9 @@ impl Deflate {
             match (name, value) {
                 ("server_no_context_takeover", None) => agreed.server_takes_over = false,
                 ("client_no_context_takeover", None) => agreed.client_takes_over = false,
-                ("server_max_window_bits", Some(bits)) => agreed.window = Some(Window::new(parse(bits)?)?),
+                ("server_max_window_bits", Some(bits)) => {
+                    agreed.window = Some(Window::new(parse(bits)?)?)
+                }
                 // What the client may send is inflated with the largest window.
                 ("client_max_window_bits", None) => {}
                 ("client_max_window_bits", Some(bits)) => drop(parse(bits)?),

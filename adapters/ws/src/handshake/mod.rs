@@ -1,4 +1,5 @@
-//! The handshake: a request becomes a WebSocket, over HTTP/1.1 (RFC 6455 4.2) and over HTTP/2 (RFC 8441).
+//! The handshake: a request becomes a WebSocket, over HTTP/1.1 (RFC 6455 4.2) and over HTTP/2 (RFC
+//! 8441).
 #[cfg(feature = "deflate")]
 mod deflate;
 mod offer;
@@ -28,10 +29,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Accepts a WebSocket: gives the response, and a future of the WebSocket that's ready some time after the response was returned.
+/// Accepts a WebSocket: gives the response, and a future of the WebSocket that's ready some time
+/// after the response was returned.
 ///
-/// Spawn the future, on whatever your app runs; [`upgrade`] does it for you. It works for `GET` over HTTP/1.1 and for extended `CONNECT` over HTTP/2, on the worker's thread that
-/// serves the request.
+/// Spawn the future, on whatever your app runs; [`upgrade`] does it for you. It works for `GET`
+/// over HTTP/1.1 and for extended `CONNECT` over HTTP/2, on the worker's thread that serves the
+/// request.
 ///
 /// ```
 /// # use anyport_core::{Body, spawn};
@@ -54,8 +57,12 @@ use std::{
 ///
 /// # Errors
 ///
-/// The request isn't a right handshake, or its origin isn't allowed: a [`Rejection`] is the response to it.
-pub fn accept<B>(request: &mut Request<B>, config: &Config) -> Result<(Response<Body>, Opening), Rejection> {
+/// The request isn't a right handshake, or its origin isn't allowed: a [`Rejection`] is the
+/// response to it.
+pub fn accept<B>(
+    request: &mut Request<B>,
+    config: &Config,
+) -> Result<(Response<Body>, Opening), Rejection> {
     let (method, version) = (request.method().clone(), request.version());
     let mut headers = std::mem::take(request.headers_mut());
     let offer = Offer::of(&method, version, &headers, request.extensions_mut());

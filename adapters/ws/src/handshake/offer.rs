@@ -3,7 +3,8 @@ use super::{Opening, Rejection};
 use crate::{config::Config, socket::Agreed};
 use anyport_core::{Body, Upgraded};
 use http::{
-    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header,
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header,
 };
 use std::{io, pin::Pin};
 use tungstenite::handshake::derive_accept_key;
@@ -52,7 +53,10 @@ impl Offer {
     /// The first of these subprotocols that the client offers.
     pub(crate) fn choose<'a>(&self, ours: &'a [String]) -> Option<&'a str> {
         let offers = |ours: &&String| {
-            let theirs = self.protocols.iter().filter_map(|value| value.to_str().ok());
+            let theirs = self
+                .protocols
+                .iter()
+                .filter_map(|value| value.to_str().ok());
             let mut theirs = theirs.flat_map(|value| value.split(','));
             theirs.any(|theirs| theirs.trim() == ours.as_str())
         };
@@ -100,17 +104,24 @@ impl Offer {
 }
 
 /// RFC 6455 4.2.1: gives the key.
-fn check_http1<'a>(method: &Method, version: Version, headers: &'a HeaderMap) -> Result<&'a [u8], Rejection> {
+fn check_http1<'a>(
+    method: &Method,
+    version: Version,
+    headers: &'a HeaderMap,
+) -> Result<&'a [u8], Rejection> {
     if method != Method::GET {
         let what = "a WebSocket is asked for by GET (RFC 6455 4.2.1)\n";
-        return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, what).with_header(header::ALLOW, "GET"));
+        return Err(
+            Rejection::new(StatusCode::METHOD_NOT_ALLOWED, what).with_header(header::ALLOW, "GET")
+        );
     }
     if version != Version::HTTP_11 {
         return Err(Rejection::bad(
             "a WebSocket needs HTTP/1.1 or HTTP/2 (RFC 6455 4.2.1)\n",
         ));
     }
-    if !has_token(headers, header::CONNECTION, "upgrade") || !has_token(headers, header::UPGRADE, "websocket")
+    if !has_token(headers, header::CONNECTION, "upgrade")
+        || !has_token(headers, header::UPGRADE, "websocket")
     {
         return Err(Rejection::new(
             StatusCode::UPGRADE_REQUIRED,
@@ -118,8 +129,11 @@ fn check_http1<'a>(method: &Method, version: Version, headers: &'a HeaderMap) ->
         ));
     }
     let length = headers.get(header::CONTENT_LENGTH);
-    if headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length != "0") {
-        return Err(Rejection::bad("a request for a WebSocket may have no body\n"));
+    if headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length != "0")
+    {
+        return Err(Rejection::bad(
+            "a request for a WebSocket may have no body\n",
+        ));
     }
     let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
     match (keys.next(), keys.next()) {
@@ -133,13 +147,15 @@ fn check_http1<'a>(method: &Method, version: Version, headers: &'a HeaderMap) ->
 /// RFC 8441 4 and 5.
 fn check_http2(method: &Method, extensions: &Extensions) -> Result<(), Rejection> {
     match protocol(extensions) {
-        Some(protocol) if method == Method::CONNECT => match protocol.eq_ignore_ascii_case("websocket") {
-            true => Ok(()),
-            false => Err(Rejection::new(
-                StatusCode::NOT_IMPLEMENTED,
-                "the only protocol that is spoken here is websocket (RFC 8441 5)\n",
-            )),
-        },
+        Some(protocol) if method == Method::CONNECT => {
+            match protocol.eq_ignore_ascii_case("websocket") {
+                true => Ok(()),
+                false => Err(Rejection::new(
+                    StatusCode::NOT_IMPLEMENTED,
+                    "the only protocol that is spoken here is websocket (RFC 8441 5)\n",
+                )),
+            }
+        }
         _ => Err(Rejection::bad(
             "over HTTP/2, a WebSocket is asked for by CONNECT with `:protocol` (RFC 8441 5)\n",
         )),

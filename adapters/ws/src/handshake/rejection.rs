@@ -3,7 +3,8 @@ use anyport_core::Body;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use std::{error, fmt};
 
-/// Why a request doesn't become a WebSocket. It is the response to it, too: `Response::from(rejection)`.
+/// Why a request doesn't become a WebSocket. It is the response to it, too:
+/// `Response::from(rejection)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     status: StatusCode,
@@ -36,7 +37,8 @@ impl Rejection {
         )
     }
 
-    /// The status of the response: 400, 403, 405, 426 or 501; or 500 if the server itself is the reason.
+    /// The status of the response: 400, 403, 405, 426 or 501; or 500 if the server itself is the
+    /// reason.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status

@@ -1,6 +1,7 @@
 //! Bytes become messages: cut at any place, they become the same ones.
 //!
-//! It keeps what belongs to a message that isn't complete, and nothing else. So a read buffer never has to outlive the poll that filled it, unless there's another message in it.
+//! It keeps what belongs to a message that isn't complete, and nothing else. So a read buffer never
+//! has to outlive the poll that filled it, unless there's another message in it.
 #[cfg(feature = "deflate")]
 use super::deflate::Inflater;
 use super::{
@@ -78,8 +79,13 @@ impl Assembler {
         self
     }
 
-    /// The next thing that's complete; `used` says how many of the bytes are behind it, and they're overwritten. `None`: all of them are, and more have to come.
-    pub(crate) fn next(&mut self, bytes: &mut [u8], used: &mut usize) -> Result<Option<Incoming>, Violation> {
+    /// The next thing that's complete; `used` says how many of the bytes are behind it, and they're
+    /// overwritten. `None`: all of them are, and more have to come.
+    pub(crate) fn next(
+        &mut self,
+        bytes: &mut [u8],
+        used: &mut usize,
+    ) -> Result<Option<Incoming>, Violation> {
         loop {
             let frame = match self.frame {
                 Some(frame) => frame,
@@ -89,8 +95,8 @@ impl Assembler {
                 },
             };
             let rest = &mut bytes[*used..];
-            let take =
-                usize::try_from(frame.remaining()).map_or(rest.len(), |remaining| remaining.min(rest.len()));
+            let take = usize::try_from(frame.remaining())
+                .map_or(rest.len(), |remaining| remaining.min(rest.len()));
             let piece = &mut rest[..take];
             *used += take;
             unmask(piece, frame.header.mask, frame.seen);
@@ -131,7 +137,8 @@ impl Assembler {
         self.next(&mut [], &mut 0)
     }
 
-    /// How many frames there were with nothing for the app in them, since this was last asked for them to be forgotten.
+    /// How many frames there were with nothing for the app in them, since this was last asked for
+    /// them to be forgotten.
     pub(crate) fn overhead(&mut self) -> &mut u32 {
         &mut self.overhead
     }
@@ -164,7 +171,9 @@ impl Assembler {
     fn check(&mut self, header: &Header) -> Result<(), Violation> {
         let begins = matches!(header.kind, Kind::Text | Kind::Binary);
         if header.is_compressed && !(begins && self.inflates()) {
-            return Err(Violation::protocol("a frame has a reserved bit (RFC 6455 5.2)"));
+            return Err(Violation::protocol(
+                "a frame has a reserved bit (RFC 6455 5.2)",
+            ));
         }
         if header.kind.is_control() || (header.length == 0 && !header.is_final) {
             self.overhead = self.overhead.saturating_add(1);
@@ -204,11 +213,19 @@ impl Assembler {
         message(header.kind == Kind::Text, payload)
     }
 
-    fn data(&mut self, frame: Frame, piece: &[u8], is_complete: bool) -> Result<Option<Incoming>, Violation> {
+    fn data(
+        &mut self,
+        frame: Frame,
+        piece: &[u8],
+        is_complete: bool,
+    ) -> Result<Option<Incoming>, Violation> {
         let header = frame.header;
-        let message = self
-            .message
-            .get_or_insert_with(|| Box::new(Partial::new(header.kind == Kind::Text, header.is_compressed)));
+        let message = self.message.get_or_insert_with(|| {
+            Box::new(Partial::new(
+                header.kind == Kind::Text,
+                header.is_compressed,
+            ))
+        });
         message.push(piece, frame.remaining())?;
         if !(is_complete && header.is_final) {
             return Ok(None);
@@ -232,7 +249,9 @@ impl Assembler {
         is_complete: bool,
     ) -> Result<Option<Incoming>, Violation> {
         if !is_complete {
-            self.control.get_or_insert_default().extend_from_slice(piece);
+            self.control
+                .get_or_insert_default()
+                .extend_from_slice(piece);
             return Ok(None);
         }
         let payload = match self.control.take() {
@@ -277,7 +296,9 @@ fn close(payload: &Bytes) -> Result<Option<CloseFrame>, Violation> {
     let Some((code, _)) = payload.split_first_chunk() else {
         return match payload.is_empty() {
             true => Ok(None),
-            false => Err(Violation::protocol("a close has half a code (RFC 6455 5.5.1)")),
+            false => Err(Violation::protocol(
+                "a close has half a code (RFC 6455 5.5.1)",
+            )),
         };
     };
     let code = u16::from_be_bytes(*code);

@@ -13,7 +13,8 @@ const LARGEST: u8 = 15;
 const LEVEL: u32 = 3;
 
 thread_local! {
-    /// Without context takeover, a context is needed for no longer than a message takes: the WebSockets of a worker share one.
+    /// Without context takeover, a context is needed for no longer than a message takes: the
+    /// WebSockets of a worker share one.
     static INFLATE: RefCell<Option<Decompress>> = const { RefCell::new(None) };
     /// One for each size of a window.
     static DEFLATE: RefCell<[Option<Compress>; LARGEST as usize + 1]> = const { RefCell::new([const { None }; LARGEST as usize + 1]) };
@@ -71,11 +72,14 @@ fn inflate(
     max: usize,
     output: &mut Vec<u8>,
 ) -> Result<(), Violation> {
-    const BROKEN: Violation = Violation::invalid("a compressed message can't be inflated (RFC 7692 7.2.2)");
+    const BROKEN: Violation =
+        Violation::invalid("a compressed message can't be inflated (RFC 7692 7.2.2)");
     for mut input in [payload, &TAIL] {
         loop {
             if output.len() > max {
-                return Err(Violation::too_large("a message is too long when it's inflated"));
+                return Err(Violation::too_large(
+                    "a message is too long when it's inflated",
+                ));
             }
             if output.len() == output.capacity() {
                 output.reserve_exact(output.len().min(max - output.len()).max(1));
@@ -102,7 +106,9 @@ fn inflate(
         }
     }
     match output.len() > max {
-        true => Err(Violation::too_large("a message is too long when it's inflated")),
+        true => Err(Violation::too_large(
+            "a message is too long when it's inflated",
+        )),
         false => Ok(()),
     }
 }
@@ -172,7 +178,8 @@ mod tests {
 
     fn round(takeover: bool, bits: u8, messages: &[Vec<u8>]) -> usize {
         let window = Window::new(bits).unwrap();
-        let (mut deflater, mut inflater) = (Deflater::new(takeover, window, 0), Inflater::new(takeover));
+        let (mut deflater, mut inflater) =
+            (Deflater::new(takeover, window, 0), Inflater::new(takeover));
         let mut sum = 0;
         for message in messages {
             let Some(deflated) = deflater.deflate(message) else {
@@ -191,7 +198,11 @@ mod tests {
     fn what_is_deflated_is_inflated_to_the_same() {
         let mut messages: Vec<Vec<u8>> = [1, 2, 100, 255, 256, 257, 1023, 16_384, 65_536, 300_000]
             .iter()
-            .map(|size| (0..*size).map(|n: u32| (n / 7 * (n % 89) % 251) as u8).collect())
+            .map(|size| {
+                (0..*size)
+                    .map(|n: u32| (n / 7 * (n % 89) % 251) as u8)
+                    .collect()
+            })
             .collect();
         messages.push(vec![7; 1 << 20]);
         for bits in 9..=15 {
@@ -199,7 +210,9 @@ mod tests {
             let with = round(true, bits, &messages);
             assert!(without > 0 && with > 0);
         }
-        let once: String = (0..40).map(|n: u32| format!("{{\"n\":{}}},", n * n)).collect();
+        let once: String = (0..40)
+            .map(|n: u32| format!("{{\"n\":{}}},", n * n))
+            .collect();
         let twice = vec![once.clone().into_bytes(), once.into_bytes()];
         assert!(
             round(true, 15, &twice) < round(false, 15, &twice),
@@ -213,7 +226,9 @@ mod tests {
             .deflate(&vec![0; 64 << 20])
             .unwrap();
         assert!(deflated.len() < 512 * 1024);
-        let refused = Inflater::new(false).inflate(&deflated, 1 << 20).unwrap_err();
+        let refused = Inflater::new(false)
+            .inflate(&deflated, 1 << 20)
+            .unwrap_err();
         assert_eq!(refused.code, 1009);
     }
 

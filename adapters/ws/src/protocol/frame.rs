@@ -1,4 +1,5 @@
-//! One frame (RFC 6455 5.2): tungstenite reads and writes its header, and this checks what a server may be sent.
+//! One frame (RFC 6455 5.2): tungstenite reads and writes its header, and this checks what a server
+//! may be sent.
 use super::violation::Violation;
 use std::io::Cursor;
 use tungstenite::protocol::frame::{
@@ -41,11 +42,13 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Parses the header at the beginning of `bytes`; gives its length, too. `None`: there is more to come.
+    /// Parses the header at the beginning of `bytes`; gives its length, too. `None`: there is more
+    /// to come.
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
         let mut cursor = Cursor::new(bytes);
-        let parsed = FrameHeader::parse(&mut cursor)
-            .map_err(|_| Violation::protocol("a frame has an opcode that means nothing (RFC 6455 5.2)"))?;
+        let parsed = FrameHeader::parse(&mut cursor).map_err(|_| {
+            Violation::protocol("a frame has an opcode that means nothing (RFC 6455 5.2)")
+        })?;
         let Some((header, length)) = parsed else {
             return Ok(None);
         };
@@ -64,7 +67,9 @@ impl Header {
             _ => Kind::Continuation,
         };
         if header.rsv2 || header.rsv3 {
-            return Err(Violation::protocol("a frame has a reserved bit (RFC 6455 5.2)"));
+            return Err(Violation::protocol(
+                "a frame has a reserved bit (RFC 6455 5.2)",
+            ));
         }
         let Some(mask) = header.mask else {
             return Err(Violation::protocol(
@@ -91,7 +96,8 @@ impl Header {
     }
 }
 
-/// The header of a frame that this server sends, which isn't masked (RFC 6455 5.1), at the end of `output`.
+/// The header of a frame that this server sends, which isn't masked (RFC 6455 5.1), at the end of
+/// `output`.
 pub(super) fn put_header(opcode: OpCode, is_compressed: bool, length: usize, output: &mut Vec<u8>) {
     let header = FrameHeader {
         is_final: true,

@@ -121,7 +121,10 @@ mod tests {
                 true => {
                     let mut slices = [IoSlice::new(&[]); SLICES];
                     let count = outgoing.slices(&mut slices);
-                    slices[..count].iter().flat_map(|slice| slice.to_vec()).collect()
+                    slices[..count]
+                        .iter()
+                        .flat_map(|slice| slice.to_vec())
+                        .collect()
                 }
                 false => outgoing.first().to_vec(),
             };

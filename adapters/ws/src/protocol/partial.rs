@@ -57,7 +57,8 @@ impl Partial {
     pub(super) fn room(&mut self, remaining: u64) -> &mut [u8] {
         self.grow(1, remaining);
         let room = &mut self.data[self.filled..];
-        let len = usize::try_from(remaining).map_or(room.len(), |remaining| remaining.min(room.len()));
+        let len =
+            usize::try_from(remaining).map_or(room.len(), |remaining| remaining.min(room.len()));
         &mut room[..len]
     }
 
@@ -86,7 +87,8 @@ impl Partial {
         Ok(self.data.freeze())
     }
 
-    /// Makes room for so much at least, and for the whole frame if what has come so far makes that credible: a header alone reserves no more than [`FIRST`].
+    /// Makes room for so much at least, and for the whole frame if what has come so far makes that
+    /// credible: a header alone reserves no more than [`FIRST`].
     fn grow(&mut self, least: usize, remaining: u64) {
         if self.data.len() - self.filled >= least {
             return;

@@ -68,7 +68,8 @@ mod tests {
 
     #[test]
     fn an_error_is_found_with_its_byte() {
-        // Overlong, a surrogate, beyond the last character, a byte that nothing begins with, a character that's cut off.
+        // Overlong, a surrogate, beyond the last character, a byte that nothing begins with, a
+        // character that's cut off.
         for wrong in [
             &b"\xc0\xaf"[..],
             b"\xed\xa0\x80",
@@ -83,6 +84,9 @@ mod tests {
         }
         let mut utf8 = Utf8::default();
         utf8.feed(b"\xf4").unwrap();
-        assert!(utf8.feed(b"\x90").is_err(), "before the character is complete");
+        assert!(
+            utf8.feed(b"\x90").is_err(),
+            "before the character is complete"
+        );
     }
 }

@@ -6,7 +6,8 @@ use crate::message::close_code;
 pub(crate) struct Violation {
     /// The close code to answer it with.
     pub(crate) code: u16,
-    /// What it was, with its source; it's the reason in the close frame, so it has at most 123 bytes.
+    /// What it was, with its source; it's the reason in the close frame, so it has at most 123
+    /// bytes.
     pub(crate) what: &'static str,
 }
 

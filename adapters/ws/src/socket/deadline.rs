@@ -26,7 +26,8 @@ impl Deadline {
 }
 
 impl Socket {
-    /// Ready when it's over, or its peer has been asked for a sign of life. Waits for ever if there's no deadline.
+    /// Ready when it's over, or its peer has been asked for a sign of life. Waits for ever if
+    /// there's no deadline.
     pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let is_open = self.phase == Phase::Open;
         let limit = match self.phase {
@@ -38,7 +39,9 @@ impl Socket {
             return Poll::Pending;
         };
         let deadline = &mut self.deadline;
-        let sleep = deadline.sleep.get_or_insert_with(|| self.timer.sleep(limit));
+        let sleep = deadline
+            .sleep
+            .get_or_insert_with(|| self.timer.sleep(limit));
         ready!(sleep.as_mut().poll(cx));
         let heard = std::mem::take(&mut deadline.heard);
         if !is_open || (deadline.pinged && !heard) {

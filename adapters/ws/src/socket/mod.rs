@@ -27,8 +27,10 @@ use std::{
 
 /// A WebSocket: the server's end.
 ///
-/// Receive until there's nothing more, and send what you like. Beside that, `recv` does what the protocol asks for: it answers pings, sends pings to a silent peer, answers the
-/// peer's close, and closes with 1001 when the server drains. So have a task that receives for as long as the WebSocket lives.
+/// Receive until there's nothing more, and send what you like. Beside that, `recv` does what the
+/// protocol asks for: it answers pings, sends pings to a silent peer, answers the peer's close, and
+/// closes with 1001 when the server drains. So have a task that receives for as long as the
+/// WebSocket lives.
 ///
 /// ```
 /// # use anyport_ws::{Message, WebSocket};
@@ -41,13 +43,16 @@ use std::{
 /// }
 /// ```
 ///
-/// While it waits for a message, it keeps no buffer. It works on any thread. It's a [`Stream`] and a [`Sink`], too.
+/// While it waits for a message, it keeps no buffer. It works on any thread. It's a [`Stream`] and
+/// a [`Sink`], too.
 ///
-/// Dropped while it's open, it's closed with 1000, or with 1011 in a panic, but nothing waits for the peer: [`close`](Self::close) does.
+/// Dropped while it's open, it's closed with 1000, or with 1011 in a panic, but nothing waits for
+/// the peer: [`close`](Self::close) does.
 ///
 /// # Cancellation
 ///
-/// A `recv` that is dropped loses no message. A `send`, `feed` or `flush` that is dropped may have sent the message, or may not; but never a part of one.
+/// A `recv` that is dropped loses no message. A `send`, `feed` or `flush` that is dropped may have
+/// sent the message, or may not; but never a part of one.
 #[derive(Debug)]
 pub struct WebSocket(Box<Socket>);
 
@@ -62,27 +67,33 @@ impl WebSocket {
     ///
     /// # Errors
     ///
-    /// The connection failed, the peer broke the protocol, or it gave no sign of life: see [`Error`]. After an error comes `None`.
+    /// The connection failed, the peer broke the protocol, or it gave no sign of life: see
+    /// [`Error`]. After an error comes `None`.
     pub async fn recv(&mut self) -> Option<Result<Message, Error>> {
         poll_fn(|cx| self.0.poll_recv(cx)).await
     }
 
     /// Sends a message, and what was fed before: ready when the system has taken it.
     ///
-    /// A [`Message::Close`] begins to close the WebSocket; receive then, until there's nothing more.
+    /// A [`Message::Close`] begins to close the WebSocket; receive then, until there's nothing
+    /// more.
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] if either end has begun to close it, or the server drains; or the connection failed.
+    /// [`Error::Closed`] if either end has begun to close it, or the server drains; or the
+    /// connection failed.
     pub fn send(&mut self, message: Message) -> impl Future<Output = Result<(), Error>> + Send {
         let mut message = Some(message);
         poll_fn(move |cx| self.0.poll_send(&mut message, cx))
     }
 
-    /// Puts a message behind those to be written: by the next [`flush`](Self::flush) or [`send`](Self::send), or when [`recv`](Self::recv) has no more messages to give at once. So
+    /// Puts a message behind those to be written: by the next [`flush`](Self::flush) or
+    /// [`send`](Self::send), or when [`recv`](Self::recv) has no more messages to give at once. So
     /// many small messages are one write.
     ///
-    /// It waits while more than [`Config::with_max_write_buffer`](crate::Config::with_max_write_buffer) bytes are to be written.
+    /// It waits while more than
+    /// [`Config::with_max_write_buffer`](crate::Config::with_max_write_buffer) bytes are to be
+    /// written.
     ///
     /// # Errors
     ///
@@ -101,8 +112,9 @@ impl WebSocket {
         poll_fn(|cx| self.0.poll_flush(Role::Sender, cx)).await
     }
 
-    /// Closes the WebSocket, and waits for the peer's close, for [`Config::with_close_timeout`](crate::Config::with_close_timeout) at the most. What the peer sends before
-    /// it is thrown away.
+    /// Closes the WebSocket, and waits for the peer's close, for
+    /// [`Config::with_close_timeout`](crate::Config::with_close_timeout) at the most. What the peer
+    /// sends before it is thrown away.
     ///
     /// # Errors
     ///
@@ -112,7 +124,8 @@ impl WebSocket {
         poll_fn(|cx| self.poll_end(cx)).await
     }
 
-    /// Divides it, for two tasks: one that sends, and one that receives. The latter has to go on receiving, for what [`WebSocket`] says.
+    /// Divides it, for two tasks: one that sends, and one that receives. The latter has to go on
+    /// receiving, for what [`WebSocket`] says.
     #[must_use]
     pub fn split(self) -> (Sender, Receiver) {
         split::split(self.0)
@@ -130,7 +143,8 @@ impl WebSocket {
         self.0.io().info()
     }
 
-    /// Whether the server drains, as a flag and as a future: for an app that has something to do then. `recv` sees to the close.
+    /// Whether the server drains, as a flag and as a future: for an app that has something to do
+    /// then. `recv` sees to the close.
     #[must_use]
     pub fn drain(&self) -> Drain {
         self.0.drain()

@@ -17,12 +17,16 @@ use std::{
     time::Duration,
 };
 
-/// How often it reads in one poll, so that a peer that sends without end doesn't have the worker to itself.
+/// How often it reads in one poll, so that a peer that sends without end doesn't have the worker to
+/// itself.
 const READS: usize = 32;
 
 impl Socket {
     /// The next message, the peer's close, or why there are none. `None`: it's over.
-    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+    pub(crate) fn poll_recv(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Message, Error>>> {
         for _ in 0..READS {
             self.look_at_drain(Some(cx));
             // What's there already.
@@ -79,7 +83,9 @@ impl Socket {
             Err(violation) => self.fail(violation),
         }
         if self.is_flooded() {
-            self.fail(Violation::policy("too many pings, pongs or empty fragments"));
+            self.fail(Violation::policy(
+                "too many pings, pongs or empty fragments",
+            ));
         }
         if !matches!(self.phase, Phase::Open | Phase::Closing) {
             self.unread = None;
@@ -87,7 +93,8 @@ impl Socket {
         None
     }
 
-    /// Whether the peer sent more frames without data than it may, in less than a second. So there's no clock read per frame.
+    /// Whether the peer sent more frames without data than it may, in less than a second. So
+    /// there's no clock read per frame.
     fn is_flooded(&mut self) -> bool {
         let overhead = self.incoming.overhead();
         if *overhead <= self.settings.max_control_frames || self.phase == Phase::Failing {
@@ -98,7 +105,9 @@ impl Socket {
         let now = self.timer.now();
         let before = self.busy_since.replace(now);
         is_burst
-            || before.is_some_and(|before| now.saturating_duration_since(before) < Duration::from_secs(1))
+            || before.is_some_and(|before| {
+                now.saturating_duration_since(before) < Duration::from_secs(1)
+            })
     }
 
     /// Reads, without a buffer of its own while there's nothing to be read.

@@ -14,7 +14,8 @@ use std::{
 #[derive(Debug)]
 pub struct Sender(Shared);
 
-/// The receiving half of a [`WebSocket`](crate::WebSocket): it has to go on receiving, for what that says.
+/// The receiving half of a [`WebSocket`](crate::WebSocket): it has to go on receiving, for what
+/// that says.
 #[derive(Debug)]
 pub struct Receiver(Shared);
 

@@ -34,11 +34,14 @@ const BINARY: OpCode = OpCode::Data(Data::Binary);
 pub(super) enum Phase {
     /// Messages come and go.
     Open,
-    /// This end's close is on its way; the peer's is awaited, and what comes before it is thrown away.
+    /// This end's close is on its way; the peer's is awaited, and what comes before it is thrown
+    /// away.
     Closing,
-    /// The peer broke the protocol and is told so; what it sends is thrown away until it ends the connection, so that it isn't reset before it has read why.
+    /// The peer broke the protocol and is told so; what it sends is thrown away until it ends the
+    /// connection, so that it isn't reset before it has read why.
     Failing,
-    /// Both closes are known: what has to be written is, and then this end of the connection is ended.
+    /// Both closes are known: what has to be written is, and then this end of the connection is
+    /// ended.
     Finishing,
     /// There's nothing to be done.
     Over,
@@ -72,7 +75,8 @@ pub(crate) struct Socket {
     pub(super) has_shut_down: bool,
     pub(super) writers: Writers,
     pub(super) deadline: Deadline,
-    /// It's closed for the drain, whose grace is the deadline: so the report tells who had to be cut off.
+    /// It's closed for the drain, whose grace is the deadline: so the report tells who had to be
+    /// cut off.
     pub(super) is_drained: bool,
     /// When the peer had sent so many frames without data.
     pub(super) busy_since: Option<Instant>,
@@ -94,7 +98,12 @@ pub(crate) struct Agreed {
 }
 
 impl Socket {
-    pub(crate) fn new(io: Upgraded, settings: Arc<Settings>, timer: SharedTimer, agreed: Agreed) -> Self {
+    pub(crate) fn new(
+        io: Upgraded,
+        settings: Arc<Settings>,
+        timer: SharedTimer,
+        agreed: Agreed,
+    ) -> Self {
         let incoming = Assembler::new(settings.sizes);
         #[cfg(feature = "deflate")]
         let (incoming, deflater) = match agreed.deflate {
@@ -191,7 +200,8 @@ impl Socket {
             payload.put_u16(code);
             payload.put_slice(reason.as_bytes());
         }
-        self.out.push(CLOSE, false, payload.freeze(), pool::write_buffer);
+        self.out
+            .push(CLOSE, false, payload.freeze(), pool::write_buffer);
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -245,7 +255,11 @@ impl Socket {
 
     /// Closes it if the server drains. `cx`: who is to be woken when that begins.
     pub(super) fn look_at_drain(&mut self, cx: Option<&mut Context<'_>>) {
-        let Some(reason) = self.settings.drain_reason.filter(|_| self.phase == Phase::Open) else {
+        let Some(reason) = self
+            .settings
+            .drain_reason
+            .filter(|_| self.phase == Phase::Open)
+        else {
             return;
         };
         if !self.drain.is_draining() {
@@ -282,7 +296,8 @@ impl Drop for Socket {
         }
         let mut cx = Context::from_waker(Waker::noop());
         while !self.out.is_empty()
-            && let Poll::Ready(Ok(n @ 1..)) = Pin::new(&mut self.io).poll_write(&mut cx, self.out.first())
+            && let Poll::Ready(Ok(n @ 1..)) =
+                Pin::new(&mut self.io).poll_write(&mut cx, self.out.first())
         {
             self.out.advance(n);
         }

@@ -15,7 +15,11 @@ use std::{
 
 impl Socket {
     /// Ready when a message may be fed: less waits to be written than the limit.
-    pub(crate) fn poll_ready(&mut self, role: Role, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(crate) fn poll_ready(
+        &mut self,
+        role: Role,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
         self.look_at_drain(None);
         if self.out.len() < self.settings.max_write_buffer || self.phase != Phase::Open {
             return Poll::Ready(match self.phase {
@@ -49,7 +53,11 @@ impl Socket {
     }
 
     /// Ready when all that was fed has been written.
-    pub(crate) fn poll_flush(&mut self, role: Role, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(crate) fn poll_flush(
+        &mut self,
+        role: Role,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
         loop {
             match self.poll_written(role, cx) {
                 Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
@@ -75,7 +83,11 @@ impl Socket {
     }
 
     /// Writes what there is; and if both closes are known, ends this half of the connection.
-    pub(super) fn poll_written(&mut self, role: Role, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_written(
+        &mut self,
+        role: Role,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             let written = self.poll_written_once(role, cx);
             // There is room now for the answer that had none.
@@ -90,7 +102,8 @@ impl Socket {
         if let Some(payload) = self.pong.take() {
             self.answer(*payload);
         }
-        let is_last = matches!(self.phase, Phase::Failing | Phase::Finishing) && !self.has_shut_down;
+        let is_last =
+            matches!(self.phase, Phase::Failing | Phase::Finishing) && !self.has_shut_down;
         if self.out.is_empty() && !self.is_unflushed && !is_last {
             return Poll::Ready(Ok(()));
         }

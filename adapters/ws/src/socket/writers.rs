@@ -1,4 +1,5 @@
-//! Who waits for something to be written. The connection has one waker for that, but two tasks may wait: the one that sends, and the one that receives and so has pings to answer.
+//! Who waits for something to be written. The connection has one waker for that, but two tasks may
+//! wait: the one that sends, and the one that receives and so has pings to answer.
 use std::{
     sync::Arc,
     task::{Context, Wake, Waker},
@@ -38,7 +39,10 @@ impl Writers {
     /// This one waits.
     pub(super) fn wait(&mut self, role: Role, cx: &Context<'_>) {
         let known = &mut self.0.get_or_insert_default()[role as usize];
-        if !known.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+        if !known
+            .as_ref()
+            .is_some_and(|known| known.will_wake(cx.waker()))
+        {
             *known = Some(cx.waker().clone());
         }
     }

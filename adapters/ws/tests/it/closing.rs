@@ -24,7 +24,10 @@ async fn a_close_is_answered() {
 async fn the_app_closes_and_waits_for_the_peer() {
     let mut server = serve(Config::default(), |socket| async move {
         let reason = "水".repeat(100);
-        socket.close(Some(CloseFrame::new(4000, reason))).await.err()
+        socket
+            .close(Some(CloseFrame::new(4000, reason)))
+            .await
+            .err()
     });
     let mut peer = server.open().await;
     assert_eq!(
@@ -41,7 +44,10 @@ async fn the_app_closes_and_waits_for_the_peer() {
 #[tokio::test(start_paused = true)]
 async fn a_close_that_is_not_answered_has_a_deadline() {
     let config = Config::default().with_close_timeout(Duration::from_secs(7));
-    let mut server = serve(config, |socket| async move { socket.close(None).await.err() });
+    let mut server = serve(
+        config,
+        |socket| async move { socket.close(None).await.err() },
+    );
     let began = Instant::now();
     let mut peer = server.open().await;
     peer.expect(CLOSE, "").await;

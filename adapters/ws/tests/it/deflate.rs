@@ -50,7 +50,9 @@ async fn compressed_messages_come_back() {
             peers.push((peer, contexts));
         }
         for n in 0..20_usize {
-            let text: String = (0..200).map(|i| format!("message {n} line {i}; ")).collect();
+            let text: String = (0..200)
+                .map(|i| format!("message {n} line {i}; "))
+                .collect();
             for (peer, (compress, decompress)) in &mut peers {
                 if !keeps {
                     compress.reset();

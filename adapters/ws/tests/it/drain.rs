@@ -26,7 +26,8 @@ async fn idle_ones_are_closed_with_1001_after_their_last_message() {
         peer.expect(TEXT, "goodbye").await;
         assert_eq!(peer.expect_close(1001).await, "moving");
         // What was on its way isn't answered any more.
-        peer.send([frame(TEXT, "late"), close(1001, "")].concat()).await;
+        peer.send([frame(TEXT, "late"), close(1001, "")].concat())
+            .await;
         peer.expect_end().await;
     }
     for _ in 0..50 {
@@ -74,17 +75,23 @@ async fn one_that_only_sends_is_closed_too() {
 
 #[tokio::test]
 async fn an_app_may_do_it_by_itself() {
-    let server = serve(Config::default().without_drain_close(), |mut socket| async move {
-        let drain = socket.drain();
-        tokio::select! {
-            _ = socket.recv() => pending().await,
-            () = drain => {}
-        }
-        for n in 0..3 {
-            socket.feed(format!("last {n}").into()).await.unwrap();
-        }
-        socket.close(Some(CloseFrame::new(1012, "back soon"))).await.err()
-    });
+    let server = serve(
+        Config::default().without_drain_close(),
+        |mut socket| async move {
+            let drain = socket.drain();
+            tokio::select! {
+                _ = socket.recv() => pending().await,
+                () = drain => {}
+            }
+            for n in 0..3 {
+                socket.feed(format!("last {n}").into()).await.unwrap();
+            }
+            socket
+                .close(Some(CloseFrame::new(1012, "back soon")))
+                .await
+                .err()
+        },
+    );
     let mut peer = server.open().await;
     let drained = server.drain(AMPLE);
     for n in 0..3 {

@@ -1,4 +1,5 @@
-//! What a peer may do wrong: it's told so by the right code, which arrives whatever else it sends, and nobody else notices.
+//! What a peer may do wrong: it's told so by the right code, which arrives whatever else it sends,
+//! and nobody else notices.
 use crate::scene::*;
 use anyport_ws::{Config, Error};
 use std::time::Duration;
@@ -71,7 +72,10 @@ async fn violations_get_their_code() {
 /// One that tells nobody that it has read it all.
 #[tokio::test(start_paused = true)]
 async fn a_violator_that_stays_is_left() {
-    let mut server = serve(Config::default().with_close_timeout(Duration::from_secs(3)), echo);
+    let mut server = serve(
+        Config::default().with_close_timeout(Duration::from_secs(3)),
+        echo,
+    );
     let mut peer = server.open().await;
     peer.send(frame(0x83, "")).await;
     peer.expect_close(1002).await;
@@ -95,7 +99,8 @@ async fn pings_that_are_allowed_are_no_flood() {
     }
 }
 
-/// Answers that nobody reads don't pile up: of the pings that there's no room for, the latest is answered.
+/// Answers that nobody reads don't pile up: of the pings that there's no room for, the latest is
+/// answered.
 #[tokio::test]
 async fn pings_without_a_reader_do_not_pile_up() {
     let config = Config::default()

@@ -41,7 +41,10 @@ async fn what_is_wrong_is_refused() {
     for (status, request) in [
         (101, with("Origin: https://good")),
         (101, with("Upgrade: h2c")),
-        (101, replaced("Upgrade: websocket", "Upgrade: h2c, WebSocket")),
+        (
+            101,
+            replaced("Upgrade: websocket", "Upgrade: h2c, WebSocket"),
+        ),
         (101, with("Content-Length: 0")),
         (403, with("Origin: https://bad")),
         (405, replaced("GET", "POST")),
@@ -71,10 +74,18 @@ async fn what_is_wrong_is_refused() {
             "{request}\n{head}"
         );
         if status == 426 {
-            assert_eq!(header(&head, "upgrade"), Some("websocket"), "RFC 9110 15.5.22");
+            assert_eq!(
+                header(&head, "upgrade"),
+                Some("websocket"),
+                "RFC 9110 15.5.22"
+            );
         }
         if request.contains("Version: 8") {
-            assert_eq!(header(&head, "sec-websocket-version"), Some("13"), "RFC 6455 4.4");
+            assert_eq!(
+                header(&head, "sec-websocket-version"),
+                Some("13"),
+                "RFC 6455 4.4"
+            );
         }
     }
 }

@@ -29,13 +29,19 @@ async fn ask(
     protocol: Option<&'static str>,
     version: Option<&str>,
 ) -> (StatusCode, Stream) {
-    let mut request = Request::builder().method(Method::CONNECT).uri("http://test/");
+    let mut request = Request::builder()
+        .method(Method::CONNECT)
+        .uri("http://test/");
     if let Some(version) = version {
         request = request.header("sec-websocket-version", version);
     }
     let mut request = request.body(()).unwrap();
     match protocol {
-        Some(protocol) => drop(request.extensions_mut().insert(Protocol::from_static(protocol))),
+        Some(protocol) => drop(
+            request
+                .extensions_mut()
+                .insert(Protocol::from_static(protocol)),
+        ),
         None => *request.uri_mut() = "test:80".parse().unwrap(),
     }
     let (answer, send) = requests.send_request(request, false).unwrap();

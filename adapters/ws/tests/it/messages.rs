@@ -37,7 +37,12 @@ async fn messages_of_all_sizes_come_back() {
 #[tokio::test]
 async fn bytes_that_follow_the_request_are_not_lost() {
     let server = serve(Config::default(), echo);
-    let early = [REQUEST.as_bytes(), &frame(TEXT, "early"), &frame(TEXT, "la")[..5]].concat();
+    let early = [
+        REQUEST.as_bytes(),
+        &frame(TEXT, "early"),
+        &frame(TEXT, "la")[..5],
+    ]
+    .concat();
     let (_, mut peer) = server.open_with(early).await;
     peer.expect(TEXT, "early").await;
     peer.send(&frame(TEXT, "la")[5..]).await;
@@ -86,7 +91,9 @@ async fn fed_messages_are_one_write() {
         None
     });
     let mut peer = server.open().await;
-    let sent: Vec<u8> = (0..100).flat_map(|n| frame(TEXT, format!("{n:03}"))).collect();
+    let sent: Vec<u8> = (0..100)
+        .flat_map(|n| frame(TEXT, format!("{n:03}")))
+        .collect();
     peer.send(sent).await;
     let mut piece = vec![0; 4096];
     let n = peer.0.read(&mut piece).await.unwrap();
@@ -109,7 +116,14 @@ async fn what_the_app_may_not_send_is_refused() {
     let mut peer = server.open().await;
     peer.expect(PING, "ok").await;
     peer.expect(CLOSE, "").await;
-    peer.send([frame(TEXT, "thrown away"), frame(PING, "too"), frame(CLOSE, "")].concat())
-        .await;
+    peer.send(
+        [
+            frame(TEXT, "thrown away"),
+            frame(PING, "too"),
+            frame(CLOSE, ""),
+        ]
+        .concat(),
+    )
+    .await;
     peer.expect_end().await;
 }

@@ -84,7 +84,9 @@ async fn it_is_a_stream_and_a_sink() {
     peer.expect_close(1000).await;
     assert!(server.end().await.is_none());
     let mut server = serve(Config::default(), |mut socket| async move {
-        SinkExt::send(&mut socket, "by the trait".into()).await.unwrap();
+        SinkExt::send(&mut socket, "by the trait".into())
+            .await
+            .unwrap();
         SinkExt::close(&mut socket).await.err()
     });
     let mut peer = server.open().await;

@@ -1,4 +1,5 @@
-//! A server's WebSocket messages (RFC 6455 5.2): each of them the same, so that the bytes of its frame are.
+//! A server's WebSocket messages (RFC 6455 5.2): each of them the same, so that the bytes of its
+//! frame are.
 
 use std::sync::Arc;
 
@@ -74,7 +75,11 @@ mod tests {
             let (first, second) = FRAMES.split_at(split);
             let whole = messages.feed(first, 2).unwrap();
             assert_eq!(whole, split / 4, "{split}");
-            assert_eq!(messages.feed(second, 2 - whole).unwrap(), 2 - whole, "{split}");
+            assert_eq!(
+                messages.feed(second, 2 - whole).unwrap(),
+                2 - whole,
+                "{split}"
+            );
         }
     }
 

@@ -1,4 +1,5 @@
-//! HTTP/1.1 responses: each a 200, whose body has the expected length. A connection's first body is compared byte by byte.
+//! HTTP/1.1 responses: each a 200, whose body has the expected length. A connection's first body is
+//! compared byte by byte.
 
 use crate::conversation::WEBSOCKET_ACCEPT;
 use anyhow::Context as _;
@@ -12,7 +13,8 @@ const MAX_HEAD: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Responses {
     body: Arc<[u8]>,
-    /// The last head that was parsed: one that's the same to the byte needs no parsing, and all are, until the second of its date is over.
+    /// The last head that was parsed: one that's the same to the byte needs no parsing, and all
+    /// are, until the second of its date is over.
     known: Vec<u8>,
     /// What came of a head that isn't whole yet.
     head: Vec<u8>,
@@ -111,22 +113,29 @@ impl Responses {
 fn scan_head(bytes: &[u8], body: usize) -> anyhow::Result<Option<usize>> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
-    let parsed = response.parse(bytes).context("what came is no HTTP response")?;
+    let parsed = response
+        .parse(bytes)
+        .context("what came is no HTTP response")?;
     let httparse::Status::Complete(length) = parsed else {
         return Ok(None);
     };
     let status = response.code.unwrap_or_default();
     anyhow::ensure!(status == 200, "status {status} instead of 200");
-    let announced = header(&response, "content-length").context("a response without content-length")?;
+    let announced =
+        header(&response, "content-length").context("a response without content-length")?;
     let announced: usize = std::str::from_utf8(announced)
         .ok()
         .and_then(|value| value.parse().ok())
         .context("a content-length that's no number")?;
-    anyhow::ensure!(announced == body, "a body of {announced} bytes instead of {body}");
+    anyhow::ensure!(
+        announced == body,
+        "a body of {announced} bytes instead of {body}"
+    );
     Ok(Some(length))
 }
 
-/// The length of a head that agrees to an upgrade to a WebSocket. Nothing, if the head isn't whole yet.
+/// The length of a head that agrees to an upgrade to a WebSocket. Nothing, if the head isn't whole
+/// yet.
 ///
 /// # Errors
 ///
@@ -134,7 +143,9 @@ fn scan_head(bytes: &[u8], body: usize) -> anyhow::Result<Option<usize>> {
 pub(crate) fn check_upgrade(bytes: &[u8]) -> anyhow::Result<Option<usize>> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
-    let parsed = response.parse(bytes).context("what came is no HTTP response")?;
+    let parsed = response
+        .parse(bytes)
+        .context("what came is no HTTP response")?;
     let httparse::Status::Complete(length) = parsed else {
         anyhow::ensure!(
             bytes.len() <= MAX_HEAD,
@@ -193,7 +204,11 @@ mod tests {
             let (first, second) = three.split_at(split);
             let whole = responses.feed(first, 3).unwrap();
             assert_eq!(whole, split / RESPONSE.len(), "{split}");
-            assert_eq!(responses.feed(second, 3 - whole).unwrap(), 3 - whole, "{split}");
+            assert_eq!(
+                responses.feed(second, 3 - whole).unwrap(),
+                3 - whole,
+                "{split}"
+            );
         }
     }
 
@@ -201,10 +216,13 @@ mod tests {
     fn a_head_may_change_and_is_looked_at_each_time() {
         let mut responses = responses();
         for head in ["A: 1", "A: 2", "A: 2", "Longer-Than-Before: 1", "A: 1"] {
-            let response = format!("HTTP/1.1 200 OK\r\n{head}\r\nContent-Length: 13\r\n\r\nHello, World!");
+            let response =
+                format!("HTTP/1.1 200 OK\r\n{head}\r\nContent-Length: 13\r\n\r\nHello, World!");
             assert_eq!(responses.feed(response.as_bytes(), 1).unwrap(), 1, "{head}");
         }
-        let error = responses.feed(b"HTTP/1.1 500 No\r\nA: 1\r\n\r\n", 1).unwrap_err();
+        let error = responses
+            .feed(b"HTTP/1.1 500 No\r\nA: 1\r\n\r\n", 1)
+            .unwrap_err();
         assert!(error.to_string().contains("status 500"), "{error}");
     }
 

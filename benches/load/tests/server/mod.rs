@@ -29,8 +29,8 @@ pub(crate) fn response(body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// A server on a port of its own, with a thread for each connection, which is told the connection's number. They end with their connections, and the one that
-/// accepts with the test's process.
+/// A server on a port of its own, with a thread for each connection, which is told the connection's
+/// number. They end with their connections, and the one that accepts with the test's process.
 pub(crate) fn each(connection: impl Fn(usize, TcpStream) + Clone + Send + 'static) -> Address {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = Address::Tcp(listener.local_addr().unwrap());
@@ -47,7 +47,8 @@ pub(crate) fn each(connection: impl Fn(usize, TcpStream) + Clone + Send + 'stati
     address
 }
 
-/// An address where no server listens. It stays so while the socket lives: a port that is merely free may be given to somebody else's server.
+/// An address where no server listens. It stays so while the socket lives: a port that is merely
+/// free may be given to somebody else's server.
 pub(crate) fn nobody() -> (Socket, Address) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -78,14 +79,19 @@ pub(crate) fn request(stream: &mut impl Read) -> Option<String> {
     Some(head)
 }
 
-/// Answers each request with the next of `answers`, over and over; each is written in its parts. Closes after `requests` of them.
+/// Answers each request with the next of `answers`, over and over; each is written in its parts.
+/// Closes after `requests` of them.
 pub(crate) fn serve(mut stream: impl Read + Write, answers: &[Vec<Vec<u8>>], requests: usize) {
     for parts in answers.iter().cycle().take(requests) {
         if request(&mut stream).is_none() {
             return;
         }
         for part in parts {
-            if stream.write_all(part).and_then(|()| stream.flush()).is_err() {
+            if stream
+                .write_all(part)
+                .and_then(|()| stream.flush())
+                .is_err()
+            {
                 return;
             }
         }

@@ -40,16 +40,17 @@ fn serve(options: &Options) -> anyhow::Result<()> {
     end_with_parent()?;
     rt::System::new().block_on(async {
         let downloads = app::Downloads::new();
-        let server =
-            HttpServer::new(move || App::new().configure(|config| app::configure(config, &downloads)))
-                // By default one per core; every server of the bench has as many as it's told.
-                .workers(workers)
-                // Not actix's default, which is 1,024.
-                .backlog(BACKLOG.cast_unsigned())
-                // Not actix's default, but the same for all servers of the bench.
-                .tcp_nodelay(true)
-                .bind_auto_h2c(address)
-                .map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
+        let server = HttpServer::new(move || {
+            App::new().configure(|config| app::configure(config, &downloads))
+        })
+        // By default one per core; every server of the bench has as many as it's told.
+        .workers(workers)
+        // Not actix's default, which is 1,024.
+        .backlog(BACKLOG.cast_unsigned())
+        // Not actix's default, but the same for all servers of the bench.
+        .tcp_nodelay(true)
+        .bind_auto_h2c(address)
+        .map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
         for address in server.addrs() {
             announce(&Address::Tcp(address))?;
         }

@@ -1,6 +1,8 @@
-//! `axum::serve` with its defaults, on a single-threaded tokio, for more workers on a work-stealing one.
+//! `axum::serve` with its defaults, on a single-threaded tokio, for more workers on a work-stealing
+//! one.
 //!
-//! Its feature `http2` isn't a default: with it, a port speaks HTTP/1 and HTTP/2, as anyport's does.
+//! Its feature `http2` isn't a default: with it, a port speaks HTTP/1 and HTTP/2, as anyport's
+//! does.
 
 use anyport_bench_app::router;
 use anyport_bench_child::{Address, announce, end_with_parent, listen};
@@ -39,7 +41,10 @@ fn serve(options: &Options) -> anyhow::Result<()> {
     end_with_parent()?;
     let runtime = match options.workers.get() {
         1 => Builder::new_current_thread().enable_all().build(),
-        n => Builder::new_multi_thread().worker_threads(n).enable_all().build(),
+        n => Builder::new_multi_thread()
+            .worker_threads(n)
+            .enable_all()
+            .build(),
     }?;
     runtime.block_on(async {
         let listener = listen(address)?;
@@ -47,7 +52,8 @@ fn serve(options: &Options) -> anyhow::Result<()> {
         let listener = TcpListener::from_std(listener)?;
         announce(&Address::Tcp(listener.local_addr()?))?;
         let listener = listener.tap_io(|stream| {
-            // Not axum's default, but the same for all servers of the bench. A peer that went away is no news.
+            // Not axum's default, but the same for all servers of the bench. A peer that went away
+            // is no news.
             let _ = stream.set_nodelay(true);
         });
         axum::serve(listener, router()).await?;

@@ -1,7 +1,8 @@
-//! Floor: no server, answers fixed bytes. What epoll and the kernel's TCP take for a request and an answer, when nothing is between them.
+//! Floor: no server, answers fixed bytes. What epoll and the kernel's TCP take for a request and an
+//! answer, when nothing is between them.
 //!
-//! It takes whatever it reads for one request: it parses nothing, holds nobody to a limit, and its date is that of its start. Nothing that
-//! serves HTTP can be cheaper by these system calls.
+//! It takes whatever it reads for one request: it parses nothing, holds nobody to a limit, and its
+//! date is that of its start. Nothing that serves HTTP can be cheaper by these system calls.
 
 use anyport_bench_child::{Address, announce, end_with_parent, listen};
 use clap::Parser;
@@ -24,7 +25,9 @@ const EVENTS: usize = 1024;
 const LISTENER: u64 = u64::MAX;
 
 #[derive(Debug, Parser)]
-#[command(about = "Floor: no server, answers whatever it reads with fixed bytes, until its stdin ends")]
+#[command(
+    about = "Floor: no server, answers whatever it reads with fixed bytes, until its stdin ends"
+)]
 struct Options {
     /// Where to listen: IP:PORT of this machine; port 0 is any free one.
     #[arg(long, value_name = "ADDR")]
@@ -55,7 +58,12 @@ fn answer_all(address: &Address) -> anyhow::Result<()> {
         httpdate::fmt_http_date(SystemTime::now())
     );
     let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-    epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
+    epoll::add(
+        &epoll,
+        &listener,
+        EventData::new_u64(LISTENER),
+        EventFlags::IN,
+    )?;
     // By descriptor.
     let mut connections = Vec::new();
     let mut events = Vec::with_capacity(EVENTS);
@@ -92,7 +100,8 @@ fn accept(
     Ok(())
 }
 
-/// Takes what there is for a request, and answers; a peer that went, or takes no answer, is dropped.
+/// Takes what there is for a request, and answers; a peer that went, or takes no answer, is
+/// dropped.
 fn exchange(connection: &mut Option<TcpStream>, answer: &[u8]) {
     let mut request = [0; 4096];
     let Some(stream) = connection else { return };

@@ -1,7 +1,7 @@
 //! The references on glommio: hyper by hand on one of its executors, as its own hyper example does.
 //!
-//! hyper's defaults, without a timer: so no deadline, no limit and no drain. Like the example, it zeroes hyper's buffer before each read:
-//! glommio reads into initialised memory only.
+//! hyper's defaults, without a timer: so no deadline, no limit and no drain. Like the example, it
+//! zeroes hyper's buffer before each read: glommio reads into initialised memory only.
 
 #[cfg(feature = "tls")]
 mod tls;
@@ -22,15 +22,18 @@ use hyper_util::rt::TokioIo;
 use std::{ffi::OsString, net::SocketAddr};
 use tokio_util::compat::FuturesAsyncReadCompatExt as _;
 
-/// Not glommio's default, which is 10 MiB: that's more than a process may lock where the limit is Debian's (8 MiB), and a socket needs none of it.
+/// Not glommio's default, which is 10 MiB: that's more than a process may lock where the limit is
+/// Debian's (8 MiB), and a socket needs none of it.
 const IO_MEMORY: usize = 64 * 1024;
-/// Not glommio's default, which is 128: with more connections than that, operations would be handed to the kernel in pieces.
+/// Not glommio's default, which is 128: with more connections than that, operations would be handed
+/// to the kernel in pieces.
 const RING_DEPTH: usize = 1024;
 
 #[derive(Debug, Parser)]
 #[command(about = "Serves the app of the bench, until its stdin ends")]
 struct Options {
-    /// Where to listen: IP:PORT of this machine (port 0 is any free one), unix:PATH, or with the feature `tls` tls:IP:PORT.
+    /// Where to listen: IP:PORT of this machine (port 0 is any free one), unix:PATH, or with the
+    /// feature `tls` tls:IP:PORT.
     #[arg(long, value_name = "ADDR")]
     listen: Address,
     /// Speak HTTP/2 instead of HTTP/1.
@@ -82,10 +85,11 @@ async fn accept(listen: &Address, http2: bool) -> anyhow::Result<()> {
     }
 }
 
-/// The backlog is glommio's, 1,024 for TCP and 128 for Unix sockets: there's no knob, and no safe way to hand it a socket that listens already.
+/// The backlog is glommio's, 1,024 for TCP and 128 for Unix sockets: there's no knob, and no safe
+/// way to hand it a socket that listens already.
 fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let listener =
-        TcpListener::bind(address).map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
+    let listener = TcpListener::bind(address)
+        .map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;
     let address = listener
         .local_addr()
         .map_err(|error| anyhow::anyhow!("cannot tell the address: {error}"))?;
@@ -94,7 +98,8 @@ fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
 
 async fn next(listener: &TcpListener) -> anyhow::Result<TcpStream> {
     let stream = listener.accept().await.map_err(cannot_accept)?;
-    // Not the default of any operating system: an answer in two writes would wait for the peer's ACK.
+    // Not the default of any operating system: an answer in two writes would wait for the peer's
+    // ACK.
     stream.set_nodelay(true).map_err(cannot_accept)?;
     Ok(stream)
 }
@@ -112,7 +117,8 @@ fn connection<S: Read + Write + Unpin + 'static>(stream: S, http2: bool) {
     }
 }
 
-/// Without upgrades: hyper wants an upgraded stream to be `Send`, and one that stays on its thread isn't.
+/// Without upgrades: hyper wants an upgraded stream to be `Send`, and one that stays on its thread
+/// isn't.
 async fn serve_http1<S: Read + Write + Unpin + 'static>(stream: S) {
     // A peer that went away is no news.
     let _ = http1::Builder::new()

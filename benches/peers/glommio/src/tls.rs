@@ -35,7 +35,8 @@ pub(crate) async fn accept(address: SocketAddr, http2: bool) -> anyhow::Result<(
     }
 }
 
-/// In a box, since the task would have room for the unfinished session beside the finished one to its end.
+/// In a box, since the task would have room for the unfinished session beside the finished one to
+/// its end.
 async fn shake_hands(acceptor: &TlsAcceptor, stream: TcpStream) -> Option<Stream> {
     // A peer that goes, or can't agree, is no news.
     let finished = Box::pin(acceptor.accept(stream.compat())).await;

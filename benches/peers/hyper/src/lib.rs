@@ -1,4 +1,5 @@
-//! The reference: hyper on a single-threaded tokio, for more workers on a work-stealing one, written by hand, and as lean as a good engineer would write it.
+//! The reference: hyper on a single-threaded tokio, for more workers on a work-stealing one,
+//! written by hand, and as lean as a good engineer would write it.
 //!
 //! hyper's defaults, without a timer: so no deadline, no limit and no drain.
 
@@ -53,7 +54,10 @@ fn serve(options: Options) -> anyhow::Result<()> {
     end_with_parent()?;
     let runtime = match workers.get() {
         1 if !multi_thread => Builder::new_current_thread().enable_all().build(),
-        n => Builder::new_multi_thread().worker_threads(n).enable_all().build(),
+        n => Builder::new_multi_thread()
+            .worker_threads(n)
+            .enable_all()
+            .build(),
     }?;
     runtime.block_on(async {
         match address {
@@ -64,7 +68,8 @@ fn serve(options: Options) -> anyhow::Result<()> {
                 announce(&Address::Tcp(listener.local_addr()?))?;
                 loop {
                     let (stream, _) = listener.accept().await?;
-                    // Not the default of any operating system: an answer in two writes would wait for the peer's ACK.
+                    // Not the default of any operating system: an answer in two writes would wait
+                    // for the peer's ACK.
                     stream.set_nodelay(true)?;
                     connection(stream, http2);
                 }
@@ -77,7 +82,9 @@ fn serve(options: Options) -> anyhow::Result<()> {
                     connection(listener.accept().await?.0, http2);
                 }
             }
-            Address::Tls(_) => anyhow::bail!("this peer listens on IP:PORT or unix:PATH, not on {address}"),
+            Address::Tls(_) => {
+                anyhow::bail!("this peer listens on IP:PORT or unix:PATH, not on {address}")
+            }
         }
     })
 }

@@ -1,6 +1,8 @@
-//! The references on monoio: hyper by hand on one of its threads, and as lean as its documentation shows it.
+//! The references on monoio: hyper by hand on one of its threads, and as lean as its documentation
+//! shows it.
 //!
-//! hyper's defaults, without a timer: so no deadline, no limit and no drain. monoio's defaults, too: a ring of 1,024 entries without flags.
+//! hyper's defaults, without a timer: so no deadline, no limit and no drain. monoio's defaults,
+//! too: a ring of 1,024 entries without flags.
 
 #[cfg(feature = "tls")]
 mod tls;
@@ -28,7 +30,8 @@ use std::{ffi::OsString, net::SocketAddr};
 #[derive(Debug, Parser)]
 #[command(about = "Serves the app of the bench, until its stdin ends")]
 struct Options {
-    /// Where to listen: IP:PORT of this machine (port 0 is any free one), unix:PATH, or with the feature `tls` tls:IP:PORT.
+    /// Where to listen: IP:PORT of this machine (port 0 is any free one), unix:PATH, or with the
+    /// feature `tls` tls:IP:PORT.
     #[arg(long, value_name = "ADDR")]
     listen: Address,
     /// How hyper's reads and writes become monoio's.
@@ -42,9 +45,11 @@ struct Options {
 /// The ways that monoio's documentation knows.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Io {
-    /// monoio-compat's wrapper: each read and each write is an operation of io_uring, with a buffer of its own.
+    /// monoio-compat's wrapper: each read and each write is an operation of io_uring, with a buffer
+    /// of its own.
     Compat,
-    /// `poll-io`, as monoio's own hyper example does: io_uring waits for an epoll instance, and reads and writes are system calls.
+    /// `poll-io`, as monoio's own hyper example does: io_uring waits for an epoll instance, and
+    /// reads and writes are system calls.
     Poll,
     /// `poll-io` on the driver without io_uring: epoll alone.
     PollEpoll,
@@ -61,7 +66,8 @@ pub fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
 
 fn serve(options: &Options) -> anyhow::Result<()> {
     end_with_parent()?;
-    // Each driver by its name, since monoio's own choice would fall back to the other one without a word.
+    // Each driver by its name, since monoio's own choice would fall back to the other one without a
+    // word.
     match options.io {
         Io::Compat | Io::Poll => RuntimeBuilder::<IoUringDriver>::new()
             .build()?
@@ -86,7 +92,9 @@ async fn accept(options: &Options) -> anyhow::Result<()> {
                 let stream = next(&listener).await?;
                 match io {
                     Io::Compat => connection(TokioIo::new(StreamWrapper::new(stream)), http2),
-                    Io::Poll | Io::PollEpoll => connection(MonoioIo::new(stream.into_poll_io()?), http2),
+                    Io::Poll | Io::PollEpoll => {
+                        connection(MonoioIo::new(stream.into_poll_io()?), http2)
+                    }
                 }
             }
         }
@@ -98,7 +106,9 @@ async fn accept(options: &Options) -> anyhow::Result<()> {
                 let (stream, _) = listener.accept().await?;
                 match io {
                     Io::Compat => connection(TokioIo::new(StreamWrapper::new(stream)), http2),
-                    Io::Poll | Io::PollEpoll => connection(MonoioIo::new(stream.into_poll_io()?), http2),
+                    Io::Poll | Io::PollEpoll => {
+                        connection(MonoioIo::new(stream.into_poll_io()?), http2)
+                    }
                 }
             }
         }
@@ -124,7 +134,8 @@ fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 async fn next(listener: &TcpListener) -> std::io::Result<TcpStream> {
     let (stream, _) = listener.accept().await?;
-    // Not the default of any operating system: an answer in two writes would wait for the peer's ACK.
+    // Not the default of any operating system: an answer in two writes would wait for the peer's
+    // ACK.
     stream.set_nodelay(true)?;
     Ok(stream)
 }
@@ -138,7 +149,8 @@ fn connection<S: Read + Write + Unpin + 'static>(stream: S, http2: bool) {
     }
 }
 
-/// Without upgrades: hyper wants an upgraded stream to be `Send`, and one that stays on its thread isn't.
+/// Without upgrades: hyper wants an upgraded stream to be `Send`, and one that stays on its thread
+/// isn't.
 async fn serve_http1<S: Read + Write + Unpin + 'static>(stream: S) {
     // A peer that went away is no news.
     let _ = http1::Builder::new()

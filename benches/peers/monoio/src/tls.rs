@@ -1,5 +1,6 @@
-//! TLS, by tokio-rustls over monoio-compat's wrapper, so that the library is that of `hyper-rustls`. monoio-rustls has monoio's own traits, and hyper would need the wrapper
-//! above it.
+//! TLS, by tokio-rustls over monoio-compat's wrapper, so that the library is that of
+//! `hyper-rustls`. monoio-rustls has monoio's own traits, and hyper would need the wrapper above
+//! it.
 
 use crate::{next, serve_http1, serve_http2};
 use anyport_bench_child::{Address, announce};
@@ -32,7 +33,8 @@ pub(crate) async fn accept(listener: &TcpListener, http2: bool) -> anyhow::Resul
     }
 }
 
-/// In a box, since the task would have room for the unfinished session beside the finished one to its end.
+/// In a box, since the task would have room for the unfinished session beside the finished one to
+/// its end.
 async fn shake_hands(acceptor: &TlsAcceptor, stream: TcpStream) -> Option<Stream> {
     // A peer that goes, or can't agree, is no news.
     let finished = Box::pin(acceptor.accept(StreamWrapper::new(stream))).await;

@@ -1,9 +1,12 @@
-//! Debian's nginx (`nginx-light`), set up as `nginx.conf` beside this says, and ended with the bench.
+//! Debian's nginx (`nginx-light`), set up as `nginx.conf` beside this says, and ended with the
+//! bench.
 //!
-//! This process becomes nginx, so that the bench measures nothing else. What nginx doesn't do is done by a child, the guard: it says the address
-//! once nginx answers, waits for the end of stdin, ends nginx then, and removes its folder.
+//! This process becomes nginx, so that the bench measures nothing else. What nginx doesn't do is
+//! done by a child, the guard: it says the address once nginx answers, waits for the end of stdin,
+//! ends nginx then, and removes its folder.
 //!
-//! nginx can't say which port it got. So the port is taken here, by a socket that's bound and never listens, and nginx binds its own beside it.
+//! nginx can't say which port it got. So the port is taken here, by a socket that's bound and never
+//! listens, and nginx binds its own beside it.
 
 use anyhow::Context as _;
 use anyport_bench_child::{Address, Workload, announce};
@@ -145,8 +148,8 @@ fn guard(pid: &str, folder: &Path, address: &str) -> anyhow::Result<()> {
     fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))
 }
 
-/// Asks until nginx answers, or is gone. HTTP/1.0 makes it close its end of the connection before this one sees the end of the answer: the bench
-/// counts its descriptors.
+/// Asks until nginx answers, or is gone. HTTP/1.0 makes it close its end of the connection before
+/// this one sees the end of the answer: the bench counts its descriptors.
 fn answers(address: SocketAddr, nginx: &OwnedFd) -> io::Result<bool> {
     while !has_ended(nginx, Some(RETRY))? {
         let Ok(mut stream) = TcpStream::connect(address) else {
@@ -178,8 +181,8 @@ fn has_ended(process: &OwnedFd, within: Option<Timespec>) -> io::Result<bool> {
     }
 }
 
-/// A port that nobody else is given as long as this socket lives. Another one that may share addresses can be bound beside it, since it
-/// doesn't listen.
+/// A port that nobody else is given as long as this socket lives. Another one that may share
+/// addresses can be bound beside it, since it doesn't listen.
 fn reserve(address: SocketAddr) -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;

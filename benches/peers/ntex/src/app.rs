@@ -3,7 +3,8 @@
 use anyport_bench_child::{
     Workload,
     workload::{
-        DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, LARGEST_UPLOAD, PLAINTEXT, UPLOAD, WEBSOCKET,
+        DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, LARGEST_UPLOAD, PLAINTEXT, UPLOAD,
+        WEBSOCKET,
     },
 };
 use ntex::{

@@ -1,4 +1,5 @@
-//! ntex with its defaults: on tokio, or on its own runtime by io_uring, as the package's features say.
+//! ntex with its defaults: on tokio, or on its own runtime by io_uring, as the package's features
+//! say.
 //!
 //! The newest that Rust 1.88 builds. NODELAY is ntex's own default, on each of its runtimes.
 
@@ -57,9 +58,12 @@ fn serve(options: &Options) -> anyhow::Result<()> {
         let app = async || App::new().configure(app::configure);
         // By default there's a worker per core; every server of the bench has as many as it's told.
         if http2 {
-            // What its `HttpServer` does, but for the protocol: that one speaks HTTP/2 only where ALPN agreed on it.
+            // What its `HttpServer` does, but for the protocol: that one speaks HTTP/2 only where
+            // ALPN agreed on it.
             let server = ntex::server::build().workers(workers);
-            let server = server.listen("http2", listener, async move |_| HttpService::h2(app().await))?;
+            let server = server.listen("http2", listener, async move |_| {
+                HttpService::h2(app().await)
+            })?;
             server.run().await?;
         } else {
             HttpServer::new(app)

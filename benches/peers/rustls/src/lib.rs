@@ -1,6 +1,7 @@
 //! The reference for TLS: hyper by hand over tokio-rustls.
 //!
-//! The defaults of rustls and hyper, but for what makes it comparable: ring does the cryptography, and tickets hold the sessions.
+//! The defaults of rustls and hyper, but for what makes it comparable: ring does the cryptography,
+//! and tickets hold the sessions.
 
 use anyport_bench_app::{Conversation, answer};
 use anyport_bench_child::{Address, announce, end_with_parent, listen};
@@ -39,7 +40,10 @@ pub fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
 
 fn serve(options: &Options) -> anyhow::Result<()> {
     let Address::Tls(address) = options.listen else {
-        anyhow::bail!("this peer listens on tls:IP:PORT, not on {}", options.listen);
+        anyhow::bail!(
+            "this peer listens on tls:IP:PORT, not on {}",
+            options.listen
+        );
     };
     end_with_parent()?;
     let acceptor = TlsAcceptor::from(peer_tls::config(options.http2)?);
@@ -51,7 +55,8 @@ fn serve(options: &Options) -> anyhow::Result<()> {
         announce(&Address::Tls(listener.local_addr()?))?;
         loop {
             let (stream, _) = listener.accept().await?;
-            // Not the default of any operating system: an answer in two writes would wait for the peer's ACK.
+            // Not the default of any operating system: an answer in two writes would wait for the
+            // peer's ACK.
             stream.set_nodelay(true)?;
             let acceptor = acceptor.clone();
             if options.http2 {
@@ -71,8 +76,12 @@ fn serve(options: &Options) -> anyhow::Result<()> {
     })
 }
 
-/// In a box, since the task would have room for the unfinished session beside the finished one to its end.
-async fn shake_hands(acceptor: &TlsAcceptor, stream: TcpStream) -> Option<Box<TlsStream<TcpStream>>> {
+/// In a box, since the task would have room for the unfinished session beside the finished one to
+/// its end.
+async fn shake_hands(
+    acceptor: &TlsAcceptor,
+    stream: TcpStream,
+) -> Option<Box<TlsStream<TcpStream>>> {
     // A peer that goes, or can't agree, is no news.
     Box::pin(acceptor.accept(stream)).await.ok().map(Box::new)
 }

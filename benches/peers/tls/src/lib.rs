@@ -1,6 +1,7 @@
 //! What the references for TLS show and offer: the same as anyport.
 //!
-//! The defaults of rustls, but for what makes it comparable: ring does the cryptography, and tickets hold the sessions.
+//! The defaults of rustls, but for what makes it comparable: ring does the cryptography, and
+//! tickets hold the sessions.
 
 use rustls::{
     ServerConfig,
@@ -16,7 +17,8 @@ use std::sync::Arc;
 /// When there are no random numbers.
 pub fn config(http2: bool) -> anyhow::Result<Arc<ServerConfig>> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
+    let key =
+        PrivateKeyDer::try_from(made.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()

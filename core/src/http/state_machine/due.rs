@@ -16,13 +16,16 @@ pub(super) enum Due {
     Hibernate,
     /// It's to be looked at whether it's idle.
     Look,
-    /// It's to be looked at whether it's in the middle of a head that came together with the request before.
+    /// It's to be looked at whether it's in the middle of a head that came together with the
+    /// request before.
     Probe,
     /// It reads nothing.
     WriteStall,
-    /// It is to be looked whether a stream that buffers has sent something, although no write succeeded.
+    /// It is to be looked whether a stream that buffers has sent something, although no write
+    /// succeeded.
     Progress,
-    /// The server drains, and it has owed the rest of a head, or of a body, for as long as it may then.
+    /// The server drains, and it has owed the rest of a head, or of a body, for as long as it may
+    /// then.
     Drain,
     /// It's to end, and has said nothing for long enough.
     Quiet,
@@ -32,11 +35,13 @@ pub(super) enum Due {
     LastCall,
 }
 
-/// After its only request, a connection hibernates so many times sooner, so that a burst of one-off clients does not hold buffers. If it is woken again before
-/// the full time, it gets the full time from then on.
+/// After its only request, a connection hibernates so many times sooner, so that a burst of one-off
+/// clients does not hold buffers. If it is woken again before the full time, it gets the full time
+/// from then on.
 const SOONER: u32 = 40;
 
-/// How long a connection that answers request after request goes without a look at the clock at the most.
+/// How long a connection that answers request after request goes without a look at the clock at the
+/// most.
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
 /// How often it is looked, while the peer may take nothing.
@@ -46,7 +51,8 @@ const LOOKS: u32 = 16;
 type Deadline = Option<(Instant, Due)>;
 
 impl Due {
-    /// Whether the peer is late. It may have been in time, if this process stood still and saw its bytes too late.
+    /// Whether the peer is late. It may have been in time, if this process stood still and saw its
+    /// bytes too late.
     pub(super) fn blames_peer(self) -> bool {
         match self {
             Self::Head | Self::Idle | Self::WriteStall | Self::Quiet | Self::Drain => true,
@@ -62,7 +68,8 @@ impl Due {
 }
 
 impl Machine {
-    /// What's due next, and when. Of two at the same time, the first one: what is over is not looked at.
+    /// What's due next, and when. Of two at the same time, the first one: what is over is not
+    /// looked at.
     pub(super) fn due(&self, seen: &Seen, rules: &Rules<'_>) -> Deadline {
         let all = [
             self.due_by_state(seen, rules),
@@ -77,9 +84,9 @@ impl Machine {
     fn due_by_state(&self, seen: &Seen, rules: &Rules<'_>) -> Deadline {
         let timeouts = rules.timeouts;
         match self.state {
-            State::First { since, .. } | State::Closing { since } | State::ReadingHead { since } => {
-                after(since, timeouts.head, Due::Head)
-            }
+            State::First { since, .. }
+            | State::Closing { since }
+            | State::ReadingHead { since } => after(since, timeouts.head, Due::Head),
             State::Hibernating { since } if self.old.is_none() => {
                 after(since, timeouts.keep_alive, Due::Idle)
             }
@@ -87,9 +94,12 @@ impl Machine {
             State::ReadingBody { since } => after(since, timeouts.body_gap, Due::Idle),
             // A connection that is shutting down has no idle timeout.
             State::Idle(_) if self.shut_down_since.is_some() => None,
-            State::Idle(Idle { since, precision, .. }) => {
+            State::Idle(Idle {
+                since, precision, ..
+            }) => {
                 let sleeps = seen.version == Version::Http1 && !seen.was_offered_an_upgrade;
-                // It sleeps at the end of its keep-alive time at the latest: only who takes it from hyper sees whether it's idle.
+                // It sleeps at the end of its keep-alive time at the latest: only who takes it from
+                // hyper sees whether it's idle.
                 let (search, end, due) = match sleeps {
                     true => (
                         timeouts.head,
@@ -99,7 +109,10 @@ impl Machine {
                     false => (Duration::MAX, timeouts.keep_alive, Due::Idle),
                 };
                 // A deadline that's a little late because of it, is late by a small part.
-                let look = search.min(end).min(LONGEST_LOOK).min(timeouts.keep_alive / 16);
+                let look = search
+                    .min(end)
+                    .min(LONGEST_LOOK)
+                    .min(timeouts.keep_alive / 16);
                 match precision {
                     Precision::Fresh | Precision::Stale => after(since, look, Due::Look),
                     Precision::Exact if search < end => after(since, search, Due::Probe),
@@ -114,13 +127,19 @@ impl Machine {
         match rules.hibernate_after {
             // It's about to end.
             _ if self.old.is_some() => Duration::MAX,
-            after if after == Duration::MAX || self.recently_active || self.counts.requests > 1 => after,
+            after if after == Duration::MAX || self.recently_active || self.counts.requests > 1 => {
+                after
+            }
             after => after / SOONER,
         }
     }
 
     fn due_by_stall(&self, rules: &Rules<'_>) -> Deadline {
-        after(self.stall?.since, rules.timeouts.write_stall, Due::WriteStall)
+        after(
+            self.stall?.since,
+            rules.timeouts.write_stall,
+            Due::WriteStall,
+        )
     }
 
     fn due_by_progress(&self, rules: &Rules<'_>) -> Deadline {
@@ -136,8 +155,9 @@ impl Machine {
     fn due_by_age(&self, rules: &Rules<'_>) -> Deadline {
         match (self.state, self.shut_down_since, self.old) {
             (State::First { .. } | State::Closing { .. }, ..) => None,
-            // HTTP/2 asks the peer for a sign of life. If there's none, it's gone, and would hold up the drain. If there's one, the connection
-            // ends when the peer has taken what there's for it.
+            // HTTP/2 asks the peer for a sign of life. If there's none, it's gone, and would hold
+            // up the drain. If there's one, the connection ends when the peer has taken what
+            // there's for it.
             (_, Some(shut_down_since), _) => {
                 let wait = match (self.heard > shut_down_since, rules.drain) {
                     (true, _) => rules.timeouts.write_stall,
@@ -146,7 +166,8 @@ impl Machine {
                 };
                 self.quiet_for(shut_down_since, wait)
             }
-            // A request that is on its way already is answered, and its response tells the peer to leave.
+            // A request that is on its way already is answered, and its response tells the peer to
+            // leave.
             (State::Hibernating { since }, None, Some(_)) => after(since, LAST_CALL, Due::LastCall),
             (_, None, Some(old)) => self.quiet_for(old, LAST_CALL),
             (_, None, None) => after(rules.accepted_at, rules.timeouts.age, Due::Age),
@@ -161,7 +182,8 @@ impl Machine {
     fn due_by_drain(&self, rules: &Rules<'_>) -> Deadline {
         let drain = rules.drain?;
         match self.state {
-            // One that has never spoken may be silent for as long as the lame duck stage lasts, since it was accepted.
+            // One that has never spoken may be silent for as long as the lame duck stage lasts,
+            // since it was accepted.
             State::First { begun: false, .. } if rules.stage >= Stage::Closing => {
                 after(rules.accepted_at, drain.lame_duck, Due::Silent)
             }

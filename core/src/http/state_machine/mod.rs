@@ -1,6 +1,9 @@
-//! The state machine of an HTTP connection: what it waits for, how long it may, and what happens then. It decides, and does no I/O.
+//! The state machine of an HTTP connection: what it waits for, how long it may, and what happens
+//! then. It decides, and does no I/O.
 //!
-//! [`Machine::next`] takes the state, what was [`Seen`] after hyper was polled, the [`Rules`] and the time. Its caller carries out the [`Action`]. The table in ARCHITECTURE.md is this file in words; `tests.rs` holds each of its lines.
+//! [`Machine::next`] takes the state, what was [`Seen`] after hyper was polled, the [`Rules`] and
+//! the time. Its caller carries out the [`Action`]. The table in ARCHITECTURE.md is this file in
+//! words; `tests.rs` holds each of its lines.
 mod due;
 #[cfg(test)]
 mod tests;
@@ -26,7 +29,8 @@ pub(super) enum State {
     ReadingHead { since: Instant },
     /// A request is being answered.
     Responding,
-    /// A request has been answered, but its body is still being read. Since when nothing of it came.
+    /// A request has been answered, but its body is still being read. Since when nothing of it
+    /// came.
     ReadingBody { since: Instant },
     /// Nothing is asked and nothing is answered.
     Idle(Idle),
@@ -40,11 +44,12 @@ pub(super) struct Idle {
     precision: Precision,
 }
 
-/// How far an idle connection's times can be trusted. A request that's answered at once doesn't read the clock, so a busy connection is looked at
-/// now and then instead.
+/// How far an idle connection's times can be trusted. A request that's answered at once doesn't
+/// read the clock, so a busy connection is looked at now and then instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Precision {
-    /// They are right, and nothing has been asked since. That may change without the clock being read.
+    /// They are right, and nothing has been asked since. That may change without the clock being
+    /// read.
     Fresh,
     /// Something has been asked since, and answered.
     Stale,
@@ -132,15 +137,21 @@ pub(super) enum Action {
     Probe,
     /// Hyper's graceful shutdown is requested. A hibernating connection is woken for that.
     ShutDown(Option<TimedOut>),
-    /// It has reached its age. Its peer is told with the next response, or by HTTP/2 at once (`tell`).
+    /// It has reached its age. Its peer is told with the next response, or by HTTP/2 at once
+    /// (`tell`).
     ReachAge { tell: bool },
-    /// It is closed in order. `stalled`: by a drain, because its peer was silent in the middle of something.
-    Close { why: Option<TimedOut>, stalled: bool },
+    /// It is closed in order. `stalled`: by a drain, because its peer was silent in the middle of
+    /// something.
+    Close {
+        why: Option<TimedOut>,
+        stalled: bool,
+    },
     /// It is dropped: its peer takes nothing, and is owed nothing more.
     Abort,
 }
 
-/// How long an old connection may be idle before it's closed: its peer may have sent a request already.
+/// How long an old connection may be idle before it's closed: its peer may have sent a request
+/// already.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
 impl Machine {
@@ -157,7 +168,8 @@ impl Machine {
         }
     }
 
-    /// A connection that speaks for the first time, and has owed a head since then. One of HTTP/2 may be opened before it's needed: it owes nothing.
+    /// A connection that speaks for the first time, and has owed a head since then. One of HTTP/2
+    /// may be opened before it's needed: it owes nothing.
     pub(super) fn first(version: Version, since: Instant, now: Instant) -> Self {
         let state = match version {
             Version::Http1 => State::ReadingHead { since },
@@ -167,7 +179,12 @@ impl Machine {
     }
 
     /// A connection that was hibernating and has sent something: it owes a head from now on.
-    pub(super) fn woken(idle_since: Instant, is_old: bool, hibernate_after: Duration, now: Instant) -> Self {
+    pub(super) fn woken(
+        idle_since: Instant,
+        is_old: bool,
+        hibernate_after: Duration,
+        now: Instant,
+    ) -> Self {
         Self {
             recently_active: now.saturating_duration_since(idle_since) < hibernate_after,
             old: is_old.then_some(now),
@@ -183,7 +200,8 @@ impl Machine {
         }
     }
 
-    /// What's to be done now. `late`: when the wait for a peer that was to be over at a time is over for whoever looks now.
+    /// What's to be done now. `late`: when the wait for a peer that was to be over at a time is
+    /// over for whoever looks now.
     pub(super) fn next(
         &mut self,
         seen: &Seen,
@@ -195,10 +213,12 @@ impl Machine {
         if let Some(action) = self.drain(seen, rules.stage, now) {
             return action;
         }
-        let due = self.due(seen, rules).map(|(at, due)| match due.blames_peer() {
-            true => (late(at), due),
-            false => (at, due),
-        });
+        let due = self
+            .due(seen, rules)
+            .map(|(at, due)| match due.blames_peer() {
+                true => (late(at), due),
+                false => (at, due),
+            });
         match due {
             Some((at, due)) if at <= now => self.fall_due(due, seen, now),
             due => Action::Wait(due.map(|(at, _)| at)),
@@ -223,14 +243,21 @@ impl Machine {
         self.state = match self.state {
             // What has been answered but not been taken yet, is not over.
             _ if seen.is_answering || seen.blocked_at.is_some() => State::Responding,
-            State::ReadingBody { since } if seen.is_uploading && !read => State::ReadingBody { since },
+            State::ReadingBody { since } if seen.is_uploading && !read => {
+                State::ReadingBody { since }
+            }
             _ if seen.is_uploading => State::ReadingBody { since: now },
             State::Responding | State::ReadingBody { .. } => Idle::since(now),
             _ if requests => Idle::since(now),
-            State::Idle(_) if seen.version == Version::Http1 && read => State::ReadingHead { since: now },
+            State::Idle(_) if seen.version == Version::Http1 && read => {
+                State::ReadingHead { since: now }
+            }
             State::Idle(idle) if idle.precision == Precision::Stale => Idle::since(now),
-            // An HTTP/2 stream is over when its answer has been handed over; what the peer's window holds back is still to be sent. But not for ever.
-            State::Idle(idle) if answered && now.duration_since(idle.ended) < timeouts.write_stall => {
+            // An HTTP/2 stream is over when its answer has been handed over; what the peer's window
+            // holds back is still to be sent. But not for ever.
+            State::Idle(idle)
+                if answered && now.duration_since(idle.ended) < timeouts.write_stall =>
+            {
                 State::Idle(Idle { since: now, ..idle })
             }
             same => same,
@@ -251,7 +278,8 @@ impl Machine {
     fn drain(&mut self, seen: &Seen, stage: Stage, now: Instant) -> Option<Action> {
         self.has_to_end(seen.version, stage)
             .then(|| match (self.state, seen.version) {
-                // It may be in the middle of a head that came with the request before: only who takes it from hyper sees that.
+                // It may be in the middle of a head that came with the request before: only who
+                // takes it from hyper sees that.
                 (State::Idle(_), Version::Http1) if seen.was_idle => self.fall_asleep(seen, now),
                 (State::Idle(_), Version::Http1) => Action::PollAgain,
                 _ => self.tell(None, now),
@@ -265,7 +293,8 @@ impl Machine {
         }
         match (self.state, version) {
             (State::First { .. } | State::Closing { .. }, _) => false,
-            // Not in the middle of a head, nor of an answer, behind which one may have begun: that would lose a request. Answers say that they're the last.
+            // Not in the middle of a head, nor of an answer, behind which one may have begun: that
+            // would lose a request. Answers say that they're the last.
             (State::Hibernating { .. } | State::Idle(_), Version::Http1) => stage >= Stage::Closing,
             (_, Version::Http1) => false,
             // It has a word of its own for it, and goes on.
@@ -300,7 +329,8 @@ impl Machine {
         self.stall = None;
     }
 
-    /// Whether its times may get stale, now that something has been asked and answered: the clock isn't needed either.
+    /// Whether its times may get stale, now that something has been asked and answered: the clock
+    /// isn't needed either.
     #[inline(always)]
     pub(super) fn may_get_stale(&self, requests: u32) -> bool {
         matches!(self.state, State::Idle(idle) if matches!(idle.precision, Precision::Fresh | Precision::Stale))
@@ -322,8 +352,10 @@ impl Machine {
         self.shut_down_since = Some(now);
     }
 
-    /// A connection that was taken from hyper is given back to it. `head`: a head had begun to arrive in one read with the request before it, and has been owed
-    /// since that request. If more of it comes before it is found, it is owed since then, so such a head may take twice its time.
+    /// A connection that was taken from hyper is given back to it. `head`: a head had begun to
+    /// arrive in one read with the request before it, and has been owed since that request. If more
+    /// of it comes before it is found, it is owed since then, so such a head may take twice its
+    /// time.
     pub(super) fn given_back(&mut self, head: bool) {
         self.shut_down_since = None;
         if let State::Idle(idle) = &mut self.state {

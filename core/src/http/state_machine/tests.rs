@@ -97,7 +97,11 @@ impl Scene {
     /// What it waits for, and what's done then, and the state after it.
     #[track_caller]
     fn expect(mut self, now: u64, until: u64, action: Action) -> Self {
-        assert_eq!(self.next(now), Action::Wait(Some(self.at(until))), "at {now}");
+        assert_eq!(
+            self.next(now),
+            Action::Wait(Some(self.at(until))),
+            "at {now}"
+        );
         if until > now {
             assert_eq!(
                 self.next(until - 1),
@@ -124,7 +128,10 @@ impl Scene {
 }
 
 fn first(since: Instant) -> State {
-    State::First { since, begun: false }
+    State::First {
+        since,
+        begun: false,
+    }
 }
 
 fn begun(since: Instant) -> State {
@@ -162,7 +169,10 @@ fn idle(precision: Precision) -> impl FnOnce(Instant) -> State {
 }
 
 const fn close(why: Option<TimedOut>) -> Action {
-    Action::Close { why, stalled: false }
+    Action::Close {
+        why,
+        stalled: false,
+    }
 }
 
 const STALLED: Action = Action::Close {
@@ -234,7 +244,8 @@ fn who_asked_once_sleeps_sooner_than_who_asks_again() {
 
 #[test]
 fn a_sleep_that_is_longer_than_the_keep_alive_time_ends_with_it() {
-    let mut scene = Scene::new(idle(Precision::Probed)).machine(|machine| machine.recently_active = true);
+    let mut scene =
+        Scene::new(idle(Precision::Probed)).machine(|machine| machine.recently_active = true);
     scene.hibernate_after = Duration::MAX;
     scene.expect(0, KEEP_ALIVE, Action::Hibernate);
 }
@@ -249,7 +260,9 @@ fn what_happens_leads_from_state_to_state() {
         .is(|_| State::Responding)
         .seen(|seen| seen.is_answering = false);
     scene.next(20);
-    let mut scene = scene.is(|scene| idle(Precision::Fresh)(scene.at(20))).seen(reads);
+    let mut scene = scene
+        .is(|scene| idle(Precision::Fresh)(scene.at(20)))
+        .seen(reads);
     scene.next(30);
     scene.is(|scene| head(scene.at(30)));
     // What was asked and answered between two looks.
@@ -392,7 +405,11 @@ fn what_is_told_to_end_has_no_keep_alive_time_any_more() {
 fn a_lame_duck_goes_on_and_http2_is_told() {
     for state in [first, begun, asleep, leaving, head] {
         let mut scene = Scene::new(state).draining(0, Stage::LameDuck);
-        assert!(matches!(scene.next(0), Action::Wait(_)), "{:?}", scene.machine);
+        assert!(
+            matches!(scene.next(0), Action::Wait(_)),
+            "{:?}",
+            scene.machine
+        );
     }
     Scene::new(idle(Precision::Exact))
         .draining(0, Stage::LameDuck)

@@ -1,4 +1,5 @@
-//! The clock of a worker: sleeps that are `Send`, and work on any thread. An app may hand the body of a request, and with it a deadline, to another one.
+//! The clock of a worker: sleeps that are `Send`, and work on any thread. An app may hand the body
+//! of a request, and with it a deadline, to another one.
 use super::{super::SharedTimer, mailbox::Mailbox};
 use hyper::rt::{Sleep, Timer};
 use std::{
@@ -105,7 +106,8 @@ impl Future for Nap {
                 timers.last
             });
             let old = timers.queue.insert((deadline, number), cx.waker().clone());
-            let is_next = timers.queue.first_key_value().map(|(key, _)| *key) == Some((deadline, number));
+            let is_next =
+                timers.queue.first_key_value().map(|(key, _)| *key) == Some((deadline, number));
             (number, old, is_next && known.is_none())
         });
         drop(old);

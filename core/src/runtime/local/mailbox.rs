@@ -61,8 +61,8 @@ impl Wake for Ticket {
 }
 
 impl Mail {
-    /// Under the lock, so that nobody holds a waker that the worker has let go of: what's woken, or dropped, when its runtime has ended may be put into a queue that nobody
-    /// empties.
+    /// Under the lock, so that nobody holds a waker that the worker has let go of: what's woken, or
+    /// dropped, when its runtime has ended may be put into a queue that nobody empties.
     fn wake(&self) {
         if let Some(main) = &self.main {
             main.wake_by_ref();

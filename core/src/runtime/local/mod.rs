@@ -1,12 +1,17 @@
-//! A worker's tasks, its mailbox and its timers, for a runtime with a thread per core that's good at I/O and needs help with the rest.
+//! A worker's tasks, its mailbox and its timers, for a runtime with a thread per core that's good
+//! at I/O and needs help with the rest.
 //!
-//! All tasks of a worker are one task of its runtime: that one polls [`Tasks::run`] and leaves to the runtime what it's there for, to wait for events and for the [next
-//! deadline](Tasks::next_deadline). Runtimes of this kind differ in what becomes of a task that wakes itself again and again, that panics, or that's still there at the end. Here, it's
-//! the same on each: tasks run in turn, a panic ends nothing but its task, and whatever is left is dropped on its own thread.
+//! All tasks of a worker are one task of its runtime: that one polls [`Tasks::run`] and leaves to
+//! the runtime what it's there for, to wait for events and for the [next
+//! deadline](Tasks::next_deadline). Runtimes of this kind differ in what becomes of a task that
+//! wakes itself again and again, that panics, or that's still there at the end. Here, it's the same
+//! on each: tasks run in turn, a panic ends nothing but its task, and whatever is left is dropped
+//! on its own thread.
 //!
 //! # Examples
 //!
-//! The least runtime: it waits by parking its thread. A real one has a ring, or epoll, and calls [`Tasks::run`] in a future that it polls.
+//! The least runtime: it waits by parking its thread. A real one has a ring, or epoll, and calls
+//! [`Tasks::run`] in a future that it polls.
 //!
 //! ```
 //! use anyport_core::runtime::local::{self, Tasks};
@@ -66,14 +71,16 @@ pub fn spawn(future: impl Future<Output = ()> + 'static) {
     }
 }
 
-/// The clock of this thread's worker: its sleeps are `Send`, and wake whatever task polls them, on any thread. On a thread that's no worker's, they wake nobody.
+/// The clock of this thread's worker: its sleeps are `Send`, and wake whatever task polls them, on
+/// any thread. On a thread that's no worker's, they wake nobody.
 #[must_use]
 pub fn timer() -> SharedTimer {
     let mailbox = current(|local| Arc::clone(&local.mailbox));
     clock::clock(mailbox.unwrap_or_default())
 }
 
-/// How many times the worker of this thread has polled a task: as long as it stays the same, so does the task that's polled. 0 on a thread that's no worker's.
+/// How many times the worker of this thread has polled a task: as long as it stays the same, so
+/// does the task that's polled. 0 on a thread that's no worker's.
 #[must_use]
 pub fn polls() -> u64 {
     current(|local| local.polls.get()).unwrap_or_default()
@@ -83,10 +90,12 @@ pub fn polls() -> u64 {
 ///
 /// # Contract
 ///
-/// Whoever has it, polls [`run`](Self::run) each time that the waker which it was given is woken, and at the [next deadline](Self::next_deadline). When the worker is to end, it's
+/// Whoever has it, polls [`run`](Self::run) each time that the waker which it was given is woken,
+/// and at the [next deadline](Self::next_deadline). When the worker is to end, it's
 /// [cleared](Self::clear) inside its runtime, or dropped there.
 ///
-/// That waker is woken under a lock, so that nobody holds a copy of it when it has been let go of: it must not run the tasks at once, there and then.
+/// That waker is woken under a lock, so that nobody holds a copy of it when it has been let go of:
+/// it must not run the tasks at once, there and then.
 pub struct Tasks {
     local: Rc<Local>,
     before: Option<Rc<Local>>,
@@ -115,7 +124,8 @@ struct Task {
 }
 
 impl Tasks {
-    /// Makes this thread a worker's: it's where [`spawn`] spawns, and [`anyport::spawn`](crate::spawn()), too.
+    /// Makes this thread a worker's: it's where [`spawn`] spawns, and
+    /// [`anyport::spawn`](crate::spawn()), too.
     #[must_use]
     pub fn enter() -> Self {
         thread_bound::open_mailbox();
@@ -134,7 +144,8 @@ impl Tasks {
         }
     }
 
-    /// Spawns the task for which the worker lives: its accept loop, that is. It can be asked whether that's over, be it by a panic.
+    /// Spawns the task for which the worker lives: its accept loop, that is. It can be asked
+    /// whether that's over, be it by a panic.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> Spawned {
         let is_finished = Rc::new(Cell::new(false));
         let finish = Finish(Rc::clone(&is_finished));
@@ -145,11 +156,14 @@ impl Tasks {
         Spawned(is_finished)
     }
 
-    /// Polls the tasks that are ready, in turn, each of them up to `rounds` times if it's ready again; then the runtime has its turn, to look for events.
+    /// Polls the tasks that are ready, in turn, each of them up to `rounds` times if it's ready
+    /// again; then the runtime has its turn, to look for events.
     ///
-    /// `true`: some are ready even so. The waker isn't woken for them, nor for others that become ready: it's to be run again by itself, after that turn. `false`: it wakes.
+    /// `true`: some are ready even so. The waker isn't woken for them, nor for others that become
+    /// ready: it's to be run again by itself, after that turn. `false`: it wakes.
     ///
-    /// What's bound to this thread and was dropped elsewhere ([`poll_mail`](thread_bound::poll_mail)) is dropped here, too.
+    /// What's bound to this thread and was dropped elsewhere
+    /// ([`poll_mail`](thread_bound::poll_mail)) is dropped here, too.
     #[must_use = "tasks that are ready wake nobody"]
     pub fn run(&self, cx: &mut Context<'_>, rounds: usize) -> bool {
         let local = &*self.local;
@@ -180,9 +194,11 @@ impl Tasks {
         self.local.mailbox.with_timers(|timers| timers.next())
     }
 
-    /// Drops all tasks, and all values that are [bound](crate::ThreadBound) to this thread; and lets go of the waker that it was run with, for all who might wake it.
+    /// Drops all tasks, and all values that are [bound](crate::ThreadBound) to this thread; and
+    /// lets go of the waker that it was run with, for all who might wake it.
     ///
-    /// It may be run again, if there's something to be seen through for which the runtime spawns tasks of its own.
+    /// It may be run again, if there's something to be seen through for which the runtime spawns
+    /// tasks of its own.
     pub fn clear(&self) {
         self.local.clear();
         let _ = panics::catch(thread_bound::drop_all);
@@ -259,7 +275,8 @@ impl Local {
         // It has ended since it was woken.
         let Some(mut future) = future else { return };
         self.polls.set(self.polls.get() + 1);
-        // From here on, it's queued again if it's woken. A store could come into effect after what the task looks at.
+        // From here on, it's queued again if it's woken. A store could come into effect after what
+        // the task looks at.
         ticket.is_queued.swap(false, Ordering::AcqRel);
         let waker = Waker::from(ticket);
         let mut cx = Context::from_waker(&waker);

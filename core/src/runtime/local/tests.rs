@@ -140,7 +140,11 @@ fn a_sleep_wakes_whoever_polls_it_on_whichever_thread() {
         let mut nap = timer().sleep(Duration::from_millis(20));
         let sleeper = thread::spawn(move || {
             let (_, waker) = main_task();
-            while nap.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+            while nap
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+            {
                 thread::park();
             }
         });
@@ -156,7 +160,8 @@ fn a_sleep_wakes_whoever_polls_it_on_whichever_thread() {
     });
 }
 
-/// A worker's end frees all that belongs to it: wakers that outlive it hold a mailbox that's closed.
+/// A worker's end frees all that belongs to it: wakers that outlive it hold a mailbox that's
+/// closed.
 #[test]
 fn wakers_that_outlive_a_worker_wake_nobody_and_hold_nothing() {
     on_a_thread(|| {

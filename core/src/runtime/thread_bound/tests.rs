@@ -89,6 +89,9 @@ fn a_runtime_that_ends_drops_what_is_bound_to_its_thread() {
         let mut other = ThreadBound::new(Rc::new(()));
         assert!(bound.with(|_| ()).is_err());
         drop(bound);
-        assert!(other.with(|_| ()).is_ok(), "the next one has a place of its own");
+        assert!(
+            other.with(|_| ()).is_ok(),
+            "the next one has a place of its own"
+        );
     });
 }

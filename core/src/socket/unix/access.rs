@@ -56,7 +56,8 @@ impl Access {
             let who = |what: &str, id: Option<u32>| id.map(|id| format!("{what} {id}"));
             let both = [who("user", self.user), who("group", self.group)];
             let both: Vec<_> = both.into_iter().flatten().collect();
-            let hint = " (only root gives files to others; a user can choose among the groups it's in)";
+            let hint =
+                " (only root gives files to others; a user can choose among the groups it's in)";
             lchown(path, self.user, self.group).map_err(|e| {
                 told(
                     &e,

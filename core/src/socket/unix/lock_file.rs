@@ -15,8 +15,9 @@ const TRIES: usize = 100;
 
 /// A file that's locked (flock(2)) for as long as this lives, and gone afterwards.
 ///
-/// Whoever dies, leaves the file behind without a lock on it; the next one takes it. Removing it is safe, since it's done under the lock, and since a lock
-/// counts only if the locked file is still the one at the path: who waited with an older one, tries again.
+/// Whoever dies, leaves the file behind without a lock on it; the next one takes it. Removing it is
+/// safe, since it's done under the lock, and since a lock counts only if the locked file is still
+/// the one at the path: who waited with an older one, tries again.
 #[derive(Debug)]
 pub(super) struct LockFile {
     path: PathBuf,
@@ -73,18 +74,23 @@ impl Drop for LockFile {
 
 /// Without following a symbolic link, which somebody may have put there on purpose.
 fn open_or_create(path: &Path) -> io::Result<File> {
-    let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file =
-        open(path, flags, Mode::RUSR | Mode::WUSR).map_err(|e| match (e, fs::symlink_metadata(path)) {
+    let flags =
+        OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = open(path, flags, Mode::RUSR | Mode::WUSR).map_err(|e| {
+        match (e, fs::symlink_metadata(path)) {
             // Not about the lock, but about the folder, as binding would be.
             (e, Err(_)) => e.into(),
             (_, Ok(at)) if !at.is_file() => no_file(path),
             (Errno::ACCESS | Errno::PERM, Ok(at)) => trouble(
                 path,
-                &format!("belongs to user {}: run as that user, or remove it", at.uid()),
+                &format!(
+                    "belongs to user {}: run as that user, or remove it",
+                    at.uid()
+                ),
             ),
             (e, Ok(_)) => trouble(path, &format!("cannot be opened: {}", io::Error::from(e))),
-        })?;
+        }
+    })?;
     let file = File::from(file);
     if !file.metadata()?.is_file() {
         return Err(no_file(path));

@@ -1,4 +1,5 @@
-//! Unix sockets for every transport that listens at one: paths, who may connect, one listening socket per worker, and its end.
+//! Unix sockets for every transport that listens at one: paths, who may connect, one listening
+//! socket per worker, and its end.
 //!
 //! They belong to no runtime yet, so one of any kind can adopt them.
 mod access;
@@ -28,7 +29,8 @@ use std::{
 
 /// A listening Unix socket that belongs to no runtime yet.
 ///
-/// The workers' sockets are duplicates of one. When the last of them is dropped, the path is removed, if this server made it.
+/// The workers' sockets are duplicates of one. When the last of them is dropped, the path is
+/// removed, if this server made it.
 #[derive(Debug)]
 pub struct UnixSocket {
     /// Dropped first: see [`UnixQueue`].
@@ -50,12 +52,18 @@ impl UnixSocket {
     }
 }
 
-/// Binds, unless the socket is there already, and listens: one non-blocking socket for each of the `workers`.
+/// Binds, unless the socket is there already, and listens: one non-blocking socket for each of the
+/// `workers`.
 ///
 /// # Errors
 ///
 /// [`Error::bind`]: what, where, and what to do about it.
-pub fn listen(place: &Place, access: Access, backlog: u32, workers: usize) -> Result<Vec<UnixSocket>> {
+pub fn listen(
+    place: &Place,
+    access: Access,
+    backlog: u32,
+    workers: usize,
+) -> Result<Vec<UnixSocket>> {
     if let Some(fault) = access.fault() {
         return Err(Error::config(fault));
     }
@@ -67,7 +75,12 @@ pub fn listen(place: &Place, access: Access, backlog: u32, workers: usize) -> Re
     open(place, access, backlog, workers).map_err(|e| Error::bind(place, e))
 }
 
-fn open(place: &Place, access: Access, backlog: u32, workers: usize) -> io::Result<Vec<UnixSocket>> {
+fn open(
+    place: &Place,
+    access: Access,
+    backlog: u32,
+    workers: usize,
+) -> io::Result<Vec<UnixSocket>> {
     let (listener, name) = match place {
         Place::Adopt(listener) => (listener.try_clone()?, None),
         Place::Path(path) => {

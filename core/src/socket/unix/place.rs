@@ -9,7 +9,8 @@ use std::{
     sync::Arc,
 };
 
-/// How many bytes a name may have, besides the one zero byte: at the end of a path, at the begin of an abstract name (`sun_path`, unix(7)).
+/// How many bytes a name may have, besides the one zero byte: at the end of a path, at the begin of
+/// an abstract name (`sun_path`, unix(7)).
 const LONGEST: usize = if cfg!(any(target_os = "linux", target_os = "android")) {
     107
 } else {
@@ -57,7 +58,9 @@ fn too_long(what: &str, length: usize, instead: &str) -> io::Error {
 pub(super) fn path_address(path: &Path) -> io::Result<SockAddr> {
     let bytes = path.as_os_str().as_bytes();
     if bytes.is_empty() {
-        return Err(invalid("the path is empty (name a file, such as /run/app.sock)"));
+        return Err(invalid(
+            "the path is empty (name a file, such as /run/app.sock)",
+        ));
     }
     if bytes.contains(&0) {
         return Err(invalid(
@@ -65,7 +68,9 @@ pub(super) fn path_address(path: &Path) -> io::Result<SockAddr> {
         ));
     }
     if bytes.ends_with(b"/") || path.file_name().is_none() {
-        return Err(invalid("this names a folder (add the name of a file to it)"));
+        return Err(invalid(
+            "this names a folder (add the name of a file to it)",
+        ));
     }
     if bytes.len() > LONGEST {
         let instead = "choose a shorter one, or one that's relative to the working directory";
@@ -81,7 +86,11 @@ pub(super) fn abstract_address(name: &[u8]) -> io::Result<SockAddr> {
         return Err(invalid("the abstract name is empty (choose one)"));
     }
     if name.len() > LONGEST {
-        return Err(too_long("the abstract name", name.len(), "choose a shorter one"));
+        return Err(too_long(
+            "the abstract name",
+            name.len(),
+            "choose a shorter one",
+        ));
     }
     SockAddr::unix(OsStr::from_bytes(&[b"\0", name].concat()))
 }

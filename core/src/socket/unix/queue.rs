@@ -13,11 +13,13 @@ pub(super) enum Name {
 }
 
 impl Name {
-    /// Keeps new clients out, who are refused from now on, and removes the path. Who is queued already, can be accepted still.
+    /// Keeps new clients out, who are refused from now on, and removes the path. Who is queued
+    /// already, can be accepted still.
     fn give_up(self, socket: &SockRef<'_>) {
-        // Linux refuses connections to a listening socket that was shut down for reading (`unix_stream_connect`), under the same lock that puts
-        // them into the queue. So between the last accept and the close, nobody is lost. Where the system won't do it (ENOTCONN), the path is gone
-        // at least.
+        // Linux refuses connections to a listening socket that was shut down for reading
+        // (`unix_stream_connect`), under the same lock that puts them into the queue. So between
+        // the last accept and the close, nobody is lost. Where the system won't do it (ENOTCONN),
+        // the path is gone at least.
         let _ = socket.shutdown(Shutdown::Read);
         match self {
             Self::Path(file) => drop(file),
@@ -41,12 +43,14 @@ impl UnixQueue {
     pub(super) fn new(name: Option<Arc<Name>>) -> Self {
         Self {
             name,
-            // What others empty, too, is theirs: the other workers', or an adopted socket's owners'.
+            // What others empty, too, is theirs: the other workers', or an adopted socket's
+            // owners'.
             queue: AcceptQueue::new(Owners::Others),
         }
     }
 
-    /// Keeps new clients out, if no other owner takes them. A connection is made and queued in one step: nobody is under way.
+    /// Keeps new clients out, if no other owner takes them. A connection is made and queued in one
+    /// step: nobody is under way.
     pub fn stop(&mut self, socket: &SockRef<'_>) {
         let mut left = LONGEST_QUEUE;
         // As long as another worker still takes new clients, it serves them all.
@@ -63,7 +67,8 @@ impl UnixQueue {
         &mut self.queue
     }
 
-    /// Whether the server drains: the kernel itself is asked for the next client then, since what a reactor knows is a little old.
+    /// Whether the server drains: the kernel itself is asked for the next client then, since what a
+    /// reactor knows is a little old.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.queue.is_stopped()
@@ -80,8 +85,9 @@ impl UnixQueue {
         self.queue.count();
     }
 
-    /// Nobody's in it at the moment. Whether to wait for more: once the server drains, others may still get in, by a worker that isn't as far yet, or by an adopted
-    /// socket's other owners; they're theirs.
+    /// Nobody's in it at the moment. Whether to wait for more: once the server drains, others may
+    /// still get in, by a worker that isn't as far yet, or by an adopted socket's other owners;
+    /// they're theirs.
     #[must_use]
     pub fn awaits_more(&mut self) -> bool {
         self.queue.awaits_more()

@@ -8,9 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The file of a socket that this process bound. Dropping it removes the file, unless there's another one at its path by then.
+/// The file of a socket that this process bound. Dropping it removes the file, unless there's
+/// another one at its path by then.
 ///
-/// To be dropped before the socket is closed: until then the kernel gives the file's inode to no other one.
+/// To be dropped before the socket is closed: until then the kernel gives the file's inode to no
+/// other one.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
@@ -20,9 +22,11 @@ pub(super) struct SocketFile {
 }
 
 impl SocketFile {
-    /// A socket that's bound to `path`, with the file's mode and owner set, and not listening yet: nobody can connect until it does.
+    /// A socket that's bound to `path`, with the file's mode and owner set, and not listening yet:
+    /// nobody can connect until it does.
     ///
-    /// A file that's there already is replaced, if it's a socket, and if nobody listens at it any more.
+    /// A file that's there already is replaced, if it's a socket, and if nobody listens at it any
+    /// more.
     pub(super) fn bind(path: &Path, access: Access) -> io::Result<(Socket, Self)> {
         let address = place::path_address(path)?;
         // To be found again, whatever the working directory is then.
@@ -78,7 +82,8 @@ fn clear(path: &Path, address: &SockAddr) -> io::Result<()> {
             let what = "a socket is there that this user may not connect to, so it may be in use (choose another path, or remove it)";
             Err(io::Error::new(e.kind(), what))
         }
-        // Somebody answers, or has no time to (EAGAIN), or answers another kind of socket (EPROTOTYPE).
+        // Somebody answers, or has no time to (EAGAIN), or answers another kind of socket
+        // (EPROTOTYPE).
         Ok(()) | Err(_) => Err(io::ErrorKind::AddrInUse.into()),
     }
 }

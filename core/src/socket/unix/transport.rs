@@ -1,4 +1,5 @@
-//! Unix sockets as a transport, on any runtime: where to listen, who may connect, with how many workers.
+//! Unix sockets as a transport, on any runtime: where to listen, who may connect, with how many
+//! workers.
 use super::{Access, Place, UnixSocket, listen};
 #[cfg(feature = "tokio")]
 use crate::runtime::{Tokio, TokioPerCore};
@@ -12,7 +13,8 @@ use std::{fmt, io, marker::PhantomData, os::unix::net, path::PathBuf, sync::Arc}
 /// How many connections wait to be accepted.
 const BACKLOG: u32 = 4096;
 
-/// A listener over Unix sockets, as a runtime has it. [`UnixTransport`] is the builder of all of them.
+/// A listener over Unix sockets, as a runtime has it. [`UnixTransport`] is the builder of all of
+/// them.
 pub trait UnixListen: Listener + Sized {
     /// What the workers wait with, where the runtime leaves a choice: monoio's `Driver`. `()` where
     /// it leaves none.
@@ -52,24 +54,26 @@ impl<R: Runtime, L: UnixListen> UnixTransport<R, L> {
     ///
     /// # Contract
     ///
-    /// - **Who may connect** is up to the file's mode and owner: connecting takes the right to write.
-    ///   By default, they are what the process makes of them: its user and group, and all rights that
-    ///   the umask leaves (with the usual 022, only its own user may connect). Nobody can connect before
-    ///   [`with_mode`](Self::with_mode) and [`with_owner`](Self::with_owner) have been done.
-    /// - **One server per path**: it holds a lock on `PATH.lock` (flock(2); made with mode 0600) until
-    ///   the path is given up. Of servers that race for a path, one gets it.
-    /// - **What's there already** is replaced only if it's a socket that refuses connections, left by a
-    ///   server that is gone. Whatever else is there is an error, and stays as it is: a socket that
-    ///   somebody listens at, a file, a directory, a symbolic link.
-    /// - **The end**: when the server stops to accept, both files are removed, unless there are others at
-    ///   their paths by then. A drain keeps accepting for a while, then refuses new clients and serves
-    ///   those that wait. Without a drain, so if the process is killed, both files stay, and the next
-    ///   server replaces them.
+    /// - **Who may connect** is up to the file's mode and owner: connecting takes the right to
+    ///   write. By default, they are what the process makes of them: its user and group, and all
+    ///   rights that the umask leaves (with the usual 022, only its own user may connect). Nobody
+    ///   can connect before [`with_mode`](Self::with_mode) and [`with_owner`](Self::with_owner)
+    ///   have been done.
+    /// - **One server per path**: it holds a lock on `PATH.lock` (flock(2); made with mode 0600)
+    ///   until the path is given up. Of servers that race for a path, one gets it.
+    /// - **What's there already** is replaced only if it's a socket that refuses connections, left
+    ///   by a server that is gone. Whatever else is there is an error, and stays as it is: a socket
+    ///   that somebody listens at, a file, a directory, a symbolic link.
+    /// - **The end**: when the server stops to accept, both files are removed, unless there are
+    ///   others at their paths by then. A drain keeps accepting for a while, then refuses new
+    ///   clients and serves those that wait. Without a drain, so if the process is killed, both
+    ///   files stay, and the next server replaces them.
     pub fn bind(path: impl Into<PathBuf>) -> Self {
         Self::new(Place::Path(path.into()))
     }
 
-    /// Listens at a name of at most 107 bytes in Linux's abstract namespace: no file, nothing to clean up.
+    /// Listens at a name of at most 107 bytes in Linux's abstract namespace: no file, nothing to
+    /// clean up.
     ///
     /// Any process of the same network namespace may connect, whoever's it is: let
     /// [`ConnInfo::peer_cred`](crate::ConnInfo::peer_cred) decide if that matters.
@@ -78,11 +82,12 @@ impl<R: Runtime, L: UnixListen> UnixTransport<R, L> {
         Self::new(Place::Abstract(name.as_ref().into()))
     }
 
-    /// Takes over a socket that listens already: inherited, activated, or bound elsewhere. It's set to
-    /// non-blocking; apart from that, it and its file stay as they are, also at the end.
+    /// Takes over a socket that listens already: inherited, activated, or bound elsewhere. It's set
+    /// to non-blocking; apart from that, it and its file stay as they are, also at the end.
     ///
-    /// The socket may have other owners, so a drain can't keep new clients out: clients that come after
-    /// the last accept are left to the other owners. If there are none, [`bind`](Self::bind) is better.
+    /// The socket may have other owners, so a drain can't keep new clients out: clients that come
+    /// after the last accept are left to the other owners. If there are none, [`bind`](Self::bind)
+    /// is better.
     pub fn from_std(listener: net::UnixListener) -> Self {
         Self::new(Place::Adopt(Arc::new(listener)))
     }
@@ -98,8 +103,8 @@ impl<R: Runtime, L: UnixListen> UnixTransport<R, L> {
         }
     }
 
-    /// How many workers. Default: one on the ambient tokio; one per core on every other runtime, each
-    /// with a thread of its own.
+    /// How many workers. Default: one on the ambient tokio; one per core on every other runtime,
+    /// each with a thread of its own.
     #[must_use]
     pub fn with_workers(mut self, workers: impl Into<Workers>) -> Self {
         self.workers = workers.into();
@@ -113,16 +118,16 @@ impl<R: Runtime, L: UnixListen> UnixTransport<R, L> {
         self
     }
 
-    /// The mode of the socket's file, whatever the umask is: `0o660` lets its user and its group connect,
-    /// `0o666` everybody. Default: what the umask leaves of 0o777.
+    /// The mode of the socket's file, whatever the umask is: `0o660` lets its user and its group
+    /// connect, `0o666` everybody. Default: what the umask leaves of 0o777.
     #[must_use]
     pub fn with_mode(mut self, mode: u32) -> Self {
         self.access.mode = Some(mode);
         self
     }
 
-    /// The user and the group that the socket's file belongs to, by their numbers; `None` leaves it as it
-    /// is. Default: those of the process.
+    /// The user and the group that the socket's file belongs to, by their numbers; `None` leaves it
+    /// as it is. Default: those of the process.
     ///
     /// Only root gives files to other users; a user may choose among its groups.
     #[must_use]
@@ -142,8 +147,8 @@ impl<R: Runtime, L: UnixListen> UnixTransport<R, L> {
 
 #[cfg(feature = "tokio")]
 impl<L: UnixListen> UnixTransport<Tokio, L> {
-    /// The same with a thread and a single-threaded tokio for each worker. Default: one worker per core;
-    /// [`with_workers`](UnixTransport::with_workers) changes that.
+    /// The same with a thread and a single-threaded tokio for each worker. Default: one worker per
+    /// core; [`with_workers`](UnixTransport::with_workers) changes that.
     #[must_use]
     pub fn per_core(self) -> UnixTransport<TokioPerCore, L> {
         UnixTransport {

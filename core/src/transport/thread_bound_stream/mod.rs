@@ -18,9 +18,11 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A stream of a runtime with a thread per core, which need not be `Send`: what a [`ThreadBoundStream`] keeps.
+/// A stream of a runtime with a thread per core, which need not be `Send`: what a
+/// [`ThreadBoundStream`] keeps.
 ///
-/// Its methods are those of [`Connection`](crate::Connection), which a transport's connection forwards to it; so are the contract and the defaults.
+/// Its methods are those of [`Connection`](crate::Connection), which a transport's connection
+/// forwards to it; so are the contract and the defaults.
 pub trait LocalStream: Read + Write + Unpin + 'static {
     /// As [`Connection::poll_readable`](crate::Connection::poll_readable).
     ///
@@ -41,7 +43,11 @@ pub trait LocalStream: Read + Write + Unpin + 'static {
     /// # Errors
     ///
     /// An error ends the connection, as one of a write would.
-    fn poll_retry_write(&mut self, _cx: &mut Context<'_>, _bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_retry_write(
+        &mut self,
+        _cx: &mut Context<'_>,
+        _bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         Poll::Pending
     }
 
@@ -56,12 +62,16 @@ pub trait LocalStream: Read + Write + Unpin + 'static {
 
 /// A stream that stays on the thread that made it, and can be used on any.
 ///
-/// At home it's the stream itself. When it's first polled on another thread, which is what an app does that hands an upgraded connection to
-/// `tokio::spawn`, a task at home takes the stream over and relays its bytes, through a pipe of 32 KiB in each direction. What holds at home holds there: nothing is lost,
-/// whoever is slow is waited for, an end in one direction leaves the other as it is, and errors arrive as they are. A flush is ready at once, since the relay sends and flushes without
-/// being asked; a drain waits for that, as it does at home. From then on, the relay stays.
+/// At home it's the stream itself. When it's first polled on another thread, which is what an app
+/// does that hands an upgraded connection to `tokio::spawn`, a task at home takes the stream over
+/// and relays its bytes, through a pipe of 32 KiB in each direction. What holds at home holds
+/// there: nothing is lost, whoever is slow is waited for, an end in one direction leaves the other
+/// as it is, and errors arrive as they are. A flush is ready at once, since the relay sends and
+/// flushes without being asked; a drain waits for that, as it does at home. From then on, the relay
+/// stays.
 ///
-/// That task needs [`runtime::local`](crate::runtime::local), which runs it. When its worker ends, reads and writes on other threads fail with
+/// That task needs [`runtime::local`](crate::runtime::local), which runs it. When its worker ends,
+/// reads and writes on other threads fail with
 /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted).
 pub struct ThreadBoundStream<S>(Place<S>);
 
@@ -140,7 +150,8 @@ impl<S: LocalStream> ThreadBoundStream<S> {
         )
     }
 
-    /// See [`Connection::peer_state`](crate::Connection::peer_state). On another thread it can't be told.
+    /// See [`Connection::peer_state`](crate::Connection::peer_state). On another thread it can't be
+    /// told.
     pub fn peer_state(&mut self) -> PeerState {
         let Place::Home(bound) = &mut self.0 else {
             return PeerState::Unknown;
@@ -180,7 +191,9 @@ impl<S: LocalStream> ThreadBoundStream<S> {
     pub fn release(&mut self, permit: Permit) {
         match self.reach() {
             Reached::Stream(stream) => {
-                let _ = stream.try_borrow_mut().map(|mut stream| stream.release(permit));
+                let _ = stream
+                    .try_borrow_mut()
+                    .map(|mut stream| stream.release(permit));
             }
             Reached::Remote(remote) => remote.release(permit),
         }
@@ -209,7 +222,11 @@ impl<S: LocalStream> Read for ThreadBoundStream<S> {
 }
 
 impl<S: LocalStream> Write for ThreadBoundStream<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.poll_with(
             cx,
             (),

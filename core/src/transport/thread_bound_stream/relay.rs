@@ -17,7 +17,8 @@ use std::{
 
 /// How often, in one turn, something is moved in one direction.
 const ROUNDS: usize = 8;
-/// How long a peer may take for what was written before the stream was dropped, if nobody says how long (a wrapper doesn't forward `release`).
+/// How long a peer may take for what was written before the stream was dropped, if nobody says how
+/// long (a wrapper doesn't forward `release`).
 const LINGER: Duration = Duration::from_secs(10);
 
 /// What both ends of a relay share, besides the pipes.
@@ -128,7 +129,8 @@ impl Relay {
         }
     }
 
-    /// Relays, on this worker, until the other end has been dropped and what it wrote has been sent.
+    /// Relays, on this worker, until the other end has been dropped and what it wrote has been
+    /// sent.
     pub(super) fn begin(self, stream: impl LocalStream) {
         local::spawn(Task {
             stream,

@@ -12,7 +12,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// How much is on its way between two threads, in each direction: more than a record of TLS, so that one is written, and read, at once.
+/// How much is on its way between two threads, in each direction: more than a record of TLS, so
+/// that one is written, and read, at once.
 const CAPACITY: usize = 32 * 1024;
 
 /// What stands for a stream on a thread that isn't its own: the other end of its relay.
@@ -90,10 +91,13 @@ impl Remote {
         }
     }
 
-    /// Ready at once: the relay sends what was written, and flushes, without being asked. To wait for that would wake this thread once more for each message.
+    /// Ready at once: the relay sends what was written, and flushes, without being asked. To wait
+    /// for that would wake this thread once more for each message.
     pub(super) fn poll_flush(&self) -> Poll<io::Result<()>> {
         match &self.outgoing {
-            Some(outgoing) if outgoing.is_closed() => Poll::Ready(Err(self.link.error_of_writing())),
+            Some(outgoing) if outgoing.is_closed() => {
+                Poll::Ready(Err(self.link.error_of_writing()))
+            }
             _ => Poll::Ready(Ok(())),
         }
     }

@@ -62,7 +62,11 @@ impl Read for Fake {
 }
 
 impl Write for Fake {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         ready!(every_other_time(&self.writes, cx));
         let mut took = lock(&self.ends.took);
         if self.ends.fails_after.is_some_and(|most| took.len() >= most) {
@@ -172,7 +176,10 @@ async fn what_was_written_elsewhere_is_sent_after_a_drop() {
     while lock(&ends.took).len() < MUCH {
         tokio::task::yield_now().await;
     }
-    assert!(!ends.is_shut_down.load(Ordering::SeqCst), "it was only dropped");
+    assert!(
+        !ends.is_shut_down.load(Ordering::SeqCst),
+        "it was only dropped"
+    );
 }
 
 #[tokio::test]
@@ -201,7 +208,11 @@ async fn a_relay_that_waits_is_not_polled() {
         if runs() == before {
             break;
         }
-        assert!(Instant::now() < by, "it goes on: {before} runs, then {}", runs());
+        assert!(
+            Instant::now() < by,
+            "it goes on: {before} runs, then {}",
+            runs()
+        );
     }
     assert_eq!(lock(&ends.took)[..], *b"hello");
 }
@@ -257,7 +268,10 @@ async fn errors_arrive_as_they_are() {
         (error.kind(), &*error.to_string()),
         (io::ErrorKind::TimedOut, "deliberate")
     );
-    assert_eq!(io.flush().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    assert_eq!(
+        io.flush().await.unwrap_err().kind(),
+        io::ErrorKind::TimedOut
+    );
 }
 
 #[tokio::test]

@@ -16,7 +16,8 @@ use std::{
 /// What a response begins with that fails later.
 pub(crate) const BEGUN: &[u8] = b"begun";
 
-/// With this status; a `Content-Length` of `CLAIMED`, unless that's `-`; a body of so many bytes, whose length is known (`sized`), or not (`stream`).
+/// With this status; a `Content-Length` of `CLAIMED`, unless that's `-`; a body of so many bytes,
+/// whose length is known (`sized`), or not (`stream`).
 pub(crate) fn answer(path: &str) -> Response<Body> {
     let mut parts = path.split('/').skip(2);
     let mut next = || parts.next().expect("a path has all parts");

@@ -25,7 +25,10 @@ pub(super) enum Stream {
 
 impl Stream {
     pub(super) fn failing(panics: bool) -> Self {
-        Self::Failing { begun: false, panics }
+        Self::Failing {
+            begun: false,
+            panics,
+        }
     }
 }
 
@@ -60,7 +63,8 @@ impl Body for Stream {
             Self::Chunks { left, each } => Ok(Frame::data(left.split_to(*each))),
             Self::Endless => Ok(Frame::data(Bytes::from_static(&[b'x'; 16 * 1024]))),
             Self::Failing {
-                begun: begun @ false, ..
+                begun: begun @ false,
+                ..
             } => {
                 *begun = true;
                 Ok(Frame::data(Bytes::from_static(b"begun")))

@@ -68,7 +68,8 @@ where
     ABROAD.spawn(future).await.unwrap();
 }
 
-/// Writes more than fits into any buffer on its way, as far as the client reads it, then drops it there without a word.
+/// Writes more than fits into any buffer on its way, as far as the client reads it, then drops it
+/// there without a word.
 fn write_and_leave(upgraded: Upgraded) -> Abroad {
     let runtime = Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {

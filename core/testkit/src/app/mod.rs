@@ -47,7 +47,10 @@ impl App {
 
 impl Clone for App {
     fn clone(&self) -> Self {
-        assert!(!self.state.strikes(Fault::PanicInClone), "{DELIBERATE} in clone");
+        assert!(
+            !self.state.strikes(Fault::PanicInClone),
+            "{DELIBERATE} in clone"
+        );
         Self {
             state: Arc::clone(&self.state),
         }

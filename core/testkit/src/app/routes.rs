@@ -1,7 +1,7 @@
 //! The routes of the app, each a behaviour.
 use super::{
-    Answer, BIG, Boxed, CHUNKS, DELIBERATE, HELLO, answer, body::Stream, cross_thread, script, script::Place,
-    state::State,
+    Answer, BIG, Boxed, CHUNKS, DELIBERATE, HELLO, answer, body::Stream, cross_thread, script,
+    script::Place, state::State,
 };
 use anyport_core::{Body, BoxError, ConnInfo, Upgraded, spawn};
 use bytes::Bytes;
@@ -23,7 +23,9 @@ pub(super) type Route = fn(&Arc<State>, Request<Body>) -> Boxed<Answer>;
 /// What a path, or what its begin or its end, is answered with.
 const ROUTES: &[(&str, Route)] = &[
     ("/", |_, _| ready(hello())),
-    ("/echo", |_, request| ready(Response::new(request.into_body()))),
+    ("/echo", |_, request| {
+        ready(Response::new(request.into_body()))
+    }),
     ("/len", |_, request| Box::pin(len(request))),
     ("/arrives", |state, request| {
         state.arrives();
@@ -33,10 +35,16 @@ const ROUTES: &[(&str, Route)] = &[
     ("/slow-len", |state, request| {
         Box::pin(slow_len(Arc::clone(state), request))
     }),
-    ("/host", |_, request| ready(Response::new(host(&request).into()))),
-    ("/info", |_, request| ready(Response::new(info(&request).into()))),
+    ("/host", |_, request| {
+        ready(Response::new(host(&request).into()))
+    }),
+    ("/info", |_, request| {
+        ready(Response::new(info(&request).into()))
+    }),
     ("/big", |_, _| ready(Response::new(vec![0; BIG].into()))),
-    ("/stream", |_, _| ready(Response::new(Body::new(Stream::Endless)))),
+    ("/stream", |_, _| {
+        ready(Response::new(Body::new(Stream::Endless)))
+    }),
     ("/stalls", |state, _| ready(stalls(state))),
     ("/accepted", accepted),
     ("/background", background),
@@ -45,9 +53,13 @@ const ROUTES: &[(&str, Route)] = &[
     ("/timer", |_, _| Box::pin(timer())),
     ("/woken", |state, _| Box::pin(woken(Arc::clone(state)))),
     ("/panic-spawned", panic_spawned),
-    ("/len-elsewhere", |_, request| Box::pin(len_elsewhere(request))),
+    ("/len-elsewhere", |_, request| {
+        Box::pin(len_elsewhere(request))
+    }),
     ("/hold", hold),
-    ("/forever", |state, _| Box::pin(forever(Arc::clone(state), false))),
+    ("/forever", |state, _| {
+        Box::pin(forever(Arc::clone(state), false))
+    }),
     ("/upgrade", switch),
     ("/facts", switch),
     ("*-abroad", switch),
@@ -216,7 +228,8 @@ async fn timer() -> Answer {
     Ok(hello())
 }
 
-/// Spawns a task that another thread wakes. It goes on where it was spawned, if that's a worker's own thread.
+/// Spawns a task that another thread wakes. It goes on where it was spawned, if that's a worker's
+/// own thread.
 async fn woken(state: Arc<State>) -> Answer {
     let here = thread::current();
     in_background(async move {
@@ -301,7 +314,13 @@ fn host(request: &Request<Body>) -> String {
 
 fn info(request: &Request<Body>) -> String {
     match request.extensions().get::<ConnInfo>() {
-        Some(info) => format!("{} {} {} {}", info.id(), info.worker(), info.local(), info.peer()),
+        Some(info) => format!(
+            "{} {} {} {}",
+            info.id(),
+            info.worker(),
+            info.local(),
+            info.peer()
+        ),
         None => "none".to_owned(),
     }
 }

@@ -49,7 +49,8 @@ pub enum Script {
     Vectored,
     /// Gives its facts as text and shuts down.
     Facts,
-    /// Says `hello`, and `bye` once the server drains; waits for that in one of several futures that are woken for themselves.
+    /// Says `hello`, and `bye` once the server drains; waits for that in one of several futures
+    /// that are woken for themselves.
     Goodbye,
 }
 
@@ -94,7 +95,8 @@ pub(crate) async fn echo(mut io: impl AsyncReadExt + AsyncWriteExt + Unpin) {
     let _ = io.shutdown().await;
 }
 
-/// Waits for the first bytes without a buffer, and gives them back, with the connection's number; then says `bye` when the server drains.
+/// Waits for the first bytes without a buffer, and gives them back, with the connection's number;
+/// then says `bye` when the server drains.
 pub(crate) async fn tell_facts(mut upgraded: Upgraded) {
     assert!(!upgraded.drain().is_draining());
     if poll_fn(|cx| upgraded.poll_readable(cx)).await.is_err() {

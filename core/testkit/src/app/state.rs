@@ -16,7 +16,8 @@ pub struct State {
     arrived: Semaphore,
     /// A permit for each request that may be answered.
     pub(crate) released: Semaphore,
-    /// A permit for each waiting request that was dropped, and for each body that `/accepted` is done with.
+    /// A permit for each waiting request that was dropped, and for each body that `/accepted` is
+    /// done with.
     pub(crate) dropped: Semaphore,
     /// A permit for each byte that `/accepted` has read.
     pub(crate) uploaded: Semaphore,
@@ -82,7 +83,8 @@ impl State {
         self.arrived.add_permits(1);
     }
 
-    /// Ready when a request waits in `/slow`, or an upgraded connection has been taken to another thread.
+    /// Ready when a request waits in `/slow`, or an upgraded connection has been taken to another
+    /// thread.
     pub(crate) async fn arrived(&self) {
         self.arrived.acquire().await.unwrap().forget();
     }
@@ -111,7 +113,12 @@ impl State {
 
     /// What came of an upgraded connection on another thread.
     pub(crate) async fn abroad(&self) -> Abroad {
-        let thread = self.abroad.lock().unwrap().take().expect("there's a thread");
+        let thread = self
+            .abroad
+            .lock()
+            .unwrap()
+            .take()
+            .expect("there's a thread");
         let joined = spawn_blocking(|| thread.join()).await.unwrap();
         joined.expect("nothing panics there")
     }

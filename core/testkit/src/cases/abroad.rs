@@ -1,4 +1,5 @@
-//! Upgraded connections that the app takes to a thread which isn't their worker's: they work there, and dropped there, they end as anywhere else.
+//! Upgraded connections that the app takes to a thread which isn't their worker's: they work there,
+//! and dropped there, they end as anywhere else.
 use crate::{
     app::{
         cross_thread::{Abroad, MUCH, PING},
@@ -28,7 +29,8 @@ cases![
     an_h2_tunnel_that_is_dropped_abroad_ends_alone,
 ];
 
-/// A server that has room for one connection at a time: somebody new gets in when the last one has been given back.
+/// A server that has room for one connection at a time: somebody new gets in when the last one has
+/// been given back.
 fn serve(site: &Site) -> (Running, Log) {
     let log = Log::default();
     let (limits, observer) = (Limits::default().with_connections(1), log.clone());
@@ -38,8 +40,9 @@ fn serve(site: &Site) -> (Running, Log) {
 
 async fn upgraded(server: &Running, path: &str) -> Client {
     let mut client = server.client().await;
-    let request =
-        format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"
+    );
     client.send(request).await;
     assert_eq!(client.head().await.unwrap().status, 101);
     client
@@ -51,7 +54,8 @@ async fn outcome(server: &Running) -> Abroad {
     server.state.abroad().await
 }
 
-/// The client sees its connection's end, and so do the count, the limit and the observer; the server goes on.
+/// The client sees its connection's end, and so do the count, the limit and the observer; the
+/// server goes on.
 async fn ended(mut client: Client, server: &Running, log: &Log, nth: u32) {
     client.closed().await;
     server.settles(0).await;
@@ -102,12 +106,14 @@ async fn a_panic_abroad_ends_its_connection_alone(site: Site) {
     ended(client, &server, &log, 1).await;
 }
 
-/// Its client sends as much as anybody takes, and others are served as ever. In the end, the server doesn't wait for it.
+/// Its client sends as much as anybody takes, and others are served as ever. In the end, the server
+/// doesn't wait for it.
 async fn what_nobody_polls_abroad_is_in_nobodys_way(site: Site) {
     let server = site.serve();
     let (mut write, _read) = upgraded(&server, "/kept-abroad").await.split();
     assert!(outcome(&server).await.iter().all(Result::is_ok));
-    let sending = tokio::spawn(async move { while write.try_send([0; 64 * 1024]).await.is_ok() {} });
+    let sending =
+        tokio::spawn(async move { while write.try_send([0; 64 * 1024]).await.is_ok() {} });
     for _ in 0..20 {
         server.serves_others().await;
     }

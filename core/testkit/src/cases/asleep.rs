@@ -1,4 +1,5 @@
-//! A connection that's asleep is one like any other: it's counted, has its deadlines, is drained, and is let go when its client leaves.
+//! A connection that's asleep is one like any other: it's counted, has its deadlines, is drained,
+//! and is let go when its client leaves.
 use crate::{
     app::HELLO,
     cases::hibernation::{asleep, ends_in_order, serve, serve_as},
@@ -26,7 +27,8 @@ cases![
     a_sleeping_connection_holds_its_permit,
 ];
 
-/// Longer than anything here takes, and so is a tenth of it, which is what a peer gets that owes the rest of something.
+/// Longer than anything here takes, and so is a tenth of it, which is what a peer gets that owes
+/// the rest of something.
 const AMPLE: Duration = Duration::from_secs(60);
 /// So long a drain lets clients ask before it closes what's idle.
 const LAME_DUCK: Duration = Duration::from_secs(1);
@@ -193,7 +195,11 @@ async fn a_sleeping_connection_holds_its_permit(site: Site) {
     let waiting = {
         let (site, endpoint) = (site.clone(), server.endpoint().clone());
         tokio::spawn(async move {
-            let mut client = Client::new(site.connect(&endpoint).await.expect("connects, now or later"));
+            let mut client = Client::new(
+                site.connect(&endpoint)
+                    .await
+                    .expect("connects, now or later"),
+            );
             client.get("/host").await.body
         })
     };

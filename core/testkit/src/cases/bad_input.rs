@@ -1,4 +1,5 @@
-//! Peers that send nonsense, too much, or leave in the middle: it's their connection that suffers, and no other.
+//! Peers that send nonsense, too much, or leave in the middle: it's their connection that suffers,
+//! and no other.
 use crate::{
     client::{
         Response, get,
@@ -79,7 +80,10 @@ async fn an_oversized_head_is_a_431(site: Site) {
     let limits = Limits::default().with_head_bytes(8 * 1024);
     let server = site.serve_as(|server| server.limits(limits));
     for size in [8 * 1024, 12 * 1024, 100 * 1024] {
-        let head = format!("GET / HTTP/1.1\r\nHost: test\r\nX: {}\r\n\r\n", "x".repeat(size));
+        let head = format!(
+            "GET / HTTP/1.1\r\nHost: test\r\nX: {}\r\n\r\n",
+            "x".repeat(size)
+        );
         let response = refused(&server, head).await.expect("an answer");
         assert_eq!(response.status, 431, "{size} bytes");
     }
@@ -130,11 +134,17 @@ async fn a_length_beside_chunks_smuggles_nothing(site: Site) {
 /// RFC 9112 6.3
 async fn differing_lengths_are_a_400(site: Site) {
     let server = site.serve();
-    let head = "POST /len HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nhello";
+    let head =
+        "POST /len HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nhello";
     assert_eq!(refused(&server, head).await.unwrap().status, 400);
     for length in ["-1", "+5", "5 5", "0x5", "99999999999999999999"] {
-        let head = format!("POST /len HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\nhello");
-        assert_eq!(refused(&server, head).await.unwrap().status, 400, "{length}");
+        let head =
+            format!("POST /len HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\nhello");
+        assert_eq!(
+            refused(&server, head).await.unwrap().status,
+            400,
+            "{length}"
+        );
     }
     all_well(&server).await;
 }
@@ -145,14 +155,18 @@ async fn a_transfer_coding_but_chunked_is_refused(site: Site) {
     let next = get("/host");
     for (codings, status) in [
         ("Transfer-Encoding: chunked, chunked", 400),
-        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 400),
+        (
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+            400,
+        ),
         ("Transfer-Encoding: identity, chunked", 400),
         ("Transfer-Encoding: identity", 400),
         ("Transfer-Encoding: gzip, chunked", 501),
         ("Transfer-Encoding: xchunked, chunked", 501),
     ] {
-        let request =
-            format!("POST /echo HTTP/1.1\r\nHost: test\r\n{codings}\r\n\r\n5\r\nhello\r\n0\r\n\r\n{next}");
+        let request = format!(
+            "POST /echo HTTP/1.1\r\nHost: test\r\n{codings}\r\n\r\n5\r\nhello\r\n0\r\n\r\n{next}"
+        );
         let response = refused(&server, request).await.expect("an answer");
         assert_eq!(response.status, status, "{codings}");
         assert!(response.closes(), "{codings}: {response:?}");
@@ -176,7 +190,11 @@ async fn an_asterisk_is_a_target_of_options_only(site: Site) {
         let head = client.head().await.unwrap();
         assert!(head.status == 400 && head.closes(), "{method}: {head:?}");
     }
-    assert_eq!(server.ask(&star("OPTIONS")).await.status, 404, "the app's answer");
+    assert_eq!(
+        server.ask(&star("OPTIONS")).await.status,
+        404,
+        "the app's answer"
+    );
 }
 
 /// RFC 9113 8.2.1
@@ -261,7 +279,8 @@ async fn an_h2_peer_may_leave_with_streams_open(site: Site) {
     all_well(&server).await;
 }
 
-/// "Rapid reset", CVE-2023-44487: streams that are opened and reset at once cost their server work, and their client nothing.
+/// "Rapid reset", CVE-2023-44487: streams that are opened and reset at once cost their server work,
+/// and their client nothing.
 async fn a_flood_of_h2_resets_ends_that_connection(site: Site) {
     let server = site.serve();
     let mut h2 = server.h2().await;

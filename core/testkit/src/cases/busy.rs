@@ -1,4 +1,5 @@
-//! Busy connections, of which it's looked at again and again whether they're idle: all that's sent and received comes byte by byte as it was made.
+//! Busy connections, of which it's looked at again and again whether they're idle: all that's sent
+//! and received comes byte by byte as it was made.
 use crate::{
     app::{CHUNKS, HELLO, script::pattern},
     client::{Client, get, post},
@@ -32,8 +33,8 @@ const MANY: usize = 40;
 /// What's large is exchanged less often.
 const FEW: usize = 5;
 const MEBIBYTE: usize = 1024 * 1024;
-/// A busy connection is looked at this often. A connection that's idle for as long falls asleep, so it's long enough for
-/// a busy machine to ask [`MANY`] times meanwhile, mostly.
+/// A busy connection is looked at this often. A connection that's idle for as long falls asleep, so
+/// it's long enough for a busy machine to ask [`MANY`] times meanwhile, mostly.
 const LOOK: Duration = Duration::from_millis(50);
 
 fn serve(site: &Site) -> Running {
@@ -111,7 +112,13 @@ async fn responses_of_all_sizes_come_back_unchanged(site: Site) {
 async fn chunked_responses_come_back_unchanged(site: Site) {
     let server = serve(&site);
     let mut client = server.client().await;
-    for (each, times) in [(10, MANY), (20_000, MANY), (10, MANY), (300_000, FEW), (10, MANY)] {
+    for (each, times) in [
+        (10, MANY),
+        (20_000, MANY),
+        (10, MANY),
+        (300_000, FEW),
+        (10, MANY),
+    ] {
         let mut exchanges = Exchanges::of(times);
         while exchanges.more().await {
             let response = client.get(&format!("/chunks/{each}")).await;
@@ -127,10 +134,13 @@ async fn chunked_responses_come_back_unchanged(site: Site) {
 async fn pipelined_requests_are_answered_in_order_meanwhile(site: Site) {
     let lengths = |n: usize| if n % 70 == 69 { 100_000 } else { n };
     for idle in [Duration::ZERO, LOOK, Duration::MAX] {
-        let server = site.serve_as(|server| server.http(HttpOptions::default().with_hibernate_after(idle)));
+        let server =
+            site.serve_as(|server| server.http(HttpOptions::default().with_hibernate_after(idle)));
         let (mut sender, mut receiver) = server.client().await.split();
         for _ in 0..3 {
-            let requests: String = (0..140).map(|n| get(&format!("/bytes/{}", lengths(n)))).collect();
+            let requests: String = (0..140)
+                .map(|n| get(&format!("/bytes/{}", lengths(n))))
+                .collect();
             let responses = async {
                 for n in 0..140 {
                     assert_pattern(&receiver.response().await.body, lengths(n));
@@ -258,10 +268,12 @@ async fn a_connection_is_upgraded_afterwards(site: Site) {
     server.settles(0).await;
 }
 
-/// Whatever was asked before it, and whether the connection falls asleep at once or not: what comes after the head is its body.
+/// Whatever was asked before it, and whether the connection falls asleep at once or not: what comes
+/// after the head is its body.
 async fn a_body_that_is_not_read_and_comes_late_is_never_taken_for_a_request(site: Site) {
     for sleeps in [Duration::ZERO, LOOK] {
-        let server = site.serve_as(|server| server.http(HttpOptions::default().with_hibernate_after(sleeps)));
+        let server = site
+            .serve_as(|server| server.http(HttpOptions::default().with_hibernate_after(sleeps)));
         for before in 0..=40 {
             let mut client = server.client().await;
             for _ in 0..before {

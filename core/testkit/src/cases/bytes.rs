@@ -94,7 +94,12 @@ async fn a_write_fails_after_the_peer_left(site: Site) {
 async fn a_vectored_write_keeps_its_order(site: Site) {
     let server = site.raw(Script::Vectored);
     let mut got = String::new();
-    server.connect().await.read_to_string(&mut got).await.unwrap();
+    server
+        .connect()
+        .await
+        .read_to_string(&mut got)
+        .await
+        .unwrap();
     assert_eq!(got, "one two three");
 }
 
@@ -102,11 +107,20 @@ async fn facts_name_the_connection(site: Site) {
     let server = site.raw(Script::Facts);
     for id in 1..=3 {
         let mut got = String::new();
-        server.connect().await.read_to_string(&mut got).await.unwrap();
+        server
+            .connect()
+            .await
+            .read_to_string(&mut got)
+            .await
+            .unwrap();
         let facts: Vec<_> = got.split(' ').collect();
         assert_eq!(facts[0], id.to_string(), "numbered from 1: {got}");
         assert!(facts[1].parse::<usize>().is_ok(), "a worker: {got}");
-        assert_eq!(facts[2], server.endpoint().to_string(), "where it was accepted");
+        assert_eq!(
+            facts[2],
+            server.endpoint().to_string(),
+            "where it was accepted"
+        );
     }
 }
 

@@ -56,7 +56,11 @@ async fn h2_an_answer_to_head_ends_with_its_head(site: Site) {
         ("/panic", 500, Some("15")),
     ] {
         let (got, headers, is_all) = h2_head(&server, Method::HEAD, path).await;
-        assert_eq!((got.as_u16(), length(&headers)), (status, announced), "{path}");
+        assert_eq!(
+            (got.as_u16(), length(&headers)),
+            (status, announced),
+            "{path}"
+        );
         assert!(is_all, "{path}");
     }
 }
@@ -121,7 +125,11 @@ async fn a_connection_becomes_what_was_asked_for_or_nothing(site: Site) {
     ] {
         assert_eq!(server.ask(request).await.status, 500, "{request}");
     }
-    assert_eq!(server.h2().await.get("/upgrade").await.status, 500, "over HTTP/2");
+    assert_eq!(
+        server.h2().await.get("/upgrade").await.status,
+        500,
+        "over HTTP/2"
+    );
 }
 
 async fn a_wrong_content_length_is_corrected(site: Site) {
@@ -184,7 +192,10 @@ async fn h2_a_body_that_is_not_as_long_as_announced_ends_its_stream(site: Site) 
     for announced in [4, 6] {
         let path = format!("/answer/200/{announced}/5/stream");
         let error = h2.try_get(&path).await.unwrap_err();
-        assert!(error.is_reset() && error.is_remote(), "{announced}: {error}");
+        assert!(
+            error.is_reset() && error.is_remote(),
+            "{announced}: {error}"
+        );
         log.bad_responses(1).await;
     }
     assert_eq!(h2.get("/answer/200/5/5/stream").await.body, pattern(5));
@@ -220,7 +231,9 @@ async fn http_1_0_a_body_that_is_aborted_is_no_complete_one(site: Site) {
 /// A client that has the beginning of a response.
 async fn begun(server: &Running, path: &str, fields: &str) -> Client {
     let mut client = server.client().await;
-    client.send(format!("GET {path} HTTP/1.0\r\n{fields}\r\n")).await;
+    client
+        .send(format!("GET {path} HTTP/1.0\r\n{fields}\r\n"))
+        .await;
     assert_eq!(client.head().await.unwrap().status, 200, "{path}");
     assert_eq!(client.exactly(BEGUN.len()).await.unwrap(), BEGUN, "{path}");
     client

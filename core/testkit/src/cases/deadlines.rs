@@ -1,4 +1,5 @@
-//! Peers that take their time: short deadlines on the real clock, never early, and not much too late.
+//! Peers that take their time: short deadlines on the real clock, never early, and not much too
+//! late.
 use crate::{
     app::{BIG, HELLO},
     client::{
@@ -44,7 +45,9 @@ const LONG: Duration = Duration::from_secs(60);
 const SLACK: Duration = Duration::from_secs(20);
 
 fn serve(site: &Site, head: Duration, keep_alive: Duration) -> Running {
-    let timeouts = Timeouts::default().with_head(head).with_keep_alive(keep_alive);
+    let timeouts = Timeouts::default()
+        .with_head(head)
+        .with_keep_alive(keep_alive);
     site.serve_as(|server| server.timeouts(timeouts))
 }
 
@@ -52,7 +55,10 @@ fn serve(site: &Site, head: Duration, keep_alive: Duration) -> Running {
 async fn closes_in_time(begin: Instant, deadline: Duration, closed: impl Future<Output = ()>) {
     closed.await;
     let elapsed = begin.elapsed();
-    assert!(elapsed >= deadline * 9 / 10, "closed too early: {elapsed:?}");
+    assert!(
+        elapsed >= deadline * 9 / 10,
+        "closed too early: {elapsed:?}"
+    );
     assert!(elapsed < deadline + SLACK, "closed too late: {elapsed:?}");
 }
 
@@ -200,7 +206,9 @@ async fn a_slow_download_is_no_idleness(site: Site) {
         while left > 0 {
             let piece = left.min(BIG / 16);
             let got = client.exactly(piece).await;
-            got.unwrap_or_else(|e| panic!("{left} bytes are missing after {:?}: {e}", begin.elapsed()));
+            got.unwrap_or_else(|e| {
+                panic!("{left} bytes are missing after {:?}: {e}", begin.elapsed())
+            });
             left -= piece;
             // Not to wait for anything: this client is slow by nature.
             sleep(short / 4).await;
@@ -226,13 +234,16 @@ async fn a_slow_upload_is_no_idleness(site: Site) {
     .await;
 }
 
-/// Its beginning came in one read with the request before it, so it may count as idleness: what matters is that it ends.
+/// Its beginning came in one read with the request before it, so it may count as idleness: what
+/// matters is that it ends.
 async fn a_head_begun_behind_another_request_is_closed(site: Site) {
     in_time(site, |site, short, pace| async move {
         let server = serve(&site, short, short);
         let begin = Instant::now();
         let mut client = server.client().await;
-        client.send(format!("{}GET / HTTP/1.1\r\nX: ", get("/"))).await;
+        client
+            .send(format!("{}GET / HTTP/1.1\r\nX: ", get("/")))
+            .await;
         pace.step();
         assert_eq!(client.response().await.body, HELLO);
         closes_in_time(begin, short, client.closed()).await;

@@ -46,7 +46,8 @@ cases![
     start_on_a_plain_thread_works_or_says_what_to_do,
 ];
 
-/// Longer than anything here takes, and so is a tenth of it, which is what a peer gets that owes the rest of something.
+/// Longer than anything here takes, and so is a tenth of it, which is what a peer gets that owes
+/// the rest of something.
 const AMPLE: Duration = Duration::from_secs(60);
 /// So long a drain lets clients ask before it closes what's idle.
 const LAME_DUCK: Duration = Duration::from_secs(1);
@@ -304,7 +305,12 @@ async fn no_grace_aborts_at_once(site: Site) {
     client.send(get("/forever")).await;
     server.state.arrived().await;
     let begin = Instant::now();
-    assert_report(server.handle.shutdown(Duration::ZERO).await.unwrap(), 0, 1, 0);
+    assert_report(
+        server.handle.shutdown(Duration::ZERO).await.unwrap(),
+        0,
+        1,
+        0,
+    );
     assert_in_time(begin, Duration::ZERO);
     client.closed().await;
 }
@@ -378,7 +384,11 @@ async fn where_it_listens(told: &Told) -> Endpoint {
 async fn nobody_connects_after_the_end(site: Site) {
     let server = site.serve();
     assert_eq!(server.ask(&get("/")).await.body, HELLO);
-    server.handle.shutdown(Duration::from_millis(100)).await.unwrap();
+    server
+        .handle
+        .shutdown(Duration::from_millis(100))
+        .await
+        .unwrap();
     assert!(
         site.connect(server.endpoint()).await.is_err(),
         "connected to nobody"
@@ -401,7 +411,8 @@ async fn everybody_who_waits_is_told(site: Site) {
 
 async fn a_shutdown_future_begins_the_drain(site: Site) {
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = site.serve_as(|server| server.with_graceful_shutdown(async { drop(stopped.await) }));
+    let server =
+        site.serve_as(|server| server.with_graceful_shutdown(async { drop(stopped.await) }));
     let mut client = server.client().await;
     assert_eq!(client.get("/").await.body, HELLO);
     stop.send(()).unwrap();

@@ -43,9 +43,13 @@ async fn peers_silent_in_a_body_do_not_hold_up_a_drain(site: Site) {
     let timeouts = Timeouts::default().with_body_gap(NEVER);
     let server = site.serve_as(|server| server.timeouts(timeouts));
     let mut unanswered = server.client().await;
-    unanswered.send(format!("{}hello", post("/arrives", 10))).await;
+    unanswered
+        .send(format!("{}hello", post("/arrives", 10)))
+        .await;
     let mut answered = server.client().await;
-    answered.send(format!("{}hello", post("/accepted", 10))).await;
+    answered
+        .send(format!("{}hello", post("/accepted", 10)))
+        .await;
     answered.response().await;
     server.state.uploaded(5).await;
     let mut h2 = server.h2().await;

@@ -66,7 +66,10 @@ async fn answered(server: &Running, path: &str, fault: Option<Fault>, status: u1
 }
 
 async fn an_error_is_a_500(site: Site) {
-    unnoticed(&site, async |server| answered(server, "/error", None, 500).await).await;
+    unnoticed(&site, async |server| {
+        answered(server, "/error", None, 500).await
+    })
+    .await;
 }
 
 async fn an_error_has_the_status_it_was_given(site: Site) {
@@ -110,7 +113,10 @@ async fn a_panic_in_call_is_a_500(site: Site) {
 }
 
 async fn a_panic_in_the_future_is_a_500(site: Site) {
-    unnoticed(&site, async |server| answered(server, "/panic", None, 500).await).await;
+    unnoticed(&site, async |server| {
+        answered(server, "/panic", None, 500).await
+    })
+    .await;
 }
 
 async fn a_panic_in_poll_ready_is_a_500(site: Site) {
@@ -142,9 +148,13 @@ async fn a_panic_in_a_clone_for_a_connection_costs_that_connection(site: Site) {
 }
 
 async fn a_panic_in_a_status_function_is_a_500(site: Site) {
-    let http = HttpOptions::default().with_error_status(|_| panic!("deliberate: in the status function"));
+    let http =
+        HttpOptions::default().with_error_status(|_| panic!("deliberate: in the status function"));
     let server = site.serve_as(|server| server.http(http));
-    unnoticed_by(server, async |server| answered(server, "/error", None, 500).await).await;
+    unnoticed_by(server, async |server| {
+        answered(server, "/error", None, 500).await
+    })
+    .await;
 }
 
 /// What was sent stays, what's missing shows, and the connection ends.
@@ -249,7 +259,10 @@ async fn h2_a_panic_in_a_body_resets_its_stream(site: Site) {
     unnoticed(&site, async |server| {
         let mut h2 = server.h2().await;
         for path in ["/panic-body", "/error-body"] {
-            let error = h2.try_get(path).await.expect_err("a stream that's cut short");
+            let error = h2
+                .try_get(path)
+                .await
+                .expect_err("a stream that's cut short");
             assert!(error.is_reset(), "{path}: {error}");
             assert_eq!(h2.get("/").await.body, HELLO, "the connection goes on");
         }

@@ -1,4 +1,5 @@
-//! HTTP/2 requests that are answered before their bodies have come: what's on its way then costs nobody a stream.
+//! HTTP/2 requests that are answered before their bodies have come: what's on its way then costs
+//! nobody a stream.
 use crate::{
     app::HELLO,
     client::{
@@ -27,10 +28,13 @@ const SHORT: Duration = Duration::from_millis(300);
 
 /// Uploads of this length: each has its whole answer before the first byte of its body leaves.
 async fn answered_early(peer: &mut Peer, head: &[u8], status: u16, uploads: usize, length: usize) {
-    // A server waits two seconds for the next bytes of a body, so a slow client isn't to have too many of them in its hands.
+    // A server waits two seconds for the next bytes of a body, so a slow client isn't to have too
+    // many of them in its hands.
     let at_once = AT_ONCE.min(1024 * 1024 / length);
     for batch in 0..uploads.div_ceil(at_once) {
-        let streams = peer.post(head, at_once.min(uploads - batch * at_once)).await;
+        let streams = peer
+            .post(head, at_once.min(uploads - batch * at_once))
+            .await;
         peer.answered(&streams, status).await;
         for stream in streams {
             assert!(peer.data(stream, length, true).await, "{:?}", peer.goodbyes);
@@ -80,7 +84,8 @@ async fn a_body_that_is_dropped_elsewhere_is_read_to_its_end(site: Site) {
     peer.goes_on().await;
 }
 
-/// More than the connection's window, of bodies that nobody reads; meanwhile somebody else's comes through.
+/// More than the connection's window, of bodies that nobody reads; meanwhile somebody else's comes
+/// through.
 async fn the_rest_of_a_body_makes_room_for_others(site: Site) {
     let server = site.serve();
     let mut h2 = server.h2().await;
@@ -104,7 +109,10 @@ async fn the_rest_of_a_body_makes_room_for_others(site: Site) {
     assert_eq!(h2.get("/").await.body, HELLO);
 }
 
-async fn post(h2: &mut H2, path: &str) -> (h2::client::ResponseFuture, h2::SendStream<bytes::Bytes>) {
+async fn post(
+    h2: &mut H2,
+    path: &str,
+) -> (h2::client::ResponseFuture, h2::SendStream<bytes::Bytes>) {
     let mut post = request(path);
     *post.method_mut() = Method::POST;
     h2.begin(post, false).await.unwrap()

@@ -1,4 +1,5 @@
-//! HTTP/2 streams that are refused, malformed, reset, or on their way into a drain: the others of their connection go on.
+//! HTTP/2 streams that are refused, malformed, reset, or on their way into a drain: the others of
+//! their connection go on.
 use crate::{
     client::h2_peer::{End, code, head, kind},
     harness::{case::cases, site::Site},
@@ -45,7 +46,8 @@ async fn malformed_requests_cost_nobody_else_a_stream(site: Site) {
     peer.goes_on().await;
 }
 
-/// A client may open as many as it likes before it has read the server's SETTINGS; that some are refused is no error of the connection (RFC 9113 5.1.2).
+/// A client may open as many as it likes before it has read the server's SETTINGS; that some are
+/// refused is no error of the connection (RFC 9113 5.1.2).
 async fn streams_beyond_the_limit_are_refused_alone(site: Site) {
     let server = site.serve();
     let mut peer = server.h2_peer().await;
@@ -81,7 +83,8 @@ async fn frames_on_their_way_to_a_reset_stream_are_ignored(site: Site) {
     peer.goes_on().await;
 }
 
-/// "Made you reset", CVE-2025-8671: streams that are opened, and then broken, so that the server has to reset them.
+/// "Made you reset", CVE-2025-8671: streams that are opened, and then broken, so that the server
+/// has to reset them.
 async fn a_flood_of_streams_that_have_to_be_reset_ends_that_connection(site: Site) {
     let server = site.serve();
     let mut peer = server.h2_peer().await;
@@ -110,8 +113,8 @@ async fn a_flood_of_streams_that_have_to_be_reset_ends_that_connection(site: Sit
     server.settles(0).await;
 }
 
-/// They left before their client had read that the connection is to end. It has read all that was sent before, once it acknowledges the server's ping
-/// (RFC 9113 6.8).
+/// They left before their client had read that the connection is to end. It has read all that was
+/// sent before, once it acknowledges the server's ping (RFC 9113 6.8).
 async fn a_drain_answers_the_streams_that_were_on_their_way(site: Site) {
     let server = site.serve();
     let mut peer = server.h2_peer().await;
@@ -155,13 +158,21 @@ async fn a_drain_takes_the_uploads_that_were_on_their_way(site: Site) {
         assert!(peer.take().await);
     }
     for stream in early.iter().chain(&read) {
-        assert!(peer.data(*stream, 40_000, true).await, "{:?}", peer.goodbyes);
+        assert!(
+            peer.data(*stream, 40_000, true).await,
+            "{:?}",
+            peer.goodbyes
+        );
     }
     peer.pong();
     read.iter().for_each(|_| server.state.release());
     peer.answered(&read, 200).await;
     while peer.take().await {}
-    assert!(peer.goodbyes.iter().all(|(_, code)| *code == code::NO_ERROR));
+    assert!(
+        peer.goodbyes
+            .iter()
+            .all(|(_, code)| *code == code::NO_ERROR)
+    );
     drop(peer);
     assert_eq!(ended.await.unwrap().aborted, 0);
 }

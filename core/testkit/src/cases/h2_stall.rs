@@ -61,7 +61,8 @@ async fn a_stream_whose_window_stays_shut_is_reset(site: Site) {
     assert_eq!(h2.get("/").await.body, HELLO, "the connection goes on");
 }
 
-/// The app has handed over all of it, so no stream is left that could be reset: the connection is idle, though not empty.
+/// The app has handed over all of it, so no stream is left that could be reset: the connection is
+/// idle, though not empty.
 async fn a_whole_body_behind_a_shut_window_holds_nobody_for_ever(site: Site) {
     in_time(site, |site, short, pace| async move {
         let server = serve(&site, |t| t.with_write_stall(short).with_keep_alive(short));

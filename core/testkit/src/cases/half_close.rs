@@ -1,4 +1,5 @@
-//! Clients that end their sending half behind their requests: whether they're answered, is an option. A reset always means that they left.
+//! Clients that end their sending half behind their requests: whether they're answered, is an
+//! option. A reset always means that they left.
 use crate::{
     app::script::pattern,
     client::{get, post, stop_writing},

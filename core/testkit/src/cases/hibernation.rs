@@ -1,4 +1,5 @@
-//! Idle HTTP/1 connections give their buffers back and are made anew when their peers speak again: no client notices.
+//! Idle HTTP/1 connections give their buffers back and are made anew when their peers speak again:
+//! no client notices.
 use crate::{
     app::{HELLO, script::pattern, state::Fault},
     client::{Client, get, post},
@@ -48,7 +49,10 @@ pub(crate) fn serve(site: &Site) -> (Running, Arc<Notes>) {
     serve_as(site, |server| server)
 }
 
-pub(crate) fn serve_as(site: &Site, configure: impl FnOnce(Server) -> Server) -> (Running, Arc<Notes>) {
+pub(crate) fn serve_as(
+    site: &Site,
+    configure: impl FnOnce(Server) -> Server,
+) -> (Running, Arc<Notes>) {
     site.serve_watched(|server| {
         configure(server.http(HttpOptions::default().with_hibernate_after(Duration::ZERO)))
     })
@@ -92,8 +96,8 @@ async fn an_idle_connection_falls_asleep_by_default(site: Site) {
 
 async fn a_busy_connection_does_not_fall_asleep(site: Site) {
     in_time(site, |site, idle, pace| async move {
-        let (server, notes) =
-            site.serve_watched(|server| server.http(HttpOptions::default().with_hibernate_after(idle)));
+        let (server, notes) = site
+            .serve_watched(|server| server.http(HttpOptions::default().with_hibernate_after(idle)));
         let mut client = server.client().await;
         // One that asks once falls asleep sooner.
         client.send(get("/").repeat(2)).await;
@@ -115,13 +119,16 @@ async fn a_busy_connection_does_not_fall_asleep(site: Site) {
 
 async fn a_connection_answers_after_each_sleep(site: Site) {
     for idle in [Duration::ZERO, Duration::from_millis(1)] {
-        let (server, notes) =
-            site.serve_watched(|server| server.http(HttpOptions::default().with_hibernate_after(idle)));
+        let (server, notes) = site
+            .serve_watched(|server| server.http(HttpOptions::default().with_hibernate_after(idle)));
         let mut client = server.client().await;
         for length in [0, 1, 13, 5000, 300_000] {
             for _ in 0..10 {
                 let response = client.get(&format!("/bytes/{length}")).await;
-                assert!(response.body == pattern(length), "all {length} bytes, in order");
+                assert!(
+                    response.body == pattern(length),
+                    "all {length} bytes, in order"
+                );
                 notes.asleep().await;
             }
         }
@@ -147,14 +154,22 @@ async fn a_pair_that_is_cut_anywhere_is_answered_in_order(site: Site) {
             // Not to wait for anything: this client is slow by nature.
             sleep(Duration::from_millis(1)).await;
         } else {
-            assert_eq!(client.response().await.body, "hello", "cut after {at} bytes");
+            assert_eq!(
+                client.response().await.body,
+                "hello",
+                "cut after {at} bytes"
+            );
         }
         if at == first.len() {
             notes.asleep().await;
         }
         client.send(two).await;
         if at < first.len() {
-            assert_eq!(client.response().await.body, "hello", "cut after {at} bytes");
+            assert_eq!(
+                client.response().await.body,
+                "hello",
+                "cut after {at} bytes"
+            );
         }
         assert_eq!(client.response().await.body, "test", "cut after {at} bytes");
         notes.asleep().await;
@@ -298,7 +313,11 @@ async fn a_connection_is_upgraded_after_a_sleep(site: Site) {
         echoes(&mut client, "over something else").await;
     }
     server.settles(1).await;
-    let report = server.handle.shutdown(Duration::from_millis(100)).await.unwrap();
+    let report = server
+        .handle
+        .shutdown(Duration::from_millis(100))
+        .await
+        .unwrap();
     assert_eq!((report.aborted, report.upgraded), (1, 1));
     client.closed().await;
     server.settles(0).await;
@@ -324,7 +343,8 @@ async fn a_connection_is_the_same_after_a_sleep(site: Site) {
         .with_conn_info();
     let (server, notes) = site.serve_watched(|server| server.http(http));
     let mut clients = Vec::new();
-    // Each is answered before the next one comes: of two that come at once, either may be the first, with several workers.
+    // Each is answered before the next one comes: of two that come at once, either may be the
+    // first, with several workers.
     for number in [&b"1 "[..], b"2 "] {
         let mut client = server.client().await;
         let facts = client.get("/info").await.body;
@@ -355,8 +375,9 @@ async fn an_h2_connection_does_not_sleep(site: Site) {
 }
 
 async fn without_hibernation_nothing_sleeps(site: Site) {
-    let (server, notes) =
-        site.serve_watched(|server| server.http(HttpOptions::default().with_hibernate_after(Duration::MAX)));
+    let (server, notes) = site.serve_watched(|server| {
+        server.http(HttpOptions::default().with_hibernate_after(Duration::MAX))
+    });
     let mut client = server.client().await;
     for _ in 0..3 {
         assert_eq!(client.get("/").await.body, HELLO);

@@ -23,7 +23,10 @@ async fn status_of(site: &Site, request: &str) -> u16 {
 
 async fn http_1_1_without_a_host_is_a_400(site: Site) {
     assert_eq!(status_of(&site, "GET / HTTP/1.1\r\n\r\n").await, 400);
-    assert_eq!(status_of(&site, "GET http://test/ HTTP/1.1\r\n\r\n").await, 400);
+    assert_eq!(
+        status_of(&site, "GET http://test/ HTTP/1.1\r\n\r\n").await,
+        400
+    );
 }
 
 async fn two_hosts_are_a_400(site: Site) {
@@ -42,7 +45,9 @@ async fn two_hosts_are_a_400(site: Site) {
 }
 
 async fn an_invalid_host_is_a_400(site: Site) {
-    for host in ["a b", "a/b", "u@a", "a:b", "a:65536", "[::1", "a, b", "\u{e4}"] {
+    for host in [
+        "a b", "a/b", "u@a", "a:b", "a:65536", "[::1", "a, b", "\u{e4}",
+    ] {
         let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
         // A comma is a sub-delimiter: it may be in a name (RFC 3986 3.2.2), but a space may not.
         assert_eq!(status_of(&site, &request).await, 400, "{host}");
@@ -50,7 +55,10 @@ async fn an_invalid_host_is_a_400(site: Site) {
 }
 
 async fn an_empty_host_is_one(site: Site) {
-    assert_eq!(status_of(&site, "GET / HTTP/1.1\r\nHost:\r\n\r\n").await, 200);
+    assert_eq!(
+        status_of(&site, "GET / HTTP/1.1\r\nHost:\r\n\r\n").await,
+        200
+    );
 }
 
 async fn an_absolute_target_wins_over_host(site: Site) {
@@ -59,7 +67,9 @@ async fn an_absolute_target_wins_over_host(site: Site) {
         .ask("GET http://right:81/host HTTP/1.1\r\nHost: wrong\r\n\r\n")
         .await;
     assert_eq!((response.status, &*response.body), (200, &b"right:81"[..]));
-    let response = server.ask("GET /host HTTP/1.1\r\nHost: right\r\n\r\n").await;
+    let response = server
+        .ask("GET /host HTTP/1.1\r\nHost: right\r\n\r\n")
+        .await;
     assert_eq!(response.body, "right");
 }
 

@@ -40,7 +40,11 @@ async fn a_response_is_golden(site: Site) {
     assert_eq!(names, ["content-length", "content-type", "date"]);
     assert_eq!(response.header("content-length"), Some("13"));
     assert_eq!(response.header("content-type"), Some("text/plain"));
-    assert!(response.header("date").is_some_and(|date| date.ends_with(" GMT")));
+    assert!(
+        response
+            .header("date")
+            .is_some_and(|date| date.ends_with(" GMT"))
+    );
     assert_eq!(response.body, "Hello, World!");
 }
 
@@ -87,8 +91,16 @@ async fn any_split_of_a_pipelined_pair_gives_the_same(site: Site) {
         // Not to wait for anything: this client is slow by nature.
         sleep(Duration::from_millis(1)).await;
         client.send(second).await;
-        assert_eq!(client.response().await.body, "hello", "split after {at} bytes");
-        assert_eq!(client.response().await.body, "test", "split after {at} bytes");
+        assert_eq!(
+            client.response().await.body,
+            "hello",
+            "split after {at} bytes"
+        );
+        assert_eq!(
+            client.response().await.body,
+            "test",
+            "split after {at} bytes"
+        );
     }
 }
 
@@ -149,7 +161,10 @@ async fn head_gets_no_body(site: Site) {
     let mut client = server.client().await;
     client.send("HEAD / HTTP/1.1\r\nHost: test\r\n\r\n").await;
     let head = client.head().await.unwrap();
-    assert_eq!((head.status, head.header("content-length")), (200, Some("13")));
+    assert_eq!(
+        (head.status, head.header("content-length")),
+        (200, Some("13"))
+    );
     assert_eq!(
         client.get("/").await.body,
         HELLO,
@@ -204,7 +219,8 @@ async fn http_1_0_ends_a_body_of_unknown_length_with_its_connection(site: Site) 
     client.closed().await;
 }
 
-/// Over HTTP, the end of a client's bytes counts as its leave, but not before the app has had its turn.
+/// Over HTTP, the end of a client's bytes counts as its leave, but not before the app has had its
+/// turn.
 async fn a_client_that_stopped_writing_gets_what_is_there_at_once(site: Site) {
     let server = site.serve();
     for _ in 0..20 {
@@ -213,7 +229,10 @@ async fn a_client_that_stopped_writing_gets_what_is_there_at_once(site: Site) {
         stop_writing(&mut io).await;
         let mut all = String::new();
         io.read_to_string(&mut all).await.unwrap();
-        assert!(all.starts_with("HTTP/1.1 200") && all.ends_with(HELLO), "{all}");
+        assert!(
+            all.starts_with("HTTP/1.1 200") && all.ends_with(HELLO),
+            "{all}"
+        );
     }
     let mut io = server.connect().await;
     io.write_all(get("/forever").as_bytes()).await.unwrap();
@@ -248,9 +267,20 @@ async fn conn_info_is_complete(site: Site) {
     let facts: Vec<_> = text.splitn(4, ' ').collect();
     assert_eq!(facts[0], "1", "numbered from 1: {text}");
     assert!(facts[1].parse::<usize>().is_ok(), "a worker: {text}");
-    assert_eq!(facts[2], server.endpoint().to_string(), "where it was accepted");
-    assert!(!facts[3].is_empty() && facts[3] != facts[2], "a peer: {text}");
-    assert_eq!(first.get("/info").await.body, text, "the same for each request");
+    assert_eq!(
+        facts[2],
+        server.endpoint().to_string(),
+        "where it was accepted"
+    );
+    assert!(
+        !facts[3].is_empty() && facts[3] != facts[2],
+        "a peer: {text}"
+    );
+    assert_eq!(
+        first.get("/info").await.body,
+        text,
+        "the same for each request"
+    );
     let second = server.ask(&get("/info")).await.body;
     assert!(
         second.starts_with(b"2 "),

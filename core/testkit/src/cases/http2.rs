@@ -76,7 +76,10 @@ async fn a_large_body_comes_back(site: Site) {
     let mut post = request("/echo");
     *post.method_mut() = http::Method::POST;
     let (response, mut send) = h2.begin(post, false).await.unwrap();
-    let (sent, response) = tokio::join!(send_all(&mut send, body.clone().into(), true), whole(response));
+    let (sent, response) = tokio::join!(
+        send_all(&mut send, body.clone().into(), true),
+        whole(response)
+    );
     sent.unwrap();
     assert!(response.unwrap().body == body, "all bytes, in order");
 }
@@ -143,7 +146,11 @@ impl Trickle {
 const PAUSE: Duration = Duration::from_millis(1);
 
 impl AsyncWrite for Trickle {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         ready!(self.pause.as_mut().poll(cx));
         let one = &buf[..buf.len().min(1)];
         let n = ready!(Pin::new(&mut self.io).poll_write(cx, one));

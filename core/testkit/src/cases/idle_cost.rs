@@ -25,8 +25,8 @@ cases![
 /// How long polls are counted.
 const WHILE: Duration = Duration::from_secs(1);
 
-/// As often may the streams of all waiting connections of a test be asked for something in that time: deadlines are looked at now and then. A worker that
-/// spins does so many thousand times.
+/// As often may the streams of all waiting connections of a test be asked for something in that
+/// time: deadlines are looked at now and then. A worker that spins does so many thousand times.
 const POLLS: usize = 200;
 
 /// How often it's counted: what came last is worked off meanwhile, by a busy machine slowly.
@@ -56,7 +56,9 @@ async fn connections_that_wait_for_bytes_are_not_polled(site: Site) {
     in_a_second_head.send(format!("{}GET / HT", get("/"))).await;
     assert_eq!(in_a_second_head.response().await.body, HELLO);
     let mut in_an_upload = server.client().await;
-    in_an_upload.send(format!("{}hello", post("/len", 100_000))).await;
+    in_an_upload
+        .send(format!("{}hello", post("/len", 100_000)))
+        .await;
     let mut kept_alive = server.client().await;
     assert_eq!(kept_alive.get("/").await.body, HELLO);
     let mut h2 = server.h2().await;

@@ -27,7 +27,8 @@ cases![
     a_filtered_peer_is_closed_before_it_speaks,
 ];
 
-/// Nobody else is served, although the server has had every opportunity; then `leave` is dropped, and somebody is.
+/// Nobody else is served, although the server has had every opportunity; then `leave` is dropped,
+/// and somebody is.
 async fn next_is_served_after(
     site: &Site,
     server: &crate::harness::running::Running,
@@ -36,7 +37,11 @@ async fn next_is_served_after(
 ) {
     let (site, endpoint) = (site.clone(), server.endpoint().clone());
     let next = tokio::spawn(async move {
-        let mut client = Client::new(site.connect(&endpoint).await.expect("connects, now or later"));
+        let mut client = Client::new(
+            site.connect(&endpoint)
+                .await
+                .expect("connects, now or later"),
+        );
         client.get("/").await.body
     });
     for _ in 0..200 {
@@ -107,7 +112,9 @@ async fn h2_streams_beyond_the_limit_wait(site: Site) {
 
 async fn settings_that_serve_nobody_are_errors_at_start(site: Site) {
     let refused = |configure: fn(Server) -> Server, hint: &str| {
-        let error = configure(site.server()).start().expect_err("no such server");
+        let error = configure(site.server())
+            .start()
+            .expect_err("no such server");
         assert_eq!(error.kind(), ErrorKind::Config, "{error}");
         assert!(error.to_string().contains(hint), "{error}");
     };
@@ -147,7 +154,8 @@ async fn many_clients_are_served_by_one_permit_per_worker(site: Site) {
 }
 
 async fn a_client_beyond_the_limit_of_its_address_is_closed(site: Site) {
-    let server = site.serve_as(|server| server.limits(Limits::default().with_connections_per_ip(2)));
+    let server =
+        site.serve_as(|server| server.limits(Limits::default().with_connections_per_ip(2)));
     for _ in 0..3 {
         let (mut first, mut second) = (server.client().await, upgraded(&server).await);
         assert_eq!(first.get("/").await.body, HELLO);
@@ -183,7 +191,11 @@ async fn everybody_is_served(site: &Site, limits: Limits) {
     let clients = (0..100).map(|_| {
         let (site, endpoint) = (site.clone(), server.endpoint().clone());
         tokio::spawn(async move {
-            let mut client = Client::new(site.connect(&endpoint).await.expect("connects, now or later"));
+            let mut client = Client::new(
+                site.connect(&endpoint)
+                    .await
+                    .expect("connects, now or later"),
+            );
             client.get("/").await.body
         })
     });

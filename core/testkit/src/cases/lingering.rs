@@ -1,4 +1,5 @@
-//! How a connection is closed whose peer may be sending still: a close that resets it would cost the peer what it hasn't read yet (RFC 9112 9.6).
+//! How a connection is closed whose peer may be sending still: a close that resets it would cost
+//! the peer what it hasn't read yet (RFC 9112 9.6).
 use crate::{
     app::HELLO,
     client::{
@@ -29,7 +30,8 @@ cases![
 const MIB: usize = 1024 * 1024;
 /// Far longer than the server waits.
 const AMPLE: Duration = Duration::from_secs(20);
-/// A server gives up that waits for its peer when nothing has come for so long: a client that's slower proves nothing.
+/// A server gives up that waits for its peer when nothing has come for so long: a client that's
+/// slower proves nothing.
 const QUIET: Duration = Duration::from_secs(2);
 const QUIETS: &[Duration] = &[QUIET; 4];
 /// Not only because the server has given up.
@@ -43,7 +45,8 @@ async fn goes_on_sending(client: &mut Client) {
     }
 }
 
-/// A client that has been answered before it has sent its request's body, and told that the connection is closed.
+/// A client that has been answered before it has sent its request's body, and told that the
+/// connection is closed.
 async fn refused(client: &mut Client) {
     client.send(post("/", 2 * MIB)).await;
     assert_eq!(client.response().await.body, HELLO);
@@ -90,7 +93,8 @@ async fn the_rest_of_what_cannot_be_read_is_thrown_away(site: Site) {
     .await;
 }
 
-/// Reads until the server has sent a frame that begins so (type and flags), or has closed its end; acknowledges its pings.
+/// Reads until the server has sent a frame that begins so (type and flags), or has closed its end;
+/// acknowledges its pings.
 async fn listens(client: &mut Client, got: &mut BytesMut, until: Option<[u8; 2]>) {
     loop {
         while let Some(frame) = next_frame(got) {

@@ -1,4 +1,5 @@
-//! What an HTTP/1 peer does while its request is being answered: it leaves, or sends the next one already.
+//! What an HTTP/1 peer does while its request is being answered: it leaves, or sends the next one
+//! already.
 use crate::{
     app::{HELLO, script::pattern},
     client::{get, post},

@@ -1,4 +1,5 @@
-//! What a server tells its observer: each connection once at its begin and once at its end, and what went wrong between.
+//! What a server tells its observer: each connection once at its begin and once at its end, and
+//! what went wrong between.
 use crate::{
     app::{DELIBERATE, HELLO},
     client::get,
@@ -94,7 +95,8 @@ impl Log {
         (told.upgraded, told.panics.clone())
     }
 
-    /// What was wrong with so many responses since this was last asked: no more, and no less in the end, since a response may arrive before its event.
+    /// What was wrong with so many responses since this was last asked: no more, and no less in the
+    /// end, since a response may arrive before its event.
     pub(crate) async fn bad_responses(&self, count: usize) -> Vec<String> {
         while self.0.lock().unwrap().bad_responses.len() < count {
             sleep(Duration::from_millis(1)).await;
@@ -108,7 +110,12 @@ impl Log {
     pub(crate) fn assert_complete(&self, connections: usize) {
         let told = self.0.lock().unwrap();
         assert!(told.wrong.is_empty(), "{:?}", told.wrong);
-        assert_eq!(told.connections.len(), connections, "{:?}", told.connections);
+        assert_eq!(
+            told.connections.len(),
+            connections,
+            "{:?}",
+            told.connections
+        );
         for (id, times) in &told.connections {
             assert_eq!(
                 times,
@@ -213,7 +220,9 @@ async fn a_panic_is_told_once(site: Site) {
     let told = log.0.lock().unwrap();
     assert_eq!(told.panics.len(), 5, "{:?}", told.panics);
     assert!(
-        told.panics.iter().all(|message| message.contains(DELIBERATE)),
+        told.panics
+            .iter()
+            .all(|message| message.contains(DELIBERATE)),
         "{:?}",
         told.panics
     );
@@ -256,6 +265,10 @@ async fn a_panicking_observer_disturbs_nobody(site: Site) {
     }
     drop(upgraded(&server).await);
     server.settles(0).await;
-    let report = server.handle.shutdown(Duration::from_secs(20)).await.unwrap();
+    let report = server
+        .handle
+        .shutdown(Duration::from_secs(20))
+        .await
+        .unwrap();
     assert_eq!(report.aborted, 0);
 }

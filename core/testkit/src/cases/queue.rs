@@ -1,4 +1,5 @@
-//! Who's still queued when a server drains: let in if it can be, and never waited for without an end.
+//! Who's still queued when a server drains: let in if it can be, and never waited for without an
+//! end.
 use crate::{
     app::{HELLO, script::Script},
     harness::{

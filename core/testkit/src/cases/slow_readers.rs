@@ -29,7 +29,11 @@ async fn a_slow_reader_is_not_cut_off(site: Site) {
             let read = client.exactly(PIECE).await;
             read.unwrap_or_else(|e| panic!("cut off after {piece} pieces: {e}"));
             pace.step();
-            assert_eq!(server.handle.connections(), 1, "cut off after {piece} pieces");
+            assert_eq!(
+                server.handle.connections(),
+                1,
+                "cut off after {piece} pieces"
+            );
             // Not to wait for anything: this client is slow by nature.
             sleep(deadline / PIECES_PER_DEADLINE).await;
         }

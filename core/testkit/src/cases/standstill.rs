@@ -1,4 +1,5 @@
-//! A worker that stands still, as when the process is stopped or a handler computes for seconds: what peers sent in time meanwhile is not late.
+//! A worker that stands still, as when the process is stopped or a handler computes for seconds:
+//! what peers sent in time meanwhile is not late.
 use crate::{
     app::HELLO,
     client::{Client, get, post},
@@ -20,7 +21,10 @@ const DEADLINE: Duration = Duration::from_secs(2);
 const BLOCKED: u64 = 3_000;
 
 /// A server, and two clients of one worker, each of which has been answered once.
-async fn serve(site: &Site, timeouts: impl FnOnce(Timeouts) -> Timeouts) -> (Running, Client, Client) {
+async fn serve(
+    site: &Site,
+    timeouts: impl FnOnce(Timeouts) -> Timeouts,
+) -> (Running, Client, Client) {
     let timeouts = timeouts(Timeouts::default());
     let http = HttpOptions::default().with_conn_info();
     let server = site.serve_as(|server| server.timeouts(timeouts).http(http));

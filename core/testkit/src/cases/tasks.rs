@@ -1,4 +1,5 @@
-//! The tasks of a worker: each has its turn, wakes from any thread reach it, and a panic ends it alone.
+//! The tasks of a worker: each has its turn, wakes from any thread reach it, and a panic ends it
+//! alone.
 use crate::{
     app::HELLO,
     client::{get, post},
@@ -49,9 +50,13 @@ async fn a_body_that_is_read_on_another_thread_has_its_deadline(site: Site) {
     let timeouts = Timeouts::default().with_body_gap(Duration::from_millis(50));
     let server = site.serve_as(|server| server.timeouts(timeouts));
     let mut client = server.client().await;
-    client.send(format!("{}hello", post("/len-elsewhere", 5))).await;
+    client
+        .send(format!("{}hello", post("/len-elsewhere", 5)))
+        .await;
     assert_eq!(client.response().await.body, "5");
     let mut client = server.client().await;
-    client.send(format!("{}hel", post("/len-elsewhere", 5))).await;
+    client
+        .send(format!("{}hel", post("/len-elsewhere", 5)))
+        .await;
     assert_eq!(client.response().await.status, 408);
 }

@@ -1,4 +1,5 @@
-//! HTTP/1: requests whose bodies nobody reads. The response isn't delayed by them; it says whether there may be another one (RFC 9112 9.3 and 9.6).
+//! HTTP/1: requests whose bodies nobody reads. The response isn't delayed by them; it says whether
+//! there may be another one (RFC 9112 9.3 and 9.6).
 use crate::{
     app::{HELLO, script::pattern},
     client::{get, post},
@@ -83,7 +84,8 @@ async fn a_large_body_costs_the_connection(site: Site) {
 /// RFC 9110 10.1.1: nor is it asked for then.
 async fn a_body_that_was_not_asked_for_costs_the_connection(site: Site) {
     let server = site.serve();
-    let head = "POST / HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 20\r\n\r\n";
+    let head =
+        "POST / HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 20\r\n\r\n";
     is_last(&server, head, b"").await;
 }
 

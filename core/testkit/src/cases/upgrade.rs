@@ -68,9 +68,13 @@ async fn a_connect_becomes_a_tunnel(site: Site) {
 /// Java's client offers h2c with its first request, for one.
 async fn an_offer_that_is_ignored_leaves_the_connection_as_it_is(site: Site) {
     for idle in [Duration::ZERO, Duration::from_millis(200), Duration::MAX] {
-        let server = site.serve_as(|server| server.http(HttpOptions::default().with_hibernate_after(idle)));
+        let server =
+            site.serve_as(|server| server.http(HttpOptions::default().with_hibernate_after(idle)));
         let mut client = server.client().await;
-        let offer = get("/").replace("\r\n\r\n", "\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n");
+        let offer = get("/").replace(
+            "\r\n\r\n",
+            "\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+        );
         for ask in [&*offer, &get("/"), &offer, &get("/")] {
             client.send(ask).await;
             let response = client.response().await;
@@ -134,7 +138,9 @@ async fn an_h2_tunnel_knows_its_facts(site: Site) {
     let server = site.serve();
     let mut h2 = server.h2().await;
     let (mut send, mut receiving) = h2.connect("/facts").await.unwrap();
-    send_all(&mut send, Bytes::from("first"), false).await.unwrap();
+    send_all(&mut send, Bytes::from("first"), false)
+        .await
+        .unwrap();
     let told = "first on 1";
     assert_eq!(receive(&mut receiving).await.unwrap().unwrap(), told);
     let ended = server.handle.shutdown(AMPLE);
@@ -180,7 +186,9 @@ async fn an_h2_tunnel_is_counted_until_it_ends(site: Site) {
     let mut h2 = server.h2().await;
     let (mut send, mut receiving) = h2.connect("/tunnel").await.unwrap();
     server.settles(1).await;
-    send_all(&mut send, Bytes::from("here"), false).await.unwrap();
+    send_all(&mut send, Bytes::from("here"), false)
+        .await
+        .unwrap();
     assert_eq!(receive(&mut receiving).await.unwrap().unwrap(), "here");
     drop((send, receiving));
     h2.connection.abort();
@@ -193,7 +201,9 @@ async fn an_h2_tunnel_and_requests_share_a_connection(site: Site) {
     let (mut send, mut receiving) = h2.connect("/tunnel").await.unwrap();
     for _ in 0..10 {
         assert_eq!(h2.get("/").await.status, 200);
-        send_all(&mut send, Bytes::from("tunnel"), false).await.unwrap();
+        send_all(&mut send, Bytes::from("tunnel"), false)
+            .await
+            .unwrap();
         assert_eq!(receive(&mut receiving).await.unwrap().unwrap(), "tunnel");
     }
 }

@@ -43,7 +43,11 @@ async fn a_wait_keeps_its_latest_waker_alone(site: Site) {
     for nobody in [&first, &second] {
         let waker = Waker::from(Arc::clone(nobody));
         for _ in 0..10 {
-            assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            assert!(
+                wait.as_mut()
+                    .poll(&mut Context::from_waker(&waker))
+                    .is_pending()
+            );
         }
     }
     assert_eq!(Arc::strong_count(&first), 1, "nobody waits there any more");

@@ -1,4 +1,5 @@
-//! Workers and their listeners: nobody is lost between them, and a worker's app may stay on its thread.
+//! Workers and their listeners: nobody is lost between them, and a worker's app may stay on its
+//! thread.
 use crate::{
     app::{HELLO, local::LocalApp, script::Script},
     client::{Client, get},
@@ -82,11 +83,16 @@ async fn running_out_of_descriptors_neither_spins_nor_ends_the_server(site: Site
     while mood.times() < 4 {
         sleep(Duration::from_millis(1)).await;
     }
-    // Each of two workers waits for 5, 10, 20, 40 ms and so on up to a second: a spinning loop makes thousands.
+    // Each of two workers waits for 5, 10, 20, 40 ms and so on up to a second: a spinning loop
+    // makes thousands.
     let begin = Instant::now();
     sleep(Duration::from_millis(100)).await;
     let seconds = u32::try_from(begin.elapsed().as_secs()).unwrap();
-    assert!(mood.times() < 20 + 2 * seconds, "tried {} times", mood.times());
+    assert!(
+        mood.times() < 20 + 2 * seconds,
+        "tried {} times",
+        mood.times()
+    );
     assert!(!waiting.is_finished());
     mood.set(Trouble::None);
     assert_eq!(waiting.await.unwrap(), "here");
@@ -101,7 +107,11 @@ async fn ends_with(site: &Site, trouble: Trouble, kind: ErrorKind) {
     mood.set(trouble);
     // Not everybody is accepted, some perhaps not even connected.
     let _ = site.knock(server.endpoint()).await;
-    let error = server.handle.wait().await.expect_err("a server that can't go on");
+    let error = server
+        .handle
+        .wait()
+        .await
+        .expect_err("a server that can't go on");
     assert_eq!(error.kind(), kind, "{error}");
     // The others are told to end, too.
     server.refuses().await;
@@ -190,7 +200,8 @@ async fn silent_clients_hold_nobody_up(site: Site) {
     for _ in 0..REQUESTS {
         assert_eq!(client.get("/").await.body, HELLO);
     }
-    // A worker that looked at the silent ones for each request, would have polled each of them as often.
+    // A worker that looked at the silent ones for each request, would have polled each of them as
+    // often.
     let polls = notes.polls() - before;
     assert!(polls < 10 * REQUESTS + SILENT, "{polls} polls");
     assert!(server.handle.connections() > SILENT, "they're all there");

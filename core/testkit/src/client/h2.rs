@@ -1,4 +1,5 @@
-//! An HTTP/2 client by prior knowledge, on the h2 crate, which lets a test see every frame that matters.
+//! An HTTP/2 client by prior knowledge, on the h2 crate, which lets a test see every frame that
+//! matters.
 use crate::client::Io;
 use bytes::{Bytes, BytesMut};
 use h2::{
@@ -53,13 +54,21 @@ impl H2 {
     }
 
     /// Opens an extended CONNECT (RFC 8441) and gives the two directions of the tunnel.
-    pub(crate) async fn connect(&mut self, path: &str) -> Result<(SendStream<Bytes>, RecvStream), h2::Error> {
+    pub(crate) async fn connect(
+        &mut self,
+        path: &str,
+    ) -> Result<(SendStream<Bytes>, RecvStream), h2::Error> {
         // The server's settings have to be there first.
         assert_eq!(self.get("/").await.status, StatusCode::OK);
-        assert!(self.requests.is_extended_connect_protocol_enabled(), "RFC 8441 3");
+        assert!(
+            self.requests.is_extended_connect_protocol_enabled(),
+            "RFC 8441 3"
+        );
         let mut request = request(path);
         *request.method_mut() = Method::CONNECT;
-        request.extensions_mut().insert(Protocol::from_static("echo"));
+        request
+            .extensions_mut()
+            .insert(Protocol::from_static("echo"));
         let (response, send) = self.begin(request, false).await?;
         let response = response.await?;
         assert_eq!(response.status(), StatusCode::OK);
@@ -95,7 +104,8 @@ pub(crate) async fn whole(response: ResponseFuture) -> Result<H2Response, h2::Er
     })
 }
 
-/// The next bytes of a body; the window is opened for as many. An end may come with a frame that's empty.
+/// The next bytes of a body; the window is opened for as many. An end may come with a frame that's
+/// empty.
 pub(crate) async fn receive(stream: &mut RecvStream) -> Result<Option<Bytes>, h2::Error> {
     while let Some(data) = stream.data().await {
         let data = data?;

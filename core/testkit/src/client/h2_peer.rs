@@ -1,4 +1,5 @@
-//! An HTTP/2 client that sends what it's told to, as far as the windows allow it, whatever the server has said meanwhile.
+//! An HTTP/2 client that sends what it's told to, as far as the windows allow it, whatever the
+//! server has said meanwhile.
 use crate::client::{
     Client,
     h2_frames::{PREFACE, SETTINGS_ACK, next_frame},
@@ -61,16 +62,21 @@ impl Frame {
 
     /// The window of new streams that a SETTINGS speaks of (RFC 9113 6.5.1).
     fn window(&self) -> Option<i64> {
-        self.payload.chunks_exact(6).find_map(|setting| match *setting {
-            [0, 4, a, b, c, d] => Some(u32::from_be_bytes([a, b, c, d]).into()),
-            _ => None,
-        })
+        self.payload
+            .chunks_exact(6)
+            .find_map(|setting| match *setting {
+                [0, 4, a, b, c, d] => Some(u32::from_be_bytes([a, b, c, d]).into()),
+                _ => None,
+            })
     }
 
     /// The last stream and the error code of a GOAWAY.
     pub(crate) fn goodbye(&self) -> (u32, u32) {
         let code = self.payload.get(4..).and_then(<[u8]>::first_chunk);
-        (self.number(), code.map_or(u32::MAX, |b| u32::from_be_bytes(*b)))
+        (
+            self.number(),
+            code.map_or(u32::MAX, |b| u32::from_be_bytes(*b)),
+        )
     }
 }
 
@@ -91,7 +97,8 @@ pub(crate) struct Peer {
     frames: UnboundedReceiver<Frame>,
     /// How much a new stream may send (RFC 9113 6.9.2).
     window: i64,
-    /// How much more or less than that it is by now, of each stream (RFC 9113 6.9.1); zero is the connection.
+    /// How much more or less than that it is by now, of each stream (RFC 9113 6.9.1); zero is the
+    /// connection.
     moved: HashMap<u32, i64>,
     next: u32,
     statuses: HashMap<u32, u16>,
@@ -154,7 +161,8 @@ impl Peer {
         ids
     }
 
-    /// Sends so much of a request's body, as its window allows it: less, if the stream ends while it's waited for. `false`: the connection has ended.
+    /// Sends so much of a request's body, as its window allows it: less, if the stream ends while
+    /// it's waited for. `false`: the connection has ended.
     pub(crate) async fn data(&mut self, stream: u32, length: usize, end: bool) -> bool {
         let mut left = length;
         loop {
@@ -236,7 +244,8 @@ impl Peer {
         }
     }
 
-    /// The connection is as good as ever: the next stream is answered, and nothing has been said about its end, or about another stream.
+    /// The connection is as good as ever: the next stream is answered, and nothing has been said
+    /// about its end, or about another stream.
     pub(crate) async fn goes_on(&mut self) {
         let streams = self.get(&head("/"), 1).await;
         self.answered(&streams, 200).await;
@@ -244,7 +253,8 @@ impl Peer {
         assert!(self.ended.is_empty(), "of no concern: {:?}", self.ended);
     }
 
-    /// Takes note of the server's next frame. `false`: there's none, and it has closed the connection.
+    /// Takes note of the server's next frame. `false`: there's none, and it has closed the
+    /// connection.
     pub(crate) async fn take(&mut self) -> bool {
         self.flush().await;
         let Some(frame) = self.frames.recv().await else {
@@ -261,7 +271,9 @@ impl Peer {
             }
             kind::PING if frame.flags & END_STREAM == 0 => self.pings.push(frame.payload.clone()),
             kind::GOAWAY => self.goodbyes.push(frame.goodbye()),
-            kind::WINDOW_UPDATE => *self.moved.entry(frame.stream).or_default() += i64::from(frame.number()),
+            kind::WINDOW_UPDATE => {
+                *self.moved.entry(frame.stream).or_default() += i64::from(frame.number())
+            }
             kind::SETTINGS => self.window = frame.window().unwrap_or(self.window),
             _ => {}
         }
@@ -296,13 +308,16 @@ fn literal(block: &mut Vec<u8>, name: u8, value: &str) {
     block.extend(value.as_bytes());
 }
 
-/// What's taken for the status of a response, if it's none of the static table (RFC 7541 A): such as a 504.
+/// What's taken for the status of a response, if it's none of the static table (RFC 7541 A): such
+/// as a 504.
 pub(crate) const OTHER: u16 = 0;
 
 /// The status in a response's header block, where it comes first.
 fn status(block: &[u8]) -> u16 {
     match block.first() {
-        Some(indexed @ 0x88..=0x8e) => [200, 204, 206, 304, 400, 404, 500][usize::from(indexed - 0x88)],
+        Some(indexed @ 0x88..=0x8e) => {
+            [200, 204, 206, 304, 400, 404, 500][usize::from(indexed - 0x88)]
+        }
         _ => OTHER,
     }
 }

@@ -47,7 +47,8 @@ impl Client {
         }
     }
 
-    /// One end to send by, and one to receive by meanwhile: who sends a lot has to read, or the server stops reading, too.
+    /// One end to send by, and one to receive by meanwhile: who sends a lot has to read, or the
+    /// server stops reading, too.
     pub(crate) fn split(self) -> (Self, Self) {
         let (read, write) = tokio::io::split(self.io);
         let sender = Self::new(Box::new(join(empty(), write)));
@@ -141,7 +142,11 @@ impl Client {
     /// Everything up to this separator, with it.
     async fn until(&mut self, separator: &[u8]) -> io::Result<Bytes> {
         loop {
-            if let Some(at) = self.buf.windows(separator.len()).position(|w| w == separator) {
+            if let Some(at) = self
+                .buf
+                .windows(separator.len())
+                .position(|w| w == separator)
+            {
                 return Ok(self.buf.split_to(at + separator.len()).freeze());
             }
             self.more().await?;

@@ -1,4 +1,5 @@
-//! Clients that have to be faster than a deadline. On a busy machine one of them is late now and then: that says nothing of the server, so it tries again with more time.
+//! Clients that have to be faster than a deadline. On a busy machine one of them is late now and
+//! then: that says nothing of the server, so it tries again with more time.
 use crate::harness::site::Site;
 use std::{
     future::Future,
@@ -48,8 +49,13 @@ impl Pace {
         self.0.lock().unwrap().last = Instant::now();
     }
 
-    /// Waits for the end of an attempt, as long as it makes a step within `patience`. `None`: it hangs.
-    async fn watch<T>(&self, mut attempt: JoinHandle<T>, patience: Duration) -> Option<Result<T, JoinError>> {
+    /// Waits for the end of an attempt, as long as it makes a step within `patience`. `None`: it
+    /// hangs.
+    async fn watch<T>(
+        &self,
+        mut attempt: JoinHandle<T>,
+        patience: Duration,
+    ) -> Option<Result<T, JoinError>> {
         loop {
             let since = self.0.lock().unwrap().last;
             if let Ok(ended) = timeout_at(since + patience, &mut attempt).await {
@@ -67,7 +73,8 @@ impl Pace {
     }
 }
 
-/// Attempts the same with longer and longer deadlines, as long as one fails whose client needed more than half a deadline for a step.
+/// Attempts the same with longer and longer deadlines, as long as one fails whose client needed
+/// more than half a deadline for a step.
 pub(crate) async fn in_time<F>(site: Site, attempt: impl Fn(Site, Duration, Pace) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -87,7 +94,9 @@ pub(crate) async fn in_time_of<F>(
     for &deadline in first {
         let pace = Pace::begin();
         let attempted = attempt(site.clone(), deadline, pace.clone());
-        let attempted = pace.watch(tokio::spawn(attempted), 10 * deadline + SLACK).await;
+        let attempted = pace
+            .watch(tokio::spawn(attempted), 10 * deadline + SLACK)
+            .await;
         if let Some(Ok(())) = attempted {
             return;
         }
@@ -99,7 +108,9 @@ pub(crate) async fn in_time_of<F>(
                 _ => panic!("with a deadline of {deadline:?} it hangs"),
             }
         }
-        eprintln!("of a deadline of {deadline:?} the client needed {longest:?} for one step: once more");
+        eprintln!(
+            "of a deadline of {deadline:?} the client needed {longest:?} for one step: once more"
+        );
     }
     attempt(site, *last, Pace::begin()).await;
 }

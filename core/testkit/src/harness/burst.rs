@@ -39,7 +39,8 @@ impl Service<Request<Body>> for App {
     }
 }
 
-/// Has so many connections of a server of one worker become readable while that worker does something else; each is answered then. Three times over.
+/// Has so many connections of a server of one worker become readable while that worker does
+/// something else; each is answered then. Three times over.
 ///
 /// # Panics
 ///
@@ -59,7 +60,9 @@ pub async fn all_at_once(serve: impl FnOnce(App) -> Server, connections: usize) 
         write!(blocking, "GET /block HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
         told.recv_timeout(PATIENCE).unwrap();
         for client in &mut clients {
-            client.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+            client
+                .write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+                .unwrap();
         }
         release.send(()).unwrap();
         for client in &mut clients {

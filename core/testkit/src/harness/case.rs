@@ -5,13 +5,14 @@ use crate::{Capability, app::Boxed, harness::site::Site};
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) needs: Option<Capability>,
-    /// It's run once more, with upgraded connections and raw handlers on a thread that's no worker's.
+    /// It's run once more, with upgraded connections and raw handlers on a thread that's no
+    /// worker's.
     pub(crate) also_abroad: bool,
     pub(crate) run: fn(Site) -> Boxed<()>,
 }
 
-/// The tests of a file: async functions of a [`Site`], each with what it needs of a transport, if that's not to be had everywhere, and whether it's run
-/// [abroad](Case::also_abroad), too.
+/// The tests of a file: async functions of a [`Site`], each with what it needs of a transport, if
+/// that's not to be had everywhere, and whether it's run [abroad](Case::also_abroad), too.
 macro_rules! cases {
     ($($name:ident $(needs $capability:ident)? $(also $abroad:ident)?),+ $(,)?) => {
         pub(crate) const CASES: &[$crate::harness::case::Case] = &[$(

@@ -1,4 +1,5 @@
-//! Ten thousand connections that are cut while operations are in flight, over TCP: nothing of them stays.
+//! Ten thousand connections that are cut while operations are in flight, over TCP: nothing of them
+//! stays.
 use crate::harness::{
     process::{Held, allow_descriptors},
     scene::{GRACE, connect, descriptors, get, until},
@@ -53,7 +54,8 @@ const ALL: [Amid; 6] = [
     Amid::Nap,
 ];
 
-/// The app of a server whose connections are cut: it tells when a request has come so far that its client has to wait.
+/// The app of a server whose connections are cut: it tells when a request has come so far that its
+/// client has to wait.
 #[derive(Clone, Debug)]
 pub struct App {
     stuck: Arc<AtomicUsize>,
@@ -142,8 +144,9 @@ impl Amid {
     }
 }
 
-/// Cuts ten thousand connections of a server, in every state that one can be in, half of them by a reset; then has servers cut their connections themselves. `keeps`: how many descriptors a
-/// server leaves that has ended, although it shouldn't.
+/// Cuts ten thousand connections of a server, in every state that one can be in, half of them by a
+/// reset; then has servers cut their connections themselves. `keeps`: how many descriptors a server
+/// leaves that has ended, although it shouldn't.
 ///
 /// # Panics
 ///
@@ -204,7 +207,8 @@ fn start(serve: impl Fn(App) -> Server) -> (Handle, App) {
     (serve(app.clone()).start().unwrap(), app)
 }
 
-/// Waits until the number of descriptors stays the same for a while: a worker may be about to close one, or to make one anew.
+/// Waits until the number of descriptors stays the same for a while: a worker may be about to close
+/// one, or to make one anew.
 fn settle() {
     let (mut last, mut since) = (descriptors(), Instant::now());
     until("the number of descriptors stays the same", || {
@@ -228,11 +232,14 @@ fn begin(handle: &Handle, app: &App, amid: impl Iterator<Item = Amid>) -> Vec<Tc
         amid.is_begun(client);
     }
     let told = clients.iter().filter(|(amid, _)| amid.is_told()).count();
-    until("all are in the middle of it", || app.stuck.load(SeqCst) == told);
+    until("all are in the middle of it", || {
+        app.stuck.load(SeqCst) == told
+    });
     clients.into_iter().map(|(_, client)| client).collect()
 }
 
-/// Has a client that's about to be dropped leave by a reset, or as usual: by the end of what it says.
+/// Has a client that's about to be dropped leave by a reset, or as usual: by the end of what it
+/// says.
 fn cut(client: &TcpStream, by_reset: bool) {
     let socket = socket2::SockRef::from(client);
     match by_reset {

@@ -1,4 +1,5 @@
-//! Clients that ask for much, read nothing and leave or stay, over TCP: whatever is kept for them counts against the limits.
+//! Clients that ask for much, read nothing and leave or stay, over TCP: whatever is kept for them
+//! counts against the limits.
 use crate::harness::{
     process::Process,
     scene::{GRACE, PATIENCE, addr_of},
@@ -22,7 +23,8 @@ use tower_service::Service;
 
 /// So many clients are served at a time.
 const LIMIT: usize = 20;
-/// What a server may have beside that: a connection that's refused or about to be accepted, a clock's descriptor that's made anew.
+/// What a server may have beside that: a connection that's refused or about to be accepted, a
+/// clock's descriptor that's made anew.
 const FEW: usize = 8;
 const KIB: usize = 1024;
 
@@ -47,7 +49,8 @@ impl Manner {
         }
     }
 
-    /// How many clients there are. Those that hold out until they've stalled for long enough are fewer.
+    /// How many clients there are. Those that hold out until they've stalled for long enough are
+    /// fewer.
     fn clients(self) -> usize {
         match self {
             Self::HalfCloses | Self::HalfClosesBehindMany | Self::Stalls => 2 * LIMIT,
@@ -65,7 +68,9 @@ impl Manner {
         }
         client.write_all(self.said().as_bytes()).unwrap();
         match self {
-            Self::HalfCloses | Self::HalfClosesBehindMany => client.shutdown(Shutdown::Write).unwrap(),
+            Self::HalfCloses | Self::HalfClosesBehindMany => {
+                client.shutdown(Shutdown::Write).unwrap()
+            }
             Self::Stalls => {}
             Self::Closes | Self::Resets => return None,
         }
@@ -130,8 +135,10 @@ impl Most {
     fn look(&mut self, server: &Process) {
         let tasks = fs::read_dir(server.proc("task")).unwrap();
         // One that ends meanwhile has no name any more.
-        let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
-        let (kernels, threads): (Vec<_>, Vec<_>) = names.partition(|name| name.starts_with("iou-wrk"));
+        let names =
+            tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
+        let (kernels, threads): (Vec<_>, Vec<_>) =
+            names.partition(|name| name.starts_with("iou-wrk"));
         let descriptors = fs::read_dir(server.proc("fd")).unwrap().count();
         self.descriptors = self.descriptors.max(descriptors);
         self.threads = self.threads.max(threads.len());
@@ -139,11 +146,13 @@ impl Most {
     }
 }
 
-/// Has a server meet clients that read nothing, more than it serves at a time, in each manner that such a client may have; `test` is the name of the test.
+/// Has a server meet clients that read nothing, more than it serves at a time, in each manner that
+/// such a client may have; `test` is the name of the test.
 ///
 /// # Panics
 ///
-/// Its process has more than a few descriptors beyond its limit, or threads, or somebody who comes after them isn't served.
+/// Its process has more than a few descriptors beyond its limit, or threads, or somebody who comes
+/// after them isn't served.
 pub fn clients_that_read_nothing(test: &str, serve: impl FnOnce(App) -> Server) {
     let server = Process::start(test, |say| {
         let runtime = tokio::runtime::Builder::new_multi_thread()

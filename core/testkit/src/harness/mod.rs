@@ -1,4 +1,5 @@
-//! What a test is run with: its subject, a server, clients that reach it, and what this machine has room for.
+//! What a test is run with: its subject, a server, clients that reach it, and what this machine has
+//! room for.
 pub(crate) mod attempts;
 pub mod burst;
 pub(crate) mod case;

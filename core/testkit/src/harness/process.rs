@@ -1,4 +1,5 @@
-//! A server in a process of its own: the test's binary, run once more. What's measured of it, and the limits that it has, are its alone. And what this process holds, and is allowed.
+//! A server in a process of its own: the test's binary, run once more. What's measured of it, and
+//! the limits that it has, are its alone. And what this process holds, and is allowed.
 use crate::harness::scene::{PATIENCE, descriptors};
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
@@ -39,7 +40,8 @@ pub struct Effort {
 }
 
 impl Process {
-    /// Runs `body` in this test's own process, run once more; `test` is the test's name. There, it gives `None` at the end.
+    /// Runs `body` in this test's own process, run once more; `test` is the test's name. There, it
+    /// gives `None` at the end.
     ///
     /// # Panics
     ///
@@ -126,7 +128,8 @@ impl Process {
 
     fn ticks(&self) -> u64 {
         let stat = fs::read_to_string(self.proc("stat")).unwrap();
-        // utime and stime are the 14th and 15th column; the second one ends with the only bracket (proc(5)).
+        // utime and stime are the 14th and 15th column; the second one ends with the only bracket
+        // (proc(5)).
         let columns: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
         let ticks = columns[11..13].iter();
         ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
@@ -161,7 +164,8 @@ impl Drop for Process {
 pub struct Held {
     /// How many descriptors.
     pub descriptors: usize,
-    /// How many threads; those not counted that the kernel lends to a ring, for a while (`iou-wrk-..`).
+    /// How many threads; those not counted that the kernel lends to a ring, for a while
+    /// (`iou-wrk-..`).
     pub threads: usize,
     /// How many bytes of memory are resident.
     pub memory: usize,
@@ -221,14 +225,19 @@ pub fn allow_locked_memory(bytes: u64) {
     allow(Resource::Memlock, bytes);
 }
 
-/// Makes that limit hold for this thread, and for those that it starts, although the user may be root.
+/// Makes that limit hold for this thread, and for those that it starts, although the user may be
+/// root.
 ///
 /// # Panics
 ///
 /// The kernel forbids it, which it doesn't.
 pub fn obey_locked_memory() {
     let mut sets = capabilities(None).unwrap();
-    for set in [&mut sets.effective, &mut sets.permitted, &mut sets.inheritable] {
+    for set in [
+        &mut sets.effective,
+        &mut sets.permitted,
+        &mut sets.inheritable,
+    ] {
         set.remove(CapabilitySet::IPC_LOCK);
     }
     set_capabilities(None, sets).unwrap();
@@ -241,7 +250,9 @@ fn allow(what: Resource, amount: u64) {
         maximum,
     };
     let allowed = setrlimit(what, limit);
-    allowed.unwrap_or_else(|e| panic!("{what:?}: {amount} isn't allowed, {maximum:?} is the most: {e}"));
+    allowed.unwrap_or_else(|e| {
+        panic!("{what:?}: {amount} isn't allowed, {maximum:?} is the most: {e}")
+    });
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Tests that ask something of the machine which not every one has: there they're ignored, and say why. Libtest can't do that at run time, so they're a target with `harness = false`.
+//! Tests that ask something of the machine which not every one has: there they're ignored, and say
+//! why. Libtest can't do that at run time, so they're a target with `harness = false`.
 use anyport_core::Server;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{env, future::Future, process::ExitCode};
@@ -53,12 +54,15 @@ impl Tests {
 
 impl std::fmt::Debug for Tests {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tests").field("trials", &self.0.len()).finish()
+        f.debug_struct("Tests")
+            .field("trials", &self.0.len())
+            .finish()
     }
 }
 
-/// The `main` of a target whose tests all need the same of the machine: where that's missing, they're ignored, with the reason. A test is an async function of nothing;
-/// one that makes a runtime of its own is `blocking`, and none.
+/// The `main` of a target whose tests all need the same of the machine: where that's missing,
+/// they're ignored, with the reason. A test is an async function of nothing; one that makes a
+/// runtime of its own is `blocking`, and none.
 ///
 /// ```
 /// # mod scene { pub(crate) fn missing() -> Option<String> { None } }

@@ -1,4 +1,5 @@
-//! How many tests go on at once. They wait more than they compute: many even on a small machine, if the process's limits leave room for them.
+//! How many tests go on at once. They wait more than they compute: many even on a small machine, if
+//! the process's limits leave room for them.
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -10,7 +11,8 @@ use std::{
 /// Where there's room.
 const AT_ONCE: usize = 32;
 
-/// So many descriptors each test has on average, where the largest come together: they have 300 connections each, both ends of them.
+/// So many descriptors each test has on average, where the largest come together: they have 300
+/// connections each, both ends of them.
 const DESCRIPTORS: u64 = 256;
 
 /// A test that lacked memory is run so often again.
@@ -59,7 +61,8 @@ impl Room {
         self.left.notify_all();
     }
 
-    /// There was not enough memory for that many: from now on, half of them go on at once. Of several that find so together, one counts.
+    /// There was not enough memory for that many: from now on, half of them go on at once. Of
+    /// several that find so together, one counts.
     fn shrink(&self, most: usize) {
         let mut seats = self.seats();
         if seats.most == most && most > 1 {
@@ -81,8 +84,8 @@ pub(crate) fn at_once() -> usize {
     room.try_into().unwrap_or(AT_ONCE).clamp(1, AT_ONCE)
 }
 
-/// Runs a test beside others. If they leave no memory that this process may lock (RLIMIT_MEMLOCK), which is what rings of io_uring need, it's run again
-/// beside fewer.
+/// Runs a test beside others. If they leave no memory that this process may lock (RLIMIT_MEMLOCK),
+/// which is what rings of io_uring need, it's run again beside fewer.
 pub(crate) fn make_use<T>(test: impl Fn() -> T) -> T {
     let mut tries = 0;
     loop {

@@ -68,7 +68,8 @@ impl Running {
         H2::new(self.connect_h2().await).await
     }
 
-    /// One request on a connection of its own; that connection has left afterwards, as far as the client is concerned.
+    /// One request on a connection of its own; that connection has left afterwards, as far as the
+    /// client is concerned.
     pub(crate) async fn ask(&self, request: &str) -> Response {
         let mut client = self.client().await;
         client.send(request).await;
@@ -89,7 +90,8 @@ impl Running {
 
     /// Waits until this many connections are open.
     pub(crate) async fn settles(&self, connections: usize) {
-        // A listener that's just being polled holds a permit for a moment, so one look could be wrong.
+        // A listener that's just being polled holds a permit for a moment, so one look could be
+        // wrong.
         let mut right = 0;
         while right < 3 {
             right = if self.handle.connections() == connections {

@@ -1,4 +1,5 @@
-//! What a transport's own tests over TCP share: an app, a client that blocks, and waiting until something holds.
+//! What a transport's own tests over TCP share: an app, a client that blocks, and waiting until
+//! something holds.
 use anyport_core::{Body, Handle};
 use http::{Request, Response};
 use std::{
@@ -82,7 +83,8 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Does the same so many times at once, each on a thread and a tokio of its own, and with its own number: what waits more than it computes is over sooner.
+/// Does the same so many times at once, each on a thread and a tokio of its own, and with its own
+/// number: what waits more than it computes is over sooner.
 ///
 /// # Panics
 ///

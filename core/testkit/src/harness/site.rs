@@ -100,7 +100,10 @@ impl Site {
     }
 
     /// The same, and notes about its connections.
-    pub(crate) fn serve_watched(&self, configure: impl FnOnce(Server) -> Server) -> (Running, Arc<Notes>) {
+    pub(crate) fn serve_watched(
+        &self,
+        configure: impl FnOnce(Server) -> Server,
+    ) -> (Running, Arc<Notes>) {
         let (state, notes) = (self.state(), Arc::new(Notes::default()));
         let server = configure(self.subject.watched(Arc::clone(&state), Arc::clone(&notes)));
         (Running::start(self, server, state), notes)
@@ -133,7 +136,12 @@ impl Site {
     }
 
     /// The same, and how long a handshake may take.
-    pub(crate) fn moody_for(&self, script: Script, mood: &Arc<Mood>, handshake: Duration) -> Running {
+    pub(crate) fn moody_for(
+        &self,
+        script: Script,
+        mood: &Arc<Mood>,
+        handshake: Duration,
+    ) -> Running {
         let timeouts = Timeouts::default().with_handshake(handshake);
         let server = self.moody_server(script, mood).timeouts(timeouts);
         Running::start(self, server, Arc::default())
@@ -158,7 +166,8 @@ impl Site {
         self.subject.connect_resetting(endpoint).await
     }
 
-    /// Connects to a server that may have nothing to say: also where that needs a handshake, it's not waited for.
+    /// Connects to a server that may have nothing to say: also where that needs a handshake, it's
+    /// not waited for.
     pub(crate) async fn knock(&self, endpoint: &Endpoint) -> io::Result<Io> {
         self.subject.knock(endpoint).await
     }

@@ -13,8 +13,8 @@ use crate::{
     },
 };
 use anyport_core::{
-    ByteTransport, Endpoint, Listener, PerWorker, Raw, ServedOver, Server, SpokenOver, Transport, Worker,
-    per_worker, serve_raw_with, serve_with,
+    ByteTransport, Endpoint, Listener, PerWorker, Raw, ServedOver, Server, SpokenOver, Transport,
+    Worker, per_worker, serve_raw_with, serve_with,
 };
 use std::{future::Future, io, sync::Arc};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -27,28 +27,37 @@ pub trait Subject: Send + Sync + 'static {
     /// What's tested.
     type Transport: ByteTransport;
 
-    /// The client's end of a connection, on tokio. It should send small writes at once (for TCP: TCP_NODELAY).
+    /// The client's end of a connection, on tokio. It should send small writes at once (for TCP:
+    /// TCP_NODELAY).
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// A new one that binds a free place on this machine: each test has its own.
     fn transport(&self) -> Self::Transport;
 
-    /// Connects to where the server says that it listens; runs on tokio, whatever the transport runs on.
-    fn connect(&self, endpoint: &Endpoint) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    /// Connects to where the server says that it listens; runs on tokio, whatever the transport
+    /// runs on.
+    fn connect(&self, endpoint: &Endpoint)
+    -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
-    /// The same without waiting for the server's word: what's left of a handshake goes on when the stream is read or written. Default: [`connect`](Self::connect), which is
-    /// right where connecting needs no more than the kernel.
+    /// The same without waiting for the server's word: what's left of a handshake goes on when the
+    /// stream is read or written. Default: [`connect`](Self::connect), which is right where
+    /// connecting needs no more than the kernel.
     fn knock(&self, endpoint: &Endpoint) -> impl Future<Output = io::Result<Self::Stream>> + Send {
         self.connect(endpoint)
     }
 
-    /// Connects a client that speaks HTTP/2, and says so if the transport asks for it: TLS does (ALPN, RFC 9113 3.2). Default: [`connect`](Self::connect).
-    fn connect_h2(&self, endpoint: &Endpoint) -> impl Future<Output = io::Result<Self::Stream>> + Send {
+    /// Connects a client that speaks HTTP/2, and says so if the transport asks for it: TLS does
+    /// (ALPN, RFC 9113 3.2). Default: [`connect`](Self::connect).
+    fn connect_h2(
+        &self,
+        endpoint: &Endpoint,
+    ) -> impl Future<Output = io::Result<Self::Stream>> + Send {
         self.connect(endpoint)
     }
 
-    /// Has a client's end reset its connection when it is dropped (TCP: SO_LINGER of zero, socket(7)). Default: nothing, which is right where
-    /// dropping it closes both directions, as it does with Unix sockets and in memory.
+    /// Has a client's end reset its connection when it is dropped (TCP: SO_LINGER of zero,
+    /// socket(7)). Default: nothing, which is right where dropping it closes both directions, as it
+    /// does with Unix sockets and in memory.
     ///
     /// # Errors
     ///
@@ -57,7 +66,8 @@ pub trait Subject: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Why it can't be tested on this machine, if that's so: then its tests are ignored, with this reason. Default: it can.
+    /// Why it can't be tested on this machine, if that's so: then its tests are ignored, with this
+    /// reason. Default: it can.
     fn missing(&self) -> Option<String> {
         None
     }
@@ -70,7 +80,8 @@ pub trait Subject: Send + Sync + 'static {
 
 type ConnectionOf<S> = <<<S as Subject>::Transport as Transport>::Listener as Listener>::Connection;
 
-/// A subject that can be served by its runtime. Holds for every one whose listener and handshake suit its runtime.
+/// A subject that can be served by its runtime. Holds for every one whose listener and handshake
+/// suit its runtime.
 pub trait Served: Subject {
     #[doc(hidden)]
     fn http(&self, state: Arc<State>) -> Server;
@@ -92,8 +103,9 @@ impl<S> Served for S
 where
     S: Subject,
     App: ServedOver<S::Transport> + ServedOver<Watched<S::Transport>>,
-    Raw<Handler<ConnectionOf<S>>>:
-        SpokenOver<S::Transport> + SpokenOver<Spied<S::Transport>> + SpokenOver<Moody<S::Transport>>,
+    Raw<Handler<ConnectionOf<S>>>: SpokenOver<S::Transport>
+        + SpokenOver<Spied<S::Transport>>
+        + SpokenOver<Moody<S::Transport>>,
 {
     fn http(&self, state: Arc<State>) -> Server {
         serve_with(self.transport(), App::new(state))
@@ -109,15 +121,22 @@ where
     }
 
     fn spied(&self, script: Script, told: Told) -> Server {
-        serve_raw_with(Spied::new(self.transport(), told), script.handler(Place::Home))
+        serve_raw_with(
+            Spied::new(self.transport(), told),
+            script.handler(Place::Home),
+        )
     }
 
     fn moody(&self, script: Script, mood: Arc<Mood>) -> Server {
-        serve_raw_with(Moody::new(self.transport(), mood), script.handler(Place::Home))
+        serve_raw_with(
+            Moody::new(self.transport(), mood),
+            script.handler(Place::Home),
+        )
     }
 }
 
-/// A subject whose workers have threads of their own, so that it serves `!Send` apps, too. Holds for each one that can.
+/// A subject whose workers have threads of their own, so that it serves `!Send` apps, too. Holds
+/// for each one that can.
 pub trait LocalSubject: Served {
     #[doc(hidden)]
     fn local(&self, make: fn(&Worker) -> LocalApp) -> Server;
@@ -143,14 +162,17 @@ pub enum Capability {
     VectoredWrite,
     /// A free port is chosen by binding port 0, so endpoints are IP addresses.
     PortZero,
-    /// A peer that is gone is noticed although bytes of it wait unread ([`Connection::peer_state`](anyport_core::Connection::peer_state)).
+    /// A peer that is gone is noticed although bytes of it wait unread
+    /// ([`Connection::peer_state`](anyport_core::Connection::peer_state)).
     PeerState,
     /// What a slow reader reads is noticed before the system calls the stream writable
     /// ([`Connection::poll_retry_write`](anyport_core::Connection::poll_retry_write)).
     RetryWrite,
-    /// A client can tell the end of a connection from its failure ([`Connection::reset`](anyport_core::Connection::reset)).
+    /// A client can tell the end of a connection from its failure
+    /// ([`Connection::reset`](anyport_core::Connection::reset)).
     Reset,
-    /// Its workers have threads of their own and serve `!Send` apps: [`Suite::with_local`](crate::Suite::with_local).
+    /// Its workers have threads of their own and serve `!Send` apps:
+    /// [`Suite::with_local`](crate::Suite::with_local).
     Local,
 }
 

@@ -1,7 +1,8 @@
-//! A transport around another that notes what no client sees: when a connection falls asleep, and how often one is polled.
+//! A transport around another that notes what no client sees: when a connection falls asleep, and
+//! how often one is polled.
 use anyport_core::{
-    AcceptErrorKind, ByteListener, ByteTransport, ConnInfo, Connection, Endpoint, Incoming, Listener,
-    PeerState, Permit, Result, Transport, Worker, Workers, runtime::RuntimeOptions,
+    AcceptErrorKind, ByteListener, ByteTransport, ConnInfo, Connection, Endpoint, Incoming,
+    Listener, PeerState, Permit, Result, Transport, Worker, Workers, runtime::RuntimeOptions,
 };
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::{
@@ -180,7 +181,8 @@ impl<C: Connection> Connection for WatchedConnection<C> {
         self.inner.info()
     }
 
-    /// Hyper never asks for it. Who does after an answer was written, has taken the connection from hyper; it's asked for while there's no answer yet, too.
+    /// Hyper never asks for it. Who does after an answer was written, has taken the connection from
+    /// hyper; it's asked for while there's no answer yet, too.
     fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.notes.count_poll();
         if std::mem::take(&mut self.has_written) {
@@ -231,7 +233,11 @@ impl<C: Connection> Read for WatchedConnection<C> {
 }
 
 impl<C: Connection> Write for WatchedConnection<C> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.notes.count_poll();
         let written = Pin::new(&mut self.inner).poll_write(cx, buf);
         self.note(&written);

@@ -1,4 +1,5 @@
-//! Transports around the subject's: one that tells where it listens, one whose listener has its moods.
+//! Transports around the subject's: one that tells where it listens, one whose listener has its
+//! moods.
 use crate::{app::DELIBERATE, harness::site::Told};
 use anyport_core::{
     AcceptErrorKind, Endpoint, Incoming, Listener, Result, Transport, Worker, Workers,
@@ -75,7 +76,8 @@ pub struct Mood {
 pub(crate) enum Trouble {
     #[default]
     None,
-    /// It's polled by a task that then loses its interest, 1,000 times, as when an accept is raced against something else.
+    /// It's polled by a task that then loses its interest, 1,000 times, as when an accept is raced
+    /// against something else.
     Left,
     /// Every other client has gone before it was accepted.
     Aborted,
@@ -178,7 +180,8 @@ impl<L: Listener> Listener for MoodyListener<L> {
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
         let mood = &self.mood;
-        // Looked at once somebody is there: who comes after the mood has changed has a handshake of the new one, also if this began before.
+        // Looked at once somebody is there: who comes after the mood has changed has a handshake of
+        // the new one, also if this began before.
         let as_mood = |incoming: Incoming<L::Handshake>| match mood.get() {
             Trouble::Stalls => incoming.map(|_| MoodyHandshake::stalls()),
             Trouble::Fails => incoming.map(|_| MoodyHandshake::fails()),
@@ -190,7 +193,9 @@ impl<L: Listener> Listener for MoodyListener<L> {
                 // So that it's polled again although nothing happened.
                 cx.waker().wake_by_ref();
                 // A task that will never come back.
-                let polled = self.inner.poll_accept(&mut Context::from_waker(Waker::noop()));
+                let polled = self
+                    .inner
+                    .poll_accept(&mut Context::from_waker(Waker::noop()));
                 if polled.is_ready() {
                     return polled.map_ok(as_mood);
                 }

@@ -26,7 +26,10 @@ fn pattern(from: usize, len: usize) -> Vec<u8> {
     (from..from + len).map(|n| (n * 31 % 251) as u8).collect()
 }
 
-fn poll_read(io: &mut Accepted<GlommioConnection>, cx: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
+fn poll_read(
+    io: &mut Accepted<GlommioConnection>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Vec<u8>>> {
     let mut space = [0; 8 * KIB];
     let mut buf = ReadBuf::new(&mut space);
     let polled = Pin::new(io).poll_read(cx, buf.unfilled());
@@ -67,7 +70,9 @@ pub(crate) async fn nothing_is_lost_when_a_pending_read_is_left() {
                     Some(read) => read,
                     None => {
                         waited += 1;
-                        poll_fn(|cx| Pin::new(&mut io).poll_readable(cx)).await.unwrap();
+                        poll_fn(|cx| Pin::new(&mut io).poll_readable(cx))
+                            .await
+                            .unwrap();
                         poll_fn(|cx| poll_read(&mut io, cx)).await
                     }
                 };
@@ -153,7 +158,9 @@ pub(crate) async fn slices_arrive_in_order_however_many_are_taken_at_once() {
                 .await
                 .unwrap();
         }
-        poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await.unwrap();
+        poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx))
+            .await
+            .unwrap();
     };
     let handle = serve_raw_with(one(), handler).start().unwrap();
     let mut received = Vec::new();
@@ -162,9 +169,11 @@ pub(crate) async fn slices_arrive_in_order_however_many_are_taken_at_once() {
     handle.shutdown(GRACE).await.unwrap();
 }
 
-/// Whoever was told to wait is woken, also if it didn't wait, and wrote more: hyper, for one, goes on only then.
+/// Whoever was told to wait is woken, also if it didn't wait, and wrote more: hyper, for one, goes
+/// on only then.
 ///
-/// A write is tried twice, here and by glommio, which forgets about the wake if it's the one that succeeds. Some of the rounds end so, since room comes at any moment.
+/// A write is tried twice, here and by glommio, which forgets about the wake if it's the one that
+/// succeeds. Some of the rounds end so, since room comes at any moment.
 pub(crate) async fn a_write_that_was_pending_is_followed_by_a_wake() {
     const ROUNDS: usize = 200;
     struct Woken(AtomicUsize);
@@ -217,23 +226,32 @@ pub(crate) async fn a_stream_is_readable_when_there_is_something_to_be_read() {
     let handler = move |mut io: Accepted<GlommioConnection>| {
         let tell = tell.clone();
         async move {
-            let is_readable = once(|cx| Pin::new(&mut io).poll_readable(cx)).await.is_some();
+            let is_readable = once(|cx| Pin::new(&mut io).poll_readable(cx))
+                .await
+                .is_some();
             tell.send(format!("at first: {is_readable}")).unwrap();
             for expected in ["one", "two", ""] {
                 for _ in 0..3 {
-                    poll_fn(|cx| Pin::new(&mut io).poll_readable(cx)).await.unwrap();
+                    poll_fn(|cx| Pin::new(&mut io).poll_readable(cx))
+                        .await
+                        .unwrap();
                 }
                 let read = poll_fn(|cx| poll_read(&mut io, cx)).await.unwrap();
                 assert_eq!(read, expected.as_bytes());
-                // It has waited since that read, which found less than it had room for; or not at all, after the end.
-                let is_readable = once(|cx| Pin::new(&mut io).poll_readable(cx)).await.is_some();
-                tell.send(format!("after {expected:?}: {is_readable}")).unwrap();
+                // It has waited since that read, which found less than it had room for; or not at
+                // all, after the end.
+                let is_readable = once(|cx| Pin::new(&mut io).poll_readable(cx))
+                    .await
+                    .is_some();
+                tell.send(format!("after {expected:?}: {is_readable}"))
+                    .unwrap();
             }
         }
     };
     let handle = serve_raw_with(one(), handler).start().unwrap();
     let mut client = connect(&handle);
-    let hears = |expected: &str| assert_eq!(told.recv_timeout(crate::scene::PATIENCE).unwrap(), expected);
+    let hears =
+        |expected: &str| assert_eq!(told.recv_timeout(crate::scene::PATIENCE).unwrap(), expected);
     hears("at first: false");
     client.write_all(b"one").unwrap();
     hears("after \"one\": false");
@@ -244,7 +262,8 @@ pub(crate) async fn a_stream_is_readable_when_there_is_something_to_be_read() {
     handle.shutdown(GRACE).await.unwrap();
 }
 
-/// The peer ends its half: what it sent is read, then the end, again and again, and it can still be answered.
+/// The peer ends its half: what it sent is read, then the end, again and again, and it can still be
+/// answered.
 pub(crate) async fn a_half_that_ended_leaves_the_other_one_open() {
     let handler = move |mut io: Accepted<GlommioConnection>| async move {
         let mut all = Vec::new();
@@ -255,15 +274,24 @@ pub(crate) async fn a_half_that_ended_leaves_the_other_one_open() {
             }
             all.extend(read);
         }
-        assert!(poll_fn(|cx| poll_read(&mut io, cx)).await.unwrap().is_empty());
+        assert!(
+            poll_fn(|cx| poll_read(&mut io, cx))
+                .await
+                .unwrap()
+                .is_empty()
+        );
         let mut sent = 0;
         while sent < all.len() {
             sent += poll_fn(|cx| Pin::new(&mut io).poll_write(cx, &all[sent..]))
                 .await
                 .unwrap();
         }
-        poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await.unwrap();
-        poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await.unwrap();
+        poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx))
+            .await
+            .unwrap();
+        poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx))
+            .await
+            .unwrap();
         let error = poll_fn(|cx| Pin::new(&mut io).poll_write(cx, b"x"))
             .await
             .unwrap_err();
@@ -309,7 +337,10 @@ pub(crate) async fn the_error_of_a_peer_that_left_is_told_and_stays() {
     let (first, again, vectored) = told.recv_timeout(crate::scene::PATIENCE).unwrap();
     let kind = first.unwrap().kind();
     assert!(
-        matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe),
+        matches!(
+            kind,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+        ),
         "{kind}"
     );
     assert_eq!(again.unwrap_err().kind(), io::ErrorKind::BrokenPipe);

@@ -28,7 +28,8 @@ async fn sleep(duration: Duration) {
     timer.sleep(duration).await;
 }
 
-/// While the worker goes on by itself, or falls asleep, or wakes up: glommio, told of it in its own way, may fall asleep with a task that's ready, for good if nothing else happens.
+/// While the worker goes on by itself, or falls asleep, or wakes up: glommio, told of it in its own
+/// way, may fall asleep with a task that's ready, for good if nothing else happens.
 pub(crate) async fn no_wake_from_another_thread_is_lost() {
     const TIMES: usize = 30_000;
     let (wake, to_wake) = mpsc::channel::<(tokio::sync::oneshot::Sender<()>, u32)>();
@@ -119,7 +120,8 @@ pub(crate) async fn thirty_two_workers_have_room() {
     ends(&handle).await;
 }
 
-/// A timer that's due before all others is set while the worker waits for one of those, and the other way round.
+/// A timer that's due before all others is set while the worker waits for one of those, and the
+/// other way round.
 pub(crate) async fn timers_go_off_in_their_order() {
     let (tell, told) = mpsc::channel();
     let app = service_fn(move |request: Request<Body>| {
@@ -137,7 +139,8 @@ pub(crate) async fn timers_go_off_in_their_order() {
         }
     });
     let handle = serve_with(one(), app).start().unwrap();
-    // A worker of a busy machine may be kept from setting one until another is due: then they're further apart.
+    // A worker of a busy machine may be kept from setting one until another is due: then they're
+    // further apart.
     let goes_well = |unit: u32| {
         assert_eq!(get(&handle, &format!("/{unit}")).unwrap(), "Hello");
         let order = [(); 4].map(|()| told.recv_timeout(crate::scene::PATIENCE).unwrap());

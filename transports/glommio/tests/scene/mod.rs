@@ -3,7 +3,9 @@
 
 use anyport_core::Runtime as _;
 use anyport_glommio::{Glommio, GlommioPerCore};
-pub(crate) use anyport_testkit::scene::{GRACE, PATIENCE, addr_of, connect, descriptors, get, hello, until};
+pub(crate) use anyport_testkit::scene::{
+    GRACE, PATIENCE, addr_of, connect, descriptors, get, hello, until,
+};
 
 /// One worker.
 pub(crate) fn one() -> Glommio {

@@ -1,4 +1,5 @@
-//! A drain that takes its time tells the observer again and again what's left, also while the listener can't be emptied for a limit.
+//! A drain that takes its time tells the observer again and again what's left, also while the
+//! listener can't be emptied for a limit.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -26,7 +27,10 @@ struct Told(Arc<Mutex<Vec<(Instant, String)>>>);
 impl Observer for Told {
     fn on(&self, event: &Event<'_>) {
         if let Event::Draining { left, .. } = event {
-            self.0.lock().unwrap().push((Instant::now(), left.to_string()));
+            self.0
+                .lock()
+                .unwrap()
+                .push((Instant::now(), left.to_string()));
         }
     }
 }
@@ -88,5 +92,9 @@ async fn a_handler_is_told_of_the_drain() {
     assert!(answer.ends_with("false true"), "{answer}");
     drop(client);
     assert_eq!(ended.await.unwrap().aborted, 0);
-    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begin.elapsed()
+    );
 }

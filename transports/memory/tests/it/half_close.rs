@@ -1,4 +1,5 @@
-//! A client that has ended its sending half and is to be answered: it's looked at while its handler waits, and costs next to nothing.
+//! A client that has ended its sending half and is to be answered: it's looked at while its handler
+//! waits, and costs next to nothing.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"

@@ -1,4 +1,5 @@
-//! The times of connections that sleep, and of those too busy to: on tokio's paused clock, to the millisecond.
+//! The times of connections that sleep, and of those too busy to: on tokio's paused clock, to the
+//! millisecond.
 
 use crate::scene::{GET, SLEEPS, Scene, TICK, ask, closed, ended, ended_between, settled};
 use anyport_core::{Body, BoxError, HttpOptions, Server, Timeouts, observe::TimedOut};
@@ -41,7 +42,13 @@ async fn whenever_it_sleeps_a_connection_is_kept_alive_since_its_last_answer() {
         let mut scene = serve_with(idle, |timeouts| timeouts);
         let mut client = scene.connect();
         let mut last = Instant::now();
-        for wait in [Duration::ZERO, MS, SECOND / 4, 40 * SECOND, KEEP_ALIVE - SECOND] {
+        for wait in [
+            Duration::ZERO,
+            MS,
+            SECOND / 4,
+            40 * SECOND,
+            KEEP_ALIVE - SECOND,
+        ] {
             sleep(wait).await;
             last = Instant::now();
             assert!(!ask(&mut client, GET).await);
@@ -110,13 +117,24 @@ async fn a_sleeping_connection_that_becomes_old_has_a_last_call() {
         let asked = Instant::now();
         assert!(ask(&mut late, GET).await, "it's told");
         closed(&mut late).await;
-        ended(&scene.end().await, asked, Duration::ZERO, Some(TimedOut::Age));
+        ended(
+            &scene.end().await,
+            asked,
+            Duration::ZERO,
+            Some(TimedOut::Age),
+        );
         closed(&mut silent).await;
-        ended(&scene.end().await, begin, AGE + LAST_CALL, Some(TimedOut::Age));
+        ended(
+            &scene.end().await,
+            begin,
+            AGE + LAST_CALL,
+            Some(TimedOut::Age),
+        );
     }
 }
 
-/// It's told of its age once, although it's awake again before it ends. `together`: with the last request before the age.
+/// It's told of its age once, although it's awake again before it ends. `together`: with the last
+/// request before the age.
 #[tokio::test(start_paused = true)]
 async fn a_head_that_begins_in_the_last_call_is_let_finish() {
     for idle in SLEEPS {
@@ -243,7 +261,8 @@ mod drain {
         }
     }
 
-    /// Also one that came together with the request before it: that's seen when the connection falls asleep, or is about to be closed.
+    /// Also one that came together with the request before it: that's seen when the connection
+    /// falls asleep, or is about to be closed.
     #[tokio::test(start_paused = true)]
     async fn a_head_that_has_begun_is_let_finish() {
         for idle in SLEEPS {

@@ -1,4 +1,5 @@
-//! The beginning of a head that came in one read with the request before it: the connection looks idle, but isn't. On tokio's paused clock, to the millisecond.
+//! The beginning of a head that came in one read with the request before it: the connection looks
+//! idle, but isn't. On tokio's paused clock, to the millisecond.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -94,7 +95,8 @@ async fn read_until(client: &mut MemoryStream, said: &str) -> String {
     read
 }
 
-/// It was read together with the request before it, so it's seen only when the connection would fall asleep, or has been idle for as long as a head may take.
+/// It was read together with the request before it, so it's seen only when the connection would
+/// fall asleep, or has been idle for as long as a head may take.
 #[tokio::test(start_paused = true)]
 async fn half_a_pipelined_head_has_its_time_since_the_answer_before_it() {
     for slept_before in [false, true] {
@@ -180,7 +182,12 @@ async fn half_a_pipelined_head_has_its_time_although_idle_connections_have_less(
                 ended(&scene.end().await, begin, HEAD, Some(TimedOut::Head));
             }
             closed(&mut in_time).await;
-            ended(&scene.end().await, asked, 5 * SECOND, Some(TimedOut::KeepAlive));
+            ended(
+                &scene.end().await,
+                asked,
+                5 * SECOND,
+                Some(TimedOut::KeepAlive),
+            );
         }
     }
 }
@@ -219,7 +226,8 @@ async fn what_came_with_a_request_that_is_answered_when_a_drain_begins_is_answer
 async fn an_empty_line_after_a_request_begins_no_head() {
     for idle in SLEEPS {
         for empty in ["\r\n", "\n", "\r\n\r\n"] {
-            let post = format!("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\nx{empty}");
+            let post =
+                format!("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\nx{empty}");
             let mut scene = serve(idle, |timeouts| timeouts);
             let mut client = scene.connect();
             let mut asked = Instant::now();
@@ -229,7 +237,12 @@ async fn an_empty_line_after_a_request_begins_no_head() {
                 assert!(!ask(&mut client, &post).await);
             }
             closed(&mut client).await;
-            ended(&scene.end().await, asked, KEEP_ALIVE, Some(TimedOut::KeepAlive));
+            ended(
+                &scene.end().await,
+                asked,
+                KEEP_ALIVE,
+                Some(TimedOut::KeepAlive),
+            );
 
             let mut client = scene.connect();
             assert!(!ask(&mut client, &post).await);

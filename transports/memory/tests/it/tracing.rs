@@ -1,4 +1,5 @@
-//! What's written to `tracing`: peers' mistakes never above DEBUG, the app's own as ERROR, and all of it in the connection's span.
+//! What's written to `tracing`: peers' mistakes never above DEBUG, the app's own as ERROR, and all
+//! of it in the connection's span.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 use anyport_core::{Body, observe::Tracing, serve_with};
@@ -95,7 +96,10 @@ async fn a_panic_is_an_error_and_names_its_connection() {
 #[tokio::test(flavor = "current_thread", start_paused = true)]
 async fn what_the_app_logs_is_in_the_connections_span() {
     let log = logged(b"GET /here HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
-    let line = log.lines().find(|line| line.contains("in the app")).unwrap();
+    let line = log
+        .lines()
+        .find(|line| line.contains("in the app"))
+        .unwrap();
     assert!(
         line.contains("connection{conn.id=1 peer.addr=memory:client-"),
         "{line}"

@@ -1,7 +1,10 @@
-//! The crate's own tests, in one program: they're linked once, and run beside each other. Those that count what the process has, or change it, are programs of
-//! their own beside this folder.
+//! The crate's own tests, in one program: they're linked once, and run beside each other. Those
+//! that count what the process has, or change it, are programs of their own beside this folder.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that unwraps fails with a line number")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps fails with a line number"
+)]
 
 #[path = "../scene/mod.rs"]
 mod scene;

@@ -1,4 +1,5 @@
-//! Closing a listening socket loses nobody: who got through the TCP handshake is served, who comes later gets no connection.
+//! Closing a listening socket loses nobody: who got through the TCP handshake is served, who comes
+//! later gets no connection.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -89,7 +90,8 @@ pub(crate) async fn a_port_is_bound_again_at_once() {
 pub(crate) async fn connections_are_closed_in_processes_that_the_app_starts() {
     for driver in [Driver::IoUring, Driver::Epoll] {
         let handler = |connection: Accepted<MonoioConnection>| async move {
-            let flags = fs::read_to_string(format!("/proc/self/fdinfo/{}", connection.io().as_raw_fd()));
+            let flags =
+                fs::read_to_string(format!("/proc/self/fdinfo/{}", connection.io().as_raw_fd()));
             let flags = flags.unwrap_or_default();
             let flags = flags.lines().find_map(|line| line.strip_prefix("flags:"));
             let octal = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
@@ -100,9 +102,16 @@ pub(crate) async fn connections_are_closed_in_processes_that_the_app_starts() {
         let handle = serve_raw_with(bind(driver), handler).start().unwrap();
         let addr = handle.endpoints()[0].socket_addr().unwrap();
         let mut flags = [0; 4];
-        TcpStream::connect(addr).unwrap().read_exact(&mut flags).unwrap();
+        TcpStream::connect(addr)
+            .unwrap()
+            .read_exact(&mut flags)
+            .unwrap();
         const O_CLOEXEC: u32 = 0o2_000_000;
-        assert_ne!(u32::from_be_bytes(flags) & O_CLOEXEC, 0, "{driver}: {flags:?}");
+        assert_ne!(
+            u32::from_be_bytes(flags) & O_CLOEXEC,
+            0,
+            "{driver}: {flags:?}"
+        );
         handle.abort().await.unwrap();
     }
 }

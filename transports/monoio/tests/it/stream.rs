@@ -21,7 +21,10 @@ fn pattern(from: usize, len: usize) -> Vec<u8> {
     (from..from + len).map(|n| (n * 31 % 251) as u8).collect()
 }
 
-fn poll_read(io: &mut Accepted<MonoioConnection>, cx: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
+fn poll_read(
+    io: &mut Accepted<MonoioConnection>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Vec<u8>>> {
     let mut space = [0; 8 * KIB];
     let mut buf = ReadBuf::new(&mut space);
     let polled = Pin::new(io).poll_read(cx, buf.unfilled());
@@ -47,7 +50,8 @@ async fn once<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T> + Unpin) -> O
     polled
 }
 
-/// A connection that had a large buffer gives it back while it waits; what arrives meanwhile, is kept.
+/// A connection that had a large buffer gives it back while it waits; what arrives meanwhile, is
+/// kept.
 pub(crate) async fn nothing_is_lost_while_a_large_buffer_is_given_back() {
     const MESSAGES: usize = 3000;
     /// More than a small buffer holds, so that each is followed by an operation with a large one.
@@ -60,7 +64,8 @@ pub(crate) async fn nothing_is_lost_while_a_large_buffer_is_given_back() {
                 let mut seen = 0;
                 let mut waited = 0;
                 while seen < MESSAGES * SIZE {
-                    // Armed, perhaps; then given back, in a turn in which nothing else is asked for.
+                    // Armed, perhaps; then given back, in a turn in which nothing else is asked
+                    // for.
                     if let Some(read) = once(|cx| poll_read(&mut io, cx)).await {
                         let read = read.unwrap();
                         assert_eq!(read, pattern(seen, read.len()), "after {seen} bytes");
@@ -69,7 +74,9 @@ pub(crate) async fn nothing_is_lost_while_a_large_buffer_is_given_back() {
                         continue;
                     }
                     waited += 1;
-                    poll_fn(|cx| Pin::new(&mut io).poll_readable(cx)).await.unwrap();
+                    poll_fn(|cx| Pin::new(&mut io).poll_readable(cx))
+                        .await
+                        .unwrap();
                 }
                 tell.send(waited).unwrap();
             }
@@ -89,7 +96,10 @@ pub(crate) async fn nothing_is_lost_while_a_large_buffer_is_given_back() {
             client.read(&mut [0])
         });
         let waited = told.recv_timeout(crate::scene::PATIENCE).unwrap();
-        assert!(waited > MESSAGES / 100, "{driver}: it waited {waited} times only");
+        assert!(
+            waited > MESSAGES / 100,
+            "{driver}: it waited {waited} times only"
+        );
         handle.shutdown(GRACE).await.unwrap();
     }
 }
@@ -152,7 +162,9 @@ pub(crate) async fn slices_arrive_in_order_however_many_are_taken_at_once() {
                     .await
                     .unwrap();
             }
-            poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await.unwrap();
+            poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx))
+                .await
+                .unwrap();
         };
         let handle = serve_raw_with(one(driver), handler).start().unwrap();
         let mut received = Vec::new();
@@ -166,7 +178,8 @@ pub(crate) async fn slices_arrive_in_order_however_many_are_taken_at_once() {
     }
 }
 
-/// An error of a send that nobody waited for shows at the next write, flush or shutdown, and again after that.
+/// An error of a send that nobody waited for shows at the next write, flush or shutdown, and again
+/// after that.
 pub(crate) async fn an_error_that_comes_late_is_told_and_stays() {
     for driver in DRIVERS {
         let (tell, told) = mpsc::channel();
@@ -197,10 +210,16 @@ pub(crate) async fn an_error_that_comes_late_is_told_and_stays() {
         let (first, flushed, again, ended) = told.recv_timeout(crate::scene::PATIENCE).unwrap();
         let kind = first.unwrap().kind();
         assert!(
-            matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe),
+            matches!(
+                kind,
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+            ),
             "{driver}: {kind}"
         );
-        assert!(flushed.is_err() && again.is_err() && ended.is_err(), "{driver}");
+        assert!(
+            flushed.is_err() && again.is_err() && ended.is_err(),
+            "{driver}"
+        );
         handle.shutdown(GRACE).await.unwrap();
     }
 }

@@ -50,7 +50,10 @@ pub(crate) async fn a_client_is_known_and_the_path_is_gone_at_the_end() {
         let handle = who(MonoioUnix::bind(&path).with_mode(0o600), driver)
             .start()
             .unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let user = fs::metadata("/proc/self").map(|us| std::os::unix::fs::MetadataExt::uid(&us));
         let expected = format!(
             "Some({}) {} unix:{}",
@@ -91,7 +94,9 @@ pub(crate) async fn an_abstract_name_is_free_again_at_once() {
     for driver in DRIVERS {
         let name = format!("anyport-monoio-{}-{driver}", process::id());
         for _ in 0..5 {
-            let handle = who(MonoioUnix::bind_abstract(&name), driver).start().unwrap();
+            let handle = who(MonoioUnix::bind_abstract(&name), driver)
+                .start()
+                .unwrap();
             handle.shutdown(GRACE).await.unwrap();
         }
     }

@@ -1,4 +1,5 @@
-//! Binding: what can't be bound is an error with one good line, however the server is run; what can be is served.
+//! Binding: what can't be bound is an error with one good line, however the server is run; what can
+//! be is served.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -44,7 +45,10 @@ async fn a_port_in_use_is_an_error_although_workers_share_it() {
     let addr = addr_of(&first);
     for second in [two_workers(addr), ambient(addr)] {
         let error = error_of(second);
-        assert_eq!((error.kind(), error.to_string()), (ErrorKind::Bind, in_use(addr)));
+        assert_eq!(
+            (error.kind(), error.to_string()),
+            (ErrorKind::Bind, in_use(addr))
+        );
     }
     first.abort().await.unwrap();
 }
@@ -84,9 +88,14 @@ fn the_error_is_the_same_awaited_run_and_started() {
         let server = move || server(addr);
         let awaited = runtime.block_on(async { server().await.unwrap_err() });
         let started = runtime.block_on(async { error_of(server()) });
-        let run = thread::spawn(move || server().run().unwrap_err()).join().unwrap();
+        let run = thread::spawn(move || server().run().unwrap_err())
+            .join()
+            .unwrap();
         for error in [awaited, started, run] {
-            assert_eq!((error.kind(), error.to_string()), (ErrorKind::Bind, in_use(addr)));
+            assert_eq!(
+                (error.kind(), error.to_string()),
+                (ErrorKind::Bind, in_use(addr))
+            );
         }
     }
     let started_outside = error_of(two_workers(addr)).to_string();
@@ -120,7 +129,9 @@ async fn a_name_that_does_not_resolve_is_named() {
     assert_eq!(error.kind(), ErrorKind::Bind);
     let error = error.to_string();
     assert!(
-        error.starts_with("cannot bind no-such-name.invalid:80: cannot resolve `no-such-name.invalid`"),
+        error.starts_with(
+            "cannot bind no-such-name.invalid:80: cannot resolve `no-such-name.invalid`"
+        ),
         "{error}"
     );
 }
@@ -129,7 +140,8 @@ async fn a_name_that_does_not_resolve_is_named() {
 async fn an_address_of_no_interface_is_named() {
     // For documentation (RFC 5737): nobody has it.
     let error = error_of(two_workers("192.0.2.1:0")).to_string();
-    let begin = "cannot bind 192.0.2.1:0: no interface of this machine has this address (`ip address`";
+    let begin =
+        "cannot bind 192.0.2.1:0: no interface of this machine has this address (`ip address`";
     assert!(error.starts_with(begin), "{error}");
 }
 
@@ -181,7 +193,10 @@ fn a_plain_thread_runs_a_server_on_either_tokio() {
 #[tokio::test]
 async fn port_0_is_resolved_and_the_same_for_all_workers() {
     let sockets = listen(&"127.0.0.1:0".into(), &SocketOptions::default(), 3).unwrap();
-    let ports: BTreeSet<_> = sockets.iter().map(|s| s.local_addr().unwrap().port()).collect();
+    let ports: BTreeSet<_> = sockets
+        .iter()
+        .map(|s| s.local_addr().unwrap().port())
+        .collect();
     assert_eq!((sockets.len(), ports.len()), (3, 1), "{ports:?}");
     assert!(!ports.contains(&0));
 
@@ -220,7 +235,9 @@ async fn a_socket_that_listens_already_is_adopted_by_one_worker_or_more() {
         handle.shutdown(GRACE).await.unwrap();
     }
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let handle = serve_with(Tcp::from_std(listener), hello()).start().unwrap();
+    let handle = serve_with(Tcp::from_std(listener), hello())
+        .start()
+        .unwrap();
     assert_eq!(get(addr_of(&handle)).unwrap(), "Hello");
     handle.shutdown(GRACE).await.unwrap();
 }
@@ -258,7 +275,8 @@ async fn a_port_is_bound_again_at_once_while_old_connections_linger() {
     }
 }
 
-/// Whether a connection of this local port is in TIME-WAIT (state 06 in the kernel's table, proc(5)).
+/// Whether a connection of this local port is in TIME-WAIT (state 06 in the kernel's table,
+/// proc(5)).
 #[cfg(target_os = "linux")]
 fn lingers_in_time_wait(port: u16) -> bool {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();

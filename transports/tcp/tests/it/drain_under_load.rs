@@ -1,7 +1,7 @@
 //! A drain under load: a client that honours `Connection: close` never sees a failure.
 //!
-//! The one thing that may become of it is that a *connect* is refused, once the listening sockets are closed. Whoever got a
-//! connection and sent a request on it, gets the answer.
+//! The one thing that may become of it is that a *connect* is refused, once the listening sockets
+//! are closed. Whoever got a connection and sent a request on it, gets the answer.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -98,7 +98,10 @@ async fn rounds(habit: Habit, server: impl Fn() -> Server) {
 }
 
 /// Lets the clients in, drains the server when all are busy, and waits for their ends.
-async fn drained_under_load(handle: Handle, habit: Habit) -> (DrainReport, Vec<Result<usize, Failure>>) {
+async fn drained_under_load(
+    handle: Handle,
+    habit: Habit,
+) -> (DrainReport, Vec<Result<usize, Failure>>) {
     let addr = handle.endpoints()[0].socket_addr().unwrap();
     let drain_began = Arc::new(OnceLock::new());
     let (warm, all_warm) = channel();
@@ -138,10 +141,13 @@ impl Client {
         loop {
             let stream = match TcpStream::connect_timeout(&self.addr, PATIENCE) {
                 // A connect to a free port of the own machine may meet itself.
-                Ok(stream) if stream.local_addr().ok() == Some(self.addr) => return Ok(self.answers),
+                Ok(stream) if stream.local_addr().ok() == Some(self.addr) => {
+                    return Ok(self.answers);
+                }
                 Ok(stream) => stream,
                 Err(e)
-                    if e.kind() == io::ErrorKind::ConnectionRefused && self.drain_began.get().is_some() =>
+                    if e.kind() == io::ErrorKind::ConnectionRefused
+                        && self.drain_began.get().is_some() =>
                 {
                     return Ok(self.answers);
                 }
@@ -158,7 +164,9 @@ impl Client {
     fn talk(&mut self, stream: &TcpStream, connected: Instant) -> Result<(), Failure> {
         let request: &[u8] = match self.habit {
             Habit::KeepAlive => b"GET / HTTP/1.1\r\nHost: test\r\n\r\n",
-            Habit::ConnectionPerRequest => b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n",
+            Habit::ConnectionPerRequest => {
+                b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+            }
         };
         let (mut reader, mut writer) = (BufReader::new(stream), stream);
         for nth in 1.. {
@@ -193,7 +201,12 @@ impl Client {
 fn read_answer(reader: &mut impl BufRead) -> io::Result<bool> {
     let bad = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
     let (mut line, mut length, mut close) = (String::new(), 0, false);
-    let eof = || io::Error::new(io::ErrorKind::UnexpectedEof, "closed without a whole answer");
+    let eof = || {
+        io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "closed without a whole answer",
+        )
+    };
     if reader.read_line(&mut line)? == 0 {
         return Err(eof());
     }
@@ -208,7 +221,9 @@ fn read_answer(reader: &mut impl BufRead) -> io::Result<bool> {
         let header = line.trim_end().to_ascii_lowercase();
         match header.split_once(": ") {
             None if header.is_empty() => break,
-            Some(("content-length", value)) => length = value.parse().map_err(|_| bad(line.clone()))?,
+            Some(("content-length", value)) => {
+                length = value.parse().map_err(|_| bad(line.clone()))?
+            }
             Some(("connection", "close")) => close = true,
             _ => {}
         }

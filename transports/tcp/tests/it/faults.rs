@@ -1,4 +1,5 @@
-//! Clients that go wrong: they vanish in the middle of things, say nothing, or are too many. The others don't notice.
+//! Clients that go wrong: they vanish in the middle of things, say nothing, or are too many. The
+//! others don't notice.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -80,7 +81,8 @@ fn resets_touch_nobody_else_per_core() {
     resets_touch_nobody_else(On::PerCore);
 }
 
-/// A client vanishes at each step of a request, over and over, while another one makes its requests.
+/// A client vanishes at each step of a request, over and over, while another one makes its
+/// requests.
 fn resets_touch_nobody_else(on: On) {
     const ROUNDS: usize = 50;
     let uploads = Arc::new(Attendance::default());
@@ -109,7 +111,8 @@ fn resets_touch_nobody_else(on: On) {
         silent.reset();
         is_untouched("a reset in its first head");
 
-        // The beginning of the second head is read with the first one, so it's there when that has been answered.
+        // The beginning of the second head is read with the first one, so it's there when that has
+        // been answered.
         let mut pipelining = stage.client();
         pipelining
             .send("GET / HTTP/1.1\r\nHost: test\r\n\r\nGET / HTTP/1.1\r\nHo")
@@ -153,14 +156,16 @@ fn a_silent_crowd_delays_nobody_per_core() {
     a_silent_crowd_delays_nobody(On::PerCore);
 }
 
-/// A good client, beside 300 that say nothing and 300 whose heads come byte by byte and never end. Who isn't heard of, isn't polled: so the silent ones cost the others nothing, and
-/// who trickles costs what it sends.
+/// A good client, beside 300 that say nothing and 300 whose heads come byte by byte and never end.
+/// Who isn't heard of, isn't polled: so the silent ones cost the others nothing, and who trickles
+/// costs what it sends.
 fn a_silent_crowd_delays_nobody(on: On) {
     const EACH: usize = 300;
     const ROUNDS: usize = 50;
     /// So many polls a request takes at the most, or a byte: reads, writes, flushes.
     const POLLS: usize = 20;
-    let app = service_fn(|_: Request<Body>| async { Ok::<_, BoxError>(Response::new(HELLO.to_owned())) });
+    let app =
+        service_fn(|_: Request<Body>| async { Ok::<_, BoxError>(Response::new(HELLO.to_owned())) });
     let notes = Arc::new(Notes::default());
     let noted = Arc::clone(&notes);
     let stage = Stage::start(|| match on {
@@ -177,7 +182,10 @@ fn a_silent_crowd_delays_nobody(on: On) {
     let before = notes.polls();
     asks(ROUNDS);
     let polls = notes.polls() - before;
-    assert!(polls <= POLLS * ROUNDS, "{polls} polls beside a silent crowd");
+    assert!(
+        polls <= POLLS * ROUNDS,
+        "{polls} polls beside a silent crowd"
+    );
 
     let before = notes.polls();
     let head = b"GET / HTTP/1.1\r\nHost: test\r\nX: ";
@@ -208,7 +216,8 @@ fn the_connection_limit_is_exact_per_core() {
     the_connection_limit_is_exact(On::PerCore);
 }
 
-/// 200 clients come back again and again to a server that lets 50 in. Each of them holds its place for a while, since it asks twice.
+/// 200 clients come back again and again to a server that lets 50 in. Each of them holds its place
+/// for a while, since it asks twice.
 fn the_connection_limit_is_exact(on: On) {
     const LIMIT: usize = 50;
     const CLIENTS: usize = 200;

@@ -1,4 +1,5 @@
-//! While a server still accepts because one worker has somebody to tell, its idle workers do, too: the kernel goes on giving them clients.
+//! While a server still accepts because one worker has somebody to tell, its idle workers do, too:
+//! the kernel goes on giving them clients.
 
 use crate::scene::{PATIENCE, addr_of, connect, hello, listen_to};
 use anyport_core::serve_with;
@@ -12,7 +13,8 @@ use std::{
 const GRACE: Duration = Duration::from_secs(20);
 /// A quarter of the grace, one second at most.
 const LAME_DUCK: Duration = Duration::from_secs(1);
-/// The kernel connects at once, however busy the machine is; a client that's kept out would try again after a second.
+/// The kernel connects at once, however busy the machine is; a client that's kept out would try
+/// again after a second.
 const KEPT_OUT: Duration = Duration::from_millis(200);
 
 #[tokio::test]
@@ -22,7 +24,8 @@ async fn a_half_idle_server_keeps_accepting() {
     let addr = addr_of(&handle);
     // Served, so it's counted; idle, but there.
     let mut one = connect(addr).unwrap();
-    one.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    one.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
     assert!(one.read(&mut [0; 1024]).unwrap() > 0);
 
     let ended = handle.shutdown(GRACE);

@@ -74,7 +74,9 @@ async fn each_option_is_found_on_an_accepted_connection() {
         Some(42 * second)
     );
     assert_eq!(
-        found(tcp().with_user_timeout(7 * second)).await.user_timeout,
+        found(tcp().with_user_timeout(7 * second))
+            .await
+            .user_timeout,
         Some(7 * second)
     );
 }
@@ -100,7 +102,8 @@ async fn an_adopted_socket_keeps_its_options() {
 async fn the_backlog_is_what_the_kernel_queues() {
     let few = queued(serve_one(tcp().with_backlog(1))).await;
     let more = queued(serve_one(tcp().with_backlog(20))).await;
-    // The kernel queues one more than asked for, and a client may believe itself connected one step earlier.
+    // The kernel queues one more than asked for, and a client may believe itself connected one step
+    // earlier.
     assert!((1..=4).contains(&few), "{few}");
     assert!((20..=23).contains(&more), "{more}");
 }

@@ -1,6 +1,8 @@
-//! A runtime that nobody has: with a stream and a way to wait for clients, it has TCP and Unix sockets.
+//! A runtime that nobody has: with a stream and a way to wait for clients, it has TCP and Unix
+//! sockets.
 //!
-//! All that is needed beside [`Mine`], the runtime itself, is [`MyAcceptor`] and one line for each of the two.
+//! All that is needed beside [`Mine`], the runtime itself, is [`MyAcceptor`] and one line for each
+//! of the two.
 use crate::scene::{GRACE, PATIENCE, get, hello, port_of};
 use anyport_core::{
     Conn, ConnInfo, Result, Runtime, Worker, Workers,
@@ -99,7 +101,9 @@ impl Acceptor for MyAcceptor {
 async fn a_runtime_of_ones_own_has_tcp_and_unix_sockets() {
     let folder = std::env::temp_dir().join(format!("anyport-own-runtime-{}", std::process::id()));
     let server = serve_with(
-        MyTcp::bind("127.0.0.1:0").with_workers(2).with_nodelay(true),
+        MyTcp::bind("127.0.0.1:0")
+            .with_workers(2)
+            .with_nodelay(true),
         hello(),
     );
     let handle = server

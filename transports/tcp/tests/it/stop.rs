@@ -1,4 +1,5 @@
-//! Closing a listening socket loses nobody: who got through the TCP handshake is served, who comes later gets no connection.
+//! Closing a listening socket loses nobody: who got through the TCP handshake is served, who comes
+//! later gets no connection.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -43,7 +44,9 @@ fn no_connection_is_lost_when_the_socket_is_closed() {
 #[test]
 fn no_connection_is_lost_when_the_sockets_of_two_workers_are_closed() {
     let transport = || Tcp::bind("127.0.0.1:0").per_core().with_workers(2);
-    in_lanes(LANES, |_| rounds(|| serve_raw_with(transport(), echo_a_byte)));
+    in_lanes(LANES, |_| {
+        rounds(|| serve_raw_with(transport(), echo_a_byte))
+    });
 }
 
 async fn echo_a_byte(connection: Accepted<TcpConnection>) {

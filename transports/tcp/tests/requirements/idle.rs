@@ -1,6 +1,8 @@
-//! As many idle keep-alive connections as a process may have: they're held with little memory each, and are answered when they ask again.
+//! As many idle keep-alive connections as a process may have: they're held with little memory each,
+//! and are answered when they ask again.
 //!
-//! The server is in a process of its own: the descriptors of one process are not enough for both ends, and its memory is to be measured.
+//! The server is in a process of its own: the descriptors of one process are not enough for both
+//! ends, and its memory is to be measured.
 use crate::scene::{GRACE, PATIENCE, addr_of, connect, hello};
 use anyport_core::{Limits, serve_with};
 use anyport_tcp::Tcp;
@@ -18,8 +20,9 @@ const CONNECTIONS: usize = 19_000;
 /// Whatever else a process has open.
 const OTHERS: u64 = 100;
 
-/// Private memory for each connection that sleeps, at most. It's about 1 KiB with an allocator that gives back what's free. The system's keeps most
-/// of it: what some thousand connections had that were awake at the same time. One that's awake has more than 17 KiB.
+/// Private memory for each connection that sleeps, at most. It's about 1 KiB with an allocator that
+/// gives back what's free. The system's keeps most of it: what some thousand connections had that
+/// were awake at the same time. One that's awake has more than 17 KiB.
 const ASLEEP: usize = 4 * 1024;
 
 const NAME: &str = "idle::nineteen_thousand_idle_connections_are_held_and_then_answered";
@@ -102,7 +105,8 @@ fn ask(client: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// When it's closed, that's by a reset, and its port is free at once (SO_LINGER of zero, socket(7)).
+/// When it's closed, that's by a reset, and its port is free at once (SO_LINGER of zero,
+/// socket(7)).
 fn without_lingering(client: &TcpStream) {
     let linger = socket2::SockRef::from(client).set_linger(Some(Duration::ZERO));
     linger.unwrap();
@@ -113,6 +117,13 @@ fn private_memory(server: &Process) -> usize {
     let rollup = fs::read_to_string(server.proc("smaps_rollup")).unwrap();
     let lines = rollup.lines().filter(|line| line.starts_with("Private_"));
     lines
-        .map(|line| line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024)
+        .map(|line| {
+            line.split_whitespace()
+                .nth(1)
+                .unwrap()
+                .parse::<usize>()
+                .unwrap()
+                * 1024
+        })
         .sum()
 }

@@ -1,4 +1,5 @@
-//! Workers: the kernel spreads the connections over them, and each has a thread of its own, named and, on request, pinned.
+//! Workers: the kernel spreads the connections over them, and each has a thread of its own, named
+//! and, on request, pinned.
 use crate::scene::{GRACE, addr_of, connect, listen_to, say};
 use anyport_core::{Accepted, Connection, Handle, serve_raw_with};
 use anyport_tcp::{Tcp, TcpConnection};
@@ -52,7 +53,9 @@ async fn where_it_runs(connection: Accepted<TcpConnection>) {
 }
 
 async fn connections_are_spread_over_the_workers_and_each_has_its_thread() {
-    let handle = serve_raw_with(two_workers(), where_it_runs).start().unwrap();
+    let handle = serve_raw_with(two_workers(), where_it_runs)
+        .start()
+        .unwrap();
     let said = ask_all(&handle, 200);
     // Chosen by a hash: each gets about half; a tenth is beyond all chance.
     assert!(
@@ -60,10 +63,17 @@ async fn connections_are_spread_over_the_workers_and_each_has_its_thread() {
         "{said:?}"
     );
     for (index, line) in said.keys().enumerate() {
-        assert!(line.starts_with(&format!("{index} anyport-{index} ")), "{said:?}");
+        assert!(
+            line.starts_with(&format!("{index} anyport-{index} ")),
+            "{said:?}"
+        );
     }
     let cores: BTreeSet<_> = said.keys().map(|line| line.rsplit(' ').next()).collect();
-    assert_eq!(cores.len(), 1, "pinned, though nobody asked for it: {said:?}");
+    assert_eq!(
+        cores.len(),
+        1,
+        "pinned, though nobody asked for it: {said:?}"
+    );
     handle.shutdown(GRACE).await.unwrap();
 }
 

@@ -14,7 +14,8 @@ use std::{
 };
 use tokio::io::AsyncWriteExt;
 
-/// A raw handler that says who connected, where, and to which worker, then closes: `PEER LOCAL WORKER`.
+/// A raw handler that says who connected, where, and to which worker, then closes:
+/// `PEER LOCAL WORKER`.
 pub(crate) async fn who(connection: impl Connection) {
     let info = connection.info();
     let line = format!("{} {} {}", info.peer(), info.local(), info.worker());

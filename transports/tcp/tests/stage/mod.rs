@@ -1,4 +1,5 @@
-//! A server on either kind of tokio, and nothing beside it: what these tests measure is the process's.
+//! A server on either kind of tokio, and nothing beside it: what these tests measure is the
+//! process's.
 #![allow(dead_code, reason = "each test uses some of it")]
 #![allow(
     clippy::unwrap_used,
@@ -43,7 +44,8 @@ pub(crate) fn per_core() -> TcpPerCore {
     ambient().per_core().with_workers(2)
 }
 
-/// A running server. Its fields are dropped in their order: when the next test begins, nothing is left of this one.
+/// A running server. Its fields are dropped in their order: when the next test begins, nothing is
+/// left of this one.
 pub(crate) struct Stage {
     pub(crate) handle: Handle,
     runtime: Runtime,
@@ -86,7 +88,8 @@ impl Stage {
         Client::new(connect(self.addr()).unwrap())
     }
 
-    /// Until this many connections are open. A listener that's just being polled holds a permit for a moment, so one look could be wrong.
+    /// Until this many connections are open. A listener that's just being polled holds a permit for
+    /// a moment, so one look could be wrong.
     pub(crate) fn settles(&self, connections: usize) {
         let mut right = 0;
         until("the connections settle", || {
@@ -116,7 +119,10 @@ pub(crate) fn until<T, E: Debug>(what: &str, mut look: impl FnMut() -> Result<T,
     loop {
         match look() {
             Ok(found) => return found,
-            Err(now) => assert!(Instant::now() < by, "{what}: not after {PATIENCE:?}; now {now:?}"),
+            Err(now) => assert!(
+                Instant::now() < by,
+                "{what}: not after {PATIENCE:?}; now {now:?}"
+            ),
         }
         thread::sleep(Duration::from_millis(1));
     }
@@ -172,7 +178,8 @@ impl Client {
         Ok(length)
     }
 
-    /// Closes it so that the peer gets a reset, whatever was under way (SO_LINGER of zero, socket(7)).
+    /// Closes it so that the peer gets a reset, whatever was under way (SO_LINGER of zero,
+    /// socket(7)).
     pub(crate) fn reset(self) {
         let stream = self.0.into_inner();
         let linger = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));

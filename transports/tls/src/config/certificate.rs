@@ -63,15 +63,21 @@ impl Certificate {
     /// From bytes in PEM.
     #[must_use]
     pub fn pem(chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        let (chain, key) = (Pem::Bytes(chain.into().into()), Pem::Bytes(key.into().into()));
+        let (chain, key) = (
+            Pem::Bytes(chain.into().into()),
+            Pem::Bytes(key.into().into()),
+        );
         Self(Source::Pem { chain, key })
     }
 
-    /// A new one for these DNS names and IP addresses, made at start and known to nobody: for development. Each start, and each reload, makes another.
+    /// A new one for these DNS names and IP addresses, made at start and known to nobody: for
+    /// development. Each start, and each reload, makes another.
     #[cfg(feature = "self-signed")]
     #[must_use]
     pub fn self_signed<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
-        Self(Source::SelfSigned(names.into_iter().map(Into::into).collect()))
+        Self(Source::SelfSigned(
+            names.into_iter().map(Into::into).collect(),
+        ))
     }
 
     pub(super) fn load(&self, provider: &CryptoProvider) -> Result<Usable> {
@@ -81,7 +87,10 @@ impl Certificate {
             Source::SelfSigned(names) => {
                 let made = rcgen::generate_simple_self_signed(names.clone());
                 let made = made.map_err(|error| {
-                    let what = format!("cannot make a certificate for {}: {error}", names.join(", "));
+                    let what = format!(
+                        "cannot make a certificate for {}: {error}",
+                        names.join(", ")
+                    );
                     Error::config(what).with_source(error)
                 })?;
                 let pem = |text: String| Pem::Bytes(text.into_bytes().into());
@@ -147,7 +156,8 @@ fn signing_key(
     Ok(CertifiedKey::new(chain, key))
 }
 
-/// What to say of a key that belongs to another certificate; perhaps to another one of the same file.
+/// What to say of a key that belongs to another certificate; perhaps to another one of the same
+/// file.
 fn mismatch(chain_pem: &Pem, key_pem: &Pem, key: &CertifiedKey) -> Error {
     let belongs_to = |certificate: &CertificateDer<'static>| {
         let other = CertifiedKey::new(vec![certificate.clone()], Arc::clone(&key.key));
@@ -166,7 +176,10 @@ fn mismatch(chain_pem: &Pem, key_pem: &Pem, key: &CertifiedKey) -> Error {
 
 /// The DNS names that a certificate is for (RFC 5280 4.2.1.6).
 fn names(certificate: &x509_cert::Certificate) -> Vec<String> {
-    let Ok(Some((_, names))) = certificate.tbs_certificate().get_extension::<SubjectAltName>() else {
+    let Ok(Some((_, names))) = certificate
+        .tbs_certificate()
+        .get_extension::<SubjectAltName>()
+    else {
         return Vec::new();
     };
     let dns = names.0.iter().filter_map(|name| match name {
@@ -191,7 +204,9 @@ impl Validity {
             not_after,
         } = self;
         if now > at(not_after) {
-            Some(format!("{what} expired on {not_after}: clients will refuse it"))
+            Some(format!(
+                "{what} expired on {not_after}: clients will refuse it"
+            ))
         } else if now < at(not_before) {
             Some(format!(
                 "{what} isn't valid before {not_before}: clients will refuse it"
@@ -204,8 +219,9 @@ impl Validity {
 
 /// Whether a certificate's time is over.
 pub(crate) fn has_expired(der: &[u8]) -> bool {
-    x509_cert::Certificate::from_der(der)
-        .is_ok_and(|certificate| SystemTime::now() > at(&certificate.tbs_certificate().validity().not_after))
+    x509_cert::Certificate::from_der(der).is_ok_and(|certificate| {
+        SystemTime::now() > at(&certificate.tbs_certificate().validity().not_after)
+    })
 }
 
 fn at(time: &Time) -> SystemTime {

@@ -8,14 +8,17 @@ use rustls::{
 };
 use std::{path::PathBuf, sync::Arc};
 
-/// Whether clients show a certificate (mTLS). It's verified up to one of the roots, at this time; whether it has been revoked isn't looked up. What they showed is in [`TlsInfo::peer_certificates`](anyport_core::TlsInfo::peer_certificates).
+/// Whether clients show a certificate (mTLS). It's verified up to one of the roots, at this time;
+/// whether it has been revoked isn't looked up. What they showed is in
+/// [`TlsInfo::peer_certificates`](anyport_core::TlsInfo::peer_certificates).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum ClientAuth {
     /// They aren't asked for one.
     #[default]
     Off,
-    /// They're asked for one, but may have none. One that can't be verified is refused all the same.
+    /// They're asked for one, but may have none. One that can't be verified is refused all the
+    /// same.
     Optional(Roots),
     /// They're refused without one.
     Required(Roots),
@@ -48,7 +51,11 @@ impl Roots {
     fn load(&self) -> Result<RootCertStore> {
         let mut roots = RootCertStore::empty();
         for pem in &self.0 {
-            for (n, certificate) in pem.certificates("client authorities")?.into_iter().enumerate() {
+            for (n, certificate) in pem
+                .certificates("client authorities")?
+                .into_iter()
+                .enumerate()
+            {
                 roots.add(certificate).map_err(|error| {
                     let what = format!("certificate {} can't be parsed: {error}", n + 1);
                     pem.error("client authorities", &what).with_source(error)
@@ -69,13 +76,16 @@ impl ClientAuth {
             Self::Optional(roots) => (roots, false),
             Self::Required(roots) => (roots, true),
         };
-        let mut builder =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots.load()?), Arc::clone(provider));
+        let mut builder = WebPkiClientVerifier::builder_with_provider(
+            Arc::new(roots.load()?),
+            Arc::clone(provider),
+        );
         if !required {
             builder = builder.allow_unauthenticated();
         }
         let verifier = builder.build().map_err(|error| {
-            Error::config(format!("cannot verify clients' certificates: {error}")).with_source(error)
+            Error::config(format!("cannot verify clients' certificates: {error}"))
+                .with_source(error)
         })?;
         Ok(Some(verifier))
     }

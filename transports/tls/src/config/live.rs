@@ -48,7 +48,10 @@ impl Loaded {
         if self.chosen {
             return Some(Arc::clone(&self.config));
         }
-        let (_, config) = self.offering.iter().find(|(protocols, _)| *protocols == alpn)?;
+        let (_, config) = self
+            .offering
+            .iter()
+            .find(|(protocols, _)| *protocols == alpn)?;
         Some(Arc::clone(config))
     }
 }

@@ -19,8 +19,9 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 /// What a TLS transport shows, asks for and offers.
 ///
-/// It's a description: files are read when the server starts, and again at [`reload`](Self::reload). Clones of one are *one* configuration, so keep
-/// a clone to reload it; each `with_` makes a new one.
+/// It's a description: files are read when the server starts, and again at
+/// [`reload`](Self::reload). Clones of one are *one* configuration, so keep a clone to reload it;
+/// each `with_` makes a new one.
 ///
 /// | | default |
 /// |---|---|
@@ -51,7 +52,8 @@ use std::{fmt, path::PathBuf, sync::Arc};
 /// cannot use the private key key.pem: it does not belong to the certificate cert.pem
 /// ```
 ///
-/// A certificate that has expired, or isn't valid yet, is used nevertheless; [`warnings`](Self::warnings) tells, and so does the server's
+/// A certificate that has expired, or isn't valid yet, is used nevertheless;
+/// [`warnings`](Self::warnings) tells, and so does the server's
 /// [`Observer`](anyport_core::Observer) at start.
 #[derive(Clone)]
 pub struct TlsConfig {
@@ -80,7 +82,8 @@ struct Description {
 }
 
 impl TlsConfig {
-    /// Shows this certificate, whatever name the client asks for; as long as there's no [other one](Self::with_certificate).
+    /// Shows this certificate, whatever name the client asks for; as long as there's no [other
+    /// one](Self::with_certificate).
     #[must_use]
     pub fn new(certificate: Certificate) -> Self {
         Self::of(Source::Described(Description {
@@ -115,8 +118,9 @@ impl TlsConfig {
         Self::new(Certificate::self_signed(names))
     }
 
-    /// A configuration of rustls, as it is: for what has no method here, such as a certificate source or a verifier of your own. Only if it has no ALPN
-    /// protocols, what the server speaks is added; nothing else can be changed here.
+    /// A configuration of rustls, as it is: for what has no method here, such as a certificate
+    /// source or a verifier of your own. Only if it has no ALPN protocols, what the server speaks
+    /// is added; nothing else can be changed here.
     #[must_use]
     pub fn from_rustls(config: impl Into<Arc<ServerConfig>>) -> Self {
         Self::of(Source::Rustls {
@@ -143,8 +147,10 @@ impl TlsConfig {
         self
     }
 
-    /// Shows one more certificate. Then the client's name for the server decides (SNI, RFC 6066 3): the certificate that's for it is shown, of several
-    /// the first one that the client can verify. Who asks for a name that's in none is refused; who asks for none is shown the first certificate.
+    /// Shows one more certificate. Then the client's name for the server decides (SNI, RFC 6066 3):
+    /// the certificate that's for it is shown, of several the first one that the client can verify.
+    /// Who asks for a name that's in none is refused; who asks for none is shown the first
+    /// certificate.
     #[must_use]
     pub fn with_certificate(self, certificate: Certificate) -> Self {
         self.describe("with_certificate", |description| {
@@ -171,10 +177,13 @@ impl TlsConfig {
     /// Refuses clients that can do only less. Default: [`TlsVersion::Tls12`].
     #[must_use]
     pub fn with_min_version(self, version: TlsVersion) -> Self {
-        self.describe("with_min_version", |description| description.at_least = version)
+        self.describe("with_min_version", |description| {
+            description.at_least = version
+        })
     }
 
-    /// Offers these protocols by ALPN (RFC 7301), the preferred one first, instead of what the server speaks; for a raw protocol that has a name.
+    /// Offers these protocols by ALPN (RFC 7301), the preferred one first, instead of what the
+    /// server speaks; for a raw protocol that has a name.
     #[must_use]
     pub fn with_alpn<P: Into<Vec<u8>>>(mut self, protocols: impl IntoIterator<Item = P>) -> Self {
         self.alpn = Some(protocols.into_iter().map(Into::into).collect());
@@ -182,10 +191,12 @@ impl TlsConfig {
         self
     }
 
-    /// Redirects a client that speaks HTTP without TLS to `https://` at the host, port and path that it asked for, by 308 (RFC 9110 15.4.9). Default: it's answered with 400. One that
+    /// Redirects a client that speaks HTTP without TLS to `https://` at the host, port and path
+    /// that it asked for, by 308 (RFC 9110 15.4.9). Default: it's answered with 400. One that
     /// doesn't say which host it wants (RFC 9112 3.2) is answered with 400 in any case.
     ///
-    /// Use it on a port that clients reach by its number. For links that begin with plain `http://`, serve port 80 as well, and redirect there.
+    /// Use it on a port that clients reach by its number. For links that begin with plain
+    /// `http://`, serve port 80 as well, and redirect there.
     #[must_use]
     pub fn with_https_redirect(mut self) -> Self {
         self.redirects = true;
@@ -196,8 +207,10 @@ impl TlsConfig {
         self.redirects
     }
 
-    /// Reads the files again. The next handshakes use what they hold now; connections aren't touched. Tickets that were given out before are of no use
-    /// any more, so that no session outlives what it was verified with. It reads files, so it blocks for as long as the disk takes.
+    /// Reads the files again. The next handshakes use what they hold now; connections aren't
+    /// touched. Tickets that were given out before are of no use any more, so that no session
+    /// outlives what it was verified with. It reads files, so it blocks for as long as the disk
+    /// takes.
     ///
     /// # Errors
     ///
@@ -214,8 +227,8 @@ impl TlsConfig {
         })
     }
 
-    /// What's wrong with the certificates in use, though not so that they can't be used: one line for each that isn't valid at this time. Empty before
-    /// the server starts.
+    /// What's wrong with the certificates in use, though not so that they can't be used: one line
+    /// for each that isn't valid at this time. Empty before the server starts.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         self.live.warnings()
@@ -242,7 +255,9 @@ impl TlsConfig {
                     "cannot use the TLS configuration: `{method}` changes nothing in a rustls ServerConfig (do that before `TlsConfig::from_rustls`)"
                 )));
             }
-            Source::Rustls { config, .. } => Loaded::new(ServerConfig::clone(config), Vec::new(), Vec::new()),
+            Source::Rustls { config, .. } => {
+                Loaded::new(ServerConfig::clone(config), Vec::new(), Vec::new())
+            }
         };
         if let Some(alpn) = &self.alpn {
             loaded.offer(alpn.to_vec());

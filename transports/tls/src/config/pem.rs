@@ -25,13 +25,17 @@ impl Pem {
         Err(self.error(
             what,
             match sections(&text) {
-                Sections::PrivateKey => "it holds a private key, no certificate (are the two mixed up?)",
+                Sections::PrivateKey => {
+                    "it holds a private key, no certificate (are the two mixed up?)"
+                }
                 Sections::PublicKey => "it holds a public key, no certificate",
                 Sections::Der => {
                     "it's binary, not PEM (`openssl x509 -inform der` makes PEM of a certificate)"
                 }
                 Sections::Nothing => "it's empty",
-                Sections::Other => "it holds no certificate (one begins with `-----BEGIN CERTIFICATE-----`)",
+                Sections::Other => {
+                    "it holds no certificate (one begins with `-----BEGIN CERTIFICATE-----`)"
+                }
             },
         ))
     }
@@ -52,7 +56,9 @@ impl Pem {
                         "it holds a certificate, no private key (are the two mixed up?)"
                     }
                     Sections::PublicKey => "it holds a public key, no private key",
-                    Sections::Der => "it's binary, not PEM (`openssl pkey -inform der` makes PEM of a key)",
+                    Sections::Der => {
+                        "it's binary, not PEM (`openssl pkey -inform der` makes PEM of a key)"
+                    }
                     Sections::Nothing => "it's empty",
                     _ => "it holds no private key (one begins with `-----BEGIN PRIVATE KEY-----`)",
                 },
@@ -146,9 +152,10 @@ fn sections(text: &[u8]) -> Sections {
     let first = <(SectionKind, Vec<u8>)>::pem_slice_iter(text).find_map(Result::ok);
     match first {
         _ if text.trim_ascii().is_empty() => Sections::Nothing,
-        Some((SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey, _)) => {
-            Sections::PrivateKey
-        }
+        Some((
+            SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey,
+            _,
+        )) => Sections::PrivateKey,
         Some((SectionKind::PublicKey, _)) => Sections::PublicKey,
         None if is_der(text) => Sections::Der,
         _ => Sections::Other,
@@ -166,7 +173,10 @@ fn is_der(text: &[u8]) -> bool {
 
 /// Whether it's what stands after `BEGIN`, and nothing else.
 fn is_label(text: &[u8]) -> bool {
-    text.len() < 32 && text.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b' ')
+    text.len() < 32
+        && text
+            .iter()
+            .all(|byte| byte.is_ascii_uppercase() || *byte == b' ')
 }
 
 fn has_certificate(text: &[u8]) -> bool {
@@ -175,7 +185,10 @@ fn has_certificate(text: &[u8]) -> bool {
 
 /// RFC 7468 11, and the form of before (RFC 1421 4.6.1.1).
 fn is_encrypted(text: &[u8]) -> bool {
-    [&b"BEGIN ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"]
-        .iter()
-        .any(|mark| text.windows(mark.len()).any(|window| window == *mark))
+    [
+        &b"BEGIN ENCRYPTED PRIVATE KEY"[..],
+        b"Proc-Type: 4,ENCRYPTED",
+    ]
+    .iter()
+    .any(|mark| text.windows(mark.len()).any(|window| window == *mark))
 }

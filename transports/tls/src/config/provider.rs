@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 /// Who does the cryptography: a variant for each feature of this crate that turns one on.
 ///
-/// Where none is chosen, it's `Ring`, if its feature is on, otherwise `AwsLcRs`. README.md says what each costs to build and to run. Without either feature, only
+/// Where none is chosen, it's `Ring`, if its feature is on, otherwise `AwsLcRs`. README.md says
+/// what each costs to build and to run. Without either feature, only
 /// [`TlsConfig::from_rustls`](crate::TlsConfig::from_rustls) can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -12,7 +13,8 @@ pub enum Provider {
     /// [ring](https://docs.rs/ring).
     #[cfg(feature = "ring")]
     Ring,
-    /// [aws-lc-rs](https://docs.rs/aws-lc-rs), which also has post-quantum key exchange (X25519MLKEM768).
+    /// [aws-lc-rs](https://docs.rs/aws-lc-rs), which also has post-quantum key exchange
+    /// (X25519MLKEM768).
     #[cfg(feature = "aws-lc-rs")]
     AwsLcRs,
 }

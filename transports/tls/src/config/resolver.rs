@@ -32,7 +32,8 @@ impl BySni {
         Self { all, names }
     }
 
-    /// The certificates for a name, the preferred ones first. A wildcard stands for exactly one label (RFC 9525 6.3).
+    /// The certificates for a name, the preferred ones first. A wildcard stands for exactly one
+    /// label (RFC 9525 6.3).
     fn for_name(&self, name: &str) -> impl Iterator<Item = &Arc<CertifiedKey>> {
         let name = name.to_ascii_lowercase();
         let wildcard = name.find('.').and_then(|dot| self.names.get(&name[dot..]));

@@ -75,7 +75,11 @@ impl Authority {
         issue(&self.issuer, common_name, names, |_| {})
     }
 
-    pub(crate) fn issue_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {
+    pub(crate) fn issue_with(
+        &self,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Identity {
         issue(&self.issuer, "server", names, change)
     }
 
@@ -170,7 +174,9 @@ fn issue(
     let key = KeyPair::generate().unwrap();
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     let mut params = CertificateParams::new(names).unwrap();
-    params.distinguished_name.push(DnType::CommonName, common_name);
+    params
+        .distinguished_name
+        .push(DnType::CommonName, common_name);
     change(&mut params);
     let certificate = params.signed_by(&key, issuer).unwrap();
     Identity {
@@ -254,7 +260,11 @@ impl<S: Stream> AsyncRead for Lazy<S> {
 }
 
 impl<S: Stream> AsyncWrite for Lazy<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         ready!(self.poll_up(cx))?.poll_write(cx, buf)
     }
 

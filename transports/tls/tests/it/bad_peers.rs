@@ -1,4 +1,5 @@
-//! Peers that don't do what TLS asks for: each is let go within the deadline, and the observer learns why, once.
+//! Peers that don't do what TLS asks for: each is let go within the deadline, and the observer
+//! learns why, once.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -172,7 +173,9 @@ fn http_without_tls_is_redirected_if_asked_to() {
                 heard.starts_with(&format!("HTTP/1.1 {status} ")),
                 "{request}: {heard}"
             );
-            let got = heard.lines().find_map(|line| line.strip_prefix("Location: "));
+            let got = heard
+                .lines()
+                .find_map(|line| line.strip_prefix("Location: "));
             assert_eq!(got, location, "{request}");
             assert_eq!(served.log.one_failure().1, "the peer spoke without TLS");
             served.ends();
@@ -193,7 +196,10 @@ fn a_hello_that_ends_anywhere_ends_the_connection() {
     }
     served.log.closed(hello.len());
     let told = served.log.told();
-    assert_eq!((told.failed.len(), told.established.len()), (hello.len(), 0));
+    assert_eq!(
+        (told.failed.len(), told.established.len()),
+        (hello.len(), 0)
+    );
     for (_, kind, error) in &told.failed {
         assert_eq!(
             (*kind, &**error),
@@ -212,7 +218,12 @@ fn a_hello_that_ends_anywhere_ends_the_connection() {
 fn a_peer_that_falls_silent_is_let_go_at_the_deadline() {
     let authority = Authority::new();
     let whole = hello(&authority);
-    for begin in [&whole[..0], &whole[..1], &whole[..whole.len() / 2], &whole[..]] {
+    for begin in [
+        &whole[..0],
+        &whole[..1],
+        &whole[..whole.len() / 2],
+        &whole[..],
+    ] {
         let served = impatient(over_tcp(authority.server()), DEADLINE);
         let began = Instant::now();
         let mut stream = connect(&served);
@@ -302,7 +313,9 @@ fn handshake(tls: TlsConfig, client: ClientConfig, name: &'static str) -> (Strin
             Err(error) => return error,
         };
         // In TLS 1.3, a client is at its end before the server has seen its certificate.
-        tokio::io::AsyncReadExt::read_u8(&mut stream).await.unwrap_err()
+        tokio::io::AsyncReadExt::read_u8(&mut stream)
+            .await
+            .unwrap_err()
     });
     let (kind, why) = served.log.one_failure();
     assert_eq!(kind, io::ErrorKind::InvalidData, "{why}");
@@ -324,7 +337,9 @@ fn handshakes_that_lead_nowhere() {
     };
     let mutual = || {
         let roots = Roots::pem(authority.root_pem());
-        authority.server().with_client_auth(ClientAuth::Required(roots))
+        authority
+            .server()
+            .with_client_auth(ClientAuth::Required(roots))
     };
     let stranger = foreign.issue("stranger", &["stranger"]);
     let expired = authority.issue_with(&["old"], |params| {
@@ -389,13 +404,16 @@ fn long_hellos() {
     for padding in [16_000, 40_000, 60_000] {
         let served = server(&authority);
         let mut config = authority.client_config(None);
-        config.alpn_protocols = (0..padding / 201).map(|n| format!("{n:0>200}").into()).collect();
+        config.alpn_protocols = (0..padding / 201)
+            .map(|n| format!("{n:0>200}").into())
+            .collect();
         config.alpn_protocols.push(b"http/1.1".into());
         assert!(hello_of(config.clone()).len() > padding);
         let agreed = served.run(async {
             let stream = Client::new(config).handshake(served.connect().await).await;
-            let stream =
-                stream.unwrap_or_else(|error| panic!("{padding}: {error}; {:?}", served.log.one_failure()));
+            let stream = stream.unwrap_or_else(|error| {
+                panic!("{padding}: {error}; {:?}", served.log.one_failure())
+            });
             stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec)
         });
         assert_eq!(agreed.as_deref(), Some(&b"http/1.1"[..]));
@@ -403,6 +421,9 @@ fn long_hellos() {
     }
     // One that says it's of 16 MiB: it's refused before it has been kept.
     let (heard, _, error) = said(b"\x16\x03\x01\x00\x05\x01\xff\xff\xff\x03");
-    assert_eq!(error, "received corrupt message of type HandshakePayloadTooLarge");
+    assert_eq!(
+        error,
+        "received corrupt message of type HandshakePayloadTooLarge"
+    );
     assert_eq!(heard, b"");
 }

@@ -124,7 +124,10 @@ async fn ask(client: &Client, stream: impl Stream) {
 }
 
 fn over_tcp(case: &Case, tls: TlsConfig) -> Served {
-    Case::serve(serve_with(Tcp::bind("127.0.0.1:0").tls(tls), case.app.clone()))
+    Case::serve(serve_with(
+        Tcp::bind("127.0.0.1:0").tls(tls),
+        case.app.clone(),
+    ))
 }
 
 #[test]
@@ -144,7 +147,10 @@ fn over_a_unix_socket_it_is_known() {
     let case = Case::new();
     let folder = Folder::new();
     let path = folder.path("app.sock");
-    let served = Case::serve(serve_with(Unix::bind(&path).tls(case.tls()), case.app.clone()));
+    let served = Case::serve(serve_with(
+        Unix::bind(&path).tls(case.tls()),
+        case.app.clone(),
+    ));
     served.run(async {
         ask(
             &Client::new(case.config()),
@@ -163,7 +169,10 @@ fn in_memory_it_is_known() {
     let memory = Memory::new();
     let connector = memory.connector();
     let served = Case::serve(serve_with(memory.tls(case.tls()), case.app.clone()));
-    served.run(ask(&Client::new(case.config()), connector.connect().unwrap()));
+    served.run(ask(
+        &Client::new(case.config()),
+        connector.connect().unwrap(),
+    ));
     case.is_known();
     served.ends();
 }
@@ -175,7 +184,10 @@ fn over_another_tls_it_is_known() {
     let memory = Memory::new();
     let connector = memory.connector();
     let (outer, tls) = (Authority::new(), case.tls());
-    let served = Case::serve(serve_with(memory.tls(outer.server()).tls(tls), case.app.clone()));
+    let served = Case::serve(serve_with(
+        memory.tls(outer.server()).tls(tls),
+        case.app.clone(),
+    ));
     served.run(async {
         let tunnel = outer
             .client()

@@ -1,4 +1,5 @@
-//! Every end that isn't an abort says so (`close_notify`, RFC 8446 6.1): tokio-rustls takes one that doesn't for an error.
+//! Every end that isn't an abort says so (`close_notify`, RFC 8446 6.1): tokio-rustls takes one
+//! that doesn't for an error.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -60,7 +61,11 @@ fn a_head_that_takes_too_long() {
         config(&authority, None),
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\n",
     );
-    assert!(again.ends_with(b"Hello"), "{}", String::from_utf8_lossy(&again));
+    assert!(
+        again.ends_with(b"Hello"),
+        "{}",
+        String::from_utf8_lossy(&again)
+    );
     served.ends();
 }
 
@@ -95,13 +100,20 @@ fn http2_that_was_not_agreed_on_is_refused() {
     for served in crate::servers(&authority) {
         let frames = told(&served, config(&authority, None), &says);
         assert_eq!(frame_types(&frames), [SETTINGS[3], GOAWAY]);
-        assert!(String::from_utf8_lossy(&frames).ends_with("HTTP/2 over TLS asks for ALPN (RFC 9113 3.2)"));
+        assert!(
+            String::from_utf8_lossy(&frames)
+                .ends_with("HTTP/2 over TLS asks for ALPN (RFC 9113 3.2)")
+        );
         served.ends();
     }
 
     let options = HttpOptions::default().with_http2_without_alpn();
     let timeouts = Timeouts::default().with_keep_alive(DEADLINE);
-    let served = Served::start(over_tcp(authority.server()).http(options).timeouts(timeouts));
+    let served = Served::start(
+        over_tcp(authority.server())
+            .http(options)
+            .timeouts(timeouts),
+    );
     let frames = told(&served, config(&authority, None), &says);
     // It's idle until its time is over.
     assert!(frame_types(&frames).len() > 2, "{frames:?}");

@@ -16,7 +16,8 @@ use std::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// A server to which both sides speak through a pipe of so many bytes: none arrives before the other side has taken the ones before.
+/// A server to which both sides speak through a pipe of so many bytes: none arrives before the
+/// other side has taken the ones before.
 fn through(authority: &Authority, bytes: usize) -> (Served, MemoryStream) {
     let memory = Memory::new().with_buffer(bytes);
     let connector = memory.connector();
@@ -27,8 +28,8 @@ fn through(authority: &Authority, bytes: usize) -> (Served, MemoryStream) {
     (served, connector.connect().unwrap())
 }
 
-/// A handshake and a request. It reads while it writes: in TLS 1.3 a client says something in the middle of the server's flight, and rustls
-/// listens only when all of that has left.
+/// A handshake and a request. It reads while it writes: in TLS 1.3 a client says something in the
+/// middle of the server's flight, and rustls listens only when all of that has left.
 async fn ask(authority: &Authority, pipe: MemoryStream, request: &str) -> Vec<u8> {
     let (mut read, mut write) = tokio::io::split(pipe);
     let mut talk = Talk::new(authority.client_config(None));
@@ -88,8 +89,9 @@ fn records_of_the_largest_size() {
         let stream = client.connect(pipe).await.unwrap();
         // A head that's longer than a record.
         let filling = "x".repeat(20_000);
-        let request =
-            format!("GET /100000 HTTP/1.1\r\nHost: localhost\r\nX: {filling}\r\nConnection: close\r\n\r\n");
+        let request = format!(
+            "GET /100000 HTTP/1.1\r\nHost: localhost\r\nX: {filling}\r\nConnection: close\r\n\r\n"
+        );
         let (mut read, mut write) = tokio::io::split(stream);
         let answer = async {
             let mut answer = Vec::new();

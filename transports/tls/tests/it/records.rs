@@ -60,7 +60,11 @@ impl AsyncRead for Recorded {
 }
 
 impl AsyncWrite for Recorded {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.pipe).poll_write(cx, buf)
     }
 
@@ -98,7 +102,11 @@ impl Case {
         let mut config = authority.only(version);
         config.alpn_protocols = vec![alpn.into()];
         let stream = served.run(Client::new(config).handshake(recorded)).unwrap();
-        Self { served, stream, tape }
+        Self {
+            served,
+            stream,
+            tape,
+        }
     }
 
     fn http_1(version: &'static SupportedProtocolVersion) -> Self {
@@ -146,7 +154,8 @@ fn a_small_answer_is_one_record_in_http_1() {
     }
 }
 
-/// RFC 8446 5.1: a record holds 2^14 bytes at the most; what's added are a tag, the inner type, and in TLS 1.2 a nonce.
+/// RFC 8446 5.1: a record holds 2^14 bytes at the most; what's added are a tag, the inner type, and
+/// in TLS 1.2 a nonce.
 const FULL: std::ops::RangeInclusive<usize> = (1 << 14) + 17..=(1 << 14) + 24;
 
 #[test]
@@ -159,7 +168,10 @@ fn a_long_answer_fills_its_records_in_http_1() {
         case.ask(&LENGTH.to_string(), &made(LENGTH)[LENGTH - 1000..]);
         let lengths = data(&case.tape.records());
         println!("{version:?}: {lengths:?}");
-        let full = lengths.iter().filter(|length| FULL.contains(length)).count();
+        let full = lengths
+            .iter()
+            .filter(|length| FULL.contains(length))
+            .count();
         assert_eq!(
             (full, lengths.len()),
             (LENGTH / (1 << 14), LENGTH / (1 << 14) + 1),
@@ -174,7 +186,11 @@ fn a_long_answer_fills_its_records_in_http_1() {
 fn answers_in_http_2() {
     const LENGTH: usize = 60_000;
     for version in VERSIONS {
-        let Case { served, stream, tape } = Case::new(version, "h2", |server| server);
+        let Case {
+            served,
+            stream,
+            tape,
+        } = Case::new(version, "h2", |server| server);
         served.run(async {
             let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
             let connection = tokio::spawn(connection);
@@ -195,11 +211,16 @@ fn answers_in_http_2() {
             assert_eq!(ask("").await, HELLO.len());
             tape.records();
             assert_eq!(ask("").await, HELLO.len());
-            assert_eq!(data(&tape.records()).len(), 1, "{version:?}: HEADERS and DATA");
+            assert_eq!(
+                data(&tape.records()).len(),
+                1,
+                "{version:?}: HEADERS and DATA"
+            );
             assert_eq!(ask(&LENGTH.to_string()).await, LENGTH);
             let lengths = data(&tape.records());
             println!("{version:?}: {lengths:?}");
-            // A frame that's as long as a record is longer by its own head, which has to go into another one.
+            // A frame that's as long as a record is longer by its own head, which has to go into
+            // another one.
             assert!(
                 lengths.len() <= 2 * LENGTH.div_ceil(1 << 14),
                 "{version:?}: {lengths:?}"

@@ -135,7 +135,9 @@ fn what_cannot_be_used_changes_nothing_and_says_so() {
         ),
         (
             format!("{}{}", case.new.chain, case.old.key),
-            format!("cannot use the private key {path}: it does not belong to the certificate {path}"),
+            format!(
+                "cannot use the private key {path}: it does not belong to the certificate {path}"
+            ),
         ),
         (
             case.new.chain.clone(),
@@ -146,7 +148,10 @@ fn what_cannot_be_used_changes_nothing_and_says_so() {
     ] {
         fs::write(&case.file, contents).unwrap();
         let error = case.tls.reload().unwrap_err();
-        assert_eq!(error.to_string(), format!("{why}; what was in use stays in use"));
+        assert_eq!(
+            error.to_string(),
+            format!("{why}; what was in use stays in use")
+        );
         assert_eq!(error.kind(), ErrorKind::Config);
         assert_eq!(case.shown(), case.old.der);
     }
@@ -154,7 +159,9 @@ fn what_cannot_be_used_changes_nothing_and_says_so() {
     let error = case.tls.reload().unwrap_err().to_string();
     assert_eq!(
         error,
-        format!("cannot use the certificate {path}: there's no such file; what was in use stays in use")
+        format!(
+            "cannot use the certificate {path}: there's no such file; what was in use stays in use"
+        )
     );
     assert_eq!(case.shown(), case.old.der);
     // And then it's mended.
@@ -207,7 +214,9 @@ fn what_was_not_read_from_files_cannot_be_read_again() {
     assert_eq!(error.kind(), ErrorKind::Config);
     let error = error.to_string();
     assert!(
-        error.starts_with("cannot reload the TLS configuration: it was made of a rustls ServerConfig"),
+        error.starts_with(
+            "cannot reload the TLS configuration: it was made of a rustls ServerConfig"
+        ),
         "{error}"
     );
 }
@@ -260,7 +269,11 @@ fn a_handshake_in_its_middle_is_finished() {
         while talk.0.is_handshaking() || talk.0.wants_write() {
             talk.0.complete_io(&mut stream).unwrap();
         }
-        let shown = if hello_was_whole { &case.old } else { &case.new };
+        let shown = if hello_was_whole {
+            &case.old
+        } else {
+            &case.new
+        };
         assert_eq!(talk.0.peer_certificates().unwrap()[0], shown.der);
         let mut tls = rustls::Stream::new(&mut talk.0, &mut stream);
         tls.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -272,7 +285,8 @@ fn a_handshake_in_its_middle_is_finished() {
     }
 }
 
-/// Clients come again and again, resume their sessions and don't, and keep a connection each; none of them may notice anything.
+/// Clients come again and again, resume their sessions and don't, and keep a connection each; none
+/// of them may notice anything.
 #[test]
 fn reloads_under_load_fail_nobody() {
     const CLIENTS: usize = 20;
@@ -285,7 +299,10 @@ fn reloads_under_load_fail_nobody() {
         .map(|_| {
             let (over, seen, visits) = (Arc::clone(&over), Arc::clone(&seen), Arc::clone(&visits));
             let client = case.authority.client();
-            let (addr, certificates) = (case.served.addr(), [case.old.der.clone(), case.new.der.clone()]);
+            let (addr, certificates) = (
+                case.served.addr(),
+                [case.old.der.clone(), case.new.der.clone()],
+            );
             case.served.spawn(async move {
                 let connect = || async {
                     let stream = tokio::net::TcpStream::connect(addr).await?;

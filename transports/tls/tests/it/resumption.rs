@@ -59,7 +59,8 @@ fn a_session_is_resumed_by_a_ticket_and_not_by_its_number() {
 fn no_session_outlives_its_clients_certificate() {
     thread::scope(|scope| {
         for version in [&TLS12, &TLS13] {
-            // On a busy machine, one visit may take the whole of the certificate's time: then there's more.
+            // On a busy machine, one visit may take the whole of the certificate's time: then
+            // there's more.
             let in_time = move |seconds: &u64| outlives_not(version, Duration::from_secs(*seconds));
             scope.spawn(move || assert!([4, 12, 36].iter().any(in_time)));
         }

@@ -35,7 +35,10 @@ fn what_a_config_of_rustls_cannot_be_given_is_an_error_at_start() {
         ),
     ] {
         let error = over_tcp(changed).run().unwrap_err().to_string();
-        assert!(error.contains(&format!("`{method}` changes nothing")), "{error}");
+        assert!(
+            error.contains(&format!("`{method}` changes nothing")),
+            "{error}"
+        );
     }
     Served::start(over_tcp(tls.with_alpn(["http/1.1"]))).ends();
 }

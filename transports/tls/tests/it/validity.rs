@@ -117,8 +117,8 @@ fn each_certificate_of_a_chain_is_looked_at() {
         .folder
         .file("chain.pem", format!("{}{}", good.chain, case.expired.chain));
     let given = case.early.certificate();
-    let tls =
-        TlsConfig::from_pem_files(&chain, case.folder.file("key.pem", &good.key)).with_certificate(given);
+    let tls = TlsConfig::from_pem_files(&chain, case.folder.file("key.pem", &good.key))
+        .with_certificate(given);
     let served = Served::start(over_tcp(tls));
     let wanted = [
         format!(
@@ -140,7 +140,10 @@ fn a_reload_changes_what_there_is_to_warn_of() {
     assert_eq!(tls.warnings(), [""; 0]);
     case.files(&case.expired);
     tls.reload().unwrap();
-    assert_eq!(tls.warnings(), [case.warning("expired on 2020-02-29T00:00:00Z")]);
+    assert_eq!(
+        tls.warnings(),
+        [case.warning("expired on 2020-02-29T00:00:00Z")]
+    );
     case.files(case.authority.localhost());
     tls.reload().unwrap();
     assert_eq!(tls.warnings(), [""; 0]);

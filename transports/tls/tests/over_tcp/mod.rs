@@ -48,7 +48,10 @@ impl<B: Below> Subject for OverTcp<B> {
     }
 
     async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        self.authority.h2_client().connect(tcp(endpoint).await?).await
+        self.authority
+            .h2_client()
+            .connect(tcp(endpoint).await?)
+            .await
     }
 
     async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {

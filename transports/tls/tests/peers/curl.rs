@@ -31,7 +31,10 @@ const PLAIN: [&str; 7] = [
     "15",
 ];
 /// What it says after the body.
-const FACTS: [&str; 2] = ["--write-out", "\nHTTP %{http_version}, %{num_connects} connects"];
+const FACTS: [&str; 2] = [
+    "--write-out",
+    "\nHTTP %{http_version}, %{num_connects} connects",
+];
 
 fn curl(arguments: &[&str]) -> Said {
     run("curl", PLAIN.iter().chain(&FACTS).chain(arguments), "")
@@ -57,7 +60,11 @@ fn http_1_and_2_over_tcp() {
         for tls in ["--tls-max=1.2", "--tlsv1.3"] {
             let (tls, value) = tls.split_once('=').unwrap_or((tls, ""));
             let tls = [tls, value];
-            let tls = if value.is_empty() { &tls[..1] } else { &tls[..] };
+            let tls = if value.is_empty() {
+                &tls[..1]
+            } else {
+                &tls[..]
+            };
             // Twice, on one connection.
             let said = curl(&[&common[..], tls, &[option, &url, &url]].concat());
             said.succeeded()
@@ -68,7 +75,9 @@ fn http_1_and_2_over_tcp() {
         assert!(said.succeeded().out.starts_with(&made(300_000)));
     }
     // What it does when it isn't told.
-    curl(&[&common[..], &[&url]].concat()).succeeded().has("HTTP 2, ");
+    curl(&[&common[..], &[&url]].concat())
+        .succeeded()
+        .has("HTTP 2, ");
     served.ends();
 }
 
@@ -90,9 +99,9 @@ fn who_forgets_the_s_is_told_so() {
     let served = Served::start(over_tcp(Authority::new().server()));
     let url = format!("http://{}/", served.addr());
     let said = curl(&["--include", &url]);
-    said.succeeded()
-        .has("HTTP/1.1 400 Bad Request\r\n")
-        .has("\r\n\r\nThis port speaks HTTPS: begin the address with https:// instead of http://.\n");
+    said.succeeded().has("HTTP/1.1 400 Bad Request\r\n").has(
+        "\r\n\r\nThis port speaks HTTPS: begin the address with https:// instead of http://.\n",
+    );
     assert_eq!(served.log.one_failure().1, "the peer spoke without TLS");
     served.ends();
 }
@@ -119,7 +128,10 @@ fn a_client_shows_its_certificate() {
     let (authority, folder) = (Authority::new(), Folder::new());
     let root = root(&folder, &authority);
     let Identity { chain, key, .. } = authority.issue("client", &["client"]);
-    let (chain, key) = (folder.file("client.pem", chain), folder.file("client.key", key));
+    let (chain, key) = (
+        folder.file("client.pem", chain),
+        folder.file("client.key", key),
+    );
     let tls = authority
         .server()
         .with_client_auth(ClientAuth::Required(Roots::pem_file(&root)));
@@ -127,10 +139,16 @@ fn a_client_shows_its_certificate() {
     let url = format!("https://localhost:{}/", served.addr().port());
     let there = format!("localhost:{}:127.0.0.1", served.addr().port());
     let common = ["--cacert", &root, "--resolve", &there, &url];
-    // Which way it fails is chance: it sends its request without waiting for what the server says of its certificate.
+    // Which way it fails is chance: it sends its request without waiting for what the server says
+    // of its certificate.
     curl(&common).failed().lacks(HELLO);
     assert_eq!(served.log.one_failure().1, "peer sent no certificates");
-    let shown = ["--cert", chain.to_str().unwrap(), "--key", key.to_str().unwrap()];
+    let shown = [
+        "--cert",
+        chain.to_str().unwrap(),
+        "--key",
+        key.to_str().unwrap(),
+    ];
     curl(&[&common[..], &shown].concat())
         .succeeded()
         .has(HELLO)

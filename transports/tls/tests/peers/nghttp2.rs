@@ -10,7 +10,8 @@ use anyport_tcp::Tcp;
 use anyport_tls::TlsExt;
 
 pub(crate) fn tests(tests: Tests) -> Tests {
-    let tests = tests!(tests, "h2load": http_1_under_load, http_2_under_load, http_2_under_load_per_core);
+    let tests =
+        tests!(tests, "h2load": http_1_under_load, http_2_under_load, http_2_under_load_per_core);
     tests!(tests, "nghttp": http_2_by_its_reference)
 }
 

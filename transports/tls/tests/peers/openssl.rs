@@ -72,7 +72,10 @@ fn tls_1_2_and_1_3_are_spoken() {
         said.lacks("unexpected eof").has("closed");
     }
     // Encrypt-then-MAC is of no matter: suites are AEAD, with forward secrecy.
-    for suite in ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"] {
+    for suite in [
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+    ] {
         s_client(&served, &["-tls1_2", "-cipher", suite])
             .has(&format!("Cipher is {suite}"))
             .has("Extended master secret: yes")
@@ -95,7 +98,9 @@ fn older_versions_are_refused() {
     for version in ["-tls1", "-tls1_1"] {
         // Else OpenSSL wouldn't even ask.
         let said = handshake(&served, &[version, "-cipher", "DEFAULT:@SECLEVEL=0"]);
-        said.failed().has(":SSL alert number ").has("Cipher is (NONE)");
+        said.failed()
+            .has(":SSL alert number ")
+            .has("Cipher is (NONE)");
     }
     served.log.closed(2);
     for (_, _, error) in &served.log.told().failed {
@@ -108,12 +113,17 @@ fn older_versions_are_refused() {
 }
 
 fn tls_1_2_can_be_turned_off() {
-    let tls = Authority::new().server().with_min_version(TlsVersion::Tls13);
+    let tls = Authority::new()
+        .server()
+        .with_min_version(TlsVersion::Tls13);
     let served = Served::start(over_tcp(tls));
     handshake(&served, &["-tls1_2"])
         .failed()
         .has("alert protocol version");
-    s_client(&served, &[]).succeeded().has("New, TLSv1.3").has(HELLO);
+    s_client(&served, &[])
+        .succeeded()
+        .has("New, TLSv1.3")
+        .has(HELLO);
     served.ends();
 }
 
@@ -131,7 +141,9 @@ fn alpn_chooses_among_what_the_server_speaks() {
                 .succeeded()
                 .has(&format!("ALPN protocol: {chosen}\n"));
         }
-        s_client(&served, &[version]).has("No ALPN negotiated").has(HELLO);
+        s_client(&served, &[version])
+            .has("No ALPN negotiated")
+            .has(HELLO);
     }
     served.ends();
 }
@@ -186,7 +198,9 @@ impl Mutual {
 
     fn ask(&self, version: &str, shown: Option<&str>) -> Said {
         let path = shown.map(|name| self.folder.path(name));
-        let certificate = path.iter().flat_map(|path| ["-cert", path.to_str().unwrap()]);
+        let certificate = path
+            .iter()
+            .flat_map(|path| ["-cert", path.to_str().unwrap()]);
         let arguments: Vec<&str> = iter::once(version).chain(certificate).collect();
         s_client(&self.served, &arguments)
     }
@@ -258,7 +272,9 @@ fn the_name_chooses_the_certificate() {
             ("d.c.example", "wildcard"),
             ("E.C.EXAMPLE", "wildcard"),
         ] {
-            ask(name).succeeded().has(&format!("subject=CN = {shown}\n"));
+            ask(name)
+                .succeeded()
+                .has(&format!("subject=CN = {shown}\n"));
         }
         // A wildcard is one label (RFC 9525 6.3).
         for unknown in ["d.example", "f.d.c.example", "example", "xc.example"] {
@@ -284,7 +300,8 @@ fn a_single_certificate_is_for_every_name() {
     served.ends();
 }
 
-/// A certificate for `localhost` with an RSA key, signed by itself: nobody here but OpenSSL makes such keys.
+/// A certificate for `localhost` with an RSA key, signed by itself: nobody here but OpenSSL makes
+/// such keys.
 pub(crate) fn rsa(folder: &Folder) -> Certificate {
     let (chain, key) = (folder.path("rsa.pem"), folder.path("rsa.key"));
     let arguments = [

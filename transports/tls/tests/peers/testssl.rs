@@ -13,7 +13,8 @@ pub(crate) fn tests(tests: Tests) -> Tests {
     tests!(tests, "testssl": a_scanner_finds_no_weakness)
 }
 
-/// Protocols, kinds of ciphers, forward secrecy, and all attacks that it knows. What it says of the test's certificates is of no interest.
+/// Protocols, kinds of ciphers, forward secrecy, and all attacks that it knows. What it says of the
+/// test's certificates is of no interest.
 fn a_scanner_finds_no_weakness() {
     let folder = Folder::new();
     let ecdsa = Authority::new().issue("ecdsa", &["localhost"]);

@@ -35,13 +35,21 @@ pub(crate) struct Said {
 impl Said {
     #[track_caller]
     pub(crate) fn has(&self, wanted: &str) -> &Self {
-        assert!(self.text.contains(wanted), "no {wanted:?} in:\n{}", self.text);
+        assert!(
+            self.text.contains(wanted),
+            "no {wanted:?} in:\n{}",
+            self.text
+        );
         self
     }
 
     #[track_caller]
     pub(crate) fn lacks(&self, unwanted: &str) -> &Self {
-        assert!(!self.text.contains(unwanted), "{unwanted:?} in:\n{}", self.text);
+        assert!(
+            !self.text.contains(unwanted),
+            "{unwanted:?} in:\n{}",
+            self.text
+        );
         self
     }
 

@@ -1,4 +1,5 @@
-//! What the tests share: a server that remembers what happened to it, and files for its configuration.
+//! What the tests share: a server that remembers what happened to it, and files for its
+//! configuration.
 #![allow(dead_code, reason = "each test uses some of it")]
 #![allow(
     clippy::unwrap_used,
@@ -77,7 +78,11 @@ impl Served {
         let runtime = builder.enable_all().build().unwrap();
         let log = Log::default();
         let handle = runtime.block_on(async { server.observer(log.clone()).start().unwrap() });
-        Self { handle, log, runtime }
+        Self {
+            handle,
+            log,
+            runtime,
+        }
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
@@ -105,7 +110,10 @@ impl Served {
 
     /// Drains it; nobody may have to be cut off.
     pub(crate) fn ends(self) -> DrainReport {
-        let report = self.runtime.block_on(self.handle.shutdown(PATIENCE)).unwrap();
+        let report = self
+            .runtime
+            .block_on(self.handle.shutdown(PATIENCE))
+            .unwrap();
         assert_eq!(report.aborted, 0, "{report}");
         report
     }
@@ -151,7 +159,11 @@ impl Log {
         });
         self.closed(1);
         let told = self.told();
-        assert_eq!((told.failed.len(), told.established.len()), (1, 0), "{told:?}");
+        assert_eq!(
+            (told.failed.len(), told.established.len()),
+            (1, 0),
+            "{told:?}"
+        );
         assert_eq!(told.failed[0].0, told.accepted[0]);
         (told.failed[0].1, told.failed[0].2.clone())
     }
@@ -164,7 +176,9 @@ impl Observer for Log {
             Event::Warning { message, .. } => told.warnings.push((*message).to_owned()),
             Event::Accepted { id, .. } => told.accepted.push(*id),
             Event::Established { info } => told.established.push(info.id()),
-            Event::HandshakeFailed { id, error } => told.failed.push((*id, error.kind(), error.to_string())),
+            Event::HandshakeFailed { id, error } => {
+                told.failed.push((*id, error.kind(), error.to_string()))
+            }
             Event::Closed { id, .. } => told.closed.push(*id),
             _ => {}
         }
@@ -197,7 +211,10 @@ pub(crate) fn until<T, E: Debug>(what: &str, mut look: impl FnMut() -> Result<T,
     loop {
         match look() {
             Ok(found) => return found,
-            Err(now) => assert!(Instant::now() < by, "{what}: not after {PATIENCE:?}; now {now:?}"),
+            Err(now) => assert!(
+                Instant::now() < by,
+                "{what}: not after {PATIENCE:?}; now {now:?}"
+            ),
         }
         thread::sleep(Duration::from_millis(1));
     }

@@ -73,7 +73,10 @@ pub(crate) fn records(mut bytes: &[u8]) -> Vec<Record> {
     let mut records = Vec::new();
     while let [kind, 3, _, high, low, rest @ ..] = bytes {
         let length = usize::from(u16::from_be_bytes([*high, *low]));
-        records.push(Record { kind: *kind, length });
+        records.push(Record {
+            kind: *kind,
+            length,
+        });
         bytes = rest.get(length..).unwrap();
     }
     assert!(bytes.is_empty(), "{bytes:x?}");

@@ -80,7 +80,9 @@ async fn a_client_that_has_a_name_is_named() {
     let name = scene.folder.path().join("client.sock");
     let client = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
     client.bind(&SockAddr::unix(&name).unwrap()).unwrap();
-    client.connect(&SockAddr::unix(&scene.path).unwrap()).unwrap();
+    client
+        .connect(&SockAddr::unix(&scene.path).unwrap())
+        .unwrap();
     let said = listen_to(client.into()).unwrap();
     assert!(
         said.starts_with(&format!("unix:{} unix:", name.display())),

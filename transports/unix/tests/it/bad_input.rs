@@ -11,12 +11,21 @@ fn names_that_are_none() {
         ("", "the path is empty (name a file, such as /run/app.sock)"),
         ("/", "this names a folder (add the name of a file to it)"),
         ("run/", "this names a folder (add the name of a file to it)"),
-        ("run/..", "this names a folder (add the name of a file to it)"),
+        (
+            "run/..",
+            "this names a folder (add the name of a file to it)",
+        ),
     ];
     for (path, what) in cases {
         let error = Unix::bind(path).open(1).unwrap_err();
-        assert_eq!(error.to_string(), format!("cannot bind unix:{path}: {what}"));
-        assert_eq!((error.kind(), error.blame()), (ErrorKind::Bind, Blame::Local));
+        assert_eq!(
+            error.to_string(),
+            format!("cannot bind unix:{path}: {what}")
+        );
+        assert_eq!(
+            (error.kind(), error.blame()),
+            (ErrorKind::Bind, Blame::Local)
+        );
     }
     assert_eq!(
         error_of(&Unix::bind("\0app")),

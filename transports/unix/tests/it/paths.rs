@@ -1,4 +1,5 @@
-//! Who owns a path: one server at a time, which replaces what another one left behind, and cleans up after itself, and never touches anything else.
+//! Who owns a path: one server at a time, which replaces what another one left behind, and cleans
+//! up after itself, and never touches anything else.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -50,8 +51,7 @@ fn a_killed_server_is_replaced() {
 
 #[test]
 fn whatever_is_no_socket_is_an_error_and_stays() {
-    let rule =
-        "is there, and only a socket that nobody listens at is replaced (choose another path, or remove it)";
+    let rule = "is there, and only a socket that nobody listens at is replaced (choose another path, or remove it)";
     let scene = Scene::new();
     let path = &scene.path;
     let refused = |what: &str| {
@@ -199,13 +199,19 @@ fn of_servers_that_race_for_a_path_exactly_one_gets_it() {
         };
         let results: Vec<_> = thread::scope(|scope| {
             let racers: Vec<_> = (0..RACERS).map(|_| scope.spawn(race)).collect();
-            racers.into_iter().map(|racer| racer.join().unwrap()).collect()
+            racers
+                .into_iter()
+                .map(|racer| racer.join().unwrap())
+                .collect()
         });
         let (won, lost): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
         assert_eq!(won.len(), 1, "round {round}: {lost:?}");
         for error in lost {
             let error = error.unwrap_err().to_string();
-            assert!(error.contains("address already in use"), "round {round}: {error}");
+            assert!(
+                error.contains("address already in use"),
+                "round {round}: {error}"
+            );
         }
         connect(&scene.path).unwrap();
         drop(won);
@@ -297,7 +303,9 @@ async fn an_abstract_name_is_served_and_free_again_at_once() {
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let place = format!("unix:@anyport-test-{}\\x00\\x01", std::process::id());
     for _ in 0..3 {
-        let handle = serve_raw_with(Unix::bind_abstract(&name), who).start().unwrap();
+        let handle = serve_raw_with(Unix::bind_abstract(&name), who)
+            .start()
+            .unwrap();
         assert_eq!(handle.endpoints()[0].to_string(), place);
         let said = listen_to(UnixStream::connect_addr(&address).unwrap()).unwrap();
         assert!(

@@ -1,4 +1,5 @@
-//! The size of a connection's task: it's what most connections of a busy server have, and all that they have, since most of them are idle.
+//! The size of a connection's task: it's what most connections of a busy server have, and all that
+//! they have, since most of them are idle.
 use anyport_core::{
     Accepted, Body, BoxError, Listener, Protocol,
     engine::ConnTask,
@@ -67,7 +68,9 @@ fn assert_sizes(app: &str, sizes: [usize; 2], limit: usize) {
 
 #[test]
 fn with_a_function_a_task_fits_its_slot() {
-    let app = service_fn(|_: Request<Body>| async { Ok::<_, BoxError>(Response::new(Body::from("Hello"))) });
+    let app = service_fn(|_: Request<Body>| async {
+        Ok::<_, BoxError>(Response::new(Body::from("Hello")))
+    });
     assert_sizes("a function", sizes(&app), SLOT);
 }
 

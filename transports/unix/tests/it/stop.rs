@@ -1,4 +1,5 @@
-//! Closing a listening socket loses nobody: who got a connection is served, who comes later gets none.
+//! Closing a listening socket loses nobody: who got a connection is served, who comes later gets
+//! none.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -79,7 +80,8 @@ async fn rounds(address: &SocketAddr, server: impl Fn() -> Server) {
         let (warm, all_warm) = channel();
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| {
-                let (address, draining, warm) = (address.clone(), Arc::clone(&draining), warm.clone());
+                let (address, draining, warm) =
+                    (address.clone(), Arc::clone(&draining), warm.clone());
                 thread::spawn(move || client(&address, &draining, warm))
             })
             .collect();

@@ -1,6 +1,7 @@
 //! Who may connect, and who did: what takes two users.
 use crate::scene::{
-    GRACE, NOBODY, Scene, connect, error_at, listen_to, needs_other_user, needs_root, who, without_rights,
+    GRACE, NOBODY, Scene, connect, error_at, listen_to, needs_other_user, needs_root, who,
+    without_rights,
 };
 use anyport_core::{PeerCred, Transport, serve_raw_with};
 use anyport_testkit::requirements::{Tests, block_on};
@@ -41,7 +42,11 @@ pub(crate) fn tests(tests: Tests) -> Tests {
 fn the_owner_may_be_another_user() {
     let scene = Scene::new();
     let us = (geteuid().as_raw(), getegid().as_raw());
-    for (user, group) in [(Some(NOBODY), None), (None, Some(NOBODY)), (Some(1), Some(2))] {
+    for (user, group) in [
+        (Some(NOBODY), None),
+        (None, Some(NOBODY)),
+        (Some(1), Some(2)),
+    ] {
         let _server = scene.unix().with_owner(user, group).open(1).unwrap();
         let file = fs::metadata(&scene.path).unwrap();
         let owner = (file.uid(), file.gid());

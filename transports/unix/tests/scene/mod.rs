@@ -1,4 +1,5 @@
-//! What the tests share: places for sockets, a raw handler that tells who connected, a user without rights.
+//! What the tests share: places for sockets, a raw handler that tells who connected, a user without
+//! rights.
 #![allow(dead_code, reason = "each test uses some of it")]
 #![allow(
     clippy::unwrap_used,

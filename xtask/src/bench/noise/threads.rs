@@ -1,4 +1,5 @@
-//! What the threads of a process had of the CPU, and how long they waited for it, as the scheduler counts it.
+//! What the threads of a process had of the CPU, and how long they waited for it, as the scheduler
+//! counts it.
 
 use procfs::process::Process;
 use std::collections::BTreeMap;
@@ -53,8 +54,9 @@ impl Threads {
         self.0.values().map(|times| times.ran).sum()
     }
 
-    /// How long the one that waited longest did so without another one of these running, nor a child of theirs, which ran for so long; where they have several cores, it
-    /// may have been longer.
+    /// How long the one that waited longest did so without another one of these running, nor a
+    /// child of theirs, which ran for so long; where they have several cores, it may have been
+    /// longer.
     pub(super) fn waited_for_others(&self, children: u64) -> u64 {
         let ran = self.ran() + children;
         let waited = self
@@ -95,6 +97,9 @@ pub(super) mod tests {
     fn those_that_share_a_core_are_told_together() {
         let alone = threads(1, &[(40, 60)]);
         assert_eq!(alone.waited_for_others(0), 60);
-        assert_eq!(alone.beside(threads(7, &[(50, 0)])).waited_for_others(0), 10);
+        assert_eq!(
+            alone.beside(threads(7, &[(50, 0)])).waited_for_others(0),
+            10
+        );
     }
 }

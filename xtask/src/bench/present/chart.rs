@@ -1,5 +1,5 @@
-//! A chart: a row for each target, a dot for its median and a whisker for its interval, from zero for
-//! amounts and around 1 for ratios. Colours are the style sheet's.
+//! A chart: a row for each target, a dot for its median and a whisker for its interval, from zero
+//! for amounts and around 1 for ratios. Colours are the style sheet's.
 
 use super::super::row::{Row, Unit, Verdict};
 use super::{cell, ends};
@@ -37,7 +37,9 @@ impl Scale {
         };
         let (low, high) = values
             .filter(|value| value.is_finite())
-            .fold(start, |(low, high), value| (low.min(value), high.max(value)));
+            .fold(start, |(low, high), value| {
+                (low.min(value), high.max(value))
+            });
         let low = if is_logarithmic { low.max(0.05) } else { low };
         Self {
             low,
@@ -79,7 +81,9 @@ impl Scale {
         let step = step.unwrap_or(10.0 * power);
         let first = (self.low / step).ceil() as i64;
         let ticks = (first..).map(|count| count as f64 * step);
-        ticks.take_while(|tick| *tick <= self.high * 1.000_001).collect()
+        ticks
+            .take_while(|tick| *tick <= self.high * 1.000_001)
+            .collect()
     }
 }
 
@@ -143,7 +147,11 @@ fn px(value: f64) -> String {
 }
 
 fn number(tick: f64) -> String {
-    let decimals = if tick == 0.0 || tick.abs() >= 10.0 { 0 } else { 2 };
+    let decimals = if tick == 0.0 || tick.abs() >= 10.0 {
+        0
+    } else {
+        2
+    };
     let text = super::super::row::grouped(tick, decimals);
     match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
@@ -172,7 +180,10 @@ mod tests {
         let scale = Scale::of(&[&small, &large], Unit::Cpu);
         assert!((scale.at(0.0) - PLOT.0).abs() < 1e-9);
         let ticks = scale.ticks();
-        assert!(ticks[0] == 0.0 && (3..=7).contains(&ticks.len()), "{ticks:?}");
+        assert!(
+            ticks[0] == 0.0 && (3..=7).contains(&ticks.len()),
+            "{ticks:?}"
+        );
     }
 
     #[test]

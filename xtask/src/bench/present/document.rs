@@ -1,7 +1,8 @@
 //! Tables in documents: the bench writes what stands between two markers, and nothing else.
 //!
-//! A marker says which rows and columns: `<!-- bench: tcp "Tcp::bind(..)", axum | plaintext.ratio
-//! "CPU", idle.kept -->`, and `<!-- /bench -->` ends the table. A name without a title stands for itself.
+//! A marker says which rows and columns:
+//! `<!-- bench: tcp "Tcp::bind(..)", axum | plaintext.ratio "CPU", idle.kept -->`, and
+//! `<!-- /bench -->` ends the table. A name without a title stands for itself.
 
 use super::super::row::{Run, Unit, write};
 use super::cell;
@@ -90,7 +91,9 @@ fn table(marker: &str, run: &Run) -> anyhow::Result<Table> {
         );
         let cells = columns.iter().map(|&(workload, unit, _)| {
             let row = run.find(target, workload);
-            let cell = row.map(|row| cell(row, unit)).filter(|cell| !cell.is_empty());
+            let cell = row
+                .map(|row| cell(row, unit))
+                .filter(|cell| !cell.is_empty());
             cell.unwrap_or_else(|| "–".to_owned())
         });
         let title = if title == target {
@@ -132,7 +135,10 @@ mod tests {
             new.ends_with("\n<!-- /bench -->\nafter\n") && !new.contains("old"),
             "{new}"
         );
-        assert!(new.contains("| `axum` | 1.140 (1.130–1.150) **-** |"), "{new}");
+        assert!(
+            new.contains("| `axum` | 1.140 (1.130–1.150) **-** |"),
+            "{new}"
+        );
         assert_eq!(updated(&new, &run()).unwrap(), new);
     }
 
@@ -140,7 +146,10 @@ mod tests {
     fn a_marker_that_asks_for_nothing_known_says_so() {
         for (marker, error) in [
             ("tcp, nobody | plaintext.ratio", "has no target `nobody`"),
-            ("tcp | plaintext.speed", "`plaintext.speed` is no workload.figure"),
+            (
+                "tcp | plaintext.speed",
+                "`plaintext.speed` is no workload.figure",
+            ),
             ("tcp", "targets | workload.figure"),
         ] {
             let text = format!("<!-- bench: {marker} -->\n<!-- /bench -->");

@@ -1,5 +1,5 @@
-//! The page of a run: a chart and a table for each workload, and what the figures depend on. It loads
-//! nothing and runs nothing.
+//! The page of a run: a chart and a table for each workload, and what the figures depend on. It
+//! loads nothing and runs nothing.
 
 use super::super::row::{Row, Run, Unit, Verdict};
 use super::{about, cell, chart, ends, reasons, rounds, units};
@@ -60,7 +60,11 @@ pub(super) fn draw(run: &Run) -> Markup {
 }
 
 fn section(run: &Run, workload: &str) -> Markup {
-    let rows: Vec<&Row> = run.rows.iter().filter(|row| row.workload == workload).collect();
+    let rows: Vec<&Row> = run
+        .rows
+        .iter()
+        .filter(|row| row.workload == workload)
+        .collect();
     let units = units(&rows);
     // A ratio stands for the time that it is made of; the table has all.
     let is_charted = |unit: &&Unit| match unit {

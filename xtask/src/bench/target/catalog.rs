@@ -150,7 +150,8 @@ fn peer(name: &'static str, package: Package) -> Target {
     }
 }
 
-/// Each its own reference. It is told the one HTTP that it speaks: to find out would be work of its own.
+/// Each its own reference. It is told the one HTTP that it speaks: to find out would be work of its
+/// own.
 fn by_hand(name: &'static str, transport: Transport, arguments: &[&'static str]) -> Target {
     Target {
         transport,
@@ -211,7 +212,10 @@ impl Target {
     }
 
     fn scaling(self) -> Self {
-        Self { scales: true, ..self }
+        Self {
+            scales: true,
+            ..self
+        }
     }
 
     fn by_io_uring(self) -> Self {

@@ -6,7 +6,8 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 use anyport_core::{
-    Conn, ConnInfo, Connection as _, Endpoint, Incoming, Listener, Result, Transport, Worker, runtime::Tokio,
+    Conn, ConnInfo, Connection as _, Endpoint, Incoming, Listener, Result, Transport, Worker,
+    runtime::Tokio,
 };
 use anyport_memory::{Memory, MemoryConnection, MemoryListener, MemorySocket};
 use http::{Request, StatusCode};
@@ -69,7 +70,11 @@ impl Staged {
     pub(crate) fn new(memory: Memory, fates: impl IntoIterator<Item = Fate>) -> Self {
         let fates = Arc::new(Mutex::new(fates.into_iter().collect()));
         let alpn = Arc::default();
-        Self { memory, fates, alpn }
+        Self {
+            memory,
+            fates,
+            alpn,
+        }
     }
 
     pub(crate) fn alpn(&self) -> Option<&'static [&'static [u8]]> {

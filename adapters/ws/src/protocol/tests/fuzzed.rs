@@ -1,4 +1,5 @@
-//! Bytes of any kind, in one piece and in many: what they come to. The fuzz target `websocket` has this, too.
+//! Bytes of any kind, in one piece and in many: what they come to. The fuzz target `websocket` has
+//! this, too.
 use crate::protocol::{Assembler, Incoming, Sizes, Violation};
 
 const SIZES: Sizes = Sizes {
@@ -14,7 +15,9 @@ fn assembler() -> Assembler {
 }
 
 /// What comes of these pieces, up to a violation.
-pub(crate) fn assemble<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Result<Incoming, Violation>> {
+pub(crate) fn assemble<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Vec<Result<Incoming, Violation>> {
     let mut assembler = assembler();
     let mut all = Vec::new();
     for piece in pieces {

@@ -1,4 +1,5 @@
-//! Frames, right and wrong, one by one: the cases of Autobahn's groups 1 to 7 and 9, and what it has none for. Each is cut at every byte.
+//! Frames, right and wrong, one by one: the cases of Autobahn's groups 1 to 7 and 9, and what it
+//! has none for. Each is cut at every byte.
 use super::*;
 use crate::message::{CloseFrame, Message};
 use Expected::{Binary, Close, Fails, Ping, Pong, Text};
@@ -43,7 +44,8 @@ fn check(cases: Vec<Case>) {
         let step = bytes.len() / 400 + 1;
         for cut in (0..bytes.len()).step_by(step) {
             let got = assemble([&bytes[..cut], &bytes[cut..]]);
-            let same = got.len() == expected.len() && expected.iter().zip(&got).all(|(a, b)| a.is(b));
+            let same =
+                got.len() == expected.len() && expected.iter().zip(&got).all(|(a, b)| a.is(b));
             assert!(same, "{name}, cut at {cut}: {expected:?}");
         }
     }
@@ -60,7 +62,11 @@ fn messages_of_every_length() {
                 let of_text = Text("*".repeat(*len));
                 [
                     ("text", vec![frame(FIN | TEXT, &bytes)], vec![of_text]),
-                    ("binary", vec![frame(FIN | BINARY, &bytes)], vec![Binary(bytes)]),
+                    (
+                        "binary",
+                        vec![frame(FIN | BINARY, &bytes)],
+                        vec![Binary(bytes)],
+                    ),
                 ]
             })
             .collect(),
@@ -71,7 +77,11 @@ fn messages_of_every_length() {
 fn control_frames() {
     let close = |payload: &[u8]| vec![frame(FIN | CLOSE, payload)];
     let mut cases = vec![
-        ("an empty ping", vec![frame(FIN | PING, b"")], vec![Ping(b"")]),
+        (
+            "an empty ping",
+            vec![frame(FIN | PING, b"")],
+            vec![Ping(b"")],
+        ),
         ("a pong", vec![frame(FIN | PONG, b"unasked")], vec![Pong]),
         (
             "a ping of 126 bytes",
@@ -84,7 +94,11 @@ fn control_frames() {
             vec![Fails(1002)],
         ),
         ("a close without a code", close(b""), vec![Close(None)]),
-        ("a close with half a code", close(b"\x03"), vec![Fails(1002)]),
+        (
+            "a close with half a code",
+            close(b"\x03"),
+            vec![Fails(1002)],
+        ),
         (
             "a close with a reason",
             close(b"\x03\xe8bye"),
@@ -103,7 +117,8 @@ fn control_frames() {
         ),
     ];
     for code in [
-        1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999,
+        1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000,
+        4999,
     ] {
         cases.push((
             "a code",
@@ -246,7 +261,11 @@ fn what_is_too_long() {
             vec![b"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0".to_vec()],
             vec![Fails(1009)],
         ),
-        ("no mask", vec![b"\x81\x05hello".to_vec()], vec![Fails(1002)]),
+        (
+            "no mask",
+            vec![b"\x81\x05hello".to_vec()],
+            vec![Fails(1002)],
+        ),
     ]);
 }
 
@@ -272,7 +291,10 @@ fn compressed_messages() {
         ),
         (
             "beside a plain one",
-            vec![frame(FIN | RSV1 | BINARY, &hello), frame(FIN | BINARY, b"x")],
+            vec![
+                frame(FIN | RSV1 | BINARY, &hello),
+                frame(FIN | BINARY, b"x"),
+            ],
             vec![Binary(b"Hello".to_vec()), Binary(b"x".to_vec())],
         ),
         (

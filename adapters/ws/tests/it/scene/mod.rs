@@ -79,9 +79,13 @@ where
     let app = service_fn(move |mut request: Request<Body>| {
         let (config, tell) = (config.clone(), tell.clone());
         async move {
-            Ok::<_, Infallible>(ws::upgrade(&mut request, &config, move |socket| async move {
-                let _ = tell.send(handler(socket).await);
-            }))
+            Ok::<_, Infallible>(ws::upgrade(
+                &mut request,
+                &config,
+                move |socket| async move {
+                    let _ = tell.send(handler(socket).await);
+                },
+            ))
         }
     });
     Server {
@@ -170,7 +174,12 @@ pub(crate) fn frame(first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
         }
     }
     frame.extend(mask);
-    frame.extend(payload.iter().enumerate().map(|(n, byte)| byte ^ mask[n % 4]));
+    frame.extend(
+        payload
+            .iter()
+            .enumerate()
+            .map(|(n, byte)| byte ^ mask[n % 4]),
+    );
     frame
 }
 

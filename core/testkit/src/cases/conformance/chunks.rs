@@ -4,7 +4,12 @@ use super::{Input, gives};
 const HELLO: &[&str] = &["200 hello, next"];
 /// The app has been asked by then, and sends back what it got.
 const BAD: &[&str] = &["closed", "200 cut, closed", "400, closed"];
-const LAX: &[&str] = &["closed", "200 cut, closed", "400, closed", "200 hello, next"];
+const LAX: &[&str] = &[
+    "closed",
+    "200 cut, closed",
+    "400, closed",
+    "200 hello, next",
+];
 const SPACE: &str = "hyper's decoder of chunks takes spaces behind a size";
 
 /// A request whose chunks are these.

@@ -6,7 +6,10 @@ const HELLO: &[&str] = &["200 Hello, World!, next"];
 
 pub(super) const INPUTS: &[Input] = &[
     gives(b"GET / HTTP/1.1\r\nHost:test\r\nX:y\r\n\r\n", HELLO),
-    gives(b"GET / HTTP/1.1\r\nHost:   test  \r\nX:\ty\t\r\n\r\n", HELLO),
+    gives(
+        b"GET / HTTP/1.1\r\nHost:   test  \r\nX:\ty\t\r\n\r\n",
+        HELLO,
+    ),
     gives(b"GET / HTTP/1.1\r\nHost: test\r\nX:\r\n\r\n", HELLO),
     gives(b"GET / HTTP/1.1\r\nHost: test\r\nX: a\xffb\r\n\r\n", HELLO),
     gives(b"GET / HTTP/1.1\r\nHost: test\r\nX_y.z~: a\r\n\r\n", HELLO),

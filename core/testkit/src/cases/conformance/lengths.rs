@@ -1,4 +1,5 @@
-//! Where a request's body ends: `Content-Length` and `Transfer-Encoding` (RFC 9112 6, RFC 9110 8.6).
+//! Where a request's body ends: `Content-Length` and `Transfer-Encoding` (RFC 9112 6, RFC 9110
+//! 8.6).
 use super::{Input, gives};
 
 const BAD: &[&str] = &["400, closed"];
@@ -42,7 +43,8 @@ pub(super) const INPUTS: &[Input] = &[
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length : 5\r\n\r\nhello", BAD),
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent_Length: 5\r\n\r\n", NONE),
     gives(b"POST /echo HTTP/1.0\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello", FIVE),
-    // RFC 9112 6.1: chunked is the last coding, and applied once; beside a length, it's the length that's ignored, and the connection closes.
+    // RFC 9112 6.1: chunked is the last coding, and applied once; beside a length, it's the length
+    // that's ignored, and the connection closes.
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", FIVE),
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", FIVE),
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding:\tchunked\t\r\n\r\n5\r\nhello\r\n0\r\n\r\n", FIVE),

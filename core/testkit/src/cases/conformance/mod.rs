@@ -1,9 +1,13 @@
-//! HTTP/1 at its edges: what a server makes of a request that's right, nearly right or an attack, and of the one behind it.
+//! HTTP/1 at its edges: what a server makes of a request that's right, nearly right or an attack,
+//! and of the one behind it.
 //!
-//! Each input is sent at once, with a request behind it, on a connection of its own. What comes of it is written as `200 hello, next`: the answers in their order, with what the app said;
-//! `next` is the answer to the request behind it, `closed` the end of the connection, `cut` that of an answer before its end.
+//! Each input is sent at once, with a request behind it, on a connection of its own. What comes of
+//! it is written as `200 hello, next`: the answers in their order, with what the app said; `next`
+//! is the answer to the request behind it, `closed` the end of the connection, `cut` that of an
+//! answer before its end.
 //!
-//! The tables are a ratchet: an input that gives something else fails. One that can't give what's right says what it gives, and [why](Input::instead).
+//! The tables are a ratchet: an input that gives something else fails. One that can't give what's
+//! right says what it gives, and [why](Input::instead).
 mod chunks;
 mod fields;
 mod lengths;
@@ -168,7 +172,10 @@ impl Input {
             _ => format!("wanted {right:?}"),
         };
         let shown = &bytes[..bytes.len().min(120)];
-        Some(format!("\"{}\" gives {given:?}; {says}", shown.escape_ascii()))
+        Some(format!(
+            "\"{}\" gives {given:?}; {says}",
+            shown.escape_ascii()
+        ))
     }
 }
 

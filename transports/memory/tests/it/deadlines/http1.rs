@@ -52,7 +52,12 @@ async fn an_idle_connection_is_kept_alive_since_its_last_answer() {
         sleep(KEEP_ALIVE - SECOND).await;
     }
     assert_eq!(rest(&mut client).await, "", "closed without a word");
-    ended(&scene.end().await, last, KEEP_ALIVE, Some(TimedOut::KeepAlive));
+    ended(
+        &scene.end().await,
+        last,
+        KEEP_ALIVE,
+        Some(TimedOut::KeepAlive),
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -105,7 +110,12 @@ async fn who_reads_nothing_is_cut_off() {
     let mut client = scene.connect();
     let begin = Instant::now();
     send(&mut client, "GET /stream HTTP/1.1\r\nHost: test\r\n\r\n").await;
-    ended(&scene.end().await, begin, WRITE_STALL, Some(TimedOut::WriteStall));
+    ended(
+        &scene.end().await,
+        begin,
+        WRITE_STALL,
+        Some(TimedOut::WriteStall),
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -120,7 +130,12 @@ async fn who_reads_now_and_then_is_cut_off_after_the_last_time() {
         last = Instant::now();
         client.read_exact(&mut [0; 16 * 1024]).await.unwrap();
     }
-    ended(&scene.end().await, last, WRITE_STALL, Some(TimedOut::WriteStall));
+    ended(
+        &scene.end().await,
+        last,
+        WRITE_STALL,
+        Some(TimedOut::WriteStall),
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -159,7 +174,12 @@ async fn an_old_connection_that_is_idle_is_closed() {
     send(&mut client, GET).await;
     assert!(!answer(&mut client).await.contains("connection: close"));
     assert_eq!(rest(&mut client).await, "");
-    ended(&scene.end().await, begin, AGE + LAST_CALL, Some(TimedOut::Age));
+    ended(
+        &scene.end().await,
+        begin,
+        AGE + LAST_CALL,
+        Some(TimedOut::Age),
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,7 +196,12 @@ async fn an_old_connection_is_told_with_its_next_answer() {
     let last = Instant::now();
     send(&mut client, GET).await;
     assert!(rest(&mut client).await.contains("connection: close\r\n"));
-    ended(&scene.end().await, last, Duration::ZERO, Some(TimedOut::Age));
+    ended(
+        &scene.end().await,
+        last,
+        Duration::ZERO,
+        Some(TimedOut::Age),
+    );
 }
 
 #[tokio::test(start_paused = true)]

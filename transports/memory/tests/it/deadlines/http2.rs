@@ -20,7 +20,12 @@ async fn a_connection_that_never_asks_is_kept_alive() {
     let begin = Instant::now();
     let h2 = H2::connect(&scene).await;
     h2.connection.await.unwrap().unwrap();
-    ended(&scene.end().await, begin, KEEP_ALIVE, Some(TimedOut::KeepAlive));
+    ended(
+        &scene.end().await,
+        begin,
+        KEEP_ALIVE,
+        Some(TimedOut::KeepAlive),
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -34,7 +39,12 @@ async fn an_idle_connection_is_kept_alive_since_its_last_answer() {
         sleep(KEEP_ALIVE - SECOND).await;
     }
     h2.connection.await.unwrap().unwrap();
-    ended(&scene.end().await, last, KEEP_ALIVE, Some(TimedOut::KeepAlive));
+    ended(
+        &scene.end().await,
+        last,
+        KEEP_ALIVE,
+        Some(TimedOut::KeepAlive),
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,7 +97,12 @@ async fn who_takes_nothing_of_a_stream_loses_the_stream() {
     let last = Instant::now();
     assert_eq!(h2.status("/").await, 200, "the connection goes on");
     h2.connection.await.unwrap().unwrap();
-    ended(&scene.end().await, last, KEEP_ALIVE, Some(TimedOut::WriteStall));
+    ended(
+        &scene.end().await,
+        last,
+        KEEP_ALIVE,
+        Some(TimedOut::WriteStall),
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,5 +130,10 @@ async fn an_old_connection_says_goodbye_and_finishes() {
     ended(&scene.end().await, begin, AGE, Some(TimedOut::Age));
     assert_eq!(slow.await.unwrap().status(), 504);
     busy.connection.await.unwrap().unwrap();
-    ended(&scene.end().await, begin, AGE + 20 * SECOND, Some(TimedOut::Age));
+    ended(
+        &scene.end().await,
+        begin,
+        AGE + 20 * SECOND,
+        Some(TimedOut::Age),
+    );
 }

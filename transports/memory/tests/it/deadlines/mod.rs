@@ -1,4 +1,5 @@
-//! Every deadline with its default, to the millisecond: on tokio's paused clock, so that minutes take no time.
+//! Every deadline with its default, to the millisecond: on tokio's paused clock, so that minutes
+//! take no time.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -79,7 +80,10 @@ impl HttpBody for Endless {
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 8 * 1024])))))
     }
 }
@@ -97,8 +101,14 @@ fn serve_with(change: impl FnOnce(Timeouts) -> Timeouts) -> Scene {
 #[track_caller]
 fn exactly(at: Instant, since: Instant, deadline: Duration) {
     let elapsed = at - since;
-    assert!(elapsed >= deadline, "{elapsed:?}, before {deadline:?} were over");
-    assert!(elapsed <= deadline + TICK, "{elapsed:?}, later than {deadline:?}");
+    assert!(
+        elapsed >= deadline,
+        "{elapsed:?}, before {deadline:?} were over"
+    );
+    assert!(
+        elapsed <= deadline + TICK,
+        "{elapsed:?}, later than {deadline:?}"
+    );
 }
 
 #[track_caller]
@@ -116,7 +126,10 @@ async fn send(client: &mut MemoryStream, bytes: &str) {
 /// What the server has said by now, on a connection that it leaves open.
 async fn answer(client: &mut MemoryStream) -> String {
     let mut bytes = vec![0; 4096];
-    let n = timeout(NEVER, client.read(&mut bytes)).await.unwrap().unwrap();
+    let n = timeout(NEVER, client.read(&mut bytes))
+        .await
+        .unwrap()
+        .unwrap();
     String::from_utf8(bytes[..n].to_vec()).unwrap()
 }
 
@@ -144,7 +157,11 @@ impl H2 {
     }
 
     /// A request; whoever drops the sender resets the stream.
-    async fn ask(&self, path: &str, end: bool) -> (h2::client::ResponseFuture, h2::SendStream<Bytes>) {
+    async fn ask(
+        &self,
+        path: &str,
+        end: bool,
+    ) -> (h2::client::ResponseFuture, h2::SendStream<Bytes>) {
         let mut ready = self.requests.clone().ready().await.unwrap();
         let request = Request::get(format!("http://test{path}")).body(()).unwrap();
         ready.send_request(request, end).unwrap()

@@ -1,7 +1,8 @@
 //! What the tests share: a server in memory under tokio's paused clock, and what its observer saw.
 //!
-//! A paused clock stands still as long as any task has something to do, and then jumps to the next timer. So a short sleep ends when every
-//! other task waits, and not before: that's how these tests wait for the server, without a guess about how long it takes.
+//! A paused clock stands still as long as any task has something to do, and then jumps to the next
+//! timer. So a short sleep ends when every other task waits, and not before: that's how these tests
+//! wait for the server, without a guess about how long it takes.
 #![allow(dead_code, reason = "each test uses some of it")]
 #![allow(
     clippy::unwrap_used,
@@ -87,7 +88,8 @@ impl Scene {
     /// The next end of a connection.
     pub(crate) async fn end(&mut self) -> End {
         let end = timeout(NEVER, self.ends.recv()).await;
-        end.unwrap_or_else(|_| panic!("no connection ends")).unwrap()
+        end.unwrap_or_else(|_| panic!("no connection ends"))
+            .unwrap()
     }
 }
 

@@ -19,7 +19,8 @@ pub(crate) fn check(stage: &Stage, data: &[u8]) {
     let Some((steps, bytes)) = rest.split_at_checked(usize::from(count % MOST_CUTS)) else {
         return;
     };
-    // HTTP/2 answers with an error of the connection, which may overtake the answers that are under way (RFC 9113 5.4.1).
+    // HTTP/2 answers with an error of the connection, which may overtake the answers that are under
+    // way (RFC 9113 5.4.1).
     if bytes.is_empty() || HTTP2.starts_with(&bytes[..bytes.len().min(HTTP2.len())]) {
         return;
     }

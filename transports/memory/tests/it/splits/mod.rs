@@ -1,7 +1,7 @@
 //! However the bytes of a connection are cut into pieces, the answers are the same, to the byte.
 //!
-//! Each piece is read by the server before the next one is sent. Whatever looks at first bytes, puts bytes back or keeps half a head
-//! somewhere has its chance to lose one here.
+//! Each piece is read by the server before the next one is sent. Whatever looks at first bytes,
+//! puts bytes back or keeps half a head somewhere has its chance to lose one here.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -67,7 +67,11 @@ fn two_pieces_are_answered_as_one() {
 fn single_bytes_are_answered_as_one_piece() {
     let stage = Stage::set();
     for Input { name, bytes, .. } in CORPUS.iter() {
-        assert_eq!(stage.answers(bytes.chunks(1)), stage.unsplit(bytes), "{name}");
+        assert_eq!(
+            stage.answers(bytes.chunks(1)),
+            stage.unsplit(bytes),
+            "{name}"
+        );
     }
 }
 
@@ -82,12 +86,16 @@ fn pieces_with_a_sleep_between_them_are_answered_as_without() {
             let (answers, expected) = (asleep.answers(pieces), awake.answers(pieces));
             assert_eq!(answers, expected, "{name}: cut at {at} of {}", bytes.len());
         }
-        let (answers, expected) = (asleep.answers(bytes.chunks(1)), awake.answers(bytes.chunks(1)));
+        let (answers, expected) = (
+            asleep.answers(bytes.chunks(1)),
+            awake.answers(bytes.chunks(1)),
+        );
         assert_eq!(answers, expected, "{name}: byte by byte");
     }
 }
 
-/// Bodies that are there too early, too late or not at all for an app that doesn't read them: what hyper makes of them, whether it sleeps or not.
+/// Bodies that are there too early, too late or not at all for an app that doesn't read them: what
+/// hyper makes of them, whether it sleeps or not.
 #[test]
 fn unread_bodies_with_sleeps_about_them_are_answered_as_without() {
     let [asleep, awake] = [Duration::ZERO, Duration::MAX]
@@ -131,9 +139,13 @@ fn unread_bodies_with_sleeps_about_them_are_answered_as_without() {
     }
 }
 
-/// Runs a property in so many cases, or in as many as `PROPTEST_CASES` says, if that's more. No file remembers a failure: what it names is to
-/// become an input of the corpus.
-fn holds<S: Strategy>(strategy: &S, cases: u32, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+/// Runs a property in so many cases, or in as many as `PROPTEST_CASES` says, if that's more. No
+/// file remembers a failure: what it names is to become an input of the corpus.
+fn holds<S: Strategy>(
+    strategy: &S,
+    cases: u32,
+    property: impl Fn(S::Value) -> Result<(), TestCaseError>,
+) {
     let config = Config {
         cases: Config::default().cases.max(cases),
         failure_persistence: None,
@@ -146,12 +158,20 @@ fn holds<S: Strategy>(strategy: &S, cases: u32, property: impl Fn(S::Value) -> R
 #[test]
 fn any_pieces_are_answered_as_one() {
     let stage = Stage::set();
-    let expected: Vec<Answers> = CORPUS.iter().map(|input| stage.unsplit(&input.bytes)).collect();
+    let expected: Vec<Answers> = CORPUS
+        .iter()
+        .map(|input| stage.unsplit(&input.bytes))
+        .collect();
     let strategy = (any::<Index>(), vec(any::<Index>(), 2..16));
     holds(&strategy, 2000, |(which, cuts)| {
         let which = which.index(CORPUS.len());
         let Input { name, bytes, .. } = &CORPUS[which];
-        proptest::prop_assert_eq!(&stage.answers(pieces(bytes, &cuts)), &expected[which], "{}", name);
+        proptest::prop_assert_eq!(
+            &stage.answers(pieces(bytes, &cuts)),
+            &expected[which],
+            "{}",
+            name
+        );
         Ok(())
     });
 }
@@ -160,8 +180,9 @@ fn any_pieces_are_answered_as_one() {
 #[test]
 fn any_pieces_of_a_damaged_input_are_answered_as_one() {
     let stage = Stage::set();
-    // HTTP/2 answers with an error of the connection, which may overtake the answers that are under way (RFC 9113 5.4.1).
-    // And which of two mistakes is found, may depend on the pieces: a head that's too large is none to begin with.
+    // HTTP/2 answers with an error of the connection, which may overtake the answers that are under
+    // way (RFC 9113 5.4.1). And which of two mistakes is found, may depend on the pieces: a head
+    // that's too large is none to begin with.
     let inputs: Vec<&Input> = CORPUS
         .iter()
         .filter(|input| !input.is_http2() && input.statuses != ["431"])

@@ -118,8 +118,8 @@ impl Answers {
         })
     }
 
-    /// Up to the first answer of the server's own. It's given before the request's body is read, so whether the connection goes on depends on
-    /// whether that body is there already (RFC 9112 9.3).
+    /// Up to the first answer of the server's own. It's given before the request's body is read, so
+    /// whether the connection goes on depends on whether that body is there already (RFC 9112 9.3).
     pub(crate) fn until_refused(self) -> Self {
         const OWN: &str = "content-type: text/plain\r\n";
         let text = self.0.escape_ascii().to_string().replace("\\r\\n", "\r\n");
@@ -148,8 +148,9 @@ fn undated(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// The frames of each stream in their order. Those of the connection are in none: an acknowledgement follows what it acknowledges, and a
-/// window may be opened at any time (RFC 9113 6.5.3 and 6.9).
+/// The frames of each stream in their order. Those of the connection are in none: an
+/// acknowledgement follows what it acknowledges, and a window may be opened at any time (RFC 9113
+/// 6.5.3 and 6.9).
 fn by_stream(mut bytes: &[u8]) -> Vec<u8> {
     let mut frames = Vec::new();
     while let Some((head, _)) = bytes.split_first_chunk::<9>() {

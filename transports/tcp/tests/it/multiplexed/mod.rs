@@ -127,7 +127,10 @@ async fn over_tcp(handle: &Handle, path: &str) -> String {
 #[tokio::test]
 async fn requests_of_one_connection_are_answered_side_by_side() {
     let scene = scene(|server| server);
-    let both = (scene.client.send(get("/both")), scene.client.send(get("/both")));
+    let both = (
+        scene.client.send(get("/both")),
+        scene.client.send(get("/both")),
+    );
     let (first, second) = soon(async { (both.0.await.unwrap(), both.1.await.unwrap()) }).await;
     assert_eq!(
         (first.body(), second.body()),
@@ -151,14 +154,19 @@ async fn a_panic_or_a_bad_request_ends_its_stream_only() {
         .unwrap();
     let refused = soon(scene.client.send(hostless)).await.unwrap();
     assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
-    assert_eq!(soon(scene.client.send(get("/"))).await.unwrap().body(), "hello");
+    assert_eq!(
+        soon(scene.client.send(get("/"))).await.unwrap().body(),
+        "hello"
+    );
     let seen = scene.seen.0.lock().unwrap();
     assert_eq!(*seen, ["established client", "panicked: as the test wants"]);
 }
 
 #[tokio::test]
 async fn an_app_that_is_too_slow_is_answered_for() {
-    let scene = scene(|server| server.timeouts(Timeouts::default().with_request(Duration::from_millis(20))));
+    let scene = scene(|server| {
+        server.timeouts(Timeouts::default().with_request(Duration::from_millis(20)))
+    });
     let late = soon(scene.client.send(get("/never"))).await.unwrap();
     assert_eq!(late.status(), StatusCode::GATEWAY_TIMEOUT);
 }

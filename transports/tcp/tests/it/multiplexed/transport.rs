@@ -1,7 +1,8 @@
-//! A made-up transport whose connections are not byte streams: each carries requests side by side, as QUIC's do.
+//! A made-up transport whose connections are not byte streams: each carries requests side by side,
+//! as QUIC's do.
 use anyport_core::{
-    App, Close, ConnContext, ConnInfo, Connected, Endpoint, HttpService, Incoming, Listener, Permit, Result,
-    Transport, Worker,
+    App, Close, ConnContext, ConnInfo, Connected, Endpoint, HttpService, Incoming, Listener,
+    Permit, Result, Transport, Worker,
     engine::Accepted,
     http::{Call, Http, HttpConnection, Reply, Requests, ResponseTask},
     runtime::Tokio,
@@ -37,7 +38,8 @@ impl Client {
     pub(crate) fn send(
         &self,
         request: Request<Full<Bytes>>,
-    ) -> impl Future<Output = std::result::Result<Response<Bytes>, oneshot::error::RecvError>> + use<> {
+    ) -> impl Future<Output = std::result::Result<Response<Bytes>, oneshot::error::RecvError>> + use<>
+    {
         let (response, answered) = oneshot::channel();
         let _ = self.0.send(Stream { request, response });
         answered
@@ -106,7 +108,8 @@ impl Listener for MultiplexedListener {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
         match ready!(self.queue.poll_recv(cx)) {
             Some(streams) => {
-                let info = ConnInfo::new(Endpoint::custom("client"), Endpoint::custom("multiplexed"));
+                let info =
+                    ConnInfo::new(Endpoint::custom("client"), Endpoint::custom("multiplexed"));
                 Poll::Ready(Ok(Incoming::ready(MultiplexedConnection {
                     info,
                     streams,
@@ -142,7 +145,11 @@ where
 {
     type Task = MultiplexedTask<A::Service, R>;
 
-    fn serve_http(http: Http<A, R>, connection: Accepted<Self>, context: ConnContext) -> Self::Task {
+    fn serve_http(
+        http: Http<A, R>,
+        connection: Accepted<Self>,
+        context: ConnContext,
+    ) -> Self::Task {
         MultiplexedTask {
             requests: http.requests(&connection, &context),
             connection,
