@@ -1,5 +1,6 @@
 //! The checks a change has to pass, so that CI knows nothing a contributor cannot run.
 
+mod columns;
 mod features;
 mod links;
 mod peers;
@@ -59,7 +60,7 @@ impl Step {
                 cmd!(shell, "cargo doc --workspace --no-deps --all-features")
                     .env("RUSTDOCFLAGS", "-D warnings")
                     .run()?;
-                tidy::hold(&[links::resolve], shell, metadata)?;
+                tidy::hold(&[links::resolve, columns::are_kept], shell, metadata)?;
             }
             Self::Tidy => tidy::hold(tidy::INVARIANTS, shell, metadata)?,
             Self::Features => features::run(shell, &workspace::members(metadata))?,

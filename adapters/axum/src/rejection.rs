@@ -10,7 +10,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConnectionRejection {
-    /// Nothing put the facts of the connection into the request: the program's mistake, answered 500.
+    /// Nothing put the facts of the connection into the request: the program's mistake, answered
+    /// 500.
     NoConnInfo,
     /// The handler is for TLS only, and the connection has none: 403.
     NoTls,

@@ -8,11 +8,8 @@ pub(super) fn resolve(repo: &Repo) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (path, text) in repo.texts().filter(|(path, _)| path.ends_with(".md")) {
         for (link, at) in links(text) {
-            let found = target(path, &link).is_some_and(|target| {
-                target.is_empty()
-                    || repo.has_file(&target)
-                    || repo.files_in(&target).next().is_some()
-            });
+            let found = target(path, &link)
+                .is_some_and(|target| repo.has_file(&target) || repo.has_folder(&target));
             if !found {
                 violations.push(Violation::new(
                     path,

@@ -112,7 +112,7 @@ mod tests {
         let two = [("http", "0.2.12"), ("http", "1.5.0")];
         assert_eq!(locks(&two, &[("http", "1.5.0")]), [""; 0]);
         let older = [("hyper", "1.11.0"), ("http", "0.2.12"), ("http", "1.4.0")];
-        let places = ["benches/peers/Cargo.lock:8", "benches/peers/Cargo.lock:2"];
+        let places = ["benches/peers/Cargo.lock:2", "benches/peers/Cargo.lock:8"];
         assert_eq!(locks(&ours, &older), places);
     }
 

@@ -4,7 +4,7 @@ use crate::workspace::{self, Member};
 use anyhow::Context as _;
 use cargo_metadata::Metadata;
 use std::collections::BTreeMap;
-use std::{fmt, fs, io};
+use std::{fmt, fs};
 use xshell::{Shell, cmd};
 
 /// The workspace as it would be committed. All paths are relative to its root, with `/` between
@@ -31,30 +31,21 @@ impl Repo {
         let listing = cmd!(
             shell,
             "git ls-files -z --cached --others --exclude-standard"
-        )
-        .quiet()
-        .read()
-        .context("cannot list the files; tidy needs a git checkout")?;
+        );
+        let listing = listing.quiet().read();
+        let listing = listing.context("cannot list the files; tidy needs a git checkout")?;
         let mut files = BTreeMap::new();
         for path in listing.split('\0').filter(|path| !path.is_empty()) {
-            let text = match fs::read(metadata.workspace_root.join(path)) {
-                Ok(bytes) => String::from_utf8(bytes).ok(),
-                // Deleted, and not committed yet.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                // A link to a folder.
-                Err(error) if error.kind() == io::ErrorKind::IsADirectory => None,
-                Err(error) => return Err(error).with_context(|| format!("cannot read {path}")),
-            };
-            files.insert(path.to_owned(), text);
+            let file = metadata.workspace_root.join(path);
+            // One that is deleted, and not committed yet, is listed.
+            if file.exists() {
+                files.insert(path.to_owned(), fs::read_to_string(file).ok());
+            }
         }
         Ok(Self {
             members: workspace::members(metadata),
             files,
         })
-    }
-
-    pub(crate) fn file_count(&self) -> usize {
-        self.files.len()
     }
 
     /// Every text file, as its path and its text.
@@ -77,16 +68,9 @@ impl Repo {
         self.files.contains_key(path)
     }
 
-    /// The paths below `dir`, relative to it.
-    pub(crate) fn files_in(&self, dir: &str) -> impl Iterator<Item = &str> {
-        let prefix = if dir.is_empty() {
-            String::new()
-        } else {
-            format!("{dir}/")
-        };
-        self.files
-            .keys()
-            .filter_map(move |path| path.strip_prefix(&prefix))
+    pub(crate) fn has_folder(&self, path: &str) -> bool {
+        let mut files = self.files.keys();
+        files.any(|file| path.is_empty() || file.starts_with(&format!("{path}/")))
     }
 }
 
@@ -121,9 +105,11 @@ impl Repo {
 
     /// `path:line` of each violation of `invariant`.
     pub(crate) fn flagged(&self, invariant: fn(&Self) -> Vec<Violation>) -> Vec<String> {
-        invariant(self)
+        let mut violations = invariant(self);
+        violations.sort();
+        let places = violations
             .iter()
-            .map(|violation| format!("{}:{}", violation.path, violation.line))
-            .collect()
+            .map(|found| format!("{}:{}", found.path, found.line));
+        places.collect()
     }
 }
