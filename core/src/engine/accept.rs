@@ -1,9 +1,9 @@
 //! The accept loop of one worker, through all stages of its drain.
 use super::{
-    Accepted, ConnTask, Protocol, WorkerEnd, WorkerState,
+    Accepted, ConnTask, Protocol, WorkerGuard, WorkerState,
     backoff::Backoff,
-    deadline::Deadline,
-    shared::{Order, Shared, TELL_DRAIN},
+    rearmable_timer::RearmableTimer,
+    server_state::{Command, DRAIN_REPORT_INTERVAL, ServerState},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -40,16 +40,16 @@ pub struct AcceptLoop<L, P, R> {
     worker: Arc<WorkerState>,
     registered: Registered,
     /// Serves whatever is due first: the end of a pause, of a stage, of the grace.
-    deadline: Deadline,
+    deadline: RearmableTimer,
     /// Serves the deadlines of the worker's connections.
-    alarm: Deadline,
+    alarm: RearmableTimer,
     phase: Phase,
     backoff: Backoff,
     /// In a drain: when the observer is told next what's left.
     tell: Option<Instant>,
     /// Why accepting is over for good.
     failed: Option<Error>,
-    end: WorkerEnd,
+    end: WorkerGuard,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -85,13 +85,13 @@ enum Accepting {
     },
     /// A limit is reached, or descriptors are used up: the task will be woken when that changes.
     Held,
-    /// Others should have their turn.
+    /// ExternalWakers should have their turn.
     Yield,
     Failed(Error),
 }
 
 impl<L, P, R> AcceptLoop<L, P, R> {
-    pub(crate) fn new(listener: L, protocol: P, runtime: R, end: WorkerEnd) -> Self {
+    pub(crate) fn new(listener: L, protocol: P, runtime: R, end: WorkerGuard) -> Self {
         let worker = Arc::clone(end.worker());
         Self {
             listener: Some(listener),
@@ -99,8 +99,8 @@ impl<L, P, R> AcceptLoop<L, P, R> {
             runtime,
             worker,
             registered: Registered::default(),
-            deadline: Deadline::default(),
-            alarm: Deadline::default(),
+            deadline: RearmableTimer::default(),
+            alarm: RearmableTimer::default(),
             phase: Phase::Serving,
             backoff: Backoff::default(),
             tell: None,
@@ -116,7 +116,7 @@ where
     P: Protocol<Accepted<L::Connection>>,
     R: Runtime + Executor<ConnTask<L::Handshake, P, L::Connection>>,
 {
-    fn shared(&self) -> &Shared {
+    fn shared(&self) -> &ServerState {
         &self.worker.shared
     }
 
@@ -215,18 +215,18 @@ where
     /// Begins a drain, or ends it, if that's wanted by now.
     fn heed_orders(&mut self) {
         match (self.shared().order(), self.phase) {
-            (_, Phase::Aborting { .. }) | (Order::Serve, _) => {}
-            (Order::Abort, _) => self.abort(),
-            (Order::Drain, Phase::Serving) => {
+            (_, Phase::Aborting { .. }) | (Command::Serve, _) => {}
+            (Command::Abort, _) => self.abort(),
+            (Command::Drain, Phase::Serving) => {
                 let lame_duck = self.shared().lame_duck();
                 self.worker.begin_lame_duck(lame_duck);
                 let since = self.worker.now();
                 self.phase = Phase::LameDuck { since };
                 let end = since.checked_add(self.shared().grace());
-                self.shared().tell_drain(since, end);
-                self.tell = since.checked_add(TELL_DRAIN);
+                self.shared().report_drain(since, end);
+                self.tell = since.checked_add(DRAIN_REPORT_INTERVAL);
             }
-            (Order::Drain, _) => {}
+            (Command::Drain, _) => {}
         }
     }
 
@@ -260,8 +260,8 @@ where
                 return false;
             }
             let Some(tell) = tell else { return true };
-            self.shared().tell_drain(self.worker.now(), end);
-            self.tell = tell.checked_add(TELL_DRAIN);
+            self.shared().report_drain(self.worker.now(), end);
+            self.tell = tell.checked_add(DRAIN_REPORT_INTERVAL);
         }
     }
 

@@ -1,5 +1,5 @@
 //! The I/O object of an accepted connection: counted and abortable wherever it goes.
-use super::{ConnState, Stage, linger::Linger, turn};
+use super::{ConnState, Stage, linger::Linger, poll_scope};
 use crate::{
     runtime::Registered,
     transport::{Admission, Close, ConnInfo, Connected, Connection, Moment, PeerState, Permit},
@@ -49,7 +49,7 @@ struct Spare {
 
 impl<C: Connected> Accepted<C> {
     pub(super) fn new(io: C, state: Arc<ConnState>) -> Self {
-        state.set_roaming();
+        state.set_external_pollers();
         let admission = Admission {
             drain: Some(Arc::clone(&state.worker.shared.drain_begins)),
             id: state.id,
@@ -109,7 +109,7 @@ impl<C: Connected> Accepted<C> {
             let Some(state) = state.upgrade() else {
                 return Poll::Pending;
             };
-            let _ = registered.refresh(cx, &state.others().drain);
+            let _ = registered.refresh(cx, &state.external_wakers().drain);
             match state.stage() {
                 Stage::Serving => Poll::Pending,
                 _ => Poll::Ready(()),
@@ -141,7 +141,7 @@ impl<C: Connection> Accepted<C> {
         spare.unread.advance(n);
         if spare.unread.is_empty() {
             spare.unread = Bytes::new();
-            if !self.state.roams() {
+            if !self.state.has_external_pollers() {
                 self.spare = None;
             }
         }
@@ -163,13 +163,13 @@ impl<C: Connection> Accepted<C> {
     /// Whether it's as most are, most of the time: polled by its own task, with nothing that was
     /// put back.
     fn is_plain(&self) -> bool {
-        self.spare.is_none() && !self.state.roams()
+        self.spare.is_none() && !self.state.has_external_pollers()
     }
 
     /// An error, once the server has been shut down. The connection's own task is ended then, and
     /// need not ask.
     fn check(&self) -> io::Result<()> {
-        if self.state.roams() && self.state.aborting() {
+        if self.state.has_external_pollers() && self.state.aborting() {
             return Err(io::Error::new(
                 io::ErrorKind::ConnectionAborted,
                 "the server has been shut down",
@@ -180,9 +180,12 @@ impl<C: Connection> Accepted<C> {
 
     /// Has whoever waits to read woken when the server is shut down.
     fn await_abort_reading(&mut self, cx: &Context<'_>) -> io::Result<()> {
-        if self.state.roams() {
+        if self.state.has_external_pollers() {
             let spare = self.spare.get_or_insert_default();
-            if spare.reader.refresh(cx, &self.state.others().reader) {
+            if spare
+                .reader
+                .refresh(cx, &self.state.external_wakers().reader)
+            {
                 self.check()?;
             }
         }
@@ -190,9 +193,12 @@ impl<C: Connection> Accepted<C> {
     }
 
     fn await_abort_writing(&mut self, cx: &Context<'_>) -> io::Result<()> {
-        if self.state.roams() {
+        if self.state.has_external_pollers() {
             let spare = self.spare.get_or_insert_default();
-            if spare.writer.refresh(cx, &self.state.others().writer) {
+            if spare
+                .writer
+                .refresh(cx, &self.state.external_wakers().writer)
+            {
                 self.check()?;
             }
         }
@@ -209,7 +215,7 @@ impl<C: Connection> Accepted<C> {
         retry: impl FnOnce(Pin<&mut C>, &mut Context<'_>) -> Poll<io::Result<T>>,
         bytes: impl FnOnce(&T) -> usize,
     ) -> Poll<io::Result<T>> {
-        if self.state.roams() {
+        if self.state.has_external_pollers() {
             if self.state.is_detaching() {
                 self.state.disturb_detaching();
                 return Poll::Pending;
@@ -345,7 +351,7 @@ impl<C: Connection> Write for Accepted<C> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.state.is_blocked() || self.state.roams() {
+        if self.state.is_blocked() || self.state.has_external_pollers() {
             return match self.state.is_detaching() {
                 true => Pin::new(&mut self.io).poll_flush(cx),
                 false => self.write_with(cx, |io, cx| io.poll_flush(cx), retry_flush, |()| 0),
@@ -356,7 +362,7 @@ impl<C: Connection> Write for Accepted<C> {
         if polled.is_pending() {
             self.state.set_blocked(true);
         }
-        if turn::is_open() {
+        if poll_scope::is_open() {
             self.watch_peer(cx)?;
         }
         polled
@@ -389,9 +395,9 @@ impl<C: Connection> Write for Accepted<C> {
 impl<C: Connected> Drop for Accepted<C> {
     fn drop(&mut self) {
         let how = if self.state.is_to_be_reset() {
-            self.state.forfeit();
+            self.state.discard_unsent();
             Close::Reset
-        } else if self.state.says_goodbye() {
+        } else if self.state.closes_gracefully() {
             Close::Orderly
         } else {
             Close::Silent

@@ -34,7 +34,7 @@ impl ConnContext {
     /// ([`Requests::spawn`](crate::http::Requests::spawn)).
     #[must_use]
     pub fn has_requests(&self) -> bool {
-        self.state.has_parts()
+        self.state.has_subtasks()
     }
 
     /// Has the connection's task polled again at this time of [`now`](Self::now), or earlier.

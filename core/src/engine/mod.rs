@@ -7,23 +7,23 @@
 //! server is put together.
 mod accept;
 mod accepted;
-mod addresses;
 mod backoff;
 mod config;
-mod connection;
+mod conn_flags;
+mod conn_state;
 mod context;
-mod deadline;
-mod deadlines;
-mod flags;
+mod ip_limits;
 mod linger;
 mod peer_watch;
 mod permits;
 mod place;
+pub(crate) mod poll_scope;
 mod protocol;
-mod shared;
-mod state;
+mod rearmable_timer;
+mod server_state;
 mod task;
-pub(crate) mod turn;
+mod timer_queue;
+mod worker_state;
 
 pub use accept::AcceptLoop;
 pub use accepted::Accepted;
@@ -32,7 +32,7 @@ pub use protocol::{Protocol, Raw};
 pub use task::ConnTask;
 
 pub(crate) use config::Config;
-pub(crate) use connection::ConnState;
-pub(crate) use deadline::Patience;
-pub(crate) use shared::{Shared, WorkerEnd};
-pub(crate) use state::{AtDrain, DrainBound, Stage, WorkerState};
+pub(crate) use conn_state::ConnState;
+pub(crate) use rearmable_timer::LazyTimeout;
+pub(crate) use server_state::{ServerState, WorkerGuard};
+pub(crate) use worker_state::{AtDrain, DrainBound, Stage, WorkerState};

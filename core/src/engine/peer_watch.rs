@@ -104,6 +104,6 @@ impl<C: Connection> Accepted<C> {
 
 /// The peer left: nothing that was written to it need be sent any more.
 fn peer_left(state: &ConnState, kind: io::ErrorKind) -> io::Error {
-    state.forfeit();
+    state.discard_unsent();
     io::Error::new(kind, "the peer left before it was answered")
 }

@@ -12,7 +12,7 @@ impl Place for ConnState {
     }
 
     fn is_owed(&self) -> bool {
-        !self.is_forfeited() && !self.aborting()
+        !self.discards_unsent() && !self.aborting()
     }
 
     fn write_stall(&self) -> Duration {
@@ -21,7 +21,7 @@ impl Place for ConnState {
 
     fn poll_aborted(&self, registered: &mut Registered, cx: &mut Context<'_>) -> Poll<()> {
         // The connection itself is gone, and nobody writes to it any more.
-        let _ = registered.refresh(cx, &self.others().writer);
+        let _ = registered.refresh(cx, &self.external_wakers().writer);
         match self.aborting() {
             true => Poll::Ready(()),
             false => Poll::Pending,

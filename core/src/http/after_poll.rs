@@ -2,7 +2,7 @@
 //! report, and what's done behind a response.
 use crate::engine::{
     ConnState,
-    turn::{self, Exchange},
+    poll_scope::{self, Exchange},
 };
 use crate::observe::Event;
 use std::{cell::RefCell, future::Future, pin::Pin};
@@ -11,11 +11,11 @@ thread_local! {
     /// What the app did wrong.
     static FAULTS: RefCell<Vec<Fault>> = const { RefCell::new(Vec::new()) };
     /// What's to be done behind the response that began.
-    static BEHIND: RefCell<Option<Behind>> = const { RefCell::new(None) };
+    static BACKGROUND: RefCell<Option<Background>> = const { RefCell::new(None) };
 }
 
 /// What a connection does behind a response: it's polled in the connection's turns.
-pub(super) type Behind = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(super) type Background = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What an app does wrong.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ impl Fault {
 /// The app did something wrong in this exchange: its connection reports it.
 pub(super) fn add_fault(_: &Exchange, fault: Fault) {
     FAULTS.with_borrow_mut(|faults| faults.push(fault));
-    turn::set_unusual();
+    poll_scope::set_needs_attention();
 }
 
 #[cold]
@@ -47,16 +47,16 @@ pub(super) fn take_faults() -> Vec<Fault> {
     FAULTS.take()
 }
 
-/// The connection whose turn it is, and that's answering, has something to do behind its response.
-pub(super) fn add_behind(behind: Behind) {
-    if turn::is_open() {
+/// The connection whose turn it is, and that's answering, has something to do background its response.
+pub(super) fn set_background(background: Background) {
+    if poll_scope::is_open() {
         // Dropping the old one may run anything.
-        drop(BEHIND.replace(Some(behind)));
-        turn::set_unusual();
+        drop(BACKGROUND.replace(Some(background)));
+        poll_scope::set_needs_attention();
     }
 }
 
 #[cold]
-pub(super) fn take_behind() -> Option<Behind> {
-    BEHIND.take()
+pub(super) fn take_background() -> Option<Background> {
+    BACKGROUND.take()
 }

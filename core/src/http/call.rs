@@ -2,8 +2,8 @@
 use super::{
     Reply,
     content::{self, Content},
-    owner::Owner,
     refusal::Refusal,
+    request_context::RequestContext,
 };
 use crate::{
     app::{Body, HttpResponse, HttpService, ResponseBody},
@@ -23,18 +23,18 @@ pin_project_lite::pin_project! {
     /// The future of one response. It never fails: what the app does wrong is answered.
     pub struct Call<S: HttpService> {
         #[pin]
-        step: Step<S, S::Fut>,
-        owner: Option<Owner>,
+        step: CallState<S, S::Fut>,
+        context: Option<RequestContext>,
     }
 }
 
 pin_project_lite::pin_project! {
     /// How far a request has come on its way to the app.
-    #[project = StepProj]
-    pub(super) enum Step<S, F> {
+    #[project = CallStateProj]
+    pub(super) enum CallState<S, F> {
         // Boxed, since it's large and rare: a call is moved about before it's polled.
-        Waiting {
-            waiting: Box<Waiting<S>>,
+        NotReady {
+            pending: Box<PendingCall<S>>,
         },
         Running {
             #[pin]
@@ -48,12 +48,12 @@ pin_project_lite::pin_project! {
 }
 
 /// A service that isn't ready yet, and what it's to be asked.
-pub(super) struct Waiting<S> {
+pub(super) struct PendingCall<S> {
     service: S,
     request: Option<Request<Body>>,
 }
 
-impl<S: HttpService> Step<S, S::Fut> {
+impl<S: HttpService> CallState<S, S::Fut> {
     /// Most services are always ready: they get the request at once, and it need not wait in a
     /// future that's moved about. The others are asked again when there's a task to wake.
     pub(super) fn begin(mut service: S, request: Request<Body>) -> Self {
@@ -64,8 +64,8 @@ impl<S: HttpService> Step<S, S::Fut> {
             Poll::Ready(Err(_)) => Self::Refused {
                 refusal: Refusal::NotReady,
             },
-            Poll::Pending => Self::Waiting {
-                waiting: Box::new(Waiting {
+            Poll::Pending => Self::NotReady {
+                pending: Box::new(PendingCall {
                     service,
                     request: Some(request),
                 }),
@@ -81,18 +81,18 @@ impl<S: HttpService> Step<S, S::Fut> {
     #[cold]
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
         let future = match self.as_mut().project() {
-            StepProj::Waiting { waiting } => match ready!(waiting.service.poll_ready(cx)) {
-                Ok(()) => match waiting.request.take() {
-                    Some(request) => waiting.service.call(request),
+            CallStateProj::NotReady { pending } => match ready!(pending.service.poll_ready(cx)) {
+                Ok(()) => match pending.request.take() {
+                    Some(request) => pending.service.call(request),
                     None => return Poll::Ready(Err(Refusal::Failed)),
                 },
                 Err(_) => return Poll::Ready(Err(Refusal::NotReady)),
             },
-            StepProj::Refused { refusal } => {
+            CallStateProj::Refused { refusal } => {
                 return Poll::Ready(Err(std::mem::replace(refusal, Refusal::Failed)));
             }
-            StepProj::Running { .. } => return Poll::Ready(Ok(())),
-            StepProj::Over => return Poll::Ready(Err(Refusal::Failed)),
+            CallStateProj::Running { .. } => return Poll::Ready(Ok(())),
+            CallStateProj::Over => return Poll::Ready(Err(Refusal::Failed)),
         };
         self.set(Self::Running { future });
         Poll::Ready(Ok(()))
@@ -103,10 +103,10 @@ impl<S: HttpService> Step<S, S::Fut> {
 type Answer<B> = Poll<Result<Response<Reply<B>>, Infallible>>;
 
 impl<S: HttpService> Call<S> {
-    pub(super) fn new(step: Step<S, S::Fut>, owner: Owner) -> Self {
+    pub(super) fn new(step: CallState<S, S::Fut>, context: RequestContext) -> Self {
         Self {
             step,
-            owner: Some(owner),
+            context: Some(context),
         }
     }
 
@@ -119,27 +119,27 @@ impl<S: HttpService> Call<S> {
     ) -> Option<Refusal> {
         let mut me = self.project();
         loop {
-            if let StepProj::Running { future } = me.step.as_mut().project() {
+            if let CallStateProj::Running { future } = me.step.as_mut().project() {
                 let (head, body) = match future.poll(cx) {
                     Poll::Ready(Ok(response)) => response.into_http().into_parts(),
                     Poll::Ready(Err(error)) => return Some(Refusal::Err(error.into())),
                     Poll::Pending => return None,
                 };
-                me.step.set(Step::Over);
+                me.step.set(CallState::Over);
                 // What nearly all are: hyper does right by them.
-                let owner = match me.owner.take()? {
-                    Owner::Http1(answering) if content::is_plain(&head) => {
-                        let close = answering.tells_to_leave();
-                        let reply = Reply::app(body, Owner::Http1(answering));
+                let context = match me.context.take()? {
+                    RequestContext::Minimal(answering) if content::is_plain(&head) => {
+                        let close = answering.closes_connection();
+                        let reply = Reply::app(body, RequestContext::Minimal(answering));
                         *answer = Poll::Ready(Ok(Response::from_parts(head, reply)));
                         if close && let Poll::Ready(Ok(response)) = answer {
-                            tell_to_leave(response);
+                            add_connection_close(response);
                         }
                         return None;
                     }
-                    owner => owner,
+                    context => context,
                 };
-                return answer_rightly(head, body, owner, me.owner, answer);
+                return answer_rightly(head, body, context, me.context, answer);
             }
             match me.step.as_mut().poll_ready(cx) {
                 Poll::Ready(Ok(())) => {}
@@ -153,28 +153,28 @@ impl<S: HttpService> Call<S> {
     #[cold]
     fn refuse(self: Pin<&mut Self>, refusal: &Refusal, answer: &mut Answer<S::ResBody>) {
         let mut me = self.project();
-        let Some(mut owner) = me.owner.take() else {
+        let Some(mut context) = me.context.take() else {
             return;
         };
-        if let Err(message) = panics::catch(|| me.step.set(Step::Over)) {
-            owner.panicked(&message);
+        if let Err(message) = panics::catch(|| me.step.set(CallState::Over)) {
+            context.panicked(&message);
         }
         // Who gets the host wrong may have got more wrong: what follows on this connection isn't
         // trusted.
         let close = match refusal {
-            Refusal::BadRequest(_) | Refusal::NotImplemented(_) => !owner.is_stream(),
-            _ => owner.tells_to_leave(),
+            Refusal::BadRequest(_) | Refusal::NotImplemented(_) => !context.is_stream(),
+            _ => context.closes_connection(),
         };
         if close {
-            owner.give_up_rest();
+            context.leave_unread();
         }
-        let (mut head, text) = refusal.response(&owner).into_parts();
+        let (mut head, text) = refusal.response(&context).into_parts();
         let size = SizeHint::with_exact(text.len() as u64);
         let (content, _) =
-            content::settle(&mut head, &size, owner.answers_head(), owner.is_stream());
-        let mut response = Response::from_parts(head, Reply::server(text, content, owner));
+            content::settle(&mut head, &size, context.is_head(), context.is_stream());
+        let mut response = Response::from_parts(head, Reply::server(text, content, context));
         if close {
-            tell_to_leave(&mut response);
+            add_connection_close(&mut response);
         }
         *answer = Poll::Ready(Ok(response));
     }
@@ -188,16 +188,16 @@ impl<S: HttpService> Future for Call<S> {
         let refusal = match panics::catch(|| self.as_mut().poll_app(cx, &mut answer)) {
             Ok(None) if answer.is_ready() => None,
             Ok(None) => {
-                let owner = self.as_mut().project().owner;
-                let too_slow = owner
+                let context = self.as_mut().project().context;
+                let too_slow = context
                     .as_mut()
-                    .is_some_and(|owner| owner.poll_patience(cx).is_ready());
+                    .is_some_and(|context| context.poll_timeout(cx).is_ready());
                 too_slow.then_some(Refusal::TooSlow)
             }
             Ok(refusal) => refusal,
             Err(message) => {
-                if let Some(owner) = self.as_mut().project().owner {
-                    owner.panicked(&message);
+                if let Some(context) = self.as_mut().project().context {
+                    context.panicked(&message);
                 }
                 Some(Refusal::Failed)
             }
@@ -210,21 +210,21 @@ impl<S: HttpService> Future for Call<S> {
 }
 
 /// Answers with an app's response once that is as HTTP has it; or says why it can't be, and gives
-/// the owner back.
+/// the context back.
 #[inline(never)]
 fn answer_rightly<B: ResponseBody>(
     mut head: response::Parts,
     body: B,
-    mut owner: Owner,
-    slot: &mut Option<Owner>,
+    mut context: RequestContext,
+    slot: &mut Option<RequestContext>,
     answer: &mut Answer<B>,
 ) -> Option<Refusal> {
-    let upgrades = owner.upgrades(head.status);
+    let upgrades = context.upgrades(head.status);
     if head.status.is_informational() && !upgrades {
-        owner.wrong(
+        context.wrong(
             "a response's status was 1xx, which is no final one: 500 was sent instead (RFC 9110 15.2)",
         );
-        *slot = Some(owner);
+        *slot = Some(context);
         return Some(Refusal::Failed);
     }
     let (mut content, mut close) = (Content::Whole, false);
@@ -232,33 +232,33 @@ fn answer_rightly<B: ResponseBody>(
     if !upgrades {
         let size = body.size_hint();
         let (settled, wrong) =
-            content::settle(&mut head, &size, owner.answers_head(), owner.is_stream());
+            content::settle(&mut head, &size, context.is_head(), context.is_stream());
         if let Some(wrong) = wrong {
-            owner.wrong(wrong);
+            context.wrong(wrong);
         }
         content = settled;
-        close = owner.tells_to_leave();
+        close = context.closes_connection();
         // Its body ends with the connection, of which hyper says that it's kept, unless the
         // response is of that version, too.
-        if owner.is_old() && content == Content::Whole && size.exact().is_none() {
+        if context.is_http10() && content == Content::Whole && size.exact().is_none() {
             head.version = Version::HTTP_10;
-            owner.ends_connection();
+            context.ends_connection();
             close = true;
         }
     }
     if close {
-        owner.give_up_rest();
+        context.leave_unread();
     }
-    let mut response = Response::from_parts(head, Reply::limited(body, content, owner));
+    let mut response = Response::from_parts(head, Reply::limited(body, content, context));
     if close {
-        tell_to_leave(&mut response);
+        add_connection_close(&mut response);
     }
     *answer = Poll::Ready(Ok(response));
     None
 }
 
 /// The peer is to make a new connection next time (RFC 9112 9.6).
-fn tell_to_leave<B>(response: &mut Response<B>) {
+fn add_connection_close<B>(response: &mut Response<B>) {
     // Beside what the app says in it, such as `upgrade`.
     response
         .headers_mut()

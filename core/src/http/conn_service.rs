@@ -1,17 +1,19 @@
 //! What hyper asks: the service of one connection, from a request to the call that answers it.
 use super::{
     Reply,
-    call::{Call, Step},
-    detect, host, offer,
-    owner::{Asked, Becomes, Owner},
+    call::{Call, CallState},
+    detect,
+    h1_unread::H1Unread,
+    host,
     refusal::Refusal,
     request,
-    rest::Rest,
+    request_context::{RequestContext, RequestFacts, UpgradeKind},
     timed_body::TimedBody,
+    upgrade_offer,
     upload::Upload,
 };
 #[cfg(feature = "http2")]
-use super::{unread::Unread, upgraded::Facts};
+use super::{h2_unread::Unread, upgraded::Facts};
 use crate::{
     app::{Body, HttpService},
     engine::ConnState,
@@ -87,9 +89,9 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
             && head.version == Version::HTTP_11
             && !has_body
             && head.extensions.get::<OnUpgrade>().is_none();
-        let owner = match is_plain && !self.hooked {
-            true => Owner::http1(),
-            false => self.owner(&head, has_body),
+        let context = match is_plain && !self.hooked {
+            true => RequestContext::minimal(),
+            false => self.context(&head, has_body),
         };
         let connect = !is_plain && head.method == Method::CONNECT;
         let checked = match host::check(&mut head, connect) {
@@ -100,26 +102,32 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
         let step = match checked {
             Ok(()) => {
                 let body = match has_body {
-                    true => self.upload(body, owner.rest(), &head),
+                    true => self.upload(body, context.unread(), &head),
                     false => Body::empty(),
                 };
-                self.begin(head, body, connect, &owner)
+                self.begin(head, body, connect, &context)
             }
             Err(refusal) => {
                 if has_body {
-                    drop(self.upload(body, owner.rest(), &head));
+                    drop(self.upload(body, context.unread(), &head));
                 }
-                Step::refused(refusal)
+                CallState::refused(refusal)
             }
         };
-        Call::new(step, owner)
+        Call::new(step, context)
     }
 }
 
 impl<S: HttpService> ConnService<S> {
     /// Hands a request to the app. Inlined, since a head is large to move.
     #[inline(always)]
-    fn begin(&self, mut head: Parts, body: Body, connect: bool, owner: &Owner) -> Step<S, S::Fut> {
+    fn begin(
+        &self,
+        mut head: Parts,
+        body: Body,
+        connect: bool,
+        context: &RequestContext,
+    ) -> CallState<S, S::Fut> {
         if self.tells_info {
             head.extensions.insert(self.info.clone());
         }
@@ -130,11 +138,11 @@ impl<S: HttpService> ConnService<S> {
         #[cfg(not(feature = "http2"))]
         let _ = connect;
         let begun = panics::catch(move || {
-            Step::begin(self.service.clone(), Request::from_parts(head, body))
+            CallState::begin(self.service.clone(), Request::from_parts(head, body))
         });
         begun.unwrap_or_else(|message| {
-            owner.panicked(&message);
-            Step::refused(Refusal::Failed)
+            context.panicked(&message);
+            CallState::refused(Refusal::Failed)
         })
     }
 
@@ -146,7 +154,7 @@ impl<S: HttpService> ConnService<S> {
     {
         let (mut head, body) = request.into_parts();
         let has_body = !body.is_end_stream();
-        let owner = self.owner(&head, has_body);
+        let context = self.context(&head, has_body);
         let connect = head.method == Method::CONNECT;
         let checked = host::check(&mut head, connect).map_err(Refusal::BadRequest);
         let step = match checked.and_then(|()| request::check(&head, &body)) {
@@ -155,40 +163,40 @@ impl<S: HttpService> ConnService<S> {
                     true => Body::new(TimedBody::new(body, &self.state)),
                     false => Body::empty(),
                 };
-                self.begin(head, body, connect, &owner)
+                self.begin(head, body, connect, &context)
             }
-            Err(refusal) => Step::refused(refusal),
+            Err(refusal) => CallState::refused(refusal),
         };
-        Call::new(step, owner)
+        Call::new(step, context)
     }
 }
 
 impl<S> ConnService<S> {
     #[inline(never)]
-    fn owner(&self, head: &Parts, has_body: bool) -> Owner {
-        let asked = Asked {
-            becomes: match head.extensions.get::<OnUpgrade>() {
-                _ if head.method == Method::CONNECT => Becomes::Tunnel,
-                Some(_) if self.version == detect::Version::Http1 => Becomes::Upgrade,
-                _ => Becomes::Itself,
+    fn context(&self, head: &Parts, has_body: bool) -> RequestContext {
+        let facts = RequestFacts {
+            upgrade: match head.extensions.get::<OnUpgrade>() {
+                _ if head.method == Method::CONNECT => UpgradeKind::Tunnel,
+                Some(_) if self.version == detect::Version::Http1 => UpgradeKind::Upgrade,
+                _ => UpgradeKind::None,
             },
             is_head: head.method == Method::HEAD,
-            is_old: head.version == Version::HTTP_10,
+            is_http10: head.version == Version::HTTP_10,
         };
         if self.version == detect::Version::Http1
             && let Some(offer) = head.extensions.get::<OnUpgrade>()
         {
-            offer::note(offer.clone());
+            upgrade_offer::record(offer.clone());
         }
         match self.version {
             detect::Version::Http1 => {
-                Owner::http1_known(&self.state, asked, has_body.then(Arc::default))
+                RequestContext::for_request(&self.state, facts, has_body.then(Arc::default))
             }
-            detect::Version::Http2 => Owner::stream(&self.state, asked),
+            detect::Version::Http2 => RequestContext::for_stream(&self.state, facts),
         }
     }
 
-    fn upload(&self, body: Incoming, rest: Option<&Arc<Rest>>, head: &Parts) -> Body {
+    fn upload(&self, body: Incoming, h1_unread: Option<&Arc<H1Unread>>, head: &Parts) -> Body {
         if self.version == detect::Version::Http1 {
             // Its end, in this very poll perhaps, needn't wake the connection.
             self.state.set_busy(true);
@@ -203,8 +211,8 @@ impl<S> ConnService<S> {
             expected
                 .is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"))
         };
-        Body::new(match rest {
-            Some(rest) => upload.or_rest(Arc::clone(rest), waits()),
+        Body::new(match h1_unread {
+            Some(unread) => upload.or_h1_unread(Arc::clone(unread), waits()),
             None => upload,
         })
     }

@@ -44,14 +44,14 @@ fn announces_length(headers: &HeaderMap) -> bool {
 ///   15.4.5). In HTTP/1, hyper sees to most of that.
 /// - A `Content-Length` is what the body's size is, if that's known.
 ///
-/// `answers_head`: the request was a HEAD. `is_stream`: it's HTTP/2.
+/// `is_head`: the request was a HEAD. `is_stream`: it's HTTP/2.
 pub(super) fn settle(
     head: &mut Parts,
     size: &SizeHint,
-    answers_head: bool,
+    is_head: bool,
     is_stream: bool,
 ) -> (Content, Option<Wrong>) {
-    if !answers_head && is_plain(head) {
+    if !is_head && is_plain(head) {
         return (Content::Whole, None);
     }
     match head.status {
@@ -70,7 +70,7 @@ pub(super) fn settle(
         StatusCode::NOT_MODIFIED => return (without(is_stream), None),
         _ => {}
     }
-    if answers_head {
+    if is_head {
         if is_stream
             && let Some(length) = size.exact().filter(|&length| length > 0)
             && !announces_length(&head.headers)
@@ -131,7 +131,7 @@ mod tests {
         status: u16,
         lengths: &[&str],
         size: Option<u64>,
-        answers_head: bool,
+        is_head: bool,
         is_stream: bool,
     ) -> (Content, Vec<String>, bool) {
         let mut response = Response::builder().status(status);
@@ -140,7 +140,7 @@ mod tests {
         }
         let (mut head, ()) = response.body(()).unwrap().into_parts();
         let size = size.map_or_else(SizeHint::default, SizeHint::with_exact);
-        let (content, wrong) = settle(&mut head, &size, answers_head, is_stream);
+        let (content, wrong) = settle(&mut head, &size, is_head, is_stream);
         let lengths = head.headers.get_all(CONTENT_LENGTH).iter();
         let lengths = lengths
             .map(|length| length.to_str().unwrap().to_owned())

@@ -20,7 +20,7 @@ pub(super) enum Version {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum First {
     /// A request's.
-    Speaks(Version),
+    Request(Version),
     /// HTTP/2's, over TLS, without that ALPN has agreed on it.
     Unnegotiated,
     /// There are none, or not what was agreed on, or not what's served: there's no answer that such
@@ -81,11 +81,11 @@ impl Detect {
             let first = match version_of(&bytes) {
                 Some(Version::Http2) if !may_speak_http2(io, options) => First::Unnegotiated,
                 Some(version) if agreed.is_none_or(|agreed| agreed == version) => {
-                    First::Speaks(version)
+                    First::Request(version)
                 }
                 _ => First::Nothing,
             };
-            if let First::Speaks(_) = first {
+            if let First::Request(_) = first {
                 io.unread(bytes);
             }
             return Poll::Ready(Ok(first));
@@ -108,7 +108,7 @@ pub(super) fn poll_http1<C: Connection>(
         return Poll::Ready(Ok(First::Nothing));
     }
     io.unread(bytes);
-    Poll::Ready(Ok(First::Speaks(Version::Http1)))
+    Poll::Ready(Ok(First::Request(Version::Http1)))
 }
 
 /// Reads, without a buffer while there's nothing. Empty, if it's the end.

@@ -7,36 +7,36 @@
 //!
 //! It knows requests, responses and hyper, and asks the engine for what a connection needs. It must
 //! not know how a server is put together.
+mod active;
 mod after_poll;
-mod awake;
 mod call;
 mod conn_service;
 mod content;
 mod detect;
 mod discard;
-mod dormant;
+mod h1_unread;
 #[cfg(feature = "http2")]
 mod h2_limits;
+#[cfg(feature = "http2")]
+mod h2_unread;
 mod host;
-mod offer;
-mod owner;
+mod hyper_conn;
 mod refusal;
 mod reply;
 mod request;
+mod request_context;
 mod requests;
-mod rest;
 mod spawn_streams;
-mod speaks;
 mod state_machine;
 mod streams;
 mod task;
 mod timed_body;
-#[cfg(feature = "http2")]
-mod unread;
 mod until_closed;
+mod upgrade_offer;
 #[cfg(any(feature = "http1", feature = "http2"))]
 mod upgraded;
 mod upload;
+mod waiting;
 
 pub use call::Call;
 pub use conn_service::ConnService;

@@ -1,5 +1,5 @@
 //! What the server answers instead of the app.
-use super::owner::Owner;
+use super::request_context::RequestContext;
 use crate::{error::BoxError, runtime::panics};
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 
@@ -20,12 +20,12 @@ pub(super) enum Refusal {
 
 impl Refusal {
     /// The response, whose body is a line for people.
-    pub(super) fn response(&self, owner: &Owner) -> Response<&'static str> {
+    pub(super) fn response(&self, context: &RequestContext) -> Response<&'static str> {
         let (status, text) = match self {
             Self::BadRequest(wrong) => (StatusCode::BAD_REQUEST, *wrong),
             Self::NotImplemented(what) => (StatusCode::NOT_IMPLEMENTED, *what),
             Self::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "the app is not ready\n"),
-            Self::Err(error) => (status_of(error, owner), "the app failed\n"),
+            Self::Err(error) => (status_of(error, context), "the app failed\n"),
             Self::TooSlow => (StatusCode::GATEWAY_TIMEOUT, "the app took too long\n"),
             Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "the app failed\n"),
         };
@@ -39,8 +39,8 @@ impl Refusal {
 }
 
 /// The status for an error of the app, which is one of an error whatever the hook says.
-fn status_of(error: &BoxError, owner: &Owner) -> StatusCode {
-    let Some(status_of) = owner
+fn status_of(error: &BoxError, context: &RequestContext) -> StatusCode {
+    let Some(status_of) = context
         .connection()
         .and_then(|connection| connection.config().http.status_of.as_ref())
     else {
@@ -50,7 +50,7 @@ fn status_of(error: &BoxError, owner: &Owner) -> StatusCode {
         Ok(status) if status.is_client_error() || status.is_server_error() => status,
         Ok(_) => StatusCode::INTERNAL_SERVER_ERROR,
         Err(message) => {
-            owner.panicked(&message);
+            context.panicked(&message);
             StatusCode::INTERNAL_SERVER_ERROR
         }
     }

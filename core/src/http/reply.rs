@@ -1,7 +1,7 @@
 //! The body of a response, as hyper gets it: the app's, or a few words of the server's own.
 use super::{
     content::{Content, Wrong},
-    owner::Owner,
+    request_context::RequestContext,
     streams::{asked_for_more, gave_a_frame},
 };
 use crate::{
@@ -23,7 +23,7 @@ pin_project_lite::pin_project! {
         #[pin]
         kind: Kind<B>,
         // Hyper drops the body when it has been written: then an HTTP/1 connection may be idle.
-        owner: Owner,
+        context: RequestContext,
     }
 }
 
@@ -61,32 +61,32 @@ const TOO_LONG: Wrong = "a response's body was longer than its Content-Length, a
 const TOO_SHORT: Wrong = "a response's body was shorter than its Content-Length: its connection, or its stream, ended there";
 
 impl<B> Reply<B> {
-    pub(super) fn app(body: B, owner: Owner) -> Self {
+    pub(super) fn app(body: B, context: RequestContext) -> Self {
         Self {
             kind: Kind::App { body },
-            owner,
+            context,
         }
     }
 
     /// As much of the app's body as is to be sent.
-    pub(super) fn limited(body: B, content: Content, owner: Owner) -> Self {
+    pub(super) fn limited(body: B, content: Content, context: RequestContext) -> Self {
         match content {
-            Content::Whole => Self::app(body, owner),
-            Content::Announced(left) => Self::special(Special::Announced { body, left }, owner),
-            Content::None => Self::special(Special::Server { text: "" }, owner),
+            Content::Whole => Self::app(body, context),
+            Content::Announced(left) => Self::special(Special::Announced { body, left }, context),
+            Content::None => Self::special(Special::Server { text: "" }, context),
         }
     }
 
-    pub(super) fn server(text: &'static str, content: Content, owner: Owner) -> Self {
+    pub(super) fn server(text: &'static str, content: Content, context: RequestContext) -> Self {
         let text = if content == Content::None { "" } else { text };
-        Self::special(Special::Server { text }, owner)
+        Self::special(Special::Server { text }, context)
     }
 
-    fn special(special: Special<B>, owner: Owner) -> Self {
+    fn special(special: Special<B>, context: RequestContext) -> Self {
         let special = Box::pin(special);
         Self {
             kind: Kind::Special { special },
-            owner,
+            context,
         }
     }
 }
@@ -98,7 +98,7 @@ type Polled<D> = Poll<Option<Result<Frame<Piece<D>>, BoxError>>>;
 #[inline(never)]
 fn poll_special<B: ResponseBody>(
     special: Pin<&mut Special<B>>,
-    owner: &Owner,
+    context: &RequestContext,
     cx: &mut Context<'_>,
 ) -> Polled<B::Data> {
     let (body, left) = match special.project() {
@@ -110,7 +110,7 @@ fn poll_special<B: ResponseBody>(
             };
         }
     };
-    let frame = match poll_app(body, owner, cx) {
+    let frame = match poll_app(body, context, cx) {
         Poll::Ready(Some(Ok(frame))) => Some(frame),
         Poll::Ready(None) => None,
         error_or_pending => return error_or_pending,
@@ -128,7 +128,7 @@ fn poll_special<B: ResponseBody>(
     };
     match wrong {
         Some(wrong) => {
-            owner.wrong(wrong);
+            context.wrong(wrong);
             Poll::Ready(Some(Err(wrong.into())))
         }
         None => Poll::Ready(frame.map(Ok)),
@@ -138,12 +138,12 @@ fn poll_special<B: ResponseBody>(
 #[inline(always)]
 fn poll_app<B: ResponseBody>(
     body: Pin<&mut B>,
-    owner: &Owner,
+    context: &RequestContext,
     cx: &mut Context<'_>,
 ) -> Polled<B::Data> {
     match panics::catch(|| body.poll_frame(cx)) {
         Ok(Poll::Ready(Some(Ok(frame)))) => {
-            if owner.is_stream() {
+            if context.is_stream() {
                 gave_a_frame();
             }
             Poll::Ready(Some(Ok(frame.map_data(Piece::App))))
@@ -153,7 +153,7 @@ fn poll_app<B: ResponseBody>(
         Ok(Poll::Pending) => Poll::Pending,
         // Hyper doesn't poll it again, but cuts the response short.
         Err(panic) => {
-            owner.panicked(&panic);
+            context.panicked(&panic);
             Poll::Ready(Some(Err(
                 format!("the response body panicked: {panic}").into()
             )))
@@ -167,12 +167,12 @@ impl<B: ResponseBody> HttpBody for Reply<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<B::Data> {
         let me = self.project();
-        if me.owner.is_stream() {
+        if me.context.is_stream() {
             asked_for_more();
         }
         match me.kind.project() {
-            KindProj::App { body } => poll_app(body, me.owner, cx),
-            KindProj::Special { special } => poll_special(special.as_mut(), me.owner, cx),
+            KindProj::App { body } => poll_app(body, me.context, cx),
+            KindProj::Special { special } => poll_special(special.as_mut(), me.context, cx),
         }
     }
 

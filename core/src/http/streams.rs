@@ -1,6 +1,6 @@
 //! HTTP/2 streams run in tasks of their own: counted, and with their panics contained.
 use crate::{
-    engine::{ConnState, Patience},
+    engine::{ConnState, LazyTimeout},
     observe::TimedOut,
     runtime::panics,
 };
@@ -34,12 +34,12 @@ where
     F: Future<Output = ()>,
 {
     fn execute(&self, future: F) {
-        self.state.begin_part();
+        self.state.begin_subtask();
         self.runtime.execute(StreamTask {
             future: Some(future),
             state: Arc::clone(&self.state),
             held: Held::default(),
-            stall: Patience::default(),
+            stall: LazyTimeout::default(),
         });
     }
 }
@@ -88,12 +88,12 @@ pin_project_lite::pin_project! {
         state: Arc<ConnState>,
         held: Held,
         // With a peer that holds it up.
-        stall: Patience,
+        stall: LazyTimeout,
     }
 
     impl<F> PinnedDrop for StreamTask<F> {
         fn drop(this: Pin<&mut Self>) {
-            this.project().state.end_part();
+            this.project().state.end_subtask();
         }
     }
 }

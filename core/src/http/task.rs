@@ -2,9 +2,9 @@
 //! serve it when there's something to serve.
 use super::{
     Http, SpawnStreams, Streams,
-    awake::Awake,
+    active::Active,
     detect::Version,
-    dormant::{Dormant, Woken},
+    waiting::{WaitEnd, Waiting},
 };
 use crate::{
     app::App,
@@ -27,10 +27,10 @@ where
     Streams<R>: SpawnStreams<A::Service>,
 {
     context: ConnContext,
-    life: Life<C, A, R>,
+    state: TaskState<C, A, R>,
 }
 
-enum Life<C, A, R>
+enum TaskState<C, A, R>
 where
     C: Connection,
     A: App,
@@ -38,8 +38,8 @@ where
 {
     /// It waits. This is what nearly all connections of a busy server do, so it's what the task's
     /// size is made for.
-    Dormant(Dormant<C, A, R>),
-    Awake(Box<Awake<C, A, R>>),
+    Waiting(Waiting<C, A, R>),
+    Active(Box<Active<C, A, R>>),
     Over,
 }
 
@@ -51,35 +51,37 @@ where
     Streams<R>: SpawnStreams<A::Service>,
 {
     pub(super) fn new(http: Http<A, R>, io: Accepted<C>, context: ConnContext) -> Self {
-        context.state.stay_home();
+        context.state.clear_external_pollers();
         let now = context.state.now();
         Self {
-            life: Life::Dormant(Dormant::new(http, io, now)),
+            state: TaskState::Waiting(Waiting::new(http, io, now)),
             context,
         }
     }
 
     /// Waits for the peer. What comes then is large, so it's kept out of the way of those that are
-    /// awake.
+    /// active.
     #[inline(never)]
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Life<C, A, R>> {
-        let state = &self.context.state;
-        let Life::Dormant(dormant) = &mut self.life else {
-            return Poll::Ready(Life::Over);
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<TaskState<C, A, R>> {
+        let conn = &self.context.state;
+        let TaskState::Waiting(waiting) = &mut self.state else {
+            return Poll::Ready(TaskState::Over);
         };
-        let woken = ready!(dormant.poll(state, cx));
-        let Life::Dormant(dormant) = mem::replace(&mut self.life, Life::Over) else {
-            return Poll::Ready(Life::Over);
+        let end = ready!(waiting.poll(conn, cx));
+        let TaskState::Waiting(waiting) = mem::replace(&mut self.state, TaskState::Over) else {
+            return Poll::Ready(TaskState::Over);
         };
-        let awake = match woken {
-            Woken::Speaks(version) => dormant.wake(version, state),
-            Woken::Ends => dormant.wake(Version::Http1, state).map(|mut awake| {
-                awake.tell(state.now());
-                awake
+        let active = match end {
+            WaitEnd::Serve(version) => waiting.activate(version, conn),
+            WaitEnd::ShutDown => waiting.activate(Version::Http1, conn).map(|mut active| {
+                active.graceful_shutdown(conn.now());
+                active
             }),
-            Woken::Over => None,
+            WaitEnd::Closed => None,
         };
-        Poll::Ready(awake.map_or(Life::Over, |awake| Life::Awake(Box::new(awake))))
+        Poll::Ready(active.map_or(TaskState::Over, |active| {
+            TaskState::Active(Box::new(active))
+        }))
     }
 }
 
@@ -95,13 +97,13 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let me = &mut *self;
         loop {
-            me.life = match &mut me.life {
-                Life::Awake(awake) => match ready!(awake.poll(&me.context.state, cx)) {
-                    Some(asleep) => Life::Dormant(Dormant::asleep(asleep)),
-                    None => Life::Over,
+            me.state = match &mut me.state {
+                TaskState::Active(active) => match ready!(active.poll(&me.context.state, cx)) {
+                    Some(hibernated) => TaskState::Waiting(Waiting::hibernating(hibernated)),
+                    None => TaskState::Over,
                 },
-                Life::Dormant(_) => ready!(me.wait(cx)),
-                Life::Over => return Poll::Ready(()),
+                TaskState::Waiting(_) => ready!(me.wait(cx)),
+                TaskState::Over => return Poll::Ready(()),
             };
         }
     }
@@ -123,13 +125,13 @@ where
     Streams<R>: SpawnStreams<A::Service>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let life = match &self.life {
-            Life::Dormant(_) => "dormant",
-            Life::Awake(_) => "awake",
-            Life::Over => "over",
+        let state = match &self.state {
+            TaskState::Waiting(_) => "waiting",
+            TaskState::Active(_) => "active",
+            TaskState::Over => "over",
         };
         f.debug_struct("HttpTask")
-            .field("life", &life)
+            .field("state", &state)
             .finish_non_exhaustive()
     }
 }

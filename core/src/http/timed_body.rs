@@ -1,6 +1,6 @@
 //! A body that a peer sends, under the deadline of its gaps.
 use crate::{
-    engine::{AtDrain, ConnState, Patience, WorkerState},
+    engine::{AtDrain, ConnState, LazyTimeout, WorkerState},
     error::BoxError,
     observe::TimedOut,
 };
@@ -82,7 +82,7 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for TimedBody<B>
 pub(super) struct Gap {
     pub(super) worker: Arc<WorkerState>,
     pub(super) connection: Weak<ConnState>,
-    waiting: Patience,
+    waiting: LazyTimeout,
     at_drain: AtDrain,
     /// The app has been told.
     pub(super) is_over: bool,
@@ -94,7 +94,7 @@ impl Gap {
         Self {
             worker: Arc::clone(&connection.worker),
             connection: Arc::downgrade(connection),
-            waiting: Patience::default(),
+            waiting: LazyTimeout::default(),
             at_drain: AtDrain::default(),
             is_over: false,
         }

@@ -1,8 +1,8 @@
 //! The body that a peer sends with a request by HTTP/1 or HTTP/2, and where it's left if nobody
 //! reads it to its end.
 #[cfg(feature = "http2")]
-use super::unread::Unread;
-use super::{rest::Rest, timed_body::TimedBody};
+use super::h2_unread::Unread;
+use super::{h1_unread::H1Unread, timed_body::TimedBody};
 use crate::{engine::ConnState, error::BoxError};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -20,7 +20,7 @@ pub(super) struct Upload {
     /// The peer has been asked for it, if it waits to be asked.
     is_asked_for: bool,
     /// HTTP/1: where it's left, if nobody reads it to its end.
-    rest: Option<Arc<Rest>>,
+    h1_unread: Option<Arc<H1Unread>>,
     /// HTTP/2: the same.
     #[cfg(feature = "http2")]
     unread: Option<Arc<Unread>>,
@@ -31,7 +31,7 @@ impl Upload {
         Self {
             body: Some(TimedBody::new(body, connection)),
             is_asked_for: true,
-            rest: None,
+            h1_unread: None,
             #[cfg(feature = "http2")]
             unread: None,
         }
@@ -39,8 +39,8 @@ impl Upload {
 
     /// A body that goes there, if nobody reads it to its end. `waits`: the peer waits to be asked
     /// for it.
-    pub(super) fn or_rest(mut self, rest: Arc<Rest>, waits: bool) -> Self {
-        self.rest = Some(rest);
+    pub(super) fn or_h1_unread(mut self, h1_unread: Arc<H1Unread>, waits: bool) -> Self {
+        self.h1_unread = Some(h1_unread);
         self.is_asked_for = !waits;
         self
     }
@@ -67,13 +67,13 @@ impl Drop for Upload {
             }
             #[cfg(feature = "http2")]
             if let Some(unread) = &self.unread {
-                return unread.leave(body.body, &connection);
+                return unread.store(body.body, &connection);
             }
-            match self.rest.take() {
+            match self.h1_unread.take() {
                 // Its request is over, and nobody would look there.
-                Some(rest) if Arc::strong_count(&rest) == 1 => {}
-                Some(rest) if self.is_asked_for => rest.leave(body),
-                Some(rest) => rest.leave_unasked(),
+                Some(h1_unread) if Arc::strong_count(&h1_unread) == 1 => {}
+                Some(h1_unread) if self.is_asked_for => h1_unread.store(body),
+                Some(h1_unread) => h1_unread.store_unrequested(),
                 None => {}
             }
         }

@@ -1,6 +1,6 @@
 //! The handle of a running server.
 use crate::{
-    engine::Shared,
+    engine::ServerState,
     error::Result,
     observe::{DrainReport, OpenConnections},
     transport::Endpoint,
@@ -18,16 +18,16 @@ use std::{
 /// it does nothing.
 #[derive(Clone)]
 pub struct Handle {
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     endpoints: Arc<[Endpoint]>,
 }
 
 impl Handle {
-    pub(super) fn new(shared: Arc<Shared>, endpoints: Arc<[Endpoint]>) -> Self {
+    pub(super) fn new(shared: Arc<ServerState>, endpoints: Arc<[Endpoint]>) -> Self {
         Self { shared, endpoints }
     }
 
-    pub(super) fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &ServerState {
         &self.shared
     }
 
@@ -104,7 +104,7 @@ impl fmt::Debug for Handle {
 /// runtime.
 #[derive(Debug)]
 pub struct Wait {
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     place: Option<usize>,
 }
 

@@ -16,7 +16,7 @@ pub use serve::Serve;
 use crate::{
     app::App,
     config::{HttpOptions, Limits, Timeouts},
-    engine::{Accepted, Config, Protocol, Raw, Shared},
+    engine::{Accepted, Config, Protocol, Raw, ServerState},
     error::{Error, Result},
     observe::{DrainReport, Event, Observer},
     runtime::{Around, Workers},
@@ -283,7 +283,7 @@ impl Server {
             .iter()
             .map(|opened| opened.endpoint.clone())
             .collect();
-        let shared = Arc::new(Shared::new(self.config));
+        let shared = Arc::new(ServerState::new(self.config));
         let (report, reports) = mpsc::channel();
         let settings = Settings {
             pin: self.pinned,

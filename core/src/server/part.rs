@@ -1,6 +1,6 @@
 //! One transport with its protocol, its types erased: once per transport, never per read.
 use crate::{
-    engine::{AcceptLoop, Accepted, Protocol, Shared, WorkerState},
+    engine::{AcceptLoop, Accepted, Protocol, ServerState, WorkerState},
     error::{Error, Result},
     observe::Event,
     runtime::{Around, Launch, Runtime, Start, Warn, Worker, Workers},
@@ -37,7 +37,7 @@ type Launcher = dyn FnOnce(&Settings) -> Result<()>;
 /// What all workers are started with.
 pub(super) struct Settings {
     pub(super) pin: bool,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<ServerState>,
     pub(super) report: mpsc::Sender<Result<()>>,
     /// For workers that aren't in a tokio by themselves.
     pub(super) around: Around,
@@ -137,7 +137,7 @@ fn begin<T: Transport, P>(
     transport: &T,
     socket: T::Socket,
     worker: Worker,
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     protocol: impl FnOnce(&Worker, T::Runtime) -> P,
 ) -> Result<AcceptLoop<T::Listener, P, T::Runtime>>
 where
@@ -154,7 +154,7 @@ where
         listener,
         protocol,
         runtime,
-        Shared::enlist(state),
+        ServerState::register_worker(state),
     ))
 }
 

@@ -1,5 +1,5 @@
 //! The deadlines of a connection: which one is next, and what it means that it's over.
-use super::{Action, Idle, LAST_CALL, Machine, Precision, Rules, Seen, State};
+use super::{Action, CLOSE_DELAY, Idle, Machine, Precision, Rules, Seen, State};
 use crate::{engine::Stage, http::detect::Version, observe::TimedOut};
 use std::time::{Duration, Instant};
 
@@ -14,14 +14,14 @@ pub(super) enum Due {
     Idle,
     /// It has been idle for so long that its buffers are better given back.
     Hibernate,
-    /// It's to be looked at whether it's idle.
-    Look,
-    /// It's to be looked at whether it's in the middle of a head that came together with the
+    /// It's to be checked_at at whether it's idle.
+    Check,
+    /// It's to be checked_at at whether it's in the middle of a head that came together with the
     /// request before.
     Probe,
     /// It reads nothing.
     WriteStall,
-    /// It is to be looked whether a stream that buffers has sent something, although no write
+    /// It is to be checked_at whether a stream that buffers has sent something, although no write
     /// succeeded.
     Progress,
     /// The server drains, and it has owed the rest of a head, or of a body, for as long as it may
@@ -31,21 +31,21 @@ pub(super) enum Due {
     Quiet,
     /// It has reached the age at which it's to end.
     Age,
-    /// It has reached that asleep, and no request was on its way.
-    LastCall,
+    /// It has reached that hibernating, and no request was on its way.
+    CloseDelay,
 }
 
 /// After its only request, a connection hibernates so many times sooner, so that a burst of one-off
-/// clients does not hold buffers. If it is woken again before the full time, it gets the full time
+/// clients does not hold buffers. If it is resumed again before the full time, it gets the full time
 /// from then on.
-const SOONER: u32 = 40;
+const FIRST_REQUEST_DIVISOR: u32 = 40;
 
 /// How long a connection that answers request after request goes without a look at the clock at the
 /// most.
-const LONGEST_LOOK: Duration = Duration::from_secs(1);
+const LONGEST_CHECK: Duration = Duration::from_secs(1);
 
-/// How often it is looked, while the peer may take nothing.
-const LOOKS: u32 = 16;
+/// How often it is checked_at, while the peer may take nothing.
+const PROGRESS_CHECKS: u32 = 16;
 
 /// A deadline and what's over then.
 type Deadline = Option<(Instant, Due)>;
@@ -58,18 +58,18 @@ impl Due {
             Self::Head | Self::Idle | Self::WriteStall | Self::Quiet | Self::Drain => true,
             Self::Silent
             | Self::Hibernate
-            | Self::Look
+            | Self::Check
             | Self::Probe
             | Self::Progress
             | Self::Age
-            | Self::LastCall => false,
+            | Self::CloseDelay => false,
         }
     }
 }
 
 impl Machine {
     /// What's due next, and when. Of two at the same time, the first one: what is over is not
-    /// looked at.
+    /// checked_at at.
     pub(super) fn due(&self, seen: &Seen, rules: &Rules<'_>) -> Deadline {
         let all = [
             self.due_by_state(seen, rules),
@@ -97,25 +97,25 @@ impl Machine {
             State::Idle(Idle {
                 since, precision, ..
             }) => {
-                let sleeps = seen.version == Version::Http1 && !seen.was_offered_an_upgrade;
-                // It sleeps at the end of its keep-alive time at the latest: only who takes it from
+                let can_hibernate = seen.version == Version::Http1 && !seen.was_offered_upgrade;
+                // It can_hibernate at the end of its keep-alive time at the latest: only who takes it from
                 // hyper sees whether it's idle.
-                let (search, end, due) = match sleeps {
+                let (probe, end, due) = match can_hibernate {
                     true => (
                         timeouts.head,
-                        self.sleep_after(rules).min(timeouts.keep_alive),
+                        self.hibernate_delay(rules).min(timeouts.keep_alive),
                         Due::Hibernate,
                     ),
                     false => (Duration::MAX, timeouts.keep_alive, Due::Idle),
                 };
                 // A deadline that's a little late because of it, is late by a small part.
-                let look = search
+                let check = probe
                     .min(end)
-                    .min(LONGEST_LOOK)
+                    .min(LONGEST_CHECK)
                     .min(timeouts.keep_alive / 16);
                 match precision {
-                    Precision::Fresh | Precision::Stale => after(since, look, Due::Look),
-                    Precision::Exact if search < end => after(since, search, Due::Probe),
+                    Precision::Fresh | Precision::Stale => after(since, check, Due::Check),
+                    Precision::Exact if probe < end => after(since, probe, Due::Probe),
                     Precision::Exact | Precision::Probed => after(since, end, due),
                 }
             }
@@ -123,14 +123,14 @@ impl Machine {
     }
 
     /// How long it is idle before it hibernates.
-    fn sleep_after(&self, rules: &Rules<'_>) -> Duration {
+    fn hibernate_delay(&self, rules: &Rules<'_>) -> Duration {
         match rules.hibernate_after {
             // It's about to end.
             _ if self.old.is_some() => Duration::MAX,
             after if after == Duration::MAX || self.recently_active || self.counts.requests > 1 => {
                 after
             }
-            after => after / SOONER,
+            after => after / FIRST_REQUEST_DIVISOR,
         }
     }
 
@@ -146,8 +146,8 @@ impl Machine {
         // None either, if it may take for ever.
         self.due_by_stall(rules)?;
         after(
-            self.stall?.looked,
-            rules.timeouts.write_stall / LOOKS,
+            self.stall?.checked_at,
+            rules.timeouts.write_stall / PROGRESS_CHECKS,
             Due::Progress,
         )
     }
@@ -159,17 +159,19 @@ impl Machine {
             // up the drain. If there's one, the connection ends when the peer has taken what
             // there's for it.
             (_, Some(shut_down_since), _) => {
-                let wait = match (self.heard > shut_down_since, rules.drain) {
+                let wait = match (self.last_read_at > shut_down_since, rules.drain) {
                     (true, _) => rules.timeouts.write_stall,
                     (false, Some(drain)) => drain.lame_duck,
-                    (false, None) => LAST_CALL,
+                    (false, None) => CLOSE_DELAY,
                 };
                 self.quiet_for(shut_down_since, wait)
             }
             // A request that is on its way already is answered, and its response tells the peer to
             // leave.
-            (State::Hibernating { since }, None, Some(_)) => after(since, LAST_CALL, Due::LastCall),
-            (_, None, Some(old)) => self.quiet_for(old, LAST_CALL),
+            (State::Hibernating { since }, None, Some(_)) => {
+                after(since, CLOSE_DELAY, Due::CloseDelay)
+            }
+            (_, None, Some(old)) => self.quiet_for(old, CLOSE_DELAY),
             (_, None, None) => after(rules.accepted_at, rules.timeouts.age, Due::Age),
         }
     }
@@ -198,25 +200,25 @@ impl Machine {
     pub(super) fn fall_due(&mut self, due: Due, seen: &Seen, now: Instant) -> Action {
         let close = |why, stalled| Action::Close { why, stalled };
         match due {
-            Due::Look => self.set_precision(Precision::Exact),
+            Due::Check => self.set_precision(Precision::Exact),
             Due::Progress => {
                 if let Some(stall) = &mut self.stall {
-                    stall.looked = now;
+                    stall.checked_at = now;
                 }
                 Action::PollAgain
             }
-            Due::Age => self.grow_old(seen, now),
+            Due::Age => self.reach_age(seen, now),
             Due::Head => close(Some(TimedOut::Head), false),
             Due::Silent => close(None, false),
             Due::Drain => close(None, true),
             Due::WriteStall => Action::Abort,
             Due::Idle | Due::Quiet if self.shut_down_since.is_some() => close(None, false),
-            Due::Idle => self.tell(Some(TimedOut::KeepAlive), now),
-            Due::LastCall => self.tell(None, now),
+            Due::Idle => self.shut_down(Some(TimedOut::KeepAlive), now),
+            Due::CloseDelay => self.shut_down(None, now),
             Due::Hibernate | Due::Probe | Due::Quiet if !seen.was_idle => Action::PollAgain,
             Due::Probe => Action::Probe,
-            // An old one ends asleep.
-            Due::Hibernate | Due::Quiet => self.fall_asleep(seen, now),
+            // An old one ends hibernating.
+            Due::Hibernate | Due::Quiet => self.hibernate(seen, now),
         }
     }
 
@@ -227,15 +229,15 @@ impl Machine {
         Action::PollAgain
     }
 
-    fn grow_old(&mut self, seen: &Seen, now: Instant) -> Action {
+    fn reach_age(&mut self, seen: &Seen, now: Instant) -> Action {
         self.old = Some(now);
         if let State::Hibernating { since } = &mut self.state {
             *since = now;
         }
         // HTTP/2 has a word of its own for it.
-        let tell = seen.version == Version::Http2;
-        self.shut_down_since = tell.then_some(now);
-        Action::ReachAge { tell }
+        let shut_down = seen.version == Version::Http2;
+        self.shut_down_since = shut_down.then_some(now);
+        Action::ReachAge { shut_down }
     }
 }
 

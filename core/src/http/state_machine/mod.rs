@@ -45,7 +45,7 @@ pub(super) struct Idle {
 }
 
 /// How far an idle connection's times can be trusted. A request that's answered at once doesn't
-/// read the clock, so a busy connection is looked at now and then instead.
+/// read the clock, so a busy connection is checked_at at now and then instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Precision {
     /// They are right, and nothing has been asked since. That may change without the clock being
@@ -64,11 +64,11 @@ enum Precision {
 pub(super) struct Machine {
     state: State,
     counts: Counts,
-    /// When the peer was last heard of.
-    heard: Instant,
+    /// When the peer was last last_read_at of.
+    last_read_at: Instant,
     /// The peer takes nothing.
     stall: Option<Stall>,
-    /// It was woken from hibernation soon, so it keeps its buffers for the full time.
+    /// It was resumed from hibernation soon, so it keeps its buffers for the full time.
     recently_active: bool,
     /// When it reached the age at which it is to end.
     old: Option<Instant>,
@@ -83,8 +83,8 @@ struct Stall {
     since: Instant,
     /// How much had been written by then.
     writes: u32,
-    /// When it was last looked whether a stream that buffers has sent something.
-    looked: Instant,
+    /// When it was last checked_at whether a stream that buffers has sent something.
+    checked_at: Instant,
 }
 
 /// How much there has been of what's counted.
@@ -93,7 +93,7 @@ pub(super) struct Counts {
     pub(super) requests: u32,
     pub(super) reads: u32,
     /// Writes that are part of a response.
-    pub(super) answers: u32,
+    pub(super) responses: u32,
 }
 
 /// What's seen of a connection that has gone on as far as it went.
@@ -110,7 +110,7 @@ pub(super) struct Seen {
     /// Hyper has had a turn after the latest request.
     pub(super) was_idle: bool,
     /// Hyper won't give the I/O object back.
-    pub(super) was_offered_an_upgrade: bool,
+    pub(super) was_offered_upgrade: bool,
 }
 
 /// What the server says of how long things may take.
@@ -135,11 +135,11 @@ pub(super) enum Action {
     Hibernate,
     /// It is taken from hyper, searched for the beginning of a head, and given back.
     Probe,
-    /// Hyper's graceful shutdown is requested. A hibernating connection is woken for that.
+    /// Hyper's graceful shutdown is requested. A hibernating connection is resumed for that.
     ShutDown(Option<TimedOut>),
     /// It has reached its age. Its peer is told with the next response, or by HTTP/2 at once
-    /// (`tell`).
-    ReachAge { tell: bool },
+    /// (`shut_down`).
+    ReachAge { shut_down: bool },
     /// It is closed in order. `stalled`: by a drain, because its peer was silent in the middle of
     /// something.
     Close {
@@ -152,7 +152,7 @@ pub(super) enum Action {
 
 /// How long an old connection may be idle before it's closed: its peer may have sent a request
 /// already.
-const LAST_CALL: Duration = Duration::from_secs(1);
+const CLOSE_DELAY: Duration = Duration::from_secs(1);
 
 impl Machine {
     /// One in this state.
@@ -160,7 +160,7 @@ impl Machine {
         Self {
             state,
             counts: Counts::default(),
-            heard: now,
+            last_read_at: now,
             stall: None,
             recently_active: false,
             old: None,
@@ -179,7 +179,7 @@ impl Machine {
     }
 
     /// A connection that was hibernating and has sent something: it owes a head from now on.
-    pub(super) fn woken(
+    pub(super) fn resumed(
         idle_since: Instant,
         is_old: bool,
         hibernate_after: Duration,
@@ -192,8 +192,8 @@ impl Machine {
         }
     }
 
-    /// A connection that's asleep.
-    pub(super) fn asleep(since: Instant, is_old: bool) -> Self {
+    /// A connection that's hibernating.
+    pub(super) fn hibernating(since: Instant, is_old: bool) -> Self {
         Self {
             old: is_old.then_some(since),
             ..Self::new(State::Hibernating { since }, since)
@@ -235,10 +235,10 @@ impl Machine {
         let (requests, read, answered) = (
             seen.counts.requests != self.counts.requests,
             seen.counts.reads != self.counts.reads,
-            seen.counts.answers != self.counts.answers,
+            seen.counts.responses != self.counts.responses,
         );
         if read {
-            self.heard = now;
+            self.last_read_at = now;
         }
         self.state = match self.state {
             // What has been answered but not been taken yet, is not over.
@@ -269,7 +269,7 @@ impl Machine {
             (Some(writes), _) => Some(Stall {
                 since: now,
                 writes,
-                looked: now,
+                checked_at: now,
             }),
         };
     }
@@ -280,9 +280,9 @@ impl Machine {
             .then(|| match (self.state, seen.version) {
                 // It may be in the middle of a head that came with the request before: only who
                 // takes it from hyper sees that.
-                (State::Idle(_), Version::Http1) if seen.was_idle => self.fall_asleep(seen, now),
+                (State::Idle(_), Version::Http1) if seen.was_idle => self.hibernate(seen, now),
                 (State::Idle(_), Version::Http1) => Action::PollAgain,
-                _ => self.tell(None, now),
+                _ => self.shut_down(None, now),
             })
     }
 
@@ -302,14 +302,14 @@ impl Machine {
         }
     }
 
-    fn tell(&mut self, why: Option<TimedOut>, now: Instant) -> Action {
-        self.was_told(now);
+    fn shut_down(&mut self, why: Option<TimedOut>, now: Instant) -> Action {
+        self.shutdown_requested(now);
         Action::ShutDown(why)
     }
 
-    fn fall_asleep(&mut self, seen: &Seen, now: Instant) -> Action {
-        match seen.was_offered_an_upgrade {
-            true => self.tell(None, now),
+    fn hibernate(&mut self, seen: &Seen, now: Instant) -> Action {
+        match seen.was_offered_upgrade {
+            true => self.shut_down(None, now),
             false => Action::Hibernate,
         }
     }
@@ -324,7 +324,7 @@ impl Machine {
 
     /// A request is being answered, and nothing else is to be seen to: the clock isn't needed.
     #[inline(always)]
-    pub(super) fn answers(&mut self) {
+    pub(super) fn is_responding(&mut self) {
         self.state = State::Responding;
         self.stall = None;
     }
@@ -332,7 +332,7 @@ impl Machine {
     /// Whether its times may get stale, now that something has been asked and answered: the clock
     /// isn't needed either.
     #[inline(always)]
-    pub(super) fn may_get_stale(&self, requests: u32) -> bool {
+    pub(super) fn may_become_stale(&self, requests: u32) -> bool {
         matches!(self.state, State::Idle(idle) if matches!(idle.precision, Precision::Fresh | Precision::Stale))
             && requests != self.counts.requests
             && self.stall.is_none()
@@ -340,7 +340,7 @@ impl Machine {
 
     /// They do.
     #[inline(always)]
-    pub(super) fn get_stale(&mut self, counts: Counts) {
+    pub(super) fn mark_stale(&mut self, counts: Counts) {
         if let State::Idle(idle) = &mut self.state {
             idle.precision = Precision::Stale;
         }
@@ -348,7 +348,7 @@ impl Machine {
     }
 
     /// Hyper's graceful shutdown has been requested.
-    pub(super) fn was_told(&mut self, now: Instant) {
+    pub(super) fn shutdown_requested(&mut self, now: Instant) {
         self.shut_down_since = Some(now);
     }
 
@@ -356,7 +356,7 @@ impl Machine {
     /// arrive in one read with the request before it, and has been owed since that request. If more
     /// of it comes before it is found, it is owed since then, so such a head may take twice its
     /// time.
-    pub(super) fn given_back(&mut self, head: bool) {
+    pub(super) fn reattached(&mut self, head: bool) {
         self.shut_down_since = None;
         if let State::Idle(idle) = &mut self.state {
             match head {
@@ -387,7 +387,7 @@ impl Seen {
             is_uploading: false,
             blocked_at: None,
             was_idle: true,
-            was_offered_an_upgrade: false,
+            was_offered_upgrade: false,
         }
     }
 }

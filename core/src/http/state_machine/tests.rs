@@ -138,7 +138,7 @@ fn begun(since: Instant) -> State {
     State::First { since, begun: true }
 }
 
-fn asleep(since: Instant) -> State {
+fn hibernating(since: Instant) -> State {
     State::Hibernating { since }
 }
 
@@ -200,11 +200,11 @@ fn each_state_has_its_deadline() {
     Scene::new(uploading)
         .seen(|seen| seen.is_uploading = true)
         .expect(0, GAP, KEPT_ALIVE);
-    Scene::new(asleep).expect(0, KEEP_ALIVE, KEPT_ALIVE);
+    Scene::new(hibernating).expect(0, KEEP_ALIVE, KEPT_ALIVE);
     // A request may be answered for as long as the app takes; then the connection grows old.
     Scene::new(busy)
         .seen(|seen| seen.is_answering = true)
-        .expect(0, HOUR, Action::ReachAge { tell: false });
+        .expect(0, HOUR, Action::ReachAge { shut_down: false });
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn an_idle_connection_is_looked_at_then_searched_for_a_head_then_it_sleeps() {
         .expect(0, 1000, Action::PollAgain)
         .is(|scene| idle(Precision::Exact)(scene.at(0)))
         .expect(1000, HEAD, Action::Probe)
-        .machine(|machine| machine.given_back(false))
+        .machine(|machine| machine.reattached(false))
         .expect(HEAD, SLEEP, Action::Hibernate);
     // HTTP/2 doesn't sleep.
     Scene::new(idle(Precision::Exact))
@@ -222,7 +222,7 @@ fn an_idle_connection_is_looked_at_then_searched_for_a_head_then_it_sleeps() {
         .expect(0, KEEP_ALIVE, KEPT_ALIVE);
     // Nor does a connection that hyper wouldn't give back.
     Scene::new(idle(Precision::Exact))
-        .seen(|seen| seen.was_offered_an_upgrade = true)
+        .seen(|seen| seen.was_offered_upgrade = true)
         .expect(0, KEEP_ALIVE, KEPT_ALIVE);
 }
 
@@ -238,8 +238,8 @@ fn who_asked_once_sleeps_sooner_than_who_asks_again() {
         .machine(|machine| machine.counts = twice)
         .expect(0, HEAD, Action::Probe);
     let scene = Scene::new(head);
-    let woken = |after| Machine::woken(scene.at(0), false, ms(SLEEP), scene.at(after));
-    assert!(woken(SLEEP - 1).recently_active && !woken(SLEEP).recently_active);
+    let resumed = |after| Machine::resumed(scene.at(0), false, ms(SLEEP), scene.at(after));
+    assert!(resumed(SLEEP - 1).recently_active && !resumed(SLEEP).recently_active);
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn an_upload_that_outlives_its_response_may_pause_for_the_gap() {
 
 #[test]
 fn what_http2_still_sends_keeps_it_but_not_for_ever() {
-    let answers = |seen: &mut Seen| seen.counts.answers += 1;
+    let answers = |seen: &mut Seen| seen.counts.responses += 1;
     let mut scene = Scene::new(idle(Precision::Exact)).http2().seen(answers);
     scene.next(STALL - 1);
     let mut scene = scene.expect(STALL - 1, STALL - 1 + KEEP_ALIVE, KEPT_ALIVE);
@@ -311,7 +311,7 @@ fn what_http2_still_sends_keeps_it_but_not_for_ever() {
 #[test]
 fn a_head_that_came_with_the_request_before_is_owed_since_then() {
     Scene::new(idle(Precision::Exact))
-        .machine(|machine| machine.given_back(true))
+        .machine(|machine| machine.reattached(true))
         .is(|scene| head(scene.at(0)))
         .expect(HEAD - 1, HEAD, NO_HEAD);
 }
@@ -355,36 +355,40 @@ fn a_stalled_reader_is_looked_at_and_then_cut_off() {
 #[test]
 fn a_connection_grows_old_and_gets_a_last_call() {
     let last_call = HOUR + 1000;
-    // While it answers: the response says so, and it's closed when nothing follows.
+    // While it responses: the response says so, and it's closed when nothing follows.
     let mut scene = Scene::new(busy)
         .seen(|seen| seen.is_answering = true)
-        .at_once(HOUR, Action::ReachAge { tell: false })
+        .at_once(HOUR, Action::ReachAge { shut_down: false })
         .seen(|seen| seen.is_answering = false);
     scene.next(HOUR + 5);
     scene
         .expect(HOUR + 5, HOUR + 1005, Action::PollAgain)
         .at_once(HOUR + 1005, Action::Hibernate);
-    // While it's idle; what's asleep is woken to end.
+    // While it's idle; what's hibernating is resumed to end.
     Scene::new(idle(Precision::Probed))
-        .machine(|machine| machine.state = idle(Precision::Probed)(machine.heard + ms(HOUR - 1)))
-        .at_once(HOUR, Action::ReachAge { tell: false })
+        .machine(|machine| {
+            machine.state = idle(Precision::Probed)(machine.last_read_at + ms(HOUR - 1))
+        })
+        .at_once(HOUR, Action::ReachAge { shut_down: false })
         .expect(HOUR, last_call, Action::Hibernate);
-    let scene = Scene::new(asleep);
+    let scene = Scene::new(hibernating);
     scene
-        .machine(|machine| machine.state = asleep(machine.heard + ms(HOUR - 1)))
-        .at_once(HOUR, Action::ReachAge { tell: false })
-        .is(|scene| asleep(scene.at(HOUR)))
+        .machine(|machine| machine.state = hibernating(machine.last_read_at + ms(HOUR - 1)))
+        .at_once(HOUR, Action::ReachAge { shut_down: false })
+        .is(|scene| hibernating(scene.at(HOUR)))
         .expect(HOUR, last_call, Action::ShutDown(None));
     // HTTP/2 has a word for it, and a peer that doesn't answer that is gone.
     Scene::new(idle(Precision::Exact))
-        .machine(|machine| machine.state = idle(Precision::Exact)(machine.heard + ms(HOUR - 1)))
+        .machine(|machine| {
+            machine.state = idle(Precision::Exact)(machine.last_read_at + ms(HOUR - 1))
+        })
         .http2()
-        .at_once(HOUR, Action::ReachAge { tell: true })
+        .at_once(HOUR, Action::ReachAge { shut_down: true })
         .expect(HOUR, last_call, close(None));
     // One that does, ends when it has taken what there is for it.
     Scene::new(idle(Precision::Exact))
         .http2()
-        .machine(|machine| machine.was_told(machine.heard))
+        .machine(|machine| machine.shutdown_requested(machine.last_read_at))
         .seen(reads)
         .expect(10, STALL, close(None));
     // Who has never spoken has no age.
@@ -396,14 +400,14 @@ fn a_connection_grows_old_and_gets_a_last_call() {
 #[test]
 fn what_is_told_to_end_has_no_keep_alive_time_any_more() {
     Scene::new(idle(Precision::Exact))
-        .seen(|seen| seen.was_offered_an_upgrade = true)
+        .seen(|seen| seen.was_offered_upgrade = true)
         .at_once(KEEP_ALIVE, KEPT_ALIVE)
         .expect(KEEP_ALIVE, KEEP_ALIVE + 1000, close(None));
 }
 
 #[test]
 fn a_lame_duck_goes_on_and_http2_is_told() {
-    for state in [first, begun, asleep, leaving, head] {
+    for state in [first, begun, hibernating, leaving, head] {
         let mut scene = Scene::new(state).draining(0, Stage::LameDuck);
         assert!(
             matches!(scene.next(0), Action::Wait(_)),
@@ -435,15 +439,15 @@ fn when_the_server_closes_what_is_idle_ends_and_what_is_busy_goes_on() {
     Scene::new(idle(Precision::Fresh))
         .draining(0, Stage::Closing)
         .at_once(0, Action::Hibernate);
-    closing(asleep(now)).at_once(0, Action::ShutDown(None));
+    closing(hibernating(now)).at_once(0, Action::ShutDown(None));
     Scene::new(idle(Precision::Exact))
         .draining(0, Stage::Closing)
-        .seen(|seen| seen.was_offered_an_upgrade = true)
+        .seen(|seen| seen.was_offered_upgrade = true)
         .at_once(0, Action::ShutDown(None));
     Scene::new(busy)
         .draining(0, Stage::Closing)
         .seen(|seen| seen.is_answering = true)
-        .expect(0, HOUR, Action::ReachAge { tell: false });
+        .expect(0, HOUR, Action::ReachAge { shut_down: false });
 }
 
 #[test]
@@ -479,7 +483,7 @@ fn in_a_drain_who_never_spoke_may_be_silent_for_the_lame_duck_stage() {
 #[test]
 fn after_a_standstill_a_peer_gets_a_second_look_and_the_server_s_own_deadlines_do_not() {
     let late = |at| at + ms(100);
-    for state in [first, begun, leaving, head, asleep] {
+    for state in [first, begun, leaving, head, hibernating] {
         let mut scene = Scene::new(state);
         let at = match scene.machine.state {
             State::Hibernating { .. } => KEEP_ALIVE,
@@ -495,6 +499,7 @@ fn after_a_standstill_a_peer_gets_a_second_look_and_the_server_s_own_deadlines_d
     }
     let mut scene = Scene::new(idle(Precision::Exact));
     assert_eq!(scene.next_late(SLEEP / 40, late), Action::Hibernate);
-    let mut scene = Scene::new(asleep).machine(|machine| machine.old = Some(machine.heard));
+    let mut scene =
+        Scene::new(hibernating).machine(|machine| machine.old = Some(machine.last_read_at));
     assert_eq!(scene.next_late(1050, late), Action::ShutDown(None));
 }

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 #[derive(Debug, Default)]
 pub(super) struct Flags {
     /// Its I/O object may be polled by another task than its own.
-    roams: AtomicBool,
+    has_external_pollers: AtomicBool,
     /// It speaks something else now: a WebSocket, a tunnel.
     upgraded: AtomicBool,
-    /// Bits that the connection's own task alone writes: [`LEAVING`] to [`RESET`].
+    /// Bits that the connection's own task alone writes: [`OLD`] to [`RESET`].
     own: AtomicU8,
     /// It was closed in a drain, because its peer was silent in the middle of something.
     stalled: AtomicBool,
@@ -20,7 +20,7 @@ pub(super) struct Flags {
 }
 
 /// It is to end, because it is old: its peer is told when it is answered next.
-const LEAVING: u8 = 1;
+const OLD: u8 = 1;
 /// The worker wakes it for the next question about its peer.
 const PROBING: u8 = 1 << 1;
 /// Who serves it is to give its I/O object back, without closing it.
@@ -28,11 +28,11 @@ const DETACHING: u8 = 1 << 2;
 /// They have done something else with it meanwhile.
 const DISTURBED: u8 = 1 << 3;
 /// Its peer left, or took nothing for too long: it is owed nothing more.
-const FORFEITED: u8 = 1 << 4;
+const DISCARD_UNSENT: u8 = 1 << 4;
 /// Its peer has ended its sending half, and is answered nevertheless.
 const HALF_CLOSED: u8 = 1 << 5;
 /// The server ends it in order, and its protocol may have a word for that.
-const GOODBYE: u8 = 1 << 6;
+const GRACEFUL_CLOSE: u8 = 1 << 6;
 /// It's to end in a reset, so that its peer doesn't take what it got for all there is.
 const RESET: u8 = 1 << 7;
 
@@ -50,32 +50,32 @@ enum Lingering {
 
 impl ConnState {
     /// It's old: its peer is told to leave.
-    pub(crate) fn leave(&self) {
-        self.set_own(LEAVING, true);
+    pub(crate) fn mark_old(&self) {
+        self.set_own(OLD, true);
     }
 
     pub(crate) fn is_old(&self) -> bool {
-        self.has_own(LEAVING)
+        self.has_own(OLD)
     }
 
     /// From now on the I/O object is polled by the connection's own task only, which is woken for
     /// everything anyway; until an upgrade.
-    pub(crate) fn stay_home(&self) {
-        self.flags.roams.store(false, Relaxed);
+    pub(crate) fn clear_external_pollers(&self) {
+        self.flags.has_external_pollers.store(false, Relaxed);
     }
 
-    pub(super) fn set_roaming(&self) {
-        self.flags.roams.store(true, Relaxed);
+    pub(super) fn set_external_pollers(&self) {
+        self.flags.has_external_pollers.store(true, Relaxed);
     }
 
-    pub(super) fn roams(&self) -> bool {
-        self.flags.roams.load(Relaxed)
+    pub(super) fn has_external_pollers(&self) -> bool {
+        self.flags.has_external_pollers.load(Relaxed)
     }
 
     /// The connection speaks something else now: a WebSocket, a tunnel. Said before anybody gets
     /// hold of it.
     pub(crate) fn set_upgraded(&self) {
-        self.set_roaming();
+        self.set_external_pollers();
         self.flags.upgraded.store(true, Relaxed);
     }
 
@@ -88,13 +88,13 @@ impl ConnState {
     pub(crate) fn begin_detaching(&self) {
         self.set_own(DETACHING, true);
         // So that reads and writes look.
-        self.set_roaming();
+        self.set_external_pollers();
     }
 
     /// Whether nothing was to be read or written meanwhile.
     pub(crate) fn end_detaching(&self) -> bool {
         if !self.is_upgraded() {
-            self.stay_home();
+            self.clear_external_pollers();
         }
         let was_disturbed = self.has_own(DISTURBED);
         self.set_own(DETACHING | DISTURBED, false);
@@ -151,18 +151,18 @@ impl ConnState {
     }
 
     /// What the peer has sent has been read.
-    pub(crate) fn linger_no_more(&self) {
+    pub(crate) fn cancel_linger(&self) {
         self.set_lingering(Lingering::No);
     }
 
     /// The peer left, or has taken nothing for too long: what was written and not sent yet is not
     /// sent any more.
-    pub(crate) fn forfeit(&self) {
-        self.set_own(FORFEITED, true);
+    pub(crate) fn discard_unsent(&self) {
+        self.set_own(DISCARD_UNSENT, true);
     }
 
-    pub(super) fn is_forfeited(&self) -> bool {
-        self.has_own(FORFEITED)
+    pub(super) fn discards_unsent(&self) -> bool {
+        self.has_own(DISCARD_UNSENT)
     }
 
     /// The peer has ended its sending half, and is answered nevertheless.
@@ -175,12 +175,12 @@ impl ConnState {
     }
 
     /// The server is about to drop the connection, which isn't cut off, but ends: its peer is told.
-    pub(crate) fn say_goodbye(&self) {
-        self.set_own(GOODBYE, true);
+    pub(crate) fn set_graceful_close(&self) {
+        self.set_own(GRACEFUL_CLOSE, true);
     }
 
-    pub(super) fn says_goodbye(&self) -> bool {
-        self.has_own(GOODBYE)
+    pub(super) fn closes_gracefully(&self) -> bool {
+        self.has_own(GRACEFUL_CLOSE)
     }
 
     /// What begins to be sent ends with the connection: until it's shut down in order, it ends in a
@@ -208,7 +208,8 @@ impl ConnState {
     pub(super) fn lingers(&self) -> bool {
         let lingering = self.flags.lingering.load(Relaxed);
         lingering > Lingering::Will as u8
-            || !self.roams() && (lingering == Lingering::Will as u8 || self.is_being_read())
+            || !self.has_external_pollers()
+                && (lingering == Lingering::Will as u8 || self.is_being_read())
     }
 
     /// Whether all has been said, and only the peer's end is waited for.

@@ -3,7 +3,7 @@
 //! this connection; either way, the response isn't delayed.
 use super::{after_poll, discard::Discard, timed_body::TimedBody};
 use crate::{
-    engine::{ConnState, Patience, WorkerState},
+    engine::{ConnState, LazyTimeout, WorkerState},
     runtime::lock,
 };
 use http_body::Body as _;
@@ -25,53 +25,53 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// Where the app leaves a request's body, on whichever thread, for the connection to find it.
 #[derive(Default)]
-pub(super) struct Rest {
-    left: Mutex<Left>,
+pub(super) struct H1Unread {
+    remaining: Mutex<Remaining>,
     /// With the app, as long as the head of the response may take, if there's such a limit.
-    patience: Mutex<Patience>,
+    timeout: Mutex<LazyTimeout>,
 }
 
 #[derive(Default)]
-enum Left {
+enum Remaining {
     /// It has been read, or is being read.
     #[default]
     Nothing,
     Body(TimedBody<Incoming>),
     /// The peer waits to be told to send it (RFC 9110 10.1.1), and wasn't.
-    Unasked,
+    NotRequested,
 }
 
-impl Rest {
-    pub(super) fn leave(&self, body: TimedBody<Incoming>) {
-        *lock(&self.left) = Left::Body(body);
+impl H1Unread {
+    pub(super) fn store(&self, body: TimedBody<Incoming>) {
+        *lock(&self.remaining) = Remaining::Body(body);
     }
 
-    pub(super) fn leave_unasked(&self) {
-        *lock(&self.left) = Left::Unasked;
+    pub(super) fn store_unrequested(&self) {
+        *lock(&self.remaining) = Remaining::NotRequested;
     }
 
     /// Ready when the app has taken longer than `timeout`.
-    pub(super) fn poll_patience(
+    pub(super) fn poll_timeout(
         &self,
         timeout: Duration,
         worker: &WorkerState,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        lock(&self.patience).poll(timeout, worker, cx)
+        lock(&self.timeout).poll(timeout, worker, cx)
     }
 
     /// Has the connection whose turn it is read what's left, once its response is under way. False:
     /// that's too much, or there's no telling how much, so this response is the last.
-    pub(super) fn is_read_behind(&self) -> bool {
-        let left = mem::take(&mut *lock(&self.left));
-        match left {
-            Left::Nothing => true,
-            Left::Unasked => false,
-            Left::Body(body) => match body.size_hint().exact() {
+    pub(super) fn read_in_background(&self) -> bool {
+        let remaining = mem::take(&mut *lock(&self.remaining));
+        match remaining {
+            Remaining::Nothing => true,
+            Remaining::NotRequested => false,
+            Remaining::Body(body) => match body.size_hint().exact() {
                 Some(length) if length > MOST => false,
                 Some(_) => {
-                    if let Some(behind) = Behind::new(body) {
-                        after_poll::add_behind(Box::pin(behind));
+                    if let Some(task) = DiscardTask::new(body) {
+                        after_poll::set_background(Box::pin(task));
                     }
                     true
                 }
@@ -87,14 +87,14 @@ impl Rest {
 }
 
 /// Reads a body to its end and throws it away, for so long and no longer.
-struct Behind {
+struct DiscardTask {
     discard: Discard<TimedBody<Incoming>>,
     connection: Weak<ConnState>,
     worker: Arc<WorkerState>,
-    patience: Patience,
+    timeout: LazyTimeout,
 }
 
-impl Behind {
+impl DiscardTask {
     /// None, if it's at its end.
     fn new(body: TimedBody<Incoming>) -> Option<Self> {
         let gap = body.gap.as_ref()?;
@@ -103,12 +103,12 @@ impl Behind {
             discard: Discard::new(body, MOST),
             connection,
             worker,
-            patience: Patience::default(),
+            timeout: LazyTimeout::default(),
         })
     }
 }
 
-impl Future for Behind {
+impl Future for DiscardTask {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -117,10 +117,10 @@ impl Future for Behind {
             if let Some(connection) = me.connection.upgrade()
                 && is_whole
             {
-                connection.linger_no_more();
+                connection.cancel_linger();
             }
             return Poll::Ready(());
         }
-        me.patience.poll(LONGEST, &me.worker, cx)
+        me.timeout.poll(LONGEST, &me.worker, cx)
     }
 }

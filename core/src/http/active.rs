@@ -1,16 +1,16 @@
-//! A connection that speaks HTTP: hyper's, under deadlines and the server's drain, until it's over
-//! or falls asleep.
+//! A connection that hyper HTTP: hyper's, under deadlines and the server's drain, until it's over
+//! or falls hibernated.
 use super::{
     ConnService, Http, SpawnStreams, Streams,
-    after_poll::{self, Behind},
+    after_poll::{self, Background},
     detect::Version,
-    offer,
-    speaks::{Parts, Speaks},
+    hyper_conn::{HyperConn, Parts},
     state_machine::{Action, Counts, Machine, Rules, Seen},
+    upgrade_offer,
 };
 use crate::{
     app::App,
-    engine::{Accepted, ConnState, turn::Turn},
+    engine::{Accepted, ConnState, poll_scope::PollScope},
     observe::TimedOut,
     transport::Connection,
 };
@@ -23,30 +23,30 @@ use std::{
 };
 
 /// A connection that hyper serves.
-pub(super) struct Awake<C, A, R>
+pub(super) struct Active<C, A, R>
 where
     C: Connection,
     A: App,
     Streams<R>: SpawnStreams<A::Service>,
 {
-    turn: Turn,
+    scope: PollScope,
     machine: Machine,
     alarm: Alarm,
     /// What it does behind a response.
-    behind: Option<Behind>,
-    speaks: Speaks<C, A::Service, R>,
+    background: Option<Background>,
+    hyper: HyperConn<C, A::Service, R>,
 }
 
 /// An idle HTTP/1 connection, taken from hyper.
-pub(super) struct Asleep<C: Connection, S> {
+pub(super) struct Hibernated<C: Connection, S> {
     pub(super) io: Accepted<C>,
     pub(super) service: ConnService<S>,
     /// Since when it has been idle.
     pub(super) since: Instant,
 }
 
-/// What a connection that's awake is polled to: pending, over, or asleep.
-type Polled<C, S> = Poll<Option<Asleep<C, S>>>;
+/// What a connection that's awake is polled to: pending, over, or hibernated.
+type Polled<C, S> = Poll<Option<Hibernated<C, S>>>;
 
 /// When it's woken. What moves its deadlines away needs no clock: it's woken at the old one, and
 /// looks.
@@ -58,7 +58,7 @@ enum Alarm {
     Set(Option<Instant>),
 }
 
-impl<C, A, R> Awake<C, A, R>
+impl<C, A, R> Active<C, A, R>
 where
     C: Connection,
     A: App,
@@ -82,32 +82,32 @@ where
         let service = app.connect(service, info);
         let service = ConnService::new(service, info.clone(), state.clone(), version);
         let machine = Machine::first(version, since, state.now());
-        let speaks = match version {
-            Version::Http1 => Speaks::http1(io, service, state),
-            Version::Http2 => Speaks::http2(io, service, state, runtime),
+        let hyper = match version {
+            Version::Http1 => HyperConn::http1(io, service, state),
+            Version::Http2 => HyperConn::http2(io, service, state, runtime),
         };
-        Self::new(machine, speaks)
+        Self::new(machine, hyper)
     }
 
-    /// A connection that was asleep and speaks again. It had been idle since then.
-    pub(super) fn again(
+    /// A connection that was hibernated and hyper again. It had been idle since then.
+    pub(super) fn resume(
         io: Accepted<C>,
         service: ConnService<A::Service>,
         state: &ConnState,
         idle_since: Instant,
     ) -> Self {
         let hibernate_after = state.config().http.hibernate_after;
-        let machine = Machine::woken(idle_since, state.is_old(), hibernate_after, state.now());
-        Self::new(machine, Speaks::http1(io, service, state))
+        let machine = Machine::resumed(idle_since, state.is_old(), hibernate_after, state.now());
+        Self::new(machine, HyperConn::http1(io, service, state))
     }
 
-    fn new(machine: Machine, speaks: Speaks<C, A::Service, R>) -> Self {
+    fn new(machine: Machine, hyper: HyperConn<C, A::Service, R>) -> Self {
         Self {
-            turn: Turn::default(),
+            scope: PollScope::default(),
             machine,
             alarm: Alarm::Unset,
-            behind: None,
-            speaks,
+            background: None,
+            hyper,
         }
     }
 
@@ -118,25 +118,23 @@ where
     ) -> Polled<C, A::Service> {
         loop {
             let (requests, is_busy) = (
-                self.turn.begun,
-                self.turn.is_open() || state.is_being_read(),
+                self.scope.exchanges,
+                self.scope.is_open() || state.is_being_read(),
             );
-            if self.advance(state, cx).is_ready() {
+            if self.poll_hyper(state, cx).is_ready() {
                 return Poll::Ready(None);
             }
-            // Only then has hyper had a turn after the latest request, in which it ends a
+            // Only then has hyper had a scope after the latest request, in which it ends a
             // connection whose request it can't read to its end.
-            let was_idle = !is_busy && requests == self.turn.begun;
+            let was_idle = !is_busy && requests == self.scope.exchanges;
             if matches!(self.alarm, Alarm::Set(_))
                 && !state.is_due()
-                && !self
-                    .machine
-                    .has_to_end(self.speaks.version(), state.stage())
-                && self.needs_no_clock(state)
+                && !self.machine.has_to_end(self.hyper.version(), state.stage())
+                && self.can_skip_clock(state)
             {
                 return Poll::Pending;
             }
-            if let ControlFlow::Break(polled) = self.look_at_clock(was_idle, state, cx) {
+            if let ControlFlow::Break(polled) = self.check_deadlines(was_idle, state, cx) {
                 return polled;
             }
         }
@@ -145,33 +143,33 @@ where
     /// Whether nothing happened for which the clock is needed: a request is being answered and the
     /// peer takes what it's sent, or all that was asked has been answered already, as before.
     #[inline(always)]
-    fn needs_no_clock(&mut self, state: &ConnState) -> bool {
+    fn can_skip_clock(&mut self, state: &ConnState) -> bool {
         if state.is_blocked() {
             return false;
         }
-        if self.turn.is_open() || state.has_parts() {
-            self.machine.answers();
+        if self.scope.is_open() || state.has_subtasks() {
+            self.machine.is_responding();
             return true;
         }
-        let stale = self.machine.may_get_stale(self.turn.begun) && !state.is_being_read();
+        let stale = self.machine.may_become_stale(self.scope.exchanges) && !state.is_being_read();
         if stale {
-            self.machine.get_stale(self.counts(state));
+            self.machine.mark_stale(self.counts(state));
         }
         stale
     }
 
     fn counts(&self, state: &ConnState) -> Counts {
         Counts {
-            requests: self.turn.begun,
+            requests: self.scope.exchanges,
             reads: state.reads(),
-            answers: state.large_writes(),
+            responses: state.large_writes(),
         }
     }
 
     /// Does what's due, and says what came of it, or that hyper is to go on. A busy connection
     /// hardly ever looks, so it's kept out of its way.
     #[inline(never)]
-    fn look_at_clock(
+    fn check_deadlines(
         &mut self,
         was_idle: bool,
         state: &ConnState,
@@ -186,13 +184,13 @@ where
         }
         let now = state.now();
         let seen = Seen {
-            version: self.speaks.version(),
+            version: self.hyper.version(),
             counts: self.counts(state),
-            is_answering: self.turn.is_open() || state.has_parts(),
+            is_answering: self.scope.is_open() || state.has_subtasks(),
             is_uploading: state.is_being_read(),
             blocked_at: state.blocked_at(),
             was_idle,
-            was_offered_an_upgrade: self.speaks.was_offered_an_upgrade(),
+            was_offered_upgrade: self.hyper.was_offered_upgrade(),
         };
         let late = |at| state.worker.catch_up(at, now);
         match self.machine.next(&seen, &Rules::of(state), late, now) {
@@ -201,7 +199,7 @@ where
                 return ControlFlow::Break(Poll::Pending);
             }
             Action::PollAgain => {}
-            Action::Hibernate => return self.fall_asleep(now, state, cx),
+            Action::Hibernate => return self.hibernate(now, state, cx),
             Action::Probe => match self.detach(state, cx) {
                 Poll::Ready(Some(parts)) => self.attach(parts, state),
                 Poll::Ready(None) => return ControlFlow::Break(Poll::Ready(None)),
@@ -211,13 +209,13 @@ where
                 if let Some(why) = why {
                     state.timed_out(why);
                 }
-                self.speaks.tell();
+                self.hyper.graceful_shutdown();
             }
-            Action::ReachAge { tell } => {
+            Action::ReachAge { shut_down } => {
                 state.timed_out(TimedOut::Age);
-                state.leave();
-                if tell {
-                    self.speaks.tell();
+                state.mark_old();
+                if shut_down {
+                    self.hyper.graceful_shutdown();
                 }
             }
             Action::Close { why, stalled } => {
@@ -226,7 +224,7 @@ where
             }
             Action::Abort => {
                 state.timed_out(TimedOut::WriteStall);
-                state.forfeit();
+                state.discard_unsent();
                 return ControlFlow::Break(Poll::Ready(None));
             }
         }
@@ -235,7 +233,7 @@ where
 
     /// Gives up all that hyper has for an idle connection; one in the middle of a head goes on, and
     /// owes it since it has been quiet.
-    fn fall_asleep(
+    fn hibernate(
         &mut self,
         now: Instant,
         state: &ConnState,
@@ -246,9 +244,9 @@ where
             Poll::Ready(Some(parts)) if parts.read.is_empty() => {
                 let Parts { io, service, .. } = parts;
                 // Whatever it had left of a body has been read.
-                state.linger_no_more();
-                let asleep = Asleep { io, service, since };
-                ControlFlow::Break(Poll::Ready(Some(asleep)))
+                state.cancel_linger();
+                let hibernated = Hibernated { io, service, since };
+                ControlFlow::Break(Poll::Ready(Some(hibernated)))
             }
             Poll::Ready(Some(parts)) => {
                 self.attach(parts, state);
@@ -276,44 +274,44 @@ where
     /// Has hyper go on as far as it goes; pending, or the connection is over. Inlined, since each
     /// request goes through it.
     #[inline(always)]
-    fn advance(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<()> {
-        let speaks = &mut self.speaks;
+    fn poll_hyper(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<()> {
+        let hyper = &mut self.hyper;
         let polled = self
-            .turn
-            .take(state.is_leaving(), || speaks.poll(state, cx));
-        state.set_busy(self.turn.is_open());
-        if self.turn.is_unusual() {
-            self.see_to_unusual(state, cx);
+            .scope
+            .enter(state.announces_close(), || hyper.poll(state, cx));
+        state.set_busy(self.scope.is_open());
+        if self.scope.needs_attention() {
+            self.handle_attention(state, cx);
         }
         polled
     }
 
     /// Reports what the app did wrong, and goes on with what's done behind a response.
     #[cold]
-    fn see_to_unusual(&mut self, state: &ConnState, cx: &mut Context<'_>) {
+    fn handle_attention(&mut self, state: &ConnState, cx: &mut Context<'_>) {
         for fault in after_poll::take_faults() {
             fault.report(state);
         }
-        if let Some(offer) = offer::take() {
-            self.speaks.keep_offer(offer);
+        if let Some(offer) = upgrade_offer::take() {
+            self.hyper.keep_upgrade_offer(offer);
         }
-        if let Some(behind) = after_poll::take_behind() {
-            self.behind = Some(behind);
+        if let Some(background) = after_poll::take_background() {
+            self.background = Some(background);
         }
-        if let Some(behind) = &mut self.behind
-            && behind.as_mut().poll(cx).is_ready()
+        if let Some(background) = &mut self.background
+            && background.as_mut().poll(cx).is_ready()
         {
-            self.behind = None;
+            self.background = None;
             // For hyper to see that nobody reads it any more.
             cx.waker().wake_by_ref();
         }
-        self.turn.set_unusual(self.behind.is_some());
+        self.scope.set_needs_attention(self.background.is_some());
     }
 
     /// Tells hyper to end the connection: after what it's answering, or at once if it's idle.
-    pub(super) fn tell(&mut self, now: Instant) {
-        self.machine.was_told(now);
-        self.speaks.tell();
+    pub(super) fn graceful_shutdown(&mut self, now: Instant) {
+        self.machine.shutdown_requested(now);
+        self.hyper.graceful_shutdown();
     }
 
     /// Takes an idle connection from hyper, whose buffers are freed by it. Pending: it isn't idle,
@@ -327,16 +325,16 @@ where
         state: &ConnState,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Parts<C, A::Service>>> {
-        self.tell(state.now());
+        self.graceful_shutdown(state.now());
         state.begin_detaching();
-        let polled = self.advance(state, cx);
+        let polled = self.poll_hyper(state, cx);
         let was_idle = state.end_detaching();
         if polled.is_pending() {
             return Poll::Pending;
         }
-        let speaks = &mut self.speaks;
-        let parts = self.turn.take(false, || speaks.take_apart());
-        Poll::Ready(parts.filter(|_| was_idle && !self.turn.is_open()))
+        let hyper = &mut self.hyper;
+        let parts = self.scope.enter(false, || hyper.take_parts());
+        Poll::Ready(parts.filter(|_| was_idle && !self.scope.is_open()))
     }
 
     /// Gives a connection that was taken from hyper back to it.
@@ -346,38 +344,38 @@ where
             service,
             read,
         } = parts;
-        self.machine.given_back(!read.is_empty());
+        self.machine.reattached(!read.is_empty());
         io.unread(read);
-        self.speaks = Speaks::http1(io, service, state);
+        self.hyper = HyperConn::http1(io, service, state);
     }
 }
 
-impl<C, A, R> Drop for Awake<C, A, R>
+impl<C, A, R> Drop for Active<C, A, R>
 where
     C: Connection,
     A: App,
     Streams<R>: SpawnStreams<A::Service>,
 {
     fn drop(&mut self) {
-        // What's left of requests counts for this connection, whoever's turn it is.
-        let speaks = self.speaks.take();
-        self.turn.take(false, move || {
-            let _dropped = speaks;
+        // What's left of requests counts for this connection, whoever's scope it is.
+        let hyper = self.hyper.take();
+        self.scope.enter(false, move || {
+            let _dropped = hyper;
         });
-        if self.turn.is_unusual() {
-            drop(after_poll::take_behind());
+        if self.scope.needs_attention() {
+            drop(after_poll::take_background());
         }
     }
 }
 
-impl<C, A, R> fmt::Debug for Awake<C, A, R>
+impl<C, A, R> fmt::Debug for Active<C, A, R>
 where
     C: Connection,
     A: App,
     Streams<R>: SpawnStreams<A::Service>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Awake")
+        f.debug_struct("Active")
             .field("machine", &self.machine)
             .finish_non_exhaustive()
     }

@@ -2,7 +2,7 @@
 //! has the other end of the offer when the connection is over, also if the app ignored it; dropped
 //! there, it would be closed without a goodbye, and what its peer sends still would reset it. So
 //! the connection keeps an end, too.
-use crate::engine::turn;
+use crate::engine::poll_scope;
 #[cfg(feature = "http1")]
 use crate::{engine::Accepted, transport::Connection};
 use hyper::upgrade::OnUpgrade;
@@ -19,9 +19,9 @@ thread_local! {
 }
 
 /// The connection whose turn it is, is offered this.
-pub(super) fn note(offer: OnUpgrade) {
+pub(super) fn record(offer: OnUpgrade) {
     drop(OFFER.replace(Some(offer)));
-    turn::set_unusual();
+    poll_scope::set_needs_attention();
 }
 
 /// What was offered in this turn.

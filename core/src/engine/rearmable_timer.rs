@@ -14,7 +14,7 @@ use std::{
 /// A deadline that moved further away costs nothing: the timer fires at the old one and is armed
 /// again then. Only an earlier deadline, or another task, re-arms it at once.
 #[derive(Default)]
-pub(crate) struct Deadline {
+pub(crate) struct RearmableTimer {
     armed: Option<Armed>,
 }
 
@@ -24,7 +24,7 @@ struct Armed {
     waker: Waker,
 }
 
-impl Deadline {
+impl RearmableTimer {
     /// Ready when it's `at` or later. Otherwise the task will be woken by then.
     ///
     /// `None` is never. `now` is the timer's time.
@@ -69,15 +69,15 @@ impl Deadline {
 /// A peer that stood its time while this process stood still gets a second look
 /// ([`WorkerState::catch_up`]).
 #[derive(Debug, Default)]
-pub(crate) struct Patience(Option<Box<Wait>>);
+pub(crate) struct LazyTimeout(Option<Box<Wait>>);
 
 #[derive(Debug, Default)]
 struct Wait {
     since: Option<Instant>,
-    deadline: Deadline,
+    deadline: RearmableTimer,
 }
 
-impl Patience {
+impl LazyTimeout {
     /// Ready when the wait, which began with the first of these polls, has taken longer than
     /// `timeout`.
     pub(crate) fn poll(
@@ -113,9 +113,9 @@ impl Patience {
     }
 }
 
-impl fmt::Debug for Deadline {
+impl fmt::Debug for RearmableTimer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Deadline")
+        f.debug_tuple("RearmableTimer")
             .field(&self.armed.as_ref().map(|a| a.at))
             .finish()
     }
@@ -131,7 +131,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_task_that_has_used_up_its_budget_is_woken_at_its_deadline() {
         let timer = Tokio::current().timer();
-        let (at, mut deadline) = (timer.now() + Duration::from_secs(60), Deadline::default());
+        let (at, mut deadline) = (
+            timer.now() + Duration::from_secs(60),
+            RearmableTimer::default(),
+        );
         let mut first = true;
         let waits = poll_fn(|cx| {
             while first && task::coop::has_budget_remaining() {

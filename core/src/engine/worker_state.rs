@@ -1,5 +1,5 @@
 //! What one worker's accept loop and its connections share.
-use super::{Config, ConnState, Shared, deadlines::Deadlines};
+use super::{Config, ConnState, ServerState, timer_queue::TimerQueue};
 use crate::{
     config::Timeouts,
     observe::{DrainReport, OpenConnections},
@@ -34,7 +34,7 @@ pub(crate) enum Stage {
 
 /// One worker's connections and its drain.
 pub(crate) struct WorkerState {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<ServerState>,
     pub(crate) worker: Worker,
     stage: AtomicU8,
     conns: Mutex<Conns>,
@@ -75,7 +75,7 @@ impl DrainBound {
 #[derive(Default)]
 struct Conns {
     open: Slab<Open>,
-    deadlines: Deadlines,
+    deadlines: TimerQueue,
     report: DrainReport,
 }
 
@@ -86,7 +86,7 @@ struct Open {
     at: Option<Instant>,
 }
 
-/// Deadlines that are noticed so much later show that the worker stood still.
+/// TimerQueue that are noticed so much later show that the worker stood still.
 const LATE: Duration = Duration::from_millis(50);
 /// How long peers are waited for after a standstill, at least: long enough for the driver to be
 /// asked for all that came.
@@ -100,7 +100,7 @@ const SHORTEST_SHARE: Duration = Duration::from_secs(1);
 const BATCH: usize = 512;
 
 impl WorkerState {
-    pub(crate) fn new(shared: Arc<Shared>, worker: Worker) -> Self {
+    pub(crate) fn new(shared: Arc<ServerState>, worker: Worker) -> Self {
         Self {
             shared,
             worker,

@@ -1,5 +1,5 @@
 //! What the server knows of one connection, for as long as any part of it lives.
-use super::{Config, Stage, WorkerState, flags::Flags};
+use super::{Config, Stage, WorkerState, conn_flags::Flags};
 #[cfg(feature = "tracing")]
 use crate::transport::Endpoint;
 use crate::{
@@ -38,7 +38,7 @@ pub(crate) struct ConnState {
     /// Wakes the connection's own task.
     pub(crate) task: WakerSlot,
     /// Those who wait for the connection in other tasks.
-    others: OnceLock<Box<Others>>,
+    external_wakers: OnceLock<Box<ExternalWakers>>,
     /// How often something was read. Written by the reading task alone.
     reads: AtomicU32,
     /// How often something was written. Written by the writing task alone.
@@ -46,7 +46,7 @@ pub(crate) struct ConnState {
     /// How many of the writes were large: more than what a protocol sends by itself.
     large_writes: AtomicU32,
     /// How many tasks of their own it has.
-    parts: AtomicU32,
+    subtasks: AtomicU32,
     /// How many there are who read what the peer sends, in whichever task.
     readers: AtomicU32,
     /// The peer takes nothing at the moment. Written by the writing task alone.
@@ -61,7 +61,7 @@ pub(crate) struct ConnState {
 
 /// Wakes whoever has a part of the connection in another task than its own.
 #[derive(Debug, Default)]
-pub(crate) struct Others {
+pub(crate) struct ExternalWakers {
     pub(crate) reader: WakerSlot,
     pub(crate) writer: WakerSlot,
     /// A raw handler that waits for the drain.
@@ -80,11 +80,11 @@ impl ConnState {
             worker,
             ip: ip.map(Box::new),
             task: WakerSlot::default(),
-            others: OnceLock::new(),
+            external_wakers: OnceLock::new(),
             reads: AtomicU32::new(0),
             writes: AtomicU32::new(0),
             large_writes: AtomicU32::new(0),
-            parts: AtomicU32::new(0),
+            subtasks: AtomicU32::new(0),
             readers: AtomicU32::new(0),
             blocked: AtomicBool::new(false),
             busy: AtomicBool::new(false),
@@ -118,7 +118,7 @@ impl ConnState {
     }
 
     /// Whether the peer is to be told to make a new connection next time.
-    pub(crate) fn is_leaving(&self) -> bool {
+    pub(crate) fn announces_close(&self) -> bool {
         self.stage() >= Stage::LameDuck || self.is_old()
     }
 
@@ -144,19 +144,19 @@ impl ConnState {
     }
 
     /// A task of its own begins.
-    pub(crate) fn begin_part(&self) {
-        self.parts.fetch_add(1, Relaxed);
+    pub(crate) fn begin_subtask(&self) {
+        self.subtasks.fetch_add(1, Relaxed);
     }
 
     /// A task of its own ends: the connection's has to see that it may be idle now.
-    pub(crate) fn end_part(&self) {
-        if self.parts.fetch_sub(1, Relaxed) == 1 {
+    pub(crate) fn end_subtask(&self) {
+        if self.subtasks.fetch_sub(1, Relaxed) == 1 {
             self.task.wake();
         }
     }
 
-    pub(crate) fn has_parts(&self) -> bool {
-        self.parts.load(Relaxed) > 0
+    pub(crate) fn has_subtasks(&self) -> bool {
+        self.subtasks.load(Relaxed) > 0
     }
 
     /// Somebody begins to read what the peer sends: nobody else does until
@@ -167,7 +167,8 @@ impl ConnState {
 
     /// All has been read, or given up, in whichever task.
     pub(crate) fn end_reading(&self) {
-        if self.readers.fetch_sub(1, SeqCst) == 1 && !self.busy.load(SeqCst) && !self.has_parts() {
+        if self.readers.fetch_sub(1, SeqCst) == 1 && !self.busy.load(SeqCst) && !self.has_subtasks()
+        {
             self.task.wake();
         }
     }
@@ -204,7 +205,7 @@ impl ConnState {
     /// A stream that buffers has sent so many bytes so far: something left it, although no write
     /// succeeded.
     pub(super) fn note_sent(&self, bytes: u64) {
-        if self.others().sent.swap(bytes, Relaxed) != bytes {
+        if self.external_wakers().sent.swap(bytes, Relaxed) != bytes {
             increment(&self.writes);
         }
     }
@@ -251,21 +252,21 @@ impl ConnState {
         if stalled {
             self.set_stalled();
         }
-        self.say_goodbye();
+        self.set_graceful_close();
     }
 
     pub(crate) fn timed_out(&self, what: TimedOut) {
         self.observe(|| Event::TimedOut { id: self.id, what });
     }
 
-    pub(crate) fn others(&self) -> &Others {
-        self.others.get_or_init(Box::default)
+    pub(crate) fn external_wakers(&self) -> &ExternalWakers {
+        self.external_wakers.get_or_init(Box::default)
     }
 
     /// Has every task that waits for this connection look at it again.
     pub(crate) fn wake(&self) {
         self.task.wake();
-        if let Some(others) = self.others.get() {
+        if let Some(others) = self.external_wakers.get() {
             others.drain.wake();
             others.reader.wake();
             others.writer.wake();

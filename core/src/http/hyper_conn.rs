@@ -1,12 +1,12 @@
 //! Hyper's part of a connection, in either version of HTTP: made of a stream, polled, told to end,
 //! and taken apart again.
 #[cfg(feature = "http1")]
-use super::offer;
+use super::upgrade_offer;
 use super::{ConnService, SpawnStreams, Streams, detect::Version};
 #[cfg(feature = "http2")]
 use super::{
     h2_limits,
-    unread::{Discards, Unread},
+    h2_unread::{Discards, Unread},
 };
 use crate::{
     app::HttpService,
@@ -46,7 +46,7 @@ type Nothing<C, S, R> = PhantomData<fn() -> (C, S, R)>;
         reason = "it's in a box, with what belongs to it"
     )
 )]
-pub(super) enum Speaks<C, S, R>
+pub(super) enum HyperConn<C, S, R>
 where
     C: Connection,
     S: HttpService,
@@ -58,7 +58,7 @@ where
     Http2(std::pin::Pin<Box<Http2<C, S, R>>>, Discards),
     /// What hyper is done with, which may go on for a while.
     #[cfg(feature = "http1")]
-    Babbles(Accepted<C>),
+    Closing(Accepted<C>),
     Over(Nothing<C, S, R>),
 }
 
@@ -69,7 +69,7 @@ pub(super) struct Parts<C: Connection, S> {
     pub(super) read: Bytes,
 }
 
-impl<C, S, R> Speaks<C, S, R>
+impl<C, S, R> HyperConn<C, S, R>
 where
     C: Connection,
     S: HttpService,
@@ -132,21 +132,24 @@ where
             #[cfg(feature = "http1")]
             Self::Http1(connection, kept) => {
                 match std::task::ready!(std::pin::Pin::new(connection).poll(cx)) {
-                    Err(error) if error.is_parse() => return self.poll_babble(cx),
+                    Err(error) if error.is_parse() => return self.poll_close(cx),
                     _ if state.is_upgraded() => return Poll::Ready(()),
                     _ => {}
                 }
                 // The latest offer may have been made in this very turn.
-                match offer::take().or_else(|| kept.take()).and_then(offer::io) {
+                match upgrade_offer::take()
+                    .or_else(|| kept.take())
+                    .and_then(upgrade_offer::io)
+                {
                     Some(io) => {
-                        *self = Self::Babbles(io);
-                        self.poll_babble(cx)
+                        *self = Self::Closing(io);
+                        self.poll_close(cx)
                     }
                     None => Poll::Ready(()),
                 }
             }
             #[cfg(feature = "http1")]
-            Self::Babbles(_) => self.poll_babble(cx),
+            Self::Closing(_) => self.poll_close(cx),
             #[cfg(feature = "http2")]
             Self::Http2(connection, discards) => poll_http2(connection.as_mut(), discards, cx),
             Self::Over(_) => {
@@ -157,20 +160,20 @@ where
     }
 
     /// The connection is to end: after what's being answered, or at once if it's idle.
-    pub(super) fn tell(&mut self) {
+    pub(super) fn graceful_shutdown(&mut self) {
         match self {
             #[cfg(feature = "http1")]
             Self::Http1(connection, _) => std::pin::Pin::new(connection).graceful_shutdown(),
             #[cfg(feature = "http2")]
             Self::Http2(connection, _) => connection.as_mut().graceful_shutdown(),
             #[cfg(feature = "http1")]
-            Self::Babbles(_) => {}
+            Self::Closing(_) => {}
             Self::Over(_) => {}
         }
     }
 
     /// An upgrade has been offered: whatever comes of it, that's where hyper puts the I/O object.
-    pub(super) fn keep_offer(&mut self, offer: OnUpgrade) {
+    pub(super) fn keep_upgrade_offer(&mut self, offer: OnUpgrade) {
         #[cfg(feature = "http1")]
         if let Self::Http1(_, kept) = self {
             *kept = Some(offer);
@@ -181,7 +184,7 @@ where
 
     /// Whether a request has ever offered to upgrade the connection: from then on hyper doesn't
     /// give its I/O object back, also if nothing came of the offer.
-    pub(super) fn was_offered_an_upgrade(&self) -> bool {
+    pub(super) fn was_offered_upgrade(&self) -> bool {
         #[cfg(feature = "http1")]
         if let Self::Http1(_, kept) = self {
             return kept.is_some();
@@ -192,15 +195,15 @@ where
     /// Closes a connection whose peer sends what hyper can't read, and has answered.
     #[cfg(feature = "http1")]
     #[cold]
-    fn poll_babble(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Self::Http1(..) = self
-            && let Some(parts) = self.take_apart()
+            && let Some(parts) = self.take_parts()
         {
             parts.io.linger_at_close();
-            *self = Self::Babbles(parts.io);
+            *self = Self::Closing(parts.io);
         }
         match self {
-            Self::Babbles(io) => {
+            Self::Closing(io) => {
                 hyper::rt::Write::poll_shutdown(std::pin::Pin::new(io), cx).map(drop)
             }
             _ => Poll::Ready(()),
@@ -208,7 +211,7 @@ where
     }
 
     /// Takes an HTTP/1 connection apart that's over, and wasn't upgraded.
-    pub(super) fn take_apart(&mut self) -> Option<Parts<C, S>> {
+    pub(super) fn take_parts(&mut self) -> Option<Parts<C, S>> {
         match self.take() {
             #[cfg(feature = "http1")]
             Self::Http1(connection, _) => connection.into_parts().map(|parts| Parts {
@@ -258,7 +261,7 @@ fn poll_http2<F: Future>(
     polled
 }
 
-impl<C, S, R> Speaks<C, S, R>
+impl<C, S, R> HyperConn<C, S, R>
 where
     C: Connection,
     S: HttpService,

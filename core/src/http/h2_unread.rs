@@ -7,7 +7,7 @@
 //! connection. So a stream is reset only if its peer goes on sending, or neither sends nor ends it.
 use super::discard::Discard;
 use crate::{
-    engine::{ConnState, Patience, Stage, WorkerState},
+    engine::{ConnState, LazyTimeout, Stage, WorkerState},
     runtime::lock,
 };
 use futures_util::{Stream, stream::FuturesUnordered};
@@ -50,7 +50,7 @@ impl Unread {
     }
 
     /// Throws away what's there of a body, and leaves it to its connection if more is to come.
-    pub(super) fn leave(&self, body: Incoming, connection: &ConnState) {
+    pub(super) fn store(&self, body: Incoming, connection: &ConnState) {
         let mut discard = Discard::new(body, MOST);
         // Most of them are whole by now, and in no need of a task.
         if discard
@@ -101,7 +101,7 @@ impl Discards {
                 discard,
                 worker: Arc::clone(&self.worker),
                 since: None,
-                patience: Patience::default(),
+                timeout: LazyTimeout::default(),
             };
             self.reading.get_or_insert_default().push(discarding);
         }
@@ -122,7 +122,7 @@ struct Discarding {
     worker: Arc<WorkerState>,
     since: Option<Instant>,
     /// With a peer that sends nothing.
-    patience: Patience,
+    timeout: LazyTimeout,
 }
 
 impl Future for Discarding {
@@ -141,9 +141,9 @@ impl Future for Discarding {
             if now.saturating_duration_since(since) > LONGEST {
                 return Poll::Ready(());
             }
-            me.patience.reset();
+            me.timeout.reset();
         }
         let gap = me.worker.timeouts().body_gap.min(QUIET);
-        me.patience.poll(gap, &me.worker, cx)
+        me.timeout.poll(gap, &me.worker, cx)
     }
 }

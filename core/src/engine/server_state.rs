@@ -1,5 +1,5 @@
 //! What all workers of a server share: its configuration, its orders, its end.
-use super::{Config, WorkerState, addresses::Addresses, permits::Permits};
+use super::{Config, WorkerState, ip_limits::IpLimits, permits::Permits};
 use crate::{
     error::{Error, ErrorKind, Result},
     observe::{DrainReport, Event, OpenConnections},
@@ -21,21 +21,21 @@ use std::{
 const LAME_DUCK: Duration = Duration::from_secs(1);
 
 /// How often the observer is told what's left in a drain.
-pub(crate) const TELL_DRAIN: Duration = Duration::from_secs(5);
+pub(crate) const DRAIN_REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What the workers have been told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub(crate) enum Order {
+pub(crate) enum Command {
     Serve,
     Drain,
     Abort,
 }
 
-pub(crate) struct Shared {
+pub(crate) struct ServerState {
     pub(crate) config: Config,
     pub(crate) permits: Permits,
-    pub(crate) addresses: Addresses,
+    pub(crate) addresses: IpLimits,
     last_id: AtomicU64,
     order: AtomicU8,
     drain_begun: Mutex<Option<Instant>>,
@@ -58,14 +58,14 @@ struct Outcome {
     waiting: Slab<Waker>,
 }
 
-impl Shared {
+impl ServerState {
     pub(crate) fn new(config: Config) -> Self {
         Self {
             permits: Permits::new(config.limits.connections),
-            addresses: Addresses::new(config.limits.connections_per_ip),
+            addresses: IpLimits::new(config.limits.connections_per_ip),
             config,
             last_id: AtomicU64::new(0),
-            order: AtomicU8::new(Order::Serve as u8),
+            order: AtomicU8::new(Command::Serve as u8),
             drain_begun: Mutex::default(),
             grace: AtomicU64::new(0),
             workers: Mutex::default(),
@@ -79,11 +79,11 @@ impl Shared {
         self.last_id.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub(crate) fn order(&self) -> Order {
+    pub(crate) fn order(&self) -> Command {
         match self.order.load(Ordering::Acquire) {
-            0 => Order::Serve,
-            1 => Order::Drain,
-            _ => Order::Abort,
+            0 => Command::Serve,
+            1 => Command::Drain,
+            _ => Command::Abort,
         }
     }
 
@@ -102,7 +102,7 @@ impl Shared {
         let nanoseconds = u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX);
         self.grace.store(nanoseconds, Ordering::Relaxed);
         drop(begun);
-        self.give(Order::Drain);
+        self.give(Command::Drain);
     }
 
     /// The workers' time, so that a paused clock pauses the drain, too.
@@ -113,10 +113,10 @@ impl Shared {
 
     /// Ends the server at once.
     pub(crate) fn abort(&self) {
-        self.give(Order::Abort);
+        self.give(Command::Abort);
     }
 
-    fn give(&self, order: Order) {
+    fn give(&self, order: Command) {
         self.order.fetch_max(order as u8, Ordering::AcqRel);
         self.wake_workers();
         self.drain_begins.begin();
@@ -156,9 +156,10 @@ impl Shared {
     }
 
     /// Tells the observer what's left in a drain, unless another worker has just done so.
-    pub(crate) fn tell_drain(&self, now: Instant, until: Option<Instant>) {
+    pub(crate) fn report_drain(&self, now: Instant, until: Option<Instant>) {
         let mut told = lock(&self.told);
-        if told.is_some_and(|told| now.saturating_duration_since(told) < TELL_DRAIN / 2) {
+        if told.is_some_and(|told| now.saturating_duration_since(told) < DRAIN_REPORT_INTERVAL / 2)
+        {
             return;
         }
         *told = Some(now);
@@ -179,12 +180,12 @@ impl Shared {
     }
 
     /// A worker begins; the guard tells its end.
-    pub(crate) fn enlist(worker: WorkerState) -> WorkerEnd {
+    pub(crate) fn register_worker(worker: WorkerState) -> WorkerGuard {
         let worker = Arc::new(worker);
         let shared = &worker.shared;
         lock(&shared.workers).push(Arc::downgrade(&worker));
         lock(&shared.outcome).running += 1;
-        WorkerEnd {
+        WorkerGuard {
             worker,
             told: false,
         }
@@ -239,21 +240,21 @@ impl Shared {
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for ServerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
+        f.debug_struct("ServerState")
             .field("order", &self.order())
             .finish_non_exhaustive()
     }
 }
 
 /// Held by a worker's accept loop; tells the server how it ended, in any case.
-pub(crate) struct WorkerEnd {
+pub(crate) struct WorkerGuard {
     worker: Arc<WorkerState>,
     told: bool,
 }
 
-impl WorkerEnd {
+impl WorkerGuard {
     pub(crate) fn worker(&self) -> &Arc<WorkerState> {
         &self.worker
     }
@@ -266,7 +267,7 @@ impl WorkerEnd {
     }
 }
 
-impl Drop for WorkerEnd {
+impl Drop for WorkerGuard {
     fn drop(&mut self) {
         if self.told {
             return;
@@ -277,8 +278,8 @@ impl Drop for WorkerEnd {
             "its runtime was shut down"
         };
         let result = match self.worker.shared.order() {
-            Order::Abort => Ok(()),
-            Order::Serve | Order::Drain => {
+            Command::Abort => Ok(()),
+            Command::Serve | Command::Drain => {
                 let what = format!("{} ended before its time: {why}", self.worker.worker);
                 Err(Error::new(ErrorKind::Worker, what))
             }

@@ -1,12 +1,12 @@
 //! What a request and its response know of the connection that they belong to.
 use super::{
     after_poll::{self, Fault},
-    rest::Rest,
+    h1_unread::H1Unread,
 };
 use crate::{
     engine::{
         ConnState,
-        turn::{self, Exchange},
+        poll_scope::{self, Exchange},
     },
     observe::TimedOut,
 };
@@ -21,145 +21,149 @@ use std::{
 ///
 /// An HTTP/1 connection polls its requests itself, one after another, so most of them need no
 /// reference to it.
-pub(super) enum Owner {
+pub(super) enum RequestContext {
     /// The connection whose turn it is.
-    Http1(Exchange),
+    Minimal(Exchange),
     /// The connection of an HTTP/1 request that has a body, may upgrade it, or has a hook or a
     /// deadline; or of an HTTP/2 stream, in a task of its own.
-    Known(Known),
+    FullContext(FullContext),
 }
 
 /// The connection of a request that needs more than to count.
-pub(super) struct Known {
+pub(super) struct FullContext {
     connection: Arc<ConnState>,
-    asked: Asked,
+    facts: RequestFacts,
     /// HTTP/1: the turn that it counts in. An HTTP/2 stream counts by itself.
     exchange: Option<Exchange>,
     /// HTTP/1: where the request's body is left, if it has one. In either version: the wait for the
     /// app, if there's a limit to it and there was something to wait for.
-    rest: Option<Arc<Rest>>,
+    unread: Option<Arc<H1Unread>>,
 }
 
-impl Drop for Known {
+impl Drop for FullContext {
     #[inline(never)]
     fn drop(&mut self) {
         // Left while the response was under way: too late to say anything, but the connection may
         // be kept.
-        if let Some(rest) = &self.rest {
-            let _ = rest.is_read_behind();
+        if let Some(unread) = &self.unread {
+            let _ = unread.read_in_background();
         }
     }
 }
 
 /// What matters of a request for its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
-    pub(super) becomes: Becomes,
+pub(super) struct RequestFacts {
+    pub(super) upgrade: UpgradeKind,
     /// It's a HEAD.
     pub(super) is_head: bool,
     /// It's HTTP/1.0, whose peers know no chunks.
-    pub(super) is_old: bool,
+    pub(super) is_http10: bool,
 }
 
 /// What a request asks its connection, or its stream, to become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Becomes {
+pub(super) enum UpgradeKind {
     /// What it is.
-    Itself,
+    None,
     /// Another protocol, by 101 (RFC 9110 7.8).
     Upgrade,
     /// A tunnel: it's a CONNECT (RFC 9110 9.3.6).
     Tunnel,
 }
 
-impl Owner {
+impl RequestContext {
     /// Of an HTTP/1 request that needs no more than its connection's turn.
-    pub(super) fn http1() -> Self {
-        Self::Http1(Exchange::begin())
+    pub(super) fn minimal() -> Self {
+        Self::Minimal(Exchange::begin())
     }
 
     /// Of an HTTP/1 request that has a body, may upgrade its connection, or has a hook or a
     /// deadline.
-    pub(super) fn http1_known(
+    pub(super) fn for_request(
         connection: &Arc<ConnState>,
-        asked: Asked,
-        rest: Option<Arc<Rest>>,
+        facts: RequestFacts,
+        unread: Option<Arc<H1Unread>>,
     ) -> Self {
-        Self::Known(Known {
+        Self::FullContext(FullContext {
             connection: Arc::clone(connection),
-            asked,
+            facts,
             exchange: Some(Exchange::begin()),
-            rest,
+            unread,
         })
     }
 
     /// Of an HTTP/2 request.
-    pub(super) fn stream(connection: &Arc<ConnState>, asked: Asked) -> Self {
-        turn::count_exchange();
-        Self::Known(Known {
+    pub(super) fn for_stream(connection: &Arc<ConnState>, facts: RequestFacts) -> Self {
+        poll_scope::count_exchange();
+        Self::FullContext(FullContext {
             connection: Arc::clone(connection),
-            asked,
+            facts,
             exchange: None,
-            rest: None,
+            unread: None,
         })
     }
 
     /// The connection, if it's an HTTP/2 stream's, may be upgraded, or has a hook or a deadline for
     /// requests.
     pub(super) fn connection(&self) -> Option<&ConnState> {
-        self.known().map(|known| &*known.connection)
+        self.full().map(|full| &*full.connection)
     }
 
     /// Whether it's an HTTP/2 stream, in a task of its own.
     pub(super) fn is_stream(&self) -> bool {
-        self.known().is_some_and(|known| known.exchange.is_none())
+        self.full().is_some_and(|full| full.exchange.is_none())
     }
 
     /// Whether it answers a HEAD.
-    pub(super) fn answers_head(&self) -> bool {
-        self.known().is_some_and(|known| known.asked.is_head)
+    pub(super) fn is_head(&self) -> bool {
+        self.full().is_some_and(|full| full.facts.is_head)
     }
 
     /// Whether it answers a peer of HTTP/1.0.
-    pub(super) fn is_old(&self) -> bool {
-        self.known().is_some_and(|known| known.asked.is_old)
+    pub(super) fn is_http10(&self) -> bool {
+        self.full().is_some_and(|full| full.facts.is_http10)
     }
 
-    fn known(&self) -> Option<&Known> {
+    fn full(&self) -> Option<&FullContext> {
         match self {
-            Self::Http1(_) => None,
-            Self::Known(known) => Some(known),
+            Self::Minimal(_) => None,
+            Self::FullContext(full) => Some(full),
         }
     }
 
     /// Whether the response says so, which it does, too, if there's more left of the request's body
     /// than is read behind it. HTTP/2 has a frame of its own for it.
-    pub(super) fn tells_to_leave(&self) -> bool {
+    pub(super) fn closes_connection(&self) -> bool {
         match self {
-            Self::Http1(exchange) => exchange.tells_to_leave(),
-            Self::Known(known) => known.exchange.as_ref().is_some_and(|exchange| {
-                let rest_is_read = || known.rest.as_ref().is_none_or(|rest| rest.is_read_behind());
-                exchange.tells_to_leave() || !rest_is_read()
+            Self::Minimal(exchange) => exchange.closes_connection(),
+            Self::FullContext(full) => full.exchange.as_ref().is_some_and(|exchange| {
+                let unread_is_read = || {
+                    full.unread
+                        .as_ref()
+                        .is_none_or(|unread| unread.read_in_background())
+                };
+                exchange.closes_connection() || !unread_is_read()
             }),
         }
     }
 
     /// HTTP/1: where the request's body is left, if it has one.
-    pub(super) fn rest(&self) -> Option<&Arc<Rest>> {
-        self.known()?.rest.as_ref()
+    pub(super) fn unread(&self) -> Option<&Arc<H1Unread>> {
+        self.full()?.unread.as_ref()
     }
 
     /// The response is the connection's last: nothing is read behind it.
-    pub(super) fn give_up_rest(&mut self) {
-        if let Self::Known(known) = self {
-            known.rest = None;
+    pub(super) fn leave_unread(&mut self) {
+        if let Self::FullContext(full) = self {
+            full.unread = None;
         }
     }
 
     /// The end of the response is that of its connection.
     pub(super) fn ends_connection(&self) {
-        if let Some(known) = self.known() {
-            known.connection.reset_unless_shut_down();
+        if let Some(full) = self.full() {
+            full.connection.reset_unless_shut_down();
         }
     }
 
@@ -176,44 +180,43 @@ impl Owner {
 
     fn report(&self, fault: Fault) {
         match self {
-            Self::Http1(exchange) => after_poll::add_fault(exchange, fault),
-            Self::Known(known) => fault.report(&known.connection),
+            Self::Minimal(exchange) => after_poll::add_fault(exchange, fault),
+            Self::FullContext(full) => fault.report(&full.connection),
         }
     }
 
     /// Notes that the response makes something else of the connection, or of the stream, if so.
     pub(super) fn upgrades(&self, status: StatusCode) -> bool {
-        let Some(known) = self.known() else {
+        let Some(full) = self.full() else {
             return false;
         };
-        let upgrades = match known.asked.becomes {
-            Becomes::Itself => false,
-            Becomes::Upgrade => status == StatusCode::SWITCHING_PROTOCOLS,
-            Becomes::Tunnel => status.is_success(),
+        let upgrades = match full.facts.upgrade {
+            UpgradeKind::None => false,
+            UpgradeKind::Upgrade => status == StatusCode::SWITCHING_PROTOCOLS,
+            UpgradeKind::Tunnel => status.is_success(),
         };
         if upgrades {
-            known.connection.set_upgraded();
+            full.connection.set_upgraded();
         }
         upgrades
     }
 
     /// Ready when the app has taken as long as it may. Without such a limit, it costs a comparison.
-    pub(super) fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Self::Known(known) = self else {
+    pub(super) fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Self::FullContext(full) = self else {
             return Poll::Pending;
         };
-        let worker = &known.connection.worker;
+        let worker = &full.connection.worker;
         let timeout = worker.timeouts().request;
         if timeout == Duration::MAX {
             return Poll::Pending;
         }
         ready!(
-            known
-                .rest
+            full.unread
                 .get_or_insert_default()
-                .poll_patience(timeout, worker, cx)
+                .poll_timeout(timeout, worker, cx)
         );
-        known.connection.timed_out(TimedOut::Request);
+        full.connection.timed_out(TimedOut::Request);
         Poll::Ready(())
     }
 }

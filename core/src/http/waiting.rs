@@ -2,7 +2,7 @@
 //! the worker's deadlines, and nothing of hyper.
 use super::{
     ConnService, Http, SpawnStreams, Streams,
-    awake::{Asleep, Awake},
+    active::{Active, Hibernated},
     detect::{self, Detect, First, Version},
     state_machine::{Action, Machine, Rules, Seen, State},
 };
@@ -21,7 +21,7 @@ use std::{
 };
 
 /// A connection that waits for its peer.
-pub(super) struct Dormant<C: Connection, A: App, R> {
+pub(super) struct Waiting<C: Connection, A: App, R> {
     io: Accepted<C>,
     /// Since when.
     since: Instant,
@@ -39,16 +39,16 @@ enum Next<A: App, R> {
 }
 
 /// What became of the wait.
-pub(super) enum Woken {
+pub(super) enum WaitEnd {
     /// The peer has begun to speak.
-    Speaks(Version),
+    Serve(Version),
     /// The connection is to end, in order.
-    Ends,
+    ShutDown,
     /// It's over.
-    Over,
+    Closed,
 }
 
-impl<C, A, R> Dormant<C, A, R>
+impl<C, A, R> Waiting<C, A, R>
 where
     C: Connection,
     A: App,
@@ -66,17 +66,17 @@ where
         }
     }
 
-    pub(super) fn asleep(asleep: Asleep<C, A::Service>) -> Self {
+    pub(super) fn hibernating(hibernated: Hibernated<C, A::Service>) -> Self {
         Self {
-            io: asleep.io,
-            since: asleep.since,
+            io: hibernated.io,
+            since: hibernated.since,
             next: Next::Another {
-                service: asleep.service,
+                service: hibernated.service,
             },
         }
     }
 
-    pub(super) fn poll(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<Woken> {
+    pub(super) fn poll(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<WaitEnd> {
         let options = &state.config().http;
         let first = match &mut self.next {
             Next::First { detect, .. } => detect.poll(&mut self.io, options, cx),
@@ -84,11 +84,13 @@ where
             Next::End { .. } => return self.poll_end(state, cx),
         };
         let answer = match first {
-            Poll::Ready(Ok(First::Speaks(version))) => return Poll::Ready(Woken::Speaks(version)),
+            Poll::Ready(Ok(First::Request(version))) => {
+                return Poll::Ready(WaitEnd::Serve(version));
+            }
             Poll::Ready(Ok(First::Unnegotiated)) => detect::no_alpn(options),
             // TLS ends by a word in either direction (RFC 8446 6.1).
             Poll::Ready(Ok(First::Nothing)) if self.io.info().tls().is_some() => &[],
-            Poll::Ready(_) => return Poll::Ready(Woken::Over),
+            Poll::Ready(_) => return Poll::Ready(WaitEnd::Closed),
             Poll::Pending => return self.poll_deadline(state),
         };
         (self.next, self.since) = (Next::End { answer }, state.now());
@@ -97,24 +99,24 @@ where
 
     /// Says what's left to be said and ends the stream, as far as the peer listens, and for as long
     /// as a head may take.
-    fn poll_end(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<Woken> {
+    fn poll_end(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<WaitEnd> {
         let mut io = Pin::new(&mut self.io);
         if let Next::End { answer } = &mut self.next {
             while !answer.is_empty() {
                 match io.as_mut().poll_write(cx, answer) {
                     Poll::Ready(Ok(n)) if n > 0 => *answer = &answer[n..],
-                    Poll::Ready(_) => return Poll::Ready(Woken::Over),
+                    Poll::Ready(_) => return Poll::Ready(WaitEnd::Closed),
                     Poll::Pending => return self.poll_deadline(state),
                 }
             }
         }
         match io.as_mut().poll_flush(cx) {
             Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(_)) => return Poll::Ready(Woken::Over),
+            Poll::Ready(Err(_)) => return Poll::Ready(WaitEnd::Closed),
             Poll::Pending => return self.poll_deadline(state),
         }
         match io.poll_shutdown(cx) {
-            Poll::Ready(_) => Poll::Ready(Woken::Over),
+            Poll::Ready(_) => Poll::Ready(WaitEnd::Closed),
             Poll::Pending => self.poll_deadline(state),
         }
     }
@@ -128,13 +130,13 @@ where
                 since,
                 begun: detect.begun(),
             },
-            Next::Another { .. } => return Machine::asleep(since, state.is_old()),
+            Next::Another { .. } => return Machine::hibernating(since, state.is_old()),
             Next::End { .. } => State::Closing { since },
         };
         Machine::new(waits, since)
     }
 
-    fn poll_deadline(&mut self, state: &ConnState) -> Poll<Woken> {
+    fn poll_deadline(&mut self, state: &ConnState) -> Poll<WaitEnd> {
         // The clock is asked only if it may be time.
         if !state.take_due() && state.stage() == Stage::Serving {
             state.wake_at(self.machine(state).deadline(&Rules::of(state)));
@@ -151,22 +153,22 @@ where
                 }
                 Action::ReachAge { .. } => {
                     state.timed_out(TimedOut::Age);
-                    state.leave();
+                    state.mark_old();
                     self.since = now;
                 }
                 Action::ShutDown(why) => {
                     if let Some(why) = why {
                         state.timed_out(why);
                     }
-                    return Poll::Ready(Woken::Ends);
+                    return Poll::Ready(WaitEnd::ShutDown);
                 }
                 Action::Close { why, stalled } => {
                     state.end(why, stalled);
-                    return Poll::Ready(Woken::Over);
+                    return Poll::Ready(WaitEnd::Closed);
                 }
                 // It's all hyper's, which isn't there.
                 Action::PollAgain | Action::Hibernate | Action::Probe | Action::Abort => {
-                    return Poll::Ready(Woken::Over);
+                    return Poll::Ready(WaitEnd::Closed);
                 }
             }
         }
@@ -174,10 +176,14 @@ where
 
     /// Hands the connection to hyper. The first head is owed since the connection began, any other
     /// since its first byte. None: it has taken its leave.
-    pub(super) fn wake(self, version: Version, state: &Arc<ConnState>) -> Option<Awake<C, A, R>> {
+    pub(super) fn activate(
+        self,
+        version: Version,
+        state: &Arc<ConnState>,
+    ) -> Option<Active<C, A, R>> {
         Some(match self.next {
-            Next::First { http, .. } => Awake::first(version, self.io, http, state, self.since),
-            Next::Another { service } => Awake::again(self.io, service, state, self.since),
+            Next::First { http, .. } => Active::first(version, self.io, http, state, self.since),
+            Next::Another { service } => Active::resume(self.io, service, state, self.since),
             Next::End { .. } => return None,
         })
     }

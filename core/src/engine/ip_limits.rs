@@ -8,12 +8,12 @@ use std::{
 
 /// Counts the open connections of each address. Without a limit, nothing is counted.
 #[derive(Debug)]
-pub(crate) struct Addresses {
+pub(crate) struct IpLimits {
     limit: usize,
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
-impl Addresses {
+impl IpLimits {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn an_address_has_its_limit_and_gets_it_back() {
-        let addresses = Addresses::new(1);
+        let addresses = IpLimits::new(1);
         let ip = addresses.enter(&peer("10.0.0.1")).unwrap().unwrap();
         assert!(addresses.enter(&peer("10.0.0.1")).is_err());
         assert!(
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn ipv6_counts_by_its_64_bit_prefix() {
-        let addresses = Addresses::new(1);
+        let addresses = IpLimits::new(1);
         assert!(addresses.enter(&peer("2001:db8::1")).is_ok());
         assert!(addresses.enter(&peer("2001:db8::ffff:1")).is_err());
         assert!(addresses.enter(&peer("2001:db8:0:1::1")).is_ok());
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn what_has_no_ip_address_has_no_limit() {
-        let addresses = Addresses::new(1);
+        let addresses = IpLimits::new(1);
         for _ in 0..3 {
             assert_eq!(addresses.enter(&Endpoint::custom("pipe")), Ok(None));
         }

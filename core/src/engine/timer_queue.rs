@@ -4,13 +4,13 @@ use std::{collections::BTreeSet, time::Instant};
 
 /// When which connection, by its key, is to be woken.
 #[derive(Debug, Default)]
-pub(super) struct Deadlines {
+pub(super) struct TimerQueue {
     queue: BTreeSet<(Instant, u32)>,
     /// When the worker's timer fires.
     timer: Option<Instant>,
 }
 
-impl Deadlines {
+impl TimerQueue {
     /// Moves a connection from one deadline to another. `true`: the worker's timer would be late
     /// for it.
     #[must_use]
@@ -48,7 +48,7 @@ mod tests {
     fn connections_are_woken_in_the_order_of_their_deadlines() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let mut deadlines = Deadlines::default();
+        let mut deadlines = TimerQueue::default();
         assert!(
             deadlines.replace(1, None, Some(at(20))),
             "there was no timer"
