@@ -1,4 +1,4 @@
-//! The accept loop of one worker, through all stages of its drain.
+//! The accept loop of one worker, through all stages of a drain.
 use super::{
     Accepted, ConnTask, Protocol, WorkerGuard, WorkerState,
     backoff::Backoff,
@@ -22,32 +22,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many connections are accepted before other tasks get their turn.
+/// How many connections are accepted before other tasks are polled.
 const BATCH: usize = 64;
-/// How long the runtime's driver gets at least to say what the kernel still queues.
+/// How long the runtime's driver gets at least to report what the kernel still queues.
 const LAST_LOOK: Duration = Duration::from_millis(2);
-/// How long aborted connections get to notice it, before they're left to themselves.
+/// How long aborted connections get to end by themselves.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The accept loop of one worker: the future that a runtime polls for as long as the worker lives.
-///
-/// It accepts, hands connections to the executor, and leads the worker through a drain. It's ready
-/// when the worker is done, and doesn't panic unless the listener does.
+/// It accepts connections, hands them to the executor, and leads the worker through a drain. It is
+/// ready when the worker has finished. It panics only if the listener panics.
 pub struct AcceptLoop<L, P, R> {
     listener: Option<L>,
     protocol: P,
     runtime: R,
     worker: Arc<WorkerState>,
     registered: Registered,
-    /// Serves whatever is due first: the end of a pause, of a stage, of the grace.
+    /// The next end of a pause, a stage or the grace period.
     deadline: RearmableTimer,
-    /// Serves the deadlines of the worker's connections.
+    /// The next deadline of the worker's connections.
     alarm: RearmableTimer,
     phase: Phase,
     backoff: Backoff,
-    /// In a drain: when the observer is told next what's left.
+    /// In a drain: when the observer gets the next report.
     tell: Option<Instant>,
-    /// Why accepting is over for good.
+    /// Why accepting has ended for good.
     failed: Option<Error>,
     end: WorkerGuard,
 }
@@ -55,37 +54,37 @@ pub struct AcceptLoop<L, P, R> {
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Serving,
-    /// Accepting still; the listener closes then.
+    /// Still accepting; the listener stops afterwards.
     LameDuck {
         since: Instant,
     },
-    /// Accepting what the kernel had queued already.
+    /// Accepting what the kernel has queued already.
     Emptying {
         since: Instant,
-        /// Who's on the way may take until then.
+        /// Clients whose handshake is in flight get until this time.
         look: Option<Instant>,
-        /// No further than that.
+        /// The end of this phase in any case.
         end: Option<Instant>,
     },
-    /// Waiting for the connections.
+    /// Waiting for the connections to end.
     Closing {
         since: Instant,
     },
-    /// Waiting for the aborted ones to be gone.
+    /// Waiting for the aborted connections to end.
     Aborting {
         until: Option<Instant>,
     },
 }
 
-/// What came of trying to accept.
+/// The result of trying to accept.
 enum Accepting {
-    /// Nothing more at the moment; the task will be woken. Whether something was accepted before.
+    /// The listener is pending. Whether a connection was accepted before.
     Waiting {
         some: bool,
     },
-    /// A limit is reached, or descriptors are used up: the task will be woken when that changes.
+    /// A limit has been reached, or descriptors are used up. The task is woken when that changes.
     Held,
-    /// ExternalWakers should have their turn.
+    /// The batch is full: other tasks are polled first.
     Yield,
     Failed(Error),
 }
@@ -120,14 +119,14 @@ where
         &self.worker.shared
     }
 
-    /// Goes on through the phases until there's something to wait for.
+    /// Goes through the phases until there is something to wait for.
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             self.heed_orders();
             match self.phase {
                 Phase::Serving => match self.accept(cx) {
                     Accepting::Failed(error) => {
-                        // What's open may finish, here and on the other workers.
+                        // Open connections may finish, here and on the other workers.
                         self.listener = None;
                         self.failed = Some(error);
                         let shared = self.shared();
@@ -138,9 +137,9 @@ where
                     Accepting::Waiting { .. } | Accepting::Held => {}
                 },
                 Phase::LameDuck { since } => {
-                    // Asked for each time: a second shutdown may have shortened it.
+                    // Computed each time: a second shutdown may have shortened the drain.
                     let until = since.checked_add(self.shared().lame_duck());
-                    // With nobody on any worker there to be told, there's nothing to wait for.
+                    // Without connections on any worker, no client has to be informed.
                     if self.shared().connections() == 0 || self.reached(until, cx) {
                         self.phase = self.stop_listening(since);
                         continue;
@@ -158,14 +157,14 @@ where
                     }
                     let accepting = self.accept(cx);
                     let over = match &accepting {
-                        // Who's queued behind a limit gets in as others leave.
+                        // Clients that are queued behind a limit get in when others leave.
                         Accepting::Held => {
                             self.worker.begin_closing();
                             false
                         }
                         Accepting::Yield | Accepting::Waiting { some: true } => {
                             cx.waker().wake_by_ref();
-                            // A listener that can't keep clients out would never be done.
+                            // A listener that cannot keep clients out would never finish.
                             self.reached(end, cx)
                         }
                         Accepting::Waiting { some: false } => self.reached(look, cx),
@@ -197,7 +196,7 @@ where
         }
     }
 
-    /// Keeps new clients out; those that are in already are still accepted.
+    /// Stops the listener. Clients that the kernel has queued are still accepted.
     fn stop_listening(&mut self, since: Instant) -> Phase {
         let moment = self.shared().grace() / 8;
         let arriving = self
@@ -212,7 +211,7 @@ where
         Phase::Emptying { since, look, end }
     }
 
-    /// Begins a drain, or ends it, if that's wanted by now.
+    /// Begins or ends a drain, as ordered.
     fn heed_orders(&mut self) {
         match (self.shared().order(), self.phase) {
             (_, Phase::Aborting { .. }) | (Command::Serve, _) => {}
@@ -238,7 +237,7 @@ where
         };
     }
 
-    /// Wakes the connections whose deadlines have passed, and itself for the next one.
+    /// Wakes the connections whose deadlines have passed, and arms the timer for the next one.
     fn heed_deadlines(&mut self, cx: &mut Context<'_>) {
         let now = self.worker.now();
         let next = self.worker.wake_due(now);
@@ -251,7 +250,7 @@ where
         }
     }
 
-    /// Whether the grace is over. The observer is told now and then how far it is.
+    /// Whether the grace period is over. Now and then, the observer gets a report.
     fn reached_end(&mut self, since: Instant, cx: &mut Context<'_>) -> bool {
         let end = since.checked_add(self.shared().grace());
         loop {
@@ -307,7 +306,7 @@ where
         Accepting::Yield
     }
 
-    /// What comes of an error; none, if the next connection can be tried at once.
+    /// Handles an error of the listener. `None`: the next connection can be tried at once.
     fn accept_failed(&mut self, error: std::io::Error, cx: &mut Context<'_>) -> Option<Accepting> {
         let kind = self.listener.as_ref()?.classify(&error);
         let (kind, wait) = self.backoff.failed(kind);
@@ -339,7 +338,7 @@ where
         }
     }
 
-    /// Whether this peer may connect, and the address that it counts for.
+    /// Whether this client may connect, and the address that its connection counts for.
     fn admission(&self, peer: &Endpoint) -> Result<Option<IpAddr>, Refusal> {
         let shared = self.shared();
         if let Some(filter) = &shared.config.filter
@@ -350,7 +349,7 @@ where
         shared.addresses.enter(peer).map_err(|()| Refusal::PerIp)
     }
 
-    /// A permit that wasn't needed after all.
+    /// Returns a permit that was not needed.
     fn give_back(&self) {
         if self.shared().permits.release() {
             self.shared().wake_workers();
@@ -376,7 +375,7 @@ where
         });
         // From here on, the connection's state holds the permit.
         let state = self.worker.admit(id, &peer, ip);
-        // Cloning the app is the app's code: its panic costs this connection.
+        // Cloning the app runs the app's code. A panic there costs only this connection.
         if let Ok(protocol) = panics::catch(|| self.protocol.clone()) {
             self.runtime
                 .execute(ConnTask::new(handshake, protocol, state));
@@ -394,7 +393,7 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let me = &mut *self;
-        // Whatever it was woken for is looked at below.
+        // Spurious wake-ups are harmless.
         let _ = me.registered.refresh(cx, &me.worker.accept_loop);
         me.heed_deadlines(cx);
         me.advance(cx).map(|()| {
@@ -404,7 +403,7 @@ where
     }
 }
 
-// Nothing in it is pinned by it.
+// Nothing is pinned in place.
 impl<L, P, R> Unpin for AcceptLoop<L, P, R> {}
 
 impl<L, P, R> fmt::Debug for AcceptLoop<L, P, R> {

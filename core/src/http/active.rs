@@ -1,5 +1,5 @@
-//! A connection that hyper HTTP: hyper's, under deadlines and the server's drain, until it's over
-//! or falls hibernated.
+//! A connection that hyper serves, under the server's deadlines and drain, until the connection
+//! closes or hibernates.
 use super::{
     ConnService, Http, SpawnStreams, Streams,
     after_poll::{self, Background},
@@ -32,29 +32,29 @@ where
     scope: PollScope,
     machine: Machine,
     alarm: Alarm,
-    /// What it does behind a response.
+    /// Work that continues after a response's head: reading the rest of a request's body.
     background: Option<Background>,
     hyper: HyperConn<C, A::Service, R>,
 }
 
-/// An idle HTTP/1 connection, taken from hyper.
+/// An idle HTTP/1 connection that has been taken from hyper.
 pub(super) struct Hibernated<C: Connection, S> {
     pub(super) io: Accepted<C>,
     pub(super) service: ConnService<S>,
-    /// Since when it has been idle.
+    /// When the connection became idle.
     pub(super) since: Instant,
 }
 
-/// What a connection that's awake is polled to: pending, over, or hibernated.
+/// `Ready(None)`: the connection is closed. `Ready(Some(_))`: it hibernates.
 type Polled<C, S> = Poll<Option<Hibernated<C, S>>>;
 
-/// When it's woken. What moves its deadlines away needs no clock: it's woken at the old one, and
-/// looks.
+/// When the worker wakes the connection next. Postponing a deadline needs no clock: the task wakes
+/// at the old time and computes the next one.
 #[derive(Clone, Copy)]
 enum Alarm {
-    /// It has to be asked what's due.
+    /// The deadlines have to be computed.
     Unset,
-    /// No later than at the earliest of its deadlines, if there's one.
+    /// The task wakes at this time at the latest. `None`: no deadline.
     Set(Option<Instant>),
 }
 
@@ -65,7 +65,7 @@ where
     R: Clone + Unpin + 'static,
     Streams<R>: SpawnStreams<A::Service>,
 {
-    /// A connection that has begun to speak, and owes a head since then.
+    /// A connection whose first request has begun to arrive. Its head timeout runs from `since`.
     pub(super) fn first(
         version: Version,
         io: Accepted<C>,
@@ -89,7 +89,7 @@ where
         Self::new(machine, hyper)
     }
 
-    /// A connection that was hibernated and hyper again. It had been idle since then.
+    /// A connection that was hibernating since `idle_since`, and has received bytes.
     pub(super) fn resume(
         io: Accepted<C>,
         service: ConnService<A::Service>,
@@ -124,8 +124,8 @@ where
             if self.poll_hyper(state, cx).is_ready() {
                 return Poll::Ready(None);
             }
-            // Only then has hyper had a scope after the latest request, in which it ends a
-            // connection whose request it can't read to its end.
+            // Hyper closes a connection whose request body it cannot read to the end, but only in
+            // the poll after that request. So the connection counts as idle one poll later.
             let was_idle = !is_busy && requests == self.scope.exchanges;
             if matches!(self.alarm, Alarm::Set(_))
                 && !state.is_due()
@@ -140,8 +140,8 @@ where
         }
     }
 
-    /// Whether nothing happened for which the clock is needed: a request is being answered and the
-    /// peer takes what it's sent, or all that was asked has been answered already, as before.
+    /// Whether the clock can be left alone: a request is in progress and the peer accepts what is
+    /// sent, or every request has been answered, as in the poll before.
     #[inline(always)]
     fn can_skip_clock(&mut self, state: &ConnState) -> bool {
         if state.is_blocked() {
@@ -166,8 +166,8 @@ where
         }
     }
 
-    /// Does what's due, and says what came of it, or that hyper is to go on. A busy connection
-    /// hardly ever looks, so it's kept out of its way.
+    /// Carries out what is due. `Continue` polls hyper again. Kept out of line, because a busy
+    /// connection seldom comes here.
     #[inline(never)]
     fn check_deadlines(
         &mut self,
@@ -178,7 +178,7 @@ where
         if state.take_due() {
             self.alarm = Alarm::Unset;
         }
-        // Its own deadline is the only one then.
+        // Lingering has a deadline of its own.
         if state.is_lingering() {
             return ControlFlow::Break(Poll::Pending);
         }
@@ -231,8 +231,8 @@ where
         ControlFlow::Continue(())
     }
 
-    /// Gives up all that hyper has for an idle connection; one in the middle of a head goes on, and
-    /// owes it since it has been quiet.
+    /// Drops hyper's state of an idle connection. A connection in the middle of a head stays
+    /// active, and its head timeout runs from the previous response.
     fn hibernate(
         &mut self,
         now: Instant,
@@ -243,7 +243,7 @@ where
         match self.detach(state, cx) {
             Poll::Ready(Some(parts)) if parts.read.is_empty() => {
                 let Parts { io, service, .. } = parts;
-                // Whatever it had left of a body has been read.
+                // The rest of the last request's body, if any, has been read.
                 state.cancel_linger();
                 let hibernated = Hibernated { io, service, since };
                 ControlFlow::Break(Poll::Ready(Some(hibernated)))
@@ -257,8 +257,7 @@ where
         }
     }
 
-    /// Has the connection looked at again by then. If that's later than it will be anyway, there's
-    /// nothing to be done.
+    /// Has the worker wake the connection at `until`, unless it wakes earlier anyway.
     fn wake_at(&mut self, until: Option<Instant>, state: &ConnState) {
         let set = match self.alarm {
             Alarm::Set(set) => set,
@@ -271,8 +270,7 @@ where
         }
     }
 
-    /// Has hyper go on as far as it goes; pending, or the connection is over. Inlined, since each
-    /// request goes through it.
+    /// Polls hyper. Ready: the connection is closed. Inlined, because each request passes here.
     #[inline(always)]
     fn poll_hyper(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<()> {
         let hyper = &mut self.hyper;
@@ -286,7 +284,7 @@ where
         polled
     }
 
-    /// Reports what the app did wrong, and goes on with what's done behind a response.
+    /// Reports faults of the app, and polls the work that continues after a response.
     #[cold]
     fn handle_attention(&mut self, state: &ConnState, cx: &mut Context<'_>) {
         for fault in after_poll::take_faults() {
@@ -302,24 +300,23 @@ where
             && background.as_mut().poll(cx).is_ready()
         {
             self.background = None;
-            // For hyper to see that nobody reads it any more.
+            // Hyper has to notice that the body is not read any more.
             cx.waker().wake_by_ref();
         }
         self.scope.set_needs_attention(self.background.is_some());
     }
 
-    /// Tells hyper to end the connection: after what it's answering, or at once if it's idle.
+    /// Requests hyper's graceful shutdown: after the response in progress, or at once if idle.
     pub(super) fn graceful_shutdown(&mut self, now: Instant) {
         self.machine.shutdown_requested(now);
         self.hyper.graceful_shutdown();
     }
 
-    /// Takes an idle connection from hyper, whose buffers are freed by it. Pending: it isn't idle,
-    /// and ends when it is. None: it's over.
-    ///
-    /// That hyper is done with a connection doesn't say that it was idle: it may have been left in
-    /// the middle of a request's body, and what follows there is no request. Done with an idle one,
-    /// hyper neither reads nor writes; so whatever it read or wrote is no more than ended.
+    /// Takes an idle connection from hyper, and frees hyper's buffers. Pending: a request is in
+    /// progress, and hyper closes the connection after it. `None`: the connection is closed.
+    /// Hyper also finishes a connection in the middle of a request's body, and the bytes behind
+    /// that are not a request. An idle connection is finished without a read or a write. So any
+    /// read or write during the poll means that the connection was not idle.
     fn detach(
         &mut self,
         state: &ConnState,
@@ -337,7 +334,7 @@ where
         Poll::Ready(parts.filter(|_| was_idle && !self.scope.is_open()))
     }
 
-    /// Gives a connection that was taken from hyper back to it.
+    /// Returns a connection that was taken from hyper.
     fn attach(&mut self, parts: Parts<C, A::Service>, state: &ConnState) {
         let Parts {
             mut io,
@@ -357,7 +354,8 @@ where
     Streams<R>: SpawnStreams<A::Service>,
 {
     fn drop(&mut self) {
-        // What's left of requests counts for this connection, whoever's scope it is.
+        // Requests that are dropped with hyper are counted for this connection, even while another
+        // one is being polled.
         let hyper = self.hyper.take();
         self.scope.enter(false, move || {
             let _dropped = hyper;

@@ -1,5 +1,5 @@
-//! What requests leave to be seen to when their HTTP/1 connection has been polled: faults to
-//! report, and what's done behind a response.
+//! What requests leave for the time after their HTTP/1 connection has been polled: faults to
+//! report, and work that continues after a response's head.
 use crate::engine::{
     ConnState,
     poll_scope::{self, Exchange},
@@ -8,21 +8,21 @@ use crate::observe::Event;
 use std::{cell::RefCell, future::Future, pin::Pin};
 
 thread_local! {
-    /// What the app did wrong.
+    /// Faults of the app.
     static FAULTS: RefCell<Vec<Fault>> = const { RefCell::new(Vec::new()) };
-    /// What's to be done behind the response that began.
+    /// The work to continue after the response that has begun.
     static BACKGROUND: RefCell<Option<Background>> = const { RefCell::new(None) };
 }
 
-/// What a connection does behind a response: it's polled in the connection's turns.
+/// Work that continues after a response's head, polled by the connection's task.
 pub(super) type Background = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What an app does wrong.
+/// A fault of the app.
 #[derive(Clone, Debug)]
 pub(super) enum Fault {
-    /// It panicked, with these words.
+    /// A panic, with its message.
     Panic(String),
-    /// Its response breaks a rule of HTTP.
+    /// A response that breaks a rule of HTTP.
     Response(&'static str),
 }
 
@@ -36,7 +36,7 @@ impl Fault {
     }
 }
 
-/// The app did something wrong in this exchange: its connection reports it.
+/// Records a fault. The connection reports it after the poll.
 pub(super) fn add_fault(_: &Exchange, fault: Fault) {
     FAULTS.with_borrow_mut(|faults| faults.push(fault));
     poll_scope::set_needs_attention();
@@ -47,10 +47,10 @@ pub(super) fn take_faults() -> Vec<Fault> {
     FAULTS.take()
 }
 
-/// The connection whose turn it is, and that's answering, has something to do background its response.
+/// Sets the work that the connection being polled continues after its response.
 pub(super) fn set_background(background: Background) {
     if poll_scope::is_open() {
-        // Dropping the old one may run anything.
+        // Dropping the old future may run any code.
         drop(BACKGROUND.replace(Some(background)));
         poll_scope::set_needs_attention();
     }

@@ -1,4 +1,4 @@
-//! One request's answer: by the app, or in its place.
+//! One request's response: the app's, or one by the server in its place.
 use super::{
     Reply,
     content::{self, Content},
@@ -20,7 +20,8 @@ use std::{
 };
 
 pin_project_lite::pin_project! {
-    /// The future of one response. It never fails: what the app does wrong is answered.
+    /// The future of one response. It never fails: an error or a panic of the app becomes a
+    /// response.
     pub struct Call<S: HttpService> {
         #[pin]
         step: CallState<S, S::Fut>,
@@ -29,10 +30,10 @@ pin_project_lite::pin_project! {
 }
 
 pin_project_lite::pin_project! {
-    /// How far a request has come on its way to the app.
+    /// The stages of a request on its way to the app.
     #[project = CallStateProj]
     pub(super) enum CallState<S, F> {
-        // Boxed, since it's large and rare: a call is moved about before it's polled.
+        // Boxed, because it is large and rare, and a call is moved before it is polled.
         NotReady {
             pending: Box<PendingCall<S>>,
         },
@@ -47,15 +48,15 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// A service that isn't ready yet, and what it's to be asked.
+/// A service that is not ready, and the request for it.
 pub(super) struct PendingCall<S> {
     service: S,
     request: Option<Request<Body>>,
 }
 
 impl<S: HttpService> CallState<S, S::Fut> {
-    /// Most services are always ready: they get the request at once, and it need not wait in a
-    /// future that's moved about. The others are asked again when there's a task to wake.
+    /// Most services are always ready. They get the request at once, which saves moving it inside a
+    /// future. The others are polled again when there is a task to wake.
     pub(super) fn begin(mut service: S, request: Request<Body>) -> Self {
         match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => Self::Running {
@@ -77,7 +78,7 @@ impl<S: HttpService> CallState<S, S::Fut> {
         Self::Refused { refusal }
     }
 
-    /// Asks a service that wasn't ready once more; then the request is handed to it.
+    /// Polls a service that was not ready, and hands it the request when it is.
     #[cold]
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
         let future = match self.as_mut().project() {
@@ -99,7 +100,7 @@ impl<S: HttpService> CallState<S, S::Fut> {
     }
 }
 
-/// What a call is polled to.
+/// The result of polling a call.
 type Answer<B> = Poll<Result<Response<Reply<B>>, Infallible>>;
 
 impl<S: HttpService> Call<S> {
@@ -110,8 +111,8 @@ impl<S: HttpService> Call<S> {
         }
     }
 
-    /// The app's response as hyper gets it, or why there's none. What was left of the app's work
-    /// has been dropped by then.
+    /// Polls the app. The app's response goes into `answer`; `Some` says why there is none. The
+    /// app's future has been dropped by then.
     fn poll_app(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -126,7 +127,7 @@ impl<S: HttpService> Call<S> {
                     Poll::Pending => return None,
                 };
                 me.step.set(CallState::Over);
-                // What nearly all are: hyper does right by them.
+                // Nearly all responses are plain, and hyper handles them correctly.
                 let context = match me.context.take()? {
                     RequestContext::Minimal(answering) if content::is_plain(&head) => {
                         let close = answering.closes_connection();
@@ -149,7 +150,7 @@ impl<S: HttpService> Call<S> {
         }
     }
 
-    /// The server's answer instead of the app's; none, if it has been given already.
+    /// Answers in the app's place, unless a response has been given already.
     #[cold]
     fn refuse(self: Pin<&mut Self>, refusal: &Refusal, answer: &mut Answer<S::ResBody>) {
         let mut me = self.project();
@@ -159,8 +160,8 @@ impl<S: HttpService> Call<S> {
         if let Err(message) = panics::catch(|| me.step.set(CallState::Over)) {
             context.panicked(&message);
         }
-        // Who gets the host wrong may have got more wrong: what follows on this connection isn't
-        // trusted.
+        // A request with a wrong host may have other faults. Nothing that follows on this
+        // connection is trusted.
         let close = match refusal {
             Refusal::BadRequest(_) | Refusal::NotImplemented(_) => !context.is_stream(),
             _ => context.closes_connection(),
@@ -209,8 +210,8 @@ impl<S: HttpService> Future for Call<S> {
     }
 }
 
-/// Answers with an app's response once that is as HTTP has it; or says why it can't be, and gives
-/// the context back.
+/// Answers with the app's response after correcting its head, or says why it cannot be sent. Then
+/// the context goes back into `slot`.
 #[inline(never)]
 fn answer_rightly<B: ResponseBody>(
     mut head: response::Parts,
@@ -228,7 +229,7 @@ fn answer_rightly<B: ResponseBody>(
         return Some(Refusal::Failed);
     }
     let (mut content, mut close) = (Content::Whole, false);
-    // A tunnel has no content.
+    // A tunnel has no content (RFC 9110 9.3.6).
     if !upgrades {
         let size = body.size_hint();
         let (settled, wrong) =
@@ -238,8 +239,8 @@ fn answer_rightly<B: ResponseBody>(
         }
         content = settled;
         close = context.closes_connection();
-        // Its body ends with the connection, of which hyper says that it's kept, unless the
-        // response is of that version, too.
+        // The body ends with the connection. Hyper announces `keep-alive` unless the response is
+        // HTTP/1.0, too.
         if context.is_http10() && content == Content::Whole && size.exact().is_none() {
             head.version = Version::HTTP_10;
             context.ends_connection();
@@ -257,9 +258,9 @@ fn answer_rightly<B: ResponseBody>(
     None
 }
 
-/// The peer is to make a new connection next time (RFC 9112 9.6).
+/// Asks the client to make a new connection for its next request (RFC 9112 9.6).
 fn add_connection_close<B>(response: &mut Response<B>) {
-    // Beside what the app says in it, such as `upgrade`.
+    // Added to the app's own options, such as `upgrade`.
     response
         .headers_mut()
         .append(CONNECTION, HeaderValue::from_static("close"));

@@ -1,4 +1,4 @@
-//! What hyper asks: the service of one connection, from a request to the call that answers it.
+//! The service that hyper calls: from a request on one connection to the [`Call`] that answers it.
 use super::{
     Reply,
     call::{Call, CallState},
@@ -31,13 +31,13 @@ use std::{convert::Infallible, fmt, sync::Arc};
 pub struct ConnService<S> {
     service: S,
     info: ConnInfo,
-    /// Each request has that in its extensions: it was asked for.
+    /// Whether each request gets the `ConnInfo` in its extensions.
     tells_info: bool,
     state: Arc<ConnState>,
     version: detect::Version,
-    /// Each request has a hook or a deadline.
+    /// Whether each request has a hook or a deadline.
     hooked: bool,
-    /// HTTP/2: where bodies are left that nobody reads to their ends.
+    /// HTTP/2: where unread request bodies go.
     #[cfg(feature = "http2")]
     unread: Option<Arc<Unread>>,
 }
@@ -63,14 +63,14 @@ impl<S> ConnService<S> {
         }
     }
 
-    /// HTTP/2: where bodies are left that nobody reads to their ends.
+    /// HTTP/2: where unread request bodies go.
     #[cfg(feature = "http2")]
     pub(super) fn unread(&self) -> Option<&Arc<Unread>> {
         self.unread.as_ref()
     }
 }
 
-// Nothing pins the service: it's cloned for each request.
+// The service is never pinned: it is cloned for each request.
 impl<S> Unpin for ConnService<S> {}
 
 impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<S> {
@@ -79,12 +79,10 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
     type Future = Call<S>;
 
     fn call(&self, request: Request<Incoming>) -> Call<S> {
-        // A request is large, so it's taken apart once and put together where it's handed over:
-        // that moves it least.
+        // Splitting a request once and joining it where it is handed over moves it least often.
         let (mut head, body) = request.into_parts();
         let has_body = !body.is_end_stream();
-        // What nearly all requests are: they need no reference to their connection, and there's
-        // little to check in them.
+        // Nearly all requests are plain: they need no reference to the connection and few checks.
         let is_plain = head.method == Method::GET
             && head.version == Version::HTTP_11
             && !has_body
@@ -119,7 +117,7 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
 }
 
 impl<S: HttpService> ConnService<S> {
-    /// Hands a request to the app. Inlined, since a head is large to move.
+    /// Hands a request to the app. Inlined, because a head is large to move.
     #[inline(always)]
     fn begin(
         &self,
@@ -146,8 +144,8 @@ impl<S: HttpService> ConnService<S> {
         })
     }
 
-    /// The call of a request that hyper didn't read, with the checks, the deadlines and the panics'
-    /// end as any other.
+    /// The call of a request that hyper has not read. Checks, deadlines and panics are handled as
+    /// for any other request.
     pub(super) fn respond<B>(&self, request: Request<B>) -> Call<S>
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
@@ -198,7 +196,7 @@ impl<S> ConnService<S> {
 
     fn upload(&self, body: Incoming, h1_unread: Option<&Arc<H1Unread>>, head: &Parts) -> Body {
         if self.version == detect::Version::Http1 {
-            // Its end, in this very poll perhaps, needn't wake the connection.
+            // The body may finish within this poll; that must not wake the connection.
             self.state.set_busy(true);
         }
         let upload = Upload::new(body, &self.state);

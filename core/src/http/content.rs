@@ -1,5 +1,5 @@
-//! Whether a response has content, and how long it is. Hyper sends what the app says; if that's
-//! wrong, the peer takes a part of one response for the next.
+//! Whether a response has content, and of which length. Hyper sends what the app declares. If that
+//! is wrong, the client takes part of one response for the next.
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
@@ -10,26 +10,26 @@ use http_body::SizeHint;
 /// How much of the app's body is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// As much as there is.
+    /// The whole body.
     Whole,
-    /// As much as the head announces, which the body itself can't tell beforehand.
+    /// As many bytes as the head announces. The body itself cannot tell its length.
     Announced(u64),
     /// Nothing: the response ends with its head.
     None,
 }
 
-/// What's wrong with a response, for the operator.
+/// What is wrong with a response, for the operator.
 pub(super) type Wrong = &'static str;
 
-/// Whether hyper does right by a response that doesn't answer a HEAD, as it does by nearly all: it
-/// measures the body itself.
+/// Whether hyper handles a response correctly, as it does for nearly all: hyper measures the body
+/// itself. Not for responses to HEAD.
 #[inline]
 pub(super) fn is_plain(head: &Parts) -> bool {
     let is_usual = !matches!(head.status.as_u16(), ..200 | 204 | 205 | 304);
     is_usual && !announces_length(&head.headers)
 }
 
-/// Whether there's a `Content-Length`. Few headers are looked through faster than looked up.
+/// Whether there is a `Content-Length`. With few headers, comparing each is faster than a lookup.
 #[inline(always)]
 fn announces_length(headers: &HeaderMap) -> bool {
     match headers.len() {
@@ -38,13 +38,11 @@ fn announces_length(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Mends the head of a response whose body has this size, and says how much of that is sent.
-///
-/// - None of the body in answer to HEAD, or with 204, 205 or 304 (RFC 9110 9.3.2, 15.3.5, 15.3.6,
-///   15.4.5). In HTTP/1, hyper sees to most of that.
-/// - A `Content-Length` is what the body's size is, if that's known.
-///
-/// `is_head`: the request was a HEAD. `is_stream`: it's HTTP/2.
+/// Corrects the head of a response whose body has this size, and says how much of the body is sent.
+/// - Nothing in answer to HEAD, or with 204, 205 or 304 (RFC 9110 9.3.2, 15.3.5, 15.3.6, 15.4.5).
+/// In HTTP/1, hyper does most of that.
+/// - `Content-Length` becomes the body's size, if that is known.
+/// `is_head`: the request was a HEAD. `is_stream`: the response goes over HTTP/2.
 pub(super) fn settle(
     head: &mut Parts,
     size: &SizeHint,
@@ -62,7 +60,7 @@ pub(super) fn settle(
                 .then_some("a response with status 205 has no content (RFC 9110 15.3.6)");
             return (Content::None, has_content);
         }
-        // Its length would be another response's (RFC 9110 8.6).
+        // A length would be taken for that of another response (RFC 9110 8.6).
         StatusCode::NO_CONTENT => {
             head.headers.remove(CONTENT_LENGTH);
             return (without(is_stream), None);
@@ -103,7 +101,7 @@ pub(super) fn settle(
     }
 }
 
-/// Hyper leaves the body out itself in HTTP/1, and knows what to say of its length.
+/// In HTTP/1, hyper leaves the body out by itself and sets the length.
 fn without(is_stream: bool) -> Content {
     match is_stream {
         true => Content::None,
@@ -111,7 +109,7 @@ fn without(is_stream: bool) -> Content {
     }
 }
 
-/// The one `Content-Length`, if it's a number.
+/// The single `Content-Length`, if it is a number.
 fn announced(headers: &HeaderMap) -> Option<u64> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let (length, None) = (lengths.next()?, lengths.next()) else {

@@ -1,4 +1,4 @@
-//! Telling HTTP/1 from HTTP/2 by the first bytes.
+//! Detects HTTP/1 or HTTP/2 by the first bytes.
 use crate::{config::HttpOptions, engine::Accepted, transport::Connection};
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBuf};
@@ -9,28 +9,27 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// What a connection speaks.
+/// The version of HTTP that a connection uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Version {
     Http1,
     Http2,
 }
 
-/// What a peer's first bytes are.
+/// What a client's first bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum First {
-    /// A request's.
+    /// The beginning of a request.
     Request(Version),
-    /// HTTP/2's, over TLS, without that ALPN has agreed on it.
+    /// HTTP/2 over TLS, although ALPN did not select it.
     Unnegotiated,
-    /// There are none, or not what was agreed on, or not what's served: there's no answer that such
-    /// a peer would understand.
+    /// End of stream, or a version other than ALPN selected, or one that is not served. No answer
+    /// would be understood by such a client.
     Nothing,
 }
 
-/// What's answered to a peer that speaks HTTP/2 without having asked for it by ALPN: empty
-/// SETTINGS, and GOAWAY (RFC 9113 3.4, 6.8) with HTTP_1_1_REQUIRED, or, where that isn't spoken,
-/// with PROTOCOL_ERROR (7).
+/// The answer to HTTP/2 that ALPN did not select: empty SETTINGS, and GOAWAY (RFC 9113 3.4, 6.8)
+/// with HTTP_1_1_REQUIRED. Without HTTP/1 the code is PROTOCOL_ERROR.
 pub(super) fn no_alpn(options: &HttpOptions) -> &'static [u8] {
     match options.speaks() {
         (true, _) => NO_ALPN,
@@ -41,16 +40,16 @@ pub(super) fn no_alpn(options: &HttpOptions) -> &'static [u8] {
 const NO_ALPN: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x34\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0dHTTP/2 over TLS asks for ALPN (RFC 9113 3.2)";
 const NO_ALPN_NOR_HTTP1: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x34\x07\0\0\0\0\0\0\0\0\0\0\0\0\x01HTTP/2 over TLS asks for ALPN (RFC 9113 3.2)";
 
-/// What an HTTP/2 client begins with (RFC 9113 3.4).
+/// The client connection preface of HTTP/2 (RFC 9113 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How much is read at first: more than the head of a common request.
+/// Size of the first read: more than the head of a common request.
 const FIRST_READ: usize = 2048;
 
-/// Waits for the first bytes and tells the version by them. They're put back, to be read again.
+/// Waits for the first bytes and detects the version. The bytes are put back, to be read again.
 #[derive(Debug, Default)]
 pub(super) struct Detect {
-    /// The beginning of a preface that arrived in pieces.
+    /// The beginning of a preface that arrived in several reads.
     seen: Box<[u8]>,
 }
 
@@ -92,13 +91,13 @@ impl Detect {
         }
     }
 
-    /// Whether the peer has begun to speak.
+    /// Whether any bytes have arrived.
     pub(super) fn begun(&self) -> bool {
         !self.seen.is_empty()
     }
 }
 
-/// Waits for the first bytes of a peer that speaks HTTP/1.
+/// Waits for the first bytes of an HTTP/1 client.
 pub(super) fn poll_http1<C: Connection>(
     io: &mut Accepted<C>,
     cx: &mut Context<'_>,
@@ -111,7 +110,7 @@ pub(super) fn poll_http1<C: Connection>(
     Poll::Ready(Ok(First::Request(Version::Http1)))
 }
 
-/// Reads, without a buffer while there's nothing. Empty, if it's the end.
+/// Reads. No buffer exists while there is nothing to read. Empty: end of stream.
 fn poll_bytes<C: Connection>(
     io: &mut Accepted<C>,
     cx: &mut Context<'_>,
@@ -123,7 +122,7 @@ fn poll_bytes<C: Connection>(
     Poll::Ready(Ok(Bytes::copy_from_slice(buf.filled())))
 }
 
-/// The version, where no byte is needed to tell it.
+/// The version, where no byte is needed to detect it.
 fn agreed<C: Connection>(io: &Accepted<C>, speaks: (bool, bool)) -> Option<Version> {
     match (speaks, io.info().alpn()) {
         ((true, false), _) => Some(Version::Http1),
@@ -134,13 +133,13 @@ fn agreed<C: Connection>(io: &Accepted<C>, speaks: (bool, bool)) -> Option<Versi
     }
 }
 
-/// Over TLS, HTTP/2 has to be agreed on (RFC 9113 3.2).
+/// Over TLS, ALPN has to select HTTP/2 (RFC 9113 3.2).
 fn may_speak_http2<C: Connection>(io: &Accepted<C>, options: &HttpOptions) -> bool {
     let info = io.info();
     info.tls().is_none() || info.alpn() == Some(b"h2") || options.http2_without_alpn
 }
 
-/// The version, if these first bytes tell it already.
+/// The version, if these first bytes are enough to detect it.
 fn version_of(bytes: &[u8]) -> Option<Version> {
     let n = bytes.len().min(PREFACE.len());
     if bytes[..n] != PREFACE[..n] {

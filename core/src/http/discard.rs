@@ -1,5 +1,4 @@
-//! A body that nobody reads any more: it's read to its end and thrown away, as far as that's worth
-//! it.
+//! Reads a body that the app has dropped to its end, up to a limit, and discards it.
 use bytes::Bytes;
 use http_body::Body;
 use std::{
@@ -7,27 +6,27 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// What's left of a body.
+/// The rest of a body.
 pub(super) struct Discard<B> {
     body: B,
-    /// How much more of it is read.
+    /// How many more bytes are read at most.
     left: u64,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Discard<B> {
-    /// At most so many bytes of it are read.
+    /// Reads at most `most` bytes.
     pub(super) fn new(body: B, most: u64) -> Self {
         Self { body, left: most }
     }
 
-    /// How much more of it is read.
+    /// How many more bytes are read at most.
     #[cfg(feature = "http2")]
     pub(super) fn left(&self) -> u64 {
         self.left
     }
 
-    /// Reads what's there; that makes room for more. Ready when no more is read: whether that was
-    /// its end.
+    /// Discards the bytes that are there. Ready when nothing more is read; `true`: the body's end
+    /// was reached.
     pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
             let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {

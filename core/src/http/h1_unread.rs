@@ -1,6 +1,6 @@
-//! HTTP/1: what's left of a request's body that nobody reads any more. It's read behind the
-//! response, so that the next request is found, or the response says that there's to be none on
-//! this connection; either way, the response isn't delayed.
+//! HTTP/1: request bodies that the app does not read to the end.
+//! The rest is read while the response is being sent, so that the next request is found; or the
+//! response says `Connection: close`. Either way, the response is not delayed.
 use super::{after_poll, discard::Discard, timed_body::TimedBody};
 use crate::{
     engine::{ConnState, LazyTimeout, WorkerState},
@@ -17,27 +17,27 @@ use std::{
     time::Duration,
 };
 
-/// As much is read behind a response, as Go's net/http does.
+/// The most bytes that are read after a response, as in Go's net/http.
 const MOST: u64 = 256 * 1024;
 
-/// So long it may take.
+/// The longest time that this may take.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Where the app leaves a request's body, on whichever thread, for the connection to find it.
+/// Where the app leaves a request's body, on any thread, for the connection to find.
 #[derive(Default)]
 pub(super) struct H1Unread {
     remaining: Mutex<Remaining>,
-    /// With the app, as long as the head of the response may take, if there's such a limit.
+    /// The timer of the request timeout.
     timeout: Mutex<LazyTimeout>,
 }
 
 #[derive(Default)]
 enum Remaining {
-    /// It has been read, or is being read.
+    /// The body has been read, or is being read.
     #[default]
     Nothing,
     Body(TimedBody<Incoming>),
-    /// The peer waits to be told to send it (RFC 9110 10.1.1), and wasn't.
+    /// The client waits for `100 Continue` (RFC 9110 10.1.1), which was not sent.
     NotRequested,
 }
 
@@ -60,8 +60,8 @@ impl H1Unread {
         lock(&self.timeout).poll(timeout, worker, cx)
     }
 
-    /// Has the connection whose turn it is read what's left, once its response is under way. False:
-    /// that's too much, or there's no telling how much, so this response is the last.
+    /// Has the connection that is being polled read the rest after the response's head. `false`:
+    /// the rest is too long, or of unknown length, so this response has to be the last.
     pub(super) fn read_in_background(&self) -> bool {
         let remaining = mem::take(&mut *lock(&self.remaining));
         match remaining {
@@ -75,7 +75,7 @@ impl H1Unread {
                     }
                     true
                 }
-                // Only if all of it is there.
+                // A body of unknown length is read only if all of it has arrived.
                 None => {
                     let read =
                         Discard::new(body, MOST).read(&mut Context::from_waker(Waker::noop()));
@@ -86,7 +86,7 @@ impl H1Unread {
     }
 }
 
-/// Reads a body to its end and throws it away, for so long and no longer.
+/// Reads a body to its end and discards it, within a limit of time.
 struct DiscardTask {
     discard: Discard<TimedBody<Incoming>>,
     connection: Weak<ConnState>,
@@ -95,7 +95,7 @@ struct DiscardTask {
 }
 
 impl DiscardTask {
-    /// None, if it's at its end.
+    /// `None`: the body is at its end.
     fn new(body: TimedBody<Incoming>) -> Option<Self> {
         let gap = body.gap.as_ref()?;
         let (worker, connection) = (Arc::clone(&gap.worker), Weak::clone(&gap.connection));

@@ -1,4 +1,4 @@
-//! What HTTP/2 is held to, beside [`Limits`](crate::Limits), and its clock.
+//! Limits of HTTP/2 beside [`Limits`](crate::Limits), and its clock.
 use crate::engine::WorkerState;
 use hyper::rt::{Sleep, Timer};
 use std::{
@@ -8,19 +8,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Streams that the peer reset before they were accepted: "rapid reset", CVE-2023-44487. h2's own
-/// value.
+/// Streams that the client reset before they were accepted: "rapid reset", CVE-2023-44487. This is
+/// h2's own value.
 pub(super) const PENDING_RESETS: usize = 20;
-/// Streams that the peer made us reset or refuse, and frames of such streams that h2 remembers no
-/// longer: "made you reset", CVE-2025-8671. It's for the whole life of a connection, which a proxy
-/// may share among many clients, good and bad; so it's four times h2's own value. To a peer that
-/// reads nothing of what it's told, they're 3 MB.
+/// Streams that the client made the server reset or refuse, and frames of reset streams that h2 has
+/// forgotten: "made you reset", CVE-2025-8671. The limit is for a connection's whole life, which a
+/// proxy may share among many clients. So it is four times h2's own value. A client that reads none
+/// of the answers makes the server hold 3 MB.
 pub(super) const ERROR_RESETS: usize = 4096;
-/// How long a peer may take to answer a ping.
+/// How long a client may take to answer a PING.
 pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The worker's clock for hyper, which wants to own one. Hyper measures the peer's answers to pings
-/// by it, so whoever is late gets the second look that all peers get.
+/// The worker's clock for hyper, which wants to own a timer. Hyper measures answers to PING by it.
+/// If the process was paused, the wait is extended as for every other timeout.
 pub(super) struct Clock(pub(super) Arc<WorkerState>);
 
 impl Timer for Clock {
@@ -48,7 +48,7 @@ impl Timer for Clock {
     }
 }
 
-/// Goes on for a little while if its end is noticed too late.
+/// A sleep that is extended if its end was noticed late.
 struct PatientSleep {
     inner: Pin<Box<dyn Sleep>>,
     at: Instant,

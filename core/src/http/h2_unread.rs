@@ -1,10 +1,8 @@
-//! The bodies of HTTP/2 requests that nobody reads any more: what's left of them is read and thrown
-//! away.
-//!
-//! h2 resets a stream whose body is dropped before its end. That's no more than right (RFC 9113
-//! 8.1), but of the streams that it has reset it remembers fifty, for a second; a frame that was on
-//! its way to another one it takes for an error of the peer's, and too many of these end the
-//! connection. So a stream is reset only if its peer goes on sending, or neither sends nor ends it.
+//! HTTP/2: request bodies that the app does not read to the end. The rest is read and discarded.
+//! h2 resets a stream whose body is dropped early, as it may (RFC 9113 8.1). But h2 remembers only
+//! fifty reset streams, and each for one second. A frame for a forgotten stream counts as an error
+//! of the client, and too many of them end the connection. So a stream is reset only if the client
+//! goes on sending for too long, or neither sends nor ends the stream.
 use super::discard::Discard;
 use crate::{
     engine::{ConnState, LazyTimeout, Stage, WorkerState},
@@ -23,21 +21,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// As much as a peer may have on its way without hearing of its answer: the window of a stream,
-/// which is hyper's.
+/// As many bytes as a client may have sent before it sees the response: hyper's stream window.
 const MOST: u64 = 1024 * 1024;
 
-/// How long a peer may send nothing, and not end the stream either, unless a gap in a body may be
-/// no longer than that anyway. As in the lingering close of a connection.
+/// How long a client may send nothing without ending the stream, if the body timeout is not
+/// shorter. The lingering close of a connection uses the same time.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// How long a peer may go on sending.
+/// How long a client may go on sending.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Where a connection's unread bodies are left, by whichever task dropped them.
+/// Where tasks leave the unread bodies of a connection.
 pub(super) struct Unread {
     bodies: Mutex<Vec<Discard<Incoming>>>,
-    /// There may be some.
+    /// Whether there may be any.
     any: AtomicBool,
 }
 
@@ -49,10 +46,10 @@ impl Unread {
         })
     }
 
-    /// Throws away what's there of a body, and leaves it to its connection if more is to come.
+    /// Discards what has arrived of a body. If more is to come, the connection's task reads it.
     pub(super) fn store(&self, body: Incoming, connection: &ConnState) {
         let mut discard = Discard::new(body, MOST);
-        // Most of them are whole by now, and in no need of a task.
+        // Most bodies have arrived completely and need no task.
         if discard
             .read(&mut Context::from_waker(Waker::noop()))
             .is_ready()
@@ -64,7 +61,7 @@ impl Unread {
         connection.task.wake();
     }
 
-    /// What was left. The wake that follows makes sure that it's seen.
+    /// The bodies that were left. The connection is woken after each `store`.
     fn take(&self) -> Vec<Discard<Incoming>> {
         match self.any.load(Relaxed) {
             true => {
@@ -77,11 +74,11 @@ impl Unread {
     }
 }
 
-/// Reads a connection's unread bodies, in its turn.
+/// Reads the unread bodies of a connection, polled by the connection's task.
 pub(super) struct Discards {
     unread: Arc<Unread>,
     worker: Arc<WorkerState>,
-    /// None, if there are none.
+    /// `None`: there are no bodies.
     reading: Option<FuturesUnordered<Discarding>>,
 }
 
@@ -94,7 +91,7 @@ impl Discards {
         }
     }
 
-    /// Reads as far as it goes. Whoever polls is woken when it goes on.
+    /// Reads what has arrived. The task is woken when there is more.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
         for discard in self.unread.take() {
             let discarding = Discarding {
@@ -116,12 +113,12 @@ impl Discards {
     }
 }
 
-/// Reads the rest of one body, for so long and no longer.
+/// Reads the rest of one body within limits of time.
 struct Discarding {
     discard: Discard<Incoming>,
     worker: Arc<WorkerState>,
     since: Option<Instant>,
-    /// With a peer that sends nothing.
+    /// The timer of a client that sends nothing.
     timeout: LazyTimeout,
 }
 
@@ -136,7 +133,7 @@ impl Future for Discarding {
         }
         let now = me.worker.now();
         let since = *me.since.get_or_insert(now);
-        // A drain isn't held up by a peer that goes on sending.
+        // A client that goes on sending does not delay a drain.
         if me.discard.left() != before && me.worker.stage() == Stage::Serving {
             if now.saturating_duration_since(since) > LONGEST {
                 return Poll::Ready(());

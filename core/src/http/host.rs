@@ -1,19 +1,18 @@
-//! The `Host` rules, which hyper leaves to the server.
+//! The rules for `Host`, which hyper leaves to the server.
 use http::{HeaderMap, HeaderValue, Uri, Version, header::HOST, request::Parts, uri::Authority};
 use std::cell::Cell;
 
-/// What's wrong with a request's host, as the text of the 400 that answers it.
+/// What is wrong with a request's host: the text of the 400 response.
 pub(super) type Wrong = &'static str;
 
-/// Checks a request's host, and makes an absolute-form target win over `Host`.
-///
+/// Checks a request's host. The host of an absolute-form target replaces `Host`.
 /// - HTTP/1.1: exactly one `Host`, with a valid value, which may be empty (RFC 9112 3.2).
 /// - HTTP/1.0: at most one.
-/// - HTTP/2 and later: `:authority`, or one `Host`, or both if they're the same (RFC 9113 8.3.1).
-/// - The target's own host: see [`check_target`]. `connect`: whether it's a CONNECT request.
+/// - HTTP/2 and later: `:authority`, or one `Host`, or both if they are equal (RFC 9113 8.3.1).
+/// - The target's own host: see [`check_target`]. `connect`: whether the method is CONNECT.
 pub(super) fn check(request: &mut Parts, connect: bool) -> Result<(), Wrong> {
     let version = request.version;
-    // What nearly all requests are: for a path of one valid host.
+    // Nearly all requests: a path, and one valid host.
     if version == Version::HTTP_11
         && request.uri.authority().is_none()
         && !connect
@@ -47,7 +46,7 @@ pub(super) fn check(request: &mut Parts, connect: bool) -> Result<(), Wrong> {
             }
         }
         (Some(_), Some(authority)) => {
-            // RFC 9112 3.2.2: the received Host is ignored, the target's is used instead.
+            // RFC 9112 3.2.2: the received Host is ignored, and the target's is used instead.
             let host = HeaderValue::from_str(authority.as_str());
             let host =
                 host.map_err(|_| "the request target has no valid host (RFC 9112 3.2.2)\n")?;
@@ -62,12 +61,12 @@ fn has_authority(version: Version) -> bool {
     version >= Version::HTTP_2
 }
 
-/// The host, if it's easily seen that there's just one.
+/// The host, if it is easy to see that there is only one.
 fn only_host(headers: &HeaderMap) -> Option<&HeaderValue> {
     if headers.len() != headers.keys_len() {
         return None;
     }
-    // Clients put it first (RFC 9110 7.2).
+    // Clients send it first (RFC 9110 7.2).
     match headers.iter().next() {
         Some((name, host)) if *name == HOST => Some(host),
         _ => headers.get(HOST),
@@ -75,7 +74,7 @@ fn only_host(headers: &HeaderMap) -> Option<&HeaderValue> {
 }
 
 thread_local! {
-    /// The host that was checked last on this thread: a server has few of them.
+    /// The host that was checked last on this thread. Most servers have few hosts.
     static KNOWN: Cell<Known> = const { Cell::new(Known { len: usize::MAX, bytes: [0; 40] }) };
 }
 
@@ -110,7 +109,7 @@ fn sole_host(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Wrong> {
     }
 }
 
-/// Checks the form of the request's target, and the host in it, which may be believed then.
+/// Checks the form of the request's target and the host in it.
 fn check_target(connect: bool, uri: &Uri, version: Version) -> Result<(), Wrong> {
     let Some(authority) = uri.authority() else {
         return match connect {
@@ -120,7 +119,7 @@ fn check_target(connect: bool, uri: &Uri, version: Version) -> Result<(), Wrong>
     };
     match (connect, uri.scheme()) {
         (true, None) => check_authority(authority, Port::Needed),
-        // An extended one (RFC 8441 4), whose target is a resource's.
+        // Extended CONNECT (RFC 8441 4): the target is a resource.
         (true, Some(_)) if has_authority(version) => check_authority(authority, Port::AsYouLike),
         (true, Some(_)) => Err("CONNECT needs a host and a port as its target (RFC 9112 3.2.3)\n"),
         (false, None) => Err("a host alone is a target for CONNECT only (RFC 9112 3.2.3)\n"),
@@ -145,8 +144,7 @@ fn check_authority(authority: &Authority, port: Port) -> Result<(), Wrong> {
     if matches!(authority, [] | [b':', ..]) {
         return Err("the request target's host is empty (RFC 9110 4.2.1)\n");
     }
-    // Digits alone come last, if it's a host with a port; a bracket does, if it's an IPv6 address
-    // without.
+    // Digits come last in a host with a port; a bracket comes last in an IPv6 address without one.
     let end = authority.iter().rposition(|b| !b.is_ascii_digit());
     let has_port = end.is_some_and(|end| authority[end] == b':' && end + 1 < authority.len());
     if port == Port::Needed && !has_port {
@@ -155,8 +153,7 @@ fn check_authority(authority: &Authority, port: Port) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// `uri-host [ ":" port ]` of RFC 3986 3.2.2 and 3.2.3: by its characters, not resolved. Empty is
-/// allowed.
+/// `uri-host [ ":" port ]` of RFC 3986 3.2.2 and 3.2.3, checked by its characters. It may be empty.
 fn is_host(host: &[u8]) -> bool {
     let name = match host {
         [b'[', rest @ ..] => match rest.iter().position(|&b| b == b']') {
@@ -175,7 +172,7 @@ fn is_host(host: &[u8]) -> bool {
     }
 }
 
-/// A number that a port can have; none at all stands for the scheme's own.
+/// A valid port number. Empty: the scheme's default port.
 fn is_port(digits: &[u8]) -> bool {
     const MOST: &[u8] = b"65535";
     let zeros = match digits.len() > MOST.len() {
@@ -191,8 +188,8 @@ fn is_ip_literal(b: &u8) -> bool {
     matches!(b, b':' | b'.') || is_reg_name(b)
 }
 
-/// `unreserved`, `pct-encoded` and `sub-delims` of RFC 3986. A table, since each request's host
-/// goes through it.
+/// `unreserved`, `pct-encoded` and `sub-delims` of RFC 3986. A table, because the host of each
+/// request is checked by it.
 fn is_reg_name(b: &u8) -> bool {
     const ALLOWED: [bool; 256] = {
         let mut allowed = [false; 256];
@@ -294,7 +291,7 @@ mod tests {
             let wrong = request(Version::HTTP_11, uri, &["a"]).unwrap_err();
             assert!(wrong.contains("CONNECT only"), "{uri}: {wrong}");
         }
-        // Of the server as a whole (RFC 9112 3.2.4).
+        // OPTIONS of the server as a whole (RFC 9112 3.2.4).
         let whole = ask(Method::OPTIONS, Version::HTTP_11, "*", &["a"]);
         assert_eq!(whole, Ok(Some("a".into())));
     }

@@ -1,5 +1,5 @@
-//! Hyper's part of a connection, in either version of HTTP: made of a stream, polled, told to end,
-//! and taken apart again.
+//! Hyper's connection, in either version of HTTP: built from a stream, polled, shut down
+//! gracefully, and split into its parts.
 #[cfg(feature = "http1")]
 use super::upgrade_offer;
 use super::{ConnService, SpawnStreams, Streams, detect::Version};
@@ -35,7 +35,7 @@ type Http1<C, S> = http1::UpgradeableConnection<Accepted<C>, ConnService<S>>;
 #[cfg(feature = "http2")]
 type Http2<C, S, R> = http2::Connection<Accepted<C>, ConnService<S>, Streams<R>>;
 
-/// Whatever is compiled in, the types are parameters.
+/// The type parameters are the same, whichever versions are compiled in.
 type Nothing<C, S, R> = PhantomData<fn() -> (C, S, R)>;
 
 /// A connection that hyper serves.
@@ -56,13 +56,13 @@ where
     Http1(Http1<C, S>, Option<OnUpgrade>),
     #[cfg(feature = "http2")]
     Http2(std::pin::Pin<Box<Http2<C, S, R>>>, Discards),
-    /// What hyper is done with, which may go on for a while.
+    /// Hyper has finished, and the connection closes, which may take a while.
     #[cfg(feature = "http1")]
     Closing(Accepted<C>),
     Over(Nothing<C, S, R>),
 }
 
-/// What hyper was made of, and what it had read of the next request.
+/// What hyper was built from, and what it had read of the next request.
 pub(super) struct Parts<C: Connection, S> {
     pub(super) io: Accepted<C>,
     pub(super) service: ConnService<S>,
@@ -82,7 +82,7 @@ where
             let mut builder = http1::Builder::new();
             builder
                 .max_header_size(state.config().limits.head_bytes)
-                // Who leaves while being answered, is noticed by the I/O object.
+                // The I/O object detects a client that disconnects during a response.
                 .half_close(true);
             Self::Http1(builder.serve_connection(io, service).with_upgrades(), None)
         }
@@ -125,8 +125,8 @@ where
         }
     }
 
-    /// Goes on as far as it goes; pending, or the connection is over. How it ended is the peer's
-    /// affair, and hyper has answered what could be answered.
+    /// Polls hyper. Ready: the connection is closed. The error is not needed: hyper has answered
+    /// what could be answered.
     pub(super) fn poll(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             #[cfg(feature = "http1")]
@@ -136,7 +136,7 @@ where
                     _ if state.is_upgraded() => return Poll::Ready(()),
                     _ => {}
                 }
-                // The latest offer may have been made in this very turn.
+                // The latest offer may have been made in this poll.
                 match upgrade_offer::take()
                     .or_else(|| kept.take())
                     .and_then(upgrade_offer::io)
@@ -159,7 +159,7 @@ where
         }
     }
 
-    /// The connection is to end: after what's being answered, or at once if it's idle.
+    /// Requests a graceful shutdown: after the response in progress, or at once if idle.
     pub(super) fn graceful_shutdown(&mut self) {
         match self {
             #[cfg(feature = "http1")]
@@ -172,7 +172,7 @@ where
         }
     }
 
-    /// An upgrade has been offered: whatever comes of it, that's where hyper puts the I/O object.
+    /// Keeps an upgrade offer: hyper moves the I/O object there, whatever becomes of the offer.
     pub(super) fn keep_upgrade_offer(&mut self, offer: OnUpgrade) {
         #[cfg(feature = "http1")]
         if let Self::Http1(_, kept) = self {
@@ -182,8 +182,8 @@ where
         drop(offer);
     }
 
-    /// Whether a request has ever offered to upgrade the connection: from then on hyper doesn't
-    /// give its I/O object back, also if nothing came of the offer.
+    /// Whether any request has offered an upgrade. From then on hyper does not return its I/O
+    /// object, even if the app ignored the offer.
     pub(super) fn was_offered_upgrade(&self) -> bool {
         #[cfg(feature = "http1")]
         if let Self::Http1(_, kept) = self {
@@ -192,7 +192,7 @@ where
         false
     }
 
-    /// Closes a connection whose peer sends what hyper can't read, and has answered.
+    /// Closes a connection whose client sends what hyper cannot parse. Hyper has answered with 400.
     #[cfg(feature = "http1")]
     #[cold]
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -210,7 +210,7 @@ where
         }
     }
 
-    /// Takes an HTTP/1 connection apart that's over, and wasn't upgraded.
+    /// Splits a finished HTTP/1 connection that was not upgraded.
     pub(super) fn take_parts(&mut self) -> Option<Parts<C, S>> {
         match self.take() {
             #[cfg(feature = "http1")]
@@ -232,8 +232,8 @@ where
     }
 }
 
-/// What's left of a head without the empty lines before it: some clients end a body by one, and
-/// hyper, too, ignores them (RFC 9112, section 2.2).
+/// The beginning of a head without the empty lines before it. Some clients end a body with one, and
+/// hyper ignores them, too (RFC 9112 2.2).
 #[cfg(feature = "http1")]
 fn after_empty_lines(mut read: Bytes) -> Bytes {
     loop {
@@ -246,7 +246,7 @@ fn after_empty_lines(mut read: Bytes) -> Bytes {
     }
 }
 
-/// Large, so it's kept out of the way of HTTP/1.
+/// Kept out of line, because it is large.
 #[cfg(feature = "http2")]
 #[inline(never)]
 fn poll_http2<F: Future>(

@@ -1,12 +1,9 @@
 //! HTTP/1.1 and HTTP/2 on the same port, by hyper, and what hyper leaves to the server.
-//!
-//! A connection is told apart by what its handshake agreed on (ALPN) or by its first bytes; until
-//! they're there, nothing of hyper exists. What's added to hyper: one deadline over all phases, the
-//! `Host` rules of RFC 9112, answers to errors and panics of the app, and a drain that loses no
-//! request.
-//!
-//! It knows requests, responses and hyper, and asks the engine for what a connection needs. It must
-//! not know how a server is put together.
+//! ALPN or the first bytes of a connection tell its version. Until then, nothing of hyper exists.
+//! This module adds to hyper: deadlines for every phase, the `Host` rules of RFC 9112, responses to
+//! errors and panics of the app, and a drain that loses no request.
+//! This module knows requests, responses and hyper, and asks the engine for what a connection
+//! needs. It must not know how a server is put together.
 mod active;
 mod after_poll;
 mod call;
@@ -75,10 +72,9 @@ impl<A: App, R> Http<A, R> {
     }
 }
 
-/// A connection over which HTTP can be served, in whichever version.
-///
-/// Every byte stream is one: HTTP/1 and HTTP/2, by hyper. A connection of another kind implements
-/// it, and hands its requests to the app by [`Requests`].
+/// A connection over which HTTP can be served.
+/// Every byte stream is one: hyper serves HTTP/1 and HTTP/2 over it. A connection of another kind,
+/// such as QUIC, implements this trait and hands its requests to the app by [`Requests`].
 #[diagnostic::on_unimplemented(
     message = "HTTP can't be served over `{Self}`",
     label = "neither a byte stream (`Connection`) nor a connection that says how HTTP is served over it"

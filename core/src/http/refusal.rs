@@ -1,25 +1,25 @@
-//! What the server answers instead of the app.
+//! The server's response in the app's place.
 use super::request_context::RequestContext;
 use crate::{error::BoxError, runtime::panics};
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 
-/// Why the server answers instead of the app.
+/// Why the server answers in the app's place.
 pub(super) enum Refusal {
     BadRequest(&'static str),
-    /// What the request needs, the server doesn't know.
+    /// The server does not support what the request needs.
     NotImplemented(&'static str),
-    /// The service said that it won't be ready again.
+    /// The service failed in `poll_ready`.
     NotReady,
-    /// The service gave an error.
+    /// The service returned an error.
     Err(BoxError),
     /// The service panicked.
     Failed,
-    /// The service took longer than it may.
+    /// The service took longer than the request timeout.
     TooSlow,
 }
 
 impl Refusal {
-    /// The response, whose body is a line for people.
+    /// The response. Its body is one line for people.
     pub(super) fn response(&self, context: &RequestContext) -> Response<&'static str> {
         let (status, text) = match self {
             Self::BadRequest(wrong) => (StatusCode::BAD_REQUEST, *wrong),
@@ -38,7 +38,7 @@ impl Refusal {
     }
 }
 
-/// The status for an error of the app, which is one of an error whatever the hook says.
+/// The status for an error of the app. Whatever the hook returns, the status is a 4xx or 5xx.
 fn status_of(error: &BoxError, context: &RequestContext) -> StatusCode {
     let Some(status_of) = context
         .connection()

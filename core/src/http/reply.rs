@@ -1,4 +1,4 @@
-//! The body of a response, as hyper gets it: the app's, or a few words of the server's own.
+//! The body of a response, as hyper gets it: the app's, or one line of the server's own.
 use super::{
     content::{Content, Wrong},
     request_context::RequestContext,
@@ -22,7 +22,7 @@ pin_project_lite::pin_project! {
     pub struct Reply<B> {
         #[pin]
         kind: Kind<B>,
-        // Hyper drops the body when it has been written: then an HTTP/1 connection may be idle.
+        // Hyper drops the body when it has been written. Then an HTTP/1 connection may be idle.
         context: RequestContext,
     }
 }
@@ -34,7 +34,7 @@ pin_project_lite::pin_project! {
             #[pin]
             body: B,
         },
-        // Boxed, since it's rare, and a reply is moved about.
+        // Boxed, because it is rare, and a reply is moved often.
         Special {
             special: Pin<Box<Special<B>>>,
         },
@@ -44,7 +44,7 @@ pin_project_lite::pin_project! {
 pin_project_lite::pin_project! {
     #[project = SpecialProj]
     enum Special<B> {
-        // An app's body that has to be as long as was announced: how much of it is still to come.
+        // A body of the app that has to be as long as announced: how many bytes are still to come.
         Announced {
             #[pin]
             body: B,
@@ -68,7 +68,7 @@ impl<B> Reply<B> {
         }
     }
 
-    /// As much of the app's body as is to be sent.
+    /// Sends as much of the app's body as `content` says.
     pub(super) fn limited(body: B, content: Content, context: RequestContext) -> Self {
         match content {
             Content::Whole => Self::app(body, context),
@@ -91,10 +91,10 @@ impl<B> Reply<B> {
     }
 }
 
-/// What a frame of an app's body is polled to.
+/// The result of polling a body for a frame.
 type Polled<D> = Poll<Option<Result<Frame<Piece<D>>, BoxError>>>;
 
-/// Of an announced body an error, once it's clear that it isn't as long.
+/// Returns an error as soon as the body's length differs from the announced one.
 #[inline(never)]
 fn poll_special<B: ResponseBody>(
     special: Pin<&mut Special<B>>,
@@ -123,7 +123,7 @@ fn poll_special<B: ResponseBody>(
             }
             None => Some(TOO_LONG),
         },
-        // The end, or trailers, which are part of it.
+        // The end, or trailers, which come after the content.
         Some(None) | None => (*left > 0).then_some(TOO_SHORT),
     };
     match wrong {
@@ -151,7 +151,7 @@ fn poll_app<B: ResponseBody>(
         Ok(Poll::Ready(Some(Err(error)))) => Poll::Ready(Some(Err(error.into()))),
         Ok(Poll::Ready(None)) => Poll::Ready(None),
         Ok(Poll::Pending) => Poll::Pending,
-        // Hyper doesn't poll it again, but cuts the response short.
+        // Hyper does not poll the body again, and cuts the response short.
         Err(panic) => {
             context.panicked(&panic);
             Poll::Ready(Some(Err(

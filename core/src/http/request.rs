@@ -1,10 +1,10 @@
-//! What a request must not be, beyond its [host](super::host): hyper takes it, and hands the app
-//! what the peer didn't mean.
+//! Checks of a request beyond its [host](super::host). Hyper accepts such requests, and the app
+//! would get something other than the client meant.
 use super::refusal::Refusal;
 use http::{Method, Version, header::TRANSFER_ENCODING, request::Parts};
 use http_body::Body;
 
-/// Whether its target is `*`.
+/// Whether the target is `*`.
 pub(super) fn is_asterisk(head: &Parts) -> bool {
     let target = head.uri.path_and_query();
     target.is_some_and(|target| target.as_str().as_bytes().first() == Some(&b'*'))
@@ -31,8 +31,7 @@ pub(super) fn check(head: &Parts, body: &impl Body) -> Result<(), Refusal> {
     check_coding(head)
 }
 
-/// The peer may have meant what another server reads in it: `chunked` twice, or a name that's
-/// nearly it.
+/// Other servers may read `chunked` twice, or a similar name, in another way: request smuggling.
 fn check_coding(head: &Parts) -> Result<(), Refusal> {
     let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
     let (Some(coding), None) = (codings.next(), codings.next()) else {

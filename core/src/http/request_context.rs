@@ -1,4 +1,4 @@
-//! What a request and its response know of the connection that they belong to.
+//! What a request and its response know of their connection.
 use super::{
     after_poll::{self, Fault},
     h1_unread::H1Unread,
@@ -17,34 +17,34 @@ use std::{
     time::Duration,
 };
 
-/// The connection that a request belongs to; held to the end of its response.
-///
-/// An HTTP/1 connection polls its requests itself, one after another, so most of them need no
+/// The connection of a request, until the response has been sent.
+/// An HTTP/1 connection polls its requests itself, one after another, so most requests need no
 /// reference to it.
 pub(super) enum RequestContext {
-    /// The connection whose turn it is.
+    /// The connection that is being polled.
     Minimal(Exchange),
-    /// The connection of an HTTP/1 request that has a body, may upgrade it, or has a hook or a
-    /// deadline; or of an HTTP/2 stream, in a task of its own.
-    FullContext(FullContext),
+    /// The connection of an HTTP/2 stream, which has a task of its own; or of an HTTP/1 request
+    /// that has a body, may upgrade, or has a hook or a deadline.
+    Full(FullContext),
 }
 
-/// The connection of a request that needs more than to count.
+/// The connection of a request that needs more than a count.
 pub(super) struct FullContext {
     connection: Arc<ConnState>,
     facts: RequestFacts,
-    /// HTTP/1: the turn that it counts in. An HTTP/2 stream counts by itself.
+    /// HTTP/1: the exchange that the connection counts. HTTP/2 streams are counted by
+    /// [`Streams`](super::Streams).
     exchange: Option<Exchange>,
-    /// HTTP/1: where the request's body is left, if it has one. In either version: the wait for the
-    /// app, if there's a limit to it and there was something to wait for.
+    /// HTTP/1: where the app leaves a body that it does not read to the end. In both versions: the
+    /// timer of the request timeout, once the app was pending.
     unread: Option<Arc<H1Unread>>,
 }
 
 impl Drop for FullContext {
     #[inline(never)]
     fn drop(&mut self) {
-        // Left while the response was under way: too late to say anything, but the connection may
-        // be kept.
+        // The body was dropped while the response was being sent. That is too late for `Connection:
+        // close`, but the connection may be kept.
         if let Some(unread) = &self.unread {
             let _ = unread.read_in_background();
         }
@@ -55,37 +55,36 @@ impl Drop for FullContext {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RequestFacts {
     pub(super) upgrade: UpgradeKind,
-    /// It's a HEAD.
+    /// The method is HEAD.
     pub(super) is_head: bool,
-    /// It's HTTP/1.0, whose peers know no chunks.
+    /// The version is HTTP/1.0, which has no chunked coding.
     pub(super) is_http10: bool,
 }
 
-/// What a request asks its connection, or its stream, to become.
+/// What a request asks to switch its connection or stream to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UpgradeKind {
-    /// What it is.
+    /// Nothing.
     None,
-    /// Another protocol, by 101 (RFC 9110 7.8).
+    /// Another protocol, by status 101 (RFC 9110 7.8).
     Upgrade,
-    /// A tunnel: it's a CONNECT (RFC 9110 9.3.6).
+    /// A tunnel, by CONNECT (RFC 9110 9.3.6).
     Tunnel,
 }
 
 impl RequestContext {
-    /// Of an HTTP/1 request that needs no more than its connection's turn.
+    /// For an HTTP/1 request that only has to be counted.
     pub(super) fn minimal() -> Self {
         Self::Minimal(Exchange::begin())
     }
 
-    /// Of an HTTP/1 request that has a body, may upgrade its connection, or has a hook or a
-    /// deadline.
+    /// For an HTTP/1 request that has a body, may upgrade, or has a hook or a deadline.
     pub(super) fn for_request(
         connection: &Arc<ConnState>,
         facts: RequestFacts,
         unread: Option<Arc<H1Unread>>,
     ) -> Self {
-        Self::FullContext(FullContext {
+        Self::Full(FullContext {
             connection: Arc::clone(connection),
             facts,
             exchange: Some(Exchange::begin()),
@@ -93,10 +92,10 @@ impl RequestContext {
         })
     }
 
-    /// Of an HTTP/2 request.
+    /// For an HTTP/2 request.
     pub(super) fn for_stream(connection: &Arc<ConnState>, facts: RequestFacts) -> Self {
         poll_scope::count_exchange();
-        Self::FullContext(FullContext {
+        Self::Full(FullContext {
             connection: Arc::clone(connection),
             facts,
             exchange: None,
@@ -104,23 +103,22 @@ impl RequestContext {
         })
     }
 
-    /// The connection, if it's an HTTP/2 stream's, may be upgraded, or has a hook or a deadline for
-    /// requests.
+    /// The connection, unless the context is minimal.
     pub(super) fn connection(&self) -> Option<&ConnState> {
         self.full().map(|full| &*full.connection)
     }
 
-    /// Whether it's an HTTP/2 stream, in a task of its own.
+    /// Whether the request came on an HTTP/2 stream, which has a task of its own.
     pub(super) fn is_stream(&self) -> bool {
         self.full().is_some_and(|full| full.exchange.is_none())
     }
 
-    /// Whether it answers a HEAD.
+    /// Whether the method is HEAD.
     pub(super) fn is_head(&self) -> bool {
         self.full().is_some_and(|full| full.facts.is_head)
     }
 
-    /// Whether it answers a peer of HTTP/1.0.
+    /// Whether the version is HTTP/1.0.
     pub(super) fn is_http10(&self) -> bool {
         self.full().is_some_and(|full| full.facts.is_http10)
     }
@@ -128,16 +126,16 @@ impl RequestContext {
     fn full(&self) -> Option<&FullContext> {
         match self {
             Self::Minimal(_) => None,
-            Self::FullContext(full) => Some(full),
+            Self::Full(full) => Some(full),
         }
     }
 
-    /// Whether the response says so, which it does, too, if there's more left of the request's body
-    /// than is read behind it. HTTP/2 has a frame of its own for it.
+    /// Whether the response says `Connection: close`. It also does if too much of the request's
+    /// body is left to read. HTTP/2 has GOAWAY for that.
     pub(super) fn closes_connection(&self) -> bool {
         match self {
             Self::Minimal(exchange) => exchange.closes_connection(),
-            Self::FullContext(full) => full.exchange.as_ref().is_some_and(|exchange| {
+            Self::Full(full) => full.exchange.as_ref().is_some_and(|exchange| {
                 let unread_is_read = || {
                     full.unread
                         .as_ref()
@@ -148,19 +146,19 @@ impl RequestContext {
         }
     }
 
-    /// HTTP/1: where the request's body is left, if it has one.
+    /// HTTP/1: where the app leaves the request's body, if the request has one.
     pub(super) fn unread(&self) -> Option<&Arc<H1Unread>> {
         self.full()?.unread.as_ref()
     }
 
-    /// The response is the connection's last: nothing is read behind it.
+    /// The response is the connection's last one, so the body is not read any further.
     pub(super) fn leave_unread(&mut self) {
-        if let Self::FullContext(full) = self {
+        if let Self::Full(full) = self {
             full.unread = None;
         }
     }
 
-    /// The end of the response is that of its connection.
+    /// The response ends with the connection, so a cut connection has to look like an error.
     pub(super) fn ends_connection(&self) {
         if let Some(full) = self.full() {
             full.connection.reset_unless_shut_down();
@@ -172,7 +170,7 @@ impl RequestContext {
         self.report(Fault::Panic(message.to_owned()));
     }
 
-    /// The app's response breaks a rule of HTTP.
+    /// Reports that the app's response breaks a rule of HTTP.
     #[cold]
     pub(super) fn wrong(&self, what: &'static str) {
         self.report(Fault::Response(what));
@@ -181,11 +179,11 @@ impl RequestContext {
     fn report(&self, fault: Fault) {
         match self {
             Self::Minimal(exchange) => after_poll::add_fault(exchange, fault),
-            Self::FullContext(full) => fault.report(&full.connection),
+            Self::Full(full) => fault.report(&full.connection),
         }
     }
 
-    /// Notes that the response makes something else of the connection, or of the stream, if so.
+    /// Records an upgrade of the connection or the stream, if this status means one.
     pub(super) fn upgrades(&self, status: StatusCode) -> bool {
         let Some(full) = self.full() else {
             return false;
@@ -201,9 +199,10 @@ impl RequestContext {
         upgrades
     }
 
-    /// Ready when the app has taken as long as it may. Without such a limit, it costs a comparison.
+    /// Ready when the app has taken longer than the request timeout. Without a timeout, this costs
+    /// one comparison.
     pub(super) fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Self::FullContext(full) = self else {
+        let Self::Full(full) = self else {
             return Poll::Pending;
         };
         let worker = &full.connection.worker;

@@ -1,5 +1,4 @@
-//! The requests of a connection that hyper doesn't serve. They reach the app by the same way as
-//! hyper's.
+//! Requests of a connection that hyper does not serve. They reach the app as hyper's do.
 use super::{
     Call, ConnService, Http, StreamTask, Streams,
     detect::Version,
@@ -17,12 +16,10 @@ use http_body::Body;
 use hyper::rt::Executor;
 use std::{fmt, future::Future};
 
-/// What an [`HttpConnection`](super::HttpConnection) that isn't a byte stream needs of its app: to
-/// ask it, and to run what becomes of that.
-///
-/// The rules of every other request hold: those for hosts (RFC 9113 8.3.1), limits and timeouts,
-/// the app's panics, counting. Framing is the connection's own affair, as are `:authority` and
-/// `Content-Length`.
+/// What an [`HttpConnection`](super::HttpConnection) that is not a byte stream needs: a way to call
+/// the app, and to run the sending of a response.
+/// All rules for requests apply: those for hosts (RFC 9113 8.3.1), limits and timeouts, panics of
+/// the app, counting. The connection itself does the framing, `:authority` and `Content-Length`.
 pub struct Requests<S, R> {
     service: ConnService<S>,
     streams: Streams<R>,
@@ -33,7 +30,7 @@ pub struct Requests<S, R> {
 pub type ResponseTask<F> = StreamTask<UntilClosed<F>>;
 
 impl<A: App, R> Http<A, R> {
-    /// Makes the app's service of this connection.
+    /// Makes the app's service for this connection.
     pub fn requests<C: Connected>(
         self,
         connection: &Accepted<C>,
@@ -51,7 +48,7 @@ impl<A: App, R> Http<A, R> {
 
 impl<S: HttpService, R> Requests<S, R> {
     /// Hands a request to the app. The call never fails: a request that breaks a rule is answered
-    /// with 400, an app that panics with 500, one that is too slow with 504.
+    /// with 400, a panic of the app with 500, a timeout with 504.
     pub fn call<B>(&self, request: Request<B>) -> Call<S>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
@@ -59,10 +56,10 @@ impl<S: HttpService, R> Requests<S, R> {
         self.service.respond(request)
     }
 
-    /// Runs what sends a response in a task of its own, which counts as a request of the
-    /// connection: a drain waits for it. If it panics, it's dropped; so it is when its peer takes
-    /// nothing of the response's body for [`Timeouts::write_stall`](crate::Timeouts), and when the
-    /// connection's task is dropped.
+    /// Runs the sending of a response in a task of its own. The task counts as a request of the
+    /// connection, so a drain waits for it.
+    /// The task is dropped if it panics, if the client accepts nothing of the response's body for
+    /// [`Timeouts::write_stall`](crate::Timeouts), and when the connection's task is dropped.
     pub fn spawn<F>(&self, response: F)
     where
         F: Future<Output = ()>,

@@ -1,4 +1,4 @@
-//! The bound that says which executors can run the streams of a service.
+//! The bound on executors that can run the streams of a service.
 #[cfg(feature = "http2")]
 use super::{Call, Reply};
 #[cfg(feature = "http2")]

@@ -1,4 +1,4 @@
-//! HTTP/2 streams run in tasks of their own: counted, and with their panics contained.
+//! HTTP/2 streams run in tasks of their own. Each is counted, and its panics are contained.
 use crate::{
     engine::{ConnState, LazyTimeout},
     observe::TimedOut,
@@ -14,7 +14,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The executor that hyper spawns a connection's streams on: the worker's, with each stream
+/// The executor on which hyper spawns the streams of a connection: the worker's, with each stream
 /// counted.
 #[derive(Clone)]
 pub struct Streams<R> {
@@ -51,19 +51,20 @@ impl<R> fmt::Debug for Streams<R> {
 }
 
 thread_local! {
-    /// Of the stream that's being polled on this thread.
+    /// The flow control of the stream that is being polled on this thread.
     static HELD: Cell<Held> = const { Cell::new(Held { frames: 0, held: false }) };
 }
 
-/// Whether a stream's peer holds it up: hyper asks it for room before it asks the response's body
-/// for more, so a body that gave a frame and wasn't asked since waits for the peer.
+/// Whether a stream waits for the client's flow-control window. Hyper asks for window before it
+/// polls the response's body again. So a body that gave a frame, and was not polled since, waits
+/// for the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Held {
     frames: u32,
     held: bool,
 }
 
-/// The response's body is asked for more: its stream isn't held up.
+/// The response's body is polled: its stream has window.
 pub(super) fn asked_for_more() {
     HELD.set(Held {
         held: false,
@@ -80,14 +81,14 @@ pub(super) fn gave_a_frame() {
 }
 
 pin_project_lite::pin_project! {
-    /// One HTTP/2 stream. A panic in it ends the stream, and so does a peer that takes nothing of
-    /// what it's sent.
+    /// One HTTP/2 stream. A panic ends only the stream, and so does a client that accepts nothing
+    /// for the write stall timeout.
     pub struct StreamTask<F> {
         #[pin]
         future: Option<F>,
         state: Arc<ConnState>,
         held: Held,
-        // With a peer that holds it up.
+        // The timer of the write stall.
         stall: LazyTimeout,
     }
 
@@ -124,7 +125,7 @@ impl<F: Future<Output = ()>> Future for StreamTask<F> {
                 let worker = &state.worker;
                 ready!(me.stall.poll(worker.timeouts().write_stall, worker, cx));
                 state.timed_out(TimedOut::WriteStall);
-                // The peer gets RST_STREAM.
+                // The client gets RST_STREAM.
                 if let Err(message) = panics::catch(|| me.future.set(None)) {
                     state.panicked(&message);
                 }

@@ -1,5 +1,5 @@
-//! The task of one HTTP connection: it waits for its peer with next to nothing, and lets hyper
-//! serve it when there's something to serve.
+//! The task of one HTTP connection. It waits for the client with as little memory as possible, and
+//! lets hyper serve requests.
 use super::{
     Http, SpawnStreams, Streams,
     active::Active,
@@ -36,8 +36,7 @@ where
     A: App,
     Streams<R>: SpawnStreams<A::Service>,
 {
-    /// It waits. This is what nearly all connections of a busy server do, so it's what the task's
-    /// size is made for.
+    /// Nearly all connections of a busy server wait. The size of the task is made for this state.
     Waiting(Waiting<C, A, R>),
     Active(Box<Active<C, A, R>>),
     Over,
@@ -59,8 +58,7 @@ where
         }
     }
 
-    /// Waits for the peer. What comes then is large, so it's kept out of the way of those that are
-    /// active.
+    /// Waits for the client. Kept out of line, because the states that follow are large.
     #[inline(never)]
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<TaskState<C, A, R>> {
         let conn = &self.context.state;
@@ -109,7 +107,7 @@ where
     }
 }
 
-// Nothing in it is pinned by it: hyper's connections are in boxes.
+// Nothing is pinned in place: hyper's connections are boxed.
 impl<C, A, R> Unpin for HttpTask<C, A, R>
 where
     C: Connection,

@@ -1,4 +1,4 @@
-//! A body that a peer sends, under the deadline of its gaps.
+//! A request's body under the timeout for gaps.
 use crate::{
     engine::{AtDrain, ConnState, LazyTimeout, WorkerState},
     error::BoxError,
@@ -13,10 +13,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A body that a peer sends. Whoever waits for it too long gets an error.
+/// A request's body. Waiting for the client for too long is an error.
 pub(super) struct TimedBody<B> {
     pub(super) body: B,
-    /// None, once it's at its end.
+    /// `None`: the body is at its end.
     pub(super) gap: Option<Gap>,
 }
 
@@ -36,17 +36,17 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for TimedBody<B>
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Self { body, gap } = &mut *self;
-        // Hyper keeps the end of a body to itself until the next request, if it comes after the
+        // Hyper delivers the end of a body with the next request, if that end arrives after the
         // response.
         if gap.is_none() && body.is_end_stream() {
             return Poll::Ready(None);
         }
-        // Told once: an app that goes on after an error would go on for ever.
+        // The error is returned once. An app that ignores errors would otherwise loop for ever.
         if gap.as_ref().is_some_and(|gap| gap.is_over) {
             return Poll::Ready(None);
         }
         match (Pin::new(&mut *body).poll_frame(cx), &mut *gap) {
-            // It goes on to count as being read: what follows on the connection is this body still.
+            // The body counts as being read: what follows on the connection is still this body.
             (Poll::Pending, Some(waiting)) => waiting.poll(cx).map(|error| Some(Err(error.into()))),
             (Poll::Pending, None) => Poll::Pending,
             (Poll::Ready(Some(Ok(frame))), waiting) => {
@@ -76,15 +76,14 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for TimedBody<B>
     }
 }
 
-/// A body that's being read: how long the app has been waiting for the peer.
-///
-/// It doesn't keep the connection open: an app may keep a body for as long as it likes.
+/// How long the app has been waiting for the next bytes of a body.
+/// The reference is weak: an app may keep a body without keeping the connection open.
 pub(super) struct Gap {
     pub(super) worker: Arc<WorkerState>,
     pub(super) connection: Weak<ConnState>,
     waiting: LazyTimeout,
     at_drain: AtDrain,
-    /// The app has been told.
+    /// The app has received the error.
     pub(super) is_over: bool,
 }
 
@@ -100,7 +99,7 @@ impl Gap {
         }
     }
 
-    /// The peer sends more than is read.
+    /// The client sends more than is read.
     fn note_unread(&self) {
         if let Some(connection) = self.connection.upgrade() {
             connection.linger_at_close();

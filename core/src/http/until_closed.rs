@@ -9,7 +9,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// The futures of one connection that end when this is dropped. None of them wakes another.
+/// The futures of one connection, which end when this is dropped. A new future does not wake the
+/// others.
 #[derive(Default)]
 pub(super) struct Siblings(Arc<Mutex<Wakers>>);
 
@@ -52,7 +53,7 @@ struct Member {
 }
 
 impl Member {
-    /// Whether the connection is over. If it isn't, the task is woken when it is.
+    /// Whether the connection is closed. If not, the task is woken when it is.
     fn is_closed(&self, cx: &Context<'_>) -> bool {
         let mut wakers = lock(&self.wakers);
         if let Some(waker) = wakers.waiting.get_mut(self.key) {
@@ -65,13 +66,13 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         let waker = lock(&self.wakers).waiting.try_remove(self.key);
-        // Dropping a waker may run anything.
+        // Dropping a waker may run any code.
         drop(waker);
     }
 }
 
 pin_project_lite::pin_project! {
-    /// A future that's dropped when its connection is.
+    /// A future that is dropped together with its connection.
     pub struct UntilClosed<F> {
         #[pin]
         future: Option<F>,

@@ -1,7 +1,8 @@
-//! An upgrade that an HTTP/1 request offers. From then on, hyper gives the I/O object to whoever
-//! has the other end of the offer when the connection is over, also if the app ignored it; dropped
-//! there, it would be closed without a goodbye, and what its peer sends still would reset it. So
-//! the connection keeps an end, too.
+//! Upgrades that HTTP/1 requests offer.
+//! At the end of a connection, hyper moves the I/O object into the latest offer, even if the app
+//! ignored that offer. Dropped there, the stream would close without a graceful end, and bytes that
+//! are still arriving would reset it. So the connection keeps a clone of the offer, and takes the
+//! I/O object from it.
 use crate::engine::poll_scope;
 #[cfg(feature = "http1")]
 use crate::{engine::Accepted, transport::Connection};
@@ -14,22 +15,22 @@ use std::{
 };
 
 thread_local! {
-    /// The offer of a request that began in this turn.
+    /// The offer of a request that began in this poll.
     static OFFER: RefCell<Option<OnUpgrade>> = const { RefCell::new(None) };
 }
 
-/// The connection whose turn it is, is offered this.
+/// Records an offer for the connection that is being polled.
 pub(super) fn record(offer: OnUpgrade) {
     drop(OFFER.replace(Some(offer)));
     poll_scope::set_needs_attention();
 }
 
-/// What was offered in this turn.
+/// The offer that was recorded in this poll.
 pub(super) fn take() -> Option<OnUpgrade> {
     OFFER.take()
 }
 
-/// The I/O object of a connection that's over, if hyper gave it to the offer.
+/// The I/O object of a closed connection, if hyper moved it into the offer.
 #[cfg(feature = "http1")]
 pub(super) fn io<C: Connection>(mut offer: OnUpgrade) -> Option<Accepted<C>> {
     match Pin::new(&mut offer).poll(&mut Context::from_waker(Waker::noop())) {

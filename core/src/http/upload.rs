@@ -1,5 +1,4 @@
-//! The body that a peer sends with a request by HTTP/1 or HTTP/2, and where it's left if nobody
-//! reads it to its end.
+//! A request's body in HTTP/1 or HTTP/2, and where it goes if the app does not read it to the end.
 #[cfg(feature = "http2")]
 use super::h2_unread::Unread;
 use super::{h1_unread::H1Unread, timed_body::TimedBody};
@@ -13,15 +12,15 @@ use std::{
     task::{Context, Poll},
 };
 
-/// What a peer sends: not nothing.
+/// A request's body that is not empty.
 pub(super) struct Upload {
-    /// None, once it's dropped.
+    /// `None`: the body has been dropped.
     body: Option<TimedBody<Incoming>>,
-    /// The peer has been asked for it, if it waits to be asked.
+    /// `100 Continue` has been sent, if the client waits for it.
     is_asked_for: bool,
-    /// HTTP/1: where it's left, if nobody reads it to its end.
+    /// HTTP/1: where the body goes if it is dropped before its end.
     h1_unread: Option<Arc<H1Unread>>,
-    /// HTTP/2: the same.
+    /// HTTP/2: where the body goes if it is dropped before its end.
     #[cfg(feature = "http2")]
     unread: Option<Arc<Unread>>,
 }
@@ -37,15 +36,15 @@ impl Upload {
         }
     }
 
-    /// A body that goes there, if nobody reads it to its end. `waits`: the peer waits to be asked
-    /// for it.
+    /// Sets where the body goes if it is dropped before its end. `waits`: the client waits for `100
+    /// Continue`.
     pub(super) fn or_h1_unread(mut self, h1_unread: Arc<H1Unread>, waits: bool) -> Self {
         self.h1_unread = Some(h1_unread);
         self.is_asked_for = !waits;
         self
     }
 
-    /// A body that goes there, if nobody reads it to its end.
+    /// Sets where the body goes if it is dropped before its end.
     #[cfg(feature = "http2")]
     pub(super) fn or_leave(mut self, unread: Arc<Unread>) -> Self {
         self.unread = Some(unread);
@@ -61,7 +60,7 @@ impl Drop for Upload {
             && let Some(connection) = gap.connection.upgrade()
         {
             connection.linger_at_close();
-            // Whose peer has sent nothing for too long already, isn't waited for.
+            // The client has sent nothing for too long already.
             if gap.is_over {
                 return;
             }
@@ -70,7 +69,7 @@ impl Drop for Upload {
                 return unread.store(body.body, &connection);
             }
             match self.h1_unread.take() {
-                // Its request is over, and nobody would look there.
+                // The request has ended, so nobody would read the body.
                 Some(h1_unread) if Arc::strong_count(&h1_unread) == 1 => {}
                 Some(h1_unread) if self.is_asked_for => h1_unread.store(body),
                 Some(h1_unread) => h1_unread.store_unrequested(),

@@ -1,5 +1,5 @@
-//! A connection that waits for its first bytes, or for its next request: its stream, a place among
-//! the worker's deadlines, and nothing of hyper.
+//! A connection that waits for its first bytes, or hibernates until its next request: an I/O object
+//! and an entry in the worker's timer queue, and nothing of hyper.
 use super::{
     ConnService, Http, SpawnStreams, Streams,
     active::{Active, Hibernated},
@@ -23,28 +23,28 @@ use std::{
 /// A connection that waits for its peer.
 pub(super) struct Waiting<C: Connection, A: App, R> {
     io: Accepted<C>,
-    /// Since when.
+    /// When the wait began.
     since: Instant,
     next: Next<A, R>,
 }
 
-/// What it waits for.
+/// What the connection waits for.
 enum Next<A: App, R> {
-    /// Its first request, and what's to be known from it: the version.
+    /// The first request, whose first bytes tell the version.
     First { http: Http<A, R>, detect: Detect },
-    /// Another one.
+    /// The next request.
     Another { service: ConnService<A::Service> },
-    /// Nothing: it takes its leave, and has this left to say.
+    /// Nothing: these last bytes are sent, and then the stream ends.
     End { answer: &'static [u8] },
 }
 
-/// What became of the wait.
+/// How a wait ends.
 pub(super) enum WaitEnd {
-    /// The peer has begun to speak.
+    /// A request has begun to arrive.
     Serve(Version),
-    /// The connection is to end, in order.
+    /// Hyper's graceful shutdown is due.
     ShutDown,
-    /// It's over.
+    /// The connection is closed.
     Closed,
 }
 
@@ -88,7 +88,7 @@ where
                 return Poll::Ready(WaitEnd::Serve(version));
             }
             Poll::Ready(Ok(First::Unnegotiated)) => detect::no_alpn(options),
-            // TLS ends by a word in either direction (RFC 8446 6.1).
+            // Both sides end TLS with a close_notify alert (RFC 8446 6.1).
             Poll::Ready(Ok(First::Nothing)) if self.io.info().tls().is_some() => &[],
             Poll::Ready(_) => return Poll::Ready(WaitEnd::Closed),
             Poll::Pending => return self.poll_deadline(state),
@@ -97,8 +97,7 @@ where
         self.poll_end(state, cx)
     }
 
-    /// Says what's left to be said and ends the stream, as far as the peer listens, and for as long
-    /// as a head may take.
+    /// Sends the last bytes and ends the stream. The head timeout limits how long that takes.
     fn poll_end(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<WaitEnd> {
         let mut io = Pin::new(&mut self.io);
         if let Next::End { answer } = &mut self.next {
@@ -121,8 +120,8 @@ where
         }
     }
 
-    /// Where it stands. It's made anew each time, so that a connection that waits keeps no more
-    /// than the time.
+    /// The state machine, made anew each time, so that a waiting connection keeps no more than a
+    /// time.
     fn machine(&self, state: &ConnState) -> Machine {
         let since = self.since;
         let waits = match &self.next {
@@ -137,7 +136,7 @@ where
     }
 
     fn poll_deadline(&mut self, state: &ConnState) -> Poll<WaitEnd> {
-        // The clock is asked only if it may be time.
+        // The clock is read only if a deadline may have passed.
         if !state.take_due() && state.stage() == Stage::Serving {
             state.wake_at(self.machine(state).deadline(&Rules::of(state)));
             return Poll::Pending;
@@ -166,7 +165,7 @@ where
                     state.end(why, stalled);
                     return Poll::Ready(WaitEnd::Closed);
                 }
-                // It's all hyper's, which isn't there.
+                // These actions need hyper, which does not exist now.
                 Action::PollAgain | Action::Hibernate | Action::Probe | Action::Abort => {
                     return Poll::Ready(WaitEnd::Closed);
                 }
@@ -174,8 +173,9 @@ where
         }
     }
 
-    /// Hands the connection to hyper. The first head is owed since the connection began, any other
-    /// since its first byte. None: it has taken its leave.
+    /// Hands the connection to hyper. The head timeout of the first request runs since the
+    /// connection began; that of any other request since its first byte. `None`: the connection is
+    /// closing.
     pub(super) fn activate(
         self,
         version: Version,

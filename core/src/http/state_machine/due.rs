@@ -1,57 +1,54 @@
-//! The deadlines of a connection: which one is next, and what it means that it's over.
+//! The deadlines of a connection: which one is next, and what happens then.
 use super::{Action, CLOSE_DELAY, Idle, Machine, Precision, Rules, Seen, State};
 use crate::{engine::Stage, http::detect::Version, observe::TimedOut};
 use std::time::{Duration, Instant};
 
-/// What is over at a deadline.
+/// What is due at a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// The peer owes a head.
+    /// The timeout of a head.
     Head,
-    /// The server drains, and the peer hasn't spoken yet.
+    /// In a drain: the client has never sent anything.
     Silent,
-    /// It has been idle for too long.
+    /// The keep-alive timeout, or the timeout for a gap in a body.
     Idle,
-    /// It has been idle for so long that its buffers are better given back.
+    /// The connection has been idle for long enough to free its buffers.
     Hibernate,
-    /// It's to be checked_at at whether it's idle.
+    /// Check whether the connection is idle.
     Check,
-    /// It's to be checked_at at whether it's in the middle of a head that came together with the
-    /// request before.
+    /// Check whether a head has begun to arrive together with the previous request.
     Probe,
-    /// It reads nothing.
+    /// The client has accepted no bytes for the write stall timeout.
     WriteStall,
-    /// It is to be checked_at whether a stream that buffers has sent something, although no write
-    /// succeeded.
+    /// Check whether a stream that buffers has sent bytes, although no write succeeded.
     Progress,
-    /// The server drains, and it has owed the rest of a head, or of a body, for as long as it may
-    /// then.
+    /// In a drain: the client has stopped in the middle of a head or a body for as long as allowed.
     Drain,
-    /// It's to end, and has said nothing for long enough.
+    /// The connection is shutting down, and has been quiet for long enough.
     Quiet,
-    /// It has reached the age at which it's to end.
+    /// The maximum age.
     Age,
-    /// It has reached that hibernating, and no request was on its way.
+    /// The connection reached its maximum age while hibernating, and no request was in flight.
     CloseDelay,
 }
 
-/// After its only request, a connection hibernates so many times sooner, so that a burst of one-off
-/// clients does not hold buffers. If it is resumed again before the full time, it gets the full time
-/// from then on.
+/// After its only request, a connection hibernates this many times earlier, so that a burst of
+/// one-off clients does not hold buffers. If it is resumed before the full time, it gets the full
+/// time from then on.
 const FIRST_REQUEST_DIVISOR: u32 = 40;
 
-/// How long a connection that answers request after request goes without a look at the clock at the
-/// most.
+/// The longest time between two looks at the clock, for a connection that answers request after
+/// request.
 const LONGEST_CHECK: Duration = Duration::from_secs(1);
 
-/// How often it is checked_at, while the peer may take nothing.
+/// How many times the progress is checked during the write stall timeout.
 const PROGRESS_CHECKS: u32 = 16;
 
-/// A deadline and what's over then.
+/// A deadline and what is due then.
 type Deadline = Option<(Instant, Due)>;
 
 impl Due {
-    /// Whether the peer is late. It may have been in time, if this process stood still and saw its
+    /// Whether the client is late. It may have been in time, if this process was paused and saw the
     /// bytes too late.
     pub(super) fn blames_peer(self) -> bool {
         match self {
@@ -68,8 +65,7 @@ impl Due {
 }
 
 impl Machine {
-    /// What's due next, and when. Of two at the same time, the first one: what is over is not
-    /// checked_at at.
+    /// The next deadline. At equal times the first one in the list counts.
     pub(super) fn due(&self, seen: &Seen, rules: &Rules<'_>) -> Deadline {
         let all = [
             self.due_by_state(seen, rules),
@@ -98,8 +94,8 @@ impl Machine {
                 since, precision, ..
             }) => {
                 let can_hibernate = seen.version == Version::Http1 && !seen.was_offered_upgrade;
-                // It can_hibernate at the end of its keep-alive time at the latest: only who takes it from
-                // hyper sees whether it's idle.
+                // An HTTP/1 connection hibernates at the end of the keep-alive time at the latest:
+                // only taking it from hyper shows whether it is idle.
                 let (probe, end, due) = match can_hibernate {
                     true => (
                         timeouts.head,
@@ -108,7 +104,7 @@ impl Machine {
                     ),
                     false => (Duration::MAX, timeouts.keep_alive, Due::Idle),
                 };
-                // A deadline that's a little late because of it, is late by a small part.
+                // The check makes a deadline late by a small part of it at most.
                 let check = probe
                     .min(end)
                     .min(LONGEST_CHECK)
@@ -122,10 +118,10 @@ impl Machine {
         }
     }
 
-    /// How long it is idle before it hibernates.
+    /// How long the connection is idle before it hibernates.
     fn hibernate_delay(&self, rules: &Rules<'_>) -> Duration {
         match rules.hibernate_after {
-            // It's about to end.
+            // The connection is about to close.
             _ if self.old.is_some() => Duration::MAX,
             after if after == Duration::MAX || self.recently_active || self.counts.requests > 1 => {
                 after
@@ -143,7 +139,7 @@ impl Machine {
     }
 
     fn due_by_progress(&self, rules: &Rules<'_>) -> Deadline {
-        // None either, if it may take for ever.
+        // No write stall timeout, no progress checks.
         self.due_by_stall(rules)?;
         after(
             self.stall?.checked_at,
@@ -155,9 +151,9 @@ impl Machine {
     fn due_by_age(&self, rules: &Rules<'_>) -> Deadline {
         match (self.state, self.shut_down_since, self.old) {
             (State::First { .. } | State::Closing { .. }, ..) => None,
-            // HTTP/2 asks the peer for a sign of life. If there's none, it's gone, and would hold
-            // up the drain. If there's one, the connection ends when the peer has taken what
-            // there's for it.
+            // HTTP/2: GOAWAY is followed by a PING. A client that does not answer is gone, and
+            // would delay the drain. Otherwise the connection ends when the client has received
+            // everything.
             (_, Some(shut_down_since), _) => {
                 let wait = match (self.last_read_at > shut_down_since, rules.drain) {
                     (true, _) => rules.timeouts.write_stall,
@@ -166,8 +162,8 @@ impl Machine {
                 };
                 self.quiet_for(shut_down_since, wait)
             }
-            // A request that is on its way already is answered, and its response tells the peer to
-            // leave.
+            // A request that is already in flight is answered, and its response says `Connection:
+            // close`.
             (State::Hibernating { since }, None, Some(_)) => {
                 after(since, CLOSE_DELAY, Due::CloseDelay)
             }
@@ -176,7 +172,7 @@ impl Machine {
         }
     }
 
-    /// When nothing will have been asked or answered for so long since then, if it's idle.
+    /// When the connection will have been idle for `wait` since `since`, if it is idle.
     fn quiet_for(&self, since: Instant, wait: Duration) -> Deadline {
         after(self.quiet_since()?.max(since), wait, Due::Quiet)
     }
@@ -184,8 +180,8 @@ impl Machine {
     fn due_by_drain(&self, rules: &Rules<'_>) -> Deadline {
         let drain = rules.drain?;
         match self.state {
-            // One that has never spoken may be silent for as long as the lame duck stage lasts,
-            // since it was accepted.
+            // A connection that has never sent anything may stay for the lame duck stage, counted
+            // from its accept.
             State::First { begun: false, .. } if rules.stage >= Stage::Closing => {
                 after(rules.accepted_at, drain.lame_duck, Due::Silent)
             }
@@ -196,7 +192,7 @@ impl Machine {
         }
     }
 
-    /// What it means that this is over.
+    /// Changes the state by what is due, and returns the action.
     pub(super) fn fall_due(&mut self, due: Due, seen: &Seen, now: Instant) -> Action {
         let close = |why, stalled| Action::Close { why, stalled };
         match due {
@@ -217,7 +213,7 @@ impl Machine {
             Due::CloseDelay => self.shut_down(None, now),
             Due::Hibernate | Due::Probe | Due::Quiet if !seen.was_idle => Action::PollAgain,
             Due::Probe => Action::Probe,
-            // An old one ends hibernating.
+            // A connection of maximum age closes after hibernating.
             Due::Hibernate | Due::Quiet => self.hibernate(seen, now),
         }
     }
@@ -234,7 +230,7 @@ impl Machine {
         if let State::Hibernating { since } = &mut self.state {
             *since = now;
         }
-        // HTTP/2 has a word of its own for it.
+        // HTTP/2 sends GOAWAY.
         let shut_down = seen.version == Version::Http2;
         self.shut_down_since = shut_down.then_some(now);
         Action::ReachAge { shut_down }

@@ -1,9 +1,8 @@
-//! The state machine of an HTTP connection: what it waits for, how long it may, and what happens
-//! then. It decides, and does no I/O.
-//!
+//! The state machine of an HTTP connection: what the connection waits for, for how long, and what
+//! happens then. It decides, and does no I/O.
 //! [`Machine::next`] takes the state, what was [`Seen`] after hyper was polled, the [`Rules`] and
-//! the time. Its caller carries out the [`Action`]. The table in ARCHITECTURE.md is this file in
-//! words; `tests.rs` holds each of its lines.
+//! the time. The caller carries out the [`Action`]. The table in ARCHITECTURE.md is this file in
+//! words; `tests.rs` checks each of its lines.
 mod due;
 #[cfg(test)]
 mod tests;
@@ -19,7 +18,8 @@ use std::time::{Duration, Instant};
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// It waits for its first bytes. `begun`: some have come, but not enough to tell the version.
+    /// It waits for its first bytes. `begun`: some have arrived, but not enough to tell the
+    /// version.
     First { since: Instant, begun: bool },
     /// HTTP/1: it is idle, and hyper has been dropped.
     Hibernating { since: Instant },
@@ -27,67 +27,68 @@ pub(super) enum State {
     Closing { since: Instant },
     /// A head is expected, or has begun to arrive.
     ReadingHead { since: Instant },
-    /// A request is being answered.
+    /// A response is being made or sent.
     Responding,
-    /// A request has been answered, but its body is still being read. Since when nothing of it
-    /// came.
+    /// The response has been sent, but the request's body is still being read. `since`: the last
+    /// time that bytes of it arrived.
     ReadingBody { since: Instant },
-    /// Nothing is asked and nothing is answered.
+    /// No request is in progress.
     Idle(Idle),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Idle {
-    /// Since the end of what was asked, or since the last of it was sent.
+    /// When the last request ended, or when the last bytes of its response were sent.
     since: Instant,
     ended: Instant,
     precision: Precision,
 }
 
-/// How far an idle connection's times can be trusted. A request that's answered at once doesn't
-/// read the clock, so a busy connection is checked_at at now and then instead.
+/// How exact the times of an idle connection are. A request that is answered at once does not read
+/// the clock, so the times of a busy connection are corrected now and then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Precision {
-    /// They are right, and nothing has been asked since. That may change without the clock being
-    /// read.
+    /// The times are exact, and no request has followed. A request may follow without reading the
+    /// clock.
     Fresh,
-    /// Something has been asked since, and answered.
+    /// Requests have followed, and have been answered.
     Stale,
-    /// They are right, and whatever is asked from now on reads the clock.
+    /// The times are exact, and any request from now on reads the clock.
     Exact,
-    /// As `Exact`, and no head has begun.
+    /// As `Exact`, and no head has begun to arrive.
     Probed,
 }
 
-/// A connection's state, and what else is remembered of it.
+/// The state of a connection, and what is remembered beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Machine {
     state: State,
     counts: Counts,
-    /// When the peer was last last_read_at of.
+    /// When bytes were last read.
     last_read_at: Instant,
-    /// The peer takes nothing.
+    /// The client accepts no bytes.
     stall: Option<Stall>,
-    /// It was resumed from hibernation soon, so it keeps its buffers for the full time.
+    /// The connection was resumed soon after it hibernated, so it keeps its buffers for the full
+    /// time.
     recently_active: bool,
-    /// When it reached the age at which it is to end.
+    /// When the connection reached its maximum age.
     old: Option<Instant>,
     /// When hyper's graceful shutdown was requested.
     shut_down_since: Option<Instant>,
 }
 
-/// Writes are pending.
+/// A write that the client does not accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stall {
-    /// Since when the peer has taken nothing.
+    /// When the client last accepted bytes.
     since: Instant,
-    /// How much had been written by then.
+    /// The number of writes by then.
     writes: u32,
-    /// When it was last checked_at whether a stream that buffers has sent something.
+    /// When a stream that buffers was last asked whether it has sent bytes.
     checked_at: Instant,
 }
 
-/// How much there has been of what's counted.
+/// Counters of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) requests: u32,
@@ -96,66 +97,65 @@ pub(super) struct Counts {
     pub(super) responses: u32,
 }
 
-/// What's seen of a connection that has gone on as far as it went.
+/// What is seen of a connection after hyper has been polled.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     pub(super) version: Version,
     pub(super) counts: Counts,
-    /// A request is being answered.
+    /// A response is being made or sent.
     pub(super) is_answering: bool,
     /// A request's body is being read.
     pub(super) is_uploading: bool,
-    /// How often something was written, if the peer takes nothing now.
+    /// The number of writes, if the client accepts nothing now.
     pub(super) blocked_at: Option<u32>,
-    /// Hyper has had a turn after the latest request.
+    /// Hyper has been polled again after the latest request.
     pub(super) was_idle: bool,
-    /// Hyper won't give the I/O object back.
+    /// Hyper will not return the I/O object.
     pub(super) was_offered_upgrade: bool,
 }
 
-/// What the server says of how long things may take.
+/// The server's timeouts and its stage.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules<'a> {
     pub(super) timeouts: &'a Timeouts,
     pub(super) hibernate_after: Duration,
     pub(super) accepted_at: Instant,
     pub(super) stage: Stage,
-    /// In a drain.
+    /// In a drain: its limits.
     pub(super) drain: Option<DrainBound>,
 }
 
-/// What's to be done.
+/// What the caller has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Nothing to do until something happens, or until this time.
+    /// Nothing, until something happens, or until this time.
     Wait(Option<Instant>),
-    /// Hyper is polled again.
+    /// Poll hyper again.
     PollAgain,
-    /// It is taken from hyper, and hibernates if it is idle.
+    /// Take the connection from hyper; it hibernates if it is idle.
     Hibernate,
-    /// It is taken from hyper, searched for the beginning of a head, and given back.
+    /// Take the connection from hyper, look for the beginning of a head, and return it.
     Probe,
-    /// Hyper's graceful shutdown is requested. A hibernating connection is resumed for that.
+    /// Request hyper's graceful shutdown. A hibernating connection is resumed for that.
     ShutDown(Option<TimedOut>),
-    /// It has reached its age. Its peer is told with the next response, or by HTTP/2 at once
-    /// (`shut_down`).
+    /// The connection has reached its maximum age. The next response says `Connection: close`. With
+    /// HTTP/2, GOAWAY is sent at once (`shut_down`).
     ReachAge { shut_down: bool },
-    /// It is closed in order. `stalled`: by a drain, because its peer was silent in the middle of
-    /// something.
+    /// Close gracefully. `stalled`: a drain closes the connection, because the client stopped in
+    /// the middle of a request.
     Close {
         why: Option<TimedOut>,
         stalled: bool,
     },
-    /// It is dropped: its peer takes nothing, and is owed nothing more.
+    /// Drop the connection: the client accepts no bytes, and what is left is not sent.
     Abort,
 }
 
-/// How long an old connection may be idle before it's closed: its peer may have sent a request
-/// already.
+/// How long a connection of maximum age stays open when idle: a request may already be in flight.
 const CLOSE_DELAY: Duration = Duration::from_secs(1);
 
 impl Machine {
-    /// One in this state.
+    /// A machine in this state.
     pub(super) fn new(state: State, now: Instant) -> Self {
         Self {
             state,
@@ -168,8 +168,8 @@ impl Machine {
         }
     }
 
-    /// A connection that speaks for the first time, and has owed a head since then. One of HTTP/2
-    /// may be opened before it's needed: it owes nothing.
+    /// A connection that hyper serves for the first time. The head timeout runs from `since`.
+    /// HTTP/2 connections may be opened ahead of need, so they have no head timeout.
     pub(super) fn first(version: Version, since: Instant, now: Instant) -> Self {
         let state = match version {
             Version::Http1 => State::ReadingHead { since },
@@ -178,7 +178,7 @@ impl Machine {
         Self::new(state, now)
     }
 
-    /// A connection that was hibernating and has sent something: it owes a head from now on.
+    /// A connection that was hibernating and has received bytes. The head timeout begins now.
     pub(super) fn resumed(
         idle_since: Instant,
         is_old: bool,
@@ -192,7 +192,7 @@ impl Machine {
         }
     }
 
-    /// A connection that's hibernating.
+    /// A hibernating connection.
     pub(super) fn hibernating(since: Instant, is_old: bool) -> Self {
         Self {
             old: is_old.then_some(since),
@@ -200,8 +200,7 @@ impl Machine {
         }
     }
 
-    /// What's to be done now. `late`: when the wait for a peer that was to be over at a time is
-    /// over for whoever looks now.
+    /// What to do now. `late` extends a timeout of the client if this process was paused.
     pub(super) fn next(
         &mut self,
         seen: &Seen,
@@ -225,12 +224,12 @@ impl Machine {
         }
     }
 
-    /// When something is due, for a connection that hyper doesn't serve: nothing is seen of it.
+    /// The next deadline of a connection without hyper.
     pub(super) fn deadline(&self, rules: &Rules<'_>) -> Option<Instant> {
         self.due(&Seen::nothing(), rules).map(|(at, _)| at)
     }
 
-    /// Sees how things stand.
+    /// Updates the state.
     fn observe(&mut self, seen: &Seen, timeouts: &Timeouts, now: Instant) {
         let (requests, read, answered) = (
             seen.counts.requests != self.counts.requests,
@@ -241,7 +240,7 @@ impl Machine {
             self.last_read_at = now;
         }
         self.state = match self.state {
-            // What has been answered but not been taken yet, is not over.
+            // A response that the client has not accepted is not finished.
             _ if seen.is_answering || seen.blocked_at.is_some() => State::Responding,
             State::ReadingBody { since } if seen.is_uploading && !read => {
                 State::ReadingBody { since }
@@ -253,8 +252,8 @@ impl Machine {
                 State::ReadingHead { since: now }
             }
             State::Idle(idle) if idle.precision == Precision::Stale => Idle::since(now),
-            // An HTTP/2 stream is over when its answer has been handed over; what the peer's window
-            // holds back is still to be sent. But not for ever.
+            // An HTTP/2 stream ends when its response has been handed to h2. Bytes that the
+            // client's window holds back are sent later, for at most the write stall timeout.
             State::Idle(idle)
                 if answered && now.duration_since(idle.ended) < timeouts.write_stall =>
             {
@@ -274,30 +273,30 @@ impl Machine {
         };
     }
 
-    /// What a drain asks of it at once.
+    /// What a drain does at once.
     fn drain(&mut self, seen: &Seen, stage: Stage, now: Instant) -> Option<Action> {
         self.has_to_end(seen.version, stage)
             .then(|| match (self.state, seen.version) {
-                // It may be in the middle of a head that came with the request before: only who
-                // takes it from hyper sees that.
+                // A head may have arrived together with the previous request. Only taking the
+                // connection from hyper shows that.
                 (State::Idle(_), Version::Http1) if seen.was_idle => self.hibernate(seen, now),
                 (State::Idle(_), Version::Http1) => Action::PollAgain,
                 _ => self.shut_down(None, now),
             })
     }
 
-    /// Whether a drain ends it, and not only after what it's doing.
+    /// Whether the drain ends the connection now, instead of after the request in progress.
     pub(super) fn has_to_end(&self, version: Version, stage: Stage) -> bool {
         if stage == Stage::Serving || self.shut_down_since.is_some() {
             return false;
         }
         match (self.state, version) {
             (State::First { .. } | State::Closing { .. }, _) => false,
-            // Not in the middle of a head, nor of an answer, behind which one may have begun: that
-            // would lose a request. Answers say that they're the last.
+            // Not in the middle of a head or a response: a request may have begun to arrive, and
+            // would be lost. Responses say `Connection: close`.
             (State::Hibernating { .. } | State::Idle(_), Version::Http1) => stage >= Stage::Closing,
             (_, Version::Http1) => false,
-            // It has a word of its own for it, and goes on.
+            // GOAWAY ends the connection after the streams that are open.
             (_, Version::Http2) => true,
         }
     }
@@ -314,7 +313,7 @@ impl Machine {
         }
     }
 
-    /// Since when nothing has been asked or answered, if so.
+    /// When the connection became idle, if it is idle.
     pub(super) fn quiet_since(&self) -> Option<Instant> {
         match self.state {
             State::Idle(idle) => Some(idle.since),
@@ -322,15 +321,15 @@ impl Machine {
         }
     }
 
-    /// A request is being answered, and nothing else is to be seen to: the clock isn't needed.
+    /// A request is in progress, and the client accepts what is sent: the clock is not needed.
     #[inline(always)]
     pub(super) fn is_responding(&mut self) {
         self.state = State::Responding;
         self.stall = None;
     }
 
-    /// Whether its times may get stale, now that something has been asked and answered: the clock
-    /// isn't needed either.
+    /// Whether the times may become stale, because a request has been answered meanwhile: the clock
+    /// is not needed.
     #[inline(always)]
     pub(super) fn may_become_stale(&self, requests: u32) -> bool {
         matches!(self.state, State::Idle(idle) if matches!(idle.precision, Precision::Fresh | Precision::Stale))
@@ -338,7 +337,7 @@ impl Machine {
             && self.stall.is_none()
     }
 
-    /// They do.
+    /// The times are stale.
     #[inline(always)]
     pub(super) fn mark_stale(&mut self, counts: Counts) {
         if let State::Idle(idle) = &mut self.state {
@@ -352,10 +351,9 @@ impl Machine {
         self.shut_down_since = Some(now);
     }
 
-    /// A connection that was taken from hyper is given back to it. `head`: a head had begun to
-    /// arrive in one read with the request before it, and has been owed since that request. If more
-    /// of it comes before it is found, it is owed since then, so such a head may take twice its
-    /// time.
+    /// A connection that was taken from hyper has been returned. `head`: a head began to arrive in
+    /// the same read as the previous request. Its timeout runs from that request, or from later
+    /// bytes that arrived before the probe, so such a head may take up to twice the timeout.
     pub(super) fn reattached(&mut self, head: bool) {
         self.shut_down_since = None;
         if let State::Idle(idle) = &mut self.state {
@@ -378,7 +376,7 @@ impl Idle {
 }
 
 impl Seen {
-    /// Of a connection that's without hyper.
+    /// For a connection without hyper.
     pub(super) fn nothing() -> Self {
         Self {
             version: Version::Http1,

@@ -19,7 +19,7 @@ const KEEP_ALIVE: u64 = 64_000;
 const STALL: u64 = 16_000;
 const SLEEP: u64 = 40_000;
 const AGE: u64 = 2 * HOUR;
-/// In a drain that begins an hour after the start.
+/// The lame duck stage of a drain that begins an hour after the start.
 const SHARE: u64 = 3_000;
 const LAME_DUCK: u64 = 500;
 
@@ -28,7 +28,7 @@ fn ms(n: u64) -> Duration {
 }
 
 impl Scene {
-    /// With a connection in this state since the hour. Times are in milliseconds since then.
+    /// With a connection in this state since the hour. Times are in milliseconds after that.
     fn new(state: impl FnOnce(Instant) -> State) -> Self {
         let start = Instant::now();
         let now = start + ms(HOUR);
@@ -53,7 +53,7 @@ impl Scene {
         self.start + ms(HOUR + n)
     }
 
-    /// A drain has begun then, and has come to that.
+    /// A drain began at `since`, and has reached this stage.
     fn draining(mut self, since: u64, stage: Stage) -> Self {
         (self.drain, self.stage) = (Some(since), stage);
         self
@@ -94,7 +94,7 @@ impl Scene {
         self.machine.next(&self.seen, &rules, late, now)
     }
 
-    /// What it waits for, and what's done then, and the state after it.
+    /// Expects an action at this time, and the state after it.
     #[track_caller]
     fn expect(mut self, now: u64, until: u64, action: Action) -> Self {
         assert_eq!(
@@ -113,7 +113,7 @@ impl Scene {
         self
     }
 
-    /// What's done at once.
+    /// Expects an action at once.
     #[track_caller]
     fn at_once(mut self, now: u64, action: Action) -> Self {
         assert_eq!(self.next(now), action);
@@ -201,7 +201,7 @@ fn each_state_has_its_deadline() {
         .seen(|seen| seen.is_uploading = true)
         .expect(0, GAP, KEPT_ALIVE);
     Scene::new(hibernating).expect(0, KEEP_ALIVE, KEPT_ALIVE);
-    // A request may be answered for as long as the app takes; then the connection grows old.
+    // An app may take as long as it likes; then the connection reaches its maximum age.
     Scene::new(busy)
         .seen(|seen| seen.is_answering = true)
         .expect(0, HOUR, Action::ReachAge { shut_down: false });
@@ -216,11 +216,11 @@ fn an_idle_connection_is_looked_at_then_searched_for_a_head_then_it_sleeps() {
         .expect(1000, HEAD, Action::Probe)
         .machine(|machine| machine.reattached(false))
         .expect(HEAD, SLEEP, Action::Hibernate);
-    // HTTP/2 doesn't sleep.
+    // HTTP/2 connections do not hibernate.
     Scene::new(idle(Precision::Exact))
         .http2()
         .expect(0, KEEP_ALIVE, KEPT_ALIVE);
-    // Nor does a connection that hyper wouldn't give back.
+    // Nor does a connection that hyper would not return.
     Scene::new(idle(Precision::Exact))
         .seen(|seen| seen.was_offered_upgrade = true)
         .expect(0, KEEP_ALIVE, KEPT_ALIVE);
@@ -265,15 +265,15 @@ fn what_happens_leads_from_state_to_state() {
         .seen(reads);
     scene.next(30);
     scene.is(|scene| head(scene.at(30)));
-    // What was asked and answered between two looks.
+    // A request that was answered between two checks.
     let mut scene = Scene::new(idle(Precision::Exact)).seen(asks);
     scene.next(10);
     scene.is(|scene| idle(Precision::Fresh)(scene.at(10)));
-    // A response that the peer doesn't take is not over.
+    // A response that the client does not accept is not finished.
     let mut scene = Scene::new(busy).seen(|seen| seen.blocked_at = Some(1));
     scene.next(10);
     scene.is(|_| State::Responding);
-    // HTTP/2 reads without owing a head.
+    // HTTP/2 frames begin no head timeout.
     let mut scene = Scene::new(idle(Precision::Exact)).http2().seen(reads);
     scene.next(10);
     scene.is(|scene| idle(Precision::Exact)(scene.at(0)));
@@ -336,7 +336,7 @@ fn a_stalled_reader_is_looked_at_and_then_cut_off() {
         .seen(blocked)
         .expect(0, STALL / 16, Action::PollAgain);
     let mut scene = scene.expect(STALL / 16, STALL / 8, Action::PollAgain);
-    // Something was sent.
+    // Bytes were sent.
     scene.seen.blocked_at = Some(8);
     assert_eq!(
         scene.next(STALL - 1),
@@ -355,7 +355,8 @@ fn a_stalled_reader_is_looked_at_and_then_cut_off() {
 #[test]
 fn a_connection_grows_old_and_gets_a_last_call() {
     let last_call = HOUR + 1000;
-    // While it responses: the response says so, and it's closed when nothing follows.
+    // During a response: the response says `Connection: close`, and the connection closes when no
+    // request follows.
     let mut scene = Scene::new(busy)
         .seen(|seen| seen.is_answering = true)
         .at_once(HOUR, Action::ReachAge { shut_down: false })
@@ -364,7 +365,7 @@ fn a_connection_grows_old_and_gets_a_last_call() {
     scene
         .expect(HOUR + 5, HOUR + 1005, Action::PollAgain)
         .at_once(HOUR + 1005, Action::Hibernate);
-    // While it's idle; what's hibernating is resumed to end.
+    // During idleness: a hibernating connection is resumed for the graceful shutdown.
     Scene::new(idle(Precision::Probed))
         .machine(|machine| {
             machine.state = idle(Precision::Probed)(machine.last_read_at + ms(HOUR - 1))
@@ -377,7 +378,7 @@ fn a_connection_grows_old_and_gets_a_last_call() {
         .at_once(HOUR, Action::ReachAge { shut_down: false })
         .is(|scene| hibernating(scene.at(HOUR)))
         .expect(HOUR, last_call, Action::ShutDown(None));
-    // HTTP/2 has a word for it, and a peer that doesn't answer that is gone.
+    // HTTP/2 sends GOAWAY; a client that does not react is gone.
     Scene::new(idle(Precision::Exact))
         .machine(|machine| {
             machine.state = idle(Precision::Exact)(machine.last_read_at + ms(HOUR - 1))
@@ -385,13 +386,13 @@ fn a_connection_grows_old_and_gets_a_last_call() {
         .http2()
         .at_once(HOUR, Action::ReachAge { shut_down: true })
         .expect(HOUR, last_call, close(None));
-    // One that does, ends when it has taken what there is for it.
+    // A client that reacts gets everything before the connection ends.
     Scene::new(idle(Precision::Exact))
         .http2()
         .machine(|machine| machine.shutdown_requested(machine.last_read_at))
         .seen(reads)
         .expect(10, STALL, close(None));
-    // Who has never spoken has no age.
+    // A connection without a first request has no maximum age.
     let mut scene = Scene::new(first);
     scene.timeouts = scene.timeouts.with_head(Duration::MAX);
     assert_eq!(scene.next(HOUR), Action::Wait(None));
@@ -424,7 +425,7 @@ fn a_lame_duck_goes_on_and_http2_is_told() {
             .http2()
             .at_once(0, Action::ShutDown(None));
     }
-    // Its peer gets the lame duck stage to say that it's there.
+    // The client gets the lame duck stage for its first bytes.
     Scene::new(idle(Precision::Exact))
         .draining(0, Stage::LameDuck)
         .http2()
@@ -452,7 +453,7 @@ fn when_the_server_closes_what_is_idle_ends_and_what_is_busy_goes_on() {
 
 #[test]
 fn in_a_drain_a_peer_that_owes_something_gets_its_share_of_the_grace() {
-    // Since the drain, if it has been owing for longer; since then, if not.
+    // The limit runs from the drain's begin, or from the last bytes if those came later.
     for state in [begun, head, uploading] {
         for stage in [Stage::LameDuck, Stage::Closing] {
             let mut scene = Scene::new(state).draining(100, stage);
@@ -463,7 +464,7 @@ fn in_a_drain_a_peer_that_owes_something_gets_its_share_of_the_grace() {
     Scene::new(head)
         .draining(0, Stage::Closing)
         .expect(100, SHARE, STALLED);
-    // Who owes a head for long enough already is late anyway.
+    // The head timeout passes before the drain's limit.
     Scene::new(head)
         .draining(HEAD - 1, Stage::Closing)
         .expect(HEAD - 1, HEAD, NO_HEAD);
@@ -474,7 +475,7 @@ fn in_a_drain_who_never_spoke_may_be_silent_for_the_lame_duck_stage() {
     let mut scene = Scene::new(first).draining(0, Stage::Closing);
     scene.accepted_at = scene.at(0);
     scene.expect(0, LAME_DUCK, close(None));
-    // One that was accepted long ago.
+    // A connection that was accepted long ago.
     Scene::new(first)
         .draining(0, Stage::Closing)
         .at_once(0, close(None));
