@@ -30,6 +30,7 @@ const LAST_LOOK: Duration = Duration::from_millis(2);
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The accept loop of one worker: the future that a runtime polls for as long as the worker lives.
+///
 /// It accepts connections, hands them to the executor, and leads the worker through a drain. It is
 /// ready when the worker has finished. It panics only if the listener panics.
 pub struct AcceptLoop<L, P, R> {

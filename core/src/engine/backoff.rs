@@ -2,13 +2,13 @@
 use crate::transport::AcceptErrorKind;
 use std::time::{Duration, Instant};
 
-/// How many errors in a row are met by trying again at once.
+/// How many errors in a row are handled by trying again at once.
 const MOST_RETRIES: usize = 64;
-/// The first wait after an error that needs one; doubled each time, up to the longest.
+/// The first wait after an error that needs one. It doubles each time, up to the longest.
 const SHORTEST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// The errors since the latest success, and the wait for the next try.
+/// The errors since the last success, and the wait for the next try.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     failures: usize,
@@ -21,10 +21,10 @@ impl Backoff {
         (self.failures, self.wait) = (0, Duration::ZERO);
     }
 
-    /// What to make of an error of this kind, and how long to [`pause`](Self::pause).
+    /// How to handle an error of this kind, and how long to [`pause`](Self::pause).
     pub(super) fn failed(&mut self, mut kind: AcceptErrorKind) -> (AcceptErrorKind, Duration) {
         self.failures += 1;
-        // An error that was to be over at once, and isn't.
+        // An error that should have been over at once persists.
         if kind == AcceptErrorKind::Retry && self.failures > MOST_RETRIES {
             kind = AcceptErrorKind::Backoff;
         }
@@ -40,7 +40,7 @@ impl Backoff {
         self.until = now.checked_add(self.wait);
     }
 
-    /// No accept before then.
+    /// The earliest time of the next accept.
     pub(super) fn until(&self) -> Option<Instant> {
         self.until
     }

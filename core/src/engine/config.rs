@@ -8,7 +8,7 @@ use crate::{
 };
 use std::{fmt, sync::Arc, time::Duration};
 
-/// What a server was told to do.
+/// The settings of a server.
 #[derive(Clone, Default)]
 pub(crate) struct Config {
     pub(crate) limits: Limits,
@@ -18,23 +18,23 @@ pub(crate) struct Config {
     pub(crate) filter: Option<Filter>,
 }
 
-/// Whether a peer may connect.
+/// Whether a client may connect.
 pub(crate) type Filter = Arc<dyn Fn(&Endpoint) -> bool + Send + Sync>;
 
 impl Config {
-    /// Tells the observer, if there's one. What the event is made of is gathered only then.
+    /// Sends an event to the observer, if there is one. The event is built only then.
     pub(crate) fn observe<'a>(&self, event: impl FnOnce() -> Event<'a>) {
         if let Some(observer) = &self.observer {
             let _ = panics::catch(|| observer.on(&event()));
         }
     }
 
-    /// Whether a peer that has ended its sending half still gets what it waits for.
+    /// Whether a client that has ended its sending half still gets its response.
     pub(crate) fn answers_half_closed(&self) -> bool {
         self.http.half_close
     }
 
-    /// Whether something beside its app wants to know of each request.
+    /// Whether anything beside the app handles each request.
     pub(crate) fn has_request_hooks(&self) -> bool {
         self.timeouts.request < Duration::MAX || self.http.status_of.is_some()
     }

@@ -1,4 +1,4 @@
-//! What the server knows of one connection, for as long as any part of it lives.
+//! What the server knows of one connection, for as long as any part of the connection lives.
 use super::{Config, Stage, WorkerState, conn_flags::Flags};
 #[cfg(feature = "tracing")]
 use crate::transport::Endpoint;
@@ -19,55 +19,55 @@ use std::{
     time::Instant,
 };
 
-/// A write of more bytes is counted as a large one: protocols send less by themselves, such as
-/// pings, acknowledgements and a window update or three (RFC 9113 6).
+/// Larger writes are counted separately. A protocol's own frames are smaller: PING,
+/// acknowledgements, a few WINDOW_UPDATE frames (RFC 9113 6).
 const SMALL_WRITE: usize = 64;
 
-/// The state of one connection. It's owned by the connection's task *and* by its I/O object, so an
-/// upgraded stream that an app took elsewhere is still counted, drained and aborted.
+/// The state of one connection, shared by the connection's task *and* its I/O object. So an
+/// upgraded stream that an app moved elsewhere is still counted, drained and aborted.
 ///
-/// Every idle connection has one, so its size is budgeted: see the test below.
+/// Every idle connection has one, so its size has a budget: see the test below.
 #[derive(Debug)]
 pub(crate) struct ConnState {
     pub(crate) worker: Arc<WorkerState>,
     pub(crate) id: u64,
     pub(crate) accepted_at: Instant,
     key: u32,
-    /// The address that it counts for, if there's a limit per address.
+    /// The address for the limit per address, if there is such a limit.
     ip: Option<Box<IpAddr>>,
     /// Wakes the connection's own task.
     pub(crate) task: WakerSlot,
-    /// Those who wait for the connection in other tasks.
+    /// Wakers of other tasks that wait for the connection.
     external_wakers: OnceLock<Box<ExternalWakers>>,
-    /// How often something was read. Written by the reading task alone.
+    /// The number of reads. Written only by the reading task.
     reads: AtomicU32,
-    /// How often something was written. Written by the writing task alone.
+    /// The number of writes. Written only by the writing task.
     writes: AtomicU32,
-    /// How many of the writes were large: more than what a protocol sends by itself.
+    /// The number of writes that were larger than a protocol's own frames.
     large_writes: AtomicU32,
-    /// How many tasks of their own it has.
+    /// The number of tasks of its own that the connection has.
     subtasks: AtomicU32,
-    /// How many there are who read what the peer sends, in whichever task.
+    /// The number of bodies that are being read, in any task.
     readers: AtomicU32,
-    /// The peer takes nothing at the moment. Written by the writing task alone.
+    /// The client accepts no bytes at the moment. Written only by the writing task.
     blocked: AtomicBool,
-    /// Its own task is in the middle of something, after which it looks at everything. Written by
-    /// that task alone.
+    /// The connection's task is in the middle of a poll that will see every change. Written only by
+    /// that task.
     busy: AtomicBool,
     pub(super) flags: Flags,
     #[cfg(feature = "tracing")]
     span: Option<Box<tracing::Span>>,
 }
 
-/// Wakes whoever has a part of the connection in another task than its own.
+/// Wakers of other tasks that use the connection.
 #[derive(Debug, Default)]
 pub(crate) struct ExternalWakers {
     pub(crate) reader: WakerSlot,
     pub(crate) writer: WakerSlot,
     /// A raw handler that waits for the drain.
     pub(crate) drain: WakerSlot,
-    /// How many bytes a stream that buffers had sent when it was last asked. Here, because hardly
-    /// any connection is asked.
+    /// How many bytes a stream that buffers had sent when it was last asked. Kept here, because few
+    /// connections are asked.
     sent: AtomicU64,
 }
 
@@ -94,7 +94,7 @@ impl ConnState {
         }
     }
 
-    /// Whatever is logged on behalf of the connection is in its span.
+    /// What is logged for the connection is in its span.
     #[cfg(feature = "tracing")]
     pub(crate) fn with_span(mut self, peer: &Endpoint) -> Self {
         let span = tracing::debug_span!(target: "anyport", "connection", conn.id = self.id, peer.addr = %peer);
@@ -112,12 +112,12 @@ impl ConnState {
         self.worker.stage()
     }
 
-    /// Whether the connection is to end now, whatever it's doing.
+    /// Whether the connection has to end now, in the middle of anything.
     pub(crate) fn aborting(&self) -> bool {
         self.stage() == Stage::Aborting
     }
 
-    /// Whether the peer is to be told to make a new connection next time.
+    /// Whether the client should make a new connection for its next request.
     pub(crate) fn announces_close(&self) -> bool {
         self.stage() >= Stage::LameDuck || self.is_old()
     }
@@ -134,21 +134,22 @@ impl ConnState {
         self.worker.now()
     }
 
-    /// Whether the connection's own task is in the middle of something, after which it looks at
-    /// everything.
+    /// Sets whether the connection's task is in the middle of a poll that will see every change.
     pub(crate) fn set_busy(&self, busy: bool) {
-        // Against the end of a reader on another thread: one of the two sees what the other did.
+        // Ordered against the end of a reader on another thread: at least one of the two sees the
+        // other's change.
         if self.busy.load(Relaxed) != busy {
             self.busy.store(busy, SeqCst);
         }
     }
 
-    /// A task of its own begins.
+    /// A task of the connection's own begins.
     pub(crate) fn begin_subtask(&self) {
         self.subtasks.fetch_add(1, Relaxed);
     }
 
-    /// A task of its own ends: the connection's has to see that it may be idle now.
+    /// A task of the connection's own ends. The connection's task has to check whether the
+    /// connection is idle.
     pub(crate) fn end_subtask(&self) {
         if self.subtasks.fetch_sub(1, Relaxed) == 1 {
             self.task.wake();
@@ -159,13 +160,12 @@ impl ConnState {
         self.subtasks.load(Relaxed) > 0
     }
 
-    /// Somebody begins to read what the peer sends: nobody else does until
-    /// [`end_reading`](Self::end_reading).
+    /// A body is being read until [`end_reading`](Self::end_reading).
     pub(crate) fn begin_reading(&self) {
         self.readers.fetch_add(1, Relaxed);
     }
 
-    /// All has been read, or given up, in whichever task.
+    /// A body has been read or dropped, in any task.
     pub(crate) fn end_reading(&self) {
         if self.readers.fetch_sub(1, SeqCst) == 1 && !self.busy.load(SeqCst) && !self.has_subtasks()
         {
@@ -193,17 +193,16 @@ impl ConnState {
         self.set_blocked(false);
     }
 
-    /// Whether the peer takes nothing of what there is for it.
+    /// Sets whether the client accepts no bytes.
     pub(crate) fn set_blocked(&self, blocked: bool) {
-        // Written only if that changes something, so that it stays in the caches of those who read
-        // it.
+        // Written only on a change, so that the cache lines of readers stay valid.
         if self.is_blocked() != blocked {
             self.blocked.store(blocked, Relaxed);
         }
     }
 
-    /// A stream that buffers has sent so many bytes so far: something left it, although no write
-    /// succeeded.
+    /// A stream that buffers has sent this many bytes so far. More than before counts as a write,
+    /// although no write succeeded.
     pub(super) fn note_sent(&self, bytes: u64) {
         if self.external_wakers().sent.swap(bytes, Relaxed) != bytes {
             increment(&self.writes);
@@ -218,21 +217,20 @@ impl ConnState {
         self.blocked.load(Relaxed)
     }
 
-    /// How often something was written, if the peer takes nothing now.
+    /// The number of writes, if the client accepts nothing now.
     pub(crate) fn blocked_at(&self) -> Option<u32> {
         self.is_blocked().then(|| self.writes.load(Relaxed))
     }
 
-    /// Has the connection's task polled again at `at`, or earlier: a deadline that moved further
-    /// away is looked at when the old one is reached, so that moving it costs nothing. `None` is
-    /// never.
+    /// Has the connection's task polled at `at` or earlier. Postponing a deadline costs nothing:
+    /// the task is polled at the old one and asks again. `None` is never.
     pub(crate) fn wake_at(&self, at: Option<Instant>) {
         if let Some(at) = at {
             self.worker.wake_at(self.key, at);
         }
     }
 
-    /// Tells the observer, if there's one.
+    /// Sends an event to the observer, if there is one.
     pub(crate) fn observe<'a>(&self, event: impl FnOnce() -> Event<'a>) {
         self.config().observe(event);
     }
@@ -244,7 +242,7 @@ impl ConnState {
         });
     }
 
-    /// The server ends it, in order, because its peer took too long; `stalled`: for a drain.
+    /// The server ends the connection because the client took too long. `stalled`: for a drain.
     pub(crate) fn end(&self, why: Option<TimedOut>, stalled: bool) {
         if let Some(why) = why {
             self.timed_out(why);
@@ -263,7 +261,7 @@ impl ConnState {
         self.external_wakers.get_or_init(Box::default)
     }
 
-    /// Has every task that waits for this connection look at it again.
+    /// Wakes every task that waits for this connection.
     pub(crate) fn wake(&self) {
         self.task.wake();
         if let Some(others) = self.external_wakers.get() {
@@ -274,7 +272,7 @@ impl ConnState {
     }
 }
 
-/// Adds one to what a single task writes: no read-modify-write.
+/// Increments a counter that a single task writes: no atomic read-modify-write is needed.
 fn increment(counter: &AtomicU32) {
     counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
 }
@@ -299,8 +297,8 @@ impl Drop for ConnState {
 mod tests {
     use super::*;
 
-    /// With the two counters of its `Arc`, it's 128 bytes: a size that allocators have, and one
-    /// that's the processor's.
+    /// With the two counters of its `Arc`, the state has 128 bytes: an allocator's size class, and
+    /// two cache lines.
     #[test]
     fn the_state_of_a_connection_keeps_its_size() {
         assert!(

@@ -3,7 +3,7 @@ use super::ConnState;
 use crate::runtime::Worker;
 use std::{fmt, sync::Arc, time::Instant};
 
-/// What a [`Protocol`](crate::Protocol) gets with each connection: the server's wishes.
+/// What a [`Protocol`](crate::Protocol) gets with each connection: what the server asks of it.
 ///
 /// The connection's task is polled again whenever one of the answers changes.
 pub struct ConnContext {
@@ -11,35 +11,35 @@ pub struct ConnContext {
 }
 
 impl ConnContext {
-    /// Which worker the connection belongs to.
+    /// The worker that the connection belongs to.
     #[must_use]
     pub fn worker(&self) -> &Worker {
         &self.state.worker.worker
     }
 
-    /// Whether the server is draining: the connection should tell its peer to go elsewhere, finish
-    /// what it's doing, and end.
+    /// Whether the server is draining: the connection should ask its client to reconnect elsewhere,
+    /// finish what is in progress, and end.
     #[must_use]
     pub fn draining(&self) -> bool {
         self.state.stage() != super::Stage::Serving
     }
 
-    /// Whether nothing new should be begun: the peer has had the time to learn of the drain.
+    /// Whether no new work should begin: the client has had time to learn of the drain.
     #[must_use]
     pub fn closing(&self) -> bool {
         self.state.stage() >= super::Stage::Closing
     }
 
-    /// Whether there are requests with a task of their own
+    /// Whether any response has a task of its own
     /// ([`Requests::spawn`](crate::http::Requests::spawn)).
     #[must_use]
     pub fn has_requests(&self) -> bool {
         self.state.has_subtasks()
     }
 
-    /// Has the connection's task polled again at this time of [`now`](Self::now), or earlier.
+    /// Has the connection's task polled at this time of [`now`](Self::now), or earlier.
     pub fn wake_at(&self, at: Instant) {
-        // What it was to be woken for before has been seen.
+        // The previous request to be polled has been handled.
         let _ = self.state.take_due();
         self.state.wake_at(Some(at));
     }

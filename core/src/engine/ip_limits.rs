@@ -21,8 +21,8 @@ impl IpLimits {
         }
     }
 
-    /// `Err`: this peer has as many as it may. Otherwise, what has to be given to
-    /// [`leave`](Self::leave) in the end.
+    /// `Err`: this client has as many connections as allowed. `Ok`: what has to be passed to
+    /// [`leave`](Self::leave) at the end.
     pub(crate) fn enter(&self, peer: &Endpoint) -> Result<Option<IpAddr>, ()> {
         let Some(ip) = (self.limit < usize::MAX).then(|| client(peer)).flatten() else {
             return Ok(None);
@@ -47,7 +47,7 @@ impl IpLimits {
     }
 }
 
-/// What one client has: an IPv4 address, or a /64 of IPv6.
+/// What counts as one client: an IPv4 address, or a /64 prefix of IPv6.
 fn client(peer: &Endpoint) -> Option<IpAddr> {
     Some(match peer.socket_addr()?.ip().to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),

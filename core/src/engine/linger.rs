@@ -1,5 +1,5 @@
-//! The lingering close: who has been told all there is may be sending still. Closing at once would
-//! reset the connection, and with it what the peer hasn't read yet (RFC 9112 9.6).
+//! The lingering close. After the last response, the client may still be sending. Closing at once
+//! would reset the connection, and the client would lose what it has not read yet (RFC 9112 9.6).
 use super::{ConnState, Stage};
 use crate::transport::Connection;
 use hyper::rt::ReadBuf;
@@ -10,19 +10,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a peer may send nothing, and not close its end either.
+/// How long a client may send nothing without closing its end.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// How long a peer may go on sending.
+/// How long a client may go on sending.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// How much is thrown away by one read.
+/// How many bytes one read discards.
 const READ: usize = 8192;
 
-/// How many reads there are before others get their turn.
+/// How many reads there are before other tasks are polled.
 const READS: usize = 16;
 
-/// A connection whose sending half has been shut down, and whose peer is waited for.
+/// A connection whose sending half has been shut down, and which waits for the client's end.
 pub(super) struct Linger {
     until: Instant,
     latest: Instant,
@@ -38,8 +38,8 @@ impl Linger {
         }
     }
 
-    /// Throws away what the peer sends. Ready when it has closed its end, or has had the time for
-    /// it.
+    /// Discards what the client sends. Ready when the client has closed its end, or its time is
+    /// over.
     pub(super) fn poll<C: Connection>(
         &mut self,
         mut io: Pin<&mut C>,
@@ -52,7 +52,7 @@ impl Linger {
             let mut buf = ReadBuf::uninit(&mut scratch);
             match io.as_mut().poll_read(cx, buf.unfilled()) {
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
-                    // A drain isn't held up by it.
+                    // Lingering does not delay a drain.
                     if state.stage() == Stage::Serving {
                         self.until = self.latest.min(now + QUIET);
                     }

@@ -1,10 +1,10 @@
-//! What every connection shares: accepting, the handshake, deadlines, counting, lingering,
-//! draining.
+//! What all connections share: accepting, the handshake, deadlines, counting, lingering, draining.
 //!
-//! Two named futures do it all, so that a runtime can say in a bound whether they must be `Send`:
-//! an [`AcceptLoop`] per worker and a [`ConnTask`] per connection. It knows bytes, permits and
-//! time. It must not know what is spoken on a connection, which a [`Protocol`] does, nor how a
-//! server is put together.
+//! Two named futures do all of that, so that a runtime can state in a bound whether they must be
+//! `Send`: an [`AcceptLoop`] per worker and a [`ConnTask`] per connection.
+//!
+//! The engine knows bytes, permits and time. It must not know the protocol on a connection, which
+//! is a [`Protocol`]'s, nor how a server is put together.
 mod accept;
 mod accepted;
 mod backoff;

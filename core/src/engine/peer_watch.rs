@@ -1,5 +1,5 @@
-//! Watching the peer of a connection that is busy for it: whether it is still there, and takes what
-//! it is sent.
+//! Watches the client while its connection is busy: whether the client is still there, and accepts
+//! what is sent.
 use super::{Accepted, ConnState};
 use crate::transport::{Connection, PeerState};
 use bytes::Bytes;
@@ -12,19 +12,18 @@ use std::{
     time::Duration,
 };
 
-/// How much is taken in of what the peer sends ahead, while it waits for something.
+/// How much is read of what a client sends ahead of a response.
 const GLANCE: usize = 2048;
 
-/// How often the system is asked about a peer that waits for something, while its bytes wait
-/// unread.
+/// How often the kernel is asked about a client whose bytes wait unread.
 const PROBE: Duration = Duration::from_secs(1);
 
 impl<C: Connection> Accepted<C> {
-    /// Looks whether a peer that waits for something is still there. Hyper would read ahead for
-    /// that, into a buffer of 8 KiB per request, and is told not to.
+    /// Checks whether a client that waits for a response is still there. Hyper would read ahead for
+    /// that, into a buffer of 8 KiB per request; this replaces it.
     ///
-    /// What is read here is put back. What somebody else is reading is not touched; they find its
-    /// end. Where bytes wait that nobody reads, the system is asked about the peer, once in
+    /// Bytes that are read here are put back. If another task reads the connection, that task finds
+    /// its end. If bytes wait that nobody reads, the kernel is asked about the client, once in
     /// [`PROBE`].
     #[cold]
     pub(super) fn watch_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -58,8 +57,8 @@ impl<C: Connection> Accepted<C> {
         Ok(true)
     }
 
-    /// Asks the system about the peer if it is time to, and has the connection polled again when it
-    /// is time for the next question.
+    /// Asks the kernel about the client when it is time, and has the connection polled for the next
+    /// check.
     fn probe_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let is_due = self.state.is_due();
         if is_due {
@@ -67,10 +66,9 @@ impl<C: Connection> Accepted<C> {
                 PeerState::Closed => {
                     return Err(peer_left(&self.state, io::ErrorKind::ConnectionReset));
                 }
-                // Who reads has all that will ever come.
+                // The reading task has everything that will ever arrive.
                 PeerState::HalfClosed if !self.has_unread() => self.peer_ended()?,
-                // Then a read has to tell; what it brings is for somebody who may be waiting for
-                // it.
+                // Only a read can tell. What it returns may be awaited by another task.
                 PeerState::Unknown if !self.has_unread() && self.glance(cx)? => {
                     cx.waker().wake_by_ref()
                 }
@@ -84,7 +82,8 @@ impl<C: Connection> Accepted<C> {
         Ok(())
     }
 
-    /// The peer has ended its sending half: it left, unless that's to be answered still.
+    /// The client has ended its sending half. Unless half-closed clients are answered, it has
+    /// disconnected.
     fn peer_ended(&self) -> io::Result<()> {
         if !self.state.config().answers_half_closed() {
             return Err(peer_left(&self.state, io::ErrorKind::UnexpectedEof));
@@ -93,7 +92,7 @@ impl<C: Connection> Accepted<C> {
         Ok(())
     }
 
-    /// A stream that buffers may have sent something, although the latest write to it is pending.
+    /// A stream that buffers may have sent bytes, although the latest write is pending.
     #[cold]
     pub(super) fn note_progress(&self) {
         if let Some(sent) = self.io.bytes_sent() {
@@ -102,7 +101,7 @@ impl<C: Connection> Accepted<C> {
     }
 }
 
-/// The peer left: nothing that was written to it need be sent any more.
+/// The client disconnected: what is still buffered for it need not be sent.
 fn peer_left(state: &ConnState, kind: io::ErrorKind) -> io::Error {
     state.discard_unsent();
     io::Error::new(kind, "the peer left before it was answered")

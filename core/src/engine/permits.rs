@@ -1,4 +1,4 @@
-//! The connection limit: exact over all workers, and nobody holds a permit while merely waiting.
+//! The connection limit: exact over all workers. A worker that only waits holds no permit.
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 /// Counts the open connections of a server against its limit.
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 pub(crate) struct Permits {
     limit: usize,
     used: AtomicUsize,
-    /// Some worker stopped accepting because of the limit.
+    /// A worker stopped accepting because of the limit.
     starving: AtomicBool,
 }
 
@@ -19,9 +19,10 @@ impl Permits {
         }
     }
 
-    /// Takes one, or says that there's none; then some later [`release`](Self::release) says so.
+    /// Takes a permit, or returns `false`. Then some later [`release`](Self::release) returns
+    /// `true`.
     pub(crate) fn acquire(&self) -> bool {
-        // The second try: a permit that came back before `starving` was set woke nobody.
+        // The second try: a permit that came back before `starving` was set woke no worker.
         self.try_acquire() || {
             self.starving.store(true, SeqCst);
             self.try_acquire()
@@ -33,7 +34,7 @@ impl Permits {
         self.used.fetch_update(SeqCst, SeqCst, more).is_ok()
     }
 
-    /// Gives one back. `true`: some worker waits for it and has to be woken.
+    /// Returns a permit. `true`: a worker waits for it and has to be woken.
     #[must_use]
     pub(crate) fn release(&self) -> bool {
         self.used.fetch_sub(1, SeqCst);

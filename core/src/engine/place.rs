@@ -1,4 +1,4 @@
-//! What a connection's permit knows of it.
+//! What a connection's permit knows of the connection.
 use super::ConnState;
 use crate::{runtime::Registered, transport::Place};
 use std::{
@@ -20,7 +20,7 @@ impl Place for ConnState {
     }
 
     fn poll_aborted(&self, registered: &mut Registered, cx: &mut Context<'_>) -> Poll<()> {
-        // The connection itself is gone, and nobody writes to it any more.
+        // The connection's I/O object is gone, so nothing else waits to write.
         let _ = registered.refresh(cx, &self.external_wakers().writer);
         match self.aborting() {
             true => Poll::Ready(()),

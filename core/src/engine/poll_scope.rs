@@ -1,41 +1,40 @@
-//! What one poll of a connection does, counted in a thread-local that's the connection's meanwhile:
-//! an exchange with its peer needs no reference to it.
+//! What happens during one poll of a connection, counted in a thread-local: exchanges need no
+//! reference to their connection.
 use std::cell::Cell;
 
 thread_local! {
-    /// Of the connection that's being polled, or dropped, on this thread. It's asked in its place,
-    /// by `with`: what `get` or `replace` give out is looked at once more, for whether there was
-    /// anything.
+    /// The scope of the connection that is being polled, or dropped, on this thread. Accessed
+    /// through `LocalKey::with`; `get` and `replace` compile to an extra check.
     static CURRENT: Cell<PollScope> = const { Cell::new(PollScope { exchanges: 0, open: 0, announces_close: false, needs_attention: false }) };
 }
 
-/// How far a connection has come. What runs in tasks of its own is only counted when it begins.
+/// The exchanges of a connection. Those with tasks of their own are only counted when they begin.
 ///
-/// It's put in its place and taken back at each poll, so it's as small as a register.
+/// It is swapped in and out at each poll, so it fits into a register.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(8))]
 pub(crate) struct PollScope {
-    /// How many exchanges there have been.
+    /// The number of exchanges so far.
     pub(crate) exchanges: u32,
-    /// How many of them are open: one, if any.
+    /// The number of open exchanges: one, if any.
     open: u8,
-    /// The peer is to be told to make a new connection next time.
+    /// The response should say `Connection: close`.
     announces_close: bool,
-    /// There's something to be seen to at the end of the poll.
+    /// There is something to handle at the end of the poll.
     needs_attention: bool,
 }
 
 impl PollScope {
-    /// Whether the peer waits for something.
+    /// Whether an exchange is open.
     pub(crate) fn is_open(self) -> bool {
         self.open > 0
     }
 
-    /// Polls a connection, or drops it, as the one that exchanges belong to. Inlined, since each
-    /// exchange goes through it.
+    /// Polls a connection, or drops it, with this scope as the current one. Inlined, because each
+    /// exchange passes here.
     #[inline(always)]
     pub(crate) fn enter<T>(&mut self, announces_close: bool, f: impl FnOnce() -> T) -> T {
-        /// Puts back whose scope it was before, also if something panics.
+        /// Restores the previous scope, also after a panic.
         struct Back<'a>(&'a mut PollScope);
         impl Drop for Back<'_> {
             fn drop(&mut self) {
@@ -48,12 +47,12 @@ impl PollScope {
         f()
     }
 
-    /// With the one whose scope it is.
+    /// Swaps this scope with the current one.
     fn swap(&mut self) {
         CURRENT.with(|current| *self = current.replace(*self));
     }
 
-    /// Whether there's something to be seen to: see [`set_needs_attention`].
+    /// Whether there is something to handle: see [`set_needs_attention`].
     pub(crate) fn needs_attention(self) -> bool {
         self.needs_attention
     }
@@ -63,17 +62,17 @@ impl PollScope {
     }
 }
 
-/// Whether it's the scope of a connection whose peer waits for something.
+/// Whether the current scope has an open exchange.
 pub(crate) fn is_open() -> bool {
     CURRENT.with(|scope| scope.get().is_open())
 }
 
-/// The connection whose scope it is has something to see to at the end of it.
+/// The connection of the current scope has something to handle at the end of the poll.
 pub(crate) fn set_needs_attention() {
     update(|scope| scope.needs_attention = true);
 }
 
-/// Counts for the connection whose scope it is.
+/// Changes the current scope.
 fn update(f: impl FnOnce(&mut PollScope)) {
     CURRENT.with(|current| {
         let mut scope = current.get();
@@ -82,13 +81,12 @@ fn update(f: impl FnOnce(&mut PollScope)) {
     });
 }
 
-/// An exchange begins in a task of its own.
+/// Counts an exchange that begins in a task of its own.
 pub(crate) fn count_exchange() {
     update(|scope| scope.exchanges = scope.exchanges.wrapping_add(1));
 }
 
-/// Something that the peer asked, until it has been answered: open until it's dropped, which is in
-/// its connection's scope.
+/// A request until its response has been sent. It is dropped in its connection's scope.
 #[derive(Debug)]
 pub(crate) struct Exchange(());
 
@@ -101,7 +99,7 @@ impl Exchange {
         Self(())
     }
 
-    /// Whether its answer says that the peer is to make a new connection next time.
+    /// Whether the response should say `Connection: close`.
     #[expect(
         clippy::unused_self,
         reason = "it proves that it's a connection's scope"

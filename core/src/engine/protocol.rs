@@ -1,21 +1,21 @@
-//! What is spoken on a connection.
+//! The protocol on a connection.
 use super::ConnContext;
 use std::{fmt, future::Future};
 
-/// What is spoken on a connection: turns each one into a task.
+/// The protocol on a connection: turns each connection into a task.
 ///
-/// [`serve_with`](crate::serve_with) speaks HTTP ([`Http`](crate::http::Http)) and
-/// [`serve_raw_with`](crate::serve_raw_with) whatever a function does ([`Raw`]). Implement it to
-/// plug in another protocol, with [`Server::and_protocol`](crate::Server::and_protocol).
+/// [`serve_with`](crate::serve_with) serves HTTP ([`Http`](crate::http::Http)), and
+/// [`serve_raw_with`](crate::serve_raw_with) calls a function with the bytes ([`Raw`]). Implement
+/// this trait to add another protocol, with [`Server::and_protocol`](crate::Server::and_protocol).
 ///
 /// # Contract
 ///
-/// - The server clones it for each connection and calls `serve` in the connection's task, after the
-///   handshake.
-/// - The task ends when the connection is over; dropping it ends the connection. It heeds
-///   [`ConnContext::draining`], after whose change it's polled again. At the end of the grace it's
-///   dropped.
-/// - A panic in it ends this connection only.
+/// - The server clones the protocol for each connection and calls `serve` in the connection's task,
+///   after the handshake.
+/// - The task ends when the connection has ended; dropping the task ends the connection. The task
+///   obeys [`ConnContext::draining`], and is polled again when that changes. At the end of the
+///   grace period the task is dropped.
+/// - A panic in the task ends only this connection.
 pub trait Protocol<C>: Clone + 'static {
     /// The work of one connection.
     type Task: Future<Output = ()> + 'static;

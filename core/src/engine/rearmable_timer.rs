@@ -1,4 +1,4 @@
-//! One timer per connection, made when it's first needed and re-armed as seldom as possible.
+//! Timers that are made when they are first needed, and re-armed as seldom as possible.
 use super::WorkerState;
 use crate::runtime::SharedTimer;
 use hyper::rt::Sleep;
@@ -11,8 +11,8 @@ use std::{
 
 /// A timer that follows a deadline lazily.
 ///
-/// A deadline that moved further away costs nothing: the timer fires at the old one and is armed
-/// again then. Only an earlier deadline, or another task, re-arms it at once.
+/// Postponing the deadline costs nothing: the timer fires at the old time and is armed again then.
+/// Only an earlier deadline, or another task, re-arms it at once.
 #[derive(Default)]
 pub(crate) struct RearmableTimer {
     armed: Option<Armed>,
@@ -25,7 +25,7 @@ struct Armed {
 }
 
 impl RearmableTimer {
-    /// Ready when it's `at` or later. Otherwise the task will be woken by then.
+    /// Ready when it is `at` or later. Otherwise the task will be woken by then.
     ///
     /// `None` is never. `now` is the timer's time.
     pub(crate) fn poll(
@@ -40,7 +40,7 @@ impl RearmableTimer {
             return Poll::Ready(());
         }
         let armed = match &mut self.armed {
-            // Still to come, not too late, and it wakes this very task.
+            // Armed for a time that is early enough, and for this task.
             Some(a) if now < a.at && a.at <= at && a.waker.will_wake(cx.waker()) => {
                 return Poll::Pending;
             }
@@ -57,17 +57,15 @@ impl RearmableTimer {
             }),
         };
         ready!(armed.sleep.as_mut().poll(cx));
-        // It's used up.
+        // The timer has fired.
         self.armed = None;
         Poll::Ready(())
     }
 }
 
-/// A wait that may take so long and no longer, for what seldom has to wait: it costs nothing until
-/// it first does.
+/// A timeout for something that seldom has to wait. It costs nothing until the first wait.
 ///
-/// A peer that stood its time while this process stood still gets a second look
-/// ([`WorkerState::catch_up`]).
+/// If the process was paused, the timeout is extended ([`WorkerState::catch_up`]).
 #[derive(Debug, Default)]
 pub(crate) struct LazyTimeout(Option<Box<Wait>>);
 
@@ -92,7 +90,7 @@ impl LazyTimeout {
         self.poll_until(worker, cx, |since| since.checked_add(timeout))
     }
 
-    /// The same, with an end that is computed from the wait's beginning. No end is never.
+    /// The same, with an end that is computed from the begin of the wait. `None` is never.
     pub(crate) fn poll_until(
         &mut self,
         worker: &WorkerState,
@@ -105,7 +103,7 @@ impl LazyTimeout {
         wait.deadline.poll(end, now, worker.timer(), cx)
     }
 
-    /// The wait is over. Its timer stays for the next one, which is about to begin, as a rule.
+    /// The wait is over. The timer is kept for the next wait.
     pub(crate) fn reset(&mut self) {
         if let Some(wait) = &mut self.0 {
             wait.since = None;
@@ -145,7 +143,7 @@ mod tests {
             first = false;
             deadline.poll(Some(at), timer.now(), &timer, cx)
         });
-        // Whoever waits for nothing would never wake on a paused clock.
+        // Without a second timer, a paused clock would never advance.
         let _ = time::timeout(Duration::from_secs(3600), waits).await;
         let late = timer.now() - at;
         assert!(late < Duration::from_millis(10), "woken {late:?} late");

@@ -1,4 +1,4 @@
-//! What all workers of a server share: its configuration, its orders, its end.
+//! What all workers of a server share: configuration, commands, and the result.
 use super::{Config, WorkerState, ip_limits::IpLimits, permits::Permits};
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -17,13 +17,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The longest lame duck stage: long enough for each busy client to hear of it.
+/// The longest lame duck stage: enough for each busy client to get a response.
 const LAME_DUCK: Duration = Duration::from_secs(1);
 
-/// How often the observer is told what's left in a drain.
+/// How often the observer gets a report in a drain.
 pub(crate) const DRAIN_REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What the workers have been told to do.
+/// What the workers have to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Command {
@@ -42,11 +42,11 @@ pub(crate) struct ServerState {
     /// How long the drain may take, in nanoseconds since it began. Changed under the lock of
     /// `drain_begun`, and read without it.
     grace: AtomicU64,
-    /// A worker's state lives as long as its loop or one of its connections.
+    /// A worker's state lives as long as its accept loop or one of its connections.
     workers: Mutex<Vec<Weak<WorkerState>>>,
     outcome: Mutex<Outcome>,
     pub(crate) drain_begins: Arc<DrainBegins>,
-    /// When the observer was told last what's left in a drain.
+    /// When the observer got the last report in a drain.
     told: Mutex<Option<Instant>>,
 }
 
@@ -87,7 +87,7 @@ impl ServerState {
         }
     }
 
-    /// Begins a drain. A second one can only shorten the first.
+    /// Begins a drain. A second call can only shorten the first drain.
     pub(crate) fn drain(&self, grace: Duration) {
         let now = self.now();
         let mut begun = lock(&self.drain_begun);
@@ -122,7 +122,7 @@ impl ServerState {
         self.drain_begins.begin();
     }
 
-    /// How long the drain may take, since its beginning.
+    /// How long the drain may take, since its begin.
     pub(crate) fn grace(&self) -> Duration {
         Duration::from_nanos(self.grace.load(Ordering::Relaxed))
     }
@@ -138,7 +138,7 @@ impl ServerState {
             .for_each(|worker| worker.accept_loop.wake());
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     pub(crate) fn connections(&self) -> usize {
         self.live_workers()
             .iter()
@@ -146,7 +146,7 @@ impl ServerState {
             .sum()
     }
 
-    /// What they are.
+    /// The open connections by kind.
     pub(crate) fn open(&self) -> OpenConnections {
         let mut open = OpenConnections::default();
         for worker in self.live_workers() {
@@ -155,7 +155,7 @@ impl ServerState {
         open
     }
 
-    /// Tells the observer what's left in a drain, unless another worker has just done so.
+    /// Sends the observer a report, unless another worker has just done so.
     pub(crate) fn report_drain(&self, now: Instant, until: Option<Instant>) {
         let mut told = lock(&self.told);
         if told.is_some_and(|told| now.saturating_duration_since(told) < DRAIN_REPORT_INTERVAL / 2)
@@ -170,8 +170,8 @@ impl ServerState {
         });
     }
 
-    /// Those that have a loop or a connection still. What's done with them, is done without the
-    /// lock.
+    /// The workers that still have an accept loop or a connection. The lock is free while the
+    /// result is used.
     fn live_workers(&self) -> Vec<Arc<WorkerState>> {
         lock(&self.workers)
             .iter()
@@ -179,7 +179,7 @@ impl ServerState {
             .collect()
     }
 
-    /// A worker begins; the guard tells its end.
+    /// Registers a worker. The guard reports its end.
     pub(crate) fn register_worker(worker: WorkerState) -> WorkerGuard {
         let worker = Arc::new(worker);
         let shared = &worker.shared;
@@ -207,13 +207,13 @@ impl ServerState {
         drop(outcome);
         waiting.into_iter().for_each(|(_, waker)| waker.wake());
         if failed {
-            // The others finish what they have.
+            // The other workers finish what they have.
             self.drain(self.config.timeouts.drain);
         }
     }
 
-    /// Ready when all workers have ended. `place` is the caller's among those that wait; it's given
-    /// back by [`stop_waiting`](Self::stop_waiting).
+    /// Ready when all workers have ended. `place` is the caller's slot among the waiting tasks, for
+    /// [`stop_waiting`](Self::stop_waiting).
     pub(crate) fn poll_end(
         &self,
         place: &mut Option<usize>,
@@ -248,7 +248,7 @@ impl fmt::Debug for ServerState {
     }
 }
 
-/// Held by a worker's accept loop; tells the server how it ended, in any case.
+/// Held by a worker's accept loop. Reports how the worker ended, in any case.
 pub(crate) struct WorkerGuard {
     worker: Arc<WorkerState>,
     told: bool,

@@ -15,9 +15,9 @@ use std::{
 };
 
 pin_project_lite::pin_project! {
-    /// The future of one connection; a runtime's executor is given one for each.
+    /// The future of one connection, for a runtime's executor.
     ///
-    /// It's ready when the connection is over, whatever the reason. It doesn't panic.
+    /// It is ready when the connection has ended, whatever the reason. It does not panic.
     pub struct ConnTask<H, P, C>
     where
         C: Connected,
@@ -46,14 +46,14 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// What waits for the handshake's end.
+/// What waits for the end of the handshake.
 struct Rest<P> {
     protocol: P,
     context: ConnContext,
 }
 
 impl<P> Rest<P> {
-    /// Whether the handshake may go on; then the task is woken at its deadline.
+    /// Whether the handshake is in time. If so, the task is woken at its deadline.
     fn in_time(&self) -> bool {
         let state = &self.context.state;
         let (worker, since) = (&state.worker, state.accepted_at);
@@ -106,7 +106,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut me = self.project();
-        // Whatever it was woken for is looked at below.
+        // Spurious wake-ups are harmless.
         let _ = me.registered.refresh(cx, &me.state.task);
         let over = me.state.aborting() || {
             let state = &*me.state;
@@ -149,8 +149,8 @@ impl<H, P, T> Phase<H, P, T> {
         }
     }
 
-    /// The task of a connection that's established; none, if there won't be one. Once per
-    /// connection, so it's kept out of the way.
+    /// The task of an established connection. `None`: there will be none. Kept out of line, because
+    /// it runs once per connection.
     #[inline(never)]
     fn shake_hands<C>(
         self: Pin<&mut Self>,
@@ -188,7 +188,7 @@ impl<H, P, T> Phase<H, P, T> {
         let (io, rest) = match (done, rest.take()) {
             (Ok(io), Some(rest)) => (io, rest),
             (Ok(_), None) => return Poll::Ready(None),
-            // That's the peer's affair.
+            // The client's fault.
             (Err(error), _) => {
                 config.observe(|| Event::HandshakeFailed {
                     id: state.id,

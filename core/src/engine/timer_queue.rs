@@ -1,8 +1,8 @@
-//! The deadlines of all connections of a worker, in one queue: a connection needs no timer of its
-//! own, and the worker has one timer for all.
+//! The deadlines of all connections of a worker in one queue. A connection needs no timer of its
+//! own; the worker has one for all.
 use std::{collections::BTreeSet, time::Instant};
 
-/// When which connection, by its key, is to be woken.
+/// Deadlines, each with the key of its connection.
 #[derive(Debug, Default)]
 pub(super) struct TimerQueue {
     queue: BTreeSet<(Instant, u32)>,
@@ -11,8 +11,8 @@ pub(super) struct TimerQueue {
 }
 
 impl TimerQueue {
-    /// Moves a connection from one deadline to another. `true`: the worker's timer would be late
-    /// for it.
+    /// Moves a connection from one deadline to another. `true`: the worker's timer would be too
+    /// late.
     #[must_use]
     pub(super) fn replace(&mut self, key: u32, old: Option<Instant>, new: Option<Instant>) -> bool {
         if let Some(old) = old {
@@ -23,7 +23,7 @@ impl TimerQueue {
         self.timer.is_none_or(|timer| new < timer)
     }
 
-    /// A connection whose deadline has passed.
+    /// Removes a connection whose deadline has passed.
     pub(super) fn pop(&mut self, now: Instant) -> Option<u32> {
         let (at, _) = self.queue.first()?;
         if *at > now {
@@ -32,7 +32,7 @@ impl TimerQueue {
         self.queue.pop_first().map(|(_, key)| key)
     }
 
-    /// When the worker's timer has to fire. Whoever asks, sets it.
+    /// The time that the caller has to set the worker's timer to.
     pub(super) fn next(&mut self) -> Option<Instant> {
         self.timer = self.queue.first().map(|(at, _)| *at);
         self.timer

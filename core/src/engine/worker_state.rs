@@ -1,4 +1,4 @@
-//! What one worker's accept loop and its connections share.
+//! What a worker's accept loop and its connections share.
 use super::{Config, ConnState, ServerState, timer_queue::TimerQueue};
 use crate::{
     config::Timeouts,
@@ -24,15 +24,15 @@ use std::{
 pub(crate) enum Stage {
     /// No drain.
     Serving,
-    /// Still accepting and serving; each peer is told to go elsewhere next time.
+    /// Still accepting and serving. Each response asks its client to reconnect elsewhere.
     LameDuck,
-    /// Nothing new is accepted; what's idle closes, what's busy finishes.
+    /// No new connections. Idle connections close, busy ones finish.
     Closing,
-    /// The grace is over.
+    /// The grace period is over.
     Aborting,
 }
 
-/// One worker's connections and its drain.
+/// The connections of one worker, and its drain.
 pub(crate) struct WorkerState {
     pub(super) shared: Arc<ServerState>,
     pub(crate) worker: Worker,
@@ -42,31 +42,33 @@ pub(crate) struct WorkerState {
     pub(crate) accept_loop: WakerSlot,
     timer: OnceLock<SharedTimer>,
     drain: OnceLock<Drain>,
-    /// Tasks that wait for a peer, and are polled when the drain begins: it bounds the wait.
+    /// Tasks that wait for a client. They are polled when the drain begins, because the drain
+    /// limits the wait.
     at_drain: Mutex<Slab<Waker>>,
-    /// When it was last noticed that the worker had stood still.
+    /// When the worker last noticed that it had been paused.
     standstill: Mutex<Option<Instant>>,
 }
 
-/// The drain that has begun.
+/// The drain in progress.
 struct Drain {
     since: Instant,
     lame_duck: Duration,
 }
 
-/// How long peers may be silent in a drain: one silent client must not decide how long that takes.
+/// How long clients may send nothing in a drain, so that one client does not decide how long the
+/// drain takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DrainBound {
     pub(crate) begun: Instant,
-    /// The part of the grace that a peer gets which owes something.
+    /// The part of the grace period for a client in the middle of a request.
     pub(crate) share: Duration,
-    /// How long the lame duck stage lasts: also how long a connection that was accepted at its end
-    /// may take to speak.
+    /// The length of the lame duck stage: also how long a connection that was accepted at its end
+    /// may take to send its first bytes.
     pub(crate) lame_duck: Duration,
 }
 
 impl DrainBound {
-    /// When a peer has to have sent what it has owed since `since`.
+    /// When a client has to have sent what is missing since `since`.
     pub(crate) fn deadline(&self, since: Instant) -> Option<Instant> {
         self.begun.max(since).checked_add(self.share)
     }
@@ -82,21 +84,21 @@ struct Conns {
 /// An open connection.
 struct Open {
     conn: Weak<ConnState>,
-    /// When it's to be woken.
+    /// When to wake it.
     at: Option<Instant>,
 }
 
-/// TimerQueue that are noticed so much later show that the worker stood still.
+/// A deadline that is noticed this much later shows that the worker was paused.
 const LATE: Duration = Duration::from_millis(50);
-/// How long peers are waited for after a standstill, at least: long enough for the driver to be
-/// asked for all that came.
+/// The least time that clients get after a pause: enough for the driver to report everything that
+/// arrived.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
-/// The part of a drain's grace that a peer gets which is silent in the middle of something, and the
-/// least of it.
+/// A client that stops in the middle of a request gets this part of the grace period, and at least
+/// this long.
 const SHARE_OF_GRACE: u32 = 10;
 const SHORTEST_SHARE: Duration = Duration::from_secs(1);
 
-/// How many connections are woken at their deadlines before other tasks get their turn.
+/// How many connections are woken at their deadlines before other tasks are polled.
 const BATCH: usize = 512;
 
 impl WorkerState {
@@ -122,7 +124,7 @@ impl WorkerState {
         &self.shared.config.timeouts
     }
 
-    /// Gives the worker its clock; done once, by the worker.
+    /// Sets the worker's clock. Called once, by the worker.
     pub(crate) fn set_timer(&self, timer: SharedTimer) {
         let _ = self.timer.set(timer);
     }
@@ -131,8 +133,8 @@ impl WorkerState {
     ///
     /// # Panics
     ///
-    /// Before [`set_timer`](Self::set_timer): nothing that asks for the time exists before the
-    /// accept loop, which begins with that.
+    /// Before [`set_timer`](Self::set_timer). The accept loop begins with that, and nothing asks
+    /// for the time earlier.
     pub(crate) fn timer(&self) -> &SharedTimer {
         #[expect(
             clippy::expect_used,
@@ -167,7 +169,7 @@ impl WorkerState {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// How long peers may be silent, if the server drains.
+    /// How long clients may send nothing, if the server drains.
     pub(crate) fn drain_bound(&self) -> Option<DrainBound> {
         if self.stage() == Stage::Serving {
             return None;
@@ -180,8 +182,8 @@ impl WorkerState {
         })
     }
 
-    /// The end of a wait for a peer that has owed something since `since`: after `timeout`, or
-    /// sooner if the server drains. `true`: it is the drain that ends it.
+    /// The end of a wait for a client since `since`: after `timeout`, or earlier if the server
+    /// drains. `true`: the drain ends it.
     pub(crate) fn end_of_wait(&self, since: Instant, timeout: Duration) -> (Option<Instant>, bool) {
         let usual = since.checked_add(timeout);
         match self.drain_bound().and_then(|bound| bound.deadline(since)) {
@@ -190,12 +192,11 @@ impl WorkerState {
         }
     }
 
-    /// The end of a wait for a peer that was to be over at `at`, for whoever looks `now`.
+    /// The end of a wait for a client that was due at `at`, as seen at `now`.
     ///
-    /// A process that was stopped, or a worker whose handler computed for seconds, finds deadlines
-    /// long past, while what peers sent in time waits in the kernel. So a wait whose end is noticed
-    /// more than [`LATE`] after it goes on for [`SECOND_LOOK`]: the runtime asks its driver
-    /// meanwhile.
+    /// After a pause of the process, or a handler that computed for seconds, deadlines have passed
+    /// while bytes wait in the kernel. So a deadline that is noticed more than [`LATE`] afterwards
+    /// is extended by [`SECOND_LOOK`], and the runtime asks its driver in the meantime.
     pub(crate) fn catch_up(&self, at: Instant, now: Instant) -> Instant {
         if now.saturating_duration_since(at) <= LATE {
             return at;
@@ -214,12 +215,12 @@ impl WorkerState {
         }
     }
 
-    /// Every connection that's still open is aborted, and counted so.
+    /// Aborts and counts every open connection.
     pub(crate) fn begin_abort(&self) {
         let mut conns = lock(&self.conns);
         self.stage.store(Stage::Aborting as u8, Ordering::Relaxed);
         let open = conns.live();
-        // Those have been told all there was for them.
+        // Connections that linger have sent everything.
         let lingering = open.iter().filter(|conn| conn.is_lingering()).count();
         conns.report.completed += lingering;
         conns.report.aborted += conns.open.len() - lingering;
@@ -232,13 +233,12 @@ impl WorkerState {
         let conns = lock(&self.conns);
         self.stage.store(stage as u8, Ordering::Relaxed);
         let open = conns.live();
-        // Waking, and dropping what may be the last handle of a connection, needs the lock to be
-        // free.
+        // Waking, and dropping the last reference to a connection, need the lock to be free.
         drop(conns);
         open.iter().for_each(|conn| conn.wake());
     }
 
-    /// A new connection; its permit has been taken.
+    /// Registers a new connection, whose permit has been taken.
     #[cfg_attr(
         not(feature = "tracing"),
         expect(unused_variables, reason = "the peer is for the span")
@@ -263,7 +263,7 @@ impl WorkerState {
         conn
     }
 
-    /// Has a connection's task polled at `at`, or earlier if that was asked for before.
+    /// Has a connection's task polled at `at`, or at an earlier time that was set before.
     pub(super) fn wake_at(&self, key: u32, at: Instant) {
         let mut guard = lock(&self.conns);
         let conns = &mut *guard;
@@ -279,8 +279,8 @@ impl WorkerState {
         }
     }
 
-    /// Wakes the connections whose deadlines have passed, some of them at least. When the next one
-    /// does.
+    /// Wakes connections whose deadlines have passed: at most a batch of them. Returns the next
+    /// deadline.
     pub(super) fn wake_due(&self, now: Instant) -> Option<Instant> {
         let mut conns = lock(&self.conns);
         let mut due = Vec::new();
@@ -301,7 +301,7 @@ impl WorkerState {
         next
     }
 
-    /// A connection is gone. `stalled`: it was given up in a drain.
+    /// Removes a connection. `stalled`: a drain closed it.
     pub(super) fn forget(&self, key: u32, upgraded: bool, stalled: bool) {
         let mut conns = lock(&self.conns);
         let open = conns.open.remove(key as usize);
@@ -334,7 +334,7 @@ impl WorkerState {
         lock(&self.conns).open.len()
     }
 
-    /// What they are.
+    /// The open connections by kind.
     pub(crate) fn open(&self) -> OpenConnections {
         let conns = lock(&self.conns);
         let (all, live) = (conns.open.len(), conns.live());
@@ -360,12 +360,12 @@ impl WorkerState {
     }
 }
 
-/// The place of a task among those that are polled when the worker's drain begins.
+/// A task's registration among those that are polled when the worker's drain begins.
 #[derive(Debug, Default)]
 pub(crate) struct AtDrain(Option<(usize, Waker)>);
 
 impl AtDrain {
-    /// Has the task that is polling now polled then.
+    /// Registers the task that is being polled.
     pub(crate) fn register(&mut self, worker: &WorkerState, cx: &Context<'_>) {
         if self
             .0
@@ -381,7 +381,7 @@ impl AtDrain {
 
     pub(crate) fn leave(&mut self, worker: &WorkerState) {
         if let Some((key, _)) = self.0.take() {
-            // Dropping a waker may run anything, so it is not done under the lock.
+            // Dropping a waker may run any code, so the lock is free.
             let waker = lock(&worker.at_drain).try_remove(key);
             drop(waker);
         }
@@ -397,7 +397,7 @@ impl Conns {
     }
 }
 
-/// The key of a connection in half the space: there are fewer descriptors than that.
+/// The key of a connection in four bytes: a process has fewer descriptors than that.
 fn short(key: usize) -> u32 {
     #[expect(
         clippy::expect_used,

@@ -314,6 +314,7 @@ where
 
     /// Takes an idle connection from hyper, and frees hyper's buffers. Pending: a request is in
     /// progress, and hyper closes the connection after it. `None`: the connection is closed.
+    ///
     /// Hyper also finishes a connection in the middle of a request's body, and the bytes behind
     /// that are not a request. An idle connection is finished without a read or a write. So any
     /// read or write during the poll means that the connection was not idle.

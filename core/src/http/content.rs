@@ -39,9 +39,11 @@ fn announces_length(headers: &HeaderMap) -> bool {
 }
 
 /// Corrects the head of a response whose body has this size, and says how much of the body is sent.
+///
 /// - Nothing in answer to HEAD, or with 204, 205 or 304 (RFC 9110 9.3.2, 15.3.5, 15.3.6, 15.4.5).
-/// In HTTP/1, hyper does most of that.
+///   In HTTP/1, hyper does most of that.
 /// - `Content-Length` becomes the body's size, if that is known.
+///
 /// `is_head`: the request was a HEAD. `is_stream`: the response goes over HTTP/2.
 pub(super) fn settle(
     head: &mut Parts,

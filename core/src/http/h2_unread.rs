@@ -1,4 +1,5 @@
 //! HTTP/2: request bodies that the app does not read to the end. The rest is read and discarded.
+//!
 //! h2 resets a stream whose body is dropped early, as it may (RFC 9113 8.1). But h2 remembers only
 //! fifty reset streams, and each for one second. A frame for a forgotten stream counts as an error
 //! of the client, and too many of them end the connection. So a stream is reset only if the client

@@ -6,6 +6,7 @@ use std::cell::Cell;
 pub(super) type Wrong = &'static str;
 
 /// Checks a request's host. The host of an absolute-form target replaces `Host`.
+///
 /// - HTTP/1.1: exactly one `Host`, with a valid value, which may be empty (RFC 9112 3.2).
 /// - HTTP/1.0: at most one.
 /// - HTTP/2 and later: `:authority`, or one `Host`, or both if they are equal (RFC 9113 8.3.1).

@@ -18,6 +18,7 @@ use std::{
 };
 
 /// The connection of a request, until the response has been sent.
+///
 /// An HTTP/1 connection polls its requests itself, one after another, so most requests need no
 /// reference to it.
 pub(super) enum RequestContext {

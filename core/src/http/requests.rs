@@ -18,6 +18,7 @@ use std::{fmt, future::Future};
 
 /// What an [`HttpConnection`](super::HttpConnection) that is not a byte stream needs: a way to call
 /// the app, and to run the sending of a response.
+///
 /// All rules for requests apply: those for hosts (RFC 9113 8.3.1), limits and timeouts, panics of
 /// the app, counting. The connection itself does the framing, `:authority` and `Content-Length`.
 pub struct Requests<S, R> {
@@ -58,6 +59,7 @@ impl<S: HttpService, R> Requests<S, R> {
 
     /// Runs the sending of a response in a task of its own. The task counts as a request of the
     /// connection, so a drain waits for it.
+    ///
     /// The task is dropped if it panics, if the client accepts nothing of the response's body for
     /// [`Timeouts::write_stall`](crate::Timeouts), and when the connection's task is dropped.
     pub fn spawn<F>(&self, response: F)

@@ -77,6 +77,7 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for TimedBody<B>
 }
 
 /// How long the app has been waiting for the next bytes of a body.
+///
 /// The reference is weak: an app may keep a body without keeping the connection open.
 pub(super) struct Gap {
     pub(super) worker: Arc<WorkerState>,

@@ -1,4 +1,5 @@
 //! Upgrades that HTTP/1 requests offer.
+//!
 //! At the end of a connection, hyper moves the I/O object into the latest offer, even if the app
 //! ignored that offer. Dropped there, the stream would close without a graceful end, and bytes that
 //! are still arriving would reset it. So the connection keeps a clone of the offer, and takes the

@@ -1,5 +1,6 @@
 //! The state machine of an HTTP connection: what the connection waits for, for how long, and what
 //! happens then. It decides, and does no I/O.
+//!
 //! [`Machine::next`] takes the state, what was [`Seen`] after hyper was polled, the [`Rules`] and
 //! the time. The caller carries out the [`Action`]. The table in ARCHITECTURE.md is this file in
 //! words; `tests.rs` checks each of its lines.
