@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_up_to_a_second_until_something_is_accepted() {
+    fn pauses_double_up_to_a_second_until_an_accept() {
         let mut backoff = Backoff::default();
         let fails = |backoff: &mut Backoff| backoff.failed(AcceptErrorKind::Backoff).1.as_millis();
         let waits: Vec<_> = (0..10).map(|_| fails(&mut backoff)).collect();
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_is_not_over_at_once_is_waited_out() {
+    fn error_that_persists_is_followed_by_a_pause() {
         let mut backoff = Backoff::default();
         for _ in 0..MOST_RETRIES {
             let retried = backoff.failed(AcceptErrorKind::Retry);

@@ -300,7 +300,7 @@ mod tests {
     /// With the two counters of its `Arc`, the state has 128 bytes: an allocator's size class, and
     /// two cache lines.
     #[test]
-    fn the_state_of_a_connection_keeps_its_size() {
+    fn state_of_a_connection_has_128_bytes() {
         assert!(
             size_of::<ConnState>() <= 128 - 2 * size_of::<usize>(),
             "{}",

@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_its_limit_and_gets_it_back() {
+    fn limit_of_an_address_is_exact() {
         let addresses = IpLimits::new(1);
         let ip = addresses.enter(&peer("10.0.0.1")).unwrap().unwrap();
         assert!(addresses.enter(&peer("10.0.0.1")).is_err());
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv6_counts_by_its_64_bit_prefix() {
+    fn ipv6_addresses_count_by_their_64_bit_prefix() {
         let addresses = IpLimits::new(1);
         assert!(addresses.enter(&peer("2001:db8::1")).is_ok());
         assert!(addresses.enter(&peer("2001:db8::ffff:1")).is_err());
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_ip_address_has_no_limit() {
+    fn endpoint_without_an_ip_address_has_no_limit() {
         let addresses = IpLimits::new(1);
         for _ in 0..3 {
             assert_eq!(addresses.enter(&Endpoint::custom("pipe")), Ok(None));

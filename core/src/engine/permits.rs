@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_is_exact_and_a_release_tells_who_waits() {
+    fn limit_is_exact_and_release_reports_a_waiting_worker() {
         let permits = Permits::new(2);
         assert!(permits.acquire() && permits.acquire());
         assert!(!permits.acquire());

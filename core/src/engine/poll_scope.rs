@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_that_is_dropped_in_the_turn_of_another_counts_for_itself() {
+    fn connection_dropped_within_another_scope_counts_for_itself() {
         let (mut one, mut other) = (PollScope::default(), PollScope::default());
         let exchange = other.enter(false, Exchange::begin);
         one.enter(true, || {
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_ends_a_turn() {
+    fn panic_restores_the_previous_scope() {
         let mut scope = PollScope::default();
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             scope.enter(true, || panic!("in the middle"));

@@ -127,7 +127,7 @@ mod tests {
     use tokio::{task, time};
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_that_has_used_up_its_budget_is_woken_at_its_deadline() {
+    async fn task_without_coop_budget_is_woken_at_its_deadline() {
         let timer = Tokio::current().timer();
         let (at, mut deadline) = (
             timer.now() + Duration::from_secs(60),

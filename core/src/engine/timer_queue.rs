@@ -45,7 +45,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn connections_are_woken_in_the_order_of_their_deadlines() {
+    fn connections_are_woken_in_order_of_deadlines() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut deadlines = TimerQueue::default();

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_the_bodys() {
+    fn content_length_is_that_of_the_body() {
         for is_stream in [false, true] {
             let settled = |lengths: &[&str], size| settled(200, lengths, size, false, is_stream);
             let none = Vec::<String>::new();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn some_answers_have_no_content() {
+    fn responses_to_head_and_204_and_304_have_no_content() {
         let none = Vec::<String>::new();
         for (status, kept) in [(204, false), (205, false), (304, true)] {
             let (content, lengths, _) = settled(status, &["5"], Some(5), false, true);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_head_says_how_long_that_to_get_is() {
+    fn response_to_head_has_the_content_length_of_get() {
         let head = |lengths: &[&str], size, is_stream| settled(200, lengths, size, true, is_stream);
         assert_eq!(
             head(&[], Some(5), true),

@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_refusal_says_how_long_it_is() {
+    fn goaway_frame_has_its_own_length() {
         for answer in [NO_ALPN, NO_ALPN_NOR_HTTP1] {
             let goaway = &answer[9..];
             assert_eq!(usize::from(goaway[2]), goaway.len() - 9);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_bytes_tell_the_version() {
+    fn first_bytes_tell_the_version() {
         assert_eq!(version_of(b"G"), Some(Version::Http1));
         assert_eq!(version_of(b"PRI * HTTP/1.1\r\n"), Some(Version::Http1));
         assert_eq!(

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absolute_target_wins_over_host() {
+    fn absolute_target_replaces_host() {
         let v = Version::HTTP_11;
         assert_eq!(
             request(v, "http://right:81/", &["wrong"]),
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_of_a_target_is_checked_before_it_is_believed() {
+    fn host_of_a_target_is_checked() {
         for (uri, what) in [
             ("http://:80/", "is empty"),
             ("http://user@a/", "user information"),
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_alone_is_a_target_for_connect_only() {
+    fn authority_form_is_for_connect_only() {
         for uri in ["a:80", "a", "[::1]:80"] {
             let wrong = request(Version::HTTP_11, uri, &["a"]).unwrap_err();
             assert!(wrong.contains("CONNECT only"), "{uri}: {wrong}");
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn connect_has_a_host_and_a_port() {
+    fn connect_needs_a_host_and_a_port() {
         let connect = |version, uri| ask(Method::CONNECT, version, uri, &[]);
         for version in [Version::HTTP_10, Version::HTTP_2] {
             for good in ["a:80", "[::1]:80", "127.0.0.1:1"] {
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn http_2_has_an_authority_or_a_host_or_the_same_in_both() {
+    fn http_2_needs_an_authority_or_a_host_or_both_equal() {
         let v = Version::HTTP_2;
         assert_eq!(request(v, "http://a/", &[]), Ok(None));
         assert_eq!(request(v, "/", &["a"]), Ok(Some("a".into())));
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_a_name_or_an_address_and_perhaps_a_port() {
+    fn host_is_a_name_or_an_address_with_an_optional_port() {
         for good in [
             "",
             "a",

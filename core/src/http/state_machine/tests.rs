@@ -208,7 +208,7 @@ fn each_state_has_its_deadline() {
 }
 
 #[test]
-fn an_idle_connection_is_looked_at_then_searched_for_a_head_then_it_sleeps() {
+fn idle_connection_is_checked_then_probed_then_hibernates() {
     Scene::new(idle(Precision::Fresh))
         .machine(|machine| machine.recently_active = true)
         .expect(0, 1000, Action::PollAgain)
@@ -227,7 +227,7 @@ fn an_idle_connection_is_looked_at_then_searched_for_a_head_then_it_sleeps() {
 }
 
 #[test]
-fn who_asked_once_sleeps_sooner_than_who_asks_again() {
+fn connection_with_one_request_hibernates_earlier() {
     Scene::new(idle(Precision::Exact)).expect(0, SLEEP / 40, Action::Hibernate);
     let twice = Counts {
         requests: 2,
@@ -243,7 +243,7 @@ fn who_asked_once_sleeps_sooner_than_who_asks_again() {
 }
 
 #[test]
-fn a_sleep_that_is_longer_than_the_keep_alive_time_ends_with_it() {
+fn keep_alive_timeout_ends_a_connection_before_it_hibernates() {
     let mut scene =
         Scene::new(idle(Precision::Probed)).machine(|machine| machine.recently_active = true);
     scene.hibernate_after = Duration::MAX;
@@ -251,7 +251,7 @@ fn a_sleep_that_is_longer_than_the_keep_alive_time_ends_with_it() {
 }
 
 #[test]
-fn what_happens_leads_from_state_to_state() {
+fn observations_change_the_state() {
     let asked = |scene: Scene| scene.seen(asks).seen(|seen| seen.is_answering = true);
     // A request begins, is answered, and another one begins to arrive.
     let mut scene = asked(Scene::new(head));
@@ -280,7 +280,7 @@ fn what_happens_leads_from_state_to_state() {
 }
 
 #[test]
-fn an_upload_that_outlives_its_response_may_pause_for_the_gap() {
+fn upload_after_its_response_has_the_body_gap_timeout() {
     let mut scene = Scene::new(busy).seen(|seen| seen.is_uploading = true);
     scene.next(10);
     let mut scene = scene.is(|scene| uploading(scene.at(10)));
@@ -296,7 +296,7 @@ fn an_upload_that_outlives_its_response_may_pause_for_the_gap() {
 }
 
 #[test]
-fn what_http2_still_sends_keeps_it_but_not_for_ever() {
+fn http_2_bytes_in_flight_keep_a_connection_for_the_write_stall_timeout() {
     let answers = |seen: &mut Seen| seen.counts.responses += 1;
     let mut scene = Scene::new(idle(Precision::Exact)).http2().seen(answers);
     scene.next(STALL - 1);
@@ -309,7 +309,7 @@ fn what_http2_still_sends_keeps_it_but_not_for_ever() {
 }
 
 #[test]
-fn a_head_that_came_with_the_request_before_is_owed_since_then() {
+fn head_timeout_of_a_pipelined_head_runs_from_the_previous_request() {
     Scene::new(idle(Precision::Exact))
         .machine(|machine| machine.reattached(true))
         .is(|scene| head(scene.at(0)))
@@ -317,7 +317,7 @@ fn a_head_that_came_with_the_request_before_is_owed_since_then() {
 }
 
 #[test]
-fn a_connection_that_hyper_has_not_polled_since_its_request_is_polled_again() {
+fn connection_is_polled_once_more_after_a_request() {
     for precision in [Precision::Exact, Precision::Probed] {
         Scene::new(idle(precision))
             .seen(|seen| seen.was_idle = false)
@@ -330,7 +330,7 @@ fn a_connection_that_hyper_has_not_polled_since_its_request_is_polled_again() {
 }
 
 #[test]
-fn a_stalled_reader_is_looked_at_and_then_cut_off() {
+fn stalled_reader_is_checked_and_then_aborted() {
     let blocked = |seen: &mut Seen| seen.blocked_at = Some(7);
     let scene = Scene::new(busy)
         .seen(blocked)
@@ -353,7 +353,7 @@ fn a_stalled_reader_is_looked_at_and_then_cut_off() {
 }
 
 #[test]
-fn a_connection_grows_old_and_gets_a_last_call() {
+fn connection_of_maximum_age_closes_after_a_delay() {
     let last_call = HOUR + 1000;
     // During a response: the response says `Connection: close`, and the connection closes when no
     // request follows.
@@ -399,7 +399,7 @@ fn a_connection_grows_old_and_gets_a_last_call() {
 }
 
 #[test]
-fn what_is_told_to_end_has_no_keep_alive_time_any_more() {
+fn connection_that_shuts_down_has_no_keep_alive_timeout() {
     Scene::new(idle(Precision::Exact))
         .seen(|seen| seen.was_offered_upgrade = true)
         .at_once(KEEP_ALIVE, KEPT_ALIVE)
@@ -407,7 +407,7 @@ fn what_is_told_to_end_has_no_keep_alive_time_any_more() {
 }
 
 #[test]
-fn a_lame_duck_goes_on_and_http2_is_told() {
+fn lame_duck_stage_goes_on_serving_and_shuts_http_2_down() {
     for state in [first, begun, hibernating, leaving, head] {
         let mut scene = Scene::new(state).draining(0, Stage::LameDuck);
         assert!(
@@ -434,7 +434,7 @@ fn a_lame_duck_goes_on_and_http2_is_told() {
 }
 
 #[test]
-fn when_the_server_closes_what_is_idle_ends_and_what_is_busy_goes_on() {
+fn closing_stage_ends_idle_connections_only() {
     let closing = |state: State| Scene::new(move |_| state).draining(0, Stage::Closing);
     let now = Instant::now();
     Scene::new(idle(Precision::Fresh))
@@ -452,7 +452,7 @@ fn when_the_server_closes_what_is_idle_ends_and_what_is_busy_goes_on() {
 }
 
 #[test]
-fn in_a_drain_a_peer_that_owes_something_gets_its_share_of_the_grace() {
+fn drain_limits_how_long_a_client_may_stop_in_a_request() {
     // The limit runs from the drain's begin, or from the last bytes if those came later.
     for state in [begun, head, uploading] {
         for stage in [Stage::LameDuck, Stage::Closing] {
@@ -471,7 +471,7 @@ fn in_a_drain_a_peer_that_owes_something_gets_its_share_of_the_grace() {
 }
 
 #[test]
-fn in_a_drain_who_never_spoke_may_be_silent_for_the_lame_duck_stage() {
+fn drain_limits_how_long_a_new_client_may_send_nothing() {
     let mut scene = Scene::new(first).draining(0, Stage::Closing);
     scene.accepted_at = scene.at(0);
     scene.expect(0, LAME_DUCK, close(None));
@@ -482,7 +482,7 @@ fn in_a_drain_who_never_spoke_may_be_silent_for_the_lame_duck_stage() {
 }
 
 #[test]
-fn after_a_standstill_a_peer_gets_a_second_look_and_the_server_s_own_deadlines_do_not() {
+fn pause_of_the_process_extends_only_timeouts_of_the_client() {
     let late = |at| at + ms(100);
     for state in [first, begun, leaving, head, hibernating] {
         let mut scene = Scene::new(state);

@@ -10,7 +10,7 @@ cases![
     two_hosts_are_a_400,
     an_invalid_host_is_a_400,
     an_empty_host_is_one,
-    an_absolute_target_wins_over_host,
+    absolute_target_replaces_host,
     a_target_that_cannot_be_believed_is_a_400,
     http_1_0_needs_no_host,
     after_a_400_the_connection_goes_on_or_closes_cleanly,
@@ -61,7 +61,7 @@ async fn an_empty_host_is_one(site: Site) {
     );
 }
 
-async fn an_absolute_target_wins_over_host(site: Site) {
+async fn absolute_target_replaces_host(site: Site) {
     let server = site.serve();
     let response = server
         .ask("GET http://right:81/host HTTP/1.1\r\nHost: wrong\r\n\r\n")
