@@ -1,4 +1,4 @@
-//! The checks a change has to pass, so that CI knows nothing a contributor cannot run.
+//! The checks that a change has to pass. CI runs nothing that a contributor cannot run.
 
 mod columns;
 mod features;
@@ -21,15 +21,15 @@ pub(crate) enum Step {
     Fmt,
     /// Clippy and the compiler have no warning, with all features on.
     Clippy,
-    /// The documentation builds without a warning, and no link in a document leads nowhere.
+    /// The documentation builds without a warning, links lead to files, and prose is wrapped.
     Docs,
     /// The invariants of the workspace hold.
     Tidy,
-    /// Each feature of each library compiles alone, and none at all does too.
+    /// Each feature of each library compiles alone, and so does no feature.
     Features,
-    /// What the bench compares with, a workspace of its own, is formatted and has no warning.
+    /// The peers of the bench, a workspace of their own, are formatted and have no warning.
     Peers,
-    /// No figure of the bench that noise can't touch became worse.
+    /// No counted figure of the bench became worse.
     #[cfg(target_os = "linux")]
     Bench,
 }
@@ -49,7 +49,7 @@ impl Step {
                     "cargo clippy --workspace --all-targets --all-features -- -D warnings"
                 )
                 .run()?;
-                // What `cargo test` leaves out, `--all-targets` does, too.
+                // `--all-targets` leaves out what `cargo test` leaves out.
                 cmd!(
                     shell,
                     "cargo clippy --workspace --all-features --test peers --test programs -- -D warnings"
@@ -89,7 +89,7 @@ impl Step {
     }
 }
 
-/// Runs the steps named by `only`, or all of them, each whatever became of the one before.
+/// Runs the steps named by `only`, or all of them. A failed step does not stop the next one.
 ///
 /// # Errors
 ///

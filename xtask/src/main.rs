@@ -1,5 +1,4 @@
-//! The chores of the workspace, as plain Rust: whatever CI runs, a contributor runs with the same
-//! command.
+//! The chores of the workspace, in Rust: a contributor runs each check of CI by the same command.
 #![deny(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -43,10 +42,10 @@ enum Command {
 fn main() -> ExitCode {
     match run(&Command::parse()) {
         Ok(code) => code,
-        // As a shell tells of a program that a closed pipe ended.
+        // The exit code of a program that a closed pipe ended.
         Err(error) if error.is::<output::Unread>() => ExitCode::from(141),
         Err(error) => {
-            // A check that fails is no fault of the chores: one line, never a backtrace.
+            // A failed check is not an error of this program: one line, no backtrace.
             output::note(format!("error: {error:#}"));
             ExitCode::FAILURE
         }

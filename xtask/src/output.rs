@@ -1,10 +1,10 @@
-//! What the chores say. A disk may be full and a pipe closed: that ends a chore as any other error
-//! does, and never by a panic.
+//! Output of the chores. A full disk or a closed pipe ends a chore with an error, never with a
+//! panic.
 
 use anyhow::Context as _;
 use std::io::{self, Write as _};
 
-/// Whoever read what's printed has seen enough: nothing to complain about.
+/// The reader of the output has closed the pipe: not worth a message.
 #[derive(Debug)]
 pub(crate) struct Unread;
 
@@ -20,7 +20,7 @@ impl std::error::Error for Unread {}
 ///
 /// # Errors
 ///
-/// [`Unread`] for a closed pipe, and whatever else the output is in the way of.
+/// [`Unread`] for a closed pipe; any other error of writing.
 pub(crate) fn print(text: impl AsRef<str>) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     let printed = stdout
@@ -32,7 +32,7 @@ pub(crate) fn print(text: impl AsRef<str>) -> anyhow::Result<()> {
     }
 }
 
-/// A line beside the output. Where it can't be told, there's nobody to tell of it.
+/// Prints a line to stderr. If that fails, nobody can be told.
 pub(crate) fn note(text: impl AsRef<str>) {
     let _ = writeln!(io::stderr(), "{}", text.as_ref());
 }

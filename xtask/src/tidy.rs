@@ -1,5 +1,4 @@
-//! The invariants of the workspace that no compiler checks: ARCHITECTURE.md states them, this holds
-//! them.
+//! The invariants of the workspace that no compiler checks. ARCHITECTURE.md states them.
 //!
 //! Each is a pure function from a [`Repo`] to its violations, in a file of its own, with tests that
 //! make it fail.
@@ -14,10 +13,10 @@ use cargo_metadata::Metadata;
 use repo::{Repo, Violation};
 use xshell::Shell;
 
-/// What holds, or is violated somewhere.
+/// A rule, as a function that finds its violations.
 pub(crate) type Invariant = fn(&Repo) -> Vec<Violation>;
 
-/// Those that guard the architecture.
+/// The rules that guard the architecture.
 pub(crate) const INVARIANTS: &[Invariant] = &[
     dependencies::core_is_light,
     dependencies::transports_stand_alone,
@@ -31,7 +30,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
 ///
 /// # Errors
 ///
-/// When there is one.
+/// When there is any violation.
 pub(crate) fn hold(
     invariants: &[Invariant],
     shell: &Shell,

@@ -1,4 +1,4 @@
-//! What the chores need to know of the workspace's packages: where each stands and whom it names.
+//! The packages of the workspace: their folders and their dependencies.
 
 use cargo_metadata::{DependencyKind, Metadata};
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) name: String,
-    /// Its folder, relative to the workspace's root; empty for the facade, which is the root
+    /// Its folder, relative to the workspace's root. Empty for the facade, which is the root
     /// package.
     pub(crate) dir: String,
     pub(crate) dependencies: Vec<Dependency>,
@@ -19,13 +19,13 @@ pub(crate) struct Member {
 pub(crate) struct Dependency {
     /// The package's name.
     pub(crate) name: String,
-    /// What the manifest calls it: differs from the name where `package = ".."` is used.
+    /// The name in the manifest. It differs from the package's name where `package = ".."` is used.
     pub(crate) key: String,
     pub(crate) kind: DependencyKind,
     pub(crate) optional: bool,
 }
 
-/// The part a package plays, which its folder tells.
+/// The part that a package plays, which its folder tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Facade,
@@ -34,7 +34,7 @@ pub(crate) enum Role {
     Transport,
     Adapter,
     Examples,
-    /// Benches and chores: nobody builds on them.
+    /// Benches and chores: no user depends on them.
     Tool,
 }
 
@@ -51,7 +51,7 @@ impl Member {
         }
     }
 
-    /// `file`, which is relative to the package, relative to the workspace's root.
+    /// The path of `file`, which is relative to the package, from the workspace's root.
     pub(crate) fn path(&self, file: &str) -> String {
         if self.dir.is_empty() {
             file.to_owned()

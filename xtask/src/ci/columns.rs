@@ -1,12 +1,12 @@
-//! Prose is wrapped where rustfmt wraps code, so that both read well side by side.
+//! Prose has the width of code, so that both read well side by side.
 
 use crate::tidy::repo::{Repo, Violation};
 
-/// rustfmt.toml has the same number; stable rustfmt leaves comments alone.
+/// The same number as in rustfmt.toml. Stable rustfmt does not wrap comments.
 const WIDTH: usize = 100;
 
-/// No line of prose is longer than [`WIDTH`]: in Markdown, and in comments of Rust and TOML.
-/// Tables, links, and code within prose may be.
+/// No line of prose is longer than [`WIDTH`] in Markdown, and in comments of Rust and TOML. Tables,
+/// links and code within prose may be.
 pub(super) fn are_kept(repo: &Repo) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (path, text) in repo.texts() {

@@ -1,5 +1,5 @@
-//! Features are additive only if each stands alone; a build of the whole workspace turns them all
-//! on and hides that.
+//! Each feature has to work alone. A build of the whole workspace turns all of them on, which hides
+//! a missing one.
 
 use crate::workspace::{Member, Role};
 use xshell::{Shell, cmd};
@@ -28,7 +28,7 @@ pub(super) fn run(shell: &Shell, members: &[Member]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether users name this package in their manifest, and so choose its features.
+/// Whether users depend on this package, and so choose its features.
 fn is_library(member: &Member) -> bool {
     matches!(
         member.role(),
@@ -36,7 +36,7 @@ fn is_library(member: &Member) -> bool {
     )
 }
 
-/// Nothing, then each feature.
+/// No feature, then each feature.
 fn selections(member: &Member) -> impl Iterator<Item = Option<&str>> {
     std::iter::once(None).chain(member.features.keys().map(|feature| Some(feature.as_str())))
 }

@@ -1,4 +1,4 @@
-//! A link in a document leads somewhere, and does so for whoever clones the repository.
+//! Links in documents lead to files of the repository.
 
 use crate::tidy::repo::{Repo, Violation};
 use pulldown_cmark::{Event, Options, Parser, Tag};
@@ -22,16 +22,15 @@ pub(super) fn resolve(repo: &Repo) -> Vec<Violation> {
     violations
 }
 
-/// The relative links and images of a document, without their fragments, and where in the text each
-/// stands.
+/// The relative links and images of a document, without their fragments, and where each is.
 fn links(text: &str) -> Vec<(String, usize)> {
     Parser::new_ext(text, Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES)
         .into_offset_iter()
         .filter_map(|(event, range)| match event {
             Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
                 let path = dest_url.split(['#', '?']).next().unwrap_or_default();
-                // A colon: of an address (`https:`, `mailto:`), or of an item (`crate::Server`),
-                // which rustdoc checks.
+                // A colon is part of an address (`https:`, `mailto:`), or of an item
+                // (`crate::Server`), which rustdoc checks.
                 (!path.is_empty() && !path.contains(':')).then(|| (path.to_owned(), range.start))
             }
             _ => None,
@@ -39,12 +38,13 @@ fn links(text: &str) -> Vec<(String, usize)> {
         .collect()
 }
 
-/// On which line of a text this byte stands.
+/// The line of this byte in a text.
 pub(super) fn line(text: &str, at: usize) -> usize {
     text[..at].matches('\n').count() + 1
 }
 
-/// Where a link in the document `path` leads, from the repository's root; nothing if out of it.
+/// Where a link in the document `path` leads, from the repository's root. `None`: out of the
+/// repository.
 pub(super) fn target(path: &str, link: &str) -> Option<String> {
     let mut parts: Vec<&str> = path.split('/').collect();
     parts.pop();

@@ -1,5 +1,5 @@
-//! The bench compares servers, not build settings: the peers' workspace builds as ours does, from
-//! the same versions.
+//! The bench compares servers, not build settings: the workspace of the peers has the same profile
+//! and the same versions.
 
 use crate::tidy::repo::{Repo, Violation};
 use crate::workspace::locked_versions;
@@ -7,7 +7,7 @@ use crate::workspace::locked_versions;
 const OURS: &str = "";
 const PEERS: &str = "benches/peers/";
 
-/// What a request goes through, in anyport's servers and in a peer's.
+/// Crates that a request passes, in anyport's servers and in a peer's.
 const SHARED: &[&str] = &[
     "bytes",
     "http",
@@ -37,7 +37,7 @@ pub(super) fn are_built_alike(repo: &Repo) -> Vec<Violation> {
     }
 }
 
-/// What both lock files name of [`SHARED`] is of one version.
+/// The crates of [`SHARED`] have the same versions in both lock files.
 pub(super) fn share_versions(repo: &Repo) -> Vec<Violation> {
     let lock = |workspace: &str| repo.text(&format!("{workspace}Cargo.lock"));
     let (Some(ours), Some(peers)) = (lock(OURS), lock(PEERS)) else {
@@ -45,8 +45,8 @@ pub(super) fn share_versions(repo: &Repo) -> Vec<Violation> {
     };
     let mut violations = Vec::new();
     for name in SHARED {
-        // Both may have more than one: actix-web brings an older `http`, and monoio an older `mio`.
-        // The newest is last.
+        // Both may have older versions, too: actix-web needs an older `http`, and monoio an older
+        // `mio`. The newest is last.
         let theirs: Vec<_> = locked_versions(peers, name).collect();
         if let Some((version, _)) = locked_versions(ours, name).last()
             && let Some((_, line)) = theirs.last()
@@ -61,7 +61,7 @@ pub(super) fn share_versions(repo: &Repo) -> Vec<Violation> {
     violations
 }
 
-/// The lines of a section of a manifest, without comments and blank ones.
+/// The lines of a section of a manifest, without comments and blank lines.
 fn section<'a>(manifest: &'a str, header: &str) -> Vec<&'a str> {
     manifest
         .lines()

@@ -1,10 +1,9 @@
-//! The table at the end of a run: with five steps' output above it, this is the part that gets
-//! read.
+//! The table at the end of a run, which is the part that people read.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// What became of one step.
+/// The result of one step.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) step: String,
@@ -12,7 +11,7 @@ pub(super) struct Outcome {
     pub(super) took: Duration,
 }
 
-/// One line a step: its name, its result, its seconds.
+/// One line for each step: its name, its result, its seconds.
 pub(super) fn table(outcomes: &[Outcome]) -> String {
     let width = outcomes
         .iter()

@@ -1,23 +1,22 @@
-//! Who may depend on whom: the arrows that keep a transport, a protocol and a runtime exchangeable.
+//! Which crates may depend on which, so that transports, protocols and runtimes stay exchangeable.
 
 use super::repo::{Repo, Violation};
 use crate::workspace::{Dependency, Member, Role};
 use cargo_metadata::DependencyKind;
 use std::collections::BTreeSet;
 
-/// Crates that choose a runtime or a TLS library for whoever builds on core, or open sockets for
-/// it.
+/// Crates that choose a runtime or a TLS library for users of core, or open sockets for them.
 ///
-/// Only what core itself names is judged: hyper depends on tokio's `sync` module, which brings no
-/// runtime.
+/// Only core's own dependencies are checked. Hyper depends on tokio's `sync` module, which contains
+/// no runtime.
 const CHOICES: &str = "\
     async-executor async-global-executor async-io async-net async-std boring compio \
     glommio hyper-rustls hyper-tls hyper-util io-uring mio monoio native-tls nuclei \
     openssl rustls s2n-tls smol socket2 tokio tokio-native-tls tokio-openssl \
     tokio-rustls tokio-uring tokio-util";
 
-/// Core names no runtime and no TLS library unless a feature asks for it, and none does by default:
-/// a user of glommio must not compile tokio's runtime.
+/// Core names no runtime and no TLS library unless a feature asks for it, and no default feature
+/// does: users of glommio must not compile tokio's runtime.
 pub(super) fn core_is_light(repo: &Repo) -> Vec<Violation> {
     let mut violations = Vec::new();
     for core in of_role(repo, Role::Core) {
@@ -49,8 +48,8 @@ pub(super) fn core_is_light(repo: &Repo) -> Vec<Violation> {
 }
 
 /// A transport depends on core alone, so that it can be published, read and replaced alone, and TLS
-/// wraps any of them. One that wraps others is tested over them, and may offer a shortcut for one,
-/// behind a feature.
+/// wraps any transport. A wrapper may be tested over other transports, and may offer a shortcut for
+/// one, behind a feature.
 pub(super) fn transports_stand_alone(repo: &Repo) -> Vec<Violation> {
     forbidden(repo, Role::Transport, |dependency, role| match role {
         Role::Core => None,
@@ -62,7 +61,7 @@ pub(super) fn transports_stand_alone(repo: &Repo) -> Vec<Violation> {
     })
 }
 
-/// An adapter works over every transport, so it knows none.
+/// An adapter works over every transport, so it depends on none.
 pub(super) fn adapters_name_no_transport(repo: &Repo) -> Vec<Violation> {
     forbidden(repo, Role::Adapter, |dependency, role| {
         let flagged = role == Role::Transport && dependency.kind != DependencyKind::Development;
@@ -70,9 +69,9 @@ pub(super) fn adapters_name_no_transport(repo: &Repo) -> Vec<Violation> {
     })
 }
 
-/// Every member inherits the workspace's lints, which forbid `unsafe`: a lint that a crate forgot
-/// to inherit is off there, without a word. The two that hand buffers to io_uring have lints of
-/// their own.
+/// Every member inherits the workspace's lints, which forbid `unsafe`. A crate that forgets to
+/// inherit them would have no lint and no warning. The two crates that hand buffers to io_uring
+/// have lints of their own.
 pub(super) fn lints_are_inherited(repo: &Repo) -> Vec<Violation> {
     let own = ["transports/glommio", "transports/monoio"];
     let members = repo
@@ -91,7 +90,7 @@ pub(super) fn lints_are_inherited(repo: &Repo) -> Vec<Violation> {
         .collect()
 }
 
-/// The dependencies of the members of role `from` on other members that `rule` has an objection to.
+/// The dependencies of members of role `from` on other members, where `rule` objects.
 fn forbidden(
     repo: &Repo,
     from: Role,
@@ -120,7 +119,7 @@ fn of_role(repo: &Repo, role: Role) -> impl Iterator<Item = &Member> {
         .filter(move |member| member.role() == role)
 }
 
-/// The optional dependencies that a feature turns on when nobody asked for one.
+/// The optional dependencies that the default features turn on.
 fn switched_on_by_default(member: &Member) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
     let mut todo = vec!["default".to_owned()];
@@ -129,7 +128,7 @@ fn switched_on_by_default(member: &Member) -> BTreeSet<String> {
         todo.extend(implied.filter(|feature| !seen.contains(*feature)).cloned());
         seen.insert(feature);
     }
-    // `dep:x` turns x on, and so does `x/feature`, but for `x?/feature`.
+    // `dep:x` and `x/feature` turn x on; `x?/feature` does not.
     let dependencies = seen
         .iter()
         .filter_map(|feature| match feature.split_once('/') {

@@ -7,7 +7,7 @@ use syn::{Item, ItemMod, ItemUse, Visibility, spanned::Spanned as _};
 pub(super) fn holds_no_logic(repo: &Repo) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (path, text) in repo.sources().filter(|(path, _)| path.starts_with("src/")) {
-        // What does not parse does not compile either, and the compiler says so better.
+        // A file that does not parse does not compile either, and the compiler's message is better.
         let Ok(file) = syn::parse_file(text) else {
             continue;
         };

@@ -1,4 +1,4 @@
-//! The rooms of core are layers: each knows those below it only.
+//! The rooms of core are layers: each may use the rooms below it only.
 
 use super::repo::{Repo, Violation};
 use proc_macro2::{Span, TokenStream, TokenTree};
@@ -8,9 +8,9 @@ const ROOMS: &str = "error config runtime transport app observe socket engine ht
 
 const SOURCES: &str = "core/src/";
 
-/// What a file of core names by `crate::`, it names by its room, and that room is its own or a
-/// lower one. So nothing is hidden by a re-export at the crate's root, and there is no cycle of
-/// rooms.
+/// A file of core names what it uses by `crate::`, a room, and a path; and that room is its own or
+/// a lower one. So no re-export at the crate's root hides a dependency, and the rooms have no
+/// cycle.
 pub(super) fn look_down(repo: &Repo) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (path, text) in repo.sources() {
@@ -24,7 +24,7 @@ pub(super) fn look_down(repo: &Repo) -> Vec<Violation> {
             violations.push(Violation::new(path, 1, message));
             continue;
         };
-        // What does not lex does not compile either, and the compiler says so better.
+        // A file that does not lex does not compile either, and the compiler's message is better.
         let Ok(tokens) = text.parse() else { continue };
         let mut named = Vec::new();
         names(tokens, &mut named);
@@ -46,8 +46,8 @@ fn level(room: &str) -> Option<usize> {
     ROOMS.split(' ').position(|other| other == room)
 }
 
-/// What stands behind `crate::`, also in the braces of `use crate::{..}`; not in what a macro says
-/// to its callers (`$crate`).
+/// What follows `crate::`, also in the braces of `use crate::{..}`; not `$crate`, which is for a
+/// macro's callers.
 fn names(tokens: TokenStream, found: &mut Vec<(String, Span)>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     for token in &tokens {

@@ -1,4 +1,4 @@
-//! What an invariant looks at: the packages and the files, read once.
+//! What the rules look at: packages and files, read once.
 
 use crate::workspace::{self, Member};
 use anyhow::Context as _;
@@ -12,11 +12,11 @@ use xshell::{Shell, cmd};
 #[derive(Debug)]
 pub(crate) struct Repo {
     pub(crate) members: Vec<Member>,
-    /// The text of each file, or nothing where it is not text.
+    /// The text of each file; `None` if it is not text.
     files: BTreeMap<String, Option<String>>,
 }
 
-/// A broken invariant: where, and what is wrong and what to do about it.
+/// A violation of a rule: where it is, what is wrong, and what to do.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Violation {
     path: String,
@@ -25,8 +25,8 @@ pub(crate) struct Violation {
 }
 
 impl Repo {
-    /// Reads what git tracks, and what it would with `git add --all`: a new file is judged before
-    /// it is committed.
+    /// Reads what git tracks, and what `git add --all` would add: a new file is checked before it
+    /// is committed.
     pub(crate) fn read(shell: &Shell, metadata: &Metadata) -> anyhow::Result<Self> {
         let listing = cmd!(
             shell,
@@ -37,7 +37,7 @@ impl Repo {
         let mut files = BTreeMap::new();
         for path in listing.split('\0').filter(|path| !path.is_empty()) {
             let file = metadata.workspace_root.join(path);
-            // One that is deleted, and not committed yet, is listed.
+            // A file that is deleted but not committed is listed, too.
             if file.exists() {
                 files.insert(path.to_owned(), fs::read_to_string(file).ok());
             }
