@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 /// Who does the cryptography: a variant for each feature of this crate that turns one on.
 ///
-/// Where none is chosen, it's `Ring`, if its feature is on, otherwise `AwsLcRs`. README.md says
-/// what each costs to build and to run. Without either feature, only
+/// Where none is chosen, it's `Ring`, if its feature is on, otherwise `AwsLcRs`. README.md
+/// compares them. Without either feature, only
 /// [`TlsConfig::from_rustls`](crate::TlsConfig::from_rustls) can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
