@@ -1,6 +1,6 @@
-//! The one error type: what went wrong, where, who is to blame, and what to do about it.
+//! The one error type. An error says what failed, where, who has to act, and what to do.
 //!
-//! Every room knows it, and it knows none of them.
+//! This is the lowest layer of the crate. It imports no other module.
 use std::{borrow::Cow, error::Error as StdError, fmt, io, sync::Arc};
 
 /// A boxed error, as tower has it: what a service, a body or a source may be.

@@ -1,17 +1,19 @@
-//! The traits and the engine of [anyport](https://docs.rs/anyport): one tower app, any transport.
+//! The traits and the server engine of [anyport](https://docs.rs/anyport): one tower app, any
+//! transport.
 //!
-//! Four axes, one trait each; every combination works, and the compiler rejects the ones that
-//! can't:
+//! A server has four parts. Each part has a trait, and comes from any crate. A combination that
+//! cannot work, such as a `!Send` app on a runtime that moves tasks between threads, does not
+//! compile.
 //!
-//! | axis | trait | says |
+//! | part | trait | role |
 //! |---|---|---|
-//! | transport | [`Transport`], [`Listener`], [`Connection`] | where bytes come from |
-//! | protocol | [`Protocol`] | what they mean: HTTP, or raw bytes |
-//! | app | [`App`] | who answers: any tower service |
-//! | runtime | [`Runtime`] | who polls it all |
+//! | transport | [`Transport`], with [`Listener`] and [`Connection`] | produces connections |
+//! | protocol | [`Protocol`] | turns a connection into a task: HTTP, or a raw handler |
+//! | app | [`App`] | answers requests: any tower service |
+//! | runtime | [`Runtime`] | polls all of it |
 //!
-//! [`serve_with`] joins them into a [`Server`]. This crate names no runtime unless its feature
-//! `tokio` is on; transports are crates of their own.
+//! [`serve_with`] joins a transport and an app into a [`Server`]. This crate depends on no runtime
+//! unless its feature `tokio` is on. Transports are crates of their own.
 mod app;
 mod config;
 pub mod engine;

@@ -1,4 +1,4 @@
-//! The body of a request, and what the server wraps around the body of a response.
+//! The body of a request, and the wrapper around the body of a response.
 use crate::error::BoxError;
 use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};

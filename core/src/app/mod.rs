@@ -1,8 +1,7 @@
-//! What answers requests: any tower service, or one made for each worker, and the bodies that it
-//! gets and gives.
+//! Apps: any tower service, or one service per worker; and the bodies of requests and responses.
 //!
-//! It knows requests and responses, and what is known about a connection. It must not know how
-//! either comes and goes: no protocol, no engine.
+//! This layer has requests, responses and facts about connections. It knows no protocol and no
+//! engine.
 mod body;
 
 pub use body::{Body, Piece};

@@ -1,4 +1,4 @@
-//! How HTTP is spoken.
+//! Options of HTTP/1 and HTTP/2.
 use crate::error::{BoxError, Error, Result};
 use http::StatusCode;
 use std::{fmt, sync::Arc, time::Duration};

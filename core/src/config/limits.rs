@@ -1,4 +1,4 @@
-//! How much of anything a peer may take.
+//! Limits on what peers may use: connections, head sizes and streams.
 use crate::error::{Error, Result, descriptor_limit};
 
 /// What common cookies need.

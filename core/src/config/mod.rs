@@ -1,7 +1,7 @@
-//! What a server is held to: limits, timeouts, and how HTTP is spoken.
+//! The configuration of a server: limits, timeouts and HTTP options.
 //!
-//! It knows values, their defaults, and which of them contradict each other. It must not know who
-//! heeds them.
+//! This layer has values, their defaults, and the check that rejects contradictions. It does not
+//! know which code enforces the values.
 mod http_options;
 mod limits;
 mod timeouts;

@@ -1,4 +1,4 @@
-//! How long anything may take.
+//! Timeouts for each phase of a connection and of a request.
 use crate::error::{Error, Result};
 use std::time::Duration;
 

@@ -1,7 +1,6 @@
-//! What happens to connections, for metrics and logs.
+//! Events of connections and servers, for metrics and logs.
 //!
-//! It knows what is told: events, and reports of what is or was open. It must not know who tells
-//! it.
+//! This layer defines events and reports. It does not know which code emits them.
 mod open_connections;
 mod report;
 #[cfg(feature = "tracing")]

@@ -1,4 +1,4 @@
-//! What is open at the moment.
+//! The number of open connections, by kind.
 use std::{fmt, ops::AddAssign};
 
 /// How many connections a server has open, by what they do; of

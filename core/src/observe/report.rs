@@ -1,4 +1,4 @@
-//! What a drain did.
+//! The report of a drain.
 use std::{fmt, ops::AddAssign};
 
 /// What became of the connections that were open when a drain began, or came during it.

@@ -1,4 +1,4 @@
-//! The observer that writes to `tracing`.
+//! The observer that logs events with `tracing`.
 use super::{Event, Observer};
 use crate::transport::AcceptErrorKind;
 use std::time::Duration;

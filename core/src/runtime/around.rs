@@ -1,5 +1,4 @@
-//! The tokio around workers that run on something else, so that what an app needs of tokio is there
-//! whatever it's served on.
+//! The tokio runtime around workers of other runtimes, so that apps can use tokio on any transport.
 #[cfg(feature = "tokio")]
 use {
     crate::error::{Error, Result},

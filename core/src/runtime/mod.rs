@@ -1,7 +1,7 @@
-//! What polls it all: an executor, a clock, and a way to start workers.
+//! Runtimes: an executor, a clock, and a way to start workers.
 //!
-//! It knows tasks, threads, wakers and time. It must not know what the tasks do: no connection, no
-//! transport, no server.
+//! This layer has tasks, threads, wakers and time. It does not know what the tasks do: it names no
+//! connection, no transport and no server.
 mod around;
 pub mod local;
 pub(crate) mod panics;

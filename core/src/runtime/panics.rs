@@ -1,4 +1,4 @@
-//! Catching panics of code that isn't ours: apps, protocols, bodies.
+//! Catches panics of code outside this crate: apps, protocols, bodies.
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},

@@ -1,4 +1,4 @@
-//! Why the kernel refuses io_uring, and what to do about it: for runtimes that need it.
+//! Diagnoses why the kernel refuses io_uring, for runtimes that need it.
 use crate::error::is_descriptor_limit;
 use rustix::{
     io::Errno,

@@ -1,4 +1,4 @@
-//! When to shut down: signals, for those who want them.
+//! Signals that begin a shutdown: SIGTERM and SIGINT.
 use std::{
     future::Future,
     io,

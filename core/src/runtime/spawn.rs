@@ -1,4 +1,4 @@
-//! Spawning from within an app, which doesn't know on which runtime it's served.
+//! Spawns a task from within an app, on whichever runtime serves it.
 use crate::error::{Error, ErrorKind, Result};
 use std::{cell::RefCell, fmt, future::Future, pin::Pin, rc::Rc};
 

@@ -1,5 +1,5 @@
-//! Values that can't leave their thread, behind handles that can: hyper wants upgraded streams to
-//! be `Send`, and apps take them to other threads.
+//! `Send` handles of values that stay on their thread. hyper requires upgraded streams to be
+//! `Send`, and apps move them to other threads.
 #[cfg(test)]
 mod tests;
 

@@ -1,4 +1,4 @@
-//! tokio, twice: work stealing, and one single-threaded runtime per core.
+//! The two tokio runtimes: work-stealing, and one single-threaded runtime per core.
 use super::{Launch, Runtime, SharedTimer, Start, Workers};
 use crate::error::{Error, ErrorKind, Result};
 use hyper::rt::{Executor, Sleep, Timer};

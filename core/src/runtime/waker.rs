@@ -1,4 +1,5 @@
-//! Waking a task from outside without a lock or an atomic write each time it's polled.
+//! A slot for the waker of a task, which costs no lock and no atomic write while the waker stays
+//! the same.
 use super::lock;
 use std::{
     sync::Mutex,

@@ -1,4 +1,4 @@
-//! The workers of a transport: how many, and which one this is.
+//! The workers of a transport: their number, and the facts that one worker has about itself.
 use super::panics;
 use crate::{
     config::{Limits, Timeouts},

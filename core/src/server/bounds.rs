@@ -1,8 +1,8 @@
-//! The bounds that join a transport, a runtime and what's served; each is reported as one, where
-//! the user wrote the call.
+//! The bounds that join a transport, a runtime and an app. The compiler reports each as one bound,
+//! at the user's call.
 //!
-//! Their order, and which of them have `do_not_recommend`, decides what the compiler says; the
-//! package in tests/compile_fail holds it.
+//! Their order, and `do_not_recommend` on some of them, decide what the compiler reports. The
+//! package in tests/compile_fail tests that.
 use super::{ConnectionOf, part::Part};
 use crate::{
     app::{Answers, App, HttpService},

@@ -1,7 +1,7 @@
-//! The server: transports and apps joined, with what they're held to, and the ways to run it.
+//! The server: joins transports, apps and configuration, and runs them.
 //!
-//! It knows everything below it, but only to put it together, start it and end it. Nothing that
-//! happens per connection is here.
+//! This is the highest layer. It composes, starts and ends what the lower layers have. No code here
+//! runs for each connection.
 mod bounds;
 mod handle;
 mod part;

@@ -1,4 +1,5 @@
-//! One transport with its protocol, its types erased: once per transport, never per read.
+//! One transport with its protocol. Its types are erased here, once per transport and never per
+//! read.
 use crate::{
     engine::{AcceptLoop, Accepted, Protocol, ServerState, WorkerState},
     error::{Error, Result},

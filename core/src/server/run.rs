@@ -1,4 +1,4 @@
-//! Running a server's future where there's no runtime yet.
+//! Runs the future of a server on a thread without a runtime.
 use super::{
     Handle,
     serve::{Shutdown, Watch},

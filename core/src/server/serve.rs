@@ -1,4 +1,4 @@
-//! The futures around a server: the one that's awaited, and the one that waits for the shutdown.
+//! The futures of a server: the one that users await, and the one that waits for the shutdown.
 use super::{Handle, Server, Wait};
 use crate::{error::Result, observe::DrainReport};
 use std::{

@@ -1,4 +1,4 @@
-//! Addresses in the forms that people write them.
+//! The forms in which users write addresses.
 use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},

@@ -1,8 +1,8 @@
-//! Sockets for every transport that rides on TCP, or on Unix sockets: addresses, options, one
-//! listening socket per worker.
+//! TCP and Unix sockets for transports on any runtime: addresses, options, and one listening socket
+//! per worker.
 //!
-//! They're std sockets, so a runtime of any kind can adopt them. It knows system calls. It must not
-//! know which runtime, or which transport, has the socket.
+//! The sockets are those of std, so any runtime can adopt them. This layer makes system calls. It
+//! does not know which runtime or transport has a socket.
 mod address;
 mod options;
 mod peer;

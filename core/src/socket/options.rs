@@ -1,4 +1,4 @@
-//! The options of TCP sockets, in one place for all transports.
+//! Options of TCP sockets, for all transports.
 use socket2::{Socket, TcpKeepalive};
 use std::{io, time::Duration};
 

@@ -1,5 +1,4 @@
-//! The kernel's queue of a listening socket: who else accepts from it, and how it's emptied when
-//! the server drains.
+//! The accept queue of a listening TCP socket: who shares it, and how a drain empties it.
 use socket2::SockRef;
 use std::{net::SocketAddr, time::Duration};
 

@@ -1,8 +1,8 @@
-//! The listeners of runtimes that can only tell when a listening socket has clients (Linux).
+//! Listeners for runtimes that only report when a listening socket is readable (Linux).
 //!
-//! Clients are accepted by accept4(2) until none is left. An operation of io_uring would not do:
-//! what it accepts after the listener's last look belongs to nobody, and it needs a blocking
-//! socket, which an adopted socket may not become for its other owners.
+//! They call accept4(2) until the queue is empty. An accept operation of io_uring would lose a
+//! connection that it accepts after the listener was dropped. It also needs a blocking socket, and
+//! an adopted socket must stay non-blocking for its other owners.
 use super::{
     AcceptQueue, Owners, SocketOptions, TcpListen, canonical,
     unix::{UnixListen, UnixQueue, UnixSocket},

@@ -1,4 +1,4 @@
-//! TCP as a transport, on any runtime: where to listen, with which options, with how many workers.
+//! The builder of TCP transports on any runtime: address, options, number of workers.
 use super::{BindAddr, Owners, SocketOptions, adopt, listen};
 #[cfg(feature = "tokio")]
 use crate::runtime::{Tokio, TokioPerCore};

@@ -1,4 +1,4 @@
-//! What is known about a connection, as data that an app may keep.
+//! Facts about a connection, as data that an app may keep.
 use super::{Drain, DrainBegins, Endpoint, PeerCred, TlsInfo};
 use bytes::Bytes;
 use std::{

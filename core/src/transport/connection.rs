@@ -1,5 +1,5 @@
-//! An established byte stream, and the ready-made one for a transport that has nothing special
-//! about it.
+//! The contract of an established byte stream, and `Conn`, the implementation for streams without
+//! special needs.
 use super::{ConnInfo, Permit};
 use hyper::rt::{Read, Write};
 use std::{

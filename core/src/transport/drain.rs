@@ -1,4 +1,4 @@
-//! Whether the server of a connection drains, for whoever has to end then.
+//! The signal that the server of a connection drains, as a flag and as a future.
 use crate::runtime::lock;
 use slab::Slab;
 use std::{

@@ -1,4 +1,4 @@
-//! Where a connection comes from and where it was accepted.
+//! Endpoints: the address of a peer, or of a listener.
 use std::{fmt, net::SocketAddr, path::Path, sync::Arc};
 
 /// An address of any transport, as data: to log, to compare, to decide by.

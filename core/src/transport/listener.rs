@@ -1,4 +1,4 @@
-//! A listening socket on one worker.
+//! The contract of a listening socket on one worker.
 use super::{Connected, Connection, Endpoint};
 use crate::error::is_descriptor_limit;
 #[cfg(unix)]

@@ -1,8 +1,7 @@
-//! What an author of a transport implements: where to listen, a listener, a connection; and what
-//! they give and get.
+//! The traits that the author of a transport implements (transport, listener, connection), and the
+//! types in their signatures.
 //!
-//! It knows byte streams and facts about them. It must not know what is spoken on them, nor who
-//! serves them.
+//! This layer has byte streams and facts about connections. It knows no protocol and no server.
 mod conn_info;
 mod connection;
 mod drain;

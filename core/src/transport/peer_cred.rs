@@ -1,4 +1,4 @@
-//! Who is at the other end of a local connection, as the kernel vouches for it.
+//! The credentials of a peer on the same machine, as the kernel reports them.
 
 /// The process at the other end of a local connection, as the kernel saw it when it connected
 /// (SO_PEERCRED, unix(7)).

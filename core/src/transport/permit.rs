@@ -1,4 +1,4 @@
-//! A connection's place in the limits, once the server has dropped it.
+//! The permit of a connection: it counts against the limits until the permit is dropped.
 use crate::runtime::Registered;
 use std::{
     fmt,

@@ -1,4 +1,4 @@
-//! What a TLS handshake agreed on, as data that names no TLS library.
+//! The result of a TLS handshake, as data that names no TLS library.
 use bytes::Bytes;
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! The clock of a worker: sleeps that are `Send`, and work on any thread. An app may hand the body
-//! of a request, and with it a deadline, to another one.
+//! The clock of a worker. Its sleeps are `Send` and work on any thread, because an app may move a
+//! request's body, and with it a timeout, to another thread.
 use super::{super::SharedTimer, mailbox::Mailbox};
 use hyper::rt::{Sleep, Timer};
 use std::{

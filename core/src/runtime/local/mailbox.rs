@@ -1,4 +1,4 @@
-//! What other threads can reach of a worker: they wake its tasks, and ask for its clock.
+//! The part of a worker that other threads can reach: they wake its tasks and set its timers.
 use super::{Local, clock::Timers, current};
 use crate::runtime::lock;
 use std::{

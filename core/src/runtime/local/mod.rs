@@ -1,17 +1,15 @@
-//! A worker's tasks, its mailbox and its timers, for a runtime with a thread per core that's good
-//! at I/O and needs help with the rest.
+//! The tasks, the mailbox and the timers of a worker, for a runtime with a thread per core.
 //!
-//! All tasks of a worker are one task of its runtime: that one polls [`Tasks::run`] and leaves to
-//! the runtime what it's there for, to wait for events and for the [next
-//! deadline](Tasks::next_deadline). Runtimes of this kind differ in what becomes of a task that
-//! wakes itself again and again, that panics, or that's still there at the end. Here, it's the same
-//! on each: tasks run in turn, a panic ends nothing but its task, and whatever is left is dropped
-//! on its own thread.
+//! All tasks of a worker are one task of its runtime. That task polls [`Tasks::run`]; the runtime
+//! waits for events and for the [next deadline](Tasks::next_deadline). Such runtimes treat three
+//! kinds of tasks differently: one that wakes itself repeatedly, one that panics, and one that is
+//! pending when the runtime ends. Here all runtimes behave alike. Tasks run in turn, a panic ends
+//! only its own task, and pending tasks are dropped on their own thread.
 //!
 //! # Examples
 //!
-//! The least runtime: it waits by parking its thread. A real one has a ring, or epoll, and calls
-//! [`Tasks::run`] in a future that it polls.
+//! A minimal runtime that waits by parking its thread. A real one waits with io_uring or epoll, and
+//! calls [`Tasks::run`] in a future that it polls.
 //!
 //! ```
 //! use anyport_core::runtime::local::{self, Tasks};

@@ -1,4 +1,4 @@
-//! Who may connect: the mode and the owner of a socket's file.
+//! The mode and the owner of a socket's file, which decide who may connect.
 use std::{
     fs::{self, Permissions},
     io,

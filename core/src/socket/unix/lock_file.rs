@@ -1,4 +1,4 @@
-//! The lock beside a socket's file: of the servers that want the path, one has it.
+//! The lock file beside a socket's file: of several servers that want the path, one holds the lock.
 use rustix::{
     fs::{FlockOperation, Mode, OFlags, flock, open},
     io::Errno,

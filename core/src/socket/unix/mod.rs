@@ -1,7 +1,7 @@
-//! Unix sockets for every transport that listens at one: paths, who may connect, one listening
-//! socket per worker, and its end.
+//! Unix sockets for transports on any runtime: paths, permissions, one listening socket per worker,
+//! and the removal of the file.
 //!
-//! They belong to no runtime yet, so one of any kind can adopt them.
+//! The sockets belong to no runtime yet, so any runtime can adopt them.
 mod access;
 mod lock_file;
 mod place;

@@ -1,4 +1,4 @@
-//! Where to listen: what a name may be, before the system is asked.
+//! Where a Unix socket listens, and the check of a name before the system is asked.
 use socket2::SockAddr;
 #[cfg(target_os = "linux")]
 use std::ffi::OsStr;

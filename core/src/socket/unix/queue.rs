@@ -1,4 +1,4 @@
-//! The kernel's queue of a listening Unix socket, and what becomes of its name.
+//! The accept queue of a listening Unix socket, and the removal of its name in a drain.
 use super::socket_file::SocketFile;
 use crate::socket::{AcceptQueue, LONGEST_QUEUE, Owners};
 use socket2::SockRef;

@@ -1,4 +1,4 @@
-//! The file of a listening socket: made, given its mode and owner, and removed at the end.
+//! The file of a listening socket: creation, mode, owner, and removal.
 use super::{Access, lock_file::LockFile, place, unbound};
 use socket2::{SockAddr, Socket};
 use std::{

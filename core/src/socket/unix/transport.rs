@@ -1,5 +1,4 @@
-//! Unix sockets as a transport, on any runtime: where to listen, who may connect, with how many
-//! workers.
+//! The builder of Unix-socket transports on any runtime: path, permissions, number of workers.
 use super::{Access, Place, UnixSocket, listen};
 #[cfg(feature = "tokio")]
 use crate::runtime::{Tokio, TokioPerCore};

@@ -1,4 +1,4 @@
-//! A stream that stays on its thread, and can be used on any.
+//! A stream that stays on its thread, with a handle that works on any thread.
 mod relay;
 mod remote;
 #[cfg(test)]

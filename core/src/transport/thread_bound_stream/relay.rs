@@ -1,4 +1,4 @@
-//! The task that relays the bytes of a stream to another thread.
+//! The task that relays a stream's bytes to another thread.
 use super::{super::Permit, LocalStream};
 use crate::runtime::{Registered, WakerSlot, local, lock};
 use hyper::rt::{ReadBuf, Sleep};

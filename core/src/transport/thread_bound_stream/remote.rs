@@ -1,4 +1,4 @@
-//! What stands for a stream on a thread that isn't its own.
+//! The remote end of a relayed stream.
 use super::{
     super::Permit,
     relay::{Link, Relay},
