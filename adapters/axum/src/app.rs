@@ -1,4 +1,4 @@
-//! The app that tells each request of its connection.
+//! The app that adds facts about the connection to each request.
 use anyport_core::{App, Body, ConnInfo, HttpService, Worker};
 use http::Request;
 use std::task::{Context, Poll};

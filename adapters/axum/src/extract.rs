@@ -1,4 +1,4 @@
-//! Extractors for axum's handlers: what's known of the connection that a request came over.
+//! Extractors for facts about the connection of a request.
 use crate::ConnectionRejection;
 use anyport_core::{ConnInfo, Endpoint, PeerCred, TlsInfo};
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};

@@ -1,8 +1,8 @@
-//! [anyport](https://docs.rs/anyport) for [axum](https://docs.rs/axum): handlers that know their
-//! connection, and `axum::serve` over any transport.
+//! [anyport](https://docs.rs/anyport) for [axum](https://docs.rs/axum): extractors for facts about
+//! the connection, and functions that join anyport's transports and `axum::serve`.
 //!
-//! A `Router` is an app as it is. [`app`] adds what's known of each connection, whatever it came
-//! over, and the extractors read it:
+//! A `Router` is an app as it is. [`app`] adds the facts about the connection to each request, and
+//! the extractors read them:
 //!
 //! ```
 //! use anyport_axum::{Connection, Credentials, Peer, Tls, app};
@@ -41,8 +41,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! With the feature `serve`, `listener(transport)` is a listener for `axum::serve` of any transport
-//! on tokio, and `transport(listener)` a transport of any listener of `axum::serve`.
+//! With the feature `serve`, `listener(transport)` makes a listener for `axum::serve` of any
+//! transport on the ambient tokio, and `transport(listener)` makes a transport of any listener of
+//! `axum::serve`.
 mod app;
 mod extract;
 mod rejection;

@@ -1,4 +1,4 @@
-//! Why an extractor has nothing to give, said to whoever can change it.
+//! The rejections of the extractors.
 use axum_core::{
     body::Body,
     response::{IntoResponse, Response},

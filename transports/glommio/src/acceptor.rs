@@ -1,4 +1,4 @@
-//! Accepting clients: glommio's reactor says when there may be some.
+//! Accepts connections once glommio's reactor reports that the listening socket is readable.
 use crate::{GlommioConnection, watch::Watch};
 use anyport_core::{ConnInfo, PeerCred, Worker, socket::Acceptor};
 use glommio::net::TcpStream;

@@ -1,4 +1,4 @@
-//! The time at which a worker is to look at its timers.
+//! The timer that wakes a worker for its next deadline.
 use crate::watch::Watch;
 use glommio::timer::Timer;
 use rustix::time::{

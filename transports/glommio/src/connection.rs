@@ -1,4 +1,4 @@
-//! One connection.
+//! A connection over TCP or a Unix socket.
 use crate::stream::Stream;
 use anyport_core::{ConnInfo, Connection, PeerState, Permit, ThreadBoundStream, delegate_io};
 use glommio::net::TcpStream;

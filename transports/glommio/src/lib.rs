@@ -1,5 +1,5 @@
-//! TCP and Unix sockets on glommio for [anyport](https://docs.rs/anyport): a thread and an executor
-//! per core, readiness by io_uring. Linux only.
+//! TCP and Unix sockets on glommio for [anyport](https://docs.rs/anyport): one thread and one
+//! executor per core, with readiness from io_uring. Linux only.
 //!
 //! ```no_run
 //! # #[cfg(target_os = "linux")]

@@ -1,5 +1,5 @@
-//! What glommio needs of the kernel and of the process's limits: asked before it's started, because
-//! it ends the process, or panics, where io_uring is refused.
+//! Checks what glommio requires of the kernel and of the process's limits before it starts. Without
+//! io_uring, glommio ends the process or panics.
 use anyport_core::{
     Error, ErrorKind, Result,
     runtime::{RingCall, RingNeeds},

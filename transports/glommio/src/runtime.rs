@@ -1,4 +1,4 @@
-//! glommio as a runtime of anyport: a thread per worker, on which its tasks stay.
+//! The runtime: a thread with a glommio executor for each worker. Tasks stay on their thread.
 use crate::{alarm::Alarm, requirements};
 use anyport_core::{
     Result, Runtime, Workers,

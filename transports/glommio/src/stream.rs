@@ -1,4 +1,4 @@
-//! A stream of glommio's, as hyper wants it.
+//! Implements hyper's I/O traits for a stream of glommio.
 use anyport_core::{LocalStream, PeerState, socket};
 use futures_io::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;

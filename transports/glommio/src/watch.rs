@@ -1,4 +1,4 @@
-//! Waiting for a descriptor that isn't a connection: a listening socket, a timer.
+//! Waits for a descriptor that is no connection: a listening socket, a timer.
 use atomic_waker::AtomicWaker;
 use futures_io::AsyncRead;
 use glommio::net::TcpStream;

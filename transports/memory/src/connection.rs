@@ -1,4 +1,4 @@
-//! The two ends of a connection.
+//! Both ends of a connection.
 use anyport_core::{ConnInfo, Connection, PeerState, delegate_io};
 use hyper_util::rt::TokioIo;
 use std::{

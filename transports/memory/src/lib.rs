@@ -1,5 +1,5 @@
-//! Connections inside one process for [anyport](https://docs.rs/anyport): an app tested whole, with
-//! its server, without a network.
+//! In-process connections for [anyport](https://docs.rs/anyport), to test an app with its server
+//! and without a network.
 //!
 //! ```
 //! use anyport_core::{Body, serve_with};

@@ -1,4 +1,4 @@
-//! One worker's share of the accept queue.
+//! A worker's listener, which shares the accept queue.
 use crate::{MemoryConnection, MemorySocket};
 use anyport_core::{Incoming, Listener};
 use std::{

@@ -1,4 +1,4 @@
-//! The accept queue: what a kernel is to TCP.
+//! The accept queue, which the kernel has for TCP.
 use crate::{MemoryConnection, MemoryStream, connection};
 use anyport_core::{ConnInfo, Endpoint};
 use std::{

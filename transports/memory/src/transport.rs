@@ -1,4 +1,4 @@
-//! An in-process place to listen.
+//! The transport: a place to listen inside the process.
 use crate::{Connector, MemoryListener, MemorySocket, queue::Queue};
 use anyport_core::{
     Endpoint, Error, ErrorKind, Result, Runtime, Transport, Worker, Workers,

@@ -1,4 +1,4 @@
-//! Accepting clients: the driver says when there may be some.
+//! Accepts connections once the driver reports that the listening socket is readable.
 use crate::{Driver, MonoioConnection, room::bound_sleep, runtime};
 use anyport_core::{ConnInfo, PeerCred, Worker, runtime::RuntimeOptions, socket::Acceptor};
 use monoio::net::{TcpStream, UnixStream};

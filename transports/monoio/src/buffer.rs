@@ -1,5 +1,4 @@
-//! Buffers that the kernel reads and writes while nobody else does: in two sizes, pooled per
-//! thread.
+//! Buffers that an operation owns while the kernel uses them: three sizes, pooled per thread.
 use monoio::buf::{IoBuf, IoBufMut};
 use std::{
     cell::{Cell, RefCell},

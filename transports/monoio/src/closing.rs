@@ -1,5 +1,5 @@
-//! Connections that have been dropped, until the ring has closed their descriptors and given their
-//! buffers back: they count against the limits for as long.
+//! The permits of dropped connections. Such a connection counts against the limits until the ring
+//! has closed its descriptor and returned its buffers.
 use crate::{Driver, round::round};
 use anyport_core::Permit;
 use std::{

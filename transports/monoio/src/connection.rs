@@ -1,4 +1,4 @@
-//! One connection.
+//! A connection over TCP or a Unix socket.
 use crate::stream::{Socket, Stream};
 use anyport_core::{ConnInfo, Connection, PeerState, Permit, ThreadBoundStream, delegate_io};
 use monoio::{io::AsyncWriteRent, net::TcpStream};

@@ -1,4 +1,4 @@
-//! What a worker waits with: io_uring, or epoll where io_uring is refused.
+//! The driver that a worker waits with: io_uring, or epoll where io_uring is refused.
 use crate::{
     refusal::{self, NoRing, Refusal},
     room,

@@ -1,4 +1,4 @@
-//! What a stream sends with: by an operation, or by a system call.
+//! The write half of a stream, which sends by an operation or by a system call.
 use crate::buffer::Buffer;
 use monoio::io::{AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf};
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};

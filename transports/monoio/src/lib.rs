@@ -1,5 +1,5 @@
-//! TCP and Unix sockets on monoio for [anyport](https://docs.rs/anyport): io_uring, one ring per
-//! core. Linux only.
+//! TCP and Unix sockets on monoio for [anyport](https://docs.rs/anyport): one thread and one
+//! io_uring per core. Linux only.
 //!
 //! ```no_run
 //! # #[cfg(target_os = "linux")]

@@ -1,4 +1,5 @@
-//! Operations of monoio's, one after another in one allocation: none is made per request.
+//! Operations of monoio that run one after another in one allocation, so that a request allocates
+//! none.
 use std::{
     future::Future,
     pin::Pin,

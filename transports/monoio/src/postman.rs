@@ -1,5 +1,5 @@
-//! Sends that nobody waits for: one task of the worker sees them through. A response needs no
-//! second turn of its connection to be sent, and is sent although its connection is gone.
+//! Completes sends that no connection awaits, in one task per worker. A response is sent without a
+//! second poll of its connection, and is sent although its connection was dropped.
 use anyport_core::runtime::local;
 use std::{
     cell::RefCell,

@@ -1,5 +1,5 @@
-//! The receiving half of a stream: one operation at a time, armed as soon as somebody wants to
-//! read. Its buffer is small until a peer sends more than fits.
+//! The receiving side of a stream. It has one operation at a time, which is armed as soon as the
+//! connection waits for input. Its buffer is small until a peer fills it.
 use crate::{
     buffer::{Buffer, SMALL},
     operation::{Operations, operations},

@@ -1,4 +1,4 @@
-//! Why there's no ring, and what to do about it.
+//! Diagnoses why io_uring cannot be used, and says what to do.
 use anyport_core::runtime::{RingCall, RingNeeds};
 use io_uring::{
     IoUring, Probe,

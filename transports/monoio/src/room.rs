@@ -1,9 +1,9 @@
-//! Waiting for room in the send buffer of a socket.
+//! Waits for room in the send buffer of a socket.
 //!
-//! A poll operation of the ring can't do that: once the peer has closed its end, it's over at once,
-//! each time, since the kernel adds `POLLRDHUP` to whatever is waited for. An operation that sends
-//! meets the same, and after some attempts the kernel gives it a thread to sleep in. So each worker
-//! has an epoll instance, and its ring waits for that one.
+//! A poll operation of the ring cannot do that. Once the peer has closed its end, the operation
+//! completes at once each time, because the kernel adds `POLLRDHUP` to the requested events. A send
+//! operation has the same problem, and after some attempts the kernel blocks a thread for it. So
+//! each worker has an epoll instance, and its ring waits for that instance.
 use rustix::{
     event::{
         Timespec,

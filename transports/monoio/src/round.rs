@@ -1,5 +1,5 @@
-//! The rounds of a worker: in each, its tasks run, and then it waits for completions. Whether an
-//! operation could have been completed since, shows by them.
+//! The rounds of a worker. In each round its tasks run, then it waits for completions. The number
+//! of the round tells whether an operation could have completed since it began.
 use std::cell::Cell;
 
 thread_local! {

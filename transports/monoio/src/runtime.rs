@@ -1,4 +1,4 @@
-//! monoio as a runtime of anyport: a thread per worker, on which its tasks stay.
+//! The runtime: a thread with a monoio runtime for each worker. Tasks stay on their thread.
 use crate::{
     Driver, buffer, closing,
     driver::{self, Built},

@@ -1,7 +1,6 @@
-//! The sending half of a stream: one operation at a time, which owns a copy of the bytes and is
-//! seen through whatever becomes of its connection. What's dearer to copy than to send is sent from
-//! where it is, by a system call. No operation waits for a peer that's slow, if that can be told
-//! before: see [`Room`].
+//! The sending side of a stream. It has one operation at a time, which owns a copy of the bytes and
+//! is completed even if the connection is dropped. Large writes are system calls without a copy. No
+//! operation waits for a slow peer if that is known beforehand: see [`Room`].
 use crate::{
     Driver,
     buffer::{Buffer, LARGEST},

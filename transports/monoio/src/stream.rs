@@ -1,4 +1,4 @@
-//! Both halves of a stream, as hyper wants them.
+//! Implements hyper's I/O traits for both halves of a stream.
 use crate::{closing, half::Half, receiving::Receiving, sending::Sending};
 use anyport_core::{LocalStream, PeerState, Permit, runtime::local, socket};
 use hyper::rt::{Read, ReadBufCursor, Write};

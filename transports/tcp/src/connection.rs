@@ -1,4 +1,4 @@
-//! One TCP connection.
+//! A TCP connection.
 use anyport_core::{ConnInfo, Connection, delegate_io};
 #[cfg(unix)]
 use anyport_core::{PeerState, socket};

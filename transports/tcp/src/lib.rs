@@ -1,4 +1,4 @@
-//! TCP on tokio for [anyport](https://docs.rs/anyport): work stealing, or one runtime per core.
+//! TCP on tokio for [anyport](https://docs.rs/anyport): work-stealing, or one runtime per core.
 //!
 //! ```no_run
 //! use anyport_core::{Body, Result, serve_with};

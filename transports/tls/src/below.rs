@@ -1,5 +1,5 @@
-//! The stream below a session, which counts what leaves it: the session buffers what is written to
-//! it.
+//! Counts the bytes that leave a TLS session. The session buffers what is written to it, so a write
+//! alone shows no progress.
 use anyport_core::Connection;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::{

@@ -1,4 +1,4 @@
-//! The handshake of one connection: it begins when the one below it has ended.
+//! The handshake of a connection. It begins after the handshake of the transport below.
 use crate::{
     TlsConnection,
     below::Below,

@@ -1,4 +1,4 @@
-//! The ClientHello, and what's said to a peer that isn't served.
+//! Reads the ClientHello, and answers peers that are refused.
 use anyport_core::Connection;
 use bytes::{Buf, Bytes};
 use hyper::rt::ReadBuf;

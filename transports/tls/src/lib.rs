@@ -16,9 +16,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! It's TLS 1.2 and 1.3, over TCP, Unix sockets, memory, a transport of your own, or another TLS.
-//! Which protocols ALPN offers follows from what the server speaks. An app finds what was agreed on
-//! in [`ConnInfo::tls`](anyport_core::ConnInfo::tls).
+//! It has TLS 1.2 and 1.3, over TCP, Unix sockets, memory, a transport of your own, or another TLS.
+//! ALPN offers the protocols that the server speaks. Apps find the result of the handshake in
+//! [`ConnInfo::tls`](anyport_core::ConnInfo::tls).
 mod below;
 mod config;
 mod connection;

@@ -1,4 +1,4 @@
-//! A client that took the port for one without TLS: it understands an answer without it.
+//! Answers a client that speaks HTTP without TLS, or redirects it to `https://`.
 use crate::hello::Unwelcome;
 use anyport_core::Connection;
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! What the handshakes of a worker share.
+//! What the handshakes of a worker share: the configuration, and the slots for their computations.
 use crate::TlsConfig;
 use rustls::ServerConfig;
 use std::{fmt, future::Future, io, pin::Pin, sync::Arc};

@@ -1,4 +1,4 @@
-//! A transport whose connections are encrypted.
+//! The transport, which wraps another one.
 use crate::{TlsConfig, TlsListener, secure::Secure};
 use anyport_core::{
     ByteTransport, Endpoint, Result, Runtime, Transport, Worker, Workers, runtime::RuntimeOptions,

@@ -1,4 +1,4 @@
-//! One connection over a Unix socket.
+//! A connection over a Unix socket.
 use anyport_core::{ConnInfo, Connection, PeerState, delegate_io, socket};
 use hyper_util::rt::TokioIo;
 use std::{

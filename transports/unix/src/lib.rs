@@ -1,7 +1,7 @@
-//! Unix sockets on tokio for [anyport](https://docs.rs/anyport): a path or an abstract name, and
-//! who is at the other end.
+//! Unix sockets on tokio for [anyport](https://docs.rs/anyport): paths, abstract names and peer
+//! credentials.
 //!
-//! On a system that isn't a Unix, this crate is empty.
+//! On systems other than Unix, this crate is empty.
 //!
 //! ```no_run
 //! # #[cfg(unix)] mod program {

@@ -1,4 +1,4 @@
-//! The handshakes of a listener, beside each other: none waits for another.
+//! The concurrent handshakes of a listener.
 use std::{
     fmt,
     future::Future,

@@ -1,4 +1,4 @@
-//! A listener for `axum::serve` of any transport on tokio.
+//! A listener for `axum::serve`, made of any transport on the ambient tokio.
 use super::handshakes::Handshakes;
 use crate::Connection;
 use anyport_core::{

@@ -1,5 +1,5 @@
-//! `axum::serve` and anyport, joined both ways: a listener for it of any transport, a transport of
-//! any listener of its.
+//! Joins `axum::serve` and anyport in both directions: a listener made of a transport, and a
+//! transport made of a listener.
 mod handshakes;
 mod listener;
 mod transport;

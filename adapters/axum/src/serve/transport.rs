@@ -1,4 +1,4 @@
-//! A transport of any listener of `axum::serve`.
+//! A transport, made of any listener of `axum::serve`.
 use anyport_core::{
     Conn, ConnInfo, Endpoint, Error, ErrorKind, Incoming, Listener, Result, Transport, Worker,
     runtime::Tokio,

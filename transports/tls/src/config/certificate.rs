@@ -1,4 +1,4 @@
-//! A certificate with its key: where they are, and what's made of them.
+//! A certificate with its key: its source, and the result of loading it.
 use super::pem::Pem;
 use anyport_core::{Error, Result};
 use rustls::{

@@ -1,4 +1,4 @@
-//! Whether clients show a certificate, and whose are taken.
+//! Client authentication: whether clients present certificates, and which roots verify them.
 use super::pem::Pem;
 use anyport_core::{Error, Result};
 use rustls::{

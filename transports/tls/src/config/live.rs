@@ -1,4 +1,4 @@
-//! The configuration in use, which changes when it's reloaded.
+//! The loaded configuration, which a reload replaces.
 use super::certificate::Validity;
 use anyport_core::{Error, Result};
 use rustls::ServerConfig;

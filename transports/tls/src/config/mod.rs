@@ -1,4 +1,4 @@
-//! What a TLS transport shows, asks for and offers.
+//! The configuration of a TLS transport.
 mod certificate;
 mod client_auth;
 mod live;

@@ -1,4 +1,4 @@
-//! PEM (RFC 7468), from a file or from memory, and what to say when it isn't what it should be.
+//! Reads PEM (RFC 7468) from a file or from memory, and explains what is wrong with it.
 use anyport_core::{Error, Result};
 use rustls::pki_types::{
     CertificateDer, PrivateKeyDer,

@@ -1,4 +1,4 @@
-//! Who does the cryptography.
+//! The cryptography providers.
 use rustls::{crypto::CryptoProvider, server::ProducesTickets};
 use std::sync::Arc;
 

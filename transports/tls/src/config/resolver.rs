@@ -1,4 +1,4 @@
-//! Which of several certificates a client is shown.
+//! Selects one of several certificates by the client's server name (SNI).
 use super::certificate::Usable;
 use rustls::{
     server::{ClientHello, ResolvesServerCert},
