@@ -1,8 +1,8 @@
-//! The behaviour suite of [anyport](https://docs.rs/anyport): one set of tests that every transport
-//! runs, ours or yours.
+//! The behaviour suite of [anyport](https://docs.rs/anyport): one set of tests for every transport,
+//! ours or yours.
 //!
-//! A transport's test target says how to make one and how to connect to it; that's all. With
-//! `harness = false`:
+//! The test target of a transport, with `harness = false`, says how to make the transport and how
+//! to connect to it:
 //!
 //! ```no_run
 //! use anyport_core::{Endpoint, Transport};
@@ -46,14 +46,19 @@
 //! }
 //! ```
 //!
-//! Then `cargo test --test behaviour -- pipe::drain` runs a part of it, and `--list` shows all. A
-//! transport that can't do something says so in [`Subject::capabilities`]; the tests about it show
-//! as ignored, with the reason.
+//! Then `cargo test --test behaviour -- pipe::drain` runs some of the tests, and `--list` shows all
+//! names. [`Subject::capabilities`] says what a transport cannot do. The tests that need it are
+//! ignored, with the reason.
 //!
-//! For the tests that a transport has of its own, there's [`scene`], with a client that blocks,
-//! [`process`], with a server in a process of its own, [`cut`], with ten thousand connections that
-//! are cut, [`burst`], with more events at once than a worker has room for, [`watch`], with a
-//! transport that counts polls, and [`requirements`], for tests that not every machine can run.
+//! These modules help with a transport's own tests:
+//!
+//! - [`scene`]: an app and a blocking client
+//! - [`process`]: a server in a process of its own
+//! - [`cut`]: ten thousand connections that are cut
+//! - [`gone`]: clients that request much and read nothing
+//! - [`burst`]: more events at once than a worker has room for
+//! - [`watch`]: a transport that counts polls
+//! - [`requirements`]: tests that not every machine can run
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

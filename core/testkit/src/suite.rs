@@ -1,4 +1,4 @@
-//! Which tests there are, which of them apply, and running them.
+//! Collects the tests that apply to each subject, and runs them.
 use crate::{
     LocalSubject, Served,
     app::{Boxed, DELIBERATE, script::Place},

@@ -1,4 +1,5 @@
-//! `/answer/STATUS/CLAIMED/SENT/KIND`: responses that are what a test wants, right or wrong.
+//! `/answer/STATUS/CLAIMED/SENT/KIND`: responses with the status, length and body that a test
+//! requests, right or wrong.
 use crate::app::{DELIBERATE, script::pattern, state::State};
 use anyport_core::{Body, BoxError};
 use bytes::Bytes;

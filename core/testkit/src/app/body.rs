@@ -1,4 +1,4 @@
-//! Response bodies that don't just end.
+//! Response bodies with unusual ends: endless, failing, panicking or stalled.
 use super::{DELIBERATE, state::Waits};
 use anyport_core::BoxError;
 use bytes::Bytes;

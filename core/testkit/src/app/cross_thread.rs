@@ -1,4 +1,4 @@
-//! What the app does with upgraded connections on a thread which isn't their worker's.
+//! Uses upgraded connections on a thread other than their worker's.
 use crate::app::{DELIBERATE, script::pattern, state::State};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;

@@ -1,4 +1,4 @@
-//! An app that can't leave its thread.
+//! A `!Send` app.
 use crate::app::DELIBERATE;
 use anyport_core::{Body, Worker};
 use http::{Request, Response};

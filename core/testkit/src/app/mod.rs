@@ -1,4 +1,4 @@
-//! The app that the suite serves: a route for each behaviour, good and bad.
+//! The app that the suite serves, with a route for each behaviour.
 pub(crate) mod answer;
 mod body;
 pub(crate) mod cross_thread;

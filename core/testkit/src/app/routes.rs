@@ -1,4 +1,4 @@
-//! The routes of the app, each a behaviour.
+//! The routes of the app.
 use super::{
     Answer, BIG, Boxed, CHUNKS, DELIBERATE, HELLO, answer, body::Stream, cross_thread, script,
     script::Place, state::State,

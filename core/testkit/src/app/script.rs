@@ -1,4 +1,4 @@
-//! What raw handlers do at the server's end of a connection.
+//! Scripts for raw handlers, which act on the server's end of a connection.
 use super::{Boxed, cross_thread};
 use anyport_core::{Accepted, Connection, Upgraded};
 use hyper_util::rt::TokioIo;

@@ -1,4 +1,4 @@
-//! What a test and its app tell each other.
+//! The state that a test and its app share.
 use super::{DELIBERATE, cross_thread::Abroad, script::Place};
 use anyport_core::Body;
 use hyper::upgrade::Upgraded;

@@ -1,5 +1,5 @@
-//! Upgraded connections that the app takes to a thread which isn't their worker's: they work there,
-//! and dropped there, they end as anywhere else.
+//! Upgraded connections on a thread other than their worker's: they work there, and end in order
+//! when they are dropped there.
 use crate::{
     app::{
         cross_thread::{Abroad, MUCH, PING},

@@ -1,5 +1,5 @@
-//! A connection that's asleep is one like any other: it's counted, has its deadlines, is drained,
-//! and is let go when its client leaves.
+//! Hibernating connections: they are counted, time out, are drained, and end when their client
+//! leaves.
 use crate::{
     app::HELLO,
     cases::hibernation::{asleep, ends_in_order, serve, serve_as},

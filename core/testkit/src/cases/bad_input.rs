@@ -1,5 +1,4 @@
-//! Peers that send nonsense, too much, or leave in the middle: it's their connection that suffers,
-//! and no other.
+//! Peers that send garbage or too much, or disconnect early: only their own connection ends.
 use crate::{
     client::{
         Response, get,

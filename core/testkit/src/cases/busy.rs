@@ -1,5 +1,4 @@
-//! Busy connections, of which it's looked at again and again whether they're idle: all that's sent
-//! and received comes byte by byte as it was made.
+//! Probing for idleness never corrupts the data of busy connections.
 use crate::{
     app::{CHUNKS, HELLO, script::pattern},
     client::{Client, get, post},

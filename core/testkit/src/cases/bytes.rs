@@ -1,4 +1,4 @@
-//! The byte stream itself, without HTTP: nothing is lost, and each end learns of the other's.
+//! The byte stream without HTTP: no byte is lost, and each end detects the end of the other.
 use crate::{
     app::script::{BURST, Script, pattern},
     client::{Client, stop_writing},

@@ -1,4 +1,4 @@
-//! Responses with and without content (RFC 9110 6.4, 8.6, 15): what an app gets wrong isn't sent.
+//! Responses with and without content (RFC 9110 6.4, 8.6, 15): mistakes of the app are corrected.
 use crate::{
     app::{HELLO, answer::BEGUN, script::pattern},
     cases::observer::Log,

@@ -1,4 +1,4 @@
-//! Peers that take their time: short deadlines on the real clock, never early, and not much too
+//! Slow peers against short timeouts on the real clock. A timeout is never early, and not much too
 //! late.
 use crate::{
     app::{BIG, HELLO},

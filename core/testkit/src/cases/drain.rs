@@ -1,4 +1,5 @@
-//! How a server ends: what's accepted is answered, what's idle closes, and it's over in time.
+//! The end of a server: accepted requests are answered, idle connections close, and the grace is
+//! kept.
 use crate::{
     app::{BIG, HELLO, script::Script},
     client::{

@@ -1,4 +1,4 @@
-//! A drain while peers are silent in the middle of something that they owe.
+//! A drain while peers are silent in the middle of a request.
 use crate::{
     client::{get, h2::request, post},
     harness::{case::cases, site::Site},

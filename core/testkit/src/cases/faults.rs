@@ -1,4 +1,5 @@
-//! Apps that fail: the request gets an answer if that's still possible, and nobody else notices.
+//! Failing apps: the request gets a response if that is still possible, and no other request is
+//! affected.
 use crate::{
     app::{HELLO, state::Fault},
     client::{

@@ -1,5 +1,5 @@
-//! HTTP/2 requests that are answered before their bodies have come: what's on its way then costs
-//! nobody a stream.
+//! HTTP/2 requests that are answered before their bodies have arrived: no other stream of the
+//! connection fails.
 use crate::{
     app::HELLO,
     client::{

@@ -1,5 +1,5 @@
-//! HTTP/2 streams that are refused, malformed, reset, or on their way into a drain: the others of
-//! their connection go on.
+//! HTTP/2 streams that are refused, malformed, reset, or sent during a drain: the other streams of
+//! their connection continue.
 use crate::{
     client::h2_peer::{End, code, head, kind},
     harness::{case::cases, site::Site},

@@ -1,4 +1,4 @@
-//! HTTP/2 peers that let a connection live and take nothing, ask nothing or say nothing.
+//! HTTP/2 peers that keep a connection alive, and read nothing, request nothing, or send nothing.
 use crate::{
     app::HELLO,
     client::{

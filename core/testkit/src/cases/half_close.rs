@@ -1,5 +1,5 @@
-//! Clients that end their sending half behind their requests: whether they're answered, is an
-//! option. A reset always means that they left.
+//! Clients that shut down their sending half after a request. An option decides whether they get a
+//! response; a reset always means that they left.
 use crate::{
     app::script::pattern,
     client::{get, post, stop_writing},

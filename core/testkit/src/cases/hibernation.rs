@@ -1,5 +1,5 @@
-//! Idle HTTP/1 connections give their buffers back and are made anew when their peers speak again:
-//! no client notices.
+//! Idle HTTP/1 connections release their buffers and get new ones at the next request. No client
+//! notices.
 use crate::{
     app::{HELLO, script::pattern, state::Fault},
     client::{Client, get, post},

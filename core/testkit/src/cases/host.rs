@@ -1,4 +1,4 @@
-//! The rules about who is asked for (RFC 9112 3.2, RFC 9113 8.3.1).
+//! The rules for `Host` and `:authority` (RFC 9112 3.2, RFC 9113 8.3.1).
 use crate::{
     client::h2::request,
     harness::{case::cases, site::Site},

@@ -1,4 +1,4 @@
-//! HTTP/1.1 and HTTP/1.0 as they should be (RFC 9112).
+//! Valid HTTP/1.1 and HTTP/1.0 (RFC 9112).
 use crate::{
     app::{HELLO, script::pattern},
     client::{get, post, stop_writing},

@@ -1,4 +1,4 @@
-//! Waiting connections leave their worker alone, whatever they wait for.
+//! Waiting connections are not polled, whatever they wait for.
 use crate::{
     app::HELLO,
     client::{

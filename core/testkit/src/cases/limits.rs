@@ -1,4 +1,4 @@
-//! How much peers may take, and settings that contradict themselves.
+//! Limits on peers, and contradictory settings.
 use crate::{
     app::HELLO,
     client::{Client, get, h2::request, post},

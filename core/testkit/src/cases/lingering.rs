@@ -1,5 +1,5 @@
-//! How a connection is closed whose peer may be sending still: a close that resets it would cost
-//! the peer what it hasn't read yet (RFC 9112 9.6).
+//! The lingering close: a peer that is still sending must not lose what it has not read (RFC 9112
+//! 9.6).
 use crate::{
     app::HELLO,
     client::{

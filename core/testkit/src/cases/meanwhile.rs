@@ -1,5 +1,4 @@
-//! What an HTTP/1 peer does while its request is being answered: it leaves, or sends the next one
-//! already.
+//! HTTP/1 peers that disconnect, or send the next request, while a response is in progress.
 use crate::{
     app::{HELLO, script::pattern},
     client::{get, post},

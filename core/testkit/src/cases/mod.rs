@@ -1,4 +1,4 @@
-//! The tests, by the files that hold them: what every transport has to do.
+//! The tests, by file.
 mod abroad;
 mod asleep;
 mod bad_input;

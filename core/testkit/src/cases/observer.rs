@@ -1,5 +1,5 @@
-//! What a server tells its observer: each connection once at its begin and once at its end, and
-//! what went wrong between.
+//! Events: one at the begin and one at the end of each connection, and one for each failure
+//! between.
 use crate::{
     app::{DELIBERATE, HELLO},
     client::get,

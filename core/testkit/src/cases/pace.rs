@@ -1,4 +1,5 @@
-//! Peers and apps that are slow in the middle of something, and connections that grow old.
+//! Peers and apps that are slow in the middle of a request, and connections that reach their
+//! maximum age.
 use crate::{
     app::HELLO,
     client::{

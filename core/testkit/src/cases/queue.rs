@@ -1,5 +1,5 @@
-//! Who's still queued when a server drains: let in if it can be, and never waited for without an
-//! end.
+//! Clients that are still queued when a server drains: they are accepted if possible, and the wait
+//! for them is bounded.
 use crate::{
     app::{HELLO, script::Script},
     harness::{

@@ -1,4 +1,4 @@
-//! Peers that read slowly: they are not cut off as those that read nothing.
+//! Slow readers are not cut off as stalled ones.
 use crate::{
     client::get,
     harness::{attempts::in_time_of, case::cases, site::Site},

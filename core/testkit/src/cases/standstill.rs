@@ -1,5 +1,4 @@
-//! A worker that stands still, as when the process is stopped or a handler computes for seconds:
-//! what peers sent in time meanwhile is not late.
+//! A blocked worker: bytes that peers sent in time are not late when it continues.
 use crate::{
     app::HELLO,
     client::{Client, get, post},

@@ -1,5 +1,5 @@
-//! The tasks of a worker: each has its turn, wakes from any thread reach it, and a panic ends it
-//! alone.
+//! The tasks of a worker: all of them run in turn, other threads can wake them, and a panic ends
+//! only its own task.
 use crate::{
     app::HELLO,
     client::{get, post},

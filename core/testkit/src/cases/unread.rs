@@ -1,5 +1,5 @@
-//! HTTP/1: requests whose bodies nobody reads. The response isn't delayed by them; it says whether
-//! there may be another one (RFC 9112 9.3 and 9.6).
+//! HTTP/1 requests whose bodies the app does not read. They do not delay the response, and it says
+//! whether the connection is kept (RFC 9112 9.3 and 9.6).
 use crate::{
     app::{HELLO, script::pattern},
     client::{get, post},

@@ -1,4 +1,4 @@
-//! Connections and streams that become something else: still counted, in both versions.
+//! Upgraded connections and streams: they are still counted, in HTTP/1 and HTTP/2.
 use crate::{
     app::{HELLO, script::pattern},
     client::{

@@ -1,4 +1,4 @@
-//! Bodies that peers send fast.
+//! Fast uploads.
 use crate::{
     app::script::pattern,
     client::post,

@@ -1,4 +1,5 @@
-//! Who waits for the end of a server, or for its drain: is told, and leaves nothing behind.
+//! Futures that wait for the end of a server, or for its drain: each is woken, and leaves nothing
+//! behind.
 use crate::{
     app::script::Script,
     harness::{case::cases, site::Site},

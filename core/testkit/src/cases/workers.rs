@@ -1,5 +1,5 @@
-//! Workers and their listeners: nobody is lost between them, and a worker's app may stay on its
-//! thread.
+//! Workers and their listeners: no connection is lost between workers, and an app may stay on its
+//! worker's thread.
 use crate::{
     app::{HELLO, local::LocalApp, script::Script},
     client::{Client, get},

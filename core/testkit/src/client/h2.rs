@@ -1,5 +1,5 @@
-//! An HTTP/2 client by prior knowledge, on the h2 crate, which lets a test see every frame that
-//! matters.
+//! An HTTP/2 client with prior knowledge, on the h2 crate, which shows a test the frames that
+//! matter.
 use crate::client::Io;
 use bytes::{Bytes, BytesMut};
 use h2::{

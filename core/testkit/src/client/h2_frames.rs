@@ -1,4 +1,4 @@
-//! HTTP/2 frames by hand, for peers that the h2 crate wouldn't be.
+//! HTTP/2 frames by hand, for misbehaving peers that the h2 crate cannot be.
 use crate::client::Client;
 use bytes::BytesMut;
 

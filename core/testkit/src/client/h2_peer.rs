@@ -1,5 +1,5 @@
-//! An HTTP/2 client that sends what it's told to, as far as the windows allow it, whatever the
-//! server has said meanwhile.
+//! An HTTP/2 client that sends what a test requests, as far as the windows allow, whatever the
+//! server has answered.
 use crate::client::{
     Client,
     h2_frames::{PREFACE, SETTINGS_ACK, next_frame},

@@ -1,4 +1,4 @@
-//! A tiny HTTP/1 client that sends what it's told to, right or wrong.
+//! A small HTTP/1 client that sends what a test requests, valid or not.
 pub(crate) mod h2;
 pub(crate) mod h2_frames;
 pub(crate) mod h2_peer;

@@ -1,5 +1,5 @@
-//! Clients that have to be faster than a deadline. On a busy machine one of them is late now and
-//! then: that says nothing of the server, so it tries again with more time.
+//! Repeats a client that has to be faster than a timeout. On a busy machine it is sometimes late,
+//! which says nothing about the server, so it tries again with a longer timeout.
 use crate::harness::site::Site;
 use std::{
     future::Future,

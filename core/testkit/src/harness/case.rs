@@ -1,4 +1,4 @@
-//! One test of the suite, and the list of a file's.
+//! A test of the suite, and the list of tests in a file.
 use crate::{Capability, app::Boxed, harness::site::Site};
 
 /// One test.

@@ -1,5 +1,5 @@
-//! Ten thousand connections that are cut while operations are in flight, over TCP: nothing of them
-//! stays.
+//! Ten thousand connections that are cut while operations are in flight, over TCP: they leave
+//! nothing behind.
 use crate::harness::{
     process::{Held, allow_descriptors},
     scene::{GRACE, connect, descriptors, get, until},

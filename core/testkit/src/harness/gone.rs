@@ -1,4 +1,4 @@
-//! Clients that ask for much, read nothing and leave or stay, over TCP: whatever is kept for them
+//! Clients that request much, read nothing, and stay or leave, over TCP: what is kept for them
 //! counts against the limits.
 use crate::harness::{
     process::Process,

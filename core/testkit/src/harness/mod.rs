@@ -1,5 +1,4 @@
-//! What a test is run with: its subject, a server, clients that reach it, and what this machine has
-//! room for.
+//! What a test runs with: its subject, a server, its clients, and the capacity of the machine.
 pub(crate) mod attempts;
 pub mod burst;
 pub(crate) mod case;

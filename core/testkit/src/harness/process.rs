@@ -1,5 +1,5 @@
-//! A server in a process of its own: the test's binary, run once more. What's measured of it, and
-//! the limits that it has, are its alone. And what this process holds, and is allowed.
+//! Runs a server in a process of its own, by starting the test's binary again, so that its
+//! resources and limits are its own. Also reads and sets the resources and limits of this process.
 use crate::harness::scene::{PATIENCE, descriptors};
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},

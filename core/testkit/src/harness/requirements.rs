@@ -1,5 +1,5 @@
-//! Tests that ask something of the machine which not every one has: there they're ignored, and say
-//! why. Libtest can't do that at run time, so they're a target with `harness = false`.
+//! Tests with requirements that not every machine meets. There they are ignored, with the reason.
+//! Libtest cannot do that at run time, so such a test target has `harness = false`.
 use anyport_core::Server;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{env, future::Future, process::ExitCode};

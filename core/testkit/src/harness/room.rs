@@ -1,5 +1,5 @@
-//! How many tests go on at once. They wait more than they compute: many even on a small machine, if
-//! the process's limits leave room for them.
+//! How many tests run at once. Tests wait more than they compute, so many run even on a small
+//! machine, as far as the limits of the process allow.
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},

@@ -1,4 +1,4 @@
-//! A server while it's tested.
+//! A running server under test.
 use crate::{
     app::{HELLO, state::State},
     client::{Client, Io, Response, h2::H2, h2_peer::Peer},

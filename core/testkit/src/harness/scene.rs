@@ -1,5 +1,5 @@
-//! What a transport's own tests over TCP share: an app, a client that blocks, and waiting until
-//! something holds.
+//! What a transport's own tests over TCP share: an app, a blocking client, and waiting for a
+//! condition.
 use anyport_core::{Body, Handle};
 use http::{Request, Response};
 use std::{

@@ -1,4 +1,4 @@
-//! Where a test happens: one subject, its types erased, so that each test is compiled once.
+//! The subject of a test with its types erased, so that each test is compiled once.
 use crate::{
     Capabilities, Capability,
     app::{

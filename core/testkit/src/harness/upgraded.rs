@@ -1,4 +1,4 @@
-//! Clients whose HTTP/1 connection becomes one that echoes.
+//! Clients whose HTTP/1 connection was upgraded to an echo.
 use crate::{client::Client, harness::running::Running};
 
 pub(crate) const UPGRADE: &str =

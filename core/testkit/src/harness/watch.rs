@@ -1,5 +1,5 @@
-//! A transport around another that notes what no client sees: when a connection falls asleep, and
-//! how often one is polled.
+//! A transport that wraps another and records what clients cannot see: when a connection
+//! hibernates, and how often it is polled.
 use anyport_core::{
     AcceptErrorKind, ByteListener, ByteTransport, ConnInfo, Connection, Endpoint, Incoming,
     Listener, PeerState, Permit, Result, Transport, Worker, Workers, runtime::RuntimeOptions,

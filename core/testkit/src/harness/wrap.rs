@@ -1,5 +1,4 @@
-//! Transports around the subject's: one that tells where it listens, one whose listener has its
-//! moods.
+//! Transports that wrap the subject's: one reports its endpoint, one has a faulty listener.
 use crate::{app::DELIBERATE, harness::site::Told};
 use anyport_core::{
     AcceptErrorKind, Endpoint, Incoming, Listener, Result, Transport, Worker, Workers,

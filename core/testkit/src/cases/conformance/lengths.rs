@@ -1,4 +1,4 @@
-//! Where a request's body ends: `Content-Length` and `Transfer-Encoding` (RFC 9112 6, RFC 9110
+//! The end of a request's body: `Content-Length` and `Transfer-Encoding` (RFC 9112 6, RFC 9110
 //! 8.6).
 use super::{Input, gives};
 

@@ -1,13 +1,13 @@
-//! HTTP/1 at its edges: what a server makes of a request that's right, nearly right or an attack,
-//! and of the one behind it.
+//! HTTP/1 at the edges of the RFCs: requests that are valid, nearly valid, or an attack, and the
+//! request that follows.
 //!
-//! Each input is sent at once, with a request behind it, on a connection of its own. What comes of
-//! it is written as `200 hello, next`: the answers in their order, with what the app said; `next`
-//! is the answer to the request behind it, `closed` the end of the connection, `cut` that of an
-//! answer before its end.
+//! Each input is sent at once on its own connection, with a second request behind it. The result is
+//! written as `200 hello, next`: the responses in order, with what the app said. `next` is the
+//! response to the second request, `closed` the end of the connection, and `cut` the end of a
+//! response before its time.
 //!
-//! The tables are a ratchet: an input that gives something else fails. One that can't give what's
-//! right says what it gives, and [why](Input::instead).
+//! The tables are exact: an input with another result fails. An input whose result is not what the
+//! RFC asks for states its result, and [why](Input::instead).
 mod chunks;
 mod fields;
 mod lengths;

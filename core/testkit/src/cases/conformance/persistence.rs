@@ -1,4 +1,4 @@
-//! Requests behind each other (RFC 9112 9), and what's asked for beside the answer.
+//! Pipelined requests (RFC 9112 9), and options of the connection in a request.
 use super::{Input, gives};
 
 const HELLO: &[&str] = &["200 Hello, World!, next"];
