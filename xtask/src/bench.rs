@@ -8,20 +8,25 @@
 //! them.
 
 mod affinity;
+mod baseline;
 mod build;
 mod check;
+mod contender;
 mod context;
 mod contract;
 mod counted;
 mod environment;
 mod idle;
 mod listeners;
+mod load;
 mod measure;
 mod noise;
 mod options;
 mod present;
+mod processes;
 mod progress;
 mod reduce;
+mod rounds;
 mod row;
 mod server;
 mod statistics;

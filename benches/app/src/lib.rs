@@ -1,17 +1,15 @@
 //! The app of all servers that speak hyper's types, anyport's own and hyper by hand: what differs
-//! between them is the server, never the app.
+//! between them is the server, never the app. WebSockets are each server's own.
 //!
-//! The feature `axum` adds the same app as an axum `Router`. It names no runtime. A server without
-//! upgrades gives no [`Spawn`], and has all of it but the WebSocket.
+//! The feature `axum` adds the same app as an axum `Router`. It names no runtime.
 
 #[cfg(feature = "axum")]
 mod router;
-mod websocket;
 
 use anyport_bench_child::{
     Workload,
     workload::{
-        DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, PLAINTEXT, UPLOAD, WEBSOCKET,
+        DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, PLAINTEXT, UPLOAD,
     },
 };
 use bytes::{Buf as _, Bytes};
@@ -25,7 +23,6 @@ use hyper::{
 pub use router::router;
 use serde::Serialize;
 use std::{pin::pin, sync::LazyLock};
-pub use websocket::{Conversation, Spawn};
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON_TYPE: HeaderValue = HeaderValue::from_static("application/json");
@@ -45,14 +42,11 @@ struct Message {
 /// # Errors
 ///
 /// When a body can't be read to its end.
-pub async fn answer<B>(
-    request: Request<B>,
-    spawn: Option<Spawn>,
-) -> Result<Response<Full<Bytes>>, B::Error>
+pub async fn answer<B>(request: Request<B>) -> Result<Response<Full<Bytes>>, B::Error>
 where
     B: Body<Data = Bytes>,
 {
-    match route(request, spawn) {
+    match route(request) {
         Step::Answer(response) => Ok(response),
         // In a box each, since every other request's future would have room for it.
         Step::Collect(body, answer) => Box::pin(collect(body, answer)).await,
@@ -72,7 +66,7 @@ enum Step<B> {
     Discard(B),
 }
 
-fn route<B>(request: Request<B>, spawn: Option<Spawn>) -> Step<B> {
+fn route<B>(request: Request<B>) -> Step<B> {
     Step::Answer(match (request.method(), request.uri().path()) {
         (&Method::GET, PLAINTEXT) => of(TEXT, Bytes::from_static(HELLO.as_bytes())),
         (&Method::GET, JSON) => json(),
@@ -89,10 +83,6 @@ fn route<B>(request: Request<B>, spawn: Option<Spawn>) -> Step<B> {
         (&Method::POST, DISCARD) => return Step::Discard(request.into_body()),
         (&Method::GET, DOWNLOAD_64K) => of(BYTES, FILE_64K.clone()),
         (&Method::GET, DOWNLOAD_1M) => of(BYTES, FILE_1M.clone()),
-        (&Method::GET, WEBSOCKET) => match spawn {
-            Some(spawn) => websocket::upgrade(request, spawn),
-            None => empty(StatusCode::NOT_FOUND),
-        },
         _ => empty(StatusCode::NOT_FOUND),
     })
 }

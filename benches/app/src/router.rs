@@ -4,16 +4,15 @@ use anyport_bench_child::{
     Workload,
     workload::{
         DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, LARGEST_UPLOAD, LAYERS, PLAINTEXT,
-        UPLOAD, WEBSOCKET, WEBSOCKET_BUFFER,
+        UPLOAD, WEBSOCKET,
     },
 };
 use axum::{
     Json, Router,
     body::{Body, Bytes},
-    extract::{DefaultBodyLimit, WebSocketUpgrade, ws::WebSocket},
+    extract::DefaultBodyLimit,
     http::{StatusCode, header::AUTHORIZATION},
-    response::Response,
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use http_body_util::BodyExt as _;
 use serde::Serialize;
@@ -32,8 +31,8 @@ struct Message {
     message: &'static str,
 }
 
-/// The app as a `Router`.
-pub fn router() -> Router {
+/// The app as a `Router`, with the WebSocket's route.
+pub fn router(websocket: MethodRouter) -> Router {
     let file_64k = Bytes::from(Workload::Download64K.response_body());
     let file_1m = Bytes::from(Workload::Download1M.response_body());
     Router::new()
@@ -47,7 +46,7 @@ pub fn router() -> Router {
             post(|body: Bytes| async move { body.len().to_string() }),
         )
         .route(DISCARD, post(discard))
-        .route(WEBSOCKET, get(websocket))
+        .route(WEBSOCKET, websocket)
         // Not axum's default, which is 2 MB.
         .layer(DefaultBodyLimit::max(LARGEST_UPLOAD))
         .merge(layered())
@@ -75,16 +74,4 @@ async fn discard(mut body: Body) -> Result<String, StatusCode> {
         bytes += frame.data_ref().map_or(0, Bytes::len);
     }
     Ok(bytes.to_string())
-}
-
-async fn websocket(upgrade: WebSocketUpgrade) -> Response {
-    upgrade.read_buffer_size(WEBSOCKET_BUFFER).on_upgrade(echo)
-}
-
-async fn echo(mut socket: WebSocket) {
-    while let Some(Ok(message)) = socket.recv().await {
-        if socket.send(message).await.is_err() {
-            return;
-        }
-    }
 }

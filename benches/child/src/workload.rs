@@ -1,7 +1,7 @@
 //! What every server of the bench answers: the load asks for it, the servers give it, and the gate
 //! compares both with this.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 /// One kind of request, and the response that every server gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,13 +28,17 @@ pub enum Workload {
     Collect16M,
     /// `GET /layers`: an axum route with tower-http layers around it.
     Layers,
-    /// `GET /websocket`: an upgrade (RFC 6455); then each message of 13 bytes comes back.
-    WebSocket,
+    /// `GET /websocket`: an upgrade (RFC 6455); then each text of 16 bytes comes back.
+    WebSocket16,
+    /// The same with 4 KiB.
+    WebSocket4K,
+    /// The same with 1 MiB.
+    WebSocket1M,
 }
 
 impl Workload {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Plaintext,
         Self::Headers,
         Self::Json,
@@ -46,7 +50,9 @@ impl Workload {
         Self::Collect64K,
         Self::Collect16M,
         Self::Layers,
-        Self::WebSocket,
+        Self::WebSocket16,
+        Self::WebSocket4K,
+        Self::WebSocket1M,
     ];
 
     /// Its name on the command line and in tables.
@@ -64,7 +70,9 @@ impl Workload {
             Self::Collect64K => "collect-64k",
             Self::Collect16M => "collect-16m",
             Self::Layers => "layers",
-            Self::WebSocket => "websocket",
+            Self::WebSocket16 => "websocket-16",
+            Self::WebSocket4K => "websocket-4k",
+            Self::WebSocket1M => "websocket-1m",
         }
     }
 
@@ -80,8 +88,14 @@ impl Workload {
             Self::Discard64K | Self::Discard16M => DISCARD,
             Self::Collect64K | Self::Collect16M => UPLOAD,
             Self::Layers => LAYERS,
-            Self::WebSocket => WEBSOCKET,
+            Self::WebSocket16 | Self::WebSocket4K | Self::WebSocket1M => WEBSOCKET,
         }
+    }
+
+    /// Whether it is an upgrade with messages.
+    #[must_use]
+    pub fn is_websocket(self) -> bool {
+        self.path() == WEBSOCKET
     }
 
     /// How many bytes the request's body has; 0 for a GET.
@@ -116,7 +130,7 @@ impl Workload {
         match self {
             Self::Json => Some("application/json"),
             Self::Echo | Self::Download64K | Self::Download1M => Some("application/octet-stream"),
-            Self::WebSocket => None,
+            _ if self.is_websocket() => None,
             _ => Some("text/plain; charset=utf-8"),
         }
     }
@@ -132,6 +146,9 @@ impl Workload {
             Self::Discard64K | Self::Discard16M | Self::Collect64K | Self::Collect16M => {
                 self.upload().to_string().into_bytes()
             }
+            Self::WebSocket16 => text(16),
+            Self::WebSocket4K => text(4 * 1024),
+            Self::WebSocket1M => text(LARGEST_MESSAGE),
             _ => HELLO.as_bytes().to_vec(),
         }
     }
@@ -155,11 +172,10 @@ pub const UPLOAD: &str = "/upload";
 pub const LAYERS: &str = "/layers";
 /// See [`Workload::WebSocket`].
 pub const WEBSOCKET: &str = "/websocket";
-/// The read buffer of tungstenite's WebSockets. Its default is 128 KiB, which it fills with zeros
-/// before each read and keeps while it waits.
-pub const WEBSOCKET_BUFFER: usize = 4096;
 /// The largest body that is sent, for servers that have a limit.
 pub const LARGEST_UPLOAD: usize = 16 * 1024 * 1024;
+/// The largest message of a WebSocket, for servers that have a limit.
+pub const LARGEST_MESSAGE: usize = 1024 * 1024;
 /// The text, and JSON's `message`.
 pub const HELLO: &str = "Hello, World!";
 
@@ -186,45 +202,21 @@ fn bytes(length: usize) -> Vec<u8> {
     bytes
 }
 
+/// The same in printable ASCII, since a message of a WebSocket is text.
+fn text(length: usize) -> Vec<u8> {
+    let printable = |byte| b' ' + byte % 95;
+    bytes(length).into_iter().map(printable).collect()
+}
+
 impl fmt::Display for Workload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-impl FromStr for Workload {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|workload| workload.name() == text)
-            .ok_or_else(|| {
-                let names = Self::ALL.map(Self::name).join(", ");
-                format!("`{text}` is no workload; there are {names}")
-            })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::Workload;
-
-    #[test]
-    fn a_workload_is_read_as_it_is_written() {
-        for workload in Workload::ALL {
-            assert_eq!(workload.to_string().parse(), Ok(workload));
-        }
-    }
-
-    #[test]
-    fn what_is_no_workload_is_told_which_there_are() {
-        let error = "jason".parse::<Workload>().unwrap_err();
-        assert!(
-            error.contains("plaintext, headers, json, echo-4k"),
-            "{error}"
-        );
-    }
 
     #[test]
     fn a_browser_sends_twelve_headers_with_its_host() {
@@ -240,6 +232,7 @@ mod tests {
         assert_eq!(Workload::Download64K.response_body().len(), 65_536);
         assert_eq!(Workload::Download1M.response_body().len(), 1_048_576);
         assert_eq!(Workload::Discard16M.request_body().len(), 16 << 20);
+        assert_eq!(Workload::WebSocket1M.response_body().len(), 1 << 20);
         assert_eq!(Workload::Discard16M.response_body(), b"16777216");
     }
 }

@@ -1,12 +1,14 @@
 //! One whole response, to be looked at: the figures are worth nothing if the servers don't say the
 //! same.
 
-use crate::connection::Connection;
-use crate::conversation::Conversation;
-use crate::{Patience, stream::Connector};
+use crate::connection::Client;
+use crate::run::{runtime, watched};
+use crate::scanner::parse;
+use crate::{Patience, tls};
 use anyhow::Context as _;
 use anyport_bench_child::{Address, Workload};
-use std::io::{Read as _, Write as _};
+use std::cell::Cell;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// What a server said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,73 +29,63 @@ pub struct Answer {
 ///
 /// When there's no whole response in time.
 pub fn ask(address: &Address, workload: Workload, patience: &Patience) -> anyhow::Result<Answer> {
-    let conversation = Conversation::new(address, workload);
-    let mut connection = Connection::connect(&Connector::new(address, patience)?, &conversation)?;
-    connection.shake_hands()?;
-    if let Some(upgrade) = &conversation.upgrade {
-        let head = connection.upgrade(upgrade)?;
-        connection.ask(&conversation.request, &mut [0; 4096])?;
-        let (head, _) = parse(&head)?.context("an upgrade without a whole head")?;
+    let came = Cell::new(0);
+    let silent = || "no response came".to_owned();
+    let asking = ask_once(address, workload, &came);
+    runtime()?.block_on(watched(patience, || came.get(), silent, asking))
+}
+
+async fn ask_once(
+    address: &Address,
+    workload: Workload,
+    came: &Cell<u64>,
+) -> anyhow::Result<Answer> {
+    let client = Client::new(address, workload)?;
+    let stream = client.connect().await?;
+    if workload.is_websocket() {
+        let mut connection = client.open(stream).await?;
+        connection.exchange(&client.request).await?;
+        let head = connection.upgraded.take();
+        let head = head.context("an upgrade without a head")?;
+        let (status, headers) = (head.status, head.headers);
         let body = workload.response_body();
-        return Ok(Answer { body, ..head });
+        return Ok(Answer {
+            status,
+            headers,
+            body,
+        });
     }
-    let stream = connection.stream();
-    stream
-        .write_all(&conversation.request)
-        .context("cannot send a request")?;
+    let mut stream = match &client.tls {
+        Some(config) => Box::new(tls::shake_hands(config, stream).await?),
+        None => stream,
+    };
     let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
+    let sent = async {
+        stream.write_all(&client.request).await?;
+        stream.flush().await
+    };
+    // Who answers before it has all may be worth listening to.
+    let sent = sent.await.context("cannot send a request");
     loop {
-        patience.check()?;
-        let read = stream.read(&mut buffer).context("no response came")?;
-        anyhow::ensure!(
-            read > 0,
-            "the server closed the connection without a whole response"
-        );
-        bytes.extend_from_slice(&buffer[..read]);
-        if let Some((head, start)) = parse(&bytes)? {
-            let body = &bytes[start..];
-            if body.len() >= length(&head)? {
-                let body = body.to_vec();
-                return Ok(Answer { body, ..head });
+        let read = stream.read_buf(&mut bytes).await;
+        let read = read.context("no response came")?;
+        if read == 0 {
+            sent?;
+            anyhow::bail!("the server closed the connection without a whole response");
+        }
+        came.set(came.get() + read as u64);
+        if let Some((mut head, start)) = parse(&bytes)? {
+            let length = head
+                .length
+                .context("a response without a content-length")??;
+            if bytes.len() >= start + length {
+                head.headers.sort();
+                return Ok(Answer {
+                    status: head.status,
+                    headers: head.headers,
+                    body: bytes.split_off(start),
+                });
             }
         }
     }
-}
-
-fn length(head: &Answer) -> anyhow::Result<usize> {
-    head.headers
-        .iter()
-        .find(|(name, _)| name == "content-length")
-        .and_then(|(_, value)| value.parse().ok())
-        .context("a response without a content-length")
-}
-
-/// The head, and where the body starts. Nothing, if the head isn't whole yet.
-fn parse(bytes: &[u8]) -> anyhow::Result<Option<(Answer, usize)>> {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut response = httparse::Response::new(&mut headers);
-    let parsed = response
-        .parse(bytes)
-        .context("what came is no HTTP response")?;
-    let httparse::Status::Complete(start) = parsed else {
-        return Ok(None);
-    };
-    let mut headers: Vec<(String, String)> = response
-        .headers
-        .iter()
-        .map(|header| {
-            (
-                header.name.to_ascii_lowercase(),
-                String::from_utf8_lossy(header.value).into_owned(),
-            )
-        })
-        .collect();
-    headers.sort();
-    let answer = Answer {
-        status: response.code.unwrap_or_default(),
-        headers,
-        body: Vec::new(),
-    };
-    Ok(Some((answer, start)))
 }

@@ -1,228 +1,243 @@
-//! One connection: what's still to be sent over it, and how many answers it's owed.
+//! How a server is connected to and asked, over whatever carries the bytes.
 
-use crate::conversation::Conversation;
-use crate::scanner::{Scanner, check_upgrade};
-use crate::stream::{Connector, Stream};
+use crate::scanner::{Head, Scanner, WEBSOCKET_KEY, check_upgrade};
+use crate::tls;
 use anyhow::Context as _;
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::fd::{AsRawFd, RawFd};
+use anyport_bench_child::{Address, Workload};
+use rustls::ClientConfig;
+use rustls::client::Resumption;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
 
-#[derive(Debug)]
-pub(crate) struct Connection {
-    stream: Stream,
-    scanner: Scanner,
-    is_upgraded: bool,
-    /// Bytes at the end of what's being sent that the socket had no room for.
-    unsent: usize,
-    /// Requests whose answer isn't whole yet.
-    in_flight: usize,
-    answered: u64,
+/// Holds what most responses of the bench bring in one read.
+const READ_BUFFER: usize = 64 * 1024;
+/// A longer request doesn't fit into a socket's buffers: a server may answer before it has all.
+const LONG: usize = 64 * 1024;
+
+thread_local! {
+    /// One for all connections: what's read is looked at before the next one reads.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER]);
 }
 
-/// What came.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Received {
-    /// So many whole answers.
-    Answers(usize),
-    /// The end, after all answers.
-    End,
+/// What a connection is to a load.
+pub(crate) trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Bytes for T {}
+
+/// Where to connect, and what's said there; made once per load.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    address: Address,
+    pub(crate) tls: Option<Arc<ClientConfig>>,
+    /// What asks for another protocol, before the first request.
+    upgrade: Option<Arc<[u8]>>,
+    /// A whole one, body included.
+    pub(crate) request: Arc<[u8]>,
+    /// The same for the last one of a connection.
+    pub(crate) last_request: Arc<[u8]>,
+    answer: Arc<[u8]>,
+}
+
+/// A connection, after its handshake and its upgrade.
+pub(crate) struct Connection {
+    stream: Box<dyn Bytes>,
+    scanner: Scanner,
+    /// The head that agreed to the upgrade.
+    pub(crate) upgraded: Option<Head>,
+    /// How many answers there were.
+    pub(crate) answered: u64,
+}
+
+impl Client {
+    pub(crate) fn new(address: &Address, workload: Workload) -> anyhow::Result<Self> {
+        let tls = match address {
+            Address::Tls(_) => Some(tls::config(Resumption::disabled())?),
+            _ => None,
+        };
+        let host = match address {
+            Address::Tcp(address) | Address::Tls(address) => address.to_string(),
+            Address::Unix(_) => "localhost".to_owned(),
+        };
+        let answer = workload.response_body();
+        let (upgrade, first, last) = if workload.is_websocket() {
+            let headers = format!(
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                Sec-WebSocket-Key: {WEBSOCKET_KEY}\r\n"
+            );
+            let upgrade = request(workload, &host, &headers);
+            (Some(upgrade.into()), text_frame(&answer), Vec::new())
+        } else {
+            let last = request(workload, &host, "Connection: close\r\n");
+            (None, request(workload, &host, ""), last)
+        };
+        Ok(Self {
+            address: address.clone(),
+            tls,
+            upgrade,
+            request: first.into(),
+            last_request: last.into(),
+            answer: answer.into(),
+        })
+    }
+
+    /// Connects, and says nothing.
+    pub(crate) async fn connect(&self) -> anyhow::Result<Box<dyn Bytes>> {
+        let connected = connect(&self.address).await;
+        connected.with_context(|| format!("cannot connect to {}", self.address))
+    }
+
+    /// Makes the handshake and the upgrade, where there are such.
+    pub(crate) async fn open(&self, stream: Box<dyn Bytes>) -> anyhow::Result<Connection> {
+        let mut stream = match &self.tls {
+            Some(config) => Box::new(tls::shake_hands(config, stream).await?),
+            None => stream,
+        };
+        let mut upgraded = None;
+        if let Some(request) = &self.upgrade {
+            stream.write_all(request).await?;
+            let head = upgrade(&mut stream).await;
+            upgraded = Some(head.context("the server doesn't upgrade to a WebSocket")?);
+        }
+        let scanner = match upgraded {
+            Some(_) => Scanner::messages(&self.answer),
+            None => Scanner::responses(Arc::clone(&self.answer)),
+        };
+        Ok(Connection {
+            stream,
+            scanner,
+            upgraded,
+            answered: 0,
+        })
+    }
+}
+
+async fn connect(address: &Address) -> io::Result<Box<dyn Bytes>> {
+    match address {
+        Address::Tcp(address) | Address::Tls(address) => {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream))
+        }
+        Address::Unix(path) => loop {
+            match UnixStream::connect(path).await {
+                // Its backlog is full (unix(7)).
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                connected => return Ok(Box::new(connected?)),
+            }
+        },
+    }
+}
+
+/// The head that agrees.
+async fn upgrade(stream: &mut Box<dyn Bytes>) -> anyhow::Result<Head> {
+    let mut bytes = Vec::new();
+    loop {
+        let read = stream.read_buf(&mut bytes).await?;
+        anyhow::ensure!(read > 0, "the server closed the connection instead");
+        if let Some((head, length)) = check_upgrade(&bytes)? {
+            anyhow::ensure!(
+                length == bytes.len(),
+                "the server sent a message that nobody asked for"
+            );
+            return Ok(head);
+        }
+    }
 }
 
 impl Connection {
-    /// Connects, and says nothing.
-    pub(crate) fn connect(
-        connector: &Connector,
-        conversation: &Conversation,
-    ) -> anyhow::Result<Self> {
-        Ok(Self::over(connector.connect()?, conversation))
-    }
-
-    /// Begins to connect, and waits for nobody.
-    pub(crate) fn begin(
-        connector: &Connector,
-        conversation: &Conversation,
-    ) -> anyhow::Result<Self> {
-        Ok(Self::over(connector.begin()?, conversation))
-    }
-
-    fn over(stream: Stream, conversation: &Conversation) -> Self {
-        Self {
-            stream,
-            scanner: conversation.scanner(),
-            is_upgraded: false,
-            unsent: 0,
-            in_flight: 0,
-            answered: 0,
-        }
-    }
-
-    /// Makes the handshake and the upgrade, where there are such and they haven't been made; while
-    /// the stream is a blocking one.
-    pub(crate) fn open(&mut self, conversation: &Conversation) -> anyhow::Result<()> {
-        self.shake_hands()?;
-        match &conversation.upgrade {
-            Some(upgrade) if !self.is_upgraded => {
-                let upgraded = self.upgrade(upgrade);
-                upgraded
-                    .map(drop)
-                    .context("the server doesn't upgrade to a WebSocket")
+    /// One request and its whole answer.
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<()> {
+        let asked = if request.len() > LONG {
+            let (mut reading, mut writing) = tokio::io::split(&mut self.stream);
+            let write = async { write(&mut writing, request).await };
+            let receive = receive(&mut reading, &mut self.scanner);
+            tokio::try_join!(write, receive).map(drop)
+        } else {
+            match write(&mut self.stream, request).await {
+                Ok(()) => receive(&mut self.stream, &mut self.scanner).await,
+                Err(error) => Err(error),
             }
-            _ => Ok(()),
+        };
+        asked.with_context(|| format!("after {} responses", self.answered))?;
+        self.answered += 1;
+        Ok(())
+    }
+
+    /// Only sends it.
+    pub(crate) async fn send(&mut self, request: &[u8]) -> anyhow::Result<()> {
+        write(&mut self.stream, request).await
+    }
+
+    /// Reads once what's there, no more than `most` bytes; says whether the answer is whole.
+    pub(crate) async fn sip(&mut self, most: usize) -> anyhow::Result<bool> {
+        poll_fn(|cx| {
+            let whole = poll_receive(&mut self.stream, &mut self.scanner, most, cx);
+            Poll::Ready(match whole {
+                Poll::Ready(whole) => whole,
+                Poll::Pending => Ok(false),
+            })
+        })
+        .await
+    }
+
+    /// The end, which is the server's, and nothing before it.
+    pub(crate) async fn end(&mut self) -> anyhow::Result<()> {
+        let mut surplus = [0; 1];
+        match self.stream.read(&mut surplus).await {
+            Ok(0) => Ok(()),
+            // A server that ends TLS without saying so.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(()),
+            Ok(_) => anyhow::bail!("more bytes than the response announced"),
+            Err(error) => Err(lost(&error)),
         }
-    }
-
-    /// Makes the handshake, if there's one to be made and it hasn't been; while the stream is a
-    /// blocking one.
-    pub(crate) fn shake_hands(&mut self) -> anyhow::Result<()> {
-        self.stream.shake_hands()
-    }
-
-    /// Gives the head that agrees; while the stream is a blocking one.
-    pub(crate) fn upgrade(&mut self, request: &[u8]) -> anyhow::Result<Vec<u8>> {
-        self.stream
-            .write_all(request)
-            .context("cannot ask for an upgrade")?;
-        let mut head = Vec::new();
-        let mut buffer = [0; 4096];
-        loop {
-            let read = self
-                .stream
-                .read(&mut buffer)
-                .context("no answer to the upgrade came")?;
-            anyhow::ensure!(
-                read > 0,
-                "the server closed the connection instead of upgrading it"
-            );
-            head.extend_from_slice(&buffer[..read]);
-            if let Some(length) = check_upgrade(&head)? {
-                anyhow::ensure!(
-                    length == head.len(),
-                    "the server sent a message that nobody asked for"
-                );
-                self.is_upgraded = true;
-                return Ok(head);
-            }
-        }
-    }
-
-    /// One request and its whole answer; while the stream is a blocking one.
-    pub(crate) fn ask(&mut self, request: &[u8], buffer: &mut [u8]) -> anyhow::Result<()> {
-        self.stream
-            .write_all(request)
-            .context("cannot send a request")?;
-        loop {
-            let read = self.stream.read(buffer).context("no response came")?;
-            anyhow::ensure!(read > 0, "the server closed it without a whole response");
-            if self.scanner.feed(&buffer[..read], 1)? == 1 {
-                return Ok(());
-            }
-        }
-    }
-
-    /// What it's all sent over.
-    pub(crate) fn stream(&mut self) -> &mut Stream {
-        &mut self.stream
-    }
-
-    pub(crate) fn set_nonblocking(&self) -> io::Result<()> {
-        self.stream.set_nonblocking()
-    }
-
-    /// The last `more` of `bytes` are to be sent, too, which ends so many requests; says whether
-    /// there was room for them.
-    pub(crate) fn send(&mut self, bytes: &[u8], more: usize, requests: usize) -> io::Result<bool> {
-        self.unsent += more;
-        self.in_flight += requests;
-        self.flush(bytes)
-    }
-
-    /// Whether there's something to send.
-    pub(crate) fn wants_room(&self) -> bool {
-        self.unsent > 0 || self.stream.wants_room()
-    }
-
-    /// Sends what's still to be sent, which is the end of `bytes`; says whether there was room for
-    /// it.
-    pub(crate) fn flush(&mut self, bytes: &[u8]) -> io::Result<bool> {
-        while self.unsent > 0 {
-            match self.stream.write(&bytes[bytes.len() - self.unsent..]) {
-                Ok(written) => self.unsent -= written,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error),
-            }
-        }
-        if self.stream.wants_room() {
-            match self.stream.flush() {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                flushed => flushed?,
-            }
-        }
-        Ok(true)
-    }
-
-    /// Reads what's there.
-    ///
-    /// # Errors
-    ///
-    /// When it's wrong, or when the connection ends before all answers are whole.
-    pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> anyhow::Result<Received> {
-        self.receive_up_to(usize::MAX, buffer)
-    }
-
-    /// The same with a single read: a slow reader leaves the rest.
-    pub(crate) fn receive_once(&mut self, buffer: &mut [u8]) -> anyhow::Result<Received> {
-        self.receive_up_to(1, buffer)
-    }
-
-    fn receive_up_to(&mut self, mut reads: usize, buffer: &mut [u8]) -> anyhow::Result<Received> {
-        let mut answers = 0;
-        loop {
-            let read = match self.stream.read(buffer) {
-                Ok(0) if self.in_flight == 0 => return Ok(Received::End),
-                Ok(0) => return Err(lost(&ErrorKind::UnexpectedEof.into())),
-                Ok(read) => read,
-                // A server that ends TLS without saying so.
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof && self.in_flight == 0 => {
-                    return Ok(Received::End);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    return Ok(Received::Answers(answers));
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(lost(&error)),
-            };
-            let whole = self.scanner.feed(&buffer[..read], self.in_flight)?;
-            self.in_flight -= whole;
-            self.answered += whole as u64;
-            answers += whole;
-            // A short read emptied the socket: what comes later is a new event (epoll(7)). With the
-            // last answer, nothing more is to come.
-            let short = read < buffer.len() && self.is_drained_by_short_read();
-            reads -= 1;
-            if short || reads == 0 || self.in_flight == 0 {
-                return Ok(Received::Answers(answers));
-            }
-        }
-    }
-
-    /// Whether a read that doesn't fill the buffer took all that was there.
-    pub(crate) fn is_drained_by_short_read(&self) -> bool {
-        self.stream.is_drained_by_short_read()
-    }
-
-    pub(crate) fn in_flight(&self) -> usize {
-        self.in_flight
-    }
-
-    /// How many answers there were since it was opened.
-    pub(crate) fn answered(&self) -> u64 {
-        self.answered
     }
 }
 
+async fn write(stream: &mut (impl AsyncWrite + Unpin), request: &[u8]) -> anyhow::Result<()> {
+    let written = async {
+        stream.write_all(request).await?;
+        stream.flush().await
+    };
+    written.await.map_err(|error| lost(&error))
+}
+
+async fn receive(
+    stream: &mut (impl AsyncRead + Unpin),
+    scanner: &mut Scanner,
+) -> anyhow::Result<()> {
+    while !poll_fn(|cx| poll_receive(stream, scanner, READ_BUFFER, cx)).await? {}
+    Ok(())
+}
+
+/// One read; whether the answer is whole by it.
+fn poll_receive(
+    stream: &mut (impl AsyncRead + Unpin),
+    scanner: &mut Scanner,
+    most: usize,
+    cx: &mut Context<'_>,
+) -> Poll<anyhow::Result<bool>> {
+    BUFFER.with_borrow_mut(|buffer| {
+        let mut buffer = ReadBuf::new(&mut buffer[..most]);
+        let read = ready!(Pin::new(stream).poll_read(cx, &mut buffer));
+        Poll::Ready(match read {
+            Ok(()) if buffer.filled().is_empty() => Err(lost(&ErrorKind::UnexpectedEof.into())),
+            Ok(()) => scanner.feed(buffer.filled()),
+            Err(error) => Err(lost(&error)),
+        })
+    })
+}
+
 /// What became of the connection.
-pub(crate) fn lost(error: &io::Error) -> anyhow::Error {
+fn lost(error: &io::Error) -> anyhow::Error {
     match error.kind() {
         ErrorKind::UnexpectedEof => anyhow::anyhow!("the server closed it"),
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
@@ -232,8 +247,58 @@ pub(crate) fn lost(error: &io::Error) -> anyhow::Error {
     }
 }
 
-impl AsRawFd for Connection {
-    fn as_raw_fd(&self) -> RawFd {
-        self.stream.as_raw_fd()
+/// As short as HTTP/1.1 allows, with `headers` besides.
+fn request(workload: Workload, host: &str, headers: &str) -> Vec<u8> {
+    let body = workload.request_body();
+    let path = workload.path();
+    let (method, length) = match body.len() {
+        0 => ("GET", String::new()),
+        length => ("POST", format!("Content-Length: {length}\r\n")),
+    };
+    let own = workload.request_headers();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{headers}{own}{length}\r\n");
+    [head.as_bytes(), &body].concat()
+}
+
+/// A whole message of a client (RFC 6455 5.2), which has to be masked; any mask will do where
+/// nobody listens in.
+fn text_frame(text: &[u8]) -> Vec<u8> {
+    const MASKED: u8 = 0x80;
+    const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+    let mut frame = crate::scanner::frame_head(text.len());
+    frame[1] |= MASKED;
+    frame.extend(MASK);
+    let mask = MASK.iter().cycle();
+    frame.extend(text.iter().zip(mask).map(|(byte, mask)| byte ^ mask));
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Address, Client, Workload, text_frame};
+
+    #[test]
+    fn a_request_is_as_short_as_it_can_be() {
+        let address = Address::Tcp(([127, 0, 0, 1], 80).into());
+        let client = Client::new(&address, Workload::Plaintext).unwrap();
+        let head = "GET / HTTP/1.1\r\nHost: 127.0.0.1:80\r\n";
+        assert_eq!(client.request[..], *format!("{head}\r\n").as_bytes());
+        let last = format!("{head}Connection: close\r\n\r\n");
+        assert_eq!(client.last_request[..], *last.as_bytes());
+        let echo = Client::new(&address, Workload::Echo).unwrap();
+        let head = b"POST /echo HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Length: 4096\r\n\r\n";
+        assert_eq!(
+            echo.request.strip_prefix(head),
+            Some(&Workload::Echo.request_body()[..])
+        );
+    }
+
+    #[test]
+    fn a_frame_is_that_of_the_rfc() {
+        // RFC 6455 5.7, "a single-frame masked text message".
+        let hello = [
+            0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58,
+        ];
+        assert_eq!(text_frame(b"Hello"), hello);
     }
 }

@@ -52,7 +52,6 @@ impl H2Load {
     pub fn run(
         self,
         address: &Address,
-        workload: Workload,
         connections: usize,
         duration: Duration,
         patience: &Patience,
@@ -60,7 +59,7 @@ impl H2Load {
         look_for("h2load", "nghttp2-client")?;
         let folder = tempfile::tempdir().context("cannot make a folder for h2load's output")?;
         let (stdout, log) = (folder.path().join("stdout"), folder.path().join("log"));
-        let mut command = self.command(address, workload, connections, duration, &log);
+        let mut command = self.command(address, connections, duration, &log);
         let before = children_time()?;
         let begun = Instant::now();
         let child = command
@@ -78,7 +77,7 @@ impl H2Load {
             cpu: children_time()?.saturating_sub(before),
         };
         let text = fs::read_to_string(&stdout).context("cannot read h2load's output")?;
-        let (requests, rate) = read_output(&text, workload.response_body().len() as u64)?;
+        let (requests, rate) = read_output(&text, Workload::Plaintext.response_body().len() as u64)?;
         let latencies = match self {
             Self::Http2 { .. } => Vec::new(),
             Self::Paced { .. } => {
@@ -96,7 +95,6 @@ impl H2Load {
     fn command(
         self,
         address: &Address,
-        workload: Workload,
         connections: usize,
         duration: Duration,
         log: &Path,
@@ -120,7 +118,7 @@ impl H2Load {
                 command.arg(log);
             }
         }
-        let path = workload.path();
+        let path = Workload::Plaintext.path();
         match address {
             Address::Tcp(address) => command.arg(format!("http://{address}{path}")),
             Address::Tls(address) => command

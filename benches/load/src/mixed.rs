@@ -1,14 +1,12 @@
 //! A mix as a public server has it: kept-alive connections with small and with large responses, new
 //! connections, and slow readers that hold a response half read.
 
-use crate::connection::{Connection, Received};
-use crate::conversation::Conversation;
-use crate::effort::Stopwatch;
-use crate::stream::Connector;
-use crate::{Amount, Churn, ClosedLoop, Effort, Patience};
+use crate::connection::{Client, Connection};
+use crate::run::{runtime, watched};
+use crate::{Amount, Effort, Kind, Load, Outcome, Patience};
 use anyport_bench_child::{Address, Workload};
-use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
 
 /// Requests of one turn: whatever a server is fast at, the mix stays the same.
 const SMALL: u64 = 90;
@@ -20,15 +18,19 @@ const SLOW: usize = 10;
 const SIP: usize = 16 * 1024;
 
 /// Open connections, of which each [`run`](Self::run) uses all.
-#[derive(Debug)]
 pub struct Mixed {
-    small: ClosedLoop,
-    large: ClosedLoop,
-    new: Churn,
-    slow: Vec<Connection>,
-    download: Conversation,
-    buffer: Vec<u8>,
+    small: Load,
+    large: Load,
+    new: Load,
+    runtime: Runtime,
+    client: Client,
+    slow: Vec<Slow>,
     patience: Patience,
+}
+
+struct Slow {
+    connection: Connection,
+    is_asking: bool,
 }
 
 impl Mixed {
@@ -45,65 +47,73 @@ impl Mixed {
     ) -> anyhow::Result<Self> {
         let share = connections.div_ceil(SLOW);
         let rest = connections.saturating_sub(2 * share).max(1);
-        let download = Conversation::new(address, Workload::Download1M);
-        let connector = Connector::new(address, patience)?;
+        let load = |kind, connections| Load::connect(address, kind, connections, patience);
+        let (runtime, client) = (runtime()?, Client::new(address, Workload::Download1M)?);
         let slow = (0..share).map(|_| {
-            let mut connection = Connection::connect(&connector, &download)?;
-            connection.open(&download)?;
-            connection.set_nonblocking()?;
-            Ok(connection)
+            let open = async { client.open(client.connect().await?).await };
+            let silent = || "the server doesn't open it".to_owned();
+            Ok(Slow {
+                connection: runtime.block_on(watched(patience, || 0, silent, open))?,
+                is_asking: false,
+            })
         });
         Ok(Self {
             slow: slow.collect::<anyhow::Result<_>>()?,
-            small: ClosedLoop::connect(address, Workload::Plaintext, rest, patience)?,
-            large: ClosedLoop::connect(address, Workload::Download64K, share, patience)?,
-            new: Churn::new(
-                address,
-                Workload::Plaintext,
-                NEW as usize,
-                NonZeroU64::MIN,
-                patience,
-            )?,
-            download,
-            buffer: vec![0; SIP],
+            small: load(Kind::KeepAlive(Workload::Plaintext), rest)?,
+            large: load(Kind::KeepAlive(Workload::Download64K), share)?,
+            new: load(Kind::Churn, NEW as usize)?,
+            runtime,
+            client,
             patience: patience.clone(),
         })
     }
 
-    /// Takes turns for as long; gives the number of responses, and what the load took itself.
+    /// Takes turns for as long; all responses count.
     ///
     /// # Errors
     ///
     /// When a response is wrong, a connection ends, or the server is silent for too long.
-    pub fn run(&mut self, duration: Duration) -> anyhow::Result<(u64, Effort)> {
-        let stopwatch = Stopwatch::start();
+    pub fn run(&mut self, duration: Duration) -> anyhow::Result<Outcome> {
+        let effort = Effort::measure();
         let end = Instant::now() + duration;
-        let mut responses = 0;
-        loop {
+        let mut count = 0;
+        while Instant::now() < end || count == 0 {
             self.patience.check()?;
-            responses += self.sip()?;
-            responses += self.small.run(Amount::Requests(SMALL))?.requests;
-            responses += self.large.run(Amount::Requests(LARGE))?.requests;
-            responses += self.new.run(Amount::Requests(NEW))?.connections;
-            if Instant::now() >= end {
-                return Ok((responses, stopwatch.read()));
-            }
+            count += self.sip()?;
+            count += self.small.run(Amount::Requests(SMALL))?.count;
+            count += self.large.run(Amount::Requests(LARGE))?.count;
+            count += self.new.run(Amount::Requests(NEW))?.count;
         }
+        Ok(Outcome {
+            count,
+            starved: 0,
+            effort: effort(),
+        })
     }
 
     /// Each slow reader takes a little, and asks again once it has all.
     fn sip(&mut self) -> anyhow::Result<u64> {
-        let request = &self.download.request;
-        let mut whole = 0;
-        for connection in &mut self.slow {
-            if connection.in_flight() == 0 {
-                connection.send(request, request.len(), 1)?;
+        let sip = async {
+            // So that the runtime looks which of them have something to read.
+            tokio::task::yield_now().await;
+            let mut whole = 0;
+            for slow in &mut self.slow {
+                if !slow.is_asking {
+                    slow.connection.send(&self.client.request).await?;
+                }
+                let is_whole = slow.connection.sip(SIP).await?;
+                slow.is_asking = !is_whole;
+                whole += u64::from(is_whole);
             }
-            match connection.receive_once(&mut self.buffer)? {
-                Received::Answers(answers) => whole += answers as u64,
-                Received::End => anyhow::bail!("the server closed the connection of a slow reader"),
-            }
-        }
-        Ok(whole)
+            Ok(whole)
+        };
+        let silent = || "the server doesn't read the request of a slow reader".to_owned();
+        (self.runtime).block_on(watched(&self.patience, || 0, silent, sip))
+    }
+}
+
+impl std::fmt::Debug for Mixed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mixed").finish_non_exhaustive()
     }
 }

@@ -11,7 +11,6 @@ use std::{fmt, thread};
 pub struct Patience {
     silence: Duration,
     stop: Arc<AtomicBool>,
-    end: Option<Arc<AtomicBool>>,
 }
 
 /// What a wait fails with when the flag was set: nobody did anything wrong.
@@ -25,28 +24,7 @@ impl Patience {
     /// Waits no longer than `silence`, and not after `stop` was set.
     #[must_use]
     pub fn new(silence: Duration, stop: Arc<AtomicBool>) -> Self {
-        Self {
-            silence,
-            stop,
-            end: None,
-        }
-    }
-
-    /// Ends runs early when `end` is set: nothing more is asked, what's in flight is answered, and
-    /// the run tells what there was.
-    #[must_use]
-    pub fn ending_with(self, end: Arc<AtomicBool>) -> Self {
-        Self {
-            end: Some(end),
-            ..self
-        }
-    }
-
-    /// Whether runs are to end early.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        let end = self.end.as_ref();
-        end.is_some_and(|end| end.load(Ordering::Relaxed))
+        Self { silence, stop }
     }
 
     /// How long a server may be silent.
@@ -76,7 +54,7 @@ impl Patience {
         Ok(())
     }
 
-    /// Does nothing for `duration`, or until runs are to end early.
+    /// Does nothing for `duration`.
     ///
     /// # Errors
     ///
@@ -86,7 +64,7 @@ impl Patience {
         loop {
             self.check()?;
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.is_over() {
+            if left.is_zero() {
                 return Ok(());
             }
             thread::sleep(left.min(Self::TICK));

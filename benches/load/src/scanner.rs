@@ -1,41 +1,317 @@
 //! Finds the ends of answers in a stream of bytes, and that they're those that were asked for.
 
-mod messages;
-mod responses;
-
-use messages::Messages;
-use responses::Responses;
+use anyhow::Context as _;
 use std::sync::Arc;
 
-pub(crate) use responses::check_upgrade;
+/// The client's nonce of RFC 6455 1.3, for which the answer stands there, too; nothing needs a
+/// random one here.
+pub(crate) const WEBSOCKET_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+/// What a server makes of it.
+const WEBSOCKET_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+/// More than any server of the bench sends.
+const MAX_HEADERS: usize = 64;
+/// A head that's longer never ends.
+const MAX_HEAD: usize = 16 * 1024;
+/// How a whole text message begins.
+const FINAL_TEXT: u8 = 0x81;
 
-/// Where in its answers a connection stands.
+/// Where in its answer a connection stands: a response of HTTP/1.1, which is a 200 with the
+/// expected body, or a text message of a WebSocket.
 #[derive(Debug)]
-pub(crate) enum Scanner {
-    Responses(Responses),
-    Messages(Messages),
+pub(crate) struct Scanner {
+    expected: Arc<[u8]>,
+    is_http: bool,
+    /// The last head that was parsed: one that's the same to the byte needs no parsing, and all
+    /// are, until the second of its date is over.
+    known: Vec<u8>,
+    /// What came of a head that isn't whole yet.
+    head: Vec<u8>,
+    /// What's still to come, once a head is whole.
+    left: Option<usize>,
+    /// Whether a whole body was compared; messages always are.
+    is_compared: bool,
+}
+
+/// The head of a response.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) status: u16,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    /// Of the body, if it says one.
+    pub(crate) length: Option<anyhow::Result<usize>>,
 }
 
 impl Scanner {
-    /// For HTTP/1.1: each answer is a 200 with this body.
+    /// Each answer is a 200 with this body, of which a connection's first one is compared byte by
+    /// byte.
     pub(crate) fn responses(body: Arc<[u8]>) -> Self {
-        Self::Responses(Responses::new(body))
+        Self {
+            expected: body,
+            is_http: true,
+            known: Vec::new(),
+            head: Vec::new(),
+            left: None,
+            is_compared: false,
+        }
     }
 
-    /// For a WebSocket: each answer is a frame with this text.
+    /// Each answer is a frame with this text.
     pub(crate) fn messages(text: &[u8]) -> Self {
-        Self::Messages(Messages::new(text))
+        let frame = [frame_head(text.len()), text.to_vec()].concat();
+        Self {
+            is_http: false,
+            ..Self::responses(frame.into())
+        }
     }
 
-    /// Takes the next bytes; says how many answers end in them, of at most `owed`.
+    /// Takes the next bytes; says whether the answer ends in them.
     ///
     /// # Errors
     ///
     /// When it isn't what was asked for, or more than that.
-    pub(crate) fn feed(&mut self, bytes: &[u8], owed: usize) -> anyhow::Result<usize> {
-        match self {
-            Self::Responses(responses) => responses.feed(bytes, owed),
-            Self::Messages(messages) => messages.feed(bytes, owed),
+    pub(crate) fn feed(&mut self, mut bytes: &[u8]) -> anyhow::Result<bool> {
+        let left = match self.left {
+            Some(left) => left,
+            None if !self.is_http => self.expected.len(),
+            None => match self.head(bytes)? {
+                Some(rest) => {
+                    bytes = rest;
+                    self.expected.len()
+                }
+                None => return Ok(false),
+            },
+        };
+        let (next, surplus) = bytes.split_at(left.min(bytes.len()));
+        if !self.is_compared {
+            self.compare(next, self.expected.len() - left)?;
+        }
+        anyhow::ensure!(
+            surplus.is_empty(),
+            "{} bytes more than the answer has",
+            surplus.len()
+        );
+        self.left = Some(left - next.len()).filter(|left| *left > 0);
+        self.is_compared = self.is_http && self.left.is_none();
+        Ok(self.left.is_none())
+    }
+
+    /// What follows the head. Nothing, if the head isn't whole yet.
+    fn head<'a>(&mut self, bytes: &'a [u8]) -> anyhow::Result<Option<&'a [u8]>> {
+        // The way of nearly all responses: nothing is copied, and nothing is parsed.
+        if self.head.is_empty()
+            && !self.known.is_empty()
+            && let Some(rest) = bytes.strip_prefix(self.known.as_slice())
+        {
+            return Ok(Some(rest));
+        }
+        let kept = self.head.len();
+        self.head.extend_from_slice(bytes);
+        let Some((head, length)) = parse(&self.head)? else {
+            return Ok(None);
+        };
+        anyhow::ensure!(head.status == 200, "status {} instead of 200", head.status);
+        let announced = head.length.context("a response without content-length")??;
+        let body = self.expected.len();
+        anyhow::ensure!(
+            announced == body,
+            "a body of {announced} bytes instead of {body}"
+        );
+        self.head.truncate(length);
+        std::mem::swap(&mut self.known, &mut self.head);
+        self.head.clear();
+        Ok(Some(&bytes[length - kept..]))
+    }
+
+    fn compare(&self, bytes: &[u8], at: usize) -> anyhow::Result<()> {
+        let due = &self.expected[at..at + bytes.len()];
+        if bytes == due {
+            return Ok(());
+        }
+        let same = bytes.iter().zip(due).take_while(|(came, due)| came == due);
+        let wrong = same.count();
+        match (self.is_http, at + wrong) {
+            (false, 0) => anyhow::bail!(
+                "a frame that begins with {:#04x} (opcode {}) instead of {FINAL_TEXT:#04x} (a \
+                whole text message)",
+                bytes[wrong],
+                bytes[wrong] & 0x0f
+            ),
+            (_, at) => anyhow::bail!("another answer than the expected one, from its byte {at} on"),
+        }
+    }
+}
+
+/// The head of a frame that's a whole text message of so many bytes (RFC 6455 5.2).
+pub(crate) fn frame_head(length: usize) -> Vec<u8> {
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(length @ ..126), _) => vec![FINAL_TEXT, length],
+        (_, Ok(length)) => [&[FINAL_TEXT, 126][..], &length.to_be_bytes()].concat(),
+        _ => [&[FINAL_TEXT, 127][..], &(length as u64).to_be_bytes()].concat(),
+    }
+}
+
+/// A head, and its length. Nothing, if it isn't whole yet.
+///
+/// # Errors
+///
+/// When it's none, or too long.
+pub(crate) fn parse(bytes: &[u8]) -> anyhow::Result<Option<(Head, usize)>> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut response = httparse::Response::new(&mut headers);
+    let parsed = response.parse(bytes);
+    let httparse::Status::Complete(length) = parsed.context("what came is no HTTP response")?
+    else {
+        anyhow::ensure!(
+            bytes.len() <= MAX_HEAD,
+            "a response head of more than {MAX_HEAD} bytes"
+        );
+        return Ok(None);
+    };
+    let headers = response.headers.iter().map(|header| {
+        let value = String::from_utf8_lossy(header.value).into_owned();
+        (header.name.to_ascii_lowercase(), value)
+    });
+    let headers: Vec<_> = headers.collect();
+    let announced = headers.iter().find(|(name, _)| name == "content-length");
+    let announced = announced.map(|(_, value)| value.parse());
+    let head = Head {
+        status: response.code.unwrap_or_default(),
+        length: announced.map(|length| length.context("a content-length that's no number")),
+        headers,
+    };
+    Ok(Some((head, length)))
+}
+
+/// A head that agrees to an upgrade to a WebSocket, and its length. Nothing, if it isn't whole yet.
+///
+/// # Errors
+///
+/// When it's another response.
+pub(crate) fn check_upgrade(bytes: &[u8]) -> anyhow::Result<Option<(Head, usize)>> {
+    let Some((mut head, length)) = parse(bytes)? else {
+        return Ok(None);
+    };
+    anyhow::ensure!(head.status == 101, "status {} instead of 101", head.status);
+    let agrees = |(name, value): &(String, String)| {
+        name == "sec-websocket-accept" && value == WEBSOCKET_ACCEPT
+    };
+    anyhow::ensure!(
+        head.headers.iter().any(agrees),
+        "an upgrade whose sec-websocket-accept isn't {WEBSOCKET_ACCEPT}"
+    );
+    head.headers.sort();
+    Ok(Some((head, length)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_HEAD, Scanner, check_upgrade, frame_head};
+
+    const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World!";
+
+    fn responses() -> Scanner {
+        Scanner::responses(b"Hello, World!".as_slice().into())
+    }
+
+    #[test]
+    fn an_answer_ends_with_its_last_byte_however_it_is_split() {
+        let frame = b"\x81\x02Hi".as_slice();
+        for (mut scanner, answer) in [(responses(), RESPONSE), (Scanner::messages(b"Hi"), frame)] {
+            for split in 1..answer.len() {
+                let (first, second) = answer.split_at(split);
+                assert!(!scanner.feed(first).unwrap(), "{split}");
+                assert!(scanner.feed(second).unwrap(), "{split}");
+            }
+            let (last, others) = answer.split_last().unwrap();
+            for byte in others {
+                assert!(!scanner.feed(&[*byte]).unwrap());
+            }
+            assert!(scanner.feed(&[*last]).unwrap());
+            assert!(scanner.feed(answer).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_head_may_change_and_is_looked_at_each_time() {
+        let mut responses = responses();
+        for head in ["A: 1", "A: 2", "A: 2", "Longer-Than-Before: 1", "A: 1"] {
+            let response =
+                format!("HTTP/1.1 200 OK\r\n{head}\r\nContent-Length: 13\r\n\r\nHello, World!");
+            assert!(responses.feed(response.as_bytes()).unwrap(), "{head}");
+        }
+        let error = responses.feed(b"HTTP/1.1 500 No\r\nA: 1\r\n\r\n");
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("status 500"), "{error}");
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_refused() {
+        let too_long = [b"HTTP/1.1 200 OK\r\nA: ".as_slice(), &[b'a'; MAX_HEAD]].concat();
+        let messages = || Scanner::messages(b"Hi");
+        let wrong: [(Scanner, &[u8], &str); 12] = [
+            (responses(), b"HTTP/1.1 503 No\r\n\r\n", "status 503"),
+            (
+                responses(),
+                b"HTTP/1.1 200 OK\r\n\r\n",
+                "without content-length",
+            ),
+            (
+                responses(),
+                b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+                "no number",
+            ),
+            (
+                responses(),
+                b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n",
+                "14 bytes instead of 13",
+            ),
+            (
+                responses(),
+                b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World?",
+                "from its byte 12 on",
+            ),
+            (
+                responses(),
+                b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World!!",
+                "1 bytes more",
+            ),
+            (responses(), b"SSH-2.0\r\n", "no HTTP response"),
+            (responses(), &too_long, "a response head of more"),
+            (messages(), b"\x88\x02Hi", "opcode 8"),
+            (messages(), b"\x81\x82Hi", "from its byte 1 on"),
+            (messages(), b"\x81\x02Ho", "from its byte 3 on"),
+            (messages(), b"\x81\x02Hi\x81", "1 bytes more"),
+        ];
+        for (mut scanner, bytes, what) in wrong {
+            let error = format!("{:#}", scanner.feed(bytes).unwrap_err());
+            assert!(error.contains(what), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_head_of_a_frame_has_its_length() {
+        assert_eq!(frame_head(125), [0x81, 125]);
+        assert_eq!(frame_head(126), [0x81, 126, 0, 126]);
+        assert_eq!(frame_head(65_536), [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
+    }
+
+    #[test]
+    fn an_upgrade_has_to_be_the_one_that_was_asked_for() {
+        let agreed = b"HTTP/1.1 101 Switching Protocols\r\n\
+            Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+        assert_eq!(check_upgrade(agreed).unwrap().unwrap().1, agreed.len());
+        assert!(
+            check_upgrade(&agreed[..agreed.len() - 1])
+                .unwrap()
+                .is_none()
+        );
+        for (other, what) in [
+            (RESPONSE, "status 200 instead of 101"),
+            (b"HTTP/1.1 101 Yes\r\n\r\n", "sec-websocket-accept"),
+        ] {
+            let error = check_upgrade(other).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
         }
     }
 }

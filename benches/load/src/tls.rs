@@ -4,23 +4,32 @@
 //! Any certificate is taken, and its signature isn't looked at: the servers make theirs at start,
 //! on this machine, and the load has to cost less than what it measures.
 
+use crate::Handshake;
+use crate::connection::Bytes;
 use anyhow::Context as _;
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ClientConnection, Resumption};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme, version};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, HandshakeKind, SignatureScheme, version};
+use std::future::poll_fn;
+use std::io::ErrorKind;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
+use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// What ALPN calls it.
-pub(crate) const HTTP_1_1: &[u8] = b"http/1.1";
+const HTTP_1_1: &[u8] = b"http/1.1";
 
-/// TLS 1.3 with AES-256-GCM, X25519 and a certificate on P-256; `protocol` by ALPN.
+/// TLS 1.3 with AES-256-GCM, X25519 and a certificate on P-256; HTTP/1.1 by ALPN.
 ///
 /// # Errors
 ///
 /// When rustls can't do that.
-pub(crate) fn config(resumption: Resumption, protocol: &[u8]) -> anyhow::Result<Arc<ClientConfig>> {
+pub(crate) fn config(resumption: Resumption) -> anyhow::Result<Arc<ClientConfig>> {
     let provider = CryptoProvider {
         cipher_suites: vec![ring::cipher_suite::TLS13_AES_256_GCM_SHA384],
         kx_groups: vec![ring::kx_group::X25519],
@@ -32,31 +41,63 @@ pub(crate) fn config(resumption: Resumption, protocol: &[u8]) -> anyhow::Result<
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyCertificate))
         .with_no_client_auth();
-    config.alpn_protocols = vec![protocol.to_vec()];
+    config.alpn_protocols = vec![HTTP_1_1.to_vec()];
     config.resumption = resumption;
     Ok(Arc::new(config))
 }
 
-/// A session whose handshake is still to be made.
-///
 /// # Errors
 ///
-/// When there are no random numbers.
-pub(crate) fn session(config: &Arc<ClientConfig>) -> anyhow::Result<ClientConnection> {
+/// When the server doesn't, or ignores ALPN; rustls takes nothing else than what was offered.
+pub(crate) async fn shake_hands(
+    config: &Arc<ClientConfig>,
+    stream: Box<dyn Bytes>,
+) -> anyhow::Result<TlsStream<Box<dyn Bytes>>> {
     let name = ServerName::try_from("localhost")?;
-    ClientConnection::new(Arc::clone(config), name).context("cannot begin a TLS session")
-}
-
-/// That a server chose what was offered; rustls takes nothing else.
-///
-/// # Errors
-///
-/// When it ignores ALPN.
-pub(crate) fn check(session: &ClientConnection) -> anyhow::Result<()> {
+    let connector = TlsConnector::from(Arc::clone(config));
+    let connected = connector.connect(name, stream).await;
+    let stream = connected.context("cannot make a TLS handshake")?;
     anyhow::ensure!(
-        session.alpn_protocol().is_some(),
+        stream.get_ref().1.alpn_protocol().is_some(),
         "the server chooses nothing by ALPN"
     );
+    Ok(stream)
+}
+
+/// Waits for the server's tickets, which it sends once it has verified what the client sent last;
+/// then goes.
+///
+/// # Errors
+///
+/// When the handshake was of the other kind, or there's no ticket.
+pub(crate) async fn check_and_go(
+    stream: &mut TlsStream<Box<dyn Bytes>>,
+    handshake: Handshake,
+) -> anyhow::Result<()> {
+    let ticket = poll_fn(|cx| {
+        let mut byte = [0];
+        let read = Pin::new(&mut *stream).poll_read(cx, &mut ReadBuf::new(&mut byte));
+        match (read, stream.get_ref().1.tls13_tickets_received()) {
+            (Poll::Pending, 0) => Poll::Pending,
+            (Poll::Ready(read), 0) => Poll::Ready(read.and_then(|()| Err(ErrorKind::UnexpectedEof.into()))),
+            _ => Poll::Ready(Ok(())),
+        }
+    });
+    ticket
+        .await
+        .context("the server closed a connection instead of sending a ticket")?;
+    match (handshake, stream.get_ref().1.handshake_kind()) {
+        (Handshake::Full, Some(HandshakeKind::Full)) => {}
+        (Handshake::Resumed, Some(HandshakeKind::Resumed)) => {}
+        (Handshake::Resumed, _) => {
+            anyhow::bail!("the server didn't resume a session that it had given a ticket for")
+        }
+        (Handshake::Full, kind) => {
+            anyhow::bail!("the server made a handshake of kind {kind:?} instead of a full one")
+        }
+    }
+    // It may have gone first.
+    let _ = stream.shutdown().await;
     Ok(())
 }
 

@@ -8,9 +8,12 @@
 mod faults;
 mod transport;
 
-use anyport::{Body, BoxError, Endpoint, Request, Response, UnixName, shutdown};
-use anyport_bench_app::{Conversation, answer};
-use anyport_bench_child::{Address, announce, end_with_parent};
+use anyport::{
+    Body, BoxError, Endpoint, Request, Response, UnixName, shutdown,
+    ws::{self, WebSocket},
+};
+use anyport_bench_app::answer;
+use anyport_bench_child::{Address, announce, end_with_parent, workload::WEBSOCKET};
 use bytes::Bytes;
 use clap::Parser;
 use http_body_util::Full;
@@ -77,15 +80,22 @@ fn serve(options: &Options) -> anyhow::Result<()> {
     })
 }
 
-fn app(request: Request<Body>) -> impl Future<Output = Result<Response<Full<Bytes>>, BoxError>> {
+async fn app(mut request: Request<Body>) -> Result<Response<Full<Bytes>>, BoxError> {
     #[cfg(all(feature = "faults", unix))]
     faults::strike();
-    answer(request, Some(spawn))
+    if request.uri().path() == WEBSOCKET {
+        let response = ws::upgrade(&mut request, &ws::Config::default(), echo);
+        return Ok(response.map(|_| Full::default()));
+    }
+    answer(request).await
 }
 
-fn spawn(conversation: Conversation) {
-    // An app's future is in its worker's runtime, whichever that is, so it can't fail.
-    let _ = anyport::spawn(conversation);
+async fn echo(mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        if message.is_data() && socket.send(message).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// The tokio that a transport without threads of its own runs on; for the others, what waits for

@@ -71,7 +71,12 @@ impl Transport {
             }
             Self::Tcp => serve_with(Tcp::bind(tcp(listen)?), app),
             #[cfg(feature = "axum")]
-            Self::Axum => serve_with(Tcp::bind(tcp(listen)?), anyport_bench_app::router()),
+            Self::Axum => {
+                let upgrade =
+                    async |upgrade: anyport::ws::WebSocketUpgrade| upgrade.on_upgrade(crate::echo);
+                let router = anyport_bench_app::router(axum::routing::get(upgrade));
+                serve_with(Tcp::bind(tcp(listen)?), router)
+            }
             Self::TcpPerCore => serve_with(
                 Tcp::bind(tcp(listen)?).per_core().with_workers(workers),
                 app,

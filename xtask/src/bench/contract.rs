@@ -1,8 +1,10 @@
 //! The contract of a server: nothing is measured that gives another response than all others.
 
 use super::target::Target;
-use super::workload::{Scenario, check_http2};
+use super::workload::Scenario;
+use anyhow::Context as _;
 use anyport_bench_load::{Address, Answer, Crowd, Patience, Workload, ask};
+use std::process::Command;
 
 /// What RFC 6455 1.3 makes of the key that stands there, which is the load's.
 const WEBSOCKET_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
@@ -23,15 +25,15 @@ pub(super) fn check(
     patience: &Patience,
 ) -> anyhow::Result<()> {
     let Some(workload) = scenario.workload() else {
-        return Crowd::connect(address, Workload::Plaintext, 1, patience)?.shake_hands_each();
+        return Crowd::connect(address, Workload::Plaintext, 1, patience)?.open_each();
     };
     if scenario.is_http2() {
         return check_http2(address);
     }
     let answer = ask(address, workload, patience)?;
-    let own = match workload {
-        Workload::WebSocket => target.upgrade_headers,
-        _ => target.own_headers,
+    let own = match workload.is_websocket() {
+        true => target.upgrade_headers,
+        false => target.own_headers,
     };
     // Somebody else's server may have whatever headers it likes.
     let checked = compare(&answer, workload, own, !target.is_given());
@@ -77,10 +79,7 @@ fn compare(
 }
 
 fn status(workload: Workload) -> u16 {
-    match workload {
-        Workload::WebSocket => 101,
-        _ => 200,
-    }
+    if workload.is_websocket() { 101 } else { 200 }
 }
 
 /// All but `date`, in the order of their names.
@@ -103,6 +102,35 @@ fn comparable(name: &str, value: &str) -> String {
         true => value.to_ascii_lowercase(),
         false => value.to_owned(),
     }
+}
+
+/// Compares one response over HTTP/2 with what it has to be.
+fn check_http2(address: &Address) -> anyhow::Result<()> {
+    anyport_bench_load::look_for("curl", "curl")?;
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--insecure"]);
+    curl.args(["--max-time", "10", "--noproxy", "*"]);
+    curl.args(["--write-out", "\n%{http_version} %{response_code}"]);
+    match address {
+        Address::Tcp(address) => {
+            curl.args(["--http2-prior-knowledge", &format!("http://{address}/")])
+        }
+        Address::Tls(address) => curl.args(["--http2", &format!("https://{address}/")]),
+        Address::Unix(path) => curl
+            .arg("--unix-socket")
+            .arg(path)
+            .args(["--http2-prior-knowledge", "http://localhost/"]),
+    };
+    let output = curl.output().context("cannot run curl")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let expected = "Hello, World!\n2 200";
+    anyhow::ensure!(
+        said == expected,
+        "over HTTP/2 it answers `{}{}` instead of `{expected}`",
+        said.trim_end(),
+        String::from_utf8_lossy(&output.stderr).trim_end()
+    );
+    Ok(())
 }
 
 fn compare_bodies(body: &[u8], expected: &[u8]) -> anyhow::Result<()> {
@@ -178,7 +206,7 @@ mod tests {
 
     #[test]
     fn an_upgrade_may_be_written_in_either_case() {
-        let mut answer = expected(Workload::WebSocket);
+        let mut answer = expected(Workload::WebSocket16);
         for (_, value) in answer
             .headers
             .iter_mut()
@@ -186,7 +214,7 @@ mod tests {
         {
             *value = value.to_ascii_uppercase();
         }
-        compare(&answer, Workload::WebSocket, &[], true).unwrap();
+        compare(&answer, Workload::WebSocket16, &[], true).unwrap();
     }
 
     #[test]
@@ -224,9 +252,9 @@ mod tests {
 
     #[test]
     fn an_upgrade_without_its_proof_is_refused() {
-        let status = refusal(Workload::WebSocket, |answer| answer.status = 200);
+        let status = refusal(Workload::WebSocket16, |answer| answer.status = 200);
         assert!(status.contains("status 200 instead of 101"), "{status}");
-        let accept = refusal(Workload::WebSocket, |answer| {
+        let accept = refusal(Workload::WebSocket16, |answer| {
             answer.headers[1].1 = "x".to_owned();
         });
         assert!(accept.contains("sec-websocket-accept"), "{accept}");

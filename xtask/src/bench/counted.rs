@@ -11,7 +11,7 @@ use super::target::Target;
 use super::tool::{CALLGRIND, Count, PERF, Tool};
 use super::workload::{Kind, Scenario};
 use anyhow::Context as _;
-use anyport_bench_load::{Amount, ClosedLoop};
+use anyport_bench_load::{Amount, Kind as Busy, Load};
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -105,7 +105,8 @@ fn one_run(
     let connections = scenario.connections;
     contract::check(target, server.address(), scenario, &context.patience)
         .and_then(|()| {
-            ClosedLoop::connect(server.address(), workload, connections, &context.patience)
+            let kind = Busy::KeepAlive(workload);
+            Load::connect(server.address(), kind, connections, &context.patience)
         })
         .and_then(|mut load| {
             for _ in 0..each {

@@ -44,6 +44,7 @@ pub(super) fn measure(
     context: &Context,
     binaries: &Binaries,
     targets: &[&Target],
+    workload: Workload,
     connections: usize,
 ) -> Result<Vec<(String, anyhow::Result<Memory>)>, Interrupted> {
     let room = descriptors().saturating_sub(OTHERS).min(MOST) / (connections + connections / FEW);
@@ -53,7 +54,7 @@ pub(super) fn measure(
         context
             .progress
             .step(&format!("idle connections: {}", names.join(", ")));
-        measured.extend(together(context, binaries, some, connections));
+        measured.extend(together(context, binaries, some, workload, connections));
         context.patience.check()?;
     }
     Ok(measured)
@@ -63,11 +64,12 @@ fn together(
     context: &Context,
     binaries: &Binaries,
     targets: &[&Target],
+    workload: Workload,
     connections: usize,
 ) -> Vec<(String, anyhow::Result<Memory>)> {
     let (mut pairs, mut measured) = (Vec::new(), Vec::new());
     for &target in targets {
-        match Pair::begin(context, binaries, target, connections) {
+        match Pair::begin(context, binaries, target, workload, connections) {
             Ok(pair) => pairs.push(pair),
             Err(error) => measured.push((target.name.clone(), Err(error))),
         }
@@ -97,6 +99,7 @@ impl<'a> Pair<'a> {
         context: &Context,
         binaries: &Binaries,
         target: &'a Target,
+        workload: Workload,
         connections: usize,
     ) -> anyhow::Result<Self> {
         let start = Start {
@@ -105,7 +108,7 @@ impl<'a> Pair<'a> {
         };
         let begin = |connections: usize| {
             let mut server = Server::start(context, binaries, target, start)?;
-            let crowd = gather(&server, connections, &context.patience);
+            let crowd = gather(&server, workload, connections, &context.patience);
             Ok::<_, anyhow::Error>((crowd.map_err(|error| server.explain(error))?, server))
         };
         let ((few_crowd, few), (crowd, full)) = (begin(connections / FEW)?, begin(connections)?);
@@ -121,7 +124,10 @@ impl<'a> Pair<'a> {
 
     /// KiB of a connection.
     fn growth(&self) -> anyhow::Result<f64> {
-        let (full, few) = (self.full.private_memory()?, self.few.private_memory()?);
+        let (full, few) = (
+            self.full.processes().private_memory()?,
+            self.few.processes().private_memory()?,
+        );
         Ok((full as f64 - few as f64) / 1024.0 / self.more as f64)
     }
 
@@ -141,10 +147,18 @@ impl<'a> Pair<'a> {
 
 /// Opens them. A fresh connection says nothing, so only the server's descriptors tell that it has
 /// accepted it.
-fn gather(server: &Server, connections: usize, patience: &Patience) -> anyhow::Result<Crowd> {
-    let crowd = Crowd::connect(server.address(), Workload::Plaintext, connections, patience)?;
+fn gather(
+    server: &Server,
+    workload: Workload,
+    connections: usize,
+    patience: &Patience,
+) -> anyhow::Result<Crowd> {
+    let mut crowd = Crowd::connect(server.address(), workload, connections, patience)?;
     patience
         .poll(|| Ok((server.accepted()? >= connections).then_some(())))?
         .with_context(|| format!("the server did not accept {connections} connections"))?;
+    if workload.is_websocket() {
+        crowd.open_each()?;
+    }
     Ok(crowd)
 }

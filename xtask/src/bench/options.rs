@@ -1,6 +1,7 @@
 //! The command line.
 
 use super::target::{self, Target};
+use super::tool::look_for_io_uring;
 use super::workload::{self, Scenario};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::num::NonZeroUsize;
@@ -97,6 +98,25 @@ pub(super) struct Job {
     pub(super) rounds: usize,
 }
 
+/// Targets that this kernel refuses, and why.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) targets: Vec<Target>,
+    pub(super) why: String,
+}
+
+impl Job {
+    /// What there is of them is left out.
+    pub(super) fn leave_out_refused(&mut self) -> Option<Refused> {
+        let why = look_for_io_uring().err()?;
+        let needs_it = |target: &mut Target| target.needs_io_uring;
+        Some(Refused {
+            targets: self.targets.extract_if(.., needs_it).collect(),
+            why: format!("{why:#}"),
+        })
+    }
+}
+
 fn target_name(text: &str) -> Result<String, String> {
     let mut names = target::all().into_iter().map(|target| target.name);
     names.find(|name| name == text).ok_or_else(|| {
@@ -123,8 +143,8 @@ fn duration(text: &str) -> Result<Duration, String> {
     let seconds = unit.and_then(|unit| number.parse::<u64>().ok()?.checked_mul(unit));
     let duration = seconds.map(Duration::from_secs);
     duration
-        .filter(|time| (Duration::from_secs(5)..=Duration::from_secs(24 * 3600)).contains(time))
-        .ok_or_else(|| "write a time from 5s to 24 hours, such as 90s or 20m".to_owned())
+        .filter(|time| (Duration::from_secs(1)..=Duration::from_secs(24 * 3600)).contains(time))
+        .ok_or_else(|| "write a time from 1s to 24 hours, such as 90s or 20m".to_owned())
 }
 
 impl Options {
@@ -294,7 +314,7 @@ mod tests {
     fn times_have_a_unit() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("20m"), Ok(Duration::from_secs(1200)));
-        for wrong in ["", "5", "1s", "s", "-5m", "99999999999999999999m", "2d"] {
+        for wrong in ["", "5", "0s", "s", "-5m", "99999999999999999999m", "2d"] {
             assert!(duration(wrong).unwrap_err().contains("20m"), "{wrong}");
         }
     }

@@ -3,10 +3,10 @@
 use super::build::Binaries;
 use super::context::Context;
 use super::listeners;
+use super::processes::Processes;
 use super::target::{Program, Target, Transport};
 use anyhow::Context as _;
 use anyport_bench_load::{Address, Interrupted, Patience};
-use procfs::process::{Process, all_processes};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::OsString;
 use std::fs::File;
@@ -17,7 +17,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
-use std::{env, fs, io, thread};
+use std::{env, io, thread};
 
 /// Environment variables of a user's server: where to listen (IP:PORT, or the path of a socket),
 /// and how many workers it has.
@@ -37,7 +37,7 @@ pub(super) struct Server {
     errors: File,
     address: Address,
     /// Its processes, once it listens: those of a user's server are a tree.
-    processes: Vec<u32>,
+    processes: Processes,
     is_given: bool,
     /// How many descriptors it had before anybody connected.
     descriptors: usize,
@@ -137,7 +137,7 @@ impl Server {
             .with_context(|| format!("cannot start {}", program.display()))?;
         Ok(Self {
             stdin: child.stdin.take(),
-            processes: vec![child.id()],
+            processes: Processes::of(child.id()),
             child,
             errors,
             address,
@@ -195,12 +195,12 @@ impl Server {
                 plain(address)
             )
         })?;
-        self.processes = tree(self.child.id())?;
+        self.processes = Processes::below(self.child.id())?;
         Ok(())
     }
 
     fn look(&mut self) -> anyhow::Result<()> {
-        self.descriptors = self.count_descriptors()?;
+        self.descriptors = self.processes.descriptors()?;
         if let Address::Tcp(address) | Address::Tls(address) = self.address {
             listeners::belong_to_group(address, self.child.id())?;
         }
@@ -212,63 +212,17 @@ impl Server {
     }
 
     /// Its processes: its own, unless a user's command started more.
-    pub(super) fn processes(&self) -> &[u32] {
+    pub(super) fn processes(&self) -> &Processes {
         &self.processes
     }
 
     /// How many connections it has accepted and not closed. Nothing but its descriptors tells: a
     /// fresh connection is silent.
     pub(super) fn accepted(&self) -> anyhow::Result<usize> {
-        Ok(self.count_descriptors()?.saturating_sub(self.descriptors))
-    }
-
-    fn count_descriptors(&self) -> anyhow::Result<usize> {
-        self.sum(|process| Ok(process.fd_count()? as u64))
-            .map(|count| count as usize)
-    }
-
-    /// The bytes of memory that it shares with nobody.
-    pub(super) fn private_memory(&self) -> anyhow::Result<u64> {
-        self.sum(|process| {
-            let rollup = process
-                .smaps_rollup()
-                .context("cannot read /proc/PID/smaps_rollup")?;
-            let map = rollup.memory_map_rollup.into_iter().next();
-            let map = map.context("/proc/PID/smaps_rollup is empty")?;
-            let bytes = |key| map.extension.map.get(key).copied();
-            let private = bytes("Private_Clean").zip(bytes("Private_Dirty"));
-            let (clean, dirty) = private
-                .context("/proc/PID/smaps_rollup has no `Private_Clean` and `Private_Dirty`")?;
-            Ok(clean + dirty)
-        })
-    }
-
-    /// Bytes of memory at the most since [`forget_peak`](Self::forget_peak).
-    pub(super) fn peak_memory(&self) -> anyhow::Result<u64> {
-        self.sum(|process| {
-            let kibibytes = process
-                .status()?
-                .vmhwm
-                .context("/proc/PID/status has no `VmHWM`")?;
-            Ok(kibibytes * 1024)
-        })
-    }
-
-    /// See proc(5), /proc/PID/clear_refs.
-    pub(super) fn forget_peak(&self) -> anyhow::Result<()> {
-        for process in &self.processes {
-            fs::write(format!("/proc/{process}/clear_refs"), "5")
-                .context("cannot reset the peak of memory")?;
-        }
-        Ok(())
-    }
-
-    fn sum(&self, each: impl Fn(&Process) -> anyhow::Result<u64>) -> anyhow::Result<u64> {
-        let values = self.processes.iter().map(|&process| {
-            let process = Process::new(i32::try_from(process)?).context("the server is gone")?;
-            each(&process)
-        });
-        values.sum()
+        Ok(self
+            .processes
+            .descriptors()?
+            .saturating_sub(self.descriptors))
     }
 
     /// Ends it as it is meant to be ended, and waits for that: its wrapper may have something to
@@ -338,28 +292,6 @@ fn plain(address: &Address) -> String {
     match address {
         Address::Tcp(address) | Address::Tls(address) => address.to_string(),
         Address::Unix(path) => path.display().to_string(),
-    }
-}
-
-/// A process, the others of its group, and all that they started.
-fn tree(root: u32) -> anyhow::Result<Vec<u32>> {
-    let root = i32::try_from(root)?;
-    // A process may end while it is looked at.
-    let stats = all_processes()
-        .context("cannot read /proc")?
-        .flatten()
-        .filter_map(|of| of.stat().ok());
-    let stats: Vec<_> = stats.collect();
-    let mut tree = vec![root];
-    loop {
-        let is_new = |stat: &&procfs::process::Stat| {
-            !tree.contains(&stat.pid) && (stat.pgrp == root || tree.contains(&stat.ppid))
-        };
-        let new: Vec<i32> = stats.iter().filter(is_new).map(|stat| stat.pid).collect();
-        if new.is_empty() {
-            return Ok(tree.into_iter().map(i32::cast_unsigned).collect());
-        }
-        tree.extend(new);
     }
 }
 

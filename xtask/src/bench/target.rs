@@ -3,7 +3,7 @@
 mod catalog;
 
 use super::workload::Scenario;
-use anyport_bench_child::Workload;
+use anyport_bench_load::Workload;
 pub(super) use catalog::all;
 use std::fmt;
 
@@ -66,7 +66,7 @@ pub(super) struct Package {
 /// What a server does not serve, and why.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lack {
-    pub(super) workloads: &'static [&'static str],
+    pub(super) lacks: fn(&Scenario) -> bool,
     pub(super) reason: &'static str,
 }
 
@@ -151,10 +151,7 @@ impl Target {
         {
             return Err("its app has no axum route");
         }
-        let lack = self
-            .lacks
-            .iter()
-            .find(|lack| lack.workloads.contains(&scenario.name));
+        let lack = self.lacks.iter().find(|lack| (lack.lacks)(scenario));
         lack.map_or(Ok(()), |lack| Err(lack.reason))
     }
 

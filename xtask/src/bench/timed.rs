@@ -4,13 +4,15 @@
 
 use super::affinity::Place;
 use super::build::Binaries;
+use super::contender::{Contender, RESPONSES, SLICE, sample, slices};
 use super::context::Context;
 use super::contract;
-use super::noise::{Noise, Sample};
+use super::load::Load;
+use super::noise::Sample;
 use super::server::{Server, Start};
 use super::target::Target;
-use super::workload::{Done, Load, Scenario};
-use anyport_bench_load::{Effort, Interrupted, Patience};
+use super::workload::{self, Kind, Scenario};
+use anyport_bench_load::{Interrupted, Patience};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -20,14 +22,6 @@ use std::time::{Duration, Instant};
 const WARM_UP: Duration = Duration::from_millis(50);
 /// A server that says nothing for so long won't say anything any more: nothing slows it down here.
 const SILENCE: Duration = Duration::from_secs(10);
-/// How long each has a turn. In less it would do little but fill its caches; with more, windows
-/// agree less.
-const SLICE: Duration = Duration::from_millis(10);
-/// How often each connection has a response in a turn, at least, if responses are short: a turn
-/// ends when all have theirs, and who comes last is not to be taken for starved.
-const RESPONSES: f64 = 5.0;
-/// No turn is longer for their sake.
-const LONGEST_SLICE: f64 = 0.1;
 /// Who fails in so many rounds is not tried again.
 const FAILURES: usize = 2;
 
@@ -65,17 +59,6 @@ pub(super) struct Windows {
     checked: BTreeSet<(String, &'static str)>,
     /// The rate at which latencies are measured: the same for all.
     rate: f64,
-}
-
-/// A server that is asked, and what came of it.
-struct Contender<'a> {
-    target: &'a Target,
-    server: Server,
-    load: Load,
-    /// What it did in a second of its warm-up.
-    rate: f64,
-    sum: Done,
-    elapsed: Duration,
 }
 
 /// What a batch is measured with.
@@ -202,20 +185,13 @@ impl Windows {
     ) -> Vec<(&'a Target, Server)> {
         let patience = stage.context.patience.of(SILENCE);
         let rate = match scenario.kind {
-            super::workload::Kind::Latency => self.latency_rate(stage, &servers).unwrap_or(1000.0),
+            Kind::Latency => self.latency_rate(stage, &servers).unwrap_or(1000.0),
             _ => 0.0,
         };
         let mut contenders = Vec::new();
         for (target, mut server) in servers {
             match self.begin(target, &server, scenario, rate, &patience) {
-                Ok((load, rate)) => contenders.push(Contender {
-                    target,
-                    server,
-                    load,
-                    rate,
-                    sum: Done::default(),
-                    elapsed: Duration::ZERO,
-                }),
+                Ok((load, rate)) => contenders.push(Contender::new(target, server, load, rate)),
                 Err(error) => {
                     let error = server.explain(error);
                     self.fail(&target.name, scenario.name, &error);
@@ -268,9 +244,9 @@ impl Windows {
             })?;
         }
         if scenario.has_peak() {
-            server.forget_peak()?;
+            server.processes().forget_peak()?;
         }
-        let mut load = scenario.load(server.address(), rate, patience)?;
+        let mut load = Load::connect(scenario, server.address(), rate, patience)?;
         if !scenario.is_in_slices() {
             return Ok((load, 0.0));
         }
@@ -343,107 +319,10 @@ fn probe(stage: &Stage<'_>, servers: &[(&Target, Server)]) -> anyhow::Result<f64
     let patience = stage.context.patience.of(SILENCE);
     let mut slowest = f64::MAX;
     for (_, server) in servers {
-        let mut load = super::workload::ALL[0].load(server.address(), 0.0, &patience)?;
+        let mut load = Load::connect(&workload::ALL[0], server.address(), 0.0, &patience)?;
         let begun = Instant::now();
         let done = load.run(2 * WARM_UP)?;
         slowest = slowest.min(done.count as f64 / begun.elapsed().as_secs_f64());
     }
     Ok(slowest)
-}
-
-/// In how many slices a window goes, if none may be shorter than so many seconds.
-fn slices(window: Duration, shortest: f64) -> u32 {
-    let shortest = shortest.clamp(SLICE.as_secs_f64(), LONGEST_SLICE);
-    ((window.as_secs_f64() / shortest).round() as u32).max(1)
-}
-
-fn sample(contenders: &[Contender<'_>], place: &Place) -> anyhow::Result<Sample> {
-    let servers = contenders
-        .iter()
-        .map(|contender| contender.server.processes().to_vec());
-    Sample::take(&servers.collect::<Vec<_>>(), &place.watched())
-}
-
-impl Contender<'_> {
-    /// What it has done so far counts for nothing.
-    fn forget(&mut self) {
-        let _ = self.load.starved();
-        (self.sum, self.elapsed) = (Done::default(), Duration::ZERO);
-    }
-
-    fn run(&mut self, slice: Duration) -> anyhow::Result<()> {
-        let begun = Instant::now();
-        let done = self.load.run(slice)?;
-        self.elapsed += begun.elapsed();
-        self.sum = Done {
-            count: self.sum.count + done.count,
-            effort: Effort {
-                elapsed: self.sum.effort.elapsed + done.effort.elapsed,
-                cpu: self.sum.effort.cpu + done.effort.cpu,
-            },
-            ..done
-        };
-        Ok(())
-    }
-
-    fn end(
-        &mut self,
-        before: &Sample,
-        after: &Sample,
-        stage: &Stage<'_>,
-        scenario: &'static Scenario,
-    ) -> anyhow::Result<Window> {
-        let first = self.server.processes().first().copied().unwrap_or_default();
-        let nanoseconds = after.server_time_since(before, first)? as f64;
-        let starved = self.load.starved();
-        // Of long responses there may be too few in a window for each connection to have one.
-        let is_enough = self.sum.count as f64 >= RESPONSES * scenario.connections as f64;
-        anyhow::ensure!(
-            starved == 0 || !is_enough,
-            "it answered nothing on {starved} of {} connections for {:?}",
-            scenario.connections,
-            self.elapsed
-        );
-        anyhow::ensure!(
-            self.sum.count > 0,
-            "it answered nothing for {:?}",
-            self.elapsed
-        );
-        let (count, seconds) = (self.sum.count as f64, self.elapsed.as_secs_f64());
-        let noise = Noise::between(before, after);
-        let peak = scenario
-            .has_peak()
-            .then(|| self.server.peak_memory())
-            .transpose()?;
-        Ok(Window {
-            target: self.target.name.clone(),
-            workload: scenario.name,
-            round: stage.round,
-            cpu: nanoseconds / 1000.0 / count,
-            rate: self.sum.rate.unwrap_or(count / seconds),
-            busy: nanoseconds / 1e9 / seconds / stage.place.cores() as f64,
-            load_busy: self.sum.effort.busy(),
-            peak,
-            latency: self.sum.latency,
-            stolen: noise.stolen,
-            foreign: noise.foreign,
-            disturbance: noise.disturbance().map(|(what, _)| what),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::slices;
-    use std::time::Duration;
-
-    #[test]
-    fn a_slice_has_several_responses_of_each_connection() {
-        let window = Duration::from_millis(300);
-        assert_eq!(slices(window, 0.001), 30);
-        assert_eq!(slices(window, 0.05), 6);
-        // Long responses don't make it longer than a tenth of a second.
-        assert_eq!(slices(window, 2.0), 3);
-        assert_eq!(slices(Duration::from_millis(40), 2.0), 1);
-    }
 }

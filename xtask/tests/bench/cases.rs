@@ -9,7 +9,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 /// A short run of two targets.
-const SHORT: &str = "--only | tcp | --workload | plaintext | --time | 5s | --output | FOLDER/run";
+const SHORT: &str = "--only | tcp | --workload | plaintext | --time | 2s | --output | FOLDER/run";
 
 pub(crate) fn all() -> Vec<Test> {
     let taskset = lack("taskset --version");
@@ -63,7 +63,7 @@ fn kept() {
     for expected in [
         "of this machine",
         "first round of plaintext: ",
-        "at most 0:05 min",
+        "at most 0:02 min",
     ] {
         assert!(
             outcome.said.contains(expected),
@@ -97,10 +97,10 @@ impl Drop for Loop {
 fn busy() {
     let _loops = [Loop::start(), Loop::start()];
     let begun = Instant::now();
-    let outcome = run("", &SHORT.replace("5s", "10s"));
+    let outcome = run("", &SHORT.replace("2s", "4s"));
     // Twice the time, since the machine may be slow to start and to end it.
     assert!(
-        begun.elapsed() < Duration::from_secs(20),
+        begun.elapsed() < Duration::from_secs(14),
         "{:?}",
         begun.elapsed()
     );
@@ -153,7 +153,7 @@ fn given() {
     let outcome = run(
         "",
         &format!(
-            "--server | {server} | --only | tcp | --workload | plaintext | --time | 5s | --output | FOLDER/run"
+            "--server | {server} | --only | tcp | --workload | plaintext | --time | 2s | --output | FOLDER/run"
         ),
     );
     assert_eq!(outcome.code, Some(0), "{}", outcome.said);
@@ -164,7 +164,7 @@ fn given() {
 fn deaf() {
     let outcome = run(
         "",
-        "--server | mine=exit 7 | --only | tcp | --workload | plaintext | --time | 5s | --output | FOLDER/run",
+        "--server | mine=exit 7 | --only | tcp | --workload | plaintext | --time | 2s | --output | FOLDER/run",
     );
     assert_eq!(outcome.code, Some(1));
     let reason = outcome.figure("mine", "cpu").unwrap_err();
@@ -172,7 +172,7 @@ fn deaf() {
 }
 
 fn interrupted() {
-    let bench = Bench::start("", &SHORT.replace("5s", "600s"));
+    let bench = Bench::start("", &SHORT.replace("2s", "600s"));
     bench.until_measured();
     kill_process(bench.pid(), Signal::INT).unwrap();
     let outcome = bench.finish();
@@ -186,7 +186,7 @@ fn interrupted() {
 }
 
 fn killed() {
-    let bench = Bench::start("", &SHORT.replace("5s", "600s"));
+    let bench = Bench::start("", &SHORT.replace("2s", "600s"));
     bench.until_serving();
     kill_process(bench.pid(), Signal::KILL).unwrap();
     // It waits for all servers to end.

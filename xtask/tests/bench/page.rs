@@ -38,7 +38,7 @@ pub(crate) fn all() -> Vec<Test> {
 
 fn light_and_dark() {
     let arguments =
-        "--only | tcp,axum | --workload | plaintext | --time | 5s | --output | FOLDER/run";
+        "--only | tcp,axum | --workload | plaintext | --time | 2s | --output | FOLDER/run";
     let outcome = Bench::start("", arguments).finish();
     let page = fs::read_to_string(outcome.path("run/report.html")).unwrap();
     let page = page.replace('&', "&amp;").replace('"', "&quot;");

@@ -5,7 +5,7 @@ use actix_ws::{Message, MessageStream, Session};
 use anyport_bench_child::{
     Workload,
     workload::{
-        DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, LARGEST_UPLOAD, PLAINTEXT, UPLOAD,
+        DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, LARGEST_MESSAGE, LARGEST_UPLOAD, PLAINTEXT, UPLOAD,
         WEBSOCKET,
     },
 };
@@ -84,6 +84,8 @@ async fn download_1m(downloads: web::Data<Downloads>) -> web::Bytes {
 
 async fn websocket(request: HttpRequest, body: web::Payload) -> actix_web::Result<HttpResponse> {
     let (response, session, messages) = actix_ws::handle(&request, body)?;
+    // Not actix's default, which is 64 KiB.
+    let messages = messages.max_frame_size(LARGEST_MESSAGE);
     rt::spawn(converse(session, messages));
     Ok(response)
 }

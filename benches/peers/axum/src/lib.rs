@@ -6,7 +6,12 @@
 
 use anyport_bench_app::router;
 use anyport_bench_child::{Address, announce, end_with_parent, listen};
-use axum::serve::ListenerExt as _;
+use axum::{
+    extract::{WebSocketUpgrade, ws::WebSocket},
+    response::Response,
+    routing::get,
+    serve::ListenerExt as _,
+};
 use clap::Parser;
 use std::{num::NonZeroUsize, process::ExitCode};
 use tokio::{net::TcpListener, runtime::Builder};
@@ -56,7 +61,23 @@ fn serve(options: &Options) -> anyhow::Result<()> {
             // is no news.
             let _ = stream.set_nodelay(true);
         });
-        axum::serve(listener, router()).await?;
+        axum::serve(listener, router(get(websocket))).await?;
         Ok(())
     })
+}
+
+/// The read buffer of tungstenite's WebSockets. Its default is 128 KiB, which it fills with zeros
+/// before each read and keeps while it waits.
+const BUFFER: usize = 4096;
+
+async fn websocket(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.read_buffer_size(BUFFER).on_upgrade(echo)
+}
+
+async fn echo(mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        if socket.send(message).await.is_err() {
+            return;
+        }
+    }
 }

@@ -3,7 +3,8 @@
 //!
 //! hyper's defaults, without a timer: so no deadline, no limit and no drain.
 
-use anyport_bench_app::{Conversation, answer};
+mod websocket;
+
 use anyport_bench_child::{Address, announce, end_with_parent, listen};
 use clap::Parser;
 use hyper::{
@@ -17,6 +18,7 @@ use tokio::{
     net::{TcpListener, UnixListener},
     runtime::Builder,
 };
+pub use websocket::respond;
 
 #[derive(Debug, Parser)]
 #[command(about = "Serves the app of the bench, until its stdin ends")]
@@ -94,7 +96,7 @@ where
     TokioIo<S>: Read + Write + Unpin + 'static,
 {
     let stream = TokioIo::new(stream);
-    let service = service_fn(|request| answer(request, Some(spawn)));
+    let service = service_fn(respond);
     // A task each, so that neither has room for the other. A peer that went away is no news.
     if http2 {
         tokio::spawn(async move {
@@ -110,8 +112,4 @@ where
                 .await;
         });
     }
-}
-
-fn spawn(conversation: Conversation) {
-    tokio::spawn(conversation);
 }

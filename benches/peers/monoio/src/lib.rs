@@ -154,12 +154,12 @@ fn connection<S: Read + Write + Unpin + 'static>(stream: S, http2: bool) {
 async fn serve_http1<S: Read + Write + Unpin + 'static>(stream: S) {
     // A peer that went away is no news.
     let _ = http1::Builder::new()
-        .serve_connection(stream, service_fn(|request| answer(request, None)))
+        .serve_connection(stream, service_fn(answer))
         .await;
 }
 
 async fn serve_http2<S: Read + Write + Unpin + 'static>(stream: S) {
     let _ = http2::Builder::new(MonoioExecutor)
-        .serve_connection(stream, service_fn(|request| answer(request, None)))
+        .serve_connection(stream, service_fn(answer))
         .await;
 }

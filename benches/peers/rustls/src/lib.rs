@@ -3,7 +3,6 @@
 //! The defaults of rustls and hyper, but for what makes it comparable: ring does the cryptography,
 //! and tickets hold the sessions.
 
-use anyport_bench_app::{Conversation, answer};
 use anyport_bench_child::{Address, announce, end_with_parent, listen};
 use clap::Parser;
 use hyper::{
@@ -11,6 +10,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use peer_hyper::respond;
 use std::ffi::OsString;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -90,7 +90,7 @@ async fn serve_http1(stream: Box<TlsStream<TcpStream>>) {
     let _ = http1::Builder::new()
         .serve_connection(
             TokioIo::new(stream),
-            service_fn(|request| answer(request, Some(spawn))),
+            service_fn(respond),
         )
         .with_upgrades()
         .await;
@@ -100,11 +100,7 @@ async fn serve_http2(stream: Box<TlsStream<TcpStream>>) {
     let _ = http2::Builder::new(TokioExecutor::new())
         .serve_connection(
             TokioIo::new(stream),
-            service_fn(|request| answer(request, Some(spawn))),
+            service_fn(respond),
         )
         .await;
-}
-
-fn spawn(conversation: Conversation) {
-    tokio::spawn(conversation);
 }

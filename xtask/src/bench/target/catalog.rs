@@ -1,6 +1,6 @@
 //! The targets of the bench.
 
-use super::{Lack, Package, Program, Target, Transport};
+use super::{Lack, Package, Program, Scenario, Target, Transport};
 use Transport::{Tcp, Tls, Unix};
 
 /// Our server with all transports in it.
@@ -15,37 +15,30 @@ const BY_HAND: Package = peer_package("peer-by-hand", "");
 
 /// hyper by hand on a runtime with a thread per core.
 const THREAD_BOUND: Lack = Lack {
-    workloads: &["websocket"],
+    lacks: Scenario::is_websocket,
     reason: "hyper upgrades only `Send` streams, and the runtime's streams stay on their thread",
 };
 const NO_APP: Lack = Lack {
-    workloads: &[
-        "echo-4k",
-        "discard-64k",
-        "discard-16m",
-        "collect-64k",
-        "collect-16m",
-        "websocket",
-    ],
+    lacks: |scenario| scenario.is_websocket() || scenario.is_upload(),
     reason: "it runs no app: it reads no body and speaks no WebSocket",
 };
 const FIXED: Lack = Lack {
-    workloads: &[
-        "headers",
-        "json",
-        "echo-4k",
-        "download-64k",
-        "download-1m",
-        "discard-64k",
-        "discard-16m",
-        "collect-64k",
-        "collect-16m",
-        "websocket",
-        "plaintext-h2",
-        "churn",
-        "mixed",
-    ],
+    lacks: |scenario| {
+        let served = [
+            "plaintext",
+            "plaintext-1",
+            "latency",
+            "idle",
+            "instructions",
+            "syscalls",
+        ];
+        !served.contains(&scenario.name)
+    },
     reason: "it answers everything with the bytes of plain text",
+};
+const SMALL_FRAMES: Lack = Lack {
+    lacks: |scenario| scenario.name == "websocket-1m",
+    reason: "its WebSockets take frames of 64 KiB at most, and no setting changes that",
 };
 
 /// All of them, in the order of the tables.
@@ -85,6 +78,7 @@ pub(in crate::bench) fn all() -> Vec<Target> {
         peer("actix", peer_package("peer-actix", "")).scaling(),
         ntex("ntex", "tokio"),
         ntex("ntex-uring", "uring").by_io_uring(),
+        peer("trillium", peer_package("peer-trillium", "")).scaling(),
         nginx(),
         Target {
             lacks: &[FIXED],
@@ -169,6 +163,7 @@ fn by_hand(name: &'static str, transport: Transport, arguments: &[&'static str])
 fn ntex(name: &'static str, features: &'static str) -> Target {
     Target {
         upgrade_headers: &[("transfer-encoding", "chunked")],
+        lacks: &[SMALL_FRAMES],
         ..peer(name, peer_package("peer-ntex", features))
             .scaling()
             .telling_http2()

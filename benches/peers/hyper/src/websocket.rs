@@ -1,0 +1,42 @@
+//! The app with its WebSocket, by fastwebsockets.
+
+use anyport_bench_app::answer;
+use anyport_bench_child::workload::WEBSOCKET;
+use fastwebsockets::{FragmentCollector, OpCode, WebSocketError, upgrade};
+use http_body_util::Full;
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+};
+
+/// Answers a request.
+///
+/// # Errors
+///
+/// When a body can't be read to its end.
+pub async fn respond(mut request: Request<Incoming>) -> hyper::Result<Response<Full<Bytes>>> {
+    if request.uri().path() != WEBSOCKET {
+        return answer(request).await;
+    }
+    let Ok((response, upgraded)) = upgrade::upgrade(&mut request) else {
+        let mut refusal = Response::default();
+        *refusal.status_mut() = StatusCode::BAD_REQUEST;
+        return Ok(refusal);
+    };
+    // A peer that went away is no news.
+    tokio::spawn(async { echo(upgraded).await.ok() });
+    Ok(response.map(|_| Full::default()))
+}
+
+async fn echo(upgraded: upgrade::UpgradeFut) -> Result<(), WebSocketError> {
+    let mut socket = FragmentCollector::new(upgraded.await?);
+    loop {
+        // It answers the others itself.
+        let frame = socket.read_frame().await?;
+        match frame.opcode {
+            OpCode::Close => return Ok(()),
+            OpCode::Text | OpCode::Binary => socket.write_frame(frame).await?,
+            _ => {}
+        }
+    }
+}

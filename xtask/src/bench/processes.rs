@@ -1,0 +1,91 @@
+//! The processes of a server, and what they have: memory, and connections.
+
+use anyhow::Context as _;
+use procfs::process::{Process, Stat, all_processes};
+use std::fs;
+
+/// Their numbers, of which the first is the server's own.
+#[derive(Clone, Debug)]
+pub(super) struct Processes(Vec<u32>);
+
+impl Processes {
+    pub(super) fn of(process: u32) -> Self {
+        Self(vec![process])
+    }
+
+    /// A process, the others of its group, and all that they started.
+    pub(super) fn below(root: u32) -> anyhow::Result<Self> {
+        let root = i32::try_from(root)?;
+        // A process may end while it is looked at.
+        let stats = all_processes()
+            .context("cannot read /proc")?
+            .flatten()
+            .filter_map(|of| of.stat().ok());
+        let stats: Vec<_> = stats.collect();
+        let mut tree = vec![root];
+        loop {
+            let is_new = |stat: &&Stat| {
+                !tree.contains(&stat.pid) && (stat.pgrp == root || tree.contains(&stat.ppid))
+            };
+            let new: Vec<i32> = stats.iter().filter(is_new).map(|stat| stat.pid).collect();
+            if new.is_empty() {
+                return Ok(Self(tree.into_iter().map(i32::cast_unsigned).collect()));
+            }
+            tree.extend(new);
+        }
+    }
+
+    pub(super) fn numbers(&self) -> &[u32] {
+        &self.0
+    }
+
+    /// How many descriptors they have open.
+    pub(super) fn descriptors(&self) -> anyhow::Result<usize> {
+        self.sum(|process| Ok(process.fd_count()? as u64))
+            .map(|count| count as usize)
+    }
+
+    /// The bytes of memory that it shares with nobody.
+    pub(super) fn private_memory(&self) -> anyhow::Result<u64> {
+        self.sum(|process| {
+            let rollup = process
+                .smaps_rollup()
+                .context("cannot read /proc/PID/smaps_rollup")?;
+            let map = rollup.memory_map_rollup.into_iter().next();
+            let map = map.context("/proc/PID/smaps_rollup is empty")?;
+            let bytes = |key| map.extension.map.get(key).copied();
+            let private = bytes("Private_Clean").zip(bytes("Private_Dirty"));
+            let (clean, dirty) = private
+                .context("/proc/PID/smaps_rollup has no `Private_Clean` and `Private_Dirty`")?;
+            Ok(clean + dirty)
+        })
+    }
+
+    /// Bytes of memory at the most since [`forget_peak`](Self::forget_peak).
+    pub(super) fn peak_memory(&self) -> anyhow::Result<u64> {
+        self.sum(|process| {
+            let kibibytes = process
+                .status()?
+                .vmhwm
+                .context("/proc/PID/status has no `VmHWM`")?;
+            Ok(kibibytes * 1024)
+        })
+    }
+
+    /// See proc(5), /proc/PID/clear_refs.
+    pub(super) fn forget_peak(&self) -> anyhow::Result<()> {
+        for process in &self.0 {
+            fs::write(format!("/proc/{process}/clear_refs"), "5")
+                .context("cannot reset the peak of memory")?;
+        }
+        Ok(())
+    }
+
+    fn sum(&self, each: impl Fn(&Process) -> anyhow::Result<u64>) -> anyhow::Result<u64> {
+        let values = self.0.iter().map(|&process| {
+            let process = Process::new(i32::try_from(process)?).context("the server is gone")?;
+            each(&process)
+        });
+        values.sum()
+    }
+}
