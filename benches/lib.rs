@@ -5,7 +5,6 @@
 //! | bench | times |
 //! |---|---|
 //! | `engine` | the engine alone, over pipes in memory: a request kept alive, one on a connection that had fallen asleep, a new connection, 16 pipelined requests |
-//! | `request` | one request on a kept-alive TCP connection, and one on a new connection |
 //!
 //! Beside them stand the parts of that other bench: `child` and `servers`, what's measured;
 //! `peers`, what it's compared with; `load`, who asks.

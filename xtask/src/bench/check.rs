@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// How often what became worse is measured again: noise makes it worse now and then, a change each
-/// time.
+/// How often what became a little worse is measured again: noise makes it worse now and then, a
+/// change each time.
 const SECOND_LOOKS: usize = 2;
 /// So many times the connections of a run, since there is no other run to compare it with.
 const IDLE: usize = 2;
@@ -81,7 +81,7 @@ pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<Exit
         return Ok(ExitCode::SUCCESS);
     }
     for _ in 0..SECOND_LOOKS {
-        let worse: Vec<String> = baseline.worse(&rustc, &figures);
+        let worse = baseline.doubtful(&rustc, &figures);
         if worse.is_empty() {
             break;
         }

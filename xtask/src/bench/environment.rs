@@ -11,8 +11,8 @@ use time::OffsetDateTime;
 /// Names and values.
 pub(super) type Environment = BTreeMap<String, String>;
 
-/// Files that say something about the machine.
-const FILES: [(&str, &str); 12] = [
+/// Files that say something about the machine: what changes a figure and differs between machines.
+const FILES: [(&str, &str); 6] = [
     (
         "cpu.governor",
         "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
@@ -23,22 +23,7 @@ const FILES: [(&str, &str); 12] = [
         "/sys/kernel/mm/transparent_hugepage/enabled",
     ),
     ("kernel.release", "/proc/sys/kernel/osrelease"),
-    ("kernel.version", "/proc/sys/kernel/version"),
-    (
-        "sysctl.kernel.io_uring_disabled",
-        "/proc/sys/kernel/io_uring_disabled",
-    ),
-    (
-        "sysctl.kernel.sched_autogroup_enabled",
-        "/proc/sys/kernel/sched_autogroup_enabled",
-    ),
     ("sysctl.net.core.busy_poll", "/proc/sys/net/core/busy_poll"),
-    ("sysctl.net.core.somaxconn", "/proc/sys/net/core/somaxconn"),
-    (
-        "sysctl.net.ipv4.tcp_congestion_control",
-        "/proc/sys/net/ipv4/tcp_congestion_control",
-    ),
-    ("sysctl.net.ipv4.tcp_rmem", "/proc/sys/net/ipv4/tcp_rmem"),
     ("sysctl.net.ipv4.tcp_wmem", "/proc/sys/net/ipv4/tcp_wmem"),
 ];
 
@@ -53,23 +38,14 @@ const TOOLS: [(&str, &str); 6] = [
 ];
 
 /// What a request goes through, of ours and of the peers.
-const CRATES: [(&str, &[&str]); 2] = [
+const CRATES: [(&str, &str); 2] = [
     (
         "Cargo.lock",
-        &[
-            "axum",
-            "glommio",
-            "hyper",
-            "mimalloc",
-            "monoio",
-            "rustls",
-            "tokio",
-            "tokio-rustls",
-        ],
+        "axum glommio hyper mimalloc monoio rustls tokio tokio-rustls",
     ),
     (
         "benches/peers/Cargo.lock",
-        &["actix-web", "ntex", "trillium"],
+        "actix-web fastwebsockets ntex trillium",
     ),
 ];
 
@@ -129,7 +105,7 @@ pub(super) fn look(root: &Path) -> Environment {
     }
     for (file, names) in CRATES {
         let lock = fs::read_to_string(root.join(file)).unwrap_or_default();
-        for name in names {
+        for name in names.split(' ') {
             // The newest is last.
             let version = locked_versions(&lock, name).last();
             set(

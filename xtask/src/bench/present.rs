@@ -86,7 +86,7 @@ fn about(rows: &[&Row]) -> String {
 /// The columns that these rows have.
 fn units(rows: &[&Row]) -> Vec<Unit> {
     let has = |unit: &Unit| rows.iter().any(|row| row.figures.contains_key(unit));
-    Unit::ALL.into_iter().filter(has).collect()
+    Unit::ALL.iter().copied().filter(has).collect()
 }
 
 fn table(rows: &[&Row], units: &[Unit]) -> Table {
@@ -176,7 +176,7 @@ pub(super) fn list() -> String {
         );
     }
     text += "\nFigures:\n";
-    for unit in Unit::ALL {
+    for unit in Unit::ALL.iter().copied() {
         text += &format!(
             "  {:20} {:16} {}\n",
             unit.name(),

@@ -62,32 +62,65 @@ pub(super) struct Figure {
     pub(super) high: Option<f64>,
 }
 
-/// What a figure counts, in the order of the columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Unit {
-    /// CPU time, as a multiple of the reference's in the same round.
-    Ratio,
-    /// Microseconds of CPU time of the server, for each request, connection or handshake.
-    Cpu,
-    /// Requests, connections or handshakes per second.
-    Rate,
-    /// MiB of memory at the most.
-    Peak,
-    /// Microseconds within which half of all responses came.
-    P50,
-    /// The same for 99 of 100.
-    P99,
-    /// User instructions per request.
-    Instructions,
-    /// Allocations per request.
-    Allocations,
-    /// System calls per request.
-    Syscalls,
-    /// KiB of a connection that has sent nothing.
-    Fresh,
-    /// KiB of a connection that had a response.
-    Kept,
+/// A row for each: its name in Rust, its name in files and markers, the head of its column, how many
+/// digits after the point mean something, and what it is.
+macro_rules! units {
+    ($($unit:ident $name:literal, $label:literal, $decimals:literal, $about:literal;)*) => {
+        /// What a figure counts, in the order of the columns.
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+        )]
+        #[serde(rename_all = "kebab-case")]
+        pub(super) enum Unit {
+            $($unit),*
+        }
+
+        impl Unit {
+            pub(super) const ALL: &[Self] = &[$(Self::$unit),*];
+
+            pub(super) fn name(self) -> &'static str {
+                match self {
+                    $(Self::$unit => $name),*
+                }
+            }
+
+            pub(super) fn label(self) -> &'static str {
+                match self {
+                    $(Self::$unit => $label),*
+                }
+            }
+
+            pub(super) fn about(self) -> &'static str {
+                match self {
+                    $(Self::$unit => $about),*
+                }
+            }
+
+            fn decimals(self) -> usize {
+                match self {
+                    $(Self::$unit => $decimals),*
+                }
+            }
+        }
+    };
+}
+
+units! {
+    Ratio "ratio", "CPU × reference", 3,
+        "CPU time of the server beside its reference, in the same round";
+    Cpu "cpu", "CPU µs", 2,
+        "CPU time of the server for each request, message, connection or handshake";
+    Rate "rate", "per second", 0, "how many there were in a second";
+    Peak "peak", "peak MiB", 1, "memory of the server at the most";
+    P50 "p50", "p50 µs", 0, "half of all responses came within this, at a constant rate";
+    P99 "p99", "p99 µs", 0, "99 of 100 responses came within this, at a constant rate";
+    Instructions "instructions", "instructions", 0, "user instructions per request, by callgrind";
+    Allocations "allocations", "allocations", 2,
+        "calls of the allocator per request, by callgrind";
+    Syscalls "syscalls", "system calls", 2, "system calls per request, by perf";
+    Fresh "fresh", "KiB fresh", 2, "private memory of a connection that has sent nothing";
+    Kept "kept", "KiB kept alive", 2,
+        "private memory of a connection that had one response, or one message";
 }
 
 /// What a ratio says, if its interval leaves no doubt.
@@ -100,81 +133,6 @@ pub(super) enum Verdict {
 }
 
 impl Unit {
-    pub(super) const ALL: [Self; 11] = [
-        Self::Ratio,
-        Self::Cpu,
-        Self::Rate,
-        Self::Peak,
-        Self::P50,
-        Self::P99,
-        Self::Instructions,
-        Self::Allocations,
-        Self::Syscalls,
-        Self::Fresh,
-        Self::Kept,
-    ];
-
-    /// Its name in files and markers.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Ratio => "ratio",
-            Self::Cpu => "cpu",
-            Self::Rate => "rate",
-            Self::Peak => "peak",
-            Self::P50 => "p50",
-            Self::P99 => "p99",
-            Self::Instructions => "instructions",
-            Self::Allocations => "allocations",
-            Self::Syscalls => "syscalls",
-            Self::Fresh => "fresh",
-            Self::Kept => "kept",
-        }
-    }
-
-    /// The head of its column.
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::Ratio => "CPU × reference",
-            Self::Cpu => "CPU µs",
-            Self::Rate => "per second",
-            Self::Peak => "peak MiB",
-            Self::P50 => "p50 µs",
-            Self::P99 => "p99 µs",
-            Self::Instructions => "instructions",
-            Self::Allocations => "allocations",
-            Self::Syscalls => "system calls",
-            Self::Fresh => "KiB fresh",
-            Self::Kept => "KiB kept alive",
-        }
-    }
-
-    /// What it means, for `--list`.
-    pub(super) fn about(self) -> &'static str {
-        match self {
-            Self::Ratio => "CPU time of the server beside its reference, in the same round",
-            Self::Cpu => "CPU time of the server for each request, connection or handshake",
-            Self::Rate => "how many there were in a second",
-            Self::Peak => "memory of the server at the most",
-            Self::P50 => "half of all responses came within this, at a constant rate",
-            Self::P99 => "99 of 100 responses came within this, at a constant rate",
-            Self::Instructions => "user instructions per request, by callgrind",
-            Self::Allocations => "calls of the allocator per request, by callgrind",
-            Self::Syscalls => "system calls per request, by perf",
-            Self::Fresh => "private memory of a connection that has sent nothing",
-            Self::Kept => "private memory of a connection that had one response",
-        }
-    }
-
-    /// How many digits after the point mean something.
-    pub(super) fn decimals(self) -> usize {
-        match self {
-            Self::Rate | Self::P50 | Self::P99 | Self::Instructions => 0,
-            Self::Peak => 1,
-            Self::Cpu | Self::Syscalls | Self::Allocations | Self::Fresh | Self::Kept => 2,
-            Self::Ratio => 3,
-        }
-    }
-
     pub(super) fn format(self, value: f64) -> String {
         grouped(value, self.decimals())
     }
@@ -393,7 +351,7 @@ pub(super) mod tests {
 
     #[test]
     fn names_are_those_of_the_files() {
-        for unit in Unit::ALL {
+        for &unit in Unit::ALL {
             assert_eq!(serde_json::to_value(unit).unwrap(), unit.name());
         }
     }

@@ -4,17 +4,17 @@ use crate::bench::{Bench, Outcome, XTASK};
 use crate::stand_in::{HEALTHY, WITHOUT_IO_URING};
 use crate::{Test, lack};
 use std::env;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use tempfile::TempDir;
 
 pub(crate) fn all() -> Vec<Test> {
     let tools =
         lack("valgrind --version").or_else(|| lack("perf stat -e raw_syscalls:sys_enter true"));
     vec![
-        (
-            "small_reads_of_uploads_are_found",
-            small_reads as fn(),
-            tools,
-        ),
+        ("a_healthy_server_is_as_before", healthy as fn(), tools),
+        ("small_reads_of_uploads_are_found", small_reads, tools),
         (
             "one_more_allocation_per_request_is_found",
             allocation,
@@ -46,30 +46,41 @@ fn check(xtask: Command, fault: &str, arguments: &str) -> Outcome {
     .finish()
 }
 
-/// Commits to the healthy server, finds it as before, and finds the fault.
-fn finds(fault: &str, workload: &str, figure: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    let baseline = folder.path().join("baseline.json");
-    let arguments = format!(
-        "--only | tcp | --workload | {workload} | --baseline | {}",
-        baseline.display()
-    );
-    let update = check(
-        Command::new(XTASK),
-        HEALTHY,
-        &format!("{arguments} | --update"),
-    );
-    assert_eq!(update.code, Some(0), "{}", update.said);
+/// What the healthy server is known for, which is measured once.
+fn baseline() -> &'static Path {
+    static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("baseline.json");
+        let arguments = arguments(&path, "instructions,syscalls,syscalls-upload,idle");
+        let update = check(
+            Command::new(XTASK),
+            HEALTHY,
+            &format!("{arguments} | --update"),
+        );
+        assert_eq!(update.code, Some(0), "{}", update.said);
+        folder
+    });
+    static PATH: LazyLock<PathBuf> = LazyLock::new(|| FOLDER.path().join("baseline.json"));
+    &PATH
+}
+
+fn arguments(baseline: &Path, workloads: &str) -> String {
+    let baseline = baseline.display();
+    format!("--only | tcp | --workload | {workloads} | --baseline | {baseline}")
+}
+
+fn healthy() {
+    let arguments = arguments(baseline(), "syscalls,syscalls-upload,instructions,idle");
     let same = check(Command::new(XTASK), HEALTHY, &arguments);
     assert_eq!(same.code, Some(0), "{}", same.text);
-    let found = check(Command::new(XTASK), fault, &arguments);
+}
+
+fn finds(fault: &str, workload: &str, figure: &str) {
+    let found = check(Command::new(XTASK), fault, &arguments(baseline(), workload));
     assert_eq!(found.code, Some(1), "{}", found.text);
     let start = format!("tcp {workload} {figure}");
-    let named = found
-        .text
-        .lines()
-        .any(|line| line.starts_with(&start) && line.ends_with("WORSE"));
-    assert!(named, "{}", found.text);
+    let is_named = |line: &str| line.starts_with(&start) && line.ends_with("WORSE");
+    assert!(found.text.lines().any(is_named), "{}", found.text);
 }
 
 fn small_reads() {

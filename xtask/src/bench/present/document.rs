@@ -67,7 +67,10 @@ fn table(marker: &str, run: &Run) -> anyhow::Result<Table> {
         let found = parts.and_then(|(workload, unit)| {
             Some((
                 workload,
-                Unit::ALL.into_iter().find(|known| known.name() == unit)?,
+                Unit::ALL
+                    .iter()
+                    .copied()
+                    .find(|known| known.name() == unit)?,
             ))
         });
         let (workload, unit) = found.with_context(|| format!("`{name}` is no workload.figure"))?;
