@@ -17,7 +17,6 @@ mod contract;
 mod counted;
 mod environment;
 mod idle;
-mod listeners;
 mod load;
 mod measure;
 mod noise;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 const ADVICE: &str = "If the change is meant to cost that, commit to it: `cargo xtask bench --check --update`. \
-    Otherwise `callgrind_annotate target/bench/instructions-TARGET-150.out` shows where the instructions went.";
+    Otherwise `callgrind_annotate target/bench/instructions-TARGET-300.out` shows where the instructions went.";
 
 /// By how many tolerances a figure is worse that no noise makes so.
 const CLEAR: f64 = 3.0;

@@ -32,7 +32,7 @@ fn counted(scenario: &Scenario) -> Option<Counted> {
     };
     let (few, many) = match (workload.upload() > 0, tool.is_slow) {
         (true, _) => (1, 3),
-        (false, true) => (30, 150),
+        (false, true) => (60, 300),
         (false, false) => (60, 300),
     };
     Some(Counted { tool, few, many })

@@ -107,6 +107,7 @@ pub(super) fn all(
                         place: &place,
                         round,
                         window,
+                        end,
                     };
                     known.windows.measure(&stage, targets, scenarios)?;
                     if round == 0 {

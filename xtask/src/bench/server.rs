@@ -2,12 +2,11 @@
 
 use super::build::Binaries;
 use super::context::Context;
-use super::listeners;
 use super::processes::Processes;
 use super::target::{Program, Target, Transport};
 use anyhow::Context as _;
 use anyport_bench_load::{Address, Interrupted, Patience};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
@@ -55,7 +54,7 @@ pub(super) struct Start<'a> {
 }
 
 impl Server {
-    /// Starts it, and waits until it listens, alone on its port.
+    /// Starts it, and waits until it listens.
     ///
     /// # Errors
     ///
@@ -98,8 +97,8 @@ impl Server {
             false => server.read_address(),
             true => server.wait_until_it_accepts(&target.name),
         };
-        let checked = ready.and_then(|()| server.look());
-        checked.map_err(|error| server.explain(error))?;
+        let looked = ready.and_then(|()| server.processes.descriptors());
+        server.descriptors = looked.map_err(|error| server.explain(error))?;
         Ok(server)
     }
 
@@ -199,12 +198,8 @@ impl Server {
         Ok(())
     }
 
-    fn look(&mut self) -> anyhow::Result<()> {
-        self.descriptors = self.processes.descriptors()?;
-        if let Address::Tcp(address) | Address::Tls(address) = self.address {
-            listeners::belong_to_group(address, self.child.id())?;
-        }
-        Ok(())
+    pub(super) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     pub(super) fn address(&self) -> &Address {
@@ -230,8 +225,17 @@ impl Server {
     pub(super) fn stop(mut self) -> anyhow::Result<()> {
         drop(self.stdin.take());
         if self.is_given {
-            // However it ends, it did what it was asked for.
-            let _ = kill_process_group(Pid::from_child(&self.child), Signal::TERM);
+            // However it ends, it did what it was asked for. Not the wrapper, which ends with it
+            // and may have something to write.
+            let all = self.processes.numbers();
+            for number in all
+                .get(1..)
+                .filter(|others| !others.is_empty())
+                .unwrap_or(all)
+            {
+                let process = i32::try_from(*number).ok().and_then(Pid::from_raw);
+                let _ = process.map(|process| kill_process(process, Signal::TERM));
+            }
             let child = &mut self.child;
             let _ = self.patience.of(FAREWELL).poll(|| Ok(child.try_wait()?))?;
             return Ok(());

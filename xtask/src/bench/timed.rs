@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 const WARM_UP: Duration = Duration::from_millis(50);
 /// A server that says nothing for so long won't say anything any more: nothing slows it down here.
 const SILENCE: Duration = Duration::from_secs(10);
+/// A program of its own takes a while to begin.
+const SHORTEST_OUTSIDE: Duration = Duration::from_millis(200);
 /// Who fails in so many rounds is not tried again.
 const FAILURES: usize = 2;
 
@@ -68,6 +70,8 @@ pub(super) struct Stage<'a> {
     pub(super) place: &'a Place,
     pub(super) round: usize,
     pub(super) window: Duration,
+    /// Nothing is begun afterwards.
+    pub(super) end: Instant,
 }
 
 impl Windows {
@@ -148,6 +152,9 @@ impl Windows {
             context.patience.check()?;
         }
         for scenario in scenarios {
+            if Instant::now() >= stage.end {
+                break;
+            }
             context.progress.step(&format!(
                 "round {}, {}: {}",
                 stage.round + 1,
@@ -188,9 +195,18 @@ impl Windows {
             Kind::Latency => self.latency_rate(stage, &servers).unwrap_or(1000.0),
             _ => 0.0,
         };
-        let mut contenders = Vec::new();
+        let (mut contenders, mut others) = (Vec::new(), Vec::new());
         for (target, mut server) in servers {
-            match self.begin(target, &server, scenario, rate, &patience) {
+            if let Err(error) = self.check(target, &server, scenario, &patience) {
+                let error = server.explain(error);
+                self.fail(&target.name, scenario.name, &error);
+                // It answers this in another way; it may be good for the rest.
+                if server.is_running() {
+                    others.push((target, server));
+                }
+                continue;
+            }
+            match Self::begin(&server, scenario, rate, &patience) {
                 Ok((load, rate)) => contenders.push(Contender::new(target, server, load, rate)),
                 Err(error) => {
                     let error = server.explain(error);
@@ -212,37 +228,42 @@ impl Windows {
             for _ in 0..slices {
                 contenders = self.take_turns(contenders, scenario, stage.window / slices);
             }
-            self.end(stage, contenders, scenario, before)
+            others.extend(self.end(stage, contenders, scenario, before));
         } else {
-            let mut servers = Vec::new();
             for contender in contenders {
                 let alone = vec![contender];
                 let before = sample(&alone, stage.place);
-                let alone = self.take_turns(
-                    alone,
-                    scenario,
-                    stage.window.max(Duration::from_millis(200)),
-                );
-                servers.extend(self.end(stage, alone, scenario, before));
+                let slice = stage.window.max(SHORTEST_OUTSIDE);
+                let alone = self.take_turns(alone, scenario, slice);
+                others.extend(self.end(stage, alone, scenario, before));
             }
-            servers
         }
+        others
+    }
+
+    /// Once; who gives another response than all others is not asked again.
+    fn check(
+        &mut self,
+        target: &Target,
+        server: &Server,
+        scenario: &'static Scenario,
+        patience: &Patience,
+    ) -> anyhow::Result<()> {
+        let key = (target.name.clone(), scenario.name);
+        if !self.checked.contains(&key) {
+            contract::check(target, server.address(), scenario, patience)?;
+            self.checked.insert(key);
+        }
+        Ok(())
     }
 
     /// Connects, and warms up.
     fn begin(
-        &mut self,
-        target: &Target,
         server: &Server,
         scenario: &'static Scenario,
         rate: f64,
         patience: &Patience,
     ) -> anyhow::Result<(Load, f64)> {
-        if self.checked.insert((target.name.clone(), scenario.name)) {
-            contract::check(target, server.address(), scenario, patience).inspect_err(|_| {
-                self.checked.remove(&(target.name.clone(), scenario.name));
-            })?;
-        }
         if scenario.has_peak() {
             server.processes().forget_peak()?;
         }
