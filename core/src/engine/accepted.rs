@@ -37,14 +37,28 @@ fn retry_flush<C: Connection>(io: Pin<&mut C>, cx: &mut Context<'_>) -> Poll<io:
     io.poll_retry_write(cx, &[]).map_ok(drop)
 }
 
+/// Every idle WebSocket has one, so the rest of it is apart.
 #[derive(Default)]
 struct Spare {
+    reader: Registered,
+    rest: Option<Box<Rest>>,
+}
+
+/// What hardly any connection needs.
+#[derive(Default)]
+struct Rest {
     /// Read before it was known who wants it.
     unread: Bytes,
-    reader: Registered,
     writer: Registered,
     /// It has been shut down, and waits for its peer.
     linger: Option<Linger>,
+}
+
+impl Spare {
+    fn rest(spare: &mut Option<Box<Self>>) -> &mut Rest {
+        let spare = spare.get_or_insert_default();
+        spare.rest.get_or_insert_default()
+    }
 }
 
 impl<C: Connected> Accepted<C> {
@@ -63,6 +77,10 @@ impl<C: Connected> Accepted<C> {
             state,
             spare: None,
         }
+    }
+
+    pub(crate) fn state(&self) -> &ConnState {
+        &self.state
     }
 
     /// What is known about the connection.
@@ -124,7 +142,7 @@ impl<C: Connection> Accepted<C> {
         if bytes.is_empty() {
             return;
         }
-        let unread = &mut self.spare.get_or_insert_default().unread;
+        let unread = &mut Spare::rest(&mut self.spare).unread;
         *unread = match unread.is_empty() {
             true => bytes,
             false => [bytes, mem::take(unread)].concat().into(),
@@ -133,16 +151,22 @@ impl<C: Connection> Accepted<C> {
 
     /// Gives bytes that were put back, if there are any.
     fn read_again(&mut self, buf: &mut ReadBufCursor<'_>) -> bool {
-        let Some(spare) = self.spare.as_mut().filter(|spare| !spare.unread.is_empty()) else {
+        let Some(spare) = &mut self.spare else {
             return false;
         };
-        let n = spare.unread.len().min(buf.remaining());
-        buf.put_slice(&spare.unread[..n]);
-        spare.unread.advance(n);
-        if spare.unread.is_empty() {
-            spare.unread = Bytes::new();
+        let Some(rest) = spare.rest.as_mut().filter(|rest| !rest.unread.is_empty()) else {
+            return false;
+        };
+        let n = rest.unread.len().min(buf.remaining());
+        buf.put_slice(&rest.unread[..n]);
+        rest.unread.advance(n);
+        if rest.unread.is_empty() {
+            rest.unread = Bytes::new();
             if !self.state.has_external_pollers() {
                 self.spare = None;
+            } else if rest.linger.is_none() {
+                // Whoever waits to write is registered anew.
+                spare.rest = None;
             }
         }
         true
@@ -155,9 +179,8 @@ impl<C: Connection> Accepted<C> {
     }
 
     pub(super) fn has_unread(&self) -> bool {
-        self.spare
-            .as_ref()
-            .is_some_and(|spare| !spare.unread.is_empty())
+        let rest = self.spare.as_ref().and_then(|spare| spare.rest.as_ref());
+        rest.is_some_and(|rest| !rest.unread.is_empty())
     }
 
     /// Whether it's as most are, most of the time: polled by its own task, with nothing that was
@@ -182,10 +205,7 @@ impl<C: Connection> Accepted<C> {
     fn await_abort_reading(&mut self, cx: &Context<'_>) -> io::Result<()> {
         if self.state.has_external_pollers() {
             let spare = self.spare.get_or_insert_default();
-            if spare
-                .reader
-                .refresh(cx, &self.state.external_wakers().reader)
-            {
+            if spare.reader.refresh(cx, self.state.reader()) {
                 self.check()?;
             }
         }
@@ -194,8 +214,8 @@ impl<C: Connection> Accepted<C> {
 
     fn await_abort_writing(&mut self, cx: &Context<'_>) -> io::Result<()> {
         if self.state.has_external_pollers() {
-            let spare = self.spare.get_or_insert_default();
-            if spare
+            let rest = Spare::rest(&mut self.spare);
+            if rest
                 .writer
                 .refresh(cx, &self.state.external_wakers().writer)
             {
@@ -253,10 +273,8 @@ impl<C: Connection> Accepted<C> {
         if !self.state.is_lingering() {
             ready!(self.shut_down(cx))?;
         }
-        let spare = self.spare.get_or_insert_default();
-        let linger = spare
-            .linger
-            .get_or_insert_with(|| Linger::begin(&self.state));
+        let linger = &mut Spare::rest(&mut self.spare).linger;
+        let linger = linger.get_or_insert_with(|| Linger::begin(&self.state));
         linger.poll(Pin::new(&mut self.io), &self.state, cx).map(Ok)
     }
 

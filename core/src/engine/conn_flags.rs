@@ -1,14 +1,17 @@
 //! What happens to a connection once, or seldom.
 use super::ConnState;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 /// One byte for each writer, since they are written without a lock.
 #[derive(Debug, Default)]
 pub(super) struct Flags {
     /// Its I/O object may be polled by another task than its own.
     has_external_pollers: AtomicBool,
-    /// It speaks something else now: a WebSocket, a tunnel.
-    upgraded: AtomicBool,
+    /// An [`Upgrade`].
+    upgraded: AtomicU8,
     /// Bits that the connection's own task alone writes: [`OLD`] to [`RESET`].
     own: AtomicU8,
     /// It was closed in a drain, because its peer was silent in the middle of something.
@@ -35,6 +38,16 @@ const HALF_CLOSED: u8 = 1 << 5;
 const GRACEFUL_CLOSE: u8 = 1 << 6;
 /// It's to end in a reset, so that its peer doesn't take what it got for all there is.
 const RESET: u8 = 1 << 7;
+
+/// Whether a connection speaks something else than HTTP by now: a WebSocket, a tunnel.
+#[repr(u8)]
+enum Upgrade {
+    No = 0,
+    /// It does, and its own task is about to end.
+    Begins,
+    /// Its own task has ended.
+    Done,
+}
 
 /// Whether a connection's peer is waited for when it's closed.
 #[repr(u8)]
@@ -76,11 +89,30 @@ impl ConnState {
     /// hold of it.
     pub(crate) fn set_upgraded(&self) {
         self.set_external_pollers();
-        self.flags.upgraded.store(true, Relaxed);
+        self.flags.upgraded.store(Upgrade::Begins as u8, Relaxed);
     }
 
     pub(crate) fn is_upgraded(&self) -> bool {
-        self.flags.upgraded.load(Relaxed)
+        self.flags.upgraded.load(Relaxed) != Upgrade::No as u8
+    }
+
+    /// The connection's own task has ended. If the connection was upgraded, its I/O object has the
+    /// task's waker slot and deadline from now on.
+    pub(super) fn end_task(&self) {
+        self.task.clear();
+        if self.is_upgraded() {
+            self.flags.upgraded.store(Upgrade::Done as u8, Release);
+            if self.has_external_wakers() {
+                // The task may have taken the I/O object's deadline for its own.
+                self.set_due();
+                self.wake();
+            }
+        }
+    }
+
+    /// Whether the connection was upgraded and its own task has ended.
+    pub(super) fn is_taskless(&self) -> bool {
+        self.flags.upgraded.load(Acquire) == Upgrade::Done as u8
     }
 
     /// Until [`end_detaching`](Self::end_detaching), shutting the I/O object down does nothing, and
@@ -218,7 +250,7 @@ impl ConnState {
     }
 
     /// What the task was to be woken for has come.
-    pub(super) fn set_due(&self) {
+    pub(crate) fn set_due(&self) {
         self.flags.due.store(true, Relaxed);
     }
 
@@ -230,6 +262,15 @@ impl ConnState {
             self.flags.due.store(false, Relaxed);
             // Whatever it was woken for: a probe that is still wanted asks for the next one.
             self.set_own(PROBING, false);
+        }
+        due
+    }
+
+    /// The same for the I/O object of an upgraded connection, which must not write the task's flags.
+    pub(crate) fn take_due_upgraded(&self) -> bool {
+        let due = self.is_due();
+        if due {
+            self.flags.due.store(false, Relaxed);
         }
         due
     }

@@ -35,7 +35,7 @@ pub(crate) struct ConnState {
     key: u32,
     /// The address for the limit per address, if there is such a limit.
     ip: Option<Box<IpAddr>>,
-    /// Wakes the connection's own task.
+    /// Wakes the connection's own task; when that has ended in an upgrade, whoever waits to read.
     pub(crate) task: WakerSlot,
     /// Wakers of other tasks that wait for the connection.
     external_wakers: OnceLock<Box<ExternalWakers>>,
@@ -255,6 +255,18 @@ impl ConnState {
 
     pub(crate) fn timed_out(&self, what: TimedOut) {
         self.observe(|| Event::TimedOut { id: self.id, what });
+    }
+
+    /// The waker slot of the task that waits to read, if it isn't the connection's own.
+    pub(super) fn reader(&self) -> &WakerSlot {
+        match self.is_taskless() {
+            true => &self.task,
+            false => &self.external_wakers().reader,
+        }
+    }
+
+    pub(super) fn has_external_wakers(&self) -> bool {
+        self.external_wakers.get().is_some()
     }
 
     pub(crate) fn external_wakers(&self) -> &ExternalWakers {

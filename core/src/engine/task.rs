@@ -124,6 +124,7 @@ where
             if let Err(message) = panics::catch(|| me.phase.set(Phase::Over)) {
                 me.state.panicked(&message);
             }
+            me.state.end_task();
             return Poll::Ready(());
         }
         Poll::Pending

@@ -296,7 +296,10 @@ impl WorkerState {
         drop(conns);
         for conn in due {
             conn.set_due();
-            conn.task.wake();
+            match conn.is_upgraded() {
+                true => conn.wake(),
+                false => conn.task.wake(),
+            }
         }
         next
     }

@@ -13,7 +13,7 @@ use super::{
     upload::Upload,
 };
 #[cfg(feature = "http2")]
-use super::{h2_unread::Unread, upgraded::Facts};
+use super::{h2_unread::Unread, tunnel::TunnelFacts};
 use crate::{
     app::{Body, HttpService},
     engine::ConnState,
@@ -131,7 +131,9 @@ impl<S: HttpService> ConnService<S> {
         }
         #[cfg(feature = "http2")]
         if connect && self.version == detect::Version::Http2 {
-            head.extensions.insert(Facts(self.info.clone()));
+            let timer = Arc::clone(self.state.worker.timer());
+            head.extensions
+                .insert(TunnelFacts(self.info.clone(), timer));
         }
         #[cfg(not(feature = "http2"))]
         let _ = connect;

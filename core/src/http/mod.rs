@@ -30,6 +30,8 @@ mod state_machine;
 mod streams;
 mod task;
 mod timed_body;
+#[cfg(any(feature = "http1", feature = "http2"))]
+mod tunnel;
 mod until_closed;
 mod upgrade_offer;
 #[cfg(any(feature = "http1", feature = "http2"))]

@@ -1,29 +1,29 @@
 //! What a connection, or a stream of HTTP/2, has become: with all that the server knows of it.
+use super::tunnel::{Tunnel, TunnelFacts};
 use crate::{
-    engine::Accepted,
+    engine::{Accepted, ConnState, Stage},
     runtime::lock,
     transport::{ConnInfo, Connection, Drain},
 };
-use bytes::{Buf, Bytes};
 use http::Request;
-use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBufCursor, Write};
 use std::{
     any::TypeId,
     fmt,
     future::Future,
     io::{self, IoSlice},
-    mem::MaybeUninit,
     pin::Pin,
     sync::Mutex,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
+    time::{Duration, Instant},
 };
 
 /// What a request's connection has become, or its stream over HTTP/2 (RFC 9110 7.8, 9.3.6; RFC
 /// 8441): bytes in both directions.
 ///
 /// It's what hyper gives, which does as well; and it knows more: who's at the other end, whether
-/// the server drains, and when there's something to be read, so that its user needs no buffer while
-/// it waits. It's hyper's [`Read`] and [`Write`]; for tokio's, wrap it in
+/// the server drains, and when there's something to be read, so that its user needs no buffer and no
+/// timer while it waits. It's hyper's [`Read`] and [`Write`]; for tokio's, wrap it in
 /// `hyper_util::rt::TokioIo`. It works on any thread.
 ///
 /// ```
@@ -44,33 +44,30 @@ use std::{
 ///     Ok(response)
 /// }
 /// ```
-pub struct Upgraded(Kind);
+pub struct Upgraded {
+    kind: Kind,
+    /// Of a whole connection: a stream has its own.
+    deadline: Option<Instant>,
+}
 
 enum Kind {
-    /// A whole connection.
-    Connection(Box<dyn Connection>),
-    Stream(Stream),
+    Connection(Box<dyn Whole>),
+    Stream(Box<Tunnel>),
 }
 
-/// A stream of HTTP/2.
-struct Stream {
-    io: hyper::upgrade::Upgraded,
-    info: ConnInfo,
-    /// Read to see whether there's something.
-    read: Bytes,
-    is_over: bool,
+/// A whole connection.
+trait Whole: Connection {
+    fn state(&self) -> &ConnState;
 }
 
-/// How much of a stream is read to see whether there's something.
-const LOOK: usize = 256;
-
-/// For the extensions of a request over HTTP/2 that may become a tunnel.
-#[derive(Clone)]
-pub(super) struct Facts(pub(super) ConnInfo);
+impl<C: Connection> Whole for Accepted<C> {
+    fn state(&self) -> &ConnState {
+        Self::state(self)
+    }
+}
 
 /// Takes a connection of one type out of what hyper gives, with what was read of it already.
-type Downcast =
-    fn(hyper::upgrade::Upgraded) -> Result<Box<dyn Connection>, hyper::upgrade::Upgraded>;
+type Downcast = fn(hyper::upgrade::Upgraded) -> Result<Box<dyn Whole>, hyper::upgrade::Upgraded>;
 
 /// One for each type of connection that is served in this process.
 static DOWNCASTS: Mutex<Vec<(TypeId, Downcast)>> = Mutex::new(Vec::new());
@@ -90,6 +87,13 @@ pub(crate) fn register<C: Connection>() {
 }
 
 impl Upgraded {
+    fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            deadline: None,
+        }
+    }
+
     /// What the connection, or the stream, of a request becomes; ready some time after the response
     /// that agrees to it, so it isn't to be awaited before.
     ///
@@ -100,18 +104,15 @@ impl Upgraded {
     pub fn on<B>(
         request: &mut Request<B>,
     ) -> impl Future<Output = io::Result<Self>> + Send + 'static {
-        let facts = request.extensions_mut().remove::<Facts>();
+        let facts = request.extensions_mut().remove::<TunnelFacts>();
         let upgrade = hyper::upgrade::on(request);
         async move {
             let upgraded = upgrade.await.map_err(io::Error::other)?;
             match (Self::try_from(upgraded), facts) {
                 (Ok(upgraded), _) => Ok(upgraded),
-                (Err(io), Some(Facts(info))) => Ok(Self(Kind::Stream(Stream {
-                    io,
-                    info,
-                    read: Bytes::new(),
-                    is_over: false,
-                }))),
+                (Err(io), Some(facts)) => {
+                    Ok(Self::new(Kind::Stream(Box::new(Tunnel::new(io, facts)))))
+                }
                 (Err(_), None) => Err(io::Error::new(
                     io::ErrorKind::Unsupported,
                     "this request wasn't served by anyport",
@@ -123,7 +124,7 @@ impl Upgraded {
     /// What's known about the connection.
     #[must_use]
     pub fn info(&self) -> &ConnInfo {
-        match &self.0 {
+        match &self.kind {
             Kind::Connection(connection) => connection.info(),
             Kind::Stream(stream) => &stream.info,
         }
@@ -133,6 +134,68 @@ impl Upgraded {
     #[must_use]
     pub fn drain(&self) -> Drain {
         self.info().drain()
+    }
+
+    /// Ready once the server drains. Otherwise, the tasks that wait to read or to write are woken
+    /// when the drain begins. So poll this each time after a read or a write was pending.
+    ///
+    /// For a whole connection, this needs no memory of its own, unlike [`drain`](Self::drain).
+    pub fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.kind {
+            Kind::Connection(connection) => match connection.state().stage() {
+                Stage::Serving => Poll::Pending,
+                _ => Poll::Ready(()),
+            },
+            Kind::Stream(stream) => stream.poll_drain(cx),
+        }
+    }
+
+    /// The time on the worker's clock.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        match &self.kind {
+            Kind::Connection(connection) => connection.state().now(),
+            Kind::Stream(stream) => stream.now(),
+        }
+    }
+
+    /// Sets the deadline to `after` from now, on the worker's clock; `None` removes it. There is one
+    /// deadline at a time. The worker holds it, so a whole connection needs no timer.
+    pub fn set_deadline(&mut self, after: Option<Duration>) {
+        match &mut self.kind {
+            Kind::Connection(connection) => {
+                let state = connection.state();
+                self.deadline = after.and_then(|after| state.now().checked_add(after));
+                state.wake_at(self.deadline);
+                // The next poll looks at the clock, in case the deadline passes before.
+                if self.deadline.is_some() {
+                    state.set_due();
+                }
+            }
+            Kind::Stream(stream) => stream.set_deadline(after),
+        }
+    }
+
+    /// Ready once when the deadline has passed; then there is none. Otherwise, the tasks that wait
+    /// to read or to write are woken when it passes. So poll this each time after a read or a write
+    /// was pending. It seldom reads the clock.
+    pub fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let connection = match &mut self.kind {
+            Kind::Connection(connection) => connection,
+            Kind::Stream(stream) => return stream.poll_deadline(cx),
+        };
+        let state = connection.state();
+        let Some(at) = self.deadline.filter(|_| state.take_due_upgraded()) else {
+            return Poll::Pending;
+        };
+        let now = state.now();
+        let at = state.worker.catch_up(at, now);
+        if at <= now {
+            self.deadline = None;
+            return Poll::Ready(());
+        }
+        state.wake_at(Some(at));
+        Poll::Pending
     }
 
     /// Ready when a read would make progress: there are bytes, the end, or an error to be had. It
@@ -145,39 +208,10 @@ impl Upgraded {
     ///
     /// Those of a read.
     pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Connection(connection) => Pin::new(&mut **connection).poll_readable(cx),
             Kind::Stream(stream) => stream.poll_readable(cx),
         }
-    }
-}
-
-impl Stream {
-    /// HTTP/2 has read it already, and keeps it: so a piece of it is taken over.
-    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.is_over || !self.read.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        let mut space = [MaybeUninit::uninit(); LOOK];
-        let mut buf = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(&mut self.io).poll_read(cx, buf.unfilled()))?;
-        self.read = Bytes::copy_from_slice(buf.filled());
-        self.is_over = self.read.is_empty();
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut buf: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.read.is_empty() && !self.is_over {
-            return Pin::new(&mut self.io).poll_read(cx, buf);
-        }
-        let n = self.read.len().min(buf.remaining());
-        buf.put_slice(&self.read[..n]);
-        self.read.advance(n);
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -191,7 +225,7 @@ impl TryFrom<hyper::upgrade::Upgraded> for Upgraded {
         let downcasts = lock(&DOWNCASTS).clone();
         for (_, downcast) in downcasts {
             match downcast(upgraded) {
-                Ok(connection) => return Ok(Self(Kind::Connection(connection))),
+                Ok(connection) => return Ok(Self::new(Kind::Connection(connection))),
                 Err(other) => upgraded = other,
             }
         }
@@ -205,7 +239,7 @@ impl Read for Upgraded {
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Connection(connection) => Pin::new(&mut **connection).poll_read(cx, buf),
             Kind::Stream(stream) => stream.poll_read(cx, buf),
         }
@@ -214,7 +248,7 @@ impl Read for Upgraded {
 
 impl Upgraded {
     fn writer(&mut self) -> Pin<&mut (dyn Write + Unpin)> {
-        Pin::new(match &mut self.0 {
+        Pin::new(match &mut self.kind {
             Kind::Connection(connection) => connection,
             Kind::Stream(stream) => &mut stream.io,
         })
@@ -239,7 +273,7 @@ impl Write for Upgraded {
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Connection(connection) => connection.is_write_vectored(),
             Kind::Stream(stream) => stream.io.is_write_vectored(),
         }

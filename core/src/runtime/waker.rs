@@ -11,6 +11,13 @@ use std::{
 pub(crate) struct WakerSlot(Mutex<Option<Waker>>);
 
 impl WakerSlot {
+    /// The task is over. A waker kept here would keep the task's memory.
+    pub(crate) fn clear(&self) {
+        let old = lock(&self.0).take();
+        // Dropping a waker may run anything, so it's not dropped under the lock.
+        drop(old);
+    }
+
     pub(crate) fn wake(&self) {
         // A waker may run anything, so it's not called under the lock.
         let waker = lock(&self.0).clone();

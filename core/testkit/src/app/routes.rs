@@ -62,6 +62,7 @@ const ROUTES: &[(&str, Route)] = &[
     }),
     ("/upgrade", switch),
     ("/facts", switch),
+    ("/times", switch),
     ("*-abroad", switch),
     ("/fails-later", |state, _| {
         ready(answer::fails_later(Arc::clone(state), false))
@@ -137,13 +138,18 @@ fn switch(state: &Arc<State>, mut request: Request<Body>) -> Boxed<Answer> {
 /// Echoes on what the connection or stream becomes, or takes it abroad.
 fn become_another(state: &Arc<State>, request: &mut Request<Body>) {
     let path = request.uri().path().to_owned();
-    if path == "/facts" {
+    let script: Option<fn(Upgraded) -> Boxed<()>> = match &*path {
+        "/facts" => Some(|upgraded| Box::pin(script::tell_facts(upgraded))),
+        "/times" => Some(|upgraded| Box::pin(script::tell_times(upgraded))),
+        _ => None,
+    };
+    if let Some(script) = script {
         let (upgraded, place) = (Upgraded::on(request), state.place);
         return in_background(async move {
             let Ok(upgraded) = upgraded.await else { return };
             match place {
-                Place::Home => script::tell_facts(upgraded).await,
-                Place::Abroad => cross_thread::run(script::tell_facts(upgraded)).await,
+                Place::Home => script(upgraded).await,
+                Place::Abroad => cross_thread::run(script(upgraded)).await,
             }
         });
     }

@@ -1,6 +1,7 @@
 //! Scripts for raw handlers, which act on the server's end of a connection.
 use super::{Boxed, cross_thread};
 use anyport_core::{Accepted, Connection, Upgraded};
+use hyper::rt::{Read, ReadBuf};
 use hyper_util::rt::TokioIo;
 use std::{
     future::{Future, pending, poll_fn},
@@ -11,6 +12,7 @@ use std::{
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -115,6 +117,45 @@ pub(crate) async fn tell_facts(mut upgraded: Upgraded) {
         let _ = io.write_all(b"bye").await;
         let _ = io.shutdown().await;
     }
+}
+
+/// Says `late` at its deadline, and `bye` when the server drains, while it waits for bytes.
+pub(crate) async fn tell_times(mut upgraded: Upgraded) {
+    let begin = upgraded.now();
+    upgraded.set_deadline(Some(DEADLINE));
+    poll_fn(|cx| {
+        // In vain: without the read, nobody would be woken.
+        let _ = poll_in_vain(&mut upgraded, cx);
+        upgraded.poll_deadline(cx)
+    })
+    .await;
+    if upgraded.now() < begin + DEADLINE || !say(&mut upgraded, b"late").await {
+        return;
+    }
+    poll_fn(|cx| {
+        let _ = poll_in_vain(&mut upgraded, cx);
+        // There's one deadline, and it has passed.
+        assert!(upgraded.poll_deadline(cx).is_pending());
+        upgraded.poll_drain(cx)
+    })
+    .await;
+    if say(&mut upgraded, b"bye").await {
+        let _ = TokioIo::new(upgraded).shutdown().await;
+    }
+}
+
+/// The deadline of [`tell_times`].
+const DEADLINE: Duration = Duration::from_millis(50);
+
+fn poll_in_vain(upgraded: &mut Upgraded, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    let mut space = [0];
+    let mut buf = ReadBuf::new(&mut space);
+    Pin::new(upgraded).poll_read(cx, buf.unfilled())
+}
+
+async fn say(upgraded: &mut Upgraded, text: &[u8]) -> bool {
+    let mut io = TokioIo::new(upgraded);
+    io.write_all(text).await.is_ok() && io.flush().await.is_ok()
 }
 
 async fn answer<C: Connection>(io: Accepted<C>) {

@@ -25,9 +25,11 @@ cases![
     bytes_sent_with_the_upgrade_are_not_lost also abroad,
     an_offer_that_is_ignored_leaves_the_connection_as_it_is also abroad,
     an_upgraded_connection_knows_its_facts also abroad,
+    an_upgraded_connection_has_a_deadline_and_is_told_of_the_drain also abroad,
     an_upgraded_connection_is_counted_until_it_ends also abroad,
     an_extended_connect_echoes also abroad,
     an_h2_tunnel_knows_its_facts also abroad,
+    an_h2_tunnel_has_a_deadline_and_is_told_of_the_drain also abroad,
     an_h2_tunnel_is_counted_until_it_ends also abroad,
     an_h2_tunnel_and_requests_share_a_connection also abroad,
 ];
@@ -132,6 +134,30 @@ async fn an_upgraded_connection_knows_its_facts(site: Site) {
         drop(client);
         assert_eq!(ended.await.unwrap().aborted, 0);
     }
+}
+
+async fn an_upgraded_connection_has_a_deadline_and_is_told_of_the_drain(site: Site) {
+    let server = site.serve();
+    let mut client = server.client().await;
+    client.send(UPGRADE.replace("/upgrade", "/times")).await;
+    assert_eq!(client.head().await.unwrap().status, 101);
+    assert_eq!(client.exactly(4).await.unwrap(), "late");
+    let ended = server.handle.shutdown(AMPLE);
+    assert_eq!(client.exactly(3).await.unwrap(), "bye");
+    drop(client);
+    let report = ended.await.unwrap();
+    assert_eq!((report.upgraded, report.aborted), (1, 0), "{report}");
+}
+
+async fn an_h2_tunnel_has_a_deadline_and_is_told_of_the_drain(site: Site) {
+    let server = site.serve();
+    let mut h2 = server.h2().await;
+    let (send, mut receiving) = h2.connect("/times").await.unwrap();
+    assert_eq!(receive(&mut receiving).await.unwrap().unwrap(), "late");
+    let ended = server.handle.shutdown(AMPLE);
+    assert_eq!(receive(&mut receiving).await.unwrap().unwrap(), "bye");
+    drop((send, receiving));
+    assert_eq!(ended.await.unwrap().aborted, 0);
 }
 
 async fn an_h2_tunnel_knows_its_facts(site: Site) {
