@@ -170,6 +170,7 @@ impl<S: HttpService> Call<S> {
             context.leave_unread();
         }
         let (mut head, text) = refusal.response(&context).into_parts();
+        let _ = context.upgrades(head.status);
         let size = SizeHint::with_exact(text.len() as u64);
         let (content, _) =
             content::settle(&mut head, &size, context.is_head(), context.is_stream());

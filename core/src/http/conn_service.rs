@@ -9,6 +9,7 @@ use super::{
     request,
     request_context::{RequestContext, RequestFacts, UpgradeKind},
     timed_body::TimedBody,
+    upgrade_answer::UpgradeAnswer,
     upgrade_offer,
     upload::Upload,
 };
@@ -137,6 +138,9 @@ impl<S: HttpService> ConnService<S> {
         }
         #[cfg(not(feature = "http2"))]
         let _ = connect;
+        if let Some(answer) = context.upgrade_answer() {
+            head.extensions.insert(answer.clone());
+        }
         let begun = panics::catch(move || {
             CallState::begin(self.service.clone(), Request::from_parts(head, body))
         });
@@ -183,14 +187,15 @@ impl<S> ConnService<S> {
             is_head: head.method == Method::HEAD,
             is_http10: head.version == Version::HTTP_10,
         };
-        if self.version == detect::Version::Http1
-            && let Some(offer) = head.extensions.get::<OnUpgrade>()
-        {
-            upgrade_offer::record(offer.clone());
-        }
         match self.version {
             detect::Version::Http1 => {
-                RequestContext::for_request(&self.state, facts, has_body.then(Arc::default))
+                let offer = head.extensions.get::<OnUpgrade>();
+                let answer = offer.map(|offer| {
+                    upgrade_offer::record(offer.clone());
+                    UpgradeAnswer::default()
+                });
+                let unread = has_body.then(Arc::default);
+                RequestContext::for_request(&self.state, facts, unread, answer)
             }
             detect::Version::Http2 => RequestContext::for_stream(&self.state, facts),
         }

@@ -33,6 +33,7 @@ mod timed_body;
 #[cfg(any(feature = "http1", feature = "http2"))]
 mod tunnel;
 mod until_closed;
+mod upgrade_answer;
 mod upgrade_offer;
 #[cfg(any(feature = "http1", feature = "http2"))]
 mod upgraded;

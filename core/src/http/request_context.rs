@@ -2,6 +2,7 @@
 use super::{
     after_poll::{self, Fault},
     h1_unread::H1Unread,
+    upgrade_answer::UpgradeAnswer,
 };
 use crate::{
     engine::{
@@ -39,11 +40,16 @@ pub(super) struct FullContext {
     /// HTTP/1: where the app leaves a body that it does not read to the end. In both versions: the
     /// timer of the request timeout, once the app was pending.
     unread: Option<Arc<H1Unread>>,
+    /// HTTP/1: the answer to the upgrade that the request offers, if it offers one.
+    upgrade_answer: Option<UpgradeAnswer>,
 }
 
 impl Drop for FullContext {
     #[inline(never)]
     fn drop(&mut self) {
+        if let Some(answer) = &self.upgrade_answer {
+            answer.refuse();
+        }
         // The body was dropped while the response was being sent. That is too late for `Connection:
         // close`, but the connection may be kept.
         if let Some(unread) = &self.unread {
@@ -84,12 +90,14 @@ impl RequestContext {
         connection: &Arc<ConnState>,
         facts: RequestFacts,
         unread: Option<Arc<H1Unread>>,
+        upgrade_answer: Option<UpgradeAnswer>,
     ) -> Self {
         Self::Full(FullContext {
             connection: Arc::clone(connection),
             facts,
             exchange: Some(Exchange::begin()),
             unread,
+            upgrade_answer,
         })
     }
 
@@ -101,6 +109,7 @@ impl RequestContext {
             facts,
             exchange: None,
             unread: None,
+            upgrade_answer: None,
         })
     }
 
@@ -197,7 +206,17 @@ impl RequestContext {
         if upgrades {
             full.connection.set_upgraded();
         }
+        match &full.upgrade_answer {
+            Some(answer) if upgrades => answer.accept(),
+            Some(answer) => answer.refuse(),
+            None => {}
+        }
         upgrades
+    }
+
+    /// HTTP/1: the answer to the upgrade that the request offers, if it offers one.
+    pub(super) fn upgrade_answer(&self) -> Option<&UpgradeAnswer> {
+        self.full()?.upgrade_answer.as_ref()
     }
 
     /// Ready when the app has taken longer than the request timeout. Without a timeout, this costs

@@ -1,16 +1,22 @@
 //! What a connection, or a stream of HTTP/2, has become: with all that the server knows of it.
-use super::tunnel::{Tunnel, TunnelFacts};
+use super::{
+    tunnel::{Tunnel, TunnelFacts},
+    upgrade_answer::UpgradeAnswer,
+};
 use crate::{
     engine::{Accepted, ConnState, Stage},
-    runtime::lock,
+    runtime::{Registered, lock},
     transport::{ConnInfo, Connection, Drain},
 };
 use http::Request;
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::{
+    rt::{Read, ReadBufCursor, Write},
+    upgrade::OnUpgrade,
+};
 use std::{
     any::TypeId,
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     io::{self, IoSlice},
     pin::Pin,
     sync::Mutex,
@@ -86,6 +92,26 @@ pub(crate) fn register<C: Connection>() {
     }
 }
 
+/// What hyper gives; or an error, when the response didn't agree.
+fn poll_upgrade(
+    upgrade: &mut OnUpgrade,
+    answer: Option<&UpgradeAnswer>,
+    registered: &mut Registered,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<hyper::upgrade::Upgraded>> {
+    if let Poll::Ready(upgraded) = Pin::new(upgrade).poll(cx) {
+        return Poll::Ready(upgraded.map_err(io::Error::other));
+    }
+    match answer {
+        Some(answer) => answer.poll_refused(registered, cx).map(|()| {
+            Err(io::Error::other(
+                "the response did not agree to the upgrade",
+            ))
+        }),
+        None => Poll::Pending,
+    }
+}
+
 impl Upgraded {
     fn new(kind: Kind) -> Self {
         Self {
@@ -99,15 +125,19 @@ impl Upgraded {
     ///
     /// # Errors
     ///
-    /// The request doesn't ask for it; the response didn't agree; or the connection has ended
-    /// before.
+    /// The request doesn't ask for it; the response didn't agree, which is known at once; or the
+    /// connection has ended before.
     pub fn on<B>(
         request: &mut Request<B>,
     ) -> impl Future<Output = io::Result<Self>> + Send + 'static {
         let facts = request.extensions_mut().remove::<TunnelFacts>();
-        let upgrade = hyper::upgrade::on(request);
+        let answer = request.extensions_mut().remove::<UpgradeAnswer>();
+        let mut upgrade = hyper::upgrade::on(request);
         async move {
-            let upgraded = upgrade.await.map_err(io::Error::other)?;
+            let mut registered = Registered::default();
+            let upgraded =
+                poll_fn(|cx| poll_upgrade(&mut upgrade, answer.as_ref(), &mut registered, cx))
+                    .await?;
             match (Self::try_from(upgraded), facts) {
                 (Ok(upgraded), _) => Ok(upgraded),
                 (Err(io), Some(facts)) => {

@@ -63,6 +63,7 @@ const ROUTES: &[(&str, Route)] = &[
     ("/upgrade", switch),
     ("/facts", switch),
     ("/times", switch),
+    ("/declines*", declines),
     ("*-abroad", switch),
     ("/fails-later", |state, _| {
         ready(answer::fails_later(Arc::clone(state), false))
@@ -119,8 +120,11 @@ pub(super) fn not_found(_: &Arc<State>, _: Request<Body>) -> Boxed<Answer> {
     ready(response)
 }
 
-/// A CONNECT: a tunnel.
+/// A CONNECT: a tunnel, but not to everywhere.
 pub(super) fn upgrade(state: &Arc<State>, mut request: Request<Body>) -> Boxed<Answer> {
+    if request.uri().to_string().contains("declines") {
+        return declines(state, request);
+    }
     become_another(state, &mut request);
     ready(Response::new(Body::empty()))
 }
@@ -133,6 +137,24 @@ fn switch(state: &Arc<State>, mut request: Request<Body>) -> Boxed<Answer> {
         .header(header::UPGRADE, "echo")
         .body(Body::empty());
     Box::pin(async { Ok(response?) })
+}
+
+/// Takes what the connection would become, and doesn't agree to it: with a response, or by a panic,
+/// or with a body that never ends.
+fn declines(state: &Arc<State>, mut request: Request<Body>) -> Boxed<Answer> {
+    let (upgraded, declined) = (Upgraded::on(&mut request), Arc::clone(state));
+    in_background(async move {
+        if upgraded.await.is_err() {
+            declined.arrives();
+        }
+    });
+    let mut response = match request.uri().path() {
+        "/declines-by-panic" => return Box::pin(async { panic!("{DELIBERATE} in the future") }),
+        "/declines-at-length" => Response::new(Body::new(Stream::Endless)),
+        _ => hello(),
+    };
+    *response.status_mut() = StatusCode::FORBIDDEN;
+    ready(response)
 }
 
 /// Echoes on what the connection or stream becomes, or takes it abroad.

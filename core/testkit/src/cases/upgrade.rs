@@ -3,7 +3,7 @@ use crate::{
     app::{HELLO, script::pattern},
     client::{
         Client, get,
-        h2::{receive, send_all},
+        h2::{receive, request, send_all},
     },
     harness::{
         case::cases,
@@ -13,6 +13,7 @@ use crate::{
 };
 use anyport_core::HttpOptions;
 use bytes::Bytes;
+use http::{Method, StatusCode};
 use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -24,6 +25,7 @@ cases![
     a_connect_becomes_a_tunnel also abroad,
     bytes_sent_with_the_upgrade_are_not_lost also abroad,
     an_offer_that_is_ignored_leaves_the_connection_as_it_is also abroad,
+    an_app_that_refuses_an_upgrade_waits_for_none,
     an_upgraded_connection_knows_its_facts also abroad,
     an_upgraded_connection_has_a_deadline_and_is_told_of_the_drain also abroad,
     an_upgraded_connection_is_counted_until_it_ends also abroad,
@@ -102,6 +104,36 @@ async fn an_offer_that_is_ignored_leaves_the_connection_as_it_is(site: Site) {
         assert_eq!(client.response().await.body, "test");
         ends(&mut client).await;
     }
+}
+
+/// Its future of the upgrade fails then, although the connection goes on.
+async fn an_app_that_refuses_an_upgrade_waits_for_none(site: Site) {
+    let server = site.serve();
+    let mut client = server.client().await;
+    for (path, status) in [("/declines", 403), ("/declines-by-panic", 500)] {
+        client.send(UPGRADE.replace("/upgrade", path)).await;
+        assert_eq!(client.response().await.status, status);
+        server.state.arrived().await;
+    }
+    client
+        .send("CONNECT declines:80 HTTP/1.1\r\nHost: declines:80\r\n\r\n")
+        .await;
+    assert_eq!(client.response().await.status, 403);
+    server.state.arrived().await;
+    assert_eq!(client.get("/").await.body, HELLO);
+    // It's known from the head.
+    let endless = UPGRADE.replace("/upgrade", "/declines-at-length");
+    client.send(endless).await;
+    assert_eq!(client.head().await.unwrap().status, 403);
+    server.state.arrived().await;
+    let mut h2 = server.h2().await;
+    let mut tunnel = request("/");
+    *tunnel.method_mut() = Method::CONNECT;
+    *tunnel.uri_mut() = "declines:80".parse().unwrap();
+    let (response, _send) = h2.begin(tunnel, false).await.unwrap();
+    assert_eq!(response.await.unwrap().status(), StatusCode::FORBIDDEN);
+    server.state.arrived().await;
+    assert_eq!(h2.get("/").await.status, 200);
 }
 
 /// In order.
