@@ -64,8 +64,12 @@ thread_local! {
 
 /// Spawns on the worker of this thread. On a thread that's no worker's, the future is dropped.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
+    spawn_boxed(Box::pin(future));
+}
+
+fn spawn_boxed(future: Pin<Box<dyn Future<Output = ()>>>) {
     if let Some(local) = current(Rc::clone) {
-        local.spawn(Box::pin(future));
+        local.spawn(future);
     }
 }
 
@@ -138,7 +142,7 @@ impl Tasks {
         Self {
             before: CURRENT.replace(Some(Rc::clone(&local))),
             local,
-            spawner: Some(Spawner::enter(spawn)),
+            spawner: Some(Spawner::enter(|future| spawn_boxed(future))),
         }
     }
 
