@@ -194,6 +194,14 @@ impl<S: AsyncWriteRent + 'static> Sending<S> {
         self.0.borrow().is_busy()
     }
 
+    /// Has somebody woken when nothing is on its way any more, unless somebody else waits for that.
+    pub(crate) fn wake_when_idle(&self, cx: &Context<'_>) {
+        let mut state = self.0.borrow_mut();
+        if state.is_busy() && state.waiting.is_none() {
+            state.waiting = Some(cx.waker().clone());
+        }
+    }
+
     /// Ready when nothing is on its way.
     pub(crate) fn poll_idle(&self, cx: &Context<'_>) -> Poll<()> {
         self.0.borrow_mut().poll_end(cx).map(drop)

@@ -83,7 +83,11 @@ impl<S: Socket> LocalStream for Stream<S> {
         if is_idle && let Some(sending) = self.sending.take() {
             match sending.into_half() {
                 Ok(half) => self.half = Some(half),
-                Err(sending) => self.sending = Some(sending),
+                Err(sending) => {
+                    // What's on its way is sent in a moment, and the connection may wait for long.
+                    sending.wake_when_idle(cx);
+                    self.sending = Some(sending);
+                }
             }
         }
         let Some(receiving) = &mut self.receiving else {
