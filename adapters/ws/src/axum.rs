@@ -17,9 +17,8 @@ use std::{fmt, future::Future};
 /// A request for a WebSocket, for axum's handlers: it takes the place of
 /// `axum::extract::ws::WebSocketUpgrade`, under anyport's server.
 ///
-/// It works over HTTP/1.1 by `get` or `any`, and over HTTP/2 by `any` or `connect`. What axum's
-/// `read_buffer_size` and `write_buffer_size` are for, isn't there: a WebSocket that waits has no
-/// buffers.
+/// It works over HTTP/1.1 by `get` or `any`, and over HTTP/2 by `any` or `connect`. It has no
+/// `read_buffer_size` and no `write_buffer_size`, since a WebSocket that waits has no buffers.
 ///
 /// ```
 /// # use anyport_ws::{WebSocketUpgrade, WebSocket};
@@ -65,7 +64,7 @@ impl<S: Sync> FromRequestParts<S> for WebSocketUpgrade {
 }
 
 impl<F: FnOnce(Error) + Send + 'static> WebSocketUpgrade<F> {
-    /// What's wanted of it; in place of all that was set before.
+    /// Replaces all settings.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
@@ -98,10 +97,12 @@ impl<F: FnOnce(Error) + Send + 'static> WebSocketUpgrade<F> {
     /// The subprotocol that will be agreed on.
     #[must_use]
     pub fn selected_protocol(&self) -> Option<&str> {
-        self.offer.choose(&self.config.settings().protocols)
+        let protocols = &self.config.settings().protocols;
+        let place = self.offer.choose(protocols)?;
+        Some(&protocols[usize::from(place)])
     }
 
-    /// Has a callback told if the connection ends before it's a WebSocket. By default, nobody is.
+    /// Calls `callback` if the connection ends before it's a WebSocket. Default: nothing happens.
     pub fn on_failed_upgrade<G: FnOnce(Error) + Send + 'static>(
         self,
         callback: G,

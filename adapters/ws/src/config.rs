@@ -1,4 +1,4 @@
-//! What a server wants of its WebSockets.
+//! The settings of a server's WebSockets.
 use crate::protocol::Sizes;
 use http::HeaderValue;
 use std::{
@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
-/// What a server wants of its WebSockets: limits, deadlines, subprotocols, and who may connect. A
-/// pointer to clone.
+/// The settings of a server's WebSockets: limits, deadlines, subprotocols, and the origins that may
+/// connect. A clone is a copy of a pointer.
 ///
 /// ```
 /// # use anyport_ws::Config;
@@ -117,34 +117,34 @@ impl Config {
     /// How long a peer may be silent before it is sent a ping. Default: 30 s. If it stays silent
     /// for as long again, `recv` fails with [`Error::Timeout`](crate::Error::Timeout).
     ///
-    /// The time is looked at once per interval, so the ping is sent after one to two of them.
+    /// The server looks once per interval, so the ping is sent after one to two intervals.
     #[must_use]
     pub fn with_heartbeat(self, interval: Duration) -> Self {
         self.with(|settings| settings.heartbeat = Some(interval))
     }
 
-    /// No pings: a peer that vanished without a word is kept until something is sent to it.
+    /// Sends no pings. A peer that vanished is noticed only when something is sent to it.
     #[must_use]
     pub fn without_heartbeat(self) -> Self {
         self.with(|settings| settings.heartbeat = None)
     }
 
-    /// How long the peer's close, and the end of its connection, are waited for. Default: 10 s. In
-    /// a drain, the grace is the limit, so that its report tells who didn't close.
+    /// How long to wait for the peer's close, and for the end of its connection. Default: 10 s. In
+    /// a drain, the grace is the limit, and the report counts a peer that didn't close as aborted.
     #[must_use]
     pub fn with_close_timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.close_timeout = timeout)
     }
 
-    /// The reason that peers are told with 1001 when the server drains, at most 123 bytes. Default:
-    /// "the server is shutting down".
+    /// The reason in the close with 1001 when the server drains, at most 123 bytes. Default: "the
+    /// server is shutting down".
     #[must_use]
     pub fn with_drain_reason(self, reason: &'static str) -> Self {
         self.with(|settings| settings.drain_reason = Some(reason))
     }
 
-    /// A drain closes nothing: the app waits for [`WebSocket::drain`](crate::WebSocket::drain), and
-    /// closes by itself.
+    /// A drain doesn't close WebSockets. Wait for [`WebSocket::drain`](crate::WebSocket::drain), and
+    /// close them yourself.
     #[must_use]
     pub fn without_drain_close(self) -> Self {
         self.with(|settings| settings.drain_reason = None)
@@ -158,8 +158,8 @@ impl Config {
         self.with(|settings| settings.protocols = protocols)
     }
 
-    /// Says which `Origin` may connect (RFC 6455 10.2); others get 403. Default: any. Asked only if
-    /// there is one: browsers send it always, others need not.
+    /// Decides which `Origin` may connect (RFC 6455 10.2); others get 403. Default: any. It's asked
+    /// only if the request has that header, which browsers always send.
     #[must_use]
     pub fn with_origin_check(
         self,

@@ -7,16 +7,16 @@ use std::{error, fmt, io};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The connection broke, or ended without a close of the peer's.
+    /// The connection failed, or ended without the peer's close.
     Io(io::Error),
-    /// The peer did something wrong; it has been told so by a close.
+    /// The peer broke the protocol. It was sent a close.
     Violation {
-        /// The close code that it was told.
+        /// The code of that close.
         code: u16,
-        /// What it did, with the rule's source.
+        /// The violation, and the rule's source.
         what: &'static str,
     },
-    /// The peer gave no sign of life: no pong came, or no close in answer to one.
+    /// The peer sent no pong, or no close in answer to one, in time.
     Timeout,
     /// The WebSocket is closed, or about to be, so nothing more can be sent.
     Closed,

@@ -32,7 +32,6 @@
 //! ```
 #[cfg(feature = "axum")]
 mod axum;
-mod clock;
 mod config;
 mod error;
 mod handshake;

@@ -5,8 +5,8 @@ use std::{fmt, ops::Deref, str::Utf8Error};
 /// What is received and sent.
 ///
 /// `recv` gives [`Text`](Self::Text) and [`Binary`](Self::Binary), and [`Close`](Self::Close) if
-/// the peer closes first. Pings are answered, and pongs taken note of, without the app.
-/// [`Ping`](Self::Ping) and [`Pong`](Self::Pong) exist to be sent.
+/// the peer closes first. The WebSocket itself answers pings and notes pongs.
+/// [`Ping`](Self::Ping) and [`Pong`](Self::Pong) are for sending only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// A text.
@@ -17,7 +17,7 @@ pub enum Message {
     Ping(Bytes),
     /// A pong with at most 125 bytes.
     Pong(Bytes),
-    /// The peer closes the WebSocket; or, sent, this end does.
+    /// Received: the peer closes the WebSocket. Sent: this end closes it.
     Close(Option<CloseFrame>),
 }
 
@@ -58,6 +58,12 @@ impl From<String> for Message {
 impl From<&str> for Message {
     fn from(text: &str) -> Self {
         Self::text(text)
+    }
+}
+
+impl From<Utf8Bytes> for Message {
+    fn from(text: Utf8Bytes) -> Self {
+        Self::Text(text)
     }
 }
 
@@ -102,15 +108,15 @@ pub mod close_code {
     pub const PROTOCOL: u16 = 1002;
     /// The peer sent a kind of data that isn't taken, such as bytes where texts are expected.
     pub const UNSUPPORTED: u16 = 1003;
-    /// The data of a message isn't what its type says: a text that isn't UTF-8.
+    /// The data of a message does not fit its type: a text that isn't UTF-8.
     pub const INVALID: u16 = 1007;
-    /// Against a rule for which there's no better code.
+    /// The peer broke a rule that has no code of its own.
     pub const POLICY: u16 = 1008;
     /// A message is too large.
     pub const SIZE: u16 = 1009;
     /// A client wants an extension that the server lacks.
     pub const EXTENSION: u16 = 1010;
-    /// The server met with something unexpected.
+    /// The server met an unexpected condition.
     pub const ERROR: u16 = 1011;
     /// The server restarts.
     pub const RESTART: u16 = 1012;

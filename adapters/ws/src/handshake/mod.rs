@@ -13,12 +13,11 @@ pub(crate) use offer::Offer;
 pub use rejection::Rejection;
 
 use crate::{
-    clock,
     config::{Config, Settings},
     error::Error,
     socket::{Agreed, Socket, WebSocket},
 };
-use anyport_core::{Body, Upgraded, runtime::SharedTimer, spawn};
+use anyport_core::{Body, Upgraded, spawn};
 use http::{Request, Response};
 use std::{
     fmt,
@@ -29,8 +28,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Accepts a WebSocket: gives the response, and a future of the WebSocket that's ready some time
-/// after the response was returned.
+/// Accepts a WebSocket: returns the response, and a future of the WebSocket, which is ready some
+/// time after the app has returned the response.
 ///
 /// Spawn the future, on whatever your app runs; [`upgrade`] does it for you. It works for `GET`
 /// over HTTP/1.1 and for extended `CONNECT` over HTTP/2, on the worker's thread that serves the
@@ -57,7 +56,7 @@ use std::{
 ///
 /// # Errors
 ///
-/// The request isn't a right handshake, or its origin isn't allowed: a [`Rejection`] is the
+/// The request isn't a valid handshake, or its origin isn't allowed. The [`Rejection`] is the
 /// response to it.
 pub fn accept<B>(
     request: &mut Request<B>,
@@ -70,7 +69,7 @@ pub fn accept<B>(
     offer?.answer(config)
 }
 
-/// Accepts a WebSocket and has a handler talk on it, in the background ([`spawn`]); or refuses it.
+/// Accepts a WebSocket and runs a handler on it in the background ([`spawn`]), or refuses it.
 ///
 /// ```
 /// # use anyport_core::Body;
@@ -97,7 +96,7 @@ where
     let accepted = accept(request, config);
     let started = accepted.and_then(|(response, opening)| {
         let talk = async {
-            // Otherwise the client has left: there's nobody to talk to.
+            // Otherwise the client has left, or the app sent another response.
             if let Ok(socket) = opening.await {
                 handler(socket).await;
             }
@@ -108,29 +107,30 @@ where
     started.unwrap_or_else(Into::into)
 }
 
-/// A WebSocket that's about to be one: a future.
+/// The future of a WebSocket whose handshake was accepted.
+///
+/// # Errors
+///
+/// The app sent another response, which is known at once; or the connection ended before.
 #[must_use = "a future does nothing unless it's polled"]
 pub struct Opening(Option<Box<Parts>>);
 
 struct Parts {
     upgraded: Upgrading,
     settings: Arc<Settings>,
-    timer: SharedTimer,
     agreed: Agreed,
 }
 
 type Upgrading = Pin<Box<dyn Future<Output = io::Result<Upgraded>> + Send>>;
 
 impl Opening {
-    fn new(upgraded: Upgrading, config: &Config, agreed: Agreed) -> Result<Self, Rejection> {
-        let timer = clock::timer().ok_or_else(Rejection::no_runtime)?;
-        // Boxed, since the task that opens it is the one that has it for life.
-        Ok(Self(Some(Box::new(Parts {
+    fn new(upgraded: Upgrading, config: &Config, agreed: Agreed) -> Self {
+        // Boxed, so that the task, which lives as long as the WebSocket, has no place for it.
+        Self(Some(Box::new(Parts {
             upgraded,
             settings: Arc::clone(config.settings()),
-            timer,
             agreed,
-        }))))
+        })))
     }
 }
 
@@ -144,7 +144,7 @@ impl Future for Opening {
             return Poll::Ready(Err(Error::Closed));
         };
         let io = upgraded.map_err(Error::Io)?;
-        let socket = Socket::new(io, parts.settings, parts.timer, parts.agreed);
+        let socket = Socket::new(io, parts.settings, parts.agreed);
         Poll::Ready(Ok(WebSocket::new(socket)))
     }
 }

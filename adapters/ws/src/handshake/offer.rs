@@ -1,4 +1,4 @@
-//! What a client offers, checked; and the answer to it.
+//! The checks of a client's handshake, and the answer to it.
 use super::{Opening, Rejection};
 use crate::{config::Config, socket::Agreed};
 use anyport_core::{Body, Upgraded};
@@ -9,7 +9,7 @@ use http::{
 use std::{io, pin::Pin};
 use tungstenite::handshake::derive_accept_key;
 
-/// A right handshake, to be answered.
+/// A valid handshake, to be answered.
 pub(crate) struct Offer {
     /// Over HTTP/1.1.
     accept: Option<HeaderValue>,
@@ -50,9 +50,9 @@ impl Offer {
         })
     }
 
-    /// The first of these subprotocols that the client offers.
-    pub(crate) fn choose<'a>(&self, ours: &'a [String]) -> Option<&'a str> {
-        let offers = |ours: &&String| {
+    /// The index of the first of these subprotocols that the client offers.
+    pub(crate) fn choose(&self, ours: &[String]) -> Option<u16> {
+        let offers = |ours: &String| {
             let theirs = self
                 .protocols
                 .iter()
@@ -60,7 +60,8 @@ impl Offer {
             let mut theirs = theirs.flat_map(|value| value.split(','));
             theirs.any(|theirs| theirs.trim() == ours.as_str())
         };
-        ours.iter().find(offers).map(String::as_str)
+        let place = ours.iter().position(offers)?;
+        place.try_into().ok()
     }
 
     pub(crate) fn answer(self, config: &Config) -> Result<(Response<Body>, Opening), Rejection> {
@@ -76,7 +77,8 @@ impl Offer {
         let mut response = Response::new(Body::empty());
         let headers = response.headers_mut();
         let protocol = self.choose(&settings.protocols);
-        if let Some(value) = protocol.and_then(|protocol| HeaderValue::from_str(protocol).ok()) {
+        let name = protocol.map(|place| &settings.protocols[usize::from(place)]);
+        if let Some(value) = name.and_then(|name| HeaderValue::from_str(name).ok()) {
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, value);
         }
         #[cfg(feature = "deflate")]
@@ -95,11 +97,11 @@ impl Offer {
             *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         }
         let agreed = Agreed {
-            protocol: protocol.map(Into::into),
+            protocol,
             #[cfg(feature = "deflate")]
             deflate,
         };
-        Ok((response, Opening::new(self.upgraded, config, agreed)?))
+        Ok((response, Opening::new(self.upgraded, config, agreed)))
     }
 }
 

@@ -1,7 +1,7 @@
-//! Bytes become messages: cut at any place, they become the same ones.
+//! Makes messages of bytes. The messages are the same wherever the bytes are cut.
 //!
-//! It keeps what belongs to a message that isn't complete, and nothing else. So a read buffer never
-//! has to outlive the poll that filled it, unless there's another message in it.
+//! The assembler keeps the parts of an incomplete message, and nothing else. So a read buffer need
+//! not outlive the poll that filled it, unless it holds another message.
 #[cfg(feature = "deflate")]
 use super::deflate::Inflater;
 use super::{
@@ -27,15 +27,15 @@ pub(crate) enum Incoming {
 #[derive(Debug)]
 pub(crate) struct Assembler {
     sizes: Sizes,
-    /// A header that isn't complete.
+    /// An incomplete header.
     head: [u8; MAX_HEADER],
     head_len: u8,
     frame: Option<Frame>,
-    /// A message that isn't complete.
+    /// An incomplete message.
     message: Option<Box<Partial>>,
-    /// A control frame's payload that isn't complete.
+    /// The incomplete payload of a control frame.
     control: Option<Box<Control>>,
-    /// Frames that carry nothing for the app, since somebody took note of that.
+    /// How many frames carried no data since the count was last set to 0.
     overhead: u32,
     #[cfg(feature = "deflate")]
     inflater: Option<Box<Inflater>>,
@@ -44,7 +44,7 @@ pub(crate) struct Assembler {
 /// At most 125 bytes.
 type Control = Vec<u8>;
 
-/// A frame whose payload comes.
+/// A frame whose payload is incomplete.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     header: Header,
@@ -79,8 +79,8 @@ impl Assembler {
         self
     }
 
-    /// The next thing that's complete; `used` says how many of the bytes are behind it, and they're
-    /// overwritten. `None`: all of them are, and more have to come.
+    /// The next complete message or control frame. `used` becomes the number of bytes that were
+    /// consumed; their contents are overwritten. `None`: all were consumed, and more are needed.
     pub(crate) fn next(
         &mut self,
         bytes: &mut [u8],
@@ -119,15 +119,15 @@ impl Assembler {
         }
     }
 
-    /// Where the bytes of a large frame are to be read into, so that they needn't be copied.
+    /// The place to read the bytes of a large frame into, without a copy.
     pub(crate) fn direct(&mut self) -> Option<&mut [u8]> {
-        /// What is less is better read together with what follows.
+        /// Fewer bytes are read together with what follows.
         const WORTHWHILE: u64 = 8 * 1024;
         let frame = self.frame.filter(|frame| frame.remaining() >= WORTHWHILE)?;
         Some(self.message.as_mut()?.room(frame.remaining()))
     }
 
-    /// So many bytes have been read into [`direct`](Self::direct).
+    /// Takes `n` bytes that have been read into [`direct`](Self::direct).
     pub(crate) fn advance(&mut self, n: usize) -> Result<Option<Incoming>, Violation> {
         if let (Some(frame), Some(message)) = (&mut self.frame, &mut self.message) {
             unmask(message.filled(n), frame.header.mask, frame.seen);
@@ -137,8 +137,7 @@ impl Assembler {
         self.next(&mut [], &mut 0)
     }
 
-    /// How many frames there were with nothing for the app in them, since this was last asked for
-    /// them to be forgotten.
+    /// How many frames carried no data since the caller last set this to 0.
     pub(crate) fn overhead(&mut self) -> &mut u32 {
         &mut self.overhead
     }
@@ -204,7 +203,7 @@ impl Assembler {
         Ok(())
     }
 
-    /// A message of one frame that's there: nothing has to be kept.
+    /// A message of a single frame that is complete: nothing has to be kept.
     fn whole(&mut self, header: Header, payload: &[u8]) -> Result<Incoming, Violation> {
         let payload = match header.is_compressed {
             true => self.inflate(payload)?,

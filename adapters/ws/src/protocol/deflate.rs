@@ -4,12 +4,12 @@ use bytes::Bytes;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use std::cell::RefCell;
 
-/// What a sender takes from the end of each message, and the receiver adds (RFC 7692 7.2.1).
+/// A sender removes this from the end of each message; the receiver adds it (RFC 7692 7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
 const LARGEST: u8 = 15;
 
-/// zlib-rs makes nothing much smaller at level 1, since it has one table for all messages then.
+/// At level 1, zlib-rs has one table for all messages, and hardly compresses small ones.
 const LEVEL: u32 = 3;
 
 thread_local! {
@@ -27,7 +27,7 @@ pub(crate) struct Window(u8);
 impl Window {
     pub(crate) const LARGEST: Self = Self(LARGEST);
 
-    /// `None`: there is no such window here.
+    /// `None`: zlib doesn't have such a window.
     pub(crate) fn new(bits: u8) -> Option<Self> {
         matches!(bits, 9..=LARGEST).then_some(Self(bits))
     }
@@ -51,7 +51,7 @@ impl Inflater {
         }
     }
 
-    /// Inflates a message to this size at most.
+    /// Inflates a message to `max` bytes at most.
     pub(super) fn inflate(&mut self, payload: &[u8], max: usize) -> Result<Bytes, Violation> {
         let mut output = Vec::with_capacity(payload.len().saturating_mul(3).clamp(256, 64 * 1024));
         match &mut self.own {
@@ -91,7 +91,7 @@ fn inflate(
             let taken = (context.total_in() - came) as usize;
             input = &input[taken..];
             if status == Status::StreamEnd {
-                // A block that says it's the last: others may follow (RFC 7692 7.2.3.4).
+                // A block is marked as the last one, but others may follow (RFC 7692 7.2.3.4).
                 context.reset(false);
             } else if taken == 0
                 && output.len() == gone
@@ -113,12 +113,12 @@ fn inflate(
     }
 }
 
-/// Deflates what's sent.
+/// Deflates messages to be sent.
 #[derive(Debug)]
 pub(crate) struct Deflater {
     own: Option<Compress>,
     window: Window,
-    /// What's smaller is sent as it is.
+    /// Smaller messages aren't compressed.
     threshold: usize,
 }
 
@@ -135,13 +135,13 @@ impl Deflater {
         }
     }
 
-    /// `None`: it's to be sent as it is.
+    /// `None`: the message isn't to be compressed.
     pub(crate) fn deflate(&mut self, payload: &[u8]) -> Option<Bytes> {
         if payload.len() < self.threshold.max(1) {
             return None;
         }
         if let Some(own) = &mut self.own {
-            // Whatever it comes to: the peer's context has to see it, too.
+            // Also if it became larger: the peer's context has to contain it.
             return deflate(own, payload);
         }
         let deflated = DEFLATE.with_borrow_mut(|shared| {

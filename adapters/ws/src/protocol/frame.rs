@@ -1,5 +1,5 @@
-//! One frame (RFC 6455 5.2): tungstenite reads and writes its header, and this checks what a server
-//! may be sent.
+//! The header of a frame (RFC 6455 5.2). Tungstenite reads and writes it; this module checks the
+//! rules for frames from a client.
 use super::violation::Violation;
 use std::io::Cursor;
 use tungstenite::protocol::frame::{
@@ -13,7 +13,7 @@ pub(super) const MAX_HEADER: usize = 14;
 /// The longest payload of a control frame (RFC 6455 5.5).
 pub(crate) const MAX_CONTROL: usize = 125;
 
-/// What a frame is.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Text,
@@ -30,7 +30,7 @@ impl Kind {
     }
 }
 
-/// The header of a frame that a server may be sent.
+/// The header of a frame from a client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
     pub(super) kind: Kind,
@@ -42,8 +42,8 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Parses the header at the beginning of `bytes`; gives its length, too. `None`: there is more
-    /// to come.
+    /// Parses the header at the beginning of `bytes`; returns its length, too. `None`: the header
+    /// is incomplete.
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
         let mut cursor = Cursor::new(bytes);
         let parsed = FrameHeader::parse(&mut cursor).map_err(|_| {
@@ -96,8 +96,7 @@ impl Header {
     }
 }
 
-/// The header of a frame that this server sends, which isn't masked (RFC 6455 5.1), at the end of
-/// `output`.
+/// Appends the header of a frame from this server to `output`. It isn't masked (RFC 6455 5.1).
 pub(super) fn put_header(opcode: OpCode, is_compressed: bool, length: usize, output: &mut Vec<u8>) {
     let header = FrameHeader {
         is_final: true,
@@ -105,7 +104,7 @@ pub(super) fn put_header(opcode: OpCode, is_compressed: bool, length: usize, out
         opcode,
         ..FrameHeader::default()
     };
-    // A vector takes all that it's given.
+    // A write to a vector doesn't fail.
     let _ = header.format(length as u64, output);
 }
 

@@ -1,4 +1,4 @@
-//! The protocol without its I/O: bytes become messages, and messages bytes.
+//! The protocol without its I/O: makes messages of bytes, and bytes of messages.
 //!
 //! It knows frames, messages and limits. It must not know sockets, timers or tasks.
 mod assembler;
@@ -16,14 +16,14 @@ pub(crate) use assembler::{Assembler, Incoming};
 #[cfg(feature = "deflate")]
 pub(crate) use deflate::{Deflater, Inflater, Window};
 pub(crate) use frame::MAX_CONTROL;
-pub(crate) use outgoing::Outgoing;
+pub(crate) use outgoing::{Outgoing, Pending};
 pub(crate) use violation::Violation;
 
-/// What a peer may send.
+/// The largest that a peer may send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
     /// Of a frame's payload, in bytes.
     pub(crate) frame: usize,
-    /// Of a message, in bytes, inflated if it's compressed.
+    /// Of a message, in bytes, after inflation.
     pub(crate) message: usize,
 }

@@ -10,13 +10,17 @@ const SMALL: usize = 4 * 1024;
 /// How many slices are written at once.
 const SLICES: usize = 16;
 
-/// What's to be written.
+/// Bytes to be written: a pointer, which is null while there are none.
 #[derive(Debug, Default)]
-pub(crate) struct Outgoing {
-    /// Is written first.
+pub(crate) struct Outgoing(Option<Box<Pending>>);
+
+/// Bytes to be written, and the buffer for small messages.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    /// Written first.
     queue: VecDeque<Bytes>,
     queued: usize,
-    /// Is written then, from here on.
+    /// Written after the queue, from `written` on.
     open: Vec<u8>,
     written: usize,
 }
@@ -24,25 +28,75 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     /// How many bytes there are to be written.
     pub(crate) fn len(&self) -> usize {
-        self.queued + self.open.len() - self.written
+        self.0.as_ref().map_or(0, |pending| pending.len())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Adds a frame. `buffer` gives one to put it into, if there's none.
+    /// Adds a frame. `buffer` returns an empty buffer; it's called if there is none.
     pub(crate) fn push(
         &mut self,
         opcode: OpCode,
         is_compressed: bool,
         payload: Bytes,
-        buffer: impl FnOnce() -> Vec<u8>,
+        buffer: impl FnOnce() -> Box<Pending>,
     ) {
-        if self.open.capacity() == 0 {
-            self.open = buffer();
+        let pending = self.0.get_or_insert_with(buffer);
+        put_header(opcode, is_compressed, payload.len(), &mut pending.open);
+        pending.push(payload);
+    }
+
+    /// The bytes to be written next, as slices. Returns how many slices were set.
+    pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
+        self.0.as_ref().map_or(0, |pending| pending.slices(slices))
+    }
+
+    /// The bytes to be written next, in one piece.
+    pub(crate) fn first(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |pending| pending.first())
+    }
+
+    /// Removes `n` bytes that have been written.
+    pub(crate) fn advance(&mut self, n: usize) {
+        if let Some(pending) = &mut self.0 {
+            pending.advance(n);
         }
-        put_header(opcode, is_compressed, payload.len(), &mut self.open);
+    }
+
+    /// Gives the buffer back, if all has been written.
+    pub(crate) fn reclaim(&mut self) -> Option<Box<Pending>> {
+        let mut pending = self.0.take_if(|pending| pending.len() == 0)?;
+        pending.clear();
+        Some(pending)
+    }
+
+    /// Drops all bytes.
+    pub(crate) fn clear(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Pending {
+    /// With room for so many bytes of small messages.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self {
+            open: Vec::with_capacity(bytes),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.open.capacity()
+    }
+
+    fn len(&self) -> usize {
+        self.queued + self.open.len() - self.written
+    }
+
+    /// Adds the payload of a frame, whose header has been put into the buffer.
+    fn push(&mut self, payload: Bytes) {
         if payload.len() <= SMALL {
             self.open.extend_from_slice(&payload);
             return;
@@ -53,8 +107,7 @@ impl Outgoing {
         self.queue.extend([before, payload]);
     }
 
-    /// What's to be written next, as slices; how many of them there are.
-    pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
+    fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
         let queued = self.queue.iter().map(|bytes| &bytes[..]);
         let open = &self.open[self.written..];
         let all = queued.chain((!open.is_empty()).then_some(open));
@@ -66,16 +119,14 @@ impl Outgoing {
         count
     }
 
-    /// What's to be written next, in one piece.
-    pub(crate) fn first(&self) -> &[u8] {
+    fn first(&self) -> &[u8] {
         match self.queue.front() {
             Some(bytes) => bytes,
             None => &self.open[self.written..],
         }
     }
 
-    /// So much has been written.
-    pub(crate) fn advance(&mut self, mut n: usize) {
+    fn advance(&mut self, mut n: usize) {
         while n > 0
             && let Some(first) = self.queue.front_mut()
         {
@@ -89,21 +140,11 @@ impl Outgoing {
         self.written += n;
     }
 
-    /// Gives the buffer back, if all has been written.
-    pub(crate) fn reclaim(&mut self) -> Option<Vec<u8>> {
-        if !self.is_empty() {
-            return None;
-        }
+    /// Drops all bytes, and keeps the buffer for small messages.
+    fn clear(&mut self) {
         self.queue = VecDeque::new();
-        self.written = 0;
-        let mut buffer = mem::take(&mut self.open);
-        buffer.clear();
-        (buffer.capacity() > 0).then_some(buffer)
-    }
-
-    /// Forgets all of it.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        (self.queued, self.written) = (0, 0);
+        self.open.clear();
     }
 }
 
@@ -132,7 +173,7 @@ mod tests {
             all.extend_from_slice(&piece[..n]);
             outgoing.advance(n);
         }
-        assert!(outgoing.reclaim().is_some_and(|buffer| buffer.is_empty()));
+        assert!(outgoing.reclaim().is_some_and(|buffer| buffer.len() == 0));
         all
     }
 
@@ -143,7 +184,7 @@ mod tests {
         let outgoing = || {
             let mut outgoing = Outgoing::default();
             for (n, size) in sizes.iter().enumerate() {
-                outgoing.push(BINARY, false, vec![n as u8; *size].into(), Vec::new);
+                outgoing.push(BINARY, false, vec![n as u8; *size].into(), Box::default);
             }
             outgoing
         };

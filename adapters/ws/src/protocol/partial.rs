@@ -1,27 +1,27 @@
-//! A message of which a part is there.
+//! An incomplete message.
 use super::{utf8::Utf8, violation::Violation};
 use crate::message::Utf8Bytes;
 use bytes::{Bytes, BytesMut};
 
-/// What's allocated at once for a message that a peer announced; the more comes of it, the more is.
+/// The most that is allocated when a peer announces a frame. More is allocated as bytes arrive.
 const FIRST: usize = 256 * 1024;
 
 const NOT_UTF8: Violation = Violation::invalid("a text isn't UTF-8 (RFC 6455 8.1)");
 
-/// A message of which a part is there.
+/// An incomplete message.
 #[derive(Debug)]
 pub(super) struct Partial {
     pub(super) is_text: bool,
     pub(super) is_compressed: bool,
     data: BytesMut,
-    /// How much of `data` has come; the rest is room.
+    /// How many bytes of `data` have arrived; the rest is room.
     filled: usize,
     utf8: Utf8,
-    /// How much of it is known to be UTF-8.
+    /// How many bytes have been checked to be UTF-8.
     checked: usize,
 }
 
-/// What is UTF-8.
+/// Checks that a payload is UTF-8.
 pub(super) fn text(payload: Bytes) -> Result<Utf8Bytes, Violation> {
     Utf8Bytes::try_from(payload).map_err(|_| NOT_UTF8)
 }
@@ -42,7 +42,7 @@ impl Partial {
         self.filled
     }
 
-    /// Adds a piece, which has been unmasked. With it, the frame has so much to come.
+    /// Adds an unmasked piece. `remaining`: what the frame still has, this piece included.
     pub(super) fn push(&mut self, piece: &[u8], remaining: u64) -> Result<(), Violation> {
         if piece.is_empty() {
             return Ok(());
@@ -53,7 +53,7 @@ impl Partial {
         self.check()
     }
 
-    /// Room for what the frame has to come.
+    /// Room for the rest of the frame, or for a part of it.
     pub(super) fn room(&mut self, remaining: u64) -> &mut [u8] {
         self.grow(1, remaining);
         let room = &mut self.data[self.filled..];
@@ -62,14 +62,14 @@ impl Partial {
         &mut room[..len]
     }
 
-    /// So much of the room has been read into: it's given, to be unmasked.
+    /// Takes `n` bytes that have been read into the room; returns them, to be unmasked.
     pub(super) fn filled(&mut self, n: usize) -> &mut [u8] {
         let from = self.filled;
         self.filled += n;
         &mut self.data[from..self.filled]
     }
 
-    /// Checks what has come since the last time.
+    /// Checks the bytes that have arrived since the last check.
     pub(super) fn check(&mut self) -> Result<(), Violation> {
         if self.is_text && !self.is_compressed {
             let piece = &self.data[self.checked..self.filled];
@@ -87,8 +87,8 @@ impl Partial {
         Ok(self.data.freeze())
     }
 
-    /// Makes room for so much at least, and for the whole frame if what has come so far makes that
-    /// credible: a header alone reserves no more than [`FIRST`].
+    /// Makes room for `least` bytes at least. There is room for the whole frame only if enough of
+    /// the message has arrived: a header alone reserves no more than [`FIRST`].
     fn grow(&mut self, least: usize, remaining: u64) {
         if self.data.len() - self.filled >= least {
             return;
@@ -97,7 +97,7 @@ impl Partial {
         let wanted = usize::try_from(remaining).unwrap_or(usize::MAX).max(least);
         let len = (self.filled.saturating_add(wanted)).min(credible.max(self.filled + least));
         match self.filled {
-            // Of an allocator that has zeros, they're taken as they are.
+            // Some allocators have zeroed memory, which costs nothing to fill.
             0 => self.data = BytesMut::zeroed(len),
             _ => self.data.resize(len, 0),
         }

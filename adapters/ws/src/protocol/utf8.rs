@@ -1,10 +1,10 @@
-//! UTF-8 that comes in pieces: an error is found with the piece that it's in.
+//! Checks UTF-8 that arrives in pieces. An error is found in the piece that contains it.
 use std::str::from_utf8;
 
-/// What was seen of a text so far.
+/// The state of the check between two pieces.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Utf8 {
-    /// A character that isn't complete.
+    /// An incomplete character.
     partial: [u8; 4],
     len: u8,
 }
@@ -21,7 +21,7 @@ impl Utf8 {
                 return Ok(());
             };
             piece = rest;
-            // A character that's complete, or wrong, has at most four bytes: there's room.
+            // A complete or wrong character has at most four bytes, so there is room for it.
             self.partial[usize::from(self.len)] = byte;
             self.len += 1;
             match from_utf8(&self.partial[..usize::from(self.len)]) {

@@ -1,13 +1,13 @@
-//! What a peer did wrong, and the close code that it's told.
+//! A violation of the protocol by the peer, and the close code for it.
 use crate::message::close_code;
 
-/// What a peer did wrong.
+/// A violation of the protocol by the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
-    /// The close code to answer it with.
+    /// The close code of the answer.
     pub(crate) code: u16,
-    /// What it was, with its source; it's the reason in the close frame, so it has at most 123
-    /// bytes.
+    /// The violation and the rule's source. This is the reason in the close frame, so it has at
+    /// most 123 bytes.
     pub(crate) what: &'static str,
 }
 

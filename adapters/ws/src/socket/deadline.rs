@@ -1,33 +1,29 @@
-//! Until when a peer has to give a sign of life.
+//! The heartbeat, and the deadline for the peer's close.
 use super::state::{PING, Phase, Socket};
 use crate::{error::Error, socket::pool};
 use bytes::Bytes;
-use hyper::rt::Sleep;
-use std::{
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
+use std::task::{Context, Poll, ready};
 
-/// A timer, and what happened since it was set.
-#[derive(Default)]
-pub(super) struct Deadline {
-    sleep: Option<Pin<Box<dyn Sleep>>>,
-    /// Something was heard of the peer. So there's no clock read per message.
+/// What happened since the deadline was set. The connection holds the deadline itself.
+#[derive(Debug, Default)]
+pub(super) struct Heartbeat {
+    is_set: bool,
+    /// The peer sent or read something. A flag, so that no message needs a look at the clock.
     pub(super) heard: bool,
-    /// Nothing was, and it has been asked.
+    /// The peer was silent for an interval, and a ping was sent.
     pinged: bool,
 }
 
-impl Deadline {
-    /// Another one applies.
+impl Heartbeat {
+    /// Another deadline applies from now on.
     pub(super) fn restart(&mut self) {
-        self.sleep = None;
+        self.is_set = false;
     }
 }
 
 impl Socket {
-    /// Ready when it's over, or its peer has been asked for a sign of life. Waits for ever if
-    /// there's no deadline.
+    /// Ready when the WebSocket is over, or a ping is to be written. Pending for ever if there is no
+    /// deadline.
     pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let is_open = self.phase == Phase::Open;
         let limit = match self.phase {
@@ -35,33 +31,25 @@ impl Socket {
             Phase::Closing if self.is_drained => None,
             _ => Some(self.settings.close_timeout),
         };
-        let Some(limit) = limit else {
-            return Poll::Pending;
-        };
-        let deadline = &mut self.deadline;
-        let sleep = deadline
-            .sleep
-            .get_or_insert_with(|| self.timer.sleep(limit));
-        ready!(sleep.as_mut().poll(cx));
-        let heard = std::mem::take(&mut deadline.heard);
-        if !is_open || (deadline.pinged && !heard) {
+        if !self.heartbeat.is_set {
+            self.io.set_deadline(limit);
+            self.heartbeat.is_set = true;
+        }
+        ready!(self.io.poll_deadline(cx));
+        let heard = std::mem::take(&mut self.heartbeat.heard);
+        if !is_open || (self.heartbeat.pinged && !heard) {
             self.end(Some(Error::Timeout));
             return Poll::Ready(());
         }
-        deadline.pinged = !heard;
-        self.timer.reset(sleep, self.timer.now() + limit);
+        self.heartbeat = Heartbeat {
+            is_set: false,
+            heard: false,
+            pinged: !heard,
+        };
         if !heard {
             self.out.push(PING, false, Bytes::new(), pool::write_buffer);
         }
-        // To be polled again, since it has been reset.
+        // The caller polls again, which sets the next deadline.
         Poll::Ready(())
-    }
-}
-
-impl std::fmt::Debug for Deadline {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Deadline")
-            .field("pinged", &self.pinged)
-            .finish_non_exhaustive()
     }
 }

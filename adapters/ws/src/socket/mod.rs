@@ -1,4 +1,4 @@
-//! The WebSocket that an app has: receives, sends, and closes.
+//! The WebSocket of an app: it receives, sends, and closes.
 mod deadline;
 mod pool;
 mod receive;
@@ -46,13 +46,13 @@ use std::{
 /// While it waits for a message, it keeps no buffer. It works on any thread. It's a [`Stream`] and
 /// a [`Sink`], too.
 ///
-/// Dropped while it's open, it's closed with 1000, or with 1011 in a panic, but nothing waits for
-/// the peer: [`close`](Self::close) does.
+/// If it's dropped while open, the peer gets a close with 1000, or with 1011 in a panic. Dropping
+/// doesn't wait for the peer's close: [`close`](Self::close) does.
 ///
 /// # Cancellation
 ///
-/// A `recv` that is dropped loses no message. A `send`, `feed` or `flush` that is dropped may have
-/// sent the message, or may not; but never a part of one.
+/// Dropping the future of `recv` loses no message. If you drop the future of `send`, `feed` or
+/// `flush`, the message may have been sent or not, but never a part of it.
 #[derive(Debug)]
 pub struct WebSocket(Box<Socket>);
 
@@ -87,9 +87,9 @@ impl WebSocket {
         poll_fn(move |cx| self.0.poll_send(&mut message, cx))
     }
 
-    /// Puts a message behind those to be written: by the next [`flush`](Self::flush) or
-    /// [`send`](Self::send), or when [`recv`](Self::recv) has no more messages to give at once. So
-    /// many small messages are one write.
+    /// Adds a message to those to be written. The next [`flush`](Self::flush) or
+    /// [`send`](Self::send) writes them, or [`recv`](Self::recv) before it waits. So many small
+    /// messages are one write.
     ///
     /// It waits while more than
     /// [`Config::with_max_write_buffer`](crate::Config::with_max_write_buffer) bytes are to be
@@ -124,8 +124,8 @@ impl WebSocket {
         poll_fn(|cx| self.poll_end(cx)).await
     }
 
-    /// Divides it, for two tasks: one that sends, and one that receives. The latter has to go on
-    /// receiving, for what [`WebSocket`] says.
+    /// Divides it for two tasks: one that sends, and one that receives. The latter has to call
+    /// `recv` for as long as the WebSocket lives.
     #[must_use]
     pub fn split(self) -> (Sender, Receiver) {
         split::split(self.0)
@@ -137,20 +137,20 @@ impl WebSocket {
         self.0.protocol()
     }
 
-    /// What's known of its connection: who's at the other end, TLS, the worker.
+    /// The facts about its connection: the peer's address, TLS, the worker.
     #[must_use]
     pub fn info(&self) -> &ConnInfo {
         self.0.io().info()
     }
 
-    /// Whether the server drains, as a flag and as a future: for an app that has something to do
-    /// then. `recv` sees to the close.
+    /// Whether the server drains, as a flag and as a future. You need it only for work of your own:
+    /// `recv` closes the WebSocket.
     #[must_use]
     pub fn drain(&self) -> Drain {
         self.0.drain()
     }
 
-    /// What's sent right before the close if the server drains; `None` is nothing, as by default.
+    /// Sets the message that is sent right before the close when the server drains. Default: none.
     pub fn set_last_message(&mut self, message: impl Into<Option<Message>>) {
         self.0.set_last_message(message.into());
     }
@@ -198,12 +198,12 @@ impl Sink<Message> for WebSocket {
 mod tests {
     use super::*;
 
-    /// It's what an idle WebSocket is made of, beside its task and its connection.
+    /// An idle WebSocket consists of this, its task and its connection.
     #[test]
     fn a_socket_keeps_its_size() {
-        assert!(size_of::<Socket>() <= 448, "{}", size_of::<Socket>());
+        assert!(size_of::<Socket>() <= 176, "{}", size_of::<Socket>());
         assert!(
-            size_of::<crate::Opening>() <= 72,
+            size_of::<crate::Opening>() <= 8,
             "{}",
             size_of::<crate::Opening>()
         );

@@ -1,4 +1,5 @@
-//! The buffers of a worker: a WebSocket has one while there's something in it.
+//! The buffers of a worker. A WebSocket has one only while it holds bytes.
+use crate::protocol::Pending;
 use hyper::rt::{Read, ReadBuf};
 use std::{
     cell::RefCell,
@@ -7,10 +8,10 @@ use std::{
     task::{Context, Poll},
 };
 
-/// As much as a TLS record has.
+/// The size of a TLS record.
 const READ: usize = 16 * 1024;
 const WRITE: usize = 4 * 1024;
-/// What grew beyond this isn't kept.
+/// A buffer that grew beyond this isn't kept.
 const LARGEST: usize = 64 * 1024;
 /// How many of each are kept.
 const KEPT: usize = 16;
@@ -19,10 +20,10 @@ type Boxes = Vec<Box<ReadBuffer>>;
 
 thread_local! {
     static READING: RefCell<Boxes> = const { RefCell::new(Vec::new()) };
-    static WRITING: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static WRITING: RefCell<Vec<Box<Pending>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Bytes that were read, of which some are unread.
+/// Bytes that were read from the connection.
 #[derive(Debug)]
 pub(super) struct ReadBuffer {
     bytes: Box<[u8]>,
@@ -31,13 +32,13 @@ pub(super) struct ReadBuffer {
 }
 
 impl ReadBuffer {
-    /// Reads into one of the worker's buffers. `None`: that's the end.
+    /// Reads into one of the worker's buffers. `None`: the peer has ended its half.
     pub(super) fn poll_read(
         io: Pin<&mut impl Read>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Box<Self>>>> {
         let pooled = READING.with_borrow_mut(Vec::pop);
-        // Filled with zeros once, not before each read.
+        // A buffer is zeroed once, not before each read.
         let mut buffer = pooled.unwrap_or_else(|| {
             Box::new(Self {
                 bytes: vec![0; READ].into(),
@@ -74,12 +75,12 @@ impl ReadBuffer {
     }
 }
 
-pub(super) fn write_buffer() -> Vec<u8> {
+pub(super) fn write_buffer() -> Box<Pending> {
     let pooled = WRITING.with_borrow_mut(Vec::pop);
-    pooled.unwrap_or_else(|| Vec::with_capacity(WRITE))
+    pooled.unwrap_or_else(|| Box::new(Pending::with_capacity(WRITE)))
 }
 
-pub(super) fn recycle_write_buffer(buffer: Vec<u8>) {
+pub(super) fn recycle_write_buffer(buffer: Box<Pending>) {
     if buffer.capacity() <= LARGEST {
         WRITING.with_borrow_mut(|pool| keep(pool, buffer));
     }

@@ -1,4 +1,4 @@
-//! Receiving: messages out of what was read, and everything that has to happen beside that.
+//! Receiving messages, and everything else that `recv` does: flushes, deadlines, the drain.
 use super::{
     pool::ReadBuffer,
     state::{Phase, Socket},
@@ -17,23 +17,21 @@ use std::{
     time::Duration,
 };
 
-/// How often it reads in one poll, so that a peer that sends without end doesn't have the worker to
-/// itself.
+/// How often one poll reads, so that a peer that never stops sending doesn't occupy the worker.
 const READS: usize = 32;
 
 impl Socket {
-    /// The next message, the peer's close, or why there are none. `None`: it's over.
+    /// The next message, the peer's close, or an error. `None`: there is nothing more.
     pub(crate) fn poll_recv(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Message, Error>>> {
         for _ in 0..READS {
-            self.look_at_drain(Some(cx));
-            // What's there already.
+            self.look_at_drain(cx);
             if let Some(message) = self.next() {
                 return Poll::Ready(Some(Ok(message)));
             }
-            // Nothing more is there at once: what was fed goes out, the answers to pings among it.
+            // It has to wait, so what was fed is written, and answers to pings.
             let written = self.poll_written(Role::Receiver, cx);
             if self.phase == Phase::Over {
                 return Poll::Ready(self.last_word());
@@ -45,9 +43,11 @@ impl Socket {
             match progress {
                 Poll::Ready(Ok(Some(message))) => return Poll::Ready(Some(Ok(message))),
                 Poll::Ready(Ok(None)) => {}
-                // All has been said; the peer may be the quicker one to leave.
+                // Both closes are known, so the peer may end the connection first.
                 Poll::Ready(Err(_)) if self.phase == Phase::Finishing => self.end(None),
                 Poll::Ready(Err(error)) => self.end(Some(Error::Io(error))),
+                // The drain may have begun before this task's waker was known.
+                Poll::Pending if self.look_at_drain(cx) => {}
                 Poll::Pending => ready!(self.poll_deadline(cx)),
             }
         }
@@ -55,7 +55,7 @@ impl Socket {
         Poll::Pending
     }
 
-    /// The next message of what has been read.
+    /// The next message in the read buffer.
     fn next(&mut self) -> Option<Message> {
         while let Some(buffer) = &mut self.unread {
             let mut used = 0;
@@ -93,8 +93,8 @@ impl Socket {
         None
     }
 
-    /// Whether the peer sent more frames without data than it may, in less than a second. So
-    /// there's no clock read per frame.
+    /// Whether the peer sent more frames without data than allowed, in less than a second. The
+    /// clock is read once per so many frames.
     fn is_flooded(&mut self) -> bool {
         let overhead = self.incoming.overhead();
         if *overhead <= self.settings.max_control_frames || self.phase == Phase::Failing {
@@ -102,15 +102,15 @@ impl Socket {
         }
         let is_burst = *overhead / 2 > self.settings.max_control_frames;
         *overhead = 0;
-        let now = self.timer.now();
-        let before = self.busy_since.replace(now);
+        let now = self.io.now();
+        let before = self.rare().busy_since.replace(now);
         is_burst
             || before.is_some_and(|before| {
                 now.saturating_duration_since(before) < Duration::from_secs(1)
             })
     }
 
-    /// Reads, without a buffer of its own while there's nothing to be read.
+    /// Reads. It takes a buffer only when there is something to read.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Message>>> {
         if self.phase != Phase::Failing
             && let Some(room) = self.incoming.direct()
@@ -122,7 +122,7 @@ impl Socket {
                 self.at_end();
                 return Poll::Ready(Ok(None));
             }
-            self.deadline.heard = true;
+            self.heartbeat.heard = true;
             let next = self.incoming.advance(n);
             return Poll::Ready(Ok(self.take(next)));
         }
@@ -131,7 +131,7 @@ impl Socket {
             None => self.at_end(),
             Some(buffer) if self.phase == Phase::Failing => buffer.recycle(),
             Some(buffer) => {
-                self.deadline.heard = true;
+                self.heartbeat.heard = true;
                 self.unread = Some(buffer);
             }
         }

@@ -1,4 +1,4 @@
-//! A WebSocket for two tasks: one sends, one receives.
+//! A WebSocket that is divided between two tasks: one sends, one receives.
 use super::{Role, Socket};
 use crate::{error::Error, message::Message};
 use anyport_core::Drain;
@@ -14,12 +14,12 @@ use std::{
 #[derive(Debug)]
 pub struct Sender(Shared);
 
-/// The receiving half of a [`WebSocket`](crate::WebSocket): it has to go on receiving, for what
-/// that says.
+/// The receiving half of a [`WebSocket`](crate::WebSocket). Have a task call `recv` for as long as
+/// the WebSocket lives: it also answers pings, keeps deadlines and closes in a drain.
 #[derive(Debug)]
 pub struct Receiver(Shared);
 
-/// Locked for no longer than a poll.
+/// The lock is held during a poll only.
 #[derive(Clone, Debug)]
 struct Shared(Arc<Mutex<Box<Socket>>>);
 

@@ -1,6 +1,6 @@
-//! What is known of one WebSocket, and how it ends.
+//! The state of one WebSocket, and how it ends.
 use super::{
-    deadline::Deadline,
+    deadline::Heartbeat,
     pool::{self, ReadBuffer},
     writers::Writers,
 };
@@ -10,7 +10,7 @@ use crate::{
     message::{CloseFrame, Message, close_code},
     protocol::{Assembler, MAX_CONTROL, Outgoing, Violation},
 };
-use anyport_core::{Drain, Upgraded, runtime::SharedTimer};
+use anyport_core::{Drain, Upgraded};
 use bytes::{BufMut, Bytes, BytesMut};
 use hyper::rt::Write;
 use std::{
@@ -34,20 +34,18 @@ const BINARY: OpCode = OpCode::Data(Data::Binary);
 pub(super) enum Phase {
     /// Messages come and go.
     Open,
-    /// This end's close is on its way; the peer's is awaited, and what comes before it is thrown
-    /// away.
+    /// This end has sent its close and waits for the peer's. Messages until then are dropped.
     Closing,
-    /// The peer broke the protocol and is told so; what it sends is thrown away until it ends the
-    /// connection, so that it isn't reset before it has read why.
+    /// The peer broke the protocol, and this end has sent a close. What the peer sends is dropped
+    /// until it ends the connection: a reset could destroy the close before the peer reads it.
     Failing,
-    /// Both closes are known: what has to be written is, and then this end of the connection is
-    /// ended.
+    /// Both closes are known. What is left is written, then this end of the connection is ended.
     Finishing,
-    /// There's nothing to be done.
+    /// Nothing is left to do.
     Over,
 }
 
-/// What `recv` says last; nothing if this end closed, and the peer answered.
+/// What `recv` returns last. There is none if this end closed, and the peer answered.
 #[derive(Debug)]
 enum Outcome {
     /// The peer closed.
@@ -55,55 +53,54 @@ enum Outcome {
     Failed(Error),
 }
 
-/// One WebSocket.
+/// One WebSocket. A server has many that wait, so its size is budgeted: see the test of it.
 pub(crate) struct Socket {
     pub(super) io: Upgraded,
     pub(super) settings: Arc<Settings>,
-    pub(super) timer: SharedTimer,
-    pub(super) phase: Phase,
-    outcome: Option<Box<Outcome>>,
     pub(super) incoming: Assembler,
-    /// There's one only while there's something in it.
+    /// Bytes that were read and not used yet.
     pub(super) unread: Option<Box<ReadBuffer>>,
     pub(super) out: Outgoing,
-    /// The latest ping, if there's no room for the answer.
-    pub(super) pong: Option<Box<Bytes>>,
+    rare: Option<Box<Rare>>,
+    #[cfg(feature = "deflate")]
+    deflater: Option<Box<crate::protocol::Deflater>>,
+    /// The subprotocol, by its place among those of the settings.
+    protocol: Option<u16>,
+    pub(super) phase: Phase,
+    pub(super) heartbeat: Heartbeat,
     /// Something was written, but not flushed.
     pub(super) is_unflushed: bool,
     /// The last write was pending.
     pub(super) is_blocked: bool,
     pub(super) has_shut_down: bool,
-    pub(super) writers: Writers,
-    pub(super) deadline: Deadline,
-    /// It's closed for the drain, whose grace is the deadline: so the report tells who had to be
-    /// cut off.
+    /// It was closed for the drain. The grace is the deadline then, so that the report counts a
+    /// peer that doesn't answer as aborted.
     pub(super) is_drained: bool,
-    /// When the peer had sent so many frames without data.
+}
+
+/// What hardly any WebSocket has while it waits.
+#[derive(Default)]
+pub(super) struct Rare {
+    outcome: Option<Box<Outcome>>,
+    /// The payload of the latest ping, if there was no room for the answer.
+    pub(super) pong: Option<Box<Bytes>>,
+    pub(super) writers: Writers,
+    /// When the peer last reached the limit of frames without data.
     pub(super) busy_since: Option<Instant>,
-    drain: Drain,
-    /// Who is woken by the drain.
-    drain_waker: Option<Waker>,
     last_message: Option<Box<Message>>,
-    protocol: Option<Box<str>>,
-    #[cfg(feature = "deflate")]
-    deflater: Option<Box<crate::protocol::Deflater>>,
 }
 
 /// What a handshake agreed on.
 #[derive(Debug, Default)]
 pub(crate) struct Agreed {
-    pub(crate) protocol: Option<Box<str>>,
+    /// The subprotocol, by its place among those of the settings.
+    pub(crate) protocol: Option<u16>,
     #[cfg(feature = "deflate")]
     pub(crate) deflate: Option<crate::handshake::AgreedDeflate>,
 }
 
 impl Socket {
-    pub(crate) fn new(
-        io: Upgraded,
-        settings: Arc<Settings>,
-        timer: SharedTimer,
-        agreed: Agreed,
-    ) -> Self {
+    pub(crate) fn new(io: Upgraded, settings: Arc<Settings>, agreed: Agreed) -> Self {
         let incoming = Assembler::new(settings.sizes);
         #[cfg(feature = "deflate")]
         let (incoming, deflater) = match agreed.deflate {
@@ -114,33 +111,36 @@ impl Socket {
             None => (incoming, None),
         };
         Self {
-            drain: io.drain(),
             io,
             settings,
-            timer,
-            phase: Phase::Open,
-            outcome: None,
             incoming,
             unread: None,
             out: Outgoing::default(),
-            pong: None,
+            rare: None,
+            #[cfg(feature = "deflate")]
+            deflater,
+            protocol: agreed.protocol,
+            phase: Phase::Open,
+            heartbeat: Heartbeat::default(),
             is_unflushed: false,
             is_blocked: false,
             has_shut_down: false,
-            writers: Writers::default(),
-            deadline: Deadline::default(),
             is_drained: false,
-            busy_since: None,
-            drain_waker: None,
-            last_message: None,
-            protocol: agreed.protocol,
-            #[cfg(feature = "deflate")]
-            deflater,
         }
     }
 
     pub(crate) fn protocol(&self) -> Option<&str> {
-        self.protocol.as_deref()
+        let place = usize::from(self.protocol?);
+        self.settings.protocols.get(place).map(String::as_str)
+    }
+
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// The same, if there is any.
+    pub(super) fn has_rare(&mut self) -> Option<&mut Rare> {
+        self.rare.as_deref_mut()
     }
 
     pub(crate) fn io(&self) -> &Upgraded {
@@ -148,10 +148,12 @@ impl Socket {
     }
 
     pub(crate) fn set_last_message(&mut self, message: Option<Message>) {
-        self.last_message = message.map(Box::new);
+        if message.is_some() || self.rare.is_some() {
+            self.rare().last_message = message.map(Box::new);
+        }
     }
 
-    /// Puts a message behind those that are to be written.
+    /// Adds a message to those to be written.
     pub(crate) fn push(&mut self, message: Message) -> Result<(), Error> {
         if self.phase != Phase::Open {
             return Err(Error::Closed);
@@ -206,17 +208,20 @@ impl Socket {
 
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
-        self.pong = None;
-        self.deadline.restart();
-        // It waits for another thing from now on, as may whoever sends.
-        self.writers.wake_all();
+        self.heartbeat.restart();
+        if let Some(rare) = self.has_rare() {
+            rare.pong = None;
+            // Both tasks wait for something else from now on.
+            rare.writers.wake_all();
+        }
     }
 
-    /// The peer closes: it's answered by the same (RFC 6455 5.5.1), unless it answers itself.
+    /// The peer has sent a close. It's answered by the same code (RFC 6455 5.5.1), unless it was
+    /// the answer itself.
     pub(super) fn closed_by_peer(&mut self, frame: Option<CloseFrame>) {
         if self.phase == Phase::Open {
             self.push_close(frame.as_ref().map(|frame| (frame.code, &*frame.reason)));
-            self.outcome = Some(Box::new(Outcome::ByPeer(frame)));
+            self.rare().outcome = Some(Box::new(Outcome::ByPeer(frame)));
         }
         self.enter(Phase::Finishing);
     }
@@ -224,67 +229,59 @@ impl Socket {
     pub(super) fn fail(&mut self, violation: Violation) {
         if self.phase == Phase::Open {
             self.push_close(Some((violation.code, violation.what)));
-            self.outcome = Some(Box::new(Outcome::Failed(violation.into())));
+            self.rare().outcome = Some(Box::new(Outcome::Failed(violation.into())));
         }
         self.unread = None;
         self.enter(Phase::Failing);
     }
 
-    /// The connection is of no use any more.
+    /// Ends it at once: nothing more is written or read.
     pub(super) fn end(&mut self, why: Option<Error>) {
-        // The first reason is the one that counts.
-        if let (Some(error), None) = (why, &self.outcome) {
-            self.outcome = Some(Box::new(Outcome::Failed(error)));
+        if let Some(error) = why {
+            // The first reason is reported.
+            let outcome = &mut self.rare().outcome;
+            outcome.get_or_insert_with(|| Box::new(Outcome::Failed(error)));
         }
         self.out.clear();
         self.unread = None;
         self.enter(Phase::Over);
     }
 
-    /// What `recv` says once it's over: once.
+    /// What `recv` returns last: once.
     pub(super) fn last_word(&mut self) -> Option<Result<Message, Error>> {
-        Some(match *self.outcome.take()? {
+        Some(match *self.has_rare()?.outcome.take()? {
             Outcome::ByPeer(frame) => Ok(Message::Close(frame)),
             Outcome::Failed(error) => Err(error),
         })
     }
 
     pub(crate) fn drain(&self) -> Drain {
-        self.drain.clone()
+        self.io.drain()
     }
 
-    /// Closes it if the server drains. `cx`: who is to be woken when that begins.
-    pub(super) fn look_at_drain(&mut self, cx: Option<&mut Context<'_>>) {
+    /// Closes it if the server drains; returns whether it did. Tasks that wait to read or to write
+    /// are woken when the drain begins.
+    pub(super) fn look_at_drain(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(reason) = self
             .settings
             .drain_reason
             .filter(|_| self.phase == Phase::Open)
         else {
-            return;
+            return false;
         };
-        if !self.drain.is_draining() {
-            let Some(cx) = cx else { return };
-            // It costs a lock, so it's done once.
-            let is_known = self
-                .drain_waker
-                .as_ref()
-                .is_some_and(|known| known.will_wake(cx.waker()));
-            if is_known || Pin::new(&mut self.drain).poll(cx).is_pending() {
-                if !is_known {
-                    self.drain_waker = Some(cx.waker().clone());
-                }
-                return;
-            }
+        if self.io.poll_drain(cx).is_pending() {
+            return false;
         }
         self.is_drained = true;
-        if let Some(last) = self.last_message.take() {
+        if let Some(last) = self.has_rare().and_then(|rare| rare.last_message.take()) {
             let _ = self.push(*last);
         }
         self.close(Some(&CloseFrame::new(close_code::AWAY, reason)));
+        true
     }
 }
 
-/// Dropped while it's open: the peer is told, as far as the system takes it at once.
+/// If it's still open, sends a close, as far as the system takes it at once.
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.phase == Phase::Open {

@@ -1,4 +1,4 @@
-//! Writing: what was fed, and what the protocol owes the peer.
+//! Writing: messages that were fed, pongs and closes.
 use super::{
     pool,
     state::{PONG, Phase, Socket},
@@ -14,13 +14,13 @@ use std::{
 };
 
 impl Socket {
-    /// Ready when a message may be fed: less waits to be written than the limit.
+    /// Ready when a message may be fed: fewer bytes than the limit wait to be written.
     pub(crate) fn poll_ready(
         &mut self,
         role: Role,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        self.look_at_drain(None);
+        self.look_at_drain(cx);
         if self.out.len() < self.settings.max_write_buffer || self.phase != Phase::Open {
             return Poll::Ready(match self.phase {
                 Phase::Open => Ok(()),
@@ -30,7 +30,7 @@ impl Socket {
         self.poll_flush(role, cx)
     }
 
-    /// Feeds the message, when it may be.
+    /// Feeds the message when there is room for it.
     pub(crate) fn poll_feed(
         &mut self,
         message: &mut Option<Message>,
@@ -42,7 +42,7 @@ impl Socket {
         Poll::Ready(message.take().map_or(Ok(()), |message| self.push(message)))
     }
 
-    /// Feeds the message, and has it written.
+    /// Feeds the message and flushes.
     pub(crate) fn poll_send(
         &mut self,
         message: &mut Option<Message>,
@@ -65,7 +65,7 @@ impl Socket {
                     self.end(Some(Error::Io(io::Error::from(error.kind()))));
                     return Poll::Ready(Err(Error::Io(error)));
                 }
-                // A peer that takes nothing may be gone.
+                // A peer that reads nothing may be gone.
                 Poll::Pending => ready!(self.poll_deadline(cx)),
             }
             if self.phase == Phase::Over {
@@ -74,15 +74,15 @@ impl Socket {
         }
     }
 
-    /// Answers a ping; of those that a peer sends without reading, the latest (RFC 6455 5.5.3).
+    /// Answers a ping. While there's no room, only the latest ping is kept (RFC 6455 5.5.3).
     pub(super) fn answer(&mut self, payload: Bytes) {
         match self.out.len() < self.settings.max_write_buffer {
             true => self.out.push(PONG, false, payload, pool::write_buffer),
-            false => self.pong = Some(Box::new(payload)),
+            false => self.rare().pong = Some(Box::new(payload)),
         }
     }
 
-    /// Writes what there is; and if both closes are known, ends this half of the connection.
+    /// Writes all bytes. If both closes are known, ends this half of the connection then.
     pub(super) fn poll_written(
         &mut self,
         role: Role,
@@ -90,8 +90,9 @@ impl Socket {
     ) -> Poll<io::Result<()>> {
         loop {
             let written = self.poll_written_once(role, cx);
-            // There is room now for the answer that had none.
-            let has_more = self.pong.is_some() && self.phase == Phase::Open;
+            // A pong had no room before; there is room now.
+            let is_open = self.phase == Phase::Open;
+            let has_more = is_open && self.has_rare().is_some_and(|rare| rare.pong.is_some());
             if !(matches!(written, Poll::Ready(Ok(()))) && has_more) {
                 return written;
             }
@@ -99,7 +100,7 @@ impl Socket {
     }
 
     fn poll_written_once(&mut self, role: Role, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Some(payload) = self.pong.take() {
+        if let Some(payload) = self.has_rare().and_then(|rare| rare.pong.take()) {
             self.answer(*payload);
         }
         let is_last =
@@ -107,12 +108,15 @@ impl Socket {
         if self.out.is_empty() && !self.is_unflushed && !is_last {
             return Poll::Ready(Ok(()));
         }
-        let both = self.writers.waker(role, cx);
+        let both = self
+            .has_rare()
+            .and_then(|rare| rare.writers.waker(role, cx));
         let mut write_cx = Context::from_waker(both.as_ref().unwrap_or_else(|| cx.waker()));
         let written = self.poll_io(&mut write_cx, is_last);
-        match written.is_pending() {
-            true => self.writers.wait(role, cx),
-            false => self.writers.done(role),
+        if written.is_pending() {
+            self.rare().writers.wait(role, cx);
+        } else if let Some(rare) = self.has_rare() {
+            rare.writers.done(role);
         }
         written
     }
@@ -127,8 +131,8 @@ impl Socket {
                     return Poll::Pending;
                 }
             };
-            // What a system takes without a wait says nothing of the peer.
-            self.deadline.heard |= std::mem::take(&mut self.is_blocked);
+            // A write that didn't have to wait tells nothing about the peer.
+            self.heartbeat.heard |= std::mem::take(&mut self.is_blocked);
             self.is_unflushed = true;
             self.out.advance(n);
         }

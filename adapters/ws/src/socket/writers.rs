@@ -1,22 +1,22 @@
-//! Who waits for something to be written. The connection has one waker for that, but two tasks may
-//! wait: the one that sends, and the one that receives and so has pings to answer.
+//! The tasks that wait for a write. The connection has one waker for writing, but two tasks may
+//! wait: the one that sends, and the one that receives and answers pings.
 use std::{
     sync::Arc,
     task::{Context, Wake, Waker},
 };
 
-/// Who writes.
+/// Which task writes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Role {
     Receiver,
     Sender,
 }
 
-/// Who waits for something to be written.
+/// The tasks that wait for a write.
 #[derive(Debug, Default)]
 pub(super) struct Writers(Option<Box<[Option<Waker>; 2]>>);
 
-/// Two tasks at once.
+/// Wakes both tasks.
 struct Both(Waker, Waker);
 
 impl Wake for Both {
@@ -27,7 +27,7 @@ impl Wake for Both {
 }
 
 impl Writers {
-    /// Whom the connection is to wake for a write. `None`: whoever polls it.
+    /// The waker for a write. `None`: that of the task that polls.
     pub(super) fn waker(&self, role: Role, cx: &Context<'_>) -> Option<Waker> {
         let other = self.0.as_ref()?[1 - role as usize].as_ref()?;
         match other.will_wake(cx.waker()) {
@@ -36,7 +36,7 @@ impl Writers {
         }
     }
 
-    /// This one waits.
+    /// The task of this role waits.
     pub(super) fn wait(&mut self, role: Role, cx: &Context<'_>) {
         let known = &mut self.0.get_or_insert_default()[role as usize];
         if !known
@@ -47,14 +47,14 @@ impl Writers {
         }
     }
 
-    /// All is written, or there's something else to wait for.
+    /// Wakes both: all is written, or the tasks have to wait for something else.
     pub(super) fn wake_all(&mut self) {
         for waker in self.0.take().into_iter().flat_map(|both| *both).flatten() {
             waker.wake();
         }
     }
 
-    /// This one found that all is written: so the other one needn't wait either.
+    /// The task of this role found that all is written, so the other need not wait.
     pub(super) fn done(&mut self, role: Role) {
         if let Some(both) = &mut self.0 {
             both[role as usize] = None;

@@ -1,6 +1,6 @@
 //! WebSockets on streams of HTTP/2 (RFC 8441).
 use crate::scene::*;
-use anyport_ws::Config;
+use anyport_ws::{Config, Error};
 use bytes::Bytes;
 use h2::{RecvStream, SendStream, client::SendRequest, ext::Protocol};
 use http::{Method, Request, StatusCode};
@@ -94,7 +94,7 @@ async fn an_extended_connect_becomes_one() {
     // One that's reset is an error of its own.
     other.0.send_reset(h2::Reason::CANCEL);
     let error = server.end().await;
-    assert!(matches!(error, Some(anyport_ws::Error::Io(_))), "{error:?}");
+    assert!(matches!(error, Some(Error::Io(_))), "{error:?}");
 }
 
 #[tokio::test]
@@ -155,4 +155,17 @@ async fn a_large_message_comes_back() {
     };
     let ((), got) = tokio::join!(sending, receiving);
     assert_eq!(got, sent.len() + 10);
+}
+
+/// A stream of HTTP/2 has a timer of its own.
+#[tokio::test(start_paused = true)]
+async fn a_silent_stream_is_pinged_and_given_up() {
+    let interval = Duration::from_secs(7);
+    let mut server = serve(Config::default().with_heartbeat(interval), echo);
+    let mut requests = connect(&server).await;
+    let (_, mut stream) = ask(&mut requests, Some("websocket"), Some("13")).await;
+    assert_eq!(stream.read(2).await, [PING, 0]);
+    stream.send(frame(PONG, ""));
+    assert_eq!(stream.read(2).await, [PING, 0]);
+    assert!(matches!(server.end().await, Some(Error::Timeout)));
 }
