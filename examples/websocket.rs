@@ -1,14 +1,11 @@
 //! How do I serve WebSockets over any transport?
-//! `cargo run --example websocket -- --transport tcp-per-core`, then open the page that it names in
-//! two windows.
+//! `cargo run --example websocket -- --transport tcp-per-core`; then open the page in two windows.
 //!
-//! `/echo` echoes, and `/chat` is a room: whatever worker a client is on, it reads what all others
-//! say. Ctrl-C drains the server: each client is told goodbye, and closed with 1001. The page is
-//! `assets/chat.html`; `tests/websocket.rs` has clients of other people's making talk over every
-//! transport.
+//! `/echo` echoes. `/chat` is a room: a client on any worker reads what all others write. Ctrl-C
+//! drains the server: each client gets a last message and 1001. The page is `assets/chat.html`;
+//! `tests/programs` has other clients talk to it over every transport.
 use anyport::{
-    Body, Error, Request, Response, Result, Server, Tcp, TlsConfig, TlsExt, header, serve_with,
-    service_fn, shutdown,
+    Body, Request, Response, Result, Server, Tcp, TlsConfig, TlsExt, header, serve_with, shutdown,
     ws::{self, Config, Deflate, Message, Utf8Bytes, WebSocket},
 };
 use clap::{Parser, ValueEnum};
@@ -30,16 +27,18 @@ enum Transport {
     Tcp,
     TcpPerCore,
     Tls,
+    #[cfg(all(feature = "monoio", target_os = "linux"))]
     Monoio,
+    #[cfg(all(feature = "glommio", target_os = "linux"))]
     Glommio,
 }
 
-/// What is said; it crosses from worker to worker.
+/// The messages of the room, on all workers.
 pub(crate) type Room = broadcast::Sender<Utf8Bytes>;
 
 async fn echo(mut socket: WebSocket) {
     while let Some(Ok(message)) = socket.recv().await {
-        // Several that came at once are answered by one write: `recv` flushes when it has to wait.
+        // Messages that came together are answered by one write: `recv` flushes before it waits.
         if message.is_data() && socket.feed(message).await.is_err() {
             return;
         }
@@ -56,19 +55,15 @@ async fn chat(mut socket: WebSocket, room: Room) {
                 Some(Ok(_)) => {}
                 _ => return,
             },
-            // Whoever is too slow for the room misses some of it; and if it can't be sent any more,
-            // `recv` says why.
-            text = heard.recv() => if let Ok(text) = text {
-                let _ = socket.send(Message::Text(text)).await;
-            },
+            // A client that is too slow misses some messages. If a send fails, `recv` says why.
+            new = heard.recv() => if let Ok(text) = new { let _ = socket.send(text.into()).await; },
         }
     }
 }
 
 pub(crate) async fn app(mut request: Request<Body>, room: Room) -> Result<Response<Body>> {
-    let config = Config::default()
-        .with_max_message(32 << 20)
-        .with_deflate(Deflate::default());
+    let config = Config::default().with_max_message(32 << 20);
+    let config = config.with_deflate(Deflate::default());
     Ok(match request.uri().path() {
         "/echo" => ws::upgrade(&mut request, &config, echo),
         "/chat" => ws::upgrade(&mut request, &config, |socket| chat(socket, room)),
@@ -81,37 +76,24 @@ pub(crate) async fn app(mut request: Request<Body>, room: Room) -> Result<Respon
     })
 }
 
-fn server(options: &Options) -> Result<Server> {
-    let (addr, room) = (options.listen.as_str(), Room::new(256));
-    let app = service_fn(move |request| app(request, room.clone()));
-    Ok(match options.transport {
-        Transport::Tcp => serve_with(Tcp::bind(addr), app),
-        Transport::TcpPerCore => serve_with(Tcp::bind(addr).per_core(), app),
-        Transport::Tls => serve_with(
-            Tcp::bind(addr).tls(TlsConfig::self_signed(["localhost"])),
-            app,
-        ),
+fn server(options: &Options) -> Server {
+    let (tcp, room) = (Tcp::bind(&*options.listen), Room::new(256));
+    let app = anyport::service_fn(move |request| app(request, room.clone()));
+    match options.transport {
+        Transport::Tcp => serve_with(tcp, app),
+        Transport::TcpPerCore => serve_with(tcp.per_core(), app),
+        Transport::Tls => serve_with(tcp.tls(TlsConfig::self_signed(["localhost"])), app),
         #[cfg(all(feature = "monoio", target_os = "linux"))]
-        Transport::Monoio => serve_with(anyport::Monoio::bind(addr), app),
+        Transport::Monoio => serve_with(anyport::Monoio::bind(&*options.listen), app),
         #[cfg(all(feature = "glommio", target_os = "linux"))]
-        Transport::Glommio => serve_with(anyport::Glommio::bind(addr), app),
-        #[allow(
-            unreachable_patterns,
-            reason = "with both features on, there's nothing left"
-        )]
-        _ => {
-            return Err(Error::config(
-                "this transport is a feature of the examples: add --features",
-            ));
-        }
-    })
+        Transport::Glommio => serve_with(anyport::Glommio::bind(&*options.listen), app),
+    }
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let running = server(&Options::parse())?
-        .with_graceful_shutdown(shutdown::signal())
-        .start()?;
+    let server = server(&Options::parse()).with_graceful_shutdown(shutdown::signal());
+    let running = server.start()?;
     println!("listening on {}", running.endpoints()[0]);
     println!("{}", running.wait().await?);
     Ok(())
