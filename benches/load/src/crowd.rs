@@ -6,11 +6,17 @@ use crate::run::{runtime, watched};
 use anyhow::Context as _;
 use anyport_bench_child::{Address, Workload};
 use std::cell::Cell;
+use std::rc::Rc;
 use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+/// How many have something to do at once: one after the other would wait for a busy machine's
+/// scheduler as often.
+const AT_ONCE: usize = 32;
 
 /// Connections that say nothing, unless they're told to.
 pub struct Crowd {
-    runtime: Runtime,
+    runtime: Rc<Runtime>,
     client: Client,
     silent: Vec<Box<dyn Bytes>>,
     open: Vec<Connection>,
@@ -30,7 +36,7 @@ impl Crowd {
         patience: &Patience,
     ) -> anyhow::Result<Self> {
         let mut crowd = Self {
-            runtime: runtime()?,
+            runtime: Rc::new(runtime()?),
             client: Client::new(address, workload)?,
             silent: Vec::new(),
             open: Vec::new(),
@@ -47,22 +53,29 @@ impl Crowd {
     }
 
     /// The TLS handshake and the upgrade of each connection, where there are such and they have not
-    /// been made, one after the other.
+    /// been made, some at a time.
     ///
     /// # Errors
     ///
     /// When one fails, or takes too long.
     pub fn open_each(&mut self) -> anyhow::Result<()> {
         self.each(async |crowd, count| {
-            for stream in std::mem::take(&mut crowd.silent) {
-                crowd.open.push(crowd.client.open(stream).await?);
-                count.set(count.get() + 1);
+            let mut silent = std::mem::take(&mut crowd.silent).into_iter();
+            loop {
+                let mut tasks = JoinSet::new();
+                for stream in silent.by_ref().take(AT_ONCE) {
+                    let client = crowd.client.clone();
+                    tasks.spawn(async move { client.open(stream).await });
+                }
+                if tasks.is_empty() {
+                    return Ok(());
+                }
+                all(tasks, &mut crowd.open, count).await?;
             }
-            Ok(())
         })
     }
 
-    /// One request on each connection, one after the other.
+    /// One request on each connection, some at a time.
     ///
     /// # Errors
     ///
@@ -70,11 +83,21 @@ impl Crowd {
     pub fn ask_each(&mut self) -> anyhow::Result<()> {
         self.open_each()?;
         self.each(async |crowd, count| {
-            for connection in &mut crowd.open {
-                connection.exchange(&crowd.client.request).await?;
-                count.set(count.get() + 1);
+            let mut open = std::mem::take(&mut crowd.open).into_iter();
+            loop {
+                let mut tasks = JoinSet::new();
+                for mut connection in open.by_ref().take(AT_ONCE) {
+                    let client = crowd.client.clone();
+                    tasks.spawn(async move {
+                        connection.exchange(&client.request).await?;
+                        Ok(connection)
+                    });
+                }
+                if tasks.is_empty() {
+                    return Ok(());
+                }
+                all(tasks, &mut crowd.open, count).await?;
             }
-            Ok(())
         })
     }
 
@@ -83,19 +106,29 @@ impl Crowd {
         &mut self,
         work: impl AsyncFnOnce(&mut Self, &Cell<u64>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        // It's not watched over what it changes.
-        let runtime = std::mem::replace(&mut self.runtime, runtime()?);
-        let (count, patience) = (Cell::new(0), self.patience.clone());
+        let (runtime, count, patience) = (
+            Rc::clone(&self.runtime),
+            Cell::new(0),
+            self.patience.clone(),
+        );
         let silent = || "the server said nothing".to_owned();
-        let done = runtime.block_on(watched(
-            &patience,
-            || count.get(),
-            silent,
-            work(self, &count),
-        ));
-        self.runtime = runtime;
-        done.with_context(|| format!("connection {}", count.get() + 1))
+        let work = work(self, &count);
+        let done = runtime.block_on(watched(&patience, || count.get(), silent, work));
+        done.with_context(|| format!("after {} connections", count.get()))
     }
+}
+
+/// Waits for all of them.
+async fn all(
+    mut tasks: JoinSet<anyhow::Result<Connection>>,
+    done: &mut Vec<Connection>,
+    count: &Cell<u64>,
+) -> anyhow::Result<()> {
+    while let Some(ended) = tasks.join_next().await {
+        done.push(ended??);
+        count.set(count.get() + 1);
+    }
+    Ok(())
 }
 
 impl std::fmt::Debug for Crowd {

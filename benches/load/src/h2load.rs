@@ -77,7 +77,8 @@ impl H2Load {
             cpu: children_time()?.saturating_sub(before),
         };
         let text = fs::read_to_string(&stdout).context("cannot read h2load's output")?;
-        let (requests, rate) = read_output(&text, Workload::Plaintext.response_body().len() as u64)?;
+        let (requests, rate) =
+            read_output(&text, Workload::Plaintext.response_body().len() as u64)?;
         let latencies = match self {
             Self::Http2 { .. } => Vec::new(),
             Self::Paced { .. } => {

@@ -79,7 +79,9 @@ pub(crate) async fn check_and_go(
         let read = Pin::new(&mut *stream).poll_read(cx, &mut ReadBuf::new(&mut byte));
         match (read, stream.get_ref().1.tls13_tickets_received()) {
             (Poll::Pending, 0) => Poll::Pending,
-            (Poll::Ready(read), 0) => Poll::Ready(read.and_then(|()| Err(ErrorKind::UnexpectedEof.into()))),
+            (Poll::Ready(read), 0) => {
+                Poll::Ready(read.and_then(|()| Err(ErrorKind::UnexpectedEof.into())))
+            }
             _ => Poll::Ready(Ok(())),
         }
     });

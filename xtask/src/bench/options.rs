@@ -2,7 +2,7 @@
 
 use super::target::{self, Target};
 use super::tool::look_for_io_uring;
-use super::workload::{self, Scenario};
+use super::workload::{self, Kind, Scenario};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ pub(crate) struct Options {
     /// idle memory: at most 3 minutes once it is built
     #[arg(long)]
     quick: bool,
-    /// All targets and all workloads: 90 minutes
+    /// All targets and all workloads: about two hours, which it says at its start
     #[arg(long, conflicts_with = "quick")]
     all: bool,
     /// Compare what noise cannot touch with benches/baseline.json, and fail if it became worse
@@ -232,19 +232,41 @@ impl Options {
                 .collect(),
         };
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        let time = match (self.quick, self.all, self.server.is_empty()) {
+        let most = match (self.quick, self.all, self.server.is_empty()) {
             (true, _, _) => Duration::from_secs(170),
-            (_, true, _) => minutes(90),
+            (_, true, _) => Duration::MAX,
             (_, _, false) => minutes(5),
             _ => minutes(44),
         };
+        let rounds = if self.quick { 8 } else { 15 };
+        let needed = || needed(&targets, &scenarios, rounds).min(most);
         Job {
+            time: self.time.unwrap_or_else(needed),
             targets,
             scenarios,
-            time: self.time.unwrap_or(time),
-            rounds: if self.quick { 8 } else { 15 },
+            rounds,
         }
     }
+}
+
+/// How long so many rounds of whole windows take on a quiet machine, and counting before them.
+fn needed(targets: &[Target], scenarios: &[&Scenario], rounds: usize) -> Duration {
+    const LEAST: Duration = Duration::from_secs(20);
+    let each = |(target, scenario): (&Target, &Scenario)| {
+        let rounds = rounds as f64;
+        match scenario.kind {
+            _ if target.serves(scenario).is_err() => 0.0,
+            Kind::Instructions(_) => 15.0,
+            Kind::Syscalls(_) => 4.0,
+            Kind::Idle(_) => 0.7 * rounds,
+            _ => 0.55 * rounds,
+        }
+    };
+    let pairs = targets.iter().flat_map(|target| {
+        let scenarios = scenarios.iter();
+        scenarios.map(move |&scenario| (target, scenario))
+    });
+    Duration::from_secs_f64(pairs.map(each).sum()).max(LEAST)
 }
 
 #[cfg(test)]
@@ -284,6 +306,21 @@ mod tests {
         let workloads: Vec<&str> = job.scenarios.iter().map(|scenario| scenario.name).collect();
         assert_eq!(workloads, ["plaintext", "discard-16m", "idle"]);
         assert!(job.time <= Duration::from_secs(180));
+    }
+
+    #[test]
+    fn a_run_takes_as_long_as_its_targets_and_workloads_need() {
+        let minutes = |line| job(line).time.as_secs_f64() / 60.0;
+        assert_eq!(minutes(""), 44.0);
+        assert!(
+            (90.0..150.0).contains(&minutes("--all")),
+            "{}",
+            minutes("--all")
+        );
+        assert!((4.0..=5.0).contains(&minutes("--server mine=./x")));
+        // Two targets, each with as many windows, and the rest of a round.
+        assert!((0.2..0.5).contains(&minutes("--all --only tcp --workload json")));
+        assert_eq!(minutes("--all --only tcp --time 7m"), 7.0);
     }
 
     #[test]

@@ -24,6 +24,8 @@ const WARM_UP: Duration = Duration::from_millis(50);
 const SILENCE: Duration = Duration::from_secs(10);
 /// A program of its own takes a while to begin.
 const SHORTEST_OUTSIDE: Duration = Duration::from_millis(200);
+/// Whose responses are so few in a second is not slower for having been idle.
+const SHORT: f64 = 500.0;
 /// Who fails in so many rounds is not tried again.
 const FAILURES: usize = 2;
 
@@ -220,9 +222,11 @@ impl Windows {
                 stage.window,
                 RESPONSES * scenario.connections as f64 / slowest,
             );
-            // The first turn finds connections that have been idle for longer than between any
-            // others.
-            contenders = self.take_turns(contenders, scenario, SLICE);
+            if slowest > SHORT {
+                // The first turn finds connections that have been idle for longer than between any
+                // others.
+                contenders = self.take_turns(contenders, scenario, SLICE);
+            }
             contenders.iter_mut().for_each(Contender::forget);
             let before = sample(&contenders, stage.place);
             for _ in 0..slices {
