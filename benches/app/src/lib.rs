@@ -8,9 +8,7 @@ mod router;
 
 use anyport_bench_child::{
     Workload,
-    workload::{
-        DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, PLAINTEXT, UPLOAD,
-    },
+    workload::{DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, PLAINTEXT, UPLOAD},
 };
 use bytes::{Buf as _, Bytes};
 use http_body_util::{BodyExt as _, Collected, Full};

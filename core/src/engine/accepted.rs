@@ -15,42 +15,42 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A connection that the server accepted: the transport's stream, counted until it's dropped.
+/// A connection that the server accepted: the transport's stream, counted until it is dropped.
 ///
-/// It's what a raw handler gets, and what `hyper::upgrade` gives back after an upgrade
-/// (`upgraded.downcast::<Accepted<_>>()`). Wherever it goes, it counts against the connection
-/// limit, and at the end of a drain's grace its reads and writes fail with
+/// A raw handler gets it, and `hyper::upgrade` returns it after an upgrade
+/// (`upgraded.downcast::<Accepted<_>>()`). Wherever it is moved, it counts against the connection
+/// limit. At the end of a drain's grace period, its reads and writes fail with
 /// [`io::ErrorKind::ConnectionAborted`].
 ///
 /// For code that wants tokio's I/O traits, wrap it in `hyper_util::rt::TokioIo`.
 pub struct Accepted<C: Connected> {
     pub(super) io: C,
-    /// Instead of what `io` knows, if that's another connection's as well.
+    /// Replaces the facts of `io`, if `io` is shared by several connections.
     info: Option<ConnInfo>,
     pub(super) state: Arc<ConnState>,
-    /// What most connections don't need most of the time.
+    /// State that most connections do not need most of the time.
     spare: Option<Box<Spare>>,
 }
 
-/// Sends what a stream holds that was to be flushed.
+/// Flushes what a stream has buffered.
 fn retry_flush<C: Connection>(io: Pin<&mut C>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
     io.poll_retry_write(cx, &[]).map_ok(drop)
 }
 
-/// Every idle WebSocket has one, so the rest of it is apart.
+/// Every idle WebSocket has one, so the seldom needed part is separate.
 #[derive(Default)]
 struct Spare {
     reader: Registered,
     rest: Option<Box<Rest>>,
 }
 
-/// What hardly any connection needs.
+/// State that hardly any connection needs.
 #[derive(Default)]
 struct Rest {
-    /// Read before it was known who wants it.
+    /// Bytes that were read before their reader was known.
     unread: Bytes,
     writer: Registered,
-    /// It has been shut down, and waits for its peer.
+    /// It has been shut down, and waits for the client's end.
     linger: Option<Linger>,
 }
 
@@ -88,26 +88,27 @@ impl<C: Connected> Accepted<C> {
         self.info.as_ref().unwrap_or_else(|| self.io.conn_info())
     }
 
-    /// The transport's own stream. To take it out would take it out of the count; so it's lent.
+    /// The transport's own stream. Returned by reference: taking it out would bypass connection
+    /// counting.
     pub fn io(&self) -> &C {
         &self.io
     }
 
-    /// The same, to drive a connection that is not a byte stream. What is done to a byte stream
-    /// this way isn't counted, so it's read and written through [`Accepted`] itself.
+    /// The same, to drive a connection that is not a byte stream. Bytes that are read or written
+    /// this way are not counted, so use [`Accepted`] itself for a byte stream.
     pub fn io_mut(&mut self) -> &mut C {
         &mut self.io
     }
 
-    /// Whether the server is draining: the peer should be told to go elsewhere, as far as what's
-    /// spoken knows a word for it.
+    /// Whether the server is draining: the client should be asked to reconnect elsewhere, if the
+    /// protocol has a message for that.
     #[must_use]
     pub fn draining(&self) -> bool {
         self.state.stage() != Stage::Serving
     }
 
-    /// Ready once the server drains; for a raw handler that waits for its peer meanwhile. One at a
-    /// time: of several, only the one that was polled last is woken.
+    /// Ready once the server drains, for a raw handler that waits for its client meanwhile. Use one
+    /// at a time: of several, only the one that was polled last is woken.
     ///
     /// ```
     /// # use anyport_core::{Accepted, Connection};
@@ -120,7 +121,7 @@ impl<C: Connected> Accepted<C> {
     /// # }
     /// ```
     pub fn drain(&self) -> impl Future<Output = ()> + Send + 'static {
-        // Weak: waiting for the drain doesn't keep the connection open.
+        // Weak, so that waiting for the drain does not keep the connection open.
         let state = Arc::downgrade(&self.state);
         let mut registered = Registered::default();
         std::future::poll_fn(move |cx| {
@@ -137,7 +138,7 @@ impl<C: Connected> Accepted<C> {
 }
 
 impl<C: Connection> Accepted<C> {
-    /// Puts bytes back, to be read again first.
+    /// Puts bytes back, to be read first.
     pub(crate) fn unread(&mut self, bytes: Bytes) {
         if bytes.is_empty() {
             return;
@@ -149,7 +150,7 @@ impl<C: Connection> Accepted<C> {
         };
     }
 
-    /// Gives bytes that were put back, if there are any.
+    /// Reads bytes that were put back, if there are any.
     fn read_again(&mut self, buf: &mut ReadBufCursor<'_>) -> bool {
         let Some(spare) = &mut self.spare else {
             return false;
@@ -165,14 +166,14 @@ impl<C: Connection> Accepted<C> {
             if !self.state.has_external_pollers() {
                 self.spare = None;
             } else if rest.linger.is_none() {
-                // Whoever waits to write is registered anew.
+                // The waiting writer registers again.
                 spare.rest = None;
             }
         }
         true
     }
 
-    /// Whoever sends something still, when it's shut down, is let finish.
+    /// A client that is still sending when the connection is shut down may finish.
     #[cfg(feature = "http1")]
     pub(crate) fn linger_at_close(&self) {
         self.state.linger_at_close();
@@ -183,14 +184,13 @@ impl<C: Connection> Accepted<C> {
         rest.is_some_and(|rest| !rest.unread.is_empty())
     }
 
-    /// Whether it's as most are, most of the time: polled by its own task, with nothing that was
-    /// put back.
+    /// Whether only the connection's own task polls it, and no bytes were put back.
     fn is_plain(&self) -> bool {
         self.spare.is_none() && !self.state.has_external_pollers()
     }
 
-    /// An error, once the server has been shut down. The connection's own task is ended then, and
-    /// need not ask.
+    /// An error after an abort of the server. The connection's own task is dropped then, and does
+    /// not have to ask.
     fn check(&self) -> io::Result<()> {
         if self.state.has_external_pollers() && self.state.aborting() {
             return Err(io::Error::new(
@@ -201,7 +201,7 @@ impl<C: Connection> Accepted<C> {
         Ok(())
     }
 
-    /// Has whoever waits to read woken when the server is shut down.
+    /// Registers the reading task for an abort of the server.
     fn await_abort_reading(&mut self, cx: &Context<'_>) -> io::Result<()> {
         if self.state.has_external_pollers() {
             let spare = self.spare.get_or_insert_default();
@@ -225,8 +225,8 @@ impl<C: Connection> Accepted<C> {
         Ok(())
     }
 
-    /// `retry`: what is tried now and then while the write is pending. `bytes`: how many of them a
-    /// success was.
+    /// `retry` is tried now and then while the write is pending. `bytes` tells how many bytes a
+    /// success has written.
     #[inline]
     fn write_with<T>(
         &mut self,
@@ -267,7 +267,7 @@ impl<C: Connection> Accepted<C> {
         polled
     }
 
-    /// Shuts it down, then waits for the peer.
+    /// Shuts it down, then waits for the client's end.
     #[cold]
     fn close_lingering(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.state.is_lingering() {
@@ -278,7 +278,7 @@ impl<C: Connection> Accepted<C> {
         linger.poll(Pin::new(&mut self.io), &self.state, cx).map(Ok)
     }
 
-    /// Reads what was put back; or from the stream, for whoever has to know of an abort.
+    /// Reads what was put back, or reads from the stream for a task that needs to see an abort.
     #[cold]
     fn read_specially(
         &mut self,
@@ -375,7 +375,7 @@ impl<C: Connection> Write for Accepted<C> {
                 false => self.write_with(cx, |io, cx| io.poll_flush(cx), retry_flush, |()| 0),
             };
         }
-        // Asked for again and again, mostly with nothing to flush.
+        // Hyper flushes often, mostly with nothing to flush.
         let polled = Pin::new(&mut self.io).poll_flush(cx);
         if polled.is_pending() {
             self.state.set_blocked(true);

@@ -1,68 +1,68 @@
-//! What happens to a connection once, or seldom.
+//! Flags of a connection that change once, or seldom.
 use super::ConnState;
 use std::sync::atomic::{
     AtomicBool, AtomicU8,
     Ordering::{Acquire, Relaxed, Release},
 };
 
-/// One byte for each writer, since they are written without a lock.
+/// One byte for each writer, because they are written without a lock.
 #[derive(Debug, Default)]
 pub(super) struct Flags {
-    /// Its I/O object may be polled by another task than its own.
+    /// Tasks other than the connection's own may poll its I/O object.
     has_external_pollers: AtomicBool,
     /// An [`Upgrade`].
     upgraded: AtomicU8,
-    /// Bits that the connection's own task alone writes: [`OLD`] to [`RESET`].
+    /// Bits that only the connection's own task writes: [`OLD`] to [`RESET`].
     own: AtomicU8,
-    /// It was closed in a drain, because its peer was silent in the middle of something.
+    /// A drain closed it, because the client stopped in the middle of a request.
     stalled: AtomicBool,
-    /// The deadline that the worker holds for it has passed.
+    /// The deadline in the worker's timer queue has passed.
     due: AtomicBool,
     /// A [`Lingering`].
     lingering: AtomicU8,
 }
 
-/// It is to end, because it is old: its peer is told when it is answered next.
+/// It has reached its maximum age: the next response says `Connection: close`.
 const OLD: u8 = 1;
-/// The worker wakes it for the next question about its peer.
+/// The worker wakes it for the next check of its client.
 const PROBING: u8 = 1 << 1;
-/// Who serves it is to give its I/O object back, without closing it.
+/// The I/O object is being taken from hyper, without closing it.
 const DETACHING: u8 = 1 << 2;
-/// They have done something else with it meanwhile.
+/// Hyper read or wrote meanwhile.
 const DISTURBED: u8 = 1 << 3;
-/// Its peer left, or took nothing for too long: it is owed nothing more.
+/// The client disconnected, or accepted nothing for too long: buffered bytes are not sent.
 const DISCARD_UNSENT: u8 = 1 << 4;
-/// Its peer has ended its sending half, and is answered nevertheless.
+/// The client has ended its sending half, and still gets its response.
 const HALF_CLOSED: u8 = 1 << 5;
-/// The server ends it in order, and its protocol may have a word for that.
+/// The server closes it gracefully, and the protocol may have a message for that.
 const GRACEFUL_CLOSE: u8 = 1 << 6;
-/// It's to end in a reset, so that its peer doesn't take what it got for all there is.
+/// Dropping it resets it, so that the client does not take a part of a response for the whole.
 const RESET: u8 = 1 << 7;
 
-/// Whether a connection speaks something else than HTTP by now: a WebSocket, a tunnel.
+/// Whether a connection has switched from HTTP to another protocol, such as WebSocket.
 #[repr(u8)]
 enum Upgrade {
     No = 0,
-    /// It does, and its own task is about to end.
+    /// It has, and its own task is about to end.
     Begins,
     /// Its own task has ended.
     Done,
 }
 
-/// Whether a connection's peer is waited for when it's closed.
+/// Whether the close waits for the client's end.
 #[repr(u8)]
 enum Lingering {
     No = 0,
-    /// It may be sending still what isn't read; unless it speaks something else by then.
+    /// The client may still be sending what nobody reads. Not after an upgrade.
     Will,
-    /// It acknowledges what it's told, up to the last word.
+    /// The client acknowledges what it receives until the last frame.
     Always,
-    /// All has been said, and it's being waited for.
+    /// Everything has been sent, and the close waits.
     Does,
 }
 
 impl ConnState {
-    /// It's old: its peer is told to leave.
+    /// Marks the connection as being of maximum age.
     pub(crate) fn mark_old(&self) {
         self.set_own(OLD, true);
     }
@@ -71,8 +71,7 @@ impl ConnState {
         self.has_own(OLD)
     }
 
-    /// From now on the I/O object is polled by the connection's own task only, which is woken for
-    /// everything anyway; until an upgrade.
+    /// From now on, only the connection's own task polls the I/O object, until an upgrade.
     pub(crate) fn clear_external_pollers(&self) {
         self.flags.has_external_pollers.store(false, Relaxed);
     }
@@ -85,8 +84,7 @@ impl ConnState {
         self.flags.has_external_pollers.load(Relaxed)
     }
 
-    /// The connection speaks something else now: a WebSocket, a tunnel. Said before anybody gets
-    /// hold of it.
+    /// The connection has switched to another protocol. Set before the app gets the I/O object.
     pub(crate) fn set_upgraded(&self) {
         self.set_external_pollers();
         self.flags.upgraded.store(Upgrade::Begins as u8, Relaxed);
@@ -96,14 +94,14 @@ impl ConnState {
         self.flags.upgraded.load(Relaxed) != Upgrade::No as u8
     }
 
-    /// The connection's own task has ended. If the connection was upgraded, its I/O object has the
-    /// task's waker slot and deadline from now on.
+    /// The connection's own task has ended. After an upgrade, the I/O object takes over the task's
+    /// waker slot and deadline.
     pub(super) fn end_task(&self) {
         self.task.clear();
         if self.is_upgraded() {
             self.flags.upgraded.store(Upgrade::Done as u8, Release);
             if self.has_external_wakers() {
-                // The task may have taken the I/O object's deadline for its own.
+                // The task may have set a deadline that the I/O object needs.
                 self.set_due();
                 self.wake();
             }
@@ -119,11 +117,11 @@ impl ConnState {
     /// nothing can be read or written.
     pub(crate) fn begin_detaching(&self) {
         self.set_own(DETACHING, true);
-        // So that reads and writes look.
+        // Reads and writes check the flag then.
         self.set_external_pollers();
     }
 
-    /// Whether nothing was to be read or written meanwhile.
+    /// Whether hyper neither read nor wrote meanwhile.
     pub(crate) fn end_detaching(&self) -> bool {
         if !self.is_upgraded() {
             self.clear_external_pollers();
@@ -133,7 +131,7 @@ impl ConnState {
         !was_disturbed
     }
 
-    /// Something is read or written, so it wasn't idle.
+    /// Hyper reads or writes, so the connection was not idle.
     pub(super) fn disturb_detaching(&self) {
         self.set_own(DISTURBED, true);
     }
@@ -142,7 +140,7 @@ impl ConnState {
         self.has_own(DETACHING)
     }
 
-    /// Whether the worker wakes it for the next question about its peer.
+    /// Whether the worker wakes it for the next check of its client.
     pub(super) fn is_probing(&self) -> bool {
         self.has_own(PROBING)
     }
@@ -155,7 +153,7 @@ impl ConnState {
         self.flags.own.load(Relaxed) & bit != 0
     }
 
-    /// One task writes them, so this is no read-modify-write.
+    /// A single task writes these bits, so no atomic read-modify-write is needed.
     fn set_own(&self, bits: u8, on: bool) {
         let own = self.flags.own.load(Relaxed);
         self.flags
@@ -163,8 +161,8 @@ impl ConnState {
             .store(if on { own | bits } else { own & !bits }, Relaxed);
     }
 
-    /// The peer acknowledges what it's told and makes room for what it's sent, until it has read
-    /// the last word; so it's waited for at the end.
+    /// The client acknowledges what it receives, and updates its window, until the last frame. So
+    /// the close waits for its end.
     #[cfg_attr(
         not(feature = "http2"),
         expect(dead_code, reason = "only HTTP/2 has such peers")
@@ -173,7 +171,7 @@ impl ConnState {
         self.set_lingering(Lingering::Always);
     }
 
-    /// The peer may be sending what isn't read; so it's waited for at the end.
+    /// The client may be sending what nobody reads. So the close waits for its end.
     pub(crate) fn linger_at_close(&self) {
         let (no, will) = (Lingering::No as u8, Lingering::Will as u8);
         let _ = self
@@ -182,13 +180,12 @@ impl ConnState {
             .compare_exchange(no, will, Relaxed, Relaxed);
     }
 
-    /// What the peer has sent has been read.
+    /// What the client has sent has been read.
     pub(crate) fn cancel_linger(&self) {
         self.set_lingering(Lingering::No);
     }
 
-    /// The peer left, or has taken nothing for too long: what was written and not sent yet is not
-    /// sent any more.
+    /// The client disconnected, or accepted nothing for too long: buffered bytes are not sent.
     pub(crate) fn discard_unsent(&self) {
         self.set_own(DISCARD_UNSENT, true);
     }
@@ -197,7 +194,7 @@ impl ConnState {
         self.has_own(DISCARD_UNSENT)
     }
 
-    /// The peer has ended its sending half, and is answered nevertheless.
+    /// The client has ended its sending half, and still gets its response.
     pub(super) fn set_half_closed(&self) {
         self.set_own(HALF_CLOSED, true);
     }
@@ -206,7 +203,8 @@ impl ConnState {
         self.has_own(HALF_CLOSED)
     }
 
-    /// The server is about to drop the connection, which isn't cut off, but ends: its peer is told.
+    /// The server is about to drop the connection in a graceful end, not in the middle of
+    /// something.
     pub(crate) fn set_graceful_close(&self) {
         self.set_own(GRACEFUL_CLOSE, true);
     }
@@ -215,8 +213,8 @@ impl ConnState {
         self.has_own(GRACEFUL_CLOSE)
     }
 
-    /// What begins to be sent ends with the connection: until it's shut down in order, it ends in a
-    /// reset, or a part would look like all of it.
+    /// A response that ends with the connection begins. Until a graceful shutdown, the connection
+    /// ends in a reset: otherwise a part of the response would look complete.
     pub(crate) fn reset_unless_shut_down(&self) {
         self.set_own(RESET, true);
     }
@@ -244,29 +242,29 @@ impl ConnState {
                 && (lingering == Lingering::Will as u8 || self.is_being_read())
     }
 
-    /// Whether all has been said, and only the peer's end is waited for.
+    /// Whether everything has been sent, and the close waits for the client's end.
     pub(crate) fn is_lingering(&self) -> bool {
         self.flags.lingering.load(Relaxed) == Lingering::Does as u8
     }
 
-    /// What the task was to be woken for has come.
+    /// The deadline has passed.
     pub(crate) fn set_due(&self) {
         self.flags.due.store(true, Relaxed);
     }
 
-    /// Whether what the task was to be woken for has come, since this was last asked. Then there's
-    /// nothing that it's to be woken for.
+    /// Whether the deadline has passed since the last call. Then no deadline is set.
     pub(crate) fn take_due(&self) -> bool {
         let due = self.is_due();
         if due {
             self.flags.due.store(false, Relaxed);
-            // Whatever it was woken for: a probe that is still wanted asks for the next one.
+            // A check of the client that is still needed asks again.
             self.set_own(PROBING, false);
         }
         due
     }
 
-    /// The same for the I/O object of an upgraded connection, which must not write the task's flags.
+    /// The same for the I/O object of an upgraded connection, which must not write the task's
+    /// flags.
     pub(crate) fn take_due_upgraded(&self) -> bool {
         let due = self.is_due();
         if due {
@@ -279,7 +277,7 @@ impl ConnState {
         self.flags.due.load(Relaxed)
     }
 
-    /// It ends in a drain because its peer was silent in the middle of something.
+    /// A drain closes it, because the client stopped in the middle of a request.
     pub(crate) fn set_stalled(&self) {
         self.flags.stalled.store(true, Relaxed);
     }

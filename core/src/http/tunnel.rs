@@ -16,8 +16,8 @@ use std::{
 /// How many bytes `poll_readable` takes from the stream.
 const LOOK: usize = 256;
 
-/// For the extensions of a request over HTTP/2 that may become a tunnel: what's known of its
-/// connection, and the clock of its worker.
+/// For the extensions of an HTTP/2 request that may become a tunnel: the facts of its connection,
+/// and the clock of its worker.
 #[derive(Clone)]
 pub(super) struct TunnelFacts(pub(super) ConnInfo, pub(super) SharedTimer);
 
@@ -78,7 +78,7 @@ impl Tunnel {
     }
 
     pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // To register costs a lock, so it's done once.
+        // Registering takes a lock, so it is done once.
         let is_known = self
             .drain_waker
             .as_ref()

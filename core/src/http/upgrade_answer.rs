@@ -1,6 +1,6 @@
 //! The app's answer to an upgrade that an HTTP/1 request offers.
 //!
-//! Hyper doesn't report a refusal: its future of the upgrade is pending until the connection ends.
+//! Hyper does not report a refusal: its upgrade future stays pending until the connection ends.
 use crate::runtime::{Registered, WakerSlot};
 use std::{
     sync::{

@@ -1,4 +1,5 @@
-//! What a connection, or a stream of HTTP/2, has become: with all that the server knows of it.
+//! The bytes of an upgraded connection or HTTP/2 stream, with what the server knows of the
+//! connection.
 use super::{
     tunnel::{Tunnel, TunnelFacts},
     upgrade_answer::UpgradeAnswer,
@@ -27,9 +28,9 @@ use std::{
 /// What a request's connection has become, or its stream over HTTP/2 (RFC 9110 7.8, 9.3.6; RFC
 /// 8441): bytes in both directions.
 ///
-/// It's what hyper gives, which does as well; and it knows more: who's at the other end, whether
-/// the server drains, and when there's something to be read, so that its user needs no buffer and no
-/// timer while it waits. It's hyper's [`Read`] and [`Write`]; for tokio's, wrap it in
+/// It replaces hyper's own upgrade, and knows more: the client, whether the server drains, and when
+/// there is something to read. So its user needs no buffer and no timer while it waits. It
+/// implements hyper's [`Read`] and [`Write`]; for tokio's traits, wrap it in
 /// `hyper_util::rt::TokioIo`. It works on any thread.
 ///
 /// ```
@@ -52,7 +53,7 @@ use std::{
 /// ```
 pub struct Upgraded {
     kind: Kind,
-    /// Of a whole connection: a stream has its own.
+    /// For a whole connection. A stream has a timer of its own.
     deadline: Option<Instant>,
 }
 
@@ -72,13 +73,13 @@ impl<C: Connection> Whole for Accepted<C> {
     }
 }
 
-/// Takes a connection of one type out of what hyper gives, with what was read of it already.
+/// Takes a connection of one type out of hyper's upgrade, with the bytes that hyper has read.
 type Downcast = fn(hyper::upgrade::Upgraded) -> Result<Box<dyn Whole>, hyper::upgrade::Upgraded>;
 
-/// One for each type of connection that is served in this process.
+/// One for each type of connection that this process serves.
 static DOWNCASTS: Mutex<Vec<(TypeId, Downcast)>> = Mutex::new(Vec::new());
 
-/// From now on, connections of this type are recognized.
+/// Registers a type of connection.
 pub(crate) fn register<C: Connection>() {
     let mut downcasts = lock(&DOWNCASTS);
     let id = TypeId::of::<C>();
@@ -92,7 +93,7 @@ pub(crate) fn register<C: Connection>() {
     }
 }
 
-/// What hyper gives; or an error, when the response didn't agree.
+/// Hyper's upgrade, or an error if the app refused it.
 fn poll_upgrade(
     upgrade: &mut OnUpgrade,
     answer: Option<&UpgradeAnswer>,
@@ -120,13 +121,13 @@ impl Upgraded {
         }
     }
 
-    /// What the connection, or the stream, of a request becomes; ready some time after the response
-    /// that agrees to it, so it isn't to be awaited before.
+    /// The connection, or HTTP/2 stream, of a request that upgrades. It is ready some time after
+    /// the response that accepts the upgrade, so do not await it before responding.
     ///
     /// # Errors
     ///
-    /// The request doesn't ask for it; the response didn't agree, which is known at once; or the
-    /// connection has ended before.
+    /// The request offers no upgrade; the response refuses it, which is known at once; or the
+    /// connection ends before.
     pub fn on<B>(
         request: &mut Request<B>,
     ) -> impl Future<Output = io::Result<Self>> + Send + 'static {
@@ -151,7 +152,7 @@ impl Upgraded {
         }
     }
 
-    /// What's known about the connection.
+    /// What is known of the connection.
     #[must_use]
     pub fn info(&self) -> &ConnInfo {
         match &self.kind {
@@ -228,11 +229,10 @@ impl Upgraded {
         Poll::Pending
     }
 
-    /// Ready when a read would make progress: there are bytes, the end, or an error to be had. It
-    /// has the waker of reading, and may be spuriously ready.
+    /// Ready when a read would make progress: there are bytes, the end, or an error. Uses the waker
+    /// of reading, and may be spuriously ready.
     ///
-    /// On its worker, no buffer is kept for what may come until then. On another thread, the relay
-    /// has its own.
+    /// On its own worker, no buffer exists in the meantime. On another thread, the relay has one.
     ///
     /// # Errors
     ///
@@ -245,13 +245,13 @@ impl Upgraded {
     }
 }
 
-/// Of what hyper gives, for whoever has that: a whole connection, as HTTP/1 gives it, of a server
-/// of anyport. What isn't, such as a stream of HTTP/2, is given back.
+/// From hyper's upgrade: a whole HTTP/1 connection of an anyport server. Anything else, such as an
+/// HTTP/2 stream, is returned as the error.
 impl TryFrom<hyper::upgrade::Upgraded> for Upgraded {
     type Error = hyper::upgrade::Upgraded;
 
     fn try_from(mut upgraded: hyper::upgrade::Upgraded) -> Result<Self, Self::Error> {
-        // What it does is done without the lock.
+        // The functions are called without the lock.
         let downcasts = lock(&DOWNCASTS).clone();
         for (_, downcast) in downcasts {
             match downcast(upgraded) {
