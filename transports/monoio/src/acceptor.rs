@@ -1,5 +1,5 @@
 //! Accepts connections once the driver reports that the listening socket is readable.
-use crate::{Driver, MonoioConnection, room::bound_sleep, runtime};
+use crate::{Driver, MonoioConnection, runtime, writability::set_send_timeout};
 use anyport_core::{ConnInfo, PeerCred, Worker, runtime::RuntimeOptions, socket::Acceptor};
 use monoio::net::{TcpStream, UnixStream};
 use rustix::{
@@ -17,16 +17,16 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Waits for clients at a listening socket, and makes monoio's streams of them.
+/// Waits until a listening socket has clients, and makes monoio streams of them.
 pub struct MonoioAcceptor {
-    /// An epoll instance, which is readable when the socket is. Whatever monoio has, it closes when
-    /// its ring is next looked after; the socket has to be closed, and its address free, as soon as
-    /// the listener is dropped.
+    /// An epoll instance, which is readable when the listening socket is. monoio closes a
+    /// descriptor only in its ring's next submission. The socket must be closed, and its address
+    /// free, as soon as the listener is dropped.
     readiness: Rc<UnixStream>,
     wait: Option<Pin<Box<dyn Future<Output = io::Result<()>>>>>,
     is_ring: bool,
-    /// Whether connections lack what `bound_sleep` sets, because they don't inherit it.
-    bounds_sleep: bool,
+    /// Whether `set_send_timeout` is needed on each connection, because they do not inherit it.
+    sets_send_timeout: bool,
 }
 
 impl Acceptor for MonoioAcceptor {
@@ -39,21 +39,20 @@ impl Acceptor for MonoioAcceptor {
     }
 
     fn new(socket: BorrowedFd<'_>, inherited: bool, worker: &Worker) -> io::Result<Self> {
-        runtime::tell_refusal(worker);
+        runtime::warn_if_refused(worker);
         let is_ring = Driver::current() == Some(Driver::IoUring);
         if is_ring && inherited {
-            bound_sleep(socket)?;
+            set_send_timeout(socket)?;
         }
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, socket, EventData::new_u64(0), EventFlags::IN)?;
-        // Nothing is ever read from it: it's a stream in name only, since monoio waits for nothing
-        // else.
+        // Nothing is read from this stream: monoio waits for readiness on streams only.
         let readiness = UnixStream::from_std(unix::net::UnixStream::from(epoll))?;
         Ok(Self {
             readiness: Rc::new(readiness),
             wait: None,
             is_ring,
-            bounds_sleep: is_ring && !inherited,
+            sets_send_timeout: is_ring && !inherited,
         })
     }
 
@@ -67,7 +66,7 @@ impl Acceptor for MonoioAcceptor {
             let readiness = Rc::clone(readiness);
             Box::pin(async move { readiness.readable(false).await })
         });
-        // Whatever came of it: accept4 says more.
+        // The result is ignored: accept4 reports the error, if there is one.
         wait.as_mut().poll(cx).map(|_| {
             self.wait = None;
             Ok(())
@@ -76,22 +75,22 @@ impl Acceptor for MonoioAcceptor {
 
     fn flags(&self) -> SocketFlags {
         match self.is_ring {
-            // The ring itself waits, if a socket lets it.
+            // On a blocking socket the ring itself waits for completion.
             true => SocketFlags::CLOEXEC,
             false => SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
         }
     }
 
     fn tcp(&self, stream: net::TcpStream, info: ConnInfo) -> io::Result<MonoioConnection> {
-        if self.bounds_sleep {
-            bound_sleep(&stream)?;
+        if self.sets_send_timeout {
+            set_send_timeout(&stream)?;
         }
         Ok(MonoioConnection::new(TcpStream::from_std(stream)?, info))
     }
 
     fn unix(&self, stream: unix::net::UnixStream, info: ConnInfo) -> io::Result<Self::Unix> {
-        if self.bounds_sleep {
-            bound_sleep(&stream)?;
+        if self.sets_send_timeout {
+            set_send_timeout(&stream)?;
         }
         let stream = UnixStream::from_std(stream)?;
         let info = match stream.peer_cred() {

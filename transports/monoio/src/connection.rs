@@ -10,8 +10,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// One connection, over TCP or a Unix socket. Its socket stays on its worker; used on another
-/// thread, it's [relayed](ThreadBoundStream).
+/// A connection, over TCP or a Unix socket. Its socket stays on its worker. Used on another thread,
+/// the connection is [relayed](ThreadBoundStream).
 pub struct MonoioConnection<S: AsyncWriteRent + 'static = TcpStream> {
     io: ThreadBoundStream<Stream<S>>,
     info: ConnInfo,
@@ -63,7 +63,8 @@ impl<S: Socket> Connection for MonoioConnection<S> {
 
 delegate_io!(impl<S: [Socket]> for MonoioConnection<S> => io);
 
-/// For a question or an option that has no method here; it's open for as long as the connection is.
+/// For socket options and queries that have no method here. The descriptor is open for as long as
+/// the connection is.
 impl<S: AsyncWriteRent> AsRawFd for MonoioConnection<S> {
     fn as_raw_fd(&self) -> RawFd {
         self.descriptor

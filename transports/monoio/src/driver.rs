@@ -1,41 +1,41 @@
 //! The driver that a worker waits with: io_uring, or epoll where io_uring is refused.
 use crate::{
-    refusal::{self, NoRing, Refusal},
-    room,
+    io_uring_support::{self, Refusal, RingError},
+    writability,
 };
 use anyport_core::{Error, Result, runtime::RingCall};
 use io_uring::IoUring;
 use monoio::{FusionRuntime, IoUringDriver, LegacyDriver, RuntimeBuilder, time::TimeDriver};
 use std::{cell::Cell, fmt, io, os::fd::OwnedFd};
 
-/// What a worker waits with.
+/// What a worker waits for I/O with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Driver {
-    /// io_uring; epoll where that's refused (by a seccomp filter, `kernel.io_uring_disabled`, or an
-    /// old kernel), which the server's observer is told.
+    /// io_uring, or epoll where io_uring is refused: by a seccomp filter,
+    /// `kernel.io_uring_disabled`, or an old kernel. The server's observer receives a warning then.
     #[default]
     Auto,
-    /// io_uring, or the server doesn't start.
+    /// io_uring. The server does not start without.
     IoUring,
     /// epoll.
     Epoll,
 }
 
 impl Driver {
-    /// What the worker of this thread waits with: [`IoUring`](Self::IoUring) or
-    /// [`Epoll`](Self::Epoll). None, if it's no worker's thread.
+    /// The driver of this thread's worker: [`IoUring`](Self::IoUring) or [`Epoll`](Self::Epoll).
+    /// `None` on a thread that is no worker's.
     #[must_use]
     pub fn current() -> Option<Self> {
         CURRENT.get()
     }
 
-    /// Whether a worker could wait with this here, to choose a transport by it.
+    /// Checks whether a worker could use this driver here, to choose a transport by it.
     ///
     /// # Errors
     ///
-    /// io_uring is refused: by whom, as far as that shows, and what has to be changed. Or there's
-    /// no descriptor left.
+    /// io_uring is refused: the error names the cause, where that is known, and what to change. Or
+    /// no file descriptor is left.
     pub fn check(self) -> Result<()> {
         match build(self) {
             Ok(_) => Ok(()),
@@ -58,52 +58,50 @@ thread_local! {
     static CURRENT: Cell<Option<Driver>> = const { Cell::new(None) };
 }
 
-/// Notes what the worker that this thread is waits with.
-pub(crate) fn enter(driver: Driver) {
+/// Records the driver of this thread's worker.
+pub(crate) fn set_current(driver: Driver) {
     CURRENT.set(Some(driver));
 }
 
-/// monoio's runtime, on either driver.
+/// monoio's runtime, with either driver.
 pub(crate) type Monoio = FusionRuntime<TimeDriver<IoUringDriver>, TimeDriver<LegacyDriver>>;
 
-/// A runtime, and what it came to.
-pub(crate) struct Built {
+pub(crate) struct BuiltRuntime {
     pub(crate) runtime: Monoio,
     pub(crate) driver: Driver,
-    /// For the sockets that are full.
+    /// Reports when a full send buffer has space again.
     pub(crate) epoll: OwnedFd,
-    /// Why it's not what was hoped for.
+    /// Why io_uring was asked for and is not used.
     pub(crate) refused: Option<Refusal>,
 }
 
-/// Builds the runtime of this thread.
-pub(crate) fn build(driver: Driver) -> io::Result<Built> {
-    let epoll = room::epoll()?;
+pub(crate) fn build(driver: Driver) -> io::Result<BuiltRuntime> {
+    let epoll = writability::create_epoll()?;
     let refused = match driver {
         Driver::Epoll => None,
-        Driver::Auto | Driver::IoUring => match ring() {
+        Driver::Auto | Driver::IoUring => match build_ring() {
             Ok(runtime) => {
-                return Ok(Built {
+                return Ok(BuiltRuntime {
                     runtime,
                     driver: Driver::IoUring,
                     epoll,
                     refused: None,
                 });
             }
-            Err(NoRing::Exhausted(error)) => return Err(error),
-            Err(NoRing::Refused(Refusal { why, advice })) if driver == Driver::IoUring => {
-                let what = format!(
-                    "io_uring is refused ({why}): {advice}; or leave the choice to Driver::Auto"
+            Err(RingError::Exhausted(error)) => return Err(error),
+            Err(RingError::Refused(Refusal { reason, advice })) if driver == Driver::IoUring => {
+                let message = format!(
+                    "io_uring is refused ({reason}): {advice}; or leave the choice to Driver::Auto"
                 );
-                return Err(io::Error::other(what));
+                return Err(io::Error::other(message));
             }
-            Err(NoRing::Refused(refusal)) => Some(refusal),
+            Err(RingError::Refused(refusal)) => Some(refusal),
         },
     };
     let runtime = RuntimeBuilder::<LegacyDriver>::new()
         .enable_timer()
         .build()?;
-    Ok(Built {
+    Ok(BuiltRuntime {
         runtime: runtime.into(),
         driver: Driver::Epoll,
         epoll,
@@ -111,25 +109,26 @@ pub(crate) fn build(driver: Driver) -> io::Result<Built> {
     })
 }
 
-/// How many completions a ring holds: as many connections may have news at once, and the kernel
-/// needn't put any of it aside.
-const COMPLETIONS: u32 = 8192;
+/// The size of the completion queue: so many connections may have an event at once without
+/// overflow, which the kernel would have to buffer.
+const CQ_ENTRIES: u32 = 8192;
 
-/// A ring with the flags that suit one thread; a plain one where the kernel doesn't know them (6.0
-/// does).
-fn ring() -> std::result::Result<Monoio, NoRing> {
+/// A ring with the flags that suit one thread, or a plain one where the kernel does not know them
+/// (Linux before 6.0).
+fn build_ring() -> std::result::Result<Monoio, RingError> {
     let build = |mut flags: io_uring::Builder| {
-        flags.setup_cqsize(COMPLETIONS);
+        flags.setup_cqsize(CQ_ENTRIES);
         RuntimeBuilder::<IoUringDriver>::new()
             .uring_builder(flags)
             .enable_timer()
             .build()
     };
     let mut flags = IoUring::builder();
-    // No interrupt for a thread that looks by itself soon, and no lock for other submitters.
+    // The thread polls the ring soon by itself, so it needs no interrupt. It is the only submitter,
+    // so the ring needs no lock.
     flags.setup_coop_taskrun().setup_single_issuer();
     let ring = build(flags).or_else(|_| build(IoUring::builder()));
-    let ring = ring.map_err(|e| NoRing::new(RingCall::Setup, e))?;
-    refusal::detect()?;
+    let ring = ring.map_err(|e| RingError::new(RingCall::Setup, e))?;
+    io_uring_support::check()?;
     Ok(ring.into())
 }

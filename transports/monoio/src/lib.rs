@@ -19,19 +19,19 @@
 
 mod acceptor;
 mod buffer;
-mod closing;
 mod connection;
+mod deferred_release;
 mod driver;
-mod half;
-mod operation;
-mod postman;
-mod receiving;
-mod refusal;
-mod room;
-mod round;
+mod io_uring_support;
+mod reader;
+mod reusable_op;
 mod runtime;
-mod sending;
+mod send_queue;
 mod stream;
+mod tick;
+mod writability;
+mod write_half;
+mod writer;
 
 pub use acceptor::MonoioAcceptor;
 pub use connection::MonoioConnection;
@@ -60,8 +60,8 @@ pub type Monoio = TcpTransport<MonoioPerCore, MonoioListener>;
 /// A listening TCP socket on one worker.
 pub type MonoioListener = ReadyTcpListener<MonoioAcceptor>;
 
-/// Unix sockets on monoio: each worker has a thread and a ring (io_uring); they have duplicates of
-/// one socket. The rest is as with [`Monoio`].
+/// Unix sockets on monoio: each worker has a thread and a ring (io_uring). All workers accept on
+/// duplicates of one socket. The rest is as with [`Monoio`].
 ///
 /// ```
 /// # use anyport_monoio::MonoioUnix;

@@ -1,10 +1,9 @@
 //! The runtime: a thread with a monoio runtime for each worker. Tasks stay on their thread.
 use crate::{
-    Driver, buffer, closing,
-    driver::{self, Built},
-    postman,
-    refusal::Refusal,
-    room, round,
+    Driver, buffer, deferred_release,
+    driver::{self, BuiltRuntime},
+    io_uring_support::Refusal,
+    send_queue, tick, writability,
 };
 use anyport_core::{
     Result, Runtime, Workers,
@@ -25,13 +24,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a worker that ends waits for the kernel to be done with its buffers.
-const SETTLING: Duration = Duration::from_secs(1);
+/// How long a worker that ends waits until the kernel has released its buffers.
+const SHUTDOWN_WAIT: Duration = Duration::from_secs(1);
 
-/// One monoio runtime per worker, on a thread of its own. Nothing moves, so nothing need be `Send`.
+/// One monoio runtime per worker, on a thread of its own. Tasks never move, so they need not be
+/// `Send`.
 ///
-/// A panic of a task ends that task only, and tasks run in turn. What's spawned by `monoio::spawn`
-/// has neither promise.
+/// A panic ends its own task only, and tasks are scheduled fairly. Tasks of `monoio::spawn` have
+/// neither guarantee.
 #[derive(Clone, Debug)]
 pub struct MonoioPerCore(PhantomData<Rc<()>>);
 
@@ -39,17 +39,17 @@ thread_local! {
     static REFUSAL: RefCell<Option<Refusal>> = const { RefCell::new(None) };
 }
 
-/// Tells the server's observer that this thread's worker has no ring, although it was to have one.
-/// All workers are alike: one warning is enough.
-pub(crate) fn tell_refusal(worker: &anyport_core::Worker) {
+/// Warns the server's observer that this worker waits with epoll although io_uring was preferred.
+/// All workers are alike, so one warning is enough.
+pub(crate) fn warn_if_refused(worker: &anyport_core::Worker) {
     if worker.index() > 0 {
         return;
     }
-    // An observer may do anything, so the refusal isn't lent to it.
+    // An observer may run any code, so the cell is not borrowed while it runs.
     let warning = REFUSAL.with_borrow(|refusal| {
-        let Refusal { why, advice } = refusal.as_ref()?;
+        let Refusal { reason, advice } = refusal.as_ref()?;
         Some(format!(
-            "io_uring is refused ({why}), so the workers wait with epoll: {advice}"
+            "io_uring is refused ({reason}), so the workers wait with epoll: {advice}"
         ))
     });
     if let Some(warning) = warning {
@@ -82,113 +82,111 @@ impl<F: Future<Output = ()> + 'static> Launch<F> for MonoioPerCore {
     }
 }
 
-/// The life of a worker.
-fn run<F: Future<Output = ()> + 'static>(built: Built, start: Start<F>) {
-    let Built {
+fn run<F: Future<Output = ()> + 'static>(built: BuiltRuntime, start: Start<F>) {
+    let BuiltRuntime {
         mut runtime,
         driver,
         epoll,
         refused,
     } = built;
     REFUSAL.set(refused);
-    driver::enter(driver);
+    driver::set_current(driver);
     runtime.block_on(async {
         let tasks = Tasks::enter();
-        local::spawn(postman::postman());
-        local::spawn(closing::give_back());
-        local::spawn(room::watch(epoll));
+        local::spawn(send_queue::run());
+        local::spawn(deferred_release::run());
+        local::spawn(writability::watch(epoll));
         if let Some(accept_loop) = start.enter() {
             let accept_loop = tasks.spawn(accept_loop);
-            Run::new(&tasks, || accept_loop.is_finished()).await;
-            // What connections wrote before they ended, is sent.
-            until(&tasks, postman::is_idle).await;
+            RunTasks::new(&tasks, || accept_loop.is_finished()).await;
+            // Bytes that connections wrote before they ended are still sent.
+            run_until(&tasks, send_queue::is_empty).await;
         }
-        postman::close();
-        closing::clear();
+        send_queue::clear();
+        deferred_release::clear();
         tasks.clear();
-        // Their operations have been cancelled, but the kernel may write into their buffers until
-        // it says so.
-        until(&tasks, || buffer::in_use() == 0).await;
+        // Their operations have been cancelled, but the kernel may write into the buffers until it
+        // confirms that.
+        run_until(&tasks, || buffer::in_use() == 0).await;
     });
     if buffer::in_use() > 0 {
-        // It never happens; if it does, a little memory is less than what the kernel would write
-        // into somebody else's.
+        // No known case leads here. If one does, leaking a little memory is better than a kernel
+        // that writes into freed memory.
         mem::forget(runtime);
     }
 }
 
-/// Runs the worker's tasks until something has happened, or for a while.
-async fn until(tasks: &Tasks, mut is_done: impl FnMut() -> bool + Unpin) {
-    let end = Instant::now() + SETTLING;
+/// Runs the worker's tasks until `is_done`, for `SHUTDOWN_WAIT` at most.
+async fn run_until(tasks: &Tasks, mut is_done: impl FnMut() -> bool + Unpin) {
+    let end = Instant::now() + SHUTDOWN_WAIT;
     while !is_done() && Instant::now() < end {
-        let moment = monoio::time::sleep(Duration::from_millis(1));
-        let mut moment = pin!(moment);
-        let mut run = Run::new(tasks, || false);
+        let sleep = monoio::time::sleep(Duration::from_millis(1));
+        let mut sleep = pin!(sleep);
+        let mut run = RunTasks::new(tasks, || false);
         poll_fn(|cx| match Pin::new(&mut run).poll(cx) {
-            Poll::Pending => moment.as_mut().poll(cx),
+            Poll::Pending => sleep.as_mut().poll(cx),
             ready => ready,
         })
         .await;
     }
 }
 
-/// Runs the tasks of a worker until something has happened; monoio is told when the next one is
-/// due.
-struct Run<'a, D> {
+/// Runs the worker's tasks until `is_done`, and sets monoio's timer to the next deadline.
+struct RunTasks<'a, D> {
     tasks: &'a Tasks,
     is_done: D,
-    alarm: Option<(Instant, Pin<Box<monoio::time::Sleep>>)>,
+    timer: Option<(Instant, Pin<Box<monoio::time::Sleep>>)>,
 }
 
-impl<'a, D: FnMut() -> bool + Unpin> Run<'a, D> {
+impl<'a, D: FnMut() -> bool + Unpin> RunTasks<'a, D> {
     fn new(tasks: &'a Tasks, is_done: D) -> Self {
         Self {
             tasks,
             is_done,
-            alarm: None,
+            timer: None,
         }
     }
 
-    /// Has monoio wake this task at the next deadline.
-    fn set_alarm(&mut self, cx: &mut Context<'_>) {
+    /// Makes monoio wake this task at the next deadline.
+    fn arm_timer(&mut self, cx: &mut Context<'_>) {
         let next = self.tasks.next_deadline();
-        if self.alarm.as_ref().map(|(at, _)| *at) != next {
-            match (&mut self.alarm, next) {
+        if self.timer.as_ref().map(|(at, _)| *at) != next {
+            match (&mut self.timer, next) {
                 (Some((at, sleep)), Some(next)) => {
                     *at = next;
                     sleep.as_mut().reset(next.into());
                 }
-                (alarm, next) => {
-                    *alarm =
+                (timer, next) => {
+                    *timer =
                         next.map(|next| (next, Box::pin(monoio::time::sleep_until(next.into()))));
                 }
             }
         }
-        if let Some((_, sleep)) = &mut self.alarm
+        if let Some((_, sleep)) = &mut self.timer
             && sleep.as_mut().poll(cx).is_ready()
         {
-            self.alarm = None;
+            self.timer = None;
             cx.waker().wake_by_ref();
         }
     }
 }
 
-impl<D: FnMut() -> bool + Unpin> Future for Run<'_, D> {
+impl<D: FnMut() -> bool + Unpin> Future for RunTasks<'_, D> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        round::begin();
-        // Those that are ready again after that, are so in the next round, when the driver has had
-        // its turn.
+        tick::begin();
+        // Tasks that are ready again after this run in the next tick, after the driver has polled
+        // for completions.
         let is_ready = self.tasks.run(cx, 1);
-        round::end(is_ready);
+        tick::end(is_ready);
         if is_ready {
             cx.waker().wake_by_ref();
         }
         if (self.is_done)() {
             return Poll::Ready(());
         }
-        self.set_alarm(cx);
+        self.arm_timer(cx);
         Poll::Pending
     }
 }

@@ -1,5 +1,5 @@
 //! Implements hyper's I/O traits for both halves of a stream.
-use crate::{closing, half::Half, receiving::Receiving, sending::Sending};
+use crate::{deferred_release, reader::Reader, write_half::WriteHalf, writer::Writer};
 use anyport_core::{LocalStream, PeerState, Permit, runtime::local, socket};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use monoio::io::{AsyncWriteRent, CancelableAsyncReadRent, Split};
@@ -15,25 +15,24 @@ use std::{
     time::Duration,
 };
 
-/// How long a peer may take for what was sent to it before its connection was dropped, if nobody
-/// says how long (a wrapper doesn't forward `release`).
+/// How long a peer may take to receive what was written before its connection was dropped. Used if
+/// no permit says how long, because a wrapper does not forward `release`.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// A stream of monoio's, by operations that own their buffers.
+/// A monoio stream, on operations that own their buffers.
 pub(crate) struct Stream<S: AsyncWriteRent + 'static> {
     descriptor: RawFd,
-    receiving: Option<Receiving<S>>,
-    /// None while `sending` has it: a connection that waits does without what sending needs.
-    half: Option<Half<S>>,
-    sending: Option<Rc<Sending<S>>>,
-    /// The latest poll of a task in which somebody read or wrote.
-    used: u64,
-    /// Whether it has been looked, since the latest write, if the connection is idle.
-    is_settled: bool,
+    reader: Option<Reader<S>>,
+    /// None while `writer` has it: an idle connection does not keep what sending needs.
+    half: Option<WriteHalf<S>>,
+    writer: Option<Rc<Writer<S>>>,
+    /// The poll of the connection's task in which it was last read or written.
+    last_use: u64,
+    /// Whether the connection has been checked for idleness since the latest write.
+    is_idle_checked: bool,
 }
 
-/// What a stream of monoio's has to be; `Split` says that reading and writing don't get in each
-/// other's way.
+/// What a monoio stream must implement. `Split` promises that a read and a write may run at once.
 pub(crate) trait Socket:
     CancelableAsyncReadRent + AsyncWriteRent + Split + AsRawFd + 'static
 {
@@ -44,33 +43,33 @@ impl<S: CancelableAsyncReadRent + AsyncWriteRent + Split + AsRawFd + 'static> So
 impl<S: Socket> Stream<S> {
     pub(crate) fn new(stream: S) -> Self {
         let descriptor = stream.as_raw_fd();
-        // As monoio itself makes two halves of a stream, each of which has one operation at a time.
+        // monoio splits its own streams in the same way: each half has one operation at a time.
         let stream = Rc::new(UnsafeCell::new(stream));
         Self {
             descriptor,
-            receiving: Some(Receiving::new(Rc::clone(&stream))),
-            half: Some(Half::new(stream, descriptor)),
-            sending: None,
-            used: 0,
-            is_settled: false,
+            reader: Some(Reader::new(Rc::clone(&stream))),
+            half: Some(WriteHalf::new(stream, descriptor)),
+            writer: None,
+            last_use: 0,
+            is_idle_checked: false,
         }
     }
 
-    /// None: it's closed.
+    /// `None` once the connection is closed.
     fn socket(&self) -> Option<BorrowedFd<'_>> {
-        self.receiving.as_ref()?;
-        // SAFETY: whoever receives owns the stream, which owns this descriptor and keeps it open;
-        // it's borrowed here for as long.
+        self.reader.as_ref()?;
+        // SAFETY: the reader owns the stream, which owns this descriptor and keeps it open. The
+        // borrow of `self` lasts as long as the returned one.
         Some(unsafe { BorrowedFd::borrow_raw(self.descriptor) })
     }
 
-    fn sending(&mut self) -> io::Result<&Rc<Sending<S>>> {
-        self.used = local::polls();
-        self.is_settled = false;
+    fn writer_mut(&mut self) -> io::Result<&Rc<Writer<S>>> {
+        self.last_use = local::polls();
+        self.is_idle_checked = false;
         if let Some(half) = self.half.take() {
-            self.sending = Some(Sending::new(half));
+            self.writer = Some(Writer::new(half));
         }
-        self.sending
+        self.writer
             .as_ref()
             .ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
@@ -78,29 +77,30 @@ impl<S: Socket> Stream<S> {
 
 impl<S: Socket> LocalStream for Stream<S> {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A connection that reads or writes does so in the same turn.
-        let is_idle = self.used != local::polls();
-        if is_idle && let Some(sending) = self.sending.take() {
-            match sending.into_half() {
+        // A connection that is in use reads or writes in the same poll.
+        let is_idle = self.last_use != local::polls();
+        if is_idle && let Some(writer) = self.writer.take() {
+            match writer.into_write_half() {
                 Ok(half) => self.half = Some(half),
-                Err(sending) => {
-                    // What's on its way is sent in a moment, and the connection may wait for long.
-                    sending.wake_when_idle(cx);
-                    self.sending = Some(sending);
+                Err(writer) => {
+                    // The send in flight completes soon, and the connection may wait for long.
+                    writer.wake_when_idle(cx);
+                    self.writer = Some(writer);
                 }
             }
         }
-        let Some(receiving) = &mut self.receiving else {
+        let Some(reader) = &mut self.reader else {
             return Poll::Ready(Ok(()));
         };
-        let polled = receiving.poll_readable(cx, is_idle);
-        let could_rest = self.sending.is_some() || receiving.is_large();
+        let polled = reader.poll_readable(cx, is_idle);
+        let holds_memory = self.writer.is_some() || reader.is_large();
         if polled.is_pending()
-            && could_rest
+            && holds_memory
             && !is_idle
-            && !mem::replace(&mut self.is_settled, true)
+            && !mem::replace(&mut self.is_idle_checked, true)
         {
-            // The connection may have become idle in this very turn, which shows in the next one.
+            // The connection may have become idle in this very poll, which only the next one can
+            // tell.
             cx.waker().wake_by_ref();
         }
         polled.map(Ok)
@@ -110,14 +110,15 @@ impl<S: Socket> LocalStream for Stream<S> {
         self.socket().map_or(PeerState::Unknown, socket::peer_state)
     }
 
-    /// Sends what the kernel takes at once, of what an operation has left, then of `bufs`.
+    /// Sends what the kernel takes at once: first the bytes that an operation left unsent, then
+    /// `bufs`.
     fn poll_retry_write(
         &mut self,
         _: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &self.sending {
-            Some(sending) => sending.poll_retry(bufs),
+        match &self.writer {
+            Some(writer) => writer.poll_retry(bufs),
             None => Poll::Pending,
         }
     }
@@ -128,8 +129,8 @@ impl<S: Socket> LocalStream for Stream<S> {
         }
     }
 
-    /// What's on its way is seen through if its peer is owed it; the permit is given back when all
-    /// of it is gone.
+    /// Bytes that were written are still sent if the peer may have them. The permit is released
+    /// when the descriptor is closed and the buffers are back.
     fn release(&mut self, permit: Permit) {
         self.close(Some(permit));
     }
@@ -141,9 +142,9 @@ impl<S: Socket> Read for Stream<S> {
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        self.used = local::polls();
-        match &mut self.receiving {
-            Some(receiving) => receiving.poll_read(cx, buf),
+        self.last_use = local::polls();
+        match &mut self.reader {
+            Some(reader) => reader.poll_read(cx, buf),
             None => Poll::Ready(Ok(())),
         }
     }
@@ -159,15 +160,15 @@ impl<S: Socket> Write for Stream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.used = local::polls();
-        match &self.sending {
-            Some(sending) => sending.poll_flush(cx),
+        self.last_use = local::polls();
+        match &self.writer {
+            Some(writer) => writer.poll_flush(cx),
             None => Poll::Ready(Ok(())),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.sending()?.poll_shutdown(cx)
+        self.writer_mut()?.poll_shutdown(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -179,9 +180,10 @@ impl<S: Socket> Write for Stream<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // The kernel would give an operation that has to wait a thread to sleep in.
-        let by_call = self.receiving.as_ref().is_none_or(Receiving::has_ended);
-        self.sending()?.poll_write(cx, bufs, by_call)
+        // After the peer's FIN, the kernel would hand an operation that has to wait to an io-wq
+        // thread, which sleeps.
+        let use_syscall = self.reader.as_ref().is_none_or(Reader::has_ended);
+        self.writer_mut()?.poll_write(cx, bufs, use_syscall)
     }
 }
 
@@ -189,39 +191,39 @@ impl<S: Socket> Unpin for Stream<S> {}
 
 impl<S: AsyncWriteRent + 'static> Stream<S> {
     fn close(&mut self, permit: Option<Permit>) {
-        // First, so that the sending half is the last one.
-        self.receiving = None;
+        // The reader goes first, so that the write half holds the last reference.
+        self.reader = None;
         self.half = None;
-        if let Some(sending) = self.sending.take().filter(|sending| sending.is_busy()) {
+        if let Some(writer) = self.writer.take().filter(|writer| writer.is_busy()) {
             if permit.as_ref().is_none_or(Permit::is_owed) {
-                local::spawn(see_out(sending, permit));
+                local::spawn(linger(writer, permit));
                 return;
             }
-            sending.give_up();
+            writer.abort();
         }
         if let Some(permit) = permit {
-            closing::hold(permit);
+            deferred_release::defer(permit);
         }
     }
 }
 
-/// Waits until what's on its way has been sent, for as long as the peer may take for it.
-async fn see_out<S: AsyncWriteRent + 'static>(sending: Rc<Sending<S>>, mut permit: Option<Permit>) {
-    let patience = permit.as_ref().map_or(LINGER, Permit::write_stall);
-    let mut end = local::timer().sleep(patience);
+/// Waits until the written bytes have been sent, at most for the write-stall timeout.
+async fn linger<S: AsyncWriteRent + 'static>(writer: Rc<Writer<S>>, mut permit: Option<Permit>) {
+    let timeout = permit.as_ref().map_or(LINGER, Permit::write_stall);
+    let mut end = local::timer().sleep(timeout);
     poll_fn(|cx| {
         let permit = permit.as_mut();
         let is_aborted = permit.is_some_and(|permit| permit.poll_aborted(cx).is_ready());
         match is_aborted || end.as_mut().poll(cx).is_ready() {
             true => Poll::Ready(()),
-            false => sending.poll_idle(cx),
+            false => writer.poll_idle(cx),
         }
     })
     .await;
-    sending.give_up();
-    drop(sending);
+    writer.abort();
+    drop(writer);
     if let Some(permit) = permit {
-        closing::hold(permit);
+        deferred_release::defer(permit);
     }
 }
 
@@ -245,9 +247,9 @@ mod tests {
     };
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    /// Does what the first byte says: reads, or writes, without end; or tells how many buffers are
+    /// Obeys the client's first byte: reads or writes without end, or reports how many buffers are
     /// in use.
-    async fn obey(connection: Accepted<MonoioConnection>) {
+    async fn run_command(connection: Accepted<MonoioConnection>) {
         let mut io = TokioIo::new(connection);
         match io.read_u8().await {
             Ok(b'r') => while io.read(&mut [0; 8192]).await.is_ok_and(|n| n > 0) {},
@@ -260,9 +262,9 @@ mod tests {
         }
     }
 
-    fn connect(addr: SocketAddr, say: &[u8]) -> TcpStream {
+    fn connect(addr: SocketAddr, command: &[u8]) -> TcpStream {
         let mut client = TcpStream::connect(addr).unwrap();
-        client.write_all(say).unwrap();
+        client.write_all(command).unwrap();
         client
     }
 
@@ -272,8 +274,8 @@ mod tests {
         u16::from_be_bytes(count)
     }
 
-    /// Writes more slices than the kernel takes at once, then how many buffers that took.
-    async fn write_much(connection: Accepted<MonoioConnection>) {
+    /// Writes more slices than the kernel takes at once, then sends how many buffers that took.
+    async fn write_many_slices(connection: Accepted<MonoioConnection>) {
         let before = buffer::in_use();
         let mut io = TokioIo::new(connection);
         let written = io.write_vectored(&[IoSlice::new(&[7; 20]); 1100]).await;
@@ -284,12 +286,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_large_is_sent_without_a_copy() {
+    async fn large_write_is_sent_without_a_copy() {
         for driver in [Driver::IoUring, Driver::Epoll] {
             let monoio = Monoio::bind("127.0.0.1:0")
                 .with_driver(driver)
                 .with_workers(1);
-            let handle = serve_raw_with(monoio, write_much).start().unwrap();
+            let handle = serve_raw_with(monoio, write_many_slices).start().unwrap();
             let mut client =
                 TcpStream::connect(handle.endpoints()[0].socket_addr().unwrap()).unwrap();
             let mut received = Vec::new();
@@ -304,28 +306,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_thousand_connections_that_are_cut_leave_no_buffer() {
+    async fn aborted_connections_release_their_buffers() {
         const CLIENTS: usize = 250;
         for driver in [Driver::IoUring, Driver::Epoll] {
             let monoio = Monoio::bind("127.0.0.1:0")
                 .with_driver(driver)
                 .with_workers(1);
-            let handle = serve_raw_with(monoio, obey).start().unwrap();
+            let handle = serve_raw_with(monoio, run_command).start().unwrap();
             let addr = handle.endpoints()[0].socket_addr().unwrap();
             let before = in_use(addr);
-            // A read with a small buffer, and with a large one; a write.
-            for say in [&b"r"[..], &[b'r'; 1000], b"w", b""] {
+            // A read with a small buffer, a read with a large one, and a write.
+            for command in [&b"r"[..], &[b'r'; 1000], b"w", b""] {
                 for linger in [None, Some(Duration::ZERO)] {
-                    let clients: Vec<_> = (0..CLIENTS / 2).map(|_| connect(addr, say)).collect();
+                    let clients: Vec<_> =
+                        (0..CLIENTS / 2).map(|_| connect(addr, command)).collect();
                     let by = Instant::now() + Duration::from_secs(10);
                     while usize::from(in_use(addr)) < CLIENTS / 2 {
-                        assert!(Instant::now() < by, "{driver}: they have no buffers");
+                        assert!(
+                            Instant::now() < by,
+                            "{driver}: the connections have no buffers"
+                        );
                     }
                     for client in clients {
                         SockRef::from(&client).set_linger(linger).unwrap();
                     }
                     while in_use(addr) > before {
-                        assert!(Instant::now() < by, "{driver}: {} are left", in_use(addr));
+                        assert!(
+                            Instant::now() < by,
+                            "{driver}: {} buffers are still in use",
+                            in_use(addr)
+                        );
                         thread::yield_now();
                     }
                 }

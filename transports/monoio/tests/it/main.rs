@@ -1,33 +1,33 @@
-//! The crate's own tests, in one program: they're linked once, and run beside each other. Those
-//! that count what the process has, or change it, are programs of their own beside this folder.
+//! The crate's own tests, linked into one program, so that they run at the same time. Tests that
+//! count or change what the process has are programs of their own, beside this folder.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
     reason = "a test that unwraps fails with a line number"
 )]
 
-#[path = "../scene/mod.rs"]
-mod scene;
+#[path = "../fixture/mod.rs"]
+mod fixture;
 mod stop;
 mod stream;
-mod turns;
 mod unix;
+mod worker_tasks;
 
 anyport_testkit::tests_unless!(
-    scene::missing();
-    blocking stop::no_connection_is_lost_when_the_socket_is_closed_on_io_uring,
-    blocking stop::no_connection_is_lost_when_the_socket_is_closed_on_epoll,
-    blocking stop::no_connection_is_lost_when_the_sockets_of_two_workers_are_closed,
-    stop::an_adopted_socket_is_not_shut_for_its_other_owners,
-    stop::a_port_is_bound_again_at_once,
-    stop::connections_are_closed_in_processes_that_the_app_starts,
-    stream::nothing_is_lost_while_a_large_buffer_is_given_back,
-    stream::what_was_written_is_sent_although_its_connection_is_gone,
-    stream::slices_arrive_in_order_however_many_are_taken_at_once,
-    stream::an_error_that_comes_late_is_told_and_stays,
-    turns::what_is_left_when_a_worker_ends_is_dropped_on_its_thread,
-    turns::a_server_of_both_drivers_and_more_drains_as_one,
-    unix::a_client_is_known_and_the_path_is_gone_at_the_end,
-    unix::an_adopted_socket_is_not_shut_for_its_other_owners,
-    unix::an_abstract_name_is_free_again_at_once,
+    fixture::unavailable();
+    blocking stop::closing_the_socket_loses_no_connection_on_io_uring,
+    blocking stop::closing_the_socket_loses_no_connection_on_epoll,
+    blocking stop::closing_the_sockets_of_two_workers_loses_no_connection,
+    stop::adopted_socket_stays_open_for_its_other_owners,
+    stop::port_is_free_after_shutdown,
+    stop::accepted_sockets_are_close_on_exec,
+    stream::releasing_a_large_buffer_loses_no_bytes,
+    stream::bytes_written_before_drop_are_sent,
+    stream::vectored_writes_arrive_in_order,
+    stream::deferred_send_error_is_returned_and_persists,
+    worker_tasks::pending_tasks_are_dropped_on_their_worker_thread,
+    worker_tasks::server_with_both_drivers_drains_as_one,
+    unix::peer_credentials_are_known_and_shutdown_removes_the_path,
+    unix::adopted_socket_stays_open_for_its_other_owners,
+    unix::abstract_name_is_free_after_shutdown,
 );

@@ -1,5 +1,5 @@
-//! Closing a listening socket loses nobody: who got through the TCP handshake is served, who comes
-//! later gets no connection.
+//! Closing a listening socket loses no connection. A client that completed the TCP handshake is
+//! served, and a later one is refused.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -24,42 +24,42 @@ use std::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// All of them in lanes, since most of a drain's time is the lame duck stage.
+/// The servers of a test run at once, since most of a drain is its lame-duck stage.
 const LANES: usize = 5;
 const ROUNDS: usize = 4;
 const CLIENTS: usize = 8;
-/// So many connections each client has had before the drain begins.
+/// How many connections each client has had before the drain begins.
 const WARM: usize = 10;
-/// A client that's kept out would try again after a second; it isn't waited for.
-const KEPT_OUT: Duration = Duration::from_millis(50);
-/// Longer than anything here takes.
+/// A refused client would retry its SYN after a second, which the test does not wait for.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(50);
+/// Longer than any drain here takes.
 const GRACE: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(crate) fn no_connection_is_lost_when_the_socket_is_closed_on_io_uring() {
+pub(crate) fn closing_the_socket_loses_no_connection_on_io_uring() {
     in_lanes(LANES, |_| {
-        rounds(|| serve_raw_with(bind(Driver::IoUring).with_workers(1), echo_a_byte))
+        run_rounds(|| serve_raw_with(bind(Driver::IoUring).with_workers(1), echo_byte))
     });
 }
 
-pub(crate) fn no_connection_is_lost_when_the_socket_is_closed_on_epoll() {
+pub(crate) fn closing_the_socket_loses_no_connection_on_epoll() {
     in_lanes(LANES, |_| {
-        rounds(|| serve_raw_with(bind(Driver::Epoll).with_workers(1), echo_a_byte))
+        run_rounds(|| serve_raw_with(bind(Driver::Epoll).with_workers(1), echo_byte))
     });
 }
 
-pub(crate) fn no_connection_is_lost_when_the_sockets_of_two_workers_are_closed() {
+pub(crate) fn closing_the_sockets_of_two_workers_loses_no_connection() {
     in_lanes(LANES, |_| {
-        rounds(|| serve_raw_with(bind(Driver::Auto).with_workers(2), echo_a_byte))
+        run_rounds(|| serve_raw_with(bind(Driver::Auto).with_workers(2), echo_byte))
     });
 }
 
-/// The others go on to accept, by a socket that's still non-blocking or not, as they made it.
-pub(crate) async fn an_adopted_socket_is_not_shut_for_its_other_owners() {
+/// The other owners go on to accept, on a socket that has the blocking mode that they set.
+pub(crate) async fn adopted_socket_stays_open_for_its_other_owners() {
     for driver in [Driver::IoUring, Driver::Epoll] {
         let owner = TcpListener::bind("127.0.0.1:0").unwrap();
         let monoio = Monoio::from_std(owner.try_clone().unwrap()).with_driver(driver);
-        let server = serve_raw_with(monoio.with_workers(2), echo_a_byte);
+        let server = serve_raw_with(monoio.with_workers(2), echo_byte);
         let handle = server.start().unwrap();
         let addr = handle.endpoints()[0].socket_addr().unwrap();
         exchange(&TcpStream::connect(addr).unwrap()).unwrap();
@@ -71,23 +71,23 @@ pub(crate) async fn an_adopted_socket_is_not_shut_for_its_other_owners() {
     }
 }
 
-/// The port is free as soon as the server says that it has ended.
-pub(crate) async fn a_port_is_bound_again_at_once() {
+/// The port is free as soon as `shutdown` returns.
+pub(crate) async fn port_is_free_after_shutdown() {
     for driver in [Driver::IoUring, Driver::Epoll] {
-        let first = serve_raw_with(bind(driver), echo_a_byte).start().unwrap();
+        let first = serve_raw_with(bind(driver), echo_byte).start().unwrap();
         let addr = first.endpoints()[0].socket_addr().unwrap();
         first.shutdown(GRACE).await.unwrap();
         for _ in 0..20 {
             let again = Monoio::bind(addr).with_driver(driver).with_workers(2);
-            let handle = serve_raw_with(again, echo_a_byte).start().unwrap();
+            let handle = serve_raw_with(again, echo_byte).start().unwrap();
             exchange(&TcpStream::connect(addr).unwrap()).unwrap();
             handle.abort().await.unwrap();
         }
     }
 }
 
-/// A child must not hold a connection open that it knows nothing of.
-pub(crate) async fn connections_are_closed_in_processes_that_the_app_starts() {
+/// A child process must not inherit a connection and hold it open.
+pub(crate) async fn accepted_sockets_are_close_on_exec() {
     for driver in [Driver::IoUring, Driver::Epoll] {
         let handler = |connection: Accepted<MonoioConnection>| async move {
             let flags =
@@ -120,15 +120,15 @@ fn bind(driver: Driver) -> Monoio {
     Monoio::bind("127.0.0.1:0").with_driver(driver)
 }
 
-async fn echo_a_byte(connection: Accepted<MonoioConnection>) {
+async fn echo_byte(connection: Accepted<MonoioConnection>) {
     let mut io = TokioIo::new(connection);
     if let Ok(byte) = io.read_u8().await {
-        // A client that has left is the client's affair.
+        // The write may fail, because the client may have disconnected.
         let _ = io.write_u8(byte).await;
     }
 }
 
-async fn rounds(server: impl Fn() -> Server) {
+async fn run_rounds(server: impl Fn() -> Server) {
     let mut failures = Vec::new();
     for round in 1..=ROUNDS {
         let handle = server().start().unwrap();
@@ -155,12 +155,12 @@ async fn rounds(server: impl Fn() -> Server) {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// Makes one connection after the other until it gets none.
+/// Makes one connection after another until one is refused.
 fn client(addr: SocketAddr, draining: &AtomicBool, warm: Sender<()>) -> Result<(), String> {
     let mut warm = Some(warm);
     for nth in 1.. {
-        let stream = match TcpStream::connect_timeout(&addr, KEPT_OUT) {
-            // A connect to a free port of the own machine may meet itself.
+        let stream = match TcpStream::connect_timeout(&addr, CONNECT_TIMEOUT) {
+            // A connect to a free local port may connect to itself (TCP simultaneous open).
             Ok(stream) if stream.local_addr().ok() == Some(addr) => break,
             Ok(stream) => stream,
             Err(_) if draining.load(SeqCst) => break,

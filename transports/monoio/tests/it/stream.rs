@@ -1,6 +1,6 @@
-//! The stream itself: no byte is lost, doubled or out of place, whatever its operations go through.
+//! Reads and writes on a stream: no byte is lost, doubled or out of place.
 
-use crate::scene::{DRIVERS, GRACE, connect, one};
+use crate::fixture::{DRIVERS, GRACE, connect, one_worker};
 use anyport_core::{Accepted, Connection, serve_raw_with};
 use anyport_monoio::MonoioConnection;
 use hyper::rt::{Read as _, ReadBuf, Write as _};
@@ -16,7 +16,7 @@ use std::{
 
 const KIB: usize = 1024;
 
-/// Bytes that tell where they belong.
+/// Bytes that depend on their position.
 fn pattern(from: usize, len: usize) -> Vec<u8> {
     (from..from + len).map(|n| (n * 31 % 251) as u8).collect()
 }
@@ -31,8 +31,8 @@ fn poll_read(
     polled.map_ok(|()| buf.filled().to_vec())
 }
 
-/// Polls once, and goes on in another turn.
-async fn once<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T> + Unpin) -> Option<T> {
+/// Polls once, then yields to other tasks.
+async fn poll_once<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T> + Unpin) -> Option<T> {
     let polled = poll_fn(|cx| match poll(cx) {
         Poll::Ready(value) => Poll::Ready(Some(value)),
         Poll::Pending => Poll::Ready(None),
@@ -50,23 +50,24 @@ async fn once<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T> + Unpin) -> O
     polled
 }
 
-/// A connection that had a large buffer gives it back while it waits; what arrives meanwhile, is
-/// kept.
-pub(crate) async fn nothing_is_lost_while_a_large_buffer_is_given_back() {
+/// A connection that had a large buffer releases it while it waits. Bytes that arrive during that
+/// are kept.
+pub(crate) async fn releasing_a_large_buffer_loses_no_bytes() {
     const MESSAGES: usize = 3000;
-    /// More than a small buffer holds, so that each is followed by an operation with a large one.
+    /// More than a small buffer holds, so that each message is followed by an operation with a
+    /// large one.
     const SIZE: usize = 300;
     for driver in DRIVERS {
-        let (tell, told) = mpsc::channel();
+        let (tx, rx) = mpsc::channel();
         let handler = move |mut io: Accepted<MonoioConnection>| {
-            let tell = tell.clone();
+            let tx = tx.clone();
             async move {
                 let mut seen = 0;
                 let mut waited = 0;
                 while seen < MESSAGES * SIZE {
-                    // Armed, perhaps; then given back, in a turn in which nothing else is asked
-                    // for.
-                    if let Some(read) = once(|cx| poll_read(&mut io, cx)).await {
+                    // This read may start an operation, which `poll_readable` then cancels in a
+                    // later poll.
+                    if let Some(read) = poll_once(|cx| poll_read(&mut io, cx)).await {
                         let read = read.unwrap();
                         assert_eq!(read, pattern(seen, read.len()), "after {seen} bytes");
                         assert!(!read.is_empty(), "the end after {seen} bytes");
@@ -78,15 +79,15 @@ pub(crate) async fn nothing_is_lost_while_a_large_buffer_is_given_back() {
                         .await
                         .unwrap();
                 }
-                tell.send(waited).unwrap();
+                tx.send(waited).unwrap();
             }
         };
-        let handle = serve_raw_with(one(driver), handler).start().unwrap();
+        let handle = serve_raw_with(one_worker(driver), handler).start().unwrap();
         let mut client = connect(&handle);
         thread::spawn(move || {
             for n in 0..MESSAGES {
                 client.write_all(&pattern(n * SIZE, SIZE)).unwrap();
-                // Not to wait for anything: now and then, the server is to run dry.
+                // Not a wait for an event: the pauses let the server run out of bytes now and then.
                 match n % 7 {
                     0 => thread::sleep(Duration::from_micros(50)),
                     1..4 => thread::yield_now(),
@@ -95,7 +96,7 @@ pub(crate) async fn nothing_is_lost_while_a_large_buffer_is_given_back() {
             }
             client.read(&mut [0])
         });
-        let waited = told.recv_timeout(crate::scene::PATIENCE).unwrap();
+        let waited = rx.recv_timeout(crate::fixture::PATIENCE).unwrap();
         assert!(
             waited > MESSAGES / 100,
             "{driver}: it waited {waited} times only"
@@ -104,30 +105,31 @@ pub(crate) async fn nothing_is_lost_while_a_large_buffer_is_given_back() {
     }
 }
 
-/// What a write took, arrives, although the connection is dropped while the peer isn't reading.
-pub(crate) async fn what_was_written_is_sent_although_its_connection_is_gone() {
+/// The connection is dropped while the peer does not read.
+pub(crate) async fn bytes_written_before_drop_are_sent() {
     for driver in DRIVERS {
-        let (tell, told) = mpsc::channel();
+        let (tx, rx) = mpsc::channel();
         let handler = move |mut io: Accepted<MonoioConnection>| {
-            let tell = tell.clone();
+            let tx = tx.clone();
             async move {
                 let mut written = 0;
-                // Until the peer's buffer and the kernel's are full, and an operation is waiting.
+                // Until both send buffers are full, and an operation waits.
                 for _ in 0..1000 {
                     let chunk = pattern(written, 100 * KIB);
-                    match once(|cx| Pin::new(&mut io).poll_write(cx, &chunk)).await {
+                    match poll_once(|cx| Pin::new(&mut io).poll_write(cx, &chunk)).await {
                         Some(taken) => written += taken.unwrap(),
-                        // It's no more than under way, if that was too soon.
+                        // Pending with less written: the previous operation has only not completed
+                        // yet.
                         None if written > 8 * KIB * KIB => break,
                         None => {}
                     }
                 }
-                tell.send(written).unwrap();
+                tx.send(written).unwrap();
             }
         };
-        let handle = serve_raw_with(one(driver), handler).start().unwrap();
+        let handle = serve_raw_with(one_worker(driver), handler).start().unwrap();
         let mut client = connect(&handle);
-        let written = told.recv_timeout(crate::scene::PATIENCE).unwrap();
+        let written = rx.recv_timeout(crate::fixture::PATIENCE).unwrap();
         let mut received = Vec::new();
         client.read_to_end(&mut received).unwrap();
         assert_eq!(received.len(), written, "{driver}");
@@ -136,8 +138,8 @@ pub(crate) async fn what_was_written_is_sent_although_its_connection_is_gone() {
     }
 }
 
-/// Slices of all sizes, empty ones and too many for one operation among them.
-pub(crate) async fn slices_arrive_in_order_however_many_are_taken_at_once() {
+/// Slices of all sizes, including empty ones and more than one operation takes.
+pub(crate) async fn vectored_writes_arrive_in_order() {
     const TOTAL: usize = 1024 * KIB;
     for driver in DRIVERS {
         let handler = move |mut io: Accepted<MonoioConnection>| async move {
@@ -166,7 +168,7 @@ pub(crate) async fn slices_arrive_in_order_however_many_are_taken_at_once() {
                 .await
                 .unwrap();
         };
-        let handle = serve_raw_with(one(driver), handler).start().unwrap();
+        let handle = serve_raw_with(one_worker(driver), handler).start().unwrap();
         let mut received = Vec::new();
         connect(&handle).read_to_end(&mut received).unwrap();
         assert!(
@@ -178,17 +180,17 @@ pub(crate) async fn slices_arrive_in_order_however_many_are_taken_at_once() {
     }
 }
 
-/// An error of a send that nobody waited for shows at the next write, flush or shutdown, and again
-/// after that.
-pub(crate) async fn an_error_that_comes_late_is_told_and_stays() {
+/// An error of a send in the background is returned by the next write, flush or shutdown, and by
+/// all later ones.
+pub(crate) async fn deferred_send_error_is_returned_and_persists() {
     for driver in DRIVERS {
-        let (tell, told) = mpsc::channel();
+        let (tx, rx) = mpsc::channel();
         let handler = move |mut io: Accepted<MonoioConnection>| {
-            let tell = tell.clone();
+            let tx = tx.clone();
             async move {
                 let mut first = None;
                 for _ in 0..1_000_000 {
-                    let polled = once(|cx| Pin::new(&mut io).poll_write(cx, &[7; 1000])).await;
+                    let polled = poll_once(|cx| Pin::new(&mut io).poll_write(cx, &[7; 1000])).await;
                     if let Some(Err(error)) = polled {
                         first = Some(error);
                         break;
@@ -197,17 +199,17 @@ pub(crate) async fn an_error_that_comes_late_is_told_and_stays() {
                 let flushed = poll_fn(|cx| Pin::new(&mut io).poll_flush(cx)).await;
                 let again = poll_fn(|cx| Pin::new(&mut io).poll_write(cx, b"x")).await;
                 let ended = poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await;
-                tell.send((first, flushed, again, ended)).unwrap();
+                tx.send((first, flushed, again, ended)).unwrap();
             }
         };
-        let handle = serve_raw_with(one(driver), handler).start().unwrap();
+        let handle = serve_raw_with(one_worker(driver), handler).start().unwrap();
         let client = connect(&handle);
-        // Closing resets it.
+        // A linger time of zero makes close(2) send a TCP RST.
         socket2::SockRef::from(&client)
             .set_linger(Some(Duration::ZERO))
             .unwrap();
         drop(client);
-        let (first, flushed, again, ended) = told.recv_timeout(crate::scene::PATIENCE).unwrap();
+        let (first, flushed, again, ended) = rx.recv_timeout(crate::fixture::PATIENCE).unwrap();
         let kind = first.unwrap().kind();
         assert!(
             matches!(

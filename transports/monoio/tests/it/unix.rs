@@ -1,10 +1,10 @@
-//! Unix sockets on monoio: who's at the other end, and what's left at the end.
+//! Unix sockets on monoio: peer credentials, adopted sockets, and what remains after shutdown.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use crate::scene::{DRIVERS, GRACE, PATIENCE};
+use crate::fixture::{DRIVERS, GRACE, PATIENCE};
 use anyport_core::{Connection, Server, serve_raw_with};
 use anyport_monoio::{Driver, MonoioUnix};
 use hyper_util::rt::TokioIo;
@@ -20,8 +20,8 @@ use std::{
 };
 use tokio::io::AsyncWriteExt;
 
-/// Tells each client its process, its user, and where it has connected.
-fn who(unix: MonoioUnix, driver: Driver) -> Server {
+/// Sends each client its process ID, its user ID and the local address.
+fn server(unix: MonoioUnix, driver: Driver) -> Server {
     serve_raw_with(
         unix.with_driver(driver).with_workers(2),
         |connection| async move {
@@ -35,19 +35,19 @@ fn who(unix: MonoioUnix, driver: Driver) -> Server {
     )
 }
 
-fn ask(path: &Path) -> String {
+fn read_reply(path: &Path) -> String {
     let mut stream = UnixStream::connect(path).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut said = String::new();
-    stream.read_to_string(&mut said).unwrap();
-    said
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    reply
 }
 
-pub(crate) async fn a_client_is_known_and_the_path_is_gone_at_the_end() {
+pub(crate) async fn peer_credentials_are_known_and_shutdown_removes_the_path() {
     for driver in DRIVERS {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app.sock");
-        let handle = who(MonoioUnix::bind(&path).with_mode(0o600), driver)
+        let handle = server(MonoioUnix::bind(&path).with_mode(0o600), driver)
             .start()
             .unwrap();
         assert_eq!(
@@ -61,8 +61,8 @@ pub(crate) async fn a_client_is_known_and_the_path_is_gone_at_the_end() {
             user.unwrap(),
             path.display()
         );
-        assert_eq!(ask(&path), expected, "{driver}");
-        let error = who(MonoioUnix::bind(&path), driver)
+        assert_eq!(read_reply(&path), expected, "{driver}");
+        let error = server(MonoioUnix::bind(&path), driver)
             .start()
             .unwrap_err()
             .to_string();
@@ -72,29 +72,29 @@ pub(crate) async fn a_client_is_known_and_the_path_is_gone_at_the_end() {
     }
 }
 
-pub(crate) async fn an_adopted_socket_is_not_shut_for_its_other_owners() {
+pub(crate) async fn adopted_socket_stays_open_for_its_other_owners() {
     for driver in DRIVERS {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app.sock");
         let owner = UnixListener::bind(&path).unwrap();
         let adopted = MonoioUnix::from_std(owner.try_clone().unwrap());
-        let handle = who(adopted, driver).start().unwrap();
+        let handle = server(adopted, driver).start().unwrap();
         assert!(
-            ask(&path).ends_with(&format!("unix:{}", path.display())),
+            read_reply(&path).ends_with(&format!("unix:{}", path.display())),
             "{driver}"
         );
         handle.shutdown(GRACE).await.unwrap();
-        let _late = UnixStream::connect(&path).unwrap();
+        let _in_flight = UnixStream::connect(&path).unwrap();
         owner.set_nonblocking(false).unwrap();
         owner.accept().unwrap();
     }
 }
 
-pub(crate) async fn an_abstract_name_is_free_again_at_once() {
+pub(crate) async fn abstract_name_is_free_after_shutdown() {
     for driver in DRIVERS {
         let name = format!("anyport-monoio-{}-{driver}", process::id());
         for _ in 0..5 {
-            let handle = who(MonoioUnix::bind_abstract(&name), driver)
+            let handle = server(MonoioUnix::bind_abstract(&name), driver)
                 .start()
                 .unwrap();
             handle.shutdown(GRACE).await.unwrap();

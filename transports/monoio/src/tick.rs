@@ -3,24 +3,24 @@
 use std::cell::Cell;
 
 thread_local! {
-    static ROUND: Cell<u64> = const { Cell::new(0) };
+    static TICK: Cell<u64> = const { Cell::new(0) };
     /// Whether the worker has waited since it last ran.
     static HAS_WAITED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// How often the worker of this thread has waited for completions.
-pub(crate) fn round() -> u64 {
-    ROUND.get()
+pub(crate) fn current() -> u64 {
+    TICK.get()
 }
 
-/// The worker is about to run.
+/// Called before the worker's tasks run.
 pub(crate) fn begin() {
     if HAS_WAITED.get() {
-        ROUND.set(ROUND.get() + 1);
+        TICK.set(TICK.get() + 1);
     }
 }
 
-/// The worker has run. If some tasks are still ready, it doesn't wait.
+/// Called after the worker's tasks have run. The worker does not wait while a task is ready.
 pub(crate) fn end(is_ready: bool) {
     HAS_WAITED.set(!is_ready);
 }

@@ -2,7 +2,7 @@
 //! connection waits for input. Its buffer is small until a peer fills it.
 use crate::{
     buffer::{Buffer, SMALL},
-    operation::{Operations, operations},
+    reusable_op::{ReusableOp, reusable_op},
 };
 use hyper::rt::ReadBufCursor;
 use monoio::io::{AsyncReadRent, CancelHandle, CancelableAsyncReadRent, Canceller, OwnedReadHalf};
@@ -14,35 +14,35 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The receiving half of a stream.
-pub(crate) struct Receiving<S> {
+pub(crate) struct Reader<S> {
     stream: Rc<UnsafeCell<S>>,
-    small: Option<Operations<Buffer, Received>>,
+    small: Option<ReusableOp<Buffer, Received>>,
     large: Option<Box<Large>>,
-    /// What has been received; or an empty buffer, for the next operation.
+    /// The received bytes, or an empty buffer for the next operation.
     buffer: Option<Buffer>,
-    end: Option<End>,
-    /// Of the next buffer: as large as the peer has made use of, until it's idle.
+    end: Option<ReadEnd>,
+    /// The size of the next buffer: as large as the peer has filled, and small again once the
+    /// connection is idle.
     size: usize,
 }
 
-/// What becomes of an operation.
+/// What an operation returns.
 type Received = (io::Result<usize>, Buffer);
 
-/// Operations with a large buffer, which can be taken back.
+/// Operations with a large buffer, which can be cancelled.
 struct Large {
-    ops: Operations<(Buffer, CancelHandle), Received>,
+    ops: ReusableOp<(Buffer, CancelHandle), Received>,
     canceller: Canceller,
     is_cancelled: bool,
 }
 
 /// Why nothing more is received.
-enum End {
+enum ReadEnd {
     Closed,
     Failed(io::Error),
 }
 
-impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
+impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Reader<S> {
     pub(crate) fn new(stream: Rc<UnsafeCell<S>>) -> Self {
         Self {
             stream,
@@ -60,31 +60,31 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            if let Some(rest) = self.rest() {
-                let n = rest.len().min(cursor.remaining());
-                cursor.put_slice(&rest[..n]);
-                self.taken(n);
+            if let Some(remaining) = self.remaining() {
+                let n = remaining.len().min(cursor.remaining());
+                cursor.put_slice(&remaining[..n]);
+                self.consume(n);
                 return Poll::Ready(Ok(()));
             }
             match self.end.take() {
-                Some(End::Closed) => {
-                    self.end = Some(End::Closed);
+                Some(ReadEnd::Closed) => {
+                    self.end = Some(ReadEnd::Closed);
                     return Poll::Ready(Ok(()));
                 }
-                Some(End::Failed(error)) => {
-                    self.end = Some(End::Failed(error.kind().into()));
+                Some(ReadEnd::Failed(error)) => {
+                    self.end = Some(ReadEnd::Failed(error.kind().into()));
                     return Poll::Ready(Err(error));
                 }
                 None => {}
             }
-            ready!(self.poll_op(cx));
+            ready!(self.poll_read_op(cx));
         }
     }
 
-    /// `is_idle`: nobody is about to read or write, so a large buffer is better used elsewhere.
+    /// `is_idle`: no read or write is expected soon, so a large buffer returns to the pool.
     pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>, is_idle: bool) -> Poll<()> {
         loop {
-            if self.rest().is_some() || self.end.is_some() {
+            if self.remaining().is_some() || self.end.is_some() {
                 return Poll::Ready(());
             }
             if is_idle {
@@ -93,29 +93,28 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
                     self.large = large.cancelled();
                 }
             }
-            ready!(self.poll_op(cx));
+            ready!(self.poll_read_op(cx));
         }
     }
 
-    /// Whether nothing more is received.
     pub(crate) fn has_ended(&self) -> bool {
         self.end.is_some()
     }
 
-    /// Whether it has, or is about to have, a buffer that's larger than it needs while it waits.
+    /// Whether the current or next buffer is larger than an idle connection needs.
     pub(crate) fn is_large(&self) -> bool {
         self.size > SMALL
     }
 
-    fn rest(&self) -> Option<&[u8]> {
-        let rest = self.buffer.as_ref()?.rest();
-        (!rest.is_empty()).then_some(rest)
+    fn remaining(&self) -> Option<&[u8]> {
+        let remaining = self.buffer.as_ref()?.remaining();
+        (!remaining.is_empty()).then_some(remaining)
     }
 
-    fn taken(&mut self, n: usize) {
+    fn consume(&mut self, n: usize) {
         if let Some(buffer) = &mut self.buffer {
             buffer.advance(n);
-            if buffer.rest().is_empty() {
+            if buffer.remaining().is_empty() {
                 buffer.clear();
                 if buffer.size() != self.size {
                     self.buffer = None;
@@ -124,20 +123,20 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
         }
     }
 
-    /// Ready when an operation is done; begins one, if there's none.
-    fn poll_op(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.is_under_way() {
-            self.begin();
+    /// Ready when an operation has completed. Starts one if none is in flight.
+    fn poll_read_op(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_in_flight() {
+            self.start();
         }
         let (received, was_cancelled) = match (&mut self.large, &mut self.small) {
-            (Some(large), _) if large.ops.is_under_way() => {
+            (Some(large), _) if large.ops.is_in_flight() => {
                 (ready!(large.ops.as_mut().poll(cx)), large.is_cancelled)
             }
             (_, Some(small)) => (ready!(small.as_mut().poll(cx)), false),
             (_, None) => return Poll::Pending,
         };
         match received {
-            (Ok(0), _) => self.end = Some(End::Closed),
+            (Ok(0), _) => self.end = Some(ReadEnd::Closed),
             (Ok(_), buffer) => {
                 if buffer.is_full() {
                     self.size = buffer.next_size();
@@ -146,19 +145,19 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
             }
             (Err(e), _) if e.kind() == io::ErrorKind::Interrupted => {}
             (Err(e), _) if was_cancelled && Errno::from_io_error(&e) == Some(Errno::CANCELED) => {}
-            (Err(e), _) => self.end = Some(End::Failed(e)),
+            (Err(e), _) => self.end = Some(ReadEnd::Failed(e)),
         }
         Poll::Ready(())
     }
 
-    fn is_under_way(&self) -> bool {
+    fn is_in_flight(&self) -> bool {
         self.large
             .as_ref()
-            .is_some_and(|large| large.ops.is_under_way())
-            || self.small.as_ref().is_some_and(|ops| ops.is_under_way())
+            .is_some_and(|large| large.ops.is_in_flight())
+            || self.small.as_ref().is_some_and(|ops| ops.is_in_flight())
     }
 
-    fn begin(&mut self) {
+    fn start(&mut self) {
         let mut buffer = match self.buffer.take() {
             Some(buffer) if buffer.size() == self.size => buffer,
             _ => Buffer::with_capacity(self.size),
@@ -171,16 +170,16 @@ impl<S: AsyncReadRent + CancelableAsyncReadRent + 'static> Receiving<S> {
                 .get_or_insert_with(|| Box::new(Large::new(stream)));
             large.is_cancelled = false;
             let handle = large.canceller.handle();
-            large.ops.as_mut().begin((buffer, handle));
+            large.ops.as_mut().start((buffer, handle));
         } else {
             let small = self.small.get_or_insert_with(|| {
                 let stream = Rc::clone(stream);
-                operations(move |buffer| {
+                reusable_op(move |buffer| {
                     let mut half = OwnedReadHalf(Rc::clone(&stream));
                     async move { half.read(buffer).await }
                 })
             });
-            small.as_mut().begin(buffer);
+            small.as_mut().start(buffer);
         }
     }
 }
@@ -189,7 +188,7 @@ impl Large {
     fn new<S: CancelableAsyncReadRent + 'static>(stream: &Rc<UnsafeCell<S>>) -> Self {
         let stream = Rc::clone(stream);
         Self {
-            ops: operations(move |(buffer, handle)| {
+            ops: reusable_op(move |(buffer, handle)| {
                 let mut half = OwnedReadHalf(Rc::clone(&stream));
                 async move { half.cancelable_read(buffer, handle).await }
             }),
@@ -198,10 +197,10 @@ impl Large {
         }
     }
 
-    /// What's needed until the operation that's under way is done, with what it brings
-    /// nevertheless.
+    /// What the cancelled operation needs until it completes. Bytes that it received nevertheless
+    /// are kept.
     fn cancelled(mut self: Box<Self>) -> Option<Box<Self>> {
-        if !self.ops.is_under_way() {
+        if !self.ops.is_in_flight() {
             return None;
         }
         if !self.is_cancelled {

@@ -12,25 +12,24 @@ use std::{
     task::{Context, Poll},
 };
 
-/// More of them the kernel refuses (UIO_MAXIOV).
-const MOST_SLICES: usize = 1024;
+/// The kernel refuses more slices in one call (UIO_MAXIOV).
+const IOV_MAX: usize = 1024;
 
-/// What's sent with.
-pub(crate) struct Half<S: AsyncWriteRent> {
+/// monoio's write half, with the stream's descriptor.
+pub(crate) struct WriteHalf<S: AsyncWriteRent> {
     half: Option<OwnedWriteHalf<S>>,
-    /// The stream's.
     descriptor: RawFd,
-    /// An operation has been given a thread to sleep in: no other one shall be.
-    pub(crate) is_slow: bool,
+    /// An operation has been handed to an io-wq thread, which sleeps: later bytes are sent by
+    /// system calls.
+    pub(crate) has_blocked: bool,
 }
 
-impl<S: AsyncWriteRent> Half<S> {
-    /// Of a stream with this descriptor.
+impl<S: AsyncWriteRent> WriteHalf<S> {
     pub(crate) fn new(stream: Rc<UnsafeCell<S>>, descriptor: RawFd) -> Self {
         Self {
             half: Some(OwnedWriteHalf(stream)),
             descriptor,
-            is_slow: false,
+            has_blocked: false,
         }
     }
 
@@ -41,14 +40,13 @@ impl<S: AsyncWriteRent> Half<S> {
         }
     }
 
-    /// Ends the sending.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(half) = &mut self.half else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
-        // monoio does it at once, by a system call.
+        // monoio shuts a socket down at once, by a system call.
         match pin!(half.shutdown()).poll(cx) {
-            // The peer has reset the connection: there's nothing to be ended.
+            // The peer has reset the connection, so there is nothing to shut down.
             Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
             polled => polled,
         }
@@ -60,9 +58,9 @@ impl<S: AsyncWriteRent> Half<S> {
         unsafe { BorrowedFd::borrow_raw(self.descriptor) }
     }
 
-    /// Sends what the kernel takes at once; how much, or that it takes nothing.
-    pub(crate) fn send_now(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let bufs = &bufs[..bufs.len().min(MOST_SLICES)];
+    /// Sends what the kernel takes at once, and returns how much that was.
+    pub(crate) fn try_send(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bufs = &bufs[..bufs.len().min(IOV_MAX)];
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         Ok(sendmsg(
             self.socket(),
@@ -73,10 +71,10 @@ impl<S: AsyncWriteRent> Half<S> {
     }
 }
 
-impl<S: AsyncWriteRent> Drop for Half<S> {
+impl<S: AsyncWriteRent> Drop for WriteHalf<S> {
     fn drop(&mut self) {
-        // A sending half that's dropped alone ends the sending by a system call; closing does that,
-        // too. Put together, the halves are just closed.
+        // A write half that is dropped alone calls shutdown(2). Closing the descriptor does that as
+        // well, so the halves are reunited, and the system call is saved.
         if let Some(half) = self.half.take()
             && Rc::strong_count(&half.0) == 1
         {

@@ -11,8 +11,8 @@ use std::{env, io};
 
 const NEEDS: RingNeeds = RingNeeds::new("5.6", 256);
 
-/// What monoio 0.2 may begin.
-const OPERATIONS: [u8; 17] = [
+/// The operations that monoio 0.2 submits.
+const NEEDED_OPCODES: [u8; 17] = [
     Accept::CODE,
     AsyncCancel::CODE,
     Close::CODE,
@@ -32,29 +32,28 @@ const OPERATIONS: [u8; 17] = [
     Writev::CODE,
 ];
 
-/// It keeps monoio from io_uring.
-const FORCED: &str = "MONOIO_FORCE_LEGACY_DRIVER";
+/// This variable makes monoio use epoll.
+const FORCE_LEGACY: &str = "MONOIO_FORCE_LEGACY_DRIVER";
 
-/// io_uring is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    pub(crate) why: String,
+    pub(crate) reason: String,
     pub(crate) advice: String,
 }
 
-/// Why there's no ring.
+/// Why no ring could be set up.
 #[derive(Debug)]
-pub(crate) enum NoRing {
+pub(crate) enum RingError {
     Refused(Refusal),
-    /// There's nothing to be had of this kind: epoll would lack it, too.
+    /// A resource is exhausted that epoll would need as well.
     Exhausted(io::Error),
 }
 
-impl NoRing {
+impl RingError {
     pub(crate) fn new(call: RingCall, error: io::Error) -> Self {
         match NEEDS.advice(call, &error) {
             Some(advice) => Self::Refused(Refusal {
-                why: error.to_string(),
+                reason: error.to_string(),
                 advice,
             }),
             None => Self::Exhausted(error),
@@ -62,27 +61,27 @@ impl NoRing {
     }
 }
 
-/// Whether the kernel has all operations that monoio begins, and this process may use them.
-/// monoio's own answer is the first one for good, also if there was just no descriptor left.
-pub(crate) fn detect() -> Result<(), NoRing> {
-    if env::var(FORCED)
+/// Checks that the kernel supports all operations that monoio submits, and that this process may
+/// use them. monoio itself caches its first answer, even if only a descriptor was missing then.
+pub(crate) fn check() -> Result<(), RingError> {
+    if env::var(FORCE_LEGACY)
         .is_ok_and(|value| matches!(&*value.to_ascii_lowercase(), "1" | "true" | "yes"))
     {
-        return Err(NoRing::Refused(Refusal {
-            why: format!("{FORCED} is set"),
-            advice: format!("unset {FORCED}"),
+        return Err(RingError::Refused(Refusal {
+            reason: format!("{FORCE_LEGACY} is set"),
+            advice: format!("unset {FORCE_LEGACY}"),
         }));
     }
-    let ring = IoUring::new(2).map_err(|e| NoRing::new(RingCall::Setup, e))?;
+    let ring = IoUring::new(2).map_err(|e| RingError::new(RingCall::Setup, e))?;
     let mut probe = Probe::new();
     let probed = ring.submitter().register_probe(&mut probe);
-    probed.map_err(|e| NoRing::new(RingCall::Register, e))?;
-    if OPERATIONS
+    probed.map_err(|e| RingError::new(RingCall::Register, e))?;
+    if NEEDED_OPCODES
         .iter()
         .all(|operation| probe.is_supported(*operation))
     {
         return Ok(());
     }
     let missing = io::Error::new(io::ErrorKind::Unsupported, "an operation is missing");
-    Err(NoRing::new(RingCall::Register, missing))
+    Err(RingError::new(RingCall::Register, missing))
 }
