@@ -1,5 +1,5 @@
 //! Accepts connections once glommio's reactor reports that the listening socket is readable.
-use crate::{GlommioConnection, watch::Watch};
+use crate::{GlommioConnection, readiness::Readiness};
 use anyport_core::{ConnInfo, PeerCred, Worker, socket::Acceptor};
 use glommio::net::TcpStream;
 use glommio_socket2::Socket;
@@ -14,17 +14,17 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Waits for clients at a listening socket, and makes glommio's streams of them.
+/// Waits until a listening socket has clients, and makes glommio streams of them.
 ///
-/// glommio's own listener takes four system calls for each client, and lets connections stay open
-/// in processes that the app starts.
+/// glommio's own listener takes four system calls per client, and its connections are inherited by
+/// processes that the app starts.
 #[derive(Debug)]
 pub struct GlommioAcceptor {
-    /// An epoll instance, which is readable when the socket is. The kernel keeps open whatever the
-    /// reactor waits for until that's told to wait no longer; the socket has to be closed, and its
+    /// An epoll instance, which is readable when the listening socket is. The kernel keeps a
+    /// descriptor open for as long as the reactor polls it. The socket must be closed, and its
     /// address free, as soon as the listener is dropped.
     readiness: OwnedFd,
-    wait: Watch,
+    wait: Readiness,
 }
 
 impl Acceptor for GlommioAcceptor {
@@ -37,7 +37,7 @@ impl Acceptor for GlommioAcceptor {
         epoll::add(&readiness, socket, EventData::new_u64(0), EventFlags::IN)?;
         Ok(Self {
             readiness,
-            wait: Watch::default(),
+            wait: Readiness::default(),
         })
     }
 
@@ -65,7 +65,7 @@ impl Acceptor for GlommioAcceptor {
             )),
             Err(_) => info,
         };
-        // It's called TCP's, but what it asks of a socket, those of all families do.
+        // glommio's `TcpStream` works with sockets of all families.
         let stream = TcpStream::from(Socket::from(stream));
         Ok(GlommioConnection::new(stream, info))
     }

@@ -9,8 +9,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// One connection, over TCP or a Unix socket. Its socket stays on its worker; used on another
-/// thread, it's [relayed](ThreadBoundStream).
+/// A connection, over TCP or a Unix socket. Its socket stays on its worker. Used on another thread,
+/// the connection is [relayed](ThreadBoundStream).
 pub struct GlommioConnection {
     io: ThreadBoundStream<Stream>,
     info: ConnInfo,
@@ -51,7 +51,8 @@ impl Connection for GlommioConnection {
 
 delegate_io!(impl for GlommioConnection => io);
 
-/// For a question or an option that has no method here; it's open for as long as the connection is.
+/// For socket options and queries that have no method here. The descriptor is open for as long as
+/// the connection is.
 impl AsRawFd for GlommioConnection {
     fn as_raw_fd(&self) -> RawFd {
         self.descriptor

@@ -25,12 +25,12 @@
 #![cfg(target_os = "linux")]
 
 mod acceptor;
-mod alarm;
 mod connection;
-mod requirements;
+mod io_uring_support;
+mod readiness;
 mod runtime;
 mod stream;
-mod watch;
+mod worker_timer;
 
 pub use acceptor::GlommioAcceptor;
 pub use connection::GlommioConnection;
@@ -42,8 +42,9 @@ use anyport_core::socket::{
 
 /// TCP on glommio: each worker has a thread, an executor and a socket of its own (SO_REUSEPORT).
 ///
-/// Nothing moves between threads, so the app may be `!Send` (`per_worker(..)`). It needs io_uring,
-/// and the right to lock 512 KiB of memory; the server doesn't start without.
+/// Nothing moves between threads, so the app may be `!Send` (`per_worker(..)`). glommio needs
+/// io_uring, and the right to lock 512 KiB of memory (RLIMIT_MEMLOCK). Without either the server
+/// does not start.
 ///
 /// ```
 /// # use anyport_glommio::Glommio;
@@ -56,8 +57,8 @@ pub type Glommio = TcpTransport<GlommioPerCore, GlommioListener>;
 /// A listening TCP socket on one worker.
 pub type GlommioListener = ReadyTcpListener<GlommioAcceptor>;
 
-/// Unix sockets on glommio: each worker has a thread and an executor; they have duplicates of one
-/// socket.
+/// Unix sockets on glommio: each worker has a thread and an executor. All workers accept on
+/// duplicates of one socket.
 ///
 /// ```
 /// # use anyport_glommio::GlommioUnix;

@@ -1,5 +1,5 @@
 //! The runtime: a thread with a glommio executor for each worker. Tasks stay on their thread.
-use crate::{alarm::Alarm, requirements};
+use crate::{io_uring_support, worker_timer::WorkerTimer};
 use anyport_core::{
     Result, Runtime, Workers,
     runtime::{
@@ -21,24 +21,24 @@ use std::{
     time::Duration,
 };
 
-/// What a worker locks for storage, the least that glommio takes: a connection has no use for it,
-/// and many workers have to share a small limit.
+/// The memory that a worker locks for storage I/O: the least that glommio accepts. Connections do
+/// not use it, and many workers have to share a small limit.
 const IO_MEMORY: usize = 64 * 1024;
-/// How often a task that wakes itself, or that a task woke, runs before the reactor has its turn:
-/// glommio looks for events only when no task is ready.
-const ROUNDS: usize = 4;
-/// How many operations are handed to the kernel at once.
+/// How often a ready task may run before the reactor polls for events. glommio polls only when no
+/// task is ready.
+const RUNS_PER_REACTOR_POLL: usize = 4;
+/// The entries of the submission queue.
 const RING_DEPTH: usize = 1024;
-/// How long tasks may run before glommio's `need_preempt` says so; its default is a tenth. A worker
-/// that stands still for as long at the wrong moment falls asleep although a task is ready
-/// (`alarm.rs`), and containers stand still for a tenth of a second often.
+/// How long tasks may run before glommio's `need_preempt` returns true; its default is 100 ms. A
+/// worker that stalls this long at the wrong moment sleeps although a task is ready
+/// (`worker_timer.rs`). In containers, stalls of 100 ms are common.
 const PREEMPT: Duration = Duration::from_secs(1);
 
-/// One glommio executor per worker, on a thread of its own. Nothing moves, so nothing need be
+/// One glommio executor per worker, on a thread of its own. Tasks never move, so they need not be
 /// `Send`.
 ///
-/// A panic of a task ends that task only, and tasks run in turn. What's spawned by
-/// `glommio::spawn_local` has neither promise.
+/// A panic ends its own task only, and tasks are scheduled fairly. Tasks of `glommio::spawn_local`
+/// have neither guarantee.
 #[derive(Clone, Debug)]
 pub struct GlommioPerCore(PhantomData<Rc<()>>);
 
@@ -46,7 +46,7 @@ impl Runtime for GlommioPerCore {
     const WORKERS: Workers = Workers::PerCore;
 
     fn check() -> Result<()> {
-        requirements::check()
+        io_uring_support::check()
     }
 
     fn current() -> Self {
@@ -71,9 +71,9 @@ impl<F: Future<Output = ()> + 'static> Launch<F> for GlommioPerCore {
 }
 
 fn build() -> io::Result<LocalExecutor> {
-    static ONE_BY_ONE: Mutex<()> = Mutex::new(());
-    let _turn = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    requirements::descriptors()?;
+    static BUILD: Mutex<()> = Mutex::new(());
+    let _guard = BUILD.lock().unwrap_or_else(PoisonError::into_inner);
+    io_uring_support::check_descriptors()?;
     let builder = LocalExecutorBuilder::new(Placement::Unbound)
         .io_memory(IO_MEMORY)
         .ring_depth(RING_DEPTH)
@@ -81,54 +81,51 @@ fn build() -> io::Result<LocalExecutor> {
     match catch_unwind(AssertUnwindSafe(|| builder.make())) {
         Ok(made) => made.map_err(io::Error::from),
         Err(_) => Err(io::Error::other(
-            "glommio panicked as it set up its rings; it won't start again in this process",
+            "glommio panicked as it set up its rings; it cannot start again in this process",
         )),
     }
 }
 
-/// The life of a worker.
 fn run<F: Future<Output = ()> + 'static>(glommio: LocalExecutor, start: Start<F>) {
     let tasks = Tasks::enter();
-    let life = async {
+    let worker = async {
         if let Some(accept_loop) = start.enter() {
             let accept_loop = tasks.spawn(accept_loop);
-            Run::new(&tasks, || accept_loop.is_finished()).await;
+            RunTasks::new(&tasks, || accept_loop.is_finished()).await;
         }
         tasks.clear();
-        // Sockets close when the kernel has been told that nobody waits for them any more, which
-        // the reactor does before it sleeps.
+        // The reactor closes sockets when it has cancelled their polls, which it does before it
+        // sleeps.
         Timer::new(Duration::from_millis(1)).await;
     };
-    // Should glommio give up its loop, the worker's tasks are dropped all the same, and the server
-    // learns of it.
-    let _ = catch_unwind(AssertUnwindSafe(|| glommio.run(life)));
+    // Even if glommio's loop panics, the worker's tasks are dropped, and the server is notified.
+    let _ = catch_unwind(AssertUnwindSafe(|| glommio.run(worker)));
     drop(tasks);
     drop(glommio);
 }
 
-/// Runs the tasks of a worker until something has happened; glommio is told when the next one is
-/// due.
-struct Run<'a, D> {
+/// Runs the worker's tasks until `is_done`, and sets the worker's timer to the next deadline.
+struct RunTasks<'a, D> {
     tasks: &'a Tasks,
     is_done: D,
-    alarm: Alarm,
-    /// Ends when the reactor has had its turn.
+    timer: WorkerTimer,
+    /// Ends when the reactor has polled for events.
     pause: Option<Timer>,
 }
 
-impl<'a, D: Fn() -> bool + Unpin> Run<'a, D> {
+impl<'a, D: Fn() -> bool + Unpin> RunTasks<'a, D> {
     fn new(tasks: &'a Tasks, is_done: D) -> Self {
         Self {
             tasks,
             is_done,
-            alarm: Alarm::new(),
+            timer: WorkerTimer::new(),
             pause: None,
         }
     }
 
-    /// Has glommio run this task again, but not before it has looked for events: a task that wakes
-    /// itself runs at once.
-    fn pause(&mut self, cx: &mut Context<'_>) {
+    /// Makes glommio run this task again, after it has polled for events. A task that only wakes
+    /// itself would run before that.
+    fn yield_to_reactor(&mut self, cx: &mut Context<'_>) {
         loop {
             let pause = self.pause.insert(Timer::new(Duration::from_micros(1)));
             if Pin::new(pause).poll(cx).is_pending() {
@@ -138,20 +135,20 @@ impl<'a, D: Fn() -> bool + Unpin> Run<'a, D> {
     }
 }
 
-impl<D: Fn() -> bool + Unpin> Future for Run<'_, D> {
+impl<D: Fn() -> bool + Unpin> Future for RunTasks<'_, D> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let is_ready = this.tasks.run(cx, ROUNDS);
+        let is_ready = this.tasks.run(cx, RUNS_PER_REACTOR_POLL);
         if (this.is_done)() {
             return Poll::Ready(());
         }
-        if this.alarm.poll(this.tasks.next_deadline(), cx).is_ready() {
+        if this.timer.poll(this.tasks.next_deadline(), cx).is_ready() {
             cx.waker().wake_by_ref();
         }
         if is_ready {
-            this.pause(cx);
+            this.yield_to_reactor(cx);
         } else {
             this.pause = None;
         }

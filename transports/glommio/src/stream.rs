@@ -16,39 +16,40 @@ use std::{
     task::{Context, Poll},
 };
 
-/// As much as is read by way of the scratch. Whoever has more room reads a large body.
-const READ: usize = 64 * 1024;
-/// Up to so many bytes, several slices are cheaper copied than handed over one by one.
-const SMALL: usize = 4096;
+/// The most that is read through the scratch buffer. A larger destination means a large body, which
+/// is read directly.
+const MAX_SCRATCH_READ: usize = 64 * 1024;
+/// Up to so many bytes, copying several slices is cheaper than a vectored send.
+const MAX_COPIED: usize = 4096;
 
-/// A stream of glommio's: it reads by glommio, which has a look before it waits, and when a read
-/// was short, begins to wait at once. What's written, it writes itself, since glommio can't write
-/// several slices; glommio waits for room.
+/// A glommio stream. Reads go through glommio, which tries before it waits, and starts to wait at
+/// once after a short read. Writes are system calls of this crate, since glommio has no vectored
+/// write; glommio waits until the socket is writable.
 pub(crate) struct Stream {
     inner: TcpStream,
-    /// The latest write is pending.
+    /// The latest write was pending.
     is_blocked: bool,
 }
 
 thread_local! {
-    /// What's read into, and what slices are put together in: no read of glommio's goes to memory
-    /// that nobody has initialized.
+    /// Reads go into this buffer, and slices are joined in it. It is initialized, which glommio's
+    /// reads need.
     static SCRATCH: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
 }
 
-/// Lends the scratch of this thread. It's away meanwhile, so what a waker does when it's dropped
-/// may need another one.
+/// Takes the thread's scratch buffer for the call. A waker that is dropped during it may run code
+/// that needs another one.
 fn with_scratch<T>(f: impl FnOnce(&mut [u8]) -> T) -> T {
     let mut scratch = SCRATCH
         .take()
-        .unwrap_or_else(|| vec![0; READ].into_boxed_slice());
+        .unwrap_or_else(|| vec![0; MAX_SCRATCH_READ].into_boxed_slice());
     let result = f(&mut scratch);
     SCRATCH.set(Some(scratch));
     result
 }
 
 impl Stream {
-    /// A stream of any family.
+    /// Takes a stream of any socket family.
     pub(crate) fn new(stream: TcpStream) -> Self {
         Self {
             inner: stream,
@@ -57,16 +58,17 @@ impl Stream {
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the stream owns its descriptor, and closes it when it's dropped; until then it's
-        // borrowed here.
+        // SAFETY: the stream owns its descriptor and closes it when it is dropped. The borrow of
+        // `self` ends before that.
         unsafe { BorrowedFd::borrow_raw(self.inner.as_raw_fd()) }
     }
 
-    /// Receives what there is, without a copy. None: there is nothing now, and glommio can wait.
-    fn receive_now(&self, cursor: &mut ReadBufCursor<'_>) -> Option<io::Result<()>> {
+    /// Receives the available bytes, without a copy. `None`: nothing is available now, so glommio
+    /// has to wait.
+    fn try_recv(&self, cursor: &mut ReadBufCursor<'_>) -> Option<io::Result<()>> {
         loop {
-            // SAFETY: nothing of it is made uninitialized: recv writes to it, or leaves it as it
-            // is.
+            // SAFETY: recv writes to this memory or leaves it as it is, so nothing in it becomes
+            // uninitialized.
             let spare = unsafe { cursor.as_mut() };
             match net::recv(self.fd(), spare, RecvFlags::DONTWAIT) {
                 Ok(((received, _), _)) => {
@@ -89,7 +91,7 @@ impl Stream {
             .fold(0, |sum: usize, buf| sum.saturating_add(buf.len()));
         let sent = match bufs {
             [buf] => net::send(self.fd(), buf, FLAGS),
-            _ if total <= SMALL => with_scratch(|scratch| {
+            _ if total <= MAX_COPIED => with_scratch(|scratch| {
                 let mut end = 0;
                 for buf in bufs {
                     scratch[end..end + buf.len()].copy_from_slice(buf);
@@ -103,17 +105,17 @@ impl Stream {
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let polled = self.send_or_wait(cx, bufs);
+        let polled = self.poll_try_send(cx, bufs);
         let was_blocked = mem::replace(&mut self.is_blocked, polled.is_pending());
         if was_blocked && polled.is_ready() {
-            // glommio waits no longer if it could write in the end, but hyper may still count on
-            // the wake that the pending write promised.
+            // glommio forgets the waker if its own write succeeds. hyper may still rely on the wake
+            // that the pending write promised.
             cx.waker().wake_by_ref();
         }
         polled
     }
 
-    fn send_or_wait(
+    fn poll_try_send(
         &mut self,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
@@ -128,12 +130,12 @@ impl Stream {
                 sent => return Poll::Ready(sent),
             }
         }
-        // It tries, too, before it waits.
-        uninterrupted(|| Pin::new(&mut self.inner).poll_write(cx, first))
+        // glommio tries to write as well, before it waits.
+        retry_interrupted(|| Pin::new(&mut self.inner).poll_write(cx, first))
     }
 }
 
-fn uninterrupted<T>(mut poll: impl FnMut() -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+fn retry_interrupted<T>(mut poll: impl FnMut() -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
     loop {
         match poll() {
             Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -144,9 +146,9 @@ fn uninterrupted<T>(mut poll: impl FnMut() -> Poll<io::Result<T>>) -> Poll<io::R
 
 impl LocalStream for Stream {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // recv(2) of no byte fails with EAGAIN, too, when there's nothing; while glommio waits, it
-        // isn't even called.
-        uninterrupted(|| Pin::new(&mut self.inner).poll_read(cx, &mut [])).map_ok(drop)
+        // recv(2) of zero bytes also fails with EAGAIN when nothing is available. While glommio
+        // waits, it does not even call recv.
+        retry_interrupted(|| Pin::new(&mut self.inner).poll_read(cx, &mut [])).map_ok(drop)
     }
 
     fn peer_state(&mut self) -> PeerState {
@@ -164,18 +166,18 @@ impl Read for Stream {
         cx: &mut Context<'_>,
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if cursor.remaining() > READ
-            && let Some(received) = self.receive_now(&mut cursor)
+        if cursor.remaining() > MAX_SCRATCH_READ
+            && let Some(received) = self.try_recv(&mut cursor)
         {
             return Poll::Ready(received);
         }
-        let room = cursor.remaining().min(READ);
-        if room == 0 {
+        let space = cursor.remaining().min(MAX_SCRATCH_READ);
+        if space == 0 {
             return Poll::Ready(Ok(()));
         }
         with_scratch(|scratch| {
-            let scratch = &mut scratch[..room];
-            uninterrupted(|| Pin::new(&mut self.inner).poll_read(cx, scratch))
+            let scratch = &mut scratch[..space];
+            retry_interrupted(|| Pin::new(&mut self.inner).poll_read(cx, scratch))
                 .map_ok(|n| cursor.put_slice(&scratch[..n]))
         })
     }
@@ -196,7 +198,7 @@ impl Write for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         match net::shutdown(self.fd(), Shutdown::Write) {
-            // The peer has reset the connection: there's nothing to be ended.
+            // The peer has reset the connection, so there is nothing to shut down.
             Err(Errno::NOTCONN) => Poll::Ready(Ok(())),
             shut => Poll::Ready(Ok(shut?)),
         }

@@ -52,7 +52,7 @@ mod subjects {
         }
 
         fn missing(&self) -> Option<String> {
-            missing()
+            unavailable()
         }
     }
 
@@ -73,7 +73,7 @@ mod subjects {
         }
 
         fn missing(&self) -> Option<String> {
-            missing()
+            unavailable()
         }
 
         fn capabilities(&self) -> Capabilities {
@@ -83,8 +83,8 @@ mod subjects {
         }
     }
 
-    /// Why a worker can't be started, if it can't.
-    fn missing() -> Option<String> {
+    /// Why no worker can start on this machine, if none can.
+    fn unavailable() -> Option<String> {
         let glommio = Glommio::bind("127.0.0.1:0").with_workers(1);
         needs_start(serve_raw_with(glommio, |_: Accepted<_>| async {}))
     }

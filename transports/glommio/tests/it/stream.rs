@@ -1,6 +1,6 @@
-//! The stream itself: no byte is lost, doubled or out of place, whatever its operations go through.
+//! Reads and writes on a stream: no byte is lost, doubled or out of place.
 
-use crate::scene::{GRACE, connect, one};
+use crate::fixture::{GRACE, connect, one_worker};
 use anyport_core::{Accepted, Connection, serve_raw_with};
 use anyport_glommio::GlommioConnection;
 use hyper::rt::{Read as _, ReadBuf, Write as _};
@@ -21,7 +21,7 @@ use std::{
 
 const KIB: usize = 1024;
 
-/// Bytes that tell where they belong.
+/// Bytes that depend on their position.
 fn pattern(from: usize, len: usize) -> Vec<u8> {
     (from..from + len).map(|n| (n * 31 % 251) as u8).collect()
 }
@@ -36,8 +36,8 @@ fn poll_read(
     polled.map_ok(|()| buf.filled().to_vec())
 }
 
-/// Polls once, and goes on in another turn.
-async fn once<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T> + Unpin) -> Option<T> {
+/// Polls once, then yields to other tasks.
+async fn poll_once<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T> + Unpin) -> Option<T> {
     let polled = poll_fn(|cx| match poll(cx) {
         Poll::Ready(value) => Poll::Ready(Some(value)),
         Poll::Pending => Poll::Ready(None),
@@ -55,18 +55,18 @@ async fn once<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T> + Unpin) -> O
     polled
 }
 
-/// A read that's pending is left, again and again, while bytes come: what it waits with is kept.
-pub(crate) async fn nothing_is_lost_when_a_pending_read_is_left() {
+/// A pending read is abandoned again and again while bytes arrive.
+pub(crate) async fn abandoned_pending_read_loses_no_bytes() {
     const MESSAGES: usize = 3000;
     const SIZE: usize = 300;
-    let (tell, told) = mpsc::channel();
+    let (tx, rx) = mpsc::channel();
     let handler = move |mut io: Accepted<GlommioConnection>| {
-        let tell = tell.clone();
+        let tx = tx.clone();
         async move {
             let mut seen = 0;
             let mut waited = 0;
             while seen < MESSAGES * SIZE {
-                let read = match once(|cx| poll_read(&mut io, cx)).await {
+                let read = match poll_once(|cx| poll_read(&mut io, cx)).await {
                     Some(read) => read,
                     None => {
                         waited += 1;
@@ -81,15 +81,15 @@ pub(crate) async fn nothing_is_lost_when_a_pending_read_is_left() {
                 assert!(!read.is_empty(), "the end after {seen} bytes");
                 seen += read.len();
             }
-            tell.send(waited).unwrap();
+            tx.send(waited).unwrap();
         }
     };
-    let handle = serve_raw_with(one(), handler).start().unwrap();
+    let handle = serve_raw_with(one_worker(), handler).start().unwrap();
     let mut client = connect(&handle);
     thread::spawn(move || {
         for n in 0..MESSAGES {
             client.write_all(&pattern(n * SIZE, SIZE)).unwrap();
-            // Not to wait for anything: now and then, the server is to run dry.
+            // Not a wait for an event: the pauses let the server run out of bytes now and then.
             match n % 7 {
                 0 => thread::sleep(Duration::from_micros(50)),
                 1..4 => thread::yield_now(),
@@ -98,34 +98,34 @@ pub(crate) async fn nothing_is_lost_when_a_pending_read_is_left() {
         }
         client.read(&mut [0])
     });
-    let waited = told.recv_timeout(crate::scene::PATIENCE).unwrap();
+    let waited = rx.recv_timeout(crate::fixture::PATIENCE).unwrap();
     assert!(waited > MESSAGES / 100, "it waited {waited} times only");
     handle.shutdown(GRACE).await.unwrap();
 }
 
-/// What a write took, arrives, although the connection is dropped while the peer isn't reading.
-pub(crate) async fn what_was_written_is_sent_although_its_connection_is_gone() {
-    let (tell, told) = mpsc::channel();
+/// The connection is dropped while the peer does not read.
+pub(crate) async fn bytes_written_before_drop_are_sent() {
+    let (tx, rx) = mpsc::channel();
     let handler = move |mut io: Accepted<GlommioConnection>| {
-        let tell = tell.clone();
+        let tx = tx.clone();
         async move {
             let mut written = 0;
-            // Until the peer's buffer and the kernel's are full, and an operation is waiting.
+            // Until both send buffers are full, and an operation waits.
             for _ in 0..1000 {
                 let chunk = pattern(written, 100 * KIB);
-                match once(|cx| Pin::new(&mut io).poll_write(cx, &chunk)).await {
+                match poll_once(|cx| Pin::new(&mut io).poll_write(cx, &chunk)).await {
                     Some(taken) => written += taken.unwrap(),
-                    // It's no more than under way, if that was too soon.
+                    // Pending with less written: the write may have been too early.
                     None if written > 8 * KIB * KIB => break,
                     None => {}
                 }
             }
-            tell.send(written).unwrap();
+            tx.send(written).unwrap();
         }
     };
-    let handle = serve_raw_with(one(), handler).start().unwrap();
+    let handle = serve_raw_with(one_worker(), handler).start().unwrap();
     let mut client = connect(&handle);
-    let written = told.recv_timeout(crate::scene::PATIENCE).unwrap();
+    let written = rx.recv_timeout(crate::fixture::PATIENCE).unwrap();
     let mut received = Vec::new();
     client.read_to_end(&mut received).unwrap();
     assert_eq!(received.len(), written);
@@ -133,8 +133,8 @@ pub(crate) async fn what_was_written_is_sent_although_its_connection_is_gone() {
     handle.shutdown(GRACE).await.unwrap();
 }
 
-/// Slices of all sizes, empty ones and too many for one operation among them.
-pub(crate) async fn slices_arrive_in_order_however_many_are_taken_at_once() {
+/// Slices of all sizes, including empty ones and more than one operation takes.
+pub(crate) async fn vectored_writes_arrive_in_order() {
     const TOTAL: usize = 1024 * KIB;
     let handler = move |mut io: Accepted<GlommioConnection>| async move {
         let all = pattern(0, TOTAL);
@@ -162,19 +162,19 @@ pub(crate) async fn slices_arrive_in_order_however_many_are_taken_at_once() {
             .await
             .unwrap();
     };
-    let handle = serve_raw_with(one(), handler).start().unwrap();
+    let handle = serve_raw_with(one_worker(), handler).start().unwrap();
     let mut received = Vec::new();
     connect(&handle).read_to_end(&mut received).unwrap();
     assert!(received == pattern(0, TOTAL), "{} bytes", received.len());
     handle.shutdown(GRACE).await.unwrap();
 }
 
-/// Whoever was told to wait is woken, also if it didn't wait, and wrote more: hyper, for one, goes
-/// on only then.
+/// A task whose write was pending is woken, even if it polled again early and that write succeeded.
+/// hyper relies on that wake.
 ///
-/// A write is tried twice, here and by glommio, which forgets about the wake if it's the one that
-/// succeeds. Some of the rounds end so, since room comes at any moment.
-pub(crate) async fn a_write_that_was_pending_is_followed_by_a_wake() {
+/// A write is tried twice, by this crate and by glommio. glommio forgets the waker if its own
+/// attempt succeeds. Space may appear at any moment, so some of the rounds take that path.
+pub(crate) async fn pending_write_always_wakes_its_task() {
     const ROUNDS: usize = 200;
     struct Woken(AtomicUsize);
     impl Wake for Woken {
@@ -183,9 +183,9 @@ pub(crate) async fn a_write_that_was_pending_is_followed_by_a_wake() {
         }
     }
     let (full, is_full) = mpsc::channel();
-    let (tell, told) = mpsc::channel();
+    let (tx, rx) = mpsc::channel();
     let handler = move |mut io: Accepted<GlommioConnection>| {
-        let (full, tell) = (full.clone(), tell.clone());
+        let (full, tx) = (full.clone(), tx.clone());
         async move {
             for round in 0..ROUNDS {
                 let woken = Arc::new(Woken(AtomicUsize::new(0)));
@@ -196,40 +196,40 @@ pub(crate) async fn a_write_that_was_pending_is_followed_by_a_wake() {
                     sent += n.unwrap();
                 }
                 full.send(sent).unwrap();
-                // The reactor has no turn meanwhile.
-                let by = Instant::now() + crate::scene::PATIENCE;
+                // The reactor does not run during this loop.
+                let by = Instant::now() + crate::fixture::PATIENCE;
                 while Pin::new(&mut io).poll_write(&mut cx, b"x").is_pending() {
                     assert!(Instant::now() < by, "no room in round {round}");
                 }
                 while woken.0.load(SeqCst) == 0 {
-                    let _ = once(|_| Poll::<()>::Pending).await;
+                    let _ = poll_once(|_| Poll::<()>::Pending).await;
                 }
-                tell.send(round).unwrap();
+                tx.send(round).unwrap();
             }
         }
     };
-    let handle = serve_raw_with(one(), handler).start().unwrap();
+    let handle = serve_raw_with(one_worker(), handler).start().unwrap();
     let mut client = connect(&handle);
     for round in 0..ROUNDS {
-        let sent = is_full.recv_timeout(crate::scene::PATIENCE).unwrap();
+        let sent = is_full.recv_timeout(crate::fixture::PATIENCE).unwrap();
         client.read_exact(&mut vec![0; sent]).unwrap();
-        let woken = told.recv_timeout(crate::scene::PATIENCE);
+        let woken = rx.recv_timeout(crate::fixture::PATIENCE);
         assert_eq!(woken.ok(), Some(round), "no wake in round {round}");
         client.read_exact(&mut [0]).unwrap();
     }
     handle.shutdown(GRACE).await.unwrap();
 }
 
-/// Asked again and again, it says so when there's something to be read, and takes nothing of it.
-pub(crate) async fn a_stream_is_readable_when_there_is_something_to_be_read() {
-    let (tell, told) = mpsc::channel();
+/// `poll_readable` may be polled repeatedly, and takes no byte.
+pub(crate) async fn poll_readable_is_ready_only_with_data_or_eof() {
+    let (tx, rx) = mpsc::channel();
     let handler = move |mut io: Accepted<GlommioConnection>| {
-        let tell = tell.clone();
+        let tx = tx.clone();
         async move {
-            let is_readable = once(|cx| Pin::new(&mut io).poll_readable(cx))
+            let is_readable = poll_once(|cx| Pin::new(&mut io).poll_readable(cx))
                 .await
                 .is_some();
-            tell.send(format!("at first: {is_readable}")).unwrap();
+            tx.send(format!("at first: {is_readable}")).unwrap();
             for expected in ["one", "two", ""] {
                 for _ in 0..3 {
                     poll_fn(|cx| Pin::new(&mut io).poll_readable(cx))
@@ -238,33 +238,33 @@ pub(crate) async fn a_stream_is_readable_when_there_is_something_to_be_read() {
                 }
                 let read = poll_fn(|cx| poll_read(&mut io, cx)).await.unwrap();
                 assert_eq!(read, expected.as_bytes());
-                // It has waited since that read, which found less than it had room for; or not at
-                // all, after the end.
-                let is_readable = once(|cx| Pin::new(&mut io).poll_readable(cx))
+                // The read found less than it had space for, so the stream has waited since. After
+                // the end it does not wait.
+                let is_readable = poll_once(|cx| Pin::new(&mut io).poll_readable(cx))
                     .await
                     .is_some();
-                tell.send(format!("after {expected:?}: {is_readable}"))
+                tx.send(format!("after {expected:?}: {is_readable}"))
                     .unwrap();
             }
         }
     };
-    let handle = serve_raw_with(one(), handler).start().unwrap();
+    let handle = serve_raw_with(one_worker(), handler).start().unwrap();
     let mut client = connect(&handle);
-    let hears =
-        |expected: &str| assert_eq!(told.recv_timeout(crate::scene::PATIENCE).unwrap(), expected);
-    hears("at first: false");
+    let expect_report =
+        |expected: &str| assert_eq!(rx.recv_timeout(crate::fixture::PATIENCE).unwrap(), expected);
+    expect_report("at first: false");
     client.write_all(b"one").unwrap();
-    hears("after \"one\": false");
+    expect_report("after \"one\": false");
     client.write_all(b"two").unwrap();
-    hears("after \"two\": false");
+    expect_report("after \"two\": false");
     client.shutdown(Shutdown::Write).unwrap();
-    hears("after \"\": true");
+    expect_report("after \"\": true");
     handle.shutdown(GRACE).await.unwrap();
 }
 
-/// The peer ends its half: what it sent is read, then the end, again and again, and it can still be
-/// answered.
-pub(crate) async fn a_half_that_ended_leaves_the_other_one_open() {
+/// The peer sends its FIN. What it sent before is read, then the end, repeatedly, and the peer
+/// still gets its response.
+pub(crate) async fn write_half_stays_open_after_peer_fin() {
     let handler = move |mut io: Accepted<GlommioConnection>| async move {
         let mut all = Vec::new();
         loop {
@@ -297,7 +297,7 @@ pub(crate) async fn a_half_that_ended_leaves_the_other_one_open() {
             .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     };
-    let handle = serve_raw_with(one(), handler).start().unwrap();
+    let handle = serve_raw_with(one_worker(), handler).start().unwrap();
     let mut client = connect(&handle);
     client.write_all(&pattern(0, 40 * KIB)).unwrap();
     client.shutdown(Shutdown::Write).unwrap();
@@ -307,15 +307,15 @@ pub(crate) async fn a_half_that_ended_leaves_the_other_one_open() {
     handle.shutdown(GRACE).await.unwrap();
 }
 
-/// That the peer has reset the connection, shows at the next write or read, and stays so.
-pub(crate) async fn the_error_of_a_peer_that_left_is_told_and_stays() {
-    let (tell, told) = mpsc::channel();
+/// A reset by the peer is returned by the next write, and by all later ones.
+pub(crate) async fn peer_reset_error_is_returned_and_persists() {
+    let (tx, rx) = mpsc::channel();
     let handler = move |mut io: Accepted<GlommioConnection>| {
-        let tell = tell.clone();
+        let tx = tx.clone();
         async move {
             let mut first = None;
             for _ in 0..1_000_000 {
-                let polled = once(|cx| Pin::new(&mut io).poll_write(cx, &[7; 1000])).await;
+                let polled = poll_once(|cx| Pin::new(&mut io).poll_write(cx, &[7; 1000])).await;
                 if let Some(Err(error)) = polled {
                     first = Some(error);
                     break;
@@ -324,17 +324,17 @@ pub(crate) async fn the_error_of_a_peer_that_left_is_told_and_stays() {
             let again = poll_fn(|cx| Pin::new(&mut io).poll_write(cx, b"x")).await;
             let vectored = [IoSlice::new(b"x"), IoSlice::new(&[7; 5 * KIB])];
             let vectored = poll_fn(|cx| Pin::new(&mut io).poll_write_vectored(cx, &vectored)).await;
-            tell.send((first, again, vectored)).unwrap();
+            tx.send((first, again, vectored)).unwrap();
         }
     };
-    let handle = serve_raw_with(one(), handler).start().unwrap();
+    let handle = serve_raw_with(one_worker(), handler).start().unwrap();
     let client = connect(&handle);
-    // Closing resets it.
+    // A linger time of zero makes close(2) send a TCP RST.
     socket2::SockRef::from(&client)
         .set_linger(Some(Duration::ZERO))
         .unwrap();
     drop(client);
-    let (first, again, vectored) = told.recv_timeout(crate::scene::PATIENCE).unwrap();
+    let (first, again, vectored) = rx.recv_timeout(crate::fixture::PATIENCE).unwrap();
     let kind = first.unwrap().kind();
     assert!(
         matches!(

@@ -16,31 +16,30 @@ use std::{
 
 /// Waits until a descriptor is readable.
 ///
-/// Of glommio's reactor, nothing but its streams can be asked for that: a new one begins to wait at
-/// once, whatever its descriptor is, and none is ever read from here. It waits once, so each time
-/// takes a duplicate of the descriptor; that's two system calls, but not one for each client of a
-/// burst.
+/// glommio's reactor waits on its streams only. A new stream starts to wait at once, whatever kind
+/// of descriptor it has, and nothing is read from it. It waits once, so each wait takes a duplicate
+/// of the descriptor. That costs two system calls per wait, but not per client of a burst.
 #[derive(Default)]
-pub(crate) struct Watch(Option<Armed>);
+pub(crate) struct Readiness(Option<Armed>);
 
 struct Armed {
-    /// What waits, until it's dropped.
+    /// Waits until it is dropped.
     stream: TcpStream,
     signal: Arc<Signal>,
 }
 
-/// What the reactor wakes.
+/// The waker for the reactor.
 struct Signal {
-    is_given: AtomicBool,
-    waiting: AtomicWaker,
+    is_set: AtomicBool,
+    task: AtomicWaker,
 }
 
-impl Watch {
-    /// Ready once the descriptor is readable, and from then on it's to be waited for anew.
+impl Readiness {
+    /// Ready once the descriptor is readable. The next call starts a new wait.
     ///
     /// # Errors
     ///
-    /// No descriptor is left to wait by.
+    /// No descriptor is left for the duplicate.
     pub(crate) fn poll_readable(
         &mut self,
         of: impl AsFd,
@@ -55,15 +54,14 @@ impl Watch {
                 Err(e) => Poll::Ready(Err(e)),
             };
         };
-        armed.signal.waiting.register(cx.waker());
-        if armed.signal.is_given.load(Ordering::Acquire) {
+        armed.signal.task.register(cx.waker());
+        if armed.signal.is_set.load(Ordering::Acquire) {
             self.0 = None;
             return Poll::Ready(Ok(()));
         }
         Poll::Pending
     }
 
-    /// Whether it waits already.
     pub(crate) fn is_armed(&self) -> bool {
         self.0.is_some()
     }
@@ -74,16 +72,16 @@ impl Armed {
         let duplicate = of.as_fd().try_clone_to_owned()?;
         let mut stream = TcpStream::from(Socket::from(net::TcpStream::from(duplicate)));
         let signal = Arc::new(Signal {
-            is_given: AtomicBool::new(false),
-            waiting: AtomicWaker::new(),
+            is_set: AtomicBool::new(false),
+            task: AtomicWaker::new(),
         });
-        signal.waiting.register(cx.waker());
+        signal.task.register(cx.waker());
         let waker = Waker::from(Arc::clone(&signal));
-        // While it waits, a read just leaves its waker.
+        // While the stream waits, a read only stores its waker.
         match Pin::new(&mut stream).poll_read(&mut Context::from_waker(&waker), &mut []) {
             Poll::Pending => Ok(Self { stream, signal }),
             Poll::Ready(_) => Err(io::Error::other(
-                "glommio's reactor doesn't wait for a new stream",
+                "the reactor of glommio did not wait for a new stream",
             )),
         }
     }
@@ -91,14 +89,14 @@ impl Armed {
 
 impl Wake for Signal {
     fn wake(self: Arc<Self>) {
-        self.is_given.store(true, Ordering::Release);
-        self.waiting.wake();
+        self.is_set.store(true, Ordering::Release);
+        self.task.wake();
     }
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let descriptor = self.0.as_ref().map(|armed| armed.stream.as_raw_fd());
-        f.debug_tuple("Watch").field(&descriptor).finish()
+        f.debug_tuple("Readiness").field(&descriptor).finish()
     }
 }

@@ -11,59 +11,62 @@ use rustix::{
 };
 use std::io;
 
-/// As much as glommio wants to be allowed to lock.
+/// The memory that glommio wants to be allowed to lock, in bytes.
 const MEMLOCK: u64 = 512 * 1024;
 
-/// So it is of the rings.
+/// The same amount is required of the rings.
 const NEEDS: RingNeeds = RingNeeds::new("5.8", MEMLOCK / 1024);
 
-/// An executor has three rings and an eventfd, looks for operations with another ring, and is going
-/// to wait for clients (by two) and for a timer.
+/// An executor has three rings and an eventfd, and probes the operations with another ring. A
+/// worker then waits for clients (two descriptors) and for its timer.
 const DESCRIPTORS: usize = 9;
 
-/// Whether a worker could be started.
+/// Checks whether a worker could start.
 pub(crate) fn check() -> Result<()> {
-    memlock()?;
-    io_uring().map_err(|(call, e)| match NEEDS.advice(call, &e) {
+    check_memlock()?;
+    probe().map_err(|(call, e)| match NEEDS.advice(call, &e) {
         Some(advice) => {
-            let what = format!("cannot start glommio: io_uring is refused ({e}): {advice}");
-            Error::new(ErrorKind::Start, what).with_source(e)
+            let message = format!("cannot start glommio: io_uring is refused ({e}): {advice}");
+            Error::new(ErrorKind::Start, message).with_source(e)
         }
         None => Error::start("start glommio", e),
     })
 }
 
-fn memlock() -> Result<()> {
+fn check_memlock() -> Result<()> {
     let limit = getrlimit(Resource::Memlock);
     match limit.current {
         Some(found) if found < MEMLOCK => Err(Error::new(
             ErrorKind::Start,
-            too_little(found, limit.maximum),
+            memlock_message(found, limit.maximum),
         )),
         _ => Ok(()),
     }
 }
 
-fn too_little(found: u64, maximum: Option<u64>) -> String {
+fn memlock_message(found: u64, maximum: Option<u64>) -> String {
     let kib = MEMLOCK / 1024;
-    let who = match maximum {
+    let as_root = match maximum {
         Some(maximum) if maximum < MEMLOCK => "as root, ",
         _ => "",
     };
     format!(
-        "cannot start glommio: this process may lock {} KiB of memory (RLIMIT_MEMLOCK), and glommio needs {kib} KiB: raise it, {who}with `ulimit -l {kib}`, or in a systemd unit with `LimitMEMLOCK={kib}K`",
+        "cannot start glommio: this process may lock {} KiB of memory (RLIMIT_MEMLOCK), and glommio needs {kib} KiB: raise it, {as_root}with `ulimit -l {kib}`, or in a systemd unit with `LimitMEMLOCK={kib}K`",
         found / 1024
     )
 }
 
-/// Whether there are rings, and all operations that glommio looks for: it exits the process if one
-/// is missing.
-fn io_uring() -> std::result::Result<(), (RingCall, io::Error)> {
+/// Checks that rings are available, with all operations that glommio probes. glommio exits the
+/// process if one is missing.
+fn probe() -> std::result::Result<(), (RingCall, io::Error)> {
     let ring = IoUring::new(2).map_err(|e| (RingCall::Setup, e))?;
     let mut probe = Probe::new();
     let probed = ring.submitter().register_probe(&mut probe);
     probed.map_err(|e| (RingCall::Register, e))?;
-    match NEEDED.iter().find(|(code, _)| !probe.is_supported(*code)) {
+    match NEEDED_OPCODES
+        .iter()
+        .find(|(code, _)| !probe.is_supported(*code))
+    {
         Some((_, name)) => {
             let missing = format!("the kernel has no IORING_OP_{name}");
             let missing = io::Error::new(io::ErrorKind::Unsupported, missing);
@@ -73,7 +76,7 @@ fn io_uring() -> std::result::Result<(), (RingCall, io::Error)> {
     }
 }
 
-const NEEDED: [(u8, &str); 23] = [
+const NEEDED_OPCODES: [(u8, &str); 23] = [
     (opcode::Nop::CODE, "NOP"),
     (opcode::Readv::CODE, "READV"),
     (opcode::Writev::CODE, "WRITEV"),
@@ -99,9 +102,9 @@ const NEEDED: [(u8, &str); 23] = [
     (opcode::Recv::CODE, "RECV"),
 ];
 
-/// Whether there are as many descriptors left as an executor takes: where glommio itself is the
-/// first to find that there aren't, it panics, also at each later start.
-pub(crate) fn descriptors() -> io::Result<()> {
+/// Checks that as many descriptors are left as an executor takes. glommio panics without them, and
+/// from then on at each later start as well.
+pub(crate) fn check_descriptors() -> io::Result<()> {
     let one = |_| timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC);
     let all: std::result::Result<Vec<_>, _> = (0..DESCRIPTORS).map(one).collect();
     all?;
@@ -113,14 +116,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_may_raise_the_limit_alone_is_not_sent_to_root() {
-        let own = too_little(64 * 1024, Some(8192 * 1024));
+    fn advice_mentions_root_only_if_the_hard_limit_is_too_low() {
+        let own = memlock_message(64 * 1024, Some(8192 * 1024));
         assert!(own.contains("may lock 64 KiB"), "{own}");
         assert!(own.contains("raise it, with `ulimit -l 512`"), "{own}");
         assert!(own.contains("`LimitMEMLOCK=512K`"), "{own}");
-        let roots = too_little(0, Some(0));
-        assert!(roots.contains("may lock 0 KiB"), "{roots}");
-        assert!(roots.contains("as root, with `ulimit -l 512`"), "{roots}");
-        assert!(!too_little(0, None).contains("root"));
+        let limited = memlock_message(0, Some(0));
+        assert!(limited.contains("may lock 0 KiB"), "{limited}");
+        assert!(
+            limited.contains("as root, with `ulimit -l 512`"),
+            "{limited}"
+        );
+        assert!(!memlock_message(0, None).contains("root"));
     }
 }
