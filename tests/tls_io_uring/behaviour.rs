@@ -11,13 +11,13 @@ use anyport_glommio::Glommio;
 use anyport_monoio::{Driver, Monoio};
 use anyport_testkit::{Suite, requirements::needs_start};
 use client::Authority;
-use over_tcp::{Below, OverTcp};
+use over_tcp::{InnerTransport, OverTcp};
 use std::{process::ExitCode, sync::Arc};
 
 /// TCP on glommio.
 struct OnGlommio;
 
-impl Below for OnGlommio {
+impl InnerTransport for OnGlommio {
     const NAME: &str = "tls-glommio";
     type Transport = Glommio;
 
@@ -31,7 +31,7 @@ impl Below for OnGlommio {
     }
 }
 
-/// TCP on monoio, which waits with epoll or with io_uring.
+/// TCP on monoio, with epoll or with io_uring.
 struct OnMonoio<const EPOLL: bool>;
 
 impl<const EPOLL: bool> OnMonoio<EPOLL> {
@@ -41,7 +41,7 @@ impl<const EPOLL: bool> OnMonoio<EPOLL> {
     };
 }
 
-impl<const EPOLL: bool> Below for OnMonoio<EPOLL> {
+impl<const EPOLL: bool> InnerTransport for OnMonoio<EPOLL> {
     const NAME: &str = match EPOLL {
         true => "tls-monoio-epoll",
         false => "tls-monoio-io-uring",

@@ -1,4 +1,4 @@
 //! TLS over the io_uring transports.
 //!
-//! The tests are a package of their own so that `cargo test` alone, which leaves those transports
-//! out, doesn't build them.
+//! The tests are a package of their own, so that plain `cargo test`, which excludes those
+//! transports, does not build them.

@@ -62,7 +62,7 @@ fn tls_reads_its_certificate_again_on_a_hangup_and_keeps_the_old_one_if_the_new_
     tls.signal(Signal::HUP);
     let error = tls.stderr.recv_timeout(PATIENCE).unwrap();
     assert!(
-        error.contains(&key) && error.ends_with("what was in use stays in use"),
+        error.contains(&key) && error.ends_with("the previous configuration stays in use"),
         "{error}"
     );
     trusted().unwrap();

@@ -1,5 +1,5 @@
 //! An encrypted connection.
-use crate::below::Below;
+use crate::counting_io::CountingIo;
 use anyport_core::{ConnInfo, Connection, PeerState, Permit, TlsInfo, TlsVersion};
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -16,33 +16,33 @@ use tokio_rustls::server::TlsStream;
 
 /// An encrypted connection.
 ///
-/// Several slices that are written at once leave as one record, as far as they fit into 16 KiB.
-/// Shutting it down says so to the peer (`close_notify`), and a peer that said so is at its end;
-/// one that just went is an error of kind [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) (RFC 8446
+/// Slices of one vectored write are sent as one record, as far as they fit into 16 KiB. Shutdown
+/// sends a `close_notify` alert. A peer's `close_notify` is the end of its data. A peer that closes
+/// without one causes an error of kind [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) (RFC 8446
 /// 6.1).
 pub struct TlsConnection<C> {
-    // In a box: the session is large, and a connection that waits shall be small.
+    // Boxed: the session is large, and an idle connection must be small.
     stream: Box<TokioIo<Stream<C>>>,
     info: ConnInfo,
-    /// Somebody waits to write.
-    is_blocked: bool,
-    /// What was written is being sent by whoever waits to read.
-    is_sending: bool,
+    /// A write is pending.
+    is_write_blocked: bool,
+    /// Written bytes are being sent by the task that waits to read.
+    is_flushing: bool,
 }
 
-/// What fits into a record (RFC 8446 5.1).
-const FULL: usize = 16 * 1024;
+/// How much data fits into a record (RFC 8446 5.1).
+const MAX_RECORD_BYTES: usize = 16 * 1024;
 
-/// As much is decrypted by one read: more than that falls out of the processor's caches before it's
-/// looked at.
-const MOST: usize = 128 * 1024;
+/// The most that one read decrypts. More would leave the processor's caches before the caller uses
+/// it.
+const MAX_READ_BYTES: usize = 128 * 1024;
 
-type Stream<C> = TlsStream<TokioIo<Below<C>>>;
+type Stream<C> = TlsStream<TokioIo<CountingIo<C>>>;
 
 impl<C: Connection> TlsConnection<C> {
     pub(crate) fn new(stream: Stream<C>) -> Self {
         let (io, session) = stream.get_ref();
-        let info = io.inner().io.info().clone().with_tls(facts(session));
+        let info = io.inner().io.info().clone().with_tls(tls_info(session));
         Self {
             info: match session.alpn_protocol() {
                 Some(b"h2") => info.with_alpn(Bytes::from_static(b"h2")),
@@ -51,40 +51,39 @@ impl<C: Connection> TlsConnection<C> {
                 None => info,
             },
             stream: Box::new(TokioIo::new(stream)),
-            is_blocked: false,
-            is_sending: false,
+            is_write_blocked: false,
+            is_flushing: false,
         }
     }
 
-    /// The connection below, to ask it something.
+    /// The connection of the inner transport.
     pub fn inner(&self) -> &C {
         &self.stream.inner().get_ref().0.inner().io
     }
 
-    /// A write is done when the session has taken it, and what's left in there goes on when
-    /// somebody flushes. Not everybody does who then waits to read, so it goes on here, too. An
-    /// error is found again by who writes; and whoever waits to write sends it himself.
+    /// A write is ready when the session has taken the bytes, and a flush sends what it holds. Some
+    /// callers wait to read without a flush, so a pending read flushes as well. A pending write
+    /// does its own sending. An error reappears at the next write.
     #[inline]
-    fn send_the_rest(&mut self, cx: &mut Context<'_>) {
-        if (self.is_sending || self.session().wants_write()) && !self.is_blocked {
-            self.flush_for_the_writer(cx);
+    fn flush_pending(&mut self, cx: &mut Context<'_>) {
+        if (self.is_flushing || self.session().wants_write()) && !self.is_write_blocked {
+            self.flush_session(cx);
         }
     }
 
     #[cold]
-    fn flush_for_the_writer(&mut self, cx: &mut Context<'_>) {
-        // Not only out of this session: what's below may hold some, too.
-        self.is_sending = Pin::new(&mut *self.stream).poll_flush(cx).is_pending();
+    fn flush_session(&mut self, cx: &mut Context<'_>) {
+        // The inner transport may hold bytes as well, so this flushes both.
+        self.is_flushing = Pin::new(&mut *self.stream).poll_flush(cx).is_pending();
     }
 
-    /// The session, to ask it something.
+    /// The rustls session.
     pub fn session(&self) -> &ServerConnection {
         self.stream.inner().get_ref().1
     }
 }
 
-/// What a finished handshake agreed on.
-fn facts(session: &ServerConnection) -> TlsInfo {
+fn tls_info(session: &ServerConnection) -> TlsInfo {
     let version = match session.protocol_version() {
         Some(ProtocolVersion::TLSv1_2) => TlsVersion::Tls12,
         _ => TlsVersion::Tls13,
@@ -114,24 +113,24 @@ impl<C: Connection> Connection for TlsConnection<C> {
     }
 
     fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let (below, session) = self.stream.inner_mut().get_mut();
+        let (inner, session) = self.stream.inner_mut().get_mut();
         let polled = match session.reader().fill_buf() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                Pin::new(&mut below.inner_mut().io).poll_readable(cx)
+                Pin::new(&mut inner.inner_mut().io).poll_readable(cx)
             }
-            // Decrypted already; or the end; or what a read will fail with.
+            // Decrypted bytes, the end, or an error, all of which a read returns.
             _ => Poll::Ready(Ok(())),
         };
         if polled.is_pending() {
-            self.send_the_rest(cx);
+            self.flush_pending(cx);
         }
         polled
     }
 
     fn peer_state(&mut self) -> PeerState {
-        let (below, session) = self.stream.inner_mut().get_mut();
-        match below.inner_mut().io.peer_state() {
-            // What has been decrypted waits here.
+        let (inner, session) = self.stream.inner_mut().get_mut();
+        match inner.inner_mut().io.peer_state() {
+            // Decrypted bytes have not been read yet.
             PeerState::HalfClosed
                 if session
                     .reader()
@@ -144,14 +143,19 @@ impl<C: Connection> Connection for TlsConnection<C> {
         }
     }
 
-    /// What the session has encrypted already is sent first.
+    /// Sends what the session has encrypted already, then `bufs`.
     fn poll_retry_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let stream = &mut self.stream;
-        stream.inner_mut().get_mut().0.inner_mut().retry();
+        stream
+            .inner_mut()
+            .get_mut()
+            .0
+            .inner_mut()
+            .retry_next_write();
         match bufs {
             [] => Pin::new(&mut **stream).poll_flush(cx).map_ok(|()| 0),
             bufs => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
@@ -167,8 +171,8 @@ impl<C: Connection> Connection for TlsConnection<C> {
     }
 
     fn release(mut self: Pin<&mut Self>, permit: Permit) {
-        let (below, _) = self.stream.inner_mut().get_mut();
-        Pin::new(&mut below.inner_mut().io).release(permit);
+        let (inner, _) = self.stream.inner_mut().get_mut();
+        Pin::new(&mut inner.inner_mut().io).release(permit);
     }
 }
 
@@ -178,14 +182,14 @@ impl<C: Connection> Read for TlsConnection<C> {
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // Every other read finds nothing, and rustls would find that out at length.
+        // Every other read finds nothing, which rustls takes long to report.
         ready!(self.as_mut().poll_readable(cx))?;
         let mut stream = Pin::new(self.stream.inner_mut());
         match read_record(stream.as_mut(), cx, &mut buf)? {
-            Poll::Ready(taken) if taken >= FULL => read_more(stream, cx, &mut buf),
+            Poll::Ready(taken) if taken >= MAX_RECORD_BYTES => read_more(stream, cx, &mut buf),
             Poll::Ready(_) => {}
             Poll::Pending => {
-                self.send_the_rest(cx);
+                self.flush_pending(cx);
                 return Poll::Pending;
             }
         }
@@ -193,7 +197,7 @@ impl<C: Connection> Read for TlsConnection<C> {
     }
 }
 
-/// Reads what one record holds, as far as there's room.
+/// Reads the decrypted bytes of one record, as far as they fit.
 #[inline]
 fn read_record<C: Connection>(
     mut stream: Pin<&mut Stream<C>>,
@@ -207,20 +211,19 @@ fn read_record<C: Connection>(
     Poll::Ready(Ok(taken))
 }
 
-/// Reads on behind a full record: who sends one, sends more, and a body comes in pieces as large as
-/// there's room for. Behind a record that is not full, to look for more would be a system call for
-/// nothing.
+/// Reads further records after a full one, because a body usually follows in more of them. After a
+/// record that is not full, another attempt would cost a system call for nothing.
 #[cold]
 fn read_more<C: Connection>(
     mut stream: Pin<&mut Stream<C>>,
     cx: &mut Context<'_>,
     buf: &mut ReadBufCursor<'_>,
 ) {
-    let mut total = FULL;
-    while total < MOST && buf.remaining() > 0 {
+    let mut total = MAX_RECORD_BYTES;
+    while total < MAX_READ_BYTES && buf.remaining() > 0 {
         match read_record(stream.as_mut(), cx, buf) {
-            Poll::Ready(Ok(taken)) if taken >= FULL => total += taken,
-            // An error is found again by the next read.
+            Poll::Ready(Ok(taken)) if taken >= MAX_RECORD_BYTES => total += taken,
+            // The next read returns the error.
             _ => return,
         }
     }
@@ -233,7 +236,7 @@ impl<C: Connection> TlsConnection<C> {
         write: impl FnOnce(Pin<&mut TokioIo<Stream<C>>>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let polled = write(Pin::new(&mut self.stream));
-        self.is_blocked = polled.is_pending();
+        self.is_write_blocked = polled.is_pending();
         polled
     }
 }

@@ -1,11 +1,12 @@
 //! The handshake of a connection. It begins after the handshake of the transport below.
 use crate::{
     TlsConnection,
-    below::Below,
+    client_hello::{ClientHelloReader, poll_first_bytes},
     config::has_expired,
-    hello::{Farewell, Hello, Unwelcome, poll_first},
-    plain::{self, Plain},
-    secure::{Secure, Slot, Turn},
+    counting_io::CountingIo,
+    plaintext_http::{self, PlaintextHttp},
+    reject::{Reject, Rejection},
+    worker_tls::{AcquireSlot, CryptoSlot, WorkerTls},
 };
 use anyport_core::Connection;
 use hyper_util::rt::TokioIo;
@@ -24,78 +25,76 @@ use tokio_rustls::{FallibleAccept, StartHandshake};
 pin_project_lite::pin_project! {
     /// The handshake of one connection.
     ///
-    /// While the peer is silent there's nothing of it but the connection below. The server's
-    /// deadline for handshakes holds for all of it.
+    /// Until the peer sends its first byte, only the connection of the inner transport exists. The
+    /// server's handshake timeout covers all stages.
     pub struct TlsHandshake<H, C> {
-        secure: Arc<Secure>,
+        tls: Arc<WorkerTls>,
         #[pin]
-        step: Step<H, C>,
+        stage: Stage<H, C>,
     }
 }
 
 pin_project_lite::pin_project! {
-    #[project = StepProj]
-    enum Step<H, C> {
-        Below {
+    #[project = StageProj]
+    enum Stage<H, C> {
+        Transport {
             #[pin]
             handshake: H,
         },
-        Silent {
+        FirstBytes {
             io: Option<C>,
         },
-        // In a box: it's large, and soon over.
-        Speaking {
-            talk: Box<Talk<C>>,
+        // Boxed: the state is large, and exists only briefly.
+        Tls {
+            state: Box<HandshakeState<C>>,
         },
     }
 }
 
-/// What follows the first byte.
-enum Talk<C> {
-    Hello(Hello<C>),
-    /// There's no TLS.
-    Plain(Plain<C>),
-    /// It's about to compute, perhaps, and waits for its turn.
+/// The stages after the first byte.
+enum HandshakeState<C> {
+    ClientHello(ClientHelloReader<C>),
+    PlaintextHttp(PlaintextHttp<C>),
+    /// The next operation may compute for long, so it waits for a slot.
     Queued {
-        next: Next<C>,
-        turn: Turn,
+        operation: Operation<C>,
+        slot: AcquireSlot,
     },
-    /// It has computed for long, and lets everything else go first.
-    Paid {
-        then: Then<C>,
-        slot: Slot,
+    /// The last operation computed for long, so all other ready tasks run first.
+    Yielding {
+        outcome: Outcome<C>,
+        slot: CryptoSlot,
     },
-    Waiting(FallibleAccept<TokioIo<Below<C>>>),
-    Farewell(Farewell<C>),
-    Over,
+    WaitingForPeer(FallibleAccept<TokioIo<CountingIo<C>>>),
+    Rejecting(Reject<C>),
+    Done,
 }
 
-/// What's to be polled.
-enum Next<C> {
-    Start(StartHandshake<TokioIo<Below<C>>>),
-    Accept(FallibleAccept<TokioIo<Below<C>>>),
+enum Operation<C> {
+    Start(StartHandshake<TokioIo<CountingIo<C>>>),
+    Continue(FallibleAccept<TokioIo<CountingIo<C>>>),
 }
 
-/// What came of it.
+/// The result of an operation.
 #[expect(
     clippy::large_enum_variant,
-    reason = "it's in a box already, with the rest of its handshake"
+    reason = "it is boxed already, with the rest of its handshake"
 )]
-enum Then<C> {
-    Wait(FallibleAccept<TokioIo<Below<C>>>),
+enum Outcome<C> {
+    Wait(FallibleAccept<TokioIo<CountingIo<C>>>),
     Serve(TlsConnection<C>),
-    Refuse(C, io::Error),
+    Reject(C, io::Error),
 }
 
-/// A step that takes longer than this has computed something that others shouldn't wait for twice
-/// in a row: a signature, a key exchange, a client's certificate.
-const LONG: Duration = Duration::from_micros(20);
+/// An operation that takes longer has computed a signature, a key exchange or the verification of a
+/// client's certificate. Other tasks run before the next one does so.
+const YIELD_AFTER: Duration = Duration::from_micros(20);
 
 impl<H, C> TlsHandshake<H, C> {
-    pub(crate) fn new(handshake: H, secure: Arc<Secure>) -> Self {
+    pub(crate) fn new(handshake: H, tls: Arc<WorkerTls>) -> Self {
         Self {
-            secure,
-            step: Step::Below { handshake },
+            tls,
+            stage: Stage::Transport { handshake },
         }
     }
 }
@@ -110,146 +109,148 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut me = self.project();
         loop {
-            let next = match me.step.as_mut().project() {
-                StepProj::Below { handshake } => Step::Silent {
+            let next = match me.stage.as_mut().project() {
+                StageProj::Transport { handshake } => Stage::FirstBytes {
                     io: Some(ready!(handshake.poll(cx))?),
                 },
-                StepProj::Silent { io } => {
-                    let Some(silent) = io else {
+                StageProj::FirstBytes { io } => {
+                    let Some(connection) = io else {
                         return Poll::Pending;
                     };
-                    let first = ready!(poll_first(silent, cx))?;
+                    let first = ready!(poll_first_bytes(connection, cx))?;
                     let Some(io) = io.take() else {
                         return Poll::Pending;
                     };
-                    let talk = match me.secure.speaks_http() && plain::is_http(&first) {
-                        true if me.secure.redirects() => Talk::Plain(Plain::new(io, &first)),
-                        true => Talk::refuse(io, plain::refusal()),
-                        false => match Hello::new(io, &first) {
-                            Ok(hello) => Talk::Hello(hello),
-                            Err((io, unwelcome)) => Talk::refuse(io, unwelcome),
+                    let state = match me.tls.serves_http() && plaintext_http::is_http(&first) {
+                        true if me.tls.redirects() => {
+                            HandshakeState::PlaintextHttp(PlaintextHttp::new(io, &first))
+                        }
+                        true => HandshakeState::reject(io, plaintext_http::bad_request()),
+                        false => match ClientHelloReader::new(io, &first) {
+                            Ok(hello) => HandshakeState::ClientHello(hello),
+                            Err((io, rejection)) => HandshakeState::reject(io, rejection),
                         },
                     };
-                    Step::Speaking {
-                        talk: Box::new(talk),
+                    Stage::Tls {
+                        state: Box::new(state),
                     }
                 }
-                StepProj::Speaking { talk } => return talk.poll(me.secure, cx),
+                StageProj::Tls { state } => return state.poll(me.tls, cx),
             };
-            me.step.set(next);
+            me.stage.set(next);
         }
     }
 }
 
-impl<C: Connection> Talk<C> {
-    fn refuse(io: C, unwelcome: Unwelcome) -> Self {
-        Self::Farewell(Farewell::new(io, unwelcome))
+impl<C: Connection> HandshakeState<C> {
+    fn reject(io: C, rejection: Rejection) -> Self {
+        Self::Rejecting(Reject::new(io, rejection))
     }
 
-    fn queue(next: Next<C>, secure: &Secure) -> Self {
-        let turn = secure.turn();
-        Self::Queued { next, turn }
+    fn queue(operation: Operation<C>, tls: &WorkerTls) -> Self {
+        let slot = tls.acquire_crypto_slot();
+        Self::Queued { operation, slot }
     }
 
     fn poll(
         &mut self,
-        secure: &Secure,
+        tls: &WorkerTls,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<TlsConnection<C>>> {
         loop {
-            let heard = match self {
-                Self::Hello(hello) => Some(ready!(hello.poll(cx))),
-                Self::Plain(plain) => Some(Err(ready!(plain.poll(cx)))),
-                Self::Farewell(farewell) => return farewell.poll(cx).map(Err),
+            let received = match self {
+                Self::ClientHello(hello) => Some(ready!(hello.poll(cx))),
+                Self::PlaintextHttp(plain) => Some(Err(ready!(plain.poll(cx)))),
+                Self::Rejecting(reject) => return reject.poll(cx).map(Err),
                 _ => None,
             };
             let slot = match self {
-                Self::Queued { turn, .. } => {
-                    Some(ready!(turn.as_mut().poll(cx)).map_err(io::Error::other)?)
+                Self::Queued { slot, .. } => {
+                    Some(ready!(slot.as_mut().poll(cx)).map_err(io::Error::other)?)
                 }
                 _ => None,
             };
-            let then = match (mem::replace(self, Self::Over), heard, slot) {
-                (Self::Hello(hello), Some(Ok(accepted)), _) => {
-                    let io = TokioIo::new(Below::new(hello.into_inner()));
+            let outcome = match (mem::replace(self, Self::Done), received, slot) {
+                (Self::ClientHello(hello), Some(Ok(accepted)), _) => {
+                    let io = TokioIo::new(CountingIo::new(hello.into_inner()));
                     *self = Self::queue(
-                        Next::Start(StartHandshake::from_parts(accepted, io)),
-                        secure,
+                        Operation::Start(StartHandshake::from_parts(accepted, io)),
+                        tls,
                     );
                     continue;
                 }
-                (Self::Hello(hello), Some(Err(unwelcome)), _) => {
-                    *self = Self::refuse(hello.into_inner(), unwelcome);
+                (Self::ClientHello(hello), Some(Err(rejection)), _) => {
+                    *self = Self::reject(hello.into_inner(), rejection);
                     continue;
                 }
-                (Self::Plain(plain), Some(Err(unwelcome)), _) => {
-                    *self = Self::refuse(plain.into_inner(), unwelcome);
+                (Self::PlaintextHttp(plain), Some(Err(rejection)), _) => {
+                    *self = Self::reject(plain.into_inner(), rejection);
                     continue;
                 }
-                (Self::Queued { next, .. }, _, Some(slot)) => {
-                    let begun = Instant::now();
-                    let then = next.poll(secure, cx)?;
-                    if begun.elapsed() >= LONG {
+                (Self::Queued { operation, .. }, _, Some(slot)) => {
+                    let started = Instant::now();
+                    let outcome = operation.poll(tls, cx)?;
+                    if started.elapsed() >= YIELD_AFTER {
                         cx.waker().wake_by_ref();
-                        *self = Self::Paid { then, slot };
+                        *self = Self::Yielding { outcome, slot };
                         return Poll::Pending;
                     }
-                    then
+                    outcome
                 }
-                (Self::Paid { then, slot }, ..) => {
-                    // All that was ready has been polled meanwhile.
+                (Self::Yielding { outcome, slot }, ..) => {
+                    // All ready tasks have been polled since.
                     drop(slot);
-                    if let Then::Wait(accept) = then {
-                        *self = Self::queue(Next::Accept(accept), secure);
+                    if let Outcome::Wait(accept) = outcome {
+                        *self = Self::queue(Operation::Continue(accept), tls);
                         continue;
                     }
-                    then
+                    outcome
                 }
-                (Self::Waiting(accept), ..) => {
-                    *self = Self::queue(Next::Accept(accept), secure);
+                (Self::WaitingForPeer(accept), ..) => {
+                    *self = Self::queue(Operation::Continue(accept), tls);
                     continue;
                 }
                 _ => return Poll::Pending,
             };
-            match then {
-                Then::Wait(accept) => {
-                    *self = Self::Waiting(accept);
+            match outcome {
+                Outcome::Wait(accept) => {
+                    *self = Self::WaitingForPeer(accept);
                     return Poll::Pending;
                 }
-                Then::Serve(connection) => return Poll::Ready(Ok(connection)),
-                Then::Refuse(io, error) => *self = Self::refuse(io, error.into()),
+                Outcome::Serve(connection) => return Poll::Ready(Ok(connection)),
+                Outcome::Reject(io, error) => *self = Self::reject(io, error.into()),
             }
         }
     }
 }
 
-impl<C: Connection> Next<C> {
-    /// Here's where the time goes.
-    fn poll(self, secure: &Secure, cx: &mut Context<'_>) -> io::Result<Then<C>> {
+impl<C: Connection> Operation<C> {
+    /// Does the expensive work: key exchange, signature and verification.
+    fn poll(self, tls: &WorkerTls, cx: &mut Context<'_>) -> io::Result<Outcome<C>> {
         let mut accept = match self {
-            Self::Start(start) => start.into_stream(secure.config()?).into_fallible(),
-            Self::Accept(accept) => accept,
+            Self::Start(start) => start.into_stream(tls.config()?).into_fallible(),
+            Self::Continue(accept) => accept,
         };
         Ok(match Pin::new(&mut accept).poll(cx) {
-            Poll::Pending => Then::Wait(accept),
-            // The peer has been sent an alert already, if there's one for it.
-            Poll::Ready(Err((error, io))) => Then::Refuse(io.into_inner().io, error),
-            Poll::Ready(Ok(stream)) if is_stale(stream.get_ref().1) => {
-                let what = "the client's certificate has expired since its session began";
+            Poll::Pending => Outcome::Wait(accept),
+            // rustls has sent the peer an alert, if there is one for this error.
+            Poll::Ready(Err((error, io))) => Outcome::Reject(io.into_inner().io, error),
+            Poll::Ready(Ok(stream)) if resumed_with_expired_certificate(stream.get_ref().1) => {
+                let message = "the client's certificate has expired since its session began";
                 let (io, _) = stream.into_inner();
-                Then::Refuse(
+                Outcome::Reject(
                     io.into_inner().io,
-                    io::Error::new(io::ErrorKind::InvalidData, what),
+                    io::Error::new(io::ErrorKind::InvalidData, message),
                 )
             }
-            Poll::Ready(Ok(stream)) => Then::Serve(TlsConnection::new(stream)),
+            Poll::Ready(Ok(stream)) => Outcome::Serve(TlsConnection::new(stream)),
         })
     }
 }
 
-/// Whether a session goes on from one whose client has shown a certificate that's no longer valid:
-/// rustls verifies it only when the session begins.
-fn is_stale(session: &ServerConnection) -> bool {
+/// Whether the session was resumed although the client's certificate has expired since. rustls
+/// verifies the certificate only when a session begins.
+fn resumed_with_expired_certificate(session: &ServerConnection) -> bool {
     session.handshake_kind() == Some(HandshakeKind::Resumed)
         && session
             .peer_certificates()
@@ -274,7 +275,7 @@ mod tests {
     use tokio::io::{AsyncWrite, DuplexStream, duplex};
 
     type Io = Conn<TokioIo<DuplexStream>>;
-    type Shaking = TlsHandshake<std::future::Ready<io::Result<Io>>, Io>;
+    type Handshake = TlsHandshake<std::future::Ready<io::Result<Io>>, Io>;
 
     fn client_hello() -> Vec<u8> {
         let provider = crate::Provider::Ring.rustls();
@@ -290,27 +291,31 @@ mod tests {
         hello
     }
 
-    /// Clients that have said hello; `leaves`: and have hung up.
-    fn crowd(secure: &Arc<Secure>, leaves: bool) -> Vec<(Pin<Box<Shaking>>, DuplexStream)> {
+    /// Clients that have sent a ClientHello. With `disconnects` they have also closed their side.
+    fn clients(
+        tls: &Arc<WorkerTls>,
+        disconnects: bool,
+    ) -> Vec<(Pin<Box<Handshake>>, DuplexStream)> {
         let mut cx = Context::from_waker(Waker::noop());
-        let one = |_| {
+        let connect = |_| {
             let (server, mut client) = duplex(64 * 1024);
-            let hello = client_hello();
-            assert!(Pin::new(&mut client).poll_write(&mut cx, &hello).is_ready());
-            if leaves {
+            let client_hello = client_hello();
+            assert!(
+                Pin::new(&mut client)
+                    .poll_write(&mut cx, &client_hello)
+                    .is_ready()
+            );
+            if disconnects {
                 assert!(Pin::new(&mut client).poll_shutdown(&mut cx).is_ready());
             }
             let info = ConnInfo::new(Endpoint::custom("client"), Endpoint::custom("server"));
-            let below = std::future::ready(Ok(Conn::new(TokioIo::new(server), info)));
-            (
-                Box::pin(TlsHandshake::new(below, Arc::clone(secure))),
-                client,
-            )
+            let inner = std::future::ready(Ok(Conn::new(TokioIo::new(server), info)));
+            (Box::pin(TlsHandshake::new(inner, Arc::clone(tls))), client)
         };
-        (0..10).map(one).collect()
+        (0..10).map(connect).collect()
     }
 
-    fn is_answered(client: &mut DuplexStream) -> bool {
+    fn has_response(client: &mut DuplexStream) -> bool {
         let mut byte = [0];
         let mut buf = tokio::io::ReadBuf::new(&mut byte);
         let polled = tokio::io::AsyncRead::poll_read(
@@ -322,35 +327,38 @@ mod tests {
     }
 
     #[test]
-    fn between_two_answers_everything_else_is_polled() {
-        for leaves in [false, true] {
+    fn other_tasks_run_between_two_handshake_computations() {
+        for disconnects in [false, true] {
             let config = TlsConfig::self_signed(["localhost"]);
             config.load().unwrap();
-            let secure = Arc::new(Secure::new(config, &[], 1));
-            let mut crowd: Vec<_> = crowd(&secure, leaves)
+            let tls = Arc::new(WorkerTls::new(config, &[], 1));
+            let mut clients: Vec<_> = clients(&tls, disconnects)
                 .into_iter()
                 .map(|(h, c)| (Some(h), Some(c)))
                 .collect();
             let mut answered = Vec::new();
-            while answered.iter().sum::<usize>() < crowd.len() {
+            while answered.iter().sum::<usize>() < clients.len() {
                 assert!(
                     answered.len() < 100,
-                    "some are never answered: {answered:?}; leaves: {leaves}"
+                    "some clients never get a response: {answered:?}; disconnects: {disconnects}"
                 );
                 let mut now = 0;
-                for (handshake, client) in &mut crowd {
+                for (handshake, client) in &mut clients {
                     let polled = handshake
                         .as_mut()
                         .map(|h| h.as_mut().poll(&mut Context::from_waker(Waker::noop())));
                     if polled.is_some_and(|polled| polled.is_ready()) {
                         *handshake = None;
                     }
-                    if client.as_mut().is_some_and(is_answered) {
+                    if client.as_mut().is_some_and(has_response) {
                         *client = None;
                         now += 1;
                     }
                 }
-                assert!(now < 2, "{now} answers in one pass; leaves: {leaves}");
+                assert!(
+                    now < 2,
+                    "{now} responses in one pass; disconnects: {disconnects}"
+                );
                 answered.push(now);
             }
         }

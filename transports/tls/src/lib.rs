@@ -19,15 +19,16 @@
 //! It has TLS 1.2 and 1.3, over TCP, Unix sockets, memory, a transport of your own, or another TLS.
 //! ALPN offers the protocols that the server speaks. Apps find the result of the handshake in
 //! [`ConnInfo::tls`](anyport_core::ConnInfo::tls).
-mod below;
+mod client_hello;
 mod config;
 mod connection;
+mod counting_io;
 mod handshake;
-mod hello;
 mod listener;
-mod plain;
-mod secure;
+mod plaintext_http;
+mod reject;
 mod transport;
+mod worker_tls;
 
 pub use config::{Certificate, ClientAuth, Provider, Roots, TlsConfig};
 pub use connection::TlsConnection;
@@ -35,16 +36,16 @@ pub use handshake::TlsHandshake;
 pub use listener::TlsListener;
 pub use transport::{Tls, TlsExt};
 
-/// The crate of the TLS library, for [`TlsConfig::from_rustls`].
+/// rustls, for [`TlsConfig::from_rustls`].
 #[doc(no_inline)]
 pub use rustls;
 
-/// Serves an app over TLS and TCP on the tokio that it's awaited in:
+/// Serves an app over TLS and TCP on the tokio runtime that awaits it:
 /// `listen_secure(3443, config, app).await`.
 ///
-/// A bare port is every interface, IPv6 and IPv4; [`BindAddr`](anyport_core::socket::BindAddr)
-/// tells what else an address can be. It's short for
-/// `serve_with(Tcp::bind(address).tls(config), app)`.
+/// A bare port listens on every interface, IPv6 and IPv4;
+/// [`BindAddr`](anyport_core::socket::BindAddr) lists the other forms of an address. The function is
+/// short for `serve_with(Tcp::bind(address).tls(config), app)`.
 ///
 /// ```no_run
 /// # use anyport_tls::{Tls, TlsConfig};

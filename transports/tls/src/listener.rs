@@ -1,5 +1,5 @@
 //! A listener whose connections begin with a TLS handshake.
-use crate::{TlsConnection, TlsHandshake, secure::Secure};
+use crate::{TlsConnection, TlsHandshake, worker_tls::WorkerTls};
 use anyport_core::{AcceptErrorKind, ByteListener, Incoming, Listener};
 use std::{
     io,
@@ -8,16 +8,17 @@ use std::{
     time::Duration,
 };
 
-/// A listener whose connections begin with a TLS handshake, each in its connection's own task.
+/// A listener whose connections begin with a TLS handshake. Each handshake runs in the task of its
+/// connection.
 #[derive(Debug)]
 pub struct TlsListener<L> {
     inner: L,
-    secure: Arc<Secure>,
+    tls: Arc<WorkerTls>,
 }
 
 impl<L> TlsListener<L> {
-    pub(crate) fn new(inner: L, secure: Arc<Secure>) -> Self {
-        Self { inner, secure }
+    pub(crate) fn new(inner: L, tls: Arc<WorkerTls>) -> Self {
+        Self { inner, tls }
     }
 }
 
@@ -28,7 +29,7 @@ impl<L: ByteListener> Listener for TlsListener<L> {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
         let accepted = self.inner.poll_accept(cx);
         accepted.map_ok(|incoming| {
-            incoming.map(|below| TlsHandshake::new(below, Arc::clone(&self.secure)))
+            incoming.map(|handshake| TlsHandshake::new(handshake, Arc::clone(&self.tls)))
         })
     }
 

@@ -1,5 +1,5 @@
 //! The transport, which wraps another one.
-use crate::{TlsConfig, TlsListener, secure::Secure};
+use crate::{TlsConfig, TlsListener, worker_tls::WorkerTls};
 use anyport_core::{
     ByteTransport, Endpoint, Result, Runtime, Transport, Worker, Workers, runtime::RuntimeOptions,
 };
@@ -7,7 +7,8 @@ use std::{io, num::NonZeroUsize, sync::Arc, thread};
 
 /// TLS over another transport: `Tcp::bind(443).tls(config)`.
 ///
-/// A certificate or a key that can't be used is an error at start, before anything is bound.
+/// A certificate or a key that cannot be used is an error at start, before the inner transport
+/// binds an address.
 #[derive(Clone, Debug)]
 pub struct Tls<T> {
     inner: T,
@@ -15,13 +16,13 @@ pub struct Tls<T> {
 }
 
 impl<T> Tls<T> {
-    /// TLS over `inner`. [`TlsExt::tls`] reads better.
+    /// TLS over `inner`. The same as [`TlsExt::tls`].
     pub fn new(inner: T, config: TlsConfig) -> Self {
         Self { inner, config }
     }
 }
 
-/// Gives every transport of byte streams the method [`tls`](Self::tls).
+/// Adds the method [`tls`](Self::tls) to every byte-stream transport.
 pub trait TlsExt: ByteTransport {
     /// TLS over this transport.
     ///
@@ -70,12 +71,12 @@ impl<T: ByteTransport> Transport for Tls<T> {
                 .iter()
                 .for_each(|warning| worker.warn(warning));
         }
-        // As many as there are threads to answer them.
+        // One slot per thread that computes handshakes.
         let threads = match T::Runtime::WORKERS {
             Workers::Ambient => thread::available_parallelism().map_or(1, NonZeroUsize::get),
             _ => 1,
         };
-        let secure = Secure::new(self.config.clone(), worker.alpn(), threads);
-        Ok(TlsListener::new(inner, Arc::new(secure)))
+        let worker_tls = WorkerTls::new(self.config.clone(), worker.alpn(), threads);
+        Ok(TlsListener::new(inner, Arc::new(worker_tls)))
     }
 }

@@ -1,8 +1,8 @@
-//! The behaviour suite over TLS: on TCP, on Unix sockets, in memory, and on TLS. Over TCP on
-//! glommio and monoio: tests/tls_io_uring.
+//! The behaviour suite over TLS: on TCP, on Unix sockets, in memory, and on TLS. tests/tls_io_uring
+//! runs it over TCP on glommio and monoio.
 #![expect(
     clippy::unwrap_used,
-    reason = "a test that can't go on should stop, and say where"
+    reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
 mod client;
@@ -14,8 +14,8 @@ use anyport_tcp::{Tcp, TcpPerCore};
 use anyport_testkit::{Capabilities, Capability, Subject, Suite};
 use anyport_tls::{Tls, TlsExt};
 use anyport_unix::Unix;
-use client::{Authority, Client, Lazy};
-use over_tcp::{Below, OverTcp};
+use client::{Authority, Client, LazyTls};
+use over_tcp::{InnerTransport, OverTcp};
 use std::{
     collections::HashMap,
     io,
@@ -28,7 +28,7 @@ use tokio::net::UnixStream;
 /// TCP on the ambient tokio.
 struct Ambient;
 
-impl Below for Ambient {
+impl InnerTransport for Ambient {
     const NAME: &str = "tls-tcp";
     type Transport = Tcp;
 
@@ -40,7 +40,7 @@ impl Below for Ambient {
 /// TCP on a tokio per core.
 struct PerCore;
 
-impl Below for PerCore {
+impl InnerTransport for PerCore {
     const NAME: &str = "tls-tcp-per-core";
     type Transport = TcpPerCore;
 
@@ -49,7 +49,6 @@ impl Below for PerCore {
     }
 }
 
-/// TLS over Unix sockets.
 struct OverUnix {
     authority: Arc<Authority>,
     folder: TempDir,
@@ -58,7 +57,7 @@ struct OverUnix {
 impl Subject for OverUnix {
     const NAME: &str = "tls-unix";
     type Transport = Tls<Unix>;
-    type Stream = Lazy<UnixStream>;
+    type Stream = LazyTls<UnixStream>;
 
     fn transport(&self) -> Self::Transport {
         let folder = tempfile::tempdir_in(&self.folder).unwrap().keep();
@@ -77,7 +76,10 @@ impl Subject for OverUnix {
     }
 
     async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        Ok(self.authority.client().knock(unix(endpoint).await?))
+        Ok(self
+            .authority
+            .client()
+            .connect_lazily(unix(endpoint).await?))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -92,22 +94,22 @@ async fn unix(endpoint: &Endpoint) -> io::Result<UnixStream> {
     }
 }
 
-/// The connector of each transport in memory that was made, by its endpoint.
+/// The connector of each in-memory transport, by its endpoint.
 #[derive(Default)]
-struct Places(Mutex<HashMap<Endpoint, Connector>>);
+struct Connectors(Mutex<HashMap<Endpoint, Connector>>);
 
-impl Places {
+impl Connectors {
     fn memory(&self) -> Memory<Tokio> {
         let memory = Memory::new();
         let connector = memory.connector();
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        places.insert(connector.endpoint().clone(), connector);
+        let mut connectors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        connectors.insert(connector.endpoint().clone(), connector);
         memory
     }
 
     fn connect(&self, endpoint: &Endpoint) -> io::Result<MemoryStream> {
-        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        places
+        let connectors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        connectors
             .get(endpoint)
             .ok_or(io::ErrorKind::NotFound)?
             .connect()
@@ -115,12 +117,12 @@ impl Places {
 }
 
 /// TLS in memory.
-struct OverMemory(Arc<Authority>, Places);
+struct OverMemory(Arc<Authority>, Connectors);
 
 impl Subject for OverMemory {
     const NAME: &str = "tls-memory";
     type Transport = Tls<Memory<Tokio>>;
-    type Stream = Lazy<MemoryStream>;
+    type Stream = LazyTls<MemoryStream>;
 
     fn transport(&self) -> Self::Transport {
         self.1.memory().tls(self.0.server())
@@ -135,7 +137,7 @@ impl Subject for OverMemory {
     }
 
     async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        Ok(self.0.client().knock(self.1.connect(endpoint)?))
+        Ok(self.0.client().connect_lazily(self.1.connect(endpoint)?))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -144,12 +146,12 @@ impl Subject for OverMemory {
 }
 
 /// TLS over TLS in memory.
-struct OverTls(Arc<Authority>, Places);
+struct OverTls(Arc<Authority>, Connectors);
 
 impl Subject for OverTls {
     const NAME: &str = "tls-tls-memory";
     type Transport = Tls<Tls<Memory<Tokio>>>;
-    type Stream = Lazy<Lazy<MemoryStream>>;
+    type Stream = LazyTls<LazyTls<MemoryStream>>;
 
     fn transport(&self) -> Self::Transport {
         self.1.memory().tls(self.0.server()).tls(self.0.server())
@@ -169,7 +171,7 @@ impl Subject for OverTls {
 
     async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         let client = self.0.client();
-        Ok(client.knock(client.knock(self.1.connect(endpoint)?)))
+        Ok(client.connect_lazily(client.connect_lazily(self.1.connect(endpoint)?)))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -186,7 +188,7 @@ fn main() -> ExitCode {
             authority: Arc::clone(&authority),
             folder: tempfile::tempdir().unwrap(),
         })
-        .with(OverMemory(Arc::clone(&authority), Places::default()))
-        .with(OverTls(authority, Places::default()))
+        .with(OverMemory(Arc::clone(&authority), Connectors::default()))
+        .with(OverTls(authority, Connectors::default()))
         .run()
 }

@@ -44,23 +44,23 @@ impl fmt::Display for Certificate {
     }
 }
 
-/// A certificate that can be used.
-pub(super) struct Usable {
+/// A certificate with a key that belongs to it, ready for rustls.
+pub(super) struct LoadedCertificate {
     pub(super) key: Arc<CertifiedKey>,
-    /// The DNS names that it's for; `*.example.com` is one.
+    /// Its DNS names; `*.example.com` is one.
     pub(super) names: Vec<String>,
     pub(super) validity: Vec<Validity>,
 }
 
 impl Certificate {
-    /// From two files in PEM; they may be one and the same.
+    /// From two PEM files, which may be the same file.
     #[must_use]
     pub fn pem_files(chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         let (chain, key) = (Pem::File(chain.into()), Pem::File(key.into()));
         Self(Source::Pem { chain, key })
     }
 
-    /// From bytes in PEM.
+    /// From PEM in memory.
     #[must_use]
     pub fn pem(chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         let (chain, key) = (
@@ -70,8 +70,8 @@ impl Certificate {
         Self(Source::Pem { chain, key })
     }
 
-    /// A new one for these DNS names and IP addresses, made at start and known to nobody: for
-    /// development. Each start, and each reload, makes another.
+    /// A new self-signed certificate for these DNS names and IP addresses, for development. No
+    /// client trusts it. Each start and each reload generates another one.
     #[cfg(feature = "self-signed")]
     #[must_use]
     pub fn self_signed<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
@@ -80,23 +80,23 @@ impl Certificate {
         ))
     }
 
-    pub(super) fn load(&self, provider: &CryptoProvider) -> Result<Usable> {
+    pub(super) fn load(&self, provider: &CryptoProvider) -> Result<LoadedCertificate> {
         match &self.0 {
             Source::Pem { chain, key } => load_pem(chain, key, provider),
             #[cfg(feature = "self-signed")]
             Source::SelfSigned(names) => {
-                let made = rcgen::generate_simple_self_signed(names.clone());
-                let made = made.map_err(|error| {
-                    let what = format!(
-                        "cannot make a certificate for {}: {error}",
+                let generated = rcgen::generate_simple_self_signed(names.clone());
+                let generated = generated.map_err(|error| {
+                    let message = format!(
+                        "cannot generate a certificate for {}: {error}",
                         names.join(", ")
                     );
-                    Error::config(what).with_source(error)
+                    Error::config(message).with_source(error)
                 })?;
                 let pem = |text: String| Pem::Bytes(text.into_bytes().into());
                 load_pem(
-                    &pem(made.cert.pem()),
-                    &pem(made.signing_key.serialize_pem()),
+                    &pem(generated.cert.pem()),
+                    &pem(generated.signing_key.serialize_pem()),
                     provider,
                 )
             }
@@ -104,30 +104,34 @@ impl Certificate {
     }
 }
 
-fn load_pem(chain_pem: &Pem, key_pem: &Pem, provider: &CryptoProvider) -> Result<Usable> {
+fn load_pem(
+    chain_pem: &Pem,
+    key_pem: &Pem,
+    provider: &CryptoProvider,
+) -> Result<LoadedCertificate> {
     let chain = chain_pem.certificates("certificate")?;
     let mut parsed = Vec::new();
     for (n, der) in chain.iter().enumerate() {
         parsed.push(x509_cert::Certificate::from_der(der).map_err(|error| {
-            let what = format!(
-                "certificate {} of {} can't be parsed: {error}",
+            let message = format!(
+                "certificate {} of {} cannot be parsed: {error}",
                 n + 1,
                 chain.len()
             );
-            chain_pem.error("certificate", &what).with_source(error)
+            chain_pem.error("certificate", &message).with_source(error)
         })?);
     }
     let key = signing_key(key_pem, key_pem.private_key()?, chain, provider)?;
     match key.keys_match() {
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {}
-        Err(error) => return Err(mismatch(chain_pem, key_pem, &key).with_source(error)),
+        Err(error) => return Err(key_mismatch(chain_pem, key_pem, &key).with_source(error)),
     }
-    let names = parsed.first().map(names).unwrap_or_default();
+    let names = parsed.first().map(dns_names).unwrap_or_default();
     let total = parsed.len();
     let validity = parsed.iter().enumerate().map(|(n, certificate)| {
         let validity = certificate.tbs_certificate().validity();
         Validity {
-            what: match total {
+            subject: match total {
                 1 => format!("the certificate {chain_pem}"),
                 _ => format!("certificate {} of {total} in {chain_pem}", n + 1),
             },
@@ -135,7 +139,7 @@ fn load_pem(chain_pem: &Pem, key_pem: &Pem, provider: &CryptoProvider) -> Result
             not_after: validity.not_after,
         }
     });
-    Ok(Usable {
+    Ok(LoadedCertificate {
         key: Arc::new(key),
         names,
         validity: validity.collect(),
@@ -149,23 +153,23 @@ fn signing_key(
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey> {
     let key = provider.key_provider.load_private_key(key).map_err(|error| {
-        // Which of the two it is, the providers don't say.
-        let what = "it's broken, or of a kind that can't be used (RSA of 2048 to 8192 bits, ECDSA on P-256 and P-384, and Ed25519 can)";
-        pem.error("private key", what).with_source(error)
+        // The providers do not say which of the two it is.
+        let message = "it is malformed or of an unsupported type (supported: RSA of 2048 to 8192 bits, ECDSA on P-256 and P-384, Ed25519)";
+        pem.error("private key", message).with_source(error)
     })?;
     Ok(CertifiedKey::new(chain, key))
 }
 
-/// What to say of a key that belongs to another certificate; perhaps to another one of the same
+/// The error for a key that belongs to another certificate, which may be another one of the same
 /// file.
-fn mismatch(chain_pem: &Pem, key_pem: &Pem, key: &CertifiedKey) -> Error {
+fn key_mismatch(chain_pem: &Pem, key_pem: &Pem, key: &CertifiedKey) -> Error {
     let belongs_to = |certificate: &CertificateDer<'static>| {
         let other = CertifiedKey::new(vec![certificate.clone()], Arc::clone(&key.key));
         other.keys_match().is_ok()
     };
     let reason = match key.cert.iter().position(belongs_to) {
         Some(n) => format!(
-            "it belongs to certificate {} of {} in {chain_pem}, but the server's own has to be the first one, followed by its issuers",
+            "it belongs to certificate {} of {} in {chain_pem}, but the server's own must come first, followed by its issuers",
             n + 1,
             key.cert.len()
         ),
@@ -175,7 +179,7 @@ fn mismatch(chain_pem: &Pem, key_pem: &Pem, key: &CertifiedKey) -> Error {
 }
 
 /// The DNS names that a certificate is for (RFC 5280 4.2.1.6).
-fn names(certificate: &x509_cert::Certificate) -> Vec<String> {
+fn dns_names(certificate: &x509_cert::Certificate) -> Vec<String> {
     let Ok(Some((_, names))) = certificate
         .tbs_certificate()
         .get_extension::<SubjectAltName>()
@@ -189,9 +193,9 @@ fn names(certificate: &x509_cert::Certificate) -> Vec<String> {
     dns.collect()
 }
 
-/// When a certificate may be used.
+/// The period in which a certificate is valid.
 pub(super) struct Validity {
-    what: String,
+    subject: String,
     not_before: Time,
     not_after: Time,
 }
@@ -199,17 +203,17 @@ pub(super) struct Validity {
 impl Validity {
     pub(super) fn warning(&self, now: SystemTime) -> Option<String> {
         let Self {
-            what,
+            subject,
             not_before,
             not_after,
         } = self;
-        if now > at(not_after) {
+        if now > system_time(not_after) {
             Some(format!(
-                "{what} expired on {not_after}: clients will refuse it"
+                "{subject} expired on {not_after}: clients will refuse it"
             ))
-        } else if now < at(not_before) {
+        } else if now < system_time(not_before) {
             Some(format!(
-                "{what} isn't valid before {not_before}: clients will refuse it"
+                "{subject} is not valid before {not_before}: clients will refuse it"
             ))
         } else {
             None
@@ -217,13 +221,13 @@ impl Validity {
     }
 }
 
-/// Whether a certificate's time is over.
+/// Whether a certificate's validity has ended.
 pub(crate) fn has_expired(der: &[u8]) -> bool {
     x509_cert::Certificate::from_der(der).is_ok_and(|certificate| {
-        SystemTime::now() > at(&certificate.tbs_certificate().validity().not_after)
+        SystemTime::now() > system_time(&certificate.tbs_certificate().validity().not_after)
     })
 }
 
-fn at(time: &Time) -> SystemTime {
+fn system_time(time: &Time) -> SystemTime {
     UNIX_EPOCH + time.to_unix_duration()
 }

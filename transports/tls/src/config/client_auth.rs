@@ -8,23 +8,23 @@ use rustls::{
 };
 use std::{path::PathBuf, sync::Arc};
 
-/// Whether clients show a certificate (mTLS). It's verified up to one of the roots, at this time;
-/// whether it has been revoked isn't looked up. What they showed is in
+/// Whether clients present a certificate (mTLS). Their chain is verified up to one of the roots, at
+/// the time of the handshake. Revocation is not checked. The app finds the chain in
 /// [`TlsInfo::peer_certificates`](anyport_core::TlsInfo::peer_certificates).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum ClientAuth {
-    /// They aren't asked for one.
+    /// No certificate is requested.
     #[default]
     Off,
-    /// They're asked for one, but may have none. One that can't be verified is refused all the
-    /// same.
+    /// A certificate is requested, and a client without one is served. A certificate that cannot be
+    /// verified is rejected nevertheless.
     Optional(Roots),
-    /// They're refused without one.
+    /// A client without a certificate is rejected.
     Required(Roots),
 }
 
-/// The certificate authorities that clients' certificates have to come from, in PEM.
+/// The certificate authorities that issue the clients' certificates, in PEM.
 #[derive(Clone, Debug)]
 pub struct Roots(Vec<Pem>);
 
@@ -41,7 +41,7 @@ impl Roots {
         Self(vec![Pem::Bytes(bytes.into().into())])
     }
 
-    /// These and those.
+    /// The certificates of both.
     #[must_use]
     pub fn and(mut self, more: Self) -> Self {
         self.0.extend(more.0);
@@ -57,8 +57,8 @@ impl Roots {
                 .enumerate()
             {
                 roots.add(certificate).map_err(|error| {
-                    let what = format!("certificate {} can't be parsed: {error}", n + 1);
-                    pem.error("client authorities", &what).with_source(error)
+                    let message = format!("certificate {} cannot be parsed: {error}", n + 1);
+                    pem.error("client authorities", &message).with_source(error)
                 })?;
             }
         }

@@ -1,9 +1,9 @@
 //! The configuration of a TLS transport.
 mod certificate;
 mod client_auth;
-mod live;
 mod pem;
 mod provider;
+mod reloadable;
 mod resolver;
 
 pub use certificate::Certificate;
@@ -12,30 +12,30 @@ pub use client_auth::{ClientAuth, Roots};
 pub use provider::Provider;
 
 use anyport_core::{Error, Result, TlsVersion};
-use live::{Live, Loaded};
-use resolver::BySni;
+use reloadable::{Loaded, Reloadable};
+use resolver::SniResolver;
 use rustls::{ServerConfig, server::NoServerSessionStorage, version};
 use std::{fmt, path::PathBuf, sync::Arc};
 
-/// What a TLS transport shows, asks for and offers.
+/// The certificates, client authentication and protocols of a TLS transport.
 ///
-/// It's a description: files are read when the server starts, and again at
-/// [`reload`](Self::reload). Clones of one are *one* configuration, so keep a clone to reload it;
-/// each `with_` makes a new one.
+/// A `TlsConfig` only describes: files are read when the server starts, and again at
+/// [`reload`](Self::reload). Clones share *one* configuration, so keep a clone to reload it. Each
+/// `with_` method makes a new configuration.
 ///
 /// | | default |
 /// |---|---|
 /// | versions | TLS 1.2 and 1.3 |
 /// | cipher suites | rustls's, in the order of the server |
-/// | ALPN | what the server speaks: `h2` and `http/1.1`; nothing for a raw protocol |
-/// | client certificates | not asked for |
-/// | HTTP without TLS | answered with 400 |
+/// | ALPN | the server's protocols: `h2` and `http/1.1`; none for a raw protocol |
+/// | client certificates | not requested |
+/// | HTTP without TLS | gets a 400 response |
 /// | resumption | by tickets, whose keys change every six hours and at each reload; not after a client's certificate has expired; without early data |
-/// | cryptography | [`Provider`]: ring, if its feature is on |
+/// | cryptography | [`Provider`]: ring, if its feature is enabled |
 ///
 /// # Examples
 ///
-/// Two certificates, and clients that have to show one:
+/// Two certificates, and clients that must present one:
 ///
 /// ```
 /// # use anyport_tls::{Certificate, ClientAuth, Roots, TlsConfig};
@@ -46,51 +46,51 @@ use std::{fmt, path::PathBuf, sync::Arc};
 ///
 /// # Errors
 ///
-/// Whatever can't be used is an error at start, in one line that names the file and the reason:
+/// A file that cannot be used is an error at start. One line names the file and the reason:
 ///
 /// ```text
 /// cannot use the private key key.pem: it does not belong to the certificate cert.pem
 /// ```
 ///
-/// A certificate that has expired, or isn't valid yet, is used nevertheless;
-/// [`warnings`](Self::warnings) tells, and so does the server's
-/// [`Observer`](anyport_core::Observer) at start.
+/// A certificate that has expired or is not valid yet is used nevertheless.
+/// [`warnings`](Self::warnings) lists such certificates, and the server's
+/// [`Observer`](anyport_core::Observer) receives the warnings at start.
 #[derive(Clone)]
 pub struct TlsConfig {
     source: Source,
     alpn: Option<Arc<[Vec<u8>]>>,
     redirects: bool,
-    live: Arc<Live>,
+    reloadable: Arc<Reloadable>,
 }
 
 #[derive(Clone)]
 enum Source {
-    Described(Description),
+    Options(Options),
     Rustls {
         config: Arc<ServerConfig>,
-        /// What else was asked for, in vain.
-        refused: Option<&'static str>,
+        /// The last method that was called although a rustls configuration ignores it.
+        unsupported: Option<&'static str>,
     },
 }
 
 #[derive(Clone, Debug)]
-struct Description {
+struct Options {
     certificates: Vec<Certificate>,
     client_auth: ClientAuth,
     provider: Option<Provider>,
-    at_least: TlsVersion,
+    min_version: TlsVersion,
 }
 
 impl TlsConfig {
-    /// Shows this certificate, whatever name the client asks for; as long as there's no [other
-    /// one](Self::with_certificate).
+    /// Presents this certificate for every server name, unless there are
+    /// [more](Self::with_certificate).
     #[must_use]
     pub fn new(certificate: Certificate) -> Self {
-        Self::of(Source::Described(Description {
+        Self::from_source(Source::Options(Options {
             certificates: vec![certificate],
             client_auth: ClientAuth::Off,
             provider: Provider::DEFAULT,
-            at_least: TlsVersion::Tls12,
+            min_version: TlsVersion::Tls12,
         }))
     }
 
@@ -118,82 +118,78 @@ impl TlsConfig {
         Self::new(Certificate::self_signed(names))
     }
 
-    /// A configuration of rustls, as it is: for what has no method here, such as a certificate
-    /// source or a verifier of your own. Only if it has no ALPN protocols, what the server speaks
-    /// is added; nothing else can be changed here.
+    /// Uses a rustls configuration unchanged. It is for what has no method here, such as a
+    /// certificate source or a verifier of your own. If it has no ALPN protocols, those of the
+    /// server are added. Other methods do not apply to it, and are an error at start.
     #[must_use]
     pub fn from_rustls(config: impl Into<Arc<ServerConfig>>) -> Self {
-        Self::of(Source::Rustls {
+        Self::from_source(Source::Rustls {
             config: config.into(),
-            refused: None,
+            unsupported: None,
         })
     }
 
-    fn of(source: Source) -> Self {
+    fn from_source(source: Source) -> Self {
         Self {
             source,
             alpn: None,
             redirects: false,
-            live: Arc::default(),
+            reloadable: Arc::default(),
         }
     }
 
-    fn describe(mut self, method: &'static str, change: impl FnOnce(&mut Description)) -> Self {
+    fn with_options(mut self, method: &'static str, change: impl FnOnce(&mut Options)) -> Self {
         match &mut self.source {
-            Source::Described(description) => change(description),
-            Source::Rustls { refused, .. } => *refused = Some(method),
+            Source::Options(options) => change(options),
+            Source::Rustls { unsupported, .. } => *unsupported = Some(method),
         }
-        self.live = Arc::default();
+        self.reloadable = Arc::default();
         self
     }
 
-    /// Shows one more certificate. Then the client's name for the server decides (SNI, RFC 6066 3):
-    /// the certificate that's for it is shown, of several the first one that the client can verify.
-    /// Who asks for a name that's in none is refused; who asks for none is shown the first
-    /// certificate.
+    /// Adds a certificate. From then on the client's server name (SNI, RFC 6066 3) selects the
+    /// certificate. If several match, the first one that the client can verify is presented. A
+    /// client whose server name matches no certificate is rejected. A client that sends no server
+    /// name gets the first certificate.
     #[must_use]
     pub fn with_certificate(self, certificate: Certificate) -> Self {
-        self.describe("with_certificate", |description| {
-            description.certificates.push(certificate)
+        self.with_options("with_certificate", |options| {
+            options.certificates.push(certificate)
         })
     }
 
-    /// Whether clients have to show a certificate (mTLS). Default: [`ClientAuth::Off`].
+    /// Whether clients must present a certificate (mTLS). Default: [`ClientAuth::Off`].
     #[must_use]
     pub fn with_client_auth(self, client_auth: ClientAuth) -> Self {
-        self.describe("with_client_auth", |description| {
-            description.client_auth = client_auth
+        self.with_options("with_client_auth", |options| {
+            options.client_auth = client_auth
         })
     }
 
-    /// Who does the cryptography. Default: ring, if its feature is on, otherwise aws-lc-rs.
+    /// The cryptography provider. Default: ring if its feature is enabled, otherwise aws-lc-rs.
     #[must_use]
     pub fn with_provider(self, provider: Provider) -> Self {
-        self.describe("with_provider", |description| {
-            description.provider = Some(provider)
-        })
+        self.with_options("with_provider", |options| options.provider = Some(provider))
     }
 
-    /// Refuses clients that can do only less. Default: [`TlsVersion::Tls12`].
+    /// Rejects clients that support only older versions. Default: [`TlsVersion::Tls12`].
     #[must_use]
     pub fn with_min_version(self, version: TlsVersion) -> Self {
-        self.describe("with_min_version", |description| {
-            description.at_least = version
-        })
+        self.with_options("with_min_version", |options| options.min_version = version)
     }
 
-    /// Offers these protocols by ALPN (RFC 7301), the preferred one first, instead of what the
-    /// server speaks; for a raw protocol that has a name.
+    /// Offers these ALPN protocols (RFC 7301), the preferred one first, instead of those of the
+    /// server. Use it for a raw protocol that has an ALPN name.
     #[must_use]
     pub fn with_alpn<P: Into<Vec<u8>>>(mut self, protocols: impl IntoIterator<Item = P>) -> Self {
         self.alpn = Some(protocols.into_iter().map(Into::into).collect());
-        self.live = Arc::default();
+        self.reloadable = Arc::default();
         self
     }
 
-    /// Redirects a client that speaks HTTP without TLS to `https://` at the host, port and path
-    /// that it asked for, by 308 (RFC 9110 15.4.9). Default: it's answered with 400. One that
-    /// doesn't say which host it wants (RFC 9112 3.2) is answered with 400 in any case.
+    /// Redirects a client that sends plain HTTP to `https://` at the requested host, port and path,
+    /// with 308 (RFC 9110 15.4.9). Default: the client gets a 400 response. A request without a
+    /// valid Host field (RFC 9112 3.2) gets a 400 response in any case.
     ///
     /// Use it on a port that clients reach by its number. For links that begin with plain
     /// `http://`, serve port 80 as well, and redirect there.
@@ -207,52 +203,52 @@ impl TlsConfig {
         self.redirects
     }
 
-    /// Reads the files again. The next handshakes use what they hold now; connections aren't
-    /// touched. Tickets that were given out before are of no use any more, so that no session
-    /// outlives what it was verified with. It reads files, so it blocks for as long as the disk
-    /// takes.
+    /// Reads the files again. Later handshakes use their new contents; established connections are
+    /// not affected. Session tickets that were issued before become invalid, so that no session
+    /// outlives the certificates that it was verified with. The call blocks while it reads files.
     ///
     /// # Errors
     ///
-    /// What can't be used: then all that was in use stays in use.
+    /// A file cannot be used. The previous configuration then stays in use.
     pub fn reload(&self) -> Result<()> {
         if let Source::Rustls { .. } = self.source {
             return Err(Error::config(
-                "cannot reload the TLS configuration: it was made of a rustls ServerConfig, so there's no file to read again \
+                "cannot reload the TLS configuration: it was built from a rustls ServerConfig, so there is no file to read again \
                  (its certificate resolver can change what it resolves)",
             ));
         }
         self.load().map_err(|error| {
-            Error::config(format!("{error}; what was in use stays in use")).with_source(error)
+            Error::config(format!("{error}; the previous configuration stays in use"))
+                .with_source(error)
         })
     }
 
-    /// What's wrong with the certificates in use, though not so that they can't be used: one line
-    /// for each that isn't valid at this time. Empty before the server starts.
+    /// The problems of the certificates in use that do not prevent their use. There is one line for
+    /// each certificate that is not valid now, or that no client can select. Empty before the
+    /// server starts.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        self.live.warnings()
+        self.reloadable.warnings()
     }
 
-    /// Reads the files, and uses what's in them from now on.
     pub(crate) fn load(&self) -> Result<()> {
-        self.live.load(|| self.build())
+        self.reloadable.load(|| self.build())
     }
 
-    /// What's in use, with these protocols to offer.
+    /// The configuration in use, with `alpn` if it has no ALPN protocols of its own.
     pub(crate) fn current(&self, alpn: &'static [&'static [u8]]) -> Result<Arc<ServerConfig>> {
-        self.live.current(alpn)
+        self.reloadable.current(alpn)
     }
 
     fn build(&self) -> Result<Loaded> {
         let mut loaded = match &self.source {
-            Source::Described(description) => description.build()?,
+            Source::Options(options) => options.build()?,
             Source::Rustls {
-                refused: Some(method),
+                unsupported: Some(method),
                 ..
             } => {
                 return Err(Error::config(format!(
-                    "cannot use the TLS configuration: `{method}` changes nothing in a rustls ServerConfig (do that before `TlsConfig::from_rustls`)"
+                    "cannot use the TLS configuration: `{method}` does not apply to a rustls ServerConfig (set it there before `TlsConfig::from_rustls`)"
                 )));
             }
             Source::Rustls { config, .. } => {
@@ -266,11 +262,11 @@ impl TlsConfig {
     }
 }
 
-impl Description {
+impl Options {
     fn build(&self) -> Result<Loaded> {
         let Some(chosen) = self.provider else {
             return Err(Error::config(
-                "cannot use the TLS configuration: nobody does the cryptography (turn on anyport's feature `tls` or `tls-aws-lc-rs`)",
+                "cannot use the TLS configuration: no cryptography provider is enabled (turn on anyport's feature `tls` or `tls-aws-lc-rs`)",
             ));
         };
         let provider = chosen.rustls();
@@ -279,16 +275,16 @@ impl Description {
             certificates.push(certificate.load(&provider)?);
         }
         let verifier = self.client_auth.verifier(&provider)?;
-        let versions: &[_] = match self.at_least {
+        let versions: &[_] = match self.min_version {
             TlsVersion::Tls13 => &[&version::TLS13],
             _ => &[&version::TLS13, &version::TLS12],
         };
-        let unusable = |error: rustls::Error| {
+        let config_error = |error: rustls::Error| {
             Error::config(format!("cannot use the TLS configuration: {error}")).with_source(error)
         };
         let builder = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
-            .map_err(unusable)?;
+            .map_err(config_error)?;
         let builder = match verifier {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
             None => builder.with_no_client_auth(),
@@ -299,20 +295,20 @@ impl Description {
             .collect();
         let mut unreachable = Vec::new();
         if certificates.len() > 1 {
-            let nameless = certificates
+            let without_name = certificates
                 .iter()
                 .zip(&self.certificates)
                 .filter(|(usable, _)| usable.names.is_empty());
-            unreachable.extend(nameless.map(|(_, certificate)| {
-                format!("the certificate {certificate} is for no DNS name (subjectAltName), so no client that asks for a name is shown it")
+            unreachable.extend(without_name.map(|(_, certificate)| {
+                format!("the certificate {certificate} has no DNS name (subjectAltName), so no client that sends a server name gets it")
             }));
         }
-        let mut config = builder.with_cert_resolver(Arc::new(BySni::new(certificates)));
-        // All of them are strong; but scanners frown on a server that has no order of its own.
+        let mut config = builder.with_cert_resolver(Arc::new(SniResolver::new(certificates)));
+        // All suites are strong, but scanners report a server that has no order of its own.
         config.ignore_client_order = true;
-        // By tickets alone: a session that's kept by its number has no end.
+        // Sessions resume by ticket only: a session that is stored by its ID has no expiry.
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.ticketer = chosen.ticketer().map_err(unusable)?;
+        config.ticketer = chosen.ticketer().map_err(config_error)?;
         Ok(Loaded::new(config, validity, unreachable))
     }
 }
@@ -320,7 +316,7 @@ impl Description {
 impl fmt::Debug for TlsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
-            Source::Described(description) => description.fmt(f),
+            Source::Options(options) => options.fmt(f),
             Source::Rustls { .. } => f.debug_struct("TlsConfig").finish_non_exhaustive(),
         }
     }

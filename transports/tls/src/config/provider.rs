@@ -2,18 +2,18 @@
 use rustls::{crypto::CryptoProvider, server::ProducesTickets};
 use std::sync::Arc;
 
-/// Who does the cryptography: a variant for each feature of this crate that turns one on.
+/// The cryptography provider: a variant for each feature of this crate that enables one.
 ///
-/// Where none is chosen, it's `Ring`, if its feature is on, otherwise `AwsLcRs`. README.md
-/// compares them. Without either feature, only
-/// [`TlsConfig::from_rustls`](crate::TlsConfig::from_rustls) can be used.
+/// The default is `Ring` if its feature is enabled, otherwise `AwsLcRs`. README.md says what each
+/// costs to build and to run. Without either feature, only
+/// [`TlsConfig::from_rustls`](crate::TlsConfig::from_rustls) works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Provider {
     /// [ring](https://docs.rs/ring).
     #[cfg(feature = "ring")]
     Ring,
-    /// [aws-lc-rs](https://docs.rs/aws-lc-rs), which also has post-quantum key exchange
+    /// [aws-lc-rs](https://docs.rs/aws-lc-rs), which also has a post-quantum key exchange
     /// (X25519MLKEM768).
     #[cfg(feature = "aws-lc-rs")]
     AwsLcRs,
@@ -21,10 +21,10 @@ pub enum Provider {
 
 #[cfg_attr(
     not(any(feature = "ring", feature = "aws-lc-rs")),
-    expect(unreachable_code, reason = "there's no provider to ask for anything")
+    expect(unreachable_code, reason = "no provider is enabled")
 )]
 impl Provider {
-    /// The one that's used where none was chosen. `None`: no feature turns one on.
+    /// The provider if none is selected. `None`: no feature enables one.
     pub(super) const DEFAULT: Option<Self> = match () {
         #[cfg(feature = "ring")]
         () => Some(Self::Ring),

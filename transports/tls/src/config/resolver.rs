@@ -1,21 +1,21 @@
 //! Selects one of several certificates by the client's server name (SNI).
-use super::certificate::Usable;
+use super::certificate::LoadedCertificate;
 use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
 use std::{collections::HashMap, sync::Arc};
 
-/// The certificates by the names that they're for.
+/// Selects a certificate by the client's server name.
 #[derive(Debug)]
-pub(super) struct BySni {
+pub(super) struct SniResolver {
     all: Vec<Arc<CertifiedKey>>,
-    /// Indices by name, in lower case; a wildcard's name begins with its dot.
+    /// Indices by lower-case name. The name of a wildcard begins with its dot.
     names: HashMap<Box<str>, Vec<usize>>,
 }
 
-impl BySni {
-    pub(super) fn new(certificates: Vec<Usable>) -> Self {
+impl SniResolver {
+    pub(super) fn new(certificates: Vec<LoadedCertificate>) -> Self {
         let mut names: HashMap<Box<str>, Vec<usize>> = HashMap::new();
         let mut all = Vec::new();
         for (index, certificate) in certificates.into_iter().enumerate() {
@@ -32,8 +32,8 @@ impl BySni {
         Self { all, names }
     }
 
-    /// The certificates for a name, the preferred ones first. A wildcard stands for exactly one
-    /// label (RFC 9525 6.3).
+    /// The certificates for a name, the preferred ones first. A wildcard matches exactly one label
+    /// (RFC 9525 6.3).
     fn for_name(&self, name: &str) -> impl Iterator<Item = &Arc<CertifiedKey>> {
         let name = name.to_ascii_lowercase();
         let wildcard = name.find('.').and_then(|dot| self.names.get(&name[dot..]));
@@ -46,7 +46,7 @@ impl BySni {
     }
 }
 
-impl ResolvesServerCert for BySni {
+impl ResolvesServerCert for SniResolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let can_verify =
             |key: &&Arc<CertifiedKey>| key.key.choose_scheme(hello.signature_schemes()).is_some();

@@ -1,4 +1,4 @@
-//! A certificate authority and the clients that trust it.
+//! A certificate authority, and clients that trust it.
 #![allow(dead_code, reason = "each test uses some of it")]
 #![allow(
     clippy::unwrap_used,
@@ -28,7 +28,7 @@ use tokio_rustls::{Connect, TlsConnector, client::TlsStream};
 
 static AUTHORITIES: AtomicUsize = AtomicUsize::new(1);
 
-/// A certificate authority of a test's own.
+/// A certificate authority.
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     server: Identity,
@@ -59,8 +59,8 @@ impl Authority {
         Self::of(CertifiedIssuer::self_signed(authority(), KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// One that this one vouches for.
-    pub(crate) fn below(&self) -> Self {
+    /// An intermediate authority that this one has signed.
+    pub(crate) fn intermediate(&self) -> Self {
         let key = KeyPair::generate().unwrap();
         Self::of(CertifiedIssuer::signed_by(authority(), key, &self.issuer).unwrap())
     }
@@ -70,7 +70,7 @@ impl Authority {
         Self { issuer, server }
     }
 
-    /// A certificate for these names, with this common name (which nobody looks at but the test).
+    /// A certificate for these names. Only tests use its common name.
     pub(crate) fn issue(&self, common_name: &str, names: &[&str]) -> Identity {
         issue(&self.issuer, common_name, names, |_| {})
     }
@@ -83,7 +83,7 @@ impl Authority {
         issue(&self.issuer, "server", names, change)
     }
 
-    /// Its own certificate.
+    /// The authority's own certificate, in PEM.
     pub(crate) fn root_pem(&self) -> String {
         self.issuer.pem()
     }
@@ -104,7 +104,7 @@ impl Authority {
         &self.server
     }
 
-    /// Shows a certificate for `localhost`.
+    /// A configuration with the certificate for `localhost`.
     pub(crate) fn server(&self) -> TlsConfig {
         self.server.server()
     }
@@ -113,19 +113,20 @@ impl Authority {
         Client::new(self.client_config(None))
     }
 
-    /// One that speaks HTTP/2, and says so.
+    /// A client that offers HTTP/2 by ALPN.
     pub(crate) fn h2_client(&self) -> Client {
         let mut config = self.client_config(None);
         config.alpn_protocols = vec![b"h2".to_vec()];
         Client::new(config)
     }
 
-    /// Of a client that trusts it, and shows this certificate if it's asked.
+    /// The configuration of a client that trusts this authority, and presents `identity` on
+    /// request.
     pub(crate) fn client_config(&self, identity: Option<&Identity>) -> ClientConfig {
         self.config_of(DEFAULT_VERSIONS, identity)
     }
 
-    /// Of a client that speaks this version alone.
+    /// The configuration of a client that supports only this version.
     pub(crate) fn only(&self, version: &'static SupportedProtocolVersion) -> ClientConfig {
         self.config_of(&[version], None)
     }
@@ -149,8 +150,8 @@ impl Authority {
             .with_root_certificates(self.roots());
         match identity {
             None => builder.with_no_client_auth(),
-            Some(shown) => builder
-                .with_client_auth_cert(vec![shown.der.clone()], shown.key_der.clone_key())
+            Some(identity) => builder
+                .with_client_auth_cert(vec![identity.der.clone()], identity.key_der.clone_key())
                 .unwrap(),
         }
     }
@@ -159,7 +160,7 @@ impl Authority {
 fn authority() -> CertificateParams {
     let mut params = CertificateParams::new([]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // Two of one name, and clients would try one's key on the other's certificates.
+    // With two authorities of one name, clients would check a certificate with the wrong key.
     let name = format!("authority {}", AUTHORITIES.fetch_add(1, Relaxed));
     params.distinguished_name.push(DnType::CommonName, name);
     params
@@ -187,7 +188,7 @@ fn issue(
     }
 }
 
-/// Trusts an [`Authority`].
+/// A client that trusts an [`Authority`].
 #[derive(Clone)]
 pub(crate) struct Client(TlsConnector);
 
@@ -196,17 +197,16 @@ impl Client {
         Self(TlsConnector::from(Arc::new(config)))
     }
 
-    /// Makes the handshake.
-    pub(crate) async fn connect<S: Stream>(&self, stream: S) -> io::Result<Lazy<S>> {
-        Ok(Lazy::Up(Box::new(self.handshake(stream).await?)))
+    pub(crate) async fn connect<S: Stream>(&self, stream: S) -> io::Result<LazyTls<S>> {
+        Ok(LazyTls::Connected(Box::new(self.handshake(stream).await?)))
     }
 
-    /// Makes it when the stream is used.
-    pub(crate) fn knock<S: Stream>(&self, stream: S) -> Lazy<S> {
-        Lazy::Knocking(Box::new(self.handshake(stream)))
+    /// A stream whose handshake starts when it is used.
+    pub(crate) fn connect_lazily<S: Stream>(&self, stream: S) -> LazyTls<S> {
+        LazyTls::Handshaking(Box::new(self.handshake(stream)))
     }
 
-    /// The future of its handshake with `localhost`.
+    /// The future of a handshake with `localhost`.
     pub(crate) fn handshake<S: Stream>(&self, stream: S) -> Connect<S> {
         self.handshake_with("localhost", stream)
     }
@@ -216,63 +216,63 @@ impl Client {
     }
 }
 
-/// What TLS can be spoken over.
+/// What a client can run TLS over.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
-/// A client's stream, perhaps with its handshake yet to come.
-pub(crate) enum Lazy<S> {
-    Knocking(Box<Connect<S>>),
-    Up(Box<TlsStream<S>>),
+/// A client's stream, whose handshake may not have finished.
+pub(crate) enum LazyTls<S> {
+    Handshaking(Box<Connect<S>>),
+    Connected(Box<TlsStream<S>>),
     Refused,
 }
 
-impl<S: Stream> Lazy<S> {
-    /// The stream below, once there is a session.
-    pub(crate) fn below(&self) -> Option<&S> {
+impl<S: Stream> LazyTls<S> {
+    /// The inner stream, once the handshake has finished.
+    pub(crate) fn inner(&self) -> Option<&S> {
         match self {
-            Self::Up(stream) => Some(stream.get_ref().0),
+            Self::Connected(stream) => Some(stream.get_ref().0),
             _ => None,
         }
     }
 
-    fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut TlsStream<S>>>> {
-        if let Self::Knocking(connect) = self {
+    fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut TlsStream<S>>>> {
+        if let Self::Handshaking(connect) = self {
             let connected = ready!(Pin::new(&mut **connect).poll(cx));
             *self = Self::Refused;
-            *self = Self::Up(Box::new(connected?));
+            *self = Self::Connected(Box::new(connected?));
         }
         match self {
-            Self::Up(stream) => Poll::Ready(Ok(Pin::new(&mut **stream))),
+            Self::Connected(stream) => Poll::Ready(Ok(Pin::new(&mut **stream))),
             _ => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
     }
 }
 
-impl<S: Stream> AsyncRead for Lazy<S> {
+impl<S: Stream> AsyncRead for LazyTls<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        ready!(self.poll_up(cx))?.poll_read(cx, buf)
+        ready!(self.poll_connected(cx))?.poll_read(cx, buf)
     }
 }
 
-impl<S: Stream> AsyncWrite for Lazy<S> {
+impl<S: Stream> AsyncWrite for LazyTls<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_up(cx))?.poll_write(cx, buf)
+        ready!(self.poll_connected(cx))?.poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_up(cx))?.poll_flush(cx)
+        ready!(self.poll_connected(cx))?.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_up(cx))?.poll_shutdown(cx)
+        ready!(self.poll_connected(cx))?.poll_shutdown(cx)
     }
 }

@@ -1,23 +1,25 @@
-//! The crate's own tests, in one program: they're linked once, and run beside each other. Those
-//! that count what the process has, or change it, are programs of their own beside this folder.
+//! The crate's own tests, linked into one program, so that they run at the same time. Tests that
+//! count or change what the process has are programs of their own, beside this folder.
 
 mod bad_peers;
 #[path = "../client/mod.rs"]
 mod client;
-mod facts;
-mod goodbye;
-mod pieces;
+mod close_notify;
+mod config;
+#[path = "../fixture/mod.rs"]
+mod fixture;
+mod fragmentation;
 mod records;
 mod reload;
 mod resumption;
-#[path = "../scene/mod.rs"]
-mod scene;
-mod settings;
+mod tls_info;
 mod validity;
 #[path = "../wire/mod.rs"]
 mod wire;
 
-/// What [`goodbye`] is tried on; tests/tls_io_uring has others.
-fn servers(authority: &client::Authority) -> Vec<scene::Served> {
-    vec![scene::Served::start(scene::over_tcp(authority.server()))]
+/// The servers for [`close_notify`]; tests/tls_io_uring runs it with others.
+fn servers(authority: &client::Authority) -> Vec<fixture::TestServer> {
+    vec![fixture::TestServer::start(fixture::over_tcp(
+        authority.server(),
+    ))]
 }

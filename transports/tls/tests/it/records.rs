@@ -1,11 +1,11 @@
-//! What leaves on the wire: how many records an answer takes, and how a connection ends.
+//! The records on the wire: how many a response takes, and how a connection ends.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
 use crate::client::{Authority, Client};
-use crate::scene::{HELLO, Served, app, made};
+use crate::fixture::{HELLO, TestServer, app, body_of};
 use crate::wire::{Record, records};
 use anyport_core::{Server, Timeouts, serve_with};
 use anyport_memory::{Memory, MemoryStream};
@@ -29,21 +29,21 @@ use tokio_rustls::client::TlsStream;
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
-/// What came from the server, as it was on the wire.
+/// The bytes that the server has sent.
 #[derive(Clone, Default)]
-struct Tape(Arc<Mutex<Vec<u8>>>);
+struct Recording(Arc<Mutex<Vec<u8>>>);
 
-impl Tape {
-    /// The records since it was asked last.
+impl Recording {
+    /// The records since the last call.
     fn records(&self) -> Vec<Record> {
         records(&std::mem::take(&mut *self.0.lock().unwrap()))
     }
 }
 
-/// A client's end of a pipe that's recorded.
+/// The client's end of a pipe, recorded.
 struct Recorded {
     pipe: MemoryStream,
-    tape: Tape,
+    recording: Recording,
 }
 
 impl AsyncRead for Recorded {
@@ -54,7 +54,11 @@ impl AsyncRead for Recorded {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.pipe).poll_read(cx, buf))?;
-        self.tape.0.lock().unwrap().extend(&buf.filled()[before..]);
+        self.recording
+            .0
+            .lock()
+            .unwrap()
+            .extend(&buf.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }
@@ -77,11 +81,11 @@ impl AsyncWrite for Recorded {
     }
 }
 
-/// A server, a connection to it, and what's recorded of that.
+/// A server, a connection to it, and the recorded bytes.
 struct Case {
-    served: Served,
+    server: TestServer,
     stream: TlsStream<Recorded>,
-    tape: Tape,
+    recording: Recording,
 }
 
 impl Case {
@@ -93,19 +97,20 @@ impl Case {
         let authority = Authority::new();
         let memory = Memory::new().with_buffer(1 << 20);
         let connector = memory.connector();
-        let served = Served::start(configure(serve_with(memory.tls(authority.server()), app())));
-        let tape = Tape::default();
+        let server =
+            TestServer::start(configure(serve_with(memory.tls(authority.server()), app())));
+        let recording = Recording::default();
         let recorded = Recorded {
             pipe: connector.connect().unwrap(),
-            tape: tape.clone(),
+            recording: recording.clone(),
         };
         let mut config = authority.only(version);
         config.alpn_protocols = vec![alpn.into()];
-        let stream = served.run(Client::new(config).handshake(recorded)).unwrap();
+        let stream = server.run(Client::new(config).handshake(recorded)).unwrap();
         Self {
-            served,
+            server,
             stream,
-            tape,
+            recording,
         }
     }
 
@@ -113,9 +118,9 @@ impl Case {
         Self::new(version, "http/1.1", |server| server)
     }
 
-    /// The answer to one of several requests, whose last bytes are known.
-    fn ask(&mut self, path: &str, end: &[u8]) {
-        self.served.run(async {
+    /// Sends one of several requests, and reads until the response ends with `end`.
+    fn get_response(&mut self, path: &str, end: &[u8]) {
+        self.server.run(async {
             let request = format!("GET /{path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
             self.stream.write_all(request.as_bytes()).await.unwrap();
             self.stream.flush().await.unwrap();
@@ -136,41 +141,41 @@ fn data(records: &[Record]) -> Vec<usize> {
 }
 
 #[test]
-fn a_small_answer_is_one_record_in_http_1() {
+fn small_http1_response_is_one_record() {
     for version in VERSIONS {
         let mut case = Case::http_1(version);
-        // Tickets come with the first one.
-        case.ask("", HELLO.as_bytes());
-        case.tape.records();
+        // The first response comes with session tickets.
+        case.get_response("", HELLO.as_bytes());
+        case.recording.records();
         for _ in 0..3 {
-            case.ask("", HELLO.as_bytes());
-            assert_eq!(data(&case.tape.records()).len(), 1, "{version:?}");
-            let body = made(2000);
-            case.ask("2000", &body);
-            assert_eq!(data(&case.tape.records()).len(), 1, "{version:?}");
+            case.get_response("", HELLO.as_bytes());
+            assert_eq!(data(&case.recording.records()).len(), 1, "{version:?}");
+            let body = body_of(2000);
+            case.get_response("2000", &body);
+            assert_eq!(data(&case.recording.records()).len(), 1, "{version:?}");
         }
         drop(case.stream);
-        case.served.ends();
+        case.server.shut_down();
     }
 }
 
-/// RFC 8446 5.1: a record holds 2^14 bytes at the most; what's added are a tag, the inner type, and
-/// in TLS 1.2 a nonce.
-const FULL: std::ops::RangeInclusive<usize> = (1 << 14) + 17..=(1 << 14) + 24;
+/// A record holds at most 2^14 bytes (RFC 8446 5.1), plus a tag, the inner type, and in TLS 1.2 a
+/// nonce.
+const FULL_RECORD: std::ops::RangeInclusive<usize> = (1 << 14) + 17..=(1 << 14) + 24;
 
 #[test]
-fn a_long_answer_fills_its_records_in_http_1() {
+fn long_http1_response_fills_its_records() {
     const LENGTH: usize = 100 * 1024;
     for version in VERSIONS {
         let mut case = Case::http_1(version);
-        case.ask("", HELLO.as_bytes());
-        case.tape.records();
-        case.ask(&LENGTH.to_string(), &made(LENGTH)[LENGTH - 1000..]);
-        let lengths = data(&case.tape.records());
+        case.get_response("", HELLO.as_bytes());
+        case.recording.records();
+        case.get_response(&LENGTH.to_string(), &body_of(LENGTH)[LENGTH - 1000..]);
+        let lengths = data(&case.recording.records());
         println!("{version:?}: {lengths:?}");
         let full = lengths
             .iter()
-            .filter(|length| FULL.contains(length))
+            .filter(|length| FULL_RECORD.contains(length))
             .count();
         assert_eq!(
             (full, lengths.len()),
@@ -178,23 +183,23 @@ fn a_long_answer_fills_its_records_in_http_1() {
             "{lengths:?}"
         );
         drop(case.stream);
-        case.served.ends();
+        case.server.shut_down();
     }
 }
 
 #[test]
-fn answers_in_http_2() {
+fn http2_responses_take_few_records() {
     const LENGTH: usize = 60_000;
     for version in VERSIONS {
         let Case {
-            served,
+            server,
             stream,
-            tape,
+            recording,
         } = Case::new(version, "h2", |server| server);
-        served.run(async {
+        server.run(async {
             let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
             let connection = tokio::spawn(connection);
-            let mut ask = async |path: &str| {
+            let mut get_response = async |path: &str| {
                 let request = Request::get(format!("https://localhost/{path}"))
                     .body(())
                     .unwrap();
@@ -207,20 +212,20 @@ fn answers_in_http_2() {
                 }
                 length
             };
-            // What the two agree on first.
-            assert_eq!(ask("").await, HELLO.len());
-            tape.records();
-            assert_eq!(ask("").await, HELLO.len());
+            // The first exchange includes both sides' SETTINGS.
+            assert_eq!(get_response("").await, HELLO.len());
+            recording.records();
+            assert_eq!(get_response("").await, HELLO.len());
             assert_eq!(
-                data(&tape.records()).len(),
+                data(&recording.records()).len(),
                 1,
                 "{version:?}: HEADERS and DATA"
             );
-            assert_eq!(ask(&LENGTH.to_string()).await, LENGTH);
-            let lengths = data(&tape.records());
+            assert_eq!(get_response(&LENGTH.to_string()).await, LENGTH);
+            let lengths = data(&recording.records());
             println!("{version:?}: {lengths:?}");
-            // A frame that's as long as a record is longer by its own head, which has to go into
-            // another one.
+            // A DATA frame as long as a record exceeds it by its own header, which takes another
+            // record.
             assert!(
                 lengths.len() <= 2 * LENGTH.div_ceil(1 << 14),
                 "{version:?}: {lengths:?}"
@@ -228,18 +233,23 @@ fn answers_in_http_2() {
             drop(client);
             connection.await.unwrap().unwrap();
         });
-        served.ends();
+        server.shut_down();
     }
 }
 
-/// All that still comes; an end without `close_notify` is an error of rustls (RFC 8446 6.1).
-fn end(served: &Served, stream: &mut TlsStream<Recorded>, tape: &Tape) -> Vec<u8> {
-    let mut rest = Vec::new();
-    served.run(stream.read_to_end(&mut rest)).unwrap();
-    // And only one of them, at the very end.
-    let last = tape.records().pop().unwrap();
+/// Reads all bytes until `close_notify`. rustls returns an error for an end without it (RFC 8446
+/// 6.1).
+fn read_until_close(
+    server: &TestServer,
+    stream: &mut TlsStream<Recorded>,
+    recording: &Recording,
+) -> Vec<u8> {
+    let mut remaining = Vec::new();
+    server.run(stream.read_to_end(&mut remaining)).unwrap();
+    // One alert, at the very end.
+    let last = recording.records().pop().unwrap();
     match stream.get_ref().1.protocol_version() {
-        // A warning of two bytes, with nonce and tag.
+        // An alert of two bytes, with nonce and tag.
         Some(ProtocolVersion::TLSv1_2) => {
             assert_eq!(
                 last,
@@ -257,89 +267,95 @@ fn end(served: &Served, stream: &mut TlsStream<Recorded>, tape: &Tape) -> Vec<u8
             }
         ),
     }
-    rest
+    remaining
 }
 
 #[test]
-fn a_connection_that_was_to_be_closed_says_so() {
+fn connection_close_ends_with_close_notify() {
     for version in VERSIONS {
         let Case {
-            served,
+            server,
             mut stream,
-            tape,
+            recording,
         } = Case::http_1(version);
         let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        served.run(stream.write_all(request)).unwrap();
-        assert!(end(&served, &mut stream, &tape).ends_with(HELLO.as_bytes()));
-        served.ends();
+        server.run(stream.write_all(request)).unwrap();
+        assert!(read_until_close(&server, &mut stream, &recording).ends_with(HELLO.as_bytes()));
+        server.shut_down();
     }
 }
 
 #[test]
-fn an_idle_connection_says_so_at_its_deadline() {
+fn keep_alive_timeout_ends_with_close_notify() {
     let timeouts = Timeouts::default().with_keep_alive(Duration::from_millis(200));
     for version in VERSIONS {
         let mut case = Case::new(version, "http/1.1", |server| server.timeouts(timeouts));
-        case.ask("", HELLO.as_bytes());
-        assert_eq!(end(&case.served, &mut case.stream, &case.tape), b"");
-        case.served.ends();
+        case.get_response("", HELLO.as_bytes());
+        assert_eq!(
+            read_until_close(&case.server, &mut case.stream, &case.recording),
+            b""
+        );
+        case.server.shut_down();
     }
 }
 
 #[test]
-fn a_connection_that_never_asked_is_told_so() {
+fn connection_without_request_ends_with_close_notify() {
     for version in VERSIONS {
         let timeouts = Timeouts::default().with_head(Duration::from_millis(200));
         let Case {
-            served,
+            server,
             mut stream,
-            tape,
+            recording,
         } = Case::new(version, "http/1.1", |server| server.timeouts(timeouts));
-        assert_eq!(end(&served, &mut stream, &tape), b"");
-        served.ends();
+        assert_eq!(read_until_close(&server, &mut stream, &recording), b"");
+        server.shut_down();
 
         let Case {
-            served,
+            server,
             mut stream,
-            tape,
+            recording,
         } = Case::http_1(version);
-        let drained = served.handle.shutdown(crate::scene::PATIENCE);
-        assert_eq!(end(&served, &mut stream, &tape), b"");
-        assert_eq!(served.run(drained).unwrap().aborted, 0);
+        let drained = server.handle.shutdown(crate::fixture::TIMEOUT);
+        assert_eq!(read_until_close(&server, &mut stream, &recording), b"");
+        assert_eq!(server.run(drained).unwrap().aborted, 0);
     }
 }
 
 #[test]
-fn a_drain_says_so() {
+fn drain_ends_with_close_notify() {
     for version in VERSIONS {
         let mut case = Case::http_1(version);
-        case.ask("", HELLO.as_bytes());
-        let drained = case.served.handle.shutdown(crate::scene::PATIENCE);
-        assert_eq!(end(&case.served, &mut case.stream, &case.tape), b"");
-        assert_eq!(case.served.run(drained).unwrap().aborted, 0);
+        case.get_response("", HELLO.as_bytes());
+        let drained = case.server.handle.shutdown(crate::fixture::TIMEOUT);
+        assert_eq!(
+            read_until_close(&case.server, &mut case.stream, &case.recording),
+            b""
+        );
+        assert_eq!(case.server.run(drained).unwrap().aborted, 0);
     }
 }
 
 #[test]
-fn a_drain_of_http_2_says_so() {
+fn http2_drain_ends_with_goaway_and_close_notify() {
     for version in VERSIONS {
         let Case {
-            served,
+            server,
             mut stream,
-            tape,
+            recording,
         } = Case::new(version, "h2", |server| server);
-        // Its preface (RFC 9113 3.4) is all that it says.
+        // The client sends its preface only (RFC 9113 3.4).
         let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-        served.run(stream.write_all(preface)).unwrap();
-        served.run(until_frame(&mut stream, SETTINGS));
-        let drained = served.handle.shutdown(crate::scene::PATIENCE);
-        // The server asks whether there's a request on its way (RFC 9113 6.8).
-        let mut ping = served.run(until_frame(&mut stream, PING));
+        server.run(stream.write_all(preface)).unwrap();
+        server.run(read_frame_of_type(&mut stream, SETTINGS));
+        let drained = server.handle.shutdown(crate::fixture::TIMEOUT);
+        // The server checks for requests in flight (RFC 9113 6.8).
+        let mut ping = server.run(read_frame_of_type(&mut stream, PING));
         ping[4] = 1;
-        served.run(stream.write_all(&ping)).unwrap();
-        let rest = end(&served, &mut stream, &tape);
-        assert_eq!(served.run(drained).unwrap().aborted, 0);
-        assert_eq!(rest[3], GOAWAY, "{rest:x?}");
+        server.run(stream.write_all(&ping)).unwrap();
+        let remaining = read_until_close(&server, &mut stream, &recording);
+        assert_eq!(server.run(drained).unwrap().aborted, 0);
+        assert_eq!(remaining[3], GOAWAY, "{remaining:x?}");
     }
 }
 
@@ -347,8 +363,8 @@ const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 
-/// The next frame of this kind.
-async fn until_frame(stream: &mut TlsStream<Recorded>, kind: u8) -> Vec<u8> {
+/// The next frame of this type.
+async fn read_frame_of_type(stream: &mut TlsStream<Recorded>, kind: u8) -> Vec<u8> {
     loop {
         let mut frame = vec![0; 9];
         stream.read_exact(&mut frame).await.unwrap();

@@ -1,12 +1,12 @@
-//! Certificates are exchanged while the server serves.
+//! Certificates are replaced while the server runs.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
 use crate::client::{Authority, Client, Identity};
-use crate::scene::{Folder, HELLO, PATIENCE, Served, over_tcp, until};
-use crate::wire::Talk;
+use crate::fixture::{Folder, HELLO, TIMEOUT, TestServer, over_tcp, wait_until};
+use crate::wire::RawClient;
 use anyport_core::ErrorKind;
 use anyport_tls::{
     ClientAuth, Provider, Roots, TlsConfig,
@@ -31,7 +31,7 @@ use tokio_rustls::client::TlsStream;
 
 type Stream = TlsStream<tokio::net::TcpStream>;
 
-/// A server whose certificate and key are in one file, which is exchanged as a whole.
+/// A server whose certificate and key are in one file, which is replaced atomically.
 struct Case {
     authority: Authority,
     folder: Folder,
@@ -39,7 +39,7 @@ struct Case {
     tls: TlsConfig,
     old: Identity,
     new: Identity,
-    served: Served,
+    server: TestServer,
 }
 
 impl Case {
@@ -50,7 +50,7 @@ impl Case {
         let new = authority.issue("new", &["localhost"]);
         let file = folder.file("both.pem", both(&old));
         let tls = TlsConfig::from_pem_files(&file, &file);
-        let served = Served::start(over_tcp(tls.clone()));
+        let server = TestServer::start(over_tcp(tls.clone()));
         Self {
             authority,
             folder,
@@ -58,23 +58,23 @@ impl Case {
             tls,
             old,
             new,
-            served,
+            server,
         }
     }
 
-    fn exchange(&self, identity: &Identity) {
+    fn replace_certificate(&self, identity: &Identity) {
         let next = self.folder.file("next.pem", both(identity));
         fs::rename(next, &self.file).unwrap();
         self.tls.reload().unwrap();
     }
 
     async fn connect(&self, client: &Client) -> Stream {
-        client.handshake(self.served.connect().await).await.unwrap()
+        client.handshake(self.server.connect().await).await.unwrap()
     }
 
-    /// The certificate that a new client is shown.
+    /// The certificate that a new client receives.
     fn shown(&self) -> CertificateDer<'static> {
-        let stream = self.served.run(self.connect(&self.authority.client()));
+        let stream = self.server.run(self.connect(&self.authority.client()));
         certificate(&stream)
     }
 }
@@ -87,8 +87,8 @@ fn certificate(stream: &Stream) -> CertificateDer<'static> {
     stream.get_ref().1.peer_certificates().unwrap()[0].clone()
 }
 
-/// One request of several.
-async fn ask(stream: &mut Stream) -> io::Result<()> {
+/// Sends one of several requests.
+async fn get_response(stream: &mut Stream) -> io::Result<()> {
     stream
         .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await?;
@@ -103,35 +103,35 @@ async fn ask(stream: &mut Stream) -> io::Result<()> {
 }
 
 #[test]
-fn new_connections_see_the_new_certificate_and_old_ones_stay() {
+fn reload_changes_new_connections_only() {
     let case = Case::new();
-    let mut before = case.served.run(case.connect(&case.authority.client()));
+    let mut before = case.server.run(case.connect(&case.authority.client()));
     assert_eq!(case.shown(), case.old.der);
-    case.served.run(ask(&mut before)).unwrap();
-    case.exchange(&case.new);
+    case.server.run(get_response(&mut before)).unwrap();
+    case.replace_certificate(&case.new);
     assert_eq!(case.shown(), case.new.der);
-    case.served.run(ask(&mut before)).unwrap();
+    case.server.run(get_response(&mut before)).unwrap();
     assert_eq!(certificate(&before), case.old.der);
     drop(before);
-    case.served.ends();
+    case.server.shut_down();
 }
 
 #[test]
-fn without_a_reload_nothing_changes() {
+fn changed_files_have_no_effect_before_a_reload() {
     let case = Case::new();
     fs::write(&case.file, both(&case.new)).unwrap();
     assert_eq!(case.shown(), case.old.der);
-    case.served.ends();
+    case.server.shut_down();
 }
 
 #[test]
-fn what_cannot_be_used_changes_nothing_and_says_so() {
+fn failed_reload_keeps_the_previous_configuration() {
     let case = Case::new();
     let path = case.file.display();
     for (contents, why) in [
         (
             String::new(),
-            format!("cannot use the certificate {path}: it's empty"),
+            format!("cannot use the certificate {path}: it is empty"),
         ),
         (
             format!("{}{}", case.new.chain, case.old.key),
@@ -142,7 +142,7 @@ fn what_cannot_be_used_changes_nothing_and_says_so() {
         (
             case.new.chain.clone(),
             format!(
-                "cannot use the private key {path}: it holds a certificate, no private key (are the two mixed up?)"
+                "cannot use the private key {path}: it contains a certificate and no private key (are the two swapped?)"
             ),
         ),
     ] {
@@ -150,7 +150,7 @@ fn what_cannot_be_used_changes_nothing_and_says_so() {
         let error = case.tls.reload().unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("{why}; what was in use stays in use")
+            format!("{why}; the previous configuration stays in use")
         );
         assert_eq!(error.kind(), ErrorKind::Config);
         assert_eq!(case.shown(), case.old.der);
@@ -160,48 +160,48 @@ fn what_cannot_be_used_changes_nothing_and_says_so() {
     assert_eq!(
         error,
         format!(
-            "cannot use the certificate {path}: there's no such file; what was in use stays in use"
+            "cannot use the certificate {path}: no such file; the previous configuration stays in use"
         )
     );
     assert_eq!(case.shown(), case.old.der);
-    // And then it's mended.
-    case.exchange(&case.new);
+    // A later reload succeeds.
+    case.replace_certificate(&case.new);
     assert_eq!(case.shown(), case.new.der);
-    case.served.ends();
+    case.server.shut_down();
 }
 
 #[test]
-fn authorities_are_exchanged_too() {
-    let (authority, mine, yours) = (Authority::new(), Authority::new(), Authority::new());
+fn reload_replaces_client_authorities() {
+    let (authority, first, second) = (Authority::new(), Authority::new(), Authority::new());
     let folder = Folder::new();
-    let roots = folder.file("roots.pem", mine.root_pem());
+    let roots = folder.file("roots.pem", first.root_pem());
     let auth = ClientAuth::Required(Roots::pem_file(&roots));
     let tls = authority.server().with_client_auth(auth);
-    let served = Served::start(over_tcp(tls.clone()));
-    let clients = [&mine, &yours].map(|whose| {
-        let shown = whose.issue("client", &["client"]);
+    let server = TestServer::start(over_tcp(tls.clone()));
+    let clients = [&first, &second].map(|authority| {
+        let shown = authority.issue("client", &["client"]);
         Client::new(authority.client_config(Some(&shown)))
     });
-    // In TLS 1.3 it's the request that fails.
-    let may = |client: &Client| {
-        served.run(async {
-            let stream = client.handshake(served.connect().await).await;
+    // In TLS 1.3 the request fails, not the handshake.
+    let succeeds = |client: &Client| {
+        server.run(async {
+            let stream = client.handshake(server.connect().await).await;
             match stream {
-                Ok(mut stream) => ask(&mut stream).await.is_ok(),
+                Ok(mut stream) => get_response(&mut stream).await.is_ok(),
                 Err(_) => false,
             }
         })
     };
-    assert_eq!(clients.each_ref().map(may), [true, false]);
-    fs::write(&roots, yours.root_pem()).unwrap();
+    assert_eq!(clients.each_ref().map(succeeds), [true, false]);
+    fs::write(&roots, second.root_pem()).unwrap();
     tls.reload().unwrap();
-    // Nor has the first one's session outlived its authority.
-    assert_eq!(clients.each_ref().map(may), [false, true]);
-    served.ends();
+    // The first client's session has not outlived its authority either.
+    assert_eq!(clients.each_ref().map(succeeds), [false, true]);
+    server.shut_down();
 }
 
 #[test]
-fn what_was_not_read_from_files_cannot_be_read_again() {
+fn reload_of_a_rustls_config_is_an_error() {
     let authority = Authority::new();
     let identity = authority.localhost();
     let config = ServerConfig::builder_with_provider(Provider::Ring.rustls())
@@ -215,138 +215,143 @@ fn what_was_not_read_from_files_cannot_be_read_again() {
     let error = error.to_string();
     assert!(
         error.starts_with(
-            "cannot reload the TLS configuration: it was made of a rustls ServerConfig"
+            "cannot reload the TLS configuration: it was body_of of a rustls ServerConfig"
         ),
         "{error}"
     );
 }
 
-/// A connection, with a request, so that the tickets have arrived; how its handshake was.
-fn visit(case: &Case, client: &Client) -> HandshakeKind {
-    case.served.run(async {
+/// Connects and sends a request, so that session tickets arrive. Returns the kind of the handshake.
+fn handshake_kind(case: &Case, client: &Client) -> HandshakeKind {
+    case.server.run(async {
         let mut stream = case.connect(client).await;
-        ask(&mut stream).await.unwrap();
+        get_response(&mut stream).await.unwrap();
         stream.get_ref().1.handshake_kind().unwrap()
     })
 }
 
 #[test]
-fn tickets_of_before_are_of_no_use() {
+fn reload_invalidates_tickets() {
     for version in [&TLS12, &TLS13] {
         let case = Case::new();
         let client = Client::new(case.authority.only(version));
-        assert_eq!(visit(&case, &client), HandshakeKind::Full);
-        assert_eq!(visit(&case, &client), HandshakeKind::Resumed);
-        // Even of the same file.
+        assert_eq!(handshake_kind(&case, &client), HandshakeKind::Full);
+        assert_eq!(handshake_kind(&case, &client), HandshakeKind::Resumed);
+        // Even if the file has not changed.
         case.tls.reload().unwrap();
-        assert_eq!(visit(&case, &client), HandshakeKind::Full);
-        assert_eq!(visit(&case, &client), HandshakeKind::Resumed);
-        case.served.ends();
+        assert_eq!(handshake_kind(&case, &client), HandshakeKind::Full);
+        assert_eq!(handshake_kind(&case, &client), HandshakeKind::Resumed);
+        case.server.shut_down();
     }
 }
 
-/// Says hello, or half of it; then there's a new certificate; then it goes on.
+/// The client sends its ClientHello or a half of it, the certificate is replaced, and the client
+/// continues.
 #[test]
-fn a_handshake_in_its_middle_is_finished() {
-    for hello_was_whole in [true, false] {
+fn handshake_in_progress_survives_a_reload() {
+    for sends_whole_hello in [true, false] {
         let case = Case::new();
-        let mut talk = Talk::new(case.authority.client_config(None));
-        let mut stream = TcpStream::connect(case.served.addr()).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let hello = talk.flight();
-        let (first, rest) = hello.split_at(if hello_was_whole {
-            hello.len()
+        let mut client = RawClient::new(case.authority.client_config(None));
+        let mut stream = TcpStream::connect(case.server.addr()).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        let client_hello = client.flight();
+        let (first, rest) = client_hello.split_at(if sends_whole_hello {
+            client_hello.len()
         } else {
-            hello.len() / 2
+            client_hello.len() / 2
         });
         stream.write_all(first).unwrap();
-        if hello_was_whole {
-            // So it has been answered.
+        if sends_whole_hello {
+            // The server has responded to the ClientHello.
             stream.peek(&mut [0]).unwrap();
         }
-        case.exchange(&case.new);
+        case.replace_certificate(&case.new);
         stream.write_all(rest).unwrap();
-        while talk.0.is_handshaking() || talk.0.wants_write() {
-            talk.0.complete_io(&mut stream).unwrap();
+        while client.0.is_handshaking() || client.0.wants_write() {
+            client.0.complete_io(&mut stream).unwrap();
         }
-        let shown = if hello_was_whole {
+        let shown = if sends_whole_hello {
             &case.old
         } else {
             &case.new
         };
-        assert_eq!(talk.0.peer_certificates().unwrap()[0], shown.der);
-        let mut tls = rustls::Stream::new(&mut talk.0, &mut stream);
+        assert_eq!(client.0.peer_certificates().unwrap()[0], shown.der);
+        let mut tls = rustls::Stream::new(&mut client.0, &mut stream);
         tls.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             .unwrap();
         let mut answer = String::new();
         tls.read_to_string(&mut answer).unwrap();
         assert!(answer.ends_with(HELLO), "{answer}");
-        case.served.ends();
+        case.server.shut_down();
     }
 }
 
-/// Clients come again and again, resume their sessions and don't, and keep a connection each; none
-/// of them may notice anything.
+/// Clients connect again and again, some with resumed sessions, and each keeps one connection open.
+/// None of them may see an error.
 #[test]
-fn reloads_under_load_fail_nobody() {
+fn reloads_under_load_fail_no_client() {
     const CLIENTS: usize = 20;
     const RELOADS: usize = 100;
     let case = Case::new();
-    let over = Arc::new(AtomicBool::new(false));
+    let is_over = Arc::new(AtomicBool::new(false));
     let seen = Arc::new([const { AtomicUsize::new(0) }; 2]);
-    let visits = Arc::new(AtomicUsize::new(0));
+    let requests = Arc::new(AtomicUsize::new(0));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
-            let (over, seen, visits) = (Arc::clone(&over), Arc::clone(&seen), Arc::clone(&visits));
+            let (is_over, seen, requests) = (
+                Arc::clone(&is_over),
+                Arc::clone(&seen),
+                Arc::clone(&requests),
+            );
             let client = case.authority.client();
             let (addr, certificates) = (
-                case.served.addr(),
+                case.server.addr(),
                 [case.old.der.clone(), case.new.der.clone()],
             );
-            case.served.spawn(async move {
+            case.server.spawn(async move {
                 let connect = || async {
                     let stream = tokio::net::TcpStream::connect(addr).await?;
                     stream.set_nodelay(true)?;
                     client.handshake(stream).await
                 };
                 let mut kept = connect().await?;
-                while !over.load(SeqCst) {
+                while !is_over.load(SeqCst) {
                     let mut stream = connect().await?;
-                    ask(&mut stream).await?;
-                    ask(&mut kept).await?;
+                    get_response(&mut stream).await?;
+                    get_response(&mut kept).await?;
                     let certificate = certificate(&stream);
                     let which = certificates.iter().position(|known| *known == certificate);
                     seen[which.ok_or(io::ErrorKind::InvalidData)?].fetch_add(1, SeqCst);
-                    visits.fetch_add(1, SeqCst);
+                    requests.fetch_add(1, SeqCst);
                 }
                 Ok::<_, io::Error>(())
             })
         })
         .collect();
     for n in 0..RELOADS {
-        // So that clients are under way all the time.
-        until("clients come", || {
-            let visits = visits.load(SeqCst);
-            // One that has failed is told of below.
+        // Clients must be connecting at each reload.
+        wait_until("clients make requests", || {
+            let requests = requests.load(SeqCst);
+            // A failed client is reported below.
             let failed = clients.iter().any(tokio::task::JoinHandle::is_finished);
-            if failed || visits >= n * CLIENTS / 2 {
+            if failed || requests >= n * CLIENTS / 2 {
                 Ok(())
             } else {
-                Err(visits)
+                Err(requests)
             }
         });
-        case.exchange([&case.new, &case.old][n % 2]);
+        case.replace_certificate([&case.new, &case.old][n % 2]);
     }
-    over.store(true, SeqCst);
+    is_over.store(true, SeqCst);
     for client in clients {
-        case.served.run(client).unwrap().unwrap();
+        case.server.run(client).unwrap().unwrap();
     }
     let seen: Vec<_> = seen.iter().map(|count| count.load(SeqCst)).collect();
     println!(
-        "{} visits, {RELOADS} reloads; each certificate was seen {seen:?} times",
-        visits.load(SeqCst)
+        "{} requests, {RELOADS} reloads; each certificate was seen {seen:?} times",
+        requests.load(SeqCst)
     );
     assert!(seen.iter().all(|&count| count > RELOADS), "{seen:?}");
-    assert_eq!(case.served.log.told().failed, []);
-    case.served.ends();
+    assert_eq!(case.server.log.events().failed, []);
+    case.server.shut_down();
 }

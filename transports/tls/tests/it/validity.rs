@@ -1,11 +1,11 @@
-//! Certificates that aren't valid at this time: they're served, and the operator is told.
+//! Certificates that are not valid now are served, and the operator is warned.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
 use crate::client::{Authority, Identity};
-use crate::scene::{Folder, Log, Served, app, over_tcp};
+use crate::fixture::{EventLog, Folder, TestServer, app, over_tcp};
 use anyport_core::{Server, serve_with};
 use anyport_tcp::Tcp;
 use anyport_tls::{TlsConfig, TlsExt};
@@ -41,19 +41,19 @@ impl Case {
         TlsConfig::from_pem_files(chain, self.folder.file("key.pem", &identity.key))
     }
 
-    fn warning(&self, what: &str) -> String {
+    fn warning(&self, state: &str) -> String {
         let chain = self.folder.path("chain.pem");
         format!(
-            "the certificate {} {what}: clients will refuse it",
+            "the certificate {} {state}: clients will refuse it",
             chain.display()
         )
     }
 }
 
-/// It's the client that refuses it, when it has been shown.
-fn refused_by_the_client(case: &Case, served: &Served) -> String {
-    let error = served.run(async {
-        let stream = served.connect().await;
+/// The client rejects the certificate when it is presented.
+fn client_error(case: &Case, server: &TestServer) -> String {
+    let error = server.run(async {
+        let stream = server.connect().await;
         let connected = case.authority.client().connect(stream).await;
         connected.map(drop).unwrap_err()
     });
@@ -61,39 +61,39 @@ fn refused_by_the_client(case: &Case, served: &Served) -> String {
     error.to_string()
 }
 
-fn warnings(log: &Log) -> Vec<String> {
-    log.told().warnings.clone()
+fn warnings(log: &EventLog) -> Vec<String> {
+    log.events().warnings.clone()
 }
 
 #[test]
-fn an_expired_certificate_is_served_with_a_warning() {
+fn expired_certificate_is_served_with_a_warning() {
     let case = Case::new();
     let tls = case.files(&case.expired);
     assert_eq!(tls.warnings(), [""; 0], "nothing has been read yet");
-    let served = Served::start(over_tcp(tls.clone()));
+    let server = TestServer::start(over_tcp(tls.clone()));
     let warning = case.warning("expired on 2020-02-29T00:00:00Z");
     assert_eq!(tls.warnings(), [&*warning]);
-    assert_eq!(warnings(&served.log), [warning]);
-    let error = refused_by_the_client(&case, &served);
+    assert_eq!(warnings(&server.log), [warning]);
+    let error = client_error(&case, &server);
     assert!(error.contains("certificate expired"), "{error}");
-    served.ends();
+    server.shut_down();
 }
 
 #[test]
-fn a_certificate_that_is_not_valid_yet_is_served_with_a_warning() {
+fn not_yet_valid_certificate_is_served_with_a_warning() {
     let case = Case::new();
     let tls = case.files(&case.early);
-    let served = Served::start(over_tcp(tls.clone()));
-    let warning = case.warning("isn't valid before 2999-12-31T00:00:00Z");
+    let server = TestServer::start(over_tcp(tls.clone()));
+    let warning = case.warning("is not valid before 2999-12-31T00:00:00Z");
     assert_eq!(tls.warnings(), [&*warning]);
-    assert_eq!(warnings(&served.log), [warning]);
-    let error = refused_by_the_client(&case, &served);
+    assert_eq!(warnings(&server.log), [warning]);
+    let error = client_error(&case, &server);
     assert!(error.contains("not valid yet"), "{error}");
-    served.ends();
+    server.shut_down();
 }
 
 #[test]
-fn each_server_warns_once_however_many_workers_it_has() {
+fn server_warns_once_for_all_workers() {
     let case = Case::new();
     let tls = case.files(&case.expired);
     let per_core = |tls: TlsConfig| -> Server {
@@ -102,15 +102,15 @@ fn each_server_warns_once_however_many_workers_it_has() {
     };
     let warning = case.warning("expired on 2020-02-29T00:00:00Z");
     for _ in 0..2 {
-        let served = Served::start(per_core(tls.clone()));
-        let log = served.log.clone();
-        served.ends();
+        let server = TestServer::start(per_core(tls.clone()));
+        let log = server.log.clone();
+        server.shut_down();
         assert_eq!(warnings(&log), [&*warning]);
     }
 }
 
 #[test]
-fn each_certificate_of_a_chain_is_looked_at() {
+fn every_certificate_of_a_chain_is_checked() {
     let case = Case::new();
     let good = case.authority.localhost();
     let chain = case
@@ -119,24 +119,24 @@ fn each_certificate_of_a_chain_is_looked_at() {
     let given = case.early.certificate();
     let tls = TlsConfig::from_pem_files(&chain, case.folder.file("key.pem", &good.key))
         .with_certificate(given);
-    let served = Served::start(over_tcp(tls));
+    let server = TestServer::start(over_tcp(tls));
     let wanted = [
         format!(
             "certificate 2 of 2 in {} expired on 2020-02-29T00:00:00Z: clients will refuse it",
             chain.display()
         ),
-        "the certificate (given as bytes) isn't valid before 2999-12-31T00:00:00Z: clients will refuse it"
+        "the certificate (given as bytes) is not valid before 2999-12-31T00:00:00Z: clients will refuse it"
             .to_owned(),
     ];
-    assert_eq!(warnings(&served.log), wanted);
-    served.ends();
+    assert_eq!(warnings(&server.log), wanted);
+    server.shut_down();
 }
 
 #[test]
-fn a_reload_changes_what_there_is_to_warn_of() {
+fn reload_updates_the_warnings() {
     let case = Case::new();
     let tls = case.files(case.authority.localhost());
-    let served = Served::start(over_tcp(tls.clone()));
+    let server = TestServer::start(over_tcp(tls.clone()));
     assert_eq!(tls.warnings(), [""; 0]);
     case.files(&case.expired);
     tls.reload().unwrap();
@@ -147,5 +147,5 @@ fn a_reload_changes_what_there_is_to_warn_of() {
     case.files(case.authority.localhost());
     tls.reload().unwrap();
     assert_eq!(tls.warnings(), [""; 0]);
-    served.ends();
+    server.shut_down();
 }

@@ -1,13 +1,13 @@
-//! TLS over TCP, on whichever runtime.
-use crate::client::{Authority, Lazy};
+//! TLS over TCP, on any runtime.
+use crate::client::{Authority, LazyTls};
 use anyport_core::{ByteTransport, Endpoint};
 use anyport_testkit::Subject;
 use anyport_tls::{Tls, TlsExt};
 use std::{io, marker::PhantomData, sync::Arc};
 use tokio::net::TcpStream;
 
-/// A transport of TCP, to be below TLS.
-pub(crate) trait Below: Send + Sync + 'static {
+/// A TCP transport for TLS to run over.
+pub(crate) trait InnerTransport: Send + Sync + 'static {
     const NAME: &str;
     type Transport: ByteTransport;
 
@@ -19,25 +19,24 @@ pub(crate) trait Below: Send + Sync + 'static {
     }
 }
 
-/// TLS over it.
 pub(crate) struct OverTcp<B> {
     authority: Arc<Authority>,
-    below: PhantomData<B>,
+    inner: PhantomData<B>,
 }
 
 impl<B> OverTcp<B> {
     pub(crate) fn new(authority: &Arc<Authority>) -> Self {
         Self {
             authority: Arc::clone(authority),
-            below: PhantomData,
+            inner: PhantomData,
         }
     }
 }
 
-impl<B: Below> Subject for OverTcp<B> {
+impl<B: InnerTransport> Subject for OverTcp<B> {
     const NAME: &str = B::NAME;
     type Transport = Tls<B::Transport>;
-    type Stream = Lazy<TcpStream>;
+    type Stream = LazyTls<TcpStream>;
 
     fn transport(&self) -> Self::Transport {
         B::bind().tls(self.authority.server())
@@ -55,11 +54,11 @@ impl<B: Below> Subject for OverTcp<B> {
     }
 
     async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        Ok(self.authority.client().knock(tcp(endpoint).await?))
+        Ok(self.authority.client().connect_lazily(tcp(endpoint).await?))
     }
 
     fn reset_on_drop(&self, stream: &Self::Stream) -> io::Result<()> {
-        stream.below().map_or(Ok(()), TcpStream::set_zero_linger)
+        stream.inner().map_or(Ok(()), TcpStream::set_zero_linger)
     }
 
     fn missing(&self) -> Option<String> {

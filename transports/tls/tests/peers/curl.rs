@@ -1,8 +1,8 @@
-//! `curl`: HTTP/1.1 and HTTP/2, on TCP and on Unix sockets.
+//! `curl` as a client: HTTP/1.1 and HTTP/2, on TCP and on Unix sockets.
 use crate::{
     client::{Authority, Identity},
-    programs::{Said, Tests, run},
-    scene::{Folder, HELLO, Served, app, made, over_tcp},
+    fixture::{Folder, HELLO, TestServer, app, body_of, over_tcp},
+    programs::{Output, Tests, run},
     tests,
 };
 use anyport_core::serve_with;
@@ -14,14 +14,14 @@ pub(crate) fn tests(tests: Tests) -> Tests {
         tests,
         "curl": http_1_and_2_over_tcp,
         http_1_and_2_over_a_unix_socket,
-        who_forgets_the_s_is_told_so,
-        an_unknown_authority_is_refused_by_the_client,
-        a_client_shows_its_certificate,
+        http_url_gets_a_400_response,
+        curl_rejects_an_unknown_authority,
+        curl_presents_a_client_certificate,
     )
 }
 
-/// No settings of the machine, and no proxy.
-const PLAIN: [&str; 7] = [
+/// Without the user's settings, and without a proxy.
+const COMMON: [&str; 7] = [
     "--disable",
     "--noproxy",
     "*",
@@ -30,17 +30,17 @@ const PLAIN: [&str; 7] = [
     "--max-time",
     "15",
 ];
-/// What it says after the body.
-const FACTS: [&str; 2] = [
+/// What curl prints after the body.
+const WRITE_OUT: [&str; 2] = [
     "--write-out",
     "\nHTTP %{http_version}, %{num_connects} connects",
 ];
 
-fn curl(arguments: &[&str]) -> Said {
-    run("curl", PLAIN.iter().chain(&FACTS).chain(arguments), "")
+fn curl(arguments: &[&str]) -> Output {
+    run("curl", COMMON.iter().chain(&WRITE_OUT).chain(arguments), "")
 }
 
-/// The folder's path of the certificate that clients trust.
+/// The path of the certificate that clients trust.
 fn root(folder: &Folder, authority: &Authority) -> String {
     folder
         .file("root.pem", authority.root_pem())
@@ -52,10 +52,10 @@ fn root(folder: &Folder, authority: &Authority) -> String {
 fn http_1_and_2_over_tcp() {
     let (authority, folder) = (Authority::new(), Folder::new());
     let root = root(&folder, &authority);
-    let served = Served::start(over_tcp(authority.server()));
-    let url = format!("https://localhost:{}/", served.addr().port());
-    let there = format!("localhost:{}:127.0.0.1", served.addr().port());
-    let common = ["--cacert", &root, "--resolve", &there];
+    let server = TestServer::start(over_tcp(authority.server()));
+    let url = format!("https://localhost:{}/", server.addr().port());
+    let resolve = format!("localhost:{}:127.0.0.1", server.addr().port());
+    let common = ["--cacert", &root, "--resolve", &resolve];
     for (option, version) in [("--http1.1", "1.1"), ("--http2", "2")] {
         for tls in ["--tls-max=1.2", "--tlsv1.3"] {
             let (tls, value) = tls.split_once('=').unwrap_or((tls, ""));
@@ -66,65 +66,76 @@ fn http_1_and_2_over_tcp() {
                 &tls[..]
             };
             // Twice, on one connection.
-            let said = curl(&[&common[..], tls, &[option, &url, &url]].concat());
-            said.succeeded()
-                .has(&format!("{HELLO}\nHTTP {version}, 1 connects"))
-                .has(&format!("{HELLO}\nHTTP {version}, 0 connects"));
+            let output = curl(&[&common[..], tls, &[option, &url, &url]].concat());
+            output
+                .succeeded()
+                .contains(&format!("{HELLO}\nHTTP {version}, 1 connects"))
+                .contains(&format!("{HELLO}\nHTTP {version}, 0 connects"));
         }
-        let said = curl(&[&common[..], &[option, &format!("{url}300000")]].concat());
-        assert!(said.succeeded().out.starts_with(&made(300_000)));
+        let output = curl(&[&common[..], &[option, &format!("{url}300000")]].concat());
+        assert!(output.succeeded().out.starts_with(&body_of(300_000)));
     }
-    // What it does when it isn't told.
+    // Without an option curl selects HTTP/2.
     curl(&[&common[..], &[&url]].concat())
         .succeeded()
-        .has("HTTP 2, ");
-    served.ends();
+        .contains("HTTP 2, ");
+    server.shut_down();
 }
 
 fn http_1_and_2_over_a_unix_socket() {
     let (authority, folder) = (Authority::new(), Folder::new());
     let root = root(&folder, &authority);
     let path = folder.path("app.sock");
-    let served = Served::start(serve_with(Unix::bind(&path).tls(authority.server()), app()));
+    let server = TestServer::start(serve_with(Unix::bind(&path).tls(authority.server()), app()));
     let common = ["--cacert", &root, "--unix-socket", path.to_str().unwrap()];
     for (option, version) in [("--http1.1", "1.1"), ("--http2", "2")] {
         curl(&[&common[..], &[option, "https://localhost/"]].concat())
             .succeeded()
-            .has(&format!("{HELLO}\nHTTP {version}, "));
+            .contains(&format!("{HELLO}\nHTTP {version}, "));
     }
-    served.ends();
+    server.shut_down();
 }
 
-fn who_forgets_the_s_is_told_so() {
-    let served = Served::start(over_tcp(Authority::new().server()));
-    let url = format!("http://{}/", served.addr());
-    let said = curl(&["--include", &url]);
-    said.succeeded().has("HTTP/1.1 400 Bad Request\r\n").has(
-        "\r\n\r\nThis port speaks HTTPS: begin the address with https:// instead of http://.\n",
+fn http_url_gets_a_400_response() {
+    let server = TestServer::start(over_tcp(Authority::new().server()));
+    let url = format!("http://{}/", server.addr());
+    let output = curl(&["--include", &url]);
+    output
+        .succeeded()
+        .contains("HTTP/1.1 400 Bad Request\r\n")
+        .contains(
+            "\r\n\r\nThis port serves HTTPS: begin the address with https:// instead of http://.\n",
+        );
+    assert_eq!(
+        server.log.single_failure().1,
+        "the peer sent plain HTTP instead of TLS"
     );
-    assert_eq!(served.log.one_failure().1, "the peer spoke without TLS");
-    served.ends();
+    server.shut_down();
 }
 
-fn an_unknown_authority_is_refused_by_the_client() {
+fn curl_rejects_an_unknown_authority() {
     let (authority, folder) = (Authority::new(), Folder::new());
     let root = root(&folder, &Authority::new());
-    let served = Served::start(over_tcp(authority.server()));
-    let url = format!("https://{}/", served.addr());
-    let said = curl(&["--cacert", &root, &url]);
-    said.failed().has("SSL certificate problem").lacks(HELLO);
-    let (_, error) = served.log.one_failure();
-    assert!(error.starts_with("received fatal alert"), "{error}");
-    // The one that signed it, but for another name.
-    let signer = folder.file("signer.pem", authority.root_pem());
-    let said = curl(&["--cacert", signer.to_str().unwrap(), &url]);
-    said.failed()
-        .has("no alternative certificate subject name matches")
+    let server = TestServer::start(over_tcp(authority.server()));
+    let url = format!("https://{}/", server.addr());
+    let output = curl(&["--cacert", &root, &url]);
+    output
+        .failed()
+        .contains("SSL certificate problem")
         .lacks(HELLO);
-    served.ends();
+    let (_, error) = server.log.single_failure();
+    assert!(error.starts_with("received fatal alert"), "{error}");
+    // The authority that issued the certificate, but for another name.
+    let signer = folder.file("signer.pem", authority.root_pem());
+    let output = curl(&["--cacert", signer.to_str().unwrap(), &url]);
+    output
+        .failed()
+        .contains("no alternative certificate subject name matches")
+        .lacks(HELLO);
+    server.shut_down();
 }
 
-fn a_client_shows_its_certificate() {
+fn curl_presents_a_client_certificate() {
     let (authority, folder) = (Authority::new(), Folder::new());
     let root = root(&folder, &authority);
     let Identity { chain, key, .. } = authority.issue("client", &["client"]);
@@ -135,14 +146,14 @@ fn a_client_shows_its_certificate() {
     let tls = authority
         .server()
         .with_client_auth(ClientAuth::Required(Roots::pem_file(&root)));
-    let served = Served::start(over_tcp(tls));
-    let url = format!("https://localhost:{}/", served.addr().port());
-    let there = format!("localhost:{}:127.0.0.1", served.addr().port());
-    let common = ["--cacert", &root, "--resolve", &there, &url];
-    // Which way it fails is chance: it sends its request without waiting for what the server says
-    // of its certificate.
+    let server = TestServer::start(over_tcp(tls));
+    let url = format!("https://localhost:{}/", server.addr().port());
+    let resolve = format!("localhost:{}:127.0.0.1", server.addr().port());
+    let common = ["--cacert", &root, "--resolve", &resolve, &url];
+    // The error varies: curl sends its request without waiting for the server's verdict on its
+    // certificate.
     curl(&common).failed().lacks(HELLO);
-    assert_eq!(served.log.one_failure().1, "peer sent no certificates");
+    assert_eq!(server.log.single_failure().1, "peer sent no certificates");
     let shown = [
         "--cert",
         chain.to_str().unwrap(),
@@ -151,7 +162,7 @@ fn a_client_shows_its_certificate() {
     ];
     curl(&[&common[..], &shown].concat())
         .succeeded()
-        .has(HELLO)
-        .has("HTTP 2, ");
-    served.ends();
+        .contains(HELLO)
+        .contains("HTTP 2, ");
+    server.shut_down();
 }

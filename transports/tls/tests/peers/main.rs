@@ -1,4 +1,4 @@
-//! Programs that others wrote, as clients: OpenSSL, curl, and nghttp2's.
+//! Independent programs as clients: OpenSSL, curl, nghttp2's clients and testssl.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -7,12 +7,12 @@
 #[path = "../client/mod.rs"]
 mod client;
 mod curl;
+#[path = "../fixture/mod.rs"]
+mod fixture;
 mod nghttp2;
 mod openssl;
 #[path = "../programs/mod.rs"]
 mod programs;
-#[path = "../scene/mod.rs"]
-mod scene;
 mod testssl;
 
 use programs::Tests;

@@ -1,8 +1,8 @@
-//! `openssl s_client`, which can be told every detail of what it does.
+//! `openssl s_client` as a client, which can force each detail of a handshake.
 use crate::{
     client::{Authority, Identity},
-    programs::{Said, Tests, run},
-    scene::{Folder, HELLO, Served, made, over_tcp},
+    fixture::{Folder, HELLO, TestServer, body_of, over_tcp},
+    programs::{Output, Tests, run},
     tests,
 };
 use anyport_core::TlsVersion;
@@ -12,45 +12,44 @@ use std::iter;
 pub(crate) fn tests(tests: Tests) -> Tests {
     tests!(
         tests,
-        "openssl": tls_1_2_and_1_3_are_spoken,
+        "openssl": tls_1_2_and_1_3_are_supported,
         older_versions_are_refused,
         tls_1_2_can_be_turned_off,
-        alpn_chooses_among_what_the_server_speaks,
-        without_a_common_protocol_there_is_no_handshake,
+        alpn_selects_a_protocol_of_the_server,
+        no_common_alpn_protocol_fails_the_handshake,
         sessions_are_resumed,
         client_certificates_are_required,
         client_certificates_are_optional,
-        client_certificates_are_not_asked_for_by_default,
-        the_name_chooses_the_certificate,
-        a_single_certificate_is_for_every_name,
-        the_client_chooses_between_rsa_and_ecdsa,
-        a_mebibyte_arrives_intact,
+        client_certificates_are_not_requested_by_default,
+        server_name_selects_the_certificate,
+        single_certificate_serves_every_name,
+        client_selects_rsa_or_ecdsa,
+        one_mebibyte_arrives_intact,
     )
 }
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
-/// A request, and all that's said to it.
-fn s_client(served: &Served, arguments: &[&str]) -> Said {
-    talk(served, &[&["-ign_eof"], arguments].concat(), GET)
+/// A request, and all that is received.
+fn s_client(server: &TestServer, arguments: &[&str]) -> Output {
+    run_s_client(server, &[&["-ign_eof"], arguments].concat(), GET)
 }
 
-/// A handshake alone.
-fn handshake(served: &Served, arguments: &[&str]) -> Said {
-    talk(served, arguments, "")
+fn handshake(server: &TestServer, arguments: &[&str]) -> Output {
+    run_s_client(server, arguments, "")
 }
 
-fn talk(served: &Served, arguments: &[&str], input: &str) -> Said {
-    let addr = served.addr().to_string();
+fn run_s_client(server: &TestServer, arguments: &[&str], input: &str) -> Output {
+    let addr = server.addr().to_string();
     let begin = ["s_client", "-connect", &addr];
     run("openssl", begin.iter().chain(arguments), input)
 }
 
-fn tls_1_2_and_1_3_are_spoken() {
+fn tls_1_2_and_1_3_are_supported() {
     let authority = Authority::new();
     let folder = Folder::new();
     let root = folder.file("root.pem", authority.root_pem());
-    let served = Served::start(over_tcp(authority.server()));
+    let server = TestServer::start(over_tcp(authority.server()));
     let verified = [
         "-CAfile",
         root.to_str().unwrap(),
@@ -61,125 +60,127 @@ fn tls_1_2_and_1_3_are_spoken() {
         "localhost",
     ];
     for (version, name) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
-        let said = s_client(&served, &[&verified[..], &[version]].concat());
-        said.succeeded()
-            .has(&format!("New, {name}, Cipher is"))
-            .has("Verify return code: 0 (ok)")
-            .has("Verified peername: localhost")
-            .has("HTTP/1.1 200 OK")
-            .has(HELLO);
-        // `closed` at the end, and nothing about an end that came too soon.
-        said.lacks("unexpected eof").has("closed");
+        let output = s_client(&server, &[&verified[..], &[version]].concat());
+        output
+            .succeeded()
+            .contains(&format!("New, {name}, Cipher is"))
+            .contains("Verify return code: 0 (ok)")
+            .contains("Verified peername: localhost")
+            .contains("HTTP/1.1 200 OK")
+            .contains(HELLO);
+        // `closed` at the end means an orderly one: there is no message about an unexpected end.
+        output.lacks("unexpected eof").contains("closed");
     }
-    // Encrypt-then-MAC is of no matter: suites are AEAD, with forward secrecy.
+    // All suites are AEAD with forward secrecy, so encrypt-then-MAC does not matter.
     for suite in [
         "ECDHE-ECDSA-AES128-GCM-SHA256",
         "ECDHE-ECDSA-CHACHA20-POLY1305",
     ] {
-        s_client(&served, &["-tls1_2", "-cipher", suite])
-            .has(&format!("Cipher is {suite}"))
-            .has("Extended master secret: yes")
-            .has(HELLO);
+        s_client(&server, &["-tls1_2", "-cipher", suite])
+            .contains(&format!("Cipher is {suite}"))
+            .contains("Extended master secret: yes")
+            .contains(HELLO);
     }
     for suite in [
         "ECDHE-ECDSA-AES128-SHA",
         "AES128-GCM-SHA256",
         "DHE-RSA-AES128-GCM-SHA256",
     ] {
-        handshake(&served, &["-tls1_2", "-cipher", suite])
+        handshake(&server, &["-tls1_2", "-cipher", suite])
             .failed()
-            .has("handshake failure");
+            .contains("handshake failure");
     }
-    served.ends();
+    server.shut_down();
 }
 
 fn older_versions_are_refused() {
-    let served = Served::start(over_tcp(Authority::new().server()));
+    let server = TestServer::start(over_tcp(Authority::new().server()));
     for version in ["-tls1", "-tls1_1"] {
-        // Else OpenSSL wouldn't even ask.
-        let said = handshake(&served, &[version, "-cipher", "DEFAULT:@SECLEVEL=0"]);
-        said.failed()
-            .has(":SSL alert number ")
-            .has("Cipher is (NONE)");
+        // OpenSSL would not try these versions at its default security level.
+        let output = handshake(&server, &[version, "-cipher", "DEFAULT:@SECLEVEL=0"]);
+        output
+            .failed()
+            .contains(":SSL alert number ")
+            .contains("Cipher is (NONE)");
     }
-    served.log.closed(2);
-    for (_, _, error) in &served.log.told().failed {
+    server.log.wait_closed(2);
+    for (_, _, error) in &server.log.events().failed {
         assert_eq!(
             error,
             "peer is incompatible: SignatureAlgorithmsExtensionRequired"
         );
     }
-    served.ends();
+    server.shut_down();
 }
 
 fn tls_1_2_can_be_turned_off() {
     let tls = Authority::new()
         .server()
         .with_min_version(TlsVersion::Tls13);
-    let served = Served::start(over_tcp(tls));
-    handshake(&served, &["-tls1_2"])
+    let server = TestServer::start(over_tcp(tls));
+    handshake(&server, &["-tls1_2"])
         .failed()
-        .has("alert protocol version");
-    s_client(&served, &[])
+        .contains("alert protocol version");
+    s_client(&server, &[])
         .succeeded()
-        .has("New, TLSv1.3")
-        .has(HELLO);
-    served.ends();
+        .contains("New, TLSv1.3")
+        .contains(HELLO);
+    server.shut_down();
 }
 
-fn alpn_chooses_among_what_the_server_speaks() {
-    let served = Served::start(over_tcp(Authority::new().server()));
+fn alpn_selects_a_protocol_of_the_server() {
+    let server = TestServer::start(over_tcp(Authority::new().server()));
     for version in ["-tls1_2", "-tls1_3"] {
         for (offered, chosen) in [
             ("h2", "h2"),
             ("http/1.1", "http/1.1"),
-            // The server's preference counts.
+            // The server's preference decides.
             ("http/1.1,h2", "h2"),
             ("spdy/1,http/1.1", "http/1.1"),
         ] {
-            handshake(&served, &[version, "-alpn", offered])
+            handshake(&server, &[version, "-alpn", offered])
                 .succeeded()
-                .has(&format!("ALPN protocol: {chosen}\n"));
+                .contains(&format!("ALPN protocol: {chosen}\n"));
         }
-        s_client(&served, &[version])
-            .has("No ALPN negotiated")
-            .has(HELLO);
+        s_client(&server, &[version])
+            .contains("No ALPN negotiated")
+            .contains(HELLO);
     }
-    served.ends();
+    server.shut_down();
 }
 
 /// RFC 7301 3.2.
-fn without_a_common_protocol_there_is_no_handshake() {
-    let served = Served::start(over_tcp(Authority::new().server()));
+fn no_common_alpn_protocol_fails_the_handshake() {
+    let server = TestServer::start(over_tcp(Authority::new().server()));
     for version in ["-tls1_2", "-tls1_3"] {
-        handshake(&served, &[version, "-alpn", "spdy/1"])
+        handshake(&server, &[version, "-alpn", "spdy/1"])
             .failed()
-            .has("alert no application protocol")
-            .has("SSL alert number 120");
+            .contains("alert no application protocol")
+            .contains("SSL alert number 120");
     }
-    served.ends();
+    server.shut_down();
 }
 
 fn sessions_are_resumed() {
-    let served = Served::start(over_tcp(Authority::new().server()));
+    let server = TestServer::start(over_tcp(Authority::new().server()));
     let folder = Folder::new();
     for (version, name) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
         let session = folder.path(name);
         let session = session.to_str().unwrap();
-        s_client(&served, &[version, "-sess_out", session])
-            .has(&format!("New, {name}"))
-            .has(HELLO);
-        s_client(&served, &[version, "-sess_in", session])
+        s_client(&server, &[version, "-sess_out", session])
+            .contains(&format!("New, {name}"))
+            .contains(HELLO);
+        s_client(&server, &[version, "-sess_in", session])
             .succeeded()
-            .has(&format!("Reused, {name}"))
-            .has(HELLO);
+            .contains(&format!("Reused, {name}"))
+            .contains(HELLO);
     }
-    served.ends();
+    server.shut_down();
 }
 
-/// A server that asks for certificates, and the files of clients.
+/// A server that requests certificates, and the files of clients.
 struct Mutual {
-    served: Served,
+    server: TestServer,
     folder: Folder,
 }
 
@@ -187,22 +188,22 @@ impl Mutual {
     fn new(auth: impl FnOnce(Roots) -> ClientAuth) -> Self {
         let (authority, foreign) = (Authority::new(), Authority::new());
         let folder = Folder::new();
-        for (name, whose) in [("known", &authority), ("foreign", &foreign)] {
-            let Identity { chain, key, .. } = whose.issue("client", &["client"]);
+        for (name, authority) in [("known", &authority), ("foreign", &foreign)] {
+            let Identity { chain, key, .. } = authority.issue("client", &["client"]);
             folder.file(name, format!("{chain}{key}"));
         }
         let roots = Roots::pem_file(folder.file("roots.pem", authority.root_pem()));
-        let served = Served::start(over_tcp(authority.server().with_client_auth(auth(roots))));
-        Self { served, folder }
+        let server = TestServer::start(over_tcp(authority.server().with_client_auth(auth(roots))));
+        Self { server, folder }
     }
 
-    fn ask(&self, version: &str, shown: Option<&str>) -> Said {
-        let path = shown.map(|name| self.folder.path(name));
+    fn s_client_with(&self, version: &str, presented: Option<&str>) -> Output {
+        let path = presented.map(|name| self.folder.path(name));
         let certificate = path
             .iter()
             .flat_map(|path| ["-cert", path.to_str().unwrap()]);
         let arguments: Vec<&str> = iter::once(version).chain(certificate).collect();
-        s_client(&self.served, &arguments)
+        s_client(&self.server, &arguments)
     }
 }
 
@@ -210,49 +211,59 @@ fn client_certificates_are_required() {
     let mutual = Mutual::new(ClientAuth::Required);
     for version in ["-tls1_2", "-tls1_3"] {
         mutual
-            .ask(version, Some("known"))
+            .s_client_with(version, Some("known"))
             .succeeded()
-            .has("Acceptable client certificate CA names")
-            .has(HELLO);
+            .contains("Acceptable client certificate CA names")
+            .contains(HELLO);
         mutual
-            .ask(version, Some("foreign"))
+            .s_client_with(version, Some("foreign"))
             .failed()
-            .has("alert unknown ca")
+            .contains("alert unknown ca")
             .lacks(HELLO);
     }
     for version in ["-tls1_2", "-tls1_3"] {
-        let said = mutual.ask(version, None);
-        said.failed().has("alert certificate required").lacks(HELLO);
+        let output = mutual.s_client_with(version, None);
+        output
+            .failed()
+            .contains("alert certificate required")
+            .lacks(HELLO);
     }
-    mutual.served.ends();
+    mutual.server.shut_down();
 }
 
 fn client_certificates_are_optional() {
     let mutual = Mutual::new(ClientAuth::Optional);
     for version in ["-tls1_2", "-tls1_3"] {
-        mutual.ask(version, Some("known")).succeeded().has(HELLO);
-        mutual.ask(version, None).succeeded().has(HELLO);
         mutual
-            .ask(version, Some("foreign"))
+            .s_client_with(version, Some("known"))
+            .succeeded()
+            .contains(HELLO);
+        mutual
+            .s_client_with(version, None)
+            .succeeded()
+            .contains(HELLO);
+        mutual
+            .s_client_with(version, Some("foreign"))
             .failed()
-            .has("alert unknown ca")
+            .contains("alert unknown ca")
             .lacks(HELLO);
     }
-    mutual.served.ends();
+    mutual.server.shut_down();
 }
 
-fn client_certificates_are_not_asked_for_by_default() {
+fn client_certificates_are_not_requested_by_default() {
     let mutual = Mutual::new(|_| ClientAuth::Off);
     for version in ["-tls1_2", "-tls1_3"] {
-        let said = mutual.ask(version, Some("foreign"));
-        said.succeeded()
-            .has("No client certificate CA names sent")
-            .has(HELLO);
+        let output = mutual.s_client_with(version, Some("foreign"));
+        output
+            .succeeded()
+            .contains("No client certificate CA names sent")
+            .contains(HELLO);
     }
-    mutual.served.ends();
+    mutual.server.shut_down();
 }
 
-fn the_name_chooses_the_certificate() {
+fn server_name_selects_the_certificate() {
     let authority = Authority::new();
     let tls = TlsConfig::new(
         authority
@@ -261,10 +272,10 @@ fn the_name_chooses_the_certificate() {
     )
     .with_certificate(authority.issue("second", &["c.example"]).certificate())
     .with_certificate(authority.issue("wildcard", &["*.c.example"]).certificate());
-    let served = Served::start(over_tcp(tls));
+    let server = TestServer::start(over_tcp(tls));
     for version in ["-tls1_2", "-tls1_3"] {
-        let ask = |name: &str| handshake(&served, &[version, "-servername", name]);
-        for (name, shown) in [
+        let s_client_with = |name: &str| handshake(&server, &[version, "-servername", name]);
+        for (name, presented) in [
             ("a.example", "first"),
             ("b.example", "first"),
             ("c.example", "second"),
@@ -272,36 +283,35 @@ fn the_name_chooses_the_certificate() {
             ("d.c.example", "wildcard"),
             ("E.C.EXAMPLE", "wildcard"),
         ] {
-            ask(name)
+            s_client_with(name)
                 .succeeded()
-                .has(&format!("subject=CN = {shown}\n"));
+                .contains(&format!("subject=CN = {presented}\n"));
         }
-        // A wildcard is one label (RFC 9525 6.3).
+        // A wildcard matches one label (RFC 9525 6.3).
         for unknown in ["d.example", "f.d.c.example", "example", "xc.example"] {
-            ask(unknown)
+            s_client_with(unknown)
                 .failed()
-                .has("no peer certificate available")
-                .has(":SSL alert number ");
+                .contains("no peer certificate available")
+                .contains(":SSL alert number ");
         }
-        handshake(&served, &[version, "-noservername"])
+        handshake(&server, &[version, "-noservername"])
             .succeeded()
-            .has("subject=CN = first\n");
+            .contains("subject=CN = first\n");
     }
-    served.ends();
+    server.shut_down();
 }
 
-fn a_single_certificate_is_for_every_name() {
-    let served = Served::start(over_tcp(Authority::new().server()));
+fn single_certificate_serves_every_name() {
+    let server = TestServer::start(over_tcp(Authority::new().server()));
     for name in ["localhost", "elsewhere.example"] {
-        handshake(&served, &["-servername", name])
+        handshake(&server, &["-servername", name])
             .succeeded()
-            .has("subject=CN = server\n");
+            .contains("subject=CN = server\n");
     }
-    served.ends();
+    server.shut_down();
 }
 
-/// A certificate for `localhost` with an RSA key, signed by itself: nobody here but OpenSSL makes
-/// such keys.
+/// A self-signed certificate for `localhost` with an RSA key. Only OpenSSL can generate one here.
 pub(crate) fn rsa(folder: &Folder) -> Certificate {
     let (chain, key) = (folder.path("rsa.pem"), folder.path("rsa.key"));
     let arguments = [
@@ -325,7 +335,7 @@ pub(crate) fn rsa(folder: &Folder) -> Certificate {
     Certificate::pem_files(chain, key)
 }
 
-fn the_client_chooses_between_rsa_and_ecdsa() {
+fn client_selects_rsa_or_ecdsa() {
     let folder = Folder::new();
     let ecdsa = Authority::new().issue("ecdsa", &["localhost"]);
     for first_is_rsa in [true, false] {
@@ -333,44 +343,46 @@ fn the_client_chooses_between_rsa_and_ecdsa() {
             true => TlsConfig::new(rsa(&folder)).with_certificate(ecdsa.certificate()),
             false => ecdsa.server().with_certificate(rsa(&folder)),
         };
-        let served = Served::start(over_tcp(tls));
-        let ask = |arguments: &[&str]| {
+        let server = TestServer::start(over_tcp(tls));
+        let s_client_with = |arguments: &[&str]| {
             let named = [&["-servername", "localhost"], arguments].concat();
-            handshake(&served, &named)
+            handshake(&server, &named)
         };
         for version in ["-tls1_2", "-tls1_3"] {
-            ask(&[version, "-sigalgs", "RSA-PSS+SHA256"])
+            s_client_with(&[version, "-sigalgs", "RSA-PSS+SHA256"])
                 .succeeded()
-                .has("subject=CN = rsa\n");
-            ask(&[version, "-sigalgs", "ECDSA+SHA256"])
+                .contains("subject=CN = rsa\n");
+            s_client_with(&[version, "-sigalgs", "ECDSA+SHA256"])
                 .succeeded()
-                .has("subject=CN = ecdsa\n");
-            // Whoever can do both gets the first.
+                .contains("subject=CN = ecdsa\n");
+            // A client that supports both gets the first certificate.
             let preferred = if first_is_rsa { "rsa" } else { "ecdsa" };
-            ask(&[version])
+            s_client_with(&[version])
                 .succeeded()
-                .has(&format!("subject=CN = {preferred}\n"));
+                .contains(&format!("subject=CN = {preferred}\n"));
         }
-        // In TLS 1.2, the suite says it too.
-        for (suite, shown) in [
+        // In TLS 1.2 the cipher suite selects the certificate as well.
+        for (suite, presented) in [
             ("ECDHE-RSA-AES128-GCM-SHA256", "rsa"),
             ("ECDHE-ECDSA-AES128-GCM-SHA256", "ecdsa"),
         ] {
-            let said = ask(&["-tls1_2", "-cipher", suite]);
-            said.succeeded().has(&format!("subject=CN = {shown}\n"));
+            let output = s_client_with(&["-tls1_2", "-cipher", suite]);
+            output
+                .succeeded()
+                .contains(&format!("subject=CN = {presented}\n"));
         }
-        served.ends();
+        server.shut_down();
     }
 }
 
-fn a_mebibyte_arrives_intact() {
+fn one_mebibyte_arrives_intact() {
     const LENGTH: usize = 1 << 20;
-    let served = Served::start(over_tcp(Authority::new().server()));
+    let server = TestServer::start(over_tcp(Authority::new().server()));
     let request = GET.replace("/ ", &format!("/{LENGTH} "));
     for version in ["-tls1_2", "-tls1_3"] {
-        let said = talk(&served, &["-quiet", version], &request);
-        let body = said.out.split_at(said.out.len() - LENGTH).1;
-        assert!(body == made(LENGTH), "{version}");
+        let output = run_s_client(&server, &["-quiet", version], &request);
+        let body = output.out.split_at(output.out.len() - LENGTH).1;
+        assert!(body == body_of(LENGTH), "{version}");
     }
-    served.ends();
+    server.shut_down();
 }

@@ -1,28 +1,28 @@
-//! `testssl`: what a scanner of TLS servers finds.
+//! `testssl`, a scanner of TLS servers.
 use super::openssl::rsa;
 use crate::{
     client::Authority,
-    programs::{Tests, within},
-    scene::{Folder, Served, over_tcp},
+    fixture::{Folder, TestServer, over_tcp},
+    programs::{Tests, run_within},
     tests,
 };
 use anyport_tls::TlsConfig;
 use std::time::Duration;
 
 pub(crate) fn tests(tests: Tests) -> Tests {
-    tests!(tests, "testssl": a_scanner_finds_no_weakness)
+    tests!(tests, "testssl": testssl_finds_no_weakness)
 }
 
-/// Protocols, kinds of ciphers, forward secrecy, and all attacks that it knows. What it says of the
-/// test's certificates is of no interest.
-fn a_scanner_finds_no_weakness() {
+/// Tests protocols, cipher categories, forward secrecy, and all attacks that testssl knows. Its
+/// findings about the test's certificates do not matter.
+fn testssl_finds_no_weakness() {
     let folder = Folder::new();
     let ecdsa = Authority::new().issue("ecdsa", &["localhost"]);
-    let served = Served::start(over_tcp(
+    let server = TestServer::start(over_tcp(
         TlsConfig::new(rsa(&folder)).with_certificate(ecdsa.certificate()),
     ));
     let findings = folder.path("findings.csv");
-    let place = format!("localhost:{}", served.addr().port());
+    let address = format!("localhost:{}", server.addr().port());
     let arguments = [
         "--quiet",
         "--color",
@@ -40,21 +40,21 @@ fn a_scanner_finds_no_weakness() {
         "--server-preference",
         "--csvfile",
         findings.to_str().unwrap(),
-        &place,
+        &address,
     ];
-    let said = within(Duration::from_secs(300), "testssl", arguments, "");
+    let output = run_within(Duration::from_secs(300), "testssl", arguments, "");
     let findings = std::fs::read_to_string(findings).unwrap();
-    for wanted in [
+    for expected in [
         r#""TLS1_1","localhost/127.0.0.1","PORT","INFO","not offered""#,
         r#""TLS1_3","localhost/127.0.0.1","PORT","OK","offered with final""#,
         r#""PFS","localhost/127.0.0.1","PORT","OK","offered""#,
         r#""ROBOT","localhost/127.0.0.1","PORT","OK","#,
     ] {
-        let wanted = wanted.replace("PORT", &served.addr().port().to_string());
+        let expected = expected.replace("PORT", &server.addr().port().to_string());
         assert!(
-            findings.contains(&wanted),
-            "no {wanted} in:\n{findings}\n{}",
-            said.text
+            findings.contains(&expected),
+            "no {expected} in:\n{findings}\n{}",
+            output.text
         );
     }
     let weaknesses: Vec<&str> = findings
@@ -65,9 +65,9 @@ fn a_scanner_finds_no_weakness() {
                 .iter()
                 .all(|good| !line.contains(&format!(r#","{good}","#)))
         })
-        // What this machine's OpenSSL lacks.
+        // testssl reports what this machine's OpenSSL lacks.
         .filter(|line| !line.starts_with(r#""engine_problem""#))
         .collect();
-    assert_eq!(weaknesses, [""; 0], "{}", said.text);
-    served.ends();
+    assert_eq!(weaknesses, [""; 0], "{}", output.text);
+    server.shut_down();
 }

@@ -1,11 +1,11 @@
-//! Programs that a machine may not have, and what they say.
+//! Runs programs that a machine may lack, and checks their output.
 #![allow(dead_code, reason = "each test uses some of it")]
 #![allow(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use crate::scene::PATIENCE;
+use crate::fixture::TIMEOUT;
 pub(crate) use anyport_testkit::requirements::Tests;
 use std::{
     ffi::OsStr,
@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The names and functions of tests that need a program, for [`Tests::unless`].
+/// Adds tests that need a program, by [`Tests::unless`].
 #[macro_export]
 macro_rules! tests {
     ($tests:expr, $program:literal: $($name:ident),* $(,)?) => {
@@ -23,31 +23,31 @@ macro_rules! tests {
     };
 }
 
-/// What a program said.
+/// What a program has printed.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct Output {
     pub(crate) succeeded: bool,
     pub(crate) out: Vec<u8>,
     /// Both of its outputs.
     pub(crate) text: String,
 }
 
-impl Said {
+impl Output {
     #[track_caller]
-    pub(crate) fn has(&self, wanted: &str) -> &Self {
+    pub(crate) fn contains(&self, expected: &str) -> &Self {
         assert!(
-            self.text.contains(wanted),
-            "no {wanted:?} in:\n{}",
+            self.text.contains(expected),
+            "no {expected:?} in:\n{}",
             self.text
         );
         self
     }
 
     #[track_caller]
-    pub(crate) fn lacks(&self, unwanted: &str) -> &Self {
+    pub(crate) fn lacks(&self, unexpected: &str) -> &Self {
         assert!(
-            !self.text.contains(unwanted),
-            "{unwanted:?} in:\n{}",
+            !self.text.contains(unexpected),
+            "{unexpected:?} in:\n{}",
             self.text
         );
         self
@@ -66,21 +66,21 @@ impl Said {
     }
 }
 
-/// Runs a program to its end, with this to read.
+/// Runs a program to its end, with `input` as its stdin.
 pub(crate) fn run<A: AsRef<OsStr>>(
     program: &str,
     arguments: impl IntoIterator<Item = A>,
     input: impl AsRef<[u8]>,
-) -> Said {
-    within(PATIENCE, program, arguments, input)
+) -> Output {
+    run_within(TIMEOUT, program, arguments, input)
 }
 
-pub(crate) fn within<A: AsRef<OsStr>>(
-    patience: Duration,
+pub(crate) fn run_within<A: AsRef<OsStr>>(
+    timeout: Duration,
     program: &str,
     arguments: impl IntoIterator<Item = A>,
     input: impl AsRef<[u8]>,
-) -> Said {
+) -> Output {
     let child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
@@ -88,18 +88,18 @@ pub(crate) fn within<A: AsRef<OsStr>>(
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut running = Running(child);
+    let mut running = KillOnDrop(child);
     let collect = |mut from: Box<dyn Read + Send>| {
         thread::spawn(move || {
-            let mut said = Vec::new();
-            from.read_to_end(&mut said).map(|_| said)
+            let mut output = Vec::new();
+            from.read_to_end(&mut output).map(|_| output)
         })
     };
     let out = collect(Box::new(running.0.stdout.take().unwrap()));
     let err = collect(Box::new(running.0.stderr.take().unwrap()));
-    // One that doesn't read to the end has its reasons.
+    // A program may end without reading all its input.
     let _ = running.0.stdin.take().unwrap().write_all(input.as_ref());
-    let by = Instant::now() + patience;
+    let by = Instant::now() + timeout;
     let status = loop {
         if let Some(status) = running.0.try_wait().unwrap() {
             break Some(status);
@@ -118,21 +118,21 @@ pub(crate) fn within<A: AsRef<OsStr>>(
     );
     assert!(
         status.is_some(),
-        "{program} isn't done after {patience:?}:\n{text}"
+        "{program} has not ended after {timeout:?}:\n{text}"
     );
-    Said {
+    Output {
         succeeded: status.is_some_and(|status| status.success()),
         out,
         text,
     }
 }
 
-/// A process that's killed if it isn't at its end.
-struct Running(Child);
+/// A process that is killed if it has not ended.
+struct KillOnDrop(Child);
 
-impl Drop for Running {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        // An error says that it has ended already.
+        // An error means that it has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

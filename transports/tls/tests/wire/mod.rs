@@ -1,4 +1,4 @@
-//! A client whose bytes a test holds in its hands, and the records that they're in.
+//! A client whose bytes a test sends itself, and the records that contain them.
 #![allow(dead_code, reason = "each test uses some of it")]
 #![allow(
     clippy::unwrap_used,
@@ -12,25 +12,25 @@ use std::{
     sync::Arc,
 };
 
-/// The first flight of a client that doesn't offer any ALPN.
-pub(crate) fn hello(authority: &Authority) -> Vec<u8> {
-    hello_of(authority.client_config(None))
+/// The first flight of a client that offers no ALPN protocol.
+pub(crate) fn client_hello(authority: &Authority) -> Vec<u8> {
+    client_hello_of(authority.client_config(None))
 }
 
-pub(crate) fn hello_of(config: ClientConfig) -> Vec<u8> {
-    Talk::new(config).flight()
+pub(crate) fn client_hello_of(config: ClientConfig) -> Vec<u8> {
+    RawClient::new(config).flight()
 }
 
-/// One side of a handshake with `localhost`, flight by flight.
-pub(crate) struct Talk(pub(crate) ClientConnection);
+/// The client's side of a handshake with `localhost`, flight by flight.
+pub(crate) struct RawClient(pub(crate) ClientConnection);
 
-impl Talk {
+impl RawClient {
     pub(crate) fn new(config: ClientConfig) -> Self {
         let name = ServerName::try_from("localhost").unwrap();
         Self(ClientConnection::new(Arc::new(config), name).unwrap())
     }
 
-    /// What it has to say now.
+    /// The bytes that the client wants to send now.
     pub(crate) fn flight(&mut self) -> Vec<u8> {
         let mut flight = Vec::new();
         while self.0.wants_write() {
@@ -39,7 +39,8 @@ impl Talk {
         flight
     }
 
-    /// Says hello, and hears the answer; what it would say then, with its Finished at the end.
+    /// Sends the ClientHello and reads the response. Returns the next flight, which ends with the
+    /// Finished message.
     pub(crate) fn last_flight(&mut self, stream: &mut (impl Read + Write)) -> io::Result<Vec<u8>> {
         stream.write_all(&self.flight())?;
         loop {
@@ -47,7 +48,7 @@ impl Talk {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             self.0.process_new_packets().unwrap();
-            // It says nothing before it has heard all.
+            // The client has nothing to send until it has received the server's whole flight.
             let flight = self.flight();
             if !flight.is_empty() {
                 return Ok(flight);
@@ -56,7 +57,7 @@ impl Talk {
     }
 }
 
-/// What a record holds, as far as the outside shows it (RFC 8446 5.1).
+/// The visible part of a record (RFC 8446 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) kind: u8,
@@ -68,7 +69,7 @@ impl Record {
     pub(crate) const DATA: u8 = 23;
 }
 
-/// The records of whole flights.
+/// The records of complete flights.
 pub(crate) fn records(mut bytes: &[u8]) -> Vec<Record> {
     let mut records = Vec::new();
     while let [kind, 3, _, high, low, rest @ ..] = bytes {

@@ -1,12 +1,12 @@
-//! Every end that isn't an abort says so (`close_notify`, RFC 8446 6.1): tokio-rustls takes one
-//! that doesn't for an error.
+//! Every end but an abort sends `close_notify` (RFC 8446 6.1): tokio-rustls returns an error for an
+//! end without one.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
 use crate::client::{Authority, Client};
-use crate::scene::{Served, over_tcp};
+use crate::fixture::{TestServer, over_tcp};
 use anyport_core::{HttpOptions, Timeouts};
 use anyport_tls::rustls;
 use rustls::ClientConfig;
@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const DEADLINE: Duration = Duration::from_millis(300);
 const PREFACE: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// An HTTP/2 frame's types, and one without flags or content (RFC 9113 4.1, 6).
+/// HTTP/2 frame types, and a SETTINGS frame without flags or content (RFC 9113 4.1, 6).
 const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 const GOAWAY: u8 = 7;
 
@@ -25,122 +25,125 @@ fn config(authority: &Authority, alpn: Option<&str>) -> ClientConfig {
     config
 }
 
-/// All that a client gets that says this, and stays; the end is in order.
-fn told(served: &Served, config: ClientConfig, says: &[u8]) -> Vec<u8> {
-    served.run(async {
+/// Sends `request`, stays connected, and returns all bytes until `close_notify`.
+fn read_until_close(server: &TestServer, config: ClientConfig, request: &[u8]) -> Vec<u8> {
+    server.run(async {
         let mut stream = Client::new(config)
-            .handshake(served.connect().await)
+            .handshake(server.connect().await)
             .await
             .unwrap();
-        stream.write_all(says).await.unwrap();
-        let mut told = Vec::new();
-        stream.read_to_end(&mut told).await.unwrap();
-        told
+        stream.write_all(request).await.unwrap();
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).await.unwrap();
+        response
     })
 }
 
 #[test]
-fn a_head_that_takes_too_long() {
+fn head_timeout_ends_with_close_notify() {
     let authority = Authority::new();
     let timeouts = Timeouts::default().with_head(DEADLINE);
-    let served = Served::start(over_tcp(authority.server()).timeouts(timeouts));
-    for (alpn, says) in [
+    let server = TestServer::start(over_tcp(authority.server()).timeouts(timeouts));
+    for (alpn, request) in [
         (None, ""),
         (None, "GET / HT"),
         (Some("http/1.1"), "GET / HTTP/1.1\r\nHost: local"),
         (Some("h2"), "PRI * HT"),
     ] {
         assert_eq!(
-            told(&served, config(&authority, alpn), says.as_bytes()),
+            read_until_close(&server, config(&authority, alpn), request.as_bytes()),
             b"",
-            "{says}"
+            "{request}"
         );
     }
-    let again = told(
-        &served,
+    let second = read_until_close(
+        &server,
         config(&authority, None),
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\n",
     );
     assert!(
-        again.ends_with(b"Hello"),
+        second.ends_with(b"Hello"),
         "{}",
-        String::from_utf8_lossy(&again)
+        String::from_utf8_lossy(&second)
     );
-    served.ends();
+    server.shut_down();
 }
 
 #[test]
-fn an_idle_connection_whose_time_is_over() {
+fn keep_alive_timeout_ends_with_close_notify() {
     let authority = Authority::new();
     let timeouts = Timeouts::default().with_keep_alive(DEADLINE);
-    let served = Served::start(over_tcp(authority.server()).timeouts(timeouts));
+    let server = TestServer::start(over_tcp(authority.server()).timeouts(timeouts));
     let request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    assert!(told(&served, config(&authority, None), request).ends_with(b"Hello"));
-    let says = [PREFACE.as_bytes(), SETTINGS].concat();
-    let frames = told(&served, config(&authority, Some("h2")), &says);
+    assert!(read_until_close(&server, config(&authority, None), request).ends_with(b"Hello"));
+    let request = [PREFACE.as_bytes(), SETTINGS].concat();
+    let frames = read_until_close(&server, config(&authority, Some("h2")), &request);
     assert!(frame_types(&frames).contains(&GOAWAY), "{frames:?}");
-    served.ends();
+    server.shut_down();
 }
 
 #[test]
-fn who_speaks_what_was_not_agreed_on() {
+fn http1_after_alpn_h2_ends_with_close_notify() {
     let authority = Authority::new();
-    for served in crate::servers(&authority) {
+    for server in crate::servers(&authority) {
         let request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        assert_eq!(told(&served, config(&authority, Some("h2")), request), b"");
-        served.ends();
+        assert_eq!(
+            read_until_close(&server, config(&authority, Some("h2")), request),
+            b""
+        );
+        server.shut_down();
     }
 }
 
 /// RFC 9113 3.2
 #[test]
-fn http2_that_was_not_agreed_on_is_refused() {
+fn http2_without_alpn_is_refused() {
     let authority = Authority::new();
-    let says = [PREFACE.as_bytes(), SETTINGS].concat();
-    for served in crate::servers(&authority) {
-        let frames = told(&served, config(&authority, None), &says);
+    let request = [PREFACE.as_bytes(), SETTINGS].concat();
+    for server in crate::servers(&authority) {
+        let frames = read_until_close(&server, config(&authority, None), &request);
         assert_eq!(frame_types(&frames), [SETTINGS[3], GOAWAY]);
         assert!(
             String::from_utf8_lossy(&frames)
                 .ends_with("HTTP/2 over TLS asks for ALPN (RFC 9113 3.2)")
         );
-        served.ends();
+        server.shut_down();
     }
 
     let options = HttpOptions::default().with_http2_without_alpn();
     let timeouts = Timeouts::default().with_keep_alive(DEADLINE);
-    let served = Served::start(
+    let server = TestServer::start(
         over_tcp(authority.server())
             .http(options)
             .timeouts(timeouts),
     );
-    let frames = told(&served, config(&authority, None), &says);
-    // It's idle until its time is over.
+    let frames = read_until_close(&server, config(&authority, None), &request);
+    // The connection is idle until the keep-alive timeout.
     assert!(frame_types(&frames).len() > 2, "{frames:?}");
-    served.ends();
+    server.shut_down();
 }
 
-/// It has said goodbye itself, and waits for the answer.
+/// The client has sent `close_notify`, and waits for the server's.
 #[test]
-fn a_peer_that_says_goodbye() {
+fn peer_close_notify_is_answered() {
     let authority = Authority::new();
-    let served = Served::start(over_tcp(authority.server()));
-    for says in ["", "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"] {
-        served.run(async {
+    let server = TestServer::start(over_tcp(authority.server()));
+    for request in ["", "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"] {
+        server.run(async {
             let stream = Client::new(config(&authority, None))
-                .handshake(served.connect().await)
+                .handshake(server.connect().await)
                 .await;
             let mut stream = stream.unwrap();
-            stream.write_all(says.as_bytes()).await.unwrap();
-            let mut heard = Vec::new();
-            while !says.is_empty() && !heard.ends_with(b"Hello") {
-                heard.push(stream.read_u8().await.unwrap());
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut received = Vec::new();
+            while !request.is_empty() && !received.ends_with(b"Hello") {
+                received.push(stream.read_u8().await.unwrap());
             }
             stream.shutdown().await.unwrap();
             stream.read_to_end(&mut Vec::new()).await.unwrap();
         });
     }
-    served.ends();
+    server.shut_down();
 }
 
 fn frame_types(mut frames: &[u8]) -> Vec<u8> {

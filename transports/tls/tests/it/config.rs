@@ -1,7 +1,7 @@
-//! Settings that can't be kept are told, and those that can are.
+//! Options that do not apply are errors or warnings.
 
 use crate::client::Authority;
-use crate::scene::{Folder, Served, over_tcp};
+use crate::fixture::{Folder, TestServer, over_tcp};
 use anyport_core::TlsVersion;
 use anyport_tls::{ClientAuth, Provider, Roots, TlsConfig, rustls::ServerConfig};
 use std::{
@@ -11,7 +11,7 @@ use std::{
 };
 
 #[test]
-fn what_a_config_of_rustls_cannot_be_given_is_an_error_at_start() {
+fn options_on_a_rustls_config_are_an_error_at_start() {
     let authority = Authority::new();
     let identity = authority.localhost();
     let config = ServerConfig::builder_with_provider(Provider::Ring.rustls())
@@ -36,11 +36,11 @@ fn what_a_config_of_rustls_cannot_be_given_is_an_error_at_start() {
     ] {
         let error = over_tcp(changed).run().unwrap_err().to_string();
         assert!(
-            error.contains(&format!("`{method}` changes nothing")),
+            error.contains(&format!("`{method}` does not apply")),
             "{error}"
         );
     }
-    Served::start(over_tcp(tls.with_alpn(["http/1.1"]))).ends();
+    TestServer::start(over_tcp(tls.with_alpn(["http/1.1"]))).shut_down();
 }
 
 #[test]
@@ -50,39 +50,39 @@ fn each_start_reads_the_files() {
     let identity = authority.localhost();
     let file = folder.file("both.pem", format!("{}{}", identity.chain, identity.key));
     let tls = TlsConfig::from_pem_files(&file, &file);
-    Served::start(over_tcp(tls.clone())).ends();
+    TestServer::start(over_tcp(tls.clone())).shut_down();
     fs::write(&file, "broken").unwrap();
     let error = over_tcp(tls).run().unwrap_err().to_string();
     assert!(error.contains("both.pem"), "{error}");
 }
 
 #[test]
-fn a_certificate_that_nobody_can_ask_for_is_warned_of() {
+fn certificate_without_dns_name_is_warned_about() {
     let authority = Authority::new();
     let named = authority.issue("one", &["one.test"]);
     let nameless = authority.issue("cn-only.test", &[]);
     let tls = named.server().with_certificate(nameless.certificate());
-    let served = Served::start(over_tcp(tls.clone()));
+    let server = TestServer::start(over_tcp(tls.clone()));
     let warnings = tls.warnings();
     assert!(
         warnings.len() == 1 && warnings[0].contains("no DNS name"),
         "{warnings:?}"
     );
-    served.ends();
+    server.shut_down();
 }
 
 #[test]
-fn who_speaks_in_plain_text_to_something_else_than_http_is_not_answered_in_http() {
+fn plain_text_to_a_raw_server_gets_no_http_response() {
     let authority = Authority::new();
     let raw = anyport_core::serve_raw_with(
         anyport_tls::Tls::new(anyport_tcp::Tcp::bind("127.0.0.1:0"), authority.server()),
         |_| async {},
     );
-    let served = Served::start(raw);
-    let mut client = TcpStream::connect(served.addr()).unwrap();
+    let server = TestServer::start(raw);
+    let mut client = TcpStream::connect(server.addr()).unwrap();
     client.write_all(b"EHLO me\r\n").unwrap();
     let mut answer = Vec::new();
     client.read_to_end(&mut answer).unwrap();
     assert!(!answer.starts_with(b"HTTP"), "{}", answer.escape_ascii());
-    served.ends();
+    server.shut_down();
 }

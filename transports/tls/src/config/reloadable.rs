@@ -8,57 +8,61 @@ use std::{
     time::SystemTime,
 };
 
-/// The configuration in use; `None` until the server starts.
+/// The configuration in use. `None` until the server starts.
 #[derive(Default)]
-pub(super) struct Live {
+pub(super) struct Reloadable {
     loaded: RwLock<Option<Loaded>>,
-    /// One at a time, so that the one that reads the files last is the one that's used.
+    /// One load at a time, so that the load that reads the files last is the one that stays.
     loading: Mutex<()>,
 }
 
-/// What was made of the files.
+/// What a load has built from the files.
 pub(super) struct Loaded {
     config: Arc<ServerConfig>,
-    /// Its protocols to offer have been chosen: they don't follow from what's served.
-    chosen: bool,
-    /// The same with protocols to offer, for each server that it's used by.
-    offering: Vec<(&'static [&'static [u8]], Arc<ServerConfig>)>,
+    /// The configuration has ALPN protocols of its own, which the server's do not replace.
+    has_own_alpn: bool,
+    /// Copies with the ALPN protocols of each server that uses this configuration.
+    with_alpn: Vec<(&'static [&'static [u8]], Arc<ServerConfig>)>,
     validity: Vec<Validity>,
-    /// What else is to be said of them.
-    remarks: Vec<String>,
+    /// Warnings that do not depend on the time.
+    warnings: Vec<String>,
 }
 
 impl Loaded {
-    pub(super) fn new(config: ServerConfig, validity: Vec<Validity>, remarks: Vec<String>) -> Self {
+    pub(super) fn new(
+        config: ServerConfig,
+        validity: Vec<Validity>,
+        warnings: Vec<String>,
+    ) -> Self {
         Self {
-            chosen: !config.alpn_protocols.is_empty(),
+            has_own_alpn: !config.alpn_protocols.is_empty(),
             config: Arc::new(config),
-            offering: Vec::new(),
+            with_alpn: Vec::new(),
             validity,
-            remarks,
+            warnings,
         }
     }
 
     pub(super) fn offer(&mut self, alpn: Vec<Vec<u8>>) {
-        self.chosen = true;
+        self.has_own_alpn = true;
         Arc::make_mut(&mut self.config).alpn_protocols = alpn;
     }
 
     fn find(&self, alpn: &[&[u8]]) -> Option<Arc<ServerConfig>> {
-        if self.chosen {
+        if self.has_own_alpn {
             return Some(Arc::clone(&self.config));
         }
         let (_, config) = self
-            .offering
+            .with_alpn
             .iter()
             .find(|(protocols, _)| *protocols == alpn)?;
         Some(Arc::clone(config))
     }
 }
 
-impl Live {
+impl Reloadable {
     pub(super) fn load(&self, build: impl FnOnce() -> Result<Loaded>) -> Result<()> {
-        let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = build()?;
         *self.write() = Some(loaded);
         Ok(())
@@ -68,8 +72,8 @@ impl Live {
         if let Some(config) = self.read().as_ref().and_then(|loaded| loaded.find(alpn)) {
             return Ok(config);
         }
-        let mut live = self.write();
-        let Some(loaded) = live.as_mut() else {
+        let mut reloadable = self.write();
+        let Some(loaded) = reloadable.as_mut() else {
             return Err(Error::config("the TLS configuration has not been loaded"));
         };
         if let Some(config) = loaded.find(alpn) {
@@ -78,22 +82,22 @@ impl Live {
         let mut config = ServerConfig::clone(&loaded.config);
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
         let config = Arc::new(config);
-        loaded.offering.push((alpn, Arc::clone(&config)));
+        loaded.with_alpn.push((alpn, Arc::clone(&config)));
         Ok(config)
     }
 
     pub(super) fn warnings(&self) -> Vec<String> {
         let now = SystemTime::now();
-        let live = self.read();
+        let reloadable = self.read();
         let mut warnings = Vec::new();
-        if let Some(loaded) = &*live {
+        if let Some(loaded) = &*reloadable {
             warnings.extend(
                 loaded
                     .validity
                     .iter()
                     .filter_map(|validity| validity.warning(now)),
             );
-            warnings.extend(loaded.remarks.iter().cloned());
+            warnings.extend(loaded.warnings.iter().cloned());
         }
         warnings
     }
@@ -107,8 +111,8 @@ impl Live {
     }
 }
 
-impl fmt::Debug for Live {
+impl fmt::Debug for Reloadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Live").finish_non_exhaustive()
+        f.debug_struct("Reloadable").finish_non_exhaustive()
     }
 }

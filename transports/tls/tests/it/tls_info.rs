@@ -1,11 +1,11 @@
-//! What an app learns of a connection's TLS, over every transport.
+//! The TLS information that an app gets for a connection, over every transport.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
 use crate::client::{Authority, Client, Identity, Stream};
-use crate::scene::{Folder, HELLO, Served};
+use crate::fixture::{Folder, HELLO, TestServer};
 use anyport_core::{
     App, Body, ConnInfo, HttpOptions, Server, TlsVersion, Worker, serve_raw_with, serve_with,
 };
@@ -33,16 +33,16 @@ use tower::util::ServiceFn;
 
 type Service = ServiceFn<fn(Request<Body>) -> Ready<Result<Response<Body>, Infallible>>>;
 
-/// Remembers each connection that makes a request.
+/// Records each connection that makes a request.
 #[derive(Clone, Default)]
-struct Curious(Arc<Mutex<Vec<ConnInfo>>>);
+struct RecordingApp(Arc<Mutex<Vec<ConnInfo>>>);
 
-impl App for Curious {
+impl App for RecordingApp {
     type Service = Service;
 
     fn make(&self, _: &Worker) -> Service {
         tower::service_fn(|request| {
-            // Whoever wants it in each request has it there, too.
+            // With `with_conn_info`, each request has it as well.
             let there = request
                 .extensions()
                 .get::<ConnInfo>()
@@ -61,22 +61,22 @@ impl App for Curious {
     }
 }
 
-/// A server whose clients show certificates, and such a client.
+/// A server that requests client certificates, and such a client.
 struct Case {
-    app: Curious,
+    app: RecordingApp,
     authority: Authority,
-    shown: Identity,
+    identity: Identity,
 }
 
 impl Case {
     fn new() -> Self {
         let authority = Authority::new();
-        let shown = authority.issue("client", &["client"]);
-        let app = Curious::default();
+        let identity = authority.issue("client", &["client"]);
+        let app = RecordingApp::default();
         Self {
             app,
             authority,
-            shown,
+            identity,
         }
     }
 
@@ -88,33 +88,33 @@ impl Case {
     }
 
     fn config(&self) -> ClientConfig {
-        let mut config = self.authority.client_config(Some(&self.shown));
+        let mut config = self.authority.client_config(Some(&self.identity));
         config.alpn_protocols = vec![b"http/1.1".into()];
         config
     }
 
-    fn serve(server: Server) -> Served {
-        Served::start(server.http(HttpOptions::default().with_conn_info()))
+    fn serve(server: Server) -> TestServer {
+        TestServer::start(server.http(HttpOptions::default().with_conn_info()))
     }
 
-    /// What the server knows of the last connection.
-    fn known(&self) -> ConnInfo {
+    /// The `ConnInfo` of the last connection.
+    fn info(&self) -> ConnInfo {
         self.app.0.lock().unwrap().last().unwrap().clone()
     }
 
-    fn is_known(&self) {
-        let known = self.known();
-        let tls = known.tls().unwrap();
+    fn assert_info(&self) {
+        let info = self.info();
+        let tls = info.tls().unwrap();
         assert_eq!(tls.version(), TlsVersion::Tls13);
         assert_eq!(tls.cipher_suite(), "TLS13_AES_256_GCM_SHA384");
         assert_eq!(tls.server_name(), Some("localhost"));
         assert!(!tls.resumed());
-        assert_eq!(tls.peer_certificates(), [self.shown.der.to_vec()]);
-        assert_eq!(known.alpn(), Some(&b"http/1.1"[..]));
+        assert_eq!(tls.peer_certificates(), [self.identity.der.to_vec()]);
+        assert_eq!(info.alpn(), Some(&b"http/1.1"[..]));
     }
 }
 
-async fn ask(client: &Client, stream: impl Stream) {
+async fn get_response(client: &Client, stream: impl Stream) {
     let mut stream = client.handshake(stream).await.unwrap();
     let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     stream.write_all(request).await.unwrap();
@@ -123,7 +123,7 @@ async fn ask(client: &Client, stream: impl Stream) {
     assert!(answer.ends_with(HELLO), "{answer}");
 }
 
-fn over_tcp(case: &Case, tls: TlsConfig) -> Served {
+fn over_tcp(case: &Case, tls: TlsConfig) -> TestServer {
     Case::serve(serve_with(
         Tcp::bind("127.0.0.1:0").tls(tls),
         case.app.clone(),
@@ -131,157 +131,157 @@ fn over_tcp(case: &Case, tls: TlsConfig) -> Served {
 }
 
 #[test]
-fn over_tcp_it_is_known() {
+fn tls_info_is_available_over_tcp() {
     let case = Case::new();
-    let served = over_tcp(&case, case.tls());
-    served.run(async { ask(&Client::new(case.config()), served.connect().await).await });
-    case.is_known();
-    // What the transport below knows, stays.
-    assert_eq!(case.known().local(), &served.handle.endpoints()[0]);
-    assert!(case.known().peer().socket_addr().is_some());
-    served.ends();
+    let server = over_tcp(&case, case.tls());
+    server.run(async { get_response(&Client::new(case.config()), server.connect().await).await });
+    case.assert_info();
+    // Information of the inner transport is kept.
+    assert_eq!(case.info().local(), &server.handle.endpoints()[0]);
+    assert!(case.info().peer().socket_addr().is_some());
+    server.shut_down();
 }
 
 #[test]
-fn over_a_unix_socket_it_is_known() {
+fn tls_info_is_available_over_unix_sockets() {
     let case = Case::new();
     let folder = Folder::new();
     let path = folder.path("app.sock");
-    let served = Case::serve(serve_with(
+    let server = Case::serve(serve_with(
         Unix::bind(&path).tls(case.tls()),
         case.app.clone(),
     ));
-    served.run(async {
-        ask(
+    server.run(async {
+        get_response(
             &Client::new(case.config()),
             UnixStream::connect(&path).await.unwrap(),
         )
         .await
     });
-    case.is_known();
-    assert!(case.known().peer_cred().is_some());
-    served.ends();
+    case.assert_info();
+    assert!(case.info().peer_cred().is_some());
+    server.shut_down();
 }
 
 #[test]
-fn in_memory_it_is_known() {
+fn tls_info_is_available_in_memory() {
     let case = Case::new();
     let memory = Memory::new();
     let connector = memory.connector();
-    let served = Case::serve(serve_with(memory.tls(case.tls()), case.app.clone()));
-    served.run(ask(
+    let server = Case::serve(serve_with(memory.tls(case.tls()), case.app.clone()));
+    server.run(get_response(
         &Client::new(case.config()),
         connector.connect().unwrap(),
     ));
-    case.is_known();
-    served.ends();
+    case.assert_info();
+    server.shut_down();
 }
 
-/// It's the inner one that's known: that's whom the app speaks with.
+/// The app sees the inner session, because that one ends at the app's client.
 #[test]
-fn over_another_tls_it_is_known() {
+fn nested_tls_exposes_the_inner_session() {
     let case = Case::new();
     let memory = Memory::new();
     let connector = memory.connector();
     let (outer, tls) = (Authority::new(), case.tls());
-    let served = Case::serve(serve_with(
+    let server = Case::serve(serve_with(
         memory.tls(outer.server()).tls(tls),
         case.app.clone(),
     ));
-    served.run(async {
+    server.run(async {
         let tunnel = outer
             .client()
             .handshake(connector.connect().unwrap())
             .await
             .unwrap();
-        ask(&Client::new(case.config()), tunnel).await;
+        get_response(&Client::new(case.config()), tunnel).await;
     });
-    case.is_known();
-    served.ends();
+    case.assert_info();
+    server.shut_down();
 }
 
-/// As the client sends it, its own certificate first.
+/// In the order of the client, its own certificate first.
 #[test]
-fn a_chain_is_known_as_a_whole() {
+fn whole_client_chain_is_available() {
     let case = Case::new();
-    let below = case.authority.below();
-    let shown = below.issue("client", &["client"]);
-    let chain = vec![shown.der.clone(), below.root_der()];
+    let intermediate = case.authority.intermediate();
+    let identity = intermediate.issue("client", &["client"]);
+    let chain = vec![identity.der.clone(), intermediate.root_der()];
     let config = ClientConfig::builder_with_provider(Provider::Ring.rustls())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(case.authority.roots())
-        .with_client_auth_cert(chain.clone(), shown.key_der)
+        .with_client_auth_cert(chain.clone(), identity.key_der)
         .unwrap();
-    let served = over_tcp(&case, case.tls());
-    served.run(async { ask(&Client::new(config), served.connect().await).await });
-    let known = case.known();
+    let server = over_tcp(&case, case.tls());
+    server.run(async { get_response(&Client::new(config), server.connect().await).await });
+    let info = case.info();
     assert_eq!(
-        known.tls().unwrap().peer_certificates(),
+        info.tls().unwrap().peer_certificates(),
         [chain[0].to_vec(), chain[1].to_vec()]
     );
-    served.ends();
+    server.shut_down();
 }
 
 #[test]
-fn a_client_without_certificate_name_and_alpn_has_none() {
+fn absent_certificate_server_name_and_alpn_are_none() {
     let case = Case::new();
-    let served = over_tcp(&case, case.tls());
+    let server = over_tcp(&case, case.tls());
     let mut config = case.authority.client_config(None);
     config.enable_sni = false;
-    served.run(async { ask(&Client::new(config), served.connect().await).await });
-    let known = case.known();
-    let tls = known.tls().unwrap();
-    assert_eq!((tls.server_name(), known.alpn()), (None, None));
+    server.run(async { get_response(&Client::new(config), server.connect().await).await });
+    let info = case.info();
+    let tls = info.tls().unwrap();
+    assert_eq!((tls.server_name(), info.alpn()), (None, None));
     assert_eq!(tls.peer_certificates(), [""; 0]);
-    served.ends();
+    server.shut_down();
 }
 
-/// Who a resumed session's client is, is known from its first handshake.
+/// A resumed session keeps the client certificate of its first handshake.
 #[test]
-fn a_resumed_session_is_known_as_one() {
+fn resumed_session_is_reported_as_resumed() {
     for (version, expected) in [(&TLS12, TlsVersion::Tls12), (&TLS13, TlsVersion::Tls13)] {
         let case = Case::new();
-        let served = over_tcp(&case, case.tls());
-        let client = Client::new(case.authority.only_as(version, &case.shown));
+        let server = over_tcp(&case, case.tls());
+        let client = Client::new(case.authority.only_as(version, &case.identity));
         for resumed in [false, true] {
-            served.run(async { ask(&client, served.connect().await).await });
-            let known = case.known();
-            let tls = known.tls().unwrap();
+            server.run(async { get_response(&client, server.connect().await).await });
+            let info = case.info();
+            let tls = info.tls().unwrap();
             assert_eq!((tls.version(), tls.resumed()), (expected, resumed));
             assert_eq!(tls.server_name(), Some("localhost"));
-            assert_eq!(tls.peer_certificates(), [case.shown.der.to_vec()]);
+            assert_eq!(tls.peer_certificates(), [case.identity.der.to_vec()]);
         }
-        served.ends();
+        server.shut_down();
     }
 }
 
 #[test]
-fn a_raw_handler_knows_it_and_its_own_alpn() {
+fn raw_handler_sees_tls_info_and_custom_alpn() {
     let authority = Authority::new();
-    let known = Arc::new(Mutex::new(None));
+    let seen = Arc::new(Mutex::new(None));
     let handler = {
-        let known = Arc::clone(&known);
+        let seen = Arc::clone(&seen);
         move |connection: anyport_core::Accepted<_>| {
             let info: &ConnInfo = anyport_core::Connection::info(&connection);
-            *known.lock().unwrap() = Some(info.clone());
+            *seen.lock().unwrap() = Some(info.clone());
             ready(())
         }
     };
     let tls = authority.server().with_alpn(["echo/1"]);
-    let served = Served::start(serve_raw_with(Tcp::bind("127.0.0.1:0").tls(tls), handler));
+    let server = TestServer::start(serve_raw_with(Tcp::bind("127.0.0.1:0").tls(tls), handler));
     let mut config = authority.client_config(None);
     config.alpn_protocols = vec![b"other".into(), b"echo/1".into()];
-    served.run(async {
+    server.run(async {
         let mut stream = Client::new(config)
-            .handshake(served.connect().await)
+            .handshake(server.connect().await)
             .await
             .unwrap();
-        // Dropped without a word.
+        // The handler drops the connection without `close_notify`.
         stream.read_to_end(&mut Vec::new()).await.unwrap_err();
     });
-    let known: ConnInfo = known.lock().unwrap().clone().unwrap();
-    assert_eq!(known.alpn(), Some(&b"echo/1"[..]));
-    assert_eq!(known.tls().unwrap().server_name(), Some("localhost"));
-    served.ends();
+    let info: ConnInfo = seen.lock().unwrap().clone().unwrap();
+    assert_eq!(info.alpn(), Some(&b"echo/1"[..]));
+    assert_eq!(info.tls().unwrap().server_name(), Some("localhost"));
+    server.shut_down();
 }

@@ -1,5 +1,5 @@
 //! Answers a client that speaks HTTP without TLS, or redirects it to `https://`.
-use crate::hello::Unwelcome;
+use crate::reject::Rejection;
 use anyport_core::Connection;
 use bytes::Bytes;
 use http::{
@@ -14,39 +14,42 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// How long a head may be that's redirected, and how many fields it may have.
-const MOST: usize = 8 * 1024;
-const FIELDS: usize = 64;
+/// How long the head of a redirected request may be, and how many fields it may have.
+const MAX_HEAD_BYTES: usize = 8 * 1024;
+const MAX_FIELDS: usize = 64;
 
-/// No record of TLS begins so (RFC 8446 5.1), and each request does.
+/// A request begins with an upper-case letter, and no TLS record does (RFC 8446 5.1).
 pub(crate) fn is_http(first: &[u8]) -> bool {
     first.first().is_some_and(u8::is_ascii_uppercase)
 }
 
-/// What's answered at once.
-pub(crate) fn refusal() -> Unwelcome {
-    let text = "This port speaks HTTPS: begin the address with https:// instead of http://.\n";
-    unwelcome("400 Bad Request", "", text)
+/// The response to a request that is not redirected.
+pub(crate) fn bad_request() -> Rejection {
+    let text = "This port serves HTTPS: begin the address with https:// instead of http://.\n";
+    rejection("400 Bad Request", "", text)
 }
 
-fn unwelcome(status: &str, fields: &str, text: &str) -> Unwelcome {
-    let answer = format!(
+fn rejection(status: &str, fields: &str, text: &str) -> Rejection {
+    let response = format!(
         "HTTP/1.1 {status}\r\n{fields}Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{text}",
         text.len()
     );
-    Unwelcome {
-        error: io::Error::new(io::ErrorKind::InvalidData, "the peer spoke without TLS"),
-        answer: answer.into(),
+    Rejection {
+        error: io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the peer sent plain HTTP instead of TLS",
+        ),
+        response: response.into(),
     }
 }
 
-/// Reads the head of a request, to redirect its client.
-pub(crate) struct Plain<C> {
+/// Reads a request head, to redirect its client.
+pub(crate) struct PlaintextHttp<C> {
     io: C,
     head: Vec<u8>,
 }
 
-impl<C: Connection> Plain<C> {
+impl<C: Connection> PlaintextHttp<C> {
     pub(crate) fn new(io: C, first: &Bytes) -> Self {
         Self {
             io,
@@ -58,31 +61,30 @@ impl<C: Connection> Plain<C> {
         self.io
     }
 
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Unwelcome> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Rejection> {
         loop {
             match redirect(&self.head) {
-                Ok(None) if self.head.len() < MOST => {}
+                Ok(None) if self.head.len() < MAX_HEAD_BYTES => {}
                 Ok(Some(location)) => {
                     let fields = format!("Location: {location}\r\n");
-                    let text = format!("This port speaks HTTPS: {location}\n");
-                    return Poll::Ready(unwelcome("308 Permanent Redirect", &fields, &text));
+                    let text = format!("This port serves HTTPS: {location}\n");
+                    return Poll::Ready(rejection("308 Permanent Redirect", &fields, &text));
                 }
-                Ok(None) | Err(()) => return Poll::Ready(refusal()),
+                Ok(None) | Err(()) => return Poll::Ready(bad_request()),
             }
             let mut scratch = [const { MaybeUninit::uninit() }; 1024];
             let mut buf = ReadBuf::uninit(&mut scratch);
             match ready!(Pin::new(&mut self.io).poll_read(cx, buf.unfilled())) {
                 Ok(()) if !buf.filled().is_empty() => self.head.extend_from_slice(buf.filled()),
-                _ => return Poll::Ready(refusal()),
+                _ => return Poll::Ready(bad_request()),
             }
         }
     }
 }
 
-/// Where the client of a request finds what it asked for (RFC 9110 15.4.9, 7.1); `None`: its head
-/// goes on.
+/// The `https://` URL of a request (RFC 9110 15.4.9, 7.1). `None`: the head is incomplete.
 fn redirect(head: &[u8]) -> Result<Option<String>, ()> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     if request.parse(head).map_err(|_| ())?.is_partial() {
         return Ok(None);
@@ -96,7 +98,7 @@ fn redirect(head: &[u8]) -> Result<Option<String>, ()> {
         (Some(host), None) => Authority::try_from(host.value).map_err(|_| ())?,
         _ => return Err(()),
     };
-    // A target in absolute form says it, too, and counts (RFC 9112 3.2.2).
+    // The authority of a target in absolute form takes precedence (RFC 9112 3.2.2).
     let host = target.authority().unwrap_or(&host);
     let path = target.path_and_query().ok_or(())?.as_str();
     let is_http = target.scheme().is_none_or(|scheme| *scheme == Scheme::HTTP);
@@ -110,7 +112,7 @@ fn redirect(head: &[u8]) -> Result<Option<String>, ()> {
     }
 }
 
-/// One host, with a port that is one, if it has any.
+/// Whether this is exactly one host, with a valid port if it has one.
 fn is_host(host: &Authority) -> bool {
     let name = host.host();
     let has_port = host.as_str().len() > name.len();
@@ -123,38 +125,38 @@ fn is_host(host: &Authority) -> bool {
 mod tests {
     use super::*;
 
-    fn asked(target: &str, host: &str) -> Result<Option<String>, ()> {
+    fn redirect_of(target: &str, host: &str) -> Result<Option<String>, ()> {
         redirect(format!("GET {target} HTTP/1.1\r\n{host}\r\n").as_bytes())
     }
 
     #[test]
-    fn a_client_is_sent_where_it_asked() {
+    fn redirect_points_to_the_requested_url() {
         let to = |location: &str| Ok(Some(location.to_owned()));
         assert_eq!(
-            asked("/a?b=c", "Host: example.com\r\n"),
+            redirect_of("/a?b=c", "Host: example.com\r\n"),
             to("https://example.com/a?b=c")
         );
         assert_eq!(
-            asked("/", "hOST: [::1]:8443\r\n"),
+            redirect_of("/", "hOST: [::1]:8443\r\n"),
             to("https://[::1]:8443/")
         );
         assert_eq!(
-            asked("http://a.example/x", "Host: b.example\r\n"),
+            redirect_of("http://a.example/x", "Host: b.example\r\n"),
             to("https://a.example/x")
         );
         assert_eq!(
-            asked("//evil.example/x", "Host: a.example\r\n"),
+            redirect_of("//evil.example/x", "Host: a.example\r\n"),
             to("https://a.example//evil.example/x")
         );
         assert_eq!(
             redirect(b"GET / HTTP/1.1\r\nHost: a"),
             Ok(None),
-            "the head goes on"
+            "the head is incomplete"
         );
     }
 
     #[test]
-    fn who_did_not_say_where_is_sent_nowhere() {
+    fn request_without_a_valid_host_is_not_redirected() {
         for (target, host) in [
             ("/", ""),
             ("/", "Host: \r\n"),
@@ -171,7 +173,7 @@ mod tests {
             ("a.example:443", "Host: a.example\r\n"),
             ("/\u{e9}", "Host: a.example\r\n"),
         ] {
-            assert_eq!(asked(target, host), Err(()), "{target} {host}");
+            assert_eq!(redirect_of(target, host), Err(()), "{target} {host}");
         }
         assert_eq!(redirect(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Err(()));
     }

@@ -5,25 +5,25 @@ use std::{fmt, future::Future, io, pin::Pin, sync::Arc};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 /// What the handshakes of a worker share.
-pub(crate) struct Secure {
+pub(crate) struct WorkerTls {
     config: TlsConfig,
     alpn: &'static [&'static [u8]],
     slots: Arc<Semaphore>,
 }
 
-/// The right to compute what a handshake needs next.
+/// Permission to compute the next step of a handshake.
 ///
-/// Handshakes take turns: between two that compute a signature or the like, everything else is
-/// polled that's ready on the worker. So thousands of ClientHellos that arrive at once delay the
-/// connections that are established by a signature each time, not by thousands. It isn't kept while
-/// the peer is waited for: peers that fall silent in the middle of a handshake hold nobody out.
-pub(crate) type Slot = OwnedSemaphorePermit;
+/// Between two computations that take long, such as a signature, all other ready tasks of the
+/// worker are polled. Thousands of ClientHellos that arrive at once therefore delay an established
+/// connection by one computation at a time. The slot is released while a handshake waits for its
+/// peer, so stalled peers block no other handshake.
+pub(crate) type CryptoSlot = OwnedSemaphorePermit;
 
-/// Waits for a [`Slot`].
-pub(crate) type Turn = Pin<Box<dyn Future<Output = Result<Slot, AcquireError>> + Send>>;
+pub(crate) type AcquireSlot =
+    Pin<Box<dyn Future<Output = Result<CryptoSlot, AcquireError>> + Send>>;
 
-impl Secure {
-    /// `slots`: how many answers are computed at once.
+impl WorkerTls {
+    /// `slots`: how many handshakes compute at the same time.
     pub(crate) fn new(config: TlsConfig, alpn: &'static [&'static [u8]], slots: usize) -> Self {
         Self {
             config,
@@ -32,27 +32,27 @@ impl Secure {
         }
     }
 
-    /// Whether it's HTTP that's served, as far as ALPN has a name for it.
-    pub(crate) fn speaks_http(&self) -> bool {
+    /// Whether the app is served over HTTP, judging by the server's ALPN protocols.
+    pub(crate) fn serves_http(&self) -> bool {
         !self.alpn.is_empty()
     }
 
-    /// Whether a client that speaks HTTP without TLS is sent to where there is TLS.
+    /// Whether a client that sends plain HTTP is redirected to `https://`.
     pub(crate) fn redirects(&self) -> bool {
         self.config.redirects()
     }
 
-    /// The configuration as it is now.
+    /// The current configuration, which a reload replaces.
     pub(crate) fn config(&self) -> io::Result<Arc<ServerConfig>> {
         self.config.current(self.alpn).map_err(io::Error::other)
     }
 
-    pub(crate) fn turn(&self) -> Turn {
+    pub(crate) fn acquire_crypto_slot(&self) -> AcquireSlot {
         Box::pin(Arc::clone(&self.slots).acquire_owned())
     }
 }
 
-impl fmt::Debug for Secure {
+impl fmt::Debug for WorkerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.config.fmt(f)
     }

@@ -10,37 +10,37 @@ use std::{
 };
 
 #[derive(Debug)]
-pub(crate) struct Below<C> {
+pub(crate) struct CountingIo<C> {
     pub(crate) io: C,
-    /// How many bytes have left so far.
+    /// How many bytes the transport has taken so far.
     pub(crate) sent: u64,
-    /// The next write is tried, whatever the runtime says.
-    retries: bool,
+    /// The next write is tried even if the runtime reports that the socket is not writable.
+    retry_next_write: bool,
 }
 
-impl<C> Below<C> {
+impl<C> CountingIo<C> {
     pub(crate) fn new(io: C) -> Self {
         Self {
             io,
             sent: 0,
-            retries: false,
+            retry_next_write: false,
         }
     }
 
-    /// The next write is tried, whatever the runtime says.
-    pub(crate) fn retry(&mut self) {
-        self.retries = true;
+    /// Tries the next write even if the runtime reports that the socket is not writable.
+    pub(crate) fn retry_next_write(&mut self) {
+        self.retry_next_write = true;
     }
 }
 
-impl<C: Connection> Below<C> {
-    fn finish(
+impl<C: Connection> CountingIo<C> {
+    fn count(
         &mut self,
         mut written: Poll<io::Result<usize>>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if mem::take(&mut self.retries) && written.is_pending() {
+        if mem::take(&mut self.retry_next_write) && written.is_pending() {
             written = Pin::new(&mut self.io).poll_retry_write(cx, bufs);
         }
         if let Poll::Ready(Ok(bytes)) = written {
@@ -50,7 +50,7 @@ impl<C: Connection> Below<C> {
     }
 }
 
-impl<C: Read + Unpin> Read for Below<C> {
+impl<C: Read + Unpin> Read for CountingIo<C> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -60,14 +60,14 @@ impl<C: Read + Unpin> Read for Below<C> {
     }
 }
 
-impl<C: Connection> Write for Below<C> {
+impl<C: Connection> Write for CountingIo<C> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.finish(written, cx, &[IoSlice::new(buf)])
+        self.count(written, cx, &[IoSlice::new(buf)])
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -88,6 +88,6 @@ impl<C: Connection> Write for Below<C> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.finish(written, cx, bufs)
+        self.count(written, cx, bufs)
     }
 }
