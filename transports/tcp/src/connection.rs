@@ -12,7 +12,7 @@ use std::{
 };
 use tokio::net::TcpStream;
 
-/// One TCP connection.
+/// A TCP connection.
 #[derive(Debug)]
 pub struct TcpConnection {
     io: TokioIo<TcpStream>,
@@ -27,7 +27,7 @@ impl TcpConnection {
         }
     }
 
-    /// The tokio stream: to ask its socket something, or for its descriptor.
+    /// The tokio stream, for socket options and for its descriptor.
     #[must_use]
     pub fn stream(&self) -> &TcpStream {
         self.io.inner()

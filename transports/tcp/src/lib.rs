@@ -27,10 +27,10 @@ use anyport_core::{
 
 /// TCP on tokio.
 ///
-/// [`bind`](TcpTransport::bind) runs on the tokio that the server is started in, which moves
+/// [`bind`](TcpTransport::bind) runs on the tokio runtime that starts the server. That runtime moves
 /// connections between its threads, so the app must be `Send`. [`per_core`](TcpTransport::per_core)
-/// gives each worker a thread, a single-threaded tokio and a socket of its own (SO_REUSEPORT):
-/// nothing moves, and the app may be `!Send`.
+/// gives each worker a thread, a single-threaded runtime and a socket of its own (SO_REUSEPORT).
+/// Nothing moves there, so the app may be `!Send`.
 ///
 /// ```
 /// # use anyport_tcp::Tcp;
@@ -41,14 +41,14 @@ use anyport_core::{
 /// ```
 pub type Tcp = TcpTransport<Tokio, TcpListener>;
 
-/// TCP on a single-threaded tokio per core: what [`per_core`](TcpTransport::per_core) makes of
-/// [`Tcp`].
+/// TCP on a single-threaded tokio runtime per core: the result of
+/// [`Tcp::per_core`](TcpTransport::per_core).
 pub type TcpPerCore = TcpTransport<TokioPerCore, TcpListener>;
 
-/// Serves an app over TCP on the tokio that it's awaited in: `listen(3000, app).await`.
+/// Serves an app over TCP on the tokio runtime that awaits it: `listen(3000, app).await`.
 ///
-/// A bare port is every interface, IPv6 and IPv4; [`BindAddr`] tells what else an address can be.
-/// It's short for `serve_with(Tcp::bind(address), app)`.
+/// A bare port listens on every interface, IPv6 and IPv4; [`BindAddr`] lists the other forms of an
+/// address. The function is short for `serve_with(Tcp::bind(address), app)`.
 ///
 /// ```no_run
 /// # async fn f<A: anyport_core::ServedOver<anyport_tcp::Tcp>>(app: A) -> anyport_core::Result<()> {

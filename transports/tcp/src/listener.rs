@@ -19,8 +19,8 @@ use tokio::net::TcpStream;
 pub struct TcpListener {
     inner: tokio::net::TcpListener,
     options: SocketOptions,
-    /// The address of every connection; none, if each has to be asked (a socket that listens on all
-    /// interfaces).
+    /// The local address of every connection. `None` if the socket listens on all interfaces: then
+    /// each connection is asked for its own.
     local: Option<Endpoint>,
     queue: AcceptQueue,
 }
@@ -89,7 +89,7 @@ impl Listener for TcpListener {
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
         let (stream, peer) = ready!(self.poll_stream(cx))?;
-        // Not the listener's trouble: the peer has gone already.
+        // An error here is the peer's, which has disconnected, and not the listener's.
         let connection = self.connection(stream, peer);
         Poll::Ready(Ok(Incoming::new(canonical(peer), ready(connection))))
     }
@@ -127,7 +127,7 @@ mod tests {
         (owner, addr)
     }
 
-    /// Who accepted, and for whom, is in the peer's address.
+    /// Accepts a connection, and returns its peer's address.
     async fn accept(listener: &mut TcpListener) -> SocketAddr {
         let incoming = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
         incoming.peer.socket_addr().unwrap()
@@ -138,14 +138,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_adopted_socket_is_not_shut_for_its_other_owners() {
+    async fn adopted_socket_stays_open_for_its_other_owners() {
         let (owner, addr) = owner();
         let mut both = adopted(&owner, 2);
         let early = Client::connect(addr).unwrap();
         assert_eq!(both[0].stop(), Duration::ZERO);
         assert_eq!(accept(&mut both[0]).await, early.local_addr().unwrap());
         assert!(is_idle(&mut both[0]).await);
-        // This one is the other worker's, also if the first one is asked.
+        // This client belongs to the other worker, even if the first one polls.
         let late = Client::connect(addr).unwrap();
         assert!(is_idle(&mut both[0]).await);
         assert_eq!(accept(&mut both[1]).await, late.local_addr().unwrap());
@@ -157,14 +157,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn clients_without_end_do_not_keep_an_adopted_socket_open() {
+    async fn endless_clients_do_not_keep_an_adopted_socket_open() {
         let (owner, addr) = owner();
         let mut listener = adopted(&owner, 1).remove(0);
         listener.stop();
         for _ in 0..LONGEST_QUEUE {
             let client = Client::connect(addr).unwrap();
             accept(&mut listener).await;
-            // Reset, so that thousands of ports don't linger in TIME-WAIT.
+            // A reset keeps thousands of ports out of TIME-WAIT.
             SockRef::from(&client)
                 .set_linger(Some(Duration::ZERO))
                 .unwrap();

@@ -1,21 +1,20 @@
-//! Descriptors used up: at start that's an error that names the limit; under load the server waits
-//! for some, without spinning.
+//! Descriptor exhaustion. At start the error names the limit; under load the server waits for a
+//! free descriptor, without spinning.
 //!
-//! The limit is the process's, so each server is in one of its own: this test's binary, run once
-//! more.
+//! The limit belongs to the process, so each server has its own: this test's binary, run again.
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-mod scene;
+mod fixture;
 
 use anyport_core::{Limits, Server, serve_with};
 use anyport_tcp::Tcp;
 use anyport_testkit::process::{Process, allow_descriptors};
+use fixture::{GRACE, addr_of, connect, get, hello};
 use rustix::process::{Resource, getrlimit};
-use scene::{GRACE, addr_of, connect, get, hello};
 use std::{
     io::Read,
     net::TcpStream,
@@ -24,19 +23,19 @@ use std::{
 };
 
 #[test]
-fn at_start_the_error_names_the_limit() {
-    let Some(mut server) = Process::start("at_start_the_error_names_the_limit", |out| {
+fn start_without_descriptors_names_the_limit() {
+    let Some(mut server) = Process::start("start_without_descriptors_names_the_limit", |out| {
         for per_core in [false, true] {
             start_with_ever_more_descriptors(per_core, out);
         }
     }) else {
         return;
     };
-    let said: Vec<String> = server.said().collect();
-    let starts = said.iter().filter(|line| *line == "started").count();
-    assert_eq!(starts, 2, "{said:#?}");
-    let errors: Vec<_> = said.iter().filter(|line| *line != "started").collect();
-    assert!(errors.len() >= 4, "{said:#?}");
+    let output: Vec<String> = server.said().collect();
+    let starts = output.iter().filter(|line| *line == "started").count();
+    assert_eq!(starts, 2, "{output:#?}");
+    let errors: Vec<_> = output.iter().filter(|line| *line != "started").collect();
+    assert!(errors.len() >= 4, "{output:#?}");
     for error in errors {
         let (limit, error) = error.split_once(' ').unwrap();
         assert!(
@@ -47,9 +46,9 @@ fn at_start_the_error_names_the_limit() {
     }
 }
 
-/// In the server's process: starts with fewer descriptors than are open already, then with more and
-/// more, until it works.
-fn start_with_ever_more_descriptors(per_core: bool, say: &mut dyn FnMut(&str)) {
+/// Runs in the server's process: starts with fewer descriptors than are open already, then with
+/// more and more, until the start succeeds.
+fn start_with_ever_more_descriptors(per_core: bool, report: &mut dyn FnMut(&str)) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -67,32 +66,32 @@ fn start_with_ever_more_descriptors(per_core: bool, say: &mut dyn FnMut(&str)) {
                 Err(error) => Err(error),
             }
         });
-        // Enough for what follows: the next runtime, for one.
+        // Enough for the next runtime, among others.
         allow_descriptors(
             getrlimit(Resource::Nofile)
                 .maximum
                 .map_or(1024, |most| most.min(1024)),
         );
         match started {
-            Ok(()) => return say("started"),
-            Err(error) => say(&format!("{limit} {error}")),
+            Ok(()) => return report("started"),
+            Err(error) => report(&format!("{limit} {error}")),
         }
     }
 }
 
 #[test]
-fn with_the_default_limits_a_server_of_few_descriptors_waits_quietly_and_serves_on() {
-    let test = "with_the_default_limits_a_server_of_few_descriptors_waits_quietly_and_serves_on";
+fn descriptor_exhaustion_with_default_limits_does_not_spin() {
+    let test = "descriptor_exhaustion_with_default_limits_does_not_spin";
     let server = || serve_with(Tcp::bind("127.0.0.1:0"), hello());
     // 80 % of 64 are connections.
-    crowded(test, server, 48);
+    many_clients_few_descriptors(test, server, 48);
 }
 
 #[test]
-fn a_server_out_of_descriptors_waits_quietly_and_serves_on() {
-    let test = "a_server_out_of_descriptors_waits_quietly_and_serves_on";
+fn descriptor_exhaustion_with_high_limits_does_not_spin() {
+    let test = "descriptor_exhaustion_with_high_limits_does_not_spin";
     let limits = Limits::default().with_connections(1000);
-    crowded(
+    many_clients_few_descriptors(
         test,
         || serve_with(Tcp::bind("127.0.0.1:0"), hello()).limits(limits),
         64,
@@ -100,17 +99,17 @@ fn a_server_out_of_descriptors_waits_quietly_and_serves_on() {
 }
 
 #[test]
-fn workers_out_of_descriptors_wait_quietly_and_serve_on() {
-    let test = "workers_out_of_descriptors_wait_quietly_and_serve_on";
+fn descriptor_exhaustion_of_workers_does_not_spin() {
+    let test = "descriptor_exhaustion_of_workers_does_not_spin";
     let limits = Limits::default().with_connections(1000);
     let tcp = || Tcp::bind("127.0.0.1:0").per_core().with_workers(2);
-    crowded(test, || serve_with(tcp(), hello()).limits(limits), 64);
+    many_clients_few_descriptors(test, || serve_with(tcp(), hello()).limits(limits), 64);
 }
 
-/// 200 clients connect to a server that may have 64 descriptors, of which it then has at least
-/// `open`.
-fn crowded(test: &str, server: impl FnOnce() -> Server, open: usize) {
-    let Some(mut process) = Process::start(test, |say| {
+/// 200 clients connect to a server whose limit is 64 descriptors. The server then has at least
+/// `open` of them.
+fn many_clients_few_descriptors(test: &str, server: impl FnOnce() -> Server, open: usize) {
+    let Some(mut process) = Process::start(test, |report| {
         allow_descriptors(64);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -118,13 +117,13 @@ fn crowded(test: &str, server: impl FnOnce() -> Server, open: usize) {
             .unwrap();
         runtime.block_on(async {
             let handle = server().start().unwrap();
-            say(&addr_of(&handle).to_string());
-            // Until the test closes it.
+            report(&addr_of(&handle).to_string());
+            // The server runs until the test closes its stdin.
             let stdin =
                 tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
             stdin.await.unwrap().unwrap();
             handle.shutdown(GRACE).await.unwrap();
-            say("drained");
+            report("drained");
         });
     }) else {
         return;
@@ -134,13 +133,13 @@ fn crowded(test: &str, server: impl FnOnce() -> Server, open: usize) {
     let clients: Vec<TcpStream> = (0..200).map(|_| connect(&addr).unwrap()).collect();
     process.wait_for_descriptors(open);
 
-    let second = Instant::now();
-    // Not to wait for anything: this is how long is measured.
+    let measured = Instant::now();
+    // Not a wait for an event: this is the measured period.
     let effort = process.effort(|| thread::sleep(Duration::from_secs(1)));
-    let second = second.elapsed().as_secs_f64();
+    let measured = measured.elapsed().as_secs_f64();
     assert!(
-        effort.switches as f64 <= 50.0 * second && effort.ticks as f64 <= 10.0 * second,
-        "{effort:?} in {second} s"
+        effort.switches as f64 <= 50.0 * measured && effort.ticks as f64 <= 10.0 * measured,
+        "{effort:?} in {measured} s"
     );
 
     drop(clients);

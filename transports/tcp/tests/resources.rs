@@ -1,50 +1,51 @@
-//! What a server holds on to: bounded while a client takes nothing, and given back when clients
-//! have left.
+//! The memory of a server is bounded while clients read nothing, and is released when they
+//! disconnect.
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-mod scene;
-mod stage;
+mod fixture;
+mod test_server;
 
 use anyport_core::{Body, BoxError, Timeouts};
 use anyport_testkit::process::Held;
+use fixture::connect;
 use http::{Request, Response};
-use scene::connect;
-use stage::{Client, HELLO, Made, On, Stage, is, until};
 use std::{
     io::{Read, Write},
     net::TcpStream,
     time::{Duration, Instant},
 };
+use test_server::{Client, GeneratedBody, HELLO, TestServer, TokioFlavor, equals, wait_until};
 use tower::service_fn;
 
 const MIB: usize = 1024 * 1024;
 const GIB: u64 = 1 << 30;
 
 #[test]
-fn a_stopped_download_costs_little_and_is_cut_off_on_the_ambient_tokio() {
-    a_stopped_download_costs_little_and_is_cut_off(On::Ambient);
+fn stalled_downloads_use_little_memory_and_time_out_on_ambient_tokio() {
+    check_stalled_downloads_use_little_memory_and_time_out(TokioFlavor::Ambient);
 }
 
 #[test]
-fn a_stopped_download_costs_little_and_is_cut_off_per_core() {
-    a_stopped_download_costs_little_and_is_cut_off(On::PerCore);
+fn stalled_downloads_use_little_memory_and_time_out_per_core() {
+    check_stalled_downloads_use_little_memory_and_time_out(TokioFlavor::PerCore);
 }
 
-/// Clients that ask for a gibibyte each, read a little of it, and then nothing more: over HTTP/1,
-/// and over HTTP/2 with a window for all of it.
-fn a_stopped_download_costs_little_and_is_cut_off(on: On) {
+/// Clients that request a gibibyte each, read a little of it, and then stop. They use HTTP/1, and
+/// HTTP/2 with a window for all of it.
+fn check_stalled_downloads_use_little_memory_and_time_out(flavor: TokioFlavor) {
     const STALL: Duration = Duration::from_millis(500);
-    /// Far more than any scheduling takes, far less than any other deadline.
+    /// Far longer than any scheduling delay, and far shorter than any other timeout.
     const SLACK: Duration = Duration::from_secs(20);
     const EACH: usize = 4;
-    let app =
-        service_fn(|_: Request<Body>| async { Ok::<_, BoxError>(Response::new(Made(GIB).body())) });
+    let app = service_fn(|_: Request<Body>| async {
+        Ok::<_, BoxError>(Response::new(GeneratedBody(GIB).body()))
+    });
     let timeouts = Timeouts::default().with_write_stall(STALL);
-    let stage = Stage::serve(on, app, |server| server.timeouts(timeouts));
+    let server = TestServer::serve(flavor, app, |server| server.timeouts(timeouts));
     let before = Held::now().memory;
     let requests = [
         b"GET / HTTP/1.1\r\nHost: test\r\n\r\n".to_vec(),
@@ -53,39 +54,39 @@ fn a_stopped_download_costs_little_and_is_cut_off(on: On) {
     let mut clients: Vec<TcpStream> = Vec::new();
     let mut stopped = Instant::now();
     for request in (0..EACH).flat_map(|_| &requests) {
-        let mut client = connect(stage.addr()).unwrap();
+        let mut client = connect(server.addr()).unwrap();
         stopped = Instant::now();
         client.write_all(request).unwrap();
         client.read_exact(&mut vec![0; MIB]).unwrap();
         clients.push(client);
     }
     let mut most = 0;
-    until("all are cut off", || {
+    wait_until("all connections are closed", || {
         most = most.max(Held::now().memory);
-        is(0, stage.handle.connections())
+        equals(0, server.handle.connections())
     });
     let elapsed = stopped.elapsed();
-    // The last one stopped no sooner.
+    // The last client stopped at this moment or later.
     assert!(
         (STALL * 9 / 10..STALL + SLACK).contains(&elapsed),
-        "cut off after {elapsed:?}"
+        "closed after {elapsed:?}"
     );
     let grown = most.saturating_sub(before);
     assert!(grown < 64 * MIB, "{} MiB more", grown / MIB);
     for client in &mut clients {
-        let mut rest = 0;
+        let mut remaining = 0;
         let mut buf = vec![0; MIB];
-        // What had been sent already, then an end or a reset.
+        // The bytes that had been sent already, then an end or a reset.
         while let Ok(n @ 1..) = client.read(&mut buf) {
-            rest += n as u64;
+            remaining += n as u64;
         }
-        assert!(rest < GIB / 2, "{rest} bytes");
+        assert!(remaining < GIB / 2, "{remaining} bytes");
     }
     drop(clients);
-    stage.ends();
+    server.shut_down();
 }
 
-/// A client's preface, settings with the largest window there is, as much for the connection, and a
+/// A client's preface, SETTINGS with the largest window, the same window for the connection, and a
 /// GET (RFC 9113 3.4, 6.5, 6.9; RFC 7541 A).
 fn h2_request() -> Vec<u8> {
     const WINDOW: &[u8] = b"\x7f\xff\xff\xff";
@@ -102,35 +103,35 @@ fn h2_request() -> Vec<u8> {
 }
 
 #[test]
-fn ten_thousand_connections_leave_nothing_behind_on_the_ambient_tokio() {
-    ten_thousand_connections_leave_nothing_behind(On::Ambient);
+fn ten_thousand_connections_leak_nothing_on_ambient_tokio() {
+    check_ten_thousand_connections_leak_nothing(TokioFlavor::Ambient);
 }
 
 #[test]
-fn ten_thousand_connections_leave_nothing_behind_per_core() {
-    ten_thousand_connections_leave_nothing_behind(On::PerCore);
+fn ten_thousand_connections_leak_nothing_per_core() {
+    check_ten_thousand_connections_leak_nothing(TokioFlavor::PerCore);
 }
 
-/// In batches; each client leaves in one of four ways.
-fn ten_thousand_connections_leave_nothing_behind(on: On) {
+/// In batches; the clients of a batch disconnect in four different ways.
+fn check_ten_thousand_connections_leak_nothing(flavor: TokioFlavor) {
     const BATCH: usize = 500;
     const BATCHES: usize = 20;
-    /// After so many, the allocator has what it needs.
+    /// After this many batches the allocator has what it needs.
     const WARM: usize = 4;
     let app =
         service_fn(|_: Request<Body>| async { Ok::<_, BoxError>(Response::new(HELLO.to_owned())) });
-    let stage = Stage::serve(on, app, |server| server);
-    // Whatever is made at the first request, such as a thread's own data.
-    assert_eq!(stage.client().get("/").unwrap(), HELLO);
-    stage.settles(0);
+    let server = TestServer::serve(flavor, app, |server| server);
+    // The first request creates what exists once, such as thread-local data.
+    assert_eq!(server.client().get("/").unwrap(), HELLO);
+    server.wait_for_connections(0);
     let before = Held::now();
     let mut warm = before;
     for batch in 1..=BATCHES {
-        let mut clients: Vec<Client> = (0..BATCH).map(|_| stage.client()).collect();
-        stage.settles(BATCH);
+        let mut clients: Vec<Client> = (0..BATCH).map(|_| server.client()).collect();
+        server.wait_for_connections(BATCH);
         for (n, client) in clients.iter_mut().enumerate() {
             match n % 4 {
-                // Leaves without a word.
+                // Disconnects without a request.
                 0 => {}
                 1 => client.send("GET / HTTP/1.1\r\nHo").unwrap(),
                 _ => assert_eq!(client.get("/").unwrap(), HELLO),
@@ -142,13 +143,13 @@ fn ten_thousand_connections_leave_nothing_behind(on: On) {
                 _ => drop(client),
             }
         }
-        stage.settles(0);
+        server.wait_for_connections(0);
         if batch == WARM {
             warm = Held::now();
         }
     }
     let after = Held::now();
-    println!("{on:?}: {before:?} before, {warm:?} warm, {after:?} after");
+    println!("{flavor:?}: {before:?} before, {warm:?} warm, {after:?} after");
     assert!(
         after.descriptors <= before.descriptors && after.threads <= before.threads,
         "{before:?} before, {after:?} after"
@@ -159,5 +160,5 @@ fn ten_thousand_connections_leave_nothing_behind(on: On) {
         WARM * BATCH,
         BATCHES * BATCH
     );
-    stage.ends();
+    server.shut_down();
 }

@@ -1,11 +1,10 @@
-//! Binding: what can't be bound is an error with one good line, however the server is run; what can
-//! be is served.
+//! Binding: an address that cannot be bound is an error of one line, in each way to run a server.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use crate::scene::{GRACE, addr_of, connect, get, hello, listen_to, port_of, who};
+use crate::fixture::{GRACE, addr_of, connect, describe_connection, get, hello, port_of, read_all};
 use anyport_core::{
     Error, ErrorKind, Server, Workers, serve_raw_with, serve_with,
     socket::{BindAddr, SocketOptions, listen},
@@ -33,14 +32,14 @@ fn error_of(server: Server) -> Error {
 
 fn in_use(addr: SocketAddr) -> String {
     format!(
-        "cannot bind {addr}: address already in use (see who listens there: `ss -ltnp 'sport = :{}'`; \
+        "cannot bind {addr}: address already in use (see describe_connection listens there: `ss -ltnp 'sport = :{}'`; \
          or bind port 0 to be given a free one)",
         addr.port()
     )
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_an_error_although_workers_share_it() {
+async fn port_of_another_server_is_an_error_despite_reuseport() {
     let first = two_workers("127.0.0.1:0").start().unwrap();
     let addr = addr_of(&first);
     for second in [two_workers(addr), ambient(addr)] {
@@ -54,7 +53,7 @@ async fn a_port_in_use_is_an_error_although_workers_share_it() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_by_somebody_else_is_an_error_even_if_they_would_share_it() {
+async fn port_of_a_foreign_socket_is_an_error_even_with_reuseport() {
     for share in [false, true] {
         let foreign = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         foreign.set_reuse_address(true).unwrap();
@@ -72,7 +71,7 @@ async fn a_port_in_use_by_somebody_else_is_an_error_even_if_they_would_share_it(
 }
 
 #[tokio::test]
-async fn a_bare_port_is_an_error_if_half_of_it_is_in_use() {
+async fn bare_port_is_an_error_if_its_ipv4_port_is_in_use() {
     let foreign = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = foreign.local_addr().unwrap().port();
     let error = error_of(ambient(port)).to_string();
@@ -80,7 +79,7 @@ async fn a_bare_port_is_an_error_if_half_of_it_is_in_use() {
 }
 
 #[test]
-fn the_error_is_the_same_awaited_run_and_started() {
+fn bind_error_is_the_same_for_await_run_and_start() {
     let foreign = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = foreign.local_addr().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -103,7 +102,7 @@ fn the_error_is_the_same_awaited_run_and_started() {
 }
 
 #[test]
-fn starting_on_the_ambient_tokio_where_there_is_none_says_what_to_do() {
+fn start_without_ambient_tokio_says_what_to_do() {
     let error = error_of(ambient("127.0.0.1:0"));
     assert_eq!(error.kind(), ErrorKind::Start);
     for way_out in ["`.run()`", "`#[tokio::main]`", "`.per_core()`"] {
@@ -112,7 +111,7 @@ fn starting_on_the_ambient_tokio_where_there_is_none_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn running_inside_a_runtime_says_what_to_do() {
+async fn run_inside_a_runtime_says_what_to_do() {
     for server in [ambient("127.0.0.1:0"), two_workers("127.0.0.1:0")] {
         let error = server.run().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
@@ -124,7 +123,7 @@ async fn running_inside_a_runtime_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_name_that_does_not_resolve_is_named() {
+async fn unresolvable_name_is_named() {
     let error = error_of(ambient("no-such-name.invalid:80"));
     assert_eq!(error.kind(), ErrorKind::Bind);
     let error = error.to_string();
@@ -137,8 +136,8 @@ async fn a_name_that_does_not_resolve_is_named() {
 }
 
 #[tokio::test]
-async fn an_address_of_no_interface_is_named() {
-    // For documentation (RFC 5737): nobody has it.
+async fn address_of_no_interface_is_named() {
+    // An address for documentation (RFC 5737), which no machine has.
     let error = error_of(two_workers("192.0.2.1:0")).to_string();
     let begin =
         "cannot bind 192.0.2.1:0: no interface of this machine has this address (`ip address`";
@@ -169,7 +168,7 @@ async fn workers_that_contradict_the_transport_are_an_error() {
 }
 
 #[test]
-fn a_plain_thread_runs_a_server_on_either_tokio() {
+fn run_works_on_a_plain_thread_with_either_tokio() {
     for per_core in [false, true] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
@@ -201,13 +200,13 @@ async fn port_0_is_resolved_and_the_same_for_all_workers() {
     assert!(!ports.contains(&0));
 
     let three = Tcp::bind("127.0.0.1:0").per_core().with_workers(3);
-    let handle = serve_raw_with(three, who).start().unwrap();
+    let handle = serve_raw_with(three, describe_connection).start().unwrap();
     assert_ne!(port_of(&handle), 0);
     let mut reached = BTreeSet::new();
-    // Each is chosen by a hash of the ports: some hundred connections reach all three.
+    // The kernel selects a worker by a hash of the ports: some hundred connections reach all three.
     for _ in 0..500 {
-        let said = listen_to(connect(addr_of(&handle)).unwrap()).unwrap();
-        reached.insert(said.rsplit(' ').next().unwrap().to_owned());
+        let line = read_all(connect(addr_of(&handle)).unwrap()).unwrap();
+        reached.insert(line.rsplit(' ').next().unwrap().to_owned());
         if reached.len() == 3 {
             break;
         }
@@ -217,20 +216,20 @@ async fn port_0_is_resolved_and_the_same_for_all_workers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_socket_that_listens_already_is_adopted_by_one_worker_or_more() {
+async fn listening_socket_is_adopted_by_any_number_of_workers() {
     for workers in [1, 3] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
-        // It's queued before there's a server.
+        // This client is queued before the server exists.
         let early = connect(addr).unwrap();
         let tcp = Tcp::from_std(listener).per_core().with_workers(workers);
-        let handle = serve_raw_with(tcp, who).start().unwrap();
+        let handle = serve_raw_with(tcp, describe_connection).start().unwrap();
         assert_eq!(addr_of(&handle), addr);
         let me = early.local_addr().unwrap();
-        let said = listen_to(early).unwrap();
-        assert!(said.starts_with(&format!("{me} {addr} ")), "{said}");
+        let line = read_all(early).unwrap();
+        assert!(line.starts_with(&format!("{me} {addr} ")), "{line}");
         for _ in 0..20 {
-            listen_to(connect(addr).unwrap()).unwrap();
+            read_all(connect(addr).unwrap()).unwrap();
         }
         handle.shutdown(GRACE).await.unwrap();
     }
@@ -243,10 +242,10 @@ async fn a_socket_that_listens_already_is_adopted_by_one_worker_or_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_adopted_socket_is_left_to_its_other_owners() {
+async fn adopted_socket_stays_open_for_its_other_owners() {
     let owner = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = owner.local_addr().unwrap();
-    // Each server is the next owner of the same socket.
+    // Each server is another owner of the same socket.
     for workers in [1, 3, 1] {
         let tcp = Tcp::from_std(owner.try_clone().unwrap());
         let server = serve_with(tcp.per_core().with_workers(workers), hello());
@@ -260,25 +259,24 @@ async fn an_adopted_socket_is_left_to_its_other_owners() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_port_is_bound_again_at_once_while_old_connections_linger() {
+async fn port_is_free_after_shutdown_despite_time_wait() {
     for server in [ambient::<SocketAddr>, two_workers::<SocketAddr>] {
         let first = server((Ipv4Addr::LOCALHOST, 0).into()).start().unwrap();
         let addr = addr_of(&first);
-        // The server closes first, so its end of the connection is the one that lingers.
+        // The server closes first, so its end of the connection enters TIME-WAIT.
         assert_eq!(get(addr).unwrap(), "Hello");
         first.shutdown(GRACE).await.unwrap();
         #[cfg(target_os = "linux")]
-        assert!(lingers_in_time_wait(addr.port()), "the test proves nothing");
+        assert!(has_time_wait(addr.port()), "the test proves nothing");
         let second = server(addr).start().unwrap();
         assert_eq!(get(addr).unwrap(), "Hello");
         second.shutdown(GRACE).await.unwrap();
     }
 }
 
-/// Whether a connection of this local port is in TIME-WAIT (state 06 in the kernel's table,
-/// proc(5)).
+/// Whether a connection of this local port is in TIME-WAIT (state 06 in /proc/net/tcp, proc(5)).
 #[cfg(target_os = "linux")]
-fn lingers_in_time_wait(port: u16) -> bool {
+fn has_time_wait(port: u16) -> bool {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let local = format!(":{port:04X}");
     table.lines().any(|line| {

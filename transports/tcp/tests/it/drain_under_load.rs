@@ -1,7 +1,7 @@
-//! A drain under load: a client that honours `Connection: close` never sees a failure.
+//! A drain under load: a client that honours `Connection: close` sees no failure.
 //!
-//! The one thing that may become of it is that a *connect* is refused, once the listening sockets
-//! are closed. Whoever got a connection and sent a request on it, gets the answer.
+//! Only a *connect* may be refused, once the listening sockets are closed. A client that is
+//! connected and has sent a request gets its response.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -25,64 +25,68 @@ use std::{
 };
 use tower::service_fn;
 
-/// All of them in lanes, since most of a drain's time is the lame duck stage.
+/// The servers of a test run at once, since most of a drain is its lame-duck stage.
 const LANES: usize = 5;
 const ROUNDS: usize = 2;
 const CLIENTS: usize = 16;
-/// Longer than anything here takes.
+/// Longer than any drain here takes.
 const GRACE: Duration = Duration::from_secs(20);
-/// So many answers each client has had before the drain begins.
+/// How many responses each client has received before the drain begins.
 const WARM: usize = 20;
-/// A client that waits for longer has lost something.
+/// A client that waits longer has lost a response.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a client uses its connections.
 #[derive(Clone, Copy, Debug)]
-enum Habit {
-    /// One request after the other on one connection, until it's told to close it.
+enum ConnectionUse {
+    /// One request after another on one connection, until a response has `Connection: close`.
     KeepAlive,
-    /// A connection for each request, which says `Connection: close`.
+    /// A connection for each request, which sends `Connection: close`.
     ConnectionPerRequest,
 }
 
 #[test]
-fn a_drain_on_the_ambient_tokio_fails_no_client_that_keeps_its_connection() {
-    in_lanes(LANES, |_| rounds(Habit::KeepAlive, ambient));
+fn drain_on_ambient_tokio_fails_no_keep_alive_client() {
+    in_lanes(LANES, |_| run_rounds(ConnectionUse::KeepAlive, ambient));
 }
 
 #[test]
-fn a_drain_on_the_ambient_tokio_fails_no_client_that_reconnects_for_each_request() {
-    in_lanes(LANES, |_| rounds(Habit::ConnectionPerRequest, ambient));
+fn drain_on_ambient_tokio_fails_no_reconnecting_client() {
+    in_lanes(LANES, |_| {
+        run_rounds(ConnectionUse::ConnectionPerRequest, ambient)
+    });
 }
 
 #[test]
-fn a_drain_of_two_workers_fails_no_client_that_keeps_its_connection() {
-    in_lanes(LANES, |_| rounds(Habit::KeepAlive, two_workers));
+fn drain_of_two_workers_fails_no_keep_alive_client() {
+    in_lanes(LANES, |_| run_rounds(ConnectionUse::KeepAlive, two_workers));
 }
 
 #[test]
-fn a_drain_of_two_workers_fails_no_client_that_reconnects_for_each_request() {
-    in_lanes(LANES, |_| rounds(Habit::ConnectionPerRequest, two_workers));
+fn drain_of_two_workers_fails_no_reconnecting_client() {
+    in_lanes(LANES, |_| {
+        run_rounds(ConnectionUse::ConnectionPerRequest, two_workers)
+    });
 }
 
 fn ambient() -> Server {
-    serve_with(Tcp::bind("127.0.0.1:0"), service_fn(answer))
+    serve_with(Tcp::bind("127.0.0.1:0"), service_fn(respond))
 }
 
 fn two_workers() -> Server {
     serve_with(
         Tcp::bind("127.0.0.1:0").per_core().with_workers(2),
-        service_fn(answer),
+        service_fn(respond),
     )
 }
 
-async fn answer(_: Request<Body>) -> Result<Response<String>, Infallible> {
+async fn respond(_: Request<Body>) -> Result<Response<String>, Infallible> {
     Ok(Response::new("Hello, World!".into()))
 }
 
-async fn rounds(habit: Habit, server: impl Fn() -> Server) {
+async fn run_rounds(connection_use: ConnectionUse, server: impl Fn() -> Server) {
     for round in 1..=ROUNDS {
-        let (report, clients) = drained_under_load(server().start().unwrap(), habit).await;
+        let (report, clients) = drain_with_clients(server().start().unwrap(), connection_use).await;
         let failures: Vec<String> = clients
             .iter()
             .filter_map(|client| client.as_ref().err().map(Failure::to_string))
@@ -97,10 +101,10 @@ async fn rounds(habit: Habit, server: impl Fn() -> Server) {
     }
 }
 
-/// Lets the clients in, drains the server when all are busy, and waits for their ends.
-async fn drained_under_load(
+/// Starts the clients, drains the server when all are busy, and waits for the clients to end.
+async fn drain_with_clients(
     handle: Handle,
-    habit: Habit,
+    connection_use: ConnectionUse,
 ) -> (DrainReport, Vec<Result<usize, Failure>>) {
     let addr = handle.endpoints()[0].socket_addr().unwrap();
     let drain_began = Arc::new(OnceLock::new());
@@ -109,16 +113,16 @@ async fn drained_under_load(
         .map(|_| {
             let client = Client {
                 addr,
-                habit,
+                connection_use,
                 warm: Some(warm.clone()),
-                answers: 0,
+                responses: 0,
                 drain_began: Arc::clone(&drain_began),
             };
             thread::spawn(move || client.run())
         })
         .collect();
     drop(warm);
-    // A client that failed already doesn't report; then there are fewer.
+    // A client that has failed already drops its sender as well.
     while all_warm.recv().is_ok() {}
     drain_began.set(Instant::now()).unwrap();
     let report = handle.shutdown(GRACE).await.unwrap();
@@ -128,43 +132,43 @@ async fn drained_under_load(
 
 struct Client {
     addr: SocketAddr,
-    habit: Habit,
-    /// Dropped when it has had enough answers for the drain to begin.
+    connection_use: ConnectionUse,
+    /// Dropped when the client has received enough responses for the drain to begin.
     warm: Option<Sender<()>>,
-    answers: usize,
+    responses: usize,
     drain_began: Arc<OnceLock<Instant>>,
 }
 
 impl Client {
-    /// Until the server refuses a connection; how many answers it has had.
+    /// Runs until the server refuses a connection, and returns the number of responses.
     fn run(mut self) -> Result<usize, Failure> {
         loop {
             let stream = match TcpStream::connect_timeout(&self.addr, PATIENCE) {
-                // A connect to a free port of the own machine may meet itself.
+                // A connect to a free local port may connect to itself (TCP simultaneous open).
                 Ok(stream) if stream.local_addr().ok() == Some(self.addr) => {
-                    return Ok(self.answers);
+                    return Ok(self.responses);
                 }
                 Ok(stream) => stream,
                 Err(e)
                     if e.kind() == io::ErrorKind::ConnectionRefused
                         && self.drain_began.get().is_some() =>
                 {
-                    return Ok(self.answers);
+                    return Ok(self.responses);
                 }
                 Err(e) => return Err(self.failure("connect", 0, &e)),
             };
             let connected = Instant::now();
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             stream.set_nodelay(true).unwrap();
-            self.talk(&stream, connected)?;
+            self.send_requests(&stream, connected)?;
         }
     }
 
-    /// Requests on one connection, until one of the two closes it.
-    fn talk(&mut self, stream: &TcpStream, connected: Instant) -> Result<(), Failure> {
-        let request: &[u8] = match self.habit {
-            Habit::KeepAlive => b"GET / HTTP/1.1\r\nHost: test\r\n\r\n",
-            Habit::ConnectionPerRequest => {
+    /// Sends requests on one connection, until one side closes it.
+    fn send_requests(&mut self, stream: &TcpStream, connected: Instant) -> Result<(), Failure> {
+        let request: &[u8] = match self.connection_use {
+            ConnectionUse::KeepAlive => b"GET / HTTP/1.1\r\nHost: test\r\n\r\n",
+            ConnectionUse::ConnectionPerRequest => {
                 b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
             }
         };
@@ -174,9 +178,10 @@ impl Client {
             writer
                 .write_all(request)
                 .map_err(|e| self.failure(at("request"), nth, &e))?;
-            let last = read_answer(&mut reader).map_err(|e| self.failure(at("answer"), nth, &e))?;
-            self.answers += 1;
-            if self.answers >= WARM {
+            let last =
+                read_response(&mut reader).map_err(|e| self.failure(at("response"), nth, &e))?;
+            self.responses += 1;
+            if self.responses >= WARM {
                 self.warm = None;
             }
             if last {
@@ -190,23 +195,18 @@ impl Client {
         Failure {
             step: step.into(),
             nth,
-            answers: self.answers,
+            responses: self.responses,
             since_drain: self.drain_began.get().map(Instant::elapsed),
             error: format!("{error} ({:?})", error.kind()),
         }
     }
 }
 
-/// Reads one response; whether it's the last one of its connection.
-fn read_answer(reader: &mut impl BufRead) -> io::Result<bool> {
+/// Reads one response, and returns whether it is the last one of its connection.
+fn read_response(reader: &mut impl BufRead) -> io::Result<bool> {
     let bad = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
     let (mut line, mut length, mut close) = (String::new(), 0, false);
-    let eof = || {
-        io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            "closed without a whole answer",
-        )
-    };
+    let eof = || io::Error::new(io::ErrorKind::UnexpectedEof, "closed within a response");
     if reader.read_line(&mut line)? == 0 {
         return Err(eof());
     }
@@ -236,11 +236,11 @@ fn read_answer(reader: &mut impl BufRead) -> io::Result<bool> {
     Ok(close)
 }
 
-/// What a client must never see.
+/// A failure that no client may see.
 struct Failure {
     step: String,
     nth: usize,
-    answers: usize,
+    responses: usize,
     since_drain: Option<Duration>,
     error: String,
 }
@@ -250,13 +250,13 @@ impl fmt::Display for Failure {
         let Self {
             step,
             nth,
-            answers,
+            responses,
             since_drain,
             error,
         } = self;
         write!(
             f,
-            "  {step} (request {nth} of its connection, {answers} answers before): {error}; drain began {since_drain:?} ago"
+            "  {step} (request {nth} of its connection, {responses} responses before): {error}; drain began {since_drain:?} ago"
         )
     }
 }

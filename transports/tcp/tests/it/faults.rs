@@ -1,12 +1,14 @@
-//! Clients that go wrong: they vanish in the middle of things, say nothing, or are too many. The
-//! others don't notice.
+//! Faulty clients disconnect at any moment, send nothing, or are too many. Other clients are not
+//! affected.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use crate::scene::connect;
-use crate::stage::{Client, HELLO, Made, On, Stage, ambient, is, per_core, until};
+use crate::fixture::connect;
+use crate::test_server::{
+    Client, GeneratedBody, HELLO, TestServer, TokioFlavor, ambient, equals, per_core, wait_until,
+};
 use anyport_core::{Body, BoxError, Event, Limits, Observer, serve_with};
 use anyport_testkit::watch::{Notes, Watched};
 use http::{Request, Response};
@@ -22,14 +24,14 @@ use std::{
 use tokio::sync::Semaphore;
 use tower::service_fn;
 
-/// How many requests are with the app, or connections open, and how many have been at once.
+/// How many requests or connections are open, and the most that were open at once.
 #[derive(Default)]
-struct Attendance {
+struct Gauge {
     now: AtomicUsize,
     most: AtomicUsize,
 }
 
-impl Attendance {
+impl Gauge {
     fn add(&self) {
         let now = self.now.fetch_add(1, SeqCst) + 1;
         self.most.fetch_max(now, SeqCst);
@@ -39,9 +41,9 @@ impl Attendance {
         self.now.fetch_sub(1, SeqCst);
     }
 
-    fn enter(self: &Arc<Self>) -> Present {
+    fn enter(self: &Arc<Self>) -> GaugeGuard {
         self.add();
-        Present(Arc::clone(self))
+        GaugeGuard(Arc::clone(self))
     }
 
     fn now(&self) -> usize {
@@ -49,10 +51,10 @@ impl Attendance {
     }
 }
 
-/// Counts the connections that are open.
-struct Open(Arc<Attendance>);
+/// Counts the open connections.
+struct ConnectionGauge(Arc<Gauge>);
 
-impl Observer for Open {
+impl Observer for ConnectionGauge {
     fn on(&self, event: &Event<'_>) {
         match event {
             Event::Accepted { .. } => self.0.add(),
@@ -62,30 +64,29 @@ impl Observer for Open {
     }
 }
 
-/// A request is with the app as long as this lives.
-struct Present(Arc<Attendance>);
+/// Counts a request until it is dropped.
+struct GaugeGuard(Arc<Gauge>);
 
-impl Drop for Present {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.remove();
     }
 }
 
 #[test]
-fn resets_touch_nobody_else_on_the_ambient_tokio() {
-    resets_touch_nobody_else(On::Ambient);
+fn client_resets_do_not_affect_others_on_ambient_tokio() {
+    check_client_resets_do_not_affect_others(TokioFlavor::Ambient);
 }
 
 #[test]
-fn resets_touch_nobody_else_per_core() {
-    resets_touch_nobody_else(On::PerCore);
+fn client_resets_do_not_affect_others_per_core() {
+    check_client_resets_do_not_affect_others(TokioFlavor::PerCore);
 }
 
-/// A client vanishes at each step of a request, over and over, while another one makes its
-/// requests.
-fn resets_touch_nobody_else(on: On) {
+/// Clients are reset at each step of a request, repeatedly, while another client sends requests.
+fn check_client_resets_do_not_affect_others(flavor: TokioFlavor) {
     const ROUNDS: usize = 50;
-    let uploads = Arc::new(Attendance::default());
+    let uploads = Arc::new(Gauge::default());
     let app = {
         let uploads = Arc::clone(&uploads);
         service_fn(move |request: Request<Body>| {
@@ -93,99 +94,96 @@ fn resets_touch_nobody_else(on: On) {
             async move {
                 Ok::<_, BoxError>(Response::new(match request.uri().path() {
                     "/upload" => {
-                        let _present = uploads.enter();
+                        let _guard = uploads.enter();
                         request.into_body().collect().await?.to_bytes().into()
                     }
-                    "/download" => Made(1 << 30).body(),
+                    "/download" => GeneratedBody(1 << 30).body(),
                     _ => HELLO.into(),
                 }))
             }
         })
     };
-    let stage = Stage::serve(on, app, |server| server);
-    let mut good = stage.client();
-    let mut is_untouched = |after| assert_eq!(good.get("/").unwrap(), HELLO, "after {after}");
+    let server = TestServer::serve(flavor, app, |server| server);
+    let mut good = server.client();
+    let mut assert_unaffected = |after| assert_eq!(good.get("/").unwrap(), HELLO, "after {after}");
     for _ in 0..ROUNDS {
-        let mut silent = stage.client();
-        silent.send("GET / HT").unwrap();
-        silent.reset();
-        is_untouched("a reset in its first head");
+        let mut starting = server.client();
+        starting.send("GET / HT").unwrap();
+        starting.reset();
+        assert_unaffected("a reset in its first head");
 
-        // The beginning of the second head is read with the first one, so it's there when that has
-        // been answered.
-        let mut pipelining = stage.client();
+        // The beginning of the second head is read with the first one, so the server has it when it
+        // has sent the first response.
+        let mut pipelining = server.client();
         pipelining
             .send("GET / HTTP/1.1\r\nHost: test\r\n\r\nGET / HTTP/1.1\r\nHo")
             .unwrap();
-        assert_eq!(pipelining.answer().unwrap(), HELLO);
+        assert_eq!(pipelining.read_body().unwrap(), HELLO);
         pipelining.reset();
-        is_untouched("a reset in a second head");
+        assert_unaffected("a reset in a second head");
 
-        let mut uploading = stage.client();
+        let mut uploading = server.client();
         uploading
             .send("POST /upload HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\nsome of it")
             .unwrap();
-        until("the upload has begun", || {
+        wait_until("the upload has begun", || {
             (uploads.now() == 1).then_some(()).ok_or(0)
         });
         uploading.reset();
-        until("the upload is dropped", || is(0, uploads.now()));
-        is_untouched("a reset in a body");
+        wait_until("the upload is dropped", || equals(0, uploads.now()));
+        assert_unaffected("a reset in a body");
 
-        let mut downloading = stage.client();
+        let mut downloading = server.client();
         downloading
             .send("GET /download HTTP/1.1\r\nHost: test\r\n\r\n")
             .unwrap();
-        assert_eq!(downloading.head().unwrap(), 1 << 30);
+        assert_eq!(downloading.read_head().unwrap(), 1 << 30);
         downloading.0.read_exact(&mut [0; 100_000]).unwrap();
         downloading.reset();
-        is_untouched("a reset in a download");
+        assert_unaffected("a reset in a download");
     }
-    stage.settles(1);
+    server.wait_for_connections(1);
     drop(good);
-    stage.ends();
+    server.shut_down();
 }
 
 #[test]
-fn a_silent_crowd_delays_nobody_on_the_ambient_tokio() {
-    a_silent_crowd_delays_nobody(On::Ambient);
+fn stalled_clients_do_not_delay_others_on_ambient_tokio() {
+    check_stalled_clients_do_not_delay_others(TokioFlavor::Ambient);
 }
 
 #[test]
-fn a_silent_crowd_delays_nobody_per_core() {
-    a_silent_crowd_delays_nobody(On::PerCore);
+fn stalled_clients_do_not_delay_others_per_core() {
+    check_stalled_clients_do_not_delay_others(TokioFlavor::PerCore);
 }
 
-/// A good client, beside 300 that say nothing and 300 whose heads come byte by byte and never end.
-/// Who isn't heard of, isn't polled: so the silent ones cost the others nothing, and who trickles
-/// costs what it sends.
-fn a_silent_crowd_delays_nobody(on: On) {
+/// One good client, beside 300 that send nothing and 300 that send an endless head byte by byte.
+/// Idle connections are not polled, so they cost the others nothing. A slow client costs only polls
+/// for its own bytes.
+fn check_stalled_clients_do_not_delay_others(flavor: TokioFlavor) {
     const EACH: usize = 300;
     const ROUNDS: usize = 50;
-    /// So many polls a request takes at the most, or a byte: reads, writes, flushes.
+    /// The most polls for a request or for a byte: reads, writes and flushes.
     const POLLS: usize = 20;
     let app =
         service_fn(|_: Request<Body>| async { Ok::<_, BoxError>(Response::new(HELLO.to_owned())) });
     let notes = Arc::new(Notes::default());
     let noted = Arc::clone(&notes);
-    let stage = Stage::start(|| match on {
-        On::Ambient => serve_with(Watched::new(ambient(), noted), app),
-        On::PerCore => serve_with(Watched::new(per_core(), noted), app),
+    let server = TestServer::start(|| match flavor {
+        TokioFlavor::Ambient => serve_with(Watched::new(ambient(), noted), app),
+        TokioFlavor::PerCore => serve_with(Watched::new(per_core(), noted), app),
     });
-    let clients = || -> Vec<_> { (0..EACH).map(|_| connect(stage.addr()).unwrap()).collect() };
-    let (silent, mut trickling) = (clients(), clients());
-    let mut good = stage.client();
+    let clients = || -> Vec<_> { (0..EACH).map(|_| connect(server.addr()).unwrap()).collect() };
+    let (idle, mut trickling) = (clients(), clients());
+    let mut good = server.client();
     assert_eq!(good.get("/").unwrap(), HELLO);
-    stage.settles(1 + 2 * EACH);
+    server.wait_for_connections(1 + 2 * EACH);
 
-    let mut asks = |times| (0..times).for_each(|_| assert_eq!(good.get("/").unwrap(), HELLO));
+    let mut get_times = |times| (0..times).for_each(|_| assert_eq!(good.get("/").unwrap(), HELLO));
     let before = notes.polls();
-    asks(ROUNDS);
+    get_times(ROUNDS);
     let polls = notes.polls() - before;
-    assert!(
-        polls <= POLLS * ROUNDS,
-        "{polls} polls beside a silent crowd"
-    );
+    assert!(polls <= POLLS * ROUNDS, "{polls} polls beside idle clients");
 
     let before = notes.polls();
     let head = b"GET / HTTP/1.1\r\nHost: test\r\nX: ";
@@ -193,63 +191,65 @@ fn a_silent_crowd_delays_nobody(on: On) {
         for client in &mut trickling {
             client.write_all(&[*byte]).unwrap();
         }
-        asks(1);
+        get_times(1);
     }
     let polls = notes.polls() - before;
-    // If they polled each other, that were a hundred times as much.
+    // If each byte caused polls of all connections, there would be a hundred times as many.
     assert!(
         polls <= POLLS * ROUNDS * (EACH + 1),
-        "{polls} polls beside a trickling crowd"
+        "{polls} polls beside trickling clients"
     );
-    stage.settles(1 + 2 * EACH);
-    drop((silent, trickling, good));
-    stage.ends();
+    server.wait_for_connections(1 + 2 * EACH);
+    drop((idle, trickling, good));
+    server.shut_down();
 }
 
 #[test]
-fn the_connection_limit_is_exact_on_the_ambient_tokio() {
-    the_connection_limit_is_exact(On::Ambient);
+fn connection_limit_is_exact_on_ambient_tokio() {
+    check_connection_limit_is_exact(TokioFlavor::Ambient);
 }
 
 #[test]
-fn the_connection_limit_is_exact_per_core() {
-    the_connection_limit_is_exact(On::PerCore);
+fn connection_limit_is_exact_per_core() {
+    check_connection_limit_is_exact(TokioFlavor::PerCore);
 }
 
-/// 200 clients come back again and again to a server that lets 50 in. Each of them holds its place
-/// for a while, since it asks twice.
-fn the_connection_limit_is_exact(on: On) {
+/// 200 clients connect repeatedly to a server with a limit of 50 connections. Each connection sends
+/// two requests, so it stays open for a while.
+fn check_connection_limit_is_exact(flavor: TokioFlavor) {
     const LIMIT: usize = 50;
     const CLIENTS: usize = 200;
-    const VISITS: usize = 10;
-    let attendance = Arc::new(Attendance::default());
-    // Nobody is answered before all places are taken.
+    const CONNECTIONS_EACH: usize = 10;
+    let requests = Arc::new(Gauge::default());
+    // No response is sent before the limit is reached.
     let gate = Arc::new(Semaphore::new(0));
     let app = {
-        let (attendance, gate) = (Arc::clone(&attendance), Arc::clone(&gate));
+        let (requests, gate) = (Arc::clone(&requests), Arc::clone(&gate));
         service_fn(move |_: Request<Body>| {
-            let (attendance, gate) = (Arc::clone(&attendance), Arc::clone(&gate));
+            let (requests, gate) = (Arc::clone(&requests), Arc::clone(&gate));
             async move {
-                let _present = attendance.enter();
+                let _guard = requests.enter();
                 drop(gate.acquire().await?);
-                // So that others get to run.
+                // Other requests run in between.
                 tokio::task::yield_now().await;
                 Ok::<_, BoxError>(Response::new(HELLO.to_owned()))
             }
         })
     };
     let limits = Limits::default().with_connections(LIMIT);
-    let open = Arc::new(Attendance::default());
-    let observer = Open(Arc::clone(&open));
-    let stage = Stage::serve(on, app, |server| server.limits(limits).observer(observer));
-    let (addr, start) = (stage.addr(), Arc::new(Barrier::new(CLIENTS)));
+    let open = Arc::new(Gauge::default());
+    let observer = ConnectionGauge(Arc::clone(&open));
+    let server = TestServer::serve(flavor, app, |server| {
+        server.limits(limits).observer(observer)
+    });
+    let (addr, start) = (server.addr(), Arc::new(Barrier::new(CLIENTS)));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let start = Arc::clone(&start);
             thread::spawn(move || -> io::Result<usize> {
                 start.wait();
                 let mut served = 0;
-                for _ in 0..VISITS {
+                for _ in 0..CONNECTIONS_EACH {
                     let mut client = Client::new(connect(addr)?);
                     for _ in 0..2 {
                         served += usize::from(client.get("/")? == HELLO);
@@ -259,14 +259,18 @@ fn the_connection_limit_is_exact(on: On) {
             })
         })
         .collect();
-    until("all places are taken", || is(LIMIT, attendance.now()));
+    wait_until("the limit is reached", || equals(LIMIT, requests.now()));
     gate.add_permits(CLIENTS);
     let served: usize = clients
         .into_iter()
         .map(|client| client.join().unwrap().unwrap())
         .sum();
-    assert_eq!(served, CLIENTS * VISITS * 2, "all are served in the end");
-    assert_eq!(attendance.most.load(SeqCst), LIMIT, "requests at once");
+    assert_eq!(
+        served,
+        CLIENTS * CONNECTIONS_EACH * 2,
+        "every request is served in the end"
+    );
+    assert_eq!(requests.most.load(SeqCst), LIMIT, "requests at once");
     assert_eq!(open.most.load(SeqCst), LIMIT, "connections at once");
-    stage.ends();
+    server.shut_down();
 }

@@ -1,7 +1,7 @@
-//! While a server still accepts because one worker has somebody to tell, its idle workers do, too:
-//! the kernel goes on giving them clients.
+//! While one worker keeps a server in its lame-duck stage, idle workers accept as well, since the
+//! kernel still assigns clients to them.
 
-use crate::scene::{PATIENCE, addr_of, connect, hello, listen_to};
+use crate::fixture::{PATIENCE, addr_of, connect, hello, read_all};
 use anyport_core::serve_with;
 use anyport_tcp::Tcp;
 use std::{
@@ -11,29 +11,30 @@ use std::{
 };
 
 const GRACE: Duration = Duration::from_secs(20);
-/// A quarter of the grace, one second at most.
+/// A quarter of the grace period, at most one second.
 const LAME_DUCK: Duration = Duration::from_secs(1);
-/// The kernel connects at once, however busy the machine is; a client that's kept out would try
-/// again after a second.
-const KEPT_OUT: Duration = Duration::from_millis(200);
+/// The kernel completes a connect at once, even on a busy machine. A refused client would retry its
+/// SYN after a second.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(200);
 
 #[tokio::test]
-async fn a_half_idle_server_keeps_accepting() {
-    let two = Tcp::bind("127.0.0.1:0").per_core().with_workers(2);
-    let handle = serve_with(two, hello()).start().unwrap();
+async fn idle_workers_keep_accepting_in_the_lame_duck_stage() {
+    let tcp = Tcp::bind("127.0.0.1:0").per_core().with_workers(2);
+    let handle = serve_with(tcp, hello()).start().unwrap();
     let addr = addr_of(&handle);
-    // Served, so it's counted; idle, but there.
-    let mut one = connect(addr).unwrap();
-    one.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+    // The connection has been used, so it counts, and it is idle now.
+    let mut client = connect(addr).unwrap();
+    client
+        .write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
         .unwrap();
-    assert!(one.read(&mut [0; 1024]).unwrap() > 0);
+    assert!(client.read(&mut [0; 1024]).unwrap() > 0);
 
     let ended = handle.shutdown(GRACE);
     let begin = Instant::now();
     let mut served = 0;
-    // The kernel chooses by a hash: so many reach both workers.
+    // The kernel selects a worker by a hash: this many clients reach both workers.
     while served < 200 && begin.elapsed() < LAME_DUCK / 2 {
-        match TcpStream::connect_timeout(&addr, KEPT_OUT) {
+        match TcpStream::connect_timeout(&addr, CONNECT_TIMEOUT) {
             Ok(stream) => assert!(is_served(stream).unwrap(), "after {served} clients"),
             Err(e) => assert!(begin.elapsed() >= LAME_DUCK, "after {served} clients: {e}"),
         }
@@ -45,5 +46,5 @@ async fn a_half_idle_server_keeps_accepting() {
 fn is_served(mut stream: TcpStream) -> io::Result<bool> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?;
-    Ok(listen_to(stream)?.ends_with("Hello"))
+    Ok(read_all(stream)?.ends_with("Hello"))
 }

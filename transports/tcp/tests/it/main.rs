@@ -1,18 +1,18 @@
-//! The crate's own tests, in one program: they're linked once, and run beside each other. Those
-//! that count what the process has, or change it, are programs of their own beside this folder.
+//! The crate's own tests, linked into one program, so that they run at the same time. Tests that
+//! count or change what the process has are programs of their own, beside this folder.
 
 mod bind;
+#[cfg(target_os = "linux")]
+mod custom_runtime;
 mod drain_under_load;
 mod faults;
+#[path = "../fixture/mod.rs"]
+mod fixture;
 mod lame_duck;
 mod multiplexed;
 #[cfg(target_os = "linux")]
 mod options;
-#[cfg(target_os = "linux")]
-mod own_runtime;
-#[path = "../scene/mod.rs"]
-mod scene;
-mod size;
-#[path = "../stage/mod.rs"]
-mod stage;
 mod stop;
+mod task_size;
+#[path = "../test_server/mod.rs"]
+mod test_server;

@@ -1,16 +1,16 @@
-//! Socket options: each one asked for is found on the connections that are accepted.
+//! Socket options apply to the connections that are accepted.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use crate::scene::{GRACE, addr_of, connect};
+use crate::fixture::{GRACE, addr_of, connect};
 use anyport_core::{Accepted, Limits, Server, serve_raw_with, socket::SocketOptions};
 use anyport_tcp::{Tcp, TcpConnection};
 use socket2::SockRef;
 use std::{future::pending, net::TcpStream, sync::mpsc::channel, time::Duration};
 
-/// What the kernel says of one connection.
+/// The options of one connection, as the kernel reports them.
 #[derive(Debug, PartialEq)]
 struct Found {
     nodelay: bool,
@@ -36,17 +36,17 @@ impl Found {
     }
 }
 
-/// What's found on a connection to this transport.
+/// The options of a connection to this transport.
 async fn found(transport: Tcp) -> Found {
-    let (tell, told) = channel();
+    let (tx, rx) = channel();
     let server = serve_raw_with(transport, move |connection| {
-        // Nobody waits for a second one.
-        let _ = tell.send(Found::on(&connection));
+        // Only the first connection is received.
+        let _ = tx.send(Found::on(&connection));
         async {}
     });
     let handle = server.start().unwrap();
     let _stream = connect(addr_of(&handle)).unwrap();
-    let found = tokio::task::spawn_blocking(move || told.recv_timeout(crate::scene::PATIENCE));
+    let found = tokio::task::spawn_blocking(move || rx.recv_timeout(crate::fixture::PATIENCE));
     let found = found.await.unwrap().unwrap();
     handle.shutdown(GRACE).await.unwrap();
     found
@@ -57,7 +57,7 @@ fn tcp() -> Tcp {
 }
 
 #[tokio::test]
-async fn by_default_small_writes_are_sent_at_once_and_nothing_else_is_touched() {
+async fn defaults_set_nodelay_and_nothing_else() {
     let found = found(tcp()).await;
     assert_eq!(
         (found.nodelay, found.keepalive, found.user_timeout),
@@ -66,7 +66,7 @@ async fn by_default_small_writes_are_sent_at_once_and_nothing_else_is_touched() 
 }
 
 #[tokio::test]
-async fn each_option_is_found_on_an_accepted_connection() {
+async fn options_apply_to_accepted_connections() {
     let second = Duration::from_secs(1);
     assert!(!found(tcp().with_nodelay(false)).await.nodelay);
     assert_eq!(
@@ -82,38 +82,38 @@ async fn each_option_is_found_on_an_accepted_connection() {
 }
 
 #[tokio::test]
-async fn the_sizes_of_the_buffers_are_found_on_an_accepted_connection() {
+async fn buffer_sizes_apply_to_accepted_connections() {
     let mut options = SocketOptions::default();
     options.recv_buffer = Some(20_000);
     options.send_buffer = Some(30_000);
     let found = found(tcp().with_options(options)).await;
-    // The kernel doubles what's asked for, for its own book-keeping (socket(7)).
+    // The kernel doubles a requested size, for its own bookkeeping (socket(7)).
     assert_eq!((found.recv_buffer, found.send_buffer), (40_000, 60_000));
 }
 
 #[tokio::test]
-async fn an_adopted_socket_keeps_its_options() {
+async fn adopted_socket_keeps_its_options() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let found = found(Tcp::from_std(listener)).await;
     assert!(!found.nodelay);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_backlog_is_what_the_kernel_queues() {
+async fn backlog_limits_the_accept_queue() {
     let few = queued(serve_one(tcp().with_backlog(1))).await;
     let more = queued(serve_one(tcp().with_backlog(20))).await;
-    // The kernel queues one more than asked for, and a client may believe itself connected one step
-    // earlier.
+    // The kernel queues one connection more than requested, and a client may consider itself
+    // connected one step earlier.
     assert!((1..=4).contains(&few), "{few}");
     assert!((20..=23).contains(&more), "{more}");
 }
 
-/// A server that's full with one connection, which doesn't end.
+/// A server that is full with one connection, which does not end.
 fn serve_one(transport: Tcp) -> Server {
     serve_raw_with(transport, |_| pending::<()>()).limits(Limits::default().with_connections(1))
 }
 
-/// How many connections can be made beside the one that's served.
+/// How many connections can be made besides the one that is served.
 async fn queued(server: Server) -> usize {
     let handle = server.start().unwrap();
     let addr = addr_of(&handle);
@@ -121,7 +121,7 @@ async fn queued(server: Server) -> usize {
     while handle.connections() == 0 {
         tokio::task::yield_now().await;
     }
-    // What doesn't fit isn't answered, and would be tried again after a second.
+    // A connect beyond the queue gets no answer, and the client would retry after a second.
     let one_more = || TcpStream::connect_timeout(&addr, Duration::from_millis(500));
     let queued: Vec<_> = std::iter::from_fn(|| one_more().ok()).take(100).collect();
     handle.abort().await.unwrap();

@@ -1,5 +1,5 @@
-//! Closing a listening socket loses nobody: who got through the TCP handshake is served, who comes
-//! later gets no connection.
+//! Closing a listening socket loses no connection. A client that completed the TCP handshake is
+//! served, and a later one is refused.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -22,42 +22,42 @@ use std::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// All of them in lanes, since most of a drain's time is the lame duck stage.
+/// The servers of a test run at once, since most of a drain is its lame-duck stage.
 const LANES: usize = 10;
 const ROUNDS: usize = 5;
 const CLIENTS: usize = 8;
-/// So many connections each client has had before the drain begins.
+/// How many connections each client has had before the drain begins.
 const WARM: usize = 10;
-/// A client that's kept out would try again after a second; it isn't waited for.
-const KEPT_OUT: Duration = Duration::from_millis(50);
-/// Longer than anything here takes.
+/// A refused client would retry its SYN after a second, which the test does not wait for.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(50);
+/// Longer than any drain here takes.
 const GRACE: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
-fn no_connection_is_lost_when_the_socket_is_closed() {
+fn closing_the_socket_loses_no_connection() {
     in_lanes(LANES, |_| {
-        rounds(|| serve_raw_with(Tcp::bind("127.0.0.1:0"), echo_a_byte))
+        run_rounds(|| serve_raw_with(Tcp::bind("127.0.0.1:0"), echo_byte))
     });
 }
 
 #[test]
-fn no_connection_is_lost_when_the_sockets_of_two_workers_are_closed() {
+fn closing_the_sockets_of_two_workers_loses_no_connection() {
     let transport = || Tcp::bind("127.0.0.1:0").per_core().with_workers(2);
     in_lanes(LANES, |_| {
-        rounds(|| serve_raw_with(transport(), echo_a_byte))
+        run_rounds(|| serve_raw_with(transport(), echo_byte))
     });
 }
 
-async fn echo_a_byte(connection: Accepted<TcpConnection>) {
+async fn echo_byte(connection: Accepted<TcpConnection>) {
     let mut io = TokioIo::new(connection);
     if let Ok(byte) = io.read_u8().await {
-        // A client that has left is the client's affair.
+        // The write may fail, because the client may have disconnected.
         let _ = io.write_u8(byte).await;
     }
 }
 
-async fn rounds(server: impl Fn() -> Server) {
+async fn run_rounds(server: impl Fn() -> Server) {
     let mut failures = Vec::new();
     for round in 1..=ROUNDS {
         let handle = server().start().unwrap();
@@ -84,12 +84,12 @@ async fn rounds(server: impl Fn() -> Server) {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// Makes one connection after the other until it gets none.
+/// Makes one connection after another until one is refused.
 fn client(addr: SocketAddr, draining: &AtomicBool, warm: Sender<()>) -> Result<(), String> {
     let mut warm = Some(warm);
     for nth in 1.. {
-        let stream = match TcpStream::connect_timeout(&addr, KEPT_OUT) {
-            // A connect to a free port of the own machine may meet itself.
+        let stream = match TcpStream::connect_timeout(&addr, CONNECT_TIMEOUT) {
+            // A connect to a free local port may connect to itself (TCP simultaneous open).
             Ok(stream) if stream.local_addr().ok() == Some(addr) => break,
             Ok(stream) => stream,
             Err(_) if draining.load(SeqCst) => break,

@@ -1,5 +1,5 @@
-//! Binding IPv6: with IPv4, and without.
-use crate::scene::{GRACE, addr_of, connect, get, hello, listen_to, port_of, who};
+//! Binding IPv6, with and without IPv4.
+use crate::fixture::{GRACE, addr_of, connect, describe_connection, get, hello, port_of, read_all};
 use anyport_core::{serve_raw_with, serve_with};
 use anyport_tcp::Tcp;
 use anyport_testkit::requirements::{Tests, block_on};
@@ -14,16 +14,18 @@ pub(crate) fn tests(tests: Tests) -> Tests {
     tests
         .unless(
             missing.clone(),
-            "ipv6::a_bare_port_serves_ipv6_and_ipv4_and_shows_each_peer_as_it_is",
-            || block_on(a_bare_port_serves_ipv6_and_ipv4_and_shows_each_peer_as_it_is()),
+            "ipv6::bare_port_serves_ipv6_and_ipv4",
+            || block_on(bare_port_serves_ipv6_and_ipv4()),
         )
-        .unless(missing, "ipv6::v6_only_takes_no_ipv4", || {
-            block_on(v6_only_takes_no_ipv4());
+        .unless(missing, "ipv6::v6_only_refuses_ipv4", || {
+            block_on(v6_only_refuses_ipv4());
         })
 }
 
-async fn a_bare_port_serves_ipv6_and_ipv4_and_shows_each_peer_as_it_is() {
-    let handle = serve_raw_with(Tcp::bind(0), who).start().unwrap();
+async fn bare_port_serves_ipv6_and_ipv4() {
+    let handle = serve_raw_with(Tcp::bind(0), describe_connection)
+        .start()
+        .unwrap();
     let port = port_of(&handle);
     assert_eq!(addr_of(&handle), (Ipv6Addr::UNSPECIFIED, port).into());
     for addr in [
@@ -32,17 +34,17 @@ async fn a_bare_port_serves_ipv6_and_ipv4_and_shows_each_peer_as_it_is() {
     ] {
         let stream = connect(addr).unwrap();
         let me = stream.local_addr().unwrap();
-        assert_eq!(listen_to(stream).unwrap(), format!("{me} {addr} 0"));
+        assert_eq!(read_all(stream).unwrap(), format!("{me} {addr} 0"));
     }
     handle.shutdown(GRACE).await.unwrap();
 }
 
-async fn v6_only_takes_no_ipv4() {
+async fn v6_only_refuses_ipv4() {
     let tcp = Tcp::bind((Ipv6Addr::UNSPECIFIED, 0)).with_v6_only(true);
     let handle = serve_with(tcp, hello()).start().unwrap();
     let port = port_of(&handle);
     assert_eq!(get((Ipv6Addr::LOCALHOST, port)).unwrap(), "Hello");
-    // Not 127.0.0.1: another test may have been given this port there.
+    // Another test may have been given this port at 127.0.0.1.
     let refused = get((Ipv4Addr::new(127, 0, 0, 77), port)).unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
     handle.shutdown(GRACE).await.unwrap();

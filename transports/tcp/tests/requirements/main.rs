@@ -1,14 +1,15 @@
-//! What asks something of the machine: where that's not to be had, a test is ignored, and says why.
+//! Tests that need something of the machine. Where that is missing, a test is ignored with the
+//! reason.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
+#[path = "../fixture/mod.rs"]
+mod fixture;
 #[cfg(target_os = "linux")]
 mod idle;
 mod ipv6;
-#[path = "../scene/mod.rs"]
-mod scene;
 #[cfg(target_os = "linux")]
 mod workers;
 

@@ -1,6 +1,6 @@
-//! Workers: the kernel spreads the connections over them, and each has a thread of its own, named
-//! and, on request, pinned.
-use crate::scene::{GRACE, addr_of, connect, listen_to, say};
+//! The kernel distributes connections over the workers. Each worker has a named thread, which is
+//! pinned on request.
+use crate::fixture::{GRACE, addr_of, connect, read_all, send_line};
 use anyport_core::{Accepted, Connection, Handle, serve_raw_with};
 use anyport_tcp::{Tcp, TcpConnection};
 use anyport_testkit::requirements::{Tests, block_on};
@@ -15,13 +15,13 @@ pub(crate) fn tests(tests: Tests) -> Tests {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     tests
         .always(
-            "workers::connections_are_spread_over_the_workers_and_each_has_its_thread",
-            || block_on(connections_are_spread_over_the_workers_and_each_has_its_thread()),
+            "workers::connections_are_distributed_over_worker_threads",
+            || block_on(connections_are_distributed_over_worker_threads()),
         )
         .unless(
             (cores < WORKERS).then(|| "needs two cores".to_owned()),
-            "workers::pinned_workers_have_a_core_each",
-            || block_on(pinned_workers_have_a_core_each()),
+            "workers::pinned_workers_have_one_core_each",
+            || block_on(pinned_workers_have_one_core_each()),
         )
 }
 
@@ -29,18 +29,18 @@ fn two_workers() -> anyport_tcp::TcpPerCore {
     Tcp::bind("127.0.0.1:0").per_core().with_workers(WORKERS)
 }
 
-/// What each worker said, and how often, over as many connections.
-fn ask_all(handle: &Handle, connections: usize) -> BTreeMap<String, usize> {
-    let mut said = BTreeMap::new();
+/// The lines that workers send, with how many connections got each.
+fn count_lines(handle: &Handle, connections: usize) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
     for _ in 0..connections {
-        let line = listen_to(connect(addr_of(handle)).unwrap()).unwrap();
-        *said.entry(line).or_insert(0) += 1;
+        let line = read_all(connect(addr_of(handle)).unwrap()).unwrap();
+        *counts.entry(line).or_insert(0) += 1;
     }
-    said
+    counts
 }
 
 /// `WORKER NAME-OF-THREAD CORES`
-async fn where_it_runs(connection: Accepted<TcpConnection>) {
+async fn describe_worker(connection: Accepted<TcpConnection>) {
     let status = fs::read_to_string("/proc/thread-self/status").unwrap();
     let cores = status
         .lines()
@@ -49,40 +49,37 @@ async fn where_it_runs(connection: Accepted<TcpConnection>) {
     let worker = connection.info().worker();
     let thread = thread::current();
     let line = format!("{worker} {} {}", thread.name().unwrap_or("-"), cores.trim());
-    say(connection, &line).await;
+    send_line(connection, &line).await;
 }
 
-async fn connections_are_spread_over_the_workers_and_each_has_its_thread() {
-    let handle = serve_raw_with(two_workers(), where_it_runs)
+async fn connections_are_distributed_over_worker_threads() {
+    let handle = serve_raw_with(two_workers(), describe_worker)
         .start()
         .unwrap();
-    let said = ask_all(&handle, 200);
-    // Chosen by a hash: each gets about half; a tenth is beyond all chance.
+    let counts = count_lines(&handle, 200);
+    // The kernel hashes the addresses: each worker gets about half. Fewer than a tenth is
+    // practically impossible.
     assert!(
-        said.len() == WORKERS && said.values().all(|&n| n >= 20),
-        "{said:?}"
+        counts.len() == WORKERS && counts.values().all(|&n| n >= 20),
+        "{counts:?}"
     );
-    for (index, line) in said.keys().enumerate() {
+    for (index, line) in counts.keys().enumerate() {
         assert!(
             line.starts_with(&format!("{index} anyport-{index} ")),
-            "{said:?}"
+            "{counts:?}"
         );
     }
-    let cores: BTreeSet<_> = said.keys().map(|line| line.rsplit(' ').next()).collect();
-    assert_eq!(
-        cores.len(),
-        1,
-        "pinned, though nobody asked for it: {said:?}"
-    );
+    let cores: BTreeSet<_> = counts.keys().map(|line| line.rsplit(' ').next()).collect();
+    assert_eq!(cores.len(), 1, "pinned without `.pinned()`: {counts:?}");
     handle.shutdown(GRACE).await.unwrap();
 }
 
-async fn pinned_workers_have_a_core_each() {
-    let server = serve_raw_with(two_workers(), where_it_runs).pinned();
+async fn pinned_workers_have_one_core_each() {
+    let server = serve_raw_with(two_workers(), describe_worker).pinned();
     let handle = server.start().unwrap();
-    let said = ask_all(&handle, 200);
-    assert_eq!(said.len(), WORKERS, "{said:?}");
-    let cores: BTreeSet<usize> = said
+    let counts = count_lines(&handle, 200);
+    assert_eq!(counts.len(), WORKERS, "{counts:?}");
+    let cores: BTreeSet<usize> = counts
         .keys()
         .map(|line| line.rsplit(' ').next().unwrap())
         .map(|list| {
@@ -90,6 +87,6 @@ async fn pinned_workers_have_a_core_each() {
                 .unwrap_or_else(|_| panic!("more than one core: {list}"))
         })
         .collect();
-    assert_eq!(cores.len(), WORKERS, "{said:?}");
+    assert_eq!(cores.len(), WORKERS, "{counts:?}");
     handle.shutdown(GRACE).await.unwrap();
 }

@@ -1,4 +1,5 @@
-//! A connection that is not one byte stream is served by the same server as TCP's.
+//! Connections that carry many requests instead of one byte stream are served by the same server as
+//! TCP.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -6,7 +7,7 @@
 
 mod transport;
 
-use crate::scene::{GRACE, PATIENCE};
+use crate::fixture::{GRACE, PATIENCE};
 use anyport_core::{Body, BoxError, Event, Handle, Observer, Server, Timeouts, serve_with};
 use anyport_tcp::Tcp;
 use bytes::Bytes;
@@ -25,14 +26,14 @@ use tokio::{
 };
 use transport::{Client, Multiplexed};
 
-/// What the app waits for.
-struct Gates {
+/// What the app waits for, and reports.
+struct Gate {
     opened: Semaphore,
-    asked: Notify,
+    reached: Notify,
 }
 
-async fn answer(
-    gates: Arc<Gates>,
+async fn respond(
+    gate: Arc<Gate>,
     both: Arc<Barrier>,
     request: Request<Body>,
 ) -> Result<Response<Body>, BoxError> {
@@ -42,13 +43,13 @@ async fn answer(
             "together".to_owned()
         }
         "/gate" => {
-            gates.asked.notify_one();
-            gates.opened.acquire().await?.forget();
+            gate.reached.notify_one();
+            gate.opened.acquire().await?.forget();
             "opened".to_owned()
         }
         "/panic" => panic!("as the test wants"),
         "/never" => {
-            gates.asked.notify_one();
+            gate.reached.notify_one();
             pending().await
         }
         "/echo" => String::from_utf8(request.into_body().collect().await?.to_bytes().into())?,
@@ -58,9 +59,9 @@ async fn answer(
 }
 
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<String>>>);
+struct EventLog(Arc<Mutex<Vec<String>>>);
 
-impl Observer for Seen {
+impl Observer for EventLog {
     fn on(&self, event: &Event<'_>) {
         let what = match event {
             Event::Established { info } => format!("established {}", info.peer()),
@@ -72,36 +73,36 @@ impl Observer for Seen {
     }
 }
 
-struct Scene {
+struct Fixture {
     handle: Handle,
     client: Client,
-    gates: Arc<Gates>,
-    seen: Seen,
+    gate: Arc<Gate>,
+    events: EventLog,
 }
 
-/// Serves the made-up transport and TCP, with one app.
-fn scene(configure: impl FnOnce(Server) -> Server) -> Scene {
+/// Serves the multiplexed transport and TCP with one app.
+fn serve_both(configure: impl FnOnce(Server) -> Server) -> Fixture {
     let (multiplexed, dialer) = Multiplexed::new();
-    let (gates, both, seen) = (
-        Gates {
+    let (gate, both, events) = (
+        Gate {
             opened: Semaphore::new(0),
-            asked: Notify::new(),
+            reached: Notify::new(),
         },
         Arc::new(Barrier::new(2)),
-        Seen::default(),
+        EventLog::default(),
     );
-    let gates = Arc::new(gates);
+    let gate = Arc::new(gate);
     let app = tower::service_fn({
-        let gates = Arc::clone(&gates);
-        move |request| answer(Arc::clone(&gates), Arc::clone(&both), request)
+        let gate = Arc::clone(&gate);
+        move |request| respond(Arc::clone(&gate), Arc::clone(&both), request)
     });
     let server = serve_with(multiplexed, app.clone()).and(Tcp::bind("127.0.0.1:0"), app);
-    let handle = configure(server.observer(seen.clone())).start().unwrap();
-    Scene {
+    let handle = configure(server.observer(events.clone())).start().unwrap();
+    Fixture {
         handle,
         client: dialer.connect(),
-        gates,
-        seen,
+        gate,
+        events,
     }
 }
 
@@ -110,11 +111,11 @@ fn get(path: &str) -> Request<Full<Bytes>> {
     request.body(Full::default()).unwrap()
 }
 
-async fn soon<T>(future: impl Future<Output = T>) -> T {
+async fn within_timeout<T>(future: impl Future<Output = T>) -> T {
     timeout(PATIENCE, future).await.unwrap()
 }
 
-async fn over_tcp(handle: &Handle, path: &str) -> String {
+async fn get_over_tcp(handle: &Handle, path: &str) -> String {
     let addr = handle.endpoints()[1].socket_addr().unwrap();
     let mut client = TcpStream::connect(addr).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
@@ -125,80 +126,97 @@ async fn over_tcp(handle: &Handle, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn requests_of_one_connection_are_answered_side_by_side() {
-    let scene = scene(|server| server);
+async fn requests_of_one_connection_run_concurrently() {
+    let fixture = serve_both(|server| server);
     let both = (
-        scene.client.send(get("/both")),
-        scene.client.send(get("/both")),
+        fixture.client.send(get("/both")),
+        fixture.client.send(get("/both")),
     );
-    let (first, second) = soon(async { (both.0.await.unwrap(), both.1.await.unwrap()) }).await;
+    let (first, second) =
+        within_timeout(async { (both.0.await.unwrap(), both.1.await.unwrap()) }).await;
     assert_eq!(
         (first.body(), second.body()),
         (&"together".into(), &"together".into())
     );
-    assert_eq!(scene.handle.connections(), 1);
-    assert!(soon(over_tcp(&scene.handle, "/")).await.ends_with("hello"));
+    assert_eq!(fixture.handle.connections(), 1);
+    assert!(
+        within_timeout(get_over_tcp(&fixture.handle, "/"))
+            .await
+            .ends_with("hello")
+    );
     let upload = Request::post("https://test/echo").version(Version::HTTP_3);
-    let upload = scene.client.send(upload.body(Full::from("bytes")).unwrap());
-    assert_eq!(soon(upload).await.unwrap().body(), "bytes");
+    let upload = fixture
+        .client
+        .send(upload.body(Full::from("bytes")).unwrap());
+    assert_eq!(within_timeout(upload).await.unwrap().body(), "bytes");
 }
 
 #[tokio::test]
-async fn a_panic_or_a_bad_request_ends_its_stream_only() {
-    let scene = scene(|server| server);
-    let panicked = soon(scene.client.send(get("/panic"))).await.unwrap();
+async fn panic_or_bad_request_ends_only_its_stream() {
+    let fixture = serve_both(|server| server);
+    let panicked = within_timeout(fixture.client.send(get("/panic")))
+        .await
+        .unwrap();
     assert_eq!(panicked.status(), StatusCode::INTERNAL_SERVER_ERROR);
     let hostless = Request::get("/")
         .version(Version::HTTP_3)
         .body(Full::default())
         .unwrap();
-    let refused = soon(scene.client.send(hostless)).await.unwrap();
+    let refused = within_timeout(fixture.client.send(hostless)).await.unwrap();
     assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
     assert_eq!(
-        soon(scene.client.send(get("/"))).await.unwrap().body(),
+        within_timeout(fixture.client.send(get("/")))
+            .await
+            .unwrap()
+            .body(),
         "hello"
     );
-    let seen = scene.seen.0.lock().unwrap();
-    assert_eq!(*seen, ["established client", "panicked: as the test wants"]);
+    let events = fixture.events.0.lock().unwrap();
+    assert_eq!(
+        *events,
+        ["established client", "panicked: as the test wants"]
+    );
 }
 
 #[tokio::test]
-async fn an_app_that_is_too_slow_is_answered_for() {
-    let scene = scene(|server| {
+async fn request_timeout_responds_for_the_app() {
+    let fixture = serve_both(|server| {
         server.timeouts(Timeouts::default().with_request(Duration::from_millis(20)))
     });
-    let late = soon(scene.client.send(get("/never"))).await.unwrap();
+    let late = within_timeout(fixture.client.send(get("/never")))
+        .await
+        .unwrap();
     assert_eq!(late.status(), StatusCode::GATEWAY_TIMEOUT);
 }
 
 #[tokio::test]
-async fn one_drain_waits_for_the_requests_of_both_transports() {
-    let scene = scene(|server| server);
-    let open = scene.client.send(get("/gate"));
-    soon(scene.gates.asked.notified()).await;
+async fn drain_waits_for_the_requests_of_both_transports() {
+    let fixture = serve_both(|server| server);
+    let open = fixture.client.send(get("/gate"));
+    within_timeout(fixture.gate.reached.notified()).await;
     let tcp = tokio::spawn({
-        let handle = scene.handle.clone();
-        async move { over_tcp(&handle, "/gate").await }
+        let handle = fixture.handle.clone();
+        async move { get_over_tcp(&handle, "/gate").await }
     });
-    soon(scene.gates.asked.notified()).await;
-    let drained = scene.handle.shutdown(GRACE);
-    assert_eq!(scene.handle.connections(), 2);
-    scene.gates.opened.add_permits(2);
-    assert_eq!(soon(open).await.unwrap().body(), "opened");
-    assert!(soon(tcp).await.unwrap().ends_with("opened"));
-    let report = soon(drained).await.unwrap();
+    within_timeout(fixture.gate.reached.notified()).await;
+    let drained = fixture.handle.shutdown(GRACE);
+    assert_eq!(fixture.handle.connections(), 2);
+    fixture.gate.opened.add_permits(2);
+    assert_eq!(within_timeout(open).await.unwrap().body(), "opened");
+    assert!(within_timeout(tcp).await.unwrap().ends_with("opened"));
+    let report = within_timeout(drained).await.unwrap();
     assert_eq!((report.completed, report.aborted), (2, 0));
 }
 
 #[tokio::test]
-async fn the_end_of_the_grace_aborts_a_request() {
-    let scene = scene(|server| server);
-    let never = scene.client.send(get("/never"));
-    soon(scene.gates.asked.notified()).await;
-    let report = soon(scene.handle.shutdown(Duration::from_millis(20)))
+async fn end_of_the_grace_period_aborts_a_request() {
+    let fixture = serve_both(|server| server);
+    let never = fixture.client.send(get("/never"));
+    within_timeout(fixture.gate.reached.notified()).await;
+    let report = within_timeout(fixture.handle.shutdown(Duration::from_millis(20)))
         .await
         .unwrap();
     assert_eq!((report.completed, report.aborted), (0, 1));
-    assert!(soon(never).await.is_err());
-    soon(scene.client.closed()).await;
+    assert!(within_timeout(never).await.is_err());
+    within_timeout(fixture.client.closed()).await;
 }

@@ -1,5 +1,5 @@
-//! A made-up transport whose connections are not byte streams: each carries requests side by side,
-//! as QUIC's do.
+//! A transport whose connections are not byte streams: each carries concurrent requests, as QUIC's
+//! do.
 use anyport_core::{
     App, Close, ConnContext, ConnInfo, Connected, Endpoint, HttpService, Incoming, Listener,
     Permit, Result, Transport, Worker,
@@ -24,7 +24,7 @@ use tokio::sync::{
     oneshot,
 };
 
-/// A request, and where its response goes.
+/// A request, and the channel for its response.
 pub(crate) struct Stream {
     request: Request<Full<Bytes>>,
     response: oneshot::Sender<Response<Bytes>>,
@@ -34,24 +34,24 @@ pub(crate) struct Stream {
 pub(crate) struct Client(UnboundedSender<Stream>);
 
 impl Client {
-    /// Sends a request. `Err`: the connection, or the stream, ended without a response.
+    /// Sends a request. `Err`: the connection or the stream ended without a response.
     pub(crate) fn send(
         &self,
         request: Request<Full<Bytes>>,
     ) -> impl Future<Output = std::result::Result<Response<Bytes>, oneshot::error::RecvError>> + use<>
     {
-        let (response, answered) = oneshot::channel();
+        let (response, received) = oneshot::channel();
         let _ = self.0.send(Stream { request, response });
-        answered
+        received
     }
 
-    /// Ready when the server has let the connection go.
+    /// Ready when the server has dropped the connection.
     pub(crate) async fn closed(&self) {
         self.0.closed().await;
     }
 }
 
-/// Where clients connect.
+/// Connects clients to the transport.
 #[derive(Clone)]
 pub(crate) struct Dialer(UnboundedSender<UnboundedReceiver<Stream>>);
 
@@ -91,14 +91,14 @@ impl Transport for Multiplexed {
     fn listen(&self, queue: Queue, worker: &Worker) -> io::Result<MultiplexedListener> {
         Ok(MultiplexedListener {
             queue,
-            most_streams: worker.limits().h2_streams,
+            max_streams: worker.limits().h2_streams,
         })
     }
 }
 
 pub(crate) struct MultiplexedListener {
     queue: Queue,
-    most_streams: u32,
+    max_streams: u32,
 }
 
 impl Listener for MultiplexedListener {
@@ -113,7 +113,7 @@ impl Listener for MultiplexedListener {
                 Poll::Ready(Ok(Incoming::ready(MultiplexedConnection {
                     info,
                     streams,
-                    most_streams: self.most_streams,
+                    max_streams: self.max_streams,
                 })))
             }
             None => Poll::Pending,
@@ -124,7 +124,7 @@ impl Listener for MultiplexedListener {
 pub(crate) struct MultiplexedConnection {
     info: ConnInfo,
     streams: UnboundedReceiver<Stream>,
-    most_streams: u32,
+    max_streams: u32,
 }
 
 impl Connected for MultiplexedConnection {
@@ -154,7 +154,7 @@ where
             requests: http.requests(&connection, &context),
             connection,
             context,
-            begun: 0,
+            started: 0,
         }
     }
 }
@@ -164,10 +164,10 @@ pub(crate) struct MultiplexedTask<S, R> {
     requests: Requests<S, R>,
     connection: Accepted<MultiplexedConnection>,
     context: ConnContext,
-    begun: u32,
+    started: u32,
 }
 
-// Nothing in it is pinned.
+// No field is pinned.
 impl<S, R> Unpin for MultiplexedTask<S, R> {}
 
 impl<S, R> Future for MultiplexedTask<S, R>
@@ -179,16 +179,16 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let me = &mut *self;
-        while !me.context.closing() && me.begun < me.connection.io().most_streams {
+        while !me.context.closing() && me.started < me.connection.io().max_streams {
             let Poll::Ready(stream) = me.connection.io_mut().streams.poll_recv(cx) else {
                 break;
             };
             let Some(Stream { request, response }) = stream else {
                 return Poll::Ready(());
             };
-            me.begun += 1;
+            me.started += 1;
             me.requests.spawn(Exchange {
-                stage: Stage::Calling(Box::pin(me.requests.call(request))),
+                state: ExchangeState::Calling(Box::pin(me.requests.call(request))),
                 response: Some(response),
             });
         }
@@ -199,18 +199,18 @@ where
     }
 }
 
-/// One request: from the app's call to the last byte of its response.
+/// One request, from the call of the app to the last byte of its response.
 pub(crate) struct Exchange<S: HttpService> {
-    stage: Stage<S>,
+    state: ExchangeState<S>,
     response: Option<oneshot::Sender<Response<Bytes>>>,
 }
 
-enum Stage<S: HttpService> {
+enum ExchangeState<S: HttpService> {
     Calling(Pin<Box<Call<S>>>),
     Sending(Option<Parts>, Pin<Box<Reply<S::ResBody>>>, Vec<u8>),
 }
 
-// Its futures are in boxes.
+// The futures are boxed.
 impl<S: HttpService> Unpin for Exchange<S> {}
 
 impl<S: HttpService> Future for Exchange<S> {
@@ -219,28 +219,31 @@ impl<S: HttpService> Future for Exchange<S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let me = &mut *self;
         loop {
-            match &mut me.stage {
-                Stage::Calling(call) => {
+            match &mut me.state {
+                ExchangeState::Calling(call) => {
                     let Ok(response) = ready!(call.as_mut().poll(cx));
                     let (head, body) = response.into_parts();
-                    me.stage = Stage::Sending(Some(head), Box::pin(body), Vec::new());
+                    me.state = ExchangeState::Sending(Some(head), Box::pin(body), Vec::new());
                 }
-                Stage::Sending(head, body, bytes) => match ready!(body.as_mut().poll_frame(cx)) {
-                    Some(Ok(frame)) => {
-                        if let Ok(mut data) = frame.into_data() {
-                            bytes.extend(data.copy_to_bytes(data.remaining()));
+                ExchangeState::Sending(head, body, bytes) => {
+                    match ready!(body.as_mut().poll_frame(cx)) {
+                        Some(Ok(frame)) => {
+                            if let Ok(mut data) = frame.into_data() {
+                                bytes.extend(data.copy_to_bytes(data.remaining()));
+                            }
+                        }
+                        // The stream is reset, and the peer gets no response.
+                        Some(Err(_)) => return Poll::Ready(()),
+                        None => {
+                            let whole = Bytes::from(std::mem::take(bytes));
+                            if let (Some(head), Some(response)) = (head.take(), me.response.take())
+                            {
+                                let _ = response.send(Response::from_parts(head, whole));
+                            }
+                            return Poll::Ready(());
                         }
                     }
-                    // A reset: the peer gets no response.
-                    Some(Err(_)) => return Poll::Ready(()),
-                    None => {
-                        let whole = Bytes::from(std::mem::take(bytes));
-                        if let (Some(head), Some(response)) = (head.take(), me.response.take()) {
-                            let _ = response.send(Response::from_parts(head, whole));
-                        }
-                        return Poll::Ready(());
-                    }
-                },
+                }
             }
         }
     }

@@ -1,12 +1,12 @@
-//! A server on either kind of tokio, and nothing beside it: what these tests measure is the
-//! process's.
+//! A server on either kind of tokio. Only one runs at a time, because the tests measure their
+//! process.
 #![allow(dead_code, reason = "each test uses some of it")]
 #![allow(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use crate::scene::{GRACE, PATIENCE, addr_of, connect};
+use crate::fixture::{GRACE, PATIENCE, addr_of, connect};
 use anyport_core::{Body, BoxError, Handle, ServedOver, Server, serve_with};
 use anyport_tcp::{Tcp, TcpPerCore};
 use bytes::Bytes;
@@ -23,14 +23,13 @@ use std::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-static ALONE: Mutex<()> = Mutex::new(());
+static SERIAL: Mutex<()> = Mutex::new(());
 
-/// What the app of most tests answers.
 pub(crate) const HELLO: &str = "Hello";
 
 /// Which tokio the server runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum On {
+pub(crate) enum TokioFlavor {
     Ambient,
     /// Two workers with threads of their own.
     PerCore,
@@ -44,29 +43,33 @@ pub(crate) fn per_core() -> TcpPerCore {
     ambient().per_core().with_workers(2)
 }
 
-/// A running server. Its fields are dropped in their order: when the next test begins, nothing is
-/// left of this one.
-pub(crate) struct Stage {
+/// A running server. Its fields are dropped in order, so nothing of it remains when the next test
+/// begins.
+pub(crate) struct TestServer {
     pub(crate) handle: Handle,
     runtime: Runtime,
-    _alone: MutexGuard<'static, ()>,
+    _serial: MutexGuard<'static, ()>,
 }
 
-impl Stage {
-    pub(crate) fn serve<A>(on: On, app: A, configure: impl FnOnce(Server) -> Server) -> Self
+impl TestServer {
+    pub(crate) fn serve<A>(
+        flavor: TokioFlavor,
+        app: A,
+        configure: impl FnOnce(Server) -> Server,
+    ) -> Self
     where
         A: ServedOver<Tcp> + ServedOver<TcpPerCore>,
     {
         Self::start(|| {
-            configure(match on {
-                On::Ambient => serve_with(ambient(), app),
-                On::PerCore => serve_with(per_core(), app),
+            configure(match flavor {
+                TokioFlavor::Ambient => serve_with(ambient(), app),
+                TokioFlavor::PerCore => serve_with(per_core(), app),
             })
         })
     }
 
     pub(crate) fn start(server: impl FnOnce() -> Server) -> Self {
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let serial = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -76,7 +79,7 @@ impl Stage {
         Self {
             handle,
             runtime,
-            _alone: alone,
+            _serial: serial,
         }
     }
 
@@ -88,36 +91,36 @@ impl Stage {
         Client::new(connect(self.addr()).unwrap())
     }
 
-    /// Until this many connections are open. A listener that's just being polled holds a permit for
-    /// a moment, so one look could be wrong.
-    pub(crate) fn settles(&self, connections: usize) {
-        let mut right = 0;
-        until("the connections settle", || {
+    /// Waits until this many connections are open. A listener that is being polled holds a permit
+    /// for a moment, so one check could be wrong.
+    pub(crate) fn wait_for_connections(&self, connections: usize) {
+        let mut stable = 0;
+        wait_until("the number of connections is reached", || {
             let open = self.handle.connections();
-            right = if open == connections { right + 1 } else { 0 };
-            if right == 3 { Ok(()) } else { Err(open) }
+            stable = if open == connections { stable + 1 } else { 0 };
+            if stable == 3 { Ok(()) } else { Err(open) }
         });
     }
 
-    /// Nobody is there any more, so a drain takes no time.
-    pub(crate) fn ends(self) {
-        self.settles(0);
+    /// Shuts the server down when no connection is left. The drain then takes no time.
+    pub(crate) fn shut_down(self) {
+        self.wait_for_connections(0);
         let report = self.runtime.block_on(self.handle.shutdown(GRACE)).unwrap();
         assert_eq!((report.completed, report.aborted), (0, 0));
     }
 }
 
-impl Drop for Stage {
+impl Drop for TestServer {
     fn drop(&mut self) {
         drop(self.handle.abort());
     }
 }
 
-/// Looks again and again; an error says how things stand.
-pub(crate) fn until<T, E: Debug>(what: &str, mut look: impl FnMut() -> Result<T, E>) -> T {
+/// Checks repeatedly; an error describes the current state.
+pub(crate) fn wait_until<T, E: Debug>(what: &str, mut check: impl FnMut() -> Result<T, E>) -> T {
     let by = Instant::now() + PATIENCE;
     loop {
-        match look() {
+        match check() {
             Ok(found) => return found,
             Err(now) => assert!(
                 Instant::now() < by,
@@ -128,12 +131,12 @@ pub(crate) fn until<T, E: Debug>(what: &str, mut look: impl FnMut() -> Result<T,
     }
 }
 
-/// For [`until`]: whether it's the number that's waited for.
-pub(crate) fn is(wanted: usize, now: usize) -> Result<(), usize> {
-    if now == wanted { Ok(()) } else { Err(now) }
+/// For [`wait_until`]: whether the expected number is reached.
+pub(crate) fn equals(expected: usize, now: usize) -> Result<(), usize> {
+    if now == expected { Ok(()) } else { Err(now) }
 }
 
-/// A connection that makes requests one after the other.
+/// A connection that sends one request after another.
 pub(crate) struct Client(pub(crate) BufReader<TcpStream>);
 
 impl Client {
@@ -148,19 +151,19 @@ impl Client {
 
     pub(crate) fn get(&mut self, path: &str) -> io::Result<String> {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"))?;
-        self.answer()
+        self.read_body()
     }
 
-    /// The body of a whole answer of status 200.
-    pub(crate) fn answer(&mut self) -> io::Result<String> {
-        let length = self.head()?;
+    /// Reads a whole response of status 200, and returns its body.
+    pub(crate) fn read_body(&mut self) -> io::Result<String> {
+        let length = self.read_head()?;
         let mut body = vec![0; length];
         self.0.read_exact(&mut body)?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
-    /// Reads the head of an answer of status 200; how long its body is.
-    pub(crate) fn head(&mut self) -> io::Result<usize> {
+    /// Reads the head of a response of status 200, and returns the length of its body.
+    pub(crate) fn read_head(&mut self) -> io::Result<usize> {
         let (mut line, mut length) = (String::new(), 0);
         while line != "\r\n" {
             line.clear();
@@ -178,8 +181,7 @@ impl Client {
         Ok(length)
     }
 
-    /// Closes it so that the peer gets a reset, whatever was under way (SO_LINGER of zero,
-    /// socket(7)).
+    /// Closes the connection with a TCP RST (SO_LINGER of zero, socket(7)).
     pub(crate) fn reset(self) {
         let stream = self.0.into_inner();
         let linger = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
@@ -187,18 +189,18 @@ impl Client {
     }
 }
 
-/// A body of so many bytes, each piece of which is made when it's asked for.
-pub(crate) struct Made(pub(crate) u64);
+/// A body of this many bytes. Each chunk is generated when it is polled.
+pub(crate) struct GeneratedBody(pub(crate) u64);
 
-impl Made {
-    const PIECE: u64 = 64 * 1024;
+impl GeneratedBody {
+    const CHUNK: u64 = 64 * 1024;
 
     pub(crate) fn body(self) -> Body {
         Body::new(self)
     }
 }
 
-impl HttpBody for Made {
+impl HttpBody for GeneratedBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -206,13 +208,13 @@ impl HttpBody for Made {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let n = self.0.min(Self::PIECE);
+        let n = self.0.min(Self::CHUNK);
         if n == 0 {
             return Poll::Ready(None);
         }
         self.0 -= n;
-        let piece = vec![b'x'; usize::try_from(n)?];
-        Poll::Ready(Some(Ok(Frame::data(piece.into()))))
+        let chunk = vec![b'x'; usize::try_from(n)?];
+        Poll::Ready(Some(Ok(Frame::data(chunk.into()))))
     }
 
     fn size_hint(&self) -> http_body::SizeHint {

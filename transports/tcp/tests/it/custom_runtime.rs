@@ -1,9 +1,8 @@
-//! A runtime that nobody has: with a stream and a way to wait for clients, it has TCP and Unix
-//! sockets.
+//! A custom runtime gets TCP and Unix sockets from a stream type and a way to wait for clients.
 //!
-//! All that is needed beside [`Mine`], the runtime itself, is [`MyAcceptor`] and one line for each
+//! Besides [`CustomRuntime`] itself, it needs only [`CustomAcceptor`] and one type alias for each
 //! of the two.
-use crate::scene::{GRACE, PATIENCE, get, hello, port_of};
+use crate::fixture::{GRACE, PATIENCE, get, hello, port_of};
 use anyport_core::{
     Conn, ConnInfo, Result, Runtime, Worker, Workers,
     runtime::{Launch, SharedTimer, Start, TokioPerCore},
@@ -24,14 +23,14 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-type MyTcp = TcpTransport<Mine, ReadyTcpListener<MyAcceptor>>;
-type MyUnix = UnixTransport<Mine, ReadyUnixListener<MyAcceptor>>;
+type CustomTcp = TcpTransport<CustomRuntime, ReadyTcpListener<CustomAcceptor>>;
+type CustomUnix = UnixTransport<CustomRuntime, ReadyUnixListener<CustomAcceptor>>;
 
-/// A thread per worker, with tokio's reactor below.
+/// A thread per worker, with tokio's reactor.
 #[derive(Clone)]
-struct Mine(TokioPerCore);
+struct CustomRuntime(TokioPerCore);
 
-impl Runtime for Mine {
+impl Runtime for CustomRuntime {
     const WORKERS: Workers = Workers::PerCore;
     const IS_TOKIO: bool = true;
 
@@ -44,25 +43,25 @@ impl Runtime for Mine {
     }
 }
 
-impl<F: Future<Output = ()> + 'static> Executor<F> for Mine {
+impl<F: Future<Output = ()> + 'static> Executor<F> for CustomRuntime {
     fn execute(&self, future: F) {
         self.0.execute(future);
     }
 }
 
-impl<F: Future<Output = ()> + 'static> Launch<F> for Mine {
+impl<F: Future<Output = ()> + 'static> Launch<F> for CustomRuntime {
     fn launch(start: Start<F>) -> Result<()> {
         TokioPerCore::launch(start)
     }
 }
 
-struct MyAcceptor {
-    /// A stream in name only: tokio says when it's readable.
+struct CustomAcceptor {
+    /// Nothing is read from this stream: tokio reports when the listening socket is readable.
     socket: UnixStream,
     is_waiting: bool,
 }
 
-impl Acceptor for MyAcceptor {
+impl Acceptor for CustomAcceptor {
     type Driver = ();
     type Tcp = Conn<TokioIo<TcpStream>>;
     type Unix = Conn<TokioIo<UnixStream>>;
@@ -98,16 +97,16 @@ impl Acceptor for MyAcceptor {
 }
 
 #[tokio::test]
-async fn a_runtime_of_ones_own_has_tcp_and_unix_sockets() {
+async fn custom_runtime_serves_tcp_and_unix_sockets() {
     let folder = std::env::temp_dir().join(format!("anyport-own-runtime-{}", std::process::id()));
     let server = serve_with(
-        MyTcp::bind("127.0.0.1:0")
+        CustomTcp::bind("127.0.0.1:0")
             .with_workers(2)
             .with_nodelay(true),
         hello(),
     );
     let handle = server
-        .and(MyUnix::bind(&folder).with_mode(0o600), hello())
+        .and(CustomUnix::bind(&folder).with_mode(0o600), hello())
         .start()
         .unwrap();
     for _ in 0..10 {
