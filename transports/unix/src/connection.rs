@@ -9,7 +9,7 @@ use std::{
 };
 use tokio::net::UnixStream;
 
-/// One connection over a Unix socket.
+/// A connection over a Unix socket.
 ///
 /// Its [`info`](Connection::info) has the peer's credentials: [`ConnInfo::peer_cred`].
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl UnixConnection {
         }
     }
 
-    /// The tokio stream: to ask its socket something, or for its descriptor.
+    /// The tokio stream, for socket options and for its descriptor.
     #[must_use]
     pub fn stream(&self) -> &UnixStream {
         self.io.inner()

@@ -33,12 +33,13 @@ use anyport_core::{
 
 /// Unix sockets on tokio.
 ///
-/// [`bind`](UnixTransport::bind) runs on the tokio that the server is started in, which moves
-/// connections between its threads, so the app must be `Send`.
-/// [`per_core`](UnixTransport::per_core) gives each worker a thread and a single-threaded tokio of
-/// its own: nothing moves, and the app may be `!Send`. The workers have duplicates of one socket.
+/// [`bind`](UnixTransport::bind) runs on the tokio runtime that starts the server. That runtime
+/// moves connections between its threads, so the app must be `Send`.
+/// [`per_core`](UnixTransport::per_core) gives each worker a thread and a single-threaded runtime of
+/// its own. Nothing moves there, so the app may be `!Send`. All workers accept on duplicates of one
+/// socket.
 ///
-/// An app learns who connected from [`ConnInfo::peer_cred`](anyport_core::ConnInfo::peer_cred).
+/// [`ConnInfo::peer_cred`](anyport_core::ConnInfo::peer_cred) has the credentials of the peer.
 ///
 /// ```
 /// # use anyport_unix::Unix;
@@ -48,6 +49,6 @@ use anyport_core::{
 /// ```
 pub type Unix = UnixTransport<Tokio, UnixListener>;
 
-/// Unix sockets on a single-threaded tokio per core: what [`per_core`](UnixTransport::per_core)
-/// makes of [`Unix`].
+/// Unix sockets on a single-threaded tokio runtime per core: the result of
+/// [`Unix::per_core`](UnixTransport::per_core).
 pub type UnixPerCore = UnixTransport<TokioPerCore, UnixListener>;

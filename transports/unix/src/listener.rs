@@ -20,7 +20,8 @@ use tokio::net::UnixStream;
 /// A listening Unix socket on one worker.
 #[derive(Debug)]
 pub struct UnixListener {
-    /// Dropped before the socket.
+    /// Dropped before the socket: while that is open, no other file can get its inode, so the queue
+    /// removes the right file.
     queue: UnixQueue,
     inner: tokio::net::UnixListener,
     local: Endpoint,
@@ -81,7 +82,7 @@ impl Listener for UnixListener {
 
     fn stop(&mut self) -> Duration {
         self.queue.stop(&SockRef::from(&self.inner));
-        // A connection is made and queued in one step: nobody is under way.
+        // A Unix connection is made and queued in one step, so none is in progress.
         Duration::ZERO
     }
 }
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn clients_get_in_until_the_last_worker_stops_and_none_of_them_is_lost() {
+    async fn clients_connect_until_the_last_worker_stops() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("app.sock");
         let mut both = listeners(&Unix::bind(&path), 2);
@@ -132,7 +133,7 @@ mod tests {
         assert_eq!(connection.info().peer(), &Endpoint::Unix(UnixName::Unnamed));
         assert!(connection.info().peer_cred().is_some());
         assert!(is_idle(&mut both[0]).await);
-        // This one is the other worker's, also if the first one is asked.
+        // This client belongs to the other worker, even if the first one polls.
         let _late = connect(&path).unwrap();
         assert!(is_idle(&mut both[0]).await);
         accept(&mut both[1]).await;
@@ -148,7 +149,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn who_knows_the_socket_by_another_name_is_refused_after_the_stop() {
+    async fn hard_link_to_a_stopped_socket_refuses_clients() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("app.sock");
         let mut listener = listeners(&Unix::bind(&path), 1).remove(0);
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_adopted_socket_is_not_shut_for_its_other_owners() {
+    async fn adopted_socket_stays_open_for_its_other_owners() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("app.sock");
         let owner = net::UnixListener::bind(&path).unwrap();
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn clients_without_end_do_not_keep_an_adopted_socket_open() {
+    async fn endless_clients_do_not_keep_an_adopted_socket_open() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("app.sock");
         let adopted = Unix::from_std(net::UnixListener::bind(&path).unwrap());

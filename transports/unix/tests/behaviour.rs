@@ -73,7 +73,7 @@ impl Subject for PerCore {
     }
 }
 
-/// It has no ports, and knows no reset.
+/// Unix sockets have no ports and no reset.
 fn can() -> Capabilities {
     Capabilities::all()
         .without(Capability::PortZero)

@@ -1,12 +1,12 @@
-//! Names that can't be bound: one line that says what, where and what to do.
+//! Names that cannot be bound. One line says what, where and what to do.
 
-use crate::scene::{Scene, error_at, error_of};
+use crate::fixture::{Fixture, error_at, error_of};
 use anyport_core::{Blame, ErrorKind, Transport};
 use anyport_unix::Unix;
 use std::{fs, os::unix::fs::symlink, path::Path};
 
 #[test]
-fn names_that_are_none() {
+fn invalid_paths_are_errors() {
     let cases = [
         ("", "the path is empty (name a file, such as /run/app.sock)"),
         ("/", "this names a folder (add the name of a file to it)"),
@@ -36,9 +36,9 @@ fn names_that_are_none() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn names_that_are_too_long_say_by_how_much() {
-    let scene = Scene::new();
-    let begin = format!("{}/", scene.folder.path().display());
+fn too_long_names_show_the_limit() {
+    let fixture = Fixture::new();
+    let begin = format!("{}/", fixture.folder.path().display());
     let path = |length: usize| format!("{begin}{}", "x".repeat(length - begin.len()));
     Unix::bind(path(107)).open(1).unwrap();
     for length in [108, 109, 300] {
@@ -67,9 +67,9 @@ fn names_that_are_too_long_say_by_how_much() {
 }
 
 #[test]
-fn a_folder_that_does_not_exist() {
-    let scene = Scene::new();
-    let folder = scene.folder.path().join("no/such");
+fn missing_folder_is_an_error() {
+    let fixture = Fixture::new();
+    let folder = fixture.folder.path().join("no/such");
     let path = folder.join("app.sock");
     assert_eq!(
         error_at(&path, &Unix::bind(&path)),
@@ -81,10 +81,10 @@ fn a_folder_that_does_not_exist() {
 }
 
 #[test]
-fn a_path_below_a_file() {
-    let scene = Scene::new();
-    fs::write(&scene.path, "").unwrap();
-    let path = scene.path.join("app.sock");
+fn path_below_a_file_is_an_error() {
+    let fixture = Fixture::new();
+    fs::write(&fixture.path, "").unwrap();
+    let path = fixture.path.join("app.sock");
     assert_eq!(
         error_at(&path, &Unix::bind(&path)),
         "a part of its path is not a folder"
@@ -92,25 +92,25 @@ fn a_path_below_a_file() {
 }
 
 #[test]
-fn a_lock_that_is_no_file() {
-    let scene = Scene::new();
-    let lock = scene.folder.path().join("app.sock.lock");
+fn lock_that_is_no_regular_file_is_an_error() {
+    let fixture = Fixture::new();
+    let lock = fixture.folder.path().join("app.sock.lock");
     let no_file = format!(
         "its lock {}.lock is not a regular file: remove it",
-        scene.path.display()
+        fixture.path.display()
     );
     fs::create_dir(&lock).unwrap();
-    assert_eq!(scene.error(), no_file);
+    assert_eq!(fixture.error(), no_file);
     fs::remove_dir(&lock).unwrap();
-    // A trap: following it would make a file elsewhere.
-    let elsewhere = scene.folder.path().join("elsewhere");
+    // Following the link would create a file elsewhere.
+    let elsewhere = fixture.folder.path().join("elsewhere");
     symlink(&elsewhere, &lock).unwrap();
-    assert_eq!(scene.error(), no_file);
+    assert_eq!(fixture.error(), no_file);
     assert!(!elsewhere.exists());
 }
 
 #[test]
-fn a_mode_that_is_none() {
+fn invalid_mode_or_owner_is_an_error() {
     let config = |unix: Unix| {
         let error = unix.open(1).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);

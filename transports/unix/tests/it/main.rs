@@ -1,12 +1,12 @@
-//! The crate's own tests, in one program: they're linked once, and run beside each other. Those
-//! that count what the process has, or change it, are programs of their own beside this folder.
+//! The crate's own tests, linked into one program, so that they run at the same time. Tests that
+//! count or change what the process has are programs of their own, beside this folder.
 #![cfg(unix)]
 
 mod access;
 mod bad_input;
+#[path = "../fixture/mod.rs"]
+mod fixture;
 mod paths;
-#[path = "../scene/mod.rs"]
-mod scene;
-mod size;
 #[cfg(target_os = "linux")]
 mod stop;
+mod task_size;

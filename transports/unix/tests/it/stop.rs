@@ -1,11 +1,11 @@
-//! Closing a listening socket loses nobody: who got a connection is served, who comes later gets
-//! none.
+//! Closing a listening socket loses no connection. A connected client is served, and a later one is
+//! refused.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use crate::scene::{PATIENCE, Scene};
+use crate::fixture::{Fixture, PATIENCE};
 use anyport_core::{Accepted, Server, serve_raw_with};
 use anyport_testkit::scene::in_lanes;
 use anyport_unix::{Unix, UnixConnection};
@@ -26,53 +26,53 @@ use std::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// All of them in lanes, since most of a drain's time is the lame duck stage.
+/// The servers of a test run at once, since most of a drain is its lame-duck stage.
 const LANES: usize = 10;
 const ROUNDS: usize = 5;
 const CLIENTS: usize = 8;
-/// So many connections each client has had before the drain begins.
+/// How many connections each client has had before the drain begins.
 const WARM: usize = 10;
-/// Longer than anything here takes.
+/// Longer than any drain here takes.
 const GRACE: Duration = Duration::from_secs(20);
 
 #[test]
-fn no_connection_is_lost_when_the_path_is_given_up() {
+fn removing_the_path_loses_no_connection() {
     in_lanes(LANES, |_| async {
-        let scene = Scene::new();
-        let address = SocketAddr::from_pathname(&scene.path).unwrap();
-        rounds(&address, || serve_raw_with(scene.unix(), echo_a_byte)).await;
+        let fixture = Fixture::new();
+        let address = SocketAddr::from_pathname(&fixture.path).unwrap();
+        run_rounds(&address, || serve_raw_with(fixture.unix(), echo_byte)).await;
     });
 }
 
 #[test]
-fn no_connection_is_lost_when_two_workers_give_up_a_path() {
+fn removing_the_path_of_two_workers_loses_no_connection() {
     in_lanes(LANES, |_| async {
-        let scene = Scene::new();
-        let address = SocketAddr::from_pathname(&scene.path).unwrap();
-        let unix = || scene.unix().per_core().with_workers(2);
-        rounds(&address, || serve_raw_with(unix(), echo_a_byte)).await;
+        let fixture = Fixture::new();
+        let address = SocketAddr::from_pathname(&fixture.path).unwrap();
+        let unix = || fixture.unix().per_core().with_workers(2);
+        run_rounds(&address, || serve_raw_with(unix(), echo_byte)).await;
     });
 }
 
 #[test]
-fn no_connection_is_lost_when_an_abstract_name_is_given_up() {
+fn closing_an_abstract_socket_loses_no_connection() {
     in_lanes(LANES, |lane| async move {
         let name = format!("anyport-test-stop-{}-{lane}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         let unix = || Unix::bind_abstract(&name).per_core().with_workers(2);
-        rounds(&address, || serve_raw_with(unix(), echo_a_byte)).await;
+        run_rounds(&address, || serve_raw_with(unix(), echo_byte)).await;
     });
 }
 
-async fn echo_a_byte(connection: Accepted<UnixConnection>) {
+async fn echo_byte(connection: Accepted<UnixConnection>) {
     let mut io = TokioIo::new(connection);
     if let Ok(byte) = io.read_u8().await {
-        // A client that has left is the client's affair.
+        // The write may fail, because the client may have disconnected.
         let _ = io.write_u8(byte).await;
     }
 }
 
-async fn rounds(address: &SocketAddr, server: impl Fn() -> Server) {
+async fn run_rounds(address: &SocketAddr, server: impl Fn() -> Server) {
     let mut failures = Vec::new();
     for round in 1..=ROUNDS {
         let handle = server().start().unwrap();
@@ -99,7 +99,7 @@ async fn rounds(address: &SocketAddr, server: impl Fn() -> Server) {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// Makes one connection after the other until it gets none.
+/// Makes one connection after another until one is refused.
 fn client(address: &SocketAddr, draining: &AtomicBool, warm: Sender<()>) -> Result<(), String> {
     let mut warm = Some(warm);
     for nth in 1.. {

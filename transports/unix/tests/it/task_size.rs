@@ -1,5 +1,5 @@
-//! The size of a connection's task: it's what most connections of a busy server have, and all that
-//! they have, since most of them are idle.
+//! The size of a connection's task. Most connections of a busy server are idle, and have nothing
+//! but their task.
 use anyport_core::{
     Accepted, Body, BoxError, Listener, Protocol,
     engine::ConnTask,
@@ -15,12 +15,12 @@ use std::{
 };
 use tower::{Service, service_fn};
 
-/// With what tokio adds to it, 256 bytes: a size that allocators have.
-const SLOT: usize = 160;
-/// What it may have with any app that's shared by a few pointers.
-const BUDGET: usize = 384;
+/// tokio adds its own fields: together they take 256 bytes, a size class of allocators.
+const SLOT_BYTES: usize = 160;
+/// The limit for any app that consists of a few pointers.
+const BUDGET_BYTES: usize = 384;
 
-/// An app of so many pointers; axum's router is one.
+/// An app of `N` pointers. axum's router has one.
 #[derive(Clone)]
 struct Pointers<const N: usize>([Arc<()>; N]);
 
@@ -46,7 +46,7 @@ impl<const N: usize> Service<Request<Body>> for Pointers<N> {
 
 type TaskOf<P> = ConnTask<<UnixListener as Listener>::Handshake, P, UnixConnection>;
 
-/// The size of a connection's task with such an app, on either kind of tokio.
+/// The size of a connection's task with this app, on either kind of tokio.
 fn sizes<A>(_: &A) -> [usize; 2]
 where
     A: anyport_core::App,
@@ -67,21 +67,21 @@ fn assert_sizes(app: &str, sizes: [usize; 2], limit: usize) {
 }
 
 #[test]
-fn with_a_function_a_task_fits_its_slot() {
+fn task_with_a_function_fits_its_slot() {
     let app = service_fn(|_: Request<Body>| async {
         Ok::<_, BoxError>(Response::new(Body::from("Hello")))
     });
-    assert_sizes("a function", sizes(&app), SLOT);
+    assert_sizes("a function", sizes(&app), SLOT_BYTES);
 }
 
 #[test]
-fn with_a_router_a_task_fits_its_slot() {
-    assert_sizes("a pointer", sizes(&Pointers::<1>::new()), SLOT);
+fn task_with_a_router_fits_its_slot() {
+    assert_sizes("a pointer", sizes(&Pointers::<1>::new()), SLOT_BYTES);
 }
 
-/// The app is in it twice: as it was given, and as it's made for the worker.
+/// The task contains the app twice: the app itself, and the service that it makes for the worker.
 #[test]
-fn with_a_large_app_a_task_keeps_its_budget() {
-    assert_sizes("two pointers", sizes(&Pointers::<2>::new()), BUDGET);
-    assert_sizes("eight pointers", sizes(&Pointers::<8>::new()), BUDGET);
+fn task_with_a_large_app_stays_in_its_budget() {
+    assert_sizes("two pointers", sizes(&Pointers::<2>::new()), BUDGET_BYTES);
+    assert_sizes("eight pointers", sizes(&Pointers::<8>::new()), BUDGET_BYTES);
 }

@@ -1,7 +1,7 @@
-//! Who may connect, and who did: what takes two users.
-use crate::scene::{
-    GRACE, NOBODY, Scene, connect, error_at, listen_to, needs_other_user, needs_root, who,
-    without_rights,
+//! Access rights and peer credentials, as far as they need two users.
+use crate::fixture::{
+    Fixture, GRACE, NOBODY, as_unprivileged_user, connect, describe_connection, error_at,
+    needs_other_user, needs_root, read_all,
 };
 use anyport_core::{PeerCred, Transport, serve_raw_with};
 use anyport_testkit::requirements::{Tests, block_on};
@@ -19,73 +19,73 @@ pub(crate) fn tests(tests: Tests) -> Tests {
     tests
         .unless(
             needs_root(),
-            "access::the_owner_may_be_another_user",
-            the_owner_may_be_another_user,
+            "access::owner_may_be_another_user",
+            owner_may_be_another_user,
         )
         .unless(
             needs_other_user(),
-            "access::an_owner_that_this_user_may_not_choose_is_an_error_and_nothing_is_left",
-            an_owner_that_this_user_may_not_choose_is_an_error_and_nothing_is_left,
+            "access::forbidden_owner_is_an_error_and_leaves_no_file",
+            forbidden_owner_is_an_error_and_leaves_no_file,
         )
         .unless(
             needs_root(),
-            "access::a_user_without_the_right_cannot_connect",
-            a_user_without_the_right_cannot_connect,
+            "access::mode_and_owner_restrict_connecting",
+            mode_and_owner_restrict_connecting,
         )
         .unless(
             needs_root(),
-            "access::a_raw_handler_learns_that_another_user_connected",
-            || block_on(a_raw_handler_learns_that_another_user_connected()),
+            "access::raw_handler_sees_the_credentials_of_another_user",
+            || block_on(raw_handler_sees_the_credentials_of_another_user()),
         )
 }
 
-fn the_owner_may_be_another_user() {
-    let scene = Scene::new();
+fn owner_may_be_another_user() {
+    let fixture = Fixture::new();
     let us = (geteuid().as_raw(), getegid().as_raw());
     for (user, group) in [
         (Some(NOBODY), None),
         (None, Some(NOBODY)),
         (Some(1), Some(2)),
     ] {
-        let _server = scene.unix().with_owner(user, group).open(1).unwrap();
-        let file = fs::metadata(&scene.path).unwrap();
+        let _server = fixture.unix().with_owner(user, group).open(1).unwrap();
+        let file = fs::metadata(&fixture.path).unwrap();
         let owner = (file.uid(), file.gid());
         assert_eq!(owner, (user.unwrap_or(us.0), group.unwrap_or(us.1)));
     }
 }
 
-fn an_owner_that_this_user_may_not_choose_is_an_error_and_nothing_is_left() {
-    let scene = Scene::new();
-    fs::set_permissions(scene.folder.path(), Permissions::from_mode(0o777)).unwrap();
+fn forbidden_owner_is_an_error_and_leaves_no_file() {
+    let fixture = Fixture::new();
+    fs::set_permissions(fixture.folder.path(), Permissions::from_mode(0o777)).unwrap();
     let refused = || {
         error_at(
-            &scene.path,
-            &scene.unix().with_mode(0o660).with_owner(Some(0), Some(0)),
+            &fixture.path,
+            &fixture.unix().with_mode(0o660).with_owner(Some(0), Some(0)),
         )
     };
     assert_eq!(
-        without_rights(refused),
+        as_unprivileged_user(refused),
         "cannot give its file to user 0 and group 0: permission denied (only root gives files to others; a user can \
          choose among the groups it's in)"
     );
-    assert_eq!(scene.files(), [""; 0]);
+    assert_eq!(fixture.files(), [""; 0]);
 }
 
-fn a_user_without_the_right_cannot_connect() {
-    let scene = Scene::new();
-    fs::set_permissions(scene.folder.path(), Permissions::from_mode(0o755)).unwrap();
+fn mode_and_owner_restrict_connecting() {
+    let fixture = Fixture::new();
+    fs::set_permissions(fixture.folder.path(), Permissions::from_mode(0o755)).unwrap();
     for (mode, user, may) in [
         (0o660, None, false),
         (0o666, None, true),
         (0o600, Some(NOBODY), true),
     ] {
-        let _server = scene
+        let _server = fixture
             .unix()
             .with_mode(mode)
             .with_owner(user, None)
             .open(1)
             .unwrap();
-        let connected = without_rights(|| UnixStream::connect(&scene.path).map(drop));
+        let connected = as_unprivileged_user(|| UnixStream::connect(&fixture.path).map(drop));
         let refused = connected.map_err(|e| e.kind());
         let expected = if may {
             Ok(())
@@ -96,16 +96,16 @@ fn a_user_without_the_right_cannot_connect() {
     }
 }
 
-async fn a_raw_handler_learns_that_another_user_connected() {
-    let scene = Scene::new();
-    let handle = serve_raw_with(scene.unix().with_mode(0o666), who)
+async fn raw_handler_sees_the_credentials_of_another_user() {
+    let fixture = Fixture::new();
+    let handle = serve_raw_with(fixture.unix().with_mode(0o666), describe_connection)
         .start()
         .unwrap();
-    let place = format!("unix:{}", scene.path.display());
-    // In the same process.
-    fs::set_permissions(scene.folder.path(), Permissions::from_mode(0o755)).unwrap();
-    let said = without_rights(|| listen_to(connect(&scene.path).unwrap()).unwrap());
+    let address = format!("unix:{}", fixture.path.display());
+    // The client is in the same process.
+    fs::set_permissions(fixture.folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let line = as_unprivileged_user(|| read_all(connect(&fixture.path).unwrap()).unwrap());
     let nobody = PeerCred::new(NOBODY, NOBODY).with_pid(std::process::id());
-    assert_eq!(said, format!("unix: {place} {:?}", Some(nobody)));
+    assert_eq!(line, format!("unix: {address} {:?}", Some(nobody)));
     handle.shutdown(GRACE).await.unwrap();
 }

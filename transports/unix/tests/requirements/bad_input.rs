@@ -1,5 +1,5 @@
-//! What can't be bound because of another user: one line that says what, where and what to do.
-use crate::scene::{Scene, needs_other_user, needs_root, without_rights};
+//! Paths that cannot be bound because of another user. One line says what, where and what to do.
+use crate::fixture::{Fixture, as_unprivileged_user, needs_other_user, needs_root};
 use anyport_core::Transport;
 use anyport_testkit::requirements::Tests;
 use std::{
@@ -11,31 +11,31 @@ pub(crate) fn tests(tests: Tests) -> Tests {
     tests
         .unless(
             needs_other_user(),
-            "bad_input::a_folder_that_this_user_may_not_write_in",
-            a_folder_that_this_user_may_not_write_in,
+            "bad_input::unwritable_folder_is_an_error",
+            unwritable_folder_is_an_error,
         )
         .unless(
             needs_other_user(),
-            "bad_input::a_socket_that_this_user_may_not_connect_to",
-            a_socket_that_this_user_may_not_connect_to,
+            "bad_input::inaccessible_socket_is_an_error",
+            inaccessible_socket_is_an_error,
         )
         .unless(
             needs_root(),
-            "bad_input::a_stale_socket_that_this_user_may_not_remove",
-            a_stale_socket_that_this_user_may_not_remove,
+            "bad_input::unremovable_stale_socket_is_an_error",
+            unremovable_stale_socket_is_an_error,
         )
         .unless(
             needs_root(),
-            "bad_input::a_lock_of_another_user",
-            a_lock_of_another_user,
+            "bad_input::lock_of_another_user_is_an_error",
+            lock_of_another_user_is_an_error,
         )
 }
 
-fn a_folder_that_this_user_may_not_write_in() {
-    let scene = Scene::new();
-    let folder = scene.folder.path();
+fn unwritable_folder_is_an_error() {
+    let fixture = Fixture::new();
+    let folder = fixture.folder.path();
     fs::set_permissions(folder, Permissions::from_mode(0o555)).unwrap();
-    let error = without_rights(|| scene.error());
+    let error = as_unprivileged_user(|| fixture.error());
     fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
     assert_eq!(
         error,
@@ -46,39 +46,39 @@ fn a_folder_that_this_user_may_not_write_in() {
     );
 }
 
-fn a_socket_that_this_user_may_not_connect_to() {
-    let scene = Scene::new();
-    fs::set_permissions(scene.folder.path(), Permissions::from_mode(0o777)).unwrap();
-    let _theirs = UnixListener::bind(&scene.path).unwrap();
-    fs::set_permissions(&scene.path, Permissions::from_mode(0o400)).unwrap();
-    let error = without_rights(|| scene.error());
+fn inaccessible_socket_is_an_error() {
+    let fixture = Fixture::new();
+    fs::set_permissions(fixture.folder.path(), Permissions::from_mode(0o777)).unwrap();
+    let _theirs = UnixListener::bind(&fixture.path).unwrap();
+    fs::set_permissions(&fixture.path, Permissions::from_mode(0o400)).unwrap();
+    let error = as_unprivileged_user(|| fixture.error());
     assert_eq!(
         error,
         "a socket is there that this user may not connect to, so it may be in use (choose another path, or remove it)"
     );
 }
 
-fn a_stale_socket_that_this_user_may_not_remove() {
-    let scene = Scene::new();
-    // Everybody makes files there, and nobody removes another one's, as in /tmp.
-    fs::set_permissions(scene.folder.path(), Permissions::from_mode(0o1777)).unwrap();
-    drop(UnixListener::bind(&scene.path).unwrap());
-    fs::set_permissions(&scene.path, Permissions::from_mode(0o666)).unwrap();
-    let error = without_rights(|| scene.error());
+fn unremovable_stale_socket_is_an_error() {
+    let fixture = Fixture::new();
+    // As in /tmp, all users create files there, and each removes only its own.
+    fs::set_permissions(fixture.folder.path(), Permissions::from_mode(0o1777)).unwrap();
+    drop(UnixListener::bind(&fixture.path).unwrap());
+    fs::set_permissions(&fixture.path, Permissions::from_mode(0o666)).unwrap();
+    let error = as_unprivileged_user(|| fixture.error());
     assert_eq!(
         error,
         "nobody listens at the socket that is there, but it cannot be removed: permission denied (remove it as its owner)"
     );
-    assert_eq!(scene.files(), ["app.sock"]);
+    assert_eq!(fixture.files(), ["app.sock"]);
 }
 
-fn a_lock_of_another_user() {
-    let scene = Scene::new();
-    fs::set_permissions(scene.folder.path(), Permissions::from_mode(0o777)).unwrap();
-    let _server = scene.unix().open(1).unwrap();
-    let lock = format!("{}.lock", scene.path.display());
+fn lock_of_another_user_is_an_error() {
+    let fixture = Fixture::new();
+    fs::set_permissions(fixture.folder.path(), Permissions::from_mode(0o777)).unwrap();
+    let _server = fixture.unix().open(1).unwrap();
+    let lock = format!("{}.lock", fixture.path.display());
     assert_eq!(
-        without_rights(|| scene.error()),
+        as_unprivileged_user(|| fixture.error()),
         format!("its lock {lock} belongs to user 0: run as that user, or remove it")
     );
 }

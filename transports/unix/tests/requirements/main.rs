@@ -1,4 +1,4 @@
-//! What takes another user, or root: where that's not to be had, a test is ignored, and says why.
+//! Tests that need another user, or root. Where that is missing, a test is ignored with the reason.
 #![cfg_attr(not(unix), allow(unused))]
 #![cfg_attr(
     unix,
@@ -13,8 +13,8 @@ mod access;
 #[cfg(unix)]
 mod bad_input;
 #[cfg(unix)]
-#[path = "../scene/mod.rs"]
-mod scene;
+#[path = "../fixture/mod.rs"]
+mod fixture;
 
 use anyport_testkit::requirements::Tests;
 use std::process::ExitCode;
