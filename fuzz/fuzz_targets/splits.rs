@@ -6,16 +6,16 @@
 
 #[path = "../../transports/memory/tests/it/splits/fuzzed.rs"]
 mod fuzzed;
-#[path = "../../transports/memory/tests/it/scene/mod.rs"]
-mod scene;
-#[path = "../../transports/memory/tests/it/splits/stage.rs"]
-mod stage;
+#[path = "../../transports/memory/tests/it/fixture/mod.rs"]
+mod fixture;
+#[path = "../../transports/memory/tests/it/splits/split_server.rs"]
+mod split_server;
 
 use libfuzzer_sys::fuzz_target;
-use stage::Stage;
+use split_server::SplitServer;
 
 thread_local! {
-    static STAGE: Stage = Stage::set();
+    static SERVER: SplitServer = SplitServer::start();
 }
 
-fuzz_target!(|data: &[u8]| STAGE.with(|stage| fuzzed::check(stage, data)));
+fuzz_target!(|data: &[u8]| SERVER.with(|server| fuzzed::check(server, data)));

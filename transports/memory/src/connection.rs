@@ -20,18 +20,18 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 pub struct MemoryConnection {
     io: TokioIo<DuplexStream>,
     info: ConnInfo,
-    /// As long as the client has its end.
+    /// Upgrades while the client's end exists.
     client: Weak<Link>,
 }
 
-/// What the two ends tell each other beside the bytes.
+/// State that the two ends share beside the bytes.
 #[derive(Debug, Default)]
 struct Link {
-    /// The server's end is dropped, and that's no end in order.
+    /// The server has dropped its end to reset the connection.
     is_reset: AtomicBool,
 }
 
-/// Both ends of a connection; each holds up to `buffer` bytes that the other has not read.
+/// Both ends of a connection. Each buffers up to `buffer` bytes that the other has not read.
 pub(crate) fn pair(buffer: usize, info: ConnInfo) -> (MemoryStream, MemoryConnection) {
     let (client, server) = duplex(buffer);
     let link = Arc::<Link>::default();
@@ -65,14 +65,14 @@ impl Connection for MemoryConnection {
 
 delegate_io!(impl for MemoryConnection => io);
 
-/// The client's end: tokio's I/O traits, on any runtime. For hyper's, wrap it in
-/// `hyper_util::rt::TokioIo`.
+/// The client's end. It has tokio's I/O traits and works on any runtime. For hyper's traits, wrap
+/// it in `hyper_util::rt::TokioIo`.
 ///
-/// Dropping it closes the connection; `shutdown` ends its sending half only.
+/// Dropping it closes the connection. `shutdown` ends only the sending direction.
 #[derive(Debug)]
 pub struct MemoryStream {
     io: DuplexStream,
-    /// Tells the server's end that this one is there.
+    /// Keeps the weak reference of the server's end alive.
     link: Arc<Link>,
 }
 
@@ -82,9 +82,9 @@ impl AsyncRead for MemoryStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let (room, filled) = (buf.remaining(), buf.filled().len());
+        let (space, filled) = (buf.remaining(), buf.filled().len());
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        let is_end = room > 0 && buf.filled().len() == filled;
+        let is_end = space > 0 && buf.filled().len() == filled;
         if is_end && self.link.is_reset.load(Acquire) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }

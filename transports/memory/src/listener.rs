@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-/// One worker's share of the accept queue: each connection goes to whoever comes first.
+/// One worker's share of the accept queue. Each connection goes to the worker that polls first.
 #[derive(Debug)]
 pub struct MemoryListener(MemorySocket);
 
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_get_in_until_the_last_worker_stops_and_none_of_them_is_lost() {
+    fn clients_connect_until_the_last_worker_stops() {
         let memory = Memory::new();
         let (connector, waker) = (memory.connector(), Waker::noop());
         let mut both = listeners(&memory, 2);
@@ -70,7 +70,7 @@ mod tests {
         both[0].stop();
         both[0].stop();
         let _late = connector.connect().unwrap();
-        // Both are the other worker's, also if the first one is asked.
+        // Both clients belong to the other worker, even if the first one polls.
         assert_eq!(accept(&mut both[0], waker), None);
         assert!(accept(&mut both[1], waker).is_some());
         both[1].stop();
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_fails_counts_as_stopped() {
+    fn failed_worker_counts_as_stopped() {
         let memory = Memory::new();
         let mut both = listeners(&memory, 2);
         both[0].stop();
@@ -89,14 +89,14 @@ mod tests {
         memory.connector().connect().unwrap();
         drop(both);
         memory.connector().connect().unwrap_err();
-        // And the place is free again.
+        // The transport can be bound again.
         listeners(&memory, 1);
     }
 
-    /// A waker that asks the queue for something, as a task does that runs at once.
-    struct Asks(Memory, AtomicUsize);
+    /// A waker that connects to the queue, as a task may that runs at once.
+    struct ConnectOnWake(Memory, AtomicUsize);
 
-    impl Wake for Asks {
+    impl Wake for ConnectOnWake {
         fn wake(self: Arc<Self>) {
             self.1.fetch_add(1, SeqCst);
             drop(self.0.connector().connect());
@@ -104,11 +104,11 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_woken_under_the_lock() {
+    fn wakers_run_outside_the_lock() {
         let memory = Memory::new();
-        let asks = Arc::new(Asks(memory.clone(), AtomicUsize::new(0)));
+        let connects = Arc::new(ConnectOnWake(memory.clone(), AtomicUsize::new(0)));
         let mut three = listeners(&memory, 3);
-        let waker = Waker::from(Arc::clone(&asks));
+        let waker = Waker::from(Arc::clone(&connects));
         for stops in [true, false] {
             assert_eq!(accept(&mut three[0], &waker), None);
             let mut other = three.remove(1);
@@ -120,6 +120,6 @@ mod tests {
                 assert!(peer.starts_with("memory:client-"), "{peer}");
             }
         }
-        assert_eq!(asks.1.load(SeqCst), 2);
+        assert_eq!(connects.1.load(SeqCst), 2);
     }
 }

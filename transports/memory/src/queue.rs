@@ -11,8 +11,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// Tells the places of a process apart.
-static PLACES: AtomicU64 = AtomicU64::new(1);
+/// Distinguishes the memory transports of a process.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -24,18 +24,18 @@ pub(crate) struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    phase: Phase,
+    status: Status,
     waiting: VecDeque<MemoryConnection>,
-    /// One place for each worker's listener.
+    /// The waker of each worker's listener.
     workers: Vec<Option<Waker>>,
-    /// How many listeners there still are.
+    /// How many listeners are open.
     open: usize,
-    /// How many of them let new clients in.
-    letting_in: usize,
+    /// How many listeners still accept new clients.
+    accepting: usize,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum Status {
     #[default]
     Unbound,
     Listening,
@@ -46,9 +46,9 @@ enum Phase {
 
 impl Queue {
     pub(crate) fn new(backlog: usize) -> Self {
-        let place = PLACES.fetch_add(1, Ordering::Relaxed);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Self {
-            endpoint: Endpoint::custom(format!("memory:{place}")),
+            endpoint: Endpoint::custom(format!("memory:{id}")),
             backlog,
             clients: AtomicU64::new(1),
             state: Mutex::default(),
@@ -71,15 +71,15 @@ impl Queue {
                 format!("{}: {what}", self.endpoint),
             ))
         };
-        match state.phase {
-            Phase::Unbound => return refused("no server listens on it yet"),
-            Phase::Stopped | Phase::Ended => return refused("the server has ended"),
-            Phase::Listening if state.waiting.len() >= self.backlog => {
+        match state.status {
+            Status::Unbound => return refused("no server listens on it yet"),
+            Status::Stopped | Status::Ended => return refused("the server has ended"),
+            Status::Listening if state.waiting.len() >= self.backlog => {
                 return refused("too many connections wait to be accepted");
             }
-            Phase::Listening => state.waiting.push_back(connection),
+            Status::Listening => state.waiting.push_back(connection),
         }
-        // Any one of the workers; each looks again before it waits again.
+        // Any of the workers. Each polls the queue again before it waits.
         let waker = state.workers.iter_mut().find_map(Option::take);
         drop(state);
         if let Some(waker) = waker {
@@ -89,7 +89,7 @@ impl Queue {
     }
 }
 
-/// One worker's handle of the accept queue, before and while it listens.
+/// One worker's end of the accept queue, before and while it listens.
 #[derive(Debug)]
 pub struct MemorySocket {
     queue: Arc<Queue>,
@@ -98,19 +98,19 @@ pub struct MemorySocket {
 }
 
 impl MemorySocket {
-    /// One for each worker; none, if somebody listens already. A place whose server has ended can
-    /// be listened on again.
+    /// One socket per worker. `None` if a server listens already. After that server has ended, the
+    /// queue can be opened again.
     pub(crate) fn open(queue: &Arc<Queue>, workers: usize) -> Option<Vec<Self>> {
         let mut state = queue.lock();
         if state.open > 0 {
             return None;
         }
         *state = State {
-            phase: Phase::Listening,
+            status: Status::Listening,
             waiting: VecDeque::new(),
             workers: vec![None; workers],
             open: workers,
-            letting_in: workers,
+            accepting: workers,
         };
         let socket = |worker| Self {
             queue: Arc::clone(queue),
@@ -122,13 +122,13 @@ impl MemorySocket {
 
     pub(crate) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<MemoryConnection> {
         let mut state = self.queue.lock();
-        if self.stopped && state.letting_in > 0 {
-            // The others serve who waits, and who's still to come.
+        if self.stopped && state.accepting > 0 {
+            // The other workers accept all waiting and later clients.
             return Poll::Pending;
         }
         match state.waiting.pop_front() {
             Some(connection) => {
-                // A worker that may be full now isn't the one to wake for the next.
+                // This worker may be full now, so it is not woken for the next client.
                 state.workers[self.worker] = None;
                 Poll::Ready(connection)
             }
@@ -139,11 +139,11 @@ impl MemorySocket {
         }
     }
 
-    /// This worker takes nobody in any more; when the last one has stopped, nobody gets in.
+    /// This worker accepts no new client. When the last worker has stopped, connecting fails.
     pub(crate) fn stop(&mut self) {
         if !std::mem::replace(&mut self.stopped, true) {
             let mut state = self.queue.lock();
-            let woken = state.leave();
+            let woken = state.stop_one();
             drop(state);
             woken.into_iter().for_each(Waker::wake);
         }
@@ -151,12 +151,12 @@ impl MemorySocket {
 }
 
 impl State {
-    /// One worker less that lets clients in. Gives whom to wake, once the lock is released: what
-    /// this worker was woken for may be still there.
-    fn leave(&mut self) -> Vec<Waker> {
-        self.letting_in -= 1;
-        if self.letting_in == 0 {
-            self.phase = Phase::Stopped;
+    /// One worker less accepts clients. Returns the wakers to wake after the lock is released: the
+    /// event that woke this worker may still need another one.
+    fn stop_one(&mut self) -> Vec<Waker> {
+        self.accepting -= 1;
+        if self.accepting == 0 {
+            self.status = Status::Stopped;
         }
         self.workers.iter_mut().filter_map(Option::take).collect()
     }
@@ -167,14 +167,14 @@ impl Drop for MemorySocket {
         self.stop();
         let mut state = self.queue.lock();
         state.open -= 1;
-        let mut left = (state.workers[self.worker].take(), VecDeque::new());
+        let mut dropped = (state.workers[self.worker].take(), VecDeque::new());
         if state.open == 0 {
-            state.phase = Phase::Ended;
-            left.1 = std::mem::take(&mut state.waiting);
+            state.status = Status::Ended;
+            dropped.1 = std::mem::take(&mut state.waiting);
         }
-        // Dropping a waker or a connection runs others' code, which may come back here.
+        // Dropping a waker or a connection may run any code, which may use this queue.
         drop(state);
-        drop(left);
+        drop(dropped);
     }
 }
 
@@ -190,13 +190,13 @@ impl Connector {
         Self { queue, buffer }
     }
 
-    /// Where it connects to: the server's endpoint.
+    /// The endpoint of the server.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         self.queue.endpoint()
     }
 
-    /// Connects, at once: the connection waits to be accepted then.
+    /// Connects without waiting. The server accepts the connection later.
     ///
     /// # Errors
     ///

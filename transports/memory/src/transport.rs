@@ -6,15 +6,16 @@ use anyport_core::{
 };
 use std::{fmt, io, marker::PhantomData, sync::Arc};
 
-/// How much one side may write before the other has to read, in bytes.
+/// How many bytes one side may write before the other reads.
 const BUFFER: usize = 64 * 1024;
-/// How many connections wait to be accepted.
+/// How many connections may wait to be accepted.
 const BACKLOG: usize = 4096;
 
 /// Connections inside one process, over pipes in memory.
 ///
-/// No network, no descriptor, no system call: a whole server in a unit test, also under a paused
-/// clock. Each `Memory` is a place of its own; its [`connector`](Self::connector) connects to it.
+/// It uses no network, no descriptor and no system call: a whole server fits into a unit test, also
+/// under a paused clock. Each `Memory` has an endpoint of its own, and its
+/// [`connector`](Self::connector) connects to it.
 pub struct Memory<R = Tokio> {
     queue: Arc<Queue>,
     buffer: usize,
@@ -23,7 +24,7 @@ pub struct Memory<R = Tokio> {
 }
 
 impl Memory {
-    /// A new place to listen, on the tokio that the server is started in.
+    /// A new transport on the tokio runtime that starts the server.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -34,8 +35,8 @@ impl Memory {
         }
     }
 
-    /// The same with a thread and a single-threaded tokio for each worker; one per core, unless
-    /// [`with_workers`](Memory::with_workers) says otherwise.
+    /// The same with a thread and a single-threaded tokio runtime for each worker. The default is
+    /// one worker per core; see [`with_workers`](Memory::with_workers).
     #[must_use]
     pub fn per_core(self) -> Memory<TokioPerCore> {
         Memory {
@@ -48,7 +49,7 @@ impl Memory {
 }
 
 impl<R: Runtime> Memory<R> {
-    /// How many workers. Default: one on the ambient tokio, one per core with
+    /// The number of workers. Default: one on the ambient tokio, one per core with
     /// [`per_core`](Memory::per_core).
     #[must_use]
     pub fn with_workers(mut self, workers: impl Into<Workers>) -> Self {
@@ -56,14 +57,15 @@ impl<R: Runtime> Memory<R> {
         self
     }
 
-    /// How many bytes one side may write before the other has to read. Default: 64 KiB.
+    /// How many bytes one side may write before the other reads. Default: 64 KiB.
     #[must_use]
     pub fn with_buffer(mut self, bytes: usize) -> Self {
         self.buffer = bytes;
         self
     }
 
-    /// What connects to it: cheap to clone, usable on any thread and any runtime.
+    /// A connector to this transport. It is cheap to clone, and works on any thread and any
+    /// runtime.
     #[must_use]
     pub fn connector(&self) -> Connector {
         Connector::new(Arc::clone(&self.queue), self.buffer)

@@ -12,29 +12,29 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// The connector of each transport that was made, by its endpoint.
+/// The connector of each transport, by its endpoint.
 #[derive(Default)]
-struct Places(Mutex<HashMap<Endpoint, Connector>>);
+struct Connectors(Mutex<HashMap<Endpoint, Connector>>);
 
-impl Places {
+impl Connectors {
     fn add<R: Runtime>(&self, memory: Memory<R>) -> Memory<R> {
         let connector = memory.connector();
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        places.insert(connector.endpoint().clone(), connector);
+        let mut connectors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        connectors.insert(connector.endpoint().clone(), connector);
         memory
     }
 
     fn connect(&self, endpoint: &Endpoint) -> io::Result<MemoryStream> {
-        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        places
+        let connectors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        connectors
             .get(endpoint)
             .ok_or(io::ErrorKind::NotFound)?
             .connect()
     }
 }
 
-struct Ambient(Places);
-struct PerCore(Places);
+struct Ambient(Connectors);
+struct PerCore(Connectors);
 
 impl Subject for Ambient {
     const NAME: &str = "memory";
@@ -74,7 +74,7 @@ impl Subject for PerCore {
 
 fn main() -> ExitCode {
     Suite::new()
-        .with(Ambient(Places::default()))
-        .with_local(PerCore(Places::default()))
+        .with(Ambient(Connectors::default()))
+        .with_local(PerCore(Connectors::default()))
         .run()
 }

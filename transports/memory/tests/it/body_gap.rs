@@ -1,4 +1,4 @@
-//! A request's body that doesn't come: the app is told once.
+//! A request body that stalls: the app receives one error.
 use anyport_core::{Body, Timeouts, serve_with};
 use anyport_memory::Memory;
 use http::{Request, Response};
@@ -7,7 +7,7 @@ use std::{convert::Infallible, time::Duration};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test(start_paused = true)]
-async fn an_app_that_goes_on_after_the_error_comes_to_the_end() {
+async fn body_gap_error_is_the_last_frame() {
     let app = tower::service_fn(|request: Request<Body>| async move {
         let (mut body, mut errors) = (request.into_body(), 0);
         while let Some(frame) = body.frame().await {
@@ -21,15 +21,18 @@ async fn an_app_that_goes_on_after_the_error_comes_to_the_end() {
     let running = serve_with(memory, app)
         .timeouts(timeouts)
         .start()
-        .expect("it starts");
-    let mut client = connector.connect().expect("it accepts");
+        .expect("the server starts");
+    let mut client = connector.connect().expect("the client connects");
     let request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc";
-    client.write_all(request).await.expect("it reads");
+    client
+        .write_all(request)
+        .await
+        .expect("the request is sent");
     let mut answer = String::new();
     client
         .read_to_string(&mut answer)
         .await
-        .expect("it answers, and closes");
+        .expect("the response is complete");
     assert!(answer.ends_with("\r\n\r\n1 errors"), "{answer}");
     drop(running.abort());
 }

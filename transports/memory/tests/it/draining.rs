@@ -1,11 +1,11 @@
-//! A drain that takes its time tells the observer again and again what's left, also while the
-//! listener can't be emptied for a limit.
+//! A long drain reports the remaining connections repeatedly, also while a limit keeps the listener
+//! from being emptied.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use crate::scene::{GET, TICK, settled};
+use crate::fixture::{CLOCK_TOLERANCE, GET, all_tasks_idle};
 use anyport_core::{Body, ConnInfo, Event, HttpOptions, Limits, Observer, serve_with};
 use anyport_memory::Memory;
 use http::{Request, Response};
@@ -22,9 +22,9 @@ use tokio::{
 use tower::service_fn;
 
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<(Instant, String)>>>);
+struct DrainEvents(Arc<Mutex<Vec<(Instant, String)>>>);
 
-impl Observer for Told {
+impl Observer for DrainEvents {
     fn on(&self, event: &Event<'_>) {
         if let Event::Draining { left, .. } = event {
             self.0
@@ -36,40 +36,43 @@ impl Observer for Told {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_left_is_told_every_five_seconds() {
+async fn draining_events_come_every_five_seconds() {
     for limit in [usize::MAX, 1] {
-        let (memory, told) = (Memory::new(), Told::default());
+        let (memory, events) = (Memory::new(), DrainEvents::default());
         let connector = memory.connector();
         let app = service_fn(|_: Request<Body>| pending::<Result<Response<Body>, Infallible>>());
         let running = serve_with(memory, app)
             .limits(Limits::default().with_connections(limit))
-            .observer(told.clone())
+            .observer(events.clone())
             .start()
             .unwrap();
         let mut client = connector.connect().unwrap();
         client.write_all(GET.as_bytes()).await.unwrap();
-        settled().await;
+        all_tasks_idle().await;
         let begin = Instant::now();
         let report = running.shutdown(Duration::from_secs(12)).await.unwrap();
         assert_eq!(report.aborted, 1);
-        let told = told.0.lock().unwrap();
-        assert_eq!(told.len(), 3, "{told:?}");
-        for ((at, left), seconds) in told.iter().zip([0, 5, 10]) {
+        let events = events.0.lock().unwrap();
+        assert_eq!(events.len(), 3, "{events:?}");
+        for ((at, left), seconds) in events.iter().zip([0, 5, 10]) {
             let late = *at - begin - Duration::from_secs(seconds);
-            assert!(late <= 2 * TICK && left == "1 connection", "{told:?}");
+            assert!(
+                late <= 2 * CLOCK_TOLERANCE && left == "1 connection",
+                "{events:?}"
+            );
         }
     }
 }
 
-/// Whoever waits for the drain is woken when it begins, and whoever asks later needn't wait.
+/// A task that waits for the drain is woken when it begins. A later wait is ready at once.
 #[tokio::test(start_paused = true)]
-async fn a_handler_is_told_of_the_drain() {
+async fn handler_can_wait_for_the_drain() {
     let memory = Memory::new();
     let connector = memory.connector();
     let app = service_fn(|request: Request<Body>| async move {
         let drain = request.extensions().get::<ConnInfo>().unwrap().drain();
         let before = drain.is_draining();
-        // More than one may wait, and one that's dropped leaves the others waiting.
+        // Several waits may be pending, and a dropped one leaves the others pending.
         let (other, given_up) = (drain.clone(), drain.clone());
         assert!(timeout(Duration::from_secs(1), given_up).await.is_err());
         tokio::join!(drain.clone(), other);
@@ -83,7 +86,7 @@ async fn a_handler_is_told_of_the_drain() {
         .unwrap();
     let mut client = connector.connect().unwrap();
     client.write_all(GET.as_bytes()).await.unwrap();
-    settled().await;
+    all_tasks_idle().await;
     tokio::time::sleep(Duration::from_secs(3600)).await;
     let begin = Instant::now();
     let ended = running.shutdown(Duration::from_secs(30));

@@ -1,11 +1,11 @@
-//! A client that has ended its sending half and is to be answered: it's looked at while its handler
-//! waits, and costs next to nothing.
+//! A client has sent its FIN and waits for its response. The server probes the client while the
+//! handler waits.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use crate::scene::{GET, Scene, settled};
+use crate::fixture::{GET, TestServer, all_tasks_idle};
 use anyport_core::{Body, HttpOptions};
 use anyport_memory::MemoryStream;
 use http::{Request, Response};
@@ -17,10 +17,10 @@ use tokio::{
 };
 use tower::service_fn;
 
-/// More than one look at the peer later (a second each).
+/// Longer than several probes of the peer, which come once per second.
 const LATER: Duration = Duration::from_millis(3500);
 
-fn serve(released: &Arc<Notify>) -> Scene {
+fn serve(released: &Arc<Notify>) -> TestServer {
     let released = Arc::clone(released);
     let app = service_fn(move |_: Request<Body>| {
         let released = Arc::clone(&released);
@@ -29,26 +29,26 @@ fn serve(released: &Arc<Notify>) -> Scene {
             Ok::<_, Infallible>(Response::new(Body::from("Hello")))
         }
     });
-    Scene::serve(app, |server| {
+    TestServer::serve(app, |server| {
         server.http(HttpOptions::default().with_half_close())
     })
 }
 
-/// A client that has asked and ended its sending half a while ago.
-async fn half_closed(scene: &Scene) -> MemoryStream {
-    let mut client = scene.connect();
+/// A client that has sent a request and its FIN a while ago.
+async fn half_closed(server: &TestServer) -> MemoryStream {
+    let mut client = server.connect();
     client.write_all(GET.as_bytes()).await.unwrap();
     client.shutdown().await.unwrap();
-    settled().await;
+    all_tasks_idle().await;
     sleep(LATER).await;
     client
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_answered_long_after_its_end_was_seen() {
+async fn half_closed_client_gets_a_late_response() {
     let released = Arc::new(Notify::new());
-    let mut scene = serve(&released);
-    let mut client = half_closed(&scene).await;
+    let mut server = serve(&released);
+    let mut client = half_closed(&server).await;
     released.notify_one();
     let mut answer = String::new();
     client.read_to_string(&mut answer).await.unwrap();
@@ -56,17 +56,17 @@ async fn it_is_answered_long_after_its_end_was_seen() {
         answer.starts_with("HTTP/1.1 200") && answer.ends_with("Hello"),
         "{answer}"
     );
-    let end = scene.end().await;
+    let end = server.end().await;
     assert!(end.timed_out.is_none() && !end.aborted, "{end:?}");
 }
 
-/// In memory, that's what a reset is.
+/// In memory, dropping the client's end is a reset.
 #[tokio::test(start_paused = true)]
-async fn it_has_left_once_its_other_half_is_gone() {
+async fn drop_after_half_close_ends_the_connection() {
     let released = Arc::new(Notify::new());
-    let mut scene = serve(&released);
-    let client = half_closed(&scene).await;
+    let mut server = serve(&released);
+    let client = half_closed(&server).await;
     drop(client);
-    let end = scene.end().await;
+    let end = server.end().await;
     assert!(end.timed_out.is_none() && !end.aborted, "{end:?}");
 }

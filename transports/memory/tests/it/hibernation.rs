@@ -1,7 +1,10 @@
-//! The times of connections that sleep, and of those too busy to: on tokio's paused clock, to the
-//! millisecond.
+//! Timeouts of hibernating connections, and of connections too busy to hibernate. tokio's clock is
+//! paused, and times are exact to the millisecond.
 
-use crate::scene::{GET, SLEEPS, Scene, TICK, ask, closed, ended, ended_between, settled};
+use crate::fixture::{
+    CLOCK_TOLERANCE, GET, HIBERNATE_AFTER_CASES, TestServer, all_tasks_idle, assert_ended,
+    assert_ended_between, get, wait_closed,
+};
 use anyport_core::{Body, BoxError, HttpOptions, Server, Timeouts, observe::TimedOut};
 use http::{Request, Response};
 use std::time::Duration;
@@ -13,34 +16,34 @@ use tower::service_fn;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
-/// The defaults, spelled out: a change of one is to be seen.
+/// The defaults as literals, so that a change of one is noticed.
 const HEAD: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const HIBERNATE_AFTER: Duration = Duration::from_millis(200);
 const AGE: Duration = Duration::from_secs(600);
-/// How long an old connection may be idle: a request may be on its way already.
-const LAST_CALL: Duration = SECOND;
+/// How long a connection at its age may be idle: a request may be in flight.
+const AGE_GRACE: Duration = SECOND;
 async fn app(_: Request<Body>) -> Result<Response<Body>, BoxError> {
     Ok(Response::new(Body::from("Hello")))
 }
 
-fn serve() -> Scene {
+fn serve() -> TestServer {
     serve_with(HIBERNATE_AFTER, |timeouts| timeouts)
 }
 
-fn serve_with(idle: Duration, change: impl FnOnce(Timeouts) -> Timeouts) -> Scene {
+fn serve_with(idle: Duration, change: impl FnOnce(Timeouts) -> Timeouts) -> TestServer {
     let timeouts = change(Timeouts::default());
     let http = HttpOptions::default().with_hibernate_after(idle);
-    Scene::serve(service_fn(app), |server: Server| {
+    TestServer::serve(service_fn(app), |server: Server| {
         server.timeouts(timeouts).http(http)
     })
 }
 
 #[tokio::test(start_paused = true)]
-async fn whenever_it_sleeps_a_connection_is_kept_alive_since_its_last_answer() {
-    for idle in SLEEPS {
-        let mut scene = serve_with(idle, |timeouts| timeouts);
-        let mut client = scene.connect();
+async fn keep_alive_runs_from_the_last_response() {
+    for idle in HIBERNATE_AFTER_CASES {
+        let mut server = serve_with(idle, |timeouts| timeouts);
+        let mut client = server.connect();
         let mut last = Instant::now();
         for wait in [
             Duration::ZERO,
@@ -51,42 +54,42 @@ async fn whenever_it_sleeps_a_connection_is_kept_alive_since_its_last_answer() {
         ] {
             sleep(wait).await;
             last = Instant::now();
-            assert!(!ask(&mut client, GET).await);
+            assert!(!get(&mut client, GET).await);
         }
-        closed(&mut client).await;
-        let end = scene.end().await;
-        ended(&end, last, KEEP_ALIVE, Some(TimedOut::KeepAlive));
+        wait_closed(&mut client).await;
+        let end = server.end().await;
+        assert_ended(&end, last, KEEP_ALIVE, Some(TimedOut::KeepAlive));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_connections_than_are_woken_at_once_all_end_in_time() {
+async fn all_of_many_connections_end_on_time() {
     const CONNECTIONS: usize = 1500;
-    let mut scene = serve();
+    let mut server = serve();
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
-        let mut client = scene.connect();
+        let mut client = server.connect();
         let asked = Instant::now();
-        assert!(!ask(&mut client, GET).await);
+        assert!(!get(&mut client, GET).await);
         clients.push((client, asked));
         if clients.len().is_multiple_of(600) {
             sleep(SECOND).await;
         }
     }
     for (_, asked) in &clients {
-        let end = scene.end().await;
-        ended(&end, *asked, KEEP_ALIVE, Some(TimedOut::KeepAlive));
+        let end = server.end().await;
+        assert_ended(&end, *asked, KEEP_ALIVE, Some(TimedOut::KeepAlive));
     }
-    assert_eq!(scene.handle.connections(), 0);
+    assert_eq!(server.handle.connections(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_head_that_trickles_after_a_sleep_has_its_time_from_its_first_byte() {
-    for idle in SLEEPS {
-        let mut scene = serve_with(idle, |timeouts| timeouts);
-        let mut client = scene.connect();
+async fn head_timeout_after_hibernation_runs_from_the_first_byte() {
+    for idle in HIBERNATE_AFTER_CASES {
+        let mut server = serve_with(idle, |timeouts| timeouts);
+        let mut client = server.connect();
         for _ in 0..2 {
-            assert!(!ask(&mut client, GET).await);
+            assert!(!get(&mut client, GET).await);
             sleep(HEAD + 10 * SECOND).await;
         }
         let begin = Instant::now();
@@ -98,123 +101,129 @@ async fn a_head_that_trickles_after_a_sleep_has_its_time_from_its_first_byte() {
                 sleep(2 * SECOND).await;
             }
         });
-        ended(&scene.end().await, begin, HEAD, Some(TimedOut::Head));
+        assert_ended(&server.end().await, begin, HEAD, Some(TimedOut::Head));
         trickle.await.unwrap();
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sleeping_connection_that_becomes_old_has_a_last_call() {
-    for idle in SLEEPS {
-        let mut scene = serve_with(idle, |timeouts| timeouts.with_age(AGE));
+async fn hibernating_connection_at_its_age_may_send_one_more_request() {
+    for idle in HIBERNATE_AFTER_CASES {
+        let mut server = serve_with(idle, |timeouts| timeouts.with_age(AGE));
         let begin = Instant::now();
-        let (mut silent, mut late) = (scene.connect(), scene.connect());
+        let (mut silent, mut late) = (server.connect(), server.connect());
         while begin.elapsed() < AGE - KEEP_ALIVE / 2 {
-            assert!(!ask(&mut silent, GET).await && !ask(&mut late, GET).await);
+            assert!(!get(&mut silent, GET).await && !get(&mut late, GET).await);
             sleep(KEEP_ALIVE / 3).await;
         }
-        sleep_until(begin + AGE + LAST_CALL / 2).await;
+        sleep_until(begin + AGE + AGE_GRACE / 2).await;
         let asked = Instant::now();
-        assert!(ask(&mut late, GET).await, "it's told");
-        closed(&mut late).await;
-        ended(
-            &scene.end().await,
+        assert!(
+            get(&mut late, GET).await,
+            "the response has Connection: close"
+        );
+        wait_closed(&mut late).await;
+        assert_ended(
+            &server.end().await,
             asked,
             Duration::ZERO,
             Some(TimedOut::Age),
         );
-        closed(&mut silent).await;
-        ended(
-            &scene.end().await,
+        wait_closed(&mut silent).await;
+        assert_ended(
+            &server.end().await,
             begin,
-            AGE + LAST_CALL,
+            AGE + AGE_GRACE,
             Some(TimedOut::Age),
         );
     }
 }
 
-/// It's told of its age once, although it's awake again before it ends. `together`: with the last
-/// request before the age.
+/// The age is reported once, although the connection becomes active again before it ends.
+/// `together`: the head starts in one read with the last request before the age.
 #[tokio::test(start_paused = true)]
-async fn a_head_that_begins_in_the_last_call_is_let_finish() {
-    for idle in SLEEPS {
+async fn head_that_starts_after_the_age_is_completed() {
+    for idle in HIBERNATE_AFTER_CASES {
         for together in [false, true] {
-            let mut scene = serve_with(idle, |timeouts| timeouts.with_age(AGE));
+            let mut server = serve_with(idle, |timeouts| timeouts.with_age(AGE));
             let begin = Instant::now();
-            let mut client = scene.connect();
+            let mut client = server.connect();
             while begin.elapsed() < AGE - KEEP_ALIVE / 2 {
-                assert!(!ask(&mut client, GET).await);
+                assert!(!get(&mut client, GET).await);
                 sleep(KEEP_ALIVE / 3).await;
             }
             let half = &GET[..20];
             if together {
                 sleep_until(begin + AGE - HIBERNATE_AFTER / 2).await;
-                assert!(!ask(&mut client, &format!("{GET}{half}")).await);
+                assert!(!get(&mut client, &format!("{GET}{half}")).await);
             } else {
-                sleep_until(begin + AGE + LAST_CALL / 2).await;
+                sleep_until(begin + AGE + AGE_GRACE / 2).await;
                 client.write_all(half.as_bytes()).await.unwrap();
             }
-            sleep(3 * LAST_CALL).await;
+            sleep(3 * AGE_GRACE).await;
             let asked = Instant::now();
-            assert!(ask(&mut client, &GET[half.len()..]).await, "it's told");
-            closed(&mut client).await;
-            let end = scene.end().await;
-            ended(&end, asked, Duration::ZERO, Some(TimedOut::Age));
+            assert!(
+                get(&mut client, &GET[half.len()..]).await,
+                "the response has Connection: close"
+            );
+            wait_closed(&mut client).await;
+            let end = server.end().await;
+            assert_ended(&end, asked, Duration::ZERO, Some(TimedOut::Age));
             assert_eq!(end.deadlines, 1, "{idle:?}");
         }
     }
 }
 
-/// It's asked so often that it doesn't sleep, and hardly looks at the clock.
+/// The connection is used so often that it does not hibernate, and seldom reads the clock.
 #[tokio::test(start_paused = true)]
-async fn a_busy_connection_is_never_closed_and_then_little_later_than_it_should_be() {
+async fn busy_connection_times_out_soon_after_its_last_response() {
     for keep_alive in [SECOND, KEEP_ALIVE] {
         for idle in [HIBERNATE_AFTER, Duration::MAX] {
-            let mut scene = serve_with(idle, |timeouts| timeouts.with_keep_alive(keep_alive));
-            let mut client = scene.connect();
+            let mut server = serve_with(idle, |timeouts| timeouts.with_keep_alive(keep_alive));
+            let mut client = server.connect();
             let (begin, mut last) = (Instant::now(), Instant::now());
             while begin.elapsed() < 60 * SECOND {
                 sleep(50 * MS).await;
                 last = Instant::now();
-                assert!(!ask(&mut client, GET).await);
+                assert!(!get(&mut client, GET).await);
             }
             let late = idle.min(keep_alive / 16).min(SECOND);
-            closed(&mut client).await;
-            let end = scene.end().await;
-            let when = keep_alive..=keep_alive + late + TICK;
-            ended_between(&end, last, when, Some(TimedOut::KeepAlive));
+            wait_closed(&mut client).await;
+            let end = server.end().await;
+            let when = keep_alive..=keep_alive + late + CLOCK_TOLERANCE;
+            assert_ended_between(&end, last, when, Some(TimedOut::KeepAlive));
         }
     }
 }
 
-/// The deadline passes in the very turn in which the connection changes how it writes.
+/// The age is reached in the very poll in which the connection changes how it writes.
 #[tokio::test(start_paused = true)]
-async fn a_busy_connection_is_told_of_its_age_whatever_else_happens_then() {
-    // The connection's looks at the clock and its age coincide at one of these.
+async fn busy_connection_gets_connection_close_at_its_age() {
+    // In one of these cases a read of the clock coincides with the age.
     for idle in [MS, 10 * MS, HIBERNATE_AFTER, Duration::MAX] {
         for before in 28..=36_u32 {
             for early in 0..=3_u32 {
                 let age = before * 5 * MS;
-                let mut scene = serve_with(idle, |timeouts| timeouts.with_age(age));
+                let mut server = serve_with(idle, |timeouts| timeouts.with_age(age));
                 let begin = Instant::now();
-                let mut client = scene.connect();
+                let mut client = server.connect();
                 sleep(MS).await;
                 let first = begin + age - (before - 1) * 4 * MS - early * MS;
                 let mut asked = 0;
                 sleep_until(first).await;
                 loop {
                     asked += 1;
-                    if ask(&mut client, GET).await {
+                    if get(&mut client, GET).await {
                         break;
                     }
                     assert!(
                         begin.elapsed() <= age + 10 * MS,
-                        "{idle:?}, {before} before, {early} ms early: not told with {asked} requests"
+                        "{idle:?}, {before} before, {early} ms early: no Connection: close within {asked} requests"
                     );
                     sleep_until(first + asked * 4 * MS).await;
                 }
-                closed(&mut client).await;
-                assert_eq!(scene.end().await.timed_out, Some(TimedOut::Age));
+                wait_closed(&mut client).await;
+                assert_eq!(server.end().await.timed_out, Some(TimedOut::Age));
             }
         }
     }
@@ -224,61 +233,61 @@ mod drain {
     use super::*;
 
     const GRACE: Duration = Duration::from_secs(30);
-    /// A quarter of the grace, and not more than this.
+    /// A quarter of the grace period, at most one second.
     const LAME_DUCK: Duration = SECOND;
 
     #[tokio::test(start_paused = true)]
-    async fn a_sleeping_connection_is_closed_after_the_lame_duck_stage() {
-        for idle in SLEEPS {
-            let mut scene = serve_with(idle, |timeouts| timeouts);
-            let mut client = scene.connect();
-            assert!(!ask(&mut client, GET).await);
+    async fn hibernating_connection_is_closed_after_the_lame_duck_stage() {
+        for idle in HIBERNATE_AFTER_CASES {
+            let mut server = serve_with(idle, |timeouts| timeouts);
+            let mut client = server.connect();
+            assert!(!get(&mut client, GET).await);
             sleep(20 * SECOND).await;
             let begin = Instant::now();
-            let ended_all = scene.handle.shutdown(GRACE);
-            closed(&mut client).await;
+            let ended_all = server.handle.shutdown(GRACE);
+            wait_closed(&mut client).await;
             let report = ended_all.await.unwrap();
             assert_eq!((report.completed, report.aborted), (1, 0));
-            ended(&scene.end().await, begin, LAME_DUCK, None);
+            assert_ended(&server.end().await, begin, LAME_DUCK, None);
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_sleeping_connection_is_told_in_the_lame_duck_stage() {
-        for idle in SLEEPS {
-            let mut scene = serve_with(idle, |timeouts| timeouts);
-            let mut client = scene.connect();
-            assert!(!ask(&mut client, GET).await);
+    async fn hibernating_connection_gets_connection_close_in_the_lame_duck_stage() {
+        for idle in HIBERNATE_AFTER_CASES {
+            let mut server = serve_with(idle, |timeouts| timeouts);
+            let mut client = server.connect();
+            assert!(!get(&mut client, GET).await);
             sleep(20 * SECOND).await;
-            let wait = scene.handle.shutdown(GRACE);
-            sleep(LAME_DUCK - 2 * TICK).await;
+            let wait = server.handle.shutdown(GRACE);
+            sleep(LAME_DUCK - 2 * CLOCK_TOLERANCE).await;
             let asked = Instant::now();
-            assert!(ask(&mut client, GET).await);
-            closed(&mut client).await;
-            ended(&scene.end().await, asked, Duration::ZERO, None);
+            assert!(get(&mut client, GET).await);
+            wait_closed(&mut client).await;
+            assert_ended(&server.end().await, asked, Duration::ZERO, None);
             let report = wait.await.unwrap();
             assert_eq!((report.completed, report.aborted), (1, 0));
         }
     }
 
-    /// Also one that came together with the request before it: that's seen when the connection
-    /// falls asleep, or is about to be closed.
+    /// Also a head that arrived with the request before it, which is noticed when the connection
+    /// hibernates or is about to be closed.
     #[tokio::test(start_paused = true)]
-    async fn a_head_that_has_begun_is_let_finish() {
-        for idle in SLEEPS {
-            let scene = serve_with(idle, |timeouts| timeouts);
-            let (mut apart, mut together) = (scene.connect(), scene.connect());
+    async fn partial_head_is_completed_during_a_drain() {
+        for idle in HIBERNATE_AFTER_CASES {
+            let server = serve_with(idle, |timeouts| timeouts);
+            let (mut apart, mut together) = (server.connect(), server.connect());
             for client in [&mut apart, &mut together] {
-                assert!(!ask(client, GET).await);
+                assert!(!get(client, GET).await);
             }
             sleep(20 * SECOND).await;
             apart.write_all(&GET.as_bytes()[..20]).await.unwrap();
-            assert!(!ask(&mut together, &format!("{GET}{}", &GET[..20])).await);
-            settled().await;
-            let wait = scene.handle.shutdown(GRACE);
+            assert!(!get(&mut together, &format!("{GET}{}", &GET[..20])).await);
+            all_tasks_idle().await;
+            let wait = server.handle.shutdown(GRACE);
             sleep(LAME_DUCK + SECOND).await;
-            assert!(ask(&mut apart, &GET[20..]).await);
-            assert!(ask(&mut together, &GET[20..]).await);
+            assert!(get(&mut apart, &GET[20..]).await);
+            assert!(get(&mut together, &GET[20..]).await);
             assert_eq!(wait.await.unwrap().aborted, 0);
         }
     }

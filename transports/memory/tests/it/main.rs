@@ -1,13 +1,13 @@
-//! The crate's own tests, in one program: they're linked once, and run beside each other. Those
-//! that count what the process has, or change it, are programs of their own beside this folder.
+//! The crate's own tests, linked into one program, so that they run at the same time. Tests that
+//! count or change what the process has are programs of their own, beside this folder.
 
 mod body_gap;
 mod corpus;
-mod deadlines;
 mod draining;
+mod fixture;
 mod half_close;
 mod hibernation;
 mod pipelined;
-mod scene;
 mod splits;
+mod timeouts;
 mod tracing;

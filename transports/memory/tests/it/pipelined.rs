@@ -1,11 +1,14 @@
-//! The beginning of a head that came in one read with the request before it: the connection looks
-//! idle, but isn't. On tokio's paused clock, to the millisecond.
+//! The beginning of a head that arrives in one read with the request before it. The connection
+//! looks idle, but is not. tokio's clock is paused, and times are exact to the millisecond.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use crate::scene::{GET, SLEEPS, Scene, ask, closed, ended, ended_between, settled};
+use crate::fixture::{
+    GET, HIBERNATE_AFTER_CASES, TestServer, all_tasks_idle, assert_ended, assert_ended_between,
+    get, wait_closed,
+};
 use anyport_core::{Body, BoxError, HttpOptions, Server, Timeouts, observe::TimedOut};
 use anyport_memory::MemoryStream;
 use bytes::Bytes;
@@ -24,32 +27,32 @@ use tower::service_fn;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
-/// The defaults, spelled out: a change of one is to be seen.
+/// The defaults as literals, so that a change of one is noticed.
 const HEAD: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const GRACE: Duration = Duration::from_secs(30);
-/// A quarter of the grace, and not more than this.
+/// A quarter of the grace period, at most one second.
 const LAME_DUCK: Duration = SECOND;
-/// How long the answer to `/late` takes from its first byte to its last.
-const LATE: Duration = Duration::from_secs(10);
-/// What a request has that counts as begun.
-const HALF: usize = 20;
+/// How long the response to `/late` takes from its first byte to its last.
+const DELAY: Duration = Duration::from_secs(10);
+/// How many bytes of a request are sent as its beginning.
+const PARTIAL_LEN: usize = 20;
 
 async fn app(request: Request<Body>) -> Result<Response<Body>, BoxError> {
     Ok(Response::new(match request.uri().path() {
-        "/late" => Body::new(Late::Begin),
+        "/late" => Body::new(DelayedBody::First),
         _ => Body::from("Hello"),
     }))
 }
 
-/// A body that goes on after a while.
-enum Late {
-    Begin,
-    Wait(Pin<Box<Sleep>>),
-    Over,
+/// A body whose second frame comes after a delay.
+enum DelayedBody {
+    First,
+    Delay(Pin<Box<Sleep>>),
+    Done,
 }
 
-impl HttpBody for Late {
+impl HttpBody for DelayedBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -57,36 +60,36 @@ impl HttpBody for Late {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let (next, said) = match &mut *self {
-            Self::Begin => (Self::Wait(Box::pin(sleep(LATE))), "begun"),
-            Self::Wait(wait) => {
+        let (next, text) = match &mut *self {
+            Self::First => (Self::Delay(Box::pin(sleep(DELAY))), "begun"),
+            Self::Delay(wait) => {
                 ready!(wait.as_mut().poll(cx));
-                (Self::Over, "ended")
+                (Self::Done, "ended")
             }
-            Self::Over => return Poll::Ready(None),
+            Self::Done => return Poll::Ready(None),
         };
         *self = next;
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(said.as_bytes())))))
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(text.as_bytes())))))
     }
 }
 
-fn serve(idle: Duration, change: impl FnOnce(Timeouts) -> Timeouts) -> Scene {
+fn serve(idle: Duration, change: impl FnOnce(Timeouts) -> Timeouts) -> TestServer {
     let timeouts = change(Timeouts::default());
     let http = HttpOptions::default().with_hibernate_after(idle);
-    Scene::serve(service_fn(app), |server: Server| {
+    TestServer::serve(service_fn(app), |server: Server| {
         server.timeouts(timeouts).http(http)
     })
 }
 
 /// A request, and the beginning of the next one.
-fn with_half() -> String {
-    format!("{GET}{}", &GET[..HALF])
+fn request_and_partial() -> String {
+    format!("{GET}{}", &GET[..PARTIAL_LEN])
 }
 
-/// Reads until it's said.
-async fn read_until(client: &mut MemoryStream, said: &str) -> String {
+/// Reads until the response ends with `text`.
+async fn read_until(client: &mut MemoryStream, text: &str) -> String {
     let mut read = String::new();
-    while !read.ends_with(said) {
+    while !read.ends_with(text) {
         let mut some = [0; 4096];
         let n = client.read(&mut some).await.unwrap();
         assert_ne!(n, 0, "the end after {read:?}");
@@ -95,61 +98,62 @@ async fn read_until(client: &mut MemoryStream, said: &str) -> String {
     read
 }
 
-/// It was read together with the request before it, so it's seen only when the connection would
-/// fall asleep, or has been idle for as long as a head may take.
+/// The beginning was read together with the request before it. So it is noticed only when the
+/// connection would hibernate, or has been idle for the head timeout.
 #[tokio::test(start_paused = true)]
-async fn half_a_pipelined_head_has_its_time_since_the_answer_before_it() {
-    for slept_before in [false, true] {
-        for idle in SLEEPS {
-            let mut scene = serve(idle, |timeouts| timeouts);
-            let mut client = scene.connect();
-            if slept_before {
-                assert!(!ask(&mut client, GET).await);
+async fn partial_pipelined_head_times_out_from_the_previous_response() {
+    for hibernated_before in [false, true] {
+        for idle in HIBERNATE_AFTER_CASES {
+            let mut server = serve(idle, |timeouts| timeouts);
+            let mut client = server.connect();
+            if hibernated_before {
+                assert!(!get(&mut client, GET).await);
                 sleep(20 * SECOND).await;
             }
             let begin = Instant::now();
-            assert!(!ask(&mut client, &with_half()).await);
-            ended(&scene.end().await, begin, HEAD, Some(TimedOut::Head));
+            assert!(!get(&mut client, &request_and_partial()).await);
+            assert_ended(&server.end().await, begin, HEAD, Some(TimedOut::Head));
         }
     }
 }
 
-/// Also where that's shorter than anything else for which the connection is looked at.
+/// The same if the head timeout is shorter than any other reason to probe the connection.
 #[tokio::test(start_paused = true)]
-async fn half_a_pipelined_head_has_a_short_time_too() {
-    for idle in SLEEPS {
+async fn short_head_timeout_applies_to_a_partial_pipelined_head() {
+    for idle in HIBERNATE_AFTER_CASES {
         let head = 100 * MS;
-        let mut scene = serve(idle, |timeouts| timeouts.with_head(head));
-        let mut client = scene.connect();
+        let mut server = serve(idle, |timeouts| timeouts.with_head(head));
+        let mut client = server.connect();
         let begin = Instant::now();
-        assert!(!ask(&mut client, &with_half()).await);
-        ended(&scene.end().await, begin, head, Some(TimedOut::Head));
+        assert!(!get(&mut client, &request_and_partial()).await);
+        assert_ended(&server.end().await, begin, head, Some(TimedOut::Head));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_a_pipelined_head_is_answered_when_its_rest_comes_in_time() {
-    for idle in SLEEPS {
+async fn completed_pipelined_head_gets_a_response() {
+    for idle in HIBERNATE_AFTER_CASES {
         for at in 1..GET.len() {
-            let scene = serve(idle, |timeouts| timeouts);
-            let mut client = scene.connect();
+            let server = serve(idle, |timeouts| timeouts);
+            let mut client = server.connect();
             for wait in [MS, 200 * MS, SECOND, HEAD - SECOND] {
-                assert!(!ask(&mut client, &format!("{GET}{}", &GET[..at])).await);
+                assert!(!get(&mut client, &format!("{GET}{}", &GET[..at])).await);
                 sleep(wait).await;
-                assert!(!ask(&mut client, &GET[at..]).await, "cut at {at}");
+                assert!(!get(&mut client, &GET[at..]).await, "cut at {at}");
             }
         }
     }
 }
 
-/// What comes before it's seen, counts as its first byte. Nothing that comes later does.
+/// A byte that arrives before the beginning is noticed counts as its first byte. Later bytes do
+/// not.
 #[tokio::test(start_paused = true)]
-async fn half_a_pipelined_head_that_trickles_has_twice_its_time_at_most() {
-    for idle in SLEEPS {
-        let mut scene = serve(idle, |timeouts| timeouts);
-        let mut client = scene.connect();
+async fn trickling_pipelined_head_has_at_most_twice_the_timeout() {
+    for idle in HIBERNATE_AFTER_CASES {
+        let mut server = serve(idle, |timeouts| timeouts);
+        let mut client = server.connect();
         let begin = Instant::now();
-        assert!(!ask(&mut client, &with_half()).await);
+        assert!(!get(&mut client, &request_and_partial()).await);
         let trickle = tokio::spawn(async move {
             sleep(HEAD - SECOND).await;
             while client.write_all(b"x").await.is_ok() {
@@ -157,33 +161,33 @@ async fn half_a_pipelined_head_that_trickles_has_twice_its_time_at_most() {
             }
         });
         let when = HEAD..=2 * HEAD;
-        ended_between(&scene.end().await, begin, when, Some(TimedOut::Head));
+        assert_ended_between(&server.end().await, begin, when, Some(TimedOut::Head));
         trickle.await.unwrap();
     }
 }
 
-/// Whatever the connection would otherwise be closed for by then.
+/// The head timeout applies, although another timeout would close the idle connection before.
 #[tokio::test(start_paused = true)]
-async fn half_a_pipelined_head_has_its_time_although_idle_connections_have_less() {
+async fn shorter_keep_alive_does_not_cut_a_partial_pipelined_head() {
     for head in [HEAD, Duration::MAX] {
-        for idle in SLEEPS {
-            let mut scene = serve(idle, |timeouts| {
+        for idle in HIBERNATE_AFTER_CASES {
+            let mut server = serve(idle, |timeouts| {
                 timeouts.with_keep_alive(5 * SECOND).with_head(head)
             });
-            let (mut in_time, mut late) = (scene.connect(), scene.connect());
+            let (mut in_time, mut late) = (server.connect(), server.connect());
             let begin = Instant::now();
             for client in [&mut in_time, &mut late] {
-                assert!(!ask(client, &with_half()).await);
+                assert!(!get(client, &request_and_partial()).await);
             }
             sleep(HEAD - SECOND).await;
             let asked = Instant::now();
-            assert!(!ask(&mut in_time, &GET[HALF..]).await, "{idle:?}");
+            assert!(!get(&mut in_time, &GET[PARTIAL_LEN..]).await, "{idle:?}");
             if head == HEAD {
-                ended(&scene.end().await, begin, HEAD, Some(TimedOut::Head));
+                assert_ended(&server.end().await, begin, HEAD, Some(TimedOut::Head));
             }
-            closed(&mut in_time).await;
-            ended(
-                &scene.end().await,
+            wait_closed(&mut in_time).await;
+            assert_ended(
+                &server.end().await,
                 asked,
                 5 * SECOND,
                 Some(TimedOut::KeepAlive),
@@ -192,25 +196,28 @@ async fn half_a_pipelined_head_has_its_time_although_idle_connections_have_less(
     }
 }
 
-/// An answer that began before the drain couldn't say that it's the last one.
+/// The first response began before the drain, so it had no `Connection: close`.
 #[tokio::test(start_paused = true)]
-async fn what_came_with_a_request_that_is_answered_when_a_drain_begins_is_answered_too() {
-    for idle in SLEEPS {
+async fn drain_serves_a_pipelined_request() {
+    for idle in HIBERNATE_AFTER_CASES {
         for whole in [false, true] {
-            let scene = serve(idle, |timeouts| timeouts);
-            let mut client = scene.connect();
+            let server = serve(idle, |timeouts| timeouts);
+            let mut client = server.connect();
             let late = GET.replace("/ ", "/late ");
-            let next = if whole { GET } else { &GET[..HALF] };
+            let next = if whole { GET } else { &GET[..PARTIAL_LEN] };
             client
                 .write_all(format!("{late}{next}").as_bytes())
                 .await
                 .unwrap();
             let begun = read_until(&mut client, "begun\r\n").await;
             assert!(!begun.contains("connection: close"), "{begun}");
-            let wait = scene.handle.shutdown(GRACE);
+            let wait = server.handle.shutdown(GRACE);
             if !whole {
                 read_until(&mut client, "ended\r\n0\r\n\r\n").await;
-                client.write_all(&GET.as_bytes()[HALF..]).await.unwrap();
+                client
+                    .write_all(&GET.as_bytes()[PARTIAL_LEN..])
+                    .await
+                    .unwrap();
             }
             let mut rest = String::new();
             client.read_to_string(&mut rest).await.unwrap();
@@ -221,36 +228,36 @@ async fn what_came_with_a_request_that_is_answered_when_a_drain_begins_is_answer
     }
 }
 
-/// Some clients end a body with it (RFC 9112, section 2.2: a server should ignore it).
+/// Some clients send an empty line after a body (RFC 9112 2.2: a server should ignore it).
 #[tokio::test(start_paused = true)]
-async fn an_empty_line_after_a_request_begins_no_head() {
-    for idle in SLEEPS {
+async fn empty_line_after_a_request_starts_no_head() {
+    for idle in HIBERNATE_AFTER_CASES {
         for empty in ["\r\n", "\n", "\r\n\r\n"] {
             let post =
                 format!("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\nx{empty}");
-            let mut scene = serve(idle, |timeouts| timeouts);
-            let mut client = scene.connect();
+            let mut server = serve(idle, |timeouts| timeouts);
+            let mut client = server.connect();
             let mut asked = Instant::now();
             for wait in [Duration::ZERO, 20 * SECOND, HEAD + SECOND] {
                 sleep(wait).await;
                 asked = Instant::now();
-                assert!(!ask(&mut client, &post).await);
+                assert!(!get(&mut client, &post).await);
             }
-            closed(&mut client).await;
-            ended(
-                &scene.end().await,
+            wait_closed(&mut client).await;
+            assert_ended(
+                &server.end().await,
                 asked,
                 KEEP_ALIVE,
                 Some(TimedOut::KeepAlive),
             );
 
-            let mut client = scene.connect();
-            assert!(!ask(&mut client, &post).await);
-            settled().await;
+            let mut client = server.connect();
+            assert!(!get(&mut client, &post).await);
+            all_tasks_idle().await;
             let begin = Instant::now();
-            let wait = scene.handle.shutdown(GRACE);
-            closed(&mut client).await;
-            ended(&scene.end().await, begin, LAME_DUCK, None);
+            let wait = server.handle.shutdown(GRACE);
+            wait_closed(&mut client).await;
+            assert_ended(&server.end().await, begin, LAME_DUCK, None);
             assert_eq!(wait.await.unwrap().aborted, 0);
         }
     }

@@ -1,6 +1,9 @@
-//! What's written to `tracing`: peers' mistakes never above DEBUG, the app's own as ERROR, and all
-//! of it in the connection's span.
-#![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
+//! Output to `tracing`: errors of peers at DEBUG at most, errors of the app at ERROR, and all of it
+//! in the connection's span.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
 
 use anyport_core::{Body, observe::Tracing, serve_with};
 use anyport_memory::Memory;
@@ -27,8 +30,8 @@ impl Write for Lines {
     }
 }
 
-/// Plays one client against a server, and gives what was logged meanwhile.
-async fn logged(send: &[u8]) -> String {
+/// Runs one client against a server, and returns the log.
+async fn log_of(send: &[u8]) -> String {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -51,32 +54,32 @@ async fn logged(send: &[u8]) -> String {
     let mut client = connector.connect().unwrap();
     client.write_all(send).await.unwrap();
     let mut answer = Vec::new();
-    // However it ends: what matters is what's logged.
+    // Only the log matters, not the end of the connection.
     let _ = client.read_to_end(&mut answer).await;
     running.shutdown(Duration::ZERO).await.unwrap();
     let bytes = lines.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
 }
 
-fn ours(log: &str) -> impl Iterator<Item = &str> {
+fn server_lines(log: &str) -> impl Iterator<Item = &str> {
     log.lines().filter(|line| line.contains(" anyport: "))
 }
 
 #[tokio::test(flavor = "current_thread", start_paused = true)]
-async fn a_peers_mistake_is_never_above_debug() {
-    for mistake in [
+async fn peer_errors_are_logged_at_debug() {
+    for input in [
         &b"garbage\r\n\r\n"[..],
         b"GET / HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost:",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\ngarbage",
         b"",
     ] {
-        let log = logged(mistake).await;
+        let log = log_of(input).await;
         assert!(log.contains("accepted"), "{log}");
         assert!(log.contains("closed"), "{log}");
-        let loud: Vec<_> = ours(&log)
+        let loud: Vec<_> = server_lines(&log)
             .filter(|line| !line.contains("DEBUG"))
-            // What the operator did.
+            // The operator causes these.
             .filter(|line| !line.contains("listening") && !line.contains("draining"))
             .collect();
         assert!(loud.is_empty(), "{loud:#?}");
@@ -84,9 +87,11 @@ async fn a_peers_mistake_is_never_above_debug() {
 }
 
 #[tokio::test(flavor = "current_thread", start_paused = true)]
-async fn a_panic_is_an_error_and_names_its_connection() {
-    let log = logged(b"GET /panic HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
-    let line = ours(&log).find(|line| line.contains("panicked")).unwrap();
+async fn panic_is_logged_as_error_with_its_connection() {
+    let log = log_of(b"GET /panic HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    let line = server_lines(&log)
+        .find(|line| line.contains("panicked"))
+        .unwrap();
     assert!(
         line.contains("ERROR") && line.contains("deliberate") && line.contains("conn.id=1"),
         "{line}"
@@ -94,8 +99,8 @@ async fn a_panic_is_an_error_and_names_its_connection() {
 }
 
 #[tokio::test(flavor = "current_thread", start_paused = true)]
-async fn what_the_app_logs_is_in_the_connections_span() {
-    let log = logged(b"GET /here HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+async fn app_logs_are_in_the_connection_span() {
+    let log = log_of(b"GET /here HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     let line = log
         .lines()
         .find(|line| line.contains("in the app"))

@@ -1,8 +1,11 @@
-//! What clients send, right and wrong, each on a connection of its own.
-#![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
+//! Valid and invalid client input, each for a connection of its own.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
 use std::{iter::repeat_n, sync::LazyLock};
 
-/// What a client sends, and the status of each HTTP/1 answer to it.
+/// The bytes of a client, and the status of each HTTP/1 response to them.
 pub(crate) struct Input {
     pub(crate) name: &'static str,
     pub(crate) bytes: Vec<u8>,
@@ -28,7 +31,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub(crate) static CORPUS: LazyLock<Vec<Input>> = LazyLock::new(|| {
     let mut inputs = requests();
-    inputs.extend(mistakes());
+    inputs.extend(malformed());
     inputs.extend(http2());
     inputs
 });
@@ -47,8 +50,8 @@ fn requests() -> Vec<Input> {
         ),
         Input::new(
             "a body in chunks, with extensions and trailers, and another request",
-            "POST /1 HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, X-End\r\n\r\n\
-             5;name=value\r\nhello\r\n0C ; a=\"b;c\"\r\n, dear world\r\n0\r\nX-Sum: 17\r\nX-End: yes\r\n\r\n\
+            "POST /1 HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, X-ConnectionEnd\r\n\r\n\
+             5;name=value\r\nhello\r\n0C ; a=\"b;c\"\r\n, dear world\r\n0\r\nX-Sum: 17\r\nX-ConnectionEnd: yes\r\n\r\n\
              GET /2 HTTP/1.1\r\nHost: test\r\n\r\n",
             &["200", "200"],
         ),
@@ -57,7 +60,7 @@ fn requests() -> Vec<Input> {
             "PUT /1 HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhelloGET /2 HTTP/1.1\r\nHost: test\r\n\r\n",
             &["100", "200", "200"],
         ),
-        // However late it comes, it's read behind the response.
+        // However late the body arrives, it is read after the response.
         Input::new(
             "a body that the app leaves unread, and another request",
             "POST /unread HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhelloGET /2 HTTP/1.1\r\nHost: test\r\n\r\n",
@@ -97,7 +100,7 @@ fn requests() -> Vec<Input> {
     ]
 }
 
-fn mistakes() -> Vec<Input> {
+fn malformed() -> Vec<Input> {
     let oversized: Vec<u8> = b"GET / HTTP/1.1\r\nHost: test\r\nX-Large: "
         .iter()
         .copied()
@@ -133,7 +136,8 @@ fn mistakes() -> Vec<Input> {
             &[],
         ),
         Input::new("the beginning of the preface", "PRI * HTTP/2.0\r\n", &[]),
-        // The chunks count, and it's the last request of its connection (RFC 9112 6.1).
+        // The chunked encoding takes precedence, and this is the connection's last request (RFC
+        // 9112 6.1).
         Input::new(
             "both a length and chunks",
             "POST /1 HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n\
@@ -153,7 +157,7 @@ fn mistakes() -> Vec<Input> {
     ]
 }
 
-/// Frames by hand (RFC 9113 4.1), with headers from the static table (RFC 7541 appendix A).
+/// Raw frames (RFC 9113 4.1), with headers from the static table (RFC 7541 appendix A).
 fn http2() -> Vec<Input> {
     const DATA: u8 = 0;
     const HEADERS: u8 = 1;

@@ -1,44 +1,45 @@
-//! What a fuzzer makes up: where to cut, and what's cut.
-use super::stage::Stage;
+//! Interprets a fuzzer's input: where to split, and the bytes to split.
+use super::split_server::SplitServer;
 
-/// The first byte says how many cuts there are, and each of the next how far after the one before.
-const MOST_CUTS: u8 = 16;
+/// The first byte is the number of splits. Each of the next bytes is the distance from one split to
+/// the next.
+const MAX_CUTS: u8 = 16;
 
-/// Only what begins as HTTP/2 begins so.
+/// Only HTTP/2 begins like this.
 const HTTP2: &[u8] = b"PRI";
 
-/// Sends it in pieces, and as one.
+/// Sends the bytes in pieces, and as one.
 ///
 /// # Panics
 ///
-/// The answers differ.
-pub(crate) fn check(stage: &Stage, data: &[u8]) {
+/// The responses differ.
+pub(crate) fn check(server: &SplitServer, data: &[u8]) {
     let Some((count, rest)) = data.split_first() else {
         return;
     };
-    let Some((steps, bytes)) = rest.split_at_checked(usize::from(count % MOST_CUTS)) else {
+    let Some((steps, bytes)) = rest.split_at_checked(usize::from(count % MAX_CUTS)) else {
         return;
     };
-    // HTTP/2 answers with an error of the connection, which may overtake the answers that are under
-    // way (RFC 9113 5.4.1).
+    // HTTP/2 responds with a connection error, which may overtake responses in flight (RFC 9113
+    // 5.4.1).
     if bytes.is_empty() || HTTP2.starts_with(&bytes[..bytes.len().min(HTTP2.len())]) {
         return;
     }
-    // What's wrong with a head need not be answered before its end, so it has one.
+    // The server may wait for the end of a malformed head before it responds, so the head gets one.
     let bytes = [bytes, b"\r\n\r\n"].concat();
-    let (mut left, mut pieces) = (&bytes[..], Vec::new());
+    let (mut remaining, mut pieces) = (&bytes[..], Vec::new());
     for step in steps {
-        let (piece, others) = left.split_at(usize::from(*step).clamp(1, left.len()));
+        let (piece, rest) = remaining.split_at(usize::from(*step).clamp(1, remaining.len()));
         pieces.push(piece);
-        left = others;
-        if left.is_empty() {
+        remaining = rest;
+        if remaining.is_empty() {
             break;
         }
     }
-    if !left.is_empty() {
-        pieces.push(left);
+    if !remaining.is_empty() {
+        pieces.push(remaining);
     }
-    let expected = stage.unsplit(&bytes).until_refused();
-    let answers = stage.answers(pieces).until_refused();
-    assert_eq!(answers, expected, "{}", bytes.escape_ascii());
+    let expected = server.unsplit(&bytes).until_own_response();
+    let responses = server.responses(pieces).until_own_response();
+    assert_eq!(responses, expected, "{}", bytes.escape_ascii());
 }

@@ -1,14 +1,14 @@
-//! However the bytes of a connection are cut into pieces, the answers are the same, to the byte.
+//! However the bytes of a connection are split, the responses are the same, to the byte.
 //!
-//! Each piece is read by the server before the next one is sent. Whatever looks at first bytes,
-//! puts bytes back or keeps half a head somewhere has its chance to lose one here.
+//! The server reads each piece before the next one is sent. Code that inspects first bytes, puts
+//! bytes back or buffers a partial head could lose a byte here.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
 mod fuzzed;
-mod stage;
+mod split_server;
 
 use crate::corpus::{CORPUS, Input};
 use anyport_core::HttpOptions;
@@ -18,10 +18,10 @@ use proptest::{
     sample::Index,
     test_runner::{Config, TestCaseError, TestRunner},
 };
-use stage::{Answers, Stage};
+use split_server::{Responses, SplitServer};
 use std::{fs, time::Duration};
 
-/// The pieces between the cuts, none of which is empty.
+/// The pieces between the splits, none of them empty.
 fn pieces<'a>(bytes: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
     let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
     at.extend([0, bytes.len()]);
@@ -31,75 +31,85 @@ fn pieces<'a>(bytes: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
 }
 
 #[test]
-fn the_inputs_are_answered_as_they_should_be() {
-    let stage = Stage::set();
+fn inputs_get_the_expected_statuses() {
+    let server = SplitServer::start();
     for Input {
         name,
         bytes,
         statuses,
     } in CORPUS.iter()
     {
-        let answers = stage.unsplit(bytes);
-        let text = String::from_utf8_lossy(&answers.0);
+        let responses = server.unsplit(bytes);
+        let text = String::from_utf8_lossy(&responses.0);
         let found: Vec<&str> = text
             .match_indices("HTTP/1.")
             .filter_map(|(at, _)| text.get(at + 9..at + 12))
             .filter(|status| status.bytes().all(|digit| digit.is_ascii_digit()))
             .collect();
-        assert_eq!(&found, statuses, "{name}: {answers:?}");
-        assert!(!answers.0.is_empty() || statuses.is_empty(), "{name}");
+        assert_eq!(&found, statuses, "{name}: {responses:?}");
+        assert!(!responses.0.is_empty() || statuses.is_empty(), "{name}");
     }
 }
 
 #[test]
-fn two_pieces_are_answered_as_one() {
-    let stage = Stage::set();
+fn two_pieces_get_the_same_responses_as_one() {
+    let server = SplitServer::start();
     for Input { name, bytes, .. } in CORPUS.iter() {
-        let expected = stage.unsplit(bytes);
+        let expected = server.unsplit(bytes);
         for at in 1..bytes.len() {
-            let answers = stage.answers([&bytes[..at], &bytes[at..]]);
-            assert_eq!(answers, expected, "{name}: cut at {at} of {}", bytes.len());
+            let responses = server.responses([&bytes[..at], &bytes[at..]]);
+            assert_eq!(
+                responses,
+                expected,
+                "{name}: cut at {at} of {}",
+                bytes.len()
+            );
         }
     }
 }
 
 #[test]
-fn single_bytes_are_answered_as_one_piece() {
-    let stage = Stage::set();
+fn single_bytes_get_the_same_responses_as_one_piece() {
+    let server = SplitServer::start();
     for Input { name, bytes, .. } in CORPUS.iter() {
         assert_eq!(
-            stage.answers(bytes.chunks(1)),
-            stage.unsplit(bytes),
+            server.responses(bytes.chunks(1)),
+            server.unsplit(bytes),
             "{name}"
         );
     }
 }
 
-/// A connection that's idle between the pieces is asleep then.
+/// A connection that is idle between the pieces hibernates.
 #[test]
-fn pieces_with_a_sleep_between_them_are_answered_as_without() {
-    let [asleep, awake] = [Duration::ZERO, Duration::MAX]
-        .map(|idle| Stage::set_as(HttpOptions::default().with_hibernate_after(idle)));
+fn hibernation_between_pieces_does_not_change_the_responses() {
+    let [hibernating, active] = [Duration::ZERO, Duration::MAX]
+        .map(|idle| SplitServer::start_with(HttpOptions::default().with_hibernate_after(idle)));
     for Input { name, bytes, .. } in CORPUS.iter() {
         for at in 1..bytes.len() {
             let pieces = [&bytes[..at], &bytes[at..]];
-            let (answers, expected) = (asleep.answers(pieces), awake.answers(pieces));
-            assert_eq!(answers, expected, "{name}: cut at {at} of {}", bytes.len());
+            let (responses, expected) = (hibernating.responses(pieces), active.responses(pieces));
+            assert_eq!(
+                responses,
+                expected,
+                "{name}: cut at {at} of {}",
+                bytes.len()
+            );
         }
-        let (answers, expected) = (
-            asleep.answers(bytes.chunks(1)),
-            awake.answers(bytes.chunks(1)),
+        let (responses, expected) = (
+            hibernating.responses(bytes.chunks(1)),
+            active.responses(bytes.chunks(1)),
         );
-        assert_eq!(answers, expected, "{name}: byte by byte");
+        assert_eq!(responses, expected, "{name}: byte by byte");
     }
 }
 
-/// Bodies that are there too early, too late or not at all for an app that doesn't read them: what
-/// hyper makes of them, whether it sleeps or not.
+/// Bodies that arrive early, late or not at all for an app that does not read them. Hibernation
+/// must not change how hyper handles them.
 #[test]
-fn unread_bodies_with_sleeps_about_them_are_answered_as_without() {
-    let [asleep, awake] = [Duration::ZERO, Duration::MAX]
-        .map(|idle| Stage::set_as(HttpOptions::default().with_hibernate_after(idle)));
+fn hibernation_around_unread_bodies_does_not_change_the_responses() {
+    let [hibernating, active] = [Duration::ZERO, Duration::MAX]
+        .map(|idle| SplitServer::start_with(HttpOptions::default().with_hibernate_after(idle)));
     let get = "GET /after HTTP/1.1\r\nHost: test\r\n\r\n";
     let large = "x".repeat(300_000);
     let heads = [
@@ -125,10 +135,11 @@ fn unread_bodies_with_sleeps_about_them_are_answered_as_without() {
                         .map(|piece| piece.as_bytes())
                         .filter(|piece| !piece.is_empty())
                 };
-                let (answers, expected) = (asleep.answers(bytes()), awake.answers(bytes()));
+                let (responses, expected) =
+                    (hibernating.responses(bytes()), active.responses(bytes()));
                 assert!(!expected.0.is_empty());
                 assert_eq!(
-                    answers,
+                    responses,
                     expected,
                     "{head}, then {} bytes in {} pieces",
                     body.len(),
@@ -139,9 +150,9 @@ fn unread_bodies_with_sleeps_about_them_are_answered_as_without() {
     }
 }
 
-/// Runs a property in so many cases, or in as many as `PROPTEST_CASES` says, if that's more. No
-/// file remembers a failure: what it names is to become an input of the corpus.
-fn holds<S: Strategy>(
+/// Checks a property in `cases` cases, or in `PROPTEST_CASES` if that is more. No file records a
+/// failure: the failing input belongs into the corpus.
+fn check_property<S: Strategy>(
     strategy: &S,
     cases: u32,
     property: impl Fn(S::Value) -> Result<(), TestCaseError>,
@@ -156,18 +167,18 @@ fn holds<S: Strategy>(
 }
 
 #[test]
-fn any_pieces_are_answered_as_one() {
-    let stage = Stage::set();
-    let expected: Vec<Answers> = CORPUS
+fn any_pieces_get_the_same_responses_as_one() {
+    let server = SplitServer::start();
+    let expected: Vec<Responses> = CORPUS
         .iter()
-        .map(|input| stage.unsplit(&input.bytes))
+        .map(|input| server.unsplit(&input.bytes))
         .collect();
     let strategy = (any::<Index>(), vec(any::<Index>(), 2..16));
-    holds(&strategy, 2000, |(which, cuts)| {
+    check_property(&strategy, 2000, |(which, cuts)| {
         let which = which.index(CORPUS.len());
         let Input { name, bytes, .. } = &CORPUS[which];
         proptest::prop_assert_eq!(
-            &stage.answers(pieces(bytes, &cuts)),
+            &server.responses(pieces(bytes, &cuts)),
             &expected[which],
             "{}",
             name
@@ -176,13 +187,12 @@ fn any_pieces_are_answered_as_one() {
     });
 }
 
-/// A byte is wrong somewhere: what's wrong with it doesn't depend on the pieces either.
+/// One byte is replaced. The responses to the damaged input do not depend on the pieces either.
 #[test]
-fn any_pieces_of_a_damaged_input_are_answered_as_one() {
-    let stage = Stage::set();
-    // HTTP/2 answers with an error of the connection, which may overtake the answers that are under
-    // way (RFC 9113 5.4.1). And which of two mistakes is found, may depend on the pieces: a head
-    // that's too large is none to begin with.
+fn any_pieces_of_a_damaged_input_get_the_same_responses_as_one() {
+    let server = SplitServer::start();
+    // HTTP/2 responds with a connection error, which may overtake responses in flight (RFC 9113
+    // 5.4.1). In an oversized head, the pieces may decide which of two errors is found first.
     let inputs: Vec<&Input> = CORPUS
         .iter()
         .filter(|input| !input.is_http2() && input.statuses != ["431"])
@@ -193,35 +203,36 @@ fn any_pieces_of_a_damaged_input_are_answered_as_one() {
         any::<u8>(),
         vec(any::<Index>(), 1..8),
     );
-    holds(&strategy, 2000, |(which, place, byte, cuts)| {
+    check_property(&strategy, 2000, |(which, position, byte, cuts)| {
         let Input { name, bytes, .. } = which.get(&inputs);
         let mut bytes = bytes.clone();
-        let place = place.index(bytes.len());
-        bytes[place] = byte;
-        // What's wrong with a head need not be answered before its end, so it has one.
+        let position = position.index(bytes.len());
+        bytes[position] = byte;
+        // The server may wait for the end of a malformed head before it responds, so the head gets
+        // one.
         bytes.extend_from_slice(b"\r\n\r\n");
-        let expected = stage.unsplit(&bytes).until_refused();
+        let expected = server.unsplit(&bytes).until_own_response();
         proptest::prop_assert_eq!(
-            stage.answers(pieces(&bytes, &cuts)).until_refused(),
+            server.responses(pieces(&bytes, &cuts)).until_own_response(),
             expected,
             "{}: {} at {}: {}",
             name,
             byte,
-            place,
+            position,
             bytes.escape_ascii()
         );
         Ok(())
     });
 }
 
-/// What the fuzzer found worth keeping (`fuzz/`), and what it begins with.
+/// The fuzzer's corpus (`fuzz/`): its seeds, and inputs that found something.
 #[test]
-fn what_is_kept_for_the_fuzzer_is_answered_as_one() {
+fn fuzz_corpus_gets_the_same_responses_in_pieces() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/splits");
-    let stage = Stage::set();
+    let server = SplitServer::start();
     let mut inputs = 0;
     for file in fs::read_dir(folder).unwrap() {
-        fuzzed::check(&stage, &fs::read(file.unwrap().path()).unwrap());
+        fuzzed::check(&server, &fs::read(file.unwrap().path()).unwrap());
         inputs += 1;
     }
     assert!(inputs > 30, "{inputs} inputs");

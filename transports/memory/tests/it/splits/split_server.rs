@@ -1,5 +1,5 @@
-//! A server on a paused clock that's sent pieces, and what it answers.
-use crate::scene::{Scene, settled};
+//! A server on a paused clock that receives pieces, and its responses.
+use crate::fixture::{TestServer, all_tasks_idle};
 use anyport_core::{Body, BoxError, HttpOptions, Limits, Server};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
@@ -10,17 +10,17 @@ use tokio::{
 };
 use tower::service_fn;
 
-/// The least that's allowed, so that an oversized head is a small input.
+/// The minimum, so that an oversized head is a small input.
 const HEAD_BYTES: usize = 8 * 1024;
 
-/// What a date is replaced by: a response that the server makes of its own has the time of day.
+/// Replaces the dates of responses that the server itself makes.
 const DATE: &[u8; 29] = b"Thu, 01 Jan 1970 00:00:00 GMT";
 
-/// Tells the app's request back.
-async fn tell(mut request: Request<Body>) -> Result<Response<String>, BoxError> {
+/// Responds with the app's view of the request.
+async fn echo_request(mut request: Request<Body>) -> Result<Response<String>, BoxError> {
     let path = request.uri().path().to_owned();
     let mut response = Response::new(String::new());
-    // In HTTP/2 a date is compressed: it could not be replaced afterwards.
+    // In HTTP/2 a date is compressed, so it could not be replaced afterwards.
     let date = HeaderValue::from_bytes(DATE)?;
     response.headers_mut().insert(header::DATE, date);
     match path.as_str() {
@@ -29,7 +29,7 @@ async fn tell(mut request: Request<Body>) -> Result<Response<String>, BoxError> 
             tokio::spawn(async move {
                 let Ok(upgraded) = upgrade.await else { return };
                 let (mut read, mut write) = split(TokioIo::new(upgraded));
-                // The client's end is the end.
+                // The client's FIN ends the echo.
                 let _ = copy(&mut read, &mut write).await;
                 let _ = write.shutdown().await;
             });
@@ -56,18 +56,18 @@ async fn tell(mut request: Request<Body>) -> Result<Response<String>, BoxError> 
     Ok(response)
 }
 
-/// A server, and the runtime with the paused clock that it runs on.
-pub(crate) struct Stage {
+/// A server, and its runtime with a paused clock.
+pub(crate) struct SplitServer {
     runtime: Runtime,
-    scene: Scene,
+    server: TestServer,
 }
 
-impl Stage {
-    pub(crate) fn set() -> Self {
-        Self::set_as(HttpOptions::default())
+impl SplitServer {
+    pub(crate) fn start() -> Self {
+        Self::start_with(HttpOptions::default())
     }
 
-    pub(crate) fn set_as(http: HttpOptions) -> Self {
+    pub(crate) fn start_with(http: HttpOptions) -> Self {
         let runtime = Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -75,59 +75,61 @@ impl Stage {
             .unwrap();
         let limits = Limits::default().with_head_bytes(HEAD_BYTES);
         let configure = |server: Server| server.limits(limits).http(http);
-        let scene = runtime.block_on(async { Scene::serve(service_fn(tell), configure) });
-        Self { runtime, scene }
+        let server =
+            runtime.block_on(async { TestServer::serve(service_fn(echo_request), configure) });
+        Self { runtime, server }
     }
 
-    /// All that the server answers on one connection to these pieces, until it closes.
-    pub(crate) fn answers<'a>(&self, pieces: impl IntoIterator<Item = &'a [u8]>) -> Answers {
+    /// All responses on one connection to these pieces, until the server closes.
+    pub(crate) fn responses<'a>(&self, pieces: impl IntoIterator<Item = &'a [u8]>) -> Responses {
         self.runtime.block_on(async {
-            let mut client = self.scene.connect();
+            let mut client = self.server.connect();
             for piece in pieces {
-                // A server that has hung up may have answered before.
+                // The server may have closed the connection after an earlier response.
                 if client.write_all(piece).await.is_err() {
                     break;
                 }
-                settled().await;
+                all_tasks_idle().await;
             }
             let _ = client.shutdown().await;
-            let mut answers = Vec::new();
-            client.read_to_end(&mut answers).await.unwrap();
-            Answers::new(answers)
+            let mut responses = Vec::new();
+            client.read_to_end(&mut responses).await.unwrap();
+            Responses::new(responses)
         })
     }
 
-    /// What it answers if all comes at once.
-    pub(crate) fn unsplit(&self, bytes: &[u8]) -> Answers {
-        self.answers([bytes])
+    /// The responses if all bytes are sent at once.
+    pub(crate) fn unsplit(&self, bytes: &[u8]) -> Responses {
+        self.responses([bytes])
     }
 }
 
-/// Bytes that the server sent, shown as text.
+/// The server's bytes, with escapes in the debug output.
 #[derive(PartialEq)]
-pub(crate) struct Answers(pub(crate) Vec<u8>);
+pub(crate) struct Responses(pub(crate) Vec<u8>);
 
-impl Answers {
+impl Responses {
     fn new(bytes: Vec<u8>) -> Self {
-        // The server's preface is its settings (RFC 9113 3.4).
+        // The server's preface is its SETTINGS frame (RFC 9113 3.4).
         let is_http2 = bytes.get(3..9) == Some(&[4, 0, 0, 0, 0, 0]);
         Self(if is_http2 {
             by_stream(&bytes)
         } else {
-            undated(bytes)
+            replace_dates(bytes)
         })
     }
 
-    /// Up to the first answer of the server's own. It's given before the request's body is read, so
-    /// whether the connection goes on depends on whether that body is there already (RFC 9112 9.3).
-    pub(crate) fn until_refused(self) -> Self {
+    /// The responses up to the first one that the server itself makes. The server makes it before
+    /// it reads the request body. So whether the connection stays open depends on whether the body
+    /// has arrived (RFC 9112 9.3).
+    pub(crate) fn until_own_response(self) -> Self {
         const OWN: &str = "content-type: text/plain\r\n";
         let text = self.0.escape_ascii().to_string().replace("\\r\\n", "\r\n");
         let Some((before, refusal)) = text.split_once(OWN) else {
             return self;
         };
         let refusal = refusal.replacen("connection: close\r\n", "", 1);
-        // An answer to HEAD has no text.
+        // A response to HEAD has no body.
         let refusal = refusal
             .split_once("\\n")
             .map_or(&*refusal, |(refusal, _)| refusal);
@@ -135,8 +137,8 @@ impl Answers {
     }
 }
 
-/// Without the time of day.
-fn undated(mut bytes: Vec<u8>) -> Vec<u8> {
+/// Replaces the time of day.
+fn replace_dates(mut bytes: Vec<u8>) -> Vec<u8> {
     const NAME: &[u8] = b"\r\ndate: ";
     let mut from = 0;
     while let Some(at) = bytes[from..].windows(NAME.len()).position(|w| w == NAME) {
@@ -148,9 +150,9 @@ fn undated(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// The frames of each stream in their order. Those of the connection are in none: an
-/// acknowledgement follows what it acknowledges, and a window may be opened at any time (RFC 9113
-/// 6.5.3 and 6.9).
+/// The frames of each stream in their order, and the frames of the connection sorted. The order
+/// between the two may vary: an acknowledgement follows what it acknowledges, and a window may be
+/// opened at any time (RFC 9113 6.5.3, 6.9).
 fn by_stream(mut bytes: &[u8]) -> Vec<u8> {
     let mut frames = Vec::new();
     while let Some((head, _)) = bytes.split_first_chunk::<9>() {
@@ -168,7 +170,7 @@ fn by_stream(mut bytes: &[u8]) -> Vec<u8> {
     all.flat_map(|(_, frame)| frame).copied().collect()
 }
 
-impl std::fmt::Debug for Answers {
+impl std::fmt::Debug for Responses {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.0.escape_ascii())
     }

@@ -1,4 +1,4 @@
-//! Every deadline with its default, to the millisecond: on tokio's paused clock, so that minutes
+//! Every timeout with its default, to the millisecond. tokio's clock is paused, so that minutes
 //! take no time.
 #![expect(
     clippy::unwrap_used,
@@ -9,7 +9,7 @@ mod drain;
 mod http1;
 mod http2;
 
-use crate::scene::{End, Scene, settled};
+use crate::fixture::{ConnectionEnd, TestServer, all_tasks_idle};
 use anyport_core::{Body, BoxError, Server, Timeouts, observe::TimedOut};
 use anyport_memory::MemoryStream;
 use bytes::Bytes;
@@ -32,23 +32,23 @@ use tokio::{
 use tower::service_fn;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// The defaults of [`Timeouts`], spelled out: a change of one is to be seen.
+/// The defaults of [`Timeouts`] as literals, so that a change of one is noticed.
 const HEAD: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const BODY_GAP: Duration = Duration::from_secs(60);
 const WRITE_STALL: Duration = Duration::from_secs(60);
-/// How long a peer is waited for that may be sending still, and says nothing.
+/// How long the server waits for a peer that may still be sending, but sends nothing.
 const LINGER: Duration = Duration::from_secs(2);
-/// How long it may go on.
-const LONGEST_LINGER: Duration = Duration::from_secs(30);
-/// tokio's clock counts in milliseconds, and rounds up; a settled scene is one later.
-const TICK: Duration = Duration::from_millis(3);
-/// What is waited for in vain, on the paused clock.
+/// How long such a peer may go on sending.
+const MAX_LINGER: Duration = Duration::from_secs(30);
+/// tokio's clock counts milliseconds and rounds up, and `all_tasks_idle` takes one more.
+const CLOCK_TOLERANCE: Duration = Duration::from_millis(3);
+/// The limit for waiting on the paused clock.
 const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: test\r\n\r\n";
 
-/// One route for each way to take one's time.
+/// One route for each kind of slow request.
 async fn app(request: Request<Body>) -> Result<Response<Body>, BoxError> {
     match request.uri().path() {
         "/" => Ok(Response::new(Body::from("Hello"))),
@@ -73,7 +73,6 @@ async fn app(request: Request<Body>) -> Result<Response<Body>, BoxError> {
     }
 }
 
-/// A body without an end.
 struct Endless;
 
 impl HttpBody for Endless {
@@ -88,43 +87,43 @@ impl HttpBody for Endless {
     }
 }
 
-fn serve() -> Scene {
-    Scene::serve(service_fn(app), |server| server)
+fn serve() -> TestServer {
+    TestServer::serve(service_fn(app), |server| server)
 }
 
-fn serve_with(change: impl FnOnce(Timeouts) -> Timeouts) -> Scene {
+fn serve_with(change: impl FnOnce(Timeouts) -> Timeouts) -> TestServer {
     let timeouts = change(Timeouts::default());
-    Scene::serve(service_fn(app), |server: Server| server.timeouts(timeouts))
+    TestServer::serve(service_fn(app), |server: Server| server.timeouts(timeouts))
 }
 
-/// Something happened as long after `since` as it had to, and no later.
+/// Asserts that an event came at `deadline` after `since`, and not later.
 #[track_caller]
-fn exactly(at: Instant, since: Instant, deadline: Duration) {
+fn assert_elapsed(at: Instant, since: Instant, deadline: Duration) {
     let elapsed = at - since;
     assert!(
         elapsed >= deadline,
-        "{elapsed:?}, before {deadline:?} were over"
+        "{elapsed:?}, before {deadline:?} had passed"
     );
     assert!(
-        elapsed <= deadline + TICK,
+        elapsed <= deadline + CLOCK_TOLERANCE,
         "{elapsed:?}, later than {deadline:?}"
     );
 }
 
 #[track_caller]
-fn ended(end: &End, since: Instant, deadline: Duration, why: Option<TimedOut>) {
+fn assert_ended(end: &ConnectionEnd, since: Instant, deadline: Duration, why: Option<TimedOut>) {
     assert_eq!(end.timed_out, why, "{end:?}");
     assert!(!end.aborted, "{end:?}");
-    exactly(end.at, since, deadline);
+    assert_elapsed(end.at, since, deadline);
 }
 
 async fn send(client: &mut MemoryStream, bytes: &str) {
     client.write_all(bytes.as_bytes()).await.unwrap();
-    settled().await;
+    all_tasks_idle().await;
 }
 
-/// What the server has said by now, on a connection that it leaves open.
-async fn answer(client: &mut MemoryStream) -> String {
+/// The bytes that have arrived, on a connection that the server leaves open.
+async fn read_response(client: &mut MemoryStream) -> String {
     let mut bytes = vec![0; 4096];
     let n = timeout(NEVER, client.read(&mut bytes))
         .await
@@ -133,31 +132,31 @@ async fn answer(client: &mut MemoryStream) -> String {
     String::from_utf8(bytes[..n].to_vec()).unwrap()
 }
 
-/// All that it says until it closes.
-async fn rest(client: &mut MemoryStream) -> String {
+/// All bytes until the server closes.
+async fn read_to_end(client: &mut MemoryStream) -> String {
     let mut rest = String::new();
     let read = timeout(NEVER, client.read_to_string(&mut rest)).await;
     read.unwrap().unwrap();
     rest
 }
 
-/// An HTTP/2 client that does all that it should: it reads, and answers pings.
+/// An HTTP/2 client that behaves well: it reads, and responds to pings.
 struct H2 {
     requests: SendRequest<Bytes>,
     connection: JoinHandle<Result<(), h2::Error>>,
 }
 
 impl H2 {
-    async fn connect(scene: &Scene) -> Self {
-        let (requests, connection) = h2::client::handshake(scene.connect()).await.unwrap();
+    async fn connect(server: &TestServer) -> Self {
+        let (requests, connection) = h2::client::handshake(server.connect()).await.unwrap();
         Self {
             requests,
             connection: tokio::spawn(connection),
         }
     }
 
-    /// A request; whoever drops the sender resets the stream.
-    async fn ask(
+    /// Sends a request. Dropping the sender resets the stream.
+    async fn send_request(
         &self,
         path: &str,
         end: bool,
@@ -168,7 +167,7 @@ impl H2 {
     }
 
     async fn status(&self, path: &str) -> StatusCode {
-        let (response, _sender) = self.ask(path, true).await;
+        let (response, _sender) = self.send_request(path, true).await;
         response.await.unwrap().status()
     }
 }
