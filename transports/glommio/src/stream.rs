@@ -19,7 +19,7 @@ use std::{
 /// The most that is read through the scratch buffer. A larger destination means a large body, which
 /// is read directly.
 const MAX_SCRATCH_READ: usize = 64 * 1024;
-/// Up to so many bytes, copying several slices is cheaper than a vectored send.
+/// Up to this size, copying several slices is cheaper than a vectored send.
 const MAX_COPIED: usize = 4096;
 
 /// A glommio stream. Reads go through glommio, which tries before it waits, and starts to wait at

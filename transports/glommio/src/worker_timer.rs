@@ -14,10 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The longest that a worker sleeps. glommio may sleep although a task is ready: if its preemption
-/// timer fires just before it would run the task, it polls for events, finds none that wakes a
-/// task, and does not check for ready tasks again (`LocalExecutor::run` in glommio 0.9.0). Any
-/// later event wakes it.
+/// The longest that a worker sleeps. glommio may sleep although a task is ready. That happens if
+/// its preemption timer fires just before it would run the task: it polls for events, finds none
+/// that wakes a task, and does not check for ready tasks again (`LocalExecutor::run` in glommio
+/// 0.9.0). Any later event wakes it.
 const MAX_SLEEP: Duration = Duration::from_secs(1);
 
 /// Wakes the worker when the first of its timers is due, and at least once per `MAX_SLEEP`.

@@ -41,7 +41,7 @@ pub(crate) fn in_use() -> usize {
 }
 
 impl Buffer {
-    /// An empty buffer for at least so many bytes, at most [`LARGEST`].
+    /// An empty buffer for at least `bytes` bytes, but at most [`LARGEST`].
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         POOL.with(|pool| {
             pool.in_use.set(pool.in_use.get() + 1);

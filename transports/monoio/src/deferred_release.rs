@@ -13,7 +13,7 @@ use std::{
 /// the one after that. A task that is always ready is polled up to three times per submission.
 const POLLS_UNTIL_CLOSED: u8 = 9;
 
-/// So many permits per tick are released at once: waiting for so few would cost the ring extra
+/// This many permits per tick are released at once: waiting for so few would cost the ring extra
 /// submissions.
 const IMMEDIATE_PER_TICK: usize = 2;
 

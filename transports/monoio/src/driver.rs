@@ -109,8 +109,8 @@ pub(crate) fn build(driver: Driver) -> io::Result<BuiltRuntime> {
     })
 }
 
-/// The size of the completion queue: so many connections may have an event at once without
-/// overflow, which the kernel would have to buffer.
+/// The size of the completion queue. With more completions at once it overflows, and the kernel has
+/// to buffer them.
 const CQ_ENTRIES: u32 = 8192;
 
 /// A ring with the flags that suit one thread, or a plain one where the kernel does not know them

@@ -15,8 +15,8 @@ use std::{
     time::Duration,
 };
 
-/// How long a peer may take to receive what was written before its connection was dropped. Used if
-/// no permit says how long, because a wrapper does not forward `release`.
+/// The time a peer has to receive pending bytes after its connection was dropped without a permit.
+/// That happens if a wrapper does not forward `release`.
 const LINGER: Duration = Duration::from_secs(10);
 
 /// A monoio stream, on operations that own their buffers.
@@ -99,8 +99,7 @@ impl<S: Socket> LocalStream for Stream<S> {
             && !is_idle
             && !mem::replace(&mut self.is_idle_checked, true)
         {
-            // The connection may have become idle in this very poll, which only the next one can
-            // tell.
+            // The connection may have become idle in this poll. Only the next poll shows that.
             cx.waker().wake_by_ref();
         }
         polled.map(Ok)
@@ -129,8 +128,8 @@ impl<S: Socket> LocalStream for Stream<S> {
         }
     }
 
-    /// Bytes that were written are still sent if the peer may have them. The permit is released
-    /// when the descriptor is closed and the buffers are back.
+    /// Pending bytes are still sent, unless the peer has disconnected or stalled. The permit is
+    /// released when the descriptor is closed and the buffers are back.
     fn release(&mut self, permit: Permit) {
         self.close(Some(permit));
     }

@@ -31,8 +31,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Small enough to be copied into an operation's buffer.
 const CHUNK: usize = 100;
-/// In so many polls in a row, an operation completes that need not wait. One that has to wait has
-/// been given to an io-wq thread by then, which the kernel does after 128 attempts.
+/// After this many pending polls, an operation that need not wait has completed. One that has to
+/// wait has been given to an io-wq thread by then, which the kernel does after 128 attempts.
 const PENDING_POLLS: usize = 1000;
 
 /// Writes until neither the peer nor the kernel takes more, and returns how much was written.

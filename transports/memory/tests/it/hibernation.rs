@@ -196,7 +196,7 @@ async fn busy_connection_times_out_soon_after_its_last_response() {
     }
 }
 
-/// The age is reached in the very poll in which the connection changes how it writes.
+/// The age is reached in the same poll in which the connection changes how it writes.
 #[tokio::test(start_paused = true)]
 async fn busy_connection_gets_connection_close_at_its_age() {
     // In one of these cases a read of the clock coincides with the age.

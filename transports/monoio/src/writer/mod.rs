@@ -97,7 +97,7 @@ impl<S: AsyncWriteRent + 'static> Writer<S> {
     /// the bytes that an operation left unsent, then `bufs`.
     pub(crate) fn poll_retry(&self, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let mut state = self.0.borrow_mut();
-        // The wait for a writable socket goes on.
+        // The socket stays registered for writability.
         if state.is_in_flight()
             || state.unsent.is_some() && state.poll_unsent(Attempt::Always).is_pending()
         {
@@ -187,8 +187,8 @@ impl<S: AsyncWriteRent + 'static> Writer<S> {
     }
 }
 
-/// Whether so many bytes are sent by a system call. With epoll an operation is a system call as
-/// well. With io_uring it saves one, but copies the bytes.
+/// Whether a write of this size is sent by a system call. With epoll an operation is a system call
+/// as well. With io_uring it saves one, but copies the bytes.
 fn prefers_syscall(bytes: usize) -> bool {
     bytes > LARGEST || Driver::current() == Some(Driver::Epoll)
 }

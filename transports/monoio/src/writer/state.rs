@@ -20,8 +20,8 @@ pub(super) struct State<S: AsyncWriteRent> {
     pub(super) unsent: Option<Buffer>,
     /// Created when the socket first is not writable.
     pub(super) writability: Option<Writability>,
-    /// The send buffer has been full since the connection was last idle, so an operation might have
-    /// to wait.
+    /// The send buffer has been full since the connection was last idle, so an operation might
+    /// block.
     pub(super) has_been_full: bool,
     /// The task that drives the send: woken by the operation, or by a writable socket.
     pub(super) waker: Waker,

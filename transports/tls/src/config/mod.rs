@@ -68,7 +68,7 @@ enum Source {
     Options(Options),
     Rustls {
         config: Arc<ServerConfig>,
-        /// The last method that was called although a rustls configuration ignores it.
+        /// The last called method that does not apply to a rustls configuration.
         unsupported: Option<&'static str>,
     },
 }

@@ -28,8 +28,8 @@ fn serve_through_pipe(authority: &Authority, bytes: usize) -> (TestServer, Memor
     (server, connector.connect().unwrap())
 }
 
-/// A handshake and a request. The client reads while it writes: in TLS 1.3 it sends in the middle
-/// of the server's flight, and rustls reads only after all of its flight has been sent.
+/// A handshake and a request. The client reads while it writes. In TLS 1.3 it sends in the middle
+/// of the server's flight, but rustls reads only after it has sent all of that flight.
 async fn get_response(authority: &Authority, pipe: MemoryStream, request: &str) -> Vec<u8> {
     let (mut read, mut write) = tokio::io::split(pipe);
     let mut client = RawClient::new(authority.client_config(None));
