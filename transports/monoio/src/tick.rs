@@ -1,5 +1,5 @@
-//! The rounds of a worker. In each round its tasks run, then it waits for completions. The number
-//! of the round tells whether an operation could have completed since it began.
+//! The ticks of a worker. In each tick its tasks run, then it waits for completions. The number of
+//! the tick tells whether an operation could have completed since it was started.
 use std::cell::Cell;
 
 thread_local! {

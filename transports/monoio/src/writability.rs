@@ -1,4 +1,4 @@
-//! Waits for room in the send buffer of a socket.
+//! Waits for space in the send buffer of a socket.
 //!
 //! A poll operation of the ring cannot do that. Once the peer has closed its end, the operation
 //! completes at once each time, because the kernel adds `POLLRDHUP` to the requested events. A send

@@ -1,4 +1,4 @@
-//! Reads the ClientHello, and answers peers that are refused.
+//! Reads the ClientHello, and the first bytes before it.
 use crate::reject::Rejection;
 use anyport_core::Connection;
 use bytes::Bytes;

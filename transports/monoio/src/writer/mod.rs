@@ -1,6 +1,7 @@
 //! The sending side of a stream. It has one operation at a time, which owns a copy of the bytes and
 //! is completed even if the connection is dropped. Large writes are system calls without a copy. No
-//! operation waits for a slow peer if that is known beforehand: see [`Room`].
+//! operation waits for a slow peer if that is known beforehand: see
+//! [`Writability`](crate::writability::Writability).
 use crate::{
     Driver,
     buffer::{Buffer, LARGEST},
