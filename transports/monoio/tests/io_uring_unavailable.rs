@@ -94,7 +94,7 @@ impl Observer for Warnings {
     }
 }
 
-/// Starts a server of two workers whose app answers with the worker's driver, and returns that
+/// Starts a server of two workers whose app responses with the worker's driver, and returns that
 /// driver.
 async fn serve_once(driver: Driver, observer: Warnings) -> anyport_core::Result<String> {
     let app = per_worker(|_: &anyport_core::Worker| {

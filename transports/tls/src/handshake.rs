@@ -336,11 +336,11 @@ mod tests {
                 .into_iter()
                 .map(|(h, c)| (Some(h), Some(c)))
                 .collect();
-            let mut answered = Vec::new();
-            while answered.iter().sum::<usize>() < clients.len() {
+            let mut responses = Vec::new();
+            while responses.iter().sum::<usize>() < clients.len() {
                 assert!(
-                    answered.len() < 100,
-                    "some clients never get a response: {answered:?}; disconnects: {disconnects}"
+                    responses.len() < 100,
+                    "some clients never get a response: {responses:?}; disconnects: {disconnects}"
                 );
                 let mut now = 0;
                 for (handshake, client) in &mut clients {
@@ -359,7 +359,7 @@ mod tests {
                     now < 2,
                     "{now} responses in one pass; disconnects: {disconnects}"
                 );
-                answered.push(now);
+                responses.push(now);
             }
         }
     }

@@ -86,13 +86,13 @@ fn serves_beside_stalled_handshakes(
     // The stalled ClientHellos have just arrived, and wait for their responses.
     let first = handshake(&authority, &server);
     // Each client that has sent its whole ClientHello has received a response.
-    let mut answers = stalled[3 * EACH..].iter_mut();
-    let answered = answers.try_for_each(|client| client.read_exact(&mut [0; 5]));
+    let mut responses = stalled[3 * EACH..].iter_mut();
+    let received = responses.try_for_each(|client| client.read_exact(&mut [0; 5]));
     let others = (0..OTHERS).try_for_each(|_| handshake(&authority, &server));
     if !server.log.events().failed.is_empty() {
         return false;
     }
-    first.and(answered).and(others).unwrap();
+    first.and(received).and(others).unwrap();
 
     wait_until("all stalled handshakes have failed", || {
         equals(4 * EACH, server.log.events().failed.len())

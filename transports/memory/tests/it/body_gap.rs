@@ -28,11 +28,11 @@ async fn body_gap_error_is_the_last_frame() {
         .write_all(request)
         .await
         .expect("the request is sent");
-    let mut answer = String::new();
+    let mut response = String::new();
     client
-        .read_to_string(&mut answer)
+        .read_to_string(&mut response)
         .await
         .expect("the response is complete");
-    assert!(answer.ends_with("\r\n\r\n1 errors"), "{answer}");
+    assert!(response.ends_with("\r\n\r\n1 errors"), "{response}");
     drop(running.abort());
 }

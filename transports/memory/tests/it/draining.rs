@@ -90,9 +90,9 @@ async fn handler_can_wait_for_the_drain() {
     tokio::time::sleep(Duration::from_secs(3600)).await;
     let begin = Instant::now();
     let ended = running.shutdown(Duration::from_secs(30));
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.ends_with("false true"), "{answer}");
+    let mut response = String::new();
+    client.read_to_string(&mut response).await.unwrap();
+    assert!(response.ends_with("false true"), "{response}");
     drop(client);
     assert_eq!(ended.await.unwrap().aborted, 0);
     assert!(

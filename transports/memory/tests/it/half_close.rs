@@ -50,11 +50,11 @@ async fn half_closed_client_gets_a_late_response() {
     let mut server = serve(&released);
     let mut client = half_closed(&server).await;
     released.notify_one();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
+    let mut response = String::new();
+    client.read_to_string(&mut response).await.unwrap();
     assert!(
-        answer.starts_with("HTTP/1.1 200") && answer.ends_with("Hello"),
-        "{answer}"
+        response.starts_with("HTTP/1.1 200") && response.ends_with("Hello"),
+        "{response}"
     );
     let end = server.end().await;
     assert!(end.timed_out.is_none() && !end.aborted, "{end:?}");

@@ -69,16 +69,16 @@ async fn all_of_many_connections_end_on_time() {
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
         let mut client = server.connect();
-        let asked = Instant::now();
+        let sent_at = Instant::now();
         assert!(!get(&mut client, GET).await);
-        clients.push((client, asked));
+        clients.push((client, sent_at));
         if clients.len().is_multiple_of(600) {
             sleep(SECOND).await;
         }
     }
-    for (_, asked) in &clients {
+    for (_, sent_at) in &clients {
         let end = server.end().await;
-        assert_ended(&end, *asked, KEEP_ALIVE, Some(TimedOut::KeepAlive));
+        assert_ended(&end, *sent_at, KEEP_ALIVE, Some(TimedOut::KeepAlive));
     }
     assert_eq!(server.handle.connections(), 0);
 }
@@ -117,7 +117,7 @@ async fn hibernating_connection_at_its_age_may_send_one_more_request() {
             sleep(KEEP_ALIVE / 3).await;
         }
         sleep_until(begin + AGE + AGE_GRACE / 2).await;
-        let asked = Instant::now();
+        let sent_at = Instant::now();
         assert!(
             get(&mut late, GET).await,
             "the response has Connection: close"
@@ -125,7 +125,7 @@ async fn hibernating_connection_at_its_age_may_send_one_more_request() {
         wait_closed(&mut late).await;
         assert_ended(
             &server.end().await,
-            asked,
+            sent_at,
             Duration::ZERO,
             Some(TimedOut::Age),
         );
@@ -161,14 +161,14 @@ async fn head_that_starts_after_the_age_is_completed() {
                 client.write_all(half.as_bytes()).await.unwrap();
             }
             sleep(3 * AGE_GRACE).await;
-            let asked = Instant::now();
+            let sent_at = Instant::now();
             assert!(
                 get(&mut client, &GET[half.len()..]).await,
                 "the response has Connection: close"
             );
             wait_closed(&mut client).await;
             let end = server.end().await;
-            assert_ended(&end, asked, Duration::ZERO, Some(TimedOut::Age));
+            assert_ended(&end, sent_at, Duration::ZERO, Some(TimedOut::Age));
             assert_eq!(end.deadlines, 1, "{idle:?}");
         }
     }
@@ -209,18 +209,18 @@ async fn busy_connection_gets_connection_close_at_its_age() {
                 let mut client = server.connect();
                 sleep(MS).await;
                 let first = begin + age - (before - 1) * 4 * MS - early * MS;
-                let mut asked = 0;
+                let mut sent = 0;
                 sleep_until(first).await;
                 loop {
-                    asked += 1;
+                    sent += 1;
                     if get(&mut client, GET).await {
                         break;
                     }
                     assert!(
                         begin.elapsed() <= age + 10 * MS,
-                        "{idle:?}, {before} before, {early} ms early: no Connection: close within {asked} requests"
+                        "{idle:?}, {before} before, {early} ms early: no Connection: close within {sent} requests"
                     );
-                    sleep_until(first + asked * 4 * MS).await;
+                    sleep_until(first + sent * 4 * MS).await;
                 }
                 wait_closed(&mut client).await;
                 assert_eq!(server.end().await.timed_out, Some(TimedOut::Age));
@@ -261,10 +261,10 @@ mod drain {
             sleep(20 * SECOND).await;
             let wait = server.handle.shutdown(GRACE);
             sleep(LAME_DUCK - 2 * CLOCK_TOLERANCE).await;
-            let asked = Instant::now();
+            let sent_at = Instant::now();
             assert!(get(&mut client, GET).await);
             wait_closed(&mut client).await;
-            assert_ended(&server.end().await, asked, Duration::ZERO, None);
+            assert_ended(&server.end().await, sent_at, Duration::ZERO, None);
             let report = wait.await.unwrap();
             assert_eq!((report.completed, report.aborted), (1, 0));
         }

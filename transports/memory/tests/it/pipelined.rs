@@ -180,7 +180,7 @@ async fn shorter_keep_alive_does_not_cut_a_partial_pipelined_head() {
                 assert!(!get(client, &request_and_partial()).await);
             }
             sleep(HEAD - SECOND).await;
-            let asked = Instant::now();
+            let sent_at = Instant::now();
             assert!(!get(&mut in_time, &GET[PARTIAL_LEN..]).await, "{idle:?}");
             if head == HEAD {
                 assert_ended(&server.end().await, begin, HEAD, Some(TimedOut::Head));
@@ -188,7 +188,7 @@ async fn shorter_keep_alive_does_not_cut_a_partial_pipelined_head() {
             wait_closed(&mut in_time).await;
             assert_ended(
                 &server.end().await,
-                asked,
+                sent_at,
                 5 * SECOND,
                 Some(TimedOut::KeepAlive),
             );
@@ -237,16 +237,16 @@ async fn empty_line_after_a_request_starts_no_head() {
                 format!("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\nx{empty}");
             let mut server = serve(idle, |timeouts| timeouts);
             let mut client = server.connect();
-            let mut asked = Instant::now();
+            let mut sent_at = Instant::now();
             for wait in [Duration::ZERO, 20 * SECOND, HEAD + SECOND] {
                 sleep(wait).await;
-                asked = Instant::now();
+                sent_at = Instant::now();
                 assert!(!get(&mut client, &post).await);
             }
             wait_closed(&mut client).await;
             assert_ended(
                 &server.end().await,
-                asked,
+                sent_at,
                 KEEP_ALIVE,
                 Some(TimedOut::KeepAlive),
             );

@@ -53,9 +53,9 @@ async fn log_of(send: &[u8]) -> String {
     let running = serve_with(memory, app).observer(Tracing).start().unwrap();
     let mut client = connector.connect().unwrap();
     client.write_all(send).await.unwrap();
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     // Only the log matters, not the end of the connection.
-    let _ = client.read_to_end(&mut answer).await;
+    let _ = client.read_to_end(&mut response).await;
     running.shutdown(Duration::ZERO).await.unwrap();
     let bytes = lines.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()

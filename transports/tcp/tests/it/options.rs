@@ -121,7 +121,7 @@ async fn queued(server: Server) -> usize {
     while handle.connections() == 0 {
         tokio::task::yield_now().await;
     }
-    // A connect beyond the queue gets no answer, and the client would retry after a second.
+    // A connect beyond the queue gets no response, and the client would retry after a second.
     let one_more = || TcpStream::connect_timeout(&addr, Duration::from_millis(500));
     let queued: Vec<_> = std::iter::from_fn(|| one_more().ok()).take(100).collect();
     handle.abort().await.unwrap();

@@ -81,8 +81,12 @@ fn plain_text_to_a_raw_server_gets_no_http_response() {
     let server = TestServer::start(raw);
     let mut client = TcpStream::connect(server.addr()).unwrap();
     client.write_all(b"EHLO me\r\n").unwrap();
-    let mut answer = Vec::new();
-    client.read_to_end(&mut answer).unwrap();
-    assert!(!answer.starts_with(b"HTTP"), "{}", answer.escape_ascii());
+    let mut response = Vec::new();
+    client.read_to_end(&mut response).unwrap();
+    assert!(
+        !response.starts_with(b"HTTP"),
+        "{}",
+        response.escape_ascii()
+    );
     server.shut_down();
 }

@@ -34,7 +34,7 @@ async fn get_response(authority: &Authority, pipe: MemoryStream, request: &str) 
     let (mut read, mut write) = tokio::io::split(pipe);
     let mut client = RawClient::new(authority.client_config(None));
     client.0.writer().write_all(request.as_bytes()).unwrap();
-    let (mut to_send, mut answer, mut bytes) = (Vec::new(), Vec::new(), [0; 4096]);
+    let (mut to_send, mut response, mut bytes) = (Vec::new(), Vec::new(), [0; 4096]);
     loop {
         to_send.extend(client.flight());
         let n = tokio::select! {
@@ -45,13 +45,13 @@ async fn get_response(authority: &Authority, pipe: MemoryStream, request: &str) 
             n = read.read(&mut bytes) => n.unwrap(),
         };
         if n == 0 {
-            return answer;
+            return response;
         }
         client.0.read_tls(&mut &bytes[..n]).unwrap();
         let state = client.0.process_new_packets().unwrap();
         let mut plain = vec![0; state.plaintext_bytes_to_read()];
         client.0.reader().read_exact(&mut plain).unwrap();
-        answer.extend(plain);
+        response.extend(plain);
     }
 }
 
@@ -64,8 +64,8 @@ fn client_hello_may_be_split_at_any_byte() {
     let get = GET.replace("2000", "");
     for length in 1..=client_hello(&authority).len() {
         let (server, pipe) = serve_through_pipe(&authority, length);
-        let answer = server.run(get_response(&authority, pipe, &get));
-        assert!(answer.ends_with(HELLO.as_bytes()), "after {length} bytes");
+        let response = server.run(get_response(&authority, pipe, &get));
+        assert!(response.ends_with(HELLO.as_bytes()), "after {length} bytes");
         server.shut_down();
     }
 }
@@ -74,8 +74,8 @@ fn client_hello_may_be_split_at_any_byte() {
 fn handshake_and_request_may_arrive_byte_by_byte() {
     let authority = Authority::new();
     let (server, pipe) = serve_through_pipe(&authority, 1);
-    let answer = server.run(get_response(&authority, pipe, GET));
-    assert!(answer.ends_with(&body_of(2000)));
+    let response = server.run(get_response(&authority, pipe, GET));
+    assert!(response.ends_with(&body_of(2000)));
     server.shut_down();
 }
 
@@ -93,17 +93,17 @@ fn largest_records_fit_through_a_small_pipe() {
             "GET /100000 HTTP/1.1\r\nHost: localhost\r\nX: {filling}\r\nConnection: close\r\n\r\n"
         );
         let (mut read, mut write) = tokio::io::split(stream);
-        let answer = async {
-            let mut answer = Vec::new();
-            read.read_to_end(&mut answer).await.unwrap();
-            answer
+        let response = async {
+            let mut response = Vec::new();
+            read.read_to_end(&mut response).await.unwrap();
+            response
         };
         let get_response = async {
             write.write_all(request.as_bytes()).await.unwrap();
             write.flush().await.unwrap();
         };
-        let ((), answer) = tokio::join!(get_response, answer);
-        assert!(answer.ends_with(&body_of(100_000)));
+        let ((), response) = tokio::join!(get_response, response);
+        assert!(response.ends_with(&body_of(100_000)));
     });
     server.shut_down();
 }

@@ -124,9 +124,9 @@ impl Case {
             let request = format!("GET /{path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
             self.stream.write_all(request.as_bytes()).await.unwrap();
             self.stream.flush().await.unwrap();
-            let mut answer = Vec::new();
-            while !answer.ends_with(end) {
-                assert_ne!(self.stream.read_buf(&mut answer).await.unwrap(), 0);
+            let mut response = Vec::new();
+            while !response.ends_with(end) {
+                assert_ne!(self.stream.read_buf(&mut response).await.unwrap(), 0);
             }
         });
     }
@@ -204,8 +204,8 @@ fn http2_responses_take_few_records() {
                     .body(())
                     .unwrap();
                 client = client.clone().ready().await.unwrap();
-                let (answer, _) = client.send_request(request, true).unwrap();
-                let mut body = answer.await.unwrap().into_body();
+                let (response, _) = client.send_request(request, true).unwrap();
+                let mut body = response.await.unwrap().into_body();
                 let mut length = 0;
                 while let Some(piece) = body.data().await {
                     length += piece.unwrap().len();

@@ -93,9 +93,9 @@ async fn get_response(stream: &mut Stream) -> io::Result<()> {
         .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await?;
     stream.flush().await?;
-    let mut answer = Vec::new();
-    while !answer.ends_with(HELLO.as_bytes()) {
-        if stream.read_buf(&mut answer).await? == 0 {
+    let mut response = Vec::new();
+    while !response.ends_with(HELLO.as_bytes()) {
+        if stream.read_buf(&mut response).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
@@ -279,9 +279,9 @@ fn handshake_in_progress_survives_a_reload() {
         let mut tls = rustls::Stream::new(&mut client.0, &mut stream);
         tls.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             .unwrap();
-        let mut answer = String::new();
-        tls.read_to_string(&mut answer).unwrap();
-        assert!(answer.ends_with(HELLO), "{answer}");
+        let mut response = String::new();
+        tls.read_to_string(&mut response).unwrap();
+        assert!(response.ends_with(HELLO), "{response}");
         case.server.shut_down();
     }
 }

@@ -28,9 +28,9 @@ fn handshake_kind(server: &TestServer, client: &Client) -> io::Result<HandshakeK
             .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             .await?;
         stream.flush().await?;
-        let mut answer = Vec::new();
-        while !answer.ends_with(HELLO.as_bytes()) {
-            if stream.read_buf(&mut answer).await? == 0 {
+        let mut response = Vec::new();
+        while !response.ends_with(HELLO.as_bytes()) {
+            if stream.read_buf(&mut response).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }

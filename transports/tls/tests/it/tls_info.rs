@@ -118,9 +118,9 @@ async fn get_response(client: &Client, stream: impl Stream) {
     let mut stream = client.handshake(stream).await.unwrap();
     let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     stream.write_all(request).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.ends_with(HELLO), "{answer}");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    assert!(response.ends_with(HELLO), "{response}");
 }
 
 fn over_tcp(case: &Case, tls: TlsConfig) -> TestServer {

@@ -56,7 +56,7 @@ fn requests() -> Vec<Input> {
             &["200", "200"],
         ),
         Input::new(
-            "a body that waits to be asked for",
+            "a body with Expect: 100-continue",
             "PUT /1 HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhelloGET /2 HTTP/1.1\r\nHost: test\r\n\r\n",
             &["100", "200", "200"],
         ),
@@ -73,7 +73,7 @@ fn requests() -> Vec<Input> {
             &["200", "200"],
         ),
         Input::new(
-            "an answer without its body",
+            "a HEAD request, and another request",
             "HEAD /1 HTTP/1.1\r\nHost: test\r\n\r\nGET /2 HTTP/1.1\r\nHost: test\r\n\r\n",
             &["200", "200"],
         ),

@@ -96,8 +96,8 @@ async fn request_that_ends_within_the_grace_period_is_not_aborted() {
     send(&mut client, "GET /never HTTP/1.1\r\nHost: test\r\n\r\n").await;
     let begin = Instant::now();
     let wait = server.handle.shutdown(GRACE);
-    let answer = read_to_end(&mut client).await;
-    assert!(answer.starts_with("HTTP/1.1 504") && answer.contains("connection: close\r\n"));
+    let response = read_to_end(&mut client).await;
+    assert!(response.starts_with("HTTP/1.1 504") && response.contains("connection: close\r\n"));
     assert_eq!(wait.await.unwrap().aborted, 0);
     let end = server.end().await;
     assert!((end.at - begin) <= 20 * SECOND, "{end:?}");

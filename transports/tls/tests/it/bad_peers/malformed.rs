@@ -10,7 +10,7 @@ use std::io;
 fn malformed_records_get_the_matching_alert() {
     let nothing = Vec::new();
     let decode_error = alert(50);
-    for (bytes, answer, why) in [
+    for (bytes, response, why) in [
         (
             &b"\x00\x01\x02\x03\x04\x05\x06\x07"[..],
             &decode_error,
@@ -64,7 +64,7 @@ fn malformed_records_get_the_matching_alert() {
     ] {
         let (received, kind, error) = response_to(bytes);
         assert_eq!((&*error, kind), (why, io::ErrorKind::InvalidData), "{bytes:x?}");
-        assert_eq!(&received, answer, "{bytes:x?}");
+        assert_eq!(&received, response, "{bytes:x?}");
     }
 }
 

@@ -23,11 +23,11 @@ fn plain_http_gets_a_400_response() {
             )
         );
         let text = "This port serves HTTPS: begin the address with https:// instead of http://.\n";
-        let answer = format!(
+        let response = format!(
             "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{text}",
             text.len()
         );
-        assert_eq!(String::from_utf8_lossy(&received), answer);
+        assert_eq!(String::from_utf8_lossy(&received), response);
     }
 }
 
