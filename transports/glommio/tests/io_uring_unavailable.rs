@@ -32,7 +32,7 @@ const MIB: u64 = 1024 * 1024;
 /// Starts a server, and describes the result.
 fn start() -> String {
     match serve_with(one_worker(), hello()).start() {
-        Ok(handle) => format!("responses: {}", get(&handle, "/").unwrap()),
+        Ok(handle) => format!("response: {}", get(&handle, "/").unwrap()),
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::Start);
             assert_eq!(error.blame(), Blame::Environment);
@@ -137,7 +137,7 @@ fn minimum_locked_memory_is_enough() {
         allow_locked_memory(MIB / 2)
     });
     let Some(output) = output else { return };
-    assert!(output.contains("responses: Hello"), "{output}");
+    assert!(output.contains("response: Hello"), "{output}");
 }
 
 async fn server_starts_without_restrictions() {

@@ -199,7 +199,7 @@ pub(crate) async fn pending_write_always_wakes_its_task() {
                 // The reactor does not run during this loop.
                 let by = Instant::now() + crate::fixture::PATIENCE;
                 while Pin::new(&mut io).poll_write(&mut cx, b"x").is_pending() {
-                    assert!(Instant::now() < by, "no room in round {round}");
+                    assert!(Instant::now() < by, "no space in round {round}");
                 }
                 while woken.0.load(SeqCst) == 0 {
                     let _ = poll_once(|_| Poll::<()>::Pending).await;
