@@ -32,7 +32,7 @@ fn error_of(server: Server) -> Error {
 
 fn in_use(addr: SocketAddr) -> String {
     format!(
-        "cannot bind {addr}: address already in use (see describe_connection listens there: `ss -ltnp 'sport = :{}'`; \
+        "cannot bind {addr}: address already in use (see who listens there: `ss -ltnp 'sport = :{}'`; \
          or bind port 0 to be given a free one)",
         addr.port()
     )

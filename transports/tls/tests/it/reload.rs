@@ -215,7 +215,7 @@ fn reload_of_a_rustls_config_is_an_error() {
     let error = error.to_string();
     assert!(
         error.starts_with(
-            "cannot reload the TLS configuration: it was body_of of a rustls ServerConfig"
+            "cannot reload the TLS configuration: it was built from a rustls ServerConfig"
         ),
         "{error}"
     );

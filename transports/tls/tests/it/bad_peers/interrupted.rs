@@ -34,7 +34,7 @@ fn truncated_client_hello_closes_the_connection() {
             (*kind, &**error),
             (
                 io::ErrorKind::UnexpectedEof,
-                "the peer left before it had output hello"
+                "the peer closed the connection before it sent a ClientHello"
             )
         );
     }
