@@ -1,8 +1,8 @@
 //! The behaviour suite of [anyport](https://docs.rs/anyport): one set of tests for every transport,
 //! ours or yours.
 //!
-//! The test target of a transport, with `harness = false`, says how to make the transport and how
-//! to connect to it:
+//! The test target of a transport implements [`Subject`]: it creates the transport and connects
+//! clients to it. The target sets `harness = false`:
 //!
 //! ```no_run
 //! use anyport_core::{Endpoint, Transport};
@@ -46,23 +46,23 @@
 //! }
 //! ```
 //!
-//! Then `cargo test --test behaviour -- pipe::drain` runs some of the tests, and `--list` shows all
-//! names. [`Subject::capabilities`] says what a transport cannot do. The tests that need it are
-//! ignored, with the reason.
+//! Then `cargo test --test behaviour -- pipe::drain` runs one group of cases, and `--list` shows
+//! all of them. A transport declares what it cannot do in [`Subject::capabilities`]. The cases that
+//! need such a capability are ignored, with the reason.
 //!
 //! These modules help with a transport's own tests:
 //!
-//! - [`scene`]: an app and a blocking client
+//! - [`fixture`]: an app and a blocking client
 //! - [`process`]: a server in a process of its own
-//! - [`cut`]: ten thousand connections that are cut
-//! - [`gone`]: clients that request much and read nothing
+//! - [`aborted_connections`]: ten thousand connections that disconnect in every state
+//! - [`non_reading_clients`]: clients that request much and read nothing
 //! - [`burst`]: more events at once than a worker has room for
-//! - [`watch`]: a transport that counts polls
+//! - [`instrumented`]: a transport that counts polls
 //! - [`requirements`]: tests that not every machine can run
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test that can't go on should stop, and say where"
+    reason = "a test that cannot continue panics, with its location"
 )]
 
 mod app;
@@ -72,7 +72,7 @@ mod harness;
 mod suite;
 
 pub use harness::subject::{Capabilities, Capability, LocalSubject, Served, Subject};
-pub use harness::{burst, requirements, scene, watch};
 #[cfg(target_os = "linux")]
-pub use harness::{cut, gone, process};
+pub use harness::{aborted_connections, non_reading_clients, process};
+pub use harness::{burst, fixture, instrumented, requirements};
 pub use suite::Suite;

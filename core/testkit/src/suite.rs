@@ -1,15 +1,15 @@
-//! Collects the tests that apply to each subject, and runs them.
+//! Selects the cases that apply to a subject, and runs them.
 use crate::{
     LocalSubject, Served,
-    app::{Boxed, DELIBERATE, script::Place},
+    app::{Boxed, DELIBERATE, script::HandlerThread},
     cases::FILES,
-    harness::{room, site::Site},
+    harness::{any_subject::AnySubject, concurrency},
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{panic, process::ExitCode, time::Duration};
 use tokio::{runtime::Builder, time::timeout};
 
-/// No test takes longer: what hangs, fails.
+/// Time limit of one case. A case that takes longer fails.
 const LIMIT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 
 /// The behaviour suite, for one or more subjects.
@@ -20,73 +20,77 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// Without a subject yet; running it so fails.
+    /// Creates a suite without a subject. Running it in this state fails.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a subject: every test that applies to it.
+    /// Adds a subject, with every case that applies to it.
     pub fn with<S: Served>(self, subject: S) -> Self {
-        self.with_site(S::NAME, &Site::new(subject))
+        self.with_any(S::NAME, &AnySubject::new(subject))
     }
 
-    /// Adds a subject whose workers have threads of their own: also the tests that serve a `!Send`
-    /// app.
+    /// Adds a subject whose workers have threads of their own. It also runs the cases that serve a
+    /// `!Send` app.
     pub fn with_local<S: LocalSubject>(self, subject: S) -> Self {
-        self.with_site(S::NAME, &Site::new_local(subject))
+        self.with_any(S::NAME, &AnySubject::new_local(subject))
     }
 
-    fn with_site(mut self, subject: &str, site: &Site) -> Self {
-        let can = site.capabilities();
-        let missing_here = site.missing();
+    fn with_any(mut self, prefix: &str, subject: &AnySubject) -> Self {
+        let can = subject.capabilities();
+        let unavailable_here = subject.unavailable();
         let mut applied = 0_usize;
         let cases = FILES
             .iter()
             .flat_map(|(file, cases)| cases.iter().map(move |case| (file, case)));
-        let with_places = cases.flat_map(|(file, case)| {
-            let abroad = case.also_abroad.then_some((file, case, Place::Abroad));
-            [(file, case, Place::Home)].into_iter().chain(abroad)
+        let with_threads = cases.flat_map(|(file, case)| {
+            let cross_thread = case
+                .also_cross_thread
+                .then_some((file, case, HandlerThread::Other));
+            [(file, case, HandlerThread::Worker)]
+                .into_iter()
+                .chain(cross_thread)
         });
-        for (file, case, place) in with_places {
-            let suffix = match place {
-                Place::Home => "",
-                Place::Abroad => "_abroad",
+        for (file, case, thread) in with_threads {
+            let suffix = match thread {
+                HandlerThread::Worker => "",
+                HandlerThread::Other => "_cross_thread",
             };
-            let (name, site, run) = (
-                format!("{subject}::{file}::{}{suffix}", case.name),
-                site.at(place),
+            let (name, subject, run) = (
+                format!("{prefix}::{file}::{}{suffix}", case.name),
+                subject.on(thread),
                 case.run,
             );
             let needed = case.needs.filter(|&needed| !can.have(needed));
             applied += usize::from(needed.is_none());
             let reason = needed.map(|needed| needed.needed().to_owned());
-            let trial = match missing_here.clone().or(reason) {
-                // Also if somebody asks for ignored tests: a test that can't be run is never green.
+            let trial = match unavailable_here.clone().or(reason) {
+                // This trial fails even with `--ignored`: a case that cannot run must never pass.
                 Some(why) => {
                     let fails = Failed::from(&why);
                     Trial::test(name, move || Err(fails))
                         .with_kind(why)
                         .with_ignored_flag(true)
                 }
-                None => Trial::test(name.clone(), move || perform(&name, &site, run)),
+                None => Trial::test(name.clone(), move || run_case(&name, &subject, run)),
             };
             self.trials.push(trial);
         }
         let meta = move || match applied {
             0 => Err(Failed::from(
-                "no test applies to this subject: nothing was tested",
+                "no case applies to this subject, so nothing was tested",
             )),
             _ => Ok(()),
         };
         self.trials.push(Trial::test(
-            format!("{subject}::suite::some_tests_apply"),
+            format!("{prefix}::suite::some_tests_apply"),
             meta,
         ));
         self
     }
 
-    /// Runs what the command line asks for, as `cargo test` does: filters, `--list`, `--ignored`.
-    /// For the `main` of a test target with `harness = false`.
+    /// Runs the cases that the command line selects (filters, `--list`, `--ignored`), as `cargo
+    /// test` does. Call it from the `main` of a test target with `harness = false`.
     #[must_use = "it says whether the tests failed"]
     pub fn run(self) -> ExitCode {
         if self.trials.is_empty() {
@@ -95,25 +99,31 @@ impl Suite {
         }
         hide_deliberate_panics();
         let mut arguments = Arguments::from_args();
-        arguments.test_threads.get_or_insert_with(room::at_once);
+        arguments
+            .test_threads
+            .get_or_insert_with(concurrency::max_concurrent_tests);
         libtest_mimic::run(&arguments, self.trials).exit_code()
     }
 }
 
-/// Runs one test on a runtime of its own.
-fn perform(name: &str, site: &Site, run: fn(Site) -> Boxed<()>) -> Result<(), Failed> {
-    room::make_use(|| {
+/// Runs one case on a runtime of its own.
+fn run_case(
+    name: &str,
+    subject: &AnySubject,
+    run: fn(AnySubject) -> Boxed<()>,
+) -> Result<(), Failed> {
+    concurrency::run_limited(|| {
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()?;
-        let result = runtime.block_on(async { timeout(LIMIT, run(site.clone())).await });
+        let result = runtime.block_on(async { timeout(LIMIT, run(subject.clone())).await });
         runtime.shutdown_background();
         result.map_err(|_| Failed::from(format!("{name} is not done after {LIMIT:?}")))
     })
 }
 
-/// Apps of the suite panic on purpose: that needs no trace in the output.
+/// Hides the panics that apps of the suite cause on purpose.
 fn hide_deliberate_panics() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -142,26 +152,26 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn every_name_is_there_once() {
+    fn names_of_cases_are_unique() {
         let suite = Suite::new()
-            .with_site("one", &Site::imaginary(Capabilities::all()))
-            .with_site("two", &Site::imaginary(Capabilities::all()));
+            .with_any("one", &AnySubject::unserved(Capabilities::all()))
+            .with_any("two", &AnySubject::unserved(Capabilities::all()));
         let names: HashSet<_> = suite.trials.iter().map(Trial::name).collect();
         assert_eq!(names.len(), suite.trials.len());
-        assert!(names.contains("one::upgrade::an_extended_connect_echoes"));
+        assert!(names.contains("one::upgrade::extended_connect_echoes"));
     }
 
     #[test]
-    fn what_a_transport_lacks_is_ignored_with_the_reason() {
+    fn missing_capability_ignores_a_case_with_the_reason() {
         let lacking = Capabilities::all().without(Capability::HalfClose);
-        let suite = Suite::new().with_site("lame", &Site::imaginary(lacking));
+        let suite = Suite::new().with_any("limited", &AnySubject::unserved(lacking));
         let kinds: HashSet<_> = suite
             .trials
             .iter()
             .filter(|trial| trial.has_ignored_flag())
             .map(Trial::kind)
             .collect();
-        // Nobody said that its workers have threads of their own.
+        // `Local` is added by `with_local` only.
         assert_eq!(
             kinds,
             HashSet::from([
@@ -172,8 +182,8 @@ mod tests {
     }
 
     #[test]
-    fn what_hangs_fails() {
-        let error = perform("hangs", &Site::imaginary(Capabilities::all()), |_| {
+    fn hanging_case_fails() {
+        let error = run_case("hangs", &AnySubject::unserved(Capabilities::all()), |_| {
             Box::pin(std::future::pending())
         });
         let message = error.unwrap_err().message().unwrap().to_owned();

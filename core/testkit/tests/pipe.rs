@@ -1,8 +1,8 @@
-//! The suite over pipes inside this process: it asks nothing of a transport that only sockets have,
-//! and a transport is fifty lines.
+//! The suite over pipes inside this process. A transport needs nothing that only sockets have, and
+//! its code fits on one page.
 #![expect(
     clippy::unwrap_used,
-    reason = "a test that can't go on should stop, and say where"
+    reason = "a test that cannot continue panics, with its location"
 )]
 
 use anyport_core::{
@@ -30,7 +30,7 @@ use tokio::{
 #[derive(Clone)]
 struct Pipe(Arc<Subscribers>);
 
-/// Who listens, by the name of the endpoint.
+/// The listeners, by endpoint.
 #[derive(Default)]
 struct Subscribers {
     last: AtomicU64,

@@ -1,5 +1,5 @@
-//! Response bodies with unusual ends: endless, failing, panicking or stalled.
-use super::{DELIBERATE, state::Waits};
+//! Response bodies that fail, stall or never end.
+use super::{DELIBERATE, state::PendingRequest};
 use anyport_core::BoxError;
 use bytes::Bytes;
 use http_body::{Body, Frame};
@@ -9,21 +9,24 @@ use std::{
     thread,
 };
 
-/// A response body that doesn't just end.
-pub(super) enum Stream {
-    /// Frames of 16 KiB without an end.
+/// A response body that fails, stalls or never ends.
+pub(super) enum TestBody {
+    /// Frames of 16 KiB, without end.
     Endless,
     /// One frame, then a panic or an error.
     Failing { begun: bool, panics: bool },
-    /// One frame; panics when it's dropped.
+    /// One frame; the destructor panics.
     Panicking(bool),
-    /// One frame, then nothing, as long as it waits.
-    Stalling { begun: bool, _waits: Waits },
-    /// Frames of the same length, as long as there's something left.
+    /// One frame, then `Pending` for ever.
+    Stalling {
+        begun: bool,
+        _pending: PendingRequest,
+    },
+    /// Frames of equal length until all bytes are sent.
     Chunks { left: Bytes, each: usize },
 }
 
-impl Stream {
+impl TestBody {
     pub(super) fn failing(panics: bool) -> Self {
         Self::Failing {
             begun: false,
@@ -32,7 +35,7 @@ impl Stream {
     }
 }
 
-impl Drop for Stream {
+impl Drop for TestBody {
     fn drop(&mut self) {
         if matches!(self, Self::Panicking(_)) && !thread::panicking() {
             panic!("{DELIBERATE} in the drop of a body");
@@ -40,7 +43,7 @@ impl Drop for Stream {
     }
 }
 
-impl Body for Stream {
+impl Body for TestBody {
     type Data = Bytes;
     type Error = BoxError;
 

@@ -1,4 +1,4 @@
-//! Uses upgraded connections on a thread other than their worker's.
+//! What the app does with an upgraded connection on a thread that is not its worker.
 use crate::app::{DELIBERATE, script::pattern, state::State};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -21,28 +21,28 @@ pub(crate) const PING: &str = "ping";
 
 pub(crate) const MUCH: usize = 1_000_000;
 
-/// What came of a connection on another thread: of reading, and of writing.
-pub(crate) type Abroad = [io::Result<()>; 2];
+/// The results of reading and of writing on the other thread.
+pub(crate) type ThreadOutcome = [io::Result<()>; 2];
 
-/// Goes on with an upgraded connection on another thread, as its path says.
+/// Moves an upgraded connection to another thread; the path selects what happens there.
 pub(crate) fn take(path: &str, upgraded: Upgraded, state: &Arc<State>) {
     let there = Arc::clone(state);
     match path {
-        "/used-abroad" => state.go_abroad(|| echo(upgraded)),
-        "/dropped-abroad" => state.go_abroad(|| leave(upgraded)),
-        "/written-abroad" => state.go_abroad(|| write_and_leave(upgraded)),
-        "/stalled-abroad" => state.go_abroad(|| stall_and_leave(upgraded)),
-        "/panics-abroad" => state.go_abroad(|| panic(upgraded)),
-        "/kept-abroad" => state.go_abroad(move || keep(upgraded, &there)),
-        // It says itself when it's there.
-        "/waits-abroad" => return state.go_abroad(move || wait(upgraded, &there)),
-        _ => panic!("{path} is nothing that's done abroad"),
+        "/thread/echo" => state.spawn_thread(|| echo(upgraded)),
+        "/thread/drop" => state.spawn_thread(|| drop_it(upgraded)),
+        "/thread/write-and-drop" => state.spawn_thread(|| write_and_drop(upgraded)),
+        "/thread/stall-and-drop" => state.spawn_thread(|| stall_and_drop(upgraded)),
+        "/thread/panic" => state.spawn_thread(|| panic(upgraded)),
+        "/thread/keep" => state.spawn_thread(move || keep(upgraded, &there)),
+        // `wait` signals its arrival itself, once its read is pending.
+        "/thread/wait" => return state.spawn_thread(move || wait(upgraded, &there)),
+        _ => panic!("{path} is not a route of this thread"),
     }
-    state.arrives();
+    state.signal_arrival();
 }
 
-/// Sends so much back as [`PING`] is, by a thread that is no worker. Then it's dropped there.
-fn echo(upgraded: Upgraded) -> Abroad {
+/// Echoes [`PING`] once, then drops the connection on this thread.
+fn echo(upgraded: Upgraded) -> ThreadOutcome {
     let runtime = Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let mut io = TokioIo::new(upgraded);
@@ -56,21 +56,21 @@ fn echo(upgraded: Upgraded) -> Abroad {
     })
 }
 
-/// Runs it on a thread that is no worker, where tokio's timers and sockets work.
+/// Runs the future on a thread that is not a worker, with tokio's timers and I/O.
 pub(crate) async fn run<F>(future: F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    static ABROAD: LazyLock<Runtime> = LazyLock::new(|| {
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(1).enable_all().build().unwrap()
     });
-    ABROAD.spawn(future).await.unwrap();
+    RUNTIME.spawn(future).await.unwrap();
 }
 
-/// Writes more than fits into any buffer on its way, as far as the client reads it, then drops it
-/// there without a word.
-fn write_and_leave(upgraded: Upgraded) -> Abroad {
+/// Writes more than all buffers hold while the client reads, then drops the connection without a
+/// shutdown.
+fn write_and_drop(upgraded: Upgraded) -> ThreadOutcome {
     let runtime = Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let mut io = TokioIo::new(upgraded);
@@ -79,30 +79,33 @@ fn write_and_leave(upgraded: Upgraded) -> Abroad {
     })
 }
 
-/// Writes until nobody takes any more, then drops it there.
-fn stall_and_leave(upgraded: Upgraded) -> Abroad {
+/// Writes until the peer stops reading, then drops the connection.
+fn stall_and_drop(upgraded: Upgraded) -> ThreadOutcome {
     let runtime = Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let mut io = TokioIo::new(upgraded);
         let stalls = async { while io.write_all(&[7; 64 * 1024]).await.is_ok() {} };
-        // It may go on for a while: kernels have room for megabytes.
+        // Kernel buffers take megabytes before a write stalls.
         let stalled = timeout(Duration::from_millis(200), stalls).await;
-        assert!(stalled.is_err(), "it fails before its peer has left");
+        assert!(
+            stalled.is_err(),
+            "a write failed although the peer was still connected"
+        );
         [Ok(()), Ok(())]
     })
 }
 
-/// Panics with it in its hands.
-fn panic(upgraded: Upgraded) -> Abroad {
+/// Panics while it owns the connection.
+fn panic(upgraded: Upgraded) -> ThreadOutcome {
     let caught = catch_unwind(AssertUnwindSafe(move || {
         let _upgraded = upgraded;
-        panic!("{DELIBERATE} abroad")
+        panic!("{DELIBERATE} on another thread")
     }));
     caught.unwrap_or([Ok(()), Ok(())])
 }
 
-/// Reads there what never comes; then tries to write.
-fn wait(upgraded: Upgraded, state: &State) -> Abroad {
+/// Waits in a read that never completes, then tries to write.
+fn wait(upgraded: Upgraded, state: &State) -> ThreadOutcome {
     let runtime = Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let mut io = TokioIo::new(upgraded);
@@ -110,7 +113,7 @@ fn wait(upgraded: Upgraded, state: &State) -> Abroad {
             let mut byte = [0];
             let mut read = pin!(io.read_exact(&mut byte));
             assert!(poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx).is_pending())).await);
-            state.arrives();
+            state.signal_arrival();
             read.await.map(drop)
         };
         let written = io.write_all(b"too late").await;
@@ -118,19 +121,22 @@ fn wait(upgraded: Upgraded, state: &State) -> Abroad {
     })
 }
 
-/// Reads a moment, in vain, and keeps it.
-fn keep(upgraded: Upgraded, state: &State) -> Abroad {
+/// Polls a read once, which stays pending, and keeps the connection.
+fn keep(upgraded: Upgraded, state: &State) -> ThreadOutcome {
     let mut io = TokioIo::new(upgraded);
     let mut byte = [0];
     let mut cx = Context::from_waker(Waker::noop());
     let read = pin!(io.read(&mut byte)).poll(&mut cx);
-    assert!(read.is_pending(), "nothing was sent: {read:?}");
-    *state.kept_abroad.lock().unwrap() = Some(io.into_inner());
+    assert!(
+        read.is_pending(),
+        "expected a pending read, since the client sends nothing; got {read:?}"
+    );
+    *state.kept_upgraded.lock().unwrap() = Some(io.into_inner());
     [Ok(()), Ok(())]
 }
 
-/// Only drops it there.
-fn leave(upgraded: Upgraded) -> Abroad {
+/// Drops the connection at once.
+fn drop_it(upgraded: Upgraded) -> ThreadOutcome {
     drop(upgraded);
     [Ok(()), Ok(())]
 }

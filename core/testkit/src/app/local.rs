@@ -1,4 +1,4 @@
-//! A `!Send` app.
+//! An app that is not `Send`.
 use crate::app::DELIBERATE;
 use anyport_core::{Body, Worker};
 use http::{Request, Response};
@@ -27,7 +27,7 @@ impl LocalApp {
         }
     }
 
-    /// Can't be made on the last worker.
+    /// Panics on the last worker.
     pub(crate) fn failing(worker: &Worker) -> Self {
         assert!(worker.index() + 1 < worker.count(), "{DELIBERATE} in make");
         Self::new(worker)
@@ -43,7 +43,7 @@ impl Service<Request<Body>> for LocalApp {
         Poll::Ready(Ok(()))
     }
 
-    /// Answers `<worker> <requests so far>`.
+    /// Responds with `<worker> <requests so far>`.
     fn call(&mut self, _: Request<Body>) -> Self::Future {
         let Self { worker, seen } = self.clone();
         Box::pin(async move {

@@ -1,15 +1,15 @@
-//! The app that the suite serves, with a route for each behaviour.
-pub(crate) mod answer;
+//! The app that the suite serves: one route for each behaviour.
 mod body;
 pub(crate) mod cross_thread;
 pub(crate) mod local;
+pub(crate) mod response;
 mod routes;
 pub(crate) mod script;
 pub(crate) mod state;
 
 use anyport_core::{Body, BoxError};
 use http::{Method, Request, Response};
-use state::{Fault, State};
+use state::{AppFault, State};
 use std::{
     fmt,
     future::Future,
@@ -22,16 +22,16 @@ use tower_service::Service;
 /// A boxed future.
 pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// What every deliberate panic begins with; it's kept out of the tests' output.
+/// The prefix of every deliberate panic. Panics with it are not printed.
 pub(crate) const DELIBERATE: &str = "deliberate:";
 
-/// How much `/big` answers, in one piece: more than any transport has buffers for.
+/// Length of the body of `/big`, which is one frame: larger than the buffers of any transport.
 pub(crate) const BIG: usize = 48 * 1024 * 1024;
 
-/// In how many chunks `/chunks/LENGTH` answers, of that length each.
+/// Number of chunks in the response to `/chunks/LENGTH`; each has that length.
 pub(crate) const CHUNKS: usize = 3;
 
-/// What `/` answers.
+/// Body of the response to `/`.
 pub(crate) const HELLO: &str = "Hello, World!";
 
 /// The app that the suite serves.
@@ -48,7 +48,7 @@ impl App {
 impl Clone for App {
     fn clone(&self) -> Self {
         assert!(
-            !self.state.strikes(Fault::PanicInClone),
+            !self.state.take_fault(AppFault::PanicInClone),
             "{DELIBERATE} in clone"
         );
         Self {
@@ -57,25 +57,25 @@ impl Clone for App {
     }
 }
 
-type Answer = Result<Response<Body>, BoxError>;
+type RouteResult = Result<Response<Body>, BoxError>;
 
 impl Service<Request<Body>> for App {
     type Response = Response<Body>;
     type Error = BoxError;
-    type Future = Boxed<Answer>;
+    type Future = Boxed<RouteResult>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         assert!(
-            !self.state.strikes(Fault::PanicInPollReady),
+            !self.state.take_fault(AppFault::PanicInPollReady),
             "{DELIBERATE} in poll_ready"
         );
-        if self.state.strikes(Fault::NotReady) {
+        if self.state.take_fault(AppFault::NotReady) {
             return Poll::Ready(Err("not ready".into()));
         }
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Boxed<Answer> {
+    fn call(&mut self, request: Request<Body>) -> Boxed<RouteResult> {
         let path = request.uri().path();
         let route = match *request.method() {
             Method::CONNECT => routes::upgrade,

@@ -1,7 +1,7 @@
-//! The routes of the app.
+//! The routes of the app, one for each behaviour.
 use super::{
-    Answer, BIG, Boxed, CHUNKS, DELIBERATE, HELLO, answer, body::Stream, cross_thread, script,
-    script::Place, state::State,
+    BIG, Boxed, CHUNKS, DELIBERATE, HELLO, RouteResult, body::TestBody, cross_thread, response,
+    script, script::HandlerThread, state::State,
 };
 use anyport_core::{Body, BoxError, ConnInfo, Upgraded, spawn};
 use bytes::Bytes;
@@ -17,10 +17,10 @@ use std::{
 };
 use tokio::{runtime::Builder, sync::oneshot, time::sleep};
 
-/// Answers a request.
-pub(super) type Route = fn(&Arc<State>, Request<Body>) -> Boxed<Answer>;
+/// Handles one request.
+pub(super) type Route = fn(&Arc<State>, Request<Body>) -> Boxed<RouteResult>;
 
-/// What a path, or what its begin or its end, is answered with.
+/// Handlers by path; a `*` at the start or end of a pattern matches any prefix or suffix.
 const ROUTES: &[(&str, Route)] = &[
     ("/", |_, _| ready(hello())),
     ("/echo", |_, request| {
@@ -28,7 +28,7 @@ const ROUTES: &[(&str, Route)] = &[
     }),
     ("/len", |_, request| Box::pin(len(request))),
     ("/arrives", |state, request| {
-        state.arrives();
+        state.signal_arrival();
         Box::pin(len(request))
     }),
     ("/slow", |state, _| Box::pin(slow(Arc::clone(state)))),
@@ -43,7 +43,7 @@ const ROUTES: &[(&str, Route)] = &[
     }),
     ("/big", |_, _| ready(Response::new(vec![0; BIG].into()))),
     ("/stream", |_, _| {
-        ready(Response::new(Body::new(Stream::Endless)))
+        ready(Response::new(Body::new(TestBody::Endless)))
     }),
     ("/stalls", |state, _| ready(stalls(state))),
     ("/accepted", accepted),
@@ -53,43 +53,43 @@ const ROUTES: &[(&str, Route)] = &[
     ("/timer", |_, _| Box::pin(timer())),
     ("/woken", |state, _| Box::pin(woken(Arc::clone(state)))),
     ("/panic-spawned", panic_spawned),
-    ("/len-elsewhere", |_, request| {
-        Box::pin(len_elsewhere(request))
+    ("/len-on-thread", |_, request| {
+        Box::pin(len_on_thread(request))
     }),
     ("/hold", hold),
     ("/forever", |state, _| {
         Box::pin(forever(Arc::clone(state), false))
     }),
-    ("/upgrade", switch),
-    ("/facts", switch),
-    ("/times", switch),
-    ("/declines*", declines),
-    ("*-abroad", switch),
+    ("/upgrade", switch_protocols),
+    ("/upgrade-info", switch_protocols),
+    ("/upgrade-timeout", switch_protocols),
+    ("/refuse-upgrade*", refuse_upgrade),
+    ("/thread/*", switch_protocols),
     ("/fails-later", |state, _| {
-        ready(answer::fails_later(Arc::clone(state), false))
+        ready(response::fails_later(Arc::clone(state), false))
     }),
     ("/panics-later", |state, _| {
-        ready(answer::fails_later(Arc::clone(state), true))
+        ready(response::fails_later(Arc::clone(state), true))
     }),
     ("/error", |_, _| Box::pin(async { Err("a mistake".into()) })),
     ("/error-body", |_, _| {
-        ready(Response::new(Body::new(Stream::failing(false))))
+        ready(Response::new(Body::new(TestBody::failing(false))))
     }),
     ("/panic-call", |_, _| panic!("{DELIBERATE} in call")),
     ("/panic", |_, _| {
         Box::pin(async { panic!("{DELIBERATE} in the future") })
     }),
     ("/panic-body", |_, _| {
-        ready(Response::new(Body::new(Stream::failing(true))))
+        ready(Response::new(Body::new(TestBody::failing(true))))
     }),
     ("/panic-body-drop", |_, _| {
-        ready(Response::new(Body::new(Stream::Panicking(false))))
+        ready(Response::new(Body::new(TestBody::Panicking(false))))
     }),
     ("/panic-drop", |state, _| {
         Box::pin(forever(Arc::clone(state), true))
     }),
-    ("/answer/*", |_, request| {
-        ready(answer::answer(request.uri().path()))
+    ("/response/*", |_, request| {
+        ready(response::custom(request.uri().path()))
     }),
     ("/block/*", |state, request| {
         Box::pin(block(Arc::clone(state), number(&request)))
@@ -110,27 +110,27 @@ pub(super) fn find(path: &str) -> Option<Route> {
     found.map(|(_, route)| *route)
 }
 
-fn ready(response: Response<Body>) -> Boxed<Answer> {
+fn ready(response: Response<Body>) -> Boxed<RouteResult> {
     Box::pin(std::future::ready(Ok(response)))
 }
 
-pub(super) fn not_found(_: &Arc<State>, _: Request<Body>) -> Boxed<Answer> {
+pub(super) fn not_found(_: &Arc<State>, _: Request<Body>) -> Boxed<RouteResult> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_FOUND;
     ready(response)
 }
 
-/// A CONNECT: a tunnel, but not to everywhere.
-pub(super) fn upgrade(state: &Arc<State>, mut request: Request<Body>) -> Boxed<Answer> {
-    if request.uri().to_string().contains("declines") {
-        return declines(state, request);
+/// CONNECT opens a tunnel, unless the target is `refuse-upgrade`.
+pub(super) fn upgrade(state: &Arc<State>, mut request: Request<Body>) -> Boxed<RouteResult> {
+    if request.uri().to_string().contains("refuse-upgrade") {
+        return refuse_upgrade(state, request);
     }
-    become_another(state, &mut request);
+    serve_upgraded(state, &mut request);
     ready(Response::new(Body::empty()))
 }
 
-fn switch(state: &Arc<State>, mut request: Request<Body>) -> Boxed<Answer> {
-    become_another(state, &mut request);
+fn switch_protocols(state: &Arc<State>, mut request: Request<Body>) -> Boxed<RouteResult> {
+    serve_upgraded(state, &mut request);
     let response = Response::builder()
         .status(StatusCode::SWITCHING_PROTOCOLS)
         .header(header::CONNECTION, "upgrade")
@@ -139,39 +139,43 @@ fn switch(state: &Arc<State>, mut request: Request<Body>) -> Boxed<Answer> {
     Box::pin(async { Ok(response?) })
 }
 
-/// Takes what the connection would become, and doesn't agree to it: with a response, or by a panic,
-/// or with a body that never ends.
-fn declines(state: &Arc<State>, mut request: Request<Body>) -> Boxed<Answer> {
-    let (upgraded, declined) = (Upgraded::on(&mut request), Arc::clone(state));
+/// Takes the future of the upgrade, and refuses the upgrade: by a response, by a panic, or by a
+/// response with an endless body. Signals that the future fails.
+fn refuse_upgrade(state: &Arc<State>, mut request: Request<Body>) -> Boxed<RouteResult> {
+    let (upgraded, state) = (Upgraded::on(&mut request), Arc::clone(state));
     in_background(async move {
         if upgraded.await.is_err() {
-            declined.arrives();
+            state.signal_arrival();
         }
     });
     let mut response = match request.uri().path() {
-        "/declines-by-panic" => return Box::pin(async { panic!("{DELIBERATE} in the future") }),
-        "/declines-at-length" => Response::new(Body::new(Stream::Endless)),
+        "/refuse-upgrade-by-panic" => {
+            return Box::pin(async { panic!("{DELIBERATE} in the future") });
+        }
+        "/refuse-upgrade-endlessly" => Response::new(Body::new(TestBody::Endless)),
         _ => hello(),
     };
     *response.status_mut() = StatusCode::FORBIDDEN;
     ready(response)
 }
 
-/// Echoes on what the connection or stream becomes, or takes it abroad.
-fn become_another(state: &Arc<State>, request: &mut Request<Body>) {
+/// Echoes on the upgraded connection or stream, or moves it to another thread.
+fn serve_upgraded(state: &Arc<State>, request: &mut Request<Body>) {
     let path = request.uri().path().to_owned();
     let script: Option<fn(Upgraded) -> Boxed<()>> = match &*path {
-        "/facts" => Some(|upgraded| Box::pin(script::tell_facts(upgraded))),
-        "/times" => Some(|upgraded| Box::pin(script::tell_times(upgraded))),
+        "/upgrade-info" => Some(|upgraded| Box::pin(script::echo_with_info(upgraded))),
+        "/upgrade-timeout" => {
+            Some(|upgraded| Box::pin(script::report_deadline_and_drain(upgraded)))
+        }
         _ => None,
     };
     if let Some(script) = script {
-        let (upgraded, place) = (Upgraded::on(request), state.place);
+        let (upgraded, thread) = (Upgraded::on(request), state.thread);
         return in_background(async move {
             let Ok(upgraded) = upgraded.await else { return };
-            match place {
-                Place::Home => script(upgraded).await,
-                Place::Abroad => cross_thread::run(script(upgraded)).await,
+            match thread {
+                HandlerThread::Worker => script(upgraded).await,
+                HandlerThread::Other => cross_thread::run(script(upgraded)).await,
             }
         });
     }
@@ -179,71 +183,73 @@ fn become_another(state: &Arc<State>, request: &mut Request<Body>) {
     in_background(async move {
         let Ok(upgraded) = upgrade.await else { return };
         match &*path {
-            path if path.ends_with("-abroad") => cross_thread::take(path, upgraded, &state),
-            _ => match state.place {
-                Place::Home => script::echo(TokioIo::new(upgraded)).await,
-                Place::Abroad => cross_thread::run(script::echo(TokioIo::new(upgraded))).await,
+            path if path.starts_with("/thread/") => cross_thread::take(path, upgraded, &state),
+            _ => match state.thread {
+                HandlerThread::Worker => script::echo(TokioIo::new(upgraded)).await,
+                HandlerThread::Other => {
+                    cross_thread::run(script::echo(TokioIo::new(upgraded))).await
+                }
             },
         }
     });
 }
 
-async fn len(request: Request<Body>) -> Answer {
+async fn len(request: Request<Body>) -> RouteResult {
     let n = length(request.into_body()).await?;
     Ok(Response::new(n.to_string().into()))
 }
 
-async fn slow(state: Arc<State>) -> Answer {
-    let _waits = state.waits(false);
+async fn slow(state: Arc<State>) -> RouteResult {
+    let _pending = state.pending_request(false);
     state.released.acquire().await?.forget();
     Ok(hello())
 }
 
-/// As slow, and its body has been read.
-async fn slow_len(state: Arc<State>, request: Request<Body>) -> Answer {
+/// As `slow`, after reading the whole body.
+async fn slow_len(state: Arc<State>, request: Request<Body>) -> RouteResult {
     let n = length(request.into_body()).await?;
     slow(state).await?;
     Ok(Response::new(n.to_string().into()))
 }
 
-async fn forever(state: Arc<State>, panics: bool) -> Answer {
-    let _waits = state.waits(panics);
+async fn forever(state: Arc<State>, panics: bool) -> RouteResult {
+    let _pending = state.pending_request(panics);
     pending().await
 }
 
-/// The body is held, and not read.
-fn hold(state: &Arc<State>, request: Request<Body>) -> Boxed<Answer> {
+/// Holds the request, and never reads its body.
+fn hold(state: &Arc<State>, request: Request<Body>) -> Boxed<RouteResult> {
     let state = Arc::clone(state);
     Box::pin(async move {
-        let _held = (state.waits(false), request);
+        let _held = (state.pending_request(false), request);
         pending().await
     })
 }
 
-/// The body is read on after the response.
-fn accepted(state: &Arc<State>, request: Request<Body>) -> Boxed<Answer> {
+/// Responds at once, and reads the body in the background.
+fn accepted(state: &Arc<State>, request: Request<Body>) -> Boxed<RouteResult> {
     in_background(read_on(request.into_body(), Arc::clone(state)));
     ready(hello())
 }
 
-/// It goes on after the response, with the request in its hands, until it's released.
-fn background(state: &Arc<State>, request: Request<Body>) -> Boxed<Answer> {
+/// Responds at once, and holds the request in the background until the test releases it.
+fn background(state: &Arc<State>, request: Request<Body>) -> Boxed<RouteResult> {
     let state = Arc::clone(state);
     in_background(async move {
-        let _held = (state.waits(false), request);
+        let _held = (state.pending_request(false), request);
         state.released.acquire().await.unwrap().forget();
     });
     ready(hello())
 }
 
-fn keep(state: &Arc<State>, request: Request<Body>) -> Boxed<Answer> {
+fn keep(state: &Arc<State>, request: Request<Body>) -> Boxed<RouteResult> {
     state.kept.lock().unwrap().push(request.into_body());
     ready(hello())
 }
 
-/// Wakes itself again and again.
-async fn spin(state: Arc<State>) -> Answer {
-    let _waits = state.waits(false);
+/// Wakes itself on every poll.
+async fn spin(state: Arc<State>) -> RouteResult {
+    let _pending = state.pending_request(false);
     poll_fn(|cx| {
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -251,14 +257,14 @@ async fn spin(state: Arc<State>) -> Answer {
     .await
 }
 
-async fn timer() -> Answer {
+async fn timer() -> RouteResult {
     sleep(Duration::from_millis(5)).await;
     Ok(hello())
 }
 
-/// Spawns a task that another thread wakes. It goes on where it was spawned, if that's a worker's
-/// own thread.
-async fn woken(state: Arc<State>) -> Answer {
+/// Spawns a task that another thread wakes. On a worker with a thread of its own, the task must
+/// resume on that thread.
+async fn woken(state: Arc<State>) -> RouteResult {
     let here = thread::current();
     in_background(async move {
         let (wake, is_woken) = oneshot::channel();
@@ -268,20 +274,20 @@ async fn woken(state: Arc<State>) -> Answer {
         let is_own = here.name().is_some_and(|name| name.starts_with("anyport-"));
         assert!(
             !is_own || thread::current().id() == here.id(),
-            "it went elsewhere"
+            "expected the task to resume on the thread of its worker"
         );
-        state.arrives();
+        state.signal_arrival();
     });
     Ok(hello())
 }
 
-fn panic_spawned(_: &Arc<State>, _: Request<Body>) -> Boxed<Answer> {
+fn panic_spawned(_: &Arc<State>, _: Request<Body>) -> Boxed<RouteResult> {
     in_background(async { panic!("{DELIBERATE} in a spawned task") });
     panic!("{DELIBERATE} in call")
 }
 
-/// The body is read on a thread that is no worker's; 408, if it doesn't come.
-async fn len_elsewhere(request: Request<Body>) -> Answer {
+/// Reads the body on a thread that is not a worker. Responds with 408 if the body does not arrive.
+async fn len_on_thread(request: Request<Body>) -> RouteResult {
     let (send, wait) = oneshot::channel();
     let body = request.into_body();
     thread::spawn(move || {
@@ -298,27 +304,27 @@ async fn len_elsewhere(request: Request<Body>) -> Answer {
     })
 }
 
-/// Keeps its worker's thread for as long as the path says.
-async fn block(state: Arc<State>, millis: usize) -> Answer {
-    state.arrives();
+/// Blocks the thread of its worker for the number of milliseconds in the path.
+async fn block(state: Arc<State>, millis: usize) -> RouteResult {
+    state.signal_arrival();
     thread::sleep(Duration::from_millis(millis as u64));
     Ok(hello())
 }
 
 fn stalls(state: &Arc<State>) -> Response<Body> {
-    let waits = state.waits(false);
-    Response::new(Body::new(Stream::Stalling {
+    let pending = state.pending_request(false);
+    Response::new(Body::new(TestBody::Stalling {
         begun: false,
-        _waits: waits,
+        _pending: pending,
     }))
 }
 
 fn chunks(each: usize) -> Response<Body> {
     let left = Bytes::from(script::pattern(CHUNKS * each));
-    Response::new(Body::new(Stream::Chunks { left, each }))
+    Response::new(Body::new(TestBody::Chunks { left, each }))
 }
 
-/// Spawns on the current worker, whatever it runs on.
+/// Spawns on the current worker, on any runtime.
 fn in_background(future: impl Future<Output = ()> + Send + 'static) {
     spawn(future).expect("an app is polled on a worker");
 }
@@ -330,7 +336,7 @@ fn hello() -> Response<Body> {
     response
 }
 
-/// What the app sees as the host: the authority, or the header.
+/// The host that the app sees: the `Host` header, or the authority of the target.
 fn host(request: &Request<Body>) -> String {
     let header = request.headers().get(header::HOST);
     match (header, request.uri().authority()) {
@@ -353,7 +359,7 @@ fn info(request: &Request<Body>) -> String {
     }
 }
 
-/// The number at a path's end.
+/// The number at the end of the path.
 fn number(request: &Request<Body>) -> usize {
     let last = request.uri().path().rsplit('/').next();
     last.and_then(|n| n.parse().ok()).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Scripts for raw handlers, which act on the server's end of a connection.
+//! The raw handlers of the suite, which run at the server's end of a connection.
 use super::{Boxed, cross_thread};
 use anyport_core::{Accepted, Connection, Upgraded};
 use hyper::rt::{Read, ReadBuf};
@@ -16,71 +16,72 @@ use std::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// A raw handler of the suite: a function, so that its type has a name.
+/// A raw handler of the suite. A function pointer, because the type needs a name.
 pub(crate) type Handler<C> = fn(Accepted<C>) -> Boxed<()>;
 
-/// Where raw handlers run, and what becomes of upgraded connections.
+/// The thread on which raw handlers run and upgraded connections are served.
 #[derive(Clone, Copy, Debug, Default)]
-pub enum Place {
-    /// On its worker.
+pub enum HandlerThread {
+    /// The thread of the connection's worker.
     #[default]
-    Home,
-    /// On a thread that's no worker's.
-    Abroad,
+    Worker,
+    /// A thread that is not a worker.
+    Other,
 }
 
-/// How much [`Script::Burst`] writes.
-pub(crate) const BURST: usize = 300_000;
+/// Number of bytes that [`Script::WriteAndShutDown`] writes.
+pub(crate) const WRITTEN: usize = 300_000;
 
 /// One of the suite's raw handlers.
 #[derive(Clone, Copy, Debug)]
 pub enum Script {
-    /// Sends everything back, until the end.
+    /// Echoes everything until EOF.
     Echo,
-    /// Reads to the end, then answers how much it was.
-    Answer,
-    /// Writes [`BURST`] bytes, doesn't flush, and shuts down.
-    Burst,
-    /// Writes [`BURST`] bytes, doesn't flush, and reads to the end.
-    Unflushed,
-    /// Writes until that fails; ends only then.
-    Firehose,
-    /// Reads until it gets the end, twice; ends only then.
-    UntilEnd,
-    /// Writes `one two three` in one vectored write if that's offered, and `no` if not.
-    Vectored,
-    /// Gives its facts as text and shuts down.
-    Facts,
-    /// Says `hello`, and `bye` once the server drains; waits for that in one of several futures
-    /// that are woken for themselves.
-    Goodbye,
+    /// Reads until EOF, then reports the number of bytes.
+    CountBytes,
+    /// Writes [`WRITTEN`] bytes and shuts down, without a flush in between.
+    WriteAndShutDown,
+    /// Writes [`WRITTEN`] bytes without a flush, then reads until EOF.
+    WriteWithoutFlush,
+    /// Writes until a write fails.
+    WriteUntilError,
+    /// Reads until EOF, then once more; ends only if the second read returns EOF, too.
+    ReadEofTwice,
+    /// Writes `one two three` in one vectored write. Writes `no` if the connection has no vectored
+    /// writes.
+    VectoredWrite,
+    /// Writes its `ConnInfo` as text and shuts down.
+    ReportInfo,
+    /// Writes `hello`, and `bye` once the server drains. The drain future is polled only when its
+    /// own waker was woken.
+    ByeOnDrain,
 }
 
 impl Script {
-    pub(crate) fn handler<C: Connection>(self, place: Place) -> Handler<C> {
+    pub(crate) fn handler<C: Connection>(self, thread: HandlerThread) -> Handler<C> {
         macro_rules! handler {
             ($script:expr) => {
-                match place {
-                    Place::Home => |io| Box::pin($script(io)),
-                    Place::Abroad => |io| Box::pin(cross_thread::run($script(io))),
+                match thread {
+                    HandlerThread::Worker => |io| Box::pin($script(io)),
+                    HandlerThread::Other => |io| Box::pin(cross_thread::run($script(io))),
                 }
             };
         }
         match self {
             Self::Echo => handler!(|io| echo(TokioIo::new(io))),
-            Self::Answer => handler!(answer),
-            Self::Burst => handler!(burst),
-            Self::Unflushed => handler!(unflushed),
-            Self::Firehose => handler!(firehose),
-            Self::UntilEnd => handler!(until_end),
-            Self::Vectored => handler!(vectored),
-            Self::Facts => handler!(facts),
-            Self::Goodbye => handler!(goodbye),
+            Self::CountBytes => handler!(count_bytes),
+            Self::WriteAndShutDown => handler!(write_and_shut_down),
+            Self::WriteWithoutFlush => handler!(write_without_flush),
+            Self::WriteUntilError => handler!(write_until_error),
+            Self::ReadEofTwice => handler!(read_eof_twice),
+            Self::VectoredWrite => handler!(vectored_write),
+            Self::ReportInfo => handler!(report_info),
+            Self::ByeOnDrain => handler!(bye_on_drain),
         }
     }
 }
 
-/// Sends everything back, until the end.
+/// Echoes everything until EOF.
 pub(crate) async fn echo(mut io: impl AsyncReadExt + AsyncWriteExt + Unpin) {
     let mut buf = vec![0; 16 * 1024];
     loop {
@@ -97,9 +98,9 @@ pub(crate) async fn echo(mut io: impl AsyncReadExt + AsyncWriteExt + Unpin) {
     let _ = io.shutdown().await;
 }
 
-/// Waits for the first bytes without a buffer, and gives them back, with the connection's number;
-/// then says `bye` when the server drains.
-pub(crate) async fn tell_facts(mut upgraded: Upgraded) {
+/// Waits until the connection is readable, without a buffer. Echoes the first five bytes with the
+/// connection's id, and writes `bye` once the server drains.
+pub(crate) async fn echo_with_info(mut upgraded: Upgraded) {
     assert!(!upgraded.drain().is_draining());
     if poll_fn(|cx| upgraded.poll_readable(cx)).await.is_err() {
         return;
@@ -111,54 +112,54 @@ pub(crate) async fn tell_facts(mut upgraded: Upgraded) {
         return;
     }
     let text = format!("{} on {}", String::from_utf8_lossy(&first), info.id());
-    let told = io.write_all(text.as_bytes()).await.is_ok() && io.flush().await.is_ok();
-    if told {
+    let sent = io.write_all(text.as_bytes()).await.is_ok() && io.flush().await.is_ok();
+    if sent {
         drain.await;
         let _ = io.write_all(b"bye").await;
         let _ = io.shutdown().await;
     }
 }
 
-/// Says `late` at its deadline, and `bye` when the server drains, while it waits for bytes.
-pub(crate) async fn tell_times(mut upgraded: Upgraded) {
+/// Waits for bytes. Writes `late` at its deadline, and `bye` when the server drains.
+pub(crate) async fn report_deadline_and_drain(mut upgraded: Upgraded) {
     let begin = upgraded.now();
     upgraded.set_deadline(Some(DEADLINE));
     poll_fn(|cx| {
-        // In vain: without the read, nobody would be woken.
-        let _ = poll_in_vain(&mut upgraded, cx);
+        // The pending read registers the waker, which the deadline wakes.
+        let _ = poll_pending_read(&mut upgraded, cx);
         upgraded.poll_deadline(cx)
     })
     .await;
-    if upgraded.now() < begin + DEADLINE || !say(&mut upgraded, b"late").await {
+    if upgraded.now() < begin + DEADLINE || !write(&mut upgraded, b"late").await {
         return;
     }
     poll_fn(|cx| {
-        let _ = poll_in_vain(&mut upgraded, cx);
-        // There's one deadline, and it has passed.
+        let _ = poll_pending_read(&mut upgraded, cx);
+        // The only deadline has passed.
         assert!(upgraded.poll_deadline(cx).is_pending());
         upgraded.poll_drain(cx)
     })
     .await;
-    if say(&mut upgraded, b"bye").await {
+    if write(&mut upgraded, b"bye").await {
         let _ = TokioIo::new(upgraded).shutdown().await;
     }
 }
 
-/// The deadline of [`tell_times`].
+/// The deadline of [`report_deadline_and_drain`].
 const DEADLINE: Duration = Duration::from_millis(50);
 
-fn poll_in_vain(upgraded: &mut Upgraded, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+fn poll_pending_read(upgraded: &mut Upgraded, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
     let mut space = [0];
     let mut buf = ReadBuf::new(&mut space);
     Pin::new(upgraded).poll_read(cx, buf.unfilled())
 }
 
-async fn say(upgraded: &mut Upgraded, text: &[u8]) -> bool {
+async fn write(upgraded: &mut Upgraded, text: &[u8]) -> bool {
     let mut io = TokioIo::new(upgraded);
     io.write_all(text).await.is_ok() && io.flush().await.is_ok()
 }
 
-async fn answer<C: Connection>(io: Accepted<C>) {
+async fn count_bytes<C: Connection>(io: Accepted<C>) {
     let mut io = TokioIo::new(io);
     let mut all = Vec::new();
     let Ok(n) = io.read_to_end(&mut all).await else {
@@ -168,25 +169,25 @@ async fn answer<C: Connection>(io: Accepted<C>) {
     let _ = io.shutdown().await;
 }
 
-async fn burst<C: Connection>(io: Accepted<C>) {
+async fn write_and_shut_down<C: Connection>(io: Accepted<C>) {
     let mut io = TokioIo::new(io);
-    let _ = io.write_all(&pattern(BURST)).await;
+    let _ = io.write_all(&pattern(WRITTEN)).await;
     let _ = io.shutdown().await;
 }
 
-async fn unflushed<C: Connection>(io: Accepted<C>) {
+async fn write_without_flush<C: Connection>(io: Accepted<C>) {
     let mut io = TokioIo::new(io);
-    if io.write_all(&pattern(BURST)).await.is_ok() {
+    if io.write_all(&pattern(WRITTEN)).await.is_ok() {
         let _ = io.read_to_end(&mut Vec::new()).await;
     }
 }
 
-async fn firehose<C: Connection>(io: Accepted<C>) {
+async fn write_until_error<C: Connection>(io: Accepted<C>) {
     let mut io = TokioIo::new(io);
     while io.write_all(&[b'x'; 4096]).await.is_ok() && io.flush().await.is_ok() {}
 }
 
-async fn until_end<C: Connection>(io: Accepted<C>) {
+async fn read_eof_twice<C: Connection>(io: Accepted<C>) {
     let mut io = TokioIo::new(io);
     let mut buf = [0; 1024];
     let mut ends = 0;
@@ -199,7 +200,7 @@ async fn until_end<C: Connection>(io: Accepted<C>) {
     }
 }
 
-async fn vectored<C: Connection>(io: Accepted<C>) {
+async fn vectored_write<C: Connection>(io: Accepted<C>) {
     let mut io = TokioIo::new(io);
     let slices = [
         IoSlice::new(b"one "),
@@ -216,7 +217,7 @@ async fn vectored<C: Connection>(io: Accepted<C>) {
     }
 }
 
-async fn facts<C: Connection>(io: Accepted<C>) {
+async fn report_info<C: Connection>(io: Accepted<C>) {
     let info = io.info().clone();
     let mut io = TokioIo::new(io);
     let text = format!("{} {} {}", info.id(), info.worker(), info.local());
@@ -224,10 +225,10 @@ async fn facts<C: Connection>(io: Accepted<C>) {
     let _ = io.shutdown().await;
 }
 
-async fn goodbye<C: Connection>(io: Accepted<C>) {
-    let mut drain = pin!(WhenWoken::new(io.drain()));
+async fn bye_on_drain<C: Connection>(io: Accepted<C>) {
+    let mut drain = pin!(PollWhenWoken::new(io.drain()));
     let mut io = TokioIo::new(io);
-    // It's waited for before the client hears anything.
+    // The drain future is polled before the client receives anything.
     let early = poll_fn(|cx| Poll::Ready(drain.as_mut().poll(cx).is_ready())).await;
     if !early && io.write_all(b"hello").await.is_ok() && io.flush().await.is_ok() {
         drain.await;
@@ -237,8 +238,8 @@ async fn goodbye<C: Connection>(io: Accepted<C>) {
 }
 
 pin_project_lite::pin_project! {
-    /// Polls a future only if it was itself woken, as sets of futures do.
-    struct WhenWoken<F> {
+    /// Polls a future only when its own waker was woken, as `FuturesUnordered` does.
+    struct PollWhenWoken<F> {
         #[pin]
         inner: F,
         signal: Arc<Signal>,
@@ -250,7 +251,7 @@ struct Signal {
     outer: Mutex<Waker>,
 }
 
-impl<F> WhenWoken<F> {
+impl<F> PollWhenWoken<F> {
     fn new(inner: F) -> Self {
         let signal = Signal {
             woken: AtomicBool::new(true),
@@ -263,7 +264,7 @@ impl<F> WhenWoken<F> {
     }
 }
 
-impl<F: Future> Future for WhenWoken<F> {
+impl<F: Future> Future for PollWhenWoken<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -284,9 +285,9 @@ impl Wake for Signal {
     }
 }
 
-/// Bytes in which a lost, doubled or swapped one shows.
+/// Bytes that reveal a lost, duplicated or reordered byte.
 pub(crate) fn pattern(n: usize) -> Vec<u8> {
-    /// A prime, so that no buffer's size is a multiple of it.
+    /// A prime number, so that no buffer size is a multiple of it.
     const PERIOD: usize = 65_521;
     static PATTERN: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let mut state = 1_u32;

@@ -1,5 +1,5 @@
-//! The state that a test and its app share.
-use super::{DELIBERATE, cross_thread::Abroad, script::Place};
+//! Signals between a test and its app.
+use super::{DELIBERATE, cross_thread::ThreadOutcome, script::HandlerThread};
 use anyport_core::Body;
 use hyper::upgrade::Upgraded;
 use std::{
@@ -8,32 +8,32 @@ use std::{
 };
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
-/// What a test and its app tell each other.
+/// Signals between a test and its app.
 #[derive(Debug)]
 pub struct State {
-    fault: Mutex<Option<Fault>>,
-    /// A permit for each request that waits, once it does.
+    fault: Mutex<Option<AppFault>>,
+    /// One permit for each request that has begun to wait.
     arrived: Semaphore,
-    /// A permit for each request that may be answered.
+    /// One permit for each request that may respond.
     pub(crate) released: Semaphore,
-    /// A permit for each waiting request that was dropped, and for each body that `/accepted` is
-    /// done with.
+    /// One permit for each waiting request that was dropped, and for each body that `/accepted`
+    /// finished with.
     pub(crate) dropped: Semaphore,
-    /// A permit for each byte that `/accepted` has read.
+    /// One permit for each byte that `/accepted` has read.
     pub(crate) uploaded: Semaphore,
-    /// What `/keep` keeps.
+    /// The bodies that `/keep` holds.
     pub(crate) kept: Mutex<Vec<Body>>,
-    /// The thread that an upgraded connection was taken to.
-    abroad: Mutex<Option<JoinHandle<Abroad>>>,
-    /// Where upgraded connections are served.
-    pub(crate) place: Place,
-    /// What `/kept-abroad` keeps.
-    pub(crate) kept_abroad: Mutex<Option<Upgraded>>,
+    /// The thread that took an upgraded connection.
+    other_thread: Mutex<Option<JoinHandle<ThreadOutcome>>>,
+    /// The thread on which upgraded connections are served.
+    pub(crate) thread: HandlerThread,
+    /// The connection that `/thread/keep` holds.
+    pub(crate) kept_upgraded: Mutex<Option<Upgraded>>,
 }
 
-/// What goes wrong in the service at the next opportunity, once.
+/// A fault that the service shows once, at the next opportunity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum AppFault {
     PanicInClone,
     PanicInPollReady,
     NotReady,
@@ -48,28 +48,28 @@ impl Default for State {
             dropped: Semaphore::new(0),
             uploaded: Semaphore::new(0),
             kept: Mutex::default(),
-            abroad: Mutex::default(),
-            place: Place::default(),
-            kept_abroad: Mutex::default(),
+            other_thread: Mutex::default(),
+            thread: HandlerThread::default(),
+            kept_upgraded: Mutex::default(),
         }
     }
 }
 
 impl State {
-    /// Where upgraded connections are served.
-    pub(crate) fn at(place: Place) -> Self {
+    /// Serves upgraded connections on this thread.
+    pub(crate) fn on(thread: HandlerThread) -> Self {
         Self {
-            place,
+            thread,
             ..Self::default()
         }
     }
 
-    /// Lets something go wrong.
-    pub(crate) fn arm(&self, fault: Fault) {
+    /// Makes the service show this fault once.
+    pub(crate) fn inject(&self, fault: AppFault) {
         *self.fault.lock().unwrap() = Some(fault);
     }
 
-    pub(crate) fn strikes(&self, fault: Fault) -> bool {
+    pub(crate) fn take_fault(&self, fault: AppFault) -> bool {
         let mut armed = self.fault.lock().unwrap();
         if *armed == Some(fault) {
             *armed = None;
@@ -78,73 +78,73 @@ impl State {
         false
     }
 
-    /// Somebody waits for whom a test waits.
-    pub(crate) fn arrives(&self) {
+    /// Signals an event for which the test waits.
+    pub(crate) fn signal_arrival(&self) {
         self.arrived.add_permits(1);
     }
 
-    /// Ready when a request waits in `/slow`, or an upgraded connection has been taken to another
-    /// thread.
+    /// Waits until a request waits in `/slow`, or until another thread has taken an upgraded
+    /// connection.
     pub(crate) async fn arrived(&self) {
         self.arrived.acquire().await.unwrap().forget();
     }
 
-    /// Lets one request in `/slow` be answered.
+    /// Lets one request in `/slow` respond.
     pub(crate) fn release(&self) {
         self.released.add_permits(1);
     }
 
-    /// Ready when a waiting request was dropped, or `/accepted` is done with a body.
+    /// Waits until a waiting request was dropped, or until `/accepted` finished with a body.
     pub(crate) async fn dropped(&self) {
         self.dropped.acquire().await.unwrap().forget();
     }
 
-    /// Ready when `/accepted` has read so many bytes more.
+    /// Waits until `/accepted` has read this many more bytes.
     pub(crate) async fn uploaded(&self, bytes: u32) {
         self.uploaded.acquire_many(bytes).await.unwrap().forget();
     }
 
-    /// Goes on with an upgraded connection on another thread.
-    pub(crate) fn go_abroad(&self, f: impl FnOnce() -> Abroad + Send + 'static) {
-        // Locked first: the thread may tell the test that it's there at once.
-        let mut abroad = self.abroad.lock().unwrap();
-        *abroad = Some(thread::spawn(f));
+    /// Continues with an upgraded connection on another thread.
+    pub(crate) fn spawn_thread(&self, f: impl FnOnce() -> ThreadOutcome + Send + 'static) {
+        // The lock is taken first, because the thread may signal its arrival at once.
+        let mut other_thread = self.other_thread.lock().unwrap();
+        *other_thread = Some(thread::spawn(f));
     }
 
-    /// What came of an upgraded connection on another thread.
-    pub(crate) async fn abroad(&self) -> Abroad {
-        let thread = self
-            .abroad
+    /// The result of the other thread.
+    pub(crate) async fn thread_outcome(&self) -> ThreadOutcome {
+        let handle = self
+            .other_thread
             .lock()
             .unwrap()
             .take()
-            .expect("there's a thread");
-        let joined = spawn_blocking(|| thread.join()).await.unwrap();
-        joined.expect("nothing panics there")
+            .expect("a thread has taken the connection");
+        let joined = spawn_blocking(|| handle.join()).await.unwrap();
+        joined.expect("the thread must not panic")
     }
 
     /// Waits as a request in `/slow` does.
     pub(crate) async fn wait_for_release(self: Arc<Self>) {
-        let _waits = self.waits(false);
+        let _pending = self.pending_request(false);
         self.released.acquire().await.unwrap().forget();
     }
 
-    pub(crate) fn waits(self: &Arc<Self>, panics: bool) -> Waits {
+    pub(crate) fn pending_request(self: &Arc<Self>, panics: bool) -> PendingRequest {
         self.arrived.add_permits(1);
-        Waits {
+        PendingRequest {
             state: Arc::clone(self),
             panics,
         }
     }
 }
 
-/// A request that waits.
-pub(crate) struct Waits {
+/// Counts a request that waits; its drop is signalled to the test.
+pub(crate) struct PendingRequest {
     state: Arc<State>,
     panics: bool,
 }
 
-impl Drop for Waits {
+impl Drop for PendingRequest {
     fn drop(&mut self) {
         self.state.dropped.add_permits(1);
         if self.panics && !thread::panicking() {

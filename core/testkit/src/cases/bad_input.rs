@@ -1,52 +1,53 @@
-//! Peers that send garbage or too much, or disconnect early: only their own connection ends.
+//! Peers that send garbage or too much, or disconnect in the middle. Only their own connection is
+//! affected.
 use crate::{
     client::{
         Response, get,
         h2::{receive, request},
         post,
     },
-    harness::{case::cases, running::Running, site::Site},
+    harness::{any_subject::AnySubject, case::cases, test_server::TestServer},
 };
 use anyport_core::Limits;
 use std::{fmt::Write as _, io};
 use tokio::{io::AsyncReadExt, task::yield_now};
 
 cases![
-    garbage_is_refused,
-    garbage_after_the_h2_preface_is_refused,
-    an_oversized_head_is_a_431,
-    too_many_headers_are_a_431,
-    a_length_beside_chunks_smuggles_nothing,
-    differing_lengths_are_a_400,
-    a_transfer_coding_but_chunked_is_refused,
-    an_asterisk_is_a_target_of_options_only,
-    h2_values_with_spaces_around_them_are_a_400,
-    a_peer_may_leave_before_it_spoke,
-    a_peer_may_leave_in_mid_preface,
-    a_peer_may_leave_in_mid_head,
-    a_peer_may_leave_in_mid_body,
-    a_peer_may_leave_in_mid_download,
-    a_peer_may_leave_while_it_is_answered,
-    an_h2_peer_may_leave_with_streams_open,
-    a_flood_of_h2_resets_ends_that_connection,
+    garbage_is_rejected,
+    garbage_after_h2_preface_closes_connection,
+    oversized_head_gets_431,
+    too_many_headers_get_431,
+    content_length_beside_chunked_smuggles_no_request,
+    differing_content_lengths_get_400,
+    unknown_transfer_coding_is_rejected,
+    asterisk_target_is_for_options_only,
+    h2_field_values_with_outer_whitespace_get_400,
+    disconnect_before_first_byte_is_harmless,
+    disconnect_during_preface_is_harmless,
+    disconnect_during_head_is_harmless,
+    disconnect_during_upload_is_harmless,
+    disconnect_during_download_is_harmless,
+    disconnect_while_handler_runs_drops_the_handler,
+    h2_disconnect_with_open_streams_drops_their_handlers,
+    h2_reset_flood_closes_the_connection,
 ];
 
-/// Sends this and gets the answer, if there's one; in any case, the server closes then.
-async fn refused(server: &Running, bytes: impl AsRef<[u8]>) -> io::Result<Response> {
+/// Sends these bytes and returns the response, if there is one. The server must close in any case.
+async fn refused(server: &TestServer, bytes: impl AsRef<[u8]>) -> io::Result<Response> {
     let mut client = server.client().await;
     client.send(bytes).await;
     let response = client.try_response().await;
-    client.closed().await;
+    client.assert_closed().await;
     response
 }
 
-async fn all_well(server: &Running) {
-    server.settles(0).await;
-    server.serves_others().await;
+async fn assert_healthy(server: &TestServer) {
+    server.wait_for_connections(0).await;
+    server.assert_serves_new_clients().await;
 }
 
-async fn garbage_is_refused(site: Site) {
-    let server = site.serve();
+async fn garbage_is_rejected(subject: AnySubject) {
+    let server = subject.serve();
     let tls_hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03garbage\r\n\r\n";
     let garbage: [&[u8]; 5] = [
         b"hello\r\n\r\n",
@@ -61,54 +62,60 @@ async fn garbage_is_refused(site: Site) {
             Err(e) => assert_ne!(e.kind(), io::ErrorKind::TimedOut),
         }
     }
-    all_well(&server).await;
+    assert_healthy(&server).await;
 }
 
-async fn garbage_after_the_h2_preface_is_refused(site: Site) {
-    let server = site.serve();
+async fn garbage_after_h2_preface_closes_connection(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.raw_h2().await;
     client
         .send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nthis is no frame at all")
         .await;
-    // Its settings and perhaps a GOAWAY; what matters is the end.
-    client.rest().await;
-    all_well(&server).await;
+    // SETTINGS, and perhaps a GOAWAY, come before the end.
+    client.read_to_close().await;
+    assert_healthy(&server).await;
 }
 
-async fn an_oversized_head_is_a_431(site: Site) {
+async fn oversized_head_gets_431(subject: AnySubject) {
     let limits = Limits::default().with_head_bytes(8 * 1024);
-    let server = site.serve_as(|server| server.limits(limits));
+    let server = subject.serve_configured(|server| server.limits(limits));
     for size in [8 * 1024, 12 * 1024, 100 * 1024] {
         let head = format!(
             "GET / HTTP/1.1\r\nHost: test\r\nX: {}\r\n\r\n",
             "x".repeat(size)
         );
-        let response = refused(&server, head).await.expect("an answer");
-        assert_eq!(response.status, 431, "{size} bytes");
+        let response = refused(&server, head)
+            .await
+            .expect("expected a response before the close");
+        assert_eq!(
+            response.status, 431,
+            "status for a head of more than {size} bytes"
+        );
     }
     let fits = format!(
         "GET / HTTP/1.1\r\nHost: test\r\nX: {}\r\n\r\n",
         "x".repeat(7 * 1024)
     );
-    assert_eq!(server.ask(&fits).await.status, 200);
-    all_well(&server).await;
+    assert_eq!(server.exchange(&fits).await.status, 200);
+    assert_healthy(&server).await;
 }
 
-async fn too_many_headers_are_a_431(site: Site) {
-    let server = site.serve();
+async fn too_many_headers_get_431(subject: AnySubject) {
+    let server = subject.serve();
     let head = |n| {
         let mut head = "GET / HTTP/1.1\r\nHost: test\r\n".to_owned();
         (1..n).for_each(|i| write!(head, "X-{i}: x\r\n").unwrap());
         head + "\r\n"
     };
     assert_eq!(refused(&server, head(101)).await.unwrap().status, 431);
-    assert_eq!(server.ask(&head(100)).await.status, 200);
-    all_well(&server).await;
+    assert_eq!(server.exchange(&head(100)).await.status, 200);
+    assert_healthy(&server).await;
 }
 
-/// RFC 9112 6.3: chunks win, or it's an error; and then the connection closes (6.1).
-async fn a_length_beside_chunks_smuggles_nothing(site: Site) {
-    let server = site.serve();
+/// RFC 9112 6.3: chunked overrides the length, or the request is invalid. Then the connection
+/// closes (6.1).
+async fn content_length_beside_chunked_smuggles_no_request(subject: AnySubject) {
+    let server = subject.serve();
     let framing = [
         "Content-Length: 4\r\nTransfer-Encoding: chunked",
         "Transfer-Encoding: chunked\r\nContent-Length: 4",
@@ -122,17 +129,20 @@ async fn a_length_beside_chunks_smuggles_nothing(site: Site) {
         let response = client.response().await;
         match response.status {
             400 => {}
-            200 => assert_eq!(response.body, "5", "chunks win"),
+            200 => assert_eq!(
+                response.body, "5",
+                "the length of the body, which chunked decides"
+            ),
             _ => panic!("{response:?}"),
         }
-        client.closed().await;
+        client.assert_closed().await;
     }
-    all_well(&server).await;
+    assert_healthy(&server).await;
 }
 
 /// RFC 9112 6.3
-async fn differing_lengths_are_a_400(site: Site) {
-    let server = site.serve();
+async fn differing_content_lengths_get_400(subject: AnySubject) {
+    let server = subject.serve();
     let head =
         "POST /len HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nhello";
     assert_eq!(refused(&server, head).await.unwrap().status, 400);
@@ -145,12 +155,12 @@ async fn differing_lengths_are_a_400(site: Site) {
             "{length}"
         );
     }
-    all_well(&server).await;
+    assert_healthy(&server).await;
 }
 
 /// RFC 9112 6.1
-async fn a_transfer_coding_but_chunked_is_refused(site: Site) {
-    let server = site.serve();
+async fn unknown_transfer_coding_is_rejected(subject: AnySubject) {
+    let server = subject.serve();
     let next = get("/host");
     for (codings, status) in [
         ("Transfer-Encoding: chunked, chunked", 400),
@@ -166,107 +176,130 @@ async fn a_transfer_coding_but_chunked_is_refused(site: Site) {
         let request = format!(
             "POST /echo HTTP/1.1\r\nHost: test\r\n{codings}\r\n\r\n5\r\nhello\r\n0\r\n\r\n{next}"
         );
-        let response = refused(&server, request).await.expect("an answer");
-        assert_eq!(response.status, status, "{codings}");
-        assert!(response.closes(), "{codings}: {response:?}");
+        let response = refused(&server, request)
+            .await
+            .expect("expected a response before the close");
+        assert_eq!(
+            response.status, status,
+            "status for `Transfer-Encoding: {codings}`"
+        );
+        assert!(
+            response.closes(),
+            "expected a close after `Transfer-Encoding: {codings}`, got {response:?}"
+        );
     }
     for coding in ["chunked", "Chunked", " chunked "] {
         let request = format!(
             "POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: {coding}\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
         );
-        assert_eq!(server.ask(&request).await.body, "hello", "{coding}");
+        assert_eq!(
+            server.exchange(&request).await.body,
+            "hello",
+            "the body for `Transfer-Encoding:{coding}`"
+        );
     }
-    all_well(&server).await;
+    assert_healthy(&server).await;
 }
 
 /// RFC 9112 3.2.4
-async fn an_asterisk_is_a_target_of_options_only(site: Site) {
-    let server = site.serve();
+async fn asterisk_target_is_for_options_only(subject: AnySubject) {
+    let server = subject.serve();
     let star = |method: &str| format!("{method} * HTTP/1.1\r\nHost: test\r\n\r\n");
     for method in ["GET", "POST", "HEAD"] {
         let mut client = server.client().await;
         client.send(star(method)).await;
         let head = client.head().await.unwrap();
-        assert!(head.status == 400 && head.closes(), "{method}: {head:?}");
+        assert!(
+            head.status == 400 && head.closes(),
+            "expected 400 and a close for `{method} *`, got {head:?}"
+        );
     }
     assert_eq!(
-        server.ask(&star("OPTIONS")).await.status,
+        server.exchange(&star("OPTIONS")).await.status,
         404,
-        "the app's answer"
+        "the status of the app for `OPTIONS *`"
     );
 }
 
 /// RFC 9113 8.2.1
-async fn h2_values_with_spaces_around_them_are_a_400(site: Site) {
-    let server = site.serve();
+async fn h2_field_values_with_outer_whitespace_get_400(subject: AnySubject) {
+    let server = subject.serve();
     let mut h2 = server.h2().await;
     for value in [" x", "x ", "\tx", "x\t", " "] {
         let mut request = request("/");
         request.headers_mut().insert("x", value.parse().unwrap());
         let (response, _) = h2.begin(request, true).await.unwrap();
-        assert_eq!(response.await.unwrap().status(), 400, "{value:?}");
+        assert_eq!(
+            response.await.unwrap().status(),
+            400,
+            "status for the field value {value:?}"
+        );
     }
-    assert_eq!(h2.get("/").await.status, 200, "the others go on");
+    assert_eq!(
+        h2.get("/").await.status,
+        200,
+        "GET / on another stream, which must not be affected"
+    );
 }
 
-async fn a_peer_may_leave_before_it_spoke(site: Site) {
-    let server = site.serve();
+async fn disconnect_before_first_byte_is_harmless(subject: AnySubject) {
+    let server = subject.serve();
     let io = server.connect().await;
-    server.settles(1).await;
+    server.wait_for_connections(1).await;
     drop(io);
-    all_well(&server).await;
+    assert_healthy(&server).await;
 }
 
-async fn a_peer_may_leave_in_mid_preface(site: Site) {
-    let server = site.serve();
+async fn disconnect_during_preface_is_harmless(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
     client.send("PRI * HTT").await;
     drop(client);
-    all_well(&server).await;
+    assert_healthy(&server).await;
 }
 
-async fn a_peer_may_leave_in_mid_head(site: Site) {
-    let server = site.serve();
+async fn disconnect_during_head_is_harmless(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
     assert_eq!(client.get("/").await.status, 200);
     client.send("GET / HTTP/1.1\r\nHos").await;
     drop(client);
-    all_well(&server).await;
+    assert_healthy(&server).await;
 }
 
-async fn a_peer_may_leave_in_mid_body(site: Site) {
-    let server = site.serve();
+async fn disconnect_during_upload_is_harmless(subject: AnySubject) {
+    let server = subject.serve();
     for path in ["/len", "/echo", "/"] {
         let mut client = server.client().await;
         client.send(post(path, 1000)).await;
         client.send("not a thousand bytes").await;
         drop(client);
     }
-    all_well(&server).await;
+    assert_healthy(&server).await;
 }
 
-async fn a_peer_may_leave_in_mid_download(site: Site) {
-    let server = site.serve();
+async fn disconnect_during_download_is_harmless(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
     client.send(get("/stream")).await;
     assert_eq!(client.head().await.unwrap().status, 200);
     client.io.read_exact(&mut vec![0; 100_000]).await.unwrap();
     drop(client);
-    all_well(&server).await;
+    assert_healthy(&server).await;
 }
 
-async fn a_peer_may_leave_while_it_is_answered(site: Site) {
-    let server = site.serve();
+async fn disconnect_while_handler_runs_drops_the_handler(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
     client.send(get("/forever")).await;
     server.state.arrived().await;
     drop(client);
     server.state.dropped().await;
-    all_well(&server).await;
+    assert_healthy(&server).await;
 }
 
-async fn an_h2_peer_may_leave_with_streams_open(site: Site) {
-    let server = site.serve();
+async fn h2_disconnect_with_open_streams_drops_their_handlers(subject: AnySubject) {
+    let server = subject.serve();
     let mut h2 = server.h2().await;
     let (_waiting, _) = h2.begin(request("/forever"), true).await.unwrap();
     server.state.arrived().await;
@@ -275,23 +308,26 @@ async fn an_h2_peer_may_leave_with_streams_open(site: Site) {
     assert!(receive(&mut download).await.unwrap().is_some());
     h2.connection.abort();
     server.state.dropped().await;
-    all_well(&server).await;
+    assert_healthy(&server).await;
 }
 
-/// "Rapid reset", CVE-2023-44487: streams that are opened and reset at once cost their server work,
-/// and their client nothing.
-async fn a_flood_of_h2_resets_ends_that_connection(site: Site) {
-    let server = site.serve();
+/// "Rapid reset", CVE-2023-44487: opening streams and resetting them at once costs the server work,
+/// and the client nothing.
+async fn h2_reset_flood_closes_the_connection(subject: AnySubject) {
+    let server = subject.serve();
     let mut h2 = server.h2().await;
     let mut floods = 0;
     while let Ok((_, mut stream)) = h2.begin(request("/slow"), false).await {
         stream.send_reset(h2::Reason::CANCEL);
         floods += 1;
-        assert!(floods < 100_000, "never ended");
-        // The head has to leave before its reset, or neither does.
+        assert!(
+            floods < 100_000,
+            "expected the connection to close, still open after {floods} resets"
+        );
+        // The head must be sent before the reset, or h2 sends neither.
         yield_now().await;
     }
-    h2.closed().await;
-    server.serves_others().await;
-    server.settles(0).await;
+    h2.assert_closed().await;
+    server.assert_serves_new_clients().await;
+    server.wait_for_connections(0).await;
 }

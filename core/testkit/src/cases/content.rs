@@ -1,34 +1,38 @@
-//! Responses with and without content (RFC 9110 6.4, 8.6, 15): mistakes of the app are corrected.
+//! Responses with and without content (RFC 9110 6.4, 8.6, 15). Invalid responses of an app are
+//! corrected or not sent.
 use crate::{
-    app::{HELLO, answer::BEGUN, script::pattern},
+    app::{HELLO, response::FIRST_FRAME, script::pattern},
     cases::observer::Log,
     client::{Client, get, h2::request},
-    harness::{case::cases, running::Running, site::Site},
+    harness::{any_subject::AnySubject, case::cases, test_server::TestServer},
 };
 use http::{HeaderMap, Method, StatusCode};
 use tokio::io::AsyncReadExt;
 
 cases![
-    h2_an_answer_to_head_ends_with_its_head,
-    h2_answers_without_content_end_with_their_heads,
-    a_205_has_no_content,
-    an_informational_status_is_no_final_one,
-    a_connection_becomes_what_was_asked_for_or_nothing,
-    a_wrong_content_length_is_corrected,
-    a_body_that_is_not_as_long_as_announced_ends_its_connection,
-    h2_a_body_that_is_not_as_long_as_announced_ends_its_stream,
-    http_1_0_a_body_that_fails_is_no_complete_one needs Reset,
-    http_1_0_a_body_that_is_aborted_is_no_complete_one needs Reset,
+    h2_response_to_head_ends_with_headers,
+    h2_response_without_content_ends_with_headers,
+    status_205_has_no_content,
+    informational_status_from_app_becomes_500,
+    unrequested_upgrade_becomes_500,
+    wrong_content_length_is_corrected,
+    body_of_undeclared_length_closes_connection,
+    h2_body_of_undeclared_length_resets_stream,
+    http_1_0_failed_body_resets_connection needs Reset,
+    http_1_0_aborted_body_resets_connection needs Reset,
 ];
 
-fn serve(site: &Site) -> (Running, Log) {
+fn serve(subject: &AnySubject) -> (TestServer, Log) {
     let log = Log::default();
     let observer = log.clone();
-    (site.serve_as(|server| server.observer(observer)), log)
+    (
+        subject.serve_configured(|server| server.observer(observer)),
+        log,
+    )
 }
 
-/// The head of a response over HTTP/2, and whether it's all there is.
-async fn h2_head(server: &Running, method: Method, path: &str) -> (StatusCode, HeaderMap, bool) {
+/// The head of a response over HTTP/2, and whether the stream ends with it.
+async fn h2_head(server: &TestServer, method: Method, path: &str) -> (StatusCode, HeaderMap, bool) {
     let mut h2 = server.h2().await;
     let mut request = request(path);
     *request.method_mut() = method;
@@ -44,14 +48,14 @@ fn length(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// RFC 9110 9.3.2
-async fn h2_an_answer_to_head_ends_with_its_head(site: Site) {
-    let server = site.serve();
+async fn h2_response_to_head_ends_with_headers(subject: AnySubject) {
+    let server = subject.serve();
     for (path, status, announced) in [
         ("/", 200, Some("13")),
         ("/bytes/100000", 200, Some("100000")),
         ("/chunks/1000", 200, None),
-        ("/answer/200/1000/0/sized", 200, Some("1000")),
-        ("/answer/404/-/7/sized", 404, Some("7")),
+        ("/response/200/1000/0/sized", 200, Some("1000")),
+        ("/response/404/-/7/sized", 404, Some("7")),
         ("/error", 500, Some("15")),
         ("/panic", 500, Some("15")),
     ] {
@@ -66,14 +70,14 @@ async fn h2_an_answer_to_head_ends_with_its_head(site: Site) {
 }
 
 /// RFC 9110 15.3.5, 15.3.6, 15.4.5
-async fn h2_answers_without_content_end_with_their_heads(site: Site) {
-    let server = site.serve();
+async fn h2_response_without_content_ends_with_headers(subject: AnySubject) {
+    let server = subject.serve();
     for (path, announced) in [
-        ("/answer/204/-/5/sized", None),
-        ("/answer/204/5/5/stream", None),
-        ("/answer/205/5/5/sized", None),
-        ("/answer/304/5/5/sized", Some("5")),
-        ("/answer/304/-/5/stream", None),
+        ("/response/204/-/5/sized", None),
+        ("/response/204/5/5/stream", None),
+        ("/response/205/5/5/sized", None),
+        ("/response/304/5/5/sized", Some("5")),
+        ("/response/304/-/5/stream", None),
     ] {
         let (_, headers, is_all) = h2_head(&server, Method::GET, path).await;
         assert!(is_all, "{path}");
@@ -81,10 +85,10 @@ async fn h2_answers_without_content_end_with_their_heads(site: Site) {
     }
 }
 
-async fn a_205_has_no_content(site: Site) {
-    let (server, log) = serve(&site);
+async fn status_205_has_no_content(subject: AnySubject) {
+    let (server, log) = serve(&subject);
     let mut client = server.client().await;
-    for path in ["/answer/205/5/5/sized", "/answer/205/-/5/sized"] {
+    for path in ["/response/205/5/5/sized", "/response/205/-/5/sized"] {
         let response = client.get(path).await;
         assert_eq!(
             (response.status, response.header("content-length")),
@@ -93,37 +97,40 @@ async fn a_205_has_no_content(site: Site) {
         assert_eq!(
             client.get("/").await.body,
             HELLO,
-            "the next response begins at once"
+            "the next response on the connection, which must begin at once"
         );
         assert!(log.bad_responses(1).await[0].contains("205"));
     }
 }
 
-async fn an_informational_status_is_no_final_one(site: Site) {
-    let (server, log) = serve(&site);
+async fn informational_status_from_app_becomes_500(subject: AnySubject) {
+    let (server, log) = serve(&subject);
     for status in [100, 101, 103, 199] {
-        let path = format!("/answer/{status}/-/5/sized");
+        let path = format!("/response/{status}/-/5/sized");
         let mut client = server.client().await;
         client.send(get(&path)).await;
         assert_eq!(client.response().await.status, 500, "{status}");
         assert_eq!(
             server.h2().await.get(&path).await.status,
             500,
-            "{status} over HTTP/2"
+            "the app responds with {status} over HTTP/2"
         );
-        let told = log.bad_responses(2).await;
-        assert!(told[0].contains("1xx"), "{told:?}");
+        let reasons = log.bad_responses(2).await;
+        assert!(
+            reasons[0].contains("1xx"),
+            "expected a reason that names 1xx, got {reasons:?}"
+        );
     }
 }
 
-/// RFC 9110 7.8: 101 is for whom asked for it, in HTTP/1.1.
-async fn a_connection_becomes_what_was_asked_for_or_nothing(site: Site) {
-    let server = site.serve();
+/// RFC 9110 7.8: 101 responds only to an HTTP/1.1 request with `Upgrade`.
+async fn unrequested_upgrade_becomes_500(subject: AnySubject) {
+    let server = subject.serve();
     for request in [
         "GET /upgrade HTTP/1.1\r\nHost: test\r\n\r\n",
         "GET /upgrade HTTP/1.0\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n",
     ] {
-        assert_eq!(server.ask(request).await.status, 500, "{request}");
+        assert_eq!(server.exchange(request).await.status, 500, "{request}");
     }
     assert_eq!(
         server.h2().await.get("/upgrade").await.status,
@@ -132,32 +139,40 @@ async fn a_connection_becomes_what_was_asked_for_or_nothing(site: Site) {
     );
 }
 
-async fn a_wrong_content_length_is_corrected(site: Site) {
-    let (server, log) = serve(&site);
+async fn wrong_content_length_is_corrected(subject: AnySubject) {
+    let (server, log) = serve(&subject);
     for claimed in ["4", "6", "0", "5x", "-5", "99999999999999999999"] {
-        let path = format!("/answer/200/{claimed}/5/sized");
+        let path = format!("/response/200/{claimed}/5/sized");
         let mut client = server.client().await;
         for _ in 0..2 {
             let response = client.get(&path).await;
-            assert_eq!(response.header("content-length"), Some("5"), "{claimed}");
-            assert_eq!(response.body, pattern(5), "{claimed}");
+            assert_eq!(
+                response.header("content-length"),
+                Some("5"),
+                "the app declared a Content-Length of {claimed}"
+            );
+            assert_eq!(
+                response.body,
+                pattern(5),
+                "the app declared a Content-Length of {claimed}"
+            );
         }
         assert_eq!(
             server.h2().await.get(&path).await.body,
             pattern(5),
-            "{claimed} over HTTP/2"
+            "the app declared a Content-Length of {claimed}, over HTTP/2"
         );
         log.bad_responses(3).await;
-        // Of nothing that's known beforehand, hyper tells the end in another way.
-        let response = client.get("/answer/200/5x/5/stream").await;
+        // For a body of unknown length, hyper uses chunked instead.
+        let response = client.get("/response/200/5x/5/stream").await;
         assert_eq!(
             (response.header("content-length"), &*response.body),
             (None, &*pattern(5))
         );
         log.bad_responses(1).await;
     }
-    // What's right is left alone.
-    let right = server.ask(&get("/answer/200/5/5/sized")).await;
+    // A correct length is not changed.
+    let right = server.exchange(&get("/response/200/5/5/sized")).await;
     assert_eq!(
         (right.header("content-length"), &*right.body),
         (Some("5"), &*pattern(5))
@@ -165,32 +180,38 @@ async fn a_wrong_content_length_is_corrected(site: Site) {
     log.bad_responses(0).await;
 }
 
-async fn a_body_that_is_not_as_long_as_announced_ends_its_connection(site: Site) {
-    let (server, log) = serve(&site);
+async fn body_of_undeclared_length_closes_connection(subject: AnySubject) {
+    let (server, log) = serve(&subject);
     for announced in [4, 6] {
         let mut client = server.client().await;
-        // Behind it, a response would be read as a part of this one.
-        let wrong = get(&format!("/answer/200/{announced}/5/stream"));
+        // A second response would be parsed as part of this one.
+        let wrong = get(&format!("/response/200/{announced}/5/stream"));
         client.send(format!("{wrong}{}", get("/"))).await;
-        let got = client.rest().await;
+        let got = client.read_to_close().await;
         let head = got.windows(4).position(|end| end == b"\r\n\r\n");
         let body = head.map_or(0, |head| got.len() - (head + 4));
-        assert!(body < announced, "{announced}: {got:?}");
-        server.settles(0).await;
+        assert!(
+            body < announced,
+            "expected a truncated body, since the app declared {announced} bytes; got {got:?}"
+        );
+        server.wait_for_connections(0).await;
         log.bad_responses(1).await;
     }
     let mut client = server.client().await;
     for _ in 0..2 {
-        assert_eq!(client.get("/answer/200/5/5/stream").await.body, pattern(5));
+        assert_eq!(
+            client.get("/response/200/5/5/stream").await.body,
+            pattern(5)
+        );
     }
     log.bad_responses(0).await;
 }
 
-async fn h2_a_body_that_is_not_as_long_as_announced_ends_its_stream(site: Site) {
-    let (server, log) = serve(&site);
+async fn h2_body_of_undeclared_length_resets_stream(subject: AnySubject) {
+    let (server, log) = serve(&subject);
     let mut h2 = server.h2().await;
     for announced in [4, 6] {
-        let path = format!("/answer/200/{announced}/5/stream");
+        let path = format!("/response/200/{announced}/5/stream");
         let error = h2.try_get(&path).await.unwrap_err();
         assert!(
             error.is_reset() && error.is_remote(),
@@ -198,49 +219,57 @@ async fn h2_a_body_that_is_not_as_long_as_announced_ends_its_stream(site: Site) 
         );
         log.bad_responses(1).await;
     }
-    assert_eq!(h2.get("/answer/200/5/5/stream").await.body, pattern(5));
-    assert_eq!(h2.get("/").await.body, HELLO, "the others go on");
+    assert_eq!(h2.get("/response/200/5/5/stream").await.body, pattern(5));
+    assert_eq!(
+        h2.get("/").await.body,
+        HELLO,
+        "GET / on another stream, which must not be affected"
+    );
 }
 
-/// Its end is that of its connection (RFC 9112 6.3).
-async fn http_1_0_a_body_that_fails_is_no_complete_one(site: Site) {
-    let server = site.serve();
+/// The body ends with its connection (RFC 9112 6.3).
+async fn http_1_0_failed_body_resets_connection(subject: AnySubject) {
+    let server = subject.serve();
     for path in ["/fails-later", "/panics-later"] {
         for keep in ["", "Connection: keep-alive\r\n"] {
-            let mut client = begun(&server, path, keep).await;
+            let mut client = begin_response(&server, path, keep).await;
             server.state.arrived().await;
             server.state.release();
-            fails(&mut client).await;
+            assert_reset(&mut client).await;
         }
     }
-    // One that doesn't fail ends in order.
+    // A complete body ends with a FIN.
     let mut client = server.client().await;
     client.send("GET /chunks/1000 HTTP/1.0\r\n\r\n").await;
     assert_eq!(client.response().await.body, pattern(3000));
     assert!(matches!(client.io.read(&mut [0]).await, Ok(0)));
 }
 
-async fn http_1_0_a_body_that_is_aborted_is_no_complete_one(site: Site) {
-    let server = site.serve();
-    let mut client = begun(&server, "/fails-later", "").await;
+async fn http_1_0_aborted_body_resets_connection(subject: AnySubject) {
+    let server = subject.serve();
+    let mut client = begin_response(&server, "/fails-later", "").await;
     let aborted = server.handle.abort();
-    fails(&mut client).await;
+    assert_reset(&mut client).await;
     let _ = aborted.await;
 }
 
-/// A client that has the beginning of a response.
-async fn begun(server: &Running, path: &str, fields: &str) -> Client {
+/// A client that has received the beginning of a response.
+async fn begin_response(server: &TestServer, path: &str, fields: &str) -> Client {
     let mut client = server.client().await;
     client
         .send(format!("GET {path} HTTP/1.0\r\n{fields}\r\n"))
         .await;
     assert_eq!(client.head().await.unwrap().status, 200, "{path}");
-    assert_eq!(client.exactly(BEGUN.len()).await.unwrap(), BEGUN, "{path}");
+    assert_eq!(
+        client.exactly(FIRST_FRAME.len()).await.unwrap(),
+        FIRST_FRAME,
+        "{path}"
+    );
     client
 }
 
-/// The connection ends, and not in order.
-async fn fails(client: &mut Client) {
+/// Asserts that the connection ends with an error, and not with EOF.
+async fn assert_reset(client: &mut Client) {
     let end = client.io.read(&mut [0]).await;
-    assert!(end.is_err(), "{end:?}");
+    assert!(end.is_err(), "expected a reset, got {end:?}");
 }

@@ -1,253 +1,254 @@
-//! The end of a server: accepted requests are answered, idle connections close, and the grace is
-//! kept.
+//! How a server shuts down: accepted requests get responses, idle connections close, and the grace
+//! is kept.
 use crate::{
-    app::{BIG, HELLO, script::Script},
+    app::{BIG, HELLO},
     client::{
-        Client, get,
+        get,
         h2::{receive, request, whole},
         post,
     },
     harness::{
-        attempts::{in_time, in_time_of},
+        any_subject::AnySubject,
         case::cases,
-        site::{Site, Told},
-        upgraded::{echoes, upgraded},
+        retries::{retry_if_late, retry_if_late_with},
+        upgraded::{assert_echo, upgraded},
     },
 };
-use anyport_core::{DrainReport, Endpoint, ErrorKind};
-use std::{
-    future::IntoFuture,
-    time::{Duration, Instant},
-};
-use tokio::{sync::oneshot, time::sleep};
+use anyport_core::DrainReport;
+use std::time::{Duration, Instant};
 
 cases![
-    an_idle_server_ends_at_once,
-    an_idle_connection_is_closed,
-    a_fresh_connection_is_closed,
-    a_request_in_flight_is_answered,
-    a_head_that_has_begun_is_let_finish,
-    an_upload_under_way_is_let_finish,
-    a_download_under_way_is_let_finish,
-    an_h2_request_in_flight_is_answered,
-    an_h2_download_under_way_is_let_finish,
-    an_upgraded_connection_is_aborted_at_the_end also abroad,
-    requests_in_the_lame_duck_stage_are_told_to_leave,
-    the_report_is_exact also abroad,
-    the_grace_is_kept,
-    no_grace_aborts_at_once,
-    a_second_shutdown_shortens_the_first,
-    a_second_shutdown_lengthens_nothing,
-    abort_ends_everything also abroad,
-    a_dropped_server_future_aborts_the_server,
-    nobody_connects_after_the_end,
-    everybody_who_waits_is_told,
-    a_shutdown_future_begins_the_drain,
-    run_serves_from_a_plain_thread,
-    start_on_a_plain_thread_works_or_says_what_to_do,
+    idle_server_ends_at_once,
+    idle_connection_is_closed,
+    fresh_connection_is_closed,
+    request_in_flight_is_answered,
+    partial_head_may_finish,
+    upload_in_progress_may_finish,
+    download_in_progress_may_finish,
+    h2_request_in_flight_is_answered,
+    h2_download_in_progress_may_finish,
+    upgraded_connection_is_aborted_after_the_grace also cross_thread,
+    request_in_lame_duck_stage_gets_connection_close,
+    report_counts_each_connection_once also cross_thread,
+    stuck_request_is_aborted_after_the_grace,
+    zero_grace_aborts_at_once,
+    second_shutdown_can_shorten_the_grace,
+    second_shutdown_cannot_lengthen_the_grace,
+    abort_closes_all_connections also cross_thread,
 ];
 
-/// Longer than anything here takes, and so is a tenth of it, which is what a peer gets that owes
-/// the rest of something.
-const AMPLE: Duration = Duration::from_secs(60);
-/// So long a drain lets clients ask before it closes what's idle.
+/// A grace that no case uses up. A peer gets a tenth of it to complete a message, which is enough.
+pub(crate) const AMPLE: Duration = Duration::from_secs(60);
+/// Duration of the lame duck stage: idle connections may still send requests.
 const LAME_DUCK: Duration = Duration::from_secs(1);
 
-fn assert_report(report: DrainReport, completed: usize, aborted: usize, upgraded: usize) {
+pub(crate) fn assert_report(
+    report: DrainReport,
+    completed: usize,
+    aborted: usize,
+    upgraded: usize,
+) {
     let got = (report.completed, report.aborted, report.upgraded);
     assert_eq!(
         got,
         (completed, aborted, upgraded),
-        "completed, aborted, upgraded"
+        "connections in the drain report: completed, aborted, upgraded"
     );
 }
 
-/// Not before the grace is over, and far from any longer one.
+/// Asserts that the grace has passed, and not much more.
 fn assert_in_time(begin: Instant, grace: Duration) {
     let elapsed = begin.elapsed();
     assert!(
         (grace..grace + AMPLE).contains(&elapsed),
-        "{elapsed:?} for a grace of {grace:?}"
+        "expected the end after a grace of {grace:?}, got it after {elapsed:?}"
     );
 }
 
-/// There's nobody who'd have to be told, so there's no lame duck stage.
-async fn an_idle_server_ends_at_once(site: Site) {
-    in_time_of(&[LAME_DUCK; 5], site, |site, lame_duck, pace| async move {
-        let server = site.serve();
-        let begin = Instant::now();
-        pace.rest();
-        assert_report(server.handle.shutdown(AMPLE).await.unwrap(), 0, 0, 0);
-        let elapsed = begin.elapsed();
-        pace.step();
-        assert!(elapsed < lame_duck, "{elapsed:?}");
-    })
+/// Without connections there is no lame duck stage.
+async fn idle_server_ends_at_once(subject: AnySubject) {
+    retry_if_late_with(
+        &[LAME_DUCK; 5],
+        subject,
+        |subject, lame_duck, timer| async move {
+            let server = subject.serve();
+            let begin = Instant::now();
+            timer.restart();
+            assert_report(server.handle.shutdown(AMPLE).await.unwrap(), 0, 0, 0);
+            let elapsed = begin.elapsed();
+            timer.step();
+            assert!(elapsed < lame_duck, "{elapsed:?}");
+        },
+    )
     .await;
 }
 
-async fn an_idle_connection_is_closed(site: Site) {
-    let server = site.serve();
+async fn idle_connection_is_closed(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
     assert_eq!(client.get("/").await.body, HELLO);
     let ended = server.handle.shutdown(AMPLE);
-    client.closed().await;
+    client.assert_closed().await;
     assert_report(ended.await.unwrap(), 1, 0, 0);
 }
 
-async fn a_fresh_connection_is_closed(site: Site) {
-    let server = site.serve();
+async fn fresh_connection_is_closed(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
-    server.settles(1).await;
+    server.wait_for_connections(1).await;
     let ended = server.handle.shutdown(AMPLE);
-    client.closed().await;
+    client.assert_closed().await;
     assert_report(ended.await.unwrap(), 1, 0, 0);
 }
 
-async fn a_request_in_flight_is_answered(site: Site) {
-    let server = site.serve();
+async fn request_in_flight_is_answered(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
     client.send(get("/slow")).await;
     server.state.arrived().await;
     let ended = server.handle.shutdown(AMPLE);
-    // Then every worker has left the lame duck stage.
-    server.refuses().await;
+    // Every worker has left the lame duck stage by then.
+    server.wait_until_refusing().await;
     server.state.release();
     let response = client.response().await;
     assert_eq!(response.body, HELLO);
     assert!(response.closes(), "{response:?}");
-    client.closed().await;
+    client.assert_closed().await;
     assert_eq!(ended.await.unwrap().aborted, 0);
 }
 
-async fn a_head_that_has_begun_is_let_finish(site: Site) {
-    let server = site.serve();
+async fn partial_head_may_finish(subject: AnySubject) {
+    let server = subject.serve();
     let (mut first, mut second) = (server.client().await, server.client().await);
     assert_eq!(second.get("/").await.body, HELLO);
     let (begin, end) = ("GET / HTTP/1.1\r\nHo", "st: test\r\n\r\n");
     for client in [&mut first, &mut second] {
         client.send(begin).await;
     }
-    server.settles(2).await;
+    server.wait_for_connections(2).await;
     let ended = server.handle.shutdown(AMPLE);
-    server.refuses().await;
+    server.wait_until_refusing().await;
     for client in [&mut first, &mut second] {
         client.send(end).await;
         let response = client.response().await;
         assert_eq!(response.body, HELLO);
         assert!(response.closes(), "{response:?}");
-        client.closed().await;
+        client.assert_closed().await;
     }
     assert_eq!(ended.await.unwrap().aborted, 0);
 }
 
-async fn an_upload_under_way_is_let_finish(site: Site) {
-    let server = site.serve();
+async fn upload_in_progress_may_finish(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
     client.send(format!("{}hello", post("/len", 10))).await;
-    server.settles(1).await;
+    server.wait_for_connections(1).await;
     let ended = server.handle.shutdown(AMPLE);
-    server.refuses().await;
+    server.wait_until_refusing().await;
     client.send("world").await;
     assert_eq!(client.response().await.body, "10");
-    client.closed().await;
+    client.assert_closed().await;
     assert_eq!(ended.await.unwrap().aborted, 0);
 }
 
-async fn a_download_under_way_is_let_finish(site: Site) {
-    let server = site.serve();
+async fn download_in_progress_may_finish(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
     client.send(get("/big")).await;
     assert_eq!(client.head().await.unwrap().status, 200);
     let ended = server.handle.shutdown(AMPLE);
-    server.refuses().await;
-    let n = client.rest().await.len();
-    assert_eq!(n, BIG, "all of it");
+    server.wait_until_refusing().await;
+    let n = client.read_to_close().await.len();
+    assert_eq!(n, BIG, "expected the whole body");
     assert_eq!(ended.await.unwrap().aborted, 0);
 }
 
-async fn an_h2_request_in_flight_is_answered(site: Site) {
-    let server = site.serve();
+async fn h2_request_in_flight_is_answered(subject: AnySubject) {
+    let server = subject.serve();
     let mut h2 = server.h2().await;
     let (waiting, _) = h2.begin(request("/slow"), true).await.unwrap();
     server.state.arrived().await;
     let ended = server.handle.shutdown(AMPLE);
-    // Until the GOAWAY is there, requests are answered; after it, they're not even made.
-    let told = loop {
+    // Requests get responses until the GOAWAY arrives; after that the client sends none.
+    let error = loop {
         match h2.try_get("/").await {
             Ok(response) => assert_eq!(response.body, HELLO),
             Err(error) => break error,
         }
     };
-    assert!(told.is_go_away() && told.is_remote(), "{told}");
+    assert!(
+        error.is_go_away() && error.is_remote(),
+        "expected a GOAWAY, got {error}"
+    );
     server.state.release();
     assert_eq!(whole(waiting).await.unwrap().body, HELLO);
-    h2.closed().await;
+    h2.assert_closed().await;
     assert_report(ended.await.unwrap(), 1, 0, 0);
 }
 
-async fn an_h2_download_under_way_is_let_finish(site: Site) {
-    let server = site.serve();
+async fn h2_download_in_progress_may_finish(subject: AnySubject) {
+    let server = subject.serve();
     let mut h2 = server.h2().await;
     let (response, _) = h2.begin(request("/big"), true).await.unwrap();
     let mut body = response.await.unwrap().into_body();
     let mut n = receive(&mut body).await.unwrap().unwrap().len();
     let ended = server.handle.shutdown(AMPLE);
-    server.refuses().await;
+    server.wait_until_refusing().await;
     while let Some(piece) = receive(&mut body).await.unwrap() {
         n += piece.len();
     }
-    assert_eq!(n, BIG, "all of it");
-    h2.closed().await;
+    assert_eq!(n, BIG, "expected the whole body");
+    h2.assert_closed().await;
     assert_eq!(ended.await.unwrap().aborted, 0);
 }
 
-async fn an_upgraded_connection_is_aborted_at_the_end(site: Site) {
-    in_time(site, |site, grace, pace| async move {
-        let server = site.serve();
+async fn upgraded_connection_is_aborted_after_the_grace(subject: AnySubject) {
+    retry_if_late(subject, |subject, grace, timer| async move {
+        let server = subject.serve();
         let mut client = upgraded(&server).await;
         let begin = Instant::now();
-        pace.rest();
+        timer.restart();
         let ended = server.handle.shutdown(grace);
-        echoes(&mut client, "still served").await;
-        pace.step();
-        client.closed().await;
+        assert_echo(&mut client, "still served").await;
+        timer.step();
+        client.assert_closed().await;
         assert_report(ended.await.unwrap(), 0, 1, 1);
         assert_in_time(begin, grace);
-        server.settles(0).await;
+        server.wait_for_connections(0).await;
     })
     .await;
 }
 
-async fn requests_in_the_lame_duck_stage_are_told_to_leave(site: Site) {
-    in_time_of(&[LAME_DUCK; 3], site, |site, _, pace| async move {
-        let server = site.serve();
+async fn request_in_lame_duck_stage_gets_connection_close(subject: AnySubject) {
+    retry_if_late_with(&[LAME_DUCK; 3], subject, |subject, _, timer| async move {
+        let server = subject.serve();
         let mut client = server.client().await;
         assert_eq!(client.get("/").await.body, HELLO);
-        pace.rest();
+        timer.restart();
         let ended = server.handle.shutdown(AMPLE);
-        // The stage begins when the worker hears of it.
+        // The lame duck stage begins when the worker processes the shutdown.
         loop {
             client.send(get("/")).await;
-            pace.step();
+            timer.step();
             let response = client.response().await;
             assert_eq!(response.body, HELLO);
             if response.closes() {
                 break;
             }
         }
-        client.closed().await;
+        client.assert_closed().await;
         assert_eq!(ended.await.unwrap().aborted, 0);
     })
     .await;
 }
 
-async fn the_report_is_exact(site: Site) {
-    in_time(site, |site, short, pace| async move {
-        let server = site.serve();
-        let mut gone = server.client().await;
-        assert_eq!(gone.get("/").await.body, HELLO);
-        drop(gone);
-        server.settles(0).await;
+async fn report_counts_each_connection_once(subject: AnySubject) {
+    retry_if_late(subject, |subject, short, timer| async move {
+        let server = subject.serve();
+        let mut closed = server.client().await;
+        assert_eq!(closed.get("/").await.body, HELLO);
+        drop(closed);
+        server.wait_for_connections(0).await;
 
         let (mut idle, mut fresh) = (server.client().await, server.client().await);
         assert_eq!(idle.get("/").await.body, HELLO);
@@ -261,47 +262,47 @@ async fn the_report_is_exact(site: Site) {
         let (_stuck, _) = h2.begin(request("/forever"), true).await.unwrap();
         server.state.arrived().await;
         let upgraded = upgraded(&server).await;
-        server.settles(6).await;
+        server.wait_for_connections(6).await;
 
-        pace.rest();
-        // A quarter of it is the lame duck stage.
+        timer.restart();
+        // A quarter of the grace is the lame duck stage.
         let ended = server.handle.shutdown(4 * short);
-        idle.closed().await;
-        fresh.closed().await;
-        pace.rest();
+        idle.assert_closed().await;
+        fresh.assert_closed().await;
+        timer.restart();
         drop(upgraded);
         server.state.release();
         assert_eq!(answered.response().await.body, HELLO);
-        answered.closed().await;
-        pace.step();
+        answered.assert_closed().await;
+        timer.step();
         let report = ended.await.unwrap();
         assert_report(report, 4, 2, 1);
         assert_eq!(
             report.to_string(),
             "drained: 4 completed, 2 aborted (1 of them upgraded)"
         );
-        stuck.closed().await;
-        h2.closed().await;
-        server.settles(0).await;
+        stuck.assert_closed().await;
+        h2.assert_closed().await;
+        server.wait_for_connections(0).await;
     })
     .await;
 }
 
-async fn the_grace_is_kept(site: Site) {
+async fn stuck_request_is_aborted_after_the_grace(subject: AnySubject) {
     let grace = Duration::from_millis(400);
-    let server = site.serve();
+    let server = subject.serve();
     let mut client = server.client().await;
     client.send(get("/forever")).await;
     server.state.arrived().await;
     let begin = Instant::now();
     assert_report(server.handle.shutdown(grace).await.unwrap(), 0, 1, 0);
     assert_in_time(begin, grace);
-    client.closed().await;
+    client.assert_closed().await;
     server.state.dropped().await;
 }
 
-async fn no_grace_aborts_at_once(site: Site) {
-    let server = site.serve();
+async fn zero_grace_aborts_at_once(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
     client.send(get("/forever")).await;
     server.state.arrived().await;
@@ -313,12 +314,12 @@ async fn no_grace_aborts_at_once(site: Site) {
         0,
     );
     assert_in_time(begin, Duration::ZERO);
-    client.closed().await;
+    client.assert_closed().await;
 }
 
-async fn a_second_shutdown_shortens_the_first(site: Site) {
+async fn second_shutdown_can_shorten_the_grace(subject: AnySubject) {
     let grace = Duration::from_millis(400);
-    let server = site.serve();
+    let server = subject.serve();
     let mut client = server.client().await;
     client.send(get("/forever")).await;
     server.state.arrived().await;
@@ -329,9 +330,9 @@ async fn a_second_shutdown_shortens_the_first(site: Site) {
     assert_report(first.await.unwrap(), 0, 1, 0);
 }
 
-async fn a_second_shutdown_lengthens_nothing(site: Site) {
+async fn second_shutdown_cannot_lengthen_the_grace(subject: AnySubject) {
     let grace = Duration::from_millis(400);
-    let server = site.serve();
+    let server = subject.serve();
     let mut client = server.client().await;
     client.send(get("/forever")).await;
     server.state.arrived().await;
@@ -341,8 +342,8 @@ async fn a_second_shutdown_lengthens_nothing(site: Site) {
     assert_in_time(begin, grace);
 }
 
-async fn abort_ends_everything(site: Site) {
-    let server = site.serve();
+async fn abort_closes_all_connections(subject: AnySubject) {
+    let server = subject.serve();
     let mut idle = server.client().await;
     assert_eq!(idle.get("/").await.body, HELLO);
     let mut client = upgraded(&server).await;
@@ -351,110 +352,10 @@ async fn abort_ends_everything(site: Site) {
     server.state.arrived().await;
     let begin = Instant::now();
     assert_report(server.handle.abort().await.unwrap(), 0, 3, 1);
-    idle.closed().await;
-    client.closed().await;
-    h2.closed().await;
+    idle.assert_closed().await;
+    client.assert_closed().await;
+    h2.assert_closed().await;
     server.state.dropped().await;
     assert!(begin.elapsed() < AMPLE, "{:?}", begin.elapsed());
-    server.settles(0).await;
-}
-
-async fn a_dropped_server_future_aborts_the_server(site: Site) {
-    let told = Told::default();
-    let serving = tokio::spawn(site.raw_server(Script::Echo, &told).into_future());
-    let endpoint = where_it_listens(&told).await;
-    let mut client = Client::new(site.connect(&endpoint).await.unwrap());
-    echoes(&mut client, "served").await;
-    serving.abort();
-    assert!(serving.await.unwrap_err().is_cancelled());
-    client.closed().await;
-    while site.connect(&endpoint).await.is_ok() {
-        sleep(Duration::from_millis(1)).await;
-    }
-}
-
-async fn where_it_listens(told: &Told) -> Endpoint {
-    loop {
-        if let Some(endpoint) = told.lock().unwrap().clone() {
-            return endpoint;
-        }
-        sleep(Duration::from_millis(1)).await;
-    }
-}
-
-async fn nobody_connects_after_the_end(site: Site) {
-    let server = site.serve();
-    assert_eq!(server.ask(&get("/")).await.body, HELLO);
-    server
-        .handle
-        .shutdown(Duration::from_millis(100))
-        .await
-        .unwrap();
-    assert!(
-        site.connect(server.endpoint()).await.is_err(),
-        "connected to nobody"
-    );
-}
-
-async fn everybody_who_waits_is_told(site: Site) {
-    let server = site.serve();
-    let handle = server.handle.clone();
-    let waits: Vec<_> = (0..5).map(|_| tokio::spawn(handle.wait())).collect();
-    server.serves_others().await;
-    server.settles(0).await;
-    assert!(waits.iter().all(|wait| !wait.is_finished()));
-    assert_report(handle.shutdown(AMPLE).await.unwrap(), 0, 0, 0);
-    for wait in waits {
-        assert_report(wait.await.unwrap().unwrap(), 0, 0, 0);
-    }
-    assert_report(handle.wait().await.unwrap(), 0, 0, 0);
-}
-
-async fn a_shutdown_future_begins_the_drain(site: Site) {
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server =
-        site.serve_as(|server| server.with_graceful_shutdown(async { drop(stopped.await) }));
-    let mut client = server.client().await;
-    assert_eq!(client.get("/").await.body, HELLO);
-    stop.send(()).unwrap();
-    client.closed().await;
-    assert_report(server.handle.wait().await.unwrap(), 1, 0, 0);
-}
-
-async fn run_serves_from_a_plain_thread(site: Site) {
-    let (stop, stopped) = oneshot::channel::<()>();
-    let told = Told::default();
-    let server = site.raw_server(Script::Echo, &told);
-    let server = server.with_graceful_shutdown(async { drop(stopped.await) });
-    let thread = std::thread::spawn(move || server.run());
-    let endpoint = where_it_listens(&told).await;
-    // Told before it listens: an early client may have to try again.
-    let io = loop {
-        match site.connect(&endpoint).await {
-            Ok(io) => break io,
-            Err(_) => sleep(Duration::from_millis(1)).await,
-        }
-    };
-    let mut client = Client::new(io);
-    echoes(&mut client, "served").await;
-    drop(client);
-    stop.send(()).unwrap();
-    let report = tokio::task::spawn_blocking(|| thread.join()).await.unwrap();
-    assert_eq!(report.unwrap().unwrap().aborted, 0);
-}
-
-async fn start_on_a_plain_thread_works_or_says_what_to_do(site: Site) {
-    let server = site.raw_server(Script::Echo, &Told::default());
-    let started = std::thread::spawn(|| server.start()).join().unwrap();
-    match started {
-        Ok(handle) => {
-            let mut client = Client::new(site.connect(&handle.endpoints()[0]).await.unwrap());
-            echoes(&mut client, "served").await;
-            assert_report(handle.abort().await.unwrap(), 0, 1, 0);
-        }
-        Err(error) => {
-            assert_eq!(error.kind(), ErrorKind::Start);
-            assert!(error.to_string().contains(".run()"), "{error}");
-        }
-    }
+    server.wait_for_connections(0).await;
 }

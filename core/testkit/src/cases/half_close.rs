@@ -1,113 +1,113 @@
-//! Clients that shut down their sending half after a request. An option decides whether they get a
-//! response; a reset always means that they left.
+//! Clients that send FIN after their requests. An option decides whether they get responses. A
+//! reset always cancels the request.
 use crate::{
     app::script::pattern,
-    client::{get, post, stop_writing},
-    harness::{case::cases, running::Running, site::Site},
+    client::{get, post, shut_down_write},
+    harness::{any_subject::AnySubject, case::cases, test_server::TestServer},
 };
 use anyport_core::HttpOptions;
 
 cases![
-    by_default_it_means_that_the_client_left needs HalfClose,
-    a_handler_that_waits_answers_if_asked_to needs HalfClose,
-    all_that_was_pipelined_is_answered_if_asked_to needs HalfClose,
-    an_upload_that_was_whole_is_answered_if_asked_to needs HalfClose,
-    a_stream_is_sent_to_its_end_if_asked_to needs HalfClose,
-    a_reset_means_that_the_client_left needs PeerState,
-    a_half_closed_client_that_resets_left needs PeerState,
+    half_close_cancels_request_by_default needs HalfClose,
+    half_close_option_lets_waiting_handler_respond needs HalfClose,
+    half_close_option_answers_all_pipelined_requests needs HalfClose,
+    half_close_option_answers_complete_upload needs HalfClose,
+    half_close_option_sends_whole_response needs HalfClose,
+    reset_cancels_request_despite_half_close_option needs PeerState,
+    reset_after_half_close_cancels_request needs PeerState,
 ];
 
-fn answering(site: &Site) -> Running {
-    site.serve_as(|server| server.http(HttpOptions::default().with_half_close()))
+fn answering(subject: &AnySubject) -> TestServer {
+    subject.serve_configured(|server| server.http(HttpOptions::default().with_half_close()))
 }
 
-async fn by_default_it_means_that_the_client_left(site: Site) {
-    let server = site.serve();
+async fn half_close_cancels_request_by_default(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
     client.send(get("/forever")).await;
     server.state.arrived().await;
-    stop_writing(&mut client.io).await;
+    shut_down_write(&mut client.io).await;
     server.state.dropped().await;
-    client.closed().await;
-    server.settles(0).await;
+    client.assert_closed().await;
+    server.wait_for_connections(0).await;
 }
 
-async fn a_handler_that_waits_answers_if_asked_to(site: Site) {
-    let server = answering(&site);
+async fn half_close_option_lets_waiting_handler_respond(subject: AnySubject) {
+    let server = answering(&subject);
     for _ in 0..3 {
         let mut client = server.client().await;
         client.send(get("/slow")).await;
-        stop_writing(&mut client.io).await;
+        shut_down_write(&mut client.io).await;
         server.state.arrived().await;
-        // Whoever came later, is served: so it has been seen by then.
-        server.serves_others().await;
+        // A later client is served, so the server has seen the FIN by now.
+        server.assert_serves_new_clients().await;
         server.state.release();
         assert_eq!(client.response().await.status, 200);
-        client.closed().await;
+        client.assert_closed().await;
     }
-    server.settles(0).await;
+    server.wait_for_connections(0).await;
 }
 
-async fn all_that_was_pipelined_is_answered_if_asked_to(site: Site) {
-    let server = answering(&site);
+async fn half_close_option_answers_all_pipelined_requests(subject: AnySubject) {
+    let server = answering(&subject);
     let mut client = server.client().await;
     client
         .send(format!("{}{}{}", get("/slow"), get("/host"), get("/slow")))
         .await;
-    stop_writing(&mut client.io).await;
+    shut_down_write(&mut client.io).await;
     server.state.arrived().await;
-    server.serves_others().await;
+    server.assert_serves_new_clients().await;
     server.state.release();
     assert_eq!(client.response().await.status, 200);
     assert_eq!(client.response().await.body, "test");
     server.state.arrived().await;
     server.state.release();
     assert_eq!(client.response().await.status, 200);
-    client.closed().await;
-    server.settles(0).await;
+    client.assert_closed().await;
+    server.wait_for_connections(0).await;
 }
 
-async fn an_upload_that_was_whole_is_answered_if_asked_to(site: Site) {
-    let server = answering(&site);
+async fn half_close_option_answers_complete_upload(subject: AnySubject) {
+    let server = answering(&subject);
     let mut client = server.client().await;
     client.send(post("/slow-len", 100_000)).await;
     client.send(pattern(100_000)).await;
-    stop_writing(&mut client.io).await;
+    shut_down_write(&mut client.io).await;
     server.state.arrived().await;
-    server.serves_others().await;
+    server.assert_serves_new_clients().await;
     server.state.release();
     assert_eq!(client.response().await.body, "100000");
-    client.closed().await;
-    server.settles(0).await;
+    client.assert_closed().await;
+    server.wait_for_connections(0).await;
 }
 
-async fn a_stream_is_sent_to_its_end_if_asked_to(site: Site) {
-    let server = answering(&site);
+async fn half_close_option_sends_whole_response(subject: AnySubject) {
+    let server = answering(&subject);
     let mut client = server.client().await;
     client.send(get("/chunks/1000000")).await;
-    stop_writing(&mut client.io).await;
+    shut_down_write(&mut client.io).await;
     assert!(client.response().await.body == pattern(3_000_000));
-    client.closed().await;
+    client.assert_closed().await;
 }
 
-async fn a_reset_means_that_the_client_left(site: Site) {
-    let server = answering(&site);
+async fn reset_cancels_request_despite_half_close_option(subject: AnySubject) {
+    let server = answering(&subject);
     let mut client = server.resetting_client().await;
     client.send(get("/forever")).await;
     server.state.arrived().await;
     drop(client);
     server.state.dropped().await;
-    server.settles(0).await;
+    server.wait_for_connections(0).await;
 }
 
-async fn a_half_closed_client_that_resets_left(site: Site) {
-    let server = answering(&site);
+async fn reset_after_half_close_cancels_request(subject: AnySubject) {
+    let server = answering(&subject);
     let mut client = server.resetting_client().await;
     client.send(get("/forever")).await;
     server.state.arrived().await;
-    stop_writing(&mut client.io).await;
-    server.serves_others().await;
+    shut_down_write(&mut client.io).await;
+    server.assert_serves_new_clients().await;
     drop(client);
     server.state.dropped().await;
-    server.settles(0).await;
+    server.wait_for_connections(0).await;
 }

@@ -1,11 +1,11 @@
-//! HTTP/2 by prior knowledge (RFC 9113 3.3), on the same port as HTTP/1.
+//! HTTP/2 with prior knowledge (RFC 9113 3.3), on the same endpoint as HTTP/1.
 use crate::{
     app::{HELLO, script::pattern},
     client::{
         Client, Io, get,
         h2::{H2, request, send_all, whole},
     },
-    harness::{case::cases, site::Site},
+    harness::{any_subject::AnySubject, case::cases},
 };
 use anyport_core::{HttpOptions, HttpVersions};
 use http::StatusCode;
@@ -22,19 +22,19 @@ use tokio::{
 };
 
 cases![
-    a_response_comes_back,
-    a_connection_serves_many_requests,
-    streams_are_answered_independently,
-    a_large_body_comes_back,
+    request_gets_its_response,
+    connection_serves_many_requests,
+    slow_stream_does_not_block_other_streams,
+    large_body_is_echoed,
     both_versions_are_served_at_once,
-    the_preface_may_arrive_byte_by_byte,
-    http_1_alone_can_be_asked_for,
-    http_2_alone_can_be_asked_for,
-    a_reset_stream_drops_its_request,
+    preface_arriving_byte_by_byte_is_recognized,
+    http_1_only_server_refuses_http_2,
+    http_2_only_server_refuses_http_1,
+    stream_reset_drops_the_request,
 ];
 
-async fn a_response_comes_back(site: Site) {
-    let server = site.serve();
+async fn request_gets_its_response(subject: AnySubject) {
+    let server = subject.serve();
     let mut h2 = server.h2().await;
     let response = h2.get("/").await;
     assert_eq!(
@@ -44,17 +44,17 @@ async fn a_response_comes_back(site: Site) {
     assert_eq!(h2.get("/none").await.status, StatusCode::NOT_FOUND);
 }
 
-async fn a_connection_serves_many_requests(site: Site) {
-    let server = site.serve();
+async fn connection_serves_many_requests(subject: AnySubject) {
+    let server = subject.serve();
     let mut h2 = server.h2().await;
     for _ in 0..300 {
         assert_eq!(h2.get("/").await.body, HELLO);
     }
-    server.settles(1).await;
+    server.wait_for_connections(1).await;
 }
 
-async fn streams_are_answered_independently(site: Site) {
-    let server = site.serve();
+async fn slow_stream_does_not_block_other_streams(subject: AnySubject) {
+    let server = subject.serve();
     let mut h2 = server.h2().await;
     let mut waiting = Vec::new();
     for _ in 0..20 {
@@ -62,15 +62,19 @@ async fn streams_are_answered_independently(site: Site) {
         server.state.arrived().await;
         waiting.push(response);
     }
-    assert_eq!(h2.get("/").await.body, HELLO, "not held up by the others");
+    assert_eq!(
+        h2.get("/").await.body,
+        HELLO,
+        "GET / beside 20 waiting streams"
+    );
     (0..20).for_each(|_| server.state.release());
     for response in waiting {
         assert_eq!(whole(response).await.unwrap().body, HELLO);
     }
 }
 
-async fn a_large_body_comes_back(site: Site) {
-    let server = site.serve();
+async fn large_body_is_echoed(subject: AnySubject) {
+    let server = subject.serve();
     let mut h2 = server.h2().await;
     let body = pattern(2_000_000);
     let mut post = request("/echo");
@@ -81,11 +85,14 @@ async fn a_large_body_comes_back(site: Site) {
         whole(response)
     );
     sent.unwrap();
-    assert!(response.unwrap().body == body, "all bytes, in order");
+    assert!(
+        response.unwrap().body == body,
+        "expected exactly the bytes that were sent, in order"
+    );
 }
 
-async fn both_versions_are_served_at_once(site: Site) {
-    let server = site.serve();
+async fn both_versions_are_served_at_once(subject: AnySubject) {
+    let server = subject.serve();
     let (mut h2, mut h1) = (server.h2().await, server.client().await);
     for _ in 0..10 {
         assert_eq!(h2.get("/").await.body, HELLO);
@@ -93,42 +100,46 @@ async fn both_versions_are_served_at_once(site: Site) {
     }
 }
 
-async fn the_preface_may_arrive_byte_by_byte(site: Site) {
-    let server = site.serve();
+async fn preface_arriving_byte_by_byte_is_recognized(subject: AnySubject) {
+    let server = subject.serve();
     let mut h2 = H2::new(Box::new(Trickle::new(server.connect_h2().await))).await;
     assert_eq!(h2.get("/").await.body, HELLO);
 }
 
-async fn http_1_alone_can_be_asked_for(site: Site) {
+async fn http_1_only_server_refuses_http_2(subject: AnySubject) {
     let only = HttpOptions::default().with_versions(HttpVersions::Http1);
-    let server = site.serve_as(|server| server.http(only));
-    assert_eq!(server.ask(&get("/")).await.body, HELLO);
-    // Over TLS, ALPN would have said so already.
+    let server = subject.serve_configured(|server| server.http(only));
+    assert_eq!(server.exchange(&get("/")).await.body, HELLO);
+    // Over TLS, `connect_h2` would fail in ALPN already.
     let mut h2 = H2::new(server.connect().await).await;
     assert!(h2.try_get("/").await.is_err());
 }
 
-async fn http_2_alone_can_be_asked_for(site: Site) {
+async fn http_2_only_server_refuses_http_1(subject: AnySubject) {
     let only = HttpOptions::default().with_versions(HttpVersions::Http2);
-    let server = site.serve_as(|server| server.http(only));
+    let server = subject.serve_configured(|server| server.http(only));
     assert_eq!(server.h2().await.get("/").await.body, HELLO);
     let mut h1 = Client::new(server.connect().await);
     h1.send(get("/")).await;
     assert!(h1.try_response().await.is_err() || server.handle.connections() == 0);
 }
 
-async fn a_reset_stream_drops_its_request(site: Site) {
-    let server = site.serve();
+async fn stream_reset_drops_the_request(subject: AnySubject) {
+    let server = subject.serve();
     let mut h2 = server.h2().await;
     let (response, mut send) = h2.begin(request("/forever"), false).await.unwrap();
     server.state.arrived().await;
     send.send_reset(h2::Reason::CANCEL);
     drop(response);
     server.state.dropped().await;
-    assert_eq!(h2.get("/").await.body, HELLO, "the connection goes on");
+    assert_eq!(
+        h2.get("/").await.body,
+        HELLO,
+        "GET / on the same connection, which must stay usable"
+    );
 }
 
-/// Writes one byte at a time, and takes its time over each.
+/// Writes one byte at a time, with a pause after each.
 struct Trickle {
     io: Io,
     pause: Pin<Box<Sleep>>,

@@ -7,48 +7,48 @@ use crate::{
         post,
     },
     harness::{
+        any_subject::AnySubject,
         case::cases,
-        site::Site,
-        upgraded::{echoes, upgraded},
-        watch::Notes,
+        instrumented::Counters,
+        upgraded::{assert_echo, upgraded},
     },
 };
 use std::time::Duration;
 use tokio::time::sleep;
 
 cases![
-    connections_that_wait_for_bytes_are_not_polled,
-    connections_that_wait_for_the_app_are_not_polled,
-    connections_whose_peers_read_nothing_are_not_polled also abroad,
+    connections_waiting_for_bytes_are_not_polled,
+    connections_waiting_for_the_app_are_not_polled,
+    connections_whose_peers_read_nothing_are_not_polled also cross_thread,
 ];
 
-/// How long polls are counted.
+/// The interval in which polls are counted.
 const WHILE: Duration = Duration::from_secs(1);
 
-/// As often may the streams of all waiting connections of a test be asked for something in that
-/// time: deadlines are looked at now and then. A worker that spins does so many thousand times.
+/// The number of polls that all waiting connections of a case may have in an interval, because
+/// timeouts are checked now and then. A worker that spins polls many thousand times.
 const POLLS: usize = 200;
 
-/// How often it's counted: what came last is worked off meanwhile, by a busy machine slowly.
+/// The number of intervals. A busy machine may still process the last bytes in the first of them.
 const WINDOWS: usize = 20;
 
-/// Nobody sends, reads or answers anything now, and before long hardly anybody is polled.
-async fn are_left_alone(notes: &Notes) {
+/// Asserts that waiting connections are soon not polled any more.
+async fn assert_not_polled(counters: &Counters) {
     let mut polls = 0;
     for _ in 0..WINDOWS {
-        let before = notes.polls();
-        // Not to wait for anything: it is what does not happen that counts.
+        let before = counters.polls();
+        // Polls in this time would fail the case; the sleep does not wait for an event.
         sleep(WHILE).await;
-        polls = notes.polls() - before;
+        polls = counters.polls() - before;
         if polls <= POLLS {
             return;
         }
     }
-    panic!("{polls} polls in {WHILE:?} of connections that wait");
+    panic!("expected at most {POLLS} polls of waiting connections in {WHILE:?}, got {polls}");
 }
 
-async fn connections_that_wait_for_bytes_are_not_polled(site: Site) {
-    let (server, notes) = site.serve_watched(|server| server);
+async fn connections_waiting_for_bytes_are_not_polled(subject: AnySubject) {
+    let (server, counters) = subject.serve_instrumented(|server| server);
     let _silent = server.client().await;
     let mut in_a_head = server.client().await;
     in_a_head.send("GET / HTTP/1.1\r\nHo").await;
@@ -66,13 +66,13 @@ async fn connections_that_wait_for_bytes_are_not_polled(site: Site) {
     let (_response, mut send) = h2.begin(request("/len"), false).await.unwrap();
     send.send_data("hello".into(), false).unwrap();
     let mut tunnel = upgraded(&server).await;
-    echoes(&mut tunnel, "and nothing more").await;
-    are_left_alone(&notes).await;
+    assert_echo(&mut tunnel, "and nothing more").await;
+    assert_not_polled(&counters).await;
 }
 
-/// Also if bytes wait that nobody reads meanwhile: of the request's body, or of the next request.
-async fn connections_that_wait_for_the_app_are_not_polled(site: Site) {
-    let (server, notes) = site.serve_watched(|server| server);
+/// Unread bytes of the body or of the next request make no difference.
+async fn connections_waiting_for_the_app_are_not_polled(subject: AnySubject) {
+    let (server, counters) = subject.serve_instrumented(|server| server);
     let mut clients = Vec::new();
     for sent in [
         get("/forever"),
@@ -82,7 +82,7 @@ async fn connections_that_wait_for_the_app_are_not_polled(site: Site) {
         get("/stalls"),
     ] {
         let (mut write, read) = server.client().await.split();
-        // What does not fit into the transport's buffers is not sent for as long as the app waits.
+        // Bytes that do not fit into the transport's buffers are not sent while the app waits.
         tokio::spawn(async move { write.send(sent).await });
         server.state.arrived().await;
         clients.push(read);
@@ -90,27 +90,27 @@ async fn connections_that_wait_for_the_app_are_not_polled(site: Site) {
     let mut h2 = server.h2().await;
     let (_response, _) = h2.begin(request("/forever"), true).await.unwrap();
     server.state.arrived().await;
-    are_left_alone(&notes).await;
+    assert_not_polled(&counters).await;
 }
 
-async fn connections_whose_peers_read_nothing_are_not_polled(site: Site) {
-    let (server, notes) = site.serve_watched(|server| server);
+async fn connections_whose_peers_read_nothing_are_not_polled(subject: AnySubject) {
+    let (server, counters) = subject.serve_instrumented(|server| server);
     let (mut stream, mut big) = (server.client().await, server.client().await);
     stream.send(get("/stream")).await;
     assert_eq!(stream.head().await.unwrap().status, 200);
     big.send(get("/big")).await;
     assert_eq!(big.head().await.unwrap().status, 200);
-    // One HTTP/2 stream without a window, and a connection whose client reads no frame.
+    // An HTTP/2 stream without a window, and a connection whose client reads no frame.
     let mut h2 = server.h2().await;
     let (response, _) = h2.begin(request("/stream"), true).await.unwrap();
     let _body = response.await.unwrap().into_body();
-    let mut deaf = server.h2().await;
-    let (response, _) = deaf.begin(request("/stream"), true).await.unwrap();
+    let mut not_reading = server.h2().await;
+    let (response, _) = not_reading.begin(request("/stream"), true).await.unwrap();
     let mut body = response.await.unwrap().into_body();
     assert!(receive(&mut body).await.unwrap().is_some());
-    deaf.connection.abort();
+    not_reading.connection.abort();
     let (mut write, _read) = upgraded(&server).await.split();
     let echoed = tokio::spawn(async move { while write.try_send([0; 64 * 1024]).await.is_ok() {} });
-    are_left_alone(&notes).await;
+    assert_not_polled(&counters).await;
     echoed.abort();
 }

@@ -1,75 +1,77 @@
-//! The tests, by file.
-mod abroad;
-mod asleep;
+//! The cases, by file: what every transport must do.
+mod accept_queue;
+mod app_failures;
 mod bad_input;
-mod busy;
-mod bytes;
+mod blocked_worker;
+mod byte_stream;
 mod conformance;
 mod content;
-mod deadlines;
+mod cross_thread;
 mod drain;
-mod drain_silent;
-mod faults;
-mod h2_early_answers;
-mod h2_refusals;
-mod h2_stall;
+mod drain_stalled_peers;
+mod h2_early_responses;
+mod h2_stalled_peers;
+mod h2_stream_errors;
 mod half_close;
+mod hibernating;
 mod hibernation;
 mod host;
 mod http1;
 mod http2;
 mod idle_cost;
+mod idle_probing;
+mod lifecycle;
 mod limits;
-mod lingering;
-mod meanwhile;
+mod lingering_close;
 mod observer;
-mod pace;
-mod queue;
+mod slow_peers;
 mod slow_readers;
-mod standstill;
 mod tasks;
-mod unread;
+mod timeouts;
+mod unread_bodies;
 mod upgrade;
 mod uploads;
-mod waiting;
+mod wait_futures;
+mod while_responding;
 mod workers;
 
 use crate::harness::case::Case;
 
-/// All tests, by the files that hold them.
+/// All cases, by the file that holds them.
 pub(crate) const FILES: &[(&str, &[Case])] = &[
-    ("bytes", bytes::CASES),
+    ("byte_stream", byte_stream::CASES),
     ("http1", http1::CASES),
     ("http2", http2::CASES),
     ("host", host::CASES),
     ("conformance", conformance::CASES),
     ("content", content::CASES),
-    ("unread", unread::CASES),
+    ("unread_bodies", unread_bodies::CASES),
     ("half_close", half_close::CASES),
     ("bad_input", bad_input::CASES),
-    ("faults", faults::CASES),
+    ("app_failures", app_failures::CASES),
     ("upgrade", upgrade::CASES),
-    ("abroad", abroad::CASES),
+    ("cross_thread", cross_thread::CASES),
     ("limits", limits::CASES),
-    ("deadlines", deadlines::CASES),
-    ("meanwhile", meanwhile::CASES),
+    ("timeouts", timeouts::CASES),
+    ("while_responding", while_responding::CASES),
     ("uploads", uploads::CASES),
     ("idle_cost", idle_cost::CASES),
-    ("standstill", standstill::CASES),
-    ("pace", pace::CASES),
+    ("blocked_worker", blocked_worker::CASES),
+    ("slow_peers", slow_peers::CASES),
     ("slow_readers", slow_readers::CASES),
-    ("h2_stall", h2_stall::CASES),
-    ("h2_early_answers", h2_early_answers::CASES),
-    ("h2_refusals", h2_refusals::CASES),
+    ("h2_stalled_peers", h2_stalled_peers::CASES),
+    ("h2_early_responses", h2_early_responses::CASES),
+    ("h2_stream_errors", h2_stream_errors::CASES),
     ("observer", observer::CASES),
     ("hibernation", hibernation::CASES),
-    ("asleep", asleep::CASES),
-    ("busy", busy::CASES),
+    ("hibernating", hibernating::CASES),
+    ("idle_probing", idle_probing::CASES),
+    ("lifecycle", lifecycle::CASES),
     ("drain", drain::CASES),
-    ("drain_silent", drain_silent::CASES),
-    ("lingering", lingering::CASES),
-    ("queue", queue::CASES),
-    ("waiting", waiting::CASES),
+    ("drain_stalled_peers", drain_stalled_peers::CASES),
+    ("lingering_close", lingering_close::CASES),
+    ("accept_queue", accept_queue::CASES),
+    ("wait_futures", wait_futures::CASES),
     ("tasks", tasks::CASES),
     ("workers", workers::CASES),
 ];

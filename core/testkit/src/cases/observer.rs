@@ -1,9 +1,12 @@
-//! Events: one at the begin and one at the end of each connection, and one for each failure
-//! between.
+//! The events that an observer receives: one start and one end for each connection, and every
+//! failure in between.
 use crate::{
     app::{DELIBERATE, HELLO},
     client::get,
-    harness::{attempts::in_time, case::cases, running::Running, site::Site, upgraded::upgraded},
+    harness::{
+        any_subject::AnySubject, case::cases, retries::retry_if_late, test_server::TestServer,
+        upgraded::upgraded,
+    },
 };
 use anyport_core::{Event, Observer, Timeouts};
 use std::{
@@ -14,25 +17,25 @@ use std::{
 use tokio::time::sleep;
 
 cases![
-    each_connection_begins_and_ends_once,
-    what_becomes_of_a_connection_is_told also abroad,
-    a_drain_tells_what_is_left also abroad,
-    a_refusal_is_told_and_no_connection,
-    a_panic_is_told_once,
-    a_passed_deadline_is_told,
-    a_panicking_observer_disturbs_nobody,
+    each_connection_is_accepted_and_closed_once,
+    closed_event_says_upgraded_or_aborted also cross_thread,
+    draining_event_counts_open_connections also cross_thread,
+    refused_peer_emits_only_refused,
+    panic_emits_one_event,
+    timeout_emits_timed_out,
+    panicking_observer_does_not_affect_connections,
 ];
 
-/// A grace that's never used up.
+/// A grace that is never used up.
 const AMPLE: Duration = Duration::from_secs(40);
 
-/// Remembers what it's told.
+/// Records the events.
 #[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Told>>);
+pub(crate) struct Log(Arc<Mutex<Events>>);
 
 #[derive(Default)]
-struct Told {
-    /// How often each connection was accepted, established and closed.
+struct Events {
+    /// How many times each connection was accepted, established and closed.
     connections: BTreeMap<u64, [u32; 3]>,
     refused: u32,
     upgraded: u32,
@@ -41,46 +44,49 @@ struct Told {
     timed_out: Vec<String>,
     bad_responses: Vec<String>,
     drains: Vec<(String, Duration)>,
-    wrong: Vec<String>,
+    errors: Vec<String>,
 }
 
 impl Observer for Log {
     fn on(&self, event: &Event<'_>) {
-        let mut told = self.0.lock().unwrap();
+        let mut events = self.0.lock().unwrap();
         match event {
             Event::Accepted { id, .. } => {
-                let earlier = told.connections.insert(*id, [1, 0, 0]);
+                let earlier = events.connections.insert(*id, [1, 0, 0]);
                 if earlier.is_some() {
-                    told.wrong.push(format!("{id} was accepted again"));
+                    events
+                        .errors
+                        .push(format!("connection {id} was accepted twice"));
                 }
             }
-            Event::Established { info } => told.connections.entry(info.id()).or_default()[1] += 1,
+            Event::Established { info } => events.connections.entry(info.id()).or_default()[1] += 1,
             Event::Closed {
                 id,
                 upgraded,
                 aborted,
                 ..
             } => {
-                told.connections.entry(*id).or_default()[2] += 1;
-                told.upgraded += u32::from(*upgraded);
-                told.aborted += u32::from(*aborted);
+                events.connections.entry(*id).or_default()[2] += 1;
+                events.upgraded += u32::from(*upgraded);
+                events.aborted += u32::from(*aborted);
             }
-            Event::Draining { left, grace } => told.drains.push((left.to_string(), *grace)),
-            Event::Refused { .. } => told.refused += 1,
-            Event::Panicked { message, .. } => told.panics.push((*message).to_owned()),
-            Event::BadResponse { what, .. } => told.bad_responses.push((*what).to_owned()),
-            Event::TimedOut { what, .. } => told.timed_out.push(format!("{what:?}")),
+            Event::Draining { left, grace } => events.drains.push((left.to_string(), *grace)),
+            Event::Refused { .. } => events.refused += 1,
+            Event::Panicked { message, .. } => events.panics.push((*message).to_owned()),
+            Event::BadResponse { what, .. } => events.bad_responses.push((*what).to_owned()),
+            Event::TimedOut { what, .. } => events.timed_out.push(format!("{what:?}")),
             _ => {}
         }
     }
 }
 
 impl Log {
-    /// Waits until no handshake is under way.
+    /// Waits until no handshake is in progress.
     async fn all_established(&self) {
         let established = || {
-            let told = self.0.lock().unwrap();
-            told.connections
+            let events = self.0.lock().unwrap();
+            events
+                .connections
                 .values()
                 .all(|[accepted, established, _]| accepted == established)
         };
@@ -89,34 +95,38 @@ impl Log {
         }
     }
 
-    /// How many connections ended that had been upgraded, and what panicked.
+    /// The number of upgraded connections that ended, and the messages of panics.
     pub(crate) fn upgraded(&self) -> (u32, Vec<String>) {
-        let told = self.0.lock().unwrap();
-        (told.upgraded, told.panics.clone())
+        let events = self.0.lock().unwrap();
+        (events.upgraded, events.panics.clone())
     }
 
-    /// What was wrong with so many responses since this was last asked: no more, and no less in the
-    /// end, since a response may arrive before its event.
+    /// The bad responses since the last call, which must be this many. Waits for them, since a
+    /// response may arrive before its event.
     pub(crate) async fn bad_responses(&self, count: usize) -> Vec<String> {
         while self.0.lock().unwrap().bad_responses.len() < count {
             sleep(Duration::from_millis(1)).await;
         }
-        let told = std::mem::take(&mut self.0.lock().unwrap().bad_responses);
-        assert_eq!(told.len(), count, "{told:?}");
-        told
+        let events = std::mem::take(&mut self.0.lock().unwrap().bad_responses);
+        assert_eq!(events.len(), count, "{events:?}");
+        events
     }
 
-    /// Every connection so far was accepted, established and closed, once each.
+    /// Asserts that every connection so far was accepted, established and closed exactly once.
     pub(crate) fn assert_complete(&self, connections: usize) {
-        let told = self.0.lock().unwrap();
-        assert!(told.wrong.is_empty(), "{:?}", told.wrong);
+        let events = self.0.lock().unwrap();
+        assert!(
+            events.errors.is_empty(),
+            "expected consistent events, got {:?}",
+            events.errors
+        );
         assert_eq!(
-            told.connections.len(),
+            events.connections.len(),
             connections,
             "{:?}",
-            told.connections
+            events.connections
         );
-        for (id, times) in &told.connections {
+        for (id, times) in &events.connections {
             assert_eq!(
                 times,
                 &[1, 1, 1],
@@ -126,87 +136,92 @@ impl Log {
     }
 }
 
-fn serve(site: &Site) -> (Running, Log) {
+fn serve(subject: &AnySubject) -> (TestServer, Log) {
     let log = Log::default();
     let observer = log.clone();
-    (site.serve_as(|server| server.observer(observer)), log)
+    (
+        subject.serve_configured(|server| server.observer(observer)),
+        log,
+    )
 }
 
-async fn each_connection_begins_and_ends_once(site: Site) {
-    let (server, log) = serve(&site);
+async fn each_connection_is_accepted_and_closed_once(subject: AnySubject) {
+    let (server, log) = serve(&subject);
     for _ in 0..20 {
-        server.serves_others().await;
+        server.assert_serves_new_clients().await;
     }
     let silent = server.connect().await;
     log.all_established().await;
     drop(silent);
-    let mut rude = server.client().await;
-    rude.send("GET / HT").await;
+    let mut partial = server.client().await;
+    partial.send("GET / HT").await;
     log.all_established().await;
-    drop(rude);
+    drop(partial);
     for path in ["/panic", "/error"] {
-        server.ask(&get(path)).await;
+        server.exchange(&get(path)).await;
     }
     drop(upgraded(&server).await);
-    server.settles(0).await;
+    server.wait_for_connections(0).await;
     log.assert_complete(45);
 }
 
-async fn what_becomes_of_a_connection_is_told(site: Site) {
-    let (server, log) = serve(&site);
+async fn closed_event_says_upgraded_or_aborted(subject: AnySubject) {
+    let (server, log) = serve(&subject);
     drop(upgraded(&server).await);
-    server.settles(0).await;
+    server.wait_for_connections(0).await;
     let mut stuck = server.client().await;
     stuck.send(get("/forever")).await;
     server.state.arrived().await;
     let _upgraded = upgraded(&server).await;
     server.handle.shutdown(Duration::ZERO).await.unwrap();
-    stuck.closed().await;
-    server.settles(0).await;
+    stuck.assert_closed().await;
+    server.wait_for_connections(0).await;
     log.assert_complete(3);
-    let told = log.0.lock().unwrap();
-    assert_eq!((told.upgraded, told.aborted), (2, 2));
+    let events = log.0.lock().unwrap();
+    assert_eq!((events.upgraded, events.aborted), (2, 2));
 }
 
-/// Once, for all workers together; so does the handle. More often only a drain that takes its time.
-async fn a_drain_tells_what_is_left(site: Site) {
-    let (server, log) = serve(&site);
+/// One event for all workers together, with the numbers that the handle gives. Only a long drain
+/// emits more.
+async fn draining_event_counts_open_connections(subject: AnySubject) {
+    let (server, log) = serve(&subject);
     let mut waiting = server.client().await;
     waiting.send(get("/slow")).await;
     server.state.arrived().await;
     let (one, other) = (upgraded(&server).await, upgraded(&server).await);
-    server.settles(3).await;
+    server.wait_for_connections(3).await;
     let open = server.handle.open();
     assert_eq!((open.upgraded, open.others, open.total()), (2, 1, 3));
     let ended = server.handle.shutdown(AMPLE);
-    server.refuses().await;
+    server.wait_until_refusing().await;
     drop((one, other));
-    server.settles(1).await;
+    server.wait_for_connections(1).await;
     assert_eq!(server.handle.open().to_string(), "1 connection");
     server.state.release();
     assert_eq!(waiting.response().await.body, HELLO);
     drop(waiting);
     assert_eq!(ended.await.unwrap().aborted, 0);
-    let told = log.0.lock().unwrap();
-    let (left, grace) = &told.drains[0];
+    let events = log.0.lock().unwrap();
+    let (left, grace) = &events.drains[0];
     assert_eq!(left, "3 connections (2 upgraded)");
     assert!(*grace <= AMPLE && *grace > AMPLE / 2, "{grace:?}");
 }
 
-async fn a_refusal_is_told_and_no_connection(site: Site) {
+async fn refused_peer_emits_only_refused(subject: AnySubject) {
     let log = Log::default();
     let observer = log.clone();
-    let server = site.serve_as(|server| server.accept_filter(|_| false).observer(observer));
+    let server =
+        subject.serve_configured(|server| server.accept_filter(|_| false).observer(observer));
     for _ in 0..3 {
-        server.knocking().await.closed().await;
+        server.pending_client().await.assert_closed().await;
     }
-    server.settles(0).await;
+    server.wait_for_connections(0).await;
     log.assert_complete(0);
     assert_eq!(log.0.lock().unwrap().refused, 3);
 }
 
-async fn a_panic_is_told_once(site: Site) {
-    let (server, log) = serve(&site);
+async fn panic_emits_one_event(subject: AnySubject) {
+    let (server, log) = serve(&subject);
     for path in ["/panic", "/panic-call"] {
         let mut h1 = server.client().await;
         assert_eq!(h1.get(path).await.status, 500);
@@ -215,40 +230,42 @@ async fn a_panic_is_told_once(site: Site) {
     }
     let mut client = server.client().await;
     client.send(get("/panic-body")).await;
-    client.rest().await;
-    server.settles(0).await;
-    let told = log.0.lock().unwrap();
-    assert_eq!(told.panics.len(), 5, "{:?}", told.panics);
+    client.read_to_close().await;
+    server.wait_for_connections(0).await;
+    let events = log.0.lock().unwrap();
+    assert_eq!(events.panics.len(), 5, "{:?}", events.panics);
     assert!(
-        told.panics
+        events
+            .panics
             .iter()
             .all(|message| message.contains(DELIBERATE)),
         "{:?}",
-        told.panics
+        events.panics
     );
 }
 
-async fn a_passed_deadline_is_told(site: Site) {
-    in_time(site, |site, short, pace| async move {
+async fn timeout_emits_timed_out(subject: AnySubject) {
+    retry_if_late(subject, |subject, short, timer| async move {
         let log = Log::default();
         let observer = log.clone();
         let timeouts = Timeouts::default().with_head(short).with_keep_alive(short);
-        let server = site.serve_as(|server| server.observer(observer).timeouts(timeouts));
-        server.client().await.closed().await;
-        pace.rest();
+        let server =
+            subject.serve_configured(|server| server.observer(observer).timeouts(timeouts));
+        server.client().await.assert_closed().await;
+        timer.restart();
         let mut idle = server.client().await;
         idle.send(get("/")).await;
-        pace.step();
+        timer.step();
         assert_eq!(idle.response().await.body, HELLO);
-        idle.closed().await;
-        server.settles(0).await;
+        idle.assert_closed().await;
+        server.wait_for_connections(0).await;
         log.assert_complete(2);
         assert_eq!(log.0.lock().unwrap().timed_out, ["Head", "KeepAlive"]);
     })
     .await;
 }
 
-/// Panics whenever it's told something.
+/// Panics at every event.
 struct Panicking;
 
 impl Observer for Panicking {
@@ -257,14 +274,14 @@ impl Observer for Panicking {
     }
 }
 
-async fn a_panicking_observer_disturbs_nobody(site: Site) {
-    let server = site.serve_as(|server| server.observer(Panicking));
+async fn panicking_observer_does_not_affect_connections(subject: AnySubject) {
+    let server = subject.serve_configured(|server| server.observer(Panicking));
     for _ in 0..5 {
-        server.serves_others().await;
-        assert_eq!(server.ask(&get("/panic")).await.status, 500);
+        server.assert_serves_new_clients().await;
+        assert_eq!(server.exchange(&get("/panic")).await.status, 500);
     }
     drop(upgraded(&server).await);
-    server.settles(0).await;
+    server.wait_for_connections(0).await;
     let report = server
         .handle
         .shutdown(Duration::from_secs(20))

@@ -1,4 +1,4 @@
-//! Upgraded connections and streams: they are still counted, in HTTP/1 and HTTP/2.
+//! Connections and streams that are upgraded: they are still counted, in both versions of HTTP.
 use crate::{
     app::{HELLO, script::pattern},
     client::{
@@ -6,9 +6,9 @@ use crate::{
         h2::{receive, request, send_all},
     },
     harness::{
+        any_subject::AnySubject,
         case::cases,
-        site::Site,
-        upgraded::{UPGRADE, echoes, upgraded},
+        upgraded::{UPGRADE, assert_echo, upgraded},
     },
 };
 use anyport_core::HttpOptions;
@@ -21,29 +21,29 @@ use tokio::{
 };
 
 cases![
-    an_upgraded_connection_echoes also abroad,
-    a_connect_becomes_a_tunnel also abroad,
-    bytes_sent_with_the_upgrade_are_not_lost also abroad,
-    an_offer_that_is_ignored_leaves_the_connection_as_it_is also abroad,
-    an_app_that_refuses_an_upgrade_waits_for_none,
-    an_upgraded_connection_knows_its_facts also abroad,
-    an_upgraded_connection_has_a_deadline_and_is_told_of_the_drain also abroad,
-    an_upgraded_connection_is_counted_until_it_ends also abroad,
-    an_extended_connect_echoes also abroad,
-    an_h2_tunnel_knows_its_facts also abroad,
-    an_h2_tunnel_has_a_deadline_and_is_told_of_the_drain also abroad,
-    an_h2_tunnel_is_counted_until_it_ends also abroad,
-    an_h2_tunnel_and_requests_share_a_connection also abroad,
+    upgraded_connection_echoes also cross_thread,
+    connect_request_becomes_a_tunnel also cross_thread,
+    bytes_sent_with_upgrade_request_are_kept also cross_thread,
+    ignored_upgrade_offer_leaves_connection_on_http also cross_thread,
+    refused_upgrade_fails_the_upgrade_future,
+    upgraded_connection_has_conn_info_and_drain also cross_thread,
+    upgraded_connection_polls_a_deadline_and_the_drain also cross_thread,
+    upgraded_connection_is_counted_until_it_ends also cross_thread,
+    extended_connect_echoes also cross_thread,
+    h2_tunnel_has_conn_info_and_drain also cross_thread,
+    h2_tunnel_polls_a_deadline_and_the_drain also cross_thread,
+    h2_tunnel_is_counted_until_it_ends also cross_thread,
+    h2_tunnel_and_requests_share_a_connection also cross_thread,
 ];
 
-/// A grace that's never used up.
+/// A grace that is never used up.
 const AMPLE: Duration = Duration::from_secs(40);
 
-async fn an_upgraded_connection_echoes(site: Site) {
-    let server = site.serve();
+async fn upgraded_connection_echoes(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = upgraded(&server).await;
     for _ in 0..50 {
-        echoes(&mut client, "over something else").await;
+        assert_echo(&mut client, "over something else").await;
     }
     let sent = pattern(500_000);
     let (mut read, mut write) = tokio::io::split(client.io);
@@ -54,26 +54,30 @@ async fn an_upgraded_connection_echoes(site: Site) {
     let mut got = vec![0; sent.len()];
     let ((), n) = tokio::join!(writing, read.read_exact(&mut got));
     n.unwrap();
-    assert!(got == sent, "all bytes, in order");
+    assert!(
+        got == sent,
+        "expected exactly the bytes that were sent, in order"
+    );
 }
 
 /// RFC 9110 9.3.6
-async fn a_connect_becomes_a_tunnel(site: Site) {
-    let server = site.serve();
+async fn connect_request_becomes_a_tunnel(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
     client
         .send("CONNECT there:80 HTTP/1.1\r\nHost: there:80\r\n\r\n")
         .await;
     assert_eq!(client.head().await.unwrap().status, 200);
-    echoes(&mut client, "through a tunnel").await;
-    server.settles(1).await;
+    assert_echo(&mut client, "through a tunnel").await;
+    server.wait_for_connections(1).await;
 }
 
-/// Java's client offers h2c with its first request, for one.
-async fn an_offer_that_is_ignored_leaves_the_connection_as_it_is(site: Site) {
+/// For example, Java's client offers h2c with its first request.
+async fn ignored_upgrade_offer_leaves_connection_on_http(subject: AnySubject) {
     for idle in [Duration::ZERO, Duration::from_millis(200), Duration::MAX] {
-        let server =
-            site.serve_as(|server| server.http(HttpOptions::default().with_hibernate_after(idle)));
+        let server = subject.serve_configured(|server| {
+            server.http(HttpOptions::default().with_hibernate_after(idle))
+        });
         let mut client = server.client().await;
         let offer = get("/").replace(
             "\r\n\r\n",
@@ -83,18 +87,18 @@ async fn an_offer_that_is_ignored_leaves_the_connection_as_it_is(site: Site) {
             client.send(ask).await;
             let response = client.response().await;
             assert!(response.body == HELLO && !response.closes(), "{response:?}");
-            // So long, such a connection has been idle before it's looked at.
+            // The connection is probed for idleness within this time.
             sleep(Duration::from_millis(20)).await;
         }
-        // Also if it ends in the turn in which the offer was made.
+        // The connection may end in the same poll in which the offer arrived.
         let mut other = server.client().await;
         let last = get("/").replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
         other.send(format!("{offer}{last}")).await;
         for _ in 0..2 {
             assert_eq!(other.response().await.body, HELLO);
         }
-        ends(&mut other).await;
-        // A head that came with the request before is none the worse for it.
+        assert_eof(&mut other).await;
+        // A partial head that arrived with the request before it is kept.
         client.send(format!("{offer}GET /host HT")).await;
         assert_eq!(client.response().await.body, HELLO);
         sleep(Duration::from_millis(20)).await;
@@ -102,65 +106,65 @@ async fn an_offer_that_is_ignored_leaves_the_connection_as_it_is(site: Site) {
             .send("TP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
             .await;
         assert_eq!(client.response().await.body, "test");
-        ends(&mut client).await;
+        assert_eof(&mut client).await;
     }
 }
 
-/// Its future of the upgrade fails then, although the connection goes on.
-async fn an_app_that_refuses_an_upgrade_waits_for_none(site: Site) {
-    let server = site.serve();
+/// The app's future of the upgrade fails, and the connection continues with HTTP.
+async fn refused_upgrade_fails_the_upgrade_future(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
-    for (path, status) in [("/declines", 403), ("/declines-by-panic", 500)] {
+    for (path, status) in [("/refuse-upgrade", 403), ("/refuse-upgrade-by-panic", 500)] {
         client.send(UPGRADE.replace("/upgrade", path)).await;
         assert_eq!(client.response().await.status, status);
         server.state.arrived().await;
     }
     client
-        .send("CONNECT declines:80 HTTP/1.1\r\nHost: declines:80\r\n\r\n")
+        .send("CONNECT refuse-upgrade:80 HTTP/1.1\r\nHost: refuse-upgrade:80\r\n\r\n")
         .await;
     assert_eq!(client.response().await.status, 403);
     server.state.arrived().await;
     assert_eq!(client.get("/").await.body, HELLO);
-    // It's known from the head.
-    let endless = UPGRADE.replace("/upgrade", "/declines-at-length");
+    // The future fails once the head of the response is sent.
+    let endless = UPGRADE.replace("/upgrade", "/refuse-upgrade-endlessly");
     client.send(endless).await;
     assert_eq!(client.head().await.unwrap().status, 403);
     server.state.arrived().await;
     let mut h2 = server.h2().await;
     let mut tunnel = request("/");
     *tunnel.method_mut() = Method::CONNECT;
-    *tunnel.uri_mut() = "declines:80".parse().unwrap();
+    *tunnel.uri_mut() = "refuse-upgrade:80".parse().unwrap();
     let (response, _send) = h2.begin(tunnel, false).await.unwrap();
     assert_eq!(response.await.unwrap().status(), StatusCode::FORBIDDEN);
     server.state.arrived().await;
     assert_eq!(h2.get("/").await.status, 200);
 }
 
-/// In order.
-async fn ends(client: &mut Client) {
+/// Asserts that the connection ends with EOF.
+async fn assert_eof(client: &mut Client) {
     let end = client.io.read(&mut [0]).await;
-    assert!(matches!(end, Ok(0)), "its end is not in order: {end:?}");
+    assert!(matches!(end, Ok(0)), "expected EOF, got {end:?}");
 }
 
-async fn bytes_sent_with_the_upgrade_are_not_lost(site: Site) {
-    let server = site.serve();
+async fn bytes_sent_with_upgrade_request_are_kept(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
     client.send(format!("{UPGRADE}already")).await;
     assert_eq!(client.head().await.unwrap().status, 101);
     assert_eq!(client.exactly(7).await.unwrap(), "already");
 }
 
-/// Also of the bytes that were read with the request.
-async fn an_upgraded_connection_knows_its_facts(site: Site) {
+/// Bytes that were read with the request arrive, too.
+async fn upgraded_connection_has_conn_info_and_drain(subject: AnySubject) {
     for early in ["first", "fi", ""] {
-        let server = site.serve();
+        let server = subject.serve();
         let mut client = server.client().await;
-        let request = UPGRADE.replace("/upgrade", "/facts");
+        let request = UPGRADE.replace("/upgrade", "/upgrade-info");
         client.send(format!("{request}{early}")).await;
         assert_eq!(client.head().await.unwrap().status, 101);
         client.send(&"first"[early.len()..]).await;
-        let told = "first on 1";
-        assert_eq!(client.exactly(told.len()).await.unwrap(), told);
+        let expected = "first on 1";
+        assert_eq!(client.exactly(expected.len()).await.unwrap(), expected);
         let ended = server.handle.shutdown(AMPLE);
         assert_eq!(client.exactly(3).await.unwrap(), "bye");
         drop(client);
@@ -168,10 +172,12 @@ async fn an_upgraded_connection_knows_its_facts(site: Site) {
     }
 }
 
-async fn an_upgraded_connection_has_a_deadline_and_is_told_of_the_drain(site: Site) {
-    let server = site.serve();
+async fn upgraded_connection_polls_a_deadline_and_the_drain(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
-    client.send(UPGRADE.replace("/upgrade", "/times")).await;
+    client
+        .send(UPGRADE.replace("/upgrade", "/upgrade-timeout"))
+        .await;
     assert_eq!(client.head().await.unwrap().status, 101);
     assert_eq!(client.exactly(4).await.unwrap(), "late");
     let ended = server.handle.shutdown(AMPLE);
@@ -181,10 +187,10 @@ async fn an_upgraded_connection_has_a_deadline_and_is_told_of_the_drain(site: Si
     assert_eq!((report.upgraded, report.aborted), (1, 0), "{report}");
 }
 
-async fn an_h2_tunnel_has_a_deadline_and_is_told_of_the_drain(site: Site) {
-    let server = site.serve();
+async fn h2_tunnel_polls_a_deadline_and_the_drain(subject: AnySubject) {
+    let server = subject.serve();
     let mut h2 = server.h2().await;
-    let (send, mut receiving) = h2.connect("/times").await.unwrap();
+    let (send, mut receiving) = h2.connect("/upgrade-timeout").await.unwrap();
     assert_eq!(receive(&mut receiving).await.unwrap().unwrap(), "late");
     let ended = server.handle.shutdown(AMPLE);
     assert_eq!(receive(&mut receiving).await.unwrap().unwrap(), "bye");
@@ -192,39 +198,39 @@ async fn an_h2_tunnel_has_a_deadline_and_is_told_of_the_drain(site: Site) {
     assert_eq!(ended.await.unwrap().aborted, 0);
 }
 
-async fn an_h2_tunnel_knows_its_facts(site: Site) {
-    let server = site.serve();
+async fn h2_tunnel_has_conn_info_and_drain(subject: AnySubject) {
+    let server = subject.serve();
     let mut h2 = server.h2().await;
-    let (mut send, mut receiving) = h2.connect("/facts").await.unwrap();
+    let (mut send, mut receiving) = h2.connect("/upgrade-info").await.unwrap();
     send_all(&mut send, Bytes::from("first"), false)
         .await
         .unwrap();
-    let told = "first on 1";
-    assert_eq!(receive(&mut receiving).await.unwrap().unwrap(), told);
+    let expected = "first on 1";
+    assert_eq!(receive(&mut receiving).await.unwrap().unwrap(), expected);
     let ended = server.handle.shutdown(AMPLE);
     assert_eq!(receive(&mut receiving).await.unwrap().unwrap(), "bye");
     drop((send, receiving));
     assert_eq!(ended.await.unwrap().aborted, 0);
 }
 
-async fn an_upgraded_connection_is_counted_until_it_ends(site: Site) {
-    let server = site.serve();
+async fn upgraded_connection_is_counted_until_it_ends(subject: AnySubject) {
+    let server = subject.serve();
     let mut clients = Vec::new();
     for n in 1..=3 {
         clients.push(upgraded(&server).await);
-        server.settles(n).await;
+        server.wait_for_connections(n).await;
     }
     for client in &mut clients {
-        echoes(client, "still here").await;
+        assert_echo(client, "still here").await;
     }
     clients.pop();
-    server.settles(2).await;
+    server.wait_for_connections(2).await;
     drop(clients);
-    server.settles(0).await;
+    server.wait_for_connections(0).await;
 }
 
-async fn an_extended_connect_echoes(site: Site) {
-    let server = site.serve();
+async fn extended_connect_echoes(subject: AnySubject) {
+    let server = subject.serve();
     let mut h2 = server.h2().await;
     let (mut send, mut receiving) = h2.connect("/tunnel").await.unwrap();
     for text in ["one", "two", "three"] {
@@ -234,27 +240,27 @@ async fn an_extended_connect_echoes(site: Site) {
     send.send_data(Bytes::new(), true).unwrap();
     assert!(
         receive(&mut receiving).await.unwrap().is_none(),
-        "the end comes back, too"
+        "expected END_STREAM from the echo"
     );
     assert_eq!(h2.get("/").await.status, 200);
 }
 
-async fn an_h2_tunnel_is_counted_until_it_ends(site: Site) {
-    let server = site.serve();
+async fn h2_tunnel_is_counted_until_it_ends(subject: AnySubject) {
+    let server = subject.serve();
     let mut h2 = server.h2().await;
     let (mut send, mut receiving) = h2.connect("/tunnel").await.unwrap();
-    server.settles(1).await;
+    server.wait_for_connections(1).await;
     send_all(&mut send, Bytes::from("here"), false)
         .await
         .unwrap();
     assert_eq!(receive(&mut receiving).await.unwrap().unwrap(), "here");
     drop((send, receiving));
     h2.connection.abort();
-    server.settles(0).await;
+    server.wait_for_connections(0).await;
 }
 
-async fn an_h2_tunnel_and_requests_share_a_connection(site: Site) {
-    let server = site.serve();
+async fn h2_tunnel_and_requests_share_a_connection(subject: AnySubject) {
+    let server = subject.serve();
     let mut h2 = server.h2().await;
     let (mut send, mut receiving) = h2.connect("/tunnel").await.unwrap();
     for _ in 0..10 {

@@ -1,25 +1,25 @@
-//! Fast uploads.
+//! Uploads of clients that send fast.
 use crate::{
     app::script::pattern,
     client::post,
-    harness::{case::cases, site::Site},
+    harness::{any_subject::AnySubject, case::cases},
 };
 
 cases![
-    a_fast_upload_is_read_in_large_pieces,
-    a_fast_upload_is_read_in_large_pieces_while_its_response_is_sent,
+    fast_upload_is_read_into_large_buffers,
+    fast_upload_is_read_into_large_buffers_while_responding,
 ];
 
-/// As much room as hyper gives a read of a body, at least.
-const ROOM: usize = 8 * 1024;
+/// The smallest buffer that hyper uses to read a body.
+const CAPACITY: usize = 8 * 1024;
 
 const LENGTH: usize = 4 * 1024 * 1024;
 
-/// The first reads of a connection may be small: the version is told from them.
+/// The first reads of a connection may be small: they detect the version of HTTP.
 const FIRST_READS: usize = 2;
 
-async fn a_fast_upload_is_read_in_large_pieces(site: Site) {
-    let (server, notes) = site.serve_watched(|server| server);
+async fn fast_upload_is_read_into_large_buffers(subject: AnySubject) {
+    let (server, counters) = subject.serve_instrumented(|server| server);
     let (mut write, mut read) = server.client().await.split();
     let body = pattern(LENGTH);
     let sends = async {
@@ -28,15 +28,15 @@ async fn a_fast_upload_is_read_in_large_pieces(site: Site) {
     };
     let ((), response) = tokio::join!(sends, read.response());
     assert_eq!(response.body, LENGTH.to_string());
-    let small = notes.reads_with_less_than(ROOM);
+    let small = counters.reads_with_less_capacity_than(CAPACITY);
     assert!(
         small <= FIRST_READS,
-        "{small} reads had less than {ROOM} bytes of room"
+        "expected at most {FIRST_READS} reads with a buffer below {CAPACITY} bytes, got {small}"
     );
 }
 
-async fn a_fast_upload_is_read_in_large_pieces_while_its_response_is_sent(site: Site) {
-    let (server, notes) = site.serve_watched(|server| server);
+async fn fast_upload_is_read_into_large_buffers_while_responding(subject: AnySubject) {
+    let (server, counters) = subject.serve_instrumented(|server| server);
     let (mut write, mut read) = server.client().await.split();
     let body = pattern(LENGTH);
     let sends = async {
@@ -44,10 +44,13 @@ async fn a_fast_upload_is_read_in_large_pieces_while_its_response_is_sent(site: 
         write.send(&body).await;
     };
     let ((), response) = tokio::join!(sends, read.response());
-    assert!(response.body == body, "all bytes, in order");
-    let small = notes.reads_with_less_than(ROOM);
+    assert!(
+        response.body == body,
+        "expected exactly the bytes that were sent, in order"
+    );
+    let small = counters.reads_with_less_capacity_than(CAPACITY);
     assert!(
         small <= FIRST_READS,
-        "{small} reads had less than {ROOM} bytes of room"
+        "expected at most {FIRST_READS} reads with a buffer below {CAPACITY} bytes, got {small}"
     );
 }

@@ -1,14 +1,14 @@
-//! Workers and their listeners: no connection is lost between workers, and an app may stay on its
-//! worker's thread.
+//! Workers and their listeners: no client is lost between them, and the app of a worker stays on
+//! its thread.
 use crate::{
     app::{HELLO, local::LocalApp, script::Script},
     client::{Client, get},
     harness::{
-        attempts::in_time_of,
+        any_subject::AnySubject,
         case::cases,
-        running::Running,
-        site::Site,
-        wrap::{Mood, Trouble},
+        faulty_listener::{ListenerFault, Mode},
+        retries::retry_if_late_with,
+        test_server::TestServer,
     },
 };
 use anyport_core::ErrorKind;
@@ -20,28 +20,28 @@ use std::{
 use tokio::time::sleep;
 
 cases![
-    a_listener_that_is_polled_and_left_loses_nobody,
-    clients_that_left_early_hold_nobody_up,
-    running_out_of_descriptors_neither_spins_nor_ends_the_server,
-    a_broken_listener_ends_the_server_with_an_error,
-    a_panicking_listener_ends_the_server_with_an_error,
-    stalled_handshakes_hold_nobody_up_and_are_cut_off,
-    failed_handshakes_cost_nothing,
-    two_hundred_clients_at_once_are_served,
-    silent_clients_hold_nobody_up,
-    what_an_app_spawns_outlives_its_request_and_its_connection,
-    two_servers_do_not_disturb_each_other,
-    a_worker_that_cannot_listen_fails_the_start,
-    a_worker_keeps_its_app_on_its_thread needs Local,
-    a_worker_that_panics_as_it_starts_fails_the_start needs Local,
+    abandoned_poll_accept_loses_no_client,
+    aborted_connections_do_not_block_accept,
+    accept_without_descriptors_backs_off,
+    broken_listener_ends_the_server_with_an_error,
+    panicking_listener_ends_the_server_with_an_error,
+    stalled_handshake_does_not_block_accept,
+    failed_handshakes_leak_nothing,
+    two_hundred_concurrent_clients_are_served,
+    clients_that_send_nothing_are_not_polled,
+    spawned_task_outlives_its_connection,
+    abort_of_one_server_leaves_another_serving,
+    worker_that_cannot_listen_fails_the_start,
+    worker_keeps_its_app_on_its_thread needs Local,
+    worker_that_panics_at_start_fails_the_start needs Local,
 ];
 
-/// This many clients, all at once, are served.
-async fn serves(site: &Site, server: &Running, clients: u32) {
+/// Asserts that this many concurrent clients get their echo.
+async fn assert_echoes_to(subject: &AnySubject, server: &TestServer, clients: u32) {
     let clients = (0..clients).map(|i| {
-        let (site, endpoint) = (site.clone(), server.endpoint().clone());
+        let (subject, endpoint) = (subject.clone(), server.endpoint().clone());
         tokio::spawn(async move {
-            let mut client = Client::new(site.connect(&endpoint).await.unwrap());
+            let mut client = Client::new(subject.connect(&endpoint).await.unwrap());
             client.try_send(i.to_be_bytes()).await.unwrap();
             assert_eq!(client.exactly(4).await.unwrap()[..], i.to_be_bytes());
         })
@@ -49,122 +49,125 @@ async fn serves(site: &Site, server: &Running, clients: u32) {
     for client in clients.collect::<Vec<_>>() {
         client.await.unwrap();
     }
-    server.settles(0).await;
+    server.wait_for_connections(0).await;
 }
 
-async fn a_listener_that_is_polled_and_left_loses_nobody(site: Site) {
-    let mood = Mood::new(Trouble::Left);
-    let server = site.moody(Script::Echo, &mood);
-    serves(&site, &server, 200).await;
-    while mood.times() < 1000 {
-        serves(&site, &server, 1).await;
+async fn abandoned_poll_accept_loses_no_client(subject: AnySubject) {
+    let mode = Mode::new(ListenerFault::AbandonedPolls);
+    let server = subject.faulty(Script::Echo, &mode);
+    assert_echoes_to(&subject, &server, 200).await;
+    while mode.count() < 1000 {
+        assert_echoes_to(&subject, &server, 1).await;
     }
 }
 
-async fn clients_that_left_early_hold_nobody_up(site: Site) {
-    let mood = Mood::new(Trouble::Aborted);
-    serves(&site, &site.moody(Script::Echo, &mood), 100).await;
-    assert!(mood.times() > 100);
+async fn aborted_connections_do_not_block_accept(subject: AnySubject) {
+    let mode = Mode::new(ListenerFault::AbortedConnections);
+    assert_echoes_to(&subject, &subject.faulty(Script::Echo, &mode), 100).await;
+    assert!(mode.count() > 100);
 }
 
-async fn running_out_of_descriptors_neither_spins_nor_ends_the_server(site: Site) {
-    let mood = Mood::new(Trouble::None);
-    let server = site.moody(Script::Echo, &mood);
-    serves(&site, &server, 1).await;
-    mood.set(Trouble::Exhausted);
+async fn accept_without_descriptors_backs_off(subject: AnySubject) {
+    let mode = Mode::new(ListenerFault::None);
+    let server = subject.faulty(Script::Echo, &mode);
+    assert_echoes_to(&subject, &server, 1).await;
+    mode.set(ListenerFault::OutOfDescriptors);
     let waiting = tokio::spawn({
-        let (site, endpoint) = (site.clone(), server.endpoint().clone());
+        let (subject, endpoint) = (subject.clone(), server.endpoint().clone());
         async move {
-            let mut client = Client::new(site.connect(&endpoint).await.unwrap());
+            let mut client = Client::new(subject.connect(&endpoint).await.unwrap());
             client.try_send("here").await.unwrap();
             client.exactly(4).await.unwrap()
         }
     });
-    while mood.times() < 4 {
+    while mode.count() < 4 {
         sleep(Duration::from_millis(1)).await;
     }
-    // Each of two workers waits for 5, 10, 20, 40 ms and so on up to a second: a spinning loop
-    // makes thousands.
+    // Each of two workers waits for 5, 10, 20, 40 ms and so on, up to a second. A loop that spins
+    // makes thousands of attempts.
     let begin = Instant::now();
     sleep(Duration::from_millis(100)).await;
     let seconds = u32::try_from(begin.elapsed().as_secs()).unwrap();
     assert!(
-        mood.times() < 20 + 2 * seconds,
-        "tried {} times",
-        mood.times()
+        mode.count() < 20 + 2 * seconds,
+        "expected a pause between failed accepts, got {} attempts",
+        mode.count()
     );
     assert!(!waiting.is_finished());
-    mood.set(Trouble::None);
+    mode.set(ListenerFault::None);
     assert_eq!(waiting.await.unwrap(), "here");
-    serves(&site, &server, 50).await;
+    assert_echoes_to(&subject, &server, 50).await;
 }
 
-/// The server ends with an error of this kind once somebody connects.
-async fn ends_with(site: &Site, trouble: Trouble, kind: ErrorKind) {
-    let mood = Mood::new(Trouble::None);
-    let server = site.moody(Script::Echo, &mood);
-    serves(site, &server, 1).await;
-    mood.set(trouble);
-    // Not everybody is accepted, some perhaps not even connected.
-    let _ = site.knock(server.endpoint()).await;
+/// Asserts that the server ends with an error of this kind once a client connects.
+async fn assert_ends_with(subject: &AnySubject, fault: ListenerFault, kind: ErrorKind) {
+    let mode = Mode::new(ListenerFault::None);
+    let server = subject.faulty(Script::Echo, &mode);
+    assert_echoes_to(subject, &server, 1).await;
+    mode.set(fault);
+    // The client may be accepted, or not even connect.
+    let _ = subject.connect_lazily(server.endpoint()).await;
     let error = server
         .handle
         .wait()
         .await
-        .expect_err("a server that can't go on");
+        .expect_err("expected the server to end with an error");
     assert_eq!(error.kind(), kind, "{error}");
-    // The others are told to end, too.
-    server.refuses().await;
+    // The other workers shut down, too.
+    server.wait_until_refusing().await;
 }
 
-async fn a_broken_listener_ends_the_server_with_an_error(site: Site) {
-    ends_with(&site, Trouble::Broken, ErrorKind::Accept).await;
+async fn broken_listener_ends_the_server_with_an_error(subject: AnySubject) {
+    assert_ends_with(&subject, ListenerFault::Broken, ErrorKind::Accept).await;
 }
 
-async fn a_panicking_listener_ends_the_server_with_an_error(site: Site) {
-    ends_with(&site, Trouble::Panics, ErrorKind::Worker).await;
+async fn panicking_listener_ends_the_server_with_an_error(subject: AnySubject) {
+    assert_ends_with(&subject, ListenerFault::Panics, ErrorKind::Worker).await;
 }
 
-async fn stalled_handshakes_hold_nobody_up_and_are_cut_off(site: Site) {
-    // Three hundred have to come before the first is cut off.
+async fn stalled_handshake_does_not_block_accept(subject: AnySubject) {
+    // Three hundred clients must connect before the first handshake times out.
     let deadlines = [1, 5, 20].map(Duration::from_secs);
-    in_time_of(&deadlines, site, |site, deadline, pace| async move {
-        let mood = Mood::new(Trouble::Stalls);
-        let server = site.moody_for(Script::Echo, &mood, deadline);
+    retry_if_late_with(&deadlines, subject, |subject, deadline, timer| async move {
+        let mode = Mode::new(ListenerFault::StalledHandshakes);
+        let server = subject.faulty_with_handshake_timeout(Script::Echo, &mode, deadline);
         let mut stalled = Vec::new();
-        pace.rest();
+        timer.restart();
         for _ in 0..300 {
-            stalled.push(server.knocking().await);
+            stalled.push(server.pending_client().await);
         }
-        pace.step();
-        server.settles(300).await;
-        mood.set(Trouble::None);
+        timer.step();
+        server.wait_for_connections(300).await;
+        mode.set(ListenerFault::None);
         let mut client = server.client().await;
         client.try_send("here").await.unwrap();
         assert_eq!(client.exactly(4).await.unwrap(), "here");
-        assert!(server.handle.connections() > 300, "while they're all there");
-        pace.step();
+        assert!(
+            server.handle.connections() > 300,
+            "expected a new client beside 300 stalled handshakes"
+        );
+        timer.step();
         for client in &mut stalled {
-            client.closed().await;
+            client.assert_closed().await;
         }
-        server.settles(1).await;
+        server.wait_for_connections(1).await;
     })
     .await;
 }
 
-async fn failed_handshakes_cost_nothing(site: Site) {
-    let mood = Mood::new(Trouble::Fails);
-    let server = site.moody(Script::Echo, &mood);
+async fn failed_handshakes_leak_nothing(subject: AnySubject) {
+    let mode = Mode::new(ListenerFault::FailedHandshakes);
+    let server = subject.faulty(Script::Echo, &mode);
     for _ in 0..100 {
-        server.knocking().await.closed().await;
+        server.pending_client().await.assert_closed().await;
     }
-    server.settles(0).await;
-    mood.set(Trouble::None);
-    serves(&site, &server, 10).await;
+    server.wait_for_connections(0).await;
+    mode.set(ListenerFault::None);
+    assert_echoes_to(&subject, &server, 10).await;
 }
 
-async fn two_hundred_clients_at_once_are_served(site: Site) {
-    let server = site.serve();
+async fn two_hundred_concurrent_clients_are_served(subject: AnySubject) {
+    let server = subject.serve();
     let mut clients = Vec::new();
     for _ in 0..200 {
         clients.push(server.client().await);
@@ -175,75 +178,89 @@ async fn two_hundred_clients_at_once_are_served(site: Site) {
     for client in &mut clients {
         assert_eq!(client.response().await.body, HELLO);
     }
-    server.settles(200).await;
+    server.wait_for_connections(200).await;
     drop(clients);
-    server.settles(0).await;
+    server.wait_for_connections(0).await;
 }
 
-async fn silent_clients_hold_nobody_up(site: Site) {
+async fn clients_that_send_nothing_are_not_polled(subject: AnySubject) {
     const SILENT: usize = 300;
     const REQUESTS: usize = 100;
-    let (server, notes) = site.serve_watched(|server| server);
+    let (server, counters) = subject.serve_instrumented(|server| server);
     let mut silent = Vec::new();
     for i in 0..SILENT {
         let mut client = server.client().await;
-        // Half of them say one byte.
+        // Half of the clients send one byte.
         if i % 2 == 0 {
             client.send("G").await;
         }
         silent.push(client);
     }
-    server.serves_others().await;
-    server.settles(SILENT).await;
+    server.assert_serves_new_clients().await;
+    server.wait_for_connections(SILENT).await;
     let mut client = server.client().await;
-    let before = notes.polls();
+    let before = counters.polls();
     for _ in 0..REQUESTS {
         assert_eq!(client.get("/").await.body, HELLO);
     }
-    // A worker that looked at the silent ones for each request, would have polled each of them as
+    // A worker that checked every silent connection for each request would poll each of them that
     // often.
-    let polls = notes.polls() - before;
-    assert!(polls < 10 * REQUESTS + SILENT, "{polls} polls");
-    assert!(server.handle.connections() > SILENT, "they're all there");
+    let polls = counters.polls() - before;
+    assert!(
+        polls < 10 * REQUESTS + SILENT,
+        "expected polls of one connection only, got {polls} polls for {REQUESTS} requests"
+    );
+    assert!(
+        server.handle.connections() > SILENT,
+        "expected all clients that send nothing to stay connected"
+    );
 }
 
-/// `anyport_core::spawn`, which an app calls without knowing what its worker runs on.
-async fn what_an_app_spawns_outlives_its_request_and_its_connection(site: Site) {
-    let server = site.serve();
+/// `anyport_core::spawn`, which works on every runtime.
+async fn spawned_task_outlives_its_connection(subject: AnySubject) {
+    let server = subject.serve();
     for _ in 0..10 {
-        assert_eq!(server.ask(&get("/background")).await.body, HELLO);
+        assert_eq!(server.exchange(&get("/background")).await.body, HELLO);
         server.state.arrived().await;
-        server.settles(0).await;
+        server.wait_for_connections(0).await;
         server.state.release();
         server.state.dropped().await;
     }
 }
 
-async fn two_servers_do_not_disturb_each_other(site: Site) {
-    let (first, second) = (site.serve(), site.serve());
-    assert_eq!(first.ask(&get("/")).await.body, HELLO);
+async fn abort_of_one_server_leaves_another_serving(subject: AnySubject) {
+    let (first, second) = (subject.serve(), subject.serve());
+    assert_eq!(first.exchange(&get("/")).await.body, HELLO);
     let mut client = second.client().await;
     assert_eq!(client.get("/").await.body, HELLO);
     first.handle.abort().await.unwrap();
     assert_eq!(client.get("/").await.body, HELLO);
-    second.serves_others().await;
+    second.assert_serves_new_clients().await;
 }
 
-async fn a_worker_that_cannot_listen_fails_the_start(site: Site) {
-    let server = site.moody_server(Script::Echo, &Mood::new(Trouble::Deaf));
-    let error = server.start().expect_err("a worker that can't listen");
+async fn worker_that_cannot_listen_fails_the_start(subject: AnySubject) {
+    let server = subject.faulty_server(Script::Echo, &Mode::new(ListenerFault::CannotListen));
+    let error = server
+        .start()
+        .expect_err("expected the start to fail, since a worker cannot listen");
     assert_eq!(error.kind(), ErrorKind::Start, "{error}");
 }
 
-async fn a_worker_that_panics_as_it_starts_fails_the_start(site: Site) {
-    let server = site.local_server(LocalApp::failing);
-    let error = server.start().expect_err("a worker that panics");
+async fn worker_that_panics_at_start_fails_the_start(subject: AnySubject) {
+    let server = subject.local_server(LocalApp::failing);
+    let error = server
+        .start()
+        .expect_err("expected the start to fail, since a worker panics");
     assert_eq!(error.kind(), ErrorKind::Worker, "{error}");
     assert!(error.to_string().contains("in make"), "{error}");
 }
 
-async fn a_worker_keeps_its_app_on_its_thread(site: Site) {
-    let server = Running::start(&site, site.local_server(LocalApp::new), Arc::default());
+async fn worker_keeps_its_app_on_its_thread(subject: AnySubject) {
+    let server = TestServer::start(
+        &subject,
+        subject.local_server(LocalApp::new),
+        Arc::default(),
+    );
     let mut seen: HashMap<String, Vec<u64>> = HashMap::new();
     let mut total = 0;
     for _ in 0..20 {
@@ -266,10 +283,13 @@ async fn a_worker_keeps_its_app_on_its_thread(site: Site) {
             .push(count.parse().unwrap());
         total += 1;
     }
-    // Each worker counted its own requests, one by one.
+    // Each worker counted its own requests, without a gap.
     for (worker, counts) in &seen {
         let expected: Vec<_> = (1..=counts.len() as u64).collect();
-        assert_eq!(counts, &expected, "worker {worker}");
+        assert_eq!(
+            counts, &expected,
+            "the requests that worker {worker} counted"
+        );
     }
     assert_eq!(seen.values().map(Vec::len).sum::<usize>(), total);
 }

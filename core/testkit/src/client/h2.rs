@@ -1,5 +1,5 @@
-//! An HTTP/2 client with prior knowledge, on the h2 crate, which shows a test the frames that
-//! matter.
+//! An HTTP/2 client with prior knowledge, built on the h2 crate, so that tests see streams, windows
+//! and errors.
 use crate::client::Io;
 use bytes::{Bytes, BytesMut};
 use h2::{
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 /// One HTTP/2 connection.
 pub(crate) struct H2 {
     pub(crate) requests: SendRequest<Bytes>,
-    /// Ends when the connection does.
+    /// Completes when the connection ends.
     pub(crate) connection: JoinHandle<Result<(), h2::Error>>,
 }
 
@@ -35,7 +35,9 @@ impl H2 {
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> H2Response {
-        self.try_get(path).await.expect("a whole response")
+        self.try_get(path)
+            .await
+            .expect("expected a complete response")
     }
 
     pub(crate) async fn try_get(&mut self, path: &str) -> Result<H2Response, h2::Error> {
@@ -43,7 +45,7 @@ impl H2 {
         whole(response).await
     }
 
-    /// Sends a request's head; `end`: there's no body.
+    /// Sends the head of a request; `end` means that it has no body.
     pub(crate) async fn begin(
         &mut self,
         request: Request<()>,
@@ -53,12 +55,12 @@ impl H2 {
         ready.send_request(request, end)
     }
 
-    /// Opens an extended CONNECT (RFC 8441) and gives the two directions of the tunnel.
+    /// Opens an extended CONNECT (RFC 8441) and returns both directions of the tunnel.
     pub(crate) async fn connect(
         &mut self,
         path: &str,
     ) -> Result<(SendStream<Bytes>, RecvStream), h2::Error> {
-        // The server's settings have to be there first.
+        // The server's SETTINGS must have arrived first.
         assert_eq!(self.get("/").await.status, StatusCode::OK);
         assert!(
             self.requests.is_extended_connect_protocol_enabled(),
@@ -75,21 +77,24 @@ impl H2 {
         Ok((send, response.into_body()))
     }
 
-    /// The server ends the connection.
-    pub(crate) async fn closed(self) {
-        // As long as requests could be made, the client doesn't end it by itself.
-        let _ends = self.connection.await.expect("the client doesn't panic");
+    /// Asserts that the server ends the connection.
+    pub(crate) async fn assert_closed(self) {
+        // While a request handle exists, the client does not end the connection itself.
+        let _ends = self
+            .connection
+            .await
+            .expect("the client task must not panic");
         drop(self.requests);
     }
 }
 
-/// A GET, to be changed.
+/// A GET, which the test may change.
 pub(crate) fn request(path: &str) -> Request<()> {
     let request = Request::get(format!("http://test{path}")).body(());
     request.expect("a valid path")
 }
 
-/// The whole response.
+/// Reads the whole response.
 pub(crate) async fn whole(response: ResponseFuture) -> Result<H2Response, h2::Error> {
     let response = response.await?;
     let status = response.status();
@@ -104,8 +109,8 @@ pub(crate) async fn whole(response: ResponseFuture) -> Result<H2Response, h2::Er
     })
 }
 
-/// The next bytes of a body; the window is opened for as many. An end may come with a frame that's
-/// empty.
+/// The next bytes of a body. The window is opened by their length. An end may come with an empty
+/// frame.
 pub(crate) async fn receive(stream: &mut RecvStream) -> Result<Option<Bytes>, h2::Error> {
     while let Some(data) = stream.data().await {
         let data = data?;
@@ -117,7 +122,7 @@ pub(crate) async fn receive(stream: &mut RecvStream) -> Result<Option<Bytes>, h2
     Ok(None)
 }
 
-/// Sends a body as the window allows it.
+/// Sends a body as the window allows.
 pub(crate) async fn send_all(
     stream: &mut SendStream<Bytes>,
     mut body: Bytes,

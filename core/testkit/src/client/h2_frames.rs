@@ -1,4 +1,4 @@
-//! HTTP/2 frames by hand, for misbehaving peers that the h2 crate cannot be.
+//! Hand-made HTTP/2 frames, for behaviour that the h2 crate does not have.
 use crate::client::Client;
 use bytes::BytesMut;
 
@@ -16,7 +16,7 @@ pub(crate) fn next_frame(bytes: &mut BytesMut) -> Option<BytesMut> {
     (bytes.len() >= 9 + length).then(|| bytes.split_to(9 + length))
 }
 
-/// Acknowledges a frame of the server's, if it's a ping (RFC 9113 6.7).
+/// Acknowledges a frame of the server if it is a PING (RFC 9113 6.7).
 pub(crate) async fn acknowledge_ping(client: &mut Client, frame: &[u8]) {
     if frame[3..5] == [6, 0] {
         let mut acknowledgement = BytesMut::from(frame);

@@ -1,5 +1,5 @@
-//! An HTTP/2 client that sends what a test requests, as far as the windows allow, whatever the
-//! server has answered.
+//! An HTTP/2 client that sends the frames that a test chooses, within the windows, whatever the
+//! server has sent in the meantime.
 use crate::client::{
     Client,
     h2_frames::{PREFACE, SETTINGS_ACK, next_frame},
@@ -11,7 +11,7 @@ use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
 };
 
-/// The types of frames (RFC 9113 6).
+/// Frame types (RFC 9113 6).
 pub(crate) mod kind {
     pub(crate) const DATA: u8 = 0;
     pub(crate) const HEADERS: u8 = 1;
@@ -29,17 +29,17 @@ pub(crate) mod code {
     pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
 }
 
-/// The flag of DATA and HEADERS (RFC 9113 6.1, 6.2), or of a PING that's an answer (6.7).
+/// END_STREAM of DATA and HEADERS (RFC 9113 6.1, 6.2), and ACK of PING (6.7).
 const END_STREAM: u8 = 1;
-/// There's no CONTINUATION.
+/// END_HEADERS: no CONTINUATION follows.
 const END_HEADERS: u8 = 4;
-/// Never more than a peer has to take (RFC 9113 4.2).
+/// The frame size that every peer must accept (RFC 9113 4.2).
 pub(crate) const LARGEST: usize = 16 * 1024;
 
-/// The window of the connection, and of a stream until the server says so.
+/// The initial window of the connection, and of a stream before the server's SETTINGS.
 const WINDOW: i64 = 65_535;
 
-/// A frame of the server's.
+/// A frame from the server.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) kind: u8,
@@ -53,14 +53,14 @@ impl Frame {
         matches!(self.kind, kind::DATA | kind::HEADERS) && self.flags & END_STREAM != 0
     }
 
-    /// The number that an RST_STREAM or a WINDOW_UPDATE begins with.
+    /// The number at the start of an RST_STREAM or a WINDOW_UPDATE.
     pub(crate) fn number(&self) -> u32 {
         self.payload
             .first_chunk()
             .map_or(u32::MAX, |b| u32::from_be_bytes(*b))
     }
 
-    /// The window of new streams that a SETTINGS speaks of (RFC 9113 6.5.1).
+    /// SETTINGS_INITIAL_WINDOW_SIZE, if the frame sets it (RFC 9113 6.5.1).
     fn window(&self) -> Option<i64> {
         self.payload
             .chunks_exact(6)
@@ -70,8 +70,8 @@ impl Frame {
             })
     }
 
-    /// The last stream and the error code of a GOAWAY.
-    pub(crate) fn goodbye(&self) -> (u32, u32) {
+    /// The last stream id and the error code of a GOAWAY.
+    pub(crate) fn goaway(&self) -> (u32, u32) {
         let code = self.payload.get(4..).and_then(<[u8]>::first_chunk);
         (
             self.number(),
@@ -83,30 +83,30 @@ impl Frame {
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Answered to the end, with this status.
+    /// By a complete response with this status.
     Answered(u16),
-    /// Reset for this reason.
+    /// By RST_STREAM with this code.
     Reset(u32),
 }
 
 /// The client.
 pub(crate) struct Peer {
     write: Client,
-    /// Frames that leave before it waits for the server.
+    /// Frames that are sent before the client waits for the server.
     out: BytesMut,
     frames: UnboundedReceiver<Frame>,
-    /// How much a new stream may send (RFC 9113 6.9.2).
+    /// The initial window of a new stream (RFC 9113 6.9.2).
     window: i64,
-    /// How much more or less than that it is by now, of each stream (RFC 9113 6.9.1); zero is the
+    /// The difference from the initial window, by stream (RFC 9113 6.9.1); stream 0 is the
     /// connection.
-    moved: HashMap<u32, i64>,
+    window_deltas: HashMap<u32, i64>,
     next: u32,
     statuses: HashMap<u32, u16>,
-    /// How streams ended, and nobody has asked yet.
+    /// Streams that have ended, and that no test has asked about.
     ended: HashMap<u32, End>,
-    /// What the server said about the connection's end.
-    pub(crate) goodbyes: Vec<(u32, u32)>,
-    /// The server's pings that haven't been answered.
+    /// The last stream id and error code of each GOAWAY.
+    pub(crate) goaways: Vec<(u32, u32)>,
+    /// PINGs of the server that are not acknowledged yet.
     pub(crate) pings: Vec<Bytes>,
 }
 
@@ -128,11 +128,11 @@ impl Peer {
             out: BytesMut::from(&[PREFACE, SETTINGS_ACK].concat()[..]),
             frames,
             window: WINDOW,
-            moved: HashMap::new(),
+            window_deltas: HashMap::new(),
             next: 1,
             statuses: HashMap::new(),
             ended: HashMap::new(),
-            goodbyes: Vec::new(),
+            goaways: Vec::new(),
             pings: Vec::new(),
         };
         // The server may send as much as it likes.
@@ -141,12 +141,12 @@ impl Peer {
         peer
     }
 
-    /// Sends the heads of requests whose bodies are still to come. Gives their streams.
+    /// Sends heads of requests whose bodies follow, and returns their streams.
     pub(crate) async fn post(&mut self, head: &[u8], streams: usize) -> Vec<u32> {
         self.begin(head, 0, streams).await
     }
 
-    /// Sends requests without bodies. Gives their streams.
+    /// Sends requests without bodies, and returns their streams.
     pub(crate) async fn get(&mut self, head: &[u8], streams: usize) -> Vec<u32> {
         self.begin(head, END_STREAM, streams).await
     }
@@ -161,19 +161,19 @@ impl Peer {
         ids
     }
 
-    /// Sends so much of a request's body, as its window allows it: less, if the stream ends while
-    /// it's waited for. `false`: the connection has ended.
+    /// Sends this much of a body as the window allows, or less if the stream ends first. Returns
+    /// `false` if the connection has ended.
     pub(crate) async fn data(&mut self, stream: u32, length: usize, end: bool) -> bool {
         let mut left = length;
         loop {
             let piece = left.min(LARGEST);
-            while self.room(stream) < piece as i64 {
-                if self.has_ended(stream) || !self.take().await {
+            while self.send_window(stream) < piece as i64 {
+                if self.has_ended(stream) || !self.read_frame().await {
                     return self.has_ended(stream);
                 }
             }
             for window in [0, stream] {
-                *self.moved.entry(window).or_default() -= piece as i64;
+                *self.window_deltas.entry(window).or_default() -= piece as i64;
             }
             left -= piece;
             let flags = if end && left == 0 { END_STREAM } else { 0 };
@@ -187,13 +187,13 @@ impl Peer {
         }
     }
 
-    /// How much a stream may send, as far as this client has heard.
-    fn room(&self, stream: u32) -> i64 {
-        let moved = |stream| self.moved.get(&stream).copied().unwrap_or_default();
-        (WINDOW + moved(0)).min(self.window + moved(stream))
+    /// How much a stream may send, according to the frames read so far.
+    fn send_window(&self, stream: u32) -> i64 {
+        let window_deltas = |stream| self.window_deltas.get(&stream).copied().unwrap_or_default();
+        (WINDOW + window_deltas(0)).min(self.window + window_deltas(stream))
     }
 
-    /// Sends a frame, together with those that follow (RFC 9113 4.1).
+    /// Queues a frame, which is sent with those that follow (RFC 9113 4.1).
     pub(crate) fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         self.out.put_uint(payload.len() as u64, 3);
         self.out.put_slice(&[kind, flags]);
@@ -207,55 +207,58 @@ impl Peer {
         }
     }
 
-    /// Answers the server's pings.
-    pub(crate) fn pong(&mut self) {
+    /// Acknowledges the server's PINGs.
+    pub(crate) fn ack_pings(&mut self) {
         for payload in std::mem::take(&mut self.pings) {
             self.send(kind::PING, END_STREAM, 0, &payload);
         }
     }
 
-    /// How a stream ended. `None`: the connection did before.
-    pub(crate) async fn end(&mut self, stream: u32) -> Option<End> {
+    /// How a stream ended. Returns `None` if the connection ended first.
+    pub(crate) async fn stream_end(&mut self, stream: u32) -> Option<End> {
         loop {
             if let Some(end) = self.ended.remove(&stream) {
                 return Some(end);
             }
-            if !self.take().await {
+            if !self.read_frame().await {
                 return None;
             }
         }
     }
 
-    /// Whether a stream has ended, as far as this client has heard.
+    /// Whether a stream has ended, according to the frames read so far.
     pub(crate) fn has_ended(&self, stream: u32) -> bool {
         self.ended.contains_key(&stream)
     }
 
-    /// All these streams are answered to the end, with this status.
-    pub(crate) async fn answered(&mut self, streams: &[u32], status: u16) {
+    /// Asserts that each of these streams gets a complete response with this status.
+    pub(crate) async fn assert_answered(&mut self, streams: &[u32], status: u16) {
         for stream in streams {
-            let end = self.end(*stream).await;
+            let end = self.stream_end(*stream).await;
             assert_eq!(
                 end,
                 Some(End::Answered(status)),
-                "stream {stream}; GOAWAY: {:?}",
-                self.goodbyes
+                "end of stream {stream}; GOAWAYs so far: {:?}",
+                self.goaways
             );
         }
     }
 
-    /// The connection is as good as ever: the next stream is answered, and nothing has been said
-    /// about its end, or about another stream.
-    pub(crate) async fn goes_on(&mut self) {
+    /// Asserts that the connection is usable: the next stream gets a response, and the server has
+    /// sent no GOAWAY and reset no other stream.
+    pub(crate) async fn assert_usable(&mut self) {
         let streams = self.get(&head("/"), 1).await;
-        self.answered(&streams, 200).await;
-        assert_eq!(self.goodbyes, [], "the connection goes on");
-        assert!(self.ended.is_empty(), "of no concern: {:?}", self.ended);
+        self.assert_answered(&streams, 200).await;
+        assert_eq!(self.goaways, [], "expected no GOAWAY");
+        assert!(
+            self.ended.is_empty(),
+            "expected no other stream to end, got {:?}",
+            self.ended
+        );
     }
 
-    /// Takes note of the server's next frame. `false`: there's none, and it has closed the
-    /// connection.
-    pub(crate) async fn take(&mut self) -> bool {
+    /// Processes the server's next frame. Returns `false` if the server has closed the connection.
+    pub(crate) async fn read_frame(&mut self) -> bool {
         self.flush().await;
         let Some(frame) = self.frames.recv().await else {
             return false;
@@ -265,20 +268,20 @@ impl Peer {
                 self.statuses.insert(frame.stream, status(&frame.payload));
             }
             kind::RST_STREAM => {
-                // After an answer, it only says that the rest of the request isn't wanted.
+                // After a response, RST_STREAM only says that the remaining request is not wanted.
                 let end = End::Reset(frame.number());
                 self.ended.entry(frame.stream).or_insert(end);
             }
             kind::PING if frame.flags & END_STREAM == 0 => self.pings.push(frame.payload.clone()),
-            kind::GOAWAY => self.goodbyes.push(frame.goodbye()),
+            kind::GOAWAY => self.goaways.push(frame.goaway()),
             kind::WINDOW_UPDATE => {
-                *self.moved.entry(frame.stream).or_default() += i64::from(frame.number())
+                *self.window_deltas.entry(frame.stream).or_default() += i64::from(frame.number())
             }
             kind::SETTINGS => self.window = frame.window().unwrap_or(self.window),
             _ => {}
         }
         if frame.ends_stream() {
-            let status = self.statuses.remove(&frame.stream).unwrap_or(OTHER);
+            let status = self.statuses.remove(&frame.stream).unwrap_or(OTHER_STATUS);
             self.ended.insert(frame.stream, End::Answered(status));
         }
         true
@@ -295,7 +298,7 @@ fn parse(mut frame: BytesMut) -> Frame {
     }
 }
 
-/// The header block of a POST: of the static table (RFC 7541 A), and literals (6.2.2).
+/// The header block of a POST: fields of the static table (RFC 7541 A), and literals (6.2.2).
 pub(crate) fn head(path: &str) -> Vec<u8> {
     let mut block = vec![0x83, 0x86];
     literal(&mut block, 4, path);
@@ -308,16 +311,15 @@ fn literal(block: &mut Vec<u8>, name: u8, value: &str) {
     block.extend(value.as_bytes());
 }
 
-/// What's taken for the status of a response, if it's none of the static table (RFC 7541 A): such
-/// as a 504.
-pub(crate) const OTHER: u16 = 0;
+/// Stands for every status outside the static table (RFC 7541 A), such as 504.
+pub(crate) const OTHER_STATUS: u16 = 0;
 
-/// The status in a response's header block, where it comes first.
+/// The status in the header block of a response, where it comes first.
 fn status(block: &[u8]) -> u16 {
     match block.first() {
         Some(indexed @ 0x88..=0x8e) => {
             [200, 204, 206, 304, 400, 404, 500][usize::from(indexed - 0x88)]
         }
-        _ => OTHER,
+        _ => OTHER_STATUS,
     }
 }

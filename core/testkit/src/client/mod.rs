@@ -1,4 +1,4 @@
-//! A small HTTP/1 client that sends what a test requests, valid or not.
+//! A small HTTP/1 client that sends the bytes that a test chooses, valid or not.
 pub(crate) mod h2;
 pub(crate) mod h2_frames;
 pub(crate) mod h2_peer;
@@ -13,7 +13,7 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 pub(crate) type Io = Box<dyn Stream>;
 
-/// A connection that speaks HTTP/1, as far as the test says.
+/// A client for HTTP/1 whose bytes the test chooses.
 pub(crate) struct Client {
     pub(crate) io: Io,
     buf: BytesMut,
@@ -47,8 +47,8 @@ impl Client {
         }
     }
 
-    /// One end to send by, and one to receive by meanwhile: who sends a lot has to read, or the
-    /// server stops reading, too.
+    /// Splits the client into a sender and a receiver. A client that sends much must read at the
+    /// same time, or the server stops reading, too.
     pub(crate) fn split(self) -> (Self, Self) {
         let (read, write) = tokio::io::split(self.io);
         let sender = Self::new(Box::new(join(empty(), write)));
@@ -59,7 +59,7 @@ impl Client {
         (sender, receiver)
     }
 
-    /// Sends bytes; a server that has hung up already is no failure: what it said is to be read.
+    /// Sends bytes. A closed connection is not an error, because the response may still be unread.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.try_send(bytes).await;
     }
@@ -74,27 +74,27 @@ impl Client {
         self.response().await
     }
 
-    /// The next response, which has to come whole.
+    /// The next response, which must be complete.
     pub(crate) async fn response(&mut self) -> Response {
         let response = self.try_response().await;
-        response.expect("a whole response")
+        response.expect("expected a complete response")
     }
 
-    /// The next response. [`io::ErrorKind::UnexpectedEof`]: it was cut short, or nothing came.
+    /// The next response. [`io::ErrorKind::UnexpectedEof`] means that it is truncated or missing.
     pub(crate) async fn try_response(&mut self) -> io::Result<Response> {
         let mut response = self.head().await?;
         response.body = self.body(&response.headers).await?;
         Ok(response)
     }
 
-    /// The head of the next response; its body, if there's one, is left.
+    /// The head of the next response. Its body, if there is one, stays unread.
     pub(crate) async fn head(&mut self) -> io::Result<Response> {
         let head = self.until(b"\r\n\r\n").await?;
         let head = std::str::from_utf8(&head).expect("heads are ASCII");
         let mut lines = head.trim_end().split("\r\n");
         let mut status = lines.next().unwrap_or_default().splitn(3, ' ');
         let (Some(version), Some(Ok(code))) = (status.next(), status.next().map(str::parse)) else {
-            panic!("not a status line: {head}");
+            panic!("expected a status line, got {head}");
         };
         let headers = lines.map(|line| {
             let (name, value) = line.split_once(": ").expect("a header has a colon");
@@ -139,7 +139,7 @@ impl Client {
         }
     }
 
-    /// Everything up to this separator, with it.
+    /// Everything up to this separator, inclusive.
     async fn until(&mut self, separator: &[u8]) -> io::Result<Bytes> {
         loop {
             if let Some(at) = self
@@ -167,33 +167,37 @@ impl Client {
         }
     }
 
-    /// `false`: the end.
+    /// Returns `false` at EOF.
     async fn fill(&mut self) -> io::Result<bool> {
         self.buf.reserve(16 * 1024);
         Ok(self.io.read_buf(&mut self.buf).await? > 0)
     }
 
     /// Everything until the server closes.
-    pub(crate) async fn rest(&mut self) -> Bytes {
+    pub(crate) async fn read_to_close(&mut self) -> Bytes {
         // A reset is an end, too: the server may have left bytes unread.
         while self.fill().await.unwrap_or(false) {}
         self.buf.split().freeze()
     }
 
-    /// The server closes without another byte.
-    pub(crate) async fn closed(&mut self) {
-        let rest = self.rest().await;
-        assert!(rest.is_empty(), "closed after this: {rest:?}");
+    /// Asserts that the server closes without another byte.
+    pub(crate) async fn assert_closed(&mut self) {
+        let rest = self.read_to_close().await;
+        assert!(
+            rest.is_empty(),
+            "expected a close without another byte, got {rest:?}"
+        );
     }
 }
 
 /// Ends the sending half.
-pub(crate) async fn stop_writing(io: &mut Io) {
-    // Where that takes several writes (TLS over TLS), the server may have left after the first one.
+pub(crate) async fn shut_down_write(io: &mut Io) {
+    // Over TLS in TLS, shutdown takes several writes, and the server may have closed after the
+    // first.
     let _ = io.shutdown().await;
 }
 
-/// A plain GET.
+/// A GET without a body.
 pub(crate) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n")
 }

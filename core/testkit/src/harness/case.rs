@@ -1,32 +1,32 @@
-//! A test of the suite, and the list of tests in a file.
-use crate::{Capability, app::Boxed, harness::site::Site};
+//! One case of the suite, and the list of cases in a file.
+use crate::{Capability, app::Boxed, harness::any_subject::AnySubject};
 
-/// One test.
+/// One case.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) needs: Option<Capability>,
-    /// It's run once more, with upgraded connections and raw handlers on a thread that's no
-    /// worker's.
-    pub(crate) also_abroad: bool,
-    pub(crate) run: fn(Site) -> Boxed<()>,
+    /// Runs the case a second time, with upgraded connections and raw handlers on a thread that is
+    /// not a worker.
+    pub(crate) also_cross_thread: bool,
+    pub(crate) run: fn(AnySubject) -> Boxed<()>,
 }
 
-/// The tests of a file: async functions of a [`Site`], each with what it needs of a transport, if
-/// that's not to be had everywhere, and whether it's run [abroad](Case::also_abroad), too.
+/// Declares the cases of a file: async functions of an [`AnySubject`]. `needs` names the capability
+/// that a case requires, `also cross_thread` runs it [a second time](Case::also_cross_thread).
 macro_rules! cases {
-    ($($name:ident $(needs $capability:ident)? $(also $abroad:ident)?),+ $(,)?) => {
+    ($($name:ident $(needs $capability:ident)? $(also $cross_thread:ident)?),+ $(,)?) => {
         pub(crate) const CASES: &[$crate::harness::case::Case] = &[$(
             $crate::harness::case::Case {
                 name: stringify!($name),
                 needs: $crate::harness::case::cases!(@needs $($capability)?),
-                also_abroad: $crate::harness::case::cases!(@also $($abroad)?),
-                run: |site| Box::pin($name(site)),
+                also_cross_thread: $crate::harness::case::cases!(@also $($cross_thread)?),
+                run: |subject| Box::pin($name(subject)),
             },
         )+];
     };
     (@needs) => { None };
     (@needs $capability:ident) => { Some($crate::Capability::$capability) };
     (@also) => { false };
-    (@also abroad) => { true };
+    (@also cross_thread) => { true };
 }
 pub(crate) use cases;

@@ -1,19 +1,20 @@
-//! What a test runs with: its subject, a server, its clients, and the capacity of the machine.
-pub(crate) mod attempts;
+//! What a case runs with: its subject, a server, clients, and the limits of this machine.
+#[cfg(target_os = "linux")]
+pub mod aborted_connections;
+pub(crate) mod any_subject;
 pub mod burst;
 pub(crate) mod case;
+pub(crate) mod concurrency;
+pub(crate) mod faulty_listener;
+pub mod fixture;
+pub mod instrumented;
 #[cfg(target_os = "linux")]
-pub mod cut;
-#[cfg(target_os = "linux")]
-pub mod gone;
+pub mod non_reading_clients;
 #[cfg(target_os = "linux")]
 pub mod process;
+pub(crate) mod recorded_endpoint;
 pub mod requirements;
-pub(crate) mod room;
-pub(crate) mod running;
-pub mod scene;
-pub(crate) mod site;
+pub(crate) mod retries;
 pub(crate) mod subject;
+pub(crate) mod test_server;
 pub(crate) mod upgraded;
-pub mod watch;
-pub(crate) mod wrap;

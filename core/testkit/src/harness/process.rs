@@ -1,6 +1,6 @@
-//! Runs a server in a process of its own, by starting the test's binary again, so that its
-//! resources and limits are its own. Also reads and sets the resources and limits of this process.
-use crate::harness::scene::{PATIENCE, descriptors};
+//! A server in a process of its own, which runs the test's binary once more. Measurements and
+//! limits then concern the server alone. Also: what this process holds, and its limits.
+use crate::harness::fixture::{TIMEOUT, descriptors};
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
     thread::{CapabilitySet, capabilities, set_capabilities},
@@ -16,41 +16,42 @@ use std::{
     time::Instant,
 };
 
-/// Tells the binary that it's to be the server of a test.
+/// Set in the process that is to be the server of a test.
 const ROLE: &str = "ANYPORT_TEST_SERVER";
 
-/// What a server says before anything that the test is to read; libtest says things of its own.
+/// Prefix of the lines that are for the test; libtest prints lines of its own.
 const MARK: &str = "server: ";
 
-/// A server in a process of its own; killed if the test fails.
+/// A server in a process of its own. It is killed if the test fails.
 #[derive(Debug)]
 pub struct Process {
-    /// Its standard input is a pipe, which tells it when to end, if the test says so.
+    /// Its standard input is a pipe. The test may close it to end the server.
     pub child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
-/// What a process has used up for a while.
+/// What a process used in an interval.
 #[derive(Clone, Copy, Debug)]
-pub struct Effort {
-    /// How often a thread slept or was made to, of those that haven't ended.
+pub struct Usage {
+    /// Context switches, voluntary or not, of all threads that still run.
     pub switches: u64,
-    /// Its time on a core, over all threads, in hundredths of a second.
+    /// CPU time of all threads, in hundredths of a second.
     pub ticks: u64,
 }
 
 impl Process {
-    /// Runs `body` in this test's own process, run once more; `test` is the test's name. There, it
-    /// gives `None` at the end.
+    /// Starts this test in a process of its own and runs `body` there; `test` is the name of the
+    /// test. In that process, `start` returns `None` at the end.
     ///
     /// # Panics
     ///
-    /// There's no process to be had.
+    /// The process cannot be started.
     pub fn start(test: &str, body: impl FnOnce(&mut dyn FnMut(&str))) -> Option<Self> {
         if env::var_os(ROLE).is_some() {
-            // If it hangs, the test reads the end of its output, and fails.
+            // If the server hangs, this ends it: the test then reads the end of its output, and
+            // fails.
             thread::spawn(|| {
-                thread::sleep(4 * PATIENCE);
+                thread::sleep(4 * TIMEOUT);
                 std::process::exit(2)
             });
             body(&mut |line| println!("{MARK}{line}"));
@@ -67,36 +68,36 @@ impl Process {
         Some(Self { child, lines })
     }
 
-    /// What the body says, line by line.
-    pub fn said(&mut self) -> impl Iterator<Item = String> {
+    /// The lines that the body prints.
+    pub fn lines(&mut self) -> impl Iterator<Item = String> {
         let lines = self.lines.by_ref().map_while(Result::ok);
         lines.filter_map(|line| Some(line.split_once(MARK)?.1.to_owned()))
     }
 
-    /// All that the body says until it ends.
+    /// All lines that the body prints until it ends.
     ///
     /// # Panics
     ///
-    /// It failed.
-    pub fn ends(mut self) -> Vec<String> {
-        let said = self.said().collect();
+    /// The process failed.
+    pub fn finish(mut self) -> Vec<String> {
+        let said = self.lines().collect();
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}: {said:#?}");
         said
     }
 
-    /// The path of what the kernel tells of it (proc(5)).
+    /// The path of a file about the process (proc(5)).
     pub fn proc(&self, file: &str) -> String {
         format!("/proc/{}/{file}", self.child.id())
     }
 
-    /// Waits until it has so many descriptors at least.
+    /// Waits until the process has at least this many descriptors.
     ///
     /// # Panics
     ///
-    /// It doesn't, for all [`PATIENCE`].
+    /// It has fewer after [`TIMEOUT`].
     pub fn wait_for_descriptors(&self, count: usize) {
-        let by = Instant::now() + PATIENCE;
+        let by = Instant::now() + TIMEOUT;
         let mut open = 0;
         while open < count {
             assert!(
@@ -108,19 +109,19 @@ impl Process {
         }
     }
 
-    /// What it uses up meanwhile.
+    /// What the process uses while `run` runs.
     ///
     /// # Panics
     ///
-    /// It has ended.
-    pub fn effort(&self, meanwhile: impl FnOnce()) -> Effort {
+    /// The process has ended.
+    pub fn usage_during(&self, run: impl FnOnce()) -> Usage {
         let (switches, ticks) = (self.switches(), self.ticks());
-        meanwhile();
+        run();
         let new = |(thread, now): (&OsString, &u64)| {
             let before = switches.get(thread).copied().unwrap_or_default();
             now.saturating_sub(before)
         };
-        Effort {
+        Usage {
             switches: self.switches().iter().map(new).sum(),
             ticks: self.ticks() - ticks,
         }
@@ -128,18 +129,18 @@ impl Process {
 
     fn ticks(&self) -> u64 {
         let stat = fs::read_to_string(self.proc("stat")).unwrap();
-        // utime and stime are the 14th and 15th column; the second one ends with the only bracket
+        // utime and stime are the columns 14 and 15. The second column ends with the only bracket
         // (proc(5)).
         let columns: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
         let ticks = columns[11..13].iter();
         ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
     }
 
-    /// How often each thread has slept or was made to.
+    /// Context switches by thread.
     fn switches(&self) -> HashMap<OsString, u64> {
         let switches = |task: io::Result<DirEntry>| {
             let task = task.unwrap();
-            // One that ends meanwhile has no status any more.
+            // A thread that has just ended has no status file.
             let status = fs::read_to_string(task.path().join("status")).ok()?;
             let lines = status.lines();
             let counts = lines.filter_map(|line| line.split_once("ctxt_switches:"));
@@ -153,7 +154,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // An error says that it has ended already.
+        // An error means that the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -161,22 +162,21 @@ impl Drop for Process {
 
 /// What this process holds (proc(5)).
 #[derive(Clone, Copy, Debug)]
-pub struct Held {
-    /// How many descriptors.
+pub struct Resources {
+    /// Number of open descriptors.
     pub descriptors: usize,
-    /// How many threads; those not counted that the kernel lends to a ring, for a while
-    /// (`iou-wrk-..`).
+    /// Number of threads, without the kernel's io_uring workers (`iou-wrk-..`), which come and go.
     pub threads: usize,
-    /// How many bytes of memory are resident.
+    /// Resident memory in bytes.
     pub memory: usize,
 }
 
-impl Held {
-    /// What it holds now.
+impl Resources {
+    /// The current numbers.
     ///
     /// # Panics
     ///
-    /// There's no `/proc`.
+    /// `/proc` is not mounted.
     pub fn now() -> Self {
         let status = fs::read_to_string("/proc/self/status").unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -192,46 +192,46 @@ impl Held {
 fn threads() -> usize {
     let threads = fs::read_dir("/proc/self/task").unwrap();
     threads
-        // One that ends meanwhile has no name any more.
+        // A thread that has just ended has no name.
         .filter_map(|thread| fs::read_to_string(thread.unwrap().path().join("comm")).ok())
         .filter(|name| !name.starts_with("iou-"))
         .count()
 }
 
-/// How many descriptors this process may have from now on.
+/// Sets the limit of open descriptors of this process.
 ///
 /// # Panics
 ///
-/// That's more than it may allow itself.
-pub fn allow_descriptors(count: u64) {
-    allow(Resource::Nofile, count);
+/// The limit is above the hard limit.
+pub fn set_descriptor_limit(count: u64) {
+    set_limit(Resource::Nofile, count);
 }
 
-/// Has this process have as many descriptors as it may allow itself, and says how many.
-pub(crate) fn allow_all_descriptors() -> u64 {
+/// Raises the limit of open descriptors to the hard limit, and returns it.
+pub(crate) fn raise_descriptor_limit() -> u64 {
     let most = getrlimit(Resource::Nofile).maximum;
     if let Some(most) = most {
-        allow_descriptors(most);
+        set_descriptor_limit(most);
     }
     most.unwrap_or(u64::MAX)
 }
 
-/// How many bytes of memory this process may lock from now on.
+/// Sets the limit of locked memory of this process, in bytes.
 ///
 /// # Panics
 ///
-/// That's more than it may allow itself.
-pub fn allow_locked_memory(bytes: u64) {
-    allow(Resource::Memlock, bytes);
+/// The limit is above the hard limit.
+pub fn set_locked_memory_limit(bytes: u64) {
+    set_limit(Resource::Memlock, bytes);
 }
 
-/// Makes that limit hold for this thread, and for those that it starts, although the user may be
-/// root.
+/// Applies the limit of locked memory to this thread and to the threads that it starts, even if the
+/// user is root.
 ///
 /// # Panics
 ///
-/// The kernel forbids it, which it doesn't.
-pub fn obey_locked_memory() {
+/// The kernel refuses to drop the capability.
+pub fn enforce_locked_memory_limit() {
     let mut sets = capabilities(None).unwrap();
     for set in [
         &mut sets.effective,
@@ -243,7 +243,7 @@ pub fn obey_locked_memory() {
     set_capabilities(None, sets).unwrap();
 }
 
-fn allow(what: Resource, amount: u64) {
+fn set_limit(what: Resource, amount: u64) {
     let maximum = getrlimit(what).maximum;
     let limit = Rlimit {
         current: Some(amount),
@@ -251,7 +251,7 @@ fn allow(what: Resource, amount: u64) {
     };
     let allowed = setrlimit(what, limit);
     allowed.unwrap_or_else(|e| {
-        panic!("{what:?}: {amount} isn't allowed, {maximum:?} is the most: {e}")
+        panic!("{what:?}: {amount} is above the hard limit of {maximum:?}: {e}")
     });
 }
 
@@ -260,10 +260,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn threads_that_end_meanwhile_are_no_hindrance() {
-        let test = "harness::process::tests::threads_that_end_meanwhile_are_no_hindrance";
+    fn threads_that_end_do_not_disturb_the_usage() {
+        let test = "harness::process::tests::threads_that_end_do_not_disturb_the_usage";
         let Some(mut process) = Process::start(test, |say| {
-            // Until the test closes it.
+            // Runs until the test closes it.
             let closed = thread::spawn(|| io::stdin().lines().for_each(drop));
             say("begun");
             while !closed.is_finished() {
@@ -273,11 +273,11 @@ mod tests {
         }) else {
             return;
         };
-        assert_eq!(process.said().next().unwrap(), "begun");
+        assert_eq!(process.lines().next().unwrap(), "begun");
         for _ in 0..100 {
-            process.effort(thread::yield_now);
+            process.usage_during(thread::yield_now);
         }
         drop(process.child.stdin.take());
-        process.ends();
+        process.finish();
     }
 }

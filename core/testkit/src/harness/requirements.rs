@@ -1,11 +1,12 @@
-//! Tests with requirements that not every machine meets. There they are ignored, with the reason.
-//! Libtest cannot do that at run time, so such a test target has `harness = false`.
+//! Tests that need something which not every machine has. Where it is missing, they are ignored
+//! with the reason. Libtest cannot ignore a test at run time, so such a target sets `harness =
+//! false`.
 use anyport_core::Server;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{env, future::Future, process::ExitCode};
 use tokio::runtime::Builder;
 
-/// How many tests run at once: they wait more than they compute.
+/// How many tests run at once: tests wait more than they compute.
 const AT_ONCE: usize = 8;
 
 /// The tests of a target.
@@ -14,12 +15,12 @@ const AT_ONCE: usize = 8;
 pub struct Tests(Vec<Trial>);
 
 impl Tests {
-    /// A test that runs everywhere.
+    /// Adds a test that runs everywhere.
     pub fn always(self, name: &str, body: impl FnOnce() + Send + 'static) -> Self {
         self.unless(None, name, body)
     }
 
-    /// A test that's ignored for this reason, if there is one.
+    /// Adds a test that is ignored for this reason, if there is one.
     pub fn unless(
         mut self,
         missing: Option<String>,
@@ -27,7 +28,7 @@ impl Tests {
         body: impl FnOnce() + Send + 'static,
     ) -> Self {
         let trial = match missing {
-            // Also if somebody asks for ignored tests: a test that can't be run is never green.
+            // This test fails even with `--ignored`: a test that cannot run must never pass.
             Some(why) => {
                 let fails = Failed::from(&why);
                 Trial::test(name, move || Err(fails))
@@ -43,7 +44,7 @@ impl Tests {
         self
     }
 
-    /// Runs what the command line asks for, as `cargo test` does, for the target's `main`.
+    /// Runs the tests that the command line selects, as `cargo test` does. Call it from `main`.
     #[must_use = "it says whether the tests failed"]
     pub fn run(self) -> ExitCode {
         let mut arguments = Arguments::from_args();
@@ -60,16 +61,16 @@ impl std::fmt::Debug for Tests {
     }
 }
 
-/// The `main` of a target whose tests all need the same of the machine: where that's missing,
-/// they're ignored, with the reason. A test is an async function of nothing; one that makes a
-/// runtime of its own is `blocking`, and none.
+/// Defines the `main` of a target whose tests all have the same requirement. Where it is missing,
+/// they are ignored with the reason. A test is an async function without parameters; `blocking`
+/// marks a function that is not async.
 ///
 /// ```
-/// # mod scene { pub(crate) fn missing() -> Option<String> { None } }
+/// # mod fixture { pub(crate) fn missing() -> Option<String> { None } }
 /// async fn a_test() {}
 /// fn another() {}
 ///
-/// anyport_testkit::tests_unless!(scene::missing(); a_test, blocking another);
+/// anyport_testkit::tests_unless!(fixture::missing(); a_test, blocking another);
 /// ```
 #[macro_export]
 macro_rules! tests_unless {
@@ -92,7 +93,7 @@ macro_rules! tests_unless {
     (@add $tests:expr, $missing:ident;) => { $tests.run() };
 }
 
-/// The reason to ignore a test that needs a program, if that's not there.
+/// The reason to ignore a test that needs this program, or `None` if the program is installed.
 #[must_use]
 pub fn needs_program(program: &str) -> Option<String> {
     let path = env::var_os("PATH").unwrap_or_default();
@@ -100,7 +101,7 @@ pub fn needs_program(program: &str) -> Option<String> {
     (!is_there).then(|| format!("needs {program}"))
 }
 
-/// The reason to ignore a test that needs such a server, if it can't be started on this machine.
+/// The reason to ignore a test that needs this server, or `None` if it starts on this machine.
 #[must_use]
 pub fn needs_start(server: Server) -> Option<String> {
     match server.start() {
@@ -112,11 +113,11 @@ pub fn needs_start(server: Server) -> Option<String> {
     }
 }
 
-/// Runs an asynchronous test on a tokio of its own.
+/// Runs an async test on a tokio runtime of its own.
 ///
 /// # Panics
 ///
-/// There's no runtime to be had, or the test panics.
+/// The runtime cannot be created, or the test panics.
 pub fn block_on(test: impl Future<Output = ()>) {
     let mut runtime = Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build();
@@ -128,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_the_reason_to_be_ignored() {
+    fn missing_program_ignores_a_test_with_the_reason() {
         let program = "no-such-program-anywhere";
         let tests = Tests::default()
             .always("always", || {})

@@ -1,15 +1,16 @@
-//! What a transport tells the suite about itself.
+//! What a transport implements for the suite: [`Subject`] and its capabilities.
 use crate::{
     app::{
         App,
         local::LocalApp,
-        script::{Handler, Place, Script},
+        script::{Handler, HandlerThread, Script},
         state::State,
     },
     harness::{
-        site::Told,
-        watch::{Notes, Watched},
-        wrap::{Mood, Moody, Spied},
+        any_subject::BoundEndpoint,
+        faulty_listener::{Faulty, Mode},
+        instrumented::{Counters, Instrumented},
+        recorded_endpoint::RecordedEndpoint,
     },
 };
 use anyport_core::{
@@ -19,35 +20,38 @@ use anyport_core::{
 use std::{future::Future, io, sync::Arc};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A transport under test: how to make one, and how to connect to it.
+/// A transport under test: how to create it, and how to connect to it.
 pub trait Subject: Send + Sync + 'static {
-    /// What its tests' names begin with.
+    /// The prefix of the names of its cases.
     const NAME: &str;
 
-    /// What's tested.
+    /// The transport under test.
     type Transport: ByteTransport;
 
-    /// The client's end of a connection, on tokio. It should send small writes at once (for TCP:
+    /// The client's end of a connection, on tokio. It should send small writes at once (TCP:
     /// TCP_NODELAY).
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// A new one that binds a free place on this machine: each test has its own.
+    /// Creates a transport that binds to a free endpoint of this machine. Each case gets its own.
     fn transport(&self) -> Self::Transport;
 
-    /// Connects to where the server says that it listens; runs on tokio, whatever the transport
-    /// runs on.
+    /// Connects to the endpoint of a server. This runs on tokio, whatever the runtime of the
+    /// transport is.
     fn connect(&self, endpoint: &Endpoint)
     -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
-    /// The same without waiting for the server's word: what's left of a handshake goes on when the
-    /// stream is read or written. Default: [`connect`](Self::connect), which is right where
-    /// connecting needs no more than the kernel.
-    fn knock(&self, endpoint: &Endpoint) -> impl Future<Output = io::Result<Self::Stream>> + Send {
+    /// Connects without waiting for the server's part of a handshake. The handshake continues when
+    /// the stream is read or written. Default: [`connect`](Self::connect), which is right for a
+    /// transport without a handshake in user space.
+    fn connect_lazily(
+        &self,
+        endpoint: &Endpoint,
+    ) -> impl Future<Output = io::Result<Self::Stream>> + Send {
         self.connect(endpoint)
     }
 
-    /// Connects a client that speaks HTTP/2, and says so if the transport asks for it: TLS does
-    /// (ALPN, RFC 9113 3.2). Default: [`connect`](Self::connect).
+    /// Connects a client that speaks HTTP/2, and negotiates that where the transport can (ALPN in
+    /// TLS, RFC 9113 3.2). Default: [`connect`](Self::connect).
     fn connect_h2(
         &self,
         endpoint: &Endpoint,
@@ -55,24 +59,24 @@ pub trait Subject: Send + Sync + 'static {
         self.connect(endpoint)
     }
 
-    /// Has a client's end reset its connection when it is dropped (TCP: SO_LINGER of zero,
-    /// socket(7)). Default: nothing, which is right where dropping it closes both directions, as it
-    /// does with Unix sockets and in memory.
+    /// Makes the client's end reset its connection when it is dropped (TCP: SO_LINGER of zero,
+    /// socket(7)). Default: does nothing, which is right where a drop closes both directions, as
+    /// with Unix sockets and in memory.
     ///
     /// # Errors
     ///
-    /// It cannot be set.
+    /// The option cannot be set.
     fn reset_on_drop(&self, _stream: &Self::Stream) -> io::Result<()> {
         Ok(())
     }
 
-    /// Why it can't be tested on this machine, if that's so: then its tests are ignored, with this
-    /// reason. Default: it can.
-    fn missing(&self) -> Option<String> {
+    /// The reason why the transport cannot be tested on this machine. Its cases are then ignored
+    /// with this reason. Default: `None`.
+    fn unavailable(&self) -> Option<String> {
         None
     }
 
-    /// What it can do. Default: everything.
+    /// What the transport can do. Default: everything.
     fn capabilities(&self) -> Capabilities {
         Capabilities::all()
     }
@@ -80,63 +84,63 @@ pub trait Subject: Send + Sync + 'static {
 
 type ConnectionOf<S> = <<<S as Subject>::Transport as Transport>::Listener as Listener>::Connection;
 
-/// A subject that can be served by its runtime. Holds for every one whose listener and handshake
+/// A subject that its runtime can serve. Implemented for every subject whose listener and handshake
 /// suit its runtime.
 pub trait Served: Subject {
     #[doc(hidden)]
     fn http(&self, state: Arc<State>) -> Server;
 
     #[doc(hidden)]
-    fn watched(&self, state: Arc<State>, notes: Arc<Notes>) -> Server;
+    fn instrumented(&self, state: Arc<State>, counters: Arc<Counters>) -> Server;
 
     #[doc(hidden)]
-    fn raw(&self, script: Script, place: Place) -> Server;
+    fn raw(&self, script: Script, thread: HandlerThread) -> Server;
 
     #[doc(hidden)]
-    fn spied(&self, script: Script, told: Told) -> Server;
+    fn recorded(&self, script: Script, bound: BoundEndpoint) -> Server;
 
     #[doc(hidden)]
-    fn moody(&self, script: Script, mood: Arc<Mood>) -> Server;
+    fn faulty(&self, script: Script, mode: Arc<Mode>) -> Server;
 }
 
 impl<S> Served for S
 where
     S: Subject,
-    App: ServedOver<S::Transport> + ServedOver<Watched<S::Transport>>,
+    App: ServedOver<S::Transport> + ServedOver<Instrumented<S::Transport>>,
     Raw<Handler<ConnectionOf<S>>>: SpokenOver<S::Transport>
-        + SpokenOver<Spied<S::Transport>>
-        + SpokenOver<Moody<S::Transport>>,
+        + SpokenOver<RecordedEndpoint<S::Transport>>
+        + SpokenOver<Faulty<S::Transport>>,
 {
     fn http(&self, state: Arc<State>) -> Server {
         serve_with(self.transport(), App::new(state))
     }
 
-    fn watched(&self, state: Arc<State>, notes: Arc<Notes>) -> Server {
-        let watched = Watched::new(self.transport(), notes);
-        serve_with(watched, App::new(state))
+    fn instrumented(&self, state: Arc<State>, counters: Arc<Counters>) -> Server {
+        let instrumented = Instrumented::new(self.transport(), counters);
+        serve_with(instrumented, App::new(state))
     }
 
-    fn raw(&self, script: Script, place: Place) -> Server {
-        serve_raw_with(self.transport(), script.handler(place))
+    fn raw(&self, script: Script, thread: HandlerThread) -> Server {
+        serve_raw_with(self.transport(), script.handler(thread))
     }
 
-    fn spied(&self, script: Script, told: Told) -> Server {
+    fn recorded(&self, script: Script, bound: BoundEndpoint) -> Server {
         serve_raw_with(
-            Spied::new(self.transport(), told),
-            script.handler(Place::Home),
+            RecordedEndpoint::new(self.transport(), bound),
+            script.handler(HandlerThread::Worker),
         )
     }
 
-    fn moody(&self, script: Script, mood: Arc<Mood>) -> Server {
+    fn faulty(&self, script: Script, mode: Arc<Mode>) -> Server {
         serve_raw_with(
-            Moody::new(self.transport(), mood),
-            script.handler(Place::Home),
+            Faulty::new(self.transport(), mode),
+            script.handler(HandlerThread::Worker),
         )
     }
 }
 
-/// A subject whose workers have threads of their own, so that it serves `!Send` apps, too. Holds
-/// for each one that can.
+/// A subject whose workers have threads of their own, so that it also serves `!Send` apps.
+/// Implemented for every such subject.
 pub trait LocalSubject: Served {
     #[doc(hidden)]
     fn local(&self, make: fn(&Worker) -> LocalApp) -> Server;
@@ -152,32 +156,32 @@ where
     }
 }
 
-/// Something that not every transport can do.
+/// A capability that not every transport has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Capability {
-    /// A client that ended its sending half still receives.
+    /// A client that has sent FIN still receives.
     HalfClose,
-    /// Several slices are written at the price of one (`is_write_vectored`).
+    /// Several slices are written as cheaply as one (`is_write_vectored`).
     VectoredWrite,
-    /// A free port is chosen by binding port 0, so endpoints are IP addresses.
+    /// Port 0 binds a free port, so endpoints are IP addresses.
     PortZero,
-    /// A peer that is gone is noticed although bytes of it wait unread
+    /// A disconnected peer is detected although bytes from it are unread
     /// ([`Connection::peer_state`](anyport_core::Connection::peer_state)).
     PeerState,
-    /// What a slow reader reads is noticed before the system calls the stream writable
+    /// A slow reader's progress is detected before the system calls the stream writable
     /// ([`Connection::poll_retry_write`](anyport_core::Connection::poll_retry_write)).
     RetryWrite,
-    /// A client can tell the end of a connection from its failure
+    /// A client can tell a clean end of a connection from a reset
     /// ([`Connection::reset`](anyport_core::Connection::reset)).
     Reset,
-    /// Its workers have threads of their own and serve `!Send` apps:
+    /// Workers have threads of their own and serve `!Send` apps:
     /// [`Suite::with_local`](crate::Suite::with_local).
     Local,
 }
 
 impl Capability {
-    /// Why a test is ignored without it.
+    /// The reason to ignore a case without this capability.
     pub(crate) fn needed(self) -> &'static str {
         match self {
             Self::HalfClose => "needs half-close",
@@ -196,7 +200,8 @@ impl Capability {
 pub struct Capabilities(u8);
 
 impl Capabilities {
-    /// Everything that doesn't depend on how the suite is put together.
+    /// Every capability but [`Local`](Capability::Local), which
+    /// [`Suite::with_local`](crate::Suite::with_local) adds.
     #[must_use]
     pub fn all() -> Self {
         Self(u8::MAX).without(Capability::Local)

@@ -1,11 +1,11 @@
-//! Clients whose HTTP/1 connection was upgraded to an echo.
-use crate::{client::Client, harness::running::Running};
+//! Clients whose HTTP/1 connection is upgraded to an echo.
+use crate::{client::Client, harness::test_server::TestServer};
 
 pub(crate) const UPGRADE: &str =
     "GET /upgrade HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
 
 /// A client whose connection echoes.
-pub(crate) async fn upgraded(server: &Running) -> Client {
+pub(crate) async fn upgraded(server: &TestServer) -> Client {
     let mut client = server.client().await;
     client.send(UPGRADE).await;
     let head = client.head().await.unwrap();
@@ -13,7 +13,7 @@ pub(crate) async fn upgraded(server: &Running) -> Client {
     client
 }
 
-pub(crate) async fn echoes(client: &mut Client, text: &str) {
+pub(crate) async fn assert_echo(client: &mut Client, text: &str) {
     client.try_send(text).await.unwrap();
     assert_eq!(client.exactly(text.len()).await.unwrap(), text);
 }

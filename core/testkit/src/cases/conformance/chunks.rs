@@ -1,8 +1,8 @@
-//! Chunks (RFC 9112 7.1).
+//! The chunked transfer coding (RFC 9112 7.1).
 use super::{Input, gives};
 
 const HELLO: &[&str] = &["200 hello, next"];
-/// The app has been asked by then, and sends back what it got.
+/// The handler runs before the error is found, and echoes what it has received.
 const BAD: &[&str] = &["closed", "200 cut, closed", "400, closed"];
 const LAX: &[&str] = &[
     "closed",
@@ -12,7 +12,7 @@ const LAX: &[&str] = &[
 ];
 const SPACE: &str = "hyper's decoder of chunks takes spaces behind a size";
 
-/// A request whose chunks are these.
+/// A request with these chunks.
 macro_rules! chunks {
     ($chunks:literal) => {
         concat!(
@@ -48,9 +48,9 @@ pub(super) const INPUTS: &[Input] = &[
     gives(chunks!("5\r\nhello\r\n0\r\nX y\r\n\r\n"), BAD),
     gives(chunks!("5\r\nhello\r\n0\r\nX : y\r\n\r\n"), BAD),
     gives(chunks!("5\r\nhello\r\n0\r\n X: y\r\n\r\n"), BAD),
-    // A size is hexadecimal digits and nothing else.
-    gives(chunks!("5 \r\nhello\r\n0\r\n\r\n"), BAD).but(HELLO[0], SPACE),
-    gives(chunks!("5\t\r\nhello\r\n0\r\n\r\n"), BAD).but(HELLO[0], SPACE),
+    // A chunk size consists of hexadecimal digits only.
+    gives(chunks!("5 \r\nhello\r\n0\r\n\r\n"), BAD).but_gives(HELLO[0], SPACE),
+    gives(chunks!("5\t\r\nhello\r\n0\r\n\r\n"), BAD).but_gives(HELLO[0], SPACE),
     gives(chunks!(" 5\r\nhello\r\n0\r\n\r\n"), BAD),
     gives(chunks!("0x5\r\nhello\r\n0\r\n\r\n"), BAD),
     gives(chunks!("+5\r\nhello\r\n0\r\n\r\n"), BAD),
@@ -75,9 +75,9 @@ pub(super) const INPUTS: &[Input] = &[
         chunks!("5\r\nhello\r\n0\r\n\nGET /chunks HTTP/1.1\r\nHost: test\r\n\r\n"),
         BAD,
     )
-    .but(
+    .but_gives(
         HELLO[0],
-        "hyper's decoder of chunks takes the line for the beginning of trailers, and so what's behind it",
+        "hyper's chunked decoder parses this line as the beginning of trailers, and the bytes after it, too",
     ),
     gives(chunks!("5\r\nhello\r\n0\r\r\n"), BAD),
 ];

@@ -28,7 +28,7 @@ pub(super) const INPUTS: &[Input] = &[
     gives(b"GET / HTTP/1.1\r\nHost: test\r\nX\xe9: z\r\n\r\n", BAD),
     gives(b"GET / HTTP/1.1\r\nHost: test\r\nX\0y: z\r\n\r\n", BAD),
     gives(b"GET / HTTP/1.1\r\nHost: test\r\nX\x01y: z\r\n\r\n", BAD),
-    // 5.2: lines aren't folded.
+    // 5.2: line folding is rejected.
     gives(b"GET / HTTP/1.1\r\nHost: test\r\nX: y\r\n z\r\n\r\n", BAD),
     gives(b"GET / HTTP/1.1\r\nHost: test\r\nX: y\r\n\tz\r\n\r\n", BAD),
     gives(b"GET / HTTP/1.1\r\n Host: test\r\n\r\n", BAD),

@@ -1,4 +1,4 @@
-//! The end of a request's body: `Content-Length` and `Transfer-Encoding` (RFC 9112 6, RFC 9110
+//! The length of a request's body: `Content-Length` and `Transfer-Encoding` (RFC 9112 6, RFC 9110
 //! 8.6).
 use super::{Input, gives};
 
@@ -36,15 +36,15 @@ pub(super) const INPUTS: &[Input] = &[
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: five\r\n\r\nhello", BAD),
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: \xd9\xa5\r\n\r\nhello", BAD),
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 5_\r\n\r\nhello", BAD),
-    gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 18446744073709551615\r\n\r\nhello", TOO_LARGE).but("431, closed", "hyper answers a length that it has no number for as it does a head that is too large"),
+    gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 18446744073709551615\r\n\r\nhello", TOO_LARGE).but_gives("431, closed", "hyper answers a length that it has no number for as it does a head that is too large"),
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 18446744073709551616\r\n\r\nhello", TOO_LARGE),
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 18446744073709551621\r\n\r\nhello", TOO_LARGE),
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 99999999999999999999999999\r\n\r\nhello", TOO_LARGE),
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length : 5\r\n\r\nhello", BAD),
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent_Length: 5\r\n\r\n", NONE),
     gives(b"POST /echo HTTP/1.0\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello", FIVE),
-    // RFC 9112 6.1: chunked is the last coding, and applied once; beside a length, it's the length
-    // that's ignored, and the connection closes.
+    // RFC 9112 6.1: chunked is the last coding, and is applied once. A length beside it is ignored,
+    // and the connection closes.
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", FIVE),
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", FIVE),
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding:\tchunked\t\r\n\r\n5\r\nhello\r\n0\r\n\r\n", FIVE),
@@ -69,7 +69,7 @@ pub(super) const INPUTS: &[Input] = &[
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding : chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", BAD),
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer_Encoding: chunked\r\n\r\n", NONE),
     gives(b"POST /echo HTTP/1.1\r\nHost: test\r\nX: y\r\n\r\nTransfer-Encoding: chunked\r\n\r\n", &["200 , 400, closed"]),
-    // HTTP/1.0 knows no chunks.
+    // HTTP/1.0 has no chunked coding.
     gives(b"POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", BAD),
     gives(b"POST /echo HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\nhello", BAD),
 ];

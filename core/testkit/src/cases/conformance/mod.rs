@@ -1,20 +1,20 @@
-//! HTTP/1 at the edges of the RFCs: requests that are valid, nearly valid, or an attack, and the
-//! request that follows.
+//! HTTP/1 at its edges: how a server handles a request that is valid, almost valid or an attack,
+//! and the request after it.
 //!
-//! Each input is sent at once on its own connection, with a second request behind it. The result is
-//! written as `200 hello, next`: the responses in order, with what the app said. `next` is the
-//! response to the second request, `closed` the end of the connection, and `cut` the end of a
-//! response before its time.
+//! Each input is sent at once, followed by another request, on a connection of its own. The outcome
+//! is written as `200 hello, next`: the responses in order, with their bodies. `next` is the
+//! response to the following request, `closed` the end of the connection, `cut` a truncated
+//! response, and `silent` a missing one.
 //!
-//! The tables are exact: an input with another result fails. An input whose result is not what the
-//! RFC asks for states its result, and [why](Input::instead).
+//! An input with another outcome fails the case. An input whose outcome is known to deviate lists
+//! it, and [why](Input::deviation). A deviation that no longer occurs fails, too.
 mod chunks;
 mod fields;
 mod lengths;
 mod lines;
 mod persistence;
 
-use crate::harness::{case::cases, running::Running, site::Site};
+use crate::harness::{any_subject::AnySubject, case::cases, test_server::TestServer};
 use anyport_core::Limits;
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -22,15 +22,15 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 cases![
-    request_lines_give_what_is_right,
-    fields_give_what_is_right,
-    lengths_and_codings_give_what_is_right,
-    chunks_give_what_is_right,
-    requests_behind_each_other_give_what_is_right,
-    whatever_is_sent_in_pieces_gives_what_is_right,
+    request_lines_conform,
+    field_lines_conform,
+    message_framing_conforms,
+    chunked_coding_conforms,
+    persistence_conforms,
+    split_input_gives_the_same_result,
 ];
 
-/// All tables, by what's looked at in them.
+/// All tables, by the rules that they cover.
 const TABLES: &[&[Input]] = &[
     lines::INPUTS,
     fields::INPUTS,
@@ -39,184 +39,186 @@ const TABLES: &[&[Input]] = &[
     persistence::INPUTS,
 ];
 
-/// In how many ways each input is cut into pieces.
+/// In how many ways each input is split.
 const CUTS: usize = 3;
-const AT_ONCE: usize = 20;
+const MAX_CONCURRENT: usize = 20;
 
-/// What's sent behind each input, and how its answer is known.
-const BEHIND: &str = "GET /host HTTP/1.1\r\nHost: behind\r\n\r\n";
+/// The request that follows each input; its response has the body `behind`.
+const NEXT_REQUEST: &str = "GET /host HTTP/1.1\r\nHost: behind\r\n\r\n";
 
-/// The least that's allowed, so that an oversized head is a small input.
+/// The smallest limit that is allowed, so that an oversized head is a small input.
 const HEAD_BYTES: usize = 8 * 1024;
 
-/// How long a server may be silent that should answer: one that waits for more fails.
-const SILENCE: Duration = Duration::from_secs(20);
+/// How long the server may take to respond. A server that waits for more bytes fails.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// An input, and what's right.
+/// An input and its allowed outcomes.
 struct Input {
-    /// What's sent, before [`BEHIND`].
+    /// The bytes before [`NEXT_REQUEST`].
     bytes: &'static [u8],
-    /// What's right; several, where the specification leaves the choice.
-    right: &'static [&'static str],
-    /// What comes instead, and why that can't be helped.
-    instead: Option<(&'static str, &'static str)>,
+    /// The allowed outcomes; several where the specification leaves a choice.
+    allowed: &'static [&'static str],
+    /// The known deviation, and its reason.
+    deviation: Option<(&'static str, &'static str)>,
 }
 
-/// An input that gives one of these.
-const fn gives(bytes: &'static [u8], right: &'static [&'static str]) -> Input {
+/// An input with one of these outcomes.
+const fn gives(bytes: &'static [u8], allowed: &'static [&'static str]) -> Input {
     Input {
         bytes,
-        right,
-        instead: None,
+        allowed,
+        deviation: None,
     }
 }
 
 impl Input {
-    /// It can't: it gives this, for this reason.
-    const fn but(mut self, instead: &'static str, reason: &'static str) -> Self {
-        self.instead = Some((instead, reason));
+    /// Declares a known deviation, with its reason.
+    const fn but_gives(mut self, deviation: &'static str, reason: &'static str) -> Self {
+        self.deviation = Some((deviation, reason));
         self
     }
 }
 
-async fn request_lines_give_what_is_right(site: Site) {
-    check(&site, lines::INPUTS).await;
+async fn request_lines_conform(subject: AnySubject) {
+    check(&subject, lines::INPUTS).await;
 }
 
-async fn fields_give_what_is_right(site: Site) {
-    check(&site, fields::INPUTS).await;
+async fn field_lines_conform(subject: AnySubject) {
+    check(&subject, fields::INPUTS).await;
 }
 
-async fn lengths_and_codings_give_what_is_right(site: Site) {
-    check(&site, lengths::INPUTS).await;
+async fn message_framing_conforms(subject: AnySubject) {
+    check(&subject, lengths::INPUTS).await;
 }
 
-async fn chunks_give_what_is_right(site: Site) {
-    check(&site, chunks::INPUTS).await;
+async fn chunked_coding_conforms(subject: AnySubject) {
+    check(&subject, chunks::INPUTS).await;
 }
 
-async fn requests_behind_each_other_give_what_is_right(site: Site) {
-    check(&site, persistence::INPUTS).await;
+async fn persistence_conforms(subject: AnySubject) {
+    check(&subject, persistence::INPUTS).await;
 }
 
-/// Cut anywhere, and a second time a little later.
-async fn whatever_is_sent_in_pieces_gives_what_is_right(site: Site) {
-    let server = serve(&site);
-    let ways: Vec<(&'static Input, usize)> = TABLES
+/// Splits every input at several positions, with a pause after each part.
+async fn split_input_gives_the_same_result(subject: AnySubject) {
+    let server = serve(&subject);
+    let splits: Vec<(&'static Input, usize)> = TABLES
         .iter()
         .copied()
         .flatten()
         .flat_map(|input| (0..CUTS).map(move |n| (input, n)))
         .collect();
-    let mut wrong = Vec::new();
-    // Each is slow by nature.
-    for some in ways.chunks(AT_ONCE) {
-        let given = some.iter().map(|(input, n)| in_pieces(&server, input, *n));
-        wrong.extend(join_all(given).await.into_iter().flatten());
+    let mut mismatches = Vec::new();
+    // Each input takes a while, because of the pauses.
+    for some in splits.chunks(MAX_CONCURRENT) {
+        let checks = some
+            .iter()
+            .map(|(input, n)| check_split(&server, input, *n));
+        mismatches.extend(join_all(checks).await.into_iter().flatten());
     }
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-    server.settles(0).await;
+    assert!(mismatches.is_empty(), "\n{}", mismatches.join("\n"));
+    server.wait_for_connections(0).await;
 }
 
-/// What's wrong with what an input gives that's cut in the `n`th way.
-async fn in_pieces(server: &Running, input: &Input, n: usize) -> Option<String> {
-    let whole = whole(input.bytes);
-    // Anywhere, but the same each time.
+/// Checks an input that is split in the `n`th way. Returns the mismatch, if there is one.
+async fn check_split(server: &TestServer, input: &Input, n: usize) -> Option<String> {
+    let whole = with_next_request(input.bytes);
+    // An arbitrary position, but the same in each run.
     let first = 1 + (input.bytes.len() * 7 + n * whole.len() / CUTS) % (whole.len() - 1);
     let (begin, rest) = whole.split_at(first);
     let (middle, end) = rest.split_at(rest.len().min(3));
-    let given = given(server, input.bytes, &[begin, middle, end]).await;
-    let wrong = input.wrong(&given)?;
-    Some(format!("cut at {first}: {wrong}"))
+    let outcome = outcome_of(server, input.bytes, &[begin, middle, end]).await;
+    let mismatch = input.mismatch(&outcome)?;
+    Some(format!("split after {first} bytes: {mismatch}"))
 }
 
-fn serve(site: &Site) -> Running {
+fn serve(subject: &AnySubject) -> TestServer {
     let limits = Limits::default().with_head_bytes(HEAD_BYTES);
-    site.serve_as(|server| server.limits(limits))
+    subject.serve_configured(|server| server.limits(limits))
 }
 
-async fn check(site: &Site, inputs: &[Input]) {
-    let server = serve(site);
-    let mut wrong = Vec::new();
+async fn check(subject: &AnySubject, inputs: &[Input]) {
+    let server = serve(subject);
+    let mut mismatches = Vec::new();
     for input in inputs {
-        let given = given(&server, input.bytes, &[&whole(input.bytes)]).await;
-        wrong.extend(input.wrong(&given));
+        let outcome = outcome_of(&server, input.bytes, &[&with_next_request(input.bytes)]).await;
+        mismatches.extend(input.mismatch(&outcome));
     }
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-    server.settles(0).await;
-    server.serves_others().await;
+    assert!(mismatches.is_empty(), "\n{}", mismatches.join("\n"));
+    server.wait_for_connections(0).await;
+    server.assert_serves_new_clients().await;
 }
 
-/// With the request behind it.
-fn whole(bytes: &[u8]) -> Vec<u8> {
-    [bytes, BEHIND.as_bytes()].concat()
+/// Appends the next request.
+fn with_next_request(bytes: &[u8]) -> Vec<u8> {
+    [bytes, NEXT_REQUEST.as_bytes()].concat()
 }
 
 impl Input {
-    /// What's wrong with what it gives, if something is.
-    fn wrong(&self, given: &str) -> Option<String> {
+    /// How the outcome differs from the allowed ones, if it does.
+    fn mismatch(&self, outcome: &str) -> Option<String> {
         let Self {
             bytes,
-            right,
-            instead,
+            allowed,
+            deviation,
         } = self;
-        let is_right = right.contains(&given);
-        let says = match *instead {
-            Some((instead, _)) if given == instead => return None,
-            Some((instead, reason)) if is_right => {
+        let is_allowed = allowed.contains(&outcome);
+        let expectation = match *deviation {
+            Some((deviation, _)) if outcome == deviation => return None,
+            Some((deviation, reason)) if is_allowed => {
                 format!(
-                    "is right now: what it gave instead, {instead:?}, because {reason}, can go from the table"
+                    "which is allowed; remove the known deviation {deviation:?} ({reason}) from the table"
                 )
             }
-            _ if is_right => return None,
-            _ => format!("wanted {right:?}"),
+            _ if is_allowed => return None,
+            _ => format!("expected one of {allowed:?}"),
         };
         let shown = &bytes[..bytes.len().min(120)];
         Some(format!(
-            "\"{}\" gives {given:?}; {says}",
+            "\"{}\" results in {outcome:?}, {expectation}",
             shown.escape_ascii()
         ))
     }
 }
 
-/// What an input gives that's sent in these pieces.
-async fn given(server: &Running, bytes: &[u8], pieces: &[&[u8]]) -> String {
+/// The outcome of an input that is sent in these pieces.
+async fn outcome_of(server: &TestServer, bytes: &[u8], pieces: &[&[u8]]) -> String {
     let mut client = server.client().await;
     for (n, piece) in pieces.iter().filter(|piece| !piece.is_empty()).enumerate() {
         if n > 0 {
-            // Not to wait for anything: this client is slow by nature.
+            // The client is slow on purpose; the sleep does not wait for an event.
             sleep(Duration::from_millis(2)).await;
         }
         client.send(piece).await;
     }
-    let mut given = Vec::new();
+    let mut outcome = Vec::new();
     let is_head = bytes.starts_with(b"HEAD ");
     loop {
-        let head = match timeout(SILENCE, client.head()).await {
+        let head = match timeout(RESPONSE_TIMEOUT, client.head()).await {
             Ok(Ok(head)) => head,
             Ok(Err(_)) => {
-                given.push("closed".into());
+                outcome.push("closed".into());
                 break;
             }
             Err(_) => {
-                given.push("silent".into());
+                outcome.push("silent".into());
                 break;
             }
         };
-        let has_content = head.status >= 200 && !(is_head && given.is_empty());
+        let has_content = head.status >= 200 && !(is_head && outcome.is_empty());
         let body = match has_content {
             true => client.body(&head.headers).await,
             false => Ok(Bytes::new()),
         };
         if body.as_ref().is_ok_and(|body| body == "behind") {
-            given.push("next".into());
+            outcome.push("next".into());
             break;
         }
-        given.push(match (head.status, body) {
+        outcome.push(match (head.status, body) {
             (200, Ok(body)) => format!("200 {}", body.escape_ascii()),
             (200, Err(_)) => "200 cut".into(),
             (status, _) => status.to_string(),
         });
     }
-    given.join(", ")
+    outcome.join(", ")
 }

@@ -1,4 +1,4 @@
-//! What a transport's own tests over TCP share: an app, a blocking client, and waiting for a
+//! What the tests of a transport over TCP share: an app, a blocking client, and waiting for a
 //! condition.
 use anyport_core::{Body, Handle};
 use http::{Request, Response};
@@ -13,49 +13,49 @@ use std::{
 use tokio::runtime::Builder;
 use tower::util::ServiceFn;
 
-/// Nothing takes nearly so long, unless it hangs.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-/// The grace of a server that has nothing to do any more.
+/// Upper bound of every wait. Only a test that hangs reaches it.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
+/// Grace of a server that has no work left.
 pub const GRACE: Duration = Duration::from_secs(1);
 
-/// What [`hello`] gives.
+/// The type of [`hello`].
 pub type Hello = ServiceFn<fn(Request<Body>) -> Answer>;
-/// What [`Hello`] answers.
+/// The response future of [`Hello`].
 pub type Answer = Ready<io::Result<Response<Body>>>;
 
-/// An app that answers `Hello`.
+/// An app that responds with `Hello`.
 pub fn hello() -> Hello {
     tower::service_fn(|_| ready(Ok(Response::new("Hello".into()))))
 }
 
-/// Where the first transport listens.
+/// The address of the server's first transport.
 ///
 /// # Panics
 ///
-/// It isn't an IP address.
+/// The endpoint is not an IP address.
 pub fn addr_of(handle: &Handle) -> SocketAddr {
     let addr = handle.endpoints()[0].socket_addr();
-    addr.expect("it listens at an IP address")
+    addr.expect("the endpoint is an IP address")
 }
 
-/// A client with patience for each read and write.
+/// Connects a blocking client. Each read and write times out after [`TIMEOUT`].
 ///
 /// # Panics
 ///
-/// It can't connect.
+/// The client cannot connect.
 pub fn connect(handle: &Handle) -> TcpStream {
-    let stream = TcpStream::connect_timeout(&addr_of(handle), PATIENCE).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    let stream = TcpStream::connect_timeout(&addr_of(handle), TIMEOUT).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    stream.set_write_timeout(Some(TIMEOUT)).unwrap();
     stream.set_nodelay(true).unwrap();
     stream
 }
 
-/// The body of the answer to one request, on a connection of its own.
+/// Sends one request on a connection of its own, and returns the body of the response.
 ///
 /// # Errors
 ///
-/// The connection fails, or ends before the answer's head does.
+/// The connection fails, or ends before the head of the response is complete.
 pub fn get(handle: &Handle, path: &str) -> io::Result<String> {
     let mut stream = connect(handle);
     write!(
@@ -70,33 +70,33 @@ pub fn get(handle: &Handle, path: &str) -> io::Result<String> {
     Ok(body.to_owned())
 }
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 ///
 /// # Panics
 ///
-/// It doesn't, for all [`PATIENCE`].
-pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let by = Instant::now() + PATIENCE;
+/// The condition does not hold within [`TIMEOUT`].
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let by = Instant::now() + TIMEOUT;
     while !holds() {
-        assert!(Instant::now() < by, "never: {what}");
+        assert!(Instant::now() < by, "not within {TIMEOUT:?}: {what}");
         thread::yield_now();
     }
 }
 
-/// Does the same so many times at once, each on a thread and a tokio of its own, and with its own
-/// number: what waits more than it computes is over sooner.
+/// Runs the same test several times at once, each on a thread and a tokio runtime of its own. The
+/// test receives its number, from 0.
 ///
 /// # Panics
 ///
-/// One of them does, or there's no thread to be had.
-pub fn in_lanes<F: Future<Output = ()>>(lanes: usize, lane: impl Fn(usize) -> F + Sync) {
+/// One of the runs panics, or no thread can be spawned.
+pub fn run_concurrently<F: Future<Output = ()>>(runs: usize, test: impl Fn(usize) -> F + Sync) {
     let run = |number| {
         let mut runtime = Builder::new_multi_thread();
         let runtime = runtime.worker_threads(2).enable_all().build();
-        runtime.unwrap().block_on(lane(number));
+        runtime.unwrap().block_on(test(number));
     };
     thread::scope(|scope| {
-        for number in 0..lanes {
+        for number in 0..runs {
             scope.spawn({
                 let run = &run;
                 move || run(number)
@@ -105,11 +105,11 @@ pub fn in_lanes<F: Future<Output = ()>>(lanes: usize, lane: impl Fn(usize) -> F 
     });
 }
 
-/// How many descriptors this process has (Linux: proc(5)).
+/// Number of open descriptors of this process (Linux: proc(5)).
 ///
 /// # Panics
 ///
-/// There's no `/proc`.
+/// `/proc` is not mounted.
 pub fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }

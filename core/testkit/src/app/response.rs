@@ -1,5 +1,4 @@
-//! `/answer/STATUS/CLAIMED/SENT/KIND`: responses with the status, length and body that a test
-//! requests, right or wrong.
+//! `/response/STATUS/DECLARED/SENT/KIND`: responses whose parts the test chooses, valid or not.
 use crate::app::{DELIBERATE, script::pattern, state::State};
 use anyport_core::{Body, BoxError};
 use bytes::Bytes;
@@ -14,31 +13,31 @@ use std::{
     task::{Context, Poll},
 };
 
-/// What a response begins with that fails later.
-pub(crate) const BEGUN: &[u8] = b"begun";
+/// The first frame of a response that fails later.
+pub(crate) const FIRST_FRAME: &[u8] = b"begun";
 
-/// With this status; a `Content-Length` of `CLAIMED`, unless that's `-`; a body of so many bytes,
-/// whose length is known (`sized`), or not (`stream`).
-pub(crate) fn answer(path: &str) -> Response<Body> {
+/// Responds with this status, a `Content-Length` of `DECLARED` (none if it is `-`), and a body of
+/// `SENT` bytes. The length of the body is known (`sized`) or unknown (`stream`).
+pub(crate) fn custom(path: &str) -> Response<Body> {
     let mut parts = path.split('/').skip(2);
     let mut next = || parts.next().expect("a path has all parts");
-    let (status, claimed, sent, kind) = (next(), next(), next(), next());
+    let (status, declared, sent, kind) = (next(), next(), next(), next());
     let bytes = Bytes::from(pattern(sent.parse().expect("a number of bytes")));
     let mut response = Response::new(match kind {
         "sized" => Body::from(bytes),
         _ => Body::new(Unsized(Some(bytes))),
     });
     *response.status_mut() = status.parse().expect("a status");
-    if claimed != "-" {
-        let claimed = claimed.parse().expect("a header's value");
-        response.headers_mut().insert(CONTENT_LENGTH, claimed);
+    if declared != "-" {
+        let declared = declared.parse().expect("a header's value");
+        response.headers_mut().insert(CONTENT_LENGTH, declared);
     }
     response
 }
 
-/// A frame, and a failure when it's released: by then, the frame has been sent.
+/// Sends one frame, and fails once the test releases it; the frame has been sent by then.
 pub(crate) fn fails_later(state: Arc<State>, panics: bool) -> Response<Body> {
-    let begun = stream::once(async { Ok(Frame::data(Bytes::from_static(BEGUN))) });
+    let begun = stream::once(async { Ok(Frame::data(Bytes::from_static(FIRST_FRAME))) });
     let failure = stream::once(async move {
         state.wait_for_release().await;
         assert!(!panics, "{DELIBERATE} in the body");
@@ -47,7 +46,7 @@ pub(crate) fn fails_later(state: Arc<State>, panics: bool) -> Response<Body> {
     Response::new(Body::new(StreamBody::new(begun.chain(failure))))
 }
 
-/// One frame, of which nothing is known before.
+/// One frame of unknown length.
 struct Unsized(Option<Bytes>);
 
 impl HttpBody for Unsized {

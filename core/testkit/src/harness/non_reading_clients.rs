@@ -1,8 +1,8 @@
-//! Clients that request much, read nothing, and stay or leave, over TCP: what is kept for them
-//! counts against the limits.
+//! Clients that request much and read nothing, over TCP. Whatever the server keeps for them counts
+//! against its limits.
 use crate::harness::{
+    fixture::{GRACE, TIMEOUT, addr_of},
     process::Process,
-    scene::{GRACE, PATIENCE, addr_of},
 };
 use anyport_core::{Body, Limits, Server, Timeouts};
 use bytes::Bytes;
@@ -21,54 +21,55 @@ use std::{
 };
 use tower_service::Service;
 
-/// So many clients are served at a time.
+/// The connection limit of the server.
 const LIMIT: usize = 20;
-/// What a server may have beside that: a connection that's refused or about to be accepted, a
-/// clock's descriptor that's made anew.
-const FEW: usize = 8;
+/// Descriptors that the server may have beyond the limit: a connection that is being refused or
+/// accepted, and a timer that is being reopened.
+const MARGIN: usize = 8;
 const KIB: usize = 1024;
 
 /// How a client behaves that reads nothing.
 #[derive(Clone, Copy, Debug)]
-enum Manner {
-    /// It ends its sending half, and stays.
+enum Behaviour {
+    /// Sends FIN, and keeps the connection open.
     HalfCloses,
-    /// As before, after a thousand requests for little.
-    HalfClosesBehindMany,
-    /// It stays as it is.
+    /// As `HalfCloses`, after a thousand requests for small responses.
+    PipelinesThenHalfCloses,
+    /// Keeps the connection open.
     Stalls,
     Closes,
     Resets,
 }
 
-impl Manner {
-    fn said(self) -> String {
+impl Behaviour {
+    fn request(self) -> String {
         match self {
-            Self::HalfClosesBehindMany => "GET /little HTTP/1.1\r\nHost: test\r\n\r\n".repeat(1000),
+            Self::PipelinesThenHalfCloses => {
+                "GET /small HTTP/1.1\r\nHost: test\r\n\r\n".repeat(1000)
+            }
             _ => "GET /endless HTTP/1.1\r\nHost: test\r\n\r\n".into(),
         }
     }
 
-    /// How many clients there are. Those that hold out until they've stalled for long enough are
-    /// fewer.
+    /// Number of clients. Those whose connections last until the write-stall timeout are fewer.
     fn clients(self) -> usize {
         match self {
-            Self::HalfCloses | Self::HalfClosesBehindMany | Self::Stalls => 2 * LIMIT,
+            Self::HalfCloses | Self::PipelinesThenHalfCloses | Self::Stalls => 2 * LIMIT,
             Self::Closes | Self::Resets => 10 * LIMIT,
         }
     }
 
     fn begin(self, addr: SocketAddr) -> Option<TcpStream> {
         let mut client = connect(addr);
-        // So that it isn't the client's kernel that takes everything.
+        // A small buffer, so that the client's kernel does not take the whole response.
         let socket = socket2::SockRef::from(&client);
         socket.set_recv_buffer_size(4096).unwrap();
         if matches!(self, Self::Resets) {
             socket.set_linger(Some(Duration::ZERO)).unwrap();
         }
-        client.write_all(self.said().as_bytes()).unwrap();
+        client.write_all(self.request().as_bytes()).unwrap();
         match self {
-            Self::HalfCloses | Self::HalfClosesBehindMany => {
+            Self::HalfCloses | Self::PipelinesThenHalfCloses => {
                 client.shutdown(Shutdown::Write).unwrap()
             }
             Self::Stalls => {}
@@ -78,16 +79,16 @@ impl Manner {
     }
 }
 
-/// The app of a server whose clients don't read.
+/// The app of a server whose clients do not read.
 #[derive(Clone, Copy, Debug)]
 pub struct App(());
 
-/// A piece, so many times.
+/// A frame, repeated this many times.
 #[derive(Debug)]
-pub struct Pieces(Bytes, usize);
+pub struct Repeated(Bytes, usize);
 
 impl Service<Request<Body>> for App {
-    type Response = Response<Pieces>;
+    type Response = Response<Repeated>;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
 
@@ -97,15 +98,15 @@ impl Service<Request<Body>> for App {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let body = match request.uri().path() {
-            "/endless" => Pieces(vec![7; 100 * KIB].into(), usize::MAX),
-            "/little" => Pieces(vec![7; 10 * KIB].into(), 1),
-            _ => Pieces(Bytes::from_static(b"Hello"), 1),
+            "/endless" => Repeated(vec![7; 100 * KIB].into(), usize::MAX),
+            "/small" => Repeated(vec![7; 10 * KIB].into(), 1),
+            _ => Repeated(Bytes::from_static(b"Hello"), 1),
         };
         ready(Ok(Response::new(body)))
     }
 }
 
-impl hyper::body::Body for Pieces {
+impl hyper::body::Body for Repeated {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -122,37 +123,37 @@ impl hyper::body::Body for Pieces {
     }
 }
 
-/// What the server's process has at the most.
+/// Peak numbers of the server's process.
 #[derive(Clone, Copy, Debug, Default)]
-struct Most {
+struct Peak {
     descriptors: usize,
     threads: usize,
-    /// Threads that the kernel lends to a ring for operations that sleep.
-    kernels: usize,
+    /// The kernel's io_uring workers, which run operations that block.
+    uring_workers: usize,
 }
 
-impl Most {
-    fn look(&mut self, server: &Process) {
+impl Peak {
+    fn update(&mut self, server: &Process) {
         let tasks = fs::read_dir(server.proc("task")).unwrap();
-        // One that ends meanwhile has no name any more.
+        // A thread that has just ended has no name.
         let names =
             tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
-        let (kernels, threads): (Vec<_>, Vec<_>) =
+        let (uring_workers, threads): (Vec<_>, Vec<_>) =
             names.partition(|name| name.starts_with("iou-wrk"));
         let descriptors = fs::read_dir(server.proc("fd")).unwrap().count();
         self.descriptors = self.descriptors.max(descriptors);
         self.threads = self.threads.max(threads.len());
-        self.kernels = self.kernels.max(kernels.len());
+        self.uring_workers = self.uring_workers.max(uring_workers.len());
     }
 }
 
-/// Has a server meet clients that read nothing, more than it serves at a time, in each manner that
-/// such a client may have; `test` is the name of the test.
+/// Connects more clients that read nothing than the server serves at a time, with each behaviour.
+/// `test` is the name of the test.
 ///
 /// # Panics
 ///
-/// Its process has more than a few descriptors beyond its limit, or threads, or somebody who comes
-/// after them isn't served.
+/// The server exceeds its limit by more than a few descriptors, starts threads, or does not serve
+/// the next client.
 pub fn clients_that_read_nothing(test: &str, serve: impl FnOnce(App) -> Server) {
     let server = Process::start(test, |say| {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -164,7 +165,8 @@ pub fn clients_that_read_nothing(test: &str, serve: impl FnOnce(App) -> Server) 
                 .limits(Limits::default().with_connections(LIMIT))
                 .timeouts(Timeouts::default().with_write_stall(Duration::from_secs(1)));
             let handle = server.start().unwrap();
-            // Until the test closes it. Its thread is counted from the beginning.
+            // Runs until the test closes it. The thread that reads is started before threads are
+            // counted.
             let stdin = tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new()));
             say(&addr_of(&handle).to_string());
             stdin.await.unwrap().unwrap();
@@ -173,60 +175,63 @@ pub fn clients_that_read_nothing(test: &str, serve: impl FnOnce(App) -> Server) 
         });
     });
     let Some(mut server) = server else { return };
-    let addr = server.said().next().unwrap().parse().unwrap();
-    ask(addr);
-    let mut before = Most::default();
-    before.look(&server);
-    for manner in [
-        Manner::HalfCloses,
-        Manner::HalfClosesBehindMany,
-        Manner::Stalls,
-        Manner::Closes,
-        Manner::Resets,
+    let addr = server.lines().next().unwrap().parse().unwrap();
+    request(addr);
+    let mut before = Peak::default();
+    before.update(&server);
+    for behaviour in [
+        Behaviour::HalfCloses,
+        Behaviour::PipelinesThenHalfCloses,
+        Behaviour::Stalls,
+        Behaviour::Closes,
+        Behaviour::Resets,
     ] {
-        let mut most = Most::default();
+        let mut peak = Peak::default();
         let mut clients = Vec::new();
-        for _ in 0..manner.clients() {
-            clients.extend(manner.begin(addr));
-            most.look(&server);
+        for _ in 0..behaviour.clients() {
+            clients.extend(behaviour.begin(addr));
+            peak.update(&server);
         }
-        // Whoever comes last is served when all others have been.
-        let next = thread::spawn(move || ask(addr));
+        // The last client is served once all earlier connections have ended.
+        let next = thread::spawn(move || request(addr));
         while !next.is_finished() {
-            most.look(&server);
+            peak.update(&server);
             thread::yield_now();
         }
         let is_served = next.join().is_ok();
-        println!("{manner:?}: {most:?}, {before:?} before");
+        println!("{behaviour:?}: {peak:?}, {before:?} before");
         assert!(
             is_served
-                && most.descriptors <= before.descriptors + LIMIT + FEW
-                && most.threads <= before.threads
-                && most.kernels == 0,
-            "{manner:?}: {most:?}, {before:?} before"
+                && peak.descriptors <= before.descriptors + LIMIT + MARGIN
+                && peak.threads <= before.threads
+                && peak.uring_workers == 0,
+            "clients that read nothing ({behaviour:?}): expected at most {} descriptors, {} threads, no \
+             io_uring worker and a response for the next client; got {peak:?}, served: {is_served}",
+            before.descriptors + LIMIT + MARGIN,
+            before.threads
         );
     }
     drop(server.child.stdin.take());
-    assert_eq!(server.said().next().unwrap(), "drained");
+    assert_eq!(server.lines().next().unwrap(), "drained");
     assert!(server.child.wait().unwrap().success());
 }
 
 fn connect(addr: SocketAddr) -> TcpStream {
-    let client = TcpStream::connect_timeout(&addr, PATIENCE).unwrap();
-    client.set_read_timeout(Some(PATIENCE)).unwrap();
-    client.set_write_timeout(Some(PATIENCE)).unwrap();
+    let client = TcpStream::connect_timeout(&addr, TIMEOUT).unwrap();
+    client.set_read_timeout(Some(TIMEOUT)).unwrap();
+    client.set_write_timeout(Some(TIMEOUT)).unwrap();
     client
 }
 
-/// Asks, and is answered.
-fn ask(addr: SocketAddr) {
+/// Sends a request and expects the response.
+fn request(addr: SocketAddr) {
     let mut client = connect(addr);
     client
         .write_all(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
         .unwrap();
     let mut response = String::new();
     client.read_to_string(&mut response).unwrap();
-    // In chunks, since the app doesn't say how long it is.
+    // The body is chunked, because the app declares no length.
     let is_hello =
         response.starts_with("HTTP/1.1 200 OK") && response.contains("\r\n5\r\nHello\r\n0\r\n\r\n");
     assert!(is_hello, "{response}");

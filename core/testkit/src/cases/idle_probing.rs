@@ -1,12 +1,13 @@
-//! Probing for idleness never corrupts the data of busy connections.
+//! Active connections that are probed for idleness again and again. Requests and responses arrive
+//! unchanged.
 use crate::{
     app::{CHUNKS, HELLO, script::pattern},
     client::{Client, get, post},
     harness::{
+        any_subject::AnySubject,
         case::cases,
-        running::Running,
-        site::Site,
-        upgraded::{UPGRADE, echoes},
+        test_server::TestServer,
+        upgraded::{UPGRADE, assert_echo},
     },
 };
 use anyport_core::HttpOptions;
@@ -18,32 +19,34 @@ use std::{
 use tokio::time::sleep;
 
 cases![
-    responses_of_all_sizes_come_back_unchanged,
-    chunked_responses_come_back_unchanged,
-    pipelined_requests_are_answered_in_order_meanwhile,
-    a_request_that_is_half_there_meanwhile_is_answered,
-    a_body_that_is_half_there_meanwhile_is_read,
-    a_body_that_is_not_read_is_never_taken_for_a_request_meanwhile,
-    a_body_that_is_not_read_and_comes_late_is_never_taken_for_a_request,
-    a_connection_is_upgraded_afterwards,
+    probed_connection_sends_all_response_sizes_unchanged,
+    probed_connection_sends_chunked_responses_unchanged,
+    probed_connection_answers_pipelined_requests_in_order,
+    partial_head_during_probe_is_answered,
+    partial_body_during_probe_is_read,
+    unread_body_during_probe_is_never_parsed_as_request,
+    late_unread_body_is_never_parsed_as_request,
+    probed_connection_can_be_upgraded,
 ];
 
 const MANY: usize = 40;
-/// What's large is exchanged less often.
+/// Number of exchanges of large bodies.
 const FEW: usize = 5;
 const MEBIBYTE: usize = 1024 * 1024;
-/// A busy connection is looked at this often. A connection that's idle for as long falls asleep, so
-/// it's long enough for a busy machine to ask [`MANY`] times meanwhile, mostly.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often an active connection is probed. An idle connection hibernates after this time, so even
+/// a busy machine should send [`MANY`] requests within it.
+const PROBE_INTERVAL: Duration = Duration::from_millis(50);
 
-fn serve(site: &Site) -> Running {
-    site.serve_as(|server| server.http(HttpOptions::default().with_hibernate_after(LOOK)))
+fn serve(subject: &AnySubject) -> TestServer {
+    subject.serve_configured(|server| {
+        server.http(HttpOptions::default().with_hibernate_after(PROBE_INTERVAL))
+    })
 }
 
-/// Something is done so often, and for so long, that a look comes in the middle of it.
+/// Repeats an exchange often enough, and for long enough, that a probe falls in the middle of one.
 struct Exchanges {
     begin: Instant,
-    /// How many are left that are done without a pause.
+    /// How many exchanges follow without a pause.
     times: usize,
 }
 
@@ -59,15 +62,15 @@ impl Exchanges {
         }
     }
 
-    /// Whether there's to be one more.
+    /// Whether there is another exchange.
     async fn more(&mut self) -> bool {
         if let Some(left) = self.times.checked_sub(1) {
             self.times = left;
             return true;
         }
-        // It's often enough not to be idle, and leaves the processor to others.
-        sleep(LOOK / 20).await;
-        self.begin.elapsed() < 3 * LOOK
+        // The connection does not become idle, and other tests get the processor.
+        sleep(PROBE_INTERVAL / 20).await;
+        self.begin.elapsed() < 3 * PROBE_INTERVAL
     }
 }
 
@@ -79,37 +82,40 @@ async fn assert_bytes(client: &mut Client, length: usize) {
 #[track_caller]
 fn assert_pattern(body: &Bytes, length: usize) {
     assert_eq!(body.len(), length);
-    assert!(*body == pattern(length), "all {length} bytes, in order");
+    assert!(
+        *body == pattern(length),
+        "expected {length} bytes, unchanged and in order"
+    );
 }
 
-/// Small requests, until the connection has been looked at.
-async fn small(client: &mut Client) {
+/// Sends small requests until the connection was probed.
+async fn exchange_small(client: &mut Client) {
     let mut exchanges = Exchanges::begin();
     while exchanges.more().await {
         assert_bytes(client, 13).await;
     }
 }
 
-async fn responses_of_all_sizes_come_back_unchanged(site: Site) {
-    let server = serve(&site);
+async fn probed_connection_sends_all_response_sizes_unchanged(subject: AnySubject) {
+    let server = serve(&subject);
     let mut client = server.client().await;
     for _ in 0..2 {
-        small(&mut client).await;
+        exchange_small(&mut client).await;
         assert_bytes(&mut client, MEBIBYTE).await;
     }
-    small(&mut client).await;
-    // Around whatever is copied up to some size.
+    exchange_small(&mut client).await;
+    // Sizes around the boundaries of buffers.
     for length in [0, 1, 4096, 8191, 8192, 8193, 16_384, 100_000, 500_000] {
         let mut other = server.client().await;
-        small(&mut other).await;
+        exchange_small(&mut other).await;
         assert_bytes(&mut other, length).await;
         assert_bytes(&mut other, 13).await;
         assert_bytes(&mut client, length).await;
     }
 }
 
-async fn chunked_responses_come_back_unchanged(site: Site) {
-    let server = serve(&site);
+async fn probed_connection_sends_chunked_responses_unchanged(subject: AnySubject) {
+    let server = serve(&subject);
     let mut client = server.client().await;
     for (each, times) in [
         (10, MANY),
@@ -123,18 +129,19 @@ async fn chunked_responses_come_back_unchanged(site: Site) {
             let response = client.get(&format!("/chunks/{each}")).await;
             assert_eq!(response.header("transfer-encoding"), Some("chunked"));
             assert_pattern(&response.body, CHUNKS * each);
-            // Where one kind of body ends, the other begins.
+            // The coding of the body changes between these responses.
             assert_eq!(client.get("/").await.body, HELLO);
         }
     }
 }
 
-/// A connection that has more to answer than its turn allows is looked at in between.
-async fn pipelined_requests_are_answered_in_order_meanwhile(site: Site) {
+/// A connection with more pipelined requests than its budget allows is probed in between.
+async fn probed_connection_answers_pipelined_requests_in_order(subject: AnySubject) {
     let lengths = |n: usize| if n % 70 == 69 { 100_000 } else { n };
-    for idle in [Duration::ZERO, LOOK, Duration::MAX] {
-        let server =
-            site.serve_as(|server| server.http(HttpOptions::default().with_hibernate_after(idle)));
+    for idle in [Duration::ZERO, PROBE_INTERVAL, Duration::MAX] {
+        let server = subject.serve_configured(|server| {
+            server.http(HttpOptions::default().with_hibernate_after(idle))
+        });
         let (mut sender, mut receiver) = server.client().await.split();
         for _ in 0..3 {
             let requests: String = (0..140)
@@ -150,24 +157,28 @@ async fn pipelined_requests_are_answered_in_order_meanwhile(site: Site) {
     }
 }
 
-/// All at once: each takes its time.
-async fn all(connections: impl IntoIterator<Item = impl Future<Output = ()> + Send + 'static>) {
+/// Runs all of them at once, because each takes a while.
+async fn join_all(
+    connections: impl IntoIterator<Item = impl Future<Output = ()> + Send + 'static>,
+) {
     let connections: Vec<_> = connections.into_iter().map(tokio::spawn).collect();
     for connection in connections {
-        connection.await.expect("nothing went wrong");
+        connection
+            .await
+            .expect("expected all exchanges of a connection to succeed");
     }
 }
 
-/// The connection is looked at, most probably, while it waits for the rest.
+/// The probe most probably falls between the two parts.
 async fn send_later(client: &mut Client, rest: &[u8]) {
-    // Not to wait for anything: this client is slow by nature.
+    // The client is slow on purpose; the sleep does not wait for an event.
     sleep(Duration::from_millis(2)).await;
     client.send(rest).await;
 }
 
-/// Each cut of a request on a connection of its own.
-async fn a_request_that_is_half_there_meanwhile_is_answered(site: Site) {
-    let server = serve(&site);
+/// Every split of a request, each on a connection of its own.
+async fn partial_head_during_probe_is_answered(subject: AnySubject) {
+    let server = serve(&subject);
     let next = get("/host").into_bytes();
     let mut connections = Vec::new();
     for at in 0..=next.len() {
@@ -177,23 +188,35 @@ async fn a_request_that_is_half_there_meanwhile_is_answered(site: Site) {
             let mut exchanges = Exchanges::begin();
             while exchanges.more().await {
                 client.send([get("/").as_bytes(), early].concat()).await;
-                assert_eq!(client.response().await.body, HELLO, "cut at {at}");
+                assert_eq!(
+                    client.response().await.body,
+                    HELLO,
+                    "the request is split after {at} bytes"
+                );
                 send_later(&mut client, late).await;
-                assert_eq!(client.response().await.body, "test", "cut at {at}");
+                assert_eq!(
+                    client.response().await.body,
+                    "test",
+                    "the request is split after {at} bytes"
+                );
             }
-            // Nothing was doubled.
+            // No request was processed twice.
             client
                 .send("GET /none HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
                 .await;
-            assert_eq!(client.response().await.status, 404, "cut at {at}");
-            client.closed().await;
+            assert_eq!(
+                client.response().await.status,
+                404,
+                "the request is split after {at} bytes"
+            );
+            client.assert_closed().await;
         });
     }
-    all(connections).await;
+    join_all(connections).await;
 }
 
-async fn a_body_that_is_half_there_meanwhile_is_read(site: Site) {
-    let server = serve(&site);
+async fn partial_body_during_probe_is_read(subject: AnySubject) {
+    let server = serve(&subject);
     let chunked = b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n";
     let mut connections = Vec::new();
     for at in 0..=20 {
@@ -208,17 +231,21 @@ async fn a_body_that_is_half_there_meanwhile_is_read(site: Site) {
                     client.send([hello.as_bytes(), head, early].concat()).await;
                     assert_eq!(client.response().await.body, HELLO);
                     send_later(&mut client, &[late, end].concat()).await;
-                    assert_eq!(client.response().await.body, body, "cut at {at}");
+                    assert_eq!(
+                        client.response().await.body,
+                        body,
+                        "the request is split after {at} bytes"
+                    );
                 }
             }
         });
     }
-    all(connections).await;
+    join_all(connections).await;
 }
 
-/// RFC 9112 9.3: a server reads it or closes.
-async fn a_body_that_is_not_read_is_never_taken_for_a_request_meanwhile(site: Site) {
-    let server = serve(&site);
+/// RFC 9112 9.3: a server reads the body or closes.
+async fn unread_body_during_probe_is_never_parsed_as_request(subject: AnySubject) {
+    let server = serve(&subject);
     let mut connections = Vec::new();
     for at in 0..=10 {
         let mut client = server.client().await;
@@ -228,7 +255,7 @@ async fn a_body_that_is_not_read_is_never_taken_for_a_request_meanwhile(site: Si
             let mut exchanges = Exchanges::begin();
             while exchanges.more().await {
                 assert_eq!(client.get("/").await.body, HELLO);
-                // Whole, it's read by hyper.
+                // Hyper reads a body that arrives with its head.
                 client
                     .send([post("/", body.len()).as_bytes(), &body].concat())
                     .await;
@@ -240,19 +267,22 @@ async fn a_body_that_is_not_read_is_never_taken_for_a_request_meanwhile(site: Si
             assert_eq!(client.response().await.body, HELLO);
             send_later(&mut client, &[late, get("/host").as_bytes()].concat()).await;
             match client.try_response().await {
-                Ok(response) => assert_eq!(response.body, "test", "cut at {at}"),
-                Err(_) => client.closed().await,
+                Ok(response) => assert_eq!(
+                    response.body, "test",
+                    "the request is split after {at} bytes"
+                ),
+                Err(_) => client.assert_closed().await,
             }
         });
     }
-    all(connections).await;
-    server.settles(0).await;
+    join_all(connections).await;
+    server.wait_for_connections(0).await;
 }
 
-async fn a_connection_is_upgraded_afterwards(site: Site) {
-    let server = serve(&site);
+async fn probed_connection_can_be_upgraded(subject: AnySubject) {
+    let server = serve(&subject);
     let mut client = server.client().await;
-    small(&mut client).await;
+    exchange_small(&mut client).await;
     client
         .send(format!("{}{UPGRADE}already", get("/").repeat(20)))
         .await;
@@ -261,18 +291,18 @@ async fn a_connection_is_upgraded_afterwards(site: Site) {
     }
     assert_eq!(client.head().await.unwrap().status, 101);
     assert_eq!(client.exactly(7).await.unwrap(), "already");
-    echoes(&mut client, "over something else").await;
-    server.settles(1).await;
+    assert_echo(&mut client, "over something else").await;
+    server.wait_for_connections(1).await;
     drop(client);
-    server.settles(0).await;
+    server.wait_for_connections(0).await;
 }
 
-/// Whatever was asked before it, and whether the connection falls asleep at once or not: what comes
-/// after the head is its body.
-async fn a_body_that_is_not_read_and_comes_late_is_never_taken_for_a_request(site: Site) {
-    for sleeps in [Duration::ZERO, LOOK] {
-        let server = site
-            .serve_as(|server| server.http(HttpOptions::default().with_hibernate_after(sleeps)));
+/// After any number of requests, hibernating at once or later: bytes after the head are its body.
+async fn late_unread_body_is_never_parsed_as_request(subject: AnySubject) {
+    for idle in [Duration::ZERO, PROBE_INTERVAL] {
+        let server = subject.serve_configured(|server| {
+            server.http(HttpOptions::default().with_hibernate_after(idle))
+        });
         for before in 0..=40 {
             let mut client = server.client().await;
             for _ in 0..before {
@@ -283,10 +313,13 @@ async fn a_body_that_is_not_read_and_comes_late_is_never_taken_for_a_request(sit
             assert_eq!(client.response().await.body, HELLO);
             client.send(format!("{body}{}", get("/host"))).await;
             match client.try_response().await {
-                Ok(response) => assert_eq!(response.body, "test", "after {before} requests"),
-                Err(_) => client.closed().await,
+                Ok(response) => assert_eq!(
+                    response.body, "test",
+                    "the request behind an unread body, after {before} requests"
+                ),
+                Err(_) => client.assert_closed().await,
             }
         }
-        server.settles(0).await;
+        server.wait_for_connections(0).await;
     }
 }

@@ -1,5 +1,5 @@
-//! A transport that wraps another and records what clients cannot see: when a connection
-//! hibernates, and how often it is polled.
+//! A transport around another that counts what no client sees: hibernations, polls and the sizes of
+//! reads.
 use anyport_core::{
     AcceptErrorKind, ByteListener, ByteTransport, ConnInfo, Connection, Endpoint, Incoming,
     Listener, PeerState, Permit, Result, Transport, Worker, Workers, runtime::RuntimeOptions,
@@ -18,50 +18,50 @@ use std::{
 };
 use tokio::sync::Semaphore;
 
-/// What was noted, of all connections together.
+/// The counts of all connections together.
 #[derive(Debug)]
-pub struct Notes {
-    /// A permit for each time that a connection fell asleep.
-    asleep: Semaphore,
-    /// How often any stream was asked for anything.
+pub struct Counters {
+    /// One permit for each hibernation.
+    hibernated: Semaphore,
+    /// How many times any stream was polled.
     polls: AtomicUsize,
-    /// How much room each read had.
-    rooms: Mutex<Vec<usize>>,
+    /// The capacity of the buffer of each read.
+    capacities: Mutex<Vec<usize>>,
 }
 
-impl Default for Notes {
+impl Default for Counters {
     fn default() -> Self {
         Self {
-            asleep: Semaphore::new(0),
+            hibernated: Semaphore::new(0),
             polls: AtomicUsize::new(0),
-            rooms: Mutex::default(),
+            capacities: Mutex::default(),
         }
     }
 }
 
-impl Notes {
-    /// Ready when a connection has fallen asleep once more.
-    pub(crate) async fn asleep(&self) {
-        self.asleep.acquire().await.unwrap().forget();
+impl Counters {
+    /// Waits for one more hibernation.
+    pub(crate) async fn hibernated(&self) {
+        self.hibernated.acquire().await.unwrap().forget();
     }
 
-    /// How often connections fell asleep that nobody has [waited](Self::asleep) for.
-    pub(crate) fn sleeps(&self) -> usize {
-        self.asleep.available_permits()
+    /// Number of hibernations for which no test has [waited](Self::hibernated).
+    pub(crate) fn hibernations(&self) -> usize {
+        self.hibernated.available_permits()
     }
 
-    /// How often any stream was asked for anything.
+    /// How many times any stream was polled.
     pub fn polls(&self) -> usize {
         self.polls.load(Relaxed)
     }
 
-    /// How many reads that brought something had less room than this.
-    pub(crate) fn reads_with_less_than(&self, room: usize) -> usize {
-        self.rooms
+    /// How many completed reads had a buffer smaller than this.
+    pub(crate) fn reads_with_less_capacity_than(&self, capacity: usize) -> usize {
+        self.capacities
             .lock()
             .unwrap()
             .iter()
-            .filter(|&&had| had < room)
+            .filter(|&&had| had < capacity)
             .count()
     }
 
@@ -70,24 +70,24 @@ impl Notes {
     }
 }
 
-/// A transport whose connections are watched.
+/// A transport whose connections are counted.
 #[derive(Clone, Debug)]
-pub struct Watched<T> {
+pub struct Instrumented<T> {
     inner: T,
-    notes: Arc<Notes>,
+    counters: Arc<Counters>,
 }
 
-impl<T> Watched<T> {
-    /// Notes all about the connections of `inner`.
-    pub fn new(inner: T, notes: Arc<Notes>) -> Self {
-        Self { inner, notes }
+impl<T> Instrumented<T> {
+    /// Counts the connections of `inner`.
+    pub fn new(inner: T, counters: Arc<Counters>) -> Self {
+        Self { inner, counters }
     }
 }
 
-impl<T: ByteTransport> Transport for Watched<T> {
+impl<T: ByteTransport> Transport for Instrumented<T> {
     type Runtime = T::Runtime;
     type Socket = T::Socket;
-    type Listener = Watched<T::Listener>;
+    type Listener = Instrumented<T::Listener>;
 
     fn workers(&self) -> Workers {
         self.inner.workers()
@@ -107,21 +107,21 @@ impl<T: ByteTransport> Transport for Watched<T> {
 
     fn listen(&self, socket: T::Socket, worker: &Worker) -> io::Result<Self::Listener> {
         let listener = self.inner.listen(socket, worker)?;
-        Ok(Watched::new(listener, Arc::clone(&self.notes)))
+        Ok(Instrumented::new(listener, Arc::clone(&self.counters)))
     }
 }
 
-impl<L: ByteListener> Listener for Watched<L> {
-    type Connection = WatchedConnection<L::Connection>;
-    type Handshake = WatchedHandshake<L::Handshake>;
+impl<L: ByteListener> Listener for Instrumented<L> {
+    type Connection = InstrumentedConnection<L::Connection>;
+    type Handshake = InstrumentedHandshake<L::Handshake>;
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
-        let notes = &self.notes;
+        let counters = &self.counters;
         let polled = self.inner.poll_accept(cx);
         polled.map_ok(|incoming| {
-            incoming.map(|inner| WatchedHandshake {
+            incoming.map(|inner| InstrumentedHandshake {
                 inner,
-                notes: Arc::clone(notes),
+                counters: Arc::clone(counters),
             })
         })
     }
@@ -136,57 +136,57 @@ impl<L: ByteListener> Listener for Watched<L> {
 }
 
 pin_project_lite::pin_project! {
-    /// A handshake that ends with a connection to be watched.
+    /// A handshake that results in an instrumented connection.
     #[derive(Debug)]
-    pub struct WatchedHandshake<H> {
+    pub struct InstrumentedHandshake<H> {
         #[pin]
         inner: H,
-        notes: Arc<Notes>,
+        counters: Arc<Counters>,
     }
 }
 
-impl<H: Future<Output = io::Result<C>>, C> Future for WatchedHandshake<H> {
-    type Output = io::Result<WatchedConnection<C>>;
+impl<H: Future<Output = io::Result<C>>, C> Future for InstrumentedHandshake<H> {
+    type Output = io::Result<InstrumentedConnection<C>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let me = self.project();
         let inner = ready!(me.inner.poll(cx))?;
-        Poll::Ready(Ok(WatchedConnection {
+        Poll::Ready(Ok(InstrumentedConnection {
             inner,
-            notes: Arc::clone(me.notes),
+            counters: Arc::clone(me.counters),
             has_written: false,
         }))
     }
 }
 
-/// A connection that's watched.
+/// A connection whose polls are counted.
 #[derive(Debug)]
-pub struct WatchedConnection<C> {
+pub struct InstrumentedConnection<C> {
     inner: C,
-    notes: Arc<Notes>,
-    /// Since it was last asleep.
+    counters: Arc<Counters>,
+    /// Whether bytes were written since the last hibernation.
     has_written: bool,
 }
 
-impl<C: Connection> WatchedConnection<C> {
-    fn note(&mut self, written: &Poll<io::Result<usize>>) {
+impl<C: Connection> InstrumentedConnection<C> {
+    fn record_write(&mut self, written: &Poll<io::Result<usize>>) {
         if let Poll::Ready(Ok(1..)) = written {
             self.has_written = true;
         }
     }
 }
 
-impl<C: Connection> Connection for WatchedConnection<C> {
+impl<C: Connection> Connection for InstrumentedConnection<C> {
     fn info(&self) -> &ConnInfo {
         self.inner.info()
     }
 
-    /// Hyper never asks for it. Who does after an answer was written, has taken the connection from
-    /// hyper; it's asked for while there's no answer yet, too.
+    /// Hyper never calls this method. A call after a response was written means that the connection
+    /// was taken from hyper: it hibernates. Calls before a response do not count.
     fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.notes.count_poll();
+        self.counters.count_poll();
         if std::mem::take(&mut self.has_written) {
-            self.notes.asleep.add_permits(1);
+            self.counters.hibernated.add_permits(1);
         }
         Pin::new(&mut self.inner).poll_readable(cx)
     }
@@ -216,36 +216,36 @@ impl<C: Connection> Connection for WatchedConnection<C> {
     }
 }
 
-impl<C: Connection> Read for WatchedConnection<C> {
+impl<C: Connection> Read for InstrumentedConnection<C> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        self.notes.count_poll();
-        let room = buf.remaining();
+        self.counters.count_poll();
+        let capacity = buf.remaining();
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);
         if read.is_ready() {
-            self.notes.rooms.lock().unwrap().push(room);
+            self.counters.capacities.lock().unwrap().push(capacity);
         }
         read
     }
 }
 
-impl<C: Connection> Write for WatchedConnection<C> {
+impl<C: Connection> Write for InstrumentedConnection<C> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.notes.count_poll();
+        self.counters.count_poll();
         let written = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.note(&written);
+        self.record_write(&written);
         written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.notes.count_poll();
+        self.counters.count_poll();
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
@@ -262,9 +262,9 @@ impl<C: Connection> Write for WatchedConnection<C> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.notes.count_poll();
+        self.counters.count_poll();
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        self.note(&written);
+        self.record_write(&written);
         written
     }
 }

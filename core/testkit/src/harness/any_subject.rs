@@ -1,17 +1,17 @@
-//! The subject of a test with its types erased, so that each test is compiled once.
+//! A subject with its types erased, so that each case is compiled only once.
 use crate::{
     Capabilities, Capability,
     app::{
         local::LocalApp,
-        script::{Place, Script},
+        script::{HandlerThread, Script},
         state::State,
     },
     client::Io,
     harness::{
-        running::Running,
+        faulty_listener::Mode,
+        instrumented::Counters,
         subject::{LocalSubject, Served},
-        watch::Notes,
-        wrap::Mood,
+        test_server::TestServer,
     },
 };
 use anyport_core::{Endpoint, Server, Timeouts, Worker};
@@ -25,32 +25,32 @@ use std::{
 
 type Borrowed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Where the server says that it listens, even to those who have no handle.
-pub(crate) type Told = Arc<Mutex<Option<Endpoint>>>;
+/// The endpoint of a server, for tests that have no handle.
+pub(crate) type BoundEndpoint = Arc<Mutex<Option<Endpoint>>>;
 
-/// One subject.
+/// A subject of any type.
 #[derive(Clone)]
-pub(crate) struct Site {
+pub(crate) struct AnySubject {
     subject: Arc<dyn Erased>,
-    place: Place,
+    thread: HandlerThread,
 }
 
 trait Erased: Send + Sync {
     fn http(&self, state: Arc<State>) -> Server;
-    fn watched(&self, state: Arc<State>, notes: Arc<Notes>) -> Server;
+    fn instrumented(&self, state: Arc<State>, counters: Arc<Counters>) -> Server;
     fn local(&self, make: fn(&Worker) -> LocalApp) -> Option<Server>;
-    fn raw(&self, script: Script, place: Place) -> Server;
-    fn spied(&self, script: Script, told: Told) -> Server;
-    fn moody(&self, script: Script, mood: Arc<Mood>) -> Server;
+    fn raw(&self, script: Script, thread: HandlerThread) -> Server;
+    fn recorded(&self, script: Script, bound: BoundEndpoint) -> Server;
+    fn faulty(&self, script: Script, mode: Arc<Mode>) -> Server;
     fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
     fn connect_h2<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
-    fn knock<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
+    fn connect_lazily<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
     fn connect_resetting<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
-    fn missing(&self) -> Option<String>;
+    fn unavailable(&self) -> Option<String>;
     fn capabilities(&self) -> Capabilities;
 }
 
-impl Site {
+impl AnySubject {
     pub(crate) fn new<S: Served>(subject: S) -> Self {
         Self::of(Plain(subject))
     }
@@ -62,94 +62,97 @@ impl Site {
     fn of(subject: impl Erased + 'static) -> Self {
         Self {
             subject: Arc::new(subject),
-            place: Place::Home,
+            thread: HandlerThread::Worker,
         }
     }
 
-    /// The same with upgraded connections and raw handlers elsewhere.
-    pub(crate) fn at(&self, place: Place) -> Self {
+    /// The same subject, with upgraded connections and raw handlers on this thread.
+    pub(crate) fn on(&self, thread: HandlerThread) -> Self {
         Self {
             subject: Arc::clone(&self.subject),
-            place,
+            thread,
         }
     }
 
     fn state(&self) -> Arc<State> {
-        Arc::new(State::at(self.place))
+        Arc::new(State::on(self.thread))
     }
 
     pub(crate) fn capabilities(&self) -> Capabilities {
         self.subject.capabilities()
     }
 
-    /// Why it can't be tested here.
-    pub(crate) fn missing(&self) -> Option<String> {
-        self.subject.missing()
+    /// The reason why the subject cannot be tested on this machine, if there is one.
+    pub(crate) fn unavailable(&self) -> Option<String> {
+        self.subject.unavailable()
     }
 
     /// Serves the suite's app with default settings.
-    pub(crate) fn serve(&self) -> Running {
-        self.serve_as(|server| server)
+    pub(crate) fn serve(&self) -> TestServer {
+        self.serve_configured(|server| server)
     }
 
-    /// Serves the suite's app with settings.
-    pub(crate) fn serve_as(&self, configure: impl FnOnce(Server) -> Server) -> Running {
+    /// Serves the suite's app with the given settings.
+    pub(crate) fn serve_configured(&self, configure: impl FnOnce(Server) -> Server) -> TestServer {
         let state = self.state();
         let server = configure(self.subject.http(Arc::clone(&state)));
-        Running::start(self, server, state)
+        TestServer::start(self, server, state)
     }
 
-    /// The same, and notes about its connections.
-    pub(crate) fn serve_watched(
+    /// As `serve_configured`, with counters of hibernations, polls and reads.
+    pub(crate) fn serve_instrumented(
         &self,
         configure: impl FnOnce(Server) -> Server,
-    ) -> (Running, Arc<Notes>) {
-        let (state, notes) = (self.state(), Arc::new(Notes::default()));
-        let server = configure(self.subject.watched(Arc::clone(&state), Arc::clone(&notes)));
-        (Running::start(self, server, state), notes)
+    ) -> (TestServer, Arc<Counters>) {
+        let (state, counters) = (self.state(), Arc::new(Counters::default()));
+        let server = configure(
+            self.subject
+                .instrumented(Arc::clone(&state), Arc::clone(&counters)),
+        );
+        (TestServer::start(self, server, state), counters)
     }
 
-    /// The server alone, not started.
+    /// The server of the suite's app, not started.
     pub(crate) fn server(&self) -> Server {
         self.subject.http(Arc::default())
     }
 
-    /// An app whose state is `!Send`, not started.
+    /// The server of an app that is not `Send`, not started.
     pub(crate) fn local_server(&self, make: fn(&Worker) -> LocalApp) -> Server {
         let server = self.subject.local(make);
         server.expect("only registered for local subjects")
     }
 
-    /// Has a script at the server's end of each connection.
-    pub(crate) fn raw(&self, script: Script) -> Running {
-        Running::start(self, self.subject.raw(script, self.place), Arc::default())
+    /// Runs a raw handler on each connection.
+    pub(crate) fn raw(&self, script: Script) -> TestServer {
+        TestServer::start(self, self.subject.raw(script, self.thread), Arc::default())
     }
 
-    /// The same, not started; `told` gets the endpoint when it is.
-    pub(crate) fn raw_server(&self, script: Script, told: &Told) -> Server {
-        self.subject.spied(script, Arc::clone(told))
+    /// As `raw`, not started. `bound` receives the endpoint at the start.
+    pub(crate) fn raw_server(&self, script: Script, bound: &BoundEndpoint) -> Server {
+        self.subject.recorded(script, Arc::clone(bound))
     }
 
-    /// The same with a listener that has its moods.
-    pub(crate) fn moody(&self, script: Script, mood: &Arc<Mood>) -> Running {
-        Running::start(self, self.moody_server(script, mood), Arc::default())
+    /// As `raw`, with a listener that has faults.
+    pub(crate) fn faulty(&self, script: Script, mode: &Arc<Mode>) -> TestServer {
+        TestServer::start(self, self.faulty_server(script, mode), Arc::default())
     }
 
-    /// The same, and how long a handshake may take.
-    pub(crate) fn moody_for(
+    /// As `faulty`, with a handshake timeout.
+    pub(crate) fn faulty_with_handshake_timeout(
         &self,
         script: Script,
-        mood: &Arc<Mood>,
+        mode: &Arc<Mode>,
         handshake: Duration,
-    ) -> Running {
+    ) -> TestServer {
         let timeouts = Timeouts::default().with_handshake(handshake);
-        let server = self.moody_server(script, mood).timeouts(timeouts);
-        Running::start(self, server, Arc::default())
+        let server = self.faulty_server(script, mode).timeouts(timeouts);
+        TestServer::start(self, server, Arc::default())
     }
 
-    /// The same, not started.
-    pub(crate) fn moody_server(&self, script: Script, mood: &Arc<Mood>) -> Server {
-        self.subject.moody(script, Arc::clone(mood))
+    /// As `faulty`, not started.
+    pub(crate) fn faulty_server(&self, script: Script, mode: &Arc<Mode>) -> Server {
+        self.subject.faulty(script, Arc::clone(mode))
     }
 
     pub(crate) async fn connect(&self, endpoint: &Endpoint) -> io::Result<Io> {
@@ -166,10 +169,9 @@ impl Site {
         self.subject.connect_resetting(endpoint).await
     }
 
-    /// Connects to a server that may have nothing to say: also where that needs a handshake, it's
-    /// not waited for.
-    pub(crate) async fn knock(&self, endpoint: &Endpoint) -> io::Result<Io> {
-        self.subject.knock(endpoint).await
+    /// Connects without waiting for the server's part of the handshake.
+    pub(crate) async fn connect_lazily(&self, endpoint: &Endpoint) -> io::Result<Io> {
+        self.subject.connect_lazily(endpoint).await
     }
 }
 
@@ -180,24 +182,24 @@ impl<S: Served> Erased for Plain<S> {
         self.0.http(state)
     }
 
-    fn watched(&self, state: Arc<State>, notes: Arc<Notes>) -> Server {
-        self.0.watched(state, notes)
+    fn instrumented(&self, state: Arc<State>, counters: Arc<Counters>) -> Server {
+        self.0.instrumented(state, counters)
     }
 
     fn local(&self, _: fn(&Worker) -> LocalApp) -> Option<Server> {
         None
     }
 
-    fn raw(&self, script: Script, place: Place) -> Server {
-        self.0.raw(script, place)
+    fn raw(&self, script: Script, thread: HandlerThread) -> Server {
+        self.0.raw(script, thread)
     }
 
-    fn spied(&self, script: Script, told: Told) -> Server {
-        self.0.spied(script, told)
+    fn recorded(&self, script: Script, bound: BoundEndpoint) -> Server {
+        self.0.recorded(script, bound)
     }
 
-    fn moody(&self, script: Script, mood: Arc<Mood>) -> Server {
-        self.0.moody(script, mood)
+    fn faulty(&self, script: Script, mode: Arc<Mode>) -> Server {
+        self.0.faulty(script, mode)
     }
 
     fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
@@ -208,8 +210,8 @@ impl<S: Served> Erased for Plain<S> {
         Box::pin(async move { Ok(Box::new(self.0.connect_h2(endpoint).await?) as Io) })
     }
 
-    fn knock<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
-        Box::pin(async move { Ok(Box::new(self.0.knock(endpoint).await?) as Io) })
+    fn connect_lazily<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+        Box::pin(async move { Ok(Box::new(self.0.connect_lazily(endpoint).await?) as Io) })
     }
 
     fn connect_resetting<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
@@ -220,8 +222,8 @@ impl<S: Served> Erased for Plain<S> {
         })
     }
 
-    fn missing(&self) -> Option<String> {
-        self.0.missing()
+    fn unavailable(&self) -> Option<String> {
+        self.0.unavailable()
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -236,24 +238,24 @@ impl<S: LocalSubject> Erased for Local<S> {
         self.0.http(state)
     }
 
-    fn watched(&self, state: Arc<State>, notes: Arc<Notes>) -> Server {
-        self.0.watched(state, notes)
+    fn instrumented(&self, state: Arc<State>, counters: Arc<Counters>) -> Server {
+        self.0.instrumented(state, counters)
     }
 
     fn local(&self, make: fn(&Worker) -> LocalApp) -> Option<Server> {
         Some(self.0.0.local(make))
     }
 
-    fn raw(&self, script: Script, place: Place) -> Server {
-        self.0.raw(script, place)
+    fn raw(&self, script: Script, thread: HandlerThread) -> Server {
+        self.0.raw(script, thread)
     }
 
-    fn spied(&self, script: Script, told: Told) -> Server {
-        self.0.spied(script, told)
+    fn recorded(&self, script: Script, bound: BoundEndpoint) -> Server {
+        self.0.recorded(script, bound)
     }
 
-    fn moody(&self, script: Script, mood: Arc<Mood>) -> Server {
-        self.0.moody(script, mood)
+    fn faulty(&self, script: Script, mode: Arc<Mode>) -> Server {
+        self.0.faulty(script, mode)
     }
 
     fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
@@ -264,16 +266,16 @@ impl<S: LocalSubject> Erased for Local<S> {
         self.0.connect_h2(endpoint)
     }
 
-    fn knock<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
-        self.0.knock(endpoint)
+    fn connect_lazily<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+        self.0.connect_lazily(endpoint)
     }
 
     fn connect_resetting<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
         self.0.connect_resetting(endpoint)
     }
 
-    fn missing(&self) -> Option<String> {
-        self.0.missing()
+    fn unavailable(&self) -> Option<String> {
+        self.0.unavailable()
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -282,23 +284,23 @@ impl<S: LocalSubject> Erased for Local<S> {
 }
 
 #[cfg(test)]
-impl Site {
-    /// None that could be served, but one that says what it can.
-    pub(crate) fn imaginary(can: Capabilities) -> Self {
-        Self::of(Imaginary(can))
+impl AnySubject {
+    /// A subject that declares capabilities and cannot be served.
+    pub(crate) fn unserved(can: Capabilities) -> Self {
+        Self::of(Unserved(can))
     }
 }
 
 #[cfg(test)]
-struct Imaginary(Capabilities);
+struct Unserved(Capabilities);
 
 #[cfg(test)]
-impl Erased for Imaginary {
+impl Erased for Unserved {
     fn http(&self, _: Arc<State>) -> Server {
         unreachable!("not served")
     }
 
-    fn watched(&self, _: Arc<State>, _: Arc<Notes>) -> Server {
+    fn instrumented(&self, _: Arc<State>, _: Arc<Counters>) -> Server {
         unreachable!("not served")
     }
 
@@ -306,15 +308,15 @@ impl Erased for Imaginary {
         None
     }
 
-    fn raw(&self, _: Script, _: Place) -> Server {
+    fn raw(&self, _: Script, _: HandlerThread) -> Server {
         unreachable!("not served")
     }
 
-    fn spied(&self, _: Script, _: Told) -> Server {
+    fn recorded(&self, _: Script, _: BoundEndpoint) -> Server {
         unreachable!("not served")
     }
 
-    fn moody(&self, _: Script, _: Arc<Mood>) -> Server {
+    fn faulty(&self, _: Script, _: Arc<Mode>) -> Server {
         unreachable!("not served")
     }
 
@@ -326,7 +328,7 @@ impl Erased for Imaginary {
         unreachable!("not served")
     }
 
-    fn knock<'a>(&'a self, _: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+    fn connect_lazily<'a>(&'a self, _: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
         unreachable!("not served")
     }
 
@@ -334,7 +336,7 @@ impl Erased for Imaginary {
         unreachable!("not served")
     }
 
-    fn missing(&self) -> Option<String> {
+    fn unavailable(&self) -> Option<String> {
         None
     }
 

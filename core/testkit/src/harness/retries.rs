@@ -1,6 +1,7 @@
-//! Repeats a client that has to be faster than a timeout. On a busy machine it is sometimes late,
-//! which says nothing about the server, so it tries again with a longer timeout.
-use crate::harness::site::Site;
+//! Retries for clients that must be faster than a timeout of the server. On a busy machine a client
+//! may be late, which proves nothing about the server. The attempt is then repeated with a longer
+//! timeout.
+use crate::harness::any_subject::AnySubject;
 use std::{
     future::Future,
     panic::resume_unwind,
@@ -12,53 +13,53 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// The deadlines of the attempts.
+/// The timeouts of the attempts.
 const DEADLINES: [Duration; 3] = [
     Duration::from_millis(300),
     Duration::from_millis(1500),
     Duration::from_secs(6),
 ];
 
-/// What a step of an attempt may take beside ten of its deadlines. Afterwards it hangs.
+/// An attempt hangs if no step completes within ten timeouts and this.
 const SLACK: Duration = Duration::from_secs(10);
 
-/// How long a client takes from one of its steps to the next.
+/// Measures how long a client takes for each step.
 #[derive(Clone)]
-pub(crate) struct Pace(Arc<Mutex<Steps>>);
+pub(crate) struct ClientTimer(Arc<Mutex<Steps>>);
 
 struct Steps {
     last: Instant,
     longest: Duration,
 }
 
-impl Pace {
+impl ClientTimer {
     fn begin() -> Self {
         let (last, longest) = (Instant::now(), Duration::ZERO);
         Self(Arc::new(Mutex::new(Steps { last, longest })))
     }
 
-    /// The client has done what the server waited for.
+    /// Ends a step: the client has done what the server waited for.
     pub(crate) fn step(&self) {
         let mut steps = self.0.lock().unwrap();
         steps.longest = steps.longest.max(steps.last.elapsed());
         steps.last = Instant::now();
     }
 
-    /// Time has passed that's the server's own: the next step begins now.
-    pub(crate) fn rest(&self) {
+    /// Starts the next step now; the time until now was the server's.
+    pub(crate) fn restart(&self) {
         self.0.lock().unwrap().last = Instant::now();
     }
 
-    /// Waits for the end of an attempt, as long as it makes a step within `patience`. `None`: it
-    /// hangs.
-    async fn watch<T>(
+    /// Waits for the end of an attempt while a step completes within each `limit`. Returns `None`
+    /// if the attempt hangs.
+    async fn wait_for<T>(
         &self,
         mut attempt: JoinHandle<T>,
-        patience: Duration,
+        limit: Duration,
     ) -> Option<Result<T, JoinError>> {
         loop {
             let since = self.0.lock().unwrap().last;
-            if let Ok(ended) = timeout_at(since + patience, &mut attempt).await {
+            if let Ok(ended) = timeout_at(since + limit, &mut attempt).await {
                 return Some(ended);
             }
             if self.0.lock().unwrap().last == since {
@@ -73,46 +74,48 @@ impl Pace {
     }
 }
 
-/// Attempts the same with longer and longer deadlines, as long as one fails whose client needed
-/// more than half a deadline for a step.
-pub(crate) async fn in_time<F>(site: Site, attempt: impl Fn(Site, Duration, Pace) -> F)
-where
+/// Runs an attempt. Repeats it with a longer timeout if it failed and a step of the client took
+/// more than half of the timeout.
+pub(crate) async fn retry_if_late<F>(
+    subject: AnySubject,
+    attempt: impl Fn(AnySubject, Duration, ClientTimer) -> F,
+) where
     F: Future<Output = ()> + Send + 'static,
 {
-    in_time_of(&DEADLINES, site, attempt).await;
+    retry_if_late_with(&DEADLINES, subject, attempt).await;
 }
 
-/// The same where the deadlines are not a test's to choose.
-pub(crate) async fn in_time_of<F>(
+/// As [`retry_if_late`], with timeouts that the case does not choose.
+pub(crate) async fn retry_if_late_with<F>(
     deadlines: &[Duration],
-    site: Site,
-    attempt: impl Fn(Site, Duration, Pace) -> F,
+    subject: AnySubject,
+    attempt: impl Fn(AnySubject, Duration, ClientTimer) -> F,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
     let (last, first) = deadlines.split_last().expect("at least one deadline");
     for &deadline in first {
-        let pace = Pace::begin();
-        let attempted = attempt(site.clone(), deadline, pace.clone());
-        let attempted = pace
-            .watch(tokio::spawn(attempted), 10 * deadline + SLACK)
+        let timer = ClientTimer::begin();
+        let attempted = attempt(subject.clone(), deadline, timer.clone());
+        let attempted = timer
+            .wait_for(tokio::spawn(attempted), 10 * deadline + SLACK)
             .await;
         if let Some(Ok(())) = attempted {
             return;
         }
-        let longest = pace.longest();
+        let longest = timer.longest();
         if 2 * longest < deadline {
-            // The client was fast enough.
+            // The client was fast enough, so the failure is the server's.
             match attempted {
                 Some(Err(error)) => resume_unwind(error.into_panic()),
-                _ => panic!("with a deadline of {deadline:?} it hangs"),
+                _ => panic!("with a timeout of {deadline:?} the attempt hangs: no step completed"),
             }
         }
         eprintln!(
-            "of a deadline of {deadline:?} the client needed {longest:?} for one step: once more"
+            "with a timeout of {deadline:?} the client needed {longest:?} for one step; trying again"
         );
     }
-    attempt(site, *last, Pace::begin()).await;
+    attempt(subject, *last, ClientTimer::begin()).await;
 }
 
 #[cfg(test)]
@@ -121,21 +124,21 @@ mod tests {
     use crate::Capabilities;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-    /// How many attempts there were, and whether the last one succeeded.
+    /// Returns the number of attempts, and whether the last one succeeded.
     async fn attempts(deadlines: &[Duration], step: Duration, right: usize) -> (usize, bool) {
-        let (site, made) = (
-            Site::imaginary(Capabilities::all()),
+        let (subject, made) = (
+            AnySubject::unserved(Capabilities::all()),
             Arc::new(AtomicUsize::new(0)),
         );
         let count = Arc::clone(&made);
         let deadlines = deadlines.to_vec();
         let all = tokio::spawn(async move {
-            in_time_of(&deadlines, site, |_, _, pace| {
+            retry_if_late_with(&deadlines, subject, |_, _, timer| {
                 let nth = count.fetch_add(1, SeqCst) + 1;
                 async move {
-                    pace.0.lock().unwrap().last -= step;
-                    pace.step();
-                    assert_eq!(nth, right, "deliberate: not this time");
+                    timer.0.lock().unwrap().last -= step;
+                    timer.step();
+                    assert_eq!(nth, right, "deliberate: fails this time");
                 }
             })
             .await;
@@ -147,33 +150,33 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[tokio::test]
-    async fn who_fails_in_time_has_failed() {
+    async fn failure_of_a_fast_client_is_final() {
         assert_eq!(attempts(&[HOUR; 3], Duration::ZERO, 2).await, (1, false));
     }
 
     #[tokio::test]
-    async fn who_fails_because_of_its_own_step_tries_again() {
+    async fn failure_of_a_late_client_is_retried() {
         assert_eq!(attempts(&[HOUR; 3], HOUR, 2).await, (2, true));
         assert_eq!(attempts(&[HOUR; 3], HOUR, 4).await, (3, false));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_makes_steps_does_not_hang_and_who_makes_none_does() {
-        let site = || Site::imaginary(Capabilities::all());
+    async fn attempt_without_steps_hangs() {
+        let subject = || AnySubject::unserved(Capabilities::all());
         let end = Instant::now() + HOUR;
-        in_time(site(), |_, _, pace| async move {
+        retry_if_late(subject(), |_, _, timer| async move {
             while Instant::now() < end {
                 tokio::time::sleep(SLACK / 2).await;
-                pace.step();
+                timer.step();
             }
         })
         .await;
-        let hangs = in_time(site(), |_, _, _| std::future::pending());
+        let hangs = retry_if_late(subject(), |_, _, _| std::future::pending());
         tokio::spawn(hangs).await.unwrap_err();
     }
 
     #[tokio::test]
-    async fn who_succeeds_is_done_however_late() {
+    async fn success_of_a_late_client_is_final() {
         assert_eq!(attempts(&[HOUR; 3], HOUR, 1).await, (1, true));
     }
 }

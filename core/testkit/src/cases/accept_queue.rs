@@ -1,35 +1,36 @@
-//! Clients that are still queued when a server drains: they are accepted if possible, and the wait
-//! for them is bounded.
+//! Clients that are still queued when a server drains. They are accepted within the limit, and a
+//! queue without end does not prolong the drain.
 use crate::{
     app::{HELLO, script::Script},
     harness::{
+        any_subject::AnySubject,
         case::cases,
-        site::Site,
-        wrap::{Mood, Trouble},
+        faulty_listener::{ListenerFault, Mode},
     },
 };
 use anyport_core::Limits;
 use std::time::{Duration, Instant};
 
-/// Longer than anything here takes.
+/// A bound that no case reaches.
 const AMPLE: Duration = Duration::from_secs(20);
 
 cases![
     clients_queued_behind_the_limit_are_answered,
-    a_listener_that_never_runs_dry_does_not_hold_up_a_drain,
+    endless_accept_queue_does_not_prolong_a_drain,
 ];
 
-async fn clients_queued_behind_the_limit_are_answered(site: Site) {
-    let server = site.serve_as(|server| server.limits(Limits::default().with_connections(1)));
+async fn clients_queued_behind_the_limit_are_answered(subject: AnySubject) {
+    let server =
+        subject.serve_configured(|server| server.limits(Limits::default().with_connections(1)));
     let mut first = server.client().await;
     assert_eq!(first.get("/").await.body, HELLO);
     let mut queued = Vec::new();
     for _ in 0..3 {
-        let mut client = server.knocking().await;
+        let mut client = server.pending_client().await;
         queued.push(tokio::spawn(async move { client.get("/").await }));
     }
     let ended = server.handle.shutdown(AMPLE);
-    first.closed().await;
+    first.assert_closed().await;
     for response in queued {
         let response = response.await.unwrap();
         assert_eq!(response.body, HELLO);
@@ -39,9 +40,9 @@ async fn clients_queued_behind_the_limit_are_answered(site: Site) {
     assert_eq!((report.completed, report.aborted), (4, 0));
 }
 
-async fn a_listener_that_never_runs_dry_does_not_hold_up_a_drain(site: Site) {
-    let mood = Mood::new(Trouble::Endless);
-    let server = site.moody(Script::Echo, &mood);
+async fn endless_accept_queue_does_not_prolong_a_drain(subject: AnySubject) {
+    let mode = Mode::new(ListenerFault::EndlessQueue);
+    let server = subject.faulty(Script::Echo, &mode);
     let begin = Instant::now();
     let report = server.handle.shutdown(AMPLE).await.unwrap();
     assert!(begin.elapsed() < AMPLE, "{:?}", begin.elapsed());

@@ -1,36 +1,36 @@
-//! HTTP/1 peers that disconnect, or send the next request, while a response is in progress.
+//! HTTP/1 peers that disconnect, or send their next request, while the server responds.
 use crate::{
     app::{HELLO, script::pattern},
     client::{get, post},
-    harness::{case::cases, site::Site},
+    harness::{any_subject::AnySubject, case::cases},
 };
 use anyport_core::Limits;
 
 cases![
-    a_peer_that_leaves_after_its_body_was_read_is_noticed,
-    a_peer_that_leaves_before_its_body_is_read_is_noticed,
-    a_peer_that_leaves_after_earlier_requests_is_noticed,
-    a_peer_that_leaves_a_slow_response_is_noticed,
-    a_peer_that_leaves_behind_an_unread_body_is_noticed needs PeerState,
-    a_peer_that_leaves_behind_unread_requests_is_noticed needs PeerState,
-    peers_that_left_behind_unread_bytes_free_their_places needs PeerState,
-    what_is_sent_meanwhile_is_the_next_request,
-    a_body_that_is_sent_meanwhile_is_the_next_one_s,
-    a_head_that_is_sent_meanwhile_byte_by_byte_is_the_next_one_s,
+    disconnect_after_body_was_read_drops_the_handler,
+    disconnect_before_body_is_read_drops_the_handler,
+    disconnect_after_earlier_requests_drops_the_handler,
+    disconnect_during_slow_response_drops_the_body,
+    reset_behind_unread_body_drops_the_handler needs PeerState,
+    reset_behind_unread_requests_drops_the_handler needs PeerState,
+    reset_behind_unread_bytes_frees_the_permit needs PeerState,
+    request_sent_while_responding_is_answered_next,
+    request_with_body_sent_while_responding_is_answered_next,
+    head_trickled_while_responding_is_answered_next,
 ];
 
-async fn a_peer_that_leaves_after_its_body_was_read_is_noticed(site: Site) {
-    let server = site.serve();
+async fn disconnect_after_body_was_read_drops_the_handler(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
     client.send(format!("{}hello", post("/slow-len", 5))).await;
     server.state.arrived().await;
     drop(client);
     server.state.dropped().await;
-    server.settles(0).await;
+    server.wait_for_connections(0).await;
 }
 
-async fn a_peer_that_leaves_before_its_body_is_read_is_noticed(site: Site) {
-    let server = site.serve();
+async fn disconnect_before_body_is_read_drops_the_handler(subject: AnySubject) {
+    let server = subject.serve();
     for body in ["", "hello", "hello, wor", "hello, world"] {
         let mut client = server.client().await;
         client.send(format!("{}{body}", post("/hold", 12))).await;
@@ -38,11 +38,11 @@ async fn a_peer_that_leaves_before_its_body_is_read_is_noticed(site: Site) {
         drop(client);
         server.state.dropped().await;
     }
-    server.settles(0).await;
+    server.wait_for_connections(0).await;
 }
 
-async fn a_peer_that_leaves_after_earlier_requests_is_noticed(site: Site) {
-    let server = site.serve();
+async fn disconnect_after_earlier_requests_drops_the_handler(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
     for _ in 0..100 {
         assert_eq!(client.get("/").await.body, HELLO);
@@ -51,24 +51,24 @@ async fn a_peer_that_leaves_after_earlier_requests_is_noticed(site: Site) {
     server.state.arrived().await;
     drop(client);
     server.state.dropped().await;
-    server.settles(0).await;
+    server.wait_for_connections(0).await;
 }
 
-/// It's the connection's end that's noticed, not a write that fails.
-async fn a_peer_that_leaves_a_slow_response_is_noticed(site: Site) {
-    let server = site.serve();
+/// The server detects the end of the connection, not a failed write.
+async fn disconnect_during_slow_response_drops_the_body(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
     client.send(get("/stalls")).await;
     assert_eq!(client.head().await.unwrap().status, 200);
     server.state.arrived().await;
     drop(client);
     server.state.dropped().await;
-    server.settles(0).await;
+    server.wait_for_connections(0).await;
 }
 
-/// The body waits with the transport, so nothing that reads would see the reset behind it.
-async fn a_peer_that_leaves_behind_an_unread_body_is_noticed(site: Site) {
-    let server = site.serve();
+/// The transport holds unread bytes, so a read would not return the reset behind them.
+async fn reset_behind_unread_body_drops_the_handler(subject: AnySubject) {
+    let server = subject.serve();
     for path in ["/hold", "/forever"] {
         for sent in [1_000, 10_000] {
             let mut client = server.resetting_client().await;
@@ -79,11 +79,11 @@ async fn a_peer_that_leaves_behind_an_unread_body_is_noticed(site: Site) {
             server.state.dropped().await;
         }
     }
-    server.settles(0).await;
+    server.wait_for_connections(0).await;
 }
 
-async fn a_peer_that_leaves_behind_unread_requests_is_noticed(site: Site) {
-    let server = site.serve();
+async fn reset_behind_unread_requests_drops_the_handler(subject: AnySubject) {
+    let server = subject.serve();
     for requests in [1, 100] {
         let mut client = server.resetting_client().await;
         client.send(get("/forever")).await;
@@ -92,25 +92,25 @@ async fn a_peer_that_leaves_behind_unread_requests_is_noticed(site: Site) {
         drop(client);
         server.state.dropped().await;
     }
-    server.settles(0).await;
+    server.wait_for_connections(0).await;
 }
 
-/// As often as the limit lets them, and somebody else is served then.
-async fn peers_that_left_behind_unread_bytes_free_their_places(site: Site) {
+/// Repeated until the limit is reached; then another client is served.
+async fn reset_behind_unread_bytes_frees_the_permit(subject: AnySubject) {
     let limits = Limits::default().with_connections(4);
-    let server = site.serve_as(|server| server.limits(limits));
+    let server = subject.serve_configured(|server| server.limits(limits));
     for _ in 0..4 {
         let mut client = server.resetting_client().await;
         client.send(post("/hold", 10_000)).await;
         server.state.arrived().await;
         client.send("x".repeat(5_000)).await;
     }
-    assert_eq!(server.ask(&get("/")).await.body, HELLO);
+    assert_eq!(server.exchange(&get("/")).await.body, HELLO);
 }
 
-/// More than the server takes in at once, so some of it waits in the transport.
-async fn what_is_sent_meanwhile_is_the_next_request(site: Site) {
-    let server = site.serve();
+/// More bytes than the server reads at once, so some of them stay with the transport.
+async fn request_sent_while_responding_is_answered_next(subject: AnySubject) {
+    let server = subject.serve();
     let (mut write, mut read) = server.client().await.split();
     write.send(get("/slow")).await;
     server.state.arrived().await;
@@ -118,7 +118,7 @@ async fn what_is_sent_meanwhile_is_the_next_request(site: Site) {
     let mut next = post("/echo", body.len()).into_bytes();
     next.extend_from_slice(&body);
     next.extend_from_slice(get("/").as_bytes());
-    // The server has to take these, or this would wait for ever on the smallest pipe.
+    // The server must read these, or the write would block on the smallest pipe.
     write.send(&next[..1000]).await;
     server.state.release();
     let sends = write.send(&next[1000..]);
@@ -130,8 +130,8 @@ async fn what_is_sent_meanwhile_is_the_next_request(site: Site) {
     tokio::join!(sends, reads);
 }
 
-async fn a_body_that_is_sent_meanwhile_is_the_next_one_s(site: Site) {
-    let server = site.serve();
+async fn request_with_body_sent_while_responding_is_answered_next(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
     client.send(format!("{}hello", post("/slow-len", 5))).await;
     server.state.arrived().await;
@@ -142,8 +142,8 @@ async fn a_body_that_is_sent_meanwhile_is_the_next_one_s(site: Site) {
     assert_eq!(client.get("/").await.body, HELLO);
 }
 
-async fn a_head_that_is_sent_meanwhile_byte_by_byte_is_the_next_one_s(site: Site) {
-    let server = site.serve();
+async fn head_trickled_while_responding_is_answered_next(subject: AnySubject) {
+    let server = subject.serve();
     let mut client = server.client().await;
     client.send(get("/slow")).await;
     server.state.arrived().await;
