@@ -10,7 +10,7 @@
 mod fixture;
 
 use anyport_core::serve_with;
-use anyport_testkit::cut::ten_thousand_connections;
+use anyport_testkit::aborted_connections::ten_thousand_connections;
 use fixture::one_worker;
 
 /// glommio leaks one eventfd of each executor that has ended (README.md, "Limits").

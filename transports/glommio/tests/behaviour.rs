@@ -51,7 +51,7 @@ mod subjects {
             stream.set_zero_linger()
         }
 
-        fn missing(&self) -> Option<String> {
+        fn unavailable(&self) -> Option<String> {
             unavailable()
         }
     }
@@ -72,7 +72,7 @@ mod subjects {
             }
         }
 
-        fn missing(&self) -> Option<String> {
+        fn unavailable(&self) -> Option<String> {
             unavailable()
         }
 

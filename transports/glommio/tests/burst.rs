@@ -8,14 +8,14 @@
 mod fixture;
 
 use anyport_core::serve_with;
-use anyport_testkit::{burst::all_at_once, process::allow_descriptors};
+use anyport_testkit::{burst::all_at_once, process::set_descriptor_limit};
 use fixture::one_worker;
 
 /// A ring with 1,024 submission entries holds 2,048 completions.
 const CLIENTS: usize = 3000;
 
 async fn completion_queue_overflow_loses_no_events() {
-    allow_descriptors(2 * CLIENTS as u64 + 200);
+    set_descriptor_limit(2 * CLIENTS as u64 + 200);
     all_at_once(|app| serve_with(one_worker(), app), CLIENTS).await;
 }
 

@@ -12,8 +12,8 @@ mod fixture;
 
 use anyport_core::{Limits, Runtime, Server, serve_with};
 use anyport_glommio::{Glommio, GlommioPerCore};
-use anyport_testkit::process::{Held, Process, allow_descriptors};
-use fixture::{GRACE, PATIENCE, addr_of, descriptors, hello, until};
+use anyport_testkit::process::{Process, Resources, set_descriptor_limit};
+use fixture::{GRACE, TIMEOUT, addr_of, descriptors, hello, wait_until};
 use rustix::process::{Resource, getrlimit};
 use std::{
     fs::{self, File},
@@ -28,7 +28,7 @@ fn start_without_descriptors_names_the_limit() {
     let Some(mut server) = Process::start(test, start_with_ever_more_descriptors) else {
         return;
     };
-    let output: Vec<String> = server.said().collect();
+    let output: Vec<String> = server.lines().collect();
     let (started, errors) = output.split_last().unwrap();
     assert_eq!(started, "started", "{output:#?}");
     assert!(errors.len() >= 4, "{output:#?}");
@@ -55,7 +55,7 @@ fn start_with_ever_more_descriptors(report: &mut dyn FnMut(&str)) {
     // glommio leaks an eventfd of each executor that has ended, so each attempt has fewer left. The
     // limit has to grow faster than that.
     for limit in (3..).step_by(4) {
-        allow_descriptors(limit);
+        set_descriptor_limit(limit);
         let started = runtime.block_on(async {
             let glommio = Glommio::bind("127.0.0.1:0").with_workers(2);
             match serve_with(glommio, hello()).start() {
@@ -63,7 +63,7 @@ fn start_with_ever_more_descriptors(report: &mut dyn FnMut(&str)) {
                 Err(error) => Err(error),
             }
         });
-        allow_descriptors(most);
+        set_descriptor_limit(most);
         match started {
             Ok(()) => return report("started"),
             Err(error) => report(&format!("{limit} {error}")),
@@ -98,7 +98,7 @@ fn server() -> Server {
 /// `open` of them.
 fn many_clients_few_descriptors(test: &str, configure: impl FnOnce(Server) -> Server, open: usize) {
     let Some(mut process) = Process::start(test, |report| {
-        allow_descriptors(64);
+        set_descriptor_limit(64);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -116,7 +116,7 @@ fn many_clients_few_descriptors(test: &str, configure: impl FnOnce(Server) -> Se
     }) else {
         return;
     };
-    let addr = process.said().next().unwrap();
+    let addr = process.lines().next().unwrap();
     assert_eq!(get_body(&connect(&addr)), "Hello");
     let first = connect(&addr);
     assert_eq!(get_body(&first), "Hello");
@@ -127,7 +127,7 @@ fn many_clients_few_descriptors(test: &str, configure: impl FnOnce(Server) -> Se
 
     let measured = Instant::now();
     // Not a wait for an event: this is the measured period.
-    let effort = process.effort(|| thread::sleep(Duration::from_secs(1)));
+    let effort = process.usage_during(|| thread::sleep(Duration::from_secs(1)));
     let measured = measured.elapsed().as_secs_f64();
     assert!(
         effort.switches as f64 <= 50.0 * measured && effort.ticks as f64 <= 10.0 * measured,
@@ -137,7 +137,7 @@ fn many_clients_few_descriptors(test: &str, configure: impl FnOnce(Server) -> Se
     drop((first, clients));
     assert_eq!(get_body(&connect(&addr)), "Hello");
     drop(process.child.stdin.take());
-    assert_eq!(process.said().next().unwrap(), "drained");
+    assert_eq!(process.lines().next().unwrap(), "drained");
     assert!(process.child.wait().unwrap().success());
 }
 
@@ -152,10 +152,10 @@ fn timers_recover_after_descriptor_exhaustion() {
         let before = epoll_descriptors();
         let handle = server().start().unwrap();
         // Each of two workers has one for accept readiness, and a duplicate of it that waits.
-        until("both workers wait for clients", || {
+        wait_until("both workers wait for clients", || {
             epoll_descriptors() == before + 4
         });
-        allow_descriptors(100);
+        set_descriptor_limit(100);
         let mut all = Vec::new();
         while let Ok(descriptor) = File::open("/dev/null") {
             all.push(descriptor);
@@ -164,14 +164,14 @@ fn timers_recover_after_descriptor_exhaustion() {
         all.pop();
         let client = connect(&addr_of(&handle).to_string());
         assert_eq!(get_body(&client), "Hello");
-        allow_descriptors(200);
+        set_descriptor_limit(200);
         assert_eq!(get_body(&client), "Hello");
         report("timers work");
         runtime.block_on(handle.shutdown(GRACE)).unwrap();
     }) else {
         return;
     };
-    assert_eq!(process.ends(), ["timers work"]);
+    assert_eq!(process.finish(), ["timers work"]);
 }
 
 /// How many descriptors of epoll instances this process has.
@@ -203,12 +203,12 @@ fn finished_executor_leaks_at_most_one_descriptor() {
             let made = glommio::LocalExecutorBuilder::default().make().unwrap();
             made.run(async {});
         };
-        let idle = Held::now();
+        let idle = Resources::now();
         // A thread's descriptors are closed when it has ended. A start that failed does not wait
         // for that.
         let end = || {
-            until("all threads have ended", || {
-                Held::now().threads <= idle.threads
+            wait_until("all threads have ended", || {
+                Resources::now().threads <= idle.threads
             })
         };
         // The first run creates what exists once per process.
@@ -227,16 +227,16 @@ fn finished_executor_leaks_at_most_one_descriptor() {
         report(&leaked("few", &|| {
             // Enough for the sockets, and sometimes for the first worker's executor, but not for
             // both executors.
-            allow_descriptors(descriptors() as u64 + 8);
+            set_descriptor_limit(descriptors() as u64 + 8);
             on("127.0.0.1:0".parse().unwrap(), 2).start().unwrap_err();
-            allow_descriptors(1000);
+            set_descriptor_limit(1000);
         }));
         report(&leaked("glommio", &executor));
         report(&leaked("server", &run));
     }) else {
         return;
     };
-    let output = process.ends();
+    let output = process.finish();
     println!("of {TIMES} each: {output:?}");
     let leaked = |what: &str| {
         let leaked = output.iter().find_map(|line| line.strip_prefix(what));
@@ -252,8 +252,8 @@ fn finished_executor_leaks_at_most_one_descriptor() {
 }
 
 fn connect(addr: &str) -> TcpStream {
-    let stream = TcpStream::connect_timeout(&addr.parse().unwrap(), PATIENCE).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let stream = TcpStream::connect_timeout(&addr.parse().unwrap(), TIMEOUT).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream
 }
 

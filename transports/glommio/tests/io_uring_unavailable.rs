@@ -12,7 +12,7 @@
 mod fixture;
 
 use anyport_core::{Blame, ErrorKind, serve_with};
-use anyport_testkit::process::{Process, allow_locked_memory};
+use anyport_testkit::process::{Process, set_locked_memory_limit};
 use fixture::{GRACE, get, hello, one_worker};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use std::env;
@@ -47,7 +47,7 @@ fn start_output_after(test: &str, prepare: impl FnOnce()) -> Option<String> {
         prepare();
         report(&start());
     });
-    Some(process?.ends().join("\n"))
+    Some(process?.finish().join("\n"))
 }
 
 fn refuse(call: i64, errno: u32) {
@@ -72,7 +72,7 @@ fn start_outputs_after(test: &str, call: i64, errnos: &[u32]) -> Option<Vec<Stri
             report(&start());
         }
     });
-    Some(process?.ends())
+    Some(process?.finish())
 }
 
 /// Asserts that each line is a refusal and contains its advice.
@@ -119,7 +119,7 @@ fn refused_io_uring_register_is_an_error() {
 
 fn missing_locked_memory_is_an_error() {
     let output = start_output_after("missing_locked_memory_is_an_error", || {
-        allow_locked_memory(0)
+        set_locked_memory_limit(0)
     });
     let Some(output) = output else { return };
     assert!(
@@ -134,7 +134,7 @@ fn missing_locked_memory_is_an_error() {
 
 fn minimum_locked_memory_is_enough() {
     let output = start_output_after("minimum_locked_memory_is_enough", || {
-        allow_locked_memory(MIB / 2)
+        set_locked_memory_limit(MIB / 2)
     });
     let Some(output) = output else { return };
     assert!(output.contains("response: Hello"), "{output}");

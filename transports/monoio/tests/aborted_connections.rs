@@ -10,7 +10,7 @@
 mod fixture;
 
 use anyport_core::serve_with;
-use anyport_testkit::cut::ten_thousand_connections;
+use anyport_testkit::aborted_connections::ten_thousand_connections;
 use fixture::{DRIVERS, one_worker};
 
 async fn ten_thousand_aborted_connections_leak_nothing() {

@@ -50,7 +50,7 @@ mod subjects {
             stream.set_zero_linger()
         }
 
-        fn missing(&self) -> Option<String> {
+        fn unavailable(&self) -> Option<String> {
             Driver::IoUring.check().err().map(|error| error.to_string())
         }
     }
@@ -86,7 +86,7 @@ mod subjects {
             connect_unix(endpoint).await
         }
 
-        fn missing(&self) -> Option<String> {
+        fn unavailable(&self) -> Option<String> {
             Driver::IoUring.check().err().map(|error| error.to_string())
         }
 

@@ -9,7 +9,7 @@ mod fixture;
 
 use anyport_core::{Limits, serve_with};
 use anyport_monoio::Driver;
-use anyport_testkit::{burst::all_at_once, process::allow_descriptors};
+use anyport_testkit::{burst::all_at_once, process::set_descriptor_limit};
 use fixture::one_worker;
 
 /// The submission queue has 1,024 entries and the completion queue 8,192 (`src/driver.rs`).
@@ -18,7 +18,7 @@ const CLIENTS: usize = 8500;
 /// The kernel buffers completions that overflow, and a full submission queue is submitted before
 /// more entries are pushed.
 async fn completion_queue_overflow_loses_no_events() {
-    allow_descriptors(2 * CLIENTS as u64 + 200);
+    set_descriptor_limit(2 * CLIENTS as u64 + 200);
     let limits = Limits::default().with_connections(2 * CLIENTS);
     all_at_once(
         |app| serve_with(one_worker(Driver::IoUring), app).limits(limits),

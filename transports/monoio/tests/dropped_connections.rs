@@ -10,7 +10,7 @@ mod fixture;
 
 use anyport_core::{Accepted, Limits, Timeouts, serve_raw_with};
 use anyport_monoio::{Driver, MonoioConnection};
-use fixture::{DRIVERS, GRACE, PATIENCE, connect, one_worker, until};
+use fixture::{DRIVERS, GRACE, TIMEOUT, connect, one_worker, wait_until};
 use hyper::rt::Write as _;
 use hyper_util::rt::TokioIo;
 use std::{
@@ -94,7 +94,7 @@ async fn dropped_connection_sends_its_pending_bytes_and_counts_until_then() {
         let mut busy = client(&handle, b"e");
         assert!(is_echoed(&mut busy, true));
         let mut dropped = client(&handle, b"f");
-        let written = rx.recv_timeout(PATIENCE).unwrap();
+        let written = rx.recv_timeout(TIMEOUT).unwrap();
         let mut next = client(&handle, b"e");
         for _ in 0..200 {
             busy.write_all(b"e").unwrap();
@@ -125,12 +125,12 @@ async fn write_stall_or_abort_discards_pending_bytes() {
             .start()
             .unwrap();
         let mut dropped = client(&handle, b"");
-        let written = rx.recv_timeout(PATIENCE).unwrap();
+        let written = rx.recv_timeout(TIMEOUT).unwrap();
         if aborts {
             assert_eq!(handle.connections(), 1);
             handle.clone().abort().await.unwrap();
         } else {
-            until("the connection is closed", || handle.connections() == 0);
+            wait_until("the connection is closed", || handle.connections() == 0);
             handle.shutdown(GRACE).await.unwrap();
         }
         let mut received = Vec::new();
@@ -171,10 +171,10 @@ async fn sends_to_a_half_closed_peer_do_not_occupy_io_wq_threads() {
         }
         all_shut_down.store(true, SeqCst);
         let written: usize = (0..WRITERS)
-            .map(|_| rx.recv_timeout(PATIENCE).unwrap())
+            .map(|_| rx.recv_timeout(TIMEOUT).unwrap())
             .sum();
         // Idle io-wq threads end after some seconds. A ring keeps one of them.
-        until("the io-wq threads have ended", || io_wq_threads() <= 1);
+        wait_until("the io-wq threads have ended", || io_wq_threads() <= 1);
         let received = clients.into_iter().map(|mut client| {
             let mut received = Vec::new();
             client.read_to_end(&mut received).unwrap()

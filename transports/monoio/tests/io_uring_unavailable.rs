@@ -14,7 +14,7 @@ mod fixture;
 use anyport_core::{Event, Observer, per_worker, serve_with};
 use anyport_monoio::{Driver, Monoio};
 use anyport_testkit::process::{
-    Process, allow_descriptors, allow_locked_memory, obey_locked_memory,
+    Process, enforce_locked_memory_limit, set_descriptor_limit, set_locked_memory_limit,
 };
 use fixture::{GRACE, get};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
@@ -61,7 +61,7 @@ fn output_without_io_uring(
         refuse(IO_URING_SETUP, EPERM);
         body(report);
     });
-    Some(process?.ends())
+    Some(process?.finish())
 }
 
 fn check(driver: Driver) -> String {
@@ -166,12 +166,12 @@ fn names_locked_memory(output: &str) -> bool {
 fn io_uring_driver_without_locked_memory_starts_or_names_the_limit() {
     let test = "io_uring_driver_without_locked_memory_starts_or_names_the_limit";
     let process = Process::start(test, |report| {
-        allow_locked_memory(0);
-        obey_locked_memory();
+        set_locked_memory_limit(0);
+        enforce_locked_memory_limit();
         report_start(Driver::IoUring, report);
     });
     let Some(process) = process else { return };
-    let output = process.ends();
+    let output = process.finish();
     let names_limit = is_refusal(&output) && names_locked_memory(&output[0]);
     assert!(output == ["driver: io_uring"] || names_limit, "{output:#?}");
 }
@@ -179,12 +179,12 @@ fn io_uring_driver_without_locked_memory_starts_or_names_the_limit() {
 fn auto_driver_without_locked_memory_always_starts() {
     let test = "auto_driver_without_locked_memory_always_starts";
     let process = Process::start(test, |report| {
-        allow_locked_memory(0);
-        obey_locked_memory();
+        set_locked_memory_limit(0);
+        enforce_locked_memory_limit();
         report_start(Driver::Auto, report);
     });
     let Some(process) = process else { return };
-    let output = process.ends();
+    let output = process.finish();
     let falls_back =
         output.len() == 2 && output[0] == "driver: epoll" && names_locked_memory(&output[1]);
     assert!(output == ["driver: io_uring"] || falls_back, "{output:#?}");
@@ -193,8 +193,8 @@ fn auto_driver_without_locked_memory_always_starts() {
 fn each_errno_of_io_uring_setup_has_its_own_advice() {
     let test = "each_errno_of_io_uring_setup_has_its_own_advice";
     let process = Process::start(test, |report| {
-        allow_locked_memory(0);
-        obey_locked_memory();
+        set_locked_memory_limit(0);
+        enforce_locked_memory_limit();
         for errno in [EPERM, EACCES, ENOSYS, EINVAL, ENOMEM, EAGAIN] {
             refuse(IO_URING_SETUP, errno);
             report(&check(Driver::IoUring));
@@ -238,7 +238,7 @@ fn each_errno_of_io_uring_setup_has_its_own_advice() {
         ],
         &["available"],
     ];
-    assert_each_contains(&process.ends(), &each);
+    assert_each_contains(&process.finish(), &each);
 }
 
 fn refused_io_uring_register_is_reported_as_such() {
@@ -260,7 +260,7 @@ fn refused_io_uring_register_is_reported_as_such() {
             "hides io_uring_register",
         ],
     ];
-    assert_each_contains(&process.ends(), &each);
+    assert_each_contains(&process.finish(), &each);
 }
 
 /// Without a descriptor epoll is not available either.
@@ -271,14 +271,14 @@ fn descriptor_exhaustion_names_the_limit() {
         let next = File::open("/dev/null").unwrap().as_raw_fd() as u64;
         // The first descriptor that is created takes this one.
         for more in [0, 1] {
-            allow_descriptors(next + more);
+            set_descriptor_limit(next + more);
             for driver in [Driver::IoUring, Driver::Auto] {
                 report(&check(driver));
             }
         }
     });
     let Some(process) = process else { return };
-    let output = process.ends();
+    let output = process.finish();
     let each: &[&str] = &[
         "cannot start monoio: no file descriptor left (this process may have ",
         "`ulimit -n`",

@@ -10,7 +10,7 @@ mod fixture;
 
 use anyport_core::serve_with;
 use anyport_monoio::Driver;
-use anyport_testkit::gone::clients_that_read_nothing;
+use anyport_testkit::non_reading_clients::clients_that_read_nothing;
 use fixture::one_worker;
 
 fn non_reading_clients_stay_within_the_limit_with_io_uring() {

@@ -12,7 +12,7 @@ mod fixture;
 
 use anyport_core::{Limits, Server, serve_with};
 use anyport_tcp::Tcp;
-use anyport_testkit::process::{Process, allow_descriptors};
+use anyport_testkit::process::{Process, set_descriptor_limit};
 use fixture::{GRACE, addr_of, connect, get, hello};
 use rustix::process::{Resource, getrlimit};
 use std::{
@@ -31,7 +31,7 @@ fn start_without_descriptors_names_the_limit() {
     }) else {
         return;
     };
-    let output: Vec<String> = server.said().collect();
+    let output: Vec<String> = server.lines().collect();
     let starts = output.iter().filter(|line| *line == "started").count();
     assert_eq!(starts, 2, "{output:#?}");
     let errors: Vec<_> = output.iter().filter(|line| *line != "started").collect();
@@ -54,7 +54,7 @@ fn start_with_ever_more_descriptors(per_core: bool, report: &mut dyn FnMut(&str)
         .build()
         .unwrap();
     for limit in 3.. {
-        allow_descriptors(limit);
+        set_descriptor_limit(limit);
         let started = runtime.block_on(async {
             let tcp = Tcp::bind("127.0.0.1:0");
             let server = match per_core {
@@ -67,7 +67,7 @@ fn start_with_ever_more_descriptors(per_core: bool, report: &mut dyn FnMut(&str)
             }
         });
         // Enough for the next runtime, among others.
-        allow_descriptors(
+        set_descriptor_limit(
             getrlimit(Resource::Nofile)
                 .maximum
                 .map_or(1024, |most| most.min(1024)),
@@ -110,7 +110,7 @@ fn descriptor_exhaustion_of_workers_does_not_spin() {
 /// `open` of them.
 fn many_clients_few_descriptors(test: &str, server: impl FnOnce() -> Server, open: usize) {
     let Some(mut process) = Process::start(test, |report| {
-        allow_descriptors(64);
+        set_descriptor_limit(64);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -128,14 +128,14 @@ fn many_clients_few_descriptors(test: &str, server: impl FnOnce() -> Server, ope
     }) else {
         return;
     };
-    let addr = process.said().next().unwrap();
+    let addr = process.lines().next().unwrap();
     assert_eq!(get(&addr).unwrap(), "Hello");
     let clients: Vec<TcpStream> = (0..200).map(|_| connect(&addr).unwrap()).collect();
     process.wait_for_descriptors(open);
 
     let measured = Instant::now();
     // Not a wait for an event: this is the measured period.
-    let effort = process.effort(|| thread::sleep(Duration::from_secs(1)));
+    let effort = process.usage_during(|| thread::sleep(Duration::from_secs(1)));
     let measured = measured.elapsed().as_secs_f64();
     assert!(
         effort.switches as f64 <= 50.0 * measured && effort.ticks as f64 <= 10.0 * measured,
@@ -145,6 +145,6 @@ fn many_clients_few_descriptors(test: &str, server: impl FnOnce() -> Server, ope
     drop(clients);
     assert_eq!(get(&addr).unwrap(), "Hello");
     drop(process.child.stdin.take());
-    assert_eq!(process.said().next().unwrap(), "drained");
+    assert_eq!(process.lines().next().unwrap(), "drained");
     assert!(process.child.wait().unwrap().success());
 }

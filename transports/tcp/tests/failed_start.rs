@@ -10,7 +10,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 
 mod fixture;
 
-use fixture::{PATIENCE, hello};
+use fixture::{TIMEOUT, hello};
 
 /// Four workers listen on threads of their own when `then` fails.
 fn fail_start(addr: TcpListener, then: impl FnOnce(Server) -> Server) -> SocketAddr {
@@ -22,7 +22,7 @@ fn fail_start(addr: TcpListener, then: impl FnOnce(Server) -> Server) -> SocketA
 
 /// Whether a socket listens at `addr`. A connect to a free local port may connect to itself.
 fn is_listening(addr: SocketAddr) -> bool {
-    let connected = TcpStream::connect_timeout(&addr, PATIENCE);
+    let connected = TcpStream::connect_timeout(&addr, TIMEOUT);
     connected.is_ok_and(|stream| stream.local_addr().unwrap() != addr)
 }
 

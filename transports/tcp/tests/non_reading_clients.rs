@@ -4,7 +4,7 @@
 
 use anyport_core::serve_with;
 use anyport_tcp::Tcp;
-use anyport_testkit::gone::clients_that_read_nothing;
+use anyport_testkit::non_reading_clients::clients_that_read_nothing;
 
 #[test]
 fn non_reading_clients_stay_within_the_limit() {

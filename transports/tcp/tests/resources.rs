@@ -10,7 +10,7 @@ mod fixture;
 mod test_server;
 
 use anyport_core::{Body, BoxError, Timeouts};
-use anyport_testkit::process::Held;
+use anyport_testkit::process::Resources;
 use fixture::connect;
 use http::{Request, Response};
 use std::{
@@ -46,7 +46,7 @@ fn check_stalled_downloads_use_little_memory_and_time_out(flavor: TokioFlavor) {
     });
     let timeouts = Timeouts::default().with_write_stall(STALL);
     let server = TestServer::serve(flavor, app, |server| server.timeouts(timeouts));
-    let before = Held::now().memory;
+    let before = Resources::now().memory;
     let requests = [
         b"GET / HTTP/1.1\r\nHost: test\r\n\r\n".to_vec(),
         h2_request(),
@@ -62,7 +62,7 @@ fn check_stalled_downloads_use_little_memory_and_time_out(flavor: TokioFlavor) {
     }
     let mut most = 0;
     wait_until("all connections are closed", || {
-        most = most.max(Held::now().memory);
+        most = most.max(Resources::now().memory);
         equals(0, server.handle.connections())
     });
     let elapsed = stopped.elapsed();
@@ -124,7 +124,7 @@ fn check_ten_thousand_connections_leak_nothing(flavor: TokioFlavor) {
     // The first request creates what exists once, such as thread-local data.
     assert_eq!(server.client().get("/").unwrap(), HELLO);
     server.wait_for_connections(0);
-    let before = Held::now();
+    let before = Resources::now();
     let mut warm = before;
     for batch in 1..=BATCHES {
         let mut clients: Vec<Client> = (0..BATCH).map(|_| server.client()).collect();
@@ -145,10 +145,10 @@ fn check_ten_thousand_connections_leak_nothing(flavor: TokioFlavor) {
         }
         server.wait_for_connections(0);
         if batch == WARM {
-            warm = Held::now();
+            warm = Resources::now();
         }
     }
-    let after = Held::now();
+    let after = Resources::now();
     println!("{flavor:?}: {before:?} before, {warm:?} warm, {after:?} after");
     assert!(
         after.descriptors <= before.descriptors && after.threads <= before.threads,

@@ -75,7 +75,7 @@ impl Subject for OverUnix {
             .await
     }
 
-    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+    async fn connect_lazily(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         Ok(self
             .authority
             .client()
@@ -136,7 +136,7 @@ impl Subject for OverMemory {
         self.0.h2_client().connect(self.1.connect(endpoint)?).await
     }
 
-    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+    async fn connect_lazily(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         Ok(self.0.client().connect_lazily(self.1.connect(endpoint)?))
     }
 
@@ -169,7 +169,7 @@ impl Subject for OverTls {
         self.0.h2_client().connect(below).await
     }
 
-    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+    async fn connect_lazily(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         let client = self.0.client();
         Ok(client.connect_lazily(client.connect_lazily(self.1.connect(endpoint)?)))
     }

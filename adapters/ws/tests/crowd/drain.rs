@@ -26,7 +26,7 @@ const MOST: u64 = 9_000;
 /// Descriptors for all else.
 const OTHERS: u64 = 200;
 /// Nothing here takes nearly so long, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 const LOCAL: &str = "127.0.0.1:0";
 const REQUEST: &[u8] =
@@ -94,7 +94,7 @@ async fn is_closed(transport: &str, server: Server) {
     }
     let open = running.open();
     assert_eq!((running.connections(), open.upgraded), (crowd, crowd));
-    let drained = running.shutdown(PATIENCE);
+    let drained = running.shutdown(TIMEOUT);
     for mut client in clients {
         let mut head = [0; 4];
         client.read_exact(&mut head).await.unwrap();
@@ -107,7 +107,7 @@ async fn is_closed(transport: &str, server: Server) {
         client.write_all(CLOSE).await.unwrap();
         assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
     }
-    let report = timeout(PATIENCE, drained).await.unwrap().unwrap();
+    let report = timeout(TIMEOUT, drained).await.unwrap().unwrap();
     assert_eq!(
         (
             report.completed,

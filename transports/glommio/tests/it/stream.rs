@@ -98,7 +98,7 @@ pub(crate) async fn abandoned_pending_read_loses_no_bytes() {
         }
         client.read(&mut [0])
     });
-    let waited = rx.recv_timeout(crate::fixture::PATIENCE).unwrap();
+    let waited = rx.recv_timeout(crate::fixture::TIMEOUT).unwrap();
     assert!(waited > MESSAGES / 100, "it waited {waited} times only");
     handle.shutdown(GRACE).await.unwrap();
 }
@@ -125,7 +125,7 @@ pub(crate) async fn bytes_written_before_drop_are_sent() {
     };
     let handle = serve_raw_with(one_worker(), handler).start().unwrap();
     let mut client = connect(&handle);
-    let written = rx.recv_timeout(crate::fixture::PATIENCE).unwrap();
+    let written = rx.recv_timeout(crate::fixture::TIMEOUT).unwrap();
     let mut received = Vec::new();
     client.read_to_end(&mut received).unwrap();
     assert_eq!(received.len(), written);
@@ -197,7 +197,7 @@ pub(crate) async fn pending_write_always_wakes_its_task() {
                 }
                 full.send(sent).unwrap();
                 // The reactor does not run during this loop.
-                let by = Instant::now() + crate::fixture::PATIENCE;
+                let by = Instant::now() + crate::fixture::TIMEOUT;
                 while Pin::new(&mut io).poll_write(&mut cx, b"x").is_pending() {
                     assert!(Instant::now() < by, "no space in round {round}");
                 }
@@ -211,9 +211,9 @@ pub(crate) async fn pending_write_always_wakes_its_task() {
     let handle = serve_raw_with(one_worker(), handler).start().unwrap();
     let mut client = connect(&handle);
     for round in 0..ROUNDS {
-        let sent = is_full.recv_timeout(crate::fixture::PATIENCE).unwrap();
+        let sent = is_full.recv_timeout(crate::fixture::TIMEOUT).unwrap();
         client.read_exact(&mut vec![0; sent]).unwrap();
-        let woken = rx.recv_timeout(crate::fixture::PATIENCE);
+        let woken = rx.recv_timeout(crate::fixture::TIMEOUT);
         assert_eq!(woken.ok(), Some(round), "no wake in round {round}");
         client.read_exact(&mut [0]).unwrap();
     }
@@ -251,7 +251,7 @@ pub(crate) async fn poll_readable_is_ready_only_with_data_or_eof() {
     let handle = serve_raw_with(one_worker(), handler).start().unwrap();
     let mut client = connect(&handle);
     let expect_report =
-        |expected: &str| assert_eq!(rx.recv_timeout(crate::fixture::PATIENCE).unwrap(), expected);
+        |expected: &str| assert_eq!(rx.recv_timeout(crate::fixture::TIMEOUT).unwrap(), expected);
     expect_report("at first: false");
     client.write_all(b"one").unwrap();
     expect_report("after \"one\": false");
@@ -334,7 +334,7 @@ pub(crate) async fn peer_reset_error_is_returned_and_persists() {
         .set_linger(Some(Duration::ZERO))
         .unwrap();
     drop(client);
-    let (first, again, vectored) = rx.recv_timeout(crate::fixture::PATIENCE).unwrap();
+    let (first, again, vectored) = rx.recv_timeout(crate::fixture::TIMEOUT).unwrap();
     let kind = first.unwrap().kind();
     assert!(
         matches!(

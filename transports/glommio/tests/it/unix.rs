@@ -18,7 +18,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A server that sends each client its credentials.
 fn serve(unix: GlommioUnix) -> anyport_core::Result<Handle> {
@@ -32,7 +32,7 @@ fn serve(unix: GlommioUnix) -> anyport_core::Result<Handle> {
 }
 
 fn read_reply(mut client: UnixStream) -> String {
-    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut reply = String::new();
     client.read_to_string(&mut reply).unwrap();
     reply

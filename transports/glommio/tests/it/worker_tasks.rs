@@ -5,7 +5,7 @@
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use crate::fixture::{GRACE, connect, get, hello, one_worker, until};
+use crate::fixture::{GRACE, connect, get, hello, one_worker, wait_until};
 use anyport_core::{Accepted, Body, Handle, Runtime, serve_raw_with, serve_with, spawn};
 use anyport_glommio::{Glommio, GlommioConnection, GlommioPerCore};
 use http::{Request, Response};
@@ -59,7 +59,7 @@ pub(crate) async fn wake_from_another_thread_is_not_lost() {
     };
     let handle = serve_raw_with(one_worker(), handler).start().unwrap();
     let _client = connect(&handle);
-    rx.recv_timeout(crate::fixture::PATIENCE).unwrap();
+    rx.recv_timeout(crate::fixture::TIMEOUT).unwrap();
     handle.abort().await.unwrap();
     other.join().unwrap();
 }
@@ -95,9 +95,9 @@ pub(crate) async fn pending_tasks_are_dropped_on_their_worker_thread() {
     };
     let handle = serve_raw_with(one_worker(), handler).start().unwrap();
     let _client = connect(&handle);
-    until("the connection is accepted", || handle.connections() == 1);
+    wait_until("the connection is accepted", || handle.connections() == 1);
     handle.abort().await.unwrap();
-    let name = rx.recv_timeout(crate::fixture::PATIENCE).unwrap();
+    let name = rx.recv_timeout(crate::fixture::TIMEOUT).unwrap();
     assert_eq!(name.as_deref(), Some("anyport-0"));
 }
 
@@ -143,11 +143,11 @@ pub(crate) async fn timers_fire_in_order() {
     // sets them further apart.
     let goes_well = |unit: u32| {
         assert_eq!(get(&handle, &format!("/{unit}")).unwrap(), "Hello");
-        let order = [(); 4].map(|()| rx.recv_timeout(crate::fixture::PATIENCE).unwrap());
+        let order = [(); 4].map(|()| rx.recv_timeout(crate::fixture::TIMEOUT).unwrap());
         order == [1, 20, 50, 80]
     };
     assert!([1, 5, 25].into_iter().any(goes_well));
     shut_down(&handle).await;
     // The last timer is dropped with its worker.
-    assert!(rx.recv_timeout(crate::fixture::PATIENCE).is_err());
+    assert!(rx.recv_timeout(crate::fixture::TIMEOUT).is_err());
 }

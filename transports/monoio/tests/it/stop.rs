@@ -7,7 +7,7 @@
 
 use anyport_core::{Accepted, Server, serve_raw_with};
 use anyport_monoio::{Driver, Monoio, MonoioConnection};
-use anyport_testkit::scene::in_lanes;
+use anyport_testkit::fixture::run_concurrently;
 use hyper_util::rt::TokioIo;
 use std::{
     fs,
@@ -34,22 +34,22 @@ const WARM: usize = 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(50);
 /// Longer than any drain here takes.
 const GRACE: Duration = Duration::from_secs(20);
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) fn closing_the_socket_loses_no_connection_on_io_uring() {
-    in_lanes(LANES, |_| {
+    run_concurrently(LANES, |_| {
         run_rounds(|| serve_raw_with(bind(Driver::IoUring).with_workers(1), echo_byte))
     });
 }
 
 pub(crate) fn closing_the_socket_loses_no_connection_on_epoll() {
-    in_lanes(LANES, |_| {
+    run_concurrently(LANES, |_| {
         run_rounds(|| serve_raw_with(bind(Driver::Epoll).with_workers(1), echo_byte))
     });
 }
 
 pub(crate) fn closing_the_sockets_of_two_workers_loses_no_connection() {
-    in_lanes(LANES, |_| {
+    run_concurrently(LANES, |_| {
         run_rounds(|| serve_raw_with(bind(Driver::Auto).with_workers(2), echo_byte))
     });
 }
@@ -178,7 +178,7 @@ fn client(addr: SocketAddr, draining: &AtomicBool, warm: Sender<()>) -> Result<(
 }
 
 fn exchange(mut stream: &TcpStream) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     stream.write_all(b"x")?;
     let mut byte = [0];
     stream.read_exact(&mut byte)

@@ -96,7 +96,7 @@ pub(crate) async fn releasing_a_large_buffer_loses_no_bytes() {
             }
             client.read(&mut [0])
         });
-        let waited = rx.recv_timeout(crate::fixture::PATIENCE).unwrap();
+        let waited = rx.recv_timeout(crate::fixture::TIMEOUT).unwrap();
         assert!(
             waited > MESSAGES / 100,
             "{driver}: it waited {waited} times only"
@@ -129,7 +129,7 @@ pub(crate) async fn bytes_written_before_drop_are_sent() {
         };
         let handle = serve_raw_with(one_worker(driver), handler).start().unwrap();
         let mut client = connect(&handle);
-        let written = rx.recv_timeout(crate::fixture::PATIENCE).unwrap();
+        let written = rx.recv_timeout(crate::fixture::TIMEOUT).unwrap();
         let mut received = Vec::new();
         client.read_to_end(&mut received).unwrap();
         assert_eq!(received.len(), written, "{driver}");
@@ -209,7 +209,7 @@ pub(crate) async fn deferred_send_error_is_returned_and_persists() {
             .set_linger(Some(Duration::ZERO))
             .unwrap();
         drop(client);
-        let (first, flushed, again, ended) = rx.recv_timeout(crate::fixture::PATIENCE).unwrap();
+        let (first, flushed, again, ended) = rx.recv_timeout(crate::fixture::TIMEOUT).unwrap();
         let kind = first.unwrap().kind();
         assert!(
             matches!(

@@ -4,7 +4,7 @@
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use crate::fixture::{DRIVERS, GRACE, PATIENCE};
+use crate::fixture::{DRIVERS, GRACE, TIMEOUT};
 use anyport_core::{Connection, Server, serve_raw_with};
 use anyport_monoio::{Driver, MonoioUnix};
 use hyper_util::rt::TokioIo;
@@ -37,7 +37,7 @@ fn server(unix: MonoioUnix, driver: Driver) -> Server {
 
 fn read_reply(path: &Path) -> String {
     let mut stream = UnixStream::connect(path).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut reply = String::new();
     stream.read_to_string(&mut reply).unwrap();
     reply

@@ -4,7 +4,7 @@
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use crate::fixture::{DRIVERS, GRACE, connect, get, hello, one_worker, until};
+use crate::fixture::{DRIVERS, GRACE, connect, get, hello, one_worker, wait_until};
 use anyport_core::{Accepted, Handle, serve_raw_with, serve_with};
 use anyport_monoio::MonoioConnection;
 use std::{cell::Cell, future::pending, rc::Rc, sync::mpsc, thread};
@@ -31,9 +31,9 @@ pub(crate) async fn pending_tasks_are_dropped_on_their_worker_thread() {
         };
         let handle = serve_raw_with(one_worker(driver), handler).start().unwrap();
         let _client = connect(&handle);
-        until("the connection is accepted", || handle.connections() == 1);
+        wait_until("the connection is accepted", || handle.connections() == 1);
         handle.abort().await.unwrap();
-        let name = rx.recv_timeout(crate::fixture::PATIENCE).unwrap();
+        let name = rx.recv_timeout(crate::fixture::TIMEOUT).unwrap();
         assert_eq!(name.as_deref(), Some("anyport-0"), "{driver}");
     }
 }

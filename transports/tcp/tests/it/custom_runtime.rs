@@ -2,7 +2,7 @@
 //!
 //! Besides [`CustomRuntime`] itself, it needs only [`CustomAcceptor`] and one type alias for each
 //! of the two.
-use crate::fixture::{GRACE, PATIENCE, get, hello, port_of};
+use crate::fixture::{GRACE, TIMEOUT, get, hello, port_of};
 use anyport_core::{
     Conn, ConnInfo, Result, Runtime, Worker, Workers,
     runtime::{Launch, SharedTimer, Start, TokioPerCore},
@@ -113,7 +113,7 @@ async fn custom_runtime_serves_tcp_and_unix_sockets() {
         assert_eq!(get(("127.0.0.1", port_of(&handle))).unwrap(), "Hello");
     }
     let mut client = unix::net::UnixStream::connect(&folder).unwrap();
-    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(TIMEOUT)).unwrap();
     client
         .write_all(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
         .unwrap();

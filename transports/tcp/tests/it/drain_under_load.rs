@@ -9,7 +9,7 @@
 
 use anyport_core::{Body, DrainReport, Handle, Server, serve_with};
 use anyport_tcp::Tcp;
-use anyport_testkit::scene::in_lanes;
+use anyport_testkit::fixture::run_concurrently;
 use http::{Request, Response};
 use std::{
     convert::Infallible,
@@ -34,7 +34,7 @@ const GRACE: Duration = Duration::from_secs(20);
 /// How many responses each client has received before the drain begins.
 const WARM: usize = 20;
 /// A client that waits longer has lost a response.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How a client uses its connections.
 #[derive(Clone, Copy, Debug)]
@@ -47,24 +47,24 @@ enum ConnectionUse {
 
 #[test]
 fn drain_on_ambient_tokio_fails_no_keep_alive_client() {
-    in_lanes(LANES, |_| run_rounds(ConnectionUse::KeepAlive, ambient));
+    run_concurrently(LANES, |_| run_rounds(ConnectionUse::KeepAlive, ambient));
 }
 
 #[test]
 fn drain_on_ambient_tokio_fails_no_reconnecting_client() {
-    in_lanes(LANES, |_| {
+    run_concurrently(LANES, |_| {
         run_rounds(ConnectionUse::ConnectionPerRequest, ambient)
     });
 }
 
 #[test]
 fn drain_of_two_workers_fails_no_keep_alive_client() {
-    in_lanes(LANES, |_| run_rounds(ConnectionUse::KeepAlive, two_workers));
+    run_concurrently(LANES, |_| run_rounds(ConnectionUse::KeepAlive, two_workers));
 }
 
 #[test]
 fn drain_of_two_workers_fails_no_reconnecting_client() {
-    in_lanes(LANES, |_| {
+    run_concurrently(LANES, |_| {
         run_rounds(ConnectionUse::ConnectionPerRequest, two_workers)
     });
 }
@@ -143,7 +143,7 @@ impl Client {
     /// Runs until the server refuses a connection, and returns the number of responses.
     fn run(mut self) -> Result<usize, Failure> {
         loop {
-            let stream = match TcpStream::connect_timeout(&self.addr, PATIENCE) {
+            let stream = match TcpStream::connect_timeout(&self.addr, TIMEOUT) {
                 // A connect to a free local port may connect to itself (TCP simultaneous open).
                 Ok(stream) if stream.local_addr().ok() == Some(self.addr) => {
                     return Ok(self.responses);
@@ -158,7 +158,7 @@ impl Client {
                 Err(e) => return Err(self.failure("connect", 0, &e)),
             };
             let connected = Instant::now();
-            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream.set_read_timeout(Some(TIMEOUT)).unwrap();
             stream.set_nodelay(true).unwrap();
             self.send_requests(&stream, connected)?;
         }

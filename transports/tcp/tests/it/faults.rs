@@ -10,7 +10,7 @@ use crate::test_server::{
     Client, GeneratedBody, HELLO, TestServer, TokioFlavor, ambient, equals, per_core, wait_until,
 };
 use anyport_core::{Body, BoxError, Event, Limits, Observer, serve_with};
-use anyport_testkit::watch::{Notes, Watched};
+use anyport_testkit::instrumented::{Counters, Instrumented};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use std::{
@@ -167,11 +167,11 @@ fn check_stalled_clients_do_not_delay_others(flavor: TokioFlavor) {
     const POLLS: usize = 20;
     let app =
         service_fn(|_: Request<Body>| async { Ok::<_, BoxError>(Response::new(HELLO.to_owned())) });
-    let notes = Arc::new(Notes::default());
+    let notes = Arc::new(Counters::default());
     let noted = Arc::clone(&notes);
     let server = TestServer::start(|| match flavor {
-        TokioFlavor::Ambient => serve_with(Watched::new(ambient(), noted), app),
-        TokioFlavor::PerCore => serve_with(Watched::new(per_core(), noted), app),
+        TokioFlavor::Ambient => serve_with(Instrumented::new(ambient(), noted), app),
+        TokioFlavor::PerCore => serve_with(Instrumented::new(per_core(), noted), app),
     });
     let clients = || -> Vec<_> { (0..EACH).map(|_| connect(server.addr()).unwrap()).collect() };
     let (idle, mut trickling) = (clients(), clients());

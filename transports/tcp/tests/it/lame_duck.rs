@@ -1,7 +1,7 @@
 //! While one worker keeps a server in its lame-duck stage, idle workers accept as well, since the
 //! kernel still assigns clients to them.
 
-use crate::fixture::{PATIENCE, addr_of, connect, hello, read_all};
+use crate::fixture::{TIMEOUT, addr_of, connect, hello, read_all};
 use anyport_core::serve_with;
 use anyport_tcp::Tcp;
 use std::{
@@ -44,7 +44,7 @@ async fn idle_workers_keep_accepting_in_the_lame_duck_stage() {
 }
 
 fn is_served(mut stream: TcpStream) -> io::Result<bool> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?;
     Ok(read_all(stream)?.ends_with("Hello"))
 }

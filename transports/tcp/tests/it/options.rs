@@ -46,7 +46,7 @@ async fn found(transport: Tcp) -> Found {
     });
     let handle = server.start().unwrap();
     let _stream = connect(addr_of(&handle)).unwrap();
-    let found = tokio::task::spawn_blocking(move || rx.recv_timeout(crate::fixture::PATIENCE));
+    let found = tokio::task::spawn_blocking(move || rx.recv_timeout(crate::fixture::TIMEOUT));
     let found = found.await.unwrap().unwrap();
     handle.shutdown(GRACE).await.unwrap();
     found

@@ -7,7 +7,7 @@
 
 use anyport_core::{Accepted, Server, serve_raw_with};
 use anyport_tcp::{Tcp, TcpConnection};
-use anyport_testkit::scene::in_lanes;
+use anyport_testkit::fixture::run_concurrently;
 use hyper_util::rt::TokioIo;
 use std::{
     io::{self, Read, Write},
@@ -32,11 +32,11 @@ const WARM: usize = 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(50);
 /// Longer than any drain here takes.
 const GRACE: Duration = Duration::from_secs(20);
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[test]
 fn closing_the_socket_loses_no_connection() {
-    in_lanes(LANES, |_| {
+    run_concurrently(LANES, |_| {
         run_rounds(|| serve_raw_with(Tcp::bind("127.0.0.1:0"), echo_byte))
     });
 }
@@ -44,7 +44,7 @@ fn closing_the_socket_loses_no_connection() {
 #[test]
 fn closing_the_sockets_of_two_workers_loses_no_connection() {
     let transport = || Tcp::bind("127.0.0.1:0").per_core().with_workers(2);
-    in_lanes(LANES, |_| {
+    run_concurrently(LANES, |_| {
         run_rounds(|| serve_raw_with(transport(), echo_byte))
     });
 }
@@ -107,7 +107,7 @@ fn client(addr: SocketAddr, draining: &AtomicBool, warm: Sender<()>) -> Result<(
 }
 
 fn exchange(mut stream: &TcpStream) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     stream.write_all(b"x")?;
     let mut byte = [0];
     stream.read_exact(&mut byte)

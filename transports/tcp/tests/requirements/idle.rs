@@ -3,7 +3,7 @@
 //!
 //! The server has a process of its own: one process has too few descriptors for both ends, and the
 //! test measures the server's memory.
-use crate::fixture::{GRACE, PATIENCE, addr_of, connect, hello};
+use crate::fixture::{GRACE, TIMEOUT, addr_of, connect, hello};
 use anyport_core::{Limits, serve_with};
 use anyport_tcp::Tcp;
 use anyport_testkit::{process::Process, requirements::Tests};
@@ -45,7 +45,7 @@ fn nineteen_thousand_idle_connections_use_little_memory() {
     let Some(mut server) = Process::start(NAME, serve) else {
         return;
     };
-    let addr = server.said().next().unwrap();
+    let addr = server.lines().next().unwrap();
     let mut first = connect(&addr).unwrap();
     get(&mut first).unwrap();
     let before = private_memory(&server);
@@ -57,7 +57,7 @@ fn nineteen_thousand_idle_connections_use_little_memory() {
         clients.push(client);
     }
     let each = || private_memory(&server).saturating_sub(before) / CONNECTIONS;
-    let by = Instant::now() + PATIENCE;
+    let by = Instant::now() + TIMEOUT;
     while each() > MAX_HIBERNATING_BYTES {
         assert!(Instant::now() < by, "{} bytes each", each());
         // Each measurement walks through all of the server's memory.
@@ -69,7 +69,7 @@ fn nineteen_thousand_idle_connections_use_little_memory() {
     clients.iter().chain([&first]).for_each(reset_on_close);
     drop((clients, first));
     drop(server.child.stdin.take());
-    assert_eq!(server.said().next().unwrap(), "0 aborted");
+    assert_eq!(server.lines().next().unwrap(), "0 aborted");
     assert!(server.child.wait().unwrap().success());
 }
 

@@ -6,7 +6,7 @@
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use crate::fixture::{GRACE, PATIENCE, addr_of, connect};
+use crate::fixture::{GRACE, TIMEOUT, addr_of, connect};
 use anyport_core::{Body, BoxError, Handle, ServedOver, Server, serve_with};
 use anyport_tcp::{Tcp, TcpPerCore};
 use bytes::Bytes;
@@ -118,13 +118,13 @@ impl Drop for TestServer {
 
 /// Checks repeatedly; an error describes the current state.
 pub(crate) fn wait_until<T, E: Debug>(what: &str, mut check: impl FnMut() -> Result<T, E>) -> T {
-    let by = Instant::now() + PATIENCE;
+    let by = Instant::now() + TIMEOUT;
     loop {
         match check() {
             Ok(found) => return found,
             Err(now) => assert!(
                 Instant::now() < by,
-                "{what}: not after {PATIENCE:?}; now {now:?}"
+                "{what}: not after {TIMEOUT:?}; now {now:?}"
             ),
         }
         thread::sleep(Duration::from_millis(1));

@@ -53,7 +53,7 @@ impl<B: InnerTransport> Subject for OverTcp<B> {
             .await
     }
 
-    async fn knock(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
+    async fn connect_lazily(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         Ok(self.authority.client().connect_lazily(tcp(endpoint).await?))
     }
 
@@ -61,7 +61,7 @@ impl<B: InnerTransport> Subject for OverTcp<B> {
         stream.inner().map_or(Ok(()), TcpStream::set_zero_linger)
     }
 
-    fn missing(&self) -> Option<String> {
+    fn unavailable(&self) -> Option<String> {
         B::missing()
     }
 }

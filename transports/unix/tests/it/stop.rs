@@ -5,9 +5,9 @@
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use crate::fixture::{Fixture, PATIENCE};
+use crate::fixture::{Fixture, TIMEOUT};
 use anyport_core::{Accepted, Server, serve_raw_with};
-use anyport_testkit::scene::in_lanes;
+use anyport_testkit::fixture::run_concurrently;
 use anyport_unix::{Unix, UnixConnection};
 use hyper_util::rt::TokioIo;
 use std::{
@@ -37,7 +37,7 @@ const GRACE: Duration = Duration::from_secs(20);
 
 #[test]
 fn removing_the_path_loses_no_connection() {
-    in_lanes(LANES, |_| async {
+    run_concurrently(LANES, |_| async {
         let fixture = Fixture::new();
         let address = SocketAddr::from_pathname(&fixture.path).unwrap();
         run_rounds(&address, || serve_raw_with(fixture.unix(), echo_byte)).await;
@@ -46,7 +46,7 @@ fn removing_the_path_loses_no_connection() {
 
 #[test]
 fn removing_the_path_of_two_workers_loses_no_connection() {
-    in_lanes(LANES, |_| async {
+    run_concurrently(LANES, |_| async {
         let fixture = Fixture::new();
         let address = SocketAddr::from_pathname(&fixture.path).unwrap();
         let unix = || fixture.unix().per_core().with_workers(2);
@@ -56,7 +56,7 @@ fn removing_the_path_of_two_workers_loses_no_connection() {
 
 #[test]
 fn closing_an_abstract_socket_loses_no_connection() {
-    in_lanes(LANES, |lane| async move {
+    run_concurrently(LANES, |lane| async move {
         let name = format!("anyport-test-stop-{}-{lane}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         let unix = || Unix::bind_abstract(&name).per_core().with_workers(2);
@@ -118,7 +118,7 @@ fn client(address: &SocketAddr, draining: &AtomicBool, warm: Sender<()>) -> Resu
 }
 
 fn exchange(mut stream: &UnixStream) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     stream.write_all(b"x")?;
     let mut byte = [0];
     stream.read_exact(&mut byte)

@@ -7,7 +7,7 @@
 
 mod transport;
 
-use crate::fixture::{GRACE, PATIENCE};
+use crate::fixture::{GRACE, TIMEOUT};
 use anyport_core::{Body, BoxError, Event, Handle, Observer, Server, Timeouts, serve_with};
 use anyport_tcp::Tcp;
 use bytes::Bytes;
@@ -112,7 +112,7 @@ fn get(path: &str) -> Request<Full<Bytes>> {
 }
 
 async fn within_timeout<T>(future: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, future).await.unwrap()
+    timeout(TIMEOUT, future).await.unwrap()
 }
 
 async fn get_over_tcp(handle: &Handle, path: &str) -> String {
