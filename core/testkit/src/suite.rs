@@ -6,7 +6,12 @@ use crate::{
     harness::{any_subject::AnySubject, concurrency},
 };
 use libtest_mimic::{Arguments, Failed, Trial};
-use std::{panic, process::ExitCode, time::Duration};
+use std::{
+    any::Any,
+    panic::{self, AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+    time::Duration,
+};
 use tokio::{runtime::Builder, time::timeout};
 
 /// Time limit of one case. A case that takes longer fails.
@@ -14,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 
 /// The behaviour suite, for one or more subjects.
 #[derive(Default)]
-#[must_use = "a suite does nothing unless it's run"]
+#[must_use = "a suite does nothing unless it is run"]
 pub struct Suite {
     trials: Vec<Trial>,
 }
@@ -56,11 +61,9 @@ impl Suite {
                 HandlerThread::Worker => "",
                 HandlerThread::Other => "_cross_thread",
             };
-            let (name, subject, run) = (
-                format!("{prefix}::{file}::{}{suffix}", case.name),
-                subject.on(thread),
-                case.run,
-            );
+            let name = format!("{prefix}::{file}::{}{suffix}", case.name);
+            let asked = format!("{file}: {}{suffix}", case.name).replace('_', " ");
+            let (subject, run) = (subject.on(thread), case.run);
             let needed = case.needs.filter(|&needed| !can.have(needed));
             applied += usize::from(needed.is_none());
             let reason = needed.map(|needed| needed.needed().to_owned());
@@ -72,7 +75,7 @@ impl Suite {
                         .with_kind(why)
                         .with_ignored_flag(true)
                 }
-                None => Trial::test(name.clone(), move || run_case(&name, &subject, run)),
+                None => Trial::test(name, move || check(&asked, &subject, run)),
             };
             self.trials.push(trial);
         }
@@ -83,7 +86,7 @@ impl Suite {
             _ => Ok(()),
         };
         self.trials.push(Trial::test(
-            format!("{prefix}::suite::some_tests_apply"),
+            format!("{prefix}::suite::some_cases_apply"),
             meta,
         ));
         self
@@ -106,30 +109,48 @@ impl Suite {
     }
 }
 
-/// Runs one case on a runtime of its own.
-fn run_case(
-    name: &str,
+/// Runs one case. A failure says what was asked of the transport, and what was seen; the panic's
+/// own output says where.
+fn check(
+    asked: &str,
     subject: &AnySubject,
     run: fn(AnySubject) -> Boxed<()>,
 ) -> Result<(), Failed> {
+    let seen = match catch_unwind(AssertUnwindSafe(|| run_case(subject, run))) {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => error,
+        Err(panic) => text_of(&*panic)
+            .unwrap_or("a panic without a text")
+            .to_owned(),
+    };
+    Err(format!("asked of the transport: {asked}\nseen: {seen}").into())
+}
+
+/// Runs one case on a runtime of its own.
+fn run_case(subject: &AnySubject, run: fn(AnySubject) -> Boxed<()>) -> Result<(), String> {
     concurrency::run_limited(|| {
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
-            .build()?;
+            .build()
+            .map_err(|error| format!("no tokio runtime for the client: {error}"))?;
         let result = runtime.block_on(async { timeout(LIMIT, run(subject.clone())).await });
         runtime.shutdown_background();
-        result.map_err(|_| Failed::from(format!("{name} is not done after {LIMIT:?}")))
+        result.map_err(|_| format!("the case is not done after {LIMIT:?}"))
     })
+}
+
+/// The message of a panic.
+fn text_of(payload: &(dyn Any + Send)) -> Option<&str> {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied())
 }
 
 /// Hides the panics that apps of the suite cause on purpose.
 fn hide_deliberate_panics() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        let payload = info.payload();
-        let text = payload.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+        let text = text_of(info.payload());
         let deliberate = text.is_some_and(|text| text.starts_with(DELIBERATE));
         if !deliberate {
             usual(info);
@@ -182,11 +203,19 @@ mod tests {
     }
 
     #[test]
-    fn hanging_case_fails() {
-        let error = run_case("hangs", &AnySubject::unserved(Capabilities::all()), |_| {
-            Box::pin(std::future::pending())
-        });
-        let message = error.unwrap_err().message().unwrap().to_owned();
-        assert!(message.contains("hangs is not done"), "{message}");
+    fn failure_says_what_was_asked_and_what_was_seen() {
+        let failure = |run| {
+            let subject = AnySubject::unserved(Capabilities::all());
+            let error = check("drain: grace is kept", &subject, run).unwrap_err();
+            error.message().unwrap().to_owned()
+        };
+        assert_eq!(
+            failure(|_| Box::pin(std::future::pending())),
+            "asked of the transport: drain: grace is kept\nseen: the case is not done after 1s"
+        );
+        assert_eq!(
+            failure(|_| Box::pin(async { panic!("deliberate: failed") })),
+            "asked of the transport: drain: grace is kept\nseen: deliberate: failed"
+        );
     }
 }
