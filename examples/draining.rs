@@ -1,5 +1,5 @@
-//! How do handlers that would go on for ever end when the server shuts down?
-//! `cargo run --example draining`, then Ctrl-C while one of these runs:
+//! How do long-running handlers end when the server shuts down?
+//! `cargo run --example draining`, then Ctrl-C while one of these commands runs:
 //!
 //! ```text
 //! curl -N http://127.0.0.1:3000/events
@@ -7,11 +7,11 @@
 //! websocat ws://127.0.0.1:3000/echo
 //! ```
 //!
-//! Each of them waits for the drain, too: the events end, the long poll is answered, the WebSocket
-//! is closed with a word. Without that, all three would be cut off at the end of the grace, which
-//! is 30 seconds here; and the server would run for as long.
+//! Each handler also waits for the drain. The events end, the long poll gets its response, and the
+//! WebSocket gets a close frame. Otherwise the server would abort all three after the grace of 30
+//! seconds.
 use anyport::{
-    Observer, Result, Tcp,
+    Result, Tcp,
     for_axum::{Drain, app},
     serve_with, shutdown,
 };
@@ -25,7 +25,7 @@ use futures_util::{Stream, StreamExt, stream};
 use std::{convert::Infallible, process::ExitCode, time::Duration};
 use tokio::time::sleep;
 
-/// A tick per second, until the drain.
+/// One tick per second, until the drain.
 async fn events(Drain(drain): Drain) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let ticks = stream::unfold(1, |tick| async move {
         sleep(Duration::from_secs(1)).await;
@@ -34,10 +34,10 @@ async fn events(Drain(drain): Drain) -> Sse<impl Stream<Item = Result<Event, Inf
     Sse::new(ticks.take_until(drain))
 }
 
-/// Waits for news for as long as proxies let it.
+/// A long poll, which ends before a proxy would end it.
 async fn poll(Drain(drain): Drain) -> &'static str {
     tokio::select! {
-        () = drain => "ask again, of somebody else",
+        () = drain => "try again on another server",
         () = sleep(Duration::from_secs(50)) => "no news",
     }
 }
@@ -63,7 +63,7 @@ async fn echo_messages(mut socket: WebSocket, mut drain: anyport::Drain) {
         reason: "the server is shutting down".into(),
     };
     if socket.send(Message::Close(Some(close))).await.is_ok() {
-        // The peer's own close, and the end.
+        // Reads the peer's close frame, and the end.
         while let Some(Ok(_)) = socket.recv().await {}
     }
 }
@@ -75,36 +75,16 @@ pub(crate) fn router() -> Router {
         .route("/echo", any(echo))
 }
 
-/// As `anyport::observe::Tracing` does in the log.
-struct TellWhatIsLeft;
-
-impl Observer for TellWhatIsLeft {
-    fn on(&self, event: &anyport::Event<'_>) {
-        if let anyport::Event::Draining { left, grace } = event {
-            eprintln!(
-                "draining: {left} left, for {grace:?} at the most; another Ctrl-C ends it now"
-            );
-        }
-    }
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    anyport_examples::exit_code(run().await)
 }
 
 async fn run() -> Result<()> {
-    let running = serve_with(Tcp::bind("127.0.0.1:3000"), app(router()))
-        .observer(TellWhatIsLeft)
-        .with_graceful_shutdown(shutdown::signal())
-        .start()?;
-    println!("listening on {}", running.endpoints()[0]);
-    println!("{}", running.wait().await?);
+    let server = serve_with(Tcp::bind("127.0.0.1:3000"), app(router()));
+    println!(
+        "{}",
+        server.with_graceful_shutdown(shutdown::signal()).await?
+    );
     Ok(())
 }

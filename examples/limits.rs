@@ -1,5 +1,5 @@
-//! What does a client see that goes too far? `cargo run --example limits` starts a server with the
-//! strict presets, sharpened, and plays such clients.
+//! What does a client see that exceeds a limit or a timeout? `cargo run --example limits` starts a
+//! server with the strict presets and short timeouts, and runs such clients against it.
 use anyport::{Body, Limits, Request, Response, Result, Tcp, Timeouts, serve_with, service_fn};
 use std::{
     convert::Infallible,
@@ -10,104 +10,81 @@ use std::{
     time::{Duration, Instant},
 };
 
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n";
+
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    anyport_examples::exit_code(run())
 }
 
 fn run() -> Result<()> {
-    // Seconds where a real server has tens of them, so that the demonstration is short.
+    // A real server would have tens of seconds.
     let timeouts = Timeouts::strict()
         .with_head(Duration::from_secs(1))
         .with_keep_alive(Duration::from_secs(2))
         .with_request(Duration::from_secs(1));
     let limits = Limits::strict().with_connections_per_ip(3);
-    let running = serve_with(
-        Tcp::bind("127.0.0.1:0").per_core().with_workers(1),
-        service_fn(answer),
-    )
-    .timeouts(timeouts)
-    .limits(limits)
-    .start()?;
+    let tcp = Tcp::bind("127.0.0.1:0").per_core().with_workers(1);
+    let server = serve_with(tcp, service_fn(app));
+    let running = server.timeouts(timeouts).limits(limits).start()?;
     let Some(server) = running.endpoints().first().and_then(|e| e.socket_addr()) else {
         return Ok(());
     };
 
-    let huge = format!(
-        "GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
-        "x".repeat(20_000)
-    );
-    show(
-        "a request",
-        sees(
-            server,
-            "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    let close = "Connection: close\r\n\r\n";
+    let slow = GET.replace("/ ", "/slow ");
+    for (client, request) in [
+        ("a valid request", format!("{GET}{close}")),
+        (
+            "a head of 20,000 bytes",
+            format!("{GET}X: {}\r\n\r\n", "x".repeat(20_000)),
         ),
-    );
-    show("a head of 20,000 bytes", sees(server, &huge));
-    show(
-        "no Host",
-        sees(server, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n"),
-    );
-    show(
-        "a head that never ends",
-        sees(server, "GET / HTTP/1.1\r\nHost:"),
-    );
-    show("not a word", sees(server, ""));
-    show(
-        "a kept connection without a request",
-        sees(server, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
-    );
-    show(
-        "a request that the app doesn't answer",
-        sees(
-            server,
-            "GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        ("no Host", format!("GET / HTTP/1.1\r\n{close}")),
+        ("an incomplete head", "GET / HTTP/1.1\r\nHost:".into()),
+        ("no byte at all", String::new()),
+        ("no second request", format!("{GET}\r\n")),
+        (
+            "a request that the app never answers",
+            format!("{slow}{close}"),
         ),
-    );
+    ] {
+        show(client, outcome(server, &request));
+    }
     let others: Vec<_> = (0..3).map(|_| TcpStream::connect(server)).collect();
-    // They have to be accepted before the fourth comes.
+    // The server must have accepted three connections before the fourth.
     while running.connections() < others.len() {
         thread::yield_now();
     }
-    show("a fourth connection from one address", sees(server, ""));
+    show("a fourth connection from one address", outcome(server, ""));
     Ok(())
 }
 
-async fn answer(request: Request<Body>) -> Result<Response<Body>, Infallible> {
+async fn app(request: Request<Body>) -> Result<Response<Body>, Infallible> {
     if request.uri().path() == "/slow" {
         std::future::pending().await
     }
     Ok(Response::new(Body::from("Hello!")))
 }
 
-/// Sends this and tells what comes back until the server closes.
-fn sees(server: SocketAddr, request: &str) -> io::Result<String> {
+/// Sends a request, and describes the response until the server closes.
+fn outcome(server: SocketAddr, request: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(server)?;
     let begin = Instant::now();
     stream.write_all(request.as_bytes())?;
-    let mut answer = Vec::new();
-    let end = match stream.read_to_end(&mut answer) {
+    let mut response = Vec::new();
+    let end = match stream.read_to_end(&mut response) {
         Ok(_) => "closed",
         Err(e) if e.kind() == io::ErrorKind::ConnectionReset => "reset",
         Err(e) => return Err(e),
     };
-    let answer = String::from_utf8_lossy(&answer);
-    let status = answer.lines().next().unwrap_or("nothing");
-    Ok(format!(
-        "{status}, {end} after {:.1} s",
-        begin.elapsed().as_secs_f32()
-    ))
+    let response = String::from_utf8_lossy(&response);
+    let status = response.lines().next().unwrap_or("no response");
+    let seconds = begin.elapsed().as_secs_f32();
+    Ok(format!("{status}, {end} after {seconds:.1} s"))
 }
 
-fn show(client: &str, sees: io::Result<String>) {
-    match sees {
-        Ok(sees) => println!("{client:40} {sees}"),
+fn show(client: &str, outcome: io::Result<String>) {
+    match outcome {
+        Ok(outcome) => println!("{client:40} {outcome}"),
         Err(error) => println!("{client:40} {error}"),
     }
 }

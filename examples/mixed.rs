@@ -1,19 +1,18 @@
-//! How do I serve two runtimes from one server? `cargo run --example mixed --features monoio`.
+//! How do I serve on two runtimes from one server, with one drain?
+//! `cargo run --example mixed --features monoio`.
 //!
-//! The public port is on monoio, which has a thread and an io_uring for each core; the admin socket
-//! is on the tokio of `main`, and only this user may connect to it. Limits and timeouts hold for
-//! both, and one drain waits for both.
+//! The public port is served by monoio, with a thread and an io_uring per core. The admin socket is
+//! served by the tokio of `main`, and only this user may connect to it. Limits, timeouts and the
+//! drain cover both.
 //!
 //! ```text
 //! curl http://127.0.0.1:3000/
 //! curl --unix-socket admin.sock http://localhost/
 //! ```
 //!
-//! SIGTERM or Ctrl-C drains it. Without the feature `monoio`, the public port is on tokio, one per
-//! core.
-use anyport::{
-    Body, Endpoint, Request, Response, Result, Server, Unix, serve_with, service_fn, shutdown,
-};
+//! SIGTERM or Ctrl-C drains the server. Without the feature `monoio`, a tokio per core serves the
+//! public port.
+use anyport::{Body, Request, Response, Result, Server, Unix, serve_with, service_fn, shutdown};
 use clap::Parser;
 use std::{
     convert::Infallible,
@@ -25,27 +24,25 @@ use std::{
 #[derive(Parser)]
 #[command(about = "Serves a public port on monoio and an admin socket on tokio, with one drain")]
 struct Options {
-    /// Where the public listens: HOST:PORT; port 0 is any free one.
+    /// The public address: HOST:PORT; port 0 is any free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     listen: String,
-    /// The admin socket's file.
+    /// The file of the admin socket.
     #[arg(long, value_name = "PATH", default_value = "admin.sock")]
     admin: PathBuf,
 }
 
-/// What one part tells the other has to be `Sync`: they're on threads of their own.
-static ANSWERED: AtomicU64 = AtomicU64::new(0);
+/// State that both apps share must be `Sync`, because they run on different threads.
+static REQUESTS: AtomicU64 = AtomicU64::new(0);
 
 async fn hello(_: Request<Body>) -> Result<Response<String>, Infallible> {
-    ANSWERED.fetch_add(1, Relaxed);
+    REQUESTS.fetch_add(1, Relaxed);
     Ok(Response::new("Hello, World!\n".into()))
 }
 
 async fn admin(_: Request<Body>) -> Result<Response<String>, Infallible> {
-    let answered = ANSWERED.load(Relaxed);
-    Ok(Response::new(format!(
-        "The public has been answered {answered} times\n"
-    )))
+    let requests = REQUESTS.load(Relaxed);
+    Ok(Response::new(format!("Public requests: {requests}\n")))
 }
 
 fn server(options: &Options) -> Server {
@@ -64,35 +61,20 @@ fn public(addr: &str) -> Server {
 #[cfg(not(all(feature = "monoio", target_os = "linux")))]
 fn public(addr: &str) -> Server {
     println!(
-        "public: tokio per core, admin: tokio (monoio isn't compiled in: on Linux, `cargo run --example mixed --features monoio` does that)"
+        "public: tokio per core, admin: tokio (monoio is not compiled in: on Linux, `cargo run --example mixed --features monoio`)"
     );
     serve_with(anyport::Tcp::bind(addr).per_core(), service_fn(hello))
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(&Options::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    anyport_examples::exit_code(run(&Options::parse()).await)
 }
 
 async fn run(options: &Options) -> Result<()> {
     let server = server(options).with_graceful_shutdown(shutdown::signal());
     let running = server.start()?;
-    for endpoint in running.endpoints() {
-        let how = match endpoint {
-            Endpoint::Unix(_) => format!(
-                "--unix-socket {} http://localhost/",
-                options.admin.display()
-            ),
-            _ => format!("http://{endpoint}/"),
-        };
-        println!("listening on {endpoint} (try: curl {how})");
-    }
+    anyport_examples::print_endpoints(&running, "http");
     println!("{}", running.wait().await?);
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! How do I let in only clients that show a certificate? `cargo run --example mtls` makes an
-//! authority, a server's and a client's certificate, and prints how to call it with them.
+//! How do I accept only clients with a certificate? `cargo run --example mtls` generates an
+//! authority and certificates for a server and a client, and prints a command that uses them.
 //!
-//! The client's certificate has been verified when the app is asked; here it greets the client by
-//! the certificate's subject.
+//! The server verifies the client's certificate in the handshake. The app here greets the client by
+//! the subject of its certificate.
 use anyport::{
     Body, ConnInfo, HttpOptions, Request, Response, Result, Tcp, TlsConfig, TlsExt, serve_with,
     service_fn, shutdown,
@@ -17,21 +17,21 @@ use std::{convert::Infallible, error::Error, fs, path::PathBuf, process::ExitCod
 use x509_cert::{Certificate, der::Decode};
 
 #[derive(Parser)]
-#[command(about = "Serves only clients that show a certificate (mTLS)")]
+#[command(about = "Serves only clients with a certificate (mTLS)")]
 struct Options {
-    /// Where to listen: HOST:PORT; port 0 is any free one.
+    /// The address: HOST:PORT; port 0 is any free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3443")]
     listen: String,
-    /// Where to put the certificates and keys that it makes.
+    /// The folder for the generated certificates and keys.
     #[arg(long, value_name = "FOLDER", default_value = "target/mtls")]
     folder: PathBuf,
 }
 
-/// Greets whoever the certificate names.
+/// Greets the subject of the certificate.
 async fn hello(request: Request<Body>) -> Result<Response<String>, Infallible> {
     let info = request.extensions().get::<ConnInfo>();
-    let shown = info.and_then(|info| info.tls()?.peer_certificates().first());
-    let subject = shown
+    let der = info.and_then(|info| info.tls()?.peer_certificates().first());
+    let subject = der
         .and_then(|der| Certificate::from_der(der).ok())
         .map(|certificate| certificate.tbs_certificate().subject().to_string());
     Ok(Response::new(format!(
@@ -42,13 +42,7 @@ async fn hello(request: Request<Body>) -> Result<Response<String>, Infallible> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(&Options::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    anyport_examples::exit_code(run(&Options::parse()).await)
 }
 
 async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
@@ -71,7 +65,7 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What your certificate authority does for you.
+/// In production, your certificate authority issues these.
 fn make_certificates(options: &Options) -> Result<(), Box<dyn Error>> {
     let named = |name: &str| {
         let mut params = CertificateParams::new([name.to_owned()])?;
@@ -79,7 +73,7 @@ fn make_certificates(options: &Options) -> Result<(), Box<dyn Error>> {
         params.distinguished_name.push(DnType::CommonName, name);
         Ok::<_, rcgen::Error>(params)
     };
-    let mut authority = named("an authority for this example")?;
+    let mut authority = named("Authority of this example")?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
 

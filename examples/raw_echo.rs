@@ -1,23 +1,23 @@
-//! How do I get at the bytes themselves? `cargo run --example raw_echo -- --listen 127.0.0.1:3000`,
-//! then `nc 127.0.0.1 3000`.
+//! How do I serve a protocol of my own, on the bytes of a connection?
+//! `cargo run --example raw_echo -- --listen 127.0.0.1:3000`, then `nc 127.0.0.1 3000`.
 //!
-//! Sends back whatever it gets. Limits and drain are the server's, as with HTTP: SIGTERM or Ctrl-C
-//! lets open connections go on for five seconds.
+//! This protocol is an echo. The server applies limits and the drain as it does with HTTP: after
+//! SIGTERM or Ctrl-C, open connections have five seconds to end.
 use anyport::{Connection, Result, Tcp, Timeouts, TokioIo, serve_raw_with, shutdown};
 use clap::Parser;
 use std::{process::ExitCode, time::Duration};
 use tokio::io::{copy, split};
 
 #[derive(Parser)]
-#[command(about = "Sends back whatever it gets")]
+#[command(about = "Echoes the bytes of each connection")]
 struct Options {
-    /// Where to listen: HOST:PORT; port 0 is any free one.
+    /// The address: HOST:PORT; port 0 is any free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     listen: String,
 }
 
-/// Any connection of any transport; `TokioIo` gives it tokio's `AsyncRead` and `AsyncWrite`. It
-/// ends when this does.
+/// Handles a connection of any transport, which ends with this function. `TokioIo` implements
+/// tokio's `AsyncRead` and `AsyncWrite` for it.
 async fn echo(connection: impl Connection) {
     let peer = connection.info().peer().clone();
     let (mut reader, mut writer) = split(TokioIo::new(connection));
@@ -29,13 +29,7 @@ async fn echo(connection: impl Connection) {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(&Options::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    anyport_examples::exit_code(run(&Options::parse()).await)
 }
 
 async fn run(options: &Options) -> Result<()> {

@@ -1,5 +1,5 @@
-//! What becomes of the clients when the server shuts down? `cargo run --example shutdown` plays
-//! four of them through a drain and prints its report.
+//! What happens to clients when the server shuts down? `cargo run --example shutdown` runs four
+//! clients through a drain, and prints what each of them sees and the report.
 use anyport::{Body, Request, Response, Result, Tcp, serve_with, service_fn};
 use std::{convert::Infallible, io, net::SocketAddr, process::ExitCode, time::Duration};
 use tokio::{
@@ -10,28 +10,22 @@ use tokio::{
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    anyport_examples::exit_code(run().await)
 }
 
 async fn run() -> Result<()> {
-    let running = serve_with(Tcp::bind("127.0.0.1:0"), service_fn(answer)).start()?;
+    let running = serve_with(Tcp::bind("127.0.0.1:0"), service_fn(app)).start()?;
     let Some(server) = running.endpoints().first().and_then(|e| e.socket_addr()) else {
         return Ok(());
     };
 
     let clients = [
-        ("idle, after a request", "/"),
-        ("waiting for an answer that takes 1 s", "/second"),
-        ("waiting for one that takes an hour", "/hour"),
+        ("idle after a request", "/"),
+        ("with a request that takes 1 s", "/second"),
+        ("with a request that takes an hour", "/hour"),
     ];
-    let clients = clients.map(|(who, path)| tokio::spawn(client(server, who, path)));
-    // Not to wait for anything: a server runs for a while before it's shut down.
+    let clients = clients.map(|(name, path)| tokio::spawn(client(server, name, path)));
+    // The server runs for a while first; the sleep does not wait for an event.
     sleep(Duration::from_millis(200)).await;
     println!(
         "{} connections are open; shutting down, with a grace of 4 s",
@@ -39,16 +33,16 @@ async fn run() -> Result<()> {
     );
 
     let drained = running.shutdown(Duration::from_secs(4));
-    let late = tokio::spawn(client(server, "new, in the drain's first second", "/"));
+    let late = tokio::spawn(client(server, "new in the first second of the drain", "/"));
     println!("{}", drained.await?);
     for client in clients.into_iter().chain([late]) {
-        // A client that panicked has nothing to tell.
+        // A client that panicked has printed its panic.
         let _ = client.await;
     }
     Ok(())
 }
 
-async fn answer(request: Request<Body>) -> Result<Response<Body>, Infallible> {
+async fn app(request: Request<Body>) -> Result<Response<Body>, Infallible> {
     match request.uri().path() {
         "/second" => sleep(Duration::from_secs(1)).await,
         "/hour" => sleep(Duration::from_secs(3600)).await,
@@ -57,23 +51,23 @@ async fn answer(request: Request<Body>) -> Result<Response<Body>, Infallible> {
     Ok(Response::new(Body::from("done")))
 }
 
-async fn client(server: SocketAddr, who: &str, path: &str) {
+async fn client(server: SocketAddr, name: &str, path: &str) {
     match exchange(server, path).await {
-        Ok(answer) if answer.is_empty() => println!("  {who}: cut off without an answer"),
-        Ok(answer) if answer.contains("connection: close") => {
-            println!("  {who}: answered, and told to go elsewhere")
+        Ok(response) if response.is_empty() => println!("  {name}: closed without a response"),
+        Ok(response) if response.contains("connection: close") => {
+            println!("  {name}: response with `Connection: close`")
         }
-        Ok(_) => println!("  {who}: answered, and closed when it was idle"),
-        Err(error) => println!("  {who}: {error}"),
+        Ok(_) => println!("  {name}: response, then closed while idle"),
+        Err(error) => println!("  {name}: {error}"),
     }
 }
 
-/// Asks once, then reads until the server closes.
+/// Sends one request, then reads until the server closes.
 async fn exchange(server: SocketAddr, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(server).await?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await?;
+    Ok(response)
 }

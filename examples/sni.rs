@@ -1,12 +1,11 @@
-//! How do I serve several names, each with a certificate of its own? `cargo run --example sni`,
-//! then:
+//! How do I serve several names, each with its own certificate? `cargo run --example sni`, then:
 //!
 //! ```text
 //! curl -kv https://one.localhost:3443
 //! curl -kv https://two.localhost:3443
 //! ```
 //!
-//! curl shows the certificate; a name that's in none is refused.
+//! curl prints the certificate. A name that no certificate contains is refused.
 use anyport::{
     Body, ConnInfo, HttpOptions, Request, Response, Result, Tcp, TlsConfig, TlsExt, serve_with,
     service_fn, shutdown, tls::Certificate,
@@ -15,35 +14,29 @@ use clap::Parser;
 use std::{convert::Infallible, process::ExitCode};
 
 #[derive(Parser)]
-#[command(about = "Serves two names over HTTPS, each with a certificate of its own")]
+#[command(about = "Serves two names over HTTPS, each with its own certificate")]
 struct Options {
-    /// Where to listen: HOST:PORT; port 0 is any free one.
+    /// The address: HOST:PORT; port 0 is any free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3443")]
     listen: String,
 }
 
-/// Tells which name the client asked for, in its handshake.
+/// Responds with the name that the client sent in its handshake (SNI).
 async fn hello(request: Request<Body>) -> Result<Response<String>, Infallible> {
     let info = request.extensions().get::<ConnInfo>();
     let name = info
         .and_then(|info| info.tls()?.server_name())
-        .unwrap_or("nobody in particular");
+        .unwrap_or("an unnamed server");
     Ok(Response::new(format!("Hello from {name}!\n")))
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(&Options::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    anyport_examples::exit_code(run(&Options::parse()).await)
 }
 
 async fn run(options: &Options) -> Result<()> {
-    // Yours come from files: `Certificate::pem_files("one.pem", "one.key")`.
+    // Load your own certificates from files: `Certificate::pem_files("one.pem", "one.key")`.
     let tls = TlsConfig::new(Certificate::self_signed(["one.localhost"])).with_certificate(
         Certificate::self_signed(["two.localhost", "*.two.localhost"]),
     );

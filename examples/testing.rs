@@ -1,7 +1,8 @@
-//! How do I test an app with its server, but without a network? `cargo run --example testing`
+//! How do I test an app with its server, without a network and without waiting?
+//! `cargo run --example testing`.
 //!
-//! The app is served in memory, and the clock is tokio's paused one: it jumps to the next deadline
-//! whenever there's nothing to do, so the 75 s of the keep-alive timeout are over in no time.
+//! The app is served in memory, on tokio's paused clock. This clock jumps to the next timer when no
+//! task is ready, so that the keep-alive timeout of 75 s passes at once.
 use anyport::{Body, Memory, Request, Response, StatusCode, TokioIo, serve_with, service_fn};
 use std::{convert::Infallible, error::Error};
 use tokio::time::Instant;
@@ -12,7 +13,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let connector = memory.connector();
     let running = serve_with(memory, service_fn(app)).start()?;
 
-    // Any client that takes a stream will do; this is hyper's.
+    // Use any client that takes a stream; this one is hyper's.
     let stream = TokioIo::new(connector.connect()?);
     let (mut client, connection) = hyper::client::conn::http1::handshake(stream).await?;
     let connection = tokio::spawn(connection);
@@ -37,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         running.shutdown(std::time::Duration::from_secs(1)).await?
     );
     match connector.connect() {
-        Ok(_) => Err("the server has ended, and can still be connected to".into()),
+        Ok(_) => Err("a client could connect after the server had ended".into()),
         Err(error) => {
             println!("after  {error}");
             Ok(())

@@ -1,30 +1,29 @@
-//! How do I have a thread per core, on the runtime of my choice?
+//! How do I run an app that is not `Send`, with a thread per core, on any runtime?
 //! `cargo run --example thread_per_core --features monoio -- --transport monoio`.
 //!
-//! The app is made on each worker and never leaves its thread, so it counts in a `Cell` behind an
-//! `Rc`: no lock, no atomic, nothing that has to be `Send`. It's the same app on each of the three
-//! runtimes. `curl http://127.0.0.1:3000/` answers `request 17 of worker 1`. SIGTERM or Ctrl-C
-//! drains it.
+//! Each worker creates its own app, which stays on the worker's thread. The app counts in a `Cell`
+//! behind an `Rc`, without a lock or an atomic. `curl http://127.0.0.1:3000/` gets
+//! `request 17 of worker 1`. SIGTERM or Ctrl-C drains the server.
 use anyport::{
-    Body, Error, Request, Response, Result, Server, Tcp, per_worker, serve_with, service_fn,
-    shutdown,
+    Body, Request, Response, Result, Server, Tcp, per_worker, serve_with, service_fn, shutdown,
 };
+use anyport_examples::{exit_code, not_compiled_in, print_endpoints};
 use clap::{Parser, ValueEnum};
 use std::{cell::Cell, convert::Infallible, process::ExitCode, rc::Rc};
 
 #[derive(Parser)]
 #[command(about = "Counts the requests of each worker, without a lock")]
 struct Options {
-    /// What each worker runs on.
+    /// The runtime of each worker.
     #[arg(long, value_enum, default_value = "tcp-per-core")]
     transport: Transport,
-    /// Where to listen: HOST:PORT; port 0 is any free one.
+    /// The address: HOST:PORT; port 0 is any free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     listen: String,
-    /// How many workers, each with a thread and a socket of its own; by default one per core.
+    /// The number of workers, each with a thread and a socket [default: one per core]
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
-    /// Keep each worker on a core.
+    /// Pin each worker to a core.
     #[arg(long)]
     pinned: bool,
 }
@@ -33,13 +32,13 @@ struct Options {
 enum Transport {
     /// A single-threaded tokio.
     TcpPerCore,
-    /// A monoio, with io_uring, or epoll where that's refused (feature `monoio`).
+    /// monoio: io_uring, or epoll where that is refused (feature `monoio`).
     Monoio,
-    /// A glommio, with io_uring (feature `glommio`).
+    /// glommio: io_uring (feature `glommio`).
     Glommio,
 }
 
-/// What one worker has: its connections share it, and nobody else sees it.
+/// The state of one worker, which its connections share.
 struct Counter {
     worker: usize,
     requests: Cell<u64>,
@@ -69,32 +68,16 @@ fn server(options: &Options) -> Result<Server> {
         Transport::Monoio => Ok(serve_with(anyport::Monoio::bind(addr), app)),
         #[cfg(all(feature = "glommio", target_os = "linux"))]
         Transport::Glommio => Ok(serve_with(anyport::Glommio::bind(addr), app)),
-        #[allow(
-            unreachable_patterns,
-            reason = "with both features on, on Linux, there's nothing left"
-        )]
-        missing => Err(Error::config(why_not(missing))),
+        #[allow(unreachable_patterns, reason = "monoio may be compiled in")]
+        Transport::Monoio => Err(not_compiled_in("monoio")),
+        #[allow(unreachable_patterns, reason = "glommio may be compiled in")]
+        Transport::Glommio => Err(not_compiled_in("glommio")),
     }
-}
-
-/// Why this transport isn't compiled in: its feature has its name.
-fn why_not(transport: Transport) -> String {
-    let value = transport.to_possible_value();
-    let feature = value.as_ref().map_or("", |value| value.get_name());
-    format!(
-        "{feature} isn't compiled in: on Linux, `cargo run --example thread_per_core --features {feature}` does that"
-    )
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match run(&Options::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(&Options::parse()).await)
 }
 
 async fn run(options: &Options) -> Result<()> {
@@ -106,9 +89,7 @@ async fn run(options: &Options) -> Result<()> {
         server = server.pinned();
     }
     let running = server.start()?;
-    for endpoint in running.endpoints() {
-        println!("listening on {endpoint} (try: curl http://{endpoint}/)");
-    }
+    print_endpoints(&running, "http");
     println!("{}", running.wait().await?);
     Ok(())
 }

@@ -1,13 +1,14 @@
-//! How do I serve HTTPS? `cargo run --example tls`, then `curl -k https://localhost:3443`.
+//! How do I serve HTTPS, and renew the certificate without a restart?
+//! `cargo run --example tls`, then `curl -k https://localhost:3443`.
 //!
-//! Without files, it makes a certificate for development at each start. With files, SIGHUP reads
-//! them again, and no connection notices:
+//! Without files, each start generates a certificate for development. With files, SIGHUP reloads
+//! them, and open connections continue:
 //!
 //! ```text
 //! cargo run --example tls -- --cert cert.pem --key key.pem
 //! ```
 //!
-//! SIGTERM or Ctrl-C drains it.
+//! SIGTERM or Ctrl-C drains the server.
 use anyport::{
     Body, ConnInfo, HttpOptions, Request, Response, Result, Tcp, TlsConfig, TlsExt, serve_with,
     service_fn, shutdown,
@@ -18,10 +19,10 @@ use std::{convert::Infallible, path::PathBuf, process::ExitCode};
 #[derive(Parser)]
 #[command(about = "Serves HTTPS, with a certificate for development or with yours")]
 struct Options {
-    /// Where to listen: HOST:PORT; port 0 is any free one.
+    /// The address: HOST:PORT; port 0 is any free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3443")]
     listen: String,
-    /// The certificate chain in PEM, the server's own first.
+    /// The certificate chain in PEM, beginning with the server's certificate.
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
     /// The private key in PEM.
@@ -29,7 +30,7 @@ struct Options {
     key: Option<PathBuf>,
 }
 
-/// Tells what was agreed on.
+/// Responds with the negotiated versions and cipher suite.
 async fn hello(request: Request<Body>) -> Result<Response<String>, Infallible> {
     let info = request.extensions().get::<ConnInfo>();
     let tls = info
@@ -45,13 +46,7 @@ async fn hello(request: Request<Body>) -> Result<Response<String>, Infallible> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Options::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    anyport_examples::exit_code(run(Options::parse()).await)
 }
 
 async fn run(options: Options) -> Result<()> {
@@ -67,16 +62,14 @@ async fn run(options: Options) -> Result<()> {
     .with_graceful_shutdown(shutdown::signal())
     .start()?;
     warn(&tls);
-    for endpoint in running.endpoints() {
-        println!("listening on {endpoint} (try: curl -k https://{endpoint}/)");
-    }
+    anyport_examples::print_endpoints(&running, "https");
     #[cfg(unix)]
     tokio::spawn(reload_on_hangup(tls));
     println!("{}", running.wait().await?);
     Ok(())
 }
 
-/// SIGHUP: the usual way to say that a file has changed.
+/// SIGHUP is the usual signal for changed files.
 #[cfg(unix)]
 async fn reload_on_hangup(tls: TlsConfig) {
     use tokio::signal::unix::{SignalKind, signal};

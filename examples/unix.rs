@@ -1,9 +1,9 @@
-//! How do I serve over a Unix socket, and learn which user asks?
+//! How do I serve over a Unix socket, and learn which user connects?
 //! `cargo run --example unix -- app.sock --mode 660`, then
 //! `curl --unix-socket app.sock http://localhost/`.
 //!
-//! The kernel vouches for the peer's process, user and group: no password is needed to tell local
-//! users apart. SIGTERM or Ctrl-C drains the server and removes the socket's file.
+//! The kernel reports the peer's process, user and group, so local users need no password. SIGTERM
+//! or Ctrl-C drains the server and removes the socket's file.
 use anyport::{
     Body, ConnInfo, HttpOptions, PeerCred, Request, Response, Result, Unix, serve_with, service_fn,
     shutdown,
@@ -12,13 +12,13 @@ use clap::Parser;
 use std::{convert::Infallible, num::ParseIntError, path::PathBuf, process::ExitCode};
 
 #[derive(Parser)]
-#[command(about = "Serves over a Unix socket, and answers who asks")]
+#[command(about = "Serves over a Unix socket, and tells each client its user")]
 struct Options {
-    /// The socket's file; one that a server left behind is replaced, anything else is left alone.
+    /// The file of the socket. A file left by an ended server is replaced; any other is an error.
     #[arg(default_value = "app.sock")]
     path: PathBuf,
-    /// Who may connect, in octal: 600 its user, 660 its group too, 666 everybody; by default what
-    /// the umask leaves.
+    /// The users who may connect, in octal: 600 the owner, 660 also the group, 666 all [default:
+    /// according to the umask]
     #[arg(long, value_parser = octal)]
     mode: Option<u32>,
 }
@@ -27,26 +27,20 @@ fn octal(mode: &str) -> Result<u32, ParseIntError> {
     u32::from_str_radix(mode, 8)
 }
 
-async fn who(request: Request<Body>) -> Result<Response<String>, Infallible> {
+async fn whoami(request: Request<Body>) -> Result<Response<String>, Infallible> {
     let text = match request.extensions().get().and_then(ConnInfo::peer_cred) {
         Some(PeerCred { pid, uid, gid, .. }) => {
             let process = pid.map_or("unknown".into(), |pid| pid.to_string());
             format!("You are process {process}, user {uid}, group {gid}\n")
         }
-        None => "This system doesn't tell who you are\n".into(),
+        None => "This system does not report the user of a peer\n".into(),
     };
     Ok(Response::new(text))
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(&Options::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    anyport_examples::exit_code(run(&Options::parse()).await)
 }
 
 async fn run(options: &Options) -> Result<()> {
@@ -54,12 +48,9 @@ async fn run(options: &Options) -> Result<()> {
     if let Some(mode) = options.mode {
         unix = unix.with_mode(mode);
     }
-    let server = serve_with(unix, service_fn(who)).http(HttpOptions::default().with_conn_info());
+    let server = serve_with(unix, service_fn(whoami)).http(HttpOptions::default().with_conn_info());
     let running = server.with_graceful_shutdown(shutdown::signal()).start()?;
-    for endpoint in running.endpoints() {
-        let path = options.path.display();
-        println!("listening on {endpoint} (try: curl --unix-socket {path} http://localhost/)");
-    }
+    anyport_examples::print_endpoints(&running, "http");
     println!("{}", running.wait().await?);
     Ok(())
 }

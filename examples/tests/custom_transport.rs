@@ -1,9 +1,9 @@
-//! The behaviour suite on the transport of the example `custom_transport`: what a transport of your
-//! own has to pass, and how it's told to.
+//! The behaviour suite over the transport of the example `custom_transport`: what a transport of
+//! your own must pass, and how to run it.
 #![cfg(unix)]
 
 #[path = "../custom_transport.rs"]
-#[expect(dead_code, reason = "it's a program, whose `main` isn't run here")]
+#[expect(dead_code, reason = "the `main` of the program is not called")]
 mod example;
 
 use anyport::{Endpoint, UnixName};
@@ -18,7 +18,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::net::UnixStream;
 
-/// The example's transport, each time at another path of a folder that's removed in the end.
+/// Creates a transport at a new path. The folder is removed at the end.
 struct Example {
     folder: PathBuf,
     made: AtomicUsize,

@@ -1,6 +1,6 @@
-//! A client that asks over any stream, and what it's answered: all of it, but for what's never the
-//! same twice.
-use crate::place::{Place, Stream};
+//! A client over any stream. It returns whole responses, with varying values replaced by
+//! placeholders.
+use crate::servers::{Stream, TestServer};
 use anyport::{Request, StatusCode, TokioIo};
 use bytes::Bytes;
 use flate2::read::GzDecoder;
@@ -14,7 +14,7 @@ use hyper::{
 };
 use std::io::Read as _;
 
-/// A connection on which requests are asked, one after another.
+/// A connection that sends one request after another.
 pub(crate) enum Client {
     Http1(http1::SendRequest<Full<Bytes>>),
     Http2(http2::SendRequest<Full<Bytes>>),
@@ -26,22 +26,22 @@ pub(crate) enum Version {
     Http2,
 }
 
-/// A request, but for the version that it's asked in.
+/// A request, without its version of HTTP.
 #[derive(Debug)]
-pub(crate) struct Ask {
+pub(crate) struct TestRequest {
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
     pub(crate) headers: &'static [(&'static str, &'static str)],
     pub(crate) body: &'static str,
 }
 
-pub(crate) const fn ask(
+pub(crate) const fn request(
     method: &'static str,
     path: &'static str,
     headers: &'static [(&'static str, &'static str)],
     body: &'static str,
-) -> Ask {
-    Ask {
+) -> TestRequest {
+    TestRequest {
         method,
         path,
         headers,
@@ -49,21 +49,21 @@ pub(crate) const fn ask(
     }
 }
 
-pub(crate) const fn get(path: &'static str) -> Ask {
-    ask("GET", path, &[], "")
+pub(crate) const fn get(path: &'static str) -> TestRequest {
+    request("GET", path, &[], "")
 }
 
-/// A response: all of its headers, in the order of their names, and its body.
+/// A response: its status, all headers sorted by name, and its body.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct TestResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Bytes,
 }
 
 impl Client {
-    pub(crate) async fn connect(place: &Place, version: Version) -> Self {
-        Self::on(place.connect(version).await, version).await
+    pub(crate) async fn connect(served: &TestServer, version: Version) -> Self {
+        Self::on(served.connect(version).await, version).await
     }
 
     async fn on(stream: Box<dyn Stream>, version: Version) -> Self {
@@ -82,17 +82,17 @@ impl Client {
         }
     }
 
-    /// The head of the answer; its body is still to come.
-    pub(crate) async fn begin(&mut self, ask: &Ask) -> Response<Incoming> {
-        let request = Request::builder().method(ask.method);
+    /// Sends the request and returns the head of the response; the body is still to be read.
+    pub(crate) async fn begin(&mut self, sent: &TestRequest) -> Response<Incoming> {
+        let request = Request::builder().method(sent.method);
         let mut request = match self {
-            Self::Http1(_) => request.uri(ask.path).header(HOST, "localhost"),
-            Self::Http2(_) => request.uri(format!("http://localhost{}", ask.path)),
+            Self::Http1(_) => request.uri(sent.path).header(HOST, "localhost"),
+            Self::Http2(_) => request.uri(format!("http://localhost{}", sent.path)),
         };
-        for (name, value) in ask.headers {
+        for (name, value) in sent.headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Full::from(ask.body)).unwrap();
+        let request = request.body(Full::from(sent.body)).unwrap();
         match self {
             Self::Http1(client) => {
                 client.ready().await.unwrap();
@@ -102,42 +102,42 @@ impl Client {
         }
     }
 
-    pub(crate) async fn ask(&mut self, ask: &Ask) -> Answer {
-        let (head, body) = self.begin(ask).await.into_parts();
+    pub(crate) async fn send(&mut self, sent: &TestRequest) -> TestResponse {
+        let (head, body) = self.begin(sent).await.into_parts();
         let headers = head.headers.iter().map(|(name, value)| {
             let (name, value) = (name.to_string(), value.to_str().unwrap());
-            let value = settled(&name, value, ask);
+            let value = normalized(&name, value, sent);
             (name, value)
         });
         let mut headers: Vec<_> = headers.collect();
         headers.sort();
         let body = body.collect().await.unwrap().to_bytes();
-        let mut answer = Answer {
+        let mut response = TestResponse {
             status: head.status,
             headers,
             body,
         };
-        // How it's cut into blocks depends on how fast it came: what it says is compared.
-        if answer.header("content-encoding") == Some("gzip") {
-            answer.body = unzipped(&answer.body);
+        // The compressed blocks depend on timing, so the decompressed text is compared.
+        if response.header("content-encoding") == Some("gzip") {
+            response.body = unzipped(&response.body);
         }
-        // How often it was kept alive, depends on how busy the machine is.
-        if answer.header("content-type") == Some("text/event-stream") {
-            let text = answer.text();
+        // The number of keep-alive comments depends on the load of the machine.
+        if response.header("content-type") == Some("text/event-stream") {
+            let text = response.text();
             let (comments, events) =
-                text.split_at(text.len() - text.trim_start_matches(ALIVE).len());
-            answer.body = [&comments[..ALIVE.len().min(comments.len())], events]
+                text.split_at(text.len() - text.trim_start_matches(KEEP_ALIVE).len());
+            response.body = [&comments[..KEEP_ALIVE.len().min(comments.len())], events]
                 .concat()
                 .into();
         }
-        answer
+        response
     }
 }
 
-/// A comment, which keeps server-sent events alive.
-const ALIVE: &str = ":\n\n";
+/// The comment that keeps server-sent events alive.
+const KEEP_ALIVE: &str = ":\n\n";
 
-impl Answer {
+impl TestResponse {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(n, _)| n == name)?;
         Some(value)
@@ -148,8 +148,8 @@ impl Answer {
     }
 }
 
-/// What's another each time has to be well-formed; its value is left out.
-fn settled(name: &str, value: &str, ask: &Ask) -> String {
+/// Replaces a value that differs each time, after checking its form.
+fn normalized(name: &str, value: &str, sent: &TestRequest) -> String {
     match name {
         "date" => {
             assert!(
@@ -158,7 +158,7 @@ fn settled(name: &str, value: &str, ask: &Ask) -> String {
             );
             "<date>".to_owned()
         }
-        "x-request-id" if !ask.headers.iter().any(|(name, _)| *name == "x-request-id") => {
+        "x-request-id" if !sent.headers.iter().any(|(name, _)| *name == "x-request-id") => {
             let groups: Vec<_> = value.split('-').map(str::len).collect();
             assert_eq!(groups, [8, 4, 4, 4, 12], "{name}: {value}");
             "<uuid>".to_owned()

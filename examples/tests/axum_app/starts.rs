@@ -1,10 +1,10 @@
-//! What an app needs of tokio, it finds over every transport, and however its server was started.
+//! Tokio works in handlers over every transport, with every way to start the server.
 use crate::{
-    HELLO, PATIENCE, WEB_SOCKET,
-    client::{Answer, Client, Version, ask},
+    HELLO, TIMEOUT, WEB_SOCKET,
+    client::{Client, TestResponse, Version, request},
     expect_frame,
-    place::{Place, WAYS},
-    whole::{ASKS, Shared, router},
+    servers::{TRANSPORTS, TestServer},
+    tokio_app::{REQUESTS, Shared, router},
 };
 use anyport::{Endpoint, ErrorKind, Event, Observer, Result, Server};
 use futures_util::future::join_all;
@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-/// What it's called, and how it runs a server to its end, on a thread that's in no runtime.
+/// The name, and a function that runs a server to its end on a thread without a runtime.
 type Start = (&'static str, fn(Server) -> Result<()>);
 
 const STARTS: &[Start] = &[
@@ -33,7 +33,7 @@ const STARTS: &[Start] = &[
     }),
     ("`.start()` in a plain `main`", |server| {
         let running = server.start()?;
-        // Not on this thread: it's in no runtime.
+        // This thread has no runtime, so another one waits.
         let ends = thread::spawn(move || single_threaded().block_on(running.wait()));
         ends.join().unwrap().map(drop)
     }),
@@ -50,50 +50,50 @@ async fn started(server: Server) -> Result<()> {
     server.start()?.wait().await.map(drop)
 }
 
-/// As `#[tokio::main]` makes it.
+/// The runtime of `#[tokio::main]`.
 fn multi_threaded() -> Runtime {
     Builder::new_multi_thread().enable_all().build().unwrap()
 }
 
-/// As `#[tokio::main(flavor = "current_thread")]` makes it.
+/// The runtime of `#[tokio::main(flavor = "current_thread")]`.
 fn single_threaded() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Tells where the server listens.
-struct Tell(Mutex<Option<oneshot::Sender<Endpoint>>>);
+/// Sends the endpoint of the server to the test.
+struct SendEndpoint(Mutex<Option<oneshot::Sender<Endpoint>>>);
 
-impl Observer for Tell {
+impl Observer for SendEndpoint {
     fn on(&self, event: &Event<'_>) {
         if let Event::Listening { endpoint } = event
-            && let Some(tell) = self.0.lock().unwrap().take()
+            && let Some(sender) = self.0.lock().unwrap().take()
         {
-            tell.send((*endpoint).clone()).unwrap();
+            sender.send((*endpoint).clone()).unwrap();
         }
     }
 }
 
-/// A server that runs in its own way.
-struct Running {
-    place: Place,
+/// A server that was started in one of the ways.
+struct RunningServer {
+    served: TestServer,
     stop: oneshot::Sender<()>,
     ends: thread::JoinHandle<Result<()>>,
 }
 
-impl Running {
-    /// None: it says that it can't be started so.
+impl RunningServer {
+    /// Returns `None` if the server cannot be started in this way.
     async fn start(
-        mut place: Place,
+        mut served: TestServer,
         server: Server,
         start: fn(Server) -> Result<()>,
     ) -> Option<Self> {
-        let (tell, told) = oneshot::channel();
+        let (sender, listening) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
         let server = server
-            .observer(Tell(Mutex::new(Some(tell))))
+            .observer(SendEndpoint(Mutex::new(Some(sender))))
             .with_graceful_shutdown(async { drop(stopped.await) });
         let ends = thread::spawn(move || start(server));
-        let Ok(endpoint) = told.await else {
+        let Ok(endpoint) = listening.await else {
             let error = ends.join().unwrap().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Start, "{error}");
             assert!(
@@ -104,8 +104,8 @@ impl Running {
             );
             return None;
         };
-        place.listens_at(endpoint);
-        Some(Self { place, stop, ends })
+        served.set_endpoint(endpoint);
+        Some(Self { served, stop, ends })
     }
 
     async fn end(self) {
@@ -117,73 +117,77 @@ impl Running {
     }
 }
 
-/// Each place is asked in one of them.
+/// Each server is tested with one of them.
 const VERSIONS: [Version; 2] = [Version::Http1, Version::Http2];
 
-async fn answers(place: &Place, version: Version) -> Vec<Answer> {
-    let mut client = Client::connect(place, version).await;
-    let mut answers = Vec::new();
-    for (ask, ..) in ASKS {
-        answers.push(timeout(PATIENCE, client.ask(ask)).await.unwrap());
+async fn responses(served: &TestServer, version: Version) -> Vec<TestResponse> {
+    let mut client = Client::connect(served, version).await;
+    let mut responses = Vec::new();
+    for (request, ..) in REQUESTS {
+        responses.push(timeout(TIMEOUT, client.send(request)).await.unwrap());
     }
-    answers
+    responses
 }
 
-/// How many of the answers were the reference's, for one way to serve and one to start; `-` if it
-/// says that it can't be started so.
+/// The number of responses that equal the reference, for one transport and one way to start. `-` if
+/// the server cannot be started in this way.
 async fn cell(
     nth: usize,
     name: &str,
-    mut place: Place,
+    mut served: TestServer,
     (how, start): Start,
-    references: &[Vec<Answer>; 2],
+    references: &[Vec<TestResponse>; 2],
 ) -> Option<String> {
-    let server = place.take_server()?;
-    let Some(running) = Running::start(place, server, start).await else {
+    let server = served.take_server()?;
+    let Some(running) = RunningServer::start(served, server, start).await else {
         return Some("-".to_owned());
     };
     let which = nth % VERSIONS.len();
     let version = VERSIONS[which];
-    let answers = answers(&running.place, version).await;
-    for (((ask, ..), answer), expected) in ASKS.iter().zip(&answers).zip(&references[which]) {
-        assert_eq!(answer, expected, "{version:?} over {name}, {how}: {ask:?}");
+    let responses = responses(&running.served, version).await;
+    for (((request, ..), response), expected) in
+        REQUESTS.iter().zip(&responses).zip(&references[which])
+    {
+        assert_eq!(
+            response, expected,
+            "{version:?} over {name}, {how}: {request:?}"
+        );
     }
     running.end().await;
-    Some(answers.len().to_string())
+    Some(responses.len().to_string())
 }
 
-/// A row of a table: one way to serve, started in each way at once, since most of the time they
-/// wait.
+/// A row of the table: one transport, with all ways to start at once, because they mostly wait.
 async fn row(
     nth: usize,
     name: &str,
-    make: fn(axum::Router) -> Place,
-    references: &[Vec<Answer>; 2],
+    make: fn(axum::Router) -> TestServer,
+    references: &[Vec<TestResponse>; 2],
 ) -> Option<String> {
     let cells = STARTS.iter().enumerate().map(async |(start_nth, &start)| {
-        let place = make(router(Shared::new().await));
-        cell(nth + start_nth, name, place, start, references).await
+        let served = make(router(Shared::new().await));
+        cell(nth + start_nth, name, served, start, references).await
     });
     let cells: Option<Vec<_>> = join_all(cells).await.into_iter().collect();
     Some(format!("| {name} | {} |", cells?.join(" | ")))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_an_app_needs_of_tokio_is_there_however_its_server_was_started() {
-    let place = Place::reference(router(Shared::new().await));
+async fn tokio_works_in_handlers_with_every_way_to_start() {
+    let served = TestServer::reference(router(Shared::new().await));
     let references = [
-        answers(&place, VERSIONS[0]).await,
-        answers(&place, VERSIONS[1]).await,
+        responses(&served, VERSIONS[0]).await,
+        responses(&served, VERSIONS[1]).await,
     ];
-    place.drain().await;
-    for ((ask, status, begins), answer) in ASKS.iter().zip(&references[0]) {
-        assert_eq!(answer.status, *status, "{ask:?}: {answer:?}");
+    served.drain().await;
+    for ((request, status, begins), response) in REQUESTS.iter().zip(&references[0]) {
+        assert_eq!(response.status, *status, "{request:?}: {response:?}");
         assert!(
-            answer.body.starts_with(begins.as_bytes()),
-            "{ask:?}: {answer:?}"
+            response.body.starts_with(begins.as_bytes()),
+            "{request:?}: {response:?}"
         );
     }
-    let rows = WAYS.iter().enumerate();
+    let rows = TRANSPORTS.iter().enumerate();
     let rows =
         join_all(rows.map(|(nth, (name, _, make))| row(nth, name, *make, &references))).await;
     let names: Vec<_> = STARTS.iter().map(|(name, _)| *name).collect();
@@ -206,38 +210,38 @@ async fn what_an_app_needs_of_tokio_is_there_however_its_server_was_started() {
     }
 }
 
-/// axum's own, as far as peers have such an address.
+/// Axum's own extractor, where peers have IP addresses.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connect_info_is_there_over_every_transport_with_ip_addresses() {
-    let with_addresses = WAYS
+async fn connect_info_works_over_every_transport_with_ip_addresses() {
+    let with_addresses = TRANSPORTS
         .iter()
         .filter(|(name, (peer, _), _)| *peer == "127.0.0.1:" && !name.starts_with("axum::serve"));
     join_all(with_addresses.map(async |(name, _, serve)| {
-        let place = serve(router(Shared::new().await)).started();
+        let served = serve(router(Shared::new().await)).started();
         for version in VERSIONS {
-            let mut client = Client::connect(&place, version).await;
-            let ask = ask("GET", "/connect-info", &[], "");
+            let mut client = Client::connect(&served, version).await;
+            let request = request("GET", "/connect-info", &[], "");
             assert_eq!(
-                client.ask(&ask).await.text(),
+                client.send(&request).await.text(),
                 "127.0.0.1",
                 "{version:?} over {name}"
             );
         }
-        place.drain().await;
+        served.drain().await;
     }))
     .await;
 }
 
-/// Two who hear what either says: each of their WebSockets is served by tasks on tokio.
-async fn chat(place: Place) {
+/// Two clients of a chat, each served by tasks on tokio.
+async fn chat(served: TestServer) {
     let mut clients = Vec::new();
     for _ in 0..2 {
-        let mut stream = place.connect(Version::Http1).await;
+        let mut stream = served.connect(Version::Http1).await;
         let request = WEB_SOCKET.replace("/echo", "/chat");
         crate::send(&mut stream, request.as_bytes()).await;
         crate::head(&mut stream).await;
         crate::send(&mut stream, HELLO).await;
-        // It's heard by who said it, who has joined by then.
+        // The sender also receives its message, so it has joined by then.
         expect_frame(&mut stream, b"\x81\x05Hello").await;
         clients.push(stream);
     }
@@ -249,13 +253,13 @@ async fn chat(place: Place) {
         }
     }
     drop(clients);
-    place.drain().await;
+    served.drain().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_chat_works_over_every_transport() {
-    chat(Place::reference(router(Shared::new().await))).await;
-    join_all(WAYS.iter().map(async |(_, _, serve)| {
+async fn chat_works_over_every_transport() {
+    chat(TestServer::reference(router(Shared::new().await))).await;
+    join_all(TRANSPORTS.iter().map(async |(_, _, serve)| {
         chat(serve(router(Shared::new().await)).started()).await;
     }))
     .await;

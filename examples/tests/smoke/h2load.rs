@@ -1,5 +1,6 @@
-//! `hello` under h2load: many requests at once, on some connections, in both versions of HTTP.
-use crate::{add, running::Running};
+//! `any_transport` under h2load: many concurrent requests on some connections, in both versions of
+//! HTTP.
+use crate::{add, example::Example};
 use anyport_testkit::requirements::{Tests, needs_program};
 use std::process::Command;
 
@@ -11,11 +12,11 @@ const GLOMMIO: bool = cfg!(all(feature = "glommio", target_os = "linux"));
 pub(crate) fn tests(tests: Tests) -> Tests {
     add!(
         tests, h2load unless needs_program("h2load"),
-        h2load_is_answered_in_both_versions_over_each_transport,
+        h2load_succeeds_in_both_versions_over_each_transport,
     )
 }
 
-fn h2load_is_answered_in_both_versions_over_each_transport() {
+fn h2load_succeeds_in_both_versions_over_each_transport() {
     let plain = [
         ("tcp", true),
         ("tcp-per-core", true),
@@ -33,13 +34,13 @@ fn h2load_is_answered_in_both_versions_over_each_transport() {
         if !is_on {
             continue;
         }
-        let hello = Running::start(
-            "hello",
+        let server = Example::start(
+            "any_transport",
             &["--transport", transport, "--listen", "127.0.0.1:0"],
         );
-        let url = format!("{scheme}://{}/", hello.place);
+        let url = format!("{scheme}://{}/", server.endpoint);
         for (version, options) in [("http/1.1", &["--h1"][..]), (h2, &["-m", "10"])] {
-            let said = h2load(options, &url);
+            let output = h2load(options, &url);
             for line in [
                 format!("Application protocol: {version}"),
                 format!(
@@ -48,21 +49,21 @@ fn h2load_is_answered_in_both_versions_over_each_transport() {
                 format!("status codes: {REQUESTS} 2xx, 0 3xx, 0 4xx, 0 5xx"),
             ] {
                 assert!(
-                    said.contains(&line),
-                    "{transport}: no `{line}` in {said:#?}"
+                    output.contains(&line),
+                    "{transport}: expected `{line}` in {output:#?}"
                 );
             }
         }
-        hello.terminate().assert_success();
+        server.terminate().assert_success();
     }
 }
 
-/// What h2load says of its requests.
+/// The output of h2load.
 fn h2load(options: &[&str], url: &str) -> Vec<String> {
     let mut command = Command::new("h2load");
     command
         .args(["-n", REQUESTS, "-c", "20"])
         .args(options)
         .arg(url);
-    Running::spawn(&mut command).unwrap().end().stdout
+    Example::spawn(&mut command).unwrap().wait().stdout
 }

@@ -1,8 +1,8 @@
-//! `hello` under httpwg: HTTP/2 as RFC 9113 has it. `httpwg.txt` is the list of what passes, and of
-//! what can't.
+//! `any_transport` under httpwg: HTTP/2 according to RFC 9113. `httpwg.txt` lists the tests that
+//! pass, and those that cannot.
 use crate::{
     add,
-    running::{PATIENCE, Running},
+    example::{Example, TIMEOUT},
 };
 use anyport_testkit::requirements::{Tests, needs_program};
 use std::{
@@ -18,12 +18,12 @@ use tempfile::tempdir;
 
 const LIST: &str = include_str!("httpwg.txt");
 
-/// How long it waits for a frame, in milliseconds. Where the list says that a frame fails to come,
-/// it takes as long.
+/// How long httpwg waits for a frame, in milliseconds. A test that expects a missing frame takes
+/// this long.
 const WAIT: &str = "3000";
 
-/// How long it waits where it found something else than the list says: on a machine that stands
-/// still for seconds, a server answers late.
+/// The wait of a second run after a mismatch, because a server responds late on a machine that
+/// stalls for seconds.
 const LONG_WAIT: &str = "30000";
 
 const MONOIO: bool = cfg!(all(feature = "monoio", target_os = "linux"));
@@ -32,11 +32,11 @@ const GLOMMIO: bool = cfg!(all(feature = "glommio", target_os = "linux"));
 pub(crate) fn tests(tests: Tests) -> Tests {
     add!(
         tests, httpwg unless needs_program("httpwg"),
-        http_2_is_as_the_list_says_over_each_transport,
+        http_2_results_match_the_list_over_each_transport,
     )
 }
 
-fn http_2_is_as_the_list_says_over_each_transport() {
+fn http_2_results_match_the_list_over_each_transport() {
     let transports = [
         ("tcp", true),
         ("tcp-per-core", true),
@@ -44,7 +44,7 @@ fn http_2_is_as_the_list_says_over_each_transport() {
         ("glommio", GLOMMIO),
         ("unix", true),
     ];
-    // It waits more than it computes.
+    // The transports run at once, because each test waits more than it computes.
     let wrong = thread::scope(|scope| {
         let on = transports.into_iter().filter(|(_, is_on)| *is_on);
         let checks: Vec<_> = on
@@ -58,7 +58,7 @@ fn http_2_is_as_the_list_says_over_each_transport() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// What isn't as the list says over one transport.
+/// The mismatches over one transport.
 fn check(transport: &str) -> String {
     let folder = tempdir().unwrap();
     let path = folder.path().join("hello.sock");
@@ -66,48 +66,51 @@ fn check(transport: &str) -> String {
         "unix" => path.to_str().unwrap(),
         _ => "127.0.0.1:0",
     };
-    let hello = Running::start("hello", &["--transport", transport, "--listen", listen]);
-    let place = match hello.place.strip_prefix("unix:") {
-        Some(path) => by_way_of_tcp(path),
-        None => hello.place.clone(),
+    let server = Example::start(
+        "any_transport",
+        &["--transport", transport, "--listen", listen],
+    );
+    let endpoint = match server.endpoint.strip_prefix("unix:") {
+        Some(path) => tcp_forward_to(path),
+        None => server.endpoint.clone(),
     };
-    let wrong = match wrong(&found(&place, WAIT)) {
+    let mismatches = match mismatches(&found(&endpoint, WAIT)) {
         quick if quick.is_empty() => quick,
-        _ => wrong(&found(&place, LONG_WAIT)),
+        _ => mismatches(&found(&endpoint, LONG_WAIT)),
     };
-    hello.terminate().assert_success();
-    match wrong.is_empty() {
-        true => wrong,
-        false => format!("{transport}:\n{wrong}"),
+    server.terminate().assert_success();
+    match mismatches.is_empty() {
+        true => mismatches,
+        false => format!("{transport}:\n{mismatches}"),
     }
 }
 
-/// What it says of each of its tests: whether it passed.
-fn found(place: &str, wait: &str) -> BTreeMap<String, bool> {
+/// The result of each test of httpwg: whether it passed.
+fn found(endpoint: &str, wait: &str) -> BTreeMap<String, bool> {
     let mut command = Command::new("httpwg");
     command.args([
         "--address",
-        place,
+        endpoint,
         "--connect-timeout",
         wait,
         "--frame-timeout",
         wait,
     ]);
-    let ended = Running::spawn(&mut command).unwrap().end();
-    let said = ended.stdout.iter().chain(&ended.stderr);
-    let outcomes = said.filter_map(|line| {
+    let ended = Example::spawn(&mut command).unwrap().wait();
+    let lines = ended.stdout.iter().chain(&ended.stderr);
+    let outcomes = lines.filter_map(|line| {
         let (_, outcome) = line.split_once("Test ")?;
         let passed = outcome.strip_prefix("passed: ").map(|name| (name, true));
         let (name, passed) = passed.or_else(|| Some((outcome.strip_prefix("failed: ")?, false)))?;
-        // Behind the name, it may change the colour.
+        // An escape sequence may follow the name.
         let name = name.split('\u{1b}').next()?;
         Some((name.trim().to_owned(), passed))
     });
     outcomes.collect()
 }
 
-/// What isn't as the list says, a line each.
-fn wrong(found: &BTreeMap<String, bool>) -> String {
+/// The mismatches between results and list, one a line.
+fn mismatches(found: &BTreeMap<String, bool>) -> String {
     let mut listed = BTreeMap::new();
     for line in LIST.lines() {
         if let Some((kind @ ("pass" | "fail" | "varies"), name)) = line.split_once(' ') {
@@ -118,38 +121,37 @@ fn wrong(found: &BTreeMap<String, bool>) -> String {
     for (name, passed) in found {
         let _ = match (listed.remove(&**name), passed) {
             (Some("varies"), _) | (Some("pass"), true) | (Some("fail"), false) => Ok(()),
-            (Some("fail"), _) => writeln!(
-                wrong,
-                "passes now, and belongs among those that pass: {name}"
-            ),
-            (None, _) => writeln!(wrong, "isn't in the list: {name}"),
+            (Some("fail"), _) => {
+                writeln!(wrong, "passes now; move it to the passing tests: {name}")
+            }
+            (None, _) => writeln!(wrong, "is not in the list: {name}"),
             _ => writeln!(wrong, "failed: {name}"),
         };
     }
     listed.retain(|_, kind| *kind != "varies");
     for name in listed.keys() {
-        let _ = writeln!(wrong, "wasn't tried: {name}");
+        let _ = writeln!(wrong, "was not run: {name}");
     }
     wrong
 }
 
-/// A place in TCP from which a Unix socket is reached, for as long as the test runs.
-fn by_way_of_tcp(path: &str) -> String {
+/// A TCP address that forwards to a Unix socket while the test runs.
+fn tcp_forward_to(path: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let place = listener.local_addr().unwrap().to_string();
+    let endpoint = listener.local_addr().unwrap().to_string();
     let path = path.to_owned();
     thread::spawn(move || {
         for client in listener.incoming().map_while(Result::ok) {
             let Ok(server) = UnixStream::connect(&path) else {
                 return;
             };
-            client.set_read_timeout(Some(PATIENCE)).unwrap();
+            client.set_read_timeout(Some(TIMEOUT)).unwrap();
             let (to_server, to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
             thread::spawn(move || copy(client, to_server));
             thread::spawn(move || back(server, to_client));
         }
     });
-    place
+    endpoint
 }
 
 fn copy(mut from: TcpStream, mut to: UnixStream) {

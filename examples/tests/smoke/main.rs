@@ -1,7 +1,8 @@
-//! Each example as its user runs it: started on a free port, asked for real, ended by a signal.
+//! Each example as a user runs it: it is started on a free port, gets requests, and is ended by a
+//! signal.
 //!
-//! `cargo test` builds the examples before this; `cargo test --test smoke` alone doesn't. Where
-//! there's no curl, no h2load or no httpwg, the tests that need it are ignored, and say why.
+//! `cargo test` builds the examples before this test; `cargo test --test smoke` alone does not.
+//! Where curl, h2load or httpwg is missing, the tests that need it are ignored with the reason.
 #![cfg_attr(
     unix,
     expect(
@@ -11,24 +12,26 @@
 )]
 
 #[cfg(unix)]
-mod h2load;
+mod any_transport;
 #[cfg(unix)]
-mod hello;
+mod example;
+#[cfg(unix)]
+mod h2load;
 #[cfg(unix)]
 mod httpwg;
 #[cfg(unix)]
-mod others;
+mod io_uring_fallback;
 #[cfg(target_os = "linux")]
 mod port_80;
 #[cfg(unix)]
-mod running;
+mod programs;
 #[cfg(unix)]
 mod tls;
 
 use anyport_testkit::requirements::Tests;
 use std::process::ExitCode;
 
-/// Adds tests of a module, each by its function's name; `unless` there's a reason to ignore them.
+/// Adds tests of a module, named after their functions. `unless` gives a reason to ignore them.
 #[cfg(unix)]
 macro_rules! add {
     ($tests:expr, $module:ident, $($name:ident),+ $(,)?) => {
@@ -44,9 +47,16 @@ use add;
 fn main() -> ExitCode {
     let tests = Tests::default();
     #[cfg(unix)]
-    let tests = tls::tests(others::tests(hello::tests(httpwg::tests(h2load::tests(
-        tests,
-    )))));
+    let tests = [
+        any_transport::tests,
+        h2load::tests,
+        httpwg::tests,
+        io_uring_fallback::tests,
+        programs::tests,
+        tls::tests,
+    ]
+    .into_iter()
+    .fold(tests, |tests, add| add(tests));
     #[cfg(target_os = "linux")]
     let tests = port_80::tests(tests);
     tests.run()

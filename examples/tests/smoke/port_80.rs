@@ -1,8 +1,8 @@
-//! Port 80, which not every user may bind: on a machine where everybody may, there's nothing to be
-//! tested.
+//! Port 80, which needs a capability. On a machine where every user may bind it, the test is
+//! ignored.
 use crate::{
     add,
-    running::{Running, binary},
+    example::{Example, binary},
 };
 use anyport_testkit::requirements::Tests;
 use std::{
@@ -10,7 +10,7 @@ use std::{
 };
 
 pub(crate) fn tests(tests: Tests) -> Tests {
-    add!(tests, port_80 unless missing(), hello_names_the_capability_that_port_80_needs)
+    add!(tests, port_80 unless missing(), error_names_the_capability_that_port_80_needs)
 }
 
 fn missing() -> Option<String> {
@@ -27,33 +27,33 @@ fn missing() -> Option<String> {
     Some(format!("needs to drop the right to bind port 80: {failed}"))
 }
 
-/// A program that's run by a user who owns nothing.
+/// A command that runs as a user without rights.
 fn as_nobody(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.uid(65534).gid(65534);
     command
 }
 
-fn hello_names_the_capability_that_port_80_needs() {
+fn error_names_the_capability_that_port_80_needs() {
     let copy =
         Path::new(&std::env::temp_dir()).join(format!("anyport-smoke-{}", std::process::id()));
-    let mut command = Command::new(binary("hello"));
+    let mut command = Command::new(binary("any_transport"));
     if may_bind_port_80() {
-        // `nobody`, who may not, may perhaps not enter the build's folder either.
-        fs::copy(binary("hello"), &copy).unwrap();
+        // The user `nobody` may not have access to the build's folder.
+        fs::copy(binary("any_transport"), &copy).unwrap();
         command = as_nobody(&copy);
     }
     command.args(["--listen", "127.0.0.1:80"]);
-    let mut spawned = Running::spawn(&mut command);
-    // Another test's child that's about to start may still hold the copy open for writing.
+    let mut spawned = Example::spawn(&mut command);
+    // The child of another test may still hold the copy open for writing.
     while spawned
         .as_ref()
         .is_err_and(|e| e.kind() == io::ErrorKind::ExecutableFileBusy)
     {
         thread::yield_now();
-        spawned = Running::spawn(&mut command);
+        spawned = Example::spawn(&mut command);
     }
-    let ended = spawned.map(Running::end);
+    let ended = spawned.map(Example::wait);
     let _ = fs::remove_file(&copy);
     let ended = ended.unwrap();
     let error = "error: cannot bind 127.0.0.1:80: permission denied (ports below 1024 need CAP_NET_BIND_SERVICE)";
@@ -63,7 +63,7 @@ fn hello_names_the_capability_that_port_80_needs() {
     );
 }
 
-/// Whether this process has CAP_NET_BIND_SERVICE (capabilities(7)): bit 10 of what's effective.
+/// Whether this process has CAP_NET_BIND_SERVICE (capabilities(7)): bit 10 of the effective set.
 fn may_bind_port_80() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let effective = status

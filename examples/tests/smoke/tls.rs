@@ -1,7 +1,7 @@
-//! The examples over TLS, asked by curl.
+//! The examples with TLS, tested with curl.
 use crate::{
     add,
-    running::{PATIENCE, Running, try_it},
+    example::{Example, TIMEOUT, run_curl},
 };
 use anyport_testkit::requirements::{Tests, needs_program};
 use rustix::process::Signal;
@@ -10,15 +10,15 @@ use std::{fs, path::Path, process::Command};
 pub(crate) fn tests(tests: Tests) -> Tests {
     add!(
         tests, tls unless needs_program("curl"),
-        tls_serves_with_a_certificate_for_development,
-        tls_reads_its_certificate_again_on_a_hangup_and_keeps_the_old_one_if_the_new_one_is_bad,
-        mtls_greets_clients_by_their_certificate_and_refuses_those_without,
-        sni_tells_names_apart_and_refuses_one_that_it_does_not_know,
-        hello_serves_over_tls,
+        tls_serves_with_a_development_certificate,
+        tls_reloads_its_certificate_on_sighup_and_keeps_it_if_the_new_one_is_invalid,
+        mtls_greets_clients_with_a_certificate_and_refuses_others,
+        sni_selects_the_certificate_and_refuses_unknown_names,
+        any_transport_serves_over_tls,
     )
 }
 
-/// A certificate and its key for `localhost`, in this folder.
+/// Writes a certificate and its key for `localhost` into this folder.
 fn write_certificate(folder: &Path) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])
         .unwrap();
@@ -26,10 +26,10 @@ fn write_certificate(folder: &Path) {
     fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
 }
 
-fn tls_serves_with_a_certificate_for_development() {
-    let tls = Running::start("tls", &["--listen", "127.0.0.1:0"]);
+fn tls_serves_with_a_development_certificate() {
+    let tls = Example::start("tls", &["--listen", "127.0.0.1:0"]);
     for (version, option) in [("HTTP/1.1", "--http1.1"), ("HTTP/2.0", "--http2")] {
-        let answer = try_it(&tls.tried, &[option]).unwrap();
+        let answer = run_curl(&tls.curl, &[option]).unwrap();
         assert!(
             answer.starts_with(&format!("Hello, {version} over TLSv1.3 with ")),
             "{answer}"
@@ -38,29 +38,29 @@ fn tls_serves_with_a_certificate_for_development() {
     tls.terminate().assert_success();
 }
 
-fn tls_reads_its_certificate_again_on_a_hangup_and_keeps_the_old_one_if_the_new_one_is_bad() {
+fn tls_reloads_its_certificate_on_sighup_and_keeps_it_if_the_new_one_is_invalid() {
     let folder = tempfile::tempdir().unwrap();
     write_certificate(folder.path());
     let file = |name| folder.path().join(name).to_str().unwrap().to_owned();
     let (cert, key) = (file("cert.pem"), file("key.pem"));
-    let tls = Running::start(
+    let tls = Example::start(
         "tls",
         &["--listen", "127.0.0.1:0", "--cert", &cert, "--key", &key],
     );
-    // Trusts the file as it is now.
-    let trusted = || try_it(&tls.tried, &["--no-insecure", "--cacert", &cert]);
+    // Trusts only the certificate in the file.
+    let trusted = || run_curl(&tls.curl, &["--no-insecure", "--cacert", &cert]);
     trusted().unwrap();
 
     write_certificate(folder.path());
     let error = trusted().unwrap_err();
     assert!(error.contains("certificate"), "{error}");
     tls.signal(Signal::HUP);
-    assert_eq!(tls.stdout.recv_timeout(PATIENCE).unwrap(), "reloaded");
+    assert_eq!(tls.stdout.recv_timeout(TIMEOUT).unwrap(), "reloaded");
     trusted().unwrap();
 
     fs::write(&key, "no key").unwrap();
     tls.signal(Signal::HUP);
-    let error = tls.stderr.recv_timeout(PATIENCE).unwrap();
+    let error = tls.stderr.recv_timeout(TIMEOUT).unwrap();
     assert!(
         error.contains(&key) && error.ends_with("the previous configuration stays in use"),
         "{error}"
@@ -69,9 +69,9 @@ fn tls_reads_its_certificate_again_on_a_hangup_and_keeps_the_old_one_if_the_new_
     tls.terminate().assert_success();
 }
 
-fn mtls_greets_clients_by_their_certificate_and_refuses_those_without() {
+fn mtls_greets_clients_with_a_certificate_and_refuses_others() {
     let folder = tempfile::tempdir().unwrap();
-    let mtls = Running::start(
+    let mtls = Example::start(
         "mtls",
         &[
             "--listen",
@@ -80,8 +80,8 @@ fn mtls_greets_clients_by_their_certificate_and_refuses_those_without() {
             folder.path().to_str().unwrap(),
         ],
     );
-    assert_eq!(try_it(&mtls.tried, &[]).unwrap(), "Hello, CN=alice!\n");
-    let url = format!("https://{}/", mtls.place);
+    assert_eq!(run_curl(&mtls.curl, &[]).unwrap(), "Hello, CN=alice!\n");
+    let url = format!("https://{}/", mtls.endpoint);
     let stranger = Command::new("curl")
         .args(["-sSk", "--max-time", "60", &url])
         .output()
@@ -93,15 +93,15 @@ fn mtls_greets_clients_by_their_certificate_and_refuses_those_without() {
     mtls.terminate().assert_success();
 }
 
-fn sni_tells_names_apart_and_refuses_one_that_it_does_not_know() {
-    let sni = Running::start("sni", &["--listen", "127.0.0.1:0"]);
+fn sni_selects_the_certificate_and_refuses_unknown_names() {
+    let sni = Example::start("sni", &["--listen", "127.0.0.1:0"]);
     let ask = |name: &str| {
         let args = [
             "-sSk",
             "--max-time",
             "60",
             "--connect-to",
-            &format!("::{}", sni.place),
+            &format!("::{}", sni.endpoint),
         ]
         .map(str::to_owned);
         Command::new("curl")
@@ -120,13 +120,16 @@ fn sni_tells_names_apart_and_refuses_one_that_it_does_not_know() {
     sni.terminate().assert_success();
 }
 
-fn hello_serves_over_tls() {
+fn any_transport_serves_over_tls() {
     let path = tempfile::tempdir().unwrap();
     let path = path.path().join("s");
     for (transport, place) in [("tls", "127.0.0.1:0"), ("tls-unix", path.to_str().unwrap())] {
-        let hello = Running::start("hello", &["--transport", transport, "--listen", place]);
-        let answer = try_it(&hello.tried, &[]);
+        let server = Example::start(
+            "any_transport",
+            &["--transport", transport, "--listen", place],
+        );
+        let answer = run_curl(&server.curl, &[]);
         assert_eq!(answer.unwrap(), "Hello, World!", "{transport}");
-        hello.terminate().assert_success();
+        server.terminate().assert_success();
     }
 }

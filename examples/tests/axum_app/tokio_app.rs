@@ -1,8 +1,8 @@
-//! An app that needs all of tokio that apps need: tasks, threads for what blocks, timers, sockets,
-//! files; and tower-http's layers that need it.
+//! An app that uses all of tokio that apps need: tasks, blocking threads, timers, sockets, files,
+//! and the layers of tower-http that need tokio.
 use crate::{
     ASSETS,
-    client::{Ask, ask},
+    client::{TestRequest, request},
 };
 use anyport::StatusCode;
 use axum::{
@@ -38,19 +38,18 @@ use tower_http::{
 
 const MOMENT: Duration = Duration::from_millis(2);
 
-/// What handlers share, as apps have it: made before the server, on the runtime of whoever makes
-/// it.
+/// State of the handlers. It is created before the server, on the runtime of the caller.
 #[derive(Clone)]
 pub(crate) struct Shared {
-    /// Where the database's stand-in listens: it answers each line with the same in capitals.
+    /// The address of a stand-in for a database, which responds to each line with its capitals.
     database: SocketAddr,
-    /// A pool of one connection, which is made by the first request that needs it.
+    /// A pool of one connection, which the first request opens.
     pool: Arc<Mutex<Option<BufReader<TcpStream>>>>,
     chat: broadcast::Sender<String>,
 }
 
 impl Shared {
-    /// With a database of its own, on the tokio of the test.
+    /// Creates the state, with a database on the tokio of the test.
     pub(crate) async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let database = listener.local_addr().unwrap();
@@ -117,40 +116,52 @@ const PREFLIGHT: &[(&str, &str)] = &[
 const GZIP: &[(&str, &str)] = &[("accept-encoding", "gzip")];
 const RANGE: &[(&str, &str)] = &[("range", "bytes=2-8")];
 
-/// What it's asked, and how what it answers begins.
-pub(crate) const ASKS: &[(Ask, u16, &str)] = &[
+/// The requests, with the status and the beginning of the body of each response.
+pub(crate) const REQUESTS: &[(TestRequest, u16, &str)] = &[
     (
-        ask("POST", "/json", JSON, r#"{"word":"axum","number":8}"#),
+        request("POST", "/json", JSON, r#"{"word":"axum","number":8}"#),
         200,
         r#"{"word":"AXUM","number":9}"#,
     ),
-    (ask("GET", "/path/word/7", &[], ""), 200, "word 7"),
-    (ask("GET", "/query?word=b&number=3", &[], ""), 200, "b 3"),
-    (ask("GET", "/spawn", &[], ""), 200, "spawned"),
-    (ask("GET", "/join-set", &[], ""), 200, "45"),
-    (ask("GET", "/spawn-blocking", &[], ""), 200, "blocked"),
-    (ask("GET", "/channel", &[], ""), 200, "abc"),
-    (ask("GET", "/oneshot", &[], ""), 200, "once"),
-    (ask("GET", "/select", &[], ""), 200, "the timer"),
-    (ask("GET", "/sleep", &[], ""), 200, "slept"),
-    (ask("GET", "/interval", &[], ""), 200, "ticked"),
-    (ask("GET", "/timeout", &[], ""), 200, "deadline has elapsed"),
-    (ask("GET", "/for-ever", &[], ""), 504, ""),
-    (ask("GET", "/tcp", &[], ""), 200, "SELECT 1"),
-    (ask("GET", "/pool", &[], ""), 200, "SELECT 2"),
-    (ask("GET", "/pool", &[], ""), 200, "SELECT 2"),
-    (ask("GET", "/udp", &[], ""), 200, "datagram"),
-    (ask("GET", "/file", &[], ""), 200, "<!doctype html>"),
-    (ask("GET", "/temporary", &[], ""), 200, "written"),
+    (request("GET", "/path/word/7", &[], ""), 200, "word 7"),
     (
-        ask("GET", "/events", &[], ""),
+        request("GET", "/query?word=b&number=3", &[], ""),
+        200,
+        "b 3",
+    ),
+    (request("GET", "/spawn", &[], ""), 200, "spawned"),
+    (request("GET", "/join-set", &[], ""), 200, "45"),
+    (request("GET", "/spawn-blocking", &[], ""), 200, "blocked"),
+    (request("GET", "/channel", &[], ""), 200, "abc"),
+    (request("GET", "/oneshot", &[], ""), 200, "once"),
+    (request("GET", "/select", &[], ""), 200, "the timer"),
+    (request("GET", "/sleep", &[], ""), 200, "slept"),
+    (request("GET", "/interval", &[], ""), 200, "ticked"),
+    (
+        request("GET", "/timeout", &[], ""),
+        200,
+        "deadline has elapsed",
+    ),
+    (request("GET", "/for-ever", &[], ""), 504, ""),
+    (request("GET", "/tcp", &[], ""), 200, "SELECT 1"),
+    (request("GET", "/pool", &[], ""), 200, "SELECT 2"),
+    (request("GET", "/pool", &[], ""), 200, "SELECT 2"),
+    (request("GET", "/udp", &[], ""), 200, "datagram"),
+    (request("GET", "/file", &[], ""), 200, "<!doctype html>"),
+    (request("GET", "/temporary", &[], ""), 200, "written"),
+    (
+        request("GET", "/events", &[], ""),
         200,
         ":\n\ndata: at last\n\n",
     ),
-    (ask("GET", "/index.html", GZIP, ""), 200, "<!doctype html>"),
-    (ask("GET", "/index.html", RANGE, ""), 206, "doctype"),
-    (ask("OPTIONS", "/json", PREFLIGHT, ""), 200, ""),
-    (ask("GET", "/sleep", ORIGIN, ""), 200, "slept"),
+    (
+        request("GET", "/index.html", GZIP, ""),
+        200,
+        "<!doctype html>",
+    ),
+    (request("GET", "/index.html", RANGE, ""), 206, "doctype"),
+    (request("OPTIONS", "/json", PREFLIGHT, ""), 200, ""),
+    (request("GET", "/sleep", ORIGIN, ""), 200, "slept"),
 ];
 
 #[derive(Deserialize, Serialize)]
@@ -297,7 +308,7 @@ async fn temporary() -> String {
     fs::read_to_string(&path).await.unwrap()
 }
 
-/// One event, so late that the connection is kept alive meanwhile, on a busy machine, too.
+/// One event that comes after keep-alive comments, even on a busy machine.
 async fn events() -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
     let event = stream::once(async {
         time::sleep(Duration::from_secs(1)).await;
@@ -310,7 +321,7 @@ async fn connect_info(ConnectInfo(peer): ConnectInfo<SocketAddr>) -> String {
     peer.ip().to_string()
 }
 
-/// What one says, all hear: as axum's own example of a chat has it.
+/// Every client receives every message, as in axum's own example of a chat.
 async fn chat(State(shared): State<Shared>, upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(|socket| talk(socket, shared.chat))
 }

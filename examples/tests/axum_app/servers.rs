@@ -1,6 +1,6 @@
-//! Where the app is served: each transport, and `axum::serve`, which knows best what axum's answers
-//! are.
-use crate::{client::Version, secure};
+//! The servers under test: the app over each transport, and over `axum::serve`, which is the
+//! reference.
+use crate::{client::Version, tls};
 use anyport::{
     ByteTransport, Endpoint, Handle, Listener, Memory, Server, Tcp, TlsConfig, TlsExt, Unix,
     UnixName,
@@ -26,57 +26,60 @@ const LOCAL: &str = "127.0.0.1:0";
 const PLAIN: &str = "in plain text";
 const TLS: &str = "over TLSv1.3";
 
-/// What it's called; how its clients' names begin, and how they ask; how it's served.
-type Way = (
+/// The name; the prefix of a client's endpoint, and how `/whoami` describes the connection; the
+/// server.
+type TransportCase = (
     &'static str,
     (&'static str, &'static str),
-    fn(Router) -> Place,
+    fn(Router) -> TestServer,
 );
 
-/// The ways to serve the app, as far as their features are on. A transport is a line.
-pub(crate) const WAYS: &[Way] = &[
+/// The transports of all enabled features.
+pub(crate) const TRANSPORTS: &[TransportCase] = &[
     ("tcp", ("127.0.0.1:", PLAIN), |router| {
-        Place::of(serve_with(
+        TestServer::of(serve_with(
             Tcp::bind(LOCAL),
             app(router).with_connect_info(),
         ))
     }),
     ("tcp per core", ("127.0.0.1:", PLAIN), |router| {
-        Place::of(serve_with(
+        TestServer::of(serve_with(
             Tcp::bind(LOCAL).per_core().with_workers(2),
             app(router).with_connect_info(),
         ))
     }),
     ("unix", ("unix:", PLAIN), |router| {
-        Place::at_path(|path| {
-            Place::of(serve_with(
+        TestServer::at_unix_path(|path| {
+            TestServer::of(serve_with(
                 Unix::bind(path),
                 app(router).with_connect_info(),
             ))
         })
     }),
     ("unix per core", ("unix:", PLAIN), |router| {
-        Place::at_path(|path| {
-            Place::of(serve_with(
+        TestServer::at_unix_path(|path| {
+            TestServer::of(serve_with(
                 Unix::bind(path).per_core().with_workers(2),
                 app(router).with_connect_info(),
             ))
         })
     }),
     ("memory", ("memory:client-", PLAIN), |router| {
-        Place::in_memory(|memory| Place::of(serve_with(memory, app(router).with_connect_info())))
+        TestServer::in_memory(|memory| {
+            TestServer::of(serve_with(memory, app(router).with_connect_info()))
+        })
     }),
     ("memory per core", ("memory:client-", PLAIN), |router| {
-        Place::in_memory(|memory| {
-            Place::of(serve_with(
+        TestServer::in_memory(|memory| {
+            TestServer::of(serve_with(
                 memory.per_core().with_workers(2),
                 app(router).with_connect_info(),
             ))
         })
     }),
     ("tls over tcp", ("127.0.0.1:", TLS), |router| {
-        Place::secure(|tls| {
-            Place::of(serve_with(
+        TestServer::with_tls(|tls| {
+            TestServer::of(serve_with(
                 Tcp::bind(LOCAL).tls(tls),
                 app(router).with_connect_info(),
             ))
@@ -84,12 +87,14 @@ pub(crate) const WAYS: &[Way] = &[
     }),
     ("tls over tcp per core", ("127.0.0.1:", TLS), |router| {
         let tcp = Tcp::bind(LOCAL).per_core().with_workers(2);
-        Place::secure(|tls| Place::of(serve_with(tcp.tls(tls), app(router).with_connect_info())))
+        TestServer::with_tls(|tls| {
+            TestServer::of(serve_with(tcp.tls(tls), app(router).with_connect_info()))
+        })
     }),
     ("tls over unix", ("unix:", TLS), |router| {
-        Place::secure(|tls| {
-            Place::at_path(|path| {
-                Place::of(serve_with(
+        TestServer::with_tls(|tls| {
+            TestServer::at_unix_path(|path| {
+                TestServer::of(serve_with(
                     Unix::bind(path).tls(tls),
                     app(router).with_connect_info(),
                 ))
@@ -97,27 +102,27 @@ pub(crate) const WAYS: &[Way] = &[
         })
     }),
     ("tls over memory", ("memory:client-", TLS), |router| {
-        Place::secure(|tls| {
-            Place::in_memory(|memory| {
-                Place::of(serve_with(memory.tls(tls), app(router).with_connect_info()))
+        TestServer::with_tls(|tls| {
+            TestServer::in_memory(|memory| {
+                TestServer::of(serve_with(memory.tls(tls), app(router).with_connect_info()))
             })
         })
     }),
     ("a listener of axum's", ("127.0.0.1:", PLAIN), |router| {
-        Place::of(serve_with(
+        TestServer::of(serve_with(
             for_axum::transport(bind()),
             app(router).with_connect_info(),
         ))
     }),
     ("axum::serve over unix", ("unix:", PLAIN), |router| {
-        Place::at_path(|path| Place::axum_serve(Unix::bind(path), router))
+        TestServer::at_unix_path(|path| TestServer::axum_serve(Unix::bind(path), router))
     }),
     ("axum::serve over tls", ("127.0.0.1:", TLS), |router| {
-        Place::secure(|tls| Place::axum_serve(Tcp::bind(LOCAL).tls(tls), router))
+        TestServer::with_tls(|tls| TestServer::axum_serve(Tcp::bind(LOCAL).tls(tls), router))
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
     ("monoio", ("127.0.0.1:", PLAIN), |router| {
-        Place::of(serve_with(
+        TestServer::of(serve_with(
             Monoio::bind(LOCAL).with_workers(2),
             app(router).with_connect_info(),
         ))
@@ -125,15 +130,15 @@ pub(crate) const WAYS: &[Way] = &[
     #[cfg(all(feature = "monoio", target_os = "linux"))]
     ("monoio by epoll", ("127.0.0.1:", PLAIN), |router| {
         let monoio = Monoio::bind(LOCAL).with_workers(2);
-        Place::of(serve_with(
+        TestServer::of(serve_with(
             monoio.with_driver(Driver::Epoll),
             app(router).with_connect_info(),
         ))
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
     ("monoio unix", ("unix:", PLAIN), |router| {
-        Place::at_path(|path| {
-            Place::of(serve_with(
+        TestServer::at_unix_path(|path| {
+            TestServer::of(serve_with(
                 MonoioUnix::bind(path).with_workers(2),
                 app(router).with_connect_info(),
             ))
@@ -142,26 +147,30 @@ pub(crate) const WAYS: &[Way] = &[
     #[cfg(all(feature = "monoio", target_os = "linux"))]
     ("tls over monoio", ("127.0.0.1:", TLS), |router| {
         let monoio = Monoio::bind(LOCAL).with_workers(2);
-        Place::secure(|tls| Place::of(serve_with(monoio.tls(tls), app(router).with_connect_info())))
+        TestServer::with_tls(|tls| {
+            TestServer::of(serve_with(monoio.tls(tls), app(router).with_connect_info()))
+        })
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
     ("tls over monoio by epoll", ("127.0.0.1:", TLS), |router| {
         let monoio = Monoio::bind(LOCAL)
             .with_workers(2)
             .with_driver(Driver::Epoll);
-        Place::secure(|tls| Place::of(serve_with(monoio.tls(tls), app(router).with_connect_info())))
+        TestServer::with_tls(|tls| {
+            TestServer::of(serve_with(monoio.tls(tls), app(router).with_connect_info()))
+        })
     }),
     #[cfg(all(feature = "glommio", target_os = "linux"))]
     ("glommio", ("127.0.0.1:", PLAIN), |router| {
-        Place::of(serve_with(
+        TestServer::of(serve_with(
             Glommio::bind(LOCAL).with_workers(2),
             app(router).with_connect_info(),
         ))
     }),
     #[cfg(all(feature = "glommio", target_os = "linux"))]
     ("glommio unix", ("unix:", PLAIN), |router| {
-        Place::at_path(|path| {
-            Place::of(serve_with(
+        TestServer::at_unix_path(|path| {
+            TestServer::of(serve_with(
                 GlommioUnix::bind(path).with_workers(2),
                 app(router).with_connect_info(),
             ))
@@ -170,8 +179,8 @@ pub(crate) const WAYS: &[Way] = &[
     #[cfg(all(feature = "glommio", target_os = "linux"))]
     ("tls over glommio", ("127.0.0.1:", TLS), |router| {
         let glommio = Glommio::bind(LOCAL).with_workers(2);
-        Place::secure(|tls| {
-            Place::of(serve_with(
+        TestServer::with_tls(|tls| {
+            TestServer::of(serve_with(
                 glommio.tls(tls),
                 app(router).with_connect_info(),
             ))
@@ -179,33 +188,32 @@ pub(crate) const WAYS: &[Way] = &[
     }),
 ];
 
-/// Where the app is served.
-pub(crate) struct Place {
+/// A server of the app, and a way to connect to it.
+pub(crate) struct TestServer {
     dial: Box<Dial>,
-    /// Known once it's started.
+    /// Known once the server is started.
     endpoint: Option<Endpoint>,
     served_by: ServedBy,
     _folder: Option<TempDir>,
 }
 
 enum ServedBy {
-    Nobody(Option<Box<Server>>),
+    NotStarted(Option<Box<Server>>),
     Anyport(Handle),
     Axum(oneshot::Sender<()>, JoinHandle<io::Result<()>>),
 }
 
-/// A client's end of a connection.
+/// The client's end of a connection.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-/// Connects to where the server listens, to speak this version.
+/// Connects to the server, for this version of HTTP.
 type Dial = dyn Fn(&Endpoint, Version) -> Dialing + Send + Sync;
 type Dialing = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
 
-impl Place {
-    /// What the others are compared with: axum's own server on tokio's own socket, with nothing of
-    /// anyport.
+impl TestServer {
+    /// The reference: axum's own server on tokio's own socket, without anyport.
     pub(crate) fn reference(router: Router) -> Self {
         let listener = bind();
         let endpoint = Endpoint::from(listener.local_addr().unwrap());
@@ -241,68 +249,68 @@ impl Place {
         Self {
             dial: Box::new(dial),
             endpoint: None,
-            served_by: ServedBy::Nobody(Some(Box::new(server))),
+            served_by: ServedBy::NotStarted(Some(Box::new(server))),
             _folder: None,
         }
     }
 
-    /// Starts it, unless that's done.
+    /// Starts the server, unless it is started.
     pub(crate) fn started(mut self) -> Self {
         if let Some(server) = self.take_server() {
             let running = server.start().unwrap();
-            self.listens_at(running.endpoints()[0].clone());
+            self.set_endpoint(running.endpoints()[0].clone());
             self.served_by = ServedBy::Anyport(running);
         }
         self
     }
 
-    /// Its server, for whoever starts it in another way, and says [where it
-    /// listens](Self::listens_at). None: it's `axum::serve`, and has been started.
+    /// Takes the server, for a caller that starts it and [sets its endpoint](Self::set_endpoint).
+    /// Returns `None` for `axum::serve`, which is started already.
     pub(crate) fn take_server(&mut self) -> Option<Server> {
         match &mut self.served_by {
-            ServedBy::Nobody(server) => server.take().map(|server| *server),
+            ServedBy::NotStarted(server) => server.take().map(|server| *server),
             _ => None,
         }
     }
 
-    pub(crate) fn listens_at(&mut self, endpoint: Endpoint) {
+    pub(crate) fn set_endpoint(&mut self, endpoint: Endpoint) {
         self.endpoint = Some(endpoint);
     }
 
-    fn at_path(place: impl FnOnce(&Path) -> Self) -> Self {
+    fn at_unix_path(served: impl FnOnce(&Path) -> Self) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let place = place(&folder.path().join("app.sock"));
+        let served = served(&folder.path().join("app.sock"));
         Self {
             _folder: Some(folder),
-            ..place
+            ..served
         }
     }
 
-    fn in_memory(place: impl FnOnce(Memory) -> Self) -> Self {
+    fn in_memory(served: impl FnOnce(Memory) -> Self) -> Self {
         let memory = Memory::new();
         let connector = Arc::new(memory.connector());
-        let place = place(memory);
+        let served = served(memory);
         let dial = move |_: &Endpoint, _| -> Dialing {
             let connector = Arc::clone(&connector);
             Box::pin(async move { Ok(Box::new(connector.connect()?) as Box<dyn Stream>) })
         };
         Self {
             dial: Box::new(dial),
-            ..place
+            ..served
         }
     }
 
-    fn secure(place: impl FnOnce(TlsConfig) -> Self) -> Self {
-        let (server, client) = secure::both_ends();
-        let place = place(server);
-        let below = place.dial;
+    fn with_tls(served: impl FnOnce(TlsConfig) -> Self) -> Self {
+        let (server, client) = tls::server_and_client();
+        let served = served(server);
+        let below = served.dial;
         let dial = move |endpoint: &Endpoint, version| -> Dialing {
             let (below, handshake) = (below(endpoint, version), client(version));
             Box::pin(async move { Ok(Box::new(handshake(below.await?).await?) as Box<dyn Stream>) })
         };
         Self {
             dial: Box::new(dial),
-            ..place
+            ..served
         }
     }
 
@@ -311,10 +319,10 @@ impl Place {
         (self.dial)(endpoint, version).await.unwrap()
     }
 
-    /// Drains it; whoever is connected still has to be done within the grace.
+    /// Drains the server. Connected clients must finish within the grace.
     pub(crate) async fn drain(self) {
         match self.served_by {
-            ServedBy::Nobody(_) => {}
+            ServedBy::NotStarted(_) => {}
             ServedBy::Anyport(handle) => {
                 let report = handle.shutdown(Duration::from_secs(10)).await.unwrap();
                 assert_eq!(report.aborted, 0, "{report}");
@@ -339,7 +347,7 @@ fn dial(endpoint: &Endpoint, _: Version) -> Dialing {
         Ok(match endpoint {
             Endpoint::Tcp(addr) => Box::new(TcpStream::connect(addr).await?) as Box<dyn Stream>,
             Endpoint::Unix(UnixName::Path(path)) => Box::new(UnixStream::connect(path).await?),
-            other => panic!("{other} can't be connected to"),
+            other => panic!("no client for the endpoint {other}"),
         })
     })
 }

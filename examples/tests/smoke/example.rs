@@ -1,4 +1,4 @@
-//! A running example, and one request to it.
+//! A running example, and requests to it.
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -11,52 +11,52 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Nothing here takes nearly so long, unless it hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Upper bound of every wait. Only a test that hangs reaches it.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A running example; killed if the test fails.
-pub(crate) struct Running {
+/// A running example, which is killed if the test fails.
+pub(crate) struct Example {
     pub(crate) child: Child,
     pub(crate) stdout: Receiver<String>,
     pub(crate) stderr: Receiver<String>,
-    pub(crate) place: String,
-    /// What it says should be tried.
-    pub(crate) tried: String,
+    pub(crate) endpoint: String,
+    /// The arguments of the curl command that it prints.
+    pub(crate) curl: String,
 }
 
 pub(crate) trait Stream: Read + Write {}
 
 impl<S: Read + Write> Stream for S {}
 
-/// How an example ended.
+/// The exit code and the output of an example.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: Vec<String>,
     pub(crate) stderr: Vec<String>,
 }
 
-impl Running {
-    /// Until it says where it listens.
+impl Example {
+    /// Starts an example, and waits until it listens.
     pub(crate) fn start(example: &str, arguments: &[&str]) -> Self {
-        let mut running = Self::spawn(Command::new(binary(example)).args(arguments)).unwrap();
-        running.listens();
-        running
+        let mut example = Self::spawn(Command::new(binary(example)).args(arguments)).unwrap();
+        example.wait_until_listening();
+        example
     }
 
-    /// The next that it says is where it listens.
-    pub(crate) fn listens(&mut self) {
-        let line = self.stdout.recv_timeout(PATIENCE).unwrap();
-        let place = line
+    /// Reads the next line, which must say where the example listens.
+    pub(crate) fn wait_until_listening(&mut self) {
+        let line = self.stdout.recv_timeout(TIMEOUT).unwrap();
+        let endpoint = line
             .strip_prefix("listening on ")
             .and_then(|rest| rest.split(' ').next());
-        place
-            .unwrap_or_else(|| panic!("it printed {line:?}"))
-            .clone_into(&mut self.place);
+        endpoint
+            .unwrap_or_else(|| panic!("expected `listening on ..`, got {line:?}"))
+            .clone_into(&mut self.endpoint);
         let tried = line
             .split_once("(try: ")
             .map(|(_, tried)| tried.trim_end_matches(')'));
-        tried.unwrap_or_default().clone_into(&mut self.tried);
+        tried.unwrap_or_default().clone_into(&mut self.curl);
     }
 
     pub(crate) fn spawn(command: &mut Command) -> io::Result<Self> {
@@ -73,8 +73,8 @@ impl Running {
             child,
             stdout,
             stderr,
-            place: String::new(),
-            tried: String::new(),
+            endpoint: String::new(),
+            curl: String::new(),
         })
     }
 
@@ -82,17 +82,17 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Sends SIGTERM and waits for what comes of it.
-    pub(crate) fn terminate(self) -> Ended {
+    /// Sends SIGTERM, and waits for the end.
+    pub(crate) fn terminate(self) -> Outcome {
         self.signal(Signal::TERM);
-        self.end()
+        self.wait()
     }
 
-    pub(crate) fn end(mut self) -> Ended {
-        // A process that has closed both has ended, or is about to.
+    pub(crate) fn wait(mut self) -> Outcome {
+        // A process that has closed both pipes has ended, or is about to.
         let (stdout, stderr) = (rest(&self.stdout), rest(&self.stderr));
         let code = self.child.wait().unwrap().code();
-        Ended {
+        Outcome {
             code,
             stdout,
             stderr,
@@ -100,37 +100,37 @@ impl Running {
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(&self.place).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let stream = TcpStream::connect(&self.endpoint).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream
     }
 
     pub(crate) fn connect_anywhere(&self) -> Box<dyn Stream> {
-        match self.place.strip_prefix("unix:") {
+        match self.endpoint.strip_prefix("unix:") {
             Some(path) => {
                 let stream = UnixStream::connect(path).unwrap();
-                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                stream.set_read_timeout(Some(TIMEOUT)).unwrap();
                 Box::new(stream)
             }
             None => Box::new(self.connect()),
         }
     }
 
-    /// Sends one request, and gives the whole response.
-    pub(crate) fn ask(&self, request: &str) -> String {
-        ask(self.connect(), request)
+    /// Sends one request, and returns the whole response.
+    pub(crate) fn exchange(&self, request: &str) -> String {
+        exchange(self.connect(), request)
     }
 }
 
-impl Drop for Running {
+impl Drop for Example {
     fn drop(&mut self) {
-        // An error says that it has ended already.
+        // An error means that the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-impl Ended {
+impl Outcome {
     pub(crate) fn assert_success(&self) {
         assert_eq!((self.code, self.stderr.len()), (Some(0), 0), "{self:?}");
     }
@@ -164,21 +164,22 @@ pub(crate) fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
 }
 
 pub(crate) fn rest(lines: &Receiver<String>) -> Vec<String> {
-    let by = Instant::now() + PATIENCE;
+    let by = Instant::now() + TIMEOUT;
     let mut all = Vec::new();
     loop {
         match lines.recv_timeout(by.saturating_duration_since(Instant::now())) {
             Ok(line) => all.push(line),
             Err(RecvTimeoutError::Disconnected) => return all,
             Err(RecvTimeoutError::Timeout) => {
-                panic!("still running after {PATIENCE:?}; printed {all:?}")
+                panic!("still running after {TIMEOUT:?}; printed {all:?}")
             }
         }
     }
 }
 
-/// One request on a connection of its own: its first lines are given, the usual rest is added.
-pub(crate) fn ask(mut stream: impl Read + Write, request: &str) -> String {
+/// Sends one request on a connection of its own. The remaining headers are added to the given
+/// lines.
+pub(crate) fn exchange(mut stream: impl Read + Write, request: &str) -> String {
     let (line, body) = request.split_once("\n\n").unwrap_or((request, ""));
     let (line, headers) = line
         .split_once('\n')
@@ -196,8 +197,8 @@ pub(crate) fn ask(mut stream: impl Read + Write, request: &str) -> String {
     response
 }
 
-/// One request that leaves the connection open; the response's head and its 13 bytes of body.
-pub(crate) fn ask_and_stay(stream: &mut TcpStream) -> String {
+/// Sends one request and keeps the connection open. Returns the head and the 13 bytes of the body.
+pub(crate) fn get_and_keep_alive(stream: &mut TcpStream) -> String {
     write!(stream, "GET / HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
     let mut response = String::new();
     let mut byte = [0];
@@ -208,11 +209,11 @@ pub(crate) fn ask_and_stay(stream: &mut TcpStream) -> String {
     response
 }
 
-/// Runs what an example says should be tried: curl. `Err`: what curl says of its failure.
-pub(crate) fn try_it(tried: &str, more: &[&str]) -> Result<String, String> {
+/// Runs the curl command that an example prints. An error is curl's message.
+pub(crate) fn run_curl(tried: &str, more: &[&str]) -> Result<String, String> {
     let tried = tried.split(' ').skip(1).chain(more.iter().copied());
     let mut curl = Command::new("curl");
-    curl.args(["-sS", "--max-time", &PATIENCE.as_secs().to_string()])
+    curl.args(["-sS", "--max-time", &TIMEOUT.as_secs().to_string()])
         .args(tried);
     let output = curl.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -222,9 +223,9 @@ pub(crate) fn try_it(tried: &str, more: &[&str]) -> Result<String, String> {
     }
 }
 
-/// Runs what has to fail: exit code 1, nothing on stdout, one line on stderr.
-pub(crate) fn one_line_of_error(command: &mut Command) -> String {
-    let ended = Running::spawn(command).unwrap().end();
+/// Runs a command that must fail: exit code 1, nothing on stdout, one line on stderr.
+pub(crate) fn one_line_error(command: &mut Command) -> String {
+    let ended = Example::spawn(command).unwrap().wait();
     assert_eq!(
         (ended.code, ended.stdout.len(), ended.stderr.len()),
         (Some(1), 0, 1),

@@ -1,5 +1,5 @@
-//! Both ends of TLS, with a certificate that's made for a test.
-use crate::{client::Version, place::Stream};
+//! Both ends of TLS, with a certificate generated for the test.
+use crate::{client::Version, servers::Stream};
 use anyport::{
     TlsConfig,
     tls::{
@@ -13,8 +13,8 @@ use anyport::{
 use std::sync::Arc;
 use tokio_rustls::{Connect, TlsConnector};
 
-/// What a server shows, and what makes a client's handshake that trusts it and asks for a version.
-pub(crate) fn both_ends() -> (TlsConfig, impl Fn(Version) -> Handshake + Send + Sync) {
+/// The configuration of a server, and a function for the handshake of a client that trusts it.
+pub(crate) fn server_and_client() -> (TlsConfig, impl Fn(Version) -> Handshake + Send + Sync) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let server = TlsConfig::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
     let mut roots = RootCertStore::empty();
