@@ -1,15 +1,16 @@
 //! Autobahn's test suite, the reference for implementations of WebSockets, against the echo of the
 //! example over each transport.
 //!
-//! It's `wstest` of PyPI's `autobahntestsuite`, which needs Python 2.7; where that's missing, the
-//! tests are ignored, and say so. `passes.txt` names the cases that pass, and may only grow.
+//! The suite is `wstest` of PyPI's `autobahntestsuite`, which needs Python 2.7. Where it is
+//! missing, the tests are ignored with the reason. `passes.txt` lists the cases that pass; the list
+//! may only grow.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
 #[path = "../../websocket.rs"]
-#[expect(dead_code, reason = "it's a program, whose `main` isn't run here")]
+#[expect(dead_code, reason = "the `main` of the program is not called")]
 mod example;
 
 use anyport::{Server, Tcp, TlsConfig, TlsExt, serve_with, service_fn};
@@ -26,10 +27,10 @@ use tokio::{process::Command, time::timeout};
 
 const LOCAL: &str = "127.0.0.1:0";
 const PASSES: &str = include_str!("passes.txt");
-/// Thousands of messages of 128 KiB take a client in Python half an hour.
-const PATIENCE: Duration = Duration::from_secs(3600);
+/// A client in Python takes half an hour for thousands of messages of 128 KiB.
+const TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// What it's called, the scheme of its URL, and how it's served.
+/// The name, the scheme of the URL, and the server.
 type Served = (&'static str, &'static str, fn() -> Server);
 
 macro_rules! served {
@@ -73,14 +74,14 @@ struct Case {
 }
 
 impl Case {
-    /// Some cases ask what an implementation does where the RFC leaves it free.
+    /// Some cases only report behaviour that the RFC leaves open.
     fn passes(&self) -> bool {
         let fine = ["OK", "NON-STRICT", "INFORMATIONAL"];
         fine.contains(&&*self.behavior) && fine.contains(&&*self.behavior_close)
     }
 }
 
-/// Large messages, and compressed ones: only `cargo test --release` has those.
+/// Large or compressed messages run only with `cargo test --release`.
 fn is_slow(case: &str) -> bool {
     ["9.", "12.", "13."]
         .iter()
@@ -111,7 +112,7 @@ async fn passes(scheme: &str, server: Server) {
         .arg(&file)
         .stdout(Stdio::null())
         .kill_on_drop(true);
-    let status = timeout(PATIENCE, wstest.status()).await.unwrap().unwrap();
+    let status = timeout(TIMEOUT, wstest.status()).await.unwrap().unwrap();
     assert!(status.success(), "wstest: {status}");
     let index = fs::read_to_string(report.join("index.json")).unwrap();
     let mut index: BTreeMap<String, BTreeMap<String, Case>> = serde_json::from_str(&index).unwrap();

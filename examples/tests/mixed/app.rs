@@ -1,15 +1,15 @@
-//! The app: it says which part it is, waits, echoes, and panics, as it's asked to.
+//! The app: its routes return the name of the transport, wait, echo, and panic.
 use anyport::{Body, Request, Response, StatusCode, TokioIo, header};
 use axum::{Router, routing::get};
 use std::{panic::resume_unwind, sync::Arc};
 use tokio::{io, sync::Semaphore};
 
-/// What a test and its apps tell each other, from whatever runtime to whatever other.
+/// Signals between a test and its apps, across runtimes.
 #[derive(Clone)]
 pub(crate) struct Signals {
-    /// A permit for each request that waits, once it does.
+    /// One permit for each request that has begun to wait.
     arrived: Arc<Semaphore>,
-    /// A permit for each request that may be answered.
+    /// One permit for each request that may respond.
     released: Arc<Semaphore>,
 }
 
@@ -22,7 +22,7 @@ impl Signals {
         }
     }
 
-    /// Ready when so many requests wait.
+    /// Waits until this many requests wait.
     pub(crate) async fn arrived(&self, requests: usize) {
         let requests = u32::try_from(requests).unwrap();
         self.arrived.acquire_many(requests).await.unwrap().forget();
@@ -38,7 +38,7 @@ impl Signals {
     }
 }
 
-/// `/` and `/slow` answer the name of the part; `/slow` waits before, until it's released.
+/// `/` and `/slow` respond with the name of the transport. `/slow` waits for the test first.
 pub(crate) fn app(name: &'static str, signals: Signals) -> Router {
     let slow = async move || {
         signals.wait().await;
@@ -51,17 +51,17 @@ pub(crate) fn app(name: &'static str, signals: Signals) -> Router {
         .route("/echo", get(echo))
 }
 
-/// It's no news to anybody, so the panic hook isn't told.
+/// `resume_unwind` does not call the panic hook, so nothing is printed.
 async fn panics() {
     resume_unwind(Box::new("deliberate"));
 }
 
-/// Echoes on what the connection becomes.
+/// Echoes on the upgraded connection.
 async fn echo(mut request: Request<axum::body::Body>) -> Response<Body> {
     let upgrade = hyper::upgrade::on(&mut request);
     let echoing = async {
         let (mut read, mut write) = io::split(TokioIo::new(upgrade.await.unwrap()));
-        // It ends with the client, or with the server.
+        // The copy ends with the client or with the server.
         let _ = io::copy(&mut read, &mut write).await;
     };
     anyport::spawn(echoing).unwrap();

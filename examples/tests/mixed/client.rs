@@ -1,12 +1,12 @@
-//! A client that knows nothing of the server's runtimes: bytes, and patience.
-use crate::PATIENCE;
+//! A client that works over any stream, with a timeout for each byte.
+use crate::TIMEOUT;
 use std::io;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::timeout,
 };
 
-/// A client's end of a connection.
+/// The client's end of a connection.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
@@ -18,13 +18,13 @@ impl Client {
         Self(Box::new(stream))
     }
 
-    /// The status and the body of an answer. The connection stays open.
+    /// The status and the body of a response. The connection stays open.
     pub(crate) async fn ask(&mut self, path: &str) -> (u16, String) {
         self.send(path, "").await;
         self.answer().await.unwrap()
     }
 
-    /// Sends a request, with further lines of its head.
+    /// Sends a request with additional header lines.
     pub(crate) async fn send(&mut self, path: &str, lines: &str) {
         let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n{lines}\r\n");
         self.0.write_all(request.as_bytes()).await.unwrap();
@@ -47,24 +47,24 @@ impl Client {
         Ok((status, body))
     }
 
-    /// The connection becomes one that echoes.
+    /// Upgrades the connection to an echo.
     pub(crate) async fn upgrade(&mut self) {
         self.send("/echo", "Connection: upgrade\r\nUpgrade: echo\r\n")
             .await;
         assert_eq!(self.answer().await.unwrap().0, 101);
     }
 
-    pub(crate) async fn echoes(&mut self) {
+    pub(crate) async fn assert_echo(&mut self) {
         self.0.write_all(b"x").await.unwrap();
         assert_eq!(self.byte().await.unwrap(), b'x');
     }
 
-    /// Until the server has closed the connection, or reset it; nothing may come before.
-    pub(crate) async fn closed(&mut self) {
+    /// Asserts that the server closes or resets the connection without another byte.
+    pub(crate) async fn assert_closed(&mut self) {
         assert!(self.byte().await.is_err(), "there was a byte more");
     }
 
     async fn byte(&mut self) -> io::Result<u8> {
-        timeout(PATIENCE, self.0.read_u8()).await.unwrap()
+        timeout(TIMEOUT, self.0.read_u8()).await.unwrap()
     }
 }

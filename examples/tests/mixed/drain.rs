@@ -1,89 +1,93 @@
-//! One drain for all parts: it waits for each, tells each, and ends each.
+//! One drain covers all transports: it waits for their connections, and ends them.
 use crate::{
-    GRACE, PATIENCE,
+    GRACE, TIMEOUT,
     client::Client,
-    site::{Plan, Site},
+    server::{TestServer, TestServerBuilder},
 };
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 use tokio::time::timeout;
 
-/// A request that waits and a connection that echoes, on each part.
-async fn busy(site: &Site) -> (Vec<Client>, Vec<Client>) {
+/// A waiting request and an echoing connection on each transport.
+async fn busy(server: &TestServer) -> (Vec<Client>, Vec<Client>) {
     let (mut waiting, mut echoing) = (Vec::new(), Vec::new());
-    for (_, mut client) in site.connect_all().await {
+    for (_, mut client) in server.connect_all().await {
         client.send("/slow", "").await;
         waiting.push(client);
     }
-    for (_, mut client) in site.connect_all().await {
+    for (_, mut client) in server.connect_all().await {
         client.upgrade().await;
         echoing.push(client);
     }
-    timeout(PATIENCE, site.signals.arrived(site.len()))
+    timeout(TIMEOUT, server.signals.arrived(server.len()))
         .await
         .unwrap();
     (waiting, echoing)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_drain_waits_for_what_is_busy_on_every_part_upgraded_or_not() {
-    let site = Plan::of_all().start();
-    let parts = site.len();
-    let (mut waiting, mut echoing) = busy(&site).await;
-    // This one is idle, on the first part.
-    let mut idle = site.connect(0).await;
+async fn drain_waits_for_active_connections_on_every_transport() {
+    let server = TestServerBuilder::all().start();
+    let transports = server.len();
+    let (mut waiting, mut echoing) = busy(&server).await;
+    // An idle connection on the first transport.
+    let mut idle = server.connect(0).await;
     assert_eq!(idle.ask("/").await.0, 200);
 
-    let mut draining = pin!(site.handle.shutdown(GRACE));
-    timeout(PATIENCE, idle.closed()).await.unwrap();
-    site.signals.release(parts);
+    let mut draining = pin!(server.handle.shutdown(GRACE));
+    timeout(TIMEOUT, idle.assert_closed()).await.unwrap();
+    server.signals.release(transports);
     for client in &mut waiting {
         assert_eq!(client.answer().await.unwrap().0, 200);
-        client.closed().await;
+        client.assert_closed().await;
     }
-    // Those that echo are all that's left; part by part they go, and the last one ends the drain.
+    // Only echoing connections remain. They end one by one, and the last one ends the drain.
     while let Some(mut client) = echoing.pop() {
         let pending = poll_fn(|cx| Poll::Ready(draining.as_mut().poll(cx).is_pending())).await;
-        assert!(pending, "it's over, with {} still there", echoing.len() + 1);
-        client.echoes().await;
+        assert!(
+            pending,
+            "the drain ended with {} connections open",
+            echoing.len() + 1
+        );
+        client.assert_echo().await;
     }
-    let report = timeout(PATIENCE, draining).await.unwrap().unwrap();
+    let report = timeout(TIMEOUT, draining).await.unwrap().unwrap();
     let counts = (report.completed, report.aborted, report.upgraded);
-    assert_eq!(counts, (2 * parts + 1, 0, parts), "{report}");
+    assert_eq!(counts, (2 * transports + 1, 0, transports), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn at_the_end_of_the_grace_every_part_cuts_off_what_is_left() {
-    let site = Plan::of_all().start();
-    let parts = site.len();
-    let (mut waiting, mut echoing) = busy(&site).await;
-    let draining = site.handle.shutdown(Duration::from_millis(50));
-    let report = timeout(PATIENCE, draining).await.unwrap().unwrap();
+async fn every_transport_aborts_remaining_connections_after_the_grace() {
+    let server = TestServerBuilder::all().start();
+    let transports = server.len();
+    let (mut waiting, mut echoing) = busy(&server).await;
+    let draining = server.handle.shutdown(Duration::from_millis(50));
+    let report = timeout(TIMEOUT, draining).await.unwrap().unwrap();
     let counts = (report.completed, report.aborted, report.upgraded);
-    assert_eq!(counts, (0, 2 * parts, parts), "{report}");
+    assert_eq!(counts, (0, 2 * transports, transports), "{report}");
     for client in waiting.iter_mut().chain(&mut echoing) {
-        client.closed().await;
+        client.assert_closed().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_abort_ends_every_part_at_once() {
-    let site = Plan::of_all().start();
-    let parts = site.len();
-    let (mut waiting, mut echoing) = busy(&site).await;
-    // As long as it takes, a drain that's going on is cut short, too.
-    let draining = site.handle.shutdown(GRACE);
-    let report = timeout(PATIENCE, site.handle.abort())
+async fn abort_ends_every_transport_at_once() {
+    let server = TestServerBuilder::all().start();
+    let transports = server.len();
+    let (mut waiting, mut echoing) = busy(&server).await;
+    // An abort also ends a drain in progress, whatever its grace is.
+    let draining = server.handle.shutdown(GRACE);
+    let report = timeout(TIMEOUT, server.handle.abort())
         .await
         .unwrap()
         .unwrap();
     assert_eq!(
         (report.aborted, report.upgraded),
-        (2 * parts, parts),
+        (2 * transports, transports),
         "{report}"
     );
     assert_eq!(draining.await.unwrap(), report);
     for client in waiting.iter_mut().chain(&mut echoing) {
-        client.closed().await;
+        client.assert_closed().await;
     }
-    assert_eq!(site.handle.connections(), 0);
+    assert_eq!(server.handle.connections(), 0);
 }

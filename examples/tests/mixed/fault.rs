@@ -1,4 +1,4 @@
-//! A transport that works, but for one fault, on whatever runtime the one below it has.
+//! A transport with one fault, on the runtime of the transport that it wraps.
 use anyport::{
     AcceptErrorKind, Endpoint, Incoming, Listener, Result, Transport, Worker, Workers,
     runtime::RuntimeOptions,
@@ -10,16 +10,16 @@ use std::{
     time::Duration,
 };
 
-/// What goes wrong.
+/// The fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The last worker can't listen.
+    /// The last worker cannot listen.
     CannotListen,
     /// The last worker panics before it listens.
     PanicsAtStart,
-    /// Whichever worker a client comes to, panics.
+    /// The worker that accepts a client panics.
     PanicsAtAccept,
-    /// Whichever worker a client comes to, can never accept again.
+    /// Accept fails permanently on the worker to which a client connects.
     CannotAccept,
 }
 

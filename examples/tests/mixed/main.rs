@@ -1,9 +1,8 @@
-//! Servers that mix runtimes: several transports, each on its own, under one handle, one limit and
+//! Servers that mix runtimes: several transports, each on its own, with one handle, one limit and
 //! one drain.
 //!
-//! Each test is about all of [`parts`] at once, or about each of them next to another. Those of a
-//! feature that's off aren't among them: all of them are in
-//! `cargo test --workspace --all-features`.
+//! Each test covers all [`transports`] of the enabled features, together or in pairs. `cargo test
+//! --workspace --all-features` enables all of them.
 #![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
@@ -15,15 +14,15 @@ mod client;
 mod drain;
 mod ends;
 mod fault;
-mod parts;
+mod server;
 mod serving;
-mod site;
 #[cfg(target_os = "linux")]
 mod start;
+mod transports;
 
 use std::time::Duration;
 
-/// Nothing here takes nearly so long, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// The grace of a drain that's to end before.
+/// Upper bound of every wait. Only a test that hangs reaches it.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// The grace of a drain that ends earlier.
 const GRACE: Duration = Duration::from_secs(20);

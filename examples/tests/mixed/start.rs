@@ -1,14 +1,14 @@
-//! A part that can't start takes the whole start down: the error says which one and why, and
-//! nothing is left of the others.
+//! A transport that cannot start fails the whole start. The error names it and the cause, and
+//! nothing of the other transports remains.
 //!
-//! What's left is looked for in the whole process, so each test is in one of its own: this test's
-//! binary, run once more.
+//! The tests check the whole process, so that each runs in a process of its own: the binary of this
+//! test, run once more.
 use crate::{
-    GRACE, PATIENCE,
+    GRACE, TIMEOUT,
     app::{Signals, app},
     fault::Fault,
-    parts::{FAULTY, PARTS},
-    site::Plan,
+    server::TestServerBuilder,
+    transports::{FAULTY, TRANSPORTS},
 };
 use anyport::{ErrorKind, Tcp};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -22,15 +22,15 @@ use std::{
 };
 use tokio::{runtime::Builder, task::yield_now};
 
-/// Tells the binary that it's the process of one test.
+/// Set in the process of one test.
 const ROLE: &str = "ANYPORT_TEST_ALONE";
 
 /// Runs `body` in a process of its own, on a single-threaded tokio.
 fn alone(test: &str, body: impl AsyncFnOnce()) {
     if env::var_os(ROLE).is_some() {
-        // If it hangs, the test reads how it ended, and fails.
+        // If the test hangs, this ends it, and the parent fails.
         thread::spawn(|| {
-            thread::sleep(4 * PATIENCE);
+            thread::sleep(4 * TIMEOUT);
             std::process::exit(2)
         });
         let mut runtime = Builder::new_current_thread();
@@ -50,7 +50,7 @@ fn alone(test: &str, body: impl AsyncFnOnce()) {
     );
 }
 
-/// What this process has of servers.
+/// What servers hold in this process.
 #[derive(Debug, PartialEq, Eq)]
 struct Left {
     threads: Vec<String>,
@@ -60,7 +60,7 @@ struct Left {
 impl Left {
     fn now() -> Self {
         let threads = fs::read_dir("/proc/self/task").unwrap();
-        // One that's gone by now has no name.
+        // A thread that has just ended has no name.
         let names = threads
             .filter_map(|thread| fs::read_to_string(thread.unwrap().path().join("comm")).ok());
         let files = fs::read_dir("/proc/self/fd").unwrap();
@@ -74,11 +74,10 @@ impl Left {
     }
 }
 
-/// A failed start leaves as much as there was before. A thread that has nothing more to do is given
-/// a moment to be gone; so are transports that were on this runtime already, which they need to
-/// end.
+/// Asserts that a failed start leaves nothing behind. Threads may need a moment to end, and so may
+/// transports on this runtime.
 async fn nothing_is_left(before: &Left, folder: &Path, what: &str) {
-    let by = Instant::now() + PATIENCE;
+    let by = Instant::now() + TIMEOUT;
     while Left::now() != *before {
         assert!(Instant::now() < by, "{what}: {:?}", Left::now());
         yield_now().await;
@@ -101,7 +100,7 @@ fn a_port_that_is_in_use_takes_the_start_down() {
             let taken = TcpListener::bind("127.0.0.1:0").unwrap();
             let addr = taken.local_addr().unwrap();
             let before = Left::now();
-            let plan = Plan::of_all();
+            let plan = TestServerBuilder::all();
             let app = app("late", Signals::new());
             let error = plan
                 .server
@@ -128,7 +127,7 @@ fn a_worker_that_cannot_start_takes_the_start_down() {
                     (Fault::PanicsAtStart, ErrorKind::Worker, "deliberate"),
                 ] {
                     let what = format!("{fault:?} over {name}");
-                    let plan = Plan::of_all();
+                    let plan = TestServerBuilder::all();
                     let server = add(plan.server, fault, app("faulty", Signals::new()));
                     let error = server.start().unwrap_err();
                     let line = error.to_string();
@@ -144,7 +143,7 @@ fn a_worker_that_cannot_start_takes_the_start_down() {
     );
 }
 
-/// Whichever part is the first that there's no descriptor for.
+/// The descriptors run out at each of the transports in turn.
 #[test]
 fn descriptors_that_do_not_suffice_take_the_start_down() {
     alone(
@@ -153,19 +152,23 @@ fn descriptors_that_do_not_suffice_take_the_start_down() {
             let most = getrlimit(Resource::Nofile).current.unwrap_or(1024);
             let before = Left::now();
             for free in 0.. {
-                let plan = Plan::of_all();
-                // Counted anew: glommio leaves some behind, each time.
+                let plan = TestServerBuilder::all();
+                // Counted each time, because glommio leaks some.
                 let limit = open_descriptors() + free;
-                allow_descriptors(limit);
+                set_descriptor_limit(limit);
                 let started = plan.server.start();
-                allow_descriptors(most);
+                set_descriptor_limit(most);
                 let what = format!("with {free} descriptors");
                 let Err(error) = started else {
-                    assert!(listening() >= PARTS.len() - 1, "{} listen", listening());
+                    assert!(
+                        listening() >= TRANSPORTS.len() - 1,
+                        "{} listen",
+                        listening()
+                    );
                     let report = started.unwrap().shutdown(GRACE).await.unwrap();
                     assert_eq!(report.aborted, 0, "{report}");
-                    // A listening socket for each worker, at least.
-                    assert!(free > PARTS.len() as u64, "{what}, it started");
+                    // Each worker needs at least a listening socket.
+                    assert!(free > TRANSPORTS.len() as u64, "{what}, it started");
                     return;
                 };
                 let says =
@@ -178,7 +181,7 @@ fn descriptors_that_do_not_suffice_take_the_start_down() {
     );
 }
 
-/// How many sockets of this process listen (proc_net(5): state 0A of TCP, flag 10000 of Unix
+/// Number of listening sockets of this process (proc_net(5): state 0A of TCP, flag 10000 of Unix
 /// sockets).
 fn listening() -> usize {
     let own: Vec<_> = fs::read_dir("/proc/self/fd")
@@ -211,7 +214,7 @@ fn open_descriptors() -> u64 {
     fs::read_dir("/proc/self/fd").unwrap().count() as u64
 }
 
-fn allow_descriptors(count: u64) {
+fn set_descriptor_limit(count: u64) {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = Some(count);
     setrlimit(Resource::Nofile, limit).unwrap();

@@ -1,5 +1,5 @@
-//! A client that asks on one connection for as long as that's kept, and what it's answered.
-use crate::app::{made, sum};
+//! A client that reuses its connection while that is kept alive.
+use crate::app::{bytes_of_length, sum};
 use anyport::{BoxError, Request, Response, TokioIo};
 use bytes::Bytes;
 use futures_util::stream;
@@ -13,31 +13,31 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A request.
 #[derive(Clone, Debug)]
-pub(crate) struct Ask {
+pub(crate) struct TestRequest {
     method: &'static str,
     path: String,
     headers: Vec<(&'static str, String)>,
-    /// Its length.
+    /// The length of the body.
     body: Option<usize>,
-    /// Whether that isn't said.
+    /// Whether the body is chunked, without a declared length.
     in_chunks: bool,
 }
 
-/// A response, as far as no proxy may change it.
+/// The parts of a response that no proxy may change.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct TestResponse {
     status: u16,
     id: String,
     length: Option<String>,
-    /// A long body's length and sum.
+    /// The body, or the length and checksum of a long one.
     body: String,
 }
 
-/// A body that's longer may still be on its way when its answer is there.
+/// A longer body may still be in flight when its response arrives.
 const MAY_BE_HALF_SENT: usize = 16 * 1024;
 
-/// What's asked: what a proxy, or the app behind it, might take for something else.
-pub(crate) fn asks() -> Vec<Ask> {
+/// Requests that a proxy, or the app behind it, might misinterpret.
+pub(crate) fn requests() -> Vec<TestRequest> {
     let mut all = Vec::new();
     let mut ask = |method, path: &str, body, in_chunks, more: &[(&'static str, &str)]| {
         let id = all.len().to_string();
@@ -46,7 +46,7 @@ pub(crate) fn asks() -> Vec<Ask> {
             more.iter()
                 .map(|(name, value)| (*name, (*value).to_owned())),
         );
-        all.push(Ask {
+        all.push(TestRequest {
             method,
             path: path.to_owned(),
             headers,
@@ -83,7 +83,8 @@ pub(crate) fn asks() -> Vec<Ask> {
         false,
         &[("expect", "100-continue")],
     );
-    // More than is read behind an answer; chunks of which that's not known.
+    // Bodies of more bytes than the server reads after a response, with and without a declared
+    // length.
     for (length, in_chunks) in [
         (5, false),
         (5, true),
@@ -124,12 +125,12 @@ impl<S: Stream, F: FnMut() -> Dialing<S>> Client<F> {
         Self { dial, kept: None }
     }
 
-    pub(crate) async fn ask(&mut self, ask: &Ask) -> Answer {
+    pub(crate) async fn send_and_read(&mut self, ask: &TestRequest) -> TestResponse {
         let sent = match self.kept.take().filter(|sender| !sender.is_closed()) {
             Some(mut kept) => match send(&mut kept, ask).await {
                 Ok(response) => Some((kept, response)),
-                // It was about to be closed when it was used once more (RFC 9112 9.3.1): nothing of
-                // an answer has come.
+                // The server closed the kept-alive connection at the same moment (RFC 9112 9.3.1),
+                // without a response.
                 Err(error)
                     if error.is_canceled()
                         || error.is_incomplete_message()
@@ -155,8 +156,8 @@ impl<S: Stream, F: FnMut() -> Dialing<S>> Client<F> {
             }
         };
         let answer = answer(ask, response).await;
-        // Hyper's client may stop in the middle of a body whose answer it has, and haproxy waits
-        // for the rest of it.
+        // Hyper's client may stop in the middle of a body after its response. Haproxy waits for the
+        // remaining body.
         let may_be_half_sent = ask.path == "/unread" && ask.body > Some(MAY_BE_HALF_SENT);
         self.kept = (!may_be_half_sent).then_some(sender);
         answer.unwrap_or_else(|error| panic!("{ask:?}: {error:?}"))
@@ -165,13 +166,13 @@ impl<S: Stream, F: FnMut() -> Dialing<S>> Client<F> {
 
 async fn send(
     sender: &mut SendRequest<BoxBody<Bytes, Infallible>>,
-    ask: &Ask,
+    ask: &TestRequest,
 ) -> hyper::Result<Response<Incoming>> {
     sender.ready().await?;
     sender.send_request(request(ask).unwrap()).await
 }
 
-async fn answer(ask: &Ask, response: Response<Incoming>) -> Result<Answer, BoxError> {
+async fn answer(ask: &TestRequest, response: Response<Incoming>) -> Result<TestResponse, BoxError> {
     let (head, body) = response.into_parts();
     let body = body.collect().await?.to_bytes();
     let text = |name| {
@@ -179,10 +180,10 @@ async fn answer(ask: &Ask, response: Response<Incoming>) -> Result<Answer, BoxEr
             .get(name)
             .map(|value| value.to_str().map(str::to_owned))
     };
-    Ok(Answer {
+    Ok(TestResponse {
         status: head.status.as_u16(),
         id: text("x-test-id").transpose()?.unwrap_or_default(),
-        // Of what a proxy streams, it may not say it.
+        // A proxy may omit the length of a response that it streams.
         length: match ask.method {
             "HEAD" if head.status.is_success() => text("content-length").transpose()?,
             _ => None,
@@ -194,8 +195,8 @@ async fn answer(ask: &Ask, response: Response<Incoming>) -> Result<Answer, BoxEr
     })
 }
 
-fn request(ask: &Ask) -> Result<Request<BoxBody<Bytes, Infallible>>, BoxError> {
-    let body = made(ask.body.unwrap_or_default());
+fn request(ask: &TestRequest) -> Result<Request<BoxBody<Bytes, Infallible>>, BoxError> {
+    let body = bytes_of_length(ask.body.unwrap_or_default());
     let body = match ask.in_chunks {
         true => {
             let frames: Vec<_> = body.chunks(9999).map(Bytes::copy_from_slice).collect();

@@ -1,10 +1,10 @@
-//! An app that forwards what it's asked to a Unix socket, a connection for each request.
+//! An app that forwards requests to a Unix socket, with a new connection for each.
 use anyport::{Body, BoxError, Request, Response, TokioIo};
 use hyper::{HeaderMap, client::conn::http1};
 use std::{path::Path, pin::Pin};
 use tokio::net::UnixStream;
 
-/// What's the connection's, and isn't forwarded (RFC 9110 7.6.1).
+/// Headers of the connection, which are not forwarded (RFC 9110 7.6.1).
 const HOP_BY_HOP: &[&str] = &[
     "connection",
     "keep-alive",

@@ -1,8 +1,8 @@
-//! Programs that aren't ours, with an app over each transport: haproxy and nginx in front of it and
-//! behind it, and clients of WebSockets in Python, for Node.js and in a browser.
+//! Foreign programs with an app over each transport: haproxy and nginx in front of it and behind
+//! it, and WebSocket clients in Python, Node.js and a browser.
 //!
-//! With a proxy, what arrives is what was sent, both ways: the answers are compared with those that
-//! the app gives without. Where a program isn't installed, its tests are ignored, and say so.
+//! Responses through a proxy are compared with direct responses of the app. Where a program is not
+//! installed, its tests are ignored with the reason.
 #![cfg_attr(
     unix,
     expect(
@@ -20,7 +20,7 @@ mod forward;
 #[cfg(unix)]
 mod proxy;
 #[cfg(unix)]
-mod site;
+mod transports;
 #[cfg(unix)]
 mod web_sockets;
 
@@ -37,11 +37,11 @@ fn main() -> ExitCode {
 #[cfg(unix)]
 mod unix {
     use crate::{
-        app::tell,
-        client::{Client, asks},
+        app::describe,
+        client::{Client, requests},
         forward::forwarder,
         proxy::{HAPROXY, NGINX, Program, Proxy},
-        site::{SITES, Site},
+        transports::{TRANSPORTS, TestTransport},
         web_sockets::{self, CHROMIUM},
     };
     use anyport::{Tcp, serve_with, service_fn};
@@ -52,11 +52,11 @@ mod unix {
     pub(crate) fn tests(mut tests: Tests) -> Tests {
         for program in [&HAPROXY, &NGINX] {
             let name = program.name;
-            for site in SITES {
+            for transport in TRANSPORTS {
                 tests = tests.unless(
                     needs_program(name),
-                    &format!("{name}_in_front_of_{}", site.name),
-                    || block_on(in_front_of(program, site)),
+                    &format!("{name}_in_front_of_{}", transport.name),
+                    || block_on(in_front_of(program, transport)),
                 );
             }
             tests = tests.unless(needs_program(name), &format!("{name}_behind"), || {
@@ -64,18 +64,18 @@ mod unix {
             });
         }
         for (at, prefix) in [("/echo", ""), ("/ws", "anyport_ws_")] {
-            for site in SITES {
+            for transport in TRANSPORTS {
                 for client in web_sockets::CLIENTS {
-                    let name = format!("{prefix}{}_over_{}", client.name, site.name);
+                    let name = format!("{prefix}{}_over_{}", client.name, transport.name);
                     tests = tests.unless(web_sockets::needs(client), &name, || {
-                        block_on(web_socket(client, site, at));
+                        block_on(web_socket(client, transport, at));
                     });
                 }
-                if !site.is_unix() {
-                    let name = format!("{prefix}chromium_over_{}", site.name);
+                if !transport.is_unix() {
+                    let name = format!("{prefix}chromium_over_{}", transport.name);
                     let report = name.clone();
                     tests = tests.unless(web_sockets::needs(&CHROMIUM), &name, move || {
-                        block_on(browser(site, report, at));
+                        block_on(browser(transport, report, at));
                     });
                 }
             }
@@ -85,52 +85,52 @@ mod unix {
 
     async fn web_socket(
         client: &'static web_sockets::Client,
-        site: &'static Site,
+        transport: &'static TestTransport,
         at: &'static str,
     ) {
-        let served = site.serve();
-        web_sockets::talk(client, &served.place, at).await;
-        served.ends().await;
+        let served = transport.serve();
+        web_sockets::run_client(client, &served.upstream, at).await;
+        served.shut_down().await;
     }
 
-    async fn browser(site: &'static Site, report: String, at: &'static str) {
-        let served = site.serve();
-        web_sockets::browse(&served.place, &report, at).await;
-        served.ends().await;
+    async fn browser(transport: &'static TestTransport, report: String, at: &'static str) {
+        let served = transport.serve();
+        web_sockets::run_browser(&served.upstream, &report, at).await;
+        served.shut_down().await;
     }
 
-    async fn in_front_of(program: &'static Program, site: &'static Site) {
-        let served = site.serve();
-        let proxy = Proxy::start(program, &served.place).await;
-        for front in &proxy.fronts {
-            same_as_direct(
+    async fn in_front_of(program: &'static Program, transport: &'static TestTransport) {
+        let served = transport.serve();
+        let proxy = Proxy::start(program, &served.upstream).await;
+        for front in &proxy.frontends {
+            assert_same_as_direct(
                 front,
-                &format!("{} in front of {}", program.name, site.name),
+                &format!("{} in front of {}", program.name, transport.name),
             )
             .await;
         }
-        served.ends().await;
+        served.shut_down().await;
     }
 
-    /// A client, an app that forwards, the proxy, and the app.
+    /// The chain is a client, an app that forwards, the proxy, and the app.
     async fn behind(program: &'static Program) {
-        let served = SITES[0].serve();
-        let proxy = Proxy::start(program, &served.place).await;
-        for front in &proxy.fronts {
+        let served = TRANSPORTS[0].serve();
+        let proxy = Proxy::start(program, &served.upstream).await;
+        for front in &proxy.frontends {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("forwarder.sock");
             let forwards = serve_with(anyport::Unix::bind(&path), service_fn(forwarder(front)));
             let handle = forwards.start().unwrap();
-            same_as_direct(&path, &format!("{} behind", program.name)).await;
+            assert_same_as_direct(&path, &format!("{} behind", program.name)).await;
             handle.shutdown(Duration::from_secs(10)).await.unwrap();
         }
-        served.ends().await;
+        served.shut_down().await;
     }
 
-    /// Asks at this path, and without anything in between; twice, since a connection that's kept
-    /// may be out of step by then.
-    async fn same_as_direct(path: &Path, way: &str) {
-        let handle = serve_with(Tcp::bind("127.0.0.1:0"), service_fn(tell))
+    /// Compares the responses at this path with direct responses. Repeats that, because a
+    /// kept-alive connection may be out of step after the first time.
+    async fn assert_same_as_direct(path: &Path, way: &str) {
+        let handle = serve_with(Tcp::bind("127.0.0.1:0"), service_fn(describe))
             .start()
             .unwrap();
         let addr = handle.endpoints()[0].socket_addr().unwrap();
@@ -138,8 +138,11 @@ mod unix {
         let path = path.to_owned();
         let mut proxied = Client::new(move || Box::pin(UnixStream::connect(path.clone())));
         for round in 0..2 {
-            for ask in asks() {
-                let (wanted, got) = (direct.ask(&ask).await, proxied.ask(&ask).await);
+            for ask in requests() {
+                let (wanted, got) = (
+                    direct.send_and_read(&ask).await,
+                    proxied.send_and_read(&ask).await,
+                );
                 assert_eq!(got, wanted, "{way}, round {round}: {ask:?}");
             }
         }

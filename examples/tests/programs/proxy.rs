@@ -8,34 +8,34 @@ use std::{
 use tempfile::TempDir;
 use tokio::{net::UnixStream, time::sleep};
 
-/// Nothing here takes nearly so long, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Upper bound of every wait. Only a test that hangs reaches it.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Where an app is served.
+/// The address of the app.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
-    /// An address, and whether it speaks TLS there.
+pub(crate) enum Upstream {
+    /// An address, and whether it is served over TLS.
     Tcp(String, bool),
     Unix(PathBuf),
 }
 
 pub(crate) struct Program {
     pub(crate) name: &'static str,
-    /// The names of its sockets.
-    fronts: &'static [&'static str],
-    /// Its configuration in this folder.
-    configuration: fn(&str, &Place) -> String,
+    /// The names of the sockets on which the proxy listens.
+    frontends: &'static [&'static str],
+    /// The configuration for this folder.
+    configuration: fn(&str, &Upstream) -> String,
     arguments: fn(&str) -> Vec<String>,
 }
 
 pub(crate) const HAPROXY: Program = Program {
     name: "haproxy",
-    fronts: &["front"],
-    configuration: |folder, place| {
-        let server = match place {
-            Place::Tcp(addr, true) => format!("{addr} ssl verify none"),
-            Place::Tcp(addr, false) => addr.clone(),
-            Place::Unix(path) => format!("unix@{}", path.display()),
+    frontends: &["front"],
+    configuration: |folder, upstream| {
+        let server = match upstream {
+            Upstream::Tcp(addr, true) => format!("{addr} ssl verify none"),
+            Upstream::Tcp(addr, false) => addr.clone(),
+            Upstream::Unix(path) => format!("unix@{}", path.display()),
         };
         format!(
             "defaults\n mode http\n timeout connect 10s\n timeout client 60s\n timeout server 60s\n http-reuse always\n\
@@ -46,16 +46,16 @@ pub(crate) const HAPROXY: Program = Program {
     arguments: |file| vec!["-db".into(), "-f".into(), file.into()],
 };
 
-/// One front speaks HTTP/1.1 to the app and keeps its connections, the other HTTP/1.0, which is
-/// what nginx does by default.
+/// One frontend uses HTTP/1.1 to the app with kept-alive connections, the other HTTP/1.0, which is
+/// nginx's default.
 pub(crate) const NGINX: Program = Program {
     name: "nginx",
-    fronts: &["front", "front-1.0"],
-    configuration: |folder, place| {
-        let (scheme, server) = match place {
-            Place::Tcp(addr, true) => ("https", addr.clone()),
-            Place::Tcp(addr, false) => ("http", addr.clone()),
-            Place::Unix(path) => ("http", format!("unix:{}", path.display())),
+    frontends: &["front", "front-1.0"],
+    configuration: |folder, upstream| {
+        let (scheme, server) = match upstream {
+            Upstream::Tcp(addr, true) => ("https", addr.clone()),
+            Upstream::Tcp(addr, false) => ("http", addr.clone()),
+            Upstream::Unix(path) => ("http", format!("unix:{}", path.display())),
         };
         format!(
             "daemon off; master_process off; pid {folder}/pid; error_log stderr crit;\n\
@@ -72,34 +72,34 @@ pub(crate) const NGINX: Program = Program {
     arguments: |file| vec!["-c".into(), file.into()],
 };
 
-/// A running proxy; killed when it's dropped.
+/// A running proxy, which is killed when dropped.
 pub(crate) struct Proxy {
     child: Child,
-    pub(crate) fronts: Vec<PathBuf>,
+    pub(crate) frontends: Vec<PathBuf>,
     _folder: TempDir,
 }
 
 impl Proxy {
-    /// Until it listens.
-    pub(crate) async fn start(program: &Program, place: &Place) -> Self {
+    /// Starts the proxy, and waits until it listens.
+    pub(crate) async fn start(program: &Program, upstream: &Upstream) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().to_str().unwrap();
         let file = format!("{at}/configuration");
-        fs::write(&file, (program.configuration)(at, place)).unwrap();
+        fs::write(&file, (program.configuration)(at, upstream)).unwrap();
         let mut command = Command::new(program.name);
         command
             .args((program.arguments)(&file))
             .stdout(Stdio::null());
         let proxy = Self {
             child: command.spawn().unwrap(),
-            fronts: program
-                .fronts
+            frontends: program
+                .frontends
                 .iter()
                 .map(|front| folder.path().join(front))
                 .collect(),
             _folder: folder,
         };
-        for front in &proxy.fronts {
+        for front in &proxy.frontends {
             listens(front).await;
         }
         proxy
@@ -114,7 +114,7 @@ impl Drop for Proxy {
 }
 
 async fn listens(path: &Path) {
-    let by = Instant::now() + PATIENCE;
+    let by = Instant::now() + TIMEOUT;
     while let Err(error) = UnixStream::connect(path).await {
         assert!(Instant::now() < by, "{}: {error}", path.display());
         sleep(Duration::from_millis(10)).await;

@@ -1,6 +1,6 @@
-//! WebSockets with clients in Python, for Node.js and in a browser. In the app, it's
-//! tokio-tungstenite on a task of tokio's, or anyport's own, which compresses.
-use crate::proxy::Place;
+//! WebSockets with clients in Python, Node.js and a browser. The app echoes with tokio-tungstenite,
+//! or with anyport's own WebSockets, which compress.
+use crate::proxy::Upstream;
 use anyport::{
     Body, BoxError, Request, Response, StatusCode, TokioIo, header,
     http::{Method, Version},
@@ -24,25 +24,24 @@ use tokio_tungstenite::{
 };
 
 /// Longer than a browser takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What each client does: a text, a mebibyte, and a close with a reason come back as they were
-/// sent.
+/// Each client sends a text, a mebibyte, and a close with a reason, and expects them back.
 const PYTHON: &str = include_str!("web_socket.py");
 const NODE: &str = include_str!("web_socket.js");
 const PAGE: &str = include_str!("web_socket.html");
 
-/// Python, as the system has it, with its packages.
+/// The Python of the system, with its packages.
 const SYSTEM_PYTHON: &str = "/usr/bin/python3";
 
-/// Where Debian keeps node's packages.
+/// The folder of Debian's packages for Node.js.
 const NODE_PATH: (&str, &str) = ("NODE_PATH", "/usr/share/nodejs");
 
-/// What browsers reported, by what their page was asked for.
+/// The reports of browsers, by the query of their page.
 static REPORTS: LazyLock<Mutex<HashMap<String, String>>> = LazyLock::new(Mutex::default);
 
-/// Upgrades the connection, or a stream of HTTP/2 (RFC 8441), and echoes on it. A browser that has
-/// the page over HTTP/2 does that.
+/// Upgrades the connection, or a stream of HTTP/2 (RFC 8441), and echoes on it. A browser that
+/// loaded the page over HTTP/2 uses the latter.
 pub(crate) fn echo(mut request: Request<Body>) -> Result<Response<Body>, BoxError> {
     let mut response = Response::new(Body::empty());
     if request.method() != Method::CONNECT {
@@ -69,8 +68,8 @@ pub(crate) fn echo(mut request: Request<Body>) -> Result<Response<Body>, BoxErro
     Ok(response)
 }
 
-/// The same by anyport's own. Its subprotocol tells the browser over which version of HTTP it came.
-pub(crate) fn our_echo(mut request: Request<Body>) -> Response<Body> {
+/// The echo with anyport's own WebSockets. The subprotocol tells the browser its version of HTTP.
+pub(crate) fn anyport_echo(mut request: Request<Body>) -> Response<Body> {
     let version = match request.version() {
         Version::HTTP_2 => "h2",
         _ => "h1",
@@ -91,14 +90,14 @@ async fn echo_messages(upgraded: Upgraded) {
     let io = TokioIo::new(upgraded);
     let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, None).await;
     while let Some(Ok(message)) = socket.next().await {
-        // A close answers itself.
+        // Tungstenite replies to a close frame itself.
         if !message.is_close() && socket.send(message).await.is_err() {
             return;
         }
     }
 }
 
-/// The page that a browser runs.
+/// The page for the browser.
 pub(crate) fn page() -> Response<Body> {
     let mut response = Response::new(PAGE.into());
     let html = header::HeaderValue::from_static("text/html");
@@ -106,12 +105,12 @@ pub(crate) fn page() -> Response<Body> {
     response
 }
 
-/// Takes a browser's report.
+/// Stores the report of a browser.
 pub(crate) fn report(query: &str, report: String) {
     REPORTS.lock().unwrap().insert(query.to_owned(), report);
 }
 
-/// Why a client can't be run here, if that's so.
+/// The reason to ignore a client that cannot run here.
 pub(crate) fn needs(client: &Client) -> Option<String> {
     let mut check = std::process::Command::new(client.program);
     let found = check
@@ -126,7 +125,7 @@ pub(crate) fn needs(client: &Client) -> Option<String> {
     }
 }
 
-/// A client of other people's making.
+/// A foreign client.
 pub(crate) struct Client {
     pub(crate) name: &'static str,
     needs: &'static str,
@@ -166,12 +165,12 @@ pub(crate) const CHROMIUM: Client = Client {
     ],
 };
 
-/// Runs a client that says `passed`; `at` is the path of the WebSocket.
-pub(crate) async fn talk(client: &Client, place: &Place, at: &str) {
-    let (url, path) = match place {
-        Place::Tcp(addr, false) => (format!("ws://{addr}{at}"), String::new()),
-        Place::Tcp(addr, true) => (format!("wss://{addr}{at}"), String::new()),
-        Place::Unix(path) => (format!("ws://localhost{at}"), path.display().to_string()),
+/// Runs a client that prints `passed`; `at` is the path of the WebSocket.
+pub(crate) async fn run_client(client: &Client, upstream: &Upstream, at: &str) {
+    let (url, path) = match upstream {
+        Upstream::Tcp(addr, false) => (format!("ws://{addr}{at}"), String::new()),
+        Upstream::Tcp(addr, true) => (format!("wss://{addr}{at}"), String::new()),
+        Upstream::Unix(path) => (format!("ws://localhost{at}"), path.display().to_string()),
     };
     let mut command = Command::new(client.program);
     command
@@ -179,7 +178,7 @@ pub(crate) async fn talk(client: &Client, place: &Place, at: &str) {
         .args([&url, &path])
         .env(NODE_PATH.0, NODE_PATH.1);
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
-    let Output { stdout, stderr, .. } = timeout(PATIENCE, output).await.unwrap().unwrap();
+    let Output { stdout, stderr, .. } = timeout(TIMEOUT, output).await.unwrap().unwrap();
     assert_eq!(
         String::from_utf8_lossy(&stdout).trim(),
         "passed",
@@ -189,13 +188,12 @@ pub(crate) async fn talk(client: &Client, place: &Place, at: &str) {
     );
 }
 
-/// Has a browser run the page, which says what came of it to the server. Browsers know no Unix
-/// sockets.
-pub(crate) async fn browse(place: &Place, name: &str, at: &str) {
-    let Place::Tcp(addr, is_secure) = place else {
+/// Opens the page in a browser, and waits for its report. Browsers do not support Unix sockets.
+pub(crate) async fn run_browser(upstream: &Upstream, name: &str, at: &str) {
+    let Upstream::Tcp(addr, is_tls) = upstream else {
         return;
     };
-    let scheme = if *is_secure { "https" } else { "http" };
+    let scheme = if *is_tls { "https" } else { "http" };
     let profile = tempfile::tempdir().unwrap();
     let mut command = Command::new(CHROMIUM.program);
     command
@@ -215,7 +213,7 @@ pub(crate) async fn browse(place: &Place, name: &str, at: &str) {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    let reported = timeout(PATIENCE, reported).await;
+    let reported = timeout(TIMEOUT, reported).await;
     browser.kill().await.unwrap();
     assert_eq!(reported.unwrap(), "passed", "{name}");
 }

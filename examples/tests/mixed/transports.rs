@@ -1,4 +1,4 @@
-//! What a server may be mixed of. A transport is a line.
+//! The transports that a server may combine.
 use crate::{
     client::Client,
     fault::{Fault, Faulty},
@@ -11,14 +11,15 @@ use axum::Router;
 use std::path::Path;
 use tokio::net::{TcpStream, UnixStream};
 
-/// One transport, on its runtime.
-pub(crate) struct Part {
+/// One transport on its runtime.
+pub(crate) struct MixedTransport {
     pub(crate) name: &'static str,
-    /// Adds it to a server, or begins one with it. It may make files in the folder.
+    /// Adds the transport to a server, or starts a new server with it. The folder is for socket
+    /// files.
     pub(crate) add: fn(Option<Server>, &Path, Router) -> (Server, Dial),
 }
 
-/// How to connect to it.
+/// How a client connects.
 pub(crate) enum Dial {
     Endpoint,
     Memory(Connector),
@@ -26,41 +27,41 @@ pub(crate) enum Dial {
 
 const LOCAL: &str = "127.0.0.1:0";
 
-/// Every part. More than one worker have those with threads of their own.
-pub(crate) const PARTS: &[Part] = &[
-    part("tcp", |server, _, app| with(server, Tcp::bind(LOCAL), app)),
-    part("tcp per core", |server, _, app| {
+/// Every transport. Those with threads of their own have two workers.
+pub(crate) const TRANSPORTS: &[MixedTransport] = &[
+    transport("tcp", |server, _, app| with(server, Tcp::bind(LOCAL), app)),
+    transport("tcp per core", |server, _, app| {
         with(server, Tcp::bind(LOCAL).per_core().with_workers(2), app)
     }),
-    part("unix", |server, folder, app| {
+    transport("unix", |server, folder, app| {
         with(server, Unix::bind(folder.join("tokio.sock")), app)
     }),
-    part("memory", |server, _, app| {
+    transport("memory", |server, _, app| {
         let memory = Memory::new();
         let connector = memory.connector();
         (with(server, memory, app).0, Dial::Memory(connector))
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
-    part("monoio", |server, _, app| {
+    transport("monoio", |server, _, app| {
         with(server, anyport::Monoio::bind(LOCAL).with_workers(2), app)
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
-    part("monoio by epoll", |server, _, app| {
+    transport("monoio by epoll", |server, _, app| {
         let driver = anyport::monoio::Driver::Epoll;
         let monoio = anyport::Monoio::bind(LOCAL).with_workers(2);
         with(server, monoio.with_driver(driver), app)
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
-    part("monoio unix", |server, folder, app| {
+    transport("monoio unix", |server, folder, app| {
         let path = folder.join("monoio.sock");
         with(server, anyport::MonoioUnix::bind(path).with_workers(2), app)
     }),
     #[cfg(all(feature = "glommio", target_os = "linux"))]
-    part("glommio", |server, _, app| {
+    transport("glommio", |server, _, app| {
         with(server, anyport::Glommio::bind(LOCAL).with_workers(2), app)
     }),
     #[cfg(all(feature = "glommio", target_os = "linux"))]
-    part("glommio unix", |server, folder, app| {
+    transport("glommio unix", |server, folder, app| {
         let path = folder.join("glommio.sock");
         with(
             server,
@@ -70,10 +71,10 @@ pub(crate) const PARTS: &[Part] = &[
     }),
 ];
 
-/// Adds a part with a fault.
+/// Adds a transport with a fault.
 pub(crate) type AddFaulty = fn(Server, Fault, Router) -> Server;
 
-/// One of each runtime, by its name.
+/// One transport for each runtime, by name.
 pub(crate) const FAULTY: &[(&str, AddFaulty)] = &[
     ("tcp", |server, fault, app| {
         server.and(Faulty(Tcp::bind(LOCAL), fault), app)
@@ -100,14 +101,14 @@ pub(crate) const FAULTY: &[(&str, AddFaulty)] = &[
     }),
 ];
 
-const fn part(
+const fn transport(
     name: &'static str,
     add: fn(Option<Server>, &Path, Router) -> (Server, Dial),
-) -> Part {
-    Part { name, add }
+) -> MixedTransport {
+    MixedTransport { name, add }
 }
 
-/// Adds a transport to a server, or begins one with it.
+/// Adds a transport to a server, or starts a new server with it.
 fn with<T>(server: Option<Server>, transport: T, app: Router) -> (Server, Dial)
 where
     T: Transport,
@@ -130,7 +131,7 @@ impl Dial {
             (Self::Endpoint, Endpoint::Unix(UnixName::Path(path))) => {
                 Client::new(UnixStream::connect(path).await.unwrap())
             }
-            (Self::Endpoint, other) => panic!("{other} can't be connected to"),
+            (Self::Endpoint, other) => panic!("no client for the endpoint {other}"),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The app over each transport that a proxy can reach.
-use crate::{app::tell, proxy::Place};
+use crate::{app::describe, proxy::Upstream};
 use anyport::{
     Endpoint, Handle, Server, Tcp, TlsConfig, TlsExt, Unix, UnixName, serve_with, service_fn,
 };
@@ -13,26 +13,26 @@ use tempfile::TempDir;
 const LOCAL: &str = "127.0.0.1:0";
 
 /// A transport.
-pub(crate) struct Site {
+pub(crate) struct TestTransport {
     pub(crate) name: &'static str,
-    /// Makes a server, on a path that's free if it takes one.
+    /// Creates a server; the path is free for a Unix socket.
     server: fn(&Path) -> Server,
-    is_secure: bool,
+    is_tls: bool,
 }
 
-const fn plain(name: &'static str, server: fn(&Path) -> Server) -> Site {
-    Site {
+const fn plain(name: &'static str, server: fn(&Path) -> Server) -> TestTransport {
+    TestTransport {
         name,
         server,
-        is_secure: false,
+        is_tls: false,
     }
 }
 
-const fn secure(name: &'static str, server: fn(&Path) -> Server) -> Site {
-    Site {
+const fn with_tls(name: &'static str, server: fn(&Path) -> Server) -> TestTransport {
+    TestTransport {
         name,
         server,
-        is_secure: true,
+        is_tls: true,
     }
 }
 
@@ -40,65 +40,70 @@ fn tls() -> TlsConfig {
     TlsConfig::self_signed(["localhost"])
 }
 
-pub(crate) const SITES: &[Site] = &[
-    plain("tcp", |_| serve_with(Tcp::bind(LOCAL), service_fn(tell))),
+pub(crate) const TRANSPORTS: &[TestTransport] = &[
+    plain("tcp", |_| {
+        serve_with(Tcp::bind(LOCAL), service_fn(describe))
+    }),
     plain("tcp_per_core", |_| {
         serve_with(
             Tcp::bind(LOCAL).per_core().with_workers(2),
-            service_fn(tell),
+            service_fn(describe),
         )
     }),
     plain("unix", |path| {
-        serve_with(Unix::bind(path), service_fn(tell))
+        serve_with(Unix::bind(path), service_fn(describe))
     }),
-    secure("tls", |_| {
-        serve_with(Tcp::bind(LOCAL).tls(tls()), service_fn(tell))
+    with_tls("tls", |_| {
+        serve_with(Tcp::bind(LOCAL).tls(tls()), service_fn(describe))
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
     plain("monoio", |_| {
-        serve_with(Monoio::bind(LOCAL).with_workers(2), service_fn(tell))
+        serve_with(Monoio::bind(LOCAL).with_workers(2), service_fn(describe))
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
     plain("monoio_by_epoll", |_| {
         let monoio = Monoio::bind(LOCAL).with_workers(2);
-        serve_with(monoio.with_driver(Driver::Epoll), service_fn(tell))
+        serve_with(monoio.with_driver(Driver::Epoll), service_fn(describe))
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
     plain("monoio_unix", |path| {
-        serve_with(MonoioUnix::bind(path).with_workers(2), service_fn(tell))
+        serve_with(MonoioUnix::bind(path).with_workers(2), service_fn(describe))
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
-    secure("tls_over_monoio", |_| {
+    with_tls("tls_over_monoio", |_| {
         serve_with(
             Monoio::bind(LOCAL).with_workers(2).tls(tls()),
-            service_fn(tell),
+            service_fn(describe),
         )
     }),
     #[cfg(all(feature = "glommio", target_os = "linux"))]
     plain("glommio", |_| {
-        serve_with(Glommio::bind(LOCAL).with_workers(2), service_fn(tell))
+        serve_with(Glommio::bind(LOCAL).with_workers(2), service_fn(describe))
     }),
     #[cfg(all(feature = "glommio", target_os = "linux"))]
     plain("glommio_unix", |path| {
-        serve_with(GlommioUnix::bind(path).with_workers(2), service_fn(tell))
+        serve_with(
+            GlommioUnix::bind(path).with_workers(2),
+            service_fn(describe),
+        )
     }),
     #[cfg(all(feature = "glommio", target_os = "linux"))]
-    secure("tls_over_glommio", |_| {
+    with_tls("tls_over_glommio", |_| {
         serve_with(
             Glommio::bind(LOCAL).with_workers(2).tls(tls()),
-            service_fn(tell),
+            service_fn(describe),
         )
     }),
 ];
 
-/// The app, served.
+/// A running server of the app.
 pub(crate) struct Served {
     handle: Handle,
-    pub(crate) place: Place,
+    pub(crate) upstream: Upstream,
     _folder: TempDir,
 }
 
-impl Site {
+impl TestTransport {
     pub(crate) fn is_unix(&self) -> bool {
         self.name.contains("unix")
     }
@@ -108,21 +113,21 @@ impl Site {
         let handle = (self.server)(&folder.path().join("app.sock"))
             .start()
             .unwrap();
-        let place = match &handle.endpoints()[0] {
-            Endpoint::Unix(UnixName::Path(path)) => Place::Unix(path.to_path_buf()),
-            endpoint => Place::Tcp(endpoint.to_string(), self.is_secure),
+        let upstream = match &handle.endpoints()[0] {
+            Endpoint::Unix(UnixName::Path(path)) => Upstream::Unix(path.to_path_buf()),
+            endpoint => Upstream::Tcp(endpoint.to_string(), self.is_tls),
         };
         Served {
             handle,
-            place,
+            upstream,
             _folder: folder,
         }
     }
 }
 
 impl Served {
-    /// Nobody may have to be cut off.
-    pub(crate) async fn ends(self) {
+    /// Shuts down, and asserts that no connection is aborted.
+    pub(crate) async fn shut_down(self) {
         let report = self.handle.shutdown(Duration::from_secs(10)).await.unwrap();
         assert_eq!(report.aborted, 0, "{report}");
     }
