@@ -1,4 +1,4 @@
-//! What compiles: apps of all kinds, and servers that go to another thread whatever they serve.
+//! Code that must compile: apps of all kinds, and servers that move to another thread.
 #![cfg(feature = "tcp")]
 use anyport::{
     Body, Handle, Request, Response, Result, Server, Tcp, Wait, listen, per_worker, serve_raw_with,
@@ -81,7 +81,7 @@ fn functions_closures_layers_and_routers_are_apps() {
     ));
 }
 
-/// Generic code names one bound.
+/// Generic code needs only one bound.
 #[expect(dead_code, reason = "it has to compile")]
 fn serve_anything<T: anyport::Transport, A: anyport::ServedOver<T>>(
     transport: T,

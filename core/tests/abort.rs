@@ -1,5 +1,4 @@
-//! An abort reaches a stream wherever it is, even one that somebody else's task is just beginning
-//! to read.
+//! An abort reaches every stream, even one that another task is about to read.
 #![cfg(feature = "tokio")]
 #![expect(
     clippy::unwrap_used,
@@ -30,11 +29,11 @@ use tokio::{
     time::timeout,
 };
 
-/// Nothing here takes nearly so long, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Upper bound of every wait. Only a test that hangs reaches it.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A stream on which nothing ever arrives. Its first read tells that it has begun, and returns only
-/// when it may.
+/// A stream on which nothing arrives. Its first read signals that it has begun, and returns when
+/// the test allows it.
 struct Mute {
     info: ConnInfo,
     pause: Option<Pause>,
@@ -59,7 +58,7 @@ impl Read for Mute {
     ) -> Poll<io::Result<()>> {
         if let Some(pause) = self.pause.take() {
             pause.begun.send(()).unwrap();
-            pause.may_go_on.recv_timeout(PATIENCE).unwrap();
+            pause.may_go_on.recv_timeout(TIMEOUT).unwrap();
         }
         Poll::Pending
     }
@@ -83,7 +82,7 @@ impl Write for Mute {
     }
 }
 
-/// One client, and nobody else.
+/// Accepts one client only.
 #[derive(Clone)]
 struct One(Arc<Mutex<Option<Mute>>>);
 
@@ -121,7 +120,7 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// What becomes of a read on a thread of its own, as an upgraded stream may be read.
+/// Reads on a thread of its own, as an app may do with an upgraded stream.
 fn read_elsewhere(connection: Accepted<Mute>, outcome: SyncSender<io::Result<usize>>) {
     thread::spawn(move || {
         let read = runtime().block_on(async { TokioIo::new(connection).read(&mut [0; 8]).await });
@@ -145,13 +144,12 @@ fn an_abort_reaches_a_stream_that_a_new_task_just_began_to_read() {
     });
     let handle = server.workers(1).start().unwrap();
 
-    has_begun.recv_timeout(PATIENCE).unwrap();
-    // The abort has woken everybody before the read is pending, and so before its task can be
-    // woken.
-    let report = runtime().block_on(async { timeout(PATIENCE, handle.abort()).await });
+    has_begun.recv_timeout(TIMEOUT).unwrap();
+    // The abort has woken all tasks before the read is pending. No waker of this task existed then.
+    let report = runtime().block_on(async { timeout(TIMEOUT, handle.abort()).await });
     assert_eq!(report.unwrap().unwrap().aborted, 1);
     go_on.send(()).unwrap();
 
-    let read = of_the_read.recv_timeout(PATIENCE).unwrap();
+    let read = of_the_read.recv_timeout(TIMEOUT).unwrap();
     assert_eq!(read.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
 }

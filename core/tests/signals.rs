@@ -1,4 +1,4 @@
-//! Signals are heeded from the moment that they're asked for, and two at once are one wish.
+//! A signal counts from the creation of the future. Two signals at the same time count as one.
 #![cfg(all(unix, feature = "tokio"))]
 
 use anyport_core::shutdown;
@@ -10,20 +10,20 @@ use tokio::{
     time::timeout,
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// One test for all of it, since signals are the whole process's. If it fails, a signal may end the
-/// process instead.
+/// Signals belong to the whole process, so one test covers them. If it fails, a signal may end the
+/// process.
 #[tokio::test]
 async fn a_signal_before_the_first_poll_counts_and_its_twin_does_not() {
     let mut interrupts = signal(SignalKind::interrupt()).unwrap();
     let asked = shutdown::signal();
     kill_process(getpid(), Signal::TERM).unwrap();
-    timeout(PATIENCE, asked).await.unwrap();
+    timeout(TIMEOUT, asked).await.unwrap();
 
     kill_process(getpid(), Signal::INT).unwrap();
-    timeout(PATIENCE, interrupts.recv()).await.unwrap();
-    // Whoever else waits for it has been woken too, and is run now.
+    timeout(TIMEOUT, interrupts.recv()).await.unwrap();
+    // The signal has also woken the other waiting tasks, which run now.
     for _ in 0..10 {
         yield_now().await;
     }

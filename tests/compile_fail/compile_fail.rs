@@ -1,8 +1,8 @@
-//! The whole of what the compiler says about each first mistake.
+//! The complete compiler output for each common mistake.
 //!
-//! The expected messages are those of the toolchain that CI uses, rustc 1.95: parts of them are the
-//! compiler's own words, so another one may differ. Read the difference as a beginner would. If it
-//! is no worse, accept it with `TRYBUILD=overwrite cargo test --package anyport-compile-fail`.
+//! The expected messages are those of the toolchain in CI, rustc 1.95. Another compiler may print
+//! others. Read a difference as a beginner would. If it is no worse, accept it with
+//! `TRYBUILD=overwrite cargo test --package anyport-compile-fail`.
 
 #[test]
 fn first_mistakes_are_explained() {

@@ -1,5 +1,5 @@
-//! The first mistakes of a beginner: programs that do not compile, in `cases/`, each with what the
-//! compiler says about it.
+//! Common mistakes of beginners: programs in `cases/` that do not compile, each with the compiler's
+//! output.
 //!
-//! They are a package of their own because the messages hold for one compiler only. CI runs them;
+//! They are a package of their own, because the messages hold for one compiler only. CI runs them;
 //! `cargo test` does not.

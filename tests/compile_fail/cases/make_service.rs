@@ -1,4 +1,4 @@
-//! What `axum::serve` takes, and a server of anyport doesn't: it knows the connection by itself.
+//! `axum::serve` takes a make service. A server of anyport takes the app itself.
 use anyport::{Tcp, serve_with};
 use axum::{Router, routing::get};
 

@@ -1,4 +1,4 @@
-//! A wrapper of any transport that needs bytes has to say so.
+//! A wrapper of any transport must name the bounds of a byte stream.
 use anyport::{Connection, Incoming, Listener};
 use std::{io, task::{Context, Poll}};
 
