@@ -1,57 +1,87 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub use anyport_core::*;
+pub use anyport_core::{
+    App, Body, ConnInfo, Connection, Error, Handle, HttpOptions, Limits, Listener, Protocol,
+    Result, Runtime, Server, Timeouts, Transport, per_worker, serve_raw_with, serve_with,
+};
 
-/// For axum: handlers that know their connection, and `axum::serve` over any transport.
-#[cfg(feature = "axum")]
-pub use anyport_axum as for_axum;
-
-/// TCP and Unix sockets on glommio: a thread and an executor per core, readiness by io_uring.
 #[cfg(all(feature = "glommio", target_os = "linux"))]
-pub use anyport_glommio::{self as glommio, Glommio, GlommioUnix};
-
-/// Connections inside one process: apps tested without a network.
+pub use anyport_glommio::{Glommio, GlommioUnix};
 #[cfg(feature = "memory")]
-pub use anyport_memory::{self as memory, Memory};
-
-/// TCP and Unix sockets on monoio: io_uring, one ring per core; epoll where io_uring is refused.
+pub use anyport_memory::Memory;
 #[cfg(all(feature = "monoio", target_os = "linux"))]
-pub use anyport_monoio::{self as monoio, Monoio, MonoioUnix};
-
-/// TCP on tokio: work stealing, or one runtime per core.
+pub use anyport_monoio::{Monoio, MonoioUnix};
 #[cfg(feature = "tcp")]
-pub use anyport_tcp::{self as tcp, Tcp, listen};
-
-/// TLS over any transport: TLS 1.2 and 1.3, by rustls.
-#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))]
-pub use anyport_tls::{self as tls, Tls, TlsConfig, TlsExt};
-
-/// TLS over TCP in one call.
-#[cfg(all(any(feature = "tls", feature = "tls-aws-lc-rs"), feature = "tcp"))]
-pub use anyport_tls::listen_secure;
-
-/// Unix sockets on tokio: a path, or a name in Linux's abstract namespace.
+pub use anyport_tcp::Tcp;
 #[cfg(all(feature = "unix", unix))]
-pub use anyport_unix::{self as unix, Unix};
+pub use anyport_unix::Unix;
 
-/// WebSockets on every transport: over HTTP/1.1 and HTTP/2, compressed if you like, closed when the
-/// server drains.
-#[cfg(feature = "ws")]
-pub use anyport_ws as ws;
+pub use ::http::{Request, Response};
+pub use tower::service_fn;
 
-/// The crate of the HTTP types, and the ones that every app speaks.
+/// The crate of the HTTP types: `StatusCode`, `header` and the rest.
 #[doc(no_inline)]
-pub use ::http::{self, Request, Response, StatusCode, header};
-/// Gives a connection tokio's `AsyncRead` and `AsyncWrite`, and a tokio stream what a connection
-/// needs.
+pub use ::http;
+#[doc(inline)]
+pub use anyport_core::{bounds, error, observe, protocol};
+
+/// For axum: extractors of what is known about a connection, and `axum::serve` over any transport.
+#[cfg(feature = "axum")]
+#[doc(inline)]
+pub use anyport_axum as axum;
+
 #[cfg(any(
     feature = "glommio",
-    feature = "memory",
     feature = "monoio",
     feature = "tcp",
     feature = "unix"
 ))]
-pub use hyper_util::rt::TokioIo;
-/// A tower service of an async function.
-pub use tower::service_fn;
+#[doc(inline)]
+pub use anyport_core::socket;
+
+/// TLS 1.2 and 1.3 over any transport, by rustls.
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))]
+#[doc(inline)]
+pub use anyport_tls as tls;
+
+/// WebSockets over HTTP/1.1 and HTTP/2, on every transport.
+#[cfg(feature = "ws")]
+#[doc(inline)]
+pub use anyport_ws as ws;
+
+pub mod runtime {
+    //! Runtimes, their workers, tasks, and the signals that shut a server down.
+    pub use anyport_core::runtime::*;
+    /// Gives a connection tokio's `AsyncRead` and `AsyncWrite`, and a tokio stream hyper's `Read`
+    /// and `Write`.
+    #[cfg(any(
+        feature = "glommio",
+        feature = "memory",
+        feature = "monoio",
+        feature = "tcp",
+        feature = "unix"
+    ))]
+    pub use hyper_util::rt::TokioIo;
+}
+
+pub mod transport {
+    //! What authors of transports implement and use, and the parts of anyport's own transports.
+    pub use anyport_core::transport::*;
+
+    #[cfg(all(feature = "glommio", target_os = "linux"))]
+    #[doc(inline)]
+    pub use anyport_glommio as glommio;
+    #[cfg(feature = "memory")]
+    #[doc(inline)]
+    pub use anyport_memory as memory;
+    #[cfg(all(feature = "monoio", target_os = "linux"))]
+    #[doc(inline)]
+    pub use anyport_monoio as monoio;
+    #[cfg(feature = "tcp")]
+    #[doc(inline)]
+    pub use anyport_tcp as tcp;
+    #[cfg(all(feature = "unix", unix))]
+    #[doc(inline)]
+    pub use anyport_unix as unix;
+}

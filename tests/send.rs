@@ -1,8 +1,8 @@
 //! Code that must compile: apps of all kinds, and servers that move to another thread.
 #![cfg(feature = "tcp")]
 use anyport::{
-    Body, Handle, Request, Response, Result, Server, Tcp, Wait, listen, per_worker, serve_raw_with,
-    serve_with, service_fn,
+    Body, Handle, Request, Response, Result, Server, Tcp, bounds::Wait, per_worker, serve_raw_with,
+    serve_with, service_fn, transport::tcp::listen,
 };
 use std::{cell::Cell, convert::Infallible, future::ready, rc::Rc};
 
@@ -83,7 +83,7 @@ fn functions_closures_layers_and_routers_are_apps() {
 
 /// Generic code needs only one bound.
 #[expect(dead_code, reason = "it has to compile")]
-fn serve_anything<T: anyport::Transport, A: anyport::ServedOver<T>>(
+fn serve_anything<T: anyport::Transport, A: anyport::bounds::AppOver<T>>(
     transport: T,
     app: A,
 ) -> Result<Handle> {

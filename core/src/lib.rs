@@ -15,56 +15,30 @@
 //! [`serve_with`] joins a transport and an app into a [`Server`]. This crate depends on no runtime
 //! unless its feature `tokio` is on. Transports are crates of their own.
 mod app;
+pub mod bounds;
 mod config;
-pub mod engine;
-mod error;
-pub mod http;
+mod engine;
+pub mod error;
+mod http;
 pub mod observe;
+pub mod protocol;
 pub mod runtime;
 mod server;
 #[cfg(feature = "socket")]
 pub mod socket;
-mod transport;
+pub mod transport;
 
-#[cfg(any(feature = "http1", feature = "http2"))]
-pub use self::http::Upgraded;
-#[doc(hidden)]
-pub use app::Piece;
-pub use app::{
-    Answers, App, AppError, Body, HttpResponse, HttpService, PerWorker, ResponseBody, per_worker,
-};
-pub use config::{HttpOptions, HttpVersions, Limits, Timeouts};
-pub use engine::{Accepted, ConnContext, Protocol, Raw};
-pub use error::{Blame, BoxError, Error, ErrorKind, Result};
-pub use observe::{DrainReport, Event, Observer, OpenConnections};
-#[doc(no_inline)]
-pub use runtime::ThreadBound;
-#[cfg(feature = "tokio")]
-pub use runtime::shutdown;
-pub use runtime::{Runtime, Worker, Workers, spawn};
-#[doc(hidden)]
-pub use server::Part;
-pub use server::{
-    Drives, Handle, Serve, ServedOver, Server, Serves, SpokenOver, Wait, serve_protocol_with,
-    serve_raw_with, serve_with,
-};
-pub use transport::{
-    AcceptErrorKind, ByteListener, ByteTransport, Close, Conn, ConnInfo, Connected, Connection,
-    Drain, Endpoint, Incoming, Listener, ListenerFn, LocalStream, PeerCred, PeerState, Permit,
-    ThreadBoundStream, TlsInfo, TlsVersion, Transport, UnixName, listener_fn,
-};
+pub use app::{App, Body, per_worker};
+pub use config::{HttpOptions, Limits, Timeouts};
+pub use error::{Error, Result};
+pub use protocol::Protocol;
+pub use runtime::Runtime;
+pub use server::{Handle, Server, serve_raw_with, serve_with};
+pub use transport::{ConnInfo, Connection, Listener, Transport};
 
-/// What a runtime with a thread per core needs: `Send` handles of values that stay on their thread,
-/// and streams that can be used on any.
-pub mod thread_bound {
-    pub use crate::{
-        runtime::thread_bound::{ThreadBound, drop_all, poll_mail},
-        transport::{LocalStream, ThreadBoundStream},
-    };
-}
-
-/// For this crate's macros.
+/// For this crate's macros, and types of hidden methods.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::{app::Piece, server::Part};
     pub use hyper::rt::{Read, ReadBufCursor, Write};
 }

@@ -6,7 +6,7 @@ mod client;
 #[path = "../../transports/tls/tests/over_tcp/mod.rs"]
 mod over_tcp;
 
-use anyport_core::{Accepted, serve_raw_with};
+use anyport_core::{protocol::Accepted, serve_raw_with};
 use anyport_glommio::Glommio;
 use anyport_monoio::{Driver, Monoio};
 use anyport_testkit::{Suite, requirements::needs_start};

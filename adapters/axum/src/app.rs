@@ -1,5 +1,5 @@
 //! The app that adds facts about the connection to each request.
-use anyport_core::{App, Body, ConnInfo, HttpService, Worker};
+use anyport_core::{App, Body, ConnInfo, bounds::HttpService, runtime::Worker};
 use http::Request;
 use std::task::{Context, Poll};
 use tower_service::Service;

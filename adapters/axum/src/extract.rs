@@ -1,6 +1,9 @@
 //! Extractors for facts about the connection of a request.
 use crate::ConnectionRejection;
-use anyport_core::{ConnInfo, Endpoint, PeerCred, TlsInfo};
+use anyport_core::{
+    ConnInfo,
+    transport::{Endpoint, PeerCred, TlsInfo},
+};
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::{Extensions, request::Parts};
 
@@ -9,7 +12,7 @@ use http::{Extensions, request::Parts};
 ///
 /// ```
 /// # use anyport_axum::Connection;
-/// async fn handler(Connection(info): Connection) -> String {
+/// async fn handler(ConnectionInfo(info): ConnectionInfo) -> String {
 ///     format!("connection {} of {}, accepted at {}", info.id(), info.peer(), info.local())
 /// }
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(handler));
@@ -19,7 +22,7 @@ use http::{Extensions, request::Parts};
 ///
 /// 500, if nothing added it: serve [`app(router)`](crate::app()) instead of the router.
 #[derive(Clone, Debug)]
-pub struct Connection(pub ConnInfo);
+pub struct ConnectionInfo(pub ConnInfo);
 
 /// Who connected: an IP address and port, a Unix socket, or what else a transport calls its peers.
 ///
@@ -36,34 +39,34 @@ pub struct Connection(pub ConnInfo);
 ///
 /// # Errors
 ///
-/// As [`Connection`].
+/// As [`ConnectionInfo`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Peer(pub Endpoint);
 
 /// What the TLS handshake agreed on, and whom the client proved to be. Of a handler that serves
-/// plain text, too, it's an `Option<Tls>`.
+/// plain text, too, it's an `Option<TlsSession>`.
 ///
 /// ```
-/// # use anyport_axum::Tls;
-/// async fn encrypted_only(Tls(tls): Tls) -> String {
+/// # use anyport_axum::TlsSession;
+/// async fn encrypted_only(TlsSession(tls): TlsSession) -> String {
 ///     format!("{} with {}", tls.version(), tls.cipher_suite())
 /// }
 ///
-/// async fn both(tls: Option<Tls>) -> &'static str {
+/// async fn both(tls: Option<TlsSession>) -> &'static str {
 ///     if tls.is_some() { "encrypted" } else { "readable by all" }
 /// }
 /// # let _: axum::Router = axum::Router::new()
 /// #     .route("/", axum::routing::get(encrypted_only)).route("/both", axum::routing::get(both));
 /// ```
 ///
-/// It's a copy; [`Connection`] lends the original.
+/// It's a copy; [`ConnectionInfo`] lends the original.
 ///
 /// # Errors
 ///
-/// 403 over a connection without TLS (as an `Option`: `None`); 500 as [`Connection`], also as an
-/// `Option`.
+/// 403 over a connection without TLS (as an `Option`: `None`); 500 as [`ConnectionInfo`], also as
+/// an `Option`.
 #[derive(Clone, Debug)]
-pub struct Tls(pub TlsInfo);
+pub struct TlsSession(pub TlsInfo);
 
 /// The peer's process, user and group, as the kernel vouches for them: over Unix sockets. Elsewhere
 /// it's an `Option<Credentials>`.
@@ -79,8 +82,8 @@ pub struct Tls(pub TlsInfo);
 ///
 /// # Errors
 ///
-/// 403 over a connection without credentials (as an `Option`: `None`); 500 as [`Connection`], also
-/// as an `Option`.
+/// 403 over a connection without credentials (as an `Option`: `None`); 500 as [`ConnectionInfo`],
+/// also as an `Option`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Credentials(pub PeerCred);
 
@@ -114,9 +117,9 @@ pub struct Credentials(pub PeerCred);
 ///
 /// # Errors
 ///
-/// As [`Connection`].
+/// As [`ConnectionInfo`].
 #[derive(Clone, Debug)]
-pub struct Drain(pub anyport_core::Drain);
+pub struct Drain(pub anyport_core::transport::Drain);
 
 impl<S: Sync> FromRequestParts<S> for Drain {
     type Rejection = ConnectionRejection;
@@ -126,7 +129,7 @@ impl<S: Sync> FromRequestParts<S> for Drain {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Connection {
+impl<S: Sync> FromRequestParts<S> for ConnectionInfo {
     type Rejection = ConnectionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
@@ -142,7 +145,7 @@ impl<S: Sync> FromRequestParts<S> for Peer {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Tls {
+impl<S: Sync> FromRequestParts<S> for TlsSession {
     type Rejection = ConnectionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
@@ -150,7 +153,7 @@ impl<S: Sync> FromRequestParts<S> for Tls {
     }
 }
 
-impl<S: Sync> OptionalFromRequestParts<S> for Tls {
+impl<S: Sync> OptionalFromRequestParts<S> for TlsSession {
     type Rejection = ConnectionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Self::Rejection> {
@@ -174,8 +177,8 @@ impl<S: Sync> OptionalFromRequestParts<S> for Credentials {
     }
 }
 
-fn tls(extensions: &Extensions) -> Result<Option<Tls>, ConnectionRejection> {
-    Ok(info(extensions)?.tls().cloned().map(Tls))
+fn tls(extensions: &Extensions) -> Result<Option<TlsSession>, ConnectionRejection> {
+    Ok(info(extensions)?.tls().cloned().map(TlsSession))
 }
 
 fn credentials(extensions: &Extensions) -> Result<Option<Credentials>, ConnectionRejection> {
@@ -187,7 +190,7 @@ fn info(extensions: &Extensions) -> Result<&ConnInfo, ConnectionRejection> {
     let info = extensions.get();
     #[cfg(feature = "serve")]
     let info = info.or_else(|| {
-        let connected: Option<&axum::extract::ConnectInfo<Connection>> = extensions.get();
+        let connected: Option<&axum::extract::ConnectInfo<ConnectionInfo>> = extensions.get();
         connected.map(|connected| &connected.0.0)
     });
     info.ok_or_else(ConnectionRejection::no_conn_info)

@@ -5,14 +5,14 @@
 //! the extractors read them:
 //!
 //! ```
-//! use anyport_axum::{Connection, Credentials, Peer, Tls, app};
+//! use anyport_axum::{ConnectionInfo, Credentials, Peer, TlsSession, app};
 //! use anyport_core::serve_with;
 //! use axum::{Router, routing::get};
 //! # use anyport_memory::Memory;
 //! # use http_body_util::BodyExt as _;
 //! # use hyper_util::rt::TokioIo;
 //!
-//! async fn who(Peer(peer): Peer, tls: Option<Tls>, credentials: Option<Credentials>) -> String {
+//! async fn who(Peer(peer): Peer, tls: Option<TlsSession>, credentials: Option<Credentials>) -> String {
 //!     let how = if tls.is_some() { "over TLS" } else { "in plain text" };
 //!     match credentials {
 //!         Some(Credentials(cred)) => format!("{peer} asks {how}, as user {}", cred.uid),
@@ -20,7 +20,7 @@
 //!     }
 //! }
 //!
-//! async fn where_from(Connection(info): Connection) -> String {
+//! async fn where_from(ConnectionInfo(info): ConnectionInfo) -> String {
 //!     format!("connection {} on worker {}", info.id(), info.worker())
 //! }
 //!
@@ -51,7 +51,7 @@ mod rejection;
 mod serve;
 
 pub use app::{AddConnInfo, WithConnInfo, app};
-pub use extract::{Connection, Credentials, Drain, Peer, Tls};
+pub use extract::{ConnectionInfo, Credentials, Drain, Peer, TlsSession};
 pub use rejection::ConnectionRejection;
 #[cfg(feature = "serve")]
 pub use serve::{AxumConnections, AxumListener, AxumTransport, listener, transport, transport_at};

@@ -42,8 +42,8 @@ impl fmt::Display for ConnectionRejection {
         f.write_str(match self {
             Self::NoConnInfo => {
                 "this handler asks about its connection, but nothing told the request of it: serve `app(router)` of \
-                 anyport-axum (`anyport::for_axum::app`) instead of `router`; with `axum::serve`, serve \
-                 `router.into_make_service_with_connect_info::<Connection>()`"
+                 anyport-axum (`anyport::axum::app`) instead of `router`; with `axum::serve`, serve \
+                 `router.into_make_service_with_connect_info::<ConnectionInfo>()`"
             }
             Self::NoTls => "this is served over TLS only",
             Self::NoCredentials => "this is served over Unix sockets only, where the kernel tells who asks",

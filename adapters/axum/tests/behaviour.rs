@@ -5,7 +5,7 @@
 )]
 
 use anyport_axum::{AxumListener, AxumTransport, listener, transport};
-use anyport_core::Endpoint;
+use anyport_core::transport::Endpoint;
 use anyport_tcp::{Tcp, TcpListener};
 use anyport_testkit::{Capabilities, Capability, Subject, Suite};
 use axum::serve::{ListenerExt as _, TapIo};

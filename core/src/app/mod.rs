@@ -32,7 +32,7 @@ use tower_service::Service;
     note = "to serve a function or a closure, wrap it: `service_fn(|request: Request<Body>| async {{ Ok::<_, Infallible>(Response::new(Body::from(\"hello\"))) }})`"
 )]
 pub trait HttpService:
-    Answers<Answer: HttpResponse<Body = Self::ResBody>, Fault: Into<BoxError>, Fut: 'static>
+    RequestService<Res: HttpResponse<Body = Self::ResBody>, Err: Into<BoxError>, Fut: 'static>
     + Clone
     + 'static
 {
@@ -42,31 +42,31 @@ pub trait HttpService:
 
 impl<S> HttpService for S
 where
-    S: Answers<Answer: HttpResponse<Body: ResponseBody>, Fault: AppError, Fut: 'static>
+    S: RequestService<Res: HttpResponse<Body: ResponseBody>, Err: AppError, Fut: 'static>
         + Clone
         + 'static,
 {
-    type ResBody = <S::Answer as HttpResponse>::Body;
+    type ResBody = <S::Res as HttpResponse>::Body;
 }
 
 /// A `tower::Service` of requests, whatever it answers.
-pub trait Answers:
-    Service<Request<Body>, Response = Self::Answer, Error = Self::Fault, Future = Self::Fut>
+pub trait RequestService:
+    Service<Request<Body>, Response = Self::Res, Error = Self::Err, Future = Self::Fut>
 {
     /// Its response.
-    type Answer;
+    type Res;
 
     /// Its error.
-    type Fault;
+    type Err;
 
     /// The future of a response.
-    type Fut: Future<Output = Result<Self::Answer, Self::Fault>>;
+    type Fut: Future<Output = Result<Self::Res, Self::Err>>;
 }
 
 #[diagnostic::do_not_recommend]
-impl<S: Service<Request<Body>>> Answers for S {
-    type Answer = S::Response;
-    type Fault = S::Error;
+impl<S: Service<Request<Body>>> RequestService for S {
+    type Res = S::Response;
+    type Err = S::Error;
     type Fut = S::Future;
 }
 
@@ -126,10 +126,10 @@ impl<E: Into<BoxError>> AppError for E {}
     note = "either make the app `Send`: an `Arc` for each `Rc`, an atomic or a `Mutex` for each `Cell` and `RefCell`",
     note = "or make an app for each worker, which may be `!Send`, on threads of their own: `serve_with(Tcp::bind(3000).per_core(), per_worker(|worker| app))`"
 )]
-pub trait Takes<S> {}
+pub trait CanReceive<S> {}
 
 #[diagnostic::do_not_recommend]
-impl<S: Send> Takes<S> for Worker {}
+impl<S: Send> CanReceive<S> for Worker {}
 
 /// `Send`, asked for one step later.
 pub trait SendService: Send {}
@@ -150,7 +150,7 @@ impl<S: Send> SendService for S {}
 /// An app that knows who it's talking to:
 ///
 /// ```
-/// use anyport_core::{App, Body, ConnInfo, Worker};
+/// use anyport_core::{App, Body, ConnInfo, runtime::Worker};
 /// use http::{Request, Response};
 /// use std::{convert::Infallible, future::{Ready, ready}, task::{Context, Poll}};
 /// use tower_service::Service;
@@ -211,7 +211,7 @@ pub trait App: Clone + Send + 'static {
 impl<S> App for S
 where
     S: HttpService,
-    Worker: Takes<S>,
+    Worker: CanReceive<S>,
     S: SendService,
 {
     type Service = S;

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     observe::{Event, Refusal},
     runtime::{Registered, Runtime, panics},
-    transport::{AcceptErrorKind, Endpoint, Incoming, Listener},
+    transport::{AcceptErrorKind, Connecting, Endpoint, Listener},
 };
 use hyper::rt::Executor;
 use std::{
@@ -357,7 +357,7 @@ where
         }
     }
 
-    fn begin(&mut self, Incoming { peer, handshake }: Incoming<L::Handshake>) {
+    fn begin(&mut self, Connecting { peer, handshake }: Connecting<L::Handshake>) {
         let shared = self.shared();
         let ip = match self.admission(&peer) {
             Ok(ip) => ip,

@@ -111,7 +111,7 @@ impl<C: Connected> Accepted<C> {
     /// at a time: of several, only the one that was polled last is woken.
     ///
     /// ```
-    /// # use anyport_core::{Accepted, Connection};
+    /// # use anyport_core::{Connection, protocol::Accepted};
     /// # async fn f<C: Connection>(connection: Accepted<C>, talk: impl Future<Output = ()>) {
     /// let drain = connection.drain();
     /// tokio::select! {

@@ -34,7 +34,7 @@ use std::{
 /// `hyper_util::rt::TokioIo`. It works on any thread.
 ///
 /// ```
-/// # use anyport_core::{Body, Upgraded, spawn};
+/// # use anyport_core::{Body, protocol::Upgraded, runtime::spawn};
 /// # use http::{Request, Response, StatusCode, header};
 /// # async fn talk(_: Upgraded) {}
 /// async fn app(mut request: Request<Body>) -> anyport_core::Result<Response<Body>> {

@@ -24,7 +24,7 @@ use std::{io, time::Duration};
 /// panic in it is swallowed.
 ///
 /// ```
-/// use anyport_core::{Event, Observer};
+/// use anyport_core::observe::{Event, Observer};
 /// use std::sync::atomic::{AtomicU64, Ordering};
 ///
 /// #[derive(Default)]
@@ -56,7 +56,8 @@ pub enum Event<'a> {
         /// [`Handle`](crate::Handle).
         endpoint: &'a Endpoint,
     },
-    /// Something works, but not as its operator expects: [`Worker::warn`](crate::Worker::warn).
+    /// Something works, but not as its operator expects:
+    /// [`Worker::warn`](crate::runtime::Worker::warn).
     Warning {
         /// The index of the worker.
         worker: usize,

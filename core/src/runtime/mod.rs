@@ -10,7 +10,7 @@ mod ring;
 #[cfg(feature = "tokio")]
 pub mod shutdown;
 mod spawn;
-pub(crate) mod thread_bound;
+pub mod thread_bound;
 #[cfg(feature = "tokio")]
 mod tokio;
 mod waker;
@@ -101,8 +101,8 @@ pub trait Launch<F>: Runtime {
     /// Starts the worker: runs [`Start::enter`] inside its runtime and polls what that gives to its
     /// end.
     ///
-    /// A runtime other than tokio also says how [`spawn`](crate::spawn()) spawns on the worker's
-    /// thread: [`Spawner::enter`].
+    /// A runtime other than tokio also says how [`spawn`](crate::runtime::spawn()) spawns on the
+    /// worker's thread: [`Spawner::enter`].
     ///
     /// The starting thread waits for `enter`: a runtime that this thread itself has to poll calls
     /// it before it returns.

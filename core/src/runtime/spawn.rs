@@ -19,7 +19,7 @@ thread_local! {
 /// neither. The future lives until it's done or its runtime ends: a drain doesn't wait for it.
 ///
 /// ```
-/// use anyport_core::{Body, spawn};
+/// use anyport_core::{Body, runtime::spawn};
 /// use http::{Request, Response};
 ///
 /// async fn app(request: Request<Body>) -> anyport_core::Result<Response<Body>> {

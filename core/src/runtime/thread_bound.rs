@@ -22,7 +22,8 @@ use std::{
 /// A value that stays on the thread that made it, whatever its type; what moves is a handle.
 ///
 /// It's safe code throughout: the handle is a number and a reference to the mailbox of its thread.
-/// A stream that's to be used on any thread, is a [`ThreadBoundStream`](crate::ThreadBoundStream).
+/// A stream that's to be used on any thread, is a
+/// [`ThreadBoundStream`](crate::transport::ThreadBoundStream).
 ///
 /// Used on another thread, it gives an error of the kind
 /// [`Unsupported`](io::ErrorKind::Unsupported). Dropped on another thread, the value is dropped at
@@ -30,7 +31,7 @@ use std::{
 /// the values it kept.
 ///
 /// ```
-/// use anyport_core::ThreadBound;
+/// use anyport_core::runtime::ThreadBound;
 /// use std::{rc::Rc, thread};
 ///
 /// let mut bound = ThreadBound::new(Rc::new(7));

@@ -5,7 +5,7 @@
 //! package in tests/compile_fail tests that.
 use super::{ConnectionOf, part::Part};
 use crate::{
-    app::{Answers, App, HttpService},
+    app::{App, HttpService, RequestService},
     engine::{AcceptLoop, Accepted, ConnTask, Protocol},
     http::{Http, HttpConnection},
     runtime::{Launch, Runtime},
@@ -22,15 +22,15 @@ use std::{
 
 /// An app that can be served over a transport. Holds if the transport's runtime [`Serves`] it.
 // On the app, so that the compiler's message points at the app.
-pub trait ServedOver<T, R = <T as Transport>::Runtime>: App {
+pub trait AppOver<T, R = <T as Transport>::Runtime>: App {
     #[doc(hidden)]
     fn serve(transport: T, app: Self) -> Part;
 }
 
-impl<A, T, R> ServedOver<T, R> for A
+impl<A, T, R> AppOver<T, R> for A
 where
     A: App,
-    R: Serves<T, A>,
+    R: RuntimeFor<T, A>,
 {
     fn serve(transport: T, app: A) -> Part {
         R::serve_http(transport, app)
@@ -41,23 +41,23 @@ where
 ///
 /// Holds for every [`App`] whose service and futures the runtime can run: on a runtime that moves
 /// tasks between threads ([`Tokio`](crate::runtime::Tokio)), they must be `Send`.
-pub trait Serves<T, A>: Runtime {
+pub trait RuntimeFor<T, A>: Runtime {
     #[doc(hidden)]
     fn serve_http(transport: T, app: A) -> Part;
 }
 
-impl<R, T, A> Serves<T, A> for R
+impl<R, T, A> RuntimeFor<T, A> for R
 where
     R: Runtime,
     A: App,
-    DataOf<A>: Settled<R, T, A>,
+    DataOf<A>: AppBounds<R, T, A>,
 {
     fn serve_http(transport: T, app: A) -> Part {
         DataOf::<A>::serve_app(transport, app)
     }
 }
 
-type FutOf<A> = <<A as App>::Service as Answers>::Fut;
+type FutOf<A> = <<A as App>::Service as RequestService>::Fut;
 type BodyOf<A> = <<A as App>::Service as HttpService>::ResBody;
 type DataOf<A> = <BodyOf<A> as HttpBody>::Data;
 
@@ -69,39 +69,41 @@ type DataOf<A> = <BodyOf<A> as HttpBody>::Data;
 // Of a future, the compiler itself says best why it isn't `Send`: which value, across which
 // `.await`. So that bound has no trait of its own with a message; what to do about it is said in
 // the comments on the bounds that are shown then, of `serve_with` and its like.
-pub trait Settled<R, T, A> {
+pub trait AppBounds<R, T, A> {
+    #[doc(hidden)]
     fn serve_app(transport: T, app: A) -> Part;
 }
 
-impl<D, R, T, A> Settled<R, T, A> for D
+impl<D, R, T, A> AppBounds<R, T, A> for D
 where
-    A: App<Service: RunsOn<R>>,
-    BodyOf<A>: RunsOn<R>,
-    R: Executor<Holds<FutOf<A>>> + DrivesHttp<T, A>,
+    A: App<Service: SpawnOn<R>>,
+    BodyOf<A>: SpawnOn<R>,
+    R: Executor<TaskWith<FutOf<A>>> + HttpRuntime<T, A>,
 {
     fn serve_app(transport: T, app: A) -> Part {
         R::serve_app(transport, app)
     }
 }
 
-/// What follows from [`Settled`]'s other bounds on any sound runtime, so that its message is hardly
-/// ever seen.
+/// What follows from [`AppBounds`]'s other bounds on any sound runtime, so that its message is
+/// hardly ever seen.
 #[diagnostic::on_unimplemented(
     message = "this app can't be served on the runtime `{Self}`",
     label = "the runtime can't run the connections of this app",
     note = "the runtime's `Executor` and `Launch` ask more of a future than that it's `Send`"
 )]
-pub trait DrivesHttp<T, A>: Runtime {
+pub trait HttpRuntime<T, A>: Runtime {
+    #[doc(hidden)]
     fn serve_app(transport: T, app: A) -> Part;
 }
 
 #[diagnostic::do_not_recommend]
-impl<R, T, A> DrivesHttp<T, A> for R
+impl<R, T, A> HttpRuntime<T, A> for R
 where
     T: Transport<Runtime = R>,
     A: App,
     ConnectionOf<T>: HttpConnection<A, R>,
-    R: Drives<T::Listener, Http<A, R>>,
+    R: ProtocolRuntime<T::Listener, Http<A, R>>,
 {
     fn serve_app(transport: T, app: A) -> Part {
         ConnectionOf::<T>::prepare();
@@ -119,16 +121,16 @@ where
     note = "either make the app `Send`: an `Arc` for each `Rc`, an atomic or a `Mutex` for each `Cell` and `RefCell`",
     note = "or make an app for each worker, which may be `!Send`, on threads of their own: `serve_with(Tcp::bind(3000).per_core(), per_worker(|worker| app))`"
 )]
-pub trait RunsOn<R> {}
+pub trait SpawnOn<R> {}
 
 #[diagnostic::do_not_recommend]
-impl<X, R: Executor<Holds<X>>> RunsOn<R> for X {}
+impl<X, R: Executor<TaskWith<X>>> SpawnOn<R> for X {}
 
 /// A future that's never made: a runtime that can run it can run whatever has an `X` in it.
 #[derive(Debug)]
-pub struct Holds<X>(PhantomData<X>);
+pub struct TaskWith<X>(PhantomData<X>);
 
-impl<X> Future for Holds<X> {
+impl<X> Future for TaskWith<X> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
@@ -136,34 +138,36 @@ impl<X> Future for Holds<X> {
     }
 }
 
-/// A protocol that can be spoken over a transport. Holds if the transport's runtime [`Drives`] it.
+/// A protocol that can be spoken over a transport. Holds if the transport's runtime
+/// [`ProtocolRuntime`] it.
 // On the protocol, so that the compiler's message points at the handler.
-pub trait SpokenOver<T, R = <T as Transport>::Runtime>: Sized {
+pub trait ProtocolOver<T, R = <T as Transport>::Runtime>: Sized {
     #[doc(hidden)]
     fn speak(transport: T, protocol: Self) -> Part;
 }
 
-impl<P, T, R> SpokenOver<T, R> for P
+impl<P, T, R> ProtocolOver<T, R> for P
 where
     T: Transport<Runtime = R>,
     P: Protocol<Accepted<ConnectionOf<T>>> + Send,
-    P::Task: SettledTask<R, T, P>,
+    P::Task: TaskBounds<R, T, P>,
 {
     fn speak(transport: T, protocol: P) -> Part {
         P::Task::run(transport, protocol)
     }
 }
 
-/// What's asked for once it's clear what a protocol's task is: see [`Settled`].
-pub trait SettledTask<R, T, P> {
+/// What's asked for once it's clear what a protocol's task is: see [`AppBounds`].
+pub trait TaskBounds<R, T, P> {
+    #[doc(hidden)]
     fn run(transport: T, protocol: P) -> Part;
 }
 
-impl<K, R, T, P> SettledTask<R, T, P> for K
+impl<K, R, T, P> TaskBounds<R, T, P> for K
 where
     T: Transport<Runtime = R>,
     P: Protocol<Accepted<ConnectionOf<T>>> + Send,
-    R: Executor<Holds<K>> + Drives<T::Listener, P>,
+    R: Executor<TaskWith<K>> + ProtocolRuntime<T::Listener, P>,
 {
     fn run(transport: T, protocol: P) -> Part {
         R::serve_protocol(transport, protocol)
@@ -178,7 +182,7 @@ where
     note = "either make the future `Send` (an `Arc` for each `Rc`, and no guard of a lock held over an `.await`)",
     note = "or give each worker a thread of its own, with a transport like `Tcp::bind(addr).per_core()`"
 )]
-pub trait Drives<L: Listener, P: Protocol<Accepted<L::Connection>>>:
+pub trait ProtocolRuntime<L: Listener, P: Protocol<Accepted<L::Connection>>>:
     Launch<AcceptLoop<L, P, Self>> + Executor<ConnTask<L::Handshake, P, L::Connection>>
 {
     #[doc(hidden)]
@@ -189,7 +193,7 @@ pub trait Drives<L: Listener, P: Protocol<Accepted<L::Connection>>>:
 }
 
 #[diagnostic::do_not_recommend]
-impl<R, L, P> Drives<L, P> for R
+impl<R, L, P> ProtocolRuntime<L, P> for R
 where
     R: Launch<AcceptLoop<L, P, R>> + Executor<ConnTask<L::Handshake, P, L::Connection>>,
     L: Listener,

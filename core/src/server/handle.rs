@@ -63,7 +63,7 @@ impl Handle {
     ///
     /// A peer that owes the rest of a handshake, a head or a body decides nothing: from the
     /// beginning of the drain it has a tenth of the grace, and a second at least. Then its
-    /// connection is closed, and counted as [`stalled`](crate::DrainReport::stalled).
+    /// connection is closed, and counted as [`stalled`](crate::observe::DrainReport::stalled).
     ///
     /// So no accepted request goes unanswered within the grace. A second call can only shorten the
     /// first one's grace.

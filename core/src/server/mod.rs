@@ -8,7 +8,10 @@ mod part;
 mod run;
 mod serve;
 
-pub use bounds::{Drives, ServedOver, Serves, SpokenOver};
+pub use bounds::{
+    AppBounds, AppOver, HttpRuntime, ProtocolOver, ProtocolRuntime, RuntimeFor, SpawnOn,
+    TaskBounds, TaskWith,
+};
 pub use handle::{Handle, Wait};
 pub use part::Part;
 pub use serve::Serve;
@@ -38,8 +41,8 @@ type ConnectionOf<T> = <<T as Transport>::Listener as Listener>::Connection;
 /// [`start`](Server::start)ed.
 ///
 /// ```no_run
-/// # use anyport_core::{serve_with, ServedOver, Transport, Result};
-/// # async fn f<T: Transport, A: ServedOver<T>>(transport: T, app: A) -> Result<()> {
+/// # use anyport_core::{Result, Transport, bounds::AppOver, serve_with};
+/// # async fn f<T: Transport, A: AppOver<T>>(transport: T, app: A) -> Result<()> {
 /// serve_with(transport, app).await?;
 /// # Ok(()) }
 /// ```
@@ -47,7 +50,7 @@ pub fn serve_with<T, A>(transport: T, app: A) -> Server
 where
     T: Transport,
     A: App,
-    A: ServedOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`, `per_worker(..)`.
+    A: AppOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`, `per_worker(..)`.
 {
     Server::empty().and(transport, app)
 }
@@ -59,11 +62,11 @@ where
 /// handler has no deadlines but those it makes itself.
 ///
 /// ```no_run
-/// # use anyport_core::{serve_raw_with, Transport, Listener, Accepted, SpokenOver, Result};
+/// # use anyport_core::{Listener, Result, Transport, bounds::ProtocolOver, protocol::Accepted, serve_raw_with};
 /// # use std::future::Future;
 /// # async fn f<T: Transport, F, Fut>(transport: T, echo: F) -> Result<()>
 /// # where F: Fn(Accepted<<T::Listener as Listener>::Connection>) -> Fut + Clone + Send + 'static, Fut: Future<Output = ()> + 'static,
-/// #     anyport_core::Raw<F>: SpokenOver<T> {
+/// #     anyport_core::protocol::Raw<F>: ProtocolOver<T> {
 /// serve_raw_with(transport, echo).await?;
 /// # Ok(()) }
 /// ```
@@ -72,7 +75,7 @@ where
     T: Transport,
     F: Fn(Accepted<ConnectionOf<T>>) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = ()> + 'static,
-    Raw<F>: SpokenOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
+    Raw<F>: ProtocolOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
 {
     Server::empty().and_raw(transport, handler)
 }
@@ -83,7 +86,7 @@ pub fn serve_protocol_with<T, P>(transport: T, protocol: P) -> Server
 where
     T: Transport,
     P: Protocol<Accepted<ConnectionOf<T>>> + Send,
-    P: SpokenOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
+    P: ProtocolOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
 {
     Server::empty().and_protocol(transport, protocol)
 }
@@ -130,7 +133,7 @@ impl Server {
     where
         T: Transport,
         A: App,
-        A: ServedOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`, `per_worker(..)`.
+        A: AppOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`, `per_worker(..)`.
     {
         self.with_part(A::serve(transport, app))
     }
@@ -141,7 +144,7 @@ impl Server {
         T: Transport,
         F: Fn(Accepted<ConnectionOf<T>>) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = ()> + 'static,
-        Raw<F>: SpokenOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
+        Raw<F>: ProtocolOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
     {
         self.and_protocol(transport, Raw(handler))
     }
@@ -151,7 +154,7 @@ impl Server {
     where
         T: Transport,
         P: Protocol<Accepted<ConnectionOf<T>>> + Send,
-        P: SpokenOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
+        P: ProtocolOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
     {
         self.with_part(P::speak(transport, protocol))
     }
@@ -171,8 +174,8 @@ impl Server {
 
     /// Begins a drain when `shutdown` is ready; it may take [`Timeouts::drain`].
     ///
-    /// With [`shutdown::signal`](crate::shutdown::signal), SIGTERM and SIGINT do it. No signal is
-    /// touched without that.
+    /// With [`shutdown::signal`](crate::runtime::shutdown::signal), SIGTERM and SIGINT do it. No
+    /// signal is touched without that.
     pub fn with_graceful_shutdown(
         mut self,
         shutdown: impl Future<Output = ()> + Send + 'static,

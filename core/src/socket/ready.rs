@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     runtime::{RuntimeOptions, Worker},
-    transport::{ConnInfo, Connection, Endpoint, Incoming, Listener, UnixName},
+    transport::{ConnInfo, Connecting, Connection, Endpoint, Listener, UnixName},
 };
 use rustix::net::{SocketFlags, accept_with, acceptfrom_with};
 use socket2::SockRef;
@@ -164,7 +164,10 @@ impl<A: Acceptor> Listener for ReadyTcpListener<A> {
     type Connection = A::Tcp;
     type Handshake = Ready<io::Result<A::Tcp>>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         let (socket, acceptor) = (&self.socket, &mut self.acceptor);
         let next = poll_next(acceptor, &mut self.queue, cx, |flags| {
             accept_from(socket, flags)
@@ -172,7 +175,7 @@ impl<A: Acceptor> Listener for ReadyTcpListener<A> {
         let (stream, peer) = task::ready!(next)?;
         // An error here is not the listener's: the peer has gone already.
         let connection = self.connection(stream, peer);
-        Poll::Ready(Ok(Incoming::new(canonical(peer), ready(connection))))
+        Poll::Ready(Ok(Connecting::new(canonical(peer), ready(connection))))
     }
 
     fn stop(&mut self) -> Duration {
@@ -226,7 +229,10 @@ impl<A: Acceptor> Listener for ReadyUnixListener<A> {
     type Connection = A::Unix;
     type Handshake = Ready<io::Result<A::Unix>>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         let (socket, acceptor) = (&self.socket, &mut self.acceptor);
         let next = poll_next(acceptor, self.queue.accept_queue(), cx, |flags| {
             Ok(accept_with(socket, flags)?)
@@ -237,7 +243,7 @@ impl<A: Acceptor> Listener for ReadyUnixListener<A> {
         let connection = self
             .acceptor
             .unix(stream, ConnInfo::new(peer, self.local.clone()));
-        Poll::Ready(connection.map(Incoming::ready))
+        Poll::Ready(connection.map(Connecting::ready))
     }
 
     fn stop(&mut self) -> Duration {

@@ -176,7 +176,7 @@ impl ConnInfo {
     }
 
     /// The index of the worker that accepted it, from 0, as in
-    /// [`Worker::index`](crate::Worker::index).
+    /// [`Worker::index`](crate::runtime::Worker::index).
     #[must_use]
     pub fn worker(&self) -> usize {
         self.admission().worker as usize

@@ -200,7 +200,7 @@ pub enum PeerState {
 /// The ready-made [`Connection`]: any hyper I/O object with its [`ConnInfo`].
 ///
 /// ```
-/// # use anyport_core::{Conn, Connection, ConnInfo, Endpoint};
+/// # use anyport_core::{ConnInfo, Connection, transport::{Conn, Endpoint}};
 /// # fn wrap<S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static>(stream: S) -> impl Connection {
 /// Conn::new(stream, ConnInfo::new(Endpoint::custom("pipe:7"), Endpoint::custom("pipe")))
 /// # }
@@ -301,5 +301,7 @@ macro_rules! delegate_write {
         }
     };
 }
+
+pub use {delegate_io, delegate_write};
 
 delegate_io!(impl<I: [Read + Write + Unpin]> for Conn<I> => io);

@@ -35,7 +35,7 @@ use std::{
 /// # Examples
 ///
 /// ```
-/// use anyport_core::{Conn, ConnInfo, Endpoint, Incoming, Listener};
+/// use anyport_core::{ConnInfo, Listener, transport::{Conn, Endpoint, Connecting}};
 /// use hyper_util::rt::TokioIo;
 /// use std::{future::Ready, io, task::{Context, Poll}};
 /// use tokio::net::{UnixListener, UnixStream};
@@ -46,10 +46,10 @@ use std::{
 ///     type Connection = Conn<TokioIo<UnixStream>>;
 ///     type Handshake = Ready<io::Result<Self::Connection>>;
 ///
-///     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+///     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Connecting<Self::Handshake>>> {
 ///         self.0.poll_accept(cx).map_ok(|(stream, peer)| {
 ///             let info = ConnInfo::new(Endpoint::from(std::os::unix::net::SocketAddr::from(peer)), Endpoint::custom("unix"));
-///             Incoming::ready(Conn::new(TokioIo::new(stream), info))
+///             Connecting::ready(Conn::new(TokioIo::new(stream), info))
 ///         })
 ///     }
 /// }
@@ -68,7 +68,10 @@ pub trait Listener: Unpin + 'static {
     ///
     /// What [`classify`](Self::classify) makes of it decides: retry at once, wait a little, or end
     /// the server.
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>>;
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Connecting<Self::Handshake>>>;
 
     /// The listener is about to be closed, because the server drains. From now on `poll_accept`
     /// gives only what the kernel has queued already, and is pending when that's been given; then
@@ -97,7 +100,7 @@ impl<L: Listener<Connection: Connection>> ByteListener for L {}
 /// A connection that was just accepted: who it is, and what has to happen before it can be used.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Incoming<H> {
+pub struct Connecting<H> {
     /// Who connected, as far as it's known without a word from them: what an accept filter and the
     /// limit per address go by.
     pub peer: Endpoint,
@@ -105,7 +108,7 @@ pub struct Incoming<H> {
     pub handshake: H,
 }
 
-impl<H> Incoming<H> {
+impl<H> Connecting<H> {
     /// A connection that needs a handshake.
     pub fn new(peer: impl Into<Endpoint>, handshake: H) -> Self {
         Self {
@@ -115,15 +118,15 @@ impl<H> Incoming<H> {
     }
 
     /// The same with a handshake that goes on from this one; for transports that wrap others.
-    pub fn map<U>(self, f: impl FnOnce(H) -> U) -> Incoming<U> {
-        Incoming {
+    pub fn map<U>(self, f: impl FnOnce(H) -> U) -> Connecting<U> {
+        Connecting {
             peer: self.peer,
             handshake: f(self.handshake),
         }
     }
 }
 
-impl<C: Connected> Incoming<Ready<io::Result<C>>> {
+impl<C: Connected> Connecting<Ready<io::Result<C>>> {
     /// A connection that needs none.
     pub fn ready(connection: C) -> Self {
         Self {
@@ -216,7 +219,7 @@ fn is_of_the_socket(_: &io::Error) -> bool {
 /// The function's future is kept until it's done, so it need not be cancel safe.
 ///
 /// ```
-/// # use anyport_core::{listener_fn, Conn, ConnInfo, Endpoint, Listener};
+/// # use anyport_core::{ConnInfo, Listener, transport::{Conn, Endpoint, listener_fn}};
 /// # use hyper_util::rt::TokioIo;
 /// # use std::sync::Arc;
 /// # fn f(listener: tokio::net::UnixListener) -> impl Listener {
@@ -263,12 +266,15 @@ where
     type Connection = C;
     type Handshake = Ready<io::Result<C>>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         let accept = &mut self.accept;
         let pending = self.pending.get_or_insert_with(|| Box::pin(accept()));
         let accepted = ready!(pending.as_mut().poll(cx));
         self.pending = None;
-        Poll::Ready(accepted.map(Incoming::ready))
+        Poll::Ready(accepted.map(Connecting::ready))
     }
 }
 

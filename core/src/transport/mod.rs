@@ -13,10 +13,10 @@ mod thread_bound_stream;
 mod tls_info;
 
 pub use conn_info::ConnInfo;
-pub use connection::{Close, Conn, Connected, Connection, PeerState};
+pub use connection::{Close, Conn, Connected, Connection, PeerState, delegate_io, delegate_write};
 pub use drain::Drain;
 pub use endpoint::{Endpoint, UnixName};
-pub use listener::{AcceptErrorKind, ByteListener, Incoming, Listener, ListenerFn, listener_fn};
+pub use listener::{AcceptErrorKind, ByteListener, Connecting, Listener, ListenerFn, listener_fn};
 pub use peer_cred::PeerCred;
 pub use permit::Permit;
 pub use thread_bound_stream::{LocalStream, ThreadBoundStream};
@@ -52,16 +52,18 @@ use std::io;
 /// The whole of a transport over Unix sockets; its listener is the one shown at [`Listener`].
 ///
 /// ```
-/// use anyport_core::{Conn, Endpoint, Error, Listener, Result, Transport, Worker, runtime::Tokio};
+/// use anyport_core::{
+///     Error, Listener, Result, Transport, runtime::{Tokio, Worker}, transport::{Conn, Endpoint},
+/// };
 /// use std::{io, os::unix::net, path::PathBuf};
 /// # use hyper_util::rt::TokioIo;
-/// # use anyport_core::Incoming;
+/// # use anyport_core::transport::Connecting;
 /// # use std::{future::Ready, task::{Context, Poll}};
 /// # struct Sockets(tokio::net::UnixListener);
 /// # impl Listener for Sockets {
 /// #     type Connection = Conn<TokioIo<tokio::net::UnixStream>>;
 /// #     type Handshake = Ready<io::Result<Self::Connection>>;
-/// #     fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> { Poll::Pending }
+/// #     fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<Connecting<Self::Handshake>>> { Poll::Pending }
 /// # }
 ///
 /// #[derive(Clone)]
@@ -150,7 +152,7 @@ pub trait Transport: Clone + Send + 'static {
 /// example.
 ///
 /// ```
-/// use anyport_core::{ByteTransport, Transport};
+/// use anyport_core::{Transport, transport::ByteTransport};
 ///
 /// struct Throttled<T>(T);
 ///

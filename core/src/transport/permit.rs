@@ -10,7 +10,7 @@ use std::{
 /// The place of one connection in the server's limits, which
 /// [`Connection::release`](crate::Connection::release) hands over. The connection counts until this
 /// is dropped: against the connection limits, in a drain and in
-/// [`Event::Closed`](crate::Event::Closed).
+/// [`Event::Closed`](crate::observe::Event::Closed).
 pub struct Permit {
     place: Arc<dyn Place>,
     aborted: Registered,

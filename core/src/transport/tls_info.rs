@@ -8,7 +8,7 @@ use std::fmt;
 /// A TLS transport makes one, whatever library it uses:
 ///
 /// ```
-/// # use anyport_core::{TlsInfo, TlsVersion};
+/// # use anyport_core::transport::{TlsInfo, TlsVersion};
 /// let tls = TlsInfo::new(TlsVersion::Tls13, "TLS13_AES_128_GCM_SHA256").with_server_name("example.com");
 /// assert_eq!(tls.version().to_string(), "TLSv1.3");
 /// ```

@@ -1,4 +1,4 @@
-use anyport::{Body, Request, Response, Result, listen, service_fn};
+use anyport::{Body, Request, Response, Result, service_fn, transport::tcp::listen};
 
 #[derive(Debug)]
 struct Wrong;

@@ -1,4 +1,4 @@
-use anyport::{Body, Request, Response, Result, listen, service_fn};
+use anyport::{Body, Request, Response, Result, service_fn, transport::tcp::listen};
 use std::{convert::Infallible, rc::Rc};
 
 async fn hello(_: Request<Body>) -> std::result::Result<Response<String>, Infallible> {

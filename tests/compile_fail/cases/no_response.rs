@@ -1,4 +1,4 @@
-use anyport::{Body, Request, Result, listen, service_fn};
+use anyport::{Body, Request, Result, service_fn, transport::tcp::listen};
 use std::convert::Infallible;
 
 #[tokio::main]

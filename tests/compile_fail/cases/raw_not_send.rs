@@ -1,4 +1,4 @@
-use anyport::{Accepted, Result, Tcp, serve_raw_with, tcp::TcpConnection};
+use anyport::{Result, Tcp, protocol::Accepted, serve_raw_with, transport::tcp::TcpConnection};
 use std::rc::Rc;
 
 async fn echo(connection: Accepted<TcpConnection>) {

@@ -1,4 +1,4 @@
-use anyport::{Body, Request, Response, Result, listen};
+use anyport::{Body, Request, Response, Result, transport::tcp::listen};
 use std::{
     convert::Infallible,
     future::{Ready, ready},

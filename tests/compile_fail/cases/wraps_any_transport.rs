@@ -1,5 +1,5 @@
-//! A wrapper of any transport must name the bounds of a byte stream.
-use anyport::{Connection, Incoming, Listener};
+//! A wrapper of any transport that needs bytes has to say so.
+use anyport::{Connection, Listener, transport::Connecting};
 use std::{io, task::{Context, Poll}};
 
 struct Counted<L> {
@@ -10,7 +10,7 @@ impl<L: Listener> Listener for Counted<L> {
     type Connection = CountedConnection<L::Connection>;
     type Handshake = std::future::Pending<io::Result<Self::Connection>>;
 
-    fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+    fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         Poll::Pending
     }
 }
@@ -25,6 +25,6 @@ impl<C: Connection> Connection for CountedConnection<C> {
     }
 }
 
-anyport::delegate_io!(impl<C: [Connection]> for CountedConnection<C> => inner);
+anyport::transport::delegate_io!(impl<C: [Connection]> for CountedConnection<C> => inner);
 
 fn main() {}

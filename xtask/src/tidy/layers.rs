@@ -4,8 +4,8 @@ use super::repo::{Repo, Violation};
 use proc_macro2::{Span, TokenStream, TokenTree};
 
 /// From the lowest to the highest.
-const ROOMS: &str = "error config runtime transport app observe socket engine http server";
-
+const ROOMS: &str =
+    "error config runtime transport app observe socket engine http server protocol bounds";
 const SOURCES: &str = "core/src/";
 
 /// A file of core names what it uses by `crate::`, a room, and a path; and that room is its own or

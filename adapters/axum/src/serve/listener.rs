@@ -1,9 +1,10 @@
 //! A listener for `axum::serve`, made of any transport on the ambient tokio.
 use super::handshakes::Handshakes;
-use crate::Connection;
+use crate::ConnectionInfo;
 use anyport_core::{
-    AcceptErrorKind, ByteListener, ByteTransport, Connection as _, Endpoint, Error, Listener,
-    Result, Runtime, Worker, runtime::Tokio,
+    Connection as _, Error, Listener, Result, Runtime,
+    runtime::{Tokio, Worker},
+    transport::{AcceptErrorKind, ByteListener, ByteTransport, Endpoint},
 };
 use axum::{
     extract::connect_info::Connected,
@@ -37,12 +38,12 @@ const ALPN: &[&[u8]] = if cfg!(feature = "http2") {
 ///
 /// Handshakes run beside each other, in tasks of their own, so that a slow or silent client delays
 /// nobody; one that takes 10 s ([`with_handshake_timeout`](AxumListener::with_handshake_timeout))
-/// is given up. With `into_make_service_with_connect_info::<Connection>()`, all extractors of this
-/// crate work. What [`serve_with`](anyport_core::serve_with) has beside the transport (limits,
+/// is given up. With `into_make_service_with_connect_info::<ConnectionInfo>()`, all extractors of
+/// this crate work. What [`serve_with`](anyport_core::serve_with) has beside the transport (limits,
 /// deadlines, the drain that loses no request), `axum::serve` doesn't have.
 ///
 /// ```
-/// use anyport_axum::{Connection, Peer, listener};
+/// use anyport_axum::{ConnectionInfo, Peer, listener};
 /// use axum::{Router, routing::get};
 /// # use anyport_memory::Memory;
 ///
@@ -51,7 +52,7 @@ const ALPN: &[&[u8]] = if cfg!(feature = "http2") {
 /// let router = Router::new().route("/", get(async |Peer(peer): Peer| format!("Hello, {peer}!")));
 /// # let transport = Memory::new();
 /// let listener = listener(transport)?; // Tcp, Unix, Memory or another
-/// let serving = axum::serve(listener, router.into_make_service_with_connect_info::<Connection>());
+/// let serving = axum::serve(listener, router.into_make_service_with_connect_info::<ConnectionInfo>());
 /// # let ready = serving.with_graceful_shutdown(async {});
 /// # ready.await?;
 /// # Ok(()) }
@@ -177,7 +178,7 @@ where
     }
 }
 
-impl<L> Connected<IncomingStream<'_, AxumListener<L>>> for Connection
+impl<L> Connected<IncomingStream<'_, AxumListener<L>>> for ConnectionInfo
 where
     L: ByteListener<Handshake: Send> + Send,
 {
@@ -186,7 +187,7 @@ where
     }
 }
 
-impl<L, F> Connected<IncomingStream<'_, TapIo<AxumListener<L>, F>>> for Connection
+impl<L, F> Connected<IncomingStream<'_, TapIo<AxumListener<L>, F>>> for ConnectionInfo
 where
     L: ByteListener<Handshake: Send> + Send,
     F: FnMut(&mut TokioIo<L::Connection>) + Send + 'static,

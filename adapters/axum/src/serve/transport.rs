@@ -1,7 +1,9 @@
 //! A transport, made of any listener of `axum::serve`.
 use anyport_core::{
-    Conn, ConnInfo, Endpoint, Error, ErrorKind, Incoming, Listener, Result, Transport, Worker,
-    runtime::Tokio,
+    ConnInfo, Error, Listener, Result, Transport,
+    error::ErrorKind,
+    runtime::{Tokio, Worker},
+    transport::{Conn, Connecting, Endpoint},
 };
 use axum::serve;
 use hyper_util::rt::TokioIo;
@@ -42,7 +44,7 @@ pub fn transport<L: serve::Listener<Addr: Into<Endpoint>>>(listener: L) -> AxumT
 ///
 /// ```
 /// # use anyport_axum::transport_at;
-/// # use anyport_core::{Endpoint, Transport};
+/// # use anyport_core::{Transport, transport::Endpoint};
 /// # fn f(listener: tokio::net::UnixListener) -> impl Transport {
 /// transport_at(listener, |addr| Endpoint::from(std::os::unix::net::SocketAddr::from(addr)))
 /// # }
@@ -127,7 +129,10 @@ impl<L: serve::Listener> Listener for AxumConnections<L> {
     type Connection = Conn<TokioIo<L::Io>>;
     type Handshake = Ready<io::Result<Self::Connection>>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         let mut accepting = match std::mem::replace(&mut self.state, State::Gone) {
             State::Idle(mut listener) => Box::pin(async move {
                 let accepted = listener.accept().await;
@@ -142,7 +147,7 @@ impl<L: serve::Listener> Listener for AxumConnections<L> {
         };
         self.state = State::Idle(listener);
         let info = ConnInfo::new((self.endpoint)(peer), self.local.clone());
-        Poll::Ready(Ok(Incoming::ready(Conn::new(TokioIo::new(stream), info))))
+        Poll::Ready(Ok(Connecting::ready(Conn::new(TokioIo::new(stream), info))))
     }
 }
 

@@ -5,9 +5,10 @@
 )]
 
 use crate::scene::{Fate, Staged, ask};
-use anyport_axum::{Connection, Credentials, Peer, Tls, app};
+use anyport_axum::{ConnectionInfo, Credentials, Peer, TlsSession, app};
 use anyport_core::{
-    ConnInfo, Handle, HttpOptions, Server, TlsInfo, TlsVersion, per_worker, serve_with,
+    ConnInfo, Handle, HttpOptions, Server, per_worker, serve_with,
+    transport::{TlsInfo, TlsVersion},
 };
 use anyport_memory::Memory;
 use anyport_tcp::Tcp;
@@ -24,7 +25,7 @@ fn router() -> Router {
     Router::new()
         .route(
             "/connection",
-            get(async |Connection(info): Connection| {
+            get(async |ConnectionInfo(info): ConnectionInfo| {
                 format!(
                     "{} {} {} {}",
                     info.id(),
@@ -39,10 +40,15 @@ fn router() -> Router {
             get(async |Extension(info): Extension<ConnInfo>| info.peer().to_string()),
         )
         .route("/peer", get(async |Peer(peer): Peer| peer.to_string()))
-        .route("/tls", get(async |Tls(tls): Tls| described(&tls)))
+        .route(
+            "/tls",
+            get(async |TlsSession(tls): TlsSession| described(&tls)),
+        )
         .route(
             "/tls/maybe",
-            get(async |tls: Option<Tls>| tls.map_or_else(none, |Tls(tls)| described(&tls))),
+            get(async |tls: Option<TlsSession>| {
+                tls.map_or_else(none, |TlsSession(tls)| described(&tls))
+            }),
         )
         .route(
             "/credentials",
@@ -199,7 +205,9 @@ async fn an_app_that_is_made_per_worker_is_told_too() {
         let worker = worker.index();
         Router::new().route(
             "/",
-            get(async move |Connection(info): Connection| format!("{worker} {}", info.worker())),
+            get(async move |ConnectionInfo(info): ConnectionInfo| {
+                format!("{worker} {}", info.worker())
+            }),
         )
     }));
     let running = serve_with(memory.per_core().with_workers(2), app)

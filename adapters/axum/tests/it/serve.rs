@@ -1,8 +1,11 @@
 //! `axum::serve` over anyport's transports, and anyport over a listener of axum's.
 
 use crate::scene::{Fate, Staged, ask};
-use anyport_axum::{AxumListener, Connection, Peer, app, listener, transport, transport_at};
-use anyport_core::{ByteListener, Endpoint, serve_with};
+use anyport_axum::{AxumListener, ConnectionInfo, Peer, app, listener, transport, transport_at};
+use anyport_core::{
+    serve_with,
+    transport::{ByteListener, Endpoint},
+};
 use anyport_memory::Memory;
 use anyport_tcp::Tcp;
 use anyport_unix::Unix;
@@ -36,7 +39,7 @@ where
     L: ByteListener<Handshake: Send> + Send,
 {
     let (stop, stopped) = oneshot::channel();
-    let service = router().into_make_service_with_connect_info::<Connection>();
+    let service = router().into_make_service_with_connect_info::<ConnectionInfo>();
     let serving = axum::serve(listener, service).with_graceful_shutdown(async {
         let _ = stopped.await;
     });
@@ -75,7 +78,7 @@ async fn a_tapped_listener_knows_its_peers_too() {
         use anyport_core::Connection as _;
         tapped.send(io.inner().info().peer().to_string()).unwrap();
     });
-    let service = router().into_make_service_with_connect_info::<Connection>();
+    let service = router().into_make_service_with_connect_info::<ConnectionInfo>();
     let serving = tokio::spawn(axum::serve(listener, service).into_future());
     let (status, body) = ask(connector.connect().unwrap(), "/peer").await;
     assert_eq!((status, Some(body)), (OK, taps.recv().await));

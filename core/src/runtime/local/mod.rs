@@ -127,7 +127,7 @@ struct Task {
 
 impl Tasks {
     /// Makes this thread a worker's: it's where [`spawn`] spawns, and
-    /// [`anyport::spawn`](crate::spawn()), too.
+    /// [`anyport::runtime::spawn`](crate::runtime::spawn()), too.
     #[must_use]
     pub fn enter() -> Self {
         thread_bound::open_mailbox();
@@ -196,8 +196,8 @@ impl Tasks {
         self.local.mailbox.with_timers(|timers| timers.next())
     }
 
-    /// Drops all tasks, and all values that are [bound](crate::ThreadBound) to this thread; and
-    /// lets go of the waker that it was run with, for all who might wake it.
+    /// Drops all tasks, and all values that are [bound](crate::runtime::ThreadBound) to this
+    /// thread; and lets go of the waker that it was run with, for all who might wake it.
     ///
     /// It may be run again, if there's something to be seen through for which the runtime spawns
     /// tasks of its own.

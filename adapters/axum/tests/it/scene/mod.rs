@@ -6,8 +6,9 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 use anyport_core::{
-    Conn, ConnInfo, Connection as _, Endpoint, Incoming, Listener, Result, Transport, Worker,
-    runtime::Tokio,
+    ConnInfo, Connection as _, Listener, Result, Transport,
+    runtime::{Tokio, Worker},
+    transport::{Conn, Connecting, Endpoint},
 };
 use anyport_memory::{Memory, MemoryConnection, MemoryListener, MemorySocket};
 use http::{Request, StatusCode};
@@ -113,7 +114,10 @@ impl Listener for StagedListener {
     type Connection = Conn<MemoryConnection>;
     type Handshake = Pin<Box<dyn Future<Output = io::Result<Self::Connection>> + Send>>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         let mut fates = self.fates.lock().unwrap();
         if let Some(Fate::NotAccepted(_)) = fates.front()
             && let Some(Fate::NotAccepted(error)) = fates.pop_front()

@@ -1,0 +1,17 @@
+//! What authors of protocols use, and authors of connections that are not byte streams.
+//!
+//! A [`Protocol`] gets each connection of a transport after its handshake, as an [`Accepted`] with a
+//! [`ConnContext`]. [`serve_protocol_with`] serves one of your own; [`Raw`] is the protocol of an
+//! async function ([`serve_raw_with`](crate::serve_raw_with)), [`Http`] the one of an app
+//! ([`serve_with`](crate::serve_with)).
+//!
+//! A connection of another kind than a byte stream, such as QUIC's, implements [`HttpConnection`]
+//! and hands its requests to the app by [`Requests`].
+#[cfg(any(feature = "http1", feature = "http2"))]
+pub use crate::http::Upgraded;
+pub use crate::{
+    config::HttpVersions,
+    engine::{Accepted, ConnContext, Protocol, Raw},
+    http::{Http, HttpConnection, Requests, ResponseTask},
+    server::serve_protocol_with,
+};
