@@ -3,13 +3,13 @@
 //! This is the lowest layer of the crate. It imports no other module.
 use std::{borrow::Cow, error::Error as StdError, fmt, io, sync::Arc};
 
-/// A boxed error, as tower has it: what a service, a body or a source may be.
+/// A boxed error, the same type as `tower::BoxError`: the error of a service, a body or a source.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// The result of this crate's own functions.
+/// A result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a server didn't start, or ended.
+/// Why a server did not start, or why it ended.
 ///
 /// Its `Display` is one line that says what, where and what to do:
 ///
@@ -17,11 +17,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// cannot bind 127.0.0.1:80: permission denied (ports below 1024 need CAP_NET_BIND_SERVICE)
 /// ```
 ///
-/// `Debug` prints the same line and the sources below it, so that a `main` that returns this error
-/// prints something worth reading. Decide by [`kind`](Self::kind) and [`blame`](Self::blame); the
-/// wording may change.
+/// `Debug` prints the same line and each source below it, so a `main` that returns this error
+/// prints a complete report. Match on [`kind`](Self::kind) and [`blame`](Self::blame): the wording
+/// may change.
 ///
-/// A peer's mistake never becomes an `Error`: it ends that peer's connection and nothing else.
+/// A peer's mistake never becomes an `Error`. It ends that peer's connection and nothing else.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -31,20 +31,19 @@ struct Inner {
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
-/// What kind of thing went wrong.
+/// The kind of an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// A socket could not be bound or listened on.
     Bind,
-    /// The server was put together in a way that can't work: zero workers, a timeout of zero.
+    /// The configuration cannot work: zero workers, for example, or a timeout of zero.
     Config,
     /// A runtime or a worker's thread could not be started.
     Start,
-    /// Accepting failed for good: the listening socket is gone.
+    /// Accepting failed permanently: the listening socket is unusable.
     Accept,
-    /// A worker ended although nobody asked it to: it panicked, or its runtime was shut down under
-    /// it.
+    /// A worker ended unexpectedly: it panicked, or its runtime was shut down.
     Worker,
 }
 
@@ -89,14 +88,14 @@ impl Error {
         .with_source(source)
     }
 
-    /// Something else that's needed to start: a thread, a runtime, a listener. `what` could not be
-    /// done.
+    /// A thread, a runtime or a listener could not be started. `what` completes the sentence
+    /// "cannot ..".
     pub fn start(what: impl fmt::Display, source: io::Error) -> Self {
         let (reason, hint) = (reason(&source), hint("", &source));
         Self::new(ErrorKind::Start, format!("cannot {what}: {reason}{hint}")).with_source(source)
     }
 
-    /// The same error with the error that caused it.
+    /// Sets the error that caused this one.
     #[must_use]
     pub fn with_source(self, source: impl Into<BoxError>) -> Self {
         Self(Arc::new(Inner {
@@ -151,7 +150,7 @@ impl StdError for Error {
     }
 }
 
-/// The reason in plain words, without the `(os error 98)` that only the source needs to carry.
+/// The reason without the `(os error 98)` of the source's own text.
 fn reason(e: &io::Error) -> Cow<'static, str> {
     match e.kind() {
         io::ErrorKind::AddrInUse => "address already in use".into(),
@@ -162,14 +161,14 @@ fn reason(e: &io::Error) -> Cow<'static, str> {
     }
 }
 
-/// What to do about it, in brackets, or nothing where nothing certain can be said.
+/// Advice in parentheses; empty where no advice is certain to be right.
 fn hint(place: &str, e: &io::Error) -> Cow<'static, str> {
     let port = place
         .rsplit_once(':')
         .and_then(|(_, port)| port.parse::<u16>().ok());
     match (e.kind(), port) {
         (io::ErrorKind::AddrInUse, Some(port)) => format!(
-            " (see who listens there: `ss -ltnp 'sport = :{port}'`; or bind port 0 to be given a free one)"
+            " (find the listener: `ss -ltnp 'sport = :{port}'`; or bind port 0 for a free port)"
         )
         .into(),
         (io::ErrorKind::PermissionDenied, Some(1..=1023)) => {
@@ -179,17 +178,19 @@ fn hint(place: &str, e: &io::Error) -> Cow<'static, str> {
             " (`ip address` lists the addresses; 0.0.0.0 and [::] are every interface)".into()
         }
         _ if is_descriptor_limit(e) => match descriptor_limit() {
-            Some(limit) => format!(" (this process may have {limit}; raise it with `ulimit -n`)").into(),
+            Some(limit) => {
+                format!(" (this process may have {limit}; raise it with `ulimit -n`)").into()
+            }
             None => " (raise the limit with `ulimit -n`)".into(),
         },
         _ => "".into(),
     }
 }
 
-/// The same for a Unix socket, where it's about files.
+/// As [`reason`], for Unix sockets, whose errors are about files.
 fn unix_reason(e: &io::Error) -> Cow<'static, str> {
     match e.kind() {
-        // It has a text of its own: the transport knows more than errno.
+        // The transport made this error and describes it better than the errno does.
         _ if e.get_ref().is_some() => e.to_string().into(),
         io::ErrorKind::NotFound => "its folder does not exist".into(),
         io::ErrorKind::NotADirectory => "a part of its path is not a folder".into(),
@@ -206,10 +207,10 @@ fn unix_hint(name: &str, e: &io::Error) -> Cow<'static, str> {
     };
     match (e.kind(), e.raw_os_error()) {
         (io::ErrorKind::AddrInUse, _) if name.contains(char::is_whitespace) => {
-            " (see who listens there: `ss -lxp`)".into()
+            " (find the listener: `ss -lxp`)".into()
         }
         (io::ErrorKind::AddrInUse, _) => {
-            format!(" (see who listens there: `ss -lxp src unix:{name}`)").into()
+            format!(" (find the listener: `ss -lxp src unix:{name}`)").into()
         }
         (io::ErrorKind::PermissionDenied, Some(_)) => {
             format!(" (this user may not make files in {folder})").into()
@@ -220,7 +221,7 @@ fn unix_hint(name: &str, e: &io::Error) -> Cow<'static, str> {
     }
 }
 
-/// Of this process, or of the whole machine (errno(3)).
+/// The limit of this process (EMFILE) or of the machine (ENFILE); see errno(3).
 #[cfg(unix)]
 pub(crate) fn is_descriptor_limit(e: &io::Error) -> bool {
     use rustix::io::Errno;
@@ -232,7 +233,7 @@ pub(crate) fn is_descriptor_limit(_: &io::Error) -> bool {
     false
 }
 
-/// How many descriptors this process may have open at once, if it's limited (getrlimit(2),
+/// The number of descriptors that this process may have open, if it is limited (getrlimit(2),
 /// RLIMIT_NOFILE).
 pub(crate) fn descriptor_limit() -> Option<u64> {
     #[cfg(unix)]
@@ -250,21 +251,21 @@ mod tests {
     }
 
     #[test]
-    fn a_bind_error_says_what_where_and_what_to_do() {
+    fn bind_error_has_reason_address_and_advice() {
         assert_eq!(
             bind("127.0.0.1:80", io::ErrorKind::PermissionDenied),
             "cannot bind 127.0.0.1:80: permission denied (ports below 1024 need CAP_NET_BIND_SERVICE)"
         );
         assert_eq!(
             bind("[::1]:3000", io::ErrorKind::AddrInUse),
-            "cannot bind [::1]:3000: address already in use (see who listens there: `ss -ltnp 'sport = :3000'`; \
-             or bind port 0 to be given a free one)"
+            "cannot bind [::1]:3000: address already in use (find the listener: `ss -ltnp 'sport = :3000'`; \
+             or bind port 0 for a free port)"
         );
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_bind_error_of_a_unix_socket_is_about_its_file() {
+    fn bind_error_of_a_unix_socket_names_its_file() {
         use rustix::io::Errno;
         let bind = |place: &str, errno: Errno| Error::bind(place, errno.into()).to_string();
         assert_eq!(
@@ -278,12 +279,12 @@ mod tests {
         let in_use = Error::bind("unix:@app", io::ErrorKind::AddrInUse.into());
         assert_eq!(
             in_use.to_string(),
-            "cannot bind unix:@app: address already in use (see who listens there: `ss -lxp src unix:@app`)"
+            "cannot bind unix:@app: address already in use (find the listener: `ss -lxp src unix:@app`)"
         );
     }
 
     #[test]
-    fn debug_shows_the_line_and_its_sources() {
+    fn debug_prints_the_message_and_its_sources() {
         let error = Error::config("zero workers").with_source("because");
         assert_eq!(format!("{error:?}"), "zero workers\n  caused by: because");
         assert_eq!(

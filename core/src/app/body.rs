@@ -8,10 +8,11 @@ use std::{
     task::{Context, Poll},
 };
 
-/// The body of a request; good as the body of a response, too.
+/// The body of a request. It can also be the body of a response.
 ///
-/// It's a stream of `Bytes` frames (`http_body::Body`): `http_body_util::BodyExt::collect` gathers
-/// it. In a test, make one of bytes, of a string, of nothing, or of any other body.
+/// A stream of `Bytes` frames (`http_body::Body`): `http_body_util::BodyExt::collect` gathers it.
+/// In a test, make a body from bytes, a string, nothing ([`empty`](Self::empty)) or another body
+/// ([`new`](Self::new)).
 ///
 /// ```
 /// # use anyport_core::Body;
@@ -21,25 +22,25 @@ use std::{
 ///
 /// # Errors
 ///
-/// A frame is an error when the peer went away, broke the framing or took too long.
+/// A frame is an error if the peer disconnected, broke the framing or exceeded a timeout.
 pub struct Body(Kind);
 
-/// Each request is moved about a few times before its app has it, mostly without a body. So it's no
-/// larger than its bytes: what streams is boxed.
+/// A request is moved several times before the app has it, usually without a body. So this type is
+/// no larger than its bytes, and a streaming body is boxed.
 enum Kind {
     Full(Bytes),
-    /// Nothing, or any other body.
+    /// `None` is the empty body.
     Other(Option<Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>>),
 }
 
 impl Body {
-    /// A body without a byte.
+    /// An empty body.
     #[must_use]
     pub fn empty() -> Self {
         Self(Kind::Other(None))
     }
 
-    /// Any other body, boxed.
+    /// Boxes another body.
     pub fn new<B>(body: B) -> Self
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -127,7 +128,7 @@ impl<B: HttpBody<Error: Into<BoxError>>> HttpBody for MapErr<B> {
     }
 }
 
-/// A piece of a response: the app's, or the server's own text.
+/// Data of a response body: the app's, or a text of the server.
 #[derive(Debug)]
 pub enum Piece<D> {
     /// From the app's body.
@@ -179,7 +180,7 @@ mod tests {
     use http_body_util::{BodyExt, Full};
 
     #[tokio::test]
-    async fn a_body_gives_back_what_it_was_made_of() {
+    async fn body_returns_the_bytes_it_was_made_from() {
         for body in [
             Body::from("hello"),
             Body::new(Full::new(Bytes::from("hello"))),
@@ -190,9 +191,9 @@ mod tests {
         assert!(Body::empty().is_end_stream());
         assert_eq!(Body::from("").collect().await.unwrap().to_bytes(), "");
     }
-    /// A copy of more than 256 bytes costs half as much again.
+    /// A copy of more than 256 bytes costs 50 % more.
     #[test]
-    fn a_request_keeps_its_size() {
+    fn request_stays_within_256_bytes() {
         assert!(size_of::<http::Request<Body>>() <= 256);
     }
 }

@@ -13,22 +13,23 @@ use http_body::Body as HttpBody;
 use std::{fmt, future::Future};
 use tower_service::Service;
 
-/// What answers the requests of one connection: a `tower::Service<http::Request<Body>>`.
+/// The service for the requests of one connection: a `tower::Service<http::Request<Body>>`.
 ///
-/// It's implemented for every service with these properties, and can't be implemented otherwise:
+/// Every service with these properties implements it, and nothing else does:
 ///
 /// - its response is an `http::Response<B>`, where `B` is a [`ResponseBody`];
-/// - its error becomes a [`BoxError`] (also `Infallible` does);
-/// - it's `Clone + 'static`. It's cloned once per connection and once per request.
+/// - its error converts into a [`BoxError`], as `Infallible` does;
+/// - it is `Clone + 'static`. The server clones it once per connection and once per request.
 ///
-/// No `Send` is asked for here: the transport's runtime asks for it, if it needs it.
-// Each property is a trait of its own, so that the compiler's message names the one that's missing:
-// see the package in tests/compile_fail. Only those traits' impls have `do_not_recommend`; with it,
-// this one would swallow their messages.
+/// This trait does not require `Send`: the transport's runtime does, if it moves tasks between
+/// threads.
+// Each property is a separate trait, so that the compiler's message names the missing one: see the
+// package in tests/compile_fail. Only the impls of those traits have `do_not_recommend`; on this
+// one, it would hide their messages.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an app",
     label = "this is not an app",
-    note = "an app is a `tower::Service<http::Request<anyport::Body>>` that's `Clone`: an `axum::Router`, or what `service_fn` gives",
+    note = "an app is a `tower::Service<http::Request<anyport::Body>>` that is `Clone`: an `axum::Router`, for example, or the result of `service_fn`",
     note = "to serve a function or a closure, wrap it: `service_fn(|request: Request<Body>| async {{ Ok::<_, Infallible>(Response::new(Body::from(\"hello\"))) }})`"
 )]
 pub trait HttpService:
@@ -49,7 +50,8 @@ where
     type ResBody = <S::Res as HttpResponse>::Body;
 }
 
-/// A `tower::Service` of requests, whatever it answers.
+/// A `tower::Service` of requests with any response. Its associated types repeat those of the
+/// service, so that other bounds can name them.
 pub trait RequestService:
     Service<Request<Body>, Response = Self::Res, Error = Self::Err, Future = Self::Fut>
 {
@@ -70,10 +72,10 @@ impl<S: Service<Request<Body>>> RequestService for S {
     type Fut = S::Future;
 }
 
-/// What an app answers with: an `http::Response`.
+/// The response of an app: an `http::Response`.
 #[diagnostic::on_unimplemented(
-    message = "an app answers with an `http::Response`, not with `{Self}`",
-    label = "this app answers with `{Self}`",
+    message = "an app responds with an `http::Response`, not with `{Self}`",
+    label = "this app responds with `{Self}`",
     note = "make it the body of a response: `Response::new(..)`",
     note = "an `axum::Router` is served as it is, without `into_make_service()`"
 )]
@@ -95,12 +97,12 @@ impl<B> HttpResponse for Response<B> {
     }
 }
 
-/// The body of a response: any `http_body::Body` whose data can be sent to another thread (HTTP/2
-/// asks for that) and whose error fits into a [`BoxError`]. `String`, `http_body_util::Full`,
-/// [`Body`] and axum's body are some.
+/// The body of a response: any `http_body::Body` whose data is `Send` (HTTP/2 requires that) and
+/// whose error converts into a [`BoxError`]. Examples are `String`, `http_body_util::Full`,
+/// [`Body`] and axum's body.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be the body of a response",
-    label = "this app answers with a `Response<{Self}>`",
+    message = "`{Self}` cannot be the body of a response",
+    label = "this app responds with a `Response<{Self}>`",
     note = "a body is a `String`, an `anyport::Body`, an `http_body_util::Full<Bytes>`, or any other `http_body::Body` whose data is `Send`"
 )]
 pub trait ResponseBody: HttpBody<Data: Buf + Send, Error: Into<BoxError>> + 'static {}
@@ -108,9 +110,9 @@ pub trait ResponseBody: HttpBody<Data: Buf + Send, Error: Into<BoxError>> + 'sta
 #[diagnostic::do_not_recommend]
 impl<B: HttpBody<Data: Buf + Send, Error: Into<BoxError>> + 'static> ResponseBody for B {}
 
-/// The error of an app: whatever becomes a [`BoxError`].
+/// The error of an app: any type that converts into a [`BoxError`].
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be the error of an app",
+    message = "`{Self}` cannot be the error of an app",
     label = "this app fails with `{Self}`",
     note = "implement `std::error::Error` for it; an app that never fails has the error `Infallible`"
 )]
@@ -119,9 +121,9 @@ pub trait AppError: Into<BoxError> {}
 #[diagnostic::do_not_recommend]
 impl<E: Into<BoxError>> AppError for E {}
 
-/// Takes services that can be sent to it.
+/// A worker that can receive a service from another thread.
 #[diagnostic::on_unimplemented(
-    message = "this app is not `Send`, so it can't be handed to the threads of a server",
+    message = "this app is not `Send`, so it cannot be sent to the workers of a server",
     label = "`{S}` is not `Send`",
     note = "either make the app `Send`: an `Arc` for each `Rc`, an atomic or a `Mutex` for each `Cell` and `RefCell`",
     note = "or make an app for each worker, which may be `!Send`, on threads of their own: `serve_with(Tcp::bind(3000).per_core(), per_worker(|worker| app))`"
@@ -131,23 +133,26 @@ pub trait CanReceive<S> {}
 #[diagnostic::do_not_recommend]
 impl<S: Send> CanReceive<S> for Worker {}
 
-/// `Send`, asked for one step later.
+/// `Send`, checked after [`CanReceive`], whose message is better.
 pub trait SendService: Send {}
 
 impl<S: Send> SendService for S {}
 
-/// What makes a worker's service: a service itself, which is cloned, or [`per_worker`].
+/// Makes the services of workers and connections: a service itself, which is cloned, or
+/// [`per_worker`].
 ///
 /// # Contract
 ///
 /// [`make`](Self::make) runs once on each worker, inside its runtime. [`connect`](Self::connect)
-/// runs once for each connection, before its first request, and is given a clone of the worker's
-/// service; the service it returns is then cloned for each request. A panic in any of them costs
-/// the connection, not the worker (in `make`, the server's start fails).
+/// runs once for each connection, before its first request, with a clone of the worker's service.
+/// The service that it returns is cloned for each request.
+///
+/// A panic in `connect` ends the connection and not the worker. A panic in `make` fails the
+/// server's start.
 ///
 /// # Examples
 ///
-/// An app that knows who it's talking to:
+/// An app that greets each peer by its address:
 ///
 /// ```
 /// use anyport_core::{App, Body, ConnInfo, runtime::Worker};
@@ -192,7 +197,7 @@ impl<S: Send> SendService for S {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an app",
     label = "this is not an app",
-    note = "an app is a `tower::Service<http::Request<anyport::Body>>` that's `Clone`: an `axum::Router`, or what `service_fn` gives",
+    note = "an app is a `tower::Service<http::Request<anyport::Body>>` that is `Clone`: an `axum::Router`, for example, or the result of `service_fn`",
     note = "to serve a function or a closure, wrap it: `service_fn(|request: Request<Body>| async {{ Ok::<_, Infallible>(Response::new(Body::from(\"hello\"))) }})`"
 )]
 pub trait App: Clone + Send + 'static {
@@ -202,7 +207,8 @@ pub trait App: Clone + Send + 'static {
     /// Makes the service of one worker.
     fn make(&self, worker: &Worker) -> Self::Service;
 
-    /// Makes the service of one connection from a clone of the worker's. Default: that clone.
+    /// Makes the service of one connection from a clone of the worker's service. Default: that
+    /// clone.
     fn connect(&self, service: Self::Service, _info: &ConnInfo) -> Self::Service {
         service
     }
@@ -221,10 +227,10 @@ where
     }
 }
 
-/// An app that's made anew on each worker, so that its state may be `!Send`: an `Rc`, a `RefCell`,
-/// a cache without a lock.
+/// Makes an app on each worker. Its state may be `!Send`: an `Rc`, a `RefCell`, a cache without a
+/// lock.
 ///
-/// It needs a transport whose workers have threads of their own.
+/// The transport's workers must have threads of their own.
 ///
 /// ```
 /// # use anyport_core::{per_worker, Body, App};
@@ -252,7 +258,7 @@ where
     PerWorker(make)
 }
 
-/// The [`App`] that [`per_worker`] gives.
+/// The [`App`] that [`per_worker`] returns.
 #[derive(Clone)]
 pub struct PerWorker<F>(F);
 

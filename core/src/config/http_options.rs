@@ -3,12 +3,12 @@ use crate::error::{BoxError, Error, Result};
 use http::StatusCode;
 use std::{fmt, sync::Arc, time::Duration};
 
-/// Which versions of HTTP a server speaks.
+/// The versions of HTTP that a server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum HttpVersions {
-    /// All that are compiled in (features `http1`, `http2`). Over TLS, ALPN decides; without TLS,
-    /// the first bytes of the connection do (RFC 9113 3.3, prior knowledge).
+    /// All versions that are compiled in (features `http1`, `http2`). Over TLS, ALPN decides.
+    /// Without TLS, the first bytes of the connection do (RFC 9113 3.3, prior knowledge).
     #[default]
     All,
     /// HTTP/1.0 and HTTP/1.1 only.
@@ -44,58 +44,59 @@ impl Default for HttpOptions {
 }
 
 impl HttpOptions {
-    /// Which versions to speak. Default: all that are compiled in.
+    /// The versions to speak. Default: all that are compiled in.
     #[must_use]
     pub fn with_versions(mut self, versions: HttpVersions) -> Self {
         self.versions = versions;
         self
     }
 
-    /// Puts the [`ConnInfo`](crate::ConnInfo) into each request's extensions. Default: off, since
-    /// it costs an allocation per request; [`App::connect`](crate::App::connect) gets it once per
-    /// connection for nothing.
+    /// Puts the [`ConnInfo`](crate::ConnInfo) into the extensions of each request. Default: off,
+    /// because it costs an allocation per request. [`App::connect`](crate::App::connect) gets the
+    /// same once per connection at no cost.
     #[must_use]
     pub fn with_conn_info(mut self) -> Self {
         self.conn_info = true;
         self
     }
 
-    /// How long an HTTP/1 connection is idle before its buffers are given back, until its peer
-    /// speaks again. Default: 200 ms; `Duration::MAX` turns it off.
+    /// How long an HTTP/1 connection may be idle before it hibernates: its buffers are freed until
+    /// the peer sends again. Default: 200 ms; `Duration::MAX` turns it off.
     ///
-    /// A connection that asked once falls asleep after a fortieth of it; one that asked again
-    /// within it, between once and twice of it, since a busy connection isn't looked at after each
-    /// request. Asleep, it has the memory of one that never spoke. Its next request costs a few
-    /// allocations more: less than that of a new connection.
+    /// After its first request, a connection hibernates in a fortieth of this time. After further
+    /// requests within this time, it takes between once and twice the time, because a busy
+    /// connection is not checked after each request. A hibernating connection uses as much memory
+    /// as one that has not sent a byte. Its next request costs a few allocations, fewer than a new
+    /// connection.
     #[must_use]
     pub fn with_hibernate_after(mut self, idle: Duration) -> Self {
         self.hibernate_after = idle;
         self
     }
 
-    /// Answers an HTTP/1 client that has shut down its sending half (FIN) after its request.
-    /// Default: off. The server then takes a FIN for a disconnect, drops the handler and closes the
+    /// Responds to an HTTP/1 client that has shut down its sending half (FIN) after its request.
+    /// Default: off. The server then treats a FIN as a disconnect, drops the handler and closes the
     /// connection, as nginx and Node.js do.
     ///
-    /// When it's on, a handler runs to its end, also for a client that has closed its socket: only
-    /// a reset or a failed write tells the two apart. A FIN in the middle of a request's body is an
-    /// error of that body in either case. It doesn't apply to HTTP/2.
+    /// With this option a handler runs to its end even if the client has closed its socket: only a
+    /// reset or a failed write shows that. In either case, a FIN in the middle of a request body is
+    /// an error of that body. The option does not apply to HTTP/2.
     #[must_use]
     pub fn with_half_close(mut self) -> Self {
         self.half_close = true;
         self
     }
 
-    /// Speaks HTTP/2 over TLS with a client that begins to, although it hasn't asked for `h2` by
-    /// ALPN. Default: off, since RFC 9113 3.2 asks for ALPN. Such a client then gets a GOAWAY with
-    /// the error HTTP_1_1_REQUIRED, or PROTOCOL_ERROR if the server speaks HTTP/2 only.
+    /// Accepts HTTP/2 over TLS from a client that starts it without having asked for `h2` by ALPN.
+    /// Default: off, because RFC 9113 3.2 requires ALPN. Such a client gets a GOAWAY with the error
+    /// HTTP_1_1_REQUIRED, or PROTOCOL_ERROR if the server speaks only HTTP/2.
     #[must_use]
     pub fn with_http2_without_alpn(mut self) -> Self {
         self.http2_without_alpn = true;
         self
     }
 
-    /// The status that answers an error of the service. Default: 500.
+    /// The status of the response to an error of the service. Default: 500.
     #[must_use]
     pub fn with_error_status(
         mut self,
@@ -105,8 +106,8 @@ impl HttpOptions {
         self
     }
 
-    /// Whether HTTP/1 and HTTP/2 are spoken.
-    pub(crate) fn speaks(&self) -> (bool, bool) {
+    /// Whether HTTP/1 and HTTP/2 are enabled, in this order.
+    pub(crate) fn versions(&self) -> (bool, bool) {
         let (http1, http2) = (cfg!(feature = "http1"), cfg!(feature = "http2"));
         match self.versions {
             HttpVersions::All => (http1, http2),
@@ -115,9 +116,9 @@ impl HttpOptions {
         }
     }
 
-    /// The same as ALPN names it (RFC 7301 6), the preferred one first.
+    /// The ALPN protocol names (RFC 7301 6), the preferred one first.
     pub(crate) fn alpn(&self) -> &'static [&'static [u8]] {
-        match self.speaks() {
+        match self.versions() {
             (true, true) => &[b"h2", b"http/1.1"],
             (true, false) => &[b"http/1.1"],
             (false, true) => &[b"h2"],
@@ -126,7 +127,7 @@ impl HttpOptions {
     }
 
     pub(crate) fn check(&self) -> Result<()> {
-        match (self.speaks(), self.versions) {
+        match (self.versions(), self.versions) {
             ((false, false), HttpVersions::Http1) => Err(Error::config(
                 "HTTP/1 was asked for, but the feature `http1` is off",
             )),

@@ -1,19 +1,19 @@
 //! Limits on what peers may use: connections, head sizes and streams.
 use crate::error::{Error, Result, descriptor_limit};
 
-/// What common cookies need.
-const LEAST_HEAD: usize = 8 * 1024;
-/// A little less than hyper's buffer for HTTP/1, of 417,792 bytes: a limit beyond it would never be
+/// Enough for common cookies.
+const MIN_HEAD: usize = 8 * 1024;
+/// A little less than hyper's buffer for HTTP/1 of 417,792 bytes: a greater limit would never be
 /// reached.
-const MOST_HEAD: usize = 400 * 1024;
+const MAX_HEAD: usize = 400 * 1024;
 
-/// How much of anything a peer may take. For the whole server, unless the name says otherwise.
+/// How much a peer may use. Each limit is for the whole server, unless its name says otherwise.
 ///
-/// Of several limits on connections, the one that's reached first holds.
+/// Of several limits on connections, the one reached first applies.
 ///
-/// Three presets to begin with: [`default`](Self::default) suits most servers,
-/// [`strict`](Self::strict) one that faces the internet without a proxy,
-/// [`disabled`](Self::disabled) one behind a proxy that holds the limits.
+/// There are three presets: [`default`](Self::default) suits most servers, [`strict`](Self::strict)
+/// suits a server on the internet without a proxy, [`disabled`](Self::disabled) suits a server
+/// behind a proxy that enforces the limits.
 ///
 /// ```
 /// # use anyport_core::Limits;
@@ -22,24 +22,24 @@ const MOST_HEAD: usize = 400 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Connections open at once, upgraded ones included; the next one waits in the kernel's queue.
-    /// Default: 10,000, or 80 % of the descriptors that the process may have (RLIMIT_NOFILE), if
-    /// that's less; the rest is the app's.
+    /// Open connections, upgraded ones included. Further clients wait in the kernel's queue.
+    /// Default: 10,000, or 80 % of the process's descriptors (RLIMIT_NOFILE) if that is less; the
+    /// app has the remaining ones.
     pub connections: usize,
-    /// Connections open at once on one worker; the next one waits for the same worker. Default: no
-    /// limit of its own.
+    /// Open connections on one worker. Further clients wait for the same worker. Default: no
+    /// separate limit.
     pub connections_per_worker: usize,
-    /// Connections open at once from one IP address, or one /64 of IPv6, which is what one client
-    /// usually has; a further one is closed as soon as it's accepted. Default: no limit, since a
-    /// proxy is one address. Strict: 100.
+    /// Open connections from one IP address, or from one /64 of IPv6, which one client usually has.
+    /// A further connection is closed as soon as it is accepted. Default: no limit, because a proxy
+    /// is one address. Strict: 100.
     pub connections_per_ip: usize,
-    /// Bytes in the head of an HTTP/1 request, or in the header list of an HTTP/2 one; beyond that,
-    /// it's answered 431. Default: 64 KiB, as Envoy has it (60 KiB); strict: 16 KiB; disabled: 400
-    /// KiB. At least 8 KiB, which common cookies need; at most 400 KiB, since HTTP/1 is read into a
-    /// buffer of that size.
+    /// Bytes in the head of an HTTP/1 request, or in the header list of an HTTP/2 request. A larger
+    /// head gets the response 431. Default: 64 KiB (Envoy's is 60 KiB); strict: 16 KiB; disabled:
+    /// 400 KiB. Minimum: 8 KiB, which common cookies need. Maximum: 400 KiB, the size of the buffer
+    /// for HTTP/1.
     pub head_bytes: usize,
-    /// Requests that one HTTP/2 connection may have open at once (RFC 9113 5.1.2). Default: 100, as
-    /// Envoy has it for servers at the edge, and the least that the RFC recommends.
+    /// Concurrent requests on one HTTP/2 connection (RFC 9113 5.1.2). Default: 100, the value of
+    /// Envoy for servers at the edge and the minimum that the RFC recommends.
     pub h2_streams: u32,
 }
 
@@ -57,7 +57,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// For a server that faces the internet itself.
+    /// Limits for a server on the internet without a proxy.
     #[must_use]
     pub fn strict() -> Self {
         Self {
@@ -67,14 +67,14 @@ impl Limits {
         }
     }
 
-    /// As good as none: for a server behind a proxy that holds them.
+    /// Practically no limits: for a server behind a proxy that enforces them.
     #[must_use]
     pub fn disabled() -> Self {
         Self {
             connections: usize::MAX,
             connections_per_worker: usize::MAX,
             connections_per_ip: usize::MAX,
-            head_bytes: MOST_HEAD,
+            head_bytes: MAX_HEAD,
             h2_streams: u32::MAX,
         }
     }
@@ -122,19 +122,19 @@ impl Limits {
         ] {
             if limit == 0 {
                 return Err(Error::config(format!(
-                    "Limits::{name} is 0, so nobody could connect: allow at least 1"
+                    "Limits::{name} is 0, so no client could connect: allow at least 1"
                 )));
             }
         }
-        if self.head_bytes < LEAST_HEAD {
+        if self.head_bytes < MIN_HEAD {
             return Err(Error::config(format!(
-                "Limits::head_bytes is {}, too little for common requests: allow at least {LEAST_HEAD}",
+                "Limits::head_bytes is {}, too little for common requests: allow at least {MIN_HEAD}",
                 self.head_bytes
             )));
         }
-        if self.head_bytes > MOST_HEAD {
+        if self.head_bytes > MAX_HEAD {
             return Err(Error::config(format!(
-                "Limits::head_bytes is {}, more than a head is ever read of: allow at most {MOST_HEAD}",
+                "Limits::head_bytes is {}, more than the buffer for a head: allow at most {MAX_HEAD}",
                 self.head_bytes
             )));
         }
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_limit_may_be_lowered_below_the_others() {
+    fn each_limit_can_be_lowered_below_the_others() {
         for preset in [Limits::default(), Limits::strict(), Limits::disabled()] {
             preset.check().unwrap();
             preset.with_connections(1).check().unwrap();
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_has_bounds_that_can_be_held() {
+    fn head_limit_has_a_minimum_and_a_maximum() {
         let check = |bytes| Limits::default().with_head_bytes(bytes).check();
         for bytes in [8 * 1024, 400 * 1024] {
             check(bytes).unwrap();

@@ -2,11 +2,11 @@
 use crate::error::{Error, Result};
 use std::time::Duration;
 
-/// How long anything may take. `Duration::MAX` turns a deadline off.
+/// How long a peer or an app may take. `Duration::MAX` turns a timeout off.
 ///
-/// Three presets to begin with: [`default`](Self::default) suits most servers,
-/// [`strict`](Self::strict) one that faces the internet without a proxy,
-/// [`disabled`](Self::disabled) one behind a proxy that holds the deadlines.
+/// There are three presets: [`default`](Self::default) suits most servers, [`strict`](Self::strict)
+/// suits a server on the internet without a proxy, [`disabled`](Self::disabled) suits a server
+/// behind a proxy that enforces the timeouts.
 ///
 /// ```
 /// # use anyport_core::Timeouts;
@@ -16,37 +16,37 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timeouts {
-    /// For a transport's handshake, such as TLS. Default: 10 s, as Go's `TLSHandshakeTimeout`;
+    /// A transport's handshake, such as that of TLS. Default: 10 s, as Go's `TLSHandshakeTimeout`;
     /// strict: 5 s.
     pub handshake: Duration,
-    /// For the head of a request: from the connection's start (after its handshake) or from the
-    /// head's first byte. Default: 30 s, as hyper's; strict: 10 s.
+    /// The head of a request, measured from the connection's start (after its handshake) or from
+    /// the head's first byte. Default: 30 s, as in hyper; strict: 10 s.
     pub head: Duration,
-    /// How long a connection may be without a request. Default: 75 s, as nginx's
-    /// `keepalive_timeout`; strict: 30 s. After requests in quick succession it may be late, by a
-    /// sixteenth or a second at the most: a busy connection isn't asked the time for each.
+    /// How long a connection may be open without a request. Default: 75 s, as nginx's
+    /// `keepalive_timeout`; strict: 30 s. After requests in quick succession it may fire late, by a
+    /// sixteenth of its value but at most one second, because a busy connection does not read the
+    /// clock for each request.
     pub keep_alive: Duration,
-    /// How long an app that waits for the next bytes of a request's body may have to; then reading
-    /// the body is an error of kind [`TimedOut`](std::io::ErrorKind::TimedOut). Default: 60 s, as
-    /// nginx's `client_body_timeout`; strict: 30 s.
+    /// How long the app waits for the next bytes of a request body. Then the body yields an error
+    /// of kind [`TimedOut`](std::io::ErrorKind::TimedOut). Default: 60 s, as nginx's
+    /// `client_body_timeout`; strict: 30 s.
     pub body_gap: Duration,
-    /// How long a peer may read nothing of what it's sent, before the connection is cut off.
-    /// Default: 60 s, as nginx's `send_timeout`; strict: 30 s. What a slow reader reads is noticed
-    /// sixteen times in it, so it may be late by a sixteenth.
+    /// How long a peer may read nothing while the server has data for it; then the connection is
+    /// closed. Default: 60 s, as nginx's `send_timeout`; strict: 30 s. Progress is checked sixteen
+    /// times in this period, so the timeout may fire late by a sixteenth.
     pub write_stall: Duration,
-    /// How long an HTTP/2 peer may be silent before it's asked for a sign of life (PING, RFC 9113
-    /// 6.7); if there's none within 20 s, the connection is closed. Default and strict: 30 s.
+    /// How long an HTTP/2 peer may send nothing before the server sends a PING (RFC 9113 6.7).
+    /// Without an acknowledgement within 20 s, the connection is closed. Default and strict: 30 s.
     pub ping: Duration,
-    /// How old a connection may become. Then it's told to end as in a drain, and what it's doing
-    /// may finish. Not for upgraded ones. Default: off; strict: one hour, so that clients come back
-    /// to a changed fleet.
+    /// The maximum age of a connection. Then the server shuts it down gracefully, as in a drain:
+    /// requests in flight finish. Upgraded connections are exempt. Default: off; strict: one hour,
+    /// so that clients reconnect to a changed fleet.
     pub age: Duration,
-    /// How long the app may take for the head of a response; then it's dropped and the request is
-    /// answered 504. Default and strict: off, since only the app knows.
+    /// How long the app may take for the head of a response. Then its future is dropped and the
+    /// response is 504. Default and strict: off, because only the app knows.
     pub request: Duration,
-    /// How long a drain may take that
-    /// [`with_graceful_shutdown`](crate::Server::with_graceful_shutdown) began. Default: 30 s, as
-    /// Kubernetes waits for a pod.
+    /// The grace of a drain that [`with_graceful_shutdown`](crate::Server::with_graceful_shutdown)
+    /// began. Default: 30 s, as long as Kubernetes waits for a pod.
     pub drain: Duration,
 }
 
@@ -67,7 +67,7 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
-    /// For a server that faces the internet itself.
+    /// Timeouts for a server on the internet without a proxy.
     #[must_use]
     pub fn strict() -> Self {
         Self {
@@ -81,7 +81,7 @@ impl Timeouts {
         }
     }
 
-    /// None, but for the drain: for a server behind a proxy that holds them.
+    /// No timeouts except [`drain`](Self::drain): for a server behind a proxy that enforces them.
     #[must_use]
     pub fn disabled() -> Self {
         Self {
@@ -173,7 +173,7 @@ impl Timeouts {
         ] {
             if timeout.is_zero() {
                 return Err(Error::config(format!(
-                    "Timeouts::{name} is zero, so it would be over at once: `Duration::MAX` turns it off"
+                    "Timeouts::{name} is zero, so it would fire at once: `Duration::MAX` turns it off"
                 )));
             }
         }

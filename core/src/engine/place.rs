@@ -1,17 +1,17 @@
 //! What a connection's permit knows of the connection.
 use super::ConnState;
-use crate::{runtime::Registered, transport::Place};
+use crate::{runtime::Registered, transport::Slot};
 use std::{
     task::{Context, Poll},
     time::Duration,
 };
 
-impl Place for ConnState {
+impl Slot for ConnState {
     fn id(&self) -> u64 {
         self.id
     }
 
-    fn is_owed(&self) -> bool {
+    fn must_flush(&self) -> bool {
         !self.discards_unsent() && !self.aborting()
     }
 

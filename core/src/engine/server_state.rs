@@ -165,7 +165,7 @@ impl ServerState {
         *told = Some(now);
         drop(told);
         self.config.observe(|| Event::Draining {
-            left: self.open(),
+            remaining: self.open(),
             grace: until.map_or(Duration::MAX, |until| until.saturating_duration_since(now)),
         });
     }

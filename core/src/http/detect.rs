@@ -31,7 +31,7 @@ pub(super) enum First {
 /// The answer to HTTP/2 that ALPN did not select: empty SETTINGS, and GOAWAY (RFC 9113 3.4, 6.8)
 /// with HTTP_1_1_REQUIRED. Without HTTP/1 the code is PROTOCOL_ERROR.
 pub(super) fn no_alpn(options: &HttpOptions) -> &'static [u8] {
-    match options.speaks() {
+    match options.versions() {
         (true, _) => NO_ALPN,
         (false, _) => NO_ALPN_NOR_HTTP1,
     }
@@ -60,7 +60,7 @@ impl Detect {
         options: &HttpOptions,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<First>> {
-        let agreed = agreed(io, options.speaks());
+        let agreed = agreed(io, options.versions());
         if agreed == Some(Version::Http1) {
             return poll_http1(io, cx);
         }

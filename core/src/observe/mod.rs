@@ -14,14 +14,14 @@ pub use report::DrainReport;
 use crate::transport::{AcceptErrorKind, ConnInfo, Endpoint};
 use std::{io, time::Duration};
 
-/// Is told what happens to a server's connections; set by
+/// Receives the events of a server and its connections; set by
 /// [`Server::observer`](crate::Server::observer).
 ///
-/// Everything here is once per connection or rarer: requests are a matter for tower layers. Without
-/// an observer nothing is gathered.
+/// Every event occurs at most a few times per connection: use tower layers to observe requests.
+/// Without an observer no event is created.
 ///
-/// It's called on the workers, in the middle of their work: count, or hand over, but don't block. A
-/// panic in it is swallowed.
+/// The workers call it synchronously: count, or send to another thread, but do not block. A panic
+/// in it is caught and ignored.
 ///
 /// ```
 /// use anyport_core::observe::{Event, Observer};
@@ -39,21 +39,21 @@ use std::{io, time::Duration};
 /// }
 /// ```
 pub trait Observer: Send + Sync + 'static {
-    /// Something happened.
+    /// Handles an event.
     fn on(&self, event: &Event<'_>);
 }
 
-/// Something that happened to a server, a listener or a connection.
+/// An event of a server, a listener or a connection.
 ///
-/// Each accepted connection has exactly one `Accepted` and, at its end, one `Closed`, with the same
-/// `id`.
+/// Each accepted connection has exactly one `Accepted` event and, at its end, one `Closed` event
+/// with the same `id`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The server listens: once for each transport, before the first connection is accepted.
+    /// The server listens. Occurs once per transport, before the first connection is accepted.
     Listening {
-        /// Where, with port 0 resolved; also for a server that's `.await`ed and so has no
-        /// [`Handle`](crate::Handle).
+        /// The address, with port 0 resolved. An `.await`ed server, which has no
+        /// [`Handle`](crate::Handle), reports it here.
         endpoint: &'a Endpoint,
     },
     /// Something works, but not as its operator expects:
@@ -61,85 +61,85 @@ pub enum Event<'a> {
     Warning {
         /// The index of the worker.
         worker: usize,
-        /// What, where, and what to do.
+        /// What happened, where, and what to do.
         message: &'a str,
     },
     /// A connection was accepted; its handshake begins.
     Accepted {
-        /// Its number, as in [`ConnInfo::id`].
+        /// The connection's number, as in [`ConnInfo::id`].
         id: u64,
-        /// Who connected.
+        /// The peer's address.
         peer: &'a Endpoint,
         /// The index of the worker.
         worker: usize,
     },
     /// A connection was closed as soon as it had been accepted.
     Refused {
-        /// Who connected.
+        /// The peer's address.
         peer: &'a Endpoint,
-        /// Why.
+        /// The reason.
         why: Refusal,
     },
-    /// Accepting failed. With [`AcceptErrorKind::Backoff`], the worker waits a little now.
+    /// Accepting failed. With [`AcceptErrorKind::Backoff`], the worker waits before it retries.
     AcceptFailed {
-        /// What accept(2) said.
+        /// The error of accept(2).
         error: &'a io::Error,
-        /// What's made of it.
+        /// Its classification.
         kind: AcceptErrorKind,
         /// The index of the worker.
         worker: usize,
-        /// How long the worker waits, if it does.
+        /// How long the worker waits; zero if it does not.
         wait: Duration,
     },
-    /// The handshake succeeded; what the connection speaks begins.
+    /// The handshake succeeded, and the connection's protocol begins.
     Established {
-        /// What's known of it now.
+        /// The facts about the connection, with those of the handshake.
         info: &'a ConnInfo,
     },
     /// The handshake failed.
     HandshakeFailed {
         /// The connection's number.
         id: u64,
-        /// Why; a timeout has the kind [`TimedOut`](io::ErrorKind::TimedOut).
+        /// The error; a timeout has the kind [`TimedOut`](io::ErrorKind::TimedOut).
         error: &'a io::Error,
     },
-    /// A deadline passed, and a connection, a stream or a request ends because of it, or begins to.
+    /// A timeout fired and ends a connection, a stream or a request.
     TimedOut {
         /// The connection's number.
         id: u64,
-        /// Which one.
+        /// The timeout.
         what: TimedOut,
     },
     /// The app, or a protocol, panicked.
     Panicked {
         /// The connection's number.
         id: u64,
-        /// What the panic said.
+        /// The message of the panic.
         message: &'a str,
     },
-    /// The app's response broke a rule of HTTP. It was sent as it should have been, or 500 instead
-    /// of it, or it was cut short.
+    /// The app's response violated HTTP. The server corrected it, truncated it, or sent 500
+    /// instead.
     BadResponse {
         /// The connection's number.
         id: u64,
-        /// What was wrong, and what became of it.
+        /// The violation and the server's reaction.
         what: &'a str,
     },
-    /// The server drains: told when that begins, and every five seconds from then on, as long as
-    /// connections are left.
+    /// The server is draining. Occurs at the beginning of the drain and every five seconds while
+    /// connections remain.
     Draining {
-        /// What's open.
-        left: OpenConnections,
-        /// When what's still open then is cut off. [`Duration::MAX`]: never.
+        /// The remaining connections.
+        remaining: OpenConnections,
+        /// The time after which the remaining connections are aborted. [`Duration::MAX`]: never.
         grace: Duration,
     },
-    /// A connection is gone, with all that was left of it.
+    /// A connection is closed, and all its resources are released.
     Closed {
-        /// Its number.
+        /// The connection's number.
         id: u64,
-        /// It spoke something else in the end, such as WebSocket.
+        /// Whether the connection was upgraded, to WebSocket for example.
         upgraded: bool,
-        /// It was cut off at the end of a drain's grace.
+        /// Whether the connection was aborted at the end of a drain's grace.
         aborted: bool,
     },
 }
@@ -148,14 +148,14 @@ pub enum Event<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// By [`Server::accept_filter`](crate::Server::accept_filter).
+    /// [`Server::accept_filter`](crate::Server::accept_filter) rejected the peer.
     Filter,
-    /// Its address has [`Limits::connections_per_ip`](crate::Limits::connections_per_ip)
+    /// The peer's address has [`Limits::connections_per_ip`](crate::Limits::connections_per_ip)
     /// connections already.
     PerIp,
 }
 
-/// Which deadline of [`Timeouts`](crate::Timeouts) passed.
+/// The timeout of [`Timeouts`](crate::Timeouts) that fired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TimedOut {

@@ -1,8 +1,7 @@
 //! The number of open connections, by kind.
 use std::{fmt, ops::AddAssign};
 
-/// How many connections a server has open, by what they do; of
-/// [`Handle::open`](crate::Handle::open).
+/// The number of open connections by state; see [`Handle::open`](crate::Handle::open).
 ///
 /// ```text
 /// 5 connections (2 upgraded, 1 closing)
@@ -10,17 +9,17 @@ use std::{fmt, ops::AddAssign};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenConnections {
-    /// They have become something else than HTTP, such as WebSockets.
+    /// Connections upgraded to another protocol, such as WebSocket.
     pub upgraded: usize,
-    /// They've been told all there was for them, and wait for their peer's end.
+    /// Connections that the server has closed on its side; their peers have not.
     pub closing: usize,
-    /// All others: in a handshake, idle, answering, or served by a raw handler. In a drain, the
-    /// idle ones are gone before long.
+    /// All others: in a handshake, idle, with a request in flight, or with a raw handler. A drain
+    /// closes the idle ones.
     pub others: usize,
 }
 
 impl OpenConnections {
-    /// All of them.
+    /// The sum of all.
     #[must_use]
     pub fn total(&self) -> usize {
         self.upgraded + self.closing + self.others
@@ -53,7 +52,7 @@ mod tests {
     use super::OpenConnections;
 
     #[test]
-    fn open_connections_are_told_by_kind() {
+    fn open_connections_are_displayed_by_state() {
         let open = |upgraded, closing, others| {
             let open = OpenConnections {
                 upgraded,

@@ -1,7 +1,7 @@
 //! The report of a drain.
 use std::{fmt, ops::AddAssign};
 
-/// What became of the connections that were open when a drain began, or came during it.
+/// The connections that were open when a drain began, or were accepted during it, by their end.
 ///
 /// ```text
 /// drained: 211 completed, 0 aborted (3 of them upgraded)
@@ -9,15 +9,16 @@ use std::{fmt, ops::AddAssign};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DrainReport {
-    /// Ended by themselves within the grace: answered, closed as idle, or closed by the peer. Also
-    /// those that had been told all there was for them, and whose peer hadn't closed its end.
+    /// Ended gracefully within the grace: after a response, as idle, or by the peer. Connections
+    /// that the server has closed on its side are counted here even if the peer has not closed its
+    /// side.
     pub completed: usize,
-    /// Closed because their peer was silent in the middle of a handshake, a head or a body, for a
-    /// tenth of the grace and at least a second.
+    /// Closed because the peer sent nothing in the middle of a handshake, a head or a body for a
+    /// tenth of the grace, but at least a second.
     pub stalled: usize,
-    /// Still open at the end of the grace, and cut off.
+    /// Aborted at the end of the grace.
     pub aborted: usize,
-    /// How many of all of them had been upgraded, such as WebSockets.
+    /// The number of upgraded connections, such as WebSockets, among all of these.
     pub upgraded: usize,
 }
 

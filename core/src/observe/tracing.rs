@@ -3,10 +3,10 @@ use super::{Event, Observer};
 use crate::transport::AcceptErrorKind;
 use std::time::Duration;
 
-/// Writes what happens to `tracing`, with the target `anyport`.
+/// Writes each event to `tracing`, with the target `anyport`.
 ///
-/// What a peer can cause is never above DEBUG. An accept error that needs waiting is a WARN when it
-/// first happens and once a second while it goes on; a panic is an ERROR.
+/// Events that a peer can cause are at most DEBUG. An accept error that needs a wait is a WARN when
+/// it first occurs and once a second while it lasts. A panic is an ERROR.
 ///
 /// ```no_run
 /// # use anyport_core::{observe::Tracing, Server};
@@ -41,7 +41,7 @@ impl Observer for Tracing {
                 AcceptErrorKind::Retry => {
                     tracing::debug!(target: TARGET, worker, %error, "accept failed")
                 }
-                // The first wait and the longest ones; those between say nothing new.
+                // The first wait and the longest ones: those between add no information.
                 AcceptErrorKind::Backoff
                     if !(Duration::from_millis(6)..Duration::from_secs(1)).contains(wait) =>
                 {
@@ -51,7 +51,7 @@ impl Observer for Tracing {
                     tracing::debug!(target: TARGET, worker, %error, ?wait, "accept failed, waiting")
                 }
                 AcceptErrorKind::Fatal => {
-                    tracing::error!(target: TARGET, worker, %error, "accept failed for good")
+                    tracing::error!(target: TARGET, worker, %error, "accept failed permanently")
                 }
             },
             Event::Established { info } => {
@@ -69,8 +69,8 @@ impl Observer for Tracing {
             Event::BadResponse { id, what } => {
                 tracing::error!(target: TARGET, { conn.id = id, what }, "bad response")
             }
-            Event::Draining { left, grace } => {
-                // Ctrl-C seems to do nothing as long as somebody is connected.
+            Event::Draining { remaining, grace } => {
+                // Ctrl-C seems to have no effect while connections remain.
                 #[cfg(feature = "tokio")]
                 let signalled = crate::runtime::shutdown::has_signalled();
                 #[cfg(not(feature = "tokio"))]
@@ -80,7 +80,7 @@ impl Observer for Tracing {
                 } else {
                     ""
                 };
-                tracing::info!(target: TARGET, ?grace, "draining: {left} left{and}");
+                tracing::info!(target: TARGET, ?grace, "draining: {remaining} remaining{and}");
             }
             Event::Closed {
                 id,

@@ -2,7 +2,7 @@
 //!
 //! This layer has tasks, threads, wakers and time. It does not know what the tasks do: it names no
 //! connection, no transport and no server.
-mod around;
+mod ambient_tokio;
 pub mod local;
 pub(crate) mod panics;
 #[cfg(target_os = "linux")]
@@ -22,7 +22,7 @@ pub use self::ring::{RingCall, RingNeeds};
 pub use self::tokio::{Tokio, TokioPerCore};
 
 pub(crate) use self::{
-    around::Around,
+    ambient_tokio::AmbientTokio,
     waker::{Registered, WakerSlot},
     worker::Warn,
 };
@@ -40,72 +40,71 @@ use std::{
     thread,
 };
 
-/// Locks; what a mutex of this crate guards is consistent whenever a panic could happen.
+/// Locks a mutex and ignores poisoning: data under this crate's mutexes is consistent at every
+/// point that can panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A clock that's shared by all connections of a worker.
+/// A clock that all connections of a worker share.
 pub type SharedTimer = Arc<dyn Timer + Send + Sync>;
 
-/// What polls connections: an executor, a clock, and how workers start.
+/// The runtime of connections: an executor, a clock, and a way to start workers.
 ///
-/// A transport names its runtime; transports on tokio name [`Tokio`] or [`TokioPerCore`] and never
-/// implement this.
+/// A transport names its runtime. Transports on tokio name [`Tokio`] or [`TokioPerCore`] and never
+/// implement this trait.
 ///
 /// # Contract
 ///
 /// Besides this trait, a runtime implements two more, and the bounds on *their* parameters decide
-/// what may run on it. A runtime that moves tasks between threads asks for `Send` there, one that
-/// doesn't asks for nothing:
+/// what it can run. A runtime that moves tasks between threads requires `Send` there:
 ///
 /// - [`hyper::rt::Executor<F>`](hyper::rt::Executor) spawns a connection (or an HTTP/2 stream) on
 ///   the current worker. A panic of the future must not end the worker.
 /// - [`Launch<F>`] starts a worker and polls its accept loop to the end.
 ///
-/// Its timer resolves deadlines of milliseconds and works from any task of the worker. Its `now` is
-/// the clock that its sleeps follow (so that a paused clock pauses deadlines) and can be asked on
-/// any thread. A sleep is never ready before `now` has reached its deadline, and one that is
-/// pending has registered the waker, whatever else the task has done: it may not be polled again
-/// before it fires.
+/// Its timer has a resolution of milliseconds and works in any task of the worker. Its `now` is the
+/// clock of its sleeps, so a paused clock pauses timeouts, and works on any thread. A sleep is
+/// never ready before `now` has reached its deadline. A pending sleep has registered the waker,
+/// whatever else the task did in that poll: it may not be polled again before it fires.
 pub trait Runtime: Clone + Unpin + 'static {
-    /// How many workers a transport on this runtime has by default. [`Workers::Ambient`] says that
-    /// the runtime is the one that the server is started in; any other value, that workers have
-    /// threads of their own.
+    /// The default number of workers of a transport. [`Workers::Ambient`] means that the runtime is
+    /// the one that the server is started in. With any other value, workers have threads of their
+    /// own.
     const WORKERS: Workers;
 
-    /// Whether its workers are in a tokio runtime by themselves. Default: no. With the feature
-    /// `tokio`, their threads ([`Start::on_thread`]) are put into one then: the multi-threaded one
-    /// that the server is started in, or else one that's started for it.
+    /// Whether its workers run inside tokio. Default: no. With the feature `tokio`, the threads of
+    /// other workers ([`Start::on_thread`]) enter a tokio: the multi-threaded one that the server
+    /// is started in, or one that is started for the server.
     const IS_TOKIO: bool = false;
 
-    /// Whether a worker could be started by this thread: asked before anything is bound. Default:
-    /// yes.
+    /// Checks, before a socket is bound, whether the current thread can start workers. Default: it
+    /// can.
     ///
     /// # Errors
     ///
-    /// What has to be different; for a runtime that the server is started in, that there's none.
+    /// What to change: for an ambient runtime, that the thread is not inside one.
     fn check() -> Result<()> {
         Ok(())
     }
 
-    /// The runtime of the current worker; called on the worker, inside its runtime.
+    /// The runtime of the current worker. Called on the worker, inside its runtime.
     fn current() -> Self;
 
-    /// The worker's clock.
+    /// The clock of the worker.
     fn timer(&self) -> SharedTimer;
 }
 
-/// Starts one worker, whose accept loop is `F`.
+/// Starts a worker whose accept loop is `F`.
 pub trait Launch<F>: Runtime {
-    /// Starts the worker: runs [`Start::enter`] inside its runtime and polls what that gives to its
-    /// end.
+    /// Starts the worker: runs [`Start::enter`] inside its runtime and polls the returned accept
+    /// loop to its end.
     ///
-    /// A runtime other than tokio also says how [`spawn`](crate::runtime::spawn()) spawns on the
+    /// A runtime other than tokio also sets how [`spawn`](crate::runtime::spawn()) works on the
     /// worker's thread: [`Spawner::enter`].
     ///
-    /// The starting thread waits for `enter`: a runtime that this thread itself has to poll calls
-    /// it before it returns.
+    /// The starting thread waits for `enter`, so a runtime that this thread itself polls calls
+    /// `enter` before it returns.
     ///
     /// # Errors
     ///
@@ -113,17 +112,18 @@ pub trait Launch<F>: Runtime {
     fn launch(start: Start<F>) -> Result<()>;
 }
 
-/// A worker about to start: goes to the worker's thread and is entered there.
+/// A worker that is about to start: moves to the worker's thread, which calls
+/// [`enter`](Self::enter).
 ///
-/// Dropping it un-entered makes the server's start fail, so a worker can't get lost.
+/// If it is dropped before, the server's start fails, so no worker is lost.
 pub struct Start<F> {
     worker: Worker,
     make: Box<dyn FnOnce() -> Result<F> + Send>,
     report: Report,
-    around: Around,
+    ambient_tokio: AmbientTokio,
 }
 
-/// Tells the starting thread how it went, in any case.
+/// Reports the result of the start exactly once, even if dropped.
 struct Report(Option<mpsc::Sender<Result<()>>>);
 
 impl<F> Start<F> {
@@ -131,25 +131,26 @@ impl<F> Start<F> {
         worker: Worker,
         make: impl FnOnce() -> Result<F> + Send + 'static,
         report: mpsc::Sender<Result<()>>,
-        around: Around,
+        ambient_tokio: AmbientTokio,
     ) -> Self {
         Self {
             worker,
             make: Box::new(make),
             report: Report(Some(report)),
-            around,
+            ambient_tokio,
         }
     }
 
-    /// Which worker this is.
+    /// The worker.
     #[must_use]
     pub fn worker(&self) -> &Worker {
         &self.worker
     }
 
-    /// Makes the worker's accept loop; call it on the worker, inside its runtime.
+    /// Makes the worker's accept loop. Call it on the worker, inside its runtime.
     ///
-    /// `None` if that failed: the starting thread has been told, and there's nothing to poll.
+    /// `None` if that failed: the error has been reported to the starting thread, and there is
+    /// nothing to poll.
     #[must_use]
     pub fn enter(mut self) -> Option<F> {
         let make = self.make;
@@ -167,17 +168,18 @@ impl<F> Start<F> {
 }
 
 impl<F: 'static> Start<F> {
-    /// Runs the worker on a new thread, named for it and pinned to a core if that was asked for:
-    /// `build` makes its runtime, `run` polls what [`enter`](Self::enter) gives on it.
+    /// Runs the worker on a new thread, with a name, and pinned to a core if the server is
+    /// [`pinned`](crate::Server::pinned). `build` makes its runtime, and `run` polls the result of
+    /// [`enter`](Self::enter) on it.
     ///
-    /// With the feature `tokio`, the thread is in a tokio runtime ([`Runtime::IS_TOKIO`]): what an
-    /// app needs of tokio (`tokio::spawn`, timers, sockets, files) it finds there, whatever the
-    /// worker runs on, and however the server was started.
+    /// With the feature `tokio`, the thread enters a tokio runtime ([`Runtime::IS_TOKIO`]). So
+    /// `tokio::spawn`, timers, sockets and files work in an app on every runtime, however the
+    /// server was started.
     ///
     /// # Errors
     ///
-    /// The thread could not be started, or not be pinned. An error of `build` makes the server's
-    /// start fail, too.
+    /// The thread could not be started or pinned. An error of `build` also fails the server's
+    /// start.
     pub fn on_thread<R>(
         self,
         build: impl FnOnce() -> std::io::Result<R> + Send + 'static,
@@ -189,13 +191,13 @@ impl<F: 'static> Start<F> {
         } else {
             None
         };
-        let (worker, here) = (self.worker.clone(), self.report.0.clone());
-        let around = self.around.clone();
+        let (worker, sender) = (self.worker.clone(), self.report.0.clone());
+        let ambient_tokio = self.ambient_tokio.clone();
         let body = move || {
-            // The last thing that this thread gives up.
-            let _here = here;
-            let around = around;
-            let _entered = around.enter();
+            // Dropped last: the report's channel closes at the end of the thread.
+            let _sender = sender;
+            let ambient_tokio = ambient_tokio;
+            let _entered = ambient_tokio.enter();
             if let Some(core) = core
                 && !core_affinity::set_for_current(core)
             {
@@ -223,12 +225,12 @@ impl<F: 'static> Start<F> {
     }
 }
 
-/// The core of a pinned worker: workers take turns over the cores that this process may use.
+/// The core of a pinned worker: round-robin over the cores that this process may use.
 fn core(index: usize) -> Result<core_affinity::CoreId> {
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     match cores.len() {
         0 => Err(Error::config(
-            "workers can't be pinned here: the system doesn't tell which cores there are",
+            "workers cannot be pinned: the system does not report its cores",
         )),
         n => Ok(cores[index % n]),
     }
@@ -237,7 +239,7 @@ fn core(index: usize) -> Result<core_affinity::CoreId> {
 impl Report {
     fn send(&mut self, result: Result<()>) {
         if let Some(report) = self.0.take() {
-            // The starting thread has given up: another worker failed first.
+            // The starting thread no longer waits if another worker has failed before.
             let _ = report.send(result);
         }
     }

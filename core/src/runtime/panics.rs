@@ -4,10 +4,10 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-/// Runs `f`; a panic becomes its message.
+/// Runs `f`; a panic becomes an error with its message.
 ///
-/// Whoever calls this never uses again what `f` left half done: it drops it (that's why asserting
-/// unwind safety is sound).
+/// Callers drop whatever `f` left in an inconsistent state and never use it again, so asserting
+/// unwind safety is sound.
 #[inline(always)]
 pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(f)).map_err(|panic| message(&*panic))
@@ -25,7 +25,7 @@ fn message(panic: &(dyn Any + Send)) -> String {
     advised(text, cfg!(feature = "tokio"))
 }
 
-/// Says how to come by tokio, where there's none.
+/// Adds advice if the app needs a tokio that is not there.
 fn advised(text: &str, has_tokio: bool) -> String {
     match !has_tokio && text.contains("context of a Tokio 1.x runtime") {
         true => {
@@ -40,7 +40,7 @@ mod tests {
     use super::{advised, catch};
 
     #[test]
-    fn whoever_asks_for_tokio_in_vain_is_told_what_to_turn_on() {
+    fn panic_without_tokio_names_the_feature() {
         let asked = || tokio::time::sleep(std::time::Duration::ZERO);
         let says = catch(asked).unwrap_err();
         assert!(

@@ -6,17 +6,17 @@ use rustix::{
 };
 use std::{fs, io};
 
-/// What a runtime needs of io_uring.
+/// The requirements of a runtime that uses io_uring.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RingNeeds {
-    /// The first version of Linux that has all of it.
+    /// The first version of Linux with all needed operations.
     pub kernel: &'static str,
-    /// How many KiB the rings of one worker take.
+    /// The memory of one worker's rings in KiB.
     pub kib: u64,
 }
 
-/// The system call that was refused.
+/// The system call that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RingCall {
@@ -27,33 +27,33 @@ pub enum RingCall {
 }
 
 impl RingNeeds {
-    /// A kernel's version, such as `5.6`, and the KiB that the rings of one worker take.
+    /// Requires a kernel version, such as `5.6`, and this many KiB for the rings of one worker.
     #[must_use]
     pub const fn new(kernel: &'static str, kib: u64) -> Self {
         Self { kernel, kib }
     }
 
-    /// What to do about a refusal: who refuses, as far as that shows, and what has to be changed.
-    /// `None`: it isn't io_uring that's refused, since there's no descriptor left for anything.
+    /// Advice about a failed call: the probable cause and what to change. `None` if the process is
+    /// out of descriptors, which is not about io_uring.
     #[must_use]
     pub fn advice(&self, call: RingCall, error: &io::Error) -> Option<String> {
         if is_descriptor_limit(error) {
             return None;
         }
-        Some(Found::now().advice(*self, call, error))
+        Some(System::now().advice(*self, call, error))
     }
 }
 
-/// What the system says about itself.
+/// The state of the system.
 #[derive(Clone, Debug, Default)]
-struct Found {
-    /// The kernel's version; none, if that can't be told.
+struct System {
+    /// The kernel's version, if known.
     kernel: Option<String>,
-    /// `kernel.io_uring_disabled`; none, if there's no such setting.
+    /// `kernel.io_uring_disabled`; `None` if the kernel lacks this setting.
     disabled: Option<u8>,
-    /// How many bytes this process may lock, and how many it may allow itself.
+    /// The soft and the hard limit of locked memory in bytes; `None` is unlimited.
     locked: Option<u64>,
-    most_locked: Option<u64>,
+    max_locked: Option<u64>,
     capabilities: u64,
 }
 
@@ -61,7 +61,7 @@ struct Found {
 const CAP_IPC_LOCK: u64 = 1 << 14;
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 
-impl Found {
+impl System {
     fn now() -> Self {
         let read = |path| fs::read_to_string(path).ok();
         let trimmed = |path| read(path).map(|text| text.trim().to_owned());
@@ -73,7 +73,7 @@ impl Found {
             disabled: trimmed("/proc/sys/kernel/io_uring_disabled")
                 .and_then(|text| text.parse().ok()),
             locked: limit.current,
-            most_locked: limit.maximum,
+            max_locked: limit.maximum,
             capabilities: effective
                 .and_then(|text| u64::from_str_radix(text.trim(), 16).ok())
                 .unwrap_or_default(),
@@ -114,13 +114,13 @@ impl Found {
         }
     }
 
-    /// Whose rings count, and against what, depends on the kernel: since 6.14 those of all
-    /// processes of a user without the capability do, from 5.12 on those of nobody did.
+    /// Which rings count depends on the kernel. From 6.14 on, those of all processes of a user
+    /// without the capability do. From 5.12 on, none did.
     fn memory(&self, needs: RingNeeds) -> String {
         let kib = needs.kib;
         match self.locked {
             Some(locked) if self.capabilities & CAP_IPC_LOCK == 0 => {
-                let who = match self.most_locked {
+                let who = match self.max_locked {
                     None => "",
                     Some(_) => "as root, ",
                 };
@@ -130,12 +130,12 @@ impl Found {
                 )
             }
             _ => format!(
-                "there's no memory for rings, of which each worker's take {kib} KiB: raise the limit of the container or of its cgroup (memory.max), or have fewer workers"
+                "no memory is available for the rings, and each worker's take {kib} KiB: raise the limit of the container or of its cgroup (memory.max), or have fewer workers"
             ),
         }
     }
 
-    /// Whether it's the kernel's setting that forbids it.
+    /// Advice if the kernel's setting forbids io_uring.
     fn sysctl(&self) -> Option<String> {
         match self.disabled? {
             0 => None,
@@ -145,7 +145,7 @@ impl Found {
                     .into(),
             ),
             value => Some(format!(
-                "kernel.io_uring_disabled is {value}, which forbids it to everybody: have root set `sysctl kernel.io_uring_disabled=0`"
+                "kernel.io_uring_disabled is {value}, which forbids it to all processes: have root set `sysctl kernel.io_uring_disabled=0`"
             )),
         }
     }
@@ -157,54 +157,54 @@ mod tests {
 
     const NEEDS: RingNeeds = RingNeeds::new("5.6", 256);
 
-    fn found() -> Found {
-        Found {
+    fn system() -> System {
+        System {
             kernel: Some("6.1.0".into()),
             disabled: Some(0),
             locked: Some(8192 * 1024),
-            most_locked: Some(8192 * 1024),
+            max_locked: Some(8192 * 1024),
             capabilities: 0,
         }
     }
 
-    fn says(found: &Found, call: RingCall, errno: Errno, what: &[&str]) {
-        let advice = found.advice(NEEDS, call, &errno.into());
+    fn check(system: &System, call: RingCall, errno: Errno, what: &[&str]) {
+        let advice = system.advice(NEEDS, call, &errno.into());
         for what in what {
             assert!(advice.contains(what), "{errno:?} of {call:?}: {advice}");
         }
     }
 
     #[test]
-    fn memory_that_may_not_be_locked_is_told_from_memory_that_is_not_there() {
-        let limited = found();
+    fn memlock_limit_and_lack_of_memory_get_different_advice() {
+        let limited = system();
         let what = [
             "8192 KiB of memory (RLIMIT_MEMLOCK)",
             "take 256 KiB",
             "as root, with `ulimit -l unlimited`",
             "`LimitMEMLOCK=infinity`",
         ];
-        says(&limited, RingCall::Setup, Errno::NOMEM, &what);
-        let own = Found {
-            most_locked: None,
-            ..found()
+        check(&limited, RingCall::Setup, Errno::NOMEM, &what);
+        let own = System {
+            max_locked: None,
+            ..system()
         };
-        says(
+        check(
             &own,
             RingCall::Setup,
             Errno::NOMEM,
             &["raise it, with `ulimit"],
         );
-        let unlimited = Found {
+        let unlimited = System {
             locked: None,
-            ..found()
+            ..system()
         };
-        let capable = Found {
+        let capable = System {
             capabilities: CAP_IPC_LOCK,
-            ..found()
+            ..system()
         };
-        for found in [unlimited, capable] {
-            says(
-                &found,
+        for system in [unlimited, capable] {
+            check(
+                &system,
                 RingCall::Setup,
                 Errno::NOMEM,
                 &["memory.max", "fewer workers"],
@@ -213,13 +213,13 @@ mod tests {
     }
 
     #[test]
-    fn the_setting_of_the_kernel_is_told_from_a_filter() {
-        let disabled = |disabled, capabilities| Found {
+    fn sysctl_and_seccomp_get_different_advice() {
+        let disabled = |disabled, capabilities| System {
             disabled,
             capabilities,
-            ..found()
+            ..system()
         };
-        says(
+        check(
             &disabled(Some(2), CAP_SYS_ADMIN),
             RingCall::Setup,
             Errno::PERM,
@@ -228,7 +228,7 @@ mod tests {
                 "sysctl kernel.io_uring_disabled=0",
             ],
         );
-        says(
+        check(
             &disabled(Some(1), 0),
             RingCall::Setup,
             Errno::PERM,
@@ -238,15 +238,15 @@ mod tests {
             "a seccomp filter forbids io_uring_setup",
             "`SystemCallFilter=`",
         ];
-        for found in [
+        for system in [
             disabled(Some(1), CAP_SYS_ADMIN),
             disabled(Some(0), 0),
             disabled(None, 0),
         ] {
-            says(&found, RingCall::Setup, Errno::PERM, &filter);
+            check(&system, RingCall::Setup, Errno::PERM, &filter);
         }
-        // Who may set one up is refused the rest by a filter only.
-        says(
+        // A process that may set up a ring can be refused the rest only by a filter.
+        check(
             &disabled(Some(2), 0),
             RingCall::Register,
             Errno::PERM,
@@ -255,16 +255,16 @@ mod tests {
     }
 
     #[test]
-    fn each_other_refusal_has_advice_of_its_own() {
-        let found = found();
-        says(
-            &found,
+    fn every_other_error_has_its_own_advice() {
+        let system = system();
+        check(
+            &system,
             RingCall::Setup,
             Errno::ACCESS,
             &["SELinux, AppArmor", "io_uring_setup", "journalctl -k"],
         );
-        says(
-            &found,
+        check(
+            &system,
             RingCall::Setup,
             Errno::NOSYS,
             &[
@@ -273,29 +273,29 @@ mod tests {
                 "sandbox",
             ],
         );
-        says(
-            &found,
+        check(
+            &system,
             RingCall::Register,
             Errno::NOSYS,
             &["hides io_uring_register"],
         );
-        says(
-            &found,
+        check(
+            &system,
             RingCall::Setup,
             Errno::INVAL,
             &["(6.1.0) is too old: it needs Linux 5.6"],
         );
-        says(
-            &found,
+        check(
+            &system,
             RingCall::Setup,
             Errno::AGAIN,
             &["it needs Linux 5.6", "kernel.io_uring_disabled = 0"],
         );
-        let nameless = Found {
+        let nameless = System {
             kernel: None,
-            ..found
+            ..system
         };
-        says(
+        check(
             &nameless,
             RingCall::Setup,
             Errno::INVAL,
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_descriptor_left_is_not_refused_io_uring() {
+    fn descriptor_limit_is_not_a_refusal_of_io_uring() {
         for errno in [23, 24] {
             let error = io::Error::from_raw_os_error(errno);
             assert_eq!(NEEDS.advice(RingCall::Setup, &error), None);
@@ -312,8 +312,8 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_says_is_read() {
-        let found = Found::now();
-        assert!(found.kernel.is_some_and(|version| version.contains('.')));
+    fn kernel_version_is_read_from_the_system() {
+        let system = System::now();
+        assert!(system.kernel.is_some_and(|version| version.contains('.')));
     }
 }

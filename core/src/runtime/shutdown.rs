@@ -7,35 +7,35 @@ use std::{
 };
 use tokio::runtime::Handle;
 
-/// A signal of another kind that comes so soon after the first is the same wish: supervisors send
-/// SIGINT and SIGTERM together.
-const SAME_WISH: Duration = Duration::from_secs(1);
+/// A different signal within this time repeats the first one's request: supervisors send SIGINT and
+/// SIGTERM together.
+const SAME_REQUEST: Duration = Duration::from_secs(1);
 
 static SIGNALLED: AtomicBool = AtomicBool::new(false);
 
-/// Whether a signal has come that [`signal`] waited for, so that another one ends the process.
+/// Whether [`signal`] has received a signal, so that another one ends the process.
 #[cfg(feature = "tracing")]
 pub(crate) fn has_signalled() -> bool {
     SIGNALLED.load(Ordering::Relaxed)
 }
 
-/// Ready at the first SIGTERM or SIGINT (elsewhere than on Unix: Ctrl-C). For
+/// Ready at the first SIGTERM or SIGINT (on other systems than Unix: Ctrl-C). For
 /// [`with_graceful_shutdown`](crate::Server::with_graceful_shutdown).
 ///
-/// The handlers are installed by this call, if it's made inside a tokio runtime, so no signal after
-/// it is missed; or else when the future is first polled, which has to be inside one. They stay for
-/// the rest of the process.
+/// Inside a tokio runtime, this call installs the handlers, so no later signal is missed. Otherwise
+/// the first poll of the future installs them, which must be inside a tokio runtime. They stay
+/// installed for the rest of the process.
 ///
-/// A *second* signal ends the process at once, with status 128 + its number, as if nobody handled
-/// it: who presses Ctrl-C twice doesn't want to wait for the grace. Within a second of the first,
-/// one of the other kind doesn't count, since some supervisors send both. It's the runtime that
-/// notices the second signal: the one that the handlers were installed in has to run still.
+/// A *second* signal ends the process at once with status 128 + its number, as if it were not
+/// handled: Ctrl-C twice does not wait for the grace. A different signal within a second of the
+/// first does not count, because some supervisors send both. The runtime in which the handlers were
+/// installed must still run to notice the second signal.
 ///
 /// # Panics
 ///
-/// If the handlers can't be installed (sigaction(2)); if the future is polled outside of a tokio
-/// runtime, and was made there.
-#[must_use = "a future that nobody polls keeps the signals from ending the process"]
+/// If the handlers cannot be installed (sigaction(2)), or if they are to be installed by a poll
+/// outside of a tokio runtime.
+#[must_use = "an unpolled future keeps the signals from ending the process"]
 pub fn signal() -> impl Future<Output = ()> + Send {
     let installed = Handle::try_current().is_ok().then(Signals::installed);
     async move {
@@ -47,7 +47,7 @@ pub fn signal() -> impl Future<Output = ()> + Send {
         runtime.spawn(async move {
             loop {
                 let number = signals.next().await;
-                if number == first || at.elapsed() >= SAME_WISH {
+                if number == first || at.elapsed() >= SAME_REQUEST {
                     std::process::exit(128 + number);
                 }
             }

@@ -5,18 +5,18 @@ use std::{cell::RefCell, fmt, future::Future, pin::Pin, rc::Rc};
 /// A future that can be spawned on any runtime.
 pub type Background = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// How a worker spawns.
+/// A worker's function to spawn.
 type Spawn = Rc<dyn Fn(Background)>;
 
 thread_local! {
     static SPAWNER: RefCell<Option<Spawn>> = const { RefCell::new(None) };
 }
 
-/// Spawns a future in the background, on the runtime that the current worker runs on, whichever
-/// that is.
+/// Spawns a future in the background, on the runtime of the current worker.
 ///
-/// `tokio::spawn` may take a future to another thread, and panics where there's no tokio; this does
-/// neither. The future lives until it's done or its runtime ends: a drain doesn't wait for it.
+/// `tokio::spawn` may move a future to another thread, and panics where there is no tokio; this
+/// function does neither. The future lives until it is ready or its runtime ends: a drain does not
+/// wait for it.
 ///
 /// ```
 /// use anyport_core::{Body, runtime::spawn};
@@ -30,7 +30,7 @@ thread_local! {
 ///
 /// # Errors
 ///
-/// This thread is no worker's: there's no runtime here.
+/// The current thread is not a worker: it has no runtime.
 pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Result<()> {
     let spawner = SPAWNER.try_with(|spawner| spawner.borrow().clone());
     if let Some(spawner) = spawner.ok().flatten() {
@@ -44,16 +44,16 @@ pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Result<()> {
     }
     Err(Error::new(
         ErrorKind::Start,
-        "cannot spawn here: this thread is in no runtime (call it from an app's future, or from `per_worker`)",
+        "cannot spawn here: this thread has no runtime (call it from an app's future, or from `per_worker`)",
     ))
 }
 
-/// What [`spawn`] uses on this thread, until it's dropped: a runtime other than tokio makes one
-/// when a worker begins.
+/// Makes [`spawn`] use a function on this thread, until the drop of this guard. A runtime other
+/// than tokio makes one when a worker starts.
 pub struct Spawner(Option<Spawn>);
 
 impl Spawner {
-    /// Has this thread spawn so.
+    /// Uses `spawn` on this thread.
     #[must_use]
     pub fn enter(spawn: impl Fn(Background) + 'static) -> Self {
         Self(SPAWNER.replace(Some(Rc::new(spawn))))
@@ -79,13 +79,13 @@ mod tests {
     use std::cell::Cell;
 
     #[test]
-    fn who_is_in_no_runtime_is_told() {
+    fn spawn_without_a_runtime_is_an_error() {
         let error = spawn(async {}).unwrap_err().to_string();
-        assert!(error.contains("this thread is in no runtime"), "{error}");
+        assert!(error.contains("this thread has no runtime"), "{error}");
     }
 
     #[test]
-    fn a_worker_spawns_as_its_runtime_says_until_it_ends() {
+    fn worker_spawns_on_its_runtime_until_it_ends() {
         let spawned = Rc::new(Cell::new(0));
         let seen = Rc::clone(&spawned);
         let worker = Spawner::enter(move |_| seen.set(seen.get() + 1));
@@ -97,9 +97,9 @@ mod tests {
 
     #[cfg(feature = "tokio")]
     #[tokio::test]
-    async fn on_tokio_it_is_tokio_that_spawns() {
-        let (tell, told) = tokio::sync::oneshot::channel();
-        spawn(async move { tell.send(()).unwrap() }).unwrap();
-        told.await.unwrap();
+    async fn spawn_on_tokio_uses_tokio() {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        spawn(async move { sender.send(()).unwrap() }).unwrap();
+        receiver.await.unwrap();
     }
 }

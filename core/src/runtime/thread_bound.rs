@@ -19,16 +19,17 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// A value that stays on the thread that made it, whatever its type; what moves is a handle.
+/// A value that stays on the thread that made it; the handle to it is `Send`, whatever the value's
+/// type.
 ///
-/// It's safe code throughout: the handle is a number and a reference to the mailbox of its thread.
-/// A stream that's to be used on any thread, is a
+/// The implementation is safe code: a handle is an index and a reference to the mailbox of its
+/// thread. For a stream that is used on any thread, use
 /// [`ThreadBoundStream`](crate::transport::ThreadBoundStream).
 ///
-/// Used on another thread, it gives an error of the kind
-/// [`Unsupported`](io::ErrorKind::Unsupported). Dropped on another thread, the value is dropped at
-/// home, as soon as that thread makes another one or asks [`poll_mail`]. When a thread ends, so do
-/// the values it kept.
+/// On another thread, [`with`](Self::with) returns an error of the kind
+/// [`Unsupported`](io::ErrorKind::Unsupported). If a handle is dropped on another thread, its value
+/// is dropped on its own thread, as soon as that thread makes another value or calls
+/// [`poll_mailbox`]. When a thread ends, its values are dropped.
 ///
 /// ```
 /// use anyport_core::runtime::ThreadBound;
@@ -40,51 +41,51 @@ use std::{
 /// assert!(elsewhere.join().unwrap());
 /// ```
 pub struct ThreadBound<T> {
-    home: Arc<Mailbox>,
+    owner: Arc<Mailbox>,
     key: usize,
     of: PhantomData<fn() -> T>,
 }
 
-/// What other threads can reach of a thread.
+/// The part of a thread that other threads can access.
 #[derive(Default)]
 struct Mailbox {
-    has_mail: AtomicBool,
-    mail: Mutex<Mail>,
+    has_messages: AtomicBool,
+    messages: Mutex<Messages>,
 }
 
 #[derive(Default)]
-struct Mail {
-    /// Whose handles were dropped elsewhere.
-    returned: Vec<usize>,
-    /// What else is to be done at home.
+struct Messages {
+    /// Keys of values whose handles were dropped on other threads.
+    dropped: Vec<usize>,
+    /// Jobs for the owning thread.
     jobs: Vec<Job>,
     waker: Option<Waker>,
-    /// Somebody does jobs.
+    /// Whether the thread runs jobs.
     is_open: bool,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// What a thread keeps.
-struct Home {
+/// The values of a thread.
+struct LocalValues {
     mailbox: Arc<Mailbox>,
-    /// The one that the mailbox has, so that it needn't be asked each time.
+    /// A copy of the mailbox's waker, so that `poll_mailbox` compares it without the lock.
     waker: RefCell<Option<Waker>>,
     values: RefCell<Slab<Rc<dyn Any>>>,
 }
 
 thread_local! {
-    static HOME: Home = Home { mailbox: Arc::default(), waker: RefCell::default(), values: RefCell::default() };
+    static LOCAL: LocalValues = LocalValues { mailbox: Arc::default(), waker: RefCell::default(), values: RefCell::default() };
 }
 
 impl<T: 'static> ThreadBound<T> {
-    /// Keeps the value on this thread.
+    /// Binds the value to this thread.
     pub fn new(value: T) -> Self {
-        HOME.with(|home| {
-            home.open_mail();
+        LOCAL.with(|local| {
+            local.check_messages();
             Self {
-                home: Arc::clone(&home.mailbox),
-                key: home
+                owner: Arc::clone(&local.mailbox),
+                key: local
                     .values
                     .borrow_mut()
                     .insert(Rc::new(RefCell::new(value))),
@@ -93,60 +94,62 @@ impl<T: 'static> ThreadBound<T> {
         })
     }
 
-    /// Whether this is the value's thread.
+    /// Whether the current thread owns the value.
     #[must_use]
-    pub fn is_home(&self) -> bool {
-        HOME.try_with(|home| Arc::ptr_eq(&home.mailbox, &self.home))
+    pub fn is_owner(&self) -> bool {
+        LOCAL
+            .try_with(|local| Arc::ptr_eq(&local.mailbox, &self.owner))
             .unwrap_or(false)
     }
 
-    /// Uses the value.
+    /// Calls `f` with the value.
     ///
     /// # Errors
     ///
-    /// This isn't its thread, or it's in use already.
+    /// The current thread does not own the value, or the value is in use.
     pub fn with<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> io::Result<R> {
         let Some(value) = self.get() else {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
-                "this value belongs to another thread",
+                "this value is bound to another thread",
             ));
         };
-        let mut value = value.try_borrow_mut().map_err(|_| {
-            io::Error::other("a value that's bound to its thread is in use already")
-        })?;
+        let mut value = value
+            .try_borrow_mut()
+            .map_err(|_| io::Error::other("this value is in use already"))?;
         Ok(f(&mut value))
     }
 
-    /// The value, if this is its thread; counted, so that it may be dropped while it's used.
+    /// The value, if the current thread owns it; reference-counted, because it may be dropped
+    /// during use.
     #[inline(always)]
     pub(crate) fn get(&self) -> Option<Rc<RefCell<T>>> {
-        let value = HOME.try_with(|home| match Arc::ptr_eq(&home.mailbox, &self.home) {
-            true => home.values.borrow().get(self.key).cloned(),
+        let value = LOCAL.try_with(|local| match Arc::ptr_eq(&local.mailbox, &self.owner) {
+            true => local.values.borrow().get(self.key).cloned(),
             false => None,
         });
         value.ok().flatten()?.downcast().ok()
     }
 
-    /// Has `f` get the value at home, from wherever this is; in the next turn of that thread's
-    /// runtime, if there's one still. Otherwise `f` is dropped.
-    pub(crate) fn send_home(self, f: impl FnOnce(T) + Send + 'static) {
-        let home = Arc::clone(&self.home);
-        home.post_job(Box::new(move || {
+    /// Runs `f` with the value on the owning thread, in the next tick of its runtime. If that
+    /// runtime has ended, `f` is dropped.
+    pub(crate) fn send_to_owner(self, f: impl FnOnce(T) + Send + 'static) {
+        let owner = Arc::clone(&self.owner);
+        owner.send_job(Box::new(move || {
             if let Some(value) = self.into_inner() {
                 f(value);
             }
         }));
     }
 
-    /// The value, if this is its thread and nobody uses it.
+    /// The value, if the current thread owns it and it is not in use.
     fn into_inner(self) -> Option<T> {
-        let value = HOME.try_with(|home| {
-            Arc::ptr_eq(&home.mailbox, &self.home)
-                .then(|| home.values.borrow_mut().try_remove(self.key))
+        let value = LOCAL.try_with(|local| {
+            Arc::ptr_eq(&local.mailbox, &self.owner)
+                .then(|| local.values.borrow_mut().try_remove(self.key))
                 .flatten()
         });
-        // Its place may be another's from now on.
+        // From now on its key may belong to another value.
         drop(self);
         let value = value.ok().flatten()?.downcast::<RefCell<T>>().ok()?;
         Rc::into_inner(value).map(RefCell::into_inner)
@@ -155,81 +158,84 @@ impl<T: 'static> ThreadBound<T> {
 
 impl<T> Drop for ThreadBound<T> {
     fn drop(&mut self) {
-        let value = HOME.try_with(|home| match Arc::ptr_eq(&home.mailbox, &self.home) {
-            true => home.values.borrow_mut().try_remove(self.key),
+        let value = LOCAL.try_with(|local| match Arc::ptr_eq(&local.mailbox, &self.owner) {
+            true => local.values.borrow_mut().try_remove(self.key),
             false => {
-                self.home.post_returned(self.key);
+                self.owner.send_dropped(self.key);
                 None
             }
         });
-        // Dropped when nothing is borrowed any more: it may hold others.
+        // Dropped after the borrow ends: it may contain another `ThreadBound`.
         drop(value);
     }
 }
 
 impl Mailbox {
-    fn post_returned(&self, key: usize) {
-        let mut mail = lock(&self.mail);
-        mail.returned.push(key);
-        self.tell(&mail);
+    fn send_dropped(&self, key: usize) {
+        let mut messages = lock(&self.messages);
+        messages.dropped.push(key);
+        self.notify(&messages);
     }
 
-    fn post_job(&self, job: Job) {
-        let mut mail = lock(&self.mail);
-        if !mail.is_open {
-            drop(mail);
-            // It may hold another of these, so it's not dropped under the lock.
+    fn send_job(&self, job: Job) {
+        let mut messages = lock(&self.messages);
+        if !messages.is_open {
+            drop(messages);
+            // It may contain another `ThreadBound`, so it is dropped outside of the lock.
             drop(job);
             return;
         }
-        mail.jobs.push(job);
-        self.tell(&mail);
+        messages.jobs.push(job);
+        self.notify(&messages);
     }
 
-    /// Under the lock, so that nobody holds a waker that the runtime has let go of
+    /// Wakes under the lock: no copy of the waker may exist after the runtime has released it
     /// ([`Tasks`](crate::runtime::local::Tasks)).
-    fn tell(&self, mail: &MutexGuard<'_, Mail>) {
-        let is_first = !self.has_mail.swap(true, Ordering::Relaxed);
-        if let Some(waker) = mail.waker.as_ref().filter(|_| is_first) {
+    fn notify(&self, messages: &MutexGuard<'_, Messages>) {
+        let is_first = !self.has_messages.swap(true, Ordering::Relaxed);
+        if let Some(waker) = messages.waker.as_ref().filter(|_| is_first) {
             waker.wake_by_ref();
         }
     }
 
-    /// Nobody does jobs from now on.
+    /// Refuses and drops all jobs from now on.
     fn close(&self) {
-        let mut mail = lock(&self.mail);
-        mail.is_open = false;
-        let jobs = mem::take(&mut mail.jobs);
-        drop(mail);
+        let mut messages = lock(&self.messages);
+        messages.is_open = false;
+        let jobs = mem::take(&mut messages.jobs);
+        drop(messages);
         drop(jobs);
     }
 }
 
-impl Home {
+impl LocalValues {
     #[cold]
     fn register(&self, waker: &Waker) {
-        let old = lock(&self.mailbox.mail).waker.replace(waker.clone());
+        let old = lock(&self.mailbox.messages).waker.replace(waker.clone());
         let known = self.waker.replace(Some(waker.clone()));
-        // Dropping one may run anything.
+        // The drop of a waker may run any code.
         let _ = panics::catch(|| drop((old, known)));
     }
 
     #[inline]
-    fn open_mail(&self) {
-        if self.mailbox.has_mail.load(Ordering::Relaxed) {
-            self.read_mail();
+    fn check_messages(&self) {
+        if self.mailbox.has_messages.load(Ordering::Relaxed) {
+            self.process_messages();
         }
     }
 
     #[cold]
-    fn read_mail(&self) {
-        self.mailbox.has_mail.store(false, Ordering::Relaxed);
-        let mut mail = lock(&self.mailbox.mail);
-        let (returned, jobs) = (mem::take(&mut mail.returned), mem::take(&mut mail.jobs));
-        drop(mail);
-        for key in returned {
+    fn process_messages(&self) {
+        self.mailbox.has_messages.store(false, Ordering::Relaxed);
+        let mut messages = lock(&self.mailbox.messages);
+        let (dropped, jobs) = (
+            mem::take(&mut messages.dropped),
+            mem::take(&mut messages.jobs),
+        );
+        drop(messages);
+        for key in dropped {
             let value = self.values.borrow_mut().try_remove(key);
-            // It may be the app's, which may panic; the others aren't to suffer for that.
+            // Its drop may be the app's code and panic, which must not affect the other values.
             let _ = panics::catch(|| drop(value));
         }
         for job in jobs {
@@ -238,41 +244,41 @@ impl Home {
     }
 }
 
-/// Drops the values of this thread whose handles were dropped on other threads, and begins the
-/// relays of the streams that are used there.
+/// Drops the values of this thread whose handles were dropped on other threads, and starts the
+/// relays of streams that are used on other threads.
 ///
-/// Pending for ever: the task is woken when there are more. A runtime polls it on each of its
+/// Never ready: the task is woken when there is more to do. A runtime polls it on each of its
 /// workers.
-pub fn poll_mail(cx: &mut Context<'_>) -> Poll<()> {
-    let _ = HOME.try_with(|home| {
-        let is_known = home
+pub fn poll_mailbox(cx: &mut Context<'_>) -> Poll<()> {
+    let _ = LOCAL.try_with(|local| {
+        let is_known = local
             .waker
             .borrow()
             .as_ref()
             .is_some_and(|known| known.will_wake(cx.waker()));
         if !is_known {
-            home.register(cx.waker());
+            local.register(cx.waker());
         }
-        home.open_mail();
+        local.check_messages();
     });
     Poll::Pending
 }
 
-/// From now on, this thread does what other threads want done, until [`drop_all`]: whoever calls it
-/// has [`poll_mail`] polled.
+/// From now on, this thread runs the jobs of other threads, until [`drop_all`]. The caller must
+/// have [`poll_mailbox`] polled.
 pub(crate) fn open_mailbox() {
-    let _ = HOME.try_with(|home| lock(&home.mailbox.mail).is_open = true);
+    let _ = LOCAL.try_with(|local| lock(&local.mailbox.messages).is_open = true);
 }
 
 /// Drops all values of this thread: for a runtime that ends before its thread does. Their handles
-/// give errors from then on.
+/// return errors from then on.
 pub fn drop_all() {
-    let _ = HOME.try_with(|home| home.mailbox.close());
-    let values = HOME.try_with(|home| {
+    let _ = LOCAL.try_with(|local| local.mailbox.close());
+    let values = LOCAL.try_with(|local| {
         let gone: Rc<dyn Any> = Rc::new(());
-        let mut values = home.values.borrow_mut();
-        // Their places stay taken until their handles are gone, too: a handle never finds another's
-        // value.
+        let mut values = local.values.borrow_mut();
+        // Their keys stay in use until their handles are dropped, so that a handle never accesses
+        // another value.
         let values = values.iter_mut();
         values
             .map(|(_, value)| mem::replace(value, Rc::clone(&gone)))
@@ -281,7 +287,7 @@ pub fn drop_all() {
     drop(values);
 }
 
-impl Drop for Home {
+impl Drop for LocalValues {
     fn drop(&mut self) {
         self.mailbox.close();
     }

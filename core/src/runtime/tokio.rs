@@ -20,8 +20,8 @@ use tokio::{
 #[derive(Clone, Copy, Debug)]
 pub struct Tokio(());
 
-/// One single-threaded tokio per worker, each on a thread of its own. Nothing moves, so nothing
-/// need be `Send`.
+/// One single-threaded tokio per worker, each on a thread of its own. Tasks stay on their thread,
+/// so nothing need be `Send`.
 #[derive(Clone, Copy, Debug)]
 pub struct TokioPerCore(());
 
@@ -34,7 +34,7 @@ impl Runtime for Tokio {
             Ok(_) => Ok(()),
             Err(_) => Err(Error::new(
                 ErrorKind::Start,
-                "this transport runs on the tokio runtime that the server is started in, and this thread is in none \
+                "this transport runs on the tokio runtime that the server is started in, and this thread has none \
                  (use `.run()`, or `#[tokio::main]`, or a transport with threads of its own: `.per_core()`)",
             )),
         }
@@ -108,8 +108,8 @@ impl<F: Future<Output = ()> + 'static> Launch<F> for TokioPerCore {
     }
 }
 
-/// The clock of the tokio that it was made in, for tasks on any thread: an app may read a body
-/// where there is none.
+/// The clock of one tokio, usable by tasks on any thread: an app may read a body on a thread
+/// without tokio.
 #[derive(Debug)]
 struct Clock(Option<Handle>);
 
@@ -126,14 +126,14 @@ impl Clock {
 impl Timer for Clock {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
         let _entered = self.enter();
-        Box::pin(Nap {
+        Box::pin(UnconstrainedSleep {
             sleep: time::sleep(duration),
         })
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
         let _entered = self.enter();
-        Box::pin(Nap {
+        Box::pin(UnconstrainedSleep {
             sleep: sleep_until(deadline.into()),
         })
     }
@@ -143,23 +143,22 @@ impl Timer for Clock {
     }
 
     fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, deadline: Instant) {
-        if let Some(nap) = sleep.as_mut().downcast_mut_pin::<Nap>() {
-            nap.project().sleep.reset(deadline.into());
+        if let Some(timer) = sleep.as_mut().downcast_mut_pin::<UnconstrainedSleep>() {
+            timer.project().sleep.reset(deadline.into());
         }
     }
 }
 
 pin_project_lite::pin_project! {
-    /// A sleep that wakes its task once it has been polled, in any case: tokio's own isn't even
-    /// registered if the task has used up its budget, and connections poll theirs at the end of
-    /// their turn.
-    struct Nap {
+    /// A sleep that is registered by every poll. tokio's own is not registered if the task has used
+    /// up its budget, and connections poll their timers last.
+    struct UnconstrainedSleep {
         #[pin]
         sleep: time::Sleep,
     }
 }
 
-impl Future for Nap {
+impl Future for UnconstrainedSleep {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -167,4 +166,4 @@ impl Future for Nap {
     }
 }
 
-impl Sleep for Nap {}
+impl Sleep for UnconstrainedSleep {}

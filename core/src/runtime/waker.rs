@@ -6,7 +6,7 @@ use std::{
     task::{Context, Waker},
 };
 
-/// Where somebody else finds the waker of a task.
+/// A task's waker, for other tasks to wake it.
 #[derive(Debug, Default)]
 pub(crate) struct WakerSlot(Mutex<Option<Waker>>);
 
@@ -19,7 +19,7 @@ impl WakerSlot {
     }
 
     pub(crate) fn wake(&self) {
-        // A waker may run anything, so it's not called under the lock.
+        // A waker may run any code, so it is called outside of the lock.
         let waker = lock(&self.0).clone();
         if let Some(waker) = waker {
             waker.wake();
@@ -27,14 +27,13 @@ impl WakerSlot {
     }
 }
 
-/// The task's own copy of what's in its slot: as long as that's still the right waker, nothing is
-/// written.
+/// The task's own copy of the waker in its slot: while it is current, a poll writes nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Registered(Option<Waker>);
 
 impl Registered {
-    /// Makes sure that `slot` wakes the task that is polling now. `true`: it didn't before, so what
-    /// happened meanwhile has to be looked at again.
+    /// Makes sure that `slot` wakes the task that is being polled. `true`: it did not before, so
+    /// the caller must check again for changes in between.
     #[must_use]
     #[inline]
     pub(crate) fn refresh(&mut self, cx: &Context<'_>, slot: &WakerSlot) -> bool {
@@ -46,7 +45,7 @@ impl Registered {
     fn register(&mut self, cx: &Context<'_>, slot: &WakerSlot) -> bool {
         self.0 = Some(cx.waker().clone());
         let old = lock(&slot.0).replace(cx.waker().clone());
-        // Dropping one may run anything, too.
+        // So may its drop.
         drop(old);
         true
     }

@@ -6,19 +6,19 @@ use crate::{
 };
 use std::{any::Any, fmt, num::NonZeroUsize, sync::Arc};
 
-/// How many workers a transport gets. Each has a listening socket and an accept loop of its own.
+/// The number of workers of a transport. Each worker has its own listening socket and accept loop.
 ///
-/// Set for one transport by its builder, or for all of a server by
-/// [`Server::workers`](crate::Server::workers).
+/// The transport's builder sets it for one transport, [`Server::workers`](crate::Server::workers)
+/// for all of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Workers {
-    /// One accept loop on the runtime that the server is started in, which spreads the connections
-    /// over its own threads.
+    /// One accept loop on the runtime that the server is started in, which distributes the
+    /// connections over its threads.
     Ambient,
-    /// One for each core that this process may run on.
+    /// One worker per core that this process may run on.
     PerCore,
-    /// This many; zero is an error at start.
+    /// A number of workers; zero is an error at start.
     Count(usize),
 }
 
@@ -34,14 +34,14 @@ impl Workers {
             Self::Ambient => Ok(1),
             Self::PerCore => Ok(std::thread::available_parallelism().map_or(1, NonZeroUsize::get)),
             Self::Count(0) => Err(Error::config(
-                "zero workers would serve nobody: use Workers::Count(1) or more, or Workers::PerCore",
+                "zero workers cannot serve: use Workers::Count(1) or more, or Workers::PerCore",
             )),
             Self::Count(n) => Ok(n),
         }
     }
 }
 
-/// Which worker this is: what an app that's made per worker gets to know.
+/// One worker, as an app sees it that is made per worker.
 #[derive(Clone)]
 pub struct Worker {
     pub(crate) index: usize,
@@ -50,17 +50,17 @@ pub struct Worker {
     pub(crate) alpn: &'static [&'static [u8]],
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
-    /// Where warnings go.
+    /// Receives the warnings.
     pub(crate) warn: Option<Arc<Warn>>,
     pub(crate) runtime_options: Option<RuntimeOptions>,
-    /// Where its transport listens, for people to read.
+    /// The address of its transport, for messages.
     pub(crate) endpoint: Option<Arc<str>>,
 }
 
-/// Takes a warning, with the index of the worker that it comes from.
+/// Receives a warning and the index of its worker.
 pub(crate) type Warn = dyn Fn(usize, &str) + Send + Sync;
 
-/// What a transport asks of its runtime: a value of a type that both know.
+/// Options of a transport for its runtime: a value of a type that both know.
 pub type RuntimeOptions = Arc<dyn Any + Send + Sync>;
 
 impl Worker {
@@ -69,7 +69,7 @@ impl Worker {
     ///
     /// # Panics
     ///
-    /// If `index` isn't below `count`.
+    /// If `index` is not below `count`.
     #[must_use]
     pub fn new(index: usize, count: usize) -> Self {
         assert!(
@@ -89,8 +89,8 @@ impl Worker {
         }
     }
 
-    /// The same where this is served, as ALPN names it, the preferred one first: for whoever serves
-    /// a [`Transport`](crate::Transport) without anyport's server.
+    /// Sets the ALPN protocols, the preferred one first: to serve a [`Transport`](crate::Transport)
+    /// without anyport's server.
     #[must_use]
     pub fn with_alpn(mut self, protocols: &'static [&'static [u8]]) -> Self {
         self.alpn = protocols;
@@ -109,39 +109,38 @@ impl Worker {
         self.count
     }
 
-    /// What's served, as ALPN names it (RFC 7301), the preferred one first: `h2` and `http/1.1`, as
-    /// far as the server speaks them. For a transport whose handshake chooses. Empty where
-    /// something other than HTTP is served.
+    /// The ALPN protocols (RFC 7301) of the server, the preferred one first: `h2` and `http/1.1`,
+    /// if enabled. For a transport whose handshake negotiates. Empty if the server does not speak
+    /// HTTP.
     #[must_use]
     pub fn alpn(&self) -> &'static [&'static [u8]] {
         self.alpn
     }
 
-    /// How much peers may take of the server: for a transport that has limits of its own to set,
-    /// such as QUIC's number of streams. Beside a server, the defaults.
+    /// The server's limits: for a transport with its own limits, such as QUIC's number of streams.
+    /// Without a server, the defaults.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// How long peers may take: for a transport that has timeouts of its own to set, such as QUIC's
-    /// idle timeout. Beside a server, the defaults.
+    /// The server's timeouts: for a transport with its own timeouts, such as QUIC's idle timeout.
+    /// Without a server, the defaults.
     #[must_use]
     pub fn timeouts(&self) -> &Timeouts {
         &self.timeouts
     }
 
-    /// What its transport asks of its runtime
-    /// ([`Transport::runtime_options`](crate::Transport::runtime_options)), if it's of this type:
-    /// for a runtime that starts a worker, and leaves a choice.
+    /// The transport's options for its runtime
+    /// ([`Transport::runtime_options`](crate::Transport::runtime_options)), if they have this type.
     #[must_use]
     pub fn runtime_options<T: Any>(&self) -> Option<&T> {
         self.runtime_options.as_ref()?.downcast_ref()
     }
 
-    /// Tells the server's observer of something that works, but not as its operator expects: a
-    /// certificate that's about to expire, a slower way that had to be taken. For a transport, when
-    /// it begins to listen; one line that says what, where and what to do.
+    /// Sends a warning to the server's observer: something works, but not as its operator expects.
+    /// Examples are a certificate that expires soon or a slower fallback. For a transport that
+    /// begins to listen; one line with what, where, and what to do.
     pub fn warn(&self, message: &str) {
         if let Some(warn) = &self.warn {
             let _ = panics::catch(|| warn(self.index, message));
@@ -149,7 +148,7 @@ impl Worker {
     }
 }
 
-/// As errors name it: a server may have several transports.
+/// As in error messages: a server may have several transports.
 impl fmt::Display for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "worker {}", self.index)?;

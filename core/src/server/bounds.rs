@@ -20,11 +20,12 @@ use std::{
     task::{Context, Poll},
 };
 
-/// An app that can be served over a transport. Holds if the transport's runtime [`Serves`] it.
-// On the app, so that the compiler's message points at the app.
+/// An app that can be served over a transport: the bound of [`serve_with`](crate::serve_with). It
+/// holds if the transport's runtime implements [`RuntimeFor`] it.
+// A trait of the app, so that the compiler's message points at the app.
 pub trait AppOver<T, R = <T as Transport>::Runtime>: App {
     #[doc(hidden)]
-    fn serve(transport: T, app: Self) -> Part;
+    fn server_part(transport: T, app: Self) -> Part;
 }
 
 impl<A, T, R> AppOver<T, R> for A
@@ -32,15 +33,15 @@ where
     A: App,
     R: RuntimeFor<T, A>,
 {
-    fn serve(transport: T, app: A) -> Part {
+    fn server_part(transport: T, app: A) -> Part {
         R::serve_http(transport, app)
     }
 }
 
 /// A runtime that can serve an app over a transport.
 ///
-/// Holds for every [`App`] whose service and futures the runtime can run: on a runtime that moves
-/// tasks between threads ([`Tokio`](crate::runtime::Tokio)), they must be `Send`.
+/// It holds for every [`App`] whose service and futures the runtime can run. On a runtime that
+/// moves tasks between threads, such as [`Tokio`](crate::runtime::Tokio), they must be `Send`.
 pub trait RuntimeFor<T, A>: Runtime {
     #[doc(hidden)]
     fn serve_http(transport: T, app: A) -> Part;
@@ -61,14 +62,14 @@ type FutOf<A> = <<A as App>::Service as RequestService>::Fut;
 type BodyOf<A> = <<A as App>::Service as HttpService>::ResBody;
 type DataOf<A> = <BodyOf<A> as HttpBody>::Data;
 
-/// What's asked for once it's clear that `A` is an app: the compiler can't know the data of its
-/// responses before.
+/// The bounds that are checked after `A` is known to be an app, because only then is the type of
+/// its response data known.
 ///
-/// It stops there, and so says what the app lacks, and not what all the types that are made of the
-/// app lack in consequence.
-// Of a future, the compiler itself says best why it isn't `Send`: which value, across which
-// `.await`. So that bound has no trait of its own with a message; what to do about it is said in
-// the comments on the bounds that are shown then, of `serve_with` and its like.
+/// The compiler stops at the first failed bound. So it reports what the app lacks, and not the
+/// errors that follow from it in types made of the app.
+// For a future, the compiler's own message is the best one: it names the value and the `.await`
+// that make it `!Send`. So that bound has no trait with a message. The compiler shows the line of
+// the bound in `serve_with` and its like; a comment on that line says what to do.
 pub trait AppBounds<R, T, A> {
     #[doc(hidden)]
     fn serve_app(transport: T, app: A) -> Part;
@@ -85,12 +86,12 @@ where
     }
 }
 
-/// What follows from [`AppBounds`]'s other bounds on any sound runtime, so that its message is
-/// hardly ever seen.
+/// A runtime that can run the HTTP connections of an app. On any sound runtime it follows from the
+/// other bounds of [`AppBounds`], so its message is rarely shown.
 #[diagnostic::on_unimplemented(
-    message = "this app can't be served on the runtime `{Self}`",
-    label = "the runtime can't run the connections of this app",
-    note = "the runtime's `Executor` and `Launch` ask more of a future than that it's `Send`"
+    message = "this app cannot be served on the runtime `{Self}`",
+    label = "the runtime cannot run the connections of this app",
+    note = "the runtime's `Executor` and `Launch` require more of a future than `Send`"
 )]
 pub trait HttpRuntime<T, A>: Runtime {
     #[doc(hidden)]
@@ -113,10 +114,10 @@ where
     }
 }
 
-/// A part of an app that a runtime can run: on one that moves tasks between threads, it has to be
-/// `Send`.
+/// A value of an app that the runtime `R` can keep in a task. On a runtime that moves tasks between
+/// threads, it must be `Send`.
 #[diagnostic::on_unimplemented(
-    message = "this app can't be served on the runtime `{R}`, because it's not `Send`",
+    message = "this app cannot be served on the runtime `{R}`, because it is not `Send`",
     label = "`{Self}` is not `Send`, but this transport's runtime moves tasks between threads",
     note = "either make the app `Send`: an `Arc` for each `Rc`, an atomic or a `Mutex` for each `Cell` and `RefCell`",
     note = "or make an app for each worker, which may be `!Send`, on threads of their own: `serve_with(Tcp::bind(3000).per_core(), per_worker(|worker| app))`"
@@ -126,7 +127,7 @@ pub trait SpawnOn<R> {}
 #[diagnostic::do_not_recommend]
 impl<X, R: Executor<TaskWith<X>>> SpawnOn<R> for X {}
 
-/// A future that's never made: a runtime that can run it can run whatever has an `X` in it.
+/// A future that is never made. A runtime that can run it can run any task that contains an `X`.
 #[derive(Debug)]
 pub struct TaskWith<X>(PhantomData<X>);
 
@@ -138,12 +139,13 @@ impl<X> Future for TaskWith<X> {
     }
 }
 
-/// A protocol that can be spoken over a transport. Holds if the transport's runtime
-/// [`ProtocolRuntime`] it.
-// On the protocol, so that the compiler's message points at the handler.
+/// A protocol that can be served over a transport: the bound of
+/// [`serve_protocol_with`](crate::protocol::serve_protocol_with). It holds if the transport's
+/// runtime is a [`ProtocolRuntime`] for it.
+// A trait of the protocol, so that the compiler's message points at the handler.
 pub trait ProtocolOver<T, R = <T as Transport>::Runtime>: Sized {
     #[doc(hidden)]
-    fn speak(transport: T, protocol: Self) -> Part;
+    fn server_part(transport: T, protocol: Self) -> Part;
 }
 
 impl<P, T, R> ProtocolOver<T, R> for P
@@ -152,12 +154,12 @@ where
     P: Protocol<Accepted<ConnectionOf<T>>> + Send,
     P::Task: TaskBounds<R, T, P>,
 {
-    fn speak(transport: T, protocol: P) -> Part {
+    fn server_part(transport: T, protocol: P) -> Part {
         P::Task::run(transport, protocol)
     }
 }
 
-/// What's asked for once it's clear what a protocol's task is: see [`AppBounds`].
+/// The bounds that are checked after the type of a protocol's task is known: see [`AppBounds`].
 pub trait TaskBounds<R, T, P> {
     #[doc(hidden)]
     fn run(transport: T, protocol: P) -> Part;
@@ -174,10 +176,10 @@ where
     }
 }
 
-/// A runtime that can drive a listener and a protocol: it can spawn the task of a connection, and
+/// A runtime that can run a listener with a protocol: it can spawn the task of a connection and
 /// launch an accept loop.
 #[diagnostic::on_unimplemented(
-    message = "this handler can't be run on `{Self}`",
+    message = "this handler cannot be run on `{Self}`",
     label = "the handler's future, or the transport's connections, are not `Send`, but this transport's runtime moves tasks between threads",
     note = "either make the future `Send` (an `Arc` for each `Rc`, and no guard of a lock held over an `.await`)",
     note = "or give each worker a thread of its own, with a transport like `Tcp::bind(addr).per_core()`"

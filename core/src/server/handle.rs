@@ -14,8 +14,8 @@ use std::{
     time::Duration,
 };
 
-/// A running server: where it listens, how busy it is, and how to end it. Cheap to clone; dropping
-/// it does nothing.
+/// A running server: its addresses, its open connections, and its shutdown. It is cheap to clone.
+/// Dropping it has no effect.
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<ServerState>,
@@ -31,48 +31,49 @@ impl Handle {
         &self.shared
     }
 
-    /// Where the server listens, with port 0 resolved: one endpoint for each transport, in their
+    /// The addresses of the server, with port 0 resolved: one endpoint for each transport, in
     /// order.
     #[must_use]
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
     }
 
-    /// How many connections are open, upgraded ones included. The workers are asked one after
-    /// another: connections that come and go meanwhile may be counted twice, or not at all.
+    /// The number of open connections, upgraded ones included. The workers are counted one after
+    /// another, so a connection that opens or closes during the call may be counted twice or not at
+    /// all.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.connections()
     }
 
-    /// What those connections are: for whoever waits for a drain.
+    /// The open connections by state: to watch a drain.
     #[must_use]
     pub fn open(&self) -> OpenConnections {
         self.shared.open()
     }
 
-    /// Drains the server; it begins at this call, and goes on whether or not the returned future is
-    /// awaited.
+    /// Drains the server. The drain begins with this call and continues whether or not the returned
+    /// future is awaited.
     ///
-    /// 1. For a quarter of the grace, one second at most, it goes on accepting and serving, but
-    ///    tells every peer to go elsewhere: `Connection: close` in each HTTP/1 response, GOAWAY on
-    ///    HTTP/2. A server without a connection skips this.
-    /// 2. It accepts what the kernel has queued, closes its sockets and its idle connections, and
-    ///    lets the others finish.
-    /// 3. What's still open when `grace` is over is aborted.
+    /// 1. For a quarter of the grace, at most one second, the server continues to accept and serve,
+    ///    but asks every peer to reconnect: `Connection: close` in each HTTP/1 response, GOAWAY on
+    ///    HTTP/2. A server without connections skips this step.
+    /// 2. It accepts the connections that the kernel has queued, closes its sockets and its idle
+    ///    connections, and lets the others finish.
+    /// 3. At the end of `grace`, it aborts the remaining connections.
     ///
-    /// A peer that owes the rest of a handshake, a head or a body decides nothing: from the
-    /// beginning of the drain it has a tenth of the grace, and a second at least. Then its
-    /// connection is closed, and counted as [`stalled`](crate::observe::DrainReport::stalled).
+    /// A peer cannot delay the drain by an incomplete handshake, head or body: from the beginning
+    /// of the drain it has a tenth of the grace, but at least a second. Then its connection is
+    /// closed and counted as [`stalled`](crate::observe::DrainReport::stalled).
     ///
-    /// So no accepted request goes unanswered within the grace. A second call can only shorten the
-    /// first one's grace.
+    /// So every accepted request gets its response within the grace. A second call can only shorten
+    /// the grace.
     pub fn shutdown(&self, grace: Duration) -> Wait {
         self.shared.drain(grace);
         self.wait()
     }
 
-    /// Ends the server at once: every connection is cut off.
+    /// Ends the server at once: aborts every connection.
     pub fn abort(&self) -> Wait {
         self.shared.abort();
         self.wait()
@@ -82,11 +83,11 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// Accepting failed for good, or a worker panicked. The other workers were drained before.
+    /// Accepting failed permanently, or a worker panicked. The other workers were drained first.
     pub fn wait(&self) -> Wait {
         Wait {
             shared: Arc::clone(&self.shared),
-            place: None,
+            key: None,
         }
     }
 }
@@ -100,12 +101,12 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// Ready when a server has ended; of [`Handle::wait`] and [`Handle::shutdown`]. Works on any
+/// Ready when the server has ended; see [`Handle::wait`] and [`Handle::shutdown`]. It works on any
 /// runtime.
 #[derive(Debug)]
 pub struct Wait {
     shared: Arc<ServerState>,
-    place: Option<usize>,
+    key: Option<usize>,
 }
 
 impl Future for Wait {
@@ -113,14 +114,14 @@ impl Future for Wait {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let me = &mut *self;
-        me.shared.poll_end(&mut me.place, cx)
+        me.shared.poll_end(&mut me.key, cx)
     }
 }
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.shared.stop_waiting(place);
+        if let Some(key) = self.key {
+            self.shared.stop_waiting(key);
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     engine::{Accepted, Config, Protocol, Raw, ServerState},
     error::{Error, Result},
     observe::{DrainReport, Event, Observer},
-    runtime::{Around, Workers},
+    runtime::{AmbientTokio, Workers},
     transport::{Endpoint, Listener, Transport},
 };
 use part::Settings;
@@ -32,13 +32,13 @@ use std::{
     sync::{Arc, mpsc},
 };
 
-/// The connection type that a transport's listener hands out.
+/// The connections of a transport.
 type ConnectionOf<T> = <<T as Transport>::Listener as Listener>::Connection;
 
 /// Serves an app over a transport.
 ///
-/// Nothing happens until the returned [`Server`] is `.await`ed, [`run`](Server::run) or
-/// [`start`](Server::start)ed.
+/// Nothing happens until you `.await` the returned [`Server`], or call [`run`](Server::run) or
+/// [`start`](Server::start).
 ///
 /// ```no_run
 /// # use anyport_core::{Result, Transport, bounds::AppOver, serve_with};
@@ -55,11 +55,10 @@ where
     Server::empty().and(transport, app)
 }
 
-/// Serves whatever bytes a transport brings: `handler` gets each connection as it is, after its
-/// handshake.
+/// Serves the raw bytes of a transport: `handler` gets each connection after its handshake.
 ///
-/// The connection ends when the handler's future does. Drain and limits work as with HTTP; the
-/// handler has no deadlines but those it makes itself.
+/// The connection ends when the handler's future does. Drain and limits work as with HTTP. The
+/// handler has no timeouts except its own.
 ///
 /// ```no_run
 /// # use anyport_core::{Listener, Result, Transport, bounds::ProtocolOver, protocol::Accepted, serve_raw_with};
@@ -80,8 +79,7 @@ where
     Server::empty().and_raw(transport, handler)
 }
 
-/// Serves a transport with a protocol of your own: what's neither HTTP nor a matter of one async
-/// function.
+/// Serves a protocol of your own over a transport: neither HTTP nor one async function.
 pub fn serve_protocol_with<T, P>(transport: T, protocol: P) -> Server
 where
     T: Transport,
@@ -91,18 +89,19 @@ where
     Server::empty().and_protocol(transport, protocol)
 }
 
-/// One or more transports with their apps, under one handle and one drain.
+/// One or more transports with their apps, with one handle and one drain.
 ///
-/// Made by [`serve_with`] and [`serve_raw_with`]; run in one of three ways:
+/// [`serve_with`] and [`serve_raw_with`] make one. There are three ways to run it:
 ///
-/// - **`.await`**, in an async `main`: until the server ends. Dropping that future aborts the
+/// - **`.await`**, in an async `main`: runs until the server ends. Dropping that future aborts the
 ///   server.
-/// - [**`.run()`**](Self::run), from a plain `main`: the same, with a runtime of its own.
-/// - [**`.start()`**](Self::start): at once, and gives a [`Handle`]. Dropping that does nothing.
+/// - [**`.run()`**](Self::run), in a plain `main`: the same, with a runtime of its own.
+/// - [**`.start()`**](Self::start): starts at once and returns a [`Handle`]. Dropping the handle
+///   has no effect.
 ///
-/// All three give the same errors: whatever can't be bound, or contradicts itself, shows before the
-/// first connection is accepted.
-#[must_use = "a server does nothing unless it's awaited, run or started"]
+/// All three return the same errors: an address that cannot be bound or a contradictory
+/// configuration is reported before the first connection is accepted.
+#[must_use = "a server does nothing unless it is awaited, run or started"]
 pub struct Server {
     parts: Vec<Part>,
     config: Config,
@@ -127,18 +126,18 @@ impl Server {
         self
     }
 
-    /// One more transport, of any runtime, with an app of its own or the same: same limits, same
-    /// handle, same drain.
+    /// Adds a transport, on any runtime, with its own app or the same. Limits, handle and drain are
+    /// shared.
     pub fn and<T, A>(self, transport: T, app: A) -> Self
     where
         T: Transport,
         A: App,
         A: AppOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`, `per_worker(..)`.
     {
-        self.with_part(A::serve(transport, app))
+        self.with_part(A::server_part(transport, app))
     }
 
-    /// One more transport, whose bytes go to `handler` as they are.
+    /// Adds a transport whose raw connections `handler` gets.
     pub fn and_raw<T, F, Fut>(self, transport: T, handler: F) -> Self
     where
         T: Transport,
@@ -149,33 +148,33 @@ impl Server {
         self.and_protocol(transport, Raw(handler))
     }
 
-    /// One more transport, which speaks a protocol of your own.
+    /// Adds a transport with a protocol of your own.
     pub fn and_protocol<T, P>(self, transport: T, protocol: P) -> Self
     where
         T: Transport,
         P: Protocol<Accepted<ConnectionOf<T>>> + Send,
         P: ProtocolOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
     {
-        self.with_part(P::speak(transport, protocol))
+        self.with_part(P::server_part(transport, protocol))
     }
 
-    /// How many workers each transport gets. Default: what the transport says.
+    /// The number of workers of each transport. Default: that of the transport.
     pub fn workers(mut self, workers: impl Into<Workers>) -> Self {
         self.workers = Some(workers.into());
         self
     }
 
-    /// Pins each worker's thread to a core, in turn. Only for transports whose workers have threads
-    /// of their own.
+    /// Pins each worker's thread to a core, round-robin. Only for transports whose workers have
+    /// threads of their own.
     pub fn pinned(mut self) -> Self {
         self.pinned = true;
         self
     }
 
-    /// Begins a drain when `shutdown` is ready; it may take [`Timeouts::drain`].
+    /// Drains the server when `shutdown` is ready, with the grace [`Timeouts::drain`].
     ///
-    /// With [`shutdown::signal`](crate::runtime::shutdown::signal), SIGTERM and SIGINT do it. No
-    /// signal is touched without that.
+    /// With [`shutdown::signal`](crate::runtime::shutdown::signal), SIGTERM and SIGINT begin the
+    /// drain. Without it the server handles no signal.
     pub fn with_graceful_shutdown(
         mut self,
         shutdown: impl Future<Output = ()> + Send + 'static,
@@ -184,35 +183,35 @@ impl Server {
         self
     }
 
-    /// How much peers may take. Default: [`Limits::default`].
+    /// How much a peer may use. Default: [`Limits::default`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
         self
     }
 
-    /// How long things may take. Default: [`Timeouts::default`].
+    /// How long a peer or an app may take. Default: [`Timeouts::default`].
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.config.timeouts = timeouts;
         self
     }
 
-    /// How HTTP is spoken. Default: [`HttpOptions::default`].
+    /// The options of HTTP. Default: [`HttpOptions::default`].
     pub fn http(mut self, http: HttpOptions) -> Self {
         self.config.http = http;
         self
     }
 
-    /// Tells an observer what happens to the connections. Default: nobody.
+    /// Sends the events of the server and its connections to an observer. Default: none.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.config.observer = Some(Arc::new(observer));
         self
     }
 
-    /// Closes a connection as soon as it's accepted, before any handshake, unless `filter` says
-    /// `true` of its peer. Default: everybody may connect.
+    /// Closes a connection as soon as it is accepted, before any handshake, if `filter` returns
+    /// `false` for its peer. Default: every peer may connect.
     ///
-    /// It's asked on the workers, in the accept loop: it must be quick. If it panics, the
-    /// connection is refused.
+    /// The accept loop calls the filter, so it must be quick. If it panics, the connection is
+    /// refused.
     pub fn accept_filter(
         mut self,
         filter: impl Fn(&Endpoint) -> bool + Send + Sync + 'static,
@@ -221,17 +220,17 @@ impl Server {
         self
     }
 
-    /// Starts the server and gives its handle; the sockets are bound and listening then.
+    /// Starts the server and returns its handle. By then the sockets are bound and listening.
     ///
-    /// The calling thread waits until each worker has started, for some milliseconds. A transport
-    /// on an ambient runtime has to be started inside it.
+    /// The calling thread waits some milliseconds until each worker has started. If a transport
+    /// runs on an ambient runtime, call this inside that runtime.
     ///
     /// # Errors
     ///
-    /// What contradicts itself, can't be bound or can't be started. Nothing is left then, but for a
-    /// tokio that was started for the app, whose threads end within moments; and if one of several
-    /// transports on an ambient runtime had been started already, its part ends when that runtime
-    /// polls it next.
+    /// The configuration is contradictory, or something cannot be bound or started. All that was
+    /// started is stopped, with two exceptions. The threads of a tokio that was started for the app
+    /// end moments later. A transport that had been started on an ambient runtime ends when that
+    /// runtime polls it next.
     pub fn start(mut self) -> Result<Handle> {
         let shutdown = self.shutdown.take().map(run::Background::new).transpose()?;
         let handle = self.launch()?;
@@ -244,34 +243,35 @@ impl Server {
         Ok(handle)
     }
 
-    /// Runs the server to its end, from a thread that's in no runtime, such as a plain `main`'s.
+    /// Runs the server until it ends, on a thread without a runtime, such as that of a plain
+    /// `main`.
     ///
-    /// With the feature `tokio` there's a tokio runtime around it: the shutdown future may use it,
-    /// and a transport on the ambient tokio runs on it, with one thread per core.
+    /// With the feature `tokio` it runs inside a tokio runtime: the shutdown future may use it, and
+    /// a transport on the ambient tokio runs on it, with one thread per core.
     ///
     /// # Errors
     ///
-    /// As with [`start`](Self::start); later, if accepting fails for good or a worker panics.
+    /// As for [`start`](Self::start). Later, if accepting fails permanently or a worker panics.
     pub fn run(self) -> Result<DrainReport> {
         let ambient = self.parts.iter().any(|part| part.ambient);
-        run::to_the_end(self.into_future(), ambient)
+        run::to_end(self.into_future(), ambient)
     }
 
     fn launch(self) -> Result<Handle> {
         if self.pinned && self.parts.iter().any(|part| part.ambient) {
             return Err(Error::config(
-                "workers on the ambient runtime can't be pinned: use a transport with threads of its own (`.per_core()`)",
+                "workers on the ambient runtime cannot be pinned: use a transport with threads of its own (`.per_core()`)",
             ));
         }
         self.config.check(self.parts.iter().any(|part| part.http))?;
         for part in &self.parts {
             (part.check)()?;
         }
-        let around = match self.parts.iter().all(|part| part.is_tokio) {
-            true => Around::default(),
-            false => Around::find()?,
+        let ambient_tokio = match self.parts.iter().all(|part| part.is_tokio) {
+            true => AmbientTokio::default(),
+            false => AmbientTokio::find()?,
         };
-        // Everything is bound before anything is served.
+        // All transports are bound before one is served.
         let opened = self
             .parts
             .into_iter()
@@ -292,22 +292,22 @@ impl Server {
             pin: self.pinned,
             shared: Arc::clone(&shared),
             report,
-            around,
+            ambient_tokio,
         };
-        // What's on an ambient runtime comes last: nobody could wait for its end here.
+        // Transports on an ambient runtime come last: this thread cannot wait for their end.
         let (ambient, threads): (Vec<_>, Vec<_>) =
             opened.into_iter().partition(|opened| opened.ambient);
-        // One after another, so that the first to fail is the one that's told of, and none that's
-        // being made takes descriptors from another.
+        // One after another: the first failure is the one returned, and a worker that is starting
+        // takes no descriptors from another.
         let launched = threads.into_iter().chain(ambient).try_for_each(|opened| {
             (opened.launch)(&settings)?;
-            // Each worker says how it went, even if it's dropped unstarted; so this ends.
+            // Each worker reports its start, even if it is dropped unstarted, so this ends.
             reports.iter().take(opened.workers).collect()
         });
         drop(settings);
         if let Err(error) = launched {
             shared.abort();
-            run::wait_briefly(&reports);
+            run::wait_for_threads(&reports);
             return Err(error);
         }
         Ok(Handle::new(shared, endpoints))

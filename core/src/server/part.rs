@@ -4,7 +4,7 @@ use crate::{
     engine::{AcceptLoop, Accepted, Protocol, ServerState, WorkerState},
     error::{Error, Result},
     observe::Event,
-    runtime::{Around, Launch, Runtime, Start, Warn, Worker, Workers},
+    runtime::{AmbientTokio, Launch, Runtime, Start, Warn, Worker, Workers},
     transport::{Endpoint, Listener, Transport},
 };
 use std::{
@@ -12,14 +12,14 @@ use std::{
     sync::{Arc, mpsc},
 };
 
-/// One transport with what it serves, ready to be opened.
+/// One transport with its app or protocol, ready to be opened.
 pub struct Part {
     pub(super) open: Box<dyn FnOnce(Option<Workers>) -> Result<Opened> + Send>,
-    /// Whether its workers could be started here.
+    /// [`Runtime::check`]: whether this thread can start its workers.
     pub(super) check: fn() -> Result<()>,
-    /// It runs on the runtime that the server is started in.
+    /// Whether it runs on the runtime that the server is started in.
     pub(super) ambient: bool,
-    /// Its workers are in a tokio by themselves.
+    /// [`Runtime::IS_TOKIO`].
     pub(super) is_tokio: bool,
     pub(super) http: bool,
 }
@@ -35,17 +35,17 @@ pub(super) struct Opened {
 /// Starts the workers on the bound sockets.
 type Launcher = dyn FnOnce(&Settings) -> Result<()>;
 
-/// What all workers are started with.
+/// The settings of all workers.
 pub(super) struct Settings {
     pub(super) pin: bool,
     pub(super) shared: Arc<ServerState>,
     pub(super) report: mpsc::Sender<Result<()>>,
-    /// For workers that aren't in a tokio by themselves.
-    pub(super) around: Around,
+    /// For workers that are not inside a tokio themselves.
+    pub(super) ambient_tokio: AmbientTokio,
 }
 
 impl Settings {
-    /// Tells the observer of a warning, if there's one.
+    /// Sends a warning to the observer, if there is one.
     fn warn(&self) -> Option<Arc<Warn>> {
         let observer = self.shared.config.observer.clone()?;
         Some(Arc::new(move |worker, message| {
@@ -55,7 +55,7 @@ impl Settings {
 }
 
 impl Part {
-    /// `protocol` makes a worker's protocol, on the worker.
+    /// `protocol` runs on the worker and makes its protocol.
     pub(super) fn new<T, P>(
         transport: T,
         http: bool,
@@ -71,7 +71,7 @@ impl Part {
             let workers = workers.unwrap_or_else(|| transport.workers());
             if workers == Workers::Ambient && !ambient {
                 return Err(Error::config(
-                    "Workers::Ambient was asked for, but this transport's workers have threads of their own: \
+                    "Workers::Ambient is set, but this transport's workers have threads of their own: \
                      use Workers::PerCore or Workers::Count(n)",
                 ));
             }
@@ -79,18 +79,18 @@ impl Part {
             let sockets = transport.open(count)?;
             if sockets.len() != count {
                 return Err(Error::config(format!(
-                    "the transport opened {} sockets for {count} workers: `Transport::open` gives one for each",
+                    "the transport opened {} sockets for {count} workers: `Transport::open` must return one for each",
                     sockets.len()
                 )));
             }
             let endpoint = transport.endpoint(&sockets[0]);
             let endpoint =
                 endpoint.map_err(|e| Error::start("learn the address of a bound socket", e))?;
-            let place: Arc<str> = endpoint.to_string().into();
+            let address: Arc<str> = endpoint.to_string().into();
             let launch = move |settings: &Settings| {
-                let around = match T::Runtime::IS_TOKIO {
-                    true => Around::default(),
-                    false => settings.around.clone(),
+                let ambient_tokio = match T::Runtime::IS_TOKIO {
+                    true => AmbientTokio::default(),
+                    false => settings.ambient_tokio.clone(),
                 };
                 for (index, socket) in sockets.into_iter().enumerate() {
                     let worker = Worker {
@@ -106,12 +106,13 @@ impl Part {
                         timeouts: settings.shared.config.timeouts,
                         warn: settings.warn(),
                         runtime_options: transport.runtime_options(),
-                        endpoint: Some(Arc::clone(&place)),
+                        endpoint: Some(Arc::clone(&address)),
                     };
                     let (transport, protocol) = (transport.clone(), protocol.clone());
-                    let (shared, entered) = (Arc::clone(&settings.shared), worker.clone());
-                    let make = move || begin(&transport, socket, entered, shared, protocol);
-                    let start = Start::new(worker, make, settings.report.clone(), around.clone());
+                    let (shared, its_worker) = (Arc::clone(&settings.shared), worker.clone());
+                    let make = move || accept_loop(&transport, socket, its_worker, shared, protocol);
+                    let start =
+                        Start::new(worker, make, settings.report.clone(), ambient_tokio.clone());
                     T::Runtime::launch(start)?;
                 }
                 Ok(())
@@ -133,8 +134,8 @@ impl Part {
     }
 }
 
-/// On the worker: listens and makes the accept loop.
-fn begin<T: Transport, P>(
+/// Runs on the worker: listens and makes the accept loop.
+fn accept_loop<T: Transport, P>(
     transport: &T,
     socket: T::Socket,
     worker: Worker,

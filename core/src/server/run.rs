@@ -14,9 +14,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Polls the server to its end on this thread. `ambient`: one of its transports runs on the runtime
-/// around it.
-pub(super) fn to_the_end(
+/// Polls the server to its end on this thread. `ambient`: one of its transports needs a surrounding
+/// runtime.
+pub(super) fn to_end(
     serve: impl Future<Output = Result<DrainReport>>,
     ambient: bool,
 ) -> Result<DrainReport> {
@@ -24,7 +24,7 @@ pub(super) fn to_the_end(
     {
         if tokio::runtime::Handle::try_current().is_ok() {
             return Err(Error::config(
-                "`.run()` makes a runtime of its own, and this thread is in one already: `.await` the server instead",
+                "`.run()` makes its own runtime, but this thread is inside one already: `.await` the server instead",
             ));
         }
         let mut builder = match ambient {
@@ -33,7 +33,7 @@ pub(super) fn to_the_end(
         };
         let runtime = builder.enable_all().build().map_err(cannot_start)?;
         let report = runtime.block_on(serve);
-        // Nobody waits for what handlers left in the background.
+        // Background tasks of handlers are not awaited.
         runtime.shutdown_background();
         report
     }
@@ -44,18 +44,18 @@ pub(super) fn to_the_end(
     }
 }
 
-/// A shutdown future that's watched in the background: on the tokio that this thread is in, or on a
+/// A shutdown future that is polled in the background: on the tokio that this thread is in, or on a
 /// thread of its own.
 pub(super) struct Background {
     shutdown: Shutdown,
-    asked: bool,
-    /// The one of the thread to be.
+    requested: bool,
+    /// The runtime of the thread that will be started.
     #[cfg(feature = "tokio")]
     runtime: Option<tokio::runtime::Runtime>,
 }
 
 impl Background {
-    /// Polls the future once, so that a signal is heeded from before the server starts.
+    /// Polls the future once, so that a signal is handled even before the server starts.
     pub(super) fn new(mut shutdown: Shutdown) -> Result<Self> {
         let mut poll = || {
             shutdown
@@ -75,25 +75,28 @@ impl Background {
                 ),
             };
             let entered = runtime.as_ref().map(tokio::runtime::Runtime::enter);
-            let asked = poll();
+            let requested = poll();
             drop(entered);
             Ok(Self {
                 shutdown,
-                asked,
+                requested,
                 runtime,
             })
         }
         #[cfg(not(feature = "tokio"))]
         {
-            let asked = poll();
-            Ok(Self { shutdown, asked })
+            let requested = poll();
+            Ok(Self {
+                shutdown,
+                requested,
+            })
         }
     }
 
-    /// Begins the drain of this server when it's time.
+    /// Drains this server when the future is ready.
     pub(super) fn watch(self, handle: Handle) -> Result<()> {
         let mut watch = Watch::new(Some(self.shutdown), handle);
-        if self.asked {
+        if self.requested {
             watch.drain();
         }
         #[cfg(feature = "tokio")]
@@ -112,17 +115,17 @@ impl Background {
     }
 }
 
-/// Waits for the threads of a server that's been aborted, so that it leaves nothing behind; they
-/// end within milliseconds. Each holds a sender until then.
-pub(super) fn wait_briefly(reports: &Receiver<Result<()>>) {
-    let by = Instant::now() + LEAVING;
+/// Waits for the threads of an aborted server, so that none outlives the error. They end within
+/// milliseconds, and each holds a sender until then.
+pub(super) fn wait_for_threads(reports: &Receiver<Result<()>>) {
+    let by = Instant::now() + THREADS_END_WITHIN;
     while reports
         .recv_timeout(by.saturating_duration_since(Instant::now()))
         .is_ok()
     {}
 }
 
-const LEAVING: Duration = Duration::from_secs(2);
+const THREADS_END_WITHIN: Duration = Duration::from_secs(2);
 
 fn cannot_start(error: std::io::Error) -> Error {
     Error::start("start a runtime or a thread for the server", error)

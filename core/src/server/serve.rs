@@ -8,13 +8,13 @@ use std::{
     task::{Context, Poll},
 };
 
-/// When to begin the drain.
+/// Ready when the drain is to begin.
 pub(super) type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A server that runs while this future is polled; what `.await` on a [`Server`] makes. Dropping it
-/// aborts the server.
+/// The future of an `.await`ed [`Server`]: the server runs while it is polled. Dropping it aborts
+/// the server.
 ///
-/// It's `Send` for every transport, on every runtime.
+/// It is `Send` for every transport, on every runtime.
 #[must_use = "futures do nothing unless polled"]
 pub struct Serve(State);
 
@@ -36,20 +36,20 @@ impl Future for Serve {
         if let State::Unstarted(server) = &mut self.0
             && let Some(mut server) = server.take()
         {
-            // It's asked before anybody can connect: a signal is heeded from then on.
+            // Polled before a client can connect, so that a signal is handled from then on.
             let mut shutdown = server.shutdown.take();
-            let asked = shutdown
+            let requested = shutdown
                 .as_mut()
                 .is_some_and(|s| s.as_mut().poll(cx).is_ready());
             let mut watch = Watch::new(shutdown, server.launch()?);
-            if asked {
+            if requested {
                 watch.drain();
             }
             self.0 = State::Running(watch);
         }
         match &mut self.0 {
             State::Running(watch) => watch.poll_end(cx),
-            // It has been polled again after its error.
+            // Polled again after its error.
             State::Unstarted(_) => Poll::Pending,
         }
     }
@@ -69,7 +69,7 @@ impl fmt::Debug for Serve {
     }
 }
 
-/// Begins the drain when the shutdown future is ready; over when the server is.
+/// Begins the drain when the shutdown future is ready. Ready when the server has ended.
 pub(super) struct Watch {
     shutdown: Option<Shutdown>,
     handle: Handle,

@@ -7,18 +7,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What is known about one connection: a pointer to clone, `Send + Sync` on every transport.
+/// The facts about one connection: cheap to clone, `Send + Sync` on every transport.
 ///
-/// A transport fills in the facts (peer, local address, TLS, ALPN, credentials); the server adds
-/// which worker accepted the connection, when, and a number that no other connection of this server
-/// has. An app gets it once per connection, through [`App::connect`](crate::App::connect), or with
-/// each request, if [`HttpOptions::with_conn_info`](crate::HttpOptions::with_conn_info) asked for
-/// it.
+/// A transport provides the addresses, TLS, ALPN and credentials. The server adds the worker, the
+/// time of the accept, and a number that is unique within the server. An app gets it once per
+/// connection, through [`App::connect`](crate::App::connect), or with each request, with
+/// [`HttpOptions::with_conn_info`](crate::HttpOptions::with_conn_info).
 #[derive(Clone)]
 pub struct ConnInfo(Arc<Facts>);
 
-/// One allocation of 128 bytes, counters included: a connection that waits has not much more than
-/// this.
+/// One allocation of 128 bytes, reference counts included: most of the memory of an idle
+/// connection.
 #[derive(Clone)]
 struct Facts {
     peer: Endpoint,
@@ -27,7 +26,7 @@ struct Facts {
     admission: OnceLock<Admission>,
 }
 
-/// What few transports know.
+/// Facts that few transports have; boxed, so that the others do not pay for them.
 #[derive(Clone, Default)]
 struct Handshake {
     alpn: Option<Bytes>,
@@ -35,18 +34,18 @@ struct Handshake {
     peer_cred: Option<PeerCred>,
 }
 
-/// What the server adds.
+/// The facts that the server adds.
 #[derive(Clone, Debug)]
 pub(crate) struct Admission {
-    /// None: no server has accepted it.
+    /// `None`: no server has accepted the connection.
     pub(crate) drain: Option<Arc<DrainBegins>>,
     pub(crate) id: u64,
     pub(crate) worker: u32,
     pub(crate) at: Moment,
 }
 
-/// An instant in half the space: as nanoseconds before or after one that all have in common. In 292
-/// years, it's full.
+/// An instant in half the size: nanoseconds relative to a common origin. It overflows after 292
+/// years.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment(i64);
 
@@ -61,7 +60,7 @@ impl Moment {
         let origin = Self::origin();
         Self(match instant.checked_duration_since(origin) {
             Some(after) => nanos(after),
-            // A paused clock may be behind.
+            // A paused clock may be behind the origin.
             None => -nanos(origin.saturating_duration_since(instant)),
         })
     }
@@ -76,7 +75,7 @@ impl Moment {
 }
 
 impl ConnInfo {
-    /// The facts of a connection from `peer`, accepted at `local`.
+    /// Facts of a connection from `peer`, accepted at `local`.
     #[must_use]
     pub fn new(peer: impl Into<Endpoint>, local: impl Into<Endpoint>) -> Self {
         Self(Arc::new(Facts {
@@ -87,18 +86,16 @@ impl ConnInfo {
         }))
     }
 
-    /// The same with the protocol that a handshake agreed on, such as `h2` or `http/1.1` (RFC
-    /// 7301).
+    /// Sets the protocol that the handshake negotiated, such as `h2` or `http/1.1` (RFC 7301).
     ///
-    /// The server believes it: no byte of the connection is looked at to tell HTTP/1.1 from HTTP/2.
+    /// The server relies on it and does not detect HTTP/1.1 or HTTP/2 by the first bytes.
     #[must_use]
     pub fn with_alpn(mut self, protocol: impl Into<Bytes>) -> Self {
         self.handshake().alpn = Some(protocol.into());
         self
     }
 
-    /// The same after a TLS handshake. What a layer below it agreed on, ALPN included, is
-    /// forgotten: it's of no use to whoever is above.
+    /// Sets the result of a TLS handshake. Results of a layer below, ALPN included, are discarded.
     #[must_use]
     pub fn with_tls(mut self, tls: TlsInfo) -> Self {
         let handshake = self.handshake();
@@ -106,7 +103,7 @@ impl ConnInfo {
         self
     }
 
-    /// The same with the process that connected, as the kernel vouches for it.
+    /// Sets the process that connected, as the kernel reports it.
     #[must_use]
     pub fn with_peer_cred(mut self, peer_cred: PeerCred) -> Self {
         self.handshake().peer_cred = Some(peer_cred);
@@ -117,9 +114,8 @@ impl ConnInfo {
         Arc::make_mut(&mut self.0).handshake.get_or_insert_default()
     }
 
-    /// Adds what the server knows, in place, so that a connection has these facts once. `Some`:
-    /// they've been another connection's before (a transport hands out clones of one), so this
-    /// connection needs a copy.
+    /// Adds the server's facts in place. Returns a copy if another connection had these facts
+    /// before, because its transport hands out clones of one `ConnInfo`.
     pub(crate) fn admit(&self, admission: Admission) -> Option<Self> {
         let admission = self.0.admission.set(admission).err()?;
         let mut facts = Facts::clone(&self.0);
@@ -136,60 +132,60 @@ impl ConnInfo {
         })
     }
 
-    /// Who connected.
+    /// The peer's address.
     #[must_use]
     pub fn peer(&self) -> &Endpoint {
         &self.0.peer
     }
 
-    /// The address that the connection was accepted at.
+    /// The local address of the connection.
     #[must_use]
     pub fn local(&self) -> &Endpoint {
         &self.0.local
     }
 
-    /// The protocol that a handshake agreed on (RFC 7301).
+    /// The protocol that the handshake negotiated (RFC 7301).
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {
         self.0.handshake.as_ref()?.alpn.as_deref()
     }
 
-    /// What a TLS handshake agreed on, and whom the client proved to be. `None`: the connection
-    /// isn't encrypted by this server.
+    /// The result of the TLS handshake, with the client's certificates. `None`: this server does
+    /// not encrypt the connection.
     #[must_use]
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.0.handshake.as_ref()?.tls.as_ref()
     }
 
-    /// The process that connected, its user and its group, as the kernel vouches for them: over
-    /// Unix sockets.
+    /// The peer's process, user and group, as the kernel reports them. Only for Unix sockets.
     #[must_use]
     pub fn peer_cred(&self) -> Option<&PeerCred> {
         self.0.handshake.as_ref()?.peer_cred.as_ref()
     }
 
-    /// The connection's number: unique within its server, from 1. 0 is one that no server has
-    /// accepted.
+    /// The connection's number, unique within its server, from 1. It is 0 if no server has accepted
+    /// the connection.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.admission().id
     }
 
-    /// The index of the worker that accepted it, from 0, as in
+    /// The index of the worker that accepted the connection, from 0, as in
     /// [`Worker::index`](crate::runtime::Worker::index).
     #[must_use]
     pub fn worker(&self) -> usize {
         self.admission().worker as usize
     }
 
-    /// Whether its server drains, as a flag and as a future; for what would go on for ever.
+    /// Whether the server is draining, as a flag and as a future: for handlers that would never
+    /// end.
     #[must_use]
     pub fn drain(&self) -> Drain {
         Drain::new(self.admission().drain.clone())
     }
 
-    /// When it was accepted, before any handshake. Of one that no server has accepted: when this
-    /// was first asked.
+    /// When the connection was accepted, before any handshake. If no server has accepted it, the
+    /// time of the first call.
     #[must_use]
     pub fn accepted_at(&self) -> Instant {
         self.admission().at.instant()
@@ -216,7 +212,7 @@ mod tests {
     use crate::transport::TlsVersion;
 
     #[test]
-    fn the_facts_of_a_connection_keep_their_size() {
+    fn facts_stay_within_128_bytes() {
         let counters = 2 * size_of::<usize>();
         assert!(
             size_of::<Facts>() + counters <= 128,
@@ -226,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_replaces_what_a_layer_below_agreed_on() {
+    fn tls_replaces_results_of_the_layer_below() {
         let tls = |name: &str| TlsInfo::new(TlsVersion::Tls13, "suite").with_server_name(name);
         let info = ConnInfo::new(Endpoint::custom("peer"), Endpoint::custom("local"));
         let below = info.with_tls(tls("below")).with_alpn("h2");
@@ -237,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_that_a_transport_hands_out_twice_are_of_two_connections() {
+    fn facts_shared_by_two_connections_are_copied() {
         let info = ConnInfo::new(Endpoint::custom("peer"), Endpoint::custom("local"));
         let admission = |id| Admission {
             drain: None,

@@ -9,81 +9,82 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// An established byte stream and what is known about it.
+/// An established byte stream with its [`ConnInfo`].
 ///
-/// It's hyper's [`Read`] and [`Write`], so any tokio stream becomes one by
-/// `hyper_util::rt::TokioIo`, and a [`ConnInfo`]. Most transports use the ready-made [`Conn`].
+/// It implements hyper's [`Read`] and [`Write`]: `hyper_util::rt::TokioIo` makes those of any tokio
+/// stream. Most transports use the ready-made [`Conn`].
 ///
 /// # Contract
 ///
-/// - **Wakers**: a poll that returns `Pending` has arranged for the waker of its *latest* call to
-///   be woken. Reading and writing have one waker each; the two halves may be polled by different
-///   tasks.
-/// - **No byte is lost**: dropping the future of a pending read or write loses nothing that the
-///   peer sent and nothing that `poll_write` said it took.
-/// - **`poll_flush`** is ready once everything that `poll_write` took has left this process, or
-///   will without being polled. **`poll_shutdown`** flushes, then ends the sending half; reading
-///   goes on until the peer ends its own (half-close).
-/// - **Vectored writes**: a stream that says [`is_write_vectored`](Write::is_write_vectored) writes
-///   several slices at once at the price of one. A wrapper forwards both methods.
-/// - **`Send`** is asked for because hyper boxes an upgraded stream as `Send`. It's moved to
-///   another thread only by an app that does so with an upgraded stream.
+/// - **Wakers**: a poll that returns `Pending` wakes the waker of its *latest* call. Reading and
+///   writing have one waker each, and different tasks may poll the two halves.
+/// - **No byte is lost**: dropping the future of a pending read or write loses no received byte,
+///   and no byte that `poll_write` accepted.
+/// - **`poll_flush`** is ready when every accepted byte has left this process, or will leave it
+///   without further polls. **`poll_shutdown`** flushes and then ends the sending half. Reading
+///   continues until the peer ends its half (half-close).
+/// - **Vectored writes**: a stream that returns `true` from
+///   [`is_write_vectored`](Write::is_write_vectored) writes several slices for the price of one. A
+///   wrapper forwards both methods.
+/// - **`Send`** is required because hyper boxes an upgraded stream as `Send`. Only an app moves it
+///   to another thread.
 ///
 /// # Errors
 ///
-/// An error ends this connection and nothing else; it's never logged above DEBUG, since a peer can
-/// cause it.
+/// An error ends this connection and nothing else. It is never logged above DEBUG, because a peer
+/// can cause it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a byte stream",
     label = "this needs a `Connection`",
     note = "a transport that wraps any other needs bytes below it: ask for `T: ByteTransport` instead of `T: Transport`, and for `L: ByteListener` instead of `L: Listener`"
 )]
 pub trait Connection: Read + Write + Unpin + Send + 'static {
-    /// What is known about the connection.
+    /// The facts about the connection.
     fn info(&self) -> &ConnInfo;
 
-    /// Ready when a read would make progress: there are bytes, the end, or an error to be had.
+    /// Ready when a read would make progress: bytes, the end of the stream, or an error.
     ///
     /// While a connection waits for its first byte or, in HTTP/1, for its next request, the server
-    /// waits on this alone: a stream may do without buffers whenever it's pending. While an HTTP/1
-    /// request is answered, it's asked from within `poll_flush` and `poll_write`, and a read
-    /// follows if it's ready: so the server learns that the peer left. It has the waker of reading.
-    /// It may be spuriously ready, and it never consumes a byte. A stream that already holds bytes
-    /// (decrypted, put back) is ready. The default is always ready: the server then reads at once,
-    /// which is right for a stream without buffers of its own.
+    /// polls only this method. A stream needs no buffer while it is pending.
+    ///
+    /// While an HTTP/1 request is in flight, the server calls it within `poll_flush` and
+    /// `poll_write` and reads if it is ready, to detect a disconnect. It uses the waker of reading,
+    /// may be spuriously ready, and never consumes a byte. A stream that holds bytes already
+    /// (decrypted or put back) is ready.
+    ///
+    /// The default is always ready, so the server reads at once. That suits a stream without
+    /// buffers of its own.
     ///
     /// # Errors
     ///
-    /// An error ends the connection, as one of a read would.
+    /// As of a read: an error ends the connection.
     fn poll_readable(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
-    /// What the system knows about the peer, without a read.
+    /// The state of the peer as the system knows it, without a read.
     ///
-    /// The server asks about once a second while a request is in flight and the peer's bytes wait
-    /// unread: they hide a reset from [`poll_readable`](Self::poll_readable). It must not block.
-    /// Sockets answer by [`socket::peer_state`](crate::socket::peer_state); a wrapper asks the
-    /// stream below. The default is [`PeerState::Unknown`]: such a peer's reset is noticed at the
-    /// next read or write.
+    /// The server calls it about once a second while a request is in flight and unread bytes of the
+    /// peer hide a reset from [`poll_readable`](Self::poll_readable). It must not block. Sockets
+    /// use [`socket::peer_state`](crate::socket::peer_state), and a wrapper forwards it. With the
+    /// default, [`PeerState::Unknown`], the server detects the reset at the next read or write.
     fn peer_state(&mut self) -> PeerState {
         PeerState::Unknown
     }
 
-    /// Writes what the system takes at once, although the runtime waits for the stream to become
-    /// writable. Pending, if that is nothing; `bufs` is empty where a flush is pending, and nothing
-    /// but what the stream itself holds is to be sent.
+    /// Writes as much as the system accepts at once, even if the runtime does not report the stream
+    /// as writable. Pending if that is nothing. `bufs` is empty while a flush is pending: then only
+    /// bytes that the stream holds are sent.
     ///
-    /// A kernel calls a socket writable only when a good part of its buffer is free, so a peer that
-    /// reads slowly looks as if it read nothing. While a write is pending, the server tries this
-    /// some sixteen times in [`Timeouts::write_stall`](crate::Timeouts): what is taken then is
-    /// progress, and the peer is not cut off. Sockets do it by
-    /// [`socket::try_send`](crate::socket::try_send); a wrapper asks the stream below. The default
-    /// is pending.
+    /// A kernel reports a socket as writable only when a large part of its buffer is free, so a
+    /// slow reader looks like a stalled one. While a write is pending, the server calls this method
+    /// about sixteen times per [`Timeouts::write_stall`](crate::Timeouts), and accepted bytes count
+    /// as progress. Sockets use [`socket::try_send`](crate::socket::try_send), and a wrapper
+    /// forwards it. The default is pending.
     ///
     /// # Errors
     ///
-    /// An error ends the connection, as one of a write would.
+    /// As of a write: an error ends the connection.
     fn poll_retry_write(
         self: Pin<&mut Self>,
         _cx: &mut Context<'_>,
@@ -92,45 +93,45 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
         Poll::Pending
     }
 
-    /// How many bytes have left this stream so far, for a stream that buffers what is written to
-    /// it, as encryption does.
+    /// The number of bytes that have left this stream, for a stream that buffers written bytes, as
+    /// encryption does.
     ///
-    /// The server compares it with the value before, whenever it has
-    /// [retried](Self::poll_retry_write) a write: a change is progress. The default is `None`: a
-    /// write that succeeds is progress.
+    /// The server compares it with the previous value after each [retry](Self::poll_retry_write): a
+    /// change is progress. The default is `None`: then a successful write is progress.
     fn bytes_sent(&self) -> Option<u64> {
         None
     }
 
-    /// Makes the connection end with a reset when it's dropped: the peer gets no goodbye (TLS: no
-    /// `close_notify`), and bytes that weren't sent are discarded.
+    /// Makes the drop of the connection send a reset (TCP RST). The peer gets no `close_notify`,
+    /// and unsent bytes are discarded.
     ///
-    /// The server calls it right before it drops a connection in the middle of a response whose end
-    /// is that of the connection (HTTP/1.0): the peer would take the part for the whole. It must
-    /// not block. TCP does it by [`socket::reset_at_close`](crate::socket::reset_at_close); a
-    /// wrapper asks the stream below. The default does nothing: the peer sees an orderly end.
+    /// The server calls it right before it drops a connection in the middle of a response that is
+    /// delimited by the end of the connection (HTTP/1.0): the peer would take the truncated
+    /// response as complete. It must not block. TCP uses
+    /// [`socket::reset_at_close`](crate::socket::reset_at_close), and a wrapper forwards it. The
+    /// default does nothing: the connection is closed gracefully.
     fn reset(&mut self) {}
 
-    /// Called once, right before the server drops the connection, on whichever thread that happens.
+    /// Called once, right before the server drops the connection, on any thread.
     ///
     /// The connection counts against the limits until the [`Permit`] is dropped. A stream whose
-    /// descriptor or buffers outlive it (an operation of io_uring holds both until the kernel is
-    /// done with them) keeps the permit for as long. It sends what its writes took only if the peer
-    /// [is owed](Permit::is_owed) that, and for no longer than
-    /// [`write_stall`](Permit::write_stall). A wrapper forwards it. The default drops the permit.
+    /// descriptor or buffers outlive it keeps the permit that long: an io_uring operation holds
+    /// both until the kernel has finished it. It sends accepted bytes only if it
+    /// [must](Permit::must_flush), and only within [`write_stall`](Permit::write_stall). A wrapper
+    /// forwards it. The default drops the permit.
     fn release(self: Pin<&mut Self>, permit: Permit) {
         drop(permit);
     }
 }
 
-/// A connection of any kind: what the server needs to count it, to observe it and to end it.
+/// A connection of any kind, as far as the server counts, observes and closes it.
 ///
-/// Every [`Connection`] is one, since every byte stream is. A connection that is not one byte
-/// stream, such as QUIC's, implements it by itself, and
-/// [`HttpConnection`](crate::http::HttpConnection) if HTTP is to be served over it.
+/// Every [`Connection`] implements it. A connection that is not one byte stream, such as a QUIC
+/// connection, implements it directly, and [`HttpConnection`](crate::protocol::HttpConnection) if
+/// HTTP is served over it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a connection",
-    label = "neither a byte stream (`Connection`) nor a connection of another kind (`Connected`)",
+    label = "neither a byte stream (`Connection`) nor another kind of connection (`Connected`)",
     note = "a byte stream with a `ConnInfo` is one: `Conn::new(TokioIo::new(stream), info)`",
     note = "a transport that wraps any other needs bytes below it: ask for `T: ByteTransport` instead of `T: Transport`, and for `L: ByteListener` instead of `L: Listener`"
 )]
@@ -138,8 +139,7 @@ pub trait Connected: Unpin + Send + 'static {
     /// What is known about the connection.
     fn conn_info(&self) -> &ConnInfo;
 
-    /// Called once, right before the server drops the connection, on whichever thread that happens.
-    /// It must not block.
+    /// Called once, right before the server drops the connection, on any thread. It must not block.
     ///
     /// The connection counts against the limits until the [`Permit`] is dropped. The default drops
     /// it.
@@ -149,15 +149,15 @@ pub trait Connected: Unpin + Send + 'static {
     }
 }
 
-/// How the server ends a connection that it drops.
+/// How the server closes a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Close {
-    /// The connection is over already, or its protocol has ended it. Nothing more is sent.
+    /// The connection has ended already. Nothing more is sent.
     Silent,
-    /// In order: the peer is told that nothing more comes (TCP: FIN, TLS: `close_notify`).
+    /// Gracefully: the end of the stream is sent (TCP: FIN, TLS: `close_notify`).
     Orderly,
-    /// With a reset: the peer must not take what it got for the whole.
+    /// With a reset (TCP RST), because the peer must not take a truncated response as complete.
     Reset,
 }
 
@@ -170,7 +170,7 @@ impl<C: Connection> Connected for C {
     fn close(mut self: Pin<&mut Self>, how: Close, permit: Permit) {
         match how {
             Close::Silent => {}
-            // A peer that doesn't even let that through isn't waited for.
+            // Not awaited: a full send buffer must not delay the close.
             Close::Orderly => {
                 let _ = self
                     .as_mut()
@@ -182,22 +182,22 @@ impl<C: Connection> Connected for C {
     }
 }
 
-/// What the system knows about a peer, without a read.
+/// The state of a peer as the system knows it, without a read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PeerState {
-    /// It cannot be told.
+    /// The system does not report it.
     #[default]
     Unknown,
-    /// The peer may send more, or bytes of it wait to be read.
+    /// The peer may send more, or unread bytes remain.
     Open,
-    /// The peer has shut down its sending half (FIN), and nothing of it waits to be read.
+    /// The peer has shut down its sending half (FIN), and no unread byte remains.
     HalfClosed,
-    /// The connection is gone in both directions: it was reset or, on a Unix socket, closed.
+    /// The connection is closed in both directions: it was reset or, on a Unix socket, closed.
     Closed,
 }
 
-/// The ready-made [`Connection`]: any hyper I/O object with its [`ConnInfo`].
+/// A ready-made [`Connection`]: any hyper I/O object with its [`ConnInfo`].
 ///
 /// ```
 /// # use anyport_core::{ConnInfo, Connection, transport::{Conn, Endpoint}};
@@ -211,17 +211,17 @@ pub struct Conn<I> {
 }
 
 impl<I> Conn<I> {
-    /// Joins a stream and what is known about it.
+    /// Combines a stream and its facts.
     pub fn new(io: I, info: ConnInfo) -> Self {
         Self { io, info }
     }
 
-    /// The stream itself, to ask it something.
+    /// A reference to the stream.
     pub fn inner(&self) -> &I {
         &self.io
     }
 
-    /// The stream itself.
+    /// The stream.
     pub fn into_inner(self) -> I {
         self.io
     }
@@ -239,8 +239,8 @@ impl<I: Read + Write + Unpin + Send + 'static> Connection for Conn<I> {
     }
 }
 
-/// Forwards hyper's `Read` and `Write` to a field, vectored writes included (a wrapper that forgets
-/// them compiles and is slow).
+/// Forwards hyper's `Read` and `Write` to a field, vectored writes included. A wrapper without
+/// those compiles and is slow.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! delegate_io {
@@ -259,7 +259,7 @@ macro_rules! delegate_io {
     };
 }
 
-/// The writing half of [`delegate_io`], for a wrapper that reads in its own way.
+/// The writing half of [`delegate_io`], for a wrapper with a `Read` of its own.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! delegate_write {

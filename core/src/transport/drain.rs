@@ -13,13 +13,14 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// Whether the server of a connection drains: a flag, and a future that's ready once it does.
+/// Whether the server of a connection is draining: a flag, and a future that is ready when the
+/// drain begins.
 ///
-/// For what would go on for ever, so that it ends within the drain's grace instead of being cut
-/// off: server-sent events, long polls, WebSockets of any library.
-/// [`ConnInfo::drain`](crate::ConnInfo::drain) gives it, and with the axum adapter an extractor. It
-/// works on any thread and any runtime, keeps no connection open, and costs nothing until it's
-/// awaited.
+/// For handlers that would never end: server-sent events, long polls, WebSockets of any library.
+/// They can end within the drain's grace instead of being aborted.
+/// [`ConnInfo::drain`](crate::ConnInfo::drain) returns it, and the axum adapter has an extractor.
+/// It works on any thread and any runtime, does not keep the connection open, and costs nothing
+/// until it is awaited.
 ///
 /// ```
 /// # use anyport_core::{Body, ConnInfo};
@@ -38,20 +39,17 @@ use std::{
 /// }
 /// ```
 pub struct Drain {
-    /// None: no server has accepted the connection, so none drains.
+    /// `None`: no server has accepted the connection, so it never drains.
     begins: Option<Arc<DrainBegins>>,
-    place: Option<usize>,
+    key: Option<usize>,
 }
 
 impl Drain {
     pub(crate) fn new(begins: Option<Arc<DrainBegins>>) -> Self {
-        Self {
-            begins,
-            place: None,
-        }
+        Self { begins, key: None }
     }
 
-    /// Whether the server drains, or has been aborted.
+    /// Whether the server is draining or has been aborted.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.begins
@@ -60,8 +58,8 @@ impl Drain {
     }
 }
 
-/// Whether a server's drain has begun, and who waits for that. It's all that a connection's facts
-/// hold of the server, so they keep nothing else of it.
+/// Whether a server's drain has begun, and the tasks that wait for it. A connection's facts keep
+/// only this part of the server alive.
 #[derive(Default)]
 pub(crate) struct DrainBegins {
     has_begun: AtomicBool,
@@ -69,7 +67,7 @@ pub(crate) struct DrainBegins {
 }
 
 impl DrainBegins {
-    /// It begins, or has begun.
+    /// Begins the drain; idempotent.
     pub(crate) fn begin(&self) {
         self.has_begun.store(true, Ordering::SeqCst);
         let waiting = mem::take(&mut *lock(&self.waiting));
@@ -80,32 +78,32 @@ impl DrainBegins {
         self.has_begun.load(Ordering::SeqCst)
     }
 
-    /// `place` is the caller's among those that wait.
-    fn poll(&self, place: &mut Option<usize>, cx: &mut Context<'_>) -> Poll<()> {
+    /// `key` is the caller's key among the waiting wakers.
+    fn poll(&self, key: &mut Option<usize>, cx: &mut Context<'_>) -> Poll<()> {
         if self.has_begun() {
             return Poll::Ready(());
         }
         let mut waiting = lock(&self.waiting);
-        // Under the lock, so that nobody is added whom nobody wakes.
+        // Checked again under the lock: a waker added after `begin` would never be woken.
         if self.has_begun() {
             return Poll::Ready(());
         }
         let waker = cx.waker().clone();
-        let old = match place.and_then(|place| waiting.get_mut(place)) {
+        let old = match key.and_then(|key| waiting.get_mut(key)) {
             Some(known) => Some(mem::replace(known, waker)),
             None => {
-                *place = Some(waiting.insert(waker));
+                *key = Some(waiting.insert(waker));
                 None
             }
         };
         drop(waiting);
-        // Dropping one may run anything, so it's not done under the lock.
+        // The drop of a waker may run any code, so it happens outside of the lock.
         drop(old);
         Poll::Pending
     }
 
-    fn leave(&self, place: usize) {
-        let waker = lock(&self.waiting).try_remove(place);
+    fn remove(&self, key: usize) {
+        let waker = lock(&self.waiting).try_remove(key);
         drop(waker);
     }
 }
@@ -124,7 +122,7 @@ impl Future for Drain {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let me = &mut *self;
         match &me.begins {
-            Some(begins) => begins.poll(&mut me.place, cx),
+            Some(begins) => begins.poll(&mut me.key, cx),
             None => Poll::Pending,
         }
     }
@@ -138,8 +136,8 @@ impl Clone for Drain {
 
 impl Drop for Drain {
     fn drop(&mut self) {
-        if let (Some(begins), Some(place)) = (&self.begins, self.place) {
-            begins.leave(place);
+        if let (Some(begins), Some(key)) = (&self.begins, self.key) {
+            begins.remove(key);
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Endpoints: the address of a peer, or of a listener.
 use std::{fmt, net::SocketAddr, path::Path, sync::Arc};
 
-/// An address of any transport, as data: to log, to compare, to decide by.
+/// An address of any transport.
 ///
 /// `Display` gives the form that tools understand: `127.0.0.1:3000`, `[::1]:3000`,
-/// `unix:/run/app.sock`, `unix:@name` for an abstract name, `unix:` for an unnamed peer, and
-/// whatever a third party's transport put into [`Custom`](Self::Custom).
+/// `unix:/run/app.sock`, `unix:@name` for an abstract name, `unix:` for an unnamed peer, and the
+/// text of [`Custom`](Self::Custom).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Endpoint {
@@ -13,12 +13,12 @@ pub enum Endpoint {
     Tcp(SocketAddr),
     /// A Unix domain socket.
     Unix(UnixName),
-    /// Anything else, in the transport's own words, such as `vsock:3:1234`.
+    /// An address of another kind, in the transport's notation, such as `vsock:3:1234`.
     Custom(Arc<str>),
 }
 
-/// The name of a Unix domain socket (unix(7)). Cheap to clone, since each connection knows where it
-/// was accepted.
+/// The name of a Unix domain socket (unix(7)). It is cheap to clone, because each connection has
+/// its local address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnixName {
@@ -26,17 +26,17 @@ pub enum UnixName {
     Path(Arc<Path>),
     /// A name in Linux's abstract namespace, without its leading zero byte.
     Abstract(Arc<[u8]>),
-    /// No name: the usual case for a client.
+    /// No name, as most clients have.
     Unnamed,
 }
 
 impl Endpoint {
-    /// An endpoint in a transport's own words.
+    /// An endpoint in the transport's notation.
     pub fn custom(name: impl Into<Arc<str>>) -> Self {
         Self::Custom(name.into())
     }
 
-    /// The IP address and port, where there are some.
+    /// The IP address and port, if this is one.
     #[must_use]
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         match self {
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endpoints_are_shown_as_tools_write_them() {
+    fn endpoints_are_displayed_as_tools_write_them() {
         let shown = |e: Endpoint| e.to_string();
         assert_eq!(
             shown(SocketAddr::from(([127, 0, 0, 1], 80)).into()),

@@ -12,25 +12,24 @@ use std::{
     time::Duration,
 };
 
-/// A listening socket on one worker: hands out connections, never waits for a peer.
+/// A listening socket on one worker. It accepts connections and never waits for a peer.
 ///
-/// Whatever needs the peer (a TLS handshake, a PROXY header) is not done here but in the returned
-/// [`Handshake`](Self::Handshake), which the server runs in the connection's own task, under a
-/// deadline. So a silent client delays nobody. A transport without such a phase uses
-/// `std::future::Ready`.
+/// Steps that need the peer, such as a TLS handshake or a PROXY header, belong into the returned
+/// [`Handshake`](Self::Handshake). The server runs it in the connection's own task, with a timeout,
+/// so a silent client delays no other. A transport without such a step uses `std::future::Ready`.
 ///
 /// # Contract
 ///
-/// - **Cancel safety**: there's nothing to cancel. A `poll_accept` that returned `Pending` may
-///   never be called again, or by another waker; no connection is lost by it. A completion runtime
-///   keeps its operation in the listener.
-/// - **Wakers**: the waker of the latest call is woken.
-/// - **Nobody there is `Pending`**, never an error of kind `WouldBlock`: nothing would wake the
-///   server then, so it has to ask again and again.
-/// - **Errors are about the listener**, never about one client: what a peer can cause belongs into
-///   the handshake.
+/// - **Cancel safety**: after `Pending`, `poll_accept` may never be called again, or with another
+///   waker, and no connection may be lost. A completion-based runtime keeps its operation in the
+///   listener.
+/// - **Wakers**: `Pending` wakes the waker of the latest call.
+/// - **No client is `Pending`**, never an error of kind `WouldBlock`: without a waker the server
+///   would have to poll again and again.
+/// - **Errors are about the listener**, never about one client: errors that a peer can cause belong
+///   into the handshake.
 ///
-/// Have an async function instead of a poll function? See [`listener_fn`].
+/// [`listener_fn`] makes a listener of an async function.
 ///
 /// # Examples
 ///
@@ -55,61 +54,61 @@ use std::{
 /// }
 /// ```
 pub trait Listener: Unpin + 'static {
-    /// What it hands out, after the handshake: nearly always a byte stream, a [`Connection`].
+    /// The connection after the handshake: nearly always a byte stream, a [`Connection`].
     type Connection: Connected;
 
-    /// What has to happen before the connection can be used. Chains: a wrapper's handshake begins
-    /// with the inner one.
+    /// The steps before the connection can be used. The handshake of a wrapper begins with the
+    /// inner one.
     type Handshake: Future<Output = io::Result<Self::Connection>> + 'static;
 
     /// Accepts the next connection.
     ///
     /// # Errors
     ///
-    /// What [`classify`](Self::classify) makes of it decides: retry at once, wait a little, or end
-    /// the server.
+    /// [`classify`](Self::classify) decides whether the server retries at once, waits, or ends.
     fn poll_accept(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Connecting<Self::Handshake>>>;
 
-    /// The listener is about to be closed, because the server drains. From now on `poll_accept`
-    /// gives only what the kernel has queued already, and is pending when that's been given; then
-    /// the listener is dropped.
+    /// Prepares to close the listener for a drain. From now on `poll_accept` returns only
+    /// connections that the kernel has queued already, and is pending after them. Then the server
+    /// drops the listener.
     ///
-    /// A transport that can keep new connections out, does it here, so that none is lost between
-    /// the last accept and the close. It gives back how long clients may still arrive that have
-    /// been let in already, from their point of view (for TCP: the last packet of their handshake
-    /// is under way); the listener stays open for so long, but no longer than an eighth of the
-    /// grace. The default does nothing, and gives zero.
+    /// A transport that can refuse new connections does it here, so that none is lost between the
+    /// last accept and the close.
+    ///
+    /// Returns how long to keep accepting: clients may consider themselves connected although the
+    /// last packet of their handshake is still in flight (TCP). The server waits that long, but at
+    /// most an eighth of the grace. The default does nothing and returns zero.
     fn stop(&mut self) -> Duration {
         Duration::ZERO
     }
 
-    /// What to do about an error of `poll_accept`. The default knows the errors of accept(2).
+    /// Classifies an error of `poll_accept`. The default knows the errors of accept(2).
     fn classify(&self, error: &io::Error) -> AcceptErrorKind {
         AcceptErrorKind::of(error)
     }
 }
 
-/// A [`Listener`] of byte streams, for the bounds of those that wrap any of them.
+/// A [`Listener`] of byte streams: the bound of wrappers such as TLS.
 pub trait ByteListener: Listener<Connection: Connection> {}
 
 impl<L: Listener<Connection: Connection>> ByteListener for L {}
 
-/// A connection that was just accepted: who it is, and what has to happen before it can be used.
+/// An accepted connection before its handshake.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Connecting<H> {
-    /// Who connected, as far as it's known without a word from them: what an accept filter and the
-    /// limit per address go by.
+    /// The peer's address as known without a byte from it: for the accept filter and the limit per
+    /// address.
     pub peer: Endpoint,
-    /// The handshake.
+    /// The future that makes the connection usable.
     pub handshake: H,
 }
 
 impl<H> Connecting<H> {
-    /// A connection that needs a handshake.
+    /// Makes a connection with a handshake.
     pub fn new(peer: impl Into<Endpoint>, handshake: H) -> Self {
         Self {
             peer: peer.into(),
@@ -117,7 +116,7 @@ impl<H> Connecting<H> {
         }
     }
 
-    /// The same with a handshake that goes on from this one; for transports that wrap others.
+    /// Continues this handshake with another one: for transports that wrap others.
     pub fn map<U>(self, f: impl FnOnce(H) -> U) -> Connecting<U> {
         Connecting {
             peer: self.peer,
@@ -127,7 +126,7 @@ impl<H> Connecting<H> {
 }
 
 impl<C: Connected> Connecting<Ready<io::Result<C>>> {
-    /// A connection that needs none.
+    /// Makes a connection without a handshake.
     pub fn ready(connection: C) -> Self {
         Self {
             peer: connection.conn_info().peer().clone(),
@@ -140,26 +139,26 @@ impl<C: Connected> Connecting<Ready<io::Result<C>>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AcceptErrorKind {
-    /// It was about one client, who's of no use any more: accept the next at once.
+    /// The error is about one client that has gone: accept the next one at once.
     Retry,
-    /// Something is used up (descriptors, memory): wait 5 ms, doubling to 1 s, until accepting
+    /// A resource (descriptors, memory) is exhausted: wait 5 ms, doubling to 1 s, until accepting
     /// works again.
     Backoff,
-    /// The socket is of no use any more: the server ends with an error.
+    /// The socket is unusable: the server ends with an error.
     Fatal,
 }
 
 impl AcceptErrorKind {
-    /// The meaning of an error of accept(2).
+    /// Classifies an error of accept(2).
     ///
-    /// `Fatal` are only EBADF, EINVAL and ENOTSOCK, and an error of kind `Unsupported` that isn't
-    /// the kernel's: no waiting brings such a socket back. Whatever is unknown is met with a
-    /// `Backoff`, and so is `WouldBlock`, which a listener should never give.
+    /// EBADF, EINVAL and ENOTSOCK are `Fatal`, and so is an error of kind `Unsupported` that the
+    /// kernel did not return: waiting does not repair such a socket. Unknown errors are `Backoff`,
+    /// and so is `WouldBlock`, which a listener must not return.
     #[must_use]
     pub fn of(error: &io::Error) -> Self {
         use io::ErrorKind as K;
         match error.kind() {
-            _ if is_of_the_connection(error) => Self::Retry,
+            _ if is_connection_error(error) => Self::Retry,
             K::ConnectionAborted
             | K::ConnectionReset
             | K::ConnectionRefused
@@ -169,16 +168,16 @@ impl AcceptErrorKind {
             | K::NetworkDown => Self::Retry,
             _ if is_descriptor_limit(error) => Self::Backoff,
             K::InvalidInput | K::Unsupported => Self::Fatal,
-            _ if is_of_the_socket(error) => Self::Fatal,
+            _ if is_socket_error(error) => Self::Fatal,
             _ => Self::Backoff,
         }
     }
 }
 
-/// Linux reports an error that the new connection has already as accept's own, "to be treated like
-/// EAGAIN by retrying" (accept(2)). PERM is a firewall's.
+/// Linux returns pending errors of the new connection from accept, "to be treated like EAGAIN by
+/// retrying" (accept(2)). EPERM comes from a firewall.
 #[cfg(target_os = "linux")]
-fn is_of_the_connection(error: &io::Error) -> bool {
+fn is_connection_error(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(
@@ -196,13 +195,13 @@ fn is_of_the_connection(error: &io::Error) -> bool {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn is_of_the_connection(_: &io::Error) -> bool {
+fn is_connection_error(_: &io::Error) -> bool {
     false
 }
 
-/// It's closed, or is none: that has no `io::ErrorKind`.
+/// The descriptor is closed or is not a socket; neither has an `io::ErrorKind`.
 #[cfg(unix)]
-fn is_of_the_socket(error: &io::Error) -> bool {
+fn is_socket_error(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(Errno::BADF | Errno::NOTSOCK)
@@ -210,13 +209,13 @@ fn is_of_the_socket(error: &io::Error) -> bool {
 }
 
 #[cfg(not(unix))]
-fn is_of_the_socket(_: &io::Error) -> bool {
+fn is_socket_error(_: &io::Error) -> bool {
     false
 }
 
-/// A [`Listener`] of an async function that accepts one connection.
+/// A [`Listener`] made of an async function that accepts one connection.
 ///
-/// The function's future is kept until it's done, so it need not be cancel safe.
+/// The future is polled to its end, so the function need not be cancel safe.
 ///
 /// ```
 /// # use anyport_core::{ConnInfo, Listener, transport::{Conn, Endpoint, listener_fn}};
@@ -245,7 +244,7 @@ where
     }
 }
 
-/// The [`Listener`] that [`listener_fn`] gives.
+/// The [`Listener`] that [`listener_fn`] returns.
 pub struct ListenerFn<F, Fut> {
     accept: F,
     pending: Option<Pin<Box<Fut>>>,
@@ -284,14 +283,13 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn errors_of_accept_are_told_apart_as_its_manual_says() {
+    fn accept_errors_are_classified_as_in_the_manual() {
         use AcceptErrorKind::{Backoff, Fatal, Retry};
         let cases: [(AcceptErrorKind, &[i32]); 3] = [
             // EPERM, EINTR, ENONET, EPROTO, ENOPROTOOPT, EOPNOTSUPP, ENETDOWN, ENETUNREACH,
             // ECONNABORTED, ECONNRESET, EHOSTDOWN, EHOSTUNREACH
             (Retry, &[1, 4, 64, 71, 92, 95, 100, 101, 103, 104, 112, 113]),
-            // EAGAIN, ENOMEM, EACCES, ENFILE, EMFILE, ENOSR, ENOBUFS, ETIMEDOUT, one that nobody
-            // knows
+            // EAGAIN, ENOMEM, EACCES, ENFILE, EMFILE, ENOSR, ENOBUFS, ETIMEDOUT, an unknown errno
             (Backoff, &[11, 12, 13, 23, 24, 63, 105, 110, 4000]),
             // EBADF, EINVAL, ENOTSOCK
             (Fatal, &[9, 22, 88]),
@@ -305,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_that_would_block_is_not_asked_again_at_once() {
+    fn would_block_backs_off() {
         let error = io::ErrorKind::WouldBlock.into();
         assert_eq!(AcceptErrorKind::of(&error), AcceptErrorKind::Backoff);
     }

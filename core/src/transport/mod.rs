@@ -24,7 +24,7 @@ pub use tls_info::{TlsInfo, TlsVersion};
 
 pub(crate) use conn_info::{Admission, Moment};
 pub(crate) use drain::DrainBegins;
-pub(crate) use permit::Place;
+pub(crate) use permit::Slot;
 
 use crate::{
     error::Result,
@@ -32,24 +32,23 @@ use crate::{
 };
 use std::io;
 
-/// A description of where to listen: what [`serve_with`](crate::serve_with) takes.
+/// A description of where to listen, for [`serve_with`](crate::serve_with).
 ///
-/// It's data that's cloned to each worker; nothing is bound before [`open`](Self::open). A
+/// The server clones it for each worker. No socket is bound before [`open`](Self::open). A
 /// transport of your own on tokio needs this trait, a [`Listener`], and no runtime code: name one
 /// of the runtimes of [`runtime`](crate::runtime).
 ///
 /// # Contract
 ///
-/// - [`open`](Self::open) runs once, on the thread that starts the server: it gives one socket per
-///   worker. Every error that can be known at start shows here, and port 0 is resolved here.
-///   Sockets are *std* sockets (or the like): they belong to no runtime yet, so they can be
-///   adopted, inherited and handed over.
+/// - [`open`](Self::open) runs once, on the thread that starts the server, and returns one socket
+///   per worker. Errors at start are found here, and port 0 is resolved here. Sockets are *std*
+///   sockets or similar types without a runtime, so they can be adopted, inherited and handed over.
 /// - [`listen`](Self::listen) runs on the worker's own thread, inside its runtime, and turns the
 ///   socket into a listener.
 ///
 /// # Examples
 ///
-/// The whole of a transport over Unix sockets; its listener is the one shown at [`Listener`].
+/// A complete transport over Unix sockets, with the listener shown at [`Listener`]:
 ///
 /// ```
 /// use anyport_core::{
@@ -75,7 +74,7 @@ use std::io;
 ///     type Listener = Sockets;
 ///
 ///     fn open(&self, workers: usize) -> Result<Vec<net::UnixListener>> {
-///         let place = format!("unix:{}", self.0.display());
+///         let address = format!("unix:{}", self.0.display());
 ///         let bind = || {
 ///             let first = net::UnixListener::bind(&self.0)?;
 ///             first.set_nonblocking(true)?;
@@ -85,7 +84,7 @@ use std::io;
 ///             }
 ///             Ok(all)
 ///         };
-///         bind().map_err(|e| Error::bind(place, e))
+///         bind().map_err(|e| Error::bind(address, e))
 ///     }
 ///
 ///     fn endpoint(&self, socket: &net::UnixListener) -> io::Result<Endpoint> {
@@ -99,57 +98,54 @@ use std::io;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a transport",
-    label = "this doesn't say over what to serve",
+    label = "this is not a transport to serve over",
     note = "a transport describes where to listen, and over what: `Tcp::bind(\"127.0.0.1:3000\")`, for example, or `Tcp::bind(3000)`"
 )]
 pub trait Transport: Clone + Send + 'static {
-    /// What polls its connections, and decides whether they must be `Send`.
+    /// The runtime that polls its connections and decides whether they must be `Send`.
     type Runtime: Runtime;
 
-    /// A bound and listening socket that belongs to no runtime yet.
+    /// A bound and listening socket without a runtime.
     type Socket: Send + 'static;
 
-    /// What a worker makes of a socket.
+    /// The listener of one worker.
     type Listener: Listener;
 
-    /// How many workers it wants, unless the server says otherwise. Default: what suits its
-    /// runtime.
+    /// The number of workers, unless the server sets another. Default: that of the runtime.
     fn workers(&self) -> Workers {
         Self::Runtime::WORKERS
     }
 
-    /// What it asks of the runtime that's started for it, if that leaves a choice:
-    /// [`Worker::runtime_options`] gives it to the runtime. A transport that wraps another forwards
-    /// it. Default: nothing.
+    /// Options for the runtime that is started for it, which reads them by
+    /// [`Worker::runtime_options`]. A transport that wraps another forwards them. Default: none.
     fn runtime_options(&self) -> Option<RuntimeOptions> {
         None
     }
 
-    /// Binds and listens: exactly one socket for each of the `workers`, of which there's at least
-    /// one.
+    /// Binds and listens: returns exactly one socket for each of the `workers`, of which there is
+    /// at least one.
     ///
     /// # Errors
     ///
-    /// [`Error::bind`](crate::Error::bind) makes one that says what, where and what to do.
+    /// [`Error::bind`](crate::Error::bind) makes an error with reason, address and advice.
     fn open(&self, workers: usize) -> Result<Vec<Self::Socket>>;
 
-    /// Where the socket listens, with port 0 resolved.
+    /// The address of the socket, with port 0 resolved.
     ///
     /// # Errors
     ///
-    /// Whatever asking the socket gives; the server then doesn't start.
+    /// The socket's error; then the server does not start.
     fn endpoint(&self, socket: &Self::Socket) -> io::Result<Endpoint>;
 
     /// Turns a socket into this worker's listener, inside the worker's runtime.
     ///
     /// # Errors
     ///
-    /// The server doesn't start.
+    /// After an error the server does not start.
     fn listen(&self, socket: Self::Socket, worker: &Worker) -> io::Result<Self::Listener>;
 }
 
-/// A [`Transport`] of byte streams, for the bounds of those that wrap any of them: TLS, for
-/// example.
+/// A [`Transport`] of byte streams: the bound of wrappers such as TLS.
 ///
 /// ```
 /// use anyport_core::{Transport, transport::ByteTransport};

@@ -2,10 +2,10 @@
 use bytes::Bytes;
 use std::fmt;
 
-/// What a TLS handshake agreed on, and whom the client proved to be: from
+/// The result of a TLS handshake, with the client's certificates: see
 /// [`ConnInfo::tls`](crate::ConnInfo::tls).
 ///
-/// A TLS transport makes one, whatever library it uses:
+/// Every TLS transport makes one, with any TLS library:
 ///
 /// ```
 /// # use anyport_core::transport::{TlsInfo, TlsVersion};
@@ -32,8 +32,8 @@ pub enum TlsVersion {
 }
 
 impl TlsInfo {
-    /// A handshake that agreed on this version and this cipher suite, by its name in the library's
-    /// spelling.
+    /// The result of a handshake with this version and cipher suite; the suite's name is spelled as
+    /// in the library.
     #[must_use]
     pub fn new(version: TlsVersion, cipher_suite: &'static str) -> Self {
         Self {
@@ -45,21 +45,21 @@ impl TlsInfo {
         }
     }
 
-    /// The same with the name that the client asked for (SNI, RFC 6066 3).
+    /// Sets the name that the client asked for (SNI, RFC 6066 3).
     #[must_use]
     pub fn with_server_name(mut self, name: impl Into<Box<str>>) -> Self {
         self.server_name = Some(name.into());
         self
     }
 
-    /// The same with the client's verified certificates, its own first, in DER.
+    /// Sets the client's verified certificates in DER, its own first.
     #[must_use]
     pub fn with_peer_certificates(mut self, certificates: impl Into<Box<[Bytes]>>) -> Self {
         self.peer_certificates = certificates.into();
         self
     }
 
-    /// The same for a session that went on from an earlier one.
+    /// Sets whether the session was resumed.
     #[must_use]
     pub fn with_resumed(mut self, resumed: bool) -> Self {
         self.resumed = resumed;
@@ -85,16 +85,15 @@ impl TlsInfo {
         self.server_name.as_deref()
     }
 
-    /// The client's certificates in DER, its own first; they've been verified. Empty if it showed
-    /// none.
+    /// The client's verified certificates in DER, its own first. Empty if it sent none.
     ///
-    /// Of a resumed session, these are the ones that were verified when it began.
+    /// In a resumed session, these are the certificates verified at its first handshake.
     #[must_use]
     pub fn peer_certificates(&self) -> &[Bytes] {
         &self.peer_certificates
     }
 
-    /// Whether the session went on from an earlier one, without a signature (RFC 8446 2.2).
+    /// Whether the session was resumed from an earlier one, without a signature (RFC 8446 2.2).
     #[must_use]
     pub fn resumed(&self) -> bool {
         self.resumed

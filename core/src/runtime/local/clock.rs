@@ -11,14 +11,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Who is to be woken when.
+/// The pending timers of a worker.
 #[derive(Default)]
 pub(super) struct Timers {
     queue: BTreeMap<Key, Waker>,
     last: u64,
 }
 
-/// A deadline, and a number that tells it from others.
+/// A deadline, and a number that makes it unique.
 type Key = (Instant, u64);
 
 impl Timers {
@@ -27,7 +27,7 @@ impl Timers {
         self.queue.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// Who is due.
+    /// Removes a timer that is due.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Waker> {
         let first = self.queue.first_entry()?;
         (first.key().0 <= now).then(|| first.remove())
@@ -45,13 +45,13 @@ pub(super) fn clock(mailbox: Arc<Mailbox>) -> SharedTimer {
 
 impl Timer for Clock {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
-        // Too far away to be reached: a century is, too.
+        // A century stands for longer times, which could overflow.
         let century = Duration::from_secs(100 * 365 * 24 * 3600);
         self.sleep_until(Instant::now() + duration.min(century))
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
-        Box::pin(Nap {
+        Box::pin(TimerSleep {
             mailbox: Arc::clone(&self.0),
             deadline,
             number: None,
@@ -63,44 +63,44 @@ impl Timer for Clock {
     }
 
     fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, deadline: Instant) {
-        if let Some(nap) = sleep.as_mut().downcast_mut_pin::<Nap>() {
-            let nap = nap.get_mut();
-            nap.leave();
-            nap.deadline = deadline;
+        if let Some(timer) = sleep.as_mut().downcast_mut_pin::<TimerSleep>() {
+            let timer = timer.get_mut();
+            timer.unregister();
+            timer.deadline = deadline;
         }
     }
 }
 
-struct Nap {
+struct TimerSleep {
     mailbox: Arc<Mailbox>,
     deadline: Instant,
-    /// Its number in the queue, if it's there.
+    /// Its number in the queue, while it is registered.
     number: Option<u64>,
 }
 
-impl Nap {
-    fn leave(&mut self) {
+impl TimerSleep {
+    fn unregister(&mut self) {
         if let Some(number) = self.number.take() {
             let waker = self
                 .mailbox
                 .with_timers(|timers| timers.queue.remove(&(self.deadline, number)));
-            // A waker may run anything, so it's not dropped under the lock.
+            // The drop of a waker may run any code, so it happens outside of the lock.
             drop(waker);
         }
     }
 }
 
-impl Future for Nap {
+impl Future for TimerSleep {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let nap = self.get_mut();
-        if Instant::now() >= nap.deadline {
-            nap.leave();
+        let timer = self.get_mut();
+        if Instant::now() >= timer.deadline {
+            timer.unregister();
             return Poll::Ready(());
         }
-        let (deadline, known) = (nap.deadline, nap.number);
-        let (number, old, is_next) = nap.mailbox.with_timers(|timers| {
+        let (deadline, known) = (timer.deadline, timer.number);
+        let (number, old, is_next) = timer.mailbox.with_timers(|timers| {
             let number = known.unwrap_or_else(|| {
                 timers.last += 1;
                 timers.last
@@ -111,18 +111,18 @@ impl Future for Nap {
             (number, old, is_next && known.is_none())
         });
         drop(old);
-        nap.number = Some(number);
+        timer.number = Some(number);
         if is_next {
-            nap.mailbox.look();
+            timer.mailbox.check_timers();
         }
         Poll::Pending
     }
 }
 
-impl Sleep for Nap {}
+impl Sleep for TimerSleep {}
 
-impl Drop for Nap {
+impl Drop for TimerSleep {
     fn drop(&mut self) {
-        self.leave();
+        self.unregister();
     }
 }

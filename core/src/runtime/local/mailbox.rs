@@ -10,32 +10,32 @@ use std::{
     task::{Wake, Waker},
 };
 
-/// What other threads can reach of a worker.
+/// The part of a worker that other threads can access.
 #[derive(Default)]
 pub(super) struct Mailbox {
-    has_mail: AtomicBool,
-    mail: Mutex<Mail>,
+    has_messages: AtomicBool,
+    messages: Mutex<Messages>,
     timers: Mutex<Timers>,
 }
 
 #[derive(Default)]
-struct Mail {
-    woken: Vec<Arc<Ticket>>,
-    /// Of the runtime's task that runs the worker's.
+struct Messages {
+    woken: Vec<Arc<TaskWaker>>,
+    /// The waker of the runtime's task that runs the worker's tasks.
     main: Option<Waker>,
-    /// The worker has ended: nobody is woken any more.
+    /// The worker has ended, so nothing is woken.
     is_closed: bool,
 }
 
-/// What wakes a task.
-pub(super) struct Ticket {
+/// Wakes a task.
+pub(super) struct TaskWaker {
     pub(super) key: usize,
     pub(super) is_queued: AtomicBool,
     mailbox: Arc<Mailbox>,
 }
 
-impl Ticket {
-    /// Of a task that's about to be queued.
+impl TaskWaker {
+    /// Makes the waker of a task that is about to be queued.
     pub(super) fn new(key: usize, mailbox: &Arc<Mailbox>) -> Arc<Self> {
         Arc::new(Self {
             key,
@@ -45,7 +45,7 @@ impl Ticket {
     }
 }
 
-impl Wake for Ticket {
+impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
         if !self.is_queued.swap(true, Ordering::AcqRel) {
             let mailbox = Arc::clone(&self.mailbox);
@@ -60,9 +60,10 @@ impl Wake for Ticket {
     }
 }
 
-impl Mail {
-    /// Under the lock, so that nobody holds a waker that the worker has let go of: what's woken, or
-    /// dropped, when its runtime has ended may be put into a queue that nobody empties.
+impl Messages {
+    /// Wakes under the lock: no copy of the waker may exist after the worker has released it. A
+    /// task that is woken or dropped after its runtime's end may be put into a queue that is never
+    /// emptied.
     fn wake(&self) {
         if let Some(main) = &self.main {
             main.wake_by_ref();
@@ -75,59 +76,59 @@ impl Mailbox {
         f(&mut lock(&self.timers))
     }
 
-    /// Has the worker look at its timers again.
-    pub(super) fn look(&self) {
+    /// Makes the worker check its timers.
+    pub(super) fn check_timers(&self) {
         if self.with_local(Local::wake).is_none() {
-            lock(&self.mail).wake();
+            lock(&self.messages).wake();
         }
     }
 
-    /// Whom other threads have woken, if any.
-    pub(super) fn take(&self) -> Option<Vec<Arc<Ticket>>> {
-        let has_mail = self.has_mail.swap(false, Ordering::Acquire);
-        has_mail.then(|| mem::take(&mut lock(&self.mail).woken))
+    /// The tasks that other threads have woken.
+    pub(super) fn take(&self) -> Option<Vec<Arc<TaskWaker>>> {
+        let has_messages = self.has_messages.swap(false, Ordering::Acquire);
+        has_messages.then(|| mem::take(&mut lock(&self.messages).woken))
     }
 
-    /// Says what to wake when there's mail.
+    /// Sets the waker for messages of other threads.
     pub(super) fn set_main(&self, main: &Waker) {
-        let old = lock(&self.mail).main.replace(main.clone());
-        // Dropping a waker may run anything, so it's not done under the lock.
+        let old = lock(&self.messages).main.replace(main.clone());
+        // The drop of a waker may run any code, so it happens outside of the lock.
         drop(old);
     }
 
-    /// Nothing is to be woken until something is said anew.
-    pub(super) fn forget(&self) {
-        let old = lock(&self.mail).main.take();
+    /// Removes that waker.
+    pub(super) fn clear_main(&self) {
+        let old = lock(&self.messages).main.take();
         drop(old);
     }
 
-    /// The worker has ended.
+    /// Closes the mailbox at the end of the worker.
     pub(super) fn close(&self) {
-        let closed = Mail {
+        let closed = Messages {
             is_closed: true,
-            ..Mail::default()
+            ..Messages::default()
         };
-        // What was in it may hold the mailbox itself.
-        let mail = mem::replace(&mut *lock(&self.mail), closed);
-        drop(mail);
+        // The messages may hold the mailbox itself.
+        let messages = mem::replace(&mut *lock(&self.messages), closed);
+        drop(messages);
     }
 
-    fn schedule(&self, ticket: Arc<Ticket>) {
-        let mut ticket = Some(ticket);
-        self.with_local(|local| ticket.take().map(|ticket| local.enqueue(ticket)));
-        let Some(ticket) = ticket else { return };
-        let mut mail = lock(&self.mail);
-        if mail.is_closed {
+    fn schedule(&self, task: Arc<TaskWaker>) {
+        let mut task = Some(task);
+        self.with_local(|local| task.take().map(|task| local.enqueue(task)));
+        let Some(task) = task else { return };
+        let mut messages = lock(&self.messages);
+        if messages.is_closed {
             return;
         }
-        mail.woken.push(ticket);
-        self.has_mail.store(true, Ordering::Release);
-        if mail.woken.len() == 1 {
-            mail.wake();
+        messages.woken.push(task);
+        self.has_messages.store(true, Ordering::Release);
+        if messages.woken.len() == 1 {
+            messages.wake();
         }
     }
 
-    /// Asks the worker something, if this is its thread.
+    /// Calls `f` with the worker, if this is its thread.
     fn with_local<T>(&self, f: impl FnOnce(&Local) -> T) -> Option<T> {
         current(|local| std::ptr::eq(&raw const *local.mailbox, self).then(|| f(local))).flatten()
     }

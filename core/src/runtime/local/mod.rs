@@ -42,7 +42,7 @@ mod mailbox;
 #[cfg(test)]
 mod tests;
 
-use self::mailbox::{Mailbox, Ticket};
+use self::mailbox::{Mailbox, TaskWaker};
 use super::{SharedTimer, Spawner};
 use crate::runtime::{panics, thread_bound};
 use slab::Slab;
@@ -62,7 +62,7 @@ thread_local! {
     static CURRENT: RefCell<Option<Rc<Local>>> = const { RefCell::new(None) };
 }
 
-/// Spawns on the worker of this thread. On a thread that's no worker's, the future is dropped.
+/// Spawns on the worker of this thread. On a thread without a worker, the future is dropped.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
     spawn_boxed(Box::pin(future));
 }
@@ -73,31 +73,31 @@ fn spawn_boxed(future: Pin<Box<dyn Future<Output = ()>>>) {
     }
 }
 
-/// The clock of this thread's worker: its sleeps are `Send`, and wake whatever task polls them, on
-/// any thread. On a thread that's no worker's, they wake nobody.
+/// The clock of this thread's worker. Its sleeps are `Send` and wake any task that polls them, on
+/// any thread. On a thread without a worker they wake nothing.
 #[must_use]
 pub fn timer() -> SharedTimer {
     let mailbox = current(|local| Arc::clone(&local.mailbox));
     clock::clock(mailbox.unwrap_or_default())
 }
 
-/// How many times the worker of this thread has polled a task: as long as it stays the same, so
-/// does the task that's polled. 0 on a thread that's no worker's.
+/// The number of task polls by the worker of this thread: while it stays the same, so does the task
+/// that is polled. 0 on a thread without a worker.
 #[must_use]
 pub fn polls() -> u64 {
     current(|local| local.polls.get()).unwrap_or_default()
 }
 
-/// The tasks of the worker that this thread is, until it's dropped, and they with it.
+/// The tasks of this thread's worker. Dropping it drops the tasks.
 ///
 /// # Contract
 ///
-/// Whoever has it, polls [`run`](Self::run) each time that the waker which it was given is woken,
-/// and at the [next deadline](Self::next_deadline). When the worker is to end, it's
-/// [cleared](Self::clear) inside its runtime, or dropped there.
+/// The runtime calls [`run`](Self::run) each time the waker passed to it is woken, and at the [next
+/// deadline](Self::next_deadline). At the end of the worker it calls [`clear`](Self::clear) or
+/// drops this value, inside the runtime.
 ///
-/// That waker is woken under a lock, so that nobody holds a copy of it when it has been let go of:
-/// it must not run the tasks at once, there and then.
+/// That waker is woken under a lock, so that no copy of it exists after its release. Its `wake`
+/// must not run the tasks synchronously.
 pub struct Tasks {
     local: Rc<Local>,
     before: Option<Rc<Local>>,
@@ -108,26 +108,26 @@ pub struct Tasks {
 #[derive(Debug)]
 pub struct Spawned(Rc<Cell<bool>>);
 
-/// What a thread knows of its worker.
+/// The worker of this thread.
 struct Local {
     mailbox: Arc<Mailbox>,
     tasks: RefCell<Slab<Task>>,
-    ready: RefCell<VecDeque<Arc<Ticket>>>,
-    /// Of the runtime's task that runs all of this; and whether it's running, or will.
+    ready: RefCell<VecDeque<Arc<TaskWaker>>>,
+    /// The waker of the runtime's task that runs the worker's tasks.
     main: RefCell<Waker>,
-    is_awake: Cell<bool>,
+    is_scheduled: Cell<bool>,
     polls: Cell<u64>,
 }
 
 struct Task {
-    ticket: Arc<Ticket>,
-    /// None while it's polled.
+    waker: Arc<TaskWaker>,
+    /// `None` during its poll.
     future: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
 
 impl Tasks {
-    /// Makes this thread a worker's: it's where [`spawn`] spawns, and
-    /// [`anyport::runtime::spawn`](crate::runtime::spawn()), too.
+    /// Makes this thread a worker: [`spawn`] and
+    /// [`anyport::runtime::spawn`](crate::runtime::spawn()) spawn on it.
     #[must_use]
     pub fn enter() -> Self {
         thread_bound::open_mailbox();
@@ -136,7 +136,7 @@ impl Tasks {
             tasks: RefCell::default(),
             ready: RefCell::default(),
             main: RefCell::new(Waker::noop().clone()),
-            is_awake: Cell::new(true),
+            is_scheduled: Cell::new(true),
             polls: Cell::new(0),
         });
         Self {
@@ -146,8 +146,8 @@ impl Tasks {
         }
     }
 
-    /// Spawns the task for which the worker lives: its accept loop, that is. It can be asked
-    /// whether that's over, be it by a panic.
+    /// Spawns the task that the worker exists for: its accept loop. The returned value tells
+    /// whether the task has ended, even by a panic.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> Spawned {
         let is_finished = Rc::new(Cell::new(false));
         let finish = Finish(Rc::clone(&is_finished));
@@ -158,61 +158,62 @@ impl Tasks {
         Spawned(is_finished)
     }
 
-    /// Polls the tasks that are ready, in turn, each of them up to `rounds` times if it's ready
-    /// again; then the runtime has its turn, to look for events.
+    /// Polls the tasks that are ready, round-robin, each up to `max_polls` times if it is ready
+    /// again. Then the runtime checks for events.
     ///
-    /// `true`: some are ready even so. The waker isn't woken for them, nor for others that become
-    /// ready: it's to be run again by itself, after that turn. `false`: it wakes.
+    /// `true`: some tasks are still ready. The runtime must call this again after its check without
+    /// being woken: neither these tasks nor ones that become ready meanwhile wake the waker.
+    /// `false`: the next ready task wakes it.
     ///
-    /// What's bound to this thread and was dropped elsewhere
-    /// ([`poll_mail`](thread_bound::poll_mail)) is dropped here, too.
-    #[must_use = "tasks that are ready wake nobody"]
-    pub fn run(&self, cx: &mut Context<'_>, rounds: usize) -> bool {
+    /// Values that are bound to this thread and were dropped on other threads
+    /// ([`poll_mailbox`](thread_bound::poll_mailbox)) are dropped here, too.
+    #[must_use = "ready tasks do not wake the waker"]
+    pub fn run(&self, cx: &mut Context<'_>, max_polls: usize) -> bool {
         let local = &*self.local;
-        local.is_awake.set(true);
+        local.is_scheduled.set(true);
         local.refresh(cx);
-        local.take_mail();
+        local.take_messages();
         local.wake_due();
-        let _ = panics::catch(|| thread_bound::poll_mail(cx));
-        for _ in 0..rounds {
+        let _ = panics::catch(|| thread_bound::poll_mailbox(cx));
+        for _ in 0..max_polls {
             let ready = local.ready.borrow().len();
             for _ in 0..ready {
-                let Some(ticket) = local.ready.borrow_mut().pop_front() else {
+                let Some(waker) = local.ready.borrow_mut().pop_front() else {
                     break;
                 };
-                local.poll(ticket);
+                local.poll(waker);
             }
             if local.ready.borrow().is_empty() {
-                local.is_awake.set(false);
+                local.is_scheduled.set(false);
                 return false;
             }
         }
         true
     }
 
-    /// When it's to be run again, if nothing happens before.
+    /// The time at which to call [`run`](Self::run) if no event occurs before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         self.local.mailbox.with_timers(|timers| timers.next())
     }
 
     /// Drops all tasks, and all values that are [bound](crate::runtime::ThreadBound) to this
-    /// thread; and lets go of the waker that it was run with, for all who might wake it.
+    /// thread. Releases the waker of [`run`](Self::run), with all its copies.
     ///
-    /// It may be run again, if there's something to be seen through for which the runtime spawns
-    /// tasks of its own.
+    /// It may be run again: a runtime may spawn tasks of its own to complete operations.
     pub fn clear(&self) {
         self.local.clear();
         let _ = panics::catch(thread_bound::drop_all);
         self.local.main.replace(Waker::noop().clone());
-        self.local.mailbox.forget();
-        let _ = panics::catch(|| thread_bound::poll_mail(&mut Context::from_waker(Waker::noop())));
+        self.local.mailbox.clear_main();
+        let _ =
+            panics::catch(|| thread_bound::poll_mailbox(&mut Context::from_waker(Waker::noop())));
     }
 }
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        // First, so that an app that spawns when it's dropped is told.
+        // First, so that an app that spawns in a drop gets an error.
         self.spawner = None;
         self.clear();
         self.local.mailbox.close();
@@ -221,7 +222,7 @@ impl Drop for Tasks {
 }
 
 impl Spawned {
-    /// Whether it's over: done, panicked, or dropped.
+    /// Whether the task has ended: ready, panicked, or dropped.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.0.get()
@@ -236,7 +237,7 @@ impl Drop for Finish {
     }
 }
 
-/// Asks the worker of this thread something.
+/// Calls `f` with the worker of this thread.
 fn current<T>(f: impl FnOnce(&Rc<Local>) -> T) -> Option<T> {
     CURRENT
         .try_with(|current| current.borrow().as_ref().map(f))
@@ -247,40 +248,40 @@ fn current<T>(f: impl FnOnce(&Rc<Local>) -> T) -> Option<T> {
 impl Local {
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()>>>) {
         let mut tasks = self.tasks.borrow_mut();
-        let ticket = Ticket::new(tasks.vacant_key(), &self.mailbox);
+        let waker = TaskWaker::new(tasks.vacant_key(), &self.mailbox);
         tasks.insert(Task {
-            ticket: Arc::clone(&ticket),
+            waker: Arc::clone(&waker),
             future: Some(future),
         });
         drop(tasks);
-        self.enqueue(ticket);
+        self.enqueue(waker);
     }
 
-    fn enqueue(&self, ticket: Arc<Ticket>) {
-        self.ready.borrow_mut().push_back(ticket);
+    fn enqueue(&self, waker: Arc<TaskWaker>) {
+        self.ready.borrow_mut().push_back(waker);
         self.wake();
     }
 
-    /// Has the runtime run the worker's tasks.
+    /// Makes the runtime run the worker's tasks.
     fn wake(&self) {
-        if !self.is_awake.replace(true) {
+        if !self.is_scheduled.replace(true) {
             self.main.borrow().wake_by_ref();
         }
     }
 
-    fn poll(&self, ticket: Arc<Ticket>) {
-        let key = ticket.key;
+    fn poll(&self, waker: Arc<TaskWaker>) {
+        let key = waker.key;
         let future = match self.tasks.borrow_mut().get_mut(key) {
-            Some(task) if Arc::ptr_eq(&task.ticket, &ticket) => task.future.take(),
+            Some(task) if Arc::ptr_eq(&task.waker, &waker) => task.future.take(),
             _ => None,
         };
-        // It has ended since it was woken.
+        // The task has ended since it was woken.
         let Some(mut future) = future else { return };
         self.polls.set(self.polls.get() + 1);
-        // From here on, it's queued again if it's woken. A store could come into effect after what
-        // the task looks at.
-        ticket.is_queued.swap(false, Ordering::AcqRel);
-        let waker = Waker::from(ticket);
+        // From here on, a wake queues the task again. A plain store could take effect after the
+        // reads of the poll.
+        waker.is_queued.swap(false, Ordering::AcqRel);
+        let waker = Waker::from(waker);
         let mut cx = Context::from_waker(&waker);
         let polled = panics::catch(|| future.as_mut().poll(&mut cx));
         if let Ok(Poll::Pending) = polled {
@@ -290,7 +291,7 @@ impl Local {
             return;
         }
         self.tasks.borrow_mut().try_remove(key);
-        // Dropping runs code of the app, too.
+        // The drop runs code of the app, too.
         let _ = panics::catch(|| drop(future));
     }
 
@@ -302,7 +303,7 @@ impl Local {
         }
     }
 
-    fn take_mail(&self) {
+    fn take_messages(&self) {
         if let Some(woken) = self.mailbox.take() {
             self.ready.borrow_mut().extend(woken);
         }
@@ -321,7 +322,7 @@ impl Local {
     /// Drops all tasks.
     fn clear(&self) {
         loop {
-            // One at a time: what's dropped may spawn.
+            // One at a time: a dropped task may spawn.
             let key = self.tasks.borrow().iter().next().map(|(key, _)| key);
             let Some(key) = key else { break };
             let task = self.tasks.borrow_mut().try_remove(key);

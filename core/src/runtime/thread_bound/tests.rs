@@ -1,7 +1,7 @@
 use super::*;
 use std::{sync::atomic::AtomicBool, task::Wake, thread};
 
-/// A mailbox belongs to one thread, so each test has one of its own.
+/// Each test runs on a thread of its own, because a mailbox belongs to one thread.
 fn on_a_thread(f: impl FnOnce() + Send + 'static) {
     thread::spawn(f).join().unwrap();
 }
@@ -11,7 +11,7 @@ fn is_send<T: Send>(value: T) -> T {
 }
 
 #[test]
-fn a_foreign_thread_gets_an_error_and_home_the_value() {
+fn other_threads_get_an_error_and_the_owner_drops_the_value() {
     on_a_thread(|| {
         let witness = Rc::new(());
         let mut bound = is_send(ThreadBound::new(Rc::clone(&witness)));
@@ -21,16 +21,16 @@ fn a_foreign_thread_gets_an_error_and_home_the_value() {
         let bound = thread::spawn(move || {
             let error = bound.with(|_| ()).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::Unsupported);
-            assert!(!bound.is_home());
+            assert!(!bound.is_owner());
             bound
         });
         drop(bound.join().unwrap());
-        assert_eq!(Rc::strong_count(&witness), 1, "dropped at home");
+        assert_eq!(Rc::strong_count(&witness), 1, "dropped by its owner");
     });
 }
 
 #[test]
-fn what_is_dropped_elsewhere_comes_home() {
+fn value_dropped_on_another_thread_is_dropped_by_its_owner() {
     struct Flag(AtomicBool);
     impl Wake for Flag {
         fn wake(self: Arc<Self>) {
@@ -42,17 +42,21 @@ fn what_is_dropped_elsewhere_comes_home() {
         let bound = ThreadBound::new(Rc::clone(&witness));
         let flag = Arc::new(Flag(AtomicBool::new(false)));
         let waker = Waker::from(Arc::clone(&flag));
-        assert!(poll_mail(&mut Context::from_waker(&waker)).is_pending());
+        assert!(poll_mailbox(&mut Context::from_waker(&waker)).is_pending());
         thread::spawn(move || drop(bound)).join().unwrap();
         assert!(flag.0.load(Ordering::SeqCst), "woken");
-        assert_eq!(Rc::strong_count(&witness), 2, "not yet: nobody has looked");
-        assert!(poll_mail(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(
+            Rc::strong_count(&witness),
+            2,
+            "not yet: the owner has not been polled"
+        );
+        assert!(poll_mailbox(&mut Context::from_waker(&waker)).is_pending());
         assert_eq!(Rc::strong_count(&witness), 1);
     });
 }
 
 #[test]
-fn a_thread_that_ends_takes_its_values_along() {
+fn values_are_dropped_at_the_end_of_their_thread() {
     let (bound, dropped) = thread::spawn(|| {
         struct Drops(Arc<AtomicBool>);
         impl Drop for Drops {
@@ -71,16 +75,16 @@ fn a_thread_that_ends_takes_its_values_along() {
 }
 
 #[test]
-fn a_value_that_holds_another_is_dropped() {
+fn value_that_holds_another_one_is_dropped() {
     on_a_thread(|| {
         let inner = ThreadBound::new(1);
         drop(ThreadBound::new(inner));
-        HOME.with(|home| assert!(home.values.borrow().is_empty()));
+        LOCAL.with(|local| assert!(local.values.borrow().is_empty()));
     });
 }
 
 #[test]
-fn a_runtime_that_ends_drops_what_is_bound_to_its_thread() {
+fn drop_all_drops_the_values_of_the_thread() {
     on_a_thread(|| {
         let witness = Rc::new(());
         let mut bound = ThreadBound::new(Rc::clone(&witness));
@@ -89,9 +93,6 @@ fn a_runtime_that_ends_drops_what_is_bound_to_its_thread() {
         let mut other = ThreadBound::new(Rc::new(()));
         assert!(bound.with(|_| ()).is_err());
         drop(bound);
-        assert!(
-            other.with(|_| ()).is_ok(),
-            "the next one has a place of its own"
-        );
+        assert!(other.with(|_| ()).is_ok(), "a later value has its own key");
     });
 }

@@ -18,17 +18,17 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A stream of a runtime with a thread per core, which need not be `Send`: what a
-/// [`ThreadBoundStream`] keeps.
+/// A stream of a thread-per-core runtime, which need not be `Send`: the inner stream of a
+/// [`ThreadBoundStream`].
 ///
-/// Its methods are those of [`Connection`](crate::Connection), which a transport's connection
-/// forwards to it; so are the contract and the defaults.
+/// A transport's [`Connection`](crate::Connection) forwards its methods to these, which have the
+/// same contract and defaults.
 pub trait LocalStream: Read + Write + Unpin + 'static {
     /// As [`Connection::poll_readable`](crate::Connection::poll_readable).
     ///
     /// # Errors
     ///
-    /// An error ends the connection, as one of a read would.
+    /// As of a read: an error ends the connection.
     fn poll_readable(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
@@ -42,7 +42,7 @@ pub trait LocalStream: Read + Write + Unpin + 'static {
     ///
     /// # Errors
     ///
-    /// An error ends the connection, as one of a write would.
+    /// As of a write: an error ends the connection.
     fn poll_retry_write(
         &mut self,
         _cx: &mut Context<'_>,
@@ -54,46 +54,48 @@ pub trait LocalStream: Read + Write + Unpin + 'static {
     /// As [`Connection::reset`](crate::Connection::reset).
     fn reset(&mut self) {}
 
-    /// As [`Connection::release`](crate::Connection::release); always on the stream's own thread.
+    /// As [`Connection::release`](crate::Connection::release). Always called on the stream's own
+    /// thread.
     fn release(&mut self, permit: Permit) {
         drop(permit);
     }
 }
 
-/// A stream that stays on the thread that made it, and can be used on any.
+/// A stream that stays on the thread that made it, and can be used on any thread.
 ///
-/// At home it's the stream itself. When it's first polled on another thread, which is what an app
-/// does that hands an upgraded connection to `tokio::spawn`, a task at home takes the stream over
-/// and relays its bytes, through a pipe of 32 KiB in each direction. What holds at home holds
-/// there: nothing is lost, whoever is slow is waited for, an end in one direction leaves the other
-/// as it is, and errors arrive as they are. A flush is ready at once, since the relay sends and
-/// flushes without being asked; a drain waits for that, as it does at home. From then on, the relay
-/// stays.
+/// On its own thread, calls go to the stream directly. The first poll on another thread spawns a
+/// task on the stream's own thread: an app causes that, for example, by moving an upgraded
+/// connection to `tokio::spawn`. From then on, the task relays the bytes through a pipe of 32 KiB
+/// in each direction.
 ///
-/// That task needs [`runtime::local`](crate::runtime::local), which runs it. When its worker ends,
+/// The relay keeps the stream's properties: no byte is lost, a slow side causes backpressure, each
+/// direction ends separately, and errors are passed on unchanged. A flush is ready at once, because
+/// the relay sends and flushes by itself. A drain waits for the relay as it does for the stream.
+///
+/// [`runtime::local`](crate::runtime::local) must run the worker's tasks. When the worker ends,
 /// reads and writes on other threads fail with
 /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted).
-pub struct ThreadBoundStream<S>(Place<S>);
+pub struct ThreadBoundStream<S>(Access<S>);
 
-enum Place<S> {
-    Home(ThreadBound<S>),
-    Away(Box<Remote>),
+enum Access<S> {
+    Local(ThreadBound<S>),
+    CrossThread(Box<Remote>),
 }
 
-/// The stream as it is to be used on this thread.
+/// The stream as accessed on the current thread.
 enum Reached<'a, S> {
     Stream(Rc<RefCell<S>>),
     Remote(&'a mut Remote),
 }
 
 impl<S: LocalStream> ThreadBoundStream<S> {
-    /// Keeps the stream on this thread.
+    /// Binds the stream to this thread.
     pub fn new(stream: S) -> Self {
-        Self(Place::Home(ThreadBound::new(stream)))
+        Self(Access::Local(ThreadBound::new(stream)))
     }
 
     fn reach(&mut self) -> Reached<'_, S> {
-        if let Place::Home(bound) = &self.0
+        if let Access::Local(bound) = &self.0
             && let Some(stream) = bound.get()
         {
             return Reached::Stream(stream);
@@ -104,19 +106,21 @@ impl<S: LocalStream> ThreadBoundStream<S> {
     #[cold]
     #[inline(never)]
     fn remote(&mut self) -> &mut Remote {
-        if let Place::Home(_) = self.0 {
+        if let Access::Local(_) = self.0 {
             let (remote, relay) = Remote::new();
-            if let Place::Home(bound) = mem::replace(&mut self.0, Place::Away(Box::new(remote))) {
-                bound.send_home(|stream| relay.begin(stream));
+            if let Access::Local(bound) =
+                mem::replace(&mut self.0, Access::CrossThread(Box::new(remote)))
+            {
+                bound.send_to_owner(|stream| relay.spawn(stream));
             }
         }
         match &mut self.0 {
-            Place::Away(remote) => remote,
-            Place::Home(_) => unreachable!("it has just been sent away"),
+            Access::CrossThread(remote) => remote,
+            Access::Local(_) => unreachable!("replaced above"),
         }
     }
 
-    /// Polls the stream itself, or what stands for it here.
+    /// Polls the stream itself, or its remote end on another thread.
     #[inline(always)]
     fn poll_with<A, T>(
         &mut self,
@@ -125,7 +129,7 @@ impl<S: LocalStream> ThreadBoundStream<S> {
         stream: impl FnOnce(Pin<&mut S>, &mut Context<'_>, A) -> Poll<io::Result<T>>,
         remote: impl FnOnce(&mut Remote, &mut Context<'_>, A) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if let Place::Home(bound) = &self.0
+        if let Access::Local(bound) = &self.0
             && let Some(kept) = bound.get()
         {
             return match kept.try_borrow_mut() {
@@ -150,10 +154,10 @@ impl<S: LocalStream> ThreadBoundStream<S> {
         )
     }
 
-    /// See [`Connection::peer_state`](crate::Connection::peer_state). On another thread it can't be
-    /// told.
+    /// See [`Connection::peer_state`](crate::Connection::peer_state). On another thread it is
+    /// unknown.
     pub fn peer_state(&mut self) -> PeerState {
-        let Place::Home(bound) = &mut self.0 else {
+        let Access::Local(bound) = &mut self.0 else {
             return PeerState::Unknown;
         };
         bound.with(S::peer_state).unwrap_or_default()
@@ -253,7 +257,7 @@ impl<S: LocalStream> Write for ThreadBoundStream<S> {
         )
     }
 
-    /// True: what one of these would do with several slices, it would do with each at a time, too.
+    /// True: both implementations accept several slices at once.
     fn is_write_vectored(&self) -> bool {
         true
     }
@@ -274,10 +278,10 @@ impl<S: LocalStream> Write for ThreadBoundStream<S> {
 
 impl<S> fmt::Debug for ThreadBoundStream<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = match &self.0 {
-            Place::Home(_) => "home",
-            Place::Away(_) => "away",
+        let access = match &self.0 {
+            Access::Local(_) => "local",
+            Access::CrossThread(_) => "cross-thread",
         };
-        f.debug_tuple("ThreadBoundStream").field(&place).finish()
+        f.debug_tuple("ThreadBoundStream").field(&access).finish()
     }
 }

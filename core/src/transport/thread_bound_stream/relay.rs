@@ -15,39 +15,39 @@ use std::{
     time::Duration,
 };
 
-/// How often, in one turn, something is moved in one direction.
-const ROUNDS: usize = 8;
-/// How long a peer may take for what was written before the stream was dropped, if nobody says how
-/// long (a wrapper doesn't forward `release`).
+/// How many reads or writes one poll makes in each direction.
+const OPERATIONS_PER_POLL: usize = 8;
+/// How long a peer may take to receive the remaining bytes after a drop without `release`, which a
+/// wrapper may not forward.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// What both ends of a relay share, besides the pipes.
+/// The state that both ends of a relay share, besides the pipes.
 #[derive(Default)]
 pub(super) struct Link {
     pub(super) is_to_be_shut_down: AtomicBool,
     pub(super) is_to_be_reset: AtomicBool,
     /// The other end has been dropped.
     is_dropped: AtomicBool,
-    /// Who waits there for a shutdown.
+    /// The task that waits for a shutdown at the other end.
     pub(super) remote: WakerSlot,
     relay: WakerSlot,
-    rest: Mutex<Rest>,
+    ends: Mutex<Ends>,
 }
 
 #[derive(Default)]
-struct Rest {
+struct Ends {
     reading: End,
     writing: End,
     permit: Option<Permit>,
 }
 
-/// How a direction came to its end.
+/// How a direction ended.
 #[derive(Default)]
 enum End {
-    /// It hasn't, unless the pipe says so: then its worker has.
+    /// Still open. If the pipe has ended nevertheless, the worker has ended.
     #[default]
     None,
-    /// In order: the peer's end, or what was asked for here.
+    /// Cleanly: the peer's end of stream, or a requested shutdown.
     Clean,
     Failed(io::Error),
 }
@@ -56,7 +56,7 @@ impl End {
     fn error(&mut self) -> io::Error {
         match self {
             Self::Failed(error) => {
-                // The next one has the kind.
+                // Later errors have only the kind.
                 let again = io::Error::from(error.kind());
                 mem::replace(error, again)
             }
@@ -68,26 +68,26 @@ impl End {
 fn worker_ended() -> io::Error {
     io::Error::new(
         io::ErrorKind::ConnectionAborted,
-        "the worker of this connection has ended, or gave it up",
+        "the worker of this connection has ended or dropped it",
     )
 }
 
 impl Link {
-    /// The pipe has come to its end.
+    /// The result of reading at the end of the pipe.
     pub(super) fn end_of_reading(&self) -> io::Result<()> {
-        match &mut lock(&self.rest).reading {
+        match &mut lock(&self.ends).reading {
             End::Clean => Ok(()),
             end => Err(end.error()),
         }
     }
 
     pub(super) fn error_of_writing(&self) -> io::Error {
-        lock(&self.rest).writing.error()
+        lock(&self.ends).writing.error()
     }
 
-    /// Ready when the stream has been shut down, or won't be.
+    /// Ready when the stream has been shut down, or cannot be.
     pub(super) fn poll_shut_down(&self) -> Poll<io::Result<()>> {
-        match &mut lock(&self.rest).writing {
+        match &mut lock(&self.ends).writing {
             End::None => Poll::Pending,
             End::Clean => Poll::Ready(Ok(())),
             end => Poll::Ready(Err(end.error())),
@@ -95,25 +95,25 @@ impl Link {
     }
 
     pub(super) fn hold(&self, permit: Permit) {
-        lock(&self.rest).permit = Some(permit);
+        lock(&self.ends).permit = Some(permit);
     }
 
-    pub(super) fn tell_dropped(&self) {
+    pub(super) fn set_dropped(&self) {
         self.is_dropped.store(true, Ordering::Release);
         self.relay.wake();
     }
 
     fn end_writing(&self, end: End) {
-        let mut rest = lock(&self.rest);
-        if let End::None = rest.writing {
-            rest.writing = end;
+        let mut ends = lock(&self.ends);
+        if let End::None = ends.writing {
+            ends.writing = end;
         }
-        drop(rest);
+        drop(ends);
         self.remote.wake();
     }
 }
 
-/// What begins a relay, at home.
+/// The worker's end of a relay.
 pub(super) struct Relay {
     incoming: Option<Writer>,
     outgoing: Option<Reader>,
@@ -129,13 +129,12 @@ impl Relay {
         }
     }
 
-    /// Relays, on this worker, until the other end has been dropped and what it wrote has been
-    /// sent.
-    pub(super) fn begin(self, stream: impl LocalStream) {
+    /// Relays on this worker, until the other end has been dropped and its bytes have been sent.
+    pub(super) fn spawn(self, stream: impl LocalStream) {
         local::spawn(Task {
             stream,
             relay: self,
-            // Something may have been written at home.
+            // Bytes may have been written directly before.
             is_unflushed: true,
             is_closed: false,
             registered: Registered::default(),
@@ -146,7 +145,7 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        // Unless all was said, its worker has ended.
+        // An end that was not reported before is the end of the worker.
         self.link.end_writing(End::Failed(worker_ended()));
     }
 }
@@ -154,15 +153,15 @@ impl Drop for Relay {
 struct Task<S> {
     stream: S,
     relay: Relay,
-    /// The stream has taken something, and not flushed it.
+    /// The stream has accepted bytes and not flushed them.
     is_unflushed: bool,
-    /// The other end writes no more.
+    /// The other end has stopped writing.
     is_closed: bool,
     registered: Registered,
     closing: Option<Closing>,
 }
 
-/// What happens when the other end has been dropped: what it wrote is sent.
+/// The state after the drop of the other end, while its bytes are sent.
 struct Closing {
     permit: Option<Permit>,
     end: Pin<Box<dyn Sleep>>,
@@ -170,13 +169,13 @@ struct Closing {
 
 impl<S: LocalStream> Task<S> {
     fn read(&mut self, cx: &mut Context<'_>) {
-        for _ in 0..ROUNDS {
+        for _ in 0..OPERATIONS_PER_POLL {
             let Some(incoming) = &mut self.relay.incoming else {
                 return;
             };
             let end = match incoming.poll(cx) {
                 Poll::Pending => return,
-                // Nobody wants it any more.
+                // The other end has been dropped.
                 Poll::Ready(false) => End::Clean,
                 Poll::Ready(true) => {
                     let mut buf = ReadBuf::new(incoming.write_buf(usize::MAX));
@@ -193,7 +192,7 @@ impl<S: LocalStream> Task<S> {
                     }
                 }
             };
-            lock(&self.relay.link.rest).reading = end;
+            lock(&self.relay.link.ends).reading = end;
             self.relay.incoming = None;
             return;
         }
@@ -201,7 +200,7 @@ impl<S: LocalStream> Task<S> {
     }
 
     fn write(&mut self, cx: &mut Context<'_>) {
-        for _ in 0..ROUNDS {
+        for _ in 0..OPERATIONS_PER_POLL {
             let Some(outgoing) = &mut self.relay.outgoing else {
                 return;
             };
@@ -248,28 +247,28 @@ impl<S: LocalStream> Task<S> {
     }
 
     fn fail(&mut self, error: io::Error) {
-        // First: the pipe's end says that there's one to be read.
+        // First: the end of the pipe makes the other end read the error.
         self.relay.link.end_writing(End::Failed(error));
         self.relay.outgoing = None;
         self.is_closed = false;
         self.is_unflushed = false;
     }
 
-    /// Ready when what the other end wrote has been taken by the stream, or won't be.
+    /// Ready when the stream has accepted the other end's bytes, or cannot.
     fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let link = &self.relay.link;
         let closing = self.closing.get_or_insert_with(|| {
-            let permit = lock(&link.rest).permit.take();
-            let patience = permit.as_ref().map_or(LINGER, Permit::write_stall);
+            let permit = lock(&link.ends).permit.take();
+            let timeout = permit.as_ref().map_or(LINGER, Permit::write_stall);
             Closing {
                 permit,
-                end: local::timer().sleep(patience),
+                end: local::timer().sleep(timeout),
             }
         });
-        let is_owed = closing.permit.as_ref().is_none_or(Permit::is_owed);
+        let must_flush = closing.permit.as_ref().is_none_or(Permit::must_flush);
         let is_to_be_shut_down = self.is_closed && link.is_to_be_shut_down.load(Ordering::Acquire);
         let is_over = self.relay.outgoing.is_none() && !self.is_unflushed && !is_to_be_shut_down;
-        if is_over || !is_owed || closing.end.as_mut().poll(cx).is_ready() {
+        if is_over || !must_flush || closing.end.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
         match &mut closing.permit {

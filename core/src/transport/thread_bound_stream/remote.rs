@@ -12,21 +12,21 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// How much is on its way between two threads, in each direction: more than a record of TLS, so
-/// that one is written, and read, at once.
+/// The bytes in flight between two threads, in each direction: more than a TLS record, so that one
+/// is written and read at once.
 const CAPACITY: usize = 32 * 1024;
 
-/// What stands for a stream on a thread that isn't its own: the other end of its relay.
+/// The end of a relay on another thread than the stream's.
 pub(super) struct Remote {
     incoming: Reader,
-    /// None once it's shut down.
+    /// `None` after a shutdown.
     outgoing: Option<Writer>,
     link: Arc<Link>,
     registered: Registered,
 }
 
 impl Remote {
-    /// Both ends.
+    /// Makes both ends.
     pub(super) fn new() -> (Self, Relay) {
         let (incoming, to_remote) = piper::pipe(CAPACITY);
         let (from_remote, outgoing) = piper::pipe(CAPACITY);
@@ -52,7 +52,7 @@ impl Remote {
         if !ready!(self.incoming.poll(cx)) {
             return Poll::Ready(self.link.end_of_reading());
         }
-        // In two pieces, where it goes around the end of the pipe.
+        // In two parts, if the bytes wrap around the end of the ring buffer.
         for _ in 0..2 {
             let piece = self.incoming.peek_buf();
             let n = piece.len().min(buf.remaining());
@@ -85,14 +85,14 @@ impl Remote {
             }
         }
         match total {
-            // It was closed meanwhile.
+            // The pipe was closed in between.
             0 => Poll::Ready(Err(self.link.error_of_writing())),
             _ => Poll::Ready(Ok(total)),
         }
     }
 
-    /// Ready at once: the relay sends what was written, and flushes, without being asked. To wait
-    /// for that would wake this thread once more for each message.
+    /// Ready at once: the relay sends and flushes written bytes by itself. Waiting for that would
+    /// wake this thread once more per message.
     pub(super) fn poll_flush(&self) -> Poll<io::Result<()>> {
         match &self.outgoing {
             Some(outgoing) if outgoing.is_closed() => {
@@ -102,10 +102,10 @@ impl Remote {
         }
     }
 
-    /// Ready when all has been sent, and the stream is shut down.
+    /// Ready when all bytes have been sent and the stream is shut down.
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.outgoing.is_some() {
-            // First: the relay asks when the pipe has come to its end.
+            // First: the relay checks it at the end of the pipe.
             self.link.is_to_be_shut_down.store(true, Ordering::Release);
             self.outgoing = None;
         }
@@ -117,7 +117,7 @@ impl Remote {
         self.link.is_to_be_reset.store(true, Ordering::Release);
     }
 
-    /// The permit goes home with the stream.
+    /// The relay releases the stream with this permit.
     pub(super) fn release(&mut self, permit: Permit) {
         self.link.hold(permit);
     }
@@ -125,6 +125,6 @@ impl Remote {
 
 impl Drop for Remote {
     fn drop(&mut self) {
-        self.link.tell_dropped();
+        self.link.set_dropped();
     }
 }

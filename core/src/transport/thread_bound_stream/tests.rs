@@ -16,19 +16,19 @@ use std::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// What a test's stream brings, and what came to it.
+/// The bytes that a test's stream yields, and those written to it.
 #[derive(Clone, Default)]
 struct Ends {
-    brings: Arc<Mutex<VecDeque<io::Result<&'static [u8]>>>>,
-    took: Arc<Mutex<Vec<u8>>>,
-    /// How many bytes it had taken when it was flushed last.
+    incoming: Arc<Mutex<VecDeque<io::Result<&'static [u8]>>>>,
+    written: Arc<Mutex<Vec<u8>>>,
+    /// The number of bytes written before the last flush.
     flushed: Arc<AtomicUsize>,
     is_shut_down: Arc<AtomicBool>,
-    /// After so many bytes, it takes no more.
+    /// The number of bytes after which writes fail.
     fails_after: Option<usize>,
 }
 
-/// A stream that isn't `Send`, each of whose directions is pending every other time.
+/// A `!Send` stream, each of whose directions is pending every other time.
 struct Fake {
     ends: Ends,
     reads: Cell<bool>,
@@ -51,10 +51,10 @@ impl Read for Fake {
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         ready!(every_other_time(&self.reads, cx));
-        match lock(&self.ends.brings).pop_front() {
+        match lock(&self.ends.incoming).pop_front() {
             Some(Ok(bytes)) => buf.put_slice(bytes),
             Some(Err(error)) => return Poll::Ready(Err(error)),
-            // Nothing more comes, nor the end.
+            // No further bytes, and no end of stream.
             None => return Poll::Pending,
         }
         Poll::Ready(Ok(()))
@@ -68,19 +68,23 @@ impl Write for Fake {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         ready!(every_other_time(&self.writes, cx));
-        let mut took = lock(&self.ends.took);
-        if self.ends.fails_after.is_some_and(|most| took.len() >= most) {
+        let mut written = lock(&self.ends.written);
+        if self
+            .ends
+            .fails_after
+            .is_some_and(|most| written.len() >= most)
+        {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "deliberate")));
         }
         let n = buf.len().min(1000);
-        took.extend(&buf[..n]);
+        written.extend(&buf[..n]);
         Poll::Ready(Ok(n))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(every_other_time(&self.writes, cx));
-        let took = lock(&self.ends.took).len();
-        self.ends.flushed.store(took, Ordering::SeqCst);
+        let written = lock(&self.ends.written).len();
+        self.ends.flushed.store(written, Ordering::SeqCst);
         Poll::Ready(Ok(()))
     }
 
@@ -93,10 +97,10 @@ impl Write for Fake {
 
 impl LocalStream for Fake {}
 
-/// A worker with a stream; it ends when told to, or when it's dropped.
+/// A worker with a stream. It ends on request or when dropped.
 struct Worker {
     ends: Arc<AtomicBool>,
-    /// How often its tasks were run.
+    /// The number of runs of its tasks.
     runs: Arc<AtomicUsize>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -106,7 +110,7 @@ impl Worker {
         Self::start_with(ends, || None::<()>)
     }
 
-    /// What else is made there, is dropped elsewhere first.
+    /// `make`'s value is made by the worker and dropped on this thread first.
     fn start_with<T: Send + 'static>(
         ends: &Ends,
         make: impl FnOnce() -> Option<T> + Send + 'static,
@@ -164,16 +168,16 @@ impl Drop for Worker {
     }
 }
 
-/// More than its pipe holds.
+/// More bytes than the pipe holds.
 const MUCH: usize = 200_000;
 
 #[tokio::test]
-async fn what_was_written_elsewhere_is_sent_after_a_drop() {
+async fn bytes_written_on_another_thread_are_sent_after_a_drop() {
     let ends = Ends::default();
     let (_worker, mut io) = Worker::start(&ends);
     io.write_all(&[7; MUCH]).await.unwrap();
     drop(io);
-    while lock(&ends.took).len() < MUCH {
+    while lock(&ends.written).len() < MUCH {
         tokio::task::yield_now().await;
     }
     assert!(
@@ -183,7 +187,7 @@ async fn what_was_written_elsewhere_is_sent_after_a_drop() {
 }
 
 #[tokio::test]
-async fn what_was_written_elsewhere_is_flushed_unasked() {
+async fn bytes_written_on_another_thread_are_flushed_without_a_call() {
     let ends = Ends::default();
     let (_worker, mut io) = Worker::start(&ends);
     for nth in 1..=50 {
@@ -195,7 +199,7 @@ async fn what_was_written_elsewhere_is_flushed_unasked() {
 }
 
 #[tokio::test]
-async fn a_relay_that_waits_is_not_polled() {
+async fn idle_relay_is_not_polled() {
     let ends = Ends::default();
     let (worker, mut io) = Worker::start(&ends);
     io.write_all(b"hello").await.unwrap();
@@ -203,7 +207,7 @@ async fn a_relay_that_waits_is_not_polled() {
     let by = Instant::now() + Duration::from_secs(20);
     loop {
         let before = runs();
-        // Not to wait for anything: it is what does not happen that counts.
+        // Not to wait for an event: the test counts runs that must not happen.
         tokio::time::sleep(Duration::from_millis(50)).await;
         if runs() == before {
             break;
@@ -214,11 +218,11 @@ async fn a_relay_that_waits_is_not_polled() {
             runs()
         );
     }
-    assert_eq!(lock(&ends.took)[..], *b"hello");
+    assert_eq!(lock(&ends.written)[..], *b"hello");
 }
 
 #[tokio::test]
-async fn a_value_that_panics_when_it_comes_home_harms_no_other() {
+async fn panic_in_the_drop_of_a_value_does_not_affect_others() {
     struct Bad;
     impl Drop for Bad {
         fn drop(&mut self) {
@@ -226,7 +230,7 @@ async fn a_value_that_panics_when_it_comes_home_harms_no_other() {
         }
     }
     let ends = Ends::default();
-    lock(&ends.brings).push_back(Ok(b"one"));
+    lock(&ends.incoming).push_back(Ok(b"one"));
     let (_worker, mut io) = Worker::start_with(&ends, || Some(ThreadBound::new(Bad)));
     let mut one = [0; 3];
     io.read_exact(&mut one).await.unwrap();
@@ -234,9 +238,9 @@ async fn a_value_that_panics_when_it_comes_home_harms_no_other() {
 }
 
 #[tokio::test]
-async fn each_direction_ends_alone() {
+async fn each_direction_ends_separately() {
     let ends = Ends::default();
-    lock(&ends.brings).extend([Ok(&b"one"[..]), Ok(b""), Ok(b"after the end")]);
+    lock(&ends.incoming).extend([Ok(&b"one"[..]), Ok(b""), Ok(b"after the end")]);
     let (_worker, mut io) = Worker::start(&ends);
     let mut got = Vec::new();
     io.read_to_end(&mut got).await.unwrap();
@@ -245,18 +249,18 @@ async fn each_direction_ends_alone() {
     io.write_all(b"still open").await.unwrap();
     io.shutdown().await.unwrap();
     assert!(ends.is_shut_down.load(Ordering::SeqCst));
-    assert_eq!(lock(&ends.took)[..], *b"still open");
+    assert_eq!(lock(&ends.written)[..], *b"still open");
     let error = io.write_all(b"more").await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
 }
 
 #[tokio::test]
-async fn errors_arrive_as_they_are() {
+async fn errors_reach_the_other_thread_unchanged() {
     let ends = Ends {
         fails_after: Some(MUCH),
         ..Ends::default()
     };
-    lock(&ends.brings).extend([Ok(&b"one"[..]), Err(Errno::CONNRESET.into())]);
+    lock(&ends.incoming).extend([Ok(&b"one"[..]), Err(Errno::CONNRESET.into())]);
     let (_worker, mut io) = Worker::start(&ends);
     let error = io.read_to_end(&mut Vec::new()).await.unwrap_err();
     assert_eq!(Errno::from_io_error(&error), Some(Errno::CONNRESET));
@@ -275,11 +279,11 @@ async fn errors_arrive_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_worker_that_ends_is_an_error_elsewhere() {
-    // Before it's used there, and after.
+async fn end_of_the_worker_is_an_error_on_other_threads() {
+    // Before its first use on another thread, and after.
     for is_used in [false, true] {
         let ends = Ends::default();
-        lock(&ends.brings).push_back(Ok(b"one"));
+        lock(&ends.incoming).push_back(Ok(b"one"));
         let (mut worker, mut io) = Worker::start(&ends);
         if is_used {
             io.read_exact(&mut [0; 3]).await.unwrap();

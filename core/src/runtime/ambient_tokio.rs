@@ -6,9 +6,9 @@ use {
     tokio::runtime::{Builder, EnterGuard, Handle, Runtime, RuntimeFlavor},
 };
 
-/// The tokio around the workers of a transport. Without the feature `tokio`, there's none.
+/// The tokio that a transport's workers are inside of. Without the feature `tokio`, there is none.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Around {
+pub(crate) struct AmbientTokio {
     #[cfg(feature = "tokio")]
     tokio: Option<Tokio>,
 }
@@ -17,25 +17,27 @@ pub(crate) struct Around {
 #[derive(Clone, Debug)]
 struct Tokio {
     handle: Handle,
-    /// What was started for this server ends with its last worker.
-    _own: Option<Arc<Own>>,
+    /// Set if it was started for this server: it ends with the last worker.
+    _owned: Option<Arc<Owned>>,
 }
 
 #[cfg(feature = "tokio")]
 #[derive(Debug)]
-struct Own(Option<Runtime>);
+struct Owned(Option<Runtime>);
 
 #[cfg(feature = "tokio")]
-impl Around {
-    /// The multi-threaded tokio that this thread is in, or one of the server's own. A
-    /// single-threaded one won't do: it stands still when the thread that it belongs to does
-    /// something else.
+impl AmbientTokio {
+    /// The multi-threaded tokio that this thread is inside of, or a new one. A single-threaded one
+    /// is not used: it makes no progress while its thread does something else.
     pub(crate) fn find() -> Result<Self> {
         let around = Handle::try_current()
             .ok()
             .filter(|handle| handle.runtime_flavor() != RuntimeFlavor::CurrentThread);
         let tokio = match around {
-            Some(handle) => Tokio { handle, _own: None },
+            Some(handle) => Tokio {
+                handle,
+                _owned: None,
+            },
             None => {
                 let mut builder = Builder::new_multi_thread();
                 let runtime = builder.thread_name("anyport-tokio").enable_all().build();
@@ -43,21 +45,21 @@ impl Around {
                     .map_err(|error| Error::start("start a tokio runtime for the app", error))?;
                 Tokio {
                     handle: runtime.handle().clone(),
-                    _own: Some(Arc::new(Own(Some(runtime)))),
+                    _owned: Some(Arc::new(Owned(Some(runtime)))),
                 }
             }
         };
         Ok(Self { tokio: Some(tokio) })
     }
 
-    /// Puts this thread into it.
+    /// Enters it on this thread.
     pub(crate) fn enter(&self) -> Option<EnterGuard<'_>> {
         self.tokio.as_ref().map(|tokio| tokio.handle.enter())
     }
 }
 
 #[cfg(not(feature = "tokio"))]
-impl Around {
+impl AmbientTokio {
     pub(crate) fn find() -> crate::error::Result<Self> {
         Ok(Self::default())
     }
@@ -66,10 +68,10 @@ impl Around {
 }
 
 #[cfg(feature = "tokio")]
-impl Drop for Own {
+impl Drop for Owned {
     fn drop(&mut self) {
-        // Nobody waits for what handlers left in the background; and this thread may be one that
-        // mustn't wait.
+        // Background tasks of handlers are not awaited, and this thread may be one that must not
+        // block.
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
