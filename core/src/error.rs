@@ -67,7 +67,7 @@ impl Error {
         }))
     }
 
-    /// A server that was put together in a way that can't work.
+    /// A configuration that cannot work.
     pub fn config(what: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Config, what)
     }

@@ -4,12 +4,13 @@ use http::Request;
 use std::task::{Context, Poll};
 use tower_service::Service;
 
-/// An app whose requests know their connection: what the extractors of this crate need.
+/// Adds the [`ConnInfo`] of its connection to each request, for the extractors of this crate.
 ///
-/// It takes any app, an axum `Router` or one [`per_worker`](anyport_core::per_worker), and puts the
-/// [`ConnInfo`] into each request's extensions, at the price of a few small allocations. (So does
-/// [`HttpOptions::with_conn_info`](anyport_core::HttpOptions::with_conn_info), for all apps of a
-/// server.) Middleware sees it, too; also axum's own `Extension<ConnInfo>` gets it.
+/// It wraps any app, such as an axum `Router` or one [`per_worker`](anyport_core::per_worker). The
+/// [`ConnInfo`] is in the request's extensions, for a few small allocations per request, so
+/// middleware and axum's own `Extension<ConnInfo>` see it, too.
+/// [`HttpOptions::with_conn_info`](anyport_core::HttpOptions::with_conn_info) does the same for all
+/// apps of a server.
 ///
 /// ```
 /// # use anyport_axum::{Peer, app};
@@ -26,7 +27,7 @@ pub fn app<A: App>(app: A) -> WithConnInfo<A> {
     }
 }
 
-/// The app that [`app`] gives.
+/// The app that [`app`] returns.
 #[derive(Clone, Copy, Debug)]
 pub struct WithConnInfo<A> {
     app: A,
@@ -34,8 +35,8 @@ pub struct WithConnInfo<A> {
 }
 
 impl<A> WithConnInfo<A> {
-    /// The same with axum's own `ConnectInfo<SocketAddr>` in each request whose peer has an IP
-    /// address: for handlers and middleware that were written for
+    /// Also adds axum's own `ConnectInfo<SocketAddr>` to each request whose peer has an IP address:
+    /// for handlers and middleware written for
     /// `into_make_service_with_connect_info::<SocketAddr>()`. It costs one more allocation per
     /// request.
     ///
@@ -54,7 +55,7 @@ impl<A> WithConnInfo<A> {
     }
 }
 
-// What isn't an app is rarely meant to be this one.
+// A type that is not an app is rarely meant to be this one.
 #[diagnostic::do_not_recommend]
 impl<A: App> App for WithConnInfo<A> {
     type Service = AddConnInfo<A::Service>;
@@ -76,8 +77,8 @@ impl<A: App> App for WithConnInfo<A> {
     }
 }
 
-/// The service of a [`WithConnInfo`]: a worker's, or one connection's, whose [`ConnInfo`] it adds
-/// to each request.
+/// The service of a [`WithConnInfo`], for a worker or for one connection. A connection's adds its
+/// [`ConnInfo`] to each request.
 #[derive(Clone, Debug)]
 pub struct AddConnInfo<S> {
     service: S,

@@ -7,8 +7,7 @@ use anyport_core::{
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::{Extensions, request::Parts};
 
-/// All that's known of the connection: its peer, its local address, its number, its worker, and
-/// more.
+/// The facts about the connection: its addresses, its number, its worker, TLS, credentials.
 ///
 /// ```
 /// # use anyport_axum::Connection;
@@ -20,11 +19,11 @@ use http::{Extensions, request::Parts};
 ///
 /// # Errors
 ///
-/// 500, if nothing added it: serve [`app(router)`](crate::app()) instead of the router.
+/// 500 if the request lacks them: serve [`app(router)`](crate::app()) instead of the router.
 #[derive(Clone, Debug)]
 pub struct ConnectionInfo(pub ConnInfo);
 
-/// Who connected: an IP address and port, a Unix socket, or what else a transport calls its peers.
+/// The peer: an IP address and port, a Unix socket, or an address of another transport.
 ///
 /// ```
 /// # use anyport_axum::Peer;
@@ -43,8 +42,8 @@ pub struct ConnectionInfo(pub ConnInfo);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Peer(pub Endpoint);
 
-/// What the TLS handshake agreed on, and whom the client proved to be. Of a handler that serves
-/// plain text, too, it's an `Option<TlsSession>`.
+/// The result of the TLS handshake, with the client's certificates. Use `Option<TlsSession>` in a
+/// handler that also serves plain text.
 ///
 /// ```
 /// # use anyport_axum::TlsSession;
@@ -59,7 +58,7 @@ pub struct Peer(pub Endpoint);
 /// #     .route("/", axum::routing::get(encrypted_only)).route("/both", axum::routing::get(both));
 /// ```
 ///
-/// It's a copy; [`ConnectionInfo`] lends the original.
+/// It is a copy; [`ConnectionInfo`] has the original.
 ///
 /// # Errors
 ///
@@ -68,8 +67,8 @@ pub struct Peer(pub Endpoint);
 #[derive(Clone, Debug)]
 pub struct TlsSession(pub TlsInfo);
 
-/// The peer's process, user and group, as the kernel vouches for them: over Unix sockets. Elsewhere
-/// it's an `Option<Credentials>`.
+/// The peer's process, user and group over Unix sockets, as the kernel reports them. Use
+/// `Option<Credentials>` in a handler that also serves other transports.
 ///
 /// ```
 /// # use anyport_axum::Credentials;
@@ -87,8 +86,8 @@ pub struct TlsSession(pub TlsInfo);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Credentials(pub PeerCred);
 
-/// Whether the server drains, as a flag and as a future: what would go on for ever, ends then by
-/// itself instead of being cut off at the end of the grace.
+/// Whether the server is draining, as a flag and as a future. A handler that would never end can
+/// end by itself, before it is aborted at the end of the grace.
 ///
 /// ```
 /// # use anyport_axum::Drain;
@@ -106,14 +105,14 @@ pub struct Credentials(pub PeerCred);
 ///                 return;
 ///             }
 ///         }
-///         // Says goodbye, if nobody has.
+///         // Sends a close frame, unless one was sent.
 ///         let _ = socket.send(Message::Close(None)).await;
 ///     })
 /// }
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::any(echo));
 /// ```
 ///
-/// Under `axum::serve` it never drains.
+/// With `axum::serve` the future is never ready.
 ///
 /// # Errors
 ///
@@ -185,7 +184,8 @@ fn credentials(extensions: &Extensions) -> Result<Option<Credentials>, Connectio
     Ok(info(extensions)?.peer_cred().copied().map(Credentials))
 }
 
-/// A server of anyport puts it there as it is; `axum::serve`, as its make service's `ConnectInfo`.
+/// anyport's server adds the `ConnInfo` itself; `axum::serve` adds it as the `ConnectInfo` of its
+/// make service.
 fn info(extensions: &Extensions) -> Result<&ConnInfo, ConnectionRejection> {
     let info = extensions.get();
     #[cfg(feature = "serve")]

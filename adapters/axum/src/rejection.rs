@@ -6,22 +6,20 @@ use axum_core::{
 use http::StatusCode;
 use std::fmt;
 
-/// Why an extractor of this crate has nothing to give.
+/// Why an extractor of this crate failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConnectionRejection {
-    /// Nothing put the facts of the connection into the request: the program's mistake, answered
-    /// 500.
+    /// The request lacks the facts of its connection. This is a mistake of the program: 500.
     NoConnInfo,
-    /// The handler is for TLS only, and the connection has none: 403.
+    /// The handler requires TLS, and the connection has none: 403.
     NoTls,
-    /// The handler is for local users only, and the connection can't tell who its peer is: 403.
+    /// The handler requires credentials, and the connection has none: 403.
     NoCredentials,
 }
 
 impl ConnectionRejection {
-    /// At DEBUG, although it's the program's mistake: it happens once per request, and so as often
-    /// as peers like.
+    /// At DEBUG, although it is a mistake of the program: peers decide how often it occurs.
     pub(crate) fn no_conn_info() -> Self {
         let rejection = Self::NoConnInfo;
         #[cfg(feature = "tracing")]
@@ -41,12 +39,12 @@ impl fmt::Display for ConnectionRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoConnInfo => {
-                "this handler asks about its connection, but nothing told the request of it: serve `app(router)` of \
+                "this handler uses facts of its connection, but the request lacks them: serve `app(router)` of \
                  anyport-axum (`anyport::axum::app`) instead of `router`; with `axum::serve`, serve \
                  `router.into_make_service_with_connect_info::<ConnectionInfo>()`"
             }
-            Self::NoTls => "this is served over TLS only",
-            Self::NoCredentials => "this is served over Unix sockets only, where the kernel tells who asks",
+            Self::NoTls => "this resource requires TLS",
+            Self::NoCredentials => "this resource requires a Unix socket, where the kernel identifies the peer",
         })
     }
 }

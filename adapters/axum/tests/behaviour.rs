@@ -1,7 +1,7 @@
 //! The behaviour suite over listeners of axum's: one of its own, and one that anyport made for it.
 #![expect(
     clippy::expect_used,
-    reason = "a test that can't go on should stop, and say where"
+    reason = "a failed precondition ends the test with its line"
 )]
 
 use anyport_axum::{AxumListener, AxumTransport, listener, transport};
@@ -12,19 +12,19 @@ use axum::serve::{ListenerExt as _, TapIo};
 use std::{io, net, process::ExitCode};
 use tokio::net::TcpStream;
 
-struct Axums;
-struct ThereAndBack;
+struct AxumTcp;
+struct RoundTrip;
 
 type NoDelay = TapIo<tokio::net::TcpListener, fn(&mut TcpStream)>;
 
-impl Subject for Axums {
+impl Subject for AxumTcp {
     const NAME: &str = "axum";
     type Transport = AxumTransport<NoDelay>;
     type Stream = TcpStream;
 
     fn transport(&self) -> Self::Transport {
         let no_delay: fn(&mut TcpStream) = |stream| {
-            // It fails if the client has gone already.
+            // It fails if the client has disconnected already.
             let _ = stream.set_nodelay(true);
         };
         transport(bind().expect("a free port").tap_io(no_delay))
@@ -34,7 +34,7 @@ impl Subject for Axums {
         connect(endpoint).await
     }
 
-    /// All that's known of axum's streams is that they read and write.
+    /// axum's streams only read and write.
     fn capabilities(&self) -> Capabilities {
         Capabilities::all()
             .without(Capability::PeerState)
@@ -43,8 +43,8 @@ impl Subject for Axums {
     }
 }
 
-impl Subject for ThereAndBack {
-    const NAME: &str = "there-and-back";
+impl Subject for RoundTrip {
+    const NAME: &str = "round-trip";
     type Transport = AxumTransport<AxumListener<TcpListener>>;
     type Stream = TcpStream;
 
@@ -56,7 +56,7 @@ impl Subject for ThereAndBack {
         connect(endpoint).await
     }
 
-    /// All that's known of axum's streams is that they read and write.
+    /// axum's streams only read and write.
     fn capabilities(&self) -> Capabilities {
         Capabilities::all()
             .without(Capability::PeerState)
@@ -79,5 +79,5 @@ async fn connect(endpoint: &Endpoint) -> io::Result<TcpStream> {
 }
 
 fn main() -> ExitCode {
-    Suite::new().with(Axums).with(ThereAndBack).run()
+    Suite::new().with(AxumTcp).with(RoundTrip).run()
 }

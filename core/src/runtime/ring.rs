@@ -141,7 +141,7 @@ impl System {
             0 => None,
             1 if self.capabilities & CAP_SYS_ADMIN != 0 => None,
             1 => Some(
-                "kernel.io_uring_disabled is 1, so it's for CAP_SYS_ADMIN and the group kernel.io_uring_group only: put this process's user into that group, or have root set `sysctl kernel.io_uring_disabled=0`"
+                "kernel.io_uring_disabled is 1, which allows io_uring only to CAP_SYS_ADMIN and the group kernel.io_uring_group: put this process's user into that group, or have root set `sysctl kernel.io_uring_disabled=0`"
                     .into(),
             ),
             value => Some(format!(

@@ -110,7 +110,8 @@ impl Part {
                     };
                     let (transport, protocol) = (transport.clone(), protocol.clone());
                     let (shared, its_worker) = (Arc::clone(&settings.shared), worker.clone());
-                    let make = move || accept_loop(&transport, socket, its_worker, shared, protocol);
+                    let make =
+                        move || accept_loop(&transport, socket, its_worker, shared, protocol);
                     let start =
                         Start::new(worker, make, settings.report.clone(), ambient_tokio.clone());
                     T::Runtime::launch(start)?;

@@ -4,18 +4,18 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
 };
 
-/// Where to listen: a port, an address, or a name.
+/// An address to listen on: a port, an IP address with a port, or a host name with a port.
 ///
 /// | from | listens on |
 /// |---|---|
-/// | `3000` | every interface, IPv6 and IPv4 (IPv4 alone, where there's no IPv6) |
+/// | `3000` | every interface, IPv6 and IPv4 (only IPv4 on a machine without IPv6) |
 /// | `SocketAddr` | that address |
 /// | `(IpAddr, u16)`, `([u8; 4], u16)` | that address |
 /// | `"127.0.0.1:3000"`, `"[::1]:3000"` | that address |
 /// | `"host:3000"`, `("host", 3000)` | the first address of that name that can be bound |
 ///
-/// Port 0 is any free one; [`Handle::endpoints`](crate::Handle::endpoints) tells which it became. A
-/// name is resolved when the server starts.
+/// Port 0 is any free port; [`Handle::endpoints`](crate::Handle::endpoints) returns the chosen one.
+/// A name is resolved when the server starts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BindAddr(Form);
 
@@ -39,7 +39,7 @@ impl BindAddr {
         }
     }
 
-    /// A bare port: IPv4 is tried where IPv6 isn't to be had, and only there.
+    /// Whether this is a bare port: IPv4 is tried only if IPv6 is unavailable.
     pub(super) fn is_port(&self) -> bool {
         matches!(self.0, Form::Port(_))
     }
@@ -49,19 +49,19 @@ fn resolve(name: &str) -> io::Result<Vec<SocketAddr>> {
     let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidInput, what);
     let form = "write host:port, such as 127.0.0.1:3000, [::1]:3000 or localhost:3000";
     let Some((host, port)) = name.rsplit_once(':') else {
-        return Err(invalid(format!("there is no port in it ({form})")));
+        return Err(invalid(format!("the port is missing ({form})")));
     };
     let port: u16 = port
         .parse()
         .map_err(|_| invalid(format!("`{port}` is not a port from 0 to 65535 ({form})")))?;
     if host.is_empty() {
         return Err(invalid(format!(
-            "there is no host in it (pass the number {port} for every interface, or {form})"
+            "the host is missing (pass the number {port} for every interface, or {form})"
         )));
     }
     if host.contains(':') && !host.starts_with('[') {
         return Err(invalid(format!(
-            "an IPv6 address goes into brackets: [{host}]:{port}"
+            "an IPv6 address needs brackets: [{host}]:{port}"
         )));
     }
     let found = name.to_socket_addrs();
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_understood_in_each_form() {
+    fn every_form_of_address_is_accepted() {
         let addrs = |a: BindAddr| a.resolve().unwrap();
         let one = [SocketAddr::from(([127, 0, 0, 1], 80))];
         assert_eq!(addrs("127.0.0.1:80".into()), one);
@@ -139,16 +139,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_says_what_to_write_instead() {
+    fn invalid_address_is_an_error_with_advice() {
         let error = |name: &str| BindAddr::from(name).resolve().unwrap_err().to_string();
         assert!(
-            error("localhost").contains("no port"),
+            error("localhost").contains("the port is missing"),
             "{}",
             error("localhost")
         );
         assert!(error("localhost:http").contains("`http` is not a port"));
         assert!(error("localhost:65536").contains("`65536` is not a port"));
-        assert!(error(":80").contains("no host"));
+        assert!(error(":80").contains("the host is missing"));
         assert!(error("::1:80").contains("[::1]:80"));
         assert!(error("no-such-name.invalid:80").contains("cannot resolve `no-such-name.invalid`"));
     }

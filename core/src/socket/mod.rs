@@ -17,7 +17,7 @@ pub use address::BindAddr;
 pub use options::SocketOptions;
 #[cfg(unix)]
 pub use peer::{peer_state, reset_at_close, try_send};
-pub use queue::{AcceptQueue, LONGEST_QUEUE, Owners, canonical};
+pub use queue::{AcceptQueue, MAX_QUEUE_LENGTH, Ownership, canonical};
 #[cfg(target_os = "linux")]
 pub use ready::{Acceptor, ReadyTcpListener, ReadyUnixListener};
 pub use tcp::{TcpListen, TcpTransport};
@@ -30,16 +30,15 @@ use std::{
     net::{SocketAddr, TcpListener},
 };
 
-/// Binds `address` and listens: one non-blocking socket for each of the `workers`.
+/// Binds `address` and listens with one non-blocking socket for each of the `workers`.
 ///
 /// With several workers on Linux, the sockets share the port (SO_REUSEPORT, socket(7)), and the
-/// kernel spreads the connections over them. The first one is bound alone, so that a port in use is
-/// an error, although the port is shared afterwards. Elsewhere, the workers get duplicates of one
-/// socket.
+/// kernel distributes the connections. The first socket is bound alone, so a port in use is an
+/// error. On other systems, the workers have duplicates of one socket.
 ///
 /// # Errors
 ///
-/// [`Error::bind`]: what, where, and what to do about it.
+/// [`Error::bind`], with reason, address and advice.
 pub fn listen(
     address: &BindAddr,
     options: &SocketOptions,
@@ -50,8 +49,8 @@ pub fn listen(
     for candidate in candidates {
         match open(candidate, options, workers) {
             Ok(sockets) => return Ok(sockets),
-            // A bare port is both families, or the one that exists; never half of it because the
-            // other half is taken.
+            // A bare port means both families, or the one that exists. If one family's port is
+            // taken, that is an error.
             Err(e) if address.is_port() && !lacks_ipv6(&e) => return Err(Error::bind(address, e)),
             Err(e) => {
                 first_error.get_or_insert(e);
@@ -63,17 +62,17 @@ pub fn listen(
     Err(Error::bind(address, error))
 }
 
-/// The machine has no IPv6: no such family, or no such address.
+/// The machine has no IPv6: the family or the address does not exist.
 fn lacks_ipv6(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT)
         || error.kind() == io::ErrorKind::AddrNotAvailable
 }
 
-/// Duplicates of a socket that's listening already: one for each of the `workers`.
+/// Duplicates a socket that is listening already, for each of the `workers`.
 ///
 /// # Errors
 ///
-/// No descriptor is left, or the socket is none.
+/// No descriptor is left, or the descriptor is not a socket.
 pub fn adopt(listener: &TcpListener, workers: usize) -> Result<Vec<TcpListener>> {
     let duplicate = || {
         let socket = listener.try_clone()?;
@@ -93,8 +92,8 @@ fn open(
     let share = workers > 1 && cfg!(target_os = "linux");
     let mut all = vec![first];
     if share {
-        // Set after bind: binding was exclusive, and from here on the port can be shared with the
-        // siblings.
+        // Set after bind: the bind was exclusive, and from here on the other workers' sockets may
+        // share the port.
         #[cfg(target_os = "linux")]
         all[0].set_reuse_port(true)?;
         let resolved = all[0].local_addr()?.as_socket().unwrap_or(address);
@@ -119,8 +118,8 @@ fn bound(address: SocketAddr, options: &SocketOptions, share: bool) -> io::Resul
         Some(Protocol::TCP),
     )?;
     socket.set_nonblocking(true)?;
-    // On Unix this only lets a port be bound whose earlier connections linger in TIME-WAIT; on
-    // Windows it would let it be stolen.
+    // On Unix this allows to bind a port whose earlier connections are in TIME-WAIT. On Windows it
+    // would allow to steal a port in use.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     #[cfg(target_os = "linux")]

@@ -2,23 +2,23 @@
 use socket2::{Socket, TcpKeepalive};
 use std::{io, time::Duration};
 
-/// The options of a TCP transport's sockets. What a listening socket has, its connections inherit.
+/// The options of a TCP transport's sockets. Connections inherit those of the listening socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SocketOptions {
-    /// How many connections the kernel queues until they're accepted (listen(2)); it cuts it down
-    /// to `net.core.somaxconn`. Default: 4096.
+    /// The maximum of connections that the kernel queues before they are accepted (listen(2)),
+    /// limited by `net.core.somaxconn`. Default: 4096.
     pub backlog: u32,
     /// Sends small writes at once instead of collecting them (TCP_NODELAY, tcp(7)). Default: on.
     pub nodelay: bool,
-    /// An IPv6 socket doesn't take IPv4 connections, too (IPV6_V6ONLY, ipv6(7)). Default: off, so
-    /// `[::]` is both.
+    /// Refuses IPv4 connections on an IPv6 socket (IPV6_V6ONLY, ipv6(7)). Default: off, so `[::]`
+    /// accepts both.
     pub v6_only: bool,
-    /// Probes a connection that has been silent for this long, to find out if its peer still exists
+    /// Sends probes on a connection idle for this long, to detect that its peer has gone
     /// (SO_KEEPALIVE with TCP_KEEPIDLE, tcp(7)). Default: off.
     pub keepalive: Option<Duration>,
-    /// How long sent data may stay unacknowledged before the kernel gives the connection up
-    /// (TCP_USER_TIMEOUT, tcp(7); Linux only, elsewhere it's an error to set it). Default: the
+    /// How long sent data may stay unacknowledged before the kernel closes the connection
+    /// (TCP_USER_TIMEOUT, tcp(7)). Only on Linux; elsewhere setting it is an error. Default: the
     /// kernel's, many minutes.
     pub user_timeout: Option<Duration>,
     /// The size of the kernel's receive buffer in bytes (SO_RCVBUF, socket(7)). Default: the
@@ -97,8 +97,8 @@ impl SocketOptions {
         i32::try_from(self.backlog).unwrap_or(i32::MAX)
     }
 
-    /// On Linux, connections inherit all of them from the listening socket: no system call per
-    /// connection.
+    /// On Linux, connections inherit all options from the listening socket, so no system call per
+    /// connection is needed.
     pub(super) fn apply_to_listener(&self, socket: &Socket) -> io::Result<()> {
         if let Some(size) = self.recv_buffer {
             socket.set_recv_buffer_size(size)?;
@@ -112,18 +112,18 @@ impl SocketOptions {
         Ok(())
     }
 
-    /// Whether connections don't inherit the options, so that each one needs
+    /// Whether connections do not inherit the options, so that each one needs
     /// [`apply_to_connection`](Self::apply_to_connection).
     #[must_use]
     pub fn need_applying(&self) -> bool {
         !cfg!(target_os = "linux")
     }
 
-    /// Sets the options of one connection, where they're not inherited.
+    /// Sets the options of one connection, on systems where it does not inherit them.
     ///
     /// # Errors
     ///
-    /// The peer has gone already, or the system doesn't know an option.
+    /// The peer has disconnected already, or the system lacks an option.
     pub fn apply_to_connection(&self, connection: &Socket) -> io::Result<()> {
         self.apply(connection)
     }

@@ -16,12 +16,12 @@ use std::{
     time::Duration,
 };
 
-/// What the kernel knows about the peer of a connected socket, for
+/// The state of a connected socket's peer, for
 /// [`Connection::peer_state`](crate::Connection::peer_state).
 ///
-/// One `poll` that does not wait (poll(2)). Bytes that wait unread do not hide a reset from it, as
-/// they do from a runtime that waits for the socket to become readable. Outside Linux, the answer
-/// is [`PeerState::Unknown`].
+/// It calls poll(2) without waiting. Unread bytes do not hide a reset from it, as they do from a
+/// runtime that waits for readability. On other systems than Linux it returns
+/// [`PeerState::Unknown`].
 pub fn peer_state(socket: impl AsFd) -> PeerState {
     #[cfg(target_os = "linux")]
     {
@@ -30,11 +30,11 @@ pub fn peer_state(socket: impl AsFd) -> PeerState {
             tv_nsec: 0,
         };
         let fd = socket.as_fd();
-        let mut asked = [PollFd::new(&fd, PollFlags::RDHUP)];
-        if poll(&mut asked, Some(&NOW)).is_err() {
+        let mut fds = [PollFd::new(&fd, PollFlags::RDHUP)];
+        if poll(&mut fds, Some(&NOW)).is_err() {
             return PeerState::Unknown;
         }
-        let events = asked[0].revents();
+        let events = fds[0].revents();
         if events.intersects(PollFlags::ERR | PollFlags::HUP) {
             PeerState::Closed
         } else if events.contains(PollFlags::RDHUP) && ioctl_fionread(fd) == Ok(0) {
@@ -50,8 +50,8 @@ pub fn peer_state(socket: impl AsFd) -> PeerState {
     }
 }
 
-/// Sends what the kernel takes at once, for
-/// [`Connection::poll_retry_write`](crate::Connection::poll_retry_write); pending, if that is
+/// Sends as much as the kernel accepts at once, for
+/// [`Connection::poll_retry_write`](crate::Connection::poll_retry_write). Pending if that is
 /// nothing.
 ///
 /// # Errors
@@ -59,7 +59,7 @@ pub fn peer_state(socket: impl AsFd) -> PeerState {
 /// As send(2).
 pub fn try_send(socket: impl AsFd, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
     const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
-    let bufs = &bufs[..bufs.len().min(MOST_SLICES)];
+    let bufs = &bufs[..bufs.len().min(MAX_SLICES)];
     if bufs.iter().all(|buf| buf.is_empty()) {
         return Poll::Pending;
     }
@@ -69,16 +69,16 @@ pub fn try_send(socket: impl AsFd, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usiz
     }
 }
 
-/// Has the kernel reset a TCP connection when its descriptor is closed, for
-/// [`Connection::reset`](crate::Connection::reset); what it hasn't sent by then is lost (SO_LINGER
-/// of no time, socket(7)). A Unix socket knows no reset: its peer sees an end.
+/// Makes the kernel reset a TCP connection when its descriptor is closed, for
+/// [`Connection::reset`](crate::Connection::reset). Unsent bytes are discarded (SO_LINGER with a
+/// zero timeout, socket(7)). A Unix socket has no reset: its peer reads the end of the stream.
 pub fn reset_at_close(socket: impl AsFd) {
-    // It fails on what is no socket, which has nothing to reset.
+    // It fails only on a descriptor that is no socket.
     let _ = set_socket_linger(socket, Some(Duration::ZERO));
 }
 
-/// More of them the kernel refuses (UIO_MAXIOV).
-const MOST_SLICES: usize = 1024;
+/// The kernel refuses more slices (UIO_MAXIOV).
+const MAX_SLICES: usize = 1024;
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
@@ -99,20 +99,20 @@ mod tests {
     }
 
     #[test]
-    fn a_half_closed_peer_is_open_until_its_bytes_have_been_read() {
+    fn half_closed_peer_is_open_until_its_bytes_have_been_read() {
         let (mut client, mut server) = tcp();
         assert_eq!(peer_state(&server), PeerState::Open);
         client.write_all(b"some").unwrap();
         client.shutdown(Shutdown::Write).unwrap();
         let mut some = [0; 4];
         server.read_exact(&mut some).unwrap();
-        // The end is there once a read has found it.
+        // The kernel reports the half-close after a read has returned it.
         assert_eq!(server.read(&mut some).unwrap(), 0);
         assert_eq!(peer_state(&server), PeerState::HalfClosed);
     }
 
     #[test]
-    fn a_reset_behind_unread_bytes_is_seen() {
+    fn reset_behind_unread_bytes_is_detected() {
         let (mut client, server) = tcp();
         client.write_all(b"some").unwrap();
         SockRef::from(&client)
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unix_socket_tells_a_close_from_a_half_close() {
+    fn unix_socket_distinguishes_close_and_half_close() {
         let (client, server) = UnixStream::pair().unwrap();
         client.shutdown(Shutdown::Write).unwrap();
         assert_eq!(peer_state(&server), PeerState::HalfClosed);

@@ -2,142 +2,141 @@
 use socket2::SockRef;
 use std::{net::SocketAddr, time::Duration};
 
-/// How long the last ACK of a handshake may take that the kernel has answered already: about the
-/// longest round trip on Earth. Its client believes itself connected, and would be reset.
-const ARRIVING: Duration = Duration::from_millis(250);
+/// How long a client may take to send the last ACK of a handshake after the kernel's SYN-ACK: about
+/// the longest round trip on Earth. Such a client considers itself connected and would be reset.
+const MAX_ROUND_TRIP: Duration = Duration::from_millis(250);
 
-/// As many clients as were queued at most when a worker stopped that can't keep new ones out
-/// (Linux's default for `net.core.somaxconn`). Those behind them are somebody else's, and there may
-/// be no end of them.
-pub const LONGEST_QUEUE: usize = 4096;
+/// The maximum of queued clients that a stopped worker accepts if it cannot refuse new ones
+/// (Linux's default of `net.core.somaxconn`). Later ones are left to the socket's other
+/// ownership; their number is unbounded.
+pub const MAX_QUEUE_LENGTH: usize = 4096;
 
-/// Who else accepts from the kernel's socket.
+/// Whether other workers or processes accept from the same kernel socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owners {
-    /// Nobody: what's done to the socket ends with this listener.
-    Us,
-    /// It has duplicates: with other workers, or in other processes. What's done to it is done to
-    /// them.
-    Others,
+pub enum Ownership {
+    /// This listener is the only owner: changes of the socket end with it.
+    Exclusive,
+    /// The socket has duplicates in other workers or processes. Changes of the socket affect them.
+    Shared,
 }
 
-/// What's known about the kernel's queue of a listening TCP socket.
+/// The state of the kernel's queue of a listening TCP socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AcceptQueue {
-    owners: Owners,
+    ownership: Ownership,
     state: State,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Open,
-    /// The server drains: what's queued is accepted still, at most so many.
+    /// The server is draining: at most `remaining` queued clients are accepted.
     Stopped {
-        left: usize,
+        remaining: usize,
     },
 }
 
 impl AcceptQueue {
-    /// Of a socket that's open to clients.
+    /// The queue of a socket that is open to clients.
     #[must_use]
-    pub fn new(owners: Owners) -> Self {
+    pub fn new(ownership: Ownership) -> Self {
         Self {
-            owners,
+            ownership,
             state: State::Open,
         }
     }
 
-    /// Keeps new clients out, if that harms no other owner. How long those may still arrive who
-    /// have been let in already.
+    /// Refuses new clients, if there is no other owner. Returns how long clients in the middle of
+    /// the TCP handshake may still arrive.
     pub fn stop(&mut self, socket: &SockRef<'_>) -> Duration {
-        match self.owners {
-            Owners::Us => {
-                self.state = State::Stopped { left: usize::MAX };
-                keep_out(socket);
-                ARRIVING
-            }
-            // A filter would stay with the socket, and shut the others out for good. Whoever is
-            // under way is theirs.
-            Owners::Others => {
+        match self.ownership {
+            Ownership::Exclusive => {
                 self.state = State::Stopped {
-                    left: LONGEST_QUEUE,
+                    remaining: usize::MAX,
+                };
+                drop_syns(socket);
+                MAX_ROUND_TRIP
+            }
+            // The filter would stay on the socket and refuse the other owners' clients. Clients in
+            // the handshake are theirs.
+            Ownership::Shared => {
+                self.state = State::Stopped {
+                    remaining: MAX_QUEUE_LENGTH,
                 };
                 Duration::ZERO
             }
         }
     }
 
-    /// Keeps nobody out: at most so many are accepted still, as long as there are any.
+    /// Accepts at most `remaining` more clients and refuses none.
     #[cfg(unix)]
-    pub(super) fn stop_after(&mut self, left: usize) {
-        self.state = State::Stopped { left };
+    pub(super) fn stop_after(&mut self, remaining: usize) {
+        self.state = State::Stopped { remaining };
     }
 
-    /// Whether the server drains: the kernel itself is asked for the next client then, since what a
-    /// reactor knows is a little old.
+    /// Whether the server is draining. Then the listener calls accept without waiting for
+    /// readiness, which may be out of date.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.state != State::Open
     }
 
-    /// Whether there's nobody left in it for this listener.
+    /// Whether no client remains for this listener.
     #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.state == State::Stopped { left: 0 }
+    pub fn is_drained(&self) -> bool {
+        self.state == State::Stopped { remaining: 0 }
     }
 
-    /// One has been accepted.
-    pub fn count(&mut self) {
-        if let State::Stopped { left } = &mut self.state {
-            *left = left.saturating_sub(1);
+    /// Records an accepted client.
+    pub fn record_accept(&mut self) {
+        if let State::Stopped { remaining } = &mut self.state {
+            *remaining = remaining.saturating_sub(1);
         }
     }
 
-    /// Nobody's in it at the moment. Whether to wait for more: someone's handshake may be at its
-    /// end; but what others empty too, is left to them.
+    /// Called when the queue is empty: whether to wait for more clients. A drained socket with
+    /// other owners is left to them; otherwise a client may still complete its handshake.
     #[must_use]
-    pub fn awaits_more(&mut self) -> bool {
-        if self.is_stopped() && self.owners == Owners::Others {
-            self.state = State::Stopped { left: 0 };
+    pub fn should_wait(&mut self) -> bool {
+        if self.is_stopped() && self.ownership == Ownership::Shared {
+            self.state = State::Stopped { remaining: 0 };
         }
-        !self.is_over()
+        !self.is_drained()
     }
 }
 
-/// Drops every SYN to the listening socket (a socket filter, socket(7)): no further handshake
-/// begins, so none is cut off when it closes. A client that's kept out tries again, and is refused
-/// then.
+/// Drops every SYN to the listening socket (a socket filter, socket(7)). No further handshake
+/// begins, so none is cut off by the close. A refused client retries and then gets a reset.
 ///
-/// Nothing but the SYN, for two reasons: the last ACK of a handshake that has begun has to come
-/// through (its client believes itself connected), and a connection made from now on inherits the
-/// filter.
+/// Only SYNs are dropped. The last ACK of a handshake must arrive, because its client considers
+/// itself connected. And new connections inherit the filter.
 #[cfg(target_os = "linux")]
-fn keep_out(socket: &SockRef<'_>) {
+fn drop_syns(socket: &SockRef<'_>) {
     use socket2::SockFilter;
     const SYN: u32 = 0x02;
     const SYN_OR_ACK: u32 = 0x12;
-    // A TCP socket's filter sees the segment from its header on, whose flags are byte 13 (RFC 9293
+    // A TCP socket's filter sees the segment from its header on; its flags are byte 13 (RFC 9293
     // 3.1).
     let no_syn = [
         // BPF_LD | BPF_B | BPF_ABS
         SockFilter::new(0x30, 0, 0, 13),
         // BPF_ALU | BPF_AND | BPF_K
         SockFilter::new(0x54, 0, 0, SYN_OR_ACK),
-        // BPF_JMP | BPF_JEQ | BPF_K: on to the next, or over it.
+        // BPF_JMP | BPF_JEQ | BPF_K: the next instruction, or skip it.
         SockFilter::new(0x15, 0, 1, SYN),
-        // BPF_RET | BPF_K: pass no byte; pass all.
+        // BPF_RET | BPF_K: drop, then accept.
         SockFilter::new(0x06, 0, 0, 0),
         SockFilter::new(0x06, 0, 0, u32::MAX),
     ];
-    // Without it, the queue is still emptied; only what arrives in the last microseconds is lost.
+    // On failure the queue is still drained; only clients of the last microseconds are lost.
     let _ = socket.attach_filter(&no_syn);
 }
 
 #[cfg(not(target_os = "linux"))]
-fn keep_out(_: &SockRef<'_>) {}
+fn drop_syns(_: &SockRef<'_>) {}
 
-/// An IPv4 peer of a socket that takes both shows as `::ffff:1.2.3.4`; apps want to see `1.2.3.4`.
-/// A true IPv6 peer keeps its scope, without which a link-local address means nothing.
+/// Converts `::ffff:1.2.3.4`, an IPv4 peer of a dual-stack socket, to `1.2.3.4`. A real IPv6 peer
+/// keeps its scope, which a link-local address needs.
 #[must_use]
 pub fn canonical(addr: SocketAddr) -> SocketAddr {
     match addr.ip().to_canonical() {
@@ -152,7 +151,7 @@ mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6};
 
     #[test]
-    fn a_link_local_peer_keeps_its_scope_and_a_mapped_one_is_shown_as_it_is() {
+    fn mapped_peer_becomes_ipv4_and_link_local_peer_keeps_its_scope() {
         let link_local = SocketAddrV6::new("fe80::1".parse().unwrap(), 80, 5, 3).into();
         assert_eq!(canonical(link_local), link_local);
         let mapped = (Ipv4Addr::LOCALHOST.to_ipv6_mapped(), 80).into();

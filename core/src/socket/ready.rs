@@ -4,7 +4,7 @@
 //! connection that it accepts after the listener was dropped. It also needs a blocking socket, and
 //! an adopted socket must stay non-blocking for its other owners.
 use super::{
-    AcceptQueue, Owners, SocketOptions, TcpListen, canonical,
+    AcceptQueue, Ownership, SocketOptions, TcpListen, canonical,
     unix::{UnixListen, UnixQueue, UnixSocket},
 };
 use crate::{
@@ -26,81 +26,80 @@ use std::{
     time::Duration,
 };
 
-/// How the worker of a runtime learns that a listening socket has clients, and what it makes of
-/// them.
+/// How a runtime's worker waits for clients of a listening socket, and makes connections of their
+/// streams.
 pub trait Acceptor: Sized + Unpin + 'static {
-    /// What the workers wait with, where the runtime leaves a choice; `()` where it leaves none.
+    /// The driver that the workers wait with, if the runtime has several; otherwise `()`.
     type Driver: Clone + Default + fmt::Debug + Send + Sync + 'static;
 
-    /// A connection over TCP.
+    /// The connection over TCP.
     type Tcp: Connection;
 
-    /// A connection over a Unix socket.
+    /// The connection over a Unix socket.
     type Unix: Connection;
 
-    /// How the runtime is told of the driver. Default: not at all.
+    /// The options that pass the driver to the runtime. Default: none.
     fn runtime_options(_driver: &Self::Driver) -> Option<RuntimeOptions> {
         None
     }
 
-    /// Begins to watch a listening socket, inside the runtime of the worker. `inherited` says that
-    /// connections inherit what is set on that socket, and that it may be changed.
+    /// Starts to watch a listening socket, inside the worker's runtime. `inherited`: connections
+    /// inherit the socket's options, so this may change them.
     ///
     /// # Errors
     ///
-    /// The server doesn't start.
+    /// After an error the server does not start.
     fn new(socket: BorrowedFd<'_>, inherited: bool, worker: &Worker) -> io::Result<Self>;
 
-    /// Whether [`poll_ready`](Self::poll_ready) was pending when it was last asked.
+    /// Whether the last [`poll_ready`](Self::poll_ready) was pending.
     fn is_waiting(&self) -> bool;
 
     /// Ready when the socket may have clients.
     ///
     /// # Errors
     ///
-    /// No descriptor is left to wait by, for example.
+    /// For example, no descriptor is left for the wait.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// How connections are accepted. Default: non-blocking, and closed in processes that the app
-    /// starts.
+    /// The flags of accept4(2). Default: non-blocking, and closed on exec.
     fn flags(&self) -> SocketFlags {
         SocketFlags::CLOEXEC | SocketFlags::NONBLOCK
     }
 
-    /// Makes a connection of a stream.
+    /// Makes a connection of a TCP stream.
     ///
     /// # Errors
     ///
-    /// The peer has gone already.
+    /// The peer has disconnected already.
     fn tcp(&self, stream: TcpStream, info: ConnInfo) -> io::Result<Self::Tcp>;
 
-    /// Makes a connection of a stream; `info` lacks the credentials of the peer.
+    /// Makes a connection of a Unix stream; `info` lacks the credentials of the peer.
     ///
     /// # Errors
     ///
-    /// The peer has gone already.
+    /// The peer has disconnected already.
     fn unix(&self, stream: UnixStream, info: ConnInfo) -> io::Result<Self::Unix>;
 }
 
-/// Accepts by `accept` what the kernel has queued, and waits when that is nothing.
+/// Accepts a queued client by `accept`, or waits if there is none.
 fn poll_next<A: Acceptor, T>(
     acceptor: &mut A,
     queue: &mut AcceptQueue,
     cx: &mut Context<'_>,
     mut accept: impl FnMut(SocketFlags) -> io::Result<T>,
 ) -> Poll<io::Result<T>> {
-    while !queue.is_over() {
-        // The last look is at the kernel's queue itself.
+    while !queue.is_drained() {
+        // During a drain only the kernel's queue counts, not the readiness seen before.
         if acceptor.is_waiting() && !queue.is_stopped() {
             task::ready!(acceptor.poll_ready(cx))?;
         }
         match accept(acceptor.flags()) {
             Ok(accepted) => {
-                queue.count();
+                queue.record_accept();
                 return Poll::Ready(Ok(accepted));
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                if queue.awaits_more() {
+                if queue.should_wait() {
                     task::ready!(acceptor.poll_ready(cx))?;
                 }
             }
@@ -121,8 +120,8 @@ pub struct ReadyTcpListener<A> {
     socket: TcpListener,
     acceptor: A,
     queue: AcceptQueue,
-    /// The address of every connection; none, if each has to be asked (a socket that listens on all
-    /// interfaces).
+    /// The local address of every connection. `None` if it differs per connection, because the
+    /// socket listens on all interfaces.
     local: Option<Endpoint>,
 }
 
@@ -147,14 +146,14 @@ impl<A: Acceptor> TcpListen for ReadyTcpListener<A> {
     fn new(
         socket: TcpListener,
         _: &SocketOptions,
-        owners: Owners,
+        ownership: Ownership,
         worker: &Worker,
     ) -> io::Result<Self> {
         let local = socket.local_addr()?;
         Ok(Self {
-            acceptor: A::new(socket.as_fd(), owners == Owners::Us, worker)?,
+            acceptor: A::new(socket.as_fd(), ownership == Ownership::Exclusive, worker)?,
             socket,
-            queue: AcceptQueue::new(owners),
+            queue: AcceptQueue::new(ownership),
             local: (!local.ip().is_unspecified()).then(|| local.into()),
         })
     }
@@ -173,7 +172,7 @@ impl<A: Acceptor> Listener for ReadyTcpListener<A> {
             accept_from(socket, flags)
         });
         let (stream, peer) = task::ready!(next)?;
-        // An error here is not the listener's: the peer has gone already.
+        // This error is the connection's, not the listener's: the peer has disconnected already.
         let connection = self.connection(stream, peer);
         Poll::Ready(Ok(Connecting::new(canonical(peer), ready(connection))))
     }
@@ -248,7 +247,7 @@ impl<A: Acceptor> Listener for ReadyUnixListener<A> {
 
     fn stop(&mut self) -> Duration {
         self.queue.stop(&SockRef::from(&self.socket));
-        // A connection is made and queued in one step: nobody is under way.
+        // The kernel connects and queues a client in one step, so none is in flight.
         Duration::ZERO
     }
 }

@@ -1,5 +1,5 @@
 //! The builder of TCP transports on any runtime: address, options, number of workers.
-use super::{BindAddr, Owners, SocketOptions, adopt, listen};
+use super::{BindAddr, Ownership, SocketOptions, adopt, listen};
 #[cfg(feature = "tokio")]
 use crate::runtime::{Tokio, TokioPerCore};
 use crate::{
@@ -9,39 +9,38 @@ use crate::{
 };
 use std::{fmt, io, marker::PhantomData, net, sync::Arc, time::Duration};
 
-/// A listener over TCP, as a runtime has it. [`TcpTransport`] is the builder of all of them.
+/// A runtime's listener over TCP. [`TcpTransport`] is the builder for all of them.
 pub trait TcpListen: Listener + Sized {
-    /// What the workers wait with, where the runtime leaves a choice: monoio's `Driver`. `()` where
-    /// it leaves none.
+    /// The driver that the workers wait with, such as monoio's `Driver`. `()` if the runtime has
+    /// only one.
     type Driver: Clone + Default + fmt::Debug + Send + Sync + 'static;
 
-    /// How the runtime is told of the driver: [`Transport::runtime_options`]. Default: not at all.
+    /// The options that pass the driver to the runtime: [`Transport::runtime_options`]. Default:
+    /// none.
     fn runtime_options(_driver: &Self::Driver) -> Option<RuntimeOptions> {
         None
     }
 
-    /// Makes a listener of a socket that listens, inside the runtime of its worker. The `options`
-    /// are set already, where connections inherit them from the socket
-    /// ([`need_applying`](SocketOptions::need_applying)).
+    /// Makes a listener of a listening socket, inside the worker's runtime. Options that
+    /// connections inherit are set already ([`need_applying`](SocketOptions::need_applying)).
     ///
     /// # Errors
     ///
-    /// The server doesn't start.
+    /// After an error the server does not start.
     fn new(
         socket: net::TcpListener,
         options: &SocketOptions,
-        owners: Owners,
+        ownership: Ownership,
         worker: &Worker,
     ) -> io::Result<Self>;
 }
 
-/// TCP on the runtime `R`, whose listener is `L`: what the `Tcp`, `Monoio` and `Glommio` of the
-/// transport crates are.
+/// TCP on the runtime `R` with the listener `L`: the type behind `Tcp`, `Monoio` and `Glommio`.
 ///
-/// A runtime of your own gets it by implementing [`Runtime`] and [`TcpListen`], and one line:
-/// `pub type MyTcp = TcpTransport<MyRuntime, MyListener>`.
+/// For a runtime of your own, implement [`Runtime`] and [`TcpListen`], and write `pub type MyTcp =
+/// TcpTransport<MyRuntime, MyListener>`.
 pub struct TcpTransport<R, L: TcpListen> {
-    place: Place,
+    source: Source,
     options: SocketOptions,
     workers: Workers,
     driver: L::Driver,
@@ -49,30 +48,29 @@ pub struct TcpTransport<R, L: TcpListen> {
 }
 
 #[derive(Clone, Debug)]
-enum Place {
+enum Source {
     Bind(BindAddr),
     Adopt(Arc<net::TcpListener>),
 }
 
 impl<R: Runtime, L: TcpListen> TcpTransport<R, L> {
-    /// Listens at an address. [`BindAddr`] says what it can be.
+    /// Listens on an address: see [`BindAddr`].
     pub fn bind(address: impl Into<BindAddr>) -> Self {
-        Self::new(Place::Bind(address.into()))
+        Self::new(Source::Bind(address.into()))
     }
 
-    /// Takes over a socket that listens already: inherited, activated, or bound elsewhere. Its
-    /// options stay as they are; it's set to non-blocking.
+    /// Adopts a socket that listens already: inherited, activated, or bound elsewhere. It is set to
+    /// non-blocking; its options stay as they are.
     ///
-    /// The socket may have other owners, so a drain can't keep new clients out: clients that come
-    /// after the last accept are left to the other owners. If there are none, [`bind`](Self::bind)
-    /// is better.
+    /// The socket may have other owners, so a drain cannot refuse new clients: those after the
+    /// last accept are left to the other owners. If there are none, prefer [`bind`](Self::bind).
     pub fn from_std(listener: net::TcpListener) -> Self {
-        Self::new(Place::Adopt(Arc::new(listener)))
+        Self::new(Source::Adopt(Arc::new(listener)))
     }
 
-    fn new(place: Place) -> Self {
+    fn new(source: Source) -> Self {
         Self {
-            place,
+            source,
             options: SocketOptions::default(),
             workers: R::WORKERS,
             driver: L::Driver::default(),
@@ -80,43 +78,43 @@ impl<R: Runtime, L: TcpListen> TcpTransport<R, L> {
         }
     }
 
-    /// How many workers, each with a listening socket. Default: one on the ambient tokio; one per
-    /// core on every other runtime, each with a thread of its own.
+    /// The number of workers, each with its own listening socket. Default: one on the ambient
+    /// tokio. On every other runtime, one per core with a thread of its own.
     #[must_use]
     pub fn with_workers(mut self, workers: impl Into<Workers>) -> Self {
         self.workers = workers.into();
         self
     }
 
-    /// What the workers wait with, where the runtime leaves a choice. Default: the runtime's.
+    /// The driver that the workers wait with. Default: the runtime's.
     #[must_use]
     pub fn with_driver(mut self, driver: L::Driver) -> Self {
         self.driver = driver;
         self
     }
 
-    /// How many connections the kernel queues until they're accepted. Default: 4096.
+    /// The maximum of connections that the kernel queues before they are accepted. Default: 4096.
     #[must_use]
     pub fn with_backlog(mut self, backlog: u32) -> Self {
         self.options.backlog = backlog;
         self
     }
 
-    /// Whether small writes are sent at once (TCP_NODELAY). Default: they are.
+    /// Whether small writes are sent at once (TCP_NODELAY). Default: yes.
     #[must_use]
     pub fn with_nodelay(mut self, nodelay: bool) -> Self {
         self.options.nodelay = nodelay;
         self
     }
 
-    /// Whether an IPv6 address takes no IPv4 connections (IPV6_V6ONLY). Default: it takes both.
+    /// Whether an IPv6 address refuses IPv4 connections (IPV6_V6ONLY). Default: no.
     #[must_use]
     pub fn with_v6_only(mut self, v6_only: bool) -> Self {
         self.options.v6_only = v6_only;
         self
     }
 
-    /// Probes connections that have been silent for this long. Default: never.
+    /// Sends keep-alive probes on connections idle for this long. Default: never.
     #[must_use]
     pub fn with_keepalive(mut self, idle: Duration) -> Self {
         self.options.keepalive = Some(idle);
@@ -131,7 +129,7 @@ impl<R: Runtime, L: TcpListen> TcpTransport<R, L> {
         self
     }
 
-    /// All socket options at once.
+    /// Sets all socket options.
     #[must_use]
     pub fn with_options(mut self, options: SocketOptions) -> Self {
         self.options = options;
@@ -141,12 +139,12 @@ impl<R: Runtime, L: TcpListen> TcpTransport<R, L> {
 
 #[cfg(feature = "tokio")]
 impl<L: TcpListen> TcpTransport<Tokio, L> {
-    /// The same with a thread, a single-threaded tokio and a socket for each worker. Default: one
-    /// worker per core; [`with_workers`](TcpTransport::with_workers) changes that.
+    /// Gives each worker its own thread, single-threaded tokio and socket. Default: one worker per
+    /// core; [`with_workers`](TcpTransport::with_workers) changes that.
     #[must_use]
     pub fn per_core(self) -> TcpTransport<TokioPerCore, L> {
         TcpTransport {
-            place: self.place,
+            source: self.source,
             options: self.options,
             workers: TokioPerCore::WORKERS,
             driver: self.driver,
@@ -169,9 +167,9 @@ impl<R: Runtime, L: TcpListen> Transport for TcpTransport<R, L> {
     }
 
     fn open(&self, workers: usize) -> Result<Vec<net::TcpListener>> {
-        match &self.place {
-            Place::Bind(address) => listen(address, &self.options, workers),
-            Place::Adopt(listener) => adopt(listener, workers),
+        match &self.source {
+            Source::Bind(address) => listen(address, &self.options, workers),
+            Source::Adopt(listener) => adopt(listener, workers),
         }
     }
 
@@ -180,20 +178,22 @@ impl<R: Runtime, L: TcpListen> Transport for TcpTransport<R, L> {
     }
 
     fn listen(&self, socket: net::TcpListener, worker: &Worker) -> io::Result<L> {
-        let owners = match &self.place {
-            // Where SO_REUSEPORT does not spread connections, the workers have duplicates of one
+        let ownership = match &self.source {
+            // On systems where SO_REUSEPORT does not distribute connections, the workers share one
             // socket.
-            Place::Bind(_) if cfg!(target_os = "linux") || worker.count() == 1 => Owners::Us,
-            Place::Bind(_) | Place::Adopt(_) => Owners::Others,
+            Source::Bind(_) if cfg!(target_os = "linux") || worker.count() == 1 => {
+                Ownership::Exclusive
+            }
+            Source::Bind(_) | Source::Adopt(_) => Ownership::Shared,
         };
-        L::new(socket, &self.options, owners, worker)
+        L::new(socket, &self.options, ownership, worker)
     }
 }
 
 impl<R, L: TcpListen> Clone for TcpTransport<R, L> {
     fn clone(&self) -> Self {
         Self {
-            place: self.place.clone(),
+            source: self.source.clone(),
             options: self.options.clone(),
             workers: self.workers,
             driver: self.driver.clone(),
@@ -205,7 +205,7 @@ impl<R, L: TcpListen> Clone for TcpTransport<R, L> {
 impl<R, L: TcpListen> fmt::Debug for TcpTransport<R, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TcpTransport")
-            .field("place", &self.place)
+            .field("source", &self.source)
             .field("options", &self.options)
             .field("workers", &self.workers)
             .field("driver", &self.driver)

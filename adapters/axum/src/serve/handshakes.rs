@@ -8,18 +8,18 @@ use std::{
 };
 use tokio::{task::JoinSet, time::timeout};
 
-/// As core's [`Timeouts::handshake`](anyport_core::Timeouts).
+/// The default of [`Timeouts::handshake`](anyport_core::Timeouts).
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Handshakes, each in a task of its own: a panic costs one connection. They end when this is
-/// dropped.
+/// Concurrent handshakes, each in its own task, so that a panic ends one connection. Dropping this
+/// aborts them.
 pub(super) struct Handshakes<C> {
     tasks: JoinSet<io::Result<C>>,
     pub(super) timeout: Duration,
 }
 
 impl<C: Send + 'static> Handshakes<C> {
-    pub(super) fn begin(
+    pub(super) fn spawn(
         &mut self,
         handshake: impl Future<Output = io::Result<C>> + Send + 'static,
     ) {
@@ -28,8 +28,8 @@ impl<C: Send + 'static> Handshakes<C> {
             .spawn(async move { timeout(within, handshake).await? });
     }
 
-    /// The next connection that can be used. What a peer did wrong is its own matter.
-    pub(super) fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<C> {
+    /// The next established connection. A failed handshake affects only its peer.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<C> {
         loop {
             match self.tasks.poll_join_next(cx) {
                 Poll::Ready(Some(Ok(Ok(connection)))) => return Poll::Ready(connection),

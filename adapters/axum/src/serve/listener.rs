@@ -21,26 +21,27 @@ use std::{
 };
 use tokio::time::{Sleep, sleep};
 
-/// The first wait after an accept error of kind `Backoff`, and the longest.
+/// The first and the longest wait after an accept error of kind `Backoff`.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
-/// How many connections are accepted before the others of their task get their turn.
-const BATCH: usize = 64;
+/// The maximum of connections accepted per poll, for fair scheduling.
+const ACCEPTS_PER_POLL: usize = 64;
 
-/// What `axum::serve` speaks (RFC 7301 6).
+/// The protocols of `axum::serve` (RFC 7301 6).
 const ALPN: &[&[u8]] = if cfg!(feature = "http2") {
     &[b"h2", b"http/1.1"]
 } else {
     &[b"http/1.1"]
 };
 
-/// Listens, for `axum::serve`: whoever has to stay with it gets any transport on tokio.
+/// A listener for `axum::serve` on any transport that runs on tokio.
 ///
-/// Handshakes run beside each other, in tasks of their own, so that a slow or silent client delays
-/// nobody; one that takes 10 s ([`with_handshake_timeout`](AxumListener::with_handshake_timeout))
-/// is given up. With `into_make_service_with_connect_info::<ConnectionInfo>()`, all extractors of
-/// this crate work. What [`serve_with`](anyport_core::serve_with) has beside the transport (limits,
-/// deadlines, the drain that loses no request), `axum::serve` doesn't have.
+/// Handshakes run concurrently, each in its own task, so that a slow or silent client delays no
+/// other. A handshake is aborted after 10 s
+/// ([`with_handshake_timeout`](AxumListener::with_handshake_timeout)). With
+/// `into_make_service_with_connect_info::<ConnectionInfo>()`, all extractors of this crate work.
+/// `axum::serve` has only the transport of [`serve_with`](anyport_core::serve_with), and neither
+/// its limits nor its timeouts nor its drain.
 ///
 /// ```
 /// use anyport_axum::{ConnectionInfo, Peer, listener};
@@ -60,7 +61,7 @@ const ALPN: &[&[u8]] = if cfg!(feature = "http2") {
 ///
 /// # Errors
 ///
-/// What the transport can't bind, or that this thread is in no tokio runtime.
+/// The transport cannot bind, or this thread has no tokio runtime.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "a transport is handed over, as to `serve_with`"
@@ -72,7 +73,7 @@ pub fn listener<T: ByteTransport<Runtime = Tokio>>(
     let mut sockets = transport.open(1)?;
     let (Some(socket), true) = (sockets.pop(), sockets.is_empty()) else {
         return Err(Error::config(
-            "the transport didn't open one socket for one worker: `Transport::open` gives one for each",
+            "the transport did not open one socket for one worker: `Transport::open` must return one for each",
         ));
     };
     let local = transport.endpoint(&socket);
@@ -87,12 +88,11 @@ pub fn listener<T: ByteTransport<Runtime = Tokio>>(
     })
 }
 
-/// The listener for `axum::serve` that [`listener()`] gives. Its addresses are [`Endpoint`]s; its
-/// streams are anyport's connections with tokio's `AsyncRead` and `AsyncWrite`, so `tap_io` gets at
-/// what's below: `io.inner().info()`.
+/// The listener for `axum::serve` that [`listener()`] returns. Its addresses are [`Endpoint`]s. Its
+/// streams are anyport's connections with tokio's `AsyncRead` and `AsyncWrite`: in `tap_io`,
+/// `io.inner().info()` returns the facts.
 ///
-/// Dropping it, as `axum::serve` does when its shutdown begins, gives up the handshakes that aren't
-/// done.
+/// Dropping it aborts the handshakes in progress. `axum::serve` drops it when its shutdown begins.
 pub struct AxumListener<L: Listener> {
     listener: L,
     local: Endpoint,
@@ -102,7 +102,7 @@ pub struct AxumListener<L: Listener> {
 }
 
 impl<L: Listener> AxumListener<L> {
-    /// How long a handshake may take. Default: 10 s, as
+    /// The timeout of a handshake. Default: 10 s, as
     /// [`Timeouts::handshake`](anyport_core::Timeouts).
     #[must_use]
     pub fn with_handshake_timeout(mut self, timeout: Duration) -> Self {
@@ -110,7 +110,7 @@ impl<L: Listener> AxumListener<L> {
         self
     }
 
-    /// Where it listens, with port 0 resolved.
+    /// The address of the listener, with port 0 resolved.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.local
@@ -122,29 +122,28 @@ where
     L: Listener<Handshake: Send>,
 {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<L::Connection> {
-        for _ in 0..BATCH {
+        for _ in 0..ACCEPTS_PER_POLL {
             if let Some(waiting) = &mut self.waiting {
                 if waiting.as_mut().poll(cx).is_pending() {
-                    return self.handshakes.poll_done(cx);
+                    return self.handshakes.poll_next(cx);
                 }
                 self.waiting = None;
             }
             match self.listener.poll_accept(cx) {
                 Poll::Ready(Ok(incoming)) => {
                     self.wait = BACKOFF.0;
-                    self.handshakes.begin(incoming.handshake);
+                    self.handshakes.spawn(incoming.handshake);
                 }
-                Poll::Ready(Err(error)) => self.failed(&error),
-                Poll::Pending => return self.handshakes.poll_done(cx),
+                Poll::Ready(Err(error)) => self.handle_error(&error),
+                Poll::Pending => return self.handshakes.poll_next(cx),
             }
         }
         cx.waker().wake_by_ref();
-        self.handshakes.poll_done(cx)
+        self.handshakes.poll_next(cx)
     }
 
-    /// `axum::serve` has no word for a listener that's of no use any more, so that's waited for,
-    /// too.
-    fn failed(&mut self, error: &io::Error) {
+    /// `axum::serve` cannot be told that a listener is unusable, so that error waits, too.
+    fn handle_error(&mut self, error: &io::Error) {
         let kind = self.listener.classify(error);
         if kind == AcceptErrorKind::Retry {
             return;

@@ -16,8 +16,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A transport of a listener of `axum::serve`, on the tokio that the server is started in: limits,
-/// deadlines and the drain for a listener that exists.
+/// A transport made of a listener of `axum::serve`, on the tokio that the server is started in: it
+/// adds limits, timeouts and the drain to an existing listener.
 ///
 /// ```
 /// use anyport_axum::transport;
@@ -33,14 +33,14 @@ use std::{
 /// # Ok(()) }
 /// ```
 ///
-/// Where its addresses aren't IP addresses, [`transport_at`] is told what they are. Its listener
-/// can't be told to keep new clients out, so a drain accepts what arrives until it closes;
-/// anyport's own transports do better. It's handed to the first server that's started.
+/// For addresses that are not IP addresses, use [`transport_at`]. Such a listener cannot refuse new
+/// clients, so a drain accepts them until it closes the listener; anyport's own transports refuse
+/// them. The first server that is started gets the listener.
 pub fn transport<L: serve::Listener<Addr: Into<Endpoint>>>(listener: L) -> AxumTransport<L> {
     transport_at(listener, Into::into)
 }
 
-/// The same with a function that makes an [`Endpoint`] of the listener's addresses.
+/// As [`transport()`], with a function that converts the listener's addresses into [`Endpoint`]s.
 ///
 /// ```
 /// # use anyport_axum::transport_at;
@@ -61,14 +61,14 @@ pub fn transport_at<L: serve::Listener>(
 
 type ToEndpoint<L> = Arc<dyn Fn(<L as serve::Listener>::Addr) -> Endpoint + Send + Sync>;
 
-/// The transport that [`transport()`] and [`transport_at`] give.
+/// The transport that [`transport()`] and [`transport_at`] return.
 pub struct AxumTransport<L: serve::Listener> {
-    /// Until a server has it.
+    /// `None` after a server has taken it.
     listener: Arc<Mutex<Option<L>>>,
     endpoint: ToEndpoint<L>,
 }
 
-// What isn't a transport is rarely meant to be this one.
+// A type that is not a transport is rarely meant to be this one.
 #[diagnostic::do_not_recommend]
 impl<L: serve::Listener> Transport for AxumTransport<L> {
     type Runtime = Tokio;
@@ -78,14 +78,14 @@ impl<L: serve::Listener> Transport for AxumTransport<L> {
     fn open(&self, workers: usize) -> Result<Vec<L>> {
         if workers != 1 {
             return Err(Error::config(format!(
-                "a listener of axum's can't be shared by {workers} workers: leave their number as it is, or use a transport of anyport's"
+                "a listener of axum cannot be shared by {workers} workers: keep the default number, or use a transport of anyport"
             )));
         }
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         let listener = listener.take().ok_or_else(|| {
             Error::new(
                 ErrorKind::Bind,
-                "cannot listen by this listener of axum's: a server has it already (bind another one)",
+                "cannot use this listener of axum: another server has it already (bind a new one)",
             )
         })?;
         Ok(vec![listener])
@@ -104,22 +104,22 @@ impl<L: serve::Listener> Transport for AxumTransport<L> {
     }
 }
 
-/// The connections of a listener of axum's.
+/// The anyport listener around a listener of axum.
 pub struct AxumConnections<L: serve::Listener> {
     local: Endpoint,
     endpoint: ToEndpoint<L>,
     state: State<L>,
 }
 
-/// An accept is polled to its end, so that no connection is lost if it isn't cancel safe.
+/// An accept is polled to its end: it may not be cancel safe.
 enum State<L: serve::Listener> {
     Idle(L),
     Accepting(Accepting<L>),
-    /// It panicked.
+    /// The accept panicked.
     Gone,
 }
 
-/// What's pinned is in a box.
+/// The pinned future is boxed.
 impl<L: serve::Listener> Unpin for AxumConnections<L> {}
 
 type Accepting<L> = Pin<Box<dyn Future<Output = (L, Accepted<L>)> + Send>>;

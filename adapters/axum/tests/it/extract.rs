@@ -4,7 +4,7 @@
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use crate::scene::{Fate, Staged, ask};
+use crate::fixture::{Outcome, ScriptedTransport, ask};
 use anyport_axum::{ConnectionInfo, Credentials, Peer, TlsSession, app};
 use anyport_core::{
     ConnInfo, Handle, HttpOptions, Server, per_worker, serve_with,
@@ -20,7 +20,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 const OK: StatusCode = StatusCode::OK;
 
-/// A handler for each extractor.
+/// A handler per extractor.
 fn router() -> Router {
     Router::new()
         .route(
@@ -52,11 +52,13 @@ fn router() -> Router {
         )
         .route(
             "/credentials",
-            get(async |credentials: Credentials| told(credentials)),
+            get(async |credentials: Credentials| credentials_of(credentials)),
         )
         .route(
             "/credentials/maybe",
-            get(async |credentials: Option<Credentials>| credentials.map_or_else(none, told)),
+            get(async |credentials: Option<Credentials>| {
+                credentials.map_or_else(none, credentials_of)
+            }),
         )
 }
 
@@ -73,7 +75,7 @@ fn described(tls: &TlsInfo) -> String {
     )
 }
 
-fn told(Credentials(cred): Credentials) -> String {
+fn credentials_of(Credentials(cred): Credentials) -> String {
     format!("{:?} {} {}", cred.pid, cred.uid, cred.gid)
 }
 
@@ -82,7 +84,7 @@ fn addr(handle: &Handle) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn over_tcp_the_peer_is_an_address_and_neither_tls_nor_credentials_are_known() {
+async fn tcp_connection_has_a_peer_address_without_tls_and_credentials() {
     let running = serve_with(Tcp::bind("127.0.0.1:0"), app(router()))
         .start()
         .unwrap();
@@ -101,8 +103,8 @@ async fn over_tcp_the_peer_is_an_address_and_neither_tls_nor_credentials_are_kno
         assert_eq!(ask(stream, path).await, (OK, "none".into()), "{path}");
     }
     for (path, what) in [
-        ("/tls", "over TLS only"),
-        ("/credentials", "over Unix sockets only"),
+        ("/tls", "requires TLS"),
+        ("/credentials", "requires a Unix socket"),
     ] {
         let (status, body) = ask(TcpStream::connect(addr).await.unwrap(), path).await;
         assert_eq!(status, StatusCode::FORBIDDEN, "{path}");
@@ -112,7 +114,7 @@ async fn over_tcp_the_peer_is_an_address_and_neither_tls_nor_credentials_are_kno
 }
 
 #[tokio::test]
-async fn over_a_unix_socket_the_kernel_tells_who_asks() {
+async fn unix_connection_has_the_credentials_of_its_peer() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("app.sock");
     let running = serve_with(Unix::bind(&path), app(router()))
@@ -134,15 +136,18 @@ async fn over_a_unix_socket_the_kernel_tells_who_asks() {
 }
 
 #[tokio::test]
-async fn over_tls_its_facts_are_known() {
+async fn tls_connection_has_the_facts_of_its_handshake() {
     fn encrypted(info: ConnInfo) -> ConnInfo {
         let tls = TlsInfo::new(TlsVersion::Tls13, "TLS13_AES_128_GCM_SHA256");
         info.with_tls(tls.with_server_name("example.com"))
     }
     let memory = Memory::new();
     let connector = memory.connector();
-    let staged = Staged::new(memory, [Fate::Known(encrypted), Fate::Known(encrypted)]);
-    let running = serve_with(staged, app(router())).start().unwrap();
+    let scripted = ScriptedTransport::new(
+        memory,
+        [Outcome::WithFacts(encrypted), Outcome::WithFacts(encrypted)],
+    );
+    let running = serve_with(scripted, app(router())).start().unwrap();
     let expected = (
         OK,
         "TLSv1.3 TLS13_AES_128_GCM_SHA256 Some(\"example.com\")".to_owned(),
@@ -157,8 +162,8 @@ async fn over_tls_its_facts_are_known() {
     running.abort().await.unwrap();
 }
 
-/// Asks each extractor of a server in memory.
-async fn ask_all(server: impl Fn(Memory) -> Server) -> Vec<(StatusCode, String)> {
+/// Calls each extractor on a server in memory.
+async fn extract_all(server: impl Fn(Memory) -> Server) -> Vec<(StatusCode, String)> {
     let memory = Memory::new();
     let connector = memory.connector();
     let running = server(memory).start().unwrap();
@@ -177,8 +182,8 @@ async fn ask_all(server: impl Fn(Memory) -> Server) -> Vec<(StatusCode, String)>
 }
 
 #[tokio::test]
-async fn a_router_that_is_served_bare_says_what_it_lacks() {
-    for (status, body) in ask_all(|memory| serve_with(memory, router())).await {
+async fn router_without_app_fails_with_advice() {
+    for (status, body) in extract_all(|memory| serve_with(memory, router())).await {
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{body}");
         assert!(
             body.contains("serve `app(router)` of anyport-axum"),
@@ -188,17 +193,17 @@ async fn a_router_that_is_served_bare_says_what_it_lacks() {
 }
 
 #[tokio::test]
-async fn the_servers_own_option_is_as_good_as_the_wrapper() {
-    let wrapped = ask_all(|memory| serve_with(memory, app(router()))).await;
+async fn http_option_and_app_wrapper_give_the_same() {
+    let wrapped = extract_all(|memory| serve_with(memory, app(router()))).await;
     let options = || HttpOptions::default().with_conn_info();
-    let by_option = ask_all(|memory| serve_with(memory, router()).http(options())).await;
-    let both = ask_all(|memory| serve_with(memory, app(router())).http(options())).await;
+    let by_option = extract_all(|memory| serve_with(memory, router()).http(options())).await;
+    let both = extract_all(|memory| serve_with(memory, app(router())).http(options())).await;
     assert_eq!(wrapped[0], (OK, "memory:client-1".into()));
     assert_eq!((&by_option, &both), (&wrapped, &wrapped));
 }
 
 #[tokio::test]
-async fn an_app_that_is_made_per_worker_is_told_too() {
+async fn app_per_worker_gets_the_facts_too() {
     let memory = Memory::new();
     let connector = memory.connector();
     let app = app(per_worker(|worker| {
@@ -221,7 +226,7 @@ async fn an_app_that_is_made_per_worker_is_told_too() {
 
 #[cfg(feature = "tracing")]
 #[tokio::test]
-async fn what_a_handler_lacks_is_logged_for_whoever_debugs() {
+async fn missing_facts_are_logged_at_debug() {
     use std::{
         io,
         sync::{Arc, Mutex},
@@ -242,8 +247,8 @@ async fn what_a_handler_lacks_is_logged_for_whoever_debugs() {
     }
 
     let mut lines = String::new();
-    // A test beside this one may come by the same line for the first time just then: `tracing`
-    // remembers that nobody wants it, until the next subscriber comes.
+    // A concurrent test may reach the same log line first: `tracing` then caches that no subscriber
+    // wants it, until the next subscriber is set.
     for _ in 0..5 {
         let written = Lines::default();
         let writer = written.clone();
@@ -253,7 +258,7 @@ async fn what_a_handler_lacks_is_logged_for_whoever_debugs() {
             .with_writer(move || writer.clone())
             .finish();
         let _guard = tracing::subscriber::set_default(subscriber);
-        ask_all(|memory| serve_with(memory, router())).await;
+        extract_all(|memory| serve_with(memory, router())).await;
         lines = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         if !lines.is_empty() {
             break;

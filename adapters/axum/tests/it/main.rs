@@ -2,6 +2,6 @@
 //! that count what the process has, or change it, are programs of their own beside this folder.
 
 mod extract;
-mod scene;
+mod fixture;
 #[cfg(feature = "serve")]
 mod serve;

@@ -1,6 +1,6 @@
 //! `axum::serve` over anyport's transports, and anyport over a listener of axum's.
 
-use crate::scene::{Fate, Staged, ask};
+use crate::fixture::{Outcome, ScriptedTransport, ask};
 use anyport_axum::{AxumListener, ConnectionInfo, Peer, app, listener, transport, transport_at};
 use anyport_core::{
     serve_with,
@@ -47,7 +47,7 @@ where
 }
 
 #[tokio::test]
-async fn axum_serve_listens_by_any_transport_and_handlers_know_their_peer() {
+async fn axum_serve_runs_on_anyport_transports_with_extractors() {
     let tcp = listener(Tcp::bind("127.0.0.1:0")).unwrap();
     let addr = tcp.endpoint().socket_addr().unwrap();
     assert_ne!(addr.port(), 0);
@@ -70,7 +70,7 @@ async fn axum_serve_listens_by_any_transport_and_handlers_know_their_peer() {
 }
 
 #[tokio::test]
-async fn a_tapped_listener_knows_its_peers_too() {
+async fn tapped_listener_has_the_facts_of_its_peers() {
     let memory = Memory::new();
     let connector = memory.connector();
     let (tapped, mut taps) = tokio::sync::mpsc::unbounded_channel();
@@ -86,33 +86,33 @@ async fn a_tapped_listener_knows_its_peers_too() {
 }
 
 #[tokio::test]
-async fn silent_failing_and_panicking_handshakes_delay_nobody() {
+async fn silent_failing_and_panicking_handshakes_delay_no_other_client() {
     let memory = Memory::new();
     let connector = memory.connector();
-    let silent = (0..300).map(|_| Fate::Silent);
-    let fates = silent.chain([Fate::Fails, Fate::Panics, Fate::Welcome]);
-    let staged = Staged::new(memory, fates);
-    let (stop, serving) = axum_serve(listener(staged.clone()).unwrap());
+    let silent = (0..300).map(|_| Outcome::Stalls);
+    let outcomes = silent.chain([Outcome::Fails, Outcome::Panics, Outcome::Accepted]);
+    let scripted = ScriptedTransport::new(memory, outcomes);
+    let (stop, serving) = axum_serve(listener(scripted.clone()).unwrap());
     let others: Vec<_> = (0..302).map(|_| connector.connect().unwrap()).collect();
     assert_eq!(
         ask(connector.connect().unwrap(), "/").await,
         (OK, "Hello!".into())
     );
-    assert_eq!(staged.fates_left(), 0, "all were met");
+    assert_eq!(scripted.remaining_outcomes(), 0, "all were used");
     drop(stop);
     serving.await.unwrap().unwrap();
-    // Those that weren't done are given up with the listener.
+    // Handshakes in progress are aborted with the listener.
     for mut other in others {
         assert_eq!(other.read(&mut [0]).await.unwrap(), 0);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handshake_that_takes_too_long_is_given_up() {
+async fn handshake_is_aborted_after_its_timeout() {
     for (timeout, expected) in [(None, 10), (Some(3), 3)] {
         let memory = Memory::new();
         let connector = memory.connector();
-        let mut listener = listener(Staged::new(memory, [Fate::Silent])).unwrap();
+        let mut listener = listener(ScriptedTransport::new(memory, [Outcome::Stalls])).unwrap();
         if let Some(seconds) = timeout {
             listener = listener.with_handshake_timeout(Duration::from_secs(seconds));
         }
@@ -125,9 +125,9 @@ async fn a_handshake_that_takes_too_long_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_of_accept_are_waited_out_and_the_wait_grows() {
-    fn error(errno: Errno) -> Fate {
-        Fate::NotAccepted(errno.into())
+async fn accept_errors_back_off_exponentially() {
+    fn error(errno: Errno) -> Outcome {
+        Outcome::AcceptFails(errno.into())
     }
     let cases = [
         (
@@ -142,12 +142,12 @@ async fn errors_of_accept_are_waited_out_and_the_wait_grows() {
             ],
             5 + 10 + 20,
         ),
-        // Whoever is accepted ends the growth.
+        // An accepted client resets the wait.
         (
             vec![
                 error(Errno::MFILE),
                 error(Errno::MFILE),
-                Fate::Welcome,
+                Outcome::Accepted,
                 error(Errno::MFILE),
             ],
             5 + 10 + 5,
@@ -158,13 +158,13 @@ async fn errors_of_accept_are_waited_out_and_the_wait_grows() {
             5 + 10 + 20 + 40 + 80 + 160 + 320 + 640 + 1000 + 1000,
         ),
     ];
-    for (fates, expected) in cases {
+    for (outcomes, expected) in cases {
         // tokio's clock counts milliseconds: each wait may be one longer.
-        let late = fates.len() as u128;
+        let late = outcomes.len() as u128;
         let memory = Memory::new();
         let connector = memory.connector();
-        let staged = Staged::new(memory, fates);
-        let (_stop, _serving) = axum_serve(listener(staged.clone()).unwrap());
+        let scripted = ScriptedTransport::new(memory, outcomes);
+        let (_stop, _serving) = axum_serve(listener(scripted.clone()).unwrap());
         let start = Instant::now();
         for _ in 0..2 {
             let answer = ask(connector.connect().unwrap(), "/").await;
@@ -175,30 +175,30 @@ async fn errors_of_accept_are_waited_out_and_the_wait_grows() {
             (expected..=expected + late).contains(&waited),
             "{waited} ms, {expected} expected"
         );
-        assert_eq!(staged.fates_left(), 0);
+        assert_eq!(scripted.remaining_outcomes(), 0);
     }
 }
 
 #[tokio::test]
-async fn a_transport_is_told_what_axum_serve_speaks() {
-    let staged = Staged::new(Memory::new(), []);
-    listener(staged.clone()).unwrap();
-    let spoken: &[&[u8]] = if cfg!(feature = "http2") {
+async fn transport_gets_the_protocols_of_axum_serve() {
+    let scripted = ScriptedTransport::new(Memory::new(), []);
+    listener(scripted.clone()).unwrap();
+    let protocols: &[&[u8]] = if cfg!(feature = "http2") {
         &[b"h2", b"http/1.1"]
     } else {
         &[b"http/1.1"]
     };
-    assert_eq!(staged.alpn(), Some(spoken));
+    assert_eq!(scripted.alpn(), Some(protocols));
 }
 
 #[test]
-fn a_listener_needs_a_runtime_and_says_so() {
+fn listener_without_a_runtime_is_an_error() {
     let error = listener(Tcp::bind("127.0.0.1:0")).unwrap_err();
     assert!(error.to_string().contains("#[tokio::main]"), "{error}");
 }
 
 #[tokio::test]
-async fn what_cannot_be_bound_is_said() {
+async fn bind_error_is_returned() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap();
     let error = listener(Tcp::bind(addr)).unwrap_err().to_string();
@@ -209,7 +209,7 @@ async fn what_cannot_be_bound_is_said() {
 }
 
 #[tokio::test]
-async fn axums_own_listeners_are_transports() {
+async fn listeners_of_axum_are_transports() {
     let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = tcp.local_addr().unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -238,7 +238,7 @@ async fn axums_own_listeners_are_transports() {
 }
 
 #[tokio::test]
-async fn a_listener_of_axums_has_one_server_and_one_worker() {
+async fn listener_of_axum_has_one_server_and_one_worker() {
     let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
     let shared = transport(bind().await);
     let running = serve_with(shared.clone(), router()).start().unwrap();
@@ -246,15 +246,15 @@ async fn a_listener_of_axums_has_one_server_and_one_worker() {
         .start()
         .unwrap_err()
         .to_string();
-    assert!(error.contains("a server has it already"), "{error}");
+    assert!(error.contains("another server has it already"), "{error}");
     running.abort().await.unwrap();
     let two = serve_with(transport(bind().await), router()).workers(2);
     let error = two.start().unwrap_err().to_string();
-    assert!(error.contains("can't be shared by 2 workers"), "{error}");
+    assert!(error.contains("cannot be shared by 2 workers"), "{error}");
 }
 
 #[tokio::test]
-async fn axums_connect_info_is_there_when_asked_for_and_the_peer_has_an_ip_address() {
+async fn connect_info_is_added_on_request_for_peers_with_an_ip_address() {
     let tcp = || Tcp::bind("127.0.0.1:0");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("app.sock");

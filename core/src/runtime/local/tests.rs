@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-/// The runtime's task: how often it's woken.
+/// The runtime's task, with a count of its wake-ups.
 struct Main {
     thread: thread::Thread,
     wakes: AtomicUsize,
@@ -28,7 +28,7 @@ fn main_task() -> (Arc<Main>, Waker) {
     (Arc::clone(&main), Waker::from(main))
 }
 
-/// Runs the tasks until one is over, and waits by parking; so a wake that's lost, hangs.
+/// Runs the tasks until one has ended. It waiting by parking, so a lost wake-up hangs the test.
 fn run_until_finished(tasks: &Tasks, spawned: &Spawned, waker: &Waker) {
     loop {
         let is_ready = tasks.run(&mut Context::from_waker(waker), 1);
@@ -41,13 +41,13 @@ fn run_until_finished(tasks: &Tasks, spawned: &Spawned, waker: &Waker) {
     }
 }
 
-/// Each test is a worker of its own.
+/// Runs a test as a worker of its own.
 fn on_a_thread(f: impl FnOnce() + Send + 'static) {
     thread::spawn(f).join().unwrap();
 }
 
 #[test]
-fn a_task_that_wakes_itself_runs_once_a_round_and_so_do_others() {
+fn task_that_wakes_itself_is_scheduled_fairly() {
     on_a_thread(|| {
         let tasks = Tasks::enter();
         let (spins, others) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
@@ -62,16 +62,20 @@ fn a_task_that_wakes_itself_runs_once_a_round_and_so_do_others() {
         let (main, waker) = main_task();
         assert!(
             tasks.run(&mut Context::from_waker(&waker), 3),
-            "one is ready still"
+            "one task is still ready"
         );
         assert_eq!((spins.get(), others.get(), polls()), (3, 1, 4));
         spawn(async {});
-        assert_eq!(main.wakes.load(SeqCst), 0, "it's run again in any case");
+        assert_eq!(
+            main.wakes.load(SeqCst),
+            0,
+            "the runtime runs it again without a wake-up"
+        );
     });
 }
 
 #[test]
-fn who_is_spawned_while_nobody_runs_wakes_once() {
+fn spawns_between_runs_wake_once() {
     on_a_thread(|| {
         let tasks = Tasks::enter();
         let (main, waker) = main_task();
@@ -83,7 +87,7 @@ fn who_is_spawned_while_nobody_runs_wakes_once() {
 }
 
 #[test]
-fn a_panic_ends_its_task_alone_be_it_of_a_poll_or_of_a_drop() {
+fn panic_in_a_poll_or_a_drop_ends_only_its_task() {
     struct Bad;
     impl Drop for Bad {
         fn drop(&mut self) {
@@ -112,12 +116,12 @@ fn a_panic_ends_its_task_alone_be_it_of_a_poll_or_of_a_drop() {
 }
 
 #[test]
-fn another_thread_wakes_a_task() {
+fn wake_from_another_thread_runs_the_task() {
     on_a_thread(|| {
         let tasks = Tasks::enter();
         let (_, waker) = main_task();
         let given = Arc::new(AtomicBool::new(false));
-        let waits = tasks.spawn(poll_fn(move |cx| {
+        let waiting = tasks.spawn(poll_fn(move |cx| {
             if given.load(SeqCst) {
                 return Poll::Ready(());
             }
@@ -128,19 +132,19 @@ fn another_thread_wakes_a_task() {
             });
             Poll::Pending
         }));
-        run_until_finished(&tasks, &waits, &waker);
+        run_until_finished(&tasks, &waiting, &waker);
     });
 }
 
 #[test]
-fn a_sleep_wakes_whoever_polls_it_on_whichever_thread() {
+fn sleep_wakes_the_task_that_polls_it_on_any_thread() {
     on_a_thread(|| {
         let tasks = Tasks::enter();
         let (_, waker) = main_task();
-        let mut nap = timer().sleep(Duration::from_millis(20));
+        let mut sleep = timer().sleep(Duration::from_millis(20));
         let sleeper = thread::spawn(move || {
             let (_, waker) = main_task();
-            while nap
+            while sleep
                 .as_mut()
                 .poll(&mut Context::from_waker(&waker))
                 .is_pending()
@@ -148,22 +152,21 @@ fn a_sleep_wakes_whoever_polls_it_on_whichever_thread() {
                 thread::park();
             }
         });
-        // Until the sleeper has been woken, by this very worker.
-        let waits = tasks.spawn(poll_fn(move |cx| {
+        // Until this worker has woken the sleeper.
+        let waiting = tasks.spawn(poll_fn(move |cx| {
             if sleeper.is_finished() {
                 return Poll::Ready(());
             }
             cx.waker().wake_by_ref();
             Poll::Pending
         }));
-        run_until_finished(&tasks, &waits, &waker);
+        run_until_finished(&tasks, &waiting, &waker);
     });
 }
 
-/// A worker's end frees all that belongs to it: wakers that outlive it hold a mailbox that's
-/// closed.
+/// The end of a worker frees all it owns: wakers that outlive it hold a closed mailbox.
 #[test]
-fn wakers_that_outlive_a_worker_wake_nobody_and_hold_nothing() {
+fn wakers_that_outlive_a_worker_are_inert() {
     on_a_thread(|| {
         let tasks = Tasks::enter();
         let (main, waker) = main_task();
@@ -177,16 +180,16 @@ fn wakers_that_outlive_a_worker_wake_nobody_and_hold_nothing() {
         let mailbox = Arc::downgrade(&tasks.local.mailbox);
         drop(tasks);
         drop(waker);
-        assert_eq!(Arc::strong_count(&main), 1, "let go of");
+        assert_eq!(Arc::strong_count(&main), 1, "the waker was released");
         let late = kept.take().unwrap();
         late.wake();
-        assert!(mailbox.upgrade().is_none(), "nobody takes what's in it");
+        assert!(mailbox.upgrade().is_none(), "the mailbox was freed");
         assert_eq!(main.wakes.load(SeqCst), 0);
     });
 }
 
 #[test]
-fn a_worker_that_was_cleared_is_empty_and_can_be_run_again() {
+fn cleared_worker_is_empty_and_can_be_run_again() {
     on_a_thread(|| {
         let tasks = Tasks::enter();
         let (main, waker) = main_task();
@@ -197,14 +200,14 @@ fn a_worker_that_was_cleared_is_empty_and_can_be_run_again() {
         assert!(left.is_finished());
         assert!(bound.with(|_| ()).is_err());
         spawn(async {});
-        assert_eq!(main.wakes.load(SeqCst), 0, "it was let go of");
+        assert_eq!(main.wakes.load(SeqCst), 0, "the waker was released");
         let last = tasks.spawn(async {});
         run_until_finished(&tasks, &last, &waker);
     });
 }
 
 #[test]
-fn apps_spawn_on_their_worker_until_it_ends() {
+fn app_spawns_on_its_worker_until_it_ends() {
     on_a_thread(|| {
         let tasks = Tasks::enter();
         let (_, waker) = main_task();

@@ -10,14 +10,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// So often another server may come and go between two of our own steps.
+/// Another server may replace the file between two steps this many times.
 const TRIES: usize = 100;
 
-/// A file that's locked (flock(2)) for as long as this lives, and gone afterwards.
+/// A file that is locked (flock(2)) until this is dropped, and then removed.
 ///
-/// Whoever dies, leaves the file behind without a lock on it; the next one takes it. Removing it is
-/// safe, since it's done under the lock, and since a lock counts only if the locked file is still
-/// the one at the path: who waited with an older one, tries again.
+/// A process that is killed leaves the file behind without a lock, and the next server locks it.
+/// The removal is safe: it happens under the lock, and a lock counts only if the locked file is
+/// still the one at the path. A server that got the lock of a replaced file tries again.
 #[derive(Debug)]
 pub(super) struct LockFile {
     path: PathBuf,
@@ -25,15 +25,15 @@ pub(super) struct LockFile {
 }
 
 impl LockFile {
-    /// Takes the lock, or says that the address is in use.
-    pub(super) fn take(path: &Path) -> io::Result<Self> {
+    /// Acquires the lock, or fails with "address in use".
+    pub(super) fn acquire(path: &Path) -> io::Result<Self> {
         for _ in 0..TRIES {
             let file = open_or_create(path)?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => return Err(io::ErrorKind::AddrInUse.into()),
                 Err(e) => {
-                    return Err(trouble(
+                    return Err(lock_error(
                         path,
                         &format!("cannot be locked: {}", io::Error::from(e)),
                     ));
@@ -47,7 +47,7 @@ impl LockFile {
                 return Ok(lock);
             }
         }
-        Err(trouble(path, "is replaced again and again"))
+        Err(lock_error(path, "is replaced again and again"))
     }
 
     fn is_at_its_path(&self) -> bool {
@@ -63,45 +63,45 @@ impl LockFile {
 
 impl Drop for LockFile {
     fn drop(&mut self) {
-        // What isn't empty was there before us, and is something else besides.
+        // A file with content was not made by a server.
         let empty = self.file.metadata().is_ok_and(|file| file.len() == 0);
         if empty && self.is_at_its_path() {
-            // A folder that's no longer writable keeps it; that does no harm.
+            // If the folder is no longer writable, the file stays, which is harmless.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Without following a symbolic link, which somebody may have put there on purpose.
+/// Does not follow a symbolic link, which may be an attack.
 fn open_or_create(path: &Path) -> io::Result<File> {
     let flags =
         OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = open(path, flags, Mode::RUSR | Mode::WUSR).map_err(|e| {
         match (e, fs::symlink_metadata(path)) {
-            // Not about the lock, but about the folder, as binding would be.
+            // The error is about the folder, as that of a bind would be.
             (e, Err(_)) => e.into(),
-            (_, Ok(at)) if !at.is_file() => no_file(path),
-            (Errno::ACCESS | Errno::PERM, Ok(at)) => trouble(
+            (_, Ok(at)) if !at.is_file() => not_a_file(path),
+            (Errno::ACCESS | Errno::PERM, Ok(at)) => lock_error(
                 path,
                 &format!(
                     "belongs to user {}: run as that user, or remove it",
                     at.uid()
                 ),
             ),
-            (e, Ok(_)) => trouble(path, &format!("cannot be opened: {}", io::Error::from(e))),
+            (e, Ok(_)) => lock_error(path, &format!("cannot be opened: {}", io::Error::from(e))),
         }
     })?;
     let file = File::from(file);
     if !file.metadata()?.is_file() {
-        return Err(no_file(path));
+        return Err(not_a_file(path));
     }
     Ok(file)
 }
 
-fn no_file(path: &Path) -> io::Error {
-    trouble(path, "is not a regular file: remove it")
+fn not_a_file(path: &Path) -> io::Error {
+    lock_error(path, "is not a regular file: remove it")
 }
 
-fn trouble(path: &Path, what: &str) -> io::Error {
+fn lock_error(path: &Path, what: &str) -> io::Error {
     io::Error::other(format!("its lock {} {what}", path.display()))
 }

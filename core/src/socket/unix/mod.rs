@@ -4,18 +4,18 @@
 //! The sockets belong to no runtime yet, so any runtime can adopt them.
 mod access;
 mod lock_file;
-mod place;
 mod queue;
 mod socket_file;
+mod source;
 mod transport;
 
 pub use access::Access;
-pub use place::Place;
 pub use queue::UnixQueue;
+pub use source::Source;
 pub use transport::{UnixListen, UnixTransport};
 
 use crate::error::{Error, Result};
-use queue::Name;
+use queue::BoundName;
 use socket_file::SocketFile;
 use socket2::{Domain, Socket, Type};
 use std::{
@@ -27,71 +27,71 @@ use std::{
     sync::Arc,
 };
 
-/// A listening Unix socket that belongs to no runtime yet.
+/// A listening Unix socket without a runtime.
 ///
 /// The workers' sockets are duplicates of one. When the last of them is dropped, the path is
-/// removed, if this server made it.
+/// removed if this server made it.
 #[derive(Debug)]
 pub struct UnixSocket {
     /// Dropped first: see [`UnixQueue`].
-    name: Option<Arc<Name>>,
+    name: Option<Arc<BoundName>>,
     listener: net::UnixListener,
 }
 
 impl UnixSocket {
-    /// The socket.
+    /// The listening socket.
     #[must_use]
     pub fn listener(&self) -> &net::UnixListener {
         &self.listener
     }
 
-    /// The socket, for a runtime, and what's to be known of its queue.
+    /// The state of its queue and the socket, for a runtime.
     #[must_use]
     pub fn into_parts(self) -> (UnixQueue, net::UnixListener) {
         (UnixQueue::new(self.name), self.listener)
     }
 }
 
-/// Binds, unless the socket is there already, and listens: one non-blocking socket for each of the
-/// `workers`.
+/// Binds, unless an adopted socket exists already, and listens with one non-blocking socket for
+/// each of the `workers`.
 ///
 /// # Errors
 ///
-/// [`Error::bind`]: what, where, and what to do about it.
+/// [`Error::bind`], with reason, address and advice.
 pub fn listen(
-    place: &Place,
+    source: &Source,
     access: Access,
     backlog: u32,
     workers: usize,
 ) -> Result<Vec<UnixSocket>> {
-    if let Some(fault) = access.fault() {
-        return Err(Error::config(fault));
+    if let Some(error) = access.invalid() {
+        return Err(Error::config(error));
     }
-    if !matches!(place, Place::Path(_)) && !access.is_default() {
+    if !matches!(source, Source::Path(_)) && !access.is_default() {
         return Err(Error::config(format!(
-            "with_mode and with_owner are about the file that `Unix::bind` makes, not about {place}"
+            "with_mode and with_owner apply to the file that `Unix::bind` makes, not to {source}"
         )));
     }
-    open(place, access, backlog, workers).map_err(|e| Error::bind(place, e))
+    open(source, access, backlog, workers).map_err(|e| Error::bind(source, e))
 }
 
 fn open(
-    place: &Place,
+    source: &Source,
     access: Access,
     backlog: u32,
     workers: usize,
 ) -> io::Result<Vec<UnixSocket>> {
-    let (listener, name) = match place {
-        Place::Adopt(listener) => (listener.try_clone()?, None),
-        Place::Path(path) => {
+    let (listener, name) = match source {
+        Source::Adopt(listener) => (listener.try_clone()?, None),
+        Source::Path(path) => {
             let (socket, file) = SocketFile::bind(path, access)?;
-            (listening(socket, backlog)?, Some(Name::Path(file)))
+            (listening(socket, backlog)?, Some(BoundName::Path(file)))
         }
         #[cfg(target_os = "linux")]
-        Place::Abstract(name) => {
+        Source::Abstract(name) => {
             let socket = unbound()?;
-            socket.bind(&place::abstract_address(name)?)?;
-            (listening(socket, backlog)?, Some(Name::Abstract))
+            socket.bind(&source::abstract_address(name)?)?;
+            (listening(socket, backlog)?, Some(BoundName::Abstract))
         }
     };
     listener.set_nonblocking(true)?;
@@ -111,7 +111,7 @@ fn unbound() -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// From now on, clients can connect.
+/// Clients can connect after this.
 fn listening(socket: Socket, backlog: u32) -> io::Result<net::UnixListener> {
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())

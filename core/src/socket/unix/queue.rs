@@ -1,25 +1,24 @@
 //! The accept queue of a listening Unix socket, and the removal of its name in a drain.
 use super::socket_file::SocketFile;
-use crate::socket::{AcceptQueue, LONGEST_QUEUE, Owners};
+use crate::socket::{AcceptQueue, MAX_QUEUE_LENGTH, Ownership};
 use socket2::SockRef;
 use std::{net::Shutdown, sync::Arc};
 
-/// The name of a socket that this server bound, and gives up at its end.
+/// The name of a socket that this server bound and releases when it stops to accept.
 #[derive(Debug)]
-pub(super) enum Name {
+pub(super) enum BoundName {
     Path(SocketFile),
     #[cfg(target_os = "linux")]
     Abstract,
 }
 
-impl Name {
-    /// Keeps new clients out, who are refused from now on, and removes the path. Who is queued
-    /// already, can be accepted still.
-    fn give_up(self, socket: &SockRef<'_>) {
+impl BoundName {
+    /// Refuses new clients and removes the path. Queued clients can still be accepted.
+    fn refuse_clients(self, socket: &SockRef<'_>) {
         // Linux refuses connections to a listening socket that was shut down for reading
-        // (`unix_stream_connect`), under the same lock that puts them into the queue. So between
-        // the last accept and the close, nobody is lost. Where the system won't do it (ENOTCONN),
-        // the path is gone at least.
+        // (`unix_stream_connect`), under the lock of the queue. So no client is lost between the
+        // last accept and the close. On systems that refuse this shutdown (ENOTCONN), at least the
+        // path is removed.
         let _ = socket.shutdown(Shutdown::Read);
         match self {
             Self::Path(file) => drop(file),
@@ -29,67 +28,65 @@ impl Name {
     }
 }
 
-/// What's known about the kernel's queue of a listening Unix socket.
+/// The state of the kernel's queue of a listening Unix socket.
 ///
-/// To be dropped before the socket: as long as that is open, no other file can be given its inode.
+/// Drop it before the socket: while that is open, no other file can get its inode.
 #[derive(Debug)]
 pub struct UnixQueue {
-    /// Shared by the workers that still take new clients; none for an adopted socket.
-    name: Option<Arc<Name>>,
+    /// Shared by the workers that still accept new clients. `None` for an adopted socket.
+    name: Option<Arc<BoundName>>,
     queue: AcceptQueue,
 }
 
 impl UnixQueue {
-    pub(super) fn new(name: Option<Arc<Name>>) -> Self {
+    pub(super) fn new(name: Option<Arc<BoundName>>) -> Self {
         Self {
             name,
-            // What others empty, too, is theirs: the other workers', or an adopted socket's
-            // owners'.
-            queue: AcceptQueue::new(Owners::Others),
+            // The other workers, or the other owners of an adopted socket, accept from it, too.
+            queue: AcceptQueue::new(Ownership::Shared),
         }
     }
 
-    /// Keeps new clients out, if no other owner takes them. A connection is made and queued in one
-    /// step: nobody is under way.
+    /// Refuses new clients, if this is the last owner. The kernel connects and queues a client in
+    /// one step, so none is in flight.
     pub fn stop(&mut self, socket: &SockRef<'_>) {
-        let mut left = LONGEST_QUEUE;
-        // As long as another worker still takes new clients, it serves them all.
+        let mut remaining = MAX_QUEUE_LENGTH;
+        // While another worker accepts new clients, it serves all later ones.
         if let Some(name) = self.name.take().and_then(Arc::into_inner) {
-            name.give_up(socket);
-            left = usize::MAX;
+            name.refuse_clients(socket);
+            remaining = usize::MAX;
         }
-        self.queue.stop_after(left);
+        self.queue.stop_after(remaining);
     }
 
-    /// What it has in common with that of a TCP socket.
+    /// The part that it has in common with a TCP socket's queue.
     #[cfg(target_os = "linux")]
     pub(in crate::socket) fn accept_queue(&mut self) -> &mut AcceptQueue {
         &mut self.queue
     }
 
-    /// Whether the server drains: the kernel itself is asked for the next client then, since what a
-    /// reactor knows is a little old.
+    /// Whether the server is draining. Then the listener calls accept without waiting for
+    /// readiness, which may be out of date.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.queue.is_stopped()
     }
 
-    /// Whether there's nobody left in it for this listener.
+    /// Whether no client remains for this listener.
     #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.queue.is_over()
+    pub fn is_drained(&self) -> bool {
+        self.queue.is_drained()
     }
 
-    /// One has been accepted.
-    pub fn count(&mut self) {
-        self.queue.count();
+    /// Records an accepted client.
+    pub fn record_accept(&mut self) {
+        self.queue.record_accept();
     }
 
-    /// Nobody's in it at the moment. Whether to wait for more: once the server drains, others may
-    /// still get in, by a worker that isn't as far yet, or by an adopted socket's other owners;
-    /// they're theirs.
+    /// Called when the queue is empty: whether to wait for more clients. During a drain later
+    /// clients are left to the other workers or owners.
     #[must_use]
-    pub fn awaits_more(&mut self) -> bool {
-        self.queue.awaits_more()
+    pub fn should_wait(&mut self) -> bool {
+        self.queue.should_wait()
     }
 }

@@ -1,5 +1,5 @@
 //! The file of a listening socket: creation, mode, owner, and removal.
-use super::{Access, lock_file::LockFile, place, unbound};
+use super::{Access, lock_file::LockFile, source, unbound};
 use socket2::{SockAddr, Socket};
 use std::{
     fs::{self, FileType},
@@ -8,32 +8,31 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The file of a socket that this process bound. Dropping it removes the file, unless there's
-/// another one at its path by then.
+/// The file of a socket that this process bound. Dropping it removes the file, unless another file
+/// is at its path by then.
 ///
-/// To be dropped before the socket is closed: until then the kernel gives the file's inode to no
-/// other one.
+/// Drop it before the socket is closed: until then the kernel gives the file's inode to no other
+/// file.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
     inode: (u64, u64),
-    /// Held for as long as the path is ours.
+    /// Held as long as this server owns the path.
     _lock: LockFile,
 }
 
 impl SocketFile {
-    /// A socket that's bound to `path`, with the file's mode and owner set, and not listening yet:
-    /// nobody can connect until it does.
+    /// Binds a socket to `path` and sets the file's mode and owner. It does not listen yet, so no
+    /// client can connect.
     ///
-    /// A file that's there already is replaced, if it's a socket, and if nobody listens at it any
-    /// more.
+    /// An existing file is replaced if it is a socket on which no server listens any more.
     pub(super) fn bind(path: &Path, access: Access) -> io::Result<(Socket, Self)> {
-        let address = place::path_address(path)?;
-        // To be found again, whatever the working directory is then.
+        let address = source::path_address(path)?;
+        // Absolute, because the working directory may change.
         let path = std::path::absolute(path)?;
         let mut lock = path.clone().into_os_string();
         lock.push(".lock");
-        let lock = LockFile::take(lock.as_ref())?;
+        let lock = LockFile::acquire(lock.as_ref())?;
         clear(&path, &address)?;
         let socket = unbound()?;
         socket.bind(&address)?;
@@ -50,7 +49,7 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if inode(&self.path).is_ok_and(|inode| inode == self.inode) {
-            // A folder that's no longer writable keeps it; the next server replaces it.
+            // If the folder is no longer writable, the file stays, and the next server replaces it.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -61,7 +60,7 @@ fn inode(path: &Path) -> io::Result<(u64, u64)> {
     Ok((file.dev(), file.ino()))
 }
 
-/// Removes the socket of a server that's gone. Anything else at the path is an error, and stays.
+/// Removes the socket of a server that has ended. Anything else at the path is an error and stays.
 fn clear(path: &Path, address: &SockAddr) -> io::Result<()> {
     let there = match fs::symlink_metadata(path) {
         Ok(file) => file.file_type(),
@@ -70,7 +69,7 @@ fn clear(path: &Path, address: &SockAddr) -> io::Result<()> {
     };
     if !there.is_socket() {
         let what = format!(
-            "{} is there, and only a socket that nobody listens at is replaced (choose another path, or remove it)",
+            "{} exists, and only a socket without a listener is replaced (choose another path, or remove it)",
             described(there)
         );
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
@@ -79,11 +78,11 @@ fn clear(path: &Path, address: &SockAddr) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => remove_stale(path),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-            let what = "a socket is there that this user may not connect to, so it may be in use (choose another path, or remove it)";
+            let what = "a socket exists that this user may not connect to, so it may be in use (choose another path, or remove it)";
             Err(io::Error::new(e.kind(), what))
         }
-        // Somebody answers, or has no time to (EAGAIN), or answers another kind of socket
-        // (EPROTOTYPE).
+        // A server listens, or its queue is full (EAGAIN), or it listens with another type of
+        // socket (EPROTOTYPE).
         Ok(()) | Err(_) => Err(io::ErrorKind::AddrInUse.into()),
     }
 }
@@ -92,7 +91,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => {
             let what = format!(
-                "nobody listens at the socket that is there, but it cannot be removed: {} (remove it as its owner)",
+                "a socket without a listener exists, but it cannot be removed: {} (remove it as its owner)",
                 e.kind()
             );
             Err(io::Error::new(e.kind(), what))
@@ -116,7 +115,7 @@ mod tests {
     use std::os::unix::{fs::PermissionsExt, net::UnixStream};
 
     #[test]
-    fn nobody_can_connect_before_mode_and_owner_are_right() {
+    fn clients_cannot_connect_before_mode_and_owner_are_set() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app.sock");
         let us = fs::metadata(folder.path()).unwrap();

@@ -9,30 +9,30 @@ use std::{
     sync::Arc,
 };
 
-/// How many bytes a name may have, besides the one zero byte: at the end of a path, at the begin of
-/// an abstract name (`sun_path`, unix(7)).
-const LONGEST: usize = if cfg!(any(target_os = "linux", target_os = "android")) {
+/// The maximum of bytes of a name, besides the zero byte at the end of a path or at the beginning
+/// of an abstract name (`sun_path`, unix(7)).
+const MAX_LENGTH: usize = if cfg!(any(target_os = "linux", target_os = "android")) {
     107
 } else {
     103
 };
 
-/// Where to listen.
+/// The source of a listening socket.
 #[derive(Clone, Debug)]
-pub enum Place {
-    /// At a path, whose file is made.
+pub enum Source {
+    /// Bind a path, which makes a file.
     Path(PathBuf),
-    /// At a name in Linux's abstract namespace, without the zero byte at its begin.
+    /// Bind a name in Linux's abstract namespace, without the zero byte at its beginning.
     #[cfg(target_os = "linux")]
     Abstract(Box<[u8]>),
-    /// At a socket that listens already.
+    /// Adopt a socket that listens already.
     Adopt(Arc<net::UnixListener>),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // An error is one line, whatever is in the name.
+            // Control characters are escaped, so that an error stays one line.
             Self::Path(path) if path.as_os_str().as_bytes().iter().any(u8::is_ascii_control) => {
                 write!(f, "unix:{}", path.as_os_str().as_bytes().escape_ascii())
             }
@@ -50,11 +50,11 @@ fn invalid(what: impl Into<String>) -> io::Error {
 
 fn too_long(what: &str, length: usize, instead: &str) -> io::Error {
     invalid(format!(
-        "{what} is {length} bytes long, and the system takes {LONGEST} ({instead})"
+        "{what} is {length} bytes long, and the maximum is {MAX_LENGTH} ({instead})"
     ))
 }
 
-/// The address of a path that can be one.
+/// The address of a path, if it is valid.
 pub(super) fn path_address(path: &Path) -> io::Result<SockAddr> {
     let bytes = path.as_os_str().as_bytes();
     if bytes.is_empty() {
@@ -64,28 +64,26 @@ pub(super) fn path_address(path: &Path) -> io::Result<SockAddr> {
     }
     if bytes.contains(&0) {
         return Err(invalid(
-            "a path has no zero byte (for a name in Linux's abstract namespace: `Unix::bind_abstract`)",
+            "a path cannot contain a zero byte (for a name in Linux's abstract namespace: `Unix::bind_abstract`)",
         ));
     }
     if bytes.ends_with(b"/") || path.file_name().is_none() {
-        return Err(invalid(
-            "this names a folder (add the name of a file to it)",
-        ));
+        return Err(invalid("this is a folder (add the name of a file)"));
     }
-    if bytes.len() > LONGEST {
-        let instead = "choose a shorter one, or one that's relative to the working directory";
+    if bytes.len() > MAX_LENGTH {
+        let instead = "choose a shorter one, or one relative to the working directory";
         return Err(too_long("the path", bytes.len(), instead));
     }
     SockAddr::unix(path)
 }
 
-/// The address of an abstract name that can be one.
+/// The address of an abstract name, if it is valid.
 #[cfg(target_os = "linux")]
 pub(super) fn abstract_address(name: &[u8]) -> io::Result<SockAddr> {
     if name.is_empty() {
         return Err(invalid("the abstract name is empty (choose one)"));
     }
-    if name.len() > LONGEST {
+    if name.len() > MAX_LENGTH {
         return Err(too_long(
             "the abstract name",
             name.len(),
