@@ -11,7 +11,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a server did not start, or why it ended.
 ///
-/// Its `Display` is one line that says what, where and what to do:
+/// Its `Display` is one line with what failed, where, why, and what to do:
 ///
 /// ```text
 /// cannot bind 127.0.0.1:80: permission denied (ports below 1024 need CAP_NET_BIND_SERVICE)
@@ -47,7 +47,7 @@ pub enum ErrorKind {
     Worker,
 }
 
-/// Who has to change something.
+/// The party that has to change something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Blame {
@@ -58,7 +58,7 @@ pub enum Blame {
 }
 
 impl Error {
-    /// An error of this kind; `what` is the whole line that a person reads.
+    /// An error of this kind; `what` is the complete message.
     pub fn new(kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner {
             kind,
@@ -72,18 +72,18 @@ impl Error {
         Self::new(ErrorKind::Config, what)
     }
 
-    /// A socket that could not be bound: names the place, the reason and what to do about it.
+    /// A socket could not be bound: the message has the address, the reason and advice.
     ///
-    /// `place` is the address as the user wrote it, such as `127.0.0.1:80` or `unix:/run/app.sock`.
-    pub fn bind(place: impl fmt::Display, source: io::Error) -> Self {
-        let place = place.to_string();
-        let (reason, hint) = match place.strip_prefix("unix:") {
+    /// `address` is the address as the user wrote it, such as `127.0.0.1:80` or `unix:/run/app.sock`.
+    pub fn bind(address: impl fmt::Display, source: io::Error) -> Self {
+        let address = address.to_string();
+        let (reason, hint) = match address.strip_prefix("unix:") {
             Some(name) => (unix_reason(&source), unix_hint(name, &source)),
-            None => (reason(&source), hint(&place, &source)),
+            None => (reason(&source), hint(&address, &source)),
         };
         Self::new(
             ErrorKind::Bind,
-            format!("cannot bind {place}: {reason}{hint}"),
+            format!("cannot bind {address}: {reason}{hint}"),
         )
         .with_source(source)
     }
@@ -105,13 +105,13 @@ impl Error {
         }))
     }
 
-    /// What kind of thing went wrong.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Who has to change something.
+    /// The party that has to change something.
     #[must_use]
     pub fn blame(&self) -> Blame {
         match self.kind() {
@@ -162,8 +162,8 @@ fn reason(e: &io::Error) -> Cow<'static, str> {
 }
 
 /// Advice in parentheses; empty where no advice is certain to be right.
-fn hint(place: &str, e: &io::Error) -> Cow<'static, str> {
-    let port = place
+fn hint(address: &str, e: &io::Error) -> Cow<'static, str> {
+    let port = address
         .rsplit_once(':')
         .and_then(|(_, port)| port.parse::<u16>().ok());
     match (e.kind(), port) {
@@ -246,8 +246,8 @@ pub(crate) fn descriptor_limit() -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn bind(place: &str, kind: io::ErrorKind) -> String {
-        Error::bind(place, kind.into()).to_string()
+    fn bind(address: &str, kind: io::ErrorKind) -> String {
+        Error::bind(address, kind.into()).to_string()
     }
 
     #[test]
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn bind_error_of_a_unix_socket_names_its_file() {
         use rustix::io::Errno;
-        let bind = |place: &str, errno: Errno| Error::bind(place, errno.into()).to_string();
+        let bind = |address: &str, errno: Errno| Error::bind(address, errno.into()).to_string();
         assert_eq!(
             bind("unix:/run/app.sock", Errno::ACCESS),
             "cannot bind unix:/run/app.sock: permission denied (this user may not make files in /run)"

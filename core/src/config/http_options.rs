@@ -17,7 +17,7 @@ pub enum HttpVersions {
     Http2,
 }
 
-/// How HTTP is spoken.
+/// Options of HTTP: [`Server::http`](crate::Server::http) sets them.
 #[derive(Clone)]
 pub struct HttpOptions {
     pub(crate) versions: HttpVersions,
