@@ -8,8 +8,8 @@
 )]
 
 use anyport::{
-    Body, Handle, HttpOptions, Memory, Request, Response, memory::Connector, memory::MemoryStream,
-    serve_with, service_fn,
+    Body, Handle, HttpOptions, Memory, Request, Response, serve_with, service_fn,
+    transport::memory::{Connector, MemoryStream},
 };
 use divan::counter::ItemsCount;
 use std::{convert::Infallible, time::Duration};

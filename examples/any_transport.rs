@@ -3,8 +3,10 @@
 //!
 //! SIGTERM or Ctrl-C drains the server and prints a report. A second signal ends it at once.
 use anyport::{
-    Body, Request, Response, Result, Server, Tcp, TlsConfig, TlsExt, Unix, serve_with, service_fn,
-    shutdown,
+    Body, Request, Response, Result, Server, Tcp, Unix,
+    runtime::shutdown,
+    serve_with, service_fn,
+    tls::{TlsConfig, TlsExt},
 };
 use anyport_examples::{exit_code, not_compiled_in, print_endpoints};
 use clap::{Parser, ValueEnum};

@@ -9,9 +9,11 @@
 //!
 //! SIGTERM or Ctrl-C drains the server. `draining` shows how handlers take part in that.
 use anyport::{
-    Result, StatusCode, Tcp, Unix,
-    for_axum::{Credentials, Peer, app},
-    serve_with, shutdown,
+    Result, Tcp, Unix,
+    axum::{Credentials, Peer, app},
+    http::StatusCode,
+    runtime::shutdown,
+    serve_with,
 };
 use anyport_examples::{exit_code, print_endpoints};
 use axum::{Json, Router, extract::State, routing::get};

@@ -5,8 +5,10 @@
 //! A [`Transport`] binds, and a [`Listener`] accepts; the server does the rest. This transport
 //! serves over Unix sockets. `tests/custom_transport.rs` runs the behaviour suite over it.
 use anyport::{
-    Body, Conn, ConnInfo, Endpoint, Error, Incoming, Listener, Request, Response, Result, TokioIo,
-    Transport, Worker, runtime::Tokio, serve_with, service_fn, shutdown,
+    Body, ConnInfo, Error, Listener, Request, Response, Result, Transport,
+    runtime::{Tokio, TokioIo, Worker, shutdown},
+    serve_with, service_fn,
+    transport::{Conn, Connecting, Endpoint},
 };
 use anyport_examples::{exit_code, print_endpoints};
 use clap::Parser;
@@ -57,10 +59,13 @@ impl Listener for Sockets {
     /// No handshake precedes the first byte.
     type Handshake = Ready<io::Result<Self::Connection>>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         self.listener.poll_accept(cx).map_ok(|(stream, peer)| {
             let info = ConnInfo::new(net::SocketAddr::from(peer), self.local.clone());
-            Incoming::ready(Conn::new(TokioIo::new(stream), info))
+            Connecting::ready(Conn::new(TokioIo::new(stream), info))
         })
     }
 }

@@ -12,8 +12,9 @@
 //! seconds.
 use anyport::{
     Result, Tcp,
-    for_axum::{Drain, app},
-    serve_with, shutdown,
+    axum::{Drain, app},
+    runtime::shutdown,
+    serve_with,
 };
 use axum::{
     Router,
@@ -46,7 +47,7 @@ async fn echo(Drain(drain): Drain, upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(|socket| echo_messages(socket, drain))
 }
 
-async fn echo_messages(mut socket: WebSocket, mut drain: anyport::Drain) {
+async fn echo_messages(mut socket: WebSocket, mut drain: anyport::transport::Drain) {
     loop {
         tokio::select! {
             message = socket.recv() => {

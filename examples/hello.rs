@@ -1,5 +1,5 @@
 //! How do I serve an app? `cargo run --example hello`, then `curl localhost:3000`.
-use anyport::{Body, Request, Response, Tcp, serve_with, service_fn, shutdown};
+use anyport::{Body, Request, Response, Tcp, runtime::shutdown, serve_with, service_fn};
 use std::convert::Infallible;
 
 #[tokio::main]

@@ -3,7 +3,9 @@
 //!
 //! Container runtimes often refuse io_uring. The program prints which transport it has chosen, and
 //! why. SIGTERM or Ctrl-C drains the server.
-use anyport::{Body, Request, Response, Result, Server, Tcp, serve_with, service_fn, shutdown};
+use anyport::{
+    Body, Request, Response, Result, Server, Tcp, runtime::shutdown, serve_with, service_fn,
+};
 use anyport_examples::{exit_code, print_endpoints};
 use clap::Parser;
 use std::{convert::Infallible, process::ExitCode};
@@ -22,7 +24,7 @@ async fn hello(_: Request<Body>) -> Result<Response<Body>, Infallible> {
 
 #[cfg(all(feature = "monoio", target_os = "linux"))]
 fn server(addr: &str) -> Server {
-    use anyport::{Monoio, monoio::Driver};
+    use anyport::{Monoio, transport::monoio::Driver};
     match Driver::IoUring.check() {
         Ok(()) => {
             println!("transport: monoio, since io_uring may be used here");

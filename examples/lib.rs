@@ -24,7 +24,10 @@
 //!
 //! What they share is in this crate: an error becomes one line and an exit code, and a server that
 //! listens prints a command that calls it.
-use anyport::{Endpoint, Error, Handle, UnixName};
+use anyport::{
+    Error, Handle,
+    transport::{Endpoint, UnixName},
+};
 use std::{fmt, process::ExitCode};
 
 /// Prints the error of an example on one line, and returns the exit code.

@@ -12,7 +12,9 @@
 //!
 //! SIGTERM or Ctrl-C drains the server. Without the feature `monoio`, a tokio per core serves the
 //! public port.
-use anyport::{Body, Request, Response, Result, Server, Unix, serve_with, service_fn, shutdown};
+use anyport::{
+    Body, Request, Response, Result, Server, Unix, runtime::shutdown, serve_with, service_fn,
+};
 use clap::Parser;
 use std::{
     convert::Infallible,

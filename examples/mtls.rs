@@ -4,9 +4,10 @@
 //! The server verifies the client's certificate in the handshake. The app here greets the client by
 //! the subject of its certificate.
 use anyport::{
-    Body, ConnInfo, HttpOptions, Request, Response, Result, Tcp, TlsConfig, TlsExt, serve_with,
-    service_fn, shutdown,
-    tls::{ClientAuth, Roots},
+    Body, ConnInfo, HttpOptions, Request, Response, Result, Tcp,
+    runtime::shutdown,
+    serve_with, service_fn,
+    tls::{ClientAuth, Roots, TlsConfig, TlsExt},
 };
 use clap::Parser;
 use rcgen::{

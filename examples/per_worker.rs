@@ -5,7 +5,8 @@
 //! has the sum. `curl http://127.0.0.1:3000/` gets `worker 1: 17 requests here, 33 in all`. SIGTERM
 //! or Ctrl-C drains the server.
 use anyport::{
-    Body, BoxError, Request, Response, Result, Tcp, per_worker, serve_with, service_fn, shutdown,
+    Body, Request, Response, Result, Tcp, error::BoxError, per_worker, runtime::shutdown,
+    serve_with, service_fn,
 };
 use clap::Parser;
 use std::{cell::Cell, process::ExitCode, rc::Rc};

@@ -3,7 +3,11 @@
 //!
 //! This protocol is an echo. The server applies limits and the drain as it does with HTTP: after
 //! SIGTERM or Ctrl-C, open connections have five seconds to end.
-use anyport::{Connection, Result, Tcp, Timeouts, TokioIo, serve_raw_with, shutdown};
+use anyport::{
+    Connection, Result, Tcp, Timeouts,
+    runtime::{TokioIo, shutdown},
+    serve_raw_with,
+};
 use clap::Parser;
 use std::{process::ExitCode, time::Duration};
 use tokio::io::{copy, split};

@@ -7,8 +7,10 @@
 //!
 //! curl prints the certificate. A name that no certificate contains is refused.
 use anyport::{
-    Body, ConnInfo, HttpOptions, Request, Response, Result, Tcp, TlsConfig, TlsExt, serve_with,
-    service_fn, shutdown, tls::Certificate,
+    Body, ConnInfo, HttpOptions, Request, Response, Result, Tcp,
+    runtime::shutdown,
+    serve_with, service_fn,
+    tls::{Certificate, TlsConfig, TlsExt},
 };
 use clap::Parser;
 use std::{convert::Infallible, process::ExitCode};

@@ -3,7 +3,9 @@
 //!
 //! The app is served in memory, on tokio's paused clock. This clock jumps to the next timer when no
 //! task is ready, so that the keep-alive timeout of 75 s passes at once.
-use anyport::{Body, Memory, Request, Response, StatusCode, TokioIo, serve_with, service_fn};
+use anyport::{
+    Body, Memory, Request, Response, http::StatusCode, runtime::TokioIo, serve_with, service_fn,
+};
 use std::{convert::Infallible, error::Error};
 use tokio::time::Instant;
 

@@ -5,7 +5,8 @@
 //! behind an `Rc`, without a lock or an atomic. `curl http://127.0.0.1:3000/` gets
 //! `request 17 of worker 1`. SIGTERM or Ctrl-C drains the server.
 use anyport::{
-    Body, Request, Response, Result, Server, Tcp, per_worker, serve_with, service_fn, shutdown,
+    Body, Request, Response, Result, Server, Tcp, per_worker, runtime::shutdown, serve_with,
+    service_fn,
 };
 use anyport_examples::{exit_code, not_compiled_in, print_endpoints};
 use clap::{Parser, ValueEnum};

@@ -10,8 +10,10 @@
 //!
 //! SIGTERM or Ctrl-C drains the server.
 use anyport::{
-    Body, ConnInfo, HttpOptions, Request, Response, Result, Tcp, TlsConfig, TlsExt, serve_with,
-    service_fn, shutdown,
+    Body, ConnInfo, HttpOptions, Request, Response, Result, Tcp,
+    runtime::shutdown,
+    serve_with, service_fn,
+    tls::{TlsConfig, TlsExt},
 };
 use clap::Parser;
 use std::{convert::Infallible, path::PathBuf, process::ExitCode};

@@ -5,8 +5,8 @@
 //! The kernel reports the peer's process, user and group, so local users need no password. SIGTERM
 //! or Ctrl-C drains the server and removes the socket's file.
 use anyport::{
-    Body, ConnInfo, HttpOptions, PeerCred, Request, Response, Result, Unix, serve_with, service_fn,
-    shutdown,
+    Body, ConnInfo, HttpOptions, Request, Response, Result, Unix, runtime::shutdown, serve_with,
+    service_fn, transport::PeerCred,
 };
 use clap::Parser;
 use std::{convert::Infallible, num::ParseIntError, path::PathBuf, process::ExitCode};

@@ -5,7 +5,11 @@
 //! drains the server: each client gets a last message and 1001. The page is `assets/chat.html`;
 //! `tests/programs` has other clients talk to it over every transport.
 use anyport::{
-    Body, Request, Response, Result, Server, Tcp, TlsConfig, TlsExt, header, serve_with, shutdown,
+    Body, Request, Response, Result, Server, Tcp,
+    http::header,
+    runtime::shutdown,
+    serve_with,
+    tls::{TlsConfig, TlsExt},
     ws::{self, Config, Deflate, Message, Utf8Bytes, WebSocket},
 };
 use clap::{Parser, ValueEnum};

@@ -6,8 +6,11 @@
 )]
 
 use anyport_core::{
-    Accepted, ConnInfo, Connection, Endpoint, Incoming, Listener, Result, Transport, Worker,
-    runtime::TokioPerCore, serve_raw_with,
+    ConnInfo, Connection, Listener, Result, Transport,
+    protocol::Accepted,
+    runtime::{TokioPerCore, Worker},
+    serve_raw_with,
+    transport::{Connecting, Endpoint},
 };
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
@@ -108,9 +111,15 @@ impl Listener for One {
     type Connection = Mute;
     type Handshake = Ready<io::Result<Mute>>;
 
-    fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+    fn poll_accept(
+        &mut self,
+        _: &mut Context<'_>,
+    ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         match self.0.lock().unwrap().take() {
-            Some(mute) => Poll::Ready(Ok(Incoming::new(mute.info.peer().clone(), ready(Ok(mute))))),
+            Some(mute) => Poll::Ready(Ok(Connecting::new(
+                mute.info.peer().clone(),
+                ready(Ok(mute)),
+            ))),
             None => Poll::Pending,
         }
     }

@@ -1,7 +1,7 @@
 //! A signal counts from the creation of the future. Two signals at the same time count as one.
 #![cfg(all(unix, feature = "tokio"))]
 
-use anyport_core::shutdown;
+use anyport_core::runtime::shutdown;
 use rustix::process::{Signal, getpid, kill_process};
 use std::time::Duration;
 use tokio::{

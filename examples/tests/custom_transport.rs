@@ -6,7 +6,7 @@
 #[expect(dead_code, reason = "the `main` of the program is not called")]
 mod example;
 
-use anyport::{Endpoint, UnixName};
+use anyport::transport::{Endpoint, UnixName};
 use anyport_testkit::{Capabilities, Capability, Subject, Suite};
 use example::UnixSocket;
 use std::{

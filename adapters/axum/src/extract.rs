@@ -10,7 +10,7 @@ use http::{Extensions, request::Parts};
 /// The facts about the connection: its addresses, its number, its worker, TLS, credentials.
 ///
 /// ```
-/// # use anyport_axum::Connection;
+/// # use anyport_axum::ConnectionInfo;
 /// async fn handler(ConnectionInfo(info): ConnectionInfo) -> String {
 ///     format!("connection {} of {}, accepted at {}", info.id(), info.peer(), info.local())
 /// }

@@ -80,7 +80,7 @@ async fn theirs(mut request: Request<Body>) -> Result<Response<Body>> {
             derive_accept_key(key.as_bytes()),
         );
     let upgrade = hyper::upgrade::on(&mut request);
-    anyport_core::spawn(async {
+    anyport_core::runtime::spawn(async {
         let Ok(upgraded) = upgrade.await else { return };
         let config = WebSocketConfig::default().read_buffer_size(4096);
         let io = TokioIo::new(upgraded);

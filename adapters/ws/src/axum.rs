@@ -5,7 +5,7 @@ use crate::{
     handshake::{Offer, Rejection},
     socket::WebSocket,
 };
-use anyport_core::spawn;
+use anyport_core::runtime::spawn;
 use axum_core::{
     body::Body,
     extract::FromRequestParts,

@@ -1,7 +1,9 @@
 //! What a server can do wrong on purpose, for the tests to show that `--check` finds it.
 
 use anyport::{
-    Conn, ConnInfo, Endpoint, Incoming, Listener, TokioIo, Transport, Worker, runtime::Tokio,
+    ConnInfo, Listener, Transport,
+    runtime::{Tokio, TokioIo, Worker},
+    transport::{Conn, Connecting, Endpoint},
 };
 use std::{
     future::Ready,
@@ -93,10 +95,13 @@ impl Listener for Listening {
     type Connection = Conn<TokioIo<Sip>>;
     type Handshake = Ready<io::Result<Self::Connection>>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         self.listener.poll_accept(cx).map_ok(|(stream, peer)| {
             let info = ConnInfo::new(peer, self.local.clone());
-            Incoming::ready(Conn::new(TokioIo::new(Sip(stream)), info))
+            Connecting::ready(Conn::new(TokioIo::new(Sip(stream)), info))
         })
     }
 }

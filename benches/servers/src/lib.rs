@@ -9,7 +9,10 @@ mod faults;
 mod transport;
 
 use anyport::{
-    Body, BoxError, Endpoint, Request, Response, UnixName, shutdown,
+    Body, Request, Response,
+    error::BoxError,
+    runtime::shutdown,
+    transport::{Endpoint, UnixName},
     ws::{self, WebSocket},
 };
 use anyport_bench_app::answer;

@@ -3,13 +3,13 @@
 use crate::app;
 #[cfg(unix)]
 use anyport::Unix;
+#[cfg(feature = "tls")]
+use anyport::tls::{TlsConfig, TlsExt as _};
 #[cfg(all(feature = "glommio", target_os = "linux"))]
 use anyport::{Glommio, GlommioUnix};
 #[cfg(all(feature = "monoio", target_os = "linux"))]
-use anyport::{Monoio, MonoioUnix, monoio::Driver};
+use anyport::{Monoio, MonoioUnix, transport::monoio::Driver};
 use anyport::{Server, Tcp, serve_with, service_fn};
-#[cfg(feature = "tls")]
-use anyport::{TlsConfig, TlsExt as _};
 use anyport_bench_child::Address;
 use std::net::SocketAddr;
 #[cfg(unix)]

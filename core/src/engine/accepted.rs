@@ -416,7 +416,7 @@ impl<C: Connected> Drop for Accepted<C> {
             self.state.discard_unsent();
             Close::Reset
         } else if self.state.closes_gracefully() {
-            Close::Orderly
+            Close::Graceful
         } else {
             Close::Silent
         };

@@ -17,7 +17,7 @@ mod waker;
 mod worker;
 
 #[cfg(target_os = "linux")]
-pub use self::ring::{RingCall, RingNeeds};
+pub use self::ring::{IoUringCall, IoUringRequirements};
 #[cfg(feature = "tokio")]
 pub use self::tokio::{Tokio, TokioPerCore};
 

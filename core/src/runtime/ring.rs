@@ -9,7 +9,7 @@ use std::{fs, io};
 /// The requirements of a runtime that uses io_uring.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct RingNeeds {
+pub struct IoUringRequirements {
     /// The first version of Linux with all needed operations.
     pub kernel: &'static str,
     /// The memory of one worker's rings in KiB.
@@ -19,14 +19,14 @@ pub struct RingNeeds {
 /// The system call that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum RingCall {
+pub enum IoUringCall {
     /// `io_uring_setup`
     Setup,
     /// `io_uring_register`
     Register,
 }
 
-impl RingNeeds {
+impl IoUringRequirements {
     /// Requires a kernel version, such as `5.6`, and this many KiB for the rings of one worker.
     #[must_use]
     pub const fn new(kernel: &'static str, kib: u64) -> Self {
@@ -36,7 +36,7 @@ impl RingNeeds {
     /// Advice about a failed call: the probable cause and what to change. `None` if the process is
     /// out of descriptors, which is not about io_uring.
     #[must_use]
-    pub fn advice(&self, call: RingCall, error: &io::Error) -> Option<String> {
+    pub fn advice(&self, call: IoUringCall, error: &io::Error) -> Option<String> {
         if is_descriptor_limit(error) {
             return None;
         }
@@ -80,10 +80,10 @@ impl System {
         }
     }
 
-    fn advice(&self, needs: RingNeeds, call: RingCall, error: &io::Error) -> String {
+    fn advice(&self, needs: IoUringRequirements, call: IoUringCall, error: &io::Error) -> String {
         let name = match call {
-            RingCall::Setup => "io_uring_setup",
-            RingCall::Register => "io_uring_register",
+            IoUringCall::Setup => "io_uring_setup",
+            IoUringCall::Register => "io_uring_register",
         };
         let kernel = needs.kernel;
         let this = match &self.kernel {
@@ -96,15 +96,17 @@ impl System {
         );
         match (Errno::from_io_error(error), call) {
             (Some(Errno::NOMEM), _) => self.memory(needs),
-            (Some(Errno::PERM), RingCall::Setup) => self.sysctl().unwrap_or(filter),
-            (Some(Errno::PERM), RingCall::Register) => filter,
+            (Some(Errno::PERM), IoUringCall::Setup) => self.sysctl().unwrap_or(filter),
+            (Some(Errno::PERM), IoUringCall::Register) => filter,
             (Some(Errno::ACCESS), _) => format!(
                 "a security module (SELinux, AppArmor) or a seccomp filter denies {name}: the kernel's log names the rule (`journalctl -k --grep denied`); {allow}"
             ),
             (Some(Errno::INVAL), _) => format!("{this} is too old: it needs Linux {kernel}"),
-            _ if error.kind() == io::ErrorKind::Unsupported && call == RingCall::Setup => format!(
-                "{this} has no io_uring (it needs Linux {kernel} with CONFIG_IO_URING), or a sandbox or seccomp filter hides it: {allow}"
-            ),
+            _ if error.kind() == io::ErrorKind::Unsupported && call == IoUringCall::Setup => {
+                format!(
+                    "{this} has no io_uring (it needs Linux {kernel} with CONFIG_IO_URING), or a sandbox or seccomp filter hides it: {allow}"
+                )
+            }
             _ if error.kind() == io::ErrorKind::Unsupported => format!(
                 "{this} is too old (it needs Linux {kernel}), or a sandbox or seccomp filter hides {name}: {allow}"
             ),
@@ -116,7 +118,7 @@ impl System {
 
     /// Which rings count depends on the kernel. From 6.14 on, those of all processes of a user
     /// without the capability do. From 5.12 on, none did.
-    fn memory(&self, needs: RingNeeds) -> String {
+    fn memory(&self, needs: IoUringRequirements) -> String {
         let kib = needs.kib;
         match self.locked {
             Some(locked) if self.capabilities & CAP_IPC_LOCK == 0 => {
@@ -155,7 +157,7 @@ impl System {
 mod tests {
     use super::*;
 
-    const NEEDS: RingNeeds = RingNeeds::new("5.6", 256);
+    const NEEDS: IoUringRequirements = IoUringRequirements::new("5.6", 256);
 
     fn system() -> System {
         System {
@@ -167,7 +169,7 @@ mod tests {
         }
     }
 
-    fn check(system: &System, call: RingCall, errno: Errno, what: &[&str]) {
+    fn check(system: &System, call: IoUringCall, errno: Errno, what: &[&str]) {
         let advice = system.advice(NEEDS, call, &errno.into());
         for what in what {
             assert!(advice.contains(what), "{errno:?} of {call:?}: {advice}");
@@ -183,14 +185,14 @@ mod tests {
             "as root, with `ulimit -l unlimited`",
             "`LimitMEMLOCK=infinity`",
         ];
-        check(&limited, RingCall::Setup, Errno::NOMEM, &what);
+        check(&limited, IoUringCall::Setup, Errno::NOMEM, &what);
         let own = System {
             max_locked: None,
             ..system()
         };
         check(
             &own,
-            RingCall::Setup,
+            IoUringCall::Setup,
             Errno::NOMEM,
             &["raise it, with `ulimit"],
         );
@@ -205,7 +207,7 @@ mod tests {
         for system in [unlimited, capable] {
             check(
                 &system,
-                RingCall::Setup,
+                IoUringCall::Setup,
                 Errno::NOMEM,
                 &["memory.max", "fewer workers"],
             );
@@ -221,7 +223,7 @@ mod tests {
         };
         check(
             &disabled(Some(2), CAP_SYS_ADMIN),
-            RingCall::Setup,
+            IoUringCall::Setup,
             Errno::PERM,
             &[
                 "kernel.io_uring_disabled is 2",
@@ -230,7 +232,7 @@ mod tests {
         );
         check(
             &disabled(Some(1), 0),
-            RingCall::Setup,
+            IoUringCall::Setup,
             Errno::PERM,
             &["kernel.io_uring_disabled is 1", "kernel.io_uring_group"],
         );
@@ -243,12 +245,12 @@ mod tests {
             disabled(Some(0), 0),
             disabled(None, 0),
         ] {
-            check(&system, RingCall::Setup, Errno::PERM, &filter);
+            check(&system, IoUringCall::Setup, Errno::PERM, &filter);
         }
         // A process that may set up a ring can be refused the rest only by a filter.
         check(
             &disabled(Some(2), 0),
-            RingCall::Register,
+            IoUringCall::Register,
             Errno::PERM,
             &["a seccomp filter forbids io_uring_register"],
         );
@@ -259,13 +261,13 @@ mod tests {
         let system = system();
         check(
             &system,
-            RingCall::Setup,
+            IoUringCall::Setup,
             Errno::ACCESS,
             &["SELinux, AppArmor", "io_uring_setup", "journalctl -k"],
         );
         check(
             &system,
-            RingCall::Setup,
+            IoUringCall::Setup,
             Errno::NOSYS,
             &[
                 "(6.1.0) has no io_uring",
@@ -275,19 +277,19 @@ mod tests {
         );
         check(
             &system,
-            RingCall::Register,
+            IoUringCall::Register,
             Errno::NOSYS,
             &["hides io_uring_register"],
         );
         check(
             &system,
-            RingCall::Setup,
+            IoUringCall::Setup,
             Errno::INVAL,
             &["(6.1.0) is too old: it needs Linux 5.6"],
         );
         check(
             &system,
-            RingCall::Setup,
+            IoUringCall::Setup,
             Errno::AGAIN,
             &["it needs Linux 5.6", "kernel.io_uring_disabled = 0"],
         );
@@ -297,7 +299,7 @@ mod tests {
         };
         check(
             &nameless,
-            RingCall::Setup,
+            IoUringCall::Setup,
             Errno::INVAL,
             &["this kernel is too old"],
         );
@@ -307,7 +309,7 @@ mod tests {
     fn descriptor_limit_is_not_a_refusal_of_io_uring() {
         for errno in [23, 24] {
             let error = io::Error::from_raw_os_error(errno);
-            assert_eq!(NEEDS.advice(RingCall::Setup, &error), None);
+            assert_eq!(NEEDS.advice(IoUringCall::Setup, &error), None);
         }
     }
 

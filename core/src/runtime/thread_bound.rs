@@ -190,7 +190,7 @@ impl Mailbox {
     }
 
     /// Wakes under the lock: no copy of the waker may exist after the runtime has released it
-    /// ([`Tasks`](crate::runtime::local::Tasks)).
+    /// ([`LocalTasks`](crate::runtime::local::LocalTasks)).
     fn notify(&self, messages: &MutexGuard<'_, Messages>) {
         let is_first = !self.has_messages.swap(true, Ordering::Relaxed);
         if let Some(waker) = messages.waker.as_ref().filter(|_| is_first) {

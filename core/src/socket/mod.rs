@@ -17,10 +17,10 @@ pub use address::BindAddr;
 pub use options::SocketOptions;
 #[cfg(unix)]
 pub use peer::{peer_state, reset_at_close, try_send};
-pub use queue::{AcceptQueue, MAX_QUEUE_LENGTH, Ownership, canonical};
+pub use queue::{AcceptQueue, MAX_BACKLOG, Ownership, canonical};
 #[cfg(target_os = "linux")]
-pub use ready::{Acceptor, ReadyTcpListener, ReadyUnixListener};
-pub use tcp::{TcpListen, TcpTransport};
+pub use ready::{Acceptor, ReadinessTcpListener, ReadinessUnixListener};
+pub use tcp::{FromTcpSocket, TcpTransport};
 
 use crate::error::{Error, Result};
 use rustix::io::Errno;

@@ -9,7 +9,7 @@ const MAX_ROUND_TRIP: Duration = Duration::from_millis(250);
 /// The maximum of queued clients that a stopped worker accepts if it cannot refuse new ones
 /// (Linux's default of `net.core.somaxconn`). Later ones are left to the socket's other
 /// ownership; their number is unbounded.
-pub const MAX_QUEUE_LENGTH: usize = 4096;
+pub const MAX_BACKLOG: usize = 4096;
 
 /// Whether other workers or processes accept from the same kernel socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl AcceptQueue {
             // the handshake are theirs.
             Ownership::Shared => {
                 self.state = State::Stopped {
-                    remaining: MAX_QUEUE_LENGTH,
+                    remaining: MAX_BACKLOG,
                 };
                 Duration::ZERO
             }

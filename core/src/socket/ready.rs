@@ -4,8 +4,8 @@
 //! connection that it accepts after the listener was dropped. It also needs a blocking socket, and
 //! an adopted socket must stay non-blocking for its other owners.
 use super::{
-    AcceptQueue, Ownership, SocketOptions, TcpListen, canonical,
-    unix::{UnixListen, UnixQueue, UnixSocket},
+    AcceptQueue, FromTcpSocket, Ownership, SocketOptions, canonical,
+    unix::{FromUnixSocket, UnixQueue, UnixSocket},
 };
 use crate::{
     runtime::{RuntimeOptions, Worker},
@@ -116,7 +116,7 @@ fn accept_from(socket: &TcpListener, flags: SocketFlags) -> io::Result<(TcpStrea
 }
 
 /// A listening TCP socket on one worker.
-pub struct ReadyTcpListener<A> {
+pub struct ReadinessTcpListener<A> {
     socket: TcpListener,
     acceptor: A,
     queue: AcceptQueue,
@@ -125,7 +125,7 @@ pub struct ReadyTcpListener<A> {
     local: Option<Endpoint>,
 }
 
-impl<A: Acceptor> ReadyTcpListener<A> {
+impl<A: Acceptor> ReadinessTcpListener<A> {
     fn connection(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<A::Tcp> {
         let local = match &self.local {
             Some(local) => local.clone(),
@@ -136,7 +136,7 @@ impl<A: Acceptor> ReadyTcpListener<A> {
     }
 }
 
-impl<A: Acceptor> TcpListen for ReadyTcpListener<A> {
+impl<A: Acceptor> FromTcpSocket for ReadinessTcpListener<A> {
     type Driver = A::Driver;
 
     fn runtime_options(driver: &A::Driver) -> Option<RuntimeOptions> {
@@ -159,7 +159,7 @@ impl<A: Acceptor> TcpListen for ReadyTcpListener<A> {
     }
 }
 
-impl<A: Acceptor> Listener for ReadyTcpListener<A> {
+impl<A: Acceptor> Listener for ReadinessTcpListener<A> {
     type Connection = A::Tcp;
     type Handshake = Ready<io::Result<A::Tcp>>;
 
@@ -182,15 +182,15 @@ impl<A: Acceptor> Listener for ReadyTcpListener<A> {
     }
 }
 
-impl<A> AsFd for ReadyTcpListener<A> {
+impl<A> AsFd for ReadinessTcpListener<A> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 }
 
-impl<A> fmt::Debug for ReadyTcpListener<A> {
+impl<A> fmt::Debug for ReadinessTcpListener<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReadyTcpListener")
+        f.debug_struct("ReadinessTcpListener")
             .field("socket", &self.socket)
             .field("queue", &self.queue)
             .finish_non_exhaustive()
@@ -198,7 +198,7 @@ impl<A> fmt::Debug for ReadyTcpListener<A> {
 }
 
 /// A listening Unix socket on one worker.
-pub struct ReadyUnixListener<A> {
+pub struct ReadinessUnixListener<A> {
     /// Dropped before the socket.
     queue: UnixQueue,
     socket: UnixListener,
@@ -206,7 +206,7 @@ pub struct ReadyUnixListener<A> {
     local: Endpoint,
 }
 
-impl<A: Acceptor> UnixListen for ReadyUnixListener<A> {
+impl<A: Acceptor> FromUnixSocket for ReadinessUnixListener<A> {
     type Driver = A::Driver;
 
     fn runtime_options(driver: &A::Driver) -> Option<RuntimeOptions> {
@@ -224,7 +224,7 @@ impl<A: Acceptor> UnixListen for ReadyUnixListener<A> {
     }
 }
 
-impl<A: Acceptor> Listener for ReadyUnixListener<A> {
+impl<A: Acceptor> Listener for ReadinessUnixListener<A> {
     type Connection = A::Unix;
     type Handshake = Ready<io::Result<A::Unix>>;
 
@@ -252,15 +252,15 @@ impl<A: Acceptor> Listener for ReadyUnixListener<A> {
     }
 }
 
-impl<A> AsFd for ReadyUnixListener<A> {
+impl<A> AsFd for ReadinessUnixListener<A> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 }
 
-impl<A> fmt::Debug for ReadyUnixListener<A> {
+impl<A> fmt::Debug for ReadinessUnixListener<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReadyUnixListener")
+        f.debug_struct("ReadinessUnixListener")
             .field("socket", &self.socket)
             .field("queue", &self.queue)
             .finish_non_exhaustive()

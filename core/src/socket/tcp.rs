@@ -10,7 +10,7 @@ use crate::{
 use std::{fmt, io, marker::PhantomData, net, sync::Arc, time::Duration};
 
 /// A runtime's listener over TCP. [`TcpTransport`] is the builder for all of them.
-pub trait TcpListen: Listener + Sized {
+pub trait FromTcpSocket: Listener + Sized {
     /// The driver that the workers wait with, such as monoio's `Driver`. `()` if the runtime has
     /// only one.
     type Driver: Clone + Default + fmt::Debug + Send + Sync + 'static;
@@ -37,9 +37,9 @@ pub trait TcpListen: Listener + Sized {
 
 /// TCP on the runtime `R` with the listener `L`: the type behind `Tcp`, `Monoio` and `Glommio`.
 ///
-/// For a runtime of your own, implement [`Runtime`] and [`TcpListen`], and write `pub type MyTcp =
-/// TcpTransport<MyRuntime, MyListener>`.
-pub struct TcpTransport<R, L: TcpListen> {
+/// For a runtime of your own, implement [`Runtime`] and [`FromTcpSocket`], and write `pub type
+/// MyTcp = TcpTransport<MyRuntime, MyListener>`.
+pub struct TcpTransport<R, L: FromTcpSocket> {
     source: Source,
     options: SocketOptions,
     workers: Workers,
@@ -53,7 +53,7 @@ enum Source {
     Adopt(Arc<net::TcpListener>),
 }
 
-impl<R: Runtime, L: TcpListen> TcpTransport<R, L> {
+impl<R: Runtime, L: FromTcpSocket> TcpTransport<R, L> {
     /// Listens on an address: see [`BindAddr`].
     pub fn bind(address: impl Into<BindAddr>) -> Self {
         Self::new(Source::Bind(address.into()))
@@ -138,7 +138,7 @@ impl<R: Runtime, L: TcpListen> TcpTransport<R, L> {
 }
 
 #[cfg(feature = "tokio")]
-impl<L: TcpListen> TcpTransport<Tokio, L> {
+impl<L: FromTcpSocket> TcpTransport<Tokio, L> {
     /// Gives each worker its own thread, single-threaded tokio and socket. Default: one worker per
     /// core; [`with_workers`](TcpTransport::with_workers) changes that.
     #[must_use]
@@ -153,7 +153,7 @@ impl<L: TcpListen> TcpTransport<Tokio, L> {
     }
 }
 
-impl<R: Runtime, L: TcpListen> Transport for TcpTransport<R, L> {
+impl<R: Runtime, L: FromTcpSocket> Transport for TcpTransport<R, L> {
     type Runtime = R;
     type Socket = net::TcpListener;
     type Listener = L;
@@ -190,7 +190,7 @@ impl<R: Runtime, L: TcpListen> Transport for TcpTransport<R, L> {
     }
 }
 
-impl<R, L: TcpListen> Clone for TcpTransport<R, L> {
+impl<R, L: FromTcpSocket> Clone for TcpTransport<R, L> {
     fn clone(&self) -> Self {
         Self {
             source: self.source.clone(),
@@ -202,7 +202,7 @@ impl<R, L: TcpListen> Clone for TcpTransport<R, L> {
     }
 }
 
-impl<R, L: TcpListen> fmt::Debug for TcpTransport<R, L> {
+impl<R, L: FromTcpSocket> fmt::Debug for TcpTransport<R, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TcpTransport")
             .field("source", &self.source)

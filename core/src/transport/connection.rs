@@ -171,7 +171,7 @@ impl<C: Connection> Connected for C {
         match how {
             Close::Silent => {}
             // Not awaited: a full send buffer must not delay the close.
-            Close::Orderly => {
+            Close::Graceful => {
                 let _ = self
                     .as_mut()
                     .poll_shutdown(&mut Context::from_waker(Waker::noop()));

@@ -5,10 +5,10 @@
 //! clients to it. The target sets `harness = false`:
 //!
 //! ```no_run
-//! use anyport_core::{Endpoint, Transport};
+//! use anyport_core::{Transport, transport::Endpoint};
 //! use anyport_testkit::{Subject, Suite};
 //! use std::{io, process::ExitCode};
-//! # use anyport_core::{Conn, ConnInfo, Incoming, Listener, Result, Worker, runtime::Tokio};
+//! # use anyport_core::{ConnInfo, Listener, Result, runtime::{Tokio, Worker}, transport::{Conn, Connecting}};
 //! # use hyper_util::rt::TokioIo;
 //! # use tokio::io::DuplexStream;
 //! # use std::{future::Ready, task::{Context, Poll}};
@@ -22,7 +22,7 @@
 //! # }
 //! # impl Listener for Pipe {
 //! #     type Connection = Conn<TokioIo<DuplexStream>>; type Handshake = Ready<io::Result<Self::Connection>>;
-//! #     fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> { todo!() }
+//! #     fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<Connecting<Self::Handshake>>> { todo!() }
 //! # }
 //!
 //! struct MyPipe;

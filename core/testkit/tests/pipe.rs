@@ -6,7 +6,9 @@
 )]
 
 use anyport_core::{
-    Conn, ConnInfo, Endpoint, Incoming, Listener, Result, Transport, Worker, runtime::Tokio,
+    ConnInfo, Listener, Result, Transport,
+    runtime::{Tokio, Worker},
+    transport::{Conn, Connecting, Endpoint},
 };
 use anyport_testkit::{Capabilities, Capability, Subject, Suite};
 use hyper_util::rt::TokioIo;
@@ -68,12 +70,15 @@ impl Listener for Accepting {
     type Connection = Conn<TokioIo<DuplexStream>>;
     type Handshake = Ready<io::Result<Self::Connection>>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         let Some(stream) = ready!(self.clients.poll_recv(cx)) else {
             return Poll::Pending;
         };
         let info = ConnInfo::new(Endpoint::custom("pipe"), self.local.clone());
-        Poll::Ready(Ok(Incoming::ready(Conn::new(TokioIo::new(stream), info))))
+        Poll::Ready(Ok(Connecting::ready(Conn::new(TokioIo::new(stream), info))))
     }
 
     fn stop(&mut self) -> Duration {

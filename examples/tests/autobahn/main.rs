@@ -13,7 +13,10 @@
 #[expect(dead_code, reason = "the `main` of the program is not called")]
 mod example;
 
-use anyport::{Server, Tcp, TlsConfig, TlsExt, serve_with, service_fn};
+use anyport::{
+    Server, Tcp, serve_with, service_fn,
+    tls::{TlsConfig, TlsExt},
+};
 use anyport_testkit::requirements::{Tests, block_on, needs_program};
 use example::{Room, app};
 use serde::Deserialize;

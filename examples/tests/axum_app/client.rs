@@ -1,7 +1,7 @@
 //! A client over any stream. It returns whole responses, with varying values replaced by
 //! placeholders.
 use crate::servers::{Stream, TestServer};
-use anyport::{Request, StatusCode, TokioIo};
+use anyport::{Request, http::StatusCode, runtime::TokioIo};
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 use http_body_util::{BodyExt, Full};

@@ -17,7 +17,7 @@ mod starts;
 mod tls;
 mod tokio_app;
 
-use anyport::StatusCode;
+use anyport::http::StatusCode;
 use axum::Router;
 use bytes::Bytes;
 use client::{Client, TestRequest, TestResponse, Version, get, request};
@@ -244,7 +244,7 @@ async fn handlers_know_their_peer_over_every_transport() {
     let response = client.send(&get("/whoami")).await;
     assert_eq!(response.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(
-        response.text().contains("anyport::for_axum::app"),
+        response.text().contains("anyport::axum::app"),
         "{response:?}"
     );
 }

@@ -1,8 +1,9 @@
 //! The application under test: a list of notes with state, JSON, path, query, a form, server-sent
 //! events, a WebSocket, static files, compression, and request ids.
 use anyport::{
-    Result, StatusCode,
-    for_axum::{Credentials, Peer, Tls},
+    Result,
+    axum::{Credentials, Peer, Tls},
+    http::StatusCode,
 };
 use axum::{
     Form, Json, Router,
@@ -141,9 +142,13 @@ async fn echo_messages(mut socket: WebSocket, notes: Notes) {
     }
 }
 
-async fn whoami(Peer(peer): Peer, tls: Option<Tls>, credentials: Option<Credentials>) -> String {
+async fn whoami(
+    Peer(peer): Peer,
+    tls: Option<TlsSession>,
+    credentials: Option<Credentials>,
+) -> String {
     let how = match tls {
-        Some(Tls(tls)) => format!("over {}", tls.version()),
+        Some(TlsSession(tls)) => format!("over {}", tls.version()),
         None => "in plain text".into(),
     };
     let who = credentials.map_or(String::new(), |Credentials(cred)| {

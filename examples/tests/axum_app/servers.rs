@@ -1,17 +1,18 @@
 //! The servers under test: the app over each transport, and over `axum::serve`, which is the
 //! reference.
 use crate::{client::Version, tls};
-use anyport::{
-    ByteTransport, Endpoint, Handle, Listener, Memory, Server, Tcp, TlsConfig, TlsExt, Unix,
-    UnixName,
-    for_axum::{self, Connection, app},
-    runtime::Tokio,
-    serve_with,
-};
 #[cfg(all(feature = "glommio", target_os = "linux"))]
 use anyport::{Glommio, GlommioUnix};
+use anyport::{
+    Handle, Listener, Memory, Server, Tcp, Unix,
+    axum::{self as for_axum, ConnectionInfo, app},
+    runtime::Tokio,
+    serve_with,
+    tls::{TlsConfig, TlsExt},
+    transport::{ByteTransport, Endpoint, UnixName},
+};
 #[cfg(all(feature = "monoio", target_os = "linux"))]
-use anyport::{Monoio, MonoioUnix, monoio::Driver};
+use anyport::{Monoio, MonoioUnix, transport::monoio::Driver};
 use axum::{Router, serve};
 use std::{io, net, path::Path, pin::Pin, sync::Arc, time::Duration};
 use tempfile::TempDir;
@@ -234,7 +235,7 @@ impl TestServer {
         let listener = for_axum::listener(transport).unwrap();
         let endpoint = listener.endpoint().clone();
         let (stop, stopped) = oneshot::channel();
-        let service = router.into_make_service_with_connect_info::<Connection>();
+        let service = router.into_make_service_with_connect_info::<ConnectionInfo>();
         let serving =
             serve(listener, service).with_graceful_shutdown(async { drop(stopped.await) });
         Self {

@@ -6,7 +6,12 @@ use crate::{
     servers::{TRANSPORTS, TestServer},
     tokio_app::{REQUESTS, Shared, router},
 };
-use anyport::{Endpoint, ErrorKind, Event, Observer, Result, Server};
+use anyport::{
+    Result, Server,
+    error::ErrorKind,
+    observe::{Event, Observer},
+    transport::Endpoint,
+};
 use futures_util::future::join_all;
 use std::{sync::Mutex, thread};
 use tokio::{

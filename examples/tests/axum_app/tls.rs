@@ -1,13 +1,10 @@
 //! Both ends of TLS, with a certificate generated for the test.
 use crate::{client::Version, servers::Stream};
-use anyport::{
-    TlsConfig,
-    tls::{
-        Provider,
-        rustls::{
-            ClientConfig, RootCertStore,
-            pki_types::{CertificateDer, ServerName},
-        },
+use anyport::tls::{
+    Provider, TlsConfig,
+    rustls::{
+        ClientConfig, RootCertStore,
+        pki_types::{CertificateDer, ServerName},
     },
 };
 use std::sync::Arc;

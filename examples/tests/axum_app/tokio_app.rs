@@ -4,7 +4,7 @@ use crate::{
     ASSETS,
     client::{TestRequest, request},
 };
-use anyport::StatusCode;
+use anyport::http::StatusCode;
 use axum::{
     Json, Router,
     extract::{

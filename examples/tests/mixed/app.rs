@@ -1,5 +1,9 @@
 //! The app: its routes return the name of the transport, wait, echo, and panic.
-use anyport::{Body, Request, Response, StatusCode, TokioIo, header};
+use anyport::{
+    Body, Request, Response,
+    http::{StatusCode, header},
+    runtime::TokioIo,
+};
 use axum::{Router, routing::get};
 use std::{panic::resume_unwind, sync::Arc};
 use tokio::{io, sync::Semaphore};
@@ -64,7 +68,7 @@ async fn echo(mut request: Request<axum::body::Body>) -> Response<Body> {
         // The copy ends with the client or with the server.
         let _ = io::copy(&mut read, &mut write).await;
     };
-    anyport::spawn(echoing).unwrap();
+    anyport::runtime::spawn(echoing).unwrap();
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     for (name, value) in [(header::CONNECTION, "upgrade"), (header::UPGRADE, "echo")] {

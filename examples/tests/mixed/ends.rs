@@ -8,7 +8,7 @@ use crate::{
     server::{TestServer, TestServerBuilder},
     transports::{Dial, FAULTY, TRANSPORTS},
 };
-use anyport::{Error, ErrorKind};
+use anyport::{Error, error::ErrorKind};
 use std::thread;
 use tokio::{
     runtime::{Builder, Runtime},

@@ -1,7 +1,8 @@
 //! A transport with one fault, on the runtime of the transport that it wraps.
 use anyport::{
-    AcceptErrorKind, Endpoint, Incoming, Listener, Result, Transport, Worker, Workers,
-    runtime::RuntimeOptions,
+    Listener, Result, Transport,
+    runtime::{RuntimeOptions, Worker, Workers},
+    transport::{AcceptErrorKind, Connecting, Endpoint},
 };
 use std::{
     io,
@@ -63,7 +64,7 @@ impl<L: Listener> Listener for Faulty<L> {
     type Connection = L::Connection;
     type Handshake = L::Handshake;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<L::Handshake>>> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Connecting<L::Handshake>>> {
         let accepted = self.0.poll_accept(cx);
         match self.1 {
             Fault::PanicsAtAccept if accepted.is_ready() => resume_unwind(Box::new("deliberate")),

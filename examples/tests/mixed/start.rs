@@ -10,7 +10,7 @@ use crate::{
     server::TestServerBuilder,
     transports::{FAULTY, TRANSPORTS},
 };
-use anyport::{ErrorKind, Tcp};
+use anyport::{Tcp, error::ErrorKind};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::{
     env, fs,

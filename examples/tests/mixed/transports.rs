@@ -4,8 +4,10 @@ use crate::{
     fault::{Fault, Faulty},
 };
 use anyport::{
-    Endpoint, Memory, ServedOver, Server, Tcp, Transport, Unix, UnixName, memory::Connector,
+    Memory, Server, Tcp, Transport, Unix,
+    bounds::AppOver,
     serve_with,
+    transport::{Endpoint, UnixName, memory::Connector},
 };
 use axum::Router;
 use std::path::Path;
@@ -47,7 +49,7 @@ pub(crate) const TRANSPORTS: &[MixedTransport] = &[
     }),
     #[cfg(all(feature = "monoio", target_os = "linux"))]
     transport("monoio by epoll", |server, _, app| {
-        let driver = anyport::monoio::Driver::Epoll;
+        let driver = anyport::transport::monoio::Driver::Epoll;
         let monoio = anyport::Monoio::bind(LOCAL).with_workers(2);
         with(server, monoio.with_driver(driver), app)
     }),
@@ -112,7 +114,7 @@ const fn transport(
 fn with<T>(server: Option<Server>, transport: T, app: Router) -> (Server, Dial)
 where
     T: Transport,
-    Router: ServedOver<T>,
+    Router: AppOver<T>,
 {
     let server = match server {
         Some(server) => server.and(transport, app),

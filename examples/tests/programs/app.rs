@@ -1,7 +1,7 @@
 //! The app: it describes requests, and sends every kind of response that a proxy might handle
 //! wrongly.
 use crate::web_sockets;
-use anyport::{Body, BoxError, Request, Response, StatusCode};
+use anyport::{Body, Request, Response, error::BoxError, http::StatusCode};
 use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::{BodyExt, StreamBody};

@@ -1,6 +1,6 @@
 //! A client that reuses its connection while that is kept alive.
 use crate::app::{bytes_of_length, sum};
-use anyport::{BoxError, Request, Response, TokioIo};
+use anyport::{Request, Response, error::BoxError, runtime::TokioIo};
 use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};

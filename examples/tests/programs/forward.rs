@@ -1,5 +1,5 @@
 //! An app that forwards requests to a Unix socket, with a new connection for each.
-use anyport::{Body, BoxError, Request, Response, TokioIo};
+use anyport::{Body, Request, Response, error::BoxError, runtime::TokioIo};
 use hyper::{HeaderMap, client::conn::http1};
 use std::{path::Path, pin::Pin};
 use tokio::net::UnixStream;

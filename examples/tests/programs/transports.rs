@@ -1,12 +1,14 @@
 //! The app over each transport that a proxy can reach.
 use crate::{app::describe, proxy::Upstream};
-use anyport::{
-    Endpoint, Handle, Server, Tcp, TlsConfig, TlsExt, Unix, UnixName, serve_with, service_fn,
-};
 #[cfg(all(feature = "glommio", target_os = "linux"))]
 use anyport::{Glommio, GlommioUnix};
+use anyport::{
+    Handle, Server, Tcp, Unix, serve_with, service_fn,
+    tls::{TlsConfig, TlsExt},
+    transport::{Endpoint, UnixName},
+};
 #[cfg(all(feature = "monoio", target_os = "linux"))]
-use anyport::{Monoio, MonoioUnix, monoio::Driver};
+use anyport::{Monoio, MonoioUnix, transport::monoio::Driver};
 use std::{path::Path, time::Duration};
 use tempfile::TempDir;
 

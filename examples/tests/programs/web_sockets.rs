@@ -2,8 +2,10 @@
 //! or with anyport's own WebSockets, which compress.
 use crate::proxy::Upstream;
 use anyport::{
-    Body, BoxError, Request, Response, StatusCode, TokioIo, header,
-    http::{Method, Version},
+    Body, Request, Response,
+    error::BoxError,
+    http::{Method, StatusCode, Version, header},
+    runtime::TokioIo,
     ws::{self, Config, Deflate},
 };
 use futures_util::{SinkExt, StreamExt};

@@ -191,8 +191,8 @@ fn error_names_the_port_in_use_and_a_command_that_finds_its_user() {
     assert_eq!(
         error_of(&["--listen", &addr.to_string()]),
         format!(
-            "error: cannot bind {addr}: address already in use (see who listens there: `ss -ltnp 'sport = :{}'`; \
-             or bind port 0 to be given a free one)",
+            "error: cannot bind {addr}: address already in use (find the listener: `ss -ltnp 'sport = :{}'`; \
+             or bind port 0 for a free port)",
             addr.port()
         )
     );

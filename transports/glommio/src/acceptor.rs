@@ -1,6 +1,6 @@
 //! Accepts connections once glommio's reactor reports that the listening socket is readable.
 use crate::{GlommioConnection, readiness::Readiness};
-use anyport_core::{ConnInfo, PeerCred, Worker, socket::Acceptor};
+use anyport_core::{ConnInfo, runtime::Worker, socket::Acceptor, transport::PeerCred};
 use glommio::net::TcpStream;
 use glommio_socket2::Socket;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};

@@ -1,6 +1,9 @@
 //! A connection over TCP or a Unix socket.
 use crate::stream::Stream;
-use anyport_core::{ConnInfo, Connection, PeerState, Permit, ThreadBoundStream, delegate_io};
+use anyport_core::{
+    ConnInfo, Connection,
+    transport::{PeerState, Permit, ThreadBoundStream, delegate_io},
+};
 use glommio::net::TcpStream;
 use std::{
     fmt, io,

@@ -1,8 +1,9 @@
 //! Checks what glommio requires of the kernel and of the process's limits before it starts. Without
 //! io_uring, glommio ends the process or panics.
 use anyport_core::{
-    Error, ErrorKind, Result,
-    runtime::{RingCall, RingNeeds},
+    Error, Result,
+    error::ErrorKind,
+    runtime::{IoUringCall, IoUringRequirements},
 };
 use io_uring::{IoUring, Probe, opcode};
 use rustix::{
@@ -15,7 +16,7 @@ use std::io;
 const MEMLOCK: u64 = 512 * 1024;
 
 /// The same amount is required of the rings.
-const NEEDS: RingNeeds = RingNeeds::new("5.8", MEMLOCK / 1024);
+const NEEDS: IoUringRequirements = IoUringRequirements::new("5.8", MEMLOCK / 1024);
 
 /// An executor has three rings and an eventfd, and probes the operations with another ring. A
 /// worker then waits for clients (two descriptors) and for its timer.
@@ -58,11 +59,11 @@ fn memlock_message(found: u64, maximum: Option<u64>) -> String {
 
 /// Checks that rings are available, with all operations that glommio probes. glommio exits the
 /// process if one is missing.
-fn probe() -> std::result::Result<(), (RingCall, io::Error)> {
-    let ring = IoUring::new(2).map_err(|e| (RingCall::Setup, e))?;
+fn probe() -> std::result::Result<(), (IoUringCall, io::Error)> {
+    let ring = IoUring::new(2).map_err(|e| (IoUringCall::Setup, e))?;
     let mut probe = Probe::new();
     let probed = ring.submitter().register_probe(&mut probe);
-    probed.map_err(|e| (RingCall::Register, e))?;
+    probed.map_err(|e| (IoUringCall::Register, e))?;
     match NEEDED_OPCODES
         .iter()
         .find(|(code, _)| !probe.is_supported(*code))
@@ -70,7 +71,7 @@ fn probe() -> std::result::Result<(), (RingCall, io::Error)> {
         Some((_, name)) => {
             let missing = format!("the kernel has no IORING_OP_{name}");
             let missing = io::Error::new(io::ErrorKind::Unsupported, missing);
-            Err((RingCall::Register, missing))
+            Err((IoUringCall::Register, missing))
         }
         None => Ok(()),
     }

@@ -9,7 +9,7 @@
 //! use http::{Request, Response};
 //! use std::{cell::Cell, convert::Infallible, rc::Rc};
 //!
-//! let app = per_worker(|_: &anyport_core::Worker| {
+//! let app = per_worker(|_: &anyport_core::runtime::Worker| {
 //!     let seen = Rc::new(Cell::new(0));
 //!     tower::service_fn(move |_: Request<Body>| {
 //!         seen.set(seen.get() + 1);
@@ -37,7 +37,7 @@ pub use connection::GlommioConnection;
 pub use runtime::GlommioPerCore;
 
 use anyport_core::socket::{
-    ReadyTcpListener, ReadyUnixListener, TcpTransport, unix::UnixTransport,
+    ReadinessTcpListener, ReadinessUnixListener, TcpTransport, unix::UnixTransport,
 };
 
 /// TCP on glommio: each worker has a thread, an executor and a socket of its own (SO_REUSEPORT).
@@ -55,7 +55,7 @@ use anyport_core::socket::{
 pub type Glommio = TcpTransport<GlommioPerCore, GlommioListener>;
 
 /// A listening TCP socket on one worker.
-pub type GlommioListener = ReadyTcpListener<GlommioAcceptor>;
+pub type GlommioListener = ReadinessTcpListener<GlommioAcceptor>;
 
 /// Unix sockets on glommio: each worker has a thread and an executor. All workers accept on
 /// duplicates of one socket.
@@ -67,4 +67,4 @@ pub type GlommioListener = ReadyTcpListener<GlommioAcceptor>;
 pub type GlommioUnix = UnixTransport<GlommioPerCore, GlommioUnixListener>;
 
 /// A listening Unix socket on one worker.
-pub type GlommioUnixListener = ReadyUnixListener<GlommioAcceptor>;
+pub type GlommioUnixListener = ReadinessUnixListener<GlommioAcceptor>;

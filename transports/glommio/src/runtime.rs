@@ -1,10 +1,10 @@
 //! The runtime: a thread with a glommio executor for each worker. Tasks stay on their thread.
 use crate::{io_uring_support, worker_timer::WorkerTimer};
 use anyport_core::{
-    Result, Runtime, Workers,
+    Result, Runtime,
     runtime::{
-        Launch, SharedTimer, Start,
-        local::{self, Tasks},
+        Launch, SharedTimer, Start, Workers,
+        local::{self, LocalTasks},
     },
 };
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement, timer::Timer};
@@ -37,8 +37,8 @@ const PREEMPT: Duration = Duration::from_secs(1);
 /// One glommio executor per worker, on a thread of its own. Tasks never move, so they need not be
 /// `Send`.
 ///
-/// A panic ends its own task only, and tasks are scheduled fairly. Tasks of `glommio::spawn_local`
-/// have neither guarantee.
+/// A panic ends its own task only, and tasks are scheduled fairly. LocalTasks of
+/// `glommio::spawn_local` have neither guarantee.
 #[derive(Clone, Debug)]
 pub struct GlommioPerCore(PhantomData<Rc<()>>);
 
@@ -87,7 +87,7 @@ fn build() -> io::Result<LocalExecutor> {
 }
 
 fn run<F: Future<Output = ()> + 'static>(glommio: LocalExecutor, start: Start<F>) {
-    let tasks = Tasks::enter();
+    let tasks = LocalTasks::enter();
     let worker = async {
         if let Some(accept_loop) = start.enter() {
             let accept_loop = tasks.spawn(accept_loop);
@@ -106,7 +106,7 @@ fn run<F: Future<Output = ()> + 'static>(glommio: LocalExecutor, start: Start<F>
 
 /// Runs the worker's tasks until `is_done`, and sets the worker's timer to the next deadline.
 struct RunTasks<'a, D> {
-    tasks: &'a Tasks,
+    tasks: &'a LocalTasks,
     is_done: D,
     timer: WorkerTimer,
     /// Ends when the reactor has polled for events.
@@ -114,7 +114,7 @@ struct RunTasks<'a, D> {
 }
 
 impl<'a, D: Fn() -> bool + Unpin> RunTasks<'a, D> {
-    fn new(tasks: &'a Tasks, is_done: D) -> Self {
+    fn new(tasks: &'a LocalTasks, is_done: D) -> Self {
         Self {
             tasks,
             is_done,

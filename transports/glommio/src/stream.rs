@@ -1,5 +1,8 @@
 //! Implements hyper's I/O traits for a stream of glommio.
-use anyport_core::{LocalStream, PeerState, socket};
+use anyport_core::{
+    socket,
+    transport::{LocalStream, PeerState},
+};
 use futures_io::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
 use hyper::rt::{Read, ReadBufCursor, Write};

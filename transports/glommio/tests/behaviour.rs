@@ -3,7 +3,11 @@
 
 #[cfg(target_os = "linux")]
 mod subjects {
-    use anyport_core::{Accepted, Endpoint, UnixName, serve_raw_with};
+    use anyport_core::{
+        protocol::Accepted,
+        serve_raw_with,
+        transport::{Endpoint, UnixName},
+    };
     use anyport_glommio::{Glommio, GlommioUnix};
     use anyport_testkit::{Capabilities, Capability, Subject, requirements::needs_start};
     use std::{

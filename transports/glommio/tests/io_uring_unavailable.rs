@@ -11,7 +11,10 @@
 
 mod fixture;
 
-use anyport_core::{Blame, ErrorKind, serve_with};
+use anyport_core::{
+    error::{Blame, ErrorKind},
+    serve_with,
+};
 use anyport_testkit::process::{Process, set_locked_memory_limit};
 use fixture::{GRACE, get, hello, one_worker};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};

@@ -1,5 +1,8 @@
 //! Both ends of a connection.
-use anyport_core::{ConnInfo, Connection, PeerState, delegate_io};
+use anyport_core::{
+    ConnInfo, Connection,
+    transport::{PeerState, delegate_io},
+};
 use hyper_util::rt::TokioIo;
 use std::{
     io,

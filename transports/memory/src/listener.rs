@@ -1,6 +1,6 @@
 //! A worker's listener, which shares the accept queue.
 use crate::{MemoryConnection, MemorySocket};
-use anyport_core::{Incoming, Listener};
+use anyport_core::{Listener, transport::Connecting};
 use std::{
     future::Ready,
     io,
@@ -22,10 +22,13 @@ impl Listener for MemoryListener {
     type Connection = MemoryConnection;
     type Handshake = Ready<io::Result<MemoryConnection>>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         self.0
             .poll_accept(cx)
-            .map(|connection| Ok(Incoming::ready(connection)))
+            .map(|connection| Ok(Connecting::ready(connection)))
     }
 
     fn stop(&mut self) -> Duration {
@@ -38,7 +41,7 @@ impl Listener for MemoryListener {
 mod tests {
     use super::*;
     use crate::Memory;
-    use anyport_core::{Transport, Worker};
+    use anyport_core::{Transport, runtime::Worker};
     use std::{
         sync::{
             Arc,

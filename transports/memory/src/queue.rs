@@ -1,6 +1,6 @@
 //! The accept queue, which the kernel has for TCP.
 use crate::{MemoryConnection, MemoryStream, connection};
-use anyport_core::{ConnInfo, Endpoint};
+use anyport_core::{ConnInfo, transport::Endpoint};
 use std::{
     collections::VecDeque,
     io,

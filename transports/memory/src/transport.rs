@@ -1,8 +1,10 @@
 //! The transport: a place to listen inside the process.
 use crate::{Connector, MemoryListener, MemorySocket, queue::Queue};
 use anyport_core::{
-    Endpoint, Error, ErrorKind, Result, Runtime, Transport, Worker, Workers,
-    runtime::{Tokio, TokioPerCore},
+    Error, Result, Runtime, Transport,
+    error::ErrorKind,
+    runtime::{Tokio, TokioPerCore, Worker, Workers},
+    transport::Endpoint,
 };
 use std::{fmt, io, marker::PhantomData, sync::Arc};
 

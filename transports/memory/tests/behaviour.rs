@@ -1,7 +1,8 @@
 //! The behaviour suite over connections in memory: on the ambient tokio, and on a tokio per core.
 use anyport_core::{
-    Endpoint, Runtime,
+    Runtime,
     runtime::{Tokio, TokioPerCore},
+    transport::Endpoint,
 };
 use anyport_memory::{Connector, Memory, MemoryStream};
 use anyport_testkit::{Capabilities, Capability, Subject, Suite};

@@ -1,6 +1,11 @@
 //! Accepts connections once the driver reports that the listening socket is readable.
 use crate::{Driver, MonoioConnection, runtime, writability::set_send_timeout};
-use anyport_core::{ConnInfo, PeerCred, Worker, runtime::RuntimeOptions, socket::Acceptor};
+use anyport_core::{
+    ConnInfo,
+    runtime::{RuntimeOptions, Worker},
+    socket::Acceptor,
+    transport::PeerCred,
+};
 use monoio::net::{TcpStream, UnixStream};
 use rustix::{
     event::epoll::{self, CreateFlags, EventData, EventFlags},

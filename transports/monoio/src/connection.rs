@@ -1,6 +1,9 @@
 //! A connection over TCP or a Unix socket.
 use crate::stream::{Socket, Stream};
-use anyport_core::{ConnInfo, Connection, PeerState, Permit, ThreadBoundStream, delegate_io};
+use anyport_core::{
+    ConnInfo, Connection,
+    transport::{PeerState, Permit, ThreadBoundStream, delegate_io},
+};
 use monoio::{io::AsyncWriteRent, net::TcpStream};
 use std::{
     fmt,

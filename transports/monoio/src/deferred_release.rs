@@ -1,7 +1,7 @@
 //! The permits of dropped connections. Such a connection counts against the limits until the ring
 //! has closed its descriptor and returned its buffers.
 use crate::{Driver, tick};
-use anyport_core::Permit;
+use anyport_core::transport::Permit;
 use std::{
     cell::RefCell,
     future::poll_fn,

@@ -3,7 +3,7 @@ use crate::{
     io_uring_support::{self, Refusal, RingError},
     writability,
 };
-use anyport_core::{Error, Result, runtime::RingCall};
+use anyport_core::{Error, Result, runtime::IoUringCall};
 use io_uring::IoUring;
 use monoio::{FusionRuntime, IoUringDriver, LegacyDriver, RuntimeBuilder, time::TimeDriver};
 use std::{cell::Cell, fmt, io, os::fd::OwnedFd};
@@ -128,7 +128,7 @@ fn build_ring() -> std::result::Result<Monoio, RingError> {
     // so the ring needs no lock.
     flags.setup_coop_taskrun().setup_single_issuer();
     let ring = build(flags).or_else(|_| build(IoUring::builder()));
-    let ring = ring.map_err(|e| RingError::new(RingCall::Setup, e))?;
+    let ring = ring.map_err(|e| RingError::new(IoUringCall::Setup, e))?;
     io_uring_support::check()?;
     Ok(ring.into())
 }

@@ -1,5 +1,5 @@
 //! Diagnoses why io_uring cannot be used, and says what to do.
-use anyport_core::runtime::{RingCall, RingNeeds};
+use anyport_core::runtime::{IoUringCall, IoUringRequirements};
 use io_uring::{
     IoUring, Probe,
     opcode::{
@@ -9,7 +9,7 @@ use io_uring::{
 };
 use std::{env, io};
 
-const NEEDS: RingNeeds = RingNeeds::new("5.6", 256);
+const NEEDS: IoUringRequirements = IoUringRequirements::new("5.6", 256);
 
 /// The operations that monoio 0.2 submits.
 const NEEDED_OPCODES: [u8; 17] = [
@@ -50,7 +50,7 @@ pub(crate) enum RingError {
 }
 
 impl RingError {
-    pub(crate) fn new(call: RingCall, error: io::Error) -> Self {
+    pub(crate) fn new(call: IoUringCall, error: io::Error) -> Self {
         match NEEDS.advice(call, &error) {
             Some(advice) => Self::Refused(Refusal {
                 reason: error.to_string(),
@@ -72,10 +72,10 @@ pub(crate) fn check() -> Result<(), RingError> {
             advice: format!("unset {FORCE_LEGACY}"),
         }));
     }
-    let ring = IoUring::new(2).map_err(|e| RingError::new(RingCall::Setup, e))?;
+    let ring = IoUring::new(2).map_err(|e| RingError::new(IoUringCall::Setup, e))?;
     let mut probe = Probe::new();
     let probed = ring.submitter().register_probe(&mut probe);
-    probed.map_err(|e| RingError::new(RingCall::Register, e))?;
+    probed.map_err(|e| RingError::new(IoUringCall::Register, e))?;
     if NEEDED_OPCODES
         .iter()
         .all(|operation| probe.is_supported(*operation))
@@ -83,5 +83,5 @@ pub(crate) fn check() -> Result<(), RingError> {
         return Ok(());
     }
     let missing = io::Error::new(io::ErrorKind::Unsupported, "an operation is missing");
-    Err(RingError::new(RingCall::Register, missing))
+    Err(RingError::new(IoUringCall::Register, missing))
 }

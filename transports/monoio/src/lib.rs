@@ -39,7 +39,7 @@ pub use driver::Driver;
 pub use runtime::MonoioPerCore;
 
 use anyport_core::socket::{
-    ReadyTcpListener, ReadyUnixListener, TcpTransport, unix::UnixTransport,
+    ReadinessTcpListener, ReadinessUnixListener, TcpTransport, unix::UnixTransport,
 };
 
 /// TCP on monoio: each worker has a thread, a ring (io_uring) and a socket of its own
@@ -58,7 +58,7 @@ use anyport_core::socket::{
 pub type Monoio = TcpTransport<MonoioPerCore, MonoioListener>;
 
 /// A listening TCP socket on one worker.
-pub type MonoioListener = ReadyTcpListener<MonoioAcceptor>;
+pub type MonoioListener = ReadinessTcpListener<MonoioAcceptor>;
 
 /// Unix sockets on monoio: each worker has a thread and a ring (io_uring). All workers accept on
 /// duplicates of one socket. The rest is as with [`Monoio`].
@@ -70,4 +70,4 @@ pub type MonoioListener = ReadyTcpListener<MonoioAcceptor>;
 pub type MonoioUnix = UnixTransport<MonoioPerCore, MonoioUnixListener>;
 
 /// A listening Unix socket on one worker.
-pub type MonoioUnixListener = ReadyUnixListener<MonoioAcceptor>;
+pub type MonoioUnixListener = ReadinessUnixListener<MonoioAcceptor>;

@@ -6,10 +6,10 @@ use crate::{
     send_queue, tick, writability,
 };
 use anyport_core::{
-    Result, Runtime, Workers,
+    Result, Runtime,
     runtime::{
-        Launch, SharedTimer, Start,
-        local::{self, Tasks},
+        Launch, SharedTimer, Start, Workers,
+        local::{self, LocalTasks},
     },
 };
 use hyper::rt::Executor;
@@ -30,8 +30,8 @@ const SHUTDOWN_WAIT: Duration = Duration::from_secs(1);
 /// One monoio runtime per worker, on a thread of its own. Tasks never move, so they need not be
 /// `Send`.
 ///
-/// A panic ends its own task only, and tasks are scheduled fairly. Tasks of `monoio::spawn` have
-/// neither guarantee.
+/// A panic ends its own task only, and tasks are scheduled fairly. LocalTasks of `monoio::spawn`
+/// have neither guarantee.
 #[derive(Clone, Debug)]
 pub struct MonoioPerCore(PhantomData<Rc<()>>);
 
@@ -41,7 +41,7 @@ thread_local! {
 
 /// Warns the server's observer that this worker waits with epoll although io_uring was preferred.
 /// All workers are alike, so one warning is enough.
-pub(crate) fn warn_if_refused(worker: &anyport_core::Worker) {
+pub(crate) fn warn_if_refused(worker: &anyport_core::runtime::Worker) {
     if worker.index() > 0 {
         return;
     }
@@ -92,7 +92,7 @@ fn run<F: Future<Output = ()> + 'static>(built: BuiltRuntime, start: Start<F>) {
     REFUSAL.set(refused);
     driver::set_current(driver);
     runtime.block_on(async {
-        let tasks = Tasks::enter();
+        let tasks = LocalTasks::enter();
         local::spawn(send_queue::run());
         local::spawn(deferred_release::run());
         local::spawn(writability::watch(epoll));
@@ -117,7 +117,7 @@ fn run<F: Future<Output = ()> + 'static>(built: BuiltRuntime, start: Start<F>) {
 }
 
 /// Runs the worker's tasks until `is_done`, for `SHUTDOWN_WAIT` at most.
-async fn run_until(tasks: &Tasks, mut is_done: impl FnMut() -> bool + Unpin) {
+async fn run_until(tasks: &LocalTasks, mut is_done: impl FnMut() -> bool + Unpin) {
     let end = Instant::now() + SHUTDOWN_WAIT;
     while !is_done() && Instant::now() < end {
         let sleep = monoio::time::sleep(Duration::from_millis(1));
@@ -133,13 +133,13 @@ async fn run_until(tasks: &Tasks, mut is_done: impl FnMut() -> bool + Unpin) {
 
 /// Runs the worker's tasks until `is_done`, and sets monoio's timer to the next deadline.
 struct RunTasks<'a, D> {
-    tasks: &'a Tasks,
+    tasks: &'a LocalTasks,
     is_done: D,
     timer: Option<(Instant, Pin<Box<monoio::time::Sleep>>)>,
 }
 
 impl<'a, D: FnMut() -> bool + Unpin> RunTasks<'a, D> {
-    fn new(tasks: &'a Tasks, is_done: D) -> Self {
+    fn new(tasks: &'a LocalTasks, is_done: D) -> Self {
         Self {
             tasks,
             is_done,
@@ -176,8 +176,8 @@ impl<D: FnMut() -> bool + Unpin> Future for RunTasks<'_, D> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         tick::begin();
-        // Tasks that are ready again after this run in the next tick, after the driver has polled
-        // for completions.
+        // LocalTasks that are ready again after this run in the next tick, after the driver has
+        // polled for completions.
         let is_ready = self.tasks.run(cx, 1);
         tick::end(is_ready);
         if is_ready {

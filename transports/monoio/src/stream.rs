@@ -1,6 +1,10 @@
 //! Implements hyper's I/O traits for both halves of a stream.
 use crate::{deferred_release, reader::Reader, write_half::WriteHalf, writer::Writer};
-use anyport_core::{LocalStream, PeerState, Permit, runtime::local, socket};
+use anyport_core::{
+    runtime::local,
+    socket,
+    transport::{LocalStream, PeerState, Permit},
+};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use monoio::io::{AsyncWriteRent, CancelableAsyncReadRent, Split};
 use std::{
@@ -64,7 +68,7 @@ impl<S: Socket> Stream<S> {
     }
 
     fn writer_mut(&mut self) -> io::Result<&Rc<Writer<S>>> {
-        self.last_use = local::polls();
+        self.last_use = local::current_poll();
         self.is_idle_checked = false;
         if let Some(half) = self.half.take() {
             self.writer = Some(Writer::new(half));
@@ -78,7 +82,7 @@ impl<S: Socket> Stream<S> {
 impl<S: Socket> LocalStream for Stream<S> {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // A connection that is in use reads or writes in the same poll.
-        let is_idle = self.last_use != local::polls();
+        let is_idle = self.last_use != local::current_poll();
         if is_idle && let Some(writer) = self.writer.take() {
             match writer.into_write_half() {
                 Ok(half) => self.half = Some(half),
@@ -141,7 +145,7 @@ impl<S: Socket> Read for Stream<S> {
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        self.last_use = local::polls();
+        self.last_use = local::current_poll();
         match &mut self.reader {
             Some(reader) => reader.poll_read(cx, buf),
             None => Poll::Ready(Ok(())),
@@ -159,7 +163,7 @@ impl<S: Socket> Write for Stream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.last_use = local::polls();
+        self.last_use = local::current_poll();
         match &self.writer {
             Some(writer) => writer.poll_flush(cx),
             None => Poll::Ready(Ok(())),
@@ -194,7 +198,7 @@ impl<S: AsyncWriteRent + 'static> Stream<S> {
         self.reader = None;
         self.half = None;
         if let Some(writer) = self.writer.take().filter(|writer| writer.is_busy()) {
-            if permit.as_ref().is_none_or(Permit::is_owed) {
+            if permit.as_ref().is_none_or(Permit::must_flush) {
                 local::spawn(linger(writer, permit));
                 return;
             }
@@ -235,7 +239,7 @@ impl<S: AsyncWriteRent + 'static> Drop for Stream<S> {
 #[cfg(test)]
 mod tests {
     use crate::{Driver, Monoio, MonoioConnection, buffer};
-    use anyport_core::{Accepted, serve_raw_with};
+    use anyport_core::{protocol::Accepted, serve_raw_with};
     use hyper_util::rt::TokioIo;
     use socket2::SockRef;
     use std::{

@@ -3,7 +3,7 @@
 
 #[cfg(target_os = "linux")]
 mod subjects {
-    use anyport_core::{Endpoint, UnixName};
+    use anyport_core::transport::{Endpoint, UnixName};
     use anyport_monoio::{Driver, Monoio, MonoioUnix};
     use anyport_testkit::{Capabilities, Capability, Subject};
     use std::{

@@ -8,7 +8,7 @@
 
 mod fixture;
 
-use anyport_core::{Accepted, Limits, Timeouts, serve_raw_with};
+use anyport_core::{Limits, Timeouts, protocol::Accepted, serve_raw_with};
 use anyport_monoio::{Driver, MonoioConnection};
 use fixture::{DRIVERS, GRACE, TIMEOUT, connect, one_worker, wait_until};
 use hyper::rt::Write as _;

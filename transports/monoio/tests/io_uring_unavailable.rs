@@ -11,7 +11,10 @@
 
 mod fixture;
 
-use anyport_core::{Event, Observer, per_worker, serve_with};
+use anyport_core::{
+    observe::{Event, Observer},
+    per_worker, serve_with,
+};
 use anyport_monoio::{Driver, Monoio};
 use anyport_testkit::process::{
     Process, enforce_locked_memory_limit, set_descriptor_limit, set_locked_memory_limit,
@@ -97,7 +100,7 @@ impl Observer for Warnings {
 /// Starts a server of two workers whose app responses with the worker's driver, and returns that
 /// driver.
 async fn serve_once(driver: Driver, observer: Warnings) -> anyport_core::Result<String> {
-    let app = per_worker(|_: &anyport_core::Worker| {
+    let app = per_worker(|_: &anyport_core::runtime::Worker| {
         let driver = Driver::current().unwrap().to_string();
         tower::service_fn(move |_: http::Request<anyport_core::Body>| {
             std::future::ready(Ok::<_, std::io::Error>(http::Response::new(driver.clone())))

@@ -1,7 +1,7 @@
 //! A TCP connection.
-use anyport_core::{ConnInfo, Connection, delegate_io};
+use anyport_core::{ConnInfo, Connection, transport::delegate_io};
 #[cfg(unix)]
-use anyport_core::{PeerState, socket};
+use anyport_core::{socket, transport::PeerState};
 use hyper_util::rt::TokioIo;
 #[cfg(unix)]
 use std::io::IoSlice;

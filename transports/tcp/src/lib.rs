@@ -19,7 +19,8 @@ pub use connection::TcpConnection;
 pub use listener::TcpListener;
 
 use anyport_core::{
-    App, ServedOver, Server,
+    App, Server,
+    bounds::AppOver,
     runtime::{Tokio, TokioPerCore},
     serve_with,
     socket::{BindAddr, TcpTransport},
@@ -51,14 +52,14 @@ pub type TcpPerCore = TcpTransport<TokioPerCore, TcpListener>;
 /// address. The function is short for `serve_with(Tcp::bind(address), app)`.
 ///
 /// ```no_run
-/// # async fn f<A: anyport_core::ServedOver<anyport_tcp::Tcp>>(app: A) -> anyport_core::Result<()> {
+/// # async fn f<A: anyport_core::bounds::AppOver<anyport_tcp::Tcp>>(app: A) -> anyport_core::Result<()> {
 /// anyport_tcp::listen(3000, app).await?;
 /// # Ok(()) }
 /// ```
 pub fn listen<A>(address: impl Into<BindAddr>, app: A) -> Server
 where
     A: App,
-    A: ServedOver<Tcp>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`, `per_worker(..)`.
+    A: AppOver<Tcp>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`, `per_worker(..)`.
 {
     serve_with(Tcp::bind(address), app)
 }

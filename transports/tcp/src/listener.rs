@@ -1,8 +1,10 @@
 //! A listening TCP socket on one worker.
 use crate::TcpConnection;
 use anyport_core::{
-    ConnInfo, Endpoint, Incoming, Listener, Worker,
-    socket::{AcceptQueue, Owners, SocketOptions, TcpListen, canonical},
+    ConnInfo, Listener,
+    runtime::Worker,
+    socket::{AcceptQueue, FromTcpSocket, Ownership, SocketOptions, canonical},
+    transport::{Connecting, Endpoint},
 };
 use socket2::SockRef;
 use std::{
@@ -25,13 +27,13 @@ pub struct TcpListener {
     queue: AcceptQueue,
 }
 
-impl TcpListen for TcpListener {
+impl FromTcpSocket for TcpListener {
     type Driver = ();
 
     fn new(
         socket: net::TcpListener,
         options: &SocketOptions,
-        owners: Owners,
+        ownership: Ownership,
         _: &Worker,
     ) -> io::Result<Self> {
         let local = socket.local_addr()?;
@@ -39,7 +41,7 @@ impl TcpListen for TcpListener {
             inner: tokio::net::TcpListener::from_std(socket)?,
             options: options.clone(),
             local: (!local.ip().is_unspecified()).then(|| local.into()),
-            queue: AcceptQueue::new(owners),
+            queue: AcceptQueue::new(ownership),
         })
     }
 }
@@ -60,7 +62,7 @@ impl TcpListener {
     }
 
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        if self.queue.is_over() {
+        if self.queue.is_drained() {
             return Poll::Pending;
         }
         if !self.queue.is_stopped() {
@@ -68,13 +70,13 @@ impl TcpListener {
         }
         match SockRef::from(&self.inner).accept() {
             Ok((socket, peer)) => {
-                self.queue.count();
+                self.queue.record_accept();
                 socket.set_nonblocking(true)?;
                 let stream = TcpStream::from_std(socket.into())?;
                 let peer = peer.as_socket().ok_or(io::ErrorKind::ConnectionAborted)?;
                 Poll::Ready(Ok((stream, peer)))
             }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => match self.queue.awaits_more() {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => match self.queue.should_wait() {
                 true => self.inner.poll_accept(cx),
                 false => Poll::Pending,
             },
@@ -87,11 +89,14 @@ impl Listener for TcpListener {
     type Connection = TcpConnection;
     type Handshake = Ready<io::Result<TcpConnection>>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         let (stream, peer) = ready!(self.poll_stream(cx))?;
         // An error here is the peer's, which has disconnected, and not the listener's.
         let connection = self.connection(stream, peer);
-        Poll::Ready(Ok(Incoming::new(canonical(peer), ready(connection))))
+        Poll::Ready(Ok(Connecting::new(canonical(peer), ready(connection))))
     }
 
     fn stop(&mut self) -> Duration {
@@ -110,7 +115,7 @@ impl std::os::fd::AsFd for TcpListener {
 mod tests {
     use super::*;
     use crate::Tcp;
-    use anyport_core::{Transport, socket::LONGEST_QUEUE};
+    use anyport_core::{Transport, socket::MAX_BACKLOG};
     use std::{future::poll_fn, net::TcpStream as Client};
 
     fn adopted(owner: &net::TcpListener, workers: usize) -> Vec<TcpListener> {
@@ -161,7 +166,7 @@ mod tests {
         let (owner, addr) = owner();
         let mut listener = adopted(&owner, 1).remove(0);
         listener.stop();
-        for _ in 0..LONGEST_QUEUE {
+        for _ in 0..MAX_BACKLOG {
             let client = Client::connect(addr).unwrap();
             accept(&mut listener).await;
             // A reset keeps thousands of ports out of TIME-WAIT.

@@ -1,5 +1,5 @@
 //! The behaviour suite over TCP: on the ambient tokio, and on a tokio per core.
-use anyport_core::Endpoint;
+use anyport_core::transport::Endpoint;
 use anyport_tcp::{Tcp, TcpPerCore};
 use anyport_testkit::{Subject, Suite};
 use std::{io, process::ExitCode};

@@ -9,7 +9,7 @@
 mod fixture;
 mod test_server;
 
-use anyport_core::{Body, BoxError, Timeouts};
+use anyport_core::{Body, Timeouts, error::BoxError};
 use anyport_testkit::process::Resources;
 use fixture::connect;
 use http::{Request, Response};

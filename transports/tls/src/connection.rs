@@ -1,6 +1,9 @@
 //! An encrypted connection.
 use crate::counting_io::CountingIo;
-use anyport_core::{ConnInfo, Connection, PeerState, Permit, TlsInfo, TlsVersion};
+use anyport_core::{
+    ConnInfo, Connection,
+    transport::{PeerState, Permit, TlsInfo, TlsVersion},
+};
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;

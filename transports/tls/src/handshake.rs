@@ -269,7 +269,10 @@ impl<H, C> fmt::Debug for TlsHandshake<H, C> {
 mod tests {
     use super::*;
     use crate::TlsConfig;
-    use anyport_core::{Conn, ConnInfo, Endpoint};
+    use anyport_core::{
+        ConnInfo,
+        transport::{Conn, Endpoint},
+    };
     use rustls::{ClientConfig, ClientConnection, RootCertStore, pki_types::ServerName};
     use std::task::Waker;
     use tokio::io::{AsyncWrite, DuplexStream, duplex};

@@ -50,7 +50,7 @@ pub use rustls;
 /// ```no_run
 /// # use anyport_tls::{Tls, TlsConfig};
 /// # use anyport_tcp::Tcp;
-/// # async fn f<A: anyport_core::ServedOver<Tls<Tcp>>>(app: A) -> anyport_core::Result<()> {
+/// # async fn f<A: anyport_core::bounds::AppOver<Tls<Tcp>>>(app: A) -> anyport_core::Result<()> {
 /// let tls = TlsConfig::from_pem_files("cert.pem", "key.pem");
 /// anyport_tls::listen_secure(3443, tls, app).await?;
 /// # Ok(()) }
@@ -63,7 +63,7 @@ pub fn listen_secure<A>(
 ) -> anyport_core::Server
 where
     A: anyport_core::App,
-    A: anyport_core::ServedOver<Tls<anyport_tcp::Tcp>>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`, `per_worker(..)`.
+    A: anyport_core::bounds::AppOver<Tls<anyport_tcp::Tcp>>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`, `per_worker(..)`.
 {
     anyport_core::serve_with(anyport_tcp::Tcp::bind(address).tls(config), app)
 }

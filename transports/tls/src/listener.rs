@@ -1,6 +1,9 @@
 //! A listener whose connections begin with a TLS handshake.
 use crate::{TlsConnection, TlsHandshake, worker_tls::WorkerTls};
-use anyport_core::{AcceptErrorKind, ByteListener, Incoming, Listener};
+use anyport_core::{
+    Listener,
+    transport::{AcceptErrorKind, ByteListener, Connecting},
+};
 use std::{
     io,
     sync::Arc,
@@ -26,7 +29,10 @@ impl<L: ByteListener> Listener for TlsListener<L> {
     type Connection = TlsConnection<L::Connection>;
     type Handshake = TlsHandshake<L::Handshake, L::Connection>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         let accepted = self.inner.poll_accept(cx);
         accepted.map_ok(|incoming| {
             incoming.map(|handshake| TlsHandshake::new(handshake, Arc::clone(&self.tls)))

@@ -1,7 +1,9 @@
 //! The transport, which wraps another one.
 use crate::{TlsConfig, TlsListener, worker_tls::WorkerTls};
 use anyport_core::{
-    ByteTransport, Endpoint, Result, Runtime, Transport, Worker, Workers, runtime::RuntimeOptions,
+    Result, Runtime, Transport,
+    runtime::{RuntimeOptions, Worker, Workers},
+    transport::{ByteTransport, Endpoint},
 };
 use std::{io, num::NonZeroUsize, sync::Arc, thread};
 

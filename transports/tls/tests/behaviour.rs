@@ -8,7 +8,10 @@
 mod client;
 mod over_tcp;
 
-use anyport_core::{Endpoint, UnixName, runtime::Tokio};
+use anyport_core::{
+    runtime::Tokio,
+    transport::{Endpoint, UnixName},
+};
 use anyport_memory::{Connector, Memory, MemoryStream};
 use anyport_tcp::{Tcp, TcpPerCore};
 use anyport_testkit::{Capabilities, Capability, Subject, Suite};

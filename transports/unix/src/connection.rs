@@ -1,5 +1,8 @@
 //! A connection over a Unix socket.
-use anyport_core::{ConnInfo, Connection, PeerState, delegate_io, socket};
+use anyport_core::{
+    ConnInfo, Connection, socket,
+    transport::{PeerState, delegate_io},
+};
 use hyper_util::rt::TokioIo;
 use std::{
     io::{self, IoSlice},

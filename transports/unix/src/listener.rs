@@ -1,8 +1,10 @@
 //! A listening Unix socket on one worker.
 use crate::{UnixConnection, UnixSocket};
 use anyport_core::{
-    ConnInfo, Endpoint, Incoming, Listener, PeerCred, UnixName, Worker,
-    socket::unix::{UnixListen, UnixQueue},
+    ConnInfo, Listener,
+    runtime::Worker,
+    socket::unix::{FromUnixSocket, UnixQueue},
+    transport::{Connecting, Endpoint, PeerCred, UnixName},
 };
 use socket2::SockRef;
 use std::{
@@ -27,7 +29,7 @@ pub struct UnixListener {
     local: Endpoint,
 }
 
-impl UnixListen for UnixListener {
+impl FromUnixSocket for UnixListener {
     type Driver = ();
 
     fn new(socket: UnixSocket, _: &Worker) -> io::Result<Self> {
@@ -42,7 +44,7 @@ impl UnixListen for UnixListener {
 
 impl UnixListener {
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, Endpoint)>> {
-        if self.queue.is_over() {
+        if self.queue.is_drained() {
             return Poll::Pending;
         }
         if !self.queue.is_stopped() {
@@ -51,7 +53,7 @@ impl UnixListener {
         }
         match SockRef::from(&self.inner).accept() {
             Ok((socket, _)) => {
-                self.queue.count();
+                self.queue.record_accept();
                 socket.set_nonblocking(true)?;
                 let stream = net::UnixStream::from(socket);
                 let peer = stream.peer_addr();
@@ -59,7 +61,7 @@ impl UnixListener {
                 Poll::Ready(Ok((UnixStream::from_std(stream)?, peer)))
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                let _ = self.queue.awaits_more();
+                let _ = self.queue.should_wait();
                 Poll::Pending
             }
             Err(e) => Poll::Ready(Err(e)),
@@ -71,13 +73,16 @@ impl Listener for UnixListener {
     type Connection = UnixConnection;
     type Handshake = Ready<io::Result<UnixConnection>>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         let (stream, peer) = ready!(self.poll_stream(cx))?;
         let mut info = ConnInfo::new(peer, self.local.clone());
         if let Ok(cred) = stream.peer_cred() {
             info = info.with_peer_cred(PeerCred::from_kernel(cred.pid(), cred.uid(), cred.gid()));
         }
-        Poll::Ready(Ok(Incoming::ready(UnixConnection::new(stream, info))))
+        Poll::Ready(Ok(Connecting::ready(UnixConnection::new(stream, info))))
     }
 
     fn stop(&mut self) -> Duration {
@@ -97,7 +102,7 @@ impl AsFd for UnixListener {
 mod tests {
     use super::*;
     use crate::Unix;
-    use anyport_core::{Connection, Transport, socket::LONGEST_QUEUE};
+    use anyport_core::{Connection, Transport, socket::MAX_BACKLOG};
     use std::{future::poll_fn, path::Path};
     use tempfile::TempDir;
 
@@ -186,7 +191,7 @@ mod tests {
         let mut listener = listeners(&adopted, 1).remove(0);
         listener.stop();
         let mut next = connect(&path).unwrap();
-        for _ in 0..LONGEST_QUEUE {
+        for _ in 0..MAX_BACKLOG {
             let connected = std::mem::replace(&mut next, connect(&path).unwrap());
             accept(&mut listener).await;
             drop(connected);

@@ -1,7 +1,7 @@
 //! The behaviour suite over Unix sockets: on the ambient tokio, and on a tokio per core.
 #![cfg(unix)]
 
-use anyport_core::{Endpoint, UnixName};
+use anyport_core::transport::{Endpoint, UnixName};
 use anyport_testkit::{Capabilities, Capability, Subject, Suite};
 use anyport_unix::{Unix, UnixPerCore};
 use std::{

@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     socket::{Agreed, Socket, WebSocket},
 };
-use anyport_core::{Body, Upgraded, spawn};
+use anyport_core::{Body, protocol::Upgraded, runtime::spawn};
 use http::{Request, Response};
 use std::{
     fmt,
@@ -36,7 +36,7 @@ use std::{
 /// request.
 ///
 /// ```
-/// # use anyport_core::{Body, spawn};
+/// # use anyport_core::{Body, runtime::spawn};
 /// # use anyport_ws::{self as ws, Config, Message};
 /// # use http::{Request, Response};
 /// async fn app(mut request: Request<Body>) -> anyport_core::Result<Response<Body>> {

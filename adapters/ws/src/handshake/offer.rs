@@ -1,7 +1,7 @@
 //! The checks of a client's handshake, and the answer to it.
 use super::{Opening, Rejection};
 use crate::{config::Config, socket::Agreed};
-use anyport_core::{Body, Upgraded};
+use anyport_core::{Body, protocol::Upgraded};
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
     header,

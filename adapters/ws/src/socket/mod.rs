@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     message::{CloseFrame, Message},
 };
-use anyport_core::{ConnInfo, Drain};
+use anyport_core::{ConnInfo, transport::Drain};
 use futures_util::{Sink, Stream};
 use std::{
     future::poll_fn,

@@ -1,7 +1,7 @@
 //! A WebSocket that is divided between two tasks: one sends, one receives.
 use super::{Role, Socket};
 use crate::{error::Error, message::Message};
-use anyport_core::Drain;
+use anyport_core::transport::Drain;
 use futures_util::{Sink, Stream};
 use std::{
     future::poll_fn,

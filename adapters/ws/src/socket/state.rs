@@ -10,7 +10,7 @@ use crate::{
     message::{CloseFrame, Message, close_code},
     protocol::{Assembler, MAX_CONTROL, Outgoing, Violation},
 };
-use anyport_core::{Drain, Upgraded};
+use anyport_core::{protocol::Upgraded, transport::Drain};
 use bytes::{BufMut, Bytes, BytesMut};
 use hyper::rt::Write;
 use std::{

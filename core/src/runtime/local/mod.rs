@@ -1,18 +1,18 @@
 //! The tasks, the mailbox and the timers of a worker, for a runtime with a thread per core.
 //!
-//! All tasks of a worker are one task of its runtime. That task polls [`Tasks::run`]; the runtime
-//! waits for events and for the [next deadline](Tasks::next_deadline). Such runtimes treat three
-//! kinds of tasks differently: one that wakes itself repeatedly, one that panics, and one that is
-//! pending when the runtime ends. Here all runtimes behave alike. Tasks run in turn, a panic ends
-//! only its own task, and pending tasks are dropped on their own thread.
+//! All tasks of a worker are one task of its runtime. That task polls [`LocalTasks::run`]; the
+//! runtime waits for events and for the [next deadline](LocalTasks::next_deadline). Such runtimes
+//! treat three kinds of tasks differently: one that wakes itself repeatedly, one that panics, and
+//! one that is pending when the runtime ends. Here all runtimes behave alike. Tasks run in turn, a
+//! panic ends only its own task, and pending tasks are dropped on their own thread.
 //!
 //! # Examples
 //!
 //! A minimal runtime that waits by parking its thread. A real one waits with io_uring or epoll, and
-//! calls [`Tasks::run`] in a future that it polls.
+//! calls [`LocalTasks::run`] in a future that it polls.
 //!
 //! ```
-//! use anyport_core::runtime::local::{self, Tasks};
+//! use anyport_core::runtime::local::{self, LocalTasks};
 //! use std::{sync::Arc, task::{Context, Wake, Waker}, thread, time::{Duration, Instant}};
 //!
 //! struct Unpark(thread::Thread);
@@ -23,7 +23,7 @@
 //!     }
 //! }
 //!
-//! let tasks = Tasks::enter();
+//! let tasks = LocalTasks::enter();
 //! let nap = local::timer().sleep(Duration::from_millis(5));
 //! let first = tasks.spawn(async move { nap.await });
 //! let waker = Waker::from(Arc::new(Unpark(thread::current())));
@@ -84,7 +84,7 @@ pub fn timer() -> SharedTimer {
 /// The number of task polls by the worker of this thread: while it stays the same, so does the task
 /// that is polled. 0 on a thread without a worker.
 #[must_use]
-pub fn polls() -> u64 {
+pub fn current_poll() -> u64 {
     current(|local| local.polls.get()).unwrap_or_default()
 }
 
@@ -98,13 +98,13 @@ pub fn polls() -> u64 {
 ///
 /// That waker is woken under a lock, so that no copy of it exists after its release. Its `wake`
 /// must not run the tasks synchronously.
-pub struct Tasks {
+pub struct LocalTasks {
     local: Rc<Local>,
     before: Option<Rc<Local>>,
     spawner: Option<Spawner>,
 }
 
-/// A task that [`Tasks::spawn`] spawned.
+/// A task that [`LocalTasks::spawn`] spawned.
 #[derive(Debug)]
 pub struct Spawned(Rc<Cell<bool>>);
 
@@ -125,7 +125,7 @@ struct Task {
     future: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
 
-impl Tasks {
+impl LocalTasks {
     /// Makes this thread a worker: [`spawn`] and
     /// [`anyport::runtime::spawn`](crate::runtime::spawn()) spawn on it.
     #[must_use]
@@ -211,7 +211,7 @@ impl Tasks {
     }
 }
 
-impl Drop for Tasks {
+impl Drop for LocalTasks {
     fn drop(&mut self) {
         // First, so that an app that spawns in a drop gets an error.
         self.spawner = None;
@@ -332,9 +332,9 @@ impl Local {
     }
 }
 
-impl fmt::Debug for Tasks {
+impl fmt::Debug for LocalTasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tasks")
+        f.debug_struct("LocalTasks")
             .field("tasks", &self.local.tasks.borrow().len())
             .field("ready", &self.local.ready.borrow().len())
             .finish_non_exhaustive()

@@ -29,7 +29,7 @@ fn main_task() -> (Arc<Main>, Waker) {
 }
 
 /// Runs the tasks until one has ended. It waiting by parking, so a lost wake-up hangs the test.
-fn run_until_finished(tasks: &Tasks, spawned: &Spawned, waker: &Waker) {
+fn run_until_finished(tasks: &LocalTasks, spawned: &Spawned, waker: &Waker) {
     loop {
         let is_ready = tasks.run(&mut Context::from_waker(waker), 1);
         match tasks.next_deadline() {
@@ -49,7 +49,7 @@ fn on_a_thread(f: impl FnOnce() + Send + 'static) {
 #[test]
 fn task_that_wakes_itself_is_scheduled_fairly() {
     on_a_thread(|| {
-        let tasks = Tasks::enter();
+        let tasks = LocalTasks::enter();
         let (spins, others) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
         let spun = Rc::clone(&spins);
         spawn(poll_fn(move |cx| {
@@ -64,7 +64,7 @@ fn task_that_wakes_itself_is_scheduled_fairly() {
             tasks.run(&mut Context::from_waker(&waker), 3),
             "one task is still ready"
         );
-        assert_eq!((spins.get(), others.get(), polls()), (3, 1, 4));
+        assert_eq!((spins.get(), others.get(), current_poll()), (3, 1, 4));
         spawn(async {});
         assert_eq!(
             main.wakes.load(SeqCst),
@@ -77,7 +77,7 @@ fn task_that_wakes_itself_is_scheduled_fairly() {
 #[test]
 fn spawns_between_runs_wake_once() {
     on_a_thread(|| {
-        let tasks = Tasks::enter();
+        let tasks = LocalTasks::enter();
         let (main, waker) = main_task();
         assert!(!tasks.run(&mut Context::from_waker(&waker), 1));
         spawn(async {});
@@ -95,7 +95,7 @@ fn panic_in_a_poll_or_a_drop_ends_only_its_task() {
         }
     }
     on_a_thread(|| {
-        let tasks = Tasks::enter();
+        let tasks = LocalTasks::enter();
         let (_, waker) = main_task();
         let panics = tasks.spawn(async { panic!("deliberate: in a poll") });
         let bad = Bad;
@@ -118,7 +118,7 @@ fn panic_in_a_poll_or_a_drop_ends_only_its_task() {
 #[test]
 fn wake_from_another_thread_runs_the_task() {
     on_a_thread(|| {
-        let tasks = Tasks::enter();
+        let tasks = LocalTasks::enter();
         let (_, waker) = main_task();
         let given = Arc::new(AtomicBool::new(false));
         let waiting = tasks.spawn(poll_fn(move |cx| {
@@ -139,7 +139,7 @@ fn wake_from_another_thread_runs_the_task() {
 #[test]
 fn sleep_wakes_the_task_that_polls_it_on_any_thread() {
     on_a_thread(|| {
-        let tasks = Tasks::enter();
+        let tasks = LocalTasks::enter();
         let (_, waker) = main_task();
         let mut sleep = timer().sleep(Duration::from_millis(20));
         let sleeper = thread::spawn(move || {
@@ -168,7 +168,7 @@ fn sleep_wakes_the_task_that_polls_it_on_any_thread() {
 #[test]
 fn wakers_that_outlive_a_worker_are_inert() {
     on_a_thread(|| {
-        let tasks = Tasks::enter();
+        let tasks = LocalTasks::enter();
         let (main, waker) = main_task();
         let kept = Rc::new(RefCell::new(None));
         let keep = Rc::clone(&kept);
@@ -191,7 +191,7 @@ fn wakers_that_outlive_a_worker_are_inert() {
 #[test]
 fn cleared_worker_is_empty_and_can_be_run_again() {
     on_a_thread(|| {
-        let tasks = Tasks::enter();
+        let tasks = LocalTasks::enter();
         let (main, waker) = main_task();
         let left = tasks.spawn(std::future::pending());
         let mut bound = crate::runtime::ThreadBound::new(7);
@@ -209,7 +209,7 @@ fn cleared_worker_is_empty_and_can_be_run_again() {
 #[test]
 fn app_spawns_on_its_worker_until_it_ends() {
     on_a_thread(|| {
-        let tasks = Tasks::enter();
+        let tasks = LocalTasks::enter();
         let (_, waker) = main_task();
         let done = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&done);

@@ -12,7 +12,7 @@ mod transport;
 pub use access::Access;
 pub use queue::UnixQueue;
 pub use source::Source;
-pub use transport::{UnixListen, UnixTransport};
+pub use transport::{FromUnixSocket, UnixTransport};
 
 use crate::error::{Error, Result};
 use queue::BoundName;

@@ -1,6 +1,6 @@
 //! The accept queue of a listening Unix socket, and the removal of its name in a drain.
 use super::socket_file::SocketFile;
-use crate::socket::{AcceptQueue, MAX_QUEUE_LENGTH, Ownership};
+use crate::socket::{AcceptQueue, MAX_BACKLOG, Ownership};
 use socket2::SockRef;
 use std::{net::Shutdown, sync::Arc};
 
@@ -50,7 +50,7 @@ impl UnixQueue {
     /// Refuses new clients, if this is the last owner. The kernel connects and queues a client in
     /// one step, so none is in flight.
     pub fn stop(&mut self, socket: &SockRef<'_>) {
-        let mut remaining = MAX_QUEUE_LENGTH;
+        let mut remaining = MAX_BACKLOG;
         // While another worker accepts new clients, it serves all later ones.
         if let Some(name) = self.name.take().and_then(Arc::into_inner) {
             name.refuse_clients(socket);

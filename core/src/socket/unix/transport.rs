@@ -13,7 +13,7 @@ use std::{fmt, io, marker::PhantomData, os::unix::net, path::PathBuf, sync::Arc}
 const BACKLOG: u32 = 4096;
 
 /// A runtime's listener over Unix sockets. [`UnixTransport`] is the builder for all of them.
-pub trait UnixListen: Listener + Sized {
+pub trait FromUnixSocket: Listener + Sized {
     /// The driver that the workers wait with, such as monoio's `Driver`. `()` if the runtime has
     /// only one.
     type Driver: Clone + Default + fmt::Debug + Send + Sync + 'static;
@@ -37,9 +37,10 @@ pub trait UnixListen: Listener + Sized {
 ///
 /// [`ConnInfo::peer_cred`](crate::ConnInfo::peer_cred) has the credentials of the peer.
 ///
-/// For a runtime of your own, implement [`Runtime`] and [`UnixListen`], and write `pub type MyUnix
+/// For a runtime of your own, implement [`Runtime`] and [`FromUnixSocket`], and write `pub type
+/// MyUnix
 /// = UnixTransport<MyRuntime, MyListener>`.
-pub struct UnixTransport<R, L: UnixListen> {
+pub struct UnixTransport<R, L: FromUnixSocket> {
     source: Source,
     access: Access,
     backlog: u32,
@@ -48,7 +49,7 @@ pub struct UnixTransport<R, L: UnixListen> {
     runtime: PhantomData<fn() -> R>,
 }
 
-impl<R: Runtime, L: UnixListen> UnixTransport<R, L> {
+impl<R: Runtime, L: FromUnixSocket> UnixTransport<R, L> {
     /// Listens on a path of at most 107 bytes (103 on systems other than Linux).
     ///
     /// # Contract
@@ -144,7 +145,7 @@ impl<R: Runtime, L: UnixListen> UnixTransport<R, L> {
 }
 
 #[cfg(feature = "tokio")]
-impl<L: UnixListen> UnixTransport<Tokio, L> {
+impl<L: FromUnixSocket> UnixTransport<Tokio, L> {
     /// Gives each worker its own thread and single-threaded tokio. Default: one worker per core;
     /// [`with_workers`](UnixTransport::with_workers) changes that.
     #[must_use]
@@ -160,7 +161,7 @@ impl<L: UnixListen> UnixTransport<Tokio, L> {
     }
 }
 
-impl<R: Runtime, L: UnixListen> Transport for UnixTransport<R, L> {
+impl<R: Runtime, L: FromUnixSocket> Transport for UnixTransport<R, L> {
     type Runtime = R;
     type Socket = UnixSocket;
     type Listener = L;
@@ -186,7 +187,7 @@ impl<R: Runtime, L: UnixListen> Transport for UnixTransport<R, L> {
     }
 }
 
-impl<R, L: UnixListen> Clone for UnixTransport<R, L> {
+impl<R, L: FromUnixSocket> Clone for UnixTransport<R, L> {
     fn clone(&self) -> Self {
         Self {
             source: self.source.clone(),
@@ -199,7 +200,7 @@ impl<R, L: UnixListen> Clone for UnixTransport<R, L> {
     }
 }
 
-impl<R, L: UnixListen> fmt::Debug for UnixTransport<R, L> {
+impl<R, L: FromUnixSocket> fmt::Debug for UnixTransport<R, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnixTransport")
             .field("source", &self.source)

@@ -1,5 +1,5 @@
 use super::*;
-use crate::runtime::{local::Tasks, lock};
+use crate::runtime::{local::LocalTasks, lock};
 use hyper_util::rt::TokioIo;
 use rustix::io::Errno;
 use std::{
@@ -127,7 +127,7 @@ impl Worker {
         let runs = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&runs);
         let thread = thread::spawn(move || {
-            let tasks = Tasks::enter();
+            let tasks = LocalTasks::enter();
             let fake = Fake {
                 ends,
                 reads: Cell::default(),

@@ -1,6 +1,6 @@
 //! Response bodies that fail, stall or never end.
 use super::{DELIBERATE, state::PendingRequest};
-use anyport_core::BoxError;
+use anyport_core::error::BoxError;
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use std::{

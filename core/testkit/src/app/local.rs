@@ -1,6 +1,6 @@
 //! An app that is not `Send`.
 use crate::app::DELIBERATE;
-use anyport_core::{Body, Worker};
+use anyport_core::{Body, runtime::Worker};
 use http::{Request, Response};
 use std::{
     cell::Cell,

@@ -7,7 +7,7 @@ mod routes;
 pub(crate) mod script;
 pub(crate) mod state;
 
-use anyport_core::{Body, BoxError};
+use anyport_core::{Body, error::BoxError};
 use http::{Method, Request, Response};
 use state::{AppFault, State};
 use std::{

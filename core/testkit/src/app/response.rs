@@ -1,6 +1,6 @@
 //! `/response/STATUS/DECLARED/SENT/KIND`: responses whose parts the test chooses, valid or not.
 use crate::app::{DELIBERATE, script::pattern, state::State};
-use anyport_core::{Body, BoxError};
+use anyport_core::{Body, error::BoxError};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{Response, header::CONTENT_LENGTH};

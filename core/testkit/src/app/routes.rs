@@ -3,7 +3,7 @@ use super::{
     BIG, Boxed, CHUNKS, DELIBERATE, HELLO, RouteResult, body::TestBody, cross_thread, response,
     script, script::HandlerThread, state::State,
 };
-use anyport_core::{Body, BoxError, ConnInfo, Upgraded, spawn};
+use anyport_core::{Body, ConnInfo, error::BoxError, protocol::Upgraded, runtime::spawn};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;

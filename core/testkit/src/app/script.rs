@@ -1,6 +1,9 @@
 //! The raw handlers of the suite, which run at the server's end of a connection.
 use super::{Boxed, cross_thread};
-use anyport_core::{Accepted, Connection, Upgraded};
+use anyport_core::{
+    Connection,
+    protocol::{Accepted, Upgraded},
+};
 use hyper::rt::{Read, ReadBuf};
 use hyper_util::rt::TokioIo;
 use std::{

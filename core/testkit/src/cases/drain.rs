@@ -14,7 +14,7 @@ use crate::{
         upgraded::{assert_echo, upgraded},
     },
 };
-use anyport_core::DrainReport;
+use anyport_core::observe::DrainReport;
 use std::time::{Duration, Instant};
 
 cases![

@@ -10,7 +10,7 @@ use crate::{
         retries::{retry_if_late, retry_if_late_with},
     },
 };
-use anyport_core::{DrainReport, Limits, Timeouts};
+use anyport_core::{Limits, Timeouts, observe::DrainReport};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 

@@ -7,7 +7,7 @@ use crate::{
     },
     harness::{any_subject::AnySubject, case::cases},
 };
-use anyport_core::{HttpOptions, HttpVersions};
+use anyport_core::{HttpOptions, protocol::HttpVersions};
 use http::StatusCode;
 use std::{
     future::Future,

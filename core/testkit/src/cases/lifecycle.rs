@@ -9,7 +9,7 @@ use crate::{
         upgraded::assert_echo,
     },
 };
-use anyport_core::{Endpoint, ErrorKind};
+use anyport_core::{error::ErrorKind, transport::Endpoint};
 use std::{future::IntoFuture, time::Duration};
 use tokio::{sync::oneshot, time::sleep};
 

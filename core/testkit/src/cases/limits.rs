@@ -8,7 +8,7 @@ use crate::{
         upgraded::{assert_echo, upgraded},
     },
 };
-use anyport_core::{Endpoint, ErrorKind, Limits, Server};
+use anyport_core::{Limits, Server, error::ErrorKind, transport::Endpoint};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering::Relaxed},

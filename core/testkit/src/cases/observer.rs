@@ -8,7 +8,10 @@ use crate::{
         upgraded::upgraded,
     },
 };
-use anyport_core::{Event, Observer, Timeouts};
+use anyport_core::{
+    Timeouts,
+    observe::{Event, Observer},
+};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -70,7 +73,9 @@ impl Observer for Log {
                 events.upgraded += u32::from(*upgraded);
                 events.aborted += u32::from(*aborted);
             }
-            Event::Draining { left, grace } => events.drains.push((left.to_string(), *grace)),
+            Event::Draining { remaining, grace } => {
+                events.drains.push((remaining.to_string(), *grace))
+            }
             Event::Refused { .. } => events.refused += 1,
             Event::Panicked { message, .. } => events.panics.push((*message).to_owned()),
             Event::BadResponse { what, .. } => events.bad_responses.push((*what).to_owned()),

@@ -15,7 +15,10 @@ use crate::{
         upgraded::{assert_echo, upgraded},
     },
 };
-use anyport_core::{BoxError, ErrorKind, HttpOptions, Timeouts};
+use anyport_core::{
+    HttpOptions, Timeouts,
+    error::{BoxError, ErrorKind},
+};
 use http::StatusCode;
 use std::{
     error::Error,

@@ -14,7 +14,7 @@ use crate::{
         test_server::TestServer,
     },
 };
-use anyport_core::{HttpOptions, HttpVersions, Timeouts};
+use anyport_core::{HttpOptions, Timeouts, protocol::HttpVersions};
 use std::{
     future::Future,
     time::{Duration, Instant},

@@ -11,7 +11,7 @@ use crate::{
         test_server::TestServer,
     },
 };
-use anyport_core::ErrorKind;
+use anyport_core::error::ErrorKind;
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -216,7 +216,7 @@ async fn clients_that_send_nothing_are_not_polled(subject: AnySubject) {
     );
 }
 
-/// `anyport_core::spawn`, which works on every runtime.
+/// `anyport_core::runtime::spawn`, which works on every runtime.
 async fn spawned_task_outlives_its_connection(subject: AnySubject) {
     let server = subject.serve();
     for _ in 0..10 {

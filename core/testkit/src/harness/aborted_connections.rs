@@ -4,7 +4,7 @@ use crate::harness::{
     fixture::{GRACE, connect, descriptors, get, wait_until},
     process::{Resources, set_descriptor_limit},
 };
-use anyport_core::{Body, BoxError, Handle, Server};
+use anyport_core::{Body, Handle, Server, error::BoxError};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;

@@ -14,7 +14,7 @@ use crate::{
         test_server::TestServer,
     },
 };
-use anyport_core::{Endpoint, Server, Timeouts, Worker};
+use anyport_core::{Server, Timeouts, runtime::Worker, transport::Endpoint};
 use std::{
     future::Future,
     io,

@@ -1,8 +1,9 @@
 //! A transport around the subject's whose listener fails in the way that the test chooses.
 use crate::app::DELIBERATE;
 use anyport_core::{
-    AcceptErrorKind, Endpoint, Incoming, Listener, Result, Transport, Worker, Workers,
-    runtime::RuntimeOptions,
+    Listener, Result, Transport,
+    runtime::{RuntimeOptions, Worker, Workers},
+    transport::{AcceptErrorKind, Connecting, Endpoint},
 };
 use rustix::io::Errno;
 use std::{
@@ -136,11 +137,14 @@ impl<L: Listener> Listener for FaultyListener<L> {
     type Connection = L::Connection;
     type Handshake = FaultyHandshake<L::Handshake>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         let mode = &self.mode;
         // The mode is read once a client has arrived. A client that arrives after a change of mode
         // has a handshake of the new mode, although this poll began before.
-        let with_mode = |incoming: Incoming<L::Handshake>| match mode.get() {
+        let with_mode = |incoming: Connecting<L::Handshake>| match mode.get() {
             ListenerFault::StalledHandshakes => incoming.map(|_| FaultyHandshake::stalls()),
             ListenerFault::FailedHandshakes => incoming.map(|_| FaultyHandshake::fails()),
             _ => incoming.map(FaultyHandshake::completes),
@@ -171,7 +175,7 @@ impl<L: Listener> Listener for FaultyListener<L> {
                 // Without a pause, this queue would occupy a core.
                 thread::sleep(Duration::from_millis(1));
                 let gone =
-                    Incoming::new(Endpoint::custom("disconnected"), FaultyHandshake::fails());
+                    Connecting::new(Endpoint::custom("disconnected"), FaultyHandshake::fails());
                 return Poll::Ready(Ok(gone));
             }
             // The next client arrives once other tasks have run.

@@ -1,8 +1,11 @@
 //! A transport around another that counts what no client sees: hibernations, polls and the sizes of
 //! reads.
 use anyport_core::{
-    AcceptErrorKind, ByteListener, ByteTransport, ConnInfo, Connection, Endpoint, Incoming,
-    Listener, PeerState, Permit, Result, Transport, Worker, Workers, runtime::RuntimeOptions,
+    ConnInfo, Connection, Listener, Result, Transport,
+    runtime::{RuntimeOptions, Worker, Workers},
+    transport::{
+        AcceptErrorKind, ByteListener, ByteTransport, Connecting, Endpoint, PeerState, Permit,
+    },
 };
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::{
@@ -115,7 +118,10 @@ impl<L: ByteListener> Listener for Instrumented<L> {
     type Connection = InstrumentedConnection<L::Connection>;
     type Handshake = InstrumentedHandshake<L::Handshake>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         let counters = &self.counters;
         let polled = self.inner.poll_accept(cx);
         polled.map_ok(|incoming| {

@@ -1,6 +1,10 @@
 //! A transport around the subject's that records its endpoint, for tests without a handle.
 use crate::harness::any_subject::BoundEndpoint;
-use anyport_core::{Endpoint, Result, Transport, Worker, Workers, runtime::RuntimeOptions};
+use anyport_core::{
+    Result, Transport,
+    runtime::{RuntimeOptions, Worker, Workers},
+    transport::Endpoint,
+};
 use std::io;
 
 /// Records the endpoint of a transport.

@@ -14,8 +14,13 @@ use crate::{
     },
 };
 use anyport_core::{
-    ByteTransport, Endpoint, Listener, PerWorker, Raw, ServedOver, Server, SpokenOver, Transport,
-    Worker, per_worker, serve_raw_with, serve_with,
+    Listener, Server, Transport,
+    bounds::{AppOver, PerWorker, ProtocolOver},
+    per_worker,
+    protocol::Raw,
+    runtime::Worker,
+    serve_raw_with, serve_with,
+    transport::{ByteTransport, Endpoint},
 };
 use std::{future::Future, io, sync::Arc};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -106,10 +111,10 @@ pub trait Served: Subject {
 impl<S> Served for S
 where
     S: Subject,
-    App: ServedOver<S::Transport> + ServedOver<Instrumented<S::Transport>>,
-    Raw<Handler<ConnectionOf<S>>>: SpokenOver<S::Transport>
-        + SpokenOver<RecordedEndpoint<S::Transport>>
-        + SpokenOver<Faulty<S::Transport>>,
+    App: AppOver<S::Transport> + AppOver<Instrumented<S::Transport>>,
+    Raw<Handler<ConnectionOf<S>>>: ProtocolOver<S::Transport>
+        + ProtocolOver<RecordedEndpoint<S::Transport>>
+        + ProtocolOver<Faulty<S::Transport>>,
 {
     fn http(&self, state: Arc<State>) -> Server {
         serve_with(self.transport(), App::new(state))
@@ -149,7 +154,7 @@ pub trait LocalSubject: Served {
 impl<S> LocalSubject for S
 where
     S: Served,
-    PerWorker<fn(&Worker) -> LocalApp>: ServedOver<S::Transport>,
+    PerWorker<fn(&Worker) -> LocalApp>: AppOver<S::Transport>,
 {
     fn local(&self, make: fn(&Worker) -> LocalApp) -> Server {
         serve_with(self.transport(), per_worker(make))

@@ -4,7 +4,7 @@ use crate::{
     client::{Client, Io, Response, h2::H2, h2_peer::Peer},
     harness::any_subject::AnySubject,
 };
-use anyport_core::{Endpoint, Handle, Server};
+use anyport_core::{Handle, Server, transport::Endpoint};
 use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
 

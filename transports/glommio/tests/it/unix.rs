@@ -4,7 +4,7 @@
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use anyport_core::{Accepted, Connection, Handle, serve_raw_with};
+use anyport_core::{Connection, Handle, protocol::Accepted, serve_raw_with};
 use anyport_glommio::{Glommio, GlommioConnection, GlommioUnix};
 use hyper_util::rt::TokioIo;
 use std::{
@@ -41,7 +41,7 @@ fn read_reply(mut client: UnixStream) -> String {
 /// The credentials of this process.
 fn own_cred() -> String {
     let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
-    let cred = anyport_core::PeerCred::new(uid.as_raw(), gid.as_raw());
+    let cred = anyport_core::transport::PeerCred::new(uid.as_raw(), gid.as_raw());
     format!("{:?}", Some(cred.with_pid(std::process::id())))
 }
 

@@ -6,7 +6,9 @@
 )]
 
 use crate::fixture::{GRACE, connect, get, hello, one_worker, wait_until};
-use anyport_core::{Accepted, Body, Handle, Runtime, serve_raw_with, serve_with, spawn};
+use anyport_core::{
+    Body, Handle, Runtime, protocol::Accepted, runtime::spawn, serve_raw_with, serve_with,
+};
 use anyport_glommio::{Glommio, GlommioConnection, GlommioPerCore};
 use http::{Request, Response};
 use std::{

@@ -6,7 +6,11 @@
 )]
 
 use crate::fixture::{CLOCK_TOLERANCE, GET, all_tasks_idle};
-use anyport_core::{Body, ConnInfo, Event, HttpOptions, Limits, Observer, serve_with};
+use anyport_core::{
+    Body, ConnInfo, HttpOptions, Limits,
+    observe::{Event, Observer},
+    serve_with,
+};
 use anyport_memory::Memory;
 use http::{Request, Response};
 use std::{
@@ -26,7 +30,10 @@ struct DrainEvents(Arc<Mutex<Vec<(Instant, String)>>>);
 
 impl Observer for DrainEvents {
     fn on(&self, event: &Event<'_>) {
-        if let Event::Draining { left, .. } = event {
+        if let Event::Draining {
+            remaining: left, ..
+        } = event
+        {
             self.0
                 .lock()
                 .unwrap()

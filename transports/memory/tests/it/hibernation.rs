@@ -5,7 +5,7 @@ use crate::fixture::{
     CLOCK_TOLERANCE, GET, HIBERNATE_AFTER_CASES, TestServer, all_tasks_idle, assert_ended,
     assert_ended_between, get, wait_closed,
 };
-use anyport_core::{Body, BoxError, HttpOptions, Server, Timeouts, observe::TimedOut};
+use anyport_core::{Body, HttpOptions, Server, Timeouts, error::BoxError, observe::TimedOut};
 use http::{Request, Response};
 use std::time::Duration;
 use tokio::{

@@ -9,7 +9,7 @@ use crate::fixture::{
     GET, HIBERNATE_AFTER_CASES, TestServer, all_tasks_idle, assert_ended, assert_ended_between,
     get, wait_closed,
 };
-use anyport_core::{Body, BoxError, HttpOptions, Server, Timeouts, observe::TimedOut};
+use anyport_core::{Body, HttpOptions, Server, Timeouts, error::BoxError, observe::TimedOut};
 use anyport_memory::MemoryStream;
 use bytes::Bytes;
 use http::{Request, Response};

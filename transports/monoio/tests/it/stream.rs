@@ -1,7 +1,7 @@
 //! Reads and writes on a stream: no byte is lost, doubled or out of place.
 
 use crate::fixture::{DRIVERS, GRACE, connect, one_worker};
-use anyport_core::{Accepted, Connection, serve_raw_with};
+use anyport_core::{Connection, protocol::Accepted, serve_raw_with};
 use anyport_monoio::MonoioConnection;
 use hyper::rt::{Read as _, ReadBuf, Write as _};
 use std::{

@@ -5,7 +5,7 @@
 )]
 
 use crate::fixture::{DRIVERS, GRACE, connect, get, hello, one_worker, wait_until};
-use anyport_core::{Accepted, Handle, serve_raw_with, serve_with};
+use anyport_core::{Handle, protocol::Accepted, serve_raw_with, serve_with};
 use anyport_monoio::MonoioConnection;
 use std::{cell::Cell, future::pending, rc::Rc, sync::mpsc, thread};
 

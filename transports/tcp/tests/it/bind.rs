@@ -6,7 +6,10 @@
 
 use crate::fixture::{GRACE, addr_of, connect, describe_connection, get, hello, port_of, read_all};
 use anyport_core::{
-    Error, ErrorKind, Server, Workers, serve_raw_with, serve_with,
+    Error, Server,
+    error::ErrorKind,
+    runtime::Workers,
+    serve_raw_with, serve_with,
     socket::{BindAddr, SocketOptions, listen},
 };
 use anyport_tcp::Tcp;
@@ -32,8 +35,8 @@ fn error_of(server: Server) -> Error {
 
 fn in_use(addr: SocketAddr) -> String {
     format!(
-        "cannot bind {addr}: address already in use (see who listens there: `ss -ltnp 'sport = :{}'`; \
-         or bind port 0 to be given a free one)",
+        "cannot bind {addr}: address already in use (find the listener: `ss -ltnp 'sport = :{}'`; \
+         or bind port 0 for a free port)",
         addr.port()
     )
 }

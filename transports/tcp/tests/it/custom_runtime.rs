@@ -4,10 +4,13 @@
 //! of the two.
 use crate::fixture::{GRACE, TIMEOUT, get, hello, port_of};
 use anyport_core::{
-    Conn, ConnInfo, Result, Runtime, Worker, Workers,
-    runtime::{Launch, SharedTimer, Start, TokioPerCore},
+    ConnInfo, Result, Runtime,
+    runtime::{Launch, SharedTimer, Start, TokioPerCore, Worker, Workers},
     serve_with,
-    socket::{Acceptor, ReadyTcpListener, ReadyUnixListener, TcpTransport, unix::UnixTransport},
+    socket::{
+        Acceptor, ReadinessTcpListener, ReadinessUnixListener, TcpTransport, unix::UnixTransport,
+    },
+    transport::Conn,
 };
 use hyper::rt::Executor;
 use hyper_util::rt::TokioIo;
@@ -23,8 +26,8 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-type CustomTcp = TcpTransport<CustomRuntime, ReadyTcpListener<CustomAcceptor>>;
-type CustomUnix = UnixTransport<CustomRuntime, ReadyUnixListener<CustomAcceptor>>;
+type CustomTcp = TcpTransport<CustomRuntime, ReadinessTcpListener<CustomAcceptor>>;
+type CustomUnix = UnixTransport<CustomRuntime, ReadinessUnixListener<CustomAcceptor>>;
 
 /// A thread per worker, with tokio's reactor.
 #[derive(Clone)]

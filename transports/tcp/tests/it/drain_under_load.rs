@@ -7,7 +7,7 @@
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use anyport_core::{Body, DrainReport, Handle, Server, serve_with};
+use anyport_core::{Body, Handle, Server, observe::DrainReport, serve_with};
 use anyport_tcp::Tcp;
 use anyport_testkit::fixture::run_concurrently;
 use http::{Request, Response};

@@ -9,7 +9,12 @@ use crate::fixture::connect;
 use crate::test_server::{
     Client, GeneratedBody, HELLO, TestServer, TokioFlavor, ambient, equals, per_core, wait_until,
 };
-use anyport_core::{Body, BoxError, Event, Limits, Observer, serve_with};
+use anyport_core::{
+    Body, Limits,
+    error::BoxError,
+    observe::{Event, Observer},
+    serve_with,
+};
 use anyport_testkit::instrumented::{Counters, Instrumented};
 use http::{Request, Response};
 use http_body_util::BodyExt;

@@ -5,7 +5,7 @@
 )]
 
 use crate::fixture::{GRACE, addr_of, connect};
-use anyport_core::{Accepted, Limits, Server, serve_raw_with, socket::SocketOptions};
+use anyport_core::{Limits, Server, protocol::Accepted, serve_raw_with, socket::SocketOptions};
 use anyport_tcp::{Tcp, TcpConnection};
 use socket2::SockRef;
 use std::{future::pending, net::TcpStream, sync::mpsc::channel, time::Duration};

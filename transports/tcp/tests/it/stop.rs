@@ -5,7 +5,7 @@
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use anyport_core::{Accepted, Server, serve_raw_with};
+use anyport_core::{Server, protocol::Accepted, serve_raw_with};
 use anyport_tcp::{Tcp, TcpConnection};
 use anyport_testkit::fixture::run_concurrently;
 use hyper_util::rt::TokioIo;

@@ -1,9 +1,10 @@
 //! The size of a connection's task. Most connections of a busy server are idle, and have nothing
 //! but their task.
 use anyport_core::{
-    Accepted, Body, BoxError, Listener, Protocol,
-    engine::ConnTask,
-    http::Http,
+    Body, Listener, Protocol,
+    bounds::ConnTask,
+    error::BoxError,
+    protocol::{Accepted, Http},
     runtime::{Tokio, TokioPerCore},
 };
 use anyport_tcp::{TcpConnection, TcpListener};

@@ -1,7 +1,7 @@
 //! The kernel distributes connections over the workers. Each worker has a named thread, which is
 //! pinned on request.
 use crate::fixture::{GRACE, addr_of, connect, read_all, send_line};
-use anyport_core::{Accepted, Connection, Handle, serve_raw_with};
+use anyport_core::{Connection, Handle, protocol::Accepted, serve_raw_with};
 use anyport_tcp::{Tcp, TcpConnection};
 use anyport_testkit::requirements::{Tests, block_on};
 use std::{

@@ -7,7 +7,7 @@
 )]
 
 use crate::fixture::{GRACE, TIMEOUT, addr_of, connect};
-use anyport_core::{Body, BoxError, Handle, ServedOver, Server, serve_with};
+use anyport_core::{Body, Handle, Server, bounds::AppOver, error::BoxError, serve_with};
 use anyport_tcp::{Tcp, TcpPerCore};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame};
@@ -58,7 +58,7 @@ impl TestServer {
         configure: impl FnOnce(Server) -> Server,
     ) -> Self
     where
-        A: ServedOver<Tcp> + ServedOver<TcpPerCore>,
+        A: AppOver<Tcp> + AppOver<TcpPerCore>,
     {
         Self::start(|| {
             configure(match flavor {

@@ -10,7 +10,7 @@ use std::{path::PathBuf, sync::Arc};
 
 /// Whether clients present a certificate (mTLS). Their chain is verified up to one of the roots, at
 /// the time of the handshake. Revocation is not checked. The app finds the chain in
-/// [`TlsInfo::peer_certificates`](anyport_core::TlsInfo::peer_certificates).
+/// [`TlsInfo::peer_certificates`](anyport_core::transport::TlsInfo::peer_certificates).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum ClientAuth {

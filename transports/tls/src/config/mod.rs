@@ -11,7 +11,7 @@ pub(crate) use certificate::has_expired;
 pub use client_auth::{ClientAuth, Roots};
 pub use provider::Provider;
 
-use anyport_core::{Error, Result, TlsVersion};
+use anyport_core::{Error, Result, transport::TlsVersion};
 use reloadable::{Loaded, Reloadable};
 use resolver::SniResolver;
 use rustls::{ServerConfig, server::NoServerSessionStorage, version};
@@ -54,7 +54,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 ///
 /// A certificate that has expired or is not valid yet is used nevertheless.
 /// [`warnings`](Self::warnings) lists such certificates, and the server's
-/// [`Observer`](anyport_core::Observer) receives the warnings at start.
+/// [`Observer`](anyport_core::observe::Observer) receives the warnings at start.
 #[derive(Clone)]
 pub struct TlsConfig {
     source: Source,

@@ -3,7 +3,7 @@ use crate::{
     client::{Authority, Identity},
     fixture::Folder,
 };
-use anyport_core::{ErrorKind, Transport};
+use anyport_core::{Transport, error::ErrorKind};
 use anyport_tcp::Tcp;
 use anyport_tls::{TlsConfig, TlsExt};
 use std::{cell::RefCell, error::Error, fs, path::PathBuf};

@@ -2,7 +2,7 @@
 
 use crate::client::Authority;
 use crate::fixture::{Folder, TestServer, over_tcp};
-use anyport_core::TlsVersion;
+use anyport_core::transport::TlsVersion;
 use anyport_tls::{ClientAuth, Provider, Roots, TlsConfig, rustls::ServerConfig};
 use std::{
     fs,

@@ -7,7 +7,7 @@
 use crate::client::{Authority, Client, Identity};
 use crate::fixture::{Folder, HELLO, TIMEOUT, TestServer, over_tcp, wait_until};
 use crate::wire::RawClient;
-use anyport_core::ErrorKind;
+use anyport_core::error::ErrorKind;
 use anyport_tls::{
     ClientAuth, Provider, Roots, TlsConfig,
     rustls::{

@@ -7,7 +7,8 @@
 use crate::client::{Authority, Client, Identity, Stream};
 use crate::fixture::{Folder, HELLO, TestServer};
 use anyport_core::{
-    App, Body, ConnInfo, HttpOptions, Server, TlsVersion, Worker, serve_raw_with, serve_with,
+    App, Body, ConnInfo, HttpOptions, Server, runtime::Worker, serve_raw_with, serve_with,
+    transport::TlsVersion,
 };
 use anyport_memory::Memory;
 use anyport_tcp::Tcp;
@@ -262,7 +263,7 @@ fn raw_handler_sees_tls_info_and_custom_alpn() {
     let seen = Arc::new(Mutex::new(None));
     let handler = {
         let seen = Arc::clone(&seen);
-        move |connection: anyport_core::Accepted<_>| {
+        move |connection: anyport_core::protocol::Accepted<_>| {
             let info: &ConnInfo = anyport_core::Connection::info(&connection);
             *seen.lock().unwrap() = Some(info.clone());
             ready(())

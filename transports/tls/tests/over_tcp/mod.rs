@@ -1,6 +1,6 @@
 //! TLS over TCP, on any runtime.
 use crate::client::{Authority, LazyTls};
-use anyport_core::{ByteTransport, Endpoint};
+use anyport_core::transport::{ByteTransport, Endpoint};
 use anyport_testkit::Subject;
 use anyport_tls::{Tls, TlsExt};
 use std::{io, marker::PhantomData, sync::Arc};

@@ -5,7 +5,7 @@ use crate::{
     programs::{Output, Tests, run},
     tests,
 };
-use anyport_core::TlsVersion;
+use anyport_core::transport::TlsVersion;
 use anyport_tls::{Certificate, ClientAuth, Roots, TlsConfig};
 use std::iter;
 

@@ -5,7 +5,9 @@
 )]
 
 use crate::fixture::{Fixture, GRACE, connect, describe_connection, read_all};
-use anyport_core::{Body, ConnInfo, HttpOptions, PeerCred, Transport, serve_raw_with, serve_with};
+use anyport_core::{
+    Body, ConnInfo, HttpOptions, Transport, serve_raw_with, serve_with, transport::PeerCred,
+};
 use http::{Request, Response};
 use rustix::process::{getegid, geteuid};
 use std::{

@@ -1,7 +1,10 @@
 //! Names that cannot be bound. One line says what, where and what to do.
 
 use crate::fixture::{Fixture, error_at, error_of};
-use anyport_core::{Blame, ErrorKind, Transport};
+use anyport_core::{
+    Transport,
+    error::{Blame, ErrorKind},
+};
 use anyport_unix::Unix;
 use std::{fs, os::unix::fs::symlink, path::Path};
 
@@ -9,12 +12,9 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 fn invalid_paths_are_errors() {
     let cases = [
         ("", "the path is empty (name a file, such as /run/app.sock)"),
-        ("/", "this names a folder (add the name of a file to it)"),
-        ("run/", "this names a folder (add the name of a file to it)"),
-        (
-            "run/..",
-            "this names a folder (add the name of a file to it)",
-        ),
+        ("/", "this is a folder (add the name of a file)"),
+        ("run/", "this is a folder (add the name of a file)"),
+        ("run/..", "this is a folder (add the name of a file)"),
     ];
     for (path, what) in cases {
         let error = Unix::bind(path).open(1).unwrap_err();
@@ -29,7 +29,7 @@ fn invalid_paths_are_errors() {
     }
     assert_eq!(
         error_of(&Unix::bind("\0app")),
-        "cannot bind unix:\\x00app: a path has no zero byte (for a name in Linux's abstract namespace: \
+        "cannot bind unix:\\x00app: a path cannot contain a zero byte (for a name in Linux's abstract namespace: \
          `Unix::bind_abstract`)"
     );
 }
@@ -46,7 +46,7 @@ fn too_long_names_show_the_limit() {
         assert_eq!(
             error_at(path.as_ref(), &Unix::bind(&path)),
             format!(
-                "the path is {length} bytes long, and the system takes 107 (choose a shorter one, or one that's relative to \
+                "the path is {length} bytes long, and the maximum is 107 (choose a shorter one, or one relative to \
                  the working directory)"
             )
         );
@@ -58,7 +58,7 @@ fn too_long_names_show_the_limit() {
     let name = name(108);
     assert_eq!(
         error_at(format!("@{name}").as_ref(), &Unix::bind_abstract(&name)),
-        "the abstract name is 108 bytes long, and the system takes 107 (choose a shorter one)"
+        "the abstract name is 108 bytes long, and the maximum is 107 (choose a shorter one)"
     );
     assert_eq!(
         error_of(&Unix::bind_abstract("")),
@@ -119,7 +119,7 @@ fn invalid_mode_or_owner_is_an_error() {
     let unix = || Unix::bind(Path::new("never.sock"));
     assert_eq!(
         config(unix().with_mode(660)),
-        "with_mode(660): a socket's mode is at most 0o777 (it's octal: did you mean 0o660?)"
+        "with_mode(660): a socket's mode is at most 0o777 (modes are octal: did you mean 0o660?)"
     );
     assert_eq!(
         config(unix().with_mode(0o4755)),
@@ -127,11 +127,11 @@ fn invalid_mode_or_owner_is_an_error() {
     );
     assert_eq!(
         config(unix().with_owner(Some(u32::MAX), None)),
-        "with_owner: 4294967295 is nobody's number (use `None` to leave it as it is)"
+        "with_owner: 4294967295 is not a valid id (use `None` to keep the default)"
     );
     #[cfg(target_os = "linux")]
     assert_eq!(
         config(Unix::bind_abstract("name").with_mode(0o600)),
-        "with_mode and with_owner are about the file that `Unix::bind` makes, not about unix:@name"
+        "with_mode and with_owner apply to the file that `Unix::bind` makes, not to unix:@name"
     );
 }

@@ -6,7 +6,10 @@
 )]
 
 use crate::fixture::{Fixture, GRACE, connect, describe_connection, in_use, read_all};
-use anyport_core::{Endpoint, Transport, UnixName, serve_raw_with};
+use anyport_core::{
+    Transport, serve_raw_with,
+    transport::{Endpoint, UnixName},
+};
 use anyport_unix::Unix;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -51,7 +54,7 @@ fn files_of_a_killed_server_are_replaced() {
 
 #[test]
 fn other_file_types_are_errors_and_stay() {
-    let rule = "is there, and only a socket that nobody listens at is replaced (choose another path, or remove it)";
+    let rule = "exists, and only a socket without a listener is replaced (choose another path, or remove it)";
     let fixture = Fixture::new();
     let path = &fixture.path;
     let refused = |what: &str| {
@@ -325,7 +328,7 @@ async fn abstract_name_is_served_and_free_after_shutdown() {
         let error = crate::fixture::error_of(&Unix::bind_abstract(&name));
         assert!(
             error.starts_with(&format!(
-                "cannot bind {endpoint}: address already in use (see"
+                "cannot bind {endpoint}: address already in use (find"
             )),
             "{error}"
         );

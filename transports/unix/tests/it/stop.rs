@@ -6,7 +6,7 @@
 )]
 
 use crate::fixture::{Fixture, TIMEOUT};
-use anyport_core::{Accepted, Server, serve_raw_with};
+use anyport_core::{Server, protocol::Accepted, serve_raw_with};
 use anyport_testkit::fixture::run_concurrently;
 use anyport_unix::{Unix, UnixConnection};
 use hyper_util::rt::TokioIo;

@@ -3,7 +3,7 @@ use crate::fixture::{
     Fixture, GRACE, NOBODY, as_unprivileged_user, connect, describe_connection, error_at,
     needs_other_user, needs_root, read_all,
 };
-use anyport_core::{PeerCred, Transport, serve_raw_with};
+use anyport_core::{Transport, serve_raw_with, transport::PeerCred};
 use anyport_testkit::requirements::{Tests, block_on};
 use rustix::process::{getegid, geteuid};
 use std::{
@@ -65,8 +65,8 @@ fn forbidden_owner_is_an_error_and_leaves_no_file() {
     };
     assert_eq!(
         as_unprivileged_user(refused),
-        "cannot give its file to user 0 and group 0: permission denied (only root gives files to others; a user can \
-         choose among the groups it's in)"
+        "cannot give its file to user 0 and group 0: permission denied (only root may change the user; the group \
+         must be one of the process's)"
     );
     assert_eq!(fixture.files(), [""; 0]);
 }

@@ -54,7 +54,7 @@ fn inaccessible_socket_is_an_error() {
     let error = as_unprivileged_user(|| fixture.error());
     assert_eq!(
         error,
-        "a socket is there that this user may not connect to, so it may be in use (choose another path, or remove it)"
+        "a socket exists that this user may not connect to, so it may be in use (choose another path, or remove it)"
     );
 }
 
@@ -67,7 +67,7 @@ fn unremovable_stale_socket_is_an_error() {
     let error = as_unprivileged_user(|| fixture.error());
     assert_eq!(
         error,
-        "nobody listens at the socket that is there, but it cannot be removed: permission denied (remove it as its owner)"
+        "a socket without a listener exists, but it cannot be removed: permission denied (remove it as its owner)"
     );
     assert_eq!(fixture.files(), ["app.sock"]);
 }

@@ -1,5 +1,5 @@
 //! A server in memory, and a client that sends what it likes.
-use anyport_core::{Body, DrainReport, Handle, serve_with};
+use anyport_core::{Body, Handle, observe::DrainReport, serve_with};
 use anyport_memory::{Connector, Memory};
 use anyport_ws::{self as ws, Config, Error, Message, WebSocket};
 use http::Request;

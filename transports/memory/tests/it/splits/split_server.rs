@@ -1,6 +1,6 @@
 //! A server on a paused clock that receives pieces, and its responses.
 use crate::fixture::{TestServer, all_tasks_idle};
-use anyport_core::{Body, BoxError, HttpOptions, Limits, Server};
+use anyport_core::{Body, HttpOptions, Limits, Server, error::BoxError};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;

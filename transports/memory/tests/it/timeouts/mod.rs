@@ -10,7 +10,7 @@ mod http1;
 mod http2;
 
 use crate::fixture::{ConnectionEnd, TestServer, all_tasks_idle};
-use anyport_core::{Body, BoxError, Server, Timeouts, observe::TimedOut};
+use anyport_core::{Body, Server, Timeouts, error::BoxError, observe::TimedOut};
 use anyport_memory::MemoryStream;
 use bytes::Bytes;
 use h2::client::SendRequest;

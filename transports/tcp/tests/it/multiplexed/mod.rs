@@ -8,7 +8,12 @@
 mod transport;
 
 use crate::fixture::{GRACE, TIMEOUT};
-use anyport_core::{Body, BoxError, Event, Handle, Observer, Server, Timeouts, serve_with};
+use anyport_core::{
+    Body, Handle, Server, Timeouts,
+    error::BoxError,
+    observe::{Event, Observer},
+    serve_with,
+};
 use anyport_tcp::Tcp;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version};

@@ -1,11 +1,11 @@
 //! A transport whose connections are not byte streams: each carries concurrent requests, as QUIC's
 //! do.
 use anyport_core::{
-    App, Close, ConnContext, ConnInfo, Connected, Endpoint, HttpService, Incoming, Listener,
-    Permit, Result, Transport, Worker,
-    engine::Accepted,
-    http::{Call, Http, HttpConnection, Reply, Requests, ResponseTask},
-    runtime::Tokio,
+    App, ConnInfo, Listener, Result, Transport,
+    bounds::{Call, HttpService, Reply},
+    protocol::{Accepted, ConnContext, Http, HttpConnection, Requests, ResponseTask},
+    runtime::{Tokio, Worker},
+    transport::{Close, Connected, Connecting, Endpoint, Permit},
 };
 use bytes::{Buf, Bytes};
 use http::{Request, Response, response::Parts};
@@ -105,12 +105,15 @@ impl Listener for MultiplexedListener {
     type Connection = MultiplexedConnection;
     type Handshake = Ready<io::Result<MultiplexedConnection>>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming<Self::Handshake>>> {
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         match ready!(self.queue.poll_recv(cx)) {
             Some(streams) => {
                 let info =
                     ConnInfo::new(Endpoint::custom("client"), Endpoint::custom("multiplexed"));
-                Poll::Ready(Ok(Incoming::ready(MultiplexedConnection {
+                Poll::Ready(Ok(Connecting::ready(MultiplexedConnection {
                     info,
                     streams,
                     max_streams: self.max_streams,
