@@ -26,7 +26,6 @@ pub use ::http;
 #[doc(inline)]
 pub use anyport_core::{bounds, error, observe, protocol};
 
-/// For axum: extractors of what is known about a connection, and `axum::serve` over any transport.
 #[cfg(feature = "axum")]
 #[doc(inline)]
 pub use anyport_axum as axum;
@@ -40,12 +39,10 @@ pub use anyport_axum as axum;
 #[doc(inline)]
 pub use anyport_core::socket;
 
-/// TLS 1.2 and 1.3 over any transport, by rustls.
 #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))]
 #[doc(inline)]
 pub use anyport_tls as tls;
 
-/// WebSockets over HTTP/1.1 and HTTP/2, on every transport.
 #[cfg(feature = "ws")]
 #[doc(inline)]
 pub use anyport_ws as ws;

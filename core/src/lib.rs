@@ -30,10 +30,14 @@ pub mod transport;
 
 pub use app::{App, Body, per_worker};
 pub use config::{HttpOptions, Limits, Timeouts};
+#[doc(inline)]
 pub use error::{Error, Result};
+#[doc(inline)]
 pub use protocol::Protocol;
+#[doc(inline)]
 pub use runtime::Runtime;
 pub use server::{Handle, Server, serve_raw_with, serve_with};
+#[doc(inline)]
 pub use transport::{ConnInfo, Connection, Listener, Transport};
 
 /// For this crate's macros, and types of hidden methods.
