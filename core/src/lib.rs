@@ -1,7 +1,7 @@
 //! The traits and the server engine of [anyport](https://docs.rs/anyport): one tower app, any
 //! transport.
 //!
-//! A server has four parts. Each part has a trait, and comes from any crate. A combination that
+//! A server has four transports. Each part has a trait, and comes from any crate. A combination that
 //! cannot work, such as a `!Send` app on a runtime that moves tasks between threads, does not
 //! compile.
 //!
@@ -43,6 +43,6 @@ pub use transport::{ConnInfo, Connection, Listener, Transport};
 /// For this crate's macros, and types of hidden methods.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::{app::Piece, server::Part};
+    pub use crate::{app::Piece, server::ServedTransport};
     pub use hyper::rt::{Read, ReadBufCursor, Write};
 }

@@ -78,9 +78,9 @@ impl HttpOptions {
     /// Default: off. The server then treats a FIN as a disconnect, drops the handler and closes the
     /// connection, as nginx and Node.js do.
     ///
-    /// With this option a handler runs to its end even if the client has closed its socket: only a
-    /// reset or a failed write shows that. In either case, a FIN in the middle of a request body is
-    /// an error of that body. The option does not apply to HTTP/2.
+    /// With this option a handler runs to its end even if the client has closed its socket. Only a
+    /// reset or a failed write shows the close. In either case, a FIN in the middle of a request
+    /// body is an error of that body. The option does not apply to HTTP/2.
     #[must_use]
     pub fn with_half_close(mut self) -> Self {
         self.half_close = true;

@@ -24,8 +24,8 @@ pub struct Timeouts {
     pub head: Duration,
     /// How long a connection may be open without a request. Default: 75 s, as nginx's
     /// `keepalive_timeout`; strict: 30 s. After requests in quick succession it may fire late, by a
-    /// sixteenth of its value but at most one second, because a busy connection does not read the
-    /// clock for each request.
+    /// sixteenth of its value but at most one second. The reason is that a busy connection does not
+    /// read the clock for each request.
     pub keep_alive: Duration,
     /// How long the app waits for the next bytes of a request body. Then the body yields an error
     /// of kind [`TimedOut`](std::io::ErrorKind::TimedOut). Default: 60 s, as nginx's

@@ -13,8 +13,8 @@ pub struct DrainReport {
     /// that the server has closed on its side are counted here even if the peer has not closed its
     /// side.
     pub completed: usize,
-    /// Closed because the peer sent nothing in the middle of a handshake, a head or a body for a
-    /// tenth of the grace, but at least a second.
+    /// Closed because the peer sent nothing in the middle of a handshake, a head or a body. It has
+    /// a tenth of the grace for that, but at least a second.
     pub stalled: usize,
     /// Aborted at the end of the grace.
     pub aborted: usize,

@@ -74,8 +74,8 @@ pub trait Runtime: Clone + Unpin + 'static {
     const WORKERS: Workers;
 
     /// Whether its workers run inside tokio. Default: no. With the feature `tokio`, the threads of
-    /// other workers ([`Start::on_thread`]) enter a tokio: the multi-threaded one that the server
-    /// is started in, or one that is started for the server.
+    /// other workers ([`Start::on_thread`]) enter a tokio. It is the multi-threaded one that the
+    /// server is started in, or one that is started for the server.
     const IS_TOKIO: bool = false;
 
     /// Checks, before a socket is bound, whether the current thread can start workers. Default: it

@@ -27,8 +27,8 @@ use std::{
 /// [`ThreadBoundStream`](crate::transport::ThreadBoundStream).
 ///
 /// On another thread, [`with`](Self::with) returns an error of the kind
-/// [`Unsupported`](io::ErrorKind::Unsupported). If a handle is dropped on another thread, its value
-/// is dropped on its own thread, as soon as that thread makes another value or calls
+/// [`Unsupported`](io::ErrorKind::Unsupported). A handle may be dropped on another thread. Its
+/// value is then dropped on its own thread, as soon as that makes another value or calls
 /// [`poll_mailbox`]. When a thread ends, its values are dropped.
 ///
 /// ```

@@ -150,7 +150,7 @@ impl Timer for Clock {
 }
 
 pin_project_lite::pin_project! {
-    /// A sleep that is registered by every poll. tokio's own is not registered if the task has used
+    /// A sleep that every poll registers. A sleep of tokio is not registered if its task has used
     /// up its budget, and connections poll their timers last.
     struct UnconstrainedSleep {
         #[pin]

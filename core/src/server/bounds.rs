@@ -3,7 +3,7 @@
 //!
 //! Their order, and `do_not_recommend` on some of them, decide what the compiler reports. The
 //! package in tests/compile_fail tests that.
-use super::{ConnectionOf, part::Part};
+use super::{ConnectionOf, served_transport::ServedTransport};
 use crate::{
     app::{App, HttpService, RequestService},
     engine::{AcceptLoop, Accepted, ConnTask, Protocol},
@@ -25,7 +25,7 @@ use std::{
 // A trait of the app, so that the compiler's message points at the app.
 pub trait AppOver<T, R = <T as Transport>::Runtime>: App {
     #[doc(hidden)]
-    fn server_part(transport: T, app: Self) -> Part;
+    fn into_served(transport: T, app: Self) -> ServedTransport;
 }
 
 impl<A, T, R> AppOver<T, R> for A
@@ -33,7 +33,7 @@ where
     A: App,
     R: RuntimeFor<T, A>,
 {
-    fn server_part(transport: T, app: A) -> Part {
+    fn into_served(transport: T, app: A) -> ServedTransport {
         R::serve_http(transport, app)
     }
 }
@@ -44,7 +44,7 @@ where
 /// moves tasks between threads, such as [`Tokio`](crate::runtime::Tokio), they must be `Send`.
 pub trait RuntimeFor<T, A>: Runtime {
     #[doc(hidden)]
-    fn serve_http(transport: T, app: A) -> Part;
+    fn serve_http(transport: T, app: A) -> ServedTransport;
 }
 
 impl<R, T, A> RuntimeFor<T, A> for R
@@ -53,7 +53,7 @@ where
     A: App,
     DataOf<A>: AppBounds<R, T, A>,
 {
-    fn serve_http(transport: T, app: A) -> Part {
+    fn serve_http(transport: T, app: A) -> ServedTransport {
         DataOf::<A>::serve_app(transport, app)
     }
 }
@@ -72,7 +72,7 @@ type DataOf<A> = <BodyOf<A> as HttpBody>::Data;
 // the bound in `serve_with` and its like; a comment on that line says what to do.
 pub trait AppBounds<R, T, A> {
     #[doc(hidden)]
-    fn serve_app(transport: T, app: A) -> Part;
+    fn serve_app(transport: T, app: A) -> ServedTransport;
 }
 
 impl<D, R, T, A> AppBounds<R, T, A> for D
@@ -81,7 +81,7 @@ where
     BodyOf<A>: SpawnOn<R>,
     R: Executor<TaskWith<FutOf<A>>> + HttpRuntime<T, A>,
 {
-    fn serve_app(transport: T, app: A) -> Part {
+    fn serve_app(transport: T, app: A) -> ServedTransport {
         R::serve_app(transport, app)
     }
 }
@@ -95,7 +95,7 @@ where
 )]
 pub trait HttpRuntime<T, A>: Runtime {
     #[doc(hidden)]
-    fn serve_app(transport: T, app: A) -> Part;
+    fn serve_app(transport: T, app: A) -> ServedTransport;
 }
 
 #[diagnostic::do_not_recommend]
@@ -106,9 +106,9 @@ where
     ConnectionOf<T>: HttpConnection<A, R>,
     R: ProtocolRuntime<T::Listener, Http<A, R>>,
 {
-    fn serve_app(transport: T, app: A) -> Part {
+    fn serve_app(transport: T, app: A) -> ServedTransport {
         ConnectionOf::<T>::prepare();
-        Part::new(transport, true, move |worker, runtime| {
+        ServedTransport::new(transport, true, move |worker, runtime| {
             Http::new(app.clone(), worker, runtime)
         })
     }
@@ -145,7 +145,7 @@ impl<X> Future for TaskWith<X> {
 // A trait of the protocol, so that the compiler's message points at the handler.
 pub trait ProtocolOver<T, R = <T as Transport>::Runtime>: Sized {
     #[doc(hidden)]
-    fn server_part(transport: T, protocol: Self) -> Part;
+    fn into_served(transport: T, protocol: Self) -> ServedTransport;
 }
 
 impl<P, T, R> ProtocolOver<T, R> for P
@@ -154,7 +154,7 @@ where
     P: Protocol<Accepted<ConnectionOf<T>>> + Send,
     P::Task: TaskBounds<R, T, P>,
 {
-    fn server_part(transport: T, protocol: P) -> Part {
+    fn into_served(transport: T, protocol: P) -> ServedTransport {
         P::Task::run(transport, protocol)
     }
 }
@@ -162,7 +162,7 @@ where
 /// The bounds that are checked after the type of a protocol's task is known: see [`AppBounds`].
 pub trait TaskBounds<R, T, P> {
     #[doc(hidden)]
-    fn run(transport: T, protocol: P) -> Part;
+    fn run(transport: T, protocol: P) -> ServedTransport;
 }
 
 impl<K, R, T, P> TaskBounds<R, T, P> for K
@@ -171,7 +171,7 @@ where
     P: Protocol<Accepted<ConnectionOf<T>>> + Send,
     R: Executor<TaskWith<K>> + ProtocolRuntime<T::Listener, P>,
 {
-    fn run(transport: T, protocol: P) -> Part {
+    fn run(transport: T, protocol: P) -> ServedTransport {
         R::serve_protocol(transport, protocol)
     }
 }
@@ -188,7 +188,7 @@ pub trait ProtocolRuntime<L: Listener, P: Protocol<Accepted<L::Connection>>>:
     Launch<AcceptLoop<L, P, Self>> + Executor<ConnTask<L::Handshake, P, L::Connection>>
 {
     #[doc(hidden)]
-    fn serve_protocol<T>(transport: T, protocol: P) -> Part
+    fn serve_protocol<T>(transport: T, protocol: P) -> ServedTransport
     where
         T: Transport<Runtime = Self, Listener = L>,
         P: Send;
@@ -201,11 +201,11 @@ where
     L: Listener,
     P: Protocol<Accepted<L::Connection>>,
 {
-    fn serve_protocol<T>(transport: T, protocol: P) -> Part
+    fn serve_protocol<T>(transport: T, protocol: P) -> ServedTransport
     where
         T: Transport<Runtime = Self, Listener = L>,
         P: Send,
     {
-        Part::new(transport, false, move |_, _| protocol.clone())
+        ServedTransport::new(transport, false, move |_, _| protocol.clone())
     }
 }

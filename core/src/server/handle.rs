@@ -62,7 +62,7 @@ impl Handle {
     ///    connections, and lets the others finish.
     /// 3. At the end of `grace`, it aborts the remaining connections.
     ///
-    /// A peer cannot delay the drain by an incomplete handshake, head or body: from the beginning
+    /// A peer cannot delay the drain by an incomplete handshake, head or body. From the beginning
     /// of the drain it has a tenth of the grace, but at least a second. Then its connection is
     /// closed and counted as [`stalled`](crate::observe::DrainReport::stalled).
     ///

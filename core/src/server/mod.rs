@@ -4,17 +4,17 @@
 //! runs for each connection.
 mod bounds;
 mod handle;
-mod part;
 mod run;
 mod serve;
+mod served_transport;
 
 pub use bounds::{
     AppBounds, AppOver, HttpRuntime, ProtocolOver, ProtocolRuntime, RuntimeFor, SpawnOn,
     TaskBounds, TaskWith,
 };
 pub use handle::{Handle, Wait};
-pub use part::Part;
 pub use serve::Serve;
+pub use served_transport::ServedTransport;
 
 use crate::{
     app::App,
@@ -25,7 +25,7 @@ use crate::{
     runtime::{AmbientTokio, Workers},
     transport::{Endpoint, Listener, Transport},
 };
-use part::Settings;
+use served_transport::Settings;
 use std::{
     fmt,
     future::{Future, IntoFuture},
@@ -103,7 +103,7 @@ where
 /// configuration is reported before the first connection is accepted.
 #[must_use = "a server does nothing unless it is awaited, run or started"]
 pub struct Server {
-    parts: Vec<Part>,
+    transports: Vec<ServedTransport>,
     config: Config,
     workers: Option<Workers>,
     pinned: bool,
@@ -113,7 +113,7 @@ pub struct Server {
 impl Server {
     fn empty() -> Self {
         Self {
-            parts: Vec::new(),
+            transports: Vec::new(),
             config: Config::default(),
             workers: None,
             pinned: false,
@@ -121,8 +121,8 @@ impl Server {
         }
     }
 
-    fn with_part(mut self, part: Part) -> Self {
-        self.parts.push(part);
+    fn with_transport(mut self, transport: ServedTransport) -> Self {
+        self.transports.push(transport);
         self
     }
 
@@ -134,7 +134,7 @@ impl Server {
         A: App,
         A: AppOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`, `per_worker(..)`.
     {
-        self.with_part(A::server_part(transport, app))
+        self.with_transport(A::into_served(transport, app))
     }
 
     /// Adds a transport whose raw connections `handler` gets.
@@ -155,7 +155,7 @@ impl Server {
         P: Protocol<Accepted<ConnectionOf<T>>> + Send,
         P: ProtocolOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
     {
-        self.with_part(P::server_part(transport, protocol))
+        self.with_transport(P::into_served(transport, protocol))
     }
 
     /// The number of workers of each transport. Default: that of the transport.
@@ -246,36 +246,37 @@ impl Server {
     /// Runs the server until it ends, on a thread without a runtime, such as that of a plain
     /// `main`.
     ///
-    /// With the feature `tokio` it runs inside a tokio runtime: the shutdown future may use it, and
-    /// a transport on the ambient tokio runs on it, with one thread per core.
+    /// With the feature `tokio` it runs inside a tokio runtime, which the shutdown future may use.
+    /// A transport on the ambient tokio runs on it, with one thread per core.
     ///
     /// # Errors
     ///
-    /// As for [`start`](Self::start). Later, if accepting fails permanently or a worker panics.
+    /// As with [`start`](Self::start). Later, if accepting fails permanently or a worker panics.
     pub fn run(self) -> Result<DrainReport> {
-        let ambient = self.parts.iter().any(|part| part.ambient);
+        let ambient = self.transports.iter().any(|transport| transport.ambient);
         run::to_end(self.into_future(), ambient)
     }
 
     fn launch(self) -> Result<Handle> {
-        if self.pinned && self.parts.iter().any(|part| part.ambient) {
+        if self.pinned && self.transports.iter().any(|transport| transport.ambient) {
             return Err(Error::config(
                 "workers on the ambient runtime cannot be pinned: use a transport with threads of its own (`.per_core()`)",
             ));
         }
-        self.config.check(self.parts.iter().any(|part| part.http))?;
-        for part in &self.parts {
-            (part.check)()?;
+        self.config
+            .check(self.transports.iter().any(|transport| transport.http))?;
+        for transport in &self.transports {
+            (transport.check)()?;
         }
-        let ambient_tokio = match self.parts.iter().all(|part| part.is_tokio) {
+        let ambient_tokio = match self.transports.iter().all(|transport| transport.is_tokio) {
             true => AmbientTokio::default(),
             false => AmbientTokio::find()?,
         };
         // All transports are bound before one is served.
         let opened = self
-            .parts
+            .transports
             .into_iter()
-            .map(|part| (part.open)(self.workers))
+            .map(|transport| (transport.open)(self.workers))
             .collect::<Result<Vec<_>>>()?;
         for opened in &opened {
             self.config.observe(|| Event::Listening {
@@ -326,7 +327,7 @@ impl IntoFuture for Server {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
-            .field("transports", &self.parts.len())
+            .field("transports", &self.transports.len())
             .field("config", &self.config)
             .field("workers", &self.workers)
             .field("pinned", &self.pinned)

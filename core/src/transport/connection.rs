@@ -21,10 +21,11 @@ use std::{
 /// - **No byte is lost**: dropping the future of a pending read or write loses no received byte,
 ///   and no byte that `poll_write` accepted.
 /// - **`poll_flush`** is ready when every accepted byte has left this process, or will leave it
-///   without further polls. **`poll_shutdown`** flushes and then ends the sending half. Reading
-///   continues until the peer ends its half (half-close).
+///   without further polls.
+/// - **`poll_shutdown`** flushes and then ends the sending half. Reading continues until the peer
+///   ends its half (half-close).
 /// - **Vectored writes**: a stream that returns `true` from
-///   [`is_write_vectored`](Write::is_write_vectored) writes several slices for the price of one. A
+///   [`is_write_vectored`](Write::is_write_vectored) writes several slices at the cost of one. A
 ///   wrapper forwards both methods.
 /// - **`Send`** is required because hyper boxes an upgraded stream as `Send`. Only an app moves it
 ///   to another thread.
@@ -57,7 +58,7 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
     ///
     /// # Errors
     ///
-    /// As of a read: an error ends the connection.
+    /// As with a read, an error ends the connection.
     fn poll_readable(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
@@ -77,14 +78,14 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
     /// bytes that the stream holds are sent.
     ///
     /// A kernel reports a socket as writable only when a large part of its buffer is free, so a
-    /// slow reader looks like a stalled one. While a write is pending, the server calls this method
-    /// about sixteen times per [`Timeouts::write_stall`](crate::Timeouts), and accepted bytes count
-    /// as progress. Sockets use [`socket::try_send`](crate::socket::try_send), and a wrapper
-    /// forwards it. The default is pending.
+    /// slow reader looks stalled. While a write is pending, the server calls this method about
+    /// sixteen times per [`Timeouts::write_stall`](crate::Timeouts), and accepted bytes count as
+    /// progress. Sockets use [`socket::try_send`](crate::socket::try_send), and a wrapper forwards
+    /// it. The default is pending.
     ///
     /// # Errors
     ///
-    /// As of a write: an error ends the connection.
+    /// As with a write, an error ends the connection.
     fn poll_retry_write(
         self: Pin<&mut Self>,
         _cx: &mut Context<'_>,
@@ -93,8 +94,8 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
         Poll::Pending
     }
 
-    /// The number of bytes that have left this stream, for a stream that buffers written bytes, as
-    /// encryption does.
+    /// The number of bytes that have left this stream, for a stream that buffers written bytes. TLS
+    /// is an example.
     ///
     /// The server compares it with the previous value after each [retry](Self::poll_retry_write): a
     /// change is progress. The default is `None`: then a successful write is progress.
@@ -102,12 +103,12 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
         None
     }
 
-    /// Makes the drop of the connection send a reset (TCP RST). The peer gets no `close_notify`,
-    /// and unsent bytes are discarded.
+    /// Makes the connection end with a reset (TCP RST) when it is dropped. The peer gets no
+    /// `close_notify`, and unsent bytes are discarded.
     ///
-    /// The server calls it right before it drops a connection in the middle of a response that is
-    /// delimited by the end of the connection (HTTP/1.0): the peer would take the truncated
-    /// response as complete. It must not block. TCP uses
+    /// The server calls it right before it drops a connection in the middle of a response whose end
+    /// is the end of the connection (HTTP/1.0). Without the reset, the peer would take the
+    /// truncated response as complete. It must not block. TCP uses
     /// [`socket::reset_at_close`](crate::socket::reset_at_close), and a wrapper forwards it. The
     /// default does nothing: the connection is closed gracefully.
     fn reset(&mut self) {}
@@ -124,7 +125,7 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
     }
 }
 
-/// A connection of any kind, as far as the server counts, observes and closes it.
+/// A connection of any kind: the part that the server needs to count, observe and close it.
 ///
 /// Every [`Connection`] implements it. A connection that is not one byte stream, such as a QUIC
 /// connection, implements it directly, and [`HttpConnection`](crate::protocol::HttpConnection) if
@@ -136,7 +137,7 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
     note = "a transport that wraps any other needs bytes below it: ask for `T: ByteTransport` instead of `T: Transport`, and for `L: ByteListener` instead of `L: Listener`"
 )]
 pub trait Connected: Unpin + Send + 'static {
-    /// What is known about the connection.
+    /// The facts about the connection.
     fn conn_info(&self) -> &ConnInfo;
 
     /// Called once, right before the server drops the connection, on any thread. It must not block.
@@ -156,7 +157,7 @@ pub enum Close {
     /// The connection has ended already. Nothing more is sent.
     Silent,
     /// Gracefully: the end of the stream is sent (TCP: FIN, TLS: `close_notify`).
-    Orderly,
+    Graceful,
     /// With a reset (TCP RST), because the peer must not take a truncated response as complete.
     Reset,
 }

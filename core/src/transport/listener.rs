@@ -14,20 +14,21 @@ use std::{
 
 /// A listening socket on one worker. It accepts connections and never waits for a peer.
 ///
-/// Steps that need the peer, such as a TLS handshake or a PROXY header, belong into the returned
-/// [`Handshake`](Self::Handshake). The server runs it in the connection's own task, with a timeout,
-/// so a silent client delays no other. A transport without such a step uses `std::future::Ready`.
+/// Steps that need the peer, such as a TLS handshake or a PROXY header, belong in the returned
+/// [`Handshake`](Self::Handshake). The server runs it in the connection's own task, with a timeout.
+/// So a client that sends nothing does not delay the others. A transport without such a step uses
+/// `std::future::Ready`.
 ///
 /// # Contract
 ///
-/// - **Cancel safety**: after `Pending`, `poll_accept` may never be called again, or with another
-///   waker, and no connection may be lost. A completion-based runtime keeps its operation in the
+/// - **Cancel safety**: no connection is lost if `poll_accept` returned `Pending` and is never
+///   called again, or with another waker. A completion-based runtime keeps its operation in the
 ///   listener.
-/// - **Wakers**: `Pending` wakes the waker of the latest call.
-/// - **No client is `Pending`**, never an error of kind `WouldBlock`: without a waker the server
-///   would have to poll again and again.
+/// - **Wakers**: a poll that returns `Pending` wakes the waker of the latest call.
+/// - **An empty queue is `Pending`**, never an error of kind `WouldBlock`. Such an error wakes no
+///   waker, so the server would have to poll again and again.
 /// - **Errors are about the listener**, never about one client: errors that a peer can cause belong
-///   into the handshake.
+///   in the handshake.
 ///
 /// [`listener_fn`] makes a listener of an async function.
 ///
@@ -78,9 +79,9 @@ pub trait Listener: Unpin + 'static {
     /// A transport that can refuse new connections does it here, so that none is lost between the
     /// last accept and the close.
     ///
-    /// Returns how long to keep accepting: clients may consider themselves connected although the
-    /// last packet of their handshake is still in flight (TCP). The server waits that long, but at
-    /// most an eighth of the grace. The default does nothing and returns zero.
+    /// Returns how long to keep accepting: a TCP client may consider itself connected while the
+    /// last packet of its handshake is still in flight. The server waits that long, but at most an
+    /// eighth of the grace. The default does nothing and returns zero.
     fn stop(&mut self) -> Duration {
         Duration::ZERO
     }
@@ -151,8 +152,8 @@ pub enum AcceptErrorKind {
 impl AcceptErrorKind {
     /// Classifies an error of accept(2).
     ///
-    /// EBADF, EINVAL and ENOTSOCK are `Fatal`, and so is an error of kind `Unsupported` that the
-    /// kernel did not return: waiting does not repair such a socket. Unknown errors are `Backoff`,
+    /// EBADF, EINVAL and ENOTSOCK are `Fatal`, because waiting does not repair such a socket. So is
+    /// an error of kind `Unsupported` that the kernel did not return. Unknown errors are `Backoff`,
     /// and so is `WouldBlock`, which a listener must not return.
     #[must_use]
     pub fn of(error: &io::Error) -> Self {

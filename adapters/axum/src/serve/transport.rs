@@ -16,7 +16,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A transport made of a listener of `axum::serve`, on the tokio that the server is started in: it
+/// A transport made of a listener of `axum::serve`, on the tokio that the server is started in. It
 /// adds limits, timeouts and the drain to an existing listener.
 ///
 /// ```

@@ -55,8 +55,8 @@ impl<R: Runtime, L: FromUnixSocket> UnixTransport<R, L> {
     /// # Contract
     ///
     /// - **Permissions**: connecting requires the right to write to the file. By default, the file
-    ///   has the user and group of the process, and the mode that the umask leaves (with the usual
-    ///   022, only this user may connect). No client can connect before
+    ///   has the user and group of the process, and the mode that the umask leaves. With the usual
+    ///   022, only this user may connect. No client can connect before
     ///   [`with_mode`](Self::with_mode) and [`with_owner`](Self::with_owner) are applied.
     /// - **One server per path**: the server holds a lock on `PATH.lock` (flock(2); made with mode
     ///   0600) until it releases the path. Of several servers that start at once, one gets the

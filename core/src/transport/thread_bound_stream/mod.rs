@@ -28,7 +28,7 @@ pub trait LocalStream: Read + Write + Unpin + 'static {
     ///
     /// # Errors
     ///
-    /// As of a read: an error ends the connection.
+    /// As with a read, an error ends the connection.
     fn poll_readable(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
@@ -42,7 +42,7 @@ pub trait LocalStream: Read + Write + Unpin + 'static {
     ///
     /// # Errors
     ///
-    /// As of a write: an error ends the connection.
+    /// As with a write, an error ends the connection.
     fn poll_retry_write(
         &mut self,
         _cx: &mut Context<'_>,
@@ -63,10 +63,9 @@ pub trait LocalStream: Read + Write + Unpin + 'static {
 
 /// A stream that stays on the thread that made it, and can be used on any thread.
 ///
-/// On its own thread, calls go to the stream directly. The first poll on another thread spawns a
-/// task on the stream's own thread: an app causes that, for example, by moving an upgraded
-/// connection to `tokio::spawn`. From then on, the task relays the bytes through a pipe of 32 KiB
-/// in each direction.
+/// On its own thread, calls go to the stream directly. The first poll on another thread, such as
+/// one in `tokio::spawn`, spawns a task on the stream's own thread. From then on, the task relays
+/// the bytes through a pipe of 32 KiB in each direction.
 ///
 /// The relay keeps the stream's properties: no byte is lost, a slow side causes backpressure, each
 /// direction ends separately, and errors are passed on unchanged. A flush is ready at once, because

@@ -13,7 +13,7 @@ use std::{
 };
 
 /// One transport with its app or protocol, ready to be opened.
-pub struct Part {
+pub struct ServedTransport {
     pub(super) open: Box<dyn FnOnce(Option<Workers>) -> Result<Opened> + Send>,
     /// [`Runtime::check`]: whether this thread can start its workers.
     pub(super) check: fn() -> Result<()>,
@@ -54,7 +54,7 @@ impl Settings {
     }
 }
 
-impl Part {
+impl ServedTransport {
     /// `protocol` runs on the worker and makes its protocol.
     pub(super) fn new<T, P>(
         transport: T,
@@ -161,9 +161,9 @@ where
     ))
 }
 
-impl fmt::Debug for Part {
+impl fmt::Debug for ServedTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Part")
+        f.debug_struct("ServedTransport")
             .field("ambient", &self.ambient)
             .field("http", &self.http)
             .finish_non_exhaustive()
