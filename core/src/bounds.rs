@@ -1,13 +1,13 @@
 //! Traits and types that stand in signatures and in the compiler's messages. You seldom name one.
 //!
 //! **Why they exist.** An app is any tower service, and a transport's runtime decides whether that
-//! service must be `Send`. Written as one `where` clause, a missing property is reported somewhere
-//! in hyper's types. So each property of an app is a trait of its own with its own message:
+//! service must be `Send`. In one `where` clause, a missing property is reported somewhere in
+//! hyper's types. So each property of an app is a separate trait with its own message:
 //!
 //! | the compiler names | what is missing |
 //! |---|---|
-//! | [`HttpService`], [`RequestService`] | the app is not a `Clone` service of `http::Request<Body>` |
-//! | [`HttpResponse`], [`ResponseBody`] | it responds with something else than an `http::Response` with a body |
+//! | [`HttpService`], [`RequestService`] | the app is not a `tower::Service` of `http::Request<Body>`, or not `Clone` |
+//! | [`HttpResponse`], [`ResponseBody`] | the response is not an `http::Response`, or its body is not an `http_body::Body` |
 //! | [`AppError`] | its error does not become a [`BoxError`](crate::error::BoxError) |
 //! | [`CanReceive`], [`SendService`] | it is not `Send` and cannot be moved to the workers |
 //! | [`SpawnOn`] | its futures or bodies are not `Send`, and the runtime moves tasks between threads |
@@ -25,8 +25,8 @@
 //! }
 //! ```
 //!
-//! **The types** are the futures of tasks and what functions return. A runtime states in the bounds
-//! of its [`Launch`](crate::runtime::Launch) and [`Executor`](hyper::rt::Executor) whether
+//! **The types** are the futures of tasks and the results of functions. A runtime states in the
+//! bounds of its [`Launch`](crate::runtime::Launch) and [`Executor`](hyper::rt::Executor) whether
 //! [`AcceptLoop`], [`ConnTask`] and the others must be `Send`. The compiler derives that from the
 //! types inside them, which is why they have names and are not boxed.
 pub use crate::{

@@ -74,7 +74,7 @@ impl Error {
 
     /// A socket could not be bound: the message has the address, the reason and advice.
     ///
-    /// `address` is the address as the user wrote it, such as `127.0.0.1:80` or `unix:/run/app.sock`.
+    /// `address` is what the user wrote, such as `127.0.0.1:80` or `unix:/run/app.sock`.
     pub fn bind(address: impl fmt::Display, source: io::Error) -> Self {
         let address = address.to_string();
         let (reason, hint) = match address.strip_prefix("unix:") {

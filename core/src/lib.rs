@@ -1,7 +1,7 @@
 //! The traits and the server engine of [anyport](https://docs.rs/anyport): one tower app, any
 //! transport.
 //!
-//! A server has four transports. Each part has a trait, and comes from any crate. A combination that
+//! A server has four parts. Each part has a trait, and comes from any crate. A combination that
 //! cannot work, such as a `!Send` app on a runtime that moves tasks between threads, does not
 //! compile.
 //!

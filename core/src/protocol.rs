@@ -1,9 +1,9 @@
-//! What authors of protocols use, and authors of connections that are not byte streams.
+//! Protocols of your own, and HTTP over connections that are not byte streams.
 //!
-//! A [`Protocol`] gets each connection of a transport after its handshake, as an [`Accepted`] with a
-//! [`ConnContext`]. [`serve_protocol_with`] serves one of your own; [`Raw`] is the protocol of an
-//! async function ([`serve_raw_with`](crate::serve_raw_with)), [`Http`] the one of an app
-//! ([`serve_with`](crate::serve_with)).
+//! A [`Protocol`] gets each connection of a transport after its handshake, as an [`Accepted`] with
+//! a [`ConnContext`]. [`serve_protocol_with`] serves a protocol of your own.
+//! [`serve_with`](crate::serve_with) serves [`Http`], and
+//! [`serve_raw_with`](crate::serve_raw_with) serves [`Raw`], the protocol of an async function.
 //!
 //! A connection of another kind than a byte stream, such as QUIC's, implements [`HttpConnection`]
 //! and hands its requests to the app by [`Requests`].
