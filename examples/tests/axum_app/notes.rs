@@ -2,7 +2,7 @@
 //! events, a WebSocket, static files, compression, and request ids.
 use anyport::{
     Result,
-    axum::{Credentials, Peer, Tls},
+    axum::{Credentials, Peer, TlsSession},
     http::StatusCode,
 };
 use axum::{
