@@ -1,24 +1,70 @@
-//! The examples of anyport, one per question. Run one with `cargo run --example NAME`; each lists
-//! its options with `-- --help`.
+//! The examples of anyport. Each answers one question. Run one with `cargo run --example NAME`; its
+//! options are listed by `-- --help`.
 //!
-//! | example | answers |
+//! | example | question |
 //! |---|---|
-//! | `hello` | How do I serve an app over this or that transport, and drain it on SIGTERM? |
-//! | `axum_app` | How do I serve a whole axum app over any transport, and what do its handlers know of the connection? |
-//! | `per_worker` | How do I keep state without a lock, one per worker, and let the workers talk? |
-//! | `thread_per_core` | How do I have a thread per core, on monoio, glommio or tokio, without `Send`? |
-//! | `mixed` | How do I serve two runtimes from one server, with one drain? |
+//! | `hello` | How do I serve an app? |
+//! | `any_transport` | How do I serve the same app over any transport? |
+//! | `io_uring_fallback` | How do I use io_uring where the kernel allows it, and tokio elsewhere? |
+//! | `axum_app` | How do I serve an axum app whose handlers know their connection? |
+//! | `per_worker` | How do I keep state per worker, without a lock, and let the workers communicate? |
+//! | `thread_per_core` | How do I run an app that is not `Send`, with a thread per core, on any runtime? |
+//! | `mixed` | How do I serve on two runtimes from one server, with one drain? |
 //! | `custom_transport` | How do I write a transport of my own? |
-//! | `limits` | What does a client see that goes too far? |
-//! | `shutdown` | What becomes of the clients when the server shuts down? |
-//! | `draining` | How do handlers that would go on for ever end when the server shuts down? |
-//! | `testing` | How do I test an app with its server, but without a network? |
-//! | `websocket` | How do I serve WebSockets, and let clients on different workers talk to each other? |
-//! | `raw_echo` | How do I get at the bytes themselves? |
+//! | `limits` | What does a client see that exceeds a limit or a timeout? |
+//! | `shutdown` | What happens to clients when the server shuts down? |
+//! | `draining` | How do long-running handlers end when the server shuts down? |
+//! | `testing` | How do I test an app with its server, without a network and without waiting? |
+//! | `websocket` | How do I serve WebSockets over any transport? |
+//! | `raw_echo` | How do I serve a protocol of my own, on the bytes of a connection? |
 //! | `tls` | How do I serve HTTPS, and renew the certificate without a restart? |
-//! | `mtls` | How do I let in only clients that show a certificate? |
-//! | `sni` | How do I serve several names, each with a certificate of its own? |
-//! | `unix` | How do I serve over a Unix socket, and learn which user asks? |
+//! | `mtls` | How do I accept only clients with a certificate? |
+//! | `sni` | How do I serve several names, each with its own certificate? |
+//! | `unix` | How do I serve over a Unix socket, and learn which user connects? |
+//!
+//! What they share is in this crate: an error becomes one line and an exit code, and a server that
+//! listens prints a command that calls it.
+use anyport::{
+    Error, Handle,
+    transport::{Endpoint, UnixName},
+};
+use std::{fmt, process::ExitCode};
+
+/// Prints the error of an example on one line, and returns the exit code.
+pub fn exit_code(result: Result<(), impl fmt::Display>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints each endpoint of a server, with a curl command that calls it. `scheme` is `http`, or
+/// `https` with a certificate for development.
+pub fn print_endpoints(server: &Handle, scheme: &str) {
+    let curl = match scheme {
+        "https" => "curl -k",
+        _ => "curl",
+    };
+    for endpoint in server.endpoints() {
+        let call = match endpoint {
+            Endpoint::Unix(UnixName::Path(path)) => {
+                format!("--unix-socket {} {scheme}://localhost/", path.display())
+            }
+            other => format!("{scheme}://{other}/"),
+        };
+        println!("listening on {endpoint} (try: {curl} {call})");
+    }
+}
+
+/// The error of a transport that is not compiled in.
+pub fn not_compiled_in(feature: &str) -> Error {
+    Error::config(format!(
+        "{feature} is not compiled in: on Linux, add `--features {feature}` to the command"
+    ))
+}
 
 #[cfg(any(test, doctest))]
 mod guide;
