@@ -156,7 +156,7 @@ fn memory(known: &Known, target: &Target, scenario: &Scenario) -> Row {
     }
     row.rounds = runs.len();
     if runs.is_empty() {
-        let reason = known.troubles.get(&key).cloned();
+        let reason = known.troubles.get(&key).map(|(_, reason)| reason.clone());
         row.reason =
             Some(reason.unwrap_or_else(|| "the run ended before its first round".to_owned()));
     }

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::options::Job;
 use super::row::{Row, Unit};
 use super::target::Target;
-use super::timed::{Stage, Windows};
+use super::timed::{FAILURES, Stage, Windows};
 use super::workload::{Kind, Scenario};
 use super::{counted, idle, reduce};
 use anyport_bench_load::{Interrupted, Workload};
@@ -37,8 +37,8 @@ pub(super) struct Known {
     pub(super) windows: Windows,
     /// Memory of idle connections of each target, in each round.
     pub(super) memory: BTreeMap<(String, &'static str), Vec<idle::Memory>>,
-    /// Why targets have none.
-    pub(super) troubles: BTreeMap<(String, &'static str), String>,
+    /// How often targets had none, and the latest reason.
+    pub(super) troubles: BTreeMap<(String, &'static str), (usize, String)>,
     pub(super) counted: Vec<Row>,
 }
 
@@ -117,7 +117,8 @@ pub(super) fn all(
                 &mut Batch::Idle(scenario, workload) => {
                     let is_wanted = |target: &&Target| {
                         let key = (target.name.clone(), scenario.name);
-                        target.serves(scenario).is_ok() && !known.troubles.contains_key(&key)
+                        let troubles = known.troubles.get(&key).map_or(0, |(times, _)| *times);
+                        target.serves(scenario).is_ok() && troubles < FAILURES
                     };
                     let targets: Vec<&Target> = job.targets.iter().filter(is_wanted).collect();
                     let connections = scenario.connections;
@@ -127,7 +128,10 @@ pub(super) fn all(
                         let key = (name, scenario.name);
                         match memory {
                             Ok(memory) => known.memory.entry(key).or_default().push(memory),
-                            Err(error) => drop(known.troubles.insert(key, format!("{error:#}"))),
+                            Err(error) => {
+                                let trouble = known.troubles.entry(key).or_default();
+                                *trouble = (trouble.0 + 1, format!("{error:#}"));
+                            }
                         }
                     }
                 }

@@ -27,7 +27,7 @@ const SHORTEST_OUTSIDE: Duration = Duration::from_millis(200);
 /// Whose responses are so few in a second is not slower for having been idle.
 const SHORT: f64 = 500.0;
 /// Who fails in so many rounds is not tried again.
-const FAILURES: usize = 2;
+pub(super) const FAILURES: usize = 2;
 
 /// What a target did in a round.
 #[derive(Clone, Debug, Serialize)]

@@ -5,8 +5,8 @@ use actix_ws::{Message, MessageStream, Session};
 use anyport_bench_child::{
     Workload,
     workload::{
-        DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, LARGEST_MESSAGE, LARGEST_UPLOAD, PLAINTEXT, UPLOAD,
-        WEBSOCKET,
+        DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, LARGEST_MESSAGE, LARGEST_UPLOAD,
+        PLAINTEXT, UPLOAD, WEBSOCKET,
     },
 };
 use futures_util::StreamExt as _;

@@ -88,19 +88,13 @@ async fn shake_hands(
 
 async fn serve_http1(stream: Box<TlsStream<TcpStream>>) {
     let _ = http1::Builder::new()
-        .serve_connection(
-            TokioIo::new(stream),
-            service_fn(respond),
-        )
+        .serve_connection(TokioIo::new(stream), service_fn(respond))
         .with_upgrades()
         .await;
 }
 
 async fn serve_http2(stream: Box<TlsStream<TcpStream>>) {
     let _ = http2::Builder::new(TokioExecutor::new())
-        .serve_connection(
-            TokioIo::new(stream),
-            service_fn(respond),
-        )
+        .serve_connection(TokioIo::new(stream), service_fn(respond))
         .await;
 }
