@@ -14,7 +14,6 @@ use super::tool::look_for;
 use super::workload::Scenario;
 use crate::output;
 use anyhow::Context as _;
-use anyport_bench_load::Interrupted;
 use cargo_metadata::Metadata;
 use procfs::{CurrentSI as _, KernelStats};
 use std::fs::{self, File};
@@ -68,11 +67,7 @@ pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<Exit
         })
     });
     context.progress.finish();
-    run.interrupted = match measured {
-        Ok(Ok(())) => false,
-        Ok(Err(error)) => return Err(error),
-        Err(Interrupted) => true,
-    };
+    run.interrupted = measured.is_err();
     collect(&mut run, &job, &known, &refused);
     if let Some(rate) = known.windows.rate() {
         run.notes
@@ -84,10 +79,14 @@ pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<Exit
             .filter_map(|target| target.remark)
             .map(str::to_owned),
     );
-    run.write(&folder)?;
-    log(&raw, &known.windows)?;
-    present::write(&run, &folder)?;
+    let kept = measured.unwrap_or(Ok(()));
+    let kept = kept
+        .and_then(|()| run.write(&folder))
+        .and_then(|()| log(&raw, &known.windows))
+        .and_then(|()| present::write(&run, &folder));
+    // A disk that is full is no reason not to show it.
     output::print(present::tables(&run))?;
+    kept?;
     output::note(format!(
         "results, tables and the page: {}",
         folder.display()
