@@ -178,8 +178,8 @@ fn reload_replaces_client_authorities() {
     let auth = ClientAuth::Required(Roots::pem_file(&roots));
     let tls = authority.server().with_client_auth(auth);
     let server = TestServer::start(over_tcp(tls.clone()));
-    let clients = [&first, &second].map(|authority| {
-        let shown = authority.issue("client", &["client"]);
+    let clients = [&first, &second].map(|issuer| {
+        let shown = issuer.issue("client", &["client"]);
         Client::new(authority.client_config(Some(&shown)))
     });
     // In TLS 1.3 the request fails, not the handshake.
