@@ -15,7 +15,7 @@
 //! let connector = memory.connector();
 //! let running = serve_with(memory, app).start()?;
 //!
-//! // Any client that takes a stream will do; here it's hyper's.
+//! // Any client that takes a stream works. This one is hyper's.
 //! let stream = TokioIo::new(connector.connect()?);
 //! let (mut client, connection) = hyper::client::conn::http1::handshake(stream).await?;
 //! tokio::spawn(connection);
