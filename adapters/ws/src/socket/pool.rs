@@ -16,11 +16,12 @@ const LARGEST: usize = 64 * 1024;
 /// How many of each are kept.
 const KEPT: usize = 16;
 
-type Boxes = Vec<Box<ReadBuffer>>;
+/// A pool; the buffers stay in their boxes.
+type Boxes<T> = Vec<Box<T>>;
 
 thread_local! {
-    static READING: RefCell<Boxes> = const { RefCell::new(Vec::new()) };
-    static WRITING: RefCell<Vec<Box<Pending>>> = const { RefCell::new(Vec::new()) };
+    static READING: RefCell<Boxes<ReadBuffer>> = const { RefCell::new(Vec::new()) };
+    static WRITING: RefCell<Boxes<Pending>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Bytes that were read from the connection.
