@@ -40,8 +40,10 @@ async fn app(mut request: Request<Body>) -> Result<Response<Body>, Infallible> {
     Ok(ws::upgrade(&mut request, &Config::default(), wait))
 }
 
+type MakeServer = fn() -> Server;
+
 pub(crate) fn tests(mut tests: Tests) -> Tests {
-    let servers: [(&str, fn() -> Server); 3] = [
+    let servers: [(&str, MakeServer); 3] = [
         ("tcp", || {
             serve_with(Tcp::bind(LOCAL).per_core().with_workers(2), service_fn(app))
         }),
