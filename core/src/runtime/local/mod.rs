@@ -3,8 +3,8 @@
 //! All tasks of a worker are one task of its runtime. That task polls [`LocalTasks::run`]; the
 //! runtime waits for events and for the [next deadline](LocalTasks::next_deadline). Such runtimes
 //! treat three kinds of tasks differently: one that wakes itself repeatedly, one that panics, and
-//! one that is pending when the runtime ends. Here all runtimes behave alike. Tasks run in turn, a
-//! panic ends only its own task, and pending tasks are dropped on their own thread.
+//! one that is pending when the runtime ends. Here all runtimes behave alike. Tasks run in
+//! turn, a panic ends only its own task, and pending tasks are dropped on their own thread.
 //!
 //! # Examples
 //!
@@ -24,8 +24,8 @@
 //! }
 //!
 //! let tasks = LocalTasks::enter();
-//! let nap = local::timer().sleep(Duration::from_millis(5));
-//! let first = tasks.spawn(async move { nap.await });
+//! let sleep = local::timer().sleep(Duration::from_millis(5));
+//! let first = tasks.spawn(async move { sleep.await });
 //! let waker = Waker::from(Arc::new(Unpark(thread::current())));
 //! loop {
 //!     let is_ready = tasks.run(&mut Context::from_waker(&waker), 4);
@@ -81,8 +81,8 @@ pub fn timer() -> SharedTimer {
     clock::clock(mailbox.unwrap_or_default())
 }
 
-/// The number of task polls by the worker of this thread: while it stays the same, so does the task
-/// that is polled. 0 on a thread without a worker.
+/// Identifies the current poll of a task by this thread's worker: the number of task polls so far.
+/// Two calls with the same result are within the same poll. 0 on a thread without a worker.
 #[must_use]
 pub fn current_poll() -> u64 {
     current(|local| local.polls.get()).unwrap_or_default()
@@ -96,8 +96,8 @@ pub fn current_poll() -> u64 {
 /// deadline](Self::next_deadline). At the end of the worker it calls [`clear`](Self::clear) or
 /// drops this value, inside the runtime.
 ///
-/// That waker is woken under a lock, so that no copy of it exists after its release. Its `wake`
-/// must not run the tasks synchronously.
+/// The waker of [`run`](Self::run) is woken under a lock, so that no copy of it remains after its
+/// release. Its `wake` must not run the tasks synchronously.
 pub struct LocalTasks {
     local: Rc<Local>,
     before: Option<Rc<Local>>,
@@ -161,9 +161,9 @@ impl LocalTasks {
     /// Polls the tasks that are ready, round-robin, each up to `max_polls` times if it is ready
     /// again. Then the runtime checks for events.
     ///
-    /// `true`: some tasks are still ready. The runtime must call this again after its check without
-    /// being woken: neither these tasks nor ones that become ready meanwhile wake the waker.
-    /// `false`: the next ready task wakes it.
+    /// Returns `true` if tasks are still ready. Then call it again after that check: ready tasks do
+    /// not wake the waker until then. Returns `false` if none is ready; then the next ready task
+    /// wakes the waker.
     ///
     /// Values that are bound to this thread and were dropped on other threads
     /// ([`poll_mailbox`](thread_bound::poll_mailbox)) are dropped here, too.
@@ -200,7 +200,8 @@ impl LocalTasks {
     /// Drops all tasks, and all values that are [bound](crate::runtime::ThreadBound) to this
     /// thread. Releases the waker of [`run`](Self::run), with all its copies.
     ///
-    /// It may be run again: a runtime may spawn tasks of its own to complete operations.
+    /// [`run`](Self::run) may be called afterwards, for tasks that the runtime itself spawns to
+    /// complete its operations.
     pub fn clear(&self) {
         self.local.clear();
         let _ = panics::catch(thread_bound::drop_all);
