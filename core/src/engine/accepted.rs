@@ -79,6 +79,7 @@ impl<C: Connected> Accepted<C> {
         }
     }
 
+    #[cfg(any(feature = "http1", feature = "http2"))]
     pub(crate) fn state(&self) -> &ConnState {
         &self.state
     }

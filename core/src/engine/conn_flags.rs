@@ -265,6 +265,7 @@ impl ConnState {
 
     /// The same for the I/O object of an upgraded connection, which must not write the task's
     /// flags.
+    #[cfg(any(feature = "http1", feature = "http2"))]
     pub(crate) fn take_due_upgraded(&self) -> bool {
         let due = self.is_due();
         if due {

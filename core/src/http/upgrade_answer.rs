@@ -41,6 +41,10 @@ impl UpgradeAnswer {
     }
 
     /// Ready when the upgrade has been refused.
+    #[cfg_attr(
+        not(any(feature = "http1", feature = "http2")),
+        expect(dead_code, reason = "without a version of HTTP, nothing is upgraded")
+    )]
     pub(super) fn poll_refused(
         &self,
         registered: &mut Registered,
