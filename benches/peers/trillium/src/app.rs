@@ -12,9 +12,11 @@ use serde::Serialize;
 use std::sync::Arc;
 use trillium::{Conn, Handler, KnownHeaderName, Status};
 use trillium_router::Router;
-use trillium_websockets::{WebSocketConn, websocket};
+use trillium_websockets::{WebSocketConfig, WebSocketConn, websocket};
 
 const TEXT: &str = "text/plain; charset=utf-8";
+/// Not tungstenite's default, which is 128 KiB, but the same as axum's.
+const WEBSOCKET_BUFFER: usize = 4096;
 const BYTES: &str = "application/octet-stream";
 
 #[derive(Serialize)]
@@ -23,7 +25,7 @@ struct Greeting {
 }
 
 pub(crate) fn app() -> impl Handler {
-    Router::new()
+    let router = Router::new()
         .get(PLAINTEXT, async |conn: Conn| of(conn, TEXT, HELLO))
         .get(JSON, json)
         .post(ECHO, echo)
@@ -31,7 +33,19 @@ pub(crate) fn app() -> impl Handler {
         .get(DOWNLOAD_1M, download(Workload::Download1M))
         .post(UPLOAD, upload)
         .post(DISCARD, discard)
-        .get(WEBSOCKET, websocket(converse))
+        .get(
+            WEBSOCKET,
+            websocket(converse).with_protocol_config(
+                WebSocketConfig::default().read_buffer_size(WEBSOCKET_BUFFER),
+            ),
+        );
+    (nameless, router)
+}
+
+/// The server's name is a header that the others do not send.
+async fn nameless(mut conn: Conn) -> Conn {
+    conn.response_headers_mut().remove(KnownHeaderName::Server);
+    conn
 }
 
 fn of(conn: Conn, content_type: &'static str, body: impl Into<trillium::Body>) -> Conn {
