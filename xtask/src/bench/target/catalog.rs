@@ -78,7 +78,10 @@ pub(in crate::bench) fn all() -> Vec<Target> {
         peer("actix", peer_package("peer-actix", "")).scaling(),
         ntex("ntex", "tokio"),
         ntex("ntex-uring", "uring").by_io_uring(),
-        peer("trillium", peer_package("peer-trillium", "")).scaling(),
+        Target {
+            upgrade_headers: &[("sec-websocket-version", "13")],
+            ..peer("trillium", peer_package("peer-trillium", "")).scaling()
+        },
         nginx(),
         Target {
             lacks: &[FIXED],
