@@ -30,8 +30,9 @@ pub struct Limits {
     /// separate limit.
     pub connections_per_worker: usize,
     /// Open connections from one IP address, or from one /64 of IPv6, which one client usually has.
-    /// A further connection is closed as soon as it is accepted. Default: no limit, because a proxy
-    /// is one address. Strict: 100.
+    /// A further connection is closed as soon as it is accepted. If a transport learns in its
+    /// handshake that the peer is a proxy, the client's address counts. Default: no limit, because
+    /// a proxy is one address. Strict: 100.
     pub connections_per_ip: usize,
     /// Bytes in the head of an HTTP/1 request, or in the header list of an HTTP/2 request. A larger
     /// head gets the response 431. Default: 64 KiB (Envoy's is 60 KiB); strict: 16 KiB; disabled:

@@ -6,16 +6,15 @@ use super::{
     server_state::{Command, DRAIN_REPORT_INTERVAL, ServerState},
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
-    observe::{Event, Refusal},
+    error::{Error, ErrorKind},
+    observe::Event,
     runtime::{Registered, Runtime, panics},
-    transport::{AcceptErrorKind, Connecting, Endpoint, Listener},
+    transport::{AcceptErrorKind, Connecting, Listener},
 };
 use hyper::rt::Executor;
 use std::{
     fmt,
     future::Future,
-    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -339,17 +338,6 @@ where
         }
     }
 
-    /// Whether this client may connect, and the address that its connection counts for.
-    fn admission(&self, peer: &Endpoint) -> Result<Option<IpAddr>, Refusal> {
-        let shared = self.shared();
-        if let Some(filter) = &shared.config.filter
-            && !panics::catch(|| filter(peer)).unwrap_or(false)
-        {
-            return Err(Refusal::Filter);
-        }
-        shared.addresses.enter(peer).map_err(|()| Refusal::PerIp)
-    }
-
     /// Returns a permit that was not needed.
     fn give_back(&self) {
         if self.shared().permits.release() {
@@ -357,9 +345,18 @@ where
         }
     }
 
-    fn begin(&mut self, Connecting { peer, handshake }: Connecting<L::Handshake>) {
+    fn begin(&mut self, incoming: Connecting<L::Handshake>) {
+        let from_proxy = incoming.is_from_proxy();
+        let Connecting {
+            peer, handshake, ..
+        } = incoming;
         let shared = self.shared();
-        let ip = match self.admission(&peer) {
+        // The connection's task asks about the client of a proxy, after the handshake.
+        let admission = match from_proxy {
+            true => Ok(None),
+            false => shared.admission(&peer),
+        };
+        let ip = match admission {
             Ok(ip) => ip,
             Err(why) => {
                 shared
@@ -375,7 +372,7 @@ where
             worker,
         });
         // From here on, the connection's state holds the permit.
-        let state = self.worker.admit(id, &peer, ip);
+        let state = self.worker.admit(id, &peer, ip, from_proxy);
         // Cloning the app runs the app's code. A panic there costs only this connection.
         if let Ok(protocol) = panics::catch(|| self.protocol.clone()) {
             self.runtime

@@ -1,14 +1,12 @@
 //! What the server knows of one connection, for as long as any part of the connection lives.
-use super::{Config, Stage, WorkerState, conn_flags::Flags};
-#[cfg(feature = "tracing")]
-use crate::transport::Endpoint;
+use super::{Config, Stage, WorkerState, conn_flags::Flags, ip_limits::IpSlot};
 use crate::{
     config::Timeouts,
-    observe::{Event, TimedOut},
+    observe::{Event, Refusal, TimedOut},
     runtime::WakerSlot,
+    transport::Endpoint,
 };
 use std::{
-    net::IpAddr,
     sync::{
         Arc, OnceLock,
         atomic::{
@@ -33,9 +31,9 @@ pub(crate) struct ConnState {
     pub(crate) id: u64,
     pub(crate) accepted_at: Instant,
     key: u32,
-    /// The address for the limit per address, if there is such a limit.
-    ip: Option<Box<IpAddr>>,
-    /// Wakes the connection's own task; when that has ended in an upgrade, whoever waits to read.
+    /// The [`IpSlot`] of the client's address, if there is a limit per address.
+    ip: AtomicU32,
+    /// Wakes the connection's own task. After that has ended in an upgrade, it wakes the reader.
     pub(crate) task: WakerSlot,
     /// Wakers of other tasks that wait for the connection.
     external_wakers: OnceLock<Box<ExternalWakers>>,
@@ -54,6 +52,8 @@ pub(crate) struct ConnState {
     /// The connection's task is in the middle of a poll that will see every change. Written only by
     /// that task.
     busy: AtomicBool,
+    /// The peer seen by accept is a proxy: its client is known after the handshake.
+    from_proxy: bool,
     pub(super) flags: Flags,
     #[cfg(feature = "tracing")]
     span: Option<Box<tracing::Span>>,
@@ -72,13 +72,20 @@ pub(crate) struct ExternalWakers {
 }
 
 impl ConnState {
-    pub(super) fn new(worker: Arc<WorkerState>, key: u32, id: u64, ip: Option<IpAddr>) -> Self {
+    pub(super) fn new(
+        worker: Arc<WorkerState>,
+        key: u32,
+        id: u64,
+        ip: Option<IpSlot>,
+        from_proxy: bool,
+    ) -> Self {
         Self {
             key,
             id,
             accepted_at: worker.now(),
             worker,
-            ip: ip.map(Box::new),
+            ip: AtomicU32::new(IpSlot::bits(ip)),
+            from_proxy,
             task: WakerSlot::default(),
             external_wakers: OnceLock::new(),
             reads: AtomicU32::new(0),
@@ -97,9 +104,24 @@ impl ConnState {
     /// What is logged for the connection is in its span.
     #[cfg(feature = "tracing")]
     pub(crate) fn with_span(mut self, peer: &Endpoint) -> Self {
-        let span = tracing::debug_span!(target: "anyport", "connection", conn.id = self.id, peer.addr = %peer);
+        let span = tracing::debug_span!(target: "anyport", "connection", conn.id = self.id, peer.addr = %peer, client.addr = tracing::field::Empty);
         self.span = (!span.is_disabled()).then(|| Box::new(span));
         self
+    }
+
+    /// Applies the accept filter and the limit per address to the client of a proxy, now that the
+    /// handshake has told who the client is. Other clients have been admitted at accept.
+    pub(super) fn admit_client(&self, client: &Endpoint) -> Result<(), Refusal> {
+        if !self.from_proxy {
+            return Ok(());
+        }
+        #[cfg(feature = "tracing")]
+        if let Some(span) = &self.span {
+            span.record("client.addr", tracing::field::display(client));
+        }
+        let slot = self.worker.shared.admission(client)?;
+        self.ip.store(IpSlot::bits(slot), Relaxed);
+        Ok(())
     }
 
     pub(crate) fn in_span<T>(&self, f: impl FnOnce() -> T) -> T {
@@ -291,8 +313,8 @@ fn increment(counter: &AtomicU32) {
 
 impl Drop for ConnState {
     fn drop(&mut self) {
-        if let Some(ip) = &self.ip {
-            self.worker.shared.addresses.leave(**ip);
+        if let Some(slot) = IpSlot::from_bits(*self.ip.get_mut()) {
+            self.worker.shared.addresses.leave(slot);
         }
         let aborted = self.aborting() && !self.is_lingering();
         let (id, upgraded) = (self.id, self.is_upgraded());

@@ -1,8 +1,10 @@
 //! The limit of connections per IP address.
 use crate::{runtime::lock, transport::Endpoint};
+use slab::Slab;
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
+    num::NonZeroU32,
     sync::Mutex,
 };
 
@@ -10,7 +12,44 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct IpLimits {
     limit: usize,
-    open: Mutex<HashMap<IpAddr, usize>>,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    keys: HashMap<IpAddr, usize>,
+    clients: Slab<Client>,
+}
+
+#[derive(Debug)]
+struct Client {
+    ip: IpAddr,
+    connections: usize,
+}
+
+/// Which address a connection counts for. A connection keeps this number, since an address would
+/// take more space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IpSlot(NonZeroU32);
+
+impl IpSlot {
+    fn of(key: usize) -> Option<Self> {
+        let number = u32::try_from(key).ok()?.checked_add(1)?;
+        NonZeroU32::new(number).map(Self)
+    }
+
+    fn key(self) -> usize {
+        self.0.get() as usize - 1
+    }
+
+    /// A number that [`from_bits`](Self::from_bits) turns back. No slot is 0.
+    pub(crate) fn bits(slot: Option<Self>) -> u32 {
+        slot.map_or(0, |slot| slot.0.get())
+    }
+
+    pub(crate) fn from_bits(bits: u32) -> Option<Self> {
+        NonZeroU32::new(bits).map(Self)
+    }
 }
 
 impl IpLimits {
@@ -23,26 +62,34 @@ impl IpLimits {
 
     /// `Err`: this client has as many connections as allowed. `Ok`: what has to be passed to
     /// [`leave`](Self::leave) at the end.
-    pub(crate) fn enter(&self, peer: &Endpoint) -> Result<Option<IpAddr>, ()> {
+    pub(crate) fn enter(&self, peer: &Endpoint) -> Result<Option<IpSlot>, ()> {
         let Some(ip) = (self.limit < usize::MAX).then(|| client(peer)).flatten() else {
             return Ok(None);
         };
         let mut open = lock(&self.open);
-        let count = open.entry(ip).or_default();
-        if *count >= self.limit {
+        let Open { keys, clients } = &mut *open;
+        let key = *keys
+            .entry(ip)
+            .or_insert_with(|| clients.insert(Client { ip, connections: 0 }));
+        let (Some(client), Some(slot)) = (clients.get_mut(key), IpSlot::of(key)) else {
+            return Err(());
+        };
+        if client.connections >= self.limit {
             return Err(());
         }
-        *count += 1;
-        Ok(Some(ip))
+        client.connections += 1;
+        Ok(Some(slot))
     }
 
-    pub(crate) fn leave(&self, ip: IpAddr) {
+    pub(crate) fn leave(&self, slot: IpSlot) {
         let mut open = lock(&self.open);
-        if let Some(count) = open.get_mut(&ip) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&ip);
-            }
+        let Some(client) = open.clients.get_mut(slot.key()) else {
+            return;
+        };
+        client.connections -= 1;
+        if client.connections == 0 {
+            let ip = open.clients.remove(slot.key()).ip;
+            open.keys.remove(&ip);
         }
     }
 }
@@ -67,15 +114,37 @@ mod tests {
     #[test]
     fn limit_of_an_address_is_exact() {
         let addresses = IpLimits::new(1);
-        let ip = addresses.enter(&peer("10.0.0.1")).unwrap().unwrap();
+        let slot = addresses.enter(&peer("10.0.0.1")).unwrap().unwrap();
         assert!(addresses.enter(&peer("10.0.0.1")).is_err());
         assert!(
             addresses.enter(&peer("::ffff:10.0.0.1")).is_err(),
             "the same, mapped"
         );
         assert!(addresses.enter(&peer("10.0.0.2")).is_ok());
-        addresses.leave(ip);
+        addresses.leave(slot);
         assert!(addresses.enter(&peer("10.0.0.1")).is_ok());
+    }
+
+    #[test]
+    fn address_without_connections_takes_no_memory() {
+        let addresses = IpLimits::new(2);
+        for round in 0..3_u8 {
+            let slots: Vec<IpSlot> = (0..200_u8)
+                .filter_map(|last| {
+                    addresses
+                        .enter(&peer(&format!("10.0.{round}.{last}")))
+                        .unwrap()
+                })
+                .collect();
+            assert_eq!(slots.len(), 200);
+            for slot in slots {
+                assert_eq!(IpSlot::from_bits(IpSlot::bits(Some(slot))), Some(slot));
+                addresses.leave(slot);
+            }
+        }
+        let open = lock(&addresses.open);
+        assert!(open.keys.is_empty() && open.clients.is_empty());
+        assert!(open.clients.capacity() < 600, "slots are used again");
     }
 
     #[test]

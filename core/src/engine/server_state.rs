@@ -1,10 +1,14 @@
 //! What all workers of a server share: configuration, commands, and the result.
-use super::{Config, WorkerState, ip_limits::IpLimits, permits::Permits};
+use super::{
+    Config, WorkerState,
+    ip_limits::{IpLimits, IpSlot},
+    permits::Permits,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
-    observe::{DrainReport, Event, OpenConnections},
-    runtime::lock,
-    transport::DrainBegins,
+    observe::{DrainReport, Event, OpenConnections, Refusal},
+    runtime::{lock, panics},
+    transport::{DrainBegins, Endpoint},
 };
 use slab::Slab;
 use std::{
@@ -73,6 +77,16 @@ impl ServerState {
             drain_begins: Arc::default(),
             told: Mutex::default(),
         }
+    }
+
+    /// Whether this client may connect, and the address that its connection counts for.
+    pub(crate) fn admission(&self, client: &Endpoint) -> Result<Option<IpSlot>, Refusal> {
+        if let Some(filter) = &self.config.filter
+            && !panics::catch(|| filter(client)).unwrap_or(false)
+        {
+            return Err(Refusal::Filter);
+        }
+        self.addresses.enter(client).map_err(|()| Refusal::PerIp)
     }
 
     pub(crate) fn next_id(&self) -> u64 {

@@ -198,6 +198,11 @@ impl<H, P, T> Phase<H, P, T> {
                 return Poll::Ready(None);
             }
         };
+        let client = io.conn_info().peer();
+        if let Err(why) = state.admit_client(client) {
+            config.observe(|| Event::Refused { peer: client, why });
+            return Poll::Ready(None);
+        }
         let connection = Accepted::new(io, Arc::clone(state));
         config.observe(|| Event::Established {
             info: connection.conn_info(),

@@ -1,5 +1,5 @@
 //! What a worker's accept loop and its connections share.
-use super::{Config, ConnState, ServerState, timer_queue::TimerQueue};
+use super::{Config, ConnState, ServerState, ip_limits::IpSlot, timer_queue::TimerQueue};
 use crate::{
     config::Timeouts,
     observe::{DrainReport, OpenConnections},
@@ -9,7 +9,6 @@ use crate::{
 use slab::Slab;
 use std::{
     fmt,
-    net::IpAddr,
     sync::{
         Arc, Mutex, OnceLock, Weak,
         atomic::{AtomicU8, Ordering},
@@ -247,13 +246,14 @@ impl WorkerState {
         self: &Arc<Self>,
         id: u64,
         peer: &Endpoint,
-        ip: Option<IpAddr>,
+        ip: Option<IpSlot>,
+        from_proxy: bool,
     ) -> Arc<ConnState> {
         let key = lock(&self.conns).open.insert(Open {
             conn: Weak::new(),
             at: None,
         });
-        let conn = ConnState::new(Arc::clone(self), short(key), id, ip);
+        let conn = ConnState::new(Arc::clone(self), short(key), id, ip, from_proxy);
         #[cfg(feature = "tracing")]
         let conn = conn.with_span(peer);
         let conn = Arc::new(conn);

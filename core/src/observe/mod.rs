@@ -73,9 +73,10 @@ pub enum Event<'a> {
         /// The index of the worker.
         worker: usize,
     },
-    /// A connection was closed as soon as it had been accepted.
+    /// A connection was closed as soon as it had been accepted; or, behind a proxy, as soon as the
+    /// handshake had told its client. Only in the second case it has an `Accepted` and a `Closed`.
     Refused {
-        /// The peer's address.
+        /// The peer's address: behind a proxy, the client's.
         peer: &'a Endpoint,
         /// The reason.
         why: Refusal,
@@ -144,7 +145,7 @@ pub enum Event<'a> {
     },
 }
 
-/// Why a connection was closed as soon as it had been accepted.
+/// Why a connection was closed as soon as its client was known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {

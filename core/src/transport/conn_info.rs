@@ -1,8 +1,8 @@
 //! Facts about a connection, as data that an app may keep.
-use super::{Drain, DrainBegins, Endpoint, PeerCred, TlsInfo};
+use super::{Drain, DrainBegins, Endpoint, PeerCred, Proxied, TlsInfo};
 use bytes::Bytes;
 use std::{
-    fmt,
+    fmt, mem,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -32,6 +32,14 @@ struct Handshake {
     alpn: Option<Bytes>,
     tls: Option<TlsInfo>,
     peer_cred: Option<PeerCred>,
+    proxied: Option<Box<ByProxy>>,
+}
+
+/// The proxy, and what it says.
+#[derive(Clone)]
+struct ByProxy {
+    proxy: Endpoint,
+    proxied: Proxied,
 }
 
 /// The facts that the server adds.
@@ -110,6 +118,17 @@ impl ConnInfo {
         self
     }
 
+    /// The same for a connection that a trusted proxy forwards. The peer so far is the proxy from
+    /// now on, and `client` is the peer.
+    #[must_use]
+    pub fn with_client(mut self, client: impl Into<Endpoint>, proxied: Proxied) -> Self {
+        let facts = Arc::make_mut(&mut self.0);
+        let proxy = mem::replace(&mut facts.peer, client.into());
+        let by_proxy = Box::new(ByProxy { proxy, proxied });
+        facts.handshake.get_or_insert_default().proxied = Some(by_proxy);
+        self
+    }
+
     fn handshake(&mut self) -> &mut Handshake {
         Arc::make_mut(&mut self.0).handshake.get_or_insert_default()
     }
@@ -132,7 +151,8 @@ impl ConnInfo {
         })
     }
 
-    /// The peer's address.
+    /// Who connected. Behind a trusted proxy, this is the client that the proxy names, and
+    /// [`proxy`](Self::proxy) is the proxy.
     #[must_use]
     pub fn peer(&self) -> &Endpoint {
         &self.0.peer
@@ -161,6 +181,23 @@ impl ConnInfo {
     #[must_use]
     pub fn peer_cred(&self) -> Option<&PeerCred> {
         self.0.handshake.as_ref()?.peer_cred.as_ref()
+    }
+
+    /// The proxy that forwards the connection and names its client. `None`: the peer connected by
+    /// itself, or a proxy did that names no client.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&Endpoint> {
+        Some(&self.by_proxy()?.proxy)
+    }
+
+    /// What the [`proxy`](Self::proxy) says about its client's connection.
+    #[must_use]
+    pub fn proxied(&self) -> Option<&Proxied> {
+        Some(&self.by_proxy()?.proxied)
+    }
+
+    fn by_proxy(&self) -> Option<&ByProxy> {
+        self.0.handshake.as_ref()?.proxied.as_deref()
     }
 
     /// The connection's number, unique within its server, from 1. It is 0 if no server has accepted
@@ -201,6 +238,8 @@ impl fmt::Debug for ConnInfo {
             .field("alpn", &self.alpn().map(|a| a.escape_ascii().to_string()))
             .field("tls", &self.tls())
             .field("peer_cred", &self.peer_cred())
+            .field("proxy", &self.proxy().map(ToString::to_string))
+            .field("proxied", &self.proxied())
             .field("worker", &self.worker())
             .finish_non_exhaustive()
     }
@@ -230,6 +269,25 @@ mod tests {
         let above = below.clone().with_tls(tls("above"));
         assert_eq!((above.alpn(), below.alpn()), (None, Some(&b"h2"[..])));
         assert_eq!(above.tls().and_then(TlsInfo::server_name), Some("above"));
+    }
+
+    #[test]
+    fn client_of_a_proxy_is_the_peer_also_above_tls() {
+        let endpoint = |name| Endpoint::custom(name);
+        let below = ConnInfo::new(endpoint("proxy"), endpoint("local"));
+        assert!(below.proxy().is_none() && below.proxied().is_none());
+        let proxied = Proxied {
+            destination: Some(endpoint("destination")),
+            ..Proxied::default()
+        };
+        let info = below.clone().with_client(endpoint("client"), proxied);
+        let info = info.with_tls(TlsInfo::new(TlsVersion::Tls13, "suite"));
+        assert_eq!(info.peer(), &endpoint("client"));
+        assert_eq!(info.proxy(), Some(&endpoint("proxy")));
+        assert_eq!(info.local(), &endpoint("local"));
+        let proxied = info.proxied().unwrap();
+        assert_eq!(proxied.destination, Some(endpoint("destination")));
+        assert_eq!(below.peer(), &endpoint("proxy"));
     }
 
     #[test]

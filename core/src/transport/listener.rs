@@ -102,10 +102,11 @@ impl<L: Listener<Connection: Connection>> ByteListener for L {}
 #[non_exhaustive]
 pub struct Connecting<H> {
     /// The peer's address as known without a byte from it: for the accept filter and the limit per
-    /// address.
+    /// address, unless the peer is a proxy ([`from_proxy`](Self::from_proxy)).
     pub peer: Endpoint,
     /// The future that makes the connection usable.
     pub handshake: H,
+    from_proxy: bool,
 }
 
 impl<H> Connecting<H> {
@@ -114,7 +115,25 @@ impl<H> Connecting<H> {
         Self {
             peer: peer.into(),
             handshake,
+            from_proxy: false,
         }
+    }
+
+    /// The peer is a proxy, and the handshake tells who its client is, by
+    /// [`ConnInfo::with_client`](crate::ConnInfo::with_client).
+    ///
+    /// The accept filter and the limit per address skip the proxy. The server applies both after
+    /// the handshake, to [`ConnInfo::peer`](crate::ConnInfo::peer).
+    #[must_use]
+    pub fn from_proxy(mut self) -> Self {
+        self.from_proxy = true;
+        self
+    }
+
+    /// Whether the peer is a proxy.
+    #[must_use]
+    pub fn is_from_proxy(&self) -> bool {
+        self.from_proxy
     }
 
     /// Continues this handshake with another one: for transports that wrap others.
@@ -122,6 +141,7 @@ impl<H> Connecting<H> {
         Connecting {
             peer: self.peer,
             handshake: f(self.handshake),
+            from_proxy: self.from_proxy,
         }
     }
 }
@@ -132,6 +152,7 @@ impl<C: Connected> Connecting<Ready<io::Result<C>>> {
         Self {
             peer: connection.conn_info().peer().clone(),
             handshake: std::future::ready(Ok(connection)),
+            from_proxy: false,
         }
     }
 }

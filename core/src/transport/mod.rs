@@ -9,6 +9,7 @@ mod endpoint;
 mod listener;
 mod peer_cred;
 mod permit;
+mod proxied;
 mod thread_bound_stream;
 mod tls_info;
 
@@ -19,6 +20,7 @@ pub use endpoint::{Endpoint, UnixName};
 pub use listener::{AcceptErrorKind, ByteListener, Connecting, Listener, ListenerFn, listener_fn};
 pub use peer_cred::PeerCred;
 pub use permit::Permit;
+pub use proxied::{Proxied, ProxiedTls};
 pub use thread_bound_stream::{LocalStream, ThreadBoundStream};
 pub use tls_info::{TlsInfo, TlsVersion};
 
