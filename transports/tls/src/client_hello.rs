@@ -1,5 +1,5 @@
 //! Reads the ClientHello, and the first bytes before it.
-use crate::reject::Rejection;
+use crate::{proxy_header, reject::Rejection};
 use anyport_core::Connection;
 use bytes::Bytes;
 use hyper::rt::ReadBuf;
@@ -46,6 +46,9 @@ fn closed_before_hello() -> io::Error {
 impl<C: Connection> ClientHelloReader<C> {
     /// A reader of a ClientHello that begins with `first`.
     pub(crate) fn new(io: C, mut first: &[u8]) -> Result<Self, (C, Rejection)> {
+        if let Some(error) = proxy_header::error(first) {
+            return Err((io, error.into()));
+        }
         let mut acceptor = Acceptor::default();
         while !first.is_empty() {
             match acceptor.read_tls(&mut first) {

@@ -26,6 +26,7 @@ mod counting_io;
 mod handshake;
 mod listener;
 mod plaintext_http;
+mod proxy_header;
 mod reject;
 mod transport;
 mod worker_tls;

@@ -1,5 +1,5 @@
 //! Answers a client that speaks HTTP without TLS, or redirects it to `https://`.
-use crate::reject::Rejection;
+use crate::{proxy_header, reject::Rejection};
 use anyport_core::Connection;
 use bytes::Bytes;
 use http::{
@@ -20,7 +20,7 @@ const MAX_FIELDS: usize = 64;
 
 /// A request begins with an upper-case letter, and no TLS record does (RFC 8446 5.1).
 pub(crate) fn is_http(first: &[u8]) -> bool {
-    first.first().is_some_and(u8::is_ascii_uppercase)
+    first.first().is_some_and(u8::is_ascii_uppercase) && proxy_header::error(first).is_none()
 }
 
 /// The response to a request that is not redirected.
