@@ -39,6 +39,10 @@ pub use anyport_axum as axum;
 #[doc(inline)]
 pub use anyport_core::socket;
 
+#[cfg(feature = "proxy-protocol")]
+#[doc(inline)]
+pub use anyport_proxy_protocol as proxy_protocol;
+
 #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))]
 #[doc(inline)]
 pub use anyport_tls as tls;

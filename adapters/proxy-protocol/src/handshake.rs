@@ -1,0 +1,230 @@
+//! The header of one connection: it is read when the handshake below has ended.
+use crate::{
+    ProxyProtocolConnection,
+    header::{self, Frame, Header},
+    listener::Shared,
+    policy::Others,
+};
+use anyport_core::{Connection, transport::Endpoint};
+use bytes::Bytes;
+use hyper::rt::{ReadBuf, Sleep};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    mem::MaybeUninit,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+/// How much is read at once: a common header, and the beginning of what follows.
+const READ: usize = 1024;
+
+pin_project_lite::pin_project! {
+    /// The handshake of one connection.
+    ///
+    /// While the peer sends nothing, there is no buffer.
+    pub struct ProxyProtocolHandshake<H, C> {
+        #[pin]
+        step: Step<H, C>,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = StepProj]
+    enum Step<H, C> {
+        Below {
+            #[pin]
+            handshake: H,
+            // None: no header is expected.
+            shared: Option<Arc<Shared>>,
+        },
+        Header {
+            receiver: Option<Receiver<C>>,
+        },
+        Refused {
+            peer: Endpoint,
+        },
+    }
+}
+
+/// Receives a header.
+struct Receiver<C> {
+    io: C,
+    shared: Arc<Shared>,
+    /// The beginning of the header. Empty, if the header arrives at once.
+    received: Vec<u8>,
+    /// `None`: the peer has not been waited for.
+    deadline: Option<Pin<Box<dyn Sleep>>>,
+}
+
+impl<H, C> ProxyProtocolHandshake<H, C> {
+    pub(crate) fn new(handshake: H, shared: Arc<Shared>) -> Self {
+        let shared = Some(shared);
+        Self {
+            step: Step::Below { handshake, shared },
+        }
+    }
+
+    /// The peer is an ordinary client.
+    pub(crate) fn ordinary(handshake: H) -> Self {
+        let shared = None;
+        Self {
+            step: Step::Below { handshake, shared },
+        }
+    }
+
+    /// The peer is not trusted.
+    pub(crate) fn refused(peer: Endpoint) -> Self {
+        Self {
+            step: Step::Refused { peer },
+        }
+    }
+}
+
+impl<H, C> Future for ProxyProtocolHandshake<H, C>
+where
+    H: Future<Output = io::Result<C>>,
+    C: Connection,
+{
+    type Output = io::Result<ProxyProtocolConnection<C>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut me = self.project();
+        loop {
+            let next = match me.step.as_mut().project() {
+                StepProj::Below { handshake, shared } => {
+                    let io = ready!(handshake.poll(cx))?;
+                    let Some(shared) = shared.take() else {
+                        return Poll::Ready(Ok(ProxyProtocolConnection::ordinary(io)));
+                    };
+                    if shared.policy.trusted.connection(io.info()) {
+                        Step::Header {
+                            receiver: Some(Receiver::new(io, shared)),
+                        }
+                    } else if shared.policy.others == Others::Ordinary {
+                        return Poll::Ready(Ok(ProxyProtocolConnection::ordinary(io)));
+                    } else {
+                        let peer = io.info().peer().clone();
+                        Step::Refused { peer }
+                    }
+                }
+                StepProj::Header { receiver } => {
+                    let Some(receiving) = receiver else {
+                        return Poll::Pending;
+                    };
+                    let (header, surplus) = ready!(receiving.poll(cx))?;
+                    let Some(Receiver { io, .. }) = receiver.take() else {
+                        return Poll::Pending;
+                    };
+                    let info = io.info().clone();
+                    let info = match header {
+                        Header::Client(client) => info.with_client(client.endpoint, client.proxied),
+                        Header::Proxy => info,
+                    };
+                    return Poll::Ready(Ok(ProxyProtocolConnection::new(io, info, surplus)));
+                }
+                StepProj::Refused { peer } => return Poll::Ready(Err(untrusted(peer))),
+            };
+            me.step.set(next);
+        }
+    }
+}
+
+impl<C: Connection> Receiver<C> {
+    fn new(io: C, shared: Arc<Shared>) -> Self {
+        Self {
+            io,
+            shared,
+            received: Vec::new(),
+            deadline: None,
+        }
+    }
+
+    /// The header, and what arrived behind it.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Header, Bytes)>> {
+        loop {
+            let Poll::Ready(header) = self.poll_more(cx)? else {
+                return self.poll_deadline(cx).map(Err);
+            };
+            if let Some(complete) = header {
+                return Poll::Ready(Ok(complete));
+            }
+        }
+    }
+
+    /// Reads once. `None`: the header is not complete.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<(Header, Bytes)>>> {
+        ready!(Pin::new(&mut self.io).poll_readable(cx))?;
+        let mut scratch = [const { MaybeUninit::uninit() }; READ];
+        let mut buf = ReadBuf::uninit(&mut scratch);
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf.unfilled()))?;
+        let read = buf.filled();
+        if read.is_empty() {
+            return Poll::Ready(Err(self.ended()));
+        }
+        let input = match self.received.is_empty() {
+            true => read,
+            false => {
+                self.received.extend_from_slice(read);
+                &self.received
+            }
+        };
+        let complete = match header::frame(input) {
+            Ok(Frame::Complete(length)) => {
+                let (header, surplus) = input.split_at(length);
+                header::parse(header).map(|header| Some((header, Bytes::copy_from_slice(surplus))))
+            }
+            Ok(Frame::Incomplete) => {
+                if self.received.is_empty() {
+                    self.received = read.to_vec();
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        };
+        Poll::Ready(complete.map_err(|error| {
+            let what = format!("{error} (from the proxy {})", self.io.info().peer());
+            io::Error::new(io::ErrorKind::InvalidData, what)
+        }))
+    }
+
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let Shared { policy, timer } = &*self.shared;
+        let sleep = self
+            .deadline
+            .get_or_insert_with(|| timer.sleep(policy.timeout));
+        ready!(sleep.as_mut().poll(cx));
+        let what = format!(
+            "the proxy {} sent no complete PROXY header within {:?}, but {} bytes",
+            self.io.info().peer(),
+            policy.timeout,
+            self.received.len()
+        );
+        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, what))
+    }
+
+    fn ended(&self) -> io::Error {
+        let what = format!(
+            "the proxy {} left after {} bytes of its PROXY header",
+            self.io.info().peer(),
+            self.received.len()
+        );
+        io::Error::new(io::ErrorKind::UnexpectedEof, what)
+    }
+}
+
+fn untrusted(peer: &Endpoint) -> io::Error {
+    let what = format!(
+        "{peer} is no trusted proxy: add its network to Policy::required_from, or use Policy::only_from for clients without a proxy"
+    );
+    io::Error::new(io::ErrorKind::PermissionDenied, what)
+}
+
+impl<H, C> fmt::Debug for ProxyProtocolHandshake<H, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxyProtocolHandshake")
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,134 @@
+//! What follows the addresses of a header of version 2: types, lengths and values.
+use super::HeaderError;
+use anyport_core::transport::{Proxied, ProxiedTls};
+use crc::{CRC_32_ISCSI, Crc};
+use proxy_header::{ProxyHeader, SslInfo, Tlv};
+
+/// CRC32c, as RFC 9260 appendix A has it.
+const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
+
+/// The longest unique identifier (section 2.2.5 of the protocol).
+const UNIQUE_ID: usize = 128;
+
+/// The types from 0xE0 to 0xEF are a vendor's, those from 0xF0 to 0xF7 are experiments.
+const EXTENSIONS: std::ops::RangeInclusive<u8> = 0xE0..=0xF7;
+
+/// What the values say. Of a type that occurs twice, the first one counts, unless it is an
+/// extension.
+#[derive(Default)]
+pub(super) struct Facts(Proxied);
+
+impl Facts {
+    pub(super) fn add_to(self, proxied: &mut Proxied) {
+        let destination = proxied.destination.take();
+        *proxied = self.0;
+        proxied.destination = destination;
+    }
+}
+
+/// Reads the values, which begin at this byte of the header, and verifies the checksum if there is
+/// one.
+pub(super) fn read(
+    parsed: &ProxyHeader<'_>,
+    header: &[u8],
+    begin: usize,
+) -> Result<Facts, HeaderError> {
+    let mut facts = Facts::default();
+    let mut at = begin;
+    for tlv in parsed.tlvs() {
+        let Ok(tlv) = tlv else {
+            return Err(invalid(header, at));
+        };
+        let value = at + 3;
+        let Some(&[high, low]) = header.get(at + 1..value) else {
+            return Err(invalid(header, at));
+        };
+        at = value + usize::from(u16::from_be_bytes([high, low]));
+        match tlv {
+            Tlv::Crc32c(wanted) => verify(wanted, header, value)?,
+            Tlv::UniqueId(id) if id.len() > UNIQUE_ID => {
+                return Err(HeaderError::new(format!(
+                    "the PROXY header's unique id has {} bytes, and at most {UNIQUE_ID} are allowed",
+                    id.len()
+                )));
+            }
+            other => facts.take(other)?,
+        }
+    }
+    Ok(facts)
+}
+
+impl Facts {
+    fn take(&mut self, tlv: Tlv<'_>) -> Result<(), HeaderError> {
+        let Self(proxied) = self;
+        match tlv {
+            Tlv::Alpn(value) => fill(&mut proxied.alpn, || value.as_ref().into()),
+            Tlv::Authority(value) => fill(&mut proxied.authority, || value.as_ref().into()),
+            Tlv::UniqueId(value) => fill(&mut proxied.unique_id, || value.as_ref().into()),
+            Tlv::Netns(value) => fill(&mut proxied.namespace, || value.as_ref().into()),
+            Tlv::Ssl(ssl) => {
+                let tls = tls(&ssl)?;
+                // Without this flag, the proxy says that there is no TLS.
+                if ssl.client_ssl() {
+                    fill(&mut proxied.tls, || Box::new(tls));
+                }
+            }
+            Tlv::Custom(kind, value) if EXTENSIONS.contains(&kind) => {
+                proxied.extensions.push((kind, value.as_ref().into()));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn tls(ssl: &SslInfo<'_>) -> Result<ProxiedTls, HeaderError> {
+    let mut tls = ProxiedTls::default();
+    tls.has_certificate = ssl.client_cert_conn() || ssl.client_cert_sess();
+    tls.verified = tls.has_certificate && ssl.verify() == 0;
+    for tlv in ssl.tlvs() {
+        let Ok(tlv) = tlv else {
+            return Err(HeaderError::new(
+                "the PROXY header's TLS values are invalid: a length goes beyond their end, or a text is not UTF-8",
+            ));
+        };
+        let (field, value) = match &tlv {
+            Tlv::SslVersion(value) => (&mut tls.version, value),
+            Tlv::SslCipher(value) => (&mut tls.cipher, value),
+            Tlv::SslCn(value) => (&mut tls.common_name, value),
+            Tlv::SslSigAlg(value) => (&mut tls.signature_algorithm, value),
+            Tlv::SslKeyAlg(value) => (&mut tls.key_algorithm, value),
+            _ => continue,
+        };
+        fill(field, || value.as_ref().into());
+    }
+    Ok(tls)
+}
+
+fn fill<T>(field: &mut Option<T>, value: impl FnOnce() -> T) {
+    if field.is_none() {
+        *field = Some(value());
+    }
+}
+
+/// The sender computed the checksum while its four bytes, which begin at `at`, were zero.
+fn verify(wanted: u32, header: &[u8], at: usize) -> Result<(), HeaderError> {
+    let mut digest = CRC32C.digest();
+    digest.update(&header[..at]);
+    digest.update(&[0; 4]);
+    digest.update(&header[at + 4..]);
+    let computed = digest.finalize();
+    if computed == wanted {
+        return Ok(());
+    }
+    Err(HeaderError::new(format!(
+        "the PROXY header's checksum is {wanted:#010x}, but its bytes give {computed:#010x}"
+    )))
+}
+
+fn invalid(header: &[u8], at: usize) -> HeaderError {
+    let kind = header.get(at).copied().unwrap_or_default();
+    HeaderError::new(format!(
+        "the PROXY header's value of type {kind:#04x} at byte {at} is invalid: its length goes beyond the header, or its content is malformed"
+    ))
+}

@@ -1,0 +1,61 @@
+//! Version 1: a line of text.
+use super::{Frame, Header, HeaderError, may_begin_with};
+use proxy_header::{ParseConfig, ProxyHeader};
+
+const PREFIX: &[u8] = b"PROXY ";
+
+/// The most bytes of a line, its end included (section 2.1 of the protocol).
+const LONGEST: usize = 107;
+
+pub(super) fn frame(input: &[u8]) -> Result<Frame, HeaderError> {
+    if !may_begin_with(input, PREFIX) {
+        return Err(HeaderError::not_a_header(input));
+    }
+    let line = &input[..input.len().min(LONGEST)];
+    match line.iter().position(|&byte| byte == b'\n') {
+        Some(end) if line[..end].ends_with(b"\r") => Ok(Frame::Complete(end + 1)),
+        Some(_) => Err(HeaderError::new(
+            "the line of the PROXY header ends without CR",
+        )),
+        None if line.len() == LONGEST => Err(HeaderError::new(
+            "the line of the PROXY header does not end within 107 bytes",
+        )),
+        None => Ok(Frame::Incomplete),
+    }
+}
+
+pub(super) fn parse(line: &[u8]) -> Result<Header, HeaderError> {
+    let fields = &line[PREFIX.len()..line.len() - 2];
+    let invalid = || {
+        let line = fields.escape_ascii();
+        HeaderError::new(format!("the PROXY header's line is invalid: \"{line}\""))
+    };
+    // Whatever follows this word is to be ignored.
+    if fields == b"UNKNOWN" || fields.starts_with(b"UNKNOWN ") {
+        return Ok(Header::Proxy);
+    }
+    // The parser accepts signs and leading zeros.
+    let mut ports = fields.rsplit(|&byte| byte == b' ').take(2);
+    if !ports.all(is_port) {
+        return Err(invalid());
+    }
+    match ProxyHeader::parse(line, ParseConfig::default()) {
+        Ok((header, length)) if length == line.len() => match header.proxied_address() {
+            Some(address) => {
+                let client = Header::client(address.source, address.destination);
+                Ok(Header::Client(client))
+            }
+            None => Err(invalid()),
+        },
+        _ => Err(invalid()),
+    }
+}
+
+/// Digits without leading zeros.
+fn is_port(field: &[u8]) -> bool {
+    match field {
+        [] => false,
+        [b'0', _, ..] => false,
+        digits => digits.iter().all(u8::is_ascii_digit),
+    }
+}

@@ -1,0 +1,16 @@
+//! What a client behind a proxy is to the server, and what bad proxies get.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
+
+mod bad_peers;
+#[path = "../../../../transports/tls/tests/client/mod.rs"]
+mod client;
+mod deadline;
+mod facts;
+mod limits;
+mod server;
+mod split;
+mod tls;
+mod trust;
