@@ -14,6 +14,8 @@
 #[cfg(unix)]
 mod any_transport;
 #[cfg(unix)]
+mod behind_haproxy;
+#[cfg(unix)]
 mod example;
 #[cfg(unix)]
 mod h2load;
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
     #[cfg(unix)]
     let tests = [
         any_transport::tests,
+        behind_haproxy::tests,
         h2load::tests,
         httpwg::tests,
         io_uring_fallback::tests,
