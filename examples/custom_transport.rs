@@ -1,15 +1,11 @@
 //! How do I write a transport of my own?
 //! `cargo run --example custom_transport -- app.sock`, then
 //! `curl --unix-socket app.sock http://localhost/`.
-//!
-//! A [`Transport`] binds, and a [`Listener`] accepts; the server does the rest. This transport
-//! serves over Unix sockets. `tests/custom_transport.rs` runs the behaviour suite over it.
-use anyport::{
-    Body, ConnInfo, Error, Listener, Request, Response, Result, Transport,
-    runtime::{Tokio, TokioIo, Worker, shutdown},
-    serve_with, service_fn,
-    transport::{Conn, Connecting, Endpoint},
-};
+//! This one serves over Unix sockets. `tests/custom_transport.rs` runs the behaviour suite over it.
+use anyport::runtime::{Tokio, TokioIo, Worker, shutdown};
+use anyport::transport::{Conn, Connecting, Endpoint};
+use anyport::{Body, ConnInfo, Error, Listener, Request, Response, Result, Transport};
+use anyport::{serve_with, service_fn};
 use anyport_examples::{exit_code, print_endpoints};
 use clap::Parser;
 use std::{convert::Infallible, future::Ready, os::unix::net, path::PathBuf, process::ExitCode};

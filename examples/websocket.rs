@@ -4,14 +4,10 @@
 //! `/echo` echoes. `/chat` is a room: a client on any worker reads what all others write. Ctrl-C
 //! drains the server: each client gets a last message and 1001. The page is `assets/chat.html`;
 //! `tests/programs` has other clients talk to it over every transport.
-use anyport::{
-    Body, Request, Response, Result, Server, Tcp,
-    http::header,
-    runtime::shutdown,
-    serve_with,
-    tls::{TlsConfig, TlsExt},
-    ws::{self, Config, Deflate, Message, Utf8Bytes, WebSocket},
-};
+use anyport::tls::{TlsConfig, TlsExt};
+use anyport::ws::{self, Config, Deflate, Message, Utf8Bytes, WebSocket};
+use anyport::{Body, Request, Response, Result, Server, Tcp, http::header};
+use anyport::{runtime::shutdown, serve_with};
 use clap::{Parser, ValueEnum};
 use tokio::sync::broadcast;
 

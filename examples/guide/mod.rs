@@ -3,22 +3,22 @@
 /// The programs of these pages are doc tests.
 #[cfg(doctest)]
 mod pages {
-    #[doc = include_str!("../docs/start.md")]
+    #[doc = include_str!("../../docs/start.md")]
     mod start {}
     #[cfg(all(feature = "monoio", target_os = "linux"))]
-    #[doc = include_str!("../docs/from-axum-serve.md")]
+    #[doc = include_str!("../../docs/from-axum-serve.md")]
     mod from_axum_serve {}
     #[cfg(unix)]
-    #[doc = include_str!("../docs/tls.md")]
+    #[doc = include_str!("../../docs/tls.md")]
     mod tls {}
-    #[doc = include_str!("../docs/drain-and-deploy.md")]
+    #[doc = include_str!("../../docs/drain-and-deploy.md")]
     mod drain_and_deploy {}
-    #[doc = include_str!("../docs/observe.md")]
+    #[doc = include_str!("../../docs/observe.md")]
     mod observe {}
     #[cfg(unix)]
-    #[doc = include_str!("../docs/write-a-transport.md")]
+    #[doc = include_str!("../../docs/write-a-transport.md")]
     mod write_a_transport {}
-    #[doc = include_str!("../docs/write-a-wrapper.md")]
+    #[doc = include_str!("../../docs/write-a-wrapper.md")]
     mod write_a_wrapper {}
 }
 
@@ -29,7 +29,7 @@ mod tests {
     #[test]
     fn every_page_is_in_the_summary() -> io::Result<()> {
         let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
-        let summary = include_str!("../docs/SUMMARY.md");
+        let summary = include_str!("../../docs/SUMMARY.md");
         for file in fs::read_dir(docs)? {
             let name = file?.file_name();
             let name = name.to_string_lossy();
@@ -42,13 +42,13 @@ mod tests {
 
     #[test]
     fn pages_show_the_programs_that_pass_the_suite() {
-        let transport = include_str!("../docs/write-a-transport.md");
-        let wrapper = include_str!("../docs/write-a-wrapper.md");
+        let transport = include_str!("../../docs/write-a-transport.md");
+        let wrapper = include_str!("../../docs/write-a-wrapper.md");
         for (page, program) in [
-            (transport, include_str!("guide/transport.rs")),
-            (transport, include_str!("guide/behaviour.rs")),
-            (wrapper, include_str!("guide/wrapper.rs")),
-            (wrapper, include_str!("guide/wrapper_behaviour.rs")),
+            (transport, include_str!("transport.rs")),
+            (transport, include_str!("behaviour.rs")),
+            (wrapper, include_str!("wrapper.rs")),
+            (wrapper, include_str!("wrapper_behaviour.rs")),
         ] {
             assert!(page.contains(program), "a page lacks this:\n{program}");
         }
