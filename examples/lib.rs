@@ -20,7 +20,7 @@
 //! | `tls` | How do I serve HTTPS, and renew the certificate without a restart? |
 //! | `mtls` | How do I accept only clients with a certificate? |
 //! | `sni` | How do I serve several names, each with its own certificate? |
-//! | `behind_haproxy` | How does my app learn who its clients are, behind haproxy or a balancer? |
+//! | `behind_haproxy` | How does my app learn who its clients are, behind haproxy or a cloud's balancer? |
 //! | `unix` | How do I serve over a Unix socket, and learn which user connects? |
 //!
 //! What they share is in this crate: an error becomes one line and an exit code, and a server that

@@ -143,8 +143,8 @@ impl Config {
         self.with(|settings| settings.drain_reason = Some(reason))
     }
 
-    /// A drain doesn't close WebSockets. Wait for [`WebSocket::drain`](crate::WebSocket::drain), and
-    /// close them yourself.
+    /// A drain doesn't close WebSockets. Wait for [`WebSocket::drain`](crate::WebSocket::drain),
+    /// and close them yourself.
     #[must_use]
     pub fn without_drain_close(self) -> Self {
         self.with(|settings| settings.drain_reason = None)

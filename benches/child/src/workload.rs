@@ -170,7 +170,7 @@ pub const DISCARD: &str = "/discard";
 pub const UPLOAD: &str = "/upload";
 /// See [`Workload::Layers`].
 pub const LAYERS: &str = "/layers";
-/// See [`Workload::WebSocket`].
+/// See the WebSocket workloads.
 pub const WEBSOCKET: &str = "/websocket";
 /// The largest body that is sent, for servers that have a limit.
 pub const LARGEST_UPLOAD: usize = 16 * 1024 * 1024;

@@ -190,8 +190,8 @@ impl Upgraded {
         }
     }
 
-    /// Sets the deadline to `after` from now, on the worker's clock; `None` removes it. There is one
-    /// deadline at a time. The worker holds it, so a whole connection needs no timer.
+    /// Sets the deadline to `after` from now, on the worker's clock; `None` removes it. There is
+    /// one deadline at a time. The worker holds it, so a whole connection needs no timer.
     pub fn set_deadline(&mut self, after: Option<Duration>) {
         match &mut self.kind {
             Kind::Connection(connection) => {

@@ -62,8 +62,8 @@ pub(super) struct Figure {
     pub(super) high: Option<f64>,
 }
 
-/// A row for each: its name in Rust, its name in files and markers, the head of its column, how many
-/// digits after the point mean something, and what it is.
+/// A row for each: its name in Rust, its name in files and markers, the head of its column, how
+/// many digits after the point mean something, and what it is.
 macro_rules! units {
     ($($unit:ident $name:literal, $label:literal, $decimals:literal, $about:literal;)*) => {
         /// What a figure counts, in the order of the columns.

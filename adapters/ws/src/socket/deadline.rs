@@ -22,8 +22,8 @@ impl Heartbeat {
 }
 
 impl Socket {
-    /// Ready when the WebSocket is over, or a ping is to be written. Pending for ever if there is no
-    /// deadline.
+    /// Ready when the WebSocket is over, or a ping is to be written. Pending for ever if there is
+    /// no deadline.
     pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let is_open = self.phase == Phase::Open;
         let limit = match self.phase {

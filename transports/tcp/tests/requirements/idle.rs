@@ -4,7 +4,7 @@
 //! The server has a process of its own: one process has too few descriptors for both ends, and the
 //! test measures the server's memory.
 use crate::fixture::{GRACE, TIMEOUT, addr_of, connect, hello};
-use anyport_core::{Limits, serve_with};
+use anyport_core::{Limits, Timeouts, serve_with};
 use anyport_tcp::Tcp;
 use anyport_testkit::{process::Process, requirements::Tests};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -81,7 +81,11 @@ fn serve(report: &mut dyn FnMut(&str)) {
         .unwrap();
     runtime.block_on(async {
         let limits = Limits::default().with_connections(CONNECTIONS + 1);
-        let server = serve_with(Tcp::bind("127.0.0.1:0"), hello()).limits(limits);
+        // On a busy machine, it takes minutes to open and ask them all.
+        let timeouts = Timeouts::default().with_keep_alive(Duration::from_secs(3_600));
+        let server = serve_with(Tcp::bind("127.0.0.1:0"), hello())
+            .limits(limits)
+            .timeouts(timeouts);
         let handle = server.start().unwrap();
         report(&addr_of(&handle).to_string());
         // The server runs until the test closes its stdin.
