@@ -351,7 +351,7 @@ where
             peer, handshake, ..
         } = incoming;
         let shared = self.shared();
-        // The connection's task asks about the client of a proxy, after the handshake.
+        // The client of a proxy is admitted after the handshake, by the connection's task.
         let admission = match from_proxy {
             true => Ok(None),
             false => shared.admission(&peer),

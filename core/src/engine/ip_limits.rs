@@ -27,8 +27,7 @@ struct Client {
     connections: usize,
 }
 
-/// Which address a connection counts for. A connection keeps this number, since an address would
-/// take more space.
+/// The number of the address that a connection counts for. It is smaller than an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IpSlot(NonZeroU32);
 
@@ -42,7 +41,7 @@ impl IpSlot {
         self.0.get() as usize - 1
     }
 
-    /// A number that [`from_bits`](Self::from_bits) turns back. No slot is 0.
+    /// The slot as a number, for [`from_bits`](Self::from_bits). `None` is 0.
     pub(crate) fn bits(slot: Option<Self>) -> u32 {
         slot.map_or(0, |slot| slot.0.get())
     }

@@ -73,8 +73,8 @@ pub enum Event<'a> {
         /// The index of the worker.
         worker: usize,
     },
-    /// A connection was closed as soon as it had been accepted; or, behind a proxy, as soon as the
-    /// handshake had told its client. Only in the second case it has an `Accepted` and a `Closed`.
+    /// A connection was closed as soon as it had been accepted. The client of a proxy is refused
+    /// after the handshake instead: that connection also has an `Accepted` and a `Closed` event.
     Refused {
         /// The peer's address: behind a proxy, the client's.
         peer: &'a Endpoint,

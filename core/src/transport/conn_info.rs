@@ -118,8 +118,8 @@ impl ConnInfo {
         self
     }
 
-    /// The same for a connection that a trusted proxy forwards. The peer so far is the proxy from
-    /// now on, and `client` is the peer.
+    /// Names the client of a connection that a trusted proxy forwards. The previous peer becomes
+    /// the [`proxy`](Self::proxy), and `client` becomes the [`peer`](Self::peer).
     #[must_use]
     pub fn with_client(mut self, client: impl Into<Endpoint>, proxied: Proxied) -> Self {
         let facts = Arc::make_mut(&mut self.0);
@@ -151,8 +151,7 @@ impl ConnInfo {
         })
     }
 
-    /// Who connected. Behind a trusted proxy, this is the client that the proxy names, and
-    /// [`proxy`](Self::proxy) is the proxy.
+    /// The peer's address. Behind a trusted proxy, the peer is the client that the proxy names.
     #[must_use]
     pub fn peer(&self) -> &Endpoint {
         &self.0.peer
@@ -183,8 +182,8 @@ impl ConnInfo {
         self.0.handshake.as_ref()?.peer_cred.as_ref()
     }
 
-    /// The proxy that forwards the connection and names its client. `None`: the peer connected by
-    /// itself, or a proxy did that names no client.
+    /// The proxy that forwards the connection and names its client. `None`: the peer connected
+    /// directly, or its proxy names no client.
     #[must_use]
     pub fn proxy(&self) -> Option<&Endpoint> {
         Some(&self.by_proxy()?.proxy)

@@ -119,7 +119,7 @@ impl<H> Connecting<H> {
         }
     }
 
-    /// The peer is a proxy, and the handshake tells who its client is, by
+    /// Says that the peer is a proxy whose client the handshake names, by
     /// [`ConnInfo::with_client`](crate::ConnInfo::with_client).
     ///
     /// The accept filter and the limit per address skip the proxy. The server applies both after
