@@ -30,7 +30,7 @@ const SHORT: Duration = Duration::from_millis(300);
 async fn answered_early(peer: &mut Peer, head: &[u8], status: u16, uploads: usize, length: usize) {
     // A server waits two seconds for the next bytes of a body, so a slow client must not have too
     // many streams open.
-    let at_once = AT_ONCE.min(1024 * 1024 / length);
+    let at_once = (AT_ONCE / 5).min(256 * 1024 / length);
     for batch in 0..uploads.div_ceil(at_once) {
         let streams = peer
             .post(head, at_once.min(uploads - batch * at_once))

@@ -11,7 +11,7 @@ use crate::{
         test_server::TestServer,
     },
 };
-use anyport_core::error::ErrorKind;
+use anyport_core::{Timeouts, error::ErrorKind};
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -186,7 +186,10 @@ async fn two_hundred_concurrent_clients_are_served(subject: AnySubject) {
 async fn clients_that_send_nothing_are_not_polled(subject: AnySubject) {
     const SILENT: usize = 300;
     const REQUESTS: usize = 100;
-    let (server, counters) = subject.serve_instrumented(|server| server);
+    const HOUR: Duration = Duration::from_secs(3600);
+    // No timeout ends while the clients connect.
+    let timeouts = Timeouts::default().with_head(HOUR).with_keep_alive(HOUR);
+    let (server, counters) = subject.serve_instrumented(|server| server.timeouts(timeouts));
     let mut silent = Vec::new();
     for i in 0..SILENT {
         let mut client = server.client().await;
