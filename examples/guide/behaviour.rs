@@ -17,7 +17,7 @@ impl Subject for Unix {
     type Transport = UnixSocket;
     type Stream = UnixStream;
 
-    /// A new one, at an address that nothing else uses: tests run at the same time.
+    /// A transport at an address that nothing else uses, because tests run concurrently.
     fn transport(&self) -> UnixSocket {
         let name = format!("own-{}-{}.sock", process::id(), LAST.fetch_add(1, Relaxed));
         UnixSocket(env::temp_dir().join(name))

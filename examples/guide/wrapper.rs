@@ -93,7 +93,7 @@ impl<L: ByteListener> Listener for CountedListener<L> {
     }
 }
 
-/// The handshake of the transport below, then the wrapped connection.
+/// The handshake of the inner transport, then the wrapped connection.
 #[derive(Debug)]
 pub struct CountedHandshake<H> {
     inner: Pin<Box<H>>,
