@@ -1,5 +1,5 @@
-//! Whether a response has content, and of which length. Hyper sends what the app declares. If that
-//! is wrong, the client takes part of one response for the next.
+//! Whether a response has content, and of which length. Hyper sends the length that the app
+//! declares. If the length is wrong, the client takes a part of one response for the next response.
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
@@ -21,8 +21,8 @@ pub(super) enum Content {
 /// What is wrong with a response, for the operator.
 pub(super) type Wrong = &'static str;
 
-/// Whether hyper handles a response correctly, as it does for nearly all: hyper measures the body
-/// itself. Not for responses to HEAD.
+/// Whether hyper handles this response correctly by itself, because it computes the length from the
+/// body. Nearly all responses are of this kind. Not for responses to HEAD.
 #[inline]
 pub(super) fn is_plain(head: &Parts) -> bool {
     let is_usual = !matches!(head.status.as_u16(), ..200 | 204 | 205 | 304);
@@ -62,7 +62,7 @@ pub(super) fn settle(
                 .then_some("a response with status 205 has no content (RFC 9110 15.3.6)");
             return (Content::None, has_content);
         }
-        // A length would be taken for that of another response (RFC 9110 8.6).
+        // RFC 9110 8.6 forbids a `Content-Length` with this status.
         StatusCode::NO_CONTENT => {
             head.headers.remove(CONTENT_LENGTH);
             return (without(is_stream), None);
@@ -103,7 +103,7 @@ pub(super) fn settle(
     }
 }
 
-/// In HTTP/1, hyper leaves the body out by itself and sets the length.
+/// In HTTP/1, hyper itself omits the body and sets the length.
 fn without(is_stream: bool) -> Content {
     match is_stream {
         true => Content::None,
@@ -199,7 +199,7 @@ mod tests {
             settled(205, &[], Some(0), false, false),
             (Content::None, none.clone(), false)
         );
-        // In HTTP/1, hyper leaves them out.
+        // In HTTP/1, hyper omits these bodies.
         assert_eq!(
             settled(204, &[], Some(5), false, false),
             (Content::Whole, none, false)

@@ -33,8 +33,8 @@ impl IoUringRequirements {
         Self { kernel, kib }
     }
 
-    /// Advice about a failed call: the probable cause and what to change. `None` if the process is
-    /// out of descriptors, which is not about io_uring.
+    /// Advice about a failed call: the probable cause and what to change. `None` if the process has
+    /// no descriptor left, because io_uring is not the cause then.
     #[must_use]
     pub fn advice(&self, call: IoUringCall, error: &io::Error) -> Option<String> {
         if is_descriptor_limit(error) {
@@ -116,8 +116,9 @@ impl System {
         }
     }
 
-    /// Which rings count depends on the kernel. From 6.14 on, those of all processes of a user
-    /// without the capability do. From 5.12 on, none did.
+    /// Advice about a lack of memory. Before 5.12 and from 6.14 on, the kernel charges rings to
+    /// RLIMIT_MEMLOCK, summed over all processes of a user without CAP_IPC_LOCK. From 5.12 to 6.13,
+    /// it does not.
     fn memory(&self, needs: IoUringRequirements) -> String {
         let kib = needs.kib;
         match self.locked {

@@ -14,8 +14,8 @@ thread_local! {
 
 /// Spawns a future in the background, on the runtime of the current worker.
 ///
-/// `tokio::spawn` may move a future to another thread, and panics where there is no tokio; this
-/// function does neither. The future lives until it is ready or its runtime ends: a drain does not
+/// If the worker has a thread of its own, the future stays on that thread. On the ambient tokio,
+/// this is `tokio::spawn`. The future lives until it is ready or its runtime ends: a drain does not
 /// wait for it.
 ///
 /// ```

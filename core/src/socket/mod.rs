@@ -2,7 +2,7 @@
 //! per worker.
 //!
 //! The sockets are those of std, so any runtime can adopt them. This layer makes system calls. It
-//! does not know which runtime or transport has a socket.
+//! must not depend on the runtime or transport that owns a socket.
 mod address;
 mod options;
 mod peer;
@@ -118,8 +118,8 @@ fn bound(address: SocketAddr, options: &SocketOptions, share: bool) -> io::Resul
         Some(Protocol::TCP),
     )?;
     socket.set_nonblocking(true)?;
-    // On Unix this allows to bind a port whose earlier connections are in TIME-WAIT. On Windows it
-    // would allow to steal a port in use.
+    // On Unix this allows binding a port whose earlier connections are in TIME-WAIT. On Windows it
+    // would allow another process to take over a port in use.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     #[cfg(target_os = "linux")]

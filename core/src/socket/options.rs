@@ -6,8 +6,8 @@ use std::{io, time::Duration};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SocketOptions {
-    /// The maximum of connections that the kernel queues before they are accepted (listen(2)),
-    /// limited by `net.core.somaxconn`. Default: 4096.
+    /// The maximum number of connections that the kernel queues before they are accepted
+    /// (listen(2)), limited by `net.core.somaxconn`. Default: 4096.
     pub backlog: u32,
     /// Sends small writes at once instead of collecting them (TCP_NODELAY, tcp(7)). Default: on.
     pub nodelay: bool,

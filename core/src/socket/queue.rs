@@ -6,9 +6,9 @@ use std::{net::SocketAddr, time::Duration};
 /// the longest round trip on Earth. Such a client considers itself connected and would be reset.
 const MAX_ROUND_TRIP: Duration = Duration::from_millis(250);
 
-/// The maximum of queued clients that a stopped worker accepts if it cannot refuse new ones
-/// (Linux's default of `net.core.somaxconn`). Later ones are left to the socket's other
-/// ownership; their number is unbounded.
+/// The maximum number of queued clients that a stopped worker accepts if it cannot refuse new ones
+/// (Linux's default of `net.core.somaxconn`). Later clients are left to the socket's other owners;
+/// their number is unbounded.
 pub const MAX_BACKLOG: usize = 4096;
 
 /// Whether other workers or processes accept from the same kernel socket.
@@ -58,7 +58,7 @@ impl AcceptQueue {
                 MAX_ROUND_TRIP
             }
             // The filter would stay on the socket and refuse the other owners' clients. Clients in
-            // the handshake are theirs.
+            // the middle of the handshake are left to the other owners.
             Ownership::Shared => {
                 self.state = State::Stopped {
                     remaining: MAX_BACKLOG,

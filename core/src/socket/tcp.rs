@@ -93,7 +93,8 @@ impl<R: Runtime, L: FromTcpSocket> TcpTransport<R, L> {
         self
     }
 
-    /// The maximum of connections that the kernel queues before they are accepted. Default: 4096.
+    /// The maximum number of connections that the kernel queues before they are accepted, 4096 by
+    /// default.
     #[must_use]
     pub fn with_backlog(mut self, backlog: u32) -> Self {
         self.options.backlog = backlog;

@@ -4,7 +4,7 @@ use crate::socket::{AcceptQueue, MAX_BACKLOG, Ownership};
 use socket2::SockRef;
 use std::{net::Shutdown, sync::Arc};
 
-/// The name of a socket that this server bound and releases when it stops to accept.
+/// The name of a socket that this server bound. The server releases it when it stops accepting.
 #[derive(Debug)]
 pub(super) enum BoundName {
     Path(SocketFile),
@@ -59,7 +59,7 @@ impl UnixQueue {
         self.queue.stop_after(remaining);
     }
 
-    /// The part that it has in common with a TCP socket's queue.
+    /// The part that a Unix socket's queue has in common with a TCP socket's queue.
     #[cfg(target_os = "linux")]
     pub(in crate::socket) fn accept_queue(&mut self) -> &mut AcceptQueue {
         &mut self.queue

@@ -9,8 +9,8 @@ use std::{
     sync::Arc,
 };
 
-/// The maximum of bytes of a name (`sun_path`, unix(7)). A path has one zero byte more at its end,
-/// an abstract name at its beginning.
+/// The maximum length of a name in bytes (`sun_path`, unix(7)). A path has one more byte, a zero at
+/// its end. An abstract name has one more byte, a zero at its beginning.
 const MAX_LENGTH: usize = if cfg!(any(target_os = "linux", target_os = "android")) {
     107
 } else {

@@ -64,7 +64,7 @@ impl<R: Runtime, L: FromUnixSocket> UnixTransport<R, L> {
     /// - **Existing files**: a socket that refuses connections, left by a server that has ended, is
     ///   replaced. Anything else is an error and stays: a socket with a listener, a file, a
     ///   directory, a symbolic link.
-    /// - **Cleanup**: when the server stops to accept, it removes both files, unless other files
+    /// - **Cleanup**: when the server stops accepting, it removes both files, unless other files
     ///   are at their paths by then. A drain keeps accepting for a while, then refuses new clients
     ///   and serves the queued ones. If the process is killed, both files stay, and the next server
     ///   replaces them.
@@ -135,8 +135,8 @@ impl<R: Runtime, L: FromUnixSocket> UnixTransport<R, L> {
         self
     }
 
-    /// The maximum of connections that the kernel queues before they are accepted, limited by
-    /// `net.core.somaxconn`. Default: 4096.
+    /// The maximum number of connections that the kernel queues before they are accepted, limited
+    /// by `net.core.somaxconn`. Default: 4096.
     #[must_use]
     pub fn with_backlog(mut self, backlog: u32) -> Self {
         self.backlog = backlog;
