@@ -128,7 +128,7 @@ impl<B: HttpBody<Error: Into<BoxError>>> HttpBody for MapErr<B> {
     }
 }
 
-/// Data of a response body: the app's, or a text of the server.
+/// A piece of a response body: of the app's body, or of a text of the server.
 #[derive(Debug)]
 pub enum Piece<D> {
     /// From the app's body.
@@ -191,7 +191,7 @@ mod tests {
         assert!(Body::empty().is_end_stream());
         assert_eq!(Body::from("").collect().await.unwrap().to_bytes(), "");
     }
-    /// A copy of more than 256 bytes costs 50 % more.
+    /// Copying a value of more than 256 bytes costs 50 % more.
     #[test]
     fn request_stays_within_256_bytes() {
         assert!(size_of::<http::Request<Body>>() <= 256);

@@ -1,7 +1,7 @@
 //! Apps: any tower service, or one service per worker; and the bodies of requests and responses.
 //!
-//! This layer has requests, responses and facts about connections. It knows no protocol and no
-//! engine.
+//! This layer has requests, responses and facts about connections. It must not depend on a protocol
+//! or on the engine.
 mod body;
 
 pub use body::{Body, Piece};
@@ -138,8 +138,8 @@ pub trait SendService: Send {}
 
 impl<S: Send> SendService for S {}
 
-/// Makes the services of workers and connections: a service itself, which is cloned, or
-/// [`per_worker`].
+/// Makes the service of each worker and of each connection. A service is an app that clones itself;
+/// [`per_worker`] makes an app from a function.
 ///
 /// # Contract
 ///

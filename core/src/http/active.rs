@@ -140,8 +140,8 @@ where
         }
     }
 
-    /// Whether the clock can be left alone: a request is in progress and the peer accepts what is
-    /// sent, or every request has been answered, as in the poll before.
+    /// Whether the clock need not be read. Either a request is in progress and the peer accepts
+    /// what is sent, or every request has been answered, as in the previous poll.
     #[inline(always)]
     fn can_skip_clock(&mut self, state: &ConnState) -> bool {
         if state.is_blocked() {

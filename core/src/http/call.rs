@@ -1,4 +1,4 @@
-//! One request's response: the app's, or one by the server in its place.
+//! The future of a response: from the app, or from the server in the app's place.
 use super::{
     Reply,
     content::{self, Content},
@@ -33,7 +33,7 @@ pin_project_lite::pin_project! {
     /// The stages of a request on its way to the app.
     #[project = CallStateProj]
     pub(super) enum CallState<S, F> {
-        // Boxed, because it is large and rare, and a call is moved before it is polled.
+        // Boxed, because this state is large and rare, and a call is moved before it is polled.
         NotReady {
             pending: Box<PendingCall<S>>,
         },
@@ -55,8 +55,8 @@ pub(super) struct PendingCall<S> {
 }
 
 impl<S: HttpService> CallState<S, S::Fut> {
-    /// Most services are always ready. They get the request at once, which saves moving it inside a
-    /// future. The others are polled again when there is a task to wake.
+    /// Most services are always ready. They get the request at once, so that it need not be moved
+    /// into a future. Other services are polled again within a task, which they can wake.
     pub(super) fn begin(mut service: S, request: Request<Body>) -> Self {
         match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => Self::Running {

@@ -80,7 +80,8 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for ConnService<
     type Future = Call<S>;
 
     fn call(&self, request: Request<Incoming>) -> Call<S> {
-        // Splitting a request once and joining it where it is handed over moves it least often.
+        // A request is large to move. So it is split once here, and joined once where the app gets
+        // it.
         let (mut head, body) = request.into_parts();
         let has_body = !body.is_end_stream();
         // Nearly all requests are plain: they need no reference to the connection and few checks.

@@ -23,8 +23,8 @@ pub(super) enum First {
     Request(Version),
     /// HTTP/2 over TLS, although ALPN did not select it.
     Unnegotiated,
-    /// End of stream, or a version other than ALPN selected, or one that is not served. No answer
-    /// would be understood by such a client.
+    /// The end of the stream, a version other than the one that ALPN selected, or a version that is
+    /// not served. Such a client would understand no answer.
     Nothing,
 }
 

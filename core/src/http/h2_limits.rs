@@ -20,7 +20,7 @@ pub(super) const ERROR_RESETS: usize = 4096;
 pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The worker's clock for hyper, which wants to own a timer. Hyper measures answers to PING by it.
-/// If the process was paused, the wait is extended as for every other timeout.
+/// If the process was paused, the wait is extended, like every other timeout.
 pub(super) struct Clock(pub(super) Arc<WorkerState>);
 
 impl Timer for Clock {

@@ -2,7 +2,7 @@
 use http::{HeaderMap, HeaderValue, Uri, Version, header::HOST, request::Parts, uri::Authority};
 use std::cell::Cell;
 
-/// What is wrong with a request's host: the text of the 400 response.
+/// Why a request's host is invalid: the text of the 400 response.
 pub(super) type Wrong = &'static str;
 
 /// Checks a request's host. The host of an absolute-form target replaces `Host`.
@@ -62,7 +62,7 @@ fn has_authority(version: Version) -> bool {
     version >= Version::HTTP_2
 }
 
-/// The host, if it is easy to see that there is only one.
+/// The host, if no header occurs twice, so that a quick check shows that there is only one host.
 fn only_host(headers: &HeaderMap) -> Option<&HeaderValue> {
     if headers.len() != headers.keys_len() {
         return None;

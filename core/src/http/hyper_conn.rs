@@ -125,8 +125,8 @@ where
         }
     }
 
-    /// Polls hyper. Ready: the connection is closed. The error is not needed: hyper has answered
-    /// what could be answered.
+    /// Polls hyper. Ready: the connection is closed. The error is not needed: hyper has already
+    /// sent a response, if one was possible.
     pub(super) fn poll(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             #[cfg(feature = "http1")]
@@ -172,7 +172,8 @@ where
         }
     }
 
-    /// Keeps an upgrade offer: hyper moves the I/O object there, whatever becomes of the offer.
+    /// Keeps an upgrade offer: hyper moves the I/O object into it, even if the app ignores or
+    /// refuses the offer.
     pub(super) fn keep_upgrade_offer(&mut self, offer: OnUpgrade) {
         #[cfg(feature = "http1")]
         if let Self::Http1(_, kept) = self {
@@ -232,8 +233,8 @@ where
     }
 }
 
-/// The beginning of a head without the empty lines before it. Some clients end a body with one, and
-/// hyper ignores them, too (RFC 9112 2.2).
+/// The beginning of a head, without the empty lines before it. Some clients send an empty line
+/// after a body, and hyper ignores it as well (RFC 9112 2.2).
 #[cfg(feature = "http1")]
 fn after_empty_lines(mut read: Bytes) -> Bytes {
     loop {

@@ -1,8 +1,8 @@
 //! HTTP/1.1 and HTTP/2 on the same port, by hyper, and what hyper leaves to the server.
 //!
 //! ALPN or the first bytes of a connection tell its version. Until then, nothing of hyper exists.
-//! This module adds to hyper: deadlines for every phase, the `Host` rules of RFC 9112, responses to
-//! errors and panics of the app, and a drain that loses no request.
+//! This module adds deadlines for every phase, the `Host` rules of RFC 9112, responses to errors
+//! and panics of the app, and a drain that loses no request.
 //!
 //! This module knows requests, responses and hyper, and asks the engine for what a connection
 //! needs. It must not know how a server is put together.

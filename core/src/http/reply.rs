@@ -44,7 +44,8 @@ pin_project_lite::pin_project! {
 pin_project_lite::pin_project! {
     #[project = SpecialProj]
     enum Special<B> {
-        // A body of the app that has to be as long as announced: how many bytes are still to come.
+        // A body of the app that must be as long as announced, with the number of bytes still to
+        // come.
         Announced {
             #[pin]
             body: B,

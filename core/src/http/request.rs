@@ -1,5 +1,5 @@
-//! Checks of a request beyond its [host](super::host). Hyper accepts such requests, and the app
-//! would get something other than the client meant.
+//! Checks of a request beyond its [host](super::host). Hyper accepts the requests that these checks
+//! refuse, and the app would misinterpret them.
 use super::refusal::Refusal;
 use http::{Method, Version, header::TRANSFER_ENCODING, request::Parts};
 use http_body::Body;

@@ -25,8 +25,8 @@ use std::{
 pub(super) enum RequestContext {
     /// The connection that is being polled.
     Minimal(Exchange),
-    /// The connection of an HTTP/2 stream, which has a task of its own; or of an HTTP/1 request
-    /// that has a body, may upgrade, or has a hook or a deadline.
+    /// The connection of an HTTP/2 stream, which has a task of its own. Or the connection of an
+    /// HTTP/1 request that has a body, may upgrade, or has a hook or a deadline.
     Full(FullContext),
 }
 
@@ -140,8 +140,8 @@ impl RequestContext {
         }
     }
 
-    /// Whether the response says `Connection: close`. It also does if too much of the request's
-    /// body is left to read. HTTP/2 has GOAWAY for that.
+    /// Whether the response says `Connection: close`. It also does so if too much of the request's
+    /// body is unread. HTTP/2 has GOAWAY instead.
     pub(super) fn closes_connection(&self) -> bool {
         match self {
             Self::Minimal(exchange) => exchange.closes_connection(),
@@ -168,7 +168,8 @@ impl RequestContext {
         }
     }
 
-    /// The response ends with the connection, so a cut connection has to look like an error.
+    /// The response ends with the connection, so a premature end of the connection must be an error
+    /// for the client.
     pub(super) fn ends_connection(&self) {
         if let Some(full) = self.full() {
             full.connection.reset_unless_shut_down();

@@ -56,7 +56,7 @@ thread_local! {
 }
 
 /// Whether a stream waits for the client's flow-control window. Hyper asks for window before it
-/// polls the response's body again. So a body that gave a frame, and was not polled since, waits
+/// polls the response's body again. So a body that returned a frame and was not polled since waits
 /// for the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Held {
@@ -72,7 +72,7 @@ pub(super) fn asked_for_more() {
     });
 }
 
-/// The response's body gave a frame.
+/// The response's body returned a frame.
 pub(super) fn gave_a_frame() {
     HELD.set(Held {
         frames: HELD.get().frames.wrapping_add(1),
@@ -81,8 +81,8 @@ pub(super) fn gave_a_frame() {
 }
 
 pin_project_lite::pin_project! {
-    /// One HTTP/2 stream. A panic ends only the stream, and so does a client that accepts nothing
-    /// for the write stall timeout.
+    /// One HTTP/2 stream. Two events end only this stream, and not its connection: a panic, and a
+    /// client that accepts nothing for the write stall timeout.
     pub struct StreamTask<F> {
         #[pin]
         future: Option<F>,

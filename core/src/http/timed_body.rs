@@ -46,7 +46,8 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for TimedBody<B>
             return Poll::Ready(None);
         }
         match (Pin::new(&mut *body).poll_frame(cx), &mut *gap) {
-            // The body counts as being read: what follows on the connection is still this body.
+            // The body still counts as being read, because the next bytes on the connection belong
+            // to it.
             (Poll::Pending, Some(waiting)) => waiting.poll(cx).map(|error| Some(Err(error.into()))),
             (Poll::Pending, None) => Poll::Pending,
             (Poll::Ready(Some(Ok(frame))), waiting) => {

@@ -50,7 +50,8 @@ impl Tunnel {
         }
     }
 
-    /// HTTP/2 has no readiness: it has read the bytes already, so some are taken over.
+    /// h2 does not report readiness. It has read the bytes already, so a few of them are taken from
+    /// it here, and the next read returns them.
     pub(super) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.is_over || !self.read.is_empty() {
             return Poll::Ready(Ok(()));

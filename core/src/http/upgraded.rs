@@ -25,13 +25,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What a request's connection has become, or its stream over HTTP/2 (RFC 9110 7.8, 9.3.6; RFC
-/// 8441): bytes in both directions.
+/// An upgraded connection, or an HTTP/2 stream that has become a tunnel: bytes in both directions
+/// (RFC 9110 7.8, 9.3.6; RFC 8441).
 ///
-/// It replaces hyper's own upgrade, and knows more: the client, whether the server drains, and when
-/// there is something to read. So its user needs no buffer and no timer while it waits. It
-/// implements hyper's [`Read`] and [`Write`]; for tokio's traits, wrap it in
-/// `hyper_util::rt::TokioIo`. It works on any thread.
+/// It replaces hyper's own upgrade, and adds the facts about the client, the drain, and readiness
+/// for reading. So its user needs no buffer and no timer while it waits. It implements hyper's
+/// [`Read`] and [`Write`]; for tokio's traits, wrap it in `hyper_util::rt::TokioIo`. It works on
+/// any thread.
 ///
 /// ```
 /// # use anyport_core::{Body, protocol::Upgraded, runtime::spawn};
@@ -41,7 +41,7 @@ use std::{
 ///     let upgraded = Upgraded::on(&mut request);
 ///     spawn(async {
 ///         if let Ok(upgraded) = upgraded.await {
-///             println!("{} speaks something else now", upgraded.info().peer());
+///             println!("{} has switched protocols", upgraded.info().peer());
 ///             talk(upgraded).await;
 ///         }
 ///     })?;
@@ -126,8 +126,8 @@ impl Upgraded {
     ///
     /// # Errors
     ///
-    /// The request offers no upgrade; the response refuses it, which is known at once; or the
-    /// connection ends before.
+    /// The request offers no upgrade, the response refuses the upgrade, or the connection ends
+    /// before the upgrade. After a refusal, the future fails at once.
     pub fn on<B>(
         request: &mut Request<B>,
     ) -> impl Future<Output = io::Result<Self>> + Send + 'static {
@@ -152,7 +152,7 @@ impl Upgraded {
         }
     }
 
-    /// What is known of the connection.
+    /// The facts about the connection.
     #[must_use]
     pub fn info(&self) -> &ConnInfo {
         match &self.kind {
@@ -198,7 +198,7 @@ impl Upgraded {
                 let state = connection.state();
                 self.deadline = after.and_then(|after| state.now().checked_add(after));
                 state.wake_at(self.deadline);
-                // The next poll looks at the clock, in case the deadline passes before.
+                // The next poll reads the clock, in case the deadline passes before that.
                 if self.deadline.is_some() {
                     state.set_due();
                 }
@@ -207,9 +207,9 @@ impl Upgraded {
         }
     }
 
-    /// Ready once when the deadline has passed; then there is none. Otherwise, the tasks that wait
-    /// to read or to write are woken when it passes. So poll this each time after a read or a write
-    /// was pending. It seldom reads the clock.
+    /// Ready once when the deadline has passed. Then no deadline is set. Otherwise, the tasks that
+    /// wait to read or to write are woken when it passes. So poll this each time after a read or a
+    /// write was pending. It seldom reads the clock.
     pub fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let connection = match &mut self.kind {
             Kind::Connection(connection) => connection,

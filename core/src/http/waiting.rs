@@ -1,5 +1,5 @@
-//! A connection that waits for its first bytes, or hibernates until its next request: an I/O object
-//! and an entry in the worker's timer queue, and nothing of hyper.
+//! A connection that waits for its first bytes, or hibernates until its next request. It consists
+//! of an I/O object and an entry in the worker's timer queue, and has nothing of hyper.
 use super::{
     ConnService, Http, SpawnStreams, Streams,
     active::{Active, Hibernated},
@@ -42,7 +42,7 @@ enum Next<A: App, R> {
 pub(super) enum WaitEnd {
     /// A request has begun to arrive.
     Serve(Version),
-    /// Hyper's graceful shutdown is due.
+    /// Hyper's graceful shutdown must be requested.
     ShutDown,
     /// The connection is closed.
     Closed,
@@ -173,9 +173,9 @@ where
         }
     }
 
-    /// Hands the connection to hyper. The head timeout of the first request runs since the
-    /// connection began; that of any other request since its first byte. `None`: the connection is
-    /// closing.
+    /// Hands the connection to hyper. The head timeout of the first request runs from the start of
+    /// the connection. That of any other request runs from its first byte. `None`: the connection
+    /// is closing.
     pub(super) fn activate(
         self,
         version: Version,

@@ -1,6 +1,6 @@
 //! Events of connections and servers, for metrics and logs.
 //!
-//! This layer defines events and reports. It does not know which code emits them.
+//! This layer defines events and reports. It must not depend on the code that emits them.
 mod open_connections;
 mod report;
 #[cfg(feature = "tracing")]
@@ -17,11 +17,11 @@ use std::{io, time::Duration};
 /// Receives the events of a server and its connections; set by
 /// [`Server::observer`](crate::Server::observer).
 ///
-/// Every event occurs at most a few times per connection: use tower layers to observe requests.
+/// Every event occurs at most a few times per connection. To observe requests, use tower layers.
 /// Without an observer no event is created.
 ///
-/// The workers call it synchronously: count, or send to another thread, but do not block. A panic
-/// in it is caught and ignored.
+/// The workers call it synchronously, so it must not block: let it count, or send to another
+/// thread. A panic in it is caught and ignored.
 ///
 /// ```
 /// use anyport_core::observe::{Event, Observer};

@@ -41,7 +41,7 @@ impl Observer for Tracing {
                 AcceptErrorKind::Retry => {
                     tracing::debug!(target: TARGET, worker, %error, "accept failed")
                 }
-                // The first wait and the longest ones: those between add no information.
+                // The first wait and the longest waits. The waits in between add no information.
                 AcceptErrorKind::Backoff
                     if !(Duration::from_millis(6)..Duration::from_secs(1)).contains(wait) =>
                 {
@@ -70,7 +70,7 @@ impl Observer for Tracing {
                 tracing::error!(target: TARGET, { conn.id = id, what }, "bad response")
             }
             Event::Draining { remaining, grace } => {
-                // Ctrl-C seems to have no effect while connections remain.
+                // After a first Ctrl-C, the operator sees no effect while connections remain.
                 #[cfg(feature = "tokio")]
                 let signalled = crate::runtime::shutdown::has_signalled();
                 #[cfg(not(feature = "tokio"))]

@@ -6,7 +6,7 @@ use {
     tokio::runtime::{Builder, EnterGuard, Handle, Runtime, RuntimeFlavor},
 };
 
-/// The tokio that a transport's workers are inside of. Without the feature `tokio`, there is none.
+/// The tokio that a transport's workers run inside. Without the feature `tokio`, there is none.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AmbientTokio {
     #[cfg(feature = "tokio")]
@@ -27,8 +27,8 @@ struct Owned(Option<Runtime>);
 
 #[cfg(feature = "tokio")]
 impl AmbientTokio {
-    /// The multi-threaded tokio that this thread is inside of, or a new one. A single-threaded one
-    /// is not used: it makes no progress while its thread does something else.
+    /// The multi-threaded tokio that this thread runs inside, or a new one. A single-threaded tokio
+    /// is not used, because it makes no progress while its thread is busy.
     pub(crate) fn find() -> Result<Self> {
         let around = Handle::try_current()
             .ok()
@@ -52,7 +52,7 @@ impl AmbientTokio {
         Ok(Self { tokio: Some(tokio) })
     }
 
-    /// Enters it on this thread.
+    /// Enters the tokio on this thread.
     pub(crate) fn enter(&self) -> Option<EnterGuard<'_>> {
         self.tokio.as_ref().map(|tokio| tokio.handle.enter())
     }

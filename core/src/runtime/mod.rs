@@ -1,7 +1,7 @@
 //! Runtimes: an executor, a clock, and a way to start workers.
 //!
-//! This layer has tasks, threads, wakers and time. It does not know what the tasks do: it names no
-//! connection, no transport and no server.
+//! This layer has tasks, threads, wakers and time. It must not depend on the content of the tasks:
+//! it names no connection, no transport and no server.
 mod ambient_tokio;
 pub mod local;
 pub(crate) mod panics;

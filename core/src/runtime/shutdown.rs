@@ -7,8 +7,8 @@ use std::{
 };
 use tokio::runtime::Handle;
 
-/// A different signal within this time repeats the first one's request: supervisors send SIGINT and
-/// SIGTERM together.
+/// A different signal within this time is part of the same request, because supervisors send SIGINT
+/// and SIGTERM together.
 const SAME_REQUEST: Duration = Duration::from_secs(1);
 
 static SIGNALLED: AtomicBool = AtomicBool::new(false);

@@ -120,7 +120,7 @@ impl<T: 'static> ThreadBound<T> {
         Ok(f(&mut value))
     }
 
-    /// The value, if the current thread owns it; reference-counted, because it may be dropped
+    /// The value, if the current thread owns it. It is reference-counted, because it may be dropped
     /// during use.
     #[inline(always)]
     pub(crate) fn get(&self) -> Option<Rc<RefCell<T>>> {
@@ -165,7 +165,7 @@ impl<T> Drop for ThreadBound<T> {
                 None
             }
         });
-        // Dropped after the borrow ends: it may contain another `ThreadBound`.
+        // Dropped after the borrow ends: the value may contain another `ThreadBound`.
         drop(value);
     }
 }
@@ -181,7 +181,7 @@ impl Mailbox {
         let mut messages = lock(&self.messages);
         if !messages.is_open {
             drop(messages);
-            // It may contain another `ThreadBound`, so it is dropped outside of the lock.
+            // The job may contain another `ThreadBound`, so it is dropped outside of the lock.
             drop(job);
             return;
         }
@@ -235,7 +235,7 @@ impl LocalValues {
         drop(messages);
         for key in dropped {
             let value = self.values.borrow_mut().try_remove(key);
-            // Its drop may be the app's code and panic, which must not affect the other values.
+            // The drop may run code of the app and panic, which must not affect the other values.
             let _ = panics::catch(|| drop(value));
         }
         for job in jobs {

@@ -150,8 +150,8 @@ impl Timer for Clock {
 }
 
 pin_project_lite::pin_project! {
-    /// A sleep that every poll registers. A sleep of tokio is not registered if its task has used
-    /// up its budget, and connections poll their timers last.
+    /// A sleep that registers its waker in every poll. A sleep of tokio does not register if its
+    /// task has used up its budget, and connections poll their timers last.
     struct UnconstrainedSleep {
         #[pin]
         sleep: time::Sleep,

@@ -11,10 +11,10 @@ use std::{
 pub(crate) struct WakerSlot(Mutex<Option<Waker>>);
 
 impl WakerSlot {
-    /// The task is over. A waker kept here would keep the task's memory.
+    /// Removes the waker when the task has ended. Otherwise the waker would keep the task's memory.
     pub(crate) fn clear(&self) {
         let old = lock(&self.0).take();
-        // Dropping a waker may run anything, so it's not dropped under the lock.
+        // Dropping a waker may run any code, so it happens outside of the lock.
         drop(old);
     }
 
@@ -45,7 +45,7 @@ impl Registered {
     fn register(&mut self, cx: &Context<'_>, slot: &WakerSlot) -> bool {
         self.0 = Some(cx.waker().clone());
         let old = lock(&slot.0).replace(cx.waker().clone());
-        // So may its drop.
+        // Dropping a waker may run any code as well.
         drop(old);
         true
     }

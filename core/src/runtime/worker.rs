@@ -41,7 +41,7 @@ impl Workers {
     }
 }
 
-/// One worker, as an app sees it that is made per worker.
+/// One worker, as [`per_worker`](crate::per_worker) and [`App::make`](crate::App::make) get it.
 #[derive(Clone)]
 pub struct Worker {
     pub(crate) index: usize,

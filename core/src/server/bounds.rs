@@ -69,7 +69,7 @@ type DataOf<A> = <BodyOf<A> as HttpBody>::Data;
 /// errors that follow from it in types made of the app.
 // For a future, the compiler's own message is the best one: it names the value and the `.await`
 // that make it `!Send`. So that bound has no trait with a message. The compiler shows the line of
-// the bound in `serve_with` and its like; a comment on that line says what to do.
+// the bound in `serve_with` and similar functions. A comment on that line says what to do.
 pub trait AppBounds<R, T, A> {
     #[doc(hidden)]
     fn serve_app(transport: T, app: A) -> ServedTransport;

@@ -66,8 +66,8 @@ impl Handle {
     /// of the drain it has a tenth of the grace, but at least a second. Then its connection is
     /// closed and counted as [`stalled`](crate::observe::DrainReport::stalled).
     ///
-    /// So every accepted request gets its response within the grace. A second call can only shorten
-    /// the grace.
+    /// So every accepted request that the app answers within the grace gets its response. A second
+    /// call can only shorten the grace.
     pub fn shutdown(&self, grace: Duration) -> Wait {
         self.shared.drain(grace);
         self.wait()

@@ -1,7 +1,7 @@
 //! The server: joins transports, apps and configuration, and runs them.
 //!
-//! This is the highest layer. It composes, starts and ends what the lower layers have. No code here
-//! runs for each connection.
+//! This is the highest layer. It composes, starts and ends the parts of the lower layers. No code
+//! here runs for each connection.
 mod bounds;
 mod handle;
 mod run;

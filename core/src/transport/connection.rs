@@ -241,7 +241,7 @@ impl<I: Read + Write + Unpin + Send + 'static> Connection for Conn<I> {
 }
 
 /// Forwards hyper's `Read` and `Write` to a field, vectored writes included. A wrapper without
-/// those compiles and is slow.
+/// vectored writes compiles, but is slow.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! delegate_io {

@@ -101,8 +101,8 @@ impl<L: Listener<Connection: Connection>> ByteListener for L {}
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Connecting<H> {
-    /// The peer's address as known without a byte from it: for the accept filter and the limit per
-    /// address, unless the peer is a proxy ([`from_proxy`](Self::from_proxy)).
+    /// The peer's address as known before its first byte. The accept filter and the limit per
+    /// address use it, unless the peer is a proxy ([`from_proxy`](Self::from_proxy)).
     pub peer: Endpoint,
     /// The future that makes the connection usable.
     pub handshake: H,

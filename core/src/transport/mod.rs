@@ -1,7 +1,8 @@
 //! The traits that the author of a transport implements (transport, listener, connection), and the
 //! types in their signatures.
 //!
-//! This layer has byte streams and facts about connections. It knows no protocol and no server.
+//! This layer has byte streams and facts about connections. It must not depend on a protocol or a
+//! server.
 mod conn_info;
 mod connection;
 mod drain;

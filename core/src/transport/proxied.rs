@@ -5,7 +5,8 @@ use std::fmt;
 /// What a proxy says about the connection of its client: from
 /// [`ConnInfo::proxied`](crate::ConnInfo::proxied).
 ///
-/// All of it is the proxy's word. A transport believes only proxies that its operator trusts.
+/// The server does not verify these facts. A transport accepts them only from proxies that its
+/// operator trusts.
 ///
 /// ```
 /// # use anyport_core::{ConnInfo, transport::{Endpoint, Proxied}};

@@ -24,7 +24,7 @@ use tokio::time::{Sleep, sleep};
 /// The first and the longest wait after an accept error of kind `Backoff`.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
-/// The maximum of connections accepted per poll, for fair scheduling.
+/// The maximum number of connections accepted per poll, for fair scheduling.
 const ACCEPTS_PER_POLL: usize = 64;
 
 /// The protocols of `axum::serve` (RFC 7301 6).

@@ -82,7 +82,7 @@ pub fn timer() -> SharedTimer {
 }
 
 /// Identifies the current poll of a task by this thread's worker: the number of task polls so far.
-/// Two calls with the same result are within the same poll. 0 on a thread without a worker.
+/// Two calls with the same result are within the same poll. Returns 0 on a thread without a worker.
 #[must_use]
 pub fn current_poll() -> u64 {
     current(|local| local.polls.get()).unwrap_or_default()

@@ -28,7 +28,7 @@ fn main_task() -> (Arc<Main>, Waker) {
     (Arc::clone(&main), Waker::from(main))
 }
 
-/// Runs the tasks until one has ended. It waiting by parking, so a lost wake-up hangs the test.
+/// Runs the tasks until one has ended. It waits by parking, so a lost wake-up hangs the test.
 fn run_until_finished(tasks: &LocalTasks, spawned: &Spawned, waker: &Waker) {
     loop {
         let is_ready = tasks.run(&mut Context::from_waker(waker), 1);

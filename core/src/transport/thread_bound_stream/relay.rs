@@ -247,7 +247,7 @@ impl<S: LocalStream> Task<S> {
     }
 
     fn fail(&mut self, error: io::Error) {
-        // First: the end of the pipe makes the other end read the error.
+        // Set before the pipe ends, because the other end reads the error then.
         self.relay.link.end_writing(End::Failed(error));
         self.relay.outgoing = None;
         self.is_closed = false;

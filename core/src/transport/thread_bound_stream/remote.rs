@@ -12,8 +12,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The bytes in flight between two threads, in each direction: more than a TLS record, so that one
-/// is written and read at once.
+/// The maximum number of bytes in flight between two threads, in each direction. It exceeds a TLS
+/// record, so that one write and one read pass a whole record.
 const CAPACITY: usize = 32 * 1024;
 
 /// The end of a relay on another thread than the stream's.
@@ -105,7 +105,7 @@ impl Remote {
     /// Ready when all bytes have been sent and the stream is shut down.
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.outgoing.is_some() {
-            // First: the relay checks it at the end of the pipe.
+            // Set before the pipe ends, because the relay checks the flag then.
             self.link.is_to_be_shut_down.store(true, Ordering::Release);
             self.outgoing = None;
         }
