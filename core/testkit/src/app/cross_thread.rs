@@ -1,4 +1,4 @@
-//! What the app does with an upgraded connection on a thread that is not its worker.
+//! The app's handlers of an upgraded connection on a thread that is not its worker.
 use crate::app::{DELIBERATE, script::pattern, state::State};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;

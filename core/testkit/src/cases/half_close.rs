@@ -1,5 +1,5 @@
-//! Clients that send FIN after their requests. An option decides whether they get responses. A
-//! reset always cancels the request.
+//! Clients that send FIN after their requests. An option of the server decides whether such clients
+//! get responses. A reset always cancels the request.
 use crate::{
     app::script::pattern,
     client::{get, post, shut_down_write},

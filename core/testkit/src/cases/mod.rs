@@ -1,4 +1,4 @@
-//! The cases, by file: what every transport must do.
+//! The cases, which every transport must pass.
 mod accept_queue;
 mod app_failures;
 mod bad_input;

@@ -12,9 +12,10 @@ cases![slow_reader_is_not_closed needs RetryWrite];
 /// The timeouts of the attempts, long enough for a busy machine.
 const DEADLINES: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(8)];
 
-/// How much is read at once, and how many times in a timeout. Linux calls a socket writable when a
-/// third of its send buffer is free, which takes more than one timeout at this rate. A receiver
-/// opens its window again when a sixteenth of its receive buffer is free, which takes three reads.
+/// The size of a read, and the number of reads in a timeout. Linux reports a socket as writable
+/// when a third of its send buffer is free, which takes more than one timeout at this rate. A
+/// receiver opens its window again when a sixteenth of its receive buffer is free, which takes
+/// three reads.
 const PIECE: usize = 128 * 1024;
 const PIECES_PER_DEADLINE: u32 = 8;
 

@@ -1,4 +1,4 @@
-//! Uploads of clients that send fast.
+//! Uploads by fast clients.
 use crate::{
     app::script::pattern,
     client::post,

@@ -1,5 +1,4 @@
-//! What the tests of a transport over TCP share: an app, a blocking client, and waiting for a
-//! condition.
+//! An app, a blocking client, and a way to wait for a condition, for tests of a transport over TCP.
 use anyport_core::{Body, Handle};
 use http::{Request, Response};
 use std::{

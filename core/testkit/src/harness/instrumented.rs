@@ -1,5 +1,5 @@
-//! A transport around another that counts what no client sees: hibernations, polls and the sizes of
-//! reads.
+//! A transport around another one, which counts events that no client sees: hibernations, polls and
+//! the sizes of reads.
 use anyport_core::{
     ConnInfo, Connection, Listener, Result, Transport,
     runtime::{RuntimeOptions, Worker, Workers},

@@ -1,4 +1,4 @@
-//! What a case runs with: its subject, a server, clients, and the limits of this machine.
+//! The environment of a case: its subject, a server, clients, and the limits of this machine.
 #[cfg(target_os = "linux")]
 pub mod aborted_connections;
 pub(crate) mod any_subject;

@@ -1,5 +1,5 @@
-//! Clients that request much and read nothing, over TCP. Whatever the server keeps for them counts
-//! against its limits.
+//! Clients that request much and read nothing, over TCP. All resources that the server keeps for
+//! them count against its limits.
 use crate::harness::{
     fixture::{GRACE, TIMEOUT, addr_of},
     process::Process,

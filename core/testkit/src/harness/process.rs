@@ -1,5 +1,6 @@
 //! A server in a process of its own, which runs the test's binary once more. Measurements and
-//! limits then concern the server alone. Also: what this process holds, and its limits.
+//! limits then concern the server alone. The module also has the resources of the current process,
+//! and its limits.
 use crate::harness::fixture::{TIMEOUT, descriptors};
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
@@ -30,7 +31,7 @@ pub struct Process {
     lines: Lines<BufReader<ChildStdout>>,
 }
 
-/// What a process used in an interval.
+/// The resources that a process used in an interval.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
     /// Context switches, voluntary or not, of all threads that still run.
@@ -109,7 +110,7 @@ impl Process {
         }
     }
 
-    /// What the process uses while `run` runs.
+    /// The resources that the process uses while `run` runs.
     ///
     /// # Panics
     ///
@@ -160,7 +161,7 @@ impl Drop for Process {
     }
 }
 
-/// What this process holds (proc(5)).
+/// The resources of this process (proc(5)).
 #[derive(Clone, Copy, Debug)]
 pub struct Resources {
     /// Number of open descriptors.

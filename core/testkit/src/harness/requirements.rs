@@ -1,6 +1,6 @@
-//! Tests that need something which not every machine has. Where it is missing, they are ignored
-//! with the reason. Libtest cannot ignore a test at run time, so such a target sets `harness =
-//! false`.
+//! Tests with a requirement that not every machine meets. Where it is not met, the tests are
+//! ignored with the reason. Libtest cannot ignore a test at run time, so such a target sets
+//! `harness = false`.
 use anyport_core::Server;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{env, future::Future, process::ExitCode};
@@ -61,9 +61,9 @@ impl std::fmt::Debug for Tests {
     }
 }
 
-/// Defines the `main` of a target whose tests all have the same requirement. Where it is missing,
-/// they are ignored with the reason. A test is an async function without parameters; `blocking`
-/// marks a function that is not async.
+/// Defines the `main` of a target whose tests all have the same requirement. Where it is not met,
+/// the tests are ignored with the reason. A test is an async function without parameters;
+/// `blocking` marks a function that is not async.
 ///
 /// ```
 /// # mod fixture { pub(crate) fn missing() -> Option<String> { None } }

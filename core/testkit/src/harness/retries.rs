@@ -45,7 +45,7 @@ impl ClientTimer {
         steps.last = Instant::now();
     }
 
-    /// Starts the next step now; the time until now was the server's.
+    /// Starts the next step now. The time until now was spent by the server.
     pub(crate) fn restart(&self) {
         self.0.lock().unwrap().last = Instant::now();
     }
@@ -108,7 +108,7 @@ pub(crate) async fn retry_if_late_with<F>(
         }
         let longest = timer.longest();
         if 2 * longest < deadline {
-            // The client was fast enough, so the failure is the server's.
+            // The client was fast enough, so the server caused the failure.
             match attempted {
                 Some(Err(error)) => resume_unwind(error.into_panic()),
                 _ => panic!("with a timeout of {deadline:?} the attempt hangs: no step completed"),
