@@ -172,7 +172,7 @@ impl<A: Acceptor> Listener for ReadinessTcpListener<A> {
             accept_from(socket, flags)
         });
         let (stream, peer) = task::ready!(next)?;
-        // This error is the connection's, not the listener's: the peer has disconnected already.
+        // An error here means that the peer has disconnected. It is not an error of the listener.
         let connection = self.connection(stream, peer);
         Poll::Ready(Ok(Connecting::new(canonical(peer), ready(connection))))
     }
