@@ -14,7 +14,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Waits until a listening socket has clients, and makes glommio streams of them.
+/// Waits until a listening socket has clients, and turns their sockets into glommio streams.
 ///
 /// glommio's own listener takes four system calls per client, and its connections are inherited by
 /// processes that the app starts.

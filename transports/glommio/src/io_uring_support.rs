@@ -12,10 +12,10 @@ use rustix::{
 };
 use std::io;
 
-/// The memory that glommio wants to be allowed to lock, in bytes.
+/// The limit of locked memory that glommio requires, in bytes.
 const MEMLOCK: u64 = 512 * 1024;
 
-/// The same amount is required of the rings.
+/// The rings need the same amount.
 const NEEDS: IoUringRequirements = IoUringRequirements::new("5.8", MEMLOCK / 1024);
 
 /// An executor has three rings and an eventfd, and probes the operations with another ring. A
@@ -103,8 +103,8 @@ const NEEDED_OPCODES: [(u8, &str); 23] = [
     (opcode::Recv::CODE, "RECV"),
 ];
 
-/// Checks that as many descriptors are left as an executor takes. glommio panics without them, and
-/// from then on at each later start as well.
+/// Checks that as many descriptors are left as an executor takes. Without them, glommio panics, and
+/// then panics at each later start as well.
 pub(crate) fn check_descriptors() -> io::Result<()> {
     let one = |_| timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC);
     let all: std::result::Result<Vec<_>, _> = (0..DESCRIPTORS).map(one).collect();

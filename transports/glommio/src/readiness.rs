@@ -1,4 +1,4 @@
-//! Waits for a descriptor that is no connection: a listening socket, a timer.
+//! Waits for a descriptor that is not a connection: a listening socket or a timer.
 use atomic_waker::AtomicWaker;
 use futures_io::AsyncRead;
 use glommio::net::TcpStream;
@@ -16,9 +16,10 @@ use std::{
 
 /// Waits until a descriptor is readable.
 ///
-/// glommio's reactor waits on its streams only. A new stream starts to wait at once, whatever kind
-/// of descriptor it has, and nothing is read from it. It waits once, so each wait takes a duplicate
-/// of the descriptor. That costs two system calls per wait, but not per client of a burst.
+/// glommio's reactor waits on glommio's streams only. A new stream starts to wait at once, with any
+/// kind of descriptor, and nothing is read from it. A stream waits only once, so each wait takes a
+/// duplicate of the descriptor. A wait costs two system calls; a burst of clients needs only one
+/// wait.
 #[derive(Default)]
 pub(crate) struct Readiness(Option<Armed>);
 

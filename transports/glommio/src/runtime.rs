@@ -37,8 +37,8 @@ const PREEMPT: Duration = Duration::from_secs(1);
 /// One glommio executor per worker, on a thread of its own. Tasks never move, so they need not be
 /// `Send`.
 ///
-/// A panic ends its own task only, and tasks are scheduled fairly. LocalTasks of
-/// `glommio::spawn_local` have neither guarantee.
+/// A panic ends its own task only, and tasks are scheduled fairly. Tasks of `glommio::spawn_local`
+/// have neither guarantee.
 #[derive(Clone, Debug)]
 pub struct GlommioPerCore(PhantomData<Rc<()>>);
 

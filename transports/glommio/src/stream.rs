@@ -19,15 +19,15 @@ use std::{
     task::{Context, Poll},
 };
 
-/// The most that is read through the scratch buffer. A larger destination means a large body, which
-/// is read directly.
+/// The maximum size of a read through the scratch buffer. A larger destination means a large body,
+/// which is read directly.
 const MAX_SCRATCH_READ: usize = 64 * 1024;
 /// Up to this size, copying several slices is cheaper than a vectored send.
 const MAX_COPIED: usize = 4096;
 
-/// A glommio stream. Reads go through glommio, which tries before it waits, and starts to wait at
-/// once after a short read. Writes are system calls of this crate, since glommio has no vectored
-/// write; glommio waits until the socket is writable.
+/// A glommio stream. Reads go through glommio, which first tries to read and then waits. After a
+/// short read, glommio starts to wait at once. Writes are system calls of this crate, since glommio
+/// has no vectored write; glommio waits until the socket is writable.
 pub(crate) struct Stream {
     inner: TcpStream,
     /// The latest write was pending.
@@ -40,8 +40,8 @@ thread_local! {
     static SCRATCH: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
 }
 
-/// Takes the thread's scratch buffer for the call. A waker that is dropped during it may run code
-/// that needs another one.
+/// Takes the thread's scratch buffer for the call. A waker that is dropped during the call may run
+/// code that needs another scratch buffer.
 fn with_scratch<T>(f: impl FnOnce(&mut [u8]) -> T) -> T {
     let mut scratch = SCRATCH
         .take()

@@ -15,9 +15,9 @@ use std::{
 };
 
 /// The longest that a worker sleeps. glommio may sleep although a task is ready. That happens if
-/// its preemption timer fires just before it would run the task: it polls for events, finds none
-/// that wakes a task, and does not check for ready tasks again (`LocalExecutor::run` in glommio
-/// 0.9.0). Any later event wakes it.
+/// the preemption timer fires just before glommio would run the task. glommio then polls for
+/// events, finds none that wakes a task, and does not check for ready tasks again
+/// (`LocalExecutor::run` in glommio 0.9.0). Any later event wakes it.
 const MAX_SLEEP: Duration = Duration::from_secs(1);
 
 /// Wakes the worker when the first of its timers is due, and at least once per `MAX_SLEEP`.
@@ -43,14 +43,14 @@ impl WorkerTimer {
         }
     }
 
-    /// Ready at `next` or after `MAX_SLEEP`, at the latest. Earlier, if the timer is set to an
-    /// earlier time from before.
+    /// Ready at `next` or after `MAX_SLEEP`, at the latest. Ready earlier if a previous call has
+    /// set the timer to an earlier time.
     pub(crate) fn poll(&mut self, next: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
         let latest = self.at.unwrap_or_else(|| Instant::now() + MAX_SLEEP);
         let next = next.map_or(latest, |next| next.min(latest));
         if let Some(fallback) = &mut self.fallback {
             if Pin::new(fallback).poll(cx).is_ready() {
-                // The kernel timer, if it exists, may be set to another time than the fallback was:
+                // The kernel timer, if it exists, may be set to another time than the fallback, so
                 // it is set anew.
                 (self.fallback, self.at) = (None, None);
                 return Poll::Ready(());

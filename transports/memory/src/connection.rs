@@ -27,7 +27,7 @@ pub struct MemoryConnection {
     client: Weak<Link>,
 }
 
-/// State that the two ends share beside the bytes.
+/// The state that the two ends share, besides the bytes.
 #[derive(Debug, Default)]
 struct Link {
     /// The server has dropped its end to reset the connection.

@@ -79,7 +79,7 @@ impl Queue {
             }
             Status::Listening => state.waiting.push_back(connection),
         }
-        // Any of the workers. Each polls the queue again before it waits.
+        // Wakes any worker. Each worker polls the queue again before it waits.
         let waker = state.workers.iter_mut().find_map(Option::take);
         drop(state);
         if let Some(waker) = waker {
@@ -151,8 +151,8 @@ impl MemorySocket {
 }
 
 impl State {
-    /// One worker less accepts clients. Returns the wakers to wake after the lock is released: the
-    /// event that woke this worker may still need another one.
+    /// Records that one worker has stopped accepting. Returns the wakers to wake after the lock is
+    /// released: the event that woke this worker may still need another worker.
     fn stop_one(&mut self) -> Vec<Waker> {
         self.accepting -= 1;
         if self.accepting == 0 {
@@ -178,7 +178,7 @@ impl Drop for MemorySocket {
     }
 }
 
-/// Connects to a [`Memory`](crate::Memory) transport. Cheap to clone.
+/// Connects to a [`Memory`](crate::Memory) transport. It is cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Connector {
     queue: Arc<Queue>,

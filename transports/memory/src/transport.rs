@@ -15,7 +15,7 @@ const BACKLOG: usize = 4096;
 
 /// Connections inside one process, over pipes in memory.
 ///
-/// It uses no network, no descriptor and no system call: a whole server fits into a unit test, also
+/// It uses no network, no descriptor and no system call: a whole server fits into a unit test, even
 /// under a paused clock. Each `Memory` has an endpoint of its own, and its
 /// [`connector`](Self::connector) connects to it.
 pub struct Memory<R = Tokio> {

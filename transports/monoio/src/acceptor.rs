@@ -22,7 +22,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Waits until a listening socket has clients, and makes monoio streams of them.
+/// Waits until a listening socket has clients, and turns their sockets into monoio streams.
 pub struct MonoioAcceptor {
     /// An epoll instance, which is readable when the listening socket is. monoio closes a
     /// descriptor only in its ring's next submission. The socket must be closed, and its address

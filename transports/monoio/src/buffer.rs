@@ -17,7 +17,7 @@ pub(crate) const LARGEST: usize = SIZES[SIZES.len() - 1];
 const MAX_POOLED_BYTES: usize = 1024 * 1024;
 
 /// A buffer of an operation in flight, or of one that has completed. Its memory returns to the pool
-/// when it is dropped, also after the operation was detached.
+/// when it is dropped, even after the operation was detached.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,

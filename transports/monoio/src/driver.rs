@@ -16,7 +16,7 @@ pub enum Driver {
     /// `kernel.io_uring_disabled`, or an old kernel. The server's observer receives a warning then.
     #[default]
     Auto,
-    /// io_uring. The server does not start without.
+    /// io_uring. Without it, the server does not start.
     IoUring,
     /// epoll.
     Epoll,
@@ -24,18 +24,19 @@ pub enum Driver {
 
 impl Driver {
     /// The driver of this thread's worker: [`IoUring`](Self::IoUring) or [`Epoll`](Self::Epoll).
-    /// `None` on a thread that is no worker's.
+    /// `None` on a thread without a worker.
     #[must_use]
     pub fn current() -> Option<Self> {
         CURRENT.get()
     }
 
-    /// Checks whether a worker could use this driver here, to choose a transport by it.
+    /// Checks whether a worker could use this driver here. The result can decide which transport to
+    /// use.
     ///
     /// # Errors
     ///
-    /// io_uring is refused: the error names the cause, where that is known, and what to change. Or
-    /// no file descriptor is left.
+    /// If io_uring is refused, the error names the cause, where that is known, and what to change.
+    /// It is also an error if no file descriptor is left.
     pub fn check(self) -> Result<()> {
         match build(self) {
             Ok(_) => Ok(()),
@@ -124,8 +125,8 @@ fn build_ring() -> std::result::Result<Monoio, RingError> {
             .build()
     };
     let mut flags = IoUring::builder();
-    // The thread polls the ring soon by itself, so it needs no interrupt. It is the only submitter,
-    // so the ring needs no lock.
+    // The thread polls the ring soon by itself, so completions need no interrupt. The thread is the
+    // only submitter, so the ring needs no lock.
     flags.setup_coop_taskrun().setup_single_issuer();
     let ring = build(flags).or_else(|_| build(IoUring::builder()));
     let ring = ring.map_err(|e| RingError::new(IoUringCall::Setup, e))?;

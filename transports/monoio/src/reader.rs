@@ -21,8 +21,8 @@ pub(crate) struct Reader<S> {
     /// The received bytes, or an empty buffer for the next operation.
     buffer: Option<Buffer>,
     end: Option<ReadEnd>,
-    /// The size of the next buffer: as large as the peer has filled, and small again once the
-    /// connection is idle.
+    /// The size of the next buffer. It grows when the peer fills a buffer, and is small again once
+    /// the connection is idle.
     size: usize,
 }
 
@@ -197,7 +197,7 @@ impl Large {
         }
     }
 
-    /// What the cancelled operation needs until it completes. Bytes that it received nevertheless
+    /// The state that the cancelled operation needs until it completes. Bytes that it has received
     /// are kept.
     fn cancelled(mut self: Box<Self>) -> Option<Box<Self>> {
         if !self.ops.is_in_flight() {

@@ -16,7 +16,7 @@ pub(crate) fn reusable_op<I: 'static, F: Future + 'static>(
     Box::pin(OpSlot { start, op: None })
 }
 
-/// An operation that can be started again when it has completed.
+/// A reusable operation: it can be started again when it has completed.
 pub(crate) trait StartOp<I, O> {
     /// Starts an operation. One that is still in flight is dropped.
     fn start(self: Pin<&mut Self>, input: I);

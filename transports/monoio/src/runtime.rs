@@ -30,8 +30,8 @@ const SHUTDOWN_WAIT: Duration = Duration::from_secs(1);
 /// One monoio runtime per worker, on a thread of its own. Tasks never move, so they need not be
 /// `Send`.
 ///
-/// A panic ends its own task only, and tasks are scheduled fairly. LocalTasks of `monoio::spawn`
-/// have neither guarantee.
+/// A panic ends its own task only, and tasks are scheduled fairly. Tasks of `monoio::spawn` have
+/// neither guarantee.
 #[derive(Clone, Debug)]
 pub struct MonoioPerCore(PhantomData<Rc<()>>);
 
@@ -176,7 +176,7 @@ impl<D: FnMut() -> bool + Unpin> Future for RunTasks<'_, D> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         tick::begin();
-        // LocalTasks that are ready again after this run in the next tick, after the driver has
+        // Tasks that are ready again after this call run in the next tick, after the driver has
         // polled for completions.
         let is_ready = self.tasks.run(cx, 1);
         tick::end(is_ready);

@@ -62,8 +62,8 @@ pub(crate) async fn run() {
         });
         for send in sends.drain(..) {
             if send.poll_complete(cx).is_pending() {
-                // The peer is slow. A task of its own is not polled each time that another send
-                // completes.
+                // The peer is slow, so the send gets a task of its own. That task is not polled
+                // each time that another send completes.
                 local::spawn(drive_to_completion(send));
             }
         }

@@ -23,11 +23,12 @@ use std::{
 /// That happens if a wrapper does not forward `release`.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// A monoio stream, on operations that own their buffers.
+/// A monoio stream, whose operations own their buffers.
 pub(crate) struct Stream<S: AsyncWriteRent + 'static> {
     descriptor: RawFd,
     reader: Option<Reader<S>>,
-    /// None while `writer` has it: an idle connection does not keep what sending needs.
+    /// `None` while `writer` has the write half. An idle connection does not keep the memory for
+    /// sending.
     half: Option<WriteHalf<S>>,
     writer: Option<Rc<Writer<S>>>,
     /// The poll of the connection's task in which it was last read or written.
@@ -250,8 +251,8 @@ mod tests {
     };
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    /// Obeys the client's first byte: reads or writes without end, or reports how many buffers are
-    /// in use.
+    /// Runs the command in the client's first byte: reads or writes without end, or reports how
+    /// many buffers are in use.
     async fn run_command(connection: Accepted<MonoioConnection>) {
         let mut io = TokioIo::new(connection);
         match io.read_u8().await {

@@ -137,8 +137,8 @@ impl Writability {
             let key = registry.waiting.insert(None);
             let writability = Self { key };
             let data = EventData::new_u64(key as u64);
-            // Edge-triggered: an event comes each time that the full buffer has space again, and at
-            // once if it has space now.
+            // Edge-triggered: an event occurs each time that the full buffer has space again, and
+            // at once if it has space now.
             let flags = EventFlags::OUT | EventFlags::ET;
             let added = match epoll::add(epoll, &socket, data, flags) {
                 // The socket was registered before, and its connection has been idle since.
@@ -154,7 +154,7 @@ impl Writability {
         })
     }
 
-    /// Wakes `waker` when the socket is writable. It replaces the waker of an earlier call.
+    /// Wakes `waker` when the socket is writable. This waker replaces that of an earlier call.
     pub(crate) fn register(&self, waker: &Waker) -> io::Result<()> {
         let old = REGISTRY.with_borrow_mut(|registry| match registry.waiting.get_mut(self.key) {
             _ if registry.epoll.is_none() => Err(not_watched()),

@@ -53,8 +53,8 @@ impl<S: AsyncWriteRent> WriteHalf<S> {
     }
 
     pub(crate) fn socket(&self) -> BorrowedFd<'_> {
-        // SAFETY: `half` is there until `self` is dropped, and with it the stream, whose descriptor
-        // is open for as long as it lives.
+        // SAFETY: `half` exists until `self` is dropped. It keeps the stream alive, and the stream
+        // keeps its descriptor open.
         unsafe { BorrowedFd::borrow_raw(self.descriptor) }
     }
 

@@ -97,7 +97,7 @@ impl Observer for Warnings {
     }
 }
 
-/// Starts a server of two workers whose app responses with the worker's driver, and returns that
+/// Starts a server with two workers, whose app responds with the worker's driver. Returns that
 /// driver.
 async fn serve_once(driver: Driver, observer: Warnings) -> anyport_core::Result<String> {
     let app = per_worker(|_: &anyport_core::runtime::Worker| {

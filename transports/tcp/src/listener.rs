@@ -94,7 +94,7 @@ impl Listener for TcpListener {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         let (stream, peer) = ready!(self.poll_stream(cx))?;
-        // An error here is the peer's, which has disconnected, and not the listener's.
+        // An error here means that the peer has disconnected. It is not an error of the listener.
         let connection = self.connection(stream, peer);
         Poll::Ready(Ok(Connecting::new(canonical(peer), ready(connection))))
     }

@@ -36,8 +36,8 @@ pub struct TlsConnection<C> {
 /// How much data fits into a record (RFC 8446 5.1).
 const MAX_RECORD_BYTES: usize = 16 * 1024;
 
-/// The most that one read decrypts. More would leave the processor's caches before the caller uses
-/// it.
+/// The maximum number of bytes that one read decrypts. More would leave the processor's caches
+/// before the caller uses it.
 const MAX_READ_BYTES: usize = 128 * 1024;
 
 type Stream<C> = TlsStream<TokioIo<CountingIo<C>>>;
@@ -185,7 +185,7 @@ impl<C: Connection> Read for TlsConnection<C> {
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // Every other read finds nothing, which rustls takes long to report.
+        // Half of all reads find nothing, and rustls takes long to report that.
         ready!(self.as_mut().poll_readable(cx))?;
         let mut stream = Pin::new(self.stream.inner_mut());
         match read_record(stream.as_mut(), cx, &mut buf)? {

@@ -87,7 +87,7 @@ enum Outcome<C> {
 }
 
 /// An operation that takes longer has computed a signature, a key exchange or the verification of a
-/// client's certificate. Other tasks run before the next one does so.
+/// client's certificate. Other tasks run before the next such operation.
 const YIELD_AFTER: Duration = Duration::from_micros(20);
 
 impl<H, C> TlsHandshake<H, C> {

@@ -18,7 +18,8 @@ use std::{
 const MAX_HEAD_BYTES: usize = 8 * 1024;
 const MAX_FIELDS: usize = 64;
 
-/// A request begins with an upper-case letter, and no TLS record does (RFC 8446 5.1).
+/// Whether the first byte is an upper-case letter, as in a request. No TLS record begins with one
+/// (RFC 8446 5.1).
 pub(crate) fn is_http(first: &[u8]) -> bool {
     first.first().is_some_and(u8::is_ascii_uppercase) && proxy_header::error(first).is_none()
 }

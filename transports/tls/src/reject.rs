@@ -1,4 +1,4 @@
-//! What a rejected peer is sent: a TLS alert, or an HTTP response.
+//! Sends a rejected peer a TLS alert or an HTTP response.
 use anyport_core::Connection;
 use bytes::{Buf, Bytes};
 use hyper::rt::ReadBuf;
@@ -13,7 +13,7 @@ use std::{
 const MAX_DISCARDED: usize = 64 * 1024;
 const CHUNK: usize = 4096;
 
-/// Why a peer is rejected, and what it is sent.
+/// The reason why a peer is rejected, and the bytes that it gets.
 pub(crate) struct Rejection {
     pub(crate) error: io::Error,
     /// Empty if there is nothing to send.

@@ -23,7 +23,7 @@ use std::{
 };
 use wire::client_hello;
 
-/// Descriptors and cores are the process's, so one test runs at a time.
+/// The tests of a process share its descriptors and cores, so one test runs at a time.
 static SERIAL: Mutex<()> = Mutex::new(());
 
 /// How many clients stall at each stage.

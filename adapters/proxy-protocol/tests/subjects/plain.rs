@@ -14,7 +14,7 @@ pub(crate) trait Below: Send + Sync + 'static {
 
     fn bind() -> Self::Transport;
 
-    /// As [`Subject::missing`].
+    /// As [`Subject::unavailable`].
     fn missing() -> Option<String> {
         None
     }

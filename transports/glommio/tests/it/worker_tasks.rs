@@ -31,8 +31,9 @@ async fn sleep(duration: Duration) {
     timer.sleep(duration).await;
 }
 
-/// The wakes hit the worker while it runs, while it falls asleep and while it wakes up. glommio's
-/// own wake from another thread may be lost as it falls asleep, and the task then never runs.
+/// The wakes hit the worker while it runs, while it falls asleep and while it wakes up. A wake by
+/// glommio itself from another thread may be lost while the worker falls asleep. The task then
+/// never runs.
 pub(crate) async fn wake_from_another_thread_is_not_lost() {
     const TIMES: usize = 30_000;
     let (wake, to_wake) = mpsc::channel::<(tokio::sync::oneshot::Sender<()>, u32)>();

@@ -81,8 +81,8 @@ impl<S: AsyncWriteRent + 'static> Writer<S> {
         Poll::Ready(Ok(taken))
     }
 
-    /// Ready if the kernel has the written bytes, or gets them in the next submission. Waits for an
-    /// operation that could not complete at once.
+    /// Ready if the kernel has the written bytes, or gets them in the next submission. Pending
+    /// while an operation that could not complete at once is in flight.
     pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.0.borrow_mut();
         if !state.is_flushed && state.started != tick::current() {

@@ -153,15 +153,14 @@ fn signing_key(
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey> {
     let key = provider.key_provider.load_private_key(key).map_err(|error| {
-        // The providers do not say which of the two it is.
+        // The providers do not tell a malformed key from an unsupported one.
         let message = "it is malformed or of an unsupported type (supported: RSA of 2048 to 8192 bits, ECDSA on P-256 and P-384, Ed25519)";
         pem.error("private key", message).with_source(error)
     })?;
     Ok(CertifiedKey::new(chain, key))
 }
 
-/// The error for a key that belongs to another certificate, which may be another one of the same
-/// file.
+/// The error for a key that belongs to another certificate, which may be in the same file.
 fn key_mismatch(chain_pem: &Pem, key_pem: &Pem, key: &CertifiedKey) -> Error {
     let belongs_to = |certificate: &CertificateDer<'static>| {
         let other = CertifiedKey::new(vec![certificate.clone()], Arc::clone(&key.key));

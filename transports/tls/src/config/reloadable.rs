@@ -12,7 +12,7 @@ use std::{
 #[derive(Default)]
 pub(super) struct Reloadable {
     loaded: RwLock<Option<Loaded>>,
-    /// One load at a time, so that the load that reads the files last is the one that stays.
+    /// Held during a load, so that the configuration that was read last stays in use.
     loading: Mutex<()>,
 }
 

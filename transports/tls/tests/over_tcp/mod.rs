@@ -13,7 +13,7 @@ pub(crate) trait InnerTransport: Send + Sync + 'static {
 
     fn bind() -> Self::Transport;
 
-    /// As [`Subject::missing`].
+    /// As [`Subject::unavailable`].
     fn missing() -> Option<String> {
         None
     }

@@ -68,7 +68,7 @@ fn tls_1_2_and_1_3_are_supported() {
             .contains("Verified peername: localhost")
             .contains("HTTP/1.1 200 OK")
             .contains(HELLO);
-        // `closed` at the end means an orderly one: there is no message about an unexpected end.
+        // `closed` at the end means a clean end: there is no message about an unexpected end.
         output.lacks("unexpected eof").contains("closed");
     }
     // All suites are AEAD with forward secrecy, so encrypt-then-MAC does not matter.

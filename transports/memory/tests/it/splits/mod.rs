@@ -151,7 +151,7 @@ fn hibernation_around_unread_bodies_does_not_change_the_responses() {
 }
 
 /// Checks a property in `cases` cases, or in `PROPTEST_CASES` if that is more. No file records a
-/// failure: the failing input belongs into the corpus.
+/// failure: the failing input belongs in the corpus.
 fn check_property<S: Strategy>(
     strategy: &S,
     cases: u32,

@@ -1,5 +1,5 @@
-//! Every timeout with its default, to the millisecond. tokio's clock is paused, so that minutes
-//! take no time.
+//! Tests every timeout with its default, to the millisecond. tokio's clock is paused, so that
+//! minutes take no time.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
