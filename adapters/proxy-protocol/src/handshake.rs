@@ -27,14 +27,14 @@ pin_project_lite::pin_project! {
     /// While the peer sends nothing, there is no buffer.
     pub struct ProxyProtocolHandshake<H, C> {
         #[pin]
-        step: Step<H, C>,
+        stage: Stage<H, C>,
     }
 }
 
 pin_project_lite::pin_project! {
-    #[project = StepProj]
-    enum Step<H, C> {
-        Below {
+    #[project = StageProj]
+    enum Stage<H, C> {
+        Transport {
             #[pin]
             handshake: H,
             // None: no header is expected.
@@ -63,7 +63,7 @@ impl<H, C> ProxyProtocolHandshake<H, C> {
     pub(crate) fn new(handshake: H, shared: Arc<Shared>) -> Self {
         let shared = Some(shared);
         Self {
-            step: Step::Below { handshake, shared },
+            stage: Stage::Transport { handshake, shared },
         }
     }
 
@@ -71,14 +71,14 @@ impl<H, C> ProxyProtocolHandshake<H, C> {
     pub(crate) fn ordinary(handshake: H) -> Self {
         let shared = None;
         Self {
-            step: Step::Below { handshake, shared },
+            stage: Stage::Transport { handshake, shared },
         }
     }
 
     /// The peer is not trusted.
     pub(crate) fn refused(peer: Endpoint) -> Self {
         Self {
-            step: Step::Refused { peer },
+            stage: Stage::Refused { peer },
         }
     }
 }
@@ -93,24 +93,24 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut me = self.project();
         loop {
-            let next = match me.step.as_mut().project() {
-                StepProj::Below { handshake, shared } => {
+            let next = match me.stage.as_mut().project() {
+                StageProj::Transport { handshake, shared } => {
                     let io = ready!(handshake.poll(cx))?;
                     let Some(shared) = shared.take() else {
                         return Poll::Ready(Ok(ProxyProtocolConnection::ordinary(io)));
                     };
                     if shared.policy.trusted.connection(io.info()) {
-                        Step::Header {
+                        Stage::Header {
                             receiver: Some(Receiver::new(io, shared)),
                         }
                     } else if shared.policy.others == Others::Ordinary {
                         return Poll::Ready(Ok(ProxyProtocolConnection::ordinary(io)));
                     } else {
                         let peer = io.info().peer().clone();
-                        Step::Refused { peer }
+                        Stage::Refused { peer }
                     }
                 }
-                StepProj::Header { receiver } => {
+                StageProj::Header { receiver } => {
                     let Some(receiving) = receiver else {
                         return Poll::Pending;
                     };
@@ -125,9 +125,9 @@ where
                     };
                     return Poll::Ready(Ok(ProxyProtocolConnection::new(io, info, surplus)));
                 }
-                StepProj::Refused { peer } => return Poll::Ready(Err(untrusted(peer))),
+                StageProj::Refused { peer } => return Poll::Ready(Err(untrusted(peer))),
             };
-            me.step.set(next);
+            me.stage.set(next);
         }
     }
 }
