@@ -1,5 +1,5 @@
 //! The heartbeat, and the deadline for the peer's close.
-use super::state::{PING, Phase, Socket};
+use super::state::{PING, Socket, State};
 use crate::{error::Error, socket::pool};
 use bytes::Bytes;
 use std::task::{Context, Poll, ready};
@@ -25,10 +25,10 @@ impl Socket {
     /// Ready when the WebSocket is over, or a ping is to be written. Pending for ever if there is
     /// no deadline.
     pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let is_open = self.phase == Phase::Open;
-        let limit = match self.phase {
-            Phase::Open => self.settings.heartbeat,
-            Phase::Closing if self.is_drained => None,
+        let is_open = self.state == State::Open;
+        let limit = match self.state {
+            State::Open => self.settings.heartbeat,
+            State::Closing if self.is_drained => None,
             _ => Some(self.settings.close_timeout),
         };
         if !self.heartbeat.is_set {

@@ -1,7 +1,7 @@
 //! Receiving messages, and everything else that `recv` does: flushes, deadlines, the drain.
 use super::{
     pool::ReadBuffer,
-    state::{Phase, Socket},
+    state::{Socket, State},
     writers::Role,
 };
 use crate::{
@@ -27,27 +27,27 @@ impl Socket {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Message, Error>>> {
         for _ in 0..READS {
-            self.look_at_drain(cx);
+            self.check_drain(cx);
             if let Some(message) = self.next() {
                 return Poll::Ready(Some(Ok(message)));
             }
             // It has to wait, so what was fed is written, and answers to pings.
             let written = self.poll_written(Role::Receiver, cx);
-            if self.phase == Phase::Over {
-                return Poll::Ready(self.last_word());
+            if self.state == State::Closed {
+                return Poll::Ready(self.take_outcome());
             }
-            let progress = match self.phase {
-                Phase::Finishing => written.map_ok(|()| None),
+            let progress = match self.state {
+                State::Finishing => written.map_ok(|()| None),
                 _ => self.poll_fill(cx),
             };
             match progress {
                 Poll::Ready(Ok(Some(message))) => return Poll::Ready(Some(Ok(message))),
                 Poll::Ready(Ok(None)) => {}
                 // Both closes are known, so the peer may end the connection first.
-                Poll::Ready(Err(_)) if self.phase == Phase::Finishing => self.end(None),
+                Poll::Ready(Err(_)) if self.state == State::Finishing => self.end(None),
                 Poll::Ready(Err(error)) => self.end(Some(Error::Io(error))),
                 // The drain may have begun before this task's waker was known.
-                Poll::Pending if self.look_at_drain(cx) => {}
+                Poll::Pending if self.check_drain(cx) => {}
                 Poll::Pending => ready!(self.poll_deadline(cx)),
             }
         }
@@ -74,7 +74,7 @@ impl Socket {
     }
 
     fn take(&mut self, next: Result<Option<Incoming>, Violation>) -> Option<Message> {
-        let is_open = self.phase == Phase::Open;
+        let is_open = self.state == State::Open;
         match next {
             Ok(Some(Incoming::Message(message))) if is_open => return Some(message),
             Ok(Some(Incoming::Ping(payload))) if is_open => self.answer(payload),
@@ -87,7 +87,7 @@ impl Socket {
                 "too many pings, pongs or empty fragments",
             ));
         }
-        if !matches!(self.phase, Phase::Open | Phase::Closing) {
+        if !matches!(self.state, State::Open | State::Closing) {
             self.unread = None;
         }
         None
@@ -97,7 +97,7 @@ impl Socket {
     /// clock is read once per so many frames.
     fn is_flooded(&mut self) -> bool {
         let overhead = self.incoming.overhead();
-        if *overhead <= self.settings.max_control_frames || self.phase == Phase::Failing {
+        if *overhead <= self.settings.max_control_frames || self.state == State::Failing {
             return false;
         }
         let is_burst = *overhead / 2 > self.settings.max_control_frames;
@@ -112,7 +112,7 @@ impl Socket {
 
     /// Reads. It takes a buffer only when there is something to read.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Message>>> {
-        if self.phase != Phase::Failing
+        if self.state != State::Failing
             && let Some(room) = self.incoming.direct()
         {
             let mut space = ReadBuf::new(room);
@@ -129,7 +129,7 @@ impl Socket {
         ready!(self.io.poll_readable(cx))?;
         match ready!(ReadBuffer::poll_read(Pin::new(&mut self.io), cx))? {
             None => self.at_end(),
-            Some(buffer) if self.phase == Phase::Failing => buffer.recycle(),
+            Some(buffer) if self.state == State::Failing => buffer.recycle(),
             Some(buffer) => {
                 self.heartbeat.heard = true;
                 self.unread = Some(buffer);

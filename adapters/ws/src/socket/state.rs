@@ -31,7 +31,7 @@ const BINARY: OpCode = OpCode::Data(Data::Binary);
 
 /// Where a WebSocket is between its handshake and its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum State {
     /// Messages come and go.
     Open,
     /// This end has sent its close and waits for the peer's. Messages until then are dropped.
@@ -42,7 +42,7 @@ pub(super) enum Phase {
     /// Both closes are known. What is left is written, then this end of the connection is ended.
     Finishing,
     /// Nothing is left to do.
-    Over,
+    Closed,
 }
 
 /// What `recv` returns last. There is none if this end closed, and the peer answered.
@@ -66,7 +66,7 @@ pub(crate) struct Socket {
     deflater: Option<Box<crate::protocol::Deflater>>,
     /// The subprotocol, by its place among those of the settings.
     protocol: Option<u16>,
-    pub(super) phase: Phase,
+    pub(super) state: State,
     pub(super) heartbeat: Heartbeat,
     /// Something was written, but not flushed.
     pub(super) is_unflushed: bool,
@@ -120,7 +120,7 @@ impl Socket {
             #[cfg(feature = "deflate")]
             deflater,
             protocol: agreed.protocol,
-            phase: Phase::Open,
+            state: State::Open,
             heartbeat: Heartbeat::default(),
             is_unflushed: false,
             is_blocked: false,
@@ -155,7 +155,7 @@ impl Socket {
 
     /// Adds a message to those to be written.
     pub(crate) fn push(&mut self, message: Message) -> Result<(), Error> {
-        if self.phase != Phase::Open {
+        if self.state != State::Open {
             return Err(Error::Closed);
         }
         let (opcode, payload) = match message {
@@ -184,9 +184,9 @@ impl Socket {
 
     /// Begins to close it.
     pub(crate) fn close(&mut self, frame: Option<&CloseFrame>) {
-        if self.phase == Phase::Open {
+        if self.state == State::Open {
             self.push_close(frame.map(|frame| (frame.code, &*frame.reason)));
-            self.enter(Phase::Closing);
+            self.enter(State::Closing);
         }
     }
 
@@ -206,8 +206,8 @@ impl Socket {
             .push(CLOSE, false, payload.freeze(), pool::write_buffer);
     }
 
-    fn enter(&mut self, phase: Phase) {
-        self.phase = phase;
+    fn enter(&mut self, state: State) {
+        self.state = state;
         self.heartbeat.restart();
         if let Some(rare) = self.has_rare() {
             rare.pong = None;
@@ -219,20 +219,20 @@ impl Socket {
     /// The peer has sent a close. It's answered by the same code (RFC 6455 5.5.1), unless it was
     /// the answer itself.
     pub(super) fn closed_by_peer(&mut self, frame: Option<CloseFrame>) {
-        if self.phase == Phase::Open {
+        if self.state == State::Open {
             self.push_close(frame.as_ref().map(|frame| (frame.code, &*frame.reason)));
             self.rare().outcome = Some(Box::new(Outcome::ByPeer(frame)));
         }
-        self.enter(Phase::Finishing);
+        self.enter(State::Finishing);
     }
 
     pub(super) fn fail(&mut self, violation: Violation) {
-        if self.phase == Phase::Open {
+        if self.state == State::Open {
             self.push_close(Some((violation.code, violation.what)));
             self.rare().outcome = Some(Box::new(Outcome::Failed(violation.into())));
         }
         self.unread = None;
-        self.enter(Phase::Failing);
+        self.enter(State::Failing);
     }
 
     /// Ends it at once: nothing more is written or read.
@@ -244,11 +244,11 @@ impl Socket {
         }
         self.out.clear();
         self.unread = None;
-        self.enter(Phase::Over);
+        self.enter(State::Closed);
     }
 
     /// What `recv` returns last: once.
-    pub(super) fn last_word(&mut self) -> Option<Result<Message, Error>> {
+    pub(super) fn take_outcome(&mut self) -> Option<Result<Message, Error>> {
         Some(match *self.has_rare()?.outcome.take()? {
             Outcome::ByPeer(frame) => Ok(Message::Close(frame)),
             Outcome::Failed(error) => Err(error),
@@ -261,11 +261,11 @@ impl Socket {
 
     /// Closes it if the server drains; returns whether it did. Tasks that wait to read or to write
     /// are woken when the drain begins.
-    pub(super) fn look_at_drain(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn check_drain(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(reason) = self
             .settings
             .drain_reason
-            .filter(|_| self.phase == Phase::Open)
+            .filter(|_| self.state == State::Open)
         else {
             return false;
         };
@@ -284,7 +284,7 @@ impl Socket {
 /// If it's still open, sends a close, as far as the system takes it at once.
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.phase == Phase::Open {
+        if self.state == State::Open {
             let code = match thread::panicking() {
                 true => close_code::ERROR,
                 false => close_code::NORMAL,
@@ -298,7 +298,7 @@ impl Drop for Socket {
         {
             self.out.advance(n);
         }
-        if self.phase != Phase::Over && self.out.is_empty() {
+        if self.state != State::Closed && self.out.is_empty() {
             let _ = Pin::new(&mut self.io).poll_shutdown(&mut cx);
         }
         if let Some(buffer) = self.out.reclaim() {
@@ -311,7 +311,7 @@ impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocket")
             .field("info", self.io.info())
-            .field("phase", &self.phase)
+            .field("state", &self.state)
             .field("protocol", &self.protocol)
             .finish_non_exhaustive()
     }

@@ -1,7 +1,7 @@
 //! Writing: messages that were fed, pongs and closes.
 use super::{
     pool,
-    state::{PONG, Phase, Socket},
+    state::{PONG, Socket, State},
     writers::Role,
 };
 use crate::{error::Error, message::Message};
@@ -20,10 +20,10 @@ impl Socket {
         role: Role,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        self.look_at_drain(cx);
-        if self.out.len() < self.settings.max_write_buffer || self.phase != Phase::Open {
-            return Poll::Ready(match self.phase {
-                Phase::Open => Ok(()),
+        self.check_drain(cx);
+        if self.out.len() < self.settings.max_write_buffer || self.state != State::Open {
+            return Poll::Ready(match self.state {
+                State::Open => Ok(()),
                 _ => Err(Error::Closed),
             });
         }
@@ -68,7 +68,7 @@ impl Socket {
                 // A peer that reads nothing may be gone.
                 Poll::Pending => ready!(self.poll_deadline(cx)),
             }
-            if self.phase == Phase::Over {
+            if self.state == State::Closed {
                 return Poll::Ready(Err(Error::Timeout));
             }
         }
@@ -91,7 +91,7 @@ impl Socket {
         loop {
             let written = self.poll_written_once(role, cx);
             // A pong had no room before; there is room now.
-            let is_open = self.phase == Phase::Open;
+            let is_open = self.state == State::Open;
             let has_more = is_open && self.has_rare().is_some_and(|rare| rare.pong.is_some());
             if !(matches!(written, Poll::Ready(Ok(()))) && has_more) {
                 return written;
@@ -104,7 +104,7 @@ impl Socket {
             self.answer(*payload);
         }
         let is_last =
-            matches!(self.phase, Phase::Failing | Phase::Finishing) && !self.has_shut_down;
+            matches!(self.state, State::Failing | State::Finishing) && !self.has_shut_down;
         if self.out.is_empty() && !self.is_unflushed && !is_last {
             return Poll::Ready(Ok(()));
         }
@@ -146,7 +146,7 @@ impl Socket {
         if is_last {
             ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
             self.has_shut_down = true;
-            if self.phase == Phase::Finishing {
+            if self.state == State::Finishing {
                 self.end(None);
             }
         }
