@@ -1,4 +1,4 @@
-//! An extractor for axum's handlers, which replaces axum's own.
+//! An extractor for axum handlers, which replaces axum's own.
 use crate::{
     config::Config,
     error::Error,
@@ -14,11 +14,11 @@ use axum_core::{
 use http::request::Parts;
 use std::{fmt, future::Future};
 
-/// A request for a WebSocket, for axum's handlers: it takes the place of
-/// `axum::extract::ws::WebSocketUpgrade`, under anyport's server.
+/// The extractor of a WebSocket request for axum handlers. It replaces
+/// `axum::extract::ws::WebSocketUpgrade`, and needs anyport's server.
 ///
 /// It works over HTTP/1.1 by `get` or `any`, and over HTTP/2 by `any` or `connect`. It has no
-/// `read_buffer_size` and no `write_buffer_size`, since a WebSocket that waits has no buffers.
+/// `read_buffer_size` and no `write_buffer_size`, since an idle WebSocket has no buffers.
 ///
 /// ```
 /// # use anyport_ws::{WebSocketUpgrade, WebSocket};
@@ -37,7 +37,7 @@ use std::{fmt, future::Future};
 ///
 /// # Errors
 ///
-/// 400, 405, 426 or 501 if the request isn't a right handshake. Under `axum::serve` itself, the
+/// 400, 405, 426 or 501 if the request is not a valid handshake. Under `axum::serve` itself, the
 /// callback for [failures](Self::on_failed_upgrade) gets an error.
 #[must_use = "answer with `on_upgrade`"]
 pub struct WebSocketUpgrade<F = fn(Error)> {
@@ -70,7 +70,7 @@ impl<F: FnOnce(Error) + Send + 'static> WebSocketUpgrade<F> {
         self
     }
 
-    /// As [`Config::with_max_message`]; the largest frame, too.
+    /// As [`Config::with_max_message`], which also sets the largest frame.
     pub fn max_message_size(mut self, bytes: usize) -> Self {
         self.config = self.config.with_max_message(bytes);
         self
@@ -94,7 +94,7 @@ impl<F: FnOnce(Error) + Send + 'static> WebSocketUpgrade<F> {
         self
     }
 
-    /// The subprotocol that will be agreed on.
+    /// The subprotocol that the response will select.
     #[must_use]
     pub fn selected_protocol(&self) -> Option<&str> {
         let protocols = &self.config.settings().protocols;
@@ -102,7 +102,8 @@ impl<F: FnOnce(Error) + Send + 'static> WebSocketUpgrade<F> {
         Some(&protocols[usize::from(place)])
     }
 
-    /// Calls `callback` if the connection ends before it's a WebSocket. Default: nothing happens.
+    /// Calls `callback` if the connection ends before it has become a WebSocket. Default: nothing
+    /// happens.
     pub fn on_failed_upgrade<G: FnOnce(Error) + Send + 'static>(
         self,
         callback: G,
@@ -114,7 +115,7 @@ impl<F: FnOnce(Error) + Send + 'static> WebSocketUpgrade<F> {
         }
     }
 
-    /// The response; the callback then talks on the WebSocket, in the background.
+    /// Returns the response. The callback then runs in the background, with the WebSocket.
     pub fn on_upgrade<C, T>(self, callback: C) -> Response
     where
         C: FnOnce(WebSocket) -> T + Send + 'static,

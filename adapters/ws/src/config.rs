@@ -8,7 +8,7 @@ use std::{
 };
 
 /// The settings of a server's WebSockets: limits, deadlines, subprotocols, and the origins that may
-/// connect. A clone is a copy of a pointer.
+/// connect. It is cheap to clone.
 ///
 /// ```
 /// # use anyport_ws::Config;
@@ -22,7 +22,7 @@ use std::{
 #[derive(Clone, Debug)]
 pub struct Config(Arc<Settings>);
 
-/// All defaults share one.
+/// All default configurations share one allocation.
 impl Default for Config {
     fn default() -> Self {
         static DEFAULT: LazyLock<Arc<Settings>> = LazyLock::new(Arc::default);
@@ -77,11 +77,11 @@ impl Config {
         self
     }
 
-    /// The largest message that is taken, in bytes, after inflation if it was compressed. Default:
-    /// 1 MiB. The sender of a larger one is closed with 1009.
+    /// The largest message that is accepted, in bytes, after inflation if it was compressed.
+    /// Default: 1 MiB. A larger message closes the WebSocket with 1009.
     ///
-    /// It's the largest frame, too, unless [`with_max_frame`](Self::with_max_frame) says otherwise
-    /// afterwards.
+    /// This also sets the largest frame. Call [`with_max_frame`](Self::with_max_frame) afterwards
+    /// to set another limit for frames.
     #[must_use]
     pub fn with_max_message(self, bytes: usize) -> Self {
         self.with(|settings| {
@@ -92,8 +92,8 @@ impl Config {
         })
     }
 
-    /// The largest frame that is taken, in bytes as they come. Default: as large as a message. The
-    /// sender of a larger one is closed with 1009.
+    /// The largest frame that is accepted, in bytes before inflation. Default: the limit of a
+    /// message. A larger frame closes the WebSocket with 1009.
     #[must_use]
     pub fn with_max_frame(self, bytes: usize) -> Self {
         self.with(|settings| settings.sizes.frame = bytes)
@@ -107,30 +107,31 @@ impl Config {
     }
 
     /// How many frames without data a peer may send within a second: pings, pongs, and empty
-    /// fragments. Default: 128; a first burst may have twice as many. The sender of more is closed
-    /// with 1008.
+    /// fragments. Default: 128; a first burst may have twice as many. Further frames close the
+    /// WebSocket with 1008.
     #[must_use]
     pub fn with_max_control_frames(self, per_second: u32) -> Self {
         self.with(|settings| settings.max_control_frames = per_second)
     }
 
-    /// How long a peer may be silent before it is sent a ping. Default: 30 s. If it stays silent
-    /// for as long again, `recv` fails with [`Error::Timeout`](crate::Error::Timeout).
+    /// How long a peer may be silent before the server sends a ping. Default: 30 s. If it stays
+    /// silent for as long again, `recv` fails with [`Error::Timeout`](crate::Error::Timeout).
     ///
-    /// The server looks once per interval, so the ping is sent after one to two intervals.
+    /// The server checks once per interval, so it sends the ping after one to two intervals.
     #[must_use]
     pub fn with_heartbeat(self, interval: Duration) -> Self {
         self.with(|settings| settings.heartbeat = Some(interval))
     }
 
-    /// Sends no pings. A peer that vanished is noticed only when something is sent to it.
+    /// Sends no pings. A peer that disappeared is then detected only when something is sent to it.
     #[must_use]
     pub fn without_heartbeat(self) -> Self {
         self.with(|settings| settings.heartbeat = None)
     }
 
     /// How long to wait for the peer's close, and for the end of its connection. Default: 10 s. In
-    /// a drain, the grace is the limit, and the report counts a peer that didn't close as aborted.
+    /// a drain, the grace is the limit, and the report counts a peer that does not close as
+    /// aborted.
     #[must_use]
     pub fn with_close_timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.close_timeout = timeout)
@@ -143,7 +144,7 @@ impl Config {
         self.with(|settings| settings.drain_reason = Some(reason))
     }
 
-    /// A drain doesn't close WebSockets. Wait for [`WebSocket::drain`](crate::WebSocket::drain),
+    /// Keeps WebSockets open in a drain. Wait for [`WebSocket::drain`](crate::WebSocket::drain),
     /// and close them yourself.
     #[must_use]
     pub fn without_drain_close(self) -> Self {
@@ -158,8 +159,8 @@ impl Config {
         self.with(|settings| settings.protocols = protocols)
     }
 
-    /// Decides which `Origin` may connect (RFC 6455 10.2); others get 403. Default: any. It's asked
-    /// only if the request has that header, which browsers always send.
+    /// Decides which `Origin` may connect (RFC 6455 10.2); others get 403. Default: any. The check
+    /// is called only if the request has that header, which browsers always send.
     #[must_use]
     pub fn with_origin_check(
         self,

@@ -1,24 +1,24 @@
-//! Why a WebSocket ended, or a message couldn't be sent.
+//! Why a WebSocket ended, or a message could not be sent.
 use crate::protocol::Violation;
 use std::{error, fmt, io};
 
-/// Why a WebSocket ended, or a message couldn't be sent. After one from `recv`, there are no more
-/// messages.
+/// Why a WebSocket ended, or a message could not be sent. After `recv` has returned an error, there
+/// are no more messages.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The connection failed, or ended without the peer's close.
     Io(io::Error),
-    /// The peer broke the protocol. It was sent a close.
+    /// The peer broke the protocol, and the server has sent a close.
     Violation {
-        /// The code of that close.
+        /// The code of the close.
         code: u16,
         /// The violation, and the rule's source.
         what: &'static str,
     },
-    /// The peer sent no pong, or no close in answer to one, in time.
+    /// The peer did not send a pong or a close in time.
     Timeout,
-    /// The WebSocket is closed, or about to be, so nothing more can be sent.
+    /// The WebSocket is closed or closing, so nothing more can be sent.
     Closed,
     /// A ping or a pong has more than 125 bytes (RFC 6455 5.5).
     ControlTooLong,

@@ -1,8 +1,8 @@
 //! WebSockets for [anyport](https://docs.rs/anyport): on every transport and runtime, over HTTP/1.1
 //! (RFC 6455) and HTTP/2 (RFC 8441).
 //!
-//! An app of any kind becomes a WebSocket server by [`upgrade`], or by [`accept`] if it spawns by
-//! itself; a handler of axum, by the extractor `WebSocketUpgrade` (feature `axum`).
+//! Any app can serve WebSockets with [`upgrade`], or with [`accept`] if it spawns its tasks itself.
+//! An axum handler uses the extractor `WebSocketUpgrade` (feature `axum`).
 //!
 //! ```
 //! use anyport_core::{Body, serve_with};

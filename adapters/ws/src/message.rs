@@ -2,10 +2,10 @@
 use bytes::Bytes;
 use std::{fmt, ops::Deref, str::Utf8Error};
 
-/// What is received and sent.
+/// A message to send, or a received one.
 ///
-/// `recv` gives [`Text`](Self::Text) and [`Binary`](Self::Binary), and [`Close`](Self::Close) if
-/// the peer closes first. The WebSocket itself answers pings and notes pongs.
+/// `recv` returns [`Text`](Self::Text) and [`Binary`](Self::Binary), and [`Close`](Self::Close) if
+/// the peer closes first. The WebSocket itself handles received pings and pongs.
 /// [`Ping`](Self::Ping) and [`Pong`](Self::Pong) are for sending only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
@@ -84,12 +84,12 @@ impl From<Vec<u8>> for Message {
 pub struct CloseFrame {
     /// The status code: one of [`close_code`], or one of the app's own from 3000 to 4999.
     pub code: u16,
-    /// For people to read; at most 123 bytes.
+    /// A text for people, of at most 123 bytes.
     pub reason: Utf8Bytes,
 }
 
 impl CloseFrame {
-    /// Joins a code and a reason.
+    /// A close with this code and this reason.
     pub fn new(code: u16, reason: impl Into<Utf8Bytes>) -> Self {
         Self {
             code,
@@ -98,17 +98,17 @@ impl CloseFrame {
     }
 }
 
-/// The codes of RFC 6455 7.4.1, and of its registry at IANA, that an endpoint may send.
+/// The codes that an endpoint may send (RFC 6455 7.4.1, and the registry at IANA).
 pub mod close_code {
-    /// Done: nothing went wrong.
+    /// The purpose of the connection has been fulfilled.
     pub const NORMAL: u16 = 1000;
     /// The server shuts down, or the browser leaves the page.
     pub const AWAY: u16 = 1001;
     /// The peer broke the protocol.
     pub const PROTOCOL: u16 = 1002;
-    /// The peer sent a kind of data that isn't taken, such as bytes where texts are expected.
+    /// The peer sent a type of data that is not accepted, such as bytes instead of text.
     pub const UNSUPPORTED: u16 = 1003;
-    /// The data of a message does not fit its type: a text that isn't UTF-8.
+    /// The data of a message does not fit its type: a text that is not UTF-8.
     pub const INVALID: u16 = 1007;
     /// The peer broke a rule that has no code of its own.
     pub const POLICY: u16 = 1008;

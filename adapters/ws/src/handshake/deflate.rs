@@ -1,4 +1,4 @@
-//! What is agreed on compression (RFC 7692 7.1).
+//! The negotiation of compression (RFC 7692 7.1).
 use crate::protocol::{Deflater, Inflater, Window};
 use http::HeaderValue;
 
@@ -6,9 +6,9 @@ const NAME: &str = "permessage-deflate";
 
 /// How messages are compressed, if the client offers it (RFC 7692).
 ///
-/// By default, each message is compressed by itself: then a WebSocket keeps no context, and the
-/// worker has one for all. Messages below 1 KiB are sent as they are, and so is what compression
-/// doesn't make smaller.
+/// By default, each message is compressed independently. Then a WebSocket keeps no context, and all
+/// WebSockets of a worker share one. A message below 1 KiB is not compressed, nor is one that
+/// compression does not make smaller.
 #[derive(Clone, Copy, Debug)]
 pub struct Deflate {
     context_takeover: bool,
@@ -25,22 +25,22 @@ impl Default for Deflate {
 }
 
 impl Deflate {
-    /// Messages refer to those before them, where the client allows it. They become smaller, and
-    /// each WebSocket keeps two contexts, of some 300 KiB.
+    /// Lets messages refer to earlier messages, if the client allows that (context takeover).
+    /// Messages become smaller, but each WebSocket keeps two contexts of about 300 KiB together.
     #[must_use]
     pub fn with_context_takeover(mut self) -> Self {
         self.context_takeover = true;
         self
     }
 
-    /// Messages of fewer bytes are sent as they are. Default: 1,024.
+    /// Messages of fewer bytes are not compressed. Default: 1,024.
     #[must_use]
     pub fn with_threshold(mut self, bytes: usize) -> Self {
         self.threshold = bytes;
         self
     }
 
-    /// Takes the first offer that can be met.
+    /// Accepts the first offer that the server can fulfil.
     pub(super) fn agree(self, offers: &[HeaderValue]) -> Option<AgreedDeflate> {
         let offers = offers.iter().filter_map(|value| value.to_str().ok());
         offers
@@ -75,7 +75,7 @@ impl Deflate {
                 ("server_max_window_bits", Some(bits)) => {
                     agreed.window = Some(Window::new(parse(bits)?)?)
                 }
-                // What the client may send is inflated with the largest window.
+                // The server inflates with the largest window, whatever the client uses.
                 ("client_max_window_bits", None) => {}
                 ("client_max_window_bits", Some(bits)) => drop(parse(bits)?),
                 _ => return None,
@@ -85,18 +85,18 @@ impl Deflate {
     }
 }
 
-/// 8 to 15, without a zero in front (RFC 7692 7.1.2).
+/// Parses a number from 8 to 15, without a leading zero (RFC 7692 7.1.2).
 fn parse(bits: &str) -> Option<u8> {
     let parsed = bits.parse().ok().filter(|bits| matches!(bits, 8..=15))?;
     (!bits.starts_with(['0', '+'])).then_some(parsed)
 }
 
-/// What both ends agreed on.
+/// The parameters that both ends have agreed on.
 #[derive(Debug)]
 pub(crate) struct AgreedDeflate {
     server_takes_over: bool,
     client_takes_over: bool,
-    /// What the client wants this end to have at most.
+    /// The largest window for this end that the client allows.
     window: Option<Window>,
     threshold: usize,
 }
@@ -154,7 +154,7 @@ mod tests {
                 Some("; server_max_window_bits=9"),
             ),
             ("x-webkit-deflate-frame, permessage-deflate", Some("")),
-            // zlib has no such window: the next offer is taken.
+            // zlib has no such window, so the next offer is accepted.
             (
                 "permessage-deflate; server_max_window_bits=8, permessage-deflate",
                 Some(""),

@@ -28,12 +28,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Accepts a WebSocket: returns the response, and a future of the WebSocket, which is ready some
+/// Accepts a WebSocket. Returns the response, and a future of the WebSocket, which is ready some
 /// time after the app has returned the response.
 ///
-/// Spawn the future, on whatever your app runs; [`upgrade`] does it for you. It works for `GET`
-/// over HTTP/1.1 and for extended `CONNECT` over HTTP/2, on the worker's thread that serves the
-/// request.
+/// Spawn the future on the runtime of your app, or let [`upgrade`] do so. The handshake works for
+/// `GET` over HTTP/1.1 and for extended `CONNECT` over HTTP/2.
 ///
 /// ```
 /// # use anyport_core::{Body, runtime::spawn};
@@ -56,7 +55,7 @@ use std::{
 ///
 /// # Errors
 ///
-/// The request isn't a valid handshake, or its origin isn't allowed. The [`Rejection`] is the
+/// The request is not a valid handshake, or its origin is not allowed. The [`Rejection`] is the
 /// response to it.
 pub fn accept<B>(
     request: &mut Request<B>,
@@ -96,7 +95,8 @@ where
     let accepted = accept(request, config);
     let started = accepted.and_then(|(response, opening)| {
         let talk = async {
-            // Otherwise the client has left, or the app sent another response.
+            // An error means that the client has disconnected, or that the app sent another
+            // response.
             if let Ok(socket) = opening.await {
                 handler(socket).await;
             }
@@ -111,7 +111,8 @@ where
 ///
 /// # Errors
 ///
-/// The app sent another response, which is known at once; or the connection ended before.
+/// The app sent another response, or the connection ended before the upgrade. In the first case,
+/// the future fails at once.
 #[must_use = "a future does nothing unless it's polled"]
 pub struct Opening(Option<Box<Parts>>);
 
@@ -125,7 +126,8 @@ type Upgrading = Pin<Box<dyn Future<Output = io::Result<Upgraded>> + Send>>;
 
 impl Opening {
     fn new(upgraded: Upgrading, config: &Config, agreed: Agreed) -> Self {
-        // Boxed, so that the task, which lives as long as the WebSocket, has no place for it.
+        // Boxed, because the task lives as long as the WebSocket, and would otherwise keep room for
+        // this value.
         Self(Some(Box::new(Parts {
             upgraded,
             settings: Arc::clone(config.settings()),

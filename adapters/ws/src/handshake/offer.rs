@@ -1,4 +1,4 @@
-//! The checks of a client's handshake, and the answer to it.
+//! Checks a client's handshake, and makes the response.
 use super::{Opening, Rejection};
 use crate::{config::Config, socket::Agreed};
 use anyport_core::{Body, protocol::Upgraded};
@@ -9,9 +9,9 @@ use http::{
 use std::{io, pin::Pin};
 use tungstenite::handshake::derive_accept_key;
 
-/// A valid handshake, to be answered.
+/// A valid handshake that waits for its response.
 pub(crate) struct Offer {
-    /// Over HTTP/1.1.
+    /// `Sec-WebSocket-Accept` for HTTP/1.1. `None` over HTTP/2.
     accept: Option<HeaderValue>,
     protocols: Vec<HeaderValue>,
     #[cfg(feature = "deflate")]
@@ -105,7 +105,7 @@ impl Offer {
     }
 }
 
-/// RFC 6455 4.2.1: gives the key.
+/// Checks a request over HTTP/1.1 (RFC 6455 4.2.1), and returns the key.
 fn check_http1<'a>(
     method: &Method,
     version: Version,
@@ -146,7 +146,7 @@ fn check_http1<'a>(
     }
 }
 
-/// RFC 8441 4 and 5.
+/// Checks a request over HTTP/2 (RFC 8441 4 and 5).
 fn check_http2(method: &Method, extensions: &Extensions) -> Result<(), Rejection> {
     match protocol(extensions) {
         Some(protocol) if method == Method::CONNECT => {
@@ -189,7 +189,7 @@ fn check_version(headers: &HeaderMap) -> Result<(), Rejection> {
     }
 }
 
-/// Whether one of the comma-separated values is this one.
+/// Whether the header's comma-separated list contains this token.
 fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     let values = headers
         .get_all(name)
@@ -199,7 +199,7 @@ fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     tokens.any(|other| other.trim().eq_ignore_ascii_case(token))
 }
 
-/// 16 bytes in base64.
+/// Whether the key is the base64 form of 16 bytes.
 fn is_key(key: &[u8]) -> bool {
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     matches!(key.split_at_checked(22), Some((digits, b"==")) if digits.iter().all(is_base64))

@@ -1,9 +1,9 @@
-//! Why a request doesn't become a WebSocket, as the response to it.
+//! The response to a request that does not become a WebSocket.
 use anyport_core::Body;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use std::{error, fmt};
 
-/// Why a request doesn't become a WebSocket. It is the response to it, too:
+/// Why a request does not become a WebSocket. It converts into the response:
 /// `Response::from(rejection)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
@@ -37,8 +37,8 @@ impl Rejection {
         )
     }
 
-    /// The status of the response: 400, 403, 405, 426 or 501; or 500 if the server itself is the
-    /// reason.
+    /// The status of the response: 400, 403, 405, 426 or 501, or 500 if the server itself is the
+    /// cause.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status

@@ -1,4 +1,4 @@
-//! Makes messages of bytes. The messages are the same wherever the bytes are cut.
+//! Assembles messages from bytes. The messages do not depend on how the bytes are split into reads.
 //!
 //! The assembler keeps the parts of an incomplete message, and nothing else. So a read buffer need
 //! not outlive the poll that filled it, unless it holds another message.
@@ -13,7 +13,7 @@ use super::{
 use crate::message::{CloseFrame, Message, close_code};
 use bytes::Bytes;
 
-/// What a peer sent.
+/// A message or a control frame of the peer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Incoming {
     /// A text, or bytes.
@@ -23,7 +23,7 @@ pub(crate) enum Incoming {
     Close(Option<CloseFrame>),
 }
 
-/// Makes messages of bytes.
+/// Assembles messages from bytes.
 #[derive(Debug)]
 pub(crate) struct Assembler {
     sizes: Sizes,
@@ -72,7 +72,7 @@ impl Assembler {
         }
     }
 
-    /// The same for messages that may be compressed.
+    /// Sets the inflater for compressed messages.
     #[cfg(feature = "deflate")]
     pub(crate) fn with_inflater(mut self, inflater: Inflater) -> Self {
         self.inflater = Some(Box::new(inflater));
@@ -80,7 +80,8 @@ impl Assembler {
     }
 
     /// The next complete message or control frame. `used` becomes the number of bytes that were
-    /// consumed; their contents are overwritten. `None`: all were consumed, and more are needed.
+    /// consumed; their contents are overwritten. `None`: all bytes were consumed, and more are
+    /// needed.
     pub(crate) fn next(
         &mut self,
         bytes: &mut [u8],
@@ -119,15 +120,15 @@ impl Assembler {
         }
     }
 
-    /// The place to read the bytes of a large frame into, without a copy.
+    /// The buffer into which the bytes of a large frame are read, without a copy.
     pub(crate) fn direct(&mut self) -> Option<&mut [u8]> {
-        /// Fewer bytes are read together with what follows.
+        /// The remaining bytes of a smaller frame are read together with the next frames.
         const WORTHWHILE: u64 = 8 * 1024;
         let frame = self.frame.filter(|frame| frame.remaining() >= WORTHWHILE)?;
         Some(self.message.as_mut()?.room(frame.remaining()))
     }
 
-    /// Takes `n` bytes that have been read into [`direct`](Self::direct).
+    /// Processes `n` bytes that have been read into [`direct`](Self::direct).
     pub(crate) fn advance(&mut self, n: usize) -> Result<Option<Incoming>, Violation> {
         if let (Some(frame), Some(message)) = (&mut self.frame, &mut self.message) {
             unmask(message.filled(n), frame.header.mask, frame.seen);
@@ -203,7 +204,7 @@ impl Assembler {
         Ok(())
     }
 
-    /// A message of a single frame that is complete: nothing has to be kept.
+    /// A message of a single frame that is complete, so nothing has to be kept.
     fn whole(&mut self, header: Header, payload: &[u8]) -> Result<Incoming, Violation> {
         let payload = match header.is_compressed {
             true => self.inflate(payload)?,

@@ -9,25 +9,26 @@ const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
 const LARGEST: u8 = 15;
 
-/// At level 1, zlib-rs has one table for all messages, and hardly compresses small ones.
+/// The level of compression. At level 1, zlib-rs has one table for all messages, and hardly
+/// compresses small messages.
 const LEVEL: u32 = 3;
 
 thread_local! {
-    /// Without context takeover, a context is needed for no longer than a message takes: the
-    /// WebSockets of a worker share one.
+    /// The context of the worker's WebSockets without context takeover. They share it, because a
+    /// message needs the context only while it is inflated.
     static INFLATE: RefCell<Option<Decompress>> = const { RefCell::new(None) };
-    /// One for each size of a window.
+    /// The same for deflating, with one context for each size of the window.
     static DEFLATE: RefCell<[Option<Compress>; LARGEST as usize + 1]> = const { RefCell::new([const { None }; LARGEST as usize + 1]) };
 }
 
-/// The binary logarithm of a window's size: 9 to 15. zlib has no smaller one for raw deflate.
+/// The binary logarithm of a window's size: 9 to 15. zlib has no smaller window for raw deflate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Window(u8);
 
 impl Window {
     pub(crate) const LARGEST: Self = Self(LARGEST);
 
-    /// `None`: zlib doesn't have such a window.
+    /// `None`: zlib has no such window.
     pub(crate) fn new(bits: u8) -> Option<Self> {
         matches!(bits, 9..=LARGEST).then_some(Self(bits))
     }
@@ -40,7 +41,7 @@ impl Window {
 /// Inflates what a peer sends.
 #[derive(Debug)]
 pub(crate) struct Inflater {
-    /// With context takeover, each WebSocket has its own.
+    /// The context of this WebSocket, with context takeover.
     own: Option<Decompress>,
 }
 
@@ -118,7 +119,7 @@ fn inflate(
 pub(crate) struct Deflater {
     own: Option<Compress>,
     window: Window,
-    /// Smaller messages aren't compressed.
+    /// Smaller messages are not compressed.
     threshold: usize,
 }
 
@@ -135,13 +136,14 @@ impl Deflater {
         }
     }
 
-    /// `None`: the message isn't to be compressed.
+    /// `None`: the message is sent uncompressed.
     pub(crate) fn deflate(&mut self, payload: &[u8]) -> Option<Bytes> {
         if payload.len() < self.threshold.max(1) {
             return None;
         }
         if let Some(own) = &mut self.own {
-            // Also if it became larger: the peer's context has to contain it.
+            // The message is sent compressed even if it became larger, because the peer's context
+            // has to contain it.
             return deflate(own, payload);
         }
         let deflated = DEFLATE.with_borrow_mut(|shared| {

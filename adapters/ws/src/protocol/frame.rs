@@ -96,7 +96,8 @@ impl Header {
     }
 }
 
-/// Appends the header of a frame from this server to `output`. It isn't masked (RFC 6455 5.1).
+/// Appends the header of a frame from this server to `output`. The frame is not masked (RFC 6455
+/// 5.1).
 pub(super) fn put_header(opcode: OpCode, is_compressed: bool, length: usize, output: &mut Vec<u8>) {
     let header = FrameHeader {
         is_final: true,
@@ -104,7 +105,7 @@ pub(super) fn put_header(opcode: OpCode, is_compressed: bool, length: usize, out
         opcode,
         ..FrameHeader::default()
     };
-    // A write to a vector doesn't fail.
+    // Writing to a vector does not fail.
     let _ = header.format(length as u64, output);
 }
 

@@ -1,6 +1,6 @@
-//! The protocol without its I/O: makes messages of bytes, and bytes of messages.
+//! The protocol without I/O: turns bytes into messages, and messages into bytes.
 //!
-//! It knows frames, messages and limits. It must not know sockets, timers or tasks.
+//! This layer has frames, messages and limits. It must not depend on sockets, timers or tasks.
 mod assembler;
 #[cfg(feature = "deflate")]
 mod deflate;
@@ -19,11 +19,11 @@ pub(crate) use frame::MAX_CONTROL;
 pub(crate) use outgoing::{Outgoing, Pending};
 pub(crate) use violation::Violation;
 
-/// The largest that a peer may send.
+/// The largest sizes that a peer may send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
-    /// Of a frame's payload, in bytes.
+    /// The largest payload of a frame, in bytes.
     pub(crate) frame: usize,
-    /// Of a message, in bytes, after inflation.
+    /// The largest message in bytes, after inflation.
     pub(crate) message: usize,
 }

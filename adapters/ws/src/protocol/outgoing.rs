@@ -1,4 +1,5 @@
-//! Messages become bytes: small ones are put together, large ones are queued as they are.
+//! Turns messages into bytes. Small messages share a buffer, and large ones are queued without a
+//! copy.
 use super::frame::put_header;
 use bytes::Bytes;
 use std::{collections::VecDeque, io::IoSlice, mem};
@@ -26,7 +27,7 @@ pub(crate) struct Pending {
 }
 
 impl Outgoing {
-    /// How many bytes there are to be written.
+    /// The number of bytes to be written.
     pub(crate) fn len(&self) -> usize {
         self.0.as_ref().map_or(0, |pending| pending.len())
     }
@@ -35,7 +36,7 @@ impl Outgoing {
         self.len() == 0
     }
 
-    /// Adds a frame. `buffer` returns an empty buffer; it's called if there is none.
+    /// Adds a frame. `buffer` returns an empty buffer. It is called only if there is none.
     pub(crate) fn push(
         &mut self,
         opcode: OpCode,
@@ -65,7 +66,7 @@ impl Outgoing {
         }
     }
 
-    /// Gives the buffer back, if all has been written.
+    /// Returns the buffer, if all bytes have been written.
     pub(crate) fn reclaim(&mut self) -> Option<Box<Pending>> {
         let mut pending = self.0.take_if(|pending| pending.len() == 0)?;
         pending.clear();
@@ -79,7 +80,7 @@ impl Outgoing {
 }
 
 impl Pending {
-    /// With room for so many bytes of small messages.
+    /// Makes a buffer with room for this many bytes of small messages.
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         Self {
             open: Vec::with_capacity(bytes),
@@ -177,7 +178,7 @@ mod tests {
         all
     }
 
-    /// However much each write takes.
+    /// The order of the bytes does not depend on how many of them each write accepts.
     #[test]
     fn frames_are_written_in_order() {
         let sizes = [0, 1, 125, 126, SMALL, SMALL + 1, 66_000, 3, SMALL + 1, 5];

@@ -3,7 +3,8 @@ use super::{utf8::Utf8, violation::Violation};
 use crate::message::Utf8Bytes;
 use bytes::{Bytes, BytesMut};
 
-/// The most that is allocated when a peer announces a frame. More is allocated as bytes arrive.
+/// The maximum number of bytes that are allocated when a peer announces a frame. More is allocated
+/// as bytes arrive.
 const FIRST: usize = 256 * 1024;
 
 const NOT_UTF8: Violation = Violation::invalid("a text isn't UTF-8 (RFC 6455 8.1)");
@@ -14,10 +15,10 @@ pub(super) struct Partial {
     pub(super) is_text: bool,
     pub(super) is_compressed: bool,
     data: BytesMut,
-    /// How many bytes of `data` have arrived; the rest is room.
+    /// The number of bytes of `data` that have arrived; the rest is free space.
     filled: usize,
     utf8: Utf8,
-    /// How many bytes have been checked to be UTF-8.
+    /// The number of bytes that have been checked as UTF-8.
     checked: usize,
 }
 
@@ -42,7 +43,8 @@ impl Partial {
         self.filled
     }
 
-    /// Adds an unmasked piece. `remaining`: what the frame still has, this piece included.
+    /// Adds an unmasked piece. `remaining`: the number of bytes that the frame still has, this
+    /// piece included.
     pub(super) fn push(&mut self, piece: &[u8], remaining: u64) -> Result<(), Violation> {
         if piece.is_empty() {
             return Ok(());
@@ -53,7 +55,7 @@ impl Partial {
         self.check()
     }
 
-    /// Room for the rest of the frame, or for a part of it.
+    /// Free space for the rest of the frame, or for a part of it.
     pub(super) fn room(&mut self, remaining: u64) -> &mut [u8] {
         self.grow(1, remaining);
         let room = &mut self.data[self.filled..];
@@ -62,7 +64,8 @@ impl Partial {
         &mut room[..len]
     }
 
-    /// Takes `n` bytes that have been read into the room; returns them, to be unmasked.
+    /// Adds `n` bytes that have been read into [`room`](Self::room), and returns them to be
+    /// unmasked.
     pub(super) fn filled(&mut self, n: usize) -> &mut [u8] {
         let from = self.filled;
         self.filled += n;
@@ -87,8 +90,8 @@ impl Partial {
         Ok(self.data.freeze())
     }
 
-    /// Makes room for `least` bytes at least. There is room for the whole frame only if enough of
-    /// the message has arrived: a header alone reserves no more than [`FIRST`].
+    /// Makes room for at least `least` bytes. The whole frame gets room only if enough of the
+    /// message has arrived: a header alone reserves no more than [`FIRST`].
     fn grow(&mut self, least: usize, remaining: u64) {
         if self.data.len() - self.filled >= least {
             return;
@@ -97,7 +100,7 @@ impl Partial {
         let wanted = usize::try_from(remaining).unwrap_or(usize::MAX).max(least);
         let len = (self.filled.saturating_add(wanted)).min(credible.max(self.filled + least));
         match self.filled {
-            // Some allocators have zeroed memory, which costs nothing to fill.
+            // Some allocators have zeroed memory at hand, so that zeroing costs nothing.
             0 => self.data = BytesMut::zeroed(len),
             _ => self.data.resize(len, 0),
         }

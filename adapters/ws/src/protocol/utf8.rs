@@ -1,4 +1,4 @@
-//! Checks UTF-8 that arrives in pieces. An error is found in the piece that contains it.
+//! Checks UTF-8 that arrives in pieces. An error is detected in the piece that contains it.
 use std::str::from_utf8;
 
 /// The state of the check between two pieces.
@@ -9,19 +9,19 @@ pub(super) struct Utf8 {
     len: u8,
 }
 
-/// The text isn't UTF-8.
+/// The text is not UTF-8.
 #[derive(Debug)]
 pub(super) struct Invalid;
 
 impl Utf8 {
-    /// Takes the next piece.
+    /// Checks the next piece.
     pub(super) fn feed(&mut self, mut piece: &[u8]) -> Result<(), Invalid> {
         while self.len > 0 {
             let Some((&byte, rest)) = piece.split_first() else {
                 return Ok(());
             };
             piece = rest;
-            // A complete or wrong character has at most four bytes, so there is room for it.
+            // A complete or invalid character has at most four bytes, so the array has room for it.
             self.partial[usize::from(self.len)] = byte;
             self.len += 1;
             match from_utf8(&self.partial[..usize::from(self.len)]) {
@@ -68,8 +68,8 @@ mod tests {
 
     #[test]
     fn an_error_is_found_with_its_byte() {
-        // Overlong, a surrogate, beyond the last character, a byte that nothing begins with, a
-        // character that's cut off.
+        // An overlong form, a surrogate, a value beyond the last character, an invalid first byte,
+        // and a truncated character.
         for wrong in [
             &b"\xc0\xaf"[..],
             b"\xed\xa0\x80",

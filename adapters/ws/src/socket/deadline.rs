@@ -8,21 +8,21 @@ use std::task::{Context, Poll, ready};
 #[derive(Debug, Default)]
 pub(super) struct Heartbeat {
     is_set: bool,
-    /// The peer sent or read something. A flag, so that no message needs a look at the clock.
+    /// The peer sent or read something. This is a flag, so that no message reads the clock.
     pub(super) heard: bool,
     /// The peer was silent for an interval, and a ping was sent.
     pinged: bool,
 }
 
 impl Heartbeat {
-    /// Another deadline applies from now on.
+    /// The next poll sets another deadline.
     pub(super) fn restart(&mut self) {
         self.is_set = false;
     }
 }
 
 impl Socket {
-    /// Ready when the WebSocket is over, or a ping is to be written. Pending for ever if there is
+    /// Ready when the WebSocket is closed, or when a ping is queued. Pending for ever if there is
     /// no deadline.
     pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let is_open = self.state == State::Open;

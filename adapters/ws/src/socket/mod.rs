@@ -25,12 +25,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A WebSocket: the server's end.
+/// The server's end of a WebSocket.
 ///
-/// Receive until there's nothing more, and send what you like. Beside that, `recv` does what the
-/// protocol asks for: it answers pings, sends pings to a silent peer, answers the peer's close, and
-/// closes with 1001 when the server drains. So have a task that receives for as long as the
-/// WebSocket lives.
+/// Besides receiving messages, `recv` runs the protocol. It answers pings, sends pings to a silent
+/// peer, answers the peer's close, and closes with 1001 when the server drains. So a task must call
+/// `recv` until it returns `None`.
 ///
 /// ```
 /// # use anyport_ws::{Message, WebSocket};
@@ -43,16 +42,16 @@ use std::{
 /// }
 /// ```
 ///
-/// While it waits for a message, it keeps no buffer. It works on any thread. It's a [`Stream`] and
-/// a [`Sink`], too.
+/// While a WebSocket waits for a message, it keeps no buffer. It works on any thread. It also
+/// implements [`Stream`] and [`Sink`].
 ///
-/// If it's dropped while open, the peer gets a close with 1000, or with 1011 in a panic. Dropping
-/// doesn't wait for the peer's close: [`close`](Self::close) does.
+/// If the WebSocket is dropped while open, the peer gets a close with 1000, or with 1011 in a
+/// panic. A drop does not wait for the peer's close, but [`close`](Self::close) does.
 ///
 /// # Cancellation
 ///
 /// Dropping the future of `recv` loses no message. If you drop the future of `send`, `feed` or
-/// `flush`, the message may have been sent or not, but never a part of it.
+/// `flush`, the message is sent completely or not at all.
 #[derive(Debug)]
 pub struct WebSocket(Box<Socket>);
 
@@ -61,39 +60,38 @@ impl WebSocket {
         Self(Box::new(socket))
     }
 
-    /// The next message. `None`: the WebSocket is closed.
+    /// Receives the next message. `None`: the WebSocket is closed.
     ///
-    /// If the peer closes, [`Message::Close`] comes last, and has been answered.
+    /// If the peer closes, the last message is [`Message::Close`]. It has been answered already.
     ///
     /// # Errors
     ///
-    /// The connection failed, the peer broke the protocol, or it gave no sign of life: see
-    /// [`Error`]. After an error comes `None`.
+    /// The connection failed, the peer broke the protocol, or the peer was silent for too long: see
+    /// [`Error`]. After an error, `recv` returns `None`.
     pub async fn recv(&mut self) -> Option<Result<Message, Error>> {
         poll_fn(|cx| self.0.poll_recv(cx)).await
     }
 
-    /// Sends a message, and what was fed before: ready when the system has taken it.
+    /// Sends a message, after the messages that were fed before. Ready when the system has accepted
+    /// all of them.
     ///
-    /// A [`Message::Close`] begins to close the WebSocket; receive then, until there's nothing
-    /// more.
+    /// A [`Message::Close`] begins to close the WebSocket. Then call [`recv`](Self::recv) until it
+    /// returns `None`.
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] if either end has begun to close it, or the server drains; or the
-    /// connection failed.
+    /// [`Error::Closed`] if either end has begun to close the WebSocket, or if the server drains.
+    /// Otherwise, the connection failed.
     pub fn send(&mut self, message: Message) -> impl Future<Output = Result<(), Error>> + Send {
         let mut message = Some(message);
         poll_fn(move |cx| self.0.poll_send(&mut message, cx))
     }
 
-    /// Adds a message to those to be written. The next [`flush`](Self::flush) or
-    /// [`send`](Self::send) writes them, or [`recv`](Self::recv) before it waits. So many small
-    /// messages are one write.
+    /// Queues a message. The next [`flush`](Self::flush) or [`send`](Self::send) writes the queue,
+    /// and so does [`recv`](Self::recv) before it waits. So many small messages take one write.
     ///
-    /// It waits while more than
-    /// [`Config::with_max_write_buffer`](crate::Config::with_max_write_buffer) bytes are to be
-    /// written.
+    /// The future waits while more than
+    /// [`Config::with_max_write_buffer`](crate::Config::with_max_write_buffer) bytes are queued.
     ///
     /// # Errors
     ///
@@ -103,7 +101,7 @@ impl WebSocket {
         poll_fn(move |cx| self.0.poll_feed(&mut message, cx))
     }
 
-    /// Writes what was fed.
+    /// Writes all queued messages.
     ///
     /// # Errors
     ///
@@ -113,38 +111,38 @@ impl WebSocket {
     }
 
     /// Closes the WebSocket, and waits for the peer's close, for
-    /// [`Config::with_close_timeout`](crate::Config::with_close_timeout) at the most. What the peer
-    /// sends before it is thrown away.
+    /// [`Config::with_close_timeout`](crate::Config::with_close_timeout) at most. Messages that the
+    /// peer sends before its close are discarded.
     ///
     /// # Errors
     ///
-    /// The connection failed, or the peer's close didn't come.
+    /// The connection failed, or the peer did not close in time.
     pub async fn close(mut self, frame: Option<CloseFrame>) -> Result<(), Error> {
         self.0.close(frame.as_ref());
         poll_fn(|cx| self.poll_end(cx)).await
     }
 
-    /// Divides it for two tasks: one that sends, and one that receives. The latter has to call
-    /// `recv` for as long as the WebSocket lives.
+    /// Splits the WebSocket for two tasks: one that sends, and one that receives. The latter must
+    /// call `recv` until it returns `None`.
     #[must_use]
     pub fn split(self) -> (Sender, Receiver) {
         split::split(self.0)
     }
 
-    /// The subprotocol that was agreed on.
+    /// The negotiated subprotocol.
     #[must_use]
     pub fn protocol(&self) -> Option<&str> {
         self.0.protocol()
     }
 
-    /// The facts about its connection: the peer's address, TLS, the worker.
+    /// The facts about the connection: the peer's address, TLS, the worker.
     #[must_use]
     pub fn info(&self) -> &ConnInfo {
         self.0.io().info()
     }
 
-    /// Whether the server drains, as a flag and as a future. You need it only for work of your own:
-    /// `recv` closes the WebSocket.
+    /// Whether the server drains, as a flag and as a future. You need it only for your own work,
+    /// because `recv` closes the WebSocket by itself.
     #[must_use]
     pub fn drain(&self) -> Drain {
         self.0.drain()
@@ -155,7 +153,7 @@ impl WebSocket {
         self.0.set_last_message(message.into());
     }
 
-    /// Receives to the end.
+    /// Receives until the WebSocket is closed.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while let Some(message) = ready!(self.0.poll_recv(cx)) {
             message?;
@@ -172,7 +170,7 @@ impl Stream for WebSocket {
     }
 }
 
-/// Its `poll_close` is [`WebSocket::close`] without a code.
+/// `poll_close` is [`WebSocket::close`] without a code.
 impl Sink<Message> for WebSocket {
     type Error = Error;
 
@@ -198,7 +196,7 @@ impl Sink<Message> for WebSocket {
 mod tests {
     use super::*;
 
-    /// An idle WebSocket consists of this, its task and its connection.
+    /// An idle WebSocket consists of this value, its task and its connection.
     #[test]
     fn a_socket_keeps_its_size() {
         assert!(size_of::<Socket>() <= 176, "{}", size_of::<Socket>());

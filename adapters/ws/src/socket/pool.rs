@@ -1,4 +1,4 @@
-//! The buffers of a worker. A WebSocket has one only while it holds bytes.
+//! The buffers of a worker. A WebSocket has a buffer only while it holds bytes.
 use crate::protocol::Pending;
 use hyper::rt::{Read, ReadBuf};
 use std::{
@@ -11,12 +11,12 @@ use std::{
 /// The size of a TLS record.
 const READ: usize = 16 * 1024;
 const WRITE: usize = 4 * 1024;
-/// A buffer that grew beyond this isn't kept.
+/// A buffer that grew beyond this size is not kept.
 const LARGEST: usize = 64 * 1024;
-/// How many of each are kept.
+/// How many buffers of each kind are kept.
 const KEPT: usize = 16;
 
-/// A pool; the buffers stay in their boxes.
+/// A pool. The buffers stay in their boxes.
 type Boxes<T> = Vec<Box<T>>;
 
 thread_local! {

@@ -17,11 +17,11 @@ use std::{
     time::Duration,
 };
 
-/// How often one poll reads, so that a peer that never stops sending doesn't occupy the worker.
+/// How often one poll reads, so that a peer that never stops sending does not occupy the worker.
 const READS: usize = 32;
 
 impl Socket {
-    /// The next message, the peer's close, or an error. `None`: there is nothing more.
+    /// The next message, the peer's close, or an error. `None`: the WebSocket is closed.
     pub(crate) fn poll_recv(
         &mut self,
         cx: &mut Context<'_>,
@@ -31,7 +31,7 @@ impl Socket {
             if let Some(message) = self.next() {
                 return Poll::Ready(Some(Ok(message)));
             }
-            // It has to wait, so what was fed is written, and answers to pings.
+            // The task is about to wait, so queued messages and pongs are written now.
             let written = self.poll_written(Role::Receiver, cx);
             if self.state == State::Closed {
                 return Poll::Ready(self.take_outcome());
@@ -94,7 +94,7 @@ impl Socket {
     }
 
     /// Whether the peer sent more frames without data than allowed, in less than a second. The
-    /// clock is read once per so many frames.
+    /// clock is read only when the count exceeds the limit.
     fn is_flooded(&mut self) -> bool {
         let overhead = self.incoming.overhead();
         if *overhead <= self.settings.max_control_frames || self.state == State::Failing {
@@ -110,7 +110,7 @@ impl Socket {
             })
     }
 
-    /// Reads. It takes a buffer only when there is something to read.
+    /// Reads bytes. A buffer is taken only when the connection is readable.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Message>>> {
         if self.state != State::Failing
             && let Some(room) = self.incoming.direct()

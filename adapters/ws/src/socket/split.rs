@@ -1,4 +1,4 @@
-//! A WebSocket that is divided between two tasks: one sends, one receives.
+//! A WebSocket that is split between two tasks: one sends, one receives.
 use super::{Role, Socket};
 use crate::{error::Error, message::Message};
 use anyport_core::transport::Drain;
@@ -14,8 +14,8 @@ use std::{
 #[derive(Debug)]
 pub struct Sender(Shared);
 
-/// The receiving half of a [`WebSocket`](crate::WebSocket). Have a task call `recv` for as long as
-/// the WebSocket lives: it also answers pings, keeps deadlines and closes in a drain.
+/// The receiving half of a [`WebSocket`](crate::WebSocket). A task must call `recv` until it
+/// returns `None`: it also answers pings, checks deadlines and closes in a drain.
 #[derive(Debug)]
 pub struct Receiver(Shared);
 
@@ -39,7 +39,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub fn send(&mut self, message: Message) -> impl Future<Output = Result<(), Error>> + Send {
         let mut message = Some(message);
         poll_fn(move |cx| self.0.lock().poll_send(&mut message, cx))
@@ -49,7 +49,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub fn feed(&mut self, message: Message) -> impl Future<Output = Result<(), Error>> + Send {
         let mut message = Some(message);
         poll_fn(move |cx| self.0.lock().poll_feed(&mut message, cx))
@@ -59,7 +59,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn flush(&mut self) -> Result<(), Error> {
         poll_fn(|cx| self.0.lock().poll_flush(Role::Sender, cx)).await
     }
@@ -75,7 +75,7 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn recv(&mut self) -> Option<Result<Message, Error>> {
         poll_fn(|cx| self.0.lock().poll_recv(cx)).await
     }
@@ -95,7 +95,7 @@ impl Stream for Receiver {
     }
 }
 
-/// Its `poll_close` sends a close without a code; the other half receives the peer's.
+/// `poll_close` sends a close without a code. The other half receives the peer's close.
 impl Sink<Message> for Sender {
     type Error = Error;
 

@@ -29,23 +29,27 @@ const CLOSE: OpCode = OpCode::Control(Control::Close);
 const TEXT: OpCode = OpCode::Data(Data::Text);
 const BINARY: OpCode = OpCode::Data(Data::Binary);
 
-/// Where a WebSocket is between its handshake and its end.
+/// The state of a WebSocket between its handshake and its end (RFC 6455 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Messages come and go.
+    /// Messages are sent and received.
     Open,
-    /// This end has sent its close and waits for the peer's. Messages until then are dropped.
+    /// This end has sent its close and waits for the peer's close. Messages that arrive before it
+    /// are discarded.
     Closing,
-    /// The peer broke the protocol, and this end has sent a close. What the peer sends is dropped
-    /// until it ends the connection: a reset could destroy the close before the peer reads it.
+    /// The peer broke the protocol, and this end has sent a close. Further bytes are discarded
+    /// until the peer ends the connection, because a reset could destroy the close before the peer
+    /// reads it.
     Failing,
-    /// Both closes are known. What is left is written, then this end of the connection is ended.
+    /// Both ends have sent a close. The remaining bytes are written, then this half of the
+    /// connection is shut down.
     Finishing,
-    /// Nothing is left to do.
+    /// The WebSocket has ended.
     Closed,
 }
 
-/// What `recv` returns last. There is none if this end closed, and the peer answered.
+/// The last result of `recv` before `None`. There is no outcome if this end closed and the peer
+/// answered.
 #[derive(Debug)]
 enum Outcome {
     /// The peer closed.
@@ -53,32 +57,32 @@ enum Outcome {
     Failed(Error),
 }
 
-/// One WebSocket. A server has many that wait, so its size is budgeted: see the test of it.
+/// One WebSocket. A server has many idle ones, so the size has a budget, which a test checks.
 pub(crate) struct Socket {
     pub(super) io: Upgraded,
     pub(super) settings: Arc<Settings>,
     pub(super) incoming: Assembler,
-    /// Bytes that were read and not used yet.
+    /// Bytes that were read and not yet processed.
     pub(super) unread: Option<Box<ReadBuffer>>,
     pub(super) out: Outgoing,
     rare: Option<Box<Rare>>,
     #[cfg(feature = "deflate")]
     deflater: Option<Box<crate::protocol::Deflater>>,
-    /// The subprotocol, by its place among those of the settings.
+    /// The subprotocol, as an index into the subprotocols of the settings.
     protocol: Option<u16>,
     pub(super) state: State,
     pub(super) heartbeat: Heartbeat,
-    /// Something was written, but not flushed.
+    /// Some bytes were written, but not flushed.
     pub(super) is_unflushed: bool,
     /// The last write was pending.
     pub(super) is_blocked: bool,
     pub(super) has_shut_down: bool,
-    /// It was closed for the drain. The grace is the deadline then, so that the report counts a
-    /// peer that doesn't answer as aborted.
+    /// The drain closed the WebSocket. The grace is the deadline then, so that the report counts a
+    /// peer that does not answer as aborted.
     pub(super) is_drained: bool,
 }
 
-/// What hardly any WebSocket has while it waits.
+/// State that hardly any WebSocket has while it waits.
 #[derive(Default)]
 pub(super) struct Rare {
     outcome: Option<Box<Outcome>>,
@@ -90,10 +94,10 @@ pub(super) struct Rare {
     last_message: Option<Box<Message>>,
 }
 
-/// What a handshake agreed on.
+/// The parameters that a handshake negotiated.
 #[derive(Debug, Default)]
 pub(crate) struct Agreed {
-    /// The subprotocol, by its place among those of the settings.
+    /// The subprotocol, as an index into the subprotocols of the settings.
     pub(crate) protocol: Option<u16>,
     #[cfg(feature = "deflate")]
     pub(crate) deflate: Option<crate::handshake::AgreedDeflate>,
@@ -138,7 +142,7 @@ impl Socket {
         self.rare.get_or_insert_default()
     }
 
-    /// The same, if there is any.
+    /// The rarely needed state, if there is any.
     pub(super) fn has_rare(&mut self) -> Option<&mut Rare> {
         self.rare.as_deref_mut()
     }
@@ -153,7 +157,7 @@ impl Socket {
         }
     }
 
-    /// Adds a message to those to be written.
+    /// Queues a message.
     pub(crate) fn push(&mut self, message: Message) -> Result<(), Error> {
         if self.state != State::Open {
             return Err(Error::Closed);
@@ -182,7 +186,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Begins to close it.
+    /// Begins to close the WebSocket.
     pub(crate) fn close(&mut self, frame: Option<&CloseFrame>) {
         if self.state == State::Open {
             self.push_close(frame.map(|frame| (frame.code, &*frame.reason)));
@@ -193,7 +197,7 @@ impl Socket {
     fn push_close(&mut self, frame: Option<(u16, &str)>) {
         let mut payload = BytesMut::new();
         if let Some((code, mut reason)) = frame {
-            // No character is cut in two.
+            // The reason is truncated between two characters.
             while reason.len() > MAX_CONTROL - 2 {
                 let mut chars = reason.chars();
                 chars.next_back();
@@ -211,13 +215,13 @@ impl Socket {
         self.heartbeat.restart();
         if let Some(rare) = self.has_rare() {
             rare.pong = None;
-            // Both tasks wait for something else from now on.
+            // In the new state, both tasks wait for other events.
             rare.writers.wake_all();
         }
     }
 
-    /// The peer has sent a close. It's answered by the same code (RFC 6455 5.5.1), unless it was
-    /// the answer itself.
+    /// The peer has sent a close. The answer has the same code (RFC 6455 5.5.1). A close that is
+    /// itself an answer gets none.
     pub(super) fn closed_by_peer(&mut self, frame: Option<CloseFrame>) {
         if self.state == State::Open {
             self.push_close(frame.as_ref().map(|frame| (frame.code, &*frame.reason)));
@@ -235,7 +239,7 @@ impl Socket {
         self.enter(State::Failing);
     }
 
-    /// Ends it at once: nothing more is written or read.
+    /// Ends the WebSocket at once: nothing more is written or read.
     pub(super) fn end(&mut self, why: Option<Error>) {
         if let Some(error) = why {
             // The first reason is reported.
@@ -247,7 +251,7 @@ impl Socket {
         self.enter(State::Closed);
     }
 
-    /// What `recv` returns last: once.
+    /// The last result of `recv`. Later calls return `None`.
     pub(super) fn take_outcome(&mut self) -> Option<Result<Message, Error>> {
         Some(match *self.has_rare()?.outcome.take()? {
             Outcome::ByPeer(frame) => Ok(Message::Close(frame)),
@@ -259,8 +263,8 @@ impl Socket {
         self.io.drain()
     }
 
-    /// Closes it if the server drains; returns whether it did. Tasks that wait to read or to write
-    /// are woken when the drain begins.
+    /// Closes the WebSocket if the server drains. Returns whether it did. Tasks that wait to read
+    /// or to write are woken when the drain begins.
     pub(super) fn check_drain(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(reason) = self
             .settings
@@ -281,7 +285,7 @@ impl Socket {
     }
 }
 
-/// If it's still open, sends a close, as far as the system takes it at once.
+/// Sends a close if the WebSocket is still open, as far as the system accepts the bytes at once.
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.state == State::Open {

@@ -1,4 +1,4 @@
-//! Writing: messages that were fed, pongs and closes.
+//! Writes queued messages, pongs and closes.
 use super::{
     pool,
     state::{PONG, Socket, State},
@@ -14,7 +14,7 @@ use std::{
 };
 
 impl Socket {
-    /// Ready when a message may be fed: fewer bytes than the limit wait to be written.
+    /// Ready when a message may be queued, because fewer bytes than the limit wait to be written.
     pub(crate) fn poll_ready(
         &mut self,
         role: Role,
@@ -30,7 +30,7 @@ impl Socket {
         self.poll_flush(role, cx)
     }
 
-    /// Feeds the message when there is room for it.
+    /// Queues the message when there is room for it.
     pub(crate) fn poll_feed(
         &mut self,
         message: &mut Option<Message>,
@@ -42,7 +42,7 @@ impl Socket {
         Poll::Ready(message.take().map_or(Ok(()), |message| self.push(message)))
     }
 
-    /// Feeds the message and flushes.
+    /// Queues the message and flushes.
     pub(crate) fn poll_send(
         &mut self,
         message: &mut Option<Message>,
@@ -52,7 +52,7 @@ impl Socket {
         self.poll_flush(Role::Sender, cx)
     }
 
-    /// Ready when all that was fed has been written.
+    /// Ready when all queued messages have been written.
     pub(crate) fn poll_flush(
         &mut self,
         role: Role,
@@ -65,7 +65,7 @@ impl Socket {
                     self.end(Some(Error::Io(io::Error::from(error.kind()))));
                     return Poll::Ready(Err(Error::Io(error)));
                 }
-                // A peer that reads nothing may be gone.
+                // A peer that reads nothing may have disappeared.
                 Poll::Pending => ready!(self.poll_deadline(cx)),
             }
             if self.state == State::Closed {
@@ -74,7 +74,7 @@ impl Socket {
         }
     }
 
-    /// Answers a ping. While there's no room, only the latest ping is kept (RFC 6455 5.5.3).
+    /// Answers a ping. While there is no room, only the latest ping is kept (RFC 6455 5.5.3).
     pub(super) fn answer(&mut self, payload: Bytes) {
         match self.out.len() < self.settings.max_write_buffer {
             true => self.out.push(PONG, false, payload, pool::write_buffer),
@@ -82,7 +82,8 @@ impl Socket {
         }
     }
 
-    /// Writes all bytes. If both closes are known, ends this half of the connection then.
+    /// Writes all bytes. If both ends have sent a close, shuts down this half of the connection
+    /// then.
     pub(super) fn poll_written(
         &mut self,
         role: Role,
@@ -90,7 +91,7 @@ impl Socket {
     ) -> Poll<io::Result<()>> {
         loop {
             let written = self.poll_written_once(role, cx);
-            // A pong had no room before; there is room now.
+            // A pong that had no room before has room now.
             let is_open = self.state == State::Open;
             let has_more = is_open && self.has_rare().is_some_and(|rare| rare.pong.is_some());
             if !(matches!(written, Poll::Ready(Ok(()))) && has_more) {
@@ -131,7 +132,7 @@ impl Socket {
                     return Poll::Pending;
                 }
             };
-            // A write that didn't have to wait tells nothing about the peer.
+            // A write that did not have to wait says nothing about the peer.
             self.heartbeat.heard |= std::mem::take(&mut self.is_blocked);
             self.is_unflushed = true;
             self.out.advance(n);

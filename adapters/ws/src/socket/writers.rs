@@ -27,7 +27,7 @@ impl Wake for Both {
 }
 
 impl Writers {
-    /// The waker for a write. `None`: that of the task that polls.
+    /// The waker for a write. `None`: use the waker of the polling task.
     pub(super) fn waker(&self, role: Role, cx: &Context<'_>) -> Option<Waker> {
         let other = self.0.as_ref()?[1 - role as usize].as_ref()?;
         match other.will_wake(cx.waker()) {
@@ -36,7 +36,7 @@ impl Writers {
         }
     }
 
-    /// The task of this role waits.
+    /// Registers the task of this role.
     pub(super) fn wait(&mut self, role: Role, cx: &Context<'_>) {
         let known = &mut self.0.get_or_insert_default()[role as usize];
         if !known
@@ -47,14 +47,14 @@ impl Writers {
         }
     }
 
-    /// Wakes both: all is written, or the tasks have to wait for something else.
+    /// Wakes both tasks: all is written, or the tasks have to wait for another event.
     pub(super) fn wake_all(&mut self) {
         for waker in self.0.take().into_iter().flat_map(|both| *both).flatten() {
             waker.wake();
         }
     }
 
-    /// The task of this role found that all is written, so the other need not wait.
+    /// The task of this role found that all is written, so the other task need not wait.
     pub(super) fn done(&mut self, role: Role) {
         if let Some(both) = &mut self.0 {
             both[role as usize] = None;

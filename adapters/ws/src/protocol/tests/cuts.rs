@@ -1,8 +1,8 @@
-//! However the bytes are cut, they come to the same.
+//! The messages do not depend on how the bytes are split.
 use super::{super::Violation, *};
 use proptest::{collection::vec, prelude::*};
 
-/// A frame of almost any kind: small ones often, and some that are wrong.
+/// A frame of almost any kind: often a small one, and sometimes an invalid one.
 fn any_frame() -> impl Strategy<Value = Vec<u8>> {
     let first = prop_oneof![
         4 => Just(FIN | TEXT),
@@ -62,7 +62,7 @@ proptest! {
     }
 }
 
-/// A text that goes wrong at any byte: the violation is found, and is the same, wherever it's cut.
+/// A text that becomes invalid at any byte. The same violation is found wherever the text is split.
 #[test]
 fn invalid_text_is_found_wherever_it_is_cut() {
     let text = "Hello-µ@ßöäüàá-UTF-8!!".as_bytes();
@@ -80,7 +80,7 @@ fn invalid_text_is_found_wherever_it_is_cut() {
     }
 }
 
-/// What the fuzz target begins with, and what it has found.
+/// The seeds of the fuzz target, and its findings.
 #[test]
 fn the_corpus_comes_to_the_same() {
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/websocket");

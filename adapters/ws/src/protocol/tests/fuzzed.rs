@@ -1,5 +1,5 @@
-//! Bytes of any kind, in one piece and in many: what they come to. The fuzz target `websocket` has
-//! this, too.
+//! The messages of arbitrary bytes, in one piece and in many. The fuzz target `websocket` uses this
+//! file, too.
 use crate::protocol::{Assembler, Incoming, Sizes, Violation};
 
 const SIZES: Sizes = Sizes {
@@ -14,7 +14,7 @@ fn assembler() -> Assembler {
     assembler
 }
 
-/// What comes of these pieces, up to a violation.
+/// The messages of these pieces, up to a violation.
 pub(crate) fn assemble<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Vec<Result<Incoming, Violation>> {
@@ -23,7 +23,7 @@ pub(crate) fn assemble<'a>(
     for piece in pieces {
         let mut piece = piece.to_vec();
         let mut rest = &mut piece[..];
-        // As a socket does it: what belongs to a large frame goes to its place at once.
+        // As in a socket, the bytes of a large frame are read directly into its buffer.
         while !rest.is_empty() {
             let (n, incoming) = match assembler.direct() {
                 Some(room) => {
@@ -51,7 +51,7 @@ pub(crate) fn assemble<'a>(
     all
 }
 
-/// The first byte says how long the pieces are, the others are sent.
+/// The first byte is the length of the pieces. The other bytes are sent.
 pub(crate) fn check(data: &[u8]) {
     let Some((&len, bytes)) = data.split_first() else {
         return;

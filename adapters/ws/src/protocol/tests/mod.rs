@@ -1,4 +1,4 @@
-//! Tables of frames, right and wrong; and whatever is sent, it comes to the same however it is cut.
+//! Tables of valid and invalid frames, and properties of split bytes.
 mod cuts;
 mod fuzzed;
 mod table;

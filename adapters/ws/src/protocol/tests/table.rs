@@ -1,5 +1,5 @@
-//! Frames, right and wrong, one by one: the cases of Autobahn's groups 1 to 7 and 9, and what it
-//! has none for. Each is cut at every byte.
+//! Valid and invalid frames: the cases of Autobahn's groups 1 to 7 and 9, and further ones. Each
+//! input is split at every byte.
 use super::*;
 use crate::message::{CloseFrame, Message};
 use Expected::{Binary, Close, Fails, Ping, Pong, Text};
@@ -11,7 +11,7 @@ enum Expected {
     Ping(&'static [u8]),
     Pong,
     Close(Option<(u16, &'static str)>),
-    /// With this code.
+    /// The close has this code.
     Fails(u16),
 }
 
@@ -40,7 +40,7 @@ fn text(text: &str) -> Expected {
 fn check(cases: Vec<Case>) {
     for (name, frames, expected) in cases {
         let bytes = frames.concat();
-        // Of a large one, some places do.
+        // In a large input, some positions are enough.
         let step = bytes.len() / 400 + 1;
         for cut in (0..bytes.len()).step_by(step) {
             let got = assemble([&bytes[..cut], &bytes[cut..]]);
@@ -239,7 +239,7 @@ fn fragments() {
 
 #[test]
 fn what_is_too_long() {
-    // Of the payload, nothing has to come.
+    // The header is enough: no byte of the payload has to arrive.
     let head = |len: usize| frame(BINARY, &vec![0; len])[..14].to_vec();
     check(vec![
         ("a frame", vec![head(100_001)], vec![Fails(1009)]),
