@@ -23,7 +23,7 @@ use tokio_tungstenite::{
 const LOCAL: &str = "127.0.0.1:0";
 const CLIENTS: usize = 16;
 /// Nothing here takes nearly so long, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What it's called, and how it's served.
 type Served = (&'static str, fn() -> Server);
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
 }
 
 async fn next(client: &mut Client) -> Message {
-    timeout(PATIENCE, client.next())
+    timeout(TIMEOUT, client.next())
         .await
         .unwrap()
         .unwrap()
@@ -103,7 +103,7 @@ async fn talk(server: Server) {
             missing.remove(text.as_str());
         }
     }
-    let drained = handle.shutdown(PATIENCE);
+    let drained = handle.shutdown(TIMEOUT);
     for mut client in clients {
         loop {
             match next(&mut client).await {
@@ -117,7 +117,7 @@ async fn talk(server: Server) {
             }
         }
         // It answers the close, and reads the end.
-        while let Some(Ok(_)) = timeout(PATIENCE, client.next()).await.unwrap() {}
+        while let Some(Ok(_)) = timeout(TIMEOUT, client.next()).await.unwrap() {}
     }
     let report = drained.await.unwrap();
     assert_eq!((report.completed, report.aborted), (CLIENTS, 0), "{report}");
