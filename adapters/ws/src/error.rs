@@ -47,7 +47,7 @@ impl fmt::Display for Error {
                 write!(f, "the peer of a WebSocket was closed with {code}: {what}")
             }
             Self::Timeout => {
-                f.write_str("the peer of a WebSocket answers neither a ping nor a close")
+                f.write_str("the peer of a WebSocket answered neither a ping nor a close in time")
             }
             Self::Closed => f.write_str("cannot send: the WebSocket is closed"),
             Self::ControlTooLong => f.write_str(

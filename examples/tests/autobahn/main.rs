@@ -124,6 +124,6 @@ async fn passes(scheme: &str, server: Server) {
         .into_iter()
         .filter(|case| !results.get(*case).is_some_and(Case::passes))
         .collect();
-    assert!(failed.is_empty(), "these don't pass: {failed:?}");
+    assert!(failed.is_empty(), "these cases do not pass: {failed:?}");
     handle.shutdown(Duration::from_secs(10)).await.unwrap();
 }

@@ -113,7 +113,7 @@ where
 ///
 /// The app sent another response, or the connection ended before the upgrade. In the first case,
 /// the future fails at once.
-#[must_use = "a future does nothing unless it's polled"]
+#[must_use = "futures do nothing unless polled"]
 pub struct Opening(Option<Box<Parts>>);
 
 struct Parts {

@@ -71,7 +71,7 @@ impl Offer {
         {
             return Err(Rejection::new(
                 StatusCode::FORBIDDEN,
-                "a page of this origin may not open a WebSocket here (RFC 6455 4.2.2)\n",
+                "pages of this origin may not open a WebSocket here (RFC 6455 4.2.2)\n",
             ));
         }
         let mut response = Response::new(Body::empty());
@@ -112,7 +112,7 @@ fn check_http1<'a>(
     headers: &'a HeaderMap,
 ) -> Result<&'a [u8], Rejection> {
     if method != Method::GET {
-        let what = "a WebSocket is asked for by GET (RFC 6455 4.2.1)\n";
+        let what = "a WebSocket request must use GET (RFC 6455 4.2.1)\n";
         return Err(
             Rejection::new(StatusCode::METHOD_NOT_ALLOWED, what).with_header(header::ALLOW, "GET")
         );
@@ -127,21 +127,19 @@ fn check_http1<'a>(
     {
         return Err(Rejection::new(
             StatusCode::UPGRADE_REQUIRED,
-            "this is for WebSockets: send `Connection: upgrade` and `Upgrade: websocket` (RFC 6455 4.2.1)\n",
+            "this path serves WebSockets only: send `Connection: upgrade` and `Upgrade: websocket` (RFC 6455 4.2.1)\n",
         ));
     }
     let length = headers.get(header::CONTENT_LENGTH);
     if headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length != "0")
     {
-        return Err(Rejection::bad(
-            "a request for a WebSocket may have no body\n",
-        ));
+        return Err(Rejection::bad("a WebSocket request must not have a body\n"));
     }
     let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
     match (keys.next(), keys.next()) {
         (Some(key), None) if is_key(key.as_bytes()) => Ok(key.as_bytes()),
         _ => Err(Rejection::bad(
-            "Sec-WebSocket-Key has to be there once, as 16 bytes in base64 (RFC 6455 4.2.1)\n",
+            "a WebSocket request must have one Sec-WebSocket-Key with 16 bytes in base64 (RFC 6455 4.2.1)\n",
         )),
     }
 }
@@ -154,12 +152,12 @@ fn check_http2(method: &Method, extensions: &Extensions) -> Result<(), Rejection
                 true => Ok(()),
                 false => Err(Rejection::new(
                     StatusCode::NOT_IMPLEMENTED,
-                    "the only protocol that is spoken here is websocket (RFC 8441 5)\n",
+                    "the only supported `:protocol` is websocket (RFC 8441 5)\n",
                 )),
             }
         }
         _ => Err(Rejection::bad(
-            "over HTTP/2, a WebSocket is asked for by CONNECT with `:protocol` (RFC 8441 5)\n",
+            "over HTTP/2, a WebSocket request must use CONNECT with `:protocol` (RFC 8441 5)\n",
         )),
     }
 }
@@ -183,7 +181,7 @@ fn check_version(headers: &HeaderMap) -> Result<(), Rejection> {
         // RFC 6455 4.4
         _ => Err(Rejection::new(
             StatusCode::UPGRADE_REQUIRED,
-            "the only version that is spoken here is 13 (RFC 6455 4.4)\n",
+            "the only supported version is 13 (RFC 6455 4.4)\n",
         )
         .with_header(header::SEC_WEBSOCKET_VERSION, "13")),
     }

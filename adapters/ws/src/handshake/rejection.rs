@@ -33,7 +33,7 @@ impl Rejection {
     pub(crate) fn no_runtime() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "a WebSocket can't be served here: this thread has no runtime (on tokio, it's the feature `tokio` of anyport)\n",
+            "a WebSocket cannot be served here: this thread has no runtime (on tokio, turn on anyport's feature `tokio`)\n",
         )
     }
 

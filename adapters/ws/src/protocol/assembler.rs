@@ -304,7 +304,7 @@ fn close(payload: &Bytes) -> Result<Option<CloseFrame>, Violation> {
     let code = u16::from_be_bytes(*code);
     if !close_code::is_allowed(code) {
         return Err(Violation::protocol(
-            "a close has a code that isn't to be sent (RFC 6455 7.4)",
+            "a close has a code that must not be sent (RFC 6455 7.4)",
         ));
     }
     let reason = text(payload.slice(2..))?;

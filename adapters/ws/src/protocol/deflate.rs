@@ -74,13 +74,11 @@ fn inflate(
     output: &mut Vec<u8>,
 ) -> Result<(), Violation> {
     const BROKEN: Violation =
-        Violation::invalid("a compressed message can't be inflated (RFC 7692 7.2.2)");
+        Violation::invalid("a compressed message cannot be inflated (RFC 7692 7.2.2)");
     for mut input in [payload, &TAIL] {
         loop {
             if output.len() > max {
-                return Err(Violation::too_large(
-                    "a message is too long when it's inflated",
-                ));
+                return Err(Violation::too_large("an inflated message is too long"));
             }
             if output.len() == output.capacity() {
                 output.reserve_exact(output.len().min(max - output.len()).max(1));
@@ -107,9 +105,7 @@ fn inflate(
         }
     }
     match output.len() > max {
-        true => Err(Violation::too_large(
-            "a message is too long when it's inflated",
-        )),
+        true => Err(Violation::too_large("an inflated message is too long")),
         false => Ok(()),
     }
 }

@@ -46,9 +46,8 @@ impl Header {
     /// is incomplete.
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
         let mut cursor = Cursor::new(bytes);
-        let parsed = FrameHeader::parse(&mut cursor).map_err(|_| {
-            Violation::protocol("a frame has an opcode that means nothing (RFC 6455 5.2)")
-        })?;
+        let parsed = FrameHeader::parse(&mut cursor)
+            .map_err(|_| Violation::protocol("a frame has an unknown opcode (RFC 6455 5.2)"))?;
         let Some((header, length)) = parsed else {
             return Ok(None);
         };
@@ -73,7 +72,7 @@ impl Header {
         }
         let Some(mask) = header.mask else {
             return Err(Violation::protocol(
-                "a client's frame isn't masked (RFC 6455 5.1)",
+                "a client's frame is not masked (RFC 6455 5.1)",
             ));
         };
         if kind.is_control() && !(header.is_final && length <= MAX_CONTROL as u64) {

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 /// as bytes arrive.
 const FIRST: usize = 256 * 1024;
 
-const NOT_UTF8: Violation = Violation::invalid("a text isn't UTF-8 (RFC 6455 8.1)");
+const NOT_UTF8: Violation = Violation::invalid("a text is not UTF-8 (RFC 6455 8.1)");
 
 /// An incomplete message.
 #[derive(Debug)]

@@ -55,7 +55,7 @@ async fn violations_get_their_code() {
         (1002, frame(0x83, "reserved")),
         (1002, frame(0x80, "continues nothing")),
         (1002, [frame(0x01, "a"), frame(TEXT, "b")].concat()),
-        (1002, frame(0x09, "a ping that isn't final")),
+        (1002, frame(0x09, "a ping that is not final")),
         (1002, frame(CLOSE, [3])),
         (1002, frame(CLOSE, [0, 0])),
         (1007, frame(TEXT, [0xff])),

@@ -105,7 +105,7 @@ fn control_frames() {
             vec![Close(Some((1000, "bye")))],
         ),
         (
-            "a close with a reason that isn't UTF-8",
+            "a close with a reason that is not UTF-8",
             close(b"\x03\xe8\xce\xba\xe1\xbd\xb9\xcf\xed\xa0\x80"),
             vec![Fails(1007)],
         ),
@@ -130,7 +130,7 @@ fn control_frames() {
         0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535,
     ] {
         cases.push((
-            "a code that isn't one",
+            "an invalid code",
             close(&u16::to_be_bytes(code)),
             vec![Fails(1002)],
         ));
@@ -197,7 +197,7 @@ fn fragments() {
             vec![Fails(1002)],
         ),
         (
-            "a continuation of what's complete",
+            "a continuation of a complete message",
             vec![frame(FIN | TEXT, b"x"), frame(FIN | MORE, b"x")],
             vec![text("x"), Fails(1002)],
         ),
