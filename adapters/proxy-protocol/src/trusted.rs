@@ -95,7 +95,7 @@ impl Trusted {
     pub(crate) fn check(&self) -> Result<()> {
         if let Some(network) = &self.invalid {
             return Err(Error::config(format!(
-                "{network:?} is no network to trust: write it like 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7"
+                "{network:?} is not a network: write it like 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7"
             )));
         }
         let no_user = matches!(&self.unix, Unix::Users(users) if users.is_empty());

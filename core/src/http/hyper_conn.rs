@@ -41,10 +41,7 @@ type Nothing<C, S, R> = PhantomData<fn() -> (C, S, R)>;
 /// A connection that hyper serves.
 #[cfg_attr(
     feature = "http1",
-    expect(
-        clippy::large_enum_variant,
-        reason = "it's in a box, with what belongs to it"
-    )
+    expect(clippy::large_enum_variant, reason = "the whole connection is boxed")
 )]
 pub(super) enum HyperConn<C, S, R>
 where

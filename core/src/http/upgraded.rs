@@ -146,7 +146,7 @@ impl Upgraded {
                 }
                 (Err(_), None) => Err(io::Error::new(
                     io::ErrorKind::Unsupported,
-                    "this request wasn't served by anyport",
+                    "this request was not served by anyport",
                 )),
             }
         }

@@ -120,7 +120,7 @@ fn printed_curl_command_works() {
 fn wrong_options_are_errors() {
     let mut command = Command::new(binary("behind_haproxy"));
     let error = one_line_error(command.args(["--trust", "balancer"]));
-    assert!(error.contains("\"balancer\" is no network"), "{error}");
+    assert!(error.contains("\"balancer\" is not a network"), "{error}");
     let untrusted = ["--listen", "127.0.0.1:0", "--trust", "192.0.2.0/24"];
     let strict = Example::start("behind_haproxy", &untrusted);
     let mut answer = Vec::new();

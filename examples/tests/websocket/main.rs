@@ -6,7 +6,10 @@
 )]
 
 #[path = "../../websocket.rs"]
-#[expect(dead_code, reason = "it's a program, whose `main` isn't run here")]
+#[expect(
+    dead_code,
+    reason = "the example is a program, whose `main` does not run here"
+)]
 mod example;
 
 use anyport::{Body, Request, Response, Server, Tcp, serve_with, service_fn};
