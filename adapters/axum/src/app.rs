@@ -55,7 +55,7 @@ impl<A> WithConnInfo<A> {
     }
 }
 
-// A type that is not an app is rarely meant to be this one.
+// The compiler must not suggest this type to users whose type is not an app.
 #[diagnostic::do_not_recommend]
 impl<A: App> App for WithConnInfo<A> {
     type Service = AddConnInfo<A::Service>;
@@ -77,8 +77,8 @@ impl<A: App> App for WithConnInfo<A> {
     }
 }
 
-/// The service of a [`WithConnInfo`], for a worker or for one connection. A connection's adds its
-/// [`ConnInfo`] to each request.
+/// The service of a [`WithConnInfo`], for a worker or for one connection. The service of a
+/// connection adds the [`ConnInfo`] to each request.
 #[derive(Clone, Debug)]
 pub struct AddConnInfo<S> {
     service: S,

@@ -58,7 +58,7 @@ pub struct Peer(pub Endpoint);
 /// #     .route("/", axum::routing::get(encrypted_only)).route("/both", axum::routing::get(both));
 /// ```
 ///
-/// It is a copy; [`ConnectionInfo`] has the original.
+/// The extractor clones the session's facts; [`ConnectionInfo`] has the original.
 ///
 /// # Errors
 ///
@@ -86,8 +86,8 @@ pub struct TlsSession(pub TlsInfo);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Credentials(pub PeerCred);
 
-/// Whether the server is draining, as a flag and as a future. A handler that would never end can
-/// end by itself, before it is aborted at the end of the grace.
+/// Whether the server is draining, as a flag and as a future. With it, a long-running handler can
+/// end before it is aborted at the end of the grace.
 ///
 /// ```
 /// # use anyport_axum::Drain;

@@ -1,8 +1,8 @@
 //! [anyport](https://docs.rs/anyport) for [axum](https://docs.rs/axum): extractors for facts about
 //! the connection, and functions that join anyport's transports and `axum::serve`.
 //!
-//! A `Router` is an app as it is. [`app`] adds the facts about the connection to each request, and
-//! the extractors read them:
+//! A `Router` is an app without changes. [`app`] adds the facts about the connection to each
+//! request, and the extractors read them:
 //!
 //! ```
 //! use anyport_axum::{ConnectionInfo, Credentials, Peer, TlsSession, app};
@@ -41,9 +41,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! With the feature `serve`, `listener(transport)` makes a listener for `axum::serve` of any
-//! transport on the ambient tokio, and `transport(listener)` makes a transport of any listener of
-//! `axum::serve`.
+//! With the feature `serve`, `listener(transport)` turns any transport on the ambient tokio into a
+//! listener for `axum::serve`. `transport(listener)` turns any listener of `axum::serve` into a
+//! transport.
 mod app;
 mod extract;
 mod rejection;

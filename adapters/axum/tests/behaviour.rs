@@ -1,4 +1,4 @@
-//! The behaviour suite over listeners of axum's: one of its own, and one that anyport made for it.
+//! The behaviour suite over listeners for `axum::serve`: one of axum, and one of anyport.
 #![expect(
     clippy::expect_used,
     reason = "a failed precondition ends the test with its line"
@@ -24,7 +24,7 @@ impl Subject for AxumTcp {
 
     fn transport(&self) -> Self::Transport {
         let no_delay: fn(&mut TcpStream) = |stream| {
-            // It fails if the client has disconnected already.
+            // This fails if the client has disconnected already.
             let _ = stream.set_nodelay(true);
         };
         transport(bind().expect("a free port").tap_io(no_delay))
@@ -34,7 +34,7 @@ impl Subject for AxumTcp {
         connect(endpoint).await
     }
 
-    /// axum's streams only read and write.
+    /// axum's streams implement only reads and writes.
     fn capabilities(&self) -> Capabilities {
         Capabilities::all()
             .without(Capability::PeerState)
@@ -56,7 +56,7 @@ impl Subject for RoundTrip {
         connect(endpoint).await
     }
 
-    /// axum's streams only read and write.
+    /// axum's streams implement only reads and writes.
     fn capabilities(&self) -> Capabilities {
         Capabilities::all()
             .without(Capability::PeerState)

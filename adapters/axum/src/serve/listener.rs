@@ -1,4 +1,4 @@
-//! A listener for `axum::serve`, made of any transport on the ambient tokio.
+//! A listener for `axum::serve`, made from any transport on the ambient tokio.
 use super::handshakes::Handshakes;
 use crate::ConnectionInfo;
 use anyport_core::{
@@ -40,8 +40,8 @@ const ALPN: &[&[u8]] = if cfg!(feature = "http2") {
 /// other. A handshake is aborted after 10 s
 /// ([`with_handshake_timeout`](AxumListener::with_handshake_timeout)). With
 /// `into_make_service_with_connect_info::<ConnectionInfo>()`, all extractors of this crate work.
-/// `axum::serve` has only the transport of [`serve_with`](anyport_core::serve_with), and neither
-/// its limits nor its timeouts nor its drain.
+/// Unlike [`serve_with`](anyport_core::serve_with), `axum::serve` has no limits, no timeouts and no
+/// drain.
 ///
 /// ```
 /// use anyport_axum::{ConnectionInfo, Peer, listener};
@@ -142,7 +142,8 @@ where
         self.handshakes.poll_next(cx)
     }
 
-    /// `axum::serve` cannot be told that a listener is unusable, so that error waits, too.
+    /// `axum::serve` has no way to end because of an unusable listener, so such an error waits,
+    /// too.
     fn handle_error(&mut self, error: &io::Error) {
         let kind = self.listener.classify(error);
         if kind == AcceptErrorKind::Retry {

@@ -1,5 +1,5 @@
-//! Joins `axum::serve` and anyport in both directions: a listener made of a transport, and a
-//! transport made of a listener.
+//! Joins `axum::serve` and anyport in both directions: a listener made from a transport, and a
+//! transport made from a listener.
 mod handshakes;
 mod listener;
 mod transport;

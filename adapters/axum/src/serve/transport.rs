@@ -1,4 +1,4 @@
-//! A transport, made of any listener of `axum::serve`.
+//! A transport, made from any listener of `axum::serve`.
 use anyport_core::{
     ConnInfo, Error, Listener, Result, Transport,
     error::ErrorKind,
@@ -16,8 +16,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A transport made of a listener of `axum::serve`, on the tokio that the server is started in. It
-/// adds limits, timeouts and the drain to an existing listener.
+/// A transport made from a listener of `axum::serve`, on the tokio that the server is started in.
+/// It adds limits, timeouts and the drain to an existing listener.
 ///
 /// ```
 /// use anyport_axum::transport;
@@ -68,7 +68,7 @@ pub struct AxumTransport<L: serve::Listener> {
     endpoint: ToEndpoint<L>,
 }
 
-// A type that is not a transport is rarely meant to be this one.
+// The compiler must not suggest this type to users whose type is not a transport.
 #[diagnostic::do_not_recommend]
 impl<L: serve::Listener> Transport for AxumTransport<L> {
     type Runtime = Tokio;
@@ -104,7 +104,7 @@ impl<L: serve::Listener> Transport for AxumTransport<L> {
     }
 }
 
-/// The anyport listener around a listener of axum.
+/// An anyport listener around a listener of axum.
 pub struct AxumConnections<L: serve::Listener> {
     local: Endpoint,
     endpoint: ToEndpoint<L>,

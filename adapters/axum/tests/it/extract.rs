@@ -1,4 +1,4 @@
-//! What handlers get to know of their connection, over one transport and another.
+//! Tests the facts that handlers get about their connection, over several transports.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"

@@ -1,5 +1,5 @@
-//! The crate's own tests, in one program: they're linked once, and run beside each other. Those
-//! that count what the process has, or change it, are programs of their own beside this folder.
+//! The crate's own tests, linked into one program, so that they run at the same time. Tests that
+//! count or change the resources of the process are programs of their own, beside this folder.
 
 mod extract;
 mod fixture;

@@ -33,7 +33,7 @@ fn router() -> Router {
         )
 }
 
-/// `axum::serve` on a listener of ours, until the sender is used or dropped.
+/// `axum::serve` on a listener of anyport, until the sender is used or dropped.
 fn axum_serve<L>(listener: AxumListener<L>) -> (oneshot::Sender<()>, JoinHandle<io::Result<()>>)
 where
     L: ByteListener<Handshake: Send> + Send,
