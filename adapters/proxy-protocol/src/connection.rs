@@ -12,11 +12,11 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A connection whose PROXY header has been read, or of which none is expected.
+/// A connection whose PROXY header has been read, or which needs no header.
 pub struct ProxyProtocolConnection<C> {
     io: C,
     info: ConnInfo,
-    /// What arrived together with the header. It is read first, and freed then.
+    /// Bytes that arrived together with the header. They are read first, and then freed.
     surplus: Bytes,
 }
 
@@ -31,7 +31,7 @@ impl<C: Connection> ProxyProtocolConnection<C> {
         Self::new(io, info, Bytes::new())
     }
 
-    /// The connection below, to ask it something.
+    /// A reference to the inner connection.
     pub fn inner(&self) -> &C {
         &self.io
     }
@@ -51,7 +51,7 @@ impl<C: Connection> Connection for ProxyProtocolConnection<C> {
 
     fn peer_state(&mut self) -> PeerState {
         match self.io.peer_state() {
-            // The surplus waits to be read.
+            // The surplus is unread.
             PeerState::HalfClosed if !self.surplus.is_empty() => PeerState::Open,
             state => state,
         }

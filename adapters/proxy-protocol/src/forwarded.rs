@@ -16,17 +16,17 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Puts the client of trusted proxies into each request's extensions, as a [`Forwarded`].
 ///
-/// One field is read, the one that you name: have the proxy set it, or append to it, on every
-/// request. It is read only if the connection's peer is trusted. Of the addresses in it, the last
-/// one that is not trusted is the client, since whatever stands before was sent by the client.
+/// The layer reads only the field that you name. The proxy must set it, or append to it, on every
+/// request. The field is read only if the connection's peer is trusted. The client is the last
+/// address in it that is not trusted, since the client itself sent all earlier ones.
 ///
 /// The layer needs the [`ConnInfo`] in each request:
 /// [`HttpOptions::with_conn_info`](anyport_core::HttpOptions::with_conn_info).
 ///
 /// # Errors
 ///
-/// A request whose field is malformed is answered 400. A request without a `ConnInfo` is answered
-/// 500.
+/// A request whose field is malformed gets a 400 response. A request without a `ConnInfo` gets a
+/// 500 response.
 ///
 /// ```
 /// # use anyport_core::{Body, HttpOptions, Result};
@@ -57,7 +57,7 @@ enum Field {
     XForwardedFor,
 }
 
-/// The client behind trusted proxies, in a request's extensions: from [`ForwardedLayer`].
+/// The client behind trusted proxies. [`ForwardedLayer`] puts it into a request's extensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Forwarded {
@@ -75,7 +75,7 @@ impl ForwardedLayer {
     ///
     /// # Errors
     ///
-    /// No peer is trusted, or something else than a network is named.
+    /// No peer is trusted, or an entry is not a network.
     pub fn forwarded(trusted: impl Into<Trusted>) -> Result<Self> {
         Self::new(Field::Forwarded, trusted.into())
     }
@@ -85,7 +85,7 @@ impl ForwardedLayer {
     ///
     /// # Errors
     ///
-    /// No peer is trusted, or something else than a network is named.
+    /// No peer is trusted, or an entry is not a network.
     pub fn x_forwarded_for(trusted: impl Into<Trusted>) -> Result<Self> {
         Self::new(Field::XForwardedFor, trusted.into())
     }
@@ -96,7 +96,7 @@ impl ForwardedLayer {
         Ok(Self { field, trusted })
     }
 
-    /// `None`: the peer is the client, or the proxies do not tell the client.
+    /// `None`: the peer is the client, or the proxies do not name the client.
     fn client(
         &self,
         info: &ConnInfo,
@@ -110,7 +110,7 @@ impl ForwardedLayer {
             Field::XForwardedFor => X_FORWARDED_FOR,
         };
         let mut nearest = None;
-        // The last value is the nearest proxy's.
+        // The nearest proxy added the last value.
         for value in headers.get_all(name).iter().rev() {
             let value = value.to_str().map_err(|_| Malformed)?;
             if matches!(self.field, Field::Forwarded) && !is_unambiguous(value) {
@@ -122,7 +122,7 @@ impl ForwardedLayer {
                     continue;
                 }
                 let Some(hop) = self.hop(element)? else {
-                    // Unknown to a trusted proxy, or hidden by it.
+                    // The client is unknown to a trusted proxy, or hidden by it.
                     return Ok(None);
                 };
                 let is_client = !self.trusted.contains(hop.client);
@@ -135,7 +135,7 @@ impl ForwardedLayer {
         Ok(nearest)
     }
 
-    /// One element of the field. `None`: it tells no address.
+    /// Parses one element of the field. `None`: the element contains no address.
     fn hop(&self, element: &str) -> std::result::Result<Option<Forwarded>, Malformed> {
         match self.field {
             Field::Forwarded => {
@@ -165,12 +165,13 @@ impl ForwardedLayer {
     }
 }
 
-/// A trusted proxy's field that could be read in two ways.
+/// A trusted proxy's field is ambiguous.
 #[derive(Debug)]
 struct Malformed;
 
-/// Whether every comma and semicolon separates. A client that sends half of a quoted string could
-/// hide what the proxy appends, and a proxy that quotes a client's text could repeat a separator.
+/// Whether every comma and semicolon is a separator. A client that sends half of a quoted string
+/// could hide the element of the proxy. A proxy that quotes a client's text could repeat a
+/// separator.
 fn is_unambiguous(value: &str) -> bool {
     let mut is_quoted = false;
     for byte in value.bytes() {
@@ -195,7 +196,7 @@ impl<S> Layer<S> for ForwardedLayer {
     }
 }
 
-/// The service that [`ForwardedLayer`] gives.
+/// The service that [`ForwardedLayer`] makes.
 #[derive(Clone, Debug)]
 pub struct ForwardedService<S> {
     service: S,

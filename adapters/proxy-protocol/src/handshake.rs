@@ -1,4 +1,4 @@
-//! The header of one connection: it is read when the handshake below has ended.
+//! The handshake of one connection: it reads the PROXY header after the inner handshake.
 use crate::{
     ProxyProtocolConnection,
     header::{self, Frame, Header},
@@ -18,7 +18,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// How much is read at once: a common header, and the beginning of what follows.
+/// The size of a read: enough for a common header and the first bytes behind it.
 const READ: usize = 1024;
 
 pin_project_lite::pin_project! {
@@ -55,7 +55,7 @@ struct Receiver<C> {
     shared: Arc<Shared>,
     /// The beginning of the header. Empty, if the header arrives at once.
     received: Vec<u8>,
-    /// `None`: the peer has not been waited for.
+    /// `None`: no read was pending yet.
     deadline: Option<Pin<Box<dyn Sleep>>>,
 }
 
@@ -142,7 +142,7 @@ impl<C: Connection> Receiver<C> {
         }
     }
 
-    /// The header, and what arrived behind it.
+    /// The header, and the bytes that arrived behind it.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Header, Bytes)>> {
         loop {
             let Poll::Ready(header) = self.poll_more(cx)? else {

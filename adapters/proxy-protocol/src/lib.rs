@@ -1,5 +1,5 @@
-//! PROXY protocol for [anyport](https://docs.rs/anyport): behind a balancer, an app sees the
-//! client.
+//! PROXY protocol for [anyport](https://docs.rs/anyport): an app behind a balancer sees the address
+//! of each client.
 //!
 //! A balancer that forwards TCP connections hides the address of each client. With the
 //! [PROXY protocol](https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt), versions 1 and 2,
@@ -20,10 +20,10 @@
 //! # Ok(()) }
 //! ```
 //!
-//! [`ConnInfo::peer`](anyport_core::transport::ConnInfo::peer) is the client then,
-//! [`ConnInfo::proxy`](anyport_core::transport::ConnInfo::proxy) the balancer, and
-//! [`ConnInfo::proxied`](anyport_core::transport::ConnInfo::proxied) holds what else the header says. The
-//! accept filter and the limit per address apply to the client.
+//! Then [`ConnInfo::peer`](anyport_core::transport::ConnInfo::peer) is the client, and
+//! [`ConnInfo::proxy`](anyport_core::transport::ConnInfo::proxy) is the balancer.
+//! [`ConnInfo::proxied`](anyport_core::transport::ConnInfo::proxied) has the other facts of the
+//! header. The accept filter and the limit per address apply to the client.
 //!
 //! Where a balancer forwards HTTP requests instead of connections, [`ForwardedLayer`] reads the
 //! `Forwarded` or `X-Forwarded-For` field of each request.

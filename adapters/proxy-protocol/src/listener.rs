@@ -1,4 +1,4 @@
-//! A listener whose trusted peers begin with a PROXY header.
+//! A listener whose trusted peers send a PROXY header first.
 use crate::{
     Policy, ProxyProtocolConnection, ProxyProtocolHandshake, policy::Others, trusted::Trust,
 };
@@ -14,14 +14,14 @@ use std::{
     time::Duration,
 };
 
-/// A listener whose trusted peers begin with a PROXY header, which is read in each connection's own
-/// task.
+/// A listener whose trusted peers send a PROXY header first. Each header is read in the
+/// connection's own task.
 pub struct ProxyProtocolListener<L> {
     inner: L,
     shared: Arc<Shared>,
 }
 
-/// What all handshakes need.
+/// The settings that all handshakes share.
 pub(crate) struct Shared {
     pub(crate) policy: Policy,
     pub(crate) timer: SharedTimer,
@@ -45,7 +45,8 @@ impl<L: ByteListener> Listener for ProxyProtocolListener<L> {
         let shared = &self.shared;
         self.inner.poll_accept(cx).map_ok(|incoming| {
             let policy = &shared.policy;
-            // The peer is the next proxy's client, whom the handshake below will tell.
+            // If the inner transport also reads a PROXY header, the peer is known only after the
+            // inner handshake.
             let is_known = !incoming.is_from_proxy();
             match policy.trusted.endpoint(&incoming.peer) {
                 Trust::No if is_known && policy.others == Others::Refused => {

@@ -1,11 +1,11 @@
-//! From whom a header is read.
+//! The policy: which peers must send a header.
 use crate::Trusted;
 use std::time::Duration;
 
-/// From whom a PROXY header is read, and what happens to other peers.
+/// Which peers must send a PROXY header, and what happens to other peers.
 ///
-/// The protocol forbids to guess: a trusted peer always sends a header, and no other peer's header
-/// is ever read.
+/// The protocol forbids the server to guess. So a trusted peer must always send a header, and the
+/// header of any other peer is never read.
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub(crate) trusted: Trusted,
@@ -20,7 +20,7 @@ pub(crate) enum Others {
     Ordinary,
 }
 
-/// The protocol asks for at least three seconds, so that one lost packet is sent again.
+/// The protocol requires at least three seconds, so that one lost packet can be sent again.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Policy {
@@ -35,8 +35,8 @@ impl Policy {
         Self::new(trusted.into(), Others::Refused)
     }
 
-    /// Trusted peers must send a header; other peers are ordinary clients. A header of theirs is
-    /// data, so HTTP answers it 400.
+    /// Trusted peers must send a header; other peers are ordinary clients. A header of such a
+    /// client is data, so HTTP responds with 400 to it.
     pub fn only_from(trusted: impl Into<Trusted>) -> Self {
         Self::new(trusted.into(), Others::Ordinary)
     }
@@ -49,8 +49,8 @@ impl Policy {
         }
     }
 
-    /// How long a trusted peer may take to send its header, after the handshake below. Default: 5
-    /// seconds. The server's timeout for handshakes holds as well.
+    /// How long a trusted peer may take to send its header, after the inner handshake. Default: 5
+    /// seconds. The server's timeout for handshakes applies as well.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

@@ -11,7 +11,7 @@ use std::io;
 ///
 /// # Errors
 ///
-/// A policy that trusts no peer, or that names something else than networks, is an error at start.
+/// A policy that trusts no peer, or that has an entry other than a network, is an error at start.
 #[derive(Clone, Debug)]
 pub struct ProxyProtocol<T> {
     inner: T,
@@ -19,19 +19,19 @@ pub struct ProxyProtocol<T> {
 }
 
 impl<T> ProxyProtocol<T> {
-    /// PROXY protocol over `inner`. [`ProxyProtocolExt::proxy_protocol`] reads better.
+    /// PROXY protocol over `inner`. The same as [`ProxyProtocolExt::proxy_protocol`].
     pub fn new(inner: T, policy: Policy) -> Self {
         Self { inner, policy }
     }
 }
 
-/// Gives every transport of byte streams the method [`proxy_protocol`](Self::proxy_protocol).
+/// Adds the method [`proxy_protocol`](Self::proxy_protocol) to every byte-stream transport.
 pub trait ProxyProtocolExt: ByteTransport {
     /// PROXY protocol over this transport.
     ///
-    /// Most balancers send the header first and pass the client's TLS on: then `.tls(..)` comes
-    /// after. A balancer that itself connects by TLS sends the header inside: then `.tls(..)` comes
-    /// before.
+    /// Most balancers send the header first and pass the client's TLS on. For these, call
+    /// `.tls(..)` afterwards. A balancer that itself connects by TLS sends the header inside TLS.
+    /// For these, call `.tls(..)` before.
     ///
     /// ```
     /// # use anyport_proxy_protocol::{Policy, ProxyProtocolExt};

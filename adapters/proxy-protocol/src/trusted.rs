@@ -1,16 +1,16 @@
-//! Which peers are believed.
+//! The peers whose headers are trusted.
 use anyport_core::{ConnInfo, Error, Result, transport::Endpoint};
 use ipnet::IpNet;
 use std::net::IpAddr;
 
-/// The peers that are trusted to say who their clients are.
+/// The peers that are trusted to name their clients.
 ///
 /// A list of networks becomes one: `["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"]`. An IPv4 network
 /// also contains the IPv6 addresses that are mapped from it (`::ffff:10.0.0.1`, RFC 4291 2.5.5.2).
 ///
 /// # Errors
 ///
-/// What is no network is an error when the server starts.
+/// An entry that is not a network is an error when the server starts.
 ///
 /// ```
 /// # use anyport_proxy_protocol::{Policy, Trusted};
@@ -22,7 +22,7 @@ pub struct Trusted {
     everyone: bool,
     networks: Vec<IpNet>,
     unix: Unix,
-    /// The first entry that is no network.
+    /// The first entry that is not a network.
     invalid: Option<String>,
 }
 
@@ -31,21 +31,21 @@ enum Unix {
     #[default]
     No,
     All,
-    /// Those of these users.
+    /// Peers that run as one of these users.
     Users(Vec<u32>),
 }
 
-/// Whether a peer is trusted, as far as its address tells.
+/// Whether a peer is trusted, judged by its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
     Yes,
     No,
-    /// Its user decides, whom the connection knows after the handshake.
+    /// The user of the peer decides, which is known after the handshake.
     DependsOnUser,
 }
 
 impl Trusted {
-    /// Peers whose IP address is in one of these networks. An address alone is a network, too.
+    /// Peers whose IP address is in one of these networks. A single address is also a network.
     pub fn networks(networks: impl IntoIterator<Item: AsRef<str>>) -> Self {
         let mut trusted = Self::default();
         for network in networks {
@@ -73,14 +73,14 @@ impl Trusted {
         }
     }
 
-    /// Also every peer on a Unix socket.
+    /// Also trusts every peer on a Unix socket.
     #[must_use]
     pub fn with_unix(mut self) -> Self {
         self.unix = Unix::All;
         self
     }
 
-    /// Also peers on a Unix socket that run as one of these users (SO_PEERCRED, unix(7)).
+    /// Also trusts peers on a Unix socket that run as one of these users (SO_PEERCRED, unix(7)).
     #[must_use]
     pub fn with_unix_users(mut self, users: impl IntoIterator<Item = u32>) -> Self {
         let users = users.into_iter();
@@ -108,7 +108,7 @@ impl Trusted {
         Ok(())
     }
 
-    /// What an address tells.
+    /// Whether a peer with this address is trusted.
     pub(crate) fn endpoint(&self, peer: &Endpoint) -> Trust {
         let is_trusted = self.everyone
             || match peer {
@@ -123,7 +123,7 @@ impl Trusted {
         if is_trusted { Trust::Yes } else { Trust::No }
     }
 
-    /// What a connection tells.
+    /// Whether the peer of this connection is trusted.
     pub(crate) fn connection(&self, info: &ConnInfo) -> bool {
         match (self.endpoint(info.peer()), &self.unix) {
             (Trust::Yes, _) => true,
@@ -149,7 +149,7 @@ fn parse(network: &str) -> Option<IpNet> {
         Ok(network) => network,
         Err(_) => IpNet::from(network.parse::<IpAddr>().ok()?),
     };
-    // Addresses are compared in their canonical form, so a mapped network is as well.
+    // Addresses are compared in their canonical form, so a mapped network is converted as well.
     match network {
         IpNet::V6(mapped) if mapped.prefix_len() >= 96 => match mapped.addr().to_canonical() {
             IpAddr::V4(address) => IpNet::new(address.into(), mapped.prefix_len() - 96).ok(),

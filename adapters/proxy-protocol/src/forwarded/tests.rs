@@ -1,4 +1,4 @@
-//! Which address the fields of a request tell.
+//! Tests which client the fields of a request name.
 use super::*;
 use anyport_core::transport::Endpoint;
 use http::HeaderValue;
@@ -18,7 +18,7 @@ fn info(peer: &str) -> ConnInfo {
     ConnInfo::new(peer, Endpoint::custom("server"))
 }
 
-/// What a request from this peer tells; each value is a field line of its own.
+/// The client that a request from this peer names. Each value is a field line of its own.
 fn from(layer: &ForwardedLayer, peer: &str, values: &[&str]) -> String {
     let name = match layer.field {
         Field::Forwarded => FORWARDED,
@@ -47,13 +47,13 @@ fn last_address_that_is_not_trusted_is_the_client() {
         (&["[2001:db8::1]:4711"], "2001:db8::1"),
         (&["2001:db8::1"], "2001:db8::1"),
         (&["::ffff:192.0.2.1"], "192.0.2.1"),
-        // All of them are proxies: the first one is as far as it is known.
+        // All addresses are proxies, so the first one is the best known client.
         (&["10.9.9.9, 10.1.2.3"], "10.9.9.9"),
         (&["unknown"], "none"),
         (&["192.0.2.1, unknown"], "none"),
         (&[], "none"),
         (&["not an address"], "malformed"),
-        // What the client sent is not even looked at.
+        // The part that the client sent is not parsed.
         (&["not an address, 192.0.2.1"], "192.0.2.1"),
     ] {
         assert_eq!(
@@ -84,7 +84,7 @@ fn forwarded_is_read_as_its_rfc_says() {
 #[test]
 fn quoted_separators_are_malformed() {
     for value in [
-        // Half a quoted string of the client's would swallow the proxy's element.
+        // The client sends half a quoted string, which would hide the proxy's element.
         "for=\"x, for=192.0.2.1",
         "for=\"x, for=\"[2001:db8::1]\"",
         // A host that the proxy quotes looks like another element.

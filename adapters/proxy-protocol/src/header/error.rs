@@ -1,10 +1,10 @@
-//! What is wrong with a header.
+//! The error of a header.
 use std::{borrow::Cow, fmt};
 
-/// How many bytes of what was seen instead are shown.
+/// How many bytes of the input an error shows.
 const SHOWN: usize = 24;
 
-/// What is wrong with a header, what was seen, and what to do.
+/// The error of a header: one line with the fault, the input, and advice.
 #[derive(Debug)]
 pub(crate) struct HeaderError(Cow<'static, str>);
 
@@ -13,11 +13,11 @@ impl HeaderError {
         Self(what.into())
     }
 
-    /// The input begins with something else.
+    /// The input does not begin with a header.
     pub(crate) fn not_a_header(input: &[u8]) -> Self {
         let shown = &input[..input.len().min(SHOWN)];
         let seen = shown.escape_ascii();
-        // A handshake record of TLS begins so (RFC 8446 5.1).
+        // A TLS handshake record begins with these bytes (RFC 8446 5.1).
         let advice = match input {
             [0x16, 0x03, ..] | [0x16] => {
                 "that is TLS: if the proxy sends its header inside TLS, call `.tls(..)` before `.proxy_protocol(..)`"

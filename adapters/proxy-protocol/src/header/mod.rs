@@ -1,4 +1,4 @@
-//! A PROXY header, versions 1 and 2, without I/O: where it ends, and what it says.
+//! Parses a PROXY header of version 1 or 2, without I/O.
 mod error;
 mod tlv;
 mod v1;
@@ -8,23 +8,23 @@ pub(crate) use error::HeaderError;
 
 use anyport_core::transport::{Endpoint, Proxied};
 
-/// The most bytes of a header. Version 2 could have 65,551, which no proxy needs.
+/// The maximum length of a header. Version 2 allows 65,551 bytes, which no proxy needs.
 pub(crate) const LONGEST: usize = 4096;
 
-/// How far a header has arrived.
+/// How much of a header has arrived.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
     Incomplete,
-    /// It has this many bytes.
+    /// The header is complete and has this many bytes.
     Complete(usize),
 }
 
-/// What a header says.
+/// The content of a header.
 #[derive(Debug)]
 pub(crate) enum Header {
-    /// Who the client is.
+    /// The proxy forwards the connection of this client.
     Client(Client),
-    /// The connection is the proxy's own (LOCAL), or its client is not told (UNKNOWN, UNSPEC).
+    /// The connection is the proxy's own (LOCAL), or the header names no client (UNKNOWN, UNSPEC).
     Proxy,
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn frame(input: &[u8]) -> Result<Frame, HeaderError> {
     }
 }
 
-/// Parses a header that is complete, and nothing behind it.
+/// Parses a complete header, without any bytes behind it.
 pub(crate) fn parse(header: &[u8]) -> Result<Header, HeaderError> {
     match header.first() {
         Some(b'P') => v1::parse(header),
@@ -52,7 +52,7 @@ pub(crate) fn parse(header: &[u8]) -> Result<Header, HeaderError> {
     }
 }
 
-/// Whether `input` begins with `prefix`, as far as it has arrived.
+/// Whether `input`, which may be incomplete, can begin with `prefix`.
 fn may_begin_with(input: &[u8], prefix: &[u8]) -> bool {
     let common = input.len().min(prefix.len());
     input[..common] == prefix[..common]

@@ -1,20 +1,20 @@
-//! What follows the addresses of a header of version 2: types, lengths and values.
+//! The values behind the addresses of a version 2 header: type, length, value.
 use super::HeaderError;
 use anyport_core::transport::{Proxied, ProxiedTls};
 use crc::{CRC_32_ISCSI, Crc};
 use proxy_header::{ProxyHeader, SslInfo, Tlv};
 
-/// CRC32c, as RFC 9260 appendix A has it.
+/// CRC32c (RFC 9260 appendix A).
 const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
 /// The longest unique identifier (section 2.2.5 of the protocol).
 const UNIQUE_ID: usize = 128;
 
-/// The types from 0xE0 to 0xEF are a vendor's, those from 0xF0 to 0xF7 are experiments.
+/// The types from 0xE0 to 0xEF are for vendors, those from 0xF0 to 0xF7 are for experiments.
 const EXTENSIONS: std::ops::RangeInclusive<u8> = 0xE0..=0xF7;
 
-/// What the values say. Of a type that occurs twice, the first one counts, unless it is an
-/// extension.
+/// The contents of the values. If a type occurs twice, the first value is used, except for
+/// extensions.
 #[derive(Default)]
 pub(super) struct Facts(Proxied);
 

@@ -4,7 +4,7 @@ use proxy_header::{ParseConfig, ProxyHeader};
 
 const PREFIX: &[u8] = b"PROXY ";
 
-/// The most bytes of a line, its end included (section 2.1 of the protocol).
+/// The maximum length of a line, with its CRLF (section 2.1 of the protocol).
 const LONGEST: usize = 107;
 
 pub(super) fn frame(input: &[u8]) -> Result<Frame, HeaderError> {
@@ -30,7 +30,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Header, HeaderError> {
         let line = fields.escape_ascii();
         HeaderError::new(format!("the PROXY header's line is invalid: \"{line}\""))
     };
-    // Whatever follows this word is to be ignored.
+    // The protocol requires that the text behind this word is ignored.
     if fields == b"UNKNOWN" || fields.starts_with(b"UNKNOWN ") {
         return Ok(Header::Proxy);
     }
@@ -51,7 +51,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Header, HeaderError> {
     }
 }
 
-/// Digits without leading zeros.
+/// Whether the field consists of digits without leading zeros.
 fn is_port(field: &[u8]) -> bool {
     match field {
         [] => false,

@@ -41,7 +41,7 @@ pub(super) fn frame(input: &[u8]) -> Result<Frame, HeaderError> {
 }
 
 pub(super) fn parse(header: &[u8]) -> Result<Header, HeaderError> {
-    // The block of a LOCAL header is skipped, whatever it claims: section 2.2 says so.
+    // The block of a LOCAL header is skipped, whatever its content (section 2.2).
     if header[SIGNATURE.len()] == LOCAL {
         return Ok(Header::Proxy);
     }
@@ -76,8 +76,8 @@ pub(super) fn parse(header: &[u8]) -> Result<Header, HeaderError> {
     })
 }
 
-/// A path ends at its first zero byte. A name in the abstract namespace begins with one, and its
-/// length is not told, so it counts as none.
+/// A path ends at its first zero byte. A name in the abstract namespace begins with a zero byte,
+/// and the header does not contain its length. So such a client is unnamed.
 fn unix(path: &[u8]) -> Endpoint {
     let end = path.iter().position(|&byte| byte == 0);
     match &path[..end.unwrap_or(path.len())] {

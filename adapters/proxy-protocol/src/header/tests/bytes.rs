@@ -11,7 +11,7 @@ pub(super) fn v2(command: u8, family: u8, block: &[u8]) -> Vec<u8> {
     [SIGNATURE, &[command, family], &length, block].concat()
 }
 
-/// One that names a client on IPv4, and has these values.
+/// A header that names an IPv4 client, and has these values.
 pub(super) fn with_tlvs(tlvs: &[Vec<u8>]) -> Vec<u8> {
     v2(0x21, 0x11, &[IPV4, &tlvs.concat()].concat())
 }
@@ -21,7 +21,7 @@ pub(super) fn tlv(kind: u8, value: &[u8]) -> Vec<u8> {
     [&[kind], &length[..], value].concat()
 }
 
-/// With a checksum in front of other values.
+/// A header with a checksum in front of other values.
 pub(super) fn with_checksum(tlvs: &[Vec<u8>]) -> Vec<u8> {
     let empty = tlv(3, &[0; 4]);
     let mut header = with_tlvs(&[&[empty], tlvs].concat());

@@ -1,4 +1,4 @@
-//! Headers that no proxy sends, and what is said about them.
+//! Invalid headers, and their errors.
 use super::{
     bytes::{IPV4, SIGNATURE, tlv, v2, with_checksum, with_tlvs},
     *,
@@ -111,7 +111,7 @@ fn address_block_that_is_too_short() {
         for short in 0..length {
             let header = v2(0x21, family, &vec![0; short]);
             is_invalid(&header, "address block is invalid");
-            // What follows on the connection is not taken for addresses.
+            // Bytes behind the header are not parsed as addresses.
             is_invalid(
                 &[&header, &[1; 300][..]].concat(),
                 "address block is invalid",
@@ -132,9 +132,9 @@ fn values_that_overlap_or_go_beyond_the_header() {
     let mut beyond = authority;
     beyond[2] += 1;
     is_invalid(&with_tlvs(&[beyond.clone()]), "type 0x02 at byte 28");
-    // Its last byte is the next one's first: what follows is no value any more.
+    // The value also covers the first byte of the next value, so the remaining bytes are no value.
     is_invalid(&with_tlvs(&[beyond, tlv(4, b"")]), "invalid");
-    // Inside of the TLS values: one reaches beyond its parent, into the next value.
+    // Inside the TLS values, one value reaches beyond its parent, into the next value.
     let mut inner = tlv(0x21, b"TLSv1.3");
     inner[2] += 3;
     let ssl = [&[1, 0, 0, 0, 0][..], &inner].concat();
@@ -158,7 +158,7 @@ fn malformed_values() {
 fn checksum_that_differs() {
     let header = with_checksum(&[tlv(2, b"example.com")]);
     assert!(matches!(outcome(&header), Outcome::Client(..)));
-    // The addresses, and what follows the checksum.
+    // The addresses, and the bytes behind the checksum.
     for at in (16..28)
         .chain(38..header.len() - 11)
         .chain(header.len() - 11..header.len())
@@ -170,6 +170,6 @@ fn checksum_that_differs() {
     let mut changed = header;
     changed[16] ^= 1;
     is_invalid(&changed, "checksum is 0x");
-    // Also where no address is told.
+    // The checksum is verified even if the header contains no address.
     is_invalid(&v2(0x21, 0, &tlv(3, b"1234")), "checksum is 0x");
 }

@@ -6,14 +6,14 @@ mod table;
 
 use super::*;
 
-/// What an input is.
+/// The result of parsing an input.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Incomplete,
     Invalid(String),
-    /// Of a header with this many bytes: the proxy itself is the peer.
+    /// A header with this many bytes, which names no client: the proxy itself is the peer.
     Proxy(usize),
-    /// Of a header with this many bytes: client, destination.
+    /// A header with this many bytes, its client and its destination.
     Client(usize, String, String),
 }
 

@@ -1,4 +1,4 @@
-//! Generated inputs, and what another parser makes of them: `ppp`.
+//! Compares the results for generated inputs with those of another parser, `ppp`.
 use super::{
     bytes::{SIGNATURE, tlv, v2, with_checksum},
     *,
@@ -22,30 +22,30 @@ fn parsers_agree_on_a_million_generated_inputs() {
     println!("{:#?}", compare(1_000_000));
 }
 
-/// How often the parsers agreed, and why they did not.
+/// How often the parsers agreed, and the reasons why they did not.
 #[derive(Debug, Default)]
 struct Differences {
     agreed: u64,
-    /// Of those, the headers that name a client.
+    /// The headers among them that name a client.
     clients: u64,
-    /// A line is judged when it is complete, and `ppp` judges its beginning.
+    /// This parser checks a line when it is complete. `ppp` checks its beginning.
     line_is_incomplete: u64,
-    /// A line ends at its first LF; `ppp` goes by the first CR.
+    /// For this parser, a line ends at its first LF. For `ppp`, it ends at the first CR.
     line_ended: u64,
-    /// What follows UNKNOWN is ignored; `ppp` wants UTF-8, and no more than five fields.
+    /// This parser ignores the text behind UNKNOWN. `ppp` requires UTF-8, and at most five fields.
     after_unknown: u64,
     /// `ppp` accepts a sign in a port.
     sign: u64,
-    /// The block of LOCAL is ignored; `ppp` parses it.
+    /// This parser ignores the block of LOCAL. `ppp` parses it.
     local: u64,
-    /// At most 4096 bytes are read, and the length alone decides.
+    /// This parser rejects a header of more than 4096 bytes by its length.
     too_long: u64,
-    /// Families that the protocol does not assign, which `ppp` accepts; and wrong ones, which it
-    /// refuses before the block is there.
+    /// `ppp` accepts families that the protocol does not assign, and refuses invalid families
+    /// before the block has arrived.
     family: u64,
-    /// `ppp` leaves the values to its user.
+    /// `ppp` does not check the values.
     values: u64,
-    /// `ppp` judges the second half of the fixed part when all of it is there.
+    /// `ppp` checks the second half of the fixed part only when all of it has arrived.
     command: u64,
 }
 
@@ -71,7 +71,7 @@ fn compare(inputs: u64) -> Differences {
     differences
 }
 
-/// The messages of the two differ.
+/// Compares two outcomes without their messages, which differ.
 fn ours_is(ours: &Outcome, theirs: &Outcome) -> bool {
     matches!((ours, theirs), (Outcome::Invalid(_), Outcome::Invalid(_))) || ours == theirs
 }
@@ -97,7 +97,8 @@ impl Differences {
         let family = input.get(SIGNATURE.len() + 1).copied().unwrap_or_default();
         match (ours, theirs) {
             (Proxy(_), Invalid(_)) if command == Some(0x20) => Some(&mut self.local),
-            // `ppp` finds a family too short before the rest of the block is there.
+            // `ppp` reports a block that is too short for its family before the rest of it has
+            // arrived.
             (Incomplete, Invalid(_)) if command == Some(0x20) => Some(&mut self.local),
             (Incomplete, Invalid(_)) => Some(&mut self.family),
             (Invalid(error), _) if error.contains("at most 4096") => Some(&mut self.too_long),
@@ -117,13 +118,13 @@ impl Differences {
     }
 }
 
-/// Whether a value is malformed, as `ppp`'s iterator and the protocol's text say.
+/// Whether a value is malformed, according to `ppp`'s iterator and the protocol's text.
 fn has_bad_value(input: &[u8]) -> bool {
     let Ok(header) = version_2::Header::try_from(input) else {
         return false;
     };
     let bytes = header.as_bytes().to_vec();
-    // Without addresses, `ppp` finds no values.
+    // `ppp` finds no values in a header without addresses.
     let addresses = [0, 12, 36, 216][usize::from(bytes[13] >> 4)];
     version_2::TypeLengthValues::from(&bytes[16 + addresses..]).any(|value| {
         let Ok(value) = value else { return true };
@@ -149,7 +150,7 @@ fn has_bad_value(input: &[u8]) -> bool {
     })
 }
 
-/// Whether the checksum is right, wherever it stands in the header.
+/// Whether the checksum is right, at any position in the header.
 fn has_checksum(header: &[u8], value: &[u8]) -> bool {
     let places = (0..header.len() - 3).filter(|&at| &header[at..at + 4] == value);
     places.into_iter().any(|at| {
@@ -231,7 +232,7 @@ fn client(
     Outcome::Client(length, shown(source), shown(destination))
 }
 
-/// A header, valid or nearly so, and perhaps cut, changed, or followed by something.
+/// A valid or nearly valid header, which may be truncated, changed, or followed by other bytes.
 fn input(rng: &mut Rng) -> Vec<u8> {
     let mut input = match rng.u8(..4) {
         0 | 1 => line(rng),

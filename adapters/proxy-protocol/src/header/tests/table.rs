@@ -1,4 +1,4 @@
-//! What valid headers say, and where they end.
+//! Valid headers: their contents and their lengths.
 use super::{
     bytes::{IPV4, tlv, v2, with_checksum, with_tlvs},
     *,
@@ -23,7 +23,7 @@ fn version_1_names_client_and_destination() {
             "PROXY TCP6 2001:db8::1 ::1 4711 443\r\n",
             ("[2001:db8::1]:4711", "[::1]:443"),
         ),
-        // The longest one.
+        // The longest line of this kind.
         (
             "PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n",
             (
@@ -68,7 +68,7 @@ fn block_of_a_local_header_is_skipped_whatever_it_claims() {
             IPV4,
             b"short",
             &[0xFF; 300],
-            // A value whose length goes beyond the header.
+            // A value whose length exceeds the header.
             &[3, 0xFF, 0xFF, 0],
         ] {
             let header = v2(0x20, family, block);
