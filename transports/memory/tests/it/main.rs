@@ -1,5 +1,5 @@
 //! The crate's own tests, linked into one program, so that they run at the same time. Tests that
-//! count or change what the process has are programs of their own, beside this folder.
+//! count or change the resources of the process are programs of their own, beside this folder.
 
 mod body_gap;
 mod corpus;
