@@ -1,7 +1,7 @@
-//! A crowd of idle WebSockets is drained: each of them is closed with 1001, and the drain ends.
+//! Drains thousands of idle WebSockets: each of them is closed with 1001, and the drain ends.
 //!
-//! The process has both ends of each connection. So it opens half as many as it may have
-//! descriptors, and 9,000 at most; it writes to standard error how many that were.
+//! The process has both ends of each connection. So it opens half as many WebSockets as it may have
+//! descriptors, and 9,000 at most. It prints the number to standard error.
 use anyport_core::{Body, Server, serve_with};
 use anyport_glommio::Glommio;
 use anyport_monoio::Monoio;
@@ -23,9 +23,9 @@ use tokio::{
 use tower::service_fn;
 
 const MOST: u64 = 9_000;
-/// Descriptors for all else.
+/// Descriptors for other purposes.
 const OTHERS: u64 = 200;
-/// Nothing here takes nearly so long, unless it hangs.
+/// Upper bound of every wait. Only a test that hangs reaches it.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 const LOCAL: &str = "127.0.0.1:0";
@@ -57,7 +57,7 @@ pub(crate) fn tests(mut tests: Tests) -> Tests {
     for (transport, server) in servers {
         let name = format!("a_crowd_over_{transport}_is_closed_with_1001");
         let test = move || {
-            // Each takes all the descriptors that there are.
+            // Each test uses all descriptors of the process, so one test runs at a time.
             static ONE_BY_ONE: Mutex<()> = Mutex::new(());
             let _turn = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
             block_on(is_closed(transport, server()));
@@ -67,7 +67,7 @@ pub(crate) fn tests(mut tests: Tests) -> Tests {
     tests
 }
 
-/// As many as there are descriptors for.
+/// The number of WebSockets for which there are descriptors.
 fn crowd() -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;

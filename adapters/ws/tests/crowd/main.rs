@@ -1,4 +1,4 @@
-//! Many WebSockets at once: these tests have all the descriptors of their process.
+//! Many WebSockets at once: each of these tests uses all descriptors of the process.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"

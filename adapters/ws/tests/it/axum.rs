@@ -1,4 +1,4 @@
-//! The extractor, in place of axum's.
+//! The extractor that replaces axum's own.
 use crate::scene::*;
 use anyport_core::serve_with;
 use anyport_memory::Memory;

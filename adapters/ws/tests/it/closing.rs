@@ -1,4 +1,4 @@
-//! How a WebSocket ends: closed from either end, by silence, by its handler.
+//! The end of a WebSocket: by either end, by a timeout, or by its handler.
 use crate::scene::*;
 use anyport_ws::{CloseFrame, Config, Error, Message};
 use std::{future::pending, time::Duration};
@@ -78,7 +78,7 @@ async fn a_silent_peer_is_pinged_and_given_up() {
     assert_eq!(asked.elapsed().as_secs(), 10);
 }
 
-/// Whatever it talks of.
+/// The traffic on the WebSocket does not matter.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_talks_is_not_pinged() {
     let config = Config::default().with_heartbeat(Duration::from_secs(10));
@@ -91,7 +91,7 @@ async fn a_peer_that_talks_is_not_pinged() {
     }
 }
 
-/// A peer that takes nothing is given up, too, by an app that only sends.
+/// An app that only sends also detects a peer that reads nothing.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_takes_nothing_is_given_up() {
     let config = Config::default().with_heartbeat(Duration::from_secs(10));

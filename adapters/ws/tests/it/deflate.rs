@@ -28,7 +28,7 @@ fn inflate(context: &mut Decompress, mut deflated: Vec<u8>, len: usize) -> Vec<u
     message
 }
 
-/// With and without context takeover, many messages, on two WebSockets in turn.
+/// Sends many messages on two WebSockets in turn, with and without context takeover.
 #[tokio::test]
 async fn compressed_messages_come_back() {
     for keeps in [false, true] {
@@ -64,7 +64,7 @@ async fn compressed_messages_come_back() {
                 assert_eq!(first, TEXT | RSV1);
                 assert!(payload.len() < text.len() / 2);
                 assert!(inflate(decompress, payload, text.len()) == text.as_bytes());
-                // What's small is sent as it is.
+                // A small message is not compressed.
                 peer.send(frame(TEXT, "small")).await;
                 peer.expect(TEXT, "small").await;
             }

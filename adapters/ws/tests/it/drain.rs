@@ -1,4 +1,4 @@
-//! A server that drains closes its WebSockets with 1001.
+//! A draining server closes its WebSockets with 1001.
 use crate::scene::*;
 use anyport_ws::{CloseFrame, Config, Error, Message};
 use std::{future::pending, time::Duration};
@@ -25,7 +25,7 @@ async fn idle_ones_are_closed_with_1001_after_their_last_message() {
     for peer in &mut peers {
         peer.expect(TEXT, "goodbye").await;
         assert_eq!(peer.expect_close(1001).await, "moving");
-        // What was on its way isn't answered any more.
+        // A message that was in flight gets no response.
         peer.send([frame(TEXT, "late"), close(1001, "")].concat())
             .await;
         peer.expect_end().await;
@@ -41,7 +41,7 @@ async fn idle_ones_are_closed_with_1001_after_their_last_message() {
     );
 }
 
-/// The grace is the limit, not the close timeout: so the report tells.
+/// The grace is the limit, not the close timeout, as the report shows.
 #[tokio::test(start_paused = true)]
 async fn one_that_does_not_answer_is_cut_off_and_reported() {
     let server = serve(Config::default(), echo);
@@ -52,7 +52,7 @@ async fn one_that_does_not_answer_is_cut_off_and_reported() {
     assert_eq!((report.completed, report.aborted), (0, 1), "{report}");
 }
 
-/// A handler that sends, and doesn't receive, is told by its next message.
+/// For a handler that only sends, the next `send` fails.
 #[tokio::test]
 async fn one_that_only_sends_is_closed_too() {
     let mut server = serve(Config::default(), |mut socket| async move {

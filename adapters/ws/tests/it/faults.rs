@@ -1,15 +1,16 @@
-//! What a peer may do wrong: it's told so by the right code, which arrives whatever else it sends,
-//! and nobody else notices.
+//! Peers that violate the protocol get a close with the right code, even if they go on sending.
+//! Other peers are not affected.
 use crate::scene::*;
 use anyport_ws::{Config, Error};
 use std::time::Duration;
 
-/// It's refused with this code, and reads that although it goes on sending.
+/// Asserts that the server closes with this code, and that the peer receives it although it goes on
+/// sending.
 async fn refused(server: &mut Server, code: u16, bytes: Vec<u8>) {
     let mut bystander = server.open().await;
     let mut peer = server.open().await;
     peer.send(&bytes).await;
-    // More than anybody has room for, so that somebody has to read it.
+    // More bytes than all buffers hold, so the server has to read them.
     let more = tokio::spawn(async move {
         let (read, mut write) = tokio::io::split(peer.0);
         for _ in 0..8 {
@@ -22,7 +23,7 @@ async fn refused(server: &mut Server, code: u16, bytes: Vec<u8>) {
         }
         let _ = tokio::io::AsyncWriteExt::shutdown(&mut write).await;
         let mut peer = Peer(Box::new(read.unsplit(write)));
-        // What was right before it has been answered.
+        // Valid messages before the violation have been answered.
         let payload = loop {
             match peer.frame().await {
                 (CLOSE, payload) => break payload,
@@ -69,7 +70,7 @@ async fn violations_get_their_code() {
     }
 }
 
-/// One that tells nobody that it has read it all.
+/// A peer that does not end the connection.
 #[tokio::test(start_paused = true)]
 async fn a_violator_that_stays_is_left() {
     let mut server = serve(
@@ -85,7 +86,7 @@ async fn a_violator_that_stays_is_left() {
     ));
 }
 
-/// As many pings as are allowed, second after second.
+/// The peer sends as many pings as are allowed, second after second.
 #[tokio::test(start_paused = true)]
 async fn pings_that_are_allowed_are_no_flood() {
     let server = serve(Config::default().with_max_control_frames(10), echo);
@@ -99,14 +100,14 @@ async fn pings_that_are_allowed_are_no_flood() {
     }
 }
 
-/// Answers that nobody reads don't pile up: of the pings that there's no room for, the latest is
-/// answered.
+/// Pongs that the peer does not read do not accumulate. If there is no room, only the latest ping
+/// is answered.
 #[tokio::test]
 async fn pings_without_a_reader_do_not_pile_up() {
     let config = Config::default()
         .with_max_control_frames(u32::MAX)
         .with_max_write_buffer(1000)
-        // The last answer waits for nothing but room.
+        // The last pong waits for room only, not for a timer.
         .with_heartbeat(Duration::MAX);
     let server = serve(config, echo);
     let (read, mut write) = tokio::io::split(server.open().await.0);

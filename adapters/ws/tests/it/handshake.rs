@@ -1,4 +1,4 @@
-//! Handshakes over HTTP/1.1, right and wrong.
+//! Valid and invalid handshakes over HTTP/1.1.
 use crate::scene::*;
 use anyport_ws::Config;
 

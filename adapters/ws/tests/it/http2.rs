@@ -11,7 +11,7 @@ async fn connect(server: &Server) -> SendRequest<Bytes> {
         .await
         .unwrap();
     tokio::spawn(connection);
-    // Once something was answered, the settings are there.
+    // The server's SETTINGS have arrived before the first response.
     let (answer, _) = requests
         .send_request(Request::get("http://test/").body(()).unwrap(), true)
         .unwrap();
@@ -59,7 +59,7 @@ impl Stream {
         self.0.send_data(bytes.into(), false).unwrap();
     }
 
-    /// So many bytes, or fewer at the end.
+    /// Reads this many bytes, or fewer at the end.
     async fn read(&mut self, len: usize) -> Vec<u8> {
         let mut got = Vec::new();
         while got.len() < len
@@ -84,14 +84,14 @@ async fn an_extended_connect_becomes_one() {
         stream.send([frame(TEXT, "one"), frame(PING, "two")].concat());
         assert_eq!(stream.read(10).await, b"\x81\x03one\x8a\x03two");
     }
-    // Closed, and then it ends, by END_STREAM; the other one goes on.
+    // The first WebSocket is closed, and its stream ends with END_STREAM. The other one continues.
     one.send(close(1000, "bye"));
     assert_eq!(one.read(usize::MAX).await, b"\x88\x05\x03\xe8bye");
     assert!(one.1.is_end_stream());
     assert!(server.end().await.is_none());
     other.send(frame(TEXT, "still here"));
     assert_eq!(other.read(12).await, b"\x81\x0astill here");
-    // One that's reset is an error of its own.
+    // A reset of one stream is an error of that WebSocket only.
     other.0.send_reset(h2::Reason::CANCEL);
     let error = server.end().await;
     assert!(matches!(error, Some(Error::Io(_))), "{error:?}");
@@ -126,7 +126,7 @@ async fn a_drain_closes_them() {
     assert_eq!(drained.await.unwrap().aborted, 0);
 }
 
-/// So that a large message isn't held up by the window.
+/// The window is opened for a large message.
 #[tokio::test]
 async fn a_large_message_comes_back() {
     let server = serve(Config::default(), echo);

@@ -1,4 +1,4 @@
-//! WebSockets in memory, with a client that sends what it likes.
+//! WebSockets in memory, with a client that sends any bytes.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"

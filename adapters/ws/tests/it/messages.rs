@@ -1,4 +1,4 @@
-//! Messages, pings, and what's written when.
+//! Messages, pings, and the order and time of writes.
 use crate::scene::*;
 use anyport_ws::{Config, Error, Message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -61,7 +61,7 @@ async fn a_message_in_single_bytes_comes_back() {
     peer.expect(TEXT, &text).await;
 }
 
-/// In order, between fragments too, and before what follows them.
+/// Pongs come in order, even between fragments, and before the answers to later messages.
 #[tokio::test]
 async fn pings_are_answered_in_order() {
     let server = serve(Config::default(), echo);
@@ -81,7 +81,7 @@ async fn pings_are_answered_in_order() {
     peer.expect(PONG, "3").await;
 }
 
-/// What's fed is written together, when there's nothing more to be received at once.
+/// Queued messages are written together, when no further message can be received at once.
 #[tokio::test]
 async fn fed_messages_are_one_write() {
     let server = serve(Config::default(), |mut socket| async move {

@@ -10,7 +10,7 @@ async fn two_tasks_send_and_receive_at_once() {
         |socket| async move {
             let (mut sender, mut receiver) = socket.split();
             let sending = tokio::spawn(async move {
-                // More than there's room for, so it waits.
+                // These messages exceed the room, so the sender waits.
                 for n in 0..200_u8 {
                     sender.send(vec![n; 20_000].into()).await.unwrap();
                 }
@@ -36,7 +36,7 @@ async fn two_tasks_send_and_receive_at_once() {
         }
         write
     });
-    // The answers to pings come between the messages, however both tasks wait.
+    // The pongs come between the messages, however both tasks wait.
     let mut peer = Peer(Box::new(tokio::io::join(read, tokio::io::sink())));
     let (mut binary, mut pongs, mut texts) = (0_u32, 0, 0);
     while texts == 0 || pongs < 500 {
@@ -64,7 +64,7 @@ async fn two_tasks_send_and_receive_at_once() {
     assert!(server.end().await.is_none());
 }
 
-/// With the traits of futures alone.
+/// Uses only the traits of the futures crate.
 #[tokio::test]
 async fn it_is_a_stream_and_a_sink() {
     let mut server = serve(Config::default(), |socket| async move {

@@ -1,4 +1,4 @@
-//! A server in memory, and a client that sends what it likes.
+//! A server in memory, and a client that sends any bytes.
 use anyport_core::{Body, Handle, observe::DrainReport, serve_with};
 use anyport_memory::{Connector, Memory};
 use anyport_ws::{self as ws, Config, Error, Message, WebSocket};
@@ -34,7 +34,7 @@ impl Server {
         self.ends.recv().await.unwrap()
     }
 
-    /// Drains it, meanwhile.
+    /// Drains the server in the background.
     pub(crate) fn drain(&self, grace: Duration) -> JoinHandle<DrainReport> {
         let shutdown = self.handle.shutdown(grace);
         tokio::spawn(async { shutdown.await.unwrap() })
@@ -44,7 +44,7 @@ impl Server {
         self.open_with(REQUEST).await.1
     }
 
-    /// Gives the head of the response, too.
+    /// Also returns the head of the response.
     pub(crate) async fn open_with(&self, request: impl AsRef<[u8]>) -> (String, Peer) {
         let mut peer = Peer(Box::new(self.connector.connect().unwrap()));
         peer.send(request).await;
@@ -52,13 +52,13 @@ impl Server {
     }
 }
 
-/// Echoes until it's over.
+/// Echoes until the WebSocket ends.
 pub(crate) async fn echo(mut socket: WebSocket) -> Option<Error> {
     loop {
         match socket.recv().await {
             Some(Ok(message)) if message.is_data() => {
                 if let Err(error) = socket.send(message).await {
-                    // There may be a better reason.
+                    // `recv` may return a more specific error.
                     return socket.recv().await.map_or(Some(error), Result::err);
                 }
             }
@@ -139,7 +139,7 @@ impl Peer {
         );
     }
 
-    /// A close with this code; gives the reason.
+    /// Expects a close with this code, and returns the reason.
     pub(crate) async fn expect_close(&mut self, code: u16) -> String {
         let (first, payload) = self.frame().await;
         let (got, reason) = payload.split_at(2);
@@ -150,7 +150,7 @@ impl Peer {
         String::from_utf8(reason.to_vec()).unwrap()
     }
 
-    /// Nothing comes any more, and it's an orderly end.
+    /// Expects a clean end of the connection, without further bytes.
     pub(crate) async fn expect_end(&mut self) {
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest).await.unwrap();
