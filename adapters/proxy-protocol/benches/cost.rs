@@ -1,14 +1,14 @@
-//! What a PROXY header costs a connection: `cargo bench -p anyport-proxy-protocol --bench cost --
-//! WHAT`.
+//! Measures the cost of a PROXY header per connection:
+//! `cargo bench -p anyport-proxy-protocol --bench cost -- WHAT`.
 //!
-//! Each connection is one request over TCP, and ends. The header arrives with the request.
+//! Each connection sends one request over TCP and then ends. The header arrives with the request.
 //!
-//! - `instructions`: user instructions per connection. Callgrind counts the server's for more
-//!   connections, so it needs valgrind.
+//! - `instructions`: user instructions per connection, as the difference between two runs of the
+//!   server under callgrind. It needs valgrind.
 //! - `cpu`: CPU time per connection, user and system, and its ratio to a connection without a
-//!   header: the median of rounds in turn.
-//! - `memory`: resident bytes per connection that waits for its first request, as the slope from
-//!   1,000 to 8,000 of them, by mimalloc.
+//!   header: the median of rounds, which take turns.
+//! - `memory`: resident bytes per connection that waits for its first request, with mimalloc. The
+//!   value is the slope from 1,000 to 8,000 connections.
 use anyhow::{Context as _, Result, bail};
 use anyport_core::{Body, Server, serve_with};
 use anyport_proxy_protocol::{Policy, ProxyProtocolExt};
@@ -27,7 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
 
-/// The headers, and none.
+/// The headers that are measured; the first case has none.
 const HEADERS: [(&str, &[u8]); 4] = [
     ("none", b""),
     ("v1", b"PROXY TCP4 192.0.2.1 192.0.2.9 4711 443\r\n"),
@@ -123,7 +123,7 @@ impl Served {
         fs::read_to_string(&path).with_context(|| path)
     }
 
-    /// Bytes that are in memory.
+    /// The resident memory in bytes.
     fn resident(&self) -> Result<i64> {
         let status = self.proc("status")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -133,7 +133,7 @@ impl Served {
         Ok(kib.parse::<i64>()? * 1024)
     }
 
-    /// Nanoseconds that its threads have run.
+    /// The CPU time of its threads, in nanoseconds.
     fn cpu(&self) -> Result<u64> {
         let mut nanoseconds = 0;
         for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
@@ -144,7 +144,7 @@ impl Served {
         Ok(nanoseconds)
     }
 
-    /// Ends it; gives what it wrote to standard error.
+    /// Ends the process, and returns its standard error.
     fn end(mut self) -> Result<String> {
         drop(self.child.stdin.take());
         let mut said = String::new();
@@ -233,7 +233,7 @@ fn memory() -> Result<()> {
     padded.resize(4096, 0);
     let padded: &'static [u8] = padded.leak();
     for (name, header) in HEADERS.into_iter().chain([("v2 of 4 KiB", padded)]) {
-        // Steps of 2 MiB would be too coarse.
+        // With huge pages, memory would grow in steps of 2 MiB, which is too coarse.
         let served = Served::start(&["env", "MIMALLOC_ALLOW_THP=0"], header)?;
         let mut sockets = Vec::new();
         let mut resident = Vec::new();

@@ -1,4 +1,4 @@
-//! What a trusted peer gets that sends no header, or a wrong one.
+//! Trusted peers that send no header, or an invalid one.
 use crate::server::{GET, LINE, SIGNATURE, Served, TRUSTED, v2};
 use anyport_proxy_protocol::{Policy, ProxyProtocolExt};
 use anyport_tcp::Tcp;
@@ -12,7 +12,7 @@ fn served() -> Served {
 #[tokio::test]
 async fn wrong_header_ends_the_connection_with_a_reason() {
     let served = served();
-    // A client that is waiting is not disturbed.
+    // A waiting client is not affected.
     let mut waiting = served.connect().await;
     waiting.write_all(LINE.as_bytes()).await.unwrap();
     let endless = "PROXY TCP4 192.0.2.1 ".to_owned() + &"1".repeat(200);

@@ -1,4 +1,4 @@
-//! What an app learns from a header.
+//! Tests the facts that an app gets from a header.
 use crate::server::{GET, LINE, Served, TRUSTED, ask, v2};
 use anyport_core::transport::{Endpoint, UnixName};
 use anyport_proxy_protocol::{Policy, ProxyProtocolExt, Trusted};

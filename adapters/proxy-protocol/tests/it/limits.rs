@@ -27,7 +27,7 @@ fn line(client: &str) -> String {
     format!("PROXY TCP4 {client} 192.0.2.9 1 2\r\n")
 }
 
-/// A connection that has been answered, and stays open.
+/// A connection that has received a response, and stays open.
 async fn open(served: &Served, header: &[u8]) -> TcpStream {
     let mut stream = served.connect().await;
     stream.write_all(header).await.unwrap();
@@ -57,7 +57,7 @@ async fn limit_per_address_is_exact_for_each_client() {
                 assert_eq!(served.events.take(), [format!("refused {client}:1: PerIp")]);
             }
         }
-        // Other clients without a proxy are counted as ever.
+        // Clients without a proxy are still counted.
         let stranger = Ipv4Addr::new(127, 0, 0, 3);
         let answer = ask(served.connect_from(stranger).await, GET).await;
         assert!(answer.contains("peer=127.0.0.3 proxy=None"), "{answer}");
@@ -72,7 +72,7 @@ async fn local_connections_count_for_the_proxy_itself() {
     let limits = Limits::default().with_connections_per_ip(2);
     let policy = Policy::required_from(TRUSTED);
     let served = Served::start_as(transport(policy), |server| server.limits(limits));
-    // The addresses in the block differ each time, and do not help.
+    // The addresses in the block differ each time, but do not change the count.
     let local = |n: u8| v2(0x20, 0x11, &[n; 12]);
     let kept = [
         open(&served, &local(1)).await,
@@ -82,7 +82,7 @@ async fn local_connections_count_for_the_proxy_itself() {
         assert_eq!(served.ask([&local(n), GET.as_bytes()].concat()).await, "");
         assert!(served.events.take()[0].starts_with("refused 127.0.0.2:"));
     }
-    // The proxy's clients are not throttled by it.
+    // That does not limit the proxy's clients.
     open(&served, line("192.0.2.1").as_bytes()).await;
     drop(kept);
 }

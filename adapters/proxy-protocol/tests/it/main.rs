@@ -1,4 +1,4 @@
-//! What a client behind a proxy is to the server, and what bad proxies get.
+//! The crate's own tests: clients behind proxies, and faulty proxies.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"

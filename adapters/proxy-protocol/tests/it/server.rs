@@ -1,4 +1,4 @@
-//! A server that answers with what it knows of its client, and remembers what happened.
+//! A server that responds with the facts about its client, and records its events.
 #![allow(dead_code, reason = "each test program uses some of it")]
 #![allow(
     clippy::unwrap_used,
@@ -28,7 +28,7 @@ use tokio::{
 };
 use tower::util::ServiceFn;
 
-/// Nothing here takes nearly so long, unless it hangs.
+/// Upper bound of every wait. Only a test that hangs reaches it.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// The balancer's address, which tests trust. Any other address is not trusted.
@@ -46,7 +46,7 @@ pub(crate) fn v2(command: u8, family: u8, block: &[u8]) -> Vec<u8> {
 
 pub(crate) type App = ServiceFn<fn(Request<Body>) -> Ready<Result<Response<Body>, Infallible>>>;
 
-/// Answers with the client, the proxy, and what the proxy says.
+/// Responds with the client, the proxy, and the facts that the proxy sent.
 pub(crate) fn app() -> App {
     tower::service_fn(|request| {
         let info = request.extensions().get::<ConnInfo>().unwrap();
@@ -112,7 +112,7 @@ impl Served {
         self.connect_from(PROXY).await
     }
 
-    /// What the proxy gets for these bytes, up to the end of the connection.
+    /// Sends these bytes as the proxy, and returns the response up to the end of the connection.
     pub(crate) async fn ask(&self, bytes: impl AsRef<[u8]>) -> String {
         ask(self.connect().await, bytes).await
     }

@@ -1,4 +1,4 @@
-//! A header ends at its last byte, however it arrives.
+//! The bytes of a header may arrive in pieces of any size.
 use crate::server::{GET, LIMIT, LINE, Served, TRUSTED, to_end, v2};
 use anyport_proxy_protocol::{Policy, ProxyProtocolExt};
 use anyport_tcp::Tcp;
@@ -25,7 +25,7 @@ async fn in_pieces<'a>(served: &Served, pieces: impl IntoIterator<Item = &'a [u8
     let talk = async {
         for piece in pieces {
             stream.write_all(piece).await.unwrap();
-            // The server takes what is there.
+            // The server reads the bytes that have arrived.
             tokio::task::yield_now().await;
         }
         to_end(&mut stream).await
@@ -69,7 +69,7 @@ async fn longest_header_is_read_and_a_longer_one_is_not() {
     is_served(&in_pieces(&served, longest.chunks(1000).chain([request])).await);
     assert_eq!(served.events.take(), [""; 0]);
     let longer = padded(4096 - 16 - 12 - 2);
-    // The length alone is enough.
+    // The length field alone causes the error.
     assert_eq!(served.ask(&longer[..16]).await, "");
     let error = &served.events.take()[0];
     assert!(error.contains("4097 bytes, and at most 4096"), "{error}");

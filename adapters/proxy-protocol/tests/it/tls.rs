@@ -1,4 +1,4 @@
-//! A header in front of TLS, and inside of it.
+//! Headers in front of TLS, and inside TLS.
 use crate::{
     client::Authority,
     server::{GET, LINE, Served, TRUSTED, ask, to_end, v2},
@@ -28,7 +28,7 @@ async fn header_in_front_of_tls() {
         );
     }
     assert_eq!(served.events.take(), [""; 0]);
-    // Without a header, or with it inside.
+    // The peer sends no header, or sends it inside TLS.
     let stream = served.connect().await;
     assert!(authority.client().connect(stream).await.is_err());
     let error = &served.events.take()[0];
@@ -50,7 +50,7 @@ async fn header_inside_of_tls() {
         "{answer}"
     );
     assert_eq!(served.events.take(), [""; 0]);
-    // In front of TLS instead.
+    // The header comes in front of TLS instead.
     for header in [LINE.as_bytes(), &v2(0x20, 0, b"")] {
         let mut stream = served.connect().await;
         stream.write_all(header).await.unwrap();

@@ -1,4 +1,4 @@
-//! From whom a header is believed.
+//! Tests which peers are trusted to send a header.
 use crate::server::{GET, LINE, PROXY, Served, TRUSTED, ask, v2};
 use anyport_core::error::ErrorKind;
 use anyport_proxy_protocol::{Policy, ProxyProtocolExt, Trusted};
@@ -34,14 +34,14 @@ async fn peer_that_is_not_trusted_is_an_ordinary_client_otherwise() {
     let served = Served::start(transport);
     let answer = ask(served.connect_from(STRANGER).await, GET).await;
     assert!(answer.contains("peer=127.0.0.3 proxy=None"), "{answer}");
-    // Its headers are data, forged LOCAL ones as well.
+    // The headers of an untrusted peer are data, including forged LOCAL headers.
     let forged = v2(0x20, 0x11, &[6; 12]);
     for header in [LINE.as_bytes(), &forged] {
         let bytes = [header, GET.as_bytes()].concat();
         let answer = ask(served.connect_from(STRANGER).await, bytes).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     }
-    // A trusted peer has no choice.
+    // A trusted peer must send a header.
     assert_eq!(ask(served.connect_from(PROXY).await, GET).await, "");
     let error = &served.events.take()[0];
     assert!(error.contains("that may be HTTP"), "{error}");
@@ -49,7 +49,7 @@ async fn peer_that_is_not_trusted_is_an_ordinary_client_otherwise() {
 
 #[tokio::test]
 async fn ipv4_network_contains_the_peers_of_an_ipv6_socket() {
-    // Of `[::]`, an IPv4 peer has a mapped address.
+    // On a socket bound to `[::]`, an IPv4 peer has a mapped address.
     let transport = Tcp::bind("[::]:0").proxy_protocol(Policy::required_from(["127.0.0.0/8"]));
     let served = Served::start(transport);
     let port = served.addr().port();

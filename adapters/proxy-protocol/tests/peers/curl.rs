@@ -1,4 +1,4 @@
-//! `curl --haproxy-protocol`: a client that is its own proxy.
+//! `curl --haproxy-protocol`, which sends the header itself.
 use crate::{
     client::Authority,
     server::{Served, TRUSTED},
@@ -13,7 +13,7 @@ use anyport_tls::TlsExt;
 use anyport_unix::Unix;
 use tokio::process::Command;
 
-/// What it prints, without settings of the machine.
+/// The output of curl, run without the machine's settings.
 async fn curl(arguments: &[&str]) -> String {
     let mut command = Command::new("curl");
     command.args(["--disable", "--noproxy", "*", "--silent", "--show-error"]);
@@ -35,7 +35,7 @@ where
 {
     let served = Served::start(transport);
     let url = format!("{scheme}://{}/", served.addr());
-    // The second request takes the same connection, and has no header.
+    // The second request uses the same connection, and has no header.
     let arguments = ["--interface", TRUSTED[0], "--insecure", &url, &url];
     let answer = curl(&arguments).await;
     let wanted = "peer=127.0.0.2 proxy=Some(\"127.0.0.2\")";

@@ -1,4 +1,4 @@
-//! `haproxy`: both versions, TLS facts, health checks, and limits that hold behind it.
+//! `haproxy`: both versions, TLS facts, health checks, and limits for its clients.
 use crate::{
     client::{Authority, Client},
     program::{Front, Proxy},
@@ -128,7 +128,7 @@ pub(crate) async fn health_checks_succeed() {
     assert_eq!(served.events.take(), [""; 0]);
 }
 
-/// What haproxy says of the server that it checks.
+/// The status of the server according to haproxy.
 async fn status(proxy: &Proxy) -> String {
     let mut text = String::new();
     if let Ok(mut stats) = UnixStream::connect(proxy.path("stats")).await {
@@ -138,7 +138,7 @@ async fn status(proxy: &Proxy) -> String {
     text
 }
 
-/// A connection that has been answered, and stays open.
+/// A connection that has received a response, and stays open.
 async fn open(proxy: &Proxy, from: Ipv4Addr) -> TcpStream {
     let mut stream = proxy.connect_from(from).await;
     stream

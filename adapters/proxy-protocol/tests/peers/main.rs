@@ -1,4 +1,4 @@
-//! Programs that others wrote, as proxies: haproxy, nginx and curl.
+//! Foreign programs as proxies: haproxy, nginx and curl.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -16,7 +16,7 @@ mod server;
 use anyport_testkit::requirements::Tests;
 use std::process::ExitCode;
 
-/// The names and functions of async tests that need the same of the machine.
+/// The names and functions of async tests with the same requirement.
 macro_rules! tests {
     ($tests:expr, $missing:expr; $($module:ident::$name:ident),+ $(,)?) => {
         $tests$(.unless(

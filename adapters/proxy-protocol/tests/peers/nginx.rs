@@ -12,16 +12,16 @@ use std::{convert::Infallible, net::Ipv4Addr, net::SocketAddr, path::Path, proce
 use tower::{Layer, service_fn};
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
-/// Where Debian has it, in a package of its own.
+/// The path of the stream module, which is a separate package in Debian.
 const STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
-/// The reason why there is no proxy of streams.
+/// The reason to ignore the tests of the stream module.
 pub(crate) fn needs_stream() -> Option<String> {
     let missing = || (!Path::new(STREAM).exists()).then(|| "needs libnginx-mod-stream".to_owned());
     needs_program("nginx").or_else(missing)
 }
 
-/// nginx with this block, which listens at the address that it is given.
+/// Starts nginx with this block, which listens at the given address.
 fn start(modules: &str, block: impl FnOnce(SocketAddr, &str) -> String) -> Proxy {
     let front = Front::reserved();
     let folder = front.path("");
@@ -80,7 +80,7 @@ async fn names_the_client(layer: ForwardedLayer, field: &str, value: &str) {
         let answer = ask(proxy.connect_from(CLIENT).await, request).await;
         assert!(answer.contains("client=Some(\"127.0.0.3\")"), "{answer}");
     }
-    // Without the proxy, it is not read.
+    // Without the proxy, the field is not read.
     let direct = tokio::net::TcpStream::connect(to).await.unwrap();
     let answer = ask(direct, forged).await;
     assert!(answer.contains("client=None"), "{answer}");
@@ -93,6 +93,6 @@ pub(crate) async fn forwarded_field_names_the_client() {
 
 pub(crate) async fn x_forwarded_for_names_the_client() {
     let layer = ForwardedLayer::x_forwarded_for(TRUSTED).unwrap();
-    // nginx appends to what the client sent.
+    // nginx appends to the field that the client sent.
     names_the_client(layer, "X-Forwarded-For", "$proxy_add_x_forwarded_for").await;
 }

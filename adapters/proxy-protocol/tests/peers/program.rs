@@ -36,7 +36,7 @@ impl Front {
         Self::new(addr, listener.into())
     }
 
-    /// A port that nothing else gets until a proxy binds it with SO_REUSEPORT.
+    /// Reserves a port until a proxy binds it with SO_REUSEPORT.
     pub(crate) fn reserved() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseport(true).unwrap();

@@ -1,4 +1,4 @@
-//! PROXY protocol over TCP, on whichever runtime.
+//! PROXY protocol over TCP, on any runtime.
 use super::{LINE, begin, begin_if_open, tcp};
 use anyport_core::transport::{ByteTransport, Endpoint};
 use anyport_proxy_protocol::{Policy, ProxyProtocol, ProxyProtocolExt};

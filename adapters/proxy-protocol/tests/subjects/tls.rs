@@ -1,4 +1,4 @@
-//! PROXY protocol and TLS: the header in front of TLS, and inside of it.
+//! PROXY protocol and TLS: the header in front of TLS, and inside TLS.
 use super::{BINARY, LINE, begin, begin_if_open, tcp};
 use crate::client::{Authority, LazyTls};
 use anyport_core::transport::Endpoint;
