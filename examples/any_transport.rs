@@ -21,7 +21,7 @@ struct Options {
     /// HOST:PORT (port 0 is any free one), or a path [default: 127.0.0.1:3000 or hello.sock]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// The number of workers [default: as many as suit the transport]
+    /// The number of workers [default: that of the transport]
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
 }

@@ -13,9 +13,9 @@
 //!     server app 127.0.0.1:3000 check send-proxy-v2
 //! ```
 //!
-//! The app sees each client's own address, and so does the limit of connections per address. Where
-//! haproxy terminates TLS, `send-proxy-v2-ssl-cn` tells the app what was agreed on. Health checks
-//! are requests of haproxy itself.
+//! The app sees each client's own address, and so does the limit of connections per address. If
+//! haproxy terminates TLS, `send-proxy-v2-ssl-cn` gives the app the facts about the TLS connection.
+//! haproxy itself sends the health checks.
 use anyport::{
     Body, ConnInfo, HttpOptions, Limits, Request, Response, Result, Tcp,
     proxy_protocol::{Policy, ProxyProtocolExt},

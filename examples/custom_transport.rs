@@ -50,7 +50,7 @@ pub(crate) struct Sockets {
 }
 
 impl Listener for Sockets {
-    /// A ready-made connection: a stream, and what is known about it.
+    /// A ready-made connection: a stream with its facts.
     type Connection = Conn<TokioIo<UnixStream>>;
     /// No handshake precedes the first byte.
     type Handshake = Ready<io::Result<Self::Connection>>;

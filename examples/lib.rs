@@ -23,8 +23,8 @@
 //! | `behind_haproxy` | How does my app learn who its clients are, behind haproxy or a cloud's balancer? |
 //! | `unix` | How do I serve over a Unix socket, and learn which user connects? |
 //!
-//! What they share is in this crate: an error becomes one line and an exit code, and a server that
-//! listens prints a command that calls it.
+//! This crate has the code that they share. It turns an error into one line and an exit code, and
+//! prints a curl command for each endpoint.
 use anyport::{
     Error, Handle,
     transport::{Endpoint, UnixName},

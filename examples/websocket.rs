@@ -1,9 +1,9 @@
 //! How do I serve WebSockets over any transport?
 //! `cargo run --example websocket -- --transport tcp-per-core`; then open the page in two windows.
 //!
-//! `/echo` echoes. `/chat` is a room: a client on any worker reads what all others write. Ctrl-C
-//! drains the server: each client gets a last message and 1001. The page is `assets/chat.html`;
-//! `tests/programs` has other clients talk to it over every transport.
+//! `/echo` is an echo. `/chat` is a chat room: each client receives the messages of all others, on
+//! any worker. Ctrl-C drains the server: each client gets a last message and 1001. The page is
+//! `assets/chat.html`. `tests/websocket` tests the room with several clients over each transport.
 use anyport::tls::{TlsConfig, TlsExt};
 use anyport::ws::{self, Config, Deflate, Message, Utf8Bytes, WebSocket};
 use anyport::{Body, Request, Response, Result, Server, Tcp, http::header};
@@ -38,7 +38,8 @@ pub(crate) type Room = broadcast::Sender<Utf8Bytes>;
 
 async fn echo(mut socket: WebSocket) {
     while let Some(Ok(message)) = socket.recv().await {
-        // Messages that came together are answered by one write: `recv` flushes before it waits.
+        // Messages that arrived together are answered with one write, because `recv` flushes before
+        // it waits.
         if message.is_data() && socket.feed(message).await.is_err() {
             return;
         }

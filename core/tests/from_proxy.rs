@@ -28,7 +28,7 @@ use tokio::{
     time::timeout,
 };
 
-/// Nothing here takes nearly so long, unless it hangs.
+/// Upper bound of every wait. Only a test that hangs reaches it.
 const LIMIT: Duration = Duration::from_secs(60);
 const PROXY: &str = "10.0.0.1:1";
 
@@ -69,7 +69,7 @@ impl Listener for ProxyListener {
         self.0.poll_recv(cx).map(|io| {
             let io = io.ok_or(io::ErrorKind::InvalidInput)?;
             let incoming = Connecting::new(endpoint(PROXY), ready(Ok(io))).from_proxy();
-            // As a transport above it would do.
+            // A wrapping transport would call `map`, too.
             Ok(incoming.map(|handshake| handshake))
         })
     }
@@ -108,7 +108,7 @@ struct Served {
 }
 
 impl Served {
-    /// Answers each byte with itself.
+    /// Starts a server that echoes each byte.
     fn start(configure: impl FnOnce(Server) -> Server) -> Self {
         let (connections, accepted) = unbounded_channel();
         let proxy = Proxy(Arc::new(Mutex::new(Some(accepted))));
@@ -141,7 +141,7 @@ impl Served {
         here
     }
 
-    /// Until a connection that was dropped is no longer counted.
+    /// Waits until a dropped connection is no longer counted.
     async fn settles(&self, connections: usize) {
         let settled = async {
             while self.handle.connections() != connections {

@@ -33,7 +33,7 @@ const PASSES: &str = include_str!("passes.txt");
 /// A client in Python takes half an hour for thousands of messages of 128 KiB.
 const TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// The name, the scheme of the URL, and the server.
+/// The name of a transport, the scheme of its URL, and a function that makes its server.
 type Served = (&'static str, &'static str, fn() -> Server);
 
 macro_rules! served {

@@ -1,4 +1,4 @@
-//! `behind_haproxy` with Debian's haproxy in front of it, and by itself.
+//! `behind_haproxy` with Debian's haproxy in front of it, and without a proxy.
 use crate::{
     add,
     example::{Example, TIMEOUT, binary, exchange, one_line_error, run_curl},
@@ -40,7 +40,7 @@ struct Haproxy {
 
 impl Haproxy {
     fn start(app: &str, options: &str) -> Self {
-        // haproxy inherits it, so clients can connect before it runs.
+        // haproxy inherits the listening socket, so clients can connect before haproxy runs.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         fcntl_setfd(&listener, FdFlags::empty()).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -99,7 +99,7 @@ fn health_checks_succeed() {
     app.terminate().assert_success();
 }
 
-/// What haproxy says of the server that it checks.
+/// The status of the server according to haproxy.
 fn status(folder: &Path) -> String {
     let mut text = String::new();
     if let Ok(mut stats) = UnixStream::connect(folder.join("stats")) {

@@ -1,5 +1,5 @@
-//! The chat room of the example over each transport: what one says, all hear, whatever worker
-//! they're on; and a drain says goodbye to each.
+//! The chat room of the example over each transport. All clients receive each message, on any
+//! worker. A drain sends each client the last message.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -25,10 +25,10 @@ use tokio_tungstenite::{
 
 const LOCAL: &str = "127.0.0.1:0";
 const CLIENTS: usize = 16;
-/// Nothing here takes nearly so long, unless it hangs.
+/// Upper bound of every wait. Only a test that hangs reaches it.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What it's called, and how it's served.
+/// The name of a transport, and a function that makes its server.
 type Served = (&'static str, fn() -> Server);
 
 type Client = WebSocketStream<TcpStream>;
@@ -86,7 +86,8 @@ async fn talk(server: Server) {
         let stream = TcpStream::connect(addr).await.unwrap();
         clients.push(client_async(&url, stream).await.unwrap().0);
     }
-    // Each one joins the room some time after its handshake: once it hears something, it's there.
+    // A client joins the room some time after its handshake. It has joined once it receives a
+    // message.
     for client in &mut clients {
         client.send("here".into()).await.unwrap();
     }
@@ -119,7 +120,7 @@ async fn talk(server: Server) {
                 other => panic!("{other:?}"),
             }
         }
-        // It answers the close, and reads the end.
+        // The client answers the close, and reads the end.
         while let Some(Ok(_)) = timeout(TIMEOUT, client.next()).await.unwrap() {}
     }
     let report = drained.await.unwrap();
