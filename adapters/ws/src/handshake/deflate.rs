@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn offers_are_met_or_declined() {
+    fn client_offers_are_accepted_or_declined() {
         let none = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
         for (offer, expected) in [
             ("permessage-deflate", Some("")),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn contexts_are_kept_where_both_want_it() {
+    fn contexts_are_kept_if_both_ends_agree() {
         let keeps = Deflate::default().with_context_takeover();
         assert_eq!(agreed(keeps, NAME).unwrap(), NAME);
         let offer = "permessage-deflate; server_no_context_takeover";

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_deflated_is_inflated_to_the_same() {
+    fn deflated_payload_inflates_to_the_original() {
         let mut messages: Vec<Vec<u8>> = [1, 2, 100, 255, 256, 257, 1023, 16_384, 65_536, 300_000]
             .iter()
             .map(|size| {
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_is_stopped() {
+    fn inflation_stops_at_the_limit() {
         let deflated = Deflater::new(false, Window::LARGEST, 0)
             .deflate(&vec![0; 64 << 20])
             .unwrap();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_refused_and_a_last_block_is_not() {
+    fn invalid_blocks_are_rejected_and_a_final_block_is_accepted() {
         let garbage = Inflater::new(false).inflate(&[0xff; 20], 1000).unwrap_err();
         assert_eq!(garbage.code, 1007);
         // RFC 7692 7.2.3.4

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_valid_however_it_is_cut() {
+    fn valid_text_is_accepted_however_it_is_split() {
         let text = "aß水🦀\u{10ffff}z".as_bytes();
         for first in 0..=text.len() {
             for second in first..=text.len() {
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_found_with_its_byte() {
+    fn error_is_detected_at_its_byte() {
         // An overlong form, a surrogate, a value beyond the last character, an invalid first byte,
         // and a truncated character.
         for wrong in [

@@ -198,7 +198,7 @@ mod tests {
 
     /// An idle WebSocket consists of this value, its task and its connection.
     #[test]
-    fn a_socket_keeps_its_size() {
+    fn socket_stays_within_its_size_budget() {
         assert!(size_of::<Socket>() <= 176, "{}", size_of::<Socket>());
         assert!(
             size_of::<crate::Opening>() <= 8,

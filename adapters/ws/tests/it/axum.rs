@@ -23,7 +23,7 @@ fn request(path: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_handler_of_axum_has_a_web_socket() {
+async fn axum_handler_gets_a_web_socket() {
     let memory = Memory::new();
     let (connector, (_, ends)) = (memory.connector(), tokio::sync::mpsc::unbounded_channel());
     let router = Router::new().route("/", any(handler));

@@ -5,7 +5,7 @@ use std::{future::pending, time::Duration};
 use tokio::time::Instant;
 
 #[tokio::test]
-async fn a_close_is_answered() {
+async fn close_is_answered() {
     let mut server = serve(Config::default(), |mut socket| async move {
         let last = socket.recv().await.unwrap().unwrap();
         assert_eq!(last, Message::Close(Some(CloseFrame::new(3001, "enough"))));
@@ -21,7 +21,7 @@ async fn a_close_is_answered() {
 }
 
 #[tokio::test]
-async fn the_app_closes_and_waits_for_the_peer() {
+async fn app_closes_and_waits_for_the_peer() {
     let mut server = serve(Config::default(), |socket| async move {
         let reason = "水".repeat(100);
         socket
@@ -42,7 +42,7 @@ async fn the_app_closes_and_waits_for_the_peer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_close_that_is_not_answered_has_a_deadline() {
+async fn unanswered_close_times_out() {
     let config = Config::default().with_close_timeout(Duration::from_secs(7));
     let mut server = serve(
         config,
@@ -57,14 +57,14 @@ async fn a_close_that_is_not_answered_has_a_deadline() {
 }
 
 #[tokio::test]
-async fn a_peer_that_leaves_without_a_close_is_an_error() {
+async fn disconnect_without_a_close_is_an_error() {
     let mut server = serve(Config::default(), echo);
     drop(server.open().await);
     assert!(matches!(server.end().await, Some(Error::Io(_))));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_peer_is_pinged_and_given_up() {
+async fn silent_peer_is_pinged_and_then_times_out() {
     let config = Config::default().with_heartbeat(Duration::from_secs(10));
     let mut server = serve(config, echo);
     let mut peer = server.open().await;
@@ -78,9 +78,9 @@ async fn a_silent_peer_is_pinged_and_given_up() {
     assert_eq!(asked.elapsed().as_secs(), 10);
 }
 
-/// The traffic on the WebSocket does not matter.
+/// Any message counts as a sign of life.
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_talks_is_not_pinged() {
+async fn active_peer_is_not_pinged() {
     let config = Config::default().with_heartbeat(Duration::from_secs(10));
     let server = serve(config, echo);
     let mut peer = server.open().await;
@@ -93,7 +93,7 @@ async fn a_peer_that_talks_is_not_pinged() {
 
 /// An app that only sends also detects a peer that reads nothing.
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_takes_nothing_is_given_up() {
+async fn peer_that_reads_nothing_times_out() {
     let config = Config::default().with_heartbeat(Duration::from_secs(10));
     let mut server = serve(config, |mut socket| async move {
         loop {
@@ -107,7 +107,7 @@ async fn a_peer_that_takes_nothing_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_handler_that_returns_closes() {
+async fn returning_handler_closes_the_web_socket() {
     let server = serve(Config::default(), |mut socket| async move {
         socket.feed("fed".into()).await.err()
     });
@@ -118,7 +118,7 @@ async fn a_handler_that_returns_closes() {
 }
 
 #[tokio::test]
-async fn a_handler_that_panics_closes_with_1011() {
+async fn panicking_handler_closes_with_1011() {
     let server = serve(Config::default(), |socket| async move {
         let _socket = socket;
         let panics = true;

@@ -30,7 +30,7 @@ fn inflate(context: &mut Decompress, mut deflated: Vec<u8>, len: usize) -> Vec<u
 
 /// Sends many messages on two WebSockets in turn, with and without context takeover.
 #[tokio::test]
-async fn compressed_messages_come_back() {
+async fn compressed_messages_are_echoed() {
     for keeps in [false, true] {
         let deflating = match keeps {
             true => Deflate::default().with_context_takeover(),
@@ -73,7 +73,7 @@ async fn compressed_messages_come_back() {
 }
 
 #[tokio::test]
-async fn a_bomb_is_refused_with_1009() {
+async fn message_that_inflates_beyond_the_limit_gets_1009() {
     let config = Config::default().with_deflate(Deflate::default());
     let mut server = serve(config, echo);
     let (_, mut peer) = server.open_with(request("permessage-deflate")).await;
@@ -92,7 +92,7 @@ async fn a_bomb_is_refused_with_1009() {
 }
 
 #[tokio::test]
-async fn an_offer_is_ignored_unless_the_app_wants_it() {
+async fn compression_offer_is_ignored_unless_enabled() {
     let server = serve(Config::default(), echo);
     let (head, _) = server.open_with(request("permessage-deflate")).await;
     assert!(

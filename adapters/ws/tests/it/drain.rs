@@ -6,7 +6,7 @@ use std::{future::pending, time::Duration};
 const AMPLE: Duration = Duration::from_secs(40);
 
 #[tokio::test]
-async fn idle_ones_are_closed_with_1001_after_their_last_message() {
+async fn idle_web_sockets_are_closed_with_1001_after_their_last_message() {
     let mut server = serve(
         Config::default().with_drain_reason("moving"),
         |mut socket| async move {
@@ -43,7 +43,7 @@ async fn idle_ones_are_closed_with_1001_after_their_last_message() {
 
 /// The grace is the limit, not the close timeout, as the report shows.
 #[tokio::test(start_paused = true)]
-async fn one_that_does_not_answer_is_cut_off_and_reported() {
+async fn web_socket_without_an_answer_is_aborted_and_reported() {
     let server = serve(Config::default(), echo);
     let mut peer = server.open().await;
     let drained = server.drain(Duration::from_secs(25));
@@ -54,7 +54,7 @@ async fn one_that_does_not_answer_is_cut_off_and_reported() {
 
 /// For a handler that only sends, the next `send` fails.
 #[tokio::test]
-async fn one_that_only_sends_is_closed_too() {
+async fn handler_that_only_sends_is_closed_too() {
     let mut server = serve(Config::default(), |mut socket| async move {
         let drain = socket.drain();
         socket.send("before".into()).await.unwrap();
@@ -74,7 +74,7 @@ async fn one_that_only_sends_is_closed_too() {
 }
 
 #[tokio::test]
-async fn an_app_may_do_it_by_itself() {
+async fn app_may_close_by_itself_in_a_drain() {
     let server = serve(
         Config::default().without_drain_close(),
         |mut socket| async move {

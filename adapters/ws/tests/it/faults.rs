@@ -72,7 +72,7 @@ async fn violations_get_their_code() {
 
 /// A peer that does not end the connection.
 #[tokio::test(start_paused = true)]
-async fn a_violator_that_stays_is_left() {
+async fn connection_ends_even_if_the_violating_peer_stays() {
     let mut server = serve(
         Config::default().with_close_timeout(Duration::from_secs(3)),
         echo,
@@ -88,7 +88,7 @@ async fn a_violator_that_stays_is_left() {
 
 /// The peer sends as many pings as are allowed, second after second.
 #[tokio::test(start_paused = true)]
-async fn pings_that_are_allowed_are_no_flood() {
+async fn allowed_pings_are_answered() {
     let server = serve(Config::default().with_max_control_frames(10), echo);
     let mut peer = server.open().await;
     for _ in 0..10 {
@@ -103,7 +103,7 @@ async fn pings_that_are_allowed_are_no_flood() {
 /// Pongs that the peer does not read do not accumulate. If there is no room, only the latest ping
 /// is answered.
 #[tokio::test]
-async fn pings_without_a_reader_do_not_pile_up() {
+async fn unread_pongs_do_not_accumulate() {
     let config = Config::default()
         .with_max_control_frames(u32::MAX)
         .with_max_write_buffer(1000)

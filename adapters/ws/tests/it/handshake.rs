@@ -12,7 +12,7 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 #[tokio::test]
-async fn the_example_of_the_rfc_is_accepted() {
+async fn example_of_the_rfc_is_accepted() {
     let server = serve(Config::default(), echo);
     let (head, mut peer) = server.open_with(REQUEST).await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
@@ -28,7 +28,7 @@ async fn the_example_of_the_rfc_is_accepted() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_refused() {
+async fn invalid_handshakes_are_refused() {
     let server = serve(
         Config::default().with_origin_check(|origin| origin == "https://good"),
         echo,
@@ -91,7 +91,7 @@ async fn what_is_wrong_is_refused() {
 }
 
 #[tokio::test]
-async fn the_first_protocol_that_both_speak_is_chosen() {
+async fn first_common_subprotocol_is_selected() {
     let server = serve(
         Config::default().with_protocols(["v2", "v1"]),
         |mut socket| async move {

@@ -74,7 +74,7 @@ impl Stream {
 }
 
 #[tokio::test]
-async fn an_extended_connect_becomes_one() {
+async fn extended_connect_becomes_a_web_socket() {
     let mut server = serve(Config::default(), echo);
     let mut requests = connect(&server).await;
     let (status, mut one) = ask(&mut requests, Some("websocket"), Some("13")).await;
@@ -98,7 +98,7 @@ async fn an_extended_connect_becomes_one() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_refused() {
+async fn invalid_handshakes_are_refused() {
     let server = serve(Config::default(), echo);
     let mut requests = connect(&server).await;
     for (status, protocol, version) in [
@@ -113,7 +113,7 @@ async fn what_is_wrong_is_refused() {
 }
 
 #[tokio::test]
-async fn a_drain_closes_them() {
+async fn drain_closes_web_sockets_on_streams() {
     let server = serve(Config::default(), echo);
     let mut requests = connect(&server).await;
     let (_, mut stream) = ask(&mut requests, Some("websocket"), Some("13")).await;
@@ -128,7 +128,7 @@ async fn a_drain_closes_them() {
 
 /// The window is opened for a large message.
 #[tokio::test]
-async fn a_large_message_comes_back() {
+async fn large_message_is_echoed() {
     let server = serve(Config::default(), echo);
     let mut requests = connect(&server).await;
     let (_, mut stream) = ask(&mut requests, Some("websocket"), Some("13")).await;
@@ -159,7 +159,7 @@ async fn a_large_message_comes_back() {
 
 /// A stream of HTTP/2 has a timer of its own.
 #[tokio::test(start_paused = true)]
-async fn a_silent_stream_is_pinged_and_given_up() {
+async fn silent_stream_is_pinged_and_then_times_out() {
     let interval = Duration::from_secs(7);
     let mut server = serve(Config::default().with_heartbeat(interval), echo);
     let mut requests = connect(&server).await;

@@ -4,7 +4,7 @@ use anyport_ws::{Config, Error, Message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
-async fn messages_of_all_sizes_come_back() {
+async fn messages_of_all_sizes_are_echoed() {
     let server = serve(Config::default(), echo);
     for len in [
         0,
@@ -35,7 +35,7 @@ async fn messages_of_all_sizes_come_back() {
 }
 
 #[tokio::test]
-async fn bytes_that_follow_the_request_are_not_lost() {
+async fn bytes_behind_the_request_are_not_lost() {
     let server = serve(Config::default(), echo);
     let early = [
         REQUEST.as_bytes(),
@@ -50,7 +50,7 @@ async fn bytes_that_follow_the_request_are_not_lost() {
 }
 
 #[tokio::test]
-async fn a_message_in_single_bytes_comes_back() {
+async fn message_sent_byte_by_byte_is_echoed() {
     let server = serve(Config::default(), echo);
     let mut peer = server.open().await;
     let text = "z水".repeat(100);
@@ -83,7 +83,7 @@ async fn pings_are_answered_in_order() {
 
 /// Queued messages are written together, when no further message can be received at once.
 #[tokio::test]
-async fn fed_messages_are_one_write() {
+async fn queued_messages_take_one_write() {
     let server = serve(Config::default(), |mut socket| async move {
         while let Some(Ok(message)) = socket.recv().await {
             socket.feed(message).await.unwrap();
@@ -101,7 +101,7 @@ async fn fed_messages_are_one_write() {
 }
 
 #[tokio::test]
-async fn what_the_app_may_not_send_is_refused() {
+async fn messages_that_the_app_must_not_send_are_errors() {
     let server = serve(Config::default(), |mut socket| async move {
         let refused = socket.send(Message::Ping(vec![0; 126].into())).await;
         assert!(matches!(refused, Err(Error::ControlTooLong)));

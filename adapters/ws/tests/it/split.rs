@@ -66,7 +66,7 @@ async fn two_tasks_send_and_receive_at_once() {
 
 /// Uses only the traits of the futures crate.
 #[tokio::test]
-async fn it_is_a_stream_and_a_sink() {
+async fn web_socket_is_a_stream_and_a_sink() {
     let mut server = serve(Config::default(), |socket| async move {
         let (sink, stream) = StreamExt::split(socket);
         let data = stream.take_while(|message| {

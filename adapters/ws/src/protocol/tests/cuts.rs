@@ -38,7 +38,7 @@ fn pieces<'a>(mut bytes: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
 
 proptest! {
     #[test]
-    fn frames_come_to_the_same(frames in vec(any_frame(), 1..12), cuts in vec(prop_oneof![1..5_usize, 1..20_000_usize], 0..40)) {
+    fn frames_give_the_same_messages_however_split(frames in vec(any_frame(), 1..12), cuts in vec(prop_oneof![1..5_usize, 1..20_000_usize], 0..40)) {
         let bytes = frames.concat();
         let whole = assemble([&bytes[..]]);
         prop_assert_eq!(&assemble(pieces(&bytes, &cuts)), &whole);
@@ -46,12 +46,12 @@ proptest! {
     }
 
     #[test]
-    fn garbage_comes_to_the_same(bytes in vec(any::<u8>(), 0..200), cuts in vec(1..20_usize, 0..20)) {
+    fn arbitrary_bytes_give_the_same_messages_however_split(bytes in vec(any::<u8>(), 0..200), cuts in vec(1..20_usize, 0..20)) {
         prop_assert_eq!(assemble(pieces(&bytes, &cuts)), assemble([&bytes[..]]));
     }
 
     #[test]
-    fn a_mask_is_removed_piece_by_piece(bytes in vec(any::<u8>(), 0..100), mask: [u8; 4], cut in 0..100_usize) {
+    fn mask_is_removed_piece_by_piece(bytes in vec(any::<u8>(), 0..100), mask: [u8; 4], cut in 0..100_usize) {
         let mut expected = bytes.clone();
         expected.iter_mut().enumerate().for_each(|(n, byte)| *byte ^= mask[n % 4]);
         let mut unmasked = bytes;
@@ -64,7 +64,7 @@ proptest! {
 
 /// A text that becomes invalid at any byte. The same violation is found wherever the text is split.
 #[test]
-fn invalid_text_is_found_wherever_it_is_cut() {
+fn invalid_text_is_found_wherever_it_is_split() {
     let text = "Hello-µ@ßöäüàá-UTF-8!!".as_bytes();
     for wrong in 0..text.len() {
         let mut text = text.to_vec();
@@ -82,7 +82,7 @@ fn invalid_text_is_found_wherever_it_is_cut() {
 
 /// The seeds of the fuzz target, and its findings.
 #[test]
-fn the_corpus_comes_to_the_same() {
+fn corpus_gives_the_same_messages_however_split() {
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/websocket");
     let mut count = 0;
     for file in std::fs::read_dir(corpus).unwrap() {

@@ -52,7 +52,7 @@ fn check(cases: Vec<Case>) {
 }
 
 #[test]
-fn messages_of_every_length() {
+fn messages_of_every_length_are_assembled() {
     let lengths = [0, 1, 125, 126, 127, 128, 4096, 65_535, 65_536, 100_000];
     check(
         lengths
@@ -74,7 +74,7 @@ fn messages_of_every_length() {
 }
 
 #[test]
-fn control_frames() {
+fn control_frames_are_checked() {
     let close = |payload: &[u8]| vec![frame(FIN | CLOSE, payload)];
     let mut cases = vec![
         (
@@ -139,7 +139,7 @@ fn control_frames() {
 }
 
 #[test]
-fn reserved_bits_and_opcodes() {
+fn reserved_bits_and_opcodes_are_violations() {
     let mut cases = Vec::new();
     for first in [
         0x90 | TEXT,
@@ -163,7 +163,7 @@ fn reserved_bits_and_opcodes() {
 }
 
 #[test]
-fn fragments() {
+fn fragments_become_one_message() {
     check(vec![
         (
             "two",
@@ -238,7 +238,7 @@ fn fragments() {
 }
 
 #[test]
-fn what_is_too_long() {
+fn oversized_frames_and_messages_are_violations() {
     // The header is enough: no byte of the payload has to arrive.
     let head = |len: usize| frame(BINARY, &vec![0; len])[..14].to_vec();
     check(vec![
@@ -271,7 +271,7 @@ fn what_is_too_long() {
 
 #[cfg(feature = "deflate")]
 #[test]
-fn compressed_messages() {
+fn compressed_messages_are_inflated() {
     // RFC 7692 7.2.3.1 and 7.2.3.2
     let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
     check(vec![
