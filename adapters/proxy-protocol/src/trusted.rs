@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_networks_are_errors_that_name_them() {
+    fn invalid_networks_are_errors_that_name_them() {
         for network in ["10.0.0.0/33", "balancer", "", "10.0.0/8", "2001:db8::/129"] {
             let error = Trusted::networks(["192.0.2.7", network])
                 .check()

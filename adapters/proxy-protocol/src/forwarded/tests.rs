@@ -65,7 +65,7 @@ fn last_address_that_is_not_trusted_is_the_client() {
 }
 
 #[test]
-fn forwarded_is_read_as_its_rfc_says() {
+fn forwarded_is_parsed_as_in_its_rfc() {
     for (values, client) in [
         (&["for=192.0.2.1"][..], "192.0.2.1"),
         (&["for=6.6.6.6, For=192.0.2.1;proto=https"], "192.0.2.1"),
@@ -97,7 +97,7 @@ fn quoted_separators_are_malformed() {
 }
 
 #[test]
-fn peer_that_is_not_trusted_is_never_believed() {
+fn field_of_an_untrusted_peer_is_ignored() {
     for peer in ["192.0.2.9", "2001:db8::9"] {
         assert_eq!(from(&x_forwarded_for(), peer, &["6.6.6.6"]), "none");
         assert_eq!(from(&forwarded(), peer, &["for=6.6.6.6"]), "none");

@@ -10,7 +10,7 @@ fn served() -> Served {
 }
 
 #[tokio::test]
-async fn wrong_header_ends_the_connection_with_a_reason() {
+async fn invalid_header_ends_the_connection_with_a_reason() {
     let served = served();
     // A waiting client is not affected.
     let mut waiting = served.connect().await;

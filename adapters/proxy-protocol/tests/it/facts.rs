@@ -56,7 +56,7 @@ async fn local_and_unknown_headers_keep_the_real_peer() {
 }
 
 #[tokio::test]
-async fn values_are_told() {
+async fn app_gets_the_values_of_the_header() {
     let served = over_tcp();
     let values = b"\x02\0\x0bexample.com\x05\0\x02id\xEA\0\x03\x01vp";
     let header = v2(0x21, 0x11, &[IPV4, values].concat());

@@ -48,7 +48,7 @@ async fn header_and_request_arrive_byte_by_byte() {
 }
 
 #[tokio::test]
-async fn header_and_request_are_cut_at_each_byte() {
+async fn header_and_request_may_be_split_at_each_byte() {
     let served = served();
     for header in [LINE.as_bytes().to_vec(), padded(5)] {
         let all = [&header, GET.as_bytes()].concat();

@@ -13,7 +13,7 @@ fn policy() -> Policy {
 }
 
 #[tokio::test]
-async fn header_in_front_of_tls() {
+async fn header_in_front_of_tls_is_read() {
     let authority = Authority::new();
     let transport = Tcp::bind("127.0.0.1:0").proxy_protocol(policy());
     let served = Served::start(transport.tls(authority.server()));
@@ -39,7 +39,7 @@ async fn header_in_front_of_tls() {
 }
 
 #[tokio::test]
-async fn header_inside_of_tls() {
+async fn header_inside_tls_is_read() {
     let authority = Authority::new();
     let transport = Tcp::bind("127.0.0.1:0").tls(authority.server());
     let served = Served::start(transport.proxy_protocol(policy()));

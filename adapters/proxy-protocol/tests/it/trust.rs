@@ -8,7 +8,7 @@ use std::{io, net::Ipv4Addr, time::Duration};
 const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
 #[tokio::test]
-async fn peer_that_is_not_trusted_is_refused_where_a_header_is_required() {
+async fn untrusted_peer_is_refused_if_a_header_is_required() {
     let transport = Tcp::bind("127.0.0.1:0").proxy_protocol(Policy::required_from(TRUSTED));
     let served = Served::start(transport);
     for bytes in [&[LINE, GET].concat(), GET, ""] {
@@ -29,7 +29,7 @@ async fn peer_that_is_not_trusted_is_refused_where_a_header_is_required() {
 }
 
 #[tokio::test]
-async fn peer_that_is_not_trusted_is_an_ordinary_client_otherwise() {
+async fn untrusted_peer_is_an_ordinary_client_otherwise() {
     let transport = Tcp::bind("127.0.0.1:0").proxy_protocol(Policy::only_from(TRUSTED));
     let served = Served::start(transport);
     let answer = ask(served.connect_from(STRANGER).await, GET).await;
@@ -59,7 +59,7 @@ async fn ipv4_network_contains_the_peers_of_an_ipv6_socket() {
 }
 
 #[test]
-fn wrong_policies_are_errors_at_start() {
+fn invalid_policies_are_errors_at_start() {
     for (policy, says) in [
         (Policy::required_from(["balancer"]), "\"balancer\""),
         (Policy::only_from(Trusted::default()), "no proxy is trusted"),

@@ -13,7 +13,7 @@ fn is_invalid(input: &[u8], says: &str) {
 }
 
 #[test]
-fn something_else_is_named() {
+fn input_without_a_header_is_shown_in_the_error() {
     is_invalid(b"\x16\x03\x01\x02\0\x01", "that is TLS");
     is_invalid(b"\x16", "that is TLS");
     is_invalid(
@@ -46,7 +46,7 @@ fn line_without_end_is_invalid_after_107_bytes() {
 }
 
 #[test]
-fn invalid_lines() {
+fn invalid_lines_are_rejected() {
     for line in [
         "PROXY ",
         "PROXY TCP4",
@@ -78,7 +78,7 @@ fn invalid_lines() {
 }
 
 #[test]
-fn oversized_header_is_invalid_as_soon_as_its_length_is_there() {
+fn oversized_header_is_invalid_once_its_length_has_arrived() {
     let length_alone = |length: u16| {
         let length = length.to_be_bytes();
         [SIGNATURE, &[0x21, 0x11], &length].concat()
@@ -95,7 +95,7 @@ fn oversized_header_is_invalid_as_soon_as_its_length_is_there() {
 }
 
 #[test]
-fn unknown_version_command_and_family() {
+fn unknown_version_command_and_family_are_invalid() {
     for command in [0x00, 0x11, 0x22, 0x2F, 0x31, 0xFF] {
         is_invalid(&v2(command, 0x11, IPV4), &format!("{command:#04x}"));
     }
@@ -106,7 +106,7 @@ fn unknown_version_command_and_family() {
 }
 
 #[test]
-fn address_block_that_is_too_short() {
+fn short_address_block_is_invalid() {
     for (family, length) in [(0x11, 12), (0x12, 12), (0x21, 36), (0x22, 36), (0x31, 216)] {
         for short in 0..length {
             let header = v2(0x21, family, &vec![0; short]);
@@ -121,7 +121,7 @@ fn address_block_that_is_too_short() {
 }
 
 #[test]
-fn values_that_overlap_or_go_beyond_the_header() {
+fn values_that_overlap_or_exceed_the_header_are_invalid() {
     let authority = tlv(2, b"example.com");
     for cut in 1..authority.len() {
         is_invalid(
@@ -145,7 +145,7 @@ fn values_that_overlap_or_go_beyond_the_header() {
 }
 
 #[test]
-fn malformed_values() {
+fn malformed_values_are_invalid() {
     is_invalid(&with_tlvs(&[tlv(2, b"\xFF")]), "type 0x02");
     is_invalid(&with_tlvs(&[tlv(0x30, b"\xFF")]), "type 0x30");
     is_invalid(&with_tlvs(&[tlv(3, b"123")]), "type 0x03");
@@ -155,7 +155,7 @@ fn malformed_values() {
 }
 
 #[test]
-fn checksum_that_differs() {
+fn wrong_checksum_is_invalid() {
     let header = with_checksum(&[tlv(2, b"example.com")]);
     assert!(matches!(outcome(&header), Outcome::Client(..)));
     // The addresses, and the bytes behind the checksum.

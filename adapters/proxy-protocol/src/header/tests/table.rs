@@ -61,7 +61,7 @@ fn unknown_and_local_headers_leave_the_proxy_as_the_peer() {
 }
 
 #[test]
-fn block_of_a_local_header_is_skipped_whatever_it_claims() {
+fn block_of_a_local_header_is_skipped() {
     for family in [0x00, 0x11, 0x21, 0x31, 0x41, 0xFF] {
         for block in [
             &b""[..],
@@ -105,7 +105,7 @@ fn version_2_names_client_and_destination() {
 }
 
 #[test]
-fn header_ends_at_the_same_byte_wherever_it_is_cut() {
+fn header_ends_at_the_same_byte_however_it_is_split() {
     let secret = [
         tlv(2, b"example.com"),
         tlv(5, b"id"),
@@ -142,7 +142,7 @@ fn proxied(header: &[u8]) -> Proxied {
 }
 
 #[test]
-fn values_of_version_2_are_told() {
+fn values_of_version_2_are_parsed() {
     let ssl = [
         &[0b101, 0, 0, 0, 0][..],
         &tlv(0x21, b"TLSv1.3"),
