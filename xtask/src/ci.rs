@@ -25,7 +25,7 @@ pub(crate) enum Step {
     Docs,
     /// The invariants of the workspace hold.
     Tidy,
-    /// Each feature of each library compiles alone, and so does no feature.
+    /// Each library compiles without features, and with each of its features alone.
     Features,
     /// The peers of the bench, a workspace of their own, are formatted and have no warning.
     Peers,

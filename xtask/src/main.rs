@@ -2,7 +2,7 @@
 #![deny(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "they panic where nothing can be written; `output` doesn't"
+    reason = "they panic where nothing can be written; `output` does not"
 )]
 
 #[cfg(target_os = "linux")]
@@ -26,7 +26,7 @@ use xshell::Shell;
     disable_help_subcommand = true
 )]
 enum Command {
-    /// Run every check a change has to pass, and show what each one took.
+    /// Run every check that a change has to pass, and show how long each one took.
     Ci {
         /// Run these steps only (separated by commas).
         #[arg(long, value_enum, value_delimiter = ',', value_name = "STEPS")]

@@ -4,13 +4,13 @@
 use anyhow::Context as _;
 use std::io::{self, Write as _};
 
-/// The reader of the output has closed the pipe: not worth a message.
+/// The reader of the output has closed the pipe, which needs no message.
 #[derive(Debug)]
 pub(crate) struct Unread;
 
 impl std::fmt::Display for Unread {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("nobody reads what's printed")
+        f.write_str("the reader of the output has closed the pipe")
     }
 }
 

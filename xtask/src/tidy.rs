@@ -23,7 +23,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     dependencies::adapters_name_no_transport,
     dependencies::lints_are_inherited,
     facade::holds_no_logic,
-    layers::look_down,
+    layers::use_lower_layers_only,
 ];
 
 /// Prints every violation as `path:line: what is wrong; what to do`.

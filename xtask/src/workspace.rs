@@ -25,7 +25,7 @@ pub(crate) struct Dependency {
     pub(crate) optional: bool,
 }
 
-/// The part that a package plays, which its folder tells.
+/// The role of a package, which follows from its folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Facade,
@@ -117,8 +117,8 @@ pub(crate) fn locked_versions<'a>(
 
 #[cfg(test)]
 impl Member {
-    /// A package with normal dependencies; a leading `dev:`, `build:` or `optional:` says which
-    /// other kind one is.
+    /// A package with these dependencies. A prefix `dev:`, `build:` or `optional:` sets the kind;
+    /// without a prefix, the dependency is a normal one.
     pub(crate) fn fixture(dir: &str, name: &str, dependencies: &[&str]) -> Self {
         let dependency = |text: &&str| {
             let (kind, name) = text.split_once(':').unwrap_or(("", text));

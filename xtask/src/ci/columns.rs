@@ -1,4 +1,4 @@
-//! Prose has the width of code, so that both read well side by side.
+//! Checks that prose is no wider than code, so that both fit side by side.
 
 use crate::tidy::repo::{Repo, Violation};
 

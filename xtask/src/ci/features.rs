@@ -1,5 +1,5 @@
-//! Each feature has to work alone. A build of the whole workspace turns all of them on, which hides
-//! a missing one.
+//! Each feature has to work alone. A build of the whole workspace turns all features on, which
+//! hides a missing one.
 
 use crate::workspace::{Member, Role};
 use xshell::{Shell, cmd};
@@ -36,7 +36,7 @@ fn is_library(member: &Member) -> bool {
     )
 }
 
-/// No feature, then each feature.
+/// The selections of features: none, then each feature alone.
 fn selections(member: &Member) -> impl Iterator<Item = Option<&str>> {
     std::iter::once(None).chain(member.features.keys().map(|feature| Some(feature.as_str())))
 }

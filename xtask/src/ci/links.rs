@@ -22,7 +22,7 @@ pub(super) fn resolve(repo: &Repo) -> Vec<Violation> {
     violations
 }
 
-/// The relative links and images of a document, without their fragments, and where each is.
+/// The relative links and images of a document, without their fragments, each with its position.
 fn links(text: &str) -> Vec<(String, usize)> {
     Parser::new_ext(text, Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES)
         .into_offset_iter()

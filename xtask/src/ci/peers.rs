@@ -7,7 +7,7 @@ use crate::workspace::locked_versions;
 const OURS: &str = "";
 const PEERS: &str = "benches/peers/";
 
-/// Crates that a request passes, in anyport's servers and in a peer's.
+/// Crates that a request passes through, in anyport's servers and in the peers.
 const SHARED: &[&str] = &[
     "bytes",
     "http",
@@ -31,7 +31,7 @@ pub(super) fn are_built_alike(repo: &Repo) -> Vec<Violation> {
         (Some(ours), Some(peers)) if ours != peers => vec![Violation::new(
             format!("{PEERS}Cargo.toml"),
             1,
-            "its [profile.measure] isn't that of the main workspace; make them the same",
+            "its [profile.measure] differs from that of the main workspace; make them the same",
         )],
         _ => Vec::new(),
     }
@@ -53,7 +53,7 @@ pub(super) fn share_versions(repo: &Repo) -> Vec<Violation> {
             && theirs.iter().all(|(other, _)| *other != version)
         {
             let message = format!(
-                "`{name}` isn't {version}, as in the main workspace; `cargo update {name} --precise {version}` in {PEERS}"
+                "`{name}` differs from {version} in the main workspace; `cargo update {name} --precise {version}` in {PEERS}"
             );
             violations.push(Violation::new(format!("{PEERS}Cargo.lock"), *line, message));
         }

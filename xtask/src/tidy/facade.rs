@@ -1,4 +1,4 @@
-//! The facade holds no logic: what it re-exports can be used without it.
+//! The facade holds no logic, so the crates that it re-exports can be used without it.
 
 use super::repo::{Repo, Violation};
 use syn::{Item, ItemMod, ItemUse, Visibility, spanned::Spanned as _};

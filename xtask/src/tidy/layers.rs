@@ -1,26 +1,26 @@
-//! The rooms of core are layers: each may use the rooms below it only.
+//! The modules of core are layers: each may use the layers below it only.
 
 use super::repo::{Repo, Violation};
 use proc_macro2::{Span, TokenStream, TokenTree};
 
-/// From the lowest to the highest.
-const ROOMS: &str =
+/// The layers, from the lowest to the highest.
+const LAYERS: &str =
     "error config runtime transport app observe socket engine http server protocol bounds";
 const SOURCES: &str = "core/src/";
 
-/// A file of core names what it uses by `crate::`, a room, and a path; and that room is its own or
-/// a lower one. So no re-export at the crate's root hides a dependency, and the rooms have no
-/// cycle.
-pub(super) fn look_down(repo: &Repo) -> Vec<Violation> {
+/// A file of core names each item by `crate::`, a layer, and a path. The layer is its own or a lower
+/// one. So no re-export at the crate's root hides a dependency, and the layers have no cycle.
+pub(super) fn use_lower_layers_only(repo: &Repo) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (path, text) in repo.sources() {
         let inner = path
             .strip_prefix(SOURCES)
             .filter(|inner| *inner != "lib.rs");
         let Some(inner) = inner else { continue };
-        let room = inner.split(['/', '.']).next().unwrap_or_default();
-        let Some(level) = level(room) else {
-            let message = format!("`{room}` is no room of core; put the file into one of: {ROOMS}");
+        let layer = inner.split(['/', '.']).next().unwrap_or_default();
+        let Some(level) = level(layer) else {
+            let message =
+                format!("`{layer}` is not a layer of core; put the file into one of: {LAYERS}");
             violations.push(Violation::new(path, 1, message));
             continue;
         };
@@ -32,9 +32,9 @@ pub(super) fn look_down(repo: &Repo) -> Vec<Violation> {
             let message = match self::level(&name) {
                 Some(other) if other <= level => return None,
                 Some(_) => format!(
-                    "`{room}` knows nothing of `{name}`, which is above it; ask for what it needs instead"
+                    "`{layer}` must not use `{name}`, which is above it; pass what it needs as a parameter or a trait"
                 ),
-                None => format!("`crate::{name}` hides where it's defined; name its room"),
+                None => format!("`crate::{name}` hides where the item is defined; name its layer"),
             };
             Some(Violation::new(path, span.start().line, message))
         }));
@@ -42,12 +42,12 @@ pub(super) fn look_down(repo: &Repo) -> Vec<Violation> {
     violations
 }
 
-fn level(room: &str) -> Option<usize> {
-    ROOMS.split(' ').position(|other| other == room)
+fn level(layer: &str) -> Option<usize> {
+    LAYERS.split(' ').position(|other| other == layer)
 }
 
-/// What follows `crate::`, also in the braces of `use crate::{..}`; not `$crate`, which is for a
-/// macro's callers.
+/// The names that follow `crate::`, including those in the braces of `use crate::{..}`. `$crate` does
+/// not count, because it is for the callers of a macro.
 fn names(tokens: TokenStream, found: &mut Vec<(String, Span)>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     for token in &tokens {
@@ -77,15 +77,15 @@ fn is(token: &TokenTree, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::look_down;
+    use super::use_lower_layers_only;
     use crate::tidy::repo::Repo;
 
     fn flagged(path: &str, text: &str) -> Vec<String> {
-        Repo::fixture(Vec::new(), &[(path, text)]).flagged(look_down)
+        Repo::fixture(Vec::new(), &[(path, text)]).flagged(use_lower_layers_only)
     }
 
     #[test]
-    fn a_lower_room_is_known() {
+    fn use_of_a_lower_layer_is_allowed() {
         let text = "//! [`Server`](crate::Server)\nuse crate::{error::{Error, Result}, transport};\nfn f() { crate::engine::f(); }\nmacro_rules! m { () => { $crate::socket::f() } }\n";
         for path in [
             "core/src/engine/accept.rs",
@@ -100,14 +100,14 @@ mod tests {
     }
 
     #[test]
-    fn a_higher_room_is_flagged_wherever_it_is_named() {
+    fn use_of_a_higher_layer_is_flagged_everywhere() {
         let text = "use crate::http::Http;\nuse crate::{\n    error::Error,\n    server::{Server, handle},\n};\nfn f() {\n    crate::http::f();\n}\n";
         let lines = [1, 4, 7].map(|line| format!("core/src/engine/accept.rs:{line}"));
         assert_eq!(flagged("core/src/engine/accept.rs", text), lines);
     }
 
     #[test]
-    fn the_crate_s_root_is_flagged() {
+    fn use_of_the_root_is_flagged() {
         for text in ["use crate::Connection;", "use crate::{Connection};"] {
             assert_eq!(
                 flagged("core/src/server/mod.rs", text),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_beside_the_rooms_is_flagged() {
+    fn file_outside_of_the_layers_is_flagged() {
         assert_eq!(flagged("core/src/util.rs", ""), ["core/src/util.rs:1"]);
     }
 }

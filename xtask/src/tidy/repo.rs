@@ -1,4 +1,4 @@
-//! What the rules look at: packages and files, read once.
+//! The input of the rules: packages and files, read once.
 
 use crate::workspace::{self, Member};
 use anyhow::Context as _;
