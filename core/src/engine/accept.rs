@@ -23,9 +23,9 @@ use std::{
 
 /// How many connections are accepted before other tasks are polled.
 const BATCH: usize = 64;
-/// How long the runtime's driver gets at least to report what the kernel still queues.
+/// How long the runtime's driver gets at least to report connections that the kernel has queued.
 const LAST_LOOK: Duration = Duration::from_millis(2);
-/// How long aborted connections get to end by themselves.
+/// How long the worker waits for aborted connections to end by themselves.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The accept loop of one worker: the future that a runtime polls for as long as the worker lives.

@@ -50,7 +50,7 @@ struct Rest {
     /// Bytes that were read before their reader was known.
     unread: Bytes,
     writer: Registered,
-    /// It has been shut down, and waits for the client's end.
+    /// The connection has been shut down, and waits for the client's end.
     linger: Option<Linger>,
 }
 
@@ -84,7 +84,7 @@ impl<C: Connected> Accepted<C> {
         &self.state
     }
 
-    /// What is known about the connection.
+    /// The facts about the connection.
     pub fn conn_info(&self) -> &ConnInfo {
         self.info.as_ref().unwrap_or_else(|| self.io.conn_info())
     }
@@ -139,7 +139,7 @@ impl<C: Connected> Accepted<C> {
 }
 
 impl<C: Connection> Accepted<C> {
-    /// Puts bytes back, to be read first.
+    /// Puts bytes back. The next read returns them first.
     pub(crate) fn unread(&mut self, bytes: Bytes) {
         if bytes.is_empty() {
             return;
@@ -174,7 +174,7 @@ impl<C: Connection> Accepted<C> {
         true
     }
 
-    /// A client that is still sending when the connection is shut down may finish.
+    /// Lets a client that is still sending at the shutdown finish.
     #[cfg(feature = "http1")]
     pub(crate) fn linger_at_close(&self) {
         self.state.linger_at_close();
@@ -268,7 +268,7 @@ impl<C: Connection> Accepted<C> {
         polled
     }
 
-    /// Shuts it down, then waits for the client's end.
+    /// Shuts the connection down, then waits for the client's end.
     #[cold]
     fn close_lingering(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.state.is_lingering() {

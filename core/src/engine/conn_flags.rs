@@ -14,7 +14,7 @@ pub(super) struct Flags {
     upgraded: AtomicU8,
     /// Bits that only the connection's own task writes: [`OLD`] to [`RESET`].
     own: AtomicU8,
-    /// A drain closed it, because the client stopped in the middle of a request.
+    /// A drain closed the connection, because the client stopped in the middle of a request.
     stalled: AtomicBool,
     /// The deadline in the worker's timer queue has passed.
     due: AtomicBool,
@@ -22,13 +22,13 @@ pub(super) struct Flags {
     lingering: AtomicU8,
 }
 
-/// It has reached its maximum age: the next response says `Connection: close`.
+/// The connection has reached its maximum age: the next response says `Connection: close`.
 const OLD: u8 = 1;
 /// The worker wakes it for the next check of its client.
 const PROBING: u8 = 1 << 1;
 /// The I/O object is being taken from hyper, without closing it.
 const DETACHING: u8 = 1 << 2;
-/// Hyper read or wrote meanwhile.
+/// Hyper read or wrote while the I/O object was being taken from it.
 const DISTURBED: u8 = 1 << 3;
 /// The client disconnected, or accepted nothing for too long: buffered bytes are not sent.
 const DISCARD_UNSENT: u8 = 1 << 4;
@@ -257,7 +257,7 @@ impl ConnState {
         let due = self.is_due();
         if due {
             self.flags.due.store(false, Relaxed);
-            // A check of the client that is still needed asks again.
+            // If the check of the client is still needed, the next poll requests it again.
             self.set_own(PROBING, false);
         }
         due

@@ -1,4 +1,4 @@
-//! What the server knows of one connection, for as long as any part of the connection lives.
+//! The state of one connection, for as long as any part of the connection lives.
 use super::{Config, Stage, WorkerState, conn_flags::Flags, ip_limits::IpSlot};
 use crate::{
     config::Timeouts,
@@ -279,7 +279,7 @@ impl ConnState {
         self.observe(|| Event::TimedOut { id: self.id, what });
     }
 
-    /// The waker slot of the task that waits to read, if it isn't the connection's own.
+    /// The waker slot of the task that waits to read, if that is not the connection's own task.
     pub(super) fn reader(&self) -> &WakerSlot {
         match self.is_taskless() {
             true => &self.task,

@@ -1,9 +1,9 @@
-//! What a protocol gets from the server with each connection.
+//! The context that a protocol gets from the server with each connection.
 use super::ConnState;
 use crate::runtime::Worker;
 use std::{fmt, sync::Arc, time::Instant};
 
-/// What a [`Protocol`](crate::Protocol) gets with each connection: what the server asks of it.
+/// The context that a [`Protocol`](crate::Protocol) gets with each connection.
 ///
 /// The connection's task is polled again whenever one of the answers changes.
 pub struct ConnContext {

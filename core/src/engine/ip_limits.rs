@@ -93,7 +93,7 @@ impl IpLimits {
     }
 }
 
-/// What counts as one client: an IPv4 address, or a /64 prefix of IPv6.
+/// The address that stands for one client: an IPv4 address, or a /64 prefix of IPv6.
 fn client(peer: &Endpoint) -> Option<IpAddr> {
     Some(match peer.socket_addr()?.ip().to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),

@@ -1,4 +1,4 @@
-//! What a connection's permit knows of the connection.
+//! The slot of a dropped connection, which its permit holds.
 use super::ConnState;
 use crate::{runtime::Registered, transport::Slot};
 use std::{

@@ -20,7 +20,7 @@ pub(crate) struct PollScope {
     open: u8,
     /// The response should say `Connection: close`.
     announces_close: bool,
-    /// There is something to handle at the end of the poll.
+    /// A request has left something to handle at the end of the poll.
     needs_attention: bool,
 }
 

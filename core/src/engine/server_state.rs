@@ -1,4 +1,4 @@
-//! What all workers of a server share: configuration, commands, and the result.
+//! The state that all workers of a server share: configuration, commands, and the result.
 use super::{
     Config, WorkerState,
     ip_limits::{IpLimits, IpSlot},

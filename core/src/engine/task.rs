@@ -46,7 +46,7 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// What waits for the end of the handshake.
+/// The values that are needed after the handshake.
 struct Rest<P> {
     protocol: P,
     context: ConnContext,
@@ -189,7 +189,7 @@ impl<H, P, T> Phase<H, P, T> {
         let (io, rest) = match (done, rest.take()) {
             (Ok(io), Some(rest)) => (io, rest),
             (Ok(_), None) => return Poll::Ready(None),
-            // The client's fault.
+            // The client caused this error.
             (Err(error), _) => {
                 config.observe(|| Event::HandshakeFailed {
                     id: state.id,

@@ -1,4 +1,4 @@
-//! What a worker's accept loop and its connections share.
+//! The state that a worker's accept loop and its connections share.
 use super::{Config, ConnState, ServerState, ip_limits::IpSlot, timer_queue::TimerQueue};
 use crate::{
     config::Timeouts,

@@ -1,5 +1,5 @@
-//! What requests leave for the time after their HTTP/1 connection has been polled: faults to
-//! report, and work that continues after a response's head.
+//! The work that requests leave until their HTTP/1 connection has been polled: faults to report,
+//! and tasks that continue after a response's head.
 use crate::engine::{
     ConnState,
     poll_scope::{self, Exchange},

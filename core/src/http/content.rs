@@ -18,7 +18,7 @@ pub(super) enum Content {
     None,
 }
 
-/// What is wrong with a response, for the operator.
+/// The fault of a response, described for the operator.
 pub(super) type Wrong = &'static str;
 
 /// Whether hyper handles this response correctly by itself, because it computes the length from the

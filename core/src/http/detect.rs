@@ -16,7 +16,7 @@ pub(super) enum Version {
     Http2,
 }
 
-/// What a client's first bytes are.
+/// The result of detecting a client's first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum First {
     /// The beginning of a request.

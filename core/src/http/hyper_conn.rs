@@ -59,7 +59,7 @@ where
     Over(Nothing<C, S, R>),
 }
 
-/// What hyper was built from, and what it had read of the next request.
+/// The parts from which hyper was built, and the bytes that it had read of the next request.
 pub(super) struct Parts<C: Connection, S> {
     pub(super) io: Accepted<C>,
     pub(super) service: ConnService<S>,

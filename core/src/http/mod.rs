@@ -4,8 +4,8 @@
 //! This module adds deadlines for every phase, the `Host` rules of RFC 9112, responses to errors
 //! and panics of the app, and a drain that loses no request.
 //!
-//! This module knows requests, responses and hyper, and asks the engine for what a connection
-//! needs. It must not know how a server is put together.
+//! This module has requests, responses and hyper, and uses the engine for connections. It must not
+//! depend on the server that starts it.
 mod active;
 mod after_poll;
 mod call;

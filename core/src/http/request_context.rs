@@ -1,4 +1,4 @@
-//! What a request and its response know of their connection.
+//! The link from a request and its response to their connection.
 use super::{
     after_poll::{self, Fault},
     h1_unread::H1Unread,
@@ -58,7 +58,7 @@ impl Drop for FullContext {
     }
 }
 
-/// What matters of a request for its response.
+/// The facts about a request that its response depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RequestFacts {
     pub(super) upgrade: UpgradeKind,
@@ -68,7 +68,7 @@ pub(super) struct RequestFacts {
     pub(super) is_http10: bool,
 }
 
-/// What a request asks to switch its connection or stream to.
+/// The switch of protocols that a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UpgradeKind {
     /// Nothing.

@@ -16,8 +16,8 @@ use http_body::Body;
 use hyper::rt::Executor;
 use std::{fmt, future::Future};
 
-/// What an [`HttpConnection`](super::HttpConnection) that is not a byte stream needs: a way to call
-/// the app, and to run the sending of a response.
+/// The way from an [`HttpConnection`](super::HttpConnection) that is not a byte stream to the app:
+/// it calls the app, and runs the task that sends a response.
 ///
 /// All rules for requests apply: those for hosts (RFC 9113 8.3.1), limits and timeouts, panics of
 /// the app, counting. The connection itself does the framing, `:authority` and `Content-Length`.

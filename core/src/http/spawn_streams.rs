@@ -4,8 +4,8 @@ use super::{Call, Reply};
 #[cfg(feature = "http2")]
 use crate::app::HttpService;
 
-/// What an executor needs to run the streams of a service over HTTP/2. Without the feature `http2`:
-/// nothing.
+/// The bound on an executor that runs the streams of a service over HTTP/2. Without the feature
+/// `http2`, it is empty.
 #[cfg(feature = "http2")]
 pub trait SpawnStreams<S: HttpService>:
     hyper::rt::bounds::Http2ServerConnExec<Call<S>, Reply<S::ResBody>> + Unpin
@@ -17,8 +17,8 @@ impl<S: HttpService, E: hyper::rt::bounds::Http2ServerConnExec<Call<S>, Reply<S:
 {
 }
 
-/// What an executor needs to run the streams of a service over HTTP/2. Without the feature `http2`:
-/// nothing.
+/// The bound on an executor that runs the streams of a service over HTTP/2. Without the feature
+/// `http2`, it is empty.
 #[cfg(not(feature = "http2"))]
 pub trait SpawnStreams<S> {}
 #[cfg(not(feature = "http2"))]

@@ -28,7 +28,7 @@ pub(super) struct Waiting<C: Connection, A: App, R> {
     next: Next<A, R>,
 }
 
-/// What the connection waits for.
+/// The event that the connection waits for.
 enum Next<A: App, R> {
     /// The first request, whose first bytes tell the version.
     First { http: Http<A, R>, detect: Detect },

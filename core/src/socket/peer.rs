@@ -1,4 +1,4 @@
-//! What the kernel knows about a peer, without a read.
+//! The state of a peer according to the kernel, without a read.
 use crate::transport::PeerState;
 #[cfg(target_os = "linux")]
 use rustix::{

@@ -35,7 +35,7 @@ struct Handshake {
     proxied: Option<Box<ByProxy>>,
 }
 
-/// The proxy, and what it says.
+/// The proxy, and the facts that it sent.
 #[derive(Clone)]
 struct ByProxy {
     proxy: Endpoint,
@@ -189,7 +189,7 @@ impl ConnInfo {
         Some(&self.by_proxy()?.proxy)
     }
 
-    /// What the [`proxy`](Self::proxy) says about its client's connection.
+    /// The facts that the [`proxy`](Self::proxy) sent about its client's connection.
     #[must_use]
     pub fn proxied(&self) -> Option<&Proxied> {
         Some(&self.by_proxy()?.proxied)

@@ -1,8 +1,9 @@
-//! What a proxy says about the connection that it forwards, as data that names no protocol.
+//! The facts that a proxy sends about the connection that it forwards, as data that names no
+//! protocol.
 use super::Endpoint;
 use std::fmt;
 
-/// What a proxy says about the connection of its client: from
+/// The facts that a proxy sends about the connection of its client: from
 /// [`ConnInfo::proxied`](crate::ConnInfo::proxied).
 ///
 /// The server does not verify these facts. A transport accepts them only from proxies that its
