@@ -50,7 +50,7 @@ async fn list(State(notes): State<Notes>) -> Result<Json<Vec<Note>>, StatusCode>
     Ok(Json(notes.clone()))
 }
 
-/// The extractors work over every transport. Only Unix sockets know the user of their peer.
+/// The extractors work over every transport. Only Unix sockets have the user of the peer.
 async fn whoami(Peer(peer): Peer, credentials: Option<Credentials>) -> String {
     match credentials {
         Some(Credentials(cred)) => format!("You are {peer}, user {}\n", cred.uid),

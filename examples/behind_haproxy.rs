@@ -28,7 +28,7 @@ use std::{convert::Infallible, fmt::Write, process::ExitCode};
 #[derive(Parser)]
 #[command(about = "Answers who asks, behind a proxy that sends PROXY headers")]
 struct Options {
-    /// Where to listen.
+    /// The address: HOST:PORT; port 0 is any free one.
     #[arg(long, default_value = "127.0.0.1:3000")]
     listen: String,
     /// The networks of the proxies, such as 10.0.0.0/8. Their connections begin with a header.

@@ -14,10 +14,10 @@ use tokio::sync::broadcast;
 #[derive(Parser)]
 #[command(about = "Serves an echo and a chat room over the transport of your choice")]
 struct Options {
-    /// What carries the bytes; monoio and glommio are features of the examples.
+    /// The transport; monoio and glommio are features of the examples.
     #[arg(long, value_enum, default_value = "tcp")]
     transport: Transport,
-    /// Where to listen: HOST:PORT; port 0 is any free one.
+    /// The address: HOST:PORT; port 0 is any free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     listen: String,
 }

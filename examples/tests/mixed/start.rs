@@ -50,7 +50,7 @@ fn alone(test: &str, body: impl AsyncFnOnce()) {
     );
 }
 
-/// What servers hold in this process.
+/// The resources that servers hold in this process.
 #[derive(Debug, PartialEq, Eq)]
 struct Left {
     threads: Vec<String>,

@@ -70,7 +70,8 @@ pub(crate) fn echo(mut request: Request<Body>) -> Result<Response<Body>, BoxErro
     Ok(response)
 }
 
-/// The echo with anyport's own WebSockets. The subprotocol tells the browser its version of HTTP.
+/// The echo with anyport's own WebSockets. The browser reads its version of HTTP from the
+/// subprotocol.
 pub(crate) fn anyport_echo(mut request: Request<Body>) -> Response<Body> {
     let version = match request.version() {
         Version::HTTP_2 => "h2",
