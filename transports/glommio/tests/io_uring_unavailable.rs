@@ -1,5 +1,5 @@
-//! What glommio needs and may not have here: the server does not start, and its error says what to
-//! do.
+//! Requirements of glommio that this machine may not meet. The server then does not start, and its
+//! error says what to do.
 //!
 //! A filter and a limit stay for the life of a process, so each server has its own: this test's
 //! binary, run again.

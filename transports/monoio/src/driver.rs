@@ -8,7 +8,7 @@ use io_uring::IoUring;
 use monoio::{FusionRuntime, IoUringDriver, LegacyDriver, RuntimeBuilder, time::TimeDriver};
 use std::{cell::Cell, fmt, io, os::fd::OwnedFd};
 
-/// What a worker waits for I/O with.
+/// The driver with which a worker waits for I/O.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Driver {
@@ -114,7 +114,7 @@ pub(crate) fn build(driver: Driver) -> io::Result<BuiltRuntime> {
 /// to buffer them.
 const CQ_ENTRIES: u32 = 8192;
 
-/// A ring with the flags that suit one thread, or a plain one where the kernel does not know them
+/// A ring with the flags that suit one thread, or a plain one where the kernel lacks these flags
 /// (Linux before 6.0).
 fn build_ring() -> std::result::Result<Monoio, RingError> {
     let build = |mut flags: io_uring::Builder| {

@@ -26,7 +26,7 @@ pub(crate) struct Reader<S> {
     size: usize,
 }
 
-/// What an operation returns.
+/// The result of an operation.
 type Received = (io::Result<usize>, Buffer);
 
 /// Operations with a large buffer, which can be cancelled.

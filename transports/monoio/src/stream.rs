@@ -37,7 +37,7 @@ pub(crate) struct Stream<S: AsyncWriteRent + 'static> {
     is_idle_checked: bool,
 }
 
-/// What a monoio stream must implement. `Split` promises that a read and a write may run at once.
+/// The bounds on a monoio stream. `Split` promises that a read and a write may run at once.
 pub(crate) trait Socket:
     CancelableAsyncReadRent + AsyncWriteRent + Split + AsRawFd + 'static
 {

@@ -17,7 +17,7 @@
 //! ```
 //!
 //! It supports TLS 1.2 and 1.3, over TCP, Unix sockets, memory, a transport of your own, or another
-//! TLS. ALPN offers the protocols that the server speaks. Apps find the result of the handshake in
+//! TLS. ALPN offers the protocols of the server. Apps find the result of the handshake in
 //! [`ConnInfo::tls`](anyport_core::ConnInfo::tls).
 mod client_hello;
 mod config;

@@ -1,4 +1,4 @@
-//! Answers a client that speaks HTTP without TLS, or redirects it to `https://`.
+//! Answers a client that sends HTTP without TLS, or redirects it to `https://`.
 use crate::{proxy_header, reject::Rejection};
 use anyport_core::Connection;
 use bytes::Bytes;

@@ -1,10 +1,11 @@
-//! What the handshakes of a worker share: the configuration, and the slots for their computations.
+//! The state that the handshakes of a worker share: the configuration, and the slots for their
+//! computations.
 use crate::TlsConfig;
 use rustls::ServerConfig;
 use std::{fmt, future::Future, io, pin::Pin, sync::Arc};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
-/// What the handshakes of a worker share.
+/// The state that the handshakes of a worker share.
 pub(crate) struct WorkerTls {
     config: TlsConfig,
     alpn: &'static [&'static [u8]],

@@ -16,7 +16,7 @@ use tower::service_fn;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
-/// The defaults as literals, so that a change of one is noticed.
+/// The defaults as literals, so that the test detects a change of one.
 const HEAD: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const HIBERNATE_AFTER: Duration = Duration::from_millis(200);
@@ -270,8 +270,8 @@ mod drain {
         }
     }
 
-    /// Also a head that arrived with the request before it, which is noticed when the connection
-    /// hibernates or is about to be closed.
+    /// This includes a head that arrived with the previous request, which is detected when the
+    /// connection hibernates or is about to be closed.
     #[tokio::test(start_paused = true)]
     async fn partial_head_is_completed_during_a_drain() {
         for idle in HIBERNATE_AFTER_CASES {

@@ -27,7 +27,7 @@ use tower::service_fn;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
-/// The defaults as literals, so that a change of one is noticed.
+/// The defaults as literals, so that the test detects a change of one.
 const HEAD: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const GRACE: Duration = Duration::from_secs(30);
@@ -98,7 +98,7 @@ async fn read_until(client: &mut MemoryStream, text: &str) -> String {
     read
 }
 
-/// The beginning was read together with the request before it. So it is noticed only when the
+/// The beginning was read together with the request before it. So it is detected only when the
 /// connection would hibernate, or has been idle for the head timeout.
 #[tokio::test(start_paused = true)]
 async fn partial_pipelined_head_times_out_from_the_previous_response() {
@@ -145,7 +145,7 @@ async fn completed_pipelined_head_gets_a_response() {
     }
 }
 
-/// A byte that arrives before the beginning is noticed counts as its first byte. Later bytes do
+/// A byte that arrives before the beginning is detected counts as its first byte. Later bytes do
 /// not.
 #[tokio::test(start_paused = true)]
 async fn trickling_pipelined_head_has_at_most_twice_the_timeout() {

@@ -34,8 +34,8 @@ impl Write for Lines {
 async fn log_of(send: &[u8]) -> String {
     let lines = Lines::default();
     let writer = lines.clone();
-    // Other tests reach the same spans without a subscriber; tracing caches that nobody wants them,
-    // unless the process has a subscriber that does.
+    // Other tests reach the same spans without a subscriber. tracing then caches that no subscriber
+    // is interested, unless the process has a subscriber that is.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)

@@ -16,7 +16,7 @@ pub(super) struct State<S: AsyncWriteRent> {
     /// None while an operation owns it.
     pub(super) half: Option<WriteHalf<S>>,
     pub(super) ops: Option<WriteOp<S>>,
-    /// What an operation has left unsent. The bytes are sent when the socket is writable.
+    /// The bytes that an operation has left unsent. They are sent when the socket is writable.
     pub(super) unsent: Option<Buffer>,
     /// Created when the socket first is not writable.
     pub(super) writability: Option<Writability>,

@@ -14,7 +14,7 @@ pub(super) enum Pem {
 }
 
 impl Pem {
-    /// All its certificates, at least one. `what` says what they are for, in an error.
+    /// All certificates in it, at least one. An error calls them `what`.
     pub(super) fn certificates(&self, what: &str) -> Result<Vec<CertificateDer<'static>>> {
         let text = self.read(what)?;
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
@@ -139,7 +139,7 @@ fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
-/// What the text contains instead of what was expected.
+/// The content of a text that is not the expected PEM.
 enum Content {
     Empty,
     /// Bytes that look like a DER sequence.

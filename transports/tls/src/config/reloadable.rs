@@ -16,7 +16,7 @@ pub(super) struct Reloadable {
     loading: Mutex<()>,
 }
 
-/// What a load has built from the files.
+/// The result of a load.
 pub(super) struct Loaded {
     config: Arc<ServerConfig>,
     /// The configuration has ALPN protocols of its own, which the server's do not replace.

@@ -216,7 +216,7 @@ impl Client {
     }
 }
 
-/// What a client can run TLS over.
+/// A stream over which a client can run TLS.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 

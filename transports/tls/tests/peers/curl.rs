@@ -30,7 +30,7 @@ const COMMON: [&str; 7] = [
     "--max-time",
     "15",
 ];
-/// What curl prints after the body.
+/// The options for the line that curl prints after the body.
 const WRITE_OUT: [&str; 2] = [
     "--write-out",
     "\nHTTP %{http_version}, %{num_connects} connects",

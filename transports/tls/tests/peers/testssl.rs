@@ -13,7 +13,7 @@ pub(crate) fn tests(tests: Tests) -> Tests {
     tests!(tests, "testssl": testssl_finds_no_weakness)
 }
 
-/// Tests protocols, cipher categories, forward secrecy, and all attacks that testssl knows. Its
+/// Tests protocols, cipher categories, forward secrecy, and all attacks of testssl's list. Its
 /// findings about the test's certificates do not matter.
 fn testssl_finds_no_weakness() {
     let folder = Folder::new();

@@ -23,7 +23,7 @@ macro_rules! tests {
     };
 }
 
-/// What a program has printed.
+/// The output of a program.
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) succeeded: bool,

@@ -32,7 +32,7 @@ use tokio::{
 use tower::service_fn;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// The defaults of [`Timeouts`] as literals, so that a change of one is noticed.
+/// The defaults of [`Timeouts`] as literals, so that the test detects a change of one.
 const HEAD: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const BODY_GAP: Duration = Duration::from_secs(60);

@@ -31,7 +31,7 @@ use tokio::{
 };
 use transport::{Client, Multiplexed};
 
-/// What the app waits for, and reports.
+/// The signals between the app and the test.
 struct Gate {
     opened: Semaphore,
     reached: Notify,
