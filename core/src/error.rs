@@ -1,4 +1,4 @@
-//! The one error type. An error says what failed, where, who has to act, and what to do.
+//! The one error type. An error says what failed, where, which party has to act, and what to do.
 //!
 //! This is the lowest layer of the crate. It imports no other module.
 use std::{borrow::Cow, error::Error as StdError, fmt, io, sync::Arc};

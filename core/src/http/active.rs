@@ -300,7 +300,7 @@ where
             && background.as_mut().poll(cx).is_ready()
         {
             self.background = None;
-            // Hyper has to notice that the body is not read any more.
+            // Hyper must be polled again, because the body is not read any more.
             cx.waker().wake_by_ref();
         }
         self.scope.set_needs_attention(self.background.is_some());

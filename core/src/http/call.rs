@@ -111,8 +111,8 @@ impl<S: HttpService> Call<S> {
         }
     }
 
-    /// Polls the app. The app's response goes into `answer`; `Some` says why there is none. The
-    /// app's future has been dropped by then.
+    /// Polls the app, and stores the app's response in `answer`. `Some` is the reason why there is
+    /// no response. The app's future has been dropped by then.
     fn poll_app(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -211,8 +211,8 @@ impl<S: HttpService> Future for Call<S> {
     }
 }
 
-/// Answers with the app's response after correcting its head, or says why it cannot be sent. Then
-/// the context goes back into `slot`.
+/// Answers with the app's response after correcting its head, or returns the reason why it cannot
+/// be sent. Then the context goes back into `slot`.
 #[inline(never)]
 fn answer_rightly<B: ResponseBody>(
     mut head: response::Parts,

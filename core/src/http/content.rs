@@ -12,7 +12,7 @@ use http_body::SizeHint;
 pub(super) enum Content {
     /// The whole body.
     Whole,
-    /// As many bytes as the head announces. The body itself cannot tell its length.
+    /// As many bytes as the head announces, because the length of the body is not known in advance.
     Announced(u64),
     /// Nothing: the response ends with its head.
     None,
@@ -38,7 +38,7 @@ fn announces_length(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Corrects the head of a response whose body has this size, and says how much of the body is sent.
+/// Corrects the head of a response whose body has this size. Returns how much of the body is sent.
 ///
 /// - Nothing in answer to HEAD, or with 204, 205 or 304 (RFC 9110 9.3.2, 15.3.5, 15.3.6, 15.4.5).
 ///   In HTTP/1, hyper does most of that.

@@ -25,7 +25,8 @@ const MOST: u64 = 256 * 1024;
 /// The longest time that this may take.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Where the app leaves a request's body, on any thread, for the connection to find.
+/// The place for a request's body that the app has dropped, on any thread. The connection takes the
+/// body from there.
 #[derive(Default)]
 pub(super) struct H1Unread {
     remaining: Mutex<Remaining>,

@@ -32,7 +32,7 @@ const QUIET: Duration = Duration::from_secs(2);
 /// How long a client may go on sending.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Where tasks leave the unread bodies of a connection.
+/// The unread bodies of a connection, which the tasks of its streams add.
 pub(super) struct Unread {
     bodies: Mutex<Vec<Discard<Incoming>>>,
     /// Whether there may be any.

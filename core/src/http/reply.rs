@@ -69,7 +69,7 @@ impl<B> Reply<B> {
         }
     }
 
-    /// Sends as much of the app's body as `content` says.
+    /// Sends as much of the app's body as `content` requires.
     pub(super) fn limited(body: B, content: Content, context: RequestContext) -> Self {
         match content {
             Content::Whole => Self::app(body, context),

@@ -1,5 +1,4 @@
-//! The bytes of an upgraded connection or HTTP/2 stream, with what the server knows of the
-//! connection.
+//! The bytes of an upgraded connection or HTTP/2 stream, with the facts about the connection.
 use super::{
     tunnel::{Tunnel, TunnelFacts},
     upgrade_answer::UpgradeAnswer,

@@ -69,7 +69,7 @@ impl Drop for Upload {
                 return unread.store(body.body, &connection);
             }
             match self.h1_unread.take() {
-                // The request has ended, so nobody would read the body.
+                // The request has ended, so no task would read the body.
                 Some(h1_unread) if Arc::strong_count(&h1_unread) == 1 => {}
                 Some(h1_unread) if self.is_asked_for => h1_unread.store(body),
                 Some(h1_unread) => h1_unread.store_unrequested(),

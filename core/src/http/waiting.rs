@@ -30,7 +30,7 @@ pub(super) struct Waiting<C: Connection, A: App, R> {
 
 /// The event that the connection waits for.
 enum Next<A: App, R> {
-    /// The first request, whose first bytes tell the version.
+    /// The first request, whose first bytes decide the version.
     First { http: Http<A, R>, detect: Detect },
     /// The next request.
     Another { service: ConnService<A::Service> },

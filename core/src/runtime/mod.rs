@@ -83,7 +83,7 @@ pub trait Runtime: Clone + Unpin + 'static {
     ///
     /// # Errors
     ///
-    /// What to change: for an ambient runtime, that the thread is not inside one.
+    /// The error says what to change. For an ambient runtime, the thread is not inside one.
     fn check() -> Result<()> {
         Ok(())
     }

@@ -60,7 +60,7 @@ pub struct Worker {
 /// Receives a warning and the index of its worker.
 pub(crate) type Warn = dyn Fn(usize, &str) + Send + Sync;
 
-/// Options of a transport for its runtime: a value of a type that both know.
+/// Options of a transport for its runtime: a value whose type both of them name.
 pub type RuntimeOptions = Arc<dyn Any + Send + Sync>;
 
 impl Worker {

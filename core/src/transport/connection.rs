@@ -63,7 +63,7 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
         Poll::Ready(Ok(()))
     }
 
-    /// The state of the peer as the system knows it, without a read.
+    /// The state of the peer according to the system, without a read.
     ///
     /// The server calls it about once a second while a request is in flight and unread bytes of the
     /// peer hide a reset from [`poll_readable`](Self::poll_readable). It must not block. Sockets
@@ -183,7 +183,7 @@ impl<C: Connection> Connected for C {
     }
 }
 
-/// The state of a peer as the system knows it, without a read.
+/// The state of a peer according to the system, without a read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PeerState {

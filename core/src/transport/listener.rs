@@ -86,7 +86,7 @@ pub trait Listener: Unpin + 'static {
         Duration::ZERO
     }
 
-    /// Classifies an error of `poll_accept`. The default knows the errors of accept(2).
+    /// Classifies an error of `poll_accept`. The default classifies the errors of accept(2).
     fn classify(&self, error: &io::Error) -> AcceptErrorKind {
         AcceptErrorKind::of(error)
     }

@@ -146,7 +146,7 @@ impl LocalTasks {
         }
     }
 
-    /// Spawns the task that the worker exists for: its accept loop. The returned value tells
+    /// Spawns the task that the worker exists for: its accept loop. The returned value reports
     /// whether the task has ended, even by a panic.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> Spawned {
         let is_finished = Rc::new(Cell::new(false));

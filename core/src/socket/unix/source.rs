@@ -1,4 +1,4 @@
-//! Where a Unix socket listens, and the check of a name before the system is asked.
+//! The source of a Unix socket, and the check of its name before a system call.
 use socket2::SockAddr;
 #[cfg(target_os = "linux")]
 use std::ffi::OsStr;
