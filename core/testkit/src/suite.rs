@@ -109,8 +109,8 @@ impl Suite {
     }
 }
 
-/// Runs one case. A failure says what was asked of the transport, and what was seen; the panic's
-/// own output says where.
+/// Runs one case. A failure names the request and the result that was seen. The output of the panic
+/// names the place.
 fn check(
     asked: &str,
     subject: &AnySubject,

@@ -1,4 +1,4 @@
-//! A wrapper of any transport that needs bytes has to say so.
+//! A wrapper that needs bytes must require `ByteTransport` and `ByteListener`.
 use anyport::{Connection, Listener, transport::Connecting};
 use std::{io, task::{Context, Poll}};
 

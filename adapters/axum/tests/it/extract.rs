@@ -247,8 +247,8 @@ async fn missing_facts_are_logged_at_debug() {
     }
 
     let mut lines = String::new();
-    // A concurrent test may reach the same log line first: `tracing` then caches that no subscriber
-    // wants it, until the next subscriber is set.
+    // A concurrent test may reach the same log line first. `tracing` then caches that no subscriber
+    // is interested, until the next subscriber is set.
     for _ in 0..5 {
         let written = Lines::default();
         let writer = written.clone();

@@ -68,7 +68,7 @@ impl Facts {
             Tlv::Netns(value) => fill(&mut proxied.namespace, || value.as_ref().into()),
             Tlv::Ssl(ssl) => {
                 let tls = tls(&ssl)?;
-                // Without this flag, the proxy says that there is no TLS.
+                // Without this flag, the client's connection has no TLS.
                 if ssl.client_ssl() {
                     fill(&mut proxied.tls, || Box::new(tls));
                 }

@@ -4,7 +4,7 @@ use crate::{error::Error, socket::pool};
 use bytes::Bytes;
 use std::task::{Context, Poll, ready};
 
-/// What happened since the deadline was set. The connection holds the deadline itself.
+/// The activity since the deadline was set. The connection holds the deadline itself.
 #[derive(Debug, Default)]
 pub(super) struct Heartbeat {
     is_set: bool,

@@ -186,8 +186,8 @@ async fn closed_event_says_upgraded_or_aborted(subject: AnySubject) {
     assert_eq!((events.upgraded, events.aborted), (2, 2));
 }
 
-/// One event for all workers together, with the numbers that the handle gives. Only a long drain
-/// emits more.
+/// One event for all workers together, with the same numbers as the handle. Only a long drain emits
+/// more.
 async fn draining_event_counts_open_connections(subject: AnySubject) {
     let (server, log) = serve(&subject);
     let mut waiting = server.client().await;

@@ -1,5 +1,5 @@
-//! An HTTP/2 client that sends the frames that a test chooses, within the windows, whatever the
-//! server has sent in the meantime.
+//! An HTTP/2 client that sends the frames that a test chooses, within the windows. It does not wait
+//! for the server's frames.
 use crate::client::{
     Client,
     h2_frames::{PREFACE, SETTINGS_ACK, next_frame},

@@ -159,7 +159,7 @@ impl AnySubject {
         self.subject.connect(endpoint).await
     }
 
-    /// Connects a client that speaks HTTP/2.
+    /// Connects a client that uses HTTP/2.
     pub(crate) async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Io> {
         self.subject.connect_h2(endpoint).await
     }

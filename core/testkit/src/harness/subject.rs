@@ -1,4 +1,4 @@
-//! What a transport implements for the suite: [`Subject`] and its capabilities.
+//! The interface between a transport and the suite: [`Subject`] and its capabilities.
 use crate::{
     app::{
         App,
@@ -81,7 +81,7 @@ pub trait Subject: Send + Sync + 'static {
         None
     }
 
-    /// What the transport can do. Default: everything.
+    /// The capabilities of the transport. Default: all of them.
     fn capabilities(&self) -> Capabilities {
         Capabilities::all()
     }
@@ -200,7 +200,7 @@ impl Capability {
     }
 }
 
-/// What a transport can do.
+/// The capabilities of a transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities(u8);
 
