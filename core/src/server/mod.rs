@@ -50,7 +50,7 @@ pub fn serve_with<T, A>(transport: T, app: A) -> Server
 where
     T: Transport,
     A: App,
-    A: AppOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`, `per_worker(..)`.
+    A: AppOver<T>, // Not `Send`? Use `Arc`, not `Rc`; or a thread per worker: `Tcp::bind(..).per_core()`, `per_worker(..)`.
 {
     Server::empty().and(transport, app)
 }
@@ -74,7 +74,7 @@ where
     T: Transport,
     F: Fn(Accepted<ConnectionOf<T>>) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = ()> + 'static,
-    Raw<F>: ProtocolOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
+    Raw<F>: ProtocolOver<T>, // Not `Send`? Use `Arc`, not `Rc`; or a thread per worker: `Tcp::bind(..).per_core()`.
 {
     Server::empty().and_raw(transport, handler)
 }
@@ -84,7 +84,7 @@ pub fn serve_protocol_with<T, P>(transport: T, protocol: P) -> Server
 where
     T: Transport,
     P: Protocol<Accepted<ConnectionOf<T>>> + Send,
-    P: ProtocolOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
+    P: ProtocolOver<T>, // Not `Send`? Use `Arc`, not `Rc`; or a thread per worker: `Tcp::bind(..).per_core()`.
 {
     Server::empty().and_protocol(transport, protocol)
 }
@@ -132,7 +132,7 @@ impl Server {
     where
         T: Transport,
         A: App,
-        A: AppOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`, `per_worker(..)`.
+        A: AppOver<T>, // Not `Send`? Use `Arc`, not `Rc`; or a thread per worker: `Tcp::bind(..).per_core()`, `per_worker(..)`.
     {
         self.with_transport(A::into_served(transport, app))
     }
@@ -143,7 +143,7 @@ impl Server {
         T: Transport,
         F: Fn(Accepted<ConnectionOf<T>>) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = ()> + 'static,
-        Raw<F>: ProtocolOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
+        Raw<F>: ProtocolOver<T>, // Not `Send`? Use `Arc`, not `Rc`; or a thread per worker: `Tcp::bind(..).per_core()`.
     {
         self.and_protocol(transport, Raw(handler))
     }
@@ -153,7 +153,7 @@ impl Server {
     where
         T: Transport,
         P: Protocol<Accepted<ConnectionOf<T>>> + Send,
-        P: ProtocolOver<T>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`.
+        P: ProtocolOver<T>, // Not `Send`? Use `Arc`, not `Rc`; or a thread per worker: `Tcp::bind(..).per_core()`.
     {
         self.with_transport(P::into_served(transport, protocol))
     }

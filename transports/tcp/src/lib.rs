@@ -59,7 +59,7 @@ pub type TcpPerCore = TcpTransport<TokioPerCore, TcpListener>;
 pub fn listen<A>(address: impl Into<BindAddr>, app: A) -> Server
 where
     A: App,
-    A: AppOver<Tcp>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`, `per_worker(..)`.
+    A: AppOver<Tcp>, // Not `Send`? Use `Arc`, not `Rc`; or a thread per worker: `Tcp::bind(..).per_core()`, `per_worker(..)`.
 {
     serve_with(Tcp::bind(address), app)
 }

@@ -64,7 +64,7 @@ pub fn listen_secure<A>(
 ) -> anyport_core::Server
 where
     A: anyport_core::App,
-    A: anyport_core::bounds::AppOver<Tls<anyport_tcp::Tcp>>, // Not `Send`? An `Arc` for each `Rc`; or threads of its own: `Tcp::bind(..).per_core()`, `per_worker(..)`.
+    A: anyport_core::bounds::AppOver<Tls<anyport_tcp::Tcp>>, // Not `Send`? Use `Arc`, not `Rc`; or a thread per worker: `Tcp::bind(..).per_core()`, `per_worker(..)`.
 {
     anyport_core::serve_with(anyport_tcp::Tcp::bind(address).tls(config), app)
 }
