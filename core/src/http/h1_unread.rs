@@ -20,10 +20,10 @@ use std::{
 };
 
 /// The most bytes that are read after a response, as in Go's net/http.
-const MOST: u64 = 256 * 1024;
+const MAX_BYTES: u64 = 256 * 1024;
 
 /// The longest time that this may take.
-const LONGEST: Duration = Duration::from_secs(5);
+const MAX_TIME: Duration = Duration::from_secs(5);
 
 /// The place for a request's body that the app has dropped, on any thread. The connection takes the
 /// body from there.
@@ -71,7 +71,7 @@ impl H1Unread {
             Remaining::Nothing => true,
             Remaining::NotRequested => false,
             Remaining::Body(body) => match body.size_hint().exact() {
-                Some(length) if length > MOST => false,
+                Some(length) if length > MAX_BYTES => false,
                 Some(_) => {
                     if let Some(task) = DiscardTask::new(body) {
                         after_poll::set_background(Box::pin(task));
@@ -81,7 +81,7 @@ impl H1Unread {
                 // A body of unknown length is read only if all of it has arrived.
                 None => {
                     let read =
-                        Discard::new(body, MOST).read(&mut Context::from_waker(Waker::noop()));
+                        Discard::new(body, MAX_BYTES).read(&mut Context::from_waker(Waker::noop()));
                     read == Poll::Ready(true)
                 }
             },
@@ -103,7 +103,7 @@ impl DiscardTask {
         let gap = body.gap.as_ref()?;
         let (worker, connection) = (Arc::clone(&gap.worker), Weak::clone(&gap.connection));
         Some(Self {
-            discard: Discard::new(body, MOST),
+            discard: Discard::new(body, MAX_BYTES),
             connection,
             worker,
             timeout: LazyTimeout::default(),
@@ -124,6 +124,6 @@ impl Future for DiscardTask {
             }
             return Poll::Ready(());
         }
-        me.timeout.poll(LONGEST, &me.worker, cx)
+        me.timeout.poll(MAX_TIME, &me.worker, cx)
     }
 }

@@ -29,7 +29,7 @@ impl Timer for Clock {
     }
 
     fn sleep_until(&self, at: Instant) -> Pin<Box<dyn Sleep>> {
-        Box::pin(PatientSleep {
+        Box::pin(ExtendedSleep {
             inner: self.0.timer().sleep_until(at),
             at,
             worker: Arc::clone(&self.0),
@@ -41,7 +41,7 @@ impl Timer for Clock {
     }
 
     fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, at: Instant) {
-        match sleep.as_mut().downcast_mut_pin::<PatientSleep>() {
+        match sleep.as_mut().downcast_mut_pin::<ExtendedSleep>() {
             Some(mut patient) => patient.reset(at),
             None => *sleep = self.sleep_until(at),
         }
@@ -49,20 +49,20 @@ impl Timer for Clock {
 }
 
 /// A sleep that is extended if its end was noticed late.
-struct PatientSleep {
+struct ExtendedSleep {
     inner: Pin<Box<dyn Sleep>>,
     at: Instant,
     worker: Arc<WorkerState>,
 }
 
-impl PatientSleep {
+impl ExtendedSleep {
     fn reset(&mut self, at: Instant) {
         self.at = at;
         self.worker.timer().reset(&mut self.inner, at);
     }
 }
 
-impl Future for PatientSleep {
+impl Future for ExtendedSleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -78,4 +78,4 @@ impl Future for PatientSleep {
     }
 }
 
-impl Sleep for PatientSleep {}
+impl Sleep for ExtendedSleep {}

@@ -23,14 +23,14 @@ use std::{
 };
 
 /// As many bytes as a client may have sent before it sees the response: hyper's stream window.
-const MOST: u64 = 1024 * 1024;
+const MAX_BYTES: u64 = 1024 * 1024;
 
 /// How long a client may send nothing without ending the stream, if the body timeout is not
 /// shorter. The lingering close of a connection uses the same time.
-const QUIET: Duration = Duration::from_secs(2);
+const MAX_SILENCE: Duration = Duration::from_secs(2);
 
 /// How long a client may go on sending.
-const LONGEST: Duration = Duration::from_secs(30);
+const MAX_TIME: Duration = Duration::from_secs(30);
 
 /// The unread bodies of a connection, which the tasks of its streams add.
 pub(super) struct Unread {
@@ -49,7 +49,7 @@ impl Unread {
 
     /// Discards what has arrived of a body. If more is to come, the connection's task reads it.
     pub(super) fn store(&self, body: Incoming, connection: &ConnState) {
-        let mut discard = Discard::new(body, MOST);
+        let mut discard = Discard::new(body, MAX_BYTES);
         // Most bodies have arrived completely and need no task.
         if discard
             .read(&mut Context::from_waker(Waker::noop()))
@@ -136,12 +136,12 @@ impl Future for Discarding {
         let since = *me.since.get_or_insert(now);
         // A client that goes on sending does not delay a drain.
         if me.discard.left() != before && me.worker.stage() == Stage::Serving {
-            if now.saturating_duration_since(since) > LONGEST {
+            if now.saturating_duration_since(since) > MAX_TIME {
                 return Poll::Ready(());
             }
             me.timeout.reset();
         }
-        let gap = me.worker.timeouts().body_gap.min(QUIET);
+        let gap = me.worker.timeouts().body_gap.min(MAX_SILENCE);
         me.timeout.poll(gap, &me.worker, cx)
     }
 }

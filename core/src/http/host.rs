@@ -3,7 +3,7 @@ use http::{HeaderMap, HeaderValue, Uri, Version, header::HOST, request::Parts, u
 use std::cell::Cell;
 
 /// Why a request's host is invalid: the text of the 400 response.
-pub(super) type Wrong = &'static str;
+pub(super) type InvalidHost = &'static str;
 
 /// Checks a request's host. The host of an absolute-form target replaces `Host`.
 ///
@@ -11,7 +11,7 @@ pub(super) type Wrong = &'static str;
 /// - HTTP/1.0: at most one.
 /// - HTTP/2 and later: `:authority`, or one `Host`, or both if they are equal (RFC 9113 8.3.1).
 /// - The target's own host: see [`check_target`]. `connect`: whether the method is CONNECT.
-pub(super) fn check(request: &mut Parts, connect: bool) -> Result<(), Wrong> {
+pub(super) fn check(request: &mut Parts, connect: bool) -> Result<(), InvalidHost> {
     let version = request.version;
     // Nearly all requests: a path, and one valid host.
     if version == Version::HTTP_11
@@ -102,7 +102,7 @@ fn is_known_host(host: &[u8]) -> bool {
     is_host
 }
 
-fn sole_host(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Wrong> {
+fn sole_host(headers: &HeaderMap) -> Result<Option<&HeaderValue>, InvalidHost> {
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (host, None) => Ok(host),
@@ -111,7 +111,7 @@ fn sole_host(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Wrong> {
 }
 
 /// Checks the form of the request's target and the host in it.
-fn check_target(connect: bool, uri: &Uri, version: Version) -> Result<(), Wrong> {
+fn check_target(connect: bool, uri: &Uri, version: Version) -> Result<(), InvalidHost> {
     let Some(authority) = uri.authority() else {
         return match connect {
             true => Err("CONNECT needs a host and a port as its target (RFC 9110 9.3.6)\n"),
@@ -134,7 +134,7 @@ enum Port {
     Needed,
 }
 
-fn check_authority(authority: &Authority, port: Port) -> Result<(), Wrong> {
+fn check_authority(authority: &Authority, port: Port) -> Result<(), InvalidHost> {
     let authority = authority.as_str().as_bytes();
     if authority.contains(&b'@') {
         return Err("the request target has user information (RFC 9110 4.2.4)\n");
@@ -175,14 +175,14 @@ fn is_host(host: &[u8]) -> bool {
 
 /// A valid port number. Empty: the scheme's default port.
 fn is_port(digits: &[u8]) -> bool {
-    const MOST: &[u8] = b"65535";
-    let zeros = match digits.len() > MOST.len() {
+    const MAX: &[u8] = b"65535";
+    let zeros = match digits.len() > MAX.len() {
         true => digits.iter().take_while(|digit| **digit == b'0').count(),
         false => 0,
     };
     let number = &digits[zeros..];
     digits.iter().all(u8::is_ascii_digit)
-        && (number.len() < MOST.len() || (number.len() == MOST.len() && number <= MOST))
+        && (number.len() < MAX.len() || (number.len() == MAX.len() && number <= MAX))
 }
 
 fn is_ip_literal(b: &u8) -> bool {
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
     use http::{Method, Request};
 
-    fn request(version: Version, uri: &str, hosts: &[&str]) -> Result<Option<String>, Wrong> {
+    fn request(version: Version, uri: &str, hosts: &[&str]) -> Result<Option<String>, InvalidHost> {
         ask(Method::GET, version, uri, hosts)
     }
 
@@ -224,7 +224,7 @@ mod tests {
         version: Version,
         uri: &str,
         hosts: &[&str],
-    ) -> Result<Option<String>, Wrong> {
+    ) -> Result<Option<String>, InvalidHost> {
         let mut request = Request::builder().method(method).version(version).uri(uri);
         for host in hosts {
             request = request.header(HOST, *host);

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// How many bytes `poll_readable` takes from the stream.
-const LOOK: usize = 256;
+const READ_AHEAD: usize = 256;
 
 /// For the extensions of an HTTP/2 request that may become a tunnel: the facts of its connection,
 /// and the clock of its worker.
@@ -56,7 +56,7 @@ impl Tunnel {
         if self.is_over || !self.read.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        let mut space = [MaybeUninit::uninit(); LOOK];
+        let mut space = [MaybeUninit::uninit(); READ_AHEAD];
         let mut buf = ReadBuf::uninit(&mut space);
         ready!(Pin::new(&mut self.io).poll_read(cx, buf.unfilled()))?;
         self.read = Bytes::copy_from_slice(buf.filled());
