@@ -123,8 +123,8 @@ impl Assembler {
     /// The buffer into which the bytes of a large frame are read, without a copy.
     pub(crate) fn direct(&mut self) -> Option<&mut [u8]> {
         /// The remaining bytes of a smaller frame are read together with the next frames.
-        const WORTHWHILE: u64 = 8 * 1024;
-        let frame = self.frame.filter(|frame| frame.remaining() >= WORTHWHILE)?;
+        const MIN_DIRECT: u64 = 8 * 1024;
+        let frame = self.frame.filter(|frame| frame.remaining() >= MIN_DIRECT)?;
         Some(self.message.as_mut()?.room(frame.remaining()))
     }
 

@@ -6,7 +6,7 @@ use std::{collections::VecDeque, io::IoSlice, mem};
 use tungstenite::protocol::frame::coding::OpCode;
 
 /// A payload up to this size is copied.
-const SMALL: usize = 4 * 1024;
+const MAX_COPIED: usize = 4 * 1024;
 
 /// How many slices are written at once.
 const SLICES: usize = 16;
@@ -98,7 +98,7 @@ impl Pending {
 
     /// Adds the payload of a frame, whose header has been put into the buffer.
     fn push(&mut self, payload: Bytes) {
-        if payload.len() <= SMALL {
+        if payload.len() <= MAX_COPIED {
             self.open.extend_from_slice(&payload);
             return;
         }
@@ -181,7 +181,18 @@ mod tests {
     /// The order of the bytes does not depend on how many of them each write accepts.
     #[test]
     fn frames_are_written_in_order() {
-        let sizes = [0, 1, 125, 126, SMALL, SMALL + 1, 66_000, 3, SMALL + 1, 5];
+        let sizes = [
+            0,
+            1,
+            125,
+            126,
+            MAX_COPIED,
+            MAX_COPIED + 1,
+            66_000,
+            3,
+            MAX_COPIED + 1,
+            5,
+        ];
         let outgoing = || {
             let mut outgoing = Outgoing::default();
             for (n, size) in sizes.iter().enumerate() {

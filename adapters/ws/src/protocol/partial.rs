@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 
 /// The maximum number of bytes that are allocated when a peer announces a frame. More is allocated
 /// as bytes arrive.
-const FIRST: usize = 256 * 1024;
+const MAX_RESERVED: usize = 256 * 1024;
 
 const NOT_UTF8: Violation = Violation::invalid("a text is not UTF-8 (RFC 6455 8.1)");
 
@@ -91,12 +91,12 @@ impl Partial {
     }
 
     /// Makes room for at least `least` bytes. The whole frame gets room only if enough of the
-    /// message has arrived: a header alone reserves no more than [`FIRST`].
+    /// message has arrived: a header alone reserves no more than [`MAX_RESERVED`].
     fn grow(&mut self, least: usize, remaining: u64) {
         if self.data.len() - self.filled >= least {
             return;
         }
-        let credible = FIRST.max(self.filled.saturating_mul(4));
+        let credible = MAX_RESERVED.max(self.filled.saturating_mul(4));
         let wanted = usize::try_from(remaining).unwrap_or(usize::MAX).max(least);
         let len = (self.filled.saturating_add(wanted)).min(credible.max(self.filled + least));
         match self.filled {

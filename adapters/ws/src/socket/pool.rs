@@ -12,9 +12,9 @@ use std::{
 const READ: usize = 16 * 1024;
 const WRITE: usize = 4 * 1024;
 /// A buffer that grew beyond this size is not kept.
-const LARGEST: usize = 64 * 1024;
+const MAX_KEPT_BYTES: usize = 64 * 1024;
 /// How many buffers of each kind are kept.
-const KEPT: usize = 16;
+const MAX_POOLED: usize = 16;
 
 /// A pool. The buffers stay in their boxes.
 type Boxes<T> = Vec<Box<T>>;
@@ -82,13 +82,13 @@ pub(super) fn write_buffer() -> Box<Pending> {
 }
 
 pub(super) fn recycle_write_buffer(buffer: Box<Pending>) {
-    if buffer.capacity() <= LARGEST {
+    if buffer.capacity() <= MAX_KEPT_BYTES {
         WRITING.with_borrow_mut(|pool| keep(pool, buffer));
     }
 }
 
 fn keep<T>(pool: &mut Vec<T>, buffer: T) {
-    if pool.len() < KEPT {
+    if pool.len() < MAX_POOLED {
         pool.push(buffer);
     }
 }
