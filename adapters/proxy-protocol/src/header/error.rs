@@ -2,7 +2,7 @@
 use std::{borrow::Cow, fmt};
 
 /// How many bytes of the input an error shows.
-const SHOWN: usize = 24;
+const MAX_SHOWN: usize = 24;
 
 /// The error of a header: one line with the fault, the input, and advice.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ impl HeaderError {
 
     /// The input does not begin with a header.
     pub(crate) fn not_a_header(input: &[u8]) -> Self {
-        let shown = &input[..input.len().min(SHOWN)];
+        let shown = &input[..input.len().min(MAX_SHOWN)];
         let seen = shown.escape_ascii();
         // A TLS handshake record begins with these bytes (RFC 8446 5.1).
         let advice = match input {

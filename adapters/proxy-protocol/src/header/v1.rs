@@ -5,19 +5,19 @@ use proxy_header::{ParseConfig, ProxyHeader};
 const PREFIX: &[u8] = b"PROXY ";
 
 /// The maximum length of a line, with its CRLF (section 2.1 of the protocol).
-const LONGEST: usize = 107;
+const MAX_LINE: usize = 107;
 
 pub(super) fn frame(input: &[u8]) -> Result<Frame, HeaderError> {
     if !may_begin_with(input, PREFIX) {
         return Err(HeaderError::not_a_header(input));
     }
-    let line = &input[..input.len().min(LONGEST)];
+    let line = &input[..input.len().min(MAX_LINE)];
     match line.iter().position(|&byte| byte == b'\n') {
         Some(end) if line[..end].ends_with(b"\r") => Ok(Frame::Complete(end + 1)),
         Some(_) => Err(HeaderError::new(
             "the line of the PROXY header ends without CR",
         )),
-        None if line.len() == LONGEST => Err(HeaderError::new(
+        None if line.len() == MAX_LINE => Err(HeaderError::new(
             "the line of the PROXY header does not end within 107 bytes",
         )),
         None => Ok(Frame::Incomplete),

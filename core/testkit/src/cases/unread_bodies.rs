@@ -17,7 +17,7 @@ cases![
 ];
 
 /// The number of bytes that the server reads after a response.
-const MOST: usize = 256 * 1024;
+const MAX_DISCARDED: usize = 256 * 1024;
 
 /// Asserts that the response announces the end of the connection. Sending the body then causes no
 /// reset.
@@ -49,7 +49,7 @@ async fn small_body_is_drained_after_response(subject: AnySubject) {
 
 async fn late_body_is_drained_after_response(subject: AnySubject) {
     let server = subject.serve();
-    for length in [1, 20, 5000, MOST] {
+    for length in [1, 20, 5000, MAX_DISCARDED] {
         let mut client = server.client().await;
         client.send(post("/", length)).await;
         let response = client.response().await;
@@ -86,7 +86,12 @@ async fn chunked_body_closes_connection(subject: AnySubject) {
 
 async fn large_body_closes_connection(subject: AnySubject) {
     let server = subject.serve();
-    assert_last_response(&server, &post("/", MOST + 1), &pattern(MOST + 1)).await;
+    assert_last_response(
+        &server,
+        &post("/", MAX_DISCARDED + 1),
+        &pattern(MAX_DISCARDED + 1),
+    )
+    .await;
 }
 
 /// RFC 9110 10.1.1: the client sends no body without a 100, and the server sends none here.
