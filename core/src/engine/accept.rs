@@ -211,7 +211,7 @@ where
         Phase::Emptying { since, look, end }
     }
 
-    /// Begins or ends a drain, as ordered.
+    /// Begins a drain or an abort, if the server has commanded it.
     fn heed_orders(&mut self) {
         match (self.shared().order(), self.phase) {
             (_, Phase::Aborting { .. }) | (Command::Serve, _) => {}

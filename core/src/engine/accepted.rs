@@ -37,7 +37,7 @@ fn retry_flush<C: Connection>(io: Pin<&mut C>, cx: &mut Context<'_>) -> Poll<io:
     io.poll_retry_write(cx, &[]).map_ok(drop)
 }
 
-/// Every idle WebSocket has one, so the seldom needed part is separate.
+/// Every idle WebSocket has this value, so the part that is seldom needed is separate.
 #[derive(Default)]
 struct Spare {
     reader: Registered,
@@ -226,7 +226,7 @@ impl<C: Connection> Accepted<C> {
         Ok(())
     }
 
-    /// `retry` is tried now and then while the write is pending. `bytes` tells how many bytes a
+    /// `retry` is called now and then while the write is pending. `bytes` returns how many bytes a
     /// success has written.
     #[inline]
     fn write_with<T>(

@@ -13,7 +13,7 @@ pub(super) type InvalidHost = &'static str;
 /// - The target's own host: see [`check_target`]. `connect`: whether the method is CONNECT.
 pub(super) fn check(request: &mut Parts, connect: bool) -> Result<(), InvalidHost> {
     let version = request.version;
-    // Nearly all requests: a path, and one valid host.
+    // Nearly all requests have a path as their target, and one valid host.
     if version == Version::HTTP_11
         && request.uri.authority().is_none()
         && !connect
@@ -67,7 +67,7 @@ fn only_host(headers: &HeaderMap) -> Option<&HeaderValue> {
     if headers.len() != headers.keys_len() {
         return None;
     }
-    // Clients send it first (RFC 9110 7.2).
+    // Clients send `Host` first (RFC 9110 7.2).
     match headers.iter().next() {
         Some((name, host)) if *name == HOST => Some(host),
         _ => headers.get(HOST),

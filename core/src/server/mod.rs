@@ -164,8 +164,8 @@ impl Server {
         self
     }
 
-    /// Pins each worker's thread to a core, round-robin. Only for transports whose workers have
-    /// threads of their own.
+    /// Pins each worker's thread to a core, round-robin. This works only for transports whose
+    /// workers have threads of their own.
     pub fn pinned(mut self) -> Self {
         self.pinned = true;
         self
@@ -252,7 +252,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// As with [`start`](Self::start). Later, if accepting fails permanently or a worker panics.
+    /// The errors of [`start`](Self::start). After the start, it fails if accepting fails
+    /// permanently or a worker panics.
     pub fn run(self) -> Result<DrainReport> {
         let ambient = self.transports.iter().any(|transport| transport.ambient);
         run::to_end(self.into_future(), ambient)

@@ -214,7 +214,7 @@ impl LocalTasks {
 
 impl Drop for LocalTasks {
     fn drop(&mut self) {
-        // First, so that an app that spawns in a drop gets an error.
+        // Cleared first, so that an app that spawns in a drop gets an error.
         self.spawner = None;
         self.clear();
         self.local.mailbox.close();
