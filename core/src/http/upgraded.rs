@@ -75,7 +75,7 @@ impl<C: Connection> Whole for Accepted<C> {
 /// Takes a connection of one type out of hyper's upgrade, with the bytes that hyper has read.
 type Downcast = fn(hyper::upgrade::Upgraded) -> Result<Box<dyn Whole>, hyper::upgrade::Upgraded>;
 
-/// One for each type of connection that this process serves.
+/// The downcast functions, one for each type of connection that this process serves.
 static DOWNCASTS: Mutex<Vec<(TypeId, Downcast)>> = Mutex::new(Vec::new());
 
 /// Registers a type of connection.

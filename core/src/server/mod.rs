@@ -211,7 +211,7 @@ impl Server {
     /// `false` for its peer. Default: every peer may connect.
     ///
     /// The accept loop calls the filter, so it must be quick. If it panics, the connection is
-    /// refused. If a transport learns in its handshake that the peer is a proxy, the filter is
+    /// refused. A transport may learn in its handshake that the peer is a proxy. The filter is then
     /// called after the handshake, with the client's address instead of the proxy's.
     pub fn accept_filter(
         mut self,

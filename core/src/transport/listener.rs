@@ -30,7 +30,7 @@ use std::{
 /// - **Errors are about the listener**, never about one client: errors that a peer can cause belong
 ///   in the handshake.
 ///
-/// [`listener_fn`] makes a listener of an async function.
+/// [`listener_fn`] turns an async function into a listener.
 ///
 /// # Examples
 ///
@@ -235,7 +235,7 @@ fn is_socket_error(_: &io::Error) -> bool {
     false
 }
 
-/// A [`Listener`] made of an async function that accepts one connection.
+/// A [`Listener`] made from an async function that accepts one connection.
 ///
 /// The future is polled to its end, so the function need not be cancel safe.
 ///

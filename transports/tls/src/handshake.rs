@@ -1,4 +1,4 @@
-//! The handshake of a connection. It begins after the handshake of the transport below.
+//! The handshake of a connection. It begins after the handshake of the inner transport.
 use crate::{
     TlsConnection,
     client_hello::{ClientHelloReader, poll_first_bytes},

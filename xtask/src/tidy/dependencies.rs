@@ -16,7 +16,7 @@ const CHOICES: &str = "\
     tokio-rustls tokio-uring tokio-util";
 
 /// Core names no runtime and no TLS library unless a feature asks for it, and no default feature
-/// does: users of glommio must not compile tokio's runtime.
+/// does. Users of glommio must not compile tokio's runtime.
 pub(super) fn core_is_light(repo: &Repo) -> Vec<Violation> {
     let mut violations = Vec::new();
     for core in of_role(repo, Role::Core) {

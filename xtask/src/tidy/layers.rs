@@ -8,8 +8,8 @@ const LAYERS: &str =
     "error config runtime transport app observe socket engine http server protocol bounds";
 const SOURCES: &str = "core/src/";
 
-/// A file of core names each item by `crate::`, a layer, and a path. The layer is its own or a lower
-/// one. So no re-export at the crate's root hides a dependency, and the layers have no cycle.
+/// A file of core names each item by `crate::`, a layer, and a path. The layer is its own or a
+/// lower one. So no re-export at the crate's root hides a dependency, and the layers have no cycle.
 pub(super) fn use_lower_layers_only(repo: &Repo) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (path, text) in repo.sources() {
@@ -46,8 +46,8 @@ fn level(layer: &str) -> Option<usize> {
     LAYERS.split(' ').position(|other| other == layer)
 }
 
-/// The names that follow `crate::`, including those in the braces of `use crate::{..}`. `$crate` does
-/// not count, because it is for the callers of a macro.
+/// The names that follow `crate::`, including those in the braces of `use crate::{..}`. `$crate`
+/// does not count, because it is for the callers of a macro.
 fn names(tokens: TokenStream, found: &mut Vec<(String, Span)>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     for token in &tokens {

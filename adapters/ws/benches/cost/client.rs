@@ -28,7 +28,7 @@ pub(crate) struct Served {
     child: Child,
     output: BufReader<ChildStdout>,
     addr: String,
-    /// Of a server over TLS.
+    /// The client's configuration, for a server over TLS.
     client: Option<Arc<ClientConfig>>,
 }
 
@@ -101,7 +101,7 @@ impl Served {
         Ok(report)
     }
 
-    /// Ends the server and gives what it has written to standard error.
+    /// Ends the server and returns its standard error.
     pub(crate) fn end(mut self) -> Result<String> {
         drop(self.child.stdin.take());
         let mut errors = String::new();
@@ -140,7 +140,7 @@ pub(crate) fn read_echo(stream: &mut dyn Stream) -> Result<()> {
     Ok(())
 }
 
-/// A binary message of 16 bytes, masked by zeros.
+/// A binary message of 16 bytes, masked with zeros.
 pub(crate) fn message() -> [u8; 22] {
     let mut message = [b'x'; 22];
     message[..6].copy_from_slice(&[0x82, 0x90, 0, 0, 0, 0]);

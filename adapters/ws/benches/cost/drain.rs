@@ -1,14 +1,14 @@
-//! The time in which many WebSockets are closed by a drain.
+//! The time that a drain takes to close many WebSockets.
 use crate::client::{Served, Stream};
 use anyhow::{Result, ensure};
 use std::time::Instant;
 
 const SOCKETS: usize = 9_000;
-/// A close frame with 1001, masked by zeros.
+/// A close frame with 1001, masked with zeros.
 const CLOSE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9];
 
-/// The milliseconds from the drain's start until each of [`SOCKETS`] idle WebSockets has been closed
-/// with 1001, the client has answered, and the server has ended.
+/// The milliseconds from the drain's start to the server's end. Meanwhile each of [`SOCKETS`] idle
+/// WebSockets is closed with 1001, and its client answers.
 pub(crate) fn drain(transport: &str, library: &str) -> Result<i64> {
     let mut served = Served::start(&[], transport, library)?;
     let mut sockets = Vec::with_capacity(SOCKETS);

@@ -2,7 +2,8 @@
 use crate::client::{Served, message, read_echo};
 use anyhow::{Context as _, Result};
 
-/// The instructions of a server that echoes `rounds` messages on each of 64 WebSockets.
+/// The instructions that callgrind counts for a server that echoes `rounds` messages on each of 64
+/// WebSockets.
 fn collected(transport: &str, library: &str, rounds: usize) -> Result<i64> {
     let callgrind = [
         "valgrind",

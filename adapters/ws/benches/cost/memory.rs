@@ -27,8 +27,8 @@ fn resident(process: u32) -> Result<i64> {
     Ok(kib.parse::<i64>()? * 1024)
 }
 
-/// The memory of the server's half of a TLS session that has echoed 16 bytes: without a connection,
-/// as the slope between [`STEPS`].
+/// The memory of the server's half of a TLS session that has echoed 16 bytes, without a connection.
+/// The value is the slope between [`STEPS`].
 pub(crate) fn sessions() -> Result<i64> {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed([NAME.to_owned()])?;
     let key = PrivateKeyDer::from_pem_slice(signing_key.serialize_pem().as_bytes())?;
@@ -83,7 +83,7 @@ fn slope(measured: &[i64]) -> i64 {
 }
 
 pub(crate) fn memory(transport: &str, library: &str) -> Result<i64> {
-    // Steps of 2 MiB would be too coarse.
+    // With huge pages, memory would grow in steps of 2 MiB, which is too coarse.
     let small_pages = ["env", "MIMALLOC_ALLOW_THP=0"];
     let served = Served::start(&small_pages, transport, library)?;
     let mut sockets = Vec::new();
@@ -91,7 +91,7 @@ pub(crate) fn memory(transport: &str, library: &str) -> Result<i64> {
     for step in STEPS {
         while sockets.len() < step {
             let mut socket = served.open()?;
-            // Each has echoed a message before it is idle.
+            // Each WebSocket echoes a message before it is idle.
             socket.write_all(&message())?;
             read_echo(&mut *socket)?;
             sockets.push(socket);

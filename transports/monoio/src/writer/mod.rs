@@ -94,8 +94,8 @@ impl<S: AsyncWriteRent + 'static> Writer<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends what the kernel takes at once, even if no event has reported a writable socket: first
-    /// the bytes that an operation left unsent, then `bufs`.
+    /// Sends what the kernel takes at once, even if no event has reported a writable socket. The
+    /// bytes that an operation left unsent go first, then `bufs`.
     pub(crate) fn poll_retry(&self, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let mut state = self.0.borrow_mut();
         // The socket stays registered for writability.

@@ -151,7 +151,7 @@ fn replace_dates(mut bytes: Vec<u8>) -> Vec<u8> {
 }
 
 /// The frames of each stream in their order, and the frames of the connection sorted. The order
-/// between the two may vary: an acknowledgement follows what it acknowledges, and a window may be
+/// between the two may vary. An acknowledgement follows what it acknowledges, and a window may be
 /// opened at any time (RFC 9113 6.5.3, 6.9).
 fn by_stream(mut bytes: &[u8]) -> Vec<u8> {
     let mut frames = Vec::new();
