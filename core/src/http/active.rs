@@ -89,7 +89,7 @@ where
         Self::new(machine, hyper)
     }
 
-    /// A connection that was hibernating since `idle_since`, and has received bytes.
+    /// A connection that has hibernated since `idle_since`, and has received bytes now.
     pub(super) fn resume(
         io: Accepted<C>,
         service: ConnService<A::Service>,

@@ -2,7 +2,7 @@
 use http::{HeaderMap, HeaderValue, Uri, Version, header::HOST, request::Parts, uri::Authority};
 use std::cell::Cell;
 
-/// Why a request's host is invalid: the text of the 400 response.
+/// The reason why a request's host is invalid. It is the text of the 400 response.
 pub(super) type InvalidHost = &'static str;
 
 /// Checks a request's host. The host of an absolute-form target replaces `Host`.
@@ -62,7 +62,8 @@ fn has_authority(version: Version) -> bool {
     version >= Version::HTTP_2
 }
 
-/// The host, if no header occurs twice, so that a quick check shows that there is only one host.
+/// The host, if no header occurs twice. Comparing two lengths is quick, and shows that there is
+/// only one host.
 fn only_host(headers: &HeaderMap) -> Option<&HeaderValue> {
     if headers.len() != headers.keys_len() {
         return None;

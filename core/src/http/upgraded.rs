@@ -244,8 +244,8 @@ impl Upgraded {
     }
 }
 
-/// From hyper's upgrade: a whole HTTP/1 connection of an anyport server. Anything else, such as an
-/// HTTP/2 stream, is returned as the error.
+/// Converts hyper's upgrade, if it is a whole HTTP/1 connection of an anyport server. Anything
+/// else, such as an HTTP/2 stream, is returned as the error.
 impl TryFrom<hyper::upgrade::Upgraded> for Upgraded {
     type Error = hyper::upgrade::Upgraded;
 

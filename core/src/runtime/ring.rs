@@ -248,7 +248,7 @@ mod tests {
         ] {
             check(&system, IoUringCall::Setup, Errno::PERM, &filter);
         }
-        // A process that may set up a ring can be refused the rest only by a filter.
+        // If a process may set up a ring, only a filter can refuse the other calls.
         check(
             &disabled(Some(2), 0),
             IoUringCall::Register,

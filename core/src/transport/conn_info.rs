@@ -103,7 +103,8 @@ impl ConnInfo {
         self
     }
 
-    /// Sets the result of a TLS handshake. Results of a layer below, ALPN included, are discarded.
+    /// Sets the result of a TLS handshake. Results of the inner transport, ALPN included, are
+    /// discarded.
     #[must_use]
     pub fn with_tls(mut self, tls: TlsInfo) -> Self {
         let handshake = self.handshake();

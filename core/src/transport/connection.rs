@@ -11,8 +11,8 @@ use std::{
 
 /// An established byte stream with its [`ConnInfo`].
 ///
-/// It implements hyper's [`Read`] and [`Write`]: `hyper_util::rt::TokioIo` makes those of any tokio
-/// stream. Most transports use the ready-made [`Conn`].
+/// It implements hyper's [`Read`] and [`Write`]. `hyper_util::rt::TokioIo` implements both for any
+/// tokio stream. Most transports use the ready-made [`Conn`].
 ///
 /// # Contract
 ///
@@ -74,8 +74,8 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
     }
 
     /// Writes as much as the system accepts at once, even if the runtime does not report the stream
-    /// as writable. Pending if that is nothing. `bufs` is empty while a flush is pending: then only
-    /// bytes that the stream holds are sent.
+    /// as writable. Pending if the system accepts nothing. `bufs` is empty while a flush is
+    /// pending: then only bytes that the stream holds are sent.
     ///
     /// A kernel reports a socket as writable only when a large part of its buffer is free, so a
     /// slow reader looks stalled. While a write is pending, the server calls this method about

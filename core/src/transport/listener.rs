@@ -119,7 +119,7 @@ impl<H> Connecting<H> {
         }
     }
 
-    /// Says that the peer is a proxy whose client the handshake names, by
+    /// Marks the peer as a proxy. The handshake names the client, by
     /// [`ConnInfo::with_client`](crate::ConnInfo::with_client).
     ///
     /// The accept filter and the limit per address skip the proxy. The server applies both after

@@ -205,7 +205,7 @@ async fn slow(state: Arc<State>) -> RouteResult {
     Ok(hello())
 }
 
-/// As `slow`, after reading the whole body.
+/// Responds like `slow`, after it has read the whole body.
 async fn slow_len(state: Arc<State>, request: Request<Body>) -> RouteResult {
     let n = length(request.into_body()).await?;
     slow(state).await?;

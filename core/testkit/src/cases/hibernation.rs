@@ -39,7 +39,7 @@ cases![
     connection_never_hibernates_if_disabled,
 ];
 
-/// A bound that no case reaches.
+/// A duration that no case reaches.
 const AMPLE: Duration = Duration::from_secs(20);
 /// The default of `hibernate_after`.
 const DEFAULT: Duration = Duration::from_millis(200);

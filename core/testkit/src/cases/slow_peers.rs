@@ -58,7 +58,7 @@ fn serve(subject: &AnySubject, timeouts: impl FnOnce(Timeouts) -> Timeouts) -> T
     subject.serve_configured(|server| server.timeouts(timeouts).http(http))
 }
 
-/// 408 for a peer that took too long.
+/// The status of the response after an error: 408 after a timeout.
 fn status_of(error: &BoxError) -> StatusCode {
     let mut error: Option<&(dyn Error + 'static)> = Some(&**error);
     while let Some(e) = error {
@@ -336,7 +336,7 @@ async fn request_in_flight_on_aged_connection_is_answered(subject: AnySubject) {
         let (waiting, _) = h2.begin(request("/slow"), true).await.unwrap();
         server.state.arrived().await;
         timer.step();
-        // An idle connection that is younger than both.
+        // This idle connection is younger than both busy ones.
         let mut other = server.client().await;
         assert_eq!(other.get("/").await.body, HELLO);
         timer.step();

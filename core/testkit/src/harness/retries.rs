@@ -85,7 +85,7 @@ pub(crate) async fn retry_if_late<F>(
     retry_if_late_with(&DEADLINES, subject, attempt).await;
 }
 
-/// As [`retry_if_late`], with timeouts that the case does not choose.
+/// Does the same as [`retry_if_late`], for a case whose timeouts are fixed.
 pub(crate) async fn retry_if_late_with<F>(
     deadlines: &[Duration],
     subject: AnySubject,
