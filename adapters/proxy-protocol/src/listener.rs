@@ -56,7 +56,7 @@ impl<L: ByteListener> Listener for ProxyProtocolListener<L> {
                 Trust::No if is_known => incoming.map(ProxyProtocolHandshake::ordinary),
                 _ => incoming
                     .from_proxy()
-                    .map(|below| ProxyProtocolHandshake::new(below, Arc::clone(shared))),
+                    .map(|inner| ProxyProtocolHandshake::new(inner, Arc::clone(shared))),
             }
         })
     }

@@ -261,33 +261,33 @@ mod tests {
     }
 
     #[test]
-    fn tls_replaces_results_of_the_layer_below() {
+    fn tls_replaces_results_of_the_inner_transport() {
         let tls = |name: &str| TlsInfo::new(TlsVersion::Tls13, "suite").with_server_name(name);
         let info = ConnInfo::new(Endpoint::custom("peer"), Endpoint::custom("local"));
-        let below = info.with_tls(tls("below")).with_alpn("h2");
-        assert_eq!(below.alpn(), Some(&b"h2"[..]));
-        let above = below.clone().with_tls(tls("above"));
-        assert_eq!((above.alpn(), below.alpn()), (None, Some(&b"h2"[..])));
-        assert_eq!(above.tls().and_then(TlsInfo::server_name), Some("above"));
+        let inner = info.with_tls(tls("inner")).with_alpn("h2");
+        assert_eq!(inner.alpn(), Some(&b"h2"[..]));
+        let outer = inner.clone().with_tls(tls("outer"));
+        assert_eq!((outer.alpn(), inner.alpn()), (None, Some(&b"h2"[..])));
+        assert_eq!(outer.tls().and_then(TlsInfo::server_name), Some("outer"));
     }
 
     #[test]
-    fn client_of_a_proxy_is_the_peer_also_above_tls() {
+    fn client_of_a_proxy_is_the_peer_also_over_tls() {
         let endpoint = |name| Endpoint::custom(name);
-        let below = ConnInfo::new(endpoint("proxy"), endpoint("local"));
-        assert!(below.proxy().is_none() && below.proxied().is_none());
+        let inner = ConnInfo::new(endpoint("proxy"), endpoint("local"));
+        assert!(inner.proxy().is_none() && inner.proxied().is_none());
         let proxied = Proxied {
             destination: Some(endpoint("destination")),
             ..Proxied::default()
         };
-        let info = below.clone().with_client(endpoint("client"), proxied);
+        let info = inner.clone().with_client(endpoint("client"), proxied);
         let info = info.with_tls(TlsInfo::new(TlsVersion::Tls13, "suite"));
         assert_eq!(info.peer(), &endpoint("client"));
         assert_eq!(info.proxy(), Some(&endpoint("proxy")));
         assert_eq!(info.local(), &endpoint("local"));
         let proxied = info.proxied().unwrap();
         assert_eq!(proxied.destination, Some(endpoint("destination")));
-        assert_eq!(below.peer(), &endpoint("proxy"));
+        assert_eq!(inner.peer(), &endpoint("proxy"));
     }
 
     #[test]

@@ -37,7 +37,7 @@ use std::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a byte stream",
     label = "this needs a `Connection`",
-    note = "a transport that wraps any other needs bytes below it: ask for `T: ByteTransport` instead of `T: Transport`, and for `L: ByteListener` instead of `L: Listener`"
+    note = "a transport that wraps any other needs an inner transport of byte streams: ask for `T: ByteTransport` instead of `T: Transport`, and for `L: ByteListener` instead of `L: Listener`"
 )]
 pub trait Connection: Read + Write + Unpin + Send + 'static {
     /// The facts about the connection.
@@ -134,7 +134,7 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
     message = "`{Self}` is not a connection",
     label = "neither a byte stream (`Connection`) nor another kind of connection (`Connected`)",
     note = "a byte stream with a `ConnInfo` is one: `Conn::new(TokioIo::new(stream), info)`",
-    note = "a transport that wraps any other needs bytes below it: ask for `T: ByteTransport` instead of `T: Transport`, and for `L: ByteListener` instead of `L: Listener`"
+    note = "a transport that wraps any other needs an inner transport of byte streams: ask for `T: ByteTransport` instead of `T: Transport`, and for `L: ByteListener` instead of `L: Listener`"
 )]
 pub trait Connected: Unpin + Send + 'static {
     /// The facts about the connection.

@@ -304,10 +304,10 @@ impl TestServer {
     fn with_tls(served: impl FnOnce(TlsConfig) -> Self) -> Self {
         let (server, client) = tls::server_and_client();
         let served = served(server);
-        let below = served.dial;
+        let inner = served.dial;
         let dial = move |endpoint: &Endpoint, version| -> Dialing {
-            let (below, handshake) = (below(endpoint, version), client(version));
-            Box::pin(async move { Ok(Box::new(handshake(below.await?).await?) as Box<dyn Stream>) })
+            let (inner, handshake) = (inner(endpoint, version), client(version));
+            Box::pin(async move { Ok(Box::new(handshake(inner.await?).await?) as Box<dyn Stream>) })
         };
         Self {
             dial: Box::new(dial),

@@ -162,14 +162,14 @@ impl Subject for OverTls {
 
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         let client: Client = self.0.client();
-        let below = client.connect(self.1.connect(endpoint)?).await?;
-        client.connect(below).await
+        let inner = client.connect(self.1.connect(endpoint)?).await?;
+        client.connect(inner).await
     }
 
     async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
         let client: Client = self.0.client();
-        let below = client.connect(self.1.connect(endpoint)?).await?;
-        self.0.h2_client().connect(below).await
+        let inner = client.connect(self.1.connect(endpoint)?).await?;
+        self.0.h2_client().connect(inner).await
     }
 
     async fn connect_lazily(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {

@@ -36,18 +36,18 @@ impl Subject for TlsAbove {
     }
 
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        let below = begin(tcp(endpoint).await?, BINARY).await?;
-        self.0.client().connect(below).await
+        let inner = begin(tcp(endpoint).await?, BINARY).await?;
+        self.0.client().connect(inner).await
     }
 
     async fn connect_h2(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        let below = begin(tcp(endpoint).await?, BINARY).await?;
-        self.0.h2_client().connect(below).await
+        let inner = begin(tcp(endpoint).await?, BINARY).await?;
+        self.0.h2_client().connect(inner).await
     }
 
     async fn connect_lazily(&self, endpoint: &Endpoint) -> io::Result<Self::Stream> {
-        let below = begin_if_open(tcp(endpoint).await?, BINARY).await;
-        Ok(self.0.client().connect_lazily(below))
+        let inner = begin_if_open(tcp(endpoint).await?, BINARY).await;
+        Ok(self.0.client().connect_lazily(inner))
     }
 
     fn reset_on_drop(&self, stream: &Self::Stream) -> io::Result<()> {
@@ -85,8 +85,8 @@ impl Subject for TlsBelow {
     }
 
     fn reset_on_drop(&self, stream: &Self::Stream) -> io::Result<()> {
-        let below = stream.stream.inner();
-        below.map_or(Ok(()), TcpStream::set_zero_linger)
+        let inner = stream.stream.inner();
+        inner.map_or(Ok(()), TcpStream::set_zero_linger)
     }
 }
 
