@@ -187,7 +187,7 @@ fn hint(address: &str, e: &io::Error) -> Cow<'static, str> {
     }
 }
 
-/// As [`reason`], for Unix sockets, whose errors are about files.
+/// The same as [`reason`] for Unix sockets, whose errors are about files.
 fn unix_reason(e: &io::Error) -> Cow<'static, str> {
     match e.kind() {
         // The transport made this error and describes it better than the errno does.

@@ -40,7 +40,7 @@ pub use server::{Handle, Server, serve_raw_with, serve_with};
 #[doc(inline)]
 pub use transport::{ConnInfo, Connection, Listener, Transport};
 
-/// For this crate's macros, and types of hidden methods.
+/// Items for this crate's macros, and types of hidden methods.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::{app::Piece, server::ServedTransport};

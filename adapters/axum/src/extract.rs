@@ -38,7 +38,7 @@ pub struct ConnectionInfo(pub ConnInfo);
 ///
 /// # Errors
 ///
-/// As [`ConnectionInfo`].
+/// The errors are those of [`ConnectionInfo`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Peer(pub Endpoint);
 
@@ -116,7 +116,7 @@ pub struct Credentials(pub PeerCred);
 ///
 /// # Errors
 ///
-/// As [`ConnectionInfo`].
+/// The errors are those of [`ConnectionInfo`].
 #[derive(Clone, Debug)]
 pub struct Drain(pub anyport_core::transport::Drain);
 

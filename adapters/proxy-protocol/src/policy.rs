@@ -13,7 +13,7 @@ pub struct Policy {
     pub(crate) timeout: Duration,
 }
 
-/// What happens to a peer that is not trusted.
+/// How an untrusted peer is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Others {
     Refused,

@@ -27,11 +27,11 @@ impl<T> ProxyProtocol<T> {
 
 /// Adds the method [`proxy_protocol`](Self::proxy_protocol) to every byte-stream transport.
 pub trait ProxyProtocolExt: ByteTransport {
-    /// PROXY protocol over this transport.
+    /// Reads PROXY headers over this transport.
     ///
     /// Most balancers send the header first and pass the client's TLS on. For these, call
     /// `.tls(..)` afterwards. A balancer that itself connects by TLS sends the header inside TLS.
-    /// For these, call `.tls(..)` before.
+    /// For such a balancer, call `.tls(..)` first.
     ///
     /// ```
     /// # use anyport_proxy_protocol::{Policy, ProxyProtocolExt};

@@ -2,7 +2,7 @@
 //! and with TLS in both orders.
 #![expect(
     clippy::unwrap_used,
-    reason = "a test that can't go on should stop, and say where"
+    reason = "a test that cannot continue should stop, and say where"
 )]
 
 #[path = "../../../transports/tls/tests/client/mod.rs"]

@@ -70,25 +70,25 @@ impl<F: FnOnce(Error) + Send + 'static> WebSocketUpgrade<F> {
         self
     }
 
-    /// As [`Config::with_max_message`], which also sets the largest frame.
+    /// Does the same as [`Config::with_max_message`], which also sets the largest frame.
     pub fn max_message_size(mut self, bytes: usize) -> Self {
         self.config = self.config.with_max_message(bytes);
         self
     }
 
-    /// As [`Config::with_max_frame`].
+    /// Does the same as [`Config::with_max_frame`].
     pub fn max_frame_size(mut self, bytes: usize) -> Self {
         self.config = self.config.with_max_frame(bytes);
         self
     }
 
-    /// As [`Config::with_max_write_buffer`].
+    /// Does the same as [`Config::with_max_write_buffer`].
     pub fn max_write_buffer_size(mut self, bytes: usize) -> Self {
         self.config = self.config.with_max_write_buffer(bytes);
         self
     }
 
-    /// As [`Config::with_protocols`].
+    /// Does the same as [`Config::with_protocols`].
     pub fn protocols<P: Into<String>>(mut self, protocols: impl IntoIterator<Item = P>) -> Self {
         self.config = self.config.with_protocols(protocols);
         self

@@ -128,12 +128,12 @@ impl<B: HttpBody<Error: Into<BoxError>>> HttpBody for MapErr<B> {
     }
 }
 
-/// A piece of a response body: of the app's body, or of a text of the server.
+/// A piece of a response body.
 #[derive(Debug)]
 pub enum Piece<D> {
-    /// From the app's body.
+    /// The data comes from the app's body.
     App(D),
-    /// From the server.
+    /// The data is a text of the server.
     Server(&'static [u8]),
 }
 

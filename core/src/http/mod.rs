@@ -82,7 +82,7 @@ impl<A: App, R> Http<A, R> {
 /// Every byte stream is one: hyper serves HTTP/1 and HTTP/2 over it. A connection of another kind,
 /// such as QUIC, implements this trait and hands its requests to the app by [`Requests`].
 #[diagnostic::on_unimplemented(
-    message = "HTTP can't be served over `{Self}`",
+    message = "HTTP cannot be served over `{Self}`",
     label = "neither a byte stream (`Connection`) nor a connection that says how HTTP is served over it"
 )]
 pub trait HttpConnection<A: App, R>: Connected + Sized {

@@ -80,12 +80,13 @@ pub(super) enum UpgradeKind {
 }
 
 impl RequestContext {
-    /// For an HTTP/1 request that only has to be counted.
+    /// Makes the context of an HTTP/1 request that only has to be counted.
     pub(super) fn minimal() -> Self {
         Self::Minimal(Exchange::begin())
     }
 
-    /// For an HTTP/1 request that has a body, may upgrade, or has a hook or a deadline.
+    /// Makes the context of an HTTP/1 request that has a body, may upgrade, or has a hook or a
+    /// deadline.
     pub(super) fn for_request(
         connection: &Arc<ConnState>,
         facts: RequestFacts,
@@ -101,7 +102,7 @@ impl RequestContext {
         })
     }
 
-    /// For an HTTP/2 request.
+    /// Makes the context of an HTTP/2 request.
     pub(super) fn for_stream(connection: &Arc<ConnState>, facts: RequestFacts) -> Self {
         poll_scope::count_exchange();
         Self::Full(FullContext {

@@ -16,8 +16,8 @@ use std::{
 /// How many bytes `poll_readable` takes from the stream.
 const READ_AHEAD: usize = 256;
 
-/// For the extensions of an HTTP/2 request that may become a tunnel: the facts of its connection,
-/// and the clock of its worker.
+/// The facts of a connection and the clock of its worker. They are in the extensions of an HTTP/2
+/// request that may become a tunnel.
 #[derive(Clone)]
 pub(super) struct TunnelFacts(pub(super) ConnInfo, pub(super) SharedTimer);
 

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// For the extensions of a request that offers an upgrade.
+/// The app's answer to an offered upgrade. It is in the extensions of the request.
 #[derive(Clone, Default)]
 pub(super) struct UpgradeAnswer(Arc<Shared>);
 

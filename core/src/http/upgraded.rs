@@ -52,7 +52,7 @@ use std::{
 /// ```
 pub struct Upgraded {
     kind: Kind,
-    /// For a whole connection. A stream has a timer of its own.
+    /// The deadline of a whole connection. A stream has a timer of its own.
     deadline: Option<Instant>,
 }
 
@@ -235,7 +235,7 @@ impl Upgraded {
     ///
     /// # Errors
     ///
-    /// Those of a read.
+    /// The errors are those of a read.
     pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.kind {
             Kind::Connection(connection) => Pin::new(&mut **connection).poll_readable(cx),

@@ -110,8 +110,8 @@ impl Worker {
     }
 
     /// The ALPN protocols (RFC 7301) of the server, the preferred one first: `h2` and `http/1.1`,
-    /// if enabled. For a transport whose handshake negotiates. Empty if the server does not speak
-    /// HTTP.
+    /// if enabled. A transport whose handshake negotiates offers them. The list is empty if the
+    /// server does not serve HTTP.
     #[must_use]
     pub fn alpn(&self) -> &'static [&'static [u8]] {
         self.alpn

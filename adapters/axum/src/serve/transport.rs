@@ -40,7 +40,8 @@ pub fn transport<L: serve::Listener<Addr: Into<Endpoint>>>(listener: L) -> AxumT
     transport_at(listener, Into::into)
 }
 
-/// As [`transport()`], with a function that converts the listener's addresses into [`Endpoint`]s.
+/// Does the same as [`transport()`], with a function that converts the listener's addresses into
+/// [`Endpoint`]s.
 ///
 /// ```
 /// # use anyport_axum::transport_at;

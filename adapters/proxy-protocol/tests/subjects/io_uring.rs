@@ -16,7 +16,7 @@ impl Below for OnGlommio {
         Glommio::bind("127.0.0.1:0").with_workers(2)
     }
 
-    fn missing() -> Option<String> {
+    fn unavailable() -> Option<String> {
         let glommio = Glommio::bind("127.0.0.1:0").with_workers(1);
         needs_start(serve_raw_with(glommio, |_: Accepted<_>| async {}))
     }
@@ -45,7 +45,7 @@ impl<const EPOLL: bool> Below for OnMonoio<EPOLL> {
             .with_workers(2)
     }
 
-    fn missing() -> Option<String> {
+    fn unavailable() -> Option<String> {
         Self::DRIVER.check().err().map(|error| error.to_string())
     }
 }

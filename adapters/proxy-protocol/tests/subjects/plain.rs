@@ -14,8 +14,8 @@ pub(crate) trait Below: Send + Sync + 'static {
 
     fn bind() -> Self::Transport;
 
-    /// As [`Subject::unavailable`].
-    fn missing() -> Option<String> {
+    /// The result of [`Subject::unavailable`].
+    fn unavailable() -> Option<String> {
         None
     }
 }
@@ -75,6 +75,6 @@ impl<B: Below> Subject for OverTcp<B> {
     }
 
     fn unavailable(&self) -> Option<String> {
-        B::missing()
+        B::unavailable()
     }
 }

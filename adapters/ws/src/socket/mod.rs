@@ -95,7 +95,7 @@ impl WebSocket {
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send).
+    /// The errors are those of [`send`](Self::send).
     pub fn feed(&mut self, message: Message) -> impl Future<Output = Result<(), Error>> + Send {
         let mut message = Some(message);
         poll_fn(move |cx| self.0.poll_feed(&mut message, cx))

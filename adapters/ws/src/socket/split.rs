@@ -35,52 +35,52 @@ pub(super) fn split(socket: Box<Socket>) -> (Sender, Receiver) {
 }
 
 impl Sender {
-    /// As [`WebSocket::send`](crate::WebSocket::send).
+    /// Does the same as [`WebSocket::send`](crate::WebSocket::send).
     ///
     /// # Errors
     ///
-    /// Those of that method.
+    /// The errors are those of that method.
     pub fn send(&mut self, message: Message) -> impl Future<Output = Result<(), Error>> + Send {
         let mut message = Some(message);
         poll_fn(move |cx| self.0.lock().poll_send(&mut message, cx))
     }
 
-    /// As [`WebSocket::feed`](crate::WebSocket::feed).
+    /// Does the same as [`WebSocket::feed`](crate::WebSocket::feed).
     ///
     /// # Errors
     ///
-    /// Those of that method.
+    /// The errors are those of that method.
     pub fn feed(&mut self, message: Message) -> impl Future<Output = Result<(), Error>> + Send {
         let mut message = Some(message);
         poll_fn(move |cx| self.0.lock().poll_feed(&mut message, cx))
     }
 
-    /// As [`WebSocket::flush`](crate::WebSocket::flush).
+    /// Does the same as [`WebSocket::flush`](crate::WebSocket::flush).
     ///
     /// # Errors
     ///
-    /// Those of that method.
+    /// The errors are those of that method.
     pub async fn flush(&mut self) -> Result<(), Error> {
         poll_fn(|cx| self.0.lock().poll_flush(Role::Sender, cx)).await
     }
 
-    /// As [`WebSocket::set_last_message`](crate::WebSocket::set_last_message).
+    /// Does the same as [`WebSocket::set_last_message`](crate::WebSocket::set_last_message).
     pub fn set_last_message(&mut self, message: impl Into<Option<Message>>) {
         self.0.lock().set_last_message(message.into());
     }
 }
 
 impl Receiver {
-    /// As [`WebSocket::recv`](crate::WebSocket::recv).
+    /// Does the same as [`WebSocket::recv`](crate::WebSocket::recv).
     ///
     /// # Errors
     ///
-    /// Those of that method.
+    /// The errors are those of that method.
     pub async fn recv(&mut self) -> Option<Result<Message, Error>> {
         poll_fn(|cx| self.0.lock().poll_recv(cx)).await
     }
 
-    /// As [`WebSocket::drain`](crate::WebSocket::drain).
+    /// Does the same as [`WebSocket::drain`](crate::WebSocket::drain).
     #[must_use]
     pub fn drain(&self) -> Drain {
         self.0.lock().drain()

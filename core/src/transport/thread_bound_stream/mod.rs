@@ -143,7 +143,7 @@ impl<S: LocalStream> ThreadBoundStream<S> {
     ///
     /// # Errors
     ///
-    /// Those of the stream.
+    /// The errors are those of the stream.
     pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_with(
             cx,
@@ -166,7 +166,7 @@ impl<S: LocalStream> ThreadBoundStream<S> {
     ///
     /// # Errors
     ///
-    /// Those of the stream.
+    /// The errors are those of the stream.
     pub fn poll_retry_write(
         &mut self,
         cx: &mut Context<'_>,
