@@ -1,5 +1,5 @@
 //! TCP on glommio and on monoio.
-use super::plain::Below;
+use super::plain::InnerTransport;
 use anyport_core::{protocol::Accepted, serve_raw_with};
 use anyport_glommio::Glommio;
 use anyport_monoio::{Driver, Monoio};
@@ -8,7 +8,7 @@ use anyport_testkit::requirements::needs_start;
 /// TCP on glommio.
 pub(crate) struct OnGlommio;
 
-impl Below for OnGlommio {
+impl InnerTransport for OnGlommio {
     const NAME: &str = "proxy-glommio";
     type Transport = Glommio;
 
@@ -32,7 +32,7 @@ impl<const EPOLL: bool> OnMonoio<EPOLL> {
     };
 }
 
-impl<const EPOLL: bool> Below for OnMonoio<EPOLL> {
+impl<const EPOLL: bool> InnerTransport for OnMonoio<EPOLL> {
     const NAME: &str = match EPOLL {
         true => "proxy-monoio-epoll",
         false => "proxy-monoio-io-uring",

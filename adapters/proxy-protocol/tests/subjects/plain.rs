@@ -7,8 +7,8 @@ use anyport_testkit::Subject;
 use std::{io, marker::PhantomData};
 use tokio::net::TcpStream;
 
-/// A transport of TCP.
-pub(crate) trait Below: Send + Sync + 'static {
+/// A TCP transport of one runtime.
+pub(crate) trait InnerTransport: Send + Sync + 'static {
     const NAME: &str;
     type Transport: ByteTransport;
 
@@ -23,7 +23,7 @@ pub(crate) trait Below: Send + Sync + 'static {
 /// TCP on the ambient tokio.
 pub(crate) struct Ambient;
 
-impl Below for Ambient {
+impl InnerTransport for Ambient {
     const NAME: &str = "proxy-tcp";
     type Transport = Tcp;
 
@@ -35,7 +35,7 @@ impl Below for Ambient {
 /// TCP on a tokio per core.
 pub(crate) struct PerCore;
 
-impl Below for PerCore {
+impl InnerTransport for PerCore {
     const NAME: &str = "proxy-tcp-per-core";
     type Transport = TcpPerCore;
 
@@ -44,7 +44,7 @@ impl Below for PerCore {
     }
 }
 
-/// PROXY protocol over it.
+/// PROXY protocol over a TCP transport.
 pub(crate) struct OverTcp<B>(PhantomData<B>);
 
 impl<B> Default for OverTcp<B> {
@@ -53,7 +53,7 @@ impl<B> Default for OverTcp<B> {
     }
 }
 
-impl<B: Below> Subject for OverTcp<B> {
+impl<B: InnerTransport> Subject for OverTcp<B> {
     const NAME: &str = B::NAME;
     type Transport = ProxyProtocol<B::Transport>;
     type Stream = TcpStream;
