@@ -101,7 +101,7 @@ impl ConnState {
         }
     }
 
-    /// What is logged for the connection is in its span.
+    /// Makes the span of the connection's log lines, if such spans are enabled.
     #[cfg(feature = "tracing")]
     pub(crate) fn with_span(mut self, peer: &Endpoint) -> Self {
         let span = tracing::debug_span!(target: "anyport", "connection", conn.id = self.id, peer.addr = %peer, client.addr = tracing::field::Empty);

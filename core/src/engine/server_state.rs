@@ -27,7 +27,7 @@ const LAME_DUCK: Duration = Duration::from_secs(1);
 /// How often the observer gets a report in a drain.
 pub(crate) const DRAIN_REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What the workers have to do.
+/// The command to all workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Command {

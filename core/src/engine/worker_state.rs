@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How far a worker's drain has come. Each connection looks at it once per poll.
+/// The stage of a worker's drain. Each connection reads it once per poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Stage {
@@ -67,7 +67,7 @@ pub(crate) struct DrainBound {
 }
 
 impl DrainBound {
-    /// When a client has to have sent what is missing since `since`.
+    /// The time by which a client that is silent since `since` must have sent the rest.
     pub(crate) fn deadline(&self, since: Instant) -> Option<Instant> {
         self.begun.max(since).checked_add(self.share)
     }

@@ -3,7 +3,7 @@ use super::{Action, CLOSE_DELAY, Idle, Machine, Precision, Rules, Seen, State};
 use crate::{engine::Stage, http::detect::Version, observe::TimedOut};
 use std::time::{Duration, Instant};
 
-/// What is due at a deadline.
+/// The reason for a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
     /// The timeout of a head.

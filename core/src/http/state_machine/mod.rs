@@ -16,7 +16,7 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 
-/// What a connection is doing.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// It waits for its first bytes. `begun`: some have arrived, but not enough to tell the
@@ -56,7 +56,7 @@ enum Precision {
     Stale,
     /// The times are exact, and any request from now on reads the clock.
     Exact,
-    /// As `Exact`, and no head has begun to arrive.
+    /// The same as `Exact`, and no head has begun to arrive.
     Probed,
 }
 
@@ -98,7 +98,7 @@ pub(super) struct Counts {
     pub(super) responses: u32,
 }
 
-/// What is seen of a connection after hyper has been polled.
+/// The observations of a connection after hyper has been polled.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     pub(super) version: Version,
@@ -126,7 +126,7 @@ pub(super) struct Rules<'a> {
     pub(super) drain: Option<DrainBound>,
 }
 
-/// What the caller has to do.
+/// The action that the caller has to carry out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     /// Nothing, until something happens, or until this time.
@@ -201,7 +201,7 @@ impl Machine {
         }
     }
 
-    /// What to do now. `late` extends a timeout of the client if this process was paused.
+    /// Decides the action. `late` extends a timeout of the client if this process was paused.
     pub(super) fn next(
         &mut self,
         seen: &Seen,
@@ -274,7 +274,7 @@ impl Machine {
         };
     }
 
-    /// What a drain does at once.
+    /// The action that a drain requires at once.
     fn drain(&mut self, seen: &Seen, stage: Stage, now: Instant) -> Option<Action> {
         self.has_to_end(seen.version, stage)
             .then(|| match (self.state, seen.version) {
@@ -377,7 +377,7 @@ impl Idle {
 }
 
 impl Seen {
-    /// For a connection without hyper.
+    /// The observations of a connection without hyper.
     pub(super) fn nothing() -> Self {
         Self {
             version: Version::Http1,
