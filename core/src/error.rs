@@ -9,7 +9,7 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// A result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a server did not start, or why it ended.
+/// The reason why a server did not start, or why it ended.
 ///
 /// Its `Display` is one line with what failed, where, why, and what to do:
 ///

@@ -62,8 +62,8 @@ pub struct Peer(pub Endpoint);
 ///
 /// # Errors
 ///
-/// 403 over a connection without TLS (as an `Option`: `None`); 500 as [`ConnectionInfo`], also as
-/// an `Option`.
+/// 403 over a connection without TLS, where an `Option` is `None`. The other errors are those of
+/// [`ConnectionInfo`], for an `Option` as well.
 #[derive(Clone, Debug)]
 pub struct TlsSession(pub TlsInfo);
 
@@ -81,8 +81,8 @@ pub struct TlsSession(pub TlsInfo);
 ///
 /// # Errors
 ///
-/// 403 over a connection without credentials (as an `Option`: `None`); 500 as [`ConnectionInfo`],
-/// also as an `Option`.
+/// 403 over a connection without credentials, where an `Option` is `None`. The other errors are
+/// those of [`ConnectionInfo`], for an `Option` as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Credentials(pub PeerCred);
 

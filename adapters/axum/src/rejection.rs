@@ -6,7 +6,7 @@ use axum_core::{
 use http::StatusCode;
 use std::fmt;
 
-/// Why an extractor of this crate failed.
+/// The reason why an extractor of this crate failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConnectionRejection {
@@ -19,7 +19,8 @@ pub enum ConnectionRejection {
 }
 
 impl ConnectionRejection {
-    /// At DEBUG, although it is a mistake of the program: peers decide how often it occurs.
+    /// This is logged at DEBUG, although it is a mistake of the program: peers decide how often it
+    /// occurs.
     pub(crate) fn no_conn_info() -> Self {
         let rejection = Self::NoConnInfo;
         #[cfg(feature = "tracing")]

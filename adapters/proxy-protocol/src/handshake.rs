@@ -37,7 +37,7 @@ pin_project_lite::pin_project! {
         Transport {
             #[pin]
             handshake: H,
-            // None: no header is expected.
+            // `None`: no header is expected.
             shared: Option<Arc<Shared>>,
         },
         Header {

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 /// The peers that are trusted to name their clients.
 ///
-/// A list of networks becomes one: `["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"]`. An IPv4 network
-/// also contains the IPv6 addresses that are mapped from it (`::ffff:10.0.0.1`, RFC 4291 2.5.5.2).
+/// A list of networks converts into a `Trusted`: `["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"]`. An
+/// IPv4 network also contains the IPv6 addresses that are mapped from it (`::ffff:10.0.0.1`, RFC
+/// 4291 2.5.5.2).
 ///
 /// # Errors
 ///

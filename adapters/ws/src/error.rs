@@ -1,9 +1,9 @@
-//! Why a WebSocket ended, or a message could not be sent.
+//! The reason why a WebSocket ended, or why a message could not be sent.
 use crate::protocol::Violation;
 use std::{error, fmt, io};
 
-/// Why a WebSocket ended, or a message could not be sent. After `recv` has returned an error, there
-/// are no more messages.
+/// The reason why a WebSocket ended, or why a message could not be sent. After `recv` has returned
+/// an error, there are no more messages.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

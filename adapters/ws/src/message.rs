@@ -79,7 +79,7 @@ impl From<Vec<u8>> for Message {
     }
 }
 
-/// Why a WebSocket is closed (RFC 6455 7.1.5 and 7.1.6).
+/// The reason why a WebSocket is closed (RFC 6455 7.1.5 and 7.1.6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseFrame {
     /// The status code: one of [`close_code`], or one of the app's own from 3000 to 4999.

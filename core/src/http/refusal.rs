@@ -3,7 +3,7 @@ use super::request_context::RequestContext;
 use crate::{error::BoxError, runtime::panics};
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 
-/// Why the server answers in the app's place.
+/// The reason why the server answers in the app's place.
 pub(super) enum Refusal {
     BadRequest(&'static str),
     /// The server does not support what the request needs.

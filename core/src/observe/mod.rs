@@ -145,7 +145,7 @@ pub enum Event<'a> {
     },
 }
 
-/// Why a connection was closed as soon as its client was known.
+/// The reason why a connection was closed as soon as its client was known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {

@@ -87,7 +87,7 @@ mod subjects {
         }
     }
 
-    /// Why no worker can start on this machine, if none can.
+    /// The reason why no worker can start on this machine, if none can.
     fn unavailable() -> Option<String> {
         let glommio = Glommio::bind("127.0.0.1:0").with_workers(1);
         needs_start(serve_raw_with(glommio, |_: Accepted<_>| async {}))

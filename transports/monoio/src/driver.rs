@@ -72,7 +72,7 @@ pub(crate) struct BuiltRuntime {
     pub(crate) driver: Driver,
     /// Reports when a full send buffer has space again.
     pub(crate) epoll: OwnedFd,
-    /// Why io_uring was asked for and is not used.
+    /// The reason why io_uring is not used, although it was requested.
     pub(crate) refused: Option<Refusal>,
 }
 

@@ -41,7 +41,7 @@ pub(crate) struct Refusal {
     pub(crate) advice: String,
 }
 
-/// Why no ring could be set up.
+/// The reason why no ring could be set up.
 #[derive(Debug)]
 pub(crate) enum RingError {
     Refused(Refusal),

@@ -36,7 +36,7 @@ struct Large {
     is_cancelled: bool,
 }
 
-/// Why nothing more is received.
+/// The reason why nothing more is received.
 enum ReadEnd {
     Closed,
     Failed(io::Error),

@@ -112,7 +112,7 @@ pub struct AxumConnections<L: serve::Listener> {
     state: State<L>,
 }
 
-/// An accept is polled to its end: it may not be cancel safe.
+/// An accept is polled to its end, because it need not be cancel safe.
 enum State<L: serve::Listener> {
     Idle(L),
     Accepting(Accepting<L>),

@@ -3,7 +3,7 @@ use anyport_core::Body;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use std::{error, fmt};
 
-/// Why a request does not become a WebSocket. It converts into the response:
+/// The reason why a request does not become a WebSocket. It converts into the response:
 /// `Response::from(rejection)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {

@@ -17,7 +17,7 @@ thread_local! {
     /// The context of the worker's WebSockets without context takeover. They share it, because a
     /// message needs the context only while it is inflated.
     static INFLATE: RefCell<Option<Decompress>> = const { RefCell::new(None) };
-    /// The same for deflating, with one context for each size of the window.
+    /// The contexts for deflating, one for each size of the window.
     static DEFLATE: RefCell<[Option<Compress>; LARGEST as usize + 1]> = const { RefCell::new([const { None }; LARGEST as usize + 1]) };
 }
 
