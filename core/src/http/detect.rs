@@ -110,7 +110,8 @@ pub(super) fn poll_http1<C: Connection>(
     Poll::Ready(Ok(First::Request(Version::Http1)))
 }
 
-/// Reads. No buffer exists while there is nothing to read. Empty: end of stream.
+/// Reads the next bytes. No buffer exists while there is nothing to read. An empty result is the
+/// end of the stream.
 fn poll_bytes<C: Connection>(
     io: &mut Accepted<C>,
     cx: &mut Context<'_>,
@@ -122,7 +123,7 @@ fn poll_bytes<C: Connection>(
     Poll::Ready(Ok(Bytes::copy_from_slice(buf.filled())))
 }
 
-/// The version, where no byte is needed to detect it.
+/// The version, if no byte is needed to detect it.
 fn agreed<C: Connection>(io: &Accepted<C>, speaks: (bool, bool)) -> Option<Version> {
     match (speaks, io.info().alpn()) {
         ((true, false), _) => Some(Version::Http1),

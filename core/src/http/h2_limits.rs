@@ -19,8 +19,8 @@ pub(super) const ERROR_RESETS: usize = 4096;
 /// How long a client may take to answer a PING.
 pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The worker's clock for hyper, which wants to own a timer. Hyper measures answers to PING by it.
-/// If the process was paused, the wait is extended, like every other timeout.
+/// The worker's clock for hyper, which has to own a timer. Hyper measures answers to PING by it. If
+/// the process was paused, the wait is extended, like every other timeout.
 pub(super) struct Clock(pub(super) Arc<WorkerState>);
 
 impl Timer for Clock {

@@ -25,8 +25,8 @@ use std::{
 pub(super) enum RequestContext {
     /// The connection that is being polled.
     Minimal(Exchange),
-    /// The connection of an HTTP/2 stream, which has a task of its own. Or the connection of an
-    /// HTTP/1 request that has a body, may upgrade, or has a hook or a deadline.
+    /// The connection of an HTTP/2 stream, which has a task of its own, or of an HTTP/1 request
+    /// that has a body, may upgrade, or has a hook or a deadline.
     Full(FullContext),
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn has_signalled() -> bool {
     SIGNALLED.load(Ordering::Relaxed)
 }
 
-/// Ready at the first SIGTERM or SIGINT (on other systems than Unix: Ctrl-C). For
+/// Ready at the first SIGTERM or SIGINT (on other systems than Unix: Ctrl-C). Pass it to
 /// [`with_graceful_shutdown`](crate::Server::with_graceful_shutdown).
 ///
 /// Inside a tokio runtime, this call installs the handlers, so no later signal is missed. Otherwise

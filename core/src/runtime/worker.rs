@@ -118,14 +118,14 @@ impl Worker {
     }
 
     /// The server's limits: for a transport with its own limits, such as QUIC's number of streams.
-    /// Without a server, the defaults.
+    /// Without a server, they are the defaults.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
     /// The server's timeouts: for a transport with its own timeouts, such as QUIC's idle timeout.
-    /// Without a server, the defaults.
+    /// Without a server, they are the defaults.
     #[must_use]
     pub fn timeouts(&self) -> &Timeouts {
         &self.timeouts
@@ -139,8 +139,8 @@ impl Worker {
     }
 
     /// Sends a warning to the server's observer: something works, but not as its operator expects.
-    /// Examples are a certificate that expires soon or a slower fallback. For a transport that
-    /// begins to listen; one line with what, where, and what to do.
+    /// Examples are a certificate that expires soon or a slower fallback. A transport calls it when
+    /// it begins to listen. The warning is one line that says what, where, and what to do.
     pub fn warn(&self, message: &str) {
         if let Some(warn) = &self.warn {
             let _ = panics::catch(|| warn(self.index, message));
@@ -148,7 +148,7 @@ impl Worker {
     }
 }
 
-/// As in error messages: a server may have several transports.
+/// The address is shown as in error messages, because a server may have several transports.
 impl fmt::Display for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "worker {}", self.index)?;

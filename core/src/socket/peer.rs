@@ -51,12 +51,12 @@ pub fn peer_state(socket: impl AsFd) -> PeerState {
 }
 
 /// Sends as much as the kernel accepts at once, for
-/// [`Connection::poll_retry_write`](crate::Connection::poll_retry_write). Pending if that is
-/// nothing.
+/// [`Connection::poll_retry_write`](crate::Connection::poll_retry_write). Pending if the kernel
+/// accepts nothing.
 ///
 /// # Errors
 ///
-/// As send(2).
+/// The errors are those of send(2).
 pub fn try_send(socket: impl AsFd, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
     const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
     let bufs = &bufs[..bufs.len().min(MAX_SLICES)];
