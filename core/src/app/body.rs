@@ -10,9 +10,9 @@ use std::{
 
 /// The body of a request. It can also be the body of a response.
 ///
-/// A stream of `Bytes` frames (`http_body::Body`): `http_body_util::BodyExt::collect` gathers it.
-/// In a test, make a body from bytes, a string, nothing ([`empty`](Self::empty)) or another body
-/// ([`new`](Self::new)).
+/// It is a stream of `Bytes` frames (`http_body::Body`), which `http_body_util::BodyExt::collect`
+/// gathers. In a test, make a body from bytes, a string, nothing ([`empty`](Self::empty)) or
+/// another body ([`new`](Self::new)).
 ///
 /// ```
 /// # use anyport_core::Body;

@@ -22,7 +22,7 @@ use std::{
 
 /// An app that can be served over a transport: the bound of [`serve_with`](crate::serve_with). It
 /// holds if the transport's runtime implements [`RuntimeFor`] it.
-// A trait of the app, so that the compiler's message points at the app.
+// It is a trait of the app, so that the compiler's message points at the app.
 pub trait AppOver<T, R = <T as Transport>::Runtime>: App {
     #[doc(hidden)]
     fn into_served(transport: T, app: Self) -> ServedTransport;
@@ -142,7 +142,7 @@ impl<X> Future for TaskWith<X> {
 /// A protocol that can be served over a transport: the bound of
 /// [`serve_protocol_with`](crate::protocol::serve_protocol_with). It holds if the transport's
 /// runtime is a [`ProtocolRuntime`] for it.
-// A trait of the protocol, so that the compiler's message points at the handler.
+// It is a trait of the protocol, so that the compiler's message points at the handler.
 pub trait ProtocolOver<T, R = <T as Transport>::Runtime>: Sized {
     #[doc(hidden)]
     fn into_served(transport: T, protocol: Self) -> ServedTransport;

@@ -49,7 +49,7 @@ impl Future for Serve {
         }
         match &mut self.0 {
             State::Running(watch) => watch.poll_end(cx),
-            // Polled again after its error.
+            // The future is polled again after its error.
             State::Unstarted(_) => Poll::Pending,
         }
     }

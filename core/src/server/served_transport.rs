@@ -40,7 +40,7 @@ pub(super) struct Settings {
     pub(super) pin: bool,
     pub(super) shared: Arc<ServerState>,
     pub(super) report: mpsc::Sender<Result<()>>,
-    /// For workers that are not inside a tokio themselves.
+    /// The tokio for workers that are not inside one themselves.
     pub(super) ambient_tokio: AmbientTokio,
 }
 

@@ -16,8 +16,8 @@ use std::{
 /// Whether the server of a connection is draining: a flag, and a future that is ready when the
 /// drain begins.
 ///
-/// For handlers that would never end: server-sent events, long polls, WebSockets of any library.
-/// They can end within the drain's grace instead of being aborted.
+/// It is for handlers that would never end: server-sent events, long polls, WebSockets of any
+/// library. They can end within the drain's grace instead of being aborted.
 /// [`ConnInfo::drain`](crate::ConnInfo::drain) returns it, and the axum adapter has an extractor.
 /// It works on any thread and any runtime, does not keep the connection open, and costs nothing
 /// until it is awaited.

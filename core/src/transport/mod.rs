@@ -119,8 +119,8 @@ pub trait Transport: Clone + Send + 'static {
         Self::Runtime::WORKERS
     }
 
-    /// Options for the runtime that is started for it, which reads them by
-    /// [`Worker::runtime_options`]. A transport that wraps another forwards them. Default: none.
+    /// The transport's options for its runtime, which reads them by [`Worker::runtime_options`]. A
+    /// transport that wraps another forwards them. Default: none.
     fn runtime_options(&self) -> Option<RuntimeOptions> {
         None
     }

@@ -54,8 +54,8 @@ impl Connection for GlommioConnection {
 
 delegate_io!(impl for GlommioConnection => io);
 
-/// For socket options and queries that have no method here. The descriptor is open for as long as
-/// the connection is.
+/// Use it for socket options and queries that have no method here. The descriptor is open for as
+/// long as the connection is.
 impl AsRawFd for GlommioConnection {
     fn as_raw_fd(&self) -> RawFd {
         self.descriptor

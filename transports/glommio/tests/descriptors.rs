@@ -160,7 +160,7 @@ fn timers_recover_after_descriptor_exhaustion() {
         while let Ok(descriptor) = File::open("/dev/null") {
             all.push(descriptor);
         }
-        // For the client. The server already has the descriptors that it waits for clients with.
+        // This frees a descriptor for the client. The server already waits for clients.
         all.pop();
         let client = connect(&addr_of(&handle).to_string());
         assert_eq!(get_body(&client), "Hello");

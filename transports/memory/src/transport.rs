@@ -37,8 +37,8 @@ impl Memory {
         }
     }
 
-    /// The same with a thread and a single-threaded tokio runtime for each worker. The default is
-    /// one worker per core; see [`with_workers`](Memory::with_workers).
+    /// The same transport with a thread and a single-threaded tokio runtime for each worker. The
+    /// default is one worker per core; see [`with_workers`](Memory::with_workers).
     #[must_use]
     pub fn per_core(self) -> Memory<TokioPerCore> {
         Memory {

@@ -66,8 +66,8 @@ impl<S: Socket> Connection for MonoioConnection<S> {
 
 delegate_io!(impl<S: [Socket]> for MonoioConnection<S> => io);
 
-/// For socket options and queries that have no method here. The descriptor is open for as long as
-/// the connection is.
+/// Use it for socket options and queries that have no method here. The descriptor is open for as
+/// long as the connection is.
 impl<S: AsyncWriteRent> AsRawFd for MonoioConnection<S> {
     fn as_raw_fd(&self) -> RawFd {
         self.descriptor

@@ -24,7 +24,7 @@ use std::{
 /// A transport's [`Connection`](crate::Connection) forwards its methods to these, which have the
 /// same contract and defaults.
 pub trait LocalStream: Read + Write + Unpin + 'static {
-    /// As [`Connection::poll_readable`](crate::Connection::poll_readable).
+    /// See [`Connection::poll_readable`](crate::Connection::poll_readable).
     ///
     /// # Errors
     ///
@@ -33,12 +33,12 @@ pub trait LocalStream: Read + Write + Unpin + 'static {
         Poll::Ready(Ok(()))
     }
 
-    /// As [`Connection::peer_state`](crate::Connection::peer_state).
+    /// See [`Connection::peer_state`](crate::Connection::peer_state).
     fn peer_state(&mut self) -> PeerState {
         PeerState::Unknown
     }
 
-    /// As [`Connection::poll_retry_write`](crate::Connection::poll_retry_write).
+    /// See [`Connection::poll_retry_write`](crate::Connection::poll_retry_write).
     ///
     /// # Errors
     ///
@@ -51,11 +51,11 @@ pub trait LocalStream: Read + Write + Unpin + 'static {
         Poll::Pending
     }
 
-    /// As [`Connection::reset`](crate::Connection::reset).
+    /// See [`Connection::reset`](crate::Connection::reset).
     fn reset(&mut self) {}
 
-    /// As [`Connection::release`](crate::Connection::release). Always called on the stream's own
-    /// thread.
+    /// See [`Connection::release`](crate::Connection::release). This is always called on the
+    /// stream's own thread.
     fn release(&mut self, permit: Permit) {
         drop(permit);
     }

@@ -110,7 +110,7 @@ impl Worker {
         Self::start_with(ends, || None::<()>)
     }
 
-    /// `make`'s value is made by the worker and dropped on this thread first.
+    /// The worker makes a value with `make`, which this thread drops first.
     fn start_with<T: Send + 'static>(
         ends: &Ends,
         make: impl FnOnce() -> Option<T> + Send + 'static,
@@ -207,7 +207,7 @@ async fn idle_relay_is_not_polled() {
     let by = Instant::now() + Duration::from_secs(20);
     loop {
         let before = runs();
-        // Not to wait for an event: the test counts runs that must not happen.
+        // This sleep does not wait for an event: the test counts runs that must not happen.
         tokio::time::sleep(Duration::from_millis(50)).await;
         if runs() == before {
             break;
@@ -280,7 +280,7 @@ async fn errors_reach_the_other_thread_unchanged() {
 
 #[tokio::test]
 async fn end_of_the_worker_is_an_error_on_other_threads() {
-    // Before its first use on another thread, and after.
+    // The worker ends before the stream's first use on another thread, or after it.
     for is_used in [false, true] {
         let ends = Ends::default();
         lock(&ends.incoming).push_back(Ok(b"one"));

@@ -134,7 +134,7 @@ impl fmt::Debug for Pem {
     }
 }
 
-/// Without the byte order mark that some editors write before the first line.
+/// The text without the byte order mark that some editors write before the first line.
 fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
