@@ -25,7 +25,7 @@ impl InnerTransport for OnGlommio {
         Glommio::bind("127.0.0.1:0").with_workers(2)
     }
 
-    fn missing() -> Option<String> {
+    fn unavailable() -> Option<String> {
         let glommio = Glommio::bind("127.0.0.1:0").with_workers(1);
         needs_start(serve_raw_with(glommio, |_: Accepted<_>| async {}))
     }
@@ -54,7 +54,7 @@ impl<const EPOLL: bool> InnerTransport for OnMonoio<EPOLL> {
             .with_workers(2)
     }
 
-    fn missing() -> Option<String> {
+    fn unavailable() -> Option<String> {
         Self::DRIVER.check().err().map(|error| error.to_string())
     }
 }

@@ -12,7 +12,7 @@ use anyport_core::serve_with;
 use anyport_monoio::{Driver, Monoio};
 use anyport_tls::TlsExt;
 
-/// With io_uring, unless it is refused.
+/// The servers use io_uring, unless it is refused.
 fn servers(authority: &client::Authority) -> Vec<fixture::TestServer> {
     let driver = match Driver::IoUring.check() {
         Ok(()) => Driver::IoUring,

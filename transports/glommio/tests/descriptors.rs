@@ -126,7 +126,7 @@ fn many_clients_few_descriptors(test: &str, configure: impl FnOnce(Server) -> Se
     assert_eq!(get_body(&first), "Hello");
 
     let measured = Instant::now();
-    // Not a wait for an event: this is the measured period.
+    // This sleep does not wait for an event: it is the measured period.
     let effort = process.usage_during(|| thread::sleep(Duration::from_secs(1)));
     let measured = measured.elapsed().as_secs_f64();
     assert!(
@@ -145,7 +145,7 @@ fn many_clients_few_descriptors(test: &str, configure: impl FnOnce(Server) -> Se
 fn timers_recover_after_descriptor_exhaustion() {
     let test = "timers_recover_after_descriptor_exhaustion";
     let Some(process) = Process::start(test, |report| {
-        // With a multi-threaded runtime the server starts none of its own, which would need
+        // On a multi-threaded runtime, the server starts no tokio of its own, which would need
         // descriptors.
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let _around = runtime.enter();

@@ -20,7 +20,7 @@ use fixture::{GRACE, get, hello, one_worker};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use std::env;
 
-/// The same on all architectures.
+/// The number of the system call, which is the same on all architectures.
 const IO_URING_SETUP: i64 = 425;
 const IO_URING_REGISTER: i64 = 427;
 /// errno(3), the same on all of these.

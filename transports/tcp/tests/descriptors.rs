@@ -134,7 +134,7 @@ fn many_clients_few_descriptors(test: &str, server: impl FnOnce() -> Server, ope
     process.wait_for_descriptors(open);
 
     let measured = Instant::now();
-    // Not a wait for an event: this is the measured period.
+    // This sleep does not wait for an event: it is the measured period.
     let effort = process.usage_during(|| thread::sleep(Duration::from_secs(1)));
     let measured = measured.elapsed().as_secs_f64();
     assert!(

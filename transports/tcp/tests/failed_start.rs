@@ -55,7 +55,8 @@ fn failed_start_closes_its_listening_sockets() {
             .and(Tcp::bind("127.0.0.1:0"), hello())
             .start()
             .unwrap_err();
-        // Without SO_REUSEPORT, so a remaining socket of the failed server would be an error.
+        // This socket has no SO_REUSEPORT, so a remaining socket of the failed server would be an
+        // error.
         TcpListener::bind(addr).unwrap();
     }
 }

@@ -112,7 +112,7 @@ fn ten_thousand_connections_leak_nothing_per_core() {
     check_ten_thousand_connections_leak_nothing(TokioFlavor::PerCore);
 }
 
-/// In batches; the clients of a batch disconnect in four different ways.
+/// The clients connect in batches. Those of a batch disconnect in four different ways.
 fn check_ten_thousand_connections_leak_nothing(flavor: TokioFlavor) {
     const BATCH: usize = 500;
     const BATCHES: usize = 20;

@@ -11,7 +11,7 @@ use crate::{
 use anyport_core::Limits;
 use std::time::{Duration, Instant};
 
-/// A bound that no case reaches.
+/// A duration that no case reaches.
 const AMPLE: Duration = Duration::from_secs(20);
 
 cases![

@@ -77,7 +77,7 @@ async fn upgraded_connection_works_on_another_thread(subject: AnySubject) {
     }
 }
 
-/// As on the worker.
+/// The bytes arrive, as they do if the connection is dropped on its worker.
 async fn bytes_written_before_drop_on_another_thread_arrive(subject: AnySubject) {
     let (server, log) = serve(&subject);
     let mut client = upgraded(&server, "/thread/write-and-drop").await;

@@ -1,5 +1,5 @@
-//! Peers that are slow or send nothing. Timeouts run on the real clock, expire never early, and not
-//! much too late.
+//! Peers that are slow or send nothing. Timeouts run on the real clock. They never expire early,
+//! and not much too late.
 use crate::{
     app::{BIG, HELLO},
     client::{

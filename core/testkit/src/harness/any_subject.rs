@@ -99,7 +99,7 @@ impl AnySubject {
         TestServer::start(self, server, state)
     }
 
-    /// As `serve_configured`, with counters of hibernations, polls and reads.
+    /// Does the same as `serve_configured`, with counters of hibernations, polls and reads.
     pub(crate) fn serve_instrumented(
         &self,
         configure: impl FnOnce(Server) -> Server,
@@ -128,17 +128,17 @@ impl AnySubject {
         TestServer::start(self, self.subject.raw(script, self.thread), Arc::default())
     }
 
-    /// As `raw`, not started. `bound` receives the endpoint at the start.
+    /// Makes the server of `raw`, not started. `bound` receives the endpoint at the start.
     pub(crate) fn raw_server(&self, script: Script, bound: &BoundEndpoint) -> Server {
         self.subject.recorded(script, Arc::clone(bound))
     }
 
-    /// As `raw`, with a listener that has faults.
+    /// Does the same as `raw`, with a listener that has faults.
     pub(crate) fn faulty(&self, script: Script, mode: &Arc<Mode>) -> TestServer {
         TestServer::start(self, self.faulty_server(script, mode), Arc::default())
     }
 
-    /// As `faulty`, with a handshake timeout.
+    /// Does the same as `faulty`, with a handshake timeout.
     pub(crate) fn faulty_with_handshake_timeout(
         &self,
         script: Script,
@@ -150,7 +150,7 @@ impl AnySubject {
         TestServer::start(self, server, Arc::default())
     }
 
-    /// As `faulty`, not started.
+    /// Makes the server of `faulty`, not started.
     pub(crate) fn faulty_server(&self, script: Script, mode: &Arc<Mode>) -> Server {
         self.subject.faulty(script, Arc::clone(mode))
     }

@@ -33,7 +33,7 @@ const KIB: usize = 1024;
 enum Behaviour {
     /// Sends FIN, and keeps the connection open.
     HalfCloses,
-    /// As `HalfCloses`, after a thousand requests for small responses.
+    /// Does the same as `HalfCloses`, after a thousand requests for small responses.
     PipelinesThenHalfCloses,
     /// Keeps the connection open.
     Stalls,

@@ -89,7 +89,8 @@ pub(crate) async fn abandoned_pending_read_loses_no_bytes() {
     thread::spawn(move || {
         for n in 0..MESSAGES {
             client.write_all(&pattern(n * SIZE, SIZE)).unwrap();
-            // Not a wait for an event: the pauses let the server run out of bytes now and then.
+            // The pauses do not wait for an event: they let the server run out of bytes now and
+            // then.
             match n % 7 {
                 0 => thread::sleep(Duration::from_micros(50)),
                 1..4 => thread::yield_now(),

@@ -117,7 +117,7 @@ async fn partial_pipelined_head_times_out_from_the_previous_response() {
     }
 }
 
-/// The same if the head timeout is shorter than any other reason to probe the connection.
+/// Here the head timeout is shorter than any other reason to probe the connection.
 #[tokio::test(start_paused = true)]
 async fn short_head_timeout_applies_to_a_partial_pipelined_head() {
     for idle in HIBERNATE_AFTER_CASES {

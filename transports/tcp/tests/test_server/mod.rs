@@ -131,7 +131,7 @@ pub(crate) fn wait_until<T, E: Debug>(what: &str, mut check: impl FnMut() -> Res
     }
 }
 
-/// For [`wait_until`]: whether the expected number is reached.
+/// Whether the expected number is reached, for [`wait_until`].
 pub(crate) fn equals(expected: usize, now: usize) -> Result<(), usize> {
     if now == expected { Ok(()) } else { Err(now) }
 }

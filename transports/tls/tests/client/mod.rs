@@ -36,9 +36,9 @@ pub(crate) struct Authority {
 
 /// A certificate and its key.
 pub(crate) struct Identity {
-    /// In PEM.
+    /// The chain in PEM.
     pub(crate) chain: String,
-    /// In PEM.
+    /// The key in PEM.
     pub(crate) key: String,
     pub(crate) der: CertificateDer<'static>,
     pub(crate) key_der: PrivateKeyDer<'static>,

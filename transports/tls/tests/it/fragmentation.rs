@@ -23,7 +23,7 @@ fn serve_through_pipe(authority: &Authority, bytes: usize) -> (TestServer, Memor
     let connector = memory.connector();
     let server: Server = serve_with(memory.tls(authority.server()), app());
     let no_timeout = Timeouts::default().with_handshake(Duration::MAX);
-    // On one thread, because each fragment would otherwise be a thread switch.
+    // Both ends run on one thread, because each fragment would otherwise be a thread switch.
     let server = TestServer::start_on_this_thread(server.timeouts(no_timeout));
     (server, connector.connect().unwrap())
 }

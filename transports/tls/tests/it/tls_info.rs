@@ -201,7 +201,7 @@ fn nested_tls_exposes_the_inner_session() {
     server.shut_down();
 }
 
-/// In the order of the client, its own certificate first.
+/// The chain is in the order of the client, its own certificate first.
 #[test]
 fn whole_client_chain_is_available() {
     let case = Case::new();

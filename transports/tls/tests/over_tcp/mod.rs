@@ -13,8 +13,8 @@ pub(crate) trait InnerTransport: Send + Sync + 'static {
 
     fn bind() -> Self::Transport;
 
-    /// As [`Subject::unavailable`].
-    fn missing() -> Option<String> {
+    /// The result of [`Subject::unavailable`].
+    fn unavailable() -> Option<String> {
         None
     }
 }
@@ -62,7 +62,7 @@ impl<B: InnerTransport> Subject for OverTcp<B> {
     }
 
     fn unavailable(&self) -> Option<String> {
-        B::missing()
+        B::unavailable()
     }
 }
 

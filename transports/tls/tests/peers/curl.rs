@@ -20,7 +20,7 @@ pub(crate) fn tests(tests: Tests) -> Tests {
     )
 }
 
-/// Without the user's settings, and without a proxy.
+/// These options exclude the user's settings and proxies.
 const COMMON: [&str; 7] = [
     "--disable",
     "--noproxy",
@@ -75,7 +75,7 @@ fn http_1_and_2_over_tcp() {
         let output = curl(&[&common[..], &[option, &format!("{url}300000")]].concat());
         assert!(output.succeeded().out.starts_with(&body_of(300_000)));
     }
-    // Without an option curl selects HTTP/2.
+    // Without a further option, curl selects HTTP/2.
     curl(&[&common[..], &[&url]].concat())
         .succeeded()
         .contains("HTTP 2, ");

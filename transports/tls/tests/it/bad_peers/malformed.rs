@@ -71,7 +71,7 @@ fn malformed_records_get_the_matching_alert() {
 #[test]
 fn long_client_hellos_are_accepted() {
     let authority = Authority::new();
-    // As long as a record, and longer.
+    // The ClientHello is as long as a record, or longer.
     for padding in [16_000, 40_000, 60_000] {
         let server = server(&authority);
         let mut config = authority.client_config(None);
