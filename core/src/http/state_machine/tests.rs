@@ -19,7 +19,7 @@ const KEEP_ALIVE: u64 = 64_000;
 const STALL: u64 = 16_000;
 const SLEEP: u64 = 40_000;
 const AGE: u64 = 2 * HOUR;
-/// The lame duck stage of a drain that begins an hour after the start.
+/// The limits of a drain: for a client in the middle of a request, and for the lame duck stage.
 const SHARE: u64 = 3_000;
 const LAME_DUCK: u64 = 500;
 
@@ -28,7 +28,7 @@ fn ms(n: u64) -> Duration {
 }
 
 impl Scene {
-    /// With a connection in this state since the hour. Times are in milliseconds after that.
+    /// Makes a scene whose connection enters this state after an hour. Its times are ms after that.
     fn new(state: impl FnOnce(Instant) -> State) -> Self {
         let start = Instant::now();
         let now = start + ms(HOUR);
