@@ -1,6 +1,6 @@
-// mdBook turns each link to a Markdown file into one to HTML, also if the file is not of the book.
-// Links to the repository's other files get their names back here. Once the repository has an
-// address, set it here for a book that is read elsewhere than in a checkout.
+// mdBook turns each link to a Markdown file into a link to HTML, even if the file is not in the
+// book. This script restores the names of such files. Once the repository has an address, set it
+// here, for a book that is read outside of a checkout.
 const repository = "../";
 
 for (const link of document.querySelectorAll('main a[href^="../"]')) {
