@@ -1,5 +1,5 @@
-//! What does a client see that exceeds a limit or a timeout? `cargo run --example limits` starts a
-//! server with the strict presets and short timeouts, and runs such clients against it.
+//! What happens to a client that exceeds a limit or a timeout? `cargo run --example limits` starts
+//! a server with the strict presets and short timeouts, and runs such clients against it.
 use anyport::{Body, Limits, Request, Response, Result, Tcp, Timeouts, serve_with, service_fn};
 use std::{
     convert::Infallible,
