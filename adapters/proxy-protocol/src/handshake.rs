@@ -18,7 +18,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The size of a read: enough for a common header and the first bytes behind it.
+/// The size of a read: enough for a common header and the first bytes after it.
 const READ: usize = 1024;
 
 pin_project_lite::pin_project! {
@@ -142,7 +142,7 @@ impl<C: Connection> Receiver<C> {
         }
     }
 
-    /// The header, and the bytes that arrived behind it.
+    /// The header, and the bytes that arrived after it.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Header, Bytes)>> {
         loop {
             let Poll::Ready(header) = self.poll_more(cx)? else {

@@ -44,7 +44,7 @@ pub(crate) fn frame(input: &[u8]) -> Result<Frame, HeaderError> {
     }
 }
 
-/// Parses a complete header, without any bytes behind it.
+/// Parses a complete header, without any bytes after it.
 pub(crate) fn parse(header: &[u8]) -> Result<Header, HeaderError> {
     match header.first() {
         Some(b'P') => v1::parse(header),

@@ -1,4 +1,4 @@
-//! The values behind the addresses of a version 2 header: type, length, value.
+//! The values after the addresses of a version 2 header: type, length, value.
 use super::HeaderError;
 use anyport_core::transport::{Proxied, ProxiedTls};
 use crc::{CRC_32_ISCSI, Crc};

@@ -30,7 +30,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Header, HeaderError> {
         let line = fields.escape_ascii();
         HeaderError::new(format!("the PROXY header's line is invalid: \"{line}\""))
     };
-    // The protocol requires that the text behind this word is ignored.
+    // The protocol requires that the text after this word is ignored.
     if fields == b"UNKNOWN" || fields.starts_with(b"UNKNOWN ") {
         return Ok(Header::Proxy);
     }

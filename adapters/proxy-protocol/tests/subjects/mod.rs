@@ -16,7 +16,7 @@ use tokio::{
 /// A version 1 header of a client's proxy.
 pub(crate) const LINE: &[u8] = b"PROXY TCP4 192.0.2.1 192.0.2.9 4711 443\r\n";
 
-/// The same header in version 2, with a value behind the addresses (a host name).
+/// The same header in version 2, with a value after the addresses (a host name).
 pub(crate) const BINARY: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x1a\
     \xc0\0\x02\x01\xc0\0\x02\x09\x12\x67\x01\xbb\x02\0\x0bexample.com";
 

@@ -111,7 +111,7 @@ fn short_address_block_is_invalid() {
         for short in 0..length {
             let header = v2(0x21, family, &vec![0; short]);
             is_invalid(&header, "address block is invalid");
-            // Bytes behind the header are not parsed as addresses.
+            // Bytes after the header are not parsed as addresses.
             is_invalid(
                 &[&header, &[1; 300][..]].concat(),
                 "address block is invalid",
@@ -158,7 +158,7 @@ fn malformed_values_are_invalid() {
 fn wrong_checksum_is_invalid() {
     let header = with_checksum(&[tlv(2, b"example.com")]);
     assert!(matches!(outcome(&header), Outcome::Client(..)));
-    // The addresses, and the bytes behind the checksum.
+    // The addresses, and the bytes after the checksum.
     for at in (16..28)
         .chain(38..header.len() - 11)
         .chain(header.len() - 11..header.len())

@@ -32,7 +32,7 @@ struct Differences {
     line_is_incomplete: u64,
     /// For this parser, a line ends at its first LF. For `ppp`, it ends at the first CR.
     line_ended: u64,
-    /// This parser ignores the text behind UNKNOWN. `ppp` requires UTF-8, and at most five fields.
+    /// This parser ignores the text after UNKNOWN. `ppp` requires UTF-8, and at most five fields.
     after_unknown: u64,
     /// `ppp` accepts a sign in a port.
     sign: u64,
