@@ -16,8 +16,7 @@ use std::{
 #[derive(Clone)]
 pub struct ConnInfo(Arc<Facts>);
 
-/// One allocation of 128 bytes, reference counts included: most of the memory of an idle
-/// connection.
+/// One allocation of at most 128 bytes for each connection, reference counts included.
 #[derive(Clone)]
 struct Facts {
     peer: Endpoint,
