@@ -2,9 +2,9 @@
 //!
 //! All tasks of a worker are one task of its runtime. That task polls [`LocalTasks::run`]; the
 //! runtime waits for events and for the [next deadline](LocalTasks::next_deadline). Such runtimes
-//! treat three kinds of tasks differently: one that wakes itself repeatedly, one that panics, and
-//! one that is pending when the runtime ends. Here all runtimes behave alike. Tasks run in
-//! turn, a panic ends only its own task, and pending tasks are dropped on their own thread.
+//! differ from each other in three cases: a task that wakes itself repeatedly, a task that panics,
+//! and a task that is pending when the runtime ends. Here they all behave alike. Tasks run in turn,
+//! a panic ends only its own task, and pending tasks are dropped on their own thread.
 //!
 //! # Examples
 //!
@@ -81,8 +81,9 @@ pub fn timer() -> SharedTimer {
     clock::clock(mailbox.unwrap_or_default())
 }
 
-/// Identifies the current poll of a task by this thread's worker: the number of task polls so far.
-/// Two calls with the same result are within the same poll. Returns 0 on a thread without a worker.
+/// A number that identifies the current poll of a task on this thread's worker. It counts the polls
+/// of all tasks so far. Two calls with the same result are within the same poll. Returns 0 on a
+/// thread without a worker.
 #[must_use]
 pub fn current_poll() -> u64 {
     current(|local| local.polls.get()).unwrap_or_default()
@@ -161,12 +162,12 @@ impl LocalTasks {
     /// Polls the tasks that are ready, round-robin, each up to `max_polls` times if it is ready
     /// again. Then the runtime checks for events.
     ///
-    /// Returns `true` if tasks are still ready. Then call it again after that check: ready tasks do
-    /// not wake the waker until then. Returns `false` if none is ready; then the next ready task
-    /// wakes the waker.
+    /// Returns `true` if tasks are still ready. The runtime must then check for events and call
+    /// this again, because tasks that are ready do not wake the waker until it does. Returns
+    /// `false` if no task is ready. The next task that becomes ready then wakes the waker.
     ///
-    /// Values that are bound to this thread and were dropped on other threads
-    /// ([`poll_mailbox`](thread_bound::poll_mailbox)) are dropped here, too.
+    /// It also drops values of this thread whose handles were dropped on other threads
+    /// ([`poll_mailbox`](thread_bound::poll_mailbox)).
     #[must_use = "ready tasks do not wake the waker"]
     pub fn run(&self, cx: &mut Context<'_>, max_polls: usize) -> bool {
         let local = &*self.local;
