@@ -79,7 +79,8 @@ where
     Server::empty().and_raw(transport, handler)
 }
 
-/// Serves a protocol of your own over a transport: neither HTTP nor one async function.
+/// Serves a protocol of your own over a transport. For HTTP, use [`serve_with`]. For an async
+/// function that gets each connection, use [`serve_raw_with`].
 pub fn serve_protocol_with<T, P>(transport: T, protocol: P) -> Server
 where
     T: Transport,
@@ -137,7 +138,7 @@ impl Server {
         self.with_transport(A::into_served(transport, app))
     }
 
-    /// Adds a transport whose raw connections `handler` gets.
+    /// Adds a transport, and passes its raw connections to `handler`.
     pub fn and_raw<T, F, Fut>(self, transport: T, handler: F) -> Self
     where
         T: Transport,
@@ -247,8 +248,9 @@ impl Server {
     /// Runs the server until it ends, on a thread without a runtime, such as that of a plain
     /// `main`.
     ///
-    /// With the feature `tokio` it runs inside a tokio runtime, which the shutdown future may use.
-    /// A transport on the ambient tokio runs on it, with one thread per core.
+    /// With the feature `tokio`, it runs inside a new tokio runtime, which the shutdown future may
+    /// use. Transports on the ambient tokio, such as `Tcp`, run on this runtime, which then has one
+    /// thread per core.
     ///
     /// # Errors
     ///
