@@ -46,7 +46,7 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
     /// Ready when a read would make progress: bytes, the end of the stream, or an error.
     ///
     /// While a connection waits for its first byte or, in HTTP/1, for its next request, the server
-    /// polls only this method. A stream needs no buffer while it is pending.
+    /// polls only this method. A stream needs no buffer while this method is pending.
     ///
     /// While an HTTP/1 request is in flight, the server calls it within `poll_flush` and
     /// `poll_write` and reads if it is ready, to detect a disconnect. It uses the waker of reading,
@@ -117,9 +117,10 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
     ///
     /// The connection counts against the limits until the [`Permit`] is dropped. A stream whose
     /// descriptor or buffers outlive it keeps the permit that long: an io_uring operation holds
-    /// both until the kernel has finished it. It sends accepted bytes only if it
-    /// [must](Permit::must_flush), and only within [`write_stall`](Permit::write_stall). A wrapper
-    /// forwards it. The default drops the permit.
+    /// both until the kernel has finished the operation. Such a stream sends accepted bytes only if
+    /// [`must_flush`](Permit::must_flush) is true, and only within
+    /// [`write_stall`](Permit::write_stall). A wrapper forwards this method. The default drops the
+    /// permit.
     fn release(self: Pin<&mut Self>, permit: Permit) {
         drop(permit);
     }

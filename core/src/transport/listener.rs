@@ -21,9 +21,9 @@ use std::{
 ///
 /// # Contract
 ///
-/// - **Cancel safety**: no connection is lost if `poll_accept` returned `Pending` and is never
-///   called again, or with another waker. A completion-based runtime keeps its operation in the
-///   listener.
+/// - **Cancel safety**: no connection is lost if `poll_accept` has returned `Pending` and is then
+///   called with another waker, or never again. A completion-based runtime keeps its operation in
+///   the listener.
 /// - **Wakers**: a poll that returns `Pending` wakes the waker of the latest call.
 /// - **An empty queue is `Pending`**, never an error of kind `WouldBlock`. Such an error wakes no
 ///   waker, so the server would have to poll again and again.
