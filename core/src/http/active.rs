@@ -141,7 +141,7 @@ where
     }
 
     /// Whether the clock need not be read. Either a request is in progress and the peer accepts
-    /// what is sent, or every request has been answered, as in the previous poll.
+    /// what is sent, or the connection was idle before this poll and has answered all new requests.
     #[inline(always)]
     fn can_skip_clock(&mut self, state: &ConnState) -> bool {
         if state.is_blocked() {
@@ -315,8 +315,8 @@ where
     /// Takes an idle connection from hyper, and frees hyper's buffers. Pending: a request is in
     /// progress, and hyper closes the connection after it. `None`: the connection is closed.
     ///
-    /// Hyper also finishes a connection in the middle of a request's body, and the bytes behind
-    /// that are not a request. An idle connection is finished without a read or a write. So any
+    /// Hyper also finishes a connection in the middle of a request's body, and the bytes that
+    /// follow are not a request. An idle connection is finished without a read or a write. So any
     /// read or write during the poll means that the connection was not idle.
     fn detach(
         &mut self,

@@ -1,8 +1,8 @@
 //! HTTP/1.1 and HTTP/2 on the same port, by hyper, and what hyper leaves to the server.
 //!
-//! ALPN or the first bytes of a connection decide the version. Until then, nothing of hyper exists.
-//! This module adds deadlines for every phase, the `Host` rules of RFC 9112, and responses to
-//! errors and panics of the app. Its drain loses no request.
+//! ALPN or the first bytes of a connection decide the version. Until then, no state of hyper
+//! exists. This module adds deadlines for every phase, the `Host` rules of RFC 9112, and responses
+//! to errors and panics of the app. Its drain loses no request.
 //!
 //! This module has requests, responses and hyper, and uses the engine for connections. It must not
 //! depend on the server that starts it.

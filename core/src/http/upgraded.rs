@@ -206,9 +206,9 @@ impl Upgraded {
         }
     }
 
-    /// Ready once when the deadline has passed. Then no deadline is set. Otherwise, the tasks that
-    /// wait to read or to write are woken when it passes. So poll this each time after a read or a
-    /// write was pending. It seldom reads the clock.
+    /// Ready once, after the deadline has passed. That call also removes the deadline. Otherwise,
+    /// the tasks that wait to read or to write are woken when it passes. So poll this each time
+    /// after a read or a write was pending. It seldom reads the clock.
     pub fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let connection = match &mut self.kind {
             Kind::Connection(connection) => connection,
@@ -231,7 +231,8 @@ impl Upgraded {
     /// Ready when a read would make progress: there are bytes, the end, or an error. Uses the waker
     /// of reading, and may be spuriously ready.
     ///
-    /// On its own worker, no buffer exists in the meantime. On another thread, the relay has one.
+    /// While this method is pending, a stream on its own worker has no buffer. On another thread,
+    /// the relay has one.
     ///
     /// # Errors
     ///

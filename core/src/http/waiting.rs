@@ -1,5 +1,5 @@
 //! A connection that waits for its first bytes, or hibernates until its next request. It consists
-//! of an I/O object and an entry in the worker's timer queue, and has nothing of hyper.
+//! of an I/O object and an entry in the worker's timer queue, and holds no state of hyper.
 use super::{
     ConnService, Http, SpawnStreams, Streams,
     active::{Active, Hibernated},
