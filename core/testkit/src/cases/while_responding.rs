@@ -66,7 +66,7 @@ async fn disconnect_during_slow_response_drops_the_body(subject: AnySubject) {
     server.wait_for_connections(0).await;
 }
 
-/// The transport holds unread bytes, so a read would not return the reset behind them.
+/// The transport holds unread bytes, so a read would not return the reset that follows them.
 async fn reset_behind_unread_body_drops_the_handler(subject: AnySubject) {
     let server = subject.serve();
     for path in ["/hold", "/forever"] {
