@@ -20,8 +20,8 @@ pub(crate) struct ClientHelloReader<C> {
     acceptor: Acceptor,
 }
 
-/// Waits for the first bytes, before anything of rustls is allocated. It also reads, because a new
-/// tokio socket reports readiness before it has data.
+/// Waits for the first bytes, before rustls allocates any state. It also reads, because a new tokio
+/// socket reports readiness before it has data.
 pub(crate) fn poll_first_bytes<C: Connection>(
     io: &mut C,
     cx: &mut Context<'_>,

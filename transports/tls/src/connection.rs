@@ -64,9 +64,9 @@ impl<C: Connection> TlsConnection<C> {
         &self.stream.inner().get_ref().0.inner().io
     }
 
-    /// A write is ready when the session has taken the bytes, and a flush sends what it holds. Some
-    /// callers wait to read without a flush, so a pending read flushes as well. A pending write
-    /// does its own sending. An error reappears at the next write.
+    /// Sends what the session holds while a read is pending. A write is ready as soon as the
+    /// session has taken the bytes, and some callers then wait to read without a flush. A pending
+    /// write sends these bytes itself. An error of this flush is returned by the next write.
     #[inline]
     fn flush_pending(&mut self, cx: &mut Context<'_>) {
         if (self.is_flushing || self.session().wants_write()) && !self.is_write_blocked {
@@ -185,7 +185,7 @@ impl<C: Connection> Read for TlsConnection<C> {
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // Half of all reads find nothing, and rustls takes long to report that.
+        // Half of all reads find nothing, and rustls takes a long time to report that.
         ready!(self.as_mut().poll_readable(cx))?;
         let mut stream = Pin::new(self.stream.inner_mut());
         match read_record(stream.as_mut(), cx, &mut buf)? {

@@ -55,12 +55,12 @@ pin_project_lite::pin_project! {
 enum HandshakeState<C> {
     ClientHello(ClientHelloReader<C>),
     PlaintextHttp(PlaintextHttp<C>),
-    /// The next operation may compute for long, so it waits for a slot.
+    /// The next operation may compute for a long time, so it waits for a slot.
     Queued {
         operation: Operation<C>,
         slot: AcquireSlot,
     },
-    /// The last operation computed for long, so all other ready tasks run first.
+    /// The last operation computed for a long time, so all other ready tasks run first.
     Yielding {
         outcome: Outcome<C>,
         slot: CryptoSlot,

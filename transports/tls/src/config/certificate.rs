@@ -47,7 +47,7 @@ impl fmt::Display for Certificate {
 /// A certificate with a key that belongs to it, ready for rustls.
 pub(super) struct LoadedCertificate {
     pub(super) key: Arc<CertifiedKey>,
-    /// Its DNS names; `*.example.com` is one.
+    /// Its DNS names, which may be wildcards such as `*.example.com`.
     pub(super) names: Vec<String>,
     pub(super) validity: Vec<Validity>,
 }

@@ -118,8 +118,8 @@ impl TlsConfig {
         Self::new(Certificate::self_signed(names))
     }
 
-    /// Uses a rustls configuration unchanged. It is for what has no method here, such as a
-    /// certificate source or a verifier of your own. If it has no ALPN protocols, those of the
+    /// Uses a rustls configuration unchanged. Use it for a setting that has no method here, such as
+    /// a certificate source or a verifier of your own. If it has no ALPN protocols, those of the
     /// server are added. Other methods do not apply to it, and are an error at start.
     #[must_use]
     pub fn from_rustls(config: impl Into<Arc<ServerConfig>>) -> Self {
