@@ -31,7 +31,7 @@ pub(crate) struct Stream<S: AsyncWriteRent + 'static> {
     /// sending.
     half: Option<WriteHalf<S>>,
     writer: Option<Rc<Writer<S>>>,
-    /// The poll of the connection's task in which it was last read or written.
+    /// The last poll of the connection's task that read or wrote.
     last_use: u64,
     /// Whether the connection has been checked for idleness since the latest write.
     is_idle_checked: bool,
@@ -88,7 +88,8 @@ impl<S: Socket> LocalStream for Stream<S> {
             match writer.into_write_half() {
                 Ok(half) => self.half = Some(half),
                 Err(writer) => {
-                    // The send in flight completes soon, and the connection may wait for long.
+                    // The send in flight completes soon, but the connection may then stay idle for
+                    // a long time.
                     writer.wake_when_idle(cx);
                     self.writer = Some(writer);
                 }
