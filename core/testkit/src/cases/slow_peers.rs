@@ -49,8 +49,8 @@ cases![
 
 /// The timeout for cases whose client has no deadline to meet.
 const SHORT: Duration = Duration::from_millis(300);
-/// How late a timeout may expire on a busy machine. Every timeout that a case does not set is
-/// longer, so no other timeout can expire instead.
+/// How late a timeout may expire on a busy machine. No other timeout that can expire in a case is
+/// this short.
 const SLACK: Duration = Duration::from_secs(20);
 
 fn serve(subject: &AnySubject, timeouts: impl FnOnce(Timeouts) -> Timeouts) -> TestServer {
