@@ -16,7 +16,7 @@ use std::{
 pub(super) struct Upload {
     /// `None`: the body has been dropped.
     body: Option<TimedBody<Incoming>>,
-    /// `100 Continue` has been sent, if the client waits for it.
+    /// The client need not wait for `100 Continue` before it sends the body.
     is_asked_for: bool,
     /// HTTP/1: where the body goes if it is dropped before its end.
     h1_unread: Option<Arc<H1Unread>>,
