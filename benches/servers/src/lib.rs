@@ -19,6 +19,7 @@ use anyport_bench_app::answer;
 use anyport_bench_child::{Address, announce, end_with_parent, workload::WEBSOCKET};
 use bytes::Bytes;
 use clap::Parser;
+use futures_util::future::{Either, ready};
 use http_body_util::Full;
 use std::{ffi::OsString, num::NonZeroUsize, process::ExitCode};
 use tokio::runtime::{Builder, Runtime};
@@ -83,14 +84,18 @@ fn serve(options: &Options) -> anyhow::Result<()> {
     })
 }
 
-async fn app(mut request: Request<Body>) -> Result<Response<Full<Bytes>>, BoxError> {
+/// Not an `async fn`: a future around that of `answer` would cost each request of plain text
+/// hundreds of instructions.
+fn app(
+    mut request: Request<Body>,
+) -> impl Future<Output = Result<Response<Full<Bytes>>, BoxError>> {
     #[cfg(all(feature = "faults", unix))]
     faults::strike();
-    if request.uri().path() == WEBSOCKET {
-        let response = ws::upgrade(&mut request, &ws::Config::default(), echo);
-        return Ok(response.map(|_| Full::default()));
+    if request.uri().path() != WEBSOCKET {
+        return Either::Left(answer(request));
     }
-    answer(request).await
+    let response = ws::upgrade(&mut request, &ws::Config::default(), echo);
+    Either::Right(ready(Ok(response.map(|_| Full::default()))))
 }
 
 async fn echo(mut socket: WebSocket) {

@@ -3,6 +3,7 @@
 use anyport_bench_app::answer;
 use anyport_bench_child::workload::WEBSOCKET;
 use fastwebsockets::{FragmentCollector, OpCode, WebSocketError, upgrade};
+use futures_util::future::{Either, ready};
 use http_body_util::Full;
 use hyper::{
     Request, Response, StatusCode,
@@ -14,18 +15,25 @@ use hyper::{
 /// # Errors
 ///
 /// When a body can't be read to its end.
-pub async fn respond(mut request: Request<Incoming>) -> hyper::Result<Response<Full<Bytes>>> {
-    if request.uri().path() != WEBSOCKET {
-        return answer(request).await;
+pub fn respond(
+    request: Request<Incoming>,
+) -> impl Future<Output = hyper::Result<Response<Full<Bytes>>>> {
+    // As anyport's server does: without a future around that of `answer`.
+    match request.uri().path() {
+        WEBSOCKET => Either::Left(ready(Ok(open(request)))),
+        _ => Either::Right(answer(request)),
     }
+}
+
+fn open(mut request: Request<Incoming>) -> Response<Full<Bytes>> {
     let Ok((response, upgraded)) = upgrade::upgrade(&mut request) else {
         let mut refusal = Response::default();
         *refusal.status_mut() = StatusCode::BAD_REQUEST;
-        return Ok(refusal);
+        return refusal;
     };
-    // A peer that went away is no news.
+    // A peer that went away is no error of the server.
     tokio::spawn(async { echo(upgraded).await.ok() });
-    Ok(response.map(|_| Full::default()))
+    response.map(|_| Full::default())
 }
 
 async fn echo(upgraded: upgrade::UpgradeFut) -> Result<(), WebSocketError> {
