@@ -1,13 +1,10 @@
-//! `cargo xtask bench`: what a request and a connection cost, of anyport, of its peers and of
-//! anybody's server.
+//! `cargo xtask bench`: what a request and a connection cost, of anyport, of its peers and of the
+//! user's servers. docs/bench.md explains the figures.
 //!
-//! A target goes through stages, each in a module of its own: `options` parses, `build` builds,
-//! `server` starts, `contract` checks, `timed`, `counted` and `idle` measure, `reduce` makes a
-//! [`row::Row`] of it, `present` shows it. `measure` leads through them within a given time. Counts
-//! are exact; times are ratios to a reference in the same round. docs/bench.md says how to read
-//! them.
+//! Each stage of a run is a module: `options` parses, `build` builds, `server` starts, `contract`
+//! checks, `timed`, `counted` and `idle` measure, `reduce` makes a [`row::Row`], `present` draws it.
+//! `measure` and `rounds` call them.
 
-mod affinity;
 mod baseline;
 mod build;
 mod check;
@@ -21,10 +18,12 @@ mod load;
 mod measure;
 mod noise;
 mod options;
+mod pinning;
 mod present;
 mod processes;
 mod progress;
 mod reduce;
+mod results;
 mod rounds;
 mod row;
 mod server;
@@ -44,8 +43,9 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "It builds what it measures. Exit code 0: all that can be measured was; 1: some was not, and why stands \
-        below its table; 130: it was interrupted, and what was measured by then was printed."
+    after_help = "It builds the servers first. Exit code 0: everything was measured that can be; \
+        1: something was not, and the reason is below its table; 130: the run was interrupted, and \
+        its results so far were printed."
 )]
 pub(crate) struct Bench {
     #[command(flatten)]
@@ -56,26 +56,25 @@ pub(crate) struct Bench {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Build what `--check` measures, and measure nothing: a machine that is busy can do that
-    /// beforehand
+    /// Build what `--check` measures, and measure nothing
     Build,
-    /// Draw the tables and the page of a run anew: summary.md and report.html
+    /// Draw summary.md and report.html of a run anew
     Report {
         /// The folder of the run
         folder: PathBuf,
     },
-    /// Write the tables of README.md and docs/choosing.md anew
+    /// Write the tables in README.md and docs/choosing.md
     Document(present::DocumentOptions),
 }
 
-/// Measures and prints; the code to exit with.
+/// Measures and prints. Gives the exit code.
 ///
 /// # Errors
 ///
-/// When nothing could be tried.
+/// When nothing could be measured.
 pub(crate) fn run(bench: &Bench, metadata: &Metadata) -> anyhow::Result<ExitCode> {
     match &bench.command {
-        Some(Command::Build) => return check::build(&Options::checked().job(), metadata),
+        Some(Command::Build) => return check::build(metadata),
         Some(Command::Report { folder }) => present::write(&row::Run::read(folder)?, folder)?,
         Some(Command::Document(options)) => {
             present::update_documents(options, metadata.workspace_root.as_std_path())?;

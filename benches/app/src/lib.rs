@@ -1,7 +1,7 @@
-//! The app of all servers that speak hyper's types, anyport's own and hyper by hand: what differs
-//! between them is the server, never the app. WebSockets are each server's own.
+//! The app of all servers with hyper's types: anyport's own and hyper by hand. WebSockets are the
+//! server's own.
 //!
-//! The feature `axum` adds the same app as an axum `Router`. It names no runtime.
+//! The feature `axum` adds the same app as an axum `Router`.
 
 #[cfg(feature = "axum")]
 mod router;
@@ -26,7 +26,7 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON_TYPE: HeaderValue = HeaderValue::from_static("application/json");
 const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
-/// Each made once, and shared by all responses.
+/// Made once, and shared by all responses.
 static FILE_64K: LazyLock<Bytes> = LazyLock::new(|| Workload::Download64K.response_body().into());
 static FILE_1M: LazyLock<Bytes> = LazyLock::new(|| Workload::Download1M.response_body().into());
 
@@ -35,50 +35,48 @@ struct Message {
     message: &'static str,
 }
 
-/// Answers a request: what [`Workload`] says, or 404.
+/// The response that [`Workload`] describes, or a 404.
 ///
 /// # Errors
 ///
-/// When a body can't be read to its end.
+/// When a body cannot be read to its end.
 pub async fn answer<B>(request: Request<B>) -> Result<Response<Full<Bytes>>, B::Error>
 where
     B: Body<Data = Bytes>,
 {
     match route(request) {
-        Step::Answer(response) => Ok(response),
-        // In a box each, since every other request's future would have room for it.
-        Step::Collect(body, answer) => Box::pin(collect(body, answer)).await,
-        Step::Discard(body) => Box::pin(discard(body)).await,
+        Route::Respond(response) => Ok(response),
+        // Boxed, so that the futures of all other requests are smaller.
+        Route::Collect(body, respond) => Box::pin(collect(body, respond)).await,
+        Route::Discard(body) => Box::pin(discard(body)).await,
     }
 }
 
-/// What becomes of a collected body.
-type Answer = fn(Collected<Bytes>) -> Response<Full<Bytes>>;
+/// Makes the response of a collected body.
+type Respond = fn(Collected<Bytes>) -> Response<Full<Bytes>>;
 
-/// The next step for a request.
-enum Step<B> {
-    Answer(Response<Full<Bytes>>),
+enum Route<B> {
+    Respond(Response<Full<Bytes>>),
     /// The response needs the whole body.
-    Collect(B, Answer),
+    Collect(B, Respond),
     /// The response needs the length of the body.
     Discard(B),
 }
 
-fn route<B>(request: Request<B>) -> Step<B> {
-    Step::Answer(match (request.method(), request.uri().path()) {
+fn route<B>(request: Request<B>) -> Route<B> {
+    Route::Respond(match (request.method(), request.uri().path()) {
         (&Method::GET, PLAINTEXT) => of(TEXT, Bytes::from_static(HELLO.as_bytes())),
         (&Method::GET, JSON) => json(),
         (&Method::POST, ECHO) => {
-            return Step::Collect(request.into_body(), |body| of(BYTES, body.to_bytes()));
+            return Route::Collect(request.into_body(), |body| of(BYTES, body.to_bytes()));
         }
         (&Method::POST, UPLOAD) => {
-            // Without a copy of all into one buffer, beside which the server's work could not be
-            // seen.
-            return Step::Collect(request.into_body(), |body| {
+            // Without a copy into one buffer, which would cost more than the server.
+            return Route::Collect(request.into_body(), |body| {
                 length(body.aggregate().remaining())
             });
         }
-        (&Method::POST, DISCARD) => return Step::Discard(request.into_body()),
+        (&Method::POST, DISCARD) => return Route::Discard(request.into_body()),
         (&Method::GET, DOWNLOAD_64K) => of(BYTES, FILE_64K.clone()),
         (&Method::GET, DOWNLOAD_1M) => of(BYTES, FILE_1M.clone()),
         _ => empty(StatusCode::NOT_FOUND),
@@ -108,11 +106,11 @@ where
     Ok(length(bytes))
 }
 
-async fn collect<B>(body: B, answer: Answer) -> Result<Response<Full<Bytes>>, B::Error>
+async fn collect<B>(body: B, respond: Respond) -> Result<Response<Full<Bytes>>, B::Error>
 where
     B: Body<Data = Bytes>,
 {
-    Ok(answer(body.collect().await?))
+    Ok(respond(body.collect().await?))
 }
 
 fn of(content_type: HeaderValue, body: Bytes) -> Response<Full<Bytes>> {

@@ -1,4 +1,4 @@
-//! The same app by axum's own extractors and responses, and one route with tower-http layers.
+//! The same app with axum's extractors and responses, and one route with tower-http layers.
 
 use anyport_bench_child::{
     Workload,
@@ -23,7 +23,7 @@ use tower_http::{
     sensitive_headers::SetSensitiveRequestHeadersLayer, timeout::TimeoutLayer, trace::TraceLayer,
 };
 
-/// Far beyond any response of the bench.
+/// Longer than any response of the bench takes.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Serialize)]
@@ -31,7 +31,7 @@ struct Message {
     message: &'static str,
 }
 
-/// The app as a `Router`, with the WebSocket's route.
+/// The app as a `Router`, with this route for WebSockets.
 pub fn router(websocket: MethodRouter) -> Router {
     let file_64k = Bytes::from(Workload::Download64K.response_body());
     let file_1m = Bytes::from(Workload::Download1M.response_body());
@@ -52,7 +52,7 @@ pub fn router(websocket: MethodRouter) -> Router {
         .merge(layered())
 }
 
-/// Layers that many applications have: none of them changes this response.
+/// Layers of many applications, none of which changes this response.
 fn layered() -> Router {
     Router::new().route(LAYERS, get(|| async { HELLO })).layer(
         ServiceBuilder::new()

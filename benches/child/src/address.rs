@@ -1,5 +1,5 @@
-//! Where a server of the bench listens; nothing beyond this machine, since a load test of somebody
-//! else's is an attack.
+//! Where a server of the bench listens: on this machine only, since a load test of another is an
+//! attack.
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
@@ -30,11 +30,14 @@ impl FromStr for Address {
             None => (text, Self::Tcp),
         };
         let address: SocketAddr = text.parse().map_err(|_| {
-            format!("`{text}` is no address; write IP:PORT, such as 127.0.0.1:0, tls:IP:PORT or unix:PATH")
+            format!(
+                "`{text}` is no address; use IP:PORT, such as 127.0.0.1:0, tls:IP:PORT or unix:PATH"
+            )
         })?;
         if !address.ip().is_loopback() {
             return Err(format!(
-                "{address} can be reached from elsewhere; the bench stays on this machine: listen on 127.0.0.1 or [::1]"
+                "{address} can be reached from other machines, which the bench does not allow; \
+                listen on 127.0.0.1 or [::1]"
             ));
         }
         Ok(of(address))
@@ -56,7 +59,7 @@ mod tests {
     use super::Address;
 
     #[test]
-    fn an_address_is_read_as_it_is_written() {
+    fn addresses_are_parsed_as_they_are_displayed() {
         for text in [
             "127.0.0.1:0",
             "127.1.2.3:80",
@@ -70,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_told_how_one_looks() {
+    fn parse_errors_show_the_syntax() {
         for text in [
             "",
             "localhost:80",
@@ -86,10 +89,10 @@ mod tests {
     }
 
     #[test]
-    fn no_address_beyond_this_machine_is_taken() {
+    fn addresses_of_other_machines_are_refused() {
         for text in ["0.0.0.0:80", "192.168.0.1:80", "[::]:80", "tls:1.1.1.1:443"] {
             let error = text.parse::<Address>().unwrap_err();
-            assert!(error.contains("stays on this machine"), "{error}");
+            assert!(error.contains("listen on 127.0.0.1"), "{error}");
         }
     }
 }

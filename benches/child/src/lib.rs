@@ -1,10 +1,8 @@
-//! What all servers of the bench do alike, ours and the peers': they're told where to listen, say
-//! where they do, and end with their parent.
+//! What all servers of the bench have in common, ours and the peers': the address that they listen
+//! at, how they announce it, and when they end. [`workload`] has their requests and responses.
 //!
-//! All have the same app, whose paths and answers stand in [`workload`].
-//!
-//! The address stands on the first line of stdout, with port 0 resolved. A server ends when its
-//! stdin does: so none outlives the bench, not even one that was killed.
+//! The first line of stdout is the address, with port 0 resolved. A server ends when its stdin ends,
+//! so none outlives a bench that was killed.
 
 mod address;
 mod listen;
@@ -17,25 +15,25 @@ pub use workload::Workload;
 use std::io::{self, Write as _};
 use std::{process, thread};
 
-/// Says where the server listens, as the first line of stdout.
+/// Prints the server's address as the first line of stdout.
 ///
 /// # Errors
 ///
-/// When nobody reads it.
+/// When stdout is closed.
 pub fn announce(address: &Address) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{address}")?;
     stdout.flush()
 }
 
-/// Ends this process, successfully, as soon as its stdin ends.
+/// Ends this process with code 0 as soon as its stdin ends.
 ///
 /// # Errors
 ///
-/// When the thread that waits for it can't be started.
+/// When the thread that waits for it cannot be started.
 pub fn end_with_parent() -> io::Result<()> {
     thread::Builder::new().name("parent".to_owned()).spawn(|| {
-        // An error is an end, too.
+        // An error is an end as well.
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         process::exit(0);
     })?;

@@ -1,18 +1,18 @@
-//! How peers listen whose own way knows no backlog, or doesn't tell which port it got.
+//! A listener for peers that have no option for the backlog, or do not give their port.
 
 use socket2::{Domain, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-/// The same for all servers of the bench, and no default of any but anyport's: a burst of clients
-/// isn't turned away.
+/// The backlog of all servers of the bench, so that a burst of clients is accepted. It is the
+/// default of anyport only.
 pub const BACKLOG: i32 = 4096;
 
 /// A blocking listener.
 ///
 /// # Errors
 ///
-/// When the address can't be had, with the address in it.
+/// When the address cannot be bound, with the address.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     bind(address)
         .map_err(|error| io::Error::new(error.kind(), format!("cannot bind {address}: {error}")))
@@ -20,8 +20,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // As the own `bind` of std and of all runtimes does: a port whose last connections linger can
-    // be taken again.
+    // As std and all runtimes do: a port with connections in TIME_WAIT can be bound again.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

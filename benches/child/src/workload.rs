@@ -1,34 +1,31 @@
-//! What every server of the bench answers: the load asks for it, the servers give it, and the gate
-//! compares both with this.
-
-use std::fmt;
+//! The requests of the bench, and the response of every server to each.
 
 /// One kind of request, and the response that every server gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Workload {
-    /// `GET /`: 13 bytes of text, as hyper's own examples answer.
+    /// `GET /`: 13 bytes of text, as in hyper's examples.
     Plaintext,
     /// `GET /` with the twelve headers that a browser sends.
     Headers,
     /// `GET /json`: an object that is serialized for each request.
     Json,
-    /// `POST /echo` with 4 KiB: the server collects them and sends them back.
+    /// `POST /echo` with 4 KiB: the server collects the body and sends it back.
     Echo,
     /// `GET /download/64k`: 64 KiB of one buffer that is made at start.
     Download64K,
     /// `GET /download/1m`: the same with 1 MiB.
     Download1M,
-    /// `POST /discard` with 64 KiB: the server reads the body, drops it and answers its length.
+    /// `POST /discard` with 64 KiB: the server reads and drops the body, and sends its length.
     Discard64K,
     /// The same with 16 MiB.
     Discard16M,
-    /// `POST /upload` with 64 KiB: the server collects the body and answers its length.
+    /// `POST /upload` with 64 KiB: the server collects the body, and sends its length.
     Collect64K,
     /// The same with 16 MiB.
     Collect16M,
     /// `GET /layers`: an axum route with tower-http layers around it.
     Layers,
-    /// `GET /websocket`: an upgrade (RFC 6455); then each text of 16 bytes comes back.
+    /// `GET /websocket`: an upgrade (RFC 6455); then each text of 16 bytes is echoed.
     WebSocket16,
     /// The same with 4 KiB.
     WebSocket4K,
@@ -37,7 +34,7 @@ pub enum Workload {
 }
 
 impl Workload {
-    /// All of them.
+    /// All workloads.
     pub const ALL: [Self; 14] = [
         Self::Plaintext,
         Self::Headers,
@@ -54,27 +51,6 @@ impl Workload {
         Self::WebSocket4K,
         Self::WebSocket1M,
     ];
-
-    /// Its name on the command line and in tables.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Plaintext => "plaintext",
-            Self::Headers => "headers",
-            Self::Json => "json",
-            Self::Echo => "echo-4k",
-            Self::Download64K => "download-64k",
-            Self::Download1M => "download-1m",
-            Self::Discard64K => "discard-64k",
-            Self::Discard16M => "discard-16m",
-            Self::Collect64K => "collect-64k",
-            Self::Collect16M => "collect-16m",
-            Self::Layers => "layers",
-            Self::WebSocket16 => "websocket-16",
-            Self::WebSocket4K => "websocket-4k",
-            Self::WebSocket1M => "websocket-1m",
-        }
-    }
 
     /// The path of the request.
     #[must_use]
@@ -135,7 +111,7 @@ impl Workload {
         }
     }
 
-    /// The body of the response; for the upgrade, the message that comes back.
+    /// The body of the response; of a WebSocket, the message that is echoed.
     #[must_use]
     pub fn response_body(self) -> Vec<u8> {
         match self {
@@ -179,7 +155,7 @@ pub const LARGEST_MESSAGE: usize = 1024 * 1024;
 /// The text, and JSON's `message`.
 pub const HELLO: &str = "Hello, World!";
 
-/// What Chromium sends with a GET, beside `host`, in its order: with it, twelve headers.
+/// The headers of a GET by Chromium, in its order; with `host`, twelve.
 const BROWSER: &str = "\
 Connection: keep-alive\r\n\
 Cache-Control: max-age=0\r\n\
@@ -193,7 +169,7 @@ Sec-Fetch-Site: none\r\n\
 Accept-Encoding: gzip, deflate, br, zstd\r\n\
 Accept-Language: en-US,en;q=0.9\r\n";
 
-/// Bytes whose period is no power of two, so that a piece that is lost or moved shows.
+/// Bytes whose period is no power of two, so that a lost or moved piece is found.
 fn bytes(length: usize) -> Vec<u8> {
     const PERIOD: usize = 251;
     let period: Vec<u8> = (0..PERIOD as u8).collect();
@@ -202,16 +178,10 @@ fn bytes(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// The same in printable ASCII, since a message of a WebSocket is text.
+/// The same in printable ASCII, for text messages of WebSockets.
 fn text(length: usize) -> Vec<u8> {
     let printable = |byte| b' ' + byte % 95;
     bytes(length).into_iter().map(printable).collect()
-}
-
-impl fmt::Display for Workload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 #[cfg(test)]
@@ -219,7 +189,7 @@ mod tests {
     use super::Workload;
 
     #[test]
-    fn a_browser_sends_twelve_headers_with_its_host() {
+    fn browser_headers_are_twelve_with_host() {
         assert_eq!(
             Workload::Headers.request_headers().matches("\r\n").count() + 1,
             12

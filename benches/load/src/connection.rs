@@ -1,7 +1,8 @@
-//! How a server is connected to and asked, over whatever carries the bytes.
+//! Connections and requests, over TCP, TLS and Unix sockets.
 
-use crate::scanner::{Head, Scanner, WEBSOCKET_KEY, check_upgrade};
-use crate::tls;
+use crate::run::with_timeout;
+use crate::scanner::{Scanner, WEBSOCKET_KEY, check_upgrade, frame_head, parse};
+use crate::{Response, Timeout, tls};
 use anyhow::Context as _;
 use anyport_bench_child::{Address, Workload};
 use rustls::ClientConfig;
@@ -11,51 +12,50 @@ use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Runtime;
 
-/// Holds what most responses of the bench bring in one read.
+/// As much as most responses of the bench.
 const READ_BUFFER: usize = 64 * 1024;
-/// A longer request doesn't fit into a socket's buffers: a server may answer before it has all.
+/// A longer request does not fit into a socket's buffers: a server may respond before it has all.
 const LONG: usize = 64 * 1024;
 
 thread_local! {
-    /// One for all connections: what's read is looked at before the next one reads.
+    /// One for all connections: what one has read is scanned before the next one reads.
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER]);
 }
 
-/// What a connection is to a load.
+/// The byte stream of a connection.
 pub(crate) trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Bytes for T {}
 
-/// Where to connect, and what's said there; made once per load.
+/// Where to connect, and which bytes to send there; made once per load.
 #[derive(Clone, Debug)]
-pub(crate) struct Client {
+pub(crate) struct Connector {
     address: Address,
-    pub(crate) tls: Option<Arc<ClientConfig>>,
-    /// What asks for another protocol, before the first request.
-    upgrade: Option<Arc<[u8]>>,
-    /// A whole one, body included.
+    tls: Option<Arc<ClientConfig>>,
+    /// The request for an upgrade, before the first message.
+    pub(crate) upgrade: Option<Arc<[u8]>>,
+    /// A whole request with its body, or a message.
     pub(crate) request: Arc<[u8]>,
-    /// The same for the last one of a connection.
+    /// The same as the last one of a connection.
     pub(crate) last_request: Arc<[u8]>,
-    answer: Arc<[u8]>,
+    response_body: Arc<[u8]>,
 }
 
 /// A connection, after its handshake and its upgrade.
 pub(crate) struct Connection {
     stream: Box<dyn Bytes>,
     scanner: Scanner,
-    /// The head that agreed to the upgrade.
-    pub(crate) upgraded: Option<Head>,
-    /// How many answers there were.
-    pub(crate) answered: u64,
+    responses: u64,
 }
 
-impl Client {
+impl Connector {
     pub(crate) fn new(address: &Address, workload: Workload) -> anyhow::Result<Self> {
         let tls = match address {
             Address::Tls(_) => Some(tls::config(Resumption::disabled())?),
@@ -65,14 +65,14 @@ impl Client {
             Address::Tcp(address) | Address::Tls(address) => address.to_string(),
             Address::Unix(_) => "localhost".to_owned(),
         };
-        let answer = workload.response_body();
+        let response_body = workload.response_body();
         let (upgrade, first, last) = if workload.is_websocket() {
             let headers = format!(
                 "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                 Sec-WebSocket-Key: {WEBSOCKET_KEY}\r\n"
             );
             let upgrade = request(workload, &host, &headers);
-            (Some(upgrade.into()), text_frame(&answer), Vec::new())
+            (Some(upgrade.into()), text_frame(&response_body), Vec::new())
         } else {
             let last = request(workload, &host, "Connection: close\r\n");
             (None, request(workload, &host, ""), last)
@@ -83,38 +83,54 @@ impl Client {
             upgrade,
             request: first.into(),
             last_request: last.into(),
-            answer: answer.into(),
+            response_body: response_body.into(),
         })
     }
 
-    /// Connects, and says nothing.
+    /// Connects, and sends nothing.
     pub(crate) async fn connect(&self) -> anyhow::Result<Box<dyn Bytes>> {
         let connected = connect(&self.address).await;
         connected.with_context(|| format!("cannot connect to {}", self.address))
     }
 
-    /// Makes the handshake and the upgrade, where there are such.
-    pub(crate) async fn open(&self, stream: Box<dyn Bytes>) -> anyhow::Result<Connection> {
-        let mut stream = match &self.tls {
-            Some(config) => Box::new(tls::shake_hands(config, stream).await?),
+    /// Makes the TLS handshake, if there is one.
+    pub(crate) async fn secure(&self, stream: Box<dyn Bytes>) -> anyhow::Result<Box<dyn Bytes>> {
+        Ok(match &self.tls {
+            Some(config) => Box::new(tls::handshake(config, stream).await?),
             None => stream,
-        };
-        let mut upgraded = None;
-        if let Some(request) = &self.upgrade {
-            stream.write_all(request).await?;
-            let head = upgrade(&mut stream).await;
-            upgraded = Some(head.context("the server doesn't upgrade to a WebSocket")?);
-        }
-        let scanner = match upgraded {
-            Some(_) => Scanner::messages(&self.answer),
-            None => Scanner::responses(Arc::clone(&self.answer)),
+        })
+    }
+
+    /// Makes the TLS handshake and the upgrade, if there are such.
+    pub(crate) async fn open(&self, stream: Box<dyn Bytes>) -> anyhow::Result<Connection> {
+        let mut stream = self.secure(stream).await?;
+        let scanner = match &self.upgrade {
+            Some(request) => {
+                stream.write_all(request).await?;
+                let response = read_response(&mut stream, &AtomicU64::new(0)).await;
+                response
+                    .and_then(|response| check_upgrade(&response))
+                    .context("the server does not upgrade to a WebSocket")?;
+                Scanner::messages(&self.response_body)
+            }
+            None => Scanner::responses(Arc::clone(&self.response_body)),
         };
         Ok(Connection {
             stream,
             scanner,
-            upgraded,
-            answered: 0,
+            responses: 0,
         })
+    }
+
+    /// Connects and opens.
+    pub(crate) fn open_with(
+        &self,
+        runtime: &Runtime,
+        timeout: &Timeout,
+    ) -> anyhow::Result<Connection> {
+        let open = async { self.open(self.connect().await?).await };
+        let reason = || "the server does not open it".to_owned();
+        runtime.block_on(with_timeout(timeout, || 0, reason, open))
     }
 }
 
@@ -127,7 +143,7 @@ async fn connect(address: &Address) -> io::Result<Box<dyn Bytes>> {
         }
         Address::Unix(path) => loop {
             match UnixStream::connect(path).await {
-                // Its backlog is full (unix(7)).
+                // The backlog is full (unix(7)).
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
@@ -137,26 +153,44 @@ async fn connect(address: &Address) -> io::Result<Box<dyn Bytes>> {
     }
 }
 
-/// The head that agrees.
-async fn upgrade(stream: &mut Box<dyn Bytes>) -> anyhow::Result<Head> {
+/// A response with its whole body. `received` counts bytes.
+pub(crate) async fn read_response(
+    stream: &mut Box<dyn Bytes>,
+    received: &AtomicU64,
+) -> anyhow::Result<Response> {
     let mut bytes = Vec::new();
     loop {
-        let read = stream.read_buf(&mut bytes).await?;
-        anyhow::ensure!(read > 0, "the server closed the connection instead");
-        if let Some((head, length)) = check_upgrade(&bytes)? {
-            anyhow::ensure!(
-                length == bytes.len(),
-                "the server sent a message that nobody asked for"
-            );
-            return Ok(head);
+        let read = stream.read_buf(&mut bytes).await;
+        let read = read.context("no response came")?;
+        anyhow::ensure!(
+            read > 0,
+            "the server closed the connection without a whole response"
+        );
+        received.fetch_add(read as u64, Relaxed);
+        let Some((head, start)) = parse(&bytes)? else {
+            continue;
+        };
+        let length = match head.length {
+            Some(length) => length?,
+            None if head.status == 200 => anyhow::bail!("a response without a content-length"),
+            None => 0,
+        };
+        if bytes.len() >= start + length {
+            let mut headers = head.headers;
+            headers.sort();
+            return Ok(Response {
+                status: head.status,
+                headers,
+                body: bytes.split_off(start),
+            });
         }
     }
 }
 
 impl Connection {
-    /// One request and its whole answer.
+    /// Sends one request, and receives its whole response.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<()> {
-        let asked = if request.len() > LONG {
+        let done = if request.len() > LONG {
             let (mut reading, mut writing) = tokio::io::split(&mut self.stream);
             let write = async { write(&mut writing, request).await };
             let receive = receive(&mut reading, &mut self.scanner);
@@ -167,18 +201,18 @@ impl Connection {
                 Err(error) => Err(error),
             }
         };
-        asked.with_context(|| format!("after {} responses", self.answered))?;
-        self.answered += 1;
+        done.with_context(|| format!("after {} responses", self.responses))?;
+        self.responses += 1;
         Ok(())
     }
 
-    /// Only sends it.
+    /// Sends a request only.
     pub(crate) async fn send(&mut self, request: &[u8]) -> anyhow::Result<()> {
         write(&mut self.stream, request).await
     }
 
-    /// Reads once what's there, no more than `most` bytes; says whether the answer is whole.
-    pub(crate) async fn sip(&mut self, most: usize) -> anyhow::Result<bool> {
+    /// Reads at most `most` of the bytes that are there. Whether the response is whole now.
+    pub(crate) async fn read_once(&mut self, most: usize) -> anyhow::Result<bool> {
         poll_fn(|cx| {
             let whole = poll_receive(&mut self.stream, &mut self.scanner, most, cx);
             Poll::Ready(match whole {
@@ -189,25 +223,27 @@ impl Connection {
         .await
     }
 
-    /// The end, which is the server's, and nothing before it.
-    pub(crate) async fn end(&mut self) -> anyhow::Result<()> {
-        let mut surplus = [0; 1];
-        match self.stream.read(&mut surplus).await {
+    /// Waits for the server to close. Fails on any byte before that.
+    pub(crate) async fn expect_end(&mut self) -> anyhow::Result<()> {
+        match self.stream.read(&mut [0]).await {
             Ok(0) => Ok(()),
-            // A server that ends TLS without saying so.
+            // A server that closes TLS without close_notify.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(()),
             Ok(_) => anyhow::bail!("more bytes than the response announced"),
-            Err(error) => Err(lost(&error)),
+            Err(error) => Err(ended(&error)),
         }
     }
 }
 
-async fn write(stream: &mut (impl AsyncWrite + Unpin), request: &[u8]) -> anyhow::Result<()> {
+pub(crate) async fn write(
+    stream: &mut (impl AsyncWrite + Unpin),
+    request: &[u8],
+) -> anyhow::Result<()> {
     let written = async {
         stream.write_all(request).await?;
         stream.flush().await
     };
-    written.await.map_err(|error| lost(&error))
+    written.await.map_err(|error| ended(&error))
 }
 
 async fn receive(
@@ -218,7 +254,7 @@ async fn receive(
     Ok(())
 }
 
-/// One read; whether the answer is whole by it.
+/// Reads once. Whether the response is whole now.
 fn poll_receive(
     stream: &mut (impl AsyncRead + Unpin),
     scanner: &mut Scanner,
@@ -229,15 +265,15 @@ fn poll_receive(
         let mut buffer = ReadBuf::new(&mut buffer[..most]);
         let read = ready!(Pin::new(stream).poll_read(cx, &mut buffer));
         Poll::Ready(match read {
-            Ok(()) if buffer.filled().is_empty() => Err(lost(&ErrorKind::UnexpectedEof.into())),
+            Ok(()) if buffer.filled().is_empty() => Err(ended(&ErrorKind::UnexpectedEof.into())),
             Ok(()) => scanner.feed(buffer.filled()),
-            Err(error) => Err(lost(&error)),
+            Err(error) => Err(ended(&error)),
         })
     })
 }
 
-/// What became of the connection.
-fn lost(error: &io::Error) -> anyhow::Error {
+/// How the connection ended.
+fn ended(error: &io::Error) -> anyhow::Error {
     match error.kind() {
         ErrorKind::UnexpectedEof => anyhow::anyhow!("the server closed it"),
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
@@ -247,7 +283,7 @@ fn lost(error: &io::Error) -> anyhow::Error {
     }
 }
 
-/// As short as HTTP/1.1 allows, with `headers` besides.
+/// As short as HTTP/1.1 allows, with these headers.
 fn request(workload: Workload, host: &str, headers: &str) -> Vec<u8> {
     let body = workload.request_body();
     let path = workload.path();
@@ -260,12 +296,12 @@ fn request(workload: Workload, host: &str, headers: &str) -> Vec<u8> {
     [head.as_bytes(), &body].concat()
 }
 
-/// A whole message of a client (RFC 6455 5.2), which has to be masked; any mask will do where
-/// nobody listens in.
+/// A whole message of a client, which has to be masked (RFC 6455 5.2). On loopback, any mask will
+/// do.
 fn text_frame(text: &[u8]) -> Vec<u8> {
     const MASKED: u8 = 0x80;
     const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
-    let mut frame = crate::scanner::frame_head(text.len());
+    let mut frame = frame_head(text.len());
     frame[1] |= MASKED;
     frame.extend(MASK);
     let mask = MASK.iter().cycle();
@@ -275,17 +311,17 @@ fn text_frame(text: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Address, Client, Workload, text_frame};
+    use super::{Address, Connector, Workload, text_frame};
 
     #[test]
-    fn a_request_is_as_short_as_it_can_be() {
+    fn requests_are_as_short_as_http_allows() {
         let address = Address::Tcp(([127, 0, 0, 1], 80).into());
-        let client = Client::new(&address, Workload::Plaintext).unwrap();
+        let connector = Connector::new(&address, Workload::Plaintext).unwrap();
         let head = "GET / HTTP/1.1\r\nHost: 127.0.0.1:80\r\n";
-        assert_eq!(client.request[..], *format!("{head}\r\n").as_bytes());
+        assert_eq!(connector.request[..], *format!("{head}\r\n").as_bytes());
         let last = format!("{head}Connection: close\r\n\r\n");
-        assert_eq!(client.last_request[..], *last.as_bytes());
-        let echo = Client::new(&address, Workload::Echo).unwrap();
+        assert_eq!(connector.last_request[..], *last.as_bytes());
+        let echo = Connector::new(&address, Workload::Echo).unwrap();
         let head = b"POST /echo HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Length: 4096\r\n\r\n";
         assert_eq!(
             echo.request.strip_prefix(head),
@@ -294,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_that_of_the_rfc() {
+    fn text_frame_is_that_of_the_rfc() {
         // RFC 6455 5.7, "a single-frame masked text message".
         let hello = [
             0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58,

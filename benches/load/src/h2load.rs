@@ -1,6 +1,6 @@
-//! What nghttp2's `h2load` measures: HTTP/2, and how late responses are at a constant rate.
+//! nghttp2's `h2load`, for HTTP/2 and for latencies at a constant rate.
 
-use crate::{Effort, Patience, children_time, look_for};
+use crate::{CpuUse, Timeout, children_time, require};
 use anyhow::Context as _;
 use anyport_bench_child::{Address, Workload};
 use std::fs::{self, File};
@@ -9,20 +9,19 @@ use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-/// How long it may take beyond its duration.
+/// How long h2load may take beyond its duration. It hangs now and then, over TLS above all.
 const ALLOWANCE: Duration = Duration::from_secs(5);
 
-/// How connections are used; each run opens its own.
+/// What h2load sends. Each run opens its own connections.
 #[derive(Clone, Copy, Debug)]
 pub enum H2Load {
-    /// HTTP/2 with so many requests in flight on each connection: with prior knowledge, or agreed
-    /// on by ALPN.
+    /// HTTP/2, with prior knowledge or by ALPN.
     Http2 {
-        /// Requests in flight.
+        /// Requests in flight on each connection.
         streams: usize,
     },
-    /// HTTP/1.1 with so many requests per second over all connections; a connection that waits for
-    /// a response sends nothing meanwhile.
+    /// HTTP/1.1 with so many requests per second over all connections. A connection that waits for
+    /// a response sends nothing.
     Paced {
         /// Requests per second.
         rate: f64,
@@ -32,12 +31,12 @@ pub enum H2Load {
 /// The result of a run.
 #[derive(Clone, Debug)]
 pub struct H2Outcome {
-    /// Those that had a 200 and a body of the expected length.
+    /// Responses with status 200 and a body of the expected length.
     pub requests: u64,
-    /// How many there were in a second.
+    /// Responses per second.
     pub rate: f64,
-    /// CPU time of h2load, from its start to its end, in steps of 10 ms.
-    pub effort: Effort,
+    /// Of h2load, from its start to its end, in steps of 10 ms.
+    pub cpu: CpuUse,
     /// Microseconds from request to response, in ascending order, of [`H2Load::Paced`].
     pub latencies: Vec<u64>,
 }
@@ -47,16 +46,15 @@ impl H2Load {
     ///
     /// # Errors
     ///
-    /// When it is missing, when a request failed or had another response than a 200 of the right
-    /// length, or when h2load does not end in time.
+    /// When h2load is missing or does not end in time, or a response is not the expected one.
     pub fn run(
         self,
         address: &Address,
         connections: usize,
         duration: Duration,
-        patience: &Patience,
+        timeout: &Timeout,
     ) -> anyhow::Result<H2Outcome> {
-        look_for("h2load", "nghttp2-client")?;
+        require("h2load", "nghttp2-client")?;
         let folder = tempfile::tempdir().context("cannot make a folder for h2load's output")?;
         let (stdout, log) = (folder.path().join("stdout"), folder.path().join("log"));
         let mut command = self.command(address, connections, duration, &log);
@@ -68,17 +66,14 @@ impl H2Load {
             .stdout(File::create(&stdout)?)
             .spawn()
             .context("cannot run h2load")?;
-        wait(
-            child,
-            &patience.of(duration + ALLOWANCE + patience.silence()),
-        )?;
-        let effort = Effort {
+        wait(child, &timeout.with_duration(duration + ALLOWANCE))?;
+        let cpu = CpuUse {
             elapsed: begun.elapsed(),
             cpu: children_time()?.saturating_sub(before),
         };
         let text = fs::read_to_string(&stdout).context("cannot read h2load's output")?;
-        let (requests, rate) =
-            read_output(&text, Workload::Plaintext.response_body().len() as u64)?;
+        let body = Workload::Plaintext.response_body().len() as u64;
+        let (requests, rate) = read_output(&text, body)?;
         let latencies = match self {
             Self::Http2 { .. } => Vec::new(),
             Self::Paced { .. } => {
@@ -88,7 +83,7 @@ impl H2Load {
         Ok(H2Outcome {
             requests,
             rate,
-            effort,
+            cpu,
             latencies,
         })
     }
@@ -133,15 +128,15 @@ impl H2Load {
     }
 }
 
-/// Waits for the child, which never outlives this.
-fn wait(mut child: Child, patience: &Patience) -> anyhow::Result<()> {
-    let ended = patience.poll(|| Ok(child.try_wait()?));
+/// Waits for the child, and kills it after the timeout.
+fn wait(mut child: Child, timeout: &Timeout) -> anyhow::Result<()> {
+    let ended = timeout.poll(|| Ok(child.try_wait()?));
     if !matches!(ended, Ok(Some(_))) {
         let _ = child.kill();
         let _ = child.wait();
     }
-    let status =
-        ended?.with_context(|| format!("h2load did not end within {:?}", patience.silence()))?;
+    let duration = timeout.duration();
+    let status = ended?.with_context(|| format!("h2load did not end within {duration:?}"))?;
     anyhow::ensure!(status.success(), "h2load ended with {status}");
     Ok(())
 }
@@ -171,7 +166,7 @@ fn read_output(text: &str, body: u64) -> anyhow::Result<(u64, f64)> {
     let data: u64 = data
         .and_then(|data| data.parse().ok())
         .with_context(|| format!("h2load printed `traffic: {traffic}`"))?;
-    // At the end of the time, some bodies are on their way.
+    // At the end of the time, some bodies are in flight.
     anyhow::ensure!(
         (succeeded * body..=started * body).contains(&data),
         "{succeeded} bodies of {body} bytes each were expected, and {data} bytes came, says h2load"
@@ -186,7 +181,7 @@ fn before<T: FromStr>(text: &str, word: &str) -> anyhow::Result<T> {
         .with_context(|| format!("h2load printed `{text}`, without the number of `{word}`"))
 }
 
-/// A line for each request: when it began, its status, and the microseconds that it took.
+/// Latencies, sorted. Each line has the time of a request, its status and its microseconds.
 fn read_log(text: &str) -> anyhow::Result<Vec<u64>> {
     let microseconds = text.lines().map(|line| {
         let field = line.split('\t').nth(2).and_then(|field| field.parse().ok());
@@ -209,7 +204,7 @@ traffic: 46.24KB (47350) total, 22.54KB (23076) headers (space savings 61.00%), 
 ";
 
     #[test]
-    fn requests_and_their_rate_are_read() {
+    fn requests_and_rate_are_read() {
         assert_eq!(read_output(OUTPUT, 13).unwrap(), (641, 3205.0));
     }
 

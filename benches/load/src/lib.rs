@@ -1,28 +1,29 @@
-//! The load that wrk, oha and h2load cannot make: in turns of milliseconds, over Unix sockets and
-//! with every response checked. One thread, and far less work per request than any server.
+//! The load that wrk, oha and h2load cannot make: in slices of milliseconds, over Unix sockets, and
+//! with every response checked. It runs on one thread, and costs far less per request than a
+//! server.
 //!
-//! Request bytes are made once, and of a response only what proves that it's whole is looked at.
-//! Every wait has an end.
+//! Request bytes are made once. Of most responses, only the length and the status are checked.
+//! Every wait has a timeout.
 #![cfg(target_os = "linux")]
 
-mod answer;
 mod connection;
-mod crowd;
+mod fetch;
 mod h2load;
+mod idle;
 mod load;
 mod mixed;
-mod patience;
 mod program;
 mod run;
 mod scanner;
+mod timeout;
 mod tls;
 
-pub use answer::{Answer, ask};
 pub use anyport_bench_child::{Address, Workload};
-pub use crowd::Crowd;
+pub use fetch::{Response, fetch};
 pub use h2load::{H2Load, H2Outcome};
+pub use idle::IdleConnections;
 pub use load::{Handshake, Kind, Load};
 pub use mixed::Mixed;
-pub use patience::{Interrupted, Patience};
-pub use program::{children_time, look_for};
-pub use run::{Amount, Effort, Outcome};
+pub use program::{children_time, require};
+pub use run::{Amount, CpuUse, Outcome};
+pub use timeout::{Interrupted, Timeout};

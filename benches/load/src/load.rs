@@ -1,8 +1,8 @@
-//! Connections that keep a server busy: as much as it can bear, and no more.
+//! Connections that keep a server as busy as it can be.
 
-use crate::connection::{Client, Connection};
-use crate::run::{Run, runtime, watched};
-use crate::{Amount, Effort, Outcome, Patience, tls};
+use crate::connection::{Connection, Connector};
+use crate::run::{Run, runtime, with_timeout};
+use crate::{Amount, CpuUse, Outcome, Timeout, tls};
 use anyhow::Context as _;
 use anyport_bench_child::{Address, Workload};
 use rustls::ClientConfig;
@@ -11,62 +11,61 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
-/// What the connections do.
+/// What each client does, again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Each asks again as soon as it is answered.
+    /// Sends a request on its connection as soon as it has the response to the last one.
     KeepAlive(Workload),
-    /// Each asks for plain text once, says that it is the last request, and counts when the server
-    /// has closed it. So it's the server that closes first, and its TIME_WAIT takes none of this
-    /// machine's client ports, which else would be used up in seconds.
+    /// Connects, requests plain text with `Connection: close`, and waits for the server to close.
+    /// So the server has the TIME_WAIT, and the client's ports are not used up within seconds.
     Churn,
-    /// Each makes a TLS handshake and goes.
+    /// Connects, makes a TLS handshake and closes.
     Handshakes(Handshake),
 }
 
 /// How a handshake begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handshake {
-    /// With nothing known: the server signs.
+    /// With nothing: the server signs.
     Full,
     /// With a ticket of an earlier connection (RFC 8446 2.2), and a new key exchange: nobody signs.
     Resumed,
 }
 
-/// Connections, of which none has a request in flight between two [`run`](Self::run)s.
+/// Clients, none of which has a request in flight between two [`run`](Self::run)s.
 #[derive(Debug)]
 pub struct Load {
     runtime: Runtime,
-    client: Client,
-    lanes: Vec<Lane>,
-    patience: Patience,
+    connector: Connector,
+    clients: Vec<Client>,
+    timeout: Timeout,
 }
 
-/// A connection that's kept, or where one follows another.
-struct Lane {
-    kind: Lasting,
-    /// Whether it was answered in time, since that was last asked.
-    is_served: bool,
+/// A connection that is kept, or one after the other.
+struct Client {
+    connection: ClientConnection,
+    /// Whether it had a response in time since [`Load::take_starved`].
+    has_response: bool,
 }
 
-enum Lasting {
-    Kept(Connection),
+enum ClientConnection {
+    KeptAlive(Connection),
     Churn,
-    /// Holds this lane's tickets, so that no other lane takes them.
+    /// The configuration holds this client's tickets, which no other client uses.
     Handshakes(Handshake, Arc<ClientConfig>),
 }
 
 impl Load {
-    /// Opens what is kept, and looks whether the server plays along.
+    /// Opens the connections that are kept. Of others, it makes one for a try.
     ///
     /// # Errors
     ///
-    /// When it doesn't, or not in time.
+    /// When the server does something unexpected, or nothing in time.
     pub fn connect(
         address: &Address,
         kind: Kind,
-        connections: usize,
-        patience: &Patience,
+        clients: usize,
+        timeout: &Timeout,
     ) -> anyhow::Result<Self> {
         let workload = match kind {
             Kind::KeepAlive(workload) => workload,
@@ -74,28 +73,38 @@ impl Load {
         };
         let mut load = Self {
             runtime: runtime()?,
-            client: Client::new(address, workload)?,
-            lanes: Vec::new(),
-            patience: patience.clone(),
+            connector: Connector::new(address, workload)?,
+            clients: Vec::new(),
+            timeout: timeout.clone(),
         };
-        for index in 0..connections {
-            let kind = match kind {
-                Kind::KeepAlive(_) => Lasting::Kept(load.open(index, connections)?),
-                Kind::Churn => Lasting::Churn,
-                Kind::Handshakes(of) => Lasting::Handshakes(Handshake::Full, tickets(of)?),
+        for index in 0..clients {
+            let connection = match kind {
+                Kind::KeepAlive(_) => {
+                    let opened = load.connector.open_with(&load.runtime, timeout);
+                    let number = index + 1;
+                    let opened =
+                        opened.with_context(|| format!("connection {number} of {clients}"));
+                    ClientConnection::KeptAlive(opened?)
+                }
+                Kind::Churn => ClientConnection::Churn,
+                Kind::Handshakes(of) => {
+                    ClientConnection::Handshakes(Handshake::Full, tls_config(of)?)
+                }
             };
-            let is_served = false;
-            load.lanes.push(Lane { kind, is_served });
+            load.clients.push(Client {
+                connection,
+                has_response: false,
+            });
         }
         match kind {
             Kind::KeepAlive(_) => {}
             Kind::Churn => drop(load.run(Amount::Requests(1))?),
             Kind::Handshakes(handshake) => {
-                // Resumed ones take a full one to begin with, in each lane.
-                load.run(Amount::Requests(connections as u64))?;
-                for lane in &mut load.lanes {
-                    if let Lasting::Handshakes(known, _) = &mut lane.kind {
-                        *known = handshake;
+                // Each client needs a ticket of a full handshake before it can resume one.
+                load.run(Amount::Requests(clients as u64))?;
+                for client in &mut load.clients {
+                    if let ClientConnection::Handshakes(next, _) = &mut client.connection {
+                        *next = handshake;
                     }
                 }
             }
@@ -103,97 +112,81 @@ impl Load {
         Ok(load)
     }
 
-    fn open(&self, index: usize, connections: usize) -> anyhow::Result<Connection> {
-        let opening = async { self.client.open(self.client.connect().await?).await };
-        let silent = || "the server doesn't open it".to_owned();
-        let opened = (self.runtime).block_on(watched(&self.patience, || 0, silent, opening));
-        opened.with_context(|| format!("connection {} of {connections}", index + 1))
-    }
-
-    /// Asks, until all that was sent is answered.
+    /// Sends requests, and waits until each has its response.
     ///
     /// # Errors
     ///
-    /// When a response is wrong, a connection ends or doesn't end, or the server is silent for too
-    /// long. The load is of no use then.
+    /// When a response is wrong, a connection ends or does not end, or the server sends nothing in
+    /// time. The load cannot be used afterwards.
     pub fn run(&mut self, amount: Amount) -> anyhow::Result<Outcome> {
-        let effort = Effort::measure();
-        let (run, all) = (Run::new(amount), self.lanes.len());
-        let silent = || run.complaint(all);
-        let mut lanes = Vec::with_capacity(all);
+        let cpu = CpuUse::measure();
+        let (run, all) = (Run::new(amount), self.clients.len());
+        let reason = || run.timeout_reason(all);
+        let mut clients = Vec::with_capacity(all);
         let work = async {
             let mut tasks = JoinSet::new();
-            for (index, mut lane) in self.lanes.drain(..).enumerate() {
-                let (run, client) = (Arc::clone(&run), self.client.clone());
+            for (index, mut client) in self.clients.drain(..).enumerate() {
+                let (run, connector) = (Arc::clone(&run), self.connector.clone());
                 tasks.spawn(async move {
-                    let was_served = lane.is_served;
-                    lane.is_served = false;
                     while run.begin() {
-                        let done = lane.go(&client, &run).await;
+                        let done = client.request(&connector, &run).await;
                         done.with_context(|| format!("connection {} of {all}", index + 1))?;
                         run.finish();
-                        // Who was asked at all is to be answered in time.
-                        lane.is_served |= !run.is_over();
+                        client.has_response |= !run.is_over();
                     }
-                    let is_starved = !lane.is_served && matches!(amount, Amount::For(_));
-                    lane.is_served |= was_served;
-                    Ok::<_, anyhow::Error>((lane, is_starved))
+                    Ok::<_, anyhow::Error>(client)
                 });
             }
-            let mut starved = 0;
             while let Some(ended) = tasks.join_next().await {
-                let (lane, is_starved) = ended??;
-                lanes.push(lane);
-                starved += usize::from(is_starved);
+                clients.push(ended??);
             }
-            Ok(starved)
+            Ok(())
         };
-        let watched = watched(&self.patience, || run.count(), silent, work);
-        let starved = self.runtime.block_on(watched)?;
-        self.lanes = lanes;
+        let work = with_timeout(&self.timeout, || run.count(), reason, work);
+        self.runtime.block_on(work)?;
+        self.clients = clients;
         Ok(Outcome {
             count: run.count(),
-            starved,
-            effort: effort(),
+            cpu: cpu(),
         })
     }
 
-    /// How many connections had no answer in time in any of the [`run`](Self::run)s since this was
-    /// last asked.
-    pub fn starved(&mut self) -> usize {
-        let lanes = self.lanes.iter_mut();
-        lanes
-            .filter_map(|lane| (!std::mem::take(&mut lane.is_served)).then_some(()))
-            .count()
+    /// How many clients had no response in time in any [`run`](Self::run) since the last call. A
+    /// server that serves only some clients is no faster for it.
+    pub fn take_starved(&mut self) -> usize {
+        let clients = self.clients.iter_mut();
+        clients
+            .map(|client| usize::from(!std::mem::take(&mut client.has_response)))
+            .sum()
     }
 }
 
-impl Lane {
-    async fn go(&mut self, client: &Client, run: &Run) -> anyhow::Result<()> {
-        match &mut self.kind {
-            Lasting::Kept(connection) => connection.exchange(&client.request).await,
-            Lasting::Churn => {
-                let mut connection = client.open(client.connect().await?).await?;
-                run.expect_or("answered nothing");
-                connection.exchange(&client.last_request).await?;
-                run.expect_or(
-                    "didn't close a connection, though the last request said `Connection: close`",
-                );
-                connection.end().await
+impl Client {
+    async fn request(&mut self, connector: &Connector, run: &Run) -> anyhow::Result<()> {
+        match &mut self.connection {
+            ClientConnection::KeptAlive(connection) => {
+                connection.exchange(&connector.request).await
             }
-            Lasting::Handshakes(handshake, config) => {
-                run.expect_or("made no handshake");
-                let stream = client.connect().await?;
-                let mut stream = tls::shake_hands(config, stream).await?;
-                run.expect_or("sent no ticket");
-                tls::check_and_go(&mut stream, *handshake).await
+            ClientConnection::Churn => {
+                let mut connection = connector.open(connector.connect().await?).await?;
+                run.set_timeout_reason("answered nothing");
+                connection.exchange(&connector.last_request).await?;
+                run.set_timeout_reason("did not close a connection after `Connection: close`");
+                connection.expect_end().await
+            }
+            ClientConnection::Handshakes(handshake, config) => {
+                run.set_timeout_reason("made no handshake");
+                let stream = connector.connect().await?;
+                let mut stream = tls::handshake(config, stream).await?;
+                run.set_timeout_reason("sent no ticket");
+                tls::check_and_close(&mut stream, *handshake).await
             }
         }
     }
 }
 
-fn tickets(handshake: Handshake) -> anyhow::Result<Arc<ClientConfig>> {
-    /// More than a server gives out at once, which is two by default.
+fn tls_config(handshake: Handshake) -> anyhow::Result<Arc<ClientConfig>> {
+    /// More than a server sends at once, which is two by default.
     const TICKETS: usize = 8;
     tls::config(match handshake {
         Handshake::Full => Resumption::disabled(),
@@ -201,8 +194,8 @@ fn tickets(handshake: Handshake) -> anyhow::Result<Arc<ClientConfig>> {
     })
 }
 
-impl std::fmt::Debug for Lane {
+impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lane").finish_non_exhaustive()
+        f.debug_struct("Client").finish_non_exhaustive()
     }
 }

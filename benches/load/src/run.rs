@@ -1,6 +1,6 @@
-//! A run of a load: how much is asked, who waits for it, and what it took.
+//! One run of a load: how much is requested, for how long it waits, and what it took.
 
-use crate::Patience;
+use crate::Timeout;
 use anyhow::Context as _;
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -9,43 +9,38 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
 
-/// How much to ask.
+/// How much to request.
 #[derive(Clone, Copy, Debug)]
 pub enum Amount {
     /// Exactly so many requests, over all connections.
     Requests(u64),
-    /// As many as there's time for; those in flight at its end are still answered, and counted.
+    /// As many as fit. Those in flight at the end are completed, and counted.
     For(Duration),
 }
 
-/// What a run brought.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Outcome {
-    /// Requests that were answered, connections that were closed by the server, or handshakes that
-    /// were made: all that were begun.
+    /// Responses, connections that the server closed, or handshakes.
     pub count: u64,
-    /// Connections that had no answer until the time was over: a server that serves only some of
-    /// them is no faster for it. 0 for a number of requests, which may be less than there are
-    /// connections.
-    pub starved: usize,
     /// What the load took itself.
-    pub effort: Effort,
+    pub cpu: CpuUse,
 }
 
-/// Time that passed, and CPU time of the load's thread within it: if it had no time to wait, its
-/// own speed was measured, and not the server's.
+/// Time that passed, and CPU time of the load within it. A load that was always busy measured
+/// itself, not the server.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Effort {
-    /// From the beginning of a run to its last answer.
+pub struct CpuUse {
+    /// From the start of a run to its last response.
     pub elapsed: Duration,
     /// User and kernel.
     pub cpu: Duration,
 }
 
-impl Effort {
-    /// The share of the time in which the load's thread ran, from 0 to 1.
+impl CpuUse {
+    /// The share of the time in which the load ran, from 0 to 1.
     #[must_use]
-    pub fn busy(&self) -> f64 {
+    pub fn share(&self) -> f64 {
         if self.elapsed.is_zero() {
             return 0.0;
         }
@@ -53,9 +48,9 @@ impl Effort {
     }
 
     pub(crate) fn measure() -> impl FnOnce() -> Self {
-        let (begun, cpu) = (Instant::now(), thread_time());
+        let (start, cpu) = (Instant::now(), thread_time());
         move || Self {
-            elapsed: begun.elapsed(),
+            elapsed: start.elapsed(),
             cpu: thread_time().saturating_sub(cpu),
         }
     }
@@ -66,15 +61,15 @@ fn thread_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// What the connections of a run share.
+/// The state that the connections of a run share.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
     left: AtomicU64,
     end: Option<Instant>,
     waiting: AtomicUsize,
     done: AtomicU64,
-    /// What the latest to wait waits for, as what the server doesn't do.
-    missing: Mutex<&'static str>,
+    /// What the server did not do, if the run times out now.
+    timeout_reason: Mutex<&'static str>,
 }
 
 impl Run {
@@ -86,12 +81,12 @@ impl Run {
         Arc::new(Self {
             left: AtomicU64::new(left),
             end,
-            missing: Mutex::new("answered nothing"),
+            timeout_reason: Mutex::new("answered nothing"),
             ..Self::default()
         })
     }
 
-    /// Whether there's something left to ask, which is begun by that.
+    /// Takes one request from the amount, if there is one left.
     pub(crate) fn begin(&self) -> bool {
         if self.is_over() {
             return false;
@@ -113,53 +108,56 @@ impl Run {
         self.end.is_some_and(|end| Instant::now() >= end)
     }
 
-    /// How many were finished.
+    /// How many requests were completed.
     pub(crate) fn count(&self) -> u64 {
         self.done.load(Relaxed)
     }
 
-    /// Says what the server does wrong if nothing comes any more.
-    pub(crate) fn expect_or(&self, missing: &'static str) {
-        *self.missing.lock().unwrap_or_else(PoisonError::into_inner) = missing;
+    /// Sets what the server did not do, if the run times out from now on.
+    pub(crate) fn set_timeout_reason(&self, reason: &'static str) {
+        *self.lock_reason() = reason;
     }
 
-    pub(crate) fn complaint(&self, connections: usize) -> String {
-        let missing = *self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = self.waiting.load(Relaxed);
-        format!("the server {missing}, and {waiting} of {connections} connections wait for it")
+    pub(crate) fn timeout_reason(&self, connections: usize) -> String {
+        let (reason, waiting) = (*self.lock_reason(), self.waiting.load(Relaxed));
+        format!("the server {reason}, and {waiting} of {connections} connections wait for it")
+    }
+
+    fn lock_reason(&self) -> impl std::ops::DerefMut<Target = &'static str> {
+        let reason = self.timeout_reason.lock();
+        reason.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What all connections of a load run on.
+/// The runtime of all connections of a load.
 pub(crate) fn runtime() -> anyhow::Result<Runtime> {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.context("cannot make a runtime")
 }
 
-/// Does the work, unless it's interrupted, or `count` stays the same for too long.
+/// Completes the work, unless `count` stays the same for too long.
 ///
 /// # Errors
 ///
-/// What the work fails with; [`Interrupted`](crate::Interrupted); `complaint`, and how long there
-/// was nothing.
-pub(crate) async fn watched<T>(
-    patience: &Patience,
+/// The error of the work; [`Interrupted`](crate::Interrupted); after a timeout, the reason.
+pub(crate) async fn with_timeout<T>(
+    timeout: &Timeout,
     count: impl Fn() -> u64,
-    complaint: impl Fn() -> String,
+    reason: impl Fn() -> String,
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
     let watch = async {
-        let (mut known, mut heard) = (count(), Instant::now());
+        let (mut known, mut changed) = (count(), Instant::now());
         loop {
-            patience.check()?;
-            sleep(Patience::TICK).await;
+            timeout.check()?;
+            sleep(Timeout::TICK).await;
             let now = count();
             if now != known {
-                (known, heard) = (now, Instant::now());
+                (known, changed) = (now, Instant::now());
             }
-            if heard.elapsed() >= patience.silence() {
-                let silence = patience.silence();
-                return Err(anyhow::anyhow!("{} for {silence:?}", complaint()));
+            let duration = timeout.duration();
+            if changed.elapsed() >= duration {
+                return Err(anyhow::anyhow!("{} for {duration:?}", reason()));
             }
         }
     };

@@ -1,34 +1,34 @@
-//! Finds the ends of answers in a stream of bytes, and that they're those that were asked for.
+//! Finds the ends of responses in a stream of bytes, and compares them with the expected ones.
 
+use crate::Response;
 use anyhow::Context as _;
 use std::sync::Arc;
 
-/// The client's nonce of RFC 6455 1.3, for which the answer stands there, too; nothing needs a
-/// random one here.
+/// The client's nonce of RFC 6455 1.3; no test of the bench needs a random one.
 pub(crate) const WEBSOCKET_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-/// What a server makes of it.
+/// The response to it, from the same section.
 const WEBSOCKET_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-/// More than any server of the bench sends.
+/// More than a server of the bench sends.
 const MAX_HEADERS: usize = 64;
-/// A head that's longer never ends.
+/// A longer head is an error.
 const MAX_HEAD: usize = 16 * 1024;
-/// How a whole text message begins.
+/// The first byte of a whole text message.
 const FINAL_TEXT: u8 = 0x81;
 
-/// Where in its answer a connection stands: a response of HTTP/1.1, which is a 200 with the
+/// The position of a connection in its response: an HTTP/1.1 response with status 200 and the
 /// expected body, or a text message of a WebSocket.
 #[derive(Debug)]
 pub(crate) struct Scanner {
     expected: Arc<[u8]>,
     is_http: bool,
-    /// The last head that was parsed: one that's the same to the byte needs no parsing, and all
-    /// are, until the second of its date is over.
+    /// The last head that was parsed. Heads are the same to the byte until the second of their date
+    /// is over, and need no parsing then.
     known: Vec<u8>,
-    /// What came of a head that isn't whole yet.
+    /// The start of a head that is not whole yet.
     head: Vec<u8>,
-    /// What's still to come, once a head is whole.
+    /// How many bytes are missing, once a head is whole.
     left: Option<usize>,
-    /// Whether a whole body was compared; messages always are.
+    /// Whether a whole body was compared. Messages are always compared.
     is_compared: bool,
 }
 
@@ -38,13 +38,12 @@ pub(crate) struct Head {
     pub(crate) status: u16,
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
-    /// Of the body, if it says one.
+    /// Of the body, if there is a `content-length`.
     pub(crate) length: Option<anyhow::Result<usize>>,
 }
 
 impl Scanner {
-    /// Each answer is a 200 with this body, of which a connection's first one is compared byte by
-    /// byte.
+    /// For responses with this body. A connection's first one is compared byte by byte.
     pub(crate) fn responses(body: Arc<[u8]>) -> Self {
         Self {
             expected: body,
@@ -56,7 +55,7 @@ impl Scanner {
         }
     }
 
-    /// Each answer is a frame with this text.
+    /// For frames with this text.
     pub(crate) fn messages(text: &[u8]) -> Self {
         let frame = [frame_head(text.len()), text.to_vec()].concat();
         Self {
@@ -65,11 +64,11 @@ impl Scanner {
         }
     }
 
-    /// Takes the next bytes; says whether the answer ends in them.
+    /// Takes the next bytes. Whether the response is whole now.
     ///
     /// # Errors
     ///
-    /// When it isn't what was asked for, or more than that.
+    /// When the response is not the expected one, or more bytes follow it.
     pub(crate) fn feed(&mut self, mut bytes: &[u8]) -> anyhow::Result<bool> {
         let left = match self.left {
             Some(left) => left,
@@ -88,7 +87,7 @@ impl Scanner {
         }
         anyhow::ensure!(
             surplus.is_empty(),
-            "{} bytes more than the answer has",
+            "{} bytes more than the response has",
             surplus.len()
         );
         self.left = Some(left - next.len()).filter(|left| *left > 0);
@@ -96,9 +95,9 @@ impl Scanner {
         Ok(self.left.is_none())
     }
 
-    /// What follows the head. Nothing, if the head isn't whole yet.
+    /// The bytes after the head. `None` if the head is not whole yet.
     fn head<'a>(&mut self, bytes: &'a [u8]) -> anyhow::Result<Option<&'a [u8]>> {
-        // The way of nearly all responses: nothing is copied, and nothing is parsed.
+        // The path of nearly all responses: without a copy or a parser.
         if self.head.is_empty()
             && !self.known.is_empty()
             && let Some(rest) = bytes.strip_prefix(self.known.as_slice())
@@ -137,12 +136,14 @@ impl Scanner {
                 bytes[wrong],
                 bytes[wrong] & 0x0f
             ),
-            (_, at) => anyhow::bail!("another answer than the expected one, from its byte {at} on"),
+            (_, at) => {
+                anyhow::bail!("another response than the expected one, from its byte {at} on")
+            }
         }
     }
 }
 
-/// The head of a frame that's a whole text message of so many bytes (RFC 6455 5.2).
+/// The head of a frame with a whole text message of so many bytes (RFC 6455 5.2).
 pub(crate) fn frame_head(length: usize) -> Vec<u8> {
     match (u8::try_from(length), u16::try_from(length)) {
         (Ok(length @ ..126), _) => vec![FINAL_TEXT, length],
@@ -151,17 +152,16 @@ pub(crate) fn frame_head(length: usize) -> Vec<u8> {
     }
 }
 
-/// A head, and its length. Nothing, if it isn't whole yet.
+/// A head, and its length. `None` if it is not whole yet.
 ///
 /// # Errors
 ///
-/// When it's none, or too long.
+/// When it is no head, or too long.
 pub(crate) fn parse(bytes: &[u8]) -> anyhow::Result<Option<(Head, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     let parsed = response.parse(bytes);
-    let httparse::Status::Complete(length) = parsed.context("what came is no HTTP response")?
-    else {
+    let httparse::Status::Complete(length) = parsed.context("this is no HTTP response")? else {
         anyhow::ensure!(
             bytes.len() <= MAX_HEAD,
             "a response head of more than {MAX_HEAD} bytes"
@@ -177,36 +177,37 @@ pub(crate) fn parse(bytes: &[u8]) -> anyhow::Result<Option<(Head, usize)>> {
     let announced = announced.map(|(_, value)| value.parse());
     let head = Head {
         status: response.code.unwrap_or_default(),
-        length: announced.map(|length| length.context("a content-length that's no number")),
+        length: announced.map(|length| length.context("a content-length that is no number")),
         headers,
     };
     Ok(Some((head, length)))
 }
 
-/// A head that agrees to an upgrade to a WebSocket, and its length. Nothing, if it isn't whole yet.
+/// Whether a response agrees to an upgrade to a WebSocket.
 ///
 /// # Errors
 ///
-/// When it's another response.
-pub(crate) fn check_upgrade(bytes: &[u8]) -> anyhow::Result<Option<(Head, usize)>> {
-    let Some((mut head, length)) = parse(bytes)? else {
-        return Ok(None);
-    };
-    anyhow::ensure!(head.status == 101, "status {} instead of 101", head.status);
+/// When it does not.
+pub(crate) fn check_upgrade(response: &Response) -> anyhow::Result<()> {
+    let status = response.status;
+    anyhow::ensure!(status == 101, "status {status} instead of 101");
     let agrees = |(name, value): &(String, String)| {
         name == "sec-websocket-accept" && value == WEBSOCKET_ACCEPT
     };
     anyhow::ensure!(
-        head.headers.iter().any(agrees),
-        "an upgrade whose sec-websocket-accept isn't {WEBSOCKET_ACCEPT}"
+        response.headers.iter().any(agrees),
+        "an upgrade whose sec-websocket-accept is not {WEBSOCKET_ACCEPT}"
     );
-    head.headers.sort();
-    Ok(Some((head, length)))
+    anyhow::ensure!(
+        response.body.is_empty(),
+        "the server sent a message before it received one"
+    );
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_HEAD, Scanner, check_upgrade, frame_head};
+    use super::{MAX_HEAD, Response, Scanner, WEBSOCKET_ACCEPT, check_upgrade, frame_head};
 
     const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World!";
 
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_ends_with_its_last_byte_however_it_is_split() {
+    fn responses_may_be_split_at_every_byte() {
         let frame = b"\x81\x02Hi".as_slice();
         for (mut scanner, answer) in [(responses(), RESPONSE), (Scanner::messages(b"Hi"), frame)] {
             for split in 1..answer.len() {
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_may_change_and_is_looked_at_each_time() {
+    fn changed_heads_are_parsed() {
         let mut responses = responses();
         for head in ["A: 1", "A: 2", "A: 2", "Longer-Than-Before: 1", "A: 1"] {
             let response =
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_asked_for_is_refused() {
+    fn unexpected_responses_are_errors() {
         let too_long = [b"HTTP/1.1 200 OK\r\nA: ".as_slice(), &[b'a'; MAX_HEAD]].concat();
         let messages = || Scanner::messages(b"Hi");
         let wrong: [(Scanner, &[u8], &str); 12] = [
@@ -290,28 +291,32 @@ mod tests {
     }
 
     #[test]
-    fn the_head_of_a_frame_has_its_length() {
+    fn frame_heads_have_the_length() {
         assert_eq!(frame_head(125), [0x81, 125]);
         assert_eq!(frame_head(126), [0x81, 126, 0, 126]);
         assert_eq!(frame_head(65_536), [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
     }
 
     #[test]
-    fn an_upgrade_has_to_be_the_one_that_was_asked_for() {
-        let agreed = b"HTTP/1.1 101 Switching Protocols\r\n\
-            Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-        assert_eq!(check_upgrade(agreed).unwrap().unwrap().1, agreed.len());
-        assert!(
-            check_upgrade(&agreed[..agreed.len() - 1])
-                .unwrap()
-                .is_none()
-        );
-        for (other, what) in [
-            (RESPONSE, "status 200 instead of 101"),
-            (b"HTTP/1.1 101 Yes\r\n\r\n", "sec-websocket-accept"),
+    fn upgrades_need_status_and_proof() {
+        let upgrade = |status, accept: &str, body: &[u8]| {
+            check_upgrade(&Response {
+                status,
+                headers: vec![("sec-websocket-accept".to_owned(), accept.to_owned())],
+                body: body.to_vec(),
+            })
+        };
+        upgrade(101, WEBSOCKET_ACCEPT, b"").unwrap();
+        for (wrong, error) in [
+            (upgrade(200, WEBSOCKET_ACCEPT, b""), "status 200"),
+            (upgrade(101, "x", b""), "sec-websocket-accept"),
+            (
+                upgrade(101, WEBSOCKET_ACCEPT, b"\x81\0"),
+                "a message before",
+            ),
         ] {
-            let error = check_upgrade(other).unwrap_err().to_string();
-            assert!(error.contains(what), "{error}");
+            let said = wrong.unwrap_err().to_string();
+            assert!(said.contains(error), "{said}");
         }
     }
 }

@@ -1,8 +1,7 @@
-//! The client's side of TLS: the same suite and key exchange with every server, so that none has
-//! less to compute.
+//! The client's side of TLS, with one suite and key exchange, so that no server has less to compute.
 //!
-//! Any certificate is taken, and its signature isn't looked at: the servers make theirs at start,
-//! on this machine, and the load has to cost less than what it measures.
+//! Certificates are not verified: the servers make theirs at start, on this machine, and the load
+//! has to cost less than the servers.
 
 use crate::Handshake;
 use crate::connection::Bytes;
@@ -21,14 +20,13 @@ use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// What ALPN calls it.
 const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// TLS 1.3 with AES-256-GCM, X25519 and a certificate on P-256; HTTP/1.1 by ALPN.
 ///
 /// # Errors
 ///
-/// When rustls can't do that.
+/// When rustls does not support that.
 pub(crate) fn config(resumption: Resumption) -> anyhow::Result<Arc<ClientConfig>> {
     let provider = CryptoProvider {
         cipher_suites: vec![ring::cipher_suite::TLS13_AES_256_GCM_SHA384],
@@ -37,7 +35,7 @@ pub(crate) fn config(resumption: Resumption) -> anyhow::Result<Arc<ClientConfig>
     };
     let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&version::TLS13])
-        .context("no TLS 1.3 to ask with")?
+        .context("rustls has no TLS 1.3")?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyCertificate))
         .with_no_client_auth();
@@ -46,10 +44,12 @@ pub(crate) fn config(resumption: Resumption) -> anyhow::Result<Arc<ClientConfig>
     Ok(Arc::new(config))
 }
 
+/// Makes a handshake.
+///
 /// # Errors
 ///
-/// When the server doesn't, or ignores ALPN; rustls takes nothing else than what was offered.
-pub(crate) async fn shake_hands(
+/// When it fails, or the server ignores ALPN.
+pub(crate) async fn handshake(
     config: &Arc<ClientConfig>,
     stream: Box<dyn Bytes>,
 ) -> anyhow::Result<TlsStream<Box<dyn Bytes>>> {
@@ -64,13 +64,13 @@ pub(crate) async fn shake_hands(
     Ok(stream)
 }
 
-/// Waits for the server's tickets, which it sends once it has verified what the client sent last;
-/// then goes.
+/// Waits for a ticket, which the server sends after it has verified the client's last message; then
+/// closes.
 ///
 /// # Errors
 ///
-/// When the handshake was of the other kind, or there's no ticket.
-pub(crate) async fn check_and_go(
+/// When the handshake was of the other kind, or no ticket comes.
+pub(crate) async fn check_and_close(
     stream: &mut TlsStream<Box<dyn Bytes>>,
     handshake: Handshake,
 ) -> anyhow::Result<()> {
@@ -92,18 +92,18 @@ pub(crate) async fn check_and_go(
         (Handshake::Full, Some(HandshakeKind::Full)) => {}
         (Handshake::Resumed, Some(HandshakeKind::Resumed)) => {}
         (Handshake::Resumed, _) => {
-            anyhow::bail!("the server didn't resume a session that it had given a ticket for")
+            anyhow::bail!("the server did not resume a session that it had sent a ticket for")
         }
         (Handshake::Full, kind) => {
             anyhow::bail!("the server made a handshake of kind {kind:?} instead of a full one")
         }
     }
-    // It may have gone first.
+    // The server may have closed first.
     let _ = stream.shutdown().await;
     Ok(())
 }
 
-/// Trusts whoever answers.
+/// Accepts every certificate.
 #[derive(Debug)]
 struct AnyCertificate;
 

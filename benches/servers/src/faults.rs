@@ -1,4 +1,4 @@
-//! What a server can do wrong on purpose, for the tests to show that `--check` finds it.
+//! Seeded regressions. The tests show that `--check` finds each.
 
 use anyport::{
     ConnInfo, Listener, Transport,
@@ -19,36 +19,36 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// A regression that could happen to any server.
+/// A regression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Fault {
-    /// A read brings 2 KiB of an upload at the most.
+    /// Reads have 2 KiB at most.
     SmallReads,
     /// One more allocation per request.
     Allocation,
     /// One more system call per request.
     Syscall,
-    /// 8 KiB per request that are never freed: an idle connection that had one request keeps them.
+    /// 8 KiB per request that are never freed, as if the idle connection kept them.
     IdleMemory,
 }
 
 static FAULT: OnceLock<Fault> = OnceLock::new();
 
 impl Fault {
-    /// Goes wrong from now on.
-    pub(crate) fn arm(self) {
-        // It is called once.
+    /// Enables this fault for the whole process.
+    pub(crate) fn enable(self) {
+        // Called once.
         let _ = FAULT.set(self);
     }
 }
 
-/// Whether the transport reads in small pieces.
+/// Whether reads are small.
 pub(crate) fn has_small_reads() -> bool {
     FAULT.get() == Some(&Fault::SmallReads)
 }
 
-/// To be called at each request, before the response.
-pub(crate) fn strike() {
+/// Called for each request.
+pub(crate) fn apply_to_request() {
     match FAULT.get() {
         Some(Fault::Allocation) => drop(black_box(Box::new([0_u8; 64]))),
         Some(Fault::Syscall) => drop(black_box(rustix::process::getppid())),
@@ -57,14 +57,14 @@ pub(crate) fn strike() {
     }
 }
 
-/// TCP, of which each read brings 2 KiB at the most.
+/// TCP whose reads have 2 KiB at most.
 #[derive(Clone, Debug)]
 pub(crate) struct SmallReads(pub(crate) SocketAddr);
 
 impl Transport for SmallReads {
     type Runtime = Tokio;
     type Socket = net::TcpListener;
-    type Listener = Listening;
+    type Listener = SmallReadsListener;
 
     fn open(&self, _: usize) -> anyport::Result<Vec<net::TcpListener>> {
         let open = net::TcpListener::bind(self.0).and_then(|listener| {
@@ -78,21 +78,21 @@ impl Transport for SmallReads {
         Ok(socket.local_addr()?.into())
     }
 
-    fn listen(&self, socket: net::TcpListener, _: &Worker) -> io::Result<Listening> {
-        Ok(Listening {
+    fn listen(&self, socket: net::TcpListener, _: &Worker) -> io::Result<SmallReadsListener> {
+        Ok(SmallReadsListener {
             local: socket.local_addr()?.into(),
             listener: TcpListener::from_std(socket)?,
         })
     }
 }
 
-pub(crate) struct Listening {
+pub(crate) struct SmallReadsListener {
     listener: TcpListener,
     local: Endpoint,
 }
 
-impl Listener for Listening {
-    type Connection = Conn<TokioIo<Sip>>;
+impl Listener for SmallReadsListener {
+    type Connection = Conn<TokioIo<SmallReadsStream>>;
     type Handshake = Ready<io::Result<Self::Connection>>;
 
     fn poll_accept(
@@ -101,30 +101,29 @@ impl Listener for Listening {
     ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         self.listener.poll_accept(cx).map_ok(|(stream, peer)| {
             let info = ConnInfo::new(peer, self.local.clone());
-            Connecting::ready(Conn::new(TokioIo::new(Sip(stream)), info))
+            Connecting::ready(Conn::new(TokioIo::new(SmallReadsStream(stream)), info))
         })
     }
 }
 
-/// A stream whose reads are small.
-pub(crate) struct Sip(TcpStream);
+pub(crate) struct SmallReadsStream(TcpStream);
 
-impl AsyncRead for Sip {
+impl AsyncRead for SmallReadsStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let mut bytes = [0; 2048];
-        let room = bytes.len().min(buffer.remaining());
-        let mut small = ReadBuf::new(&mut bytes[..room]);
+        let size = bytes.len().min(buffer.remaining());
+        let mut small = ReadBuf::new(&mut bytes[..size]);
         let read = Pin::new(&mut self.0).poll_read(cx, &mut small);
         buffer.put_slice(small.filled());
         read
     }
 }
 
-impl AsyncWrite for Sip {
+impl AsyncWrite for SmallReadsStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

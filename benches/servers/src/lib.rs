@@ -1,10 +1,7 @@
-//! What the bench measures of anyport: one app over the transport of your choice, as a user would
-//! run it.
-//!
-//! Limits, deadlines and the drain are the defaults, and nothing is switched off. The binaries
-//! differ by their allocator only.
+//! anyport's server of the bench: one app over one of the transports, with the default limits and
+//! timeouts. The binaries differ in their allocator only.
 
-#[cfg(all(feature = "faults", unix))]
+#[cfg(feature = "faults")]
 mod faults;
 mod transport;
 
@@ -30,18 +27,18 @@ use transport::Transport;
     about = "Serves the app of the bench over one of anyport's transports, until its stdin ends"
 )]
 struct Options {
-    /// What carries the bytes.
+    /// The transport.
     #[arg(long, value_enum)]
     transport: Transport,
     /// Where to listen: IP:PORT of this machine (port 0 is any free one), tls:IP:PORT, or
     /// unix:PATH.
     #[arg(long, value_name = "ADDR")]
     listen: Address,
-    /// How many threads serve.
+    /// Worker threads.
     #[arg(long, value_name = "N", default_value = "1")]
     workers: NonZeroUsize,
-    /// Do something wrong on purpose.
-    #[cfg(all(feature = "faults", unix))]
+    /// A seeded regression.
+    #[cfg(feature = "faults")]
     #[arg(long, value_enum)]
     fault: Option<faults::Fault>,
 }
@@ -52,7 +49,7 @@ pub fn run() -> ExitCode {
     run_with(std::env::args_os())
 }
 
-/// The same with these arguments, of which the first is the program's name.
+/// The same with these arguments, beginning with the program's name.
 #[must_use]
 pub fn run_with(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match serve(&Options::parse_from(arguments)) {
@@ -66,9 +63,9 @@ pub fn run_with(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn serve(options: &Options) -> anyhow::Result<()> {
     end_with_parent()?;
-    #[cfg(all(feature = "faults", unix))]
+    #[cfg(feature = "faults")]
     if let Some(fault) = options.fault {
-        fault.arm();
+        fault.enable();
     }
     runtime(options.workers)?.block_on(async {
         let server = options
@@ -77,7 +74,7 @@ fn serve(options: &Options) -> anyhow::Result<()> {
             .with_graceful_shutdown(shutdown::signal());
         let running = server.start()?;
         for endpoint in running.endpoints() {
-            announce(&address(endpoint, options.transport)?)?;
+            announce(&address(endpoint, &options.listen)?)?;
         }
         running.wait().await?;
         Ok(())
@@ -89,8 +86,8 @@ fn serve(options: &Options) -> anyhow::Result<()> {
 fn app(
     mut request: Request<Body>,
 ) -> impl Future<Output = Result<Response<Full<Bytes>>, BoxError>> {
-    #[cfg(all(feature = "faults", unix))]
-    faults::strike();
+    #[cfg(feature = "faults")]
+    faults::apply_to_request();
     if request.uri().path() != WEBSOCKET {
         return Either::Left(answer(request));
     }
@@ -106,8 +103,7 @@ async fn echo(mut socket: WebSocket) {
     }
 }
 
-/// The tokio that a transport without threads of its own runs on; for the others, what waits for
-/// signals.
+/// The runtime of transports that run on the ambient tokio. For others, it waits for signals.
 fn runtime(workers: NonZeroUsize) -> std::io::Result<Runtime> {
     match workers.get() {
         1 => Builder::new_current_thread().enable_all().build(),
@@ -118,12 +114,12 @@ fn runtime(workers: NonZeroUsize) -> std::io::Result<Runtime> {
     }
 }
 
-fn address(endpoint: &Endpoint, transport: Transport) -> anyhow::Result<Address> {
-    match endpoint {
-        Endpoint::Unix(UnixName::Path(path)) => Ok(Address::Unix(path.to_path_buf())),
-        other => match other.socket_addr() {
-            Some(address) => Ok(transport.address(address)),
-            None => anyhow::bail!("the bench can't connect to {other}"),
-        },
+/// The address to announce.
+fn address(endpoint: &Endpoint, listen: &Address) -> anyhow::Result<Address> {
+    match (endpoint, endpoint.socket_addr(), listen) {
+        (Endpoint::Unix(UnixName::Path(path)), ..) => Ok(Address::Unix(path.to_path_buf())),
+        (_, Some(address), Address::Tls(_)) => Ok(Address::Tls(address)),
+        (_, Some(address), _) => Ok(Address::Tcp(address)),
+        _ => anyhow::bail!("the bench cannot connect to {endpoint}"),
     }
 }

@@ -1,21 +1,17 @@
-//! The transports that can be measured: a new one is a variant here, and a target in xtask.
+//! The transports of the bench. A new one is a variant here, and a target in xtask.
 
 use crate::app;
-#[cfg(unix)]
-use anyport::Unix;
-#[cfg(feature = "tls")]
-use anyport::tls::{TlsConfig, TlsExt as _};
-#[cfg(all(feature = "glommio", target_os = "linux"))]
-use anyport::{Glommio, GlommioUnix};
-#[cfg(all(feature = "monoio", target_os = "linux"))]
-use anyport::{Monoio, MonoioUnix, transport::monoio::Driver};
-use anyport::{Server, Tcp, serve_with, service_fn};
+#[cfg(feature = "all-transports")]
+use anyport::{
+    Glommio, GlommioUnix, Monoio, MonoioUnix,
+    tls::{TlsConfig, TlsExt as _},
+    transport::monoio::Driver,
+};
+use anyport::{Server, Tcp, Unix, serve_with, service_fn};
 use anyport_bench_child::Address;
-use std::net::SocketAddr;
-#[cfg(unix)]
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
-/// What carries the bytes.
+/// A transport.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(crate) enum Transport {
     /// TCP on one tokio: single-threaded for one worker, work stealing for more.
@@ -25,148 +21,121 @@ pub(crate) enum Transport {
     Axum,
     /// TCP, with one single-threaded tokio and one socket per worker.
     TcpPerCore,
-    /// TCP on monoio, by io_uring.
-    #[cfg(all(feature = "monoio", target_os = "linux"))]
-    Monoio,
-    /// TCP on monoio, by epoll.
-    #[cfg(all(feature = "monoio", target_os = "linux"))]
-    MonoioEpoll,
-    /// TCP on glommio.
-    #[cfg(all(feature = "glommio", target_os = "linux"))]
-    Glommio,
-    /// Unix sockets on monoio, by io_uring.
-    #[cfg(all(feature = "monoio", target_os = "linux"))]
-    MonoioUnix,
-    /// Unix sockets on glommio.
-    #[cfg(all(feature = "glommio", target_os = "linux"))]
-    GlommioUnix,
     /// Unix sockets on one tokio.
-    #[cfg(unix)]
     Unix,
     /// Unix sockets, with one single-threaded tokio per worker.
-    #[cfg(unix)]
     UnixPerCore,
+    /// TCP on monoio, by io_uring.
+    #[cfg(feature = "all-transports")]
+    Monoio,
+    /// TCP on monoio, by epoll.
+    #[cfg(feature = "all-transports")]
+    MonoioEpoll,
+    /// TCP on glommio.
+    #[cfg(feature = "all-transports")]
+    Glommio,
+    /// Unix sockets on monoio, by io_uring.
+    #[cfg(feature = "all-transports")]
+    MonoioUnix,
+    /// Unix sockets on glommio.
+    #[cfg(feature = "all-transports")]
+    GlommioUnix,
     /// TLS over `tcp`, by ring.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "all-transports")]
     TlsTcp,
     /// TLS over `tcp-per-core`, by ring.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "all-transports")]
     TlsTcpPerCore,
     /// TLS over `monoio`, by ring.
-    #[cfg(all(feature = "tls", feature = "monoio", target_os = "linux"))]
+    #[cfg(feature = "all-transports")]
     TlsMonoio,
     /// TLS over `glommio`, by ring.
-    #[cfg(all(feature = "tls", feature = "glommio", target_os = "linux"))]
+    #[cfg(feature = "all-transports")]
     TlsGlommio,
 }
 
 impl Transport {
-    /// A server of the app that is still to be started.
+    /// A server of the app, not started yet.
     pub(crate) fn server(self, listen: &Address, workers: usize) -> anyhow::Result<Server> {
         let app = service_fn(app);
         Ok(match self {
-            #[cfg(all(feature = "faults", unix))]
+            #[cfg(feature = "faults")]
             Self::Tcp if crate::faults::has_small_reads() => {
-                serve_with(crate::faults::SmallReads(tcp(listen)?), app)
+                serve_with(crate::faults::SmallReads(ip(listen)?), app)
             }
-            Self::Tcp => serve_with(Tcp::bind(tcp(listen)?), app),
+            Self::Tcp => serve_with(Tcp::bind(ip(listen)?), app),
             #[cfg(feature = "axum")]
             Self::Axum => {
                 let upgrade =
                     async |upgrade: anyport::ws::WebSocketUpgrade| upgrade.on_upgrade(crate::echo);
                 let router = anyport_bench_app::router(axum::routing::get(upgrade));
-                serve_with(Tcp::bind(tcp(listen)?), router)
+                serve_with(Tcp::bind(ip(listen)?), router)
             }
-            Self::TcpPerCore => serve_with(
-                Tcp::bind(tcp(listen)?).per_core().with_workers(workers),
-                app,
-            ),
-            #[cfg(all(feature = "monoio", target_os = "linux"))]
-            Self::Monoio => serve_with(monoio(tcp(listen)?, workers, Driver::IoUring), app),
-            #[cfg(all(feature = "monoio", target_os = "linux"))]
-            Self::MonoioEpoll => serve_with(monoio(tcp(listen)?, workers, Driver::Epoll), app),
-            #[cfg(all(feature = "glommio", target_os = "linux"))]
-            Self::Glommio => serve_with(Glommio::bind(tcp(listen)?).with_workers(workers), app),
-            #[cfg(all(feature = "monoio", target_os = "linux"))]
+            Self::TcpPerCore => {
+                let tcp = Tcp::bind(ip(listen)?).per_core();
+                serve_with(tcp.with_workers(workers), app)
+            }
+            Self::Unix => serve_with(Unix::bind(path(listen)?), app),
+            Self::UnixPerCore => {
+                let unix = Unix::bind(path(listen)?).per_core();
+                serve_with(unix.with_workers(workers), app)
+            }
+            #[cfg(feature = "all-transports")]
+            Self::Monoio => serve_with(monoio(listen, workers, Driver::IoUring)?, app),
+            #[cfg(feature = "all-transports")]
+            Self::MonoioEpoll => serve_with(monoio(listen, workers, Driver::Epoll)?, app),
+            #[cfg(feature = "all-transports")]
+            Self::Glommio => serve_with(Glommio::bind(ip(listen)?).with_workers(workers), app),
+            #[cfg(feature = "all-transports")]
             Self::MonoioUnix => {
-                let monoio = MonoioUnix::bind(unix(listen)?).with_driver(Driver::IoUring);
+                let monoio = MonoioUnix::bind(path(listen)?).with_driver(Driver::IoUring);
                 serve_with(monoio.with_workers(workers), app)
             }
-            #[cfg(all(feature = "glommio", target_os = "linux"))]
+            #[cfg(feature = "all-transports")]
             Self::GlommioUnix => {
-                serve_with(GlommioUnix::bind(unix(listen)?).with_workers(workers), app)
+                serve_with(GlommioUnix::bind(path(listen)?).with_workers(workers), app)
             }
-            #[cfg(unix)]
-            Self::Unix => serve_with(Unix::bind(unix(listen)?), app),
-            #[cfg(unix)]
-            Self::UnixPerCore => serve_with(
-                Unix::bind(unix(listen)?).per_core().with_workers(workers),
-                app,
-            ),
-            #[cfg(feature = "tls")]
-            Self::TlsTcp => serve_with(Tcp::bind(tls(listen)?).tls(certificate()), app),
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "all-transports")]
+            Self::TlsTcp => serve_with(Tcp::bind(ip(listen)?).tls(certificate()), app),
+            #[cfg(feature = "all-transports")]
             Self::TlsTcpPerCore => {
-                let tcp = Tcp::bind(tls(listen)?).per_core().with_workers(workers);
-                serve_with(tcp.tls(certificate()), app)
+                let tcp = Tcp::bind(ip(listen)?).per_core();
+                serve_with(tcp.with_workers(workers).tls(certificate()), app)
             }
-            #[cfg(all(feature = "tls", feature = "monoio", target_os = "linux"))]
+            #[cfg(feature = "all-transports")]
             Self::TlsMonoio => {
-                let monoio = monoio(tls(listen)?, workers, Driver::IoUring);
+                let monoio = monoio(listen, workers, Driver::IoUring)?;
                 serve_with(monoio.tls(certificate()), app)
             }
-            #[cfg(all(feature = "tls", feature = "glommio", target_os = "linux"))]
+            #[cfg(feature = "all-transports")]
             Self::TlsGlommio => {
-                let glommio = Glommio::bind(tls(listen)?).with_workers(workers);
+                let glommio = Glommio::bind(ip(listen)?).with_workers(workers);
                 serve_with(glommio.tls(certificate()), app)
             }
         })
     }
-
-    /// Where it serves, as the bench is told.
-    pub(crate) fn address(self, listening: SocketAddr) -> Address {
-        match self {
-            #[cfg(feature = "tls")]
-            Self::TlsTcp | Self::TlsTcpPerCore => Address::Tls(listening),
-            #[cfg(all(feature = "tls", feature = "monoio", target_os = "linux"))]
-            Self::TlsMonoio => Address::Tls(listening),
-            #[cfg(all(feature = "tls", feature = "glommio", target_os = "linux"))]
-            Self::TlsGlommio => Address::Tls(listening),
-            _ => Address::Tcp(listening),
-        }
-    }
 }
 
-/// ECDSA on P-256, made anew. The load takes any: it's no test of certificates.
-#[cfg(feature = "tls")]
+/// ECDSA on P-256, made at start. The load does not verify it.
+#[cfg(feature = "all-transports")]
 fn certificate() -> TlsConfig {
     TlsConfig::self_signed(["localhost"])
 }
 
-#[cfg(all(feature = "monoio", target_os = "linux"))]
-fn monoio(address: SocketAddr, workers: usize, driver: Driver) -> Monoio {
-    Monoio::bind(address)
-        .with_driver(driver)
-        .with_workers(workers)
+#[cfg(feature = "all-transports")]
+fn monoio(listen: &Address, workers: usize, driver: Driver) -> anyhow::Result<Monoio> {
+    let monoio = Monoio::bind(ip(listen)?).with_driver(driver);
+    Ok(monoio.with_workers(workers))
 }
 
-fn tcp(listen: &Address) -> anyhow::Result<SocketAddr> {
+fn ip(listen: &Address) -> anyhow::Result<SocketAddr> {
     match listen {
-        Address::Tcp(address) => Ok(*address),
-        _ => anyhow::bail!("this transport listens on IP:PORT, not on {listen}"),
+        Address::Tcp(address) | Address::Tls(address) => Ok(*address),
+        Address::Unix(_) => anyhow::bail!("this transport listens on IP:PORT, not on {listen}"),
     }
 }
 
-#[cfg(feature = "tls")]
-fn tls(listen: &Address) -> anyhow::Result<SocketAddr> {
-    match listen {
-        Address::Tls(address) => Ok(*address),
-        _ => anyhow::bail!("this transport listens on tls:IP:PORT, not on {listen}"),
-    }
-}
-
-#[cfg(unix)]
-fn unix(listen: &Address) -> anyhow::Result<&Path> {
+fn path(listen: &Address) -> anyhow::Result<&Path> {
     match listen {
         Address::Unix(path) => Ok(path),
         _ => anyhow::bail!("this transport listens on unix:PATH, not on {listen}"),

@@ -1,4 +1,4 @@
-//! Figures that are committed, and how those of now stand to them.
+//! The committed figures, and how others compare with them.
 
 use super::row::write;
 use anyhow::Context as _;
@@ -7,61 +7,63 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-const ADVICE: &str = "If the change is meant to cost that, commit to it: `cargo xtask bench --check --update`. \
-    Otherwise `callgrind_annotate target/bench/instructions-TARGET-300.out` shows where the instructions went.";
+const ADVICE: &str = "If the change is meant to cost that, commit the new figures: `cargo xtask \
+    bench --check --update`. Otherwise `callgrind_annotate \
+    target/bench/instructions-TARGET-300.out` shows where the instructions are.";
 
-/// By how many tolerances a figure is worse that no noise makes so.
+/// A figure that is worse by more tolerances is not measured again: noise is smaller.
 const CLEAR: f64 = 3.0;
 
-/// What is committed: figures by target, workload and unit, separated by spaces.
+/// Figures by target, workload and unit, separated by spaces.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Baseline {
-    /// What instructions depend on beside the code.
+    /// The compiler, on which instructions depend.
     rustc: String,
     figures: Figures,
 }
 
 pub(super) type Figures = BTreeMap<String, f64>;
 
-/// How a figure stands to the committed one.
+/// How a figure compares with the committed one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Finding {
+pub(super) enum Comparison {
     Same,
     Better,
     Worse,
-    /// Another compiler makes other instructions.
+    /// Counts of instructions of another compiler.
     Incomparable,
     New,
 }
 
-/// How much more or less means nothing, in the figure's own unit.
+/// The difference that means nothing, in the figure's unit.
 fn tolerance(name: &str, value: f64) -> f64 {
     let is_upload = name.contains("-upload ");
     match name.rsplit(' ').next().unwrap_or_default() {
-        // What a read finds of an upload depends on what the load has sent by then.
+        // The size of reads depends on timing.
         "instructions" if is_upload => 0.25 * value,
         "allocations" if is_upload => 16.0 + 0.25 * value,
         "syscalls" if is_upload => 16.0 + 0.5 * value,
-        // They repeat to within a percent; with others that want the same cores, to within two.
+        // On a busy machine, they repeat within 2 %.
         "instructions" => 0.02 * value,
-        // A connection that hibernates on a busy machine has some more.
+        // Hibernating on a busy machine costs some.
         "allocations" => 0.1,
-        // Wake-ups are shared as the machine's other work lets them be.
+        // How many requests share a wake-up depends on timing.
         "syscalls" => 0.2 + 0.05 * value,
-        // What an allocator keeps of a burst differs from run to run.
+        // What an allocator keeps differs from run to run.
         _ => (0.1 * value).max(1.0),
     }
 }
 
 impl Baseline {
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let place = path.display();
+        let file = path.display();
         let text = fs::read_to_string(path).with_context(|| {
-            format!("cannot read {place}; `cargo xtask bench --check --update` makes it")
+            format!("cannot read {file}; `cargo xtask bench --check --update` makes it")
         })?;
         serde_json::from_str(&text).with_context(|| {
             format!(
-                "{place} is no baseline; remove it, and `cargo xtask bench --check --update` makes it anew"
+                "{file} is no baseline; remove it, and `cargo xtask bench --check --update` makes \
+                a new one"
             )
         })
     }
@@ -70,9 +72,8 @@ impl Baseline {
         write(path, &(serde_json::to_string_pretty(self)? + "\n"))
     }
 
-    /// What is measured now takes the place of what was before; the rest stays, if it is of the
-    /// same compiler.
-    pub(super) fn take(&mut self, rustc: String, figures: Figures) {
+    /// Replaces these figures. Others stay, unless the compiler is another one.
+    pub(super) fn update(&mut self, rustc: String, figures: Figures) {
         if self.rustc != rustc {
             *self = Self {
                 rustc,
@@ -87,27 +88,27 @@ impl Baseline {
         );
     }
 
-    fn finding(&self, rustc: &str, name: &str, value: f64) -> Finding {
+    fn compare(&self, rustc: &str, name: &str, value: f64) -> Comparison {
         let Some(&known) = self.figures.get(name) else {
-            return Finding::New;
+            return Comparison::New;
         };
         let difference = value - known;
         if name.ends_with(" instructions") && self.rustc != rustc {
-            Finding::Incomparable
+            Comparison::Incomparable
         } else if difference.abs() <= tolerance(name, known) {
-            Finding::Same
+            Comparison::Same
         } else if difference > 0.0 {
-            Finding::Worse
+            Comparison::Worse
         } else {
-            Finding::Better
+            Comparison::Better
         }
     }
 
-    /// What became worse by so little that it may be noise.
+    /// Figures that became worse by so little that it may be noise.
     pub(super) fn doubtful(&self, rustc: &str, figures: &Figures) -> Vec<String> {
         let is_doubtful = |&(name, &value): &(&String, &f64)| {
             let known = self.figures.get(name).copied().unwrap_or_default();
-            self.finding(rustc, name, value) == Finding::Worse
+            self.compare(rustc, name, value) == Comparison::Worse
                 && value - known <= CLEAR * tolerance(name, known)
         };
         let doubtful = figures.iter().filter(is_doubtful);
@@ -115,23 +116,23 @@ impl Baseline {
     }
 }
 
-/// A line for each figure, then what to do, then what it comes to; and whether that is good.
+/// A line for each figure, what to do, and a summary; and whether the check passed.
 pub(super) fn report(
     baseline: &Baseline,
     rustc: &str,
     figures: &Figures,
     failures: &[String],
-    refused: &str,
+    refused: Option<&str>,
 ) -> (String, bool) {
     let mut text = String::new();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (name, &value) in figures {
-        let verdict = match baseline.finding(rustc, name, value) {
-            Finding::Same => "as before",
-            Finding::Better => "better: commit to it by --update",
-            Finding::Worse => "WORSE",
-            Finding::New => "new: commit to it by --update",
-            Finding::Incomparable => "of another compiler",
+        let verdict = match baseline.compare(rustc, name, value) {
+            Comparison::Same => "as before",
+            Comparison::Better => "better: commit it with --update",
+            Comparison::Worse => "WORSE",
+            Comparison::New => "new: commit it with --update",
+            Comparison::Incomparable => "of another compiler",
         };
         *counts.entry(verdict).or_default() += 1;
         let before = baseline
@@ -143,7 +144,7 @@ pub(super) fn report(
     for failure in failures {
         text += &format!("not measured: {failure}\n");
     }
-    if !refused.is_empty() {
+    if let Some(refused) = refused {
         text += &format!("NOT COMPARED: {refused}\n");
     }
     let compared = figures.len()
@@ -154,25 +155,25 @@ pub(super) fn report(
     let is_good = compared > 0
         && failures.is_empty()
         && !counts.contains_key("WORSE")
-        && !counts.contains_key("new: commit to it by --update");
+        && !counts.contains_key("new: commit it with --update");
     if counts.contains_key("WORSE") {
         text += &format!("\n{ADVICE}\n");
     }
-    let said: Vec<String> = counts
-        .iter()
-        .map(|(verdict, count)| format!("{count} {verdict}"))
-        .collect();
-    let said = if said.is_empty() {
-        "nothing could be compared".to_owned()
-    } else {
-        said.join("; ")
+    let summary = match counts.is_empty() {
+        true => "nothing could be compared".to_owned(),
+        false => {
+            let counts = counts
+                .iter()
+                .map(|(verdict, count)| format!("{count} {verdict}"));
+            counts.collect::<Vec<_>>().join("; ")
+        }
     };
-    (text + &format!("\n{said}\n"), is_good)
+    (text + &format!("\n{summary}\n"), is_good)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Baseline, Figures, Finding, report};
+    use super::{Baseline, Comparison, Figures, report};
 
     fn baseline() -> Baseline {
         let figures = [
@@ -189,22 +190,22 @@ mod tests {
     }
 
     #[test]
-    fn each_figure_has_its_own_tolerance() {
+    fn each_figure_has_a_tolerance() {
         for (name, value, expected) in [
-            ("tcp instructions instructions", 7130.0, Finding::Same),
-            ("tcp instructions instructions", 7150.0, Finding::Worse),
-            ("tcp instructions instructions", 6850.0, Finding::Better),
-            ("tcp instructions allocations", 3.0, Finding::Worse),
-            ("tcp syscalls syscalls", 2.31, Finding::Same),
-            ("tcp syscalls syscalls", 3.02, Finding::Worse),
-            ("tcp syscalls-upload syscalls", 200.0, Finding::Same),
-            ("tcp syscalls-upload syscalls", 8_000.0, Finding::Worse),
-            ("tcp idle kept", 1.4, Finding::Same),
-            ("tcp idle kept", 8.85, Finding::Worse),
-            ("tcp idle fresh", 1.0, Finding::New),
+            ("tcp instructions instructions", 7130.0, Comparison::Same),
+            ("tcp instructions instructions", 7150.0, Comparison::Worse),
+            ("tcp instructions instructions", 6850.0, Comparison::Better),
+            ("tcp instructions allocations", 3.0, Comparison::Worse),
+            ("tcp syscalls syscalls", 2.31, Comparison::Same),
+            ("tcp syscalls syscalls", 3.02, Comparison::Worse),
+            ("tcp syscalls-upload syscalls", 200.0, Comparison::Same),
+            ("tcp syscalls-upload syscalls", 8_000.0, Comparison::Worse),
+            ("tcp idle kept", 1.4, Comparison::Same),
+            ("tcp idle kept", 8.85, Comparison::Worse),
+            ("tcp idle fresh", 1.0, Comparison::New),
         ] {
             assert_eq!(
-                baseline().finding("1", name, value),
+                baseline().compare("1", name, value),
                 expected,
                 "{name} {value}"
             );
@@ -212,15 +213,15 @@ mod tests {
     }
 
     #[test]
-    fn another_compiler_makes_instructions_incomparable_and_nothing_else() {
+    fn another_compiler_makes_only_instructions_incomparable() {
         let instructions = "tcp instructions instructions";
-        let finding = |name| baseline().finding("2", name, 20_000.0);
-        assert_eq!(finding(instructions), Finding::Incomparable);
-        assert_eq!(finding("tcp instructions allocations"), Finding::Worse);
+        let compare = |name| baseline().compare("2", name, 20_000.0);
+        assert_eq!(compare(instructions), Comparison::Incomparable);
+        assert_eq!(compare("tcp instructions allocations"), Comparison::Worse);
     }
 
     #[test]
-    fn only_what_may_be_noise_is_measured_again() {
+    fn only_possible_noise_is_measured_again() {
         let doubtful = |value| {
             let figures = [("tcp syscalls syscalls".to_owned(), value)].into();
             baseline().doubtful("1", &figures).len()
@@ -229,11 +230,12 @@ mod tests {
     }
 
     #[test]
-    fn what_became_worse_is_named_and_fails() {
+    fn worse_figure_fails_and_is_named() {
         let mut figures = baseline().figures;
-        assert!(report(&baseline(), "1", &figures, &[], "").1);
+        let report = |figures: &Figures| report(&baseline(), "1", figures, &[], None);
+        assert!(report(&figures).1);
         figures.insert("tcp syscalls syscalls".to_owned(), 3.02);
-        let (text, is_good) = report(&baseline(), "1", &figures, &[], "");
+        let (text, is_good) = report(&figures);
         assert!(
             !is_good && text.contains("3.02  WORSE") && text.contains("1 WORSE"),
             "{text}"
@@ -241,36 +243,24 @@ mod tests {
     }
 
     #[test]
-    fn nothing_compared_is_no_success() {
-        let (text, is_good) = report(
-            &baseline(),
-            "1",
-            &Figures::new(),
-            &[],
-            "monoio: io_uring is refused",
-        );
+    fn check_without_a_comparison_fails() {
+        let refused = Some("monoio: io_uring is refused");
+        let (text, is_good) = report(&baseline(), "1", &Figures::new(), &[], refused);
         assert!(!is_good && text.contains("NOT COMPARED: monoio"), "{text}");
-        assert!(
-            !report(
-                &baseline(),
-                "1",
-                &baseline().figures,
-                &["tcp: dead".to_owned()],
-                ""
-            )
-            .1
-        );
+        let failures = ["tcp: it ended".to_owned()];
+        let figures = baseline().figures;
+        assert!(!report(&baseline(), "1", &figures, &failures, None).1);
     }
 
     #[test]
-    fn an_update_replaces_what_was_measured_and_keeps_the_rest() {
+    fn update_keeps_other_figures_of_the_same_compiler() {
         let mut updated = baseline();
-        updated.take("1".to_owned(), [("tcp idle kept".to_owned(), 1.0)].into());
+        updated.update("1".to_owned(), [("tcp idle kept".to_owned(), 1.0)].into());
         assert_eq!(
             (updated.figures.len(), updated.figures["tcp idle kept"]),
             (5, 1.0)
         );
-        updated.take("2".to_owned(), [("tcp idle kept".to_owned(), 1.0)].into());
+        updated.update("2".to_owned(), [("tcp idle kept".to_owned(), 1.0)].into());
         assert_eq!(updated.figures.len(), 1);
     }
 }

@@ -1,9 +1,9 @@
-//! Builds the servers: each package once, so that one that doesn't build costs its own rows only.
+//! Builds the servers.
 
 use super::context::Context;
 use super::target::{Package, Program, Target};
 use anyhow::Context as _;
-use anyport_bench_load::{Interrupted, Patience};
+use anyport_bench_load::{Interrupted, Timeout};
 use cargo_metadata::Message;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,20 +11,19 @@ use std::io::{BufReader, IsTerminal as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use std::{env, fs, io, thread};
 
-/// The profile of everything that's measured.
+/// The profile of all servers.
 const PROFILE: &str = "measure";
 
-/// What was built, or why it wasn't.
+/// The binaries, or why they could not be built.
 pub(super) struct Binaries {
     built: BTreeMap<Package, Result<PathBuf, String>>,
 }
 
 impl Binaries {
-    /// Whether everything was built.
-    pub(super) fn are_all(&self) -> bool {
+    pub(super) fn are_complete(&self) -> bool {
         self.built.values().all(Result::is_ok)
     }
 
@@ -32,7 +31,7 @@ impl Binaries {
     ///
     /// # Errors
     ///
-    /// Why there is none.
+    /// Why it has none.
     pub(super) fn program(&self, target: &Target) -> anyhow::Result<&Path> {
         let package = target.package().context("it is not built by the bench")?;
         let built = self.built.get(&package).context("it was not built")?;
@@ -42,8 +41,7 @@ impl Binaries {
     }
 }
 
-/// Builds what the targets need, each package once, so that one that does not build costs its own
-/// rows.
+/// Builds each package of these targets once. A package that fails costs the rows of its targets.
 pub(super) fn build(context: &Context, targets: &[Target]) -> Result<Binaries, Interrupted> {
     let packages: BTreeSet<Package> = targets
         .iter()
@@ -54,22 +52,19 @@ pub(super) fn build(context: &Context, targets: &[Target]) -> Result<Binaries, I
         .collect();
     let mut built = BTreeMap::new();
     for (index, &package) in packages.iter().enumerate() {
-        context.patience.check()?;
-        context.progress.say(&format!(
-            "building {} ({} of {})",
-            package.binary,
-            index + 1,
-            packages.len()
-        ));
-        let begun = Instant::now();
+        context.timeout.check()?;
+        let (number, all, binary) = (index + 1, packages.len(), package.binary);
+        context
+            .progress
+            .print(&format!("building {binary} ({number} of {all})"));
+        let start = Instant::now();
         let outcome = build_package(context, package);
-        context.patience.check()?;
-        if begun.elapsed() > Duration::from_secs(5) {
-            context.progress.say(&format!(
-                "built {} in {} s",
-                package.binary,
-                begun.elapsed().as_secs()
-            ));
+        context.timeout.check()?;
+        let seconds = start.elapsed().as_secs();
+        if seconds > 5 {
+            context
+                .progress
+                .print(&format!("built {binary} in {seconds} s"));
         }
         built.insert(package, outcome.map_err(|error| format!("{error:#}")));
     }
@@ -79,7 +74,7 @@ pub(super) fn build(context: &Context, targets: &[Target]) -> Result<Binaries, I
 fn build_package(context: &Context, package: Package) -> anyhow::Result<PathBuf> {
     let (folder, target_dir) = match package.is_peer {
         false => (context.root.clone(), context.target_dir.clone()),
-        // Beside ours, so that `cargo clean` and .gitignore know it.
+        // In the same target directory, for `cargo clean` and .gitignore.
         true => (
             context.root.join("benches/peers"),
             context.target_dir.join("peers"),
@@ -88,21 +83,13 @@ fn build_package(context: &Context, package: Package) -> anyhow::Result<PathBuf>
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .current_dir(folder)
-        .args([
-            "build",
-            "--locked",
-            "--profile",
-            PROFILE,
-            "--package",
-            package.name,
-        ])
-        .args(["--bin", package.binary])
+        .args(["build", "--locked", "--profile", PROFILE])
+        .args(["--package", package.name, "--bin", package.binary])
         .args(["--message-format", "json-render-diagnostics"])
         .args(["--target-dir", target_dir.as_str()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        // With its compilers it is ended by the bench, whichever signal that has got, and whether
-        // or not they have.
+        // The bench ends cargo and its compilers itself, whichever signal it received.
         .process_group(0);
     if !package.features.is_empty() {
         command.args(["--features", package.features]);
@@ -112,7 +99,7 @@ fn build_package(context: &Context, package: Package) -> anyhow::Result<PathBuf>
     }
     let cargo = Cargo(command.spawn().context("cannot start cargo")?);
     let mut programs = cargo
-        .finish(&context.patience)
+        .finish(&context.timeout)
         .with_context(|| format!("`{}` does not build; its errors stand above", package.name))?;
     let program = programs
         .remove(package.binary)
@@ -121,44 +108,38 @@ fn build_package(context: &Context, package: Package) -> anyhow::Result<PathBuf>
         "" => "all".to_owned(),
         features => features.replace(',', "-"),
     };
-    keep(
-        &program,
-        context
-            .target_dir
-            .join("servers")
-            .join(folder)
-            .as_std_path(),
-    )
+    let folder = context.target_dir.join("servers").join(folder);
+    keep(&program, folder.as_std_path())
 }
 
-/// Puts it aside: with other features the package's binary has the same name.
+/// Links it into another folder, since a build with other features would overwrite it.
 fn keep(built: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let kept = folder.join(built.file_name().unwrap_or(built.as_os_str()));
-    link(built, &kept).with_context(|| format!("cannot put {} aside", kept.display()))?;
+    link(built, &kept).with_context(|| format!("cannot link {}", kept.display()))?;
     Ok(kept)
 }
 
-/// Makes `to` another name of `from`, whatever it was, and whoever does the same meanwhile.
+/// Makes `to` another name of `from`, even if another process does the same.
 fn link(from: &Path, to: &Path) -> io::Result<()> {
     let own = to.with_extension(std::process::id().to_string());
     fs::hard_link(from, &own)?;
     let renamed = fs::rename(&own, to);
-    // It's still there if both were the same file before (rename(2)).
+    // It still exists if both were the same file before (rename(2)).
     let _ = fs::remove_file(&own);
     renamed
 }
 
-/// A build under way; dropped, it's ended with all that it has started.
+/// A build in progress. Dropped, it ends with all its processes.
 struct Cargo(Child);
 
 impl Cargo {
-    fn finish(mut self, patience: &Patience) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    fn finish(mut self, timeout: &Timeout) -> anyhow::Result<BTreeMap<String, PathBuf>> {
         let stdout = self.0.stdout.take().context("cargo has no stdout")?;
         let reader = thread::spawn(|| programs(stdout));
-        // A build may take its time, but it has to hear Ctrl-C.
+        // A build has no timeout, but Ctrl-C ends it.
         while !reader.is_finished() {
-            patience.pause(Patience::TICK)?;
+            timeout.sleep(Timeout::TICK)?;
         }
         let status = self.0.wait()?;
         anyhow::ensure!(status.success(), "cargo ended with {status}");
@@ -170,8 +151,7 @@ impl Cargo {
 
 impl Drop for Cargo {
     fn drop(&mut self) {
-        // Not once it's reaped: its number may be another group's by then, and its compilers have
-        // ended before it.
+        // Not once it is reaped, since its number may be reused then; its compilers end before it.
         if matches!(self.0.try_wait(), Ok(None)) {
             let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
             let _ = self.0.wait();
@@ -179,7 +159,7 @@ impl Drop for Cargo {
     }
 }
 
-/// The executables that cargo's messages name.
+/// The executables in cargo's messages.
 fn programs(stdout: ChildStdout) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let mut programs = BTreeMap::new();
     for message in Message::parse_stream(BufReader::new(stdout)) {

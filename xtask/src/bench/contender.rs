@@ -1,98 +1,134 @@
-//! A server that takes turns with others, and what came of it.
+//! A server that takes turns with others, and the window that comes of it.
 
-use super::affinity::Place;
+use super::contract;
 use super::load::{Done, Load};
 use super::noise::{Noise, Sample};
+use super::pinning::Pinning;
 use super::server::Server;
 use super::target::Target;
-use super::timed::{Stage, Window};
+use super::timed::{Round, WARM_UP, Window};
 use super::workload::Scenario;
-use anyport_bench_load::Effort;
+use anyport_bench_load::{CpuUse, Timeout};
 use std::time::{Duration, Instant};
 
-/// How long each has a turn. In less it would do little but fill its caches; with more, windows
-/// agree less.
+/// A turn. In a shorter one, a server would do little but fill its caches; with longer ones, windows
+/// differ more.
 pub(super) const SLICE: Duration = Duration::from_millis(10);
-/// How often each connection has a response in a turn, at least, if responses are short: a turn
-/// ends when all have theirs, and who comes last is not to be taken for starved.
-pub(super) const RESPONSES: f64 = 5.0;
-/// No turn is longer for their sake.
+/// How many responses each connection has in a turn at least, if responses are short. A turn ends
+/// when all connections have theirs, and the last ones are not to be starved.
+const RESPONSES: f64 = 5.0;
+/// No turn is longer for their sake, in seconds.
 const LONGEST_SLICE: f64 = 0.1;
 
-/// A server that is asked, and what came of it.
 pub(super) struct Contender<'a> {
     pub(super) target: &'a Target,
     pub(super) server: Server,
-    load: Load,
-    /// What it did in a second of its warm-up.
+    /// Of the current workload.
+    load: Option<Load>,
+    /// Responses per second during the warm-up.
     pub(super) rate: f64,
     sum: Done,
     elapsed: Duration,
 }
 
-/// In how many slices a window goes, if none may be shorter than so many seconds.
-pub(super) fn slices(window: Duration, shortest: f64) -> u32 {
-    let shortest = shortest.clamp(SLICE.as_secs_f64(), LONGEST_SLICE);
-    ((window.as_secs_f64() / shortest).round() as u32).max(1)
-}
-
-pub(super) fn sample(contenders: &[Contender<'_>], place: &Place) -> anyhow::Result<Sample> {
+/// All clocks, before or after the turns of these.
+pub(super) fn sample(
+    contenders: &[Contender<'_>],
+    pinning: &Pinning,
+) -> anyhow::Result<(Sample, Instant)> {
     let servers = contenders
         .iter()
-        .map(|contender| contender.server.processes().numbers().to_vec());
-    Sample::take(&servers.collect::<Vec<_>>(), &place.watched())
+        .map(|of| of.server.processes().numbers().to_vec());
+    Sample::take(&servers.collect::<Vec<_>>(), &pinning.cores())
+}
+
+/// How many slices a window has, if the slowest server has so many responses per second.
+pub(super) fn slices(window: Duration, connections: usize, slowest: f64) -> u32 {
+    let wanted = RESPONSES * connections as f64 / slowest;
+    let slice = wanted.clamp(SLICE.as_secs_f64(), LONGEST_SLICE);
+    ((window.as_secs_f64() / slice).round() as u32).max(1)
 }
 
 impl<'a> Contender<'a> {
-    pub(super) fn new(target: &'a Target, server: Server, load: Load, rate: f64) -> Self {
+    pub(super) fn new(target: &'a Target, server: Server) -> Self {
         Self {
             target,
             server,
-            load,
-            rate,
+            load: None,
+            rate: 0.0,
             sum: Done::default(),
             elapsed: Duration::ZERO,
         }
     }
 
-    /// What it has done so far counts for nothing.
-    pub(super) fn forget(&mut self) {
-        let _ = self.load.starved();
+    pub(super) fn check(&self, scenario: &Scenario, timeout: &Timeout) -> anyhow::Result<()> {
+        contract::check(self.target, self.server.address(), scenario, timeout)
+    }
+
+    /// Connects, and warms up. `rate` is that of latencies.
+    pub(super) fn connect(
+        &mut self,
+        scenario: &Scenario,
+        rate: f64,
+        timeout: &Timeout,
+    ) -> anyhow::Result<()> {
+        self.load = None;
+        if scenario.has_peak() {
+            self.server.processes().reset_peak()?;
+        }
+        self.load = Some(Load::connect(
+            scenario,
+            self.server.address(),
+            rate,
+            timeout,
+        )?);
+        self.reset();
+        if scenario.is_in_slices() {
+            self.run(WARM_UP)?;
+            self.rate = self.sum.count as f64 / self.elapsed.as_secs_f64();
+            self.reset();
+        }
+        Ok(())
+    }
+
+    /// Forgets what it has done so far.
+    pub(super) fn reset(&mut self) {
+        let _ = self.load.as_mut().map(Load::take_starved);
         (self.sum, self.elapsed) = (Done::default(), Duration::ZERO);
     }
 
+    /// Takes a turn.
     pub(super) fn run(&mut self, slice: Duration) -> anyhow::Result<()> {
-        let begun = Instant::now();
-        let done = self.load.run(slice)?;
-        self.elapsed += begun.elapsed();
+        let Some(load) = &mut self.load else {
+            return Ok(());
+        };
+        let start = Instant::now();
+        let done = load.run(slice)?;
+        self.elapsed += start.elapsed();
         self.sum = Done {
             count: self.sum.count + done.count,
-            effort: Effort {
-                elapsed: self.sum.effort.elapsed + done.effort.elapsed,
-                cpu: self.sum.effort.cpu + done.effort.cpu,
+            cpu: CpuUse {
+                elapsed: self.sum.cpu.elapsed + done.cpu.elapsed,
+                cpu: self.sum.cpu.cpu + done.cpu.cpu,
             },
             ..done
         };
         Ok(())
     }
 
-    pub(super) fn end(
+    /// Closes its connections, and makes a window of its turns.
+    pub(super) fn finish(
         &mut self,
-        before: &Sample,
-        after: &Sample,
-        stage: &Stage<'_>,
+        before: &(Sample, Instant),
+        after: &(Sample, Instant),
+        round: &Round<'_>,
         scenario: &'static Scenario,
     ) -> anyhow::Result<Window> {
-        let first = self
-            .server
-            .processes()
-            .numbers()
-            .first()
-            .copied()
-            .unwrap_or_default();
-        let nanoseconds = after.server_time_since(before, first)? as f64;
-        let starved = self.load.starved();
-        // Of long responses there may be too few in a window for each connection to have one.
+        let starved = self.load.take().map_or(0, |mut load| load.take_starved());
+        let ((before, start), (after, end)) = (before, after);
+        let first = self.server.processes().numbers().first();
+        let time = after.server_time_since(before, first.copied().unwrap_or_default())? as f64;
+        // Of long responses, a window may have too few for each connection to have one.
         let is_enough = self.sum.count as f64 >= RESPONSES * scenario.connections as f64;
         anyhow::ensure!(
             starved == 0 || !is_enough,
@@ -106,24 +142,22 @@ impl<'a> Contender<'a> {
             self.elapsed
         );
         let (count, seconds) = (self.sum.count as f64, self.elapsed.as_secs_f64());
-        let noise = Noise::between(before, after);
-        let peak = scenario
-            .has_peak()
-            .then(|| self.server.processes().peak_memory())
-            .transpose()?;
+        let noise = Noise::between(before, after, (*end - *start).as_nanos() as u64);
+        let processes = self.server.processes();
+        let peak = scenario.has_peak().then(|| processes.peak_memory());
         Ok(Window {
             target: self.target.name.clone(),
             workload: scenario.name,
-            round: stage.round,
-            cpu: nanoseconds / 1000.0 / count,
+            round: round.number,
+            cpu: time / 1000.0 / count,
             rate: self.sum.rate.unwrap_or(count / seconds),
-            busy: nanoseconds / 1e9 / seconds / stage.place.cores() as f64,
-            load_busy: self.sum.effort.busy(),
-            peak,
+            busy: time / 1e9 / seconds / round.pinning.server_cores() as f64,
+            load_busy: self.sum.cpu.share(),
+            peak: peak.transpose()?,
             latency: self.sum.latency,
             stolen: noise.stolen,
             foreign: noise.foreign,
-            disturbance: noise.disturbance().map(|(what, _)| what),
+            disturbance: noise.disturbance(),
         })
     }
 }
@@ -134,12 +168,12 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_slice_has_several_responses_of_each_connection() {
+    fn slice_has_several_responses_of_each_connection() {
         let window = Duration::from_millis(300);
-        assert_eq!(slices(window, 0.001), 30);
-        assert_eq!(slices(window, 0.05), 6);
-        // Long responses don't make it longer than a tenth of a second.
-        assert_eq!(slices(window, 2.0), 3);
-        assert_eq!(slices(Duration::from_millis(40), 2.0), 1);
+        assert_eq!(slices(window, 64, 320_000.0), 30);
+        assert_eq!(slices(window, 64, 6_400.0), 6);
+        // Long responses do not make it longer than a tenth of a second.
+        assert_eq!(slices(window, 4, 10.0), 3);
+        assert_eq!(slices(Duration::from_millis(40), 4, 10.0), 1);
     }
 }

@@ -1,8 +1,8 @@
-//! What all stages share: folders, the flag that Ctrl-C sets, what is shown meanwhile.
+//! What all stages share: folders, the flag that Ctrl-C sets, the progress.
 
 use super::progress::Progress;
 use anyhow::Context as _;
-use anyport_bench_load::Patience;
+use anyport_bench_load::Timeout;
 use cargo_metadata::{Metadata, camino::Utf8PathBuf};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -11,17 +11,17 @@ use std::sync::{Arc, atomic::AtomicBool};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// How long a server may be silent: under valgrind the slowest of them needs some seconds to start.
-const SILENCE: Duration = Duration::from_secs(60);
+/// How long a server may send nothing. Under valgrind, some need seconds to start.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) struct Context {
     /// How many workers each server has.
     pub(super) workers: NonZeroUsize,
-    pub(super) patience: Patience,
+    pub(super) timeout: Timeout,
     pub(super) progress: Progress,
-    /// Where sockets and the output of tools lie; removed at the end.
+    /// For sockets and the output of tools; removed at the end.
     pub(super) scratch: TempDir,
-    /// Where the workspace's output goes.
+    /// The workspace's target directory.
     pub(super) target_dir: Utf8PathBuf,
     pub(super) root: Utf8PathBuf,
 }
@@ -31,7 +31,7 @@ impl Context {
         raise_descriptor_limit();
         Ok(Self {
             workers,
-            patience: Patience::new(SILENCE, stop_flag()?),
+            timeout: Timeout::new(TIMEOUT, stop_flag()?),
             progress: Progress::new(),
             scratch: tempfile::tempdir().context("cannot make a temporary folder")?,
             target_dir: metadata.target_directory.clone(),
@@ -48,7 +48,7 @@ pub(super) fn descriptors() -> usize {
     })
 }
 
-/// Set by Ctrl-C, SIGTERM and SIGHUP; the second one ends the process at once, and the servers end
+/// Set by Ctrl-C, SIGTERM and SIGHUP. The second signal ends the process at once, and the servers
 /// with it.
 fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     const INTERRUPTED: i32 = 130;
@@ -69,6 +69,6 @@ fn raise_descriptor_limit() {
         current: limit.maximum,
         ..limit
     };
-    // Where it can't be raised, there are fewer connections.
+    // If that fails, fewer connections are open at once.
     let _ = setrlimit(Resource::Nofile, all);
 }

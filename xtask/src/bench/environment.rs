@@ -1,4 +1,4 @@
-//! What figures depend on beside the code: the machine, its settings, the tools and the versions.
+//! What figures depend on beside the code: the machine, the tools and the versions.
 
 use crate::workspace::locked_versions;
 use procfs::{Current as _, LoadAverage, Meminfo};
@@ -11,8 +11,8 @@ use time::OffsetDateTime;
 /// Names and values.
 pub(super) type Environment = BTreeMap<String, String>;
 
-/// Files that say something about the machine: what changes a figure and differs between machines.
-const FILES: [(&str, &str); 6] = [
+/// Settings of the machine that change figures.
+const FILES: [(&str, &str); 4] = [
     (
         "cpu.governor",
         "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
@@ -23,11 +23,9 @@ const FILES: [(&str, &str); 6] = [
         "/sys/kernel/mm/transparent_hugepage/enabled",
     ),
     ("kernel.release", "/proc/sys/kernel/osrelease"),
-    ("sysctl.net.core.busy_poll", "/proc/sys/net/core/busy_poll"),
-    ("sysctl.net.ipv4.tcp_wmem", "/proc/sys/net/ipv4/tcp_wmem"),
 ];
 
-/// Programs that measure or are measured, and what makes them tell their version.
+/// Programs that measure or are measured, and their flag for the version.
 const TOOLS: [(&str, &str); 6] = [
     ("rustc", "--version"),
     ("perf", "--version"),
@@ -37,7 +35,7 @@ const TOOLS: [(&str, &str); 6] = [
     ("curl", "--version"),
 ];
 
-/// What a request goes through, of ours and of the peers.
+/// The crates that a request goes through, ours and the peers'.
 const CRATES: [(&str, &str); 2] = [
     (
         "Cargo.lock",
@@ -49,8 +47,8 @@ const CRATES: [(&str, &str); 2] = [
     ),
 ];
 
-/// Looks at all of it; what cannot be found out is left out.
-pub(super) fn look(root: &Path) -> Environment {
+/// Reads all of it, and leaves out what is unknown.
+pub(super) fn read(root: &Path) -> Environment {
     let mut environment = Environment::new();
     let mut set = |name: String, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -96,7 +94,7 @@ pub(super) fn look(root: &Path) -> Environment {
         "limit.nofile".to_owned(),
         Some(super::context::descriptors().to_string()),
     );
-    // They change what is compiled, and no file says so.
+    // They change what is compiled.
     for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
         set(format!("environment.{name}"), std::env::var(name).ok());
     }
@@ -106,7 +104,7 @@ pub(super) fn look(root: &Path) -> Environment {
     for (file, names) in CRATES {
         let lock = fs::read_to_string(root.join(file)).unwrap_or_default();
         for name in names.split(' ') {
-            // The newest is last.
+            // The newest one is last.
             let version = locked_versions(&lock, name).last();
             set(
                 format!("crate.{name}"),
@@ -117,7 +115,7 @@ pub(super) fn look(root: &Path) -> Environment {
     environment
 }
 
-/// The machine in one line; nothing if nothing is known.
+/// The machine in one line.
 pub(super) fn machine(environment: &Environment) -> Option<String> {
     let known = |name: &str| environment.get(name);
     let is_virtual = known("cpu.virtual").is_some_and(|value| value == "yes");
@@ -144,7 +142,7 @@ pub(super) fn timestamp(at: OffsetDateTime) -> String {
     format!("{date}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// What is checked out, and whether it was changed since. Runs that are kept change nothing.
+/// The commit, and whether files other than results have changed since.
 fn commit(root: &Path) -> Option<String> {
     let git = |arguments: &[&str]| {
         let output = Command::new("git")
@@ -170,14 +168,14 @@ fn commit(root: &Path) -> Option<String> {
     })
 }
 
-/// The first line that a program says about itself.
+/// The first line of a program's version.
 fn version(program: &str, flag: &str) -> Option<String> {
     let output = Command::new(program)
         .arg(flag)
         .stdin(Stdio::null())
         .output()
         .ok()?;
-    // nginx says it on stderr.
+    // nginx prints it on stderr.
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     said.lines().next().map(|line| line.trim().to_owned())
@@ -185,12 +183,12 @@ fn version(program: &str, flag: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{look, machine, timestamp};
+    use super::{machine, read, timestamp};
     use time::OffsetDateTime;
 
     #[test]
-    fn the_machine_and_the_versions_are_known() {
-        let environment = look(std::path::Path::new(concat!(
+    fn machine_and_versions_are_known() {
+        let environment = read(std::path::Path::new(concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/.."
         )));
@@ -211,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_in_utc() {
+    fn timestamps_are_utc() {
         assert_eq!(
             timestamp(OffsetDateTime::UNIX_EPOCH),
             "1970-01-01T00:00:00Z"

@@ -1,21 +1,20 @@
-//! What a connection costs that is only there: how a server's private memory grows with their
-//! number.
+//! The private memory of idle connections.
 
 use super::build::Binaries;
 use super::context::{Context, descriptors};
 use super::server::{Server, Start};
 use super::target::Target;
 use anyhow::Context as _;
-use anyport_bench_load::{Crowd, Interrupted, Patience, Workload};
+use anyport_bench_load::{IdleConnections, Interrupted, Timeout, Workload};
 use std::time::Duration;
 
-/// What an allocator may need to give back what it doesn't.
+/// For an allocator to return what it does not keep.
 const SETTLE: Duration = Duration::from_millis(300);
-/// How long a connection that was used has been idle.
-const REST: Duration = Duration::from_secs(2);
+/// For how long a connection is idle after its response.
+const IDLE: Duration = Duration::from_secs(2);
 /// mimalloc takes huge pages of 2 MiB where it can, whose steps would hide the connections.
 const SMALL_PAGES: &[(&str, &str)] = &[("MIMALLOC_ALLOW_THP", "0")];
-/// As many connections are open at once at the most, whatever the limit of descriptors is.
+/// At most so many connections are open at once, whatever the limit of descriptors is.
 const MOST: usize = 18_000;
 /// The other server has so many times fewer.
 const FEW: usize = 4;
@@ -25,20 +24,18 @@ const OTHERS: usize = 500;
 /// KiB of a connection: fresh, and kept alive.
 pub(super) type Memory = (f64, f64);
 
-/// A server with few connections and one with many: what they differ by is the connections', and
-/// what an allocator keeps whatever their number is in neither.
+/// A server with few connections and one with many. The difference is the connections' memory: both
+/// have what an allocator keeps whatever their number is.
 struct Pair<'a> {
     target: &'a Target,
-    few: Server,
-    full: Server,
-    /// Of both.
-    crowds: [Crowd; 2],
-    /// By how many connections they differ.
+    few: (Server, IdleConnections),
+    many: (Server, IdleConnections),
+    /// The difference in connections.
     more: usize,
     fresh: f64,
 }
 
-/// Measures all targets once, as many at a time as there are descriptors for: they share the
+/// Measures all targets once, as many at a time as there are descriptors for. They share the
 /// waiting.
 pub(super) fn measure(
     context: &Context,
@@ -47,15 +44,15 @@ pub(super) fn measure(
     workload: Workload,
     connections: usize,
 ) -> Result<Vec<(String, anyhow::Result<Memory>)>, Interrupted> {
-    let room = descriptors().saturating_sub(OTHERS).min(MOST) / (connections + connections / FEW);
+    let descriptors = descriptors().saturating_sub(OTHERS).min(MOST);
+    let pairs = descriptors / (connections + connections / FEW);
     let mut measured = Vec::new();
-    for some in targets.chunks(room.clamp(1, 16)) {
+    for some in targets.chunks(pairs.clamp(1, 16)) {
         let names: Vec<&str> = some.iter().map(|target| target.name.as_str()).collect();
-        context
-            .progress
-            .step(&format!("idle connections: {}", names.join(", ")));
+        let progress = format!("idle connections: {}", names.join(", "));
+        context.progress.show(&progress);
         measured.extend(together(context, binaries, some, workload, connections));
-        context.patience.check()?;
+        context.timeout.check()?;
     }
     Ok(measured)
 }
@@ -69,33 +66,30 @@ fn together(
 ) -> Vec<(String, anyhow::Result<Memory>)> {
     let (mut pairs, mut measured) = (Vec::new(), Vec::new());
     for &target in targets {
-        match Pair::begin(context, binaries, target, workload, connections) {
+        match Pair::start(context, binaries, target, workload, connections) {
             Ok(pair) => pairs.push(pair),
             Err(error) => measured.push((target.name.clone(), Err(error))),
         }
     }
-    let _ = context.patience.pause(SETTLE);
-    let mut settled = Vec::new();
-    for mut pair in pairs {
-        let asked = pair.growth().and_then(|fresh| {
-            pair.fresh = fresh;
-            pair.crowds.iter_mut().try_for_each(Crowd::ask_each)
-        });
-        match asked {
-            Ok(()) => settled.push(pair),
-            Err(error) => measured.push((pair.target.name.clone(), Err(pair.full.explain(error)))),
+    let _ = context.timeout.sleep(SETTLE);
+    pairs.retain_mut(|pair| match pair.request() {
+        Ok(()) => true,
+        Err(error) => {
+            measured.push((pair.target.name.clone(), Err(pair.many.0.explain(error))));
+            false
         }
-    }
-    let _ = context.patience.pause(REST);
-    for pair in settled {
-        let name = pair.target.name.clone();
-        measured.push((name, pair.end()));
-    }
+    });
+    let _ = context.timeout.sleep(IDLE);
+    measured.extend(
+        pairs
+            .into_iter()
+            .map(|pair| (pair.target.name.clone(), pair.finish())),
+    );
     measured
 }
 
 impl<'a> Pair<'a> {
-    fn begin(
+    fn start(
         context: &Context,
         binaries: &Binaries,
         target: &'a Target,
@@ -106,59 +100,63 @@ impl<'a> Pair<'a> {
             environment: SMALL_PAGES,
             ..Start::default()
         };
-        let begin = |connections: usize| {
+        let start = |connections: usize| {
             let mut server = Server::start(context, binaries, target, start)?;
-            let crowd = gather(&server, workload, connections, &context.patience);
-            Ok::<_, anyhow::Error>((crowd.map_err(|error| server.explain(error))?, server))
+            let idle = connect(&server, workload, connections, &context.timeout);
+            let idle = idle.map_err(|error| server.explain(error))?;
+            Ok::<_, anyhow::Error>((server, idle))
         };
-        let ((few_crowd, few), (crowd, full)) = (begin(connections / FEW)?, begin(connections)?);
+        let few = connections / FEW;
         Ok(Self {
             target,
-            few,
-            full,
-            crowds: [few_crowd, crowd],
-            more: connections - connections / FEW,
+            few: start(few)?,
+            many: start(connections)?,
+            more: connections - few,
             fresh: 0.0,
         })
     }
 
-    /// KiB of a connection.
-    fn growth(&self) -> anyhow::Result<f64> {
-        let (full, few) = (
-            self.full.processes().private_memory()?,
-            self.few.processes().private_memory()?,
-        );
-        Ok((full as f64 - few as f64) / 1024.0 / self.more as f64)
+    /// Measures the fresh connections, and sends a request on each.
+    fn request(&mut self) -> anyhow::Result<()> {
+        self.fresh = self.kibibytes()?;
+        self.few.1.request()?;
+        self.many.1.request()
     }
 
-    fn end(self) -> anyhow::Result<Memory> {
-        let kept = self.growth()?;
-        let left = self.full.accepted()?.saturating_sub(self.few.accepted()?);
+    /// Of one connection.
+    fn kibibytes(&self) -> anyhow::Result<f64> {
+        let many = self.many.0.processes().private_memory()?;
+        let few = self.few.0.processes().private_memory()?;
+        Ok((many as f64 - few as f64) / 1024.0 / self.more as f64)
+    }
+
+    fn finish(self) -> anyhow::Result<Memory> {
+        let kept = self.kibibytes()?;
+        let (many, few) = (self.many.0.accepted()?, self.few.0.accepted()?);
         anyhow::ensure!(
-            left >= self.more,
-            "the server closed idle connections meanwhile"
+            many.saturating_sub(few) >= self.more,
+            "the server closed idle connections"
         );
-        drop(self.crowds);
-        self.full.stop()?;
-        self.few.stop()?;
+        drop((self.many.1, self.few.1));
+        self.many.0.stop()?;
+        self.few.0.stop()?;
         Ok((self.fresh, kept))
     }
 }
 
-/// Opens them. A fresh connection says nothing, so only the server's descriptors tell that it has
+/// Connects. A fresh connection sends nothing, so only the server's descriptors show that it has
 /// accepted it.
-fn gather(
+fn connect(
     server: &Server,
     workload: Workload,
     connections: usize,
-    patience: &Patience,
-) -> anyhow::Result<Crowd> {
-    let mut crowd = Crowd::connect(server.address(), workload, connections, patience)?;
-    patience
-        .poll(|| Ok((server.accepted()? >= connections).then_some(())))?
-        .with_context(|| format!("the server did not accept {connections} connections"))?;
+    timeout: &Timeout,
+) -> anyhow::Result<IdleConnections> {
+    let mut idle = IdleConnections::connect(server.address(), workload, connections, timeout)?;
+    let accepted = timeout.poll(|| Ok((server.accepted()? >= connections).then_some(())))?;
+    accepted.with_context(|| format!("the server did not accept {connections} connections"))?;
     if workload.is_websocket() {
-        crowd.open_each()?;
+        idle.open()?;
     }
-    Ok(crowd)
+    Ok(idle)
 }

@@ -1,19 +1,18 @@
-//! A run: what it is told, what it keeps, and what it says.
+//! A run: its start, its rows, its files and its exit code.
 
 use super::build;
 use super::context::Context;
-use super::environment;
+use super::environment::{self, Environment};
 use super::options::{Job, Options, Refused};
 use super::present::{self, minutes};
 use super::reduce;
-use super::rounds::{self, Known};
-use super::row::{Row, Run, Unit};
-use super::target::Target;
-use super::timed::Windows;
-use super::tool::look_for;
-use super::workload::Scenario;
+use super::results::Results;
+use super::rounds;
+use super::row::{RESULTS, Run};
+use super::timed::Window;
 use crate::output;
 use anyhow::Context as _;
+use anyport_bench_load::require;
 use cargo_metadata::Metadata;
 use procfs::{CurrentSI as _, KernelStats};
 use std::fs::{self, File};
@@ -23,78 +22,69 @@ use std::process::ExitCode;
 use std::time::Duration;
 use time::OffsetDateTime;
 
-/// A machine that does more beside the bench is busy.
+/// The share of other programs on a quiet machine.
 const QUIET: f64 = 0.1;
 
-/// Measures, prints, and keeps all of it in a folder; the code to exit with.
+/// Measures, prints, and writes all files of the run. Gives the exit code.
 ///
 /// # Errors
 ///
-/// When nothing could be tried, or the results cannot be kept.
+/// When nothing could be measured, or a file cannot be written.
 pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<ExitCode> {
     let mut job = options.job();
     let context = Context::new(metadata, options.workers)?;
-    look_for("taskset", "util-linux")?;
-    let environment = environment::look(context.root.as_std_path());
+    require("taskset", "util-linux")?;
+    let environment = environment::read(context.root.as_std_path());
     let folder = folder(&context, options, &environment)?;
-    let name = folder
-        .file_name()
-        .unwrap_or(folder.as_os_str())
-        .to_string_lossy()
-        .into_owned();
-    let mut run = Run::new(name.clone(), command(), environment);
-    run.write(&folder)?;
+    let name = folder.file_name().unwrap_or(folder.as_os_str());
+    let name = name.to_string_lossy().into_owned();
     let raw = context
         .target_dir
         .join("bench")
         .join(&name)
         .into_std_path_buf();
-    run.notes.push(busy(&context)?);
-    output::note(&run.notes[0]);
+    let mut run = Run::new(name, command(), environment);
+    run.write(&folder)?;
+    let busy = busy(&context)?;
+    output::note(&busy);
+    run.notes.push(busy);
     output::note(format!(
-        "{} targets, {} workloads; at most {} of measuring after the builds. The results so far are always in {}.",
+        "{} targets, {} workloads; at most {} of measuring after the builds. Results so far are \
+        in {}.",
         job.targets.len(),
         job.scenarios.len(),
         minutes(job.time),
         folder.display()
     ));
-    let refused = job.leave_out_refused();
-    let mut known = Known::default();
+    let refused = job.take_refused();
+    let mut results = Results::default();
     let measured = build::build(&context, &job.targets).and_then(|binaries| {
-        rounds::all(&context, &job, &binaries, &mut known, &mut |known| {
-            collect(&mut run, &job, known, &refused);
-            run.write(&folder).and_then(|()| log(&raw, &known.windows))
+        rounds::all(&context, &job, &binaries, &mut results, &mut |results| {
+            add_rows(&mut run, &job, results, refused.as_ref());
+            run.write(&folder)?;
+            write_windows(&raw, &results.windows)
         })
     });
     context.progress.finish();
     run.interrupted = measured.is_err();
-    collect(&mut run, &job, &known, &refused);
-    if let Some(rate) = known.windows.rate() {
-        run.notes
-            .push(format!("Latencies are at {rate:.0} requests per second."));
-    }
-    run.notes.extend(
-        job.targets
-            .iter()
-            .filter_map(|target| target.remark)
-            .map(str::to_owned),
-    );
-    let kept = measured.unwrap_or(Ok(()));
-    let kept = kept
+    let is_complete = add_rows(&mut run, &job, &results, refused.as_ref());
+    let rate = results.latency_rate;
+    run.notes
+        .extend(rate.map(|rate| format!("Latencies are at {rate:.0} requests per second.")));
+    let remarks = job.targets.iter().filter_map(|target| target.remark);
+    run.notes.extend(remarks.map(str::to_owned));
+    let written = measured
+        .unwrap_or(Ok(()))
         .and_then(|()| run.write(&folder))
-        .and_then(|()| log(&raw, &known.windows))
+        .and_then(|()| write_windows(&raw, &results.windows))
         .and_then(|()| present::write(&run, &folder));
-    // A disk that is full is no reason not to show it.
+    // The tables are printed even if the disk is full.
     output::print(present::tables(&run))?;
-    kept?;
+    written?;
     output::note(format!(
         "results, tables and the page: {}",
         folder.display()
     ));
-    let is_complete = run
-        .rows
-        .iter()
-        .all(|row| row.reason.is_none() || is_expected(row, &job, &refused));
     Ok(match (run.interrupted, is_complete) {
         (true, _) => ExitCode::from(130),
         (false, true) => ExitCode::SUCCESS,
@@ -102,107 +92,62 @@ pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<Exit
     })
 }
 
-/// Whether it is known of the target that there are no figures: nothing went wrong then.
-fn is_expected(row: &Row, job: &Job, refused: &Option<Refused>) -> bool {
-    let target = job.targets.iter().find(|target| target.name == row.target);
-    let scenario = job
-        .scenarios
-        .iter()
-        .find(|scenario| scenario.name == row.workload);
-    match (target, scenario) {
-        (Some(target), Some(scenario)) => target.serves(scenario).is_err(),
-        _ => refused.is_some(),
-    }
-}
-
-/// All rows, in the order of workloads and targets.
-fn collect(run: &mut Run, job: &Job, known: &Known, refused: &Option<Refused>) {
+/// All rows so far, in the order of workloads and targets. Whether all that can be measured was.
+fn add_rows(run: &mut Run, job: &Job, results: &Results, refused: Option<&Refused>) -> bool {
     run.rows.clear();
+    let mut is_complete = true;
     for &scenario in &job.scenarios {
         for target in &job.targets {
-            let row = if scenario.is_timed() {
-                reduce::row(&known.windows, target, scenario)
-            } else if scenario.is_idle() {
-                memory(known, target, scenario)
-            } else {
-                let is_it = |row: &&Row| row.target == target.name && row.workload == scenario.name;
-                let counted = known.counted.iter().find(is_it).cloned();
-                counted.unwrap_or_else(|| Row {
-                    reason: Some("the run ended before".to_owned()),
-                    ..reduce::empty(target, scenario)
-                })
-            };
+            let row = reduce::row(results, target, scenario);
+            is_complete &= row.reason.is_none() || target.supports(scenario).is_err();
             run.rows.push(row);
         }
-        if let Some(Refused { targets, why }) = refused {
-            run.rows.extend(targets.iter().map(|target| Row {
-                reason: Some(why.clone()),
-                ..reduce::empty(target, scenario)
-            }));
+        for target in refused.iter().flat_map(|refused| &refused.targets) {
+            let mut row = reduce::empty(target, scenario);
+            row.reason = refused.map(|refused| refused.reason.clone());
+            run.rows.push(row);
         }
     }
-}
-
-fn memory(known: &Known, target: &Target, scenario: &Scenario) -> Row {
-    let mut row = reduce::empty(target, scenario);
-    let key = (target.name.clone(), scenario.name);
-    let runs = known.memory.get(&key).map_or(&[][..], Vec::as_slice);
-    let (fresh, kept): (Vec<f64>, Vec<f64>) = runs.iter().copied().unzip();
-    for (unit, values) in [(Unit::Fresh, fresh), (Unit::Kept, kept)] {
-        if let Some(figure) = reduce::figure(&values) {
-            row.figures.insert(unit, figure);
-        }
-    }
-    row.rounds = runs.len();
-    if runs.is_empty() {
-        let reason = known.troubles.get(&key).map(|(_, reason)| reason.clone());
-        row.reason =
-            Some(reason.unwrap_or_else(|| "the run ended before its first round".to_owned()));
-    }
-    row
+    is_complete
 }
 
 /// How busy the machine is, and what that does to the figures.
 fn busy(context: &Context) -> anyhow::Result<String> {
-    const LOOK: Duration = Duration::from_millis(500);
-    let look = || -> anyhow::Result<(u64, u64)> {
-        let time = KernelStats::current()
-            .context("cannot read /proc/stat")?
-            .total;
-        let idle = time.idle + time.iowait.unwrap_or_default();
-        Ok((
-            time.user + time.nice + time.system + time.steal.unwrap_or_default(),
-            idle,
-        ))
+    const DURATION: Duration = Duration::from_millis(500);
+    let ticks = || -> anyhow::Result<(u64, u64)> {
+        let stats = KernelStats::current().context("cannot read /proc/stat")?;
+        let time = stats.total;
+        let ran = time.user + time.nice + time.system + time.steal.unwrap_or_default();
+        Ok((ran, time.idle + time.iowait.unwrap_or_default()))
     };
-    let before = look()?;
-    context.patience.pause(LOOK)?;
-    let after = look()?;
+    let before = ticks()?;
+    context.timeout.sleep(DURATION)?;
+    let after = ticks()?;
     let (ran, idle) = ((after.0 - before.0) as f64, (after.1 - before.1) as f64);
     let share = ran / (ran + idle).max(1.0);
-    let percent = 100.0 * share;
-    Ok(match share {
-        share if share < QUIET => {
-            format!("Other programs take {percent:.0} % of this machine: it is quiet.")
+    let meaning = match share < QUIET {
+        true => "it is quiet.",
+        false => {
+            "intervals are wider, disturbed rounds are kept and marked, and rates are too low; \
+            counts and ratios are right."
         }
-        _ => format!(
-            "Other programs take {percent:.0} % of this machine: intervals are wider, rounds that were disturbed are kept \
-            and marked, rates are too low; counts and ratios hold."
-        ),
-    })
+    };
+    let percent = 100.0 * share;
+    Ok(format!(
+        "Other programs take {percent:.0} % of this machine: {meaning}"
+    ))
 }
 
 fn folder(
     context: &Context,
     options: &Options,
-    environment: &environment::Environment,
+    environment: &Environment,
 ) -> anyhow::Result<PathBuf> {
     let path = options.output.clone().unwrap_or_else(|| {
-        let time = environment::timestamp(OffsetDateTime::now_utc()).replace(':', "-");
-        let commit = environment
-            .get("commit")
-            .and_then(|commit| commit.split(' ').next());
-        let name = commit.map_or_else(|| time.clone(), |commit| format!("{time}-{commit}"));
+        let mut name = environment::timestamp(OffsetDateTime::now_utc()).replace(':', "-");
+        if let Some(commit) = environment.get("commit") {
+            name = format!("{name}-{}", commit.split(' ').next().unwrap_or_default());
+        }
         context
             .target_dir
             .join("bench")
@@ -210,32 +155,31 @@ fn folder(
             .into_std_path_buf()
     });
     anyhow::ensure!(
-        !path.join(super::row::RESULTS).exists(),
+        !path.join(RESULTS).exists(),
         "{} holds a run already; name another folder, or remove it",
         path.display()
     );
     Ok(path)
 }
 
-/// Each window on a line, disturbed or not; it stays out of the repository.
-fn log(folder: &Path, windows: &Windows) -> anyhow::Result<()> {
+/// Writes each window on a line.
+fn write_windows(folder: &Path, windows: &[Window]) -> anyhow::Result<()> {
     let path = folder.join("windows.jsonl");
     let write = || -> anyhow::Result<()> {
         fs::create_dir_all(folder)?;
         let mut file = std::io::BufWriter::new(File::create(&path)?);
-        for window in &windows.kept {
+        for window in windows {
             serde_json::to_writer(&mut file, window)?;
             file.write_all(b"\n")?;
         }
-        file.flush()?;
-        Ok(())
+        Ok(file.flush()?)
     };
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// What a reader has to type to see the same.
+/// The command that repeats this run.
 fn command() -> String {
-    let words = ["cargo".to_owned(), "xtask".to_owned()].into_iter();
+    let words = ["cargo", "xtask"].map(str::to_owned).into_iter();
     words
         .chain(std::env::args().skip(1))
         .collect::<Vec<_>>()

@@ -1,24 +1,29 @@
 //! The command line.
 
 use super::target::{self, Target};
-use super::tool::look_for_io_uring;
+use super::tool::require_io_uring;
 use super::workload::{self, Kind, Scenario};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What `--quick` asks for.
+/// The workloads of `--quick`.
 const QUICK: &[&str] = &["plaintext", "discard-16m", "idle"];
-/// Not measured unless they are named: they answer other questions.
-const SPECIAL: &[&str] = &[
-    "floor",
-    "tcp-system",
-    "hyper-system",
-    "tcp-again",
-    "tcp-axum",
+/// The workloads of `--server`.
+const GIVEN: &[&str] = &[
+    "plaintext",
+    "json",
+    "echo-4k",
+    "download-1m",
+    "discard-16m",
+    "churn",
+    "mixed",
+    "idle",
 ];
-/// Only with `--all`: they differ little from others.
+/// Measured with `--all` or `--only`: they answer other questions.
+const SPECIAL: &[&str] = &["floor", "tcp-system", "hyper-system", "tcp-again"];
+/// Measured with `--all` or `--only`: they differ little from others.
 const RARE: &[&str] = &[
     "tls-tcp-per-core",
     "tls-monoio",
@@ -28,8 +33,8 @@ const RARE: &[&str] = &[
     "ntex-uring",
     "unix-per-core",
 ];
-/// Compared with the baseline: each runtime, driver and kind of socket, and TLS.
-pub(super) const CHECKED: &[&str] = &[
+/// The targets of `--check`: each runtime, driver and kind of socket, and TLS.
+const CHECKED: &[&str] = &[
     "tcp",
     "tcp-per-core",
     "unix",
@@ -38,6 +43,7 @@ pub(super) const CHECKED: &[&str] = &[
     "glommio",
     "tls-tcp",
 ];
+/// The workloads of `--check`.
 const CHECKED_WORKLOADS: &[&str] = &[
     "instructions",
     "syscalls",
@@ -48,23 +54,23 @@ const CHECKED_WORKLOADS: &[&str] = &[
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Every transport that this kernel allows beside hyper by hand, with plain text, uploads and
-    /// idle memory: at most 3 minutes once it is built
+    /// Measure every transport that this kernel allows beside hyper by hand, with plain text,
+    /// uploads and idle memory: at most 3 minutes after the builds
     #[arg(long)]
     quick: bool,
-    /// All targets and all workloads: about two hours, which it says at its start
+    /// Measure all targets and all workloads: about two hours
     #[arg(long, conflicts_with = "quick")]
     all: bool,
-    /// Compare what noise cannot touch with benches/baseline.json, and fail if it became worse
+    /// Compare counted figures with benches/baseline.json, and fail if one became worse
     #[arg(long, conflicts_with_all = ["quick", "all", "server", "time", "output", "workers"])]
     pub(super) check: bool,
-    /// Write the baseline anew instead
+    /// Write the figures that are measured into the baseline instead
     #[arg(long, requires = "check")]
     pub(super) update: bool,
     /// Another file than benches/baseline.json
     #[arg(long, requires = "check", value_name = "FILE")]
     pub(super) baseline: Option<PathBuf>,
-    /// Show targets, workloads and figures, and measure nothing
+    /// List targets, workloads and figures, and measure nothing
     #[arg(long)]
     pub(super) list: bool,
     /// Measure any program: NAME=COMMAND, unix:NAME=COMMAND or tls:NAME=COMMAND (docs/bench.md)
@@ -79,8 +85,7 @@ pub(crate) struct Options {
     /// How long to measure, such as 90s or 20m
     #[arg(long, value_name = "TIME", value_parser = duration)]
     time: Option<Duration>,
-    /// How many workers each server has that can have several; they need as many cores beside the
-    /// load's
+    /// The workers of servers that can have several; each needs a core beside the load's
     #[arg(long, value_name = "N", default_value = "1")]
     pub(super) workers: NonZeroUsize,
     /// The folder of the result [default: target/bench/TIME-COMMIT]
@@ -88,44 +93,51 @@ pub(crate) struct Options {
     pub(super) output: Option<PathBuf>,
 }
 
-/// What is to be measured.
+/// What a run measures.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) targets: Vec<Target>,
     pub(super) scenarios: Vec<&'static Scenario>,
     pub(super) time: Duration,
-    /// How many rounds are wanted within it.
+    /// How many rounds should fit into the time.
     pub(super) rounds: usize,
 }
 
-/// Targets that this kernel refuses, and why.
+/// Targets that this kernel does not allow, and why.
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) targets: Vec<Target>,
-    pub(super) why: String,
+    pub(super) reason: String,
 }
 
 impl Job {
-    /// What there is of them is left out.
-    pub(super) fn leave_out_refused(&mut self) -> Option<Refused> {
-        let why = look_for_io_uring().err()?;
+    /// Takes the targets out that this kernel does not allow.
+    pub(super) fn take_refused(&mut self) -> Option<Refused> {
+        let reason = require_io_uring().err()?;
         let needs_it = |target: &mut Target| target.needs_io_uring;
         Some(Refused {
             targets: self.targets.extract_if(.., needs_it).collect(),
-            why: format!("{why:#}"),
+            reason: format!("{reason:#}"),
         })
     }
 }
 
+/// The targets of `--check`.
+pub(super) fn checked_targets() -> Vec<Target> {
+    let mut targets = target::all();
+    targets.retain(|target| CHECKED.contains(&target.name.as_str()));
+    targets
+}
+
 fn target_name(text: &str) -> Result<String, String> {
-    let mut names = target::all().into_iter().map(|target| target.name);
-    names.find(|name| name == text).ok_or_else(|| {
-        let names: Vec<String> = target::all()
-            .into_iter()
-            .map(|target| target.name)
-            .collect();
-        format!("there are {}", names.join(", "))
-    })
+    let names: Vec<String> = target::all()
+        .into_iter()
+        .map(|target| target.name)
+        .collect();
+    match names.iter().any(|name| name == text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("there are {}", names.join(", "))),
+    }
 }
 
 fn workloads() -> impl TypedValueParser<Value = &'static Scenario> {
@@ -144,93 +156,13 @@ fn duration(text: &str) -> Result<Duration, String> {
     let duration = seconds.map(Duration::from_secs);
     duration
         .filter(|time| (Duration::from_secs(1)..=Duration::from_secs(24 * 3600)).contains(time))
-        .ok_or_else(|| "write a time from 1s to 24 hours, such as 90s or 20m".to_owned())
+        .ok_or_else(|| "use a time from 1s to 24 hours, such as 90s or 20m".to_owned())
 }
 
 impl Options {
-    /// What `--check` alone asks for.
-    pub(super) fn checked() -> Self {
-        Self {
-            quick: false,
-            all: false,
-            check: true,
-            update: false,
-            baseline: None,
-            list: false,
-            server: Vec::new(),
-            only: Vec::new(),
-            workload: Vec::new(),
-            time: None,
-            workers: NonZeroUsize::MIN,
-            output: None,
-        }
-    }
-
-    /// What these flags ask for.
     pub(super) fn job(&self) -> Job {
-        let all = target::all();
-        let is_meant = |target: &Target| {
-            let name = target.name.as_str();
-            if !self.only.is_empty() {
-                return self.only.iter().any(|only| only == name);
-            }
-            if self.check {
-                return CHECKED.contains(&name);
-            }
-            if !self.server.is_empty() {
-                return matches!(name, "tcp" | "axum");
-            }
-            let is_rare = RARE.contains(&name)
-                || (SPECIAL.contains(&name) && (self.quick || name != "tcp-axum"));
-            if self.all {
-                return !matches!(name, "tcp-again");
-            }
-            let is_peer = target.peer && target.reference != target.name && name != "axum";
-            !(is_rare || self.quick && is_peer)
-        };
-        let mut targets: Vec<Target> = self.server.clone();
-        targets.extend(all.iter().filter(|target| is_meant(target)).cloned());
-        if !self.check {
-            // Those that ratios are to, and those that theirs are to.
-            let mut index = 0;
-            while index < targets.len() {
-                let reference = all
-                    .iter()
-                    .find(|target| target.name == targets[index].reference);
-                if let Some(reference) = reference
-                    && !targets.iter().any(|target| target.name == reference.name)
-                {
-                    targets.push(reference.clone());
-                }
-                index += 1;
-            }
-        }
-        let named = |names: &[&str]| -> Vec<&'static Scenario> {
-            names
-                .iter()
-                .filter_map(|name| workload::named(name))
-                .collect()
-        };
-        let scenarios = match () {
-            () if !self.workload.is_empty() => self.workload.clone(),
-            () if self.check => named(CHECKED_WORKLOADS),
-            () if self.quick => named(QUICK),
-            () if self.all => workload::ALL.iter().collect(),
-            () if !self.server.is_empty() => named(&[
-                "plaintext",
-                "json",
-                "echo-4k",
-                "download-1m",
-                "discard-16m",
-                "churn",
-                "mixed",
-                "idle",
-            ]),
-            () => workload::ALL
-                .iter()
-                .filter(|scenario| scenario.name != "instructions-upload")
-                .collect(),
-        };
+        let (targets, scenarios) = (self.targets(), self.scenarios());
+        let rounds = if self.quick { 8 } else { 15 };
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
         let most = match (self.quick, self.all, self.server.is_empty()) {
             (true, _, _) => Duration::from_secs(170),
@@ -238,7 +170,6 @@ impl Options {
             (_, _, false) => minutes(5),
             _ => minutes(44),
         };
-        let rounds = if self.quick { 8 } else { 15 };
         let needed = || needed(&targets, &scenarios, rounds).min(most);
         Job {
             time: self.time.unwrap_or_else(needed),
@@ -247,15 +178,71 @@ impl Options {
             rounds,
         }
     }
+
+    /// With their references, unless they are only checked.
+    fn targets(&self) -> Vec<Target> {
+        let all = target::all();
+        let mut targets = self.server.clone();
+        targets.extend(all.iter().filter(|target| self.is_chosen(target)).cloned());
+        let mut index = 0;
+        while index < targets.len() && !self.check {
+            let name = &targets[index].reference;
+            if !targets.iter().any(|target| target.name == *name) {
+                let reference = all.iter().find(|target| target.name == *name).cloned();
+                targets.extend(reference);
+            }
+            index += 1;
+        }
+        targets
+    }
+
+    fn is_chosen(&self, target: &Target) -> bool {
+        let name = target.name.as_str();
+        if !self.only.is_empty() {
+            self.only.iter().any(|only| only == name)
+        } else if self.check {
+            CHECKED.contains(&name)
+        } else if !self.server.is_empty() {
+            matches!(name, "tcp" | "axum")
+        } else if self.all {
+            name != "tcp-again"
+        } else if self.quick {
+            let is_peer = target.peer && target.reference != target.name && name != "axum";
+            !(is_peer || RARE.contains(&name) || SPECIAL.contains(&name) || name == "tcp-axum")
+        } else {
+            !(RARE.contains(&name) || SPECIAL.contains(&name))
+        }
+    }
+
+    fn scenarios(&self) -> Vec<&'static Scenario> {
+        let named = |names: &[&str]| {
+            let scenarios = names.iter().filter_map(|name| workload::named(name));
+            scenarios.collect()
+        };
+        if !self.workload.is_empty() {
+            self.workload.clone()
+        } else if self.check {
+            named(CHECKED_WORKLOADS)
+        } else if self.quick {
+            named(QUICK)
+        } else if self.all {
+            workload::ALL.iter().collect()
+        } else if !self.server.is_empty() {
+            named(GIVEN)
+        } else {
+            let all = workload::ALL.iter();
+            all.filter(|of| of.name != "instructions-upload").collect()
+        }
+    }
 }
 
-/// How long so many rounds of whole windows take on a quiet machine, and counting before them.
+/// How long counting, and so many rounds of whole windows, take on a quiet machine.
 fn needed(targets: &[Target], scenarios: &[&Scenario], rounds: usize) -> Duration {
     const LEAST: Duration = Duration::from_secs(20);
     let each = |(target, scenario): (&Target, &Scenario)| {
         let rounds = rounds as f64;
         match scenario.kind {
-            _ if target.serves(scenario).is_err() => 0.0,
+            _ if target.supports(scenario).is_err() => 0.0,
             Kind::Instructions(_) => 15.0,
             Kind::Syscalls(_) => 4.0,
             Kind::Idle(_) => 0.7 * rounds,
@@ -287,16 +274,12 @@ mod tests {
     }
 
     fn names(job: &Job) -> String {
-        let names: Vec<&str> = job
-            .targets
-            .iter()
-            .map(|target| target.name.as_str())
-            .collect();
-        names.join(" ")
+        let names = job.targets.iter().map(|target| target.name.as_str());
+        names.collect::<Vec<_>>().join(" ")
     }
 
     #[test]
-    fn quick_is_every_transport_and_its_references() {
+    fn quick_run_has_every_transport_and_its_references() {
         let job = job("--quick");
         assert_eq!(
             names(&job),
@@ -309,22 +292,17 @@ mod tests {
     }
 
     #[test]
-    fn a_run_takes_as_long_as_its_targets_and_workloads_need() {
+    fn time_depends_on_targets_and_workloads() {
         let minutes = |line| job(line).time.as_secs_f64() / 60.0;
         assert_eq!(minutes(""), 44.0);
-        assert!(
-            (90.0..150.0).contains(&minutes("--all")),
-            "{}",
-            minutes("--all")
-        );
+        assert!((90.0..150.0).contains(&minutes("--all")));
         assert!((4.0..=5.0).contains(&minutes("--server mine=./x")));
-        // Two targets, each with as many windows, and the rest of a round.
         assert!((0.2..0.5).contains(&minutes("--all --only tcp --workload json")));
         assert_eq!(minutes("--all --only tcp --time 7m"), 7.0);
     }
 
     #[test]
-    fn references_come_along() {
+    fn targets_have_their_references() {
         assert_eq!(
             names(&job("--only monoio-unix,tcp-again")),
             "monoio-unix tcp-again hyper-monoio-unix tcp hyper"
@@ -333,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_needs_no_references() {
+    fn check_has_no_references() {
         assert_eq!(names(&job("--check --only tcp")), "tcp");
     }
 
@@ -348,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn times_have_a_unit() {
+    fn times_need_a_unit() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("20m"), Ok(Duration::from_secs(1200)));
         for wrong in ["", "5", "0s", "s", "-5m", "99999999999999999999m", "2d"] {

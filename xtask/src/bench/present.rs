@@ -1,4 +1,4 @@
-//! What a run looks like: tables for the terminal and `summary.md`, and a page.
+//! The tables of a run for the terminal and `summary.md`, and its page.
 
 mod chart;
 mod document;
@@ -12,10 +12,11 @@ use std::path::Path;
 
 pub(super) use super::progress::minutes;
 
-/// What stands above the tables.
-const LEGEND: &str = "Ratios are the server's CPU time beside its reference's in the same round, with the 95 % interval \
-    of their median: **+** is better, **-** is worse, and without a sign this run shows no difference. `~` counts rounds \
-    that other programs disturbed.";
+/// The text above the tables.
+const LEGEND: &str = "Ratios are the server's CPU time beside its reference's in the same round, \
+    with the 95 % interval of their median: **+** is better, **-** is worse, and without a sign \
+    this run shows no difference. `~` counts rounds that other programs disturbed.";
+const INTERRUPTED: &str = "This run was interrupted: these are its results so far.";
 
 /// Draws `summary.md` and `report.html` beside the results.
 pub(super) fn write(run: &Run, folder: &Path) -> anyhow::Result<()> {
@@ -42,17 +43,12 @@ fn summary(run: &Run) -> String {
 pub(super) fn tables(run: &Run) -> String {
     let mut text = format!("{LEGEND}\n");
     if run.interrupted {
-        text += "\nThis run was interrupted: it is what was measured by then.\n";
+        text += &format!("\n{INTERRUPTED}\n");
     }
     for note in &run.notes {
         text += &format!("\n{note}\n");
     }
-    for workload in run.workloads() {
-        let rows: Vec<&Row> = run
-            .rows
-            .iter()
-            .filter(|row| row.workload == workload)
-            .collect();
+    for (workload, rows) in run.workloads() {
         text += &format!("\n## {workload}\n\n{}\n", about(&rows));
         let units = units(&rows);
         if !units.is_empty() {
@@ -65,7 +61,7 @@ pub(super) fn tables(run: &Run) -> String {
     text
 }
 
-/// The workload in words.
+/// The description of the workload.
 fn about(rows: &[&Row]) -> String {
     let Some(row) = rows.first() else {
         return String::new();
@@ -110,7 +106,7 @@ fn table(rows: &[&Row], units: &[Unit]) -> Table {
     table
 }
 
-/// A figure as all tables have it.
+/// A figure in all tables.
 fn cell(row: &Row, unit: Unit) -> String {
     let Some(&figure) = row.figures.get(&unit) else {
         return String::new();
@@ -144,7 +140,7 @@ fn rounds(row: &Row) -> String {
     }
 }
 
-/// Each reason once, with the targets that have it.
+/// Each reason once, with its targets.
 fn reasons<'a>(rows: &[&'a Row]) -> Vec<(&'a str, Vec<&'a str>)> {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for row in rows {
@@ -193,7 +189,7 @@ mod tests {
     use super::{list, tables};
 
     #[test]
-    fn a_table_has_all_targets_losers_too() {
+    fn tables_have_all_targets() {
         let text = tables(&run());
         for expected in [
             "## plaintext",
@@ -207,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn disturbed_rounds_and_missing_figures_are_told() {
+    fn tables_have_disturbed_rounds_and_reasons() {
         let mut run = run();
         run.rows[0].disturbed = 3;
         run.rows[2].figures.clear();
@@ -222,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_has_targets_workloads_and_figures() {
+    fn list_has_targets_workloads_and_figures() {
         let list = list();
         for name in [
             "monoio-unix",

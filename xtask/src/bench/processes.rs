@@ -1,10 +1,10 @@
-//! The processes of a server, and what they have: memory, and connections.
+//! The processes of a server: their memory and their descriptors.
 
 use anyhow::Context as _;
 use procfs::process::{Process, Stat, all_processes};
 use std::fs;
 
-/// Their numbers, of which the first is the server's own.
+/// The numbers of the processes. The first is the server's own.
 #[derive(Clone, Debug)]
 pub(super) struct Processes(Vec<u32>);
 
@@ -13,10 +13,10 @@ impl Processes {
         Self(vec![process])
     }
 
-    /// A process, the others of its group, and all that they started.
+    /// A process, the others of its group, and all their descendants.
     pub(super) fn below(root: u32) -> anyhow::Result<Self> {
         let root = i32::try_from(root)?;
-        // A process may end while it is looked at.
+        // A process may end between two reads.
         let stats = all_processes()
             .context("cannot read /proc")?
             .flatten()
@@ -45,7 +45,7 @@ impl Processes {
             .map(|count| count as usize)
     }
 
-    /// The bytes of memory that it shares with nobody.
+    /// Bytes of memory that are shared with no other process.
     pub(super) fn private_memory(&self) -> anyhow::Result<u64> {
         self.sum(|process| {
             let rollup = process
@@ -61,7 +61,7 @@ impl Processes {
         })
     }
 
-    /// Bytes of memory at the most since [`forget_peak`](Self::forget_peak).
+    /// The largest resident memory in bytes since [`reset_peak`](Self::reset_peak).
     pub(super) fn peak_memory(&self) -> anyhow::Result<u64> {
         self.sum(|process| {
             let kibibytes = process
@@ -72,8 +72,8 @@ impl Processes {
         })
     }
 
-    /// See proc(5), /proc/PID/clear_refs.
-    pub(super) fn forget_peak(&self) -> anyhow::Result<()> {
+    /// Resets the peak (proc(5), /proc/PID/clear_refs).
+    pub(super) fn reset_peak(&self) -> anyhow::Result<()> {
         for process in &self.0 {
             fs::write(format!("/proc/{process}/clear_refs"), "5")
                 .context("cannot reset the peak of memory")?;

@@ -1,4 +1,4 @@
-//! What is shown meanwhile: a line with the time left in a terminal, lines in a pipe.
+//! The progress of a run: one line with the time left in a terminal, a line now and then in a pipe.
 
 use crate::output;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -6,14 +6,14 @@ use std::cell::Cell;
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
-/// How often a pipe has a line.
+/// Time between two lines in a pipe.
 const PAUSE: Duration = Duration::from_secs(10);
 
 pub(super) struct Progress {
     bar: ProgressBar,
-    /// When the whole run ends, once that is known.
+    /// The end of the whole run, once it is known.
     end: Cell<Option<Instant>>,
-    told: Cell<Option<Instant>>,
+    printed: Cell<Option<Instant>>,
 }
 
 impl Progress {
@@ -27,7 +27,7 @@ impl Progress {
         Self {
             bar,
             end: Cell::new(None),
-            told: Cell::new(None),
+            printed: Cell::new(None),
         }
     }
 
@@ -36,13 +36,13 @@ impl Progress {
         self.bar.enable_steady_tick(Duration::from_millis(500));
     }
 
-    /// A line that stays.
-    pub(super) fn say(&self, text: &str) {
+    /// Prints a line that stays.
+    pub(super) fn print(&self, text: &str) {
         self.bar.suspend(|| output::note(text));
     }
 
-    /// What is done now.
-    pub(super) fn step(&self, text: &str) {
+    /// Shows what is done now.
+    pub(super) fn show(&self, text: &str) {
         let left = self
             .end
             .get()
@@ -52,8 +52,9 @@ impl Progress {
             None => text.to_owned(),
         };
         if self.bar.is_hidden() {
-            if self.told.get().is_none_or(|told| told.elapsed() >= PAUSE) {
-                self.told.set(Some(Instant::now()));
+            let printed = self.printed.get();
+            if printed.is_none_or(|printed| printed.elapsed() >= PAUSE) {
+                self.printed.set(Some(Instant::now()));
                 output::note(text);
             }
         } else {

@@ -1,5 +1,5 @@
-//! What a run says: one row for each target and workload, for the terminal, the files and the page
-//! alike.
+//! The rows of a run, one for each target and workload. The terminal, the files and the page have
+//! the same.
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -13,16 +13,16 @@ use std::path::Path;
 const FORMAT: u32 = 3;
 pub(super) const RESULTS: &str = "results.json";
 
-/// All that was measured.
+/// A whole run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Run {
     format: u32,
     pub(super) name: String,
-    /// What it was started by.
+    /// The command that started it.
     pub(super) command: String,
     /// The machine, the tools and the versions, by dotted names.
     pub(super) environment: BTreeMap<String, String>,
-    /// What the reader has to know of the whole run.
+    /// Notes above the tables.
     pub(super) notes: Vec<String>,
     pub(super) interrupted: bool,
     pub(super) rows: Vec<Row>,
@@ -34,16 +34,16 @@ pub(super) struct Row {
     pub(super) target: String,
     /// The target whose ratio is 1.
     pub(super) reference: String,
-    /// Whether it is somebody else's.
+    /// Whether it is not anyport's.
     pub(super) peer: bool,
     pub(super) workload: String,
     pub(super) connections: usize,
-    /// How many rounds the figures are of.
+    /// How many rounds the figures have.
     pub(super) rounds: usize,
     /// How many of them other programs disturbed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) disturbed: usize,
-    /// What has to be known to read the figures.
+    /// `client-bound` or `unsaturated`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) mark: Option<String>,
     /// Why there are no figures.
@@ -52,7 +52,8 @@ pub(super) struct Row {
     pub(super) figures: BTreeMap<Unit, Figure>,
 }
 
-/// A median, and where it lies with a probability of 95 %; of counts, the lowest and the highest.
+/// A median and its 95 % interval; of few rounds, the lowest and the highest value. Counts have
+/// neither.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Figure {
     pub(super) value: f64,
@@ -62,11 +63,11 @@ pub(super) struct Figure {
     pub(super) high: Option<f64>,
 }
 
-/// A row for each: its name in Rust, its name in files and markers, the head of its column, how
-/// many digits after the point mean something, and what it is.
+/// Each line has the name in Rust, the name in files and markers, the head of the column, the digits
+/// after the point, and a description.
 macro_rules! units {
     ($($unit:ident $name:literal, $label:literal, $decimals:literal, $about:literal;)*) => {
-        /// What a figure counts, in the order of the columns.
+        /// The unit of a figure, in the order of the columns.
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
         )]
@@ -110,25 +111,25 @@ units! {
         "CPU time of the server beside its reference, in the same round";
     Cpu "cpu", "CPU µs", 2,
         "CPU time of the server for each request, message, connection or handshake";
-    Rate "rate", "per second", 0, "how many there were in a second";
-    Peak "peak", "peak MiB", 1, "memory of the server at the most";
-    P50 "p50", "p50 µs", 0, "half of all responses came within this, at a constant rate";
-    P99 "p99", "p99 µs", 0, "99 of 100 responses came within this, at a constant rate";
+    Rate "rate", "per second", 0, "requests, messages, connections or handshakes";
+    Peak "peak", "peak MiB", 1, "largest resident memory of the server";
+    P50 "p50", "p50 µs", 0, "median latency at a constant rate";
+    P99 "p99", "p99 µs", 0, "99th percentile of latencies at a constant rate";
     Instructions "instructions", "instructions", 0, "user instructions per request, by callgrind";
     Allocations "allocations", "allocations", 2,
         "calls of the allocator per request, by callgrind";
     Syscalls "syscalls", "system calls", 2, "system calls per request, by perf";
-    Fresh "fresh", "KiB fresh", 2, "private memory of a connection that has sent nothing";
+    Fresh "fresh", "KiB fresh", 2, "private memory of a connection that sent nothing";
     Kept "kept", "KiB kept alive", 2,
         "private memory of a connection that had one response, or one message";
 }
 
-/// What a ratio says, if its interval leaves no doubt.
+/// How a ratio and its interval compare with 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Better,
     Worse,
-    /// 1 lies in the interval.
+    /// The interval contains 1.
     Alike,
 }
 
@@ -154,7 +155,6 @@ impl Row {
         self.target == self.reference
     }
 
-    /// What its ratio says.
     pub(super) fn verdict(&self) -> Option<Verdict> {
         let (low, high) = self.figures.get(&Unit::Ratio)?.ends()?;
         (!self.is_reference()).then_some(if low > 1.0 {
@@ -207,7 +207,7 @@ impl Run {
         Ok(run)
     }
 
-    /// A row on each line, so that a difference of two runs can be read.
+    /// With each row on a line, for diffs of two runs.
     pub(super) fn write(&self, folder: &Path) -> anyhow::Result<()> {
         let mut head = serde_json::to_value(Self {
             rows: Vec::new(),
@@ -227,19 +227,17 @@ impl Run {
             .find(|row| row.target == target && row.workload == workload)
     }
 
-    /// Each workload once, in its order.
-    pub(super) fn workloads(&self) -> Vec<&str> {
-        let mut workloads: Vec<&str> = Vec::new();
-        for row in &self.rows {
-            if !workloads.contains(&row.workload.as_str()) {
-                workloads.push(&row.workload);
-            }
-        }
-        workloads
+    /// The rows of each workload.
+    pub(super) fn workloads(&self) -> Vec<(&str, Vec<&Row>)> {
+        let workloads = self
+            .rows
+            .chunk_by(|one, next| one.workload == next.workload);
+        let named = workloads.map(|rows| (rows[0].workload.as_str(), rows.iter().collect()));
+        named.collect()
     }
 }
 
-/// Writes a file, of which there is all of the old one until there is all of the new one.
+/// Replaces a file at once: it never has a part of the text.
 pub(super) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     let folder = path.parent().unwrap_or(path);
     let write = || -> std::io::Result<()> {
@@ -254,7 +252,7 @@ pub(super) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// With as many digits as tell two runs apart.
+/// To five significant digits.
 pub(super) fn rounded(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value;
@@ -325,7 +323,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_run_is_read_as_it_was_written() {
+    fn runs_are_read_as_written() {
         let folder = tempfile::tempdir().unwrap();
         run().write(folder.path()).unwrap();
         let read = Run::read(folder.path()).unwrap();
@@ -333,7 +331,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_verdict_needs_an_interval_without_one() {
+    fn verdicts_need_an_interval_without_one() {
         assert_eq!(row("tcp", 1.0).verdict(), Some(Verdict::Alike));
         assert_eq!(row("axum", 1.14).verdict(), Some(Verdict::Worse));
         assert_eq!(row("axum", 0.9).verdict(), Some(Verdict::Better));
@@ -350,7 +348,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn names_are_those_of_the_files() {
+    fn names_are_those_in_files() {
         for &unit in Unit::ALL {
             assert_eq!(serde_json::to_value(unit).unwrap(), unit.name());
         }

@@ -1,11 +1,11 @@
-//! A server under measurement: started, found, looked at, and never left behind.
+//! A server that is measured: a process that ends with the bench, whatever happens.
 
 use super::build::Binaries;
 use super::context::Context;
 use super::processes::Processes;
 use super::target::{Program, Target, Transport};
 use anyhow::Context as _;
-use anyport_bench_load::{Address, Interrupted, Patience};
+use anyport_bench_load::{Address, Interrupted, Timeout};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::ffi::OsString;
 use std::fs::File;
@@ -13,40 +13,40 @@ use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 use std::{env, io, thread};
 
 /// Environment variables of a user's server: where to listen (IP:PORT, or the path of a socket),
-/// and how many workers it has.
+/// and the number of workers.
 const LISTEN: &str = "ANYPORT_BENCH_LISTEN";
 const WORKERS: &str = "ANYPORT_BENCH_WORKERS";
 /// How long a user's server may take to end after SIGTERM.
-const FAREWELL: Duration = Duration::from_secs(5);
-/// What the names of environment variables begin with that configure an allocator.
+const TERM_TIMEOUT: Duration = Duration::from_secs(5);
+/// Prefixes of environment variables that configure an allocator.
 const ALLOCATOR_SETTINGS: [&str; 3] = ["MIMALLOC_", "MALLOC_", "GLIBC_TUNABLES"];
 
-/// A child process, and what it was started under; dropped, both are ended.
+/// A child process with its wrapper, both of which end when this is dropped.
 #[derive(Debug)]
 pub(super) struct Server {
     child: Child,
-    /// The server ends when this is closed, which the kernel does even if the bench is killed.
+    /// The server ends when this is closed. If the bench is killed, the kernel closes it.
     stdin: Option<ChildStdin>,
     errors: File,
     address: Address,
-    /// Its processes, once it listens: those of a user's server are a tree.
+    /// One process, or the tree of a user's server, once it listens.
     processes: Processes,
     is_given: bool,
-    /// How many descriptors it had before anybody connected.
+    /// How many descriptors it had before the first connection.
     descriptors: usize,
-    patience: Patience,
+    timeout: Timeout,
 }
 
 /// How a server is started.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Start<'a> {
-    /// Words before its own.
+    /// Words before the server's command.
     pub(super) wrapper: &'a [OsString],
     pub(super) http2: bool,
     /// Names and values.
@@ -58,14 +58,14 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Why there is no such server, in one line.
+    /// Why the server did not start, in one line.
     pub(super) fn start(
         context: &Context,
         binaries: &Binaries,
         target: &Target,
         start: Start<'_>,
     ) -> anyhow::Result<Self> {
-        let listen = place(context, target)?;
+        let listen = listen_address(context, target)?;
         let mut words: Vec<OsString> = start.wrapper.to_vec();
         match &target.program {
             Program::Built {
@@ -81,7 +81,7 @@ impl Server {
                         words.extend(["--workers".into(), workers.to_string().into()])
                     }
                     (false, 1) => {}
-                    (false, _) => anyhow::bail!("it has one worker, always"),
+                    (false, _) => anyhow::bail!("it has one worker only"),
                 }
                 words.extend(["--listen".into(), listen.to_string().into()]);
             }
@@ -97,8 +97,8 @@ impl Server {
             false => server.read_address(),
             true => server.wait_until_it_accepts(&target.name),
         };
-        let looked = ready.and_then(|()| server.processes.descriptors());
-        server.descriptors = looked.map_err(|error| server.explain(error))?;
+        let descriptors = ready.and_then(|()| server.processes.descriptors());
+        server.descriptors = descriptors.map_err(|error| server.explain(error))?;
         Ok(server)
     }
 
@@ -112,7 +112,7 @@ impl Server {
         let errors = tempfile::tempfile().context("cannot make a temporary file")?;
         let (program, arguments) = words.split_first().context("no program to start")?;
         let mut command = Command::new(program);
-        // All servers are to have the allocators' defaults.
+        // All servers have the allocators' defaults.
         for (name, _) in env::vars_os() {
             let is_setting = |of: &&str| name.as_encoded_bytes().starts_with(of.as_bytes());
             if ALLOCATOR_SETTINGS.iter().any(is_setting) {
@@ -120,7 +120,7 @@ impl Server {
             }
         }
         let mut child = command
-            // What a server that was killed leaves there is removed with the rest.
+            // The files of a server that was killed are removed with this folder.
             .env("TMPDIR", context.scratch.path())
             .env(LISTEN, plain(&address))
             .env(WORKERS, context.workers.to_string())
@@ -129,8 +129,7 @@ impl Server {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(errors.try_clone()?)
-            // Ctrl-C is for the bench, which ends its servers in order; and a wrapper is ended with
-            // what it wraps.
+            // Ctrl-C is sent to the bench, which ends its servers. A wrapper ends with its server.
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
@@ -142,24 +141,19 @@ impl Server {
             address,
             is_given: target.is_given(),
             descriptors: 0,
-            patience: context.patience.clone(),
+            timeout: context.timeout.clone(),
         })
     }
 
-    /// Servers of the bench say on their first line where they listen.
+    /// Servers of the bench print their address on the first line.
     fn read_address(&mut self) -> anyhow::Result<()> {
-        let line = first_line(
-            self.child
-                .stdout
-                .take()
-                .context("the server has no stdout")?,
-        );
-        let found = self.patience.poll(|| match line.try_recv() {
+        let line = first_line(&mut self.child)?;
+        let found = self.timeout.poll(|| match line.try_recv() {
             Ok(line) => Ok(Some(line)),
             Err(mpsc::TryRecvError::Empty) => Ok(None),
-            Err(mpsc::TryRecvError::Disconnected) => anyhow::bail!("it said no address"),
+            Err(mpsc::TryRecvError::Disconnected) => anyhow::bail!("it printed no address"),
         });
-        let line = found?.context("it said no address in time")?;
+        let line = found?.context("it printed no address in time")?;
         self.address = line
             .parse()
             .map_err(|error: String| anyhow::anyhow!(error))?;
@@ -167,15 +161,10 @@ impl Server {
     }
 
     fn wait_until_it_accepts(&mut self, name: &str) -> anyhow::Result<()> {
-        // What it prints is nobody's business, but the pipe must not fill up.
-        let _ = first_line(
-            self.child
-                .stdout
-                .take()
-                .context("the server has no stdout")?,
-        );
+        // Its output is read so that the pipe does not fill up.
+        let _ = first_line(&mut self.child)?;
         let (address, child) = (&self.address, &mut self.child);
-        let accepts = self.patience.poll(|| {
+        let accepts = self.timeout.poll(|| {
             if let Some(status) = child.try_wait()? {
                 anyhow::bail!("the command of `{name}` ended ({status}) before it listened");
             }
@@ -189,8 +178,8 @@ impl Server {
         })?;
         accepts.with_context(|| {
             format!(
-                "`{name}` accepts no connection at {}; it has to listen where `{{listen}}` in its command or {LISTEN} in \
-                its environment says",
+                "`{name}` accepts no connection at {}; it has to listen at `{{listen}}` in its \
+                command, or at {LISTEN} in its environment",
                 plain(address)
             )
         })?;
@@ -206,13 +195,11 @@ impl Server {
         &self.address
     }
 
-    /// Its processes: its own, unless a user's command started more.
     pub(super) fn processes(&self) -> &Processes {
         &self.processes
     }
 
-    /// How many connections it has accepted and not closed. Nothing but its descriptors tells: a
-    /// fresh connection is silent.
+    /// How many connections it has accepted and not closed, by its descriptors.
     pub(super) fn accepted(&self) -> anyhow::Result<usize> {
         Ok(self
             .processes
@@ -220,13 +207,12 @@ impl Server {
             .saturating_sub(self.descriptors))
     }
 
-    /// Ends it as it is meant to be ended, and waits for that: its wrapper may have something to
-    /// write.
+    /// Ends the server, and waits for that, since its wrapper may write a file at the end.
     pub(super) fn stop(mut self) -> anyhow::Result<()> {
         drop(self.stdin.take());
         if self.is_given {
-            // However it ends, it did what it was asked for. Not the wrapper, which ends with it
-            // and may have something to write.
+            // Its exit code does not matter. The first process may be a wrapper, which ends with it
+            // and may write a file.
             let all = self.processes.numbers();
             for number in all
                 .get(1..)
@@ -237,46 +223,49 @@ impl Server {
                 let _ = process.map(|process| kill_process(process, Signal::TERM));
             }
             let child = &mut self.child;
-            let _ = self.patience.of(FAREWELL).poll(|| Ok(child.try_wait()?))?;
+            let _ = self
+                .timeout
+                .with_duration(TERM_TIMEOUT)
+                .poll(|| Ok(child.try_wait()?))?;
             return Ok(());
         }
-        let patience = self.patience.clone();
-        let status = patience
+        let timeout = self.timeout.clone();
+        let status = timeout
             .poll(|| Ok(self.child.try_wait()?))?
-            .context("the server does not end when its stdin does")?;
-        anyhow::ensure!(status.success(), "{}", self.obituary(status));
+            .context("the server does not end when its stdin ends")?;
+        anyhow::ensure!(status.success(), "{}", self.exit_reason(status));
         Ok(())
     }
 
-    /// `error`, or what is behind it: that the server is dead.
+    /// The error, or its cause if the server has ended.
     pub(super) fn explain(&mut self, error: anyhow::Error) -> anyhow::Error {
-        const DYING: Duration = Duration::from_millis(500);
+        const EXIT: Duration = Duration::from_millis(500);
         if error.is::<Interrupted>() {
             return error;
         }
-        // A connection ends a moment before its process does.
-        let dead = self.patience.of(DYING).poll(|| Ok(self.child.try_wait()?));
-        match dead {
-            Ok(Some(status)) => anyhow::anyhow!("{}", self.obituary(status)),
+        // A connection ends a moment before its process.
+        let timeout = self.timeout.with_duration(EXIT);
+        match timeout.poll(|| Ok(self.child.try_wait()?)) {
+            Ok(Some(status)) => anyhow::anyhow!("{}", self.exit_reason(status)),
             _ => error,
         }
     }
 
-    fn obituary(&mut self, status: ExitStatus) -> String {
+    fn exit_reason(&mut self, status: ExitStatus) -> String {
         let mut text = String::new();
         let read = self
             .errors
             .seek(SeekFrom::Start(0))
             .and_then(|_| self.errors.read_to_string(&mut text));
-        match (read, last_words(&text)) {
-            (Ok(_), Some(words)) => format!("the server ended ({status}): {words}"),
+        match (read, last_error(&text)) {
+            (Ok(_), Some(error)) => format!("the server ended ({status}): {error}"),
             _ => format!("the server ended ({status})"),
         }
     }
 }
 
-/// Where it is to listen. Servers of the bench find a free port themselves; a user's is given one.
-fn place(context: &Context, target: &Target) -> anyhow::Result<Address> {
+/// Where to listen. Servers of the bench find a free port themselves; a user's server gets one.
+fn listen_address(context: &Context, target: &Target) -> anyhow::Result<Address> {
     let mut address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     if target.is_given() && target.transport != Transport::Unix {
         address = TcpListener::bind(address).and_then(|free| free.local_addr())?;
@@ -291,7 +280,7 @@ fn place(context: &Context, target: &Target) -> anyhow::Result<Address> {
     })
 }
 
-/// Without what it is spoken over.
+/// Without a prefix.
 fn plain(address: &Address) -> String {
     match address {
         Address::Tcp(address) | Address::Tls(address) => address.to_string(),
@@ -299,8 +288,8 @@ fn plain(address: &Address) -> String {
     }
 }
 
-/// What a program said in the end: its last line, or what it panicked with, without the backtrace.
-fn last_words(errors: &str) -> Option<String> {
+/// The last line that a program printed, or the message of its panic.
+fn last_error(errors: &str) -> Option<String> {
     let lines: Vec<&str> = errors
         .lines()
         .map(str::trim)
@@ -311,19 +300,19 @@ fn last_words(errors: &str) -> Option<String> {
     };
     let is_message =
         |line: &&&str| !line.starts_with("stack backtrace:") && !line.starts_with("note:");
-    let words: Vec<&str> = lines[panic..]
+    let message: Vec<&str> = lines[panic..]
         .iter()
         .take_while(is_message)
         .copied()
         .collect();
-    Some(words.join(" "))
+    Some(message.join(" "))
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stdin.take());
-        // The wrapper with what it wraps. Not once the leader is reaped: the number may be another
-        // group's by then, and its server ends with its stdin.
+        // The whole group. Not once the leader is reaped, since its number may be reused then; its
+        // server ends with its stdin.
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
             let _ = self.child.wait();
@@ -331,9 +320,10 @@ impl Drop for Server {
     }
 }
 
-/// Gives the first line, or nothing if there's none. A thread reads on, so that nobody writes into
-/// a closed pipe.
-fn first_line(stdout: ChildStdout) -> mpsc::Receiver<String> {
+/// Sends the first line, if there is one. A thread reads on, so that the server never writes into a
+/// closed pipe.
+fn first_line(server: &mut Child) -> anyhow::Result<mpsc::Receiver<String>> {
+    let stdout = server.stdout.take().context("the server has no stdout")?;
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut stdout = BufReader::new(stdout);
@@ -343,22 +333,22 @@ fn first_line(stdout: ChildStdout) -> mpsc::Receiver<String> {
         }
         let _ = io::copy(&mut stdout, &mut io::sink());
     });
-    receiver
+    Ok(receiver)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::last_words;
+    use super::last_error;
 
     #[test]
-    fn the_last_line_tells_why_a_server_ended() {
-        assert_eq!(last_words(""), None);
+    fn last_line_is_the_error() {
+        assert_eq!(last_error(""), None);
         let said = "a warning\nerror: the port is in use\n\n";
-        assert_eq!(last_words(said).unwrap(), "error: the port is in use");
+        assert_eq!(last_error(said).unwrap(), "error: the port is in use");
     }
 
     #[test]
-    fn of_a_panic_its_message_is_told_without_the_backtrace() {
+    fn panics_have_no_backtrace() {
         let said = "\
 a warning
 
@@ -369,10 +359,10 @@ stack backtrace:
 note: Some details are omitted, run with `RUST_BACKTRACE=full` for a verbose backtrace.
 ";
         assert_eq!(
-            last_words(said).unwrap(),
+            last_error(said).unwrap(),
             "thread 'main' (7) panicked at src/main.rs:3:5: no io_uring here"
         );
         let short = said.replace("stack backtrace:\n   0: __rustc::rust_begin_unwind\n", "");
-        assert_eq!(last_words(&short), last_words(said));
+        assert_eq!(last_error(&short), last_error(said));
     }
 }

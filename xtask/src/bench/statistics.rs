@@ -1,6 +1,6 @@
-//! The few numbers that a figure boils down to: a median, and how sure it is.
+//! The median of several values, and its interval.
 
-/// The middle one; nothing of nothing.
+/// The middle value. None of no values.
 pub(super) fn median(values: &[f64]) -> Option<f64> {
     let sorted = sorted(values);
     let middle = sorted.len() / 2;
@@ -17,113 +17,91 @@ fn sorted(values: &[f64]) -> Vec<f64> {
     sorted
 }
 
-/// Fewer values don't tell where their median lies: with a probability above 5 % it's on one side
-/// of all of them.
+/// Of fewer values, the median lies beyond all of them with a probability above [`MISSES`].
 pub(super) const FEWEST: usize = 6;
 
-/// How often what's told of a median is to be wrong: in one case of twenty.
-pub(super) const MISSES: f64 = 0.05;
+/// The probability that the median lies outside of its interval.
+const MISSES: f64 = 0.05;
 
-/// Where the median lies, wrong with a probability of `misses` at the most: between two of the
-/// values, as far inside as the sign test allows; nothing of too few, which are those below
-/// [`FEWEST`] for [`MISSES`].
+/// Where the median lies: between two of the values, by the sign test. None of fewer than
+/// [`FEWEST`] values.
 ///
-/// It holds however the values are distributed. The bootstrap of a median doesn't: of seven values,
-/// it leaves out the outermost two and misses in one case of eight.
-pub(super) fn interval_of_median(values: &[f64], misses: f64) -> Option<(f64, f64)> {
+/// The test holds for any distribution. The bootstrap of a median does not: of seven values, it
+/// leaves out the outermost two, and misses in one case of eight.
+pub(super) fn interval_of_median(values: &[f64]) -> Option<(f64, f64)> {
     let n = values.len();
-    // How probable it is that so many of the values, and no more, lie below the median (its
-    // logarithm, since it may be tiny); and that at most so many do.
+    // The probability that exactly, and that at most, `outside` of the values lie below the median.
+    // The first is a logarithm, since it may be tiny.
     let mut exactly = -(n as f64);
     let mut at_most = exactly.exp2();
     let mut outside = 0;
-    while 2.0 * at_most <= misses {
+    while 2.0 * at_most <= MISSES {
         exactly += ((n - outside) as f64 / (outside + 1) as f64).log2();
         at_most += exactly.exp2();
         outside += 1;
     }
     let sorted = sorted(values);
-    // The last step went too far.
+    // The last step was one too many.
     let lowest = outside.checked_sub(1)?;
     Some((sorted[lowest], sorted[n - 1 - lowest]))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{FEWEST, MISSES, interval_of_median, median};
+    use super::{FEWEST, interval_of_median, median};
     use fastrand::Rng;
 
     #[test]
-    fn the_median_is_the_middle_one() {
+    fn median_is_the_middle_value() {
         assert_eq!(median(&[]), None);
         assert_eq!(median(&[3.0]), Some(3.0));
         assert_eq!(median(&[9.0, 1.0, 5.0]), Some(5.0));
         assert_eq!(median(&[1.0, 9.0, 3.0, 5.0]), Some(4.0));
     }
 
-    /// Times of one and the same thing: 3 % of noise, and now and then a disturbance.
-    fn times(rng: &mut Rng, scale: f64) -> Vec<f64> {
-        let time = |rng: &mut Rng| {
-            let disturbance = if rng.u8(..) < 25 { 0.2 } else { 0.0 };
-            scale * (1.0 + 0.03 * rng.f64() + disturbance)
-        };
-        (0..15).map(|_| time(rng)).collect()
-    }
-
+    /// Fifteen ratios of times with 3 % of noise, and a disturbance now and then.
     fn ratios(rng: &mut Rng, scale: f64) -> Vec<f64> {
-        let (a, b) = (times(rng, scale), times(rng, 1.0));
-        a.iter().zip(&b).map(|(a, b)| a / b).collect()
+        let mut time = || {
+            let disturbance = if rng.u8(..) < 25 { 0.2 } else { 0.0 };
+            1.0 + 0.03 * rng.f64() + disturbance
+        };
+        (0..15).map(|_| scale * time() / time()).collect()
     }
 
     #[test]
-    fn a_against_a_is_one_nearly_always() {
+    fn interval_of_equal_things_contains_one() {
         let mut rng = Rng::with_seed(7);
         let contains = |rng: &mut Rng| {
-            let ratios = ratios(rng, 1.0);
-            let interval = interval_of_median(&ratios, MISSES).unwrap();
-            interval.0 <= 1.0 && 1.0 <= interval.1
+            let (low, high) = interval_of_median(&ratios(rng, 1.0)).unwrap();
+            low <= 1.0 && 1.0 <= high
         };
         let hits = (0..2_000).filter(|_| contains(&mut rng)).count();
         assert!(hits >= 1_900, "{hits} of 2,000");
     }
 
     #[test]
-    fn a_difference_of_a_tenth_shows() {
-        let mut rng = Rng::with_seed(7);
-        let ratios = ratios(&mut rng, 1.1);
-        let interval = interval_of_median(&ratios, MISSES).unwrap();
-        assert!(interval.0 > 1.0, "{interval:?}");
-        assert!(interval.0 < 1.1 && 1.1 < interval.1 + 0.03, "{interval:?}");
+    fn interval_of_a_tenth_more_does_not_contain_one() {
+        let ratios = ratios(&mut Rng::with_seed(7), 1.1);
+        let (low, high) = interval_of_median(&ratios).unwrap();
+        assert!(low > 1.0 && low < 1.1 && 1.1 < high + 0.03, "{low} {high}");
     }
 
     #[test]
     fn few_values_have_no_interval() {
         let values = [1.0, 1.4, 1.1, 1.3, 1.2, 1.5];
         for n in 0..FEWEST {
-            assert_eq!(interval_of_median(&values[..n], MISSES), None, "{n}");
+            assert_eq!(interval_of_median(&values[..n]), None, "{n}");
         }
-        assert_eq!(interval_of_median(&values, MISSES), Some((1.0, 1.5)));
+        assert_eq!(interval_of_median(&values), Some((1.0, 1.5)));
     }
 
+    /// The ranks are those of tables of the sign test for 95 %.
     #[test]
-    fn who_wants_to_be_surer_gets_a_wider_interval() {
-        let values: Vec<f64> = (1..=15).map(f64::from).collect();
-        let (low, high) = (2.0, 14.0);
-        assert_eq!(interval_of_median(&values, 0.002), Some((low, high)));
-        assert_eq!(interval_of_median(&values[..9], 0.002), None);
-    }
-
-    /// The ranks that tables of the sign test give for 95 %.
-    #[test]
-    fn of_many_values_the_outermost_are_left_out() {
+    fn ranks_are_those_of_the_sign_test() {
         for (n, rank) in [(8, 1), (9, 2), (15, 4), (25, 8), (100, 40), (2_000, 956)] {
             let values: Vec<f64> = (1..=n).map(f64::from).collect();
-            let (low, high) = (f64::from(rank), f64::from(n + 1 - rank));
-            assert_eq!(
-                interval_of_median(&values, MISSES),
-                Some((low, high)),
-                "{n}"
-            );
+            let interval = (f64::from(rank), f64::from(n + 1 - rank));
+            assert_eq!(interval_of_median(&values), Some(interval), "{n}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What can be measured: anyport's transports, the peers, and anybody's server.
+//! The servers that can be measured: anyport's transports, the peers, and the user's servers.
 
 mod catalog;
 
@@ -15,23 +15,23 @@ pub(super) struct Target {
     /// The name of the target whose ratio is 1.
     pub(super) reference: String,
     pub(super) program: Program,
-    /// Whether it is somebody else's.
+    /// Whether it is not anyport's.
     pub(super) peer: bool,
-    /// Whether `--workers` tells it how many it has; it has one otherwise.
+    /// Whether it has several workers with `--workers`.
     pub(super) scales: bool,
     pub(super) needs_io_uring: bool,
-    /// Whether valgrind can count what it does.
+    /// Whether valgrind can run it.
     pub(super) countable: bool,
-    pub(super) lacks: &'static [Lack],
-    /// Headers that it cannot be had without, beside those of all.
+    pub(super) unsupported: &'static [Unsupported],
+    /// Headers that it always sends, beside those of all servers.
     pub(super) own_headers: &'static [(&'static str, &'static str)],
-    /// The same of its upgrades.
+    /// The same in upgrades.
     pub(super) upgrade_headers: &'static [(&'static str, &'static str)],
-    /// What stands below the tables.
+    /// A note above the tables.
     pub(super) remark: Option<&'static str>,
 }
 
-/// What carries the bytes.
+/// Which protocol carries the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transport {
     Tcp,
@@ -39,7 +39,7 @@ pub(super) enum Transport {
     Tls,
 }
 
-/// What is started.
+/// The program that is started.
 #[derive(Clone, Debug)]
 pub(super) enum Program {
     /// A binary of a package of the bench, with these arguments, and those for HTTP/2.
@@ -48,7 +48,7 @@ pub(super) enum Program {
         arguments: Vec<&'static str>,
         http2: &'static [&'static str],
     },
-    /// A command of the user's.
+    /// A command of the user.
     Command(String),
 }
 
@@ -58,15 +58,15 @@ pub(super) struct Package {
     /// Whether it is in `benches/peers`, a workspace of its own.
     pub(super) is_peer: bool,
     pub(super) name: &'static str,
-    /// Separated by commas; none if it is empty.
+    /// Separated by commas, or empty.
     pub(super) features: &'static str,
     pub(super) binary: &'static str,
 }
 
-/// What a server does not serve, and why.
+/// Workloads that a server does not support, and why.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lack {
-    pub(super) lacks: fn(&Scenario) -> bool,
+pub(super) struct Unsupported {
+    pub(super) workloads: fn(&Scenario) -> bool,
     pub(super) reason: &'static str,
 }
 
@@ -81,25 +81,25 @@ impl Transport {
 }
 
 impl Target {
-    /// One of the user's: `[unix:|tls:]NAME=COMMAND`.
+    /// A server of the user: `[unix:|tls:]NAME=COMMAND`.
     pub(super) fn given(text: &str) -> Result<Self, String> {
         let (transport, rest) = match text {
             text if text.starts_with("unix:") => (Transport::Unix, &text[5..]),
             text if text.starts_with("tls:") => (Transport::Tls, &text[4..]),
-            text => (Transport::Tcp, text.strip_prefix("tcp:").unwrap_or(text)),
+            text => (Transport::Tcp, text),
         };
         let (name, command) = rest.split_once('=').ok_or(
-            "write NAME=COMMAND, such as mine=./my-server; unix:NAME=COMMAND and tls:NAME=COMMAND are other transports",
+            "write NAME=COMMAND, such as mine=./my-server, unix:NAME=COMMAND or tls:NAME=COMMAND",
         )?;
         let is_good = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
         if name.is_empty() || !name.chars().all(is_good) {
             return Err(format!(
-                "`{name}` is no name; take letters, digits, `-`, `_` and `.`"
+                "`{name}` is no name; use letters, digits, `-`, `_` and `.`"
             ));
         }
         if all().iter().any(|target| target.name == name) {
             return Err(format!(
-                "`{name}` is a target of the bench already; take another name"
+                "`{name}` is a target of the bench already; use another name"
             ));
         }
         if command.trim().is_empty() {
@@ -119,7 +119,7 @@ impl Target {
             scales: true,
             needs_io_uring: false,
             countable: true,
-            lacks: &[],
+            unsupported: &[],
             own_headers: &[],
             upgrade_headers: &[],
             remark: None,
@@ -137,8 +137,8 @@ impl Target {
         matches!(self.program, Program::Command(_))
     }
 
-    /// Whether something can be asked of it; if not, why.
-    pub(super) fn serves(&self, scenario: &Scenario) -> Result<(), &'static str> {
+    /// Whether it supports a workload; if not, why.
+    pub(super) fn supports(&self, scenario: &Scenario) -> Result<(), &'static str> {
         if scenario.is_handshake() && self.transport != Transport::Tls {
             return Err("it makes no TLS handshakes");
         }
@@ -151,11 +151,11 @@ impl Target {
         {
             return Err("its app has no axum route");
         }
-        let lack = self.lacks.iter().find(|lack| (lack.lacks)(scenario));
-        lack.map_or(Ok(()), |lack| Err(lack.reason))
+        let unsupported = self.unsupported.iter().find(|of| (of.workloads)(scenario));
+        unsupported.map_or(Ok(()), |unsupported| Err(unsupported.reason))
     }
 
-    /// The one at the end of its references, beside which it is measured.
+    /// The last of its references. Targets with the same one are measured side by side.
     pub(super) fn root<'a>(&'a self, all: &'a [Self]) -> &'a str {
         let reference = all.iter().find(|target| target.name == self.reference);
         match reference {
@@ -176,7 +176,7 @@ mod tests {
     use super::{Program, Target, Transport, all};
 
     #[test]
-    fn each_reference_is_a_target() {
+    fn references_are_targets() {
         let all = all();
         for target in &all {
             let reference = all.iter().find(|other| other.name == target.reference);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_a_target() {
+    fn commands_are_targets() {
         let target = Target::given("unix:mine=./my-server --fast=yes").unwrap();
         assert_eq!(
             (target.name.as_str(), target.transport),
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_without_a_name_says_how_one_is_written() {
+    fn bad_commands_show_the_syntax() {
         for (text, error) in [
             ("./my-server", "NAME=COMMAND"),
             ("=./my-server", "no name"),

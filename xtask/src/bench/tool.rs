@@ -1,8 +1,8 @@
-//! The tools that count from outside: what they're told, and how their output is read.
+//! The tools that count: their arguments, and how their output is parsed.
 
 use super::row::Unit;
 use anyhow::Context as _;
-pub(super) use anyport_bench_load::look_for;
+use anyport_bench_load::require;
 use io_uring::IoUring;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -11,40 +11,36 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A program that runs a server and counts something while it does.
+/// A program that runs a server and counts.
 #[derive(Debug)]
 pub(super) struct Tool {
     pub(super) name: &'static str,
     program: &'static str,
-    /// Whether it makes a program fifty times as slow.
-    pub(super) is_slow: bool,
-    /// What Debian calls it.
+    /// The Debian package.
     package: &'static str,
-    /// Says to count, and to write into a file of this name.
+    /// To count, and to write the result into this file.
     arguments: fn(&Path) -> Vec<OsString>,
-    /// Reads that file.
-    pub(super) read: fn(&str) -> anyhow::Result<Vec<Count>>,
+    /// Parses that file.
+    pub(super) parse: fn(&str) -> anyhow::Result<Vec<Count>>,
 }
 
-/// How many of what.
+/// A unit, and how many.
 pub(super) type Count = (Unit, u64);
 
 pub(super) const CALLGRIND: Tool = Tool {
     name: "callgrind",
     program: "valgrind",
-    is_slow: true,
     package: "valgrind",
     arguments: |file| {
         let file = file.display();
         vec![
             "--tool=callgrind".into(),
-            // Says the instructions of the whole run, like the log, and can be looked into by
-            // callgrind_annotate.
+            // For callgrind_annotate, too.
             format!("--callgrind-out-file={file}").into(),
             "--quiet".into(),
         ]
     },
-    read: |text| {
+    parse: |text| {
         let instructions = number_after(text, "totals:").or_else(|| number_after(text, "summary:"));
         let instructions = instructions.context("callgrind's file has no line `totals:`")?;
         Ok(vec![
@@ -54,7 +50,7 @@ pub(super) const CALLGRIND: Tool = Tool {
     },
 };
 
-/// What programs call to allocate: mimalloc's functions, as Rust's crate calls them, and libc's.
+/// The functions of allocators: those of mimalloc that its crate calls, and those of libc.
 const ALLOCATORS: [&str; 9] = [
     "mi_malloc_aligned",
     "mi_zalloc_aligned",
@@ -67,7 +63,7 @@ const ALLOCATORS: [&str; 9] = [
     "memalign",
 ];
 
-/// How often they were called. callgrind writes each name once, after its number in brackets, then
+/// Calls of allocators. callgrind writes each name once, after its number in brackets, then
 /// only the number (its manual, "Callgrind Format Specification"). Calls between them count once.
 fn allocations(text: &str) -> u64 {
     let mut known: HashMap<&str, bool> = HashMap::new();
@@ -105,7 +101,6 @@ fn allocations(text: &str) -> u64 {
 pub(super) const PERF: Tool = Tool {
     name: "perf",
     program: "perf",
-    is_slow: false,
     package: "linux-perf",
     arguments: |file| {
         let output = ["stat", "-x,", "-e", "raw_syscalls:sys_enter", "-o"].map(OsString::from);
@@ -114,7 +109,7 @@ pub(super) const PERF: Tool = Tool {
             .chain([file.into(), "--".into()])
             .collect()
     },
-    read: |text| {
+    parse: |text| {
         let line = text
             .lines()
             .find(|line| line.contains("raw_syscalls:sys_enter"))
@@ -128,20 +123,20 @@ pub(super) const PERF: Tool = Tool {
 };
 
 impl Tool {
-    /// The words that go before the server's own.
+    /// The words before the server's command.
     pub(super) fn wrapper(&self, output: &Path) -> Vec<OsString> {
         let mut words = vec![OsString::from(self.program)];
         words.extend((self.arguments)(output));
         words
     }
 
-    /// Lets it count something that's over at once.
+    /// Checks that the tool can count here.
     ///
     /// # Errors
     ///
-    /// When it isn't installed: which package has it. When it can't count here: why.
-    pub(super) fn look_for(&self) -> anyhow::Result<()> {
-        look_for(self.program, self.package)?;
+    /// Which package has it, or why it cannot count.
+    pub(super) fn require(&self) -> anyhow::Result<()> {
+        require(self.program, self.package)?;
         let output = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
         let ended = Command::new(self.program)
             .args((self.arguments)(output.path()))
@@ -152,17 +147,16 @@ impl Tool {
             .status();
         ended.with_context(|| format!("`{}` cannot be run", self.program))?;
         let text = fs::read_to_string(output.path()).unwrap_or_default();
-        (self.read)(&text).map(drop)
+        (self.parse)(&text).map(drop)
     }
 }
 
-/// Whether this kernel lets a process have rings.
+/// Checks that this kernel allows io_uring.
 ///
 /// # Errors
 ///
-/// When it, or a filter above it, refuses them: how. Whatever else goes wrong is for the server to
-/// tell.
-pub(super) fn look_for_io_uring() -> anyhow::Result<()> {
+/// When the kernel, or a filter in it, refuses. Other errors are left to the server.
+pub(super) fn require_io_uring() -> anyhow::Result<()> {
     match IoUring::new(2) {
         Err(error)
             if matches!(
@@ -181,7 +175,7 @@ fn number_after(text: &str, key: &str) -> Option<u64> {
     number(line)
 }
 
-/// The number that starts the text; valgrind puts commas between thousands.
+/// The number at the start of the text. valgrind writes commas between thousands.
 fn number(text: &str) -> Option<u64> {
     let word = text.split_whitespace().next()?;
     word.replace(',', "").parse().ok()
@@ -192,7 +186,7 @@ mod tests {
     use super::{CALLGRIND, PERF, Unit};
 
     #[test]
-    fn callgrinds_file_says_the_instructions() {
+    fn callgrind_file_has_instructions_and_allocations() {
         let text = "\
 # callgrind format
 version: 1
@@ -227,26 +221,26 @@ calls=4 0
 totals: 126557
 ";
         assert_eq!(
-            (CALLGRIND.read)(text).unwrap(),
+            (CALLGRIND.parse)(text).unwrap(),
             [(Unit::Instructions, 126_557), (Unit::Allocations, 7)]
         );
         let without_totals = text.replace("totals: 126557\n", "");
         assert_eq!(
-            (CALLGRIND.read)(&without_totals).unwrap(),
+            (CALLGRIND.parse)(&without_totals).unwrap(),
             [(Unit::Instructions, 101), (Unit::Allocations, 7)]
         );
-        (CALLGRIND.read)("").unwrap_err();
+        (CALLGRIND.parse)("").unwrap_err();
     }
 
     #[test]
-    fn perfs_file_says_the_system_calls() {
+    fn perf_file_has_system_calls() {
         let text =
             "# started on Tue Nov 24 13:03:12 2026\n\n29,,raw_syscalls:sys_enter,895712,100.00,,\n";
-        assert_eq!((PERF.read)(text).unwrap(), [(Unit::Syscalls, 29)]);
-        let refused = (PERF.read)("").unwrap_err().to_string();
+        assert_eq!((PERF.parse)(text).unwrap(), [(Unit::Syscalls, 29)]);
+        let refused = (PERF.parse)("").unwrap_err().to_string();
         assert!(refused.contains("perf_event_paranoid"), "{refused}");
         let text = "<not counted>,,raw_syscalls:sys_enter,0,100.00,,\n";
-        let uncounted = (PERF.read)(text).unwrap_err().to_string();
+        let uncounted = (PERF.parse)(text).unwrap_err().to_string();
         assert!(uncounted.contains("`<not counted>`"), "{uncounted}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the targets are asked for.
+//! The workloads.
 
 use anyport_bench_load::{Handshake, Kind as Load, Workload};
 
@@ -8,7 +8,7 @@ pub(super) struct Scenario {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
     pub(super) connections: usize,
-    /// What its figures are per.
+    /// What the figures count.
     pub(super) each: &'static str,
     pub(super) about: &'static str,
 }
@@ -16,15 +16,15 @@ pub(super) struct Scenario {
 /// How it is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// As many requests, connections or handshakes as the server can bear.
+    /// As many requests, connections or handshakes as the server can serve.
     Busy(Load),
     /// The same over HTTP/2, by h2load.
     Http2,
-    /// A constant rate, by h2load.
+    /// Latencies at a constant rate, by h2load.
     Latency,
-    /// All kinds of connections.
+    /// The mix of a public server.
     Mixed,
-    /// Memory of connections that had one response.
+    /// Memory of idle connections.
     Idle(Workload),
     /// User instructions and allocations, by callgrind.
     Instructions(Workload),
@@ -32,8 +32,7 @@ pub(super) enum Kind {
     Syscalls(Workload),
 }
 
-/// A row for each: its name, how it is measured, over how many connections, what a figure is per,
-/// and what is asked.
+/// Each line has the name, the kind, the connections, what the figures count, and a description.
 macro_rules! scenarios {
     ($($name:literal $kind:expr, $connections:literal, $each:literal, $about:literal;)*) => {
         &[$(Scenario {
@@ -53,20 +52,20 @@ const fn keep_alive(workload: Workload) -> Kind {
 const FULL: Kind = Kind::Busy(Load::Handshakes(Handshake::Full));
 const RESUMED: Kind = Kind::Busy(Load::Handshakes(Handshake::Resumed));
 
-/// All of them, in the order of the tables.
+/// All workloads, in the order of the tables.
 pub(super) static ALL: &[Scenario] = scenarios! {
     "plaintext" keep_alive(Workload::Plaintext), 64, "request", "`GET /`: 13 bytes of text";
     "plaintext-1" keep_alive(Workload::Plaintext), 1, "request",
-        "the same on one connection, which shares nothing";
+        "the same on one connection";
     "headers" keep_alive(Workload::Headers), 64, "request",
         "the same with the twelve headers of a browser";
     "json" keep_alive(Workload::Json), 64, "request",
         "`GET /json`: an object that is serialized each time";
-    "echo-4k" keep_alive(Workload::Echo), 64, "request", "`POST /echo`: 4 KiB that come back";
+    "echo-4k" keep_alive(Workload::Echo), 64, "request", "`POST /echo`: 4 KiB that are sent back";
     "download-64k" keep_alive(Workload::Download64K), 16, "request", "`GET /download/64k`";
     "download-1m" keep_alive(Workload::Download1M), 16, "request", "`GET /download/1m`";
     "discard-64k" keep_alive(Workload::Discard64K), 16, "request",
-        "`POST /discard`: a body that is read and thrown away";
+        "`POST /discard`: a body that is read and dropped";
     "discard-16m" keep_alive(Workload::Discard16M), 4, "request", "the same with 16 MiB";
     "collect-64k" keep_alive(Workload::Collect64K), 16, "request",
         "`POST /upload`: a body that is collected";
@@ -74,7 +73,7 @@ pub(super) static ALL: &[Scenario] = scenarios! {
     "layers" keep_alive(Workload::Layers), 64, "request",
         "`GET /layers`: an axum route with tower-http layers";
     "websocket-16" keep_alive(Workload::WebSocket16), 64, "message",
-        "`GET /websocket`: text of 16 bytes that comes back";
+        "`GET /websocket`: text of 16 bytes that is echoed";
     "websocket-4k" keep_alive(Workload::WebSocket4K), 64, "message", "the same with 4 KiB";
     "websocket-1m" keep_alive(Workload::WebSocket1M), 4, "message", "the same with 1 MiB";
     "plaintext-h2" Kind::Http2, 16, "request",
@@ -85,9 +84,9 @@ pub(super) static ALL: &[Scenario] = scenarios! {
     "handshakes-resumed" RESUMED, 16, "handshake", "TLS 1.3 handshakes with a ticket";
     "mixed" Kind::Mixed, 40, "response",
         "kept-alive and new connections, 13 bytes to 1 MiB, slow readers";
-    "idle" Kind::Idle(Workload::Plaintext), 1000, "connection", "connections that are only there";
+    "idle" Kind::Idle(Workload::Plaintext), 1000, "connection", "idle connections";
     "idle-websocket" Kind::Idle(Workload::WebSocket16), 1000, "connection",
-        "WebSockets that are only there";
+        "idle WebSockets";
     "instructions" Kind::Instructions(Workload::Plaintext), 8, "request",
         "`GET /`, counted by callgrind";
     "syscalls" Kind::Syscalls(Workload::Plaintext), 64, "request", "`GET /`, counted by perf";
@@ -97,7 +96,7 @@ pub(super) static ALL: &[Scenario] = scenarios! {
         "`POST /discard` with 16 MiB, counted by perf";
 };
 
-/// The one of this name.
+/// The workload with this name.
 pub(super) fn named(name: &str) -> Option<&'static Scenario> {
     ALL.iter().find(|scenario| scenario.name == name)
 }
@@ -136,20 +135,20 @@ impl Scenario {
         self.kind == Kind::Http2
     }
 
-    /// Whether its windows go in slices, in turns with those of other targets: a load that is a
-    /// program of its own has its connections for one run only.
+    /// Whether targets take turns in slices of a window. h2load opens its connections anew for each
+    /// run, so its windows are not sliced.
     pub(super) fn is_in_slices(&self) -> bool {
         !matches!(self.kind, Kind::Http2 | Kind::Latency)
     }
 
-    /// Whether the memory of the server is of interest.
+    /// Whether the peak memory of the server is a figure.
     pub(super) fn has_peak(&self) -> bool {
         let large = |of: Workload| of.upload().max(of.response_body().len()) > 4096;
         self.kind == Kind::Mixed
             || matches!(self.kind, Kind::Busy(Load::KeepAlive(workload)) if large(workload))
     }
 
-    /// What the response is compared with.
+    /// The request and its response. None for handshakes.
     pub(super) fn workload(&self) -> Option<Workload> {
         match self.kind {
             Kind::Busy(Load::Handshakes(_)) => None,
@@ -179,22 +178,22 @@ mod tests {
     }
 
     #[test]
-    fn each_workload_of_the_servers_is_asked_for() {
+    fn each_request_of_the_servers_has_a_workload() {
         for workload in Workload::ALL {
-            let asks = ALL.iter().any(|of| of.kind == keep_alive(workload));
-            assert!(asks, "{workload}");
+            let has_one = ALL.iter().any(|of| of.kind == keep_alive(workload));
+            assert!(has_one, "{workload:?}");
         }
     }
 
     #[test]
-    fn memory_is_told_of_uploads_and_downloads() {
-        let told: Vec<&str> = ALL
+    fn uploads_and_downloads_have_a_peak() {
+        let names: Vec<&str> = ALL
             .iter()
             .filter(|scenario| scenario.has_peak())
             .map(|of| of.name)
             .collect();
         assert_eq!(
-            told.join(" "),
+            names.join(" "),
             "download-64k download-1m discard-64k discard-16m collect-64k collect-16m \
             websocket-1m mixed"
         );

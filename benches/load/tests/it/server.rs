@@ -1,7 +1,7 @@
-//! How the servers answer that the load is tested with.
+//! Servers for the tests of the load.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
-use anyport_bench_load::{Address, Patience};
+use anyport_bench_load::{Address, Timeout};
 use rustls::ServerConfig;
 use rustls::crypto::ring::{self, Ticketer};
 use rustls::pki_types::PrivateKeyDer;
@@ -14,24 +14,26 @@ use std::time::Duration;
 
 pub(crate) const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\nHello, World!";
 
-pub(crate) fn patience() -> Patience {
-    Patience::new(Duration::from_secs(60), Arc::default())
+pub(crate) fn timeout() -> Timeout {
+    Timeout::new(Duration::from_secs(60), Arc::default())
 }
 
-/// One for tests that wait for its end. What answers is sooner, however busy the machine is.
-pub(crate) fn impatience() -> Patience {
-    patience().of(Duration::from_secs(1))
+/// For tests that wait for it to end. Servers that respond are sooner, however busy the machine is.
+pub(crate) fn short_timeout() -> Timeout {
+    timeout().with_duration(Duration::from_secs(1))
 }
 
-/// A good one with this body.
+/// A right response with this body.
 pub(crate) fn response(body: &[u8]) -> Vec<u8> {
     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
 }
 
-/// A server on a port of its own, with a thread for each connection, which is told the connection's
-/// number. They end with their connections, and the one that accepts with the test's process.
-pub(crate) fn each(connection: impl Fn(usize, TcpStream) + Clone + Send + 'static) -> Address {
+/// A server on its own port, with a thread for each connection. `connection` gets the number of the
+/// connection. The thread that accepts ends with the test's process.
+pub(crate) fn on_each_connection(
+    connection: impl Fn(usize, TcpStream) + Clone + Send + 'static,
+) -> Address {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = Address::Tcp(listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -47,9 +49,9 @@ pub(crate) fn each(connection: impl Fn(usize, TcpStream) + Clone + Send + 'stati
     address
 }
 
-/// An address where no server listens. It stays so while the socket lives: a port that is merely
-/// free may be given to somebody else's server.
-pub(crate) fn nobody() -> (Socket, Address) {
+/// An address where no server listens while the socket lives. A port that is free may be given to
+/// another server.
+pub(crate) fn unused_address() -> (Socket, Address) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     socket.bind(&any_port.into()).unwrap();
@@ -57,12 +59,12 @@ pub(crate) fn nobody() -> (Socket, Address) {
     (socket, Address::Tcp(address))
 }
 
-/// One that answers well.
+/// A server whose responses are right.
 pub(crate) fn healthy() -> Address {
-    each(|_, stream| serve(stream, &[vec![RESPONSE.to_vec()]], usize::MAX))
+    on_each_connection(|_, stream| serve(stream, &[vec![RESPONSE.to_vec()]], usize::MAX))
 }
 
-/// Reads one request, and gives its head; nothing if the peer is gone.
+/// Reads one request, and gives its head. `None` if the client has closed.
 pub(crate) fn request(stream: &mut impl Read) -> Option<String> {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -79,10 +81,10 @@ pub(crate) fn request(stream: &mut impl Read) -> Option<String> {
     Some(head)
 }
 
-/// Answers each request with the next of `answers`, over and over; each is written in its parts.
-/// Closes after `requests` of them.
-pub(crate) fn serve(mut stream: impl Read + Write, answers: &[Vec<Vec<u8>>], requests: usize) {
-    for parts in answers.iter().cycle().take(requests) {
+/// Sends the next of `responses` for each request, again and again, part by part. Closes after so
+/// many requests.
+pub(crate) fn serve(mut stream: impl Read + Write, responses: &[Vec<Vec<u8>>], requests: usize) {
+    for parts in responses.iter().cycle().take(requests) {
         if request(&mut stream).is_none() {
             return;
         }
@@ -98,8 +100,18 @@ pub(crate) fn serve(mut stream: impl Read + Write, answers: &[Vec<Vec<u8>>], req
     }
 }
 
-/// What servers over TLS do, unless a test changes it.
-pub(crate) fn config() -> ServerConfig {
+/// Responds, and closes after a request with `Connection: close`.
+pub(crate) fn closing(mut stream: impl Read + Write) {
+    while let Some(head) = request(&mut stream) {
+        stream.write_all(RESPONSE).unwrap();
+        if head.contains("\r\nConnection: close\r\n") {
+            return;
+        }
+    }
+}
+
+/// The configuration of servers over TLS, unless a test changes it.
+pub(crate) fn tls_config() -> ServerConfig {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));

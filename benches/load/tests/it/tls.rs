@@ -1,8 +1,10 @@
-//! The load over TLS, against rustls in a few lines.
+//! The load over TLS, against small servers on rustls.
 
-use crate::server::{RESPONSE, config, each, impatience, patience, response, serve};
-use crate::{PLAINTEXT, closing, contains, failure, load};
-use anyport_bench_load::{Address, Amount, Crowd, Handshake, Kind, Workload, ask};
+use crate::server::{
+    RESPONSE, closing, on_each_connection, response, serve, short_timeout, timeout, tls_config,
+};
+use crate::{PLAINTEXT, contains, failure, load};
+use anyport_bench_load::{Address, Amount, Handshake, IdleConnections, Kind, Workload, fetch};
 use rustls::crypto::ring;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned, version};
 use std::io::Write as _;
@@ -14,10 +16,10 @@ const RESUMED: Kind = Kind::Handshakes(Handshake::Resumed);
 
 type Session = StreamOwned<ServerConnection, TcpStream>;
 
-/// A server on a port of its own, with a thread for each connection.
+/// A server on its own port, with a thread for each connection.
 fn server(config: ServerConfig, session: impl Fn(Session) + Clone + Send + 'static) -> Address {
     let config = Arc::new(config);
-    let address = each(move |_, stream| {
+    let address = on_each_connection(move |_, stream| {
         let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
         session(StreamOwned::new(tls, stream));
     });
@@ -27,18 +29,17 @@ fn server(config: ServerConfig, session: impl Fn(Session) + Clone + Send + 'stat
     }
 }
 
-fn answering(config: ServerConfig, parts: Vec<Vec<u8>>) -> Address {
-    server(config, move |stream| {
-        serve(stream, std::slice::from_ref(&parts), usize::MAX);
-    })
+fn responding(config: ServerConfig, response: Vec<u8>) -> Address {
+    let responses = [vec![response]];
+    server(config, move |stream| serve(stream, &responses, usize::MAX))
 }
 
 fn healthy() -> Address {
-    answering(config(), vec![RESPONSE.to_vec()])
+    responding(tls_config(), RESPONSE.to_vec())
 }
 
-/// Tells of each handshake what kind it was, as the server sees it.
-fn telling(config: ServerConfig) -> (Address, mpsc::Receiver<Option<HandshakeKind>>) {
+/// Sends the kind of each handshake, as the server sees it.
+fn recording(config: ServerConfig) -> (Address, mpsc::Receiver<Option<HandshakeKind>>) {
     let (sender, kinds) = mpsc::channel();
     let address = server(config, move |mut stream| {
         while stream.conn.is_handshaking() && stream.conn.complete_io(&mut stream.sock).is_ok() {}
@@ -54,7 +55,7 @@ fn telling(config: ServerConfig) -> (Address, mpsc::Receiver<Option<HandshakeKin
 }
 
 #[test]
-fn requests_are_answered_and_answers_told_whole() {
+fn requests_get_their_whole_response() {
     let mut short = load(&healthy(), PLAINTEXT, 8);
     for requests in [0, 1, 7, 8, 9, 1000] {
         assert_eq!(
@@ -62,31 +63,22 @@ fn requests_are_answered_and_answers_told_whole() {
             requests
         );
     }
-    let answer = ask(&healthy(), Workload::Plaintext, &patience()).unwrap();
-    assert_eq!(answer.body, b"Hello, World!");
-    // Longer than any record.
-    let answer = response(&Workload::Download1M.response_body());
+    let fetched = fetch(&healthy(), Workload::Plaintext, &timeout()).unwrap();
+    assert_eq!(fetched.body, b"Hello, World!");
+    // Longer than a record.
+    let response = response(&Workload::Download1M.response_body());
     let kind = Kind::KeepAlive(Workload::Download1M);
-    let mut long = load(&answering(config(), vec![answer]), kind, 2);
+    let mut long = load(&responding(tls_config(), response), kind, 2);
     assert_eq!(long.run(Amount::Requests(10)).unwrap().count, 10);
 }
 
 #[test]
-fn a_response_may_be_split_into_records_at_every_byte() {
-    for at in 1..RESPONSE.len() {
-        let parts = vec![RESPONSE[..at].to_vec(), RESPONSE[at..].to_vec()];
-        let mut load = load(&answering(config(), parts), PLAINTEXT, 1);
-        assert_eq!(load.run(Amount::Requests(3)).unwrap().count, 3, "{at}");
-    }
-}
-
-#[test]
 fn churn_makes_full_handshakes() {
-    for says_so in [true, false] {
+    for sends_close_notify in [true, false] {
         let (sender, kinds) = mpsc::channel();
-        let address = server(config(), move |mut stream| {
+        let address = server(tls_config(), move |mut stream| {
             closing(&mut stream);
-            if says_so {
+            if sends_close_notify {
                 stream.conn.send_close_notify();
                 let _ = stream.flush();
             }
@@ -102,20 +94,21 @@ fn churn_makes_full_handshakes() {
 }
 
 #[test]
-fn a_crowd_is_silent_then_shakes_hands_then_asks() {
-    let mut crowd = Crowd::connect(&healthy(), Workload::Plaintext, 20, &patience()).unwrap();
-    crowd.open_each().unwrap();
-    crowd.ask_each().unwrap();
-    crowd.ask_each().unwrap();
+fn idle_connections_make_their_handshake_once() {
+    let mut idle =
+        IdleConnections::connect(&healthy(), Workload::Plaintext, 20, &timeout()).unwrap();
+    idle.open().unwrap();
+    idle.request().unwrap();
+    idle.request().unwrap();
 }
 
 #[test]
-fn handshakes_are_to_the_server_what_they_are_to_the_load() {
+fn handshakes_have_the_kind_that_was_told() {
     for (kind, expected) in [
         (FULL, HandshakeKind::Full),
         (RESUMED, HandshakeKind::Resumed),
     ] {
-        let (address, kinds) = telling(config());
+        let (address, kinds) = recording(tls_config());
         let mut load = load(&address, kind, 3);
         for handshakes in [0, 1, 20] {
             assert_eq!(
@@ -132,8 +125,8 @@ fn handshakes_are_to_the_server_what_they_are_to_the_load() {
 }
 
 #[test]
-fn a_server_that_forgets_its_tickets_is_told() {
-    /// Gives tickets that nobody can read.
+fn server_that_forgets_its_tickets_is_an_error() {
+    /// Makes tickets, and reads none.
     #[derive(Debug)]
     struct Forgetful;
     impl rustls::server::ProducesTickets for Forgetful {
@@ -150,42 +143,43 @@ fn a_server_that_forgets_its_tickets_is_told() {
             None
         }
     }
-    let mut config = config();
+    let mut config = tls_config();
     config.ticketer = Arc::new(Forgetful);
-    contains(&failure(&telling(config).0, RESUMED), &["didn't resume"]);
+    contains(&failure(&recording(config).0, RESUMED), &["did not resume"]);
 }
 
 #[test]
-fn a_server_without_tickets_is_not_waited_for_forever() {
-    let mut config = config();
+fn server_without_tickets_times_out() {
+    let mut config = tls_config();
     config.send_tls13_tickets = 0;
-    let error = failure(&telling(config).0, FULL);
+    let error = failure(&recording(config).0, FULL);
     contains(&error, &["sent no ticket"]);
 }
 
 #[test]
-fn other_servers_are_refused() {
-    let asked = |config| {
-        let address = answering(config, vec![RESPONSE.to_vec()]);
+fn other_protocols_are_errors() {
+    let error_of = |config| {
+        let address = responding(config, RESPONSE.to_vec());
         format!(
             "{:#}",
-            ask(&address, Workload::Plaintext, &patience()).unwrap_err()
+            fetch(&address, Workload::Plaintext, &timeout()).unwrap_err()
         )
     };
-    let mut deaf = config();
-    deaf.alpn_protocols.clear();
-    contains(&asked(deaf), &["chooses nothing by ALPN"]);
+    let mut without_alpn = tls_config();
+    without_alpn.alpn_protocols.clear();
+    contains(&error_of(without_alpn), &["chooses nothing by ALPN"]);
     let old = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let mut old = old
         .with_protocol_versions(&[&version::TLS12])
         .unwrap()
         .with_no_client_auth()
-        .with_cert_resolver(config().cert_resolver);
+        .with_cert_resolver(tls_config().cert_resolver);
     old.alpn_protocols = vec![b"http/1.1".to_vec()];
-    contains(&asked(old), &["cannot make a TLS handshake"]);
-    let Address::Tcp(plain) = each(|_, mut stream| drop(stream.write_all(RESPONSE))) else {
+    contains(&error_of(old), &["cannot make a TLS handshake"]);
+    let Address::Tcp(plain) = on_each_connection(|_, mut stream| drop(stream.write_all(RESPONSE)))
+    else {
         panic!("no TCP")
     };
-    let error = ask(&Address::Tls(plain), Workload::Plaintext, &impatience()).unwrap_err();
+    let error = fetch(&Address::Tls(plain), Workload::Plaintext, &short_timeout()).unwrap_err();
     contains(&format!("{error:#}"), &["cannot make a TLS handshake"]);
 }

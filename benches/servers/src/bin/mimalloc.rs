@@ -1,4 +1,4 @@
-//! The server with mimalloc, which gives freed buffers back.
+//! The server with mimalloc.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The server with the system's allocator, whose calls valgrind counts.
+//! The server with the system's allocator.
 
 use std::process::ExitCode;
 

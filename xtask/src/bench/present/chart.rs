@@ -1,18 +1,18 @@
-//! A chart: a row for each target, a dot for its median and a whisker for its interval, from zero
-//! for amounts and around 1 for ratios. Colours are the style sheet's.
+//! A chart: each target has a row, with a mark for its median and a whisker for its interval. The
+//! style sheet has the colours.
 
 use super::super::row::{Row, Unit, Verdict};
 use super::{cell, ends};
 use maud::{Markup, html};
 
 const WIDTH: f64 = 640.0;
-/// Where names end, and where the plot does.
+/// Where names end, and where the plot starts and ends.
 const NAMES: f64 = 150.0;
 const PLOT: (f64, f64) = (160.0, 490.0);
 const ROW: f64 = 18.0;
 const HEAD: f64 = 22.0;
 
-/// Where a value lies.
+/// Positions of values.
 #[derive(Clone, Copy, Debug)]
 struct Scale {
     low: f64,
@@ -21,7 +21,7 @@ struct Scale {
 }
 
 impl Scale {
-    /// Twice as much as 1 lies as far from it as half as much; amounts begin at zero.
+    /// Logarithmic around 1 for ratios, from zero for amounts.
     fn of(rows: &[&Row], unit: Unit) -> Self {
         /// So that noise does not look like a difference.
         const NARROWEST: f64 = 1.1;
@@ -56,7 +56,7 @@ impl Scale {
         PLOT.0 + share.clamp(0.0, 1.0) * (PLOT.1 - PLOT.0)
     }
 
-    /// Round values, so many that their numbers have room.
+    /// Round values whose numbers do not overlap.
     fn ticks(self) -> Vec<f64> {
         if self.is_logarithmic {
             let all = [
@@ -130,7 +130,7 @@ fn mark(row: &Row, unit: Unit, scale: Scale, y: f64) -> Markup {
             @if let Some((low, high)) = figure.ends() {
                 line.whisker x1=(px(scale.at(low))) x2=(px(scale.at(high))) y1=(px(y)) y2=(px(y)) {}
             }
-            // Peers are square on a corner, for whoever can't tell the colours.
+            // Peers are rhombs, for readers who cannot tell the colours apart.
             @if row.peer {
                 path.mark.(verdict) d=(format!("M{} {}l5 5-5 5-5-5z", px(x), px(y - 5.0))) {}
             } @else {
@@ -165,7 +165,7 @@ mod tests {
     use super::{PLOT, Row, Scale, Unit, draw};
 
     #[test]
-    fn a_ratio_of_one_lies_at_its_tick_and_larger_ones_right_of_it() {
+    fn larger_ratios_are_right_of_one() {
         let run = run();
         let rows: Vec<&Row> = run.rows.iter().collect();
         let scale = Scale::of(&rows, Unit::Ratio);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_begin_at_zero() {
+    fn amounts_start_at_zero() {
         let (small, large) = (row("tcp", 1.0), row("axum", 100.0));
         let scale = Scale::of(&[&small, &large], Unit::Cpu);
         assert!((scale.at(0.0) - PLOT.0).abs() < 1e-9);

@@ -1,4 +1,4 @@
-//! Tables in documents: the bench writes what stands between two markers, and nothing else.
+//! Tables in documents: the bench writes between two markers only.
 //!
 //! A marker says which rows and columns:
 //! `<!-- bench: tcp "Tcp::bind(..)", axum | plaintext.ratio "CPU", idle.kept -->`, and
@@ -18,15 +18,15 @@ const END: &str = "<!-- /bench -->";
 
 #[derive(Debug, clap::Args)]
 pub(in crate::bench) struct DocumentOptions {
-    /// The folder of the run that the tables are of
+    /// The folder of the run
     folder: PathBuf,
 }
 
-/// Writes the tables of all documents anew.
+/// Writes the tables of all documents.
 ///
 /// # Errors
 ///
-/// When a marker asks for what the run does not have.
+/// When a marker names what the run does not have.
 pub(in crate::bench) fn update(options: &DocumentOptions, root: &Path) -> anyhow::Result<()> {
     let run = Run::read(&options.folder)?;
     for name in DOCUMENTS {
@@ -45,12 +45,10 @@ fn updated(text: &str, run: &Run) -> anyhow::Result<String> {
     let mut rest = text;
     while let Some(at) = rest.find(START) {
         let (before, marked) = rest.split_at(at);
-        let (marker, after) = marked
-            .split_once("-->")
-            .context("a marker without its end `-->`")?;
+        let (marker, after) = marked.split_once("-->").context("a marker without `-->`")?;
         let (_, after) = after
             .split_once(END)
-            .with_context(|| format!("a table without its end `{END}`"))?;
+            .with_context(|| format!("a table without `{END}`"))?;
         let table = table(marker.trim_start_matches(START), run)?;
         updated += &format!("{before}{marker}-->\n{table}\n{END}");
         rest = after;
@@ -109,7 +107,7 @@ fn table(marker: &str, run: &Run) -> anyhow::Result<Table> {
     Ok(table)
 }
 
-/// Names and their titles, which are the names themselves if there are none.
+/// Names and their titles. A name without a title is its own.
 fn items(list: &str) -> impl Iterator<Item = (&str, &str)> {
     // Titles have no commas.
     list.split(',')
@@ -127,7 +125,7 @@ mod tests {
     use super::updated;
 
     #[test]
-    fn what_stands_between_markers_is_written_anew_and_the_rest_stays() {
+    fn only_text_between_markers_changes() {
         let text = "before\n<!-- bench: tcp \"ours\", axum | plaintext.ratio \"CPU\", idle.kept -->\nold\n<!-- /bench -->\nafter\n";
         let new = updated(text, &run()).unwrap();
         assert!(
@@ -146,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_that_asks_for_nothing_known_says_so() {
+    fn markers_with_unknown_names_are_errors() {
         for (marker, error) in [
             ("tcp, nobody | plaintext.ratio", "has no target `nobody`"),
             (

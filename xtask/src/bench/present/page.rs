@@ -1,8 +1,8 @@
-//! The page of a run: a chart and a table for each workload, and what the figures depend on. It
-//! loads nothing and runs nothing.
+//! The page of a run: a chart and a table for each workload, and the environment. It loads nothing,
+//! and has no script.
 
 use super::super::row::{Row, Run, Unit, Verdict};
-use super::{about, cell, chart, ends, reasons, rounds, units};
+use super::{INTERRUPTED, about, cell, chart, ends, reasons, rounds, units};
 use crate::bench::environment;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -30,19 +30,20 @@ pub(super) fn draw(run: &Run) -> Markup {
                         @if let Some(value) = run.environment.get(name) { p.muted { (name) ": " (value) } }
                     }
                     @if let Some(machine) = environment::machine(&run.environment) { p.muted { (machine) } }
-                    @if run.interrupted { p.warning { "This run was interrupted: it is what was measured by then." } }
+                    @if run.interrupted { p.warning { (INTERRUPTED) } }
                     @for note in &run.notes { p.muted { (note) } }
                     p.warning {
-                        "Over loopback, on one machine: only ratios and counts travel to another one. A filled mark differs from "
-                        "its reference by more than the 95 % interval; a hollow one shows no difference. Circles are anyport's."
+                        "Measured over loopback, on one machine: only ratios and counts hold on others. "
+                        "A filled mark differs from its reference by more than the 95 % interval; a "
+                        "hollow one shows no difference. Circles are anyport's."
                     }
                     nav aria-label="Workloads" {
-                        @for workload in &workloads { a href=(format!("#{workload}")) { (workload) } }
+                        @for (workload, _) in &workloads { a href=(format!("#{workload}")) { (workload) } }
                         a href="#environment" { "environment" }
                     }
                 }
                 main {
-                    @for workload in &workloads { (section(run, workload)) }
+                    @for (workload, rows) in &workloads { (section(workload, rows)) }
                     section #environment {
                         h2 { "environment" }
                         div.scroll tabindex="0" {
@@ -59,14 +60,9 @@ pub(super) fn draw(run: &Run) -> Markup {
     }
 }
 
-fn section(run: &Run, workload: &str) -> Markup {
-    let rows: Vec<&Row> = run
-        .rows
-        .iter()
-        .filter(|row| row.workload == workload)
-        .collect();
-    let units = units(&rows);
-    // A ratio stands for the time that it is made of; the table has all.
+fn section(workload: &str, rows: &[&Row]) -> Markup {
+    let units = units(rows);
+    // The chart of a ratio replaces that of its times, which are in the table.
     let is_charted = |unit: &&Unit| match unit {
         Unit::Cpu | Unit::Rate => !units.contains(&Unit::Ratio),
         _ => true,
@@ -74,20 +70,20 @@ fn section(run: &Run, workload: &str) -> Markup {
     html! {
         section id=(workload) {
             h2 { (workload) }
-            p.muted { (about(&rows)) }
+            p.muted { (about(rows)) }
             div.charts {
                 @for unit in units.iter().filter(is_charted) {
                     figure {
                         figcaption { (unit.label()) }
-                        (chart::draw(&rows, *unit, &format!("{workload}: {}", unit.label())))
+                        (chart::draw(rows, *unit, &format!("{workload}: {}", unit.label())))
                     }
                 }
             }
             details {
                 summary { "All numbers" }
-                div.scroll tabindex="0" { (table(&rows, &units)) }
+                div.scroll tabindex="0" { (table(rows, &units)) }
             }
-            @for (reason, targets) in reasons(&rows) {
+            @for (reason, targets) in reasons(rows) {
                 p.muted { "Not measured: " (targets.join(", ")) ": " (reason) }
             }
         }
@@ -140,7 +136,7 @@ mod tests {
     use super::draw;
 
     #[test]
-    fn the_page_has_each_target_and_loads_nothing() {
+    fn page_has_each_target_and_loads_nothing() {
         let page = draw(&run()).into_string();
         for expected in [
             "id=\"plaintext\"",

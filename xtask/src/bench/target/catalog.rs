@@ -1,29 +1,29 @@
 //! The targets of the bench.
 
-use super::{Lack, Package, Program, Scenario, Target, Transport};
+use super::{Package, Program, Scenario, Target, Transport, Unsupported};
 use Transport::{Tcp, Tls, Unix};
 
-/// Our server with all transports in it.
+/// Our server, with all transports.
 const OURS: Package = Package {
     is_peer: false,
     name: "anyport-bench-server",
-    features: "monoio,glommio,tls",
+    features: "all-transports",
     binary: "anyport-bench-server",
 };
 /// The references: hyper by hand on each runtime.
 const BY_HAND: Package = peer_package("peer-by-hand", "");
 
 /// hyper by hand on a runtime with a thread per core.
-const THREAD_BOUND: Lack = Lack {
-    lacks: Scenario::is_websocket,
-    reason: "hyper upgrades only `Send` streams, and the runtime's streams stay on their thread",
+const THREAD_BOUND: Unsupported = Unsupported {
+    workloads: Scenario::is_websocket,
+    reason: "hyper upgrades `Send` streams only, and those of the runtime are not",
 };
-const NO_APP: Lack = Lack {
-    lacks: |scenario| scenario.is_websocket() || scenario.is_upload(),
-    reason: "it runs no app: it reads no body and speaks no WebSocket",
+const NO_APP: Unsupported = Unsupported {
+    workloads: |scenario| scenario.is_websocket() || scenario.is_upload(),
+    reason: "it runs no app, which would read bodies and serve WebSockets",
 };
-const FIXED: Lack = Lack {
-    lacks: |scenario| {
+const FIXED: Unsupported = Unsupported {
+    workloads: |scenario| {
         let served = [
             "plaintext",
             "plaintext-1",
@@ -34,11 +34,11 @@ const FIXED: Lack = Lack {
         ];
         !served.contains(&scenario.name)
     },
-    reason: "it answers everything with the bytes of plain text",
+    reason: "its response is always plain text",
 };
-const SMALL_FRAMES: Lack = Lack {
-    lacks: |scenario| scenario.name == "websocket-1m",
-    reason: "its WebSockets take frames of 64 KiB at most, and no setting changes that",
+const SMALL_FRAMES: Unsupported = Unsupported {
+    workloads: |scenario| scenario.name == "websocket-1m",
+    reason: "its WebSockets have frames of 64 KiB at most, without a setting for that",
 };
 
 /// All of them, in the order of the tables.
@@ -84,10 +84,8 @@ pub(in crate::bench) fn all() -> Vec<Target> {
         },
         nginx(),
         Target {
-            lacks: &[FIXED],
-            remark: Some(
-                "`floor` is no server: it answers fixed bytes, which is what the kernel costs alone",
-            ),
+            unsupported: &[FIXED],
+            remark: Some("`floor` sends fixed bytes: its cost is that of the kernel"),
             ..peer("floor", peer_package("peer-floor", ""))
         },
         ours("tcp-system", Tcp, "hyper-system").built(
@@ -104,7 +102,7 @@ pub(in crate::bench) fn all() -> Vec<Target> {
             },
             &["tokio"],
         ),
-        // `tcp` beside itself, which has to be 1.
+        // `tcp` beside itself, whose ratio has to be 1.
         ours("tcp-again", Tcp, "tcp").built(OURS, &["--transport", "tcp"]),
     ]
 }
@@ -132,7 +130,7 @@ fn ours(name: &'static str, transport: Transport, reference: &str) -> Target {
         scales: true,
         needs_io_uring: false,
         countable: true,
-        lacks: &[],
+        unsupported: &[],
         own_headers: &[],
         upgrade_headers: &[],
         remark: None,
@@ -147,41 +145,42 @@ fn peer(name: &'static str, package: Package) -> Target {
     }
 }
 
-/// Each its own reference. It is told the one HTTP that it speaks: to find out would be work of its
-/// own.
+/// Each is its own reference. An argument chooses its version of HTTP, since detecting it would
+/// cost more.
 fn by_hand(name: &'static str, transport: Transport, arguments: &[&'static str]) -> Target {
     Target {
         transport,
         reference: name.to_owned(),
-        lacks: if arguments[0].starts_with("tokio") {
+        unsupported: if arguments[0].starts_with("tokio") {
             &[]
         } else {
             &[THREAD_BOUND]
         },
         ..peer(name, BY_HAND).built(BY_HAND, arguments)
     }
-    .telling_http2()
+    .with_http2_flag()
 }
 
 fn ntex(name: &'static str, features: &'static str) -> Target {
     Target {
         upgrade_headers: &[("transfer-encoding", "chunked")],
-        lacks: &[SMALL_FRAMES],
+        unsupported: &[SMALL_FRAMES],
         ..peer(name, peer_package("peer-ntex", features))
             .scaling()
-            .telling_http2()
+            .with_http2_flag()
     }
 }
 
 fn nginx() -> Target {
     Target {
         countable: false,
-        lacks: &[NO_APP],
+        unsupported: &[NO_APP],
         own_headers: &[("connection", "keep-alive"), ("server", "nginx")],
         remark: Some(
-            "`nginx` has the system's allocator and two more headers; its JSON is fixed bytes, and its downloads are files",
+            "`nginx` has the system's allocator and two more headers; its JSON is fixed, and its \
+            downloads are files",
         ),
-        ..peer("nginx", peer_package("peer-nginx", "")).telling_http2()
+        ..peer("nginx", peer_package("peer-nginx", "")).with_http2_flag()
     }
 }
 
@@ -202,7 +201,7 @@ impl Target {
         }
     }
 
-    fn telling_http2(mut self) -> Self {
+    fn with_http2_flag(mut self) -> Self {
         if let Program::Built { http2, .. } = &mut self.program {
             *http2 = &["--http2"];
         }
