@@ -11,6 +11,7 @@ use anyport_bench_child::{
     workload::{DISCARD, DOWNLOAD_1M, DOWNLOAD_64K, ECHO, HELLO, JSON, PLAINTEXT, UPLOAD},
 };
 use bytes::{Buf as _, Bytes};
+use futures_util::future::{Either, ready};
 use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -37,18 +38,25 @@ struct Message {
 
 /// The response that [`Workload`] describes, or a 404.
 ///
+/// Not an `async fn`, whose future would hold the request: most responses are ready at once, and
+/// moving a large future costs more than making them.
+///
 /// # Errors
 ///
 /// When a body cannot be read to its end.
-pub async fn answer<B>(request: Request<B>) -> Result<Response<Full<Bytes>>, B::Error>
+pub fn answer<B>(
+    request: Request<B>,
+) -> impl Future<Output = Result<Response<Full<Bytes>>, B::Error>>
 where
     B: Body<Data = Bytes>,
 {
     match route(request) {
-        Route::Respond(response) => Ok(response),
+        Route::Respond(response) => Either::Left(ready(Ok(response))),
         // Boxed, so that the futures of all other requests are smaller.
-        Route::Collect(body, respond) => Box::pin(collect(body, respond)).await,
-        Route::Discard(body) => Box::pin(discard(body)).await,
+        Route::Collect(body, respond) => {
+            Either::Right(Either::Left(Box::pin(collect(body, respond))))
+        }
+        Route::Discard(body) => Either::Right(Either::Right(Box::pin(discard(body)))),
     }
 }
 

@@ -81,8 +81,7 @@ fn serve(options: &Options) -> anyhow::Result<()> {
     })
 }
 
-/// Not an `async fn`: a future around that of `answer` would cost each request of plain text
-/// hundreds of instructions.
+/// Not an `async fn`, whose future would hold the request.
 fn app(
     mut request: Request<Body>,
 ) -> impl Future<Output = Result<Response<Full<Bytes>>, BoxError>> {

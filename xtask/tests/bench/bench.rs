@@ -1,6 +1,6 @@
 //! A run of the bench against stand-ins.
 
-use crate::stand_in::{CARGO, COMPILING, FAULT, FOLDER, VARIABLE};
+use crate::stand_in::{CARGO, COMPILING, FAULTS, FOLDER, REAL_FAULT};
 use rustix::process::Pid;
 use serde_json::Value;
 use std::io::Read;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 pub(crate) const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
 /// Longer than anything here takes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(300);
 
 pub(crate) struct Bench {
     child: Child,
@@ -22,28 +22,27 @@ pub(crate) struct Bench {
 }
 
 pub(crate) struct Outcome {
-    /// The exit code; nothing if a signal ended it.
+    /// None if a signal ended it.
     pub(crate) code: Option<i32>,
-    /// What stdout and stderr had.
-    pub(crate) text: String,
-    pub(crate) said: String,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
     pub(crate) rows: Vec<Value>,
     folder: TempDir,
 }
 
 impl Bench {
-    /// Starts `bench` with whatever it is told; `wrong` is what its servers do wrong.
-    pub(crate) fn start(wrong: &str, arguments: &str) -> Self {
-        Self::start_as(Command::new(XTASK), Stdio::piped(), wrong, "", arguments)
+    /// Starts `bench` with these arguments, and its servers with these faults.
+    pub(crate) fn start(faults: &str, arguments: &str) -> Self {
+        Self::start_as(Command::new(XTASK), Stdio::piped(), faults, "", arguments)
     }
 
-    /// The same by a command that is or becomes xtask, with its output going there; with `fault`,
-    /// the servers are real ones.
+    /// The same by a command that is or becomes xtask, with this stdout. With `real_fault`, the
+    /// servers are real ones with that fault.
     pub(crate) fn start_as(
         mut xtask: Command,
         stdout: Stdio,
-        wrong: &str,
-        fault: &str,
+        faults: &str,
+        real_fault: &str,
         arguments: &str,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -54,8 +53,8 @@ impl Bench {
             .args(arguments.split('|').map(str::trim))
             .env(CARGO, env::var_os("CARGO").unwrap())
             .env("CARGO", env::current_exe().unwrap())
-            .env(VARIABLE, wrong)
-            .env(FAULT, fault)
+            .env(FAULTS, faults)
+            .env(REAL_FAULT, real_fault)
             .env(FOLDER, folder.path().join("processes"))
             .stdin(Stdio::null())
             .stdout(stdout)
@@ -69,8 +68,7 @@ impl Bench {
         Pid::from_child(&self.child)
     }
 
-    /// Waits for a server to run.
-    pub(crate) fn until_serving(&self) {
+    pub(crate) fn wait_for_server(&self) {
         wait(|| {
             self.processes()
                 .iter()
@@ -79,8 +77,8 @@ impl Bench {
         });
     }
 
-    /// Waits for a compiler to run, and for the cargo that started it.
-    pub(crate) fn until_compiling(&self) {
+    /// Waits for a compiler, and for the cargo that started it.
+    pub(crate) fn wait_for_compiler(&self) {
         let compiling = |pid: &&u32| {
             let file = self.folder.path().join("processes").join(pid.to_string());
             fs::read_to_string(file).unwrap() == COMPILING && is_stand_in(**pid)
@@ -88,8 +86,8 @@ impl Bench {
         wait(|| (self.processes().iter().filter(compiling).count() == 2).then_some(()));
     }
 
-    /// Waits until there is a result with a figure.
-    pub(crate) fn until_measured(&self) {
+    /// Waits until the results have a figure.
+    pub(crate) fn wait_for_figures(&self) {
         let path = self.folder.path().join("run/results.json");
         wait(|| {
             fs::read_to_string(&path)
@@ -98,13 +96,13 @@ impl Bench {
         });
     }
 
-    /// Waits for the end, and for that of everything it started.
+    /// Waits for the end of the bench, and of all processes that it started.
     pub(crate) fn finish(mut self) -> Outcome {
         let stderr = read(self.child.stderr.take().unwrap());
         let stdout = self.child.stdout.take().map(read);
         let status = wait(|| self.child.try_wait().unwrap());
-        let text = stdout.map_or_else(String::new, |stdout| stdout.join().unwrap());
-        let said = stderr.join().unwrap();
+        let stdout = stdout.map_or_else(String::new, |stdout| stdout.join().unwrap());
+        let stderr = stderr.join().unwrap();
         wait(|| (!self.processes().iter().any(|&pid| is_stand_in(pid))).then_some(()));
         let results = fs::read_to_string(self.folder.path().join("run/results.json"));
         let results = results.map(|text| serde_json::from_str::<Value>(&text).unwrap());
@@ -113,14 +111,14 @@ impl Bench {
         });
         Outcome {
             code: status.code(),
-            text,
-            said,
+            stdout,
+            stderr,
             rows,
             folder: std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap()),
         }
     }
 
-    /// All that were ever started.
+    /// All processes that were ever started.
     fn processes(&self) -> Vec<u32> {
         let names = fs::read_dir(self.folder.path().join("processes")).unwrap();
         names
@@ -139,7 +137,7 @@ impl Drop for Bench {
 impl Outcome {
     pub(crate) fn row(&self, target: &str) -> &Value {
         let row = self.rows.iter().find(|row| row["target"] == target);
-        row.unwrap_or_else(|| panic!("no row of {target}: {}", self.said))
+        row.unwrap_or_else(|| panic!("no row of {target}: {}", self.stderr))
     }
 
     /// A figure of a target, or the reason why there is none.
@@ -154,7 +152,7 @@ impl Outcome {
     }
 }
 
-/// All that a pipe brings; a thread reads it, so that nobody waits for room in it.
+/// Reads a pipe to its end, on a thread, so that writers never wait.
 fn read(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
     thread::spawn(move || {
         let mut text = String::new();
@@ -163,7 +161,7 @@ fn read(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
     })
 }
 
-/// Whether a process is one of ours; its number may be somebody else's by now.
+/// Whether a process is one of ours. Its number may be reused.
 fn is_stand_in(pid: u32) -> bool {
     let file = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino()));
     let program = file(&Path::new("/proc").join(pid.to_string()).join("exe"));
@@ -171,15 +169,12 @@ fn is_stand_in(pid: u32) -> bool {
 }
 
 fn wait<T>(mut until: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TIMEOUT;
     loop {
         if let Some(value) = until() {
             return value;
         }
-        assert!(
-            Instant::now() < end,
-            "that didn't happen within {PATIENCE:?}"
-        );
+        assert!(Instant::now() < end, "nothing within {TIMEOUT:?}");
         thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,223 +1,220 @@
-//! What can go wrong, one by one.
+//! Runs of the bench: their files, their ends, and what goes wrong in them.
 
-use crate::bench::{Bench, Outcome};
-use crate::{Test, lack};
+use crate::bench::{Bench, Outcome, XTASK};
+use crate::{Test, missing};
 use rustix::process::{Signal, kill_process};
 use std::env;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::process::{Child, Command};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 /// A short run of two targets.
 const SHORT: &str = "--only | tcp | --workload | plaintext | --time | 2s | --output | FOLDER/run";
 
 pub(crate) fn all() -> Vec<Test> {
-    let taskset = lack("taskset --version");
+    let taskset = missing("taskset --version");
     [
-        ("servers_are_measured_and_all_of_it_is_kept", kept as fn()),
-        ("a_run_ends_in_time_on_a_busy_machine", busy),
-        ("a_peer_that_does_not_build_costs_its_own_rows", unbuilt),
-        ("a_server_that_does_not_start_says_why", silent),
-        ("a_server_that_dies_says_how", dying),
+        ("run_has_figures_and_files", finished_run as fn()),
+        ("run_ends_in_time_on_a_busy_machine", busy_machine),
+        ("peer_that_does_not_build_costs_only_its_rows", build_error),
         (
-            "a_server_that_answers_something_else_is_told_what_was_expected",
-            another,
+            "server_that_does_not_start_has_its_error_as_reason",
+            start_error,
         ),
-        ("anybodys_server_is_measured_with_its_children", given),
+        ("server_that_ends_has_its_signal_as_reason", aborted_server),
         (
-            "a_command_that_does_not_listen_is_told_where_it_should",
-            deaf,
+            "server_with_another_response_has_both_as_reason",
+            other_response,
         ),
         (
-            "ctrl_c_keeps_what_was_measured_and_leaves_no_server",
-            interrupted,
+            "server_of_the_user_is_measured_with_its_children",
+            user_server,
         ),
-        ("a_bench_that_is_killed_leaves_no_server", killed),
-        ("a_signal_during_a_build_leaves_no_compiler", compiling),
-        ("output_that_cannot_be_written_is_an_error", full),
-        ("a_folder_that_holds_a_run_is_not_overwritten", taken),
+        (
+            "command_that_ends_has_its_exit_code_as_reason",
+            user_command_error,
+        ),
+        ("ctrl_c_keeps_results_and_leaves_no_server", interrupted_run),
+        ("killed_bench_leaves_no_server", killed_bench),
+        (
+            "signal_during_a_build_leaves_no_compiler",
+            interrupted_build,
+        ),
+        ("output_that_cannot_be_written_is_an_error", full_disk),
+        ("folder_with_a_run_is_not_overwritten", existing_folder),
     ]
     .map(|(name, test)| (name, test, taskset))
     .into()
 }
 
-fn run(wrong: &str, arguments: &str) -> Outcome {
-    Bench::start(wrong, arguments).finish()
+/// A run of three targets that share a reference, and have no fault.
+pub(crate) fn finished() -> &'static Outcome {
+    static RUN: LazyLock<Outcome> =
+        LazyLock::new(|| Bench::start("", &SHORT.replace("tcp", "tcp,axum")).finish());
+    &RUN
 }
 
-fn kept() {
-    let outcome = run("", SHORT);
-    assert_eq!(outcome.code, Some(0), "{}", outcome.said);
-    let ratio = outcome.figure("tcp", "ratio").unwrap();
+/// A run of targets with a fault each, beside servers without one.
+fn faulty() -> &'static Outcome {
+    static RUN: LazyLock<Outcome> = LazyLock::new(|| {
+        let program = env::current_exe().unwrap();
+        // The shell stays, and its child serves.
+        let user = format!(
+            "user=true && {} --listen {{listen}} && true",
+            program.display()
+        );
+        let arguments = format!(
+            "--server | {user} | --server | ends=exit 7 \
+            | --only | tcp,tcp-per-core,monoio-epoll,axum \
+            | --workload | plaintext | --time | 4s | --output | FOLDER/run"
+        );
+        let faults = "peer-axum does not build;tcp does not start;tcp-per-core aborts;\
+            monoio-epoll sends another body";
+        Bench::start(faults, &arguments).finish()
+    });
+    &RUN
+}
+
+fn reason(target: &str) -> String {
+    assert_eq!(faulty().code, Some(1), "{}", faulty().stderr);
+    // The others are measured nevertheless.
+    assert_eq!(faulty().figure("hyper", "ratio"), Ok(1.0));
+    faulty().figure(target, "cpu").unwrap_err()
+}
+
+fn finished_run() {
+    let run = finished();
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let ratio = run.figure("tcp", "ratio").unwrap();
     assert!((0.3..3.0).contains(&ratio), "{ratio}");
-    assert_eq!(outcome.figure("hyper", "ratio"), Ok(1.0));
+    assert_eq!(run.figure("hyper", "ratio"), Ok(1.0));
     for (file, expected) in [
         ("summary.md", "| tcp "),
         ("report.html", "data-target=\"tcp\""),
         ("results.json", "\"cpu.cores\""),
     ] {
-        let text = std::fs::read_to_string(outcome.path("run").join(file)).unwrap();
+        let text = fs::read_to_string(run.path("run").join(file)).unwrap();
         assert!(text.contains(expected), "{file}: {text}");
     }
-    assert!(outcome.text.contains("## plaintext"), "{}", outcome.text);
+    assert!(run.stdout.contains("## plaintext"), "{}", run.stdout);
     for expected in [
         "of this machine",
         "first round of plaintext: ",
         "at most 0:02 min",
     ] {
         assert!(
-            outcome.said.contains(expected),
+            run.stderr.contains(expected),
             "{expected} is not in: {}",
-            outcome.said
+            run.stderr
         );
     }
 }
 
-/// A program that takes a core.
-struct Loop(Child);
+/// A program that keeps a core busy.
+struct BusyLoop(Child);
 
-impl Loop {
+impl BusyLoop {
     fn start() -> Self {
-        Self(
-            Command::new("sh")
-                .args(["-c", "while :; do :; done"])
-                .spawn()
-                .unwrap(),
-        )
+        let mut shell = Command::new("sh");
+        Self(shell.args(["-c", "while :; do :; done"]).spawn().unwrap())
     }
 }
 
-impl Drop for Loop {
+impl Drop for BusyLoop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-fn busy() {
-    let _loops = [Loop::start(), Loop::start()];
-    let begun = Instant::now();
-    let outcome = run("", &SHORT.replace("2s", "4s"));
-    // Twice the time, since the machine may be slow to start and to end it.
+fn busy_machine() {
+    let _loops = [BusyLoop::start(), BusyLoop::start()];
+    let start = Instant::now();
+    let run = Bench::start("", SHORT).finish();
+    // The machine may be slow to start and to end the run.
     assert!(
-        begun.elapsed() < Duration::from_secs(14),
+        start.elapsed() < Duration::from_secs(12),
         "{:?}",
-        begun.elapsed()
+        start.elapsed()
     );
-    assert_eq!(outcome.code, Some(0), "{}", outcome.said);
-    outcome.figure("tcp", "ratio").unwrap();
-    let row = outcome.row("tcp");
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    run.figure("tcp", "ratio").unwrap();
+    let row = run.row("tcp");
     assert!(row["disturbed"].as_u64().unwrap() > 0, "{row}");
 }
 
-fn unbuilt() {
-    let outcome = run(
-        "peer-axum does not build",
-        &SHORT.replace("tcp", "tcp,axum"),
-    );
-    assert_eq!(outcome.code, Some(1));
-    let reason = outcome.figure("axum", "cpu").unwrap_err();
+fn build_error() {
+    let reason = reason("axum");
     assert!(reason.contains("`peer-axum` does not build"), "{reason}");
-    outcome.figure("tcp", "cpu").unwrap();
 }
 
-fn silent() {
-    let outcome = run("says nothing", SHORT);
-    assert_eq!(outcome.code, Some(1));
-    let reason = outcome.figure("tcp", "cpu").unwrap_err();
-    assert!(reason.contains("the stars aren't right"), "{reason}");
+fn start_error() {
+    let reason = reason("tcp");
+    assert!(reason.contains("cannot start on purpose"), "{reason}");
 }
 
-fn dying() {
-    let outcome = run("dies", SHORT);
-    let reason = outcome.figure("tcp", "cpu").unwrap_err();
+fn aborted_server() {
+    let reason = reason("tcp-per-core");
     assert!(reason.contains("the server ended (signal: 6"), "{reason}");
 }
 
-fn another() {
-    let outcome = run("answers something else", SHORT);
-    let reason = outcome.figure("tcp", "cpu").unwrap_err();
+fn other_response() {
     assert_eq!(
-        reason,
+        reason("monoio-epoll"),
         "GET /: it answers `Hello, World` instead of `Hello, World!`"
     );
 }
 
-fn given() {
-    let program = env::current_exe().unwrap();
-    // The shell stays, and its child serves.
-    let server = format!(
-        "mine=true && {} --listen {{listen}} && true",
-        program.display()
-    );
-    let outcome = run(
-        "",
-        &format!(
-            "--server | {server} | --only | tcp | --workload | plaintext | --time | 2s | --output | FOLDER/run"
-        ),
-    );
-    assert_eq!(outcome.code, Some(0), "{}", outcome.said);
-    let ratio = outcome.figure("mine", "ratio").unwrap();
+fn user_server() {
+    let ratio = faulty().figure("user", "ratio").unwrap();
     assert!((0.3..3.0).contains(&ratio), "{ratio}");
 }
 
-fn deaf() {
-    let outcome = run(
-        "",
-        "--server | mine=exit 7 | --only | tcp | --workload | plaintext | --time | 2s | --output | FOLDER/run",
-    );
-    assert_eq!(outcome.code, Some(1));
-    let reason = outcome.figure("mine", "cpu").unwrap_err();
+fn user_command_error() {
+    let reason = reason("ends");
     assert!(reason.contains("exit status: 7"), "{reason}");
 }
 
-fn interrupted() {
+fn interrupted_run() {
     let bench = Bench::start("", &SHORT.replace("2s", "600s"));
-    bench.until_measured();
+    bench.wait_for_figures();
     kill_process(bench.pid(), Signal::INT).unwrap();
-    let outcome = bench.finish();
-    assert_eq!(outcome.code, Some(130), "{}", outcome.said);
-    outcome.figure("tcp", "cpu").unwrap();
-    assert!(
-        outcome.text.contains("interrupted") && outcome.text.contains("| tcp "),
-        "{}",
-        outcome.text
-    );
+    let run = bench.finish();
+    assert_eq!(run.code, Some(130), "{}", run.stderr);
+    run.figure("tcp", "cpu").unwrap();
+    let has_both = run.stdout.contains("interrupted") && run.stdout.contains("| tcp ");
+    assert!(has_both, "{}", run.stdout);
 }
 
-fn killed() {
+fn killed_bench() {
     let bench = Bench::start("", &SHORT.replace("2s", "600s"));
-    bench.until_serving();
+    bench.wait_for_server();
     kill_process(bench.pid(), Signal::KILL).unwrap();
     // It waits for all servers to end.
     assert_eq!(bench.finish().code, None);
 }
 
-fn compiling() {
-    let bench = Bench::start("builds its references forever", SHORT);
-    bench.until_compiling();
+fn interrupted_build() {
+    let bench = Bench::start("peer-by-hand builds forever", SHORT);
+    bench.wait_for_compiler();
     kill_process(bench.pid(), Signal::TERM).unwrap();
     assert_eq!(bench.finish().code, Some(130));
 }
 
-fn full() {
+fn full_disk() {
     let disk = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let xtask = Command::new(crate::bench::XTASK);
-    let outcome = Bench::start_as(xtask, disk.into(), "", "", SHORT).finish();
-    assert_eq!(outcome.code, Some(1));
-    assert!(outcome.said.contains("cannot print"), "{}", outcome.said);
-    // What was measured is kept nevertheless.
-    outcome.figure("tcp", "cpu").unwrap();
+    let run = Bench::start_as(Command::new(XTASK), disk.into(), "", "", SHORT).finish();
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("cannot print"), "{}", run.stderr);
+    // The results are written nevertheless.
+    run.figure("tcp", "cpu").unwrap();
 }
 
-fn taken() {
-    let bench = Bench::start("", &SHORT.replace("FOLDER/run", "FOLDER"));
-    let outcome = bench.finish();
-    assert_eq!(outcome.code, Some(0), "{}", outcome.said);
-    let again = run(
-        "",
-        &SHORT.replace("FOLDER/run", outcome.path("").to_str().unwrap()),
-    );
-    assert_eq!(again.code, Some(1));
-    assert!(again.said.contains("holds a run already"), "{}", again.said);
+fn existing_folder() {
+    let folder = finished().path("run");
+    let again = SHORT.replace("FOLDER/run", folder.to_str().unwrap());
+    let run = Bench::start("", &again).finish();
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("holds a run already"), "{}", run.stderr);
 }

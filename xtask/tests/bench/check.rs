@@ -1,8 +1,8 @@
-//! `--check`: it finds what it is for, and never takes for good what it cannot count.
+//! `--check` finds seeded regressions, and fails when it cannot count.
 
 use crate::bench::{Bench, Outcome, XTASK};
 use crate::stand_in::{HEALTHY, WITHOUT_IO_URING};
-use crate::{Test, lack};
+use crate::{Test, missing};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,10 +10,10 @@ use std::sync::LazyLock;
 use tempfile::TempDir;
 
 pub(crate) fn all() -> Vec<Test> {
-    let tools =
-        lack("valgrind --version").or_else(|| lack("perf stat -e raw_syscalls:sys_enter true"));
+    let tools = missing("valgrind --version")
+        .or_else(|| missing("perf stat -e raw_syscalls:sys_enter true"));
     vec![
-        ("a_healthy_server_is_as_before", healthy as fn(), tools),
+        ("server_without_a_fault_passes", healthy as fn(), tools),
         ("small_reads_of_uploads_are_found", small_reads, tools),
         (
             "one_more_allocation_per_request_is_found",
@@ -27,11 +27,11 @@ pub(crate) fn all() -> Vec<Test> {
             tools,
         ),
         (
-            "a_missing_tool_ends_a_check_and_is_named_with_its_package",
+            "missing_tools_are_named_with_their_packages",
             missing_tool,
             None,
         ),
-        ("a_check_without_io_uring_says_so", refused, tools),
+        ("check_without_io_uring_fails", refused, tools),
     ]
 }
 
@@ -46,7 +46,7 @@ fn check(xtask: Command, fault: &str, arguments: &str) -> Outcome {
     .finish()
 }
 
-/// What the healthy server is known for, which is measured once.
+/// The figures of the server without a fault, measured once.
 fn baseline() -> &'static Path {
     static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
         let folder = tempfile::tempdir().unwrap();
@@ -57,7 +57,7 @@ fn baseline() -> &'static Path {
             HEALTHY,
             &format!("{arguments} | --update"),
         );
-        assert_eq!(update.code, Some(0), "{}", update.said);
+        assert_eq!(update.code, Some(0), "{}", update.stderr);
         folder
     });
     static PATH: LazyLock<PathBuf> = LazyLock::new(|| FOLDER.path().join("baseline.json"));
@@ -72,15 +72,15 @@ fn arguments(baseline: &Path, workloads: &str) -> String {
 fn healthy() {
     let arguments = arguments(baseline(), "syscalls,syscalls-upload,instructions,idle");
     let same = check(Command::new(XTASK), HEALTHY, &arguments);
-    assert_eq!(same.code, Some(0), "{}", same.text);
+    assert_eq!(same.code, Some(0), "{}", same.stdout);
 }
 
 fn finds(fault: &str, workload: &str, figure: &str) {
     let found = check(Command::new(XTASK), fault, &arguments(baseline(), workload));
-    assert_eq!(found.code, Some(1), "{}", found.text);
+    assert_eq!(found.code, Some(1), "{}", found.stdout);
     let start = format!("tcp {workload} {figure}");
     let is_named = |line: &str| line.starts_with(&start) && line.ends_with("WORSE");
-    assert!(found.text.lines().any(is_named), "{}", found.text);
+    assert!(found.stdout.lines().any(is_named), "{}", found.stdout);
 }
 
 fn small_reads() {
@@ -104,10 +104,10 @@ fn missing_tool() {
     let mut xtask = Command::new(XTASK);
     xtask.env("PATH", nothing.path());
     let outcome = check(xtask, HEALTHY, "--only | tcp");
-    assert_eq!((outcome.code, outcome.text.as_str()), (Some(1), ""));
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""));
     for package in ["valgrind", "linux-perf"] {
         let advice = format!("apt install {package}");
-        assert!(outcome.said.contains(&advice), "{}", outcome.said);
+        assert!(outcome.stderr.contains(&advice), "{}", outcome.stderr);
     }
 }
 
@@ -115,13 +115,13 @@ fn refused() {
     let mut xtask = Command::new(env::current_exe().unwrap());
     xtask.args([WITHOUT_IO_URING, XTASK]);
     let outcome = check(xtask, HEALTHY, "--only | monoio,glommio");
-    assert_eq!(outcome.code, Some(1), "{}", outcome.said);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
     let expected =
         "NOT COMPARED: monoio, glommio: io_uring is refused here (Operation not permitted";
-    assert!(outcome.text.contains(expected), "{}", outcome.text);
+    assert!(outcome.stdout.contains(expected), "{}", outcome.stdout);
     assert!(
-        outcome.text.contains("nothing could be compared"),
+        outcome.stdout.contains("nothing could be compared"),
         "{}",
-        outcome.text
+        outcome.stdout
     );
 }

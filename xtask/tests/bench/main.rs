@@ -1,12 +1,12 @@
-//! `cargo xtask bench` from outside: whatever goes wrong costs a row, whatever ends the bench
-//! leaves no server behind, and `--check` finds what it is for.
+//! `cargo xtask bench` as a program: a failure costs a row, no end of the bench leaves a server,
+//! and `--check` finds regressions.
 //!
-//! Real builds would take minutes. So this binary plays cargo (`CARGO` leads to it), which says
-//! that it has built this binary, which plays the servers, too: `STAND_IN` says what one does
-//! wrong. With `STAND_IN_FAULT` it is the real server of anyport, with that fault.
+//! Real builds would take minutes. So this binary is a stand-in for cargo, too: it reports that it
+//! has built this binary, which is also a stand-in for the servers. `STAND_IN_FAULTS` has their
+//! faults. With `STAND_IN_REAL_FAULT`, it is the real server of anyport with a fault.
 #![cfg_attr(
     target_os = "linux",
-    expect(clippy::unwrap_used, reason = "a test that can't go on should stop")
+    expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")
 )]
 
 #[cfg(target_os = "linux")]
@@ -35,20 +35,20 @@ fn main() -> std::process::ExitCode {
             Some(at) => stand_in::serve(&arguments[at + 1]),
             None => {
                 let trials = [cases::all(), check::all(), page::all()].concat();
-                let trials = trials.into_iter().map(|(name, test, lack)| {
+                let trials = trials.into_iter().map(|(name, test, missing)| {
                     let trial = libtest_mimic::Trial::test(name, move || {
                         test();
                         Ok(())
                     });
-                    match lack {
+                    match missing {
                         None => trial,
-                        Some(lack) => trial
+                        Some(program) => trial
                             .with_ignored_flag(true)
-                            .with_kind(format!("needs {lack}")),
+                            .with_kind(format!("needs {program}")),
                     }
                 });
                 let mut arguments = libtest_mimic::Arguments::from_args();
-                // Each has the machine's cores to itself, or it would disturb the others.
+                // Each needs the machine's cores.
                 arguments.test_threads = Some(1);
                 libtest_mimic::run(&arguments, trials.collect()).exit_code()
             }
@@ -56,13 +56,13 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-/// A test's name, the test, and what the machine lacks for it.
+/// A test's name, the test, and a program that it needs and the machine lacks.
 #[cfg(target_os = "linux")]
 type Test = (&'static str, fn(), Option<&'static str>);
 
-/// Whether a program runs.
+/// The program, if it does not run.
 #[cfg(target_os = "linux")]
-fn lack(command: &'static str) -> Option<&'static str> {
+fn missing(command: &'static str) -> Option<&'static str> {
     let mut words = command.split(' ');
     let program = words.next()?;
     let ran = std::process::Command::new(program).args(words).output();

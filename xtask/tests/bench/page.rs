@@ -1,12 +1,11 @@
-//! The page in a browser: headless Chromium draws it, light and dark.
+//! The page in headless Chromium.
 
-use crate::bench::Bench;
-use crate::{Test, lack};
+use crate::{Test, cases::finished, missing};
 use serde_json::Value;
 use std::fs;
 use std::process::Command;
 
-/// Looks at the page in a frame, since its own policy lets no script run in it.
+/// Reads the page in a frame, since its own policy allows no script.
 const SCRIPT: &str = "
 const frame = document.getElementById('page');
 const all = (what) => [...frame.contentDocument.querySelectorAll(what)];
@@ -18,28 +17,26 @@ const cut = all('.chart').flatMap((chart) => {
     return at.width === 0 || at.left < box.left - 1 || at.right > box.right + 1;
   });
 });
-const said = {
+const values = {
   background, cut: cut.length, charts: all('.chart').length,
   rows: all('.row').map((row) => row.dataset.target), wide: frame.contentDocument.body.scrollWidth,
 };
 const pre = document.createElement('pre');
-pre.textContent = JSON.stringify(said);
+pre.textContent = JSON.stringify(values);
 document.body.append(pre);
 ";
 
 pub(crate) fn all() -> Vec<Test> {
-    let lack = lack("chromium --version").or_else(|| lack("taskset --version"));
+    let missing = missing("chromium --version").or_else(|| missing("taskset --version"));
     vec![(
-        "the_page_is_drawn_light_and_dark",
+        "page_is_drawn_light_and_dark",
         light_and_dark as fn(),
-        lack,
+        missing,
     )]
 }
 
 fn light_and_dark() {
-    let arguments =
-        "--only | tcp,axum | --workload | plaintext | --time | 2s | --output | FOLDER/run";
-    let outcome = Bench::start("", arguments).finish();
+    let outcome = finished();
     let page = fs::read_to_string(outcome.path("run/report.html")).unwrap();
     let page = page.replace('&', "&amp;").replace('"', "&quot;");
     let outer = outcome.path("outer.html");
@@ -47,7 +44,7 @@ fn light_and_dark() {
     let script =
         format!("<script>document.getElementById('page').onload = () => {{ {SCRIPT} }}</script>");
     fs::write(&outer, format!("<!DOCTYPE html><body>{frame}{script}")).unwrap();
-    let look = |light: u8| -> Value {
+    let draw = |light: u8| -> Value {
         let output = Command::new("chromium")
             .args([
                 "--headless",
@@ -66,25 +63,25 @@ fn light_and_dark() {
             .output()
             .unwrap();
         let dom = String::from_utf8(output.stdout).unwrap();
-        let (_, said) = dom
+        let (_, values) = dom
             .rsplit_once("<pre>")
-            .unwrap_or_else(|| panic!("no figures in {dom}"));
-        serde_json::from_str(said.split_once("</pre>").unwrap().0).unwrap()
+            .unwrap_or_else(|| panic!("no values in {dom}"));
+        serde_json::from_str(values.split_once("</pre>").unwrap().0).unwrap()
     };
-    let (light, dark) = (look(1), look(0));
-    for said in [&light, &dark] {
+    let (light, dark) = (draw(1), draw(0));
+    for values in [&light, &dark] {
         assert_eq!(
-            (&said["charts"], &said["cut"]),
+            (&values["charts"], &values["cut"]),
             (&1.into(), &0.into()),
-            "{said}"
+            "{values}"
         );
         let rows = ["tcp", "axum", "hyper"].map(Value::from);
-        let drawn = said["rows"].as_array().unwrap();
+        let drawn = values["rows"].as_array().unwrap();
         assert!(
             drawn.len() == 3 && rows.iter().all(|row| drawn.contains(row)),
-            "{said}"
+            "{values}"
         );
-        assert!(said["wide"].as_f64().unwrap() <= 900.0, "{said}");
+        assert!(values["wide"].as_f64().unwrap() <= 900.0, "{values}");
     }
     assert_ne!(light["background"], dark["background"]);
 }

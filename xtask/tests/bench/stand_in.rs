@@ -1,39 +1,37 @@
-//! What this binary is when it's not the test: cargo, or a server.
+//! The stand-ins of this binary: cargo, a compiler and a server.
 
-use crate::bench::PATIENCE;
+use crate::bench::TIMEOUT;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use serde_json::json;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, Command, ExitCode};
 use std::{env, fs, io, thread};
 
-/// What the servers do wrong.
-pub(crate) const VARIABLE: &str = "STAND_IN";
-/// The argument by which it's a compiler, which the stand-in of cargo starts.
-pub(crate) const COMPILER: &str = "compile";
-/// What cargo and compiler leave in their files.
-pub(crate) const COMPILING: &str = "compiling";
-/// Where each process leaves a file with its number as its name.
-pub(crate) const FOLDER: &str = "STAND_IN_FOLDER";
-/// The real one.
-pub(crate) const CARGO: &str = "STAND_IN_CARGO";
-
+/// What fails, each with its subject, separated by semicolons.
+pub(crate) const FAULTS: &str = "STAND_IN_FAULTS";
 /// The fault of the real server.
-pub(crate) const FAULT: &str = "STAND_IN_FAULT";
-/// The value of [`FAULT`] that is none.
+pub(crate) const REAL_FAULT: &str = "STAND_IN_REAL_FAULT";
+/// The value of [`REAL_FAULT`] without one.
 pub(crate) const HEALTHY: &str = "none";
-
-/// What makes this binary become another, to which the kernel refuses io_uring.
+/// The folder where each process writes a file with its number as its name.
+pub(crate) const FOLDER: &str = "STAND_IN_FOLDER";
+/// The real cargo.
+pub(crate) const CARGO: &str = "STAND_IN_CARGO";
+/// The argument of the compiler that the stand-in of cargo starts.
+pub(crate) const COMPILER: &str = "compile";
+/// The contents of the files of cargo and compiler.
+pub(crate) const COMPILING: &str = "compiling";
+/// The argument with which the kernel refuses io_uring to the command that follows.
 pub(crate) const WITHOUT_IO_URING: &str = "without-io-uring";
 
-fn does(what: &str) -> bool {
-    env::var(VARIABLE).is_ok_and(|wrong| wrong == what)
+fn has_fault(fault: &str) -> bool {
+    env::var(FAULTS).is_ok_and(|faults| faults.split(';').any(|of| of == fault))
 }
 
-/// By a filter, as container runtimes do; what it starts inherits that.
+/// Applies a filter, as container runtimes do, and becomes the command.
 pub(crate) fn without_io_uring(command: &[String]) -> ExitCode {
     /// `io_uring_setup`, the same on all architectures.
     const SETUP: i64 = 425;
@@ -52,7 +50,7 @@ pub(crate) fn without_io_uring(command: &[String]) -> ExitCode {
     panic!("{error}");
 }
 
-/// Asks the real cargo.
+/// Becomes the real cargo.
 pub(crate) fn metadata(arguments: &[String]) -> ExitCode {
     let error = Command::new(env::var_os(CARGO).unwrap())
         .args(arguments)
@@ -60,7 +58,7 @@ pub(crate) fn metadata(arguments: &[String]) -> ExitCode {
     panic!("{error}");
 }
 
-/// Says that each binary was built.
+/// Reports that each binary was built.
 pub(crate) fn build(arguments: &[String]) -> ExitCode {
     let after = |flag: &str| {
         let pairs = arguments.iter().zip(&arguments[1..]);
@@ -69,12 +67,13 @@ pub(crate) fn build(arguments: &[String]) -> ExitCode {
             .map(|(_, value)| value.clone());
         values.collect::<Vec<_>>()
     };
-    if does("peer-axum does not build") && after("--package") == ["peer-axum"] {
-        eprintln!("error[E0000]: nothing is right");
+    let package = after("--package").concat();
+    if has_fault(&format!("{package} does not build")) {
+        eprintln!("error[E0000]: an error on purpose");
         return ExitCode::from(101);
     }
-    if does("builds its references forever") && after("--package") == ["peer-by-hand"] {
-        tell(COMPILING);
+    if has_fault(&format!("{package} builds forever")) {
+        write_file(COMPILING);
         let compiler = Command::new(env::current_exe().unwrap())
             .arg(COMPILER)
             .status();
@@ -102,89 +101,75 @@ pub(crate) fn build(arguments: &[String]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// A compiler, which takes longer than anybody waits for it to be ended.
+/// A compiler that runs longer than any test waits.
 pub(crate) fn compile() -> ExitCode {
-    tell(COMPILING);
-    thread::sleep(2 * PATIENCE);
+    write_file(COMPILING);
+    thread::sleep(2 * TIMEOUT);
     ExitCode::FAILURE
 }
 
-/// Leaves a file with this process's number as its name, and in it what it does.
-fn tell(what: &str) {
+/// Writes this process's file.
+fn write_file(contents: &str) {
     let folder = env::var_os(FOLDER).unwrap();
-    fs::write(Path::new(&folder).join(process::id().to_string()), what).unwrap();
+    fs::write(Path::new(&folder).join(process::id().to_string()), contents).unwrap();
 }
 
-/// A server of a thread per connection, which ends with its stdin; or the real one.
+/// A server with a thread per connection, which ends with its stdin; or the real one.
 pub(crate) fn serve(listen: &str) -> ExitCode {
-    tell("");
-    let fault = env::var(FAULT).unwrap_or_default();
-    if !fault.is_empty() {
-        let arguments = env::args_os();
-        let fault = if fault == HEALTHY {
-            vec![]
-        } else {
-            vec!["--fault".into(), fault.into()]
+    write_file("");
+    let real_fault = env::var(REAL_FAULT).unwrap_or_default();
+    if !real_fault.is_empty() {
+        let fault = match real_fault.as_str() {
+            HEALTHY => vec![],
+            _ => vec!["--fault".into(), real_fault.into()],
         };
-        return anyport_bench_server::run_with(arguments.chain(fault));
+        return anyport_bench_server::run_with(env::args_os().chain(fault));
     }
-    if does("says nothing") {
-        eprintln!("error: the stars aren't right");
+    let transport = env::args().skip_while(|word| word != "--transport").nth(1);
+    let name = transport.unwrap_or_default();
+    if has_fault(&format!("{name} does not start")) {
+        eprintln!("error: cannot start on purpose");
         return ExitCode::from(3);
     }
-    if does("listens nowhere") {
-        io::copy(&mut io::stdin(), &mut io::sink()).unwrap();
-        return ExitCode::SUCCESS;
-    }
-    let listener = match bind(listen.trim_start_matches("tcp:").parse().unwrap()) {
-        Ok(listener) => listener,
-        Err(error) => {
-            eprintln!("error: cannot bind {listen}: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
+    let listener = TcpListener::bind(listen).unwrap();
     println!("{}", listener.local_addr().unwrap());
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            thread::spawn(move || answer(stream));
+            let name = name.clone();
+            thread::spawn(move || respond(stream, &name));
         }
     });
     io::copy(&mut io::stdin(), &mut io::sink()).unwrap();
     ExitCode::SUCCESS
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address)
-}
-
-fn answer(mut stream: impl Read + Write) {
-    let length = if does("answers something else") {
+fn respond(mut stream: impl Read + Write, name: &str) {
+    let aborts = has_fault(&format!("{name} aborts"));
+    let length = if has_fault(&format!("{name} sends another body")) {
         12
     } else {
         13
     };
-    let response = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {length}\r\n\
-        date: Tue, 24 Nov 2026 12:00:00 GMT\r\n\r\n{}",
-        &"Hello, World!"[..length]
-    );
+    let body = &"Hello, World!"[..length];
+    let response = |headers| {
+        format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\n\
+            content-length: {length}\r\n{headers}date: Tue, 24 Nov 2026 12:00:00 GMT\r\n\r\n{body}"
+        )
+    };
     let mut buffer = [0; 1024];
-    for answered in 0.. {
-        if does("dies") && answered == 2 {
+    for responses in 0.. {
+        if aborts && responses == 2 {
             process::abort();
         }
-        // A request is so short that it comes in one piece.
+        // A request is so short that it comes in one read.
         let request = match stream.read(&mut buffer) {
             Ok(read) if read > 0 => String::from_utf8_lossy(&buffer[..read]).to_ascii_lowercase(),
             _ => return,
         };
         let is_last = request.contains("connection: close");
-        let response = if is_last {
-            response.replace("date:", "connection: close\r\ndate:")
-        } else {
-            response.clone()
-        };
-        if stream.write_all(response.as_bytes()).is_err() || is_last {
+        let headers = if is_last { "connection: close\r\n" } else { "" };
+        if stream.write_all(response(headers).as_bytes()).is_err() || is_last {
             return;
         }
     }

@@ -18,7 +18,7 @@ use hyper::{
 pub fn respond(
     request: Request<Incoming>,
 ) -> impl Future<Output = hyper::Result<Response<Full<Bytes>>>> {
-    // As anyport's server does: without a future around that of `answer`.
+    // As in anyport's server, no `async fn`, whose future would hold the request.
     match request.uri().path() {
         WEBSOCKET => Either::Left(ready(Ok(open(request)))),
         _ => Either::Right(answer(request)),
