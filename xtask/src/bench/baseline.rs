@@ -9,7 +9,8 @@ use std::path::Path;
 
 const ADVICE: &str = "If the change is meant to cost that, commit the new figures: `cargo xtask \
     bench --check --update`. Otherwise `callgrind_annotate \
-    target/bench/instructions-TARGET-300.out` shows where the instructions are.";
+    target/bench/instructions-TARGET-300.out` shows which functions have the instructions, and \
+    their lines after a build with CARGO_PROFILE_MEASURE_DEBUG=line-tables-only.";
 
 /// A figure that is worse by more tolerances is not measured again: noise is smaller.
 const CLEAR: f64 = 3.0;
