@@ -3,9 +3,9 @@
 use crate::workspace::locked_versions;
 use procfs::{Current as _, LoadAverage, Meminfo};
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::{env, fs};
 use time::OffsetDateTime;
 
 /// Names and values.
@@ -49,70 +49,62 @@ const CRATES: [(&str, &str); 2] = [
 
 /// Reads all of it, and leaves out what is unknown.
 pub(super) fn read(root: &Path) -> Environment {
-    let mut environment = Environment::new();
-    let mut set = |name: String, value: Option<String>| {
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            environment.insert(name, value);
-        }
-    };
-    set(
-        "time".to_owned(),
-        Some(timestamp(OffsetDateTime::now_utc())),
-    );
-    set("commit".to_owned(), commit(root));
-    if let Ok(cpus) = procfs::CpuInfo::current() {
-        set(
-            "cpu.model".to_owned(),
-            cpus.model_name(0).map(str::to_owned),
-        );
-        set("cpu.cores".to_owned(), Some(cpus.num_cores().to_string()));
-        // Only a guest of a hypervisor has this flag.
-        let is_guest = cpus.flags(0).map(|flags| flags.contains(&"hypervisor"));
-        set(
-            "cpu.virtual".to_owned(),
-            is_guest.map(|guest| if guest { "yes" } else { "no" }.to_owned()),
-        );
-    }
+    let cpus = procfs::CpuInfo::current().ok();
+    let cpus = cpus.as_ref();
+    // Guests of a hypervisor have a flag.
+    let is_guest = cpus.and_then(|cpus| Some(cpus.flags(0)?.contains(&"hypervisor")));
     let memory = Meminfo::current().ok();
-    set(
-        "memory.total".to_owned(),
-        memory.map(|memory| format!("{} MiB", memory.mem_total >> 20)),
-    );
     let load = LoadAverage::current().ok();
-    set(
-        "load.before".to_owned(),
-        load.map(|load| format!("{:.2} {:.2} {:.2}", load.one, load.five, load.fifteen)),
-    );
-    for (name, path) in FILES {
+    let load = load.map(|load| format!("{:.2} {:.2} {:.2}", load.one, load.five, load.fifteen));
+    let known = [
+        ("time", Some(timestamp(OffsetDateTime::now_utc()))),
+        ("commit", commit(root)),
+        (
+            "cpu.model",
+            cpus.and_then(|cpus| Some(cpus.model_name(0)?.to_owned())),
+        ),
+        ("cpu.cores", cpus.map(|cpus| cpus.num_cores().to_string())),
+        (
+            "cpu.virtual",
+            is_guest.map(|guest| if guest { "yes" } else { "no" }.to_owned()),
+        ),
+        (
+            "memory.total",
+            memory.map(|memory| format!("{} MiB", memory.mem_total >> 20)),
+        ),
+        ("load.before", load),
+        (
+            "limit.nofile",
+            Some(super::context::descriptors().to_string()),
+        ),
+    ];
+    let files = FILES.map(|(name, path)| {
         let text = fs::read_to_string(path).ok();
-        set(
-            name.to_owned(),
+        (
+            name,
             text.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")),
-        );
-    }
-    set(
-        "limit.nofile".to_owned(),
-        Some(super::context::descriptors().to_string()),
-    );
-    // They change what is compiled.
-    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
-        set(format!("environment.{name}"), std::env::var(name).ok());
-    }
-    for (program, flag) in TOOLS {
-        set(format!("tool.{program}"), version(program, flag));
-    }
-    for (file, names) in CRATES {
+        )
+    });
+    let known = known.into_iter().chain(files);
+    let known = known.map(|(name, value)| (name.to_owned(), value));
+    // Flags change what is compiled.
+    let flags = ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"]
+        .map(|name| (format!("environment.{name}"), env::var(name).ok()));
+    let tools = TOOLS.map(|(program, flag)| (format!("tool.{program}"), version(program, flag)));
+    let crates = CRATES.iter().flat_map(|(file, names)| {
         let lock = fs::read_to_string(root.join(file)).unwrap_or_default();
-        for name in names.split(' ') {
+        names.split(' ').map(move |name| {
             // The newest one is last.
             let version = locked_versions(&lock, name).last();
-            set(
+            (
                 format!("crate.{name}"),
                 version.map(|(version, _)| version.to_owned()),
-            );
-        }
-    }
-    environment
+            )
+        })
+    });
+    let all = known.chain(flags).chain(tools).chain(crates);
+    let all = all.filter_map(|(name, value)| Some((name, value?)));
+    all.filter(|(_, value)| !value.is_empty()).collect()
 }
 
 /// The machine in one line.

@@ -10,7 +10,7 @@ const STREAMS: usize = 8;
 pub(super) enum Load {
     Busy(load::Load),
     Mixed(Box<Mixed>),
-    H2Load(H2Load, Address, usize, Timeout),
+    External(H2Load, Address, usize, Timeout),
 }
 
 /// The result of a run.
@@ -37,13 +37,13 @@ impl Load {
         timeout: &Timeout,
     ) -> anyhow::Result<Self> {
         let connections = scenario.connections;
-        let h2load = |tool| Self::H2Load(tool, address.clone(), connections, timeout.clone());
+        let external = |tool| Self::External(tool, address.clone(), connections, timeout.clone());
         Ok(match scenario.kind {
             Kind::Busy(kind) => {
                 Self::Busy(load::Load::connect(address, kind, connections, timeout)?)
             }
-            Kind::Http2 => h2load(H2Load::Http2 { streams: STREAMS }),
-            Kind::Latency => h2load(H2Load::Paced { rate }),
+            Kind::Http2 => external(H2Load::Http2 { streams: STREAMS }),
+            Kind::Latency => external(H2Load::Paced { rate }),
             Kind::Mixed => Self::Mixed(Box::new(Mixed::connect(address, connections, timeout)?)),
             _ => anyhow::bail!("`{}` is not measured by time", scenario.name),
         })
@@ -54,7 +54,7 @@ impl Load {
         let outcome = match self {
             Self::Busy(load) => load.run(Amount::For(duration))?,
             Self::Mixed(load) => load.run(duration)?,
-            Self::H2Load(tool, address, connections, timeout) => {
+            Self::External(tool, address, connections, timeout) => {
                 let outcome = tool.run(address, *connections, duration, timeout)?;
                 let at = |share: f64| {
                     let last = outcome.latencies.len().checked_sub(1)?;

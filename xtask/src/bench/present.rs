@@ -86,22 +86,29 @@ fn units(rows: &[&Row]) -> Vec<Unit> {
 }
 
 fn table(rows: &[&Row], units: &[Unit]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::ASCII_MARKDOWN);
-    let mut header = vec!["target".to_owned()];
-    header.extend(units.iter().map(|unit| unit.label().to_owned()));
-    header.extend(["rounds".to_owned(), "reference".to_owned()]);
-    table.set_header(header);
-    for column in 1..=units.len() + 1 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    let labels = units.iter().map(|unit| unit.label());
+    let mut table = markdown(
+        ["target"]
+            .into_iter()
+            .chain(labels)
+            .chain(["rounds", "reference"]),
+    );
     for row in rows.iter().filter(|row| !row.figures.is_empty()) {
         let mut cells = vec![row.target.clone()];
         cells.extend(units.iter().map(|unit| cell(row, *unit)));
         cells.extend([rounds(row), row.reference.clone()]);
         table.add_row(cells);
+    }
+    table
+}
+
+/// A table whose columns are right-aligned, except the first.
+fn markdown<'a>(header: impl Iterator<Item = &'a str>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(header);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
     }
     table
 }

@@ -41,7 +41,7 @@ pub(super) fn row(results: &Results, target: &Target, scenario: &Scenario) -> Ro
     } else if let Some(rounds) = results.memory.get(&key) {
         let (fresh, kept): (Vec<f64>, Vec<f64>) = rounds.iter().copied().unzip();
         row.rounds = rounds.len();
-        row.figures = figures([(Unit::Fresh, fresh), (Unit::Kept, kept)]);
+        row.figures = figures(&[(Unit::Fresh, fresh), (Unit::Kept, kept)]);
     }
     if row.figures.is_empty() {
         row.reason = Some(results.reason(target, scenario).to_owned());
@@ -86,7 +86,7 @@ fn add_windows(row: &mut Row, windows: &[Window], scenario: &Scenario) {
     let mebibytes = |bytes: u64| bytes as f64 / 1024.0 / 1024.0;
     // The load chose the rate of latencies.
     let is_latency = scenario.kind == Kind::Latency;
-    row.figures = figures([
+    row.figures = figures(&[
         (Unit::Ratio, ratios.collect()),
         (Unit::Cpu, each(&|window| Some(window.cpu))),
         (
@@ -110,7 +110,7 @@ fn add_windows(row: &mut Row, windows: &[Window], scenario: &Scenario) {
     }
 }
 
-fn figures<const N: usize>(values: [(Unit, Vec<f64>); N]) -> BTreeMap<Unit, Figure> {
+fn figures(values: &[(Unit, Vec<f64>)]) -> BTreeMap<Unit, Figure> {
     let figures = values
         .iter()
         .filter_map(|(unit, values)| Some((*unit, figure(values)?)));

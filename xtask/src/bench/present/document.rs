@@ -5,9 +5,9 @@
 //! `<!-- /bench -->` ends the table. A name without a title stands for itself.
 
 use super::super::row::{Run, Unit, write};
-use super::cell;
+use super::{cell, markdown};
 use anyhow::Context as _;
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::Table;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -61,47 +61,30 @@ fn table(marker: &str, run: &Run) -> anyhow::Result<Table> {
         .split_once('|')
         .context("a marker is `targets | workload.figure, ..`")?;
     let columns = items(columns).map(|(name, title)| {
-        let parts = name.split_once('.');
-        let found = parts.and_then(|(workload, unit)| {
-            Some((
-                workload,
-                Unit::ALL
-                    .iter()
-                    .copied()
-                    .find(|known| known.name() == unit)?,
-            ))
+        let column = name.split_once('.').and_then(|(workload, unit)| {
+            let unit = Unit::ALL.iter().find(|known| known.name() == unit)?;
+            Some((workload, *unit, title))
         });
-        let (workload, unit) = found.with_context(|| format!("`{name}` is no workload.figure"))?;
-        Ok((workload, unit, title))
+        column.with_context(|| format!("`{name}` is no workload.figure"))
     });
     let columns = columns.collect::<anyhow::Result<Vec<_>>>()?;
-    let mut table = Table::new();
-    table.load_style(presets::ASCII_MARKDOWN);
-    let heads = columns.iter().map(|(_, _, title)| *title);
-    table.set_header([""].into_iter().chain(heads));
-    for column in 1..=columns.len() {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    let titles = columns.iter().map(|(_, _, title)| *title);
+    let mut table = markdown([""].into_iter().chain(titles));
     for (target, title) in items(targets) {
         anyhow::ensure!(
             run.rows.iter().any(|row| row.target == target),
             "the run {} has no target `{target}`",
             run.name
         );
+        let title = match title == target {
+            true => format!("`{target}`"),
+            false => title.to_owned(),
+        };
         let cells = columns.iter().map(|&(workload, unit, _)| {
-            let row = run.find(target, workload);
-            let cell = row
-                .map(|row| cell(row, unit))
-                .filter(|cell| !cell.is_empty());
+            let cell = run.find(target, workload).map(|row| cell(row, unit));
+            let cell = cell.filter(|cell| !cell.is_empty());
             cell.unwrap_or_else(|| "–".to_owned())
         });
-        let title = if title == target {
-            format!("`{target}`")
-        } else {
-            title.to_owned()
-        };
         table.add_row([title].into_iter().chain(cells));
     }
     Ok(table)
