@@ -1,8 +1,8 @@
 //! What all servers of the bench have in common, ours and the peers': the address that they listen
 //! at, how they announce it, and when they end. [`workload`] has their requests and responses.
 //!
-//! The first line of stdout is the address, with port 0 resolved. A server ends when its stdin ends,
-//! so none outlives a bench that was killed.
+//! The first line of stdout is the address, with port 0 resolved. A server ends when its stdin
+//! ends, so none outlives a bench that was killed.
 
 mod address;
 mod listen;

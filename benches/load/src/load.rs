@@ -28,7 +28,8 @@ pub enum Kind {
 pub enum Handshake {
     /// With nothing: the server signs.
     Full,
-    /// With a ticket of an earlier connection (RFC 8446 2.2), and a new key exchange: nobody signs.
+    /// With a ticket of an earlier connection (RFC 8446 2.2) and a new key exchange, without a
+    /// signature.
     Resumed,
 }
 

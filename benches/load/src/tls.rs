@@ -1,4 +1,4 @@
-//! The client's side of TLS, with one suite and key exchange, so that no server has less to compute.
+//! The client's side of TLS, with one suite and key exchange, so that all servers compute the same.
 //!
 //! Certificates are not verified: the servers make theirs at start, on this machine, and the load
 //! has to cost less than the servers.

@@ -11,8 +11,8 @@ use super::workload::Scenario;
 use anyport_bench_load::{CpuUse, Timeout};
 use std::time::{Duration, Instant};
 
-/// A turn. In a shorter one, a server would do little but fill its caches; with longer ones, windows
-/// differ more.
+/// A turn. In a shorter one, a server would do little but fill its caches. With longer ones,
+/// windows differ more.
 pub(super) const SLICE: Duration = Duration::from_millis(10);
 /// How many responses each connection has in a turn at least, if responses are short. A turn ends
 /// when all connections have theirs, and the last ones are not to be starved.

@@ -283,8 +283,9 @@ mod tests {
         let job = job("--quick");
         assert_eq!(
             names(&job),
-            "tcp tcp-per-core monoio monoio-epoll glommio unix monoio-unix glommio-unix tls-tcp hyper hyper-monoio \
-            hyper-monoio-epoll hyper-glommio hyper-unix hyper-monoio-unix hyper-glommio-unix hyper-rustls axum"
+            "tcp tcp-per-core monoio monoio-epoll glommio unix monoio-unix glommio-unix tls-tcp \
+            hyper hyper-monoio hyper-monoio-epoll hyper-glommio hyper-unix hyper-monoio-unix \
+            hyper-glommio-unix hyper-rustls axum"
         );
         let workloads: Vec<&str> = job.scenarios.iter().map(|scenario| scenario.name).collect();
         assert_eq!(workloads, ["plaintext", "discard-16m", "idle"]);

@@ -11,7 +11,7 @@ const SWITCHING: &[u8] =
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 const SHORT: Kind = Kind::KeepAlive(Workload::WebSocket16);
 
-/// Sends this response to the upgrade, and for each message what `respond` makes of its head and text.
+/// Sends this response to the upgrade. For each message, `respond` makes the answer.
 fn server(
     upgrade: &'static [u8],
     respond: impl Fn(Vec<u8>, Vec<u8>) -> Vec<u8> + Clone + Send + 'static,

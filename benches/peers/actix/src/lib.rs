@@ -43,7 +43,7 @@ fn serve(options: &Options) -> anyhow::Result<()> {
         let server = HttpServer::new(move || {
             App::new().configure(|config| app::configure(config, &downloads))
         })
-        // By default one per core; every server of the bench has as many as it's told.
+        // By default, actix has a worker per core.
         .workers(workers)
         // Not actix's default, which is 1,024.
         .backlog(BACKLOG.cast_unsigned())

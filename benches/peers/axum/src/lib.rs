@@ -1,7 +1,7 @@
 //! `axum::serve` with its defaults, on a single-threaded tokio, for more workers on a work-stealing
 //! one.
 //!
-//! Its feature `http2` isn't a default: with it, a port speaks HTTP/1 and HTTP/2, as anyport's
+//! Its feature `http2` is no default: with it, a port speaks HTTP/1 and HTTP/2, as anyport's
 //! does.
 
 use anyport_bench_app::router;

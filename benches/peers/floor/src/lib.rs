@@ -1,8 +1,8 @@
 //! Floor: no server, answers fixed bytes. What epoll and the kernel's TCP take for a request and an
 //! answer, when nothing is between them.
 //!
-//! It takes whatever it reads for one request: it parses nothing, holds nobody to a limit, and its
-//! date is that of its start. Nothing that serves HTTP can be cheaper by these system calls.
+//! Each read is one request for it. It parses nothing, has no limits, and its date is that of its
+//! start. Nothing that serves HTTP can be cheaper by these system calls.
 
 use anyport_bench_child::{Address, announce, end_with_parent, listen};
 use clap::Parser;

@@ -81,12 +81,12 @@ async fn accept(listen: &Address, http2: bool) -> anyhow::Result<()> {
         #[cfg(feature = "tls")]
         Address::Tls(address) => tls::accept(*address, http2).await,
         #[cfg(not(feature = "tls"))]
-        Address::Tls(_) => anyhow::bail!("built without TLS, for which there's the feature `tls`"),
+        Address::Tls(_) => anyhow::bail!("built without TLS; enable the feature `tls`"),
     }
 }
 
-/// The backlog is glommio's, 1,024 for TCP and 128 for Unix sockets: there's no knob, and no safe
-/// way to hand it a socket that listens already.
+/// The backlog is glommio's, 1,024 for TCP and 128 for Unix sockets. glommio has no option for it,
+/// and no safe way to adopt a listening socket.
 fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address)
         .map_err(|error| anyhow::anyhow!("cannot bind {address}: {error}"))?;

@@ -38,7 +38,7 @@ pub(crate) async fn accept(address: SocketAddr, http2: bool) -> anyhow::Result<(
 /// In a box, since the task would have room for the unfinished session beside the finished one to
 /// its end.
 async fn shake_hands(acceptor: &TlsAcceptor, stream: TcpStream) -> Option<Stream> {
-    // A peer that goes, or can't agree, is no news.
+    // A client that closes, or a failed handshake, is no error of the server.
     let finished = Box::pin(acceptor.accept(stream.compat())).await;
     finished.ok().map(|stream| TokioIo::new(Box::new(stream)))
 }

@@ -14,7 +14,7 @@ use hyper::{
 ///
 /// # Errors
 ///
-/// When a body can't be read to its end.
+/// When a body cannot be read to its end.
 pub fn respond(
     request: Request<Incoming>,
 ) -> impl Future<Output = hyper::Result<Response<Full<Bytes>>>> {

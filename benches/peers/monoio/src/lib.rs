@@ -118,7 +118,7 @@ async fn accept(options: &Options) -> anyhow::Result<()> {
             Io::Poll | Io::PollEpoll => anyhow::bail!("TLS goes by `--io compat` only"),
         },
         #[cfg(not(feature = "tls"))]
-        Address::Tls(_) => anyhow::bail!("built without TLS, for which there's the feature `tls`"),
+        Address::Tls(_) => anyhow::bail!("built without TLS; enable the feature `tls`"),
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) async fn accept(listener: &TcpListener, http2: bool) -> anyhow::Resul
 /// In a box, since the task would have room for the unfinished session beside the finished one to
 /// its end.
 async fn shake_hands(acceptor: &TlsAcceptor, stream: TcpStream) -> Option<Stream> {
-    // A peer that goes, or can't agree, is no news.
+    // A client that closes, or a failed handshake, is no error of the server.
     let finished = Box::pin(acceptor.accept(StreamWrapper::new(stream))).await;
     finished.ok().map(|stream| TokioIo::new(Box::new(stream)))
 }

@@ -1,11 +1,11 @@
 //! Debian's nginx (`nginx-light`), set up as `nginx.conf` beside this says, and ended with the
 //! bench.
 //!
-//! This process becomes nginx, so that the bench measures nothing else. What nginx doesn't do is
+//! This process becomes nginx, so that the bench measures nothing else. What nginx does not do is
 //! done by a child, the guard: it says the address once nginx answers, waits for the end of stdin,
 //! ends nginx then, and removes its folder.
 //!
-//! nginx can't say which port it got. So the port is taken here, by a socket that's bound and never
+//! nginx does not print its port. So the port is taken here, by a socket that is bound and never
 //! listens, and nginx binds its own beside it.
 
 use anyhow::Context as _;
@@ -85,7 +85,7 @@ fn become_nginx(listen: &Address, http2: bool) -> anyhow::Result<Infallible> {
         .arg(address.to_string())
         .spawn()
         .context("cannot start the guard")?;
-    // From now on it's the guard's.
+    // The guard removes it.
     let folder = folder.keep();
     fcntl_setfd(&reservation, FdFlags::empty())?;
     let error = Command::new("nginx")
@@ -99,7 +99,7 @@ fn become_nginx(listen: &Address, http2: bool) -> anyhow::Result<Infallible> {
         .exec();
     match error.kind() {
         io::ErrorKind::NotFound => {
-            anyhow::bail!("`nginx` isn't installed; on Debian: apt install nginx-light")
+            anyhow::bail!("`nginx` is not installed; on Debian: apt install nginx-light")
         }
         _ => Err(error).context("cannot start nginx"),
     }
@@ -117,14 +117,14 @@ fn write_file(folder: &Path, workload: Workload) -> anyhow::Result<()> {
 fn configured(folder: &Path, address: SocketAddr, http2: bool) -> anyhow::Result<String> {
     let folder = folder
         .to_str()
-        .context("the temporary folder's name isn't UTF-8")?;
+        .context("the temporary folder's name is not UTF-8")?;
     let http2 = if http2 { " http2" } else { "" };
     Ok(CONFIG
         .replace("DIRECTORY", folder)
         .replace("LISTEN", &format!("{address}{http2}")))
 }
 
-/// Who isn't root has no /usr/sbin in it, where Debian puts nginx.
+/// Debian has nginx in /usr/sbin, which is in root's PATH only.
 fn path() -> OsString {
     let mut path = env::var_os("PATH").unwrap_or_default();
     path.push(":/usr/sbin");
@@ -135,7 +135,7 @@ fn path() -> OsString {
 fn guard(pid: &str, folder: &Path, address: &str) -> anyhow::Result<()> {
     let pid = Pid::from_raw(pid.parse()?).context("no process has the number 0")?;
     let nginx = pidfd_open(pid, PidfdFlags::empty());
-    // Otherwise it's gone, and the number may be somebody else's.
+    // Otherwise it has ended, and its number may be reused.
     if let Some(nginx) = nginx.ok().filter(|_| getppid() == Some(pid)) {
         let address = address.parse()?;
         // Where it doesn't, it says why itself, and its end tells the bench.
@@ -181,8 +181,8 @@ fn has_ended(process: &OwnedFd, within: Option<Timespec>) -> io::Result<bool> {
     }
 }
 
-/// A port that nobody else is given as long as this socket lives. Another one that may share
-/// addresses can be bound beside it, since it doesn't listen.
+/// A port that no other process gets while this socket lives. A socket that may share addresses can
+/// be bound beside it, since this one does not listen.
 fn reserve(address: SocketAddr) -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;

@@ -46,17 +46,17 @@ fn serve(options: &Options) -> anyhow::Result<()> {
     let (workers, http2) = (options.workers.get(), options.http2);
     anyhow::ensure!(
         cfg!(any(feature = "tokio", feature = "uring")),
-        "built without a runtime, and ntex would take any; build it with --features tokio or --features uring"
+        "built without a runtime; build it with --features tokio or --features uring"
     );
     end_with_parent()?;
     // What `#[ntex::main]` makes of a `main`.
     let system = ntex::rt::System::build().build(ntex::rt::DefaultRuntime);
     system.block_on(async move {
-        // ntex's own `bind` doesn't tell which port it got.
+        // ntex's own `bind` does not give the port.
         let listener = listen(address)?;
         announce(&Address::Tcp(listener.local_addr()?))?;
         let app = async || App::new().configure(app::configure);
-        // By default there's a worker per core; every server of the bench has as many as it's told.
+        // By default, ntex has a worker per core.
         if http2 {
             // What its `HttpServer` does, but for the protocol: that one speaks HTTP/2 only where
             // ALPN agreed on it.

@@ -82,7 +82,7 @@ async fn shake_hands(
     acceptor: &TlsAcceptor,
     stream: TcpStream,
 ) -> Option<Box<TlsStream<TcpStream>>> {
-    // A peer that goes, or can't agree, is no news.
+    // A client that closes, or a failed handshake, is no error of the server.
     Box::pin(acceptor.accept(stream)).await.ok().map(Box::new)
 }
 
