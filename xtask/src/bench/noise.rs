@@ -172,7 +172,8 @@ mod tests {
             servers: [(1, server(5 + SECOND / 2)), (2, server(6 + SECOND / 2))].into(),
             load: SECOND / 2,
             unused: 5 * SECOND / 2,
-            ..before.clone()
+            cores: 2,
+            ..Sample::default()
         };
         change(&mut after);
         Noise::between(&before, &after, 2 * SECOND).disturbance()
