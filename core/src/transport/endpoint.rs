@@ -52,6 +52,12 @@ impl From<SocketAddr> for Endpoint {
     }
 }
 
+impl From<UnixName> for Endpoint {
+    fn from(name: UnixName) -> Self {
+        Self::Unix(name)
+    }
+}
+
 #[cfg(unix)]
 impl From<std::os::unix::net::SocketAddr> for Endpoint {
     fn from(addr: std::os::unix::net::SocketAddr) -> Self {

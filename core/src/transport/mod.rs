@@ -1,10 +1,11 @@
-//! The traits that the author of a transport implements (transport, listener, connection), and the
-//! types in their signatures.
+//! The traits that the author of a transport implements (transport, listener, connection,
+//! connector), and the types in their signatures.
 //!
 //! This layer has byte streams and facts about connections. It must not depend on a protocol or a
 //! server.
 mod conn_info;
 mod connection;
+mod connector;
 mod drain;
 mod endpoint;
 mod listener;
@@ -16,6 +17,7 @@ mod tls_info;
 
 pub use conn_info::ConnInfo;
 pub use connection::{Close, Conn, Connected, Connection, PeerState, delegate_io, delegate_write};
+pub use connector::{Connector, Target};
 pub use drain::Drain;
 pub use endpoint::{Endpoint, UnixName};
 pub use listener::{AcceptErrorKind, ByteListener, Connecting, Listener, ListenerFn, listener_fn};

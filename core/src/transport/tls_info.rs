@@ -2,7 +2,7 @@
 use bytes::Bytes;
 use std::fmt;
 
-/// The result of a TLS handshake, with the client's certificates: see
+/// The result of a TLS handshake, with the peer's certificates: see
 /// [`ConnInfo::tls`](crate::ConnInfo::tls).
 ///
 /// Every TLS transport makes one, with any TLS library:
@@ -52,7 +52,7 @@ impl TlsInfo {
         self
     }
 
-    /// Sets the client's verified certificates in DER, its own first.
+    /// Sets the peer's verified certificates in DER, its own first.
     #[must_use]
     pub fn with_peer_certificates(mut self, certificates: impl Into<Box<[Bytes]>>) -> Self {
         self.peer_certificates = certificates.into();
@@ -85,7 +85,8 @@ impl TlsInfo {
         self.server_name.as_deref()
     }
 
-    /// The client's verified certificates in DER, its own first. Empty if it sent none.
+    /// The verified certificates of the peer in DER, its own first: the client's, or on a client
+    /// the server's. Empty if a client sent none.
     ///
     /// In a resumed session, these are the certificates verified at its first handshake.
     #[must_use]
