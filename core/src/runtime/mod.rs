@@ -3,6 +3,7 @@
 //! This layer has tasks, threads, wakers and time. It must not depend on the content of the tasks:
 //! it names no connection, no transport and no server.
 mod ambient_tokio;
+mod block_on;
 pub mod local;
 pub(crate) mod panics;
 #[cfg(target_os = "linux")]
@@ -27,6 +28,7 @@ pub(crate) use self::{
     worker::Warn,
 };
 pub use self::{
+    block_on::block_on,
     spawn::{Background, Spawner, spawn},
     thread_bound::ThreadBound,
     worker::{RuntimeOptions, Worker, Workers},

@@ -89,6 +89,13 @@ pub fn current_poll() -> u64 {
     current(|local| local.polls.get()).unwrap_or_default()
 }
 
+/// The number of tasks of this thread's worker that have not ended, for tests. It is 0 on a thread
+/// without a worker.
+#[must_use]
+pub fn task_count() -> usize {
+    current(|local| local.tasks.borrow().len()).unwrap_or_default()
+}
+
 /// The tasks of this thread's worker. Dropping it drops the tasks.
 ///
 /// # Contract
