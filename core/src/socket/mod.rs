@@ -1,9 +1,10 @@
-//! TCP and Unix sockets for transports on any runtime: addresses, options, and one listening socket
-//! per worker.
+//! TCP and Unix sockets for transports on any runtime: addresses, options, one listening socket per
+//! worker, and sockets that connect.
 //!
 //! The sockets are those of std, so any runtime can adopt them. This layer makes system calls. It
 //! must not depend on the runtime or transport that owns a socket.
 mod address;
+mod connect;
 mod options;
 mod peer;
 mod queue;
@@ -14,6 +15,9 @@ mod tcp;
 pub mod unix;
 
 pub use address::BindAddr;
+pub use connect::{
+    ConnectOptions, Dial, SocketConnecting, SocketConnector, connected, start_connect,
+};
 pub use options::SocketOptions;
 #[cfg(unix)]
 pub use peer::{peer_state, reset_at_close, try_send};

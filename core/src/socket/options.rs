@@ -100,14 +100,25 @@ impl SocketOptions {
     /// On Linux, connections inherit all options from the listening socket, so no system call per
     /// connection is needed.
     pub(super) fn apply_to_listener(&self, socket: &Socket) -> io::Result<()> {
+        self.apply_buffers(socket)?;
+        if cfg!(target_os = "linux") {
+            self.apply(socket)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn apply_before_connect(&self, socket: &Socket) -> io::Result<()> {
+        self.apply_buffers(socket)?;
+        self.apply(socket)
+    }
+
+    /// The kernel announces the window by them, so they are set before a connection is made.
+    fn apply_buffers(&self, socket: &Socket) -> io::Result<()> {
         if let Some(size) = self.recv_buffer {
             socket.set_recv_buffer_size(size)?;
         }
         if let Some(size) = self.send_buffer {
             socket.set_send_buffer_size(size)?;
-        }
-        if cfg!(target_os = "linux") {
-            self.apply(socket)?;
         }
         Ok(())
     }
@@ -119,7 +130,8 @@ impl SocketOptions {
         !cfg!(target_os = "linux")
     }
 
-    /// Sets the options of one connection, on systems where it does not inherit them.
+    /// Sets the options of one connection that does not inherit them, or that its runtime has
+    /// connected. Buffer sizes are not set: they apply before.
     ///
     /// # Errors
     ///

@@ -3,6 +3,7 @@
 //!
 //! The sockets belong to no runtime yet, so any runtime can adopt them.
 mod access;
+mod connect;
 mod lock_file;
 mod queue;
 mod socket_file;
@@ -10,6 +11,7 @@ mod source;
 mod transport;
 
 pub use access::Access;
+pub use connect::connect;
 pub use queue::UnixQueue;
 pub use source::Source;
 pub use transport::{FromUnixSocket, UnixTransport};
