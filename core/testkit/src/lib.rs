@@ -68,6 +68,7 @@
 mod app;
 mod cases;
 mod client;
+pub mod connectors;
 mod harness;
 mod suite;
 

@@ -1,0 +1,21 @@
+//! The behaviour suite for connectors, the clients' half of a transport.
+//!
+//! The test target of a connector implements [`ConnectorSubject`]: it makes the connector, starts a
+//! listener that the connector can reach, and runs a future on the connector's runtime. Then its
+//! `main` is `ConnectorSuite::new().with(MyConnector).run()`. Each case runs its client on a worker
+//! of that runtime, and the peer on tokio, on another thread.
+//!
+//! Cases that count descriptors run alone.
+mod cases;
+mod peers;
+mod scene;
+mod subject;
+mod suite;
+
+#[cfg(target_os = "linux")]
+pub use peers::SilentListener;
+#[cfg(unix)]
+pub use peers::UnixPeers;
+pub use peers::{PeerStream, Peers, TcpPeers};
+pub use subject::ConnectorSubject;
+pub use suite::ConnectorSuite;
