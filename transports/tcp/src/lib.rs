@@ -13,9 +13,11 @@
 //! # Ok(()) }
 //! ```
 mod connection;
+mod connector;
 mod listener;
 
 pub use connection::TcpConnection;
+pub use connector::{TcpConnector, TcpDial};
 pub use listener::TcpListener;
 
 use anyport_core::{

@@ -2,6 +2,7 @@
 //! count or change the resources of the process are programs of their own, beside this folder.
 
 mod bind;
+mod connector;
 #[cfg(target_os = "linux")]
 mod custom_runtime;
 mod drain_under_load;
