@@ -20,10 +20,12 @@
 #![cfg(unix)]
 
 mod connection;
+mod connector;
 mod listener;
 
 pub use anyport_core::socket::unix::UnixSocket;
 pub use connection::UnixConnection;
+pub use connector::{UnixConnector, UnixDial};
 pub use listener::UnixListener;
 
 use anyport_core::{

@@ -78,10 +78,7 @@ impl Listener for UnixListener {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
         let (stream, peer) = ready!(self.poll_stream(cx))?;
-        let mut info = ConnInfo::new(peer, self.local.clone());
-        if let Ok(cred) = stream.peer_cred() {
-            info = info.with_peer_cred(PeerCred::from_kernel(cred.pid(), cred.uid(), cred.gid()));
-        }
+        let info = with_peer_cred(ConnInfo::new(peer, self.local.clone()), &stream);
         Poll::Ready(Ok(Connecting::ready(UnixConnection::new(stream, info))))
     }
 
@@ -89,6 +86,14 @@ impl Listener for UnixListener {
         self.queue.stop(&SockRef::from(&self.inner));
         // A Unix connection is made and queued in one step, so none is in progress.
         Duration::ZERO
+    }
+}
+
+/// Adds the process at the other end of the stream.
+pub(crate) fn with_peer_cred(info: ConnInfo, stream: &UnixStream) -> ConnInfo {
+    match stream.peer_cred() {
+        Ok(cred) => info.with_peer_cred(PeerCred::from_kernel(cred.pid(), cred.uid(), cred.gid())),
+        Err(_) => info,
     }
 }
 

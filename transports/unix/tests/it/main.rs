@@ -4,6 +4,7 @@
 
 mod access;
 mod bad_input;
+mod connector;
 #[path = "../fixture/mod.rs"]
 mod fixture;
 mod paths;
