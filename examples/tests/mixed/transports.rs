@@ -7,7 +7,7 @@ use anyport::{
     Memory, Server, Tcp, Transport, Unix,
     bounds::AppOver,
     serve_with,
-    transport::{Endpoint, UnixName, memory::Connector},
+    transport::{Endpoint, UnixName, memory::MemoryConnector},
 };
 use axum::Router;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub(crate) struct MixedTransport {
 /// How a client connects.
 pub(crate) enum Dial {
     Endpoint,
-    Memory(Connector),
+    Memory(MemoryConnector),
 }
 
 const LOCAL: &str = "127.0.0.1:0";

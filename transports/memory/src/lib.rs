@@ -25,11 +25,13 @@
 //! # Ok(()) }
 //! ```
 mod connection;
+mod connector;
 mod listener;
 mod queue;
 mod transport;
 
 pub use connection::{MemoryConnection, MemoryStream};
+pub use connector::{MemoryClient, MemoryConnecting, MemoryConnector};
 pub use listener::MemoryListener;
-pub use queue::{Connector, MemorySocket};
+pub use queue::MemorySocket;
 pub use transport::Memory;

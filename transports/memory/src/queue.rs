@@ -1,6 +1,6 @@
 //! The accept queue, which the kernel has for TCP.
-use crate::{MemoryConnection, MemoryStream, connection};
-use anyport_core::{ConnInfo, transport::Endpoint};
+use crate::MemoryConnection;
+use anyport_core::transport::Endpoint;
 use std::{
     collections::VecDeque,
     io,
@@ -63,7 +63,13 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enqueue(&self, connection: MemoryConnection) -> io::Result<()> {
+    /// The endpoint of the next client.
+    pub(crate) fn next_client(&self) -> Endpoint {
+        let number = self.clients.fetch_add(1, Ordering::Relaxed);
+        Endpoint::custom(format!("memory:client-{number}"))
+    }
+
+    pub(crate) fn enqueue(&self, connection: MemoryConnection) -> io::Result<()> {
         let mut state = self.lock();
         let refused = |what: &str| {
             Err(io::Error::new(
@@ -175,39 +181,5 @@ impl Drop for MemorySocket {
         // Dropping a waker or a connection may run any code, which may use this queue.
         drop(state);
         drop(dropped);
-    }
-}
-
-/// Connects to a [`Memory`](crate::Memory) transport. It is cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Connector {
-    queue: Arc<Queue>,
-    buffer: usize,
-}
-
-impl Connector {
-    pub(crate) fn new(queue: Arc<Queue>, buffer: usize) -> Self {
-        Self { queue, buffer }
-    }
-
-    /// The endpoint of the server.
-    #[must_use]
-    pub fn endpoint(&self) -> &Endpoint {
-        self.queue.endpoint()
-    }
-
-    /// Connects without waiting. The server accepts the connection later.
-    ///
-    /// # Errors
-    ///
-    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused), if no server listens yet, if it has
-    /// ended, or if too many connections wait.
-    pub fn connect(&self) -> io::Result<MemoryStream> {
-        let number = self.queue.clients.fetch_add(1, Ordering::Relaxed);
-        let peer = Endpoint::custom(format!("memory:client-{number}"));
-        let info = ConnInfo::new(peer, self.queue.endpoint.clone());
-        let (client, server) = connection::pair(self.buffer, info);
-        self.queue.enqueue(server)?;
-        Ok(client)
     }
 }

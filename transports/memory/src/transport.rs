@@ -1,5 +1,5 @@
 //! The transport: a place to listen inside the process.
-use crate::{Connector, MemoryListener, MemorySocket, queue::Queue};
+use crate::{MemoryConnector, MemoryListener, MemorySocket, queue::Queue};
 use anyport_core::{
     Error, Result, Runtime, Transport,
     error::ErrorKind,
@@ -69,8 +69,8 @@ impl<R: Runtime> Memory<R> {
     /// A connector to this transport. It is cheap to clone, and works on any thread and any
     /// runtime.
     #[must_use]
-    pub fn connector(&self) -> Connector {
-        Connector::new(Arc::clone(&self.queue), self.buffer)
+    pub fn connector(&self) -> MemoryConnector {
+        MemoryConnector::new(Arc::clone(&self.queue), self.buffer)
     }
 }
 

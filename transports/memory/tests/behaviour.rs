@@ -4,7 +4,7 @@ use anyport_core::{
     runtime::{Tokio, TokioPerCore},
     transport::Endpoint,
 };
-use anyport_memory::{Connector, Memory, MemoryStream};
+use anyport_memory::{Memory, MemoryConnector, MemoryStream};
 use anyport_testkit::{Capabilities, Capability, Subject, Suite};
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use std::{
 
 /// The connector of each transport, by its endpoint.
 #[derive(Default)]
-struct Connectors(Mutex<HashMap<Endpoint, Connector>>);
+struct Connectors(Mutex<HashMap<Endpoint, MemoryConnector>>);
 
 impl Connectors {
     fn add<R: Runtime>(&self, memory: Memory<R>) -> Memory<R> {

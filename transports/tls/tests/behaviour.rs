@@ -12,7 +12,7 @@ use anyport_core::{
     runtime::Tokio,
     transport::{Endpoint, UnixName},
 };
-use anyport_memory::{Connector, Memory, MemoryStream};
+use anyport_memory::{Memory, MemoryConnector, MemoryStream};
 use anyport_tcp::{Tcp, TcpPerCore};
 use anyport_testkit::{Capabilities, Capability, Subject, Suite};
 use anyport_tls::{Tls, TlsExt};
@@ -99,7 +99,7 @@ async fn unix(endpoint: &Endpoint) -> io::Result<UnixStream> {
 
 /// The connector of each in-memory transport, by its endpoint.
 #[derive(Default)]
-struct Connectors(Mutex<HashMap<Endpoint, Connector>>);
+struct Connectors(Mutex<HashMap<Endpoint, MemoryConnector>>);
 
 impl Connectors {
     fn memory(&self) -> Memory<Tokio> {

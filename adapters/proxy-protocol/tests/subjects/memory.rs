@@ -1,7 +1,7 @@
 //! PROXY protocol in memory.
 use super::{BINARY, begin, begin_if_open};
 use anyport_core::{runtime::Tokio, transport::Endpoint};
-use anyport_memory::{Connector, Memory, MemoryStream};
+use anyport_memory::{Memory, MemoryConnector, MemoryStream};
 use anyport_proxy_protocol::{Policy, ProxyProtocol, ProxyProtocolExt, Trusted};
 use anyport_testkit::{Capabilities, Capability, Subject};
 use std::{
@@ -12,7 +12,7 @@ use std::{
 
 /// The connector of each transport that was made, by its endpoint.
 #[derive(Default)]
-pub(crate) struct OverMemory(Mutex<HashMap<Endpoint, Connector>>);
+pub(crate) struct OverMemory(Mutex<HashMap<Endpoint, MemoryConnector>>);
 
 impl OverMemory {
     fn open(&self, endpoint: &Endpoint) -> io::Result<MemoryStream> {

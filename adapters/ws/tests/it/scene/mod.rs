@@ -1,6 +1,6 @@
 //! A server in memory, and a client that sends any bytes.
 use anyport_core::{Body, Handle, observe::DrainReport, serve_with};
-use anyport_memory::{Connector, Memory};
+use anyport_memory::{Memory, MemoryConnector};
 use anyport_ws::{self as ws, Config, Error, Message, WebSocket};
 use http::Request;
 use std::{convert::Infallible, future::Future, time::Duration};
@@ -24,7 +24,7 @@ pub(crate) const REQUEST: &str = "GET / HTTP/1.1\r\nHost: test\r\nConnection: ke
 
 pub(crate) struct Server {
     pub(crate) handle: Handle,
-    pub(crate) connector: Connector,
+    pub(crate) connector: MemoryConnector,
     /// How each WebSocket ended.
     pub(crate) ends: mpsc::UnboundedReceiver<Option<Error>>,
 }
