@@ -7,6 +7,7 @@ use anyport_core::{
     transport::PeerCred,
 };
 use monoio::net::{TcpStream, UnixStream};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::{
     event::epoll::{self, CreateFlags, EventData, EventFlags},
     net::SocketFlags,
@@ -97,14 +98,20 @@ impl Acceptor for MonoioAcceptor {
         if self.sets_send_timeout {
             set_send_timeout(&stream)?;
         }
-        let stream = UnixStream::from_std(stream)?;
-        let info = match stream.peer_cred() {
-            Ok(cred) => {
-                info.with_peer_cred(PeerCred::from_kernel(cred.pid(), cred.uid(), cred.gid()))
-            }
-            Err(_) => info,
-        };
-        Ok(MonoioConnection::new(stream, info))
+        let info = with_peer_cred(info, &stream);
+        Ok(MonoioConnection::new(UnixStream::from_std(stream)?, info))
+    }
+}
+
+/// Adds the process at the other end of a Unix stream.
+pub(crate) fn with_peer_cred(info: ConnInfo, stream: &unix::net::UnixStream) -> ConnInfo {
+    match getsockopt(stream, PeerCredentials) {
+        Ok(cred) => info.with_peer_cred(PeerCred::from_kernel(
+            Some(cred.pid()),
+            cred.uid(),
+            cred.gid(),
+        )),
+        Err(_) => info,
     }
 }
 

@@ -26,9 +26,16 @@ impl<S: AsyncWriteRent> MonoioConnection<S> {
     where
         S: Socket,
     {
+        Self::from_stream(Stream::new(stream), info)
+    }
+
+    pub(crate) fn from_stream(stream: Stream<S>, info: ConnInfo) -> Self
+    where
+        S: Socket,
+    {
         Self {
-            descriptor: stream.as_raw_fd(),
-            io: ThreadBoundStream::new(Stream::new(stream)),
+            descriptor: stream.descriptor,
+            io: ThreadBoundStream::new(stream),
             info,
         }
     }

@@ -20,6 +20,7 @@
 mod acceptor;
 mod buffer;
 mod connection;
+mod connector;
 mod deferred_release;
 mod driver;
 mod io_uring_support;
@@ -35,6 +36,7 @@ mod writer;
 
 pub use acceptor::MonoioAcceptor;
 pub use connection::MonoioConnection;
+pub use connector::{MonoioConnector, MonoioDial};
 pub use driver::Driver;
 pub use runtime::MonoioPerCore;
 

@@ -25,7 +25,7 @@ const LINGER: Duration = Duration::from_secs(10);
 
 /// A monoio stream, whose operations own their buffers.
 pub(crate) struct Stream<S: AsyncWriteRent + 'static> {
-    descriptor: RawFd,
+    pub(crate) descriptor: RawFd,
     reader: Option<Reader<S>>,
     /// `None` while `writer` has the write half. An idle connection does not keep the memory for
     /// sending.
@@ -61,7 +61,7 @@ impl<S: Socket> Stream<S> {
     }
 
     /// `None` once the connection is closed.
-    fn socket(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn socket(&self) -> Option<BorrowedFd<'_>> {
         self.reader.as_ref()?;
         // SAFETY: the reader owns the stream, which owns this descriptor and keeps it open. The
         // borrow of `self` lasts as long as the returned one.
