@@ -57,16 +57,21 @@ impl Acceptor for GlommioAcceptor {
     }
 
     fn unix(&self, stream: UnixStream, info: ConnInfo) -> io::Result<GlommioConnection> {
-        let info = match getsockopt(&stream, PeerCredentials) {
-            Ok(cred) => info.with_peer_cred(PeerCred::from_kernel(
-                Some(cred.pid()),
-                cred.uid(),
-                cred.gid(),
-            )),
-            Err(_) => info,
-        };
+        let info = with_peer_cred(info, &stream);
         // glommio's `TcpStream` works with sockets of all families.
         let stream = TcpStream::from(Socket::from(stream));
         Ok(GlommioConnection::new(stream, info))
+    }
+}
+
+/// Adds the process at the other end of a Unix stream.
+pub(crate) fn with_peer_cred(info: ConnInfo, stream: &UnixStream) -> ConnInfo {
+    match getsockopt(stream, PeerCredentials) {
+        Ok(cred) => info.with_peer_cred(PeerCred::from_kernel(
+            Some(cred.pid()),
+            cred.uid(),
+            cred.gid(),
+        )),
+        Err(_) => info,
     }
 }

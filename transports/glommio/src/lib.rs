@@ -26,6 +26,7 @@
 
 mod acceptor;
 mod connection;
+mod connector;
 mod io_uring_support;
 mod readiness;
 mod runtime;
@@ -34,6 +35,7 @@ mod worker_timer;
 
 pub use acceptor::GlommioAcceptor;
 pub use connection::GlommioConnection;
+pub use connector::{GlommioConnector, GlommioDial};
 pub use runtime::GlommioPerCore;
 
 use anyport_core::socket::{

@@ -10,6 +10,7 @@ use anyport_core::{
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement, timer::Timer};
 use hyper::rt::Executor;
 use std::{
+    cell::Cell,
     future::Future,
     io,
     marker::PhantomData,
@@ -41,6 +42,15 @@ const PREEMPT: Duration = Duration::from_secs(1);
 /// have neither guarantee.
 #[derive(Clone, Debug)]
 pub struct GlommioPerCore(PhantomData<Rc<()>>);
+
+thread_local! {
+    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is a worker, with an executor of glommio.
+pub(crate) fn is_worker() -> bool {
+    IS_WORKER.get()
+}
 
 impl Runtime for GlommioPerCore {
     const WORKERS: Workers = Workers::PerCore;
@@ -87,6 +97,7 @@ fn build() -> io::Result<LocalExecutor> {
 }
 
 fn run<F: Future<Output = ()> + 'static>(glommio: LocalExecutor, start: Start<F>) {
+    IS_WORKER.set(true);
     let tasks = LocalTasks::enter();
     let worker = async {
         if let Some(accept_loop) = start.enter() {
