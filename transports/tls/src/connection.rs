@@ -1,5 +1,5 @@
 //! An encrypted connection.
-use crate::counting_io::CountingIo;
+use crate::session::Session;
 use anyport_core::{
     ConnInfo, Connection,
     transport::{PeerState, Permit, TlsInfo, TlsVersion},
@@ -7,7 +7,9 @@ use anyport_core::{
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
+use rustls::{
+    ClientConnection, HandshakeKind, ProtocolVersion, ServerConnection, pki_types::ServerName,
+};
 use std::{
     fmt,
     io::{self, BufRead, IoSlice},
@@ -15,17 +17,17 @@ use std::{
     task::{Context, Poll, ready},
 };
 use tokio::io::AsyncBufRead;
-use tokio_rustls::server::TlsStream;
 
-/// An encrypted connection.
+/// An encrypted connection. `S` is the rustls session of this side: a server's by default, or a
+/// [`ClientConnection`].
 ///
 /// Slices of one vectored write are sent as one record, as far as they fit into 16 KiB. Shutdown
 /// sends a `close_notify` alert. A peer's `close_notify` is the end of its data. A peer that closes
 /// without one causes an error of kind [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) (RFC 8446
 /// 6.1).
-pub struct TlsConnection<C> {
+pub struct TlsConnection<C: Connection, S: Session = ServerConnection> {
     // Boxed: the session is large, and an idle connection must be small.
-    stream: Box<TokioIo<Stream<C>>>,
+    stream: Box<TokioIo<S::Stream<C>>>,
     info: ConnInfo,
     /// A write is pending.
     is_write_blocked: bool,
@@ -40,12 +42,32 @@ const MAX_RECORD_BYTES: usize = 16 * 1024;
 /// before the caller uses it.
 const MAX_READ_BYTES: usize = 128 * 1024;
 
-type Stream<C> = TlsStream<TokioIo<CountingIo<C>>>;
-
 impl<C: Connection> TlsConnection<C> {
-    pub(crate) fn new(stream: Stream<C>) -> Self {
-        let (io, session) = stream.get_ref();
-        let info = io.inner().io.info().clone().with_tls(tls_info(session));
+    pub(crate) fn new(stream: <ServerConnection as Session>::Stream<C>) -> Self {
+        let name = stream.get_ref().1.server_name().map(Box::from);
+        Self::from_stream(stream, name)
+    }
+}
+
+impl<C: Connection> TlsConnection<C, ClientConnection> {
+    pub(crate) fn new_client(
+        stream: <ClientConnection as Session>::Stream<C>,
+        name: &ServerName<'_>,
+    ) -> Self {
+        // An IP address is not sent (RFC 6066 3).
+        let name = match name {
+            ServerName::DnsName(name) => Some(Box::from(name.as_ref())),
+            _ => None,
+        };
+        Self::from_stream(stream, name)
+    }
+}
+
+impl<C: Connection, S: Session> TlsConnection<C, S> {
+    /// `name`: the server name that the client has sent.
+    fn from_stream(stream: S::Stream<C>, name: Option<Box<str>>) -> Self {
+        let (io, session) = S::parts(&stream);
+        let info = io.io.info().clone().with_tls(tls_info(session, name));
         Self {
             info: match session.alpn_protocol() {
                 Some(b"h2") => info.with_alpn(Bytes::from_static(b"h2")),
@@ -61,7 +83,7 @@ impl<C: Connection> TlsConnection<C> {
 
     /// The connection of the inner transport.
     pub fn inner(&self) -> &C {
-        &self.stream.inner().get_ref().0.inner().io
+        &S::parts(self.stream.inner()).0.io
     }
 
     /// Sends what the session holds while a read is pending. A write is ready as soon as the
@@ -81,12 +103,12 @@ impl<C: Connection> TlsConnection<C> {
     }
 
     /// The rustls session.
-    pub fn session(&self) -> &ServerConnection {
-        self.stream.inner().get_ref().1
+    pub fn session(&self) -> &S {
+        S::parts(self.stream.inner()).1
     }
 }
 
-fn tls_info(session: &ServerConnection) -> TlsInfo {
+fn tls_info<S: Session>(session: &S, name: Option<Box<str>>) -> TlsInfo {
     let version = match session.protocol_version() {
         Some(ProtocolVersion::TLSv1_2) => TlsVersion::Tls12,
         _ => TlsVersion::Tls13,
@@ -97,7 +119,7 @@ fn tls_info(session: &ServerConnection) -> TlsInfo {
         .unwrap_or("unknown");
     let mut tls = TlsInfo::new(version, suite)
         .with_resumed(session.handshake_kind() == Some(HandshakeKind::Resumed));
-    if let Some(name) = session.server_name() {
+    if let Some(name) = name {
         tls = tls.with_server_name(name);
     }
     if let Some(chain) = session.peer_certificates() {
@@ -110,16 +132,16 @@ fn tls_info(session: &ServerConnection) -> TlsInfo {
     tls
 }
 
-impl<C: Connection> Connection for TlsConnection<C> {
+impl<C: Connection, S: Session> Connection for TlsConnection<C, S> {
     fn info(&self) -> &ConnInfo {
         &self.info
     }
 
     fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let (inner, session) = self.stream.inner_mut().get_mut();
-        let polled = match session.reader().fill_buf() {
+        let (inner, mut decrypted) = S::parts_mut(self.stream.inner_mut());
+        let polled = match decrypted.fill_buf() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                Pin::new(&mut inner.inner_mut().io).poll_readable(cx)
+                Pin::new(&mut inner.io).poll_readable(cx)
             }
             // Decrypted bytes, the end, or an error, all of which a read returns.
             _ => Poll::Ready(Ok(())),
@@ -131,15 +153,10 @@ impl<C: Connection> Connection for TlsConnection<C> {
     }
 
     fn peer_state(&mut self) -> PeerState {
-        let (inner, session) = self.stream.inner_mut().get_mut();
-        match inner.inner_mut().io.peer_state() {
+        let (inner, mut decrypted) = S::parts_mut(self.stream.inner_mut());
+        match inner.io.peer_state() {
             // Decrypted bytes have not been read yet.
-            PeerState::HalfClosed
-                if session
-                    .reader()
-                    .fill_buf()
-                    .is_ok_and(|bytes| !bytes.is_empty()) =>
-            {
+            PeerState::HalfClosed if decrypted.fill_buf().is_ok_and(|bytes| !bytes.is_empty()) => {
                 PeerState::Open
             }
             state => state,
@@ -153,12 +170,7 @@ impl<C: Connection> Connection for TlsConnection<C> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let stream = &mut self.stream;
-        stream
-            .inner_mut()
-            .get_mut()
-            .0
-            .inner_mut()
-            .retry_next_write();
+        S::parts_mut(stream.inner_mut()).0.retry_next_write();
         match bufs {
             [] => Pin::new(&mut **stream).poll_flush(cx).map_ok(|()| 0),
             bufs => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
@@ -166,20 +178,20 @@ impl<C: Connection> Connection for TlsConnection<C> {
     }
 
     fn bytes_sent(&self) -> Option<u64> {
-        Some(self.stream.inner().get_ref().0.inner().sent)
+        Some(S::parts(self.stream.inner()).0.sent)
     }
 
     fn reset(&mut self) {
-        self.stream.inner_mut().get_mut().0.inner_mut().io.reset();
+        S::parts_mut(self.stream.inner_mut()).0.io.reset();
     }
 
     fn release(mut self: Pin<&mut Self>, permit: Permit) {
-        let (inner, _) = self.stream.inner_mut().get_mut();
-        Pin::new(&mut inner.inner_mut().io).release(permit);
+        let (inner, _) = S::parts_mut(self.stream.inner_mut());
+        Pin::new(&mut inner.io).release(permit);
     }
 }
 
-impl<C: Connection> Read for TlsConnection<C> {
+impl<C: Connection, S: Session> Read for TlsConnection<C, S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -202,8 +214,8 @@ impl<C: Connection> Read for TlsConnection<C> {
 
 /// Reads the decrypted bytes of one record, as far as they fit.
 #[inline]
-fn read_record<C: Connection>(
-    mut stream: Pin<&mut Stream<C>>,
+fn read_record<T: AsyncBufRead>(
+    mut stream: Pin<&mut T>,
     cx: &mut Context<'_>,
     buf: &mut ReadBufCursor<'_>,
 ) -> Poll<io::Result<usize>> {
@@ -217,8 +229,8 @@ fn read_record<C: Connection>(
 /// Reads further records after a full one, because a body usually follows in more of them. After a
 /// record that is not full, another attempt would cost a system call for nothing.
 #[cold]
-fn read_more<C: Connection>(
-    mut stream: Pin<&mut Stream<C>>,
+fn read_more<T: AsyncBufRead>(
+    mut stream: Pin<&mut T>,
     cx: &mut Context<'_>,
     buf: &mut ReadBufCursor<'_>,
 ) {
@@ -232,11 +244,11 @@ fn read_more<C: Connection>(
     }
 }
 
-impl<C: Connection> TlsConnection<C> {
+impl<C: Connection, S: Session> TlsConnection<C, S> {
     #[inline]
     fn write_with<T>(
         &mut self,
-        write: impl FnOnce(Pin<&mut TokioIo<Stream<C>>>) -> Poll<io::Result<T>>,
+        write: impl FnOnce(Pin<&mut TokioIo<S::Stream<C>>>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let polled = write(Pin::new(&mut self.stream));
         self.is_write_blocked = polled.is_pending();
@@ -244,7 +256,7 @@ impl<C: Connection> TlsConnection<C> {
     }
 }
 
-impl<C: Connection> Write for TlsConnection<C> {
+impl<C: Connection, S: Session> Write for TlsConnection<C, S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -274,7 +286,7 @@ impl<C: Connection> Write for TlsConnection<C> {
     }
 }
 
-impl<C: Connection> fmt::Debug for TlsConnection<C> {
+impl<C: Connection, S: Session> fmt::Debug for TlsConnection<C, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("TlsConnection").field(&self.info).finish()
     }

@@ -9,8 +9,9 @@ use std::{
     task::{Context, Poll},
 };
 
+/// Counts the bytes that leave a session.
 #[derive(Debug)]
-pub(crate) struct CountingIo<C> {
+pub struct CountingIo<C> {
     pub(crate) io: C,
     /// How many bytes the transport has taken so far.
     pub(crate) sent: u64,

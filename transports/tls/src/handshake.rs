@@ -27,7 +27,7 @@ pin_project_lite::pin_project! {
     ///
     /// Until the peer sends its first byte, only the connection of the inner transport exists. The
     /// server's handshake timeout covers all stages.
-    pub struct TlsHandshake<H, C> {
+    pub struct TlsHandshake<H, C: Connection> {
         tls: Arc<WorkerTls>,
         #[pin]
         stage: Stage<H, C>,
@@ -36,7 +36,7 @@ pin_project_lite::pin_project! {
 
 pin_project_lite::pin_project! {
     #[project = StageProj]
-    enum Stage<H, C> {
+    enum Stage<H, C: Connection> {
         Transport {
             #[pin]
             handshake: H,
@@ -52,7 +52,7 @@ pin_project_lite::pin_project! {
 }
 
 /// The stages after the first byte.
-enum HandshakeState<C> {
+enum HandshakeState<C: Connection> {
     ClientHello(ClientHelloReader<C>),
     PlaintextHttp(PlaintextHttp<C>),
     /// The next operation may compute for a long time, so it waits for a slot.
@@ -70,7 +70,7 @@ enum HandshakeState<C> {
     Done,
 }
 
-enum Operation<C> {
+enum Operation<C: Connection> {
     Start(StartHandshake<TokioIo<CountingIo<C>>>),
     Continue(FallibleAccept<TokioIo<CountingIo<C>>>),
 }
@@ -80,7 +80,7 @@ enum Operation<C> {
     clippy::large_enum_variant,
     reason = "it is boxed already, with the rest of its handshake"
 )]
-enum Outcome<C> {
+enum Outcome<C: Connection> {
     Wait(FallibleAccept<TokioIo<CountingIo<C>>>),
     Serve(TlsConnection<C>),
     Reject(C, io::Error),
@@ -90,7 +90,7 @@ enum Outcome<C> {
 /// client's certificate. Other tasks run before the next such operation.
 const YIELD_AFTER: Duration = Duration::from_micros(20);
 
-impl<H, C> TlsHandshake<H, C> {
+impl<H, C: Connection> TlsHandshake<H, C> {
     pub(crate) fn new(handshake: H, tls: Arc<WorkerTls>) -> Self {
         Self {
             tls,
@@ -258,7 +258,7 @@ fn resumed_with_expired_certificate(session: &ServerConnection) -> bool {
             .is_some_and(|certificate| has_expired(certificate))
 }
 
-impl<H, C> fmt::Debug for TlsHandshake<H, C> {
+impl<H, C: Connection> fmt::Debug for TlsHandshake<H, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsHandshake").finish_non_exhaustive()
     }

@@ -19,25 +19,31 @@
 //! It supports TLS 1.2 and 1.3, over TCP, Unix sockets, memory, a transport of your own, or another
 //! TLS. ALPN offers the protocols of the server. Apps find the result of the handshake in
 //! [`ConnInfo::tls`](anyport_core::ConnInfo::tls).
+mod client_handshake;
 mod client_hello;
 mod config;
 mod connection;
+mod connector;
 mod counting_io;
 mod handshake;
 mod listener;
 mod plaintext_http;
 mod proxy_header;
 mod reject;
+mod session;
 mod transport;
 mod worker_tls;
 
-pub use config::{Certificate, ClientAuth, Provider, Roots, TlsConfig};
+pub use client_handshake::TlsClientHandshake;
+pub use config::{Certificate, ClientAuth, Provider, Roots, TlsClientConfig, TlsConfig};
 pub use connection::TlsConnection;
+pub use connector::{TlsConnecting, TlsConnector, TlsConnectorExt};
 pub use handshake::TlsHandshake;
 pub use listener::TlsListener;
+pub use session::Session;
 pub use transport::{Tls, TlsExt};
 
-/// rustls, for [`TlsConfig::from_rustls`].
+/// rustls, for [`TlsConfig::from_rustls`] and [`TlsClientConfig::from_rustls`].
 #[doc(no_inline)]
 pub use rustls;
 

@@ -8,6 +8,7 @@ use rustls::{
 };
 use std::{
     fmt,
+    net::IpAddr,
     path::PathBuf,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -179,17 +180,35 @@ fn key_mismatch(chain_pem: &Pem, key_pem: &Pem, key: &CertifiedKey) -> Error {
 
 /// The DNS names that a certificate is for (RFC 5280 4.2.1.6).
 fn dns_names(certificate: &x509_cert::Certificate) -> Vec<String> {
-    let Ok(Some((_, names))) = certificate
-        .tbs_certificate()
-        .get_extension::<SubjectAltName>()
-    else {
-        return Vec::new();
-    };
-    let dns = names.0.iter().filter_map(|name| match name {
+    alternative_names(certificate, |name| match name {
         GeneralName::DnsName(name) => Some(name.to_string()),
         _ => None,
-    });
-    dns.collect()
+    })
+}
+
+/// The DNS names and IP addresses that a certificate is for.
+pub(super) fn names(certificate: &x509_cert::Certificate) -> Vec<String> {
+    alternative_names(certificate, |name| match name {
+        GeneralName::DnsName(name) => Some(name.to_string()),
+        GeneralName::IpAddress(octets) => match octets.as_bytes().len() {
+            4 => Some(IpAddr::from(<[u8; 4]>::try_from(octets.as_bytes()).ok()?).to_string()),
+            _ => Some(IpAddr::from(<[u8; 16]>::try_from(octets.as_bytes()).ok()?).to_string()),
+        },
+        _ => None,
+    })
+}
+
+fn alternative_names(
+    certificate: &x509_cert::Certificate,
+    text: impl Fn(&GeneralName) -> Option<String>,
+) -> Vec<String> {
+    let names = certificate
+        .tbs_certificate()
+        .get_extension::<SubjectAltName>();
+    match names {
+        Ok(Some((_, names))) => names.0.iter().filter_map(text).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The period in which a certificate is valid.

@@ -1,12 +1,11 @@
 //! Client authentication: whether clients present certificates, and which roots verify them.
-use super::pem::Pem;
+use super::Roots;
 use anyport_core::{Error, Result};
 use rustls::{
-    RootCertStore,
     crypto::CryptoProvider,
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 /// Whether clients present a certificate (mTLS). Their chain is verified up to one of the roots, at
 /// the time of the handshake. Revocation is not checked. The app finds the chain in
@@ -24,48 +23,6 @@ pub enum ClientAuth {
     Required(Roots),
 }
 
-/// The certificate authorities that issue the clients' certificates, in PEM.
-#[derive(Clone, Debug)]
-pub struct Roots(Vec<Pem>);
-
-impl Roots {
-    /// The certificates in a file.
-    #[must_use]
-    pub fn pem_file(path: impl Into<PathBuf>) -> Self {
-        Self(vec![Pem::File(path.into())])
-    }
-
-    /// The certificates in these bytes.
-    #[must_use]
-    pub fn pem(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(vec![Pem::Bytes(bytes.into().into())])
-    }
-
-    /// The certificates of both.
-    #[must_use]
-    pub fn and(mut self, more: Self) -> Self {
-        self.0.extend(more.0);
-        self
-    }
-
-    fn load(&self) -> Result<RootCertStore> {
-        let mut roots = RootCertStore::empty();
-        for pem in &self.0 {
-            for (n, certificate) in pem
-                .certificates("client authorities")?
-                .into_iter()
-                .enumerate()
-            {
-                roots.add(certificate).map_err(|error| {
-                    let message = format!("certificate {} cannot be parsed: {error}", n + 1);
-                    pem.error("client authorities", &message).with_source(error)
-                })?;
-            }
-        }
-        Ok(roots)
-    }
-}
-
 impl ClientAuth {
     pub(super) fn verifier(
         &self,
@@ -77,7 +34,7 @@ impl ClientAuth {
             Self::Required(roots) => (roots, true),
         };
         let mut builder = WebPkiClientVerifier::builder_with_provider(
-            Arc::new(roots.load()?),
+            Arc::new(roots.load("client authorities")?),
             Arc::clone(provider),
         );
         if !required {

@@ -1,15 +1,22 @@
-//! The configuration of a TLS transport.
+//! The configuration of a TLS transport, and of a TLS connector.
 mod certificate;
+mod client;
 mod client_auth;
 mod pem;
 mod provider;
 mod reloadable;
 mod resolver;
+mod roots;
+mod verifier;
 
 pub use certificate::Certificate;
 pub(crate) use certificate::has_expired;
-pub use client_auth::{ClientAuth, Roots};
+pub use client::TlsClientConfig;
+pub(crate) use client::{LoadedClient, no_name, server_name};
+pub use client_auth::ClientAuth;
 pub use provider::Provider;
+pub use roots::Roots;
+pub(crate) use verifier::explained;
 
 use anyport_core::{Error, Result, transport::TlsVersion};
 use reloadable::{Loaded, Reloadable};

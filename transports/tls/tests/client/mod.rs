@@ -12,7 +12,9 @@ use anyport_tls::{
         pki_types::{CertificateDer, PrivateKeyDer, ServerName},
     },
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use std::{
     future::Future,
     io,
@@ -61,8 +63,19 @@ impl Authority {
 
     /// An intermediate authority that this one has signed.
     pub(crate) fn intermediate(&self) -> Self {
+        self.sign(authority())
+    }
+
+    /// One whose certificate has expired on 2020-02-29.
+    pub(crate) fn expired_intermediate(&self) -> Self {
+        let mut params = authority();
+        params.not_after = date_time_ymd(2020, 2, 29);
+        self.sign(params)
+    }
+
+    fn sign(&self, authority: CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
-        Self::of(CertifiedIssuer::signed_by(authority(), key, &self.issuer).unwrap())
+        Self::of(CertifiedIssuer::signed_by(authority, key, &self.issuer).unwrap())
     }
 
     fn of(issuer: CertifiedIssuer<'static, KeyPair>) -> Self {

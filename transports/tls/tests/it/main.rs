@@ -6,6 +6,7 @@ mod bad_peers;
 mod client;
 mod close_notify;
 mod config;
+mod connector;
 #[path = "../fixture/mod.rs"]
 mod fixture;
 mod fragmentation;

@@ -1,4 +1,5 @@
-//! Independent programs as clients: OpenSSL, curl, nghttp2's clients and testssl.
+//! Independent programs as clients: OpenSSL, curl, nghttp2's clients and testssl. And OpenSSL as a
+//! server.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
@@ -11,6 +12,7 @@ mod curl;
 mod fixture;
 mod nghttp2;
 mod openssl;
+mod openssl_server;
 #[path = "../programs/mod.rs"]
 mod programs;
 mod testssl;
@@ -20,6 +22,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let tests = openssl::tests(Tests::default());
+    let tests = openssl_server::tests(tests);
     let tests = curl::tests(tests);
     let tests = nghttp2::tests(tests);
     testssl::tests(tests).run()

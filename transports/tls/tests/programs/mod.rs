@@ -128,7 +128,7 @@ pub(crate) fn run_within<A: AsRef<OsStr>>(
 }
 
 /// A process that is killed if it has not ended.
-struct KillOnDrop(Child);
+pub(crate) struct KillOnDrop(pub(crate) Child);
 
 impl Drop for KillOnDrop {
     fn drop(&mut self) {
