@@ -18,8 +18,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// ```
 ///
 /// `Debug` prints the same line and each source below it, so a `main` that returns this error
-/// prints a complete report. Match on [`kind`](Self::kind) and [`blame`](Self::blame): the wording
-/// may change.
+/// prints a complete report. [`source`](StdError::source) leaves out an error whose text is in that
+/// line already. Match on [`kind`](Self::kind), [`blame`](Self::blame) and
+/// [`io_kind`](Self::io_kind): the wording may change.
+///
+/// It converts into [`io::Error`], for a `main` that returns [`io::Result`].
 ///
 /// A peer's mistake never becomes an `Error`. It ends that peer's connection and nothing else.
 #[derive(Clone)]
@@ -121,8 +124,18 @@ impl Error {
         }
     }
 
-    fn io_kind(&self) -> Option<io::ErrorKind> {
+    /// The kind of the I/O error that caused this one, such as
+    /// [`AddrInUse`](io::ErrorKind::AddrInUse).
+    #[must_use]
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
         Some(self.0.source.as_ref()?.downcast_ref::<io::Error>()?.kind())
+    }
+
+    /// Whether the message contains the text of this source, in any case, but for `(os error 98)`.
+    fn says(&self, source: &dyn StdError) -> bool {
+        let text = source.to_string().to_lowercase();
+        let text = text.split(" (os error ").next().unwrap_or(&text);
+        self.0.what.to_lowercase().contains(text)
     }
 }
 
@@ -146,7 +159,18 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|e| e as _)
+        let source = self.0.source.as_deref()?;
+        if self.says(source) {
+            source.source()
+        } else {
+            Some(source)
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::new(error.io_kind().unwrap_or(io::ErrorKind::Other), error)
     }
 }
 
@@ -291,5 +315,43 @@ mod tests {
             (error.kind(), error.blame()),
             (ErrorKind::Config, Blame::Local)
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn debug_says_nothing_twice() {
+        use rustix::io::Errno;
+        let in_use = Error::bind("[::1]:3000", Errno::ADDRINUSE.into());
+        assert_eq!(format!("{in_use:?}"), in_use.to_string());
+        assert!(in_use.source().is_none());
+        assert_eq!(in_use.io_kind(), Some(io::ErrorKind::AddrInUse));
+        let invalid = io::Error::new(io::ErrorKind::InvalidInput, "the port is missing");
+        let invalid = Error::bind("localhost", invalid);
+        assert_eq!(
+            format!("{invalid:?}"),
+            "cannot bind localhost: the port is missing"
+        );
+        // What is said in other words stays: the kernel's words can be searched for.
+        let elsewhere = format!(
+            "{:?}",
+            Error::bind("192.0.2.1:80", Errno::ADDRNOTAVAIL.into())
+        );
+        let source = "\n  caused by: Cannot assign requested address (os error 99)";
+        assert!(
+            !cfg!(target_os = "linux") || elsewhere.ends_with(source),
+            "{elsewhere}"
+        );
+    }
+
+    #[test]
+    fn an_io_error_keeps_kind_and_message() {
+        let error = Error::bind("[::1]:3000", io::ErrorKind::AddrInUse.into());
+        let message = error.to_string();
+        let error = io::Error::from(error);
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(error.to_string(), message);
+        assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()));
+        let error = io::Error::from(Error::config("zero workers"));
+        assert_eq!(error.kind(), io::ErrorKind::Other);
     }
 }
