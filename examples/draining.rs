@@ -82,10 +82,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<()> {
-    let server = serve_with(Tcp::bind("127.0.0.1:3000"), app(router()));
-    println!(
-        "{}",
-        server.with_graceful_shutdown(shutdown::signal()).await?
-    );
+    let server = serve_with(Tcp::bind("127.0.0.1:3000"), app(router()))
+        .with_graceful_shutdown(shutdown::signal())
+        .start()?;
+    println!("{}", server.wait().await?);
     Ok(())
 }

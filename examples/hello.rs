@@ -5,9 +5,7 @@ use axum::{Router, routing::get};
 #[tokio::main]
 async fn main() -> anyport::Result<()> {
     let app = Router::new().route("/", get(|| async { "Hello, World!" }));
-    let report = serve_with(Tcp::bind("127.0.0.1:3000"), app) // or another transport
+    serve_with(Tcp::bind("127.0.0.1:3000"), app) // or another transport
         .with_graceful_shutdown(shutdown::signal())
-        .await?;
-    println!("{report}");
-    Ok(())
+        .await
 }

@@ -21,7 +21,7 @@ use crate::{
     config::{HttpOptions, Limits, Timeouts},
     engine::{Accepted, Config, Protocol, Raw, ServerState},
     error::{Error, Result},
-    observe::{DrainReport, Event, Observer},
+    observe::{Event, Observer},
     runtime::{AmbientTokio, Workers},
     transport::{Endpoint, Listener, Transport},
 };
@@ -101,7 +101,8 @@ where
 ///   has no effect.
 ///
 /// All three return the same errors: an address that cannot be bound or a contradictory
-/// configuration is reported before the first connection is accepted.
+/// configuration is reported before the first connection is accepted. The handle also gives the
+/// [report](crate::observe::DrainReport) of a drain: [`Handle::wait`].
 #[must_use = "a server does nothing unless it is awaited, run or started"]
 pub struct Server {
     transports: Vec<ServedTransport>,
@@ -256,7 +257,7 @@ impl Server {
     ///
     /// The errors of [`start`](Self::start). After the start, it fails if accepting fails
     /// permanently or a worker panics.
-    pub fn run(self) -> Result<DrainReport> {
+    pub fn run(self) -> Result<()> {
         let ambient = self.transports.iter().any(|transport| transport.ambient);
         run::to_end(self.into_future(), ambient)
     }
@@ -320,7 +321,7 @@ impl Server {
 }
 
 impl IntoFuture for Server {
-    type Output = Result<DrainReport>;
+    type Output = Result<()>;
     type IntoFuture = Serve;
 
     fn into_future(self) -> Serve {

@@ -3,10 +3,7 @@ use super::{
     Handle,
     serve::{Shutdown, Watch},
 };
-use crate::{
-    error::{Error, Result},
-    observe::DrainReport,
-};
+use crate::error::{Error, Result};
 use std::{
     future::Future,
     sync::mpsc::Receiver,
@@ -16,10 +13,7 @@ use std::{
 
 /// Polls the server to its end on this thread. `ambient`: one of its transports needs a surrounding
 /// runtime.
-pub(super) fn to_end(
-    serve: impl Future<Output = Result<DrainReport>>,
-    ambient: bool,
-) -> Result<DrainReport> {
+pub(super) fn to_end(serve: impl Future<Output = Result<()>>, ambient: bool) -> Result<()> {
     #[cfg(feature = "tokio")]
     {
         if tokio::runtime::Handle::try_current().is_ok() {
@@ -32,10 +26,10 @@ pub(super) fn to_end(
             false => tokio::runtime::Builder::new_current_thread(),
         };
         let runtime = builder.enable_all().build().map_err(cannot_start)?;
-        let report = runtime.block_on(serve);
+        let result = runtime.block_on(serve);
         // Background tasks of handlers are not awaited.
         runtime.shutdown_background();
-        report
+        result
     }
     #[cfg(not(feature = "tokio"))]
     {

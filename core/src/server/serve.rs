@@ -30,9 +30,9 @@ impl Serve {
 }
 
 impl Future for Serve {
-    type Output = Result<DrainReport>;
+    type Output = Result<()>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if let State::Unstarted(server) = &mut self.0
             && let Some(mut server) = server.take()
         {
@@ -48,7 +48,7 @@ impl Future for Serve {
             self.0 = State::Running(watch);
         }
         match &mut self.0 {
-            State::Running(watch) => watch.poll_end(cx),
+            State::Running(watch) => watch.poll_end(cx).map_ok(drop),
             // The future is polled again after its error.
             State::Unstarted(_) => Poll::Pending,
         }

@@ -187,8 +187,7 @@ fn run_works_on_a_plain_thread_with_either_tokio() {
         });
         assert_eq!(get(addr).unwrap(), "Hello", "per core: {per_core}");
         end.send(()).unwrap();
-        let report = server.join().unwrap().unwrap();
-        assert_eq!(report.aborted, 0, "per core: {per_core}");
+        server.join().unwrap().unwrap();
     }
 }
 
