@@ -30,6 +30,7 @@ use tower_service::Service;
     message = "`{Self}` is not an app",
     label = "this is not an app",
     note = "an app is a `tower::Service<http::Request<anyport::Body>>` that is `Clone`: an `axum::Router`, for example, or the result of `service_fn`",
+    note = "an `axum::Router<State>` is one when it has its state: `router.with_state(state)`",
     note = "to serve a function or a closure, wrap it: `service_fn(|request: Request<Body>| async {{ Ok::<_, Infallible>(Response::new(Body::from(\"hello\"))) }})`"
 )]
 pub trait HttpService:
@@ -198,6 +199,7 @@ impl<S: Send> SendService for S {}
     message = "`{Self}` is not an app",
     label = "this is not an app",
     note = "an app is a `tower::Service<http::Request<anyport::Body>>` that is `Clone`: an `axum::Router`, for example, or the result of `service_fn`",
+    note = "an `axum::Router<State>` is one when it has its state: `router.with_state(state)`",
     note = "to serve a function or a closure, wrap it: `service_fn(|request: Request<Body>| async {{ Ok::<_, Infallible>(Response::new(Body::from(\"hello\"))) }})`"
 )]
 pub trait App: Clone + Send + 'static {
