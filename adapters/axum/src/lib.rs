@@ -50,7 +50,7 @@ mod rejection;
 #[cfg(feature = "serve")]
 mod serve;
 
-pub use app::{AddConnInfo, WithConnInfo, app};
+pub use app::{AddConnInfo, HasConnectInfo, WithConnInfo, app};
 pub use extract::{ConnectionInfo, Credentials, Drain, Peer, TlsSession};
 pub use rejection::ConnectionRejection;
 #[cfg(feature = "serve")]

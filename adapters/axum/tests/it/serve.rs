@@ -3,6 +3,7 @@
 use crate::fixture::{Outcome, ScriptedTransport, ask};
 use anyport_axum::{AxumListener, ConnectionInfo, Peer, app, listener, transport, transport_at};
 use anyport_core::{
+    observe::{Event, Observer},
     serve_with,
     transport::{ByteListener, Endpoint},
 };
@@ -12,7 +13,13 @@ use anyport_unix::Unix;
 use axum::{Router, extract::ConnectInfo, routing::get, serve::ListenerExt as _};
 use http::StatusCode;
 use rustix::io::Errno;
-use std::{io, net::SocketAddr, os::unix, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    os::unix,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
@@ -258,9 +265,11 @@ async fn connect_info_is_added_on_request_for_peers_with_an_ip_address() {
     let tcp = || Tcp::bind("127.0.0.1:0");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("app.sock");
+    let warnings = Warnings::default();
     let server = serve_with(tcp(), app(router()).with_connect_info())
         .and(tcp(), app(router()))
-        .and(Unix::bind(&path), app(router()).with_connect_info());
+        .and(Unix::bind(&path), app(router()).with_connect_info())
+        .observer(warnings.clone());
     let running = server.start().unwrap();
     let addrs: Vec<_> = running
         .endpoints()
@@ -271,8 +280,31 @@ async fn connect_info_is_added_on_request_for_peers_with_an_ip_address() {
     let me = stream.local_addr().unwrap().to_string();
     assert_eq!(ask(stream, "/connect-info").await, (OK, me));
     let (unasked, _) = ask(TcpStream::connect(addrs[1]).await.unwrap(), "/connect-info").await;
-    let (no_ip, _) = ask(UnixStream::connect(&path).await.unwrap(), "/connect-info").await;
     let axums_own = StatusCode::INTERNAL_SERVER_ERROR;
-    assert_eq!((unasked, no_ip), (axums_own, axums_own));
+    assert_eq!(unasked, axums_own);
+    assert_eq!(*warnings.0.lock().unwrap(), [""; 0]);
+    for _ in 0..2 {
+        let (no_ip, _) = ask(UnixStream::connect(&path).await.unwrap(), "/connect-info").await;
+        assert_eq!(no_ip, axums_own);
+    }
+    let expected = format!(
+        "a client of unix:{} has no IP address, so it gets a 500 from handlers that extract axum's \
+         `ConnectInfo<SocketAddr>`; extract `anyport::axum::Peer` instead",
+        path.display()
+    );
+    assert_eq!(*warnings.0.lock().unwrap(), [expected]);
     running.abort().await.unwrap();
+}
+
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Warnings {
+    fn on(&self, event: &Event<'_>) {
+        if let Event::Warning { message, .. } = event
+            && let Ok(mut warnings) = self.0.lock()
+        {
+            warnings.push((*message).to_owned());
+        }
+    }
 }
