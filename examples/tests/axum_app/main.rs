@@ -16,6 +16,7 @@ mod servers;
 mod starts;
 mod tls;
 mod tokio_app;
+mod transport_table;
 
 use anyport::http::StatusCode;
 use axum::Router;
