@@ -24,22 +24,6 @@ mod pages {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, io};
-
-    #[test]
-    fn every_page_is_in_the_summary() -> io::Result<()> {
-        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
-        let summary = include_str!("../../docs/SUMMARY.md");
-        for file in fs::read_dir(docs)? {
-            let name = file?.file_name();
-            let name = name.to_string_lossy();
-            let listed = summary.contains(&format!("({name})"));
-            let is_page = name.ends_with(".md") && name != "SUMMARY.md";
-            assert!(listed || !is_page, "docs/SUMMARY.md lacks {name}");
-        }
-        Ok(())
-    }
-
     #[test]
     fn pages_show_the_programs_that_pass_the_suite() {
         let transport = include_str!("../../docs/write-a-transport.md");

@@ -1,16 +1,23 @@
 //! The checks that a change has to pass. CI runs nothing that a contributor cannot run.
 
+mod book;
 mod columns;
+mod deny;
 mod features;
 mod links;
+mod msrv;
+mod package;
 mod peers;
 mod report;
+mod semver;
 
 use crate::output::print;
 use crate::{tidy, workspace};
 use cargo_metadata::Metadata;
 use clap::ValueEnum as _;
-use report::Outcome;
+use report::{Outcome, Verdict};
+use std::borrow::Cow;
+use std::fmt;
 use std::time::Instant;
 use xshell::{Shell, cmd};
 
@@ -21,10 +28,24 @@ pub(crate) enum Step {
     Fmt,
     /// Clippy and the compiler have no warning, with all features on.
     Clippy,
-    /// The documentation builds without a warning, links lead to files, and prose is wrapped.
+    /// The documentation builds without a warning, links lead to files, the book has every page,
+    /// and prose is wrapped.
     Docs,
+    /// The guide builds as a book. Ignored without mdBook.
+    Book,
     /// The invariants of the workspace hold.
     Tidy,
+    /// Each package that is published is complete. Ignored with uncommitted changes.
+    Package,
+    /// The licences, sources and known faults of the dependencies: deny.toml. Ignored without
+    /// cargo-deny.
+    Deny,
+    /// No public item broke since the last release. Ignored before the first one, and without
+    /// cargo-semver-checks.
+    Semver,
+    /// No dependency needs a newer Rust than `rust-version`. If that Rust is installed, it builds
+    /// all that is published.
+    Msrv,
     /// Each library compiles without features, and with each of its features alone.
     Features,
     /// The peers of the bench, a workspace of their own, are formatted and have no warning.
@@ -60,8 +81,14 @@ impl Step {
                 cmd!(shell, "cargo doc --workspace --no-deps --all-features")
                     .env("RUSTDOCFLAGS", "-D warnings")
                     .run()?;
-                tidy::hold(&[links::resolve, columns::are_kept], shell, metadata)?;
+                let rules = [links::resolve, book::has_each_page_once, columns::are_kept];
+                tidy::hold(&rules, shell, metadata)?;
             }
+            Self::Book => book::build(shell)?,
+            Self::Package => package::run(shell, metadata)?,
+            Self::Deny => deny::run(shell)?,
+            Self::Semver => semver::run(shell, metadata)?,
+            Self::Msrv => msrv::run(shell, metadata)?,
             Self::Tidy => tidy::hold(tidy::INVARIANTS, shell, metadata)?,
             Self::Features => features::run(shell, &workspace::members(metadata))?,
             #[cfg(target_os = "linux")]
@@ -89,6 +116,24 @@ impl Step {
     }
 }
 
+/// Why a step could not run to its end here. It is printed, and fails nothing.
+#[derive(Debug)]
+struct Ignored(Cow<'static, str>);
+
+impl Ignored {
+    fn because(reason: impl Into<Cow<'static, str>>) -> anyhow::Error {
+        Self(reason.into()).into()
+    }
+}
+
+impl fmt::Display for Ignored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ignored: {}", self.0)
+    }
+}
+
+impl std::error::Error for Ignored {}
+
 /// Runs the steps named by `only`, or all of them. A failed step does not stop the next one.
 ///
 /// # Errors
@@ -105,7 +150,11 @@ pub(crate) fn run(shell: &Shell, metadata: &Metadata, only: &[Step]) -> anyhow::
         let result = step.run(shell, metadata);
         let outcome = Outcome {
             step: step.name(),
-            passed: result.is_ok(),
+            verdict: match &result {
+                Ok(()) => Verdict::Passed,
+                Err(error) if error.is::<Ignored>() => Verdict::Ignored,
+                Err(_) => Verdict::Failed,
+            },
             took: start.elapsed(),
         };
         let became = result.map_or_else(|error| format!("{error:#}"), |()| "ok".to_owned());
@@ -118,7 +167,10 @@ pub(crate) fn run(shell: &Shell, metadata: &Metadata, only: &[Step]) -> anyhow::
     }
     print(format!("\n{}", report::table(&outcomes)))?;
 
-    let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
+    let failed = outcomes
+        .iter()
+        .filter(|outcome| outcome.verdict == Verdict::Failed)
+        .count();
     anyhow::ensure!(failed == 0, "{failed} of {} steps failed", outcomes.len());
     Ok(())
 }

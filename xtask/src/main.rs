@@ -84,7 +84,8 @@ mod tests {
             .unwrap_err()
             .to_string();
         for step in [
-            "fmt", "clippy", "docs", "tidy", "features", "peers", "bench",
+            "fmt", "clippy", "docs", "tidy", "features", "peers", "bench", "book", "package",
+            "deny", "semver", "msrv",
         ] {
             assert!(error.contains(step), "{step} is not in: {error}");
         }

@@ -87,6 +87,15 @@ pub(crate) fn members(metadata: &Metadata) -> Vec<Member> {
     members
 }
 
+/// The arguments that keep a command of cargo to the packages that are published.
+pub(crate) fn unpublished(metadata: &Metadata) -> Vec<String> {
+    let packages = metadata.workspace_packages().into_iter();
+    packages
+        .filter(|package| package.publish.is_some())
+        .flat_map(|package| ["--exclude".to_owned(), package.name.to_string()])
+        .collect()
+}
+
 impl From<&cargo_metadata::Dependency> for Dependency {
     fn from(dependency: &cargo_metadata::Dependency) -> Self {
         Self {

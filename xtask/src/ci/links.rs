@@ -23,7 +23,7 @@ pub(super) fn resolve(repo: &Repo) -> Vec<Violation> {
 }
 
 /// The relative links and images of a document, without their fragments, each with its position.
-fn links(text: &str) -> Vec<(String, usize)> {
+pub(super) fn links(text: &str) -> Vec<(String, usize)> {
     Parser::new_ext(text, Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES)
         .into_offset_iter()
         .filter_map(|(event, range)| match event {
