@@ -15,6 +15,7 @@ use hyper::rt::Executor;
 use std::{
     fmt,
     future::Future,
+    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -27,6 +28,9 @@ const BATCH: usize = 64;
 const LAST_LOOK: Duration = Duration::from_millis(2);
 /// How long the worker waits for aborted connections to end by themselves.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// What [`Listener`] forbids.
+const WOULD_BLOCK: &str = "`Listener::poll_accept` returned an error of kind `WouldBlock`, which \
+    wakes no task, so clients wait: return `Poll::Pending`, and wake the waker when a client comes";
 
 /// The accept loop of one worker: the future that a runtime polls for as long as the worker lives.
 ///
@@ -44,6 +48,8 @@ pub struct AcceptLoop<L, P, R> {
     alarm: RearmableTimer,
     phase: Phase,
     backoff: Backoff,
+    /// Whether the listener has returned `WouldBlock`.
+    has_blocked: bool,
     /// In a drain: when the observer gets the next report.
     tell: Option<Instant>,
     /// Why accepting has ended for good.
@@ -102,6 +108,7 @@ impl<L, P, R> AcceptLoop<L, P, R> {
             alarm: RearmableTimer::default(),
             phase: Phase::Serving,
             backoff: Backoff::default(),
+            has_blocked: false,
             tell: None,
             failed: None,
             end,
@@ -307,8 +314,11 @@ where
     }
 
     /// Handles an error of the listener. `None`: the next connection can be tried at once.
-    fn accept_failed(&mut self, error: std::io::Error, cx: &mut Context<'_>) -> Option<Accepting> {
-        let kind = self.listener.as_ref()?.classify(&error);
+    fn accept_failed(&mut self, error: io::Error, cx: &mut Context<'_>) -> Option<Accepting> {
+        let kind = match error.kind() {
+            io::ErrorKind::WouldBlock => self.would_block(),
+            _ => self.listener.as_ref()?.classify(&error),
+        };
         let (kind, wait) = self.backoff.failed(kind);
         self.worker.config().observe(|| Event::AcceptFailed {
             error: &error,
@@ -328,14 +338,27 @@ where
                 })
             }
             AcceptErrorKind::Fatal => {
-                let what = format!(
-                    "accepting on {} failed for good: {error}",
-                    self.worker.worker
-                );
+                let worker = &self.worker.worker;
+                let what = match error.kind() {
+                    io::ErrorKind::WouldBlock => format!("{worker}: {WOULD_BLOCK}"),
+                    _ => format!("accepting on {worker} failed for good: {error}"),
+                };
                 let error = Error::new(ErrorKind::Accept, what).with_source(error);
                 Some(Accepting::Failed(error))
             }
         }
+    }
+
+    /// A listener without a client returned an error instead of `Pending`. In debug builds, its
+    /// author finds out at once; in others, the server accepts late, and warns once.
+    fn would_block(&mut self) -> AcceptErrorKind {
+        if cfg!(debug_assertions) {
+            return AcceptErrorKind::Fatal;
+        }
+        if !std::mem::replace(&mut self.has_blocked, true) {
+            self.worker.worker.warn(WOULD_BLOCK);
+        }
+        AcceptErrorKind::Backoff
     }
 
     /// Returns a permit that was not needed.

@@ -26,7 +26,9 @@ use std::{
 ///   the listener.
 /// - **Wakers**: a poll that returns `Pending` wakes the waker of the latest call.
 /// - **An empty queue is `Pending`**, never an error of kind `WouldBlock`. Such an error wakes no
-///   waker, so the server would have to poll again and again.
+///   waker, so the server would have to poll again and again. In debug builds, the server ends with
+///   an error; in others, it sends one [`Warning`](crate::observe::Event::Warning) and polls again
+///   after a pause.
 /// - **Errors are about the listener**, never about one client: errors that a peer can cause belong
 ///   in the handshake.
 ///
@@ -86,7 +88,8 @@ pub trait Listener: Unpin + 'static {
         Duration::ZERO
     }
 
-    /// Classifies an error of `poll_accept`. The default classifies the errors of accept(2).
+    /// Classifies an error of `poll_accept`, but for `WouldBlock`, which a listener must not return.
+    /// The default classifies the errors of accept(2).
     fn classify(&self, error: &io::Error) -> AcceptErrorKind {
         AcceptErrorKind::of(error)
     }
