@@ -25,10 +25,11 @@ use std::{
 /// - **`poll_shutdown`** flushes and then ends the sending half. Reading continues until the peer
 ///   ends its half (half-close).
 /// - **Vectored writes**: a stream that returns `true` from
-///   [`is_write_vectored`](Write::is_write_vectored) writes several slices at the cost of one. A
-///   wrapper forwards both methods.
+///   [`is_write_vectored`](Write::is_write_vectored) writes several slices at the cost of one, and
+///   counts only the bytes that it took. A wrapper forwards both methods.
 /// - **`Send`** is required because hyper boxes an upgraded stream as `Send`. Only an app moves it
-///   to another thread.
+///   to another thread. A poll may come from a thread without the worker's runtime, so a stream
+///   creates its timers on the worker, such as in the handshake.
 ///
 /// # Errors
 ///

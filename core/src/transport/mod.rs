@@ -50,6 +50,9 @@ use std::io;
 ///   sockets or similar types without a runtime, so they can be adopted, inherited and handed over.
 /// - [`listen`](Self::listen) runs on the worker's own thread, inside its runtime, and turns the
 ///   socket into a listener.
+/// - **A transport that wraps another** forwards every method that it does not change, also those
+///   with a default. [`map_connection`](Self::map_connection) and
+///   [`map_handshake`](Self::map_handshake) do so.
 ///
 /// # Examples
 ///

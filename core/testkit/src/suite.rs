@@ -1,15 +1,26 @@
 //! Selects the cases that apply to a subject, and runs them.
 use crate::{
     LocalSubject, Served,
-    app::{Boxed, DELIBERATE, script::HandlerThread},
-    cases::FILES,
-    harness::{any_subject::AnySubject, concurrency},
+    app::{Boxed, script::HandlerThread},
+    cases::GROUPS,
+    harness::{
+        any_subject::AnySubject,
+        case::{Case, Group},
+        concurrency,
+        failure::Failure,
+        gate::Gate,
+        watch::{self, Watch, text_of},
+    },
 };
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::{
-    any::Any,
-    panic::{self, AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     process::ExitCode,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::{runtime::Builder, time::timeout};
@@ -21,7 +32,10 @@ const LIMIT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 #[derive(Default)]
 #[must_use = "a suite does nothing unless it is run"]
 pub struct Suite {
-    trials: Vec<Trial>,
+    trials: Vec<(Trial, Arc<Gate>)>,
+    /// The last gate of each subject.
+    last: Vec<Arc<Gate>>,
+    not_run: Arc<AtomicUsize>,
 }
 
 impl Suite {
@@ -45,39 +59,39 @@ impl Suite {
         let can = subject.capabilities();
         let unavailable_here = subject.unavailable();
         let mut applied = 0_usize;
-        let cases = FILES
-            .iter()
-            .flat_map(|(file, cases)| cases.iter().map(move |case| (file, case)));
-        let with_threads = cases.flat_map(|(file, case)| {
-            let cross_thread = case
-                .also_cross_thread
-                .then_some((file, case, HandlerThread::Other));
-            [(file, case, HandlerThread::Worker)]
-                .into_iter()
-                .chain(cross_thread)
-        });
-        for (file, case, thread) in with_threads {
-            let suffix = match thread {
-                HandlerThread::Worker => "",
-                HandlerThread::Other => "_cross_thread",
-            };
-            let name = format!("{prefix}::{file}::{}{suffix}", case.name);
-            let asked = format!("{file}: {}{suffix}", case.name).replace('_', " ");
-            let (subject, run) = (subject.on(thread), case.run);
-            let needed = case.needs.filter(|&needed| !can.have(needed));
-            applied += usize::from(needed.is_none());
-            let reason = needed.map(|needed| needed.needed().to_owned());
-            let trial = match unavailable_here.clone().or(reason) {
-                // This trial fails even with `--ignored`: a case that cannot run must never pass.
-                Some(why) => {
-                    let fails = Failed::from(&why);
-                    Trial::test(name, move || Err(fails))
-                        .with_kind(why)
-                        .with_ignored_flag(true)
+        let mut gate = Gate::after(None);
+        for group in GROUPS {
+            for case in group.cases {
+                if group.name == "contract" {
+                    // One after the other.
+                    gate = Gate::after(Some(gate));
                 }
-                None => Trial::test(name, move || check(&asked, &subject, run)),
-            };
-            self.trials.push(trial);
+                let threads: &[_] = match case.also_cross_thread {
+                    true => &[HandlerThread::Worker, HandlerThread::Other],
+                    false => &[HandlerThread::Worker],
+                };
+                let needed = case.needs.filter(|&needed| !can.have(needed));
+                applied += threads.len() * usize::from(needed.is_none());
+                let reason = needed.map(|needed| needed.needed().to_owned());
+                let reason = unavailable_here.clone().or(reason);
+                for &thread in threads {
+                    let suffix = match thread {
+                        HandlerThread::Worker => "",
+                        HandlerThread::Other => "_cross_thread",
+                    };
+                    let name = format!("{prefix}::{}::{}{suffix}", group.name, case.name);
+                    let test = Test {
+                        group,
+                        case,
+                        thread,
+                        subject: subject.on(thread),
+                    };
+                    self.add(name, &gate, reason.clone(), test);
+                }
+            }
+            if matches!(group.name, "contract" | "byte_stream") {
+                gate = Gate::after(Some(gate));
+            }
         }
         let meta = move || match applied {
             0 => Err(Failed::from(
@@ -85,77 +99,153 @@ impl Suite {
             )),
             _ => Ok(()),
         };
-        self.trials.push(Trial::test(
-            format!("{prefix}::suite::some_cases_apply"),
-            meta,
-        ));
+        let name = format!("{prefix}::suite::some_cases_apply");
+        self.trials
+            .push((Trial::test(name, meta), Gate::after(None)));
+        self.last.push(gate);
         self
+    }
+
+    /// Adds a case, which is ignored if there is a `reason`.
+    fn add(&mut self, name: String, gate: &Arc<Gate>, reason: Option<String>, test: Test) {
+        let (own, not_run) = (Arc::clone(gate), Arc::clone(&self.not_run));
+        let trial = match reason {
+            // This trial fails even with `--ignored`: a case that cannot run must never pass.
+            Some(why) => {
+                let fails = Failed::from(&why);
+                let run = move || {
+                    own.end_one(None);
+                    Err(fails)
+                };
+                Trial::test(name, run)
+                    .with_kind(why)
+                    .with_ignored_flag(true)
+            }
+            None => Trial::ignorable_test(name.clone(), move || {
+                if let Err(failed) = own.open() {
+                    own.end_one(None);
+                    not_run.fetch_add(1, Relaxed);
+                    let why = format!("not run, because `{failed}` failed");
+                    return Ok(Completion::ignored_with(why));
+                }
+                let result = test.check();
+                own.end_one(result.is_err().then_some(&name));
+                result.map(|()| Completion::Completed)
+            }),
+        };
+        self.trials.push((trial, Arc::clone(gate)));
     }
 
     /// Runs the cases that the command line selects (filters, `--list`, `--ignored`), as `cargo
     /// test` does. Call it from the `main` of a test target with `harness = false`.
+    ///
+    /// The cases of `contract` run first, one after the other, then those of `byte_stream`. If one
+    /// of them fails, the others are not run.
     #[must_use = "it says whether the tests failed"]
     pub fn run(self) -> ExitCode {
         if self.trials.is_empty() {
             eprintln!("error: the suite has no subject: add one by `.with(subject)`");
             return ExitCode::FAILURE;
         }
-        hide_deliberate_panics();
+        watch::record_panics();
         let mut arguments = Arguments::from_args();
         arguments
             .test_threads
             .get_or_insert_with(concurrency::max_concurrent_tests);
-        libtest_mimic::run(&arguments, self.trials).exit_code()
+        let mut trials = Vec::new();
+        for (trial, gate) in self.trials {
+            if !arguments.is_filtered_out(&trial) && !arguments.is_ignored(&trial) {
+                gate.expect_one();
+            }
+            trials.push(trial);
+        }
+        let conclusion = libtest_mimic::run(&arguments, trials);
+        let failed: Vec<_> = self.last.iter().filter_map(|gate| gate.failed()).collect();
+        let not_run = self.not_run.load(Relaxed);
+        if not_run > 0 {
+            println!(
+                "{not_run} cases were not run, because these failed, on which they build: {}",
+                failed.join(", ")
+            );
+        }
+        conclusion.exit_code()
     }
 }
 
-/// Runs one case. A failure names the request and the result that was seen. The output of the panic
-/// names the place.
-fn check(
-    asked: &str,
+/// One case for one subject.
+struct Test {
+    group: &'static Group,
+    case: &'static Case,
+    thread: HandlerThread,
+    subject: AnySubject,
+}
+
+impl Test {
+    /// Runs the case. The failure is a text for the author of the transport.
+    fn check(&self) -> Result<(), Failed> {
+        let current = Mutex::new(Watch::new(1));
+        let elsewhere = watch::panics_elsewhere();
+        let run = || {
+            concurrency::run_limited(|| {
+                let watch = Watch::new(self.subject.capabilities().patience());
+                current.lock().unwrap().clone_from(&watch);
+                run_case(&self.subject, self.case.run, &watch)
+            })
+        };
+        let ended = catch_unwind(AssertUnwindSafe(run));
+        let watch = current.lock().unwrap().clone();
+        let panicked = |watch: &Watch| watch.panics().iter().any(|panic| !panic.is_assertion);
+        let seen = match ended {
+            Ok(Ok(())) if panicked(&watch) => {
+                "the client got what it expected, but the transport panicked".to_owned()
+            }
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(panic) => text_of(&*panic)
+                .unwrap_or("a panic without a text")
+                .to_owned(),
+        };
+        let failure = Failure {
+            group: self.group,
+            case: self.case,
+            thread: self.thread,
+            seen,
+            watch: &watch,
+            elsewhere: watch::panics_elsewhere_since(elsewhere),
+        };
+        Err(failure.text().into())
+    }
+}
+
+/// Runs one case on a runtime of its own, whose threads work for this case only.
+fn run_case(
     subject: &AnySubject,
     run: fn(AnySubject) -> Boxed<()>,
-) -> Result<(), Failed> {
-    let seen = match catch_unwind(AssertUnwindSafe(|| run_case(subject, run))) {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(error)) => error,
-        Err(panic) => text_of(&*panic)
-            .unwrap_or("a panic without a text")
-            .to_owned(),
-    };
-    Err(format!("asked of the transport: {asked}\nseen: {seen}").into())
-}
-
-/// Runs one case on a runtime of its own.
-fn run_case(subject: &AnySubject, run: fn(AnySubject) -> Boxed<()>) -> Result<(), String> {
-    concurrency::run_limited(|| {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .map_err(|error| format!("no tokio runtime for the client: {error}"))?;
-        let result = runtime.block_on(async { timeout(LIMIT, run(subject.clone())).await });
-        runtime.shutdown_background();
-        result.map_err(|_| format!("the case is not done after {LIMIT:?}"))
-    })
-}
-
-/// The message of a panic.
-fn text_of(payload: &(dyn Any + Send)) -> Option<&str> {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied())
-}
-
-/// Hides the panics that apps of the suite cause on purpose.
-fn hide_deliberate_panics() {
-    let usual = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        let text = text_of(info.payload());
-        let deliberate = text.is_some_and(|text| text.starts_with(DELIBERATE));
-        if !deliberate {
-            usual(info);
-        }
-    }));
+    watch: &Arc<Watch>,
+) -> Result<(), String> {
+    let of_thread = Arc::clone(watch);
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .on_thread_start(move || of_thread.enter())
+        .build()
+        .map_err(|error| format!("no tokio runtime for the client: {error}"))?;
+    let limit = LIMIT * subject.capabilities().patience();
+    let _entered = watch.enter_scope();
+    let result = runtime.block_on(async {
+        let mut case = pin!(run(subject.clone()));
+        let ended = timeout(limit, &mut case).await;
+        // Asked before the case is dropped, and its waits with it.
+        ended.map_err(|_| match &watch.waits()[..] {
+            [] => format!("the case is not done after {limit:?}"),
+            waits => format!(
+                "the case is not done after {limit:?}; it waits for {}",
+                waits.join(", and for ")
+            ),
+        })
+    });
+    runtime.shutdown_background();
+    result
 }
 
 impl std::fmt::Debug for Suite {
@@ -172,12 +262,17 @@ mod tests {
     use crate::{Capabilities, Capability};
     use std::collections::HashSet;
 
+    /// The names and the trials of a suite.
+    fn trials(suite: &Suite) -> impl Iterator<Item = &Trial> {
+        suite.trials.iter().map(|(trial, _)| trial)
+    }
+
     #[test]
     fn names_of_cases_are_unique() {
         let suite = Suite::new()
             .with_any("one", &AnySubject::unserved(Capabilities::all()))
             .with_any("two", &AnySubject::unserved(Capabilities::all()));
-        let names: HashSet<_> = suite.trials.iter().map(Trial::name).collect();
+        let names: HashSet<_> = trials(&suite).map(Trial::name).collect();
         assert_eq!(names.len(), suite.trials.len());
         assert!(names.contains("one::upgrade::extended_connect_echoes"));
     }
@@ -186,9 +281,7 @@ mod tests {
     fn missing_capability_ignores_a_case_with_the_reason() {
         let lacking = Capabilities::all().without(Capability::HalfClose);
         let suite = Suite::new().with_any("limited", &AnySubject::unserved(lacking));
-        let kinds: HashSet<_> = suite
-            .trials
-            .iter()
+        let kinds: HashSet<_> = trials(&suite)
             .filter(|trial| trial.has_ignored_flag())
             .map(Trial::kind)
             .collect();
@@ -204,18 +297,49 @@ mod tests {
 
     #[test]
     fn failure_says_what_was_asked_and_what_was_seen() {
+        watch::record_panics();
+        let group = &GROUPS[1];
         let failure = |run| {
-            let subject = AnySubject::unserved(Capabilities::all());
-            let error = check("drain: grace is kept", &subject, run).unwrap_err();
-            error.message().unwrap().to_owned()
+            let case = Case {
+                name: "grace_is_kept",
+                needs: None,
+                clause: Some(crate::harness::contract::STOP),
+                also_cross_thread: false,
+                run,
+            };
+            let test = Test {
+                group,
+                case: Box::leak(Box::new(case)),
+                thread: HandlerThread::Worker,
+                subject: AnySubject::unserved(Capabilities::all()),
+            };
+            test.check().unwrap_err().message().unwrap().to_owned()
         };
-        assert_eq!(
-            failure(|_| Box::pin(std::future::pending())),
-            "asked of the transport: drain: grace is kept\nseen: the case is not done after 1s"
-        );
-        assert_eq!(
-            failure(|_| Box::pin(async { panic!("deliberate: failed") })),
-            "asked of the transport: drain: grace is kept\nseen: deliberate: failed"
+        let text = failure(|_| {
+            Box::pin(async {
+                watch::note("the server is away".to_owned());
+                watch::awaiting("a sign", std::future::pending()).await
+            })
+        });
+        let wanted = [
+            "asked of the transport: grace is kept\n  Bytes go through a connection",
+            "contract of `Listener::stop`: \"From now on `poll_accept` returns only",
+            "\nseen: the case is not done after 1s; it waits for a sign\n",
+            "\nreported: the server is away\nlook at: `Listener::stop`",
+            "\nthe case: src/cases/byte_stream.rs, of anyport-testkit",
+        ];
+        assert!(wanted.iter().all(|part| text.contains(part)), "{text}");
+        let text = failure(|_| {
+            Box::pin(async {
+                let transport =
+                    tokio::spawn(async { Some(1).filter(|n| *n > 1).unwrap_or_default() });
+                drop(transport.await);
+                panic!("not echoed")
+            })
+        });
+        assert!(
+            text.contains("\nseen: not echoed (core/testkit/src/suite.rs:"),
+            "{text}"
         );
     }
 }

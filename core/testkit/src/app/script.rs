@@ -15,9 +15,10 @@ use std::{
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
     time::Duration,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// A raw handler of the suite. A function pointer, because the type needs a name.
 pub(crate) type Handler<C> = fn(Accepted<C>) -> Boxed<()>;
@@ -40,6 +41,15 @@ pub(crate) const WRITTEN: usize = 300_000;
 pub enum Script {
     /// Echoes everything until EOF.
     Echo,
+    /// Polls a read, which is pending, and writes `ready`. Echoes what arrives once the read has
+    /// woken it. If the drain wakes it, reads once more, and writes `late ` before the echo.
+    EchoAlsoOnDrain,
+    /// Echoes everything until EOF, with a buffer of three bytes.
+    EchoInPieces,
+    /// Echoes everything until EOF, on a thread without a runtime.
+    EchoOnPlainThread,
+    /// Writes `bye`, shuts down, and keeps the connection until the client has closed it.
+    ShutDownAndStay,
     /// Reads until EOF, then reports the number of bytes.
     CountBytes,
     /// Writes [`WRITTEN`] bytes and shuts down, without a flush in between.
@@ -50,8 +60,8 @@ pub enum Script {
     WriteUntilError,
     /// Reads until EOF, then once more; ends only if the second read returns EOF, too.
     ReadEofTwice,
-    /// Writes `one two three` in one vectored write. Writes `no` if the connection has no vectored
-    /// writes.
+    /// Writes `one two three` in vectored writes, and shuts down. Writes `no` if the connection has
+    /// no vectored writes.
     VectoredWrite,
     /// Writes its `ConnInfo` as text and shuts down.
     ReportInfo,
@@ -72,6 +82,10 @@ impl Script {
         }
         match self {
             Self::Echo => handler!(|io| echo(TokioIo::new(io))),
+            Self::EchoAlsoOnDrain => handler!(echo_also_on_drain),
+            Self::EchoInPieces => handler!(|io| echo_with::<3>(TokioIo::new(io))),
+            Self::EchoOnPlainThread => |io| Box::pin(echo_on_plain_thread(io)),
+            Self::ShutDownAndStay => handler!(shut_down_and_stay),
             Self::CountBytes => handler!(count_bytes),
             Self::WriteAndShutDown => handler!(write_and_shut_down),
             Self::WriteWithoutFlush => handler!(write_without_flush),
@@ -85,8 +99,13 @@ impl Script {
 }
 
 /// Echoes everything until EOF.
-pub(crate) async fn echo(mut io: impl AsyncReadExt + AsyncWriteExt + Unpin) {
-    let mut buf = vec![0; 16 * 1024];
+pub(crate) async fn echo(io: impl AsyncReadExt + AsyncWriteExt + Unpin) {
+    echo_with::<{ 16 * 1024 }>(io).await;
+}
+
+/// The same with a buffer of this size.
+async fn echo_with<const SIZE: usize>(mut io: impl AsyncReadExt + AsyncWriteExt + Unpin) {
+    let mut buf = vec![0; SIZE];
     loop {
         match io.read(&mut buf).await {
             Ok(0) => break,
@@ -99,6 +118,73 @@ pub(crate) async fn echo(mut io: impl AsyncReadExt + AsyncWriteExt + Unpin) {
         }
     }
     let _ = io.shutdown().await;
+}
+
+async fn echo_also_on_drain<C: Connection>(io: Accepted<C>) {
+    let (mut drain, mut io) = (pin!(io.drain()), TokioIo::new(io));
+    let mut buf = [0; 16];
+    // From this poll on, only the waker that it registers may lead to the next one.
+    let early = poll_fn(|cx| Poll::Ready(poll_read_some(&mut io, cx, &mut buf))).await;
+    if early.is_ready() || io.write_all(b"ready").await.is_err() || io.flush().await.is_err() {
+        return;
+    }
+    let mut is_first = true;
+    let (n, is_late) = poll_fn(|cx| {
+        let is_late = drain.as_mut().poll(cx).is_ready();
+        if std::mem::take(&mut is_first) && !is_late {
+            return Poll::Pending;
+        }
+        match poll_read_some(&mut io, cx, &mut buf) {
+            Poll::Ready(n) => Poll::Ready((n, is_late)),
+            Poll::Pending if is_late => Poll::Ready((0, true)),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await;
+    if is_late && n > 0 {
+        let _ = io.write_all(b"late ").await;
+    }
+    let _ = io.write_all(&buf[..n]).await;
+    let _ = io.shutdown().await;
+}
+
+/// Reads what is there. An error is an end.
+fn poll_read_some(
+    io: &mut (impl AsyncRead + Unpin),
+    cx: &mut Context<'_>,
+    buf: &mut [u8],
+) -> Poll<usize> {
+    let mut space = tokio::io::ReadBuf::new(buf);
+    let read = Pin::new(io).poll_read(cx, &mut space);
+    read.map(|read| read.map_or(0, |()| space.filled().len()))
+}
+
+async fn echo_on_plain_thread<C: Connection>(io: Accepted<C>) {
+    let named = thread::Builder::new().name("a thread without a runtime".to_owned());
+    let spawned = named.spawn(move || block_on(echo(TokioIo::new(io))));
+    spawned.expect("a thread can be spawned");
+}
+
+/// Runs a future on this thread, without a runtime.
+fn block_on(future: impl Future<Output = ()>) {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let (mut future, mut cx) = (pin!(future), Context::from_waker(&waker));
+    while future.as_mut().poll(&mut cx).is_pending() {
+        thread::park();
+    }
+}
+
+async fn shut_down_and_stay<C: Connection>(io: Accepted<C>) {
+    let mut io = TokioIo::new(io);
+    if io.write_all(b"bye").await.is_ok() && io.shutdown().await.is_ok() {
+        let _ = io.read_to_end(&mut Vec::new()).await;
+    }
 }
 
 /// Waits until the connection is readable, without a buffer. Echoes the first five bytes with the
@@ -205,19 +291,23 @@ async fn read_eof_twice<C: Connection>(io: Accepted<C>) {
 
 async fn vectored_write<C: Connection>(io: Accepted<C>) {
     let mut io = TokioIo::new(io);
-    let slices = [
+    let mut slices = [
         IoSlice::new(b"one "),
         IoSlice::new(b"two "),
         IoSlice::new(b"three"),
     ];
-    let offered = tokio::io::AsyncWrite::is_write_vectored(&io);
-    let done = match offered {
-        true => io.write_vectored(&slices).await.is_ok(),
-        false => io.write_all(b"no").await.is_ok(),
-    };
-    if done {
-        let _ = io.shutdown().await;
+    let mut slices = &mut slices[..];
+    if !io.is_write_vectored() {
+        let _ = io.write_all(b"no").await;
+        slices = &mut [];
     }
+    while !slices.is_empty() {
+        match io.write_vectored(slices).await {
+            Ok(n) if n > 0 => IoSlice::advance_slices(&mut slices, n),
+            _ => return,
+        }
+    }
+    let _ = io.shutdown().await;
 }
 
 async fn report_info<C: Connection>(io: Accepted<C>) {

@@ -1,5 +1,6 @@
 //! Signals between a test and its app.
 use super::{DELIBERATE, cross_thread::ThreadOutcome, script::HandlerThread};
+use crate::harness::watch::waiting;
 use anyport_core::Body;
 use hyper::upgrade::Upgraded;
 use std::{
@@ -86,6 +87,7 @@ impl State {
     /// Waits until a request waits in `/slow`, or until another thread has taken an upgraded
     /// connection.
     pub(crate) async fn arrived(&self) {
+        let _wait = waiting("the app to get the request");
         self.arrived.acquire().await.unwrap().forget();
     }
 
@@ -96,11 +98,13 @@ impl State {
 
     /// Waits until a waiting request was dropped, or until `/accepted` finished with a body.
     pub(crate) async fn dropped(&self) {
+        let _wait = waiting("the app's future or body to be dropped");
         self.dropped.acquire().await.unwrap().forget();
     }
 
     /// Waits until `/accepted` has read this many more bytes.
     pub(crate) async fn uploaded(&self, bytes: u32) {
+        let _wait = waiting("the app to read what the client sends");
         self.uploaded.acquire_many(bytes).await.unwrap().forget();
     }
 

@@ -9,14 +9,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
 cases![
     mebibyte_is_echoed_unchanged also cross_thread,
     small_messages_are_echoed_one_by_one also cross_thread,
-    half_closed_client_still_receives needs HalfClose also cross_thread,
-    shutdown_flushes_buffered_writes also cross_thread,
-    unflushed_writes_arrive_once_the_handler_reads also cross_thread,
-    read_after_eof_returns_eof_again also cross_thread,
-    write_fails_after_peer_disconnects also cross_thread,
-    vectored_write_keeps_slice_order needs VectoredWrite also cross_thread,
-    conn_info_has_id_worker_and_local_endpoint also cross_thread,
-    idle_connection_still_works_after_other_connections also cross_thread,
+    half_closed_client_still_receives needs HalfClose under HALF_CLOSE also cross_thread,
+    shutdown_flushes_buffered_writes under SHUTDOWN also cross_thread,
+    unflushed_writes_arrive_once_the_handler_reads under FLUSH also cross_thread,
+    read_after_eof_returns_eof_again under HALF_CLOSE also cross_thread,
+    write_fails_after_peer_disconnects under IO_ERRORS also cross_thread,
+    vectored_write_keeps_slice_order needs VectoredWrite under VECTORED also cross_thread,
+    conn_info_has_id_worker_and_local_endpoint under INFO also cross_thread,
+    idle_connection_still_works_after_other_connections under READ_WAKERS also cross_thread,
 ];
 
 async fn mebibyte_is_echoed_unchanged(subject: AnySubject) {

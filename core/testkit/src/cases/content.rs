@@ -18,8 +18,8 @@ cases![
     wrong_content_length_is_corrected,
     body_of_undeclared_length_closes_connection,
     h2_body_of_undeclared_length_resets_stream,
-    http_1_0_failed_body_resets_connection needs Reset,
-    http_1_0_aborted_body_resets_connection needs Reset,
+    http_1_0_failed_body_resets_connection needs Reset under RESET,
+    http_1_0_aborted_body_resets_connection needs Reset under RESET,
 ];
 
 fn serve(subject: &AnySubject) -> (TestServer, Log) {

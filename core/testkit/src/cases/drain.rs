@@ -1,23 +1,27 @@
 //! How a server shuts down: accepted requests get responses, idle connections close, and the grace
 //! is kept.
 use crate::{
-    app::{BIG, HELLO},
+    app::{BIG, HELLO, script::Script},
     client::{
-        get,
+        Client, get,
         h2::{receive, request, whole},
         post,
     },
     harness::{
         any_subject::AnySubject,
         case::cases,
+        faulty_listener::{ListenerFault, Mode},
         retries::{retry_if_late, retry_if_late_with},
         upgraded::{assert_echo, upgraded},
+        watch,
     },
 };
 use anyport_core::observe::DrainReport;
 use std::time::{Duration, Instant};
+use tokio::time::{sleep, timeout};
 
 cases![
+    stopped_listener_keeps_new_clients_out needs Stop,
     idle_server_ends_at_once,
     idle_connection_is_closed,
     fresh_connection_is_closed,
@@ -39,6 +43,8 @@ cases![
 
 /// A grace that no case uses up. A peer gets a tenth of it to complete a message, which is enough.
 pub(crate) const AMPLE: Duration = Duration::from_secs(60);
+/// How long a client waits that a stopped listener keeps out.
+const KEPT_OUT: Duration = Duration::from_secs(1);
 /// Duration of the lame duck stage: idle connections may still send requests.
 const LAME_DUCK: Duration = Duration::from_secs(1);
 
@@ -66,6 +72,32 @@ fn assert_in_time(begin: Instant, grace: Duration) {
 }
 
 /// Without connections there is no lame duck stage.
+/// Without `stop`, clients that arrive between the last accept and the close of the listener are
+/// lost. That happens seldom, so this case looks for the clients that `stop` lets in.
+async fn stopped_listener_keeps_new_clients_out(subject: AnySubject) {
+    let mode = Mode::new(ListenerFault::StopsSlowly);
+    let server = subject.faulty(Script::Echo, &mode);
+    let ended = server.handle.shutdown(20 * AMPLE);
+    while mode.count() < mode.workers() {
+        sleep(Duration::from_millis(1)).await;
+    }
+    let a_client = async {
+        let mut client = Client::new(subject.connect_lazily(server.endpoint()).await.ok()?);
+        client.try_send("late").await.ok()?;
+        client.exactly(4).await.ok()
+    };
+    // A client that is kept out is refused, or waits in vain.
+    let echo = timeout(KEPT_OUT * watch::patience(), a_client).await;
+    assert!(
+        !matches!(echo, Ok(Some(_))),
+        "in a drain, the server called `Listener::stop` of each worker; a client that connected \
+         afterwards was accepted and got its echo. Without `stop`, clients are lost that arrive \
+         between the last accept and the close"
+    );
+    drop(server.handle.abort());
+    ended.await.unwrap();
+}
+
 async fn idle_server_ends_at_once(subject: AnySubject) {
     retry_if_late_with(
         &[LAME_DUCK; 5],

@@ -13,8 +13,8 @@ cases![
     half_close_option_answers_all_pipelined_requests needs HalfClose,
     half_close_option_answers_complete_upload needs HalfClose,
     half_close_option_sends_whole_response needs HalfClose,
-    reset_cancels_request_despite_half_close_option needs PeerState,
-    reset_after_half_close_cancels_request needs PeerState,
+    reset_cancels_request_despite_half_close_option needs PeerState under PEER_STATE,
+    reset_after_half_close_cancels_request needs PeerState under PEER_STATE,
 ];
 
 fn answering(subject: &AnySubject) -> TestServer {

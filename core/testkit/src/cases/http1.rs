@@ -26,10 +26,10 @@ cases![
     http_1_0_connection_closes_after_response,
     http_1_0_connection_is_kept_alive_on_request,
     http_1_0_body_of_unknown_length_ends_with_connection,
-    half_closed_client_gets_immediate_response needs HalfClose,
+    half_closed_client_gets_immediate_response needs HalfClose under HALF_CLOSE,
     unread_body_is_never_parsed_as_request,
-    conn_info_has_all_fields,
-    port_zero_resolves_to_a_free_port needs PortZero,
+    conn_info_has_all_fields under INFO,
+    port_zero_resolves_to_a_free_port needs PortZero under ENDPOINT,
 ];
 
 async fn response_has_expected_status_headers_and_body(subject: AnySubject) {

@@ -23,7 +23,7 @@ cases![
     unreachable_per_ip_limit_is_accepted,
     many_clients_share_few_permits,
     many_clients_share_one_permit_per_worker,
-    client_over_the_per_ip_limit_is_closed needs PortZero also cross_thread,
+    client_over_the_per_ip_limit_is_closed needs PortZero under NEVER_WAITS also cross_thread,
     accept_filter_closes_rejected_peers,
 ];
 

@@ -1,6 +1,6 @@
 //! An HTTP/2 client with prior knowledge, built on the h2 crate, so that tests see streams, windows
 //! and errors.
-use crate::client::Io;
+use crate::{client::Io, harness::watch::waiting};
 use bytes::{Bytes, BytesMut};
 use h2::{
     RecvStream, SendStream,
@@ -79,6 +79,7 @@ impl H2 {
 
     /// Asserts that the server ends the connection.
     pub(crate) async fn assert_closed(self) {
+        let _wait = waiting("the end of the HTTP/2 connection by the server");
         // While a request handle exists, the client does not end the connection itself.
         let _ends = self
             .connection
@@ -96,6 +97,7 @@ pub(crate) fn request(path: &str) -> Request<()> {
 
 /// Reads the whole response.
 pub(crate) async fn whole(response: ResponseFuture) -> Result<H2Response, h2::Error> {
+    let _wait = waiting("a whole response over HTTP/2");
     let response = response.await?;
     let status = response.status();
     let mut stream = response.into_body();
@@ -112,6 +114,7 @@ pub(crate) async fn whole(response: ResponseFuture) -> Result<H2Response, h2::Er
 /// The next bytes of a body. The window is opened by their length. An end may come with an empty
 /// frame.
 pub(crate) async fn receive(stream: &mut RecvStream) -> Result<Option<Bytes>, h2::Error> {
+    let _wait = waiting("the next bytes of a body over HTTP/2");
     while let Some(data) = stream.data().await {
         let data = data?;
         stream.flow_control().release_capacity(data.len())?;

@@ -3,6 +3,7 @@ pub(crate) mod h2;
 pub(crate) mod h2_frames;
 pub(crate) mod h2_peer;
 
+use crate::harness::watch::waiting;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::io;
@@ -65,7 +66,9 @@ impl Client {
     }
 
     pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        self.io.write_all(bytes.as_ref()).await?;
+        let bytes = bytes.as_ref();
+        let _wait = waiting(format!("the server to read {} bytes", bytes.len()));
+        self.io.write_all(bytes).await?;
         self.io.flush().await
     }
 
@@ -141,6 +144,7 @@ impl Client {
 
     /// Everything up to this separator, inclusive.
     async fn until(&mut self, separator: &[u8]) -> io::Result<Bytes> {
+        let _wait = waiting("the rest of a head or of a chunk, from the server");
         loop {
             if let Some(at) = self
                 .buf
@@ -154,6 +158,7 @@ impl Client {
     }
 
     pub(crate) async fn exactly(&mut self, n: usize) -> io::Result<Bytes> {
+        let _wait = waiting(format!("{n} bytes from the server"));
         while self.buf.len() < n {
             self.more().await?;
         }
@@ -175,6 +180,7 @@ impl Client {
 
     /// Everything until the server closes.
     pub(crate) async fn read_to_close(&mut self) -> Bytes {
+        let _wait = waiting("the end of the stream from the server");
         // A reset is an end, too: the server may have left bytes unread.
         while self.fill().await.unwrap_or(false) {}
         self.buf.split().freeze()

@@ -12,9 +12,14 @@ use crate::{
         instrumented::Counters,
         subject::{LocalSubject, Served},
         test_server::TestServer,
+        watch::Notes,
     },
 };
-use anyport_core::{Server, Timeouts, runtime::Worker, transport::Endpoint};
+use anyport_core::{
+    Runtime, Server, Timeouts, Transport,
+    runtime::{Worker, Workers},
+    transport::Endpoint,
+};
 use std::{
     future::Future,
     io,
@@ -46,6 +51,7 @@ trait Erased: Send + Sync {
     fn connect_h2<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
     fn connect_lazily<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
     fn connect_resetting<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>>;
+    fn has_worker_threads(&self) -> bool;
     fn unavailable(&self) -> Option<String>;
     fn capabilities(&self) -> Capabilities;
 }
@@ -126,6 +132,21 @@ impl AnySubject {
     /// Runs a raw handler on each connection.
     pub(crate) fn raw(&self, script: Script) -> TestServer {
         TestServer::start(self, self.subject.raw(script, self.thread), Arc::default())
+    }
+
+    /// As `raw`, with settings. What the server reports is part of the text of a failure.
+    pub(crate) fn raw_noted(
+        &self,
+        script: Script,
+        configure: impl FnOnce(Server) -> Server,
+    ) -> TestServer {
+        let server = self.subject.raw(script, self.thread).observer(Notes::new());
+        TestServer::start(self, configure(server), Arc::default())
+    }
+
+    /// Whether its workers have threads of their own, so that there can be any number.
+    pub(crate) fn has_worker_threads(&self) -> bool {
+        self.subject.has_worker_threads()
     }
 
     /// Makes the server of `raw`, not started. `bound` receives the endpoint at the start.
@@ -222,6 +243,10 @@ impl<S: Served> Erased for Plain<S> {
         })
     }
 
+    fn has_worker_threads(&self) -> bool {
+        <S::Transport as Transport>::Runtime::WORKERS != Workers::Ambient
+    }
+
     fn unavailable(&self) -> Option<String> {
         self.0.unavailable()
     }
@@ -272,6 +297,10 @@ impl<S: LocalSubject> Erased for Local<S> {
 
     fn connect_resetting<'a>(&'a self, endpoint: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
         self.0.connect_resetting(endpoint)
+    }
+
+    fn has_worker_threads(&self) -> bool {
+        self.0.has_worker_threads()
     }
 
     fn unavailable(&self) -> Option<String> {
@@ -333,6 +362,10 @@ impl Erased for Unserved {
     }
 
     fn connect_resetting<'a>(&'a self, _: &'a Endpoint) -> Borrowed<'a, io::Result<Io>> {
+        unreachable!("not served")
+    }
+
+    fn has_worker_threads(&self) -> bool {
         unreachable!("not served")
     }
 

@@ -28,6 +28,8 @@ pub struct Mode {
     fault: Mutex<ListenerFault>,
     /// How many times the fault was shown.
     count: AtomicU32,
+    /// How many workers have a listener.
+    workers: AtomicU32,
 }
 
 /// A fault of a listener.
@@ -52,6 +54,9 @@ pub(crate) enum ListenerFault {
     FailedHandshakes,
     /// The last worker cannot listen.
     CannotListen,
+    /// After `stop`, the server keeps polling the listener for as long as it can, so that a test
+    /// sees whether clients still get in.
+    StopsSlowly,
     /// The queue always holds one more client whose handshake fails, even after `stop`.
     EndlessQueue,
 }
@@ -69,6 +74,10 @@ impl Mode {
 
     pub(crate) fn count(&self) -> u32 {
         self.count.load(Relaxed)
+    }
+
+    pub(crate) fn workers(&self) -> u32 {
+        self.workers.load(Relaxed)
     }
 
     fn get(&self) -> ListenerFault {
@@ -119,6 +128,7 @@ impl<T: Transport> Transport for Faulty<T> {
         if self.mode.get() == ListenerFault::CannotListen && worker.index() + 1 == worker.count() {
             return Err(io::ErrorKind::Unsupported.into());
         }
+        self.mode.workers.fetch_add(1, Relaxed);
         Ok(FaultyListener {
             inner: self.inner.listen(socket, worker)?,
             mode: Arc::clone(&self.mode),
@@ -183,14 +193,20 @@ impl<L: Listener> Listener for FaultyListener<L> {
             ListenerFault::None
             | ListenerFault::AbandonedPolls
             | ListenerFault::AbortedConnections
-            | ListenerFault::CannotListen => {}
+            | ListenerFault::CannotListen
+            | ListenerFault::StopsSlowly => {}
             ListenerFault::StalledHandshakes | ListenerFault::FailedHandshakes => {}
         }
         self.inner.poll_accept(cx).map_ok(with_mode)
     }
 
     fn stop(&mut self) -> Duration {
-        self.inner.stop()
+        let arriving = self.inner.stop();
+        if self.mode.get() != ListenerFault::StopsSlowly {
+            return arriving;
+        }
+        self.mode.increment();
+        Duration::MAX
     }
 
     fn classify(&self, error: &io::Error) -> AcceptErrorKind {

@@ -1,5 +1,6 @@
 //! A transport around another one, which counts events that no client sees: hibernations, polls and
 //! the sizes of reads.
+use crate::harness::watch::waiting;
 use anyport_core::{
     ConnInfo, Connection, Listener, Result, Transport,
     runtime::{RuntimeOptions, Worker, Workers},
@@ -45,6 +46,7 @@ impl Default for Counters {
 impl Counters {
     /// Waits for one more hibernation.
     pub(crate) async fn hibernated(&self) {
+        let _wait = waiting("the connection to wait without a buffer (`poll_readable`)");
         self.hibernated.acquire().await.unwrap().forget();
     }
 

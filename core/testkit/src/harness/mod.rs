@@ -5,8 +5,11 @@ pub(crate) mod any_subject;
 pub mod burst;
 pub(crate) mod case;
 pub(crate) mod concurrency;
+pub(crate) mod contract;
+pub(crate) mod failure;
 pub(crate) mod faulty_listener;
 pub mod fixture;
+pub(crate) mod gate;
 pub mod instrumented;
 #[cfg(target_os = "linux")]
 pub mod non_reading_clients;
@@ -18,3 +21,4 @@ pub(crate) mod retries;
 pub(crate) mod subject;
 pub(crate) mod test_server;
 pub(crate) mod upgraded;
+pub(crate) mod watch;

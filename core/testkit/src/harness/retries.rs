@@ -1,7 +1,7 @@
 //! Retries for clients that must be faster than a timeout of the server. On a busy machine a client
 //! may be late, which proves nothing about the server. The attempt is then repeated with a longer
 //! timeout.
-use crate::harness::any_subject::AnySubject;
+use crate::harness::{any_subject::AnySubject, watch};
 use std::{
     future::Future,
     panic::resume_unwind,
@@ -93,12 +93,14 @@ pub(crate) async fn retry_if_late_with<F>(
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
-    let (last, first) = deadlines.split_last().expect("at least one deadline");
+    let (&last, first) = deadlines.split_last().expect("at least one deadline");
+    let patience = watch::patience();
     for &deadline in first {
+        let deadline = deadline * patience;
         let timer = ClientTimer::begin();
         let attempted = attempt(subject.clone(), deadline, timer.clone());
         let attempted = timer
-            .wait_for(tokio::spawn(attempted), 10 * deadline + SLACK)
+            .wait_for(tokio::spawn(attempted), 10 * deadline + SLACK * patience)
             .await;
         match attempted {
             Some(Ok(())) => return,
@@ -118,7 +120,7 @@ pub(crate) async fn retry_if_late_with<F>(
             "with a timeout of {deadline:?} the client needed {longest:?} for one step; trying again"
         );
     }
-    attempt(subject, *last, ClientTimer::begin()).await;
+    attempt(subject, last * patience, ClientTimer::begin()).await;
 }
 
 #[cfg(test)]

@@ -180,6 +180,11 @@ pub enum Capability {
     /// A client can tell a clean end of a connection from a reset
     /// ([`Connection::reset`](anyport_core::Connection::reset)).
     Reset,
+    /// [`Listener::stop`](anyport_core::Listener::stop) keeps new clients out.
+    Stop,
+    /// Connections and bytes arrive within milliseconds. Without it, every wait of the suite is ten
+    /// times as long: for transports over long distances or slow devices.
+    LowLatency,
     /// Workers have threads of their own and serve `!Send` apps:
     /// [`Suite::with_local`](crate::Suite::with_local).
     Local,
@@ -195,6 +200,8 @@ impl Capability {
             Self::PeerState => "needs `Connection::peer_state`",
             Self::RetryWrite => "needs `Connection::poll_retry_write`",
             Self::Reset => "needs `Connection::reset`",
+            Self::Stop => "needs `Listener::stop`",
+            Self::LowLatency => "needs low latency",
             Self::Local => "needs workers with threads of their own",
         }
     }
@@ -202,14 +209,14 @@ impl Capability {
 
 /// The capabilities of a transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capabilities(u8);
+pub struct Capabilities(u16);
 
 impl Capabilities {
     /// Every capability but [`Local`](Capability::Local), which
     /// [`Suite::with_local`](crate::Suite::with_local) adds.
     #[must_use]
     pub fn all() -> Self {
-        Self(u8::MAX).without(Capability::Local)
+        Self(u16::MAX).without(Capability::Local)
     }
 
     /// All but this one.
@@ -220,6 +227,14 @@ impl Capabilities {
 
     pub(crate) fn and(self, capability: Capability) -> Self {
         Self(self.0 | 1 << capability as u8)
+    }
+
+    /// How many times longer than usual the suite waits.
+    pub(crate) fn patience(self) -> u32 {
+        match self.have(Capability::LowLatency) {
+            true => 1,
+            false => 10,
+        }
     }
 
     pub(crate) fn have(self, capability: Capability) -> bool {

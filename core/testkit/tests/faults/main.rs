@@ -1,0 +1,237 @@
+//! The suite over transports that break the contract: the first failure names the cause.
+//!
+//! Each runs in a process of its own, whose output is read as the author of a transport reads it.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot continue panics, with its location"
+)]
+
+mod connection;
+mod transport;
+
+use anyport_testkit::{Capabilities, Capability, Subject, Suite, requirements::Tests};
+use std::{
+    env, io,
+    process::{Command, ExitCode},
+};
+use tokio::io::DuplexStream;
+use transport::{Forgetful, Pipe, PipePerCore, connect};
+
+/// A fault of a transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    RestOfMessageLost,
+    FirstSliceOnly,
+    TimerOfThisThread,
+    PanicInRead,
+    WouldBlock,
+    NoShutdown,
+    WakerDropped,
+    StopNotForwarded,
+    TooFewSockets,
+}
+
+/// Each fault with the case that fails first, and what its text says.
+const FAULTS: &[(Fault, &str, &[&str])] = &[
+    (
+        Fault::RestOfMessageLost,
+        "contract::long_message_is_read_in_pieces",
+        &[
+            "its echo is \"012\", and then nothing",
+            "does not fit into the buffer is lost",
+            "`poll_read`: it must keep what does not fit",
+        ],
+    ),
+    (
+        Fault::FirstSliceOnly,
+        "contract::slices_of_a_vectored_write_all_arrive",
+        &[
+            "`poll_write_vectored` got the slices",
+            "left: b\"one \"",
+            "counts only the bytes that it took",
+        ],
+    ),
+    (
+        Fault::TimerOfThisThread,
+        "contract::connection_works_on_a_plain_thread",
+        &[
+            "panicked: there is no reactor running",
+            "tests/faults/connection.rs:",
+            "on the thread `a thread without a runtime`",
+            "look at: timers, sockets or tasks that a poll creates",
+        ],
+    ),
+    (
+        Fault::PanicInRead,
+        "contract::first_client_is_accepted_and_echoed",
+        &[
+            "panicked: the buffer is gone\n  at core/testkit/tests/faults/connection.rs:",
+            "the server wrote 5 bytes to the client, which instead got: ",
+        ],
+    ),
+    (
+        Fault::WouldBlock,
+        "contract::",
+        &[
+            "contract of `Listener`: \"An empty queue is `Pending`",
+            "reported: `poll_accept` returned an error of kind `WouldBlock`",
+            "look at: `poll_accept`: turn `WouldBlock` into `Poll::Pending`",
+        ],
+    ),
+    (
+        Fault::NoShutdown,
+        "contract::shutdown_ends_the_stream_before_the_drop",
+        &[
+            "not done after 10s: `poll_shutdown` was ready",
+            "contract of `Connection`: \"flushes and then ends the sending half\"",
+        ],
+    ),
+    (
+        Fault::WakerDropped,
+        "contract::first_client_is_accepted_and_echoed",
+        &[
+            "not done after 10s: the client sent 4 bytes, and `poll_read` stayed pending",
+            "had not woken the waker",
+        ],
+    ),
+    (
+        Fault::StopNotForwarded,
+        "drain::stopped_listener_keeps_new_clients_out",
+        &[
+            "a client that connected afterwards was accepted",
+            "the one of a wrapper has to call that of the listener below",
+        ],
+    ),
+    (
+        Fault::TooFewSockets,
+        "contract::every_worker_gets_a_socket",
+        &[
+            "the transport opened 1 sockets for 3 workers",
+            "contract of `Transport::open`: \"returns exactly one socket for each",
+        ],
+    ),
+];
+
+/// Names the fault in the environment of the process that runs the suite.
+const VARIABLE: &str = "ANYPORT_FAULT";
+
+struct Wrong(Fault);
+
+impl Subject for Wrong {
+    const NAME: &str = "wrong";
+    type Transport = Pipe;
+    type Stream = DuplexStream;
+
+    fn transport(&self) -> Pipe {
+        Pipe(self.0)
+    }
+
+    async fn connect(
+        &self,
+        endpoint: &anyport_core::transport::Endpoint,
+    ) -> io::Result<DuplexStream> {
+        connect(endpoint)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        capabilities()
+    }
+}
+
+struct WrongPerCore;
+
+impl Subject for WrongPerCore {
+    const NAME: &str = "wrong";
+    type Transport = PipePerCore;
+    type Stream = DuplexStream;
+
+    fn transport(&self) -> PipePerCore {
+        PipePerCore
+    }
+
+    async fn connect(
+        &self,
+        endpoint: &anyport_core::transport::Endpoint,
+    ) -> io::Result<DuplexStream> {
+        connect(endpoint)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        capabilities()
+    }
+}
+
+struct Wrapped;
+
+impl Subject for Wrapped {
+    const NAME: &str = "wrong";
+    type Transport = Forgetful<Pipe>;
+    type Stream = DuplexStream;
+
+    fn transport(&self) -> Forgetful<Pipe> {
+        Forgetful(Pipe(Fault::StopNotForwarded))
+    }
+
+    async fn connect(
+        &self,
+        endpoint: &anyport_core::transport::Endpoint,
+    ) -> io::Result<DuplexStream> {
+        connect(endpoint)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        capabilities()
+    }
+}
+
+fn capabilities() -> Capabilities {
+    Capabilities::all()
+        .without(Capability::PortZero)
+        .without(Capability::PeerState)
+        .without(Capability::RetryWrite)
+        .without(Capability::Reset)
+}
+
+/// Runs the suite over a fault in a process of its own, and checks its first failure.
+fn assert_explained(fault: Fault, case: &str, says: &[&str]) {
+    let suite = Command::new(env::current_exe().unwrap())
+        // A fault that the contract's cases do not find needs only the group that does.
+        .args(matches!(fault, Fault::StopNotForwarded).then_some("drain::"))
+        .env(VARIABLE, format!("{fault:?}"))
+        .env("RUST_BACKTRACE", "0")
+        .output()
+        .unwrap();
+    let output = String::from_utf8_lossy(&suite.stdout);
+    assert!(!suite.status.success(), "the suite passes:\n{output}");
+    let first = output.split_once("\n---- ").expect("a failure").1;
+    let first = first.split("\n\n").next().unwrap();
+    assert!(first.starts_with(&format!("wrong::{case}")), "{first}");
+    for part in says {
+        assert!(first.contains(part), "the failure lacks {part:?}:\n{first}");
+    }
+    assert!(!output.contains("Any {"), "{output}");
+    let builds_on = case.starts_with("contract::");
+    let not_run =
+        "cases were not run, because these failed, on which they build: wrong::contract::";
+    assert_eq!(output.contains(not_run), builds_on, "{output}");
+}
+
+fn main() -> ExitCode {
+    let Ok(name) = env::var(VARIABLE) else {
+        let all = FAULTS
+            .iter()
+            .fold(Tests::default(), |tests, (fault, case, says)| {
+                let name = format!("{fault:?} is named by the first failure");
+                tests.always(&name, || assert_explained(*fault, case, says))
+            });
+        return all.run();
+    };
+    let found = FAULTS
+        .iter()
+        .find(|(fault, ..)| format!("{fault:?}") == name);
+    match found.expect("the name of a fault").0 {
+        Fault::StopNotForwarded => Suite::new().with(Wrapped).run(),
+        Fault::TooFewSockets => Suite::new().with_local(WrongPerCore).run(),
+        fault => Suite::new().with(Wrong(fault)).run(),
+    }
+}
