@@ -8,7 +8,9 @@ mod connection;
 mod connector;
 mod drain;
 mod endpoint;
+mod intercept;
 mod listener;
+mod map;
 mod peer_cred;
 mod permit;
 mod proxied;
@@ -20,7 +22,9 @@ pub use connection::{Close, Conn, Connected, Connection, PeerState, delegate_io,
 pub use connector::{Connector, Target};
 pub use drain::Drain;
 pub use endpoint::{Endpoint, UnixName};
+pub use intercept::{Intercept, Intercepted, Writer};
 pub use listener::{AcceptErrorKind, ByteListener, Connecting, Listener, ListenerFn, listener_fn};
+pub use map::{MapConnection, MapFn, MapHandshake, MapHandshakeListener, MappedHandshake, ThenMap};
 pub use peer_cred::PeerCred;
 pub use permit::Permit;
 pub use proxied::{Proxied, ProxiedTls};
@@ -35,7 +39,7 @@ use crate::{
     error::Result,
     runtime::{Runtime, RuntimeOptions, Worker, Workers},
 };
-use std::io;
+use std::{future::Future, io};
 
 /// A description of where to listen, for [`serve_with`](crate::serve_with).
 ///
@@ -151,6 +155,65 @@ pub trait Transport: Clone + Send + 'static {
     ///
     /// After an error the server does not start.
     fn listen(&self, socket: Self::Socket, worker: &Worker) -> io::Result<Self::Listener>;
+
+    /// Wraps each connection: the transport around this one forwards everything else. The function
+    /// runs on the connection's worker, once the handshake is complete.
+    ///
+    /// [`Intercepted`] makes a connection that changes single operations of the inner one, and
+    /// forwards the others.
+    ///
+    /// ```
+    /// use anyport_core::{Connection, Transport, transport::{ByteTransport, Intercept, Intercepted}};
+    /// use std::{io, pin::Pin, task::{Context, Poll}};
+    ///
+    /// struct LogShutdown;
+    ///
+    /// impl<C: Connection> Intercept<C> for LogShutdown {
+    ///     fn poll_shutdown(&mut self, inner: Pin<&mut C>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    ///         println!("the server ends the stream to {}", inner.info().peer());
+    ///         inner.poll_shutdown(cx)
+    ///     }
+    /// }
+    ///
+    /// fn log_shutdown<T: ByteTransport>(transport: T) -> impl Transport {
+    ///     transport.map_connection(|inner| Intercepted::new(inner, LogShutdown))
+    /// }
+    /// ```
+    fn map_connection<F, C>(self, map: F) -> MapConnection<Self, F>
+    where
+        Self: Sized,
+        F: Fn(<Self::Listener as Listener>::Connection) -> C + Clone + Send + 'static,
+        C: Connected,
+    {
+        MapConnection::new(self, map)
+    }
+
+    /// Wraps each handshake: the future that makes an accepted connection usable. The transport
+    /// around this one forwards everything else. The future runs in the connection's own task,
+    /// under [`Timeouts::handshake`](crate::Timeouts::handshake).
+    ///
+    /// ```
+    /// use anyport_core::{Transport, transport::Connected};
+    /// use std::time::Instant;
+    ///
+    /// fn log_handshakes<T: Transport>(transport: T) -> impl Transport {
+    ///     transport.map_handshake(|inner| async {
+    ///         let begin = Instant::now();
+    ///         let connection = inner.await?;
+    ///         println!("{}: {:?}", connection.conn_info().peer(), begin.elapsed());
+    ///         Ok(connection)
+    ///     })
+    /// }
+    /// ```
+    fn map_handshake<F, H, C>(self, map: F) -> MapHandshake<Self, F>
+    where
+        Self: Sized,
+        F: Fn(<Self::Listener as Listener>::Handshake) -> H + Clone + Send + 'static,
+        H: Future<Output = io::Result<C>> + 'static,
+        C: Connected,
+    {
+        MapHandshake::new(self, map)
+    }
 }
 
 /// A [`Transport`] of byte streams: the bound of wrappers such as TLS.
