@@ -72,6 +72,7 @@ pub mod connectors;
 mod harness;
 mod suite;
 
+pub use harness::recorded_calls::Recorded;
 pub use harness::subject::{Capabilities, Capability, LocalSubject, Served, Subject};
 #[cfg(target_os = "linux")]
 pub use harness::{aborted_connections, non_reading_clients, process};

@@ -1,7 +1,10 @@
 //! Selects the cases that apply to a subject, and runs them.
 use crate::{
     LocalSubject, Served,
-    app::{Boxed, script::HandlerThread},
+    app::{
+        Boxed,
+        script::{Handler, HandlerThread, Script},
+    },
     cases::GROUPS,
     harness::{
         any_subject::AnySubject,
@@ -9,8 +12,12 @@ use crate::{
         concurrency,
         failure::Failure,
         gate::Gate,
+        recorded_calls::{Calls, Recorded},
         watch::{self, Watch, text_of},
     },
+};
+use anyport_core::{
+    Listener, bounds::ProtocolOver, protocol::Raw, serve_raw_with, transport::ByteTransport,
 };
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::{
@@ -53,6 +60,63 @@ impl Suite {
     /// `!Send` app.
     pub fn with_local<S: LocalSubject>(self, subject: S) -> Self {
         self.with_any(S::NAME, &AnySubject::new_local(subject))
+    }
+
+    /// Adds a subject whose transport wraps another, with every case that applies to it. One case
+    /// tests that the wrapper forwards all methods that have a default, such as
+    /// [`Listener::stop`](anyport_core::Listener::stop).
+    ///
+    /// `inner` creates the transport below, at an address that is free, and `wrap` puts the wrapper
+    /// around it. The subject connects the clients. A wrapper that implements one of these methods
+    /// without calling that of the transport below joins by [`with`](Self::with).
+    ///
+    /// ```no_run
+    /// # use anyport_core::{ConnInfo, Listener, Result, Transport, runtime::{Tokio, Worker}};
+    /// # use anyport_core::transport::{Conn, Connecting, Endpoint, MapConnection};
+    /// # use anyport_testkit::{Subject, Suite};
+    /// # use hyper_util::rt::TokioIo;
+    /// # use std::{future::Ready, io, process::ExitCode, task::{Context, Poll}};
+    /// # use tokio::io::DuplexStream;
+    /// # type C = Conn<TokioIo<DuplexStream>>;
+    /// # #[derive(Clone)] struct Pipe;
+    /// # impl Transport for Pipe {
+    /// #     type Runtime = Tokio; type Socket = (); type Listener = Pipe;
+    /// #     fn open(&self, _: usize) -> Result<Vec<()>> { todo!() }
+    /// #     fn endpoint(&self, _: &()) -> io::Result<Endpoint> { todo!() }
+    /// #     fn listen(&self, _: (), _: &Worker) -> io::Result<Pipe> { todo!() }
+    /// # }
+    /// # impl Listener for Pipe {
+    /// #     type Connection = C; type Handshake = Ready<io::Result<C>>;
+    /// #     fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<Connecting<Self::Handshake>>> { todo!() }
+    /// # }
+    /// # struct TracedPipe;
+    /// # impl Subject for TracedPipe {
+    /// #     const NAME: &str = "traced"; type Transport = Pipe; type Stream = DuplexStream;
+    /// #     fn transport(&self) -> Pipe { Pipe }
+    /// #     async fn connect(&self, _: &Endpoint) -> io::Result<DuplexStream> { todo!() }
+    /// # }
+    /// # fn traced<T: Transport>(inner: T) -> T { inner }
+    /// fn main() -> ExitCode {
+    ///     Suite::new().with_wrapper(TracedPipe, || Pipe, |inner| traced(inner)).run()
+    /// }
+    /// ```
+    pub fn with_wrapper<S, T, W>(
+        self,
+        subject: S,
+        inner: impl Fn() -> T + Send + Sync + 'static,
+        wrap: impl Fn(Recorded<T>) -> W + Send + Sync + 'static,
+    ) -> Self
+    where
+        S: Served,
+        T: ByteTransport,
+        W: ByteTransport,
+        Raw<Handler<<W::Listener as Listener>::Connection>>: ProtocolOver<W>,
+    {
+        let make = move |calls: &Arc<Calls>| {
+            let transport = wrap(Recorded::new(inner(), Arc::clone(calls)));
+            serve_raw_with(transport, Script::CallAll.handler(HandlerThread::Worker))
+        };
+        self.with_any(S::NAME, &AnySubject::new(subject).wrapping(make))
     }
 
     fn with_any(mut self, prefix: &str, subject: &AnySubject) -> Self {
@@ -285,11 +349,12 @@ mod tests {
             .filter(|trial| trial.has_ignored_flag())
             .map(Trial::kind)
             .collect();
-        // `Local` is added by `with_local` only.
+        // `Local` and `Wrapper` are added by `with_local` and `with_wrapper` only.
         assert_eq!(
             kinds,
             HashSet::from([
                 "needs half-close",
+                "needs a transport that wraps another",
                 "needs workers with threads of their own"
             ])
         );

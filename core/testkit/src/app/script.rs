@@ -4,7 +4,7 @@ use anyport_core::{
     Connection,
     protocol::{Accepted, Upgraded},
 };
-use hyper::rt::{Read, ReadBuf};
+use hyper::rt::{Read, ReadBuf, Write};
 use hyper_util::rt::TokioIo;
 use std::{
     future::{Future, pending, poll_fn},
@@ -63,6 +63,8 @@ pub enum Script {
     /// Writes `one two three` in vectored writes, and shuts down. Writes `no` if the connection has
     /// no vectored writes.
     VectoredWrite,
+    /// Reads four bytes, writes them back, waits for EOF, and calls every method of the connection.
+    CallAll,
     /// Writes its `ConnInfo` as text and shuts down.
     ReportInfo,
     /// Writes `hello`, and `bye` once the server drains. The drain future is polled only when its
@@ -92,6 +94,7 @@ impl Script {
             Self::WriteUntilError => handler!(write_until_error),
             Self::ReadEofTwice => handler!(read_eof_twice),
             Self::VectoredWrite => handler!(vectored_write),
+            Self::CallAll => handler!(call_all),
             Self::ReportInfo => handler!(report_info),
             Self::ByeOnDrain => handler!(bye_on_drain),
         }
@@ -308,6 +311,30 @@ async fn vectored_write<C: Connection>(io: Accepted<C>) {
         }
     }
     let _ = io.shutdown().await;
+}
+
+async fn call_all<C: Connection>(mut io: Accepted<C>) {
+    let readable = poll_fn(|cx| Pin::new(io.io_mut()).poll_readable(cx)).await;
+    let mut ping = [0; 4];
+    let mut io = TokioIo::new(io);
+    if readable.is_err() || io.read_exact(&mut ping).await.is_err() {
+        return;
+    }
+    // Not with `Accepted`, which need not use vectored writes.
+    let slices = [IoSlice::new(&ping[..2]), IoSlice::new(&ping[2..])];
+    let below = io.inner_mut().io_mut();
+    let _ = below.is_write_vectored();
+    let written = poll_fn(|cx| Pin::new(&mut *below).poll_write_vectored(cx, &slices)).await;
+    if let Ok(n @ ..4) = written {
+        let _ = io.write_all(&ping[n..]).await;
+    }
+    let _ = io.flush().await;
+    let _ = io.read_to_end(&mut Vec::new()).await;
+    let below = io.inner_mut().io_mut();
+    let (_, _) = (below.peer_state(), below.bytes_sent());
+    let mut cx = Context::from_waker(Waker::noop());
+    let _ = Pin::new(&mut *below).poll_retry_write(&mut cx, &[]);
+    below.reset();
 }
 
 async fn report_info<C: Connection>(io: Accepted<C>) {

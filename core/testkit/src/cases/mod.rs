@@ -10,6 +10,7 @@ mod contract;
 mod cross_thread;
 mod drain;
 mod drain_stalled_peers;
+mod forwarding;
 mod h2_early_responses;
 mod h2_stalled_peers;
 mod h2_stream_errors;
@@ -39,8 +40,8 @@ mod workers;
 use crate::harness::{
     case::Group,
     contract::{
-        ACCEPT_CANCEL, ANY_THREAD, FLUSH, HALF_CLOSE, IO_ERRORS, NO_BYTE_IS_LOST, READ_WAKERS,
-        READABLE, RELEASE, RETRY_WRITE, SHUTDOWN, STOP, Topic,
+        ACCEPT_CANCEL, ANY_THREAD, FLUSH, FORWARDS, HALF_CLOSE, IO_ERRORS, NO_BYTE_IS_LOST,
+        READ_WAKERS, READABLE, RELEASE, RETRY_WRITE, SHUTDOWN, STOP, Topic,
     },
 };
 
@@ -63,6 +64,8 @@ pub(crate) const GROUPS: &[Group] = groups! {
     byte_stream under NO_BYTE_IS_LOST:
         "Bytes go through a connection in both directions, whole and in order, and each end \
          notices the end of the other.";
+    forwarding under FORWARDS:
+        "A wrapper forwards every method that it does not change.";
     http1 under NO_BYTE_IS_LOST:
         "The connection carries HTTP/1, in whatever pieces the bytes arrive.";
     http2 under NO_BYTE_IS_LOST:

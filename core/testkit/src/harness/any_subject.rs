@@ -10,6 +10,7 @@ use crate::{
     harness::{
         faulty_listener::Mode,
         instrumented::Counters,
+        recorded_calls::Calls,
         subject::{LocalSubject, Served},
         test_server::TestServer,
         watch::Notes,
@@ -38,7 +39,11 @@ pub(crate) type BoundEndpoint = Arc<Mutex<Option<Endpoint>>>;
 pub(crate) struct AnySubject {
     subject: Arc<dyn Erased>,
     thread: HandlerThread,
+    wrapper: Option<Arc<MakeWrapper>>,
 }
+
+/// Makes a server over the subject's wrapper, around a transport that records its calls.
+type MakeWrapper = dyn Fn(&Arc<Calls>) -> Server + Send + Sync;
 
 trait Erased: Send + Sync {
     fn http(&self, state: Arc<State>) -> Server;
@@ -69,6 +74,18 @@ impl AnySubject {
         Self {
             subject: Arc::new(subject),
             thread: HandlerThread::Worker,
+            wrapper: None,
+        }
+    }
+
+    /// The same subject, which wraps another transport.
+    pub(crate) fn wrapping(
+        self,
+        make: impl Fn(&Arc<Calls>) -> Server + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            wrapper: Some(Arc::new(make)),
+            ..self
         }
     }
 
@@ -77,6 +94,7 @@ impl AnySubject {
         Self {
             subject: Arc::clone(&self.subject),
             thread,
+            wrapper: self.wrapper.clone(),
         }
     }
 
@@ -85,7 +103,17 @@ impl AnySubject {
     }
 
     pub(crate) fn capabilities(&self) -> Capabilities {
-        self.subject.capabilities()
+        match self.wrapper {
+            Some(_) => self.subject.capabilities().and(Capability::Wrapper),
+            None => self.subject.capabilities(),
+        }
+    }
+
+    /// The subject's wrapper around a transport that records its calls.
+    pub(crate) fn serve_recorded(&self, calls: &Arc<Calls>) -> TestServer {
+        let make = self.wrapper.as_ref();
+        let make = make.expect("only registered for wrappers");
+        TestServer::start(self, make(calls), Arc::default())
     }
 
     /// The reason why the subject cannot be tested on this machine, if there is one.

@@ -15,6 +15,7 @@ pub mod instrumented;
 pub mod non_reading_clients;
 #[cfg(target_os = "linux")]
 pub mod process;
+pub(crate) mod recorded_calls;
 pub(crate) mod recorded_endpoint;
 pub mod requirements;
 pub(crate) mod retries;

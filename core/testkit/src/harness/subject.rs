@@ -9,7 +9,7 @@ use crate::{
     harness::{
         any_subject::BoundEndpoint,
         faulty_listener::{Faulty, Mode},
-        instrumented::{Counters, Instrumented},
+        instrumented::{Counters, Instrumented, instrumented},
         recorded_endpoint::RecordedEndpoint,
     },
 };
@@ -121,8 +121,7 @@ where
     }
 
     fn instrumented(&self, state: Arc<State>, counters: Arc<Counters>) -> Server {
-        let instrumented = Instrumented::new(self.transport(), counters);
-        serve_with(instrumented, App::new(state))
+        serve_with(instrumented(self.transport(), counters), App::new(state))
     }
 
     fn raw(&self, script: Script, thread: HandlerThread) -> Server {
@@ -185,6 +184,8 @@ pub enum Capability {
     /// Connections and bytes arrive within milliseconds. Without it, every wait of the suite is ten
     /// times as long: for transports over long distances or slow devices.
     LowLatency,
+    /// The transport wraps another: [`Suite::with_wrapper`](crate::Suite::with_wrapper).
+    Wrapper,
     /// Workers have threads of their own and serve `!Send` apps:
     /// [`Suite::with_local`](crate::Suite::with_local).
     Local,
@@ -202,6 +203,7 @@ impl Capability {
             Self::Reset => "needs `Connection::reset`",
             Self::Stop => "needs `Listener::stop`",
             Self::LowLatency => "needs low latency",
+            Self::Wrapper => "needs a transport that wraps another",
             Self::Local => "needs workers with threads of their own",
         }
     }
@@ -212,11 +214,14 @@ impl Capability {
 pub struct Capabilities(u16);
 
 impl Capabilities {
-    /// Every capability but [`Local`](Capability::Local), which
-    /// [`Suite::with_local`](crate::Suite::with_local) adds.
+    /// Every capability but [`Local`](Capability::Local) and [`Wrapper`](Capability::Wrapper), which
+    /// [`Suite::with_local`](crate::Suite::with_local) and
+    /// [`Suite::with_wrapper`](crate::Suite::with_wrapper) add.
     #[must_use]
     pub fn all() -> Self {
-        Self(u16::MAX).without(Capability::Local)
+        Self(u16::MAX)
+            .without(Capability::Local)
+            .without(Capability::Wrapper)
     }
 
     /// All but this one.

@@ -8,6 +8,7 @@
 
 mod connection;
 mod transport;
+mod wrapper;
 
 use anyport_testkit::{Capabilities, Capability, Subject, Suite, requirements::Tests};
 use std::{
@@ -15,7 +16,8 @@ use std::{
     process::{Command, ExitCode},
 };
 use tokio::io::DuplexStream;
-use transport::{Forgetful, Pipe, PipePerCore, connect};
+use transport::{Pipe, PipePerCore, connect};
+use wrapper::Forgetful;
 
 /// A fault of a transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +114,22 @@ const FAULTS: &[(Fault, &str, &[&str])] = &[
     ),
 ];
 
+/// The methods with a default that a wrapper may fail to forward.
+const METHODS: &[&str] = &[
+    "workers",
+    "runtime_options",
+    "stop",
+    "classify",
+    "poll_readable",
+    "peer_state",
+    "poll_retry_write",
+    "bytes_sent",
+    "reset",
+    "release",
+    "is_write_vectored",
+    "poll_write_vectored",
+];
+
 /// Names the fault in the environment of the process that runs the suite.
 const VARIABLE: &str = "ANYPORT_FAULT";
 
@@ -169,7 +187,7 @@ impl Subject for Wrapped {
     type Stream = DuplexStream;
 
     fn transport(&self) -> Forgetful<Pipe> {
-        Forgetful(Pipe(Fault::StopNotForwarded))
+        Forgetful::new(Pipe(Fault::StopNotForwarded), "stop")
     }
 
     async fn connect(
@@ -192,40 +210,73 @@ fn capabilities() -> Capabilities {
         .without(Capability::Reset)
 }
 
-/// Runs the suite over a fault in a process of its own, and checks its first failure.
-fn assert_explained(fault: Fault, case: &str, says: &[&str]) {
+/// Runs the suite over a fault in a process of its own, which fails, and returns its output.
+fn output_of(fault: &str, filter: Option<&str>) -> String {
     let suite = Command::new(env::current_exe().unwrap())
-        // A fault that the contract's cases do not find needs only the group that does.
-        .args(matches!(fault, Fault::StopNotForwarded).then_some("drain::"))
-        .env(VARIABLE, format!("{fault:?}"))
+        .args(filter)
+        .env(VARIABLE, fault)
         .env("RUST_BACKTRACE", "0")
         .output()
         .unwrap();
-    let output = String::from_utf8_lossy(&suite.stdout);
+    let output = String::from_utf8_lossy(&suite.stdout).into_owned();
     assert!(!suite.status.success(), "the suite passes:\n{output}");
-    let first = output.split_once("\n---- ").expect("a failure").1;
-    let first = first.split("\n\n").next().unwrap();
+    assert!(!output.contains("Any {"), "{output}");
+    output
+}
+
+/// The text of the first failure.
+fn first_failure(output: &str) -> &str {
+    let (_, failures) = output.split_once("\n---- ").expect("a failure");
+    failures.split("\n\n").next().unwrap()
+}
+
+fn assert_explained(fault: Fault, case: &str, says: &[&str]) {
+    // A fault that the contract's cases do not find needs only the group that does.
+    let filter = matches!(fault, Fault::StopNotForwarded).then_some("drain::");
+    let output = output_of(&format!("{fault:?}"), filter);
+    let first = first_failure(&output);
     assert!(first.starts_with(&format!("wrong::{case}")), "{first}");
     for part in says {
         assert!(first.contains(part), "the failure lacks {part:?}:\n{first}");
     }
-    assert!(!output.contains("Any {"), "{output}");
     let builds_on = case.starts_with("contract::");
     let not_run =
         "cases were not run, because these failed, on which they build: wrong::contract::";
     assert_eq!(output.contains(not_run), builds_on, "{output}");
 }
 
+fn assert_named(method: &str) {
+    let output = output_of(method, Some("forwarding::"));
+    let first = first_failure(&output);
+    let named = format!("did not call those of the transport below: `{method}`.");
+    // Without the trait, whose name the author of a wrapper knows.
+    let first = ["Transport", "Listener", "Connection", "Write"]
+        .iter()
+        .fold(first.to_owned(), |text, name| {
+            text.replace(&format!("`{name}::"), "`")
+        });
+    assert!(first.contains(&named), "{first}");
+}
+
 fn main() -> ExitCode {
     let Ok(name) = env::var(VARIABLE) else {
-        let all = FAULTS
+        let tests = FAULTS
             .iter()
             .fold(Tests::default(), |tests, (fault, case, says)| {
                 let name = format!("{fault:?} is named by the first failure");
                 tests.always(&name, || assert_explained(*fault, case, says))
             });
-        return all.run();
+        let tests = METHODS.iter().fold(tests, |tests, method| {
+            let name = format!("wrapper without {method} is told so");
+            tests.always(&name, || assert_named(method))
+        });
+        return tests.run();
     };
+    if let Some(method) = METHODS.iter().find(|method| **method == name) {
+        let inner = || Pipe(Fault::StopNotForwarded);
+        let wrap = |inner| Forgetful::new(inner, method);
+        return Suite::new().with_wrapper(Wrapped, inner, wrap).run();
+    }
     let found = FAULTS
         .iter()
         .find(|(fault, ..)| format!("{fault:?}") == name);

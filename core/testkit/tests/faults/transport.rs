@@ -3,7 +3,7 @@ use crate::{Fault, connection::PipeConnection};
 use anyport_core::{
     Listener, Result, Transport,
     runtime::{Tokio, TokioPerCore, Worker},
-    transport::{ByteListener, ByteTransport, Connecting, Endpoint},
+    transport::{Connecting, Endpoint},
 };
 use std::{
     future::Ready,
@@ -119,39 +119,5 @@ impl Listener for Pipes {
     fn stop(&mut self) -> Duration {
         self.clients.close();
         Duration::ZERO
-    }
-}
-
-/// A wrapper whose listener lacks `stop`, which has a default.
-#[derive(Clone)]
-pub(crate) struct Forgetful<T>(pub(crate) T);
-
-impl<T: ByteTransport> Transport for Forgetful<T> {
-    type Runtime = T::Runtime;
-    type Socket = T::Socket;
-    type Listener = Forgetful<T::Listener>;
-
-    fn open(&self, workers: usize) -> Result<Vec<T::Socket>> {
-        self.0.open(workers)
-    }
-
-    fn endpoint(&self, socket: &T::Socket) -> io::Result<Endpoint> {
-        self.0.endpoint(socket)
-    }
-
-    fn listen(&self, socket: T::Socket, worker: &Worker) -> io::Result<Self::Listener> {
-        Ok(Forgetful(self.0.listen(socket, worker)?))
-    }
-}
-
-impl<L: ByteListener> Listener for Forgetful<L> {
-    type Connection = L::Connection;
-    type Handshake = L::Handshake;
-
-    fn poll_accept(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
-        self.0.poll_accept(cx)
     }
 }

@@ -15,7 +15,7 @@ use anyport_core::{
     observe::{Event, Observer},
     serve_with,
 };
-use anyport_testkit::instrumented::{Counters, Instrumented};
+use anyport_testkit::instrumented::{Counters, instrumented};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use std::{
@@ -175,8 +175,8 @@ fn check_stalled_clients_do_not_delay_others(flavor: TokioFlavor) {
     let notes = Arc::new(Counters::default());
     let noted = Arc::clone(&notes);
     let server = TestServer::start(|| match flavor {
-        TokioFlavor::Ambient => serve_with(Instrumented::new(ambient(), noted), app),
-        TokioFlavor::PerCore => serve_with(Instrumented::new(per_core(), noted), app),
+        TokioFlavor::Ambient => serve_with(instrumented(ambient(), noted), app),
+        TokioFlavor::PerCore => serve_with(instrumented(per_core(), noted), app),
     });
     let clients = || -> Vec<_> { (0..EACH).map(|_| connect(server.addr()).unwrap()).collect() };
     let (idle, mut trickling) = (clients(), clients());
