@@ -11,6 +11,7 @@
 //! | `thread_per_core` | How do I run an app that is not `Send`, with a thread per core, on any runtime? |
 //! | `mixed` | How do I serve on two runtimes from one server, with one drain? |
 //! | `custom_transport` | How do I write a transport of my own? |
+//! | `latency` | How do I change what any transport does, for example to test with a slow network? |
 //! | `limits` | What happens to a client that exceeds a limit or a timeout? |
 //! | `shutdown` | What happens to clients when the server shuts down? |
 //! | `draining` | How do long-running handlers end when the server shuts down? |

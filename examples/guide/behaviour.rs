@@ -37,6 +37,7 @@ impl Subject for Unix {
             .without(Capability::PeerState)
             .without(Capability::RetryWrite)
             .without(Capability::Reset)
+            .without(Capability::Stop)
     }
 }
 

@@ -1,18 +1,21 @@
-use anyport::{Tcp, transport::Endpoint};
+use anyport::{
+    Tcp,
+    transport::{Endpoint, MapConnection},
+};
 use anyport_testkit::{Subject, Suite};
-use own_wrapper::Counted;
-use std::{io, process::ExitCode, sync::Arc};
+use own_wrapper::Counter;
+use std::{io, process::ExitCode};
 use tokio::net::TcpStream;
 
 struct CountedTcp;
 
 impl Subject for CountedTcp {
     const NAME: &str = "counted";
-    type Transport = Counted<Tcp>;
+    type Transport = MapConnection<Tcp, Counter>;
     type Stream = TcpStream;
 
-    fn transport(&self) -> Counted<Tcp> {
-        Counted::new(Tcp::bind("127.0.0.1:0"), Arc::default())
+    fn transport(&self) -> Self::Transport {
+        MapConnection::new(Tcp::bind("127.0.0.1:0"), Counter::default())
     }
 
     async fn connect(&self, endpoint: &Endpoint) -> io::Result<TcpStream> {
@@ -28,5 +31,7 @@ impl Subject for CountedTcp {
 }
 
 fn main() -> ExitCode {
-    Suite::new().with(CountedTcp).run()
+    let below = || Tcp::bind("127.0.0.1:0");
+    let counted = |below| MapConnection::new(below, Counter::default());
+    Suite::new().with_wrapper(CountedTcp, below, counted).run()
 }

@@ -47,6 +47,7 @@ impl Subject for Example {
             .without(Capability::PeerState)
             .without(Capability::RetryWrite)
             .without(Capability::Reset)
+            .without(Capability::Stop)
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
     os::unix::net::UnixStream,
     path::PathBuf,
     process::Command,
+    time::{Duration, Instant},
 };
 
 pub(crate) fn tests(tests: Tests) -> Tests {
@@ -25,6 +26,7 @@ pub(crate) fn tests(tests: Tests) -> Tests {
         thread_per_core_counts_per_worker_or_names_its_feature,
         mixed_serves_both_apps_and_drains_them_together,
         raw_echo_echoes,
+        latency_delays_connections_and_bytes,
         custom_transport_serves_and_removes_its_socket_file,
         unix_tells_each_client_its_process_and_user,
     );
@@ -236,6 +238,20 @@ fn raw_echo_echoes() {
     stream.read_to_end(&mut back).unwrap();
     assert_eq!(back, b"some\0bytes");
     echo.terminate().assert_success();
+}
+
+fn latency_delays_connections_and_bytes() {
+    let late = Example::start("latency", &["--listen", "127.0.0.1:0", "--delay-ms", "100"]);
+    let begin = Instant::now();
+    let response = late.exchange("GET /");
+    assert!(response.ends_with("Hello from afar!\n"), "{response}");
+    // That of the handshake, and that of the request.
+    assert!(
+        begin.elapsed() >= Duration::from_millis(200),
+        "{:?}",
+        begin.elapsed()
+    );
+    late.terminate().assert_success();
 }
 
 fn custom_transport_serves_and_removes_its_socket_file() {
