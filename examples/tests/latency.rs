@@ -14,8 +14,8 @@ use example::Latency;
 use std::{io, process::ExitCode, time::Duration};
 use tokio::net::TcpStream;
 
-/// Long for a suite of many thousand round trips, and short for a test.
-const DELAY: Duration = Duration::from_millis(20);
+/// Long for many thousand round trips, and short for a test.
+const DELAY: Duration = Duration::from_millis(5);
 
 /// Gives the wrapped transport a name.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
 //! The handshake of one connection: it reads the PROXY header after the inner handshake.
 use crate::{
-    ProxyProtocolConnection,
+    ProxyProtocolConnection, connection,
     header::{self, Frame, Header},
     listener::Shared,
     policy::Others,
@@ -97,14 +97,14 @@ where
                 StageProj::Transport { handshake, shared } => {
                     let io = ready!(handshake.poll(cx))?;
                     let Some(shared) = shared.take() else {
-                        return Poll::Ready(Ok(ProxyProtocolConnection::ordinary(io)));
+                        return Poll::Ready(Ok(connection::ordinary(io)));
                     };
                     if shared.policy.trusted.connection(io.info()) {
                         Stage::Header {
                             receiver: Some(Receiver::new(io, shared)),
                         }
                     } else if shared.policy.others == Others::Ordinary {
-                        return Poll::Ready(Ok(ProxyProtocolConnection::ordinary(io)));
+                        return Poll::Ready(Ok(connection::ordinary(io)));
                     } else {
                         let peer = io.info().peer().clone();
                         Stage::Refused { peer }
@@ -123,7 +123,7 @@ where
                         Header::Client(client) => info.with_client(client.endpoint, client.proxied),
                         Header::Proxy => info,
                     };
-                    return Poll::Ready(Ok(ProxyProtocolConnection::new(io, info, surplus)));
+                    return Poll::Ready(Ok(connection::connection(io, info, surplus)));
                 }
                 StageProj::Refused { peer } => return Poll::Ready(Err(untrusted(peer))),
             };

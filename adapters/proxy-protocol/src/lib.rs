@@ -36,7 +36,7 @@ mod policy;
 mod transport;
 mod trusted;
 
-pub use connection::ProxyProtocolConnection;
+pub use connection::{AfterHeader, ProxyProtocolConnection};
 pub use forwarded::{Forwarded, ForwardedFuture, ForwardedLayer, ForwardedService};
 pub use handshake::ProxyProtocolHandshake;
 pub use listener::ProxyProtocolListener;

@@ -50,6 +50,10 @@
 //! all of them. A transport declares what it cannot do in [`Subject::capabilities`]. The cases that
 //! need such a capability are ignored, with the reason.
 //!
+//! The cases of `contract` run first, one after the other. Each tests one rule of the contract. If
+//! one of them fails, or one of `byte_stream`, the other cases are not run. A failure says what the
+//! case asks of a transport, the sentence of the contract, what was seen, and where to look.
+//!
 //! These modules help with a transport's own tests:
 //!
 //! - [`fixture`]: an app and a blocking client

@@ -14,12 +14,12 @@ use std::time::Duration;
 
 cases![
     small_uploads_answered_early_keep_the_connection,
-    large_uploads_answered_early_keep_the_connection,
+    large_uploads_answered_early_keep_the_connection needs LowLatency,
     early_error_responses_keep_the_connection,
     body_dropped_by_another_task_is_drained,
-    unread_bodies_leave_window_for_other_streams,
+    unread_bodies_leave_window_for_other_streams needs LowLatency,
     stalled_upload_after_response_resets_its_stream,
-    endless_upload_after_response_resets_its_stream,
+    endless_upload_after_response_resets_its_stream needs LowLatency,
 ];
 
 /// The limit of concurrent streams of a connection.

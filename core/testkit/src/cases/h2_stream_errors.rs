@@ -12,7 +12,7 @@ cases![
     frames_for_a_reset_stream_are_ignored,
     forced_reset_flood_closes_the_connection,
     drain_answers_streams_in_flight,
-    drain_accepts_uploads_in_flight,
+    drain_accepts_uploads_in_flight needs LowLatency,
 ];
 
 /// The largest window increment.

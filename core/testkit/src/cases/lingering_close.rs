@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use tokio::{io::AsyncReadExt, time::timeout};
 
 cases![
-    remaining_body_is_discarded_before_close,
-    remaining_garbage_is_discarded_before_close,
+    remaining_body_is_discarded_before_close needs LowLatency,
+    remaining_garbage_is_discarded_before_close needs LowLatency,
     h2_frames_are_discarded_until_the_peer_closes,
     h2_frames_after_a_tunnel_are_discarded_until_the_peer_closes,
     peer_that_never_closes_is_closed_soon,

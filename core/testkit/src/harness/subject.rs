@@ -182,7 +182,8 @@ pub enum Capability {
     /// [`Listener::stop`](anyport_core::Listener::stop) keeps new clients out.
     Stop,
     /// Connections and bytes arrive within milliseconds. Without it, every wait of the suite is ten
-    /// times as long: for transports over long distances or slow devices.
+    /// times as long, and the cases are ignored whose client must be faster than a fixed timeout of
+    /// the server: for transports over long distances or slow devices.
     LowLatency,
     /// The transport wraps another: [`Suite::with_wrapper`](crate::Suite::with_wrapper).
     Wrapper,

@@ -1,0 +1,14 @@
+//! A wrapper with a name of its own maps the connections of the transport below.
+use anyport::{Body, Connection, Request, Response, Tcp, serve_with, service_fn};
+use anyport::transport::{Intercept, Intercepted, MapConnection};
+
+#[derive(Clone)]
+struct Counter;
+
+impl<C: Connection> Intercept<C> for Counter {}
+
+fn main() {
+    let app = service_fn(|_: Request<Body>| async { Ok::<_, std::io::Error>(Response::new(Body::empty())) });
+    let _ = serve_with(MapConnection::new(Tcp::bind(3000), Counter), app);
+    let _ = Intercepted::new(5, Counter);
+}
