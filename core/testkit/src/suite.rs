@@ -258,12 +258,11 @@ impl Test {
         };
         let ended = catch_unwind(AssertUnwindSafe(run));
         let watch = current.lock().unwrap().clone();
-        let panicked = |watch: &Watch| watch.panics().iter().any(|panic| !panic.is_assertion);
         let seen = match ended {
-            Ok(Ok(())) if panicked(&watch) => {
-                "the client got what it expected, but the transport panicked".to_owned()
-            }
-            Ok(Ok(())) => return Ok(()),
+            Ok(Ok(())) => match watch.objection() {
+                Some(objection) => objection,
+                None => return Ok(()),
+            },
             Ok(Err(error)) => error,
             Err(panic) => text_of(&*panic)
                 .unwrap_or("a panic without a text")

@@ -1,5 +1,6 @@
 //! The raw handlers of the suite, which run at the server's end of a connection.
 use super::{Boxed, cross_thread};
+use crate::harness::watch;
 use anyport_core::{
     Connection,
     protocol::{Accepted, Upgraded},
@@ -164,7 +165,7 @@ fn poll_read_some(
 
 async fn echo_on_plain_thread<C: Connection>(io: Accepted<C>) {
     let named = thread::Builder::new().name("a thread without a runtime".to_owned());
-    let spawned = named.spawn(move || block_on(echo(TokioIo::new(io))));
+    let spawned = named.spawn(watch::inherit(|| block_on(echo(TokioIo::new(io)))));
     spawned.expect("a thread can be spawned");
 }
 

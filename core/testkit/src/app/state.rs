@@ -1,6 +1,6 @@
 //! Signals between a test and its app.
 use super::{DELIBERATE, cross_thread::ThreadOutcome, script::HandlerThread};
-use crate::harness::watch::waiting;
+use crate::harness::watch::{self, waiting};
 use anyport_core::Body;
 use hyper::upgrade::Upgraded;
 use std::{
@@ -112,7 +112,7 @@ impl State {
     pub(crate) fn spawn_thread(&self, f: impl FnOnce() -> ThreadOutcome + Send + 'static) {
         // The lock is taken first, because the thread may signal its arrival at once.
         let mut other_thread = self.other_thread.lock().unwrap();
-        *other_thread = Some(thread::spawn(f));
+        *other_thread = Some(thread::spawn(watch::inherit(f)));
     }
 
     /// The result of the other thread.

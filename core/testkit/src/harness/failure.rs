@@ -46,23 +46,9 @@ impl Failure<'_> {
             Some(panic) => writeln!(text, "seen: {} ({})", self.seen, panic.place)?,
             None => writeln!(text, "seen: {}", self.seen)?,
         }
-        let others = panics.iter().chain(&self.elsewhere);
-        let mut shown: Vec<&Panicked> = Vec::new();
-        for panic in others.filter(|panic| !panic.is_assertion && Some(*panic) != assertion) {
-            if !shown.contains(&panic) {
-                shown.push(panic);
-                let Panicked {
-                    message,
-                    place,
-                    thread,
-                    ..
-                } = panic;
-                writeln!(
-                    text,
-                    "panicked: {message}\n  at {place}, on the thread `{thread}`"
-                )?;
-            }
-        }
+        write_panics(text, "panicked", &panics)?;
+        // Perhaps in another case, which runs at the same time.
+        write_panics(text, "panicked meanwhile", &self.elsewhere)?;
         for note in notes {
             writeln!(text, "reported: {note}")?;
         }
@@ -89,4 +75,26 @@ impl Failure<'_> {
             name => format!("{name}.rs"),
         }
     }
+}
+
+/// Writes each panic that is not a failed assertion of the suite.
+fn write_panics(text: &mut String, when: &str, panics: &[Panicked]) -> std::fmt::Result {
+    let mut written: Vec<&Panicked> = Vec::new();
+    for panic in panics {
+        if panic.is_assertion || written.contains(&panic) {
+            continue;
+        }
+        written.push(panic);
+        let Panicked {
+            message,
+            place,
+            thread,
+            ..
+        } = panic;
+        writeln!(
+            text,
+            "{when}: {message}\n  at {place}, on the thread `{thread}`"
+        )?;
+    }
+    Ok(())
 }

@@ -25,8 +25,11 @@ thread_local! {
 /// The panics of threads that belong to no case, such as workers with threads of their own.
 static ELSEWHERE: Mutex<Vec<Panicked>> = Mutex::new(Vec::new());
 
-/// How often a panic of [`ELSEWHERE`] can be found.
+/// How many of them are kept.
 const MAX_ELSEWHERE: usize = 100;
+
+/// What a listener never returns.
+const WOULD_BLOCK: &str = "`poll_accept` returned an error of kind `WouldBlock`";
 
 /// One case while it runs.
 #[derive(Debug, Default)]
@@ -78,6 +81,18 @@ impl Watch {
         lock(&self.panics).clone()
     }
 
+    /// Why the transport is wrong, even if the client got what it expected.
+    pub(crate) fn objection(&self) -> Option<String> {
+        let panicked = self.panics().iter().any(|panic| !panic.is_assertion);
+        let would_block = self.notes().iter().any(|note| note == WOULD_BLOCK);
+        let why = match (panicked, would_block) {
+            (true, _) => "the transport panicked",
+            (false, true) => WOULD_BLOCK,
+            (false, false) => return None,
+        };
+        Some(format!("the client got what it expected, but {why}"))
+    }
+
     /// What the servers of this case have reported.
     pub(crate) fn notes(&self) -> Vec<String> {
         lock(&self.notes).clone()
@@ -105,6 +120,15 @@ fn current() -> Option<Arc<Watch>> {
 /// How many times longer than usual the case of this thread waits.
 pub(crate) fn patience() -> u32 {
     current().map_or(1, |watch| watch.patience)
+}
+
+/// Lets a new thread work for the case of this thread.
+pub(crate) fn inherit<T>(run: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let watch = current();
+    move || {
+        let _entered = watch.as_ref().map(Watch::enter_scope);
+        run()
+    }
 }
 
 /// Adds a fact to the text of a failure of this thread's case.
@@ -218,7 +242,7 @@ impl Observer for Notes {
         let fact = match event {
             Event::Warning { message, .. } => format!("the server warned: {message}"),
             Event::AcceptFailed { error, .. } if error.kind() == io::ErrorKind::WouldBlock => {
-                "`poll_accept` returned an error of kind `WouldBlock`".to_owned()
+                WOULD_BLOCK.to_owned()
             }
             Event::AcceptFailed { error, kind, .. } => {
                 format!("the server could not accept ({kind:?}): {error}")
