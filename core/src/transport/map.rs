@@ -41,7 +41,7 @@ use std::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot map a `{A}`",
     label = "neither a closure with this parameter nor a `MapFn` for it",
-    note = "`map_connection` takes a function of a connection, `map_handshake` one of a future"
+    note = "implement it for every connection: `impl<C: Connection> MapFn<C> for ..`"
 )]
 pub trait MapFn<A> {
     /// What the function makes.
@@ -74,6 +74,7 @@ impl<T, F> MapHandshake<T, F> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, F, H, C> Transport for MapHandshake<T, F>
 where
     T: Transport,
@@ -155,6 +156,7 @@ impl<T, F> MapConnection<T, F> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, F, C> Transport for MapConnection<T, F>
 where
     T: Transport,
@@ -190,6 +192,7 @@ where
 #[derive(Clone)]
 pub struct ThenMap<F>(F);
 
+#[diagnostic::do_not_recommend]
 impl<F: Clone, H> MapFn<H> for ThenMap<F> {
     type Output = MappedHandshake<H, F>;
 

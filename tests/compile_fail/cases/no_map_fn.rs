@@ -1,6 +1,6 @@
-//! A wrapper with a name of its own maps the connections of the transport below.
+//! A wrapper with a name of its own says how it maps a connection.
 use anyport::{Body, Connection, Request, Response, Tcp, serve_with, service_fn};
-use anyport::transport::{Intercept, Intercepted, MapConnection};
+use anyport::transport::{Intercept, MapConnection};
 
 #[derive(Clone)]
 struct Counter;
@@ -10,5 +10,4 @@ impl<C: Connection> Intercept<C> for Counter {}
 fn main() {
     let app = service_fn(|_: Request<Body>| async { Ok::<_, std::io::Error>(Response::new(Body::empty())) });
     let _ = serve_with(MapConnection::new(Tcp::bind(3000), Counter), app);
-    let _ = Intercepted::new(5, Counter);
 }
