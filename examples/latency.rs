@@ -2,7 +2,7 @@
 //! `cargo run --example latency -- --delay-ms 200`, then
 //! `curl -w '%{time_total} s\n' http://127.0.0.1:3000/`.
 //!
-//! Connections and bytes of clients arrive late. The transport below can be any; this one is TCP.
+//! Connections and bytes of clients arrive late. The inner transport can be any; this one is TCP.
 //! `tests/latency.rs` runs the behaviour suite over it.
 use anyport::{
     Body, Connection, Request, Response, Result, Tcp, Transport,
@@ -23,7 +23,7 @@ use std::{
 };
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Delays what is read. All other operations go to the connection below unchanged.
+/// Delays what is read. All other operations go to the inner connection unchanged.
 pub(crate) struct Latency {
     delay: Duration,
     timer: Pin<Box<Sleep>>,

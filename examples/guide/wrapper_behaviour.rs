@@ -31,7 +31,7 @@ impl Subject for CountedTcp {
 }
 
 fn main() -> ExitCode {
-    let below = || Tcp::bind("127.0.0.1:0");
-    let counted = |below| MapConnection::new(below, Counter::default());
-    Suite::new().with_wrapper(CountedTcp, below, counted).run()
+    let inner = || Tcp::bind("127.0.0.1:0");
+    let counted = |inner| MapConnection::new(inner, Counter::default());
+    Suite::new().with_wrapper(CountedTcp, inner, counted).run()
 }

@@ -11,13 +11,13 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A connection whose PROXY header has been read, or of which none is expected.
+/// A connection whose PROXY header has been read, or which needs no header.
 pub type ProxyProtocolConnection<C> = Intercepted<C, AfterHeader>;
 
-/// What a PROXY header changes about its connection: the facts, and what is read first.
+/// The changes that a PROXY header makes to its connection: the facts, and the first bytes.
 pub struct AfterHeader {
     info: ConnInfo,
-    /// What arrived together with the header. It is read first, and freed then.
+    /// Bytes that arrived together with the header. They are read first, and then freed.
     surplus: Bytes,
 }
 

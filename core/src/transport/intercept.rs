@@ -12,7 +12,7 @@ use std::{
 /// Changes some operations of a connection.
 ///
 /// Each method has the contract of the method with the same name of [`Connection`], [`Read`] or
-/// [`Write`], and gets the connection below as `inner`. **The default of each method forwards**, so
+/// [`Write`], and gets the inner connection as `inner`. **The default of each method forwards**, so
 /// implement only those that you change. [`Transport::map_connection`](super::Transport::map_connection)
 /// puts it around the connections of a transport.
 ///
@@ -150,7 +150,7 @@ pub trait Intercept<C: Connection>: Unpin + Send + 'static {
     }
 }
 
-/// Writes to the connection below, in the way in which the server writes to the one above.
+/// Writes to the inner connection, in the way in which the server writes to the one above.
 pub struct Writer<'a, C> {
     inner: Pin<&'a mut C>,
     is_retry: bool,
@@ -161,7 +161,7 @@ impl<C: Connection> Writer<'_, C> {
     ///
     /// # Errors
     ///
-    /// Those of the connection below.
+    /// Those of the inner connection.
     #[inline]
     pub fn poll_write(self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match bufs {
@@ -194,12 +194,12 @@ impl<C: Connection, I: Intercept<C>> Intercepted<C, I> {
 }
 
 impl<C, I> Intercepted<C, I> {
-    /// The connection below.
+    /// A reference to the inner connection.
     pub fn inner(&self) -> &C {
         &self.inner
     }
 
-    /// What changes it.
+    /// A reference to the intercept.
     pub fn intercept(&self) -> &I {
         &self.intercept
     }

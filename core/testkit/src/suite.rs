@@ -66,9 +66,9 @@ impl Suite {
     /// tests that the wrapper forwards all methods that have a default, such as
     /// [`Listener::stop`](anyport_core::Listener::stop).
     ///
-    /// `inner` creates the transport below, at an address that is free, and `wrap` puts the wrapper
+    /// `inner` creates the inner transport, at a free address, and `wrap` puts the wrapper
     /// around it. The subject connects the clients. A wrapper that implements one of these methods
-    /// without calling that of the transport below joins by [`with`](Self::with).
+    /// without calling that of the inner transport joins by [`with`](Self::with).
     ///
     /// ```no_run
     /// # use anyport_core::{ConnInfo, Listener, Result, Transport, runtime::{Tokio, Worker}};

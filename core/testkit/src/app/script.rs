@@ -323,19 +323,19 @@ async fn call_all<C: Connection>(mut io: Accepted<C>) {
     }
     // Not with `Accepted`, which need not use vectored writes.
     let slices = [IoSlice::new(&ping[..2]), IoSlice::new(&ping[2..])];
-    let below = io.inner_mut().io_mut();
-    let _ = below.is_write_vectored();
-    let written = poll_fn(|cx| Pin::new(&mut *below).poll_write_vectored(cx, &slices)).await;
+    let connection = io.inner_mut().io_mut();
+    let _ = connection.is_write_vectored();
+    let written = poll_fn(|cx| Pin::new(&mut *connection).poll_write_vectored(cx, &slices)).await;
     if let Ok(n @ ..4) = written {
         let _ = io.write_all(&ping[n..]).await;
     }
     let _ = io.flush().await;
     let _ = io.read_to_end(&mut Vec::new()).await;
-    let below = io.inner_mut().io_mut();
-    let (_, _) = (below.peer_state(), below.bytes_sent());
+    let connection = io.inner_mut().io_mut();
+    let (_, _) = (connection.peer_state(), connection.bytes_sent());
     let mut cx = Context::from_waker(Waker::noop());
-    let _ = Pin::new(&mut *below).poll_retry_write(&mut cx, &[]);
-    below.reset();
+    let _ = Pin::new(&mut *connection).poll_retry_write(&mut cx, &[]);
+    connection.reset();
 }
 
 async fn report_info<C: Connection>(io: Accepted<C>) {

@@ -1,5 +1,5 @@
 //! A wrapper forwards what it does not change, also methods that have a default. Without such a
-//! method it compiles, and the default hides that of the transport below.
+//! method it compiles, and the default hides that of the inner transport.
 use crate::{
     client::Client,
     harness::{any_subject::AnySubject, case::cases, recorded_calls::Calls, watch::awaiting},
@@ -25,7 +25,7 @@ async fn methods_of_the_inner_transport_are_called(subject: AnySubject) {
     assert!(
         missing.is_empty(),
         "the server called these methods of the wrapper, which did not call those of the \
-         transport below: {}. {}",
+         inner transport: {}. {}",
         missing.join(", "),
         "Each has a default, so a wrapper compiles without it"
     );

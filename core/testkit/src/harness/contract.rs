@@ -61,7 +61,7 @@ clauses! {
     STOP of "Listener::stop":
         "From now on `poll_accept` returns only connections that the kernel has queued already, \
          and is pending after them";
-        "`Listener::stop`; the one of a wrapper has to call that of the listener below. A \
+        "`Listener::stop`; the one of a wrapper has to call that of the inner listener. A \
          transport that cannot refuse clients declares \
          `Capabilities::all().without(Capability::Stop)`"
     READ_WAKERS of "Connection":
@@ -121,7 +121,7 @@ clauses! {
     FORWARDS of "Transport":
         "A transport that wraps another forwards every method that it does not change, also those \
          with a default";
-        "the wrapper: it lacks the method, so the default hides that of the transport below. \
+        "the wrapper: it lacks the method, so the default hides that of the inner transport. \
          `Transport::map_connection` and `map_handshake` forward all methods"
 }
 

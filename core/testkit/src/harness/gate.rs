@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 /// Cases that run before those of the next gate.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    previous: Option<Arc<Gate>>,
+    previous: Option<Arc<Self>>,
     progress: Mutex<Progress>,
     changed: Condvar,
 }

@@ -54,7 +54,7 @@ impl Calls {
     }
 }
 
-/// The transport below a wrapper under test: [`Suite::with_wrapper`](crate::Suite::with_wrapper).
+/// The inner transport of a wrapper under test: [`Suite::with_wrapper`](crate::Suite::with_wrapper).
 #[derive(Clone, Debug)]
 pub struct Recorded<T> {
     inner: MapConnection<T, Record>,

@@ -101,7 +101,7 @@ const FAULTS: &[(Fault, &str, &[&str])] = &[
         "drain::stopped_listener_keeps_new_clients_out",
         &[
             "a client that connected afterwards was accepted",
-            "the one of a wrapper has to call that of the listener below",
+            "the one of a wrapper has to call that of the inner listener",
         ],
     ),
     (
@@ -226,7 +226,7 @@ fn output_of(fault: &str, filter: Option<&str>) -> String {
 
 /// The text of the first failure.
 fn first_failure(output: &str) -> &str {
-    let (_, failures) = output.split_once("\n---- ").expect("a failure");
+    let (_, failures) = output.split_once("\n---- ").unwrap();
     failures.split("\n\n").next().unwrap()
 }
 
@@ -248,7 +248,7 @@ fn assert_explained(fault: Fault, case: &str, says: &[&str]) {
 fn assert_named(method: &str) {
     let output = output_of(method, Some("forwarding::"));
     let first = first_failure(&output);
-    let named = format!("did not call those of the transport below: `{method}`.");
+    let named = format!("did not call those of the inner transport: `{method}`.");
     // Without the trait, whose name the author of a wrapper knows.
     let first = ["Transport", "Listener", "Connection", "Write"]
         .iter()
@@ -280,7 +280,7 @@ fn main() -> ExitCode {
     let found = FAULTS
         .iter()
         .find(|(fault, ..)| format!("{fault:?}") == name);
-    match found.expect("the name of a fault").0 {
+    match found.unwrap().0 {
         Fault::StopNotForwarded => Suite::new().with(Wrapped).run(),
         Fault::TooFewSockets => Suite::new().with_local(WrongPerCore).run(),
         fault => Suite::new().with(Wrong(fault)).run(),
