@@ -97,7 +97,7 @@ clauses! {
         "`poll_readable`: it must not be ready too late, and not be ready again and again while \
          nothing arrives"
     PEER_STATE of "Connection::peer_state":
-        "The state of the peer as the system knows it, without a read";
+        "The state of the peer according to the system, without a read";
         "`peer_state`; a transport without it declares \
          `Capabilities::all().without(Capability::PeerState)`"
     RETRY_WRITE of "Connection::poll_retry_write":
