@@ -67,7 +67,11 @@ pub struct MapHandshake<T, F> {
     map: F,
 }
 
-impl<T, F> MapHandshake<T, F> {
+impl<T, F> MapHandshake<T, F>
+where
+    T: Transport,
+    F: MapFn<<T::Listener as Listener>::Handshake>,
+{
     /// Maps the handshakes of `inner`. The function may be a type of your own.
     pub fn new(inner: T, map: F) -> Self {
         Self { inner, map }
@@ -149,10 +153,15 @@ where
 #[derive(Clone)]
 pub struct MapConnection<T, F>(MapHandshake<T, ThenMap<F>>);
 
-impl<T, F> MapConnection<T, F> {
+impl<T, F> MapConnection<T, F>
+where
+    T: Transport,
+    F: MapFn<<T::Listener as Listener>::Connection>,
+{
     /// Maps the connections of `inner`. The function may be a type of your own.
     pub fn new(inner: T, map: F) -> Self {
-        Self(MapHandshake::new(inner, ThenMap(map)))
+        let map = ThenMap(map);
+        Self(MapHandshake { inner, map })
     }
 }
 

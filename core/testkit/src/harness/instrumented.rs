@@ -3,7 +3,7 @@
 use crate::harness::watch::waiting;
 use anyport_core::{
     Connection,
-    transport::{Intercept, Intercepted, MapConnection, MapFn, Writer},
+    transport::{ByteTransport, Intercept, Intercepted, MapConnection, MapFn, Writer},
 };
 use hyper::rt::ReadBufCursor;
 use std::{
@@ -74,7 +74,7 @@ impl Counters {
 pub type Instrumented<T> = MapConnection<T, Count>;
 
 /// Counts the connections of `inner`.
-pub fn instrumented<T>(inner: T, counters: Arc<Counters>) -> Instrumented<T> {
+pub fn instrumented<T: ByteTransport>(inner: T, counters: Arc<Counters>) -> Instrumented<T> {
     MapConnection::new(inner, Count(counters))
 }
 

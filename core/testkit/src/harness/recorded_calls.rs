@@ -61,7 +61,7 @@ pub struct Recorded<T> {
     calls: Arc<Calls>,
 }
 
-impl<T> Recorded<T> {
+impl<T: ByteTransport> Recorded<T> {
     pub(crate) fn new(inner: T, calls: Arc<Calls>) -> Self {
         Self {
             inner: MapConnection::new(inner, Record(Arc::clone(&calls))),

@@ -32,7 +32,7 @@ impl Forgets {
     }
 }
 
-impl<T> Forgetful<T> {
+impl<T: ByteTransport> Forgetful<T> {
     pub(crate) fn new(inner: T, forgets: &'static str) -> Self {
         let forgets = Forgets(forgets);
         let inner = MapConnection::new(inner, forgets);
