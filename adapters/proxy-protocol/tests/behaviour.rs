@@ -9,12 +9,13 @@
 mod client;
 mod subjects;
 
+use anyport_proxy_protocol::{Policy, ProxyProtocolExt};
 use anyport_testkit::Suite;
 use client::Authority;
 use std::{process::ExitCode, sync::Arc};
 use subjects::{
     memory::OverMemory,
-    plain::OverTcp,
+    plain::{Ambient, InnerTransport, OverTcp},
     tls::{TlsAbove, TlsBelow},
     unix::OverUnix,
 };
@@ -22,7 +23,9 @@ use subjects::{
 fn main() -> ExitCode {
     let authority = Arc::new(Authority::new());
     let suite = Suite::new()
-        .with(OverTcp::<subjects::plain::Ambient>::default())
+        .with_wrapper(OverTcp::<Ambient>::default(), Ambient::bind, |inner| {
+            inner.proxy_protocol(Policy::required_from(["127.0.0.0/8"]))
+        })
         .with_local(OverTcp::<subjects::plain::PerCore>::default())
         .with(OverUnix::default())
         .with(OverMemory::default())
