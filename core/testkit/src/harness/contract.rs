@@ -46,8 +46,8 @@ clauses! {
         "It accepts connections and never waits for a peer";
         "`poll_accept`, and the future `Handshake` that it returns"
     ACCEPT_CANCEL of "Listener":
-        "no connection is lost if `poll_accept` returned `Pending` and is never called again, or \
-         with another waker";
+        "no connection is lost if `poll_accept` has returned `Pending` and is then called with \
+         another waker, or never again";
         "the state that `poll_accept` keeps while it is pending"
     ACCEPT_WAKERS of "Listener":
         "a poll that returns `Pending` wakes the waker of the latest call";
