@@ -3,7 +3,7 @@ use super::{
     Accepted, ConnTask, Protocol, WorkerGuard, WorkerState,
     backoff::Backoff,
     rearmable_timer::RearmableTimer,
-    server_state::{Command, DRAIN_REPORT_INTERVAL, ServerState},
+    server_state::{Command, ServerState},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -50,7 +50,7 @@ pub struct AcceptLoop<L, P, R> {
     backoff: Backoff,
     /// Whether the listener has returned `WouldBlock`.
     has_blocked: bool,
-    /// In a drain: when the observer gets the next report.
+    /// In a drain: when the remaining connections are reported next.
     tell: Option<Instant>,
     /// Why accepting has ended for good.
     failed: Option<Error>,
@@ -229,8 +229,7 @@ where
                 let since = self.worker.now();
                 self.phase = Phase::LameDuck { since };
                 let end = since.checked_add(self.shared().grace());
-                self.shared().report_drain(since, end);
-                self.tell = since.checked_add(DRAIN_REPORT_INTERVAL);
+                self.tell = self.shared().report_drain(since, end);
             }
             (Command::Drain, _) => {}
         }
@@ -257,7 +256,7 @@ where
         }
     }
 
-    /// Whether the grace period is over. Now and then, the observer gets a report.
+    /// Whether the grace period is over. Now and then, what is left is reported.
     fn reached_end(&mut self, since: Instant, cx: &mut Context<'_>) -> bool {
         let end = since.checked_add(self.shared().grace());
         loop {
@@ -265,9 +264,10 @@ where
             if !self.reached(tell.or(end), cx) {
                 return false;
             }
-            let Some(tell) = tell else { return true };
-            self.shared().report_drain(self.worker.now(), end);
-            self.tell = tell.checked_add(DRAIN_REPORT_INTERVAL);
+            if tell.is_none() {
+                return true;
+            }
+            self.tell = self.shared().report_drain(self.worker.now(), end);
         }
     }
 

@@ -2,8 +2,7 @@
 use crate::{
     config::{HttpOptions, Limits, Timeouts},
     error::Result,
-    observe::{Event, Observer},
-    runtime::panics,
+    observe::{Event, Observers},
     transport::Endpoint,
 };
 use std::{fmt, sync::Arc, time::Duration};
@@ -14,7 +13,7 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
     pub(crate) http: HttpOptions,
-    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) observers: Observers,
     pub(crate) filter: Option<Filter>,
 }
 
@@ -22,11 +21,9 @@ pub(crate) struct Config {
 pub(crate) type Filter = Arc<dyn Fn(&Endpoint) -> bool + Send + Sync>;
 
 impl Config {
-    /// Sends an event to the observer, if there is one. The event is built only then.
+    /// Sends an event to the log and to the observer. The event is built only if one is there.
     pub(crate) fn observe<'a>(&self, event: impl FnOnce() -> Event<'a>) {
-        if let Some(observer) = &self.observer {
-            let _ = panics::catch(|| observer.on(&event()));
-        }
+        self.observers.send(event);
     }
 
     /// Whether a client that has ended its sending half still gets its response.

@@ -24,8 +24,8 @@ use std::{
 /// The longest lame duck stage: enough for each busy client to get a response.
 const LAME_DUCK: Duration = Duration::from_secs(1);
 
-/// How often the observer gets a report in a drain.
-pub(crate) const DRAIN_REPORT_INTERVAL: Duration = Duration::from_secs(5);
+/// The shortest time between two reports of a drain.
+const DRAIN_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The command to all workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,8 +50,8 @@ pub(crate) struct ServerState {
     workers: Mutex<Vec<Weak<WorkerState>>>,
     outcome: Mutex<Outcome>,
     pub(crate) drain_begins: Arc<DrainBegins>,
-    /// When the observer got the last report in a drain.
-    told: Mutex<Option<Instant>>,
+    /// In a drain: when its connections were last counted for a report, and the result.
+    counted: Mutex<Option<(Instant, Option<OpenConnections>)>>,
 }
 
 #[derive(Default)]
@@ -75,7 +75,7 @@ impl ServerState {
             workers: Mutex::default(),
             outcome: Mutex::default(),
             drain_begins: Arc::default(),
-            told: Mutex::default(),
+            counted: Mutex::default(),
         }
     }
 
@@ -169,19 +169,30 @@ impl ServerState {
         open
     }
 
-    /// Sends the observer a report, unless another worker has just done so.
-    pub(crate) fn report_drain(&self, now: Instant, until: Option<Instant>) {
-        let mut told = lock(&self.told);
-        if told.is_some_and(|told| now.saturating_duration_since(told) < DRAIN_REPORT_INTERVAL / 2)
-        {
-            return;
+    /// Reports what is left of a drain, if that has changed. Returns when to try again; every
+    /// worker does, and the first one in each second counts.
+    pub(crate) fn report_drain(&self, now: Instant, until: Option<Instant>) -> Option<Instant> {
+        if self.config.observers.is_empty() {
+            return None;
         }
-        *told = Some(now);
-        drop(told);
-        self.config.observe(|| Event::Draining {
-            remaining: self.open(),
-            grace: until.map_or(Duration::MAX, |until| until.saturating_duration_since(now)),
-        });
+        let again = now.checked_add(DRAIN_REPORT_INTERVAL);
+        let mut counted = lock(&self.counted);
+        let last = *counted;
+        if last.is_some_and(|(at, _)| now.saturating_duration_since(at) < DRAIN_REPORT_INTERVAL) {
+            return again;
+        }
+        *counted = Some((now, last.and_then(|(_, left)| left)));
+        drop(counted);
+        // Counting may drop a connection, which runs the observer, so the lock is free.
+        let remaining = self.open();
+        let left = lock(&self.counted).as_mut()?.1.replace(remaining);
+        if left != Some(remaining) {
+            self.config.observe(|| Event::Draining {
+                remaining,
+                grace: until.map_or(Duration::MAX, |until| until.saturating_duration_since(now)),
+            });
+        }
+        again
     }
 
     /// The workers that still have an accept loop or a connection. The lock is free while the
@@ -207,12 +218,22 @@ impl ServerState {
 
     fn worker_ended(&self, worker: &WorkerState, result: Result<()>) {
         let mut outcome = lock(&self.outcome);
-        outcome.running -= 1;
         outcome.report += worker.report();
         let failed = result.is_err();
         if let Err(error) = result {
             outcome.error.get_or_insert(error);
         }
+        if outcome.running == 1 {
+            // The end of the drain is reported before the server's future is ready. No other worker
+            // can end in the meantime.
+            let report = outcome.report;
+            drop(outcome);
+            if lock(&self.counted).take().is_some() {
+                self.config.observe(|| Event::Drained { report });
+            }
+            outcome = lock(&self.outcome);
+        }
+        outcome.running -= 1;
         let waiting = if outcome.running == 0 {
             std::mem::take(&mut outcome.waiting)
         } else {

@@ -1,13 +1,17 @@
 //! Events of connections and servers, for metrics and logs.
 //!
-//! This layer defines events and reports. It must not depend on the code that emits them.
+//! With the feature `tracing`, a server logs its [`Event`]s to `tracing`, unless
+//! `Server::without_logging` is set. Beside that log, an [`Observer`] of yours gets each event.
+//! [`OpenConnections`] tells what is open, and [`DrainReport`] how a drain has ended.
+//!
+//! This layer must not depend on the code that emits the events.
+mod observers;
 mod open_connections;
 mod report;
 #[cfg(feature = "tracing")]
 mod tracing;
 
-#[cfg(feature = "tracing")]
-pub use self::tracing::Tracing;
+pub(crate) use observers::Observers;
 pub use open_connections::OpenConnections;
 pub use report::DrainReport;
 
@@ -18,7 +22,7 @@ use std::{io, time::Duration};
 /// [`Server::observer`](crate::Server::observer).
 ///
 /// Every event occurs at most a few times per connection. To observe requests, use tower layers.
-/// Without an observer no event is created.
+/// Without an observer and without the feature `tracing`, no event is created.
 ///
 /// The workers call it synchronously, so it must not block: let it count, or send to another
 /// thread. A panic in it is caught and ignored.
@@ -126,13 +130,19 @@ pub enum Event<'a> {
         /// The violation and the server's reaction.
         what: &'a str,
     },
-    /// The server is draining. Occurs at the beginning of the drain and every five seconds while
-    /// connections remain.
+    /// The server is draining. Occurs at the beginning of the drain, and then when the number of
+    /// remaining connections has changed, at most once a second.
     Draining {
         /// The remaining connections.
         remaining: OpenConnections,
         /// The time after which the remaining connections are aborted. [`Duration::MAX`]: never.
         grace: Duration,
+    },
+    /// The drain is over. Occurs once, before the server's future is ready. It follows a `Draining`
+    /// event: a server that is aborted without a drain has neither.
+    Drained {
+        /// What became of the connections.
+        report: DrainReport,
     },
     /// A connection is closed, and all its resources are released.
     Closed {

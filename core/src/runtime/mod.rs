@@ -8,7 +8,7 @@ pub mod local;
 pub(crate) mod panics;
 #[cfg(target_os = "linux")]
 mod ring;
-#[cfg(feature = "tokio")]
+#[cfg(feature = "shutdown")]
 pub mod shutdown;
 mod spawn;
 pub mod thread_bound;

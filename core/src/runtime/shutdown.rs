@@ -1,47 +1,62 @@
 //! Signals that begin a shutdown: SIGTERM and SIGINT.
+use super::lock;
 use std::{
-    future::Future,
+    future::{self, Future},
     io,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicI32, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle};
 
 /// A different signal within this time is part of the same request, because supervisors send SIGINT
 /// and SIGTERM together.
 const SAME_REQUEST: Duration = Duration::from_secs(1);
 
-static SIGNALLED: AtomicBool = AtomicBool::new(false);
+/// The number of the first signal, or 0.
+static FIRST: AtomicI32 = AtomicI32::new(0);
 
-/// Whether [`signal`] has received a signal, so that another one ends the process.
+/// The number of the signal that [`signal`] has received, so that another one ends the process. 0:
+/// none yet.
 #[cfg(feature = "tracing")]
-pub(crate) fn has_signalled() -> bool {
-    SIGNALLED.load(Ordering::Relaxed)
+pub(crate) fn first_signal() -> i32 {
+    FIRST.load(Ordering::Relaxed)
 }
 
 /// Ready at the first SIGTERM or SIGINT (on other systems than Unix: Ctrl-C). Pass it to
 /// [`with_graceful_shutdown`](crate::Server::with_graceful_shutdown).
 ///
-/// Inside a tokio runtime, this call installs the handlers, so no later signal is missed. Otherwise
-/// the first poll of the future installs them, which must be inside a tokio runtime. They stay
-/// installed for the rest of the process.
+/// It works on every runtime. Inside a tokio runtime, this call installs the handlers, so no later
+/// signal is missed. Otherwise the first poll of the future installs them. If that is outside of a
+/// tokio runtime, too, a thread is started that waits for signals. The handlers stay installed for
+/// the rest of the process.
 ///
 /// A *second* signal ends the process at once with status 128 + its number, as if it were not
 /// handled: Ctrl-C twice does not wait for the grace. A different signal within a second of the
-/// first does not count, because some supervisors send both. The runtime in which the handlers were
-/// installed must still run to notice the second signal.
+/// first does not count, because some supervisors send both. If the handlers were installed inside
+/// a tokio runtime, that runtime must still run to notice the second signal.
+///
+/// ```no_run
+/// # use anyport_core::{Result, Server, runtime::shutdown};
+/// # async fn f(server: Server) -> Result<()> {
+/// let report = server.with_graceful_shutdown(shutdown::signal()).await?;
+/// println!("{report}");
+/// # Ok(()) }
+/// ```
 ///
 /// # Panics
 ///
-/// If the handlers cannot be installed (sigaction(2)), or if they are to be installed by a poll
-/// outside of a tokio runtime.
+/// If the handlers cannot be installed (sigaction(2)), or their thread cannot be started.
 #[must_use = "an unpolled future keeps the signals from ending the process"]
 pub fn signal() -> impl Future<Output = ()> + Send {
     let installed = Handle::try_current().is_ok().then(Signals::installed);
     async move {
         let mut signals = installed.unwrap_or_else(Signals::installed);
         let first = signals.next().await;
-        SIGNALLED.store(true, Ordering::Relaxed);
+        FIRST.store(first, Ordering::Relaxed);
         let at = Instant::now();
         let runtime = signals.runtime.clone();
         runtime.spawn(async move {
@@ -74,12 +89,33 @@ impl Signals {
     }
 }
 
+/// The tokio that waits for the signals: the one around this thread, or one on a thread of its own.
+fn runtime() -> io::Result<Handle> {
+    static OWN: Mutex<Option<Handle>> = Mutex::new(None);
+    if let Ok(around) = Handle::try_current() {
+        return Ok(around);
+    }
+    let mut own = lock(&OWN);
+    if let Some(own) = &*own {
+        return Ok(own.clone());
+    }
+    let runtime = Builder::new_current_thread().enable_io().build()?;
+    let handle = runtime.handle().clone();
+    thread::Builder::new()
+        .name("anyport-signals".into())
+        .spawn(move || runtime.block_on(future::pending::<()>()))?;
+    *own = Some(handle.clone());
+    Ok(handle)
+}
+
 #[cfg(unix)]
 impl Signals {
     fn install() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
+        let runtime = runtime()?;
+        let _entered = runtime.enter();
         Ok(Self {
-            runtime: Handle::current(),
+            runtime: runtime.clone(),
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
@@ -88,7 +124,7 @@ impl Signals {
     /// The number of the next signal.
     async fn next(&mut self) -> i32 {
         use tokio::signal::unix::SignalKind;
-        std::future::poll_fn(|cx| {
+        future::poll_fn(|cx| {
             if self.interrupt.poll_recv(cx).is_ready() {
                 return std::task::Poll::Ready(SignalKind::interrupt().as_raw_value());
             }
@@ -103,8 +139,10 @@ impl Signals {
 #[cfg(not(unix))]
 impl Signals {
     fn install() -> io::Result<Self> {
+        let runtime = runtime()?;
+        let _entered = runtime.enter();
         Ok(Self {
-            runtime: Handle::current(),
+            runtime: runtime.clone(),
             interrupt: tokio::signal::windows::ctrl_c()?,
         })
     }

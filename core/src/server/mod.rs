@@ -204,8 +204,29 @@ impl Server {
     }
 
     /// Sends the events of the server and its connections to an observer. Default: none.
+    ///
+    /// With the feature `tracing`, the server also writes them to its log, whether or not it has an
+    /// observer.
     pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.config.observer = Some(Arc::new(observer));
+        self.config.observers.set(observer);
+        self
+    }
+
+    /// Writes no events to `tracing`. Default: with the feature `tracing`, the server logs them
+    /// with the target `anyport`, to the subscriber that the program has installed.
+    ///
+    /// | level | event |
+    /// |---|---|
+    /// | ERROR | a panic, a response that violates HTTP, a listener that failed permanently |
+    /// | WARN | a [`Warning`](Event::Warning), an accept error that makes a worker wait |
+    /// | INFO | listening, the progress of a drain and its report |
+    /// | DEBUG | each connection, and all that a peer can cause |
+    ///
+    /// An observer still receives the events. The span of each connection remains, for log lines of
+    /// the app.
+    #[cfg(feature = "tracing")]
+    pub fn without_logging(mut self) -> Self {
+        self.config.observers.stop_logging();
         self
     }
 

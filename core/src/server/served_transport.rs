@@ -45,12 +45,10 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Sends a warning to the observer, if there is one.
-    fn warn(&self) -> Option<Arc<Warn>> {
-        let observer = self.shared.config.observer.clone()?;
-        Some(Arc::new(move |worker, message| {
-            observer.on(&Event::Warning { worker, message })
-        }))
+    /// Sends a warning to the log and to the observer.
+    fn warn(&self) -> Arc<Warn> {
+        let observers = self.shared.config.observers.clone();
+        Arc::new(move |worker, message| observers.send(|| Event::Warning { worker, message }))
     }
 }
 
@@ -104,7 +102,7 @@ impl ServedTransport {
                         },
                         limits: settings.shared.config.limits,
                         timeouts: settings.shared.config.timeouts,
-                        warn: settings.warn(),
+                        warn: Some(settings.warn()),
                         runtime_options: transport.runtime_options(),
                         endpoint: Some(Arc::clone(&address)),
                     };

@@ -23,6 +23,8 @@ cases![
     each_connection_is_accepted_and_closed_once,
     closed_event_says_upgraded_or_aborted also cross_thread,
     draining_event_counts_open_connections also cross_thread,
+    server_events_are_in_order,
+    aborted_server_has_no_drain_events,
     refused_peer_emits_only_refused,
     panic_emits_one_event,
     timeout_emits_timed_out,
@@ -46,7 +48,10 @@ struct Events {
     panics: Vec<String>,
     timed_out: Vec<String>,
     bad_responses: Vec<String>,
+    /// What is left, at each step of a drain.
     drains: Vec<(String, Duration)>,
+    /// The events of the server: their names, with the endpoint or the report.
+    server: Vec<String>,
     errors: Vec<String>,
 }
 
@@ -73,9 +78,12 @@ impl Observer for Log {
                 events.upgraded += u32::from(*upgraded);
                 events.aborted += u32::from(*aborted);
             }
+            Event::Listening { endpoint } => events.server.push(format!("listening on {endpoint}")),
             Event::Draining { remaining, grace } => {
-                events.drains.push((remaining.to_string(), *grace))
+                events.drains.push((remaining.to_string(), *grace));
+                events.server.push("draining".to_owned());
             }
+            Event::Drained { report } => events.server.push(report.to_string()),
             Event::Refused { .. } => events.refused += 1,
             Event::Panicked { message, .. } => events.panics.push((*message).to_owned()),
             Event::BadResponse { what, .. } => events.bad_responses.push((*what).to_owned()),
@@ -186,8 +194,8 @@ async fn closed_event_says_upgraded_or_aborted(subject: AnySubject) {
     assert_eq!((events.upgraded, events.aborted), (2, 2));
 }
 
-/// One event for all workers together, with the same numbers as the handle. Only a long drain emits
-/// more.
+/// One event for all workers together, with the same numbers as the handle. Another follows at most
+/// once a second, if the numbers have changed.
 async fn draining_event_counts_open_connections(subject: AnySubject) {
     let (server, log) = serve(&subject);
     let mut waiting = server.client().await;
@@ -210,6 +218,39 @@ async fn draining_event_counts_open_connections(subject: AnySubject) {
     let (left, grace) = &events.drains[0];
     assert_eq!(left, "3 connections (2 upgraded)");
     assert!(*grace <= AMPLE && *grace > AMPLE / 2, "{grace:?}");
+    let mut steps = events.drains.windows(2);
+    assert!(
+        steps.all(|steps| steps[0].0 != steps[1].0),
+        "{:?}",
+        events.drains
+    );
+}
+
+/// Each server has one beginning and one end, however many workers it has, and its end is reported
+/// before its future is ready.
+async fn server_events_are_in_order(subject: AnySubject) {
+    let (server, log) = serve(&subject);
+    let listening = format!("listening on {}", server.endpoint());
+    assert_eq!(log.0.lock().unwrap().server.len(), 1);
+    let mut stuck = server.client().await;
+    stuck.send(get("/forever")).await;
+    server.state.arrived().await;
+    let report = server.handle.shutdown(Duration::ZERO).await.unwrap();
+    assert_eq!(report.aborted, 1);
+    let expected = [listening, "draining".to_owned(), report.to_string()];
+    assert_eq!(log.0.lock().unwrap().server, expected);
+    stuck.assert_closed().await;
+}
+
+async fn aborted_server_has_no_drain_events(subject: AnySubject) {
+    let (server, log) = serve(&subject);
+    let _connected = server.client().await;
+    server.handle.abort().await.unwrap();
+    let events = log.0.lock().unwrap();
+    assert_eq!(
+        events.server,
+        [format!("listening on {}", server.endpoint())]
+    );
 }
 
 async fn refused_peer_emits_only_refused(subject: AnySubject) {

@@ -1,11 +1,11 @@
-//! A long drain reports the remaining connections repeatedly, also while a limit keeps the listener
-//! from being emptied.
+//! A drain reports how the number of remaining connections changes, also while a limit keeps the
+//! listener from being emptied.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
-use crate::fixture::{CLOCK_TOLERANCE, GET, all_tasks_idle};
+use crate::fixture::{GET, all_tasks_idle};
 use anyport_core::{
     Body, ConnInfo, HttpOptions, Limits,
     observe::{Event, Observer},
@@ -21,30 +21,29 @@ use std::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    time::{Instant, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 use tower::service_fn;
 
+/// The events of a drain, with their times.
 #[derive(Clone, Default)]
 struct DrainEvents(Arc<Mutex<Vec<(Instant, String)>>>);
 
 impl Observer for DrainEvents {
     fn on(&self, event: &Event<'_>) {
-        if let Event::Draining {
-            remaining: left, ..
-        } = event
-        {
-            self.0
-                .lock()
-                .unwrap()
-                .push((Instant::now(), left.to_string()));
-        }
+        let said = match event {
+            Event::Draining { remaining, .. } => remaining.to_string(),
+            Event::Drained { report } => report.to_string(),
+            _ => return,
+        };
+        self.0.lock().unwrap().push((Instant::now(), said));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn draining_events_come_every_five_seconds() {
-    for limit in [usize::MAX, 1] {
+async fn draining_event_follows_a_change_once_a_second() {
+    // With the second limit, the listener is never emptied.
+    for limit in [usize::MAX, 4] {
         let (memory, events) = (Memory::new(), DrainEvents::default());
         let connector = memory.connector();
         let app = service_fn(|_: Request<Body>| pending::<Result<Response<Body>, Infallible>>());
@@ -53,20 +52,36 @@ async fn draining_events_come_every_five_seconds() {
             .observer(events.clone())
             .start()
             .unwrap();
-        let mut client = connector.connect().unwrap();
-        client.write_all(GET.as_bytes()).await.unwrap();
+        let mut clients = Vec::new();
+        for _ in 0..4 {
+            let mut client = connector.connect().unwrap();
+            client.write_all(GET.as_bytes()).await.unwrap();
+            clients.push(client);
+        }
         all_tasks_idle().await;
         let begin = Instant::now();
-        let report = running.shutdown(Duration::from_secs(12)).await.unwrap();
-        assert_eq!(report.aborted, 1);
+        let drained = running.shutdown(Duration::from_secs(12));
+        // Two clients leave within a second, and one much later.
+        for (leaves, remaining) in [(3300, 3), (3600, 2), (8500, 1)] {
+            sleep_until(begin + Duration::from_millis(leaves)).await;
+            clients.truncate(remaining);
+        }
+        let report = drained.await.unwrap();
+        assert_eq!((report.completed, report.aborted), (3, 1));
         let events = events.0.lock().unwrap();
-        assert_eq!(events.len(), 3, "{events:?}");
-        for ((at, left), seconds) in events.iter().zip([0, 5, 10]) {
+        let said: Vec<_> = events.iter().map(|(_, said)| said.as_str()).collect();
+        assert_eq!(
+            said,
+            [
+                "4 connections",
+                "2 connections",
+                "1 connection",
+                "drained: 3 completed, 1 aborted (0 of them upgraded)"
+            ]
+        );
+        for ((at, _), seconds) in events.iter().zip([0, 4, 9, 12]) {
             let late = *at - begin - Duration::from_secs(seconds);
-            assert!(
-                late <= 2 * CLOCK_TOLERANCE && left == "1 connection",
-                "{events:?}"
-            );
+            assert!(late < Duration::from_millis(500), "{seconds}: {events:?}");
         }
     }
 }
