@@ -8,7 +8,7 @@ use anyport::{
     serve_with, service_fn,
     tls::{TlsConfig, TlsExt},
 };
-use anyport_examples::{exit_code, not_compiled_in, print_endpoints};
+use anyport_examples::{exit_code, not_compiled_in, print_curl};
 use clap::{Parser, ValueEnum};
 use std::{convert::Infallible, process::ExitCode};
 
@@ -82,6 +82,7 @@ fn server(options: &Options) -> Result<Server> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    tracing_subscriber::fmt().init();
     exit_code(run(&Options::parse()).await)
 }
 
@@ -93,7 +94,7 @@ async fn run(options: &Options) -> Result<()> {
     let running = server.start()?;
     use Transport::{Tls, TlsGlommio, TlsMonoio, TlsUnix};
     let tls = matches!(options.transport, Tls | TlsUnix | TlsMonoio | TlsGlommio);
-    print_endpoints(&running, if tls { "https" } else { "http" });
-    println!("{}", running.wait().await?);
+    print_curl(&running, if tls { "https" } else { "http" });
+    running.wait().await?;
     Ok(())
 }

@@ -15,7 +15,7 @@ use anyport::{
     runtime::shutdown,
     serve_with,
 };
-use anyport_examples::{exit_code, print_endpoints};
+use anyport_examples::{exit_code, print_curl};
 use axum::{Json, Router, extract::State, routing::get};
 use clap::Parser;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,7 @@ fn router() -> Router {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    tracing_subscriber::fmt().init();
     exit_code(run(&Options::parse()).await)
 }
 
@@ -77,7 +78,7 @@ async fn run(options: &Options) -> Result<()> {
         None => serve_with(Tcp::bind(&*options.listen), app),
     };
     let running = server.with_graceful_shutdown(shutdown::signal()).start()?;
-    print_endpoints(&running, "http");
-    println!("{}", running.wait().await?);
+    print_curl(&running, "http");
+    running.wait().await?;
     Ok(())
 }

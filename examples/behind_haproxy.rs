@@ -69,6 +69,7 @@ async fn who(request: Request<Body>) -> Result<Response<String>, Infallible> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    tracing_subscriber::fmt().init();
     match run(&Options::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -90,8 +91,8 @@ async fn run(options: &Options) -> Result<()> {
         .with_graceful_shutdown(shutdown::signal());
     let running = server.start()?;
     for endpoint in running.endpoints() {
-        println!("listening on {endpoint} (try: curl --haproxy-protocol http://{endpoint}/)");
+        println!("try: curl --haproxy-protocol http://{endpoint}/");
     }
-    println!("{}", running.wait().await?);
+    running.wait().await?;
     Ok(())
 }

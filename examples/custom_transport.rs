@@ -6,7 +6,7 @@ use anyport::runtime::{Tokio, TokioIo, Worker, shutdown};
 use anyport::transport::{Conn, Connecting, Endpoint};
 use anyport::{Body, ConnInfo, Error, Listener, Request, Response, Result, Transport};
 use anyport::{serve_with, service_fn};
-use anyport_examples::{exit_code, print_endpoints};
+use anyport_examples::{exit_code, print_curl};
 use clap::Parser;
 use std::{convert::Infallible, future::Ready, os::unix::net, path::PathBuf, process::ExitCode};
 use std::{fs, io, task::Context, task::Poll};
@@ -88,13 +88,13 @@ async fn hello(_: Request<Body>) -> Result<Response<String>, Infallible> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    tracing_subscriber::fmt().init();
     exit_code(run(Options::parse()).await)
 }
 
 async fn run(options: Options) -> Result<()> {
     let server = serve_with(UnixSocket(options.path), service_fn(hello));
     let running = server.with_graceful_shutdown(shutdown::signal()).start()?;
-    print_endpoints(&running, "http");
-    println!("{}", running.wait().await?);
-    Ok(())
+    print_curl(&running, "http");
+    running.wait().await.map(drop)
 }

@@ -78,13 +78,12 @@ pub(crate) fn router() -> Router {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    tracing_subscriber::fmt().init();
     anyport_examples::exit_code(run().await)
 }
 
 async fn run() -> Result<()> {
-    let server = serve_with(Tcp::bind("127.0.0.1:3000"), app(router()))
-        .with_graceful_shutdown(shutdown::signal())
-        .start()?;
-    println!("{}", server.wait().await?);
+    let server = serve_with(Tcp::bind("127.0.0.1:3000"), app(router()));
+    server.with_graceful_shutdown(shutdown::signal()).await?;
     Ok(())
 }

@@ -4,6 +4,7 @@ use axum::{Router, routing::get};
 
 #[tokio::main]
 async fn main() -> anyport::Result<()> {
+    tracing_subscriber::fmt().init(); // prints the server's log
     let app = Router::new().route("/", get(|| async { "Hello, World!" }));
     serve_with(Tcp::bind("127.0.0.1:3000"), app) // or another transport
         .with_graceful_shutdown(shutdown::signal())

@@ -6,7 +6,7 @@
 use anyport::{
     Body, Request, Response, Result, Server, Tcp, runtime::shutdown, serve_with, service_fn,
 };
-use anyport_examples::{exit_code, print_endpoints};
+use anyport_examples::{exit_code, print_curl};
 use clap::Parser;
 use std::{convert::Infallible, process::ExitCode};
 
@@ -50,13 +50,14 @@ fn on_tokio(addr: &str, reason: &str) -> Server {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    tracing_subscriber::fmt().init();
     exit_code(run(&Options::parse()).await)
 }
 
 async fn run(options: &Options) -> Result<()> {
     let server = server(&options.listen).with_graceful_shutdown(shutdown::signal());
     let running = server.start()?;
-    print_endpoints(&running, "http");
-    println!("{}", running.wait().await?);
+    print_curl(&running, "http");
+    running.wait().await?;
     Ok(())
 }

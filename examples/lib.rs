@@ -24,8 +24,9 @@
 //! | `behind_haproxy` | How does my app learn who its clients are, behind haproxy or a cloud's balancer? |
 //! | `unix` | How do I serve over a Unix socket, and learn which user connects? |
 //!
-//! This crate has the code that they share. It turns an error into one line and an exit code, and
-//! prints a curl command for each endpoint.
+//! Most of them install a subscriber of `tracing`, which prints the log of the server. This crate
+//! has the code that they share. It turns an error into one line and an exit code, and prints a
+//! curl command for each endpoint.
 use anyport::{
     Error, Handle,
     transport::{Endpoint, UnixName},
@@ -43,9 +44,9 @@ pub fn exit_code(result: Result<(), impl fmt::Display>) -> ExitCode {
     }
 }
 
-/// Prints each endpoint of a server, with a curl command that calls it. `scheme` is `http`, or
-/// `https` with a certificate for development.
-pub fn print_endpoints(server: &Handle, scheme: &str) {
+/// Prints a curl command for each endpoint of a server. `scheme` is `http`, or `https` with a
+/// certificate for development.
+pub fn print_curl(server: &Handle, scheme: &str) {
     let curl = match scheme {
         "https" => "curl -k",
         _ => "curl",
@@ -57,7 +58,7 @@ pub fn print_endpoints(server: &Handle, scheme: &str) {
             }
             other => format!("{scheme}://{other}/"),
         };
-        println!("listening on {endpoint} (try: {curl} {call})");
+        println!("try: {curl} {call}");
     }
 }
 

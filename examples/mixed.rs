@@ -70,13 +70,14 @@ fn public(addr: &str) -> Server {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    tracing_subscriber::fmt().init();
     anyport_examples::exit_code(run(&Options::parse()).await)
 }
 
 async fn run(options: &Options) -> Result<()> {
     let server = server(options).with_graceful_shutdown(shutdown::signal());
     let running = server.start()?;
-    anyport_examples::print_endpoints(&running, "http");
-    println!("{}", running.wait().await?);
+    anyport_examples::print_curl(&running, "http");
+    running.wait().await?;
     Ok(())
 }

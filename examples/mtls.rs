@@ -43,6 +43,7 @@ async fn hello(request: Request<Body>) -> Result<Response<String>, Infallible> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    tracing_subscriber::fmt().init();
     anyport_examples::exit_code(run(&Options::parse()).await)
 }
 
@@ -58,11 +59,11 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     for endpoint in running.endpoints() {
         let folder = options.folder.display();
         println!(
-            "listening on {endpoint} (try: curl --cacert {folder}/ca.pem --cert {folder}/client.pem --key {folder}/client.key \
-             --connect-to ::{endpoint} https://localhost/)"
+            "try: curl --cacert {folder}/ca.pem --cert {folder}/client.pem --key {folder}/client.key \
+             --connect-to ::{endpoint} https://localhost/"
         );
     }
-    println!("{}", running.wait().await?);
+    running.wait().await?;
     Ok(())
 }
 

@@ -56,6 +56,7 @@ async fn count(counter: Rc<Counter>) -> Result<Response<String>, BoxError> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    tracing_subscriber::fmt().init();
     anyport_examples::exit_code(run(&Options::parse()).await)
 }
 
@@ -76,7 +77,7 @@ async fn run(options: &Options) -> Result<()> {
         server = server.workers(workers);
     }
     let running = server.with_graceful_shutdown(shutdown::signal()).start()?;
-    anyport_examples::print_endpoints(&running, "http");
-    println!("{}", running.wait().await?);
+    anyport_examples::print_curl(&running, "http");
+    running.wait().await?;
     Ok(())
 }

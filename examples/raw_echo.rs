@@ -33,6 +33,7 @@ async fn echo(connection: impl Connection) {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    tracing_subscriber::fmt().init();
     anyport_examples::exit_code(run(&Options::parse()).await)
 }
 
@@ -41,9 +42,9 @@ async fn run(options: &Options) -> Result<()> {
         .timeouts(Timeouts::default().with_drain(Duration::from_secs(5)))
         .with_graceful_shutdown(shutdown::signal())
         .start()?;
-    for endpoint in running.endpoints() {
-        println!("listening on {endpoint}");
+    if let Some(addr) = running.endpoints()[0].socket_addr() {
+        println!("try: nc {} {}", addr.ip(), addr.port());
     }
-    println!("{}", running.wait().await?);
+    running.wait().await?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What happens to clients when the server shuts down? `cargo run --example shutdown` runs four
-//! clients through a drain, and prints what each of them sees and the report.
+//! clients through a drain. The server logs its progress; afterwards, each client's view is
+//! printed.
 use anyport::{Body, Request, Response, Result, Tcp, serve_with, service_fn};
 use std::{convert::Infallible, io, net::SocketAddr, process::ExitCode, time::Duration};
 use tokio::{
@@ -10,6 +11,7 @@ use tokio::{
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    tracing_subscriber::fmt().init();
     anyport_examples::exit_code(run().await)
 }
 
@@ -27,14 +29,9 @@ async fn run() -> Result<()> {
     let clients = clients.map(|(name, path)| tokio::spawn(client(server, name, path)));
     // The server runs for a while first; the sleep does not wait for an event.
     sleep(Duration::from_millis(200)).await;
-    println!(
-        "{} connections are open; shutting down, with a grace of 4 s",
-        running.connections()
-    );
-
     let drained = running.shutdown(Duration::from_secs(4));
     let late = tokio::spawn(client(server, "new in the first second of the drain", "/"));
-    println!("{}", drained.await?);
+    drained.await?;
     for client in clients.into_iter().chain([late]) {
         // A client that panicked has printed its panic.
         let _ = client.await;

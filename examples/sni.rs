@@ -34,6 +34,7 @@ async fn hello(request: Request<Body>) -> Result<Response<String>, Infallible> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    tracing_subscriber::fmt().init();
     anyport_examples::exit_code(run(&Options::parse()).await)
 }
 
@@ -47,10 +48,8 @@ async fn run(options: &Options) -> Result<()> {
         .with_graceful_shutdown(shutdown::signal())
         .start()?;
     for endpoint in running.endpoints() {
-        println!(
-            "listening on {endpoint} (try: curl -k --connect-to ::{endpoint} https://two.localhost/)"
-        );
+        println!("try: curl -k --connect-to ::{endpoint} https://two.localhost/");
     }
-    println!("{}", running.wait().await?);
+    running.wait().await?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use anyport::{
     Body, Request, Response, Result, Server, Tcp, per_worker, runtime::shutdown, serve_with,
     service_fn,
 };
-use anyport_examples::{exit_code, not_compiled_in, print_endpoints};
+use anyport_examples::{exit_code, not_compiled_in, print_curl};
 use clap::{Parser, ValueEnum};
 use std::{cell::Cell, convert::Infallible, process::ExitCode, rc::Rc};
 
@@ -78,6 +78,7 @@ fn server(options: &Options) -> Result<Server> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    tracing_subscriber::fmt().init();
     exit_code(run(&Options::parse()).await)
 }
 
@@ -90,7 +91,7 @@ async fn run(options: &Options) -> Result<()> {
         server = server.pinned();
     }
     let running = server.start()?;
-    print_endpoints(&running, "http");
-    println!("{}", running.wait().await?);
+    print_curl(&running, "http");
+    running.wait().await?;
     Ok(())
 }

@@ -48,6 +48,7 @@ async fn hello(request: Request<Body>) -> Result<Response<String>, Infallible> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    tracing_subscriber::fmt().init();
     anyport_examples::exit_code(run(Options::parse()).await)
 }
 
@@ -63,11 +64,10 @@ async fn run(options: Options) -> Result<()> {
     .http(HttpOptions::default().with_conn_info())
     .with_graceful_shutdown(shutdown::signal())
     .start()?;
-    warn(&tls);
-    anyport_examples::print_endpoints(&running, "https");
+    anyport_examples::print_curl(&running, "https");
     #[cfg(unix)]
     tokio::spawn(reload_on_hangup(tls));
-    println!("{}", running.wait().await?);
+    running.wait().await?;
     Ok(())
 }
 
@@ -83,12 +83,9 @@ async fn reload_on_hangup(tls: TlsConfig) {
             Ok(()) => println!("reloaded"),
             Err(error) => eprintln!("error: {error}"),
         }
-        warn(&tls);
-    }
-}
-
-fn warn(tls: &TlsConfig) {
-    for warning in tls.warnings() {
-        eprintln!("warning: {warning}");
+        // The server logs those of its start.
+        for warning in tls.warnings() {
+            eprintln!("warning: {warning}");
+        }
     }
 }

@@ -40,6 +40,7 @@ async fn whoami(request: Request<Body>) -> Result<Response<String>, Infallible> 
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    tracing_subscriber::fmt().init();
     anyport_examples::exit_code(run(&Options::parse()).await)
 }
 
@@ -50,7 +51,7 @@ async fn run(options: &Options) -> Result<()> {
     }
     let server = serve_with(unix, service_fn(whoami)).http(HttpOptions::default().with_conn_info());
     let running = server.with_graceful_shutdown(shutdown::signal()).start()?;
-    anyport_examples::print_endpoints(&running, "http");
-    println!("{}", running.wait().await?);
+    anyport_examples::print_curl(&running, "http");
+    running.wait().await?;
     Ok(())
 }

@@ -93,9 +93,7 @@ fn server(options: &Options) -> Server {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    tracing_subscriber::fmt().init();
     let server = server(&Options::parse()).with_graceful_shutdown(shutdown::signal());
-    let running = server.start()?;
-    println!("listening on {}", running.endpoints()[0]);
-    println!("{}", running.wait().await?);
-    Ok(())
+    server.await.map(drop)
 }

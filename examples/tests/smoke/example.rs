@@ -44,19 +44,19 @@ impl Example {
         example
     }
 
-    /// Reads the next line, which must say where the example listens.
+    /// Reads the next lines, which must say where the example listens, and how to call it.
     pub(crate) fn wait_until_listening(&mut self) {
+        self.endpoint = self.line_after("listening on ");
+        self.curl = self.line_after("try: ");
+    }
+
+    /// The rest of the next line, which must begin like this.
+    pub(crate) fn line_after(&self, start: &str) -> String {
         let line = self.stdout.recv_timeout(TIMEOUT).unwrap();
-        let endpoint = line
-            .strip_prefix("listening on ")
-            .and_then(|rest| rest.split(' ').next());
-        endpoint
-            .unwrap_or_else(|| panic!("expected `listening on ..`, got {line:?}"))
-            .clone_into(&mut self.endpoint);
-        let tried = line
-            .split_once("(try: ")
-            .map(|(_, tried)| tried.trim_end_matches(')'));
-        tried.unwrap_or_default().clone_into(&mut self.curl);
+        match line.strip_prefix(start) {
+            Some(rest) => rest.to_owned(),
+            None => panic!("expected `{start}..`, got {line:?}"),
+        }
     }
 
     pub(crate) fn spawn(command: &mut Command) -> io::Result<Self> {
@@ -131,6 +131,11 @@ impl Drop for Example {
 }
 
 impl Outcome {
+    /// The last line of the log.
+    pub(crate) fn last_line(&self) -> &str {
+        self.stdout.last().map_or("", String::as_str)
+    }
+
     pub(crate) fn assert_success(&self) {
         assert_eq!((self.code, self.stderr.len()), (Some(0), 0), "{self:?}");
     }
@@ -158,9 +163,17 @@ pub(crate) fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
         BufReader::new(pipe)
             .lines()
             .map_while(Result::ok)
-            .try_for_each(|read| line.send(read))
+            .try_for_each(|read| line.send(without_time(read)))
     });
     lines
+}
+
+/// A line of the server's log without its time, level and target, if the level is INFO.
+fn without_time(line: String) -> String {
+    match line.split_once("  INFO anyport: ") {
+        Some((_, message)) => message.to_owned(),
+        None => line,
+    }
 }
 
 pub(crate) fn rest(lines: &Receiver<String>) -> Vec<String> {

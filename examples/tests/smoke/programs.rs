@@ -91,7 +91,7 @@ fn axum_app_knows_its_clients_over_tcp_and_unix_sockets() {
         assert_eq!(who.contains(", user "), value == path, "{option}: {who}");
         let outcome = axum.terminate();
         outcome.assert_success();
-        assert!(outcome.stdout[0].contains(" 0 aborted"), "{outcome:?}");
+        assert!(outcome.last_line().contains(" 0 aborted"), "{outcome:?}");
     }
 }
 
@@ -164,38 +164,31 @@ fn thread_per_core_counts_per_worker_or_names_its_feature() {
     }
 }
 
-/// Starts `mixed` on a free port and at a path of this test. Returns the two lines that it prints.
+/// Starts `mixed` on a free port and at a path of this test. Returns the two commands that it
+/// prints.
 fn start_mixed(test: &str) -> (Example, PathBuf, [String; 2]) {
     let path = std::env::temp_dir().join(format!("anyport-{test}-{}.sock", std::process::id()));
     let name = path.to_str().unwrap();
     let arguments = ["--listen", "127.0.0.1:0", "--admin", name];
     let mut mixed = Example::spawn(Command::new(binary("mixed")).args(arguments)).unwrap();
-    let line = || mixed.stdout.recv_timeout(TIMEOUT).unwrap();
-    let runtimes = line();
+    let runtimes = mixed.stdout.recv_timeout(TIMEOUT).unwrap();
     match cfg!(all(feature = "monoio", target_os = "linux")) {
         true => assert_eq!(runtimes, "public: monoio, admin: tokio"),
         false => assert!(runtimes.contains("--features monoio`"), "{runtimes}"),
     }
-    let said = [line(), line()];
-    let place = said[0]
-        .strip_prefix("listening on ")
-        .and_then(|rest| rest.split(' ').next());
-    mixed.endpoint = place.unwrap().to_owned();
-    assert!(
-        said[1].starts_with(&format!("listening on unix:{name} ")),
-        "{said:?}"
-    );
-    (mixed, path, said)
+    mixed.endpoint = mixed.line_after("listening on ");
+    assert_eq!(mixed.line_after("listening on unix:"), name);
+    let commands = [mixed.line_after("try: "), mixed.line_after("try: ")];
+    (mixed, path, commands)
 }
 
 /// The public response, then the admin's.
 const ANSWERS: [&str; 2] = ["Hello, World!\n", "Public requests: 1\n"];
 
 fn mixed_prints_commands_that_work() {
-    let (mixed, _, said) = start_mixed("mixed-tried");
-    for (line, expected) in said.iter().zip(ANSWERS) {
-        let tried = line.split_once("(try: ").unwrap().1.trim_end_matches(')');
-        assert_eq!(run_curl(tried, &[]).unwrap(), expected);
+    let (mixed, _, commands) = start_mixed("mixed-tried");
+    for (command, expected) in commands.iter().zip(ANSWERS) {
+        assert_eq!(run_curl(command, &[]).unwrap(), expected);
     }
     mixed.terminate().assert_success();
 }
@@ -225,7 +218,8 @@ fn mixed_serves_both_apps_and_drains_them_together() {
     ended.assert_success();
     // The server may not have detected yet that the first clients disconnected.
     let drained = |n| format!("drained: {n} completed, 0 aborted (0 of them upgraded)");
-    assert!((2..=4).any(|n| ended.stdout == [drained(n)]), "{ended:?}");
+    let report = ended.last_line();
+    assert!((2..=4).any(|n| report == drained(n)), "{ended:?}");
     assert!(!path.exists());
 }
 
