@@ -1,8 +1,11 @@
-//! The programs of the guide (docs/): they compile, and those that are whole files are tested.
+//! The programs of the README and of the guide (docs/): they compile, and those that are whole
+//! files are tested.
 
 /// The programs of these pages are doc tests.
 #[cfg(doctest)]
 mod pages {
+    #[doc = include_str!("../../README.md")]
+    mod readme {}
     #[doc = include_str!("../../docs/start.md")]
     mod start {}
     #[cfg(all(feature = "monoio", target_os = "linux"))]
