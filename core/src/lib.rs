@@ -14,6 +14,7 @@
 //!
 //! [`serve_with`] joins a transport and an app into a [`Server`]. This crate depends on no runtime
 //! unless its feature `tokio` is on. Transports are crates of their own.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 mod app;
 pub mod bounds;
 mod config;

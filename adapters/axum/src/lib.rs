@@ -41,9 +41,10 @@
 //! # Ok(()) }
 //! ```
 //!
-//! With the feature `serve`, `listener(transport)` turns any transport on the ambient tokio into a
-//! listener for `axum::serve`. `transport(listener)` turns any listener of `axum::serve` into a
-//! transport.
+//! With the feature `serve` (`axum-serve` of anyport), `listener(transport)` turns any transport on
+//! the ambient tokio into a listener for `axum::serve`. `transport(listener)` turns any listener of
+//! `axum::serve` into a transport.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 mod app;
 mod extract;
 mod rejection;

@@ -14,7 +14,9 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<()> {
-//! let app = tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::from("Hello!"))) });
+//! let app = tower::service_fn(|_: Request<Body>| async {
+//!     Ok::<_, Infallible>(Response::new(Body::from("Hello!")))
+//! });
 //! let balancers = Policy::required_from(["10.0.0.0/8"]);
 //! serve_with(Tcp::bind("0.0.0.0:3000").proxy_protocol(balancers), app).await?;
 //! # Ok(()) }
@@ -27,6 +29,7 @@
 //!
 //! Where a balancer forwards HTTP requests instead of connections, [`ForwardedLayer`] reads the
 //! `Forwarded` or `X-Forwarded-For` field of each request.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 mod connection;
 mod forwarded;
 mod handshake;

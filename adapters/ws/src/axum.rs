@@ -39,6 +39,7 @@ use std::{fmt, future::Future};
 ///
 /// 400, 405, 426 or 501 if the request is not a valid handshake. Under `axum::serve` itself, the
 /// callback for [failures](Self::on_failed_upgrade) gets an error.
+#[cfg(feature = "axum")] // For the badge on pages of other crates, which ignore the module's.
 #[must_use = "answer with `on_upgrade`"]
 pub struct WebSocketUpgrade<F = fn(Error)> {
     offer: Offer,

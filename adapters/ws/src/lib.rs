@@ -30,6 +30,7 @@
 //! # drop(running.abort());
 //! # Ok(()) }
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #[cfg(feature = "axum")]
 mod axum;
 mod config;

@@ -17,11 +17,13 @@ use tokio::{
 
 /// The tokio that the server is started in. Tasks move between its threads, so apps and their
 /// futures must be `Send`.
+#[cfg(feature = "tokio")] // For the badge on pages of other crates, which ignore the module's.
 #[derive(Clone, Copy, Debug)]
 pub struct Tokio(());
 
 /// One single-threaded tokio per worker, each on a thread of its own. Tasks stay on their thread,
 /// so nothing need be `Send`.
+#[cfg(feature = "tokio")] // For the badge on pages of other crates, which ignore the module's.
 #[derive(Clone, Copy, Debug)]
 pub struct TokioPerCore(());
 

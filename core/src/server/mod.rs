@@ -37,6 +37,10 @@ type ConnectionOf<T> = <<T as Transport>::Listener as Listener>::Connection;
 
 /// Serves an app over a transport.
 ///
+/// An app is any `tower::Service` of `http::Request<Body>`: an axum `Router`, a `service_fn`, or
+/// one service for each worker, by [`per_worker`](crate::per_worker). If the app does not fit the
+/// transport's runtime, this call does not compile, and the message says what is missing.
+///
 /// Nothing happens until you `.await` the returned [`Server`], or call [`run`](Server::run) or
 /// [`start`](Server::start).
 ///
@@ -103,6 +107,22 @@ where
 /// All three return the same errors: an address that cannot be bound or a contradictory
 /// configuration is reported before the first connection is accepted. The handle also gives the
 /// [report](crate::observe::DrainReport) of a drain: [`Handle::wait`].
+///
+/// ```no_run
+/// # use anyport_core::{Limits, Result, Timeouts, Transport, bounds::AppOver, serve_with};
+/// # use std::time::Duration;
+/// # async fn f<T: Transport, U: Transport, A: AppOver<T> + AppOver<U>>(public: T, admin: U, app: A) -> Result<()>
+/// # where A: Clone {
+/// let server = serve_with(public, app.clone())
+///     .and(admin, app) // another transport, on the same or another runtime
+///     .limits(Limits::strict())
+///     .timeouts(Timeouts::default().with_drain(Duration::from_secs(20)));
+/// let handle = server.start()?;
+/// println!("listening on {:?}", handle.endpoints());
+/// let report = handle.wait().await?;
+/// println!("{report}");
+/// # Ok(()) }
+/// ```
 #[must_use = "a server does nothing unless it is awaited, run or started"]
 pub struct Server {
     transports: Vec<ServedTransport>,

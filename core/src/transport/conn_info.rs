@@ -13,6 +13,19 @@ use std::{
 /// time of the accept, and a number that is unique within the server. An app gets it once per
 /// connection, through [`App::connect`](crate::App::connect), or with each request, with
 /// [`HttpOptions::with_conn_info`](crate::HttpOptions::with_conn_info).
+///
+/// ```
+/// # use anyport_core::{Body, ConnInfo};
+/// # use http::{Request, Response};
+/// async fn who(request: Request<Body>) -> Response<String> {
+///     // Needs `HttpOptions::with_conn_info`.
+///     let text = match request.extensions().get::<ConnInfo>() {
+///         Some(info) => format!("{} asks {}", info.peer(), info.local()),
+///         None => "nobody is known".to_owned(),
+///     };
+///     Response::new(text)
+/// }
+/// ```
 #[derive(Clone)]
 pub struct ConnInfo(Arc<Facts>);
 

@@ -63,6 +63,7 @@
 //! - [`burst`]: more events at once than a worker has room for
 //! - [`instrumented`]: a transport that counts polls
 //! - [`requirements`]: tests that not every machine can run
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

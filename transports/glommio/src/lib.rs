@@ -22,6 +22,7 @@
 //! # #[cfg(not(target_os = "linux"))]
 //! # fn main() {}
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg(target_os = "linux")]
 
 mod acceptor;

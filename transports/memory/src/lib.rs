@@ -10,7 +10,9 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let app = tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::from("Hello!"))) });
+//! let app = tower::service_fn(|_: Request<Body>| async {
+//!     Ok::<_, Infallible>(Response::new(Body::from("Hello!")))
+//! });
 //! let memory = Memory::new();
 //! let connector = memory.connector();
 //! let running = serve_with(memory, app).start()?;
@@ -24,6 +26,7 @@
 //! # drop(running.abort());
 //! # Ok(()) }
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 mod connection;
 mod connector;
 mod listener;

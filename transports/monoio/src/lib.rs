@@ -9,12 +9,15 @@
 //! use http::{Request, Response};
 //! use std::convert::Infallible;
 //!
-//! let app = tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::from("Hello!"))) });
+//! let app = tower::service_fn(|_: Request<Body>| async {
+//!     Ok::<_, Infallible>(Response::new(Body::from("Hello!")))
+//! });
 //! serve_with(Monoio::bind("127.0.0.1:3000"), app).run()?;
 //! # Ok(()) }
 //! # #[cfg(not(target_os = "linux"))]
 //! # fn main() {}
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg(target_os = "linux")]
 
 mod acceptor;

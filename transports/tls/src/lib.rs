@@ -10,7 +10,9 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<()> {
-//! let app = tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::from("Hello!"))) });
+//! let app = tower::service_fn(|_: Request<Body>| async {
+//!     Ok::<_, Infallible>(Response::new(Body::from("Hello!")))
+//! });
 //! let tls = TlsConfig::from_pem_files("cert.pem", "key.pem");
 //! serve_with(Tcp::bind("127.0.0.1:3443").tls(tls), app).await?;
 //! # Ok(()) }
@@ -19,6 +21,7 @@
 //! It supports TLS 1.2 and 1.3, over TCP, Unix sockets, memory, a transport of your own, or another
 //! TLS. ALPN offers the protocols of the server. Apps find the result of the handshake in
 //! [`ConnInfo::tls`](anyport_core::ConnInfo::tls).
+#![cfg_attr(docsrs, feature(doc_cfg))]
 mod client_handshake;
 mod client_hello;
 mod config;

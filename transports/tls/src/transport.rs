@@ -25,6 +25,13 @@ impl<T> Tls<T> {
 }
 
 /// Adds the method [`tls`](Self::tls) to every byte-stream transport.
+///
+/// ```
+/// # use anyport_tcp::Tcp;
+/// # use anyport_tls::{TlsConfig, TlsExt};
+/// let config = TlsConfig::from_pem_files("cert.pem", "key.pem");
+/// let transport = Tcp::bind("0.0.0.0:443").tls(config);
+/// ```
 pub trait TlsExt: ByteTransport {
     /// TLS over this transport.
     ///

@@ -12,11 +12,14 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<()> {
-//! let app = tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::from("Hello!"))) });
+//! let app = tower::service_fn(|_: Request<Body>| async {
+//!     Ok::<_, Infallible>(Response::new(Body::from("Hello!")))
+//! });
 //! serve_with(Unix::bind("/run/app.sock").with_mode(0o660), app).await?;
 //! # Ok(()) }
 //! # }
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg(unix)]
 
 mod connection;

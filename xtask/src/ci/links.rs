@@ -1,4 +1,4 @@
-//! Links in documents lead to files of the repository.
+//! Links in documents lead to files of the repository, and links in doc comments to items.
 
 use crate::tidy::repo::{Repo, Violation};
 use pulldown_cmark::{Event, Options, Parser, Tag};
@@ -16,6 +16,29 @@ pub(super) fn resolve(repo: &Repo) -> Vec<Violation> {
                     line(text, at),
                     format!("`{link}` leads nowhere; correct it or remove it"),
                 ));
+            }
+        }
+    }
+    violations
+}
+
+/// No link in a doc comment is a path: docs.rs has no other files. rustdoc checks links to items.
+pub(super) fn of_items_are_no_paths(repo: &Repo) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (path, text) in repo.texts().filter(|(path, _)| path.ends_with(".rs")) {
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim_start();
+            let Some(doc) = ["///", "//!"]
+                .iter()
+                .find_map(|mark| line.strip_prefix(mark))
+            else {
+                continue;
+            };
+            for (link, _) in links(doc.trim_start()) {
+                if link.contains('/') || link.ends_with(".md") {
+                    let advice = format!("`{link}` leads nowhere on docs.rs; link to an item");
+                    violations.push(Violation::new(path, index + 1, advice));
+                }
             }
         }
     }
@@ -63,7 +86,7 @@ pub(super) fn target(path: &str, link: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::resolve;
+    use super::{of_items_are_no_paths, resolve};
     use crate::tidy::repo::Repo;
 
     fn flagged(path: &str, text: &str) -> Vec<String> {
@@ -93,6 +116,17 @@ mod tests {
                 "[up](../docs/a.md) [root](..) [down](src)"
             ),
             [""; 0]
+        );
+    }
+
+    #[test]
+    fn a_path_in_a_doc_comment_is_flagged() {
+        let text = "//! [page](docs/tls.md) [item](crate::Server) [web](https://example.com/x)\n\
+            // [comment](docs/tls.md)\n    /// [README](README.md) and [`Server`]\nfn f() {}\n";
+        let repo = Repo::fixture(Vec::new(), &[("src/lib.rs", text), ("a.md", text)]);
+        assert_eq!(
+            repo.flagged(of_items_are_no_paths),
+            ["src/lib.rs:1", "src/lib.rs:3"]
         );
     }
 

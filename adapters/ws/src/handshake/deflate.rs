@@ -4,7 +4,8 @@ use http::HeaderValue;
 
 const NAME: &str = "permessage-deflate";
 
-/// How messages are compressed, if the client offers it (RFC 7692).
+/// How messages are compressed, if the client offers it (RFC 7692). Needs the feature `deflate`
+/// (`ws-deflate` of anyport).
 ///
 /// By default, each message is compressed independently. Then a WebSocket keeps no context, and all
 /// WebSockets of a worker share one. A message below 1 KiB is not compressed, nor is one that

@@ -37,9 +37,8 @@ pub trait FromUnixSocket: Listener + Sized {
 ///
 /// [`ConnInfo::peer_cred`](crate::ConnInfo::peer_cred) has the credentials of the peer.
 ///
-/// For a runtime of your own, implement [`Runtime`] and [`FromUnixSocket`], and write `pub type
-/// MyUnix
-/// = UnixTransport<MyRuntime, MyListener>`.
+/// For a runtime of your own, implement [`Runtime`] and [`FromUnixSocket`], and write
+/// `pub type MyUnix = UnixTransport<MyRuntime, MyListener>`.
 pub struct UnixTransport<R, L: FromUnixSocket> {
     source: Source,
     access: Access,
