@@ -125,6 +125,10 @@ pub use anyport_core::{bounds, error, observe, protocol};
 #[doc(inline)]
 pub use anyport_axum as axum;
 
+#[cfg(feature = "connect")]
+#[doc(inline)]
+pub use anyport_connect as connect;
+
 #[cfg(any(
     feature = "glommio",
     feature = "monoio",
