@@ -14,6 +14,8 @@ mod pages {
     #[cfg(unix)]
     #[doc = include_str!("../../docs/tls.md")]
     mod tls {}
+    #[doc = include_str!("../../docs/connect.md")]
+    mod connect {}
     #[doc = include_str!("../../docs/drain-and-deploy.md")]
     mod drain_and_deploy {}
     #[doc = include_str!("../../docs/observe.md")]
