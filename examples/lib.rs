@@ -18,6 +18,7 @@
 //! | `testing` | How do I test an app with its server, without a network and without waiting? |
 //! | `websocket` | How do I serve WebSockets over any transport? |
 //! | `raw_echo` | How do I serve a protocol of my own, on the bytes of a connection? |
+//! | `connect` | How do I connect to a host by its name, over any transport, as a client? |
 //! | `tls` | How do I serve HTTPS, and renew the certificate without a restart? |
 //! | `mtls` | How do I accept only clients with a certificate? |
 //! | `sni` | How do I serve several names, each with its own certificate? |

@@ -16,6 +16,8 @@ mod any_transport;
 #[cfg(unix)]
 mod behind_haproxy;
 #[cfg(unix)]
+mod connect;
+#[cfg(unix)]
 mod example;
 #[cfg(unix)]
 mod h2load;
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
     let tests = [
         any_transport::tests,
         behind_haproxy::tests,
+        connect::tests,
         h2load::tests,
         httpwg::tests,
         io_uring_fallback::tests,
