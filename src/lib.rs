@@ -67,6 +67,7 @@
 //! | `glommio` | [`Glommio`], [`GlommioUnix`]; nothing on other systems than Linux |
 //! | `tls` | [`tls`], with the cryptography of ring |
 //! | `tls-aws-lc-rs` | [`tls`], with the cryptography of aws-lc-rs |
+//! | `tls-platform-roots` | [`Roots::platform`](tls::Roots::platform): the root certificates of the system, for clients |
 //! | `tls-self-signed` | [`TlsConfig::self_signed`](tls::TlsConfig::self_signed): certificates for development |
 //! | `tokio` | tokio for the app on every transport, and the tokio runtimes |
 //! | `shutdown` | [`shutdown::signal`](runtime::shutdown::signal); each transport turns it on |
@@ -74,6 +75,8 @@
 //! | `http2` | HTTP/2, on the same port |
 //! | `axum` | [`axum`](mod@axum): extractors |
 //! | `axum-serve` | `axum::serve` over anyport's transports ([`axum::listener`]), and anyport over its listeners ([`axum::transport`]) |
+//! | `connect` | [`connect`]: connects to a host by its name, over any transport |
+//! | `connect-hickory` | [`connect::HickoryResolver`]: the same, with lookups by hickory-resolver |
 //! | `proxy-protocol` | [`proxy_protocol`] |
 //! | `ws` | [`ws`]: WebSockets over HTTP/1.1 and HTTP/2 |
 //! | `ws-deflate` | compressed WebSocket messages ([`ws::Deflate`]) |

@@ -37,6 +37,7 @@
 //! Connect to a Unix socket, or to an address without a race, by the connector itself.
 //!
 //! [RFC 8305]: https://www.rfc-editor.org/rfc/rfc8305
+#![cfg_attr(docsrs, feature(doc_cfg))]
 mod candidates;
 mod connect;
 mod error;
