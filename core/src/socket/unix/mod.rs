@@ -19,7 +19,7 @@ pub use transport::{FromUnixSocket, UnixTransport};
 use crate::error::{Error, Result};
 use queue::BoundName;
 use socket_file::SocketFile;
-use socket2::{Domain, Socket, Type};
+use socket2::Socket;
 use std::{
     io,
     os::{
@@ -91,7 +91,7 @@ fn open(
         }
         #[cfg(target_os = "linux")]
         Source::Abstract(name) => {
-            let socket = unbound()?;
+            let socket = source::unbound()?;
             socket.bind(&source::abstract_address(name)?)?;
             (listening(socket, backlog)?, Some(BoundName::Abstract))
         }
@@ -105,12 +105,6 @@ fn open(
         })
     });
     duplicates.collect()
-}
-
-fn unbound() -> io::Result<Socket> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
 }
 
 /// Clients can connect after this.

@@ -1,5 +1,9 @@
 //! The file of a listening socket: creation, mode, owner, and removal.
-use super::{Access, lock_file::LockFile, source, unbound};
+use super::{
+    Access,
+    lock_file::LockFile,
+    source::{path_address, unbound},
+};
 use socket2::{SockAddr, Socket};
 use std::{
     fs::{self, FileType},
@@ -27,7 +31,7 @@ impl SocketFile {
     ///
     /// An existing file is replaced if it is a socket on which no server listens any more.
     pub(super) fn bind(path: &Path, access: Access) -> io::Result<(Socket, Self)> {
-        let address = source::path_address(path)?;
+        let address = path_address(path)?;
         // Absolute, because the working directory may change.
         let path = std::path::absolute(path)?;
         let mut lock = path.clone().into_os_string();

@@ -1,5 +1,5 @@
-//! The source of a Unix socket, and the check of its name before a system call.
-use socket2::SockAddr;
+//! Where a Unix socket listens, and the check of a name before the system is asked.
+use socket2::{Domain, SockAddr, Socket, Type};
 #[cfg(target_os = "linux")]
 use std::ffi::OsStr;
 use std::{
@@ -42,6 +42,13 @@ impl fmt::Display for Source {
             Self::Adopt(_) => f.write_str("an adopted listener"),
         }
     }
+}
+
+/// A non-blocking socket without a name.
+pub(super) fn unbound() -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 fn invalid(what: impl Into<String>) -> io::Error {
