@@ -1,8 +1,11 @@
 //! A stream that stays on its thread, with a handle that works on any thread.
+mod local_stream;
 mod relay;
 mod remote;
 #[cfg(test)]
 mod tests;
+
+pub use local_stream::LocalStream;
 
 use super::{PeerState, Permit};
 use crate::runtime::ThreadBound;
@@ -17,49 +20,6 @@ use std::{
     rc::Rc,
     task::{Context, Poll},
 };
-
-/// A stream of a thread-per-core runtime, which need not be `Send`: the inner stream of a
-/// [`ThreadBoundStream`].
-///
-/// A transport's [`Connection`](crate::Connection) forwards its methods to these, which have the
-/// same contract and defaults.
-pub trait LocalStream: Read + Write + Unpin + 'static {
-    /// See [`Connection::poll_readable`](crate::Connection::poll_readable).
-    ///
-    /// # Errors
-    ///
-    /// As with a read, an error ends the connection.
-    fn poll_readable(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    /// See [`Connection::peer_state`](crate::Connection::peer_state).
-    fn peer_state(&mut self) -> PeerState {
-        PeerState::Unknown
-    }
-
-    /// See [`Connection::poll_retry_write`](crate::Connection::poll_retry_write).
-    ///
-    /// # Errors
-    ///
-    /// As with a write, an error ends the connection.
-    fn poll_retry_write(
-        &mut self,
-        _cx: &mut Context<'_>,
-        _bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Poll::Pending
-    }
-
-    /// See [`Connection::reset`](crate::Connection::reset).
-    fn reset(&mut self) {}
-
-    /// See [`Connection::release`](crate::Connection::release). This is always called on the
-    /// stream's own thread.
-    fn release(&mut self, permit: Permit) {
-        drop(permit);
-    }
-}
 
 /// A stream that stays on the thread that made it, and can be used on any thread.
 ///

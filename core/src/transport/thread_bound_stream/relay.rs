@@ -1,5 +1,5 @@
 //! The task that relays a stream's bytes to another thread.
-use super::{super::Permit, LocalStream};
+use super::{super::Permit, local_stream::LocalStream};
 use crate::runtime::{Registered, WakerSlot, local, lock};
 use hyper::rt::{ReadBuf, Sleep};
 use piper::{Reader, Writer};
