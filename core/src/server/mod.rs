@@ -7,6 +7,7 @@ mod handle;
 mod run;
 mod serve;
 mod served_transport;
+mod watch;
 
 pub use bounds::{
     AppBounds, AppOver, HttpRuntime, ProtocolOver, ProtocolRuntime, RuntimeFor, SpawnOn,
@@ -28,9 +29,10 @@ use crate::{
 use served_transport::Settings;
 use std::{
     fmt,
-    future::{Future, IntoFuture},
+    future::Future,
     sync::{Arc, mpsc},
 };
+use watch::Shutdown;
 
 /// The connections of a transport.
 type ConnectionOf<T> = <<T as Transport>::Listener as Listener>::Connection;
@@ -129,7 +131,7 @@ pub struct Server {
     config: Config,
     workers: Option<Workers>,
     pinned: bool,
-    shutdown: Option<serve::Shutdown>,
+    shutdown: Option<Shutdown>,
 }
 
 impl Server {
@@ -264,45 +266,7 @@ impl Server {
         self
     }
 
-    /// Starts the server and returns its handle. By then the sockets are bound and listening.
-    ///
-    /// The calling thread waits some milliseconds until each worker has started. If a transport
-    /// runs on an ambient runtime, call this inside that runtime.
-    ///
-    /// # Errors
-    ///
-    /// The configuration is contradictory, or something cannot be bound or started. All that was
-    /// started is stopped, with two exceptions. The threads of a tokio that was started for the app
-    /// end moments later. A transport that had been started on an ambient runtime ends when that
-    /// runtime polls it next.
-    pub fn start(mut self) -> Result<Handle> {
-        let shutdown = self.shutdown.take().map(run::Background::new).transpose()?;
-        let handle = self.launch()?;
-        if let Some(shutdown) = shutdown
-            && let Err(error) = shutdown.watch(handle.clone())
-        {
-            handle.shared().abort();
-            return Err(error);
-        }
-        Ok(handle)
-    }
-
-    /// Runs the server until it ends, on a thread without a runtime, such as that of a plain
-    /// `main`.
-    ///
-    /// With the feature `tokio`, it runs inside a new tokio runtime, which the shutdown future may
-    /// use. Transports on the ambient tokio, such as `Tcp`, run on this runtime, which then has one
-    /// thread per core.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`start`](Self::start). After the start, it fails if accepting fails
-    /// permanently or a worker panics.
-    pub fn run(self) -> Result<()> {
-        let ambient = self.transports.iter().any(|transport| transport.ambient);
-        run::to_end(self.into_future(), ambient)
-    }
-
+    /// Starts it, for each of the three ways to run it.
     fn launch(self) -> Result<Handle> {
         if self.pinned && self.transports.iter().any(|transport| transport.ambient) {
             return Err(Error::config(
@@ -358,15 +322,6 @@ impl Server {
             return Err(error);
         }
         Ok(Handle::new(shared, endpoints))
-    }
-}
-
-impl IntoFuture for Server {
-    type Output = Result<()>;
-    type IntoFuture = Serve;
-
-    fn into_future(self) -> Serve {
-        Serve::new(self)
     }
 }
 

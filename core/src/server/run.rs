@@ -1,7 +1,7 @@
 //! Runs the future of a server on a thread without a runtime.
 use super::{
     Handle,
-    serve::{Shutdown, Watch},
+    watch::{Shutdown, Watch},
 };
 use crate::error::{Error, Result};
 use std::{

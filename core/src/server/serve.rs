@@ -1,15 +1,62 @@
-//! The futures of a server: the one that users await, and the one that waits for the shutdown.
-use super::{Handle, Server, Wait};
-use crate::{error::Result, observe::DrainReport};
+//! The three ways to run a server: `.await`, `.run()` and `.start()`.
+use super::{Handle, Server, run, watch::Watch};
+use crate::error::Result;
 use std::{
     fmt,
-    future::Future,
+    future::{Future, IntoFuture},
     pin::Pin,
     task::{Context, Poll},
 };
 
-/// Ready when the drain is to begin.
-pub(super) type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
+impl Server {
+    /// Starts the server and returns its handle. By then the sockets are bound and listening.
+    ///
+    /// The calling thread waits some milliseconds until each worker has started. If a transport
+    /// runs on an ambient runtime, call this inside that runtime.
+    ///
+    /// # Errors
+    ///
+    /// The configuration is contradictory, or something cannot be bound or started. All that was
+    /// started is stopped, with two exceptions. The threads of a tokio that was started for the app
+    /// end moments later. A transport that had been started on an ambient runtime ends when that
+    /// runtime polls it next.
+    pub fn start(mut self) -> Result<Handle> {
+        let shutdown = self.shutdown.take().map(run::Background::new).transpose()?;
+        let handle = self.launch()?;
+        if let Some(shutdown) = shutdown
+            && let Err(error) = shutdown.watch(handle.clone())
+        {
+            handle.shared().abort();
+            return Err(error);
+        }
+        Ok(handle)
+    }
+
+    /// Runs the server until it ends, on a thread without a runtime, such as that of a plain
+    /// `main`.
+    ///
+    /// With the feature `tokio`, it runs inside a new tokio runtime, which the shutdown future may
+    /// use. Transports on the ambient tokio, such as `Tcp`, run on this runtime, which then has one
+    /// thread per core.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`start`](Self::start). After the start, it fails if accepting fails
+    /// permanently or a worker panics.
+    pub fn run(self) -> Result<()> {
+        let ambient = self.transports.iter().any(|transport| transport.ambient);
+        run::to_end(self.into_future(), ambient)
+    }
+}
+
+impl IntoFuture for Server {
+    type Output = Result<()>;
+    type IntoFuture = Serve;
+
+    fn into_future(self) -> Serve {
+        Serve::new(self)
+    }
+}
 
 /// The future of an `.await`ed [`Server`]: the server runs while it is polled. Dropping it aborts
 /// the server.
@@ -58,7 +105,7 @@ impl Future for Serve {
 impl Drop for Serve {
     fn drop(&mut self) {
         if let State::Running(watch) = &self.0 {
-            watch.handle.shared().abort();
+            watch.abort();
         }
     }
 }
@@ -66,46 +113,5 @@ impl Drop for Serve {
 impl fmt::Debug for Serve {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Serve").finish_non_exhaustive()
-    }
-}
-
-/// Begins the drain when the shutdown future is ready. Ready when the server has ended.
-pub(super) struct Watch {
-    shutdown: Option<Shutdown>,
-    handle: Handle,
-    end: Wait,
-}
-
-impl Watch {
-    pub(super) fn new(shutdown: Option<Shutdown>, handle: Handle) -> Self {
-        let end = handle.wait();
-        Self {
-            shutdown,
-            handle,
-            end,
-        }
-    }
-
-    pub(super) fn drain(&mut self) {
-        self.shutdown = None;
-        let shared = self.handle.shared();
-        shared.drain(shared.config.timeouts.drain);
-    }
-
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<DrainReport>> {
-        if let Some(shutdown) = &mut self.shutdown
-            && shutdown.as_mut().poll(cx).is_ready()
-        {
-            self.drain();
-        }
-        Pin::new(&mut self.end).poll(cx)
-    }
-}
-
-impl Future for Watch {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_end(cx).map(drop)
     }
 }
