@@ -3,36 +3,12 @@
 use super::{super::SharedTimer, mailbox::Mailbox};
 use hyper::rt::{Sleep, Timer};
 use std::{
-    collections::BTreeMap,
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
-
-/// The pending timers of a worker.
-#[derive(Default)]
-pub(super) struct Timers {
-    queue: BTreeMap<Key, Waker>,
-    last: u64,
-}
-
-/// A deadline, and a number that makes it unique.
-type Key = (Instant, u64);
-
-impl Timers {
-    /// The earliest deadline.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.queue.first_key_value().map(|((at, _), _)| *at)
-    }
-
-    /// Removes a timer that is due.
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<Waker> {
-        let first = self.queue.first_entry()?;
-        (first.key().0 <= now).then(|| first.remove())
-    }
-}
 
 /// The clock of a worker.
 #[derive(Debug)]
@@ -83,7 +59,7 @@ impl TimerSleep {
         if let Some(number) = self.number.take() {
             let waker = self
                 .mailbox
-                .with_timers(|timers| timers.queue.remove(&(self.deadline, number)));
+                .with_timers(|timers| timers.remove((self.deadline, number)));
             // The drop of a waker may run any code, so it happens outside of the lock.
             drop(waker);
         }
@@ -101,13 +77,9 @@ impl Future for TimerSleep {
         }
         let (deadline, known) = (timer.deadline, timer.number);
         let (number, old, is_next) = timer.mailbox.with_timers(|timers| {
-            let number = known.unwrap_or_else(|| {
-                timers.last += 1;
-                timers.last
-            });
-            let old = timers.queue.insert((deadline, number), cx.waker().clone());
-            let is_next =
-                timers.queue.first_key_value().map(|(key, _)| *key) == Some((deadline, number));
+            let number = known.unwrap_or_else(|| timers.next_number());
+            let old = timers.insert((deadline, number), cx.waker().clone());
+            let is_next = timers.next() == Some((deadline, number));
             (number, old, is_next && known.is_none())
         });
         drop(old);

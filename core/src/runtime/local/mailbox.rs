@@ -1,14 +1,31 @@
-//! The part of a worker that other threads can reach: they wake its tasks and set its timers.
-use super::{Local, clock::Timers, current};
+//! How the tasks of a worker become ready: on its own thread through a queue without a lock, and
+//! from other threads through a mailbox.
+use super::timers::Timers;
 use crate::runtime::lock;
 use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
     fmt, mem,
+    rc::Rc,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     task::{Wake, Waker},
 };
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<RunQueue>>> = const { RefCell::new(None) };
+}
+
+/// The tasks that are ready to be polled, on the thread of their worker.
+pub(super) struct RunQueue {
+    mailbox: Arc<Mailbox>,
+    ready: RefCell<VecDeque<Arc<TaskWaker>>>,
+    /// The waker of the runtime's task that runs the worker's tasks.
+    main: RefCell<Waker>,
+    is_scheduled: Cell<bool>,
+}
 
 /// The part of a worker that other threads can access.
 #[derive(Default)]
@@ -32,6 +49,77 @@ pub(super) struct TaskWaker {
     pub(super) key: usize,
     pub(super) is_queued: AtomicBool,
     mailbox: Arc<Mailbox>,
+}
+
+impl RunQueue {
+    /// Makes the queue of a worker. Its runtime is about to run the tasks.
+    pub(super) fn new() -> Self {
+        Self {
+            mailbox: Arc::default(),
+            ready: RefCell::default(),
+            main: RefCell::new(Waker::noop().clone()),
+            is_scheduled: Cell::new(true),
+        }
+    }
+
+    /// Makes this the queue of the current thread. Returns the queue before it.
+    pub(super) fn replace_current(current: Option<Rc<Self>>) -> Option<Rc<Self>> {
+        CURRENT.replace(current)
+    }
+
+    pub(super) fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+
+    pub(super) fn push(&self, task: Arc<TaskWaker>) {
+        self.ready.borrow_mut().push_back(task);
+        self.wake();
+    }
+
+    pub(super) fn pop(&self) -> Option<Arc<TaskWaker>> {
+        self.ready.borrow_mut().pop_front()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ready.borrow().len()
+    }
+
+    pub(super) fn clear(&self) {
+        self.ready.borrow_mut().clear();
+    }
+
+    /// Makes the runtime run the worker's tasks.
+    fn wake(&self) {
+        if !self.is_scheduled.replace(true) {
+            self.main.borrow().wake_by_ref();
+        }
+    }
+
+    /// The runtime runs the worker's tasks now, in the task of this waker. Tasks that other threads
+    /// have woken are ready then.
+    pub(super) fn begin_run(&self, waker: &Waker) {
+        self.is_scheduled.set(true);
+        let mut main = self.main.borrow_mut();
+        if !main.will_wake(waker) {
+            main.clone_from(waker);
+            self.mailbox.set_main(&main);
+        }
+        drop(main);
+        if let Some(woken) = self.mailbox.take() {
+            self.ready.borrow_mut().extend(woken);
+        }
+    }
+
+    /// No task is ready: the next one wakes the runtime.
+    pub(super) fn end_run(&self) {
+        self.is_scheduled.set(false);
+    }
+
+    /// Releases the runtime's waker, with all its copies.
+    pub(super) fn release_main(&self) {
+        self.main.replace(Waker::noop().clone());
+        self.mailbox.clear_main();
+    }
 }
 
 impl TaskWaker {
@@ -78,26 +166,26 @@ impl Mailbox {
 
     /// Makes the worker check its timers.
     pub(super) fn check_timers(&self) {
-        if self.with_local(Local::wake).is_none() {
+        if self.with_run_queue(RunQueue::wake).is_none() {
             lock(&self.messages).wake();
         }
     }
 
     /// The tasks that other threads have woken.
-    pub(super) fn take(&self) -> Option<Vec<Arc<TaskWaker>>> {
+    fn take(&self) -> Option<Vec<Arc<TaskWaker>>> {
         let has_messages = self.has_messages.swap(false, Ordering::Acquire);
         has_messages.then(|| mem::take(&mut lock(&self.messages).woken))
     }
 
     /// Sets the waker for messages of other threads.
-    pub(super) fn set_main(&self, main: &Waker) {
+    fn set_main(&self, main: &Waker) {
         let old = lock(&self.messages).main.replace(main.clone());
         // The drop of a waker may run any code, so it happens outside of the lock.
         drop(old);
     }
 
     /// Removes that waker.
-    pub(super) fn clear_main(&self) {
+    fn clear_main(&self) {
         let old = lock(&self.messages).main.take();
         drop(old);
     }
@@ -115,7 +203,7 @@ impl Mailbox {
 
     fn schedule(&self, task: Arc<TaskWaker>) {
         let mut task = Some(task);
-        self.with_local(|local| task.take().map(|task| local.enqueue(task)));
+        self.with_run_queue(|queue| task.take().map(|task| queue.push(task)));
         let Some(task) = task else { return };
         let mut messages = lock(&self.messages);
         if messages.is_closed {
@@ -128,9 +216,14 @@ impl Mailbox {
         }
     }
 
-    /// Calls `f` with the worker, if this is its thread.
-    fn with_local<T>(&self, f: impl FnOnce(&Local) -> T) -> Option<T> {
-        current(|local| std::ptr::eq(&raw const *local.mailbox, self).then(|| f(local))).flatten()
+    /// Calls `f` with the worker's queue, if this is its thread.
+    fn with_run_queue<T>(&self, f: impl FnOnce(&RunQueue) -> T) -> Option<T> {
+        let call =
+            |queue: &Rc<RunQueue>| std::ptr::eq(&raw const *queue.mailbox, self).then(|| f(queue));
+        CURRENT
+            .try_with(|current| current.borrow().as_ref().and_then(call))
+            .ok()
+            .flatten()
     }
 }
 

@@ -41,16 +41,17 @@ mod clock;
 mod mailbox;
 #[cfg(test)]
 mod tests;
+mod timers;
 
-use self::mailbox::{Mailbox, TaskWaker};
+use self::mailbox::{RunQueue, TaskWaker};
 use super::{SharedTimer, Spawner};
 use crate::runtime::{panics, thread_bound};
 use slab::Slab;
 use std::{
     cell::{Cell, RefCell},
-    collections::VecDeque,
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
@@ -77,7 +78,7 @@ fn spawn_boxed(future: Pin<Box<dyn Future<Output = ()>>>) {
 /// any thread. On a thread without a worker they wake nothing.
 #[must_use]
 pub fn timer() -> SharedTimer {
-    let mailbox = current(|local| Arc::clone(&local.mailbox));
+    let mailbox = current(|local| Arc::clone(local.queue.mailbox()));
     clock::clock(mailbox.unwrap_or_default())
 }
 
@@ -108,7 +109,7 @@ pub fn task_count() -> usize {
 /// release. Its `wake` must not run the tasks synchronously.
 pub struct LocalTasks {
     local: Rc<Local>,
-    before: Option<Rc<Local>>,
+    before: (Option<Rc<Local>>, Option<Rc<RunQueue>>),
     spawner: Option<Spawner>,
 }
 
@@ -118,12 +119,8 @@ pub struct Spawned(Rc<Cell<bool>>);
 
 /// The worker of this thread.
 struct Local {
-    mailbox: Arc<Mailbox>,
+    queue: Rc<RunQueue>,
     tasks: RefCell<Slab<Task>>,
-    ready: RefCell<VecDeque<Arc<TaskWaker>>>,
-    /// The waker of the runtime's task that runs the worker's tasks.
-    main: RefCell<Waker>,
-    is_scheduled: Cell<bool>,
     polls: Cell<u64>,
 }
 
@@ -139,16 +136,17 @@ impl LocalTasks {
     #[must_use]
     pub fn enter() -> Self {
         thread_bound::open_mailbox();
+        let queue = Rc::new(RunQueue::new());
         let local = Rc::new(Local {
-            mailbox: Arc::default(),
+            queue: Rc::clone(&queue),
             tasks: RefCell::default(),
-            ready: RefCell::default(),
-            main: RefCell::new(Waker::noop().clone()),
-            is_scheduled: Cell::new(true),
             polls: Cell::new(0),
         });
         Self {
-            before: CURRENT.replace(Some(Rc::clone(&local))),
+            before: (
+                CURRENT.replace(Some(Rc::clone(&local))),
+                RunQueue::replace_current(Some(queue)),
+            ),
             local,
             spawner: Some(Spawner::enter(|future| spawn_boxed(future))),
         }
@@ -178,21 +176,17 @@ impl LocalTasks {
     #[must_use = "ready tasks do not wake the waker"]
     pub fn run(&self, cx: &mut Context<'_>, max_polls: usize) -> bool {
         let local = &*self.local;
-        local.is_scheduled.set(true);
-        local.refresh(cx);
-        local.take_messages();
+        let queue = &*local.queue;
+        queue.begin_run(cx.waker());
         local.wake_due();
         let _ = panics::catch(|| thread_bound::poll_mailbox(cx));
         for _ in 0..max_polls {
-            let ready = local.ready.borrow().len();
-            for _ in 0..ready {
-                let Some(waker) = local.ready.borrow_mut().pop_front() else {
-                    break;
-                };
+            for _ in 0..queue.len() {
+                let Some(waker) = queue.pop() else { break };
                 local.poll(waker);
             }
-            if local.ready.borrow().is_empty() {
-                local.is_scheduled.set(false);
+            if queue.len() == 0 {
+                queue.end_run();
                 return false;
             }
         }
@@ -202,7 +196,7 @@ impl LocalTasks {
     /// The time at which to call [`run`](Self::run) if no event occurs before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.local.mailbox.with_timers(|timers| timers.next())
+        self.local.next_deadline()
     }
 
     /// Drops all tasks, and all values that are [bound](crate::runtime::ThreadBound) to this
@@ -213,8 +207,7 @@ impl LocalTasks {
     pub fn clear(&self) {
         self.local.clear();
         let _ = panics::catch(thread_bound::drop_all);
-        self.local.main.replace(Waker::noop().clone());
-        self.local.mailbox.clear_main();
+        self.local.queue.release_main();
         let _ =
             panics::catch(|| thread_bound::poll_mailbox(&mut Context::from_waker(Waker::noop())));
     }
@@ -225,8 +218,10 @@ impl Drop for LocalTasks {
         // Cleared first, so that an app that spawns in a drop gets an error.
         self.spawner = None;
         self.clear();
-        self.local.mailbox.close();
-        CURRENT.replace(self.before.take());
+        self.local.queue.mailbox().close();
+        let (local, queue) = mem::take(&mut self.before);
+        CURRENT.replace(local);
+        RunQueue::replace_current(queue);
     }
 }
 
@@ -257,25 +252,13 @@ fn current<T>(f: impl FnOnce(&Rc<Local>) -> T) -> Option<T> {
 impl Local {
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()>>>) {
         let mut tasks = self.tasks.borrow_mut();
-        let waker = TaskWaker::new(tasks.vacant_key(), &self.mailbox);
+        let waker = TaskWaker::new(tasks.vacant_key(), self.queue.mailbox());
         tasks.insert(Task {
             waker: Arc::clone(&waker),
             future: Some(future),
         });
         drop(tasks);
-        self.enqueue(waker);
-    }
-
-    fn enqueue(&self, waker: Arc<TaskWaker>) {
-        self.ready.borrow_mut().push_back(waker);
-        self.wake();
-    }
-
-    /// Makes the runtime run the worker's tasks.
-    fn wake(&self) {
-        if !self.is_scheduled.replace(true) {
-            self.main.borrow().wake_by_ref();
-        }
+        self.queue.push(waker);
     }
 
     fn poll(&self, waker: Arc<TaskWaker>) {
@@ -304,26 +287,17 @@ impl Local {
         let _ = panics::catch(|| drop(future));
     }
 
-    fn refresh(&self, cx: &Context<'_>) {
-        let mut main = self.main.borrow_mut();
-        if !main.will_wake(cx.waker()) {
-            main.clone_from(cx.waker());
-            self.mailbox.set_main(&main);
-        }
-    }
-
-    fn take_messages(&self) {
-        if let Some(woken) = self.mailbox.take() {
-            self.ready.borrow_mut().extend(woken);
-        }
+    fn next_deadline(&self) -> Option<Instant> {
+        let next = self.queue.mailbox().with_timers(|timers| timers.next());
+        next.map(|(at, _)| at)
     }
 
     fn wake_due(&self) {
-        if self.mailbox.with_timers(|timers| timers.next()).is_none() {
+        if self.next_deadline().is_none() {
             return;
         }
-        let now = Instant::now();
-        while let Some(waker) = self.mailbox.with_timers(|timers| timers.take_due(now)) {
+        let (now, mailbox) = (Instant::now(), self.queue.mailbox());
+        while let Some(waker) = mailbox.with_timers(|timers| timers.take_due(now)) {
             waker.wake();
         }
     }
@@ -337,7 +311,7 @@ impl Local {
             let task = self.tasks.borrow_mut().try_remove(key);
             let _ = panics::catch(|| drop(task));
         }
-        self.ready.borrow_mut().clear();
+        self.queue.clear();
     }
 }
 
@@ -345,7 +319,7 @@ impl fmt::Debug for LocalTasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalTasks")
             .field("tasks", &self.local.tasks.borrow().len())
-            .field("ready", &self.local.ready.borrow().len())
+            .field("ready", &self.local.queue.len())
             .finish_non_exhaustive()
     }
 }

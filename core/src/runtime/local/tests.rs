@@ -177,7 +177,7 @@ fn wakers_that_outlive_a_worker_are_inert() {
             Poll::Pending
         }));
         assert!(!tasks.run(&mut Context::from_waker(&waker), 1));
-        let mailbox = Arc::downgrade(&tasks.local.mailbox);
+        let mailbox = Arc::downgrade(tasks.local.queue.mailbox());
         drop(tasks);
         drop(waker);
         assert_eq!(Arc::strong_count(&main), 1, "the waker was released");
