@@ -26,6 +26,7 @@ mod lifecycle;
 mod limits;
 mod lingering_close;
 mod observer;
+mod resuming;
 mod slow_peers;
 mod slow_readers;
 mod tasks;
@@ -115,6 +116,8 @@ pub(crate) const GROUPS: &[Group] = groups! {
         "Each connection is accepted once, and closed once.";
     hibernation under READABLE:
         "A connection can wait without a buffer, and go on when bytes arrive.";
+    resuming under READABLE:
+        "A connection that waited without a buffer goes on where it stopped.";
     hibernating under READABLE:
         "A connection that waits without a buffer notices the end of its client.";
     idle_probing under READABLE:
