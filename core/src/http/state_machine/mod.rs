@@ -5,15 +5,14 @@
 //! the time. The caller carries out the [`Action`]. The table in ARCHITECTURE.md is this file in
 //! words; `tests.rs` checks each of its lines.
 mod due;
+mod seen;
 #[cfg(test)]
 mod tests;
 
+pub(super) use seen::{Counts, Rules, Seen};
+
 use super::detect::Version;
-use crate::{
-    config::Timeouts,
-    engine::{ConnState, DrainBound, Stage},
-    observe::TimedOut,
-};
+use crate::{config::Timeouts, engine::Stage, observe::TimedOut};
 use std::time::{Duration, Instant};
 
 /// The state of a connection.
@@ -89,44 +88,7 @@ struct Stall {
     checked_at: Instant,
 }
 
-/// Counters of a connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) requests: u32,
-    pub(super) reads: u32,
-    /// Writes that are part of a response.
-    pub(super) responses: u32,
-}
-
-/// The observations of a connection after hyper has been polled.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
-    pub(super) version: Version,
-    pub(super) counts: Counts,
-    /// A response is being made or sent.
-    pub(super) is_answering: bool,
-    /// A request's body is being read.
-    pub(super) is_uploading: bool,
-    /// The number of writes, if the client accepts nothing now.
-    pub(super) blocked_at: Option<u32>,
-    /// Hyper has been polled again after the latest request.
-    pub(super) was_idle: bool,
-    /// Hyper will not return the I/O object.
-    pub(super) was_offered_upgrade: bool,
-}
-
-/// The server's timeouts and its stage.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rules<'a> {
-    pub(super) timeouts: &'a Timeouts,
-    pub(super) hibernate_after: Duration,
-    pub(super) accepted_at: Instant,
-    pub(super) stage: Stage,
-    /// In a drain: its limits.
-    pub(super) drain: Option<DrainBound>,
-}
-
-/// The action that the caller has to carry out.
+/// What the caller has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     /// Nothing, until something happens, or until this time.
@@ -373,32 +335,5 @@ impl Idle {
             ended: now,
             precision: Precision::Fresh,
         })
-    }
-}
-
-impl Seen {
-    /// The observations of a connection without hyper.
-    pub(super) fn nothing() -> Self {
-        Self {
-            version: Version::Http1,
-            counts: Counts::default(),
-            is_answering: false,
-            is_uploading: false,
-            blocked_at: None,
-            was_idle: true,
-            was_offered_upgrade: false,
-        }
-    }
-}
-
-impl<'a> Rules<'a> {
-    pub(super) fn of(state: &'a ConnState) -> Self {
-        Self {
-            timeouts: state.timeouts(),
-            hibernate_after: state.config().http.hibernate_after,
-            accepted_at: state.accepted_at,
-            stage: state.stage(),
-            drain: state.worker.drain_bound(),
-        }
     }
 }
