@@ -1,5 +1,4 @@
 //! Flags of a connection that change once, or seldom.
-use super::ConnState;
 use std::sync::atomic::{
     AtomicBool, AtomicU8,
     Ordering::{Acquire, Relaxed, Release},
@@ -7,7 +6,7 @@ use std::sync::atomic::{
 
 /// One byte for each writer, because they are written without a lock.
 #[derive(Debug, Default)]
-pub(super) struct Flags {
+pub(crate) struct Flags {
     /// Tasks other than the connection's own may poll its I/O object.
     has_external_pollers: AtomicBool,
     /// An [`Upgrade`].
@@ -61,7 +60,7 @@ enum Lingering {
     Does,
 }
 
-impl ConnState {
+impl Flags {
     /// Marks the connection as being of maximum age.
     pub(crate) fn mark_old(&self) {
         self.set_own(OLD, true);
@@ -73,44 +72,35 @@ impl ConnState {
 
     /// From now on, only the connection's own task polls the I/O object, until an upgrade.
     pub(crate) fn clear_external_pollers(&self) {
-        self.flags.has_external_pollers.store(false, Relaxed);
+        self.has_external_pollers.store(false, Relaxed);
     }
 
     pub(super) fn set_external_pollers(&self) {
-        self.flags.has_external_pollers.store(true, Relaxed);
+        self.has_external_pollers.store(true, Relaxed);
     }
 
     pub(super) fn has_external_pollers(&self) -> bool {
-        self.flags.has_external_pollers.load(Relaxed)
+        self.has_external_pollers.load(Relaxed)
     }
 
     /// The connection has switched to another protocol. Set before the app gets the I/O object.
     pub(crate) fn set_upgraded(&self) {
         self.set_external_pollers();
-        self.flags.upgraded.store(Upgrade::Begins as u8, Relaxed);
+        self.upgraded.store(Upgrade::Begins as u8, Relaxed);
     }
 
     pub(crate) fn is_upgraded(&self) -> bool {
-        self.flags.upgraded.load(Relaxed) != Upgrade::No as u8
+        self.upgraded.load(Relaxed) != Upgrade::No as u8
     }
 
-    /// The connection's own task has ended. After an upgrade, the I/O object takes over the task's
-    /// waker slot and deadline.
-    pub(super) fn end_task(&self) {
-        self.task.clear();
-        if self.is_upgraded() {
-            self.flags.upgraded.store(Upgrade::Done as u8, Release);
-            if self.has_external_wakers() {
-                // The task may have set a deadline that the I/O object needs.
-                self.set_due();
-                self.wake();
-            }
-        }
+    /// The upgraded connection's own task has ended.
+    pub(super) fn complete_upgrade(&self) {
+        self.upgraded.store(Upgrade::Done as u8, Release);
     }
 
     /// Whether the connection was upgraded and its own task has ended.
     pub(super) fn is_taskless(&self) -> bool {
-        self.flags.upgraded.load(Acquire) == Upgrade::Done as u8
+        self.upgraded.load(Acquire) == Upgrade::Done as u8
     }
 
     /// Until [`end_detaching`](Self::end_detaching), shutting the I/O object down does nothing, and
@@ -150,14 +140,13 @@ impl ConnState {
     }
 
     fn has_own(&self, bit: u8) -> bool {
-        self.flags.own.load(Relaxed) & bit != 0
+        self.own.load(Relaxed) & bit != 0
     }
 
     /// A single task writes these bits, so no atomic read-modify-write is needed.
     fn set_own(&self, bits: u8, on: bool) {
-        let own = self.flags.own.load(Relaxed);
-        self.flags
-            .own
+        let own = self.own.load(Relaxed);
+        self.own
             .store(if on { own | bits } else { own & !bits }, Relaxed);
     }
 
@@ -174,10 +163,7 @@ impl ConnState {
     /// The client may be sending what nobody reads. So the close waits for its end.
     pub(crate) fn linger_at_close(&self) {
         let (no, will) = (Lingering::No as u8, Lingering::Will as u8);
-        let _ = self
-            .flags
-            .lingering
-            .compare_exchange(no, will, Relaxed, Relaxed);
+        let _ = self.lingering.compare_exchange(no, will, Relaxed, Relaxed);
     }
 
     /// What the client has sent has been read.
@@ -232,32 +218,32 @@ impl ConnState {
     }
 
     fn set_lingering(&self, lingering: Lingering) {
-        self.flags.lingering.store(lingering as u8, Relaxed);
+        self.lingering.store(lingering as u8, Relaxed);
     }
 
-    pub(super) fn lingers(&self) -> bool {
-        let lingering = self.flags.lingering.load(Relaxed);
+    /// Whether the close waits for the client's end. `is_being_read`: a body is being read.
+    pub(super) fn lingers(&self, is_being_read: bool) -> bool {
+        let lingering = self.lingering.load(Relaxed);
         lingering > Lingering::Will as u8
-            || !self.has_external_pollers()
-                && (lingering == Lingering::Will as u8 || self.is_being_read())
+            || !self.has_external_pollers() && (lingering == Lingering::Will as u8 || is_being_read)
     }
 
     /// Whether everything has been sent, and the close waits for the client's end.
     pub(crate) fn is_lingering(&self) -> bool {
-        self.flags.lingering.load(Relaxed) == Lingering::Does as u8
+        self.lingering.load(Relaxed) == Lingering::Does as u8
     }
 
     /// The deadline has passed.
     pub(crate) fn set_due(&self) {
-        self.flags.due.store(true, Relaxed);
+        self.due.store(true, Relaxed);
     }
 
     /// Whether the deadline has passed since the last call. Then no deadline is set.
     pub(crate) fn take_due(&self) -> bool {
         let due = self.is_due();
         if due {
-            self.flags.due.store(false, Relaxed);
-            // If the check of the client is still needed, the next poll requests it again.
+            self.due.store(false, Relaxed);
+            // A check of the client that is still needed asks again.
             self.set_own(PROBING, false);
         }
         due
@@ -269,21 +255,21 @@ impl ConnState {
     pub(crate) fn take_due_upgraded(&self) -> bool {
         let due = self.is_due();
         if due {
-            self.flags.due.store(false, Relaxed);
+            self.due.store(false, Relaxed);
         }
         due
     }
 
     pub(crate) fn is_due(&self) -> bool {
-        self.flags.due.load(Relaxed)
+        self.due.load(Relaxed)
     }
 
     /// A drain closes it, because the client stopped in the middle of a request.
     pub(crate) fn set_stalled(&self) {
-        self.flags.stalled.store(true, Relaxed);
+        self.stalled.store(true, Relaxed);
     }
 
     pub(super) fn is_stalled(&self) -> bool {
-        self.flags.stalled.load(Relaxed)
+        self.stalled.load(Relaxed)
     }
 }

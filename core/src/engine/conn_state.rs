@@ -1,5 +1,12 @@
-//! The state of one connection, for as long as any part of the connection lives.
-use super::{Config, Stage, WorkerState, conn_flags::Flags, ip_limits::IpSlot};
+//! What the server knows of one connection, for as long as any part of the connection lives.
+use super::{
+    config::Config,
+    conn_flags::Flags,
+    external_wakers::ExternalWakers,
+    ip_limits::IpSlot,
+    open_conns::OpenConn,
+    worker_state::{Stage, WorkerOf},
+};
 use crate::{
     config::Timeouts,
     observe::{Event, Refusal, TimedOut},
@@ -10,7 +17,7 @@ use std::{
     sync::{
         Arc, OnceLock,
         atomic::{
-            AtomicBool, AtomicU32, AtomicU64,
+            AtomicBool, AtomicU32,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -20,6 +27,9 @@ use std::{
 /// Larger writes are counted separately. A protocol's own frames are smaller: PING,
 /// acknowledgements, a few WINDOW_UPDATE frames (RFC 9113 6).
 const SMALL_WRITE: usize = 64;
+
+/// The state of a worker that has such connections.
+pub(crate) type WorkerState = WorkerOf<ConnState>;
 
 /// The state of one connection, shared by the connection's task *and* its I/O object. So an
 /// upgraded stream that an app moved elsewhere is still counted, drained and aborted.
@@ -54,25 +64,34 @@ pub(crate) struct ConnState {
     busy: AtomicBool,
     /// The peer seen by accept is a proxy: its client is known after the handshake.
     from_proxy: bool,
-    pub(super) flags: Flags,
+    pub(crate) flags: Flags,
     #[cfg(feature = "tracing")]
     span: Option<Box<tracing::Span>>,
 }
 
-/// Wakers of other tasks that use the connection.
-#[derive(Debug, Default)]
-pub(crate) struct ExternalWakers {
-    pub(crate) reader: WakerSlot,
-    pub(crate) writer: WakerSlot,
-    /// A raw handler that waits for the drain.
-    pub(crate) drain: WakerSlot,
-    /// How many bytes a stream that buffers had sent when it was last asked. Kept here, because few
-    /// connections are asked.
-    sent: AtomicU64,
-}
-
 impl ConnState {
-    pub(super) fn new(
+    /// A new connection of a worker, whose permit has been taken.
+    #[cfg_attr(
+        not(feature = "tracing"),
+        expect(unused_variables, reason = "the peer is for the span")
+    )]
+    pub(super) fn admit(
+        worker: &Arc<WorkerState>,
+        id: u64,
+        peer: &Endpoint,
+        ip: Option<IpSlot>,
+        from_proxy: bool,
+    ) -> Arc<Self> {
+        let key = worker.reserve();
+        let conn = Self::new(Arc::clone(worker), key, id, ip, from_proxy);
+        #[cfg(feature = "tracing")]
+        let conn = conn.with_span(peer);
+        let conn = Arc::new(conn);
+        worker.register(key, &conn);
+        conn
+    }
+
+    fn new(
         worker: Arc<WorkerState>,
         key: u32,
         id: u64,
@@ -103,7 +122,7 @@ impl ConnState {
 
     /// Makes the span of the connection's log lines, if such spans are enabled.
     #[cfg(feature = "tracing")]
-    pub(crate) fn with_span(mut self, peer: &Endpoint) -> Self {
+    fn with_span(mut self, peer: &Endpoint) -> Self {
         let span = tracing::debug_span!(target: "anyport", "connection", conn.id = self.id, peer.addr = %peer, client.addr = tracing::field::Empty);
         self.span = (!span.is_disabled()).then(|| Box::new(span));
         self
@@ -141,7 +160,7 @@ impl ConnState {
 
     /// Whether the client should make a new connection for its next request.
     pub(crate) fn announces_close(&self) -> bool {
-        self.stage() >= Stage::LameDuck || self.is_old()
+        self.stage() >= Stage::LameDuck || self.flags.is_old()
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -226,7 +245,7 @@ impl ConnState {
     /// A stream that buffers has sent this many bytes so far. More than before counts as a write,
     /// although no write succeeded.
     pub(super) fn note_sent(&self, bytes: u64) {
-        if self.external_wakers().sent.swap(bytes, Relaxed) != bytes {
+        if self.external_wakers().replace_sent(bytes) != bytes {
             increment(&self.writes);
         }
     }
@@ -270,9 +289,9 @@ impl ConnState {
             self.timed_out(why);
         }
         if stalled {
-            self.set_stalled();
+            self.flags.set_stalled();
         }
-        self.set_graceful_close();
+        self.flags.set_graceful_close();
     }
 
     pub(crate) fn timed_out(&self, what: TimedOut) {
@@ -281,28 +300,53 @@ impl ConnState {
 
     /// The waker slot of the task that waits to read, if that is not the connection's own task.
     pub(super) fn reader(&self) -> &WakerSlot {
-        match self.is_taskless() {
+        match self.flags.is_taskless() {
             true => &self.task,
             false => &self.external_wakers().reader,
         }
     }
 
-    pub(super) fn has_external_wakers(&self) -> bool {
-        self.external_wakers.get().is_some()
+    /// The connection's own task has ended. After an upgrade, the I/O object takes over the task's
+    /// waker slot and deadline.
+    pub(super) fn end_task(&self) {
+        self.task.clear();
+        if self.flags.is_upgraded() {
+            self.flags.complete_upgrade();
+            if self.external_wakers.get().is_some() {
+                // The task may have set a deadline that the I/O object needs.
+                self.flags.set_due();
+                self.wake();
+            }
+        }
     }
 
     pub(crate) fn external_wakers(&self) -> &ExternalWakers {
         self.external_wakers.get_or_init(Box::default)
     }
+}
 
-    /// Wakes every task that waits for this connection.
-    pub(crate) fn wake(&self) {
+impl OpenConn for ConnState {
+    fn wake(&self) {
         self.task.wake();
         if let Some(others) = self.external_wakers.get() {
-            others.drain.wake();
-            others.reader.wake();
-            others.writer.wake();
+            others.wake_all();
         }
+    }
+
+    fn wake_due(&self) {
+        self.flags.set_due();
+        match self.flags.is_upgraded() {
+            true => self.wake(),
+            false => self.task.wake(),
+        }
+    }
+
+    fn is_upgraded(&self) -> bool {
+        self.flags.is_upgraded()
+    }
+
+    fn is_lingering(&self) -> bool {
+        self.flags.is_lingering()
     }
 }
 
@@ -316,14 +360,15 @@ impl Drop for ConnState {
         if let Some(slot) = IpSlot::from_bits(*self.ip.get_mut()) {
             self.worker.shared.addresses.leave(slot);
         }
-        let aborted = self.aborting() && !self.is_lingering();
-        let (id, upgraded) = (self.id, self.is_upgraded());
+        let aborted = self.aborting() && !self.flags.is_lingering();
+        let (id, upgraded) = (self.id, self.flags.is_upgraded());
         self.observe(|| Event::Closed {
             id,
             upgraded,
             aborted,
         });
-        self.worker.forget(self.key, upgraded, self.is_stalled());
+        self.worker
+            .forget(self.key, upgraded, self.flags.is_stalled());
     }
 }
 

@@ -40,7 +40,7 @@ impl ConnContext {
     /// Has the connection's task polled at this time of [`now`](Self::now), or earlier.
     pub fn wake_at(&self, at: Instant) {
         // The previous request to be polled has been handled.
-        let _ = self.state.take_due();
+        let _ = self.state.flags.take_due();
         self.state.wake_at(Some(at));
     }
 

@@ -30,7 +30,7 @@ pub(super) struct Linger {
 
 impl Linger {
     pub(super) fn begin(state: &ConnState) -> Self {
-        state.begin_lingering();
+        state.flags.begin_lingering();
         let now = state.now();
         Self {
             until: now + QUIET,

@@ -7,13 +7,18 @@
 //! is a [`Protocol`]'s, nor how a server is put together.
 mod accept;
 mod accepted;
+mod accepted_io;
+mod at_drain;
 mod backoff;
 mod config;
 mod conn_flags;
 mod conn_state;
 mod context;
+mod external_wakers;
+mod incoming;
 mod ip_limits;
 mod linger;
+mod open_conns;
 mod peer_watch;
 mod permits;
 mod place;
@@ -23,6 +28,7 @@ mod rearmable_timer;
 mod server_state;
 mod task;
 mod timer_queue;
+mod worker_guard;
 mod worker_state;
 
 pub use accept::AcceptLoop;
@@ -31,8 +37,10 @@ pub use context::ConnContext;
 pub use protocol::{Protocol, Raw};
 pub use task::ConnTask;
 
+pub(crate) use at_drain::AtDrain;
 pub(crate) use config::Config;
-pub(crate) use conn_state::ConnState;
+pub(crate) use conn_state::{ConnState, WorkerState};
 pub(crate) use rearmable_timer::LazyTimeout;
-pub(crate) use server_state::{ServerState, WorkerGuard};
-pub(crate) use worker_state::{AtDrain, DrainBound, Stage, WorkerState};
+pub(crate) use server_state::ServerState;
+pub(crate) use worker_guard::WorkerGuard;
+pub(crate) use worker_state::{DrainBound, Stage};

@@ -27,7 +27,7 @@ impl<C: Connection> Accepted<C> {
     /// [`PROBE`].
     #[cold]
     pub(super) fn watch_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.state.is_being_read() || self.has_unread() || self.state.is_half_closed() {
+        if self.state.is_being_read() || self.has_unread() || self.state.flags.is_half_closed() {
             return self.probe_peer(cx);
         }
         if self.glance(cx)? {
@@ -60,7 +60,7 @@ impl<C: Connection> Accepted<C> {
     /// Asks the kernel about the client when it is time, and has the connection polled for the next
     /// check.
     fn probe_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let is_due = self.state.is_due();
+        let is_due = self.state.flags.is_due();
         if is_due {
             match self.io.peer_state() {
                 PeerState::Closed => {
@@ -75,8 +75,8 @@ impl<C: Connection> Accepted<C> {
                 _ => {}
             }
         }
-        if is_due || !self.state.is_probing() {
-            self.state.set_probing(true);
+        if is_due || !self.state.flags.is_probing() {
+            self.state.flags.set_probing(true);
             self.state.wake_at(self.state.now().checked_add(PROBE));
         }
         Ok(())
@@ -88,7 +88,7 @@ impl<C: Connection> Accepted<C> {
         if !self.state.config().answers_half_closed() {
             return Err(peer_left(&self.state, io::ErrorKind::UnexpectedEof));
         }
-        self.state.set_half_closed();
+        self.state.flags.set_half_closed();
         Ok(())
     }
 
@@ -103,6 +103,6 @@ impl<C: Connection> Accepted<C> {
 
 /// The client disconnected: what is still buffered for it need not be sent.
 fn peer_left(state: &ConnState, kind: io::ErrorKind) -> io::Error {
-    state.discard_unsent();
+    state.flags.discard_unsent();
     io::Error::new(kind, "the peer left before it was answered")
 }

@@ -12,7 +12,7 @@ impl Slot for ConnState {
     }
 
     fn must_flush(&self) -> bool {
-        !self.discards_unsent() && !self.aborting()
+        !self.flags.discards_unsent() && !self.aborting()
     }
 
     fn write_stall(&self) -> Duration {

@@ -1,11 +1,11 @@
 //! The state that all workers of a server share: configuration, commands, and the result.
 use super::{
-    Config, WorkerState,
+    config::Config,
     ip_limits::{IpLimits, IpSlot},
     permits::Permits,
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     observe::{DrainReport, Event, OpenConnections, Refusal},
     runtime::{lock, panics},
     transport::{DrainBegins, Endpoint},
@@ -36,6 +36,21 @@ pub(crate) enum Command {
     Abort,
 }
 
+/// What a server asks of its workers, which refer to it.
+pub(super) trait ServerWorker: Send + Sync {
+    /// The time on the worker's clock.
+    fn now(&self) -> Instant;
+
+    /// Wakes the accept loop.
+    fn wake(&self);
+
+    /// The number of open connections.
+    fn connections(&self) -> usize;
+
+    /// The open connections by kind.
+    fn open(&self) -> OpenConnections;
+}
+
 pub(crate) struct ServerState {
     pub(crate) config: Config,
     pub(crate) permits: Permits,
@@ -47,7 +62,7 @@ pub(crate) struct ServerState {
     /// `drain_begun`, and read without it.
     grace: AtomicU64,
     /// A worker's state lives as long as its accept loop or one of its connections.
-    workers: Mutex<Vec<Weak<WorkerState>>>,
+    workers: Mutex<Vec<Weak<dyn ServerWorker>>>,
     outcome: Mutex<Outcome>,
     pub(crate) drain_begins: Arc<DrainBegins>,
     /// In a drain: when its connections were last counted for a report, and the result.
@@ -147,9 +162,7 @@ impl ServerState {
     }
 
     pub(crate) fn wake_workers(&self) {
-        self.live_workers()
-            .iter()
-            .for_each(|worker| worker.accept_loop.wake());
+        self.live_workers().iter().for_each(|worker| worker.wake());
     }
 
     /// The number of open connections.
@@ -197,28 +210,21 @@ impl ServerState {
 
     /// The workers that still have an accept loop or a connection. The lock is free while the
     /// result is used.
-    fn live_workers(&self) -> Vec<Arc<WorkerState>> {
+    fn live_workers(&self) -> Vec<Arc<dyn ServerWorker>> {
         lock(&self.workers)
             .iter()
             .filter_map(Weak::upgrade)
             .collect()
     }
 
-    /// Registers a worker. The guard reports its end.
-    pub(crate) fn register_worker(worker: WorkerState) -> WorkerGuard {
-        let worker = Arc::new(worker);
-        let shared = &worker.shared;
-        lock(&shared.workers).push(Arc::downgrade(&worker));
-        lock(&shared.outcome).running += 1;
-        WorkerGuard {
-            worker,
-            told: false,
-        }
+    pub(super) fn worker_began(&self, worker: Weak<dyn ServerWorker>) {
+        lock(&self.workers).push(worker);
+        lock(&self.outcome).running += 1;
     }
 
-    fn worker_ended(&self, worker: &WorkerState, result: Result<()>) {
+    pub(super) fn worker_ended(&self, report: DrainReport, result: Result<()>) {
         let mut outcome = lock(&self.outcome);
-        outcome.report += worker.report();
+        outcome.report += report;
         let failed = result.is_err();
         if let Err(error) = result {
             outcome.error.get_or_insert(error);
@@ -280,45 +286,5 @@ impl fmt::Debug for ServerState {
         f.debug_struct("ServerState")
             .field("order", &self.order())
             .finish_non_exhaustive()
-    }
-}
-
-/// Held by a worker's accept loop. Reports how the worker ended, in any case.
-pub(crate) struct WorkerGuard {
-    worker: Arc<WorkerState>,
-    told: bool,
-}
-
-impl WorkerGuard {
-    pub(crate) fn worker(&self) -> &Arc<WorkerState> {
-        &self.worker
-    }
-
-    pub(crate) fn tell(&mut self, result: Result<()>) {
-        if !self.told {
-            self.told = true;
-            self.worker.shared.worker_ended(&self.worker, result);
-        }
-    }
-}
-
-impl Drop for WorkerGuard {
-    fn drop(&mut self) {
-        if self.told {
-            return;
-        }
-        let why = if std::thread::panicking() {
-            "its listener panicked"
-        } else {
-            "its runtime was shut down"
-        };
-        let result = match self.worker.shared.order() {
-            Command::Abort => Ok(()),
-            Command::Serve | Command::Drain => {
-                let what = format!("{} ended before its time: {why}", self.worker.worker);
-                Err(Error::new(ErrorKind::Worker, what))
-            }
-        };
-        self.tell(result);
     }
 }

@@ -59,12 +59,12 @@ impl<P> Rest<P> {
         let (worker, since) = (&state.worker, state.accepted_at);
         let timeout = worker.timeouts().handshake;
         let (mut at, drained) = worker.end_of_wait(since, timeout);
-        if state.take_due() || drained {
+        if state.flags.take_due() || drained {
             let now = worker.now();
             at = at.map(|at| worker.catch_up(at, now));
             if at.is_some_and(|at| at <= now) {
                 if drained {
-                    state.set_stalled();
+                    state.flags.set_stalled();
                 }
                 return false;
             }

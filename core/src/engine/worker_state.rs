@@ -1,19 +1,21 @@
-//! The state that a worker's accept loop and its connections share.
-use super::{Config, ConnState, ServerState, ip_limits::IpSlot, timer_queue::TimerQueue};
+//! What a worker's accept loop and its connections share.
+use super::{
+    at_drain::DrainWaiters,
+    config::Config,
+    open_conns::{OpenConn, OpenConns},
+    server_state::{ServerState, ServerWorker},
+};
 use crate::{
     config::Timeouts,
     observe::{DrainReport, OpenConnections},
     runtime::{SharedTimer, WakerSlot, Worker, lock},
-    transport::Endpoint,
 };
-use slab::Slab;
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, OnceLock, Weak,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU8, Ordering},
     },
-    task::{Context, Waker},
     time::{Duration, Instant},
 };
 
@@ -31,19 +33,20 @@ pub(crate) enum Stage {
     Aborting,
 }
 
-/// The connections of one worker, and its drain.
-pub(crate) struct WorkerState {
+/// The connections of one worker, its clock, and its drain.
+///
+/// Connections refer to their worker, so their type `C` is defined above this one:
+/// [`WorkerState`](super::WorkerState) is the type with it.
+pub(crate) struct WorkerOf<C> {
     pub(super) shared: Arc<ServerState>,
     pub(crate) worker: Worker,
     stage: AtomicU8,
-    conns: Mutex<Conns>,
+    conns: Mutex<OpenConns<C>>,
     /// Wakes the accept loop.
     pub(crate) accept_loop: WakerSlot,
     timer: OnceLock<SharedTimer>,
     drain: OnceLock<Drain>,
-    /// Tasks that wait for a client. They are polled when the drain begins, because the drain
-    /// limits the wait.
-    at_drain: Mutex<Slab<Waker>>,
+    at_drain: DrainWaiters,
     /// When the worker last noticed that it had been paused.
     standstill: Mutex<Option<Instant>>,
 }
@@ -73,20 +76,6 @@ impl DrainBound {
     }
 }
 
-#[derive(Default)]
-struct Conns {
-    open: Slab<Open>,
-    deadlines: TimerQueue,
-    report: DrainReport,
-}
-
-/// An open connection.
-struct Open {
-    conn: Weak<ConnState>,
-    /// When to wake it.
-    at: Option<Instant>,
-}
-
 /// A deadline that is noticed this much later shows that the worker was paused.
 const LATE: Duration = Duration::from_millis(50);
 /// The least time that clients get after a pause: enough for the driver to report everything that
@@ -97,20 +86,17 @@ const SECOND_LOOK: Duration = Duration::from_millis(100);
 const SHARE_OF_GRACE: u32 = 10;
 const SHORTEST_SHARE: Duration = Duration::from_secs(1);
 
-/// How many connections are woken at their deadlines before other tasks are polled.
-const BATCH: usize = 512;
-
-impl WorkerState {
+impl<C: OpenConn> WorkerOf<C> {
     pub(crate) fn new(shared: Arc<ServerState>, worker: Worker) -> Self {
         Self {
             shared,
             worker,
             stage: AtomicU8::new(Stage::Serving as u8),
-            conns: Mutex::default(),
+            conns: Mutex::new(OpenConns::new()),
             accept_loop: WakerSlot::default(),
             timer: OnceLock::new(),
             drain: OnceLock::new(),
-            at_drain: Mutex::default(),
+            at_drain: DrainWaiters::default(),
             standstill: Mutex::default(),
         }
     }
@@ -161,11 +147,11 @@ impl WorkerState {
         let since = self.now();
         let _ = self.drain.set(Drain { since, lame_duck });
         self.enter(Stage::LameDuck);
-        let waiting: Vec<Waker> = lock(&self.at_drain)
-            .iter()
-            .map(|(_, waker)| waker.clone())
-            .collect();
-        waiting.into_iter().for_each(Waker::wake);
+        self.at_drain.wake_all();
+    }
+
+    pub(crate) fn drain_waiters(&self) -> &DrainWaiters {
+        &self.at_drain
     }
 
     /// How long clients may send nothing, if the server drains.
@@ -219,11 +205,7 @@ impl WorkerState {
         let mut conns = lock(&self.conns);
         self.stage.store(Stage::Aborting as u8, Ordering::Relaxed);
         let open = conns.live();
-        // Connections that linger have sent everything.
-        let lingering = open.iter().filter(|conn| conn.is_lingering()).count();
-        conns.report.completed += lingering;
-        conns.report.aborted += conns.open.len() - lingering;
-        conns.report.upgraded += open.iter().filter(|conn| conn.is_upgraded()).count();
+        conns.count_aborted(&open);
         drop(conns);
         open.iter().for_each(|conn| conn.wake());
     }
@@ -237,43 +219,19 @@ impl WorkerState {
         open.iter().for_each(|conn| conn.wake());
     }
 
-    /// Registers a new connection, whose permit has been taken.
-    #[cfg_attr(
-        not(feature = "tracing"),
-        expect(unused_variables, reason = "the peer is for the span")
-    )]
-    pub(crate) fn admit(
-        self: &Arc<Self>,
-        id: u64,
-        peer: &Endpoint,
-        ip: Option<IpSlot>,
-        from_proxy: bool,
-    ) -> Arc<ConnState> {
-        let key = lock(&self.conns).open.insert(Open {
-            conn: Weak::new(),
-            at: None,
-        });
-        let conn = ConnState::new(Arc::clone(self), short(key), id, ip, from_proxy);
-        #[cfg(feature = "tracing")]
-        let conn = conn.with_span(peer);
-        let conn = Arc::new(conn);
-        if let Some(open) = lock(&self.conns).open.get_mut(key) {
-            open.conn = Arc::downgrade(&conn);
-        }
-        conn
+    /// The key of a new connection, whose permit has been taken.
+    pub(super) fn reserve(&self) -> u32 {
+        lock(&self.conns).reserve()
+    }
+
+    /// Registers the connection that has this key.
+    pub(super) fn register(&self, key: u32, conn: &Arc<C>) {
+        lock(&self.conns).register(key, conn);
     }
 
     /// Has a connection's task polled at `at`, or at an earlier time that was set before.
     pub(super) fn wake_at(&self, key: u32, at: Instant) {
-        let mut guard = lock(&self.conns);
-        let conns = &mut *guard;
-        let open = conns.open.get_mut(key as usize);
-        let Some(open) = open.filter(|open| open.at.is_none_or(|old| at < old)) else {
-            return;
-        };
-        let old = open.at.replace(at);
-        let is_first = conns.deadlines.replace(key, old, Some(at));
-        drop(guard);
+        let is_first = lock(&self.conns).wake_at(key, at);
         if is_first {
             self.accept_loop.wake();
         }
@@ -282,24 +240,9 @@ impl WorkerState {
     /// Wakes connections whose deadlines have passed: at most a batch of them. Returns the next
     /// deadline.
     pub(super) fn wake_due(&self, now: Instant) -> Option<Instant> {
-        let mut conns = lock(&self.conns);
-        let mut due = Vec::new();
-        while due.len() < BATCH
-            && let Some(key) = conns.deadlines.pop(now)
-        {
-            if let Some(open) = conns.open.get_mut(key as usize) {
-                open.at = None;
-                due.extend(open.conn.upgrade());
-            }
-        }
-        let next = conns.deadlines.next();
-        drop(conns);
+        let (due, next) = lock(&self.conns).take_due(now);
         for conn in due {
-            conn.set_due();
-            match conn.is_upgraded() {
-                true => conn.wake(),
-                false => conn.task.wake(),
-            }
+            conn.wake_due();
         }
         next
     }
@@ -307,22 +250,17 @@ impl WorkerState {
     /// Removes a connection. `stalled`: a drain closed it.
     pub(super) fn forget(&self, key: u32, upgraded: bool, stalled: bool) {
         let mut conns = lock(&self.conns);
-        let open = conns.open.remove(key as usize);
-        let _ = conns.deadlines.replace(key, open.at, None);
+        conns.remove(key);
         let stage = self.stage();
         if matches!(stage, Stage::LameDuck | Stage::Closing) {
-            match stalled {
-                true => conns.report.stalled += 1,
-                false => conns.report.completed += 1,
-            }
-            conns.report.upgraded += usize::from(upgraded);
+            conns.count_ended(upgraded, stalled);
         }
-        let was_last = conns.open.is_empty();
-        let was_full = conns.open.len() + 1 >= self.shared.config.limits.connections_per_worker;
+        let left = conns.len();
         drop(conns);
+        let was_full = left + 1 >= self.shared.config.limits.connections_per_worker;
         if self.shared.permits.release() {
             self.shared.wake_workers();
-        } else if was_full || (was_last && stage != Stage::Serving) {
+        } else if was_full || (left == 0 && stage != Stage::Serving) {
             self.accept_loop.wake();
         }
     }
@@ -330,17 +268,34 @@ impl WorkerState {
     /// Whether the worker has as many connections as it may.
     pub(crate) fn is_full(&self) -> bool {
         let limit = self.shared.config.limits.connections_per_worker;
-        limit < usize::MAX && lock(&self.conns).open.len() >= limit
+        limit < usize::MAX && lock(&self.conns).len() >= limit
     }
 
-    pub(crate) fn connections(&self) -> usize {
-        lock(&self.conns).open.len()
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.conns).len() == 0
     }
 
-    /// The open connections by kind.
-    pub(crate) fn open(&self) -> OpenConnections {
+    pub(crate) fn report(&self) -> DrainReport {
+        lock(&self.conns).report()
+    }
+}
+
+impl<C: OpenConn> ServerWorker for WorkerOf<C> {
+    fn now(&self) -> Instant {
+        self.timer().now()
+    }
+
+    fn wake(&self) {
+        self.accept_loop.wake();
+    }
+
+    fn connections(&self) -> usize {
+        lock(&self.conns).len()
+    }
+
+    fn open(&self) -> OpenConnections {
         let conns = lock(&self.conns);
-        let (all, live) = (conns.open.len(), conns.live());
+        let (all, live) = (conns.len(), conns.live());
         drop(conns);
         let upgraded = live.iter().filter(|conn| conn.is_upgraded()).count();
         let closing = live
@@ -353,63 +308,9 @@ impl WorkerState {
             others: all - upgraded - closing,
         }
     }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.connections() == 0
-    }
-
-    pub(crate) fn report(&self) -> DrainReport {
-        lock(&self.conns).report
-    }
 }
 
-/// A task's registration among those that are polled when the worker's drain begins.
-#[derive(Debug, Default)]
-pub(crate) struct AtDrain(Option<(usize, Waker)>);
-
-impl AtDrain {
-    /// Registers the task that is being polled.
-    pub(crate) fn register(&mut self, worker: &WorkerState, cx: &Context<'_>) {
-        if self
-            .0
-            .as_ref()
-            .is_some_and(|(_, waker)| waker.will_wake(cx.waker()))
-        {
-            return;
-        }
-        self.leave(worker);
-        let key = lock(&worker.at_drain).insert(cx.waker().clone());
-        self.0 = Some((key, cx.waker().clone()));
-    }
-
-    pub(crate) fn leave(&mut self, worker: &WorkerState) {
-        if let Some((key, _)) = self.0.take() {
-            // Dropping a waker may run any code, so the lock is free.
-            let waker = lock(&worker.at_drain).try_remove(key);
-            drop(waker);
-        }
-    }
-}
-
-impl Conns {
-    fn live(&self) -> Vec<Arc<ConnState>> {
-        self.open
-            .iter()
-            .filter_map(|(_, open)| open.conn.upgrade())
-            .collect()
-    }
-}
-
-/// The key of a connection in four bytes: a process has fewer descriptors than that.
-fn short(key: usize) -> u32 {
-    #[expect(
-        clippy::expect_used,
-        reason = "a process can't have that many descriptors"
-    )]
-    u32::try_from(key).expect("fewer connections than 2^32")
-}
-
-impl fmt::Debug for WorkerState {
+impl<C: OpenConn> fmt::Debug for WorkerOf<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkerState")
             .field("worker", &self.worker)

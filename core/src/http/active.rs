@@ -97,7 +97,12 @@ where
         idle_since: Instant,
     ) -> Self {
         let hibernate_after = state.config().http.hibernate_after;
-        let machine = Machine::resumed(idle_since, state.is_old(), hibernate_after, state.now());
+        let machine = Machine::resumed(
+            idle_since,
+            state.flags.is_old(),
+            hibernate_after,
+            state.now(),
+        );
         Self::new(machine, HyperConn::http1(io, service, state))
     }
 
@@ -128,7 +133,7 @@ where
             // the poll after that request. So the connection counts as idle one poll later.
             let was_idle = !is_busy && requests == self.scope.exchanges;
             if matches!(self.alarm, Alarm::Set(_))
-                && !state.is_due()
+                && !state.flags.is_due()
                 && !self.machine.has_to_end(self.hyper.version(), state.stage())
                 && self.can_skip_clock(state)
             {
@@ -175,11 +180,11 @@ where
         state: &ConnState,
         cx: &mut Context<'_>,
     ) -> ControlFlow<Polled<C, A::Service>> {
-        if state.take_due() {
+        if state.flags.take_due() {
             self.alarm = Alarm::Unset;
         }
         // Lingering has a deadline of its own.
-        if state.is_lingering() {
+        if state.flags.is_lingering() {
             return ControlFlow::Break(Poll::Pending);
         }
         let now = state.now();
@@ -213,7 +218,7 @@ where
             }
             Action::ReachAge { shut_down } => {
                 state.timed_out(TimedOut::Age);
-                state.mark_old();
+                state.flags.mark_old();
                 if shut_down {
                     self.hyper.graceful_shutdown();
                 }
@@ -224,7 +229,7 @@ where
             }
             Action::Abort => {
                 state.timed_out(TimedOut::WriteStall);
-                state.discard_unsent();
+                state.flags.discard_unsent();
                 return ControlFlow::Break(Poll::Ready(None));
             }
         }
@@ -244,7 +249,7 @@ where
             Poll::Ready(Some(parts)) if parts.read.is_empty() => {
                 let Parts { io, service, .. } = parts;
                 // The rest of the last request's body, if any, has been read.
-                state.cancel_linger();
+                state.flags.cancel_linger();
                 let hibernated = Hibernated { io, service, since };
                 ControlFlow::Break(Poll::Ready(Some(hibernated)))
             }
@@ -324,9 +329,9 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Parts<C, A::Service>>> {
         self.graceful_shutdown(state.now());
-        state.begin_detaching();
+        state.flags.begin_detaching();
         let polled = self.poll_hyper(state, cx);
-        let was_idle = state.end_detaching();
+        let was_idle = state.flags.end_detaching();
         if polled.is_pending() {
             return Poll::Pending;
         }

@@ -120,7 +120,7 @@ impl Future for DiscardTask {
             if let Some(connection) = me.connection.upgrade()
                 && is_whole
             {
-                connection.cancel_linger();
+                connection.flags.cancel_linger();
             }
             return Poll::Ready(());
         }

@@ -100,7 +100,7 @@ where
         {
             let config = state.config();
             let ping = config.timeouts.ping;
-            state.always_linger();
+            state.flags.always_linger();
             let mut builder = http2::Builder::new(Streams::new(runtime, state.clone()));
             builder
                 .timer(h2_limits::Clock(Arc::clone(&state.worker)))
@@ -130,7 +130,7 @@ where
             Self::Http1(connection, kept) => {
                 match std::task::ready!(std::pin::Pin::new(connection).poll(cx)) {
                     Err(error) if error.is_parse() => return self.poll_close(cx),
-                    _ if state.is_upgraded() => return Poll::Ready(()),
+                    _ if state.flags.is_upgraded() => return Poll::Ready(()),
                     _ => {}
                 }
                 // The latest offer may have been made in this poll.

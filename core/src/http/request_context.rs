@@ -173,7 +173,7 @@ impl RequestContext {
     /// for the client.
     pub(super) fn ends_connection(&self) {
         if let Some(full) = self.full() {
-            full.connection.reset_unless_shut_down();
+            full.connection.flags.reset_unless_shut_down();
         }
     }
 
@@ -206,7 +206,7 @@ impl RequestContext {
             UpgradeKind::Tunnel => status.is_success(),
         };
         if upgrades {
-            full.connection.set_upgraded();
+            full.connection.flags.set_upgraded();
         }
         match &full.upgrade_answer {
             Some(answer) if upgrades => answer.accept(),

@@ -50,7 +50,7 @@ where
     Streams<R>: SpawnStreams<A::Service>,
 {
     pub(super) fn new(http: Http<A, R>, io: Accepted<C>, context: ConnContext) -> Self {
-        context.state.clear_external_pollers();
+        context.state.flags.clear_external_pollers();
         let now = context.state.now();
         Self {
             state: TaskState::Waiting(Waiting::new(http, io, now)),

@@ -104,13 +104,13 @@ impl Gap {
     /// The client sends more than is read.
     fn note_unread(&self) {
         if let Some(connection) = self.connection.upgrade() {
-            connection.linger_at_close();
+            connection.flags.linger_at_close();
         }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let worker = &self.worker;
-        self.at_drain.register(worker, cx);
+        self.at_drain.register(worker.drain_waiters(), cx);
         let timeout = worker.timeouts().body_gap;
         let mut drained = false;
         ready!(self.waiting.poll_until(worker, cx, |since| {
@@ -122,7 +122,7 @@ impl Gap {
         if let Some(connection) = self.connection.upgrade() {
             connection.timed_out(TimedOut::BodyGap);
             if drained {
-                connection.set_stalled();
+                connection.flags.set_stalled();
             }
         }
         let what = match drained {
@@ -137,7 +137,7 @@ impl Gap {
 
 impl Drop for Gap {
     fn drop(&mut self) {
-        self.at_drain.leave(&self.worker);
+        self.at_drain.leave(self.worker.drain_waiters());
         if let Some(connection) = self.connection.upgrade() {
             connection.end_reading();
         }

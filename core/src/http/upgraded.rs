@@ -199,7 +199,7 @@ impl Upgraded {
                 state.wake_at(self.deadline);
                 // The next poll reads the clock, in case the deadline passes before that.
                 if self.deadline.is_some() {
-                    state.set_due();
+                    state.flags.set_due();
                 }
             }
             Kind::Stream(stream) => stream.set_deadline(after),
@@ -215,7 +215,7 @@ impl Upgraded {
             Kind::Stream(stream) => return stream.poll_deadline(cx),
         };
         let state = connection.state();
-        let Some(at) = self.deadline.filter(|_| state.take_due_upgraded()) else {
+        let Some(at) = self.deadline.filter(|_| state.flags.take_due_upgraded()) else {
             return Poll::Pending;
         };
         let now = state.now();

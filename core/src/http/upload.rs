@@ -59,7 +59,7 @@ impl Drop for Upload {
             && !body.is_end_stream()
             && let Some(connection) = gap.connection.upgrade()
         {
-            connection.linger_at_close();
+            connection.flags.linger_at_close();
             // The client has sent nothing for too long already.
             if gap.is_over {
                 return;

@@ -129,7 +129,7 @@ where
                 since,
                 begun: detect.begun(),
             },
-            Next::Another { .. } => return Machine::hibernating(since, state.is_old()),
+            Next::Another { .. } => return Machine::hibernating(since, state.flags.is_old()),
             Next::End { .. } => State::Closing { since },
         };
         Machine::new(waits, since)
@@ -137,7 +137,7 @@ where
 
     fn poll_deadline(&mut self, state: &ConnState) -> Poll<WaitEnd> {
         // The clock is read only if a deadline may have passed.
-        if !state.take_due() && state.stage() == Stage::Serving {
+        if !state.flags.take_due() && state.stage() == Stage::Serving {
             state.wake_at(self.machine(state).deadline(&Rules::of(state)));
             return Poll::Pending;
         }
@@ -152,7 +152,7 @@ where
                 }
                 Action::ReachAge { .. } => {
                     state.timed_out(TimedOut::Age);
-                    state.mark_old();
+                    state.flags.mark_old();
                     self.since = now;
                 }
                 Action::ShutDown(why) => {

@@ -1,7 +1,7 @@
 //! One transport with its protocol. Its types are erased here, once per transport and never per
 //! read.
 use crate::{
-    engine::{AcceptLoop, Accepted, Protocol, ServerState, WorkerState},
+    engine::{AcceptLoop, Accepted, Protocol, ServerState, WorkerGuard, WorkerState},
     error::{Error, Result},
     observe::Event,
     runtime::{AmbientTokio, Launch, Runtime, Start, Warn, Worker, Workers},
@@ -155,7 +155,7 @@ where
         listener,
         protocol,
         runtime,
-        ServerState::register_worker(state),
+        WorkerGuard::register(state),
     ))
 }
 
