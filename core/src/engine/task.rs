@@ -3,7 +3,7 @@ use super::{Accepted, ConnContext, ConnState, Protocol, Stage};
 use crate::{
     observe::Event,
     runtime::{Registered, panics},
-    transport::Connected,
+    transport::{Connected, poll_in_server},
 };
 use std::{
     fmt,
@@ -12,6 +12,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 pin_project_lite::pin_project! {
@@ -54,7 +55,9 @@ struct Rest<P> {
 
 impl<P> Rest<P> {
     /// Whether the handshake is in time. If so, the task is woken at its deadline.
-    fn in_time(&self) -> bool {
+    ///
+    /// `polled_by`: the handshake has a deadline of its own, at which it is polled.
+    fn in_time(&self, polled_by: Option<Instant>) -> bool {
         let state = &self.context.state;
         let (worker, since) = (&state.worker, state.accepted_at);
         let timeout = worker.timeouts().handshake;
@@ -69,7 +72,7 @@ impl<P> Rest<P> {
                 return false;
             }
         }
-        state.wake_at(at);
+        state.wake_at([at, polled_by].into_iter().flatten().min());
         true
     }
 }
@@ -167,11 +170,12 @@ impl<H, P, T> Phase<H, P, T> {
             return Poll::Ready(None);
         };
         let config = state.config();
-        let done = match (handshake.poll(cx), rest.as_mut()) {
+        let (polled, polled_by) = poll_in_server(|| handshake.poll(cx));
+        let done = match (polled, rest.as_mut()) {
             (Poll::Ready(done), _) => done,
             (Poll::Pending, None) => return Poll::Ready(None),
             (Poll::Pending, Some(rest)) => {
-                if rest.in_time() {
+                if rest.in_time(polled_by) {
                     return Poll::Pending;
                 }
                 let what = match state.stage() {

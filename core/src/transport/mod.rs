@@ -8,6 +8,7 @@ mod connection;
 mod connector;
 mod drain;
 mod endpoint;
+mod handshake_timeout;
 mod intercept;
 mod listener;
 mod map;
@@ -22,6 +23,7 @@ pub use connection::{Close, Conn, Connected, Connection, PeerState, delegate_io,
 pub use connector::{Connector, Target};
 pub use drain::Drain;
 pub use endpoint::{Endpoint, UnixName};
+pub use handshake_timeout::HandshakeTimeout;
 pub use intercept::{Intercept, Intercepted, Writer};
 pub use listener::{AcceptErrorKind, ByteListener, Connecting, Listener, ListenerFn, listener_fn};
 pub use map::{MapConnection, MapFn, MapHandshake, MapHandshakeListener, MappedHandshake, ThenMap};
@@ -33,6 +35,7 @@ pub use tls_info::{TlsInfo, TlsVersion};
 
 pub(crate) use conn_info::{Admission, Moment};
 pub(crate) use drain::DrainBegins;
+pub(crate) use handshake_timeout::poll_in_server;
 pub(crate) use permit::Slot;
 
 use crate::{
