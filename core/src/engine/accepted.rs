@@ -2,7 +2,7 @@
 use super::{ConnState, Stage, linger::Linger};
 use crate::{
     runtime::Registered,
-    transport::{Admission, Close, ConnInfo, Connected, Connection, Moment, Permit},
+    transport::{Admission, Close, ConnInfo, Connected, Connection, Moment, Number, Permit},
 };
 use bytes::{Buf, Bytes};
 use hyper::rt::ReadBufCursor;
@@ -54,8 +54,7 @@ impl<C: Connected> Accepted<C> {
         state.flags.set_external_pollers();
         let admission = Admission {
             drain: Some(Arc::clone(&state.worker.shared.drain_begins)),
-            id: state.id,
-            worker: u32::try_from(state.worker.worker.index).unwrap_or(u32::MAX),
+            number: Number::new(state.id, state.worker.worker.index),
             at: Moment::of(state.accepted_at),
         };
         let info = io.conn_info().admit(admission);

@@ -35,6 +35,7 @@ struct Facts {
     peer: Endpoint,
     local: Endpoint,
     handshake: Option<Box<Handshake>>,
+    by_proxy: Option<Box<ByProxy>>,
     admission: OnceLock<Admission>,
 }
 
@@ -44,10 +45,9 @@ struct Handshake {
     alpn: Option<Bytes>,
     tls: Option<TlsInfo>,
     peer_cred: Option<PeerCred>,
-    proxied: Option<Box<ByProxy>>,
 }
 
-/// The proxy, and the facts that it sent.
+/// The proxy, and what it says; boxed for the same reason.
 #[derive(Clone)]
 struct ByProxy {
     proxy: Endpoint,
@@ -59,9 +59,34 @@ struct ByProxy {
 pub(crate) struct Admission {
     /// `None`: no server has accepted the connection.
     pub(crate) drain: Option<Arc<DrainBegins>>,
-    pub(crate) id: u64,
-    pub(crate) worker: u32,
+    pub(crate) number: Number,
     pub(crate) at: Moment,
+}
+
+/// The numbers of a connection and its worker in eight bytes: 48 bits and 16 bits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Number(u64);
+
+impl Number {
+    const ID_BITS: u32 = 48;
+
+    /// `worker` is at most 65,535, as no machine has more cores.
+    pub(crate) fn new(id: u64, worker: usize) -> Self {
+        let worker = u16::try_from(worker).unwrap_or(u16::MAX);
+        Self(u64::from(worker) << Self::ID_BITS | id & Self::ids())
+    }
+
+    fn id(self) -> u64 {
+        self.0 & Self::ids()
+    }
+
+    fn worker(self) -> usize {
+        (self.0 >> Self::ID_BITS) as usize
+    }
+
+    fn ids() -> u64 {
+        (1 << Self::ID_BITS) - 1
+    }
 }
 
 /// An instant in half the size: nanoseconds relative to a common origin. It overflows after 292
@@ -102,6 +127,7 @@ impl ConnInfo {
             peer: peer.into(),
             local: local.into(),
             handshake: None,
+            by_proxy: None,
             admission: OnceLock::new(),
         }))
     }
@@ -135,11 +161,15 @@ impl ConnInfo {
     /// the [`proxy`](Self::proxy), and `client` becomes the [`peer`](Self::peer).
     #[must_use]
     pub fn with_client(mut self, client: impl Into<Endpoint>, proxied: Proxied) -> Self {
+        self.set_client(client, proxied);
+        self
+    }
+
+    /// The same in place. It copies the facts only if they have been cloned.
+    pub fn set_client(&mut self, client: impl Into<Endpoint>, proxied: Proxied) {
         let facts = Arc::make_mut(&mut self.0);
         let proxy = mem::replace(&mut facts.peer, client.into());
-        let by_proxy = Box::new(ByProxy { proxy, proxied });
-        facts.handshake.get_or_insert_default().proxied = Some(by_proxy);
-        self
+        facts.by_proxy = Some(Box::new(ByProxy { proxy, proxied }));
     }
 
     fn handshake(&mut self) -> &mut Handshake {
@@ -158,8 +188,7 @@ impl ConnInfo {
     fn admission(&self) -> &Admission {
         self.0.admission.get_or_init(|| Admission {
             drain: None,
-            id: 0,
-            worker: 0,
+            number: Number::new(0, 0),
             at: Moment::of(Instant::now()),
         })
     }
@@ -199,31 +228,27 @@ impl ConnInfo {
     /// directly, or its proxy names no client.
     #[must_use]
     pub fn proxy(&self) -> Option<&Endpoint> {
-        Some(&self.by_proxy()?.proxy)
+        Some(&self.0.by_proxy.as_ref()?.proxy)
     }
 
     /// The facts that the [`proxy`](Self::proxy) sent about its client's connection.
     #[must_use]
     pub fn proxied(&self) -> Option<&Proxied> {
-        Some(&self.by_proxy()?.proxied)
-    }
-
-    fn by_proxy(&self) -> Option<&ByProxy> {
-        self.0.handshake.as_ref()?.proxied.as_deref()
+        Some(&self.0.by_proxy.as_ref()?.proxied)
     }
 
     /// The connection's number, unique within its server, from 1. It is 0 if no server has accepted
     /// the connection.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.admission().id
+        self.admission().number.id()
     }
 
     /// The index of the worker that accepted the connection, from 0, as in
     /// [`Worker::index`](crate::runtime::Worker::index).
     #[must_use]
     pub fn worker(&self) -> usize {
-        self.admission().worker as usize
+        self.admission().number.worker()
     }
 
     /// Whether the server is draining, as a flag and as a future: for handlers that would never
@@ -303,12 +328,19 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_connection_and_worker_stay_apart() {
+        for (id, worker) in [(0, 0), (1, 65_535), ((1 << 48) - 1, 7)] {
+            let number = Number::new(id, worker);
+            assert_eq!((number.id(), number.worker()), (id, worker));
+        }
+    }
+
+    #[test]
     fn facts_shared_by_two_connections_are_copied() {
         let info = ConnInfo::new(Endpoint::custom("peer"), Endpoint::custom("local"));
         let admission = |id| Admission {
             drain: None,
-            id,
-            worker: 3,
+            number: Number::new(id, 3),
             at: Moment::of(Instant::now()),
         };
         assert!(info.admit(admission(1)).is_none(), "nothing is copied");

@@ -44,6 +44,14 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
     /// The facts about the connection.
     fn info(&self) -> &ConnInfo;
 
+    /// The same, for a wrapper whose handshake learns more.
+    ///
+    /// The default is `None`: then the wrapper keeps a copy of the facts, an allocation of 128
+    /// bytes.
+    fn info_mut(&mut self) -> Option<&mut ConnInfo> {
+        None
+    }
+
     /// Ready when a read would make progress: bytes, the end of the stream, or an error.
     ///
     /// While a connection waits for its first byte or, in HTTP/1, for its next request, the server
@@ -239,6 +247,10 @@ impl<I> fmt::Debug for Conn<I> {
 impl<I: Read + Write + Unpin + Send + 'static> Connection for Conn<I> {
     fn info(&self) -> &ConnInfo {
         &self.info
+    }
+
+    fn info_mut(&mut self) -> Option<&mut ConnInfo> {
+        Some(&mut self.info)
     }
 }
 

@@ -33,7 +33,7 @@ pub use proxied::{Proxied, ProxiedTls};
 pub use thread_bound_stream::{LocalStream, ThreadBoundStream};
 pub use tls_info::{TlsInfo, TlsVersion};
 
-pub(crate) use conn_info::{Admission, Moment};
+pub(crate) use conn_info::{Admission, Moment, Number};
 pub(crate) use drain::DrainBegins;
 pub(crate) use handshake_timeout::poll_in_server;
 pub(crate) use permit::Slot;

@@ -35,6 +35,10 @@ impl Connection for GlommioConnection {
         &self.info
     }
 
+    fn info_mut(&mut self) -> Option<&mut ConnInfo> {
+        Some(&mut self.info)
+    }
+
     fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.io.poll_readable(cx)
     }

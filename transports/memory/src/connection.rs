@@ -52,6 +52,10 @@ impl Connection for MemoryConnection {
         &self.info
     }
 
+    fn info_mut(&mut self) -> Option<&mut ConnInfo> {
+        Some(&mut self.info)
+    }
+
     fn peer_state(&mut self) -> PeerState {
         match self.client.strong_count() {
             0 => PeerState::Closed,

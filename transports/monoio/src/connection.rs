@@ -46,6 +46,10 @@ impl<S: Socket> Connection for MonoioConnection<S> {
         &self.info
     }
 
+    fn info_mut(&mut self) -> Option<&mut ConnInfo> {
+        Some(&mut self.info)
+    }
+
     fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.io.poll_readable(cx)
     }

@@ -39,6 +39,10 @@ impl Connection for TcpConnection {
         &self.info
     }
 
+    fn info_mut(&mut self) -> Option<&mut ConnInfo> {
+        Some(&mut self.info)
+    }
+
     fn poll_readable(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream().poll_read_ready(cx)
     }

@@ -137,6 +137,10 @@ impl<C: Connection, S: Session> Connection for TlsConnection<C, S> {
         &self.info
     }
 
+    fn info_mut(&mut self) -> Option<&mut ConnInfo> {
+        Some(&mut self.info)
+    }
+
     fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (inner, mut decrypted) = S::parts_mut(self.stream.inner_mut());
         let polled = match decrypted.fill_buf() {
