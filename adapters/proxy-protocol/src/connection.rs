@@ -16,14 +16,15 @@ pub type ProxyProtocolConnection<C> = Intercepted<C, AfterHeader>;
 
 /// The changes that a PROXY header makes to its connection: the facts, and the first bytes.
 pub struct AfterHeader {
-    info: ConnInfo,
+    /// Replaces the facts of the inner connection if those cannot be changed.
+    info: Option<ConnInfo>,
     /// Bytes that arrived together with the header. They are read first, and then freed.
     surplus: Bytes,
 }
 
 pub(crate) fn connection<C: Connection>(
     io: C,
-    info: ConnInfo,
+    info: Option<ConnInfo>,
     surplus: Bytes,
 ) -> ProxyProtocolConnection<C> {
     Intercepted::new(io, AfterHeader { info, surplus })
@@ -31,13 +32,19 @@ pub(crate) fn connection<C: Connection>(
 
 /// A connection without a header.
 pub(crate) fn ordinary<C: Connection>(io: C) -> ProxyProtocolConnection<C> {
-    let info = io.info().clone();
-    connection(io, info, Bytes::new())
+    connection(io, None, Bytes::new())
 }
 
 impl<C: Connection> Intercept<C> for AfterHeader {
-    fn info<'a>(&'a self, _: &'a C) -> &'a ConnInfo {
-        &self.info
+    fn info<'a>(&'a self, inner: &'a C) -> &'a ConnInfo {
+        self.info.as_ref().unwrap_or_else(|| inner.info())
+    }
+
+    fn info_mut<'a>(&'a mut self, inner: &'a mut C) -> Option<&'a mut ConnInfo> {
+        match &mut self.info {
+            Some(info) => Some(info),
+            None => inner.info_mut(),
+        }
     }
 
     fn poll_readable(&mut self, inner: Pin<&mut C>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

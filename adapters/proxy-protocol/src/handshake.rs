@@ -1,13 +1,16 @@
 //! The handshake of one connection: it reads the PROXY header after the inner handshake.
 use crate::{
     ProxyProtocolConnection, connection,
-    header::{self, Frame, Header},
+    header::{self, Client, Frame, Header},
     listener::Shared,
     policy::Others,
 };
-use anyport_core::{Connection, transport::Endpoint};
+use anyport_core::{
+    ConnInfo, Connection,
+    transport::{Endpoint, HandshakeTimeout},
+};
 use bytes::Bytes;
-use hyper::rt::{ReadBuf, Sleep};
+use hyper::rt::ReadBuf;
 use std::{
     fmt,
     future::Future,
@@ -39,6 +42,8 @@ pin_project_lite::pin_project! {
             handshake: H,
             // `None`: no header is expected.
             shared: Option<Arc<Shared>>,
+            // The peer's address is enough to trust it.
+            is_trusted: bool,
         },
         Header {
             receiver: Option<Receiver<C>>,
@@ -49,30 +54,36 @@ pin_project_lite::pin_project! {
     }
 }
 
+/// What a complete header gives: the connection's facts, if they replace those of the connection
+/// below, and what arrived behind the header.
+type Received = (Option<ConnInfo>, Bytes);
+
 /// Receives a header.
 struct Receiver<C> {
     io: C,
     shared: Arc<Shared>,
     /// The beginning of the header. Empty, if the header arrives at once.
     received: Vec<u8>,
-    /// `None`: no read was pending yet.
-    deadline: Option<Pin<Box<dyn Sleep>>>,
+    timeout: HandshakeTimeout,
 }
 
 impl<H, C> ProxyProtocolHandshake<H, C> {
-    pub(crate) fn new(handshake: H, shared: Arc<Shared>) -> Self {
-        let shared = Some(shared);
-        Self {
-            stage: Stage::Transport { handshake, shared },
-        }
+    pub(crate) fn new(handshake: H, shared: Arc<Shared>, is_trusted: bool) -> Self {
+        Self::inner(handshake, Some(shared), is_trusted)
     }
 
     /// The peer is an ordinary client.
     pub(crate) fn ordinary(handshake: H) -> Self {
-        let shared = None;
-        Self {
-            stage: Stage::Transport { handshake, shared },
-        }
+        Self::inner(handshake, None, false)
+    }
+
+    fn inner(handshake: H, shared: Option<Arc<Shared>>, is_trusted: bool) -> Self {
+        let stage = Stage::Transport {
+            handshake,
+            shared,
+            is_trusted,
+        };
+        Self { stage }
     }
 
     /// The peer is not trusted.
@@ -94,15 +105,24 @@ where
         let mut me = self.project();
         loop {
             let next = match me.stage.as_mut().project() {
-                StageProj::Transport { handshake, shared } => {
+                StageProj::Transport {
+                    handshake,
+                    shared,
+                    is_trusted,
+                } => {
                     let io = ready!(handshake.poll(cx))?;
                     let Some(shared) = shared.take() else {
                         return Poll::Ready(Ok(connection::ordinary(io)));
                     };
-                    if shared.policy.trusted.connection(io.info()) {
-                        Stage::Header {
-                            receiver: Some(Receiver::new(io, shared)),
+                    if *is_trusted || shared.policy.trusted.connection(io.info()) {
+                        let mut receiver = Receiver::new(io, shared);
+                        // Nearly every header has arrived by now.
+                        if let Poll::Ready(received) = receiver.poll(cx) {
+                            return Poll::Ready(received.map(|received| receiver.end(received)));
                         }
+                        let receiver = Some(receiver);
+                        me.stage.set(Stage::Header { receiver });
+                        return Poll::Pending;
                     } else if shared.policy.others == Others::Ordinary {
                         return Poll::Ready(Ok(connection::ordinary(io)));
                     } else {
@@ -114,16 +134,11 @@ where
                     let Some(receiving) = receiver else {
                         return Poll::Pending;
                     };
-                    let (header, surplus) = ready!(receiving.poll(cx))?;
-                    let Some(Receiver { io, .. }) = receiver.take() else {
+                    let received = ready!(receiving.poll(cx))?;
+                    let Some(receiver) = receiver.take() else {
                         return Poll::Pending;
                     };
-                    let info = io.info().clone();
-                    let info = match header {
-                        Header::Client(client) => info.with_client(client.endpoint, client.proxied),
-                        Header::Proxy => info,
-                    };
-                    return Poll::Ready(Ok(connection::connection(io, info, surplus)));
+                    return Poll::Ready(Ok(receiver.end(received)));
                 }
                 StageProj::Refused { peer } => return Poll::Ready(Err(untrusted(peer))),
             };
@@ -138,24 +153,27 @@ impl<C: Connection> Receiver<C> {
             io,
             shared,
             received: Vec::new(),
-            deadline: None,
+            timeout: HandshakeTimeout::default(),
         }
     }
 
-    /// The header, and the bytes that arrived after it.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Header, Bytes)>> {
+    fn end(self, (info, surplus): Received) -> ProxyProtocolConnection<C> {
+        connection::connection(self.io, info, surplus)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Received>> {
         loop {
-            let Poll::Ready(header) = self.poll_more(cx)? else {
+            let Poll::Ready(received) = self.poll_more(cx)? else {
                 return self.poll_deadline(cx).map(Err);
             };
-            if let Some(complete) = header {
-                return Poll::Ready(Ok(complete));
+            if let Some(received) = received {
+                return Poll::Ready(Ok(received));
             }
         }
     }
 
     /// Reads once. `None`: the header is not complete.
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<(Header, Bytes)>>> {
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Received>>> {
         ready!(Pin::new(&mut self.io).poll_readable(cx))?;
         let mut scratch = [const { MaybeUninit::uninit() }; READ];
         let mut buf = ReadBuf::uninit(&mut scratch);
@@ -174,7 +192,10 @@ impl<C: Connection> Receiver<C> {
         let complete = match header::frame(input) {
             Ok(Frame::Complete(length)) => {
                 let (header, surplus) = input.split_at(length);
-                header::parse(header).map(|header| Some((header, Bytes::copy_from_slice(surplus))))
+                header::parse(header).map(|header| {
+                    let info = name_client(&mut self.io, header);
+                    Some((info, Bytes::copy_from_slice(surplus)))
+                })
             }
             Ok(Frame::Incomplete) => {
                 if self.received.is_empty() {
@@ -192,10 +213,7 @@ impl<C: Connection> Receiver<C> {
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let Shared { policy, timer } = &*self.shared;
-        let sleep = self
-            .deadline
-            .get_or_insert_with(|| timer.sleep(policy.timeout));
-        ready!(sleep.as_mut().poll(cx));
+        ready!(self.timeout.poll(policy.timeout, timer, cx));
         let what = format!(
             "the proxy {} sent no complete PROXY header within {:?}, but {} bytes",
             self.io.info().peer(),
@@ -213,6 +231,19 @@ impl<C: Connection> Receiver<C> {
         );
         io::Error::new(io::ErrorKind::UnexpectedEof, what)
     }
+}
+
+/// Adds what a header says to the facts of a connection. Returns new facts, if those of the
+/// connection cannot be changed.
+fn name_client<C: Connection>(io: &mut C, header: Header) -> Option<ConnInfo> {
+    let Header::Client(Client { endpoint, proxied }) = header else {
+        return None;
+    };
+    match io.info_mut() {
+        Some(info) => info.set_client(endpoint, proxied),
+        None => return Some(io.info().clone().with_client(endpoint, proxied)),
+    }
+    None
 }
 
 fn untrusted(peer: &Endpoint) -> io::Error {

@@ -48,15 +48,17 @@ impl<L: ByteListener> Listener for ProxyProtocolListener<L> {
             // If the inner transport also reads a PROXY header, the peer is known only after the
             // inner handshake.
             let is_known = !incoming.is_from_proxy();
-            match policy.trusted.endpoint(&incoming.peer) {
+            let trust = policy.trusted.endpoint(&incoming.peer);
+            match trust {
                 Trust::No if is_known && policy.others == Others::Refused => {
                     let peer = incoming.peer.clone();
                     incoming.map(|_| ProxyProtocolHandshake::refused(peer))
                 }
                 Trust::No if is_known => incoming.map(ProxyProtocolHandshake::ordinary),
-                _ => incoming
-                    .from_proxy()
-                    .map(|inner| ProxyProtocolHandshake::new(inner, Arc::clone(shared))),
+                _ => incoming.from_proxy().map(|below| {
+                    let is_trusted = is_known && trust == Trust::Yes;
+                    ProxyProtocolHandshake::new(below, Arc::clone(shared), is_trusted)
+                }),
             }
         })
     }

@@ -61,6 +61,11 @@ pub trait Intercept<C: Connection>: Unpin + Send + 'static {
         inner.info()
     }
 
+    /// [`Connection::info_mut`]. It must agree with [`info`](Self::info).
+    fn info_mut<'a>(&'a mut self, inner: &'a mut C) -> Option<&'a mut ConnInfo> {
+        inner.info_mut()
+    }
+
     /// [`Read::poll_read`].
     ///
     /// # Errors
@@ -220,6 +225,10 @@ impl<C: Connection, I: Intercept<C>> Intercepted<C, I> {
 impl<C: Connection, I: Intercept<C>> Connection for Intercepted<C, I> {
     fn info(&self) -> &ConnInfo {
         self.intercept.info(&self.inner)
+    }
+
+    fn info_mut(&mut self) -> Option<&mut ConnInfo> {
+        self.intercept.info_mut(&mut self.inner)
     }
 
     #[inline]

@@ -58,16 +58,5 @@ fn may_begin_with(input: &[u8], prefix: &[u8]) -> bool {
     input[..common] == prefix[..common]
 }
 
-impl Header {
-    fn client(endpoint: impl Into<Endpoint>, destination: impl Into<Endpoint>) -> Client {
-        let mut proxied = Proxied::default();
-        proxied.destination = Some(destination.into());
-        Client {
-            endpoint: endpoint.into(),
-            proxied,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests;

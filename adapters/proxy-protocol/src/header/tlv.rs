@@ -13,27 +13,14 @@ const UNIQUE_ID: usize = 128;
 /// The types from 0xE0 to 0xEF are for vendors, those from 0xF0 to 0xF7 are for experiments.
 const EXTENSIONS: std::ops::RangeInclusive<u8> = 0xE0..=0xF7;
 
-/// The contents of the values. If a type occurs twice, the first value is used, except for
-/// extensions.
-#[derive(Default)]
-pub(super) struct Facts(Proxied);
-
-impl Facts {
-    pub(super) fn add_to(self, proxied: &mut Proxied) {
-        let destination = proxied.destination.take();
-        *proxied = self.0;
-        proxied.destination = destination;
-    }
-}
-
 /// Reads the values, which begin at this byte of the header, and verifies the checksum if there is
-/// one.
+/// one. Of a type that occurs twice, the first one counts, unless it is an extension.
 pub(super) fn read(
     parsed: &ProxyHeader<'_>,
     header: &[u8],
     begin: usize,
-) -> Result<Facts, HeaderError> {
-    let mut facts = Facts::default();
+    proxied: &mut Proxied,
+) -> Result<(), HeaderError> {
     let mut at = begin;
     for tlv in parsed.tlvs() {
         let Ok(tlv) = tlv else {
@@ -52,34 +39,31 @@ pub(super) fn read(
                     id.len()
                 )));
             }
-            other => facts.take(other)?,
+            other => take(other, proxied)?,
         }
     }
-    Ok(facts)
+    Ok(())
 }
 
-impl Facts {
-    fn take(&mut self, tlv: Tlv<'_>) -> Result<(), HeaderError> {
-        let Self(proxied) = self;
-        match tlv {
-            Tlv::Alpn(value) => fill(&mut proxied.alpn, || value.as_ref().into()),
-            Tlv::Authority(value) => fill(&mut proxied.authority, || value.as_ref().into()),
-            Tlv::UniqueId(value) => fill(&mut proxied.unique_id, || value.as_ref().into()),
-            Tlv::Netns(value) => fill(&mut proxied.namespace, || value.as_ref().into()),
-            Tlv::Ssl(ssl) => {
-                let tls = tls(&ssl)?;
-                // Without this flag, the client's connection has no TLS.
-                if ssl.client_ssl() {
-                    fill(&mut proxied.tls, || Box::new(tls));
-                }
+fn take(tlv: Tlv<'_>, proxied: &mut Proxied) -> Result<(), HeaderError> {
+    match tlv {
+        Tlv::Alpn(value) => fill(&mut proxied.alpn, || value.as_ref().into()),
+        Tlv::Authority(value) => fill(&mut proxied.authority, || value.as_ref().into()),
+        Tlv::UniqueId(value) => fill(&mut proxied.unique_id, || value.as_ref().into()),
+        Tlv::Netns(value) => fill(&mut proxied.namespace, || value.as_ref().into()),
+        Tlv::Ssl(ssl) => {
+            let tls = tls(&ssl)?;
+            // Without this flag, the proxy says that there is no TLS.
+            if ssl.client_ssl() {
+                fill(&mut proxied.tls, || Box::new(tls));
             }
-            Tlv::Custom(kind, value) if EXTENSIONS.contains(&kind) => {
-                proxied.extensions.push((kind, value.as_ref().into()));
-            }
-            _ => {}
         }
-        Ok(())
+        Tlv::Custom(kind, value) if EXTENSIONS.contains(&kind) => {
+            proxied.extensions.push((kind, value.as_ref().into()));
+        }
+        _ => {}
     }
+    Ok(())
 }
 
 fn tls(ssl: &SslInfo<'_>) -> Result<ProxiedTls, HeaderError> {

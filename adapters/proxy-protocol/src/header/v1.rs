@@ -1,5 +1,6 @@
 //! Version 1: a line of text.
-use super::{Frame, Header, HeaderError, may_begin_with};
+use super::{Client, Frame, Header, HeaderError, may_begin_with};
+use anyport_core::transport::Proxied;
 use proxy_header::{ParseConfig, ProxyHeader};
 
 const PREFIX: &[u8] = b"PROXY ";
@@ -42,8 +43,10 @@ pub(super) fn parse(line: &[u8]) -> Result<Header, HeaderError> {
     match ProxyHeader::parse(line, ParseConfig::default()) {
         Ok((header, length)) if length == line.len() => match header.proxied_address() {
             Some(address) => {
-                let client = Header::client(address.source, address.destination);
-                Ok(Header::Client(client))
+                let mut proxied = Proxied::default();
+                proxied.destination = Some(address.destination.into());
+                let endpoint = address.source.into();
+                Ok(Header::Client(Client { endpoint, proxied }))
             }
             None => Err(invalid()),
         },

@@ -1,6 +1,6 @@
 //! Version 2: a binary header.
-use super::{Frame, Header, HeaderError, LONGEST, may_begin_with, tlv};
-use anyport_core::transport::{Endpoint, UnixName};
+use super::{Client, Frame, Header, HeaderError, LONGEST, may_begin_with, tlv};
+use anyport_core::transport::{Endpoint, Proxied, UnixName};
 use proxy_header::{ParseConfig, ProxyHeader};
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -53,27 +53,25 @@ pub(super) fn parse(header: &[u8]) -> Result<Header, HeaderError> {
             header.len() - FIXED
         )));
     };
-    let (addresses, client) = match parsed.proxied_address() {
+    let (length, addresses) = match parsed.proxied_address() {
         Some(address) => {
-            let client = Header::client(address.source, address.destination);
             let length = if address.source.is_ipv4() { 12 } else { 36 };
-            (length, Some(client))
+            let addresses = (address.source.into(), address.destination.into());
+            (length, Some(addresses))
         }
         None if family >> 4 == 3 => {
             let (source, destination) = header[FIXED..][..2 * PATH].split_at(PATH);
-            let client = Header::client(unix(source), unix(destination));
-            (2 * PATH, Some(client))
+            (2 * PATH, Some((unix(source), unix(destination))))
         }
         None => (0, None),
     };
-    let facts = tlv::read(&parsed, header, FIXED + addresses)?;
-    Ok(match client {
-        Some(mut client) => {
-            facts.add_to(&mut client.proxied);
-            Header::Client(client)
-        }
-        None => Header::Proxy,
-    })
+    let mut proxied = Proxied::default();
+    tlv::read(&parsed, header, FIXED + length, &mut proxied)?;
+    let Some((endpoint, destination)) = addresses else {
+        return Ok(Header::Proxy);
+    };
+    proxied.destination = Some(destination);
+    Ok(Header::Client(Client { endpoint, proxied }))
 }
 
 /// A path ends at its first zero byte. A name in the abstract namespace begins with a zero byte,
