@@ -24,6 +24,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     dependencies::lints_are_inherited,
     facade::holds_no_logic,
     layers::use_lower_layers_only,
+    layers::have_no_cycle,
 ];
 
 /// Prints every violation as `path:line: what is wrong; what to do`.

@@ -22,21 +22,14 @@ pub(super) fn core_is_light(repo: &Repo) -> Vec<Violation> {
     for core in of_role(repo, Role::Core) {
         let by_default = switched_on_by_default(core);
         let choices = core.dependencies.iter().filter(|dependency| {
-            let is_choice = CHOICES
-                .split_whitespace()
-                .any(|choice| choice == dependency.name);
+            let is_choice = CHOICES.split_whitespace().any(|c| c == dependency.name);
             is_choice && dependency.kind == DependencyKind::Normal
         });
-        for Dependency {
-            name,
-            key,
-            optional,
-            ..
-        } in choices
-        {
-            let message = if !optional {
+        for choice in choices {
+            let name = &choice.name;
+            let message = if !choice.optional {
                 format!("core cannot be built without `{name}`; make it optional, behind a feature")
-            } else if by_default.contains(key) {
+            } else if by_default.contains(&choice.key) {
                 format!("core's default features turn on `{name}`; leave it to the transports")
             } else {
                 continue;
@@ -74,16 +67,13 @@ pub(super) fn adapters_name_no_transport(repo: &Repo) -> Vec<Violation> {
 /// have lints of their own.
 pub(super) fn lints_are_inherited(repo: &Repo) -> Vec<Violation> {
     let own = ["transports/glommio", "transports/monoio"];
-    let members = repo
-        .members
-        .iter()
-        .filter(|member| !own.contains(&&*member.dir));
-    let forgotten = members
-        .map(|member| member.path("Cargo.toml"))
-        .filter(|path| {
-            let text = repo.text(path).unwrap_or_default();
-            !text.contains("\n[lints]\nworkspace = true\n")
-        });
+    let mut members: Vec<&Member> = repo.members.iter().collect();
+    members.retain(|member| !own.contains(&&*member.dir));
+    let manifests = members.iter().map(|member| member.path("Cargo.toml"));
+    let forgotten = manifests.filter(|path| {
+        let text = repo.text(path).unwrap_or_default();
+        !text.contains("\n[lints]\nworkspace = true\n")
+    });
     let advice = "does not inherit the lints; add `[lints]` with `workspace = true`";
     forgotten
         .map(|path| Violation::new(path, 1, advice))
@@ -99,10 +89,8 @@ fn forbidden(
     let mut violations = Vec::new();
     for member in of_role(repo, from) {
         for dependency in &member.dependencies {
-            let target = repo
-                .members
-                .iter()
-                .find(|other| other.name == dependency.name);
+            let mut members = repo.members.iter();
+            let target = members.find(|other| other.name == dependency.name);
             let advice = target.and_then(|target| rule(dependency, target.role()));
             violations.extend(advice.map(|advice| {
                 let message = format!("{} depends on {}; {advice}", member.name, dependency.name);
@@ -114,9 +102,8 @@ fn forbidden(
 }
 
 fn of_role(repo: &Repo, role: Role) -> impl Iterator<Item = &Member> {
-    repo.members
-        .iter()
-        .filter(move |member| member.role() == role)
+    let members = repo.members.iter();
+    members.filter(move |member| member.role() == role)
 }
 
 /// The optional dependencies that the default features turn on.
