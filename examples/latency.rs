@@ -10,7 +10,7 @@ use anyport::{
     serve_with, service_fn,
     transport::{Intercept, Intercepted},
 };
-use anyport_examples::{exit_code, print_endpoints};
+use anyport_examples::exit_code;
 use clap::Parser;
 use hyper::rt::ReadBufCursor;
 use std::{
@@ -80,6 +80,7 @@ async fn hello(_: Request<Body>) -> Result<Response<String>, Infallible> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    tracing_subscriber::fmt().init();
     exit_code(run(&Options::parse()).await)
 }
 
@@ -91,10 +92,7 @@ async fn run(options: &Options) -> Result<()> {
             handshake.await
         })
         .map_connection(move |inner| Intercepted::new(inner, Latency::new(delay)));
-    let running = serve_with(transport, service_fn(hello))
+    serve_with(transport, service_fn(hello))
         .with_graceful_shutdown(shutdown::signal())
-        .start()?;
-    print_endpoints(&running, "http");
-    println!("{}", running.wait().await?);
-    Ok(())
+        .await
 }

@@ -14,7 +14,6 @@ use hyper::rt::Executor;
 use std::{
     fmt,
     future::Future,
-    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
