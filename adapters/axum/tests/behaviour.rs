@@ -40,6 +40,7 @@ impl Subject for AxumTcp {
             .without(Capability::PeerState)
             .without(Capability::RetryWrite)
             .without(Capability::Reset)
+            .without(Capability::Stop)
     }
 }
 
@@ -62,6 +63,7 @@ impl Subject for RoundTrip {
             .without(Capability::PeerState)
             .without(Capability::RetryWrite)
             .without(Capability::Reset)
+            .without(Capability::Stop)
     }
 }
 

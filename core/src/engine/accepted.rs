@@ -13,7 +13,7 @@ use std::{fmt, mem, pin::Pin, sync::Arc, task::Poll};
 /// A raw handler gets it, and `hyper::upgrade` returns it after an upgrade
 /// (`upgraded.downcast::<Accepted<_>>()`). Wherever it is moved, it counts against the connection
 /// limit. At the end of a drain's grace period, its reads and writes fail with
-/// [`io::ErrorKind::ConnectionAborted`].
+/// [`io::ErrorKind::ConnectionAborted`](std::io::ErrorKind::ConnectionAborted).
 ///
 /// For code that wants tokio's I/O traits, wrap it in `hyper_util::rt::TokioIo`.
 pub struct Accepted<C: Connected> {

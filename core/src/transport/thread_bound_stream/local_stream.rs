@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A stream of a thread-per-core runtime, which need not be `Send`: the inner stream of a
-/// [`ThreadBoundStream`].
+/// [`ThreadBoundStream`](crate::transport::ThreadBoundStream).
 ///
 /// A transport's [`Connection`](crate::Connection) forwards its methods to these, which have the
 /// same contract and defaults.
