@@ -10,7 +10,6 @@ use anyport::{
     serve_with, service_fn,
     transport::{Intercept, Intercepted},
 };
-use anyport_examples::exit_code;
 use clap::Parser;
 use hyper::rt::ReadBufCursor;
 use std::{
@@ -81,7 +80,7 @@ async fn hello(_: Request<Body>) -> Result<Response<String>, Infallible> {
 #[tokio::main]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt().init();
-    exit_code(run(&Options::parse()).await)
+    anyport_examples::exit_code(run(&Options::parse()).await)
 }
 
 async fn run(options: &Options) -> Result<()> {
@@ -92,7 +91,9 @@ async fn run(options: &Options) -> Result<()> {
             handshake.await
         })
         .map_connection(move |inner| Intercepted::new(inner, Latency::new(delay)));
-    serve_with(transport, service_fn(hello))
-        .with_graceful_shutdown(shutdown::signal())
-        .await
+    let server = serve_with(transport, service_fn(hello));
+    let running = server.with_graceful_shutdown(shutdown::signal()).start()?;
+    anyport_examples::print_curl(&running, "http");
+    running.wait().await?;
+    Ok(())
 }
