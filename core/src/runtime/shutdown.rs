@@ -42,9 +42,8 @@ pub(crate) fn first_signal() -> i32 {
 /// ```no_run
 /// # use anyport_core::{Result, Server, runtime::shutdown};
 /// # async fn f(server: Server) -> Result<()> {
-/// let report = server.with_graceful_shutdown(shutdown::signal()).await?;
-/// println!("{report}");
-/// # Ok(()) }
+/// server.with_graceful_shutdown(shutdown::signal()).await
+/// # }
 /// ```
 ///
 /// # Panics
