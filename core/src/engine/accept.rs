@@ -20,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long the runtime's driver gets at least to report what the kernel still queues.
+/// The least time that the runtime's driver gets to report connections that the kernel has queued.
 const LAST_LOOK: Duration = Duration::from_millis(2);
 /// How long the worker waits for aborted connections to end by themselves.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -55,9 +55,9 @@ enum AcceptState {
     /// Accepting what the kernel has queued already.
     Emptying {
         since: Instant,
-        /// Clients whose handshake is in flight get until this time.
+        /// Until this time, clients whose TCP handshake is in flight are waited for.
         look: Option<Instant>,
-        /// The end of this state in any case.
+        /// The latest end of this state.
         end: Option<Instant>,
     },
     /// Waiting for the connections to end.
@@ -135,14 +135,16 @@ where
                     }
                     let accepting = self.incoming.accept(cx);
                     let over = match &accepting {
-                        // Clients that are queued behind a limit get in when others leave.
+                        // Queued clients that wait for a limit are accepted when other connections
+                        // end.
                         Accepting::Held => {
                             self.worker.begin_closing();
                             false
                         }
                         Accepting::Yield | Accepting::Waiting { some: true } => {
                             cx.waker().wake_by_ref();
-                            // A listener that cannot keep clients out would never finish.
+                            // Without this end, a listener that cannot refuse clients would never
+                            // finish.
                             self.reached(end, cx)
                         }
                         Accepting::Waiting { some: false } => self.reached(look, cx),
@@ -224,7 +226,8 @@ where
         }
     }
 
-    /// Whether the grace period is over. Now and then, what is left is reported.
+    /// Whether the grace period is over. Until then, the remaining connections are reported about
+    /// once a second.
     fn reached_end(&mut self, since: Instant, cx: &mut Context<'_>) -> bool {
         let end = since.checked_add(self.shared().grace());
         loop {

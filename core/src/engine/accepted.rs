@@ -18,14 +18,14 @@ use std::{fmt, mem, pin::Pin, sync::Arc, task::Poll};
 /// For code that wants tokio's I/O traits, wrap it in `hyper_util::rt::TokioIo`.
 pub struct Accepted<C: Connected> {
     pub(super) io: C,
-    /// Replaces the facts of `io`, if `io` is shared by several connections.
+    /// Replaces the facts of `io`, if another connection has the same `ConnInfo`.
     info: Option<ConnInfo>,
     pub(super) state: Arc<ConnState>,
     /// State that most connections do not need most of the time.
     pub(super) cold: Option<Box<ColdState>>,
 }
 
-/// Every idle WebSocket has one, so what is needed even less often is separate.
+/// Every idle WebSocket has one. So state that is needed less often is in [`RareState`].
 #[derive(Default)]
 pub(super) struct ColdState {
     pub(super) reader: Registered,
@@ -35,10 +35,10 @@ pub(super) struct ColdState {
 /// State that hardly any connection needs.
 #[derive(Default)]
 pub(super) struct RareState {
-    /// Bytes that were read before their reader was known.
+    /// Bytes that were put back. The next read returns them.
     unread: Bytes,
     pub(super) writer: Registered,
-    /// It has been shut down, and waits for the client's end.
+    /// The sending half has been shut down, and the close waits for the client's end.
     pub(super) linger: Option<Linger>,
 }
 
@@ -82,8 +82,9 @@ impl<C: Connected> Accepted<C> {
         &self.io
     }
 
-    /// The same, to drive a connection that is not a byte stream. Bytes that are read or written
-    /// this way are not counted, so use [`Accepted`] itself for a byte stream.
+    /// Like [`io`](Self::io), but mutable, to drive a connection that is not a byte stream. Bytes
+    /// that are read or written this way are not counted, so use [`Accepted`] itself for a byte
+    /// stream.
     pub fn io_mut(&mut self) -> &mut C {
         &mut self.io
     }
@@ -95,8 +96,8 @@ impl<C: Connected> Accepted<C> {
         self.state.stage() != Stage::Serving
     }
 
-    /// Ready once the server drains, for a raw handler that waits for its client meanwhile. Use one
-    /// at a time: of several, only the one that was polled last is woken.
+    /// Ready once the server drains. A raw handler selects between this and its client. Use one at
+    /// a time: of several, only the one that was polled last is woken.
     ///
     /// ```
     /// # use anyport_core::{Connection, protocol::Accepted};
@@ -154,14 +155,14 @@ impl<C: Connection> Accepted<C> {
             if !self.state.flags.has_external_pollers() {
                 self.cold = None;
             } else if rare.linger.is_none() {
-                // The waiting writer registers again.
+                // A waiting writer registers again at its next poll.
                 cold.rare = None;
             }
         }
         true
     }
 
-    /// Lets a client that is still sending at the shutdown finish.
+    /// Has the close wait for the client's end, because the client may still be sending.
     #[cfg(feature = "http1")]
     pub(crate) fn linger_at_close(&self) {
         self.state.flags.linger_at_close();

@@ -15,8 +15,8 @@ impl<C: Connection> Accepted<C> {
         self.cold.is_none() && !self.state.flags.has_external_pollers()
     }
 
-    /// An error after an abort of the server. The connection's own task is dropped then, and does
-    /// not have to ask.
+    /// Fails after an abort of the server. Only other tasks need this check, because the
+    /// connection's own task is dropped.
     fn check(&self) -> io::Result<()> {
         if self.state.flags.has_external_pollers() && self.state.aborting() {
             return Err(io::Error::new(
@@ -27,7 +27,7 @@ impl<C: Connection> Accepted<C> {
         Ok(())
     }
 
-    /// Registers the reading task for an abort of the server.
+    /// Registers the reading task, so that an abort of the server wakes it.
     fn await_abort_reading(&mut self, cx: &Context<'_>) -> io::Result<()> {
         if self.state.flags.has_external_pollers() {
             let cold = self.cold.get_or_insert_default();
@@ -51,8 +51,8 @@ impl<C: Connection> Accepted<C> {
         Ok(())
     }
 
-    /// `retry` is tried now and then while the write is pending. `bytes` tells how many bytes a
-    /// success has written.
+    /// Writes, and counts the write. `retry` is called if the write is pending and the connection's
+    /// deadline has passed. `bytes` is the number of bytes that a successful write took.
     #[inline]
     fn write_with<T>(
         &mut self,
@@ -93,7 +93,7 @@ impl<C: Connection> Accepted<C> {
         polled
     }
 
-    /// Shuts it down, then waits for the client's end.
+    /// Shuts the sending half down, then waits for the client's end.
     #[cold]
     fn close_lingering(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.state.flags.is_lingering() {

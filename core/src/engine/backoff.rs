@@ -24,7 +24,7 @@ impl Backoff {
     /// How to handle an error of this kind, and how long to [`pause`](Self::pause).
     pub(super) fn failed(&mut self, mut kind: AcceptErrorKind) -> (AcceptErrorKind, Duration) {
         self.failures += 1;
-        // An error that should have been over at once persists.
+        // The error should have passed at once, but it persists.
         if kind == AcceptErrorKind::Retry && self.failures > MOST_RETRIES {
             kind = AcceptErrorKind::Backoff;
         }
@@ -35,7 +35,7 @@ impl Backoff {
         (kind, self.wait)
     }
 
-    /// The wait begins.
+    /// Begins the wait.
     pub(super) fn pause(&mut self, now: Instant) {
         self.until = now.checked_add(self.wait);
     }

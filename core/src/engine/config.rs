@@ -1,4 +1,4 @@
-//! The configuration of a server, as its connections reach it.
+//! The configuration of a server, which its connections share.
 use crate::{
     config::{HttpOptions, Limits, Timeouts},
     error::Result,
@@ -31,7 +31,7 @@ impl Config {
         self.http.half_close
     }
 
-    /// Whether anything beside the app handles each request.
+    /// Whether each request needs code besides the app: a timeout, or a hook for its response.
     pub(crate) fn has_request_hooks(&self) -> bool {
         self.timeouts.request < Duration::MAX || self.http.status_of.is_some()
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-/// One byte for each writer, because they are written without a lock.
+/// Each writer has bytes of its own, because it writes them without a lock.
 #[derive(Debug, Default)]
 pub(crate) struct Flags {
     /// Tasks other than the connection's own may poll its I/O object.
@@ -23,7 +23,7 @@ pub(crate) struct Flags {
 
 /// The connection has reached its maximum age: the next response says `Connection: close`.
 const OLD: u8 = 1;
-/// The worker wakes it for the next check of its client.
+/// The worker will wake the connection for the next check of its client.
 const PROBING: u8 = 1 << 1;
 /// The I/O object is being taken from hyper, without closing it.
 const DETACHING: u8 = 1 << 2;
@@ -33,16 +33,18 @@ const DISTURBED: u8 = 1 << 3;
 const DISCARD_UNSENT: u8 = 1 << 4;
 /// The client has ended its sending half, and still gets its response.
 const HALF_CLOSED: u8 = 1 << 5;
-/// The server closes it gracefully, and the protocol may have a message for that.
+/// The server closes the connection gracefully. The protocol may send a last message, such as TLS's
+/// `close_notify`.
 const GRACEFUL_CLOSE: u8 = 1 << 6;
-/// Dropping it resets it, so that the client does not take a part of a response for the whole.
+/// Dropping the connection resets it, so that the client does not take a truncated response as
+/// complete.
 const RESET: u8 = 1 << 7;
 
 /// Whether a connection has switched from HTTP to another protocol, such as WebSocket.
 #[repr(u8)]
 enum Upgrade {
     No = 0,
-    /// It has, and its own task is about to end.
+    /// It has switched, and its own task is about to end.
     Begins,
     /// Its own task has ended.
     Done,
@@ -52,9 +54,9 @@ enum Upgrade {
 #[repr(u8)]
 enum Lingering {
     No = 0,
-    /// The client may still be sending what nobody reads. Not after an upgrade.
+    /// The client may still be sending bytes that nobody reads. Ignored after an upgrade.
     Will,
-    /// The client acknowledges what it receives until the last frame.
+    /// HTTP/2: the client sends acknowledgements until the last frame.
     Always,
     /// Everything has been sent, and the close waits.
     Does,
@@ -107,11 +109,12 @@ impl Flags {
     /// nothing can be read or written.
     pub(crate) fn begin_detaching(&self) {
         self.set_own(DETACHING, true);
-        // Reads and writes check the flag then.
+        // So that reads and writes check `DETACHING`.
         self.set_external_pollers();
     }
 
-    /// Whether hyper neither read nor wrote meanwhile.
+    /// Ends what [`begin_detaching`](Self::begin_detaching) began. Returns whether hyper neither
+    /// read nor wrote since then.
     pub(crate) fn end_detaching(&self) -> bool {
         if !self.is_upgraded() {
             self.clear_external_pollers();
@@ -130,7 +133,7 @@ impl Flags {
         self.has_own(DETACHING)
     }
 
-    /// Whether the worker wakes it for the next check of its client.
+    /// Whether the worker will wake the connection for the next check of its client.
     pub(super) fn is_probing(&self) -> bool {
         self.has_own(PROBING)
     }
@@ -150,8 +153,8 @@ impl Flags {
             .store(if on { own | bits } else { own & !bits }, Relaxed);
     }
 
-    /// The client acknowledges what it receives, and updates its window, until the last frame. So
-    /// the close waits for its end.
+    /// An HTTP/2 client sends acknowledgements and window updates until the last frame. So the
+    /// close waits for its end.
     #[cfg_attr(
         not(feature = "http2"),
         expect(dead_code, reason = "only HTTP/2 has such peers")
@@ -160,13 +163,13 @@ impl Flags {
         self.set_lingering(Lingering::Always);
     }
 
-    /// The client may be sending what nobody reads. So the close waits for its end.
+    /// The client may be sending bytes that nobody reads. So the close waits for its end.
     pub(crate) fn linger_at_close(&self) {
         let (no, will) = (Lingering::No as u8, Lingering::Will as u8);
         let _ = self.lingering.compare_exchange(no, will, Relaxed, Relaxed);
     }
 
-    /// What the client has sent has been read.
+    /// Everything that the client sent has been read, so the close need not wait for its end.
     pub(crate) fn cancel_linger(&self) {
         self.set_lingering(Lingering::No);
     }
@@ -189,8 +192,7 @@ impl Flags {
         self.has_own(HALF_CLOSED)
     }
 
-    /// The server is about to drop the connection in a graceful end, not in the middle of
-    /// something.
+    /// The server is about to drop the connection gracefully, not in the middle of a response.
     pub(crate) fn set_graceful_close(&self) {
         self.set_own(GRACEFUL_CLOSE, true);
     }
@@ -199,8 +201,8 @@ impl Flags {
         self.has_own(GRACEFUL_CLOSE)
     }
 
-    /// A response that ends with the connection begins. Until a graceful shutdown, the connection
-    /// ends in a reset: otherwise a part of the response would look complete.
+    /// A response that ends with the connection begins. Until a graceful shutdown, dropping the
+    /// connection resets it: otherwise a truncated response would look complete.
     pub(crate) fn reset_unless_shut_down(&self) {
         self.set_own(RESET, true);
     }
@@ -243,7 +245,7 @@ impl Flags {
         let due = self.is_due();
         if due {
             self.due.store(false, Relaxed);
-            // A check of the client that is still needed asks again.
+            // A check of the client that is still needed sets this again.
             self.set_own(PROBING, false);
         }
         due
@@ -264,7 +266,7 @@ impl Flags {
         self.due.load(Relaxed)
     }
 
-    /// A drain closes it, because the client stopped in the middle of a request.
+    /// A drain closes the connection, because the client stopped in the middle of a request.
     pub(crate) fn set_stalled(&self) {
         self.stalled.store(true, Relaxed);
     }

@@ -1,4 +1,4 @@
-//! What the server knows of one connection, for as long as any part of the connection lives.
+//! The server's state of one connection. It lives as long as any part of the connection.
 use super::{
     config::Config,
     conn_flags::Flags,
@@ -53,7 +53,7 @@ pub(crate) struct ConnState {
     writes: AtomicU32,
     /// The number of writes that were larger than a protocol's own frames.
     large_writes: AtomicU32,
-    /// The number of tasks of its own that the connection has.
+    /// The number of responses that have a task of their own.
     subtasks: AtomicU32,
     /// The number of bodies that are being read, in any task.
     readers: AtomicU32,
@@ -62,7 +62,7 @@ pub(crate) struct ConnState {
     /// The connection's task is in the middle of a poll that will see every change. Written only by
     /// that task.
     busy: AtomicBool,
-    /// The peer seen by accept is a proxy: its client is known after the handshake.
+    /// The peer is a proxy. Its client is known after the handshake.
     from_proxy: bool,
     pub(crate) flags: Flags,
     #[cfg(feature = "tracing")]
@@ -128,8 +128,8 @@ impl ConnState {
         self
     }
 
-    /// Applies the accept filter and the limit per address to the client of a proxy, now that the
-    /// handshake has told who the client is. Other clients have been admitted at accept.
+    /// Applies the accept filter and the limit per address to the client of a proxy, which the
+    /// handshake has named. Other clients were admitted at accept.
     pub(super) fn admit_client(&self, client: &Endpoint) -> Result<(), Refusal> {
         if !self.from_proxy {
             return Ok(());
@@ -153,7 +153,7 @@ impl ConnState {
         self.worker.stage()
     }
 
-    /// Whether the connection has to end now, in the middle of anything.
+    /// Whether the connection has to end now, even in the middle of a response.
     pub(crate) fn aborting(&self) -> bool {
         self.stage() == Stage::Aborting
     }
@@ -184,13 +184,13 @@ impl ConnState {
         }
     }
 
-    /// A task of the connection's own begins.
+    /// A response begins that has a task of its own.
     pub(crate) fn begin_subtask(&self) {
         self.subtasks.fetch_add(1, Relaxed);
     }
 
-    /// A task of the connection's own ends. The connection's task has to check whether the
-    /// connection is idle.
+    /// The task of a response ends. The connection's task has to check whether the connection is
+    /// idle.
     pub(crate) fn end_subtask(&self) {
         if self.subtasks.fetch_sub(1, Relaxed) == 1 {
             self.task.wake();
@@ -264,7 +264,7 @@ impl ConnState {
     }
 
     /// Has the connection's task polled at `at` or earlier. Postponing a deadline costs nothing:
-    /// the task is polled at the old one and asks again. `None` is never.
+    /// the task is polled at the old one and sets the new one. `None` is never.
     pub(crate) fn wake_at(&self, at: Option<Instant>) {
         if let Some(at) = at {
             self.worker.wake_at(self.key, at);
@@ -283,7 +283,8 @@ impl ConnState {
         });
     }
 
-    /// The server ends the connection because the client took too long. `stalled`: for a drain.
+    /// The server ends the connection because the client took too long. `stalled`: the report of a
+    /// drain counts it as stalled.
     pub(crate) fn end(&self, why: Option<TimedOut>, stalled: bool) {
         if let Some(why) = why {
             self.timed_out(why);

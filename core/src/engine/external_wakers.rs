@@ -9,8 +9,8 @@ pub(crate) struct ExternalWakers {
     pub(crate) writer: WakerSlot,
     /// A raw handler that waits for the drain.
     pub(crate) drain: WakerSlot,
-    /// How many bytes a stream that buffers had sent when it was last asked. Kept here, because few
-    /// connections are asked.
+    /// How many bytes a stream with a buffer had sent at the last check. Kept here, because few
+    /// connections are checked.
     sent: AtomicU64,
 }
 

@@ -19,7 +19,7 @@ use std::{
 
 /// How many connections are accepted before other tasks are polled.
 const BATCH: usize = 64;
-/// What [`Listener`] forbids.
+/// Reports an error that the contract of [`Listener`] forbids.
 const WOULD_BLOCK: &str = "`Listener::poll_accept` returned an error of kind `WouldBlock`, which \
     wakes no task, so clients wait: return `Poll::Pending`, and wake the waker when a client comes";
 
@@ -39,7 +39,7 @@ pub(super) struct Incoming<L, P, R> {
 
 /// The result of trying to accept.
 pub(super) enum Accepting {
-    /// The listener is pending. Whether a connection was accepted before.
+    /// The listener is pending. `some`: connections were accepted before.
     Waiting {
         some: bool,
     },
@@ -75,7 +75,7 @@ where
     P: Protocol<Accepted<L::Connection>>,
     R: Runtime + Executor<ConnTask<L::Handshake, P, L::Connection>>,
 {
-    /// Keeps new clients out. Returns how long those that the kernel has queued may take.
+    /// Refuses new clients. Returns how long a client's TCP handshake may still be in flight.
     pub(super) fn stop_listening(&mut self) -> Duration {
         self.listener
             .as_mut()

@@ -59,8 +59,8 @@ impl IpLimits {
         }
     }
 
-    /// `Err`: this client has as many connections as allowed. `Ok`: what has to be passed to
-    /// [`leave`](Self::leave) at the end.
+    /// Counts a connection of this client. `Err`: the client has as many as allowed. `Ok`: the slot
+    /// to pass to [`leave`](Self::leave) at the end.
     pub(crate) fn enter(&self, peer: &Endpoint) -> Result<Option<IpSlot>, ()> {
         let Some(ip) = (self.limit < usize::MAX).then(|| client(peer)).flatten() else {
             return Ok(None);

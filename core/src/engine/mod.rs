@@ -3,8 +3,8 @@
 //! Two named futures do all of that, so that a runtime can state in a bound whether they must be
 //! `Send`: an [`AcceptLoop`] per worker and a [`ConnTask`] per connection.
 //!
-//! The engine knows bytes, permits and time. It must not know the protocol on a connection, which
-//! is a [`Protocol`]'s, nor how a server is put together.
+//! The engine handles bytes, permits and time. It depends neither on the protocol of a connection,
+//! which is a [`Protocol`], nor on the module `server`.
 mod accept;
 mod accepted;
 mod accepted_io;

@@ -10,7 +10,7 @@ use std::{
 /// How many connections are woken at their deadlines before other tasks are polled.
 const BATCH: usize = 512;
 
-/// What a worker asks of its connections.
+/// A connection, as its worker uses it.
 pub(crate) trait OpenConn: Send + Sync + 'static {
     /// Wakes every task that waits for the connection.
     fn wake(&self);
@@ -24,7 +24,7 @@ pub(crate) trait OpenConn: Send + Sync + 'static {
     fn is_lingering(&self) -> bool;
 }
 
-/// The open connections, and how those ended that a drain has ended.
+/// The open connections, and the numbers of those that ended in a drain.
 pub(super) struct OpenConns<C> {
     open: Slab<Open<C>>,
     deadlines: TimerQueue,

@@ -1,5 +1,4 @@
-//! Watches the client while its connection is busy: whether the client is still there, and accepts
-//! what is sent.
+//! Checks, while a request is in flight, whether the client is still connected and accepts bytes.
 use super::{Accepted, ConnState};
 use crate::transport::{Connection, PeerState};
 use bytes::Bytes;
@@ -12,18 +11,18 @@ use std::{
     time::Duration,
 };
 
-/// How much is read of what a client sends ahead of a response.
+/// How many bytes are read at once that a client sends ahead of its response.
 const GLANCE: usize = 2048;
 
 /// How often the kernel is asked about a client whose bytes wait unread.
 const PROBE: Duration = Duration::from_secs(1);
 
 impl<C: Connection> Accepted<C> {
-    /// Checks whether a client that waits for a response is still there. Hyper would read ahead for
-    /// that, into a buffer of 8 KiB per request; this replaces it.
+    /// Checks whether a client that waits for a response is still connected. Hyper would read ahead
+    /// for that, into a new buffer of 8 KiB for each request.
     ///
-    /// Bytes that are read here are put back. If another task reads the connection, that task finds
-    /// its end. If bytes wait that nobody reads, the kernel is asked about the client, once in
+    /// Bytes that are read here are put back. If another task reads the connection, that task
+    /// detects the end. While bytes wait unread, the kernel is asked about the client once per
     /// [`PROBE`].
     #[cold]
     pub(super) fn watch_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -36,7 +35,7 @@ impl<C: Connection> Accepted<C> {
         Ok(())
     }
 
-    /// Reads a little, and puts it back. `false`: there was nothing, not even the end.
+    /// Reads a few bytes, and puts them back. `false`: neither bytes nor the end had arrived.
     fn glance(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut scratch = [const { MaybeUninit::uninit() }; GLANCE];
         let mut buf = ReadBuf::uninit(&mut scratch);
@@ -66,9 +65,10 @@ impl<C: Connection> Accepted<C> {
                 PeerState::Closed => {
                     return Err(peer_left(&self.state, io::ErrorKind::ConnectionReset));
                 }
-                // The reading task has everything that will ever arrive.
+                // No more bytes will arrive, and the reading task has all that arrived.
                 PeerState::HalfClosed if !self.has_unread() => self.peer_ended()?,
-                // Only a read can tell. What it returns may be awaited by another task.
+                // Only a read detects a disconnect. Another task may wait for the bytes that were
+                // read.
                 PeerState::Unknown if !self.has_unread() && self.glance(cx)? => {
                     cx.waker().wake_by_ref()
                 }

@@ -1,5 +1,5 @@
-//! What happens during one poll of a connection, counted in a thread-local: exchanges need no
-//! reference to their connection.
+//! Counts the exchanges of the connection that is being polled, in a thread-local. So an exchange
+//! needs no reference to its connection.
 use std::cell::Cell;
 
 thread_local! {
@@ -30,8 +30,8 @@ impl PollScope {
         self.open > 0
     }
 
-    /// Polls a connection, or drops it, with this scope as the current one. Inlined, because each
-    /// exchange passes here.
+    /// Polls a connection, or drops it, with this scope as the current one. Inlined, because every
+    /// request runs through it.
     #[inline(always)]
     pub(crate) fn enter<T>(&mut self, announces_close: bool, f: impl FnOnce() -> T) -> T {
         /// Restores the previous scope, also after a panic.

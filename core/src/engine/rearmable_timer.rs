@@ -90,7 +90,7 @@ impl LazyTimeout {
         self.poll_until(worker, cx, |since| since.checked_add(timeout))
     }
 
-    /// Does the same as `poll`, with an end that is computed from the begin. `None` is never.
+    /// Like `poll`, with an end that is computed from the beginning of the wait. `None` is never.
     pub(crate) fn poll_until(
         &mut self,
         worker: &WorkerState,

@@ -36,7 +36,8 @@ pub(crate) enum Command {
     Abort,
 }
 
-/// What a server asks of its workers, which refer to it.
+/// A worker, as its server uses it. A worker refers to its server, and the server refers back by
+/// this trait only.
 pub(super) trait ServerWorker: Send + Sync {
     /// The time on the worker's clock.
     fn now(&self) -> Instant;
@@ -151,7 +152,7 @@ impl ServerState {
         self.drain_begins.begin();
     }
 
-    /// How long the drain may take, since its begin.
+    /// How long the drain may take, from its beginning.
     pub(crate) fn grace(&self) -> Duration {
         Duration::from_nanos(self.grace.load(Ordering::Relaxed))
     }
@@ -182,8 +183,8 @@ impl ServerState {
         open
     }
 
-    /// Reports what is left of a drain, if that has changed. Returns when to try again; every
-    /// worker does, and the first one in each second counts.
+    /// Reports the remaining connections of a drain, if their number has changed. Returns when to
+    /// call this again. Every worker calls it, and one call in each second reports.
     pub(crate) fn report_drain(&self, now: Instant, until: Option<Instant>) -> Option<Instant> {
         if self.config.observers.is_empty() {
             return None;

@@ -153,8 +153,8 @@ impl<H, P, T> Phase<H, P, T> {
         }
     }
 
-    /// The task of an established connection. `None`: there will be none. Kept out of line, because
-    /// it runs once per connection.
+    /// The task of an established connection. `None`: the handshake failed, or the client was
+    /// refused. Kept out of line, because it runs once per connection.
     #[inline(never)]
     fn shake_hands<C>(
         self: Pin<&mut Self>,

@@ -1,4 +1,4 @@
-//! What a worker's accept loop and its connections share.
+//! The state that a worker's accept loop and its connections share.
 use super::{
     at_drain::DrainWaiters,
     config::Config,
@@ -35,8 +35,8 @@ pub(crate) enum Stage {
 
 /// The connections of one worker, its clock, and its drain.
 ///
-/// Connections refer to their worker, so their type `C` is defined above this one:
-/// [`WorkerState`](super::WorkerState) is the type with it.
+/// A connection refers to its worker, so the worker is generic over the type `C` of its
+/// connections. [`WorkerState`](super::WorkerState) is the type that the server uses.
 pub(crate) struct WorkerOf<C> {
     pub(super) shared: Arc<ServerState>,
     pub(crate) worker: Worker,
@@ -64,8 +64,8 @@ pub(crate) struct DrainBound {
     pub(crate) begun: Instant,
     /// The part of the grace period for a client in the middle of a request.
     pub(crate) share: Duration,
-    /// The length of the lame duck stage: also how long a connection that was accepted at its end
-    /// may take to send its first bytes.
+    /// The length of the lame duck stage. In the closing stage, a connection has the same time
+    /// after its accept to send its first bytes.
     pub(crate) lame_duck: Duration,
 }
 
