@@ -32,13 +32,12 @@ pub(super) enum Due {
     CloseDelay,
 }
 
-/// After its only request, a connection hibernates this many times earlier, so that a burst of
-/// one-off clients does not hold buffers. If it is resumed before the full time, it gets the full
-/// time from then on.
+/// After its only request, a connection hibernates this many times earlier. So a burst of clients
+/// with one request each holds no buffers. If the connection is resumed within the full time, the
+/// full time applies from then on.
 const FIRST_REQUEST_DIVISOR: u32 = 40;
 
-/// The longest time between two looks at the clock, for a connection that answers request after
-/// request.
+/// The longest time between two readings of the clock, on a busy connection.
 const LONGEST_CHECK: Duration = Duration::from_secs(1);
 
 /// How many times the progress is checked during the write stall timeout.
@@ -48,8 +47,8 @@ const PROGRESS_CHECKS: u32 = 16;
 type Deadline = Option<(Instant, Due)>;
 
 impl Due {
-    /// Whether the client is late. It may have been in time, if this process was paused and saw the
-    /// bytes too late.
+    /// Whether the deadline is a timeout of the client. If this process was paused, the client's
+    /// bytes may have arrived in time.
     pub(super) fn blames_peer(self) -> bool {
         match self {
             Self::Head | Self::Idle | Self::WriteStall | Self::Quiet | Self::Drain => true,
@@ -139,7 +138,7 @@ impl Machine {
     }
 
     fn due_by_progress(&self, rules: &Rules<'_>) -> Deadline {
-        // No write stall timeout, no progress checks.
+        // Without a write stall timeout, progress is not checked.
         self.due_by_stall(rules)?;
         after(
             self.stall?.checked_at,
@@ -151,8 +150,8 @@ impl Machine {
     fn due_by_age(&self, rules: &Rules<'_>) -> Deadline {
         match (self.state, self.shut_down_since, self.old) {
             (State::First { .. } | State::Closing { .. }, ..) => None,
-            // HTTP/2: GOAWAY is followed by a PING. A client that does not answer is gone, and
-            // would delay the drain. Otherwise the connection ends when the client has received
+            // HTTP/2: a PING follows GOAWAY. A client that does not answer it has disconnected, and
+            // would delay the drain. For other clients, the connection ends when they have received
             // everything.
             (_, Some(shut_down_since), _) => {
                 let wait = match (self.last_read_at > shut_down_since, rules.drain) {

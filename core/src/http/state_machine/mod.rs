@@ -1,9 +1,9 @@
-//! The state machine of an HTTP connection: what the connection waits for, for how long, and what
-//! happens then. It decides, and does no I/O.
+//! The state machine of an HTTP connection. It decides what the connection waits for, for how long,
+//! and what happens then. It does no I/O.
 //!
 //! [`Machine::next`] takes the state, what was [`Seen`] after hyper was polled, the [`Rules`] and
-//! the time. The caller carries out the [`Action`]. The table in ARCHITECTURE.md is this file in
-//! words; `tests.rs` checks each of its lines.
+//! the time. The caller carries out the [`Action`]. The tables in ARCHITECTURE.md describe this
+//! machine, and `tests.rs` tests each of their rows.
 mod due;
 mod seen;
 #[cfg(test)]
@@ -38,14 +38,14 @@ pub(super) enum State {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Idle {
-    /// When the last request ended, or when the last bytes of its response were sent.
+    /// When the last request ended, or later: when the last bytes of its response were sent.
     since: Instant,
     ended: Instant,
     precision: Precision,
 }
 
 /// How exact the times of an idle connection are. A request that is answered at once does not read
-/// the clock, so the times of a busy connection are corrected now and then.
+/// the clock, so the times of a busy connection are corrected at least once a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Precision {
     /// The times are exact, and no request has followed. A request may follow without reading the
@@ -59,14 +59,14 @@ enum Precision {
     Probed,
 }
 
-/// The state of a connection, and what is remembered beside it.
+/// The state of a connection, and the facts from earlier polls that its deadlines need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Machine {
     state: State,
     counts: Counts,
     /// When bytes were last read.
     last_read_at: Instant,
-    /// The client accepts no bytes.
+    /// Set while the client accepts no bytes.
     stall: Option<Stall>,
     /// The connection was resumed soon after it hibernated, so it keeps its buffers for the full
     /// time.
@@ -84,14 +84,14 @@ struct Stall {
     since: Instant,
     /// The number of writes by then.
     writes: u32,
-    /// When a stream that buffers was last asked whether it has sent bytes.
+    /// When the progress of a stream with a buffer was last checked.
     checked_at: Instant,
 }
 
 /// What the caller has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Nothing, until something happens, or until this time.
+    /// Wait for an event, or until this time.
     Wait(Option<Instant>),
     /// Poll hyper again.
     PollAgain,
@@ -284,15 +284,15 @@ impl Machine {
         }
     }
 
-    /// A request is in progress, and the client accepts what is sent: the clock is not needed.
+    /// A request is in progress, and the client accepts bytes. So the clock is not needed.
     #[inline(always)]
     pub(super) fn is_responding(&mut self) {
         self.state = State::Responding;
         self.stall = None;
     }
 
-    /// Whether the times may become stale, because a request has been answered meanwhile: the clock
-    /// is not needed.
+    /// Whether the times may become stale: the connection was idle, and another request has been
+    /// answered. If so, the clock is not needed.
     #[inline(always)]
     pub(super) fn may_become_stale(&self, requests: u32) -> bool {
         matches!(self.state, State::Idle(idle) if matches!(idle.precision, Precision::Fresh | Precision::Stale))
@@ -315,8 +315,9 @@ impl Machine {
     }
 
     /// A connection that was taken from hyper has been returned. `head`: a head began to arrive in
-    /// the same read as the previous request. Its timeout runs from that request, or from later
-    /// bytes that arrived before the probe, so such a head may take up to twice the timeout.
+    /// the same read as the previous request. Its timeout runs from the time at which the
+    /// connection became idle. Bytes of it that arrive before the probe begin the timeout again. So
+    /// such a head may take up to twice the timeout.
     pub(super) fn reattached(&mut self, head: bool) {
         self.shut_down_since = None;
         if let State::Idle(idle) = &mut self.state {

@@ -1,4 +1,4 @@
-//! What the state machine is told: what was seen of the connection, and the server's rules.
+//! The input of the state machine: observations of the connection, and the server's rules.
 use crate::{
     config::Timeouts,
     engine::{ConnState, DrainBound, Stage},
@@ -15,7 +15,7 @@ pub(in crate::http) struct Counts {
     pub(in crate::http) responses: u32,
 }
 
-/// What is seen of a connection after hyper has been polled.
+/// Observations of a connection after a poll of hyper.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::http) struct Seen {
     pub(in crate::http) version: Version,
@@ -28,7 +28,7 @@ pub(in crate::http) struct Seen {
     pub(in crate::http) blocked_at: Option<u32>,
     /// Hyper has been polled again after the latest request.
     pub(in crate::http) was_idle: bool,
-    /// Hyper will not return the I/O object.
+    /// A client was offered an upgrade. Hyper then does not return the I/O object.
     pub(in crate::http) was_offered_upgrade: bool,
 }
 

@@ -13,7 +13,7 @@ fn each_state_has_its_deadline() {
         .seen(|seen| seen.is_uploading = true)
         .expect(0, GAP, KEPT_ALIVE);
     Scene::new(hibernating).expect(0, KEEP_ALIVE, KEPT_ALIVE);
-    // An app may take as long as it likes; then the connection reaches its maximum age.
+    // An app has no deadline, so the maximum age is the next one.
     Scene::new(busy)
         .seen(|seen| seen.is_answering = true)
         .expect(0, HOUR, Action::ReachAge { shut_down: false });
@@ -190,7 +190,7 @@ fn connection_of_maximum_age_closes_after_a_delay() {
         .at_once(HOUR, Action::ReachAge { shut_down: false })
         .is(|scene| hibernating(scene.at(HOUR)))
         .expect(HOUR, last_call, Action::ShutDown(None));
-    // HTTP/2 sends GOAWAY; a client that does not react is gone.
+    // HTTP/2 sends GOAWAY. A client that does not answer has disconnected.
     Scene::new(idle(Precision::Exact))
         .machine(|machine| {
             machine.state = idle(Precision::Exact)(machine.last_read_at + ms(HOUR - 1))
@@ -198,7 +198,7 @@ fn connection_of_maximum_age_closes_after_a_delay() {
         .http2()
         .at_once(HOUR, Action::ReachAge { shut_down: true })
         .expect(HOUR, last_call, close(None));
-    // A client that reacts gets everything before the connection ends.
+    // A client that answers receives everything before the connection ends.
     Scene::new(idle(Precision::Exact))
         .http2()
         .machine(|machine| machine.shutdown_requested(machine.last_read_at))

@@ -21,7 +21,7 @@ pub(super) const KEEP_ALIVE: u64 = 64_000;
 pub(super) const STALL: u64 = 16_000;
 pub(super) const SLEEP: u64 = 40_000;
 pub(super) const AGE: u64 = 2 * HOUR;
-/// The lame duck stage of a drain that begins an hour after the start.
+/// How long a client may stop in the middle of a request during a drain.
 pub(super) const SHARE: u64 = 3_000;
 pub(super) const LAME_DUCK: u64 = 500;
 
@@ -30,7 +30,8 @@ pub(super) fn ms(n: u64) -> Duration {
 }
 
 impl Scene {
-    /// With a connection in this state since the hour. Times are in milliseconds after that.
+    /// A connection that has been in this state since time 0, an hour after its accept. Times are
+    /// in milliseconds.
     pub(super) fn new(state: impl FnOnce(Instant) -> State) -> Self {
         let start = Instant::now();
         let now = start + ms(HOUR);
