@@ -184,7 +184,7 @@ impl Mailbox {
         drop(old);
     }
 
-    /// Removes that waker.
+    /// Removes the waker for messages of other threads.
     fn clear_main(&self) {
         let old = lock(&self.messages).main.take();
         drop(old);

@@ -97,7 +97,7 @@ pub fn task_count() -> usize {
     current(|local| local.tasks.borrow().len()).unwrap_or_default()
 }
 
-/// The tasks of this thread's worker. Dropping it drops the tasks.
+/// The tasks of this thread's worker. Dropping this value drops the tasks.
 ///
 /// # Contract
 ///
