@@ -22,7 +22,7 @@ impl Access {
         (self.mode, self.user, self.group) == (None, None, None)
     }
 
-    /// An error that does not depend on the file.
+    /// The error of a mode or an owner that is invalid for every file.
     pub(super) fn invalid(self) -> Option<String> {
         if let Some(mode) = self.mode
             && mode & !0o777 != 0

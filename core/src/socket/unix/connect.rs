@@ -5,13 +5,13 @@ use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 use std::{io, os::unix::net::UnixStream};
 
-/// Connects to a Unix socket, which never waits: the server's queue takes the connection, or is
-/// full. The socket is non-blocking.
+/// Connects to a Unix socket without waiting: the kernel queues the connection for the server,
+/// unless the queue is full. The returned socket is non-blocking.
 ///
 /// # Errors
 ///
-/// As connect(2). A name that no socket can have is [`InvalidInput`](io::ErrorKind), and a full
-/// queue is [`ConnectionRefused`](io::ErrorKind).
+/// Those of connect(2). An invalid name is [`InvalidInput`](io::ErrorKind), and a full queue is
+/// [`ConnectionRefused`](io::ErrorKind).
 pub fn connect(name: &UnixName) -> io::Result<(UnixStream, ConnInfo)> {
     let address = match name {
         UnixName::Path(path) => source::path_address(path)?,

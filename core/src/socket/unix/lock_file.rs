@@ -78,7 +78,7 @@ fn open_or_create(path: &Path) -> io::Result<File> {
         OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = open(path, flags, Mode::RUSR | Mode::WUSR).map_err(|e| {
         match (e, fs::symlink_metadata(path)) {
-            // The error is about the folder, as that of a bind would be.
+            // The error is about the folder, and a bind would return it, too.
             (e, Err(_)) => e.into(),
             (_, Ok(at)) if !at.is_file() => not_a_file(path),
             (Errno::ACCESS | Errno::PERM, Ok(at)) => lock_error(

@@ -30,7 +30,8 @@ impl BoundName {
 
 /// The state of the kernel's queue of a listening Unix socket.
 ///
-/// Drop it before the socket: while that is open, no other file can get its inode.
+/// Drop it before the socket. While the socket is open, no other file can get the inode of its
+/// file.
 #[derive(Debug)]
 pub struct UnixQueue {
     /// Shared by the workers that still accept new clients. `None` for an adopted socket.
@@ -51,7 +52,7 @@ impl UnixQueue {
     /// one step, so none is in flight.
     pub fn stop(&mut self, socket: &SockRef<'_>) {
         let mut remaining = MAX_BACKLOG;
-        // While another worker accepts new clients, it serves all later ones.
+        // If another worker still accepts new clients, it accepts all later ones.
         if let Some(name) = self.name.take().and_then(Arc::into_inner) {
             name.refuse_clients(socket);
             remaining = usize::MAX;
@@ -83,8 +84,8 @@ impl UnixQueue {
         self.queue.record_accept();
     }
 
-    /// Called when the queue is empty: whether to wait for more clients. During a drain later
-    /// clients are left to the other workers or owners.
+    /// Called when the queue is empty: whether to wait for more clients. During a drain, the other
+    /// workers or owners accept later clients.
     #[must_use]
     pub fn should_wait(&mut self) -> bool {
         self.queue.should_wait()

@@ -1,4 +1,4 @@
-//! Where a Unix socket listens, and the check of a name before the system is asked.
+//! The source of a listening Unix socket, and the checks of its name.
 use socket2::{Domain, SockAddr, Socket, Type};
 #[cfg(target_os = "linux")]
 use std::ffi::OsStr;

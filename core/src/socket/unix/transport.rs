@@ -82,10 +82,11 @@ impl<R: Runtime, L: FromUnixSocket> UnixTransport<R, L> {
     }
 
     /// Adopts a socket that listens already: inherited, activated, or bound elsewhere. It is set to
-    /// non-blocking. Otherwise it and its file stay as they are, even after the end.
+    /// non-blocking. The server changes nothing else about it or its file, even when it ends.
     ///
-    /// The socket may have other owners, so a drain cannot refuse new clients: those after the
-    /// last accept are left to the other owners. If there are none, prefer [`bind`](Self::bind).
+    /// The socket may have other owners, so a drain cannot refuse new clients: the other owners
+    /// accept those that come after the last accept. If there are no other owners, prefer
+    /// [`bind`](Self::bind).
     pub fn from_std(listener: net::UnixListener) -> Self {
         Self::new(Source::Adopt(Arc::new(listener)))
     }
