@@ -39,7 +39,7 @@ struct Facts {
     admission: OnceLock<Admission>,
 }
 
-/// Facts that few transports have; boxed, so that the others do not pay for them.
+/// Facts that few transports have; boxed, so that the other transports need no space for them.
 #[derive(Clone, Default)]
 struct Handshake {
     alpn: Option<Bytes>,
@@ -47,7 +47,7 @@ struct Handshake {
     peer_cred: Option<PeerCred>,
 }
 
-/// The proxy, and what it says; boxed for the same reason.
+/// The proxy, and the facts that it sent; boxed for the same reason.
 #[derive(Clone)]
 struct ByProxy {
     proxy: Endpoint,
@@ -165,7 +165,8 @@ impl ConnInfo {
         self
     }
 
-    /// The same in place. It copies the facts only if they have been cloned.
+    /// Like [`with_client`](Self::with_client), but in place. It copies the facts only if they have
+    /// been cloned.
     pub fn set_client(&mut self, client: impl Into<Endpoint>, proxied: Proxied) {
         let facts = Arc::make_mut(&mut self.0);
         let proxy = mem::replace(&mut facts.peer, client.into());
@@ -251,8 +252,8 @@ impl ConnInfo {
         self.admission().number.worker()
     }
 
-    /// Whether the server is draining, as a flag and as a future: for handlers that would never
-    /// end.
+    /// Whether the server is draining, as a flag and as a future: for handlers that would not end
+    /// otherwise.
     #[must_use]
     pub fn drain(&self) -> Drain {
         Drain::new(self.admission().drain.clone())

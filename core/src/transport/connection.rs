@@ -44,7 +44,7 @@ pub trait Connection: Read + Write + Unpin + Send + 'static {
     /// The facts about the connection.
     fn info(&self) -> &ConnInfo;
 
-    /// The same, for a wrapper whose handshake learns more.
+    /// The facts about the connection, mutable: for a wrapper whose handshake adds some.
     ///
     /// The default is `None`: then the wrapper keeps a copy of the facts, an allocation of 128
     /// bytes.

@@ -11,10 +11,11 @@ use std::{error, fmt, future::Future, io, sync::Arc};
 ///
 /// # Contract
 ///
-/// - **Two phases**: [`Connecting`](Self::Connecting) waits for the network only. What the peer's
-///   program must answer, such as a TLS handshake, belongs in [`Handshake`](Self::Handshake). So a
-///   caller that tries several addresses at once shakes hands with the first that connects.
-/// - **Nothing happens before the first poll** of a phase, except that an error may be found.
+/// - **Two phases**: [`Connecting`](Self::Connecting) waits for the network only. An exchange with
+///   the peer's program, such as a TLS handshake, belongs in [`Handshake`](Self::Handshake). So a
+///   caller that tries several addresses at once makes a handshake only with the first that
+///   connects.
+/// - **Nothing happens before the first poll** of a phase, except checks of the target.
 /// - **Cancel safety**: dropping a phase ends the attempt and closes its socket. A
 ///   completion-based runtime cancels its operation first, and leaks neither.
 /// - **No deadline**: the caller sets one, and drops the phase when the time is up.
@@ -24,9 +25,9 @@ use std::{error, fmt, future::Future, io, sync::Arc};
 /// # Errors
 ///
 /// An error names the target and keeps the system's kind: [`Target::error`] makes it. An endpoint
-/// of a kind that this connector has no way to is [`Unsupported`](io::ErrorKind):
-/// [`Target::unsupported`] makes it. One that nobody could connect to, such as an unnamed Unix
-/// socket, is [`InvalidInput`](io::ErrorKind).
+/// of a kind that this connector does not support is [`Unsupported`](io::ErrorKind):
+/// [`Target::unsupported`] makes it. An endpoint that no connector can connect to, such as an
+/// unnamed Unix socket, is [`InvalidInput`](io::ErrorKind).
 ///
 /// # Examples
 ///
@@ -145,8 +146,8 @@ impl Target {
         io::Error::new(kind, ConnectError { target, error })
     }
 
-    /// An error of kind [`Unsupported`](io::ErrorKind): the connector has no way to this kind of
-    /// endpoint. `expected` names the kinds that it connects to: `an IP address and a port`.
+    /// An error of kind [`Unsupported`](io::ErrorKind): the connector does not support this kind of
+    /// endpoint. `expected` names the kinds that it supports: `an IP address and a port`.
     #[must_use]
     pub fn unsupported(&self, expected: &str) -> io::Error {
         self.error(io::Error::new(

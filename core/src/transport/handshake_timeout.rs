@@ -10,7 +10,7 @@ use std::{
 };
 
 thread_local! {
-    /// What the handshake that is being polled on this thread asks of its server.
+    /// The request of the handshake that is being polled on this thread to its server.
     static REQUEST: Cell<Request> = const { Cell::new(Request::NoServer) };
 }
 
@@ -22,8 +22,8 @@ enum Request {
     WakeAt(Instant),
 }
 
-/// Polls a handshake for a server. Also returns when the handshake has to be polled again at the
-/// latest.
+/// Polls a handshake for a server. Also returns the latest time of the next poll, if the handshake
+/// requested one.
 pub(crate) fn poll_in_server<T>(poll: impl FnOnce() -> T) -> (T, Option<Instant>) {
     /// Restores the previous request, also after a panic.
     struct Restore(Request);
@@ -42,10 +42,10 @@ pub(crate) fn poll_in_server<T>(poll: impl FnOnce() -> T) -> (T, Option<Instant>
 
 /// A timeout within a [handshake](crate::Listener::Handshake), such as that of a PROXY header.
 ///
-/// A server has one queue of deadlines for all connections of a worker, and this timeout uses that:
-/// it allocates nothing. In a handshake that something else polls, it makes a timer.
+/// A worker of a server has one queue of deadlines for all its connections. This timeout uses that
+/// queue, so it allocates nothing. If no server polls the handshake, the timeout makes a timer.
 ///
-/// The server's own timeout for handshakes holds as well.
+/// The server's own timeout for handshakes applies as well.
 #[derive(Default)]
 pub struct HandshakeTimeout {
     deadline: Option<Instant>,
@@ -53,8 +53,8 @@ pub struct HandshakeTimeout {
 }
 
 impl HandshakeTimeout {
-    /// Ready when it is `timeout` after the first of these polls. Otherwise, the task is woken by
-    /// then.
+    /// Ready once `timeout` has passed since the first poll. Otherwise, the task is woken at that
+    /// time.
     ///
     /// # Contract
     ///

@@ -155,14 +155,14 @@ pub trait Intercept<C: Connection>: Unpin + Send + 'static {
     }
 }
 
-/// Writes to the inner connection, in the way in which the server writes to the one above.
+/// Writes to the inner connection in the same way as the server writes to the wrapper.
 pub struct Writer<'a, C> {
     inner: Pin<&'a mut C>,
     is_retry: bool,
 }
 
 impl<C: Connection> Writer<'_, C> {
-    /// Writes these buffers, which may be fewer or others than the server's.
+    /// Writes these buffers, which may differ from those of the server.
     ///
     /// # Errors
     ///

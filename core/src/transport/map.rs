@@ -44,7 +44,7 @@ use std::{
     note = "implement it for every connection: `impl<C: Connection> MapFn<C> for ..`"
 )]
 pub trait MapFn<A> {
-    /// What the function makes.
+    /// The result of the function.
     type Output;
 
     /// Maps a connection or a handshake. It runs on the connection's worker.
