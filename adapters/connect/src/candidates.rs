@@ -37,8 +37,8 @@ impl Candidates {
 
     /// Adds addresses, and sorts all that were not taken. Returns whether one is usable.
     ///
-    /// No host has an unspecified, multicast or broadcast address. Linux connects `0.0.0.0` to this
-    /// machine.
+    /// Unspecified, multicast and broadcast addresses are not usable: no host has one, and Linux
+    /// connects `0.0.0.0` to this machine.
     pub(crate) fn add(&mut self, addresses: impl IntoIterator<Item = IpAddr>) -> bool {
         let mut is_usable = false;
         let mut new = Vec::new();
@@ -76,14 +76,14 @@ impl Candidates {
         is_usable
     }
 
-    /// Adds the one address that the user names, whatever it is.
+    /// Adds the address that the user gave, without a check.
     pub(crate) fn add_literal(&mut self, address: IpAddr) {
         self.queues[Family::of(address).index()].push_back(address);
     }
 
-    /// Takes the next address: of the preferred family at first, or else of the best address's
-    /// family; then of the families in turn (RFC 8305, section 4, with a First Address Family Count
-    /// of 1).
+    /// Takes the next address. The first one is of the preferred family, or else of the best
+    /// address's family. Then the families take turns (RFC 8305, section 4, with a First Address
+    /// Family Count of 1).
     pub(crate) fn next(&mut self, preferred: Option<Family>) -> Option<IpAddr> {
         let family = match self.last {
             Some(last) => last.other(),

@@ -32,7 +32,7 @@ enum State<C: Connector, R: Resolve> {
     Done,
 }
 
-/// What a race needs.
+/// The input of a race.
 pub(crate) struct Setup<C, R> {
     pub(crate) connector: C,
     pub(crate) resolver: R,
@@ -64,7 +64,7 @@ impl<C: Connector, R: Resolve> Connect<C, R> {
     }
 }
 
-/// Nothing in it is pinned but what is boxed.
+/// Only boxed futures are pinned.
 impl<C: Connector, R: Resolve> Unpin for Connect<C, R> {}
 
 impl<C: Connector, R: Resolve> Future for Connect<C, R> {

@@ -1,8 +1,8 @@
-//! Why no connection came about, with the history of the attempts.
+//! The error of a connect, with the history of its attempts.
 use crate::family::Family;
 use std::{error::Error as StdError, fmt, io, net::SocketAddr, time::Duration};
 
-/// Why there is no connection.
+/// The reason why a connect failed.
 ///
 /// Its `Display` is one line with the name and the history, in the order in which the attempts
 /// began:
@@ -38,7 +38,7 @@ pub enum ConnectErrorKind {
     Handshake,
 }
 
-/// What ended it.
+/// The reason why the connect failed.
 pub(crate) enum Reason {
     InvalidName(String),
     NoAddress,
@@ -49,7 +49,7 @@ pub(crate) enum Reason {
     HandshakeDeadline(SocketAddr, Duration),
 }
 
-/// What happened before.
+/// The attempts and the lookups before the failure.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     pub(crate) attempts: Vec<Attempt>,
@@ -149,8 +149,9 @@ impl ConnectError {
     }
 }
 
-/// The error below the one that a connector made of it to name the address
-/// ([`Target::error`](anyport_core::transport::Target::error)): this error names it already.
+/// The error of an attempt, without the address that a connector added to it
+/// ([`Target::error`](anyport_core::transport::Target::error)): a [`ConnectError`] names the
+/// address already.
 fn plain(address: SocketAddr, error: &io::Error) -> &(dyn StdError + 'static) {
     let below = error.get_ref().and_then(|inner| inner.source());
     match below {
@@ -190,7 +191,7 @@ impl fmt::Display for ConnectError {
     }
 }
 
-/// A history between two texts; nothing if nothing happened.
+/// A history between two texts. An empty history writes nothing.
 struct Parts<'a>(&'static str, &'a History, &'static str);
 
 impl fmt::Display for Parts<'_> {

@@ -12,7 +12,8 @@ const LIFETIME: Duration = Duration::from_secs(600);
 /// How many hosts are remembered.
 const CAPACITY: usize = 256;
 
-/// The families by which hosts were reached, shared by the clones of one connector.
+/// The families by which hosts were reached, shared by the clones of one
+/// [`HappyEyeballs`](crate::HappyEyeballs).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FamilyMemory(Arc<Mutex<HashMap<Arc<str>, Entry>>>);
 
@@ -40,8 +41,8 @@ impl FamilyMemory {
 
     /// Remembers the winner of a race in which both families had an address.
     ///
-    /// A family that wins because it is preferred keeps its time, so that the other one gets its
-    /// chance after ten minutes even if connections never cease.
+    /// If the remembered family wins again, its time is not extended. So the host is sorted afresh
+    /// after ten minutes, even if connections never cease.
     pub(crate) fn set(&self, host: &Arc<str>, family: Family, now: Instant) {
         let mut hosts = self.lock();
         if let Some(known) = hosts.get(host)
@@ -94,7 +95,7 @@ mod tests {
         assert_eq!(memory.lock().len(), CAPACITY);
         assert_eq!(memory.get("host-0", at(CAPACITY)), None);
         assert_eq!(memory.get("host-1", at(CAPACITY)), Some(Family::V4));
-        // Expired hosts go first.
+        // Expired hosts are removed first.
         memory.set(
             &host(1000),
             Family::V6,

@@ -12,12 +12,13 @@ use std::{fmt, time::Duration};
 /// Connects to hosts by Happy Eyeballs version 2 ([RFC 8305]), over any [`Connector`].
 ///
 /// A host has IPv6 and IPv4 addresses, and some may be dead. The addresses of both families are
-/// looked up at the same time, sorted by [RFC 6724], and interleaved. Each 250 ms, or at once when
-/// an attempt fails, the next address is tried beside the others. The first that connects wins, and
-/// the others are dropped. Only the winner makes the handshake, such as TLS.
+/// looked up at the same time, sorted by [RFC 6724], and interleaved. The next address is tried
+/// after 250 ms, or at once when an attempt fails. Attempts in flight continue. The first that
+/// connects wins, and the others are dropped. Only the winner makes the handshake, such as TLS.
 ///
-/// It runs on every runtime: it spawns nothing, and the timer is the worker's. Clones share what
-/// they remember: the family by which each of 256 hosts was reached is tried first for ten minutes.
+/// It runs on every runtime: it spawns no task, and the timer is the worker's. Clones share a
+/// memory: for ten minutes, the family by which a host was reached is tried first. The memory holds
+/// 256 hosts.
 ///
 /// # Examples
 ///
@@ -55,7 +56,7 @@ pub(crate) struct Config {
 }
 
 impl<C> HappyEyeballs<C> {
-    /// Connects by `connector`, and looks names up as the system does.
+    /// Connects with `connector`, and looks names up as the system does.
     ///
     /// `timer` is the clock of the worker: `Tokio::current().timer()`, or
     /// [`runtime::local::timer()`](anyport_core::runtime::local::timer) on a runtime with a thread
@@ -101,8 +102,8 @@ impl<C, R> HappyEyeballs<C, R> {
         self
     }
 
-    /// Sets how long after the last attempt the next one begins, if none fails before. Default: 250
-    /// ms. A value outside of 10 ms to 2 s becomes the nearest of these (RFC 8305, section 5).
+    /// Sets the delay from the beginning of an attempt to the next one, if none fails before.
+    /// Default: 250 ms. The value is clamped to 10 ms to 2 s (RFC 8305, section 5).
     #[must_use]
     pub fn with_attempt_delay(mut self, delay: Duration) -> Self {
         self.config.attempt_delay = delay.clamp(Duration::from_millis(10), Duration::from_secs(2));
@@ -116,8 +117,8 @@ impl<C, R> HappyEyeballs<C, R> {
         self
     }
 
-    /// Sets how many addresses are tried. Default: 16. Of each family, that many are considered,
-    /// the first in the answer. Zero counts as one.
+    /// Sets how many addresses are tried. Default: 16. Of each family, only that many are sorted:
+    /// the first ones of the answer. Zero counts as one.
     #[must_use]
     pub fn with_max_addresses(mut self, addresses: usize) -> Self {
         self.config.max_addresses = addresses.max(1);
@@ -146,7 +147,7 @@ impl<C: Connector, R: Resolve> HappyEyeballs<C, R> {
     /// Connects to a port of a host: a name, an IPv4 address, or an IPv6 address with or without
     /// brackets.
     ///
-    /// An address is connected without a lookup. So is `localhost`, which is `::1` and `127.0.0.1`.
+    /// An address needs no lookup, and neither does `localhost`, which is `::1` and `127.0.0.1`.
     ///
     /// # Contract
     ///

@@ -24,8 +24,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! It spawns nothing and needs no runtime of its own: the timer is the worker's. So it works on
-//! tokio, monoio and glommio alike, also inside of an app.
+//! It spawns no task and needs no runtime of its own: the timer is the worker's. So it works on
+//! tokio, monoio and glommio alike, also inside an app.
 //!
 //! | resolver | looks names up | works on |
 //! |---|---|---|
@@ -34,7 +34,7 @@
 //! | [`Hosts`] | in a table | every runtime |
 //! | your own [`Resolve`] | as you like | |
 //!
-//! Connect to a Unix socket, or to an address without a race, by the connector itself.
+//! To connect to a Unix socket, or to an address without a race, use the connector itself.
 //!
 //! [RFC 8305]: https://www.rfc-editor.org/rfc/rfc8305
 #![cfg_attr(docsrs, feature(doc_cfg))]

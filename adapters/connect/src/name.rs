@@ -22,7 +22,7 @@ pub(crate) enum Host {
     Name(Arc<str>),
 }
 
-/// RFC 1035, section 2.3.4, as text.
+/// The maximum length of a name, as text (RFC 1035, section 2.3.4).
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
 
@@ -31,7 +31,7 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// Why this is neither.
+    /// The reason why `host` is neither.
     pub(crate) fn parse(host: &str) -> Result<Self, String> {
         let bracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
         let address = bracketed.unwrap_or(host);
@@ -54,7 +54,8 @@ impl Host {
         if last == "localhost" {
             return Ok(Self::Localhost(host.into()));
         }
-        // getaddrinfo(3) takes `127.1` and `1` as addresses; a name of the DNS has no such end.
+        // getaddrinfo(3) takes `127.1` and `1` as addresses. The last label of a DNS name is never
+        // a number.
         if last.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err("no IPv4 address, and no name ends in a number".into());
         }
@@ -90,7 +91,7 @@ fn check(host: &str) -> Result<(), String> {
         if label.len() > MAX_LABEL {
             return Err(format!("a part has more than {MAX_LABEL} characters"));
         }
-        // An underscore is no part of a host's name in the RFCs, but of many in the field.
+        // The RFCs allow no underscore in the name of a host, but many names in use have one.
         let is_valid = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if let Some(c) = label.chars().find(|c| !is_valid(c)) {
             return Err(format!("{c:?} is not allowed in a name"));

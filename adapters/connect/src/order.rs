@@ -13,7 +13,7 @@ pub(crate) type SourceAddress = fn(IpAddr) -> Option<IpAddr>;
 /// deprecated (3) or home addresses (4), and which routes are tunnels (7). Rule 9 compares IPv6
 /// addresses only, because for IPv4 it defeats the round-robin order of the DNS.
 pub(crate) fn sort(destinations: &mut [IpAddr], source: SourceAddress) {
-    // One destination has no order, and a source costs five system calls.
+    // A single destination needs no order, and finding a source costs five system calls.
     if destinations.len() > 1 {
         // Stable: rule 10 leaves the order of equals unchanged.
         destinations.sort_by_cached_key(|destination| Key::new(*destination, source(*destination)));
@@ -79,7 +79,7 @@ impl Policy {
             .find(|(prefix, length, ..)| common_bits(*prefix, address) >= *length);
         match row {
             Some(&(_, _, precedence, label)) => Self { precedence, label },
-            // The last row has every address.
+            // The last row matches every address.
             None => Self {
                 precedence: 40,
                 label: 1,
@@ -88,7 +88,7 @@ impl Policy {
     }
 }
 
-/// An address as IPv6, IPv4 in its mapped form.
+/// An address as IPv6; an IPv4 address in its mapped form.
 fn mapped(address: IpAddr) -> Ipv6Addr {
     match address {
         IpAddr::V6(address) => address,

@@ -21,11 +21,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How old an attempt is before it is given up for another. TCP sends its first SYN again after
-/// 1 s, and once more 2 s later (RFC 6298).
+/// The least age of an attempt that is given up for another. TCP sends its first SYN again after 1
+/// s, and once more 2 s later (RFC 6298).
 const MIN_ATTEMPT: Duration = Duration::from_secs(3);
 
-/// How many answers of a resolver are read: it might never end.
+/// How many answers of a resolver are read, because its stream may never end.
 const MAX_ANSWERS: usize = 64;
 
 pub(crate) struct Race<C: Connector, R: Resolve> {
@@ -326,7 +326,7 @@ impl<R: Resolve> Lookup<R> {
         }
     }
 
-    /// Addresses count, whatever other answers say.
+    /// One answer with addresses is a success, whatever the other answers for the family are.
     fn record(&mut self, family: Family, result: Result<(), LookupFailure>) {
         let known = &mut self.results[family.index()];
         if !matches!(known, Some(Ok(()))) {
@@ -334,7 +334,7 @@ impl<R: Resolve> Lookup<R> {
         }
     }
 
-    /// Whether an answer with addresses of this family may still come.
+    /// Whether there is no answer for this family yet, and one may still come.
     fn awaits(&self, family: Family) -> bool {
         self.answers.is_some() && self.results[family.index()].is_none()
     }

@@ -14,7 +14,7 @@ pub(crate) struct WakeUp {
 }
 
 impl WakeUp {
-    /// A deadline that no clock can show is none.
+    /// A deadline beyond the range of [`Instant`] never passes.
     pub(crate) fn new(timer: SharedTimer, deadline: Duration) -> Self {
         let deadline = timer.now().checked_add(deadline);
         Self {

@@ -18,10 +18,10 @@ use tokio::runtime::Handle;
 /// [hickory-resolver](https://docs.rs/hickory-resolver) as a resolver: it asks name servers itself,
 /// without a thread for each lookup, and caches their answers.
 ///
-/// It needs tokio: its sockets and tasks belong to the runtime in which this value was made, as long
-/// as that runtime runs. Lookups work on every thread and on every runtime. So on monoio and
-/// glommio, make it in a handler or in `per_worker`, with anyport's feature `tokio`; or in the
-/// tokio that starts the server.
+/// It needs tokio. Its sockets and tasks belong to the runtime in which this value was made, and
+/// lookups work as long as that runtime runs. They work on every thread and on every runtime. So on
+/// monoio and glommio, make it in a handler or in `per_worker`, with anyport's feature `tokio`; or
+/// in the tokio that starts the server.
 #[derive(Clone)]
 pub struct HickoryResolver {
     resolver: TokioResolver,
@@ -39,8 +39,8 @@ impl HickoryResolver {
         Self::new(resolver.map_err(io::Error::other)?)
     }
 
-    /// Uses a resolver with options and name servers of your own. Its `ip_strategy` does not
-    /// matter, because each family is looked up on its own.
+    /// Uses a resolver with options and name servers of your own. Its `ip_strategy` has no effect,
+    /// because each family is looked up on its own.
     ///
     /// # Errors
     ///

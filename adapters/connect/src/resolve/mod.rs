@@ -26,7 +26,7 @@ use std::{
 ///
 /// The host is a valid name, in ASCII. It is never an IP address or `localhost`.
 ///
-/// Answers need not be true: addresses may be wrong, repeated, or too many.
+/// The caller does not trust the answers: addresses may be wrong, repeated, or too many.
 ///
 /// # Examples
 ///

@@ -31,7 +31,7 @@ pub struct SystemResolver {
     queue: Arc<Mutex<Queue>>,
 }
 
-/// Blocks until the addresses are known.
+/// A lookup, which blocks until the addresses are known.
 type Lookup = Arc<dyn Fn(&str, Family) -> io::Result<Vec<IpAddr>> + Send + Sync>;
 
 const MAX_THREADS: usize = 16;
@@ -118,7 +118,7 @@ impl SystemResolver {
         job
     }
 
-    /// The system has no thread left. If no other thread runs, what waits fails.
+    /// A thread could not be started. If no other thread runs, all waiting lookups fail.
     fn without_thread(&self, error: &io::Error) {
         let mut queue = self.lock();
         queue.threads -= 1;
@@ -135,7 +135,7 @@ impl SystemResolver {
 }
 
 impl Job {
-    /// The receiver may be gone.
+    /// Sends the answer, unless the receiver was dropped.
     fn answer(self, addresses: io::Result<Vec<IpAddr>>) {
         let _ = self.answer.unbounded_send(match self.family {
             Family::V6 => Answer::Aaaa(addresses.map(|all| {

@@ -22,7 +22,7 @@ use std::{
 };
 use tokio::io::{DuplexStream, duplex};
 
-/// What happens to an attempt, after milliseconds.
+/// The outcome of an attempt, with its time in milliseconds.
 #[derive(Clone, Copy)]
 pub(super) enum Fate {
     Connects(u64),
@@ -140,7 +140,7 @@ impl Connector for Network {
     }
 }
 
-/// Yields answers after milliseconds.
+/// Yields each answer at its time, in milliseconds.
 #[derive(Clone)]
 pub(super) struct Script {
     clock: Clock,

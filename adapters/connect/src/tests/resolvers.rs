@@ -1,4 +1,4 @@
-//! Resolvers that answer nothing, fail, lie, answer too much, or never.
+//! Resolvers that find nothing, fail, return wrong or too many answers, or never end.
 use super::{
     network::{
         Fate::{Connects, Fails},

@@ -1,4 +1,4 @@
-//! Lookups on threads: they block nobody, and there are never too many.
+//! Lookups on threads: they block no caller, and the number of threads is limited.
 use crate::{Answer, Resolve, SystemResolver, family::Family};
 use futures_util::{StreamExt, stream::Stream};
 use std::{
@@ -14,7 +14,7 @@ use std::{
 };
 use tokio::runtime::Builder;
 
-/// Lookups that begin by saying so, and end when they are let.
+/// Lookups that report when they begin, and end when the test releases them.
 struct Blocked {
     begun: mpsc::Receiver<String>,
     end: mpsc::Sender<()>,
