@@ -69,7 +69,7 @@ async fn connect_tcp(to: SocketAddr, options: ConnectOptions) -> io::Result<Glom
     };
     if info.is_none() {
         // An epoll instance is readable when the socket is writable. The reactor polls a duplicate
-        // of it, so only that is open for longer than the attempt.
+        // of it, and only that duplicate can outlive the attempt.
         let readiness = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&readiness, &socket, EventData::new_u64(0), EventFlags::OUT)?;
         let mut wait = Readiness::default();
@@ -92,7 +92,7 @@ fn connect_unix(name: &UnixName) -> io::Result<GlommioConnection> {
     Ok(GlommioConnection::new(stream, info))
 }
 
-/// glommio panics on other threads.
+/// Fails on other threads, where glommio would panic.
 fn check_worker() -> io::Result<()> {
     match runtime::is_worker() {
         true => Ok(()),

@@ -88,7 +88,7 @@ where
     }
 }
 
-/// Says what a failed handshake means. The reason is that of a refused certificate.
+/// Adds to an error what it means. `reason`: why the server's certificate was refused.
 fn explain(error: io::Error, reason: Option<String>) -> io::Error {
     const IS_IT_TLS: &str = "does it speak TLS on this port?";
     let kind = error.kind();

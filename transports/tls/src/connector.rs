@@ -23,12 +23,12 @@ use std::{
 /// address. Without a host, it is verified by the IP address of the endpoint. A DNS name is sent to
 /// the server (SNI, RFC 6066 3).
 ///
-/// The first phase is that of the inner connector. The handshake is the second one, and has no
-/// deadline: drop it when your time is up.
+/// The first phase is that of the inner connector. The second phase is the handshake, which has no
+/// deadline: drop it when your own deadline passes.
 ///
 /// # Errors
 ///
-/// An error says what is wrong and what to do, behind the target:
+/// An error says, after the target, what is wrong and what to do:
 ///
 /// ```text
 /// cannot connect to 192.0.2.1:443 (example.com): the server's certificate expired on 2026-01-31T12:00:00Z (renew it, or correct the clock of this machine)

@@ -9,8 +9,9 @@ use tokio::net::UnixStream;
 
 /// Connects to Unix sockets, by path or abstract name, on any tokio.
 ///
-/// It never waits: the server's queue takes the connection, or is full. [`info`] has the
-/// credentials of the server. The options are those of TCP sockets, and change nothing here.
+/// It never waits: the kernel queues the connection for the server, or refuses it if the queue is
+/// full. [`info`] has the credentials of the server. The options of [`SocketConnector`] are for
+/// TCP, and have no effect here.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
