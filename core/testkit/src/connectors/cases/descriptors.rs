@@ -40,7 +40,7 @@ fn waits_for_silent_endpoints<S: ConnectorSubject>(subject: &S) -> Result<(), &'
     }
 }
 
-/// What this process and the worker have.
+/// The descriptors of this process, and the tasks of the worker.
 #[derive(Clone, Copy, Debug)]
 struct InUse {
     descriptors: usize,
@@ -49,7 +49,7 @@ struct InUse {
 
 impl InUse {
     fn now() -> Self {
-        // A worker of tokio has its tasks there.
+        // The tasks of a worker of tokio.
         let of_tokio = Handle::try_current().map_or(0, |tokio| tokio.metrics().num_alive_tasks());
         Self {
             descriptors: descriptors(),
@@ -57,7 +57,7 @@ impl InUse {
         }
     }
 
-    /// After the runtime has opened what it needs once.
+    /// Counts once the runtime has opened the descriptors that it keeps.
     async fn at_rest<C: Connector>(client: &Client<C>) -> Self {
         for _ in 0..20 {
             client.pause().await;
@@ -145,7 +145,7 @@ async fn silent_attempts_leave_nothing<S: ConnectorSubject>(scene: Scene<S>) {
 
 async fn silent_attempts_end_with_their_worker<S: ConnectorSubject>(scene: Scene<S>) {
     const ATTEMPTS: usize = 50;
-    /// A runtime may leave a few of its own: glommio leaves an eventfd.
+    /// A runtime may leave a few descriptors open: glommio leaves an eventfd.
     const OF_THE_RUNTIME: usize = 8;
     let (target, _listener) = scene.subject().silent().unwrap();
     let before = descriptors();

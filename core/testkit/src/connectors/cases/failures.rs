@@ -31,7 +31,7 @@ async fn refusing_endpoint_is_connection_refused_and_named<S: ConnectorSubject>(
 
 async fn endpoint_of_another_kind_is_unsupported<S: ConnectorSubject>(scene: Scene<S>) {
     let target = scene.subject().unsupported();
-    // The connector is one that could connect elsewhere.
+    // The connector is made for a target of the right kind.
     let other = target.clone();
     let connecting = scene.client(scene.subject().refusing(), |client| async move {
         let connected = client.connector.connect(&other).await;

@@ -65,7 +65,7 @@ async fn peer_that_closes_in_the_handshake_is_named<S: ConnectorSubject>(scene: 
     });
     let peer = async {
         let mut stream = peers.accept_silently().await.unwrap();
-        // Read first: unread bytes would make a reset of the close.
+        // Read first: with unread bytes, the close would be a reset.
         let _ = stream.read(&mut [0; 4096]).await;
     };
     let (connected, ()) = tokio::join!(client, peer);
