@@ -8,7 +8,7 @@ use std::{error::Error as StdError, fmt, io, net::SocketAddr, time::Duration};
 /// began:
 ///
 /// ```text
-/// cannot connect to example.com:443: [2001:db8::1]:443 timed out after 9750 ms; 192.0.2.1:443 refused
+/// cannot connect to example.com:443 within 30s: [2001:db8::1]:443 timed out after 30000 ms; 192.0.2.1:443 refused
 /// ```
 ///
 /// `Debug` prints the same line, and below it the sources that the line does not quote. The

@@ -9,9 +9,10 @@ pub(crate) type SourceAddress = fn(IpAddr) -> Option<IpAddr>;
 
 /// Sorts destinations by rules 1, 2, 5, 6, 8, 9 and 10.
 ///
-/// The other rules need facts that a program cannot learn from a socket: which source addresses are
-/// deprecated (3) or home addresses (4), and which routes are tunnels (7). Rule 9 compares IPv6
-/// addresses only, because for IPv4 it defeats the round-robin order of the DNS.
+/// The other rules need facts that a program cannot learn from a socket. Rules 3 and 4 need to know
+/// which source addresses are deprecated or home addresses, and rule 7 which routes are tunnels.
+/// Rule 9 compares IPv6 addresses only, because for IPv4 it defeats the round-robin order of the
+/// DNS.
 pub(crate) fn sort(destinations: &mut [IpAddr], source: SourceAddress) {
     // A single destination needs no order, and finding a source costs five system calls.
     if destinations.len() > 1 {
