@@ -1,5 +1,5 @@
-//! The bytes of an accepted connection: reads and writes that are counted, that fail after an abort,
-//! and that do nothing while the connection is taken from hyper.
+//! The bytes of an accepted connection. Its reads and writes are counted, and fail after an abort.
+//! They do nothing while the connection is taken from hyper.
 use super::{Accepted, accepted::ColdState, linger::Linger, poll_scope};
 use crate::transport::{ConnInfo, Connection, PeerState};
 use hyper::rt::{Read, ReadBufCursor, Write};

@@ -1,7 +1,8 @@
-//! What all connections share: accepting, the handshake, deadlines, counting, lingering, draining.
+//! The parts that all connections share: accepting, the handshake, deadlines, counting, lingering,
+//! draining.
 //!
-//! Two named futures do all of that, so that a runtime can state in a bound whether they must be
-//! `Send`: an [`AcceptLoop`] per worker and a [`ConnTask`] per connection.
+//! Two named futures do all of that: an [`AcceptLoop`] per worker and a [`ConnTask`] per
+//! connection. Because they have names, a runtime can state in a bound whether they must be `Send`.
 //!
 //! The engine handles bytes, permits and time. It depends neither on the protocol of a connection,
 //! which is a [`Protocol`], nor on the module `server`.

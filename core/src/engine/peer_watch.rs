@@ -101,7 +101,7 @@ impl<C: Connection> Accepted<C> {
     }
 }
 
-/// The client disconnected: what is still buffered for it need not be sent.
+/// The client disconnected, so buffered bytes need not be sent.
 fn peer_left(state: &ConnState, kind: io::ErrorKind) -> io::Error {
     state.flags.discard_unsent();
     io::Error::new(kind, "the peer left before it was answered")

@@ -20,7 +20,7 @@ impl Slot for ConnState {
     }
 
     fn poll_aborted(&self, registered: &mut Registered, cx: &mut Context<'_>) -> Poll<()> {
-        // The connection's I/O object is gone, so nothing else waits to write.
+        // The connection's I/O object has been dropped, so no other task waits to write.
         let _ = registered.refresh(cx, &self.external_wakers().writer);
         match self.aborting() {
             true => Poll::Ready(()),

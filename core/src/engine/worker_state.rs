@@ -181,7 +181,7 @@ impl<C: OpenConn> WorkerOf<C> {
     ///
     /// After a pause of the process, or a handler that computed for seconds, deadlines have passed
     /// while bytes wait in the kernel. So a deadline that is noticed more than [`LATE`] afterwards
-    /// is extended by [`SECOND_LOOK`], and the runtime asks its driver in the meantime.
+    /// is extended by [`SECOND_LOOK`]. In that time, the runtime polls its driver.
     pub(crate) fn catch_up(&self, at: Instant, now: Instant) -> Instant {
         if now.saturating_duration_since(at) <= LATE {
             return at;

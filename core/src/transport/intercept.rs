@@ -81,8 +81,8 @@ pub trait Intercept<C: Connection>: Unpin + Send + 'static {
         inner.poll_read(cx, buf)
     }
 
-    /// [`Connection::poll_readable`]. If you delay or buffer what is read, it must agree with
-    /// [`poll_read`](Self::poll_read).
+    /// [`Connection::poll_readable`]. If you delay or buffer the bytes that are read, it must agree
+    /// with [`poll_read`](Self::poll_read).
     ///
     /// # Errors
     ///

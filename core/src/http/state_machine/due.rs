@@ -191,7 +191,7 @@ impl Machine {
         }
     }
 
-    /// Changes the state by what is due, and returns the action.
+    /// Changes the state for a deadline that has passed, and returns the action.
     pub(super) fn fall_due(&mut self, due: Due, seen: &Seen, now: Instant) -> Action {
         let close = |why, stalled| Action::Close { why, stalled };
         match due {

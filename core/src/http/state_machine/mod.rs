@@ -110,7 +110,7 @@ pub(super) enum Action {
         why: Option<TimedOut>,
         stalled: bool,
     },
-    /// Drop the connection: the client accepts no bytes, and what is left is not sent.
+    /// Drop the connection: the client accepts no bytes, so the rest is not sent.
     Abort,
 }
 

@@ -2,9 +2,9 @@
 //!
 //! All tasks of a worker are one task of its runtime. That task polls [`LocalTasks::run`]; the
 //! runtime waits for events and for the [next deadline](LocalTasks::next_deadline). Such runtimes
-//! differ from each other in three cases: a task that wakes itself repeatedly, a task that panics,
-//! and a task that is pending when the runtime ends. Here they all behave alike. Tasks run in turn,
-//! a panic ends only its own task, and pending tasks are dropped on their own thread.
+//! differ in three cases: a task wakes itself repeatedly, a task panics, or a task is pending when
+//! the runtime ends. With this module they all behave alike. Tasks run in turn, a panic ends only
+//! its own task, and pending tasks are dropped on their own thread.
 //!
 //! # Examples
 //!

@@ -1,4 +1,4 @@
-//! A connection at a point in time, and what is expected of its machine.
+//! A connection at a point in time, and the actions that are expected of its machine.
 use super::super::*;
 use crate::engine::DrainBound;
 
