@@ -1,9 +1,9 @@
 //! The behaviour suite for connectors, the clients' half of a transport.
 //!
-//! The test target of a connector implements [`ConnectorSubject`]: it makes the connector, starts a
-//! listener that the connector can reach, and runs a future on the connector's runtime. Then its
-//! `main` is `ConnectorSuite::new().with(MyConnector).run()`. Each case runs its client on a worker
-//! of that runtime, and the peer on tokio, on another thread.
+//! The test target of a connector implements [`ConnectorSubject`]. Its methods make the connector,
+//! start a listener that the connector can reach, and run a future on the connector's runtime. Then
+//! its `main` is `ConnectorSuite::new().with(MyConnector).run()`. Each case runs its client on a
+//! worker of that runtime, and the peer on tokio, on another thread.
 //!
 //! Cases that count descriptors run alone.
 mod cases;

@@ -5,7 +5,7 @@ use hyper_util::rt::TokioIo;
 use std::{future::Future, io, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::oneshot, task};
 
-/// What a case runs with.
+/// The input of a case.
 pub(super) struct Scene<S> {
     subject: Arc<S>,
 }

@@ -1,4 +1,4 @@
-//! What a connector implements for the suite.
+//! The trait that the test target of a connector implements for the suite.
 use super::Peers;
 use anyport_core::{
     Result,
