@@ -21,9 +21,9 @@ use std::{
 };
 
 /// The least time that the runtime's driver gets to report connections that the kernel has queued.
-const LAST_LOOK: Duration = Duration::from_millis(2);
+const MIN_EMPTYING: Duration = Duration::from_millis(2);
 /// How long the worker waits for aborted connections to end by themselves.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+const ABORT_WAIT: Duration = Duration::from_millis(500);
 
 /// The accept loop of one worker: the future that a runtime polls for as long as the worker lives.
 ///
@@ -36,10 +36,10 @@ pub struct AcceptLoop<L, P, R> {
     /// The next end of a stage or of the grace period.
     deadline: RearmableTimer,
     /// The next deadline of the worker's connections.
-    alarm: RearmableTimer,
+    conn_timer: RearmableTimer,
     state: AcceptState,
     /// In a drain: when the remaining connections are reported next.
-    tell: Option<Instant>,
+    next_report: Option<Instant>,
     /// Why accepting has ended for good.
     failed: Option<Error>,
     end: WorkerGuard,
@@ -56,7 +56,7 @@ enum AcceptState {
     Emptying {
         since: Instant,
         /// Until this time, clients whose TCP handshake is in flight are waited for.
-        look: Option<Instant>,
+        arrivals_until: Option<Instant>,
         /// The latest end of this state.
         end: Option<Instant>,
     },
@@ -78,9 +78,9 @@ impl<L, P, R> AcceptLoop<L, P, R> {
             worker,
             registered: Registered::default(),
             deadline: RearmableTimer::default(),
-            alarm: RearmableTimer::default(),
+            conn_timer: RearmableTimer::default(),
             state: AcceptState::Serving,
-            tell: None,
+            next_report: None,
             failed: None,
             end,
         }
@@ -100,7 +100,7 @@ where
     /// Goes through the states until there is something to wait for.
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            self.heed_orders();
+            self.apply_command();
             match self.state {
                 AcceptState::Serving => match self.incoming.accept(cx) {
                     Accepting::Failed(error) => {
@@ -128,7 +128,11 @@ where
                         Accepting::Waiting { .. } | Accepting::Held => {}
                     }
                 }
-                AcceptState::Emptying { since, look, end } => {
+                AcceptState::Emptying {
+                    since,
+                    arrivals_until,
+                    end,
+                } => {
                     if self.reached_end(since, cx) {
                         self.abort();
                         continue;
@@ -147,7 +151,7 @@ where
                             // finish.
                             self.reached(end, cx)
                         }
-                        Accepting::Waiting { some: false } => self.reached(look, cx),
+                        Accepting::Waiting { some: false } => self.reached(arrivals_until, cx),
                         Accepting::Failed(_) => true,
                     };
                     if over {
@@ -180,17 +184,21 @@ where
     fn stop_listening(&mut self, since: Instant) -> AcceptState {
         let moment = self.shared().grace() / 8;
         let arriving = self.incoming.stop_listening();
-        let look = self
+        let arrivals_until = self
             .worker
             .now()
-            .checked_add(arriving.min(moment).max(LAST_LOOK));
-        let end = look.and_then(|look| look.checked_add(moment));
-        AcceptState::Emptying { since, look, end }
+            .checked_add(arriving.min(moment).max(MIN_EMPTYING));
+        let end = arrivals_until.and_then(|at| at.checked_add(moment));
+        AcceptState::Emptying {
+            since,
+            arrivals_until,
+            end,
+        }
     }
 
     /// Begins a drain or an abort, if the server has commanded it.
-    fn heed_orders(&mut self) {
-        match (self.shared().order(), self.state) {
+    fn apply_command(&mut self) {
+        match (self.shared().command(), self.state) {
             (_, AcceptState::Aborting { .. }) | (Command::Serve, _) => {}
             (Command::Abort, _) => self.abort(),
             (Command::Drain, AcceptState::Serving) => {
@@ -199,7 +207,7 @@ where
                 let since = self.worker.now();
                 self.state = AcceptState::LameDuck { since };
                 let end = since.checked_add(self.shared().grace());
-                self.tell = self.shared().report_drain(since, end);
+                self.next_report = self.shared().report_drain(since, end);
             }
             (Command::Drain, _) => {}
         }
@@ -209,16 +217,16 @@ where
         self.incoming.stop_accepting();
         self.worker.begin_abort();
         self.state = AcceptState::Aborting {
-            until: self.worker.now().checked_add(LAST_WORDS),
+            until: self.worker.now().checked_add(ABORT_WAIT),
         };
     }
 
     /// Wakes the connections whose deadlines have passed, and arms the timer for the next one.
-    fn heed_deadlines(&mut self, cx: &mut Context<'_>) {
+    fn wake_due(&mut self, cx: &mut Context<'_>) {
         let now = self.worker.now();
         let next = self.worker.wake_due(now);
         if self
-            .alarm
+            .conn_timer
             .poll(next, now, self.worker.timer(), cx)
             .is_ready()
         {
@@ -231,14 +239,16 @@ where
     fn reached_end(&mut self, since: Instant, cx: &mut Context<'_>) -> bool {
         let end = since.checked_add(self.shared().grace());
         loop {
-            let tell = self.tell.filter(|&tell| end.is_none_or(|end| tell < end));
-            if !self.reached(tell.or(end), cx) {
+            let next_report = self
+                .next_report
+                .filter(|&at| end.is_none_or(|end| at < end));
+            if !self.reached(next_report.or(end), cx) {
                 return false;
             }
-            if tell.is_none() {
+            if next_report.is_none() {
                 return true;
             }
-            self.tell = self.shared().report_drain(self.worker.now(), end);
+            self.next_report = self.shared().report_drain(self.worker.now(), end);
         }
     }
 
@@ -262,10 +272,10 @@ where
         let me = &mut *self;
         // Spurious wake-ups are harmless.
         let _ = me.registered.refresh(cx, &me.worker.accept_loop);
-        me.heed_deadlines(cx);
+        me.wake_due(cx);
         me.advance(cx).map(|()| {
             me.incoming.stop_accepting();
-            me.end.tell(me.failed.take().map_or(Ok(()), Err));
+            me.end.report(me.failed.take().map_or(Ok(()), Err));
         })
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Flags {
 /// The connection has reached its maximum age: the next response says `Connection: close`.
 const OLD: u8 = 1;
 /// The worker will wake the connection for the next check of its client.
-const PROBING: u8 = 1 << 1;
+const PEER_CHECK: u8 = 1 << 1;
 /// The I/O object is being taken from hyper, without closing it.
 const DETACHING: u8 = 1 << 2;
 /// Hyper read or wrote while the I/O object was being taken from it.
@@ -45,9 +45,9 @@ const RESET: u8 = 1 << 7;
 enum Upgrade {
     No = 0,
     /// It has switched, and its own task is about to end.
-    Begins,
+    Pending,
     /// Its own task has ended.
-    Done,
+    Complete,
 }
 
 /// Whether the close waits for the client's end.
@@ -55,11 +55,11 @@ enum Upgrade {
 enum Lingering {
     No = 0,
     /// The client may still be sending bytes that nobody reads. Ignored after an upgrade.
-    Will,
+    IfUnread,
     /// HTTP/2: the client sends acknowledgements until the last frame.
     Always,
     /// Everything has been sent, and the close waits.
-    Does,
+    Active,
 }
 
 impl Flags {
@@ -88,7 +88,7 @@ impl Flags {
     /// The connection has switched to another protocol. Set before the app gets the I/O object.
     pub(crate) fn set_upgraded(&self) {
         self.set_external_pollers();
-        self.upgraded.store(Upgrade::Begins as u8, Relaxed);
+        self.upgraded.store(Upgrade::Pending as u8, Relaxed);
     }
 
     pub(crate) fn is_upgraded(&self) -> bool {
@@ -97,12 +97,12 @@ impl Flags {
 
     /// The upgraded connection's own task has ended.
     pub(super) fn complete_upgrade(&self) {
-        self.upgraded.store(Upgrade::Done as u8, Release);
+        self.upgraded.store(Upgrade::Complete as u8, Release);
     }
 
     /// Whether the connection was upgraded and its own task has ended.
     pub(super) fn is_taskless(&self) -> bool {
-        self.upgraded.load(Acquire) == Upgrade::Done as u8
+        self.upgraded.load(Acquire) == Upgrade::Complete as u8
     }
 
     /// Until [`end_detaching`](Self::end_detaching), shutting the I/O object down does nothing, and
@@ -135,11 +135,11 @@ impl Flags {
 
     /// Whether the worker will wake the connection for the next check of its client.
     pub(super) fn is_probing(&self) -> bool {
-        self.has_own(PROBING)
+        self.has_own(PEER_CHECK)
     }
 
     pub(super) fn set_probing(&self, probing: bool) {
-        self.set_own(PROBING, probing);
+        self.set_own(PEER_CHECK, probing);
     }
 
     fn has_own(&self, bit: u8) -> bool {
@@ -165,7 +165,7 @@ impl Flags {
 
     /// The client may be sending bytes that nobody reads. So the close waits for its end.
     pub(crate) fn linger_at_close(&self) {
-        let (no, will) = (Lingering::No as u8, Lingering::Will as u8);
+        let (no, will) = (Lingering::No as u8, Lingering::IfUnread as u8);
         let _ = self.lingering.compare_exchange(no, will, Relaxed, Relaxed);
     }
 
@@ -216,7 +216,7 @@ impl Flags {
     }
 
     pub(super) fn begin_lingering(&self) {
-        self.set_lingering(Lingering::Does);
+        self.set_lingering(Lingering::Active);
     }
 
     fn set_lingering(&self, lingering: Lingering) {
@@ -226,13 +226,14 @@ impl Flags {
     /// Whether the close waits for the client's end. `is_being_read`: a body is being read.
     pub(super) fn lingers(&self, is_being_read: bool) -> bool {
         let lingering = self.lingering.load(Relaxed);
-        lingering > Lingering::Will as u8
-            || !self.has_external_pollers() && (lingering == Lingering::Will as u8 || is_being_read)
+        lingering > Lingering::IfUnread as u8
+            || !self.has_external_pollers()
+                && (lingering == Lingering::IfUnread as u8 || is_being_read)
     }
 
     /// Whether everything has been sent, and the close waits for the client's end.
     pub(crate) fn is_lingering(&self) -> bool {
-        self.lingering.load(Relaxed) == Lingering::Does as u8
+        self.lingering.load(Relaxed) == Lingering::Active as u8
     }
 
     /// The deadline has passed.
@@ -246,7 +247,7 @@ impl Flags {
         if due {
             self.due.store(false, Relaxed);
             // A check of the client that is still needed sets this again.
-            self.set_own(PROBING, false);
+            self.set_own(PEER_CHECK, false);
         }
         due
     }

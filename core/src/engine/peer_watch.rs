@@ -12,7 +12,7 @@ use std::{
 };
 
 /// How many bytes are read at once that a client sends ahead of its response.
-const GLANCE: usize = 2048;
+const READ_AHEAD: usize = 2048;
 
 /// How often the kernel is asked about a client whose bytes wait unread.
 const PROBE: Duration = Duration::from_secs(1);
@@ -29,15 +29,15 @@ impl<C: Connection> Accepted<C> {
         if self.state.is_being_read() || self.has_unread() || self.state.flags.is_half_closed() {
             return self.probe_peer(cx);
         }
-        if self.glance(cx)? {
+        if self.read_ahead(cx)? {
             return self.probe_peer(cx);
         }
         Ok(())
     }
 
     /// Reads a few bytes, and puts them back. `false`: neither bytes nor the end had arrived.
-    fn glance(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        let mut scratch = [const { MaybeUninit::uninit() }; GLANCE];
+    fn read_ahead(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut scratch = [const { MaybeUninit::uninit() }; READ_AHEAD];
         let mut buf = ReadBuf::uninit(&mut scratch);
         let Poll::Ready(readable) = Pin::new(&mut self.io).poll_readable(cx) else {
             return Ok(false);
@@ -63,13 +63,13 @@ impl<C: Connection> Accepted<C> {
         if is_due {
             match self.io.peer_state() {
                 PeerState::Closed => {
-                    return Err(peer_left(&self.state, io::ErrorKind::ConnectionReset));
+                    return Err(disconnected(&self.state, io::ErrorKind::ConnectionReset));
                 }
                 // No more bytes will arrive, and the reading task has all that arrived.
                 PeerState::HalfClosed if !self.has_unread() => self.peer_ended()?,
                 // Only a read detects a disconnect. Another task may wait for the bytes that were
                 // read.
-                PeerState::Unknown if !self.has_unread() && self.glance(cx)? => {
+                PeerState::Unknown if !self.has_unread() && self.read_ahead(cx)? => {
                     cx.waker().wake_by_ref()
                 }
                 _ => {}
@@ -86,7 +86,7 @@ impl<C: Connection> Accepted<C> {
     /// disconnected.
     fn peer_ended(&self) -> io::Result<()> {
         if !self.state.config().answers_half_closed() {
-            return Err(peer_left(&self.state, io::ErrorKind::UnexpectedEof));
+            return Err(disconnected(&self.state, io::ErrorKind::UnexpectedEof));
         }
         self.state.flags.set_half_closed();
         Ok(())
@@ -102,7 +102,7 @@ impl<C: Connection> Accepted<C> {
 }
 
 /// The client disconnected, so buffered bytes need not be sent.
-fn peer_left(state: &ConnState, kind: io::ErrorKind) -> io::Error {
+fn disconnected(state: &ConnState, kind: io::ErrorKind) -> io::Error {
     state.flags.discard_unsent();
     io::Error::new(kind, "the peer left before it was answered")
 }

@@ -57,7 +57,7 @@ pub(crate) struct ServerState {
     pub(crate) permits: Permits,
     pub(crate) addresses: IpLimits,
     last_id: AtomicU64,
-    order: AtomicU8,
+    command: AtomicU8,
     drain_begun: Mutex<Option<Instant>>,
     /// How long the drain may take, in nanoseconds since it began. Changed under the lock of
     /// `drain_begun`, and read without it.
@@ -85,7 +85,7 @@ impl ServerState {
             addresses: IpLimits::new(config.limits.connections_per_ip),
             config,
             last_id: AtomicU64::new(0),
-            order: AtomicU8::new(Command::Serve as u8),
+            command: AtomicU8::new(Command::Serve as u8),
             drain_begun: Mutex::default(),
             grace: AtomicU64::new(0),
             workers: Mutex::default(),
@@ -109,8 +109,8 @@ impl ServerState {
         self.last_id.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub(crate) fn order(&self) -> Command {
-        match self.order.load(Ordering::Acquire) {
+    pub(crate) fn command(&self) -> Command {
+        match self.command.load(Ordering::Acquire) {
             0 => Command::Serve,
             1 => Command::Drain,
             _ => Command::Abort,
@@ -132,7 +132,7 @@ impl ServerState {
         let nanoseconds = u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX);
         self.grace.store(nanoseconds, Ordering::Relaxed);
         drop(begun);
-        self.give(Command::Drain);
+        self.issue(Command::Drain);
     }
 
     /// The workers' time, so that a paused clock pauses the drain, too.
@@ -143,11 +143,11 @@ impl ServerState {
 
     /// Ends the server at once.
     pub(crate) fn abort(&self) {
-        self.give(Command::Abort);
+        self.issue(Command::Abort);
     }
 
-    fn give(&self, order: Command) {
-        self.order.fetch_max(order as u8, Ordering::AcqRel);
+    fn issue(&self, command: Command) {
+        self.command.fetch_max(command as u8, Ordering::AcqRel);
         self.wake_workers();
         self.drain_begins.begin();
     }
@@ -285,7 +285,7 @@ impl ServerState {
 impl fmt::Debug for ServerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerState")
-            .field("order", &self.order())
+            .field("command", &self.command())
             .finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// Held by a worker's accept loop. Reports how the worker ended, in any case.
 pub(crate) struct WorkerGuard {
     worker: Arc<WorkerState>,
-    told: bool,
+    is_reported: bool,
 }
 
 impl WorkerGuard {
@@ -17,7 +17,7 @@ impl WorkerGuard {
         worker.shared.worker_began(weak);
         Self {
             worker,
-            told: false,
+            is_reported: false,
         }
     }
 
@@ -25,9 +25,9 @@ impl WorkerGuard {
         &self.worker
     }
 
-    pub(crate) fn tell(&mut self, result: Result<()>) {
-        if !self.told {
-            self.told = true;
+    pub(crate) fn report(&mut self, result: Result<()>) {
+        if !self.is_reported {
+            self.is_reported = true;
             let report = self.worker.report();
             self.worker.shared.worker_ended(report, result);
         }
@@ -36,7 +36,7 @@ impl WorkerGuard {
 
 impl Drop for WorkerGuard {
     fn drop(&mut self) {
-        if self.told {
+        if self.is_reported {
             return;
         }
         let why = if std::thread::panicking() {
@@ -44,13 +44,13 @@ impl Drop for WorkerGuard {
         } else {
             "its runtime was shut down"
         };
-        let result = match self.worker.shared.order() {
+        let result = match self.worker.shared.command() {
             Command::Abort => Ok(()),
             Command::Serve | Command::Drain => {
                 let what = format!("{} ended before its time: {why}", self.worker.worker);
                 Err(Error::new(ErrorKind::Worker, what))
             }
         };
-        self.tell(result);
+        self.report(result);
     }
 }

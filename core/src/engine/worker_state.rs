@@ -48,7 +48,7 @@ pub(crate) struct WorkerOf<C> {
     drain: OnceLock<Drain>,
     at_drain: DrainWaiters,
     /// When the worker last noticed that it had been paused.
-    standstill: Mutex<Option<Instant>>,
+    last_pause: Mutex<Option<Instant>>,
 }
 
 /// The drain in progress.
@@ -80,7 +80,7 @@ impl DrainBound {
 const LATE: Duration = Duration::from_millis(50);
 /// The least time that clients get after a pause: enough for the driver to report everything that
 /// arrived.
-const SECOND_LOOK: Duration = Duration::from_millis(100);
+const CATCH_UP: Duration = Duration::from_millis(100);
 /// A client that stops in the middle of a request gets this part of the grace period, and at least
 /// this long.
 const SHARE_OF_GRACE: u32 = 10;
@@ -97,7 +97,7 @@ impl<C: OpenConn> WorkerOf<C> {
             timer: OnceLock::new(),
             drain: OnceLock::new(),
             at_drain: DrainWaiters::default(),
-            standstill: Mutex::default(),
+            last_pause: Mutex::default(),
         }
     }
 
@@ -181,17 +181,17 @@ impl<C: OpenConn> WorkerOf<C> {
     ///
     /// After a pause of the process, or a handler that computed for seconds, deadlines have passed
     /// while bytes wait in the kernel. So a deadline that is noticed more than [`LATE`] afterwards
-    /// is extended by [`SECOND_LOOK`]. In that time, the runtime polls its driver.
+    /// is extended by [`CATCH_UP`]. In that time, the runtime polls its driver.
     pub(crate) fn catch_up(&self, at: Instant, now: Instant) -> Instant {
         if now.saturating_duration_since(at) <= LATE {
             return at;
         }
-        let mut standstill = lock(&self.standstill);
-        let noticed = match *standstill {
+        let mut last_pause = lock(&self.last_pause);
+        let noticed = match *last_pause {
             Some(noticed) if noticed >= at => noticed,
-            _ => *standstill.insert(now),
+            _ => *last_pause.insert(now),
         };
-        noticed + SECOND_LOOK
+        noticed + CATCH_UP
     }
 
     pub(crate) fn begin_closing(&self) {

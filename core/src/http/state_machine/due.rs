@@ -192,7 +192,7 @@ impl Machine {
     }
 
     /// Changes the state for a deadline that has passed, and returns the action.
-    pub(super) fn fall_due(&mut self, due: Due, seen: &Seen, now: Instant) -> Action {
+    pub(super) fn on_deadline(&mut self, due: Due, seen: &Seen, now: Instant) -> Action {
         let close = |why, stalled| Action::Close { why, stalled };
         match due {
             Due::Check => self.set_precision(Precision::Exact),

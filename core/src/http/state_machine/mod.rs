@@ -182,7 +182,7 @@ impl Machine {
                 false => (at, due),
             });
         match due {
-            Some((at, due)) if at <= now => self.fall_due(due, seen, now),
+            Some((at, due)) if at <= now => self.on_deadline(due, seen, now),
             due => Action::Wait(due.map(|(at, _)| at)),
         }
     }
