@@ -2,8 +2,8 @@
 //! user's servers. docs/bench.md explains the figures.
 //!
 //! Each stage of a run is a module: `options` parses, `build` builds, `server` starts, `contract`
-//! checks, `timed`, `counted` and `idle` measure, `reduce` makes a [`row::Row`], `present` draws it.
-//! `measure` and `rounds` call them.
+//! checks, `timed`, `counted` and `idle` measure, `reduce` makes a [`row::Row`], `present` draws
+//! it. `measure` and `rounds` call them.
 
 mod baseline;
 mod build;

@@ -55,7 +55,10 @@ impl<A> WithConnInfo<A> {
     /// # use anyport_axum::app;
     /// # use axum::{Router, extract::ConnectInfo, routing::get};
     /// # use std::net::SocketAddr;
-    /// let router = Router::new().route("/", get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string()));
+    /// let router = Router::new().route(
+    ///     "/",
+    ///     get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string()),
+    /// );
     /// let app = app(router).with_connect_info();
     /// ```
     #[must_use]

@@ -129,7 +129,7 @@ impl<C, R> HappyEyeballs<C, R> {
     ///
     /// With that many in flight, the next address waits until an attempt fails, or until the oldest
     /// attempt is 3 s old. That attempt is then given up for the next address. By then, TCP has
-    /// sent its SYN three times (RFC 6298).
+    /// sent its SYN twice (RFC 6298).
     #[must_use]
     pub fn with_max_in_flight(mut self, attempts: usize) -> Self {
         self.config.max_in_flight = attempts.max(1);

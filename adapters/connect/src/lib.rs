@@ -3,8 +3,8 @@
 //!
 //! A [`Connector`](anyport_core::transport::Connector) connects to one address. A host has several:
 //! IPv6 and IPv4, and some may be dead. [`HappyEyeballs`] looks both families up at the same time,
-//! and tries their addresses one after another, 250 ms apart or as soon as one fails. The first that
-//! connects wins, and the others are dropped. A dead address costs 250 ms instead of minutes.
+//! and tries their addresses one after another, 250 ms apart or as soon as one fails. The first
+//! that connects wins, and the others are dropped. A dead address costs 250 ms instead of minutes.
 //!
 //! ```
 //! use anyport_connect::{HappyEyeballs, Hosts};

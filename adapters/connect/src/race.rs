@@ -21,8 +21,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The least age of an attempt that is given up for another. TCP sends its first SYN again after 1
-/// s, and once more 2 s later (RFC 6298).
+/// The least age of an attempt that is given up for another. TCP sends its SYN again after 1 s, and
+/// has waited 2 s for an answer then (RFC 6298).
 const MIN_ATTEMPT: Duration = Duration::from_secs(3);
 
 /// How many answers of a resolver are read, because its stream may never end.

@@ -1,5 +1,5 @@
-//! Tasks that wait for a client. They are polled when the drain begins, because the drain limits the
-//! wait.
+//! Tasks that wait for a client. They are polled when the drain begins, because the drain limits
+//! the wait.
 use crate::runtime::lock;
 use slab::Slab;
 use std::{

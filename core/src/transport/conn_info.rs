@@ -70,7 +70,7 @@ pub(crate) struct Number(u64);
 impl Number {
     const ID_BITS: u32 = 48;
 
-    /// `worker` is at most 65,535, as no machine has more cores.
+    /// A `worker` above 65,535 is kept as 65,535.
     pub(crate) fn new(id: u64, worker: usize) -> Self {
         let worker = u16::try_from(worker).unwrap_or(u16::MAX);
         Self(u64::from(worker) << Self::ID_BITS | id & Self::ids())

@@ -13,8 +13,9 @@ use std::{
 ///
 /// Each method has the contract of the method with the same name of [`Connection`], [`Read`] or
 /// [`Write`], and gets the inner connection as `inner`. **The default of each method forwards**, so
-/// implement only those that you change. [`Transport::map_connection`](super::Transport::map_connection)
-/// puts it around the connections of a transport.
+/// implement only those that you change.
+/// [`Transport::map_connection`](super::Transport::map_connection) puts it around the connections
+/// of a transport.
 ///
 /// # Examples
 ///

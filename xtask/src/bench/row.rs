@@ -63,8 +63,8 @@ pub(super) struct Figure {
     pub(super) high: Option<f64>,
 }
 
-/// Each line has the name in Rust, the name in files and markers, the head of the column, the digits
-/// after the point, and a description.
+/// Each line has the name in Rust, the name in files and markers, the head of the column, the
+/// digits after the point, and a description.
 macro_rules! units {
     ($($unit:ident $name:literal, $label:literal, $decimals:literal, $about:literal;)*) => {
         /// The unit of a figure, in the order of the columns.

@@ -1,9 +1,9 @@
 //! The costs of a WebSocket, beside those of tokio-tungstenite with a buffer of 4 KiB on the same
 //! transport: `cargo bench -p anyport-ws --bench cost -- COST`.
 //!
-//! - `memory`: bytes per idle WebSocket, as the slope from 1,000 to 8,000 of them, with mimalloc. It
-//!   is the resident memory of a process that has only the server's half of each connection. A TLS
-//!   session of rustls alone is measured in the same way, to compare.
+//! - `memory`: bytes per idle WebSocket, as the slope from 1,000 to 8,000 of them, with mimalloc.
+//!   It is the resident memory of a process that has only the server's half of each connection. A
+//!   TLS session of rustls alone is measured in the same way, to compare.
 //! - `instructions`: user instructions per echo of 16 bytes over TCP, on 64 WebSockets that send at
 //!   once, as callgrind counts them in the server. It needs valgrind.
 //! - `drain`: milliseconds in which a server closes 9,000 idle WebSockets with 1001 and ends. The

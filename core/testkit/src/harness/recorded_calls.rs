@@ -54,7 +54,8 @@ impl Calls {
     }
 }
 
-/// The inner transport of a wrapper under test: [`Suite::with_wrapper`](crate::Suite::with_wrapper).
+/// The inner transport of a wrapper under test:
+/// [`Suite::with_wrapper`](crate::Suite::with_wrapper).
 #[derive(Clone, Debug)]
 pub struct Recorded<T> {
     inner: MapConnection<T, Record>,

@@ -215,8 +215,8 @@ impl Capability {
 pub struct Capabilities(u16);
 
 impl Capabilities {
-    /// Every capability but [`Local`](Capability::Local) and [`Wrapper`](Capability::Wrapper), which
-    /// [`Suite::with_local`](crate::Suite::with_local) and
+    /// Every capability but [`Local`](Capability::Local) and [`Wrapper`](Capability::Wrapper),
+    /// which [`Suite::with_local`](crate::Suite::with_local) and
     /// [`Suite::with_wrapper`](crate::Suite::with_wrapper) add.
     #[must_use]
     pub fn all() -> Self {
