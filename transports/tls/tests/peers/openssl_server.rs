@@ -74,7 +74,7 @@ impl SServer {
 }
 
 /// The PEM file of a certificate for these names, and the roots of its authority.
-fn identity(
+pub(crate) fn identity(
     folder: &Folder,
     names: &[&str],
     not_after: Option<i32>,
@@ -92,7 +92,7 @@ fn identity(
     )
 }
 
-fn block_on<T>(client: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(client: impl Future<Output = T>) -> T {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { timeout(TIMEOUT, client).await.unwrap() })
 }
