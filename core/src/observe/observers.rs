@@ -6,10 +6,10 @@ use crate::runtime::panics;
 use std::sync::Arc;
 
 /// The receivers of the events of one server.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Observers {
     #[cfg(feature = "tracing")]
-    logging: bool,
+    is_log_off: bool,
     observer: Option<Arc<dyn Observer>>,
 }
 
@@ -21,13 +21,13 @@ impl Observers {
 
     #[cfg(feature = "tracing")]
     pub(crate) fn stop_logging(&mut self) {
-        self.logging = false;
+        self.is_log_off = true;
     }
 
     /// Whether nobody receives events.
     pub(crate) fn is_empty(&self) -> bool {
         #[cfg(feature = "tracing")]
-        if self.logging {
+        if !self.is_log_off {
             return false;
         }
         self.observer.is_none()
@@ -41,21 +41,11 @@ impl Observers {
         }
         let event = event();
         #[cfg(feature = "tracing")]
-        if self.logging {
+        if !self.is_log_off {
             let _ = panics::catch(|| log(&event));
         }
         if let Some(observer) = &self.observer {
             let _ = panics::catch(|| observer.on(&event));
-        }
-    }
-}
-
-impl Default for Observers {
-    fn default() -> Self {
-        Self {
-            #[cfg(feature = "tracing")]
-            logging: true,
-            observer: None,
         }
     }
 }

@@ -104,6 +104,13 @@ pub(crate) struct Agreed {
 }
 
 impl Socket {
+    #[cfg_attr(
+        not(feature = "deflate"),
+        expect(
+            clippy::needless_pass_by_value,
+            reason = "with `deflate`, it has values to move"
+        )
+    )]
     pub(crate) fn new(io: Upgraded, settings: Arc<Settings>, agreed: Agreed) -> Self {
         let incoming = Assembler::new(settings.sizes);
         #[cfg(feature = "deflate")]
