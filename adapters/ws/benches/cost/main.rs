@@ -7,7 +7,7 @@
 //! - `instructions`: user instructions per echo of 16 bytes over TCP, on 64 WebSockets that send at
 //!   once, as callgrind counts them in the server. It needs valgrind.
 //! - `drain`: milliseconds in which a server closes 9,000 idle WebSockets with 1001 and ends. The
-//!   first second of them is the lame duck stage. tungstenite closes none.
+//!   client is another process, and answers each close. tungstenite closes none.
 mod client;
 mod drain;
 mod instructions;
