@@ -6,7 +6,7 @@ mod subjects {
     use anyport_core::{
         Result, Runtime,
         runtime::block_on,
-        transport::{Endpoint, Target, UnixName},
+        transport::{Endpoint, Target},
     };
     use anyport_glommio::{GlommioConnector, GlommioPerCore};
     use anyport_testkit::connectors::{ConnectorSubject, SilentListener, TcpPeers, UnixPeers};
@@ -14,7 +14,6 @@ mod subjects {
         any::Any,
         future::Future,
         io,
-        net::SocketAddr,
         path::PathBuf,
         sync::atomic::{AtomicUsize, Ordering::Relaxed},
     };
@@ -60,8 +59,7 @@ mod subjects {
         }
 
         fn refusing(&self) -> Target {
-            // A port that only root may bind, and nobody does.
-            Target::new(SocketAddr::from(([127, 0, 0, 1], 1)))
+            TcpPeers::refusing()
         }
 
         fn unsupported(&self) -> Target {
@@ -69,8 +67,7 @@ mod subjects {
         }
 
         fn silent(&self) -> Option<(Target, Box<dyn Any + Send>)> {
-            let listener = SilentListener::listen().ok()?;
-            Some((listener.target().ok()?, Box::new(listener)))
+            SilentListener::with_target()
         }
 
         fn unavailable(&self) -> Option<String> {
@@ -99,10 +96,7 @@ mod subjects {
         }
 
         fn refusing(&self) -> Target {
-            let path = self.next();
-            // The file stays when its listener is closed.
-            drop(std::os::unix::net::UnixListener::bind(&path));
-            Target::new(UnixName::Path(path.as_path().into()))
+            UnixPeers::refusing(&self.next())
         }
 
         fn unsupported(&self) -> Target {

@@ -7,7 +7,7 @@ mod subjects {
     use anyport_core::{
         Result,
         runtime::block_on,
-        transport::{Endpoint, Target, UnixName},
+        transport::{Endpoint, Target},
     };
     use anyport_monoio::{Driver, MonoioConnector, MonoioPerCore};
     use anyport_testkit::connectors::{ConnectorSubject, SilentListener, TcpPeers, UnixPeers};
@@ -15,7 +15,7 @@ mod subjects {
         any::Any,
         future::Future,
         io,
-        net::{Ipv4Addr, SocketAddr},
+        net::Ipv4Addr,
         path::PathBuf,
         sync::{
             Arc,
@@ -60,16 +60,6 @@ mod subjects {
         driver(epoll).check().err().map(|error| error.to_string())
     }
 
-    fn silent_tcp() -> Option<(Target, Box<dyn Any + Send>)> {
-        let listener = SilentListener::listen().ok()?;
-        Some((listener.target().ok()?, Box::new(listener)))
-    }
-
-    fn refusing_tcp() -> Target {
-        // A port that only root may bind, and nobody does.
-        Target::new(SocketAddr::from(([127, 0, 0, 1], 1)))
-    }
-
     impl<const EPOLL: bool> ConnectorSubject for Tcp<EPOLL> {
         const NAME: &str = if EPOLL {
             "monoio-epoll"
@@ -95,7 +85,7 @@ mod subjects {
         }
 
         fn refusing(&self) -> Target {
-            refusing_tcp()
+            TcpPeers::refusing()
         }
 
         fn unsupported(&self) -> Target {
@@ -103,7 +93,7 @@ mod subjects {
         }
 
         fn silent(&self) -> Option<(Target, Box<dyn Any + Send>)> {
-            silent_tcp()
+            SilentListener::with_target()
         }
 
         fn unavailable(&self) -> Option<String> {
@@ -132,7 +122,7 @@ mod subjects {
         }
 
         fn refusing(&self) -> Target {
-            refusing_tcp()
+            TcpPeers::refusing()
         }
 
         fn unsupported(&self) -> Target {
@@ -140,7 +130,7 @@ mod subjects {
         }
 
         fn silent(&self) -> Option<(Target, Box<dyn Any + Send>)> {
-            silent_tcp()
+            SilentListener::with_target()
         }
 
         fn unavailable(&self) -> Option<String> {
@@ -173,10 +163,7 @@ mod subjects {
         }
 
         fn refusing(&self) -> Target {
-            let path = self.next();
-            // The file stays when its listener is closed.
-            drop(std::os::unix::net::UnixListener::bind(&path));
-            Target::new(UnixName::Path(path.as_path().into()))
+            UnixPeers::refusing(&self.next())
         }
 
         fn unsupported(&self) -> Target {

@@ -31,8 +31,7 @@ impl ConnectorSubject for OverTcp {
     }
 
     fn refusing(&self) -> Target {
-        // A port that only root may bind, and nobody does.
-        Target::new(std::net::SocketAddr::from(([127, 0, 0, 1], 1)))
+        TcpPeers::refusing()
     }
 
     fn unsupported(&self) -> Target {
@@ -43,8 +42,7 @@ impl ConnectorSubject for OverTcp {
 
     #[cfg(target_os = "linux")]
     fn silent(&self) -> Option<(Target, Box<dyn Any + Send>)> {
-        let listener = anyport_testkit::connectors::SilentListener::listen().ok()?;
-        Some((listener.target().ok()?, Box::new(listener)))
+        anyport_testkit::connectors::SilentListener::with_target()
     }
 }
 

@@ -3,7 +3,7 @@
 use anyport_core::{
     Result,
     runtime::{TokioPerCore, block_on},
-    transport::{Target, UnixName},
+    transport::Target,
 };
 use anyport_testkit::connectors::{ConnectorSubject, ConnectorSuite, UnixPeers};
 use anyport_unix::UnixConnector;
@@ -46,10 +46,7 @@ impl ConnectorSubject for OverUnix {
     }
 
     fn refusing(&self) -> Target {
-        let path = self.next();
-        // The file stays when its listener is closed.
-        drop(std::os::unix::net::UnixListener::bind(&path));
-        Target::new(UnixName::Path(path.as_path().into()))
+        UnixPeers::refusing(&self.next())
     }
 
     fn unsupported(&self) -> Target {

@@ -1,6 +1,8 @@
 //! Listeners that connectors connect to.
 use anyport_core::transport::{Endpoint, Target};
-use std::{future::Future, io};
+#[cfg(target_os = "linux")]
+use std::any::Any;
+use std::{future::Future, io, net::SocketAddr};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -54,6 +56,12 @@ impl TcpPeers {
         Ok(Self { listener, target })
     }
 
+    /// A target that refuses connections: a port that only root may bind, and nobody does.
+    #[must_use]
+    pub fn refusing() -> Target {
+        Target::new(SocketAddr::from(([127, 0, 0, 1], 1)))
+    }
+
     /// Accepts the stream of the next client.
     ///
     /// # Errors
@@ -99,6 +107,13 @@ impl UnixPeers {
             target: Target::new(UnixName::Path(path.into())),
         })
     }
+
+    /// A target that refuses connections: the file stays when its listener is closed.
+    #[must_use]
+    pub fn refusing(path: &Path) -> Target {
+        drop(std::os::unix::net::UnixListener::bind(path));
+        Target::new(UnixName::Path(path.into()))
+    }
 }
 
 #[cfg(unix)]
@@ -142,5 +157,13 @@ impl SilentListener {
     /// As getsockname(2).
     pub fn target(&self) -> io::Result<Target> {
         Ok(Target::new(self.0.local_addr()?))
+    }
+
+    /// A listener for [`ConnectorSubject::silent`](super::ConnectorSubject::silent). `None` if it
+    /// cannot listen.
+    #[must_use]
+    pub fn with_target() -> Option<(Target, Box<dyn Any + Send>)> {
+        let listener = Self::listen().ok()?;
+        Some((listener.target().ok()?, Box::new(listener)))
     }
 }

@@ -10,6 +10,7 @@ mod connection;
 mod transport;
 mod wrapper;
 
+use anyport_core::transport::{ByteTransport, Endpoint};
 use anyport_testkit::{Capabilities, Capability, Subject, Suite, requirements::Tests};
 use std::{
     env, io,
@@ -133,21 +134,23 @@ const METHODS: &[&str] = &[
 /// Names the fault in the environment of the process that runs the suite.
 const VARIABLE: &str = "ANYPORT_FAULT";
 
-struct Wrong(Fault);
+/// A transport under test, by the function that makes it.
+struct Wrong<F>(F);
 
-impl Subject for Wrong {
+impl<T, F> Subject for Wrong<F>
+where
+    T: ByteTransport,
+    F: Fn() -> T + Send + Sync + 'static,
+{
     const NAME: &str = "wrong";
-    type Transport = Pipe;
+    type Transport = T;
     type Stream = DuplexStream;
 
-    fn transport(&self) -> Pipe {
-        Pipe(self.0)
+    fn transport(&self) -> T {
+        (self.0)()
     }
 
-    async fn connect(
-        &self,
-        endpoint: &anyport_core::transport::Endpoint,
-    ) -> io::Result<DuplexStream> {
+    async fn connect(&self, endpoint: &Endpoint) -> io::Result<DuplexStream> {
         connect(endpoint)
     }
 
@@ -156,50 +159,8 @@ impl Subject for Wrong {
     }
 }
 
-struct WrongPerCore;
-
-impl Subject for WrongPerCore {
-    const NAME: &str = "wrong";
-    type Transport = PipePerCore;
-    type Stream = DuplexStream;
-
-    fn transport(&self) -> PipePerCore {
-        PipePerCore
-    }
-
-    async fn connect(
-        &self,
-        endpoint: &anyport_core::transport::Endpoint,
-    ) -> io::Result<DuplexStream> {
-        connect(endpoint)
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        capabilities()
-    }
-}
-
-struct Wrapped;
-
-impl Subject for Wrapped {
-    const NAME: &str = "wrong";
-    type Transport = Forgetful<Pipe>;
-    type Stream = DuplexStream;
-
-    fn transport(&self) -> Forgetful<Pipe> {
-        Forgetful::new(Pipe(Fault::StopNotForwarded), "stop")
-    }
-
-    async fn connect(
-        &self,
-        endpoint: &anyport_core::transport::Endpoint,
-    ) -> io::Result<DuplexStream> {
-        connect(endpoint)
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        capabilities()
-    }
+fn forgets_stop() -> Forgetful<Pipe> {
+    Forgetful::new(Pipe(Fault::StopNotForwarded), "stop")
 }
 
 fn capabilities() -> Capabilities {
@@ -275,14 +236,16 @@ fn main() -> ExitCode {
     if let Some(method) = METHODS.iter().find(|method| **method == name) {
         let inner = || Pipe(Fault::StopNotForwarded);
         let wrap = |inner| Forgetful::new(inner, method);
-        return Suite::new().with_wrapper(Wrapped, inner, wrap).run();
+        return Suite::new()
+            .with_wrapper(Wrong(forgets_stop), inner, wrap)
+            .run();
     }
     let found = FAULTS
         .iter()
         .find(|(fault, ..)| format!("{fault:?}") == name);
     match found.unwrap().0 {
-        Fault::StopNotForwarded => Suite::new().with(Wrapped).run(),
-        Fault::TooFewSockets => Suite::new().with_local(WrongPerCore).run(),
-        fault => Suite::new().with(Wrong(fault)).run(),
+        Fault::StopNotForwarded => Suite::new().with(Wrong(forgets_stop)).run(),
+        Fault::TooFewSockets => Suite::new().with_local(Wrong(|| PipePerCore)).run(),
+        fault => Suite::new().with(Wrong(move || Pipe(fault))).run(),
     }
 }

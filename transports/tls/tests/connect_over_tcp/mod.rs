@@ -13,9 +13,7 @@ use anyport_testkit::connectors::{ConnectorSubject, PeerStream, Peers, TcpPeers}
 use anyport_tls::{
     Provider, Roots, TlsClientConfig, TlsConnector, TlsConnectorExt, rustls::ServerConfig,
 };
-use std::{
-    any::Any, future::Future, io, marker::PhantomData, net::SocketAddr, path::Path, sync::Arc,
-};
+use std::{any::Any, future::Future, io, marker::PhantomData, path::Path, sync::Arc};
 use tokio_rustls::TlsAcceptor;
 
 /// A connector for TCP, for TLS to run over.
@@ -105,8 +103,7 @@ impl<B: InnerConnector> ConnectorSubject for ConnectOverTcp<B> {
     }
 
     fn refusing(&self) -> Target {
-        // A port that only root may bind, and nobody does.
-        Target::new(SocketAddr::from(([127, 0, 0, 1], 1))).with_host("localhost")
+        TcpPeers::refusing().with_host("localhost")
     }
 
     fn unsupported(&self) -> Target {
@@ -119,8 +116,7 @@ impl<B: InnerConnector> ConnectorSubject for ConnectOverTcp<B> {
 
     #[cfg(target_os = "linux")]
     fn silent(&self) -> Option<(Target, Box<dyn Any + Send>)> {
-        let listener = anyport_testkit::connectors::SilentListener::listen().ok()?;
-        Some((listener.target().ok()?, Box::new(listener)))
+        anyport_testkit::connectors::SilentListener::with_target()
     }
 
     fn has_handshake(&self) -> bool {
