@@ -137,17 +137,29 @@ impl ConnInfo {
     /// The server relies on it and does not detect HTTP/1.1 or HTTP/2 by the first bytes.
     #[must_use]
     pub fn with_alpn(mut self, protocol: impl Into<Bytes>) -> Self {
-        self.handshake().alpn = Some(protocol.into());
+        self.set_alpn(protocol);
         self
+    }
+
+    /// Like [`with_alpn`](Self::with_alpn), but in place. It copies the facts only if they have been
+    /// cloned.
+    pub fn set_alpn(&mut self, protocol: impl Into<Bytes>) {
+        self.handshake().alpn = Some(protocol.into());
     }
 
     /// Sets the result of a TLS handshake. Results of the inner transport, ALPN included, are
     /// discarded.
     #[must_use]
     pub fn with_tls(mut self, tls: TlsInfo) -> Self {
+        self.set_tls(tls);
+        self
+    }
+
+    /// Like [`with_tls`](Self::with_tls), but in place. It copies the facts only if they have been
+    /// cloned.
+    pub fn set_tls(&mut self, tls: TlsInfo) {
         let handshake = self.handshake();
         (handshake.alpn, handshake.tls) = (None, Some(tls));
-        self
     }
 
     /// Sets the process that connected, as the kernel reports it.

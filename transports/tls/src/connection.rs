@@ -65,16 +65,30 @@ impl<C: Connection> TlsConnection<C, ClientConnection> {
 
 impl<C: Connection, S: Session> TlsConnection<C, S> {
     /// `name`: the server name that the client has sent.
-    fn from_stream(stream: S::Stream<C>, name: Option<Box<str>>) -> Self {
-        let (io, session) = S::parts(&stream);
-        let info = io.io.info().clone().with_tls(tls_info(session, name));
+    fn from_stream(mut stream: S::Stream<C>, name: Option<Box<str>>) -> Self {
+        let (_, session) = S::parts(&stream);
+        let (tls, alpn) = (tls_info(session, name), alpn(session));
+        let add_facts = |info: &mut ConnInfo| {
+            info.set_tls(tls);
+            if let Some(alpn) = alpn {
+                info.set_alpn(alpn);
+            }
+        };
+        let io = &mut S::parts_mut(&mut stream).0.io;
+        // Both connections share the facts where that is possible: it saves a copy of them.
+        let info = match io.info_mut() {
+            Some(info) => {
+                add_facts(info);
+                info.clone()
+            }
+            None => {
+                let mut info = io.info().clone();
+                add_facts(&mut info);
+                info
+            }
+        };
         Self {
-            info: match session.alpn_protocol() {
-                Some(b"h2") => info.with_alpn(Bytes::from_static(b"h2")),
-                Some(b"http/1.1") => info.with_alpn(Bytes::from_static(b"http/1.1")),
-                Some(other) => info.with_alpn(other.to_vec()),
-                None => info,
-            },
+            info,
             stream: Box::new(TokioIo::new(stream)),
             is_write_blocked: false,
             is_flushing: false,
@@ -106,6 +120,14 @@ impl<C: Connection, S: Session> TlsConnection<C, S> {
     pub fn session(&self) -> &S {
         S::parts(self.stream.inner()).1
     }
+}
+
+fn alpn<S: Session>(session: &S) -> Option<Bytes> {
+    Some(match session.alpn_protocol()? {
+        b"h2" => Bytes::from_static(b"h2"),
+        b"http/1.1" => Bytes::from_static(b"http/1.1"),
+        other => Bytes::copy_from_slice(other),
+    })
 }
 
 fn tls_info<S: Session>(session: &S, name: Option<Box<str>>) -> TlsInfo {
