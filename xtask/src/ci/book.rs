@@ -39,8 +39,8 @@ pub(super) fn build(shell: &Shell) -> anyhow::Result<()> {
     let version = cmd!(shell, "mdbook --version").quiet();
     if version.ignore_stdout().ignore_stderr().run().is_err() {
         return Err(Ignored::because(
-            "mdBook is not installed: `cargo install mdbook --locked`; the step docs checks the \
-             links and the summary",
+            "mdBook is not installed: `cargo install mdbook --no-default-features --locked`; the \
+             step docs checks the links and the summary",
         ));
     }
     Ok(cmd!(shell, "mdbook build").run()?)
