@@ -45,7 +45,7 @@ impl Permit {
         self.slot.must_flush()
     }
 
-    /// How long the peer may take to receive them: the server's
+    /// How long the peer may take to receive the unsent bytes: the server's
     /// [`write_stall`](crate::Timeouts::write_stall).
     #[must_use]
     pub fn write_stall(&self) -> Duration {

@@ -34,7 +34,8 @@ pub struct Proxied {
     /// The TLS connection between the client and the proxy. `None`: the proxy does not say that
     /// there is one.
     pub tls: Option<Box<ProxiedTls>>,
-    /// Values of a vendor's own types, in the order in which they were sent: type and value.
+    /// Values of the types that the protocol leaves to vendors and experiments, in the order in which
+    /// they were sent: type and value.
     pub extensions: Vec<(u8, Box<[u8]>)>,
 }
 
@@ -55,9 +56,9 @@ pub struct ProxiedTls {
     pub signature_algorithm: Option<Box<str>>,
     /// The algorithm of the key in the proxy's own certificate.
     pub key_algorithm: Option<Box<str>>,
-    /// The client showed a certificate, in this connection or earlier in its TLS session.
+    /// The client presented a certificate, in this connection or earlier in its TLS session.
     pub has_certificate: bool,
-    /// The client showed a certificate, and the proxy verified it.
+    /// The client presented a certificate, and the proxy verified it.
     pub verified: bool,
 }
 
