@@ -137,7 +137,7 @@ impl<C: Connector, R: Resolve> fmt::Debug for Connect<C, R> {
             State::Invalid(_) => "invalid name",
             State::Start(_) => "not started",
             State::Race(_) => "connecting",
-            State::Handshake(_) => "shaking hands",
+            State::Handshake(_) => "in the handshake",
             State::Done => "done",
         };
         f.debug_tuple("Connect").field(&state).finish()

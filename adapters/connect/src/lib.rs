@@ -24,13 +24,13 @@
 //! # Ok(()) }
 //! ```
 //!
-//! It spawns no task and needs no runtime of its own: the timer is the worker's. So it works on
-//! tokio, monoio and glommio alike, also inside an app.
+//! A connect spawns no task and needs no runtime of its own: the timer is the worker's. So it works
+//! on tokio, monoio and glommio alike, also inside an app.
 //!
 //! | resolver | looks names up | works on |
 //! |---|---|---|
 //! | [`SystemResolver`] | by getaddrinfo(3), on up to 16 threads; the default | every runtime |
-//! | `HickoryResolver` | by DNS itself, with a cache (feature `hickory`) | every runtime, with a tokio that runs |
+//! | `HickoryResolver` | by DNS itself, with a cache (feature `hickory`) | every runtime, while the tokio runtime that it was created in runs |
 //! | [`Hosts`] | in a table | every runtime |
 //! | your own [`Resolve`] | as you like | |
 //!
