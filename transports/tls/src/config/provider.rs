@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 /// The cryptography provider: a variant for each feature of this crate that enables one.
 ///
-/// The default is `Ring` if its feature is enabled, otherwise `AwsLcRs`. README.md says what each
-/// costs to build and to run. Without either feature, only
-/// [`TlsConfig::from_rustls`](crate::TlsConfig::from_rustls) works.
+/// The default is `Ring` if its feature is enabled, otherwise `AwsLcRs`. README.md compares them.
+/// Without either feature, only [`TlsConfig::from_rustls`](crate::TlsConfig::from_rustls) works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Provider {
