@@ -15,7 +15,7 @@
 //!
 //! The app sees each client's own address, and so does the limit of connections per address. If
 //! haproxy terminates TLS, `send-proxy-v2-ssl-cn` gives the app the facts about the TLS connection.
-//! haproxy itself sends the health checks.
+//! Health checks are connections of haproxy itself, so their peer is haproxy.
 use anyport::{
     Body, ConnInfo, HttpOptions, Limits, Request, Response, Result, Tcp,
     proxy_protocol::{Policy, ProxyProtocolExt},
@@ -26,7 +26,7 @@ use clap::Parser;
 use std::{convert::Infallible, fmt::Write, process::ExitCode};
 
 #[derive(Parser)]
-#[command(about = "Answers who asks, behind a proxy that sends PROXY headers")]
+#[command(about = "Tells each client its address, behind a proxy that sends PROXY headers")]
 struct Options {
     /// The address: HOST:PORT; port 0 is any free one.
     #[arg(long, default_value = "127.0.0.1:3000")]

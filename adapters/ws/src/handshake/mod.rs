@@ -126,8 +126,8 @@ type Upgrading = Pin<Box<dyn Future<Output = io::Result<Upgraded>> + Send>>;
 
 impl Opening {
     fn new(upgraded: Upgrading, config: &Config, agreed: Agreed) -> Self {
-        // Boxed, because the task lives as long as the WebSocket, and would otherwise keep room for
-        // this value.
+        // Boxed, because the task lives as long as the WebSocket, and would otherwise reserve space
+        // for this value.
         Self(Some(Box::new(Parts {
             upgraded,
             settings: Arc::clone(config.settings()),
