@@ -120,19 +120,19 @@ fn check_target(connect: bool, uri: &Uri, version: Version) -> Result<(), Invali
         };
     };
     match (connect, uri.scheme()) {
-        (true, None) => check_authority(authority, Port::Needed),
+        (true, None) => check_authority(authority, Port::Required),
         // Extended CONNECT (RFC 8441 4): the target is a resource.
-        (true, Some(_)) if has_authority(version) => check_authority(authority, Port::AsYouLike),
+        (true, Some(_)) if has_authority(version) => check_authority(authority, Port::Optional),
         (true, Some(_)) => Err("CONNECT needs a host and a port as its target (RFC 9112 3.2.3)\n"),
         (false, None) => Err("a host alone is a target for CONNECT only (RFC 9112 3.2.3)\n"),
-        (false, Some(_)) => check_authority(authority, Port::AsYouLike),
+        (false, Some(_)) => check_authority(authority, Port::Optional),
     }
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Port {
-    AsYouLike,
-    Needed,
+    Optional,
+    Required,
 }
 
 fn check_authority(authority: &Authority, port: Port) -> Result<(), InvalidHost> {
@@ -149,7 +149,7 @@ fn check_authority(authority: &Authority, port: Port) -> Result<(), InvalidHost>
     // Digits come last in a host with a port; a bracket comes last in an IPv6 address without one.
     let end = authority.iter().rposition(|b| !b.is_ascii_digit());
     let has_port = end.is_some_and(|end| authority[end] == b':' && end + 1 < authority.len());
-    if port == Port::Needed && !has_port {
+    if port == Port::Required && !has_port {
         return Err("CONNECT needs a port in its target (RFC 9110 9.3.6)\n");
     }
     Ok(())
