@@ -36,10 +36,10 @@ impl Config {
         self.timeouts.request < Duration::MAX || self.http.status_of.is_some()
     }
 
-    pub(crate) fn check(&self, speaks_http: bool) -> Result<()> {
+    pub(crate) fn check(&self, serves_http: bool) -> Result<()> {
         self.limits.check()?;
         self.timeouts.check()?;
-        if speaks_http {
+        if serves_http {
             self.http.check()
         } else {
             Ok(())
