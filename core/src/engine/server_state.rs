@@ -254,19 +254,19 @@ impl ServerState {
         }
     }
 
-    /// Ready when all workers have ended. `place` is the caller's slot among the waiting tasks, for
+    /// Ready when all workers have ended. `key` is the caller's key among the waiting tasks, for
     /// [`stop_waiting`](Self::stop_waiting).
     pub(crate) fn poll_end(
         &self,
-        place: &mut Option<usize>,
+        key: &mut Option<usize>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<DrainReport>> {
         let mut outcome = lock(&self.outcome);
         if outcome.running > 0 {
             let waker = cx.waker().clone();
-            match place.and_then(|place| outcome.waiting.get_mut(place)) {
+            match key.and_then(|key| outcome.waiting.get_mut(key)) {
                 Some(waiting) => *waiting = waker,
-                None => *place = Some(outcome.waiting.insert(waker)),
+                None => *key = Some(outcome.waiting.insert(waker)),
             }
             return Poll::Pending;
         }
@@ -276,8 +276,8 @@ impl ServerState {
         })
     }
 
-    pub(crate) fn stop_waiting(&self, place: usize) {
-        let waker = lock(&self.outcome).waiting.try_remove(place);
+    pub(crate) fn stop_waiting(&self, key: usize) {
+        let waker = lock(&self.outcome).waiting.try_remove(key);
         drop(waker);
     }
 }
