@@ -5,7 +5,7 @@ use super::{
     external_wakers::ExternalWakers,
     ip_limits::IpSlot,
     open_conns::OpenConn,
-    worker_state::{Stage, WorkerOf},
+    worker_state::{Stage, WorkerStateOf},
 };
 use crate::{
     config::Timeouts,
@@ -29,7 +29,7 @@ use std::{
 const SMALL_WRITE: usize = 64;
 
 /// The state of a worker that has such connections.
-pub(crate) type WorkerState = WorkerOf<ConnState>;
+pub(crate) type WorkerState = WorkerStateOf<ConnState>;
 
 /// The state of one connection, shared by the connection's task *and* its I/O object. So an
 /// upgraded stream that an app moved elsewhere is still counted, drained and aborted.

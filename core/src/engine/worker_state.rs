@@ -37,7 +37,7 @@ pub(crate) enum Stage {
 ///
 /// A connection refers to its worker, so the worker is generic over the type `C` of its
 /// connections. [`WorkerState`](super::WorkerState) is the type that the server uses.
-pub(crate) struct WorkerOf<C> {
+pub(crate) struct WorkerStateOf<C> {
     pub(super) shared: Arc<ServerState>,
     pub(crate) worker: Worker,
     stage: AtomicU8,
@@ -86,7 +86,7 @@ const CATCH_UP: Duration = Duration::from_millis(100);
 const SHARE_OF_GRACE: u32 = 10;
 const SHORTEST_SHARE: Duration = Duration::from_secs(1);
 
-impl<C: OpenConn> WorkerOf<C> {
+impl<C: OpenConn> WorkerStateOf<C> {
     pub(crate) fn new(shared: Arc<ServerState>, worker: Worker) -> Self {
         Self {
             shared,
@@ -280,7 +280,7 @@ impl<C: OpenConn> WorkerOf<C> {
     }
 }
 
-impl<C: OpenConn> ServerWorker for WorkerOf<C> {
+impl<C: OpenConn> ServerWorker for WorkerStateOf<C> {
     fn now(&self) -> Instant {
         self.timer().now()
     }
@@ -310,7 +310,7 @@ impl<C: OpenConn> ServerWorker for WorkerOf<C> {
     }
 }
 
-impl<C: OpenConn> fmt::Debug for WorkerOf<C> {
+impl<C: OpenConn> fmt::Debug for WorkerStateOf<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkerState")
             .field("worker", &self.worker)
