@@ -11,7 +11,7 @@ pub(crate) struct Flags {
     has_external_pollers: AtomicBool,
     /// An [`Upgrade`].
     upgraded: AtomicU8,
-    /// Bits that only the connection's own task writes: [`OLD`] to [`RESET`].
+    /// Bits that only the connection's own task writes: [`REACHED_AGE`] to [`RESET`].
     own: AtomicU8,
     /// A drain closed the connection, because the client stopped in the middle of a request.
     stalled: AtomicBool,
@@ -22,7 +22,7 @@ pub(crate) struct Flags {
 }
 
 /// The connection has reached its maximum age: the next response says `Connection: close`.
-const OLD: u8 = 1;
+const REACHED_AGE: u8 = 1;
 /// The worker will wake the connection for the next check of its client.
 const PEER_CHECK: u8 = 1 << 1;
 /// The I/O object is being taken from hyper, without closing it.
@@ -64,12 +64,12 @@ enum Lingering {
 
 impl Flags {
     /// Marks the connection as being of maximum age.
-    pub(crate) fn mark_old(&self) {
-        self.set_own(OLD, true);
+    pub(crate) fn mark_reached_age(&self) {
+        self.set_own(REACHED_AGE, true);
     }
 
-    pub(crate) fn is_old(&self) -> bool {
-        self.has_own(OLD)
+    pub(crate) fn has_reached_age(&self) -> bool {
+        self.has_own(REACHED_AGE)
     }
 
     /// From now on, only the connection's own task polls the I/O object, until an upgrade.

@@ -160,7 +160,7 @@ impl ConnState {
 
     /// Whether the client should make a new connection for its next request.
     pub(crate) fn announces_close(&self) -> bool {
-        self.stage() >= Stage::LameDuck || self.flags.is_old()
+        self.stage() >= Stage::LameDuck || self.flags.has_reached_age()
     }
 
     pub(crate) fn config(&self) -> &Config {

@@ -99,7 +99,7 @@ where
         let hibernate_after = state.config().http.hibernate_after;
         let machine = Machine::resumed(
             idle_since,
-            state.flags.is_old(),
+            state.flags.has_reached_age(),
             hibernate_after,
             state.now(),
         );
@@ -218,7 +218,7 @@ where
             }
             Action::ReachAge { shut_down } => {
                 state.timed_out(TimedOut::Age);
-                state.flags.mark_old();
+                state.flags.mark_reached_age();
                 if shut_down {
                     self.hyper.graceful_shutdown();
                 }

@@ -129,7 +129,9 @@ where
                 since,
                 begun: detect.begun(),
             },
-            Next::Another { .. } => return Machine::hibernating(since, state.flags.is_old()),
+            Next::Another { .. } => {
+                return Machine::hibernating(since, state.flags.has_reached_age());
+            }
             Next::End { .. } => State::Closing { since },
         };
         Machine::new(waits, since)
@@ -152,7 +154,7 @@ where
                 }
                 Action::ReachAge { .. } => {
                     state.timed_out(TimedOut::Age);
-                    state.flags.mark_old();
+                    state.flags.mark_reached_age();
                     self.since = now;
                 }
                 Action::ShutDown(why) => {

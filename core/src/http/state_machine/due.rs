@@ -82,7 +82,7 @@ impl Machine {
             State::First { since, .. }
             | State::Closing { since }
             | State::ReadingHead { since } => after(since, timeouts.head, Due::Head),
-            State::Hibernating { since } if self.old.is_none() => {
+            State::Hibernating { since } if self.reached_age_at.is_none() => {
                 after(since, timeouts.keep_alive, Due::Idle)
             }
             State::Hibernating { .. } | State::Responding => None,
@@ -121,7 +121,7 @@ impl Machine {
     fn hibernate_delay(&self, rules: &Rules<'_>) -> Duration {
         match rules.hibernate_after {
             // The connection is about to close.
-            _ if self.old.is_some() => Duration::MAX,
+            _ if self.reached_age_at.is_some() => Duration::MAX,
             after if after == Duration::MAX || self.recently_active || self.counts.requests > 1 => {
                 after
             }
@@ -148,7 +148,7 @@ impl Machine {
     }
 
     fn due_by_age(&self, rules: &Rules<'_>) -> Deadline {
-        match (self.state, self.shut_down_since, self.old) {
+        match (self.state, self.shut_down_since, self.reached_age_at) {
             (State::First { .. } | State::Closing { .. }, ..) => None,
             // HTTP/2: a PING follows GOAWAY. A client that does not answer it has disconnected, and
             // would delay the drain. For other clients, the connection ends when they have received
@@ -166,7 +166,7 @@ impl Machine {
             (State::Hibernating { since }, None, Some(_)) => {
                 after(since, CLOSE_DELAY, Due::CloseDelay)
             }
-            (_, None, Some(old)) => self.quiet_for(old, CLOSE_DELAY),
+            (_, None, Some(reached_at)) => self.quiet_for(reached_at, CLOSE_DELAY),
             (_, None, None) => after(rules.accepted_at, rules.timeouts.age, Due::Age),
         }
     }
@@ -225,7 +225,7 @@ impl Machine {
     }
 
     fn reach_age(&mut self, seen: &Seen, now: Instant) -> Action {
-        self.old = Some(now);
+        self.reached_age_at = Some(now);
         if let State::Hibernating { since } = &mut self.state {
             *since = now;
         }

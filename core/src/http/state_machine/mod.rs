@@ -72,7 +72,7 @@ pub(super) struct Machine {
     /// time.
     recently_active: bool,
     /// When the connection reached its maximum age.
-    old: Option<Instant>,
+    reached_age_at: Option<Instant>,
     /// When hyper's graceful shutdown was requested.
     shut_down_since: Option<Instant>,
 }
@@ -126,7 +126,7 @@ impl Machine {
             last_read_at: now,
             stall: None,
             recently_active: false,
-            old: None,
+            reached_age_at: None,
             shut_down_since: None,
         }
     }
@@ -144,21 +144,21 @@ impl Machine {
     /// A connection that was hibernating and has received bytes. The head timeout begins now.
     pub(super) fn resumed(
         idle_since: Instant,
-        is_old: bool,
+        has_reached_age: bool,
         hibernate_after: Duration,
         now: Instant,
     ) -> Self {
         Self {
             recently_active: now.saturating_duration_since(idle_since) < hibernate_after,
-            old: is_old.then_some(now),
+            reached_age_at: has_reached_age.then_some(now),
             ..Self::new(State::ReadingHead { since: now }, now)
         }
     }
 
     /// A hibernating connection.
-    pub(super) fn hibernating(since: Instant, is_old: bool) -> Self {
+    pub(super) fn hibernating(since: Instant, has_reached_age: bool) -> Self {
         Self {
-            old: is_old.then_some(since),
+            reached_age_at: has_reached_age.then_some(since),
             ..Self::new(State::Hibernating { since }, since)
         }
     }
