@@ -3,7 +3,7 @@ use super::super::*;
 use crate::engine::DrainBound;
 
 /// A connection that was accepted an hour ago, on a worker of a server with round timeouts.
-pub(super) struct Scene {
+pub(super) struct Fixture {
     pub(super) start: Instant,
     pub(super) timeouts: Timeouts,
     pub(super) hibernate_after: Duration,
@@ -19,7 +19,7 @@ pub(super) const HEAD: u64 = 30_000;
 pub(super) const GAP: u64 = 20_000;
 pub(super) const KEEP_ALIVE: u64 = 64_000;
 pub(super) const STALL: u64 = 16_000;
-pub(super) const SLEEP: u64 = 40_000;
+pub(super) const HIBERNATE_AFTER: u64 = 40_000;
 pub(super) const AGE: u64 = 2 * HOUR;
 /// How long a client may stop in the middle of a request during a drain.
 pub(super) const SHARE: u64 = 3_000;
@@ -29,7 +29,7 @@ pub(super) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-impl Scene {
+impl Fixture {
     /// A connection that has been in this state since time 0, an hour after its accept. Times are
     /// in milliseconds.
     pub(super) fn new(state: impl FnOnce(Instant) -> State) -> Self {
@@ -43,7 +43,7 @@ impl Scene {
                 .with_keep_alive(ms(KEEP_ALIVE))
                 .with_write_stall(ms(STALL))
                 .with_age(ms(AGE)),
-            hibernate_after: ms(SLEEP),
+            hibernate_after: ms(HIBERNATE_AFTER),
             stage: Stage::Serving,
             accepted_at: start,
             drain: None,
@@ -145,7 +145,7 @@ pub(super) fn hibernating(since: Instant) -> State {
     State::Hibernating { since }
 }
 
-pub(super) fn leaving(since: Instant) -> State {
+pub(super) fn closing(since: Instant) -> State {
     State::Closing { since }
 }
 
@@ -153,7 +153,7 @@ pub(super) fn head(since: Instant) -> State {
     State::ReadingHead { since }
 }
 
-pub(super) fn busy(_: Instant) -> State {
+pub(super) fn responding(_: Instant) -> State {
     State::Responding
 }
 
@@ -189,7 +189,7 @@ pub(super) fn reads(seen: &mut Seen) {
     seen.counts.reads += 1;
 }
 
-pub(super) fn asks(seen: &mut Seen) {
+pub(super) fn receives_request(seen: &mut Seen) {
     seen.counts.requests += 1;
     seen.counts.reads += 1;
 }
