@@ -4,7 +4,7 @@ use std::{fmt, ops::AddAssign};
 /// The connections that were open when a drain began, or were accepted during it, by their end.
 ///
 /// ```text
-/// drained: 211 completed, 0 aborted (3 of them upgraded)
+/// drained: 211 completed, 0 aborted; 3 were upgraded
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -43,6 +43,7 @@ impl fmt::Display for DrainReport {
         if *stalled > 0 {
             write!(f, "{stalled} stalled, ")?;
         }
-        write!(f, "{aborted} aborted ({upgraded} of them upgraded)")
+        let were = if *upgraded == 1 { "was" } else { "were" };
+        write!(f, "{aborted} aborted; {upgraded} {were} upgraded")
     }
 }

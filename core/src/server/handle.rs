@@ -24,7 +24,7 @@ use std::{
 /// let handle = server.start()?;
 /// println!("{} on {}", handle.open(), handle.endpoints()[0]);
 /// let report = handle.shutdown(Duration::from_secs(10)).await?;
-/// println!("{report}"); // drained: 211 completed, 0 aborted (3 of them upgraded)
+/// println!("{report}"); // drained: 211 completed, 0 aborted; 3 were upgraded
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]

@@ -217,7 +217,7 @@ fn mixed_serves_both_apps_and_drains_them_together() {
     let ended = mixed.terminate();
     ended.assert_success();
     // The server may not have detected yet that the first clients disconnected.
-    let drained = |n| format!("drained: {n} completed, 0 aborted (0 of them upgraded)");
+    let drained = |n| format!("drained: {n} completed, 0 aborted; 0 were upgraded");
     let report = ended.last_line();
     assert!((2..=4).any(|n| report == drained(n)), "{ended:?}");
     assert!(!path.exists());

@@ -311,7 +311,7 @@ async fn report_counts_each_connection_once(subject: AnySubject) {
         assert_report(report, 4, 2, 1);
         assert_eq!(
             report.to_string(),
-            "drained: 4 completed, 2 aborted (1 of them upgraded)"
+            "drained: 4 completed, 2 aborted; 1 was upgraded"
         );
         stuck.assert_closed().await;
         h2.assert_closed().await;

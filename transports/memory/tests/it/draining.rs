@@ -76,7 +76,7 @@ async fn draining_event_follows_a_change_once_a_second() {
                 "4 connections",
                 "2 connections",
                 "1 connection",
-                "drained: 3 completed, 1 aborted (0 of them upgraded)"
+                "drained: 3 completed, 1 aborted; 0 were upgraded"
             ]
         );
         for ((at, _), seconds) in events.iter().zip([0, 4, 9, 12]) {

@@ -167,7 +167,7 @@ async fn server_logs_its_beginning_and_its_end_by_default() {
         lines[1..],
         [
             "INFO anyport: draining: 0 connections left",
-            "INFO anyport: drained: 0 completed, 0 aborted (0 of them upgraded)",
+            "INFO anyport: drained: 0 completed, 0 aborted; 0 were upgraded",
         ]
     );
 }
@@ -179,7 +179,7 @@ async fn drain_log_says_what_is_left_and_what_was_aborted() {
         operator_lines(&log)[1..],
         [
             "INFO anyport: draining: 1 connection left, 3s at most",
-            "INFO anyport: drained: 0 completed, 1 aborted (0 of them upgraded)",
+            "INFO anyport: drained: 0 completed, 1 aborted; 0 were upgraded",
         ]
     );
 }
