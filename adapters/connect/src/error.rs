@@ -135,14 +135,14 @@ impl ConnectError {
             attempts, lookups, ..
         } = &self.0.history;
         match &self.0.reason {
-            Reason::Handshake(address, error) => Some(plain(*address, error)),
+            Reason::Handshake(address, error) => Some(without_address(*address, error)),
             Reason::NoAddress => lookups.iter().rev().find_map(|(_, failure)| match failure {
                 LookupFailure::Error(error) => Some(error as _),
                 _ => None,
             }),
             Reason::AllFailed | Reason::Deadline(_) => attempts.iter().rev().find_map(|attempt| {
                 let error = attempt.error.as_ref()?;
-                Some(plain(attempt.address, error))
+                Some(without_address(attempt.address, error))
             }),
             Reason::InvalidName(_) | Reason::HandshakeDeadline(..) => None,
         }
@@ -152,7 +152,7 @@ impl ConnectError {
 /// The error of an attempt, without the address that a connector added to it
 /// ([`Target::error`](anyport_core::transport::Target::error)): a [`ConnectError`] names the
 /// address already.
-fn plain(address: SocketAddr, error: &io::Error) -> &(dyn StdError + 'static) {
+fn without_address(address: SocketAddr, error: &io::Error) -> &(dyn StdError + 'static) {
     let below = error.get_ref().and_then(|inner| inner.source());
     match below {
         Some(below) if error.to_string().starts_with(&prefix(address)) => below,
@@ -174,11 +174,13 @@ impl fmt::Display for ConnectError {
         write!(f, "cannot connect to {name}")?;
         match reason {
             Reason::InvalidName(why) => write!(f, ": not a valid host ({why})"),
-            Reason::NoAddress => write!(f, ": no address found{}", Parts(" (", history, ")")),
-            Reason::AllFailed => write!(f, "{}", Parts(": ", history, "")),
-            Reason::Deadline(limit) => write!(f, " within {limit:?}{}", Parts(": ", history, "")),
+            Reason::NoAddress => write!(f, ": no address found{}", Enclosed(" (", history, ")")),
+            Reason::AllFailed => write!(f, "{}", Enclosed(": ", history, "")),
+            Reason::Deadline(limit) => {
+                write!(f, " within {limit:?}{}", Enclosed(": ", history, ""))
+            }
             Reason::Handshake(address, error) => {
-                let error = plain(*address, error);
+                let error = without_address(*address, error);
                 write!(f, ": the handshake with {address} failed: {error}")
             }
             Reason::HandshakeDeadline(address, limit) => {
@@ -192,9 +194,9 @@ impl fmt::Display for ConnectError {
 }
 
 /// A history between two texts. An empty history writes nothing.
-struct Parts<'a>(&'static str, &'a History, &'static str);
+struct Enclosed<'a>(&'static str, &'a History, &'static str);
 
-impl fmt::Display for Parts<'_> {
+impl fmt::Display for Enclosed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(before, history, after) = self;
         let attempts = history.attempts.iter().map(ToString::to_string);
@@ -222,7 +224,7 @@ impl fmt::Display for Attempt {
                 write!(f, "{address} has no route")
             }
             Some(e) if e.kind() != io::ErrorKind::TimedOut => {
-                write!(f, "{address}: {}", plain(address, e))
+                write!(f, "{address}: {}", without_address(address, e))
             }
             _ => {
                 let millis = self.lasted().as_millis();

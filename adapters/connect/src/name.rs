@@ -42,7 +42,7 @@ impl Host {
             return Err("an address with a zone is not supported".into());
         }
         if bracketed.is_some() || host.contains(':') {
-            return Err("no IPv6 address; the port is passed on its own".into());
+            return Err("not an IPv6 address; a port is a separate argument".into());
         }
         if let Ok(address) = host.parse::<Ipv4Addr>() {
             return Ok(Self::Address(address.into()));
@@ -57,7 +57,7 @@ impl Host {
         // getaddrinfo(3) takes `127.1` and `1` as addresses. The last label of a DNS name is never
         // a number.
         if last.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err("no IPv4 address, and no name ends in a number".into());
+            return Err("not an IPv4 address, and the last label of a name is not a number".into());
         }
         Ok(Self::Name(host.into()))
     }
@@ -86,10 +86,10 @@ fn check(host: &str) -> Result<(), String> {
     }
     for label in name.split('.') {
         if label.is_empty() {
-            return Err("nothing between two dots".into());
+            return Err("a label is empty".into());
         }
         if label.len() > MAX_LABEL {
-            return Err(format!("a part has more than {MAX_LABEL} characters"));
+            return Err(format!("a label has more than {MAX_LABEL} characters"));
         }
         // The RFCs allow no underscore in the name of a host, but many names in use have one.
         let is_valid = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -148,8 +148,8 @@ mod tests {
         for (host, reason) in [
             ("", "empty"),
             (".", "empty"),
-            ("a..b", "nothing between two dots"),
-            (".example", "nothing between two dots"),
+            ("a..b", "a label is empty"),
+            (".example", "a label is empty"),
             ("exa mple", "' ' is not allowed in a name"),
             ("example/com", "'/' is not allowed in a name"),
             ("user@example", "'@' is not allowed in a name"),
@@ -160,16 +160,22 @@ mod tests {
             ),
             (
                 "example:443",
-                "no IPv6 address; the port is passed on its own",
+                "not an IPv6 address; a port is a separate argument",
             ),
             (
                 "[example]",
-                "no IPv6 address; the port is passed on its own",
+                "not an IPv6 address; a port is a separate argument",
             ),
             ("fe80::1%eth0", "an address with a zone is not supported"),
-            ("127.1", "no IPv4 address, and no name ends in a number"),
-            ("256.0.0.1", "no IPv4 address, and no name ends in a number"),
-            (&long, "a part has more than 63 characters"),
+            (
+                "127.1",
+                "not an IPv4 address, and the last label of a name is not a number",
+            ),
+            (
+                "256.0.0.1",
+                "not an IPv4 address, and the last label of a name is not a number",
+            ),
+            (&long, "a label has more than 63 characters"),
             (&longer, "more than 253 characters"),
         ] {
             assert_eq!(Host::parse(host).unwrap_err(), reason, "{host}");

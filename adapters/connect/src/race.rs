@@ -197,8 +197,8 @@ impl<C: Connector, R: Resolve> Race<C, R> {
             return Some(self.next_attempt);
         }
         let oldest = self.in_flight.first()?;
-        let is_old = oldest.started.checked_add(MIN_ATTEMPT)?;
-        Some(is_old.max(self.next_attempt))
+        let replaceable_at = oldest.started.checked_add(MIN_ATTEMPT)?;
+        Some(replaceable_at.max(self.next_attempt))
     }
 
     /// Begins the next attempt.
