@@ -225,7 +225,7 @@ impl<C: Connection> Receiver<C> {
 
     fn ended(&self) -> io::Error {
         let what = format!(
-            "the proxy {} left after {} bytes of its PROXY header",
+            "the proxy {} closed the connection after {} bytes of its PROXY header",
             self.io.info().peer(),
             self.received.len()
         );
@@ -248,7 +248,7 @@ fn name_client<C: Connection>(io: &mut C, header: Header) -> Option<ConnInfo> {
 
 fn untrusted(peer: &Endpoint) -> io::Error {
     let what = format!(
-        "{peer} is no trusted proxy: add its network to Policy::required_from, or use Policy::only_from for clients without a proxy"
+        "{peer} is not a trusted proxy: add its network to Policy::required_from, or use Policy::only_from for clients without a proxy"
     );
     io::Error::new(io::ErrorKind::PermissionDenied, what)
 }

@@ -9,7 +9,7 @@ pub(crate) use error::HeaderError;
 use anyport_core::transport::{Endpoint, Proxied};
 
 /// The maximum length of a header. Version 2 allows 65,551 bytes, which no proxy needs.
-pub(crate) const LONGEST: usize = 4096;
+pub(crate) const MAX_HEADER: usize = 4096;
 
 /// How much of a header has arrived.
 #[derive(Debug, PartialEq, Eq)]

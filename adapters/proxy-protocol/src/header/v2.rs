@@ -1,5 +1,5 @@
 //! Version 2: a binary header.
-use super::{Client, Frame, Header, HeaderError, LONGEST, may_begin_with, tlv};
+use super::{Client, Frame, Header, HeaderError, MAX_HEADER, may_begin_with, tlv};
 use anyport_core::transport::{Endpoint, Proxied, UnixName};
 use proxy_header::{ParseConfig, ProxyHeader};
 
@@ -29,9 +29,9 @@ pub(super) fn frame(input: &[u8]) -> Result<Frame, HeaderError> {
         return Ok(Frame::Incomplete);
     };
     let length = FIXED + usize::from(u16::from_be_bytes([high, low]));
-    if length > LONGEST {
+    if length > MAX_HEADER {
         return Err(HeaderError::new(format!(
-            "the PROXY header has {length} bytes, and at most {LONGEST} are read"
+            "the PROXY header has {length} bytes, and at most {MAX_HEADER} are read"
         )));
     }
     match input.len() < length {

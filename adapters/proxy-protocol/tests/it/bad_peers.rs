@@ -53,7 +53,7 @@ async fn truncated_header_ends_the_connection_with_a_reason() {
             stream.shutdown().await.unwrap();
             assert_eq!(crate::server::to_end(&mut stream).await, "");
             let errors = served.events.take();
-            let says = format!("left after {length} bytes of its PROXY header");
+            let says = format!("closed the connection after {length} bytes of its PROXY header");
             assert!(errors[0].contains(&says), "{errors:?}");
             assert_eq!(served.events.kinds(), [io::ErrorKind::UnexpectedEof]);
         }

@@ -119,6 +119,6 @@ async fn client_of_two_proxies_is_the_one_that_the_inner_header_names() {
     assert_eq!(served.ask([stranger, second, GET].concat()).await, "");
     has(
         &served.events.take()[0],
-        &["192.0.2.7:4711 is no trusted proxy"],
+        &["192.0.2.7:4711 is not a trusted proxy"],
     );
 }

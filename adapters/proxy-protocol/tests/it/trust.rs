@@ -17,7 +17,7 @@ async fn untrusted_peer_is_refused_if_a_header_is_required() {
         served.settles(0).await;
         let error = &served.events.take()[0];
         assert!(error.contains("127.0.0.3:"), "{error}");
-        assert!(error.contains("is no trusted proxy"), "{error}");
+        assert!(error.contains("is not a trusted proxy"), "{error}");
         assert_eq!(served.events.kinds(), [io::ErrorKind::PermissionDenied]);
     }
     assert!(

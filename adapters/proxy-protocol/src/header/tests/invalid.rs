@@ -90,7 +90,7 @@ fn oversized_header_is_invalid_once_its_length_has_arrived() {
     largest.extend(tlv(4, &[0; 4080 - 12 - 3]));
     assert!(matches!(
         outcome(&v2(0x21, 0x11, &largest)),
-        Outcome::Client(LONGEST, ..)
+        Outcome::Client(MAX_HEADER, ..)
     ));
 }
 
