@@ -99,8 +99,8 @@ impl<F: FnOnce(Error) + Send + 'static> WebSocketUpgrade<F> {
     #[must_use]
     pub fn selected_protocol(&self) -> Option<&str> {
         let protocols = &self.config.settings().protocols;
-        let place = self.offer.choose(protocols)?;
-        Some(&protocols[usize::from(place)])
+        let index = self.offer.choose(protocols)?;
+        Some(&protocols[usize::from(index)])
     }
 
     /// Calls `callback` if the connection ends before it has become a WebSocket. Default: nothing
@@ -125,13 +125,13 @@ impl<F: FnOnce(Error) + Send + 'static> WebSocketUpgrade<F> {
         let on_failure = self.on_failure;
         let accepted = self.offer.answer(&self.config);
         let started = accepted.and_then(|(response, opening)| {
-            let talk = async {
+            let task = async {
                 match opening.await {
                     Ok(socket) => callback(socket).await,
                     Err(error) => on_failure(error),
                 }
             };
-            spawn(talk).map_err(|_| Rejection::no_runtime())?;
+            spawn(task).map_err(|_| Rejection::no_runtime())?;
             Ok(response.map(Body::new))
         });
         started.unwrap_or_else(IntoResponse::into_response)

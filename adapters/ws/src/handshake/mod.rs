@@ -94,14 +94,14 @@ where
 {
     let accepted = accept(request, config);
     let started = accepted.and_then(|(response, opening)| {
-        let talk = async {
+        let task = async {
             // An error means that the client has disconnected, or that the app sent another
             // response.
             if let Ok(socket) = opening.await {
                 handler(socket).await;
             }
         };
-        spawn(talk).map_err(|_| Rejection::no_runtime())?;
+        spawn(task).map_err(|_| Rejection::no_runtime())?;
         Ok(response)
     });
     started.unwrap_or_else(Into::into)

@@ -60,8 +60,8 @@ impl Offer {
             let mut theirs = theirs.flat_map(|value| value.split(','));
             theirs.any(|theirs| theirs.trim() == ours.as_str())
         };
-        let place = ours.iter().position(offers)?;
-        place.try_into().ok()
+        let index = ours.iter().position(offers)?;
+        index.try_into().ok()
     }
 
     pub(crate) fn answer(self, config: &Config) -> Result<(Response<Body>, Opening), Rejection> {
@@ -77,7 +77,7 @@ impl Offer {
         let mut response = Response::new(Body::empty());
         let headers = response.headers_mut();
         let protocol = self.choose(&settings.protocols);
-        let name = protocol.map(|place| &settings.protocols[usize::from(place)]);
+        let name = protocol.map(|index| &settings.protocols[usize::from(index)]);
         if let Some(value) = name.and_then(|name| HeaderValue::from_str(name).ok()) {
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, value);
         }

@@ -141,8 +141,8 @@ impl Socket {
     }
 
     pub(crate) fn protocol(&self) -> Option<&str> {
-        let place = usize::from(self.protocol?);
-        self.settings.protocols.get(place).map(String::as_str)
+        let index = usize::from(self.protocol?);
+        self.settings.protocols.get(index).map(String::as_str)
     }
 
     pub(super) fn rare(&mut self) -> &mut Rare {

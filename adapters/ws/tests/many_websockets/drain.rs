@@ -55,20 +55,20 @@ pub(crate) fn tests(mut tests: Tests) -> Tests {
         }),
     ];
     for (transport, server) in servers {
-        let name = format!("a_crowd_over_{transport}_is_closed_with_1001");
+        let name = format!("websockets_over_{transport}_are_closed_with_1001");
         let test = move || {
             // Each test uses all descriptors of the process, so one test runs at a time.
             static ONE_BY_ONE: Mutex<()> = Mutex::new(());
-            let _turn = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
-            block_on(is_closed(transport, server()));
+            let _guard = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
+            block_on(are_closed(transport, server()));
         };
         tests = tests.unless(needs_start(server()), &name, test);
     }
     tests
 }
 
-/// The number of WebSockets for which there are descriptors.
-fn crowd() -> usize {
+/// How many WebSockets the process has descriptors for.
+fn max_websockets() -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     let _ = setrlimit(Resource::Nofile, limit);
@@ -78,13 +78,13 @@ fn crowd() -> usize {
     usize::try_from(most.min(MOST)).unwrap()
 }
 
-async fn is_closed(transport: &str, server: Server) {
+async fn are_closed(transport: &str, server: Server) {
     let running = server.start().unwrap();
-    let crowd = crowd();
-    eprintln!("{crowd} WebSockets over {transport}");
+    let count = max_websockets();
+    eprintln!("{count} WebSockets over {transport}");
     let addr = running.endpoints()[0].socket_addr().unwrap();
     let mut clients = Vec::new();
-    for _ in 0..crowd {
+    for _ in 0..count {
         let mut client = TcpStream::connect(addr).await.unwrap();
         client.write_all(REQUEST).await.unwrap();
         let mut head = Vec::new();
@@ -95,13 +95,13 @@ async fn is_closed(transport: &str, server: Server) {
         clients.push(client);
     }
     let open = running.open();
-    assert_eq!((running.connections(), open.upgraded), (crowd, crowd));
+    assert_eq!((running.connections(), open.upgraded), (count, count));
     let drained = running.shutdown(TIMEOUT);
     for mut client in clients {
         let mut head = [0; 4];
         client.read_exact(&mut head).await.unwrap();
         let [0x88, length, code @ ..] = head else {
-            panic!("{head:?} is no close");
+            panic!("{head:?} is not a close");
         };
         assert_eq!(u16::from_be_bytes(code), 1001);
         let mut reason = vec![0; usize::from(length) - code.len()];
@@ -117,7 +117,7 @@ async fn is_closed(transport: &str, server: Server) {
             report.aborted,
             report.stalled
         ),
-        (crowd, crowd, 0, 0),
+        (count, count, 0, 0),
         "{report}"
     );
 }
