@@ -1,7 +1,7 @@
 //! The connector, which wraps another one.
 use crate::{
     TlsClientConfig, TlsClientHandshake, TlsConnection,
-    config::{LoadedClient, no_name, server_name},
+    config::{LoadedClient, invalid_name, server_name},
 };
 use anyport_core::{
     Result,
@@ -122,7 +122,7 @@ fn name_of(target: &Target, config: &LoadedClient) -> io::Result<ServerName<'sta
     match (&config.server_name, target.host(), target.endpoint()) {
         (Some(name), ..) => Ok(name.clone()),
         (None, Some(host), _) => server_name(host)
-            .ok_or_else(|| invalid(format!("TLS cannot verify the host: {}", no_name(host)))),
+            .ok_or_else(|| invalid(format!("TLS cannot verify the host: {}", invalid_name(host)))),
         (None, None, Endpoint::Tcp(address)) => Ok(ServerName::from(address.ip())),
         (None, None, _) => Err(invalid(
             "TLS needs a name to verify the server by (set `Target::with_host`, or `TlsClientConfig::with_server_name`)".to_owned(),

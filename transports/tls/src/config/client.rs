@@ -163,7 +163,7 @@ impl TlsClientConfig {
             server_name(name).ok_or_else(|| {
                 Error::config(format!(
                     "cannot use the TLS configuration: {}",
-                    no_name(name)
+                    invalid_name(name)
                 ))
             })
         });
@@ -179,8 +179,8 @@ pub(crate) fn server_name(name: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(name).ok().map(|name| name.to_owned())
 }
 
-/// Why there is no [`server_name`].
-pub(crate) fn no_name(name: &str) -> String {
+/// Says why a name is not a [`server_name`].
+pub(crate) fn invalid_name(name: &str) -> String {
     format!(
         "`{}` is neither a DNS name nor an IP address (without a port, without brackets)",
         name.escape_debug()

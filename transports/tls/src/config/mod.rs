@@ -12,7 +12,7 @@ mod verifier;
 pub use certificate::Certificate;
 pub(crate) use certificate::has_expired;
 pub use client::TlsClientConfig;
-pub(crate) use client::{LoadedClient, no_name, server_name};
+pub(crate) use client::{LoadedClient, invalid_name, server_name};
 pub use client_auth::ClientAuth;
 pub use provider::Provider;
 pub use roots::Roots;

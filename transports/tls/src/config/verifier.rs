@@ -125,7 +125,7 @@ fn reason(
             _ => format!("the server's certificate is self-signed, and a certificate authority's ({error}): give the server a certificate that is not one (OpenSSL: `-addext basicConstraints=CA:FALSE`)"),
         }),
         E::UnknownIssuer => Some(format!(
-            "the issuer of the server's certificate is not trusted: `{}` (trust its root by `Roots::pem_file`, or let the server send the certificates between)",
+            "the issuer of the server's certificate is not trusted: `{}` (trust its root by `Roots::pem_file`, or let the server send the intermediate certificates)",
             tbs.issuer()
         )),
         _ => None,
