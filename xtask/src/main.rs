@@ -26,7 +26,7 @@ use xshell::Shell;
     disable_help_subcommand = true
 )]
 enum Command {
-    /// Run every check that a change has to pass, and show how long each one took.
+    /// Run the checks of a change besides its tests, and show how long each one took.
     Ci {
         /// Run these steps only (separated by commas).
         #[arg(long, value_enum, value_delimiter = ',', value_name = "STEPS")]
