@@ -92,8 +92,7 @@ fn serves_over_each_transport_and_logs_its_drain() {
         assert!(
             ["1", "2"]
                 .iter()
-                .any(|n| *report
-                    == format!("drained: {n} completed, 0 aborted; 0 were upgraded")),
+                .any(|n| *report == format!("drained: {n} completed, 0 aborted; 0 were upgraded")),
             "{transport}: {log:#?}"
         );
         assert_eq!(
