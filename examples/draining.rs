@@ -12,7 +12,7 @@
 //! seconds.
 use anyport::{
     Result, Tcp,
-    axum::{Drain, app},
+    axum::{DrainSignal, app},
     runtime::shutdown,
     serve_with,
 };
@@ -27,7 +27,9 @@ use std::{convert::Infallible, process::ExitCode, time::Duration};
 use tokio::time::sleep;
 
 /// One tick per second, until the drain.
-async fn events(Drain(drain): Drain) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn events(
+    DrainSignal(drain): DrainSignal,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let ticks = stream::unfold(1, |tick| async move {
         sleep(Duration::from_secs(1)).await;
         Some((Ok(Event::default().data(tick.to_string())), tick + 1))
@@ -36,14 +38,14 @@ async fn events(Drain(drain): Drain) -> Sse<impl Stream<Item = Result<Event, Inf
 }
 
 /// A long poll, which ends before a proxy would end it.
-async fn poll(Drain(drain): Drain) -> &'static str {
+async fn poll(DrainSignal(drain): DrainSignal) -> &'static str {
     tokio::select! {
         () = drain => "try again on another server",
         () = sleep(Duration::from_secs(50)) => "no news",
     }
 }
 
-async fn echo(Drain(drain): Drain, upgrade: WebSocketUpgrade) -> Response {
+async fn echo(DrainSignal(drain): DrainSignal, upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(|socket| echo_messages(socket, drain))
 }
 

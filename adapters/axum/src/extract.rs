@@ -2,7 +2,7 @@
 use crate::ConnectionRejection;
 use anyport_core::{
     ConnInfo,
-    transport::{Endpoint, PeerCred, TlsInfo},
+    transport::{Drain, Endpoint, PeerCred, TlsInfo},
 };
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::{Extensions, request::Parts};
@@ -86,13 +86,13 @@ pub struct TlsSession(pub TlsInfo);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Credentials(pub PeerCred);
 
-/// Whether the server is draining, as a flag and as a future. With it, a long-running handler can
-/// end before it is aborted at the end of the grace.
+/// Whether the server is draining, as a flag and as a future: a [`Drain`]. With it, a long-running
+/// handler can end before it is aborted at the end of the grace.
 ///
 /// ```
-/// # use anyport_axum::Drain;
+/// # use anyport_axum::DrainSignal;
 /// # use axum::{extract::ws::{Message, WebSocket, WebSocketUpgrade}, response::Response};
-/// async fn echo(Drain(drain): Drain, upgrade: WebSocketUpgrade) -> Response {
+/// async fn echo(DrainSignal(drain): DrainSignal, upgrade: WebSocketUpgrade) -> Response {
 ///     upgrade.on_upgrade(async |mut socket: WebSocket| {
 ///         let mut drain = drain;
 ///         loop {
@@ -118,9 +118,9 @@ pub struct Credentials(pub PeerCred);
 ///
 /// The errors are those of [`ConnectionInfo`].
 #[derive(Clone, Debug)]
-pub struct Drain(pub anyport_core::transport::Drain);
+pub struct DrainSignal(pub Drain);
 
-impl<S: Sync> FromRequestParts<S> for Drain {
+impl<S: Sync> FromRequestParts<S> for DrainSignal {
     type Rejection = ConnectionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {

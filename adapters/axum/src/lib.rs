@@ -52,7 +52,7 @@ mod rejection;
 mod serve;
 
 pub use app::{AddConnInfo, HasConnectInfo, WithConnInfo, app};
-pub use extract::{ConnectionInfo, Credentials, Drain, Peer, TlsSession};
+pub use extract::{ConnectionInfo, Credentials, DrainSignal, Peer, TlsSession};
 pub use rejection::ConnectionRejection;
 #[cfg(feature = "serve")]
 pub use serve::{AxumConnections, AxumListener, AxumTransport, listener, transport, transport_at};

@@ -9,7 +9,7 @@ use crate::{
 };
 use anyport::{
     Request,
-    axum::{ConnectionInfo, Credentials, Drain, Peer},
+    axum::{ConnectionInfo, Credentials, DrainSignal, Peer},
     http::StatusCode,
     runtime::TokioIo,
     ws,
@@ -91,7 +91,7 @@ const ROWS: &[(&str, Probe)] = &[
             })
         },
     ),
-    ("`Peer`, `ConnectionInfo`, `Drain`", |served| {
+    ("`Peer`, `ConnectionInfo`, `DrainSignal`", |served| {
         Box::pin(all_respond(served, vec![get("/connection")]))
     }),
     ("`Credentials`", |served| {
@@ -134,7 +134,7 @@ async fn of_anyport(upgrade: ws::WebSocketUpgrade) -> Response {
 async fn connection(
     Peer(peer): Peer,
     ConnectionInfo(info): ConnectionInfo,
-    Drain(_): Drain,
+    DrainSignal(_): DrainSignal,
 ) -> Result<(), StatusCode> {
     if *info.peer() == peer {
         Ok(())
