@@ -7,8 +7,8 @@
 //!
 //! Cases that count descriptors run alone.
 mod cases;
+mod fixture;
 mod peers;
-mod scene;
 mod subject;
 mod suite;
 

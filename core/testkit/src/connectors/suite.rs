@@ -1,5 +1,5 @@
 //! Selects the cases that apply to a connector, and runs them.
-use super::{ConnectorSubject, cases, scene::Scene};
+use super::{ConnectorSubject, cases, fixture::Fixture};
 use crate::{app::Boxed, harness::concurrency};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{
@@ -27,7 +27,7 @@ pub(super) struct ConnectorCase<S> {
     pub(super) name: &'static str,
     pub(super) needs: fn(&S) -> Result<(), &'static str>,
     pub(super) runs_alone: bool,
-    pub(super) run: fn(Scene<S>) -> Boxed<()>,
+    pub(super) run: fn(Fixture<S>) -> Boxed<()>,
 }
 
 impl ConnectorSuite {
@@ -94,8 +94,8 @@ fn run<S: ConnectorSubject>(subject: &Arc<S>, case: &ConnectorCase<S>) -> Result
             .enable_all()
             .build()
             .map_err(|error| format!("no tokio runtime for the peers: {error}"))?;
-        let scene = Scene::new(Arc::clone(subject));
-        let result = runtime.block_on(async { timeout(LIMIT, (case.run)(scene)).await });
+        let fixture = Fixture::new(Arc::clone(subject));
+        let result = runtime.block_on(async { timeout(LIMIT, (case.run)(fixture)).await });
         runtime.shutdown_background();
         result.map_err(|_| format!("the case is not done after {LIMIT:?}").into())
     })

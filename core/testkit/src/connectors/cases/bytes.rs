@@ -2,7 +2,7 @@
 use super::cases;
 use crate::{
     app::script::pattern,
-    connectors::{ConnectorSubject, Peers, scene::Scene},
+    connectors::{ConnectorSubject, Peers, fixture::Fixture},
 };
 use anyport_core::{Connection, transport::Endpoint};
 use hyper::rt::Write;
@@ -25,9 +25,9 @@ cases![
 
 const LARGE: usize = 8 * 1024 * 1024 + 11;
 
-async fn bytes_are_exchanged_both_ways<S: ConnectorSubject>(scene: Scene<S>) {
-    let mut peers = scene.listen().await;
-    let client = scene.client(peers.target(), |client| async move {
+async fn bytes_are_exchanged_both_ways<S: ConnectorSubject>(fixture: Fixture<S>) {
+    let mut peers = fixture.listen().await;
+    let client = fixture.client(peers.target(), |client| async move {
         let mut stream = client.stream().await;
         for i in 0..100_u32 {
             stream.write_all(&i.to_be_bytes()).await.unwrap();
@@ -47,10 +47,10 @@ async fn bytes_are_exchanged_both_ways<S: ConnectorSubject>(scene: Scene<S>) {
     tokio::join!(client, peer);
 }
 
-async fn facts_name_both_ends<S: ConnectorSubject>(scene: Scene<S>) {
-    let mut peers = scene.listen().await;
+async fn facts_name_both_ends<S: ConnectorSubject>(fixture: Fixture<S>) {
+    let mut peers = fixture.listen().await;
     let target = peers.target();
-    let client = scene.client(target.clone(), |client| async move {
+    let client = fixture.client(target.clone(), |client| async move {
         let connection = client.connect().await.unwrap();
         let info = connection.info();
         let facts = (info.peer().clone(), info.local().clone());
@@ -60,14 +60,14 @@ async fn facts_name_both_ends<S: ConnectorSubject>(scene: Scene<S>) {
     assert_eq!(&peer, target.endpoint());
     let (_stream, client) = accepted.unwrap();
     assert_eq!(local, client, "the client's endpoint, as the peer sees it");
-    assert_eq!(is_tls, scene.subject().has_handshake());
+    assert_eq!(is_tls, fixture.subject().has_handshake());
     assert_eq!(has_cred, matches!(peer, Endpoint::Unix(_)));
 }
 
-async fn writes_wait_for_a_slow_reader<S: ConnectorSubject>(scene: Scene<S>) {
-    let mut peers = scene.listen().await;
+async fn writes_wait_for_a_slow_reader<S: ConnectorSubject>(fixture: Fixture<S>) {
+    let mut peers = fixture.listen().await;
     let (is_full, may_read) = oneshot::channel();
-    let client = scene.client(peers.target(), |client| async move {
+    let client = fixture.client(peers.target(), |client| async move {
         let mut stream = client.stream().await;
         let sent = pattern(LARGE);
         let mut written = 0;
@@ -106,9 +106,9 @@ async fn writes_wait_for_a_slow_reader<S: ConnectorSubject>(scene: Scene<S>) {
     tokio::join!(client, peer);
 }
 
-async fn large_transfer_arrives_unchanged<S: ConnectorSubject>(scene: Scene<S>) {
-    let mut peers = scene.listen().await;
-    let client = scene.client(peers.target(), |client| async move {
+async fn large_transfer_arrives_unchanged<S: ConnectorSubject>(fixture: Fixture<S>) {
+    let mut peers = fixture.listen().await;
+    let client = fixture.client(peers.target(), |client| async move {
         let mut stream = client.stream().await;
         let mut received = Vec::new();
         let mut size = 1;
@@ -133,9 +133,9 @@ async fn large_transfer_arrives_unchanged<S: ConnectorSubject>(scene: Scene<S>) 
     assert!(is_unchanged, "expected exactly the bytes that were sent");
 }
 
-async fn half_closed_client_still_receives<S: ConnectorSubject>(scene: Scene<S>) {
-    let mut peers = scene.listen().await;
-    let client = scene.client(peers.target(), |client| async move {
+async fn half_closed_client_still_receives<S: ConnectorSubject>(fixture: Fixture<S>) {
+    let mut peers = fixture.listen().await;
+    let client = fixture.client(peers.target(), |client| async move {
         let mut stream = client.stream().await;
         stream.write_all(&pattern(100_000)).await.unwrap();
         stream.shutdown().await.unwrap();
@@ -156,9 +156,9 @@ async fn half_closed_client_still_receives<S: ConnectorSubject>(scene: Scene<S>)
     assert_eq!(answer, "got 100000");
 }
 
-async fn half_closed_peer_still_receives<S: ConnectorSubject>(scene: Scene<S>) {
-    let mut peers = scene.listen().await;
-    let client = scene.client(peers.target(), |client| async move {
+async fn half_closed_peer_still_receives<S: ConnectorSubject>(fixture: Fixture<S>) {
+    let mut peers = fixture.listen().await;
+    let client = fixture.client(peers.target(), |client| async move {
         let mut stream = client.stream().await;
         assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0);
         assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0, "the end stays");
@@ -176,11 +176,11 @@ async fn half_closed_peer_still_receives<S: ConnectorSubject>(scene: Scene<S>) {
     tokio::join!(client, peer);
 }
 
-async fn poll_readable_is_ready_when_bytes_have_come<S: ConnectorSubject>(scene: Scene<S>) {
-    let mut peers = scene.listen().await;
-    let reports_readiness = scene.subject().reports_readiness();
+async fn poll_readable_is_ready_when_bytes_have_come<S: ConnectorSubject>(fixture: Fixture<S>) {
+    let mut peers = fixture.listen().await;
+    let reports_readiness = fixture.subject().reports_readiness();
     let (is_waiting, may_write) = oneshot::channel();
-    let client = scene.client(peers.target(), move |client| async move {
+    let client = fixture.client(peers.target(), move |client| async move {
         let mut stream = client.stream().await;
         let before = poll_fn(|cx| Poll::Ready(Pin::new(stream.inner_mut()).poll_readable(cx)));
         let before = before.await;
@@ -210,9 +210,9 @@ async fn poll_readable_is_ready_when_bytes_have_come<S: ConnectorSubject>(scene:
     tokio::join!(client, peer);
 }
 
-async fn peer_that_closes_at_once_ends_the_stream<S: ConnectorSubject>(scene: Scene<S>) {
-    let mut peers = scene.listen().await;
-    let client = scene.client(peers.target(), |client| async move {
+async fn peer_that_closes_at_once_ends_the_stream<S: ConnectorSubject>(fixture: Fixture<S>) {
+    let mut peers = fixture.listen().await;
+    let client = fixture.client(peers.target(), |client| async move {
         let mut stream = client.stream().await;
         stream.read(&mut [0; 8]).await.map_err(|error| error.kind())
     });

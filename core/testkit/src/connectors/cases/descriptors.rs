@@ -3,7 +3,7 @@ use super::cases;
 use crate::{
     connectors::{
         ConnectorSubject, Peers,
-        scene::{Client, Scene, serve_while},
+        fixture::{Client, Fixture, serve_while},
     },
     harness::fixture::descriptors,
 };
@@ -92,9 +92,9 @@ async fn poll_times<F: Future>(future: F, mut times: usize) -> Option<F::Output>
     .await
 }
 
-async fn attempt_dropped_at_each_poll_leaves_nothing<S: ConnectorSubject>(scene: Scene<S>) {
-    let peers = scene.listen().await;
-    let client = scene.client(peers.target(), |client| async move {
+async fn attempt_dropped_at_each_poll_leaves_nothing<S: ConnectorSubject>(fixture: Fixture<S>) {
+    let peers = fixture.listen().await;
+    let client = fixture.client(peers.target(), |client| async move {
         drop(client.connect().await.unwrap());
         let before = InUse::at_rest(&client).await;
         for polls in 0.. {
@@ -114,10 +114,10 @@ async fn attempt_dropped_at_each_poll_leaves_nothing<S: ConnectorSubject>(scene:
     assert!(polls > 0, "an attempt needs a poll");
 }
 
-async fn silent_attempts_leave_nothing<S: ConnectorSubject>(scene: Scene<S>) {
+async fn silent_attempts_leave_nothing<S: ConnectorSubject>(fixture: Fixture<S>) {
     const ATTEMPTS: usize = 100;
-    let (target, _listener) = scene.subject().silent().unwrap();
-    let client = scene.client(target, |client| async move {
+    let (target, _listener) = fixture.subject().silent().unwrap();
+    let client = fixture.client(target, |client| async move {
         for _ in 0..3 {
             let connect = || Box::pin(client.connector.connect(&client.target));
             let mut attempts: Vec<_> = (0..ATTEMPTS).map(|_| connect()).collect();
@@ -143,13 +143,13 @@ async fn silent_attempts_leave_nothing<S: ConnectorSubject>(scene: Scene<S>) {
     client.await;
 }
 
-async fn silent_attempts_end_with_their_worker<S: ConnectorSubject>(scene: Scene<S>) {
+async fn silent_attempts_end_with_their_worker<S: ConnectorSubject>(fixture: Fixture<S>) {
     const ATTEMPTS: usize = 50;
     /// A runtime may leave a few descriptors open: glommio leaves an eventfd.
     const OF_THE_RUNTIME: usize = 8;
-    let (target, _listener) = scene.subject().silent().unwrap();
+    let (target, _listener) = fixture.subject().silent().unwrap();
     let before = descriptors();
-    let client = scene.client(target, |client| {
+    let client = fixture.client(target, |client| {
         let connect = || Box::pin(client.connector.connect(&client.target));
         let mut attempts: Vec<Pin<Box<_>>> = (0..ATTEMPTS).map(|_| connect()).collect();
         // Ready in the same poll, so the worker ends before it cancels anything.
@@ -173,8 +173,8 @@ async fn silent_attempts_end_with_their_worker<S: ConnectorSubject>(scene: Scene
     panic!("{before} descriptors before, {after} after");
 }
 
-async fn refused_attempts_leave_nothing<S: ConnectorSubject>(scene: Scene<S>) {
-    let client = scene.client(scene.subject().refusing(), |client| async move {
+async fn refused_attempts_leave_nothing<S: ConnectorSubject>(fixture: Fixture<S>) {
+    let client = fixture.client(fixture.subject().refusing(), |client| async move {
         assert!(client.connect().await.is_err());
         let before = InUse::at_rest(&client).await;
         for _ in 0..500 {
@@ -185,13 +185,13 @@ async fn refused_attempts_leave_nothing<S: ConnectorSubject>(scene: Scene<S>) {
     client.await;
 }
 
-async fn thousands_of_connections_leave_nothing<S: ConnectorSubject>(scene: Scene<S>) {
-    let count = match scene.subject().has_handshake() {
+async fn thousands_of_connections_leave_nothing<S: ConnectorSubject>(fixture: Fixture<S>) {
+    let count = match fixture.subject().has_handshake() {
         true => 300,
         false => 3000,
     };
-    let peers = scene.listen().await;
-    let client = scene.client(peers.target(), move |client| async move {
+    let peers = fixture.listen().await;
+    let client = fixture.client(peers.target(), move |client| async move {
         drop(client.connect().await.unwrap());
         let before = InUse::at_rest(&client).await;
         for _ in 0..count {

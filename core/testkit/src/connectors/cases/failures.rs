@@ -1,6 +1,6 @@
 //! Targets that cannot be connected to: each is a clear error of the right kind.
 use super::cases;
-use crate::connectors::{ConnectorSubject, scene::Scene};
+use crate::connectors::{ConnectorSubject, fixture::Fixture};
 use anyport_core::transport::{Connector, Endpoint, Target, UnixName};
 use std::io::ErrorKind;
 
@@ -11,17 +11,22 @@ cases![
 ];
 
 /// The kind and the text of the error that both phases return.
-async fn error_of<S: ConnectorSubject>(scene: &Scene<S>, target: Target) -> (ErrorKind, String) {
-    let connecting = scene.client(target, |client| async move {
+async fn error_of<S: ConnectorSubject>(
+    fixture: &Fixture<S>,
+    target: Target,
+) -> (ErrorKind, String) {
+    let connecting = fixture.client(target, |client| async move {
         let connected = client.connect().await;
         connected.map(drop).map_err(|e| (e.kind(), e.to_string()))
     });
     connecting.await.expect_err("nothing listens there")
 }
 
-async fn refusing_endpoint_is_connection_refused_and_named<S: ConnectorSubject>(scene: Scene<S>) {
-    let target = scene.subject().refusing();
-    let (kind, text) = error_of(&scene, target.clone()).await;
+async fn refusing_endpoint_is_connection_refused_and_named<S: ConnectorSubject>(
+    fixture: Fixture<S>,
+) {
+    let target = fixture.subject().refusing();
+    let (kind, text) = error_of(&fixture, target.clone()).await;
     assert_eq!(kind, ErrorKind::ConnectionRefused, "{text}");
     assert!(
         text.contains(&format!("cannot connect to {target}: ")),
@@ -29,11 +34,11 @@ async fn refusing_endpoint_is_connection_refused_and_named<S: ConnectorSubject>(
     );
 }
 
-async fn endpoint_of_another_kind_is_unsupported<S: ConnectorSubject>(scene: Scene<S>) {
-    let target = scene.subject().unsupported();
+async fn endpoint_of_another_kind_is_unsupported<S: ConnectorSubject>(fixture: Fixture<S>) {
+    let target = fixture.subject().unsupported();
     // The connector is made for a target of the right kind.
     let other = target.clone();
-    let connecting = scene.client(scene.subject().refusing(), |client| async move {
+    let connecting = fixture.client(fixture.subject().refusing(), |client| async move {
         let connected = client.connector.connect(&other).await;
         connected.map(drop).map_err(|e| (e.kind(), e.to_string()))
     });
@@ -46,9 +51,9 @@ async fn endpoint_of_another_kind_is_unsupported<S: ConnectorSubject>(scene: Sce
     assert!(text.starts_with(&expected), "{text}");
 }
 
-async fn unnamed_unix_socket_is_an_error<S: ConnectorSubject>(scene: Scene<S>) {
+async fn unnamed_unix_socket_is_an_error<S: ConnectorSubject>(fixture: Fixture<S>) {
     let unnamed = Target::new(Endpoint::Unix(UnixName::Unnamed));
-    let connecting = scene.client(scene.subject().refusing(), |client| async move {
+    let connecting = fixture.client(fixture.subject().refusing(), |client| async move {
         let connected = client.connector.connect(&unnamed).await;
         connected.map(drop).map_err(|e| (e.kind(), e.to_string()))
     });

@@ -1,6 +1,6 @@
 //! The second phase, which needs the peer: a peer that is silent, or that disconnects.
 use super::cases;
-use crate::connectors::{ConnectorSubject, Peers, scene::Scene};
+use crate::connectors::{ConnectorSubject, Peers, fixture::Fixture};
 use anyport_core::transport::Connector;
 use std::{
     future::{Future, poll_fn},
@@ -23,19 +23,19 @@ fn has_handshake<S: ConnectorSubject>(subject: &S) -> Result<(), &'static str> {
     }
 }
 
-async fn first_phase_needs_no_answer<S: ConnectorSubject>(scene: Scene<S>) {
-    let peers = scene.listen().await;
-    let client = scene.client(peers.target(), |client| async move {
+async fn first_phase_needs_no_answer<S: ConnectorSubject>(fixture: Fixture<S>) {
+    let peers = fixture.listen().await;
+    let client = fixture.client(peers.target(), |client| async move {
         let handshake = client.connector.connect(&client.target).await.unwrap();
         drop(handshake);
     });
     client.await;
 }
 
-async fn dropped_handshake_closes_the_connection<S: ConnectorSubject>(scene: Scene<S>) {
-    let mut peers = scene.listen().await;
+async fn dropped_handshake_closes_the_connection<S: ConnectorSubject>(fixture: Fixture<S>) {
+    let mut peers = fixture.listen().await;
     let (has_begun, deadline) = oneshot::channel::<()>();
-    let client = scene.client(peers.target(), |client| async move {
+    let client = fixture.client(peers.target(), |client| async move {
         let handshake = client.connector.connect(&client.target).await.unwrap();
         let (mut handshake, mut deadline) = (pin!(handshake), pin!(deadline));
         let is_late = poll_fn(|cx| {
@@ -56,10 +56,10 @@ async fn dropped_handshake_closes_the_connection<S: ConnectorSubject>(scene: Sce
     tokio::join!(client, peer);
 }
 
-async fn peer_that_closes_in_the_handshake_is_named<S: ConnectorSubject>(scene: Scene<S>) {
-    let mut peers = scene.listen().await;
+async fn peer_that_closes_in_the_handshake_is_named<S: ConnectorSubject>(fixture: Fixture<S>) {
+    let mut peers = fixture.listen().await;
     let target = peers.target();
-    let client = scene.client(target.clone(), |client| async move {
+    let client = fixture.client(target.clone(), |client| async move {
         let connected = client.connect().await;
         connected.map(drop).map_err(|e| (e.kind(), e.to_string()))
     });

@@ -1,6 +1,6 @@
 //! HTTP by hyper's client connections, which need no `Send` of the stream.
 use super::cases;
-use crate::connectors::{ConnectorSubject, Peers, scene::Scene};
+use crate::connectors::{ConnectorSubject, Peers, fixture::Fixture};
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
@@ -9,9 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 cases![hyper_sends_requests_over_the_connection];
 
-async fn hyper_sends_requests_over_the_connection<S: ConnectorSubject>(scene: Scene<S>) {
-    let mut peers = scene.listen().await;
-    let client = scene.client(peers.target(), |client| async move {
+async fn hyper_sends_requests_over_the_connection<S: ConnectorSubject>(fixture: Fixture<S>) {
+    let mut peers = fixture.listen().await;
+    let client = fixture.client(peers.target(), |client| async move {
         let io = client.connect().await.unwrap();
         let (mut sender, connection) = http1::handshake(io).await.unwrap();
         let requests = async move {

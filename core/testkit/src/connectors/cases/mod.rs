@@ -22,7 +22,7 @@ pub(super) fn all<S: ConnectorSubject>() -> Vec<(&'static str, ConnectorCase<S>)
     of_file.flatten().collect()
 }
 
-/// Declares the cases of a file: async functions of a [`Scene`](super::scene::Scene). `if` names a
+/// Declares the cases of a file: async functions of a [`Fixture`](super::fixture::Fixture). `if` names a
 /// function that says why a case does not apply, and `alone` runs it beside no other.
 macro_rules! cases {
     ($($name:ident $(if $needs:ident)? $(also $alone:ident)?),+ $(,)?) => {
@@ -32,7 +32,7 @@ macro_rules! cases {
                 name: stringify!($name),
                 needs: $crate::connectors::cases::cases!(@needs $($needs)?),
                 runs_alone: $crate::connectors::cases::cases!(@alone $($alone)?),
-                run: |scene| Box::pin($name(scene)),
+                run: |fixture| Box::pin($name(fixture)),
             }),+]
         }
     };

@@ -6,11 +6,11 @@ use std::{future::Future, io, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::oneshot, task};
 
 /// The input of a case.
-pub(super) struct Scene<S> {
+pub(super) struct Fixture<S> {
     subject: Arc<S>,
 }
 
-impl<S: ConnectorSubject> Scene<S> {
+impl<S: ConnectorSubject> Fixture<S> {
     pub(super) fn new(subject: Arc<S>) -> Self {
         Self { subject }
     }
