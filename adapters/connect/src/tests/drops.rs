@@ -1,10 +1,10 @@
 //! The future is dropped at every poll.
 use super::{
+    fixture::{example, scripted},
     network::{
         Fate::{Connects, Fails, SilentHandshake},
         Network, a, aaaa,
     },
-    scene::{example, scripted},
 };
 use std::io::ErrorKind;
 

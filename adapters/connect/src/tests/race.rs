@@ -1,10 +1,10 @@
 //! When attempts begin, which one wins, and what an error says.
 use super::{
+    fixture::{only_ipv4, run, scripted},
     network::{
         Fate::{BadHandshake, Connects, Fails, SilentHandshake},
         Network, a, aaaa,
     },
-    scene::{only_ipv4, run, scripted},
 };
 use crate::{Attempt, ConnectErrorKind, HappyEyeballs};
 use std::{

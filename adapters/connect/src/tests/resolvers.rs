@@ -1,10 +1,10 @@
 //! Resolvers that find nothing, fail, return wrong or too many answers, or never end.
 use super::{
+    fixture::{run, scripted},
     network::{
         Fate::{Connects, Fails},
         Network, a, aaaa,
     },
-    scene::{run, scripted},
 };
 use crate::{Answer, ConnectErrorKind, HappyEyeballs, Hosts};
 use std::{
