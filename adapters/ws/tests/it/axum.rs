@@ -1,5 +1,5 @@
 //! The extractor that replaces axum's own.
-use crate::scene::*;
+use crate::fixture::*;
 use anyport_core::serve_with;
 use anyport_memory::Memory;
 use anyport_ws::{WebSocket, WebSocketUpgrade};

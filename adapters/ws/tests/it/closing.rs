@@ -1,5 +1,5 @@
 //! The end of a WebSocket: by either end, by a timeout, or by its handler.
-use crate::scene::*;
+use crate::fixture::*;
 use anyport_ws::{CloseFrame, Config, Error, Message};
 use std::{future::pending, time::Duration};
 use tokio::time::Instant;

@@ -1,5 +1,5 @@
 //! Compressed messages.
-use crate::scene::*;
+use crate::fixture::*;
 use anyport_ws::{Config, Deflate, Error};
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 

@@ -1,5 +1,5 @@
 //! A draining server closes its WebSockets with 1001.
-use crate::scene::*;
+use crate::fixture::*;
 use anyport_ws::{CloseFrame, Config, Error, Message};
 use std::{future::pending, time::Duration};
 

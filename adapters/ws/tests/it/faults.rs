@@ -1,6 +1,6 @@
 //! Peers that violate the protocol get a close with the right code, even if they go on sending.
 //! Other peers are not affected.
-use crate::scene::*;
+use crate::fixture::*;
 use anyport_ws::{Config, Error};
 use std::time::Duration;
 

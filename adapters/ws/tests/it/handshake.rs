@@ -1,5 +1,5 @@
 //! Valid and invalid handshakes over HTTP/1.1.
-use crate::scene::*;
+use crate::fixture::*;
 use anyport_ws::Config;
 
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";

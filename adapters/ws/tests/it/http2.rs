@@ -1,5 +1,5 @@
 //! WebSockets on streams of HTTP/2 (RFC 8441).
-use crate::scene::*;
+use crate::fixture::*;
 use anyport_ws::{Config, Error};
 use bytes::Bytes;
 use h2::{RecvStream, SendStream, client::SendRequest, ext::Protocol};

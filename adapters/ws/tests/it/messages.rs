@@ -1,5 +1,5 @@
 //! Messages, pings, and the order and time of writes.
-use crate::scene::*;
+use crate::fixture::*;
 use anyport_ws::{Config, Error, Message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

@@ -1,5 +1,5 @@
 //! A WebSocket in two tasks.
-use crate::scene::*;
+use crate::fixture::*;
 use anyport_ws::{Config, Message};
 use futures_util::{SinkExt, StreamExt};
 
