@@ -251,7 +251,7 @@ impl Test {
         let elsewhere = watch::panics_elsewhere();
         let run = || {
             concurrency::run_limited(|| {
-                let watch = Watch::new(self.subject.capabilities().patience());
+                let watch = Watch::new(self.subject.capabilities().wait_factor());
                 current.lock().unwrap().clone_from(&watch);
                 run_case(&self.subject, self.case.run, &watch)
             })
@@ -293,7 +293,7 @@ fn run_case(
         .on_thread_start(move || of_thread.enter())
         .build()
         .map_err(|error| format!("no tokio runtime for the client: {error}"))?;
-    let limit = LIMIT * subject.capabilities().patience();
+    let limit = LIMIT * subject.capabilities().wait_factor();
     let _entered = watch.enter_scope();
     let result = runtime.block_on(async {
         let mut case = pin!(run(subject.clone()));

@@ -32,14 +32,14 @@ const WORKERS: usize = 3;
 
 /// Waits for a step. `None` means that it is not done in time.
 async fn within<T>(what: &'static str, step: impl Future<Output = T>) -> Option<T> {
-    timeout(WAIT * watch::patience(), awaiting(what, step))
+    timeout(WAIT * watch::wait_factor(), awaiting(what, step))
         .await
         .ok()
 }
 
 /// Fails: a step is not done in time.
 fn not_done(seen: &str) -> ! {
-    panic!("not done after {:?}: {seen}", WAIT * watch::patience())
+    panic!("not done after {:?}: {seen}", WAIT * watch::wait_factor())
 }
 
 async fn connect(server: &TestServer) -> Client {

@@ -87,7 +87,7 @@ async fn stopped_listener_keeps_new_clients_out(subject: AnySubject) {
         client.exactly(4).await.ok()
     };
     // A client that is kept out is refused, or waits in vain.
-    let echo = timeout(KEPT_OUT * watch::patience(), a_client).await;
+    let echo = timeout(KEPT_OUT * watch::wait_factor(), a_client).await;
     assert!(
         !matches!(echo, Ok(Some(_))),
         "in a drain, the server called `Listener::stop` of each worker; a client that connected \

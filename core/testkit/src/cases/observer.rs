@@ -262,12 +262,16 @@ async fn refused_peer_emits_only_refused(subject: AnySubject) {
         server.pending_client().await.assert_closed().await;
     }
     server.wait_for_connections(0).await;
-    let told = log.0.lock().unwrap();
-    assert_eq!(told.refused, 3);
+    let recorded = log.0.lock().unwrap();
+    assert_eq!(recorded.refused, 3);
     // The client of a proxy is refused after the handshake.
-    let after_handshake = told.connections.len();
-    assert!(matches!(after_handshake, 0 | 3), "{:?}", told.connections);
-    for times in told.connections.values() {
+    let after_handshake = recorded.connections.len();
+    assert!(
+        matches!(after_handshake, 0 | 3),
+        "{:?}",
+        recorded.connections
+    );
+    for times in recorded.connections.values() {
         assert_eq!(times, &[1, 0, 1], "accepted, established, closed");
     }
 }

@@ -1,4 +1,4 @@
-//! The text of a failure, for somebody who has never seen this suite: what the case asks, what the
+//! The text of a failure, for a reader who has never seen this suite: what the case asks, what the
 //! contract says, what was seen, and where to look.
 use crate::{
     app::script::HandlerThread,
@@ -43,7 +43,7 @@ impl Failure<'_> {
         let panics = self.watch.panics();
         let assertion = panics.iter().find(|panic| self.seen == panic.message);
         match assertion {
-            Some(panic) => writeln!(text, "seen: {} ({})", self.seen, panic.place)?,
+            Some(panic) => writeln!(text, "seen: {} ({})", self.seen, panic.location)?,
             None => writeln!(text, "seen: {}", self.seen)?,
         }
         write_panics(text, "panicked", &panics)?;
@@ -87,13 +87,13 @@ fn write_panics(text: &mut String, when: &str, panics: &[Panicked]) -> std::fmt:
         written.push(panic);
         let Panicked {
             message,
-            place,
+            location,
             thread,
             ..
         } = panic;
         writeln!(
             text,
-            "{when}: {message}\n  at {place}, on the thread `{thread}`"
+            "{when}: {message}\n  at {location}, on the thread `{thread}`"
         )?;
     }
     Ok(())

@@ -94,13 +94,13 @@ pub(crate) async fn retry_if_late_with<F>(
     F: Future<Output = ()> + Send + 'static,
 {
     let (&last, first) = deadlines.split_last().expect("at least one deadline");
-    let patience = watch::patience();
+    let wait_factor = watch::wait_factor();
     for &deadline in first {
-        let deadline = deadline * patience;
+        let deadline = deadline * wait_factor;
         let timer = ClientTimer::begin();
         let attempted = attempt(subject.clone(), deadline, timer.clone());
         let attempted = timer
-            .wait_for(tokio::spawn(attempted), 10 * deadline + SLACK * patience)
+            .wait_for(tokio::spawn(attempted), 10 * deadline + SLACK * wait_factor)
             .await;
         match attempted {
             Some(Ok(())) => return,
@@ -120,7 +120,7 @@ pub(crate) async fn retry_if_late_with<F>(
             "with a timeout of {deadline:?} the client needed {longest:?} for one step; trying again"
         );
     }
-    attempt(subject, last * patience, ClientTimer::begin()).await;
+    attempt(subject, last * wait_factor, ClientTimer::begin()).await;
 }
 
 #[cfg(test)]

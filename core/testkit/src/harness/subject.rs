@@ -236,7 +236,7 @@ impl Capabilities {
     }
 
     /// How many times longer than usual the suite waits.
-    pub(crate) fn patience(self) -> u32 {
+    pub(crate) fn wait_factor(self) -> u32 {
         match self.have(Capability::LowLatency) {
             true => 1,
             false => 10,

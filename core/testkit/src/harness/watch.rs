@@ -35,26 +35,26 @@ const WOULD_BLOCK: &str = "`poll_accept` returned an error of kind `WouldBlock`"
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     /// How many times longer than usual this case waits.
-    patience: u32,
+    wait_factor: u32,
     waits: Mutex<Vec<(u64, Cow<'static, str>)>>,
     panics: Mutex<Vec<Panicked>>,
     notes: Mutex<Vec<String>>,
 }
 
-/// A panic: its message, its place and its thread.
+/// A panic: its message, its location and its thread.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Panicked {
     pub(crate) message: String,
-    pub(crate) place: String,
+    pub(crate) location: String,
     pub(crate) thread: String,
     /// Whether an assertion of the suite failed.
     pub(crate) is_assertion: bool,
 }
 
 impl Watch {
-    pub(crate) fn new(patience: u32) -> Arc<Self> {
+    pub(crate) fn new(wait_factor: u32) -> Arc<Self> {
         Arc::new(Self {
-            patience,
+            wait_factor,
             ..Self::default()
         })
     }
@@ -118,8 +118,8 @@ fn current() -> Option<Arc<Watch>> {
 }
 
 /// How many times longer than usual the case of this thread waits.
-pub(crate) fn patience() -> u32 {
-    current().map_or(1, |watch| watch.patience)
+pub(crate) fn wait_factor() -> u32 {
+    current().map_or(1, |watch| watch.wait_factor)
 }
 
 /// Lets a new thread work for the case of this thread.
@@ -205,7 +205,7 @@ pub(crate) fn record_panics() {
 
 impl Panicked {
     fn of(info: &PanicHookInfo<'_>) -> Self {
-        let place = info.location();
+        let location = info.location();
         // This file is `core/testkit/src/harness/watch.rs`, with what precedes it here.
         let suite = file!().strip_suffix("harness/watch.rs");
         let is_of_suite = |file: &str| suite.is_some_and(|suite| file.starts_with(suite));
@@ -213,9 +213,10 @@ impl Panicked {
             message: text_of(info.payload())
                 .unwrap_or("a panic without a text")
                 .to_owned(),
-            place: place.map_or_else(|| "an unknown place".to_owned(), ToString::to_string),
+            location: location
+                .map_or_else(|| "an unknown location".to_owned(), ToString::to_string),
             thread: thread::current().name().unwrap_or("unnamed").to_owned(),
-            is_assertion: place.is_some_and(|place| is_of_suite(place.file())),
+            is_assertion: location.is_some_and(|location| is_of_suite(location.file())),
         }
     }
 }

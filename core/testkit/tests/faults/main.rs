@@ -228,7 +228,7 @@ fn main() -> ExitCode {
                 tests.always(&name, || assert_explained(*fault, case, says))
             });
         let tests = METHODS.iter().fold(tests, |tests, method| {
-            let name = format!("wrapper without {method} is told so");
+            let name = format!("wrapper without {method} is named by the failure");
             tests.always(&name, || assert_named(method))
         });
         return tests.run();
