@@ -101,11 +101,11 @@ impl<C: Connected> Accepted<C> {
     ///
     /// ```
     /// # use anyport_core::{Connection, protocol::Accepted};
-    /// # async fn f<C: Connection>(connection: Accepted<C>, talk: impl Future<Output = ()>) {
+    /// # async fn f<C: Connection>(connection: Accepted<C>, exchange: impl Future<Output = ()>) {
     /// let drain = connection.drain();
     /// tokio::select! {
-    ///     () = talk => {}
-    ///     () = drain => { /* say goodbye */ }
+    ///     () = exchange => {}
+    ///     () = drain => { /* send a last message */ }
     /// }
     /// # }
     /// ```

@@ -62,7 +62,7 @@ impl<C: OpenConn> OpenConns<C> {
         });
         #[expect(
             clippy::expect_used,
-            reason = "a process can't have that many descriptors"
+            reason = "a process cannot have that many descriptors"
         )]
         u32::try_from(key).expect("fewer connections than 2^32")
     }

@@ -51,9 +51,9 @@ mod tests {
         let permits = Permits::new(2);
         assert!(permits.acquire() && permits.acquire());
         assert!(!permits.acquire());
-        assert!(permits.release(), "somebody waits");
+        assert!(permits.release(), "a worker waits");
         assert!(permits.acquire());
-        assert!(!permits.release(), "nobody waits any more");
+        assert!(!permits.release(), "no worker waits any more");
         assert_eq!(permits.used.load(SeqCst), 1);
     }
 }

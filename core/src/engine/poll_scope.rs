@@ -102,7 +102,7 @@ impl Exchange {
     /// Whether the response should say `Connection: close`.
     #[expect(
         clippy::unused_self,
-        reason = "it proves that it's a connection's scope"
+        reason = "a scope proves that a connection is being polled"
     )]
     pub(crate) fn closes_connection(&self) -> bool {
         CURRENT.with(|scope| scope.get().announces_close)

@@ -35,13 +35,13 @@ use std::{
 /// ```
 /// # use anyport_core::{Body, protocol::Upgraded, runtime::spawn};
 /// # use http::{Request, Response, StatusCode, header};
-/// # async fn talk(_: Upgraded) {}
+/// # async fn chat(_: Upgraded) {}
 /// async fn app(mut request: Request<Body>) -> anyport_core::Result<Response<Body>> {
 ///     let upgraded = Upgraded::on(&mut request);
 ///     spawn(async {
 ///         if let Ok(upgraded) = upgraded.await {
 ///             println!("{} has switched protocols", upgraded.info().peer());
-///             talk(upgraded).await;
+///             chat(upgraded).await;
 ///         }
 ///     })?;
 ///     let mut response = Response::new(Body::empty());
