@@ -32,7 +32,7 @@ pub(crate) fn print(text: impl AsRef<str>) -> anyhow::Result<()> {
     }
 }
 
-/// Prints a line to stderr. If that fails, nobody can be told.
+/// Prints a line to stderr. A failure cannot be reported, so it is ignored.
 pub(crate) fn note(text: impl AsRef<str>) {
     let _ = writeln!(io::stderr(), "{}", text.as_ref());
 }
