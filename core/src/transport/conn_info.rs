@@ -141,8 +141,8 @@ impl ConnInfo {
         self
     }
 
-    /// Like [`with_alpn`](Self::with_alpn), but in place. It copies the facts only if they have been
-    /// cloned.
+    /// Like [`with_alpn`](Self::with_alpn), but in place. It copies the facts only if they have
+    /// been cloned.
     pub fn set_alpn(&mut self, protocol: impl Into<Bytes>) {
         self.handshake().alpn = Some(protocol.into());
     }

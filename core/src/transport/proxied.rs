@@ -34,8 +34,8 @@ pub struct Proxied {
     /// The TLS connection between the client and the proxy. `None`: the proxy does not say that
     /// there is one.
     pub tls: Option<Box<ProxiedTls>>,
-    /// Values of the types that the protocol leaves to vendors and experiments, in the order in which
-    /// they were sent: type and value.
+    /// Values of the types that the protocol leaves to vendors and experiments, in the order in
+    /// which they were sent: type and value.
     pub extensions: Vec<(u8, Box<[u8]>)>,
 }
 

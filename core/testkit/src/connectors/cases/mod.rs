@@ -22,8 +22,8 @@ pub(super) fn all<S: ConnectorSubject>() -> Vec<(&'static str, ConnectorCase<S>)
     of_file.flatten().collect()
 }
 
-/// Declares the cases of a file: async functions of a [`Fixture`](super::fixture::Fixture). `if` names a
-/// function that says why a case does not apply, and `alone` runs it beside no other.
+/// Declares the cases of a file: async functions of a [`Fixture`](super::fixture::Fixture). `if`
+/// names a function that says why a case does not apply, and `alone` runs it beside no other.
 macro_rules! cases {
     ($($name:ident $(if $needs:ident)? $(also $alone:ident)?),+ $(,)?) => {
         pub(super) fn cases<S: $crate::connectors::ConnectorSubject>()
