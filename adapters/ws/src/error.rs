@@ -9,7 +9,7 @@ use std::{error, fmt, io};
 pub enum Error {
     /// The connection failed, or ended without the peer's close.
     Io(io::Error),
-    /// The peer broke the protocol, and the server has sent a close.
+    /// The peer broke the protocol, and this end has sent a close.
     Violation {
         /// The code of the close.
         code: u16,

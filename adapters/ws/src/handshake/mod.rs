@@ -10,12 +10,14 @@ pub(crate) use deflate::AgreedDeflate;
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
 pub(crate) use offer::Offer;
+#[cfg(feature = "client")]
+pub(crate) use offer::has_token;
 pub use rejection::Rejection;
 
 use crate::{
     config::{Config, Settings},
     error::Error,
-    socket::{Agreed, Socket, WebSocket},
+    socket::{Agreed, Io, Socket, WebSocket},
 };
 use anyport_core::{Body, protocol::Upgraded, runtime::spawn};
 use http::{Request, Response};
@@ -146,7 +148,7 @@ impl Future for Opening {
             return Poll::Ready(Err(Error::Closed));
         };
         let io = upgraded.map_err(Error::Io)?;
-        let socket = Socket::new(io, parts.settings, parts.agreed);
+        let socket = Socket::new(Io::Server(io), parts.settings, parts.agreed);
         Poll::Ready(Ok(WebSocket::new(socket)))
     }
 }

@@ -6,8 +6,9 @@
 use super::deflate::Inflater;
 use super::{
     Sizes,
-    frame::{Header, Kind, MAX_HEADER, unmask},
+    frame::{Header, Kind, MAX_HEADER},
     partial::{Partial, text},
+    side::Side,
     violation::Violation,
 };
 use crate::message::{CloseFrame, Message, close_code};
@@ -26,6 +27,7 @@ pub(crate) enum Incoming {
 /// Assembles messages from bytes.
 #[derive(Debug)]
 pub(crate) struct Assembler {
+    side: Side,
     sizes: Sizes,
     /// An incomplete header.
     head: [u8; MAX_HEADER],
@@ -58,8 +60,9 @@ impl Frame {
 }
 
 impl Assembler {
-    pub(crate) fn new(sizes: Sizes) -> Self {
+    pub(crate) fn new(side: Side, sizes: Sizes) -> Self {
         Self {
+            side,
             sizes,
             head: [0; MAX_HEADER],
             head_len: 0,
@@ -70,6 +73,11 @@ impl Assembler {
             #[cfg(feature = "deflate")]
             inflater: None,
         }
+    }
+
+    /// This end of the WebSocket.
+    pub(crate) fn side(&self) -> Side {
+        self.side
     }
 
     /// Sets the inflater for compressed messages.
@@ -100,7 +108,7 @@ impl Assembler {
                 .map_or(rest.len(), |remaining| remaining.min(rest.len()));
             let piece = &mut rest[..take];
             *used += take;
-            unmask(piece, frame.header.mask, frame.seen);
+            self.side.unmask(piece, frame.header.mask, frame.seen);
             let is_complete = frame.remaining() == take as u64;
             let is_whole = is_complete && frame.seen == 0 && self.message.is_none();
             self.frame = (!is_complete).then_some(Frame {
@@ -131,7 +139,8 @@ impl Assembler {
     /// Processes `n` bytes that have been read into [`direct`](Self::direct).
     pub(crate) fn advance(&mut self, n: usize) -> Result<Option<Incoming>, Violation> {
         if let (Some(frame), Some(message)) = (&mut self.frame, &mut self.message) {
-            unmask(message.filled(n), frame.header.mask, frame.seen);
+            self.side
+                .unmask(message.filled(n), frame.header.mask, frame.seen);
             frame.seen += n as u64;
             message.check()?;
         }
@@ -148,10 +157,10 @@ impl Assembler {
         let known = usize::from(self.head_len);
         let take = rest.len().min(MAX_HEADER - known);
         let parsed = match known {
-            0 => Header::parse(rest)?,
+            0 => Header::parse(self.side, rest)?,
             _ => {
                 self.head[known..known + take].copy_from_slice(&rest[..take]);
-                Header::parse(&self.head[..known + take])?
+                Header::parse(self.side, &self.head[..known + take])?
             }
         };
         let Some((header, length)) = parsed else {

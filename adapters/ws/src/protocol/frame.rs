@@ -1,6 +1,6 @@
-//! The header of a frame (RFC 6455 5.2). Tungstenite reads and writes it; this module checks the
-//! rules for frames from a client.
-use super::violation::Violation;
+//! The header of a frame (RFC 6455 5.2). Tungstenite reads and writes it; this module checks
+//! the rules for received frames.
+use super::{side::Side, violation::Violation};
 use std::io::Cursor;
 use tungstenite::protocol::frame::{
     FrameHeader,
@@ -30,13 +30,14 @@ impl Kind {
     }
 }
 
-/// The header of a frame from a client.
+/// The header of a received frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
     pub(super) kind: Kind,
     pub(super) is_final: bool,
     /// RSV1: the message is compressed (RFC 7692 6).
     pub(super) is_compressed: bool,
+    /// Zeros in a frame from a server.
     pub(super) mask: [u8; 4],
     pub(super) length: u64,
 }
@@ -44,19 +45,19 @@ pub(super) struct Header {
 impl Header {
     /// Parses the header at the beginning of `bytes`; returns its length, too. `None`: the header
     /// is incomplete.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
+    pub(super) fn parse(side: Side, bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
         let mut cursor = Cursor::new(bytes);
         let parsed = FrameHeader::parse(&mut cursor)
             .map_err(|_| Violation::protocol("a frame has an unknown opcode (RFC 6455 5.2)"))?;
         let Some((header, length)) = parsed else {
             return Ok(None);
         };
-        let header = Self::check(&header, length)?;
+        let header = Self::check(side, &header, length)?;
         // A header has 14 bytes at most.
         Ok(Some((header, cursor.position() as usize)))
     }
 
-    fn check(header: &FrameHeader, length: u64) -> Result<Self, Violation> {
+    fn check(side: Side, header: &FrameHeader, length: u64) -> Result<Self, Violation> {
         let kind = match header.opcode {
             OpCode::Data(Data::Text) => Kind::Text,
             OpCode::Data(Data::Binary) => Kind::Binary,
@@ -70,11 +71,7 @@ impl Header {
                 "a frame has a reserved bit (RFC 6455 5.2)",
             ));
         }
-        let Some(mask) = header.mask else {
-            return Err(Violation::protocol(
-                "a client's frame is not masked (RFC 6455 5.1)",
-            ));
-        };
+        let mask = side.check(header.mask)?;
         if kind.is_control() && !(header.is_final && length <= MAX_CONTROL as u64) {
             return Err(Violation::protocol(
                 "a control frame is fragmented, or longer than 125 bytes (RFC 6455 5.5)",
@@ -95,21 +92,27 @@ impl Header {
     }
 }
 
-/// Appends the header of a frame from this server to `output`. The frame is not masked (RFC 6455
-/// 5.1).
-pub(super) fn put_header(opcode: OpCode, is_compressed: bool, length: usize, output: &mut Vec<u8>) {
+/// Appends the header of a frame from this end to `output`.
+pub(super) fn put_header(
+    opcode: OpCode,
+    is_compressed: bool,
+    mask: Option<[u8; 4]>,
+    length: usize,
+    output: &mut Vec<u8>,
+) {
     let header = FrameHeader {
         is_final: true,
         rsv1: is_compressed,
         opcode,
+        mask,
         ..FrameHeader::default()
     };
     // Writing to a vector does not fail.
     let _ = header.format(length as u64, output);
 }
 
-/// Removes the mask from the bytes of a payload that begin at `offset` (RFC 6455 5.3).
-pub(super) fn unmask(bytes: &mut [u8], mut mask: [u8; 4], offset: u64) {
+/// Adds the mask to the bytes of a payload that begin at `offset`, or removes it (RFC 6455 5.3).
+pub(super) fn apply_mask(bytes: &mut [u8], mut mask: [u8; 4], offset: u64) {
     mask.rotate_left((offset % 4) as usize);
     let wide = u64::from(u32::from_ne_bytes(mask));
     let wide = wide << 32 | wide;

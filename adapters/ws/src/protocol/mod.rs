@@ -7,6 +7,7 @@ mod deflate;
 mod frame;
 mod outgoing;
 mod partial;
+mod side;
 #[cfg(test)]
 mod tests;
 mod utf8;
@@ -17,6 +18,7 @@ pub(crate) use assembler::{Assembler, Incoming};
 pub(crate) use deflate::{Deflater, Inflater, Window};
 pub(crate) use frame::MAX_CONTROL;
 pub(crate) use outgoing::{Outgoing, Pending};
+pub(crate) use side::Side;
 pub(crate) use violation::Violation;
 
 /// The largest sizes that a peer may send.

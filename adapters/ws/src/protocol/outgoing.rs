@@ -1,7 +1,10 @@
 //! Turns messages into bytes. Small messages share a buffer, and large ones are queued without a
-//! copy.
-use super::frame::put_header;
-use bytes::Bytes;
+//! copy, except by a client: it masks them, in place if no other owner has them.
+use super::{
+    frame::{apply_mask, put_header},
+    side::Side,
+};
+use bytes::{Bytes, BytesMut};
 use std::{collections::VecDeque, io::IoSlice, mem};
 use tungstenite::protocol::frame::coding::OpCode;
 
@@ -36,17 +39,23 @@ impl Outgoing {
         self.len() == 0
     }
 
-    /// Adds a frame. `buffer` returns an empty buffer. It is called only if there is none.
+    /// Adds a frame from this end. `buffer` returns an empty buffer. It is called only if there is
+    /// none.
     pub(crate) fn push(
         &mut self,
+        side: Side,
         opcode: OpCode,
         is_compressed: bool,
         payload: Bytes,
         buffer: impl FnOnce() -> Box<Pending>,
     ) {
         let pending = self.0.get_or_insert_with(buffer);
-        put_header(opcode, is_compressed, payload.len(), &mut pending.open);
-        pending.push(payload);
+        let (mask, open) = (side.mask(), &mut pending.open);
+        put_header(opcode, is_compressed, mask, payload.len(), open);
+        match mask {
+            Some(mask) => pending.push_masked(payload, mask),
+            None => pending.push(payload),
+        }
     }
 
     /// The bytes to be written next, as slices. Returns how many slices were set.
@@ -106,6 +115,21 @@ impl Pending {
         self.open.clear();
         self.queued += before.len() + payload.len();
         self.queue.extend([before, payload]);
+    }
+
+    /// As [`push`](Self::push), with a mask.
+    fn push_masked(&mut self, payload: Bytes, mask: [u8; 4]) {
+        if payload.len() <= MAX_COPIED {
+            let start = self.open.len();
+            self.open.extend_from_slice(&payload);
+            apply_mask(&mut self.open[start..], mask, 0);
+            return;
+        }
+        let mut payload = payload
+            .try_into_mut()
+            .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+        apply_mask(&mut payload, mask, 0);
+        self.push(payload.freeze());
     }
 
     fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
@@ -196,13 +220,14 @@ mod tests {
         let outgoing = || {
             let mut outgoing = Outgoing::default();
             for (n, size) in sizes.iter().enumerate() {
-                outgoing.push(BINARY, false, vec![n as u8; *size].into(), Box::default);
+                let payload = vec![n as u8; *size].into();
+                outgoing.push(Side::Server, BINARY, false, payload, Box::default);
             }
             outgoing
         };
         let mut expected = Vec::new();
         for (n, size) in sizes.iter().enumerate() {
-            put_header(BINARY, false, *size, &mut expected);
+            put_header(BINARY, false, None, *size, &mut expected);
             expected.extend(vec![n as u8; *size]);
         }
         assert_eq!(outgoing().len(), expected.len());

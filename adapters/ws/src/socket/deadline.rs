@@ -1,6 +1,6 @@
 //! The heartbeat, and the deadline for the peer's close.
 use super::state::{PING, Socket, State};
-use crate::{error::Error, socket::pool};
+use crate::error::Error;
 use bytes::Bytes;
 use std::task::{Context, Poll, ready};
 
@@ -22,7 +22,7 @@ impl Heartbeat {
 }
 
 impl Socket {
-    /// Ready when the WebSocket is closed, or when a ping is queued. Pending for ever if there is
+    /// Ready when the state has changed, or when a ping is queued. Pending for ever if there is
     /// no deadline.
     pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let is_open = self.state == State::Open;
@@ -36,6 +36,11 @@ impl Socket {
             self.heartbeat.is_set = true;
         }
         ready!(self.io.poll_deadline(cx));
+        #[cfg(feature = "client")]
+        if self.state == State::Lingering {
+            self.enter(State::Finishing);
+            return Poll::Ready(());
+        }
         let heard = std::mem::take(&mut self.heartbeat.heard);
         if !is_open || (self.heartbeat.pinged && !heard) {
             self.end(Some(Error::Timeout));
@@ -47,7 +52,7 @@ impl Socket {
             pinged: !heard,
         };
         if !heard {
-            self.out.push(PING, false, Bytes::new(), pool::write_buffer);
+            self.queue(PING, false, Bytes::new());
         }
         // The caller polls again, which sets the next deadline.
         Poll::Ready(())

@@ -1,5 +1,6 @@
-//! The WebSocket of an app: it receives, sends, and closes.
+//! A WebSocket: it receives, sends, and closes.
 mod deadline;
+mod io;
 mod pool;
 mod receive;
 mod split;
@@ -7,7 +8,10 @@ mod state;
 mod write;
 mod writers;
 
+#[cfg(feature = "client")]
+pub(crate) use self::io::ClientStream;
 pub(crate) use self::{
+    io::Io,
     state::{Agreed, Socket},
     writers::Role,
 };
@@ -25,10 +29,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The server's end of a WebSocket.
+/// One end of a WebSocket: that of a server, or that of a client.
 ///
 /// Besides receiving messages, `recv` runs the protocol. It answers pings, sends pings to a silent
-/// peer, answers the peer's close, and closes with 1001 when the server drains. So a task must call
+/// peer, answers the peer's close, and closes with 1001 when its server drains. So a task must call
 /// `recv` until it returns `None`.
 ///
 /// ```
@@ -44,6 +48,10 @@ use std::{
 ///
 /// While a WebSocket waits for a message, it keeps no buffer. It works on any thread. It also
 /// implements [`Stream`] and [`Sink`].
+///
+/// A client (`ClientHandshake`, feature `client`) has no server that drains. After both
+/// closes, its `recv` also waits until the server ends the connection (RFC 6455 7.1.1), for
+/// [`Config::with_close_timeout`](crate::Config::with_close_timeout) at most.
 ///
 /// If the WebSocket is dropped while open, the peer gets a close with 1000, or with 1011 in a
 /// panic. A drop does not wait for the peer's close, but [`close`](Self::close) does.
@@ -141,7 +149,7 @@ impl WebSocket {
         self.0.io().info()
     }
 
-    /// Whether the server drains, as a flag and as a future. You need it only for your own work,
+    /// Whether its server drains, as a flag and as a future. You need it only for your own work,
     /// because `recv` closes the WebSocket by itself.
     #[must_use]
     pub fn drain(&self) -> Drain {

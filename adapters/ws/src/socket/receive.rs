@@ -44,7 +44,7 @@ impl Socket {
                 Poll::Ready(Ok(Some(message))) => return Poll::Ready(Some(Ok(message))),
                 Poll::Ready(Ok(None)) => {}
                 // Both closes are known, so the peer may end the connection first.
-                Poll::Ready(Err(_)) if self.state == State::Finishing => self.end(None),
+                Poll::Ready(Err(_)) if self.is_over() => self.end(None),
                 Poll::Ready(Err(error)) => self.end(Some(Error::Io(error))),
                 // The drain may have begun before this task's waker was known.
                 Poll::Pending if self.check_drain(cx) => {}
@@ -87,7 +87,7 @@ impl Socket {
                 "too many pings, pongs or empty fragments",
             ));
         }
-        if !matches!(self.state, State::Open | State::Closing) {
+        if !self.is_receiving() {
             self.unread = None;
         }
         None
@@ -112,7 +112,7 @@ impl Socket {
 
     /// Reads bytes. A buffer is taken only when the connection is readable.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Message>>> {
-        if self.state != State::Failing
+        if self.is_receiving()
             && let Some(room) = self.incoming.direct()
         {
             let mut space = ReadBuf::new(room);
@@ -129,7 +129,7 @@ impl Socket {
         ready!(self.io.poll_readable(cx))?;
         match ready!(ReadBuffer::poll_read(Pin::new(&mut self.io), cx))? {
             None => self.at_end(),
-            Some(buffer) if self.state == State::Failing => buffer.recycle(),
+            Some(buffer) if !self.is_receiving() => buffer.recycle(),
             Some(buffer) => {
                 self.heartbeat.heard = true;
                 self.unread = Some(buffer);
@@ -138,8 +138,26 @@ impl Socket {
         Poll::Ready(Ok(None))
     }
 
+    /// Whether frames are still processed.
+    fn is_receiving(&self) -> bool {
+        matches!(self.state, State::Open | State::Closing)
+    }
+
+    /// Whether both ends have sent a close.
+    fn is_over(&self) -> bool {
+        match self.state {
+            State::Finishing => true,
+            #[cfg(feature = "client")]
+            State::Lingering => true,
+            _ => false,
+        }
+    }
+
     /// The peer has ended its half.
     fn at_end(&mut self) {
-        self.end(Some(Error::gone()));
+        match self.is_over() {
+            true => self.enter(State::Finishing),
+            false => self.end(Some(Error::gone())),
+        }
     }
 }

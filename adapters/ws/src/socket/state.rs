@@ -1,6 +1,7 @@
 //! The state of one WebSocket, and how it ends.
 use super::{
     deadline::Heartbeat,
+    io::Io,
     pool::{self, ReadBuffer},
     writers::Writers,
 };
@@ -8,9 +9,9 @@ use crate::{
     config::Settings,
     error::Error,
     message::{CloseFrame, Message, close_code},
-    protocol::{Assembler, MAX_CONTROL, Outgoing, Violation},
+    protocol::{Assembler, MAX_CONTROL, Outgoing, Side, Violation},
 };
-use anyport_core::{protocol::Upgraded, transport::Drain};
+use anyport_core::transport::Drain;
 use bytes::{BufMut, Bytes, BytesMut};
 use hyper::rt::Write;
 use std::{
@@ -41,6 +42,10 @@ pub(super) enum State {
     /// until the peer ends the connection, because a reset could destroy the close before the peer
     /// reads it.
     Failing,
+    /// Both ends have sent a close, and this client waits for the server to end the connection
+    /// first (RFC 6455 7.1.1).
+    #[cfg(feature = "client")]
+    Lingering,
     /// Both ends have sent a close. The remaining bytes are written, then this half of the
     /// connection is shut down.
     Finishing,
@@ -59,7 +64,7 @@ enum Outcome {
 
 /// One WebSocket. A server has many idle ones, so the size has a budget, which a test checks.
 pub(crate) struct Socket {
-    pub(super) io: Upgraded,
+    pub(super) io: Io,
     pub(super) settings: Arc<Settings>,
     pub(super) incoming: Assembler,
     /// Bytes that were read and not yet processed.
@@ -111,8 +116,8 @@ impl Socket {
             reason = "with `deflate`, it has values to move"
         )
     )]
-    pub(crate) fn new(io: Upgraded, settings: Arc<Settings>, agreed: Agreed) -> Self {
-        let incoming = Assembler::new(settings.sizes);
+    pub(crate) fn new(io: Io, settings: Arc<Settings>, agreed: Agreed) -> Self {
+        let incoming = Assembler::new(io.side(), settings.sizes);
         #[cfg(feature = "deflate")]
         let (incoming, deflater) = match agreed.deflate {
             Some(deflate) => (
@@ -154,7 +159,7 @@ impl Socket {
         self.rare.as_deref_mut()
     }
 
-    pub(crate) fn io(&self) -> &Upgraded {
+    pub(crate) fn io(&self) -> &Io {
         &self.io
     }
 
@@ -186,11 +191,17 @@ impl Socket {
         if let (Some(deflater), TEXT | BINARY) = (&mut self.deflater, opcode)
             && let Some(deflated) = deflater.deflate(&payload)
         {
-            self.out.push(opcode, true, deflated, pool::write_buffer);
+            self.queue(opcode, true, deflated);
             return Ok(());
         }
-        self.out.push(opcode, false, payload, pool::write_buffer);
+        self.queue(opcode, false, payload);
         Ok(())
+    }
+
+    /// Queues a frame.
+    pub(super) fn queue(&mut self, opcode: OpCode, is_compressed: bool, payload: Bytes) {
+        let (side, buffer) = (self.incoming.side(), pool::write_buffer);
+        self.out.push(side, opcode, is_compressed, payload, buffer);
     }
 
     /// Begins to close the WebSocket.
@@ -213,11 +224,10 @@ impl Socket {
             payload.put_u16(code);
             payload.put_slice(reason.as_bytes());
         }
-        self.out
-            .push(CLOSE, false, payload.freeze(), pool::write_buffer);
+        self.queue(CLOSE, false, payload.freeze());
     }
 
-    fn enter(&mut self, state: State) {
+    pub(super) fn enter(&mut self, state: State) {
         self.state = state;
         self.heartbeat.restart();
         if let Some(rare) = self.has_rare() {
@@ -234,7 +244,11 @@ impl Socket {
             self.push_close(frame.as_ref().map(|frame| (frame.code, &*frame.reason)));
             self.rare().outcome = Some(Box::new(Outcome::ByPeer(frame)));
         }
-        self.enter(State::Finishing);
+        self.enter(match self.incoming.side() {
+            Side::Server => State::Finishing,
+            #[cfg(feature = "client")]
+            Side::Client => State::Lingering,
+        });
     }
 
     pub(super) fn fail(&mut self, violation: Violation) {

@@ -77,7 +77,7 @@ impl Socket {
     /// Answers a ping. While there is no room, only the latest ping is kept (RFC 6455 5.5.3).
     pub(super) fn answer(&mut self, payload: Bytes) {
         match self.out.len() < self.settings.max_write_buffer {
-            true => self.out.push(PONG, false, payload, pool::write_buffer),
+            true => self.queue(PONG, false, payload),
             false => self.rare().pong = Some(Box::new(payload)),
         }
     }

@@ -56,8 +56,8 @@ proptest! {
         expected.iter_mut().enumerate().for_each(|(n, byte)| *byte ^= mask[n % 4]);
         let mut unmasked = bytes;
         let (first, second) = unmasked.split_at_mut(cut.min(expected.len()));
-        unmask(first, mask, 0);
-        unmask(second, mask, first.len() as u64);
+        apply_mask(first, mask, 0);
+        apply_mask(second, mask, first.len() as u64);
         prop_assert_eq!(unmasked, expected);
     }
 }

@@ -1,24 +1,32 @@
 //! The messages of arbitrary bytes, in one piece and in many. The fuzz target `websocket` uses this
 //! file, too.
-use crate::protocol::{Assembler, Incoming, Sizes, Violation};
+use crate::protocol::{Assembler, Incoming, Side, Sizes, Violation};
 
 const SIZES: Sizes = Sizes {
     frame: 100_000,
     message: 150_000,
 };
 
-fn assembler() -> Assembler {
-    let assembler = Assembler::new(SIZES);
+fn assembler(side: Side) -> Assembler {
+    let assembler = Assembler::new(side, SIZES);
     #[cfg(feature = "deflate")]
     let assembler = assembler.with_inflater(crate::protocol::Inflater::new(false));
     assembler
 }
 
-/// The messages of these pieces, up to a violation.
+/// The messages that a server reads from these pieces, up to a violation.
 pub(crate) fn assemble<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Vec<Result<Incoming, Violation>> {
-    let mut assembler = assembler();
+    assemble_at(Side::Server, pieces)
+}
+
+/// The messages that this end reads from these pieces, up to a violation.
+pub(crate) fn assemble_at<'a>(
+    side: Side,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Vec<Result<Incoming, Violation>> {
+    let mut assembler = assembler(side);
     let mut all = Vec::new();
     for piece in pieces {
         let mut piece = piece.to_vec();
@@ -56,7 +64,15 @@ pub(crate) fn check(data: &[u8]) {
     let Some((&len, bytes)) = data.split_first() else {
         return;
     };
-    let whole = assemble([bytes]);
-    assert_eq!(assemble(bytes.chunks(usize::from(len).max(1))), whole);
-    assert_eq!(assemble(bytes.chunks(1)), whole);
+    let sides = [
+        Side::Server,
+        #[cfg(feature = "client")]
+        Side::Client,
+    ];
+    for side in sides {
+        let whole = assemble_at(side, [bytes]);
+        let len = usize::from(len).max(1);
+        assert_eq!(assemble_at(side, bytes.chunks(len)), whole);
+        assert_eq!(assemble_at(side, bytes.chunks(1)), whole);
+    }
 }

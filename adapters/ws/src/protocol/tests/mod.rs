@@ -1,9 +1,11 @@
 //! Tables of valid and invalid frames, and properties of split bytes.
+#[cfg(feature = "client")]
+mod client;
 mod cuts;
 mod fuzzed;
 mod table;
 
-use super::{Incoming, Violation, frame::unmask};
+use super::{Incoming, Violation, frame::apply_mask};
 use fuzzed::assemble;
 
 pub(super) const TEXT: u8 = 1;
@@ -32,7 +34,7 @@ pub(super) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     }
     frame.extend(mask);
     let mut payload = payload.to_vec();
-    unmask(&mut payload, mask, 0);
+    apply_mask(&mut payload, mask, 0);
     frame.extend(payload);
     frame
 }
