@@ -1,4 +1,4 @@
-//! The settings of a server's WebSockets.
+//! The settings of WebSockets.
 use crate::protocol::Sizes;
 use http::HeaderValue;
 use std::{
@@ -7,8 +7,10 @@ use std::{
     time::Duration,
 };
 
-/// The settings of a server's WebSockets: limits, deadlines, subprotocols, and the origins that may
-/// connect. It is cheap to clone.
+/// The settings of WebSockets: limits, deadlines, subprotocols, and the origins that may connect.
+/// It is cheap to clone.
+///
+/// A client ignores the check of origins and the settings of a drain.
 ///
 /// ```
 /// # use anyport_ws::Config;
@@ -114,10 +116,10 @@ impl Config {
         self.with(|settings| settings.max_control_frames = per_second)
     }
 
-    /// How long a peer may be silent before the server sends a ping. Default: 30 s. If it stays
+    /// How long a peer may be silent before this end sends a ping. Default: 30 s. If it stays
     /// silent for as long again, `recv` fails with [`Error::Timeout`](crate::Error::Timeout).
     ///
-    /// The server checks once per interval, so it sends the ping after one to two intervals.
+    /// The check runs once per interval, so the ping is sent after one to two intervals.
     #[must_use]
     pub fn with_heartbeat(self, interval: Duration) -> Self {
         self.with(|settings| settings.heartbeat = Some(interval))
@@ -151,8 +153,8 @@ impl Config {
         self.with(|settings| settings.drain_reason = None)
     }
 
-    /// The subprotocols that the server speaks, the preferred one first (RFC 6455 1.9). Default:
-    /// none. A client that offers none of them is accepted without one.
+    /// The supported subprotocols, the preferred one first (RFC 6455 1.9). Default: none. A server
+    /// selects the first of them that the client offers, or none. A client offers all of them.
     #[must_use]
     pub fn with_protocols<P: Into<String>>(self, protocols: impl IntoIterator<Item = P>) -> Self {
         let protocols = protocols.into_iter().map(Into::into).collect();
@@ -169,7 +171,8 @@ impl Config {
         self.with(|settings| settings.origin_check = Some(Arc::new(check)))
     }
 
-    /// Compresses messages if the client offers it (RFC 7692). Default: no.
+    /// Compresses messages (RFC 7692). Default: no. A server does so if the client offers it; a
+    /// client offers it.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn with_deflate(self, deflate: crate::Deflate) -> Self {

@@ -1,8 +1,16 @@
 //! WebSockets for [anyport](https://docs.rs/anyport): on every transport and runtime, over HTTP/1.1
 //! (RFC 6455) and HTTP/2 (RFC 8441).
 //!
+//! | | feature |
+//! |---|---|
+//! | [`upgrade`], [`accept`]: serve WebSockets | |
+//! | `ClientHandshake`: opens WebSockets over any connection | `client` |
+//! | `WebSocketUpgrade`: an extractor for axum | `axum` |
+//! | `Deflate`: compressed messages (RFC 7692) | `deflate` |
+//! | HTTP/2, for both ends | `http2` |
+//!
 //! Any app can serve WebSockets with [`upgrade`], or with [`accept`] if it spawns its tasks itself.
-//! An axum handler uses the extractor `WebSocketUpgrade` (feature `axum`).
+//! An axum handler uses the extractor `WebSocketUpgrade`.
 //!
 //! ```
 //! use anyport_core::{Body, serve_with};
@@ -33,6 +41,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #[cfg(feature = "axum")]
 mod axum;
+#[cfg(feature = "client")]
+mod client;
 mod config;
 mod error;
 mod handshake;
@@ -42,6 +52,8 @@ mod socket;
 
 #[cfg(feature = "axum")]
 pub use self::axum::WebSocketUpgrade;
+#[cfg(feature = "client")]
+pub use client::{ClientHandshake, HandshakeError, HandshakeErrorKind};
 pub use config::Config;
 pub use error::Error;
 #[cfg(feature = "deflate")]

@@ -4,8 +4,8 @@ use http::HeaderValue;
 
 const NAME: &str = "permessage-deflate";
 
-/// How messages are compressed, if the client offers it (RFC 7692). Needs the feature `deflate`
-/// (`ws-deflate` of anyport).
+/// How messages are compressed, if the client offers it and the server accepts it (RFC 7692). Needs
+/// the feature `deflate` (`ws-deflate` of anyport).
 ///
 /// By default, each message is compressed independently. Then a WebSocket keeps no context, and all
 /// WebSockets of a worker share one. A message below 1 KiB is not compressed, nor is one that
@@ -26,7 +26,7 @@ impl Default for Deflate {
 }
 
 impl Deflate {
-    /// Lets messages refer to earlier messages, if the client allows that (context takeover).
+    /// Lets messages refer to earlier messages, if the peer allows that (context takeover).
     /// Messages become smaller, but each WebSocket keeps two contexts of about 300 KiB together.
     #[must_use]
     pub fn with_context_takeover(mut self) -> Self {
@@ -50,29 +50,16 @@ impl Deflate {
     }
 
     fn meet(self, offer: &str) -> Option<AgreedDeflate> {
-        let mut parts = offer.split(';').map(str::trim);
-        if !parts.next()?.eq_ignore_ascii_case(NAME) {
-            return None;
-        }
         let mut agreed = AgreedDeflate {
-            server_takes_over: self.context_takeover,
-            client_takes_over: self.context_takeover,
+            sends_with_context: self.context_takeover,
+            receives_with_context: self.context_takeover,
             window: None,
             threshold: self.threshold,
         };
-        let mut seen = Vec::new();
-        for parameter in parts {
-            let (name, value) = match parameter.split_once('=') {
-                Some((name, value)) => (name.trim(), Some(value.trim().trim_matches('"'))),
-                None => (parameter, None),
-            };
-            if seen.contains(&name) {
-                return None;
-            }
-            seen.push(name);
-            match (name, value) {
-                ("server_no_context_takeover", None) => agreed.server_takes_over = false,
-                ("client_no_context_takeover", None) => agreed.client_takes_over = false,
+        for parameter in parameters(offer)? {
+            match parameter {
+                ("server_no_context_takeover", None) => agreed.sends_with_context = false,
+                ("client_no_context_takeover", None) => agreed.receives_with_context = false,
                 ("server_max_window_bits", Some(bits)) => {
                     agreed.window = Some(Window::new(parse(bits)?)?)
                 }
@@ -84,6 +71,64 @@ impl Deflate {
         }
         Some(agreed)
     }
+
+    /// What a client offers. It inflates with the largest window, whatever the server uses.
+    #[cfg(feature = "client")]
+    pub(crate) fn offer(self) -> HeaderValue {
+        HeaderValue::from_static(match self.context_takeover {
+            true => "permessage-deflate; client_max_window_bits",
+            false => {
+                "permessage-deflate; client_max_window_bits; client_no_context_takeover; server_no_context_takeover"
+            }
+        })
+    }
+
+    /// Checks the response to the [offer](Self::offer), of which there may be one. `None`: it is
+    /// not valid (RFC 7692 7.1).
+    #[cfg(feature = "client")]
+    pub(crate) fn accepted(self, response: &HeaderValue) -> Option<AgreedDeflate> {
+        let mut agreed = AgreedDeflate {
+            sends_with_context: self.context_takeover,
+            receives_with_context: true,
+            window: None,
+            threshold: self.threshold,
+        };
+        for parameter in parameters(response.to_str().ok()?)? {
+            match parameter {
+                ("server_no_context_takeover", None) => agreed.receives_with_context = false,
+                ("client_no_context_takeover", None) => agreed.sends_with_context = false,
+                ("server_max_window_bits", Some(bits)) => drop(parse(bits)?),
+                ("client_max_window_bits", Some(bits)) => match Window::new(parse(bits)?) {
+                    Some(window) => agreed.window = Some(window),
+                    // zlib has no such window, so messages are sent uncompressed.
+                    None => agreed.threshold = usize::MAX,
+                },
+                _ => return None,
+            }
+        }
+        Some(agreed)
+    }
+}
+
+/// The parameters of permessage-deflate, each at most once. `None`: this is not a valid list, or
+/// another extension.
+fn parameters(text: &str) -> Option<Vec<(&str, Option<&str>)>> {
+    let mut parts = text.split(';').map(str::trim);
+    if !parts.next()?.eq_ignore_ascii_case(NAME) {
+        return None;
+    }
+    let mut all: Vec<(&str, Option<&str>)> = Vec::new();
+    for parameter in parts {
+        let (name, value) = match parameter.split_once('=') {
+            Some((name, value)) => (name.trim(), Some(value.trim().trim_matches('"'))),
+            None => (parameter, None),
+        };
+        if all.iter().any(|(seen, _)| *seen == name) {
+            return None;
+        }
+        all.push((name, value));
+    }
+    Some(all)
 }
 
 /// Parses a number from 8 to 15, without a leading zero (RFC 7692 7.1.2).
@@ -95,20 +140,23 @@ fn parse(bits: &str) -> Option<u8> {
 /// The parameters that both ends have agreed on.
 #[derive(Debug)]
 pub(crate) struct AgreedDeflate {
-    server_takes_over: bool,
-    client_takes_over: bool,
-    /// The largest window for this end that the client allows.
+    /// Whether messages from this end refer to earlier ones.
+    sends_with_context: bool,
+    /// Whether messages from the peer refer to earlier ones.
+    receives_with_context: bool,
+    /// The largest window for this end that the peer allows.
     window: Option<Window>,
     threshold: usize,
 }
 
 impl AgreedDeflate {
+    /// The server's response.
     pub(super) fn header(&self) -> HeaderValue {
         let mut header = NAME.to_owned();
-        if !self.server_takes_over {
+        if !self.sends_with_context {
             header.push_str("; server_no_context_takeover");
         }
-        if !self.client_takes_over {
+        if !self.receives_with_context {
             header.push_str("; client_no_context_takeover");
         }
         if let Some(window) = self.window {
@@ -118,12 +166,12 @@ impl AgreedDeflate {
     }
 
     pub(crate) fn inflater(&self) -> Inflater {
-        Inflater::new(self.client_takes_over)
+        Inflater::new(self.receives_with_context)
     }
 
     pub(crate) fn deflater(&self) -> Deflater {
         Deflater::new(
-            self.server_takes_over,
+            self.sends_with_context,
             self.window.unwrap_or(Window::LARGEST),
             self.threshold,
         )
@@ -176,6 +224,50 @@ mod tests {
         ] {
             let expected = expected.map(|more| format!("{none}{more}"));
             assert_eq!(agreed(Deflate::default(), offer), expected, "{offer}");
+        }
+    }
+
+    /// The response to a client's offer, and which ends keep their contexts.
+    #[cfg(feature = "client")]
+    #[test]
+    fn server_responses_are_accepted_or_refused() {
+        for (response, expected) in [
+            (NAME, Some((false, true))),
+            (
+                "permessage-deflate; server_no_context_takeover",
+                Some((false, false)),
+            ),
+            (
+                "Permessage-Deflate;server_max_window_bits=8; client_max_window_bits=\"9\"",
+                Some((false, true)),
+            ),
+            (
+                "permessage-deflate; client_max_window_bits=8",
+                Some((false, true)),
+            ),
+            ("permessage-deflate; client_max_window_bits", None),
+            ("permessage-deflate; client_max_window_bits=16", None),
+            ("permessage-deflate; server_max_window_bits", None),
+            ("permessage-deflate; server_no_context_takeover=1", None),
+            ("permessage-deflate; unknown", None),
+            (
+                "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+                None,
+            ),
+            ("permessage-deflate, permessage-deflate", None),
+            ("permessage-bzip2", None),
+        ] {
+            let accepted = Deflate::default().accepted(&HeaderValue::from_static(response));
+            let got = accepted.map(|a| (a.sends_with_context, a.receives_with_context));
+            assert_eq!(got, expected, "{response}");
+        }
+        let keeps = Deflate::default().with_context_takeover();
+        for (response, sends) in [
+            (NAME, true),
+            ("permessage-deflate; client_no_context_takeover", false),
+        ] {
+            let agreed = keeps.accepted(&HeaderValue::from_static(response)).unwrap();
+            assert_eq!(agreed.sends_with_context, sends, "{response}");
         }
     }
 

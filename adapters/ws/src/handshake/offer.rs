@@ -188,7 +188,7 @@ fn check_version(headers: &HeaderMap) -> Result<(), Rejection> {
 }
 
 /// Whether the header's comma-separated list contains this token.
-fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
+pub(crate) fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     let values = headers
         .get_all(name)
         .into_iter()
