@@ -5,6 +5,7 @@
 )]
 
 mod axum;
+mod client;
 mod closing;
 mod deflate;
 mod drain;
