@@ -30,6 +30,7 @@
 //! | read the server's log, or count its events | [`observe`] |
 //! | serve HTTPS | [`tls`] |
 //! | serve WebSockets | [`ws`] |
+//! | open WebSockets | [`ws::ClientHandshake`] |
 //! | know the client behind a balancer | [`proxy_protocol`] |
 //! | serve the raw bytes of a connection | [`serve_raw_with`] |
 //! | keep state per worker, without a lock | [`per_worker`] |
@@ -80,6 +81,7 @@
 //! | `proxy-protocol` | [`proxy_protocol`] |
 //! | `ws` | [`ws`]: WebSockets over HTTP/1.1 and HTTP/2 |
 //! | `ws-deflate` | compressed WebSocket messages ([`ws::Deflate`]) |
+//! | `ws-client` | [`ws::ClientHandshake`]: opens WebSockets over any connection |
 //! | `tracing` | each server logs to `tracing`, unless [`Server::without_logging`] |
 //! | `full` | all of the above |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -91,6 +93,7 @@
     ),
     doc(auto_cfg(hide(
         feature = "aws-lc-rs",
+        feature = "client",
         feature = "deflate",
         feature = "ring",
         feature = "self-signed",

@@ -18,6 +18,8 @@ mod pages {
     mod connect {}
     #[doc = include_str!("../../docs/drain-and-deploy.md")]
     mod drain_and_deploy {}
+    #[doc = include_str!("../../docs/websockets.md")]
+    mod websockets {}
     #[doc = include_str!("../../docs/observe.md")]
     mod observe {}
     #[cfg(unix)]
