@@ -17,6 +17,7 @@
 //! | `draining` | How do long-running handlers end when the server shuts down? |
 //! | `testing` | How do I test an app with its server, without a network and without waiting? |
 //! | `websocket` | How do I serve WebSockets over any transport? |
+//! | `websocket_client` | How do I open a WebSocket over any transport, as a client? |
 //! | `raw_echo` | How do I serve a protocol of my own, on the bytes of a connection? |
 //! | `connect` | How do I connect to a host by its name, over any transport, as a client? |
 //! | `tls` | How do I serve HTTPS, and renew the certificate without a restart? |

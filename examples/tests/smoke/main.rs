@@ -31,6 +31,8 @@ mod port_80;
 mod programs;
 #[cfg(unix)]
 mod tls;
+#[cfg(unix)]
+mod websocket_client;
 
 use anyport_testkit::requirements::Tests;
 use std::process::ExitCode;
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         io_uring_fallback::tests,
         programs::tests,
         tls::tests,
+        websocket_client::tests,
     ]
     .into_iter()
     .fold(tests, |tests, add| add(tests));
