@@ -1,5 +1,5 @@
-//! Autobahn's test suite, the reference for implementations of WebSockets, against the echo of the
-//! example over each transport.
+//! Autobahn's test suite, the reference for implementations of WebSockets, over each transport: its
+//! client against the echo of the example, and its server against an echo of `ws::ClientHandshake`.
 //!
 //! The suite is `wstest` of PyPI's `autobahntestsuite`, which needs Python 2.7. Where it is
 //! missing, the tests are ignored with the reason. `passes.txt` lists the cases that pass; the list
@@ -9,6 +9,7 @@
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
+mod client;
 #[path = "../../websocket.rs"]
 #[expect(dead_code, reason = "the `main` of the program is not called")]
 mod example;
@@ -23,6 +24,7 @@ use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     fs,
+    path::Path,
     process::{ExitCode, Stdio},
     time::Duration,
 };
@@ -59,14 +61,33 @@ fn main() -> ExitCode {
     ];
     let mut tests = Tests::default();
     for (name, scheme, server) in servers {
-        tests = tests.unless(
-            needs_program("wstest")
-                .map(|why| format!("{why} (PyPI's autobahntestsuite, on Python 2.7)")),
-            &format!("autobahn_over_{name}"),
-            move || block_on(passes(scheme, server())),
-        );
+        let name = format!("autobahn_over_{name}");
+        tests = tests.unless(missing(), &name, move || block_on(passes(scheme, server())));
     }
-    tests.run()
+    client::tests(tests).run()
+}
+
+fn missing() -> Option<String> {
+    needs_program("wstest").map(|why| format!("{why} (PyPI's autobahntestsuite, on Python 2.7)"))
+}
+
+/// The cases that this build runs.
+fn cases() -> Vec<&'static str> {
+    let all = PASSES.split_whitespace();
+    all.filter(|case| !cfg!(debug_assertions) || !is_slow(case))
+        .collect()
+}
+
+/// Asserts that each case has passed, by the report in this folder.
+fn check_report(folder: &Path, cases: Vec<&str>) {
+    let index = fs::read_to_string(folder.join("index.json")).unwrap();
+    let mut index: BTreeMap<String, BTreeMap<String, Case>> = serde_json::from_str(&index).unwrap();
+    let results = index.remove("anyport").unwrap();
+    let failed: Vec<&str> = cases
+        .into_iter()
+        .filter(|case| !results.get(*case).is_some_and(Case::passes))
+        .collect();
+    assert!(failed.is_empty(), "these cases do not pass: {failed:?}");
 }
 
 #[derive(Deserialize)]
@@ -99,10 +120,7 @@ async fn passes(scheme: &str, server: Server) {
         folder.path().join("report"),
         folder.path().join("spec.json"),
     );
-    let all = PASSES.split_whitespace();
-    let cases: Vec<&str> = all
-        .filter(|case| !cfg!(debug_assertions) || !is_slow(case))
-        .collect();
+    let cases = cases();
     let list = serde_json::to_string(&cases).unwrap();
     let specification = format!(
         r#"{{"options": {{"failByDrop": false}}, "outdir": {report:?}, "cases": {list}, "exclude-cases": [], "exclude-agent-cases": {{}},
@@ -117,13 +135,6 @@ async fn passes(scheme: &str, server: Server) {
         .kill_on_drop(true);
     let status = timeout(TIMEOUT, wstest.status()).await.unwrap().unwrap();
     assert!(status.success(), "wstest: {status}");
-    let index = fs::read_to_string(report.join("index.json")).unwrap();
-    let mut index: BTreeMap<String, BTreeMap<String, Case>> = serde_json::from_str(&index).unwrap();
-    let results = index.remove("anyport").unwrap();
-    let failed: Vec<&str> = cases
-        .into_iter()
-        .filter(|case| !results.get(*case).is_some_and(Case::passes))
-        .collect();
-    assert!(failed.is_empty(), "these cases do not pass: {failed:?}");
+    check_report(&report, cases);
     handle.shutdown(Duration::from_secs(10)).await.unwrap();
 }
