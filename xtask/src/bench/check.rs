@@ -4,15 +4,14 @@ use super::baseline::{Baseline, Figures, report};
 use super::build::{self, Binaries};
 use super::context::Context;
 use super::options::{Job, Options, checked_targets};
+use super::results::Results;
 use super::row::Unit;
-use super::statistics::median;
 use super::target::Target;
-use super::workload::{Kind, Scenario};
-use super::{counted, environment, idle};
+use super::workload::Scenario;
+use super::{counted, environment, idle, reduce};
 use crate::output;
-use anyport_bench_load::{Interrupted, Workload};
+use anyport_bench_load::Interrupted;
 use cargo_metadata::Metadata;
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
@@ -59,17 +58,11 @@ fn check(options: &Options, context: &Context) -> anyhow::Result<ExitCode> {
         format!("{}: {}", names.join(", "), refused.reason)
     });
     let binaries = build::build(context, &job.targets)?;
-    let mut check = Check {
-        context,
-        binaries: &binaries,
-        job: &job,
-        idle_runs: if options.update { UPDATE_RUNS } else { 1 },
-        failures: Vec::new(),
-    };
-    let mut figures = check.measure(|_, _| true)?;
+    let idle_runs = if options.update { UPDATE_RUNS } else { 1 };
+    let (mut figures, mut failures) = measure(context, &binaries, &job, idle_runs, |_, _| true)?;
     let file = path.display();
     if options.update {
-        let failures = check.failures.join("; ");
+        let failures = failures.join("; ");
         anyhow::ensure!(failures.is_empty(), "{file} stays as it is: {failures}");
         baseline.update(rustc, figures);
         baseline.write(&path)?;
@@ -82,17 +75,18 @@ fn check(options: &Options, context: &Context) -> anyhow::Result<ExitCode> {
         if doubtful.is_empty() {
             break;
         }
-        let is_doubtful = |target: &Target, scenario: &Scenario| {
+        let (again, others) = measure(context, &binaries, &job, 1, |target, scenario| {
             let prefix = format!("{target} {} ", scenario.name);
             doubtful.iter().any(|name| name.starts_with(&prefix))
-        };
-        for (name, value) in check.measure(is_doubtful)? {
+        })?;
+        failures.extend(others);
+        for (name, value) in again {
             let figure = figures.entry(name).or_insert(value);
             *figure = figure.min(value);
         }
     }
     let refused = refused.as_deref();
-    let (text, is_good) = report(&baseline, &rustc, &figures, &check.failures, refused);
+    let (text, is_good) = report(&baseline, &rustc, &figures, &failures, refused);
     output::print(text)?;
     Ok(if is_good {
         ExitCode::SUCCESS
@@ -115,79 +109,37 @@ pub(super) fn build(metadata: &Metadata) -> anyhow::Result<ExitCode> {
     })
 }
 
-struct Check<'a> {
-    context: &'a Context,
-    binaries: &'a Binaries,
-    job: &'a Job,
+/// The figures of what is meant, and what has none and why.
+fn measure(
+    context: &Context,
+    binaries: &Binaries,
+    job: &Job,
     idle_runs: usize,
-    /// What has no figure, and why.
-    failures: Vec<String>,
-}
-
-impl Check<'_> {
-    fn measure(
-        &mut self,
-        is_meant: impl Fn(&Target, &Scenario) -> bool,
-    ) -> Result<Figures, Interrupted> {
-        let mut figures = Figures::new();
-        for &scenario in &self.job.scenarios {
-            let is_meant = |of: &&Target| of.supports(scenario).is_ok() && is_meant(of, scenario);
-            let targets: Vec<&Target> = self.job.targets.iter().filter(is_meant).collect();
-            if let Kind::Idle(workload) = scenario.kind {
-                figures.extend(self.idle(scenario, workload, &targets)?);
-                continue;
-            }
-            for target in targets {
-                let counted = counted::measure(self.context, self.binaries, target, scenario);
-                self.context.timeout.check()?;
-                match counted {
-                    Ok(counted) => {
-                        figures.extend(counted.into_iter().map(|(unit, figure)| {
-                            (name(&target.name, scenario, unit), figure.value)
-                        }))
-                    }
-                    Err(error) => self.fail(&target.name, scenario, &error),
+    is_meant: impl Fn(&Target, &Scenario) -> bool,
+) -> Result<(Figures, Vec<String>), Interrupted> {
+    let (mut figures, mut failures) = (Figures::new(), Vec::new());
+    for &scenario in &job.scenarios {
+        let mut results = Results::default();
+        let is_meant = |of: &&Target| of.supports(scenario).is_ok() && is_meant(of, scenario);
+        let targets: Vec<&Target> = job.targets.iter().filter(is_meant).collect();
+        match scenario.is_idle() {
+            false => counted::measure(context, binaries, &targets, scenario, None, &mut results)?,
+            true => {
+                let connections = CONNECTIONS * scenario.connections;
+                for _ in 0..idle_runs {
+                    let results = &mut results;
+                    idle::measure(context, binaries, &targets, scenario, connections, results)?;
                 }
             }
         }
-        Ok(figures)
-    }
-
-    /// Measures all targets at once, since they share the waiting.
-    fn idle(
-        &mut self,
-        scenario: &Scenario,
-        workload: Workload,
-        targets: &[&Target],
-    ) -> Result<Figures, Interrupted> {
-        let mut runs: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-        let connections = CONNECTIONS * scenario.connections;
-        for _ in 0..self.idle_runs {
-            for (target, memory) in
-                idle::measure(self.context, self.binaries, targets, workload, connections)?
-            {
-                match memory {
-                    Ok((fresh, kept)) => {
-                        for (unit, value) in [(Unit::Fresh, fresh), (Unit::Kept, kept)] {
-                            let values = runs.entry(name(&target, scenario, unit));
-                            values.or_default().push(value);
-                        }
-                    }
-                    Err(error) => self.fail(&target, scenario, &error),
-                }
-            }
+        for target in targets {
+            let row = reduce::row(&results, target, scenario);
+            let failure = |reason| format!("{target}, {}: {reason}", scenario.name);
+            failures.extend(row.reason.map(failure));
+            let name = |unit: Unit| format!("{target} {} {}", scenario.name, unit.name());
+            let row = row.figures.into_iter();
+            figures.extend(row.map(|(unit, figure)| (name(unit), figure.value)));
         }
-        let median = |(name, values): (String, Vec<f64>)| Some((name, median(&values)?));
-        Ok(runs.into_iter().filter_map(median).collect())
     }
-
-    fn fail(&mut self, target: &str, scenario: &Scenario, error: &anyhow::Error) {
-        let failure = format!("{target}, {}: {error:#}", scenario.name);
-        self.failures.push(failure);
-    }
-}
-
-/// The name of a figure in the baseline.
-fn name(target: &str, scenario: &Scenario, unit: Unit) -> String {
-    format!("{target} {} {}", scenario.name, unit.name())
+    Ok((figures, failures))
 }

@@ -4,15 +4,17 @@ use super::build::Binaries;
 use super::context::Context;
 use super::contract;
 use super::pinning::Pinning;
+use super::results::{Results, key};
 use super::row::{Figure, Unit};
 use super::server::{Server, Start};
 use super::target::Target;
 use super::tool::{CALLGRIND, Count, PERF, Tool};
 use super::workload::{Kind, Scenario};
 use anyhow::Context as _;
-use anyport_bench_load::{Amount, Kind as LoadKind, Load, Workload};
+use anyport_bench_load::{Amount, Interrupted, Kind as LoadKind, Load, Workload};
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Instant;
 
 /// Requests on each connection in the two runs, and the same of uploads.
 const REQUESTS: (u64, u64) = (60, 300);
@@ -33,12 +35,38 @@ pub(super) fn require_tools() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Counts once.
-///
-/// # Errors
-///
-/// Why there is no figure.
+/// Counts a workload of these targets until the end, and prints each figure at once.
 pub(super) fn measure(
+    context: &Context,
+    binaries: &Binaries,
+    targets: &[&Target],
+    scenario: &Scenario,
+    end: Option<Instant>,
+    results: &mut Results,
+) -> Result<(), Interrupted> {
+    for target in targets {
+        let figures = match end.is_some_and(|end| Instant::now() >= end) {
+            true => Err(anyhow::anyhow!("no time was left for it")),
+            false => count(context, binaries, target, scenario),
+        };
+        context.timeout.check()?;
+        match figures {
+            Err(error) => results.fail(&target.name, scenario.name, &error),
+            Ok(figures) => {
+                let texts = figures.iter().map(|(unit, figure)| {
+                    format!("{} {}", unit.format(figure.value), unit.label())
+                });
+                let text = texts.collect::<Vec<_>>().join(", ");
+                let name = scenario.name;
+                context.progress.print(&format!("{name}: {target}: {text}"));
+                results.counted.insert(key(target, scenario), figures);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn count(
     context: &Context,
     binaries: &Binaries,
     target: &Target,

@@ -2,8 +2,10 @@
 
 use super::build::Binaries;
 use super::context::{Context, descriptors};
+use super::results::{Results, key};
 use super::server::{Server, Start};
 use super::target::Target;
+use super::workload::Scenario;
 use anyhow::Context as _;
 use anyport_bench_load::{IdleConnections, Interrupted, Timeout, Workload};
 use std::time::Duration;
@@ -41,51 +43,46 @@ pub(super) fn measure(
     context: &Context,
     binaries: &Binaries,
     targets: &[&Target],
-    workload: Workload,
+    scenario: &Scenario,
     connections: usize,
-) -> Result<Vec<(String, anyhow::Result<Memory>)>, Interrupted> {
+    results: &mut Results,
+) -> Result<(), Interrupted> {
     let descriptors = descriptors().saturating_sub(OTHERS).min(MOST);
     let pairs = descriptors / (connections + connections / FEW);
-    let mut measured = Vec::new();
     for some in targets.chunks(pairs.clamp(1, 16)) {
         let names: Vec<&str> = some.iter().map(|target| target.name.as_str()).collect();
-        let progress = format!("idle connections: {}", names.join(", "));
+        let progress = format!("{}: {}", scenario.name, names.join(", "));
         context.progress.show(&progress);
-        measured.extend(together(context, binaries, some, workload, connections));
+        let mut pairs = Vec::new();
+        for &target in some {
+            match Pair::start(context, binaries, target, scenario, connections) {
+                Ok(pair) => pairs.push(pair),
+                Err(error) => results.fail(&target.name, scenario.name, &error),
+            }
+        }
+        context.timeout.sleep(SETTLE)?;
+        pairs.retain_mut(|pair| match pair.request() {
+            Ok(()) => true,
+            Err(error) => {
+                let error = pair.many.0.explain(error);
+                results.fail(&pair.target.name, scenario.name, &error);
+                false
+            }
+        });
+        context.timeout.sleep(IDLE)?;
+        for pair in pairs {
+            let target = pair.target;
+            match pair.finish() {
+                Ok(memory) => {
+                    let rounds = results.memory.entry(key(target, scenario));
+                    rounds.or_default().push(memory);
+                }
+                Err(error) => results.fail(&target.name, scenario.name, &error),
+            }
+        }
         context.timeout.check()?;
     }
-    Ok(measured)
-}
-
-fn together(
-    context: &Context,
-    binaries: &Binaries,
-    targets: &[&Target],
-    workload: Workload,
-    connections: usize,
-) -> Vec<(String, anyhow::Result<Memory>)> {
-    let (mut pairs, mut measured) = (Vec::new(), Vec::new());
-    for &target in targets {
-        match Pair::start(context, binaries, target, workload, connections) {
-            Ok(pair) => pairs.push(pair),
-            Err(error) => measured.push((target.name.clone(), Err(error))),
-        }
-    }
-    let _ = context.timeout.sleep(SETTLE);
-    pairs.retain_mut(|pair| match pair.request() {
-        Ok(()) => true,
-        Err(error) => {
-            measured.push((pair.target.name.clone(), Err(pair.many.0.explain(error))));
-            false
-        }
-    });
-    let _ = context.timeout.sleep(IDLE);
-    measured.extend(
-        pairs
-            .into_iter()
-            .map(|pair| (pair.target.name.clone(), pair.finish())),
-    );
-    measured
+    Ok(())
 }
 
 impl<'a> Pair<'a> {
@@ -93,9 +90,10 @@ impl<'a> Pair<'a> {
         context: &Context,
         binaries: &Binaries,
         target: &'a Target,
-        workload: Workload,
+        scenario: &Scenario,
         connections: usize,
     ) -> anyhow::Result<Self> {
+        let workload = scenario.workload().unwrap_or(Workload::Plaintext);
         let start = Start {
             environment: SMALL_PAGES,
             ..Start::default()

@@ -5,13 +5,13 @@ use super::build::Binaries;
 use super::context::Context;
 use super::options::Job;
 use super::pinning::Pinning;
-use super::results::{Results, key};
+use super::results::Results;
 use super::row::Unit;
 use super::target::Target;
 use super::timed::Round;
-use super::workload::{Kind, Scenario};
+use super::workload::Scenario;
 use super::{counted, idle, reduce};
-use anyport_bench_load::{Interrupted, Workload};
+use anyport_bench_load::Interrupted;
 use fastrand::Rng;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ const OVERHEAD: Duration = Duration::from_millis(150);
 enum Batch<'a> {
     /// Targets with the same last reference, and workloads of the same servers.
     Timed(Vec<&'a Target>, Vec<&'static Scenario>),
-    Idle(&'static Scenario, Workload),
+    Idle(&'static Scenario),
 }
 
 /// Measures until the time is over, and calls `save` after each round.
@@ -44,7 +44,15 @@ pub(super) fn all(
     let end = start + job.time;
     context.progress.ends_in(job.time);
     // The other half is for the rounds.
-    count(context, job, binaries, results, start + job.time / 2)?;
+    let half = Some(start + job.time / 2);
+    for scenario in job.scenarios.iter().filter(|of| of.is_counted()) {
+        let targets = job
+            .targets
+            .iter()
+            .filter(|of| of.supports(scenario).is_ok());
+        let targets: Vec<&Target> = targets.collect();
+        counted::measure(context, binaries, &targets, scenario, half, results)?;
+    }
     let ready = save(results).and_then(|()| Pinning::separate(context.workers));
     let pinning = match ready {
         Ok(pinning) => pinning,
@@ -87,21 +95,11 @@ pub(super) fn all(
                         print_first_round(context, results, targets, scenarios);
                     }
                 }
-                &mut Batch::Idle(scenario, workload) => {
+                Batch::Idle(scenario) => {
                     let is_wanted = |target: &&Target| results.wants(target, scenario);
                     let targets: Vec<&Target> = job.targets.iter().filter(is_wanted).collect();
                     let connections = scenario.connections;
-                    for (name, memory) in
-                        idle::measure(context, binaries, &targets, workload, connections)?
-                    {
-                        match memory {
-                            Err(error) => results.fail(&name, scenario.name, &error),
-                            Ok(memory) => {
-                                let rounds = results.memory.entry((name, scenario.name));
-                                rounds.or_default().push(memory);
-                            }
-                        }
-                    }
+                    idle::measure(context, binaries, &targets, scenario, connections, results)?;
                 }
             }
             took[index] = batch_start.elapsed();
@@ -129,7 +127,7 @@ impl Batch<'_> {
     fn windows(&self) -> usize {
         match self {
             Self::Timed(targets, scenarios) => targets.len() * scenarios.len(),
-            Self::Idle(..) => 0,
+            Self::Idle(_) => 0,
         }
     }
 }
@@ -153,53 +151,9 @@ fn batches(job: &Job) -> Vec<Batch<'_>> {
             }
         }
     }
-    for &scenario in &job.scenarios {
-        if let Kind::Idle(workload) = scenario.kind {
-            batches.push(Batch::Idle(scenario, workload));
-        }
-    }
+    let idle = job.scenarios.iter().filter(|of| of.is_idle());
+    batches.extend(idle.map(|scenario| Batch::Idle(scenario)));
     batches
-}
-
-/// Counts, and prints each figure at once.
-fn count(
-    context: &Context,
-    job: &Job,
-    binaries: &Binaries,
-    results: &mut Results,
-    end: Instant,
-) -> Result<(), Interrupted> {
-    for &scenario in job
-        .scenarios
-        .iter()
-        .filter(|of| !of.is_timed() && !of.is_idle())
-    {
-        for target in job
-            .targets
-            .iter()
-            .filter(|of| of.supports(scenario).is_ok())
-        {
-            let counted = match Instant::now() >= end {
-                true => Err(anyhow::anyhow!("no time was left for it")),
-                false => counted::measure(context, binaries, target, scenario),
-            };
-            context.timeout.check()?;
-            match counted {
-                Err(error) => results.fail(&target.name, scenario.name, &error),
-                Ok(figures) => {
-                    let figures_text = figures.iter().map(|(unit, figure)| {
-                        format!("{} {}", unit.format(figure.value), unit.label())
-                    });
-                    let text = figures_text.collect::<Vec<_>>().join(", ");
-                    context
-                        .progress
-                        .print(&format!("{}: {target}: {text}", scenario.name));
-                    results.counted.insert(key(target, scenario), figures);
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Prints the figures of the first round, which show roughly what the rows will be.

@@ -104,14 +104,15 @@ pub(super) fn named(name: &str) -> Option<&'static Scenario> {
 impl Scenario {
     /// Whether its figures depend on time.
     pub(super) fn is_timed(&self) -> bool {
-        !matches!(
-            self.kind,
-            Kind::Idle(_) | Kind::Instructions(_) | Kind::Syscalls(_)
-        )
+        !(self.is_idle() || self.is_counted())
     }
 
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.kind, Kind::Idle(_))
+    }
+
+    pub(super) fn is_counted(&self) -> bool {
+        matches!(self.kind, Kind::Instructions(_) | Kind::Syscalls(_))
     }
 
     pub(super) fn is_handshake(&self) -> bool {
