@@ -1,22 +1,13 @@
 //! Seeded regressions. The tests show that `--check` finds each.
 
-use anyport::{
-    ConnInfo, Listener, Transport,
-    runtime::{Tokio, TokioIo, Worker},
-    transport::{Conn, Connecting, Endpoint},
-};
+use anyport::{Connection, transport::Intercept};
+use hyper::rt::{ReadBuf, ReadBufCursor};
 use std::{
-    future::Ready,
     hint::black_box,
     io,
-    net::{self, SocketAddr},
     pin::Pin,
     sync::OnceLock,
     task::{Context, Poll},
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
 };
 
 /// A regression.
@@ -57,86 +48,21 @@ pub(crate) fn apply_to_request() {
     }
 }
 
-/// TCP whose reads have 2 KiB at most.
-#[derive(Clone, Debug)]
-pub(crate) struct SmallReads(pub(crate) SocketAddr);
+/// A connection whose reads have 2 KiB at most.
+pub(crate) struct SmallReads;
 
-impl Transport for SmallReads {
-    type Runtime = Tokio;
-    type Socket = net::TcpListener;
-    type Listener = SmallReadsListener;
-
-    fn open(&self, _: usize) -> anyport::Result<Vec<net::TcpListener>> {
-        let open = net::TcpListener::bind(self.0).and_then(|listener| {
-            listener.set_nonblocking(true)?;
-            Ok(vec![listener])
-        });
-        open.map_err(|error| anyport::Error::bind(format_args!("{}", self.0), error))
-    }
-
-    fn endpoint(&self, socket: &net::TcpListener) -> io::Result<Endpoint> {
-        Ok(socket.local_addr()?.into())
-    }
-
-    fn listen(&self, socket: net::TcpListener, _: &Worker) -> io::Result<SmallReadsListener> {
-        Ok(SmallReadsListener {
-            local: socket.local_addr()?.into(),
-            listener: TcpListener::from_std(socket)?,
-        })
-    }
-}
-
-pub(crate) struct SmallReadsListener {
-    listener: TcpListener,
-    local: Endpoint,
-}
-
-impl Listener for SmallReadsListener {
-    type Connection = Conn<TokioIo<SmallReadsStream>>;
-    type Handshake = Ready<io::Result<Self::Connection>>;
-
-    fn poll_accept(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Connecting<Self::Handshake>>> {
-        self.listener.poll_accept(cx).map_ok(|(stream, peer)| {
-            let info = ConnInfo::new(peer, self.local.clone());
-            Connecting::ready(Conn::new(TokioIo::new(SmallReadsStream(stream)), info))
-        })
-    }
-}
-
-pub(crate) struct SmallReadsStream(TcpStream);
-
-impl AsyncRead for SmallReadsStream {
+impl<C: Connection> Intercept<C> for SmallReads {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        &mut self,
+        inner: Pin<&mut C>,
         cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
+        mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let mut bytes = [0; 2048];
         let size = bytes.len().min(buffer.remaining());
         let mut small = ReadBuf::new(&mut bytes[..size]);
-        let read = Pin::new(&mut self.0).poll_read(cx, &mut small);
+        let read = inner.poll_read(cx, small.unfilled());
         buffer.put_slice(small.filled());
         read
-    }
-}
-
-impl AsyncWrite for SmallReadsStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }

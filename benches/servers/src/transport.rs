@@ -1,13 +1,17 @@
 //! The transports of the bench. A new one is a variant here, and a target in xtask.
 
 use crate::app;
+#[cfg(feature = "faults")]
+use crate::faults::{SmallReads, has_small_reads};
 #[cfg(feature = "all-transports")]
 use anyport::{
     Glommio, GlommioUnix, Monoio, MonoioUnix,
-    tls::{TlsConfig, TlsExt as _},
-    transport::monoio::Driver,
+    tls::{Tls, TlsConfig, TlsExt as _},
+    transport::{ByteTransport, monoio::Driver},
 };
-use anyport::{Server, Tcp, Unix, serve_with, service_fn};
+use anyport::{Server, Tcp, Unix, bounds::AppOver, serve_with, service_fn};
+#[cfg(feature = "faults")]
+use anyport::{Transport as _, transport::Intercepted};
 use anyport_bench_child::Address;
 use std::{net::SocketAddr, path::Path};
 
@@ -40,30 +44,19 @@ pub(crate) enum Transport {
     /// Unix sockets on glommio.
     #[cfg(feature = "all-transports")]
     GlommioUnix,
-    /// TLS over `tcp`, by ring.
-    #[cfg(feature = "all-transports")]
-    TlsTcp,
-    /// TLS over `tcp-per-core`, by ring.
-    #[cfg(feature = "all-transports")]
-    TlsTcpPerCore,
-    /// TLS over `monoio`, by ring.
-    #[cfg(feature = "all-transports")]
-    TlsMonoio,
-    /// TLS over `glommio`, by ring.
-    #[cfg(feature = "all-transports")]
-    TlsGlommio,
 }
 
 impl Transport {
-    /// A server of the app, not started yet.
+    /// A server of the app, not started yet. Over TLS, if the address says so.
     pub(crate) fn server(self, listen: &Address, workers: usize) -> anyhow::Result<Server> {
         let app = service_fn(app);
         Ok(match self {
             #[cfg(feature = "faults")]
-            Self::Tcp if crate::faults::has_small_reads() => {
-                serve_with(crate::faults::SmallReads(ip(listen)?), app)
+            Self::Tcp if has_small_reads() => {
+                let small = |inner| Intercepted::new(inner, SmallReads);
+                serve(Tcp::bind(ip(listen)?).map_connection(small), app, listen)
             }
-            Self::Tcp => serve_with(Tcp::bind(ip(listen)?), app),
+            Self::Tcp => serve(Tcp::bind(ip(listen)?), app, listen),
             #[cfg(feature = "axum")]
             Self::Axum => {
                 let upgrade =
@@ -73,59 +66,61 @@ impl Transport {
             }
             Self::TcpPerCore => {
                 let tcp = Tcp::bind(ip(listen)?).per_core();
-                serve_with(tcp.with_workers(workers), app)
+                serve(tcp.with_workers(workers), app, listen)
             }
-            Self::Unix => serve_with(Unix::bind(path(listen)?), app),
+            Self::Unix => serve(Unix::bind(path(listen)?), app, listen),
             Self::UnixPerCore => {
                 let unix = Unix::bind(path(listen)?).per_core();
-                serve_with(unix.with_workers(workers), app)
+                serve(unix.with_workers(workers), app, listen)
             }
             #[cfg(feature = "all-transports")]
-            Self::Monoio => serve_with(monoio(listen, workers, Driver::IoUring)?, app),
+            Self::Monoio | Self::MonoioEpoll => {
+                let monoio = Monoio::bind(ip(listen)?).with_workers(workers);
+                let driver = match self {
+                    Self::MonoioEpoll => Driver::Epoll,
+                    _ => Driver::IoUring,
+                };
+                serve(monoio.with_driver(driver), app, listen)
+            }
             #[cfg(feature = "all-transports")]
-            Self::MonoioEpoll => serve_with(monoio(listen, workers, Driver::Epoll)?, app),
-            #[cfg(feature = "all-transports")]
-            Self::Glommio => serve_with(Glommio::bind(ip(listen)?).with_workers(workers), app),
+            Self::Glommio => serve(
+                Glommio::bind(ip(listen)?).with_workers(workers),
+                app,
+                listen,
+            ),
             #[cfg(feature = "all-transports")]
             Self::MonoioUnix => {
-                let monoio = MonoioUnix::bind(path(listen)?).with_driver(Driver::IoUring);
-                serve_with(monoio.with_workers(workers), app)
+                let monoio = MonoioUnix::bind(path(listen)?).with_workers(workers);
+                serve(monoio.with_driver(Driver::IoUring), app, listen)
             }
             #[cfg(feature = "all-transports")]
             Self::GlommioUnix => {
-                serve_with(GlommioUnix::bind(path(listen)?).with_workers(workers), app)
-            }
-            #[cfg(feature = "all-transports")]
-            Self::TlsTcp => serve_with(Tcp::bind(ip(listen)?).tls(certificate()), app),
-            #[cfg(feature = "all-transports")]
-            Self::TlsTcpPerCore => {
-                let tcp = Tcp::bind(ip(listen)?).per_core();
-                serve_with(tcp.with_workers(workers).tls(certificate()), app)
-            }
-            #[cfg(feature = "all-transports")]
-            Self::TlsMonoio => {
-                let monoio = monoio(listen, workers, Driver::IoUring)?;
-                serve_with(monoio.tls(certificate()), app)
-            }
-            #[cfg(feature = "all-transports")]
-            Self::TlsGlommio => {
-                let glommio = Glommio::bind(ip(listen)?).with_workers(workers);
-                serve_with(glommio.tls(certificate()), app)
+                let glommio = GlommioUnix::bind(path(listen)?);
+                serve(glommio.with_workers(workers), app, listen)
             }
         })
     }
 }
 
-/// ECDSA on P-256, made at start. The load does not verify it.
-#[cfg(feature = "all-transports")]
-fn certificate() -> TlsConfig {
-    TlsConfig::self_signed(["localhost"])
+#[cfg(not(feature = "all-transports"))]
+fn serve<T: anyport::Transport, A: AppOver<T>>(transport: T, app: A, _: &Address) -> Server {
+    serve_with(transport, app)
 }
 
+/// The certificate is ECDSA on P-256, made at start. The load does not verify it.
 #[cfg(feature = "all-transports")]
-fn monoio(listen: &Address, workers: usize, driver: Driver) -> anyhow::Result<Monoio> {
-    let monoio = Monoio::bind(ip(listen)?).with_driver(driver);
-    Ok(monoio.with_workers(workers))
+fn serve<T, A>(transport: T, app: A, listen: &Address) -> Server
+where
+    T: ByteTransport,
+    A: AppOver<T> + AppOver<Tls<T>>,
+{
+    match listen {
+        Address::Tls(_) => {
+            let certificate = TlsConfig::self_signed(["localhost"]);
+            serve_with(transport.tls(certificate), app)
+        }
+        _ => serve_with(transport, app),
+    }
 }
 
 fn ip(listen: &Address) -> anyhow::Result<SocketAddr> {

@@ -123,7 +123,7 @@ fn ours(name: &'static str, transport: Transport, reference: &str) -> Target {
         reference: reference.to_owned(),
         program: Program::Built {
             package: OURS,
-            arguments: vec!["--transport", name],
+            arguments: vec!["--transport", name.trim_start_matches("tls-")],
             http2: &[],
         },
         peer: false,
