@@ -14,7 +14,6 @@ mod contract;
 mod counted;
 mod environment;
 mod idle;
-mod load;
 mod measure;
 mod noise;
 mod options;

@@ -1,6 +1,6 @@
 //! nghttp2's `h2load`, for HTTP/2 and for latencies at a constant rate.
 
-use crate::{CpuUse, Timeout, children_time, require};
+use crate::{CpuUse, Load, Outcome, Timeout, children_time, require};
 use anyhow::Context as _;
 use anyport_bench_child::{Address, Workload};
 use std::fs::{self, File};
@@ -12,52 +12,37 @@ use std::time::{Duration, Instant};
 /// How long h2load may take beyond its duration. It hangs now and then, over TLS above all.
 const ALLOWANCE: Duration = Duration::from_secs(5);
 
-/// What h2load sends. Each run opens its own connections.
-#[derive(Clone, Copy, Debug)]
-pub enum H2Load {
-    /// HTTP/2, with prior knowledge or by ALPN.
-    Http2 {
-        /// Requests in flight on each connection.
-        streams: usize,
-    },
-    /// HTTP/1.1 with so many requests per second over all connections. A connection that waits for
-    /// a response sends nothing.
-    Paced {
-        /// Requests per second.
-        rate: f64,
-    },
+/// What h2load sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum H2Kind {
+    /// HTTP/2, with prior knowledge or by ALPN, and so many requests in flight on each connection.
+    Http2(usize),
+    /// HTTP/1.1 with so many requests per second over all connections, whose latencies are
+    /// measured. A connection that waits for a response sends nothing.
+    Paced(u32),
 }
 
-/// The result of a run.
-#[derive(Clone, Debug)]
-pub struct H2Outcome {
-    /// Responses with status 200 and a body of the expected length.
-    pub requests: u64,
-    /// Responses per second.
-    pub rate: f64,
-    /// Of h2load, from its start to its end, in steps of 10 ms.
-    pub cpu: CpuUse,
-    /// Microseconds from request to response, in ascending order, of [`H2Load::Paced`].
-    pub latencies: Vec<u64>,
+/// h2load, which opens its own connections in each run.
+#[derive(Debug)]
+pub struct H2Load {
+    /// What it sends.
+    pub kind: H2Kind,
+    /// Where.
+    pub address: Address,
+    /// How many connections it opens.
+    pub connections: usize,
+    /// Which ends a run.
+    pub timeout: Timeout,
 }
 
-impl H2Load {
-    /// Runs h2load and reads its output.
-    ///
-    /// # Errors
-    ///
-    /// When h2load is missing or does not end in time, or a response is not the expected one.
-    pub fn run(
-        self,
-        address: &Address,
-        connections: usize,
-        duration: Duration,
-        timeout: &Timeout,
-    ) -> anyhow::Result<H2Outcome> {
+impl Load for H2Load {
+    /// Responses count with status 200 and a body of the expected length. CPU time is that from
+    /// h2load's start to its end, in steps of 10 ms.
+    fn run_for(&mut self, duration: Duration) -> anyhow::Result<Outcome> {
         require("h2load", "nghttp2-client")?;
         let folder = tempfile::tempdir().context("cannot make a folder for h2load's output")?;
         let (stdout, log) = (folder.path().join("stdout"), folder.path().join("log"));
-        let mut command = self.command(address, connections, duration, &log);
+        let mut command = self.command(duration, &log);
         let before = children_time()?;
         let begun = Instant::now();
         let child = command
@@ -66,56 +51,47 @@ impl H2Load {
             .stdout(File::create(&stdout)?)
             .spawn()
             .context("cannot run h2load")?;
-        wait(child, &timeout.with_duration(duration + ALLOWANCE))?;
+        wait(child, &self.timeout.with_duration(duration + ALLOWANCE))?;
         let cpu = CpuUse {
             elapsed: begun.elapsed(),
             cpu: children_time()?.saturating_sub(before),
         };
         let text = fs::read_to_string(&stdout).context("cannot read h2load's output")?;
         let body = Workload::Plaintext.response_body().len() as u64;
-        let (requests, rate) = read_output(&text, body)?;
-        let latencies = match self {
-            Self::Http2 { .. } => Vec::new(),
-            Self::Paced { .. } => {
+        let (count, rate) = read_output(&text, body)?;
+        let latency = match self.kind {
+            H2Kind::Http2(_) => None,
+            H2Kind::Paced(_) => {
                 read_log(&fs::read_to_string(&log).context("h2load wrote no log")?)?
             }
         };
-        Ok(H2Outcome {
-            requests,
-            rate,
+        Ok(Outcome {
+            count,
+            rate: Some(rate),
             cpu,
-            latencies,
+            latency,
         })
     }
+}
 
-    fn command(
-        self,
-        address: &Address,
-        connections: usize,
-        duration: Duration,
-        log: &Path,
-    ) -> Command {
+impl H2Load {
+    fn command(&self, duration: Duration, log: &Path) -> Command {
         let mut command = Command::new("h2load");
-        command.args(["--clients", &connections.to_string()]);
+        command.args(["--clients", &self.connections.to_string()]);
         command.args(["--duration", &format!("{}ms", duration.as_millis())]);
-        match self {
-            Self::Http2 { streams } => {
+        match self.kind {
+            H2Kind::Http2(streams) => {
                 command.args(["--max-concurrent-streams", &streams.to_string()]);
             }
-            Self::Paced { rate } => {
-                let each = format!("{:.2}", rate / connections as f64);
-                command.args([
-                    "--h1",
-                    "--max-concurrent-streams=1",
-                    "--rps",
-                    &each,
-                    "--log-file",
-                ]);
+            H2Kind::Paced(rate) => {
+                let each = f64::from(rate) / self.connections as f64;
+                command.args(["--h1", "--max-concurrent-streams=1"]);
+                command.args(["--rps", &format!("{each:.2}"), "--log-file"]);
                 command.arg(log);
             }
         }
         let path = Workload::Plaintext.path();
-        match address {
+        match &self.address {
             Address::Tcp(address) => command.arg(format!("http://{address}{path}")),
             Address::Tls(address) => command
                 .args(["--tls13-ciphers=TLS_AES_256_GCM_SHA384", "--groups=X25519"])
@@ -181,15 +157,20 @@ fn before<T: FromStr>(text: &str, word: &str) -> anyhow::Result<T> {
         .with_context(|| format!("h2load printed `{text}`, without the number of `{word}`"))
 }
 
-/// Latencies, sorted. Each line has the time of a request, its status and its microseconds.
-fn read_log(text: &str) -> anyhow::Result<Vec<u64>> {
+/// The median and the 99th percentile. Each line has the time of a request, its status and its
+/// microseconds.
+fn read_log(text: &str) -> anyhow::Result<Option<(f64, f64)>> {
     let microseconds = text.lines().map(|line| {
         let field = line.split('\t').nth(2).and_then(|field| field.parse().ok());
         field.with_context(|| format!("h2load logged `{line}`"))
     });
     let mut latencies = microseconds.collect::<anyhow::Result<Vec<u64>>>()?;
     latencies.sort_unstable();
-    Ok(latencies)
+    let at = |share: f64| {
+        let last = latencies.len().checked_sub(1)?;
+        Some(latencies[(share * last as f64) as usize] as f64)
+    };
+    Ok(at(0.5).zip(at(0.99)))
 }
 
 #[cfg(test)]
@@ -224,9 +205,9 @@ traffic: 46.24KB (47350) total, 22.54KB (23076) headers (space savings 61.00%), 
     }
 
     #[test]
-    fn latencies_are_sorted() {
-        let log = "1\t200\t90\n2\t200\t30\n";
-        assert_eq!(read_log(log).unwrap(), [30, 90]);
+    fn log_has_the_latencies() {
+        let log = "1\t200\t90\n2\t200\t30\n3\t200\t60\n";
+        assert_eq!(read_log(log).unwrap(), Some((60.0, 60.0)));
         read_log("nonsense").unwrap_err();
     }
 }

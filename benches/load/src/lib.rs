@@ -6,11 +6,11 @@
 //! Every wait has a timeout.
 #![cfg(target_os = "linux")]
 
+mod clients;
 mod connection;
 mod fetch;
 mod h2load;
 mod idle;
-mod load;
 mod mixed;
 mod program;
 mod run;
@@ -19,11 +19,11 @@ mod timeout;
 mod tls;
 
 pub use anyport_bench_child::{Address, Workload};
+pub use clients::{Clients, Handshake, Kind};
 pub use fetch::{Response, fetch};
-pub use h2load::{H2Load, H2Outcome};
+pub use h2load::{H2Kind, H2Load};
 pub use idle::IdleConnections;
-pub use load::{Handshake, Kind, Load};
 pub use mixed::Mixed;
 pub use program::{children_time, require};
-pub use run::{Amount, CpuUse, Outcome};
+pub use run::{Amount, CpuUse, Load, Outcome};
 pub use timeout::{Interrupted, Timeout};

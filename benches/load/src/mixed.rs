@@ -3,7 +3,7 @@
 
 use crate::connection::{Connection, Connector};
 use crate::run::{runtime, with_timeout};
-use crate::{Amount, CpuUse, Kind, Load, Outcome, Timeout};
+use crate::{Amount, Clients, CpuUse, Kind, Load, Outcome, Timeout};
 use anyport_bench_child::{Address, Workload};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -18,11 +18,11 @@ const SLOW: usize = 10;
 /// How many bytes a slow reader reads in each turn.
 const SLOW_READ: usize = 16 * 1024;
 
-/// Open connections, all of which each [`run`](Self::run) uses.
+/// Open connections, all of which each run uses.
 pub struct Mixed {
-    small: Load,
-    large: Load,
-    new: Load,
+    small: Clients,
+    large: Clients,
+    new: Clients,
     runtime: Runtime,
     connector: Connector,
     slow: Vec<SlowReader>,
@@ -48,7 +48,7 @@ impl Mixed {
     ) -> anyhow::Result<Self> {
         let share = connections.div_ceil(SLOW);
         let small = connections.saturating_sub(2 * share).max(1);
-        let load = |kind, connections| Load::connect(address, kind, connections, timeout);
+        let load = |kind, connections| Clients::connect(address, kind, connections, timeout);
         let (runtime, connector) = (runtime()?, Connector::new(address, Workload::Download1M)?);
         let slow = (0..share).map(|_| {
             Ok(SlowReader {
@@ -65,25 +65,6 @@ impl Mixed {
             connector,
             timeout: timeout.clone(),
         })
-    }
-
-    /// Takes turns for so long. All responses count.
-    ///
-    /// # Errors
-    ///
-    /// When a response is wrong, a connection ends, or the server sends nothing in time.
-    pub fn run(&mut self, duration: Duration) -> anyhow::Result<Outcome> {
-        let cpu = CpuUse::measure();
-        let end = Instant::now() + duration;
-        let mut count = 0;
-        while Instant::now() < end || count == 0 {
-            self.timeout.check()?;
-            count += self.read_slowly()?;
-            count += self.small.run(Amount::Requests(SMALL))?.count;
-            count += self.large.run(Amount::Requests(LARGE))?.count;
-            count += self.new.run(Amount::Requests(NEW))?.count;
-        }
-        Ok(Outcome { count, cpu: cpu() })
     }
 
     /// Each slow reader reads once, and sends a request once it has the whole response.
@@ -104,6 +85,27 @@ impl Mixed {
         };
         let reason = || "the server does not read the request of a slow reader".to_owned();
         (self.runtime).block_on(with_timeout(&self.timeout, || 0, reason, read))
+    }
+}
+
+impl Load for Mixed {
+    /// All responses count.
+    fn run_for(&mut self, duration: Duration) -> anyhow::Result<Outcome> {
+        let cpu = CpuUse::measure();
+        let end = Instant::now() + duration;
+        let mut count = 0;
+        while Instant::now() < end || count == 0 {
+            self.timeout.check()?;
+            count += self.read_slowly()?;
+            count += self.small.run(Amount::Requests(SMALL))?.count;
+            count += self.large.run(Amount::Requests(LARGE))?.count;
+            count += self.new.run(Amount::Requests(NEW))?.count;
+        }
+        Ok(Outcome {
+            count,
+            cpu: cpu(),
+            ..Outcome::default()
+        })
     }
 }
 

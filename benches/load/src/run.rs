@@ -3,8 +3,8 @@
 use crate::Timeout;
 use anyhow::Context as _;
 use rustix::time::{ClockId, clock_gettime};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
@@ -18,13 +18,33 @@ pub enum Amount {
     For(Duration),
 }
 
+/// What requests something again and again.
+pub trait Load {
+    /// Runs for so long, and completes what was begun.
+    ///
+    /// # Errors
+    ///
+    /// When a response is wrong, a connection ends, or the server sends nothing in time.
+    fn run_for(&mut self, duration: Duration) -> anyhow::Result<Outcome>;
+
+    /// How many clients had no response in time in any run since the last call. A server that
+    /// serves only some clients is no faster for it.
+    fn take_starved(&mut self) -> usize {
+        0
+    }
+}
+
 /// The result of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Outcome {
     /// Responses, connections that the server closed, or handshakes.
     pub count: u64,
+    /// Per second, if that is not the count divided by the time.
+    pub rate: Option<f64>,
     /// What the load took itself.
     pub cpu: CpuUse,
+    /// The median and the 99th percentile in microseconds, if they are measured.
+    pub latency: Option<(f64, f64)>,
 }
 
 /// Time that passed, and CPU time of the load within it. A load that was always busy measured
@@ -68,8 +88,6 @@ pub(crate) struct Run {
     end: Option<Instant>,
     waiting: AtomicUsize,
     done: AtomicU64,
-    /// What the server did not do, if the run times out now.
-    timeout_reason: Mutex<&'static str>,
 }
 
 impl Run {
@@ -81,7 +99,6 @@ impl Run {
         Arc::new(Self {
             left: AtomicU64::new(left),
             end,
-            timeout_reason: Mutex::new("answered nothing"),
             ..Self::default()
         })
     }
@@ -113,19 +130,9 @@ impl Run {
         self.done.load(Relaxed)
     }
 
-    /// Sets what the server did not do, if the run times out from now on.
-    pub(crate) fn set_timeout_reason(&self, reason: &'static str) {
-        *self.lock_reason() = reason;
-    }
-
-    pub(crate) fn timeout_reason(&self, connections: usize) -> String {
-        let (reason, waiting) = (*self.lock_reason(), self.waiting.load(Relaxed));
-        format!("the server {reason}, and {waiting} of {connections} connections wait for it")
-    }
-
-    fn lock_reason(&self) -> impl std::ops::DerefMut<Target = &'static str> {
-        let reason = self.timeout_reason.lock();
-        reason.unwrap_or_else(PoisonError::into_inner)
+    /// How many requests have no response.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Relaxed)
     }
 }
 

@@ -1,14 +1,13 @@
 //! A server that takes turns with others, and the window that comes of it.
 
 use super::contract;
-use super::load::{Done, Load};
 use super::noise::{Noise, Sample};
 use super::pinning::Pinning;
 use super::server::Server;
 use super::target::Target;
 use super::timed::{Round, WARM_UP, Window};
-use super::workload::Scenario;
-use anyport_bench_load::{CpuUse, Timeout};
+use super::workload::{Kind, Scenario};
+use anyport_bench_load::{Clients, CpuUse, H2Load, Load, Mixed, Outcome, Timeout};
 use std::time::{Duration, Instant};
 
 /// A turn. In a shorter one, a server would do little but fill its caches. With longer ones,
@@ -24,10 +23,10 @@ pub(super) struct Contender<'a> {
     pub(super) target: &'a Target,
     pub(super) server: Server,
     /// Of the current workload.
-    load: Option<Load>,
+    load: Option<Box<dyn Load>>,
     /// Responses per second during the warm-up.
     pub(super) rate: f64,
-    sum: Done,
+    sum: Outcome,
     elapsed: Duration,
 }
 
@@ -56,7 +55,7 @@ impl<'a> Contender<'a> {
             server,
             load: None,
             rate: 0.0,
-            sum: Done::default(),
+            sum: Outcome::default(),
             elapsed: Duration::ZERO,
         }
     }
@@ -65,23 +64,24 @@ impl<'a> Contender<'a> {
         contract::check(self.target, self.server.address(), scenario, timeout)
     }
 
-    /// Connects, and warms up. `rate` is that of latencies.
-    pub(super) fn connect(
-        &mut self,
-        scenario: &Scenario,
-        rate: f64,
-        timeout: &Timeout,
-    ) -> anyhow::Result<()> {
+    /// Connects, and warms up.
+    pub(super) fn connect(&mut self, scenario: &Scenario, timeout: &Timeout) -> anyhow::Result<()> {
         self.load = None;
         if scenario.has_peak() {
             self.server.processes().reset_peak()?;
         }
-        self.load = Some(Load::connect(
-            scenario,
-            self.server.address(),
-            rate,
-            timeout,
-        )?);
+        let (address, connections) = (self.server.address(), scenario.connections);
+        self.load = Some(match scenario.kind {
+            Kind::Busy(kind) => Box::new(Clients::connect(address, kind, connections, timeout)?),
+            Kind::Mixed => Box::new(Mixed::connect(address, connections, timeout)?),
+            Kind::H2Load(kind) => Box::new(H2Load {
+                kind,
+                address: address.clone(),
+                connections,
+                timeout: timeout.clone(),
+            }),
+            _ => anyhow::bail!("`{}` is not measured by time", scenario.name),
+        });
         self.reset();
         if scenario.is_in_slices() {
             self.run(WARM_UP)?;
@@ -93,8 +93,8 @@ impl<'a> Contender<'a> {
 
     /// Forgets what it has done so far.
     pub(super) fn reset(&mut self) {
-        let _ = self.load.as_mut().map(Load::take_starved);
-        (self.sum, self.elapsed) = (Done::default(), Duration::ZERO);
+        let _ = self.load.as_mut().map(|load| load.take_starved());
+        (self.sum, self.elapsed) = (Outcome::default(), Duration::ZERO);
     }
 
     /// Takes a turn.
@@ -103,9 +103,9 @@ impl<'a> Contender<'a> {
             return Ok(());
         };
         let start = Instant::now();
-        let done = load.run(slice)?;
+        let done = load.run_for(slice)?;
         self.elapsed += start.elapsed();
-        self.sum = Done {
+        self.sum = Outcome {
             count: self.sum.count + done.count,
             cpu: CpuUse {
                 elapsed: self.sum.cpu.elapsed + done.cpu.elapsed,

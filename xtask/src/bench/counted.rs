@@ -11,7 +11,7 @@ use super::target::Target;
 use super::tool::{CALLGRIND, Count, PERF, Tool};
 use super::workload::{Kind, Scenario};
 use anyhow::Context as _;
-use anyport_bench_load::{Amount, Interrupted, Kind as LoadKind, Load, Workload};
+use anyport_bench_load::{Amount, Clients, Interrupted, Kind as LoadKind, Workload};
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Instant;
@@ -117,7 +117,7 @@ fn one_run(
     contract::check(target, server.address(), scenario, &context.timeout)
         .and_then(|()| {
             let kind = LoadKind::KeepAlive(workload);
-            Load::connect(server.address(), kind, connections, &context.timeout)
+            Clients::connect(server.address(), kind, connections, &context.timeout)
         })
         .and_then(|mut load| {
             for _ in 0..each {

@@ -68,9 +68,6 @@ pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<Exit
     context.progress.finish();
     run.interrupted = measured.is_err();
     let is_complete = add_rows(&mut run, &job, &results, refused.as_ref());
-    let rate = results.latency_rate;
-    run.notes
-        .extend(rate.map(|rate| format!("Latencies are at {rate:.0} requests per second.")));
     let remarks = job.targets.iter().filter_map(|target| target.remark);
     run.notes.extend(remarks.map(str::to_owned));
     let written = measured

@@ -5,7 +5,7 @@ use super::row::{Figure, Row, Unit, rounded};
 use super::statistics::{FEWEST, interval_of_median, median};
 use super::target::Target;
 use super::timed::Window;
-use super::workload::{Kind, Scenario};
+use super::workload::Scenario;
 use std::collections::BTreeMap;
 
 /// A server that is busy for a larger share of the time limits the rate.
@@ -85,7 +85,7 @@ fn add_windows(row: &mut Row, windows: &[Window], scenario: &Scenario) {
         .filter_map(|(window, of)| Some(window.cpu / of.as_ref()?.cpu));
     let mebibytes = |bytes: u64| bytes as f64 / 1024.0 / 1024.0;
     // The load chose the rate of latencies.
-    let is_latency = scenario.kind == Kind::Latency;
+    let is_latency = scenario.is_latency();
     row.figures = figures(&[
         (Unit::Ratio, ratios.collect()),
         (Unit::Cpu, each(&|window| Some(window.cpu))),

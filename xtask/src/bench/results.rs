@@ -23,8 +23,6 @@ pub(super) struct Results {
     failures: BTreeMap<Key, (usize, String)>,
     /// The targets and workloads that keep the contract.
     pub(super) checked: BTreeSet<Key>,
-    /// The rate at which latencies are measured.
-    pub(super) latency_rate: Option<f64>,
 }
 
 impl Results {

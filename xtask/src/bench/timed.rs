@@ -4,14 +4,13 @@
 use super::build::Binaries;
 use super::contender::{Contender, SLICE, sample, slices};
 use super::context::Context;
-use super::load::Load;
 use super::noise::Sample;
 use super::pinning::Pinning;
 use super::results::Results;
 use super::server::{Server, Start};
 use super::target::Target;
-use super::workload::{self, Kind, Scenario};
-use anyport_bench_load::{Interrupted, Timeout};
+use super::workload::Scenario;
+use anyport_bench_load::Interrupted;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -124,10 +123,6 @@ impl Round<'_> {
         scenario: &'static Scenario,
     ) {
         let timeout = self.context.timeout.with_duration(TIMEOUT);
-        let rate = match scenario.kind {
-            Kind::Latency => self.latency_rate(results, contenders, &timeout),
-            _ => 0.0,
-        };
         let breaks_contract = |contender: &mut Contender<'a>| {
             let key = (contender.target.name.clone(), scenario.name);
             if results.checked.contains(&key) {
@@ -145,7 +140,7 @@ impl Round<'_> {
         let mut others: Vec<_> = contenders.extract_if(.., breaks_contract).collect();
         others.retain_mut(|contender| contender.server.is_running());
         each(results, contenders, scenario, |of| {
-            of.connect(scenario, rate, &timeout)
+            of.connect(scenario, &timeout)
         });
         if scenario.is_in_slices() {
             let slowest = contenders.iter().map(|of| of.rate).fold(f64::MAX, f64::min);
@@ -192,28 +187,6 @@ impl Round<'_> {
             }
         }
     }
-
-    /// Half of what the slowest server can serve, chosen once and for all targets.
-    fn latency_rate(
-        &self,
-        results: &mut Results,
-        contenders: &[Contender<'_>],
-        timeout: &Timeout,
-    ) -> f64 {
-        const LEAST: f64 = 1000.0;
-        *results.latency_rate.get_or_insert_with(|| {
-            let known = results
-                .windows
-                .iter()
-                .filter(|of| of.workload == "plaintext");
-            let slowest = known.map(|window| window.rate).fold(f64::MAX, f64::min);
-            let slowest = match slowest {
-                f64::MAX => probe(contenders, timeout).unwrap_or(LEAST),
-                slowest => slowest,
-            };
-            (slowest / 2.0 / LEAST).floor().max(1.0) * LEAST
-        })
-    }
 }
 
 /// Does something with each, and drops those that fail.
@@ -231,17 +204,4 @@ fn each<'a>(
         results.fail(&contender.target.name, scenario.name, &error);
         false
     });
-}
-
-/// Requests per second that the slowest of these can serve.
-fn probe(contenders: &[Contender<'_>], timeout: &Timeout) -> anyhow::Result<f64> {
-    let mut slowest = f64::MAX;
-    for contender in contenders {
-        let address = contender.server.address();
-        let mut load = Load::connect(&workload::ALL[0], address, 0.0, timeout)?;
-        let start = Instant::now();
-        let done = load.run(2 * WARM_UP)?;
-        slowest = slowest.min(done.count as f64 / start.elapsed().as_secs_f64());
-    }
-    Ok(slowest)
 }

@@ -7,7 +7,8 @@ mod tls;
 mod websocket;
 
 use anyport_bench_load::{
-    Address, Amount, IdleConnections, Interrupted, Kind, Load, Mixed, Timeout, Workload, fetch,
+    Address, Amount, Clients, IdleConnections, Interrupted, Kind, Load as _, Mixed, Timeout,
+    Workload, fetch,
 };
 use server::{
     RESPONSE, closing, healthy, on_each_connection, request, response, serve, short_timeout,
@@ -26,13 +27,13 @@ fn server(responses: Vec<Vec<Vec<u8>>>, requests: usize) -> Address {
     on_each_connection(move |_, stream| serve(stream, &responses, requests))
 }
 
-fn load(address: &Address, kind: Kind, connections: usize) -> Load {
-    Load::connect(address, kind, connections, &timeout()).unwrap()
+fn load(address: &Address, kind: Kind, connections: usize) -> Clients {
+    Clients::connect(address, kind, connections, &timeout()).unwrap()
 }
 
 /// The error of a load of two clients with a short timeout.
 fn failure(address: &Address, kind: Kind) -> String {
-    let made = Load::connect(address, kind, 2, &short_timeout());
+    let made = Clients::connect(address, kind, 2, &short_timeout());
     let ran = made.and_then(|mut load| load.run(Amount::Requests(100)));
     format!("{:#}", ran.unwrap_err())
 }
@@ -155,7 +156,7 @@ fn server_that_ignores_a_connection_times_out() {
         }
         serve(stream, &[vec![RESPONSE.to_vec()]], usize::MAX);
     });
-    let mut load = Load::connect(&address, PLAINTEXT, 3, &short_timeout()).unwrap();
+    let mut load = Clients::connect(&address, PLAINTEXT, 3, &short_timeout()).unwrap();
     let error = load.run(Amount::For(Duration::from_millis(50)));
     let error = error.unwrap_err().to_string();
     contains(
@@ -197,7 +198,7 @@ fn clients_without_response_in_time_are_starved() {
 fn runs_can_be_interrupted() {
     let stop = Arc::new(AtomicBool::new(false));
     let timeout = Timeout::new(Duration::from_secs(60), Arc::clone(&stop));
-    let mut load = Load::connect(&healthy(), PLAINTEXT, 1, &timeout).unwrap();
+    let mut load = Clients::connect(&healthy(), PLAINTEXT, 1, &timeout).unwrap();
     stop.store(true, Relaxed);
     let error = load.run(Amount::For(Duration::from_secs(600))).unwrap_err();
     assert!(error.is::<Interrupted>(), "{error}");
@@ -227,7 +228,7 @@ fn churn_errors_say_what_the_server_did() {
         on_each_connection(|_, stream| serve(stream, &[vec![RESPONSE.to_vec()]], usize::MAX));
     contains(
         &failure(&stays, Kind::Churn),
-        &["did not close a connection"],
+        &["did not answer `Connection: close` and close"],
     );
     let leaves = on_each_connection(|_, mut stream| drop(request(&mut stream)));
     contains(
@@ -235,7 +236,7 @@ fn churn_errors_say_what_the_server_did() {
         &["the server closed it", "the server reset it"],
     );
     let silent = on_each_connection(|_, mut stream| drop(stream.read_to_end(&mut Vec::new())));
-    contains(&failure(&silent, Kind::Churn), &["answered nothing"]);
+    contains(&failure(&silent, Kind::Churn), &["did not answer"]);
     let wrong = on_each_connection(|_, mut stream| {
         request(&mut stream);
         stream.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n").unwrap();
@@ -262,7 +263,7 @@ fn mixed_load_uses_all_kinds_of_connections() {
     let mut whole = 0;
     // A turn has a hundred responses, and now and then one more of a slow reader.
     while whole == 0 {
-        let outcome = mixed.run(Duration::from_millis(50)).unwrap();
+        let outcome = mixed.run_for(Duration::from_millis(50)).unwrap();
         assert!(outcome.count >= 100, "{outcome:?}");
         whole = outcome.count % 100;
     }

@@ -2,12 +2,13 @@
 
 use crate::connection::{Connection, Connector};
 use crate::run::{Run, runtime, with_timeout};
-use crate::{Amount, CpuUse, Outcome, Timeout, tls};
+use crate::{Amount, CpuUse, Load, Outcome, Timeout, tls};
 use anyhow::Context as _;
 use anyport_bench_child::{Address, Workload};
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
@@ -35,10 +36,12 @@ pub enum Handshake {
 
 /// Clients, none of which has a request in flight between two [`run`](Self::run)s.
 #[derive(Debug)]
-pub struct Load {
+pub struct Clients {
     runtime: Runtime,
     connector: Connector,
     clients: Vec<Client>,
+    /// What the server did not do, if it sends nothing for too long.
+    timeout_reason: &'static str,
     timeout: Timeout,
 }
 
@@ -56,7 +59,7 @@ enum ClientConnection {
     Handshakes(Handshake, Arc<ClientConfig>),
 }
 
-impl Load {
+impl Clients {
     /// Opens the connections that are kept. Of others, it makes one for a try.
     ///
     /// # Errors
@@ -76,6 +79,11 @@ impl Load {
             runtime: runtime()?,
             connector: Connector::new(address, workload)?,
             clients: Vec::new(),
+            timeout_reason: match kind {
+                Kind::KeepAlive(_) => "answered nothing",
+                Kind::Churn => "did not answer `Connection: close` and close",
+                Kind::Handshakes(_) => "did not make a handshake and send a ticket",
+            },
             timeout: timeout.clone(),
         };
         for index in 0..clients {
@@ -122,7 +130,10 @@ impl Load {
     pub fn run(&mut self, amount: Amount) -> anyhow::Result<Outcome> {
         let cpu = CpuUse::measure();
         let (run, all) = (Run::new(amount), self.clients.len());
-        let reason = || run.timeout_reason(all);
+        let reason = || {
+            let (reason, waiting) = (self.timeout_reason, run.waiting());
+            format!("the server {reason}, and {waiting} of {all} connections wait for it")
+        };
         let mut clients = Vec::with_capacity(all);
         let work = async {
             let mut tasks = JoinSet::new();
@@ -130,7 +141,7 @@ impl Load {
                 let (run, connector) = (Arc::clone(&run), self.connector.clone());
                 tasks.spawn(async move {
                     while run.begin() {
-                        let done = client.request(&connector, &run).await;
+                        let done = client.request(&connector).await;
                         done.with_context(|| format!("connection {} of {all}", index + 1))?;
                         run.finish();
                         client.has_response |= !run.is_over();
@@ -149,12 +160,17 @@ impl Load {
         Ok(Outcome {
             count: run.count(),
             cpu: cpu(),
+            ..Outcome::default()
         })
     }
+}
 
-    /// How many clients had no response in time in any [`run`](Self::run) since the last call. A
-    /// server that serves only some clients is no faster for it.
-    pub fn take_starved(&mut self) -> usize {
+impl Load for Clients {
+    fn run_for(&mut self, duration: Duration) -> anyhow::Result<Outcome> {
+        self.run(Amount::For(duration))
+    }
+
+    fn take_starved(&mut self) -> usize {
         let clients = self.clients.iter_mut();
         clients
             .map(|client| usize::from(!std::mem::take(&mut client.has_response)))
@@ -163,23 +179,19 @@ impl Load {
 }
 
 impl Client {
-    async fn request(&mut self, connector: &Connector, run: &Run) -> anyhow::Result<()> {
+    async fn request(&mut self, connector: &Connector) -> anyhow::Result<()> {
         match &mut self.connection {
             ClientConnection::KeptAlive(connection) => {
                 connection.exchange(&connector.request).await
             }
             ClientConnection::Churn => {
                 let mut connection = connector.open(connector.connect().await?).await?;
-                run.set_timeout_reason("answered nothing");
                 connection.exchange(&connector.last_request).await?;
-                run.set_timeout_reason("did not close a connection after `Connection: close`");
                 connection.expect_end().await
             }
             ClientConnection::Handshakes(handshake, config) => {
-                run.set_timeout_reason("made no handshake");
                 let stream = connector.connect().await?;
                 let mut stream = tls::handshake(config, stream).await?;
-                run.set_timeout_reason("sent no ticket");
                 tls::check_and_close(&mut stream, *handshake).await
             }
         }
