@@ -100,14 +100,13 @@ impl Workload {
         }
     }
 
-    /// The `content-type` of the response. None for the upgrade.
+    /// The `content-type` of the response. An upgrade has none.
     #[must_use]
-    pub fn content_type(self) -> Option<&'static str> {
+    pub fn content_type(self) -> &'static str {
         match self {
-            Self::Json => Some("application/json"),
-            Self::Echo | Self::Download64K | Self::Download1M => Some("application/octet-stream"),
-            _ if self.is_websocket() => None,
-            _ => Some("text/plain; charset=utf-8"),
+            Self::Json => "application/json",
+            Self::Echo | Self::Download64K | Self::Download1M => "application/octet-stream",
+            _ => "text/plain; charset=utf-8",
         }
     }
 

@@ -17,12 +17,11 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// Sends one request on its own connection. Of a WebSocket, the response is that to the upgrade,
-/// and its body is the text that was echoed.
+/// Sends one request on its own connection.
 ///
 /// # Errors
 ///
-/// When no whole response comes in time, or a WebSocket echoes another text.
+/// When no whole response comes in time.
 pub fn fetch(address: &Address, workload: Workload, timeout: &Timeout) -> anyhow::Result<Response> {
     let received = AtomicU64::new(0);
     let reason = || "no response came".to_owned();
@@ -41,20 +40,9 @@ async fn fetch_once(
     received: &AtomicU64,
 ) -> anyhow::Result<Response> {
     let connector = Connector::new(address, workload)?;
-    if workload.is_websocket() {
-        let mut connection = connector.open(connector.connect().await?).await?;
-        connection.exchange(&connector.request).await?;
-    }
     let mut stream = connector.secure(connector.connect().await?).await?;
-    let request = connector.upgrade.as_ref().unwrap_or(&connector.request);
     // A server may respond, and close, before it has read the whole request.
-    let sent = write(&mut stream, request).await;
-    let mut response = match read_response(&mut stream, received).await {
-        Ok(response) => response,
-        Err(error) => return Err(sent.err().unwrap_or(error)),
-    };
-    if workload.is_websocket() {
-        response.body = workload.response_body();
-    }
-    Ok(response)
+    let sent = write(&mut stream, &connector.request).await;
+    let response = read_response(&mut stream, received).await;
+    response.map_err(|error| sent.err().unwrap_or(error))
 }

@@ -93,7 +93,7 @@ impl<'a> Pair<'a> {
         scenario: &Scenario,
         connections: usize,
     ) -> anyhow::Result<Self> {
-        let workload = scenario.workload().unwrap_or(Workload::Plaintext);
+        let workload = scenario.workload();
         let start = Start {
             environment: SMALL_PAGES,
             ..Start::default()

@@ -25,8 +25,6 @@ pub(super) struct Target {
     pub(super) unsupported: &'static [Unsupported],
     /// Headers that it always sends, beside those of all servers.
     pub(super) own_headers: &'static [(&'static str, &'static str)],
-    /// The same in upgrades.
-    pub(super) upgrade_headers: &'static [(&'static str, &'static str)],
     /// A note above the tables.
     pub(super) remark: Option<&'static str>,
 }
@@ -121,7 +119,6 @@ impl Target {
             countable: true,
             unsupported: &[],
             own_headers: &[],
-            upgrade_headers: &[],
             remark: None,
         })
     }
@@ -145,7 +142,7 @@ impl Target {
         if scenario.needs_valgrind() && !self.countable {
             return Err("valgrind cannot follow it");
         }
-        if scenario.workload() == Some(Workload::Layers)
+        if scenario.workload() == Workload::Layers
             && !matches!(self.name.as_str(), "tcp-axum" | "axum")
             && !self.is_given()
         {

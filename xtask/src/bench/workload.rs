@@ -123,12 +123,12 @@ impl Scenario {
     }
 
     pub(super) fn is_websocket(&self) -> bool {
-        self.workload().is_some_and(Workload::is_websocket)
+        self.workload().is_websocket()
     }
 
     /// Whether the requests have a body.
     pub(super) fn is_upload(&self) -> bool {
-        self.workload().is_some_and(|of| of.upload() > 0)
+        self.workload().upload() > 0
     }
 
     pub(super) fn is_http2(&self) -> bool {
@@ -152,15 +152,14 @@ impl Scenario {
             || matches!(self.kind, Kind::Busy(Load::KeepAlive(workload)) if large(workload))
     }
 
-    /// The request and its response. None for handshakes.
-    pub(super) fn workload(&self) -> Option<Workload> {
+    /// The request and its response.
+    pub(super) fn workload(&self) -> Workload {
         match self.kind {
-            Kind::Busy(Load::Handshakes(_)) => None,
             Kind::Busy(Load::KeepAlive(workload))
             | Kind::Idle(workload)
             | Kind::Instructions(workload)
-            | Kind::Syscalls(workload) => Some(workload),
-            _ => Some(Workload::Plaintext),
+            | Kind::Syscalls(workload) => workload,
+            _ => Workload::Plaintext,
         }
     }
 }

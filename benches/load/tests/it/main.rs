@@ -66,14 +66,6 @@ fn timed_run_ends_with_no_request_in_flight() {
 }
 
 #[test]
-fn responses_may_be_split_at_every_byte() {
-    let split = |at| vec![RESPONSE[..at].to_vec(), RESPONSE[at..].to_vec()];
-    let responses = (1..RESPONSE.len()).map(split).collect();
-    let mut load = load(&server(responses, usize::MAX), PLAINTEXT, 2);
-    assert_eq!(load.run(Amount::Requests(400)).unwrap().count, 400);
-}
-
-#[test]
 fn unix_sockets_get_all_kinds_of_load() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("load.sock");

@@ -78,10 +78,7 @@ pub(in crate::bench) fn all() -> Vec<Target> {
         peer("actix", peer_package("peer-actix", "")).scaling(),
         ntex("ntex", "tokio"),
         ntex("ntex-uring", "uring").by_io_uring(),
-        Target {
-            upgrade_headers: &[("sec-websocket-version", "13")],
-            ..peer("trillium", peer_package("peer-trillium", "")).scaling()
-        },
+        peer("trillium", peer_package("peer-trillium", "")).scaling(),
         nginx(),
         Target {
             unsupported: &[FIXED],
@@ -132,7 +129,6 @@ fn ours(name: &'static str, transport: Transport, reference: &str) -> Target {
         countable: true,
         unsupported: &[],
         own_headers: &[],
-        upgrade_headers: &[],
         remark: None,
     }
 }
@@ -163,7 +159,6 @@ fn by_hand(name: &'static str, transport: Transport, arguments: &[&'static str])
 
 fn ntex(name: &'static str, features: &'static str) -> Target {
     Target {
-        upgrade_headers: &[("transfer-encoding", "chunked")],
         unsupported: &[SMALL_FRAMES],
         ..peer(name, peer_package("peer-ntex", features))
             .scaling()
