@@ -12,7 +12,7 @@ use std::path::Path;
 
 pub(super) use super::progress::minutes;
 
-/// The text above the tables.
+/// How to read the tables.
 const LEGEND: &str = "Ratios are the server's CPU time beside its reference's in the same round, \
     with the 95 % interval of their median: **+** is better, **-** is worse, and without a sign \
     this run shows no difference. `~` counts rounds that other programs disturbed.";
@@ -25,6 +25,11 @@ pub(super) fn write(run: &Run, folder: &Path) -> anyhow::Result<()> {
 }
 
 fn summary(run: &Run) -> String {
+    format!("{}\n{}", head(run), tables(run))
+}
+
+/// What was measured, when and where.
+fn head(run: &Run) -> String {
     let mut text = format!("# {}\n\n`{}`\n\n", run.name, run.command);
     let known = |name: &str| run.environment.get(name).map(String::as_str);
     for (head, value) in [
@@ -36,29 +41,28 @@ fn summary(run: &Run) -> String {
             text += &format!("{head}: {value}  \n");
         }
     }
-    text + "\n" + &tables(run)
+    text
 }
 
 /// One table for each workload, as Markdown that a terminal can show.
 pub(super) fn tables(run: &Run) -> String {
-    let mut text = format!("{LEGEND}\n");
-    if run.interrupted {
-        text += &format!("\n{INTERRUPTED}\n");
-    }
-    for note in &run.notes {
-        text += &format!("\n{note}\n");
-    }
+    let mut text = notes(run);
     for (workload, rows) in run.workloads() {
         text += &format!("\n## {workload}\n\n{}\n", about(&rows));
-        let units = units(&rows);
-        if !units.is_empty() {
-            text += &format!("\n{}\n", table(&rows, &units));
+        if rows.iter().any(|row| !row.figures.is_empty()) {
+            text += &format!("\n{}\n", table(&rows));
         }
-        for (reason, targets) in reasons(&rows) {
-            text += &format!("\nnot measured: {}: {reason}\n", targets.join(", "));
-        }
+        text += &reasons(&rows);
     }
     text
+}
+
+/// The text above the tables.
+fn notes(run: &Run) -> String {
+    let interrupted = run.interrupted.then_some(INTERRUPTED).into_iter();
+    let notes = run.notes.iter().map(String::as_str);
+    let notes = [LEGEND].into_iter().chain(interrupted).chain(notes);
+    notes.collect::<Vec<_>>().join("\n\n") + "\n"
 }
 
 /// The description of the workload.
@@ -85,7 +89,8 @@ fn units(rows: &[&Row]) -> Vec<Unit> {
     Unit::ALL.iter().copied().filter(has).collect()
 }
 
-fn table(rows: &[&Row], units: &[Unit]) -> Table {
+fn table(rows: &[&Row]) -> Table {
+    let units = units(rows);
     let labels = units.iter().map(|unit| unit.label());
     let mut table = markdown(
         ["target"]
@@ -96,7 +101,11 @@ fn table(rows: &[&Row], units: &[Unit]) -> Table {
     for row in rows.iter().filter(|row| !row.figures.is_empty()) {
         let mut cells = vec![row.target.clone()];
         cells.extend(units.iter().map(|unit| cell(row, *unit)));
-        cells.extend([rounds(row), row.reference.clone()]);
+        let rounds = match row.disturbed {
+            0 => row.rounds.to_string(),
+            disturbed => format!("{}, ~{disturbed}", row.rounds),
+        };
+        cells.extend([rounds, row.reference.clone()]);
         table.add_row(cells);
     }
     table
@@ -140,15 +149,8 @@ fn ends(figure: Figure, unit: Unit) -> String {
     ends.map_or(String::new(), |(low, high)| format!(" ({low}–{high})"))
 }
 
-fn rounds(row: &Row) -> String {
-    match row.disturbed {
-        0 => row.rounds.to_string(),
-        disturbed => format!("{}, ~{disturbed}", row.rounds),
-    }
-}
-
 /// Each reason once, with its targets.
-fn reasons<'a>(rows: &[&'a Row]) -> Vec<(&'a str, Vec<&'a str>)> {
+fn reasons(rows: &[&Row]) -> String {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for row in rows {
         let Some(reason) = &row.reason else { continue };
@@ -157,7 +159,10 @@ fn reasons<'a>(rows: &[&'a Row]) -> Vec<(&'a str, Vec<&'a str>)> {
             None => reasons.push((reason, vec![&row.target])),
         }
     }
-    reasons
+    let lines = reasons
+        .iter()
+        .map(|(reason, targets)| format!("\nnot measured: {}: {reason}\n", targets.join(", ")));
+    lines.collect()
 }
 
 /// Targets, workloads and figures.

@@ -1,13 +1,15 @@
-//! The page of a run: a chart and a table for each workload, and the environment. It loads nothing,
-//! and has no script.
+//! The page of a run: its tables, and a chart of each figure. It loads nothing, and has no script.
 
-use super::super::row::{Row, Run, Unit, Verdict};
-use super::{INTERRUPTED, about, cell, chart, ends, reasons, rounds, units};
-use crate::bench::environment;
+use super::super::row::{Row, Run, Unit};
+use super::{about, chart, head, notes, reasons, table, units};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use pulldown_cmark::{Event, Options, Parser};
 
 const STYLE: &str = include_str!("style.css");
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+const MARKS: &str = "Measured over loopback, on one machine: only ratios and counts hold on \
+    others. A filled mark differs from its reference by more than the 95 % interval; a hollow one \
+    shows no difference. Circles are anyport's.";
 
 pub(super) fn draw(run: &Run) -> Markup {
     let workloads = run.workloads();
@@ -24,19 +26,9 @@ pub(super) fn draw(run: &Run) -> Markup {
             }
             body {
                 header {
-                    h1 { "anyport beside its peers" }
-                    p { code { (run.command) } }
-                    @for name in ["time", "commit"] {
-                        @if let Some(value) = run.environment.get(name) { p.muted { (name) ": " (value) } }
-                    }
-                    @if let Some(machine) = environment::machine(&run.environment) { p.muted { (machine) } }
-                    @if run.interrupted { p.warning { (INTERRUPTED) } }
-                    @for note in &run.notes { p.muted { (note) } }
-                    p.warning {
-                        "Measured over loopback, on one machine: only ratios and counts hold on others. "
-                        "A filled mark differs from its reference by more than the 95 % interval; a "
-                        "hollow one shows no difference. Circles are anyport's."
-                    }
+                    (markdown(&head(run)))
+                    p.warning { (MARKS) }
+                    (markdown(&notes(run)))
                     nav aria-label="Workloads" {
                         @for (workload, _) in &workloads { a href=(format!("#{workload}")) { (workload) } }
                         a href="#environment" { "environment" }
@@ -70,7 +62,7 @@ fn section(workload: &str, rows: &[&Row]) -> Markup {
     html! {
         section id=(workload) {
             h2 { (workload) }
-            p.muted { (about(rows)) }
+            (markdown(&about(rows)))
             div.charts {
                 @for unit in units.iter().filter(is_charted) {
                     figure {
@@ -79,55 +71,26 @@ fn section(workload: &str, rows: &[&Row]) -> Markup {
                     }
                 }
             }
-            details {
-                summary { "All numbers" }
-                div.scroll tabindex="0" { (table(rows, &units)) }
+            @if !units.is_empty() {
+                details {
+                    summary { "All numbers" }
+                    div.scroll tabindex="0" { (markdown(&table(rows).to_string())) }
+                }
             }
-            @for (reason, targets) in reasons(rows) {
-                p.muted { "Not measured: " (targets.join(", ")) ": " (reason) }
-            }
+            (markdown(&reasons(rows)))
         }
     }
 }
 
-fn table(rows: &[&Row], units: &[Unit]) -> Markup {
-    html! {
-        table {
-            thead {
-                tr {
-                    th scope="col" { "target" }
-                    @for unit in units { th scope="col" { (unit.label()) } }
-                    th scope="col" { "rounds" }
-                    th scope="col" { "reference" }
-                }
-            }
-            tbody {
-                @for row in rows.iter().filter(|row| !row.figures.is_empty()) {
-                    tr {
-                        th scope="row" { (row.target) }
-                        @for unit in units {
-                            td.(verdict(row, *unit)) {
-                                (cell(row, *unit).replace('*', ""))
-                                @if *unit != Unit::Ratio && let Some(figure) = row.figures.get(unit) {
-                                    span.muted { (ends(*figure, *unit)) }
-                                }
-                            }
-                        }
-                        td { (rounds(row)) }
-                        td.text { (row.reference) }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn verdict(row: &Row, unit: Unit) -> &'static str {
-    match row.verdict().filter(|_| unit == Unit::Ratio) {
-        Some(Verdict::Better) => "better",
-        Some(Verdict::Worse) => "worse",
-        _ => "number",
-    }
+/// As HTML, without the HTML in it.
+fn markdown(text: &str) -> Markup {
+    let events = Parser::new_ext(text, Options::ENABLE_TABLES).map(|event| match event {
+        Event::Html(html) | Event::InlineHtml(html) => Event::Text(html),
+        event => event,
+    });
+    let mut html = String::new();
+    pulldown_cmark::html::push_html(&mut html, events);
+    PreEscaped(html)
 }
 
 #[cfg(test)]
@@ -141,8 +104,8 @@ mod tests {
         for expected in [
             "id=\"plaintext\"",
             "href=\"#plaintext\"",
-            "<th scope=\"row\">axum</th>",
-            "class=\"worse\"",
+            "<td>axum</td>",
+            "<strong>-</strong>",
         ] {
             assert!(page.contains(expected), "{expected} is not in: {page}");
         }
