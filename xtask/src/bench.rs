@@ -63,7 +63,10 @@ enum Command {
         folder: PathBuf,
     },
     /// Write the tables in README.md and docs/choosing.md
-    Document(present::DocumentOptions),
+    Document {
+        /// The folder of the run
+        folder: PathBuf,
+    },
 }
 
 /// Measures and prints. Gives the exit code.
@@ -75,8 +78,9 @@ pub(crate) fn run(bench: &Bench, metadata: &Metadata) -> anyhow::Result<ExitCode
     match &bench.command {
         Some(Command::Build) => return check::build(metadata),
         Some(Command::Report { folder }) => present::write(&row::Run::read(folder)?, folder)?,
-        Some(Command::Document(options)) => {
-            present::update_documents(options, metadata.workspace_root.as_std_path())?;
+        Some(Command::Document { folder }) => {
+            let root = metadata.workspace_root.as_std_path();
+            present::update_documents(&row::Run::read(folder)?, root)?;
         }
         None if bench.options.list => output::print(present::list())?,
         None if bench.options.check => return check::run(&bench.options, metadata),

@@ -1,6 +1,6 @@
-//! What figures depend on beside the code: the machine, the tools and the versions.
+//! What figures depend on beside the code: the machine and the tools. The lock files of the commit
+//! have the versions of crates.
 
-use crate::workspace::locked_versions;
 use procfs::{Current as _, LoadAverage, Meminfo};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -33,18 +33,6 @@ const TOOLS: [(&str, &str); 6] = [
     ("nginx", "-v"),
     ("h2load", "--version"),
     ("curl", "--version"),
-];
-
-/// The crates that a request goes through, ours and the peers'.
-const CRATES: [(&str, &str); 2] = [
-    (
-        "Cargo.lock",
-        "axum glommio hyper mimalloc monoio rustls tokio tokio-rustls",
-    ),
-    (
-        "benches/peers/Cargo.lock",
-        "actix-web fastwebsockets ntex trillium",
-    ),
 ];
 
 /// Reads all of it, and leaves out what is unknown.
@@ -91,18 +79,7 @@ pub(super) fn read(root: &Path) -> Environment {
     let flags = ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"]
         .map(|name| (format!("environment.{name}"), env::var(name).ok()));
     let tools = TOOLS.map(|(program, flag)| (format!("tool.{program}"), version(program, flag)));
-    let crates = CRATES.iter().flat_map(|(file, names)| {
-        let lock = fs::read_to_string(root.join(file)).unwrap_or_default();
-        names.split(' ').map(move |name| {
-            // The newest one is last.
-            let version = locked_versions(&lock, name).last();
-            (
-                format!("crate.{name}"),
-                version.map(|(version, _)| version.to_owned()),
-            )
-        })
-    });
-    let all = known.chain(flags).chain(tools).chain(crates);
+    let all = known.chain(flags).chain(tools);
     let all = all.filter_map(|(name, value)| Some((name, value?)));
     all.filter(|(_, value)| !value.is_empty()).collect()
 }
@@ -175,22 +152,20 @@ fn version(program: &str, flag: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{machine, read, timestamp};
-    use time::OffsetDateTime;
+    use super::{machine, read};
 
     #[test]
-    fn machine_and_versions_are_known() {
+    fn machine_and_tools_are_known() {
         let environment = read(std::path::Path::new(concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/.."
         )));
         for name in [
             "time",
+            "commit",
             "cpu.cores",
             "kernel.release",
             "tool.rustc",
-            "crate.hyper",
-            "crate.actix-web",
         ] {
             assert!(
                 environment.contains_key(name),
@@ -198,13 +173,5 @@ mod tests {
             );
         }
         assert!(machine(&environment).unwrap().contains("cores"));
-    }
-
-    #[test]
-    fn timestamps_are_utc() {
-        assert_eq!(
-            timestamp(OffsetDateTime::UNIX_EPOCH),
-            "1970-01-01T00:00:00Z"
-        );
     }
 }

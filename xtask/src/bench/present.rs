@@ -7,7 +7,7 @@ mod page;
 use super::row::{Figure, Row, Run, Unit, Verdict, write as write_file};
 use super::{environment, target, workload};
 use comfy_table::{CellAlignment, Table, presets};
-pub(super) use document::{DocumentOptions, update as update_documents};
+pub(super) use document::update as update_documents;
 use std::path::Path;
 
 pub(super) use super::progress::minutes;

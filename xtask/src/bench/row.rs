@@ -262,7 +262,7 @@ pub(super) fn rounded(value: f64) -> f64 {
 }
 
 /// With commas between thousands.
-pub(super) fn grouped(value: f64, decimals: usize) -> String {
+fn grouped(value: f64, decimals: usize) -> String {
     let text = format!(
         "{:.decimals$}",
         if value.abs() < 1e-9 { 0.0 } else { value }

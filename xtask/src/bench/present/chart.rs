@@ -1,7 +1,7 @@
 //! A chart: each target has a row, with a mark for its median and a whisker for its interval. The
 //! style sheet has the colours.
 
-use super::super::row::{Row, Unit, Verdict};
+use super::super::row::{Row, Unit, Verdict, rounded};
 use super::{cell, ends};
 use maud::{Markup, html};
 
@@ -56,34 +56,22 @@ impl Scale {
         PLOT.0 + share.clamp(0.0, 1.0) * (PLOT.1 - PLOT.0)
     }
 
-    /// Round values whose numbers do not overlap.
+    /// Round values, seven at most, and 1 for ratios.
     fn ticks(self) -> Vec<f64> {
-        if self.is_logarithmic {
-            let all = [
-                0.1, 0.2, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0,
-            ];
-            let mut ticks = vec![1.0];
-            for tick in all {
-                let has_room = ticks
-                    .iter()
-                    .all(|other| (self.at(*other) - self.at(tick)).abs() > 30.0);
-                if tick >= self.low && tick <= self.high && has_room {
-                    ticks.push(tick);
-                }
-            }
-            return ticks;
-        }
-        let power = 10_f64.powf((self.high - self.low).log10().floor());
-        let steps = [0.2, 0.5, 1.0, 2.0, 5.0].map(|step| step * power);
-        let step = steps
-            .into_iter()
-            .find(|step| (self.high - self.low) / step <= 6.0);
-        let step = step.unwrap_or(10.0 * power);
+        let range = self.high - self.low;
+        let power = 10_f64.powf(range.log10().floor());
+        let steps = [0.2, 0.5, 1.0].map(|step| step * power);
+        let step = steps.into_iter().find(|step| range / step <= 6.0);
+        let step = step.unwrap_or(2.0 * power);
         let first = (self.low / step).ceil() as i64;
-        let ticks = (first..).map(|count| count as f64 * step);
+        let last = (self.high / step).floor() as i64;
+        let mut ticks: Vec<f64> = (first..=last)
+            .map(|count| rounded(count as f64 * step))
+            .collect();
+        if self.is_logarithmic && !ticks.contains(&1.0) {
+            ticks.push(1.0);
+        }
         ticks
-            .take_while(|tick| *tick <= self.high * 1.000_001)
-            .collect()
     }
 }
 
@@ -101,7 +89,7 @@ pub(super) fn draw(rows: &[&Row], unit: Unit, title: &str) -> Markup {
             @for tick in scale.ticks() {
                 line.grid.one[unit == Unit::Ratio && tick == 1.0] x1=(px(scale.at(tick))) x2=(px(scale.at(tick)))
                     y1=(HEAD - 4.0) y2=(height) {}
-                text.tick x=(px(scale.at(tick))) y=(HEAD - 9.0) text-anchor="middle" { (number(tick)) }
+                text.tick x=(px(scale.at(tick))) y=(HEAD - 9.0) text-anchor="middle" { (tick) }
             }
             @for (index, row) in rows.iter().enumerate() {
                 (mark(row, unit, scale, HEAD + ROW * (index as f64 + 0.5)))
@@ -144,19 +132,6 @@ fn mark(row: &Row, unit: Unit, scale: Scale, y: f64) -> Markup {
 /// A coordinate, to a tenth of a pixel.
 fn px(value: f64) -> String {
     format!("{value:.1}")
-}
-
-fn number(tick: f64) -> String {
-    let decimals = if tick == 0.0 || tick.abs() >= 10.0 {
-        0
-    } else {
-        2
-    };
-    let text = super::super::row::grouped(tick, decimals);
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    }
 }
 
 #[cfg(test)]

@@ -9,30 +9,23 @@ use super::{cell, markdown};
 use anyhow::Context as _;
 use comfy_table::Table;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The documents that have tables.
 const DOCUMENTS: [&str; 2] = ["README.md", "docs/choosing.md"];
 const START: &str = "<!-- bench:";
 const END: &str = "<!-- /bench -->";
 
-#[derive(Debug, clap::Args)]
-pub(in crate::bench) struct DocumentOptions {
-    /// The folder of the run
-    folder: PathBuf,
-}
-
 /// Writes the tables of all documents.
 ///
 /// # Errors
 ///
 /// When a marker names what the run does not have.
-pub(in crate::bench) fn update(options: &DocumentOptions, root: &Path) -> anyhow::Result<()> {
-    let run = Run::read(&options.folder)?;
+pub(in crate::bench) fn update(run: &Run, root: &Path) -> anyhow::Result<()> {
     for name in DOCUMENTS {
         let path = root.join(name);
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {name}"))?;
-        let updated = updated(&text, &run).with_context(|| format!("in {name}"))?;
+        let updated = updated(&text, run).with_context(|| format!("in {name}"))?;
         if updated != text {
             write(&path, &updated)?;
         }
