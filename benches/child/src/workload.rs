@@ -34,24 +34,6 @@ pub enum Workload {
 }
 
 impl Workload {
-    /// All workloads.
-    pub const ALL: [Self; 14] = [
-        Self::Plaintext,
-        Self::Headers,
-        Self::Json,
-        Self::Echo,
-        Self::Download64K,
-        Self::Download1M,
-        Self::Discard64K,
-        Self::Discard16M,
-        Self::Collect64K,
-        Self::Collect16M,
-        Self::Layers,
-        Self::WebSocket16,
-        Self::WebSocket4K,
-        Self::WebSocket1M,
-    ];
-
     /// The path of the request.
     #[must_use]
     pub fn path(self) -> &'static str {

@@ -231,19 +231,6 @@ mod tests {
     }
 
     #[test]
-    fn worse_figure_fails_and_is_named() {
-        let mut figures = baseline().figures;
-        let report = |figures: &Figures| report(&baseline(), "1", figures, &[], None);
-        assert!(report(&figures).1);
-        figures.insert("tcp syscalls syscalls".to_owned(), 3.02);
-        let (text, is_good) = report(&figures);
-        assert!(
-            !is_good && text.contains("3.02  WORSE") && text.contains("1 WORSE"),
-            "{text}"
-        );
-    }
-
-    #[test]
     fn check_without_a_comparison_fails() {
         let refused = Some("monoio: io_uring is refused");
         let (text, is_good) = report(&baseline(), "1", &Figures::new(), &[], refused);

@@ -3,6 +3,7 @@
 use super::build;
 use super::context::Context;
 use super::environment::{self, Environment};
+use super::noise::{Noise, Sample};
 use super::options::{Job, Options, Refused};
 use super::present::{self, minutes};
 use super::reduce;
@@ -12,9 +13,8 @@ use super::row::{RESULTS, Run};
 use super::timed::Window;
 use crate::output;
 use anyhow::Context as _;
-use anyport_bench_load::require;
+use anyport_bench_load::{Interrupted, require};
 use cargo_metadata::Metadata;
-use procfs::{CurrentSI as _, KernelStats};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,8 @@ pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<Exit
     ));
     let refused = job.take_refused();
     let mut results = Results::default();
-    let measured = build::build(&context, &job.targets).and_then(|binaries| {
+    let built = build::build(&context, &job.targets).map_err(Into::into);
+    let measured = built.and_then(|binaries| {
         rounds::all(&context, &job, &binaries, &mut results, &mut |results| {
             add_rows(&mut run, &job, results, refused.as_ref());
             run.write(&folder)?;
@@ -66,12 +67,17 @@ pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<Exit
         })
     });
     context.progress.finish();
-    run.interrupted = measured.is_err();
+    let measured = match measured {
+        Err(error) if error.is::<Interrupted>() => {
+            run.interrupted = true;
+            Ok(())
+        }
+        measured => measured,
+    };
     let is_complete = add_rows(&mut run, &job, &results, refused.as_ref());
     let remarks = job.targets.iter().filter_map(|target| target.remark);
     run.notes.extend(remarks.map(str::to_owned));
     let written = measured
-        .unwrap_or(Ok(()))
         .and_then(|()| run.write(&folder))
         .and_then(|()| write_windows(&raw, &results.windows))
         .and_then(|()| present::write(&run, &folder));
@@ -110,18 +116,11 @@ fn add_rows(run: &mut Run, job: &Job, results: &Results, refused: Option<&Refuse
 
 /// How busy the machine is, and what that does to the figures.
 fn busy(context: &Context) -> anyhow::Result<String> {
-    const DURATION: Duration = Duration::from_millis(500);
-    let ticks = || -> anyhow::Result<(u64, u64)> {
-        let stats = KernelStats::current().context("cannot read /proc/stat")?;
-        let time = stats.total;
-        let ran = time.user + time.nice + time.system + time.steal.unwrap_or_default();
-        Ok((ran, time.idle + time.iowait.unwrap_or_default()))
-    };
-    let before = ticks()?;
+    const DURATION: Duration = Duration::from_secs(1);
+    let (before, start) = Sample::take(&[], &[])?;
     context.timeout.sleep(DURATION)?;
-    let after = ticks()?;
-    let (ran, idle) = ((after.0 - before.0) as f64, (after.1 - before.1) as f64);
-    let share = ran / (ran + idle).max(1.0);
+    let (after, end) = Sample::take(&[], &[])?;
+    let share = Noise::between(&before, &after, (end - start).as_nanos() as u64).foreign;
     let meaning = match share < QUIET {
         true => "it is quiet.",
         false => {

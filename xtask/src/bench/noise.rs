@@ -152,10 +152,6 @@ fn nanoseconds(ticks: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{Noise, Sample, Threads};
-    use rustix::process::Pid;
-    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-    use std::process::{Child, Command};
-    use std::time::{Duration, Instant};
 
     const SECOND: u64 = 1_000_000_000;
     const FOREIGN: Option<&str> = Some("other processes' CPU time");
@@ -217,39 +213,5 @@ mod tests {
         let (one, two) = (sample(&[(1, 5)]), sample(&[(1, 9), (2, 3)]));
         assert_eq!(two.server_time_since(&one, 1).unwrap(), 7);
         one.server_time_since(&two, 1).unwrap_err();
-    }
-
-    #[test]
-    fn process_on_the_same_core_disturbs() {
-        let core = (0..CpuSet::MAX_CPU).find(|&core| sched_getaffinity(None).unwrap().is_set(core));
-        let core = core.unwrap();
-        let mut alone = CpuSet::new();
-        alone.set(core);
-        let busy = [(); 2].map(|()| {
-            let mut shell = Command::new("sh");
-            let child = Killed(shell.args(["-c", "while :; do :; done"]).spawn().unwrap());
-            sched_setaffinity(Some(Pid::from_child(&child.0)), &alone).unwrap();
-            child
-        });
-        let sample = || Sample::take(&[vec![busy[0].0.id()]], &[core]).unwrap();
-        let (before, start) = sample();
-        let end = Instant::now() + Duration::from_secs(30);
-        loop {
-            let (after, now) = sample();
-            let elapsed = (now - start).as_nanos() as u64;
-            if Noise::between(&before, &after, elapsed).disturbance() == FOREIGN {
-                break;
-            }
-            assert!(Instant::now() < end, "nothing was disturbed");
-        }
-    }
-
-    struct Killed(Child);
-
-    impl Drop for Killed {
-        fn drop(&mut self) {
-            let _ = self.0.kill();
-            let _ = self.0.wait();
-        }
     }
 }

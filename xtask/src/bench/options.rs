@@ -303,16 +303,12 @@ mod tests {
     }
 
     #[test]
-    fn targets_have_their_references() {
+    fn targets_have_their_references_unless_they_are_checked() {
         assert_eq!(
             names(&job("--only monoio-unix,tcp-again")),
             "monoio-unix tcp-again hyper-monoio-unix tcp hyper"
         );
         assert_eq!(names(&job("--server mine=./x")), "mine tcp axum hyper");
-    }
-
-    #[test]
-    fn check_has_no_references() {
         assert_eq!(names(&job("--check --only tcp")), "tcp");
     }
 

@@ -11,7 +11,6 @@ use super::target::Target;
 use super::timed::Round;
 use super::workload::Scenario;
 use super::{counted, idle, reduce};
-use anyport_bench_load::Interrupted;
 use fastrand::Rng;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -39,7 +38,7 @@ pub(super) fn all(
     binaries: &Binaries,
     results: &mut Results,
     save: &mut dyn FnMut(&Results) -> anyhow::Result<()>,
-) -> Result<anyhow::Result<()>, Interrupted> {
+) -> anyhow::Result<()> {
     let start = Instant::now();
     let end = start + job.time;
     context.progress.ends_in(job.time);
@@ -53,11 +52,8 @@ pub(super) fn all(
         let targets: Vec<&Target> = targets.collect();
         counted::measure(context, binaries, &targets, scenario, half, results)?;
     }
-    let ready = save(results).and_then(|()| Pinning::separate(context.workers));
-    let pinning = match ready {
-        Ok(pinning) => pinning,
-        Err(error) => return Ok(Err(error)),
-    };
+    save(results)?;
+    let pinning = Pinning::separate(context.workers)?;
     if !pinning.is_separate() {
         context.progress.print(
             "One core for load and server: they share its caches, and ratios are too close to 1.",
@@ -77,7 +73,7 @@ pub(super) fn all(
         for &index in &order {
             let batch_start = Instant::now();
             if batch_start >= end || number > 0 && batch_start + took[index] > end {
-                return Ok(save(results));
+                return save(results);
             }
             match &mut batches[index] {
                 Batch::Timed(targets, scenarios) => {
@@ -104,17 +100,17 @@ pub(super) fn all(
             }
             took[index] = batch_start.elapsed();
         }
-        let saved = save(results);
+        save(results)?;
         // If everything is given up, other rounds have no more results.
-        if saved.is_err() || number > 0 && results.len() == known {
-            return Ok(saved);
+        if number > 0 && results.len() == known {
+            return Ok(());
         }
         if number == 0 {
             let overhead = round_start.elapsed().saturating_sub(window * cells as u32);
             window = self::window(left(), job.rounds.saturating_sub(1), cells, overhead);
         }
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// How long a window is, if so many rounds fit.

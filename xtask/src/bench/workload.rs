@@ -166,8 +166,7 @@ impl Scenario {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL, keep_alive, named};
-    use anyport_bench_load::Workload;
+    use super::{ALL, named};
 
     #[test]
     fn names_are_unique() {
@@ -178,27 +177,5 @@ mod tests {
                 scenario.name
             );
         }
-    }
-
-    #[test]
-    fn each_request_of_the_servers_has_a_workload() {
-        for workload in Workload::ALL {
-            let has_one = ALL.iter().any(|of| of.kind == keep_alive(workload));
-            assert!(has_one, "{workload:?}");
-        }
-    }
-
-    #[test]
-    fn uploads_and_downloads_have_a_peak() {
-        let names: Vec<&str> = ALL
-            .iter()
-            .filter(|scenario| scenario.has_peak())
-            .map(|of| of.name)
-            .collect();
-        assert_eq!(
-            names.join(" "),
-            "download-64k download-1m discard-64k discard-16m collect-64k collect-16m \
-            websocket-1m mixed"
-        );
     }
 }

@@ -90,7 +90,13 @@ fn unix_sockets_get_all_kinds_of_load() {
 
 #[test]
 fn every_workload_is_requested_and_its_response_compared() {
-    for workload in Workload::ALL.into_iter().filter(|of| !of.is_websocket()) {
+    for workload in [
+        Workload::Headers,
+        Workload::Json,
+        Workload::Echo,
+        Workload::Download1M,
+        Workload::Discard16M,
+    ] {
         let right = response(&workload.response_body());
         let address = server(vec![vec![right.clone()]], usize::MAX);
         let mut good = load(&address, Kind::KeepAlive(workload), 2);
