@@ -1,16 +1,15 @@
 //! Builds the servers.
 
 use super::context::Context;
+use super::processes::Group;
 use super::target::{Package, Program, Target};
 use anyhow::Context as _;
 use anyport_bench_load::{Interrupted, Timeout};
 use cargo_metadata::Message;
-use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, IsTerminal as _};
-use std::os::unix::process::CommandExt as _;
+use std::io::{BufReader, ErrorKind, IsTerminal as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::Instant;
 use std::{env, fs, io, thread};
 
@@ -88,18 +87,15 @@ fn build_package(context: &Context, package: Package) -> anyhow::Result<PathBuf>
         .args(["--message-format", "json-render-diagnostics"])
         .args(["--target-dir", target_dir.as_str()])
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        // The bench ends cargo and its compilers itself, whichever signal it received.
-        .process_group(0);
+        .stdout(Stdio::piped());
     if !package.features.is_empty() {
         command.args(["--features", package.features]);
     }
     if !io::stderr().is_terminal() {
         command.arg("--quiet");
     }
-    let cargo = Cargo(command.spawn().context("cannot start cargo")?);
-    let mut programs = cargo
-        .finish(&context.timeout)
+    let cargo = Group::spawn(&mut command).context("cannot start cargo")?;
+    let mut programs = finish(cargo, &context.timeout)
         .with_context(|| format!("`{}` does not build; its errors stand above", package.name))?;
     let program = programs
         .remove(package.binary)
@@ -116,47 +112,28 @@ fn build_package(context: &Context, package: Package) -> anyhow::Result<PathBuf>
 fn keep(built: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let kept = folder.join(built.file_name().unwrap_or(built.as_os_str()));
-    link(built, &kept).with_context(|| format!("cannot link {}", kept.display()))?;
-    Ok(kept)
-}
-
-/// Makes `to` another name of `from`, even if another process does the same.
-fn link(from: &Path, to: &Path) -> io::Result<()> {
-    let own = to.with_extension(std::process::id().to_string());
-    fs::hard_link(from, &own)?;
-    let renamed = fs::rename(&own, to);
-    // It still exists if both were the same file before (rename(2)).
-    let _ = fs::remove_file(&own);
-    renamed
-}
-
-/// A build in progress. Dropped, it ends with all its processes.
-struct Cargo(Child);
-
-impl Cargo {
-    fn finish(mut self, timeout: &Timeout) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-        let stdout = self.0.stdout.take().context("cargo has no stdout")?;
-        let reader = thread::spawn(|| programs(stdout));
-        // A build has no timeout, but Ctrl-C ends it.
-        while !reader.is_finished() {
-            timeout.sleep(Timeout::TICK)?;
-        }
-        let status = self.0.wait()?;
-        anyhow::ensure!(status.success(), "cargo ended with {status}");
-        reader
-            .join()
-            .map_err(|_| anyhow::anyhow!("cannot read cargo's messages"))?
+    let _ = fs::remove_file(&kept);
+    match fs::hard_link(built, &kept) {
+        // Another bench did it.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(kept),
+        linked => linked
+            .map(|()| kept)
+            .with_context(|| format!("cannot link {}", built.display())),
     }
 }
 
-impl Drop for Cargo {
-    fn drop(&mut self) {
-        // Not once it is reaped, since its number may be reused then; its compilers end before it.
-        if matches!(self.0.try_wait(), Ok(None)) {
-            let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
-            let _ = self.0.wait();
-        }
+/// Waits for cargo, and gives the programs that it made. Ctrl-C ends it.
+fn finish(mut cargo: Group, timeout: &Timeout) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let stdout = cargo.0.stdout.take().context("cargo has no stdout")?;
+    let reader = thread::spawn(|| programs(stdout));
+    while !reader.is_finished() {
+        timeout.sleep(Timeout::TICK)?;
     }
+    let status = cargo.0.wait()?;
+    anyhow::ensure!(status.success(), "cargo ended with {status}");
+    reader
+        .join()
+        .map_err(|_| anyhow::anyhow!("cannot read cargo's messages"))?
 }
 
 /// The executables in cargo's messages.

@@ -40,7 +40,7 @@ pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<Exit
 }
 
 fn check(options: &Options, context: &Context) -> anyhow::Result<ExitCode> {
-    let mut job = options.job();
+    let job = options.job();
     let default = || context.root.join(BASELINE).into();
     let path = options.baseline.clone().unwrap_or_else(default);
     let rustc = environment::read(context.root.as_std_path()).remove("tool.rustc");
@@ -50,13 +50,11 @@ fn check(options: &Options, context: &Context) -> anyhow::Result<ExitCode> {
         false => Baseline::read(&path)?,
     };
     counted::require_tools()?;
-    let refused = job
-        .take_refused()
-        .filter(|refused| !refused.targets.is_empty());
-    let refused = refused.map(|refused| {
-        let names: Vec<&str> = refused.targets.iter().map(|of| &*of.name).collect();
-        format!("{}: {}", names.join(", "), refused.reason)
+    let refused = job.targets.iter().filter_map(|target| {
+        let reason = target.refusal()?;
+        Some(format!("NOT COMPARED: {target}: {reason}\n"))
     });
+    let refused: String = refused.collect();
     let binaries = build::build(context, &job.targets)?;
     let idle_runs = if options.update { UPDATE_RUNS } else { 1 };
     let (mut figures, mut failures) = measure(context, &binaries, &job, idle_runs, |_, _| true)?;
@@ -85,9 +83,8 @@ fn check(options: &Options, context: &Context) -> anyhow::Result<ExitCode> {
             *figure = figure.min(value);
         }
     }
-    let refused = refused.as_deref();
-    let (text, is_good) = report(&baseline, &rustc, &figures, &failures, refused);
-    output::print(text)?;
+    let (text, is_good) = report(&baseline, &rustc, &figures, &failures);
+    output::print(refused + &text)?;
     Ok(if is_good {
         ExitCode::SUCCESS
     } else {

@@ -4,7 +4,7 @@ use super::build;
 use super::context::Context;
 use super::environment::{self, Environment};
 use super::noise::{Noise, Sample};
-use super::options::{Job, Options, Refused};
+use super::options::{Job, Options};
 use super::present::{self, minutes};
 use super::reduce;
 use super::results::Results;
@@ -31,7 +31,7 @@ const QUIET: f64 = 0.1;
 ///
 /// When nothing could be measured, or a file cannot be written.
 pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<ExitCode> {
-    let mut job = options.job();
+    let job = options.job();
     let context = Context::new(metadata, options.workers)?;
     require("taskset", "util-linux")?;
     let environment = environment::read(context.root.as_std_path());
@@ -56,12 +56,11 @@ pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<Exit
         minutes(job.time),
         folder.display()
     ));
-    let refused = job.take_refused();
     let mut results = Results::default();
     let built = build::build(&context, &job.targets).map_err(Into::into);
     let measured = built.and_then(|binaries| {
         rounds::all(&context, &job, &binaries, &mut results, &mut |results| {
-            add_rows(&mut run, &job, results, refused.as_ref());
+            add_rows(&mut run, &job, results);
             run.write(&folder)?;
             write_windows(&raw, &results.windows)
         })
@@ -74,7 +73,7 @@ pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<Exit
         }
         measured => measured,
     };
-    let is_complete = add_rows(&mut run, &job, &results, refused.as_ref());
+    let is_complete = add_rows(&mut run, &job, &results);
     let remarks = job.targets.iter().filter_map(|target| target.remark);
     run.notes.extend(remarks.map(str::to_owned));
     let written = measured
@@ -96,18 +95,13 @@ pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<Exit
 }
 
 /// All rows so far, in the order of workloads and targets. Whether all that can be measured was.
-fn add_rows(run: &mut Run, job: &Job, results: &Results, refused: Option<&Refused>) -> bool {
+fn add_rows(run: &mut Run, job: &Job, results: &Results) -> bool {
     run.rows.clear();
     let mut is_complete = true;
     for &scenario in &job.scenarios {
         for target in &job.targets {
             let row = reduce::row(results, target, scenario);
             is_complete &= row.reason.is_none() || target.supports(scenario).is_err();
-            run.rows.push(row);
-        }
-        for target in refused.iter().flat_map(|refused| &refused.targets) {
-            let mut row = reduce::empty(target, scenario);
-            row.reason = refused.map(|refused| refused.reason.clone());
             run.rows.push(row);
         }
     }

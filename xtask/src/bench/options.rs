@@ -1,7 +1,6 @@
 //! The command line.
 
 use super::target::{self, Target};
-use super::tool::require_io_uring;
 use super::workload::{self, Kind, Scenario};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::num::NonZeroUsize;
@@ -101,25 +100,6 @@ pub(super) struct Job {
     pub(super) time: Duration,
     /// How many rounds should fit into the time.
     pub(super) rounds: usize,
-}
-
-/// Targets that this kernel does not allow, and why.
-#[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) targets: Vec<Target>,
-    pub(super) reason: String,
-}
-
-impl Job {
-    /// Takes the targets out that this kernel does not allow.
-    pub(super) fn take_refused(&mut self) -> Option<Refused> {
-        let reason = require_io_uring().err()?;
-        let needs_it = |target: &mut Target| target.needs_io_uring;
-        Some(Refused {
-            targets: self.targets.extract_if(.., needs_it).collect(),
-            reason: format!("{reason:#}"),
-        })
-    }
 }
 
 /// The targets of `--check`.

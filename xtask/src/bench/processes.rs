@@ -2,7 +2,31 @@
 
 use anyhow::Context as _;
 use procfs::process::{Process, Stat, all_processes};
-use std::fs;
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command};
+use std::{fs, io};
+
+/// A process in a group of its own, which Ctrl-C in a terminal does not reach. Dropped, the whole
+/// group ends.
+#[derive(Debug)]
+pub(super) struct Group(pub(super) Child);
+
+impl Group {
+    pub(super) fn spawn(command: &mut Command) -> io::Result<Self> {
+        command.process_group(0).spawn().map(Self)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Not once its first process is reaped, since the number may be reused then.
+        if matches!(self.0.try_wait(), Ok(None)) {
+            let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+            let _ = self.0.wait();
+        }
+    }
+}
 
 /// The numbers of the processes. The first is the server's own.
 #[derive(Clone, Debug)]

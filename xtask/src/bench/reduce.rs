@@ -13,9 +13,9 @@ const SATURATED: f64 = 0.95;
 /// A load that is busy for a larger share limits the rate itself.
 const BUSY: f64 = 0.9;
 
-/// A row without figures.
-pub(super) fn empty(target: &Target, scenario: &Scenario) -> Row {
-    Row {
+/// The row of a target and a workload.
+pub(super) fn row(results: &Results, target: &Target, scenario: &Scenario) -> Row {
+    let mut row = Row {
         target: target.name.clone(),
         reference: target.reference.clone(),
         peer: target.peer,
@@ -26,12 +26,7 @@ pub(super) fn empty(target: &Target, scenario: &Scenario) -> Row {
         mark: None,
         reason: None,
         figures: BTreeMap::new(),
-    }
-}
-
-/// The row of a target and a workload.
-pub(super) fn row(results: &Results, target: &Target, scenario: &Scenario) -> Row {
-    let mut row = empty(target, scenario);
+    };
     let key = key(target, scenario);
     if scenario.is_timed() {
         add_windows(&mut row, &results.windows, scenario);

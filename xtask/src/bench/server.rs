@@ -2,17 +2,16 @@
 
 use super::build::Binaries;
 use super::context::Context;
-use super::processes::Processes;
+use super::processes::{Group, Processes};
 use super::target::{Program, Target, Transport};
 use anyhow::Context as _;
 use anyport_bench_load::{Address, Interrupted, Timeout};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -30,9 +29,9 @@ const ALLOCATOR_SETTINGS: [&str; 3] = ["MIMALLOC_", "MALLOC_", "GLIBC_TUNABLES"]
 /// A child process with its wrapper, both of which end when this is dropped.
 #[derive(Debug)]
 pub(super) struct Server {
-    child: Child,
     /// The server ends when this is closed. If the bench is killed, the kernel closes it.
     stdin: Option<ChildStdin>,
+    group: Group,
     errors: File,
     address: Address,
     /// One process, or the tree of a user's server, once it listens.
@@ -119,7 +118,7 @@ impl Server {
                 command.env_remove(name);
             }
         }
-        let mut child = command
+        command
             // The files of a server that was killed are removed with this folder.
             .env("TMPDIR", context.scratch.path())
             .env(LISTEN, plain(&address))
@@ -128,15 +127,13 @@ impl Server {
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(errors.try_clone()?)
-            // Ctrl-C is sent to the bench, which ends its servers. A wrapper ends with its server.
-            .process_group(0)
-            .spawn()
+            .stderr(errors.try_clone()?);
+        let mut group = Group::spawn(&mut command)
             .with_context(|| format!("cannot start {}", program.display()))?;
         Ok(Self {
-            stdin: child.stdin.take(),
-            processes: Processes::of(child.id()),
-            child,
+            stdin: group.0.stdin.take(),
+            processes: Processes::of(group.0.id()),
+            group,
             errors,
             address,
             is_given: target.is_given(),
@@ -147,7 +144,7 @@ impl Server {
 
     /// Servers of the bench print their address on the first line.
     fn read_address(&mut self) -> anyhow::Result<()> {
-        let line = first_line(&mut self.child)?;
+        let line = first_line(&mut self.group.0)?;
         let found = self.timeout.poll(|| match line.try_recv() {
             Ok(line) => Ok(Some(line)),
             Err(mpsc::TryRecvError::Empty) => Ok(None),
@@ -162,8 +159,8 @@ impl Server {
 
     fn wait_until_it_accepts(&mut self, name: &str) -> anyhow::Result<()> {
         // Its output is read so that the pipe does not fill up.
-        let _ = first_line(&mut self.child)?;
-        let (address, child) = (&self.address, &mut self.child);
+        let _ = first_line(&mut self.group.0)?;
+        let (address, child) = (&self.address, &mut self.group.0);
         let accepts = self.timeout.poll(|| {
             if let Some(status) = child.try_wait()? {
                 anyhow::bail!("the command of `{name}` ended ({status}) before it listened");
@@ -183,12 +180,12 @@ impl Server {
                 plain(address)
             )
         })?;
-        self.processes = Processes::below(self.child.id())?;
+        self.processes = Processes::below(self.group.0.id())?;
         Ok(())
     }
 
     pub(super) fn is_running(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        matches!(self.group.0.try_wait(), Ok(None))
     }
 
     pub(super) fn address(&self) -> &Address {
@@ -222,7 +219,7 @@ impl Server {
                 let process = i32::try_from(*number).ok().and_then(Pid::from_raw);
                 let _ = process.map(|process| kill_process(process, Signal::TERM));
             }
-            let child = &mut self.child;
+            let child = &mut self.group.0;
             let _ = self
                 .timeout
                 .with_duration(TERM_TIMEOUT)
@@ -231,7 +228,7 @@ impl Server {
         }
         let timeout = self.timeout.clone();
         let status = timeout
-            .poll(|| Ok(self.child.try_wait()?))?
+            .poll(|| Ok(self.group.0.try_wait()?))?
             .context("the server does not end when its stdin ends")?;
         anyhow::ensure!(status.success(), "{}", self.exit_reason(status));
         Ok(())
@@ -245,7 +242,7 @@ impl Server {
         }
         // A connection ends a moment before its process.
         let timeout = self.timeout.with_duration(EXIT);
-        match timeout.poll(|| Ok(self.child.try_wait()?)) {
+        match timeout.poll(|| Ok(self.group.0.try_wait()?)) {
             Ok(Some(status)) => anyhow::anyhow!("{}", self.exit_reason(status)),
             _ => error,
         }
@@ -305,18 +302,6 @@ fn last_error(errors: &str) -> Option<String> {
                 .join(" "),
         ),
         None => lines.last().map(ToString::to_string),
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stdin.take());
-        // The whole group. Not once the leader is reaped, since its number may be reused then; its
-        // server ends with its stdin.
-        if matches!(self.child.try_wait(), Ok(None)) {
-            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-            let _ = self.child.wait();
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod catalog;
 
+use super::tool::io_uring_refusal;
 use super::workload::Scenario;
 use anyport_bench_load::Workload;
 pub(super) use catalog::all;
@@ -110,16 +111,9 @@ impl Target {
         };
         Ok(Self {
             name: name.to_owned(),
-            transport,
-            reference: reference.to_owned(),
             program: Program::Command(command.to_owned()),
             peer: true,
-            scales: true,
-            needs_io_uring: false,
-            countable: true,
-            unsupported: &[],
-            own_headers: &[],
-            remark: None,
+            ..catalog::ours("", transport, reference)
         })
     }
 
@@ -134,8 +128,16 @@ impl Target {
         matches!(self.program, Program::Command(_))
     }
 
+    /// Why this kernel does not allow it.
+    pub(super) fn refusal(&self) -> Option<&'static str> {
+        self.needs_io_uring.then(io_uring_refusal).flatten()
+    }
+
     /// Whether it supports a workload; if not, why.
     pub(super) fn supports(&self, scenario: &Scenario) -> Result<(), &'static str> {
+        if let Some(reason) = self.refusal() {
+            return Err(reason);
+        }
         if scenario.is_handshake() && self.transport != Transport::Tls {
             return Err("it makes no TLS handshakes");
         }

@@ -10,6 +10,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 /// A program that runs a server and counts.
 #[derive(Debug)]
@@ -151,23 +152,17 @@ impl Tool {
     }
 }
 
-/// Checks that this kernel allows io_uring.
-///
-/// # Errors
-///
-/// When the kernel, or a filter in it, refuses. Other errors are left to the server.
-pub(super) fn require_io_uring() -> anyhow::Result<()> {
-    match IoUring::new(2) {
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::PermissionDenied | ErrorKind::Unsupported | ErrorKind::InvalidInput
-            ) =>
-        {
-            anyhow::bail!("io_uring is refused here ({error})")
-        }
-        _ => Ok(()),
-    }
+/// Why the kernel, or a filter in it, refuses io_uring. Other errors are left to the server.
+pub(super) fn io_uring_refusal() -> Option<&'static str> {
+    static REFUSAL: LazyLock<Option<String>> = LazyLock::new(|| {
+        let error = IoUring::new(2).err()?;
+        let is_refusal = matches!(
+            error.kind(),
+            ErrorKind::PermissionDenied | ErrorKind::Unsupported | ErrorKind::InvalidInput
+        );
+        is_refusal.then(|| format!("io_uring is refused here ({error})"))
+    });
+    REFUSAL.as_deref()
 }
 
 fn number_after(text: &str, key: &str) -> Option<u64> {

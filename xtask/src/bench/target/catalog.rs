@@ -113,7 +113,7 @@ const fn peer_package(name: &'static str, features: &'static str) -> Package {
     }
 }
 
-fn ours(name: &'static str, transport: Transport, reference: &str) -> Target {
+pub(super) fn ours(name: &'static str, transport: Transport, reference: &str) -> Target {
     Target {
         name: name.to_owned(),
         transport,
