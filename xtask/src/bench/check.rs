@@ -122,11 +122,17 @@ fn measure(
         match scenario.is_idle() {
             false => counted::measure(context, binaries, &targets, scenario, None, &mut results)?,
             true => {
+                // At once, since they share the waiting.
+                let runs = targets.repeat(idle_runs);
                 let connections = CONNECTIONS * scenario.connections;
-                for _ in 0..idle_runs {
-                    let results = &mut results;
-                    idle::measure(context, binaries, &targets, scenario, connections, results)?;
-                }
+                idle::measure(
+                    context,
+                    binaries,
+                    &runs,
+                    scenario,
+                    connections,
+                    &mut results,
+                )?;
             }
         }
         for target in targets {

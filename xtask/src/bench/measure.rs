@@ -110,7 +110,7 @@ fn add_rows(run: &mut Run, job: &Job, results: &Results) -> bool {
 
 /// How busy the machine is, and what that does to the figures.
 fn busy(context: &Context) -> anyhow::Result<String> {
-    const DURATION: Duration = Duration::from_secs(1);
+    const DURATION: Duration = Duration::from_millis(500);
     let (before, start) = Sample::take(&[], &[])?;
     context.timeout.sleep(DURATION)?;
     let (after, end) = Sample::take(&[], &[])?;

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, Outcome, XTASK};
 use crate::stand_in::{HEALTHY, WITHOUT_IO_URING};
-use crate::{Test, missing};
+use crate::{Test, missing, tests};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,27 +12,16 @@ use tempfile::TempDir;
 pub(crate) fn all() -> Vec<Test> {
     let tools = missing("valgrind --version")
         .or_else(|| missing("perf stat -e raw_syscalls:sys_enter true"));
-    vec![
-        ("server_without_a_fault_passes", healthy as fn(), tools),
-        ("small_reads_of_uploads_are_found", small_reads, tools),
-        (
-            "one_more_allocation_per_request_is_found",
-            allocation,
-            tools,
-        ),
-        ("one_more_system_call_per_request_is_found", syscall, tools),
-        (
-            "eight_kibibytes_per_idle_connection_are_found",
-            idle_memory,
-            tools,
-        ),
-        (
-            "missing_tools_are_named_with_their_packages",
-            missing_tool,
-            None,
-        ),
-        ("check_without_io_uring_fails", refused, tools),
-    ]
+    let mut tests = tests![tools;
+        server_without_a_fault_passes,
+        small_reads_of_uploads_are_found,
+        one_more_allocation_per_request_is_found,
+        one_more_system_call_per_request_is_found,
+        eight_kibibytes_per_idle_connection_are_found,
+        check_without_io_uring_fails,
+    ];
+    tests.extend(tests![None; missing_tools_are_named_with_their_packages]);
+    tests
 }
 
 fn check(xtask: Command, fault: &str, arguments: &str) -> Outcome {
@@ -69,7 +58,7 @@ fn arguments(baseline: &Path, workloads: &str) -> String {
     format!("--only | tcp | --workload | {workloads} | --baseline | {baseline}")
 }
 
-fn healthy() {
+fn server_without_a_fault_passes() {
     let arguments = arguments(baseline(), "syscalls,syscalls-upload,instructions,idle");
     let same = check(Command::new(XTASK), HEALTHY, &arguments);
     assert_eq!(same.code, Some(0), "{}", same.stdout);
@@ -83,23 +72,23 @@ fn finds(fault: &str, workload: &str, figure: &str) {
     assert!(found.stdout.lines().any(is_named), "{}", found.stdout);
 }
 
-fn small_reads() {
+fn small_reads_of_uploads_are_found() {
     finds("small-reads", "syscalls-upload", "syscalls");
 }
 
-fn allocation() {
+fn one_more_allocation_per_request_is_found() {
     finds("allocation", "instructions", "allocations");
 }
 
-fn syscall() {
+fn one_more_system_call_per_request_is_found() {
     finds("syscall", "syscalls", "syscalls");
 }
 
-fn idle_memory() {
+fn eight_kibibytes_per_idle_connection_are_found() {
     finds("idle-memory", "idle", "kept");
 }
 
-fn missing_tool() {
+fn missing_tools_are_named_with_their_packages() {
     let nothing = tempfile::tempdir().unwrap();
     let mut xtask = Command::new(XTASK);
     xtask.env("PATH", nothing.path());
@@ -111,7 +100,7 @@ fn missing_tool() {
     }
 }
 
-fn refused() {
+fn check_without_io_uring_fails() {
     let mut xtask = Command::new(env::current_exe().unwrap());
     xtask.args([WITHOUT_IO_URING, XTASK]);
     let outcome = check(xtask, HEALTHY, "--only | monoio,glommio");

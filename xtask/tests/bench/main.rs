@@ -56,9 +56,19 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-/// A test's name, the test, and a program that it needs and the machine lacks.
+/// A test's name, the test, and a program that is missing.
 #[cfg(target_os = "linux")]
 type Test = (&'static str, fn(), Option<&'static str>);
+
+/// The tests of these names, and a program that they need and the machine lacks.
+#[cfg(target_os = "linux")]
+macro_rules! tests {
+    ($missing:expr; $($test:ident),* $(,)?) => {
+        vec![$((stringify!($test), $test as fn(), $missing)),*]
+    };
+}
+#[cfg(target_os = "linux")]
+use tests;
 
 /// The program, if it does not run.
 #[cfg(target_os = "linux")]

@@ -1,6 +1,6 @@
 //! The page in headless Chromium.
 
-use crate::{Test, cases::finished, missing};
+use crate::{Test, cases::finished, missing, tests};
 use serde_json::Value;
 use std::fs;
 use std::process::Command;
@@ -28,14 +28,10 @@ document.body.append(pre);
 
 pub(crate) fn all() -> Vec<Test> {
     let missing = missing("chromium --version").or_else(|| missing("taskset --version"));
-    vec![(
-        "page_is_drawn_light_and_dark",
-        light_and_dark as fn(),
-        missing,
-    )]
+    tests![missing; page_is_drawn_light_and_dark]
 }
 
-fn light_and_dark() {
+fn page_is_drawn_light_and_dark() {
     let outcome = finished();
     let page = fs::read_to_string(outcome.path("run/report.html")).unwrap();
     let page = page.replace('&', "&amp;").replace('"', "&quot;");
