@@ -4,20 +4,19 @@ use super::build::Binaries;
 use super::context::Context;
 use super::contract;
 use super::pinning::Pinning;
-use super::results::{Results, key};
-use super::row::{Figure, Unit};
+use super::results::{Counts, Results};
 use super::server::{Server, Start};
 use super::target::Target;
 use super::tool::{CALLGRIND, Count, PERF, Tool};
 use super::workload::{Kind, Scenario};
+use super::{present, reduce};
 use anyhow::Context as _;
 use anyport_bench_load::{Amount, Clients, Interrupted, Kind as LoadKind, Workload};
-use std::collections::BTreeMap;
 use std::fs;
 use std::time::Instant;
 
 /// Requests on each connection in the two runs, and the same of uploads.
-const REQUESTS: (u64, u64) = (60, 300);
+const REQUESTS: (u64, u64) = (30, 150);
 const UPLOADS: (u64, u64) = (1, 3);
 
 /// Checks that both tools can count here.
@@ -45,23 +44,14 @@ pub(super) fn measure(
     results: &mut Results,
 ) -> Result<(), Interrupted> {
     for target in targets {
-        let figures = match end.is_some_and(|end| Instant::now() >= end) {
+        let counts = match end.is_some_and(|end| Instant::now() >= end) {
             true => Err(anyhow::anyhow!("no time was left for it")),
             false => count(context, binaries, target, scenario),
         };
         context.timeout.check()?;
-        match figures {
-            Err(error) => results.fail(&target.name, scenario.name, &error),
-            Ok(figures) => {
-                let texts = figures.iter().map(|(unit, figure)| {
-                    format!("{} {}", unit.format(figure.value), unit.label())
-                });
-                let text = texts.collect::<Vec<_>>().join(", ");
-                let name = scenario.name;
-                context.progress.print(&format!("{name}: {target}: {text}"));
-                results.counted.insert(key(target, scenario), figures);
-            }
-        }
+        results.add(target, scenario, counts);
+        let row = reduce::row(results, target, scenario);
+        context.progress.print(&present::line(&row));
     }
     Ok(())
 }
@@ -71,7 +61,7 @@ fn count(
     binaries: &Binaries,
     target: &Target,
     scenario: &Scenario,
-) -> anyhow::Result<BTreeMap<Unit, Figure>> {
+) -> anyhow::Result<Counts> {
     let (tool, workload) = match scenario.kind {
         Kind::Instructions(workload) => (&CALLGRIND, workload),
         Kind::Syscalls(workload) => (&PERF, workload),
@@ -84,11 +74,9 @@ fn count(
     let count = |each| one_run(context, binaries, target, scenario, workload, tool, each);
     let requests = ((many - few) * scenario.connections as u64) as f64;
     let pairs = count(few)?.into_iter().zip(count(many)?);
-    let figure = |((unit, few), (_, many)): (Count, Count)| {
-        let per_request = (many as f64 - few as f64) / requests;
-        (unit, Figure::new(per_request, None))
-    };
-    Ok(pairs.map(figure).collect())
+    let each =
+        |((unit, few), (_, many)): (Count, Count)| (unit, (many as f64 - few as f64) / requests);
+    Ok(pairs.map(each).collect())
 }
 
 /// Counts from the server's start to its end.

@@ -2,7 +2,8 @@
 
 use super::build::Binaries;
 use super::context::{Context, descriptors};
-use super::results::{Results, key};
+use super::results::{Counts, Results};
+use super::row::Unit;
 use super::server::{Server, Start};
 use super::target::Target;
 use super::workload::Scenario;
@@ -22,9 +23,6 @@ const MOST: usize = 18_000;
 const FEW: usize = 4;
 /// Descriptors that are not connections.
 const OTHERS: usize = 500;
-
-/// KiB of a connection: fresh, and kept alive.
-pub(super) type Memory = (f64, f64);
 
 /// A server with few connections and one with many. The difference is the connections' memory: both
 /// have what an allocator keeps whatever their number is.
@@ -57,7 +55,7 @@ pub(super) fn measure(
         for &target in some {
             match Pair::start(context, binaries, target, scenario, connections) {
                 Ok(pair) => pairs.push(pair),
-                Err(error) => results.fail(&target.name, scenario.name, &error),
+                Err(error) => results.fail(target, scenario, &error),
             }
         }
         context.timeout.sleep(SETTLE)?;
@@ -65,20 +63,13 @@ pub(super) fn measure(
             Ok(()) => true,
             Err(error) => {
                 let error = pair.many.0.explain(error);
-                results.fail(&pair.target.name, scenario.name, &error);
+                results.fail(pair.target, scenario, &error);
                 false
             }
         });
         context.timeout.sleep(IDLE)?;
         for pair in pairs {
-            let target = pair.target;
-            match pair.finish() {
-                Ok(memory) => {
-                    let rounds = results.memory.entry(key(target, scenario));
-                    rounds.or_default().push(memory);
-                }
-                Err(error) => results.fail(&target.name, scenario.name, &error),
-            }
+            results.add(pair.target, scenario, pair.finish());
         }
         context.timeout.check()?;
     }
@@ -128,7 +119,7 @@ impl<'a> Pair<'a> {
         Ok((many as f64 - few as f64) / 1024.0 / self.more as f64)
     }
 
-    fn finish(self) -> anyhow::Result<Memory> {
+    fn finish(self) -> anyhow::Result<Counts> {
         let kept = self.kibibytes()?;
         let (many, few) = (self.many.0.accepted()?, self.few.0.accepted()?);
         anyhow::ensure!(
@@ -138,7 +129,7 @@ impl<'a> Pair<'a> {
         drop((self.many.1, self.few.1));
         self.many.0.stop()?;
         self.few.0.stop()?;
-        Ok((self.fresh, kept))
+        Ok(vec![(Unit::Fresh, self.fresh), (Unit::Kept, kept)])
     }
 }
 

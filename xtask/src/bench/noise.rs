@@ -1,8 +1,7 @@
 //! What other programs did during a window: it disturbs the measurement.
 //!
-//! Two clocks show it. The scheduler counts in nanoseconds for how long the load waited for its
-//! core. The time of the cores that neither idled nor ran our processes is known in ticks of 10 ms
-//! only.
+//! It is the time in which the cores neither idled nor ran our processes. The kernel counts the time
+//! of cores in ticks of 10 ms.
 
 use anyhow::Context as _;
 use anyport_bench_load::children_time;
@@ -26,8 +25,6 @@ pub(super) struct Sample {
     /// CPU time of this process, and of its children that have ended.
     load: u64,
     children: u64,
-    /// For how long the thread of the load waited for its core, if it has one.
-    waited: u64,
     unused: u64,
     stolen: u64,
     cores: usize,
@@ -64,15 +61,10 @@ impl Sample {
             .filter(|(core, _)| is_ours(*core))
             .map(|of| of.1)
             .collect();
-        let waited = match cores {
-            [] => 0,
-            _ => own.task_main_thread()?.schedstat()?.run_delay,
-        };
         let sample = Self {
             servers: servers.iter().map(times).collect::<anyhow::Result<_>>()?,
             load: threads(&own)?.values().sum(),
             children: children_time()?.as_nanos() as u64,
-            waited,
             unused: nanoseconds(ours.iter().map(|time| unused(time)).sum()),
             stolen: nanoseconds(ours.iter().filter_map(|time| time.steal).sum()),
             cores: ours.len(),
@@ -101,7 +93,7 @@ impl Noise {
     pub(super) fn between(before: &Sample, after: &Sample, elapsed: u64) -> Self {
         let spent = |of: fn(&Sample) -> u64| of(after).saturating_sub(of(before));
         let servers = spent(|sample| sample.servers.values().flat_map(Threads::values).sum());
-        let (stolen, children) = (spent(|of| of.stolen), spent(|of| of.children));
+        let stolen = spent(|of| of.stolen);
         let cores = elapsed * after.cores as u64;
         let error = nanoseconds(TICKS * after.cores as u64);
         let known = [
@@ -109,16 +101,14 @@ impl Noise {
             stolen,
             servers,
             spent(|of| of.load),
-            children,
+            spent(|of| of.children),
             error,
         ];
         let unknown = cores.saturating_sub(known.into_iter().sum());
-        // The load waits for its children, too.
-        let waited = spent(|sample| sample.waited).saturating_sub(children);
         let share = |time: u64| (time as f64 / cores as f64).min(1.0);
         Self {
             stolen: share(stolen),
-            foreign: share(unknown.max(waited)),
+            foreign: share(unknown),
         }
     }
 
@@ -178,16 +168,6 @@ mod tests {
     #[test]
     fn quiet_machine_disturbs_nothing() {
         assert_eq!(disturbance(|_| ()), None);
-    }
-
-    #[test]
-    fn load_that_waits_for_its_core_is_disturbed() {
-        let waited = |share: f64| disturbance(|sample| sample.waited = (share * 4e9) as u64);
-        assert_eq!((waited(0.049), waited(0.051)), (None, FOREIGN));
-        let with_child = disturbance(|sample| {
-            (sample.waited, sample.children) = (SECOND, SECOND);
-        });
-        assert_eq!(with_child, None);
     }
 
     #[test]

@@ -142,6 +142,16 @@ fn cell(row: &Row, unit: Unit) -> String {
     }
 }
 
+/// The figures of a row in one line.
+pub(super) fn line(row: &Row) -> String {
+    let figures = units(&[row])
+        .into_iter()
+        .map(|unit| format!("{} {}", cell(row, unit), unit.label()));
+    let figures = figures.collect::<Vec<_>>().join(", ");
+    let text = row.reason.as_ref().unwrap_or(&figures);
+    format!("{}: {}: {text}", row.workload, row.target)
+}
+
 fn ends(figure: Figure, unit: Unit) -> String {
     let ends = figure
         .ends()

@@ -27,16 +27,15 @@ pub(super) fn row(results: &Results, target: &Target, scenario: &Scenario) -> Ro
         reason: None,
         figures: BTreeMap::new(),
     };
-    let key = key(target, scenario);
     if scenario.is_timed() {
         add_windows(&mut row, &results.windows, scenario);
-    } else if let Some(figures) = results.counted.get(&key) {
-        row.rounds = 1;
-        row.figures.clone_from(figures);
-    } else if let Some(rounds) = results.memory.get(&key) {
-        let (fresh, kept): (Vec<f64>, Vec<f64>) = rounds.iter().copied().unzip();
+    } else if let Some(rounds) = results.counts.get(&key(target, scenario)) {
         row.rounds = rounds.len();
-        row.figures = figures(&[(Unit::Fresh, fresh), (Unit::Kept, kept)]);
+        let mut values: BTreeMap<Unit, Vec<f64>> = BTreeMap::new();
+        for &(unit, value) in rounds.iter().flatten() {
+            values.entry(unit).or_default().push(value);
+        }
+        row.figures = figures(values);
     }
     if row.figures.is_empty() {
         row.reason = Some(results.reason(target, scenario).to_owned());
@@ -81,7 +80,7 @@ fn add_windows(row: &mut Row, windows: &[Window], scenario: &Scenario) {
     let mebibytes = |bytes: u64| bytes as f64 / 1024.0 / 1024.0;
     // The load chose the rate of latencies.
     let is_latency = scenario.is_latency();
-    row.figures = figures(&[
+    row.figures = figures([
         (Unit::Ratio, ratios.collect()),
         (Unit::Cpu, each(&|window| Some(window.cpu))),
         (
@@ -105,11 +104,11 @@ fn add_windows(row: &mut Row, windows: &[Window], scenario: &Scenario) {
     }
 }
 
-fn figures(values: &[(Unit, Vec<f64>)]) -> BTreeMap<Unit, Figure> {
-    let figures = values
-        .iter()
-        .filter_map(|(unit, values)| Some((*unit, figure(values)?)));
-    figures.collect()
+fn figures(values: impl IntoIterator<Item = (Unit, Vec<f64>)>) -> BTreeMap<Unit, Figure> {
+    let figures = values.into_iter();
+    figures
+        .filter_map(|(unit, values)| Some((unit, figure(&values)?)))
+        .collect()
 }
 
 /// The median and its interval. Fewer than six values have their span instead, which contains the

@@ -1,7 +1,6 @@
 //! What a run has measured so far, and why some of it failed.
 
-use super::idle::Memory;
-use super::row::{Figure, Unit};
+use super::row::Unit;
 use super::target::Target;
 use super::timed::Window;
 use super::workload::Scenario;
@@ -13,12 +12,13 @@ const MOST_FAILURES: usize = 2;
 /// The names of a target and of a workload.
 pub(super) type Key = (String, &'static str);
 
+pub(super) type Counts = Vec<(Unit, f64)>;
+
 #[derive(Debug, Default)]
 pub(super) struct Results {
     pub(super) windows: Vec<Window>,
-    /// Memory of idle connections in each round.
-    pub(super) memory: BTreeMap<Key, Vec<Memory>>,
-    pub(super) counted: BTreeMap<Key, BTreeMap<Unit, Figure>>,
+    /// Counts and memory of each round.
+    pub(super) counts: BTreeMap<Key, Vec<Counts>>,
     /// How often each failed, and the last reason.
     failures: BTreeMap<Key, (usize, String)>,
     /// The targets and workloads that keep the contract.
@@ -26,9 +26,9 @@ pub(super) struct Results {
 }
 
 impl Results {
-    /// How many windows and rounds of memory there are.
+    /// How many windows and rounds there are.
     pub(super) fn len(&self) -> usize {
-        self.windows.len() + self.memory.values().map(Vec::len).sum::<usize>()
+        self.windows.len() + self.counts.values().map(Vec::len).sum::<usize>()
     }
 
     /// Whether a workload is to be measured, or measured again.
@@ -37,8 +37,24 @@ impl Results {
         target.supports(scenario).is_ok() && failure.is_none_or(|(times, _)| *times < MOST_FAILURES)
     }
 
-    pub(super) fn fail(&mut self, target: &str, workload: &'static str, error: &anyhow::Error) {
-        let failures = self.failures.entry((target.to_owned(), workload));
+    /// Adds a round, or why there is none.
+    pub(super) fn add(
+        &mut self,
+        target: &Target,
+        scenario: &Scenario,
+        counts: anyhow::Result<Counts>,
+    ) {
+        match counts {
+            Err(error) => self.fail(target, scenario, &error),
+            Ok(counts) => {
+                let rounds = self.counts.entry(key(target, scenario));
+                rounds.or_default().push(counts);
+            }
+        }
+    }
+
+    pub(super) fn fail(&mut self, target: &Target, scenario: &Scenario, error: &anyhow::Error) {
+        let failures = self.failures.entry(key(target, scenario));
         let (times, reason) = failures.or_default();
         *times += 1;
         *reason = format!("{error:#}");

@@ -6,11 +6,10 @@ use super::context::Context;
 use super::options::Job;
 use super::pinning::Pinning;
 use super::results::Results;
-use super::row::Unit;
 use super::target::Target;
 use super::timed::Round;
 use super::workload::Scenario;
-use super::{counted, idle, reduce};
+use super::{counted, idle, present, reduce};
 use fastrand::Rng;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -87,8 +86,13 @@ pub(super) fn all(
                         end,
                     };
                     round.measure(results, targets, scenarios)?;
-                    if number == 0 {
-                        print_first_round(context, results, targets, scenarios);
+                    let rows = scenarios.iter().flat_map(|scenario| {
+                        let targets = targets.iter();
+                        targets.map(|target| reduce::row(results, target, scenario))
+                    });
+                    for row in rows.filter(|row| number == 0 && !row.figures.is_empty()) {
+                        let line = present::line(&row);
+                        context.progress.print(&format!("first round: {line}"));
                     }
                 }
                 Batch::Idle(scenario) => {
@@ -150,32 +154,6 @@ fn batches(job: &Job) -> Vec<Batch<'_>> {
     let idle = job.scenarios.iter().filter(|of| of.is_idle());
     batches.extend(idle.map(|scenario| Batch::Idle(scenario)));
     batches
-}
-
-/// Prints the figures of the first round, which show roughly what the rows will be.
-fn print_first_round(
-    context: &Context,
-    results: &Results,
-    targets: &[&Target],
-    scenarios: &[&'static Scenario],
-) {
-    for scenario in scenarios {
-        let texts = targets.iter().filter_map(|target| {
-            let row = reduce::row(results, target, scenario);
-            let format = |unit: Unit| Some(unit.format(row.figures.get(&unit)?.value));
-            let ratio = format(Unit::Ratio).map_or(String::new(), |ratio| {
-                format!(" ({ratio} × {})", target.reference)
-            });
-            Some(format!("{target} {} µs{ratio}", format(Unit::Cpu)?))
-        });
-        let text = texts.collect::<Vec<_>>().join(", ");
-        if !text.is_empty() {
-            let name = scenario.name;
-            context
-                .progress
-                .print(&format!("first round of {name}: {text}"));
-        }
-    }
 }
 
 #[cfg(test)]

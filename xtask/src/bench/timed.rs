@@ -6,7 +6,7 @@ use super::contender::{Contender, SLICE, sample, slices};
 use super::context::Context;
 use super::noise::Sample;
 use super::pinning::Pinning;
-use super::results::Results;
+use super::results::{Results, key};
 use super::server::{Server, Start};
 use super::target::Target;
 use super::workload::Scenario;
@@ -88,7 +88,7 @@ impl Round<'_> {
                 Ok(server) => contenders.push(Contender::new(target, server)),
                 Err(error) => {
                     for scenario in scenarios {
-                        results.fail(&target.name, scenario.name, &error);
+                        results.fail(target, scenario, &error);
                     }
                 }
             }
@@ -124,7 +124,7 @@ impl Round<'_> {
     ) {
         let timeout = self.context.timeout.with_duration(TIMEOUT);
         let breaks_contract = |contender: &mut Contender<'a>| {
-            let key = (contender.target.name.clone(), scenario.name);
+            let key = key(contender.target, scenario);
             if results.checked.contains(&key) {
                 return false;
             }
@@ -133,7 +133,7 @@ impl Round<'_> {
                 results.checked.insert(key);
                 return false;
             };
-            results.fail(&key.0, key.1, &error);
+            results.fail(contender.target, scenario, &error);
             true
         };
         // They may keep it with other workloads.
@@ -183,7 +183,7 @@ impl Round<'_> {
             };
             match window {
                 Ok(window) => results.windows.push(window),
-                Err(error) => results.fail(&contender.target.name, scenario.name, &error),
+                Err(error) => results.fail(contender.target, scenario, &error),
             }
         }
     }
@@ -201,7 +201,7 @@ fn each<'a>(
             return true;
         };
         let error = contender.server.explain(error);
-        results.fail(&contender.target.name, scenario.name, &error);
+        results.fail(contender.target, scenario, &error);
         false
     });
 }

@@ -49,7 +49,7 @@ fn run_has_figures_and_files() {
     assert!(run.stdout.contains("## plaintext"), "{}", run.stdout);
     for expected in [
         "of this machine",
-        "first round of plaintext: ",
+        "first round: plaintext: tcp: ",
         "at most 0:02 min",
     ] {
         assert!(
