@@ -70,10 +70,6 @@ enum Command {
 }
 
 /// Measures and prints. Gives the exit code.
-///
-/// # Errors
-///
-/// When nothing could be measured.
 pub(crate) fn run(bench: &Bench, metadata: &Metadata) -> anyhow::Result<ExitCode> {
     match &bench.command {
         Some(Command::Build) => return check::build(metadata),

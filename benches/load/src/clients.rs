@@ -46,12 +46,14 @@ pub struct Clients {
 }
 
 /// A connection that is kept, or one after the other.
+#[derive(Debug)]
 struct Client {
     connection: ClientConnection,
     /// Whether it had a response in time since [`Load::take_starved`].
     has_response: bool,
 }
 
+#[derive(Debug)]
 enum ClientConnection {
     KeptAlive(Connection),
     Churn,
@@ -205,10 +207,4 @@ fn tls_config(handshake: Handshake) -> anyhow::Result<Arc<ClientConfig>> {
         Handshake::Full => Resumption::disabled(),
         Handshake::Resumed => Resumption::in_memory_sessions(TICKETS),
     })
-}
-
-impl std::fmt::Debug for Client {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").finish_non_exhaustive()
-    }
 }

@@ -8,6 +8,7 @@ use anyport_bench_child::{Address, Workload};
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use std::cell::RefCell;
+use std::fmt::Debug;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
@@ -30,9 +31,9 @@ thread_local! {
 }
 
 /// The byte stream of a connection.
-pub(crate) trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(crate) trait Bytes: AsyncRead + AsyncWrite + Debug + Unpin + Send {}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Bytes for T {}
+impl<T: AsyncRead + AsyncWrite + Debug + Unpin + Send> Bytes for T {}
 
 /// Where to connect, and which bytes to send there; made once per load.
 #[derive(Clone, Debug)]
@@ -49,6 +50,7 @@ pub(crate) struct Connector {
 }
 
 /// A connection, after its handshake and its upgrade.
+#[derive(Debug)]
 pub(crate) struct Connection {
     stream: Box<dyn Bytes>,
     scanner: Scanner,
@@ -307,25 +309,4 @@ fn text_frame(text: &[u8]) -> Vec<u8> {
     let mask = MASK.iter().cycle();
     frame.extend(text.iter().zip(mask).map(|(byte, mask)| byte ^ mask));
     frame
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Address, Connector, Workload};
-
-    #[test]
-    fn requests_are_as_short_as_http_allows() {
-        let address = Address::Tcp(([127, 0, 0, 1], 80).into());
-        let connector = Connector::new(&address, Workload::Plaintext).unwrap();
-        let head = "GET / HTTP/1.1\r\nHost: 127.0.0.1:80\r\n";
-        assert_eq!(connector.request[..], *format!("{head}\r\n").as_bytes());
-        let last = format!("{head}Connection: close\r\n\r\n");
-        assert_eq!(connector.last_request[..], *last.as_bytes());
-        let echo = Connector::new(&address, Workload::Echo).unwrap();
-        let head = b"POST /echo HTTP/1.1\r\nHost: 127.0.0.1:80\r\nContent-Length: 4096\r\n\r\n";
-        assert_eq!(
-            echo.request.strip_prefix(head),
-            Some(&Workload::Echo.request_body()[..])
-        );
-    }
 }

@@ -24,6 +24,7 @@ const BATCH: usize = 250;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections that send nothing but what the methods say.
+#[derive(Debug)]
 pub struct IdleConnections {
     runtime: Runtime,
     connector: Connector,
@@ -104,11 +105,5 @@ impl IdleConnections {
         let all = with_timeout(&self.timeout, || count.get(), reason, all);
         let done = self.runtime.block_on(all);
         done.with_context(|| format!("after {} connections", count.get()))
-    }
-}
-
-impl std::fmt::Debug for IdleConnections {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IdleConnections").finish_non_exhaustive()
     }
 }

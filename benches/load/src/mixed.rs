@@ -19,6 +19,7 @@ const SLOW: usize = 10;
 const SLOW_READ: usize = 16 * 1024;
 
 /// Open connections, all of which each run uses.
+#[derive(Debug)]
 pub struct Mixed {
     small: Clients,
     large: Clients,
@@ -29,6 +30,7 @@ pub struct Mixed {
     timeout: Timeout,
 }
 
+#[derive(Debug)]
 struct SlowReader {
     connection: Connection,
     has_request: bool,
@@ -106,11 +108,5 @@ impl Load for Mixed {
             cpu: cpu(),
             ..Outcome::default()
         })
-    }
-}
-
-impl std::fmt::Debug for Mixed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mixed").finish_non_exhaustive()
     }
 }

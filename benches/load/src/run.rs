@@ -143,10 +143,6 @@ pub(crate) fn runtime() -> anyhow::Result<Runtime> {
 }
 
 /// Completes the work, unless `count` stays the same for too long.
-///
-/// # Errors
-///
-/// The error of the work; [`Interrupted`](crate::Interrupted); after a timeout, the reason.
 pub(crate) async fn with_timeout<T>(
     timeout: &Timeout,
     count: impl Fn() -> u64,

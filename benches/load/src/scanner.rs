@@ -65,10 +65,6 @@ impl Scanner {
     }
 
     /// Takes the next bytes. Whether the response is whole now.
-    ///
-    /// # Errors
-    ///
-    /// When the response is not the expected one, or more bytes follow it.
     pub(crate) fn feed(&mut self, mut bytes: &[u8]) -> anyhow::Result<bool> {
         let left = match self.left {
             Some(left) => left,
@@ -153,10 +149,6 @@ pub(crate) fn frame_head(length: usize) -> Vec<u8> {
 }
 
 /// A head, and its length. `None` if it is not whole yet.
-///
-/// # Errors
-///
-/// When it is no head, or too long.
 pub(crate) fn parse(bytes: &[u8]) -> anyhow::Result<Option<(Head, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
@@ -184,10 +176,6 @@ pub(crate) fn parse(bytes: &[u8]) -> anyhow::Result<Option<(Head, usize)>> {
 }
 
 /// Whether a response agrees to an upgrade to a WebSocket.
-///
-/// # Errors
-///
-/// When it does not.
 pub(crate) fn check_upgrade(response: &Response) -> anyhow::Result<()> {
     let status = response.status;
     anyhow::ensure!(status == 101, "status {status} instead of 101");

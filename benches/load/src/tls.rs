@@ -23,10 +23,6 @@ use tokio_rustls::client::TlsStream;
 const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// TLS 1.3 with AES-256-GCM, X25519 and a certificate on P-256; HTTP/1.1 by ALPN.
-///
-/// # Errors
-///
-/// When rustls does not support that.
 pub(crate) fn config(resumption: Resumption) -> anyhow::Result<Arc<ClientConfig>> {
     let provider = CryptoProvider {
         cipher_suites: vec![ring::cipher_suite::TLS13_AES_256_GCM_SHA384],
@@ -45,10 +41,6 @@ pub(crate) fn config(resumption: Resumption) -> anyhow::Result<Arc<ClientConfig>
 }
 
 /// Makes a handshake.
-///
-/// # Errors
-///
-/// When it fails, or the server ignores ALPN.
 pub(crate) async fn handshake(
     config: &Arc<ClientConfig>,
     stream: Box<dyn Bytes>,
@@ -66,10 +58,6 @@ pub(crate) async fn handshake(
 
 /// Waits for a ticket, which the server sends after it has verified the client's last message; then
 /// closes.
-///
-/// # Errors
-///
-/// When the handshake was of the other kind, or no ticket comes.
 pub(crate) async fn check_and_close(
     stream: &mut TlsStream<Box<dyn Bytes>>,
     handshake: Handshake,

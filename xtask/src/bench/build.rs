@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::processes::Group;
-use super::target::{Package, Program, Target};
+use super::target::{Package, Target};
 use anyhow::Context as _;
 use anyport_bench_load::{Interrupted, Timeout};
 use cargo_metadata::Message;
@@ -27,10 +27,6 @@ impl Binaries {
     }
 
     /// The binary of a target.
-    ///
-    /// # Errors
-    ///
-    /// Why it has none.
     pub(super) fn program(&self, target: &Target) -> anyhow::Result<&Path> {
         let package = target.package().context("it is not built by the bench")?;
         let built = self.built.get(&package).context("it was not built")?;
@@ -42,13 +38,7 @@ impl Binaries {
 
 /// Builds each package of these targets once. A package that fails costs the rows of its targets.
 pub(super) fn build(context: &Context, targets: &[Target]) -> Result<Binaries, Interrupted> {
-    let packages: BTreeSet<Package> = targets
-        .iter()
-        .filter_map(|target| match target.program {
-            Program::Built { package, .. } => Some(package),
-            Program::Command(_) => None,
-        })
-        .collect();
+    let packages: BTreeSet<Package> = targets.iter().filter_map(Target::package).collect();
     let mut built = BTreeMap::new();
     for (index, &package) in packages.iter().enumerate() {
         context.timeout.check()?;

@@ -25,10 +25,6 @@ const CONNECTIONS: usize = 2;
 const BASELINE: &str = "benches/baseline.json";
 
 /// Measures and compares. With `--update`, writes the figures into the baseline instead.
-///
-/// # Errors
-///
-/// When a tool is missing, or the baseline cannot be read or written.
 pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<ExitCode> {
     let context = Context::new(metadata, options.workers)?;
     let checked = check(options, &context);
@@ -93,10 +89,6 @@ fn check(options: &Options, context: &Context) -> anyhow::Result<ExitCode> {
 }
 
 /// Builds what is checked.
-///
-/// # Errors
-///
-/// When the bench cannot start.
 pub(super) fn build(metadata: &Metadata) -> anyhow::Result<ExitCode> {
     let context = Context::new(metadata, NonZeroUsize::MIN)?;
     Ok(match build::build(&context, &checked_targets()) {

@@ -10,10 +10,6 @@ use std::process::Command;
 const READABLE: usize = 100;
 
 /// Sends one request, and compares the response.
-///
-/// # Errors
-///
-/// When there is no response, or another one.
 pub(super) fn check(
     target: &Target,
     address: &Address,

@@ -20,10 +20,6 @@ const REQUESTS: (u64, u64) = (30, 150);
 const UPLOADS: (u64, u64) = (1, 3);
 
 /// Checks that both tools can count here.
-///
-/// # Errors
-///
-/// Why not, and which packages are missing.
 pub(super) fn require_tools() -> anyhow::Result<()> {
     let missing = [&CALLGRIND, &PERF].into_iter().filter_map(|tool| {
         let error = tool.require().err()?;

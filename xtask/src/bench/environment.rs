@@ -1,6 +1,7 @@
 //! What figures depend on beside the code: the machine and the tools. The lock files of the commit
 //! have the versions of crates.
 
+use super::context::descriptors;
 use procfs::{Current as _, LoadAverage, Meminfo};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,61 +38,51 @@ const TOOLS: [(&str, &str); 6] = [
 
 /// Reads all of it, and leaves out what is unknown.
 pub(super) fn read(root: &Path) -> Environment {
-    let cpus = procfs::CpuInfo::current().ok();
-    let cpus = cpus.as_ref();
-    // Guests of a hypervisor have a flag.
-    let is_guest = cpus.and_then(|cpus| Some(cpus.flags(0)?.contains(&"hypervisor")));
+    let mut all = Environment::new();
+    let mut add = |name: &str, value: Option<String>| {
+        let value = value.filter(|value| !value.is_empty());
+        all.extend(value.map(|value| (name.to_owned(), value)));
+    };
+    add("time", Some(timestamp(OffsetDateTime::now_utc())));
+    add("commit", commit(root));
+    if let Ok(cpus) = procfs::CpuInfo::current() {
+        add("cpu.model", cpus.model_name(0).map(str::to_owned));
+        add("cpu.cores", Some(cpus.num_cores().to_string()));
+        // Guests of a hypervisor have a flag.
+        let flags = cpus.flags(0);
+        let is_guest = flags.map(|flags| flags.contains(&"hypervisor").to_string());
+        add("cpu.virtual", is_guest);
+    }
     let memory = Meminfo::current().ok();
+    add(
+        "memory.total",
+        memory.map(|memory| format!("{} MiB", memory.mem_total >> 20)),
+    );
     let load = LoadAverage::current().ok();
     let load = load.map(|load| format!("{:.2} {:.2} {:.2}", load.one, load.five, load.fifteen));
-    let known = [
-        ("time", Some(timestamp(OffsetDateTime::now_utc()))),
-        ("commit", commit(root)),
-        (
-            "cpu.model",
-            cpus.and_then(|cpus| Some(cpus.model_name(0)?.to_owned())),
-        ),
-        ("cpu.cores", cpus.map(|cpus| cpus.num_cores().to_string())),
-        (
-            "cpu.virtual",
-            is_guest.map(|guest| if guest { "yes" } else { "no" }.to_owned()),
-        ),
-        (
-            "memory.total",
-            memory.map(|memory| format!("{} MiB", memory.mem_total >> 20)),
-        ),
-        ("load.before", load),
-        (
-            "limit.nofile",
-            Some(super::context::descriptors().to_string()),
-        ),
-    ];
-    let files = FILES.map(|(name, path)| {
+    add("load.before", load);
+    add("limit.nofile", Some(descriptors().to_string()));
+    for (name, path) in FILES {
         let text = fs::read_to_string(path).ok();
-        (
-            name,
-            text.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")),
-        )
-    });
-    let known = known.into_iter().chain(files);
-    let known = known.map(|(name, value)| (name.to_owned(), value));
+        add(name, text.map(|text| text.trim().to_owned()));
+    }
     // Flags change what is compiled.
-    let flags = ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"]
-        .map(|name| (format!("environment.{name}"), env::var(name).ok()));
-    let tools = TOOLS.map(|(program, flag)| (format!("tool.{program}"), version(program, flag)));
-    let all = known.chain(flags).chain(tools);
-    let all = all.filter_map(|(name, value)| Some((name, value?)));
-    all.filter(|(_, value)| !value.is_empty()).collect()
+    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
+        add(&format!("environment.{name}"), env::var(name).ok());
+    }
+    for (program, flag) in TOOLS {
+        add(&format!("tool.{program}"), version(program, flag));
+    }
+    all
 }
 
 /// The machine in one line.
 pub(super) fn machine(environment: &Environment) -> Option<String> {
     let known = |name: &str| environment.get(name);
-    let is_virtual = known("cpu.virtual").is_some_and(|value| value == "yes");
-    let kind = if is_virtual {
-        " of a virtual machine"
-    } else {
-        ""
+    let is_virtual = known("cpu.virtual").is_some_and(|value| value == "true");
+    let kind = match is_virtual {
+        true => " of a virtual machine",
+        false => "",
     };
     let parts = [
         known("cpu.model").cloned(),

@@ -26,10 +26,6 @@ use time::OffsetDateTime;
 const QUIET: f64 = 0.1;
 
 /// Measures, prints, and writes all files of the run. Gives the exit code.
-///
-/// # Errors
-///
-/// When nothing could be measured, or a file cannot be written.
 pub(super) fn run(options: &Options, metadata: &Metadata) -> anyhow::Result<ExitCode> {
     let job = options.job();
     let context = Context::new(metadata, options.workers)?;

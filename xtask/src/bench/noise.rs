@@ -73,10 +73,6 @@ impl Sample {
     }
 
     /// CPU time of a server since then.
-    ///
-    /// # Errors
-    ///
-    /// When a thread of it has ended since.
     pub(super) fn server_time_since(&self, before: &Self, server: u32) -> anyhow::Result<u64> {
         let both = self.servers.get(&server).zip(before.servers.get(&server));
         let (after, before) = both.context("the server has no sample")?;

@@ -20,9 +20,7 @@ const GIVEN: &[&str] = &[
     "mixed",
     "idle",
 ];
-/// Measured with `--all` or `--only`: they answer other questions.
-const SPECIAL: &[&str] = &["floor", "tcp-system", "hyper-system", "tcp-again"];
-/// Measured with `--all` or `--only`: they differ little from others.
+/// Measured with `--all` or `--only`: they differ little from others, or answer other questions.
 const RARE: &[&str] = &[
     "tls-tcp-per-core",
     "tls-monoio",
@@ -31,6 +29,10 @@ const RARE: &[&str] = &[
     "hyper-glommio-tls",
     "ntex-uring",
     "unix-per-core",
+    "floor",
+    "tcp-system",
+    "hyper-system",
+    "tcp-again",
 ];
 /// The targets of `--check`: each runtime, driver and kind of socket, and TLS.
 const CHECKED: &[&str] = &[
@@ -188,9 +190,9 @@ impl Options {
             name != "tcp-again"
         } else if self.quick {
             let is_peer = target.peer && target.reference != target.name && name != "axum";
-            !(is_peer || RARE.contains(&name) || SPECIAL.contains(&name) || name == "tcp-axum")
+            !(is_peer || RARE.contains(&name) || name == "tcp-axum")
         } else {
-            !(RARE.contains(&name) || SPECIAL.contains(&name))
+            !(RARE.contains(&name))
         }
     }
 

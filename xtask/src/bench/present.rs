@@ -193,14 +193,9 @@ pub(super) fn list() -> String {
             scenario.name, scenario.connections, scenario.about
         );
     }
-    text += "\nFigures:\n";
-    for unit in Unit::ALL.iter().copied() {
-        text += &format!(
-            "  {:20} {:16} {}\n",
-            unit.name(),
-            unit.label(),
-            unit.about()
-        );
+    text += "\nFigures (docs/bench.md explains them):\n";
+    for unit in Unit::ALL {
+        text += &format!("  {:20} {}\n", unit.name(), unit.label());
     }
     text
 }

@@ -2,6 +2,7 @@
 //! the same.
 
 use anyhow::Context as _;
+use indicatif::HumanCount;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -63,10 +64,10 @@ pub(super) struct Figure {
     pub(super) high: Option<f64>,
 }
 
-/// Each line has the name in Rust, the name in files and markers, the head of the column, the
-/// digits after the point, and a description.
+/// Each line has the name in Rust, the name in files and markers, the head of the column, and the
+/// digits after the point.
 macro_rules! units {
-    ($($unit:ident $name:literal, $label:literal, $decimals:literal, $about:literal;)*) => {
+    ($($unit:ident $name:literal, $label:literal, $decimals:literal;)*) => {
         /// The unit of a figure, in the order of the columns.
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
@@ -91,12 +92,6 @@ macro_rules! units {
                 }
             }
 
-            pub(super) fn about(self) -> &'static str {
-                match self {
-                    $(Self::$unit => $about),*
-                }
-            }
-
             fn decimals(self) -> usize {
                 match self {
                     $(Self::$unit => $decimals),*
@@ -107,21 +102,17 @@ macro_rules! units {
 }
 
 units! {
-    Ratio "ratio", "CPU × reference", 3,
-        "CPU time of the server beside its reference, in the same round";
-    Cpu "cpu", "CPU µs", 2,
-        "CPU time of the server for each request, message, connection or handshake";
-    Rate "rate", "per second", 0, "requests, messages, connections or handshakes";
-    Peak "peak", "peak MiB", 1, "largest resident memory of the server";
-    P50 "p50", "p50 µs", 0, "median latency at a constant rate";
-    P99 "p99", "p99 µs", 0, "99th percentile of latencies at a constant rate";
-    Instructions "instructions", "instructions", 0, "user instructions per request, by callgrind";
-    Allocations "allocations", "allocations", 2,
-        "calls of the allocator per request, by callgrind";
-    Syscalls "syscalls", "system calls", 2, "system calls per request, by perf";
-    Fresh "fresh", "KiB fresh", 2, "private memory of a connection that sent nothing";
-    Kept "kept", "KiB kept alive", 2,
-        "private memory of a connection that had one response, or one message";
+    Ratio "ratio", "CPU × reference", 3;
+    Cpu "cpu", "CPU µs", 2;
+    Rate "rate", "per second", 0;
+    Peak "peak", "peak MiB", 1;
+    P50 "p50", "p50 µs", 0;
+    P99 "p99", "p99 µs", 0;
+    Instructions "instructions", "instructions", 0;
+    Allocations "allocations", "allocations", 2;
+    Syscalls "syscalls", "system calls", 2;
+    Fresh "fresh", "KiB fresh", 2;
+    Kept "kept", "KiB kept alive", 2;
 }
 
 /// How a ratio and its interval compare with 1.
@@ -261,25 +252,15 @@ pub(super) fn rounded(value: f64) -> f64 {
     (value * step).round() / step
 }
 
-/// With commas between thousands.
+/// With commas between thousands, unless it is negative.
 fn grouped(value: f64, decimals: usize) -> String {
-    let text = format!(
-        "{:.decimals$}",
-        if value.abs() < 1e-9 { 0.0 } else { value }
-    );
-    let whole = text.find('.').unwrap_or(text.len());
-    let mut grouped = String::new();
-    for (index, digit) in text.chars().enumerate() {
-        if index > 0
-            && index < whole
-            && (whole - index).is_multiple_of(3)
-            && !grouped.ends_with('-')
-        {
-            grouped.push(',');
-        }
-        grouped.push(digit);
+    let value = if value.abs() < 1e-9 { 0.0 } else { value };
+    let text = format!("{value:.decimals$}");
+    let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
+    match whole.parse() {
+        Ok(whole) => format!("{}{fraction}", HumanCount(whole)),
+        Err(_) => text,
     }
-    grouped
 }
 
 fn is_zero(number: &usize) -> bool {
@@ -342,7 +323,7 @@ pub(super) mod tests {
     fn numbers_are_grouped_and_rounded() {
         assert_eq!(grouped(1_234_567.8, 1), "1,234,567.8");
         assert_eq!(grouped(-0.0, 2), "0.00");
-        assert_eq!(grouped(-1234.0, 0), "-1,234");
+        assert_eq!(grouped(-12.34, 1), "-12.3");
         assert_eq!(rounded(123_456.789), 123_460.0);
         assert_eq!(rounded(0.012_345_678), 0.012_346);
     }

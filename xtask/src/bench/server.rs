@@ -54,10 +54,6 @@ pub(super) struct Start<'a> {
 
 impl Server {
     /// Starts it, and waits until it listens.
-    ///
-    /// # Errors
-    ///
-    /// Why the server did not start, in one line.
     pub(super) fn start(
         context: &Context,
         binaries: &Binaries,
@@ -67,13 +63,11 @@ impl Server {
         let listen = listen_address(context, target)?;
         let mut words: Vec<OsString> = start.wrapper.to_vec();
         match &target.program {
-            Program::Built {
-                arguments, http2, ..
-            } => {
+            Program::Built(_, arguments) => {
                 words.push(binaries.program(target)?.into());
                 words.extend(arguments.iter().map(Into::into));
-                if start.http2 {
-                    words.extend(http2.iter().map(Into::into));
+                if start.http2 && target.has_http2_flag {
+                    words.push("--http2".into());
                 }
                 match (target.scales, context.workers.get()) {
                     (true, workers) => {

@@ -21,8 +21,8 @@ pub(super) struct Target {
     /// Whether it has several workers with `--workers`.
     pub(super) scales: bool,
     pub(super) needs_io_uring: bool,
-    /// Whether valgrind can run it.
-    pub(super) countable: bool,
+    /// Whether `--http2` chooses HTTP/2, which it does not detect.
+    pub(super) has_http2_flag: bool,
     pub(super) unsupported: &'static [Unsupported],
     /// Headers that it always sends, beside those of all servers.
     pub(super) own_headers: &'static [(&'static str, &'static str)],
@@ -41,12 +41,8 @@ pub(super) enum Transport {
 /// The program that is started.
 #[derive(Clone, Debug)]
 pub(super) enum Program {
-    /// A binary of a package of the bench, with these arguments, and those for HTTP/2.
-    Built {
-        package: Package,
-        arguments: Vec<&'static str>,
-        http2: &'static [&'static str],
-    },
+    /// A binary of a package of the bench, with these arguments.
+    Built(Package, Vec<&'static str>),
     /// A command of the user.
     Command(String),
 }
@@ -119,7 +115,7 @@ impl Target {
 
     pub(super) fn package(&self) -> Option<Package> {
         match self.program {
-            Program::Built { package, .. } => Some(package),
+            Program::Built(package, _) => Some(package),
             Program::Command(_) => None,
         }
     }
@@ -141,7 +137,7 @@ impl Target {
         if scenario.is_handshake() && self.transport != Transport::Tls {
             return Err("it makes no TLS handshakes");
         }
-        if scenario.needs_valgrind() && !self.countable {
+        if scenario.needs_valgrind() && self.needs_io_uring {
             return Err("valgrind cannot follow it");
         }
         if scenario.workload() == Workload::Layers

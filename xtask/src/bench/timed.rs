@@ -60,10 +60,6 @@ pub(super) struct Round<'a> {
 
 impl Round<'_> {
     /// Measures targets with one reference, in fresh processes, with one workload after the other.
-    ///
-    /// # Errors
-    ///
-    /// [`Interrupted`] only. After other errors, the target has no window.
     pub(super) fn measure(
         &self,
         results: &mut Results,

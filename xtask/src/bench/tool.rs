@@ -132,10 +132,6 @@ impl Tool {
     }
 
     /// Checks that the tool can count here.
-    ///
-    /// # Errors
-    ///
-    /// Which package has it, or why it cannot count.
     pub(super) fn require(&self) -> anyhow::Result<()> {
         require(self.program, self.package)?;
         let output = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;

@@ -1,13 +1,11 @@
 //! Servers for the tests of the load.
-#![allow(dead_code, reason = "each test takes what it needs")]
 
 use anyport_bench_load::{Address, Timeout};
 use rustls::ServerConfig;
 use rustls::crypto::ring::{self, Ticketer};
 use rustls::pki_types::PrivateKeyDer;
-use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -47,16 +45,6 @@ pub(crate) fn on_each_connection(
         }
     });
     address
-}
-
-/// An address where no server listens while the socket lives. A port that is free may be given to
-/// another server.
-pub(crate) fn unused_address() -> (Socket, Address) {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    socket.bind(&any_port.into()).unwrap();
-    let address = socket.local_addr().unwrap().as_socket().unwrap();
-    (socket, Address::Tcp(address))
 }
 
 /// A server whose responses are right.

@@ -3,10 +3,9 @@
 use crate::server::{
     RESPONSE, closing, on_each_connection, response, serve, short_timeout, timeout, tls_config,
 };
-use crate::{PLAINTEXT, contains, failure, load};
+use crate::{contains, failure, load};
 use anyport_bench_load::{Address, Amount, Handshake, IdleConnections, Kind, Workload, fetch};
-use rustls::crypto::ring;
-use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned, version};
+use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::sync::{Arc, mpsc};
@@ -34,42 +33,38 @@ fn responding(config: ServerConfig, response: Vec<u8>) -> Address {
     server(config, move |stream| serve(stream, &responses, usize::MAX))
 }
 
-fn healthy() -> Address {
+pub(crate) fn healthy() -> Address {
     responding(tls_config(), RESPONSE.to_vec())
+}
+
+/// Makes the handshake, and reads until the client goes.
+fn hold(stream: &mut Session) {
+    while stream.conn.is_handshaking() && stream.conn.complete_io(&mut stream.sock).is_ok() {}
+    while stream
+        .conn
+        .complete_io(&mut stream.sock)
+        .is_ok_and(|(read, _)| read > 0)
+    {}
 }
 
 /// Sends the kind of each handshake, as the server sees it.
 fn recording(config: ServerConfig) -> (Address, mpsc::Receiver<Option<HandshakeKind>>) {
     let (sender, kinds) = mpsc::channel();
     let address = server(config, move |mut stream| {
-        while stream.conn.is_handshaking() && stream.conn.complete_io(&mut stream.sock).is_ok() {}
-        // Until the client goes.
-        while stream
-            .conn
-            .complete_io(&mut stream.sock)
-            .is_ok_and(|(read, _)| read > 0)
-        {}
+        hold(&mut stream);
         let _ = sender.send(stream.conn.handshake_kind());
     });
     (address, kinds)
 }
 
 #[test]
-fn requests_get_their_whole_response() {
-    let mut short = load(&healthy(), PLAINTEXT, 8);
-    for requests in [0, 1, 7, 8, 9, 1000] {
-        assert_eq!(
-            short.run(Amount::Requests(requests)).unwrap().count,
-            requests
-        );
-    }
-    let fetched = fetch(&healthy(), Workload::Plaintext, &timeout()).unwrap();
-    assert_eq!(fetched.body, b"Hello, World!");
-    // Longer than a record.
+fn response_may_be_longer_than_a_record() {
     let response = response(&Workload::Download1M.response_body());
-    let kind = Kind::KeepAlive(Workload::Download1M);
-    let mut long = load(&responding(tls_config(), response), kind, 2);
+    let address = responding(tls_config(), response);
+    let mut long = load(&address, Kind::KeepAlive(Workload::Download1M), 2);
     assert_eq!(long.run(Amount::Requests(10)).unwrap().count, 10);
+    let fetched = fetch(&address, Workload::Download1M, &timeout()).unwrap();
+    assert_eq!(fetched.body, Workload::Download1M.response_body());
 }
 
 #[test]
@@ -126,26 +121,18 @@ fn handshakes_have_the_kind_that_was_told() {
 
 #[test]
 fn server_that_forgets_its_tickets_is_an_error() {
-    /// Makes tickets, and reads none.
-    #[derive(Debug)]
-    struct Forgetful;
-    impl rustls::server::ProducesTickets for Forgetful {
-        fn enabled(&self) -> bool {
-            true
-        }
-        fn lifetime(&self) -> u32 {
-            60
-        }
-        fn encrypt(&self, _: &[u8]) -> Option<Vec<u8>> {
-            Some(vec![7; 32])
-        }
-        fn decrypt(&self, _: &[u8]) -> Option<Vec<u8>> {
-            None
-        }
-    }
-    let mut config = tls_config();
-    config.ticketer = Arc::new(Forgetful);
-    contains(&failure(&recording(config).0, RESUMED), &["did not resume"]);
+    let address = on_each_connection(|_, stream| {
+        // The key of its tickets is new.
+        let tls = ServerConnection::new(Arc::new(tls_config())).unwrap();
+        hold(&mut StreamOwned::new(tls, stream));
+    });
+    let Address::Tcp(address) = address else {
+        panic!("no TCP")
+    };
+    contains(
+        &failure(&Address::Tls(address), RESUMED),
+        &["did not resume"],
+    );
 }
 
 #[test]
@@ -158,24 +145,11 @@ fn server_without_tickets_times_out() {
 
 #[test]
 fn other_protocols_are_errors() {
-    let error_of = |config| {
-        let address = responding(config, RESPONSE.to_vec());
-        format!(
-            "{:#}",
-            fetch(&address, Workload::Plaintext, &timeout()).unwrap_err()
-        )
-    };
     let mut without_alpn = tls_config();
     without_alpn.alpn_protocols.clear();
-    contains(&error_of(without_alpn), &["chooses nothing by ALPN"]);
-    let old = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let mut old = old
-        .with_protocol_versions(&[&version::TLS12])
-        .unwrap()
-        .with_no_client_auth()
-        .with_cert_resolver(tls_config().cert_resolver);
-    old.alpn_protocols = vec![b"http/1.1".to_vec()];
-    contains(&error_of(old), &["cannot make a TLS handshake"]);
+    let address = responding(without_alpn, RESPONSE.to_vec());
+    let error = fetch(&address, Workload::Plaintext, &timeout()).unwrap_err();
+    contains(&format!("{error:#}"), &["chooses nothing by ALPN"]);
     let Address::Tcp(plain) = on_each_connection(|_, mut stream| drop(stream.write_all(RESPONSE)))
     else {
         panic!("no TCP")

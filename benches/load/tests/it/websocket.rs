@@ -1,54 +1,26 @@
 //! The load of WebSockets, against a small server.
 
-use crate::server::{on_each_connection, request, timeout};
-use crate::{contains, failure, load};
+use crate::server::{on_each_connection, timeout};
+use crate::{contains, failure, load, server};
 use anyport_bench_load::{Address, Amount, IdleConnections, Kind, Workload};
-use std::io::{Read as _, Write as _};
+use tungstenite::Message;
 
-/// The response to the client's key, from RFC 6455 1.3.
-const SWITCHING: &[u8] =
-    b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
-    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 const SHORT: Kind = Kind::KeepAlive(Workload::WebSocket16);
 
-/// Sends this response to the upgrade. For each message, `respond` makes the answer.
-fn server(
-    upgrade: &'static [u8],
-    respond: impl Fn(Vec<u8>, Vec<u8>) -> Vec<u8> + Clone + Send + 'static,
-) -> Address {
-    on_each_connection(move |_, mut stream| {
-        let Some(head) = request(&mut stream) else {
+/// Sends the answers of `respond` to each message at once.
+fn websocket(respond: fn(Message) -> Vec<Message>) -> Address {
+    on_each_connection(move |_, stream| {
+        let Ok(mut socket) = tungstenite::accept(stream) else {
             return;
         };
-        assert!(head.starts_with("GET /websocket HTTP/1.1\r\n"), "{head}");
-        contains(&head, &["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"]);
-        stream.write_all(upgrade).unwrap();
-        let mut head = [0; 2];
-        while stream.read_exact(&mut head).is_ok() {
-            assert_eq!((head[0], head[1] & 0x80), (0x81, 0x80));
-            let mut longer = vec![0; [0, 2, 8][usize::from(head[1] & 0x7f).saturating_sub(125)]];
-            stream.read_exact(&mut longer).unwrap();
-            let length = match longer[..] {
-                [] => usize::from(head[1] & 0x7f),
-                _ => longer
-                    .iter()
-                    .fold(0, |sum, byte| sum << 8 | usize::from(*byte)),
-            };
-            let mut frame = vec![0; 4 + length];
-            stream.read_exact(&mut frame).unwrap();
-            let (mask, text) = frame.split_at(4);
-            let text = text.iter().zip(mask.iter().cycle());
-            let text = text.map(|(byte, mask)| byte ^ mask).collect();
-            let head = [vec![0x81, head[1] & 0x7f], longer].concat();
-            if stream.write_all(&respond(head, text)).is_err() {
-                return;
+        while let Ok(message) = socket.read() {
+            assert!(message.is_text(), "{message}");
+            for answer in respond(message) {
+                let _ = socket.write(answer);
             }
+            let _ = socket.flush();
         }
     })
-}
-
-fn echo(head: Vec<u8>, text: Vec<u8>) -> Vec<u8> {
-    [head, text].concat()
 }
 
 #[test]
@@ -58,21 +30,20 @@ fn run_sends_exactly_as_many_messages_as_told() {
         Workload::WebSocket4K,
         Workload::WebSocket1M,
     ] {
-        let mut load = load(&server(SWITCHING, echo), Kind::KeepAlive(workload), 4);
+        let address = websocket(|message| vec![message]);
+        let mut load = load(&address, Kind::KeepAlive(workload), 4);
         for messages in [0, 1, 20] {
-            assert_eq!(
-                load.run(Amount::Requests(messages)).unwrap().count,
-                messages
-            );
+            let outcome = load.run(Amount::Requests(messages)).unwrap();
+            assert_eq!(outcome.count, messages);
         }
     }
 }
 
 #[test]
 fn idle_connections_are_upgraded_once() {
-    let address = server(SWITCHING, echo);
-    let mut idle =
-        IdleConnections::connect(&address, Workload::WebSocket16, 5, &timeout()).unwrap();
+    let address = websocket(|message| vec![message]);
+    let idle = IdleConnections::connect(&address, Workload::WebSocket16, 5, &timeout());
+    let mut idle = idle.unwrap();
     idle.open().unwrap();
     idle.request().unwrap();
     idle.request().unwrap();
@@ -80,16 +51,17 @@ fn idle_connections_are_upgraded_once() {
 
 #[test]
 fn refused_upgrades_and_other_messages_are_errors() {
-    let missing = server(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", echo);
-    let error = failure(&missing, SHORT);
+    let missing = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_vec();
+    let error = failure(&server(vec![vec![missing]], usize::MAX), SHORT);
     contains(
         &error,
         &["does not upgrade to a WebSocket: status 404 instead of 101"],
     );
-    let unproved = server(b"HTTP/1.1 101 Switching Protocols\r\n\r\n", echo);
-    contains(&failure(&unproved, SHORT), &["sec-websocket-accept is not"]);
-    let another = server(SWITCHING, |_, _| vec![0x88, 0]);
-    contains(&failure(&another, SHORT), &["opcode 8"]);
-    let twice = server(SWITCHING, |head, text| echo(head, text).repeat(2));
+    let unproved = b"HTTP/1.1 101 Switching Protocols\r\n\r\n".to_vec();
+    let error = failure(&server(vec![vec![unproved]], usize::MAX), SHORT);
+    contains(&error, &["sec-websocket-accept is not"]);
+    let another = websocket(|message| vec![Message::Binary(message.into_data())]);
+    contains(&failure(&another, SHORT), &["opcode 2"]);
+    let twice = websocket(|message| vec![message.clone(), message]);
     contains(&failure(&twice, SHORT), &["bytes more"]);
 }

@@ -17,10 +17,6 @@ const START: &str = "<!-- bench:";
 const END: &str = "<!-- /bench -->";
 
 /// Writes the tables of all documents.
-///
-/// # Errors
-///
-/// When a marker names what the run does not have.
 pub(in crate::bench) fn update(run: &Run, root: &Path) -> anyhow::Result<()> {
     for name in DOCUMENTS {
         let path = root.join(name);

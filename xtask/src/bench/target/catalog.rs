@@ -22,6 +22,10 @@ const NO_APP: Unsupported = Unsupported {
     workloads: |scenario| scenario.is_websocket() || scenario.is_upload(),
     reason: "it runs no app, which would read bodies and serve WebSockets",
 };
+const SEVERAL_PROCESSES: Unsupported = Unsupported {
+    workloads: Scenario::needs_valgrind,
+    reason: "valgrind cannot follow it",
+};
 const FIXED: Unsupported = Unsupported {
     workloads: |scenario| {
         let served = [
@@ -118,15 +122,11 @@ pub(super) fn ours(name: &'static str, transport: Transport, reference: &str) ->
         name: name.to_owned(),
         transport,
         reference: reference.to_owned(),
-        program: Program::Built {
-            package: OURS,
-            arguments: vec!["--transport", name.trim_start_matches("tls-")],
-            http2: &[],
-        },
+        program: Program::Built(OURS, vec!["--transport", name.trim_start_matches("tls-")]),
+        has_http2_flag: false,
         peer: false,
         scales: true,
         needs_io_uring: false,
-        countable: true,
         unsupported: &[],
         own_headers: &[],
         remark: None,
@@ -168,8 +168,7 @@ fn ntex(name: &'static str, features: &'static str) -> Target {
 
 fn nginx() -> Target {
     Target {
-        countable: false,
-        unsupported: &[NO_APP],
+        unsupported: &[NO_APP, SEVERAL_PROCESSES],
         own_headers: &[("connection", "keep-alive"), ("server", "nginx")],
         remark: Some(
             "`nginx` has the system's allocator and two more headers; its JSON is fixed, and its \
@@ -181,26 +180,17 @@ fn nginx() -> Target {
 
 impl Target {
     fn built(self, package: Package, arguments: &[&'static str]) -> Self {
-        let http2 = match self.program {
-            Program::Built { http2, .. } => http2,
-            Program::Command(_) => &[],
-        };
-        let arguments = arguments.to_vec();
         Self {
-            program: Program::Built {
-                package,
-                arguments,
-                http2,
-            },
+            program: Program::Built(package, arguments.to_vec()),
             ..self
         }
     }
 
-    fn with_http2_flag(mut self) -> Self {
-        if let Program::Built { http2, .. } = &mut self.program {
-            *http2 = &["--http2"];
+    fn with_http2_flag(self) -> Self {
+        Self {
+            has_http2_flag: true,
+            ..self
         }
-        self
     }
 
     fn scaling(self) -> Self {
@@ -213,7 +203,6 @@ impl Target {
     fn by_io_uring(self) -> Self {
         Self {
             needs_io_uring: true,
-            countable: false,
             ..self
         }
     }
