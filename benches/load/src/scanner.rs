@@ -197,6 +197,7 @@ pub(crate) fn check_upgrade(response: &Response) -> anyhow::Result<()> {
 mod tests {
     use super::{MAX_HEAD, Scanner};
 
+    const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n";
     const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World!";
 
     fn responses() -> Scanner {
@@ -236,43 +237,26 @@ mod tests {
 
     #[test]
     fn unexpected_responses_are_errors() {
-        let too_long = [b"HTTP/1.1 200 OK\r\nA: ".as_slice(), &[b'a'; MAX_HEAD]].concat();
-        let messages = || Scanner::messages(b"Hi");
-        let wrong: [(Scanner, &[u8], &str); 12] = [
-            (responses(), b"HTTP/1.1 503 No\r\n\r\n", "status 503"),
-            (
-                responses(),
-                b"HTTP/1.1 200 OK\r\n\r\n",
-                "without content-length",
-            ),
-            (
-                responses(),
-                b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
-                "no number",
-            ),
-            (
-                responses(),
-                b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n",
-                "14 bytes instead of 13",
-            ),
-            (
-                responses(),
-                b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World?",
-                "from its byte 12 on",
-            ),
-            (
-                responses(),
-                b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World!!",
-                "1 bytes more",
-            ),
-            (responses(), b"SSH-2.0\r\n", "no HTTP response"),
-            (responses(), &too_long, "a response head of more"),
-            (messages(), b"\x88\x02Hi", "opcode 8"),
-            (messages(), b"\x81\x82Hi", "from its byte 1 on"),
-            (messages(), b"\x81\x02Ho", "from its byte 3 on"),
-            (messages(), b"\x81\x02Hi\x81", "1 bytes more"),
+        let too_long = format!("HTTP/1.1 200 OK\r\nA: {}", "a".repeat(MAX_HEAD));
+        let wrong = [
+            ("HTTP/1.1 503 No\r\n\r\n", "status 503"),
+            ("HTTP/1.1 200 OK\r\n\r\n", "without content-length"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "no number"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n", "14 bytes"),
+            (&format!("{HEAD}Hello, World?"), "from its byte 12 on"),
+            (&format!("{HEAD}Hello, World!!"), "1 bytes more"),
+            ("SSH-2.0\r\n", "no HTTP response"),
+            (&too_long, "a response head of more"),
         ];
-        for (mut scanner, bytes, what) in wrong {
+        let wrong = wrong.map(|(text, what)| (responses(), text.as_bytes(), what));
+        let frames: [(&[u8], &str); 4] = [
+            (b"\x88\x02Hi", "opcode 8"),
+            (b"\x81\x82Hi", "from its byte 1 on"),
+            (b"\x81\x02Ho", "from its byte 3 on"),
+            (b"\x81\x02Hi\x81", "1 bytes more"),
+        ];
+        let frames = frames.map(|(frame, what)| (Scanner::messages(b"Hi"), frame, what));
+        for (mut scanner, bytes, what) in wrong.into_iter().chain(frames) {
             let error = format!("{:#}", scanner.feed(bytes).unwrap_err());
             assert!(error.contains(what), "{error}");
         }

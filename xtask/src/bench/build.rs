@@ -17,24 +17,7 @@ use std::{env, fs, io, thread};
 const PROFILE: &str = "measure";
 
 /// The binaries, or why they could not be built.
-pub(super) struct Binaries {
-    built: BTreeMap<Package, Result<PathBuf, String>>,
-}
-
-impl Binaries {
-    pub(super) fn are_complete(&self) -> bool {
-        self.built.values().all(Result::is_ok)
-    }
-
-    /// The binary of a target.
-    pub(super) fn program(&self, target: &Target) -> anyhow::Result<&Path> {
-        let package = target.package().context("it is not built by the bench")?;
-        let built = self.built.get(&package).context("it was not built")?;
-        built
-            .as_deref()
-            .map_err(|reason| anyhow::anyhow!("{reason}"))
-    }
-}
+pub(super) type Binaries = BTreeMap<Package, Result<PathBuf, String>>;
 
 /// Builds each package of these targets once. A package that fails costs the rows of its targets.
 pub(super) fn build(context: &Context, targets: &[Target]) -> Result<Binaries, Interrupted> {
@@ -57,7 +40,7 @@ pub(super) fn build(context: &Context, targets: &[Target]) -> Result<Binaries, I
         }
         built.insert(package, outcome.map_err(|error| format!("{error:#}")));
     }
-    Ok(Binaries { built })
+    Ok(built)
 }
 
 fn build_package(context: &Context, package: Package) -> anyhow::Result<PathBuf> {

@@ -92,7 +92,7 @@ fn check(options: &Options, context: &Context) -> anyhow::Result<ExitCode> {
 pub(super) fn build(metadata: &Metadata) -> anyhow::Result<ExitCode> {
     let context = Context::new(metadata, NonZeroUsize::MIN)?;
     Ok(match build::build(&context, &checked_targets()) {
-        Ok(binaries) if binaries.are_complete() => ExitCode::SUCCESS,
+        Ok(binaries) if binaries.values().all(Result::is_ok) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(Interrupted) => ExitCode::from(130),
     })

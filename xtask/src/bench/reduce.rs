@@ -189,12 +189,6 @@ mod tests {
     }
 
     #[test]
-    fn ratio_of_a_reference_is_one() {
-        let row = row(&results(6, 0), "hyper", "plaintext");
-        assert_eq!(row.figures[&Unit::Ratio].ends(), Some((1.0, 1.0)));
-    }
-
-    #[test]
     fn server_that_waits_for_a_busy_load_is_marked() {
         let mut results = results(6, 0);
         for window in &mut results.windows {

@@ -63,8 +63,12 @@ impl Server {
         let listen = listen_address(context, target)?;
         let mut words: Vec<OsString> = start.wrapper.to_vec();
         match &target.program {
-            Program::Built(_, arguments) => {
-                words.push(binaries.program(target)?.into());
+            Program::Built(package, arguments) => {
+                let built = binaries.get(package).context("it was not built")?;
+                let program = built
+                    .as_ref()
+                    .map_err(|reason| anyhow::anyhow!("{reason}"))?;
+                words.push(program.into());
                 words.extend(arguments.iter().map(Into::into));
                 if start.http2 && target.has_http2_flag {
                     words.push("--http2".into());

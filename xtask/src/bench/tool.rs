@@ -180,14 +180,6 @@ mod tests {
     fn callgrind_file_has_instructions_and_allocations() {
         let text = "\
 # callgrind format
-version: 1
-creator: callgrind-3.19.0
-pid: 12
-cmd:  target/measure/peer-hyper --listen 127.0.0.1:0
-part: 1
-
-desc: I1 cache:
-events: Ir
 summary: 101
 
 fn=(1) main
