@@ -32,8 +32,8 @@ static FILE_64K: LazyLock<Bytes> = LazyLock::new(|| Workload::Download64K.respon
 static FILE_1M: LazyLock<Bytes> = LazyLock::new(|| Workload::Download1M.response_body().into());
 
 #[derive(Serialize)]
-struct Message {
-    message: &'static str,
+pub(crate) struct Message {
+    pub(crate) message: &'static str,
 }
 
 /// The response that [`Workload`] describes, or a 404.

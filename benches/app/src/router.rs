@@ -1,5 +1,6 @@
 //! The same app with axum's extractors and responses, and one route with tower-http layers.
 
+use crate::Message;
 use anyport_bench_child::{
     Workload,
     workload::{
@@ -15,7 +16,6 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 use http_body_util::BodyExt as _;
-use serde::Serialize;
 use std::time::Duration;
 use tower::ServiceBuilder;
 use tower_http::{
@@ -25,11 +25,6 @@ use tower_http::{
 
 /// Longer than any response of the bench takes.
 const TIMEOUT: Duration = Duration::from_secs(30);
-
-#[derive(Serialize)]
-struct Message {
-    message: &'static str,
-}
 
 /// The app as a `Router`, with this route for WebSockets.
 pub fn router(websocket: MethodRouter) -> Router {

@@ -14,15 +14,13 @@ pub const BACKLOG: i32 = 4096;
 ///
 /// When the address cannot be bound, with the address.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    bind(address)
-        .map_err(|error| io::Error::new(error.kind(), format!("cannot bind {address}: {error}")))
-}
-
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // As std and all runtimes do: a port with connections in TIME_WAIT can be bound again.
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    let bind = || -> io::Result<_> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        // As std and all runtimes do: a port with connections in TIME_WAIT can be bound again.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    bind().map_err(|error| io::Error::new(error.kind(), format!("cannot bind {address}: {error}")))
 }

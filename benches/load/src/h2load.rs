@@ -1,16 +1,18 @@
 //! nghttp2's `h2load`, for HTTP/2 and for latencies at a constant rate.
 
-use crate::{CpuUse, Load, Outcome, Timeout, children_time, require};
+use crate::{CpuUse, Load, Outcome, children_time, require};
 use anyhow::Context as _;
 use anyport_bench_child::{Address, Workload};
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 /// How long h2load may take beyond its duration. It hangs now and then, over TLS above all.
 const ALLOWANCE: Duration = Duration::from_secs(5);
+/// The exit code of timeout(1) after its time is over.
+const TIMED_OUT: i32 = 124;
 
 /// What h2load sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +33,6 @@ pub struct H2Load {
     pub address: Address,
     /// How many connections it opens.
     pub connections: usize,
-    /// Which ends a run.
-    pub timeout: Timeout,
 }
 
 impl Load for H2Load {
@@ -40,30 +40,28 @@ impl Load for H2Load {
     /// h2load's start to its end, in steps of 10 ms.
     fn run_for(&mut self, duration: Duration) -> anyhow::Result<Outcome> {
         require("h2load", "nghttp2-client")?;
-        let folder = tempfile::tempdir().context("cannot make a folder for h2load's output")?;
-        let (stdout, log) = (folder.path().join("stdout"), folder.path().join("log"));
-        let mut command = self.command(duration, &log);
+        let log = tempfile::NamedTempFile::new().context("cannot make a file for h2load")?;
         let before = children_time()?;
         let begun = Instant::now();
-        let child = command
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .stdout(File::create(&stdout)?)
-            .spawn()
-            .context("cannot run h2load")?;
-        wait(child, &self.timeout.with_duration(duration + ALLOWANCE))?;
+        let output = self.command(duration, log.path()).output();
+        let output = output.context("cannot run h2load")?;
         let cpu = CpuUse {
             elapsed: begun.elapsed(),
             cpu: children_time()?.saturating_sub(before),
         };
-        let text = fs::read_to_string(&stdout).context("cannot read h2load's output")?;
+        let status = output.status;
+        anyhow::ensure!(
+            status.code() != Some(TIMED_OUT),
+            "h2load did not end within {:?}",
+            duration + ALLOWANCE
+        );
+        anyhow::ensure!(status.success(), "h2load ended with {status}");
+        let text = String::from_utf8_lossy(&output.stdout);
         let body = Workload::Plaintext.response_body().len() as u64;
         let (count, rate) = read_output(&text, body)?;
         let latency = match self.kind {
             H2Kind::Http2(_) => None,
-            H2Kind::Paced(_) => {
-                read_log(&fs::read_to_string(&log).context("h2load wrote no log")?)?
-            }
+            H2Kind::Paced(_) => read_log(&fs::read_to_string(log).context("h2load wrote no log")?)?,
         };
         Ok(Outcome {
             count,
@@ -76,7 +74,9 @@ impl Load for H2Load {
 
 impl H2Load {
     fn command(&self, duration: Duration, log: &Path) -> Command {
-        let mut command = Command::new("h2load");
+        let seconds = (duration + ALLOWANCE).as_secs_f64();
+        let mut command = Command::new("timeout");
+        command.args(["--kill-after=1", &seconds.to_string(), "h2load"]);
         command.args(["--clients", &self.connections.to_string()]);
         command.args(["--duration", &format!("{}ms", duration.as_millis())]);
         match self.kind {
@@ -102,19 +102,6 @@ impl H2Load {
         };
         command
     }
-}
-
-/// Waits for the child, and kills it after the timeout.
-fn wait(mut child: Child, timeout: &Timeout) -> anyhow::Result<()> {
-    let ended = timeout.poll(|| Ok(child.try_wait()?));
-    if !matches!(ended, Ok(Some(_))) {
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-    let duration = timeout.duration();
-    let status = ended?.with_context(|| format!("h2load did not end within {duration:?}"))?;
-    anyhow::ensure!(status.success(), "h2load ended with {status}");
-    Ok(())
 }
 
 /// How many requests succeeded, and how many per second.

@@ -1,7 +1,7 @@
 //! A server that takes turns with others, and the window that comes of it.
 
 use super::contract;
-use super::noise::{Noise, Sample};
+use super::noise::Sample;
 use super::pinning::Pinning;
 use super::server::Server;
 use super::target::Target;
@@ -31,10 +31,7 @@ pub(super) struct Contender<'a> {
 }
 
 /// All clocks, before or after the turns of these.
-pub(super) fn sample(
-    contenders: &[Contender<'_>],
-    pinning: &Pinning,
-) -> anyhow::Result<(Sample, Instant)> {
+pub(super) fn sample(contenders: &[Contender<'_>], pinning: &Pinning) -> anyhow::Result<Sample> {
     let servers = contenders
         .iter()
         .map(|of| of.server.processes().numbers().to_vec());
@@ -78,7 +75,6 @@ impl<'a> Contender<'a> {
                 kind,
                 address: address.clone(),
                 connections,
-                timeout: timeout.clone(),
             }),
             _ => anyhow::bail!("`{}` is not measured by time", scenario.name),
         });
@@ -119,13 +115,12 @@ impl<'a> Contender<'a> {
     /// Closes its connections, and makes a window of its turns.
     pub(super) fn finish(
         &mut self,
-        before: &(Sample, Instant),
-        after: &(Sample, Instant),
+        before: &Sample,
+        after: &Sample,
         round: &Round<'_>,
         scenario: &'static Scenario,
     ) -> anyhow::Result<Window> {
         let starved = self.load.take().map_or(0, |mut load| load.take_starved());
-        let ((before, start), (after, end)) = (before, after);
         let first = self.server.processes().numbers().first();
         let time = after.server_time_since(before, first.copied().unwrap_or_default())? as f64;
         // Of long responses, a window may have too few for each connection to have one.
@@ -142,7 +137,6 @@ impl<'a> Contender<'a> {
             self.elapsed
         );
         let (count, seconds) = (self.sum.count as f64, self.elapsed.as_secs_f64());
-        let noise = Noise::between(before, after, (*end - *start).as_nanos() as u64);
         let processes = self.server.processes();
         let peak = scenario.has_peak().then(|| processes.peak_memory());
         Ok(Window {
@@ -155,9 +149,7 @@ impl<'a> Contender<'a> {
             load_busy: self.sum.cpu.share(),
             peak: peak.transpose()?,
             latency: self.sum.latency,
-            stolen: noise.stolen,
-            foreign: noise.foreign,
-            disturbance: noise.disturbance(),
+            foreign: after.foreign_since(before),
         })
     }
 }

@@ -3,7 +3,7 @@
 use super::build;
 use super::context::Context;
 use super::environment::{self, Environment};
-use super::noise::{Noise, Sample};
+use super::noise::Sample;
 use super::options::{Job, Options};
 use super::present::{self, minutes};
 use super::reduce;
@@ -107,10 +107,9 @@ fn add_rows(run: &mut Run, job: &Job, results: &Results) -> bool {
 /// How busy the machine is, and what that does to the figures.
 fn busy(context: &Context) -> anyhow::Result<String> {
     const DURATION: Duration = Duration::from_millis(500);
-    let (before, start) = Sample::take(&[], &[])?;
+    let before = Sample::take(&[], &[])?;
     context.timeout.sleep(DURATION)?;
-    let (after, end) = Sample::take(&[], &[])?;
-    let share = Noise::between(&before, &after, (end - start).as_nanos() as u64).foreign;
+    let share = Sample::take(&[], &[])?.foreign_since(&before);
     let meaning = match share < QUIET {
         true => "it is quiet.",
         false => {

@@ -1,4 +1,4 @@
-//! What other programs did during a window: it disturbs the measurement.
+//! What other programs and the hypervisor did during a window: it disturbs the measurement.
 //!
 //! It is the time in which the cores neither idled nor ran our processes. The kernel counts the time
 //! of cores in ticks of 10 ms.
@@ -8,12 +8,11 @@ use anyport_bench_load::children_time;
 use procfs::process::Process;
 use procfs::{CpuTime, CurrentSI as _, KernelStats};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Instant;
 
-/// The share of a window's CPU time that the hypervisor may take.
-const MOST_STOLEN: f64 = 0.02;
-/// The share that other processes may take.
-const MOST_FOREIGN: f64 = 0.05;
+/// The share of a window's CPU time that others may take.
+pub(super) const MOST_FOREIGN: f64 = 0.05;
 /// By how many ticks the idle time of a core may be wrong.
 const TICKS: u64 = 2;
 
@@ -26,25 +25,19 @@ pub(super) struct Sample {
     load: u64,
     children: u64,
     unused: u64,
-    stolen: u64,
     cores: usize,
+    /// When it was taken, since some moment.
+    at: u64,
 }
 
 /// CPU times by the numbers of threads.
 type Threads = BTreeMap<i32, u64>;
 
-/// The difference of two samples, in shares of the time of the cores.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Noise {
-    pub(super) stolen: f64,
-    /// At least; the clocks do not tell more.
-    pub(super) foreign: f64,
-}
-
 impl Sample {
     /// `servers` are the processes of each server, and `cores` those of servers and load. Without
     /// cores, all are sampled.
-    pub(super) fn take(servers: &[Vec<u32>], cores: &[usize]) -> anyhow::Result<(Self, Instant)> {
+    pub(super) fn take(servers: &[Vec<u32>], cores: &[usize]) -> anyhow::Result<Self> {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
         let times = |processes: &Vec<u32>| {
             let mut all = Threads::new();
             for &process in processes {
@@ -61,15 +54,14 @@ impl Sample {
             .filter(|(core, _)| is_ours(*core))
             .map(|of| of.1)
             .collect();
-        let sample = Self {
+        Ok(Self {
             servers: servers.iter().map(times).collect::<anyhow::Result<_>>()?,
             load: threads(&own)?.values().sum(),
             children: children_time()?.as_nanos() as u64,
             unused: nanoseconds(ours.iter().map(|time| unused(time)).sum()),
-            stolen: nanoseconds(ours.iter().filter_map(|time| time.steal).sum()),
             cores: ours.len(),
-        };
-        Ok((sample, Instant::now()))
+            at: START.elapsed().as_nanos() as u64,
+        })
     }
 
     /// CPU time of a server since then.
@@ -82,38 +74,20 @@ impl Sample {
         );
         Ok(after.values().sum::<u64>() - before.values().sum::<u64>())
     }
-}
 
-impl Noise {
-    /// `nanoseconds` passed between the samples.
-    pub(super) fn between(before: &Sample, after: &Sample, elapsed: u64) -> Self {
-        let spent = |of: fn(&Sample) -> u64| of(after).saturating_sub(of(before));
-        let servers = spent(|sample| sample.servers.values().flat_map(Threads::values).sum());
-        let stolen = spent(|of| of.stolen);
-        let cores = elapsed * after.cores as u64;
-        let error = nanoseconds(TICKS * after.cores as u64);
+    /// The share of the cores' time since then that others took at least. The clocks do not tell
+    /// more.
+    pub(super) fn foreign_since(&self, before: &Self) -> f64 {
+        let spent = |of: fn(&Self) -> u64| of(self).saturating_sub(of(before));
+        let cores = spent(|sample| sample.at) * self.cores as u64;
         let known = [
-            spent(|of| of.unused),
-            stolen,
-            servers,
-            spent(|of| of.load),
-            spent(|of| of.children),
-            error,
+            spent(|sample| sample.servers.values().flat_map(Threads::values).sum()),
+            spent(|sample| sample.unused),
+            spent(|sample| sample.load),
+            spent(|sample| sample.children),
+            nanoseconds(TICKS * self.cores as u64),
         ];
-        let unknown = cores.saturating_sub(known.into_iter().sum());
-        let share = |time: u64| (time as f64 / cores as f64).min(1.0);
-        Self {
-            stolen: share(stolen),
-            foreign: share(unknown),
-        }
-    }
-
-    /// What disturbed the window, if that was too much.
-    pub(super) fn disturbance(self) -> Option<&'static str> {
-        if self.stolen > MOST_STOLEN {
-            return Some("CPU time that the hypervisor took");
-        }
-        (self.foreign > MOST_FOREIGN).then_some("other processes' CPU time")
+        cores.saturating_sub(known.into_iter().sum()) as f64 / cores as f64
     }
 }
 
@@ -137,53 +111,39 @@ fn nanoseconds(ticks: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Noise, Sample, Threads};
+    use super::{Sample, Threads};
 
     const SECOND: u64 = 1_000_000_000;
-    const FOREIGN: Option<&str> = Some("other processes' CPU time");
 
-    /// Two seconds of two cores, in which two servers and the load ran for half a second each.
-    fn disturbance(change: impl FnOnce(&mut Sample)) -> Option<&'static str> {
-        let server = |time| Threads::from([(1, time)]);
-        let before = Sample {
-            servers: [(1, server(5)), (2, server(6))].into(),
+    /// Of two seconds of two cores, in which two servers and the load ran for half a second each,
+    /// and the cores were unused for so many milliseconds.
+    fn foreign(unused: u64) -> f64 {
+        let sample = |servers: u64| Sample {
+            servers: [1, 2].map(|server| (server, [(1, servers)].into())).into(),
             cores: 2,
             ..Sample::default()
         };
-        let mut after = Sample {
-            servers: [(1, server(5 + SECOND / 2)), (2, server(6 + SECOND / 2))].into(),
+        let after = Sample {
             load: SECOND / 2,
-            unused: 5 * SECOND / 2,
-            cores: 2,
-            ..Sample::default()
+            unused: unused * SECOND / 1000,
+            at: 2 * SECOND,
+            ..sample(5 + SECOND / 2)
         };
-        change(&mut after);
-        Noise::between(&before, &after, 2 * SECOND).disturbance()
-    }
-
-    #[test]
-    fn quiet_machine_disturbs_nothing() {
-        assert_eq!(disturbance(|_| ()), None);
+        after.foreign_since(&sample(5))
     }
 
     #[test]
     fn time_of_others_counts_beyond_the_error_of_ticks() {
-        let others =
-            |milliseconds: u64| disturbance(|sample| sample.unused -= milliseconds * SECOND / 1000);
-        // 5 % of two cores, and two ticks of 10 ms on each.
-        assert_eq!((others(239), others(241)), (None, FOREIGN));
-    }
-
-    #[test]
-    fn hypervisor_that_takes_time_disturbs() {
-        let stolen = disturbance(|sample| sample.stolen = SECOND / 10);
-        assert_eq!(stolen, Some("CPU time that the hypervisor took"));
+        assert_eq!(foreign(2500), 0.0);
+        // Two ticks of 10 ms on each core.
+        assert_eq!(foreign(2460), 0.0);
+        assert_eq!(foreign(2060), 0.1);
     }
 
     #[test]
     fn threads_that_ended_leave_no_time() {
         let sample = |threads: &[(i32, u64)]| Sample {
-            servers: [(1, threads.iter().copied().collect())].into(),
+            servers: [(1, Threads::from_iter(threads.iter().copied()))].into(),
             ..Sample::default()
         };
         let (one, two) = (sample(&[(1, 5)]), sample(&[(1, 9), (2, 3)]));

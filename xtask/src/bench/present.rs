@@ -4,10 +4,11 @@ mod chart;
 mod document;
 mod page;
 
-use super::row::{Figure, Row, Run, Unit, Verdict, write as write_file};
+use super::row::{Figure, Row, Run, Unit, write as write_file};
 use super::{environment, target, workload};
 use comfy_table::{CellAlignment, Table, presets};
 pub(super) use document::update as update_documents;
+use std::cmp::Ordering;
 use std::path::Path;
 
 pub(super) use super::progress::minutes;
@@ -131,8 +132,8 @@ fn cell(row: &Row, unit: Unit) -> String {
     if unit == Unit::Ratio && !row.is_reference() {
         text += &ends(figure, unit);
         text += match row.verdict() {
-            Some(Verdict::Better) => " **+**",
-            Some(Verdict::Worse) => " **-**",
+            Some(Ordering::Less) => " **+**",
+            Some(Ordering::Greater) => " **-**",
             _ => "",
         };
     }

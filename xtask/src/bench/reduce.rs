@@ -1,5 +1,6 @@
 //! Rows from results: medians, ratios of the same round, and their intervals.
 
+use super::noise::MOST_FOREIGN;
 use super::results::{Results, key};
 use super::row::{Figure, Row, Unit, rounded};
 use super::statistics::{FEWEST, interval_of_median, median};
@@ -58,8 +59,10 @@ fn add_windows(row: &mut Row, windows: &[Window], scenario: &Scenario) {
         .map(|window| (window, references.get(&window.round).copied()))
         .collect();
     let is_disturbed = |(window, reference): &(&Window, Option<&Window>)| {
-        let reference = reference.and_then(|reference| reference.disturbance);
-        window.disturbance.or(reference).is_some()
+        let windows = reference.iter().chain([window]);
+        windows
+            .into_iter()
+            .any(|window| window.foreign > MOST_FOREIGN)
     };
     let quiet: Vec<_> = pairs
         .iter()
@@ -140,9 +143,7 @@ mod tests {
             load_busy: 0.5,
             peak: None,
             latency: None,
-            stolen: 0.0,
-            foreign: 0.0,
-            disturbance: is_disturbed.then_some("other processes' CPU time"),
+            foreign: if is_disturbed { 0.1 } else { 0.0 },
         }
     }
 

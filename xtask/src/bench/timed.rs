@@ -41,10 +41,8 @@ pub(super) struct Window {
     pub(super) peak: Option<u64>,
     /// The median and the 99th percentile in microseconds.
     pub(super) latency: Option<(f64, f64)>,
-    /// The shares of the hypervisor and of other processes.
-    pub(super) stolen: f64,
+    /// The share of the time that other programs and the hypervisor took.
     pub(super) foreign: f64,
-    pub(super) disturbance: Option<&'static str>,
 }
 
 /// One round of some targets.
@@ -170,7 +168,7 @@ impl Round<'_> {
         for _ in 0..slices {
             each(results, contenders, scenario, |of| of.run(slice));
         }
-        let samples: anyhow::Result<[(Sample, Instant); 2]> =
+        let samples: anyhow::Result<[Sample; 2]> =
             before.and_then(|before| Ok([before, sample(contenders, self.pinning)?]));
         for contender in contenders {
             let window = match &samples {

@@ -1,9 +1,10 @@
 //! A chart: each target has a row, with a mark for its median and a whisker for its interval. The
 //! style sheet has the colours.
 
-use super::super::row::{Row, Unit, Verdict, rounded};
+use super::super::row::{Row, Unit, rounded};
 use super::{cell, ends};
 use maud::{Markup, html};
+use std::cmp::Ordering;
 
 const WIDTH: f64 = 640.0;
 /// Where names end, and where the plot starts and ends.
@@ -104,7 +105,7 @@ fn mark(row: &Row, unit: Unit, scale: Scale, y: f64) -> Markup {
     };
     let x = scale.at(figure.value);
     let verdict = match row.verdict().filter(|_| unit == Unit::Ratio) {
-        Some(Verdict::Alike) => "alike",
+        Some(Ordering::Equal) => "alike",
         _ => "differs",
     };
     let kind = if row.peer { "peer" } else { "ours" };
