@@ -1,6 +1,6 @@
 //! The same app with axum's extractors and responses, and one route with tower-http layers.
 
-use crate::Message;
+use crate::{Message, discard};
 use anyport_bench_child::{
     Workload,
     workload::{
@@ -15,7 +15,8 @@ use axum::{
     http::{StatusCode, header::AUTHORIZATION},
     routing::{MethodRouter, get, post},
 };
-use http_body_util::BodyExt as _;
+use http_body_util::Full;
+use hyper::Response;
 use std::time::Duration;
 use tower::ServiceBuilder;
 use tower_http::{
@@ -40,7 +41,7 @@ pub fn router(websocket: MethodRouter) -> Router {
             UPLOAD,
             post(|body: Bytes| async move { body.len().to_string() }),
         )
-        .route(DISCARD, post(discard))
+        .route(DISCARD, post(discard_body))
         .route(WEBSOCKET, websocket)
         // Not axum's default, which is 2 MB.
         .layer(DefaultBodyLimit::max(LARGEST_UPLOAD))
@@ -62,11 +63,6 @@ fn layered() -> Router {
     )
 }
 
-async fn discard(mut body: Body) -> Result<String, StatusCode> {
-    let mut bytes = 0;
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| StatusCode::BAD_REQUEST)?;
-        bytes += frame.data_ref().map_or(0, Bytes::len);
-    }
-    Ok(bytes.to_string())
+async fn discard_body(body: Body) -> Result<Response<Full<Bytes>>, StatusCode> {
+    discard(body).await.map_err(|_| StatusCode::BAD_REQUEST)
 }

@@ -1,10 +1,8 @@
-//! nghttp2's `h2load`, for HTTP/2 and for latencies at a constant rate.
+//! nghttp2's `h2load`, for HTTP/2.
 
 use crate::{CpuUse, Load, Outcome, children_time, require};
 use anyhow::Context as _;
 use anyport_bench_child::{Address, Workload};
-use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -14,25 +12,15 @@ const ALLOWANCE: Duration = Duration::from_secs(5);
 /// The exit code of timeout(1) after its time is over.
 const TIMED_OUT: i32 = 124;
 
-/// What h2load sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum H2Kind {
-    /// HTTP/2, with prior knowledge or by ALPN, and so many requests in flight on each connection.
-    Http2(usize),
-    /// HTTP/1.1 with so many requests per second over all connections, whose latencies are
-    /// measured. A connection that waits for a response sends nothing.
-    Paced(u32),
-}
-
 /// h2load, which opens its own connections in each run.
 #[derive(Debug)]
 pub struct H2Load {
-    /// What it sends.
-    pub kind: H2Kind,
     /// Where.
     pub address: Address,
     /// How many connections it opens.
     pub connections: usize,
+    /// How many requests are in flight on each connection.
+    pub streams: usize,
 }
 
 impl Load for H2Load {
@@ -40,10 +28,9 @@ impl Load for H2Load {
     /// h2load's start to its end, in steps of 10 ms.
     fn run_for(&mut self, duration: Duration) -> anyhow::Result<Outcome> {
         require("h2load", "nghttp2-client")?;
-        let log = tempfile::NamedTempFile::new().context("cannot make a file for h2load")?;
         let before = children_time()?;
         let begun = Instant::now();
-        let output = self.command(duration, log.path()).output();
+        let output = self.command(duration).output();
         let output = output.context("cannot run h2load")?;
         let cpu = CpuUse {
             elapsed: begun.elapsed(),
@@ -59,37 +46,22 @@ impl Load for H2Load {
         let text = String::from_utf8_lossy(&output.stdout);
         let body = Workload::Plaintext.response_body().len() as u64;
         let (count, rate) = read_output(&text, body)?;
-        let latency = match self.kind {
-            H2Kind::Http2(_) => None,
-            H2Kind::Paced(_) => read_log(&fs::read_to_string(log).context("h2load wrote no log")?)?,
-        };
         Ok(Outcome {
             count,
             rate: Some(rate),
             cpu,
-            latency,
         })
     }
 }
 
 impl H2Load {
-    fn command(&self, duration: Duration, log: &Path) -> Command {
+    fn command(&self, duration: Duration) -> Command {
         let seconds = (duration + ALLOWANCE).as_secs_f64();
         let mut command = Command::new("timeout");
         command.args(["--kill-after=1", &seconds.to_string(), "h2load"]);
         command.args(["--clients", &self.connections.to_string()]);
         command.args(["--duration", &format!("{}ms", duration.as_millis())]);
-        match self.kind {
-            H2Kind::Http2(streams) => {
-                command.args(["--max-concurrent-streams", &streams.to_string()]);
-            }
-            H2Kind::Paced(rate) => {
-                let each = f64::from(rate) / self.connections as f64;
-                command.args(["--h1", "--max-concurrent-streams=1"]);
-                command.args(["--rps", &format!("{each:.2}"), "--log-file"]);
-                command.arg(log);
-            }
-        }
+        command.args(["--max-concurrent-streams", &self.streams.to_string()]);
         let path = Workload::Plaintext.path();
         match &self.address {
             Address::Tcp(address) => command.arg(format!("http://{address}{path}")),
@@ -144,25 +116,9 @@ fn before<T: FromStr>(text: &str, word: &str) -> anyhow::Result<T> {
         .with_context(|| format!("h2load printed `{text}`, without the number of `{word}`"))
 }
 
-/// The median and the 99th percentile. Each line has the time of a request, its status and its
-/// microseconds.
-fn read_log(text: &str) -> anyhow::Result<Option<(f64, f64)>> {
-    let microseconds = text.lines().map(|line| {
-        let field = line.split('\t').nth(2).and_then(|field| field.parse().ok());
-        field.with_context(|| format!("h2load logged `{line}`"))
-    });
-    let mut latencies = microseconds.collect::<anyhow::Result<Vec<u64>>>()?;
-    latencies.sort_unstable();
-    let at = |share: f64| {
-        let last = latencies.len().checked_sub(1)?;
-        Some(latencies[(share * last as f64) as usize] as f64)
-    };
-    Ok(at(0.5).zip(at(0.99)))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{read_log, read_output};
+    use super::read_output;
 
     const OUTPUT: &str = "\
 finished in 200.17ms, 3205.00 req/s, 231.22KB/s
@@ -189,12 +145,5 @@ traffic: 46.24KB (47350) total, 22.54KB (23076) headers (space savings 61.00%), 
                 .to_string();
             assert!(read.contains(error), "{read}");
         }
-    }
-
-    #[test]
-    fn log_has_the_latencies() {
-        let log = "1\t200\t90\n2\t200\t30\n3\t200\t60\n";
-        assert_eq!(read_log(log).unwrap(), Some((60.0, 60.0)));
-        read_log("nonsense").unwrap_err();
     }
 }

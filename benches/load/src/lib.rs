@@ -21,7 +21,7 @@ mod tls;
 pub use anyport_bench_child::{Address, Workload};
 pub use clients::{Clients, Handshake, Kind};
 pub use fetch::{Response, fetch};
-pub use h2load::{H2Kind, H2Load};
+pub use h2load::H2Load;
 pub use idle::IdleConnections;
 pub use mixed::Mixed;
 pub use program::{children_time, require};

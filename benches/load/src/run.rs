@@ -43,8 +43,6 @@ pub struct Outcome {
     pub rate: Option<f64>,
     /// What the load took itself.
     pub cpu: CpuUse,
-    /// The median and the 99th percentile in microseconds, if they are measured.
-    pub latency: Option<(f64, f64)>,
 }
 
 /// Time that passed, and CPU time of the load within it. A load that was always busy measured

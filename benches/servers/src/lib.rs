@@ -43,15 +43,9 @@ struct Options {
     fault: Option<faults::Fault>,
 }
 
-/// The whole of a server's `main`.
+/// The whole of a server's `main`, with these arguments, which begin with the program's name.
 #[must_use]
-pub fn run() -> ExitCode {
-    run_with(std::env::args_os())
-}
-
-/// The same with these arguments, beginning with the program's name.
-#[must_use]
-pub fn run_with(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match serve(&Options::parse_from(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -183,7 +183,7 @@ mod tests {
             let compare = |value| baseline().compare("1", name, value);
             assert_eq!(compare(same), Comparison::Same, "{name}");
             assert_eq!(compare(worse), Comparison::Worse, "{name}");
-            assert_eq!(compare(0.0), Comparison::Better, "{name}");
+            assert_eq!(compare(-9.0), Comparison::Better, "{name}");
         }
         let new = baseline().compare("1", "tcp idle fresh", 1.0);
         assert_eq!(new, Comparison::New);

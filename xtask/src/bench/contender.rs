@@ -1,6 +1,5 @@
 //! A server that takes turns with others, and the window that comes of it.
 
-use super::contract;
 use super::noise::Sample;
 use super::pinning::Pinning;
 use super::server::Server;
@@ -18,6 +17,9 @@ pub(super) const SLICE: Duration = Duration::from_millis(10);
 const RESPONSES: f64 = 5.0;
 /// No turn is longer for their sake, in seconds.
 const LONGEST_SLICE: f64 = 0.1;
+
+/// Requests in flight on each connection of HTTP/2, so that responses share their writes.
+const STREAMS: usize = 8;
 
 pub(super) struct Contender<'a> {
     pub(super) target: &'a Target,
@@ -57,10 +59,6 @@ impl<'a> Contender<'a> {
         }
     }
 
-    pub(super) fn check(&self, scenario: &Scenario, timeout: &Timeout) -> anyhow::Result<()> {
-        contract::check(self.target, self.server.address(), scenario, timeout)
-    }
-
     /// Connects, and warms up.
     pub(super) fn connect(&mut self, scenario: &Scenario, timeout: &Timeout) -> anyhow::Result<()> {
         self.load = None;
@@ -71,15 +69,15 @@ impl<'a> Contender<'a> {
         self.load = Some(match scenario.kind {
             Kind::Busy(kind) => Box::new(Clients::connect(address, kind, connections, timeout)?),
             Kind::Mixed => Box::new(Mixed::connect(address, connections, timeout)?),
-            Kind::H2Load(kind) => Box::new(H2Load {
-                kind,
+            Kind::Http2 => Box::new(H2Load {
                 address: address.clone(),
                 connections,
+                streams: STREAMS,
             }),
             _ => anyhow::bail!("`{}` is not measured by time", scenario.name),
         });
         self.reset();
-        if scenario.is_in_slices() {
+        if !scenario.is_http2() {
             self.run(WARM_UP)?;
             self.rate = self.sum.count as f64 / self.elapsed.as_secs_f64();
             self.reset();
@@ -148,24 +146,7 @@ impl<'a> Contender<'a> {
             busy: time / 1e9 / seconds / round.pinning.server_cores() as f64,
             load_busy: self.sum.cpu.share(),
             peak: peak.transpose()?,
-            latency: self.sum.latency,
             foreign: after.foreign_since(before),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::slices;
-    use std::time::Duration;
-
-    #[test]
-    fn slice_has_several_responses_of_each_connection() {
-        let window = Duration::from_millis(300);
-        assert_eq!(slices(window, 64, 320_000.0), 30);
-        assert_eq!(slices(window, 64, 6_400.0), 6);
-        // Long responses do not make it longer than a tenth of a second.
-        assert_eq!(slices(window, 4, 10.0), 3);
-        assert_eq!(slices(Duration::from_millis(40), 4, 10.0), 1);
     }
 }

@@ -27,13 +27,12 @@ const FILES: [(&str, &str); 4] = [
 ];
 
 /// Programs that measure or are measured, and their flag for the version.
-const TOOLS: [(&str, &str); 6] = [
+const TOOLS: [(&str, &str); 5] = [
     ("rustc", "--version"),
     ("perf", "--version"),
     ("valgrind", "--version"),
     ("nginx", "-v"),
     ("h2load", "--version"),
-    ("curl", "--version"),
 ];
 
 /// Reads all of it, and leaves out what is unknown.

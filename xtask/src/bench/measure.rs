@@ -164,9 +164,6 @@ fn write_windows(folder: &Path, windows: &[Window]) -> anyhow::Result<()> {
 
 /// The command that repeats this run.
 fn command() -> String {
-    let words = ["cargo", "xtask"].map(str::to_owned).into_iter();
-    words
-        .chain(std::env::args().skip(1))
-        .collect::<Vec<_>>()
-        .join(" ")
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    format!("cargo xtask {}", arguments.join(" "))
 }

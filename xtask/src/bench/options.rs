@@ -30,8 +30,6 @@ const RARE: &[&str] = &[
     "ntex-uring",
     "unix-per-core",
     "floor",
-    "tcp-system",
-    "hyper-system",
     "tcp-again",
 ];
 /// The targets of `--check`: each runtime, driver and kind of socket, and TLS.
@@ -227,7 +225,7 @@ fn needed(targets: &[Target], scenarios: &[&Scenario], rounds: usize) -> Duratio
             _ if target.supports(scenario).is_err() => 0.0,
             Kind::Instructions(_) => 15.0,
             Kind::Syscalls(_) => 4.0,
-            Kind::Idle(_) | Kind::H2Load(_) => 0.7 * rounds,
+            Kind::Idle(_) | Kind::Http2 => 0.7 * rounds,
             _ => 0.55 * rounds,
         }
     };

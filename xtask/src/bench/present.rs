@@ -183,7 +183,7 @@ pub(super) fn list() -> String {
         text += &format!(
             "  {:20} {:5} {}\n",
             target.name,
-            target.transport.name(),
+            format!("{:?}", target.transport).to_lowercase(),
             target.reference
         );
     }

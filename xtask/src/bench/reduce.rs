@@ -81,22 +81,15 @@ fn add_windows(row: &mut Row, windows: &[Window], scenario: &Scenario) {
         .iter()
         .filter_map(|(window, of)| Some(window.cpu / of.as_ref()?.cpu));
     let mebibytes = |bytes: u64| bytes as f64 / 1024.0 / 1024.0;
-    // The load chose the rate of latencies.
-    let is_latency = scenario.is_latency();
     row.figures = figures([
         (Unit::Ratio, ratios.collect()),
         (Unit::Cpu, each(&|window| Some(window.cpu))),
-        (
-            Unit::Rate,
-            each(&|window| (!is_latency).then_some(window.rate)),
-        ),
+        (Unit::Rate, each(&|window| Some(window.rate))),
         (Unit::Peak, each(&|window| window.peak.map(mebibytes))),
-        (Unit::P50, each(&|window| Some(window.latency?.0))),
-        (Unit::P99, each(&|window| Some(window.latency?.1))),
     ]);
     let busy = median(&each(&|window| Some(window.busy)));
     let load_busy = median(&each(&|window| Some(window.load_busy)));
-    if !is_latency && busy.is_some_and(|share| share < SATURATED) {
+    if busy.is_some_and(|share| share < SATURATED) {
         let is_client_bound = load_busy.is_some_and(|share| share >= BUSY);
         let mark = if is_client_bound {
             "client-bound"
@@ -142,7 +135,6 @@ mod tests {
             busy: 1.0,
             load_busy: 0.5,
             peak: None,
-            latency: None,
             foreign: if is_disturbed { 0.1 } else { 0.0 },
         }
     }

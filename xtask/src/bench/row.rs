@@ -106,8 +106,6 @@ units! {
     Cpu "cpu", "CPU µs", 2;
     Rate "rate", "per second", 0;
     Peak "peak", "peak MiB", 1;
-    P50 "p50", "p50 µs", 0;
-    P99 "p99", "p99 µs", 0;
     Instructions "instructions", "instructions", 0;
     Allocations "allocations", "allocations", 2;
     Syscalls "syscalls", "system calls", 2;
@@ -201,12 +199,6 @@ impl Run {
         let text = serde_json::to_string_pretty(&head)?;
         let text = text.replacen("\"rows\": []", &format!("\"rows\": [\n{rows}\n]"), 1);
         write(&folder.join(RESULTS), &(text + "\n"))
-    }
-
-    pub(super) fn find(&self, target: &str, workload: &str) -> Option<&Row> {
-        self.rows
-            .iter()
-            .find(|row| row.target == target && row.workload == workload)
     }
 
     /// The rows of each workload.

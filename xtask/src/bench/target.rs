@@ -65,16 +65,6 @@ pub(super) struct Unsupported {
     pub(super) reason: &'static str,
 }
 
-impl Transport {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Unix => "unix",
-            Self::Tls => "tls",
-        }
-    }
-}
-
 impl Target {
     /// A server of the user: `[unix:|tls:]NAME=COMMAND`.
     pub(super) fn given(text: &str) -> Result<Self, String> {
@@ -177,15 +167,6 @@ mod tests {
             let reference = all.iter().find(|other| other.name == target.reference);
             assert_eq!(reference.unwrap().transport, target.transport, "{target}");
         }
-    }
-
-    #[test]
-    fn names_are_unique() {
-        let all = all();
-        let mut names: Vec<&str> = all.iter().map(|target| target.name.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), all.len());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use super::build::Binaries;
 use super::contender::{Contender, SLICE, sample, slices};
 use super::context::Context;
+use super::contract;
 use super::noise::Sample;
 use super::pinning::Pinning;
 use super::results::{Results, key};
@@ -39,8 +40,6 @@ pub(super) struct Window {
     pub(super) load_busy: f64,
     /// Bytes of memory at most.
     pub(super) peak: Option<u64>,
-    /// The median and the 99th percentile in microseconds.
-    pub(super) latency: Option<(f64, f64)>,
     /// The share of the time that other programs and the hypervisor took.
     pub(super) foreign: f64,
 }
@@ -122,7 +121,8 @@ impl Round<'_> {
             if results.checked.contains(&key) {
                 return false;
             }
-            let checked = contender.check(scenario, &timeout);
+            let address = contender.server.address();
+            let checked = contract::check(contender.target, address, scenario, &timeout);
             let Err(error) = checked.map_err(|error| contender.server.explain(error)) else {
                 results.checked.insert(key);
                 return false;
@@ -136,7 +136,7 @@ impl Round<'_> {
         each(results, contenders, scenario, |of| {
             of.connect(scenario, &timeout)
         });
-        if scenario.is_in_slices() {
+        if !scenario.is_http2() {
             let slowest = contenders.iter().map(|of| of.rate).fold(f64::MAX, f64::min);
             if slowest > FEW_RESPONSES {
                 // Before the first turn, connections were idle for longer than before others.

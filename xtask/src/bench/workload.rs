@@ -1,6 +1,6 @@
 //! The workloads.
 
-use anyport_bench_load::{H2Kind, Handshake, Kind as Load, Workload};
+use anyport_bench_load::{Handshake, Kind as Load, Workload};
 
 /// A workload, as the command line and the tables name it.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +18,8 @@ pub(super) struct Scenario {
 pub(super) enum Kind {
     /// As many requests, connections or handshakes as the server can serve.
     Busy(Load),
-    /// The same over HTTP/2, or latencies at a constant rate.
-    H2Load(H2Kind),
+    /// The same over HTTP/2, by h2load.
+    Http2,
     /// The mix of a public server.
     Mixed,
     /// Memory of idle connections.
@@ -74,10 +74,8 @@ pub(super) static ALL: &[Scenario] = scenarios! {
         "`GET /websocket`: text of 16 bytes that is echoed";
     "websocket-4k" keep_alive(Workload::WebSocket4K), 64, "message", "the same with 4 KiB";
     "websocket-1m" keep_alive(Workload::WebSocket1M), 4, "message", "the same with 1 MiB";
-    "plaintext-h2" Kind::H2Load(H2Kind::Http2(8)), 16, "request",
+    "plaintext-h2" Kind::Http2, 16, "request",
         "`GET /` over HTTP/2, eight at a time on each connection";
-    "latency" Kind::H2Load(H2Kind::Paced(5000)), 16, "request",
-        "`GET /` at 5,000 requests per second";
     "churn" Kind::Busy(Load::Churn), 16, "connection", "a new connection for each `GET /`";
     "handshakes-full" FULL, 16, "handshake", "full TLS 1.3 handshakes";
     "handshakes-resumed" RESUMED, 16, "handshake", "TLS 1.3 handshakes with a ticket";
@@ -126,23 +124,9 @@ impl Scenario {
         self.workload().is_websocket()
     }
 
-    /// Whether the requests have a body.
-    pub(super) fn is_upload(&self) -> bool {
-        self.workload().upload() > 0
-    }
-
+    /// h2load opens its connections anew for each run, so targets do not take turns in slices.
     pub(super) fn is_http2(&self) -> bool {
-        matches!(self.kind, Kind::H2Load(H2Kind::Http2(_)))
-    }
-
-    pub(super) fn is_latency(&self) -> bool {
-        matches!(self.kind, Kind::H2Load(H2Kind::Paced(_)))
-    }
-
-    /// Whether targets take turns in slices of a window. h2load opens its connections anew for each
-    /// run, so its windows are not sliced.
-    pub(super) fn is_in_slices(&self) -> bool {
-        !matches!(self.kind, Kind::H2Load(_))
+        self.kind == Kind::Http2
     }
 
     /// Whether the peak memory of the server is a figure.
@@ -160,22 +144,6 @@ impl Scenario {
             | Kind::Instructions(workload)
             | Kind::Syscalls(workload) => workload,
             _ => Workload::Plaintext,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{ALL, named};
-
-    #[test]
-    fn names_are_unique() {
-        for scenario in ALL {
-            assert!(
-                std::ptr::eq(named(scenario.name).unwrap(), scenario),
-                "{}",
-                scenario.name
-            );
         }
     }
 }

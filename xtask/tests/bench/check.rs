@@ -37,20 +37,16 @@ fn check(xtask: Command, fault: &str, arguments: &str) -> Outcome {
 
 /// The figures of the server without a fault, measured once.
 fn baseline() -> &'static Path {
-    static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
+    static BASELINE: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("baseline.json");
         let arguments = arguments(&path, "instructions,syscalls,syscalls-upload,idle");
-        let update = check(
-            Command::new(XTASK),
-            HEALTHY,
-            &format!("{arguments} | --update"),
-        );
+        let arguments = format!("{arguments} | --update");
+        let update = check(Command::new(XTASK), HEALTHY, &arguments);
         assert_eq!(update.code, Some(0), "{}", update.stderr);
-        folder
+        (folder, path)
     });
-    static PATH: LazyLock<PathBuf> = LazyLock::new(|| FOLDER.path().join("baseline.json"));
-    &PATH
+    &BASELINE.1
 }
 
 fn arguments(baseline: &Path, workloads: &str) -> String {

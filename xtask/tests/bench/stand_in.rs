@@ -123,7 +123,7 @@ pub(crate) fn serve(listen: &str) -> ExitCode {
             HEALTHY => vec![],
             _ => vec!["--fault".into(), real_fault.into()],
         };
-        return anyport_bench_server::run_with(env::args_os().chain(fault));
+        return anyport_bench_server::run(env::args_os().chain(fault));
     }
     let transport = env::args().skip_while(|word| word != "--transport").nth(1);
     let name = transport.unwrap_or_default();

@@ -4,7 +4,7 @@ use crate::server::{
     RESPONSE, closing, on_each_connection, response, serve, short_timeout, timeout, tls_config,
 };
 use crate::{contains, failure, load};
-use anyport_bench_load::{Address, Amount, Handshake, IdleConnections, Kind, Workload, fetch};
+use anyport_bench_load::{Address, Amount, Handshake, Kind, Workload, fetch};
 use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -86,15 +86,6 @@ fn churn_makes_full_handshakes() {
         let kinds: Vec<_> = kinds.iter().take(21).collect();
         assert_eq!(kinds, [Some(HandshakeKind::Full); 21]);
     }
-}
-
-#[test]
-fn idle_connections_make_their_handshake_once() {
-    let mut idle =
-        IdleConnections::connect(&healthy(), Workload::Plaintext, 20, &timeout()).unwrap();
-    idle.open().unwrap();
-    idle.request().unwrap();
-    idle.request().unwrap();
 }
 
 #[test]

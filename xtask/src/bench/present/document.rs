@@ -70,7 +70,9 @@ fn table(marker: &str, run: &Run) -> anyhow::Result<Table> {
             false => title.to_owned(),
         };
         let cells = columns.iter().map(|&(workload, unit, _)| {
-            let cell = run.find(target, workload).map(|row| cell(row, unit));
+            let mut rows = run.rows.iter();
+            let row = rows.find(|row| row.target == target && row.workload == workload);
+            let cell = row.map(|row| cell(row, unit));
             let cell = cell.filter(|cell| !cell.is_empty());
             cell.unwrap_or_else(|| "–".to_owned())
         });

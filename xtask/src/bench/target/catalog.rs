@@ -19,7 +19,7 @@ const THREAD_BOUND: Unsupported = Unsupported {
     reason: "hyper upgrades `Send` streams only, and those of the runtime are not",
 };
 const NO_APP: Unsupported = Unsupported {
-    workloads: |scenario| scenario.is_websocket() || scenario.is_upload(),
+    workloads: |scenario| scenario.is_websocket() || scenario.workload().upload() > 0,
     reason: "it runs no app, which would read bodies and serve WebSockets",
 };
 const SEVERAL_PROCESSES: Unsupported = Unsupported {
@@ -31,7 +31,6 @@ const FIXED: Unsupported = Unsupported {
         let served = [
             "plaintext",
             "plaintext-1",
-            "latency",
             "idle",
             "instructions",
             "syscalls",
@@ -89,20 +88,6 @@ pub(in crate::bench) fn all() -> Vec<Target> {
             remark: Some("`floor` sends fixed bytes: its cost is that of the kernel"),
             ..peer("floor", peer_package("peer-floor", ""))
         },
-        ours("tcp-system", Tcp, "hyper-system").built(
-            Package {
-                binary: "anyport-bench-server-system",
-                ..OURS
-            },
-            &["--transport", "tcp"],
-        ),
-        by_hand("hyper-system", Tcp, &["tokio"]).built(
-            Package {
-                binary: "peer-by-hand-system",
-                ..BY_HAND
-            },
-            &["tokio"],
-        ),
         // `tcp` beside itself, whose ratio has to be 1.
         ours("tcp-again", Tcp, "tcp").built(OURS, &["--transport", "tcp"]),
     ]

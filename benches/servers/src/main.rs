@@ -6,5 +6,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    anyport_bench_server::run()
+    anyport_bench_server::run(std::env::args_os())
 }
