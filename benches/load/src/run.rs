@@ -156,7 +156,7 @@ pub(crate) async fn with_timeout<T>(
             if now != known {
                 (known, changed) = (now, Instant::now());
             }
-            let duration = timeout.duration();
+            let duration = timeout.duration;
             if changed.elapsed() >= duration {
                 return Err(anyhow::anyhow!("{} for {duration:?}", reason()));
             }

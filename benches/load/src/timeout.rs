@@ -9,7 +9,8 @@ use std::{fmt, thread};
 /// How long to wait for a server, and a flag that ends every wait.
 #[derive(Clone, Debug)]
 pub struct Timeout {
-    duration: Duration,
+    /// How long a server may send nothing.
+    pub(crate) duration: Duration,
     stop: Arc<AtomicBool>,
 }
 
@@ -25,12 +26,6 @@ impl Timeout {
     #[must_use]
     pub fn new(duration: Duration, stop: Arc<AtomicBool>) -> Self {
         Self { duration, stop }
-    }
-
-    /// How long a server may send nothing.
-    #[must_use]
-    pub fn duration(&self) -> Duration {
-        self.duration
     }
 
     /// The same flag with another duration.

@@ -49,8 +49,9 @@ pub(super) fn read(root: &Path) -> Environment {
         add("cpu.cores", Some(cpus.num_cores().to_string()));
         // Guests of a hypervisor have a flag.
         let flags = cpus.flags(0);
-        let is_guest = flags.map(|flags| flags.contains(&"hypervisor").to_string());
-        add("cpu.virtual", is_guest);
+        let is_guest = flags.map(|flags| flags.contains(&"hypervisor"));
+        let is_guest = is_guest.map(|guest| if guest { "yes" } else { "no" });
+        add("cpu.virtual", is_guest.map(str::to_owned));
     }
     let memory = Meminfo::current().ok();
     add(
@@ -78,7 +79,7 @@ pub(super) fn read(root: &Path) -> Environment {
 /// The machine in one line.
 pub(super) fn machine(environment: &Environment) -> Option<String> {
     let known = |name: &str| environment.get(name);
-    let is_virtual = known("cpu.virtual").is_some_and(|value| value == "true");
+    let is_virtual = known("cpu.virtual").is_some_and(|value| value == "yes");
     let kind = match is_virtual {
         true => " of a virtual machine",
         false => "",
