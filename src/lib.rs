@@ -76,6 +76,8 @@
 //! | `http2` | HTTP/2, on the same port |
 //! | `axum` | [`axum`](mod@axum): extractors |
 //! | `axum-serve` | `axum::serve` over anyport's transports ([`axum::listener`]), and anyport over its listeners ([`axum::transport`]) |
+//! | `client` | [`client`]: an HTTP client with a pool, over any transport |
+//! | `client-https` | [`Client::new`](client::Client::new): HTTP and HTTPS over TCP |
 //! | `connect` | [`connect`]: connects to a host by its name, over any transport |
 //! | `connect-hickory` | [`connect::HickoryResolver`]: the same, with lookups by hickory-resolver |
 //! | `proxy-protocol` | [`proxy_protocol`] |
@@ -95,6 +97,7 @@
         feature = "aws-lc-rs",
         feature = "client",
         feature = "deflate",
+        feature = "https",
         feature = "ring",
         feature = "self-signed",
         feature = "serve",
@@ -130,6 +133,10 @@ pub use anyport_core::{bounds, error, observe, protocol};
 #[cfg(feature = "axum")]
 #[doc(inline)]
 pub use anyport_axum as axum;
+
+#[cfg(feature = "client")]
+#[doc(inline)]
+pub use anyport_client as client;
 
 #[cfg(feature = "connect")]
 #[doc(inline)]

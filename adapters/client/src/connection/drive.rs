@@ -1,0 +1,123 @@
+//! The task of a connection: connects, and polls hyper until the connection is closed.
+use super::{Attempt, ClientIo, Slot, slot::Progress};
+use crate::{
+    Error, MakeConnection,
+    client_runtime::ClientRuntime,
+    deadline::{Alarm, until},
+    pool::Pool,
+    request_body::ClientBody,
+};
+use anyport_core::Connection;
+use hyper::client::conn::{http1, http2};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+/// How long a connection may take to send its last bytes.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(crate) async fn drive<F, B, M>(attempt: Attempt<F, B, M>)
+where
+    F: MakeConnection,
+    B: ClientBody,
+    M: ClientRuntime<F, B>,
+{
+    let pool = Arc::clone(&attempt.pool);
+    let line = attempt.line();
+    let limit = pool.config.timeouts.connect;
+    let end = pool.timer.now().checked_add(limit);
+    let connecting = pool.factory.make_connection(&attempt.facts.origin);
+    let connection = match until(&pool.timer, end, connecting).await {
+        Some(Ok(connection)) => connection,
+        Some(Err(error)) => return attempt.fail(|origin| Error::connect(origin, error)),
+        None => return attempt.fail(|origin| Error::connect_timeout(origin, limit)),
+    };
+    let is_http2 = pool.config.is_http2_only || connection.info().alpn() == Some(b"h2");
+    let io = ClientIo::new(connection, Arc::clone(&line));
+    let conn = attempt.conn;
+    if is_http2 {
+        // A burst waits for the server's SETTINGS, since they limit it. The first request does not.
+        let mut builder = http2::Builder::new(M::executor());
+        let handshake = builder.initial_max_send_streams(1).handshake(io);
+        let (sender, http) = match until(&pool.timer, end, handshake).await {
+            Some(Ok(made)) => made,
+            Some(Err(error)) => return attempt.fail(|origin| Error::http(origin, error)),
+            None => return attempt.fail(|origin| Error::connect_timeout(origin, limit)),
+        };
+        let slot = Arc::new(Slot::http2(conn, Arc::clone(&line), sender));
+        let (mut http, mut capacity) = (pin!(http), 1);
+        line.await_settings(true);
+        run(&pool, &slot, |cx| {
+            let polled = http.as_mut().poll(cx);
+            let now = http.current_max_send_streams();
+            if now != capacity {
+                capacity = now;
+                line.await_settings(false);
+                pool.set_capacity(conn, capacity);
+            }
+            for _ in 0..line.take_ended() {
+                pool.put_back(conn);
+            }
+            polled
+        })
+        .await;
+    } else {
+        let (sender, http) = match http1::handshake(io).await {
+            Ok(made) => made,
+            Err(error) => return attempt.fail(|origin| Error::http(origin, error)),
+        };
+        let slot = Arc::new(Slot::http1(conn, Arc::clone(&line), sender));
+        let mut http = pin!(http.with_upgrades());
+        run(&pool, &slot, |cx| http.as_mut().poll(cx)).await;
+    }
+    // An upgraded connection lives on.
+    pool.retire(conn);
+    poll_fn(|cx| line.poll_closed(cx)).await;
+}
+
+/// Polls hyper's connection until it ends.
+async fn run<F, B, M>(
+    pool: &Arc<Pool<F, B, M>>,
+    slot: &Arc<Slot<B>>,
+    mut http: impl FnMut(&mut Context<'_>) -> Poll<hyper::Result<()>>,
+) where
+    F: MakeConnection,
+    B: ClientBody,
+    M: ClientRuntime<F, B>,
+{
+    let (conn, line) = (slot.conn, &slot.line);
+    pool.connected(Arc::clone(slot), pool.timer.now());
+    // The waker of the timer tells that it was the timer. So it is polled only when it has fired.
+    let timer_waker = Waker::from(Arc::clone(line));
+    let mut alarm = Alarm::default();
+    alarm.set(&pool.timer, pool.expire(conn), &timer_waker);
+    let (mut registered, mut is_closing) = (None, false);
+    poll_fn(|cx| {
+        line.register(cx.waker(), &mut registered);
+        // The connection may end with an error: the request that was sent on it has it.
+        if http(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        match slot.progress() {
+            Progress::Ended => pool.put_back(conn),
+            Progress::Closing if !is_closing => {
+                is_closing = true;
+                let end = pool.timer.now().checked_add(CLOSE_TIMEOUT);
+                alarm.set(&pool.timer, end, &timer_waker);
+            }
+            Progress::Closing | Progress::Pending => {}
+        }
+        if line.take_due() && alarm.has_fired(&timer_waker) {
+            if is_closing {
+                return Poll::Ready(());
+            }
+            alarm.set(&pool.timer, pool.expire(conn), &timer_waker);
+        }
+        Poll::Pending
+    })
+    .await;
+}

@@ -1,0 +1,123 @@
+//! What a connection's task, its stream and its response bodies tell each other. It is `Send` and
+//! `Sync` on every runtime, since hyper moves upgraded streams and bodies between threads.
+use crate::pool::OriginFacts;
+use atomic_waker::AtomicWaker;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) facts: Arc<OriginFacts>,
+    /// The task of the connection.
+    task: AtomicWaker,
+    /// The stream is closed.
+    is_closed: AtomicBool,
+    /// The timer of the task has fired.
+    is_due: AtomicBool,
+    /// Successful reads since [`expect_read`](Self::expect_read). The end of the stream is one.
+    reads: AtomicUsize,
+    /// HTTP/2: requests that have ended, and that the task has not yet counted.
+    ended: AtomicUsize,
+    /// HTTP/2: the server's first SETTINGS are awaited. hyper tells nobody that they have come, so
+    /// each read and write wakes the task, which looks.
+    awaits_settings: AtomicBool,
+}
+
+impl Line {
+    pub(super) fn new(facts: Arc<OriginFacts>) -> Self {
+        Self {
+            facts,
+            task: AtomicWaker::new(),
+            is_closed: AtomicBool::new(false),
+            is_due: AtomicBool::new(false),
+            reads: AtomicUsize::new(0),
+            ended: AtomicUsize::new(0),
+            awaits_settings: AtomicBool::new(false),
+        }
+    }
+
+    /// Registers the connection's task. `registered` is the waker of the last call.
+    pub(super) fn register(&self, task: &Waker, registered: &mut Option<Waker>) {
+        if registered
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(task))
+        {
+            return;
+        }
+        self.task.register(task);
+        *registered = Some(task.clone());
+    }
+
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        self.task.wake();
+    }
+
+    /// Ready when the stream is closed.
+    pub(super) fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
+        self.task.register(cx.waker());
+        match self.is_closed.load(Ordering::Acquire) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+
+    /// Whether the timer has fired since the last call.
+    pub(super) fn take_due(&self) -> bool {
+        self.is_due.load(Ordering::Relaxed) && self.is_due.swap(false, Ordering::Acquire)
+    }
+
+    /// Counts reads from zero: a request is about to be sent.
+    pub(crate) fn expect_read(&self) {
+        self.reads.store(0, Ordering::Relaxed);
+    }
+
+    /// Successful reads since `expect_read`. The end of the stream is one.
+    pub(crate) fn reads(&self) -> usize {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    /// A request of HTTP/2 has ended.
+    pub(crate) fn end_request(&self) {
+        self.ended.fetch_add(1, Ordering::Release);
+        self.task.wake();
+    }
+
+    pub(super) fn take_ended(&self) -> usize {
+        match self.ended.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.ended.swap(0, Ordering::Acquire),
+        }
+    }
+
+    pub(super) fn await_settings(&self, awaits: bool) {
+        self.awaits_settings.store(awaits, Ordering::Relaxed);
+    }
+
+    pub(super) fn on_read(&self) {
+        // Only one task reads, so nothing is lost between these two.
+        let reads = self.reads.load(Ordering::Relaxed);
+        self.reads.store(reads + 1, Ordering::Relaxed);
+        self.on_io();
+    }
+
+    pub(super) fn on_io(&self) {
+        if self.awaits_settings.load(Ordering::Relaxed) {
+            self.task.wake();
+        }
+    }
+}
+
+/// The waker of the connection's timer. So the task sees whether it was the timer that woke it, and
+/// polls the timer only then.
+impl Wake for Line {
+    fn wake(self: Arc<Self>) {
+        self.is_due.store(true, Ordering::Release);
+        self.task.wake();
+    }
+}

@@ -1,0 +1,149 @@
+//! What the pool keeps of a connection: hyper's sender of requests.
+use super::Line;
+use crate::{
+    machine::ConnId,
+    pool::lock,
+    request_body::{ClientBody, RequestBody},
+};
+use http::{Request, Response};
+use hyper::{
+    body::Incoming,
+    client::conn::{TrySendError, http1, http2},
+};
+use std::sync::{Arc, Mutex};
+
+pub(crate) struct Slot<B> {
+    pub(crate) conn: ConnId,
+    pub(crate) line: Arc<Line>,
+    pub(crate) is_http2: bool,
+    sender: Mutex<Sender<B>>,
+}
+
+struct Sender<B> {
+    http: Http<B>,
+    /// HTTP/1.1: what the request on this connection has come to.
+    stage: Stage,
+}
+
+enum Http<B> {
+    One(http1::SendRequest<RequestBody<B>>),
+    Two(http2::SendRequest<RequestBody<B>>),
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Idle,
+    /// It is sent, or about to be. hyper may still report that it is ready for another.
+    Sent,
+    /// The head of its response has come. From now on, hyper is ready when the response is over.
+    Answered,
+}
+
+/// The result of sending a request.
+type Exchange<B> = Result<Response<Incoming>, TrySendError<Request<RequestBody<B>>>>;
+
+impl<B> Slot<B> {
+    pub(super) fn http1(
+        conn: ConnId,
+        line: Arc<Line>,
+        sender: http1::SendRequest<RequestBody<B>>,
+    ) -> Self {
+        Self::new(conn, line, Http::One(sender))
+    }
+
+    pub(super) fn http2(
+        conn: ConnId,
+        line: Arc<Line>,
+        sender: http2::SendRequest<RequestBody<B>>,
+    ) -> Self {
+        Self::new(conn, line, Http::Two(sender))
+    }
+
+    fn new(conn: ConnId, line: Arc<Line>, http: Http<B>) -> Self {
+        Self {
+            conn,
+            line,
+            is_http2: matches!(http, Http::Two(_)),
+            sender: Mutex::new(Sender {
+                http,
+                stage: Stage::Idle,
+            }),
+        }
+    }
+
+    /// Drops the sender. hyper then ends the connection.
+    pub(crate) fn close(&self) {
+        let http = std::mem::replace(&mut lock(&self.sender).http, Http::Closed);
+        drop(http);
+    }
+
+    /// HTTP/1.1: the head of the response has come. Returns whether the response is over, so that
+    /// the connection can take the next request.
+    pub(crate) fn answered(&self) -> bool {
+        let mut sender = lock(&self.sender);
+        if sender.stage == Stage::Sent {
+            sender.stage = Stage::Answered;
+        }
+        matches!(sender.progress(), Progress::Ended)
+    }
+
+    /// What has become of the connection in this poll of it.
+    pub(super) fn progress(&self) -> Progress {
+        lock(&self.sender).progress()
+    }
+}
+
+/// What has become of a connection.
+pub(super) enum Progress {
+    /// HTTP/1.1: the response is over. Reported once.
+    Ended,
+    /// It was told to close.
+    Closing,
+    /// Nothing new.
+    Pending,
+}
+
+impl<B> Sender<B> {
+    fn progress(&mut self) -> Progress {
+        match &self.http {
+            Http::One(http) if self.stage == Stage::Answered && http.is_ready() => {
+                self.stage = Stage::Idle;
+                Progress::Ended
+            }
+            Http::One(_) | Http::Two(_) => Progress::Pending,
+            Http::Closed => Progress::Closing,
+        }
+    }
+}
+
+impl<B: ClientBody> Slot<B> {
+    /// Sends a request and waits for the head of its response.
+    ///
+    /// The request is sent in this call, before the first poll, so that a connection is never held
+    /// by a request that is not sent.
+    pub(crate) fn send(
+        &self,
+        request: Request<RequestBody<B>>,
+    ) -> Result<impl Future<Output = Exchange<B>> + use<B>, Request<RequestBody<B>>> {
+        self.line.expect_read();
+        let mut sender = lock(&self.sender);
+        let sender = &mut *sender;
+        let (one, two) = match &mut sender.http {
+            Http::One(http) => {
+                debug_assert_eq!(sender.stage, Stage::Idle, "two requests at once");
+                sender.stage = Stage::Sent;
+                (Some(http.try_send_request(request)), None)
+            }
+            Http::Two(http) => (None, Some(http.try_send_request(request))),
+            Http::Closed => return Err(request),
+        };
+        Ok(async move {
+            match (one, two) {
+                (Some(one), _) => one.await,
+                (_, Some(two)) => two.await,
+                (None, None) => unreachable!("one of them is set above"),
+            }
+        })
+    }
+}

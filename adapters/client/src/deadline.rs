@@ -1,0 +1,70 @@
+//! Futures with a deadline, and a timer that is polled only when it has fired.
+use anyport_core::runtime::SharedTimer;
+use hyper::rt::Sleep;
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+/// The output of a future, or `None` at its end. `None` as the end is never. No timer is made before
+/// the future is pending.
+pub(crate) async fn until<T>(
+    timer: &SharedTimer,
+    end: Option<Instant>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    let mut future = pin!(future);
+    let Some(end) = end else {
+        return Some(future.await);
+    };
+    let mut sleep = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        let sleep = sleep.get_or_insert_with(|| timer.sleep_until(end));
+        sleep.as_mut().poll(cx).map(|()| None)
+    })
+    .await
+}
+
+/// A timer with a waker of its own.
+#[derive(Default)]
+pub(crate) struct Alarm {
+    sleep: Option<Pin<Box<dyn Sleep>>>,
+}
+
+impl Alarm {
+    /// Sets the time. `None` is never. The waker is woken then, or at once if it has passed.
+    pub(crate) fn set(&mut self, timer: &SharedTimer, at: Option<Instant>, waker: &Waker) {
+        let Some(at) = at else {
+            self.sleep = None;
+            return;
+        };
+        match &mut self.sleep {
+            Some(sleep) => timer.reset(sleep, at),
+            none => *none = Some(timer.sleep_until(at)),
+        }
+        if self.has_fired(waker) {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Whether the time has come. Otherwise the waker will be woken.
+    pub(crate) fn has_fired(&mut self, waker: &Waker) -> bool {
+        let cx = &mut Context::from_waker(waker);
+        let sleep = self.sleep.as_mut();
+        sleep.is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready())
+    }
+}
+
+impl fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Alarm")
+            .field("is_set", &self.sleep.is_some())
+            .finish()
+    }
+}

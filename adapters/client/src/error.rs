@@ -1,0 +1,182 @@
+//! The error of a request, and of a response's body.
+use crate::Origin;
+use std::{error::Error as StdError, fmt, io, time::Duration};
+
+/// The reason why a request failed, or why its response's body ended early.
+///
+/// Its `Display` is one line that says what happened, where, and what to do:
+///
+/// ```text
+/// no connection to http://api.test became free within 30s: 10 are open, 25 requests wait (raise `max_per_origin` or send fewer requests at once)
+/// ```
+///
+/// Match on [`kind`](Self::kind): the wording may change.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    text: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// The kind of an [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The request cannot be sent to any server: its URI has no host, for example. Nothing was sent.
+    InvalidRequest,
+    /// No connection could be made. Nothing was sent.
+    Connect,
+    /// No connection became free in time. Nothing was sent.
+    QueueTimeout,
+    /// The head of the response did not come in time.
+    HeadTimeout,
+    /// The body of the response paused for too long.
+    BodyTimeout,
+    /// The deadline of the whole request passed.
+    Timeout,
+    /// The server closed the connection before its response was complete.
+    Closed,
+    /// The server broke the protocol: its response is no HTTP, for example.
+    Protocol,
+    /// The body of the request failed.
+    RequestBody,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            text: text.into(),
+            source: None,
+        }))
+    }
+
+    pub(crate) fn with_source(
+        mut self,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The factory's error. It names the target already, if it is one of a connector.
+    pub(crate) fn connect(origin: &Origin, error: io::Error) -> Self {
+        let text = match error.to_string() {
+            text if text.starts_with("cannot connect to ") => text,
+            text => format!("cannot connect to {origin}: {text}"),
+        };
+        Self::new(ErrorKind::Connect, text).with_source(error)
+    }
+
+    pub(crate) fn connect_timeout(origin: &Origin, limit: Duration) -> Self {
+        let text = format!(
+            "cannot connect to {origin} within {limit:?} (raise `connect_timeout` if it needs longer)"
+        );
+        Self::new(ErrorKind::Connect, text)
+    }
+
+    pub(crate) fn no_runtime(origin: &Origin) -> Self {
+        let text = format!(
+            "cannot connect to {origin}: the runtime of the client has ended (make a client for each runtime)"
+        );
+        Self::new(ErrorKind::Connect, text)
+    }
+
+    /// A limit of time passed.
+    pub(crate) fn timeout(kind: ErrorKind, origin: &Origin, limit: Duration) -> Self {
+        let text = match kind {
+            ErrorKind::HeadTimeout => format!(
+                "{origin} sent no response head within {limit:?} (raise `head_timeout` if it needs longer)"
+            ),
+            ErrorKind::BodyTimeout => format!(
+                "{origin} paused for {limit:?} within a response body (raise `body_timeout` if it needs longer)"
+            ),
+            _ => format!(
+                "the request to {origin} took longer than {limit:?} (raise `timeout` if it needs longer)"
+            ),
+        };
+        Self::new(kind, text)
+    }
+
+    /// hyper's error, of a request or of a response's body.
+    pub(crate) fn http(origin: &Origin, error: hyper::Error) -> Self {
+        let cause = root(&error);
+        let (kind, text) = if error.is_parse() || error.is_parse_too_large() {
+            let text = format!(
+                "{origin} sent an invalid response: {error} (is it an HTTP server of this version?)"
+            );
+            (ErrorKind::Protocol, text)
+        } else if error.is_user() {
+            let text = format!("the body of the request to {origin} failed: {cause}");
+            (ErrorKind::RequestBody, text)
+        } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+            let text = format!(
+                "{origin} closed the connection before its response was complete (try again if the request allows it)"
+            );
+            (ErrorKind::Closed, text)
+        } else {
+            let text = format!(
+                "the connection to {origin} failed: {cause} (try again if the request allows it)"
+            );
+            (kind_of(&error), text)
+        };
+        Self::new(kind, text).with_source(error)
+    }
+
+    /// The kind of the error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+}
+
+/// The innermost error.
+fn root(error: &dyn StdError) -> &dyn StdError {
+    let mut root = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    root
+}
+
+/// An I/O error is the end of the connection. Any other error is one of HTTP/2.
+fn kind_of(error: &hyper::Error) -> ErrorKind {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<io::Error>() {
+            return ErrorKind::Closed;
+        }
+        cause = error.source();
+    }
+    ErrorKind::Protocol
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.text)
+    }
+}
+
+/// The same line, and below it the sources that the line does not quote.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.text)?;
+        let mut source = self.source();
+        while let Some(error) = source {
+            let text = error.to_string();
+            if !self.0.text.contains(&text) {
+                write!(f, "\n  caused by: {text}")?;
+            }
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        let source = self.0.source.as_deref()?;
+        Some(source)
+    }
+}

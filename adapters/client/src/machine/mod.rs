@@ -1,0 +1,424 @@
+//! The decisions of the pool: which request gets which connection, and when one is opened or closed.
+//!
+//! It does no I/O and reads no clock, so that tests can drive it. Each input changes the state. Then
+//! the caller carries out what [`next_grant`](Machine::next_grant) and its siblings return. A connection counts against the caps from the
+//! beginning of its attempt to [`closed`](Machine::closed), also while it closes or is upgraded.
+mod demand;
+mod queue;
+#[cfg(test)]
+mod tests;
+
+use self::queue::Queue;
+use crate::config::Limits;
+use slab::Slab;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+/// An index, and a number that makes it unique: what is freed is never mistaken for its successor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Id {
+    pub(crate) index: usize,
+    number: u64,
+}
+
+pub(crate) type OriginId = Id;
+pub(crate) type ConnId = Id;
+pub(crate) type WaiterId = Id;
+
+#[derive(Debug)]
+pub(crate) struct Machine {
+    limits: Limits,
+    origins: Slab<OriginState>,
+    conns: Slab<Conn>,
+    waiters: Slab<Waiter>,
+    /// Origins that want a connection in vain, because of the cap in all. The key is the number of
+    /// the first waiter that would get one, so the order is first-come.
+    blocked: BTreeMap<u64, OriginId>,
+    grants: VecDeque<(WaiterId, Granted)>,
+    forgotten: VecDeque<OriginId>,
+    effects: VecDeque<Effect>,
+    numbers: u64,
+    random: fastrand::Rng,
+    /// How many connections close because of [`Effect::Close`].
+    closing: usize,
+    /// No client is left: a connection closes as soon as nobody needs it.
+    is_shut_down: bool,
+    counts: Counts,
+}
+
+/// How many connections and requests there are: [`Client::counts`](crate::Client::counts).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Open connections without a request.
+    pub idle: usize,
+    /// Connections with requests in flight, upgraded ones, and those that are closing.
+    pub active: usize,
+    /// Attempts to connect.
+    pub connecting: usize,
+    /// Requests that wait for a connection.
+    pub waiting: usize,
+    /// Attempts to connect so far.
+    pub opened: u64,
+    /// Requests so far that got a connection that had carried one before.
+    pub reused: u64,
+    /// Requests so far that were sent a second time.
+    pub retried: u64,
+}
+
+/// What the caller does after an input, at any time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Connect to the origin. Later: `connected` or `closed`.
+    Open(ConnId, OriginId),
+    /// Close this connection. Later: `closed`.
+    Close(ConnId),
+}
+
+/// A connection for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Granted {
+    pub(crate) conn: ConnId,
+    /// It has been idle, so the server may have closed it.
+    pub(crate) was_idle: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Checkout {
+    Granted(Granted),
+    Wait(WaiterId),
+}
+
+#[derive(Debug)]
+struct OriginState {
+    number: u64,
+    /// Connections that can take a request. The last one is taken first, so that surplus ones stay
+    /// idle and expire.
+    available: Vec<ConnId>,
+    queue: Queue,
+    /// All connections, attempts included.
+    conns: usize,
+    connecting: usize,
+    /// How many requests a new connection will probably take: as many as the last one.
+    capacity: usize,
+}
+
+#[derive(Debug)]
+struct Conn {
+    number: u64,
+    origin: OriginId,
+    phase: Phase,
+    in_use: usize,
+    capacity: usize,
+    was_used: bool,
+    /// It has been idle, so the server may have closed it.
+    was_idle: bool,
+    /// Since when it has had no request. `None` until it has connected.
+    idle_since: Option<Instant>,
+    idle_timeout: Duration,
+    /// The end of its maximum age.
+    retire_at: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Connecting,
+    Open,
+    /// It gets no more requests.
+    Retired,
+    /// As `Retired`, and the caller has been asked to close it.
+    Closing,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    number: u64,
+    origin: OriginId,
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Queued,
+    Granted(ConnId),
+    /// It gets an error.
+    Failed,
+}
+
+impl Machine {
+    /// `seed` decides the jitter of idle timeouts and ages.
+    pub(crate) fn new(limits: Limits, seed: u64) -> Self {
+        Self {
+            limits,
+            origins: Slab::new(),
+            conns: Slab::new(),
+            waiters: Slab::new(),
+            blocked: BTreeMap::new(),
+            grants: VecDeque::new(),
+            forgotten: VecDeque::new(),
+            effects: VecDeque::new(),
+            numbers: 0,
+            random: fastrand::Rng::with_seed(seed),
+            closing: 0,
+            is_shut_down: false,
+            counts: Counts::default(),
+        }
+    }
+
+    /// The next waiter that has got a connection. The caller asks before the next input.
+    pub(crate) fn next_grant(&mut self) -> Option<(WaiterId, Granted)> {
+        self.grants.pop_front()
+    }
+
+    /// The next origin without connections and waiters. Its id is invalid. The caller asks before
+    /// the next input.
+    pub(crate) fn next_forgotten(&mut self) -> Option<OriginId> {
+        self.forgotten.pop_front()
+    }
+
+    pub(crate) fn has_effects(&self) -> bool {
+        !self.effects.is_empty()
+    }
+
+    pub(crate) fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// `capacity` is how many requests a connection of this origin will probably take at once.
+    pub(crate) fn add_origin(&mut self, capacity: usize) -> OriginId {
+        let number = self.next_number();
+        let index = self.origins.insert(OriginState {
+            number,
+            available: Vec::new(),
+            queue: Queue::default(),
+            conns: 0,
+            connecting: 0,
+            capacity,
+        });
+        Id { index, number }
+    }
+
+    /// A request wants a connection to this origin.
+    pub(crate) fn checkout(&mut self, origin: OriginId) -> Checkout {
+        if let Some(&conn) = self.origins[origin.index].available.last() {
+            return Checkout::Granted(self.take(conn));
+        }
+        let number = self.next_number();
+        let index = self.waiters.insert(Waiter {
+            number,
+            origin,
+            place: Place::Queued,
+        });
+        let waiter = Id { index, number };
+        self.origins[origin.index].queue.push(waiter);
+        self.counts.waiting += 1;
+        self.open_wanted(origin);
+        Checkout::Wait(waiter)
+    }
+
+    /// The attempt has connected. The connection takes `capacity` requests at once, at least one.
+    pub(crate) fn connected(&mut self, conn: ConnId, capacity: usize, now: Instant) {
+        let limits = self.limits;
+        let jitter = 1.0 - self.random.f64() / 10.0;
+        let Some(state) = self.conn(conn).filter(|c| c.phase == Phase::Connecting) else {
+            return;
+        };
+        state.phase = Phase::Open;
+        state.capacity = capacity;
+        state.idle_since = Some(now);
+        state.idle_timeout = shorten(limits.idle_timeout, jitter);
+        state.retire_at = now.checked_add(shorten(limits.max_age, jitter));
+        let origin = state.origin;
+        self.counts.connecting -= 1;
+        self.counts.idle += 1;
+        let origin_state = &mut self.origins[origin.index];
+        origin_state.connecting -= 1;
+        origin_state.available.push(conn);
+        self.serve(origin);
+        self.conns[conn.index].was_idle = true;
+        self.close_unneeded(conn);
+    }
+
+    /// A request on this connection has ended, and the connection can take another.
+    pub(crate) fn put_back(&mut self, conn: ConnId, now: Instant) {
+        let Some(state) = self.conn(conn).filter(|c| c.in_use > 0) else {
+            return;
+        };
+        let was_full = state.in_use >= state.capacity;
+        state.in_use -= 1;
+        let (origin, in_use) = (state.origin, state.in_use);
+        let is_available = was_full && in_use < state.capacity;
+        match state.phase {
+            Phase::Open => {}
+            // It was too old.
+            Phase::Retired if in_use == 0 => return self.close(conn),
+            _ => return,
+        }
+        if in_use == 0 {
+            state.idle_since = Some(now);
+            self.counts.active -= 1;
+            self.counts.idle += 1;
+        }
+        if is_available {
+            self.origins[origin.index].available.push(conn);
+        }
+        self.serve(origin);
+        self.close_unneeded(conn);
+    }
+
+    /// The number of requests that the connection takes at once has changed.
+    pub(crate) fn set_capacity(&mut self, conn: ConnId, capacity: usize) {
+        let Some(state) = self.conn(conn).filter(|c| c.phase == Phase::Open) else {
+            return;
+        };
+        let was_available = state.in_use < state.capacity;
+        state.capacity = capacity;
+        let is_available = state.in_use < capacity;
+        let origin = state.origin;
+        let origin_state = &mut self.origins[origin.index];
+        origin_state.capacity = capacity.max(1);
+        match (was_available, is_available) {
+            (false, true) => origin_state.available.push(conn),
+            (true, false) => origin_state.available.retain(|other| *other != conn),
+            _ => {}
+        }
+        self.serve(origin);
+        self.open_wanted(origin);
+        self.close_surplus(conn);
+    }
+
+    /// The connection gets no more requests: it ends, or was upgraded.
+    pub(crate) fn retire(&mut self, conn: ConnId) {
+        if self.conn(conn).is_some_and(|c| c.phase == Phase::Open) {
+            let origin = self.take_out(conn, Phase::Retired);
+            self.open_wanted(origin);
+        }
+    }
+
+    /// The connection is closed, or its attempt has failed. Returns the waiter that gets the error
+    /// of the attempt.
+    pub(crate) fn closed(&mut self, conn: ConnId) -> Option<WaiterId> {
+        if self.conn(conn).is_some_and(|c| c.phase == Phase::Open) {
+            self.take_out(conn, Phase::Retired);
+        }
+        let phase = self.conn(conn)?.phase;
+        let origin = self.conns.remove(conn.index).origin;
+        let origin_state = &mut self.origins[origin.index];
+        origin_state.conns -= 1;
+        let mut failed = None;
+        match phase {
+            Phase::Connecting => {
+                origin_state.connecting -= 1;
+                self.counts.connecting -= 1;
+                failed = self.pop_waiter(origin);
+                if let Some(waiter) = failed {
+                    self.waiters[waiter.index].place = Place::Failed;
+                }
+            }
+            Phase::Closing => {
+                self.closing -= 1;
+                self.counts.active -= 1;
+            }
+            Phase::Open | Phase::Retired => self.counts.active -= 1,
+        }
+        self.unblock();
+        self.open_wanted(origin);
+        self.forget_unused(origin);
+        failed
+    }
+
+    /// The request no longer waits.
+    pub(crate) fn cancel(&mut self, waiter: WaiterId, now: Instant) {
+        let state = self.waiters.get(waiter.index);
+        let Some(state) = state.filter(|w| w.number == waiter.number) else {
+            return;
+        };
+        let (origin, place) = (state.origin, state.place);
+        self.collect(waiter);
+        match place {
+            Place::Queued => {}
+            Place::Granted(conn) => return self.put_back(conn, now),
+            Place::Failed => return,
+        }
+        self.counts.waiting -= 1;
+        self.blocked.remove(&waiter.number);
+        self.origins[origin.index].queue.remove(waiter);
+        self.open_wanted(origin);
+        self.forget_unused(origin);
+    }
+
+    /// The waiter has taken its connection, or its error.
+    pub(crate) fn collect(&mut self, waiter: WaiterId) {
+        self.waiters.remove(waiter.index);
+    }
+
+    /// Closes the connection if it has been idle, or has lived, for too long. Otherwise returns
+    /// when to ask again. `None`: never.
+    pub(crate) fn expire(&mut self, conn: ConnId, now: Instant) -> Option<Instant> {
+        let state = self.conn(conn).filter(|c| c.phase == Phase::Open)?;
+        let is_idle = state.in_use == 0;
+        let since = state.idle_since.filter(|_| is_idle).unwrap_or(now);
+        let idle_until = since.checked_add(state.idle_timeout);
+        let end = [idle_until, state.retire_at].into_iter().flatten().min()?;
+        if end > now {
+            return Some(end);
+        }
+        match is_idle {
+            true => self.close(conn),
+            // It closes when its requests have ended.
+            false => self.retire(conn),
+        }
+        None
+    }
+
+    /// No client is left: idle connections close, and others as soon as nobody needs them.
+    pub(crate) fn shut_down(&mut self) {
+        self.is_shut_down = true;
+        let conns = self.conns.iter();
+        let ids: Vec<_> = conns
+            .map(|(index, c)| Id {
+                index,
+                number: c.number,
+            })
+            .collect();
+        for conn in ids {
+            self.close_unneeded(conn);
+        }
+    }
+
+    /// A request is sent a second time.
+    pub(crate) fn retried(&mut self) {
+        self.counts.retried += 1;
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// How many connections the origin has, and how many requests wait for one.
+    pub(crate) fn origin_counts(&self, origin: OriginId) -> (usize, usize) {
+        let state = self.origins.get(origin.index);
+        let state = state.filter(|state| state.number == origin.number);
+        state.map_or((0, 0), |state| (state.conns, state.queue.len()))
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    fn conn(&mut self, conn: ConnId) -> Option<&mut Conn> {
+        let state = self.conns.get_mut(conn.index)?;
+        (state.number == conn.number).then_some(state)
+    }
+}
+
+/// Part of a limit. `Duration::MAX` stays what it is.
+fn shorten(limit: Duration, part: f64) -> Duration {
+    match limit {
+        Duration::MAX => limit,
+        _ => limit.mul_f64(part),
+    }
+}

@@ -1,0 +1,349 @@
+//! The pool of a client: the machine, and what its ids stand for.
+use crate::{
+    Counts, Error, MakeConnection, Origin,
+    client_runtime::ClientRuntime,
+    config::Config,
+    connection::{Attempt, Slot},
+    machine::{Checkout, ConnId, Effect, Granted, Machine, OriginId, WaiterId},
+    origin::{OriginParts, OriginRef},
+    request_body::ClientBody,
+};
+use anyport_core::runtime::SharedTimer;
+use http::HeaderValue;
+use std::{
+    collections::HashMap,
+    fmt,
+    marker::PhantomData,
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+/// What the clones of a client share, and the tasks of its connections.
+pub struct Pool<F, B, M> {
+    pub(crate) factory: F,
+    pub(crate) config: Config,
+    pub(crate) timer: SharedTimer,
+    state: Mutex<State<B>>,
+    runtime: PhantomData<M>,
+}
+
+struct State<B> {
+    machine: Machine,
+    origins: HashMap<Origin, OriginId>,
+    /// By the index of the origin's id.
+    facts: Vec<Option<Arc<OriginFacts>>>,
+    /// By the index of the connection's id.
+    slots: Vec<Option<Arc<Slot<B>>>>,
+    /// By the index of the waiter's id.
+    seats: Vec<Seat<B>>,
+    /// A caller is carrying out the effects, so no other one need do it.
+    is_settling: bool,
+}
+
+/// What is computed once for an origin.
+#[derive(Debug)]
+pub(crate) struct OriginFacts {
+    pub(crate) origin: Origin,
+    /// The value of `Host`.
+    pub(crate) host: Option<HeaderValue>,
+}
+
+/// The state of a waiting request.
+enum Seat<B> {
+    Empty,
+    Waiting(Option<Waker>),
+    Granted(Lease<B>),
+    Failed(Error),
+}
+
+/// A connection that a request is about to use.
+pub(crate) struct Lease<B> {
+    pub(crate) slot: Arc<Slot<B>>,
+    /// It has been idle, so the server may have closed it.
+    pub(crate) was_idle: bool,
+}
+
+/// The result of [`Pool::checkout`].
+pub(crate) enum Wanted<B> {
+    Lease(Lease<B>),
+    Wait(WaiterId, OriginId, Arc<OriginFacts>),
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<F, B, M> Pool<F, B, M> {
+    pub(crate) fn new(factory: F, config: Config, timer: SharedTimer) -> Self {
+        let machine = Machine::new(config.limits, fastrand::u64(..));
+        Self {
+            factory,
+            config,
+            timer,
+            state: Mutex::new(State {
+                machine,
+                origins: HashMap::new(),
+                facts: Vec::new(),
+                slots: Vec::new(),
+                seats: Vec::new(),
+                is_settling: false,
+            }),
+            runtime: PhantomData,
+        }
+    }
+
+    /// The waiter's connection or error, if it has one.
+    pub(crate) fn poll_waiter(
+        &self,
+        waiter: WaiterId,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Lease<B>, Error>> {
+        let mut state = lock(&self.state);
+        let seat = &mut state.seats[waiter.index];
+        let result = match mem::replace(seat, Seat::Empty) {
+            Seat::Granted(lease) => Ok(lease),
+            Seat::Failed(error) => Err(error),
+            Seat::Waiting(Some(waker)) if waker.will_wake(cx.waker()) => {
+                *seat = Seat::Waiting(Some(waker));
+                return Poll::Pending;
+            }
+            Seat::Waiting(_) | Seat::Empty => {
+                *seat = Seat::Waiting(Some(cx.waker().clone()));
+                return Poll::Pending;
+            }
+        };
+        state.machine.collect(waiter);
+        Poll::Ready(result)
+    }
+
+    pub(crate) fn retried(&self) {
+        lock(&self.state).machine.retried();
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        lock(&self.state).machine.counts()
+    }
+
+    /// How many connections the origin has, how many there are in all, and how many requests wait
+    /// for one of the origin.
+    pub(crate) fn counts_of(&self, origin: OriginId) -> (usize, usize, usize) {
+        let state = lock(&self.state);
+        let (conns, waiting) = state.machine.origin_counts(origin);
+        let counts = state.machine.counts();
+        (
+            conns,
+            counts.idle + counts.active + counts.connecting,
+            waiting,
+        )
+    }
+}
+
+impl<F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Pool<F, B, M> {
+    /// A connection for a request, or a place in the queue.
+    pub(crate) fn checkout(self: &Arc<Self>, origin: &OriginRef<'_>) -> Wanted<B> {
+        let mut state = lock(&self.state);
+        let id = state.origin_id(origin, &self.config);
+        let waiter = match state.machine.checkout(id) {
+            Checkout::Granted(granted) => return Wanted::Lease(state.lease(granted)),
+            Checkout::Wait(waiter) => waiter,
+        };
+        let seat = Seat::Waiting(None);
+        put(&mut state.seats, waiter.index, seat, || Seat::Empty);
+        let facts = state.facts(id);
+        self.settle(state);
+        Wanted::Wait(waiter, id, facts)
+    }
+
+    /// The waiter gives up.
+    pub(crate) fn cancel(self: &Arc<Self>, waiter: WaiterId) {
+        let now = self.timer.now();
+        let mut state = lock(&self.state);
+        let seat = mem::replace(&mut state.seats[waiter.index], Seat::Empty);
+        state.machine.cancel(waiter, now);
+        self.settle(state);
+        drop(seat);
+    }
+
+    /// An attempt has connected.
+    pub(crate) fn connected(self: &Arc<Self>, slot: Arc<Slot<B>>, now: Instant) {
+        let mut state = lock(&self.state);
+        let conn = slot.conn;
+        put(&mut state.slots, conn.index, Some(slot), || None);
+        state.machine.connected(conn, 1, now);
+        self.settle(state);
+    }
+
+    /// A connection is closed, or its attempt has failed with this error.
+    pub(crate) fn closed(self: &Arc<Self>, conn: ConnId, error: impl FnOnce() -> Error) {
+        let mut state = lock(&self.state);
+        let slot = state.slots.get_mut(conn.index).and_then(Option::take);
+        let mut waker = None;
+        if let Some(waiter) = state.machine.closed(conn) {
+            waker = state.seat(waiter, Seat::Failed(error()));
+        }
+        self.settle(state);
+        drop(slot);
+        wake(waker);
+    }
+
+    pub(crate) fn put_back(self: &Arc<Self>, conn: ConnId) {
+        let now = self.timer.now();
+        self.update(|machine| machine.put_back(conn, now));
+    }
+
+    pub(crate) fn set_capacity(self: &Arc<Self>, conn: ConnId, capacity: usize) {
+        self.update(|machine| machine.set_capacity(conn, capacity));
+    }
+
+    pub(crate) fn retire(self: &Arc<Self>, conn: ConnId) {
+        self.update(|machine| machine.retire(conn));
+    }
+
+    pub(crate) fn expire(self: &Arc<Self>, conn: ConnId) -> Option<Instant> {
+        let now = self.timer.now();
+        self.update(|machine| machine.expire(conn, now))
+    }
+
+    pub(crate) fn shut_down(self: &Arc<Self>) {
+        self.update(Machine::shut_down);
+    }
+
+    fn update<T>(self: &Arc<Self>, change: impl FnOnce(&mut Machine) -> T) -> T {
+        let mut state = lock(&self.state);
+        let result = change(&mut state.machine);
+        self.settle(state);
+        result
+    }
+
+    /// Carries out the effects of a change. Tasks are woken and spawned, and connections closed,
+    /// without the lock.
+    fn settle<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State<B>>) {
+        state.forget();
+        let wakers = state.grant();
+        let is_settled = state.is_settling || !state.machine.has_effects();
+        if is_settled && wakers.0.is_none() {
+            return;
+        }
+        state.is_settling |= !is_settled;
+        drop(state);
+        wakers.wake();
+        if is_settled {
+            return;
+        }
+        loop {
+            let mut state = lock(&self.state);
+            match state.machine.next_effect() {
+                None => {
+                    state.is_settling = false;
+                    return;
+                }
+                Some(Effect::Open(conn, origin)) => {
+                    let facts = state.facts(origin);
+                    drop(state);
+                    M::spawn(Attempt::new(Arc::clone(self), conn, facts));
+                }
+                Some(Effect::Close(conn)) => {
+                    let slot = state.slots.get(conn.index).cloned().flatten();
+                    drop(state);
+                    if let Some(slot) = slot.filter(|slot| slot.conn == conn) {
+                        slot.close();
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<F, B, M> fmt::Debug for Pool<F, B, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").finish_non_exhaustive()
+    }
+}
+
+/// The wakers of the waiters that have got a connection: seldom more than one.
+struct Wakers(Option<Waker>, Vec<Waker>);
+
+impl Wakers {
+    fn wake(self) {
+        self.0.into_iter().chain(self.1).for_each(Waker::wake);
+    }
+}
+
+impl<B> State<B> {
+    fn origin_id(&mut self, origin: &OriginRef<'_>, config: &Config) -> OriginId {
+        if let Some(id) = self.origins.get(origin as &dyn OriginParts) {
+            return *id;
+        }
+        let id = self.machine.add_origin(config.expected_capacity());
+        let origin = origin.to_origin();
+        let host = origin.host_value();
+        self.origins.insert(origin.clone(), id);
+        let facts = Some(Arc::new(OriginFacts { origin, host }));
+        put(&mut self.facts, id.index, facts, || None);
+        id
+    }
+
+    fn facts(&self, id: OriginId) -> Arc<OriginFacts> {
+        match &self.facts[id.index] {
+            Some(facts) => Arc::clone(facts),
+            None => unreachable!("an origin has facts from its beginning"),
+        }
+    }
+
+    /// Drops what belongs to origins that are no longer used.
+    fn forget(&mut self) {
+        while let Some(id) = self.machine.next_forgotten() {
+            if let Some(facts) = self.facts[id.index].take() {
+                self.origins.remove(&facts.origin);
+            }
+        }
+    }
+
+    /// Gives waiters their connections.
+    fn grant(&mut self) -> Wakers {
+        let mut wakers = Wakers(None, Vec::new());
+        while let Some((waiter, granted)) = self.machine.next_grant() {
+            let lease = self.lease(granted);
+            let waker = self.seat(waiter, Seat::Granted(lease));
+            match &mut wakers {
+                Wakers(first @ None, _) => *first = waker,
+                Wakers(_, others) => others.extend(waker),
+            }
+        }
+        wakers
+    }
+
+    fn lease(&self, granted: Granted) -> Lease<B> {
+        match &self.slots[granted.conn.index] {
+            Some(slot) => Lease {
+                slot: Arc::clone(slot),
+                was_idle: granted.was_idle,
+            },
+            None => unreachable!("a connection has a slot as long as it is open"),
+        }
+    }
+
+    /// Sets a waiter's seat. Returns its waker.
+    fn seat(&mut self, waiter: WaiterId, seat: Seat<B>) -> Option<Waker> {
+        match mem::replace(&mut self.seats[waiter.index], seat) {
+            Seat::Waiting(waker) => waker,
+            _ => None,
+        }
+    }
+}
+
+/// `vec[index] = value`, with a `filler` for new places before it.
+fn put<T>(vec: &mut Vec<T>, index: usize, value: T, filler: impl Fn() -> T) {
+    while vec.len() <= index {
+        vec.push(filler());
+    }
+    vec[index] = value;
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

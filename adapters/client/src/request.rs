@@ -1,0 +1,133 @@
+//! One request: a connection, the exchange on it, and perhaps a second one.
+use crate::{
+    Error, MakeConnection, ResponseBody,
+    client_runtime::ClientRuntime,
+    connection::{Line, Slot},
+    deadline::until,
+    error::ErrorKind,
+    origin::OriginRef,
+    pool::{Lease, Pool, Wanted},
+    request_body::{ClientBody, RequestBody},
+    retry::{Copied, is_unprocessed},
+    target::{prepare, restore},
+    waiting::Waiting,
+};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use std::{sync::Arc, time::Duration, time::Instant};
+
+pub(crate) async fn send<F, B, M>(
+    pool: Arc<Pool<F, B, M>>,
+    request: Request<B>,
+) -> Result<Response<ResponseBody>, Error>
+where
+    F: MakeConnection,
+    B: ClientBody,
+    M: ClientRuntime<F, B>,
+{
+    let timeouts = pool.config.timeouts;
+    if timeouts.whole == Duration::MAX {
+        return exchange(&pool, request, None).await;
+    }
+    let end = pool.timer.now().checked_add(timeouts.whole);
+    let origin = OriginRef::of(&request)?.to_origin();
+    let exchange = exchange(&pool, request, end);
+    match until(&pool.timer, end, exchange).await {
+        Some(result) => result,
+        None => Err(Error::timeout(ErrorKind::Timeout, &origin, timeouts.whole)),
+    }
+}
+
+/// `end` is the deadline of the whole, for the body of the response.
+async fn exchange<F, B, M>(
+    pool: &Arc<Pool<F, B, M>>,
+    request: Request<B>,
+    end: Option<Instant>,
+) -> Result<Response<ResponseBody>, Error>
+where
+    F: MakeConnection,
+    B: ClientBody,
+    M: ClientRuntime<F, B>,
+{
+    let mut request = request.map(RequestBody::new);
+    let mut is_retry = false;
+    loop {
+        let wanted = pool.checkout(&OriginRef::of(&request)?);
+        let Lease { slot, was_idle } = match wanted {
+            Wanted::Lease(lease) => lease,
+            Wanted::Wait(waiter, origin, facts) => {
+                Waiting::new(pool, waiter)
+                    .wait(origin, &facts.origin)
+                    .await?
+            }
+        };
+        // From here to `slot.send` there is no await: a connection is never held in vain.
+        let may_repeat = was_idle && !is_retry && !pool.config.does_not_retry;
+        let copy = may_repeat.then(|| Copied::of(&request)).flatten();
+        prepare(&mut request, &slot);
+        let sending = match slot.send(request) {
+            Ok(sending) => sending,
+            Err(unsent) => {
+                pool.retire(slot.conn);
+                request = restore(unsent, &slot);
+                continue;
+            }
+        };
+        let stream = slot.is_http2.then(|| Stream(Arc::clone(&slot.line)));
+        let limit = pool.config.timeouts.head;
+        let head_end = match limit {
+            Duration::MAX => None,
+            _ => pool.timer.now().checked_add(limit),
+        };
+        let origin = &slot.line.facts.origin;
+        let mut error = match until(&pool.timer, head_end, sending).await {
+            Some(Ok(response)) => return Ok(answer(pool, &slot, stream, response, end)),
+            Some(Err(error)) => error,
+            None => return Err(Error::timeout(ErrorKind::HeadTimeout, origin, limit)),
+        };
+        let unsent = error.take_message();
+        let error = error.into_error();
+        request = match (unsent, copy) {
+            // The connection ended before the request was sent. The next one is another.
+            (Some(unsent), _) if was_idle => restore(unsent, &slot),
+            (None, Some(copy)) if is_unprocessed(&error, &slot) => {
+                is_retry = true;
+                pool.retried();
+                copy.into_request()
+            }
+            _ => return Err(Error::http(origin, error)),
+        };
+        pool.retire(slot.conn);
+    }
+}
+
+fn answer<F, B: ClientBody, M>(
+    pool: &Arc<Pool<F, B, M>>,
+    slot: &Arc<Slot<B>>,
+    stream: Option<Stream>,
+    response: Response<Incoming>,
+    end: Option<Instant>,
+) -> Response<ResponseBody>
+where
+    F: MakeConnection,
+    M: ClientRuntime<F, B>,
+{
+    if !slot.is_http2 && slot.answered() {
+        pool.put_back(slot.conn);
+    }
+    let timeouts = pool.config.timeouts;
+    response.map(|body| {
+        let body = ResponseBody::new(body, Arc::clone(&slot.line), stream);
+        body.with_timeouts(&pool.timer, timeouts.body, timeouts.whole, end)
+    })
+}
+
+/// A request of HTTP/2, until its response's body has ended or is dropped.
+#[derive(Debug)]
+pub(crate) struct Stream(Arc<Line>);
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.0.end_request();
+    }
+}

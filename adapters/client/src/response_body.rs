@@ -1,0 +1,151 @@
+//! The body of a response.
+use crate::{Error, connection::Line, error::ErrorKind, request::Stream};
+use anyport_core::runtime::SharedTimer;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::{body::Incoming, rt::Sleep};
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+/// The body of a response: frames of `Bytes`, as they come.
+///
+/// The connection is free for another request when the body has been read to its end. Dropping it
+/// earlier closes an HTTP/1.1 connection, unless the rest has come already, and resets a stream of
+/// HTTP/2.
+///
+/// # Errors
+///
+/// An [`Error`] ends the body: the connection has failed, or a timeout has passed.
+pub struct ResponseBody {
+    incoming: Incoming,
+    line: Arc<Line>,
+    /// HTTP/2.
+    stream: Option<Stream>,
+    timeouts: Option<Box<Timeouts>>,
+}
+
+struct Timeouts {
+    timer: SharedTimer,
+    /// The timeout of a gap.
+    gap: Duration,
+    whole: Duration,
+    /// The end of `whole`.
+    end: Option<Instant>,
+    /// The end of the current gap.
+    gap_end: Option<Instant>,
+    sleep: Option<Pin<Box<dyn Sleep>>>,
+}
+
+impl ResponseBody {
+    pub(crate) fn new(incoming: Incoming, line: Arc<Line>, stream: Option<Stream>) -> Self {
+        let is_over = incoming.is_end_stream();
+        Self {
+            incoming,
+            line,
+            stream: stream.filter(|_| !is_over),
+            timeouts: None,
+        }
+    }
+
+    pub(crate) fn with_timeouts(
+        mut self,
+        timer: &SharedTimer,
+        gap: Duration,
+        whole: Duration,
+        end: Option<Instant>,
+    ) -> Self {
+        if (gap < Duration::MAX || end.is_some()) && !self.incoming.is_end_stream() {
+            self.timeouts = Some(Box::new(Timeouts {
+                timer: timer.clone(),
+                gap,
+                whole,
+                end,
+                gap_end: None,
+                sleep: None,
+            }));
+        }
+        self
+    }
+}
+
+impl Timeouts {
+    /// Ready with the timeout that has passed.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(ErrorKind, Duration)> {
+        if self.gap_end.is_none() {
+            self.gap_end = self.timer.now().checked_add(self.gap);
+            let Some(end) = [self.gap_end, self.end].into_iter().flatten().min() else {
+                return Poll::Pending;
+            };
+            match &mut self.sleep {
+                Some(sleep) => self.timer.reset(sleep, end),
+                none => *none = Some(self.timer.sleep_until(end)),
+            }
+        }
+        let Some(sleep) = &mut self.sleep else {
+            return Poll::Pending;
+        };
+        ready!(sleep.as_mut().poll(cx));
+        Poll::Ready(match (self.end, self.gap_end) {
+            (Some(end), gap_end) if gap_end.is_none_or(|gap_end| end <= gap_end) => {
+                (ErrorKind::Timeout, self.whole)
+            }
+            _ => (ErrorKind::BodyTimeout, self.gap),
+        })
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = &mut *self;
+        let frame = match Pin::new(&mut this.incoming).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                let Some(timeouts) = &mut this.timeouts else {
+                    return Poll::Pending;
+                };
+                let Poll::Ready((kind, limit)) = timeouts.poll(cx) else {
+                    return Poll::Pending;
+                };
+                this.timeouts = None;
+                let error = Error::timeout(kind, &this.line.facts.origin, limit);
+                return Poll::Ready(Some(Err(error)));
+            }
+        };
+        if let Some(timeouts) = &mut this.timeouts {
+            timeouts.gap_end = None;
+        }
+        if !matches!(frame, Some(Ok(_))) || this.incoming.is_end_stream() {
+            this.stream = None;
+        }
+        let origin = &this.line.facts.origin;
+        Poll::Ready(frame.map(|frame| frame.map_err(|error| Error::http(origin, error))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody")
+            .field("origin", &self.line.facts.origin)
+            .field("size", &self.size_hint())
+            .finish_non_exhaustive()
+    }
+}
