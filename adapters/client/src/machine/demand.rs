@@ -33,6 +33,7 @@ impl Machine {
             self.waiters[waiter.index].place = Place::Granted(conn);
             self.grants.push_back((waiter, granted));
         }
+        self.open_wanted(origin);
     }
 
     pub(super) fn pop_waiter(&mut self, origin: OriginId) -> Option<WaiterId> {
