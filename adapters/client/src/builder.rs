@@ -7,7 +7,7 @@ use crate::{
 };
 use std::time::Duration;
 
-/// Builds a [`Client`]. [`Client::builder`] makes one.
+/// Builds a [`Client`].
 ///
 /// | setting | default |
 /// |---|---|
@@ -25,7 +25,8 @@ pub struct Builder<F> {
 }
 
 impl<F: MakeConnection> Builder<F> {
-    pub(crate) fn new(factory: F) -> Self {
+    /// Settings with their defaults, for connections that `factory` makes.
+    pub fn new(factory: F) -> Self {
         Self {
             factory,
             config: Config::default(),

@@ -104,22 +104,27 @@ impl Error {
         let cause = root(&error);
         let (kind, text) = if error.is_parse() || error.is_parse_too_large() {
             let text = format!(
-                "{origin} sent an invalid response: {error} (is it an HTTP server of this version?)"
+                "{origin} sent an invalid response: {cause} (is it an HTTP server of this version?)"
             );
             (ErrorKind::Protocol, text)
         } else if error.is_user() {
             let text = format!("the body of the request to {origin} failed: {cause}");
             (ErrorKind::RequestBody, text)
-        } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+        } else if is_end(&error, cause) {
             let text = format!(
                 "{origin} closed the connection before its response was complete (try again if the request allows it)"
             );
             (ErrorKind::Closed, text)
+        } else if is_io(cause) {
+            let text = format!(
+                "{origin} ended the connection: {cause} (try again if the request allows it)"
+            );
+            (ErrorKind::Closed, text)
         } else {
             let text = format!(
-                "the connection to {origin} failed: {cause} (try again if the request allows it)"
+                "{origin} sent an invalid response: {cause} (is it an HTTP server of this version?)"
             );
-            (kind_of(&error), text)
+            (ErrorKind::Protocol, text)
         };
         Self::new(kind, text).with_source(error)
     }
@@ -132,7 +137,7 @@ impl Error {
 }
 
 /// The innermost error.
-fn root(error: &dyn StdError) -> &dyn StdError {
+fn root<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
     let mut root = error;
     while let Some(source) = root.source() {
         root = source;
@@ -140,16 +145,24 @@ fn root(error: &dyn StdError) -> &dyn StdError {
     root
 }
 
-/// An I/O error is the end of the connection. Any other error is one of HTTP/2.
-fn kind_of(error: &hyper::Error) -> ErrorKind {
-    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if error.is::<io::Error>() {
-            return ErrorKind::Closed;
-        }
-        cause = error.source();
-    }
-    ErrorKind::Protocol
+/// The connection ended in the middle of a response.
+fn is_end(error: &hyper::Error, cause: &(dyn StdError + 'static)) -> bool {
+    let is_eof = |e: &io::Error| e.kind() == io::ErrorKind::UnexpectedEof;
+    error.is_incomplete_message()
+        || error.is_canceled()
+        || error.is_closed()
+        || cause.downcast_ref().is_some_and(is_eof)
+}
+
+/// An error of the connection. hyper reports an invalid chunk as one of two other kinds.
+fn is_io(cause: &(dyn StdError + 'static)) -> bool {
+    let is_invalid = |e: &io::Error| {
+        matches!(
+            e.kind(),
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+        )
+    };
+    cause.downcast_ref().is_some_and(|error| !is_invalid(error))
 }
 
 impl fmt::Display for Error {

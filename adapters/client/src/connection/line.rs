@@ -1,10 +1,9 @@
 //! What a connection's task, its stream and its response bodies tell each other. It is `Send` and
 //! `Sync` on every runtime, since hyper moves upgraded streams and bodies between threads.
-use crate::pool::OriginFacts;
-use atomic_waker::AtomicWaker;
+use crate::pool::{OriginFacts, lock};
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
@@ -13,8 +12,8 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) facts: Arc<OriginFacts>,
-    /// The task of the connection.
-    task: AtomicWaker,
+    /// The task of the connection. It is registered seldom and woken often.
+    task: Mutex<Option<Waker>>,
     /// The stream is closed.
     is_closed: AtomicBool,
     /// The timer of the task has fired.
@@ -32,7 +31,7 @@ impl Line {
     pub(super) fn new(facts: Arc<OriginFacts>) -> Self {
         Self {
             facts,
-            task: AtomicWaker::new(),
+            task: Mutex::new(None),
             is_closed: AtomicBool::new(false),
             is_due: AtomicBool::new(false),
             reads: AtomicUsize::new(0),
@@ -49,18 +48,25 @@ impl Line {
         {
             return;
         }
-        self.task.register(task);
+        *lock(&self.task) = Some(task.clone());
         *registered = Some(task.clone());
+    }
+
+    fn wake_task(&self) {
+        let task = lock(&self.task).clone();
+        if let Some(task) = task {
+            task.wake();
+        }
     }
 
     pub(super) fn close(&self) {
         self.is_closed.store(true, Ordering::Release);
-        self.task.wake();
+        self.wake_task();
     }
 
     /// Ready when the stream is closed.
     pub(super) fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
-        self.task.register(cx.waker());
+        *lock(&self.task) = Some(cx.waker().clone());
         match self.is_closed.load(Ordering::Acquire) {
             true => Poll::Ready(()),
             false => Poll::Pending,
@@ -85,7 +91,7 @@ impl Line {
     /// A request of HTTP/2 has ended.
     pub(crate) fn end_request(&self) {
         self.ended.fetch_add(1, Ordering::Release);
-        self.task.wake();
+        self.wake_task();
     }
 
     pub(super) fn take_ended(&self) -> usize {
@@ -108,7 +114,7 @@ impl Line {
 
     pub(super) fn on_io(&self) {
         if self.awaits_settings.load(Ordering::Relaxed) {
-            self.task.wake();
+            self.wake_task();
         }
     }
 }
@@ -118,6 +124,6 @@ impl Line {
 impl Wake for Line {
     fn wake(self: Arc<Self>) {
         self.is_due.store(true, Ordering::Release);
-        self.task.wake();
+        self.wake_task();
     }
 }

@@ -87,7 +87,10 @@ fn run(scene: &mut Scene, step: Step) {
             // Only one whose request is not between its grant and its start.
             let open = scene.open();
             if let Some(index) = pick(which, open.len())
-                && scene.granted.iter().all(|(_, granted)| granted.conn != open[index])
+                && scene
+                    .granted
+                    .iter()
+                    .all(|(_, granted)| granted.conn != open[index])
             {
                 scene.close(open[index]);
             }
@@ -143,7 +146,12 @@ fn serve_all(scene: &mut Scene) {
         if scene.machine.counts().waiting == 0 && scene.granted.is_empty() {
             return;
         }
-        for step in [Step::Connect(0, 1), Step::Collect(0), Step::End(0), Step::Closed(0)] {
+        for step in [
+            Step::Connect(0, 1),
+            Step::Collect(0),
+            Step::End(0),
+            Step::Closed(0),
+        ] {
             run(scene, step);
         }
         // A server with room for no request serves nobody.
@@ -174,7 +182,13 @@ fn close_all(scene: &mut Scene) {
         scene.close(conn);
     }
     let machine = &scene.machine;
-    assert!(machine.conns.is_empty() && machine.origins.is_empty(), "{machine:?}");
-    assert!(machine.waiters.is_empty() && machine.blocked.is_empty(), "{machine:?}");
+    assert!(
+        machine.conns.is_empty() && machine.origins.is_empty(),
+        "{machine:?}"
+    );
+    assert!(
+        machine.waiters.is_empty() && machine.blocked.is_empty(),
+        "{machine:?}"
+    );
     assert_eq!(machine.closing, 0);
 }

@@ -119,8 +119,15 @@ impl Scene {
         self.in_flight.retain(|other| *other != conn);
         let failed = self.machine.closed(conn);
         if let Some(waiter) = failed {
-            let front = self.queues.values_mut().find(|queue| queue.contains(&waiter));
-            assert_eq!(front.unwrap().pop_front(), Some(waiter), "the first gets the error");
+            let front = self
+                .queues
+                .values_mut()
+                .find(|queue| queue.contains(&waiter));
+            assert_eq!(
+                front.unwrap().pop_front(),
+                Some(waiter),
+                "the first gets the error"
+            );
             self.failed.insert(waiter);
         }
         self.settle();
@@ -163,7 +170,10 @@ impl Scene {
 
     fn settle(&mut self) {
         while let Some((waiter, granted)) = self.machine.next_grant() {
-            let queue = self.queues.values_mut().find(|queue| queue.contains(&waiter));
+            let queue = self
+                .queues
+                .values_mut()
+                .find(|queue| queue.contains(&waiter));
             let first = queue.unwrap().pop_front();
             assert_eq!(first, Some(waiter), "first come, first served");
             self.granted.push((waiter, granted));
@@ -194,11 +204,17 @@ impl Scene {
             let connecting = phases.iter().filter(|p| **p == Phase::Connecting).count();
             assert_eq!(origin.conns, phases.len());
             assert_eq!(origin.connecting, connecting);
-            assert!(origin.conns <= limits.max_per_origin, "the cap of an origin");
+            assert!(
+                origin.conns <= limits.max_per_origin,
+                "the cap of an origin"
+            );
             if origin.queue.len() == 0 {
                 continue;
             }
-            assert!(origin.available.is_empty(), "waits while a connection is free");
+            assert!(
+                origin.available.is_empty(),
+                "waits while a connection is free"
+            );
             let served = origin.connecting.saturating_mul(origin.capacity);
             let is_full = origin.conns == limits.max_per_origin;
             let is_blocked = machine.conns.len() == limits.max_total

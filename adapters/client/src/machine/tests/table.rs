@@ -66,7 +66,11 @@ fn failed_attempt_fails_the_first_waiter_and_the_next_gets_an_attempt() {
     assert_eq!(scene.connecting.len(), 1);
     assert_eq!(scene.fail(0), Some(second));
     assert!(scene.connecting.is_empty());
-    assert_eq!(scene.machine.origins.len(), 0, "an unused origin is forgotten");
+    assert_eq!(
+        scene.machine.origins.len(),
+        0,
+        "an unused origin is forgotten"
+    );
 }
 
 #[test]
@@ -130,7 +134,11 @@ fn multiplexed_connection_serves_as_many_as_it_has_streams() {
     for _ in 0..5 {
         scene.request(0).unwrap_err();
     }
-    assert_eq!(scene.connecting.len(), 5, "nothing is known about the server");
+    assert_eq!(
+        scene.connecting.len(),
+        5,
+        "nothing is known about the server"
+    );
     let first = scene.connect(0, 1);
     scene.set_capacity(first, 3);
     assert_eq!(scene.granted.len(), 3);

@@ -1,0 +1,150 @@
+//! The runtimes and their connectors.
+use crate::server;
+use anyport_client::{
+    Ambient, Builder, Client, ClientRuntime, Error, MakeConnection, Names, PerWorker,
+};
+use anyport_connect::{HappyEyeballs, Hosts};
+use anyport_core::{
+    Body, Runtime,
+    runtime::{SharedTimer, Tokio, TokioPerCore},
+    transport::Connector,
+};
+use anyport_glommio::{GlommioConnector, GlommioPerCore};
+use anyport_monoio::{MonoioConnector, MonoioPerCore};
+use anyport_tcp::TcpConnector;
+use anyport_tls::{Roots, TlsClientConfig, TlsConnector, TlsConnectorExt};
+use http::Request;
+use http_body_util::BodyExt;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+pub(crate) type Factory<C> = Names<C, TlsConnector<C>, Hosts>;
+pub(crate) type KitClient<K> = Client<Factory<<K as Kit>::Connector>, Body, <K as Kit>::Mode>;
+
+/// A runtime, and what a client needs of it.
+pub(crate) trait Kit: Copy + 'static {
+    type Connector: Connector;
+    type Mode: ClientRuntime<Factory<Self::Connector>, Body>;
+
+    fn connector(self) -> Self::Connector;
+    fn timer(self) -> SharedTimer;
+    fn build(self, builder: Builder<Factory<Self::Connector>>) -> KitClient<Self>;
+
+    /// A builder whose hosts are `a.test` and `b.test`: this machine.
+    fn builder(self) -> Builder<Factory<Self::Connector>> {
+        let local = [IpAddr::from(Ipv4Addr::LOCALHOST)];
+        let hosts = Hosts::new().with("a.test", local).with("b.test", local);
+        let config = TlsClientConfig::new(Roots::pem(server::certificate().0.clone()));
+        let tls = self
+            .connector()
+            .tls(config.with_alpn(["h2", "http/1.1"]))
+            .unwrap();
+        let http = HappyEyeballs::new(self.connector(), self.timer()).with_resolver(hosts.clone());
+        let https = HappyEyeballs::new(tls, self.timer()).with_resolver(hosts);
+        Builder::new(Names::new(http).with_https(https))
+    }
+
+    fn client(self) -> KitClient<Self> {
+        self.build(self.builder())
+    }
+
+    /// Waits until this holds, for at most 10 s.
+    async fn wait_until(self, what: &str, mut holds: impl FnMut() -> bool) {
+        for _ in 0..1000 {
+            if holds() {
+                return;
+            }
+            self.timer().sleep(Duration::from_millis(10)).await;
+        }
+        panic!("not within 10 s: {what}");
+    }
+}
+
+pub(crate) fn get(uri: &str) -> Request<Body> {
+    Request::get(uri).body(Body::empty()).unwrap()
+}
+
+/// Sends a request, and collects the response's body.
+pub(crate) async fn text<F: MakeConnection, M: ClientRuntime<F, Body>>(
+    client: &Client<F, Body, M>,
+    request: Request<Body>,
+) -> Result<String, Error> {
+    let response = client.send(request).await?;
+    let body = response.into_body().collect().await?.to_bytes();
+    Ok(String::from_utf8(body.to_vec()).unwrap())
+}
+
+macro_rules! kits {
+    ($($kit:ident, $connector:ty, $mode:ty, $build:ident, $timer:expr;)+) => {$(
+        #[derive(Clone, Copy)]
+        pub(crate) struct $kit;
+
+        impl Kit for $kit {
+            type Connector = $connector;
+            type Mode = $mode;
+
+            fn connector(self) -> $connector {
+                <$connector>::new()
+            }
+
+            fn timer(self) -> SharedTimer {
+                $timer.timer()
+            }
+
+            fn build(self, builder: Builder<Factory<$connector>>) -> KitClient<Self> {
+                builder.$build()
+            }
+        }
+    )+};
+}
+
+kits! {
+    OnTokio, TcpConnector, Ambient, build, Tokio::current();
+    OnTokioPerCore, TcpConnector, PerWorker<TokioPerCore>, build_per_worker, TokioPerCore::current();
+    OnMonoio, MonoioConnector, PerWorker<MonoioPerCore>, build_per_worker, MonoioPerCore::current();
+    OnGlommio, GlommioConnector, PerWorker<GlommioPerCore>, build_per_worker, GlommioPerCore::current();
+}
+
+/// Adds each test for each runtime. On tokio it is spawned, so its futures must be `Send`.
+macro_rules! on_every_runtime {
+    ($tests:expr; $($module:ident::$name:ident),+ $(,)?) => {{
+        let monoio = anyport_monoio::Driver::IoUring.check().err().map(|e| e.to_string());
+        let glommio = <anyport_glommio::GlommioPerCore as anyport_core::Runtime>::check().err().map(|e| e.to_string());
+        $tests$(
+            .always(concat!(stringify!($name), "_on_tokio"), || {
+                $crate::kit::on_tokio(|| $module::$name($crate::kit::OnTokio));
+            })
+            .always(concat!(stringify!($name), "_on_tokio_per_core"), || {
+                anyport_core::runtime::block_on::<anyport_core::runtime::TokioPerCore, _>(None, || {
+                    $module::$name($crate::kit::OnTokioPerCore)
+                })
+                .unwrap();
+            })
+            .unless(monoio.clone(), concat!(stringify!($name), "_on_monoio"), || {
+                anyport_core::runtime::block_on::<anyport_monoio::MonoioPerCore, _>(None, || {
+                    $module::$name($crate::kit::OnMonoio)
+                })
+                .unwrap();
+            })
+            .unless(glommio.clone(), concat!(stringify!($name), "_on_glommio"), || {
+                anyport_core::runtime::block_on::<anyport_glommio::GlommioPerCore, _>(None, || {
+                    $module::$name($crate::kit::OnGlommio)
+                })
+                .unwrap();
+            })
+        )+
+    }};
+}
+
+pub(crate) use on_every_runtime;
+
+pub(crate) fn on_tokio<T: Future<Output = ()> + Send + 'static>(test: impl FnOnce() -> T) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async { tokio::spawn(test()).await.unwrap() });
+}

@@ -1,0 +1,43 @@
+//! The client on every runtime: each test runs on tokio, on a tokio per core, on monoio and on
+//! glommio.
+#![cfg(target_os = "linux")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that unwraps fails with a line number, as a test does"
+)]
+
+mod canceling;
+mod faults;
+mod kit;
+mod pooling;
+mod server;
+
+use anyport_testkit::requirements::Tests;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let tests = Tests::default();
+    let tests = kit::on_every_runtime!(
+        tests;
+        pooling::sequential_requests_use_one_connection,
+        pooling::bodies_stream_both_ways,
+        pooling::thousand_requests_on_ten_connections_are_served_in_order,
+        pooling::request_that_waits_too_long_is_an_error,
+        pooling::idle_connections_close,
+        pooling::origins_share_the_cap_in_all,
+        pooling::keys_separate_connections,
+        pooling::last_client_closes_its_connections,
+        canceling::request_dropped_at_any_poll_leaves_nothing,
+        faults::broken_responses_are_errors_of_the_right_kind,
+        faults::connection_that_the_server_closed_is_replaced,
+        faults::request_without_a_response_is_repeated_once_if_it_may_be,
+        faults::connection_close_is_heeded,
+        faults::bytes_after_a_response_are_no_response,
+        faults::early_response_is_delivered,
+        faults::silent_server_is_a_timeout,
+        faults::refusing_server_is_an_error,
+        faults::server_that_restarts_is_reached_again,
+        faults::upgraded_connection_counts_until_it_ends,
+    );
+    tests.run()
+}

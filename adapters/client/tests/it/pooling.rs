@@ -1,0 +1,158 @@
+//! Connections: used again, capped, queued for, and closed.
+use crate::{
+    kit::{Kit, get, text},
+    server::{OK, Script, Served, answer_all, read_head},
+};
+use anyport_client::{ErrorKind, PoolKey};
+use anyport_core::Body;
+use futures_util::future::join_all;
+use http::Request;
+use http_body_util::BodyExt;
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{io::AsyncWriteExt, sync::Barrier};
+
+pub(crate) async fn sequential_requests_use_one_connection<K: Kit>(kit: K) {
+    let (served, client) = (Served::http(), kit.client());
+    for _ in 0..5 {
+        assert_eq!(text(&client, get(&served.uri("/"))).await.unwrap(), "");
+    }
+    let counts = client.counts();
+    assert_eq!((counts.opened, counts.reused), (1, 4));
+    assert_eq!((counts.idle, counts.active), (1, 0));
+}
+
+pub(crate) async fn bodies_stream_both_ways<K: Kit>(kit: K) {
+    let (served, client) = (Served::http(), kit.client());
+    let bytes: Vec<u8> = (0..1 << 20_u32).map(|n| (n % 251) as u8).collect();
+    for _ in 0..3 {
+        let request = Request::post(served.uri("/"));
+        let request = request.body(Body::from(bytes.clone())).unwrap();
+        let response = client.send(request).await.unwrap();
+        let received = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(received == bytes);
+    }
+    assert_eq!(client.counts().opened, 1);
+}
+
+pub(crate) async fn thousand_requests_on_ten_connections_are_served_in_order<K: Kit>(kit: K) {
+    // Ten requests at a time are answered, so the order of the tens is exact.
+    let (barrier, paths) = (Arc::new(Barrier::new(10)), Arc::new(Mutex::new(Vec::new())));
+    let seen = Arc::clone(&paths);
+    let script = Script::start(move |mut stream, _| {
+        let (barrier, seen) = (Arc::clone(&barrier), Arc::clone(&seen));
+        async move {
+            loop {
+                let head = read_head(&mut stream).await?;
+                let path = head.split(' ').nth(1).unwrap();
+                seen.lock()
+                    .unwrap()
+                    .push(path[1..].parse::<usize>().unwrap());
+                barrier.wait().await;
+                stream.write_all(OK).await?;
+            }
+        }
+    });
+    let client = kit.build(kit.builder().max_per_origin(10));
+    let requests = (0..1000).map(|n| text(&client, get(&script.uri(&format!("/{n}")))));
+    for result in join_all(requests).await {
+        assert_eq!(result.unwrap(), "ok");
+    }
+    assert_eq!((client.counts().opened, script.accepted()), (10, 10));
+    let mut paths = paths.lock().unwrap().clone();
+    paths.chunks_mut(10).for_each(<[usize]>::sort_unstable);
+    assert!(paths.into_iter().eq(0..1000));
+}
+
+pub(crate) async fn request_that_waits_too_long_is_an_error<K: Kit>(kit: K) {
+    let silent = Script::start(async |mut stream, _| read_head(&mut stream).await.map(drop));
+    let builder = kit.builder().max_per_origin(1);
+    let client = kit.build(builder.queue_timeout(Duration::from_millis(100)));
+    let mut first = Box::pin(client.send(get(&silent.uri("/"))));
+    while client.counts().active == 0 {
+        assert!(futures_util::poll!(first.as_mut()).is_pending());
+        kit.timer().sleep(Duration::from_millis(1)).await;
+    }
+    let error = client.send(get(&silent.uri("/"))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::QueueTimeout);
+    let port = silent.address.port();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "no connection to http://a.test:{port} became free within 100ms: 1 are open (1 in all), 0 more requests wait (raise `max_per_origin`, or send fewer requests at once)"
+        )
+    );
+    drop(first);
+}
+
+pub(crate) async fn idle_connections_close<K: Kit>(kit: K) {
+    let served = Served::http();
+    let client = kit.build(kit.builder().idle_timeout(Duration::from_millis(50)));
+    text(&client, get(&served.uri("/"))).await.unwrap();
+    kit.wait_until("the connection is closed", || {
+        client.counts().active + client.counts().idle == 0
+    })
+    .await;
+    text(&client, get(&served.uri("/"))).await.unwrap();
+    assert_eq!(client.counts().opened, 2);
+}
+
+pub(crate) async fn origins_share_the_cap_in_all<K: Kit>(kit: K) {
+    let served = Served::http();
+    let client = kit.build(kit.builder().max_total(1));
+    for host in ["a.test", "b.test", "a.test"] {
+        let uri = format!("http://{host}:{}/", served.port());
+        text(&client, get(&uri)).await.unwrap();
+        let counts = client.counts();
+        assert_eq!(
+            counts.idle + counts.active + counts.connecting,
+            1,
+            "{counts:?}"
+        );
+    }
+    assert_eq!(client.counts().opened, 3);
+}
+
+pub(crate) async fn keys_separate_connections<K: Kit>(kit: K) {
+    let (served, client) = (Served::http(), kit.client());
+    for key in ["one", "two", "one"] {
+        let mut request = get(&served.uri("/"));
+        request.extensions_mut().insert(PoolKey::new(key));
+        text(&client, request).await.unwrap();
+    }
+    assert_eq!((client.counts().opened, client.counts().reused), (2, 1));
+}
+
+pub(crate) async fn last_client_closes_its_connections<K: Kit>(kit: K) {
+    let closed = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&closed);
+    let script = Script::start(move |stream, _| {
+        let seen = Arc::clone(&seen);
+        async move {
+            let _ = answer_all(stream).await;
+            seen.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+    });
+    let client = kit.client();
+    let clone = client.clone();
+    let requests = (0..3).map(|_| text(&client, get(&script.uri("/"))));
+    join_all(requests)
+        .await
+        .into_iter()
+        .for_each(|result| drop(result.unwrap()));
+    drop(client);
+    assert!(
+        text(&clone, get(&script.uri("/"))).await.is_ok(),
+        "a clone is a client"
+    );
+    let opened = script.accepted();
+    drop(clone);
+    kit.wait_until("all are closed", || closed.load(Ordering::SeqCst) == opened)
+        .await;
+}

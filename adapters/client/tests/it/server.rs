@@ -1,0 +1,203 @@
+//! Servers on a tokio of their own: anyport's, and scripts that send any bytes.
+use anyport_core::{Body, Handle, Server, Transport, bounds::AppOver, serve_with};
+use anyport_tcp::Tcp;
+use anyport_tls::{Certificate, TlsConfig, TlsExt};
+use http::{Request, Response};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+    runtime::Runtime,
+    task::{JoinHandle, JoinSet, yield_now},
+};
+use tower::{service_fn, util::BoxCloneService};
+
+/// The runtime of all servers.
+pub(crate) fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(2).enable_all().build().unwrap()
+    })
+}
+
+/// The certificate of `a.test` and `b.test`, and its key.
+pub(crate) fn certificate() -> &'static (String, String) {
+    static CERTIFICATE: OnceLock<(String, String)> = OnceLock::new();
+    CERTIFICATE.get_or_init(|| {
+        let names = ["a.test".to_owned(), "b.test".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    })
+}
+
+/// A server of anyport. It answers with the request's body, after it has let others run.
+pub(crate) struct Served {
+    pub(crate) handle: Handle,
+    pub(crate) log: Arc<Log>,
+}
+
+#[derive(Default)]
+pub(crate) struct Log {
+    paths: Mutex<Vec<String>>,
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Log {
+    /// The paths of the requests, in the order in which they came.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        self.paths.lock().unwrap().clone()
+    }
+
+    /// The most requests at the same time.
+    pub(crate) fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
+    }
+}
+
+async fn answer(log: Arc<Log>, request: Request<Body>) -> Result<Response<Body>, Infallible> {
+    let now = log.now.fetch_add(1, Ordering::Relaxed) + 1;
+    log.most.fetch_max(now, Ordering::Relaxed);
+    log.paths
+        .lock()
+        .unwrap()
+        .push(request.uri().path().to_owned());
+    for _ in 0..3 {
+        yield_now().await;
+    }
+    let body = request.into_body();
+    log.now.fetch_sub(1, Ordering::Relaxed);
+    Ok(Response::new(body))
+}
+
+impl Served {
+    pub(crate) fn http() -> Self {
+        Self::start(Tcp::bind("127.0.0.1:0"), |server| server)
+    }
+
+    /// HTTP/1.1 and HTTP/2 over TLS.
+    pub(crate) fn https(settings: impl FnOnce(Server) -> Server) -> Self {
+        let (chain, key) = certificate().clone();
+        let tls = TlsConfig::new(Certificate::pem(chain, key));
+        Self::start(Tcp::bind("127.0.0.1:0").tls(tls), settings)
+    }
+
+    pub(crate) fn start<T: Transport>(transport: T, settings: impl FnOnce(Server) -> Server) -> Self
+    where
+        App: AppOver<T>,
+    {
+        let log = Arc::new(Log::default());
+        let app: App = {
+            let log = Arc::clone(&log);
+            BoxCloneService::new(service_fn(move |request| answer(Arc::clone(&log), request)))
+        };
+        let _entered = runtime().enter();
+        let handle = settings(serve_with(transport, app)).start().unwrap();
+        Self { handle, log }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.handle.endpoints()[0].socket_addr().unwrap().port()
+    }
+
+    pub(crate) fn uri(&self, path: &str) -> String {
+        format!("http://a.test:{}{path}", self.port())
+    }
+
+    pub(crate) fn secure_uri(&self, path: &str) -> String {
+        format!("https://a.test:{}{path}", self.port())
+    }
+}
+
+type App = BoxCloneService<Request<Body>, Response<Body>, Infallible>;
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.handle.shutdown(Duration::ZERO);
+    }
+}
+
+/// A server that does what a script says, for each connection.
+pub(crate) struct Script {
+    pub(crate) address: SocketAddr,
+    /// How many connections there have been.
+    pub(crate) accepted: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Script {
+    /// The script gets each connection and its number, from zero.
+    pub(crate) fn start<F: Future<Output = io::Result<()>> + Send + 'static>(
+        script: impl Fn(TcpStream, usize) -> F + Send + 'static,
+    ) -> Self {
+        Self::at("127.0.0.1:0".parse().unwrap(), script)
+    }
+
+    pub(crate) fn at<F: Future<Output = io::Result<()>> + Send + 'static>(
+        address: SocketAddr,
+        script: impl Fn(TcpStream, usize) -> F + Send + 'static,
+    ) -> Self {
+        let _entered = runtime().enter();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(address).unwrap();
+        let listener = socket.listen(64).unwrap();
+        let address = listener.local_addr().unwrap();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&accepted);
+        let task = runtime().spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.spawn(script(stream, count.fetch_add(1, Ordering::SeqCst)));
+            }
+        });
+        Self {
+            address,
+            accepted,
+            task,
+        }
+    }
+
+    pub(crate) fn uri(&self, path: &str) -> String {
+        format!("http://a.test:{}{path}", self.address.port())
+    }
+
+    pub(crate) fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Reads the head of a request.
+pub(crate) async fn read_head(stream: &mut TcpStream) -> io::Result<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await?);
+    }
+    Ok(String::from_utf8(head).unwrap())
+}
+
+pub(crate) const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+/// Answers each request of a connection.
+pub(crate) async fn answer_all(mut stream: TcpStream) -> io::Result<()> {
+    loop {
+        read_head(&mut stream).await?;
+        stream.write_all(OK).await?;
+    }
+}
