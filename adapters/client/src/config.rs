@@ -1,4 +1,5 @@
 //! The settings of a client.
+use crate::machine::MULTIPLEXED;
 use std::time::Duration;
 
 /// The settings of a client.
@@ -55,7 +56,6 @@ impl Default for Timeouts {
 impl Config {
     /// How many requests a connection will probably take at once, before the first one has told.
     pub(crate) fn expected_capacity(&self) -> usize {
-        // RFC 9113, section 6.5.2, recommends that a server allow no fewer than 100.
-        if self.is_http2_only { 100 } else { 1 }
+        if self.is_http2_only { MULTIPLEXED } else { 1 }
     }
 }

@@ -144,7 +144,14 @@ impl<F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Pool<F, B, M> {
     /// A connection for a request, or a place in the queue.
     pub(crate) fn checkout(self: &Arc<Self>, origin: &OriginRef<'_>) -> Wanted<B> {
         let mut state = lock(&self.state);
-        let id = state.origin_id(origin, &self.config);
+        let mut id = state.origin_id(origin, &self.config);
+        if !state.machine.has_available(id) {
+            state.put_back_ended(self.timer.now());
+            self.settle(state);
+            // In the meantime, the origin may have been forgotten.
+            state = lock(&self.state);
+            id = state.origin_id(origin, &self.config);
+        }
         let waiter = match state.machine.checkout(id) {
             Checkout::Granted(granted) => return Wanted::Lease(state.lease(granted)),
             Checkout::Wait(waiter) => waiter,
@@ -169,9 +176,9 @@ impl<F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Pool<F, B, M> {
     /// An attempt has connected.
     pub(crate) fn connected(self: &Arc<Self>, slot: Arc<Slot<B>>, now: Instant) {
         let mut state = lock(&self.state);
-        let conn = slot.conn;
+        let (conn, is_http2) = (slot.conn, slot.is_http2);
         put(&mut state.slots, conn.index, Some(slot), || None);
-        state.machine.connected(conn, 1, now);
+        state.machine.connected(conn, is_http2, now);
         self.settle(state);
     }
 
@@ -289,6 +296,15 @@ impl<B> State<B> {
         match &self.facts[id.index] {
             Some(facts) => Arc::clone(facts),
             None => unreachable!("an origin has facts from its beginning"),
+        }
+    }
+
+    /// Puts back the requests of HTTP/2 that have ended, before their connections' tasks do it.
+    fn put_back_ended(&mut self, now: Instant) {
+        for slot in self.slots.iter().flatten() {
+            for _ in 0..slot.line.take_ended() {
+                self.machine.put_back(slot.conn, now);
+            }
         }
     }
 

@@ -94,7 +94,7 @@ impl Line {
         self.wake_task();
     }
 
-    pub(super) fn take_ended(&self) -> usize {
+    pub(crate) fn take_ended(&self) -> usize {
         match self.ended.load(Ordering::Relaxed) {
             0 => 0,
             _ => self.ended.swap(0, Ordering::Acquire),

@@ -46,7 +46,7 @@ impl Machine {
     /// How many connections the origin still has to open: enough for its waiters, within its cap.
     fn wanted(&self, origin: OriginId) -> usize {
         let state = &self.origins[origin.index];
-        let served = state.connecting.saturating_mul(state.capacity);
+        let served = state.promised.saturating_mul(state.capacity);
         let waiters = state.queue.len().saturating_sub(served);
         let below_cap = self.limits.max_per_origin.saturating_sub(state.conns);
         waiters.div_ceil(state.capacity).min(below_cap)
@@ -71,6 +71,7 @@ impl Machine {
                 phase: Phase::Connecting,
                 in_use: 0,
                 capacity: 1,
+                is_promise: true,
                 was_used: false,
                 was_idle: false,
                 idle_since: None,
@@ -79,7 +80,7 @@ impl Machine {
             });
             let state = &mut self.origins[origin.index];
             state.conns += 1;
-            state.connecting += 1;
+            state.promised += 1;
             self.counts.connecting += 1;
             self.counts.opened += 1;
             let conn = Id { index, number };
@@ -89,7 +90,7 @@ impl Machine {
 
     fn block(&mut self, origin: OriginId) {
         let state = &self.origins[origin.index];
-        let served = state.connecting.saturating_mul(state.capacity);
+        let served = state.promised.saturating_mul(state.capacity);
         if let Some(waiter) = state.queue.nth(served) {
             self.blocked.insert(waiter.number, origin);
         }
@@ -164,9 +165,18 @@ impl Machine {
         }
         state.phase = phase;
         let origin = state.origin;
+        self.drop_promise(conn);
         let available = &mut self.origins[origin.index].available;
         available.retain(|other| *other != conn);
         origin
+    }
+
+    /// The capacity of the connection is known, or no longer matters.
+    pub(super) fn drop_promise(&mut self, conn: ConnId) {
+        let state = &mut self.conns[conn.index];
+        if mem::take(&mut state.is_promise) {
+            self.origins[state.origin.index].promised -= 1;
+        }
     }
 
     pub(super) fn forget_unused(&mut self, origin: OriginId) {

@@ -16,6 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How many requests a multiplexed connection probably takes at once, until the server has said it.
+/// RFC 9113, section 6.5.2, recommends that it be no fewer than 100.
+pub(crate) const MULTIPLEXED: usize = 100;
+
 /// An index, and a number that makes it unique: what is freed is never mistaken for its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Id {
@@ -100,7 +104,8 @@ struct OriginState {
     queue: Queue,
     /// All connections, attempts included.
     conns: usize,
-    connecting: usize,
+    /// Attempts, and connections whose capacity is not yet known.
+    promised: usize,
     /// How many requests a new connection will probably take: as many as the last one.
     capacity: usize,
 }
@@ -112,6 +117,8 @@ struct Conn {
     phase: Phase,
     in_use: usize,
     capacity: usize,
+    /// It is counted in `promised`.
+    is_promise: bool,
     was_used: bool,
     /// It has been idle, so the server may have closed it.
     was_idle: bool,
@@ -167,7 +174,8 @@ impl Machine {
         }
     }
 
-    /// The next waiter that has got a connection. The caller asks before the next input.
+    /// The next waiter that has got a connection. The caller asks before the next `cancel` and
+    /// `closed`.
     pub(crate) fn next_grant(&mut self) -> Option<(WaiterId, Granted)> {
         self.grants.pop_front()
     }
@@ -194,10 +202,15 @@ impl Machine {
             available: Vec::new(),
             queue: Queue::default(),
             conns: 0,
-            connecting: 0,
+            promised: 0,
             capacity,
         });
         Id { index, number }
+    }
+
+    /// Whether a request gets a connection at once.
+    pub(crate) fn has_available(&self, origin: OriginId) -> bool {
+        !self.origins[origin.index].available.is_empty()
     }
 
     /// A request wants a connection to this origin.
@@ -218,24 +231,28 @@ impl Machine {
         Checkout::Wait(waiter)
     }
 
-    /// The attempt has connected. The connection takes `capacity` requests at once, at least one.
-    pub(crate) fn connected(&mut self, conn: ConnId, capacity: usize, now: Instant) {
+    /// The attempt has connected. The connection takes one request at once, or, if it is
+    /// multiplexed, one until [`set_capacity`](Self::set_capacity).
+    pub(crate) fn connected(&mut self, conn: ConnId, is_multiplexed: bool, now: Instant) {
         let limits = self.limits;
         let jitter = 1.0 - self.random.f64() / 10.0;
         let Some(state) = self.conn(conn).filter(|c| c.phase == Phase::Connecting) else {
             return;
         };
         state.phase = Phase::Open;
-        state.capacity = capacity;
         state.idle_since = Some(now);
         state.idle_timeout = shorten(limits.idle_timeout, jitter);
         state.retire_at = now.checked_add(shorten(limits.max_age, jitter));
         let origin = state.origin;
         self.counts.connecting -= 1;
         self.counts.idle += 1;
-        let origin_state = &mut self.origins[origin.index];
-        origin_state.connecting -= 1;
-        origin_state.available.push(conn);
+        self.origins[origin.index].available.push(conn);
+        if is_multiplexed {
+            let capacity = &mut self.origins[origin.index].capacity;
+            *capacity = MULTIPLEXED.max(*capacity);
+        } else {
+            self.drop_promise(conn);
+        }
         self.serve(origin);
         self.conns[conn.index].was_idle = true;
         self.close_unneeded(conn);
@@ -284,8 +301,8 @@ impl Machine {
             (true, false) => origin_state.available.retain(|other| *other != conn),
             _ => {}
         }
+        self.drop_promise(conn);
         self.serve(origin);
-        self.open_wanted(origin);
         self.close_surplus(conn);
     }
 
@@ -304,13 +321,12 @@ impl Machine {
             self.take_out(conn, Phase::Retired);
         }
         let phase = self.conn(conn)?.phase;
+        self.drop_promise(conn);
         let origin = self.conns.remove(conn.index).origin;
-        let origin_state = &mut self.origins[origin.index];
-        origin_state.conns -= 1;
+        self.origins[origin.index].conns -= 1;
         let mut failed = None;
         match phase {
             Phase::Connecting => {
-                origin_state.connecting -= 1;
                 self.counts.connecting -= 1;
                 failed = self.pop_waiter(origin);
                 if let Some(waiter) = failed {

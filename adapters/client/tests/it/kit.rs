@@ -34,13 +34,17 @@ pub(crate) trait Kit: Copy + 'static {
 
     /// A builder whose hosts are `a.test` and `b.test`: this machine.
     fn builder(self) -> Builder<Factory<Self::Connector>> {
+        self.builder_with_alpn(["h2", "http/1.1"])
+    }
+
+    fn builder_with_alpn<const N: usize>(
+        self,
+        alpn: [&str; N],
+    ) -> Builder<Factory<Self::Connector>> {
         let local = [IpAddr::from(Ipv4Addr::LOCALHOST)];
         let hosts = Hosts::new().with("a.test", local).with("b.test", local);
         let config = TlsClientConfig::new(Roots::pem(server::certificate().0.clone()));
-        let tls = self
-            .connector()
-            .tls(config.with_alpn(["h2", "http/1.1"]))
-            .unwrap();
+        let tls = self.connector().tls(config.with_alpn(alpn)).unwrap();
         let http = HappyEyeballs::new(self.connector(), self.timer()).with_resolver(hosts.clone());
         let https = HappyEyeballs::new(tls, self.timer()).with_resolver(hosts);
         Builder::new(Names::new(http).with_https(https))

@@ -8,6 +8,7 @@
 
 mod canceling;
 mod faults;
+mod http2;
 mod kit;
 mod pooling;
 mod server;
@@ -27,6 +28,13 @@ fn main() -> ExitCode {
         pooling::origins_share_the_cap_in_all,
         pooling::keys_separate_connections,
         pooling::last_client_closes_its_connections,
+        http2::alpn_chooses_http2_and_requests_share_a_connection,
+        http2::connections_are_added_when_streams_run_out,
+        http2::prior_knowledge_needs_no_tls,
+        http2::goaway_loses_no_request,
+        http2::dropped_requests_free_their_streams,
+        http2::https_without_http2_speaks_http1,
+        http2::untrusted_certificate_is_an_error,
         canceling::request_dropped_at_any_poll_leaves_nothing,
         faults::broken_responses_are_errors_of_the_right_kind,
         faults::connection_that_the_server_closed_is_replaced,

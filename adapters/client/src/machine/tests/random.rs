@@ -7,7 +7,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Request(usize),
-    Connect(usize, usize),
+    Connect(usize, bool),
     Fail(usize),
     Collect(usize),
     CancelWaiting(usize),
@@ -27,7 +27,7 @@ fn step() -> impl Strategy<Value = Step> {
     let which = 0_usize..1000;
     prop_oneof![
         8 => (0_usize..4).prop_map(Step::Request),
-        4 => (which.clone(), 1_usize..4).prop_map(|(which, capacity)| Step::Connect(which, capacity)),
+        4 => (which.clone(), any::<bool>()).prop_map(|(which, is_multiplexed)| Step::Connect(which, is_multiplexed)),
         1 => which.clone().prop_map(Step::Fail),
         4 => which.clone().prop_map(Step::Collect),
         1 => which.clone().prop_map(Step::CancelWaiting),
@@ -50,9 +50,12 @@ fn pick(which: usize, count: usize) -> Option<usize> {
 fn run(scene: &mut Scene, step: Step) {
     match step {
         Step::Request(origin) => drop(scene.request(origin)),
-        Step::Connect(which, capacity) => {
+        Step::Connect(which, is_multiplexed) => {
             if let Some(attempt) = pick(which, scene.connecting.len()) {
-                scene.connect(attempt, capacity);
+                match is_multiplexed {
+                    true => scene.connect_multiplexed(attempt),
+                    false => scene.connect(attempt),
+                };
             }
         }
         Step::Fail(which) => {
@@ -147,16 +150,17 @@ fn serve_all(scene: &mut Scene) {
             return;
         }
         for step in [
-            Step::Connect(0, 1),
+            Step::Connect(0, false),
             Step::Collect(0),
             Step::End(0),
             Step::Closed(0),
         ] {
             run(scene, step);
         }
-        // A server with room for no request serves nobody.
+        // A server with room for no request, or that does not say for how many, serves nobody.
         for conn in scene.open() {
-            if scene.machine.conns[conn.index].capacity == 0 {
+            let state = &scene.machine.conns[conn.index];
+            if state.capacity == 0 || state.is_promise {
                 scene.set_capacity(conn, 1);
             }
         }

@@ -73,10 +73,18 @@ impl Scene {
         result
     }
 
-    /// The attempt connects, with room for this many requests.
-    pub(super) fn connect(&mut self, attempt: usize, capacity: usize) -> ConnId {
+    /// The attempt connects, with room for one request.
+    pub(super) fn connect(&mut self, attempt: usize) -> ConnId {
         let conn = self.connecting.remove(attempt);
-        self.machine.connected(conn, capacity, self.now);
+        self.machine.connected(conn, false, self.now);
+        self.settle();
+        conn
+    }
+
+    /// The attempt connects, and will say later how many requests it has room for.
+    pub(super) fn connect_multiplexed(&mut self, attempt: usize) -> ConnId {
+        let conn = self.connecting.remove(attempt);
+        self.machine.connected(conn, true, self.now);
         self.settle();
         conn
     }
@@ -201,9 +209,9 @@ impl Scene {
             let of_origin = |c: &&Conn| c.origin.index == index;
             let conns = machine.conns.iter().map(|(_, c)| c).filter(of_origin);
             let phases: Vec<_> = conns.map(|c| c.phase).collect();
-            let connecting = phases.iter().filter(|p| **p == Phase::Connecting).count();
             assert_eq!(origin.conns, phases.len());
-            assert_eq!(origin.connecting, connecting);
+            let conns = machine.conns.iter().map(|(_, c)| c).filter(of_origin);
+            assert_eq!(origin.promised, conns.filter(|c| c.is_promise).count());
             assert!(
                 origin.conns <= limits.max_per_origin,
                 "the cap of an origin"
@@ -215,7 +223,7 @@ impl Scene {
                 origin.available.is_empty(),
                 "waits while a connection is free"
             );
-            let served = origin.connecting.saturating_mul(origin.capacity);
+            let served = origin.promised.saturating_mul(origin.capacity);
             let is_full = origin.conns == limits.max_per_origin;
             let is_blocked = machine.conns.len() == limits.max_total
                 && (machine.closing > 0 || machine.counts.idle == 0);

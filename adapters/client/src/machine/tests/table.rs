@@ -11,7 +11,7 @@ fn idle(connections: usize, max_per_origin: usize, max_total: usize) -> Scene {
         scene.request(0).unwrap_err();
     }
     for _ in 0..connections {
-        scene.connect(0, 1);
+        scene.connect(0);
         scene.collect(0);
     }
     for _ in 0..connections {
@@ -25,7 +25,7 @@ fn idle(connections: usize, max_per_origin: usize, max_total: usize) -> Scene {
 fn request_waits_for_its_attempt_and_the_next_one_uses_the_connection_again() {
     let mut scene = Scene::new(2, 2);
     let waiter = scene.request(0).unwrap_err();
-    let conn = scene.connect(0, 1);
+    let conn = scene.connect(0);
     assert_eq!(scene.granted[0].0, waiter);
     assert!(!scene.granted[0].1.was_idle);
     scene.collect(0);
@@ -44,7 +44,7 @@ fn connection_that_becomes_free_serves_the_first_waiter_before_its_attempt_does(
     let second = scene.request(0).unwrap_err();
     scene.end(0);
     assert_eq!(scene.granted[0].0, first);
-    scene.connect(0, 1);
+    scene.connect(0);
     assert_eq!(scene.granted[1].0, second);
 }
 
@@ -78,7 +78,7 @@ fn attempt_outlives_its_request_and_fails_nobody() {
     let mut scene = Scene::new(2, 2);
     let waiter = scene.request(0).unwrap_err();
     scene.cancel(waiter);
-    scene.connect(0, 1);
+    scene.connect(0);
     assert_eq!(scene.machine.counts().idle, 1);
     let waiter = scene.request(1).unwrap_err();
     scene.cancel(waiter);
@@ -90,7 +90,7 @@ fn canceled_grant_goes_to_the_next_waiter() {
     let mut scene = Scene::new(1, 1);
     let first = scene.request(0).unwrap_err();
     let second = scene.request(0).unwrap_err();
-    scene.connect(0, 1);
+    scene.connect(0);
     assert_eq!(scene.granted[0].0, first);
     scene.cancel(first);
     assert_eq!(scene.granted[0].0, second);
@@ -104,7 +104,7 @@ fn idle_connection_of_another_origin_makes_room_in_all() {
     assert_eq!(scene.closing, [oldest]);
     assert!(scene.connecting.is_empty(), "the cap is exact");
     scene.close(oldest);
-    scene.connect(0, 1);
+    scene.connect(0);
     assert_eq!(scene.granted[0].0, waiter);
 }
 
@@ -112,19 +112,19 @@ fn idle_connection_of_another_origin_makes_room_in_all() {
 fn origin_that_has_waited_longest_opens_first() {
     let mut scene = Scene::new(2, 1);
     scene.request(0).unwrap_err();
-    let conn = scene.connect(0, 1);
+    let conn = scene.connect(0);
     scene.collect(0);
     let second = scene.request(2).unwrap_err();
     let third = scene.request(1).unwrap_err();
     scene.end(0);
     assert_eq!(scene.closing, [conn], "it makes room as soon as it is idle");
     scene.close(conn);
-    let conn = scene.connect(0, 1);
+    let conn = scene.connect(0);
     assert_eq!(scene.granted[0].0, second);
     scene.collect(0);
     scene.end(0);
     scene.close(conn);
-    scene.connect(0, 1);
+    scene.connect(0);
     assert_eq!(scene.granted[0].0, third);
 }
 
@@ -139,14 +139,14 @@ fn multiplexed_connection_serves_as_many_as_it_has_streams() {
         5,
         "nothing is known about the server"
     );
-    let first = scene.connect(0, 1);
+    let first = scene.connect_multiplexed(0);
     scene.set_capacity(first, 3);
     assert_eq!(scene.granted.len(), 3);
-    let second = scene.connect(0, 1);
+    let second = scene.connect_multiplexed(0);
     scene.set_capacity(second, 3);
     assert_eq!(scene.granted.len(), 5);
     scene.request(0).unwrap();
-    let surplus = scene.connect(0, 1);
+    let surplus = scene.connect_multiplexed(0);
     assert_eq!(scene.granted.len(), 5);
     scene.request(0).unwrap();
     // Now it is known that a new connection takes three requests.
@@ -163,9 +163,9 @@ fn multiplexed_connection_that_was_opened_in_vain_closes() {
     let mut scene = Scene::new(10, 10);
     scene.request(0).unwrap_err();
     scene.request(0).unwrap_err();
-    let first = scene.connect(0, 1);
+    let first = scene.connect_multiplexed(0);
     scene.set_capacity(first, 100);
-    let second = scene.connect(0, 1);
+    let second = scene.connect_multiplexed(0);
     assert!(scene.closing.is_empty(), "it may be HTTP/1.1");
     scene.set_capacity(second, 100);
     assert_eq!(scene.closing, [second]);

@@ -1,0 +1,117 @@
+//! TLS, ALPN and HTTP/2.
+use crate::{
+    kit::{Kit, get, text},
+    server::{Served, TOGETHER},
+};
+use anyport_client::ErrorKind;
+use anyport_core::{Limits, Timeouts};
+use futures_util::future::join_all;
+use http::Version;
+use std::time::Duration;
+
+pub(crate) async fn alpn_chooses_http2_and_requests_share_a_connection<K: Kit>(kit: K) {
+    let served = Served::https(|server| server);
+    let client = kit.client();
+    let response = client.send(get(&served.secure_uri("/"))).await.unwrap();
+    assert_eq!(response.version(), Version::HTTP_2);
+    drop(response);
+    let requests = (0..TOGETHER).map(|_| text(&client, get(&served.secure_uri("/together"))));
+    for result in join_all(requests).await {
+        assert_eq!(result.unwrap(), "");
+    }
+    assert_eq!(client.counts().opened, 1);
+    kit.wait_until("all have ended", || client.counts().active == 0)
+        .await;
+}
+
+pub(crate) async fn connections_are_added_when_streams_run_out<K: Kit>(kit: K) {
+    let served = Served::https(|server| server.limits(Limits::default().with_h2_streams(2)));
+    let client = kit.client();
+    text(&client, get(&served.secure_uri("/"))).await.unwrap();
+    for _ in 0..3 {
+        let requests = (0..TOGETHER).map(|_| text(&client, get(&served.secure_uri("/together"))));
+        for result in join_all(requests).await {
+            assert_eq!(result.unwrap(), "");
+        }
+        assert_eq!(client.counts().opened as usize, TOGETHER / 2);
+    }
+}
+
+pub(crate) async fn prior_knowledge_needs_no_tls<K: Kit>(kit: K) {
+    let served = Served::http();
+    let client = kit.build(kit.builder().http2_only());
+    let requests = (0..TOGETHER).map(|_| text(&client, get(&served.uri("/together"))));
+    for result in join_all(requests).await {
+        assert_eq!(result.unwrap(), "");
+    }
+    assert_eq!(client.counts().opened, 1);
+}
+
+/// The server asks to reconnect, again and again.
+pub(crate) async fn goaway_loses_no_request<K: Kit>(kit: K) {
+    let age = Timeouts::default().with_age(Duration::from_millis(30));
+    let served = Served::https(|server| server.timeouts(age));
+    let client = kit.client();
+    for _ in 0..10_000 {
+        let requests = (0..4).map(|_| text(&client, get(&served.secure_uri("/"))));
+        for result in join_all(requests).await {
+            assert_eq!(result.unwrap(), "");
+        }
+        if client.counts().opened > 6 {
+            return;
+        }
+    }
+    panic!("the server never asked: {:?}", client.counts());
+}
+
+pub(crate) async fn dropped_requests_free_their_streams<K: Kit>(kit: K) {
+    let served = Served::https(|server| server.limits(Limits::default().with_h2_streams(2)));
+    let client = kit.build(kit.builder().max_per_origin(1));
+    for _ in 0..10 {
+        let mut requests: Vec<_> = (0..4)
+            .map(|_| Box::pin(client.send(get(&served.secure_uri("/together")))))
+            .collect();
+        while client.counts().active == 0 {
+            for request in &mut requests {
+                assert!(futures_util::poll!(request.as_mut()).is_pending());
+            }
+            kit.timer().sleep(Duration::from_millis(1)).await;
+        }
+        drop(requests);
+        assert_eq!(
+            text(&client, get(&served.secure_uri("/"))).await.unwrap(),
+            ""
+        );
+    }
+    kit.wait_until("all have ended", || client.counts().active == 0)
+        .await;
+    assert_eq!(
+        client.counts().opened,
+        1,
+        "a canceled stream costs no connection"
+    );
+}
+
+pub(crate) async fn https_without_http2_speaks_http1<K: Kit>(kit: K) {
+    let served = Served::https(|server| server);
+    let client = kit.build(kit.builder_with_alpn(["http/1.1"]));
+    for _ in 0..3 {
+        let response = client.send(get(&served.secure_uri("/"))).await.unwrap();
+        assert_eq!(response.version(), Version::HTTP_11);
+    }
+    assert_eq!(client.counts().opened, 1);
+}
+
+pub(crate) async fn untrusted_certificate_is_an_error<K: Kit>(kit: K) {
+    let served = Served::https(|server| server);
+    let client = kit.client();
+    let uri = format!("https://127.0.0.1:{}/", served.port());
+    let error = text(&client, get(&uri)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect);
+    let line = error.to_string();
+    let start = format!(
+        "cannot connect to 127.0.0.1:{}: the handshake with",
+        served.port()
+    );
+    assert!(line.starts_with(&start) && !line.contains('\n'), "{line}");
+}
