@@ -19,6 +19,7 @@
 //! | `websocket` | How do I serve WebSockets over any transport? |
 //! | `websocket_client` | How do I open a WebSocket over any transport, as a client? |
 //! | `raw_echo` | How do I serve a protocol of my own, on the bytes of a connection? |
+//! | `client` | How do I send requests with one client, over HTTPS or over any transport? |
 //! | `connect` | How do I connect to a host by its name, over any transport, as a client? |
 //! | `tls` | How do I serve HTTPS, and renew the certificate without a restart? |
 //! | `mtls` | How do I accept only clients with a certificate? |

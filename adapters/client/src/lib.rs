@@ -1,5 +1,54 @@
 //! An HTTP client for [anyport](https://docs.rs/anyport): a pool with exact caps and fair queues, over
-//! any transport.
+//! any transport and on any runtime.
+//!
+//! ```
+//! use anyport_client::Client;
+//! use anyport_core::Body;
+//! # use anyport_core::serve_with;
+//! # use http::{Request, Response};
+//! # use std::convert::Infallible;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let app = tower::service_fn(async |_: Request<Body>| Ok::<_, Infallible>(Response::new("hi".to_owned())));
+//! # let server = serve_with(anyport_tcp::Tcp::bind("127.0.0.1:0"), app).start()?;
+//! # let uri = format!("http://{}/", server.endpoints()[0]);
+//! let client = Client::new()?;
+//! let request = http::Request::get(uri).body(Body::empty())?;
+//! let response = client.send(request).await?;
+//! assert_eq!(response.status(), 200);
+//! # Ok(()) }
+//! ```
+//!
+//! # The pool
+//!
+//! Each [`Origin`] has its connections: idle ones, and active ones. A request uses the idle
+//! connection that was used last. Without one, it opens another, or waits until one is free. Whatever
+//! comes first serves it.
+//!
+//! - **Caps** for each origin and in all are exact. They include attempts, connections that are
+//!   closing, and upgraded ones. At the cap in all, an idle connection of another origin makes room.
+//! - **The queue** of an origin is first come, first served, and has a deadline.
+//! - **Idle and old connections** close, each a little earlier than the limit, at random.
+//! - **HTTP/2** is chosen by ALPN. A connection takes as many requests as the server's SETTINGS allow.
+//!   Further ones get another connection.
+//! - **A retry**: a server may close an idle connection while a request is on its way. If nothing was
+//!   read, the method is idempotent (RFC 9110, section 9.2.2), and there is no body, the request is
+//!   sent again, once. A request that was not yet sent goes to another connection in any case.
+//!
+//! The pool does not use that of hyper-util, which has no caps, no expiry and no deadline.
+//!
+//! # Connections and runtimes
+//!
+//! A [connection factory](MakeConnection) makes the connections: [`Names`] looks up names, [`Fixed`]
+//! connects to one endpoint, and [`make_connection_fn`] is for anything else. A client lives on the
+//! ambient tokio ([`Builder::build`]) or on one worker of any runtime
+//! ([`Builder::build_per_worker`]); [`ClientRuntime`] explains the difference.
+//!
+//! # Layers
+//!
+//! A [`Client`] is a tower service. Redirects, decompression and cookies are layers around it. An
+//! upgrade is `hyper::upgrade::on(response)`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 mod builder;
 mod client;

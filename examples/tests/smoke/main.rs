@@ -16,6 +16,8 @@ mod any_transport;
 #[cfg(unix)]
 mod behind_haproxy;
 #[cfg(unix)]
+mod client;
+#[cfg(unix)]
 mod connect;
 #[cfg(unix)]
 mod example;
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
     let tests = [
         any_transport::tests,
         behind_haproxy::tests,
+        client::tests,
         connect::tests,
         h2load::tests,
         httpwg::tests,

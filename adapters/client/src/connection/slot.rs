@@ -122,6 +122,10 @@ impl<B: ClientBody> Slot<B> {
     ///
     /// The request is sent in this call, before the first poll, so that a connection is never held
     /// by a request that is not sent.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the request comes back only if the connection has just been closed"
+    )]
     pub(crate) fn send(
         &self,
         request: Request<RequestBody<B>>,

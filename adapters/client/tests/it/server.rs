@@ -104,7 +104,7 @@ type App = BoxCloneService<Request<Body>, Response<Body>, Infallible>;
 
 impl Drop for Served {
     fn drop(&mut self) {
-        let _ = self.handle.shutdown(Duration::ZERO);
+        drop(self.handle.shutdown(Duration::ZERO));
     }
 }
 
