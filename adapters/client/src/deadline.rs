@@ -9,8 +9,8 @@ use std::{
     time::Instant,
 };
 
-/// The output of a future, or `None` at its end. `None` as the end is never. No timer is made before
-/// the future is pending.
+/// The output of a future, or `None` at its end. `None` as the end is never. No timer is made
+/// before the future is pending.
 pub(crate) async fn until<T>(
     timer: &SharedTimer,
     end: Option<Instant>,

@@ -23,7 +23,7 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The request cannot be sent to any server: its URI has no host, for example. Nothing was sent.
+    /// The request cannot be sent to any server, because its URI has no host, for example.
     InvalidRequest,
     /// No connection could be made. Nothing was sent.
     Connect,

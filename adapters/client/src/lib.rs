@@ -1,5 +1,5 @@
-//! An HTTP client for [anyport](https://docs.rs/anyport): a pool with exact caps and fair queues, over
-//! any transport and on any runtime.
+//! An HTTP client for [anyport](https://docs.rs/anyport): a pool with exact caps and fair queues,
+//! over any transport and on any runtime.
 //!
 //! ```
 //! use anyport_client::Client;
@@ -23,25 +23,25 @@
 //! # The pool
 //!
 //! Each [`Origin`] has its connections: idle ones, and active ones. A request uses the idle
-//! connection that was used last. Without one, it opens another, or waits until one is free. Whatever
-//! comes first serves it.
+//! connection that was used last. Without one, the pool opens another, and the request waits. The
+//! first connection that becomes free serves it.
 //!
-//! - **Caps** for each origin and in all are exact. They include attempts, connections that are
-//!   closing, and upgraded ones. At the cap in all, an idle connection of another origin makes room.
+//! - **Caps** for each origin and in all are exact. They include attempts, upgraded connections,
+//!   and those that are closing. At the cap in all, an idle connection of another origin is closed.
 //! - **The queue** of an origin is first come, first served, and has a deadline.
 //! - **Idle and old connections** close, each a little earlier than the limit, at random.
-//! - **HTTP/2** is chosen by ALPN. A connection takes as many requests as the server's SETTINGS allow.
-//!   Further ones get another connection.
-//! - **A retry**: a server may close an idle connection while a request is on its way. If nothing was
-//!   read, the method is idempotent (RFC 9110, section 9.2.2), and there is no body, the request is
-//!   sent again, once. A request that was not yet sent goes to another connection in any case.
+//! - **HTTP/2** is chosen by ALPN. A connection takes as many requests as the server's SETTINGS
+//!   allow. Further ones get another connection.
+//! - **A retry**: a server may close an idle connection while a request is on its way. The request
+//!   is sent again, once, if nothing was read, its method is idempotent (RFC 9110, section 9.2.2),
+//!   and it has no body. A request that was not yet sent goes to another connection in any case.
 //!
 //! The pool does not use that of hyper-util, which has no caps, no expiry and no deadline.
 //!
 //! # Connections and runtimes
 //!
-//! A [connection factory](MakeConnection) makes the connections: [`Names`] looks up names, [`Fixed`]
-//! connects to one endpoint, and [`make_connection_fn`] is for anything else. A client lives on the
+//! A [connection factory](MakeConnection) makes the connections: [`Names`] looks up names,
+//! [`Fixed`] connects to one endpoint, and [`make_connection_fn`] is for anything else. A client lives on the
 //! ambient tokio ([`Builder::build`]) or on one worker of any runtime
 //! ([`Builder::build_per_worker`]); [`ClientRuntime`] explains the difference.
 //!

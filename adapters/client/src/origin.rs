@@ -11,8 +11,8 @@ use std::{
     sync::Arc,
 };
 
-/// The scheme, the host and the port of a request, and the app's [`PoolKey`]. Each origin has a pool
-/// of its own.
+/// The scheme, the host and the port of a request, and the app's [`PoolKey`]. Each origin has a
+/// pool of its own.
 #[derive(Clone, Debug)]
 pub struct Origin {
     https: bool,

@@ -6,8 +6,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A body that a request can have: any `http_body::Body` that is `Unpin`, whose data is `Send`. Box and
-/// pin one that is not `Unpin`.
+/// A body that a request can have: any `http_body::Body` that is `Unpin`, whose data is `Send`. Box
+/// and pin one that is not `Unpin`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the body of a request",
     label = "this needs an `http_body::Body` that is `Unpin`",

@@ -5,6 +5,7 @@
     reason = "a helper that unwraps fails with a line number, as a test does"
 )]
 
+#[allow(dead_code, reason = "this test uses some of it")]
 #[path = "it/kit.rs"]
 mod kit;
 #[allow(dead_code, reason = "this test uses some of it")]
@@ -36,8 +37,8 @@ async fn requests<K: Kit>(kit: K, script: &Script, served: &Served) {
     }
 }
 
-/// Descriptors are counted for the whole process, so one test runs at a time. The others have opened
-/// those of their runtimes by then.
+/// Descriptors are counted for the whole process, so one test runs at a time. The others have
+/// opened those of their runtimes by then.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
 async fn leave_nothing<K: Kit>(kit: K) {

@@ -1,158 +1,30 @@
-//! The decisions of the pool: which request gets which connection, and when one is opened or closed.
+//! The decisions of the pool: which request gets which connection, and when one is opened or
+//! closed.
 //!
-//! It does no I/O and reads no clock, so that tests can drive it. Each input changes the state. Then
-//! the caller carries out what [`next_grant`](Machine::next_grant) and its siblings return. A connection counts against the caps from the
-//! beginning of its attempt to [`closed`](Machine::closed), also while it closes or is upgraded.
+//! It does no I/O and reads no clock, so that tests can drive it. Each input changes the state.
+//! Then the caller carries out what [`next_grant`](Machine::next_grant) and its siblings return. A
+//! connection counts against the caps from the beginning of its attempt to
+//! [`closed`](Machine::closed), also while it closes or is upgraded.
 mod demand;
 mod queue;
+mod state;
 #[cfg(test)]
 mod tests;
 
-use self::queue::Queue;
+pub use self::state::Counts;
+pub(crate) use self::state::{
+    Checkout, ConnId, Effect, Granted, Id, MULTIPLEXED, Machine, OriginId, WaiterId,
+};
+use self::{
+    queue::Queue,
+    state::{Conn, OriginState, Phase, Place, Waiter},
+};
 use crate::config::Limits;
 use slab::Slab;
 use std::{
     collections::{BTreeMap, VecDeque},
     time::{Duration, Instant},
 };
-
-/// How many requests a multiplexed connection probably takes at once, until the server has said it.
-/// RFC 9113, section 6.5.2, recommends that it be no fewer than 100.
-pub(crate) const MULTIPLEXED: usize = 100;
-
-/// An index, and a number that makes it unique: what is freed is never mistaken for its successor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Id {
-    pub(crate) index: usize,
-    number: u64,
-}
-
-pub(crate) type OriginId = Id;
-pub(crate) type ConnId = Id;
-pub(crate) type WaiterId = Id;
-
-#[derive(Debug)]
-pub(crate) struct Machine {
-    limits: Limits,
-    origins: Slab<OriginState>,
-    conns: Slab<Conn>,
-    waiters: Slab<Waiter>,
-    /// Origins that want a connection in vain, because of the cap in all. The key is the number of
-    /// the first waiter that would get one, so the order is first-come.
-    blocked: BTreeMap<u64, OriginId>,
-    grants: VecDeque<(WaiterId, Granted)>,
-    forgotten: VecDeque<OriginId>,
-    effects: VecDeque<Effect>,
-    numbers: u64,
-    random: fastrand::Rng,
-    /// How many connections close because of [`Effect::Close`].
-    closing: usize,
-    /// No client is left: a connection closes as soon as nobody needs it.
-    is_shut_down: bool,
-    counts: Counts,
-}
-
-/// How many connections and requests there are: [`Client::counts`](crate::Client::counts).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counts {
-    /// Open connections without a request.
-    pub idle: usize,
-    /// Connections with requests in flight, upgraded ones, and those that are closing.
-    pub active: usize,
-    /// Attempts to connect.
-    pub connecting: usize,
-    /// Requests that wait for a connection.
-    pub waiting: usize,
-    /// Attempts to connect so far.
-    pub opened: u64,
-    /// Requests so far that got a connection that had carried one before.
-    pub reused: u64,
-    /// Requests so far that were sent a second time.
-    pub retried: u64,
-}
-
-/// What the caller does after an input, at any time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// Connect to the origin. Later: `connected` or `closed`.
-    Open(ConnId, OriginId),
-    /// Close this connection. Later: `closed`.
-    Close(ConnId),
-}
-
-/// A connection for a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Granted {
-    pub(crate) conn: ConnId,
-    /// It has been idle, so the server may have closed it.
-    pub(crate) was_idle: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Checkout {
-    Granted(Granted),
-    Wait(WaiterId),
-}
-
-#[derive(Debug)]
-struct OriginState {
-    number: u64,
-    /// Connections that can take a request. The last one is taken first, so that surplus ones stay
-    /// idle and expire.
-    available: Vec<ConnId>,
-    queue: Queue,
-    /// All connections, attempts included.
-    conns: usize,
-    /// Attempts, and connections whose capacity is not yet known.
-    promised: usize,
-    /// How many requests a new connection will probably take: as many as the last one.
-    capacity: usize,
-}
-
-#[derive(Debug)]
-struct Conn {
-    number: u64,
-    origin: OriginId,
-    phase: Phase,
-    in_use: usize,
-    capacity: usize,
-    /// It is counted in `promised`.
-    is_promise: bool,
-    was_used: bool,
-    /// It has been idle, so the server may have closed it.
-    was_idle: bool,
-    /// Since when it has had no request. `None` until it has connected.
-    idle_since: Option<Instant>,
-    idle_timeout: Duration,
-    /// The end of its maximum age.
-    retire_at: Option<Instant>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Connecting,
-    Open,
-    /// It gets no more requests.
-    Retired,
-    /// As `Retired`, and the caller has been asked to close it.
-    Closing,
-}
-
-#[derive(Debug)]
-struct Waiter {
-    number: u64,
-    origin: OriginId,
-    place: Place,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Queued,
-    Granted(ConnId),
-    /// It gets an error.
-    Failed,
-}
 
 impl Machine {
     /// `seed` decides the jitter of idle timeouts and ages.
