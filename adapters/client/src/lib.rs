@@ -57,6 +57,7 @@ mod config;
 mod connection;
 mod deadline;
 mod either_connection;
+mod either_factory;
 mod error;
 #[cfg(feature = "https")]
 mod https;
@@ -78,6 +79,7 @@ pub use client::Client;
 pub use client_runtime::{Ambient, ClientRuntime, PerWorker};
 pub use connection::ClientIo;
 pub use either_connection::EitherConnection;
+pub use either_factory::{EitherFactory, MakeEither};
 pub use error::{Error, ErrorKind};
 #[cfg(feature = "https")]
 pub use https::{HttpsClient, HttpsNames};
