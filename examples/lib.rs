@@ -21,6 +21,7 @@
 //! | `raw_echo` | How do I serve a protocol of my own, on the bytes of a connection? |
 //! | `client` | How do I send requests with one client, over HTTPS or over any transport? |
 //! | `connect` | How do I connect to a host by its name, over any transport, as a client? |
+//! | `reverse_proxy` | How do I forward requests to another server, from any transport to any other? |
 //! | `tls` | How do I serve HTTPS, and renew the certificate without a restart? |
 //! | `mtls` | How do I accept only clients with a certificate? |
 //! | `sni` | How do I serve several names, each with its own certificate? |

@@ -32,6 +32,8 @@ mod port_80;
 #[cfg(unix)]
 mod programs;
 #[cfg(unix)]
+mod reverse_proxy;
+#[cfg(unix)]
 mod tls;
 #[cfg(unix)]
 mod websocket_client;
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         httpwg::tests,
         io_uring_fallback::tests,
         programs::tests,
+        reverse_proxy::tests,
         tls::tests,
         websocket_client::tests,
     ]
