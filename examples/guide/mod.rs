@@ -16,6 +16,11 @@ mod pages {
     mod tls {}
     #[doc = include_str!("../../docs/connect.md")]
     mod connect {}
+    #[cfg(unix)]
+    #[doc = include_str!("../../docs/client.md")]
+    mod client {}
+    #[doc = include_str!("../../docs/reverse-proxy.md")]
+    mod reverse_proxy {}
     #[doc = include_str!("../../docs/drain-and-deploy.md")]
     mod drain_and_deploy {}
     #[doc = include_str!("../../docs/websockets.md")]
