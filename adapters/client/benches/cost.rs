@@ -8,7 +8,8 @@
 //!
 //! - `instructions`: user instructions per request, as callgrind counts them
 //! - `allocations`: allocations per request, as memcheck counts them
-//! - `cpu`: nanoseconds of CPU per request, user and system: the least of nine runs, which take turns
+//! - `cpu`: nanoseconds of CPU per request, user and system: the least of nine runs, which take
+//!   turns
 //!
 //! The first two need valgrind.
 use anyhow::{Context as _, Result, bail, ensure};

@@ -36,8 +36,8 @@ pub(crate) fn prepare<T: Body, B>(request: &mut Request<T>, slot: &Slot<B>) {
         .into();
 }
 
-/// Makes the fields say what follows the head. Otherwise the server takes a part of the body for the
-/// next request, or the other way around.
+/// Makes the fields say what follows the head. Otherwise the server takes a part of the body for
+/// the next request, or the other way around.
 ///
 /// With GET and HEAD, hyper sends a body of unknown length only if a field announces it. And it
 /// sends a `Content-Length` without a body as it is.

@@ -1,7 +1,7 @@
 //! What other programs and the hypervisor did during a window: it disturbs the measurement.
 //!
-//! It is the time in which the cores neither idled nor ran our processes. The kernel counts the time
-//! of cores in ticks of 10 ms.
+//! It is the time in which the cores neither idled nor ran our processes. The kernel counts the
+//! time of cores in ticks of 10 ms.
 
 use anyhow::Context as _;
 use anyport_bench_load::children_time;

@@ -17,9 +17,9 @@ use http::{
 /// - `Cookie` becomes one field again; HTTP/2 may split it (RFC 9113 8.2.3).
 /// - The version becomes HTTP/1.1, because it was that of the client's connection.
 ///
-/// `upgrades` are the protocols that the proxy forwards, such as `["websocket"]`. If the client asks
-/// for one of them, so does the request, and the upgrade is returned. Name only protocols that you
-/// know: an upgrade to `h2c` would take the rest of the connection past the proxy.
+/// `upgrades` are the protocols that the proxy forwards, such as `["websocket"]`. If the client
+/// asks for one of them, so does the request, and the upgrade is returned. Name only protocols that
+/// you know: an upgrade to `h2c` would take the rest of the connection past the proxy.
 ///
 /// # Errors
 ///

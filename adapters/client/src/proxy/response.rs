@@ -11,11 +11,11 @@ use http::{Response, StatusCode, Version};
 /// - [`remove_hop_by_hop`] removes the fields of the target's connection.
 /// - The version becomes HTTP/1.1, because it was that of the target's connection; the server sends
 ///   that of the client's (RFC 9110 2.5).
-/// - If the target agreed to the upgrade, the response becomes the one that the client expects: 101,
-///   or 200 in response to an extended CONNECT.
+/// - If the target agreed to the upgrade, the response becomes the one that the client expects:
+///   101, or 200 in response to an extended CONNECT.
 ///
-/// `upgrade` is the one that [`prepare_request`](super::prepare_request) returned. Returns both ends
-/// of the tunnel if the target agreed to it.
+/// `upgrade` is the one that [`prepare_request`](super::prepare_request) returned. Returns both
+/// ends of the tunnel if the target agreed to it.
 ///
 /// # Errors
 ///

@@ -37,7 +37,8 @@ pub struct Tunnel {
 }
 
 impl Upgrade {
-    /// An upgrade of HTTP/1.1 to the protocols that are in `allowed`. `None`: it names none of them.
+    /// An upgrade of HTTP/1.1 to the protocols that are in `allowed`. `None`: it names none of
+    /// them.
     pub(super) fn http1<B>(
         asked: &HeaderValue,
         allowed: &[&str],
