@@ -14,6 +14,15 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
+/// The fields that [`Forwarded::replace`] removes.
+const REPLACED: [HeaderName; 5] = [
+    FORWARDED,
+    X_FORWARDED_FOR,
+    X_FORWARDED_HOST,
+    X_FORWARDED_PROTO,
+    X_REAL_IP,
+];
+
 /// What a proxy tells its target about the client: one element of `Forwarded` (RFC 7239), and
 /// `X-Forwarded-For`, `-Host` and `-Proto` on demand.
 ///
@@ -124,12 +133,7 @@ impl Forwarded {
         {
             headers.remove(FORWARDED);
         }
-        if let Some(element) = value(self.to_string()) {
-            headers.append(FORWARDED, element);
-        }
-        if self.is_for_x {
-            self.append_x(headers);
-        }
+        self.add(headers);
     }
 
     /// Replaces all that the client sent: for a proxy whose clients are not trusted.
@@ -137,16 +141,42 @@ impl Forwarded {
     /// It always removes `X-Forwarded-For`, `-Host`, `-Proto` and `X-Real-IP`, so the client cannot
     /// forge them.
     pub fn replace(&self, headers: &mut HeaderMap) {
-        for name in [
-            FORWARDED,
-            X_FORWARDED_FOR,
-            X_FORWARDED_HOST,
-            X_FORWARDED_PROTO,
-            X_REAL_IP,
-        ] {
-            headers.remove(name);
+        // Few clients send one, and a look is cheaper than five attempts to remove.
+        if headers.keys().any(|name| REPLACED.contains(name)) {
+            for name in REPLACED {
+                headers.remove(name);
+            }
         }
-        self.append(headers);
+        self.add(headers);
+    }
+
+    fn add(&self, headers: &mut HeaderMap) {
+        if let Ok(element) = HeaderValue::from_bytes(self.to_text().as_bytes()) {
+            headers.append(FORWARDED, element);
+        }
+        if self.is_for_x {
+            self.append_x(headers);
+        }
+    }
+
+    /// The element: `for=192.0.2.1;host=example.com;proto=https`.
+    fn to_text(&self) -> String {
+        let host = self.host.as_deref().unwrap_or_default();
+        let mut text = String::with_capacity(128 + host.len());
+        text.push_str("for=");
+        self.client.write_to(&mut text);
+        if let Some(by) = &self.by {
+            text.push_str(";by=");
+            by.write_to(&mut text);
+        }
+        if !host.is_empty() {
+            let quote = if is_token(host) { "" } else { "\"" };
+            text.extend([";host=", quote, host, quote]);
+        }
+        if let Some(proto) = self.proto {
+            text.extend([";proto=", proto]);
+        }
+        text
     }
 
     fn append_x(&self, headers: &mut HeaderMap) {
@@ -177,20 +207,7 @@ impl Forwarded {
 /// The element: `for=192.0.2.1;host=example.com;proto=https`.
 impl fmt::Display for Forwarded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "for={}", self.client)?;
-        if let Some(by) = &self.by {
-            write!(f, ";by={by}")?;
-        }
-        if let Some(host) = &self.host {
-            match is_token(host) {
-                true => write!(f, ";host={host}")?,
-                false => write!(f, ";host=\"{host}\"")?,
-            }
-        }
-        match self.proto {
-            Some(proto) => write!(f, ";proto={proto}"),
-            None => Ok(()),
-        }
+        f.write_str(&self.to_text())
     }
 }
 
@@ -205,6 +222,21 @@ impl Node {
         let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let is_name = !name.is_empty() && name.bytes().all(is_legal);
         is_name.then(|| Self(Kind::Obfuscated(name.to_owned())))
+    }
+
+    fn write_to(&self, text: &mut String) {
+        // Writing to a string does not fail.
+        let _ = match &self.0 {
+            Kind::Unknown => text.write_str("unknown"),
+            Kind::Ip(IpAddr::V4(ip)) => write!(text, "{ip}"),
+            Kind::Ip(IpAddr::V6(ip)) => write!(text, "\"[{ip}]\""),
+            // `SocketAddr` writes the scope of an address, too, which means nothing elsewhere.
+            Kind::WithPort(address) => match address.ip() {
+                IpAddr::V4(ip) => write!(text, "\"{ip}:{}\"", address.port()),
+                IpAddr::V6(ip) => write!(text, "\"[{ip}]:{}\"", address.port()),
+            },
+            Kind::Obfuscated(name) => write!(text, "_{name}"),
+        };
     }
 }
 
@@ -237,20 +269,9 @@ impl From<SocketAddr> for Node {
 /// As in `Forwarded`: in quotes if it has a colon.
 impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Kind::Unknown => f.write_str("unknown"),
-            Kind::Ip(IpAddr::V4(ip)) => ip.fmt(f),
-            Kind::Ip(IpAddr::V6(ip)) => write!(f, "\"[{ip}]\""),
-            // `SocketAddr` writes the scope of an address, too, which means nothing elsewhere.
-            Kind::WithPort(address) => match address.ip() {
-                IpAddr::V4(ip) => write!(f, "\"{ip}:{}\"", address.port()),
-                IpAddr::V6(ip) => write!(f, "\"[{ip}]:{}\"", address.port()),
-            },
-            Kind::Obfuscated(name) => {
-                f.write_char('_')?;
-                f.write_str(name)
-            }
-        }
+        let mut text = String::new();
+        self.write_to(&mut text);
+        f.write_str(&text)
     }
 }
 

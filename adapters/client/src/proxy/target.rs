@@ -2,7 +2,7 @@
 use crate::{EitherFactory, Fixed, MakeConnection};
 use anyport_core::transport::{Connector, Endpoint, UnixName};
 use http::{Request, Uri};
-use std::{error, fmt, path::Path, str::FromStr, sync::Arc};
+use std::{error, fmt, mem, path::Path, str::FromStr, sync::Arc};
 
 /// The server that a reverse proxy forwards to: `http://HOST:PORT`, `https://HOST:PORT`, or the
 /// path of a Unix socket, `unix:/run/app.sock`.
@@ -26,9 +26,11 @@ impl Target {
     ///
     /// `Host` stays as it is: the target sees which host the client asked for.
     pub fn set_on<B>(&self, request: &mut Request<B>) {
-        let mut parts = self.uri.clone().into_parts();
-        if let Some(path) = request.uri().path_and_query() {
-            parts.path_and_query = Some(path.clone());
+        let mut parts = mem::take(request.uri_mut()).into_parts();
+        parts.scheme = self.uri.scheme().cloned();
+        parts.authority = self.uri.authority().cloned();
+        if parts.path_and_query.is_none() {
+            parts.path_and_query = self.uri.path_and_query().cloned();
         }
         // Any path is a part of a URI that has an authority.
         *request.uri_mut() = Uri::from_parts(parts).unwrap_or_else(|_| self.uri.clone());
