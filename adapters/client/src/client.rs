@@ -142,3 +142,22 @@ impl<F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> fmt::Debug for Cl
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, feature = "tokio"))]
+mod tests {
+    use super::Client;
+    use crate::Fixed;
+    use anyport_core::Body;
+    use anyport_tcp::TcpConnector;
+    use http::Request;
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    /// A proxy's server copies it twice for each request.
+    #[tokio::test]
+    async fn future_of_a_request_has_at_most_2560_bytes() {
+        let target = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let client: Client<_> = Client::builder(Fixed::new(TcpConnector::new(), target)).build();
+        let size = size_of_val(&client.send(Request::new(Body::empty())));
+        assert!(size <= 2560, "{size}");
+    }
+}

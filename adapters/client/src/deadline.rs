@@ -3,32 +3,55 @@ use anyport_core::runtime::SharedTimer;
 use hyper::rt::Sleep;
 use std::{
     fmt,
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
+    future::Future,
+    pin::Pin,
     task::{Context, Poll, Waker},
     time::Instant,
 };
 
 /// The output of a future, or `None` at its end. `None` as the end is never. No timer is made
 /// before the future is pending.
-pub(crate) async fn until<T>(
+pub(crate) fn until<F: Future>(
     timer: &SharedTimer,
     end: Option<Instant>,
-    future: impl Future<Output = T>,
-) -> Option<T> {
-    let mut future = pin!(future);
-    let Some(end) = end else {
-        return Some(future.await);
-    };
-    let mut sleep = None;
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+    future: F,
+) -> Until<'_, F> {
+    Until {
+        timer,
+        end,
+        sleep: None,
+        future,
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The future of [`until`]. As an `async fn`, it would hold the inner future twice: as its
+    /// argument, and pinned.
+    pub(crate) struct Until<'a, F> {
+        timer: &'a SharedTimer,
+        end: Option<Instant>,
+        sleep: Option<Pin<Box<dyn Sleep>>>,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Until<'_, F> {
+    type Output = Option<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Some(output));
         }
-        let sleep = sleep.get_or_insert_with(|| timer.sleep_until(end));
+        let Some(end) = *this.end else {
+            return Poll::Pending;
+        };
+        let sleep = this
+            .sleep
+            .get_or_insert_with(|| this.timer.sleep_until(end));
         sleep.as_mut().poll(cx).map(|()| None)
-    })
-    .await
+    }
 }
 
 /// A timer with a waker of its own.

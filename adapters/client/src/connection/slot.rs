@@ -10,7 +10,12 @@ use hyper::{
     body::Incoming,
     client::conn::{TrySendError, http1, http2},
 };
-use std::sync::{Arc, Mutex};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
 
 pub(crate) struct Slot<B> {
     pub(crate) conn: ConnId,
@@ -133,21 +138,38 @@ impl<B: ClientBody> Slot<B> {
         self.line.expect_read();
         let mut sender = lock(&self.sender);
         let sender = &mut *sender;
-        let (one, two) = match &mut sender.http {
+        Ok(match &mut sender.http {
             Http::One(http) => {
                 debug_assert_eq!(sender.stage, Stage::Idle, "two requests at once");
                 sender.stage = Stage::Sent;
-                (Some(http.try_send_request(request)), None)
+                let future = http.try_send_request(request);
+                Sending::One { future }
             }
-            Http::Two(http) => (None, Some(http.try_send_request(request))),
+            Http::Two(http) => {
+                let future = http.try_send_request(request);
+                Sending::Two { future }
+            }
             Http::Closed => return Err(request),
-        };
-        Ok(async move {
-            match (one, two) {
-                (Some(one), _) => one.await,
-                (_, Some(two)) => two.await,
-                (None, None) => unreachable!("one of them is set above"),
-            }
         })
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// One of two futures.
+    #[project = SendingProject]
+    enum Sending<One, Two> {
+        One { #[pin] future: One },
+        Two { #[pin] future: Two },
+    }
+}
+
+impl<T, One: Future<Output = T>, Two: Future<Output = T>> Future for Sending<One, Two> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match self.project() {
+            SendingProject::One { future } => future.poll(cx),
+            SendingProject::Two { future } => future.poll(cx),
+        }
     }
 }
