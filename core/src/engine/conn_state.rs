@@ -149,6 +149,7 @@ impl ConnState {
         f()
     }
 
+    #[inline]
     pub(crate) fn stage(&self) -> Stage {
         self.worker.stage()
     }

@@ -170,6 +170,7 @@ impl Upgraded {
     /// when the drain begins. So poll this each time after a read or a write was pending.
     ///
     /// For a whole connection, this needs no memory of its own, unlike [`drain`](Self::drain).
+    #[inline]
     pub fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.kind {
             Kind::Connection(connection) => match connection.state().stage() {
@@ -237,6 +238,7 @@ impl Upgraded {
     /// # Errors
     ///
     /// The errors are those of a read.
+    #[inline]
     pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.kind {
             Kind::Connection(connection) => Pin::new(&mut **connection).poll_readable(cx),
@@ -264,6 +266,7 @@ impl TryFrom<hyper::upgrade::Upgraded> for Upgraded {
 }
 
 impl Read for Upgraded {
+    #[inline]
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -277,6 +280,7 @@ impl Read for Upgraded {
 }
 
 impl Upgraded {
+    #[inline]
     fn writer(&mut self) -> Pin<&mut (dyn Write + Unpin)> {
         Pin::new(match &mut self.kind {
             Kind::Connection(connection) => connection,
@@ -286,6 +290,7 @@ impl Upgraded {
 }
 
 impl Write for Upgraded {
+    #[inline]
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -294,6 +299,7 @@ impl Write for Upgraded {
         self.writer().poll_write(cx, buf)
     }
 
+    #[inline]
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.writer().poll_flush(cx)
     }
@@ -302,6 +308,7 @@ impl Write for Upgraded {
         self.writer().poll_shutdown(cx)
     }
 
+    #[inline]
     fn is_write_vectored(&self) -> bool {
         match &self.kind {
             Kind::Connection(connection) => connection.is_write_vectored(),
@@ -309,6 +316,7 @@ impl Write for Upgraded {
         }
     }
 
+    #[inline]
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
