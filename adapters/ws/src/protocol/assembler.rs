@@ -6,7 +6,7 @@
 use super::deflate::Inflater;
 use super::{
     Sizes,
-    frame::{Header, Kind, MAX_HEADER},
+    frame::{Header, Kind, MAX_HEADER, apply_mask},
     partial::{Partial, text},
     side::Side,
     violation::Violation,
@@ -108,7 +108,9 @@ impl Assembler {
                 .map_or(rest.len(), |remaining| remaining.min(rest.len()));
             let piece = &mut rest[..take];
             *used += take;
-            self.side.unmask(piece, frame.header.mask, frame.seen);
+            if let Some(mask) = frame.header.mask {
+                apply_mask(piece, mask, frame.seen);
+            }
             let is_complete = frame.remaining() == take as u64;
             let is_whole = is_complete && frame.seen == 0 && self.message.is_none();
             self.frame = (!is_complete).then_some(Frame {
@@ -139,8 +141,10 @@ impl Assembler {
     /// Processes `n` bytes that have been read into [`direct`](Self::direct).
     pub(crate) fn advance(&mut self, n: usize) -> Result<Option<Incoming>, Violation> {
         if let (Some(frame), Some(message)) = (&mut self.frame, &mut self.message) {
-            self.side
-                .unmask(message.filled(n), frame.header.mask, frame.seen);
+            let piece = message.filled(n);
+            if let Some(mask) = frame.header.mask {
+                apply_mask(piece, mask, frame.seen);
+            }
             frame.seen += n as u64;
             message.check()?;
         }
@@ -157,10 +161,10 @@ impl Assembler {
         let known = usize::from(self.head_len);
         let take = rest.len().min(MAX_HEADER - known);
         let parsed = match known {
-            0 => Header::parse(self.side, rest)?,
+            0 => Header::parse(rest)?,
             _ => {
                 self.head[known..known + take].copy_from_slice(&rest[..take]);
-                Header::parse(self.side, &self.head[..known + take])?
+                Header::parse(&self.head[..known + take])?
             }
         };
         let Some((header, length)) = parsed else {
@@ -178,6 +182,7 @@ impl Assembler {
     }
 
     fn check(&mut self, header: &Header) -> Result<(), Violation> {
+        self.side.check(header.mask.is_some())?;
         let begins = matches!(header.kind, Kind::Text | Kind::Binary);
         if header.is_compressed && !(begins && self.inflates()) {
             return Err(Violation::protocol(

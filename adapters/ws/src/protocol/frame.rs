@@ -1,6 +1,6 @@
 //! The header of a frame (RFC 6455 5.2). Tungstenite reads and writes it; this module checks
 //! the rules for received frames.
-use super::{side::Side, violation::Violation};
+use super::violation::Violation;
 use std::io::Cursor;
 use tungstenite::protocol::frame::{
     FrameHeader,
@@ -37,27 +37,26 @@ pub(super) struct Header {
     pub(super) is_final: bool,
     /// RSV1: the message is compressed (RFC 7692 6).
     pub(super) is_compressed: bool,
-    /// Zeros in a frame from a server.
-    pub(super) mask: [u8; 4],
+    pub(super) mask: Option<[u8; 4]>,
     pub(super) length: u64,
 }
 
 impl Header {
     /// Parses the header at the beginning of `bytes`; returns its length, too. `None`: the header
     /// is incomplete.
-    pub(super) fn parse(side: Side, bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
         let mut cursor = Cursor::new(bytes);
         let parsed = FrameHeader::parse(&mut cursor)
             .map_err(|_| Violation::protocol("a frame has an unknown opcode (RFC 6455 5.2)"))?;
         let Some((header, length)) = parsed else {
             return Ok(None);
         };
-        let header = Self::check(side, &header, length)?;
+        let header = Self::check(&header, length)?;
         // A header has 14 bytes at most.
         Ok(Some((header, cursor.position() as usize)))
     }
 
-    fn check(side: Side, header: &FrameHeader, length: u64) -> Result<Self, Violation> {
+    fn check(header: &FrameHeader, length: u64) -> Result<Self, Violation> {
         let kind = match header.opcode {
             OpCode::Data(Data::Text) => Kind::Text,
             OpCode::Data(Data::Binary) => Kind::Binary,
@@ -71,7 +70,6 @@ impl Header {
                 "a frame has a reserved bit (RFC 6455 5.2)",
             ));
         }
-        let mask = side.check(header.mask)?;
         if kind.is_control() && !(header.is_final && length <= MAX_CONTROL as u64) {
             return Err(Violation::protocol(
                 "a control frame is fragmented, or longer than 125 bytes (RFC 6455 5.5)",
@@ -86,7 +84,7 @@ impl Header {
             kind,
             is_final: header.is_final,
             is_compressed: header.rsv1,
-            mask,
+            mask: header.mask,
             length,
         })
     }

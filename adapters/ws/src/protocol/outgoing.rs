@@ -1,10 +1,11 @@
 //! Turns messages into bytes. Small messages share a buffer, and large ones are queued without a
 //! copy, except by a client: it masks them, in place if no other owner has them.
-use super::{
-    frame::{apply_mask, put_header},
-    side::Side,
-};
-use bytes::{Bytes, BytesMut};
+#[cfg(feature = "client")]
+use super::{frame::apply_mask, side::new_mask};
+use super::{frame::put_header, side::Side};
+use bytes::Bytes;
+#[cfg(feature = "client")]
+use bytes::BytesMut;
 use std::{collections::VecDeque, io::IoSlice, mem};
 use tungstenite::protocol::frame::coding::OpCode;
 
@@ -50,11 +51,19 @@ impl Outgoing {
         buffer: impl FnOnce() -> Box<Pending>,
     ) {
         let pending = self.0.get_or_insert_with(buffer);
-        let (mask, open) = (side.mask(), &mut pending.open);
-        put_header(opcode, is_compressed, mask, payload.len(), open);
-        match mask {
-            Some(mask) => pending.push_masked(payload, mask),
-            None => pending.push(payload),
+        match side {
+            Side::Server => {
+                put_header(
+                    opcode,
+                    is_compressed,
+                    None,
+                    payload.len(),
+                    &mut pending.open,
+                );
+                pending.push(payload);
+            }
+            #[cfg(feature = "client")]
+            Side::Client => pending.push_masked(opcode, is_compressed, payload),
         }
     }
 
@@ -106,19 +115,34 @@ impl Pending {
     }
 
     /// Adds the payload of a frame, whose header has been put into the buffer.
+    #[inline]
     fn push(&mut self, payload: Bytes) {
-        if payload.len() <= MAX_COPIED {
-            self.open.extend_from_slice(&payload);
-            return;
+        match payload.len() <= MAX_COPIED {
+            true => self.open.extend_from_slice(&payload),
+            false => self.push_large(payload),
         }
+    }
+
+    fn push_large(&mut self, payload: Bytes) {
         let before = Bytes::copy_from_slice(&self.open[mem::take(&mut self.written)..]);
         self.open.clear();
         self.queued += before.len() + payload.len();
         self.queue.extend([before, payload]);
     }
 
-    /// As [`push`](Self::push), with a mask.
-    fn push_masked(&mut self, payload: Bytes, mask: [u8; 4]) {
+    /// Adds a frame with a mask. It is not inlined, so that a server's frames cost no more where
+    /// there is a client.
+    #[cfg(feature = "client")]
+    #[inline(never)]
+    fn push_masked(&mut self, opcode: OpCode, is_compressed: bool, payload: Bytes) {
+        let mask = new_mask();
+        put_header(
+            opcode,
+            is_compressed,
+            Some(mask),
+            payload.len(),
+            &mut self.open,
+        );
         if payload.len() <= MAX_COPIED {
             let start = self.open.len();
             self.open.extend_from_slice(&payload);
@@ -129,7 +153,7 @@ impl Pending {
             .try_into_mut()
             .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
         apply_mask(&mut payload, mask, 0);
-        self.push(payload.freeze());
+        self.push_large(payload.freeze());
     }
 
     fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {

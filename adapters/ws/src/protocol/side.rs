@@ -1,5 +1,5 @@
 //! The two ends of a WebSocket, which differ in their masks.
-use super::{frame::apply_mask, violation::Violation};
+use super::violation::Violation;
 #[cfg(feature = "client")]
 use rand::Rng;
 
@@ -12,41 +12,23 @@ pub(crate) enum Side {
     Client,
 }
 
+/// A mask for the next frame of a client, which needs an unpredictable one for each frame (RFC 6455
+/// 5.3). The generator is cryptographic, and seeded by the system.
+#[cfg(feature = "client")]
+pub(super) fn new_mask() -> [u8; 4] {
+    rand::rng().random()
+}
+
 impl Side {
-    /// The mask for the next frame from this end (RFC 6455 5.3). A client needs an unpredictable
-    /// one for each frame: the generator is cryptographic, and seeded by the system. A server sends
-    /// frames without a mask.
-    pub(super) fn mask(self) -> Option<[u8; 4]> {
-        match self {
-            Self::Server => None,
-            #[cfg(feature = "client")]
-            Self::Client => Some(rand::rng().random()),
+    /// Checks whether a received frame has a mask if it needs one (RFC 6455 5.1).
+    pub(super) fn check(self, is_masked: bool) -> Result<(), Violation> {
+        if is_masked == (self == Self::Server) {
+            return Ok(());
         }
-    }
-
-    /// Checks the mask of a received frame (RFC 6455 5.1). A frame without a mask has a mask of
-    /// zeros.
-    pub(super) fn check(self, mask: Option<[u8; 4]>) -> Result<[u8; 4], Violation> {
-        match (self, mask) {
-            (Self::Server, Some(mask)) => Ok(mask),
-            (Self::Server, None) => Err(Violation::protocol(
-                "a client's frame is not masked (RFC 6455 5.1)",
-            )),
+        Err(Violation::protocol(match self {
+            Self::Server => "a client's frame is not masked (RFC 6455 5.1)",
             #[cfg(feature = "client")]
-            (Self::Client, None) => Ok([0; 4]),
-            #[cfg(feature = "client")]
-            (Self::Client, Some(_)) => Err(Violation::protocol(
-                "a server's frame is masked (RFC 6455 5.1)",
-            )),
-        }
-    }
-
-    /// Removes the mask from the bytes of a received payload that begin at `offset`.
-    pub(super) fn unmask(self, bytes: &mut [u8], mask: [u8; 4], offset: u64) {
-        match self {
-            Self::Server => apply_mask(bytes, mask, offset),
-            #[cfg(feature = "client")]
-            Self::Client => {}
-        }
+            Self::Client => "a server's frame is masked (RFC 6455 5.1)",
+        }))
     }
 }

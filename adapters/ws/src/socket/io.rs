@@ -134,6 +134,7 @@ mod client {
         deadline: Option<Pin<Box<dyn Sleep>>>,
     }
 
+    /// The methods are not inlined, so that their code does not displace that of a server.
     impl ClientStream {
         pub(crate) fn new(
             connection: Box<dyn Connection>,
@@ -156,10 +157,12 @@ mod client {
             self.timer.now()
         }
 
+        #[inline(never)]
         pub(super) fn set_deadline(&mut self, after: Option<Duration>) {
             self.deadline = after.map(|after| self.timer.sleep(after));
         }
 
+        #[inline(never)]
         pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
             let Some(deadline) = &mut self.deadline else {
                 return Poll::Pending;
@@ -169,6 +172,7 @@ mod client {
             Poll::Ready(())
         }
 
+        #[inline(never)]
         pub(super) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
             match self.unread.is_empty() {
                 true => Pin::new(&mut *self.connection).poll_readable(cx),
@@ -178,6 +182,7 @@ mod client {
     }
 
     impl Read for ClientStream {
+        #[inline(never)]
         fn poll_read(
             mut self: Pin<&mut Self>,
             cx: &mut Context<'_>,

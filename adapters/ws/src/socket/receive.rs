@@ -26,8 +26,8 @@ impl Socket {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Message, Error>>> {
+        self.check_drain(cx);
         for _ in 0..READS {
-            self.check_drain(cx);
             if let Some(message) = self.next() {
                 return Poll::Ready(Some(Ok(message)));
             }

@@ -287,22 +287,23 @@ impl Socket {
     /// Closes the WebSocket if the server drains. Returns whether it did. Tasks that wait to read
     /// or to write are woken when the drain begins.
     pub(super) fn check_drain(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(reason) = self
-            .settings
-            .drain_reason
-            .filter(|_| self.state == State::Open)
-        else {
-            return false;
-        };
-        if self.io.poll_drain(cx).is_pending() {
+        let may_close = self.state == State::Open && self.settings.drain_reason.is_some();
+        if !may_close || self.io.poll_drain(cx).is_pending() {
             return false;
         }
+        self.close_in_drain();
+        true
+    }
+
+    /// Not inlined, because each message checks the drain.
+    #[inline(never)]
+    fn close_in_drain(&mut self) {
         self.is_drained = true;
         if let Some(last) = self.has_rare().and_then(|rare| rare.last_message.take()) {
             let _ = self.push(*last);
         }
+        let reason = self.settings.drain_reason.unwrap_or_default();
         self.close(Some(&CloseFrame::new(close_code::AWAY, reason)));
-        true
     }
 }
 
