@@ -51,6 +51,10 @@ impl Socket {
                 Poll::Pending => ready!(self.poll_deadline(cx)),
             }
         }
+        // A peer that never stops sending must not delay the end.
+        if !matches!(self.state, State::Open | State::Closed) {
+            let _ = self.poll_deadline(cx);
+        }
         cx.waker().wake_by_ref();
         Poll::Pending
     }

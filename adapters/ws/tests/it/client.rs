@@ -11,14 +11,23 @@ use anyport_ws::{
 };
 use http::{HeaderName, HeaderValue, header};
 use hyper_util::rt::TokioIo;
-use std::time::Duration;
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 use tokio::{
-    io::{AsyncReadExt, DuplexStream, duplex},
-    time::Instant,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf, duplex},
+    time::{Instant, advance, timeout},
 };
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-fn connection(stream: DuplexStream) -> Conn<TokioIo<DuplexStream>> {
+fn connection<S>(stream: S) -> Conn<TokioIo<S>> {
     let info = ConnInfo::new(Endpoint::custom("server"), Endpoint::custom("client"));
     Conn::new(TokioIo::new(stream), info)
 }
@@ -34,7 +43,18 @@ async fn request(peer: &mut DuplexStream) -> String {
 
 /// A client, the head of its request, and the server's end.
 async fn open(handshake: ClientHandshake) -> (WebSocket, String, Peer) {
-    let (client, mut server) = duplex(1 << 16);
+    let (client, server) = duplex(1 << 16);
+    open_over(handshake, client, server).await
+}
+
+async fn open_over<S>(
+    handshake: ClientHandshake,
+    client: S,
+    mut server: DuplexStream,
+) -> (WebSocket, String, Peer)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let timer = Tokio::current().timer();
     let serving = async {
         let head = request(&mut server).await;
@@ -252,6 +272,79 @@ async fn server_that_does_not_answer_a_close_times_out() {
     assert_eq!(frame_of(&mut peer).await, (CLOSE, b"\x03\xe8".to_vec()));
     let closed = closing.await.unwrap();
     assert!(matches!(closed, Err(Error::Timeout)), "{closed:?}");
+}
+
+/// A stream that can always be read while `floods` is set: it has empty binary messages, one for
+/// each read.
+struct Flood {
+    stream: DuplexStream,
+    floods: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Flood {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.floods.load(Ordering::Relaxed) {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
+        buf.put_slice(&[0x82, 0]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Flood {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// The server never stops sending: before its close, which never comes, and after it.
+#[tokio::test(start_paused = true)]
+async fn server_that_never_stops_sending_does_not_delay_the_end() {
+    for server_closes in [false, true] {
+        let config = Config::default().with_close_timeout(Duration::from_secs(5));
+        let (stream, server) = duplex(1 << 16);
+        let floods = Arc::new(AtomicBool::new(false));
+        let client = Flood {
+            stream,
+            floods: Arc::clone(&floods),
+        };
+        let handshake = to("ws://example.com/").with_config(config);
+        let (socket, _, mut peer) = open_over(handshake, client, server).await;
+        let closing = timeout(Duration::from_secs(60), socket.close(None));
+        let closing = tokio::spawn(closing);
+        assert_eq!(frame_of(&mut peer).await, (CLOSE, vec![]));
+        if server_closes {
+            peer.send(b"\x88\x00").await;
+            tokio::task::yield_now().await;
+        }
+        floods.store(true, Ordering::Relaxed);
+        for _ in 0..70 {
+            // A task that is never idle stops the paused clock.
+            advance(Duration::from_secs(1)).await;
+        }
+        assert!(closing.is_finished(), "still closing after 70 s");
+        let closed = closing.await.unwrap().expect("the deadline passed");
+        match server_closes {
+            true => closed.unwrap(),
+            false => assert!(matches!(closed, Err(Error::Timeout)), "{closed:?}"),
+        }
+    }
 }
 
 #[tokio::test]
