@@ -22,7 +22,7 @@ use tower_service::Service;
 /// Make one and clone it: clones share the pool, and a clone costs one reference count. `F` is the
 /// [connection factory](MakeConnection), `B` the type of request bodies, and `M` the
 /// [runtime](ClientRuntime). When the last clone is dropped, idle connections close, and the others
-/// when their responses have ended.
+/// when their responses have ended. Requests that were sent before are still served.
 ///
 /// It is a tower service of `Request<B>`, which is always ready. [`send`](Self::send) is the same
 /// without a box.
@@ -92,14 +92,7 @@ where
         &self,
         request: Request<B>,
     ) -> impl Future<Output = Result<Response<ResponseBody>, Error>> + use<F, B, M> {
-        // The clone keeps the pool open until the request has a connection.
-        let handle = Arc::clone(&self.0);
-        let pool = Arc::clone(&handle.0);
-        async move {
-            let result = send(pool, request).await;
-            drop(handle);
-            result
-        }
+        send(Arc::clone(&self.0.0), request)
     }
 }
 

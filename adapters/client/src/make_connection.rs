@@ -42,8 +42,9 @@ pub trait MakeConnection: 'static {
 /// use anyport_client::{Client, Fixed};
 /// use anyport_core::{Body, transport::{Endpoint, UnixName}};
 /// use anyport_unix::UnixConnector;
+/// use std::path::Path;
 ///
-/// let socket = Endpoint::Unix(UnixName::Path("/run/app.sock".as_ref().into()));
+/// let socket = Endpoint::Unix(UnixName::Path(Path::new("/run/app.sock").into()));
 /// let client: Client<_, Body> = Client::builder(Fixed::new(UnixConnector::new(), socket)).build();
 /// ```
 #[derive(Clone, Debug)]

@@ -164,6 +164,32 @@ impl<'a> OriginRef<'a> {
     }
 }
 
+/// What a request says of its origin, as it is written. To compare it is cheaper than a look-up.
+#[derive(Debug)]
+pub(crate) struct LastOrigin {
+    scheme: Scheme,
+    authority: Authority,
+    key: Option<PoolKey>,
+}
+
+impl LastOrigin {
+    pub(crate) fn of<B>(request: &Request<B>) -> Option<Self> {
+        Some(Self {
+            scheme: request.uri().scheme()?.clone(),
+            authority: request.uri().authority()?.clone(),
+            key: request.extensions().get().cloned(),
+        })
+    }
+
+    /// Whether this request has the same origin. If it is written otherwise, the answer is no.
+    pub(crate) fn is_of<B>(&self, request: &Request<B>) -> bool {
+        let uri = request.uri();
+        uri.scheme() == Some(&self.scheme)
+            && uri.authority().map(Authority::as_str) == Some(self.authority.as_str())
+            && request.extensions().get() == self.key.as_ref()
+    }
+}
+
 /// The beginning of a URI, for an error: its length is up to the caller of the client.
 struct Brief<'a>(&'a Uri);
 

@@ -5,11 +5,11 @@ use crate::{
     config::Config,
     connection::{Attempt, Slot},
     machine::{Checkout, ConnId, Effect, Granted, Machine, OriginId, WaiterId},
-    origin::{OriginParts, OriginRef},
+    origin::{LastOrigin, OriginParts, OriginRef},
     request_body::ClientBody,
 };
 use anyport_core::runtime::SharedTimer;
-use http::HeaderValue;
+use http::{HeaderValue, Request};
 use std::{
     collections::HashMap,
     fmt,
@@ -32,6 +32,8 @@ pub struct Pool<F, B, M> {
 struct State<B> {
     machine: Machine,
     origins: HashMap<Origin, OriginId>,
+    /// The origin of the last request: that of the next one, too, more often than not.
+    last: Option<(LastOrigin, OriginId)>,
     /// By the index of the origin's id.
     facts: Vec<Option<Arc<OriginFacts>>>,
     /// By the index of the connection's id.
@@ -85,6 +87,7 @@ impl<F, B, M> Pool<F, B, M> {
             state: Mutex::new(State {
                 machine,
                 origins: HashMap::new(),
+                last: None,
                 facts: Vec::new(),
                 slots: Vec::new(),
                 seats: Vec::new(),
@@ -142,25 +145,29 @@ impl<F, B, M> Pool<F, B, M> {
 
 impl<F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Pool<F, B, M> {
     /// A connection for a request, or a place in the queue.
-    pub(crate) fn checkout(self: &Arc<Self>, origin: &OriginRef<'_>) -> Wanted<B> {
+    ///
+    /// # Errors
+    ///
+    /// The request has no origin.
+    pub(crate) fn checkout<T>(self: &Arc<Self>, request: &Request<T>) -> Result<Wanted<B>, Error> {
         let mut state = lock(&self.state);
-        let mut id = state.origin_id(origin, &self.config);
+        let mut id = state.origin_id(request, &self.config)?;
         if !state.machine.has_available(id) {
             state.put_back_ended(self.timer.now());
             self.settle(state);
             // In the meantime, the origin may have been forgotten.
             state = lock(&self.state);
-            id = state.origin_id(origin, &self.config);
+            id = state.origin_id(request, &self.config)?;
         }
         let waiter = match state.machine.checkout(id) {
-            Checkout::Granted(granted) => return Wanted::Lease(state.lease(granted)),
+            Checkout::Granted(granted) => return Ok(Wanted::Lease(state.lease(granted))),
             Checkout::Wait(waiter) => waiter,
         };
         let seat = Seat::Waiting(None);
         put(&mut state.seats, waiter.index, seat, || Seat::Empty);
         let facts = state.facts(id);
         self.settle(state);
-        Wanted::Wait(waiter, id, facts)
+        Ok(Wanted::Wait(waiter, id, facts))
     }
 
     /// The waiter gives up.
@@ -279,10 +286,22 @@ impl Wakers {
 }
 
 impl<B> State<B> {
-    fn origin_id(&mut self, origin: &OriginRef<'_>, config: &Config) -> OriginId {
-        if let Some(id) = self.origins.get(origin as &dyn OriginParts) {
-            return *id;
+    fn origin_id<T>(&mut self, request: &Request<T>, config: &Config) -> Result<OriginId, Error> {
+        if let Some((last, id)) = &self.last
+            && last.is_of(request)
+        {
+            return Ok(*id);
         }
+        let origin = OriginRef::of(request)?;
+        let id = match self.origins.get(&origin as &dyn OriginParts) {
+            Some(id) => *id,
+            None => self.add_origin(&origin, config),
+        };
+        self.last = LastOrigin::of(request).map(|last| (last, id));
+        Ok(id)
+    }
+
+    fn add_origin(&mut self, origin: &OriginRef<'_>, config: &Config) -> OriginId {
         let id = self.machine.add_origin(config.expected_capacity());
         let origin = origin.to_origin();
         let host = origin.host_value();
@@ -314,6 +333,7 @@ impl<B> State<B> {
             if let Some(facts) = self.facts[id.index].take() {
                 self.origins.remove(&facts.origin);
             }
+            self.last.take_if(|(_, last)| *last == id);
         }
     }
 

@@ -14,7 +14,11 @@ use crate::{
 };
 use http::{Request, Response};
 use hyper::body::Incoming;
-use std::{sync::Arc, time::Duration, time::Instant};
+use std::{
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 pub(crate) async fn send<F, B, M>(
     pool: Arc<Pool<F, B, M>>,
@@ -26,15 +30,16 @@ where
     M: ClientRuntime<F, B>,
 {
     let timeouts = pool.config.timeouts;
-    if timeouts.whole == Duration::MAX {
-        return exchange(&pool, request, None).await;
+    let (mut end, mut origin) = (None, None);
+    if timeouts.whole < Duration::MAX {
+        end = pool.timer.now().checked_add(timeouts.whole);
+        origin = Some(OriginRef::of(&request)?.to_origin());
     }
-    let end = pool.timer.now().checked_add(timeouts.whole);
-    let origin = OriginRef::of(&request)?.to_origin();
-    let exchange = exchange(&pool, request, end);
-    match until(&pool.timer, end, exchange).await {
-        Some(result) => result,
-        None => Err(Error::timeout(ErrorKind::Timeout, &origin, timeouts.whole)),
+    let exchange = pin!(exchange(&pool, request, end));
+    match (until(&pool.timer, end, exchange).await, origin) {
+        (Some(result), _) => result,
+        (None, Some(origin)) => Err(Error::timeout(ErrorKind::Timeout, &origin, timeouts.whole)),
+        (None, None) => unreachable!("there is an origin if there is an end"),
     }
 }
 
@@ -52,8 +57,7 @@ where
     let mut request = request.map(RequestBody::new);
     let mut is_retry = false;
     loop {
-        let wanted = pool.checkout(&OriginRef::of(&request)?);
-        let Lease { slot, was_idle } = match wanted {
+        let Lease { slot, was_idle } = match pool.checkout(&request)? {
             Wanted::Lease(lease) => lease,
             Wanted::Wait(waiter, origin, facts) => {
                 Waiting::new(pool, waiter)
@@ -80,7 +84,7 @@ where
             _ => pool.timer.now().checked_add(limit),
         };
         let origin = &slot.line.facts.origin;
-        let mut error = match until(&pool.timer, head_end, sending).await {
+        let mut error = match until(&pool.timer, head_end, pin!(sending)).await {
             Some(Ok(response)) => return Ok(answer(pool, &slot, stream, response, end)),
             Some(Err(error)) => error,
             None => return Err(Error::timeout(ErrorKind::HeadTimeout, origin, limit)),

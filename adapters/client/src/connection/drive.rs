@@ -31,7 +31,7 @@ where
     let limit = pool.config.timeouts.connect;
     let end = pool.timer.now().checked_add(limit);
     let connecting = pool.factory.make_connection(&attempt.facts.origin);
-    let connection = match until(&pool.timer, end, connecting).await {
+    let connection = match until(&pool.timer, end, pin!(connecting)).await {
         Some(Ok(connection)) => connection,
         Some(Err(error)) => return attempt.fail(|origin| Error::connect(origin, error)),
         None => return attempt.fail(|origin| Error::connect_timeout(origin, limit)),
@@ -43,7 +43,7 @@ where
         // A burst waits for the server's SETTINGS, since they limit it. The first request does not.
         let mut builder = http2::Builder::new(M::executor());
         let handshake = builder.initial_max_send_streams(1).handshake(io);
-        let (sender, http) = match until(&pool.timer, end, handshake).await {
+        let (sender, http) = match until(&pool.timer, end, pin!(handshake)).await {
             Some(Ok(made)) => made,
             Some(Err(error)) => return attempt.fail(|origin| Error::http(origin, error)),
             None => return attempt.fail(|origin| Error::connect_timeout(origin, limit)),
