@@ -113,7 +113,7 @@ impl<F: MakeConnection> Builder<F> {
         self
     }
 
-    /// Never sends a request twice. It saves the copy that each repeatable request needs.
+    /// Never sends a request again. It saves the copy that each repeatable request needs.
     #[must_use]
     pub fn without_retries(mut self) -> Self {
         self.config.does_not_retry = true;

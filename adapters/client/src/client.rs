@@ -37,7 +37,8 @@ use tower_service::Service;
 /// - **Cancel safety**: dropping the future leaves the queue, gives up the connection that it was
 ///   given, or cancels the request. An HTTP/1.1 connection with a canceled request is closed.
 /// - A request is sent a second time only if the server closed its connection between two requests,
-///   nothing of a response was read, its method is idempotent, and it has no body.
+///   nothing of a response was read, its method is idempotent, and it has no body. Over HTTP/2, it is
+///   sent up to five more times if the server says that it did not process it (RFC 9113, section 8.7).
 ///
 /// # Errors
 ///

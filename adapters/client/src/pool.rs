@@ -121,10 +121,6 @@ impl<F, B, M> Pool<F, B, M> {
         Poll::Ready(result)
     }
 
-    pub(crate) fn retried(&self) {
-        lock(&self.state).machine.retried();
-    }
-
     pub(crate) fn counts(&self) -> Counts {
         lock(&self.state).machine.counts()
     }
@@ -213,6 +209,19 @@ impl<F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Pool<F, B, M> {
 
     pub(crate) fn retire(self: &Arc<Self>, conn: ConnId) {
         self.update(|machine| machine.retire(conn));
+    }
+
+    /// A request on this connection is sent again. If the server has closed the connection while it
+    /// was idle, it closes the other idle ones, too: they have been idle for longer.
+    pub(crate) fn retried(self: &Arc<Self>, slot: &Slot<B>) {
+        let mut state = lock(&self.state);
+        state.machine.retried();
+        state.machine.retire(slot.conn);
+        let origin = state.origins.get(&slot.line.facts.origin).copied();
+        if let Some(origin) = origin.filter(|_| !slot.is_http2) {
+            state.machine.close_idle(origin);
+        }
+        self.settle(state);
     }
 
     pub(crate) fn expire(self: &Arc<Self>, conn: ConnId) -> Option<Instant> {

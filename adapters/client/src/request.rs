@@ -8,7 +8,7 @@ use crate::{
     origin::OriginRef,
     pool::{Lease, Pool, Wanted},
     request_body::{ClientBody, RequestBody},
-    retry::{Copied, is_unprocessed},
+    retry::{Copied, is_unprocessed, max_retries},
     target::{prepare, restore},
     waiting::Waiting,
 };
@@ -55,7 +55,7 @@ where
     M: ClientRuntime<F, B>,
 {
     let mut request = request.map(RequestBody::new);
-    let mut is_retry = false;
+    let mut retries = 0;
     loop {
         let Lease { slot, was_idle } = match pool.checkout(&request)? {
             Wanted::Lease(lease) => lease,
@@ -66,7 +66,7 @@ where
             }
         };
         // From here to `slot.send` there is no await: a connection is never held in vain.
-        let may_repeat = was_idle && !is_retry && !pool.config.does_not_retry;
+        let may_repeat = was_idle && retries < max_retries(&pool.config, &slot);
         let copy = may_repeat.then(|| Copied::of(&request)).flatten();
         prepare(&mut request, &slot);
         let sending = match slot.send(request) {
@@ -95,8 +95,8 @@ where
             // The connection ended before the request was sent. The next one is another.
             (Some(unsent), _) if was_idle => restore(unsent, &slot),
             (None, Some(copy)) if is_unprocessed(&error, &slot) => {
-                is_retry = true;
-                pool.retried();
+                retries += 1;
+                pool.retried(&slot);
                 copy.into_request()
             }
             _ => return Err(Error::http(origin, error)),

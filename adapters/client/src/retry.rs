@@ -1,10 +1,14 @@
-//! What a request needs to be sent a second time, and when that is safe.
+//! What a request needs to be sent again, and when that is safe.
 use crate::{
+    config::Config,
     connection::Slot,
     request_body::{ClientBody, RequestBody},
 };
 use http::{Extensions, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body::Body;
+
+/// How often a server may refuse a request of HTTP/2.
+const MAX_REFUSALS: usize = 5;
 
 /// A copy of a request without a body. hyper consumes the original.
 pub(crate) struct Copied {
@@ -42,6 +46,16 @@ impl Copied {
         }
         *request.extensions_mut() = self.extensions;
         request
+    }
+}
+
+/// How often a request may be sent again. HTTP/1.1: once, since nobody knows what became of it (RFC
+/// 9110, section 9.2.2). HTTP/2: the server says that it did not process it.
+pub(crate) fn max_retries<B>(config: &Config, slot: &Slot<B>) -> usize {
+    match slot.is_http2 {
+        _ if config.does_not_retry => 0,
+        true => MAX_REFUSALS,
+        false => 1,
     }
 }
 

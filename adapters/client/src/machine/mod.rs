@@ -276,9 +276,18 @@ impl Machine {
         }
     }
 
-    /// A request is sent a second time.
+    /// A request is sent again.
     pub(crate) fn retried(&mut self) {
         self.counts.retried += 1;
+    }
+
+    /// Closes the idle connections of an origin.
+    pub(crate) fn close_idle(&mut self, origin: OriginId) {
+        for conn in self.origins[origin.index].available.clone() {
+            if self.conns[conn.index].in_use == 0 {
+                self.close(conn);
+            }
+        }
     }
 
     pub(crate) fn counts(&self) -> Counts {

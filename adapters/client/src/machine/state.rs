@@ -59,7 +59,7 @@ pub struct Counts {
     pub opened: u64,
     /// Requests so far that got a connection that had carried one before.
     pub reused: u64,
-    /// Requests so far that were sent a second time.
+    /// How often a request was sent again.
     pub retried: u64,
 }
 

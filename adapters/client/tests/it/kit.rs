@@ -111,28 +111,33 @@ kits! {
     OnGlommio, GlommioConnector, PerWorker<GlommioPerCore>, build_per_worker, GlommioPerCore::current();
 }
 
-/// Adds each test for each runtime. On tokio it is spawned, so its futures must be `Send`.
+/// Adds each test for each runtime, unless something is missing. On tokio it is spawned, so its
+/// futures must be `Send`.
 macro_rules! on_every_runtime {
-    ($tests:expr; $($module:ident::$name:ident),+ $(,)?) => {{
+    ($tests:expr; $($rest:tt)+) => {
+        $crate::kit::on_every_runtime!($tests, None::<String>; $($rest)+)
+    };
+    ($tests:expr, $missing:expr; $($module:ident::$name:ident),+ $(,)?) => {{
+        let missing: Option<String> = $missing;
         let monoio = anyport_monoio::Driver::IoUring.check().err().map(|e| e.to_string());
         let glommio = <anyport_glommio::GlommioPerCore as anyport_core::Runtime>::check().err().map(|e| e.to_string());
         $tests$(
-            .always(concat!(stringify!($name), "_on_tokio"), || {
+            .unless(missing.clone(), concat!(stringify!($name), "_on_tokio"), || {
                 $crate::kit::on_tokio(|| $module::$name($crate::kit::OnTokio));
             })
-            .always(concat!(stringify!($name), "_on_tokio_per_core"), || {
+            .unless(missing.clone(), concat!(stringify!($name), "_on_tokio_per_core"), || {
                 anyport_core::runtime::block_on::<anyport_core::runtime::TokioPerCore, _>(None, || {
                     $module::$name($crate::kit::OnTokioPerCore)
                 })
                 .unwrap();
             })
-            .unless(monoio.clone(), concat!(stringify!($name), "_on_monoio"), || {
+            .unless(missing.clone().or(monoio.clone()), concat!(stringify!($name), "_on_monoio"), || {
                 anyport_core::runtime::block_on::<anyport_monoio::MonoioPerCore, _>(None, || {
                     $module::$name($crate::kit::OnMonoio)
                 })
                 .unwrap();
             })
-            .unless(glommio.clone(), concat!(stringify!($name), "_on_glommio"), || {
+            .unless(missing.clone().or(glommio.clone()), concat!(stringify!($name), "_on_glommio"), || {
                 anyport_core::runtime::block_on::<anyport_glommio::GlommioPerCore, _>(None, || {
                     $module::$name($crate::kit::OnGlommio)
                 })

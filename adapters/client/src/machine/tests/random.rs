@@ -18,6 +18,7 @@ enum Step {
     /// A connection that was told to close has closed.
     Closed(usize),
     Retire(usize),
+    CloseIdle(usize),
     SetCapacity(usize, usize),
     Expire(usize),
     Advance(u64),
@@ -36,6 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => which.clone().prop_map(Step::Close),
         2 => which.clone().prop_map(Step::Closed),
         1 => which.clone().prop_map(Step::Retire),
+        1 => (0_usize..4).prop_map(Step::CloseIdle),
         1 => (which.clone(), 0_usize..5).prop_map(|(which, capacity)| Step::SetCapacity(which, capacity)),
         1 => which.prop_map(Step::Expire),
         1 => (1_u64..20).prop_map(Step::Advance),
@@ -108,6 +110,7 @@ fn run(scene: &mut Scene, step: Step) {
                 scene.retire(scene.open()[index]);
             }
         }
+        Step::CloseIdle(origin) => scene.close_idle(origin),
         Step::SetCapacity(which, capacity) => {
             if let Some(index) = pick(which, scene.open().len()) {
                 scene.set_capacity(scene.open()[index], capacity);

@@ -73,6 +73,13 @@ impl Scene {
         result
     }
 
+    pub(super) fn close_idle(&mut self, origin: usize) {
+        if let Some(id) = self.origins.get(&origin) {
+            self.machine.close_idle(*id);
+            self.settle();
+        }
+    }
+
     /// The attempt connects, with room for one request.
     pub(super) fn connect(&mut self, attempt: usize) -> ConnId {
         let conn = self.connecting.remove(attempt);

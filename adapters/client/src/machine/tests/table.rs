@@ -1,5 +1,6 @@
 //! One decision a test.
 use super::scene::Scene;
+use crate::machine::Granted;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -220,4 +221,30 @@ fn after_the_last_client_connections_close_when_nobody_needs_them() {
     scene.collect(0);
     scene.end(0);
     assert_eq!(scene.closing.len(), 2);
+}
+
+#[test]
+fn idle_connections_of_an_origin_close_for_a_retry() {
+    let mut scene = idle(3, 4, 4);
+    let active = scene.request(0).unwrap();
+    scene.request(1).unwrap_err();
+    scene.connect(0);
+    scene.collect(0);
+    scene.close_idle(0);
+    assert_eq!(scene.closing.len(), 2);
+    assert!(!scene.closing.contains(&active.conn));
+    assert_eq!(scene.machine.counts().idle, 0);
+    // The retry gets a new connection, or one that has just been used.
+    let retry = scene.request(0).unwrap_err();
+    scene.end(0);
+    assert_eq!(
+        scene.granted[0],
+        (
+            retry,
+            Granted {
+                conn: active.conn,
+                was_idle: true
+            }
+        )
+    );
 }
