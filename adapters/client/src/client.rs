@@ -36,9 +36,9 @@ use tower_service::Service;
 ///   first polls. The caps are exact.
 /// - **Cancel safety**: dropping the future leaves the queue, gives up the connection that it was
 ///   given, or cancels the request. An HTTP/1.1 connection with a canceled request is closed.
-/// - A request is sent a second time only if the server closed its connection between two requests,
-///   nothing of a response was read, its method is idempotent, and it has no body. Over HTTP/2, it is
-///   sent up to five more times if the server says that it did not process it (RFC 9113, section 8.7).
+/// - A request is sent again only if the server closed its connection between two requests, or
+///   refused it (RFC 9113, section 8.7), if nothing of a response was read, its method is idempotent,
+///   and it has no body. This happens up to five times, and never after a new connection failed.
 ///
 /// # Errors
 ///

@@ -37,6 +37,8 @@ pub enum ErrorKind {
     Timeout,
     /// The server closed the connection before its response was complete.
     Closed,
+    /// The server refused the request before it processed it (HTTP/2). It can be sent again.
+    Refused,
     /// The server broke the protocol: its response is no HTTP, for example.
     Protocol,
     /// The body of the request failed.
@@ -102,13 +104,22 @@ impl Error {
     /// hyper's error, of a request or of a response's body.
     pub(crate) fn http(origin: &Origin, error: hyper::Error) -> Self {
         let cause = root(&error);
-        let (kind, text) = if error.is_parse() || error.is_parse_too_large() {
+        let (kind, text) = if is_refused(&error) {
+            let text =
+                format!("{origin} refused the request before it was processed (send it again)");
+            (ErrorKind::Refused, text)
+        } else if error.is_parse() || error.is_parse_too_large() {
             let text = format!(
                 "{origin} sent an invalid response: {cause} (is it an HTTP server of this version?)"
             );
             (ErrorKind::Protocol, text)
-        } else if error.is_user() {
+        } else if error.is_user() && !is_dropped(&error) {
             let text = format!("the body of the request to {origin} failed: {cause}");
+            (ErrorKind::RequestBody, text)
+        } else if is_reset_by_body(&error) {
+            let text = format!(
+                "the body of the request to {origin} failed (over HTTP/2, the error is not passed on)"
+            );
             (ErrorKind::RequestBody, text)
         } else if is_end(&error, cause) {
             let text = format!(
@@ -145,10 +156,41 @@ fn root<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static)
     root
 }
 
+/// The server says that it did not process the request (RFC 9113, section 8.7).
+pub(crate) fn is_refused(error: &hyper::Error) -> bool {
+    h2_error(error).is_some_and(|error| {
+        error.is_remote()
+            && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM))
+    })
+}
+
+/// The connection ended before hyper opened a stream for the request: hyper has no other sign of it.
+pub(crate) fn is_dropped(error: &hyper::Error) -> bool {
+    error.is_user() && error.to_string() == "dispatch task is gone"
+}
+
+/// hyper resets a stream of HTTP/2 when the request's body has failed.
+fn is_reset_by_body(error: &hyper::Error) -> bool {
+    h2_error(error)
+        .is_some_and(|error| error.is_reset() && !error.is_remote() && !error.is_library())
+}
+
+fn h2_error(error: &hyper::Error) -> Option<&h2::Error> {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
+        }
+        cause = error.source();
+    }
+    None
+}
+
 /// The connection ended in the middle of a response.
 fn is_end(error: &hyper::Error, cause: &(dyn StdError + 'static)) -> bool {
     let is_eof = |e: &io::Error| e.kind() == io::ErrorKind::UnexpectedEof;
     error.is_incomplete_message()
+        || is_dropped(error)
         || error.is_canceled()
         || error.is_closed()
         || cause.downcast_ref().is_some_and(is_eof)

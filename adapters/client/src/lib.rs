@@ -32,11 +32,11 @@
 //! - **Idle and old connections** close, each a little earlier than the limit, at random.
 //! - **HTTP/2** is chosen by ALPN. A connection takes as many requests as the server's SETTINGS
 //!   allow. Further ones get another connection.
-//! - **A retry**: a server may close an idle connection while a request is on its way. The request
-//!   is sent again, once, if nothing was read, its method is idempotent (RFC 9110, section 9.2.2),
-//!   and it has no body. The other idle connections of the origin close, since they have been idle
-//!   for longer. Over HTTP/2, a request that the server has refused is sent again, up to five times.
-//!   A request that was not yet sent goes to another connection in any case.
+//! - **Retries**: a server may close an idle connection while a request is on its way, or refuse a
+//!   request of HTTP/2. The request is sent again, up to five times, if nothing was read, its method
+//!   is idempotent (RFC 9110, section 9.2.2), and it has no body. A request that fails on a new
+//!   connection is not. The other idle connections of the origin close, too, since they have been
+//!   idle for longer. A request that was not yet sent goes to another connection in any case.
 //!
 //! The pool does not use that of hyper-util, which has no caps, no expiry and no deadline.
 //!

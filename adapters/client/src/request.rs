@@ -8,7 +8,7 @@ use crate::{
     origin::OriginRef,
     pool::{Lease, Pool, Wanted},
     request_body::{ClientBody, RequestBody},
-    retry::{Copied, is_unprocessed, max_retries},
+    retry::{Copied, MAX_RETRIES, is_unprocessed},
     target::{prepare, restore},
     waiting::Waiting,
 };
@@ -66,7 +66,7 @@ where
             }
         };
         // From here to `slot.send` there is no await: a connection is never held in vain.
-        let may_repeat = was_idle && retries < max_retries(&pool.config, &slot);
+        let may_repeat = was_idle && retries < MAX_RETRIES && !pool.config.does_not_retry;
         let copy = may_repeat.then(|| Copied::of(&request)).flatten();
         prepare(&mut request, &slot);
         let sending = match slot.send(request) {

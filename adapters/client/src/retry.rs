@@ -1,14 +1,15 @@
 //! What a request needs to be sent again, and when that is safe.
 use crate::{
-    config::Config,
     connection::Slot,
+    error::{is_dropped, is_refused},
     request_body::{ClientBody, RequestBody},
 };
 use http::{Extensions, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body::Body;
 
-/// How often a server may refuse a request of HTTP/2.
-const MAX_REFUSALS: usize = 5;
+/// How often a request may be sent again. A server that restarts may close several idle connections
+/// in turn. A request that fails on a new connection is not sent again.
+pub(crate) const MAX_RETRIES: u32 = 5;
 
 /// A copy of a request without a body. hyper consumes the original.
 pub(crate) struct Copied {
@@ -49,27 +50,14 @@ impl Copied {
     }
 }
 
-/// How often a request may be sent again. HTTP/1.1: once, since nobody knows what became of it (RFC
-/// 9110, section 9.2.2). HTTP/2: the server says that it did not process it.
-pub(crate) fn max_retries<B>(config: &Config, slot: &Slot<B>) -> usize {
-    match slot.is_http2 {
-        _ if config.does_not_retry => 0,
-        true => MAX_REFUSALS,
-        false => 1,
-    }
-}
-
 /// Whether the server did not process a request that was sent on this connection, as far as the
 /// client can know.
 ///
 /// HTTP/1.1: the connection ended, and nothing was read (RFC 9112, section 9.3.1). HTTP/2: the
-/// server says so (RFC 9113, section 8.7).
+/// server says so (RFC 9113, section 8.7), or the connection ended before a stream was opened.
 pub(crate) fn is_unprocessed<B>(error: &hyper::Error, slot: &Slot<B>) -> bool {
     if slot.is_http2 {
-        return h2_error(error).is_some_and(|error| {
-            error.is_remote()
-                && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM))
-        });
+        return is_refused(error) || is_dropped(error);
     }
     let reads = slot.line.reads();
     match error.is_incomplete_message() {
@@ -77,15 +65,4 @@ pub(crate) fn is_unprocessed<B>(error: &hyper::Error, slot: &Slot<B>) -> bool {
         true => reads <= 1,
         false => reads == 0 && !error.is_user(),
     }
-}
-
-fn h2_error(error: &hyper::Error) -> Option<&h2::Error> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref() {
-            return Some(error);
-        }
-        cause = error.source();
-    }
-    None
 }

@@ -34,7 +34,8 @@ impl<'a, F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Waiting<'a, F
         let pool = Arc::clone(self.pool);
         let limit = pool.config.timeouts.queue;
         let end = pool.timer.now().checked_add(limit);
-        match until(&pool.timer, end, pin!(self)).await {
+        let result = until(&pool.timer, end, pin!(self)).await;
+        match result {
             Some(result) => result,
             None => {
                 let (open, in_all, waiting) = pool.counts_of(id);

@@ -31,7 +31,8 @@ where
     let limit = pool.config.timeouts.connect;
     let end = pool.timer.now().checked_add(limit);
     let connecting = pool.factory.make_connection(&attempt.facts.origin);
-    let connection = match until(&pool.timer, end, pin!(connecting)).await {
+    let connected = until(&pool.timer, end, pin!(connecting)).await;
+    let connection = match connected {
         Some(Ok(connection)) => connection,
         Some(Err(error)) => return attempt.fail(|origin| Error::connect(origin, error)),
         None => return attempt.fail(|origin| Error::connect_timeout(origin, limit)),
@@ -43,7 +44,8 @@ where
         // A burst waits for the server's SETTINGS, since they limit it. The first request does not.
         let mut builder = http2::Builder::new(M::executor());
         let handshake = builder.initial_max_send_streams(1).handshake(io);
-        let (sender, http) = match until(&pool.timer, end, pin!(handshake)).await {
+        let made = until(&pool.timer, end, pin!(handshake)).await;
+        let (sender, http) = match made {
             Some(Ok(made)) => made,
             Some(Err(error)) => return attempt.fail(|origin| Error::http(origin, error)),
             None => return attempt.fail(|origin| Error::connect_timeout(origin, limit)),

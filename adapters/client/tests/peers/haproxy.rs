@@ -11,12 +11,17 @@ use std::{process::Command, time::Duration};
 /// How many requests it takes at once on a connection of HTTP/2.
 const STREAMS: usize = 5;
 
-async fn start<K: Kit>(kit: K) -> Program {
+/// No test takes as long.
+const LONG: Duration = Duration::from_secs(60);
+
+/// `idle` is how long a connection may be idle.
+async fn start<K: Kit>(kit: K, idle: Duration) -> Program {
     let mut program = Program::new();
     let (http, https, pem) = (program.http, program.https, program.path("pem"));
+    let idle = idle.as_millis();
     let configuration = format!(
         "global\n tune.h2.max-concurrent-streams {STREAMS}\n\
-         defaults\n mode http\n timeout client 60s\n timeout http-keep-alive 20ms\n\
+         defaults\n mode http\n timeout client 60s\n timeout http-keep-alive {idle}ms\n\
          frontend front\n bind {http}\n bind {https} ssl crt {pem} alpn h2,http/1.1\n\
          http-request return status 200 content-type text/plain string ok\n"
     );
@@ -29,7 +34,7 @@ async fn start<K: Kit>(kit: K) -> Program {
 /// It closes each connection that is idle for 20 ms. The pauses end around that time, so that
 /// requests meet connections that are just being closed.
 pub(crate) async fn closed_idle_connections_lose_no_request<K: Kit>(kit: K) {
-    let program = start(kit).await;
+    let program = start(kit, Duration::from_millis(20)).await;
     let uri = format!("http://a.test:{}/", program.http.port());
     let client = kit.client();
     for n in 0..200 {
@@ -45,7 +50,7 @@ pub(crate) async fn closed_idle_connections_lose_no_request<K: Kit>(kit: K) {
 }
 
 pub(crate) async fn bodies_are_sent_over_http1<K: Kit>(kit: K) {
-    let program = start(kit).await;
+    let program = start(kit, LONG).await;
     let uri = format!("http://a.test:{}/", program.http.port());
     let client = kit.build(kit.builder().max_per_origin(4));
     for _ in 0..10 {
@@ -64,7 +69,7 @@ pub(crate) async fn bodies_are_sent_over_http1<K: Kit>(kit: K) {
 }
 
 pub(crate) async fn bursts_over_http2_add_connections<K: Kit>(kit: K) {
-    let program = start(kit).await;
+    let program = start(kit, LONG).await;
     let uri = format!("https://a.test:{}/", program.https.port());
     let client = kit.build(kit.builder().max_per_origin(4));
     for _ in 0..15 {
