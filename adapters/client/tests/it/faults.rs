@@ -1,11 +1,15 @@
 //! Servers that break the protocol, close, or say nothing.
 use crate::{
     kit::{Kit, get, text},
-    server::{OK, Script, answer_all, read_head},
+    server::{OK, Script, Served, answer_all, read_head},
 };
 use anyport_client::ErrorKind;
 use anyport_core::Body;
+use bytes::Bytes;
+use futures_util::stream;
 use http::{Method, Request, StatusCode};
+use http_body::Frame;
+use http_body_util::StreamBody;
 use std::{io, net::TcpListener, time::Duration};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -307,4 +311,30 @@ pub(crate) async fn upgraded_connection_counts_until_it_ends<K: Kit>(kit: K) {
     drop(stream);
     kit.wait_until("it no longer counts", || client.counts().active == 0)
         .await;
+}
+
+pub(crate) async fn request_body_that_fails_is_an_error<K: Kit>(kit: K) {
+    let served = Served::https(|server| server);
+    for alpn in ["http/1.1", "h2"] {
+        let client = kit.build(kit.builder_with_alpn([alpn]));
+        for sent in [0, 3] {
+            let frames = std::iter::repeat_with(|| Ok(Frame::data(Bytes::from_static(b"data"))));
+            let failure = Err(io::Error::other("the disk is gone"));
+            let frames: Vec<_> = frames.take(sent).chain([failure]).collect();
+            let body = Body::new(StreamBody::new(stream::iter(frames)));
+            let request = Request::post(served.secure_uri("/")).body(body).unwrap();
+            let error = text(&client, request).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::RequestBody, "{alpn}: {error:?}");
+            let port = served.port();
+            let line = format!("the body of the request to https://a.test:{port} failed");
+            assert!(error.to_string().starts_with(&line), "{error:?}");
+            // hyper loses the error of a body over HTTP/2.
+            let is_told = error.to_string().ends_with(": the disk is gone");
+            assert_eq!(is_told, alpn == "http/1.1", "{error:?}");
+            assert_eq!(
+                text(&client, get(&served.secure_uri("/"))).await.unwrap(),
+                ""
+            );
+        }
+    }
 }

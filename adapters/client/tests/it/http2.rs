@@ -1,13 +1,13 @@
 //! TLS, ALPN and HTTP/2.
 use crate::{
     kit::{Kit, get, text},
-    server::{Served, TOGETHER},
+    server::{Script, Served, TOGETHER},
 };
 use anyport_client::ErrorKind;
-use anyport_core::{Limits, Timeouts};
+use anyport_core::{Body, Limits, Timeouts};
 use futures_util::future::join_all;
-use http::Version;
-use std::time::Duration;
+use http::{Request, Response, Version};
+use std::{io, time::Duration};
 
 pub(crate) async fn alpn_chooses_http2_and_requests_share_a_connection<K: Kit>(kit: K) {
     let served = Served::https(|server| server);
@@ -114,4 +114,58 @@ pub(crate) async fn untrusted_certificate_is_an_error<K: Kit>(kit: K) {
         served.port()
     );
     assert!(line.starts_with(&start) && !line.contains('\n'), "{line}");
+}
+
+/// Refuses each request that this does not accept, by the number of the connection and its own.
+fn refusing(accepts: impl Fn(usize, usize) -> bool + Copy + Send + 'static) -> Script {
+    Script::start(move |stream, connection| async move {
+        let mut http = h2::server::handshake(stream)
+            .await
+            .map_err(io::Error::other)?;
+        let mut number = 0;
+        while let Some(Ok((_, mut respond))) = http.accept().await {
+            if accepts(connection, number) {
+                let response = Response::new(());
+                respond
+                    .send_response(response, true)
+                    .map_err(io::Error::other)?;
+            } else {
+                respond.send_reset(h2::Reason::REFUSED_STREAM);
+            }
+            number += 1;
+        }
+        Ok(())
+    })
+}
+
+/// Each connection serves one request.
+pub(crate) async fn refused_request_is_sent_again_if_it_may_be<K: Kit>(kit: K) {
+    let script = refusing(|_, number| number == 0);
+    let client = kit.build(kit.builder().http2_only());
+    text(&client, get(&script.uri("/"))).await.unwrap();
+    assert_eq!(client.counts().retried, 0);
+    text(&client, get(&script.uri("/"))).await.unwrap();
+    assert_eq!((client.counts().retried, script.accepted()), (1, 2));
+    let put = Request::put(script.uri("/")).body(Body::from("x")).unwrap();
+    let error = text(&client, put).await.unwrap_err();
+    assert_eq!(
+        error.kind(),
+        ErrorKind::Refused,
+        "its body is gone: {error:?}"
+    );
+    assert_eq!((client.counts().retried, script.accepted()), (1, 2));
+    let client = kit.build(kit.builder().http2_only().without_retries());
+    text(&client, get(&script.uri("/"))).await.unwrap();
+    let error = text(&client, get(&script.uri("/"))).await.unwrap_err();
+    let says = "refused the request before it was processed (send it again)";
+    assert!(error.to_string().ends_with(says), "{error:?}");
+}
+
+pub(crate) async fn request_that_is_always_refused_is_an_error<K: Kit>(kit: K) {
+    let script = refusing(|connection, number| connection + number == 0);
+    let client = kit.build(kit.builder().http2_only());
+    text(&client, get(&script.uri("/"))).await.unwrap();
+    let error = text(&client, get(&script.uri("/"))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error:?}");
+    assert!(script.accepted() <= 6);
 }

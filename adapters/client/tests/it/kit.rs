@@ -3,7 +3,7 @@ use crate::server;
 use anyport_client::{
     Ambient, Builder, Client, ClientRuntime, Error, MakeConnection, Names, PerWorker,
 };
-use anyport_connect::{HappyEyeballs, Hosts};
+use anyport_connect::{Answer, HappyEyeballs, Resolve};
 use anyport_core::{
     Body, Runtime,
     runtime::{SharedTimer, Tokio, TokioPerCore},
@@ -13,15 +13,43 @@ use anyport_glommio::{GlommioConnector, GlommioPerCore};
 use anyport_monoio::{MonoioConnector, MonoioPerCore};
 use anyport_tcp::TcpConnector;
 use anyport_tls::{Roots, TlsClientConfig, TlsConnector, TlsConnectorExt};
+use futures_util::stream;
 use http::Request;
 use http_body_util::BodyExt;
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::Ipv4Addr,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-pub(crate) type Factory<C> = Names<C, TlsConnector<C>, Hosts>;
+pub(crate) type Factory<C> = Names<C, TlsConnector<C>, LocalHosts>;
 pub(crate) type KitClient<K> = Client<Factory<<K as Kit>::Connector>, Body, <K as Kit>::Mode>;
+
+/// `a.test` and `b.test` have this address, until it is changed.
+#[derive(Clone)]
+pub(crate) struct LocalHosts(Arc<Mutex<Ipv4Addr>>);
+
+impl LocalHosts {
+    pub(crate) fn change(&self, address: Ipv4Addr) {
+        *self.0.lock().unwrap() = address;
+    }
+}
+
+impl Default for LocalHosts {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Ipv4Addr::LOCALHOST)))
+    }
+}
+
+impl Resolve for LocalHosts {
+    type Answers = stream::Iter<std::array::IntoIter<Answer, 2>>;
+
+    fn resolve(&self, host: &str) -> Self::Answers {
+        assert!(["a.test", "b.test"].contains(&host), "{host}");
+        let address = *self.0.lock().unwrap();
+        stream::iter([Answer::Aaaa(Ok(Vec::new())), Answer::A(Ok(vec![address]))])
+    }
+}
 
 /// A runtime, and what a client needs of it.
 pub(crate) trait Kit: Copy + 'static {
@@ -41,8 +69,14 @@ pub(crate) trait Kit: Copy + 'static {
         self,
         alpn: [&str; N],
     ) -> Builder<Factory<Self::Connector>> {
-        let local = [IpAddr::from(Ipv4Addr::LOCALHOST)];
-        let hosts = Hosts::new().with("a.test", local).with("b.test", local);
+        self.builder_with(LocalHosts::default(), alpn)
+    }
+
+    fn builder_with<const N: usize>(
+        self,
+        hosts: LocalHosts,
+        alpn: [&str; N],
+    ) -> Builder<Factory<Self::Connector>> {
         let config = TlsClientConfig::new(Roots::pem(server::certificate().0.clone()));
         let tls = self.connector().tls(config.with_alpn(alpn)).unwrap();
         let http = HappyEyeballs::new(self.connector(), self.timer()).with_resolver(hosts.clone());

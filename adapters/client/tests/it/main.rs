@@ -7,6 +7,7 @@
 )]
 
 mod canceling;
+mod factories;
 mod faults;
 mod http2;
 mod kit;
@@ -28,10 +29,14 @@ fn main() -> ExitCode {
         pooling::origins_share_the_cap_in_all,
         pooling::keys_separate_connections,
         pooling::last_client_closes_its_connections,
+        pooling::request_of_a_dropped_client_is_served,
+        pooling::changed_address_takes_effect_at_the_maximum_age,
         http2::alpn_chooses_http2_and_requests_share_a_connection,
         http2::connections_are_added_when_streams_run_out,
         http2::prior_knowledge_needs_no_tls,
         http2::goaway_loses_no_request,
+        http2::refused_request_is_sent_again_if_it_may_be,
+        http2::request_that_is_always_refused_is_an_error,
         http2::dropped_requests_free_their_streams,
         http2::https_without_http2_speaks_http1,
         http2::untrusted_certificate_is_an_error,
@@ -42,10 +47,11 @@ fn main() -> ExitCode {
         faults::connection_close_is_heeded,
         faults::bytes_after_a_response_are_no_response,
         faults::early_response_is_delivered,
+        faults::request_body_that_fails_is_an_error,
         faults::silent_server_is_a_timeout,
         faults::refusing_server_is_an_error,
         faults::server_that_restarts_is_reached_again,
         faults::upgraded_connection_counts_until_it_ends,
     );
-    tests.run()
+    factories::tests(tests).run()
 }

@@ -1,6 +1,6 @@
 //! Connections: used again, capped, queued for, and closed.
 use crate::{
-    kit::{Kit, get, text},
+    kit::{Kit, LocalHosts, get, text},
     server::{OK, Script, Served, answer_all, read_head},
 };
 use anyport_client::{ErrorKind, PoolKey};
@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use http::Request;
 use http_body_util::BodyExt;
 use std::{
+    net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -16,6 +17,7 @@ use std::{
     time::Duration,
 };
 use tokio::{io::AsyncWriteExt, sync::Barrier};
+use tower::Service;
 
 pub(crate) async fn sequential_requests_use_one_connection<K: Kit>(kit: K) {
     let (served, client) = (Served::http(), kit.client());
@@ -155,4 +157,37 @@ pub(crate) async fn last_client_closes_its_connections<K: Kit>(kit: K) {
     drop(clone);
     kit.wait_until("all are closed", || closed.load(Ordering::SeqCst) == opened)
         .await;
+}
+
+pub(crate) async fn request_of_a_dropped_client_is_served<K: Kit>(kit: K) {
+    let served = Served::http();
+    let client = kit.client();
+    let sent = client.send(get(&served.uri("/")));
+    let called = client.clone().call(get(&served.uri("/")));
+    drop(client);
+    assert_eq!(sent.await.unwrap().status(), 200);
+    assert_eq!(called.await.unwrap().status(), 200);
+}
+
+/// The host moves to another address. The old server still serves.
+pub(crate) async fn changed_address_takes_effect_at_the_maximum_age<K: Kit>(kit: K) {
+    let old = Script::start(|stream, _| answer_all(stream));
+    let new = Ipv4Addr::new(127, 0, 0, 2);
+    let new = SocketAddr::from((new, old.address.port()));
+    let new = Script::at(new, |stream, _| answer_all(stream));
+    let hosts = LocalHosts::default();
+    let builder = kit.builder_with(hosts.clone(), ["http/1.1"]);
+    let client = kit.build(builder.max_age(Duration::from_millis(300)));
+    text(&client, get(&old.uri("/"))).await.unwrap();
+    hosts.change(new.address.ip().to_string().parse().unwrap());
+    assert_eq!((old.accepted(), new.accepted()), (1, 0));
+    for _ in 0..10_000 {
+        text(&client, get(&old.uri("/"))).await.unwrap();
+        if new.accepted() > 0 {
+            assert_eq!(old.accepted(), 1);
+            return;
+        }
+        kit.timer().sleep(Duration::from_millis(1)).await;
+    }
+    panic!("the old address is still used: {:?}", client.counts());
 }
