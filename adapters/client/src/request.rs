@@ -78,6 +78,7 @@ where
             }
         };
         let stream = slot.is_http2.then(|| Stream(Arc::clone(&slot.line)));
+        let in_flight = InFlight { pool, slot: &slot };
         let limit = pool.config.timeouts.head;
         let head_end = match limit {
             Duration::MAX => None,
@@ -85,10 +86,14 @@ where
         };
         let origin = &slot.line.facts.origin;
         let mut error = match until(&pool.timer, head_end, pin!(sending)).await {
-            Some(Ok(response)) => return Ok(answer(pool, &slot, stream, response, end)),
+            Some(Ok(response)) => {
+                drop(in_flight);
+                return Ok(answer(pool, &slot, stream, response, end));
+            }
             Some(Err(error)) => error,
             None => return Err(Error::timeout(ErrorKind::HeadTimeout, origin, limit)),
         };
+        drop(in_flight);
         let unsent = error.take_message();
         let error = error.into_error();
         request = match (unsent, copy) {
@@ -116,14 +121,26 @@ where
     F: MakeConnection,
     M: ClientRuntime<F, B>,
 {
-    if !slot.is_http2 && slot.answered() {
-        pool.put_back(slot.conn);
-    }
     let timeouts = pool.config.timeouts;
     response.map(|body| {
         let body = ResponseBody::new(body, Arc::clone(&slot.line), stream);
         body.with_timeouts(&pool.timer, timeouts.body, timeouts.whole, end)
     })
+}
+
+/// A request that is sent, until the head of its response has come, or the request is dropped. The
+/// response may have come in the meantime, so hyper keeps the connection open.
+struct InFlight<'a, F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> {
+    pool: &'a Arc<Pool<F, B, M>>,
+    slot: &'a Slot<B>,
+}
+
+impl<F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Drop for InFlight<'_, F, B, M> {
+    fn drop(&mut self) {
+        if !self.slot.is_http2 && self.slot.answered() {
+            self.pool.put_back(self.slot.conn);
+        }
+    }
 }
 
 /// A request of HTTP/2, until its response's body has ended or is dropped.

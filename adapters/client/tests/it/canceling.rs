@@ -1,7 +1,7 @@
 //! Requests that are dropped at any of their polls.
 use crate::{
     kit::{Kit, get, text},
-    server::{OK, Script, read_head},
+    server::{OK, Script, answer_all, read_head},
 };
 use futures_util::future::join_all;
 use std::{
@@ -12,6 +12,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::{io::AsyncWriteExt, task::yield_now};
 
@@ -97,5 +98,23 @@ pub(crate) async fn request_dropped_at_any_poll_leaves_nothing<K: Kit>(kit: K) {
             }
         }
         assert_eq!(finished, 4, "no request was finished within its polls");
+    }
+}
+
+/// The response has come, and nobody takes it.
+pub(crate) async fn request_dropped_after_its_response_frees_its_connection<K: Kit>(kit: K) {
+    let script = Script::start(|stream, _| answer_all(stream));
+    let client = kit.client();
+    for _ in 0..3 {
+        let mut request = Box::pin(client.send(get(&script.uri("/"))));
+        while client.counts().active == 0 {
+            assert!(futures_util::poll!(request.as_mut()).is_pending());
+            kit.timer().sleep(Duration::from_millis(1)).await;
+        }
+        // Long enough on most machines. If it is not, the response comes after the request.
+        kit.timer().sleep(Duration::from_millis(50)).await;
+        drop(request);
+        kit.wait_until("the connection is free", || client.counts().active == 0)
+            .await;
     }
 }

@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         http2::https_without_http2_speaks_http1,
         http2::untrusted_certificate_is_an_error,
         canceling::request_dropped_at_any_poll_leaves_nothing,
+        canceling::request_dropped_after_its_response_frees_its_connection,
         faults::broken_responses_are_errors_of_the_right_kind,
         faults::connection_that_the_server_closed_is_replaced,
         faults::request_without_a_response_is_repeated_once_if_it_may_be,
