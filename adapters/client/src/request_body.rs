@@ -17,7 +17,7 @@ pub trait ClientBody: Body<Data: Send, Error: Into<BoxError>> + Unpin + 'static 
 
 impl<B: Body<Data: Send, Error: Into<BoxError>> + Unpin + 'static> ClientBody for B {}
 
-/// The body of a request as hyper gets it. Without one, a request can be sent a second time,
+/// The body of a request as hyper gets it. Without one, a request can be sent again,
 /// whatever the type of its body.
 #[derive(Debug)]
 pub struct RequestBody<B>(Option<B>);
