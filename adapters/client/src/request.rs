@@ -15,7 +15,6 @@ use crate::{
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::{
-    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -35,7 +34,7 @@ where
         end = pool.timer.now().checked_add(timeouts.whole);
         origin = Some(OriginRef::of(&request)?.to_origin());
     }
-    let exchange = pin!(exchange(&pool, request, end));
+    let exchange = exchange(&pool, request, end);
     match (until(&pool.timer, end, exchange).await, origin) {
         (Some(result), _) => result,
         (None, Some(origin)) => Err(Error::timeout(ErrorKind::Timeout, &origin, timeouts.whole)),
@@ -85,7 +84,7 @@ where
             _ => pool.timer.now().checked_add(limit),
         };
         let origin = &slot.line.facts.origin;
-        let mut error = match until(&pool.timer, head_end, pin!(sending)).await {
+        let mut error = match until(&pool.timer, head_end, sending).await {
             Some(Ok(response)) => {
                 drop(in_flight);
                 return Ok(answer(pool, &slot, stream, response, end));

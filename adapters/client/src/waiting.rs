@@ -10,7 +10,7 @@ use crate::{
 };
 use std::{
     future::Future,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -34,7 +34,7 @@ impl<'a, F: MakeConnection, B: ClientBody, M: ClientRuntime<F, B>> Waiting<'a, F
         let pool = Arc::clone(self.pool);
         let limit = pool.config.timeouts.queue;
         let end = pool.timer.now().checked_add(limit);
-        let result = until(&pool.timer, end, pin!(self)).await;
+        let result = until(&pool.timer, end, self).await;
         match result {
             Some(result) => result,
             None => {

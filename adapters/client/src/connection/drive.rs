@@ -31,7 +31,7 @@ where
     let limit = pool.config.timeouts.connect;
     let end = pool.timer.now().checked_add(limit);
     let connecting = pool.factory.make_connection(&attempt.facts.origin);
-    let connected = until(&pool.timer, end, pin!(connecting)).await;
+    let connected = until(&pool.timer, end, connecting).await;
     let connection = match connected {
         Some(Ok(connection)) => connection,
         Some(Err(error)) => return attempt.fail(|origin| Error::connect(origin, error)),
@@ -44,7 +44,7 @@ where
         // A burst waits for the server's SETTINGS, since they limit it. The first request does not.
         let mut builder = http2::Builder::new(M::executor());
         let handshake = builder.initial_max_send_streams(1).handshake(io);
-        let made = until(&pool.timer, end, pin!(handshake)).await;
+        let made = until(&pool.timer, end, handshake).await;
         let (sender, http) = match made {
             Some(Ok(made)) => made,
             Some(Err(error)) => return attempt.fail(|origin| Error::http(origin, error)),
