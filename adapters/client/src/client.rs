@@ -37,8 +37,9 @@ use tower_service::Service;
 /// - **Cancel safety**: dropping the future leaves the queue, gives up the connection that it was
 ///   given, or cancels the request. An HTTP/1.1 connection with a canceled request is closed.
 /// - A request is sent again only if the server closed its connection between two requests, or
-///   refused it (RFC 9113, section 8.7), if nothing of a response was read, its method is idempotent,
-///   and it has no body. This happens up to five times, and never after a new connection failed.
+///   refused it (RFC 9113, section 8.7), if nothing of a response was read, its method is
+///   idempotent, and it has no body. This happens up to five times, and never after a new
+///   connection failed.
 ///
 /// # Errors
 ///

@@ -164,7 +164,8 @@ pub(crate) fn is_refused(error: &hyper::Error) -> bool {
     })
 }
 
-/// The connection ended before hyper opened a stream for the request: hyper has no other sign of it.
+/// The connection ended before hyper opened a stream for the request: hyper has no other sign of
+/// it.
 pub(crate) fn is_dropped(error: &hyper::Error) -> bool {
     error.is_user() && error.to_string() == "dispatch task is gone"
 }

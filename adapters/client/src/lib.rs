@@ -33,10 +33,10 @@
 //! - **HTTP/2** is chosen by ALPN. A connection takes as many requests as the server's SETTINGS
 //!   allow. Further ones get another connection.
 //! - **Retries**: a server may close an idle connection while a request is on its way, or refuse a
-//!   request of HTTP/2. The request is sent again, up to five times, if nothing was read, its method
-//!   is idempotent (RFC 9110, section 9.2.2), and it has no body. A request that fails on a new
-//!   connection is not. The other idle connections of the origin close, too, since they have been
-//!   idle for longer. A request that was not yet sent goes to another connection in any case.
+//!   request of HTTP/2. The request is sent again, up to five times, if nothing was read, its
+//!   method is idempotent (RFC 9110, section 9.2.2), and it has no body. A request that fails on a
+//!   new connection is not. The other idle connections of the origin close, too, since they have
+//!   been idle for longer. A request that was not yet sent goes to another connection in any case.
 //!
 //! The pool does not use that of hyper-util, which has no caps, no expiry and no deadline.
 //!

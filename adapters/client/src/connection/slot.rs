@@ -41,7 +41,8 @@ enum Stage {
     Idle,
     /// It is sent, or about to be. hyper may still report that it is ready for another.
     Sent,
-    /// The head of its response has come, or it was dropped. From now on, hyper is ready when the response is over.
+    /// The head of its response has come, or it was dropped. From now on, hyper is ready when the
+    /// response is over.
     Answered,
 }
 
@@ -83,8 +84,8 @@ impl<B> Slot<B> {
         drop(http);
     }
 
-    /// HTTP/1.1: the head of the response has come, or nobody waits for it any longer. Returns whether
-    /// the response is over, so that the connection can take the next request.
+    /// HTTP/1.1: the head of the response has come, or nobody waits for it any longer. Returns
+    /// whether the response is over, so that the connection can take the next request.
     pub(crate) fn answered(&self) -> bool {
         let mut sender = lock(&self.sender);
         if sender.stage == Stage::Sent {
